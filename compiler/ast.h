@@ -1,6 +1,6 @@
 // The abstract syntax of .mdl text: what the parser builds and the checker reads.  Immutable after parsing; everything
 // lives in the arena given to the parser.  Names are interned in the Intern given to the parser (equal text, equal
-// pointer), strings are not.  Every node has a Span.  Productions are those of the grammar in docs/language.md.
+// pointer), strings are not.  Type names here differ from those of graph/ir.h: the checker includes both.  Every node has a Span.  Productions are those of the grammar in docs/language.md.
 #ifndef BIGSC_AST_H
 #define BIGSC_AST_H
 #include "compiler/base.h"
@@ -40,16 +40,16 @@ typedef struct Num {
 } Num;
 
 // ---- axes, types
-typedef struct Axis {  // NAME ["..."]
+typedef struct AxisName {  // NAME ["..."]
   Name name;
   bool pack;
   Span span;
-} Axis;
-typedef VEC(Axis) Axes;
+} AxisName;
+typedef VEC(AxisName) AxisNames;
 
 typedef struct Generics {  // "[" axes ["->" axes] "]": of a definition, of a child
   Span span;
-  Axes in, out;
+  AxisNames in, out;
   bool arrow;  // `->` was written; without it all axes are in `in`
 } Generics;
 
@@ -96,11 +96,11 @@ typedef enum BinOp {
 const char *bin_op_name(BinOp op);  // "+", "<=", ...
 
 typedef enum DimOpKind {
-  OP_RENAME,  // from[0] as to[0]
-  OP_SPLIT,   // from[0] as (to...)
-  OP_MERGE,   // (from...) as to[0]
-  OP_INDEX,   // from[0] = lo
-  OP_SLICE    // from[0] = lo : hi
+  DIM_RENAME,  // from[0] as to[0]
+  DIM_SPLIT,   // from[0] as (to...)
+  DIM_MERGE,   // (from...) as to[0]
+  DIM_INDEX,   // from[0] = lo
+  DIM_SLICE    // from[0] = lo : hi
 } DimOpKind;
 typedef struct DimOp {
   DimOpKind kind;
@@ -130,11 +130,11 @@ typedef struct Body {  // "{" {stmt EOL} "}", or the expression of `fn f(x) = ex
   bool bad;  // a statement of it did not parse (there is an ST_BAD): say nothing about a missing result or unused names
 } Body;
 
-typedef struct Scan {
+typedef struct ScanExpr {
   Name axis;
   Formals states;
   Body *body;
-} Scan;
+} ScanExpr;
 
 struct Expr {
   ExprKind kind;
@@ -151,11 +151,11 @@ struct Expr {
     DType dtype;
     BinOp bin;
     Name name;       // EX_NAME, EX_DOT
-    Axes axes;       // EX_AXES, EX_CONTRACT
+    AxisNames axes;       // EX_AXES, EX_CONTRACT
     VEC(DimOp) ops;  // EX_OPS
     Args args;       // EX_CALL
     Exprs items;     // EX_TUPLE, EX_THEN
-    Scan *scan;      // EX_SCAN
+    ScanExpr *scan;      // EX_SCAN
   };
 };
 
@@ -201,14 +201,14 @@ typedef struct Seg {
   Span span;
   Names names;  // SEG_NAME, SEG_INDEX (`{i}`): one; SEG_GROUP: one or more
 } Seg;
-typedef struct Rule Rule;
-typedef VEC(Rule *) Rules;
-struct Rule {  // segs <-> "to" ["or" "init"] [{ rules }]
+typedef struct CkRule CkRule;
+typedef VEC(CkRule *) CkRules;
+struct CkRule {  // segs <-> "to" ["or" "init"] [{ rules }]
   Span span;
   VEC(Seg) segs;
   Str to;
   bool or_init;
-  Rules rules;
+  CkRules rules;
 };
 typedef struct ConfigItem {  // NAME = NAME | NAME == sum
   Span span;
@@ -229,7 +229,7 @@ typedef struct CkItem {
   VEC(ConfigItem) config;  // CK_CONFIG
   VEC(AliasPair) aliases;  // CK_ALIAS
   Strs ignore;             // CK_IGNORE
-  Rule *rule;              // CK_RULE
+  CkRule *rule;              // CK_RULE
 } CkItem;
 
 // ---- train blocks
