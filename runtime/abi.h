@@ -1,0 +1,196 @@
+// The tables of a compiled module, as the JIT holds them in memory and as a model.so carries them in its constants; and the
+// frame that kernels are called with.  Plain data; the same on both sides.
+#ifndef BIGSC_ABI_H
+#define BIGSC_ABI_H
+#include "compiler/base.h"
+
+enum { BIGS_ABI_VERSION = 1, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+
+typedef struct BigsFrame {
+  void *const *arg;        // base pointers of the step's arguments, offsets applied
+  const int64_t *sym;      // run-time dims of the module, in its order
+  const uint64_t *scalar;  // the step's scalars; floats by their bits in the low half (f32) or all of it (f64)
+} BigsFrame;
+// One task of a kernel; `scratch` is this thread's, 64-byte aligned, as large as the kernel asks for.
+typedef void BigsKernel(const BigsFrame *f, int64_t task, void *scratch);
+
+typedef struct BigsDim {     // a run-time dim: symbol i of the module
+  const char *name;
+  int64_t bound;             // 0: none
+} BigsDim;
+
+// Logical tensor at the boundary: row-major in the order of `extent`.
+typedef struct BigsTensor {
+  const char *name;
+  uint8_t dtype, rank, optional;  // DType; optional: `fallback` fills it
+  double fallback;
+  Poly extent[BIGS_MAX_RANK];
+  const char *axis[BIGS_MAX_RANK];
+} BigsTensor;
+
+// Where a parameter's elements lie in the parameter arena (and its gradient in the gradient arena, first and second moments in
+// theirs): element (i0, i1, ...) is at
+//   offset + k*kstride + (n / width)*panel + n % width,  k = sum i_a * kstep[a],  n = nlo + sum i_a * nstep[a]   (width > 0)
+//   offset + sum i_a * kstep[a]                                                                               (width = 0)
+// in elements of 4 bytes (f64 parameters: of 8).  Parameters stacked into one storage object share offset and panel, and differ in nlo.
+typedef struct BigsParam {
+  const char *name;          // native path
+  uint8_t dtype;             // DT_F32, DT_F64 (DT_C64: as f32 with a last axis of 2)
+  uint8_t rank;
+  uint8_t is_complex;
+  uint8_t pad;
+  uint32_t tags;             // bit i: module->tag[i]
+  int64_t extent[BIGS_MAX_RANK];
+  const char *axis[BIGS_MAX_RANK];
+  int64_t offset, kstride, panel, width, nlo;
+  int64_t kstep[BIGS_MAX_RANK], nstep[BIGS_MAX_RANK];
+  int32_t storage;           // index of the storage object
+  int32_t pad2;
+} BigsParam;
+// A storage object: a contiguous, 64-byte aligned piece of the parameter arena, in bytes.  Padding is zero and stays zero.
+typedef struct BigsStorage {
+  int64_t offset, bytes;
+  uint8_t dtype, pad[7];
+} BigsStorage;
+
+typedef enum BigsWhere {
+  BIGS_ARENA,      // temporary: placed by liveness in the one arena of a binding
+  BIGS_KEPT,       // computed by prologue steps, lives as long as the binding and the weights
+  BIGS_INPUT,      // index: the caller's tensor (dense row-major)
+  BIGS_OUTPUT,     // index: the caller's tensor (dense row-major)
+  BIGS_PARAM,      // byte offset in the parameter arena
+  BIGS_GRAD,       // byte offset in the gradient arena
+  BIGS_CONSTANT,   // `data`
+  BIGS_PIECE,      // part of buffer `index`, from element `offset` (a view; of a concatenation, say)
+} BigsWhere;
+typedef struct BigsBuffer {
+  uint8_t where, dtype, zeroed, pad;  // zeroed: to be cleared before its first step
+  int32_t index;
+  int32_t first, last;       // steps between which it lives (ARENA)
+  Poly size;                 // elements (with row padding)
+  Poly offset;               // PIECE: elements; PARAM, GRAD: bytes (constant)
+  const void *data;
+} BigsBuffer;
+
+typedef enum BigsStepKind {
+  BIGS_KERNEL,               // kernel[index]
+  BIGS_BUILTIN,              // builtin `index`: see runtime/builtin.h
+} BigsStepKind;
+typedef struct BigsGrid {
+  Poly extent;
+  int64_t block;
+} BigsGrid;
+typedef struct BigsScalar {
+  uint8_t kind, pad[7];      // 0: value; 1: keys of random site `value` (k0 | k1 << 32); 2: poly
+  uint64_t value;
+  Poly poly;                 // kind 2: value of a size
+} BigsScalar;
+typedef struct BigsStep {
+  uint8_t kind, ngrid, pad[2];
+  int32_t index;
+  int32_t narg, nscalar;
+  const int32_t *arg;        // buffers
+  const BigsScalar *scalar;
+  BigsGrid grid[BIGS_MAX_GRID];  // last fastest; tasks = product of ceil(extent / block).  Builtins divide work themselves
+  Poly scratch;              // bytes per thread
+  Poly flops;                // model FLOPs of the step (2mnk a contraction, attention in full; pointwise 0)
+  const char *label;         // "layer.3.attention matmul+bias", for profiles
+  const char *source;        // "bert.mdl:28", or NULL
+} BigsStep;
+
+typedef struct BigsProgram {
+  const char *name;          // entry, or train block
+  uint8_t kind, pad[7];      // 0 entry, 1 gradient of a train block, 2 optimizer update, 3 first values of parameters
+  uint32_t syms;             // bit i: run-time dim i is an argument
+  int32_t ninput, noutput, nbuffer, nprologue, nstep;
+  const int32_t *input;      // indices into module->input
+  const BigsTensor *output;
+  const BigsBuffer *buffer;
+  const BigsStep *step;      // the first `nprologue` depend on parameters and sizes only: run once per binding and weights
+  const uint8_t *param_used; // per module parameter: 1 when reached
+} BigsProgram;
+
+typedef struct BigsPiece {   // of a rate schedule
+  const char *kind;          // "warmup", "constant", "linear", "cosine"
+  double length;             // steps, or below 1 a share of the run; 0: what is left
+  double to;                 // end factor
+} BigsPiece;
+typedef struct BigsGroup {
+  uint32_t tags;             // bits of module->tag; parameters with any of them
+  uint8_t has_rate, has_decay, frozen, rate_is_factor, pad[4];
+  double rate, decay;
+} BigsGroup;
+typedef struct BigsTrain {
+  const char *name;
+  int32_t program;           // gradient program: outputs[0] is the loss, gradients go to the gradient arena
+  int32_t update;            // optimizer program over a flat axis; see runtime/train.h
+  const char *source;        // "mlm_text", "lm_text", "tsv"
+  const char *path;          // its first argument
+  double mask_rate;          // mlm_text rate
+  const char *optimizer;     // "adamw", "adam", "sgd"
+  double beta1, beta2, eps, momentum;
+  double rate, decay, clip;  // clip 0: none
+  int64_t batch, steps;      // steps 0: epochs
+  double epochs;
+  int32_t npiece, ngroup;
+  const BigsPiece *piece;
+  const BigsGroup *group;
+  const char *from;          // checkpoint folder to start from, or NULL
+} BigsTrain;
+
+// Foreign names: one per checkpoint block.
+typedef struct BigsName {
+  const char *stored;        // main name in a file
+  uint8_t may_init, rank, pad[6];  // group of `or init`: see init_group
+  int32_t init_group;        // parameters of one `or init` rule share a number > 0; 0: must be there
+  int32_t pad2;
+  int64_t shape[BIGS_MAX_RANK];     // as stored
+  int64_t step[BIGS_MAX_RANK][BIGS_MAX_RANK];  // stored axis a advances logical axis b: logical index i_b = sum_a ... see names.h
+} BigsName;
+typedef struct BigsAlias {
+  const char *old, *now;
+} BigsAlias;
+typedef struct BigsConfig {  // key of config.json -> dim or let, or a value that must hold
+  const char *key, *name;    // name NULL: a check
+  double number;             // of dim, let or check
+  const char *text;          // check against a string, or NULL
+  uint8_t is_bool, pad[7];
+} BigsConfig;
+typedef struct BigsCheckpoint {
+  const char *name;
+  const BigsName *entry;     // one per module parameter
+  int32_t nalias, nignore, nconfig, pad;
+  const BigsAlias *alias;
+  const char *const *ignore;
+  const BigsConfig *config;
+} BigsCheckpoint;
+
+typedef struct BigsNamedValue {
+  const char *name;
+  double value;
+} BigsNamedValue;
+typedef struct BigsModule {
+  uint32_t abi, pad;
+  const char *model;         // "Bert"
+  const char *version;       // of bigsc
+  const char *target;        // cpu name, and the features that its code needs, comma separated: "+avx2,+fma"
+  const char *features;
+  int32_t ndim, ninput, nparam, nstorage, ntag, nprogram, ntrain, ncheckpoint, nkernel, nconst;
+  const BigsDim *dim;
+  const BigsTensor *input;
+  const BigsParam *param;
+  const BigsStorage *storage;
+  int64_t param_bytes;
+  const char *const *tag;
+  const BigsProgram *program;
+  const BigsTrain *train;
+  const BigsCheckpoint *checkpoint;
+  BigsKernel *const *kernel;
+  const BigsNamedValue *constant;  // compile-time dims and lets, for bigs_info and config.json
+  const char *tokenizer;     // "wordpiece", or NULL
+  const char *vocab;
+  uint8_t lower, pad3[7];
+  int64_t pad_to;            // tokenizer pad_to, 0: none
+  const char *mdl;           // the model's own source text, written into training folders
+} BigsModule;
+#endif
