@@ -138,7 +138,7 @@ typedef struct ScanExpr {
 
 struct Expr {
   ExprKind kind;
-  Span span;         // the whole expression, with the parentheses of a tuple, without redundant ones
+  Span span;         // the whole expression, with its parentheses
   Span op;           // EX_NEG, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_CALL: the brackets with
                      // their inside; EX_SCAN: the word `scan`; others: as `span`
   bool parens;       // written in parentheses of its own
@@ -268,7 +268,7 @@ typedef enum DeclKind {
   DECL_MODEL,       // name formals body
   DECL_CHECKPOINT,  // name checkpoint
   DECL_TRAIN,       // name train
-  DECL_BAD          // did not parse, already reported; name (or name.s NULL) is what it would have declared
+  DECL_BAD          // did not parse, already reported; `names` are what it would have declared, as far as known: poison
 } DeclKind;
 typedef enum DimBind { DIM_OPEN, DIM_EQUAL, DIM_AT_MOST } DimBind;  // dim B, dim H = 4, dim L <= 8
 typedef struct Dim {
@@ -281,7 +281,8 @@ typedef struct Decl {
   DeclKind kind;
   Span span;
   Span keyword;
-  Name name;
+  Name name;           // fn, module, model, checkpoint, train
+  Names names;         // DECL_BAD
   Str path;
   VEC(Dim) dims;
   Binds lets;
