@@ -98,9 +98,16 @@ typedef struct BigsStep {
   const char *source;        // "bert.mdl:28", or NULL
 } BigsStep;
 
+typedef enum BigsProgramKind {
+  BIGS_ENTRY,
+  BIGS_GRADIENT,   // of a train block: output 0 the loss; gradients go to BIGS_GRAD buffers
+  BIGS_UPDATE,     // optimizer over a flat axis (its own run-time dim): inputs p, g, m, v [E] and scalars; outputs p, m, v in place
+  BIGS_NORM,       // input g [E], output f64: sum of squares
+  BIGS_INIT,       // first values of all parameters, written to BIGS_PARAM buffers
+} BigsProgramKind;
 typedef struct BigsProgram {
   const char *name;          // entry, or train block
-  uint8_t kind, pad[7];      // 0 entry, 1 gradient of a train block, 2 optimizer update, 3 first values of parameters
+  uint8_t kind, pad[7];      // BigsProgramKind
   uint32_t syms;             // bit i: run-time dim i is an argument
   int32_t ninput, noutput, nbuffer, nprologue, nstep;
   const int32_t *input;      // indices into module->input
@@ -123,7 +130,9 @@ typedef struct BigsGroup {
 typedef struct BigsTrain {
   const char *name;
   int32_t program;           // gradient program: outputs[0] is the loss, gradients go to the gradient arena
-  int32_t update;            // optimizer program over a flat axis; see runtime/train.h
+  int32_t update, norm;      // programs over a flat axis; update's inputs are named p, g, m, v (those the optimizer has), and the
+                             // scalars rate, decay, scale (of the gradient), correct1, correct2 (1 / (1 - beta^t))
+  int32_t pad;
   const char *source;        // "mlm_text", "lm_text", "tsv"
   const char *path;          // its first argument
   double mask_rate;          // mlm_text rate
@@ -145,7 +154,7 @@ typedef struct BigsName {
   int32_t init_group;        // parameters of one `or init` rule share a number > 0; 0: must be there
   int32_t pad2;
   int64_t shape[BIGS_MAX_RANK];     // as stored
-  int64_t step[BIGS_MAX_RANK][BIGS_MAX_RANK];  // stored axis a advances logical axis b: logical index i_b = sum_a ... see names.h
+  int64_t stride[BIGS_MAX_RANK];    // logical element (i0, i1, ...) is stored at flat position sum i_b * stride[b]
 } BigsName;
 typedef struct BigsAlias {
   const char *old, *now;

@@ -1,0 +1,17 @@
+// Steps of a program that are library code rather than generated kernels.  Arguments are buffers (BigsStep.arg), scalars are i64
+// values or sizes (BigsStep.scalar), in the order given here; strides in elements; channels have stride 1 in u and y.
+#ifndef BIGSC_BUILTIN_H
+#define BIGSC_BUILTIN_H
+typedef enum BigsBuiltin {
+  // y[b][l][c] = sum_j k[j] u[b][l -/+ j][c].  args u, k, y; scalars nbatch, L, channels, u_batch, u_row, y_batch, y_row,
+  // k_row (stride of k along j), k_channel (0: one kernel for all channels), reverse
+  BIGS_CONV,
+  // dk[j] = sum over b, l (and c when k_channel is 0) of dy[b][l][c] u[b][l -/+ j][c].  args u, dy, dk; the same scalars, where y_
+  // is dy's and k_ is dk's
+  BIGS_CONV_GRAD,
+  // out[id[i]][:] += src[i][:].  args ids (i32, n of them, dense), src, out; scalars n, width, src_row, rows, out_row, accumulate
+  // (0: out is cleared first)
+  BIGS_SCATTER,
+  BIGS_BUILTIN_COUNT
+} BigsBuiltin;
+#endif
