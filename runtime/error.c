@@ -1,0 +1,47 @@
+// Error texts: see error.h.
+#include "runtime/error.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void put(BigsError *e, const char *fmt, va_list ap) {
+  int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
+  if (n >= (int)sizeof e->text)
+    memcpy(e->text + sizeof e->text - 4, "...", 4);
+}
+
+int bigs_fail(BigsError *e, int status, const char *fmt, ...) {
+  if (!e)
+    return status;
+  va_list ap;
+  va_start(ap, fmt);
+  put(e, fmt, ap);
+  va_end(ap);
+  e->status = status;
+  return status;
+}
+
+int bigs_fail_memory(BigsError *e, const char *what) {
+  return bigs_fail(e, BIGS_EMODEL, "out of memory for %s", what);
+}
+
+int bigs_fail_errno(BigsError *e, const char *doing, const char *path) {
+  char buf[128];
+  int saved = errno;
+  return bigs_fail(e, BIGS_EFILE, "%s: cannot %s: %s", path, doing,
+                   strerror_r(saved, buf, sizeof buf));
+}
+
+void bigs_error_prefix(BigsError *e, const char *fmt, ...) {
+  if (!e)
+    return;
+  char old[sizeof e->text];
+  memcpy(old, e->text, sizeof old);
+  va_list ap;
+  va_start(ap, fmt);
+  put(e, fmt, ap);
+  va_end(ap);
+  size_t n = strlen(e->text);
+  snprintf(e->text + n, sizeof e->text - n, ": %.*s", (int)sizeof old, old);
+}

@@ -1,0 +1,32 @@
+// How runtime/ reports failure: a text and an exit status in a BigsError of the caller's.  Nothing
+// here prints, exits or keeps global state.
+#ifndef BIGSC_RUNTIME_ERROR_H
+#define BIGSC_RUNTIME_ERROR_H
+
+// Exit statuses of the command line, returned as they are by the C interface.
+enum {
+  BIGS_OK = 0,
+  BIGS_EMODEL = 1,    // the model or the data is wrong
+  BIGS_EUSAGE = 2,    // wrong use of a command or of an interface
+  BIGS_EFILE = 3,     // a file or a checkpoint: missing, unreadable, malformed, disk full
+  BIGS_ENUMERIC = 4,  // NaN or infinity where numbers were expected
+  BIGS_EBUG = 70,
+  BIGS_EINTERRUPT = 130
+};
+
+typedef struct BigsError {
+  char text[512];  // one line without a final newline; cut with "..." when longer
+  int status;      // one of the above; 0 while nothing has failed
+} BigsError;
+
+// Functions that return int return 0 or the status they stored in *e, so `return bigs_fail(e, ...)`
+// reads naturally. Functions that return a pointer return NULL.  e may be NULL everywhere: then
+// only the status is known.
+int bigs_fail(BigsError *e, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+// "out of memory for WHAT", status BIGS_EMODEL: what was asked for is too large for this machine.
+int bigs_fail_memory(BigsError *e, const char *what);
+// "PATH: cannot DOING: strerror(errno)", status BIGS_EFILE; for example doing = "write".
+int bigs_fail_errno(BigsError *e, const char *doing, const char *path);
+// Puts "PREFIX: " before the text already there.
+void bigs_error_prefix(BigsError *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#endif
