@@ -123,18 +123,28 @@ LExpr *lx_const(Arena *a, DType t, double v);
 LExpr *lx_load(Arena *a, const LKernel *k, int mem, LExpr *index);
 LExpr *lx_reg(Arena *a, DType t, int reg);
 LExpr *lx_op(Arena *a, LOp op, DType t, LExpr *x, LExpr *y, LExpr *z);  // scalar ops; t: result dtype
+LExpr *lx_acc(Arena *a);
+LExpr *lx_scalar(Arena *a, DType t, int slot);
+LExpr *lx_scalar_int(Arena *a, int slot);
+LExpr *lx_to_int(Arena *a, LExpr *x);
+LExpr *lx_from_int(Arena *a, DType t, LExpr *x);
+LExpr *lx_random(Arena *a, int slot, LExpr *index);
 LStmt *ls_for(Arena *a, int var, LExpr *lo, LExpr *hi, int vec);
 LStmt *ls_store(Arena *a, int mem, LExpr *index, LExpr *value);
 LStmt *ls_reg(Arena *a, int reg, DType t, LExpr *value);
 LStmt *ls_set(Arena *a, int reg, LExpr *value);
 LStmt *ls_reduce(Arena *a, int reg, LReduce op, LExpr *value);
 LStmt *ls_if(Arena *a, LExpr *cond);
+LStmt *ls_tile(Arena *a, int mvar, int nvar, LExpr *M, LExpr *N);  // the caller adds products and the epilogue
 LKernel *loop_kernel(Arena *a, const char *name);
 int loop_arg(Arena *a, LKernel *k, const char *name, DType t, bool written);  // before any scratch
 int loop_scratch(Arena *a, LKernel *k, const char *name, DType t, Poly size);
 int loop_var(LKernel *k);
 int loop_reg(LKernel *k);
 int loop_grid(LKernel *k, Poly extent, int64_t block);  // adds a grid dimension; its variable
+
+// Bytes per thread that the kernel's scratch memories take (an upper bound where sizes depend on symbols).
+Poly loop_scratch_bytes(const LKernel *k);
 
 uint64_t loop_hash(const LKernel *k);                    // structure only
 bool loop_equal(const LKernel *a, const LKernel *b);
