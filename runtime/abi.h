@@ -26,6 +26,7 @@ typedef struct BigsTensor {
   double fallback;
   Poly extent[BIGS_MAX_RANK];
   const char *axis[BIGS_MAX_RANK];
+  Poly limit;                // i32 inputs that index rows: values must be >= 0 and below it; no terms: not checked
 } BigsTensor;
 
 // Where a parameter's elements lie in the parameter arena (and its gradient in the gradient arena, first and second moments in
@@ -74,7 +75,7 @@ typedef struct BigsBuffer {
 
 typedef enum BigsStepKind {
   BIGS_KERNEL,               // kernel[index]
-  BIGS_BUILTIN,              // builtin `index`: see runtime/builtin.h
+  BIGS_BUILTIN,              // module->builtin[index]: see runtime/builtin.h
 } BigsStepKind;
 typedef struct BigsGrid {
   Poly extent;
@@ -195,6 +196,7 @@ typedef struct BigsModule {
   const BigsTrain *train;
   const BigsCheckpoint *checkpoint;
   BigsKernel *const *kernel;
+  const struct BigsBuiltinOps *const *builtin;  // BIGS_BUILTIN_COUNT of them; only those used are set.  NULL: none is used
   const BigsNamedValue *constant;  // compile-time dims and lets, for bigs_info and config.json
   const char *tokenizer;     // "wordpiece", or NULL
   const char *vocab;

@@ -14,4 +14,16 @@ typedef enum BigsBuiltin {
   BIGS_SCATTER,
   BIGS_BUILTIN_COUNT
 } BigsBuiltin;
+
+// One builtin's code.  A module names those that it uses (BigsModule.builtin), so that a model without convolution is not linked
+// with it.
+#include "runtime/abi.h"
+struct Pool;
+typedef struct BigsBuiltinOps {
+  // Bytes of workspace that run() gets, for a pool of so many threads: a function of sizes only.  f->arg is NULL.
+  int64_t (*workspace)(const BigsFrame *f, int threads);
+  // Does the step, dividing work over `pool` by sizes alone (the same bits for any number of threads).  `work`: 64-byte
+  // aligned, not cleared.  Returns 0, or an exit status (runtime/error.h).
+  int (*run)(const BigsFrame *f, struct Pool *pool, void *work);
+} BigsBuiltinOps;
 #endif
