@@ -1,5 +1,6 @@
 // Loop IR: builders, hash and equality.  The printer is loop_print.c, the verifier loop_verify.c.
 #include "codegen/loop.h"
+#include "codegen/ptrmap.h"
 #include <string.h>
 
 // ---- expressions
@@ -284,52 +285,11 @@ Poly loop_scratch_bytes(const LKernel *k) {
 
 // ---- hash and equality.  Expressions may share nodes (a DAG), so both remember the nodes they have seen.
 
-typedef struct Memo {
-  const LExpr **key;
-  uint64_t *value;
-  int n, cap;
-  Arena *arena;
-} Memo;
-
-static int memo_slot(const Memo *m, const LExpr *e) {
-  int i = (int)(((uintptr_t)e >> 4) * 0x9e3779b97f4a7c15u >> 33 & (uint64_t)(m->cap - 1));
-  while (m->key[i] && m->key[i] != e)
-    i = (i + 1) & (m->cap - 1);
-  return i;
-}
-
-static void memo_put(Memo *m, const LExpr *e, uint64_t value) {
-  if (2 * (m->n + 1) > m->cap) {
-    Memo old = *m;
-    m->cap = old.cap ? 2 * old.cap : 256;
-    m->key = NEWN(m->arena, const LExpr *, m->cap);
-    m->value = NEWN(m->arena, uint64_t, m->cap);
-    for (int i = 0; i < old.cap; i++)
-      if (old.key[i]) {
-        int s = memo_slot(m, old.key[i]);
-        m->key[s] = old.key[i];
-        m->value[s] = old.value[i];
-      }
-  }
-  int s = memo_slot(m, e);
-  m->n += !m->key[s];
-  m->key[s] = e;
-  m->value[s] = value;
-}
-
-static bool memo_get(const Memo *m, const LExpr *e, uint64_t *value) {
-  if (!m->cap)
-    return false;
-  int s = memo_slot(m, e);
-  *value = m->value[s];
-  return m->key[s] != NULL;
-}
-
-static uint64_t hash_expr(Memo *m, const LExpr *e) {
+static uint64_t hash_expr(PtrMap *m, const LExpr *e) {
   uint64_t h;
   if (!e)
     return 0x51ed;
-  if (memo_get(m, e, &h))
+  if (ptrmap_get(m, e, &h))
     return h;
   uint64_t num;
   memcpy(&num, &e->num, sizeof num);
@@ -339,22 +299,22 @@ static uint64_t hash_expr(Memo *m, const LExpr *e) {
   h = hash_mix(h, hash_expr(m, e->a));
   h = hash_mix(h, hash_expr(m, e->b));
   h = hash_mix(h, hash_expr(m, e->c));
-  memo_put(m, e, h);
+  ptrmap_put(m, e, h);
   return h;
 }
 
-static bool same_expr(Memo *m, const LExpr *a, const LExpr *b) {
+static bool same_expr(PtrMap *m, const LExpr *a, const LExpr *b) {
   uint64_t seen;
   if (!a || !b)
     return a == b;
-  if (memo_get(m, a, &seen) && seen == (uintptr_t)b)
+  if (ptrmap_get(m, a, &seen) && seen == (uintptr_t)b)
     return true;
   bool same = a->op == b->op && a->dtype == b->dtype && a->inum == b->inum &&
               !memcmp(&a->num, &b->num, sizeof a->num) &&
               (a->op != L_POLY || poly_eq(&a->poly, &b->poly)) && same_expr(m, a->a, b->a) &&
               same_expr(m, a->b, b->b) && same_expr(m, a->c, b->c);
   if (same)
-    memo_put(m, a, (uintptr_t)b);
+    ptrmap_put(m, a, (uintptr_t)b);
   return same;
 }
 
@@ -378,9 +338,9 @@ static void product_parts(const LProduct *p, const LExpr *e[PROD_EXPRS], int64_t
   memcpy(n, pn, sizeof pn);
 }
 
-static uint64_t hash_body(Memo *m, uint64_t h, const LBody *b);
+static uint64_t hash_body(PtrMap *m, uint64_t h, const LBody *b);
 
-static uint64_t hash_tile(Memo *m, uint64_t h, const LTile *t) {
+static uint64_t hash_tile(PtrMap *m, uint64_t h, const LTile *t) {
   h = hash_mix(hash_mix(h, (uint64_t)t->mvar), (uint64_t)t->nvar);
   h = hash_mix(hash_mix(h, hash_expr(m, t->M)), hash_expr(m, t->N));
   for (int i = 0; i < t->nprod; i++) {
@@ -394,7 +354,7 @@ static uint64_t hash_tile(Memo *m, uint64_t h, const LTile *t) {
   return hash_body(m, h, &t->body);
 }
 
-static uint64_t hash_body(Memo *m, uint64_t h, const LBody *b) {
+static uint64_t hash_body(PtrMap *m, uint64_t h, const LBody *b) {
   h = hash_mix(h, (uint64_t)b->n);
   for (int i = 0; i < b->n; i++) {
     const LExpr *e[STMT_EXPRS];
@@ -411,7 +371,7 @@ static uint64_t hash_body(Memo *m, uint64_t h, const LBody *b) {
 }
 
 uint64_t loop_hash(const LKernel *k) {
-  Memo m = {.arena = arena_new()};
+  PtrMap m = {.arena = arena_new()};
   CHECK(m.arena);
   uint64_t h = hash_mix((uint64_t)k->nargs, (uint64_t)k->ngrid);
   for (int i = 0; i < k->mem.n; i++) {
@@ -429,16 +389,16 @@ uint64_t loop_hash(const LKernel *k) {
   return h;
 }
 
-static bool same_exprs(Memo *m, const LExpr *const *a, const LExpr *const *b, int n) {
+static bool same_exprs(PtrMap *m, const LExpr *const *a, const LExpr *const *b, int n) {
   for (int i = 0; i < n; i++)
     if (!same_expr(m, a[i], b[i]))
       return false;
   return true;
 }
 
-static bool same_body(Memo *m, const LBody *a, const LBody *b);
+static bool same_body(PtrMap *m, const LBody *a, const LBody *b);
 
-static bool same_tile(Memo *m, const LTile *a, const LTile *b) {
+static bool same_tile(PtrMap *m, const LTile *a, const LTile *b) {
   if (!a || !b)
     return a == b;
   if (a->mvar != b->mvar || a->nvar != b->nvar || a->nprod != b->nprod || !same_expr(m, a->M, b->M) ||
@@ -455,7 +415,7 @@ static bool same_tile(Memo *m, const LTile *a, const LTile *b) {
   return same_body(m, &a->body, &b->body);
 }
 
-static bool same_body(Memo *m, const LBody *a, const LBody *b) {
+static bool same_body(PtrMap *m, const LBody *a, const LBody *b) {
   if (a->n != b->n)
     return false;
   for (int i = 0; i < a->n; i++) {
@@ -491,7 +451,7 @@ bool loop_equal(const LKernel *a, const LKernel *b) {
     if (!poly_eq(&a->grid[i].extent, &b->grid[i].extent) || a->grid[i].block != b->grid[i].block ||
         a->grid[i].var != b->grid[i].var)
       return false;
-  Memo m = {.arena = arena_new()};
+  PtrMap m = {.arena = arena_new()};
   CHECK(m.arena);
   bool same = same_body(&m, &a->body, &b->body);
   arena_free(m.arena);
