@@ -1,0 +1,598 @@
+// JSON, atomic files, safetensors: round trips, every malformed header by its own message, full
+// disks.
+#include "runtime/file.h"
+#include "runtime/json.h"
+#include "runtime/safetensors.h"
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+Suite *safetensors_suite(void);
+
+static char dir[64];
+
+static void make_dir(void) {
+  strcpy(dir, "/tmp/bigs-st-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+static void remove_dir(void) {
+  char cmd[128];
+  snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+  ck_assert_int_eq(system(cmd), 0);
+}
+static const char *in_dir(const char *name) {
+  static char path[2][128];
+  static int turn;
+  turn ^= 1;
+  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+  return path[turn];
+}
+static int files_in_dir(void) {
+  DIR *d = opendir(dir);
+  int n = 0;
+  for (struct dirent *x; (x = readdir(d));)
+    n += x->d_name[0] != '.';
+  closedir(d);
+  return n;
+}
+
+// ---- JSON
+
+static JsonDoc *parse(const char *text, BigsError *e) {
+  char *copy = malloc(strlen(text) + 1); // exact size: the sanitizer sees reads past the end
+  memcpy(copy, text, strlen(text));
+  JsonDoc *d = json_parse(copy, strlen(text), "t", 0, e);
+  free(copy);
+  return d;
+}
+
+START_TEST(json_reads_values) {
+  BigsError e = {0};
+  JsonDoc *d = parse(" {\"a\": [1, -2.5e3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\\\"\"],"
+                     "\"b\": {}, \"c\":[] , \"\": 9223372036854775807} ",
+                     &e);
+  ck_assert_msg(d, "%s", e.text);
+  const JsonValue *r = json_root(d), *a = json_get(r, "a");
+  ck_assert_int_eq(r->kind, JSON_OBJECT);
+  ck_assert_int_eq(r->count, 4);
+  ck_assert_int_eq(a->count, 6);
+  int64_t i;
+  double x;
+  ck_assert(json_int(a->child, &i) && i == 1);
+  ck_assert(!json_int(a->child->next, &i));
+  ck_assert(json_double(a->child->next, &x) && x == -2500);
+  ck_assert_int_eq(a->child->next->next->kind, JSON_TRUE);
+  const JsonValue *s = a->child->next->next->next->next->next;
+  ck_assert(json_equals(s, "x\xc3\xa9\xf0\x9f\x98\x80\n\""));
+  ck_assert_int_eq(json_get(r, "b")->count, 0);
+  ck_assert(json_int(json_get(r, ""), &i) && i == INT64_MAX);
+  ck_assert_ptr_null(json_get(r, "d"));
+  ck_assert_ptr_null(json_get(a, "a"));
+  json_free(d);
+}
+END_TEST
+
+static const struct {
+  const char *text, *error;
+} bad_json[] = {
+    {"", "byte 0: the text ends where a value should be"},
+    {"{", "byte 1: a member's name"},
+    {"[1", "byte 2: ',' or ']'"},
+    {"[1,]", "byte 3: not a value"},
+    {"{\"a\":1,}", "byte 7: a member's name"},
+    {"{\"a\" 1}", "byte 5: ':'"},
+    {"{a:1}", "byte 1: a member's name"},
+    {"{\"a\":1 \"b\":2}", "byte 7: ',' or '}'"},
+    {"[1 2]", "byte 3: ',' or ']'"},
+    {"1 2", "byte 2: something follows"},
+    {"01", "byte 0: a malformed number"},
+    {"-", "byte 0: a malformed number"},
+    {"1.", "byte 0: a malformed number"},
+    {"[1e]", "byte 1: a malformed number"},
+    {"+1", "byte 0: not a value"},
+    {"NaN", "byte 0: not a value"},
+    {"nul", "byte 0: not a value"},
+    {"\"a", "byte 0: a string without its closing quote"},
+    {"\"a\nb\"", "byte 2: a control character"},
+    {"\"\\x\"", "byte 2: unknown escape"},
+    {"\"\\", "unknown escape"},
+    {"\"\\u12g4\"", "byte 5: \\u needs four"},
+    {"\"\\ud800\"", "byte 1: a high surrogate"},
+    {"\"\\ud800\\u0041\"", "byte 1: a high surrogate"},
+    {"\"\\udc00\"", "byte 1: a low surrogate"},
+    {"\"\xff\"", "byte 1: not UTF-8"},
+    {"\"\xed\xa0\x80\"", "byte 1: not UTF-8"},
+    {"\"\xc0\x80\"", "byte 1: not UTF-8"},
+    {"\"\xf4\x90\x80\x80\"", "byte 1: not UTF-8"},
+    {"{\"a\":1,\"b\":2,\"a\":3}", "bytes 5 and 17: the name \"a\" twice"},
+};
+
+START_TEST(json_refuses) {
+  BigsError e = {0};
+  ck_assert_ptr_null(parse(bad_json[_i].text, &e));
+  ck_assert_int_eq(e.status, BIGS_EFILE);
+  ck_assert_msg(strstr(e.text, bad_json[_i].error), "%s: %s", bad_json[_i].text, e.text);
+}
+END_TEST
+
+START_TEST(json_depth) {
+  char text[2 * JSON_MAX_DEPTH + 8] = {0};
+  for (int more = 0; more < 2; more++) {
+    int n = JSON_MAX_DEPTH + more;
+    memset(text, '[', (size_t)n);
+    memset(text + n, ']', (size_t)n);
+    BigsError e = {0};
+    JsonDoc *d = parse(text, &e);
+    ck_assert_int_eq(d != NULL, !more);
+    ck_assert(!more || strstr(e.text, "nested too deep"));
+    json_free(d);
+  }
+}
+END_TEST
+
+START_TEST(json_integers) {
+  static const char *const text[] = {"[9223372036854775808]", "[-9223372036854775809]", "[1.0]",
+                                     "[1e2]", "[\"1\"]"};
+  int64_t x;
+  for (int i = 0; i < 5; i++) {
+    JsonDoc *d = parse(text[i], NULL);
+    ck_assert(!json_int(json_root(d)->child, &x));
+    json_free(d);
+  }
+  JsonDoc *d = parse("[-9223372036854775808, 1e999]", NULL);
+  ck_assert(json_int(json_root(d)->child, &x) && x == INT64_MIN);
+  double y;
+  ck_assert(!json_double(json_root(d)->child->next, &y));
+  json_free(d);
+}
+END_TEST
+
+static void check_round_trip(double x) {
+  JsonText t = {0};
+  json_put_double(&t, x);
+  JsonDoc *d = json_parse(t.s, t.n, "t", 0, NULL);
+  double y;
+  ck_assert_msg(d && json_double(json_root(d), &y) && y == x, "%.17g became %s", x, t.s);
+  json_free(d);
+  free(t.s);
+}
+
+START_TEST(json_numbers_round_trip) {
+  static const double x[] = {
+      0, 0.1, -1e-300, 5e-324, 1.7976931348623157e308, 1.0 / 3, 123456789012345678.0, 1e-4};
+  const char *locale[] = {"C", "de_DE.UTF-8", "de_DE", "fr_FR.UTF-8"}; // those that are installed
+  for (int l = 0; l < 4; l++)
+    if (setlocale(LC_ALL, locale[l]))
+      for (int i = 0; i < 8; i++)
+        check_round_trip(x[i]);
+  setlocale(LC_ALL, "C");
+  JsonText t = {0};
+  json_put_double(&t, 0.1);
+  json_put_double(&t, NAN);
+  json_put_double(&t, INFINITY);
+  json_put_int(&t, INT64_MIN);
+  ck_assert_str_eq(t.s, "0.1nullnull-9223372036854775808");
+  free(t.s);
+}
+END_TEST
+
+START_TEST(json_strings_round_trip) {
+  char all[300];
+  int n = 0;
+  for (int c = 0; c < 128; c++)
+    all[n++] = (char)c;
+  memcpy(all + n, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9);
+  n += 9;
+  JsonText t = {0};
+  json_put_string(&t, all, (size_t)n);
+  JsonDoc *d = json_parse(t.s, t.n, "t", 0, NULL);
+  ck_assert_ptr_nonnull(d);
+  ck_assert_uint_eq(json_root(d)->size, (size_t)n);
+  ck_assert_mem_eq(json_root(d)->text, all, (size_t)n);
+  json_free(d);
+  free(t.s);
+}
+END_TEST
+
+// ---- files
+
+START_TEST(file_replaces) {
+  size_t n;
+  BigsError e = {0};
+  for (int i = 0; i < 2; i++) {
+    FileOut *f = file_create(in_dir("a"), &e);
+    ck_assert_int_eq(file_print(f, i ? "new" : "old", &e), 0);
+    ck_assert_int_eq(file_tell(f), 3);
+    if (i) { // until the commit the old file is what a reader sees
+      char *old = file_read(in_dir("a"), 100, &n, &e);
+      ck_assert_str_eq(old, "old");
+      free(old);
+      ck_assert_int_eq(files_in_dir(), 2);
+    }
+    ck_assert_int_eq(file_commit(f, &e), 0);
+  }
+  ck_assert_int_eq(files_in_dir(), 1);
+  char *text = file_read(in_dir("a"), 3, &n, &e);
+  ck_assert_str_eq(text, "new");
+  free(text);
+  ck_assert_ptr_null(file_read(in_dir("a"), 2, &n, &e));
+  ck_assert_ptr_nonnull(strstr(e.text, "larger than the 2 bytes"));
+  ck_assert_int_eq(chmod(in_dir("a"), 0600), 0); // the mode is kept
+  ck_assert_int_eq(file_commit(file_create(in_dir("a"), &e), &e), 0);
+  struct stat st;
+  ck_assert_int_eq(stat(in_dir("a"), &st), 0);
+  ck_assert_int_eq(st.st_mode & 0777, 0600);
+}
+END_TEST
+
+START_TEST(file_abort_leaves_nothing) {
+  FileOut *f = file_create(in_dir("a"), NULL);
+  ck_assert_int_eq(file_print(f, "x", NULL), 0);
+  file_abort(f);
+  file_abort(NULL);
+  ck_assert_int_eq(files_in_dir(), 0);
+}
+END_TEST
+
+START_TEST(file_unwritable) {
+  BigsError e = {0};
+  ck_assert_ptr_null(file_create(in_dir("no/such"), &e));
+  ck_assert_ptr_nonnull(strstr(e.text, "No such file"));
+  ck_assert_int_eq(e.status, BIGS_EFILE);
+  ck_assert_ptr_null(file_create(dir, &e));
+  ck_assert_ptr_nonnull(strstr(e.text, "Is a directory"));
+  size_t n;
+  ck_assert_ptr_null(file_read(in_dir("none"), 10, &n, &e));
+  ck_assert_ptr_nonnull(strstr(e.text, "none: cannot open: No such file"));
+  ck_assert_ptr_null(file_read(dir, 10, &n, &e));
+  ck_assert_ptr_nonnull(strstr(e.text, "Is a directory"));
+}
+END_TEST
+
+// A device is written in place, not replaced by a file.
+START_TEST(file_device_full) {
+  BigsError e = {0};
+  FileOut *f = file_create("/dev/full", &e);
+  ck_assert_ptr_nonnull(f);
+  ck_assert_int_eq(file_print(f, "x", &e), 0);
+  ck_assert_int_eq(file_commit(f, &e), BIGS_EFILE);
+  ck_assert_str_eq(e.text, "/dev/full: cannot write: No space left on device");
+  struct stat st;
+  ck_assert_int_eq(stat("/dev/full", &st), 0);
+  ck_assert(S_ISCHR(st.st_mode));
+}
+END_TEST
+
+// ---- safetensors
+
+static void write_two(const char *path, float first) {
+  BigsError e = {0};
+  StWriter *w = st_create(path, &e);
+  ck_assert_msg(w, "%s", e.text);
+  int status = st_add_metadata(w, "step", "7 \"x\"", &e);
+  status |= st_declare(w, "b.weight", ST_F32, 2, (int64_t[]){2, 3}, &e);
+  status |= st_declare(w, "a", ST_I32, 0, NULL, &e);
+  status |= st_declare(w, "empty", ST_F64, 2, (int64_t[]){0, 5}, &e);
+  status |= st_declare(w, "mask", ST_BOOL, 1, (int64_t[]){3}, &e);
+  float x[6] = {first, 2, 3, 4, 5, 6};
+  int32_t a = -9;
+  status |= st_write(w, x, 10, &e);
+  status |= st_write(w, (char *)x + 10, 14, &e);
+  status |= st_write(w, &a, 4, &e);
+  status |= st_write(w, "\1\0\1", 3, &e);
+  status |= st_finish(w, &e);
+  ck_assert_msg(status == 0, "%s", e.text);
+}
+
+START_TEST(st_round_trip) {
+  BigsError e = {0};
+  StFile *f;
+  write_two(in_dir("w"), 1);
+  ck_assert_int_eq(files_in_dir(), 1);
+  ck_assert_msg(st_open(in_dir("w"), &f, &e) == 0, "%s", e.text);
+  ck_assert_int_eq(st_count(f), 4);
+  const StTensor *t = st_find(f, "b.weight");
+  ck_assert(t == st_at(f, 0) && t->rank == 2 && t->shape[0] == 2 && t->shape[1] == 3);
+  ck_assert_uint_eq(t->nbytes, 24);
+  ck_assert_uint_eq((uintptr_t)t->data % 8, 0);
+  float x[6];
+  ck_assert_int_eq(st_copy(t, ST_F32, x, &e), 0);
+  ck_assert(x[0] == 1 && x[5] == 6);
+  int32_t a;
+  ck_assert_int_eq(st_copy(st_find(f, "a"), ST_I32, &a, &e), 0);
+  ck_assert_int_eq(a, -9);
+  ck_assert_int_eq(st_find(f, "empty")->elements, 0);
+  bool mask[3];
+  ck_assert_int_eq(st_copy(st_find(f, "mask"), ST_BOOL, mask, &e), 0);
+  ck_assert(mask[0] && !mask[1] && mask[2]);
+  ck_assert(json_equals(json_get(st_metadata(f), "format"), "pt"));
+  ck_assert(json_equals(json_get(st_metadata(f), "step"), "7 \"x\""));
+  ck_assert_ptr_null(st_find(f, "c"));
+  char text[64];
+  ck_assert_str_eq(st_describe(t, text, sizeof text), "F32 [2, 3]");
+  st_close(f);
+}
+END_TEST
+
+static void put_header(const char *path, uint64_t length, const char *header, size_t data) {
+  FILE *f = fopen(path, "w");
+  for (int i = 0; i < 8; i++)
+    fputc((int)(length >> (8 * i) & 255), f);
+  fputs(header, f);
+  for (size_t i = 0; i < data; i++)
+    fputc((int)i, f);
+  fclose(f);
+}
+
+#define T(dtype, shape, lo, hi)                                                                    \
+  "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" lo "," hi "]}"
+static const struct {
+  const char *header;
+  size_t data;
+  const char *error;
+} bad_headers[] = {
+    {"{\"a\":" T("F32", "[2]", "0", "8") "}", 7, "end past the 7 bytes of data"},
+    {"{\"a\":" T("F32", "[2]", "0", "8") "}", 9, "behind the last tensor, belong to no tensor"},
+    {"{\"a\":" T("F32", "[2]", "0", "8") ",\"b\":" T("U8", "[4]", "7", "11") "}", 11,
+     "\"a\" and \"b\" overlap at byte"},
+    {"{\"a\":" T("F32", "[2]", "0", "8") ",\"b\":" T("F32", "[2]", "0", "8") "}", 8,
+     "\"a\" and \"b\" overlap"},
+    {"{\"a\":" T("F32", "[2]", "0", "8") ",\"b\":" T("U8", "[2]", "10", "12") "}", 12,
+     "before tensor \"b\", belong to no tensor"},
+    {"{\"a\":" T("F32", "[2]", "1", "9") "}", 9, "before tensor \"a\", belong to no tensor"},
+    {"{\"a\":" T("F32", "[3]", "0", "8") "}", 8, "F32 [3] needs 12 bytes, its data offsets span 8"},
+    {"{\"a\":" T("F32", "[-2]", "0", "8") "}", 8, "an extent is negative: -2"},
+    {"{\"a\":" T("F32", "[2.0]", "0", "8") "}", 8, "an extent is not an integer: 2.0"},
+    {"{\"a\":" T("F32", "[2e0]", "0", "8") "}", 8, "an extent is not an integer"},
+    {"{\"a\":" T("F32", "[99999999999999999999]", "0", "8") "}", 8, "an extent is too large"},
+    {"{\"a\":" T("F32", "[4294967296,4294967296]", "0", "0") "}", 0,
+     "product of its extents overflows"},
+    {"{\"a\":" T("F32", "[0,4294967296,4294967296]", "0", "0") "}", 0,
+     "product of its extents overflows"},
+    {"{\"a\":" T("F32", "[4611686018427387904]", "0", "0") "}", 0,
+     "product of its extents overflows"},
+    {"{\"a\":" T("F32", "[\"2\"]", "0", "8") "}", 8, "an extent is a string, not a number"},
+    {"{\"a\":" T("F32", "2", "0", "8") "}", 8, "\"shape\" is not an array"},
+    {"{\"a\":" T("F32", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "0",
+                 "4") "}",
+     4, "33 axes"},
+    {"{\"a\":" T("F33", "[2]", "0", "8") "}", 8, "unknown dtype \"F33\""},
+    {"{\"a\":" T("F32", "[2]", "-8", "0") "}", 8, "a data offset is negative: -8"},
+    {"{\"a\":" T("F32", "[2]", "8", "0") "}", 8, "data offsets [8, 0] run backwards"},
+    {"{\"a\":" T("F32", "[2]", "0", "18446744073709551616") "}", 8, "a data offset is too large"},
+    {"{\"a\":" T("F32", "[2]", "0", "8.5") "}", 8, "a data offset is not an integer"},
+    {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "no \"dtype\""},
+    {"{\"a\":{\"dtype\":7,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "\"dtype\" is not a string"},
+    {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "no \"shape\""},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "no \"data_offsets\""},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8,
+     "\"data_offsets\" is not a pair"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8,
+     "unknown field \"x\""},
+    {"{\"a\":7}", 0, "a number, not an object"},
+    {"{\"a\":" T("U8", "[1]", "0", "1") ",\"a\":" T("U8", "[1]", "1", "2") "}", 2,
+     "the name \"a\" twice"},
+    {"{\"a\\u0000b\":" T("U8", "[1]", "0", "1") "}", 1, "a NUL character in its name"},
+    {"{\"\xff\":" T("U8", "[1]", "0", "1") "}", 1, "not UTF-8"},
+    {"{\"a\":" T("U8", "[1]", "0", "1") ",}", 1, "a member's name in quotes"},
+    {"{\"__metadata__\":[]}", 0, "__metadata__ is an array, not an object"},
+    {"{\"__metadata__\":{\"a\":1}}", 0, "__metadata__ \"a\" is a number, not a string"},
+    {"[]", 0, "does not start with '{'"},
+    {" {}", 0, "does not start with '{'"},
+    {"", 0, "does not start with '{'"},
+};
+
+START_TEST(st_refuses) {
+  put_header(in_dir("bad"), strlen(bad_headers[_i].header), bad_headers[_i].header,
+             bad_headers[_i].data);
+  BigsError e = {0};
+  StFile *f = (StFile *)dir;
+  ck_assert_int_eq(st_open(in_dir("bad"), &f, &e), BIGS_EFILE);
+  ck_assert_ptr_null(f);
+  ck_assert_int_eq(e.status, BIGS_EFILE);
+  ck_assert_msg(strstr(e.text, bad_headers[_i].error), "%s", e.text);
+  ck_assert_msg(strstr(e.text, in_dir("bad")), "%s", e.text);
+}
+END_TEST
+
+static void expect_open_error(const char *path, const char *text) {
+  BigsError e = {0};
+  StFile *f;
+  ck_assert_int_eq(st_open(path, &f, &e), BIGS_EFILE);
+  ck_assert_msg(strstr(e.text, text), "%s", e.text);
+}
+
+START_TEST(st_refuses_lengths) {
+  put_header(in_dir("bad"), 1000, "{}", 0);
+  expect_open_error(in_dir("bad"), "header length 1000, but only 2 bytes follow");
+  put_header(in_dir("bad"), UINT64_MAX, "{}", 0);
+  expect_open_error(in_dir("bad"), "over the limit of 100000000");
+  put_header(in_dir("bad"), ST_MAX_HEADER + 1, "{}", 0);
+  expect_open_error(in_dir("bad"), "over the limit");
+  FILE *f = fopen(in_dir("bad"), "w");
+  fputs("1234567", f);
+  fclose(f);
+  expect_open_error(in_dir("bad"), "7 bytes: too short");
+  expect_open_error(in_dir("none"), "No such file");
+  expect_open_error(dir, "not a regular file");
+}
+END_TEST
+
+// Every prefix of a good file is refused, and padding and alignment are not required of others.
+START_TEST(st_truncations) {
+  write_two(in_dir("w"), 1);
+  size_t n;
+  char *text = file_read(in_dir("w"), 10000, &n, NULL);
+  for (size_t i = 0; i < n; i++) {
+    FILE *f = fopen(in_dir("cut"), "w");
+    fwrite(text, 1, i, f);
+    fclose(f);
+    expect_open_error(in_dir("cut"), "cut");
+  }
+  free(text);
+  const char *odd = "{\"a\":" T("U8", "[1]", "0", "1") ",\"b\":" T("F32", "[1]", "1", "5") "} \n";
+  put_header(in_dir("odd"), strlen(odd), odd, 5);
+  StFile *f;
+  BigsError e = {0};
+  ck_assert_msg(st_open(in_dir("odd"), &f, &e) == 0, "%s", e.text);
+  float x;
+  ck_assert_int_eq(st_copy(st_find(f, "b"), ST_F32, &x, &e), 0);
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  ck_assert_uint_eq(bits, 0x04030201);
+  st_close(f);
+}
+END_TEST
+
+static StTensor tensor(StDType t, const void *data, int64_t n, int64_t *shape) {
+  *shape = n;
+  return (StTensor){"t", t, 1, shape, n, data, (size_t)n * (size_t)st_dtype_size(t), 0};
+}
+
+START_TEST(st_converts) {
+  BigsError e = {0};
+  int64_t shape, wide[3] = {7, -8, (int64_t)1 << 40};
+  int32_t ints[3];
+  StTensor t = tensor(ST_I64, wide, 2, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_I32, ints, &e), 0);
+  ck_assert(ints[0] == 7 && ints[1] == -8);
+  t = tensor(ST_I64, wide, 3, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_I32, ints, &e), BIGS_EFILE);
+  ck_assert_ptr_nonnull(strstr(e.text, "element 2 does not fit I32"));
+  uint8_t bytes[3] = {0, 1, 200};
+  t = tensor(ST_U8, bytes, 3, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_I32, ints, &e), 0);
+  ck_assert_int_eq(ints[2], 200);
+  bool flags[3];
+  ck_assert_int_eq(st_copy(&t, ST_BOOL, flags, &e), BIGS_EFILE);
+  ck_assert_ptr_nonnull(strstr(e.text, "element 2 is 200"));
+  int8_t small[2] = {-128, 127};
+  t = tensor(ST_I8, small, 2, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_I32, ints, &e), 0);
+  ck_assert(ints[0] == -128 && ints[1] == 127);
+  uint16_t halves[6] = {0x3C00, 0xC000, 0x0001, 0x7BFF, 0x7C00, 0x7E00};
+  float x[6];
+  t = tensor(ST_F16, halves, 6, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_F32, x, &e), 0);
+  ck_assert(x[0] == 1 && x[1] == -2 && x[2] == 0x1p-24f && x[3] == 65504 && isinf(x[4]) &&
+            isnan(x[5]));
+  uint16_t brain[2] = {0x3F80, 0xC040};
+  t = tensor(ST_BF16, brain, 2, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_F32, x, &e), 0);
+  ck_assert(x[0] == 1 && x[1] == -3);
+  double big[2] = {0.5, 1e300}, y[2];
+  t = tensor(ST_F64, big, 1, &shape);
+  ck_assert(st_copy(&t, ST_F32, x, &e) == 0 && x[0] == 0.5f);
+  t = tensor(ST_F64, big, 2, &shape);
+  ck_assert_int_eq(st_copy(&t, ST_F32, x, &e), BIGS_EFILE);
+  t = tensor(ST_F32, x, 1, &shape);
+  ck_assert(st_copy(&t, ST_F64, y, &e) == 0 && y[0] == 0.5);
+  ck_assert_int_eq(st_copy(&t, ST_I32, ints, &e), BIGS_EFILE);
+  ck_assert_str_eq(e.text, "tensor \"t\" is F32 where I32 is needed");
+}
+END_TEST
+
+START_TEST(st_writer_checks_its_use) {
+  BigsError e = {0};
+  int64_t two = 2, negative = -1;
+  static const char *const error[] = {"bytes were written",    "more data than",  "declared twice",
+                                      "behind the first data", "impossible size", "tensor's name"};
+  for (int i = 0; i < 6; i++) {
+    StWriter *w = st_create(in_dir("w"), &e);
+    int status = st_declare(w, "a", ST_F32, 1, &two, &e);
+    if (i == 2)
+      status |= st_declare(w, "a", ST_F32, 1, &two, &e);
+    if (i == 4)
+      status |= st_declare(w, "b", ST_F32, 1, &negative, &e);
+    if (i == 5)
+      status |= st_declare(w, "__metadata__", ST_F32, 1, &two, &e);
+    status |= st_write(w, "1234", 4, &e);
+    if (i == 3)
+      status |= st_declare(w, "b", ST_F32, 1, &two, &e);
+    if (i != 0)
+      status |= st_write(w, "12345", 5, &e);
+    status |= st_finish(w, &e);
+    ck_assert_int_eq(status, BIGS_EUSAGE);
+    ck_assert_msg(strstr(e.text, error[i]), "%s", e.text);
+    ck_assert_int_eq(files_in_dir(), 0);
+  }
+  StWriter *w = st_create(in_dir("w"), &e);
+  st_cancel(w);
+  st_cancel(NULL);
+  ck_assert_int_eq(files_in_dir(), 0);
+  w = st_create(in_dir("w"), &e);
+  ck_assert_int_eq(st_finish(w, &e), 0); // no tensors at all is a file, too
+  StFile *f;
+  ck_assert_int_eq(st_open(in_dir("w"), &f, &e), 0);
+  ck_assert_int_eq(st_count(f), 0);
+  st_close(f);
+}
+END_TEST
+
+// The disk fills up while a checkpoint is written: the old one stays, nothing else is left.
+START_TEST(st_disk_full) {
+  write_two(in_dir("w"), 42);
+  signal(SIGXFSZ, SIG_IGN);
+  struct rlimit limit = {1 << 20, RLIM_INFINITY};
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  BigsError e = {0};
+  int64_t n = 1 << 19;
+  float *x = calloc((size_t)n, sizeof *x);
+  StWriter *w = st_create(in_dir("w"), &e);
+  ck_assert_int_eq(st_declare(w, "b.weight", ST_F32, 1, &n, &e), 0);
+  int status = 0;
+  for (int i = 0; i < 64; i++)
+    status |= st_write(w, (char *)x + i * (n / 16), (size_t)n / 16, &e);
+  free(x);
+  ck_assert_int_eq(status, BIGS_EFILE);
+  memset(&e, 0, sizeof e);
+  ck_assert_int_eq(st_finish(w, &e), BIGS_EFILE);
+  ck_assert_msg(strstr(e.text, "w: cannot write: File too large"), "%s", e.text);
+  limit.rlim_cur = RLIM_INFINITY;
+  setrlimit(RLIMIT_FSIZE, &limit);
+  ck_assert_int_eq(files_in_dir(), 1);
+  StFile *f;
+  ck_assert_int_eq(st_open(in_dir("w"), &f, &e), 0);
+  float first;
+  memcpy(&first, st_find(f, "b.weight")->data, 4);
+  ck_assert_float_eq(first, 42);
+  st_close(f);
+}
+END_TEST
+
+#define N(a) ((int)(sizeof(a) / sizeof *(a)))
+Suite *safetensors_suite(void) {
+  Suite *s = suite_create("safetensors");
+  TCase *t = tcase_create("json");
+  tcase_add_test(t, json_reads_values);
+  tcase_add_loop_test(t, json_refuses, 0, N(bad_json));
+  tcase_add_test(t, json_depth);
+  tcase_add_test(t, json_integers);
+  tcase_add_test(t, json_numbers_round_trip);
+  tcase_add_test(t, json_strings_round_trip);
+  suite_add_tcase(s, t);
+  t = tcase_create("files");
+  tcase_add_checked_fixture(t, make_dir, remove_dir);
+  tcase_add_test(t, file_replaces);
+  tcase_add_test(t, file_abort_leaves_nothing);
+  tcase_add_test(t, file_unwritable);
+  tcase_add_test(t, file_device_full);
+  tcase_add_test(t, st_round_trip);
+  tcase_add_loop_test(t, st_refuses, 0, N(bad_headers));
+  tcase_add_test(t, st_refuses_lengths);
+  tcase_add_test(t, st_truncations);
+  tcase_add_test(t, st_converts);
+  tcase_add_test(t, st_writer_checks_its_use);
+  tcase_add_test(t, st_disk_full);
+  suite_add_tcase(s, t);
+  return s;
+}
