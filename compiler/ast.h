@@ -1,6 +1,7 @@
 // The abstract syntax of .mdl text: what the parser builds and the checker reads.  Immutable after parsing; everything
 // lives in the arena given to the parser.  Names are interned in the Intern given to the parser (equal text, equal
-// pointer), strings are not.  Type names here differ from those of graph/ir.h: the checker includes both.  Every node has a Span.  Productions are those of the grammar in docs/language.md.
+// pointer), strings are not.  Every node has a Span.  Productions are those of the grammar in docs/language.md.  Type
+// names differ from those of graph/ir.h: the checker includes both.
 #ifndef BIGSC_AST_H
 #define BIGSC_AST_H
 #include "compiler/base.h"
@@ -151,11 +152,11 @@ struct Expr {
     DType dtype;
     BinOp bin;
     Name name;       // EX_NAME, EX_DOT
-    AxisNames axes;       // EX_AXES, EX_CONTRACT
+    AxisNames axes;  // EX_AXES, EX_CONTRACT
     VEC(DimOp) ops;  // EX_OPS
     Args args;       // EX_CALL
     Exprs items;     // EX_TUPLE, EX_THEN
-    ScanExpr *scan;      // EX_SCAN
+    ScanExpr *scan;  // EX_SCAN
   };
 };
 
@@ -167,7 +168,7 @@ typedef enum StmtKind {
   ST_ENTRY,  // entry names[0] : type = value
   ST_FORMS,  // forms names[0] : type { forms }
   ST_EXPR,   // value
-  ST_BAD     // did not parse, already reported; `names` are what it would have bound, as far as known: bind them to poison
+  ST_BAD     // wrong, already reported; `names` are what it would have bound, as far as known: bind them to poison
 } StmtKind;
 typedef enum Repeat { REPEAT_NONE, REPEAT_REPEAT, REPEAT_SHARE } Repeat;
 
@@ -229,7 +230,7 @@ typedef struct CkItem {
   VEC(ConfigItem) config;  // CK_CONFIG
   VEC(AliasPair) aliases;  // CK_ALIAS
   Strs ignore;             // CK_IGNORE
-  CkRule *rule;              // CK_RULE
+  CkRule *rule;            // CK_RULE
 } CkItem;
 
 // ---- train blocks
@@ -294,7 +295,7 @@ typedef struct Decl {
   bool short_form;     // fn f(x) = expr
   VEC(CkItem) checkpoint;
   VEC(TrItem) train;
-  bool bad;            // something inside did not parse and is missing from the lists
+  bool bad;            // something inside is wrong and already reported; it may be missing from the lists
 } Decl;
 
 typedef struct File {
