@@ -22,15 +22,14 @@ static int memory_file(char *path, size_t room) {
 }
 
 static void look(const StFile *f) {
-  size_t total = 0;
   for (int i = 0; i < st_count(f); i++) {
     const StTensor *t = st_at(f, i);
-    unsigned sum = 0;
+    uint64_t sum = 0;
     for (size_t b = 0; b < t->nbytes; b++)
       sum += ((const uint8_t *)t->data)[b];
     must(st_find(f, t->name) == t);
     must(t->nbytes == (size_t)t->elements * (size_t)st_dtype_size(t->dtype));
-    total += t->nbytes + (sum == 1) * 0;
+    must(sum <= 255 * t->nbytes);
     for (int to = 0; to < ST_DTYPES; to++) {
       void *out = malloc((size_t)t->elements * 8 + 1);
       must(out != NULL);

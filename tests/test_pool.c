@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-Suite *pool_suite(void);
-
 typedef struct Count {
   atomic_int *hits;
   int64_t *plain;
@@ -68,7 +66,7 @@ START_TEST(many_small_runs) {
   for (int i = 0; i < 5000; i++) {
     pool_run(p, 7, add_task, sum);
     if (i % 1000 == 999)
-      usleep(300);  // let the workers fall asleep
+      usleep(300); // let the workers fall asleep
   }
   for (int i = 0; i < 7; i++)
     ck_assert_int_eq(sum[i], 5000);
@@ -159,7 +157,7 @@ START_TEST(quotas_of_control_groups) {
   put_file(dir, "self", "0::/a/b\n");
   put_file(dir, "a/b/cpu.max", "max 100000\n");
   ck_assert_double_eq(cpus_of(dir), 0);
-  put_file(dir, "a/cpu.max", "250000 100000\n");  // a parent's quota binds too
+  put_file(dir, "a/cpu.max", "250000 100000\n"); // a parent's quota binds too
   ck_assert_double_eq(cpus_of(dir), 2.5);
   put_file(dir, "a/b/cpu.max", "150000 100000\n");
   ck_assert_double_eq(cpus_of(dir), 1.5);
@@ -169,7 +167,7 @@ START_TEST(quotas_of_control_groups) {
   ck_assert_double_eq(cpus_of(dir), 0);
   put_file(dir, "cpu/c/cpu.cfs_quota_us", "50000\n");
   ck_assert_double_eq(cpus_of(dir), 0.5);
-  put_file(dir, "self", "4:cpu:/not/shown/here\n");  // inside a container only the root is
+  put_file(dir, "self", "4:cpu:/not/shown/here\n"); // inside a container only the root is
   put_file(dir, "cpu/cpu.cfs_quota_us", "300000\n");
   put_file(dir, "cpu/cpu.cfs_period_us", "100000\n");
   ck_assert_double_eq(cpus_of(dir), 3);

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-Suite *rng_suite(void);
-
 // Random123's known-answer tests, philox4x32 with 10 rounds: counter, key, result.
 static const uint32_t known[3][10] = {
     {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
@@ -66,7 +64,7 @@ static double chi_square(const int *count, int bins, double draws) {
   double expected = draws / bins, sum = 0;
   for (int i = 0; i < bins; i++)
     sum += (count[i] - expected) * (count[i] - expected) / expected;
-  return (sum - (bins - 1)) / sqrt(2.0 * (bins - 1));  // in standard deviations, near enough
+  return (sum - (bins - 1)) / sqrt(2.0 * (bins - 1)); // in standard deviations, near enough
 }
 
 static void site(int i, uint32_t key[2]) {

@@ -1,6 +1,7 @@
 // JSON, atomic files, safetensors: round trips, every malformed header by its own message, full
 // disks.
 #include "runtime/file.h"
+#include "runtime/hub.h"
 #include "runtime/json.h"
 #include "runtime/safetensors.h"
 #include <check.h>
@@ -15,8 +16,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-Suite *safetensors_suite(void);
 
 static char dir[64];
 
@@ -569,6 +568,85 @@ START_TEST(st_disk_full) {
 }
 END_TEST
 
+// ---- hub folders
+
+static void put_text(const char *name, const char *text) {
+  FileOut *f = file_create(in_dir(name), NULL);
+  ck_assert_int_eq(file_print(f, text, NULL), 0);
+  ck_assert_int_eq(file_commit(f, NULL), 0);
+}
+
+static void put_shard(const char *name, const char *tensor, float value) {
+  BigsError e = {0};
+  StWriter *w = st_create(in_dir(name), &e);
+  int status = st_declare(w, tensor, ST_F32, 0, NULL, &e);
+  status |= st_write(w, &value, 4, &e);
+  ck_assert_int_eq(status | st_finish(w, &e), 0);
+}
+
+START_TEST(hub_folder) {
+  BigsError e = {0};
+  Hub *h;
+  ck_assert_int_eq(hub_open(dir, &h, &e), 0);
+  ck_assert(hub_count(h) == 0 && !hub_config(h) && !hub_vocab(h));
+  hub_close(h);
+  put_text("config.json", "{\"hidden_size\": 8}");
+  put_text("vocab.txt", "[PAD]\n");
+  put_shard("model.safetensors", "x", 3);
+  ck_assert_msg(hub_open(dir, &h, &e) == 0, "%s", e.text);
+  int64_t hidden;
+  ck_assert(json_int(json_get(hub_config(h), "hidden_size"), &hidden) && hidden == 8);
+  ck_assert_str_eq(hub_vocab(h), in_dir("vocab.txt"));
+  ck_assert_str_eq(hub_path(h), dir);
+  ck_assert(hub_count(h) == 1 && hub_find(h, "x") == hub_at(h, 0) && !hub_find(h, "y"));
+  hub_close(h);
+  ck_assert_int_eq(hub_open(in_dir("model.safetensors"), &h, &e), 0);
+  ck_assert(hub_find(h, "x") && !hub_config(h));
+  hub_close(h);
+  put_text("config.json", "[1]");
+  ck_assert_int_eq(hub_open(dir, &h, &e), BIGS_EFILE);
+  ck_assert_ptr_nonnull(strstr(e.text, "config.json: an array, not an object"));
+  ck_assert_int_eq(hub_open(in_dir("none"), &h, &e), BIGS_EFILE);
+}
+END_TEST
+
+static const char index_name[] = "model.safetensors.index.json";
+
+START_TEST(hub_shards) {
+  BigsError e = {0};
+  Hub *h;
+  put_shard("one.safetensors", "x", 1);
+  put_shard("two.safetensors", "y", 2);
+  put_text(index_name, "{\"metadata\": {}, \"weight_map\": {\"y\": \"two.safetensors\", \"x\": "
+                       "\"one.safetensors\"}}");
+  for (int i = 0; i < 2; i++) {
+    ck_assert_msg(hub_open(i ? in_dir(index_name) : dir, &h, &e) == 0, "%s", e.text);
+    ck_assert_int_eq(hub_count(h), 2);
+    ck_assert_str_eq(hub_at(h, 1)->name, "x");
+    float v;
+    ck_assert(st_copy(hub_find(h, "y"), ST_F32, &v, &e) == 0 && v == 2);
+    ck_assert_str_eq(st_path(hub_file(h, hub_find(h, "x"))), in_dir("one.safetensors"));
+    hub_close(h);
+  }
+  static const char *const bad[][2] = {
+      {"{}", "no object \"weight_map\""},
+      {"{\"weight_map\": {\"x\": \"../one.safetensors\"}}", "not the name of a file beside"},
+      {"{\"weight_map\": {\"x\": 1}}", "is a number, not a string"},
+      {"{\"weight_map\": {\"x\": \"three.safetensors\"}}", "three.safetensors: cannot open"},
+      {"{\"weight_map\": {\"z\": \"one.safetensors\"}}", "tensor \"z\" is not in one.safetensors"},
+  };
+  for (int i = 0; i < 5; i++) {
+    put_text(index_name, bad[i][0]);
+    ck_assert_int_eq(hub_open(dir, &h, &e), BIGS_EFILE);
+    ck_assert_msg(strstr(e.text, bad[i][1]), "%s", e.text);
+  }
+  put_shard("two.safetensors", "x", 2); // one name in two shards
+  put_text(index_name,
+           "{\"weight_map\": {\"x\": \"one.safetensors\", \"y\": \"two.safetensors\"}}");
+  ck_assert_int_eq(hub_open(dir, &h, &e), BIGS_EFILE);
+}
+END_TEST
+
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 Suite *safetensors_suite(void) {
   Suite *s = suite_create("safetensors");
@@ -593,6 +671,8 @@ Suite *safetensors_suite(void) {
   tcase_add_test(t, st_converts);
   tcase_add_test(t, st_writer_checks_its_use);
   tcase_add_test(t, st_disk_full);
+  tcase_add_test(t, hub_folder);
+  tcase_add_test(t, hub_shards);
   suite_add_tcase(s, t);
   return s;
 }
