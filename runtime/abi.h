@@ -68,7 +68,9 @@ typedef struct BigsBuffer {
   uint8_t where, dtype, zeroed, pad;  // zeroed: to be cleared before its first step
   int32_t index;
   int32_t first, last;       // steps between which it lives (ARENA)
-  Poly size;                 // elements (with row padding)
+  Poly size;                 // elements (with row padding); block > 0: for each of ceil(rows / block) blocks of rows
+  Poly rows;
+  int64_t block;
   Poly offset;               // PIECE: elements; PARAM, GRAD: bytes (constant)
   const void *data;
 } BigsBuffer;
