@@ -1,0 +1,33 @@
+// Gradient of gathering rows of a table (an embedding): out[id[i]][:] += src[i][:] for n rows.
+//
+// The sum over rows of one id is taken in the order of i, for any number of threads: ids are sorted
+// stably, runs of more than SCATTER_CUT rows are cut at fixed points, and the pieces' sums are
+// added in order.
+//
+//   if (!scatter_prepare(&args, id, shared)) ...an id is out of range
+//   for (int p = 0; p < SCATTER_PHASES; p++)
+//     pool_run(pool, scatter_tasks(&args, p, shared), ...);  // scatter_task(&args, p, task, src,
+//     out, shared)
+//
+// `shared` is one 64-byte aligned block of scatter_shared_bytes that the caller owns.
+#ifndef BIGSC_RUNTIME_SCATTER_H
+#define BIGSC_RUNTIME_SCATTER_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ScatterArgs {
+  int64_t n, width, src_row; // src is [n][width] with row stride src_row
+  int64_t rows, out_row;     // out is [rows][width] with row stride out_row
+  bool accumulate;           // add to what out holds; else rows that no id names become zero
+} ScatterArgs;
+
+enum { SCATTER_PHASES = 2, SCATTER_CUT = 256 };
+size_t scatter_shared_bytes(const ScatterArgs *a);
+// Sorts; serial, O(n + rows).  False when some id is outside [0, rows): nothing was written to out
+// then.
+bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared);
+int64_t scatter_tasks(const ScatterArgs *a, int phase, const void *shared);
+void scatter_task(const ScatterArgs *a, int phase, int64_t task, const float *src, float *out,
+                  void *shared);
+#endif
