@@ -1,0 +1,156 @@
+// The engine that applies rules.def to a fixed point: local rules bottom-up over the reachable nodes, then each global rule.
+#include "graph/rewrite.h"
+#include <string.h>
+
+enum { MAX_ROUNDS = 100 };
+struct Rule {
+  const char *name, *equation;
+  unsigned set;
+  LocalRule *local;
+  GlobalRule *global;
+};
+static const Rule rules[] = {
+#define LOCAL(id, set, equation) {#id, equation, RULES_##set, rule_##id, NULL},
+#define GLOBAL(id, set, equation) {#id, equation, RULES_##set, NULL, rule_##id},
+#include "graph/rules.def"
+#undef LOCAL
+#undef GLOBAL
+};
+_Static_assert(sizeof rules / sizeof *rules <= COUNT(((RewriteStats *)0)->fired), "room to count every rule");
+
+const char *rule_name(int i) {
+  return i >= 0 && i < COUNT(rules) ? rules[i].name : NULL;
+}
+
+const char *rule_equation(int i) {
+  return i >= 0 && i < COUNT(rules) ? rules[i].equation : NULL;
+}
+
+bool node_covers(const Node *n, Axis *const *ax, int nax) {
+  for (int i = 0; i < nax; i++)
+    if (!node_has(n, ax[i]))
+      return false;
+  return true;
+}
+
+bool same_axes(const Node *a, const Node *b) {
+  return axes_equal_sets(a->ax, a->nax, b->ax, b->nax);
+}
+
+bool node_is_scalar_const(const Node *n, double *v) {
+  return !n->nax && node_is_const(n, v);
+}
+
+bool match_with_const(const Node *n, Op op, Node **x, double *c) {
+  if (n->op != op)
+    return false;
+  for (int i = 1; i >= 0; i--)
+    if ((i == 1 || (op_flags(op) & F_COMMUTATIVE)) && node_is_scalar_const(n->in[i], c)) {
+      *x = n->in[1 - i];
+      return true;
+    }
+  return false;
+}
+
+static void survey(Rewrite *r) {
+  Graph *g = r->g;
+  r->live = graph_reachable(g, r->roots, r->nroots, &r->nlive);
+  r->nuses = g->nodes.n;
+  r->uses = NEWN(g->arena, int, r->nuses);
+  for (int i = 0; i < r->nlive; i++)
+    for (int k = 0; k < r->live[i]->nin; k++)
+      r->uses[r->live[i]->in[k]->id]++;
+  for (int i = 0; i < r->nroots; i++)
+    r->uses[r->roots[i]->id]++;
+}
+
+// n over replaced operands.  A scan keeps its operands: its body refers to them, and the old nodes stay valid.
+static Node *rebuild(Graph *g, Node *n, Node **map) {
+  Node *in[16], **ops = n->nin <= COUNT(in) ? in : NEWN(g->arena, Node *, n->nin);
+  bool changed = false;
+  if (n->op == OP_SCAN)
+    return n;
+  for (int k = 0; k < n->nin; k++) {
+    ops[k] = map[n->in[k]->id] ? map[n->in[k]->id] : n->in[k];
+    changed |= ops[k] != n->in[k];
+  }
+  if (!changed)
+    return n;
+  g->span = n->span;
+  g->fn = n->fn;
+  return g_node(g, n->op, n->dtype, ops, n->nin, &n->attr);
+}
+
+static Node *apply_local(Rewrite *r, unsigned mask, Node *n, RewriteStats *stats) {
+  for (int i = 0; i < COUNT(rules); i++) {
+    if (!rules[i].local || !(rules[i].set & mask))
+      continue;
+    r->g->span = n->span;
+    r->g->fn = n->fn;
+    Node *m = rules[i].local(r, n);
+    if (!m || m == n)
+      continue;
+    if (m->dtype != n->dtype || !same_axes(m, n))
+      BUG("rule %s changes the type of %s", rules[i].name, op_name(n->op));
+    stats->fired[i]++;
+    n = m;
+    i = -1;
+  }
+  return n;
+}
+
+static bool run_local(Rewrite *r, unsigned mask, RewriteStats *stats) {
+  Graph *g = r->g;
+  survey(r);
+  Node **map = NEWN(g->arena, Node *, r->nuses);
+  bool changed = false;
+  for (int i = 0; i < r->nlive; i++) {
+    Node *n = r->live[i];
+    map[n->id] = apply_local(r, mask, rebuild(g, n, map), stats);
+    changed |= map[n->id] != n;
+  }
+  for (int i = 0; i < r->nroots; i++)
+    r->roots[i] = map[r->roots[i]->id];
+  return changed;
+}
+
+void rewrite_replace(Rewrite *r, Node *const *old, Node *const *by, int n) {
+  Graph *g = r->g;
+  Node **map = NEWN(g->arena, Node *, r->nuses);
+  for (int i = 0; i < n; i++)
+    map[old[i]->id] = by[i];
+  for (int i = 0; i < r->nlive; i++)
+    if (!map[r->live[i]->id])
+      map[r->live[i]->id] = rebuild(g, r->live[i], map);
+  for (int i = 0; i < r->nroots; i++)
+    r->roots[i] = map[r->roots[i]->id];
+}
+
+static bool run_global(Rewrite *r, unsigned mask, RewriteStats *stats) {
+  bool changed = false;
+  for (int i = 0; i < COUNT(rules); i++)
+    if (rules[i].global && (rules[i].set & mask)) {
+      survey(r);
+      int fired = rules[i].global(r);
+      stats->fired[i] += fired;
+      changed |= fired > 0;
+    }
+  return changed;
+}
+
+void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *stats) {
+  RewriteStats own = {0};
+  Rewrite r = {.g = g, .roots = roots, .nroots = n};
+  Span span = g->span;
+  const char *fn = g->fn;
+  if (!stats)
+    stats = &own;
+  for (int round = 0; round < MAX_ROUNDS; round++) {
+    bool changed = run_local(&r, mask, stats);
+    changed |= run_global(&r, mask, stats);
+    if (!changed)
+      break;
+  }
+  g->span = span;
+  g->fn = fn;
+}

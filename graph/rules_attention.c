@@ -1,0 +1,122 @@
+// Attention written out in the language (contract, scale, mask, softmax, dropout, contract) is claimed whole, so that it can be
+// computed blockwise with an online softmax and nothing of the size of the scores is stored.
+#include "graph/rewrite.h"
+
+typedef struct Match {
+  Node *q, *k, *v, *mask, *bias;
+  Axis *s, *d;
+  double scale, rate;
+  const Node *random;
+} Match;
+
+// w = select(rate <= random, x * 1/(1 - rate), 0) or the select the other way round; x.
+static Node *match_dropout(Node *w, Match *m) {
+  double zero, rate, scale;
+  Node *x;
+  if (w->op != OP_SELECT)
+    return w;
+  const Node *cond = w->in[0];
+  bool keep = (cond->op == OP_LE || cond->op == OP_LT) && cond->in[1]->op == OP_RANDOM;
+  bool drop = (cond->op == OP_LE || cond->op == OP_LT) && cond->in[0]->op == OP_RANDOM;
+  if (!keep && !drop)
+    return w;
+  if (!node_is_scalar_const(cond->in[keep ? 0 : 1], &rate) || !node_is_const(w->in[keep ? 2 : 1], &zero) || zero != 0)
+    return NULL;
+  if (!match_with_const(w->in[keep ? 1 : 2], OP_MUL, &x, &scale) || scale * (1 - rate) < 1 - 1e-6 ||
+      scale * (1 - rate) > 1 + 1e-6)
+    return NULL;
+  m->rate = rate;
+  m->random = cond->in[keep ? 1 : 0];
+  return x;
+}
+
+// e / sum[S](e) with e = exp(x - max[S](x)): x, and S.
+static Node *match_softmax(const Node *p, Axis **s) {
+  if (p->op != OP_DIV || p->in[1]->op != OP_SUM || p->in[1]->in[0] != p->in[0] || p->in[1]->attr.naxes != 1)
+    return NULL;
+  const Node *e = p->in[0], *d = e->op == OP_EXP ? e->in[0] : NULL;
+  *s = p->in[1]->attr.axes[0];
+  if (!d || d->op != OP_SUB || d->in[1]->op != OP_RMAX || d->in[1]->in[0] != d->in[0] || d->in[1]->attr.naxes != 1 ||
+      d->in[1]->attr.axes[0] != *s)
+    return NULL;
+  return d->in[0];
+}
+
+static Node *scaled_product(Node *x, double *scale) {
+  Node *y;
+  double c;
+  *scale = 1;
+  if (match_with_const(x, OP_MUL, &y, &c))
+    *scale = c, x = y;
+  return x->op == OP_CONTRACT && x->attr.naxes == 1 ? x : NULL;
+}
+
+// select(mask, scale * (q @[D] k) + bias, -1e9), mask and bias being optional; the product.
+static Node *match_scores(Graph *g, Node *x, Match *m) {
+  double c;
+  m->mask = g_const(g, DT_BOOL, 1);
+  m->bias = g_const(g, DT_F32, 0);
+  if (x->op == OP_SELECT && node_is_const(x->in[2], &c) && c == -1e9)
+    m->mask = x->in[0], x = x->in[1];
+  Node *p = scaled_product(x, &m->scale);
+  if (!p && x->op == OP_ADD)
+    for (int i = 0; i < 2 && !p; i++)
+      if ((p = scaled_product(x->in[i], &m->scale)))
+        m->bias = x->in[1 - i];
+  return p;
+}
+
+// Sorts the product's operands to queries and keys, and checks the axes that a blocked kernel can serve: keys and values share S,
+// values bring one axis of their own, queries one that keys lack.
+static bool check_axes(const Node *w, Node *p, Match *m) {
+  m->d = p->attr.axes[0];
+  bool first = node_has(p->in[0], m->s);
+  if (first == node_has(p->in[1], m->s))
+    return false;
+  m->k = p->in[first ? 0 : 1];
+  m->q = p->in[first ? 1 : 0];
+  int own = 0, rows = 0;
+  for (int i = 0; i < m->v->nax; i++)
+    own += !node_has(w, m->v->ax[i]);
+  for (int i = 0; i < m->q->nax; i++)
+    rows += m->q->ax[i] != m->d && !node_has(m->k, m->q->ax[i]) && !node_has(m->v, m->q->ax[i]);
+  for (int i = 0; i < m->k->nax; i++)
+    if (m->k->ax[i] != m->s && !node_has(m->q, m->k->ax[i]))
+      return false;
+  return own == 1 && rows == 1 && node_has(m->v, m->s) &&
+         node_covers(p, m->mask->ax, m->mask->nax) && node_covers(p, m->bias->ax, m->bias->nax);
+}
+
+static Node *claim(Graph *g, Node *n) {
+  for (int i = 0; i < 2; i++) {
+    Match m = {.v = n->in[1 - i]};
+    if (n->op != OP_CONTRACT || n->attr.naxes != 1 || n->dtype != DT_F32)
+      return NULL;
+    Node *soft = match_dropout(n->in[i], &m);
+    Node *scores = soft ? match_softmax(soft, &m.s) : NULL;
+    Node *p = scores && m.s == n->attr.axes[0] ? match_scores(g, scores, &m) : NULL;
+    if (!p || !check_axes(scores, p, &m))
+      continue;
+    Node *in[5] = {m.q, m.k, m.v, m.mask, m.bias};
+    const Node *order = m.random ? m.random : scores;
+    return g_attention(g, in, m.s, m.d, m.scale, m.rate, m.random ? m.random->attr.site : 0, order->ax, order->nax);
+  }
+  return NULL;
+}
+
+int rule_claim_attention(Rewrite *r) {
+  VEC(Node *) old = {0}, by = {0};
+  for (int i = 0; i < r->nlive; i++) {
+    Node *n = r->live[i];
+    r->g->span = n->span;
+    r->g->fn = "attention";
+    Node *m = claim(r->g, n);
+    if (m) {
+      vec_push(r->g->arena, &old, n);
+      vec_push(r->g->arena, &by, m);
+    }
+  }
+  if (old.n)
+    rewrite_replace(r, old.v, by.v, old.n);
+  return old.n;
+}

@@ -1,0 +1,273 @@
+// Algebra on pointwise nodes, sums and contractions: see rules.def for the equations and rewrite.h for the contract.
+#include "graph/rewrite.h"
+#include <math.h>
+
+static bool apply_pointwise(int op, const double *v, DType from, DType to, double *out) {
+  double a = v[0], b = v[1];
+  switch (op) {
+  case OP_NEG: *out = -a; break;
+  case OP_ABS: *out = fabs(a); break;
+  case OP_EXP: *out = exp(a); break;
+  case OP_LOG: *out = log(a); break;
+  case OP_SQRT: *out = sqrt(a); break;
+  case OP_TANH: *out = tanh(a); break;
+  case OP_ERF: *out = erf(a); break;
+  case OP_SIN: *out = sin(a); break;
+  case OP_COS: *out = cos(a); break;
+  case OP_CAST: *out = to == DT_BOOL ? a != 0 : to == DT_I32 ? trunc(a) : to == DT_F32 ? (float)a : a; break;
+  case OP_NOT: *out = a == 0; break;
+  case OP_ADD: *out = a + b; break;
+  case OP_SUB: *out = a - b; break;
+  case OP_MUL: *out = a * b; break;
+  case OP_DIV: *out = a / b; break;
+  case OP_POW: *out = pow(a, b); break;
+  case OP_MIN: *out = fmin(a, b); break;
+  case OP_MAX: *out = fmax(a, b); break;
+  case OP_LT: *out = a < b; break;
+  case OP_LE: *out = a <= b; break;
+  case OP_EQ: *out = a == b; break;
+  case OP_NE: *out = a != b; break;
+  case OP_AND: *out = a != 0 && b != 0; break;
+  case OP_OR: *out = a != 0 || b != 0; break;
+  case OP_SELECT: *out = a != 0 ? b : v[2]; break;
+  default: return false;
+  }
+  // What would trap or wrap at run time is left to run time.
+  return isfinite(*out) && (to != DT_I32 || (fabs(*out) <= INT32_MAX && *out == trunc(*out))) && from != DT_BF16 && to != DT_BF16;
+}
+
+Node *rule_fold_constants(Rewrite *r, Node *n) {
+  double v[3] = {0}, out;
+  if (!(op_flags(n->op) & F_POINTWISE))
+    return NULL;
+  for (int i = 0; i < n->nin; i++)
+    if (!node_is_const(n->in[i], &v[i]))
+      return NULL;
+  if (!apply_pointwise(n->op, v, n->in[0]->dtype, n->dtype, &out))
+    return NULL;
+  return g_full(r->g, n->dtype, out, n->ax, n->nax);
+}
+
+Node *rule_constant_extent(Rewrite *r, Node *n) {
+  int64_t c;
+  return n->op == OP_EXTENT && poly_is_const(&n->attr.lo, &c) ? g_const(r->g, n->dtype, (double)c) : NULL;
+}
+
+// x, when it has every axis of n
+static Node *if_covers(const Node *n, Node *x) {
+  return node_covers(x, n->ax, n->nax) ? x : NULL;
+}
+
+Node *rule_add_zero(Rewrite *r, Node *n) {
+  double c;
+  if (n->op != OP_ADD && n->op != OP_SUB)
+    return NULL;
+  if (node_is_const(n->in[1], &c) && c == 0)
+    return if_covers(n, n->in[0]);
+  if (!node_is_const(n->in[0], &c) || c != 0 || !if_covers(n, n->in[1]))
+    return NULL;
+  return n->op == OP_ADD ? n->in[1] : g_unary(r->g, OP_NEG, n->in[1]);
+}
+
+Node *rule_multiply_one(Rewrite *r, Node *n) {
+  double c;
+  if (n->op != OP_MUL && n->op != OP_DIV)
+    return NULL;
+  for (int i = 1; i >= (n->op == OP_MUL ? 0 : 1); i--)
+    if (node_is_const(n->in[i], &c) && (c == 1 || c == -1) && if_covers(n, n->in[1 - i]))
+      return c == 1 ? n->in[1 - i] : g_unary(r->g, OP_NEG, n->in[1 - i]);
+  return NULL;
+}
+
+static Node *negate_negation(Graph *g, Node *n) {
+  Node *x = n->in[0], *y;
+  double c;
+  if (x->op == OP_NEG)
+    return x->in[0];
+  if (x->op == OP_SUB)
+    return g_binary(g, OP_SUB, x->in[1], x->in[0]);
+  if (match_with_const(x, OP_MUL, &y, &c))
+    return g_binary(g, OP_MUL, y, g_const(g, x->dtype, -c));
+  return NULL;
+}
+
+Node *rule_negations(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  if (n->op == OP_NEG)
+    return negate_negation(g, n);
+  if (n->op == OP_ADD && n->in[1]->op == OP_NEG)
+    return g_binary(g, OP_SUB, n->in[0], n->in[1]->in[0]);
+  if (n->op == OP_ADD && n->in[0]->op == OP_NEG)
+    return g_binary(g, OP_SUB, n->in[1], n->in[0]->in[0]);
+  if (n->op == OP_SUB && n->in[1]->op == OP_NEG)
+    return g_binary(g, OP_ADD, n->in[0], n->in[1]->in[0]);
+  if (n->op == OP_MUL || n->op == OP_DIV)
+    for (int i = 0; i < 2; i++)
+      if (n->in[i]->op == OP_NEG) {
+        Node *in[2] = {n->in[0], n->in[1]};
+        in[i] = in[i]->in[0];
+        return g_unary(g, OP_NEG, g_binary(g, n->op, in[0], in[1]));
+      }
+  return NULL;
+}
+
+Node *rule_constant_products(Rewrite *r, Node *n) {
+  Node *x, *y;
+  double c, d;
+  if (!dtype_is_float(n->dtype) || !match_with_const(n, OP_MUL, &x, &c) || !match_with_const(x, OP_MUL, &y, &d))
+    return NULL;
+  return isfinite(c * d) ? g_binary(r->g, OP_MUL, y, g_const(r->g, n->dtype, c * d)) : NULL;
+}
+
+Node *rule_divide_by_constant(Rewrite *r, Node *n) {
+  double c;
+  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || !node_is_scalar_const(n->in[1], &c) || node_is_const(n->in[0], NULL))
+    return NULL;
+  return c != 0 && isnormal(1 / c) && isnormal((float)(1 / c))
+             ? g_binary(r->g, OP_MUL, n->in[0], g_const(r->g, n->dtype, 1 / c))
+             : NULL;
+}
+
+Node *rule_powers(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  double c;
+  if (n->op != OP_POW || !node_is_scalar_const(n->in[1], &c))
+    return NULL;
+  Node *x = n->in[0];
+  if (c == 1)
+    return x;
+  if (c == 2 || c == 3) {
+    Node *square = g_binary(g, OP_MUL, x, x);
+    return c == 2 ? square : g_binary(g, OP_MUL, square, x);
+  }
+  if (c == 0.5)
+    return g_unary(g, OP_SQRT, x);
+  return c == -1 ? g_binary(g, OP_DIV, g_const(g, n->dtype, 1), x) : NULL;
+}
+
+// Whether every value of `from` is one of `to`.
+static bool widens(DType from, DType to) {
+  static const uint8_t rank[DT_COUNT] = {[DT_BOOL] = 1, [DT_BF16] = 2, [DT_F32] = 3, [DT_F64] = 4};
+  if (from == to || from == DT_BOOL)
+    return true;
+  return from == DT_I32 ? to == DT_F64 : rank[from] && rank[from] <= rank[to];
+}
+
+Node *rule_casts(Rewrite *r, Node *n) {
+  if (n->op != OP_CAST || n->in[0]->op != OP_CAST)
+    return NULL;
+  Node *inner = n->in[0], *x = inner->in[0];
+  return widens(x->dtype, inner->dtype) ? g_cast(r->g, x, n->dtype) : NULL;
+}
+
+Node *rule_selects(Rewrite *r, Node *n) {
+  double c;
+  if (n->op != OP_SELECT)
+    return NULL;
+  if (node_is_const(n->in[0], &c))
+    return if_covers(n, n->in[c != 0 ? 1 : 2]);
+  if (n->in[1] == n->in[2])
+    return if_covers(n, n->in[1]);
+  for (int i = 1; i <= 2; i++) {
+    Node *x = n->in[i];
+    if (x->op == OP_SELECT && x->in[0] == n->in[0]) {
+      Node *in[3] = {n->in[0], n->in[1], n->in[2]};
+      in[i] = x->in[i];
+      Node *m = g_select(r->g, in[0], in[1], in[2]);
+      return same_axes(m, n) ? m : NULL;
+    }
+  }
+  return NULL;
+}
+
+Node *rule_double_not(Rewrite *r, Node *n) {
+  (void)r;
+  return n->op == OP_NOT && n->in[0]->op == OP_NOT ? n->in[0]->in[0] : NULL;
+}
+
+static int join_axes(Axis **out, Axis *const *a, int na, Axis *const *b, int nb) {
+  int n = 0;
+  for (int i = 0; i < na; i++)
+    out[n++] = a[i];
+  for (int i = 0; i < nb; i++)
+    out[n++] = b[i];
+  return n;
+}
+
+Node *rule_nested_sums(Rewrite *r, Node *n) {
+  Node *x = n->in ? n->in[0] : NULL;
+  if ((n->op != OP_SUM && n->op != OP_RMAX && n->op != OP_RMIN) || x->op != n->op || rewrite_uses(r, x) > 1)
+    return NULL;
+  Axis *ax[64];
+  CHECK(n->attr.naxes + x->attr.naxes <= COUNT(ax));
+  int k = join_axes(ax, x->attr.axes, x->attr.naxes, n->attr.axes, n->attr.naxes);
+  return g_reduce(r->g, n->op, x->in[0], ax, k);
+}
+
+Node *rule_sum_of_constant(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  double c;
+  if (n->op != OP_SUM || !node_is_const(n->in[0], &c) || n->dtype != n->in[0]->dtype)
+    return NULL;
+  Node *v = g_full(g, n->dtype, c, n->ax, n->nax);
+  for (int i = 0; i < n->attr.naxes; i++)
+    v = g_binary(g, OP_MUL, v, g_extent(g, n->dtype, n->attr.axes[i]->extent));
+  return v;
+}
+
+static bool lacks_all(const Node *n, Axis *const *ax, int nax) {
+  for (int i = 0; i < nax; i++)
+    if (node_has(n, ax[i]))
+      return false;
+  return true;
+}
+
+Node *rule_factor_out_of_sum(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  Node *x = n->in ? n->in[0] : NULL;
+  if (n->op != OP_SUM || !dtype_is_float(n->dtype))
+    return NULL;
+  if (x->op == OP_NEG)
+    return g_unary(g, OP_NEG, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes));
+  if (x->op == OP_DIV && lacks_all(x->in[1], n->attr.axes, n->attr.naxes))
+    return g_binary(g, OP_DIV, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes), x->in[1]);
+  if (x->op != OP_MUL)
+    return NULL;
+  for (int i = 0; i < 2; i++)
+    if (lacks_all(x->in[i], n->attr.axes, n->attr.naxes))
+      return g_binary(g, OP_MUL, g_sum_over(g, x->in[1 - i], n->attr.axes, n->attr.naxes), x->in[i]);
+  return NULL;
+}
+
+Node *rule_scale_out_of_contraction(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  double c;
+  Node *x;
+  if (n->op != OP_CONTRACT)
+    return NULL;
+  for (int i = 0; i < 2; i++) {
+    bool negated = n->in[i]->op == OP_NEG, scaled = match_with_const(n->in[i], OP_MUL, &x, &c);
+    if (!negated && !scaled)
+      continue;
+    Node *in[2] = {n->in[0], n->in[1]};
+    in[i] = negated ? in[i]->in[0] : x;
+    Node *m = g_contract(g, in[0], in[1], n->attr.axes, n->attr.naxes);
+    return negated ? g_unary(g, OP_NEG, m) : g_binary(g, OP_MUL, m, g_const(g, m->dtype, c));
+  }
+  return NULL;
+}
+
+Node *rule_contract_with_constant(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  double c;
+  if (n->op != OP_CONTRACT)
+    return NULL;
+  for (int i = 0; i < 2; i++) {
+    if (!node_is_const(n->in[i], &c))
+      continue;
+    Node *sum = g_sum_over(g, n->in[1 - i], n->attr.axes, n->attr.naxes);
+    Node *m = g_binary(g, OP_MUL, sum, g_const(g, sum->dtype, c));
+    return g_expand(g, m, n->ax, n->nax);
+  }
+  return NULL;
+}
