@@ -10,6 +10,8 @@
 #define BIGSC_IR_H
 #include "compiler/diag.h"
 
+enum { MAX_AXES = 32 };  // of one node; the checker refuses programs that pass it
+
 // ---- ops: one row of ops.def each
 // clang-format off
 typedef enum Op {
@@ -138,6 +140,7 @@ typedef struct Graph {
 Graph *graph_new(Arena *a, Intern *t);
 int graph_sym(Graph *g, const char *name, int64_t bound);            // index; the same name gives the same symbol
 Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent);  // interned
+Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent);  // equal to no other; its depth is negative
 // Largest possible value of a size given the symbols' bounds, or -1 when unbounded.
 int64_t graph_bound(const Graph *g, const Poly *p);
 
@@ -155,6 +158,7 @@ bool node_is_const(const Node *n, double *v);  // CONST of any axes
 // ---- constructors.  Each applies its op's shape rule (a breach is a BUG: callers check users' programs first), folds nothing,
 // and returns the one node that is equal.  The commutative ones order their operands by id unless that changes the axis order.
 Node *g_node(Graph *g, int op, DType dtype, Node *const *in, int nin, const Attr *attr);  // the general one
+// Registers the input (its default is the caller's to fill in); the same name again gives the same node.
 Node *g_input(Graph *g, const char *name, DType t, Axis *const *ax, int nax);
 Node *g_param(Graph *g, Param *p);                              // registers p (index, node)
 Node *g_const(Graph *g, DType t, double v);                     // a scalar
@@ -182,10 +186,29 @@ Node *g_pad(Graph *g, Node *x, Axis *a, Poly before, Axis *to);  // zeros around
 Node *g_concat(Graph *g, Node *const *in, Axis *const *from, int n, Axis *to);
 Node *g_conv(Graph *g, Node *u, Node *k, Axis *a, bool reverse);
 Node *g_conv_grad(Graph *g, Node *u, Node *dy, Axis *a, Axis *const *keep, int nkeep, bool reverse);
+// in: q, k, v, mask, bias; see ops.def.  g_attention_lse takes the same.
+Node *g_attention(Graph *g, Node *const in[5], Axis *axis, Axis *axis2, double scale, double rate, uint64_t site,
+                  Axis *const *w, int nw);
+Node *g_attention_lse(Graph *g, const Node *attention);
+// A leaf of a scan's body, equal to no other node: a state, or an outside value seen at l.
+Node *g_state(Graph *g, DType t, const char *name, Axis *const *ax, int nax);
+Node *g_scan(Graph *g, const Scan *s);                          // *s is copied, arrays too
 // x with at least the axes `ax`: adds a zero of those axes where x lacks any (the one way to make a broadcast real).
 Node *g_expand(Graph *g, Node *x, Axis *const *ax, int n);
 // sum over axes, also those x lacks (then times their extent)
 Node *g_sum_over(Graph *g, Node *x, Axis *const *ax, int n);
+
+// ---- passes' helpers
+// Rebuilds what the roots reach, operands first, and replaces the roots.  For every node n, visit gets the new operands and
+// returns what stands for n, or NULL for n itself with the new operands.  A SCAN comes with its body rebuilt already.  New
+// nodes get n's span and fn.
+typedef Node *GraphVisit(void *ctx, Graph *g, Node *n, Node **new_in);
+void graph_map(Graph *g, Node **roots, int n, GraphVisit *visit, void *ctx);
+// The value of a scan as a graph without it: the body once a step, then a CONCAT.  NULL when the extent is not constant.
+Node *graph_unroll_scan(Graph *g, Node *scan);
+// Unrolls every scan that the roots reach.  False, with the roots unchanged, when one has a run-time extent or more than
+// `limit` steps; *at is then that scan.
+bool graph_unroll_scans(Graph *g, Node **roots, int n, int64_t limit, Node **at);
 
 // ---- printing and checking
 void graph_print(FILE *f, const Graph *g, Node *const *roots, const char *const *names, int n);

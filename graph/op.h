@@ -1,0 +1,107 @@
+// Private to graph/: what the op_*.c files give for each row of ops.def, and what they share.
+//
+// An op has three functions on adjacent lines: <ID>_shape fills in the result's axes and dtype or
+// says what is wrong, <ID>_eval computes float64 values, <ID>_grad adds to the operands' gradients.
+// The tables of them in build.c, eval.c and autodiff.c are expanded from ops.def, so that a missing
+// one is a link error.
+#ifndef BIGSC_OP_H
+#define BIGSC_OP_H
+#include "graph/ir.h"
+
+// ---- shape rules
+typedef struct Shape {
+  Graph *g;
+  int op, nin;
+  Node *const *in;
+  const Attr *attr;
+  int dtype; // on entry the one asked for, which rules that derive it replace
+  int nax;
+  Axis *ax[MAX_AXES];
+  const char *error; // in g's arena; NULL when the node is well formed
+} Shape;
+void shape_run(Shape *s); // arity, then the op's rule
+void shape_fail(Shape *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void shape_put(Shape *s, Axis *a); // appends; an axis twice is an error
+void shape_union(Shape *s, const Node *x);
+bool shape_has(const Shape *s, const Axis *a);
+void shape_list(Shape *s, Axis *const *ax, int n); // appends all
+bool axis_in(Axis *const *ax, int n, const Axis *a);
+// extent(a) == p, else an error
+void shape_extent(Shape *s, const Axis *a, Poly p);
+
+// ---- evaluators
+typedef struct EvalOp {
+  Eval *e;
+  const Node *n;
+  const double *const *in;
+  double *out; // zeroed
+  int64_t size;
+} EvalOp;
+int64_t eval_poly(const Eval *e, const Poly *p);
+int64_t eval_extent(const Eval *e, const Axis *a);
+int64_t eval_size(const Eval *e, Axis *const *ax, int nax);
+int64_t eval_stride(const Eval *e, const Node *n, const Axis *a); // row-major; 0 when n lacks a
+void eval_fail(Eval *e, const Node *n, const char *fmt, ...) PRINTF_LIKE(3, 4);
+Arena *eval_arena(Eval *e);
+const double *eval_leaf(const Eval *e, const Node *n); // what was bound, or NULL
+void eval_site(const Eval *e, uint64_t site, uint32_t key[2]);
+double eval_uniform(const uint32_t key[2], int64_t element);
+const double *eval_value(Eval *e, Node *n); // computed once; NULL on an error
+// Computes n (again) into a buffer that stays n's; false on an error.
+bool eval_compute(Eval *e, Node *n);
+void eval_set(Eval *e, const Node *n, const double *value);
+Node **eval_body(Eval *e, const Scan *s, int *count); // scan_body(s, nested: false), found once
+
+// Nested loops over axes with a linear offset per operand:
+//   for (walk_start(&w); w.more; walk_row(&w)) for (i < w.inner) ... x[w.off[k] + i * w.step[k]]
+enum { WALK_AXES = 2 * MAX_AXES, WALK_OPERANDS = 5 };
+typedef struct Walk {
+  const Eval *e;
+  int n, nop;
+  Axis *ax[WALK_AXES];
+  int64_t ext[WALK_AXES], at[WALK_AXES];
+  int64_t stride[WALK_OPERANDS][WALK_AXES], base[WALK_OPERANDS], off[WALK_OPERANDS];
+  bool more;
+  int64_t inner, step[WALK_OPERANDS];
+} Walk;
+void walk_init(Walk *w, const Eval *e, Axis *const *ax, int nax);
+void walk_axis(Walk *w, Axis *a);         // one more, innermost; none if there already
+int walk_operand(Walk *w, const Node *x); // row-major in x's axes; its index
+void walk_bind(Walk *w, int k, const Axis *a, int64_t stride); // other stride of operand k along a
+void walk_start(Walk *w);
+void walk_row(Walk *w);
+
+// ---- gradient rules
+typedef struct Grad {
+  Graph *g;
+  Node *n, *dy;       // dy may lack axes of n: constant along them
+  Node **acc;         // by id: sum of the contributions so far
+  const bool *needed; // by id: depends on something asked for
+} Grad;
+bool grad_wants(const Grad *r, int i);
+void grad_add(Grad *r, int i, Node *d); // d has axes of operand i only, perhaps not all
+void grad_broadcast(
+    Grad *r, int i,
+    Node *d); // the same for pointwise ops: summed over the axes of n that operand i lacks
+// sum over axes of a * b, where either may lack any of them
+Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n);
+
+// ---- scans
+// Nodes of the body that change from step to step, ascending ids; those that change within a nested
+// scan only when `nested`.
+Node **scan_body(const Graph *g, Arena *a, const Scan *s, bool nested, int *count);
+// graph_reachable with its result in another arena
+Node **reachable(const Graph *g, Arena *a, Node *const *roots, int n, int *count);
+// n with other operands; for a SCAN with the body mapped by id through `map`.
+Node *graph_rebuild(Graph *g, const Node *n, Node *const *in, Node *const *map);
+
+typedef void ShapeRule(Shape *s);
+typedef void EvalRule(EvalOp *o);
+typedef void GradRule(Grad *r);
+#define OP(id, name, arity, flags, family)                                                         \
+  ShapeRule id##_shape;                                                                            \
+  EvalRule id##_eval;                                                                              \
+  GradRule id##_grad;
+#include "graph/ops.def"
+#undef OP
+#endif

@@ -1,0 +1,312 @@
+// Pointwise ops.  Operands align by axis identity; one that lacks an axis is constant along it, and
+// its gradient is summed over that axis by grad_broadcast.
+#include "graph/op.h"
+#include <math.h>
+
+// ---- shape rules
+
+static void numeric(Shape *s, const Node *x) {
+  if (x->dtype == DT_BOOL)
+    shape_fail(s, "bool operand");
+}
+
+static void same_dtype(Shape *s, const Node *a, const Node *b) {
+  if (a->dtype != b->dtype)
+    shape_fail(s, "operands of %s and %s", dtype_name((DType)a->dtype),
+               dtype_name((DType)b->dtype));
+}
+
+static void any_shape(Shape *s) {
+  s->dtype = s->in[0]->dtype;
+  for (int i = 0; i < s->nin; i++)
+    shape_union(s, s->in[i]);
+  for (int i = 1; i < s->nin; i++)
+    same_dtype(s, s->in[0], s->in[i]);
+}
+
+static void number_shape(Shape *s) {
+  any_shape(s);
+  numeric(s, s->in[0]);
+}
+
+static void float_shape(Shape *s) {
+  any_shape(s);
+  if (!dtype_is_float((DType)s->dtype))
+    shape_fail(s, "%s operand", dtype_name((DType)s->dtype));
+}
+
+static void bool_shape(Shape *s) {
+  any_shape(s);
+  if (s->dtype != DT_BOOL)
+    shape_fail(s, "%s operand", dtype_name((DType)s->dtype));
+}
+
+static void equality_shape(Shape *s) {
+  any_shape(s);
+  s->dtype = DT_BOOL;
+}
+
+static void order_shape(Shape *s) {
+  number_shape(s);
+  s->dtype = DT_BOOL;
+}
+
+static void cast_shape(Shape *s) {
+  shape_union(s, s->in[0]);
+}
+
+static void select_shape(Shape *s) {
+  s->dtype = s->in[1]->dtype;
+  for (int i = 0; i < 3; i++)
+    shape_union(s, s->in[i]);
+  if (s->in[0]->dtype != DT_BOOL)
+    shape_fail(s, "%s condition", dtype_name((DType)s->in[0]->dtype));
+  same_dtype(s, s->in[1], s->in[2]);
+}
+
+// ---- values
+
+typedef double Scalar(double a, double b, double c);
+
+// i32 wraps around; bool, bf16, f32, f64 are as computed.
+static double wrap(double x) {
+  return (double)(int32_t)(uint32_t)(int64_t)x;
+}
+
+static void each_element(EvalOp *o, Scalar *f) {
+  static const double none = 0;
+  const double *x[3] = {&none, &none, &none}, *p[3];
+  double *out = o->out;
+  Walk w;
+  walk_init(&w, o->e, o->n->ax, o->n->nax);
+  for (int k = 0; k < o->n->nin; k++) {
+    walk_operand(&w, o->n->in[k]);
+    x[k] = o->in[k];
+  }
+  int64_t step[3] = {0};
+  for (walk_start(&w); w.more; walk_row(&w)) {
+    for (int k = 0; k < 3; k++) {
+      p[k] = k < w.nop ? x[k] + w.off[k] : x[k];
+      step[k] = k < w.nop ? w.step[k] : 0;
+    }
+    for (int64_t i = 0; i < w.inner; i++)
+      *out++ = f(p[0][i * step[0]], p[1][i * step[1]], p[2][i * step[2]]);
+  }
+  if (o->n->dtype == DT_I32 && o->n->op != OP_CAST)
+    for (int64_t i = 0; i < o->size; i++)
+      o->out[i] = wrap(o->out[i]);
+}
+
+// Shape rule and evaluator of a row; a, b, c are the operands' elements.
+#define POINTWISE(ID, rule, value)                                                                 \
+  void ID##_shape(Shape *s) {                                                                      \
+    rule(s);                                                                                       \
+  }                                                                                                \
+  static double ID##_value(double a, double b, double c) {                                         \
+    (void)a, (void)b, (void)c;                                                                     \
+    return value;                                                                                  \
+  }                                                                                                \
+  void ID##_eval(EvalOp *o) {                                                                      \
+    each_element(o, ID##_value);                                                                   \
+  }
+
+// ---- shorthands of the gradient rules
+
+static Node *number(Grad *r, double v) {
+  return g_const(r->g, (DType)r->dy->dtype, v);
+}
+static Node *mul(Grad *r, Node *a, Node *b) {
+  return g_binary(r->g, OP_MUL, a, b);
+}
+static Node *div_(Grad *r, Node *a, Node *b) {
+  return g_binary(r->g, OP_DIV, a, b);
+}
+static Node *sub(Grad *r, Node *a, Node *b) {
+  return g_binary(r->g, OP_SUB, a, b);
+}
+static Node *neg(Grad *r, Node *a) {
+  return g_unary(r->g, OP_NEG, a);
+}
+static Node *zero_where(Grad *r, Node *cond, Node *otherwise) {
+  return g_select(r->g, cond, number(r, 0), otherwise);
+}
+
+// ---- one operand
+
+POINTWISE(NEG, number_shape, -a)
+void NEG_grad(Grad *r) {
+  grad_broadcast(r, 0, neg(r, r->dy));
+}
+
+// 0 at 0
+POINTWISE(ABS, number_shape, fabs(a))
+void ABS_grad(Grad *r) {
+  Node *x = r->n->in[0], *zero = number(r, 0);
+  Node *below = g_select(r->g, g_binary(r->g, OP_LT, x, zero), neg(r, r->dy), zero);
+  grad_broadcast(r, 0, g_select(r->g, g_binary(r->g, OP_LT, zero, x), r->dy, below));
+}
+
+POINTWISE(EXP, float_shape, exp(a))
+void EXP_grad(Grad *r) {
+  grad_broadcast(r, 0, mul(r, r->dy, r->n));
+}
+
+POINTWISE(LOG, float_shape, log(a))
+void LOG_grad(Grad *r) {
+  grad_broadcast(r, 0, div_(r, r->dy, r->n->in[0]));
+}
+
+POINTWISE(SQRT, float_shape, sqrt(a))
+void SQRT_grad(Grad *r) {
+  grad_broadcast(r, 0, div_(r, mul(r, r->dy, number(r, 0.5)), r->n));
+}
+
+POINTWISE(TANH, float_shape, tanh(a))
+void TANH_grad(Grad *r) {
+  grad_broadcast(r, 0, mul(r, r->dy, sub(r, number(r, 1), mul(r, r->n, r->n))));
+}
+
+// erf'(x) = 2 / sqrt(pi) exp(-x^2)
+POINTWISE(ERF, float_shape, erf(a))
+void ERF_grad(Grad *r) {
+  Node *x = r->n->in[0];
+  Node *bell = g_unary(r->g, OP_EXP, neg(r, mul(r, x, x)));
+  grad_broadcast(r, 0, mul(r, r->dy, mul(r, bell, number(r, 1.1283791670955126))));
+}
+
+POINTWISE(SIN, float_shape, sin(a))
+void SIN_grad(Grad *r) {
+  grad_broadcast(r, 0, mul(r, r->dy, g_unary(r->g, OP_COS, r->n->in[0])));
+}
+
+POINTWISE(COS, float_shape, cos(a))
+void COS_grad(Grad *r) {
+  grad_broadcast(r, 0, neg(r, mul(r, r->dy, g_unary(r->g, OP_SIN, r->n->in[0]))));
+}
+
+void CAST_shape(Shape *s) {
+  cast_shape(s);
+}
+static double cast_same(double a, double b, double c) {
+  (void)b, (void)c;
+  return a;
+}
+static double cast_bool(double a, double b, double c) {
+  (void)b, (void)c;
+  return a != 0;
+}
+// Towards zero; what does not fit goes to the nearest end, and NaN to 0.
+static double cast_i32(double a, double b, double c) {
+  (void)b, (void)c;
+  return isnan(a) ? 0 : a <= INT32_MIN ? INT32_MIN : a >= INT32_MAX ? INT32_MAX : trunc(a);
+}
+void CAST_eval(EvalOp *o) {
+  each_element(o, o->n->dtype == DT_BOOL  ? cast_bool
+                  : o->n->dtype == DT_I32 ? cast_i32
+                                          : cast_same);
+}
+void CAST_grad(Grad *r) {
+  if (grad_wants(r, 0))
+    grad_broadcast(r, 0, g_cast(r->g, r->dy, (DType)r->n->in[0]->dtype));
+}
+
+POINTWISE(NOT, bool_shape, !a)
+
+// ---- two operands
+
+POINTWISE(ADD, number_shape, a + b)
+void ADD_grad(Grad *r) {
+  grad_broadcast(r, 0, r->dy);
+  grad_broadcast(r, 1, r->dy);
+}
+
+POINTWISE(SUB, number_shape, a - b)
+void SUB_grad(Grad *r) {
+  grad_broadcast(r, 0, r->dy);
+  if (grad_wants(r, 1))
+    grad_broadcast(r, 1, neg(r, r->dy));
+}
+
+void MUL_shape(Shape *s) {
+  number_shape(s);
+}
+static double mul_float(double a, double b, double c) {
+  (void)c;
+  return a * b;
+}
+static double mul_i32(double a, double b, double c) {
+  (void)c;
+  return (double)(int32_t)(uint32_t)((int64_t)a * (int64_t)b); // a double would lose low bits
+}
+void MUL_eval(EvalOp *o) {
+  each_element(o, o->n->dtype == DT_I32 ? mul_i32 : mul_float);
+}
+void MUL_grad(Grad *r) {
+  for (int i = 0; i < 2; i++)
+    if (grad_wants(r, i))
+      grad_broadcast(r, i, mul(r, r->dy, r->n->in[1 - i]));
+}
+
+POINTWISE(DIV, float_shape, a / b)
+void DIV_grad(Grad *r) {
+  Node *b = r->n->in[1];
+  if (grad_wants(r, 0))
+    grad_broadcast(r, 0, div_(r, r->dy, b));
+  if (grad_wants(r, 1))
+    grad_broadcast(r, 1, neg(r, div_(r, mul(r, r->dy, r->n), b)));
+}
+
+// d x^y = y x^(y-1) dx + x^y log(x) dy, the latter where x > 0 only
+POINTWISE(POW, float_shape, pow(a, b))
+void POW_grad(Grad *r) {
+  Node *x = r->n->in[0], *y = r->n->in[1], *zero = number(r, 0), *one = number(r, 1);
+  double c;
+  if (grad_wants(r, 0)) {
+    Node *less = node_is_const(y, &c) && !y->nax ? number(r, c - 1) : sub(r, y, one);
+    grad_broadcast(r, 0, mul(r, r->dy, mul(r, y, g_binary(r->g, OP_POW, x, less))));
+  }
+  if (grad_wants(r, 1)) {
+    Node *positive = g_binary(r->g, OP_LT, zero, x);
+    Node *log_x = g_unary(r->g, OP_LOG, g_select(r->g, positive, x, one));
+    grad_broadcast(r, 1, g_select(r->g, positive, mul(r, r->dy, mul(r, r->n, log_x)), zero));
+  }
+}
+
+// To the operand that is the result; half to each where they are equal.
+static void grad_of_choice(Grad *r, bool greatest) {
+  for (int i = 0; i < 2; i++) {
+    if (!grad_wants(r, i))
+      continue;
+    Node *x = r->n->in[i], *other = r->n->in[1 - i];
+    Node *loses = greatest ? g_binary(r->g, OP_LT, x, other) : g_binary(r->g, OP_LT, other, x);
+    Node *equal = g_binary(r->g, OP_EQ, x, other);
+    Node *share = g_select(r->g, equal, mul(r, r->dy, number(r, 0.5)), r->dy);
+    grad_broadcast(r, i, zero_where(r, loses, share));
+  }
+}
+
+POINTWISE(MIN, number_shape, a < b || isnan(a) ? a : b)
+void MIN_grad(Grad *r) {
+  grad_of_choice(r, false);
+}
+
+POINTWISE(MAX, number_shape, a > b || isnan(a) ? a : b)
+void MAX_grad(Grad *r) {
+  grad_of_choice(r, true);
+}
+
+POINTWISE(LT, order_shape, a < b)
+POINTWISE(LE, order_shape, a <= b)
+POINTWISE(EQ, equality_shape, a == b)
+POINTWISE(NE, equality_shape, a != b)
+POINTWISE(AND, bool_shape, a &&b)
+POINTWISE(OR, bool_shape, a || b)
+
+POINTWISE(SELECT, select_shape, a ? b : c)
+void SELECT_grad(Grad *r) {
+  Node *cond = r->n->in[0];
+  if (grad_wants(r, 1))
+    grad_broadcast(r, 1, g_select(r->g, cond, r->dy, number(r, 0)));
+  if (grad_wants(r, 2))
+    grad_broadcast(r, 2, zero_where(r, cond, r->dy));
+}

@@ -1,0 +1,238 @@
+// scan: a body that is applied along an axis; and its unrolling.
+#include "graph/op.h"
+
+static bool subset(const Node *a, const Node *b) {
+  for (int i = 0; i < a->nax; i++)
+    if (!node_has(b, a->ax[i]))
+      return false;
+  return true;
+}
+
+void SCAN_shape(Shape *s) {
+  const Scan *c = s->attr->scan;
+  s->dtype = c->result->dtype;
+  if (s->nin != c->nstate + c->nseen)
+    shape_fail(s, "%d operands", s->nin);
+  for (int i = 0; i < c->nstate; i++) {
+    const Node *state = c->state[i], *first = c->first[i], *next = c->next[i];
+    if (!node_is(state, OP_STATE) || !subset(first, state) || !subset(next, state) ||
+        node_has(state, c->axis) || first->dtype != state->dtype || next->dtype != state->dtype ||
+        s->in[i] != first)
+      shape_fail(s, "state %s does not keep its axes and dtype", state->attr.name);
+  }
+  for (int i = 0; i < c->nseen; i++) {
+    const Node *leaf = c->seen_leaf[i], *seen = c->seen[i];
+    if (!node_is(leaf, OP_STATE) || !node_has(seen, c->axis) || leaf->dtype != seen->dtype ||
+        node_has(leaf, c->axis) || leaf->nax != seen->nax - 1 || !subset(leaf, seen) ||
+        s->in[c->nstate + i] != seen)
+      shape_fail(s, "outside value %d is not seen with its axes but %s", i, c->axis->name);
+  }
+  shape_union(s, c->result);
+  shape_put(s, c->axis);
+}
+
+// ---- the body
+
+static void mark_leaves(const Scan *c, uint64_t *mask, uint64_t bit) {
+  for (int i = 0; i < c->nstate; i++)
+    mask[c->state[i]->id] |= bit;
+  for (int i = 0; i < c->nseen; i++)
+    mask[c->seen_leaf[i]->id] |= bit;
+}
+
+static Node **body_roots(Arena *a, const Scan *c, int *n) {
+  Node **roots = NEWN(a, Node *, c->nstate + 1);
+  for (int i = 0; i < c->nstate; i++)
+    roots[i] = c->next[i];
+  roots[c->nstate] = c->result;
+  *n = c->nstate + 1;
+  return roots;
+}
+
+// Bit 0: changes with the scan itself; bit i: with the i-th nested one, whose SCAN node takes its
+// bit away.
+Node **scan_body(const Graph *g, Arena *a, const Scan *c, bool nested, int *count) {
+  int nroots, n, m = 0, scans = 1;
+  Node **roots = body_roots(a, c, &nroots), **nodes = reachable(g, a, roots, nroots, &n);
+  uint64_t *mask = NEWN(a, uint64_t, g->nodes.n);
+  int *bit = NEWN(a, int, n);
+  mark_leaves(c, mask, 1);
+  for (int i = 0; i < n; i++)
+    if (node_is(nodes[i], OP_SCAN)) {
+      if (scans == 64)
+        BUG("more than 63 scans in one scan");
+      bit[i] = scans++;
+      mark_leaves(nodes[i]->attr.scan, mask, (uint64_t)1 << bit[i]);
+    }
+  for (int i = 0; i < n; i++) {
+    uint64_t *to = &mask[nodes[i]->id];
+    for (int k = 0; k < nodes[i]->nin; k++)
+      *to |= mask[nodes[i]->in[k]->id];
+    if (node_is(nodes[i], OP_SCAN)) {
+      const Scan *inner = nodes[i]->attr.scan;
+      uint64_t in_body = mask[inner->result->id];
+      for (int k = 0; k < inner->nstate; k++)
+        in_body |= mask[inner->next[k]->id];
+      *to |= in_body & ~((uint64_t)1 << bit[i]);
+    }
+    if ((*to & 1) && (nested || *to == 1) && !node_is(nodes[i], OP_STATE))
+      nodes[m++] = nodes[i];
+  }
+  *count = m;
+  return nodes;
+}
+
+// ---- evaluation: step by step, the body's values in buffers of their own
+
+typedef struct Slices {
+  const double *seen;
+  double *step; // one slice of it
+  int64_t size, stride, inner;
+} Slices;
+
+static void take_slice(const Slices *s, int64_t extent, int64_t l) {
+  for (int64_t i = 0; i < s->size; i++)
+    s->step[i] = s->seen[(i / s->inner * extent + l) * s->inner + i % s->inner];
+}
+
+// The state's values, in its own axes, from x's, which may lack some.
+static void load_state(EvalOp *o, const Node *state, const Node *x, const double *from,
+                       double *to) {
+  Walk w;
+  walk_init(&w, o->e, state->ax, state->nax);
+  walk_operand(&w, x);
+  for (walk_start(&w); w.more; walk_row(&w))
+    for (int64_t i = 0; i < w.inner; i++)
+      *to++ = from[w.off[0] + i * w.step[0]];
+}
+
+static double *buffer(EvalOp *o, const Node *n) {
+  return NEWN(eval_arena(o->e), double, eval_size(o->e, n->ax, n->nax));
+}
+
+static Slices *start_scan(EvalOp *o, double **now) {
+  const Scan *c = o->n->attr.scan;
+  Slices *s = NEWN(eval_arena(o->e), Slices, c->nseen);
+  for (int i = 0; i < c->nstate; i++) {
+    now[i] = buffer(o, c->state[i]);
+    load_state(o, c->state[i], c->first[i], o->in[i], now[i]);
+    eval_set(o->e, c->state[i], now[i]);
+  }
+  for (int i = 0; i < c->nseen; i++) {
+    const Node *leaf = c->seen_leaf[i];
+    s[i] = (Slices){.seen = o->in[c->nstate + i],
+                    .step = buffer(o, leaf),
+                    .size = eval_size(o->e, leaf->ax, leaf->nax),
+                    .inner = eval_stride(o->e, c->seen[i], c->axis)};
+    eval_set(o->e, leaf, s[i].step);
+  }
+  return s;
+}
+
+void SCAN_eval(EvalOp *o) {
+  const Scan *c = o->n->attr.scan;
+  int n;
+  Node **body = eval_body(o->e, c, &n);
+  int64_t steps = eval_extent(o->e, c->axis), size = eval_size(o->e, c->result->ax, c->result->nax);
+  double **now = NEWN(eval_arena(o->e), double *, c->nstate),
+         **next = NEWN(eval_arena(o->e), double *, c->nstate);
+  Slices *seen = start_scan(o, now);
+  for (int i = 0; i < c->nstate; i++)
+    next[i] = buffer(o, c->state[i]);
+  for (int64_t l = 0; l < steps; l++) {
+    for (int i = 0; i < c->nseen; i++)
+      take_slice(&seen[i], steps, l);
+    for (int i = 0; i < n; i++)
+      if (!eval_compute(o->e, body[i]))
+        return;
+    const double *result = eval_value(o->e, c->result);
+    for (int64_t i = 0; result && i < size; i++) // the axis is the last of the result's
+      o->out[i * steps + l] = result[i];
+    for (int i = 0; i < c->nstate; i++) {
+      const double *x = eval_value(o->e, c->next[i]);
+      if (!x)
+        return;
+      load_state(o, c->state[i], c->next[i], x, next[i]);
+    }
+    for (int i = 0; i < c->nstate; i++) { // all at once: one state's next may be another state
+      double *t = now[i];
+      eval_set(o->e, c->state[i], now[i] = next[i]);
+      next[i] = t;
+    }
+  }
+}
+
+void SCAN_grad(Grad *r) {
+  BUG("the gradient of a scan along %s, which was not unrolled", r->n->attr.scan->axis->name);
+}
+
+// ---- unrolling
+
+static Node *mapped(Node *const *map, Node *n) {
+  return map[n->id] ? map[n->id] : n;
+}
+
+static Node **operands_of(Graph *g, const Node *n, Node *const *map) {
+  Node **in = NEWN(g->arena, Node *, n->nin);
+  for (int i = 0; i < n->nin; i++)
+    in[i] = mapped(map, n->in[i]);
+  return in;
+}
+
+Node *graph_unroll_scan(Graph *g, Node *scan) {
+  const Scan *c = scan->attr.scan;
+  int64_t steps;
+  int n;
+  if (!poly_is_const(&c->axis->extent, &steps) || steps < 1 || steps > INT32_MAX)
+    return NULL;
+  Span span = g->span;
+  const char *fn = g->fn;
+  Axis *one = graph_axis(g, "one", -1, poly_const(1));
+  Node **body = scan_body(g, g->arena, c, true, &n), **map = NEWN(g->arena, Node *, g->nodes.n);
+  Node **now = NEWN(g->arena, Node *, c->nstate), **results = NEWN(g->arena, Node *, steps);
+  Axis **from = NEWN(g->arena, Axis *, steps);
+  for (int i = 0; i < c->nstate; i++)
+    now[i] = c->first[i];
+  for (int64_t l = 0; l < steps; l++) {
+    for (int i = 0; i < c->nstate; i++)
+      map[c->state[i]->id] = g_expand(g, now[i], c->state[i]->ax, c->state[i]->nax);
+    for (int i = 0; i < c->nseen; i++)
+      map[c->seen_leaf[i]->id] = g_index(g, c->seen[i], c->axis, poly_const(l));
+    for (int i = 0; i < n; i++)
+      map[body[i]->id] = graph_rebuild(g, body[i], operands_of(g, body[i], map), map);
+    for (int i = 0; i < c->nstate; i++)
+      now[i] = mapped(map, c->next[i]);
+    from[l] = one;
+    // With all of the result's axes, also where the first steps' states lack some.
+    Node *result = g_expand(g, mapped(map, c->result), c->result->ax, c->result->nax);
+    results[l] = g_expand(g, result, &one, 1);
+  }
+  g->span = scan->span;
+  g->fn = scan->fn;
+  Node *all = g_concat(g, results, from, (int)steps, c->axis);
+  g->span = span;
+  g->fn = fn;
+  return all;
+}
+
+static Node *unroll_visit(void *ctx, Graph *g, Node *n, Node **new_in) {
+  (void)ctx, (void)new_in;
+  return node_is(n, OP_SCAN) ? graph_unroll_scan(g, n) : NULL;
+}
+
+bool graph_unroll_scans(Graph *g, Node **roots, int n, int64_t limit, Node **at) {
+  int m;
+  int64_t steps;
+  bool any = false;
+  Node **nodes = graph_reachable(g, roots, n, &m);
+  for (int i = 0; i < m; i++)
+    if (node_is(nodes[i], OP_SCAN)) {
+      any = true;
+      *at = nodes[i];
+      if (!poly_is_const(&nodes[i]->attr.scan->axis->extent, &steps) || steps < 1 || steps > limit)
+        return false;
+    }
+  if (any)
+    graph_map(g, roots, n, unroll_visit, NULL);
+  return true;
+}
