@@ -16,14 +16,20 @@ typedef enum BigsBuiltin {
 } BigsBuiltin;
 
 // One builtin's code.  A module names those that it uses (BigsModule.builtin), so that a model without convolution is not linked
-// with it.
+// with it.  In `f`, arg is NULL except in run().
 #include "runtime/abi.h"
 struct Pool;
 typedef struct BigsBuiltinOps {
-  // Bytes of workspace that run() gets, for a pool of so many threads: a function of sizes only.  f->arg is NULL.
-  int64_t (*workspace)(const BigsFrame *f, int threads);
+  // Tables for given sizes (the factors of a transform), made when a program is bound and shared by its steps of equal key;
+  // NULL members: none are needed.  open: NULL when memory is short or the sizes are not supported.
+  int64_t (*key)(const BigsFrame *f);
+  void *(*open)(const BigsFrame *f);
+  void (*close)(void *tables);
+  // Bytes of workspace that run() gets, for a pool of so many threads: a function of sizes only.
+  int64_t (*workspace)(const BigsFrame *f, const void *tables, int threads);
   // Does the step, dividing work over `pool` by sizes alone (the same bits for any number of threads).  `work`: 64-byte
   // aligned, not cleared.  Returns 0, or an exit status (runtime/error.h).
-  int (*run)(const BigsFrame *f, struct Pool *pool, void *work);
+  int (*run)(const BigsFrame *f, const void *tables, struct Pool *pool, void *work);
 } BigsBuiltinOps;
+extern const BigsBuiltinOps bigs_builtin_conv, bigs_builtin_conv_grad, bigs_builtin_scatter;
 #endif
