@@ -1,6 +1,7 @@
 // Targets by name: see target.h.
 #include "codegen/target.h"
 #include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm/Config/llvm-config.h>
 #include <string.h>
@@ -99,6 +100,9 @@ static const Level *choose_x86(Arena *a, Target *t, const char *march, bool nati
 
 Target *target_new(Arena *a, const char *march, int opt, const char **error) {
   Target *t = NEW(a, Target);
+  LLVMInitializeNativeTarget();
+  LLVMInitializeNativeAsmPrinter();
+  LLVMInitializeNativeAsmParser();
   char *triple = LLVMGetDefaultTargetTriple();
   t->triple = arena_strdup(a, triple);
   LLVMDisposeMessage(triple);
