@@ -103,17 +103,18 @@ static TokKind innermost(const Lexer *l) {
   return l->open.n ? opener(l, l->open.n - 1) : T_EOF;
 }
 
-// Reports and closes all brackets inside the first `keep`, as if their partners stood here, before `what`.
+// Reports and closes all brackets inside the first `keep` before `what`, as if their partners stood here.
 static void close_to(Lexer *l, int keep, const char *what, uint32_t lo, uint32_t hi) {
   if (l->open.n == keep)
     return;
   for (int shown = 0; l->open.n > keep; shown++) {
     Open o = l->open.v[--l->open.n];
     Token t = l->out->list.v[o.token];
+    l->out->list.v[o.token].reported = true;
     l->out->bad = true;
     if (shown < UNCLOSED_SHOWN && !o.doubted) {
       Diag *g = diag_error(l->diags, 107, (Span){l->src, t.lo, t.hi}, "`%s` is never closed", tok_text(t.kind));
-      diag_label(l->diags, g, (Span){l->src, lo, hi}, "before this %s", what);
+      diag_label(l->diags, g, (Span){l->src, lo, hi}, "%s comes first", what);
     }
     emit(l, partner(t.kind), l->at, l->at)->reported = true;
   }
@@ -126,8 +127,9 @@ static void close_nothing(Lexer *l, TokKind kind) {
   if (l->open.n) {
     Open *o = &l->open.v[l->open.n - 1];
     const Token *t = &l->out->list.v[o->token];
-    diag_label(l->diags, g, (Span){l->src, t->lo, t->hi}, "this bracket is open here");
-    o->doubted = kind != T_RBRACE;
+    o->doubted = kind != T_RBRACE && t->kind != T_LBRACE;
+    if (o->doubted)
+      diag_label(l->diags, g, (Span){l->src, t->lo, t->hi}, "the innermost open bracket");
   }
   emit_bad(l, l->at, l->at + 1);
 }
@@ -141,7 +143,7 @@ static void close_bracket(Lexer *l, TokKind kind) {
     return;
   }
   int inside = l->out->list.n;
-  close_to(l, i + 1, tok_text(kind), l->at, l->at + 1);
+  close_to(l, i + 1, arena_printf(l->arena, "`%s`", tok_text(kind)), l->at, l->at + 1);
   if (kind != T_RBRACE && l->out->list.n > inside)
     l->out->list.n--;  // the statement goes on after `)` and `]`
   l->open.n--;
@@ -243,7 +245,7 @@ static void word(Lexer *l) {
   TokKind kind = reserved(l->s + lo, hi - lo, &dtype);
   bool start = lo == 0 || l->s[lo - 1] == '\n';
   if (start && tok_class(kind) == DECL)
-    close_to(l, 0, "declaration", lo, hi);
+    close_to(l, 0, "a declaration", lo, hi);
   Token *t = emit(l, kind, lo, hi);
   t->s = intern_n(l->names, l->s + lo, hi - lo);
   t->dtype = dtype;
@@ -356,7 +358,7 @@ static void finish(Lexer *l) {
     l->out->incomplete = true;
     l->open.n = 0;
   }
-  close_to(l, 0, "end of file", l->size, l->size);
+  close_to(l, 0, "the end of the file", l->size, l->size);
   emit_eol(l, l->size, l->size);
   emit(l, T_EOF, l->size, l->size);
 }

@@ -117,6 +117,12 @@ static bool fill(Reader *r, Num *num) {
   return r->exact;
 }
 
+// At the sign of `1e+`.
+static bool unfinished_exponent(const Reader *r) {
+  char before = r->s[r->at - 1];
+  return (before == 'e' || before == 'E') && (now(r) == '+' || now(r) == '-');
+}
+
 // What follows a number and must not: takes it in and says what is wrong.
 static NumberFault tail(Reader *r) {
   NumberFault fault = {0};
@@ -130,7 +136,7 @@ static NumberFault tail(Reader *r) {
   } else if (r->at > NUMBER_MAX) {
     fault = (NumberFault){105, "it is too long"};
   }
-  while (fault.code && (word(now(r)) || (now(r) == '.' && digit(after(r)))))
+  while (fault.code && (word(now(r)) || (now(r) == '.' && digit(after(r))) || unfinished_exponent(r)))
     r->at++;
   return fault;
 }

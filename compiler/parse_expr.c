@@ -371,9 +371,10 @@ static Expr *stage(Parser *p) {
   while (is(p, T_DOT))
     e = dot(p, first, e);
   if (is(p, T_LBRACKET)) {
+    int open = p->at;
     e = brackets(p, first, e);
-    if (e->kind == EX_OPS && !p->panic)
-      fail(p, 118, &p->tok[p->at - 1], "a pipe ends in a function or a call; put what goes on in parentheses");
+    if (e->kind == EX_OPS)
+      fail(p, 118, &p->tok[open], "a pipe ends in a function or a call; put what goes on in parentheses");
   }
   if (is(p, T_LPAREN))
     e = call(p, first, e);
