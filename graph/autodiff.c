@@ -52,7 +52,9 @@ Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n) {
       of_a[ma++] = ax[i];
     else
       of_b[mb++] = ax[i]; // or neither's: then times its extent
-  return g_contract(g, g_sum_over(g, a, of_a, ma), g_sum_over(g, b, of_b, mb), both, m);
+  a = g_sum_over(g, a, of_a, ma);
+  b = g_sum_over(g, b, of_b, mb);
+  return g_contract(g, a, b, both, m);
 }
 
 // needed[id]: a float value that depends on one of wrt.

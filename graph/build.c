@@ -344,6 +344,10 @@ static void sort_axes(Axis **ax, int n) {
     }
 }
 
+Node *shape_find(const Shape *s) {
+  return find(s->g, s, hash_node(s));
+}
+
 Node *g_node(Graph *g, int op, DType dtype, Node *const *in, int nin, const Attr *attr) {
   Attr at = attr ? *attr : (Attr){0};
   Axis *sorted[MAX_AXES];

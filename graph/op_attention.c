@@ -90,10 +90,11 @@ static void softmax_lane(Weights *a, double *w, double *lse) {
   for (int64_t c = 0; c < a->cols; c++)
     top = fmax(top, w[c * a->step]);
   for (int64_t c = 0; c < a->cols; c++)
-    sum += exp(w[c * a->step] - top);
-  *lse = log(sum) + top;
+    sum += w[c * a->step] = exp(w[c * a->step] - top);
+  // Not exp(s - lse): where all of a lane is masked, lse has lost the logarithm beside 1e9.
   for (int64_t c = 0; c < a->cols; c++)
-    w[c * a->step] = exp(w[c * a->step] - *lse);
+    w[c * a->step] /= sum;
+  *lse = log(sum) + top;
 }
 
 static void dropout_factors(EvalOp *o, double *keep, int64_t size) {

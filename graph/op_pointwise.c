@@ -110,7 +110,8 @@ static void each_element(EvalOp *o, Scalar *f) {
     each_element(o, ID##_value);                                                                   \
   }
 
-// ---- shorthands of the gradient rules
+// ---- shorthands of the gradient rules.  No two arguments of one call make nodes: the order is the
+// compiler's, and ids would differ from one to the next.
 
 static Node *number(Grad *r, double v) {
   return g_const(r->g, (DType)r->dy->dtype, v);
@@ -163,7 +164,8 @@ void SQRT_grad(Grad *r) {
 
 POINTWISE(TANH, float_shape, tanh(a))
 void TANH_grad(Grad *r) {
-  grad_broadcast(r, 0, mul(r, r->dy, sub(r, number(r, 1), mul(r, r->n, r->n))));
+  Node *square = mul(r, r->n, r->n);
+  grad_broadcast(r, 0, mul(r, r->dy, sub(r, number(r, 1), square)));
 }
 
 // erf'(x) = 2 / sqrt(pi) exp(-x^2)
