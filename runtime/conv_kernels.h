@@ -7,6 +7,16 @@
 #include "runtime/conv_internal.h"
 #include <string.h>
 
+// Small arrays of vectors live in registers only when the loops over them are unrolled, which gcc
+// -O2 does not by itself.
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 12")
+#endif
+// Hides a pointer's history.  gcc would carry the loads of one iteration to the next, and spill
+// accumulators for it.
+#define OPAQUE(p) __asm__("" : "+r"(p))
 #define INLINE static inline __attribute__((always_inline))
 typedef float V __attribute__((vector_size(W * 4)));
 typedef float Unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
@@ -101,6 +111,7 @@ static void stage(float *x, const ConvLevel *l, bool up) {
       up4(v, w);
     else
       down4(v, w);
+    UNROLL
     for (int i = 0; i < 4; i++)
       put(p + i * q * E, v[i]);
   }
@@ -194,13 +205,16 @@ typedef struct Pass {
 INLINE void leaf_block(float *x, float *z, const float *k, float *sum, int count, int r, Op op) {
   for (int b = 0; b < count; b++, x += r * E) {
     C v[5], u[5];
+    UNROLL
     for (int i = 0; i < r; i++)
       v[i] = get(x + i * E);
     leaf(v, r, op == INVERSE);
     if (op == CORRELATE) {
+      UNROLL
       for (int i = 0; i < r; i++)
         u[i] = get(z + i * E);
       leaf(u, r, false);
+      UNROLL
       for (int i = 0; i < r; i++, sum += E) {
         C s = get(sum);
         s.r = FMA(v[i].i, u[i].i, FMA(v[i].r, u[i].r, s.r));
@@ -212,10 +226,12 @@ INLINE void leaf_block(float *x, float *z, const float *k, float *sum, int count
     }
     if (op == MULTIPLY || op == MULTIPLY_LANES) {
       int step = op == MULTIPLY ? 2 : E;
+      UNROLL
       for (int i = 0; i < r; i++, k += step)
         v[i] = mul(v[i], op == MULTIPLY ? scalar(k) : get(k));
       leaf(v, r, true);
     }
+    UNROLL
     for (int i = 0; i < r; i++)
       put(x + i * E, v[i]);
   }
@@ -307,23 +323,28 @@ static void inverse(const ConvPlan *p, float *x) {
 INLINE void tile(int64_t L, ConvSignal in, ConvSignal out, const float *k, int64_t l, bool per_lane,
                  bool reverse) {
   V re[ROWS], im[ROWS];
+  UNROLL
   for (int i = 0; i < ROWS; i++)
     re[i] = im[i] = splat(0);
   int64_t from = reverse ? l : 0, end = !reverse && l + ROWS < L ? l + ROWS : L;
   int64_t unit = per_lane ? W : 1, step = reverse ? -unit : unit;
   const float *c = k + (l - from) * step, *x = in.re + from * in.row, *z = in.im + from * in.row;
   for (int64_t m = from; m < end; m++, c -= step, x += in.row, z += in.row) { // c is at k[|l - m|]
+    OPAQUE(c);
     V a = load(x), b = load(z);
+    UNROLL
     for (int i = 0; i < ROWS; i++) {
       V t = per_lane ? load(c + i * step) : splat(c[i * step]);
       re[i] = FMA(t, a, re[i]);
       im[i] = FMA(t, b, im[i]);
     }
   }
-  for (int i = 0; i < ROWS && l + i < L; i++) {
-    store(out.re + (l + i) * out.row, re[i]);
-    store(out.im + (l + i) * out.row, im[i]);
-  }
+  UNROLL
+  for (int i = 0; i < ROWS; i++)
+    if (l + i < L) {
+      store(out.re + (l + i) * out.row, re[i]);
+      store(out.im + (l + i) * out.row, im[i]);
+    }
 }
 
 INLINE void tiles(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
@@ -348,6 +369,7 @@ static void direct(int64_t L, ConvSignal in, ConvSignal out, const float *k, boo
 // ROWS lags from j on.
 INLINE void lags(int64_t L, ConvSignal u, ConvSignal dy, float *sum, int64_t j) {
   V s[ROWS];
+  UNROLL
   for (int i = 0; i < ROWS; i++)
     s[i] = splat(0);
   int64_t l = j;
@@ -360,11 +382,14 @@ INLINE void lags(int64_t L, ConvSignal u, ConvSignal dy, float *sum, int64_t j) 
   for (; l < L; l++) {
     V a = load(dy.re + l * dy.row), b = load(dy.im + l * dy.row);
     const float *x = u.re + (l - j) * u.row, *z = u.im + (l - j) * u.row;
+    UNROLL
     for (int i = 0; i < ROWS; i++, x -= u.row, z -= u.row)
       s[i] = FMA(b, load(z), FMA(a, load(x), s[i]));
   }
-  for (int i = 0; i < ROWS && j + i < L; i++)
-    store(sum + (j + i) * W, load(sum + (j + i) * W) + s[i]);
+  UNROLL
+  for (int i = 0; i < ROWS; i++)
+    if (j + i < L)
+      store(sum + (j + i) * W, load(sum + (j + i) * W) + s[i]);
 }
 
 static void direct_correlate(int64_t L, ConvSignal u, ConvSignal dy, float *sum) {
