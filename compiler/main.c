@@ -1,0 +1,30 @@
+// bigsc: the command line.  Only here and in the cmd_*.c files is anything printed or the process ended.
+#include "compiler/cmd.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv) {
+  static int (*const run[VERB_COUNT])(const Options *) = {
+#define VERB(id, name, args, help) cmd_##id,
+#include "compiler/verbs.def"
+#undef VERB
+  };
+  Arena *a = arena_new();
+  Options o;
+  if (!a) {
+    fprintf(stderr, "bigsc: out of memory\n");
+    return EXIT_FILE;
+  }
+  // A file size limit shows as a failed write, with a message, rather than as a signal.
+  signal(SIGXFSZ, SIG_IGN);
+  int status = options_parse(a, &o, argc, argv);
+  if (status < 0)
+    status = run[o.verb](&o);
+  arena_free(a);
+  if (fflush(stdout) && !status) {
+    perror("bigsc: standard output");
+    status = EXIT_FILE;
+  }
+  return status;
+}

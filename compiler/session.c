@@ -1,0 +1,276 @@
+// Making a model ready to run: see session.h.
+#include "compiler/session.h"
+#include "codegen/jit.h"
+#include "compiler/so.h"
+#include "runtime/builtin.h"
+#include "runtime/hub.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *session_text(Session *s, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *t = arena_vprintf(s->arena, fmt, ap);
+  va_end(ap);
+  return t;
+}
+
+int session_error(const Session *s, int status, const char *fmt, ...) {
+  va_list ap;
+  fprintf(stderr, "%sbigsc: ", s->color ? "\033[1;31m" : "");
+  if (s->color)
+    fprintf(stderr, "\033[0m");
+  va_start(ap, fmt);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fprintf(stderr, "\n");
+  return status;
+}
+
+int session_fail(const Session *s, const BigsError *e) {
+  return session_error(s, e->status, "%s", e->text);
+}
+
+int session_diags(Session *s, int status) {
+  bool errors = s->diags->errors > 0;
+  if (s->diags->list.n)
+    diags_print(stderr, s->diags, options_format(s->o), s->color);
+  s->diags = NEW(s->arena, Diags);
+  s->diags->arena = s->arena;
+  return errors ? status : 0;
+}
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
+static Model *load(Session *s, const char *path, const Defines *defs, Diags *diags) {
+  ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
+  return model_load(s->arena, s->names, diags, path, NULL, &opt);
+}
+
+static const char *define_value(const Defines *d, const char *name) {
+  for (int i = 0; i < d->n; i++)
+    if (!strcmp(d->v[i].name, name))
+      return d->v[i].value;
+  return NULL;
+}
+
+// -D of run-time dims that stay run-time: into s->given.  The rest goes to *defs.
+static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
+  const ModelDim *dims;
+  int n = model_ok(m) ? model_dims(m, &dims) : 0;
+  for (int i = 0; i < s->o->defs.n; i++) {
+    const Define *d = &s->o->defs.v[i];
+    int k = 0;
+    while (k < n && (strcmp(dims[k].name, d->name) || dims[k].fixed))
+      k++;
+    if (fix || k == n) {
+      vec_push(s->arena, defs, *d);
+      continue;
+    }
+    char *end;
+    long long v = strtoll(d->value, &end, 10);
+    if (*end || end == d->value || v < 1)
+      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1", d->name, d->value);
+    s->given[dims[k].sym] = v;
+  }
+  return 0;
+}
+
+// ---- dims from a folder's config.json
+
+static void add_config(Session *s, const Defines *own, Defines *defs, const char *name, const JsonValue *v) {
+  if (define_value(own, name) || define_value(defs, name))
+    return;
+  const char *text = v->kind == JSON_NUMBER ? arena_strdup(s->arena, v->text) : v->kind == JSON_TRUE ? "true" : v->kind == JSON_FALSE ? "false" : NULL;
+  if (text)
+    vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
+}
+
+// How many of the folder's tensors a table knows: tells whose config.json this is.
+static int table_score(Session *s, const CkptTable *t, const Hub *h) {
+  int n = hub_count(h);
+  const char **names = NEWN(s->arena, const char *, n + 1);
+  for (int i = 0; i < n; i++)
+    names[i] = hub_at(h, i)->name;
+  return ckpt_match(s->arena, t, names, n)->nmatched;
+}
+
+static void config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
+  const JsonValue *config = hub_config(h);
+  const CkptTable *const *tables, *best = NULL;
+  int n = model_checkpoints(m, &tables), most = table_score(s, model_native_table(m), h);
+  for (int i = 0; i < n; i++) {
+    int score = table_score(s, tables[i], h);
+    if (score > most)
+      most = score, best = tables[i];
+  }
+  for (int i = 0; best && i < best->config.n; i++) {
+    const CkptConfig *c = &best->config.v[i];
+    const JsonValue *v = c->name ? json_get(config, c->key) : NULL;
+    if (v)
+      add_config(s, own, defs, c->name, v);
+  }
+  // A folder of bigsc's own has the dims and lets under their own names.
+  const ModelDim *dims;
+  const ModelLet *lets;
+  int nd = model_dims(m, &dims), nl = model_lets(m, &lets);
+  for (int i = 0; !best && i < nd; i++)
+    if (dims[i].fixed && json_get(config, dims[i].name))
+      add_config(s, own, defs, dims[i].name, json_get(config, dims[i].name));
+  for (int i = 0; !best && i < nl; i++)
+    if (json_get(config, lets[i].name))
+      add_config(s, own, defs, lets[i].name, json_get(config, lets[i].name));
+}
+
+static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) {
+  Hub *h;
+  if (!s->o->weights || !model_ok(m))
+    return 0;
+  if (hub_open(s->o->weights, &h, &s->error))
+    return session_fail(s, &s->error);
+  if (hub_config(h))
+    config_defines(s, m, h, own, defs);
+  hub_close(h);
+  return 0;
+}
+
+static int load_text(Session *s, const char *path, bool fix) {
+  // A first, silent load tells run-time dims and config keys apart; its errors come again in the real one.
+  Diags *quiet = NEW(s->arena, Diags);
+  Defines none = {0}, own = {0}, defs = {0};
+  quiet->arena = s->arena;
+  Model *plain = load(s, path, &none, quiet);
+  int status = split_defines(s, plain, fix, &own);
+  if (!status)
+    status = with_config(s, plain, &own, &defs);
+  if (status)
+    return status;
+  for (int i = 0; i < own.n; i++)
+    vec_push(s->arena, &defs, own.v[i]);
+  s->model = load(s, path, &defs, s->diags);
+  return session_diags(s, EXIT_MODEL);
+}
+
+static int load_so(Session *s, const char *path) {
+  if (so_open(s->arena, path, &s->so, &s->module, &s->error))
+    return session_fail(s, &s->error);
+  for (int i = 0; i < s->o->defs.n; i++) {
+    const Define *d = &s->o->defs.v[i];
+    int k = 0;
+    while (k < s->module->ndim && strcmp(s->module->dim[k].name, d->name))
+      k++;
+    if (k == s->module->ndim)
+      return session_error(s, EXIT_MODEL, "-D %s: %s has no run-time dim of that name; the others were fixed when it was compiled", d->name, path);
+    s->given[k] = strtoll(d->value, NULL, 10);
+    if (s->given[k] < 1)
+      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1", d->name, d->value);
+  }
+  return 0;
+}
+
+int session_load(Session *s, const Options *o, const char *path, bool fix) {
+  *s = (Session){.o = o, .arena = arena_new(), .color = options_color(o)};
+  if (!s->arena)
+    return session_error(s, EXIT_FILE, "out of memory");
+  s->names = intern_new(s->arena);
+  s->diags = NEW(s->arena, Diags);
+  s->diags->arena = s->arena;
+  if (o->precision && !strcmp(o->precision, "bf16"))
+    return session_error(s, EXIT_USAGE, "--precision=bf16 is not there yet on CPUs; f32 is");
+  return ends_with(path, ".so") ? load_so(s, path) : load_text(s, path, fix);
+}
+
+static int compile_kernels(Session *s) {
+  const char *error = NULL;
+  BigsModule *m = s->build.module;
+  s->jit = jit_new(s->arena, s->build.target, &error);
+  if (!s->jit)
+    return session_error(s, EXIT_MODEL, "%s", error);
+  BigsKernel **code = NEWN(s->arena, BigsKernel *, s->build.nkernels + 1);
+  if (!jit_kernels(s->jit, s->arena, s->build.kernels, s->build.nkernels, 0, code, &error))
+    return session_error(s, EXIT_MODEL, "%s", error);
+  static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
+      [BIGS_CONV] = &bigs_builtin_conv, [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad, [BIGS_SCATTER] = &bigs_builtin_scatter};
+  m->kernel = code;
+  m->builtin = builtins;
+  s->module = m;
+  return 0;
+}
+
+static void report_times(const Session *s) {
+  JitStats j = jit_stats(s->jit);
+  double total = 0;
+  for (int i = 0; i < PASS_COUNT; i++) {
+    fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
+    total += s->build.seconds[i];
+  }
+  fprintf(stderr, "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all threads)\n", "llvm",
+          (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3, j.code * 1e3);
+  fprintf(stderr, "%-14s %8.1f ms\n", "passes", total * 1e3);
+}
+
+int session_compile(Session *s, const BuildWant *want) {
+  if (s->so)
+    return 0;
+  const Options *o = s->o;
+  BuildOptions b = {.march = o->march, .opt = (int)o->opt, .dump_ir = o->dump_ir, .dump_to = stderr, .verify = o->verify_ir};
+  if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b))
+    return session_diags(s, EXIT_MODEL);
+  session_diags(s, 0);
+  int status = compile_kernels(s);
+  if (!status && o->time_report)
+    report_times(s);
+  return status;
+}
+
+int session_open(Session *s) {
+  char error[512];
+  bigs_options o = {.seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->o->weights};
+  s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
+  if (!s->handle)
+    return session_error(s, EXIT_FILE, "%s", error);
+  const char *notes = bigs_model_notes(s->handle);
+  if (notes && *notes && !s->o->quiet)
+    fprintf(stderr, "%s", notes);
+  return 0;
+}
+
+void session_close(Session *s) {
+  bigs_model_close(s->handle);
+  jit_free(s->jit);
+  if (s->so)
+    so_close(s->so);
+  arena_free(s->arena);
+}
+
+static const char *list_names(Session *s, int kind) {
+  const char *text = "";
+  for (int i = 0; i < s->module->nprogram; i++)
+    if (s->module->program[i].kind == kind)
+      text = session_text(s, "%s%s%s", text, *text ? ", " : "", s->module->program[i].name);
+  return *text ? text : "none";
+}
+
+int session_entry(Session *s, const char *name) {
+  for (int i = 0; i < s->module->nprogram; i++)
+    if (s->module->program[i].kind == BIGS_ENTRY && !strcmp(s->module->program[i].name, name))
+      return i;
+  session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", s->module->model, name, list_names(s, BIGS_ENTRY));
+  return -1;
+}
+
+int session_train(Session *s, const char *name) {
+  if (!name && s->module->ntrain == 1)
+    return 0;
+  for (int i = 0; name && i < s->module->ntrain; i++)
+    if (!strcmp(s->module->train[i].name, name))
+      return i;
+  if (name)
+    session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s", s->module->model, name, list_names(s, BIGS_GRADIENT));
+  else
+    session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s", list_names(s, BIGS_GRADIENT));
+  return -1;
+}
