@@ -380,11 +380,14 @@ bool json_int(const JsonValue *v, int64_t *out) {
 
 // strtod reads the locale's decimal point, which the host program may have set.
 static double parse_double(const char *text) {
-  char copy[512];
   const char *point = localeconv()->decimal_point, *dot = strchr(text, '.');
-  if (!dot || !strcmp(point, ".") || strlen(text) + strlen(point) >= sizeof copy)
+  size_t n = strlen(text), m = strlen(point), before = dot ? (size_t)(dot - text) : 0;
+  char copy[512];
+  if (!dot || !strcmp(point, ".") || n + m > sizeof copy)
     return strtod(text, NULL);
-  snprintf(copy, sizeof copy, "%.*s%s%s", (int)(dot - text), text, point, dot + 1);
+  memcpy(copy, text, before);
+  memcpy(copy + before, point, m);
+  memcpy(copy + before + m, dot + 1, n - before);
   return strtod(copy, NULL);
 }
 
