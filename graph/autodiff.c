@@ -79,10 +79,9 @@ static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, i
 
 void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
   int count = loss->id + 1;
-  Arena *scratch = arena_new();
-  CHECK(scratch && dtype_is_float((DType)loss->dtype));
-  bool *needed = NEWN(scratch, bool, count);
-  Node **acc = NEWN(scratch, Node *, count);
+  CHECK(dtype_is_float((DType)loss->dtype));
+  bool *needed = NEWN(g->arena, bool, count);
+  Node **acc = NEWN(g->arena, Node *, count);
   Span span = g->span;
   const char *fn = g->fn;
   mark_needed(g, wrt, n, needed, count);
@@ -106,5 +105,4 @@ void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
   }
   g->span = span;
   g->fn = fn;
-  arena_free(scratch);
 }

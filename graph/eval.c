@@ -234,9 +234,7 @@ bool eval_compute(Eval *e, Node *n) {
 
 // By ascending id and not by recursion: graphs are deep.
 static void compute_all(Eval *e, Node *n) {
-  Arena *scratch = arena_new();
-  CHECK(scratch);
-  bool *wanted = NEWN(scratch, bool, n->id + 1);
+  bool *wanted = NEWN(e->arena, bool, n->id + 1);
   int low = n->id;
   wanted[n->id] = true;
   for (int id = n->id; id >= 0; id--)
@@ -249,7 +247,6 @@ static void compute_all(Eval *e, Node *n) {
   for (int id = low; id <= n->id && !e->error; id++)
     if (wanted[id])
       eval_compute(e, e->g->nodes.v[id]);
-  arena_free(scratch);
 }
 
 const double *eval_value(Eval *e, Node *n) {

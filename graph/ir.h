@@ -232,6 +232,7 @@ const double *eval_node(Eval *e, Node *n, const char **error);
 const double *eval_in_order(Eval *e, Node *n, Axis *const *ax, int nax, const char **error);
 
 // ---- reverse-mode differentiation, graph to graph.  grad[i] has the axes of wrt[i] exactly (zeros where unreached) and its dtype.
+// A loss with axes stands for its sum.  Scans must have been unrolled; attention has no second derivative.
 void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad);
 
 // ---- rewrites: rules.def lists them

@@ -146,8 +146,6 @@ void ATTENTION_eval(EvalOp *o) {
 }
 void ATTENTION_grad(Grad *r) {
   Node *n = r->n, *in[8];
-  double zero;
-  bool biased = !(node_is_const(n->in[BIAS], &zero) && zero == 0);
   for (int i = 0; i < 5; i++)
     in[i] = n->in[i];
   in[OUT] = n;
@@ -157,7 +155,7 @@ void ATTENTION_grad(Grad *r) {
     int operand = i < 3 ? i : BIAS;
     Attr at = n->attr;
     at.i0 = i;
-    if (grad_wants(r, operand) && (i < 3 || biased))
+    if (grad_wants(r, operand))
       grad_add(r, operand, g_node(r->g, OP_ATTENTION_GRAD, (DType)n->dtype, in, 8, &at));
   }
 }
