@@ -268,8 +268,14 @@ static void probabilities(const Build *b, LBody *body) {
   LExpr *i, *j;
   LTile *t = tile(b, body, b->nrows, b->ns, &i, &j);
   against_panels(b, t, &b->s->q, b->s->d, b->kt);
-  LExpr *lse = load(b, b->s->lse.mem, at(b, &b->s->lse, lx_add(b->a, b->r0, i)));
-  store(b, &t->body, b->p, score_index(b, i, j), op1(b, L_EXP, op2(b, L_SUB, scored(b, &t->body, i, j), lse)), false);
+  int lse = reg(b, &t->body, load(b, b->s->lse.mem, at(b, &b->s->lse, lx_add(b->a, b->r0, i))));
+  LExpr *x = op2(b, L_SUB, scored(b, &t->body, i, j), rd(b, lse));
+  if (b->s->mask) {
+    // Where every key is masked, lse is -1e9 + log(keys), of which f32 keeps -1e9 only.
+    LExpr *all = lx_op(b->a, L_LT, DT_BOOL, rd(b, lse), num(b, -5e8), NULL);
+    x = op2(b, L_SUB, x, select3(b, all, op1(b, L_LOG, lx_from_int(b->a, DT_F32, b->s->keys)), num(b, 0)));
+  }
+  store(b, &t->body, b->p, score_index(b, i, j), op1(b, L_EXP, x), false);
 }
 
 static void score_gradients(const Build *b, LBody *body) {
