@@ -4,7 +4,7 @@
 #define BIGSC_MICRO_H
 #include "codegen/emit.h"
 
-enum { MICRO_RUNTIME = INT64_MIN };  // a stride or a count that is an argument
+#define MICRO_RUNTIME INT64_MIN  // a stride or a count that is an argument
 
 // C[r][:] (+)= sum over k < K of A[r*am + k*ak] * B[k*bk + :], r < rows, nv vectors wide; C is dense.
 struct MicroKey {
