@@ -1,0 +1,88 @@
+# shellcheck shell=sh
+# What the tests of the command line are written with.  A test runs in an empty folder under `set -e`: the first command that
+# fails ends it.
+
+# bigsc STATUS ARGUMENT...: runs the program; its output is in the files `out` and `err`.  Fails when it ends otherwise.
+bigsc() {
+  want=$1
+  shift
+  got=0
+  "$BIGSC" "$@" >out 2>err || got=$?
+  [ "$got" = "$want" ] && return
+  echo "bigsc $*: status $got, not $want"
+  echo "-- out"
+  head -n 20 out
+  echo "-- err"
+  head -n 20 err
+  return 1
+}
+
+fail() {
+  echo "$*"
+  return 1
+}
+
+skip() {
+  echo "$*"
+  exit 77
+}
+
+# in_out TEXT, in_err TEXT: the text stands in the output.
+in_out() {
+  grep -qF -e "$1" out || { echo "not in standard output: $1" && cat out && return 1; }
+}
+
+in_err() {
+  grep -qF -e "$1" err || { echo "not in standard error: $1" && cat err && return 1; }
+}
+
+not_in_err() {
+  if grep -qF -e "$1" err; then fail "in standard error: $1"; fi
+}
+
+silent() {
+  [ ! -s "$1" ] || { echo "$1 is not empty:" && cat "$1" && return 1; }
+}
+
+exists() {
+  for f; do [ -s "$f" ] || fail "no file $f, or an empty one" || return 1; done
+}
+
+# Nothing of this name, nor a temporary file that became none.
+absent() {
+  for f; do
+    for g in "$f" "$f".* ".$f"*; do
+      if [ -e "$g" ]; then fail "$g was left behind" || return 1; fi
+    done
+  done
+}
+
+# A small model, for tests that need one whatever it says.
+write_model() {
+  cat >"${1:-tiny.mdl}" <<'END'
+dim V = 32, H = 16, Rows = 8
+dim B, L <= Rows, M
+init normal(0.1)
+tokenizer wordpiece("vocab.txt", lower: true)
+model Tiny(ids : i32[B, L], types : i32[B, L] = 0, mask : bool[B, L] = true) {
+  word     : Embedding[V, H]
+  position : Embedding[Rows, H]
+  segment  : Embedding[Rows, H]
+  norm     : LayerNorm[H]
+  mix      : Linear[H -> H]
+  head     : MlmHead[H -> V]
+  entry hidden : [B, L, H] =
+    word(ids) + position(iota[L]) + segment(types) |> norm |> mix |> gelu
+  entry logits : [B, L, V] = head(hidden, word.weight)
+  entry pooled : [B, H] = mean[L](hidden, where: mask)
+}
+train pretrain {
+  data ids, mask, at : i32[M], labels : i32[M] = mlm_text("corpus.txt", rate: 0.15)
+  loss      = mean(cross_entropy[V](head(gather[T](hidden[(B, L) as T], at), word.weight), labels))
+  optimizer = adamw(beta: (0.9, 0.999), eps: 1e-6)
+  rate      = 1e-3 * (warmup(10%) then linear(to: 0))
+  decay = 0.01; batch = 4; steps = 20
+  group @bias, @gain { decay = 0 }
+}
+END
+}
