@@ -1,0 +1,213 @@
+// The planner's outside: programs are recorded, then planned together, since parameters have one layout for all of them.
+#include "codegen/plan_internal.h"
+#include <string.h>
+
+PlanOptions plan_defaults(void) { return (PlanOptions){.nr = 16, .mr = 6, .vector_floats = 8, .fuse = true}; }
+
+Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
+  Planner *p = NEW(a, Planner);
+  p->a = a;
+  p->g = g;
+  p->o = *opt;
+  return p;
+}
+
+void plan_error(Planner *p, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vec_push(p->a, &p->errors, (PlanError){at, arena_vprintf(p->a, fmt, ap)});
+  va_end(ap);
+}
+
+void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vec_push(p->a, &p->remarks, (PlanRemark){fused, at, arena_vprintf(p->a, fmt, ap)});
+  va_end(ap);
+}
+
+int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Output *outs, int n) {
+  Prog *g = NEW(p->a, Prog);
+  g->p = p;
+  g->a = p->a;
+  g->g = p->g;
+  g->name = arena_strdup(p->a, name);
+  g->kind = kind;
+  g->outs = NEWN(p->a, Output, n + 1);
+  if (n)
+    memcpy(g->outs, outs, sizeof *outs * (size_t)n);
+  g->nout = n;
+  g->prologue = kind == BIGS_ENTRY;
+  vec_push(p->a, &p->progs, g);
+  return p->progs.n - 1;
+}
+
+// A verified kernel that no other equals yet is a new one.
+int plan_kernel(Planner *p, LKernel *k) {
+  uint64_t h = loop_hash(k);
+  for (int i = 0; i < p->kernels.n; i++)
+    if (p->hashes.v[i] == h && loop_equal(p->kernels.v[i], k))
+      return i;
+  const char *why = loop_verify(p->a, k);
+  if (why)
+    BUG("kernel %s: %s", k->name, why);
+  vec_push(p->a, &p->kernels, k);
+  vec_push(p->a, &p->hashes, h);
+  return p->kernels.n - 1;
+}
+
+static bool no_scan(Prog *g) {
+  for (int i = 0; i < g->nnode; i++)
+    if (g->node[i]->op == OP_SCAN) {
+      plan_error(g->p, g->node[i]->span, "a scan over a run-time length is not compiled yet");
+      return false;
+    }
+  return true;
+}
+
+static void lower_inst(Prog *g, Inst *k) {
+  switch (k->kind) {
+  case IK_ROWS: lower_rows(g, k); break;
+  case IK_TILE: lower_tile(g, k); break;
+  case IK_TRANSPOSE: lower_transpose(g, k); break;
+  case IK_TOTAL: lower_total(g, k); break;
+  case IK_FINISH: lower_finish_slots(g, k); break;
+  case IK_LOOPS: lower_loops(g, k); break;
+  case IK_BUILTIN: lower_builtin(g, k); break;
+  case IK_ATTENTION: lower_attention(g, k); break;
+  case IK_JOIN: break;
+  }
+}
+
+static void lower_program(Prog *g) {
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < g->inst.n; i++)
+      if (g->inst.v[i]->prologue == (pass == 0))
+        lower_inst(g, g->inst.v[i]);
+    if (!pass)
+      g->out.nprologue = g->step.n;
+  }
+}
+
+static void plan_one(Prog *g) {
+  int errors = g->p->errors.n, remarks = g->p->remarks.n;
+  mat_mark(g);
+  fuse_schedule(g);
+  for (int i = 0; i < 4 && g->p->errors.n == errors && mat_refine(g); i++) {
+    g->p->remarks.n = remarks;
+    fuse_schedule(g);
+  }
+  if (g->p->errors.n > errors)
+    return;
+  fuse_needed(g);
+  lower_program(g);
+  memplan(g);
+}
+
+bool plan_finish(Planner *p, BigsModule *m) {
+  for (int i = 0; i < p->progs.n; i++) {
+    mat_reach(p->progs.v[i]);
+    if (!no_scan(p->progs.v[i]))
+      return false;
+  }
+  layout_params(p);
+  for (int i = 0; i < p->progs.n; i++)
+    plan_one(p->progs.v[i]);
+  if (p->errors.n)
+    return false;
+  module_fill(p, m);
+  return true;
+}
+
+LKernel **plan_kernels(Planner *p, int *n) {
+  *n = p->kernels.n;
+  return p->kernels.v;
+}
+
+const PlanError *plan_errors(Planner *p, int *n) {
+  *n = p->errors.n;
+  return p->errors.v;
+}
+
+const PlanRemark *plan_remarks(Planner *p, int *n) {
+  *n = p->remarks.n;
+  return p->remarks.v;
+}
+
+// ---- what a step is called
+
+// "layer.3.up" of a contraction with layer.3.up.weight; else NULL.
+static const char *param_path(Prog *g, Node *n) {
+  for (int i = 0; i < n->nin; i++) {
+    Node *x = view_base(n->in[i]);
+    if (x->op != OP_PARAM || x->attr.i0 < 0 || x->attr.i0 >= g->g->params.n)
+      continue;
+    const char *path = g->g->params.v[x->attr.i0]->path, *dot = strrchr(path, '.');
+    return dot ? arena_strndup(g->a, path, (size_t)(dot - path)) : path;
+  }
+  return NULL;
+}
+
+static const char *verb(const Inst *k, const Node *n) {
+  switch (k->kind) {
+  case IK_TILE: return "matmul";
+  case IK_TRANSPOSE: return "transpose";
+  case IK_FINISH: return "sum of partials";
+  default: return op_name(n->op);
+  }
+}
+
+const char *inst_label(Prog *g, const Inst *k) {
+  const char *path = param_path(g, k->root), *s = "", *last = NULL;
+  s = path ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
+           : k->root->fn ? arena_printf(g->a, "%s: %s", k->root->fn, verb(k, k->root)) : verb(k, k->root);
+  int shown = 0;
+  for (int i = 0; i < k->m.n && shown < 4; i++) {
+    const Node *n = k->m.v[i].node;
+    const char *what = n->fn && (!k->root->fn || strcmp(n->fn, k->root->fn)) ? n->fn : op_name(n->op);
+    if (n == k->root || (last && !strcmp(last, what)) || (k->m.v[i].role != ROLE_COLUMN && !info_of(g, n)->needed))
+      continue;
+    s = arena_printf(g->a, "%s+%s", s, what);
+    last = what;
+    shown++;
+  }
+  return s;
+}
+
+const char *inst_source(Prog *g, const Inst *k) {
+  Span s = k->root->span;
+  int line, col;
+  if (!s.src)
+    return NULL;
+  span_pos(s, &line, &col);
+  return arena_printf(g->a, "%s:%d", s.src->path, line);
+}
+
+// ---- a finished kernel
+
+void lower_finish(Lower *c, Poly flops) {
+  Prog *g = c->g;
+  c->k->name = arena_printf(g->a, "%s%d", g->p->o.prefix ? g->p->o.prefix : "k", g->p->kernels.n);
+  c->k->from = inst_source(g, c->inst);
+  BigsStep s = {.kind = BIGS_KERNEL, .ngrid = (uint8_t)c->k->ngrid, .narg = c->arg.n, .nscalar = c->scalar.n};
+  s.index = plan_kernel(g->p, c->k);
+  int32_t *arg = NEWN(g->a, int32_t, c->arg.n + 1);
+  for (int i = 0; i < c->arg.n; i++) {
+    const struct LowerArg *x = &c->arg.v[i];
+    arg[i] = x->buf;
+    if (!x->base.n)
+      continue;
+    arg[i] = buf_add(g, BIGS_PIECE, g->buf.v[x->buf].dtype, g->buf.v[x->buf].size, g->buf.v[x->buf].name);
+    g->buf.v[arg[i]].index = x->buf;
+    g->buf.v[arg[i]].offset = x->base;
+  }
+  s.arg = arg;
+  s.scalar = c->scalar.v;
+  for (int i = 0; i < c->k->ngrid; i++)
+    s.grid[i] = (BigsGrid){c->k->grid[i].extent, c->k->grid[i].block};
+  s.scratch = loop_scratch_bytes(c->k);
+  s.flops = flops;
+  s.label = inst_label(g, c->inst);
+  s.source = inst_source(g, c->inst);
+  vec_push(g->a, &g->step, s);
+}
