@@ -1,7 +1,7 @@
 // Which nodes share a kernel.  Nodes are visited operands first; each one that is to be stored joins an instance with the same
 // iteration domain when everything it reads is ready by then, or starts one of its own.  As an instance stands in the list where
 // it was started, and members join it only with operands that are ready there, the list stays a valid order.
-#include "codegen/tile.h"
+#include "codegen/contract.h"
 #include <string.h>
 
 Inst *inst_new(Prog *g, InstKind kind, Node *root) {

@@ -1,12 +1,12 @@
 // Contractions as loop IR: a grid of row blocks and column blocks, in each a TILE whose epilogue computes and stores the
 // instance's members; and the transposes that bring operands into panels.
-#include "codegen/tile.h"
+#include "codegen/contract.h"
 
 enum { TASK_ROWS = 48, TASK_COLUMNS = 256, TRANSPOSE_ROWS = 64 };
 
-int tile_rows(const PlanOptions *o) { return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr; }
+int task_rows(const PlanOptions *o) { return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr; }
 
-int tile_columns(const PlanOptions *o, int64_t width) {
+int task_columns(const PlanOptions *o, int64_t width) {
   int w = (int)(width ? width : o->nr);
   return w > TASK_COLUMNS ? w : TASK_COLUMNS / w * w;
 }
@@ -127,8 +127,8 @@ static void epilogue(Emit *e, const Coords *at) {
 static void emit_tile(Emit *e) {
   Lower *c = e->c;
   clear_slots(e);
-  int64_t cols = e->panel ? e->panel : tile_columns(&c->g->p->o, e->t->b->width);
-  int mvar = lower_var(c, poly_const(tile_rows(&c->g->p->o)), c->scope.n);
+  int64_t cols = e->panel ? e->panel : task_columns(&c->g->p->o, e->t->b->width);
+  int mvar = lower_var(c, poly_const(task_rows(&c->g->p->o)), c->scope.n);
   int nvar = lower_var(c, poly_const(cols), c->scope.n);
   LStmt *s = ls_tile(c->a, mvar, nvar, e->rows, e->cols);
   s->tile->prod[0] = product(e);
@@ -195,7 +195,7 @@ void lower_tile(Prog *g, Inst *k) {
   Lower *c = lower_new(g, k, inst_label(g, k));
   Tile *t = k->tile;
   Emit e = {.c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
-  int64_t rows = tile_rows(&g->p->o), columns = tile_columns(&g->p->o, e.panel ? e.panel : t->b->width);
+  int64_t rows = task_rows(&g->p->o), columns = task_columns(&g->p->o, e.panel ? e.panel : t->b->width);
   if (t->outer.n)
     lower_unflatten(c, lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), 1)), t->outer.ax, t->outer.n, &e.outer);
   e.col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e.N, columns)), li(c, columns));

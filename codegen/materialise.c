@@ -1,6 +1,6 @@
 // Which nodes are stored: what has to be (outputs, results and operands of contractions, reductions), what a contraction's
 // epilogue should end in, and, once the kernels are known, what would be derived too often.
-#include "codegen/tile.h"
+#include "codegen/contract.h"
 #include <string.h>
 
 bool is_outer(const Node *n) { return n->op == OP_CONTRACT && !n->attr.naxes; }
@@ -73,7 +73,7 @@ static bool has_own_axis(const Node *a, const Node *b) {
 }
 
 // Worth a register tile: sums of f32 products over something, with columns.
-bool tile_possible(const Node *n) {
+bool contract_fits_tile(const Node *n) {
   return n->op == OP_CONTRACT && n->attr.naxes && n->dtype == DT_F32 && n->in[0]->dtype == DT_F32 &&
          n->in[1]->dtype == DT_F32 && (has_own_axis(n->in[0], n->in[1]) || has_own_axis(n->in[1], n->in[0]));
 }
@@ -81,7 +81,7 @@ bool tile_possible(const Node *n) {
 static void mark_operands(Prog *g, Node *n) {
   switch (n->op) {
   case OP_CONTRACT:
-    if (!tile_possible(n))
+    if (!contract_fits_tile(n))
       return;
     must(g, view_base(n->in[0]));
     must(g, view_base(n->in[1]));
@@ -120,7 +120,7 @@ static void mark_node(Prog *g, Node *n) {
 // The end of the chain of pointwise nodes that a contraction's result flows into, and nothing else uses.
 static void mark_chain(Prog *g, Node *c) {
   Node *v = c;
-  if (!g->p->o.fuse || !tile_possible(c))
+  if (!g->p->o.fuse || !contract_fits_tile(c))
     return;
   while (info_of(g, v)->nuse == 1 && !info_of(g, v)->dest) {
     Node *u = info_of(g, v)->use[0];

@@ -1,6 +1,6 @@
 // How a contraction becomes register tiles: which operand is the vector side, which axes make up rows, columns and the summed
 // index, and which operand has to be copied into another order first.
-#include "codegen/tile.h"
+#include "codegen/contract.h"
 #include <string.h>
 
 static bool has(Axis *const *ax, int n, const Axis *a) {
@@ -293,7 +293,7 @@ static Axis **list_of(Prog *g, const AxisList *a, const AxisList *b, int *n) {
 }
 
 Inst *contract_plan(Prog *g, Node *c) {
-  if (!tile_possible(c))
+  if (!contract_fits_tile(c))
     return NULL;
   Tile *t[2] = {NEW(g->a, Tile), NEW(g->a, Tile)};
   double cost[2];
@@ -323,7 +323,7 @@ Inst *contract_plan(Prog *g, Node *c) {
   k->split = true;
   k->row = list_of(g, &b->outer, &b->m, &k->nrow);
   k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);
-  k->slot_block = tile_rows(&g->p->o);
+  k->slot_block = task_rows(&g->p->o);
   Deps d = {0};
   deps_of(g, c, &d);
   for (int i = 0; i < d.v.n; i++)
