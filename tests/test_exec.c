@@ -516,9 +516,9 @@ START_TEST(info_tells_all) {
   ck_assert_str_eq(info->model, "Toy");
   ck_assert_int_eq(info->ndim, 3);
   ck_assert_int_eq(info->dim[1].bound, 8);
-  ck_assert_int_eq(info->nentry, 3);
-  ck_assert_str_eq(info->entry[2].name, "fit");
-  ck_assert(info->entry[2].trains && info->entry[2].ndim == 3);
+  ck_assert_int_eq(info->nentry, 4);
+  ck_assert_str_eq(info->entry[3].name, "fit");
+  ck_assert(info->entry[3].trains && info->entry[3].ndim == 3);
   ck_assert_int_eq(info->nparameter, TOY_NPARAM);
   ck_assert_str_eq(info->parameter[TOY_MODES].dtype, "c64");
   ck_assert_int_eq(info->parameter[TOY_MODES].rank, 1);

@@ -52,6 +52,13 @@ static void lookup(const BigsFrame *f, int64_t task, void *scratch) {
   (void)scratch;
   ((float *)f->arg[2])[task] = bias[id[task]];
 }
+static void logits(const BigsFrame *f, int64_t task, void *scratch) {
+  const int32_t *id = f->arg[0];
+  const float *bias = f->arg[1], *gain = f->arg[2];
+  (void)scratch;
+  for (int v = 0; v < V; v++)
+    ((float *)f->arg[3])[task * V + v] = bias[v] + (v == id[task] ? *gain : 0);
+}
 // arg: bias, labels -> p[V] with counts subtracted, ce
 static void cross_entropy(const BigsFrame *f, int64_t task, void *scratch) {
   const float *bias = f->arg[0];
@@ -133,11 +140,12 @@ enum {
   ADAMW,
   SQUARES,
   RANDOM,
-  VALUE
+  VALUE,
+  LOGITS
 };
-static BigsKernel *const kernels[] = {triple,        multiply,       add_mask,    lookup,
-                                      cross_entropy, root_of_gain,   total_loss,  copy_sixteenth,
-                                      adamw,         sum_of_squares, fill_random, fill_value};
+static BigsKernel *const kernels[] = {
+    triple,         multiply, add_mask,       lookup,      cross_entropy, root_of_gain, total_loss,
+    copy_sixteenth, adamw,    sum_of_squares, fill_random, fill_value,    logits};
 
 // ---- tables
 static const BigsDim dims[] = {{"B", 0}, {"L", 8}, {"M", 0}, {"#n", 0}};
@@ -283,6 +291,22 @@ static const BigsBuffer lookup_buffers[] = {
 static const BigsStep lookup_steps[] = {
     {.index = LOOKUP, .narg = 3, .arg = ARRAY(0, 1, 2), GRID(SYM2(TOY_B, TOY_L), 1)}};
 
+static const BigsTensor out_logits[] = {{.name = "logits",
+                                         .dtype = DT_F32,
+                                         .rank = 3,
+                                         .extent = {SYM(TOY_B), SYM(TOY_L), CONST(V)},
+                                         .axis = {"B", "L", "V"}}};
+static const BigsBuffer logits_buffers[] = {
+    {.where = BIGS_INPUT, .dtype = DT_I32, .index = 0, .size = SYM2(TOY_B, TOY_L)},
+    PARAM(AT_BIAS, V),
+    PARAM(AT_GAIN, 1),
+    {.where = BIGS_OUTPUT,
+     .dtype = DT_F32,
+     .index = 0,
+     .size = {.n = 1, .t = {{.coef = V, .sym = {TOY_B, TOY_L, -1, -1}}}}}};
+static const BigsStep logits_steps[] = {
+    {.index = LOGITS, .narg = 4, .arg = ARRAY(0, 1, 2, 3), GRID(SYM2(TOY_B, TOY_L), 1)}};
+
 static const BigsTensor out_loss[] = {{.name = "loss", .dtype = DT_F32}};
 static const BigsBuffer fit_buffers[] = {
     PARAM(AT_BIAS, V),
@@ -405,6 +429,14 @@ static const BigsProgram programs[] = {
      .output = out_norm,
      STEPS(norm)},
     {.name = "init", .kind = BIGS_INIT, STEPS(init)},
+    {.name = "logits",
+     .kind = BIGS_ENTRY,
+     .syms = 3,
+     .ninput = 1,
+     .input = ARRAY(IDS),
+     .noutput = 1,
+     .output = out_logits,
+     STEPS(logits)},
 };
 
 static const BigsPiece pieces[] = {{"warmup", 4, 1}, {"linear", 0, 0}};

@@ -8,6 +8,7 @@
 //
 //   entry scale [B, L]  = 3 gain x + mask             (3 gain is kept between calls)
 //   entry lookup [B, L] = bias[ids]
+//   entry logits [B, L, V] = bias, and gain more for the token itself
 //   train fit: loss = mean over m of cross_entropy(bias, labels[m]) + u sqrt(gain), u uniform per
 //   step;
 //              the gradients of table, q, k, modes are their values / 16
@@ -16,9 +17,9 @@
 #include "runtime/abi.h"
 
 enum { TOY_V = 7, TOY_H = 6 };
-enum { TOY_SCALE, TOY_LOOKUP, TOY_FIT, TOY_UPDATE, TOY_NORM, TOY_INIT };     // programs
-enum { TOY_TABLE, TOY_Q, TOY_K, TOY_MODES, TOY_BIAS, TOY_GAIN, TOY_NPARAM }; // parameters
-enum { TOY_B, TOY_L, TOY_M, TOY_N, TOY_NDIM };                               // dims: L <= 8
+enum { TOY_SCALE, TOY_LOOKUP, TOY_FIT, TOY_UPDATE, TOY_NORM, TOY_INIT, TOY_LOGITS }; // programs
+enum { TOY_TABLE, TOY_Q, TOY_K, TOY_MODES, TOY_BIAS, TOY_GAIN, TOY_NPARAM };         // parameters
+enum { TOY_B, TOY_L, TOY_M, TOY_N, TOY_NDIM };                                       // dims: L <= 8
 extern const BigsModule toy_module;
 extern int toy_prologues; // how often the kept value was computed
 #endif
