@@ -1,0 +1,495 @@
+// Train blocks: the data line, the loss, and the settings that make a recipe.
+#include "compiler/sema_impl.h"
+#include <math.h>
+#include <string.h>
+
+// ---- sources and their fields
+typedef enum FieldShape { SHAPE_BL, SHAPE_B, SHAPE_M } FieldShape;
+typedef struct FieldSpec {
+  const char *source, *name;
+  FieldKind kind;
+  DType dtype;
+  FieldShape shape;
+} FieldSpec;
+static const FieldSpec field_specs[] = {
+    {"mlm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},       {"mlm_text", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
+    {"mlm_text", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},    {"mlm_text", "at", FIELD_AT, DT_I32, SHAPE_M},
+    {"mlm_text", "labels", FIELD_LABELS, DT_I32, SHAPE_M},  {"tsv", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"tsv", "types", FIELD_TYPES, DT_I32, SHAPE_BL},        {"tsv", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
+    {"tsv", "target", FIELD_TARGET, DT_I32, SHAPE_B},       {"lm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"lm_text", "target", FIELD_TARGET, DT_I32, SHAPE_BL},
+};
+static const char *const sources[] = {"mlm_text", "tsv", "lm_text"};
+
+static const FieldSpec *field_spec(const char *source, const char *name) {
+  for (int i = 0; i < COUNT(field_specs); i++)
+    if (!strcmp(field_specs[i].source, source) && !strcmp(field_specs[i].name, name))
+      return &field_specs[i];
+  return NULL;
+}
+
+static bool known(const char *const *v, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (!strcmp(v[i], name))
+      return true;
+  return false;
+}
+
+static void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n) {
+  Suggest best = {.wanted = wanted};
+  for (int i = 0; i < n; i++)
+    suggest_add(&best, v[i]);
+  suggest_help(s, g, &best);
+}
+
+static const Formal *input_formal(const Model *m, const char *name) {
+  const Formals *f = &m->model->decl->formals;
+  for (int i = 0; i < f->n; i++)
+    if (f->v[i].name.s == name)
+      return &f->v[i];
+  return NULL;
+}
+
+static const Formal *ids_formal(const Model *m) {
+  const Formals *f = &m->model->decl->formals;
+  for (int i = 0; i < f->n; i++)
+    if (!strcmp(f->v[i].name.s, "ids") && f->v[i].type && f->v[i].type->dims.n == 2)
+      return &f->v[i];
+  return NULL;
+}
+
+static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`", "along the masked rows, a run-time dim of its own"};
+
+// rows: the dim of masked rows seen so far in this block.
+static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows) {
+  const Formal *ids = ids_formal(m);
+  const TDim *d = ids->type->dims.v;
+  if (shape == SHAPE_M) {
+    bool ok = t->ax.n == 1 && t->ax.v[0]->name != d[0].name.s && t->ax.v[0]->name != d[1].name.s &&
+              (!*rows || *rows == t->ax.v[0]);
+    if (ok)
+      *rows = t->ax.v[0];
+    return ok;
+  }
+  int n = shape == SHAPE_B ? 1 : 2;
+  if (t->ax.n != n)
+    return false;
+  for (int i = 0; i < n; i++)
+    if (t->ax.v[i]->name != d[i].name.s)
+      return false;
+  return true;
+}
+
+static void check_field(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows, FieldKind *kind) {
+  const FieldSpec *spec = field_spec(source, f->name.s);
+  if (!spec) {
+    Diag *g = sema_error(s, 504, f->span, "`%s` has no field `%s`", source, f->name.s);
+    Suggest best = {.wanted = f->name.s};
+    for (int i = 0; i < COUNT(field_specs); i++)
+      if (!strcmp(field_specs[i].source, source))
+        suggest_add(&best, field_specs[i].name);
+    suggest_help(s, g, &best);
+    return;
+  }
+  *kind = spec->kind;
+  if (!ids_formal(s->m)) {
+    sema_error(s, 504, f->span, "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length", source);
+    return;
+  }
+  if (!t->bad && (t->dtype != spec->dtype || !shape_fits(s->m, spec->shape, t, rows)))
+    sema_error(s, 504, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source, dtype_name(spec->dtype),
+               shape_words[spec->shape], dtype_axes_str(s, t->dtype, &t->ax));
+}
+
+static void bind_field(Sema *s, const Field *f, const Ty *t) {
+  Value *v;
+  if (checking(s))
+    v = ty_value(s, t);
+  else
+    v = sema_input(s, &(Formal){.span = f->span, .name = f->name, .type = f->type}, t);
+  Binding *b = scope_bind(s, f->name, v);
+  if (b)
+    b->is_formal = true;
+}
+
+static void source_args(Sema *s, const Expr *e, Recipe *r) {
+  static const char *const mlm_args[] = {"rate"};
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    SourceArg arg = {.name = a->name.s};
+    bool mlm = r->source && !strcmp(r->source, "mlm_text");
+    if (r->source_known && a->name.s && !(mlm && known(mlm_args, 1, a->name.s))) {
+      Diag *g = sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", r->source, a->name.s);
+      if (mlm)
+        suggest_list(s, g, a->name.s, mlm_args, 1);
+      continue;
+    }
+    if (r->source_known && !a->name.s && (i > 0 || a->value->kind != EX_STR)) {
+      sema_error(s, 303, a->span, "`%s` takes a path, then arguments by name", r->source);
+      continue;
+    }
+    if (a->value->kind == EX_STR)
+      arg.text = a->value->str.s;
+    else {
+      Value *v = sema_constant(s, a->value, "an argument of a source");
+      if (is_poison(v))
+        continue;
+      arg.num = is_number(v) ? v->num->re : v->truth;
+      if (mlm && !(arg.num > 0 && arg.num < 1))
+        sema_error(s, 503, a->span, "the rate of masked tokens lies between 0 and 1");
+    }
+    vec_push(s->a, &r->args, arg);
+  }
+}
+
+static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) {
+  const Expr *e = it->source, *callee = e->kind == EX_CALL ? e->a : e;
+  if (callee->kind != EX_NAME) {
+    sema_error(s, 502, e->span, "a data source is named and called: `mlm_text(\"corpus/*.txt\")`");
+    return;
+  }
+  r->source = callee->name.s;
+  r->source_known = known(sources, COUNT(sources), r->source);
+  if (!r->source_known) {
+    const char *text = arena_printf(s->a, "unknown data source `%s`", r->source);
+    Diag *g = all_inputs ? diag_warning(s->d, 502, callee->span, "%s: this block cannot be trained", text)
+                         : sema_error(s, 502, callee->span, "%s", text);
+    suggest_list(s, g, r->source, sources, COUNT(sources));
+  }
+  source_args(s, e, r);
+}
+
+static void run_data(Sema *s, const TrItem *it, Recipe *r) {
+  bool all_inputs = true;
+  Ax *rows = NULL;
+  for (int i = 0; i < it->fields.n; i++)
+    all_inputs &= input_formal(s->m, it->fields.v[i].name.s) != NULL;
+  if (r)
+    check_source(s, it, r, all_inputs);
+  for (int i = 0; i < it->fields.n; i++) {
+    const Field *f = &it->fields.v[i];
+    const Formal *input = input_formal(s->m, f->name.s);
+    TrainField out = {.is_input = input != NULL};
+    if (!input && !f->type) {
+      Diag *g = sema_error(s, 504, f->span, "`%s` is no input of the model: give its type", f->name.s);
+      diag_help(s->d, g, "`%s : i32[M]`", f->name.s);
+      continue;
+    }
+    if (input && f->type && r)
+      sema_error(s, 504, f->type->span, "`%s` is an input of the model, which has its type", f->name.s);
+    Ty t = {.bad = true};
+    if (input ? input->type != NULL : true)
+      t = ty_eval(s, input ? input->type : f->type, false);
+    for (int k = 0; r && k < r->fields.n; k++)
+      if (r->fields.v[k].value.name == f->name.s)
+        sema_error(s, 504, f->span, "`%s` is picked twice", f->name.s);
+    if (r && r->source_known)
+      check_field(s, f, r->source, &t, &rows, &out.kind);
+    if (!input)
+      bind_field(s, f, &t);
+    if (r && !t.bad) {
+      sema_model_value(s, f->name, &t, &out.value);
+      vec_push(s->a, &r->fields, out);
+    }
+  }
+}
+
+// A frame over the model's own (s->scope), with the block's new fields.
+Frame *sema_train_frame(Sema *s, const Decl *d) {
+  Scope *model = s->scope;
+  Frame *f = frame_push(s, FR_TRAIN, d->name.s, d->name.span);
+  s->scope->up = model;
+  f->seq = INT32_MAX;
+  f->depth = 2;
+  f->key = hash_str("train");
+  f->inst = s->m->root;
+  f->mod = checking(s) ? s->m->model : NULL;
+  if (!checking(s))
+    for (int i = 0; i < d->train.n; i++)
+      if (d->train.v[i].kind == TR_DATA)
+        run_data(s, &d->train.v[i], NULL);
+  return f;
+}
+
+const Expr *sema_train_loss(const Decl *d) {
+  for (int i = 0; i < d->train.n; i++)
+    if (d->train.v[i].kind == TR_SETTING && !strcmp(d->train.v[i].setting.name.s, "loss"))
+      return d->train.v[i].setting.value;
+  return NULL;
+}
+
+// ---- values of settings
+static bool number_of(Sema *s, const Expr *e, const char *what, double lo, double hi, double *out) {
+  Value *v = sema_constant(s, e, what);
+  double x;
+  if (is_poison(v))
+    return false;
+  if (!v_const(v, &x)) {
+    sema_error(s, 503, e->span, "%s is a number", what);
+    return false;
+  }
+  if (!(x >= lo && x <= hi)) {
+    if (isinf(hi))
+      sema_error(s, 503, e->span, "%s is at least %g, not %g", what, lo, x);
+    else
+      sema_error(s, 503, e->span, "%s lies between %g and %g, and this is %g", what, lo, hi, x);
+    return false;
+  }
+  *out = x;
+  return true;
+}
+
+static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
+  double x;
+  if (!number_of(s, e, what, 1, 1e15, &x))
+    return;
+  if (x == floor(x))
+    *out = (int64_t)x;
+  else
+    sema_error(s, 503, e->span, "%s is whole, not %g", what, x);
+}
+
+static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
+  static const char *const names[] = {"adamw", "adam", "sgd"};
+  static const char *const adam[] = {"beta", "eps"}, *const sgd[] = {"momentum"};
+  const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  if (callee->kind != EX_NAME || !known(names, COUNT(names), callee->name.s)) {
+    const char *name = callee->kind == EX_NAME ? callee->name.s : "";
+    Diag *g = sema_error(s, 502, callee->span, "unknown optimizer `%s`: there are adamw, adam and sgd", name);
+    suggest_list(s, g, name, names, COUNT(names));
+    return;
+  }
+  Optimizer *o = &r->optimizer;
+  r->has_optimizer = true;
+  while (strcmp(names[o->kind], callee->name.s))
+    o->kind++;
+  bool is_sgd = o->kind == OPT_SGD;
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    if (!a->name.s || !known(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
+      Diag *g = sema_error(s, 303, a->span, a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
+                           callee->name.s, a->name.s ? a->name.s : "");
+      if (a->name.s)
+        suggest_list(s, g, a->name.s, is_sgd ? sgd : adam, is_sgd ? 1 : 2);
+    } else if (!strcmp(a->name.s, "eps"))
+      number_of(s, a->value, "`eps`", 0, 1, &o->eps);
+    else if (!strcmp(a->name.s, "momentum"))
+      number_of(s, a->value, "`momentum`", 0, 0.999999999, &o->momentum);
+    else if (a->value->kind != EX_TUPLE || a->value->items.n != 2)
+      sema_error(s, 503, a->value->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
+    else {
+      number_of(s, a->value->items.v[0], "`beta`", 0, 0.999999999, &o->beta1);
+      number_of(s, a->value->items.v[1], "`beta`", 0, 0.999999999, &o->beta2);
+    }
+  }
+}
+
+// ---- the rate: a factor times a schedule
+static const char *const schedules[] = {"constant", "warmup", "linear", "cosine"};
+
+static bool is_schedule(const Expr *e) {
+  if (e->kind == EX_THEN)
+    return true;
+  return e->kind == EX_CALL && e->a->kind == EX_NAME && known(schedules, COUNT(schedules), e->a->name.s);
+}
+
+static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
+  if (e->kind != EX_CALL || e->a->kind != EX_NAME || !is_schedule(e)) {
+    const char *name = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->name.s : e->kind == EX_NAME ? e->name.s : "";
+    Diag *g = sema_error(s, 502, e->span, "unknown schedule `%s`: there are constant, warmup, linear and cosine", name);
+    suggest_list(s, g, name, schedules, COUNT(schedules));
+    return;
+  }
+  SchedulePiece p = {.to = 1};
+  while (strcmp(schedules[p.kind], e->a->name.s))
+    p.kind++;
+  bool falls = p.kind == SCHED_LINEAR || p.kind == SCHED_COSINE, has_to = false;
+  for (int i = 0; i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    if (!a->name.s && i == 0)
+      number_of(s, a->value, "a length", 0, 1e15, &p.length);
+    else if (a->name.s && !strcmp(a->name.s, "to") && falls)
+      has_to = number_of(s, a->value, "`to`", 0, 1e6, &p.to);
+    else
+      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s, falls ? "a length, and the level it ends at: `to: 0`" : "a length");
+  }
+  if (falls && !has_to)
+    p.to = 0;
+  if (p.kind == SCHED_WARMUP && p.length == 0)
+    sema_error(s, 303, e->span, "`warmup` needs its length: steps, or below 1 a share of the run");
+  else if (!last && p.length == 0)
+    sema_error(s, 303, e->span, "`%s` is not the last: it needs its length", e->a->name.s);
+  vec_push(s->a, &r->schedule, p);
+}
+
+static void set_rate(Sema *s, const Expr *e, Recipe *r) {
+  double x;
+  if (e->kind == EX_THEN) {
+    for (int i = 0; i < e->items.n; i++)
+      add_piece(s, e->items.v[i], i == e->items.n - 1, r);
+  } else if (is_schedule(e)) {
+    add_piece(s, e, true, r);
+  } else if (e->kind == EX_BIN && e->bin == BIN_MUL) {
+    bool left = r->schedule.n > 0;
+    set_rate(s, e->a, r);
+    if (r->schedule.n && !left && is_schedule(e->b))
+      sema_error(s, 503, e->b->span, "a rate has one schedule");
+    else
+      set_rate(s, e->b, r);
+  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 && !fn_find(s, e->a->name.s)) {
+    add_piece(s, e, true, r);
+  } else if (number_of(s, e, "a rate", 0, INFINITY, &x))
+    r->rate *= x;
+}
+
+double recipe_rate(const Recipe *r, int64_t step, int64_t total) {
+  double at = 0, level = 1, t = (double)step;
+  if (r->schedule.n && r->schedule.v[0].kind == SCHED_WARMUP)
+    level = 0;
+  for (int i = 0; i < r->schedule.n; i++) {
+    const SchedulePiece *p = &r->schedule.v[i];
+    double n = p->length == 0 ? (double)total - at : p->length < 1 ? round(p->length * (double)total) : p->length;
+    double end = p->kind == SCHED_CONSTANT ? level : p->to;
+    if (n > 0 && t < at + n) {
+      double share = (t - at + (p->kind == SCHED_WARMUP ? 1 : 0)) / n;
+      if (p->kind == SCHED_COSINE)
+        share = (1 - cos(acos(-1.0) * share)) / 2;
+      return r->rate * (level + (end - level) * share);
+    }
+    at += n > 0 ? n : 0;
+    level = end;
+  }
+  return r->rate * level;
+}
+
+// ---- groups
+static void add_group(Sema *s, const TrItem *it, Recipe *r) {
+  static const char *const names[] = {"rate", "decay", "frozen"};
+  const char **tags = NEWN(s->a, const char *, it->tags.n + 1);
+  TagGroup g = {.tags = tags, .ntags = it->tags.n};
+  for (int i = 0; i < it->tags.n; i++)
+    tags[i] = it->tags.v[i].s;
+  for (int i = 0; i < it->settings.n; i++) {
+    const Setting *st = &it->settings.v[i];
+    if (!known(names, COUNT(names), st->name.s)) {
+      Diag *d = sema_error(s, 501, st->name.span, "unknown setting `%s` of a group: there are rate, decay and frozen", st->name.s);
+      suggest_list(s, d, st->name.s, names, COUNT(names));
+    } else if (!strcmp(st->name.s, "rate")) {
+      g.rate_times = st->times;
+      g.has_rate = number_of(s, st->value, "a rate", 0, INFINITY, &g.rate);
+    } else if (st->times) {
+      sema_error(s, 501, st->span, "`*=` is for `rate`");
+    } else if (!strcmp(st->name.s, "decay")) {
+      g.has_decay = number_of(s, st->value, "`decay`", 0, INFINITY, &g.decay);
+    } else {
+      Value *v = sema_constant(s, st->value, "`frozen`");
+      if (is_tensor(v) && v->known) {
+        g.has_frozen = true;
+        g.frozen = v->truth;
+      } else if (!is_poison(v))
+        sema_error(s, 503, st->value->span, "`frozen` is true or false");
+    }
+  }
+  vec_push(s->a, &r->groups, g);
+}
+
+void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *absolute, double *decay, bool *frozen) {
+  *rate = 1;
+  *absolute = *frozen = false;
+  *decay = r->decay;
+  for (int i = 0; i < r->groups.n; i++) {
+    const TagGroup *g = &r->groups.v[i];
+    bool hit = false;
+    for (int k = 0; k < g->ntags; k++)
+      for (int j = 0; j < p->ntags; j++)
+        hit |= !strcmp(g->tags[k], p->tags[j]);
+    if (!hit)
+      continue;
+    if (g->has_rate) {
+      *rate = g->rate_times ? *rate * g->rate : g->rate;
+      *absolute = *absolute || !g->rate_times;
+    }
+    if (g->has_decay)
+      *decay = g->decay;
+    if (g->has_frozen)
+      *frozen = g->frozen;
+  }
+}
+
+// ---- the block
+static void check_loss(Sema *s, const Expr *e, Recipe *r) {
+  Value *v = sema_value(s, e);
+  if (is_poison(v))
+    return;
+  if (is_tensor(v) && !v->ax.n && v->dtype == DT_F32) {
+    r->has_loss = true;
+    return;
+  }
+  Diag *g = sema_error(s, 505, e->span, "the loss is one f32, not %s", v_type_str(s, v));
+  if (is_tensor(v) && v->ax.n)
+    diag_help(s->d, g, "reduce it: `mean(...)`");
+}
+
+static void setting(Sema *s, const Setting *st, Recipe *r) {
+  static const char *const names[] = {"loss", "optimizer", "rate", "decay", "batch", "steps", "epochs", "clip"};
+  int k = 0;
+  while (k < COUNT(names) && strcmp(names[k], st->name.s))
+    k++;
+  if (st->times && k < COUNT(names)) {
+    sema_error(s, 501, st->span, "`*=` is for the `rate` of a group");
+    return;
+  }
+  switch (k) {
+  case 0: check_loss(s, st->value, r); break;
+  case 1: set_optimizer(s, st->value, r); break;
+  case 2:
+    r->has_rate = true;
+    r->rate = 1;
+    set_rate(s, st->value, r);
+    break;
+  case 3: number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay); break;
+  case 4: whole_of(s, st->value, "`batch`", &r->batch); break;
+  case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
+  case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
+  case 7: number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip); break;
+  default: {
+    Diag *g = sema_error(s, 501, st->name.span, "unknown setting `%s`", st->name.s);
+    suggest_list(s, g, st->name.s, names, COUNT(names));
+  }
+  }
+}
+
+static void once(Sema *s, Span at, const char *what, bool *seen) {
+  if (*seen)
+    sema_error(s, 501, at, "%s is given twice", what);
+  *seen = true;
+}
+
+void sema_check_train(Sema *s, const Decl *d) {
+  Recipe *r = NEW(s->a, Recipe);
+  bool from = false, data = false;
+  *r = (Recipe){.name = d->name.s, .span = d->name.span, .optimizer = {OPT_ADAMW, 0.9, 0.999, 1e-8, 0}};
+  sema_train_frame(s, d);
+  for (int i = 0; i < d->train.n; i++)
+    if (d->train.v[i].kind == TR_DATA) {
+      once(s, d->train.v[i].span, "`data`", &data);
+      run_data(s, &d->train.v[i], r);
+    }
+  for (int i = 0; i < d->train.n; i++) {
+    const TrItem *it = &d->train.v[i];
+    if (it->kind == TR_FROM) {
+      once(s, it->span, "`from`", &from);
+      r->from = it->from.s;
+    } else if (it->kind == TR_GROUP)
+      add_group(s, it, r);
+    else if (it->kind == TR_SETTING) {
+      for (int k = 0; k < i; k++)
+        if (d->train.v[k].kind == TR_SETTING && d->train.v[k].setting.name.s == it->setting.name.s)
+          sema_error(s, 501, it->span, "`%s` is given twice", it->setting.name.s);
+      setting(s, &it->setting, r);
+    }
+  }
+  if (r->steps && r->epochs)
+    sema_error(s, 501, d->name.span, "`steps` and `epochs` are both given: one of them says how long the run is");
+  vec_push(s->a, &s->m->recipes, r);
+}
