@@ -153,24 +153,26 @@ static void fill_info(Arena *a, bigs_info *info, const BigsModule *m) {
 }
 
 bigs_info *bigs_info_new(const BigsModule *module) {
-  Arena *a = arena_new();
+  Box *box = calloc(1, sizeof *box);
   jmp_buf oom;
-  if (!a)
+  if (!box)
     return NULL;
-  if (setjmp(oom)) {
-    arena_free(a);
+  box->arena = arena_new();
+  if (!box->arena || setjmp(oom)) {
+    bigs_info_free(&box->info);
     return NULL;
   }
-  arena_on_oom(a, &oom);
-  Box *box = NEW(a, Box);
-  fill_info(a, &box->info, module);
-  box->arena = a;
+  arena_on_oom(box->arena, &oom);
+  fill_info(box->arena, &box->info, module);
   return &box->info;
 }
 
 void bigs_info_free(bigs_info *info) {
-  if (info)
-    arena_free(((Box *)info)->arena);
+  Box *box = (Box *)info;
+  if (!box)
+    return;
+  arena_free(box->arena);
+  free(box);
 }
 
 const bigs_info *bigs_info_once(const BigsModule *module, void **cache) {
