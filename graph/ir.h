@@ -28,6 +28,8 @@ enum OpFlags {
   F_INDEX = 8,        // an index map: moves elements, computes nothing
   F_NOGRAD = 16,      // has no gradient (integer or boolean result, or constant): its row says `none`
   F_COMPARE = 32,     // result is bool whatever the operands' dtype
+  F_POSITIVE = 64,    // tests take the first operand positive, ...
+  F_NONZERO = 128,    // ... the second one away from 0: outside, the op or its gradient is not defined
 };
 
 // ---- axes and symbols
