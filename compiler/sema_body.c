@@ -183,7 +183,7 @@ void sema_stmt(Sema *s, const Stmt *st, int index) {
 
 Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
   Value *result = NULL;
-  bool model = s->frame->kind == FR_MODEL;
+  bool model = s->frame->kind == FR_MODEL && !s->scope->strip;
   for (int i = 0; i < body->stmts.n && !s->stopped; i++) {
     const Stmt *st = body->stmts.v[i];
     bool last = i == body->stmts.n - 1;

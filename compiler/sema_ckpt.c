@@ -299,6 +299,7 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
   NameTable seen = {0};
   int unmapped = 0;
   const char *first = NULL;
+  const CkRule *clash = NULL, *twice = NULL;  // reported already
   for (int i = 0; i < s->m->params.n; i++) {
     const ModelParam *p = &s->m->params.v[i]->info;
     const Mapping *hit[2] = {NULL, NULL};
@@ -311,6 +312,9 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
       continue;
     }
     if (n > 1) {
+      if (twice == hit[1]->rule)
+        continue;
+      twice = hit[1]->rule;
       Diag *g = sema_error(s, 401, hit[1]->rule->span, "the parameter `%s` is mapped %d times", p->path, n);
       sema_label(s, g, hit[0]->rule->span, "here too");
       continue;
@@ -319,7 +323,9 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
     out.name = intern(s->m->names, arena_printf(s->a, "%s%s", hit[0]->right, p->path + strlen(hit[0]->left)));
     const char *other = names_get(&seen, out.name);
     if (other) {
-      sema_error(s, 404, hit[0]->rule->span, "two parameters use `%s`: `%s` and `%s`", out.name, other, p->path);
+      if (clash != hit[0]->rule)
+        sema_error(s, 404, hit[0]->rule->span, "two parameters use `%s`: `%s` and `%s`", out.name, other, p->path);
+      clash = hit[0]->rule;
       continue;
     }
     names_put(s->a, &seen, out.name, (void *)p->path);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void sema_start(Sema *s, Model *m, Graph *g) {
   *s = (Sema){.m = m, .a = m->a, .d = m->d, .g = g};
@@ -124,7 +125,7 @@ static void declare_dim(Sema *s, const Dim *d) {
   if (taken(s, d->name))
     return;
   const_frame(s, false);
-  int k;
+  int k, errors = s->d->errors;
   const Define *def = define_of(s->m, d->name.s, &k);
   DimInfo *info = NEW(s->a, DimInfo);
   info->pub = (ModelDim){.name = d->name.s, .span = d->name.span, .sym = -1};
@@ -146,6 +147,7 @@ static void declare_dim(Sema *s, const Dim *d) {
   Poly size = info->pub.fixed ? poly_const(info->pub.extent) : poly_sym(info->pub.sym);
   info->ax = ax_new(s, AX_DIM, d->name.s, size, d->name.span);
   info->ax->dim = s->m->dims.n;
+  info->ax->poison = s->d->errors > errors;
   vec_push(s->a, &s->m->dims, info);
   names_put(s->a, &s->m->dim_table, d->name.s, info);
 }
@@ -243,6 +245,8 @@ static void use_file(Sema *s, const Decl *d) {
       return;
   vec_push(s->a, &m->used_files, path);
   size_t size;
+  if (m->file->bad && access(path, R_OK))
+    return;  // the name itself may be what is wrong
   char *text = read_text(m, path, d->path.span, &size);
   if (!text)
     return;

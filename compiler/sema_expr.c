@@ -64,6 +64,8 @@ static Value *seen_in(Sema *s, Scope *sc, Value *v) {
 }
 
 static Value *dim_value(Sema *s, const Expr *e, const AxList *l) {
+  if (l->n == 1 && l->v[0]->poison)
+    return v_poison(s);
   if (l->n != 1 || l->v[0]->pack)
     return sema_fail(s, 209, e->span, "`%s` is a group of dimensions, not a number", e->name.s);
   if (l->v[0]->kind == AX_LOCAL)

@@ -25,7 +25,7 @@ typedef struct Ax {
   const char *name;
   AxKind kind;
   bool pack;         // check mode: stands for any number of axes
-  bool poison;       // a local axis of unknown size
+  bool poison;       // a local axis of unknown size, or a dim whose declaration is wrong
   int depth;         // of the body it is local to; 0 for dims
   int dim;           // AX_DIM: index in Model.dims
   Poly size;         // in run-time dims; opaque generics are symbols from SYM_GENERIC on
@@ -254,7 +254,7 @@ struct Model {
   int seq;
   VEC(DimInfo *) dims;
   NameTable dim_table, let_table, user_fns, user_mods, prelude_fns, prelude_mods;  // let_table: LetInfo of the file
-  NameTable prelude_lets;
+  NameTable prelude_lets, unknown_dims;
   VEC(LetInfo *) lets;
   VEC(Fn *) fns;
   VEC(Module *) mods;

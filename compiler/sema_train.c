@@ -150,10 +150,8 @@ static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) 
   }
   r->source = callee->name.s;
   r->source_known = known(sources, COUNT(sources), r->source);
-  if (!r->source_known) {
-    const char *text = arena_printf(s->a, "unknown data source `%s`", r->source);
-    Diag *g = all_inputs ? diag_warning(s->d, 502, callee->span, "%s: this block cannot be trained", text)
-                         : sema_error(s, 502, callee->span, "%s", text);
+  if (!r->source_known && !all_inputs) {  // whose fields nobody knows; else it is an error only when the block is run
+    Diag *g = sema_error(s, 502, callee->span, "unknown data source `%s`", r->source);
     suggest_list(s, g, r->source, sources, COUNT(sources));
   }
   source_args(s, e, r);

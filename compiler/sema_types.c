@@ -140,6 +140,11 @@ AxList ax_lookup(Sema *s, Name name, bool *found) {
   return (AxList){0};
 }
 
+// A dim whose declaration is wrong: reported there.
+static bool bad_dim(const AxList *l) {
+  return l->n == 1 && l->v[0]->kind == AX_DIM && l->v[0]->poison;
+}
+
 static const Generic *generic_of(const Sema *s, const char *name) {
   for (int i = 0; i < s->frame->ngenerics; i++)
     if (s->frame->generics[i].name.s == name)
@@ -152,9 +157,13 @@ static bool is_pack(const Sema *s, const char *name) {
   return g && g->pack;
 }
 
-static void unknown_axis(Sema *s, Name name, const char *extra) {
+// One name is reported once, however often it is used.
+static void unknown_axis(Sema *s, Name name) {
   bool later;
-  Diag *g = sema_error(s, 201, name.span, "unknown dimension `%s`%s", name.s, extra);
+  if (names_get(&s->m->unknown_dims, name.s))
+    return;
+  names_put(s->a, &s->m->unknown_dims, name.s, s->m);
+  Diag *g = sema_error(s, 201, name.span, "unknown dimension `%s`", name.s);
   dim_find(s, name.s, &later);
   if (later) {
     DimInfo *d = names_get(&s->m->dim_table, name.s);
@@ -191,7 +200,9 @@ Ax *ax_ref(Sema *s, Name name, const Value *near) {
   if (slice)
     return slice;
   if (!found)
-    unknown_axis(s, name, "");
+    unknown_axis(s, name);
+  else if (bad_dim(&l))
+    return NULL;
   else if (is_pack(s, name.s) || l.n != 1 || l.v[0]->pack)
     sema_error(s, 209, name.span, "`%s` is a group of dimensions, not one", name.s);
   else
@@ -204,13 +215,17 @@ bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nn
   for (int i = 0; i < n; i++) {
     bool found, pack = is_pack(s, v[i].name.s);
     AxList l = ax_lookup(s, v[i].name, &found);
+    if (bad_dim(&l)) {
+      ok = false;
+      continue;
+    }
     Ax *slice = NULL;
     for (int k = 0; k < nnear && !slice; k++)
       slice = sliced(v[i].name.s, near[k], &l);
     if (slice)
       l = (AxList){&slice, 1};
     else if (!found) {
-      unknown_axis(s, v[i].name, "");
+      unknown_axis(s, v[i].name);
       ok = false;
       continue;
     }
@@ -242,12 +257,13 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
     return none;
   }
   AxList l = ax_lookup(s, d->name, &found);
+  out->bad |= bad_dim(&l);
   if (found && !generic_of(s, d->name.s) && l.n == 1 && l.v[0]->kind == AX_LOCAL) {
     Diag *g = sema_error(s, 210, d->span, "unknown dimension `%s`: a local axis cannot stand in a type", d->name.s);
     sema_label(s, g, l.v[0]->span, "`%s` is local to this body", d->name.s);
     out->bad = true;
   } else if (!found) {
-    unknown_axis(s, d->name, "");
+    unknown_axis(s, d->name);
     out->bad = true;
   } else if (is_pack(s, d->name.s) != d->pack) {
     sema_error(s, 209, d->span, d->pack ? "`%s` is one dimension, not a group: write `%s`" : "`%s` is a group: write `%s...`",
