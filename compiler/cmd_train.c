@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop;
@@ -132,12 +131,12 @@ static int train(Session *s, int index, Feeding *f) {
 
 // A resumed run is of the folder's own model, with the dims of its config.json.
 static int resume_options(Options *o, Arena *a) {
-  struct stat st;
-  const char *mdl = arena_printf(a, "%s/model.mdl", o->out), *weights = arena_printf(a, "%s/model.safetensors", o->out);
+  BigsError e = {0};
+  const char *mdl = arena_printf(a, "%s/model.mdl", o->out);
   if (!o->resume)
     return 0;
-  if (stat(mdl, &st) || stat(weights, &st)) {
-    fprintf(stderr, "bigsc: %s holds no run to resume\n", o->out);
+  if (checkpoint_repair(o->out, &e)) {
+    fprintf(stderr, "bigsc: no run to resume: %s\n", e.text);
     return EXIT_FILE;
   }
   o->weights = o->out;

@@ -294,6 +294,20 @@ static int open_set(const char *dir, int which, int64_t step, StFile **out, Bigs
   return err;
 }
 
+int checkpoint_repair(const char *dir, BigsError *e) {
+  BigsError own = {0};
+  TrainState s;
+  e = e ? e : &own;
+  int err = state_read(dir, &s, NULL, 0, e);
+  for (int which = 0; which < 2 && !err; which++) {
+    StFile *f = NULL;
+    err = open_set(dir, which, s.step, &f, e);
+    st_close(f);
+  }
+  state_free(&s);
+  return err;
+}
+
 static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
   static const char *const suffix[2] = {".m", ".v"};
   StFile *f = NULL;

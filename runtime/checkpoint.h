@@ -41,6 +41,10 @@ int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState 
 // Reads the set of state.json into the handle: parameters, moments, step, seed.  Finishes what an
 // interrupted save left.
 int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out);
+// Finishes what an interrupted save left, if anything: afterwards model.safetensors and
+// optimizer.safetensors are those of state.json.  For callers that look at the files before they
+// have a handle.  Fails when there is no run in `dir`.
+int checkpoint_repair(const char *dir, BigsError *e);
 // state.json alone.
 int state_read(const char *dir, TrainState *out, char *train, size_t train_size, BigsError *e);
 #endif

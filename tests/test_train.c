@@ -364,6 +364,10 @@ START_TEST(a_save_cut_behind_its_state_is_finished) {
   ck_assert_int_eq(step, 6);
   ck_assert(exists(path_of("run", "model.safetensors")) &&
             !exists(path_of("run", "model.next.safetensors")));
+  rename(path_of("run", "model.safetensors"), path_of("run", "model.next.safetensors"));
+  ck_assert_int_eq(checkpoint_repair(path_of("run", ""), NULL), 0);
+  ck_assert(exists(path_of("run", "model.safetensors")));
+  ck_assert_int_eq(checkpoint_repair(path_of("none", ""), NULL), BIGS_EFILE);
   // Leftovers of a save that never got to its state are dropped.
   FILE *f = fopen(path_of("run", "model.next.safetensors"), "w");
   fputs("half", f);
