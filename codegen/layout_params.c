@@ -141,22 +141,17 @@ static void own_layout(Planner *p, Param *x) {
            (BigsStorage){.offset = s->offset, .bytes = s->bytes, .dtype = elem == 8 ? DT_F64 : DT_F32});
 }
 
-// x is columns of a stack: its axes that the stack has too are the stack's, the others together lie along the stack's last own axis.
+// x is columns of a stack: its axes that are axes of the stack lie as these do, the others together along the stack's last axis.
 static void stacked_layout(Planner *p, Param *x) {
   const ParamPlace *t = place_of(p, x->stack);
   const Node *w = x->node, *sw = x->stack->node;
   ParamPlace *s = place_of(p, x);
-  int column = -1;
-  for (int i = 0; i < sw->nax; i++)
-    if (position(w, sw->ax[i]) < 0)
-      column = i;
-  if (column < 0)
-    BUG("stack %s has no axis of its own", x->stack->path);
+  int column = position(sw, x->stack->ax[x->stack->nax - 1]);
   *s = (ParamPlace){.decided = true, .panels = t->panels, .width = t->width, .kstride = t->kstride, .panel = t->panel,
                     .storage = t->storage, .offset = t->offset, .bytes = t->bytes};
   int64_t columns = 1;
   for (int i = w->nax - 1; i >= 0; i--) {
-    int at = position(sw, w->ax[i]);
+    int at = x->stack_ax[i] ? position(sw, x->stack_ax[i]) : -1;
     if (at >= 0) {
       s->kstep[i] = t->kstep[at];
       s->nstep[i] = t->nstep[at];

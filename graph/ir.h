@@ -105,6 +105,7 @@ typedef struct Param {
   // After stacking: this parameter is columns [stack_lo, stack_lo + its columns) of the storage object `stack`.
   struct Param *stack;   // NULL: its own storage
   int64_t stack_lo;
+  Axis **stack_ax;       // per axis: the axis of the stack that it is; NULL: one of those that make up the columns
   bool is_stack;         // made by stacking: not a parameter of the model, only storage
   int index;             // in graph->params
 } Param;

@@ -114,14 +114,32 @@ static bool run_local(Rewrite *r, unsigned mask, RewriteStats *stats) {
   return changed;
 }
 
+// n, made of live nodes since the survey, over what these became.
+static Node *remap(Rewrite *r, Node **map, Node *n) {
+  Node *in[16], **ops = n->nin <= COUNT(in) ? in : NEWN(r->g->arena, Node *, n->nin);
+  bool changed = false;
+  if (n->id < r->nuses)
+    return map[n->id] ? map[n->id] : n;
+  for (int k = 0; k < n->nin; k++) {
+    ops[k] = remap(r, map, n->in[k]);
+    changed |= ops[k] != n->in[k];
+  }
+  if (!changed)
+    return n;
+  r->g->span = n->span;
+  r->g->fn = n->fn;
+  return g_node(r->g, n->op, n->dtype, ops, n->nin, &n->attr);
+}
+
 void rewrite_replace(Rewrite *r, Node *const *old, Node *const *by, int n) {
   Graph *g = r->g;
-  Node **map = NEWN(g->arena, Node *, r->nuses);
+  Node **map = NEWN(g->arena, Node *, r->nuses), **instead = NEWN(g->arena, Node *, r->nuses);
   for (int i = 0; i < n; i++)
-    map[old[i]->id] = by[i];
-  for (int i = 0; i < r->nlive; i++)
-    if (!map[r->live[i]->id])
-      map[r->live[i]->id] = rebuild(g, r->live[i], map);
+    instead[old[i]->id] = by[i];
+  for (int i = 0; i < r->nlive; i++) {
+    Node *live = r->live[i];
+    map[live->id] = instead[live->id] ? remap(r, map, instead[live->id]) : rebuild(g, live, map);
+  }
   for (int i = 0; i < r->nroots; i++)
     r->roots[i] = map[r->roots[i]->id];
 }

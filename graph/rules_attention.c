@@ -30,13 +30,29 @@ static Node *match_dropout(Node *w, Match *m) {
   return x;
 }
 
-// e / sum[S](e) with e = exp(x - max[S](x)): x, and S.
+// e / sum[S](e), or e * (1 / sum[S](e)): e, and the sum.
+static const Node *match_quotient(const Node *p, const Node **sum) {
+  double one;
+  if (p->op == OP_DIV) {
+    *sum = p->in[1];
+    return p->in[0];
+  }
+  for (int i = 0; i < 2 && p->op == OP_MUL; i++)
+    if (p->in[i]->op == OP_DIV && node_is_scalar_const(p->in[i]->in[0], &one) && one == 1) {
+      *sum = p->in[i]->in[1];
+      return p->in[1 - i];
+    }
+  return NULL;
+}
+
+// The softmax of x, with e = exp(x - max[S](x)): x, and S.
 static Node *match_softmax(const Node *p, Axis **s) {
-  if (p->op != OP_DIV || p->in[1]->op != OP_SUM || p->in[1]->in[0] != p->in[0] || p->in[1]->attr.naxes != 1)
+  const Node *sum, *e = match_quotient(p, &sum);
+  if (!e || e->op != OP_EXP || sum->op != OP_SUM || sum->in[0] != e || sum->attr.naxes != 1)
     return NULL;
-  const Node *e = p->in[0], *d = e->op == OP_EXP ? e->in[0] : NULL;
-  *s = p->in[1]->attr.axes[0];
-  if (!d || d->op != OP_SUB || d->in[1]->op != OP_RMAX || d->in[1]->in[0] != d->in[0] || d->in[1]->attr.naxes != 1 ||
+  const Node *d = e->in[0];
+  *s = sum->attr.axes[0];
+  if (d->op != OP_SUB || d->in[1]->op != OP_RMAX || d->in[1]->in[0] != d->in[0] || d->in[1]->attr.naxes != 1 ||
       d->in[1]->attr.axes[0] != *s)
     return NULL;
   return d->in[0];

@@ -41,6 +41,8 @@ Node *rule_renames(Rewrite *r, Node *n) {
     return compose_renames(r->g, n, x);
   if (node_is_const(x, &c))
     return g_full(r->g, n->dtype, c, n->ax, n->nax);
+  if (x->op == OP_SLICE && n->attr.nmap == 1 && n->attr.from[0] == x->attr.axis2)
+    return g_slice(r->g, x->in[0], x->attr.axis, x->attr.lo, x->attr.hi, n->attr.to[0]);
   if (x->op == OP_IOTA && n->nax == 1)
     return g_iota(r->g, n->ax[0]);
   return NULL;

@@ -128,6 +128,13 @@ Node *rule_divide_by_constant(Rewrite *r, Node *n) {
              : NULL;
 }
 
+Node *rule_divide_by_smaller(Rewrite *r, Node *n) {
+  Graph *g = r->g;
+  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || n->in[1]->nax >= n->nax || node_is_const(n->in[0], NULL) || node_is_const(n->in[1], NULL))
+    return NULL;
+  return g_binary(g, OP_MUL, n->in[0], g_binary(g, OP_DIV, g_const(g, n->dtype, 1), n->in[1]));
+}
+
 Node *rule_powers(Rewrite *r, Node *n) {
   Graph *g = r->g;
   double c;

@@ -4,9 +4,15 @@
 
 enum { MAX_STACK = 16 };
 
-// A contraction of x with a parameter that x shares only contracted axes with.
+enum { MAX_CONTRACTED = 8 };
+// A contraction of x with a parameter that x shares only contracted axes with.  The same value may be renamed differently by each
+// reader, so x is compared below its renames.
 typedef struct Layer {
   Node *contract, *x;
+  Node *base;                       // x below RENAME
+  Axis *base_ax[MAX_CONTRACTED];    // contracted axes in the weight's order, as `base` calls them
+  Axis *in_ax[MAX_CONTRACTED];      // the same as the weight calls them
+  int nin;
   Param *weight;
   Node *biased;        // the sole use of `contract`, when it adds a parameter of just the output axes
   Param *bias;
@@ -47,6 +53,36 @@ static int columns(const Node *c, const Param *p, int64_t *size) {
   return n;
 }
 
+static void find_base(Layer *l) {
+  const Node *x = l->x;
+  bool renamed = x->op == OP_RENAME;
+  l->base = renamed ? x->in[0] : l->x;
+  for (int i = 0; i < l->weight->nax; i++) {
+    Axis *a = l->weight->ax[i];
+    if (!contracted(l->contract, a))
+      continue;
+    l->in_ax[l->nin] = l->base_ax[l->nin] = a;
+    for (int k = 0; renamed && k < x->attr.nmap; k++)
+      if (x->attr.to[k] == a)
+        l->base_ax[l->nin] = x->attr.from[k];
+    l->nin++;
+  }
+}
+
+// Whether two layers read the same rows of the same value: outside the contracted axes the names must agree too, for the slices of
+// the stacked product to have the right ones.
+static bool same_input(const Layer *a, const Layer *b) {
+  if (a->base != b->base || a->nin != b->nin)
+    return false;
+  for (int i = 0; i < a->nin; i++)
+    if (a->base_ax[i] != b->base_ax[i])
+      return false;
+  for (int i = 0; i < a->x->nax; i++)
+    if (!contracted(a->contract, a->x->ax[i]) && !node_has(b->x, a->x->ax[i]))
+      return false;
+  return true;
+}
+
 static bool match_layer(const Graph *g, Node *c, Layer *out) {
   if (c->op != OP_CONTRACT || !c->attr.naxes || c->dtype != DT_F32)
     return false;
@@ -59,8 +95,9 @@ static bool match_layer(const Graph *g, Node *c, Layer *out) {
     bool free = true;
     for (int i = 0; i < p->nax; i++)
       free &= contracted(c, p->ax[i]) || !node_has(x, p->ax[i]);
-    if (free) {
+    if (free && c->attr.naxes <= MAX_CONTRACTED) {
       *out = (Layer){.contract = c, .x = x, .weight = p};
+      find_base(out);
       return true;
     }
   }
@@ -89,12 +126,9 @@ static void match_bias(const Rewrite *r, Node *const *user, Layer *l) {
 typedef VEC(Group *) Groups;
 
 static Group *group_for(Groups *gs, const Layer *l) {
-  for (int i = 0; i < gs->n; i++) {
-    const Layer *f = &gs->v[i]->layer[0];
-    if (f->x == l->x && gs->v[i]->n < MAX_STACK &&
-        axes_equal_sets(f->contract->attr.axes, f->contract->attr.naxes, l->contract->attr.axes, l->contract->attr.naxes))
+  for (int i = 0; i < gs->n; i++)
+    if (gs->v[i]->n < MAX_STACK && same_input(&gs->v[i]->layer[0], l))
       return gs->v[i];
-  }
   return NULL;
 }
 
@@ -174,15 +208,24 @@ static void drop_conflicts(Rewrite *r, Groups *gs) {
       }
 }
 
-// One flat axis of columns in place of the output axes of v.
-static Node *flatten(Graph *g, Node *v, const Node *c, const Param *p, Axis *flat) {
+// One flat axis of columns in place of the output axes of v, and the stack's names for the contracted ones.
+static Node *flatten(Graph *g, Node *v, const Layer *l, const Param *p, const Layer *first, Axis *flat) {
   Axis **parts = NEWN(g->arena, Axis *, p->nax);
   int n = 0;
   for (int i = 0; i < p->nax; i++)
-    if (!contracted(c, p->ax[i]))
+    if (!contracted(l->contract, p->ax[i]))
       parts[n++] = p->ax[i];
-  v = g_expand(g, v, parts, n);
-  return n == 1 ? g_rename(g, v, parts, &flat, 1) : g_merge(g, v, parts, n, flat);
+  v = n == 1 ? g_rename(g, v, parts, &flat, 1) : g_merge(g, v, parts, n, flat);
+  return p == l->weight ? g_rename(g, v, l->in_ax, first->in_ax, l->nin) : v;
+}
+
+// Per axis of p: the stack's axis that it is.
+static void map_to_stack(Graph *g, Param *p, const Layer *l, const Layer *first) {
+  p->stack_ax = NEWN(g->arena, Axis *, p->nax + 1);
+  for (int i = 0; i < p->nax; i++)
+    for (int k = 0; k < l->nin; k++)
+      if (p->ax[i] == l->in_ax[k])
+        p->stack_ax[i] = first->in_ax[k];
 }
 
 static Param *new_stack(Graph *g, const Group *s, bool bias, Axis *axis) {
@@ -195,9 +238,8 @@ static Param *new_stack(Graph *g, const Group *s, bool bias, Axis *axis) {
   p->path = arena_printf(g->arena, "%s+%d", f->path, s->n - 1);
   p->dtype = f->dtype;
   p->ax = NEWN(g->arena, Axis *, f->nax + 1);
-  for (int i = 0; i < f->nax; i++)
-    if (contracted(first->contract, f->ax[i]))
-      p->ax[p->nax++] = f->ax[i];
+  for (int i = 0; !bias && i < first->nin; i++)
+    p->ax[p->nax++] = first->in_ax[i];
   p->ax[p->nax++] = axis;
   p->tags = f->tags;
   p->ntags = f->ntags;
@@ -209,12 +251,13 @@ static Param *new_stack(Graph *g, const Group *s, bool bias, Axis *axis) {
     columns(s->layer[i].contract, s->layer[i].weight, &size);
     m->stack = p;
     m->stack_lo = lo;
+    map_to_stack(g, m, &s->layer[i], first);
     lo += size;
     from[i] = graph_fresh_axis(g, "columns", poly_const(size));
     have_init &= m->init != NULL;
     if (have_init) {
       Node *whole = g_expand(g, m->init, m->ax, m->nax);
-      init[i] = flatten(g, whole, s->layer[i].contract, m, from[i]);
+      init[i] = flatten(g, whole, &s->layer[i], m, first, from[i]);
     }
   }
   p->init = have_init ? g_concat(g, init, from, s->n, axis) : NULL;

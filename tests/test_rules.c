@@ -149,6 +149,7 @@ MAKE(multiply_one) { return g_binary(G, OP_DIV, f->x, g_const(G, DT_F32, -1)); }
 MAKE(negations) { return g_binary(G, OP_MUL, g_unary(G, OP_NEG, f->x), g_unary(G, OP_NEG, g_binary(G, OP_SUB, f->y, f->z))); }
 MAKE(constant_products) { return g_binary(G, OP_MUL, g_binary(G, OP_MUL, f->x, f->c3), f->c3); }
 MAKE(divide_by_constant) { return g_binary(G, OP_DIV, f->x, f->c3); }
+MAKE(divide_by_smaller) { return g_binary(G, OP_DIV, f->x, g_binary(G, OP_ADD, f->c3, f->z)); }
 MAKE(powers) { return g_binary(G, OP_POW, f->x, f->c3); }
 MAKE(casts) { return g_cast(G, g_cast(G, f->x, DT_F64), DT_F32); }
 MAKE(selects) { return g_select(G, f->m, g_select(G, f->m, f->x, f->z), f->y); }
