@@ -64,6 +64,7 @@ typedef struct Emit {
   LaneCx *lane;     // NULL outside of vector loops
   PtrMap ints, int_levels, data;  // values of expressions within the current statement
   VEC(EmitPoly) polys;
+  Val workspace;    // scratch behind the kernel's own, of the largest loop_tile_workspace
   Val scalars;      // pointer to the frame's scalars, syms: to its symbols
   Val syms;
 } Emit;

@@ -124,6 +124,7 @@ static void place_scratch(Emit *e, Val scratch) {
     bytes = LLVMBuildAnd(e->b, LLVMBuildAdd(e->b, bytes, iconst(e, 63), ""), iconst(e, -64), "");
     offset = LLVMBuildAdd(e->b, offset, bytes, "");
   }
+  e->workspace = LLVMBuildGEP2(e->b, e->u->i8, scratch, &offset, 1, "workspace");
 }
 
 // Task number to grid variables, the last dimension fastest.

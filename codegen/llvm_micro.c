@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum { UNROLL = 4, PREFETCH_BYTES = 8192, LINE = 64, ACC_MAX = 64, ROWS_MAX = 16, NV_MAX = 4 };
-enum { ARG_A, ARG_B, ARG_C, ARG_K, ARG_AM, ARG_AK, ARG_BK, ARG_COLS, ARG_LAST, ARG_COUNT };
+enum { ARG_A, ARG_B, ARG_C, ARG_K, ARG_AM, ARG_AK, ARG_BK, ARG_COLS, ARG_LAST, ARG_PACK, ARG_COUNT };
 
 struct Micro {
   MicroKey key;
@@ -20,7 +20,7 @@ typedef struct Gen {
   Val fn;
   LLVMTypeRef vec;
   Val acc[ACC_MAX];        // slots
-  Val a, b_slot;           // slots of the running pointers
+  Val a, b_slot, pack;     // slots of the running pointers
   Val row[ROWS_MAX];       // offsets of A's rows
   Val am, ak, bk, K;
   Val mask[NV_MAX];
@@ -69,6 +69,15 @@ static void prefetch(const Gen *g, Val p) {
   }
 }
 
+static void copy_b(const Gen *g, const Val *bv, int s) {
+  int width = g->u->target->vector_floats;
+  Val to = LLVMBuildLoad2(g->b, g->u->ptr, g->pack, "");
+  for (int j = 0; j < g->key->nv; j++) {
+    Val p = at(g, to, i64c(g, (int64_t)(s * g->key->nv + j) * width));
+    LLVMSetAlignment(LLVMBuildStore(g->b, bv[j], p), 16);
+  }
+}
+
 // One value of k: `s` steps past the running pointers.
 static void one_k(const Gen *g, Val a, Val b, int s) {
   Val bv[NV_MAX];
@@ -78,6 +87,8 @@ static void one_k(const Gen *g, Val a, Val b, int s) {
     prefetch(g, b);
   for (int j = 0; j < g->key->nv; j++)
     bv[j] = load_b(g, b, j);
+  if (g->key->copy_b)
+    copy_b(g, bv, s);
   for (int r = 0; r < g->key->rows; r++) {
     Val x = LLVMBuildLoad2(g->b, g->u->f32, at(g, a, g->row[r]), "");
     LLVMSetAlignment(x, 4);
@@ -104,6 +115,11 @@ static void k_loop(const Gen *g, Val count_slot, Val end, int step) {
     one_k(g, a, b, s);
   LLVMBuildStore(g->b, at(g, a, scaled(g, g->ak, step)), g->a);
   LLVMBuildStore(g->b, at(g, b, scaled(g, g->bk, step)), g->b_slot);
+  if (g->key->copy_b) {
+    Val to = LLVMBuildLoad2(g->b, g->u->ptr, g->pack, "");
+    to = at(g, to, i64c(g, (int64_t)step * g->key->nv * g->u->target->vector_floats));
+    LLVMBuildStore(g->b, to, g->pack);
+  }
   k = LLVMBuildAdd(g->b, LLVMBuildLoad2(g->b, g->u->i64, count_slot, ""), i64c(g, step), "");
   LLVMBuildStore(g->b, k, count_slot);
   LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, k, end, ""), body, next);
@@ -153,6 +169,10 @@ static void slots(Gen *g) {
   g->b_slot = LLVMBuildAlloca(g->b, g->u->ptr, "");
   LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_A), g->a);
   LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_B), g->b_slot);
+  if (g->key->copy_b) {
+    g->pack = LLVMBuildAlloca(g->b, g->u->ptr, "");
+    LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_PACK), g->pack);
+  }
   for (int i = 0; i < g->key->rows * g->key->nv; i++) {
     g->acc[i] = LLVMBuildAlloca(g->b, g->vec, "");
     Val start = LLVMConstNull(g->vec);
@@ -177,14 +197,16 @@ static void define(LlvmUnit *u, const Micro *m) {
 
 static bool same_key(const MicroKey *x, const MicroKey *y) {
   return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows && x->nv == y->nv &&
-         x->first == y->first && x->masked == y->masked && x->clamped == y->clamped && x->prefetch == y->prefetch;
+         x->first == y->first && x->masked == y->masked && x->clamped == y->clamped && x->copy_b == y->copy_b &&
+         x->prefetch == y->prefetch;
 }
 
 static const Micro *micro(LlvmUnit *u, const MicroKey *key) {
   for (Micro *m = u->micros; m; m = m->next)
     if (same_key(&m->key, key))
       return m;
-  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64, u->i64, u->i64, u->i64, u->i64};
+  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64,
+                                   u->i64, u->i64, u->i64, u->i64, u->ptr};
   Micro *m = NEW(u->arena, Micro);
   m->key = *key;
   m->type = LLVMFunctionType(u->none, params, ARG_COUNT, false);
@@ -210,6 +232,7 @@ void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args) {
                       key->ak == MICRO_RUNTIME ? args->ak : unused,
                       key->bk == MICRO_RUNTIME ? args->bk : unused,
                       key->masked ? args->cols : unused,
-                      key->clamped ? args->last : unused};
+                      key->clamped ? args->last : unused,
+                      key->copy_b ? args->pack : LLVMGetPoison(u->ptr)};
   LLVMBuildCall2(u->b, m->type, m->fn, v, ARG_COUNT, "");
 }

@@ -4,23 +4,9 @@
 // Edges read no memory that is not theirs and need no code of their own in the inner loop: the last rows and columns are those
 // of a tile moved back to end at M or N, of which the epilogue takes only the new part.  Panels (bwidth > 0) are padded instead.
 // Extents smaller than one tile use slower inner loops, with clamped rows or masked columns.
-#include "codegen/micro.h"
+#include "codegen/tile.h"
 
-typedef struct TileCx {
-  Emit *e;
-  const LTile *t;
-  int mr, nr, nv;      // tile, in rows, columns, vectors
-  Val M, N;
-  int64_t Mc, Nc;      // when known, else -1
-  bool panels, rows;   // are there products of either kind of B?
-  bool shift;          // ragged columns by a moved tile
-  Val tile;            // the stack tile
-  Val n, ns;           // first column of the panel, and of the moved tile
-  Val m, ms;           // the same for rows
-  LaneCx lane;
-} TileCx;
-
-static int64_t known_or(Val v, int64_t otherwise) {
+int64_t known_or(Val v, int64_t otherwise) {
   int64_t n;
   return emit_const(v, &n) ? n : otherwise;
 }
@@ -31,13 +17,13 @@ static Val float_at(Emit *e, int mem, Val index) {
   return elem_ptr(e, e->u->f32, e->mem[mem], index);
 }
 
-static Val a_start(TileCx *c, const LProduct *p) {
+Val tile_a(TileCx *c, const LProduct *p) {
   Emit *e = c->e;
   Val at = LLVMBuildMul(e->b, c->ms, emit_int(e, p->am), "");
   return float_at(e, p->amem, LLVMBuildAdd(e->b, emit_int(e, p->abase), at, ""));
 }
 
-static Val b_start(TileCx *c, const LProduct *p) {
+Val tile_b(TileCx *c, const LProduct *p) {
   Emit *e = c->e;
   Val at = c->ns;
   if (p->bwidth) {
@@ -66,7 +52,9 @@ static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LP
   micro_call(e->u, &k, &a);
   LLVMBuildBr(e->b, done);
   LLVMPositionBuilderAtEnd(e->b, few);
-  k = (MicroKey){MICRO_RUNTIME, MICRO_RUNTIME, MICRO_RUNTIME, MICRO_RUNTIME, k.rows, k.nv, k.first, true, k.clamped, false};
+  k.am = k.ak = k.bk = k.K = MICRO_RUNTIME;
+  k.masked = true;
+  k.prefetch = false;
   micro_call(e->u, &k, &a);
   LLVMBuildBr(e->b, done);
   LLVMPositionBuilderAtEnd(e->b, done);
@@ -78,7 +66,15 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool f
   LLVMBasicBlockRef done = new_block(e, "done");
   for (int rows = 1;; rows *= 2) {
     rows = rows < c->mr ? rows : c->mr;
-    MicroKey key = {MICRO_RUNTIME, MICRO_RUNTIME, MICRO_RUNTIME, MICRO_RUNTIME, rows, c->nv, first, false, rows > 2, true};
+    MicroKey key = {.am = MICRO_RUNTIME,
+                    .ak = MICRO_RUNTIME,
+                    .bk = MICRO_RUNTIME,
+                    .K = MICRO_RUNTIME,
+                    .rows = rows,
+                    .nv = c->nv,
+                    .first = first,
+                    .clamped = rows > 2,
+                    .prefetch = true};
     LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL, no = yes ? new_block(e, "more") : NULL;
     if (yes) {
       Val fits = LLVMBuildICmp(e->b, LLVMIntSLE, c->M, iconst(e, rows), "");
@@ -96,15 +92,27 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool f
 
 static void emit_product(TileCx *c, const LProduct *p, bool first, bool few) {
   Emit *e = c->e;
-  MicroArgs a = {a_start(c, p),      b_start(c, p),      c->tile,           emit_int(e, p->K),
-                 emit_int(e, p->am), emit_int(e, p->ak), emit_int(e, p->bk), NULL,
-                 LLVMBuildSub(e->b, c->M, iconst(e, 1), "")};
+  Val ak = emit_int(e, p->ak), bk = emit_int(e, p->bk);
+  MicroArgs a = {.a = tile_a(c, p),
+                 .b = tile_b(c, p),
+                 .c = c->tile,
+                 .K = emit_int(e, p->K),
+                 .am = emit_int(e, p->am),
+                 .ak = ak,
+                 .bk = bk,
+                 .last = LLVMBuildSub(e->b, c->M, iconst(e, 1), "")};
   if (few) {
     few_rows(c, p, &a, first);
     return;
   }
-  MicroKey key = {known_or(a.am, MICRO_RUNTIME), known_or(a.ak, MICRO_RUNTIME), known_or(a.bk, MICRO_RUNTIME),
-                  known_or(a.K, MICRO_RUNTIME), c->mr, c->nv, first, false, false, true};
+  MicroKey key = {.am = known_or(a.am, MICRO_RUNTIME),
+                  .ak = known_or(ak, MICRO_RUNTIME),
+                  .bk = known_or(bk, MICRO_RUNTIME),
+                  .K = known_or(a.K, MICRO_RUNTIME),
+                  .rows = c->mr,
+                  .nv = c->nv,
+                  .first = first,
+                  .prefetch = p->bwidth > 0};
   call(c, &key, &a, p);
 }
 
@@ -137,7 +145,7 @@ static void emit_rows(TileCx *c, Val mask) {
   loop_end(e, &rows);
 }
 
-static void emit_epilogue(TileCx *c) {
+void tile_epilogue(TileCx *c) {
   Emit *e = c->e;
   if (c->Nc >= 0 && c->Nc % c->nr == 0) {
     emit_rows(c, NULL);
@@ -163,30 +171,33 @@ static void emit_epilogue(TileCx *c) {
 
 // ---- loops over panels and row tiles
 
-static void all_products(TileCx *c, bool few) {
+static void products(TileCx *c, bool few) {
   for (int i = 0; i < c->t->nprod; i++)
     emit_product(c, &c->t->prod[i], i == 0, few);
 }
 
-static void row_tile(TileCx *c) {
+static void sum_tile(TileCx *c) {
   Emit *e = c->e;
-  emit_forget(e);
-  if (c->Mc < 0) {
-    LLVMBasicBlockRef few = new_block(e, "few"), many = new_block(e, "many"), done = new_block(e, "done");
-    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, c->M, iconst(e, c->mr), ""), few, many);
-    LLVMPositionBuilderAtEnd(e->b, few);
-    all_products(c, true);
-    LLVMBuildBr(e->b, done);
-    LLVMPositionBuilderAtEnd(e->b, many);
-    emit_forget(e);
-    all_products(c, false);
-    LLVMBuildBr(e->b, done);
-    LLVMPositionBuilderAtEnd(e->b, done);
-  } else {
-    all_products(c, false);
+  if (c->Mc >= 0) {
+    products(c, false);
+    return;
   }
+  LLVMBasicBlockRef few = new_block(e, "few"), many = new_block(e, "many"), done = new_block(e, "done");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, c->M, iconst(e, c->mr), ""), few, many);
+  LLVMPositionBuilderAtEnd(e->b, few);
+  products(c, true);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, many);
   emit_forget(e);
-  emit_epilogue(c);
+  products(c, false);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
+static void whole_tile(TileCx *c) {
+  sum_tile(c);
+  emit_forget(c->e);
+  tile_epilogue(c);
 }
 
 // The start of a tile moved back so that it ends at `end`, but not below 0.
@@ -196,7 +207,7 @@ static Val moved(Emit *e, Val start, Val end, int size) {
   return imin(e, start, back);
 }
 
-static void emit_panel(TileCx *c) {
+void tile_rows(TileCx *c, TileFn *f) {
   Emit *e = c->e;
   LoopCx rows;
   if (!loop_begin(e, &rows, iconst(e, 0), c->M, c->mr))
@@ -204,9 +215,24 @@ static void emit_panel(TileCx *c) {
   c->m = c->ms = rows.i;
   if (c->Mc < 0 || c->Mc % c->mr)
     c->ms = moved(e, c->m, c->M, c->mr);
-  row_tile(c);
+  f(c);
   loop_end(e, &rows);
 }
+
+void tile_panels(TileCx *c, TileFn *f) {
+  Emit *e = c->e;
+  LoopCx panels;
+  if (!loop_begin(e, &panels, iconst(e, 0), c->N, c->nr))
+    return;
+  c->n = c->ns = panels.i;
+  emit_set_var(e, c->t->nvar, c->n, c->nr);
+  if (c->shift)
+    c->ns = moved(e, c->n, c->N, c->nr);
+  f(c);
+  loop_end(e, &panels);
+}
+
+// ---- the statement
 
 static void shape(TileCx *c) {
   const Target *t = c->e->u->target;
@@ -224,6 +250,10 @@ static void shape(TileCx *c) {
   c->shift = !c->panels && (c->Nc < 0 || (c->Nc > c->nr && c->Nc % c->nr));
 }
 
+static void panel(TileCx *c) {
+  tile_rows(c, whole_tile);
+}
+
 void emit_tile(Emit *e, const LTile *t) {
   TileCx c = {.e = e, .t = t, .M = emit_int(e, t->M), .N = emit_int(e, t->N)};
   c.Mc = known_or(c.M, -1);
@@ -231,18 +261,14 @@ void emit_tile(Emit *e, const LTile *t) {
   if (c.Mc == 0 || c.Nc == 0)
     return;
   shape(&c);
-  // a row of slack: the moved tile's last columns are loaded as a whole vector
-  c.tile = entry_alloca(e, LLVMArrayType(e->u->f32, (unsigned)((c.mr + 1) * c.nr)), 64);
   c.lane = (LaneCx){.lanes = lanes_of(e->arena, e->k, t->nvar, &t->body), .width = c.nr, .base_multiple = c.nr};
   partials_begin(e, &t->body, c.nr);
-  LoopCx panels;
-  if (loop_begin(e, &panels, iconst(e, 0), c.N, c.nr)) {
-    c.n = c.ns = panels.i;
-    emit_set_var(e, t->nvar, c.n, c.nr);
-    if (c.shift)
-      c.ns = moved(e, c.n, c.N, c.nr);
-    emit_panel(&c);
-    loop_end(e, &panels);
+  if (loop_tile_workspace(t)) {
+    tile_blocked(&c);
+  } else {
+    // a row of slack: the moved tile's last columns are loaded as a whole vector
+    c.tile = entry_alloca(e, LLVMArrayType(e->u->f32, (unsigned)((c.mr + 1) * c.nr)), 64);
+    tile_panels(&c, panel);
   }
   partials_end(e, &t->body);
   emit_forget(e);

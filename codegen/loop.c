@@ -270,9 +270,45 @@ int loop_grid(LKernel *k, Poly extent, int64_t block) {
   return var;
 }
 
+// ---- scratch
+
+// A bound of a size that the code knows, or -1: min(block, what is left) is at most a block.
+static int64_t upper_bound(const LExpr *x) {
+  if (x->op == L_INT)
+    return x->inum;
+  if (x->op != L_IMIN)
+    return -1;
+  int64_t a = upper_bound(x->a), b = upper_bound(x->b);
+  return a < 0 ? b : b < 0 || a < b ? a : b;
+}
+
+enum { BLOCK_M = 48, BLOCK_N = 128, BLOCK_MAX = 1024, TILE_ROWS_MAX = 16, TILE_COLUMNS_MAX = 64 };
+
+// The sums of all tiles, a block of A and a panel's block of B.  Sizes allow for the widest tile of any target.
+int64_t loop_tile_workspace(const LTile *t) {
+  int64_t m = upper_bound(t->M), n = upper_bound(t->N);
+  bool wanted = false;
+  for (int i = 0; i < t->nprod; i++)
+    wanted |= !t->prod[i].bwidth && (t->prod[i].K->op != L_INT || t->prod[i].K->inum > 3 * LOOP_K_BLOCK / 2);
+  if (!wanted || m < BLOCK_M || n < BLOCK_N || m > BLOCK_MAX || n > BLOCK_MAX)
+    return 0;
+  m += TILE_ROWS_MAX;
+  n += TILE_COLUMNS_MAX;
+  return 4 * (m * n + m * LOOP_K_BLOCK + TILE_COLUMNS_MAX * LOOP_K_BLOCK);
+}
+
+static int64_t workspace(const LBody *b) {
+  int64_t most = 0;
+  for (int i = 0; i < b->n; i++) {
+    int64_t n = b->v[i]->kind == LS_TILE ? loop_tile_workspace(b->v[i]->tile) : workspace(&b->v[i]->body);
+    most = n > most ? n : most;
+  }
+  return most;
+}
+
 // The kernel rounds each size up to 64 bytes at run time; a polynomial cannot round, so the bound adds a line instead.
 Poly loop_scratch_bytes(const LKernel *k) {
-  Poly sum = poly_const(0);
+  Poly sum = poly_const(workspace(&k->body));
   for (int i = k->nargs; i < k->mem.n; i++) {
     int64_t n, elem = dtype_size(k->mem.v[i].dtype);
     if (poly_is_const(&k->mem.v[i].size, &n))

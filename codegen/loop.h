@@ -146,6 +146,11 @@ int loop_grid(LKernel *k, Poly extent, int64_t block);  // adds a grid dimension
 // Bytes per thread that the kernel's scratch memories take (an upper bound where sizes depend on symbols).
 Poly loop_scratch_bytes(const LKernel *k);
 
+// Part of it: bytes that a TILE needs to sum long products in blocks of LOOP_K_BLOCK values of k; 0 when its k is not blocked.
+// Blocked are large tiles (with bounds known to the code) that read B in rows and have a long or unknown K.
+enum { LOOP_K_BLOCK = 384 };
+int64_t loop_tile_workspace(const LTile *t);
+
 uint64_t loop_hash(const LKernel *k);                    // structure only
 bool loop_equal(const LKernel *a, const LKernel *b);
 void loop_print(FILE *f, const LKernel *k);              // readable, for --emit=loops

@@ -13,6 +13,7 @@ struct MicroKey {
   bool first;     // C starts at zero, else it is added to
   bool masked;    // only `cols` columns of B may be read; the others are zero
   bool clamped;   // there are `last + 1` <= rows rows of A; those past the last repeat it (am at run time)
+  bool copy_b;    // B's rows are also written to `pack`, contiguous
   bool prefetch;  // B comes from memory once: ask for it 8 KB ahead
 };
 
@@ -20,6 +21,7 @@ typedef struct MicroArgs {
   Val a, b, c;              // pointers to floats
   Val K, am, ak, bk;        // i64
   Val cols, last;           // i64; NULL unless masked, clamped
+  Val pack;                 // pointer; NULL unless copy_b
 } MicroArgs;
 // Calls the function of that key at the builder's position, emitting it first if the unit has none.
 void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args);

@@ -1,27 +1,32 @@
-// Private to the planner: contractions as register tiles.
+// The emission of one TILE: shared by llvm_tile.c and llvm_block.c.
 #ifndef BIGSC_TILE_H
 #define BIGSC_TILE_H
-#include "codegen/plan_internal.h"
+#include "codegen/micro.h"
 
-typedef struct AxisList {
-  int n;
-  Axis *ax[MAX_AXES];
-} AxisList;
-typedef enum StageKind {
-  STAGE_NONE,        // read where it is
-  STAGE_TRANSPOSE,   // rows of the summed index at stride 1 -> panels
-  STAGE_PANELS,      // a parameter's panels -> panels of the other axis
-  STAGE_COPY,        // any order -> dense rows, element by element
-} StageKind;
-struct Tile {
-  int side;                      // operand that is the vector side (B)
-  AxisList batch, m, n, k;       // each outermost first
-  AxisList outer;                // batch, and axes of m and n that do not merge
-  Place *a, *b;                  // as read by the tile
-  StageKind stage_a, stage_b;
-  int64_t staged_width;          // b is a staged copy in panels of this width
-};
-bool tile_possible(const Node *c);         // an f32 contraction with columns
-int tile_rows(const PlanOptions *o);       // rows and columns of one task
-int tile_columns(const PlanOptions *o, int64_t width);
+typedef struct TileCx {
+  Emit *e;
+  const LTile *t;
+  int mr, nr, nv;      // tile, in rows, columns, vectors
+  Val M, N;
+  int64_t Mc, Nc;      // when known, else -1
+  bool panels, rows;   // are there products of either kind of B?
+  bool shift;          // ragged columns by a moved tile
+  Val tile;            // where the current tile's sums are: mr x nr floats
+  Val n, ns;           // first column of the panel, and of the moved tile
+  Val m, ms;           // the same for rows
+  LaneCx lane;
+} TileCx;
+
+typedef void TileFn(TileCx *c);
+
+// Loops: `f` is called in their bodies, with n, ns (and m, ms) set.
+void tile_panels(TileCx *c, TileFn *f);
+void tile_rows(TileCx *c, TileFn *f);
+// Pointers to A's first row of the tile at k = 0, and to B's first column.
+Val tile_a(TileCx *c, const LProduct *p);
+Val tile_b(TileCx *c, const LProduct *p);
+void tile_epilogue(TileCx *c);
+int64_t known_or(Val v, int64_t otherwise);
+// All of a TILE whose k is cut into blocks: loop_tile_workspace says which.
+void tile_blocked(TileCx *c);
 #endif
