@@ -436,14 +436,14 @@ static void place_leaf(Prog *g, Node *n) {
       if (g->g->params.v[i]->node == n)
         f->place = place_param(g, g->g->params.v[i], false);
   } else if (n->op == OP_INPUT) {
-    int i = 0;
-    while (i < g->g->inputs.n && g->g->inputs.v[i]->node != n)
-      i++;
+    int i = 0, number = 0;  // among those that the program reaches
+    for (; i < g->g->inputs.n && g->g->inputs.v[i]->node != n; i++)
+      number += info_of(g, g->g->inputs.v[i]->node)->reached;
     if (i == g->g->inputs.n)
       BUG("input %s is not in the graph's list", n->attr.name);
     const Input *in = g->g->inputs.v[i];
     int buf = buf_add(g, BIGS_INPUT, (DType)n->dtype, extents(in->ax, in->nax), in->name);
-    g->buf.v[buf].index = i;
+    g->buf.v[buf].index = number;
     f->place = place_dense(g, buf, (DType)n->dtype, in->ax, in->nax);
   }
 }
