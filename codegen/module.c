@@ -24,6 +24,7 @@ static void fill_inputs(Planner *p, BigsModule *m) {
     t[i] = (BigsTensor){.name = in->name, .dtype = in->dtype, .optional = in->has_default, .fallback = in->fallback};
     fill_axes(&t[i], in->ax, in->nax);
   }
+  input_limits(p, t);
   m->input = t;
   m->ninput = g->inputs.n;
 }

@@ -295,4 +295,5 @@ Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner)
 // ---- memplan.c, module.c
 void memplan(Prog *g);
 void module_fill(Planner *p, BigsModule *m);
+void input_limits(const Planner *p, BigsTensor *input);  // limits.c: fills BigsTensor.limit
 #endif
