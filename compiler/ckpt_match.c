@@ -1,11 +1,12 @@
-// The names of a file against a checkpoint table: exact names, aliases, what is missing, what is too much.
+// The names of a file against a checkpoint table: exact names, aliases, what is missing, what is
+// too much.
 #include "compiler/sema.h"
 #include <string.h>
 
 // ---- names of the table, hashed
 typedef struct NameIndex {
   const CkptTable *t;
-  int *slot;              // index of a parameter + 1
+  int *slot; // index of a parameter + 1
   int cap;
 } NameIndex;
 
@@ -28,7 +29,8 @@ static void index_names(Arena *a, NameIndex *x, const CkptTable *t) {
 // ---- aliases
 static bool segment_at(const char *name, size_t at, const char *seg) {
   size_t n = strlen(seg);
-  return (!at || name[at - 1] == '.') && !strncmp(name + at, seg, n) && (!name[at + n] || name[at + n] == '.');
+  return (!at || name[at - 1] == '.') && !strncmp(name + at, seg, n) &&
+         (!name[at + n] || name[at + n] == '.');
 }
 
 // Every whole segment (or run of segments) `from` becomes `to`.
@@ -44,7 +46,8 @@ static const char *replaced(Arena *a, const char *name, const char *from, const 
   return start ? arena_printf(a, "%s%s", out, name + start) : name;
 }
 
-// What a name of a file means under one alias: `old` read as `new`; an empty side is a prefix that is absent.
+// What a name of a file means under one alias: `old` read as `new`; an empty side is a prefix that
+// is absent.
 static const char *meant(Arena *a, const char *name, const AliasPair *p) {
   const char *from = p->old_name.s, *to = p->new_name.s;
   if (from[0] && to[0])

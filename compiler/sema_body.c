@@ -12,7 +12,9 @@ static void param_axes(Sema *s, const Stmt *st, const Ty *t) {
         if (ax_in(&s->frame->map[k], a))
           ((Generic *)s->frame->generics)[k].is_static = true;
     } else if (!ax_const(a, &n)) {
-      Diag *g = sema_error(s, 211, st->type->span, "a parameter's size is known at compile time, but `%s` only at run time", a->name);
+      Diag *g = sema_error(s, 211, st->type->span,
+                           "a parameter's size is known at compile time, but `%s` only at run time",
+                           a->name);
       sema_note_axes(s, g, &a, 1);
     }
   }
@@ -30,7 +32,8 @@ static bool only_in_modules(Sema *s, const Stmt *st, const char *what) {
   return false;
 }
 
-// The model's own names are bound lazily in build mode: the binding is there and waits for its value.
+// The model's own names are bound lazily in build mode: the binding is there and waits for its
+// value.
 static Binding *define(Sema *s, Name name, Value *v) {
   Binding *b = scope_find(s->scope, name.s);
   if (!b || b->value)
@@ -56,7 +59,9 @@ static void run_param(Sema *s, const Stmt *st) {
     if (!t.bad)
       param_axes(s, st, &t);
     if (t.dtype == DT_BOOL || t.dtype == DT_I32) {
-      sema_error(s, 206, st->type->span, "a parameter is a floating-point or a complex tensor, not %s", dtype_name(t.dtype));
+      sema_error(s, 206, st->type->span,
+                 "a parameter is a floating-point or a complex tensor, not %s",
+                 dtype_name(t.dtype));
       t.bad = true;
     }
     sema_check_init(s, st, &t);
@@ -94,10 +99,11 @@ static void run_child(Sema *s, const Stmt *st) {
 // ---- values
 static bool rebind(Sema *s, const Stmt *st, Binding *b, Value *v) {
   Ty want = {.dtype = b->value->dtype, .ax = b->value->ax, .bad = is_poison(b->value)};
-  bool ok = ty_same(s, st->value->span, v, &want, arena_printf(s->a, "the next `%s`", b->name), b->span);
+  bool ok =
+      ty_same(s, st->value->span, v, &want, arena_printf(s->a, "the next `%s`", b->name), b->span);
   b->value = ok ? v : v_poison(s);
   b->is_state = false;
-  b->is_formal = true;  // its use is the next step
+  b->is_formal = true; // its use is the next step
   b->stmt = st;
   return ok;
 }
@@ -115,11 +121,13 @@ static void reserved_entry(Sema *s, Name name) {
   static const char *const taken[] = {"open", "close", "error", "save", "info"};
   for (int i = 0; i < COUNT(taken); i++)
     if (!strcmp(name.s, taken[i]))
-      sema_error(s, 309, name.span, "an entry is not named `%s`: that is a function of the C interface", name.s);
+      sema_error(s, 309, name.span,
+                 "an entry is not named `%s`: that is a function of the C interface", name.s);
   for (int i = 0; i < s->m->trains.n; i++)
     if (!strcmp(name.s, arena_printf(s->a, "%s_step", s->m->trains.v[i]->name.s)))
-      sema_error(s, 309, name.span, "an entry is not named `%s`: that is a function of the C interface for `train %s`", name.s,
-                 s->m->trains.v[i]->name.s);
+      sema_error(s, 309, name.span,
+                 "an entry is not named `%s`: that is a function of the C interface for `train %s`",
+                 name.s, s->m->trains.v[i]->name.s);
 }
 
 static void run_entry(Sema *s, const Stmt *st) {
@@ -131,7 +139,8 @@ static void run_entry(Sema *s, const Stmt *st) {
     reserved_entry(s, st->names.v[0]);
   Value *v = sema_value(s, st->value);
   Ty want = ty_eval(s, st->type, false);
-  if (!ty_same(s, st->value->span, v, &want, arena_printf(s->a, "entry `%s`", st->names.v[0].s), st->type->span))
+  if (!ty_same(s, st->value->span, v, &want, arena_printf(s->a, "entry `%s`", st->names.v[0].s),
+               st->type->span))
     v = want.bad || !checking(s) ? v_poison(s) : ty_value(s, &want);
   Binding *b = define(s, st->names.v[0], v);
   if (b)
@@ -157,7 +166,8 @@ static void run_forms(Sema *s, const Stmt *st) {
       for (int k = 0; k < i; k++)
         if (st->forms.v[k].name.s == f->name.s)
           sema_error(s, 302, f->name.span, "form `%s` is defined twice", f->name.s);
-      ty_same(s, f->value->span, sema_value(s, f->value), &want, arena_printf(s->a, "form `%s`", f->name.s), st->type->span);
+      ty_same(s, f->value->span, sema_value(s, f->value), &want,
+              arena_printf(s->a, "form `%s`", f->name.s), st->type->span);
     }
     v = ty_value(s, &want);
   } else
@@ -171,13 +181,27 @@ void sema_stmt(Sema *s, const Stmt *st, int index) {
     s->frame->ncalls = s->frame->ndraws = 0;
   }
   switch (st->kind) {
-  case ST_PARAM: run_param(s, st); break;
-  case ST_CHILD: run_child(s, st); break;
-  case ST_BIND: run_bind(s, st); break;
-  case ST_ENTRY: run_entry(s, st); break;
-  case ST_FORMS: run_forms(s, st); break;
-  case ST_BAD: bind_poison(s, st); break;
-  default: sema_value(s, st->value); break;
+  case ST_PARAM:
+    run_param(s, st);
+    break;
+  case ST_CHILD:
+    run_child(s, st);
+    break;
+  case ST_BIND:
+    run_bind(s, st);
+    break;
+  case ST_ENTRY:
+    run_entry(s, st);
+    break;
+  case ST_FORMS:
+    run_forms(s, st);
+    break;
+  case ST_BAD:
+    bind_poison(s, st);
+    break;
+  default:
+    sema_value(s, st->value);
+    break;
   }
 }
 
@@ -199,21 +223,23 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
     if (model)
       sema_error(s, 308, st->span, "a model has entries, no result: nothing uses this value");
     else if (!last)
-      sema_error(s, 306, st->span, "a value that nothing uses: the result is the last line of a body");
+      sema_error(s, 306, st->span,
+                 "a value that nothing uses: the result is the last line of a body");
     else
       result = v;
   }
   if (!result && !model) {
     result = v_poison(s);
     if (!body->bad && !s->stopped)
-      sema_error(s, 308, header, "`%s` has no result: the last line of its body must be an expression", what);
+      sema_error(s, 308, header,
+                 "`%s` has no result: the last line of its body must be an expression", what);
   }
   return result;
 }
 
 // ---- scan[L](x : type = first) { ... }: l = 0 ... L - 1
 typedef struct ScanBuild {
-  struct ScanBuild *up;  // the scan whose body this one is evaluated in
+  struct ScanBuild *up; // the scan whose body this one is evaluated in
   Ax *ax;
   Axis *axis;
   VEC(Node *) seen;
@@ -274,12 +300,14 @@ typedef struct States {
 
 static bool scan_states(Sema *s, const ScanExpr *e, Ax *ax, States *st) {
   bool ok = true;
-  *st = (States){e->states.n, NEWN(s->a, Value *, e->states.n), NEWN(s->a, Value *, e->states.n), e->states.v};
+  *st = (States){e->states.n, NEWN(s->a, Value *, e->states.n), NEWN(s->a, Value *, e->states.n),
+                 e->states.v};
   for (int i = 0; i < st->n; i++) {
     const Formal *f = &st->formal[i];
     st->first[i] = st->leaf[i] = v_poison(s);
     if (!f->type || !f->preset) {
-      sema_error(s, 215, f->span, "the state `%s` needs a type and a first value: `%s : [H] = 0`", f->name.s, f->name.s);
+      sema_error(s, 215, f->span, "the state `%s` needs a type and a first value: `%s : [H] = 0`",
+                 f->name.s, f->name.s);
       ok = false;
       continue;
     }
@@ -291,10 +319,12 @@ static bool scan_states(Sema *s, const ScanExpr *e, Ax *ax, States *st) {
       sema_error(s, 215, f->type->span, "the state has no `%s`: it is one step's value", ax->name);
       ok = false;
     } else if (is_number(v)) {
-      Value *full = sema_fit(s, s->frame, (Operand){v, f->preset->span}, f, "scan", f->preset->span);
+      Value *full =
+          sema_fit(s, s->frame, (Operand){v, f->preset->span}, f, "scan", f->preset->span);
       ok &= full != NULL;
       st->first[i] = full ? full : v_poison(s);
-    } else if (ty_same(s, f->preset->span, v, &want, arena_printf(s->a, "the first `%s`", f->name.s), f->type->span))
+    } else if (ty_same(s, f->preset->span, v, &want,
+                       arena_printf(s->a, "the first `%s`", f->name.s), f->type->span))
       st->first[i] = v;
     else
       ok = false;
@@ -310,10 +340,13 @@ static Node *state_leaf(Sema *s, const Value *v, const char *name) {
 
 static void bind_states(Sema *s, States *st) {
   for (int i = 0; i < st->n; i++) {
-    Value *first = st->first[i], *v = is_tensor(first) ? v_tensor(s, first->dtype, first->ax) : v_poison(s);
+    Value *first = st->first[i],
+          *v = is_tensor(first) ? v_tensor(s, first->dtype, first->ax) : v_poison(s);
     if (!checking(s)) {
       v->re = state_leaf(s, v, st->formal[i].name.s);
-      v->im = dtype_is_complex(v->dtype) ? state_leaf(s, v, arena_printf(s->a, "%s.im", st->formal[i].name.s)) : NULL;
+      v->im = dtype_is_complex(v->dtype)
+                  ? state_leaf(s, v, arena_printf(s->a, "%s.im", st->formal[i].name.s))
+                  : NULL;
     }
     st->leaf[i] = v;
     Binding *b = scope_bind(s, st->formal[i].name, v);
@@ -333,11 +366,13 @@ static Value *scan_node(Sema *s, const States *st, ScanBuild *sb, Value *r, Valu
   sc.state = NEWN(s->a, Node *, cap);
   sc.next = NEWN(s->a, Node *, cap);
   for (int i = 0; i < st->n; i++) {
-    const Value *leaf = st->leaf[i], *first = st->first[i], *next = scope_find(s->scope, st->formal[i].name.s)->value;
+    const Value *leaf = st->leaf[i], *first = st->first[i],
+                *next = scope_find(s->scope, st->formal[i].name.s)->value;
     for (int part = 0; part < (leaf->im ? 2 : 1); part++, sc.nstate++) {
       Node *l = part ? leaf->im : leaf->re;
       sc.state[sc.nstate] = l;
-      sc.first[sc.nstate] = g_expand(s->g, or_zero(s, part ? first->im : first->re, l), l->ax, l->nax);
+      sc.first[sc.nstate] =
+          g_expand(s->g, or_zero(s, part ? first->im : first->re, l), l->ax, l->nax);
       sc.next[sc.nstate] = g_expand(s->g, or_zero(s, part ? next->im : next->re, l), l->ax, l->nax);
     }
   }
@@ -359,7 +394,8 @@ static bool states_change(Sema *s, const States *st, Span at) {
     Binding *b = scope_find(s->scope, st->formal[i].name.s);
     if (!b || !b->is_state)
       continue;
-    Diag *g = sema_error(s, 215, st->formal[i].name.span, "the state `%s` never changes", st->formal[i].name.s);
+    Diag *g = sema_error(s, 215, st->formal[i].name.span, "the state `%s` never changes",
+                         st->formal[i].name.s);
     diag_help(s->d, g, "bind it once in the body: `%s = ...`", st->formal[i].name.s);
     ok = false;
   }

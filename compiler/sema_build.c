@@ -10,7 +10,8 @@ Axis *pair_axis(Graph *g) {
 Node *pair_join(Sema *s, Node *re, Node *im) {
   Graph *g = s->g;
   Node *second = im ? im : g_const(g, (DType)re->dtype, 0);
-  return g_select(g, g_binary(g, OP_EQ, g_iota(g, pair_axis(g)), g_const(g, DT_I32, 0)), re, second);
+  return g_select(g, g_binary(g, OP_EQ, g_iota(g, pair_axis(g)), g_const(g, DT_I32, 0)), re,
+                  second);
 }
 
 static void pair_split(Sema *s, Value *v, Node *n) {
@@ -45,9 +46,16 @@ static Axis **graph_axes(Sema *s, const AxList *l) {
 
 static void register_param(Sema *s, const ParamDecl *d) {
   Param *p = NEW(s->g->arena, Param);
-  *p = (Param){.path = d->info.path, .dtype = d->info.dtype, .nax = d->info.nax, .ax = graph_axes(s, &d->ax),
-               .pair = dtype_is_complex(d->info.dtype) ? pair_axis(s->g) : NULL, .tags = (const char **)d->info.tags,
-               .ntags = d->info.ntags, .side = d->info.side, .group = d->info.group, .span = d->info.span};
+  *p = (Param){.path = d->info.path,
+               .dtype = d->info.dtype,
+               .nax = d->info.nax,
+               .ax = graph_axes(s, &d->ax),
+               .pair = dtype_is_complex(d->info.dtype) ? pair_axis(s->g) : NULL,
+               .tags = (const char **)d->info.tags,
+               .ntags = d->info.ntags,
+               .side = d->info.side,
+               .group = d->info.group,
+               .span = d->info.span};
   s->g->span = d->info.span;
   s->g->fn = NULL;
   g_param(s->g, p);
@@ -191,7 +199,10 @@ bool model_build_entry(Model *m, Graph *g, const char *entry, bool dropout, Outp
     order[ax.n] = pair_axis(g);
   s.g->span = st->value->span;
   s.g->fn = NULL;
-  *out = (Output){.name = st->names.v[0].s, .node = cx ? pair_join(&s, v->re, v->im) : v->re, .nax = ax.n + cx, .ax = order};
+  *out = (Output){.name = st->names.v[0].s,
+                  .node = cx ? pair_join(&s, v->re, v->im) : v->re,
+                  .nax = ax.n + cx,
+                  .ax = order};
   return true;
 }
 

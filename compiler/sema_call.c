@@ -1,275 +1,10 @@
-// Calls: arguments against formals, fns, children.
+// Calls: fns, children, and what the graph gets from them.
 #include "compiler/sema_impl.h"
 #include <string.h>
 
-// ---- frames and scopes
-Scope *scope_push(Sema *s, Frame *f, Scope *up) {
-  Scope *sc = NEW(s->a, Scope);
-  sc->up = up;
-  sc->frame = f;
-  s->scope = sc;
-  return sc;
-}
-
-Frame *frame_push(Sema *s, FrameKind kind, const char *name, Span call) {
-  Frame *f = NEW(s->a, Frame);
-  f->kind = kind;
-  f->caller = s->frame;
-  f->call = call;
-  f->name = name;
-  f->depth = s->frame ? s->frame->depth + 1 : 0;
-  s->frame = f;
-  scope_push(s, f, NULL);
-  return f;
-}
-
-Saved frame_save(const Sema *s) {
-  return (Saved){s->frame, s->scope};
-}
-
-void frame_restore(Sema *s, Saved old) {
-  s->frame = old.frame;
-  s->scope = old.scope;
-}
-
-Frame *frame_owner(Frame *f) {
-  while (f && f->kind == FR_FN && f->is_call)
-    f = f->caller;
-  return f;
-}
-
-Binding *scope_find(const Scope *sc, const char *name) {
-  return names_get(&sc->table, name);
-}
-
-Binding *scope_bind(Sema *s, Name name, Value *v) {
-  Binding *old = scope_find(s->scope, name.s);
-  if (old) {
-    Diag *g = sema_error(s, 302, name.span, "`%s` is bound twice", name.s);
-    sema_label(s, g, old->span, "first here");
-    return NULL;
-  }
-  Binding *b = NEW(s->a, Binding);
-  b->name = name.s;
-  b->span = name.span;
-  b->value = v;
-  names_put(s->a, &s->scope->table, name.s, b);
-  vec_push(s->a, &s->scope->list, b);
-  return b;
-}
-
-void frame_raise_height(Sema *s, int height) {
-  Frame *f = s->frame;
-  if (f->fn && f->fn->height <= height)
-    f->fn->height = height + 1;
-  if (f->mod && f->mod->height <= height)
-    f->mod->height = height + 1;
-}
-
-// ---- arguments
-static int formal_index(const Formals *f, const char *name) {
-  for (int i = 0; i < f->n; i++)
-    if (f->v[i].name.s == name)
-      return i;
-  return -1;
-}
-
-bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what, Operand *out) {
-  bool named = false, ok = true;
-  for (int i = 0; i < args->n && ok; i++) {
-    const CallArg *a = &args->v[i];
-    int k = a->name.s ? formal_index(f, a->name.s) : i;
-    if (!a->name.s && named) {
-      sema_error(s, 303, a->x.span, "an argument by position after one by name");
-      ok = false;
-    } else if (!a->name.s && i >= f->n) {
-      sema_error(s, 303, at, "`%s` takes %d argument%s, and this call has %d", what, f->n, f->n == 1 ? "" : "s", args->n);
-      ok = false;
-    } else if (k < 0) {
-      Diag *g = sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", what, a->name.s);
-      Suggest best = {.wanted = a->name.s};
-      for (int j = 0; j < f->n; j++)
-        suggest_add(&best, f->v[j].name.s);
-      suggest_help(s, g, &best);
-      ok = false;
-    } else if (out[k].v) {
-      Diag *g = sema_error(s, 303, a->x.span, "`%s` of `%s` is given twice", f->v[k].name.s, what);
-      sema_label(s, g, out[k].span, "first here");
-      ok = false;
-    } else
-      out[k] = a->x;
-    named |= a->name.s != NULL;
-  }
-  return ok;
-}
-
-static bool missing_args(Sema *s, const Formals *f, const Operand *got, Span at, const char *what) {
-  bool ok = true;
-  for (int i = 0; i < f->n; i++)
-    if (!got[i].v && !f->v[i].preset) {
-      Diag *g = sema_error(s, 303, at, "`%s` is called without its argument `%s`", what, f->v[i].name.s);
-      diag_note(s->d, g, f->v[i].span, "`%s` is declared here", f->v[i].name.s);
-      ok = false;
-    }
-  return ok;
-}
-
-Value *v_full(Sema *s, const Value *v, DType t, const AxList *ax) {
-  Value *r = v_tensor(s, t, *ax);
-  if (!checking(s))
-    pair_set(s, r, pair_of(s, v, t));
-  return r;
-}
-
-static Value *fit_number(Sema *s, Operand v, const Ty *t, const char *callee, const Formal *f) {
-  const Number *n = v.v->num;
-  if (t->dtype == DT_BOOL || (t->dtype == DT_I32 && !n->whole) || (n->is_complex && !dtype_is_complex(t->dtype))) {
-    sema_error(s, 206, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s, callee, dtype_name(t->dtype),
-               n->is_complex ? "a complex number" : n->whole ? "a number" : "no whole number");
-    return NULL;
-  }
-  return v_full(s, v.v, t->dtype, &t->ax);
-}
-
-// A child in reach whose result has the axis, for the hint.
-static const char *producer(Sema *s, const Ax *a) {
-  for (const Scope *sc = s->scope; sc; sc = sc->up)
-    for (int i = 0; i < sc->list.n; i++) {
-      const Value *v = sc->list.v[i]->value;
-      if (!v || v->kind != V_CHILD || !v->child->map)
-        continue;
-      const Module *m = v->child->mod;
-      for (int k = 0; k < m->ngenerics; k++)
-        if (m->nleft < m->ngenerics && m->generics[k].side == 1 && ax_in(&v->child->map[k], a))
-          return sc->list.v[i]->name;
-    }
-  return NULL;
-}
-
-static void lacks_axis(Sema *s, Operand v, Ax *a, const Formal *f, const char *callee, Span at) {
-  int64_t n;
-  Diag *g = sema_error(s, 204, at, "`%s` needs dimension `%s` in its argument `%s`, but %s has none", callee, ax_str(s, a),
-                       f->name.s, v_type_str(s, v.v));
-  if (ax_const(a, &n))
-    diag_primary(s->d, g, "needs %s = %lld", a->name, (long long)n);
-  if (v.span.src != at.src || v.span.lo != at.lo)
-    sema_label_type(s, g, v.span, v.v);
-  AxList all = ax_join(s, (AxList){&a, 1}, v.v->ax);
-  sema_note_axes(s, g, all.v, all.n);
-  for (int i = 0; i < v.v->ax.n; i++)
-    if (v.v->ax.v[i]->name == a->name)
-      diag_note(s->d, g, (Span){0}, "its `%s` is another axis, of extent %s", a->name, size_str(s, &v.v->ax.v[i]->size));
-  const char *child = producer(s, a);
-  if (child && strcmp(child, callee))
-    diag_help(s->d, g, "`%s` produces `%s`", child, a->name);
-}
-
-static bool bind_rest(Sema *s, Frame *inner, Operand v, const AxList *left, const Formal *f, const char *callee) {
-  if (!inner->has_rest) {
-    inner->has_rest = true;
-    inner->rest = *left;
-    return true;
-  }
-  if (ax_same_set(&inner->rest, left))
-    return true;
-  Diag *g = sema_error(s, 214, v.span, "`..` of `%s` in `%s` is %s here, and %s for an earlier argument", f->name.s, callee,
-                       axes_str(s, left), axes_str(s, &inner->rest));
-  sema_label_type(s, g, v.span, v.v);
-  return false;
-}
-
-// Errors belong to the caller's text, names of the formal's type to the callee's frame.
-Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *callee, Span at) {
-  Saved old = frame_save(s);
-  bool has_rest = false, rest_known = inner->has_rest;
-  s->frame = inner;
-  inner->has_rest = true;
-  s->type_at = at;
-  s->type_of = arena_printf(s->a, "`%s` of `%s`", f->name.s, callee);
-  AxList rest = inner->rest;
-  if (!rest_known || is_tensor(v.v))
-    inner->rest = (AxList){0};
-  Ty want = ty_eval(s, f->type, true);
-  inner->rest = rest;
-  has_rest = want.has_rest;
-  inner->has_rest = rest_known;
-  s->type_at = (Span){0};
-  frame_restore(s, old);
-  if (want.bad || is_poison(v.v))
-    return NULL;
-  if (is_number(v.v))
-    return fit_number(s, v, &want, callee, f);
-  for (int i = 0; i < want.ax.n; i++)
-    if (!ax_in(&v.v->ax, want.ax.v[i])) {
-      lacks_axis(s, v, want.ax.v[i], f, callee, at);
-      return NULL;
-    }
-  AxList left = {NEWN(s->a, Ax *, v.v->ax.n), 0};
-  for (int i = 0; i < v.v->ax.n; i++)
-    if (!ax_in(&want.ax, v.v->ax.v[i]))
-      left.v[left.n++] = v.v->ax.v[i];
-  if (!has_rest && left.n) {
-    Diag *g = sema_error(s, 205, at, "`%s` of `%s` has no dimension `%s`: it is %s, and this is %s", f->name.s, callee,
-                         ax_str(s, left.v[0]), dtype_axes_str(s, want.dtype, &want.ax), v_type_str(s, v.v));
-    if (v.span.lo != at.lo)
-      sema_label_type(s, g, v.span, v.v);
-    sema_note_axes(s, g, left.v, left.n);
-    return NULL;
-  }
-  if (v.v->dtype != want.dtype) {
-    Diag *g = sema_error(s, 206, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s, callee, dtype_name(want.dtype),
-                         dtype_name(v.v->dtype));
-    sema_label_type(s, g, v.span, v.v);
-    return NULL;
-  }
-  return has_rest && !bind_rest(s, inner, v, &left, f, callee) ? NULL : v.v;
-}
-
-// Tensors first: they say what `..` is; then numbers fill any type.
-static bool fit_all(Sema *s, Frame *inner, const Formals *f, Operand *got, const char *callee, Span at) {
-  bool ok = true;
-  for (int pass = 0; pass < 2; pass++)
-    for (int i = 0; i < f->n; i++) {
-      if (is_poison(got[i].v)) {
-        ok = false;
-        continue;
-      }
-      if (!f->v[i].type || is_number(got[i].v) != (pass == 1))
-        continue;
-      Value *v = sema_fit(s, inner, got[i], &f->v[i], callee, at);
-      if (v)
-        got[i].v = v;
-      else
-        ok = false;
-    }
-  return ok;
-}
-
-bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what, Span declared) {
-  if (is_poison(v) || want->bad)
-    return false;
-  Diag *g;
-  if (is_number(v)) {
-    g = sema_error(s, 205, at, "%s is a number, declared %s", what, dtype_axes_str(s, want->dtype, &want->ax));
-  } else if (!ax_same_set(&v->ax, &want->ax)) {
-    g = sema_error(s, 205, at, "%s is %s, declared %s", what, v_type_str(s, v), dtype_axes_str(s, want->dtype, &want->ax));
-    AxList all = ax_join(s, v->ax, want->ax);
-    sema_note_axes(s, g, all.v, all.n);
-    for (int i = 0; i < v->ax.n; i++)
-      if (v->ax.v[i]->kind == AX_LOCAL)
-        diag_note(s->d, g, v->ax.v[i]->span, "`%s` is a local axis: it cannot stand in a type", v->ax.v[i]->name);
-  } else if (v->dtype != want->dtype) {
-    g = sema_error(s, 206, at, "%s is %s, declared %s", what, dtype_name(v->dtype), dtype_name(want->dtype));
-    diag_help(s->d, g, "convert with `%s(...)`", dtype_name(want->dtype));
-  } else
-    return true;
-  if (declared.src && declared.lo != at.lo)
-    sema_label(s, g, declared, "declared here");
-  return false;
-}
-
 // ---- fns
-static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args, Span at, AxList *map) {
+static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args, Span at,
+                    AxList *map) {
   AxList given = {0};
   const Value **near = NEWN(s->a, const Value *, args->n);
   for (int i = 0; i < args->n; i++)
@@ -280,8 +15,8 @@ static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args
   for (int i = 0; i < f->ngenerics; i++)
     f->generics[i].pack ? packs++ : fixed++;
   if (given.n < fixed || (!packs && given.n > fixed)) {
-    sema_error(s, 312, axes ? axes->op : at, "`%s` needs %d dimension%s in `[ ]`, and here are %d", f->name, fixed,
-               fixed == 1 ? "" : "s", given.n);
+    sema_error(s, 312, axes ? axes->op : at, "`%s` needs %d dimension%s in `[ ]`, and here are %d",
+               f->name, fixed, fixed == 1 ? "" : "s", given.n);
     return false;
   }
   for (int i = 0, k = 0; i < f->ngenerics; i++) {
@@ -289,7 +24,8 @@ static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args
     map[i] = (AxList){given.v + k, n};
     k += n;
     if (!f->generics[i].pack && map[i].v[0]->pack) {
-      sema_error(s, 209, axes->op, "`%s` of `%s` is one dimension, not a group", f->generics[i].name.s, f->name);
+      sema_error(s, 209, axes->op, "`%s` of `%s` is one dimension, not a group",
+                 f->generics[i].name.s, f->name);
       return false;
     }
   }
@@ -297,8 +33,8 @@ static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args
 }
 
 // The callee's frame: names of the callee's text, values of the caller.
-static Frame *callee_frame(Sema *s, FrameKind kind, const char *name, int seq, bool prelude, const Generic *g, int n,
-                           AxList *map, Span at) {
+static Frame *callee_frame(Sema *s, FrameKind kind, const char *name, int seq, bool prelude,
+                           const Generic *g, int n, AxList *map, Span at) {
   Frame *f = frame_push(s, kind, name, at);
   f->seq = seq;
   f->prelude = prelude;
@@ -313,7 +49,8 @@ static void fn_result(Sema *s, const Fn *f, Value *r, Span at) {
     for (int i = 0; i < r->ax.n; i++)
       for (int k = 0; k < s->frame->locals.n; k++)
         if (r->ax.v[i] == s->frame->locals.v[k]) {
-          Diag *g = sema_error(s, 210, at, "the result of `%s` would hold its local axis `%s`", f->name, r->ax.v[i]->name);
+          Diag *g = sema_error(s, 210, at, "the result of `%s` would hold its local axis `%s`",
+                               f->name, r->ax.v[i]->name);
           sema_label_type(s, g, at, r);
           r->kind = V_POISON;
           return;
@@ -322,8 +59,8 @@ static void fn_result(Sema *s, const Fn *f, Value *r, Span at) {
     return;
   Ty want = ty_eval(s, f->decl->type, true);
   const Stmts *st = &f->decl->body->stmts;
-  if (!ty_same(s, st->n ? st->v[st->n - 1]->span : f->decl->span, r, &want, arena_printf(s->a, "the result of `%s`", f->name),
-                 f->decl->type->span))
+  if (!ty_same(s, st->n ? st->v[st->n - 1]->span : f->decl->span, r, &want,
+               arena_printf(s->a, "the result of `%s`", f->name), f->decl->type->span))
     r->kind = V_POISON;
 }
 
@@ -335,10 +72,11 @@ static Value *call_fn(Sema *s, Fn *f, const Expr *axes, const CallArgs *args, Sp
     return v_poison(s);
   frame_raise_height(s, f->height);
   if (!fn_axes(s, f, axes, args, at, map) || !sema_bind_args(s, formals, args, at, f->name, got) ||
-      !missing_args(s, formals, got, at, f->name))
+      !sema_missing_args(s, formals, got, at, f->name))
     return v_poison(s);
   Saved old = frame_save(s);
-  Frame *inner = callee_frame(s, FR_FN, f->name, f->seq, f->prelude, f->generics, f->ngenerics, map, at);
+  Frame *inner =
+      callee_frame(s, FR_FN, f->name, f->seq, f->prelude, f->generics, f->ngenerics, map, at);
   inner->fn = f;
   inner->is_call = true;
   for (int i = 0; i < formals->n; i++)
@@ -346,7 +84,7 @@ static Value *call_fn(Sema *s, Fn *f, const Expr *axes, const CallArgs *args, Sp
       got[i] = (Operand){sema_value(s, formals->v[i].preset), formals->v[i].span};
   Scope *scope = s->scope;
   frame_restore(s, old);
-  bool ok = fit_all(s, inner, formals, got, f->name, at);
+  bool ok = sema_fit_all(s, inner, formals, got, f->name, at);
   inner->has_rest = true;
   s->frame = inner;
   s->scope = scope;
@@ -366,8 +104,10 @@ static Value *call_fn(Sema *s, Fn *f, const Expr *axes, const CallArgs *args, Sp
 static bool captured(Sema *s, const Child *c, const AxList *rest, Span at) {
   for (int i = 0; i < rest->n; i++)
     if (rest->v[i]->kind == AX_DIM && c->mod->uses[rest->v[i]->dim]) {
-      Diag *g = sema_error(s, 214, at, "`..` of `%s` holds `%s`, which `%s` names itself", c->name, rest->v[i]->name, c->mod->name);
-      diag_note(s->d, g, c->mod->decl->name.span, "in `%s` the name `%s` would mean both", c->mod->name, rest->v[i]->name);
+      Diag *g = sema_error(s, 214, at, "`..` of `%s` holds `%s`, which `%s` names itself", c->name,
+                           rest->v[i]->name, c->mod->name);
+      diag_note(s->d, g, c->mod->decl->name.span, "in `%s` the name `%s` would mean both",
+                c->mod->name, rest->v[i]->name);
       diag_help(s->d, g, "rename the axis around the call: `x[%s as S]`", rest->v[i]->name);
       return true;
     }
@@ -375,7 +115,8 @@ static bool captured(Sema *s, const Child *c, const AxList *rest, Span at) {
 }
 
 // The value reaches a gather as its index: `iota[L]` must stay below the number of rows.
-void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at, const char *what) {
+void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at,
+                    const char *what) {
   Frame *f = frame_owner(s->frame);
   int64_t n, hi;
   if (!checking(s))
@@ -389,16 +130,20 @@ void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *a
   bool generic = a->kind == AX_GENERIC;
   if (poly_is_const(rows, &n) ? hi >= 0 && hi <= n : hi >= 0 || generic) {
     if (!poly_is_const(rows, &n) && f && f->mod)
-      vec_push(s->a, &f->mod->needs, (Need){NEED_AT_MOST, generic ? a->size : poly_const(hi), *rows,
-                                            arena_printf(s->a, "`iota[%s]` into `%s`", a->name, axis), at});
+      vec_push(s->a, &f->mod->needs,
+               (Need){NEED_AT_MOST, generic ? a->size : poly_const(hi), *rows,
+                      arena_printf(s->a, "`iota[%s]` into `%s`", a->name, axis), at});
     return;
   }
   if (generic && f && f->mod) {
-    vec_push(s->a, &f->mod->needs, (Need){NEED_AT_MOST, a->size, *rows, arena_printf(s->a, "`iota[%s]` into `%s`", a->name, axis), at});
+    vec_push(s->a, &f->mod->needs,
+             (Need){NEED_AT_MOST, a->size, *rows,
+                    arena_printf(s->a, "`iota[%s]` into `%s`", a->name, axis), at});
     return;
   }
   const char *top = hi < 0 ? "any number" : arena_printf(s->a, "%lld", (long long)hi);
-  Diag *g = sema_error(s, 213, at, "`iota[%s]` goes up to %s, but %s has %s rows", a->name, top, what, size_str(s, rows));
+  Diag *g = sema_error(s, 213, at, "`iota[%s]` goes up to %s, but %s has %s rows", a->name, top,
+                       what, size_str(s, rows));
   sema_note_axes(s, g, &a, 1);
   diag_help(s->d, g, "declare `dim %s <= ...` with a bound of at most that", a->name);
 }
@@ -407,7 +152,8 @@ static bool number_formals(Sema *s, const Formals *f, const Operand *got, const 
   bool ok = true;
   for (int i = 0; i < f->n; i++)
     if (!f->v[i].type && is_tensor(got[i].v) && !got[i].v->known) {
-      sema_error(s, 206, got[i].span, "`%s` of `%s` is a number, and this is %s", f->v[i].name.s, callee, v_type_str(s, got[i].v));
+      sema_error(s, 206, got[i].span, "`%s` of `%s` is a number, and this is %s", f->v[i].name.s,
+                 callee, v_type_str(s, got[i].v));
       ok = false;
     }
   return ok;
@@ -422,7 +168,8 @@ static uint64_t activation_key(Sema *s, const Inst *inst) {
 }
 
 // Axes that the formal's type names through generics, outside and inside.
-static void inner_axes(Sema *s, const Inst *inst, const Child *c, const Type *t, AxList *outer, AxList *inner) {
+static void inner_axes(Sema *s, const Inst *inst, const Child *c, const Type *t, AxList *outer,
+                       AxList *inner) {
   *outer = *inner = (AxList){0};
   for (int i = 0; i < t->dims.n; i++)
     for (int k = 0; k < c->mod->ngenerics; k++)
@@ -432,13 +179,14 @@ static void inner_axes(Sema *s, const Inst *inst, const Child *c, const Type *t,
       }
 }
 
-static Value *run_instance(Sema *s, const Child *c, Inst *inst, Operand *got, AxList rest, Span at) {
+static Value *run_instance(Sema *s, const Child *c, Inst *inst, Operand *got, AxList rest,
+                           Span at) {
   const Decl *d = c->mod->decl;
   uint64_t key = activation_key(s, inst);
   AxList outer, inner;
   Saved old = frame_save(s);
-  Frame *f = callee_frame(s, FR_MODULE, c->mod->name, c->mod->seq, c->mod->prelude, c->mod->generics, c->mod->ngenerics,
-                          inst->inner, at);
+  Frame *f = callee_frame(s, FR_MODULE, c->mod->name, c->mod->seq, c->mod->prelude,
+                          c->mod->generics, c->mod->ngenerics, inst->inner, at);
   f->mod = c->mod;
   f->inst = inst;
   f->depth = inst->depth;
@@ -469,8 +217,9 @@ static bool repeat_fits(Sema *s, const Child *c, const Ty *first, const Ty *resu
   const char *word = c->stmt->repeat == REPEAT_SHARE ? "share" : "repeat";
   if (ax_same_set(&first->ax, &result->ax) && first->dtype == result->dtype)
     return true;
-  Diag *g = sema_error(s, 313, at, "`%s` feeds the result of `%s` to it again, but it takes %s and gives %s", word,
-                       c->mod->name, dtype_axes_str(s, first->dtype, &first->ax),
+  Diag *g = sema_error(s, 313, at,
+                       "`%s` feeds the result of `%s` to it again, but it takes %s and gives %s",
+                       word, c->mod->name, dtype_axes_str(s, first->dtype, &first->ax),
                        dtype_axes_str(s, result->dtype, &result->ax));
   sema_label(s, g, c->stmt->span, "declared here");
   return false;
@@ -493,28 +242,30 @@ Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span ca
     return v_poison(s);
   for (int i = 0; i < d->formals.n; i++)
     if (c->args[i] && got[i].v)
-      return sema_fail(s, 303, got[i].span, "`%s` is given where `%s` is declared", d->formals.v[i].name.s, c->name);
+      return sema_fail(s, 303, got[i].span, "`%s` is given where `%s` is declared",
+                       d->formals.v[i].name.s, c->name);
     else if (c->args[i])
       got[i] = (Operand){c->args[i], at};
-  if (!missing_args(s, &d->formals, got, at, c->name))
+  if (!sema_missing_args(s, &d->formals, got, at, c->name))
     return v_poison(s);
   Saved old = frame_save(s);
-  Frame *inner = callee_frame(s, FR_MODULE, c->mod->name, c->mod->seq, c->mod->prelude, c->mod->generics,
-                              c->mod->ngenerics, c->map, at);
+  Frame *inner = callee_frame(s, FR_MODULE, c->mod->name, c->mod->seq, c->mod->prelude,
+                              c->mod->generics, c->mod->ngenerics, c->map, at);
   for (int i = 0; i < d->formals.n; i++)
     if (!got[i].v)
       got[i] = (Operand){sema_value(s, d->formals.v[i].preset), at};
   Scope *scope = s->scope;
   frame_restore(s, old);
-  if (!fit_all(s, inner, &d->formals, got, c->name, callee) || !number_formals(s, &d->formals, got, c->name) ||
-      captured(s, c, &inner->rest, callee))
+  if (!sema_fit_all(s, inner, &d->formals, got, c->name, callee) ||
+      !number_formals(s, &d->formals, got, c->name) || captured(s, c, &inner->rest, callee))
     return v_poison(s);
   for (int i = 0; i < c->mod->rows.n; i++) {
     bool fits;
     Poly rows = size_subst(s, &c->mod->rows.v[i].rows, c->map, &fits);
     const Operand *o = &got[c->mod->rows.v[i].formal];
     if (fits)
-      sema_rows_need(s, o->v, &rows, c->mod->rows.v[i].axis, o->span, arena_printf(s->a, "`%s`", c->name));
+      sema_rows_need(s, o->v, &rows, c->mod->rows.v[i].axis, o->span,
+                     arena_printf(s->a, "`%s`", c->name));
   }
   inner->has_rest = true;
   s->frame = inner;
@@ -542,15 +293,21 @@ Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span ca
 
 Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) {
   switch (f->kind) {
-  case V_POISON: return f;
-  case V_FN: return call_fn(s, f->fn, f->axes, args, at);
-  case V_PRIM: return sema_call_prim(s, f->prim, f->axes, args, at);
+  case V_POISON:
+    return f;
+  case V_FN:
+    return call_fn(s, f->fn, f->axes, args, at);
+  case V_PRIM:
+    return sema_call_prim(s, f->prim, f->axes, args, at);
   case V_DTYPE:
-    return f->axes ? sema_fail(s, 209, f->axes->op, "a conversion takes no axes") : sema_call_dtype(s, f->dtype, args, at);
+    return f->axes ? sema_fail(s, 209, f->axes->op, "a conversion takes no axes")
+                   : sema_call_dtype(s, f->dtype, args, at);
   case V_CHILD:
     if (f->axes)
-      return sema_fail(s, 209, f->axes->op, "`%s` has its axes from its declaration", f->child->name);
+      return sema_fail(s, 209, f->axes->op, "`%s` has its axes from its declaration",
+                       f->child->name);
     return sema_call_child(s, f->child, args, at, callee);
-  default: return sema_fail(s, 304, callee, "%s is not a function", v_type_str(s, f));
+  default:
+    return sema_fail(s, 304, callee, "%s is not a function", v_type_str(s, f));
   }
 }

@@ -2,16 +2,16 @@
 #include "compiler/sema_impl.h"
 #include <string.h>
 
-typedef struct Mapping {  // one left path after expansion
+typedef struct Mapping { // one left path after expansion
   const char *left, *right;
   const CkRule *rule;
-  int group;              // `or init` group, or -1
+  int group; // `or init` group, or -1
 } Mapping;
 typedef struct Expansion {
   Sema *s;
   CkptTable *table;
   VEC(Mapping) out;
-  VEC(Name) index;        // `{i}` bound so far, with its value in `value`
+  VEC(Name) index; // `{i}` bound so far, with its value in `value`
   VEC(int) value;
   bool bad;
 } Expansion;
@@ -20,8 +20,8 @@ typedef struct Expansion {
 typedef enum PieceKind { PIECE_TEXT, PIECE_INDEX, PIECE_GROUP, PIECE_STAR } PieceKind;
 typedef struct Piece {
   PieceKind kind;
-  const char *text;       // of PIECE_TEXT and PIECE_INDEX
-  VEC(const char *) names;  // of PIECE_GROUP
+  const char *text;        // of PIECE_TEXT and PIECE_INDEX
+  VEC(const char *) names; // of PIECE_GROUP
 } Piece;
 typedef VEC(Piece) Pieces;
 
@@ -77,13 +77,14 @@ static bool match_groups(Sema *s, const CkRule *r, const Pieces *right) {
     if (right->v[i].kind == PIECE_GROUP || right->v[i].kind == PIECE_STAR)
       vec_push(s->a, &other, &right->v[i]);
   if (left.n != other.n) {
-    sema_error(s, 403, r->span, "%d group%s on the left, and %d group%s or stars on the right", left.n,
-               left.n == 1 ? "" : "s", other.n, other.n == 1 ? "" : "s");
+    sema_error(s, 403, r->span, "%d group%s on the left, and %d group%s or stars on the right",
+               left.n, left.n == 1 ? "" : "s", other.n, other.n == 1 ? "" : "s");
     return false;
   }
   for (int i = 0; i < left.n; i++)
     if (other.v[i]->kind == PIECE_GROUP && other.v[i]->names.n != left.v[i]->names.n) {
-      Diag *g = sema_error(s, 403, r->span, "groups of different length: %d names on the left, %d on the right",
+      Diag *g = sema_error(s, 403, r->span,
+                           "groups of different length: %d names on the left, %d on the right",
                            left.v[i]->names.n, other.v[i]->names.n);
       sema_label(s, g, left.v[i]->span, "%d names", left.v[i]->names.n);
       return false;
@@ -96,7 +97,7 @@ typedef struct RuleWalk {
   Expansion *e;
   const CkRule *rule;
   Pieces right;
-  const char *lp, *rp;    // prefixes, with their dots
+  const char *lp, *rp; // prefixes, with their dots
   int group;
   int choice[16], nchoice;
 } RuleWalk;
@@ -157,7 +158,8 @@ static void finish(RuleWalk *w, const char *left) {
   if (e->bad || !sema_step(e->s, w->rule->span))
     return;
   for (int i = 0; i < w->rule->rules.n; i++)
-    expand_rule(e, w->rule->rules.v[i], arena_printf(e->s->a, "%s.", l), arena_printf(e->s->a, "%s.", r), w->group);
+    expand_rule(e, w->rule->rules.v[i], arena_printf(e->s->a, "%s.", l),
+                arena_printf(e->s->a, "%s.", r), w->group);
   if (!w->rule->rules.n)
     vec_push(e->s->a, &e->out, (Mapping){l, r, w->rule, w->group});
 }
@@ -204,7 +206,10 @@ static const char *rule_str(Sema *s, const CkRule *r) {
   const char *t = "";
   for (int i = 0; i < r->segs.n; i++) {
     const Seg *g = &r->segs.v[i];
-    t = arena_printf(s->a, "%s%s%s", t, i ? "." : "", g->kind == SEG_GROUP ? "(" : g->kind == SEG_INDEX ? "{" : "");
+    t = arena_printf(s->a, "%s%s%s", t, i ? "." : "",
+                     g->kind == SEG_GROUP   ? "("
+                     : g->kind == SEG_INDEX ? "{"
+                                            : "");
     for (int k = 0; k < g->names.n; k++)
       t = arena_printf(s->a, "%s%s%s", t, k ? ", " : "", g->names.v[k].s);
     t = arena_printf(s->a, "%s%s", t, g->kind == SEG_GROUP ? ")" : g->kind == SEG_INDEX ? "}" : "");
@@ -245,11 +250,13 @@ static void rules_without_parameters(Sema *s, const Expansion *e) {
       any = under(s->m->params.v[k]->info.path, e->out.v[i].left);
     if (any)
       continue;
-    Diag *g = sema_error(s, 402, e->out.v[i].rule->span, "there is no parameter under `%s`", e->out.v[i].left);
+    Diag *g = sema_error(s, 402, e->out.v[i].rule->span, "there is no parameter under `%s`",
+                         e->out.v[i].left);
     Suggest best = {.wanted = e->out.v[i].left};
     const Stmts *st = &s->m->model->decl->body->stmts;
     for (int k = 0; k < st->n; k++)
-      for (int j = 0; j < st->v[k]->names.n && (st->v[k]->kind == ST_CHILD || st->v[k]->kind == ST_PARAM); j++)
+      for (int j = 0;
+           j < st->v[k]->names.n && (st->v[k]->kind == ST_CHILD || st->v[k]->kind == ST_PARAM); j++)
         suggest_add(&best, st->v[k]->names.v[j].s);
     suggest_help(s, g, &best);
   }
@@ -299,7 +306,7 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
   NameTable seen = {0};
   int unmapped = 0;
   const char *first = NULL;
-  const CkRule *clash = NULL, *twice = NULL;  // reported already
+  const CkRule *clash = NULL, *twice = NULL; // reported already
   for (int i = 0; i < s->m->params.n; i++) {
     const ModelParam *p = &s->m->params.v[i]->info;
     const Mapping *hit[2] = {NULL, NULL};
@@ -315,16 +322,19 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
       if (twice == hit[1]->rule)
         continue;
       twice = hit[1]->rule;
-      Diag *g = sema_error(s, 401, hit[1]->rule->span, "the parameter `%s` is mapped %d times", p->path, n);
+      Diag *g = sema_error(s, 401, hit[1]->rule->span, "the parameter `%s` is mapped %d times",
+                           p->path, n);
       sema_label(s, g, hit[0]->rule->span, "here too");
       continue;
     }
     StoredParam out = {.param = i, .group = hit[0]->group};
-    out.name = intern(s->m->names, arena_printf(s->a, "%s%s", hit[0]->right, p->path + strlen(hit[0]->left)));
+    out.name = intern(s->m->names,
+                      arena_printf(s->a, "%s%s", hit[0]->right, p->path + strlen(hit[0]->left)));
     const char *other = names_get(&seen, out.name);
     if (other) {
       if (clash != hit[0]->rule)
-        sema_error(s, 404, hit[0]->rule->span, "two parameters use `%s`: `%s` and `%s`", out.name, other, p->path);
+        sema_error(s, 404, hit[0]->rule->span, "two parameters use `%s`: `%s` and `%s`", out.name,
+                   other, p->path);
       clash = hit[0]->rule;
       continue;
     }
@@ -339,7 +349,8 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
     return;
   const char *more = unmapped > 1 ? arena_printf(s->a, ", and so are %d more", unmapped - 1) : "";
   Diag *g = sema_error(s, 401, d->name.span, "the parameter `%s` is mapped 0 times%s", first, more);
-  diag_help(s->d, g, "every parameter has one rule: `%.*s <-> \"...\"`", (int)strcspn(first, "."), first);
+  diag_help(s->d, g, "every parameter has one rule: `%.*s <-> \"...\"`", (int)strcspn(first, "."),
+            first);
 }
 
 // ---- config, layout, alias, ignore
@@ -351,7 +362,8 @@ static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
       out.name = c->name.s;
       out.key = c->key.s;
       if (!names_get(&s->m->dim_table, c->name.s) && !names_get(&s->m->let_table, c->name.s)) {
-        Diag *g = sema_error(s, 406, c->name.span, "the file has no dim and no let `%s`", c->name.s);
+        Diag *g =
+            sema_error(s, 406, c->name.span, "the file has no dim and no let `%s`", c->name.s);
         Suggest best = {.wanted = c->name.s};
         suggest_table(&best, &s->m->dim_table);
         suggest_table(&best, &s->m->let_table);
@@ -382,7 +394,8 @@ static void set_layout(Sema *s, const CkItem *it, const CkItem **layout, bool *t
   *torch = !strcmp(it->layout.s, names[1]);
   if (*torch || !strcmp(it->layout.s, names[0]))
     return;
-  Diag *g = sema_error(s, 405, it->layout.span, "unknown layout `%s`: there are torch and plain", it->layout.s);
+  Diag *g = sema_error(s, 405, it->layout.span, "unknown layout `%s`: there are torch and plain",
+                       it->layout.s);
   Suggest best = {.wanted = it->layout.s};
   for (int i = 0; i < COUNT(names); i++)
     suggest_add(&best, names[i]);
@@ -401,8 +414,12 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
   for (int i = 0; i < d->checkpoint.n; i++) {
     const CkItem *it = &d->checkpoint.v[i];
     switch (it->kind) {
-    case CK_LAYOUT: set_layout(s, it, &layout, &torch); break;
-    case CK_CONFIG: add_config(s, it, t); break;
+    case CK_LAYOUT:
+      set_layout(s, it, &layout, &torch);
+      break;
+    case CK_CONFIG:
+      add_config(s, it, t);
+      break;
     case CK_ALIAS:
       for (int k = 0; k < it->aliases.n; k++)
         vec_push(s->a, &t->aliases, it->aliases.v[k]);
@@ -411,7 +428,9 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
       for (int k = 0; k < it->ignore.n; k++)
         vec_push(s->a, &t->ignore, it->ignore.v[k].s);
       break;
-    case CK_RULE: expand_rule(&e, it->rule, "", "", -1); break;
+    case CK_RULE:
+      expand_rule(&e, it->rule, "", "", -1);
+      break;
     }
   }
   if (!e.bad && !s->stopped) {

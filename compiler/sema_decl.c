@@ -1,4 +1,5 @@
-// Declarations of a file and of what it uses: dims, lets, fns, modules, -D; then the check of all of it.
+// Declarations of a file and of what it uses: dims, lets, fns, modules, -D; then the check of all
+// of it.
 #include "compiler/sema_impl.h"
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ static char *read_text(Model *m, const char *path, Span at, size_t *size) {
   for (size_t got; (got = fread(buf + n, 1, cap - n - 1, f)) > 0;) {
     n += got;
     if (n > MAX_FILE)
-      break;  // the lexer reports it
+      break; // the lexer reports it
     if (n + 1 >= cap) {
       buf = arena_grow(m->a, buf, cap, 2 * cap);
       cap *= 2;
@@ -64,7 +65,8 @@ static void unknown_defines(Sema *s) {
     if (s->m->def_used[i])
       continue;
     const char *name = s->m->opt->defs[i].name;
-    Diag *g = diag_error(s->d, 317, (Span){0}, "-D %s: the model has no dim and no let of this name", name);
+    Diag *g = diag_error(s->d, 317, (Span){0},
+                         "-D %s: the model has no dim and no let of this name", name);
     Suggest best = {.wanted = name};
     suggest_table(&best, &s->m->dim_table);
     suggest_table(&best, &s->m->let_table);
@@ -106,8 +108,10 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v) {
   }
   if (n >= 1 && n <= 1ll << BITS)
     return n;
-  sema_error(s, 212, at, n < 1 ? "`%s` = %lld: a dimension is at least 1" : "`%s` = %lld: a dimension is at most 2^40", name,
-             (long long)n);
+  sema_error(s, 212, at,
+             n < 1 ? "`%s` = %lld: a dimension is at least 1"
+                   : "`%s` = %lld: a dimension is at most 2^40",
+             name, (long long)n);
   return 1;
 }
 
@@ -130,17 +134,20 @@ static void declare_dim(Sema *s, const Dim *d) {
   DimInfo *info = NEW(s->a, DimInfo);
   info->pub = (ModelDim){.name = d->name.s, .span = d->name.span, .sym = -1};
   info->seq = s->m->seq++;
-  Value *v = d->value && !(def && d->bind == DIM_EQUAL) ? sema_constant(s, d->value, d->bind == DIM_EQUAL ? "a dim" : "a bound") : NULL;
+  Value *v = d->value && !(def && d->bind == DIM_EQUAL)
+                 ? sema_constant(s, d->value, d->bind == DIM_EQUAL ? "a dim" : "a bound")
+                 : NULL;
   if (d->bind == DIM_AT_MOST)
     info->pub.bound = extent_of(s, d->name.s, d->value->span, v);
   if (def) {
     v = define_value(s, def);
     info->pub.extent = extent_of(s, d->name.s, d->name.span, v);
     if (info->pub.bound && info->pub.extent > info->pub.bound)
-      sema_error(s, 212, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s, (long long)info->pub.extent,
-                 (long long)info->pub.bound);
+      sema_error(s, 212, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s,
+                 (long long)info->pub.extent, (long long)info->pub.bound);
   } else if (d->bind == DIM_EQUAL)
-    info->pub.extent = extent_of(s, d->name.s, d->value ? d->value->span : d->span, v ? v : v_poison(s));
+    info->pub.extent =
+        extent_of(s, d->name.s, d->value ? d->value->span : d->span, v ? v : v_poison(s));
   info->pub.fixed = def || d->bind == DIM_EQUAL;
   if (!info->pub.fixed)
     add_sym(s, info);
@@ -160,7 +167,8 @@ static void declare_let(Sema *s, const Bind *b, bool prelude) {
   const Define *def = prelude ? NULL : define_of(s->m, b->name.s, &k);
   LetInfo *l = NEW(s->a, LetInfo);
   Value *v = def ? define_value(s, def) : sema_constant(s, b->value, "a let");
-  *l = (LetInfo){.name = b->name.s, .value = v, .seq = s->m->seq++, .prelude = prelude, .span = b->name.span};
+  *l = (LetInfo){
+      .name = b->name.s, .value = v, .seq = s->m->seq++, .prelude = prelude, .span = b->name.span};
   names_put(s->a, prelude ? &s->m->prelude_lets : &s->m->let_table, b->name.s, l);
   if (!prelude)
     vec_push(s->a, &s->m->lets, l);
@@ -217,7 +225,8 @@ static void declare_block(Sema *s, const Decl *d) {
   int n = train ? s->m->trains.n : s->m->checkpoints.n;
   for (int i = 0; i < n; i++)
     if (v[i]->name.s == d->name.s) {
-      Diag *g = sema_error(s, 302, d->name.span, "%s `%s` is declared twice", train ? "train" : "checkpoint", d->name.s);
+      Diag *g = sema_error(s, 302, d->name.span, "%s `%s` is declared twice",
+                           train ? "train" : "checkpoint", d->name.s);
       sema_label(s, g, v[i]->name.span, "first here");
       return;
     }
@@ -246,7 +255,7 @@ static void use_file(Sema *s, const Decl *d) {
   vec_push(s->a, &m->used_files, path);
   size_t size;
   if (m->file->bad && access(path, R_OK))
-    return;  // the name itself may be what is wrong
+    return; // the name itself may be what is wrong
   char *text = read_text(m, path, d->path.span, &size);
   if (!text)
     return;
@@ -255,12 +264,15 @@ static void use_file(Sema *s, const Decl *d) {
 }
 
 static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
-  if (library && d->kind != DECL_USE && d->kind != DECL_LET && d->kind != DECL_FN && d->kind != DECL_MODULE && d->kind != DECL_BAD) {
+  if (library && d->kind != DECL_USE && d->kind != DECL_LET && d->kind != DECL_FN &&
+      d->kind != DECL_MODULE && d->kind != DECL_BAD) {
     sema_error(s, 311, d->keyword, "a file that is used has modules, fns and lets only");
     return true;
   }
   switch (d->kind) {
-  case DECL_USE: use_file(s, d); break;
+  case DECL_USE:
+    use_file(s, d);
+    break;
   case DECL_DIM:
     for (int i = 0; i < d->dims.n; i++)
       declare_dim(s, &d->dims.v[i]);
@@ -279,12 +291,21 @@ static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
     const_frame(s, false);
     sema_check_tokenizer(s, d->value);
     break;
-  case DECL_FN: declare_fn(s, d, prelude); break;
-  case DECL_MODULE: declare_module(s, d, prelude); break;
-  case DECL_MODEL: declare_model(s, d); break;
+  case DECL_FN:
+    declare_fn(s, d, prelude);
+    break;
+  case DECL_MODULE:
+    declare_module(s, d, prelude);
+    break;
+  case DECL_MODEL:
+    declare_model(s, d);
+    break;
   case DECL_CHECKPOINT:
-  case DECL_TRAIN: declare_block(s, d); break;
-  default: return false;
+  case DECL_TRAIN:
+    declare_block(s, d);
+    break;
+  default:
+    return false;
   }
   return true;
 }
@@ -311,7 +332,8 @@ static void check_inputs(Sema *s, const Decl *d) {
       if (preset && is_number(preset) && !t.bad)
         sema_fit(s, s->frame, (Operand){preset, f->preset->span}, f, "the model", f->preset->span);
       else if (preset && is_tensor(preset) && !t.bad && t.dtype != DT_BOOL)
-        sema_error(s, 206, f->preset->span, "`%s` is %s, and its default bool", f->name.s, dtype_name(t.dtype));
+        sema_error(s, 206, f->preset->span, "`%s` is %s, and its default bool", f->name.s,
+                   dtype_name(t.dtype));
     }
     Binding *b = scope_bind(s, f->name, v);
     if (b)
@@ -384,7 +406,8 @@ static void check_tree(Sema *s) {
     sema_check_checkpoint(s, s->m->checkpoints.v[i]);
 }
 
-Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text, const ModelOptions *opt) {
+Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
+                  const ModelOptions *opt) {
   Model *m = NEW(a, Model);
   Sema s;
   *m = (Model){.a = a, .names = names, .d = diags, .path = path, .opt = opt};

@@ -14,7 +14,8 @@ void sema_check_tokenizer(Sema *s, const Expr *e) {
   }
   *t = (Tokenizer){.kind = "", .span = e->span};
   if (callee->kind != EX_NAME || strcmp(callee->name.s, kinds[0])) {
-    Diag *g = sema_error(s, 316, callee->span, "unknown tokenizer: there is wordpiece(\"vocab.txt\", lower: true)");
+    Diag *g = sema_error(s, 316, callee->span,
+                         "unknown tokenizer: there is wordpiece(\"vocab.txt\", lower: true)");
     Suggest best = {.wanted = callee->kind == EX_NAME ? callee->name.s : ""};
     suggest_add(&best, kinds[0]);
     suggest_help(s, g, &best);
@@ -34,7 +35,9 @@ void sema_check_tokenizer(Sema *s, const Expr *e) {
     else if (v && !strcmp(a->name.s, "pad_to") && v_whole(v, &n) && n > 0)
       t->pad_to = n;
     else if (!v || !is_poison(v))
-      sema_error(s, 316, a->span, "`wordpiece` takes the path of its vocabulary, `lower: true` or `false`, `pad_to: N`");
+      sema_error(
+          s, 316, a->span,
+          "`wordpiece` takes the path of its vocabulary, `lower: true` or `false`, `pad_to: N`");
   }
   if (!t->vocab)
     sema_error(s, 316, e->span, "`wordpiece` needs the path of its vocabulary");
@@ -55,7 +58,12 @@ void sema_model_value(Sema *s, Name name, const Ty *t, ModelValue *out) {
     axes[i] = t->ax.v[i]->name;
     dim[i] = dim_index(s->m, axes[i]);
   }
-  *out = (ModelValue){.name = name.s, .dtype = t->dtype, .nax = t->ax.n, .axes = axes, .dim = dim, .span = name.span};
+  *out = (ModelValue){.name = name.s,
+                      .dtype = t->dtype,
+                      .nax = t->ax.n,
+                      .axes = axes,
+                      .dim = dim,
+                      .span = name.span};
 }
 
 static void describe_values(Sema *s, const Decl *d) {
@@ -91,7 +99,9 @@ void sema_describe(Sema *s) {
     vec_push(s->a, &m->pub_dims, m->dims.v[i]->pub);
   for (int i = 0; i < m->lets.n; i++) {
     const LetInfo *l = m->lets.v[i];
-    vec_push(s->a, &m->pub_lets, (ModelLet){l->name, is_number(l->value) ? l->value->num->re : l->value->truth, l->span});
+    vec_push(
+        s->a, &m->pub_lets,
+        (ModelLet){l->name, is_number(l->value) ? l->value->num->re : l->value->truth, l->span});
   }
   for (int i = 0; i < m->params.n; i++)
     vec_push(s->a, &m->pub_params, m->params.v[i]->info);
@@ -234,7 +244,8 @@ static void put_params(Text *t, const Model *m) {
   for (int i = 0; i < m->pub_params.n; i++) {
     const ModelParam *p = &m->pub_params.v[i];
     total += p->elements;
-    put(t, "  param %-*s %-20s %14s", width, p->path, names_str(t->a, p->dtype, p->axes, p->nax), grouped(t->a, p->elements));
+    put(t, "  param %-*s %-20s %14s", width, p->path, names_str(t->a, p->dtype, p->axes, p->nax),
+        grouped(t->a, p->elements));
     for (int k = 0; k < p->ntags; k++)
       put(t, " @%s", p->tags[k]);
     put(t, "\n");

@@ -1,8 +1,10 @@
-// Errors of the checker: where they are reported, what they say about axes, and names that were nearly right.
+// Errors of the checker: where they are reported, what they say about axes, and names that were
+// nearly right.
 #include "compiler/sema_impl.h"
 #include <string.h>
 
-// The call in a module (or in the model) that led to the body of a fn, or `at` itself outside of calls.
+// The call in a module (or in the model) that led to the body of a fn, or `at` itself outside of
+// calls.
 static Span outermost(const Sema *s, Span at, bool *inside) {
   *inside = false;
   for (const Frame *f = s->frame; f && f->kind == FR_FN && f->is_call; f = f->caller) {
@@ -66,7 +68,8 @@ void sema_label_type(Sema *s, Diag *g, Span at, const Value *v) {
   int64_t n;
   for (int i = 0; i < v->ax.n; i++)
     if (ax_const(v->ax.v[i], &n))
-      with = arena_printf(s->a, "%s%s%s = %lld", with, *with ? ", " : " with ", v->ax.v[i]->name, (long long)n);
+      with = arena_printf(s->a, "%s%s%s = %lld", with, *with ? ", " : " with ", v->ax.v[i]->name,
+                          (long long)n);
   sema_label(s, g, at, "%s%s", v_type_str(s, v), with);
 }
 
@@ -75,7 +78,8 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {
   for (int i = 0; i < n && i < MAX_AXES; i++) {
     if (done[i] || v[i]->kind != AX_DIM || !v[i]->span.src)
       continue;
-    const char *place = sema_place(s->a, v[i]->span), *names = arena_printf(s->a, "`%s`", v[i]->name);
+    const char *place = sema_place(s->a, v[i]->span),
+               *names = arena_printf(s->a, "`%s`", v[i]->name);
     int count = 1;
     for (int k = i + 1; k < n && k < MAX_AXES; k++)
       if (v[k]->kind == AX_DIM && !strcmp(sema_place(s->a, v[k]->span), place)) {
@@ -94,7 +98,8 @@ void suggest_add(Suggest *g, const char *name) {
   if (g->best && g->distance <= 1)
     limit = g->distance - 1;
   int d = edit_distance(g->wanted, name, limit);
-  if (d <= limit && d < (int)strlen(g->wanted) && d < (int)strlen(name) && (!g->best || d < g->distance)) {
+  if (d <= limit && d < (int)strlen(g->wanted) && d < (int)strlen(name) &&
+      (!g->best || d < g->distance)) {
     g->best = name;
     g->distance = d;
   }
@@ -117,7 +122,8 @@ bool sema_step(Sema *s, Span at) {
   if (++s->work <= MAX_WORK)
     return true;
   s->stopped = true;
-  sema_error(s, 310, at, "the model is too large: elaboration passes %d million nodes", MAX_WORK / 1000000);
+  sema_error(s, 310, at, "the model is too large: elaboration passes %d million nodes",
+             MAX_WORK / 1000000);
   return false;
 }
 

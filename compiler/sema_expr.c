@@ -1,4 +1,5 @@
-// Expressions: names, operators, contractions.  One evaluator for both modes; in build mode values carry nodes.
+// Expressions: names, operators, contractions.  One evaluator for both modes; in build mode values
+// carry nodes.
 #include "compiler/sema_impl.h"
 #include <string.h>
 
@@ -114,7 +115,8 @@ static Value *unknown_name(Sema *s, const Expr *e) {
   LetInfo *l = names_get(&s->m->let_table, e->name.s);
   DimInfo *d = names_get(&s->m->dim_table, e->name.s);
   if ((l || d) && !s->frame->prelude) {
-    diag_note(s->d, g, l ? l->span : d->pub.span, "`%s` is declared here: it is seen from its line on", e->name.s);
+    diag_note(s->d, g, l ? l->span : d->pub.span,
+              "`%s` is declared here: it is seen from its line on", e->name.s);
     return v_poison(s);
   }
   Suggest best = {.wanted = e->name.s};
@@ -137,7 +139,8 @@ static Value *unknown_name(Sema *s, const Expr *e) {
   return v_poison(s);
 }
 
-// A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be called counts.
+// A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be
+// called counts.
 static Value *eval_name(Sema *s, const Expr *e, bool callee) {
   Binding *b = NULL;
   Value *v = lookup(s, s->scope, e->name.s, &b), *f;
@@ -185,11 +188,12 @@ static Value *iota_value(Sema *s, const Value *f, Span at) {
   Ax *a = ax.v[0];
   if (a->kind == AX_LOCAL) {
     const char *src = dim_of_size(s, a);
-    return sema_fail(s, 210, at, "`%s` is a local axis, not a declared dimension: write `iota[%s][%s as %s]`", a->name, src,
-                     src, a->name);
+    return sema_fail(s, 210, at,
+                     "`%s` is a local axis, not a declared dimension: write `iota[%s][%s as %s]`",
+                     a->name, src, src, a->name);
   }
   if (s->frame->kind == FR_FN && !s->frame->is_call)
-    return v_poison(s);  // a fn's definition: names only, types at each call
+    return v_poison(s); // a fn's definition: names only, types at each call
   Value *v = v_tensor(s, DT_I32, ax_list(s, &a, 1));
   v->iota = a;
   if (!checking(s)) {
@@ -207,14 +211,19 @@ Value *sema_value(Sema *s, const Expr *e) {
   switch (v->kind) {
   case V_POISON:
   case V_NUMBER:
-  case V_TENSOR: return v;
+  case V_TENSOR:
+    return v;
   case V_PRIM:
     if (v->prim == PRIM_IOTA)
       return iota_value(s, v, e->span);
-    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it", prim_name(v->prim));
-  case V_CHILD: return sema_fail(s, 304, e->span, "`%s` is a module, not a value: call it", v->child->name);
-  case V_FN: return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it", v->fn->name);
-  default: return sema_fail(s, 304, e->span, "a dtype is not a value");
+    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it",
+                     prim_name(v->prim));
+  case V_CHILD:
+    return sema_fail(s, 304, e->span, "`%s` is a module, not a value: call it", v->child->name);
+  case V_FN:
+    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it", v->fn->name);
+  default:
+    return sema_fail(s, 304, e->span, "a dtype is not a value");
   }
 }
 
@@ -224,7 +233,8 @@ static Value *compare_values(Sema *s, const Expr *e, Operand a, Operand b) {
   bool equality = e->bin == BIN_EQ || e->bin == BIN_NE;
   DType t = DT_BOOL;
   AxList ax;
-  bool both_bool = is_tensor(a.v) && is_tensor(b.v) && a.v->dtype == DT_BOOL && b.v->dtype == DT_BOOL;
+  bool both_bool =
+      is_tensor(a.v) && is_tensor(b.v) && a.v->dtype == DT_BOOL && b.v->dtype == DT_BOOL;
   if (!(both_bool && equality) && !sema_promote(s, op, e->span, a, b, &t))
     return v_poison(s);
   if (dtype_is_complex(t) && !equality)
@@ -310,8 +320,10 @@ static Node *combine(Graph *g, Op op, Node *a, Node *b) {
 
 static Pair contract_pairs(Sema *s, Pair a, Pair b, Axis **ax, int n) {
   return (Pair){
-      combine(s->g, OP_SUB, contract_nodes(s, a.re, b.re, ax, n), contract_nodes(s, a.im, b.im, ax, n)),
-      combine(s->g, OP_ADD, contract_nodes(s, a.re, b.im, ax, n), contract_nodes(s, a.im, b.re, ax, n)),
+      combine(s->g, OP_SUB, contract_nodes(s, a.re, b.re, ax, n),
+              contract_nodes(s, a.im, b.im, ax, n)),
+      combine(s->g, OP_ADD, contract_nodes(s, a.re, b.im, ax, n),
+              contract_nodes(s, a.im, b.re, ax, n)),
   };
 }
 
@@ -322,8 +334,9 @@ static bool both_have(Sema *s, Span at, Operand a, Operand b, const AxList *ax) 
       Ax *x = ax->v[i];
       if (ax_in(&o.v->ax, x))
         continue;
-      Diag *g = sema_error(s, 204, at, "`@[%s]` contracts `%s`, but the %s side, %s, has no dimension `%s`", ax_str(s, x),
-                           ax_str(s, x), k ? "right" : "left", v_type_str(s, o.v), ax_str(s, x));
+      Diag *g = sema_error(
+          s, 204, at, "`@[%s]` contracts `%s`, but the %s side, %s, has no dimension `%s`",
+          ax_str(s, x), ax_str(s, x), k ? "right" : "left", v_type_str(s, o.v), ax_str(s, x));
       sema_label_type(s, g, o.span, o.v);
       sema_label_type(s, g, other.span, other.v);
       AxList all = ax_join(s, (AxList){&x, 1}, o.v->ax);
@@ -339,7 +352,8 @@ Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
     return v_poison(s);
   for (int k = 0; k < 2; k++)
     if (is_number((k ? b : a).v))
-      return sema_fail(s, 206, (k ? b : a).span, "a contraction needs two tensors, and this is a number");
+      return sema_fail(s, 206, (k ? b : a).span,
+                       "a contraction needs two tensors, and this is a number");
   if (!sema_promote(s, "@[]", at, a, b, &t) || !both_have(s, at, a, b, ax))
     return v_poison(s);
   AxList all = ax_join(s, a.v->ax, b.v->ax), out = {NEWN(s->a, Ax *, all.n), 0};
@@ -348,9 +362,11 @@ Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
       out.v[out.n++] = all.v[i];
   for (int i = 0; i < all.n; i++)
     for (int k = 0; k < i; k++)
-      if (all.v[i]->name == all.v[k]->name && (all.v[i]->kind == AX_SLICE || all.v[k]->kind == AX_SLICE))
-        return sema_fail(s, 203, at, "`%s` is %s on one side and %s on the other: a slice meets no other axis",
-                         all.v[i]->name, size_str(s, &all.v[k]->size), size_str(s, &all.v[i]->size));
+      if (all.v[i]->name == all.v[k]->name &&
+          (all.v[i]->kind == AX_SLICE || all.v[k]->kind == AX_SLICE))
+        return sema_fail(
+            s, 203, at, "`%s` is %s on one side and %s on the other: a slice meets no other axis",
+            all.v[i]->name, size_str(s, &all.v[k]->size), size_str(s, &all.v[i]->size));
   if (out.n > MAX_AXES - 4)
     return sema_fail(s, 217, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
   Value *v = v_tensor(s, t, out);
@@ -377,7 +393,8 @@ static Value *eval_dot(Sema *s, const Expr *e) {
   if (is_poison(v))
     return v;
   if (v->kind != V_CHILD || v->axes)
-    return sema_fail(s, 304, e->span, "`.%s` needs a child in front of it, and this is %s", e->name.s, v_type_str(s, v));
+    return sema_fail(s, 304, e->span, "`.%s` needs a child in front of it, and this is %s",
+                     e->name.s, v_type_str(s, v));
   Value *part = child_part(s, v->child, e->name);
   return is_tensor(part) ? seen_in(s, s->scope, part) : part;
 }
@@ -387,10 +404,10 @@ static Value *eval_axes(Sema *s, const Expr *e) {
   if (is_poison(f))
     return f;
   if (is_tensor(f) || is_number(f)) {
-    Diag *g = sema_error(s, 304, e->span, "`[%s]` names axes for a function, and this is %s", e->axes.v[0].name.s,
-                         v_type_str(s, f));
-    diag_help(s->d, g, "a tensor is indexed by `[%s = 0]`, renamed by `[%s as S]`", e->axes.v[0].name.s,
-              e->axes.v[0].name.s);
+    Diag *g = sema_error(s, 304, e->span, "`[%s]` names axes for a function, and this is %s",
+                         e->axes.v[0].name.s, v_type_str(s, f));
+    diag_help(s->d, g, "a tensor is indexed by `[%s = 0]`, renamed by `[%s as S]`",
+              e->axes.v[0].name.s, e->axes.v[0].name.s);
     return v_poison(s);
   }
   if (f->axes)
@@ -432,8 +449,10 @@ static Value *eval_pipe(Sema *s, const Expr *e) {
 
 static Value *eval_kind(Sema *s, const Expr *e) {
   switch (e->kind) {
-  case EX_NUM: return v_number(s, number_literal(&e->num));
-  case EX_STR: return sema_fail(s, 304, e->span, "a string has no meaning here");
+  case EX_NUM:
+    return v_number(s, number_literal(&e->num));
+  case EX_STR:
+    return sema_fail(s, 304, e->span, "a string has no meaning here");
   case EX_NAME:
     if (s->frame->kind == FR_INIT) {
       Value *v = sema_call_init(s, e);
@@ -441,25 +460,38 @@ static Value *eval_kind(Sema *s, const Expr *e) {
         return v;
     }
     return eval_name(s, e, false);
-  case EX_BOOL: return v_bool(s, e->truth);
+  case EX_BOOL:
+    return v_bool(s, e->truth);
   case EX_DTYPE: {
     Value *v = v_poison(s);
     v->kind = V_DTYPE;
     v->dtype = e->dtype;
     return v;
   }
-  case EX_DOT: return eval_dot(s, e);
-  case EX_AXES: return eval_axes(s, e);
-  case EX_OPS: return sema_index(s, e);
-  case EX_CALL: return eval_call(s, e);
-  case EX_NEG: return eval_neg(s, e);
-  case EX_BIN: return eval_bin(s, e);
-  case EX_CONTRACT: return contract_expr(s, e);
-  case EX_PIPE: return eval_pipe(s, e);
-  case EX_TUPLE: return sema_fail(s, 304, e->span, "a tuple has a meaning in a train block only");
-  case EX_THEN: return sema_fail(s, 304, e->span, "`then` has a meaning in a train block only");
-  case EX_SCAN: return sema_scan(s, e);
-  default: BUG("expression of kind %d", e->kind);
+  case EX_DOT:
+    return eval_dot(s, e);
+  case EX_AXES:
+    return eval_axes(s, e);
+  case EX_OPS:
+    return sema_index(s, e);
+  case EX_CALL:
+    return eval_call(s, e);
+  case EX_NEG:
+    return eval_neg(s, e);
+  case EX_BIN:
+    return eval_bin(s, e);
+  case EX_CONTRACT:
+    return contract_expr(s, e);
+  case EX_PIPE:
+    return eval_pipe(s, e);
+  case EX_TUPLE:
+    return sema_fail(s, 304, e->span, "a tuple has a meaning in a train block only");
+  case EX_THEN:
+    return sema_fail(s, 304, e->span, "`then` has a meaning in a train block only");
+  case EX_SCAN:
+    return sema_scan(s, e);
+  default:
+    BUG("expression of kind %d", e->kind);
   }
 }
 
@@ -471,7 +503,8 @@ static bool enter(Sema *s, Span at) {
     return true;
   }
   s->stopped = true;
-  sema_error(s, 310, at, "expressions and the functions they call are nested more than %d deep", MAX_EVAL);
+  sema_error(s, 310, at, "expressions and the functions they call are nested more than %d deep",
+             MAX_EVAL);
   return false;
 }
 

@@ -11,29 +11,35 @@ typedef struct NameTable {
   int n, cap;
 } NameTable;
 void *names_get(const NameTable *t, const char *key);
-void names_put(Arena *a, NameTable *t, const char *key, void *val);  // replaces
+void names_put(Arena *a, NameTable *t, const char *key, void *val); // replaces
 
 // ---- axes of the language.  Identity is the pointer.
 typedef enum AxKind {
-  AX_DIM,      // declared: `dim H = 768`, `dim L <= P`
-  AX_GENERIC,  // check mode: opaque; build mode: an inner axis of an instance
-  AX_REST,     // check mode: `..`, opaque
-  AX_LOCAL,    // target of a rename, split or merge; belongs to one body
-  AX_SLICE     // what a slice leaves: has the name of its source and meets no other axis
+  AX_DIM,     // declared: `dim H = 768`, `dim L <= P`
+  AX_GENERIC, // check mode: opaque; build mode: an inner axis of an instance
+  AX_REST,    // check mode: `..`, opaque
+  AX_LOCAL,   // target of a rename, split or merge; belongs to one body
+  AX_SLICE    // what a slice leaves: has the name of its source and meets no other axis
 } AxKind;
 typedef struct Ax {
   const char *name;
   AxKind kind;
-  bool pack;         // check mode: stands for any number of axes
-  bool poison;       // a local axis of unknown size, or a dim whose declaration is wrong
-  int depth;         // of the body it is local to; 0 for dims
-  int dim;           // AX_DIM: index in Model.dims
-  Poly size;         // in run-time dims; opaque generics are symbols from SYM_GENERIC on
-  Span span;         // where it is declared
+  bool pack;   // check mode: stands for any number of axes
+  bool poison; // a local axis of unknown size, or a dim whose declaration is wrong
+  int depth;   // of the body it is local to; 0 for dims
+  int dim;     // AX_DIM: index in Model.dims
+  Poly size;   // in run-time dims; opaque generics are symbols from SYM_GENERIC on
+  Span span;   // where it is declared
   const Graph *graph;
-  Axis *axis;        // its counterpart in `graph`
+  Axis *axis; // its counterpart in `graph`
 } Ax;
-enum { SYM_GENERIC = MAX_SYMS, MAX_GENERICS = 64, MAX_DEPTH = 200, MAX_EVAL = 3000, MAX_WORK = 10000000 };
+enum {
+  SYM_GENERIC = MAX_SYMS,
+  MAX_GENERICS = 64,
+  MAX_DEPTH = 200,
+  MAX_EVAL = 3000,
+  MAX_WORK = 10000000
+};
 
 typedef struct AxList {
   Ax **v;
@@ -49,18 +55,18 @@ typedef struct Ty {
 
 // ---- numbers: exact, without a dtype of their own
 typedef enum NumberKind {
-  NUMBER_RATIO,    // num / den in lowest terms
-  NUMBER_REAL,     // re
-  NUMBER_COMPLEX,  // re + im i
-  NUMBER_SIZE,     // a polynomial in run-time dims
-  NUMBER_RUNTIME   // computed from run-time dims: nodes re, im (f64 scalars) in build mode
+  NUMBER_RATIO,   // num / den in lowest terms
+  NUMBER_REAL,    // re
+  NUMBER_COMPLEX, // re + im i
+  NUMBER_SIZE,    // a polynomial in run-time dims
+  NUMBER_RUNTIME  // computed from run-time dims: nodes re, im (f64 scalars) in build mode
 } NumberKind;
 typedef struct Number {
   NumberKind kind;
   bool whole;      // meets i32 as i32
   bool is_complex; // NUMBER_COMPLEX, or NUMBER_RUNTIME with an imaginary part
   int64_t num, den;
-  double re, im;   // values of the three constant kinds
+  double re, im; // values of the three constant kinds
   Poly *size;
   Node *nre, *nim;
 } Number;
@@ -80,34 +86,34 @@ typedef enum Prim {
   PRIM_COUNT
 } Prim;
 const char *prim_name(Prim p);
-int prim_by_name(const char *name);  // -1
+int prim_by_name(const char *name); // -1
 
 // ---- values
 typedef enum ValueKind { V_POISON, V_NUMBER, V_TENSOR, V_FN, V_PRIM, V_DTYPE, V_CHILD } ValueKind;
 typedef struct Value {
   ValueKind kind;
-  DType dtype;           // V_TENSOR, V_DTYPE
+  DType dtype; // V_TENSOR, V_DTYPE
   AxList ax;
-  Node *re, *im;         // build mode; im NULL: zero or not complex
-  Number *num;           // V_NUMBER
-  bool known, truth;     // a bool constant
-  Ax *iota;              // it is iota[this axis], unchanged
-  int formal;            // check mode: it is the formal of this index, unchanged; -1: not
+  Node *re, *im;     // build mode; im NULL: zero or not complex
+  Number *num;       // V_NUMBER
+  bool known, truth; // a bool constant
+  Ax *iota;          // it is iota[this axis], unchanged
+  int formal;        // check mode: it is the formal of this index, unchanged; -1: not
   Fn *fn;
   Prim prim;
   Child *child;
-  const Expr *axes;      // callables: the EX_AXES that was applied to it, or NULL
+  const Expr *axes; // callables: the EX_AXES that was applied to it, or NULL
 } Value;
 
 typedef struct Binding {
   const char *name;
   Span span;
-  Value *value;          // NULL while lazy
-  const Stmt *stmt;      // what bound it, or NULL
-  int index;             // of the statement in the body
+  Value *value;     // NULL while lazy
+  const Stmt *stmt; // what bound it, or NULL
+  int index;        // of the statement in the body
   bool used, is_formal, is_entry, is_state, is_param, is_child, busy;
-  bool called;           // a child of which all is reached
-  VEC(const char *) parts;  // a child not called: the dotted parts read, "weight", "attention.query"
+  bool called;             // a child of which all is reached
+  VEC(const char *) parts; // a child not called: the dotted parts read, "weight", "attention.query"
 } Binding;
 
 struct Scope {
@@ -115,47 +121,48 @@ struct Scope {
   Frame *frame;
   NameTable table;
   VEC(Binding *) list;
-  Ax *strip;             // the body of a scan along this axis
-  struct ScanBuild *scan;  // build mode
+  Ax *strip;              // the body of a scan along this axis
+  struct ScanBuild *scan; // build mode
 };
 
 typedef struct Generic {
   Name name;
   bool pack;
-  int side;              // 0 left of `->` or no arrow, 1 right
-  bool is_static;        // a parameter lies along it: known at compile time
+  int side;       // 0 left of `->` or no arrow, 1 right
+  bool is_static; // a parameter lies along it: known at compile time
 } Generic;
 
 typedef enum FrameKind { FR_CONST, FR_FN, FR_MODULE, FR_MODEL, FR_TRAIN, FR_INIT } FrameKind;
 struct Frame {
   FrameKind kind;
   Frame *caller;
-  Span call;             // the text that called it
-  bool is_call;          // FR_FN: a real call, not the check of the definition
+  Span call;    // the text that called it
+  bool is_call; // FR_FN: a real call, not the check of the definition
   const char *name;
-  int seq;               // dims and lets declared before are seen
+  int seq; // dims and lets declared before are seen
   bool prelude;
   const Generic *generics;
   int ngenerics;
-  AxList *map;           // per generic
+  AxList *map; // per generic
   AxList rest;
   bool has_rest;
   VEC(Ax *) locals;
   Module *mod;
   Fn *fn;
-  Inst *inst;            // build mode
+  Inst *inst; // build mode
   int depth;
-  uint64_t key;          // identifies this activation for random draws
-  int stmt, ncalls, ndraws;  // of the statement being evaluated
-  Ty init;               // FR_INIT: the parameter's type
-  const char *path;      // FR_INIT: its path
+  uint64_t key;             // identifies this activation for random draws
+  int stmt, ncalls, ndraws; // of the statement being evaluated
+  Ty init;                  // FR_INIT: the parameter's type
+  const char *path;         // FR_INIT: its path
 };
 
-// A condition on sizes that a module's body left open because generics are opaque; checked where it is instantiated.
+// A condition on sizes that a module's body left open because generics are opaque; checked where it
+// is instantiated.
 typedef struct Need {
-  enum { NEED_EQUAL, NEED_LESS, NEED_AT_MOST } kind;  // a == b, a < b, a <= b
+  enum { NEED_EQUAL, NEED_LESS, NEED_AT_MOST } kind; // a == b, a < b, a <= b
   Poly a, b;
-  const char *text;      // what the body does
+  const char *text; // what the body does
   Span span;
 } Need;
 // The formal reaches a gather of `rows` rows as its index.
@@ -183,21 +190,21 @@ struct Module {
   bool bad, sig_bad;
   Generic *generics;
   int ngenerics, nleft;
-  bool *uses;            // per dim: the body names it
+  bool *uses; // per dim: the body names it
   VEC(Need) needs;
   VEC(RowsNeed) rows;
-  Scope *scope;          // of its check: which children are called
+  Scope *scope; // of its check: which children are called
 };
 
 struct Child {
   const char *name;
   const Stmt *stmt;
   Module *mod;
-  AxList *map;           // per generic of mod, in the terms of the body that sees the child
-  int64_t count;         // of repeat and share; 1
-  Value **args;          // per formal of mod, from the declaration; NULL: not given
-  Inst **inst;           // build mode: one, or `count` of a repeat
-  Binding *root;         // the child's binding, and the dotted path from it
+  AxList *map;   // per generic of mod, in the terms of the body that sees the child
+  int64_t count; // of repeat and share; 1
+  Value **args;  // per formal of mod, from the declaration; NULL: not given
+  Inst **inst;   // build mode: one, or `count` of a repeat
+  Binding *root; // the child's binding, and the dotted path from it
   const char *dotted;
 };
 
@@ -205,7 +212,7 @@ struct Child {
 typedef struct ParamDecl {
   ModelParam info;
   const Stmt *stmt;
-  AxList ax;             // inner axes, as the body sees them
+  AxList ax; // inner axes, as the body sees them
   int index;
 } ParamDecl;
 typedef struct InstChild {
@@ -215,10 +222,10 @@ typedef struct InstChild {
 } InstChild;
 struct Inst {
   Module *mod;
-  const char *path;      // "" for the model
+  const char *path; // "" for the model
   int depth;
-  AxList *inner, *outer; // per generic: as the body sees them, and as declared dims
-  NameTable params, children;  // ParamDecl, InstChild
+  AxList *inner, *outer;      // per generic: as the body sees them, and as declared dims
+  NameTable params, children; // ParamDecl, InstChild
 };
 
 typedef struct DimInfo {
@@ -253,14 +260,15 @@ struct Model {
   bool ok;
   int seq;
   VEC(DimInfo *) dims;
-  NameTable dim_table, let_table, user_fns, user_mods, prelude_fns, prelude_mods;  // let_table: LetInfo of the file
+  NameTable dim_table, let_table, user_fns, user_mods, prelude_fns,
+      prelude_mods; // let_table: LetInfo of the file
   NameTable prelude_lets, unknown_dims;
   VEC(LetInfo *) lets;
   VEC(Fn *) fns;
   VEC(Module *) mods;
-  Module *model;         // the model's body, as a module
+  Module *model; // the model's body, as a module
   int nsyms;
-  const Expr *init;      // the file's `init`
+  const Expr *init; // the file's `init`
   int init_seq;
   VEC(const Decl *) checkpoints, trains;
   VEC(const char *) used_files;
@@ -282,28 +290,33 @@ struct Sema {
   Model *m;
   Arena *a;
   Diags *d;
-  Graph *g;              // NULL: check mode
+  Graph *g; // NULL: check mode
   bool dropout;
   Session *session;
   Frame *frame;
   Scope *scope;
   int64_t work;
   int depth;
-  bool stopped;          // a limit was passed and reported
-  struct ScanBuild *scans;  // build mode: the scans being evaluated, innermost first
-  Span type_at;          // where type_eval reports an axis that stands twice, with what; src NULL: in the type itself
+  bool stopped;            // a limit was passed and reported
+  struct ScanBuild *scans; // build mode: the scans being evaluated, innermost first
+  Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
+                // type itself
   const char *type_of;
 };
 
-static inline bool checking(const Sema *s) { return !s->g; }
+static inline bool checking(const Sema *s) {
+  return !s->g;
+}
 
-// ---- errors (sema_diag.c).  In the body of a fn they are reported at the call in a module, with the body's line as a note.
+// ---- errors (sema_diag.c).  In the body of a fn they are reported at the call in a module, with
+// the body's line as a note.
 Diag *sema_error(Sema *s, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
-Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);  // the same; gives poison
+Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...)
+    PRINTF_LIKE(4, 5); // the same; gives poison
 void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void sema_label_type(Sema *s, Diag *g, Span at, const Value *v);
-void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n);  // where dims are declared
-const char *sema_place(Arena *a, Span at);               // "bert.mdl:5"
+void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are declared
+const char *sema_place(Arena *a, Span at);                  // "bert.mdl:5"
 // The nearest of the names added, within edit distance 2; NULL: none
 typedef struct Suggest {
   const char *wanted, *best;
@@ -312,32 +325,35 @@ typedef struct Suggest {
 void suggest_add(Suggest *g, const char *name);
 void suggest_table(Suggest *g, const NameTable *t);
 void suggest_help(Sema *s, Diag *d, const Suggest *g);
-bool sema_step(Sema *s, Span at);                       // counts work; false past the limit (reported once)
+bool sema_step(Sema *s, Span at); // counts work; false past the limit (reported once)
 
 // ---- axes and types (sema_types.c)
 bool ax_in(const AxList *l, const Ax *a);
 AxList ax_list(Sema *s, Ax *const *v, int n);
-AxList ax_join(Sema *s, AxList a, AxList b);            // a, then what is new in b
+AxList ax_join(Sema *s, AxList a, AxList b); // a, then what is new in b
 bool ax_same_set(const AxList *a, const AxList *b);
 bool ax_const(const Ax *a, int64_t *v);
 Ax *ax_new(Sema *s, AxKind kind, const char *name, Poly size, Span span);
 Axis *ax_graph(Sema *s, Ax *a);
 void ax_graphs(Sema *s, const AxList *l, Axis **out);
 const char *ax_str(Sema *s, const Ax *a);
-const char *axes_str(Sema *s, const AxList *l);         // "[B, L]"
+const char *axes_str(Sema *s, const AxList *l); // "[B, L]"
 const char *size_str(Sema *s, const Poly *p);
-const char *v_type_str(Sema *s, const Value *v);          // "f64[N]", "a number"
+const char *v_type_str(Sema *s, const Value *v); // "f64[N]", "a number"
 const char *dtype_axes_str(Sema *s, DType t, const AxList *l);
-int64_t ax_bound(Sema *s, const Ax *a);                 // largest extent; -1: none known
-bool ax_is_inner_local(const Sema *s, const Ax *a);     // local axis of this body
+int64_t ax_bound(Sema *s, const Ax *a);             // largest extent; -1: none known
+bool ax_is_inner_local(const Sema *s, const Ax *a); // local axis of this body
 
-AxList ax_lookup(Sema *s, Name name, bool *found);    // lexical; [] and not found silently
-bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nnear, AxList *out);  // reports
-Ax *ax_ref(Sema *s, Name name, const Value *near);    // one axis; NULL reported; near: whose slices count
-Ty ty_eval(Sema *s, const Type *t, bool allow_rest);  // reports; frame->rest fills `..`
+AxList ax_lookup(Sema *s, Name name, bool *found); // lexical; [] and not found silently
+bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nnear,
+             AxList *out); // reports
+Ax *ax_ref(Sema *s, Name name,
+           const Value *near); // one axis; NULL reported; near: whose slices count
+Ty ty_eval(Sema *s, const Type *t, bool allow_rest); // reports; frame->rest fills `..`
 Value *ty_value(Sema *s, const Ty *t);
 
-// The axes of a pointwise result, by the rule that nothing grows by accident; false when it was broken (reported).
+// The axes of a pointwise result, by the rule that nothing grows by accident; false when it was
+// broken (reported).
 typedef struct Operand {
   Value *v;
   Span span;
@@ -346,9 +362,9 @@ bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxLis
 DType dtype_promote(DType a, DType b);
 // dtype that both meet at, for arithmetic; false (reported) for bool or callables
 bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType *t);
-DType number_dtype(const Number *n);                    // alone: i32, f32, c64
-DType dtype_real(DType t);                                 // c64 -> f32, c128 -> f64, else itself
-DType dtype_complex(DType t);                              // f32 -> c64, f64 -> c128
+DType number_dtype(const Number *n); // alone: i32, f32, c64
+DType dtype_real(DType t);           // c64 -> f32, c128 -> f64, else itself
+DType dtype_complex(DType t);        // f32 -> c64, f64 -> c128
 
 // ---- values
 Value *v_poison(Sema *s);
@@ -356,11 +372,17 @@ Value *v_number(Sema *s, Number n);
 Value *v_tensor(Sema *s, DType t, AxList ax);
 Value *v_bool(Sema *s, bool truth);
 Value *v_copy(Sema *s, const Value *v);
-static inline bool is_poison(const Value *v) { return v->kind == V_POISON; }
-static inline bool is_number(const Value *v) { return v->kind == V_NUMBER; }
-static inline bool is_tensor(const Value *v) { return v->kind == V_TENSOR; }
-bool v_const(const Value *v, double *x);                // a constant real number
-bool v_whole(const Value *v, int64_t *x);               // a constant whole number
+static inline bool is_poison(const Value *v) {
+  return v->kind == V_POISON;
+}
+static inline bool is_number(const Value *v) {
+  return v->kind == V_NUMBER;
+}
+static inline bool is_tensor(const Value *v) {
+  return v->kind == V_TENSOR;
+}
+bool v_const(const Value *v, double *x);  // a constant real number
+bool v_whole(const Value *v, int64_t *x); // a constant whole number
 
 // ---- numbers (sema_num.c)
 Number number_ratio(int64_t num, int64_t den, bool whole);
@@ -369,23 +391,23 @@ Number number_complex(double re, double im);
 Number number_size(Sema *s, Poly p);
 Number number_literal(const Num *n);
 bool number_const(const Number *n);
-bool number_is_whole(const Number *n, int64_t *v);      // a constant of whole value
+bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value
 Value *number_neg(Sema *s, const Number *a);
-Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b);  // comparisons too
+Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b); // comparisons too
 Value *number_fn(Sema *s, Span at, Prim p, const Number *a);
 
 // ---- pairs: complex arithmetic on nodes (sema_pair.c).  im NULL: zero.  Build mode only.
 typedef struct Pair {
   Node *re, *im;
 } Pair;
-Pair pair_of(Sema *s, const Value *v, DType t);         // v as dtype t
+Pair pair_of(Sema *s, const Value *v, DType t); // v as dtype t
 Pair pair_bin(Graph *g, BinOp op, Pair a, Pair b);
 Pair pair_neg(Graph *g, Pair a);
 Pair pair_exp(Graph *g, Pair a);
 Pair pair_power(Graph *g, Pair a, int n);
-void pair_set(Sema *s, Value *v, Pair p);               // v->ax is set
+void pair_set(Sema *s, Value *v, Pair p); // v->ax is set
 Pair pair_get(const Value *v);
-void sema_mark(Sema *s, Span at);                            // span and fn of the nodes to come
+void sema_mark(Sema *s, Span at); // span and fn of the nodes to come
 // Values computed from values, `one` real part at a time: renames, reductions and the like.
 typedef Node *NodeMap(Graph *g, Node *x, void *ctx);
 void pair_map(Sema *s, Value *out, const Value *in, NodeMap *f, void *ctx);
@@ -393,13 +415,14 @@ void pair_map(Sema *s, Value *out, const Value *in, NodeMap *f, void *ctx);
 Value *v_rename(Sema *s, const Value *x, const AxList *from, const AxList *to);
 
 // ---- evaluation
-Value *sema_eval(Sema *s, const Expr *e);                    // any value, callables included
-Value *sema_value(Sema *s, const Expr *e);              // a number or a tensor; iota[L] becomes its values
+Value *sema_eval(Sema *s, const Expr *e);  // any value, callables included
+Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
 Value *sema_index(Sema *s, const Expr *e);
 Value *sema_scan(Sema *s, const Expr *e);
 Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax);
 Value *sema_callee(Sema *s, const Expr *e);
-Value *sema_constant(Sema *s, const Expr *e, const char *what);  // a number or a bool constant; else reported
+Value *sema_constant(Sema *s, const Expr *e,
+                     const char *what); // a number or a bool constant; else reported
 
 typedef struct CallArg {
   Name name;
@@ -410,22 +433,32 @@ typedef VEC(CallArg) CallArgs;
 Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee);
 Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span at);
 Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at);
-Value *sema_call_init(Sema *s, const Expr *e);               // FR_INIT: an initializer by name; NULL: none of that name
+Value *sema_call_init(Sema *s,
+                      const Expr *e); // FR_INIT: an initializer by name; NULL: none of that name
 Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee);
 // Matches arguments to formals: out[i] per formal, .v NULL when not given.  False when reported.
-bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what, Operand *out);
+bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what,
+                    Operand *out);
+bool sema_missing_args(Sema *s, const Formals *f, const Operand *got, Span at, const char *what);
+// All of them, tensors before numbers; false when one did not fit or is poison.
+bool sema_fit_all(Sema *s, Frame *inner, const Formals *f, Operand *got, const char *callee,
+                  Span at);
 // v against the formal's type in frame `inner`; binds inner->rest.  NULL when reported.
 Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *callee, Span at);
 bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what, Span declared);
 Node *ax_extent_node(Sema *s, const Ax *a, DType t);
 
 // ---- bodies and modules
-Frame *frame_push(Sema *s, FrameKind kind, const char *name, Span call);  // with a scope; becomes the current one
-bool size_need(Sema *s, const Module *m, const AxList *map, const Need *need);  // holds, or is passed on
+Frame *frame_push(Sema *s, FrameKind kind, const char *name,
+                  Span call); // with a scope; becomes the current one
+bool size_need(Sema *s, const Module *m, const AxList *map,
+               const Need *need); // holds, or is passed on
 Poly size_subst(Sema *s, const Poly *p, const AxList *map, bool *fits);
-Value *sema_scan_see(Sema *s, Scope *sc, Value *v);          // an outside value in the body of the scan of `sc`
+Value *sema_scan_see(Sema *s, Scope *sc,
+                     Value *v); // an outside value in the body of the scan of `sc`
 Node *sema_random(Sema *s, uint64_t site, const AxList *ax);
-Node *pair_join(Sema *s, Node *re, Node *im);           // a complex value as one real node with the axis `pair`
+Node *pair_join(Sema *s, Node *re,
+                Node *im); // a complex value as one real node with the axis `pair`
 Axis *pair_axis(Graph *g);
 Session *sema_session(Sema *s, Graph *g, bool dropout);
 void sema_start(Sema *s, Model *m, Graph *g);
@@ -434,36 +467,41 @@ void sema_check_tokenizer(Sema *s, const Expr *e);
 void sema_check_file_init(Sema *s);
 void sema_model_value(Sema *s, Name name, const Ty *t, ModelValue *out);
 void frame_raise_height(Sema *s, int height);
-Value *v_full(Sema *s, const Value *v, DType t, const AxList *ax);  // a number as a tensor with these axes
-void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at, const char *what);
+Value *v_full(Sema *s, const Value *v, DType t,
+              const AxList *ax); // a number as a tensor with these axes
+void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at,
+                    const char *what);
 typedef struct Saved {
   Frame *frame;
   Scope *scope;
 } Saved;
 Saved frame_save(const Sema *s);
 void frame_restore(Sema *s, Saved old);
-Frame *frame_owner(Frame *f);                           // the module, model or train frame that a fn's frame is for
+Frame *frame_owner(Frame *f); // the module, model or train frame that a fn's frame is for
 Scope *scope_push(Sema *s, Frame *f, Scope *up);
 Binding *scope_find(const Scope *sc, const char *name); // this scope only
-Binding *scope_bind(Sema *s, Name name, Value *v);            // NULL and reported when it is bound here already
-Value *sema_body(Sema *s, const Body *b, Span header, const char *what);  // the result; NULL for a model
+Binding *scope_bind(Sema *s, Name name,
+                    Value *v); // NULL and reported when it is bound here already
+Value *sema_body(Sema *s, const Body *b, Span header,
+                 const char *what); // the result; NULL for a model
 void sema_stmt(Sema *s, const Stmt *st, int index);
-Value *sema_param(Sema *s, const ParamDecl *p);        // build mode
+Value *sema_param(Sema *s, const ParamDecl *p); // build mode
 void sema_check_unused(Sema *s, const char *what);
 Module *module_find(Sema *s, const char *name);
 Fn *fn_find(Sema *s, const char *name);
-bool module_check(Sema *s, Module *m, Span at);         // false: its signature is unusable
+bool module_check(Sema *s, Module *m, Span at); // false: its signature is unusable
 bool fn_check(Sema *s, Fn *f, Span at);
 Child *child_make(Sema *s, const Stmt *st, const char *name, Inst *owner);
-AxList *child_axes(Sema *s, const Stmt *st, const Module *m);  // NULL when reported
+AxList *child_axes(Sema *s, const Stmt *st, const Module *m); // NULL when reported
 Value *child_part(Sema *s, Child *c, Name part);
-void sema_tree(Sema *s);                               // Model.root, Model.params
+void sema_tree(Sema *s); // Model.root, Model.params
 void sema_check_reached(Sema *s);
 void sema_check_train(Sema *s, const Decl *d);
 void sema_check_checkpoint(Sema *s, const Decl *d);
 void sema_check_init(Sema *s, const Stmt *st, const Ty *t);
 Node *sema_param_init(Sema *s, const ParamDecl *p);
-Frame *sema_train_frame(Sema *s, const Decl *d);             // a frame over the model's, with the block's fields bound
+Frame *sema_train_frame(Sema *s,
+                        const Decl *d); // a frame over the model's, with the block's fields bound
 bool ckpt_native_shape(const ModelParam *p, StoredParam *out);
 void sema_generics(Sema *s, const Generics *g, Generic **out, int *n, int *nleft);
 Value *sema_input(Sema *s, const Formal *f, const Ty *t);

@@ -5,9 +5,9 @@
 
 typedef struct Change {
   const DimOp *op;
-  Ax *from[MAX_AXES];  // source axes: one, or the parts of a merge
+  Ax *from[MAX_AXES]; // source axes: one, or the parts of a merge
   int nfrom;
-  Ax *to[MAX_AXES];    // none for an index
+  Ax *to[MAX_AXES]; // none for an index
   int nto;
   Poly lo, hi;
 } Change;
@@ -59,9 +59,10 @@ static Ax *target(Sema *s, Name name, const Poly *size, bool poison, const char 
   const char *want = size_str(s, size), *text = arena_printf(s->a, "`%s as %s`", source, name.s);
   if (sizes_equal(s, &a->size, size, name.span, text))
     return a;
-  Diag *g = a->kind == AX_LOCAL ? sema_error(s, 207, name.span, "`%s` is %s in this body, not %s", name.s,
-                                             size_str(s, &a->size), want)
-                                : sema_error(s, 207, name.span, "`%s` is %s, not %s", name.s, size_str(s, &a->size), want);
+  Diag *g = a->kind == AX_LOCAL ? sema_error(s, 207, name.span, "`%s` is %s in this body, not %s",
+                                             name.s, size_str(s, &a->size), want)
+                                : sema_error(s, 207, name.span, "`%s` is %s, not %s", name.s,
+                                             size_str(s, &a->size), want);
   if (a->kind == AX_LOCAL)
     sema_label(s, g, a->span, "`%s` starts here", name.s);
   sema_note_axes(s, g, &a, 1);
@@ -75,7 +76,7 @@ static bool find_sources(Sema *s, const Value *t, Change *c) {
     bool found;
     if (poison) {
       ax_lookup(s, name, &found);
-      continue;  // a slice of what is unknown may have any name
+      continue; // a slice of what is unknown may have any name
     }
     Ax *a = ax_ref(s, name, t);
     if (a && !ax_in(&t->ax, a)) {
@@ -100,7 +101,9 @@ static bool product(Sema *s, Ax *const *v, int n, Span at, Poly *out) {
   *out = poly_const(1);
   for (int i = 0; i < n; i++) {
     if (!poly_mul_fits(out, &v[i]->size)) {
-      sema_error(s, 217, at, "the product of these dimensions is too complicated: at most %d run-time dims", POLY_FACTORS);
+      sema_error(s, 217, at,
+                 "the product of these dimensions is too complicated: at most %d run-time dims",
+                 POLY_FACTORS);
       return false;
     }
     *out = poly_mul(*out, v[i]->size);
@@ -139,7 +142,8 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
     else if (fresh < 0)
       fresh = i;
     else {
-      sema_error(s, 201, to->v[i].span, "unknown dimension `%s`: one part of a split may be new", to->v[i].s);
+      sema_error(s, 201, to->v[i].span, "unknown dimension `%s`: one part of a split may be new",
+                 to->v[i].s);
       return false;
     }
     if (i != fresh && !c->to[i])
@@ -169,8 +173,8 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
   const char *text = arena_printf(s->a, "`%s as (...)`", from->name);
   if (sizes_equal(s, &from->size, &size, c->op->span, text))
     return true;
-  Diag *g = sema_error(s, 207, c->op->span, "`%s` is %s, but %s is %s", from->name, size_str(s, &from->size),
-                       names_product(s, to), size_str(s, &size));
+  Diag *g = sema_error(s, 207, c->op->span, "`%s` is %s, but %s is %s", from->name,
+                       size_str(s, &from->size), names_product(s, to), size_str(s, &size));
   AxList all = ax_join(s, (AxList){c->from, 1}, (AxList){c->to, c->nto});
   sema_note_axes(s, g, all.v, all.n);
   return false;
@@ -180,7 +184,8 @@ static bool do_merge(Sema *s, const Value *t, Change *c) {
   Poly size = poly_const(1);
   if (!is_poison(t) && !product(s, c->from, c->nfrom, c->op->span, &size))
     return false;
-  Ax *a = target(s, c->op->to.v[0], &size, is_poison(t), arena_printf(s->a, "(%s)", names_product(s, &c->op->from)));
+  Ax *a = target(s, c->op->to.v[0], &size, is_poison(t),
+                 arena_printf(s->a, "(%s)", names_product(s, &c->op->from)));
   if (a)
     c->to[c->nto++] = a;
   return a != NULL;
@@ -207,7 +212,8 @@ static bool position(Sema *s, const Expr *e, const char *what, Poly *out) {
   return false;
 }
 
-// p < size (or p <= size): as far as it is known here; with run-time sizes the rest is checked when the model runs.
+// p < size (or p <= size): as far as it is known here; with run-time sizes the rest is checked when
+// the model runs.
 static bool within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, const char *text) {
   int64_t n;
   if (p.n + size->n <= POLY_TERMS) {
@@ -217,7 +223,8 @@ static bool within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, c
   }
   Frame *f = frame_owner(s->frame);
   if (checking(s) && f && f->mod && (opaque(&p) || opaque(size)))
-    vec_push(s->a, &f->mod->needs, (Need){equal_too ? NEED_AT_MOST : NEED_LESS, p, *size, text, at});
+    vec_push(s->a, &f->mod->needs,
+             (Need){equal_too ? NEED_AT_MOST : NEED_LESS, p, *size, text, at});
   return true;
 }
 
@@ -231,17 +238,19 @@ static bool do_index(Sema *s, const Value *t, Change *c) {
     diag_help(s->d, g, "to count from the end write `[%s = %s - %lld]`", name, name, (long long)-n);
     return false;
   }
-  if (is_poison(t) || within(s, c->lo, &c->from[0]->size, false, c->op->span, arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
+  if (is_poison(t) || within(s, c->lo, &c->from[0]->size, false, c->op->span,
+                             arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
     return true;
-  Diag *g = sema_error(s, 208, c->op->lo->span, "index %s is past the end of `%s`, which is %s", size_str(s, &c->lo), name,
-                       size_str(s, &c->from[0]->size));
+  Diag *g = sema_error(s, 208, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
+                       size_str(s, &c->lo), name, size_str(s, &c->from[0]->size));
   sema_note_axes(s, g, c->from, 1);
   return false;
 }
 
 static bool do_slice(Sema *s, const Value *t, Change *c) {
   int64_t n, len;
-  if (!position(s, c->op->lo, "the start of a slice", &c->lo) || !position(s, c->op->hi, "the end of a slice", &c->hi))
+  if (!position(s, c->op->lo, "the start of a slice", &c->lo) ||
+      !position(s, c->op->hi, "the end of a slice", &c->hi))
     return false;
   if (is_poison(t))
     return true;
@@ -250,16 +259,18 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
     return false;
   Poly d = poly_sub(c->hi, c->lo);
   if (!poly_is_const(&d, &len)) {
-    sema_error(s, 208, c->op->span, "a slice has a constant length, and %s is known only at run time", size_str(s, &d));
+    sema_error(s, 208, c->op->span,
+               "a slice has a constant length, and %s is known only at run time", size_str(s, &d));
     return false;
   }
   if ((poly_is_const(&c->lo, &n) && n < 0) || len < 1) {
     sema_error(s, 208, c->op->span, len < 1 ? "an empty slice" : "a slice starts at 0 or later");
     return false;
   }
-  if (!within(s, c->hi, &from->size, true, c->op->span, arena_printf(s->a, "the slice of `%s`", from->name))) {
-    sema_error(s, 208, c->op->hi->span, "the slice ends at %s, past the end of `%s`, which is %s", size_str(s, &c->hi),
-               from->name, size_str(s, &from->size));
+  if (!within(s, c->hi, &from->size, true, c->op->span,
+              arena_printf(s->a, "the slice of `%s`", from->name))) {
+    sema_error(s, 208, c->op->hi->span, "the slice ends at %s, past the end of `%s`, which is %s",
+               size_str(s, &c->hi), from->name, size_str(s, &from->size));
     return false;
   }
   Ax *a = ax_new(s, AX_SLICE, from->name, d, c->op->span);
@@ -276,11 +287,16 @@ static bool prepare(Sema *s, const Value *t, Change *c) {
   if (!find_sources(s, t, c))
     return false;
   switch (c->op->kind) {
-  case DIM_RENAME: return do_rename(s, t, c);
-  case DIM_SPLIT: return do_split(s, t, c);
-  case DIM_MERGE: return do_merge(s, t, c);
-  case DIM_INDEX: return do_index(s, t, c);
-  default: return do_slice(s, t, c);
+  case DIM_RENAME:
+    return do_rename(s, t, c);
+  case DIM_SPLIT:
+    return do_split(s, t, c);
+  case DIM_MERGE:
+    return do_merge(s, t, c);
+  case DIM_INDEX:
+    return do_index(s, t, c);
+  default:
+    return do_slice(s, t, c);
   }
 }
 
@@ -295,7 +311,8 @@ static const Change *change_of(const Change *c, int n, const Ax *a, bool *first)
   return NULL;
 }
 
-static bool result_axes(Sema *s, const Expr *e, const Value *t, const Change *c, int n, AxList *out) {
+static bool result_axes(Sema *s, const Expr *e, const Value *t, const Change *c, int n,
+                        AxList *out) {
   int cap = t->ax.n + 1;
   for (int i = 0; i < n; i++)
     cap += c[i].nto;
@@ -311,8 +328,10 @@ static bool result_axes(Sema *s, const Expr *e, const Value *t, const Change *c,
   for (int i = 0; i < out->n; i++)
     for (int k = 0; k < i; k++)
       if (out->v[i] == out->v[k] ||
-          (out->v[i]->name == out->v[k]->name && (out->v[i]->kind == AX_SLICE || out->v[k]->kind == AX_SLICE))) {
-        Diag *g = sema_error(s, 202, e->op, "`%s` would stand twice in one tensor", ax_str(s, out->v[i]));
+          (out->v[i]->name == out->v[k]->name &&
+           (out->v[i]->kind == AX_SLICE || out->v[k]->kind == AX_SLICE))) {
+        Diag *g =
+            sema_error(s, 202, e->op, "`%s` would stand twice in one tensor", ax_str(s, out->v[i]));
         sema_label_type(s, g, e->a->span, t);
         return false;
       }
@@ -330,7 +349,8 @@ typedef struct Steps {
   int n;
 } Steps;
 
-// Axes that are split, merged or sliced step aside first when names may collide, so that the order does not matter.
+// Axes that are split, merged or sliced step aside first when names may collide, so that the order
+// does not matter.
 static Node *apply(Graph *g, Node *x, void *ctx) {
   const Steps *st = ctx;
   Axis *from[MAX_AXES], *to[MAX_AXES], *src[MAX_AXES], *dst[MAX_AXES];
@@ -347,8 +367,9 @@ static Node *apply(Graph *g, Node *x, void *ctx) {
     for (int k = 0; k < c->nfrom; k++) {
       Axis *a = ax_graph(st->s, c->from[k]);
       from[nmap] = a;
-      to[nmap++] = c->op->kind == DIM_RENAME ? ax_graph(st->s, c->to[0])
-                                             : graph_axis(g, arena_printf(g->arena, "%s'", a->name), a->depth, a->extent);
+      to[nmap++] = c->op->kind == DIM_RENAME
+                       ? ax_graph(st->s, c->to[0])
+                       : graph_axis(g, arena_printf(g->arena, "%s'", a->name), a->depth, a->extent);
     }
   }
   if (nmap)

@@ -1,7 +1,8 @@
-// Where parameters start: `~ e`, the file's `init`, or normal(0.02), as graphs over RANDOM and TABLE leaves.
+// Where parameters start: `~ e`, the file's `init`, or normal(0.02), as graphs over RANDOM and
+// TABLE leaves.
 //
-// A draw's site is a hash of the parameter's native path and the draw's number in the initializer, so that its numbers
-// depend on the seed, the path and the element only.
+// A draw's site is a hash of the parameter's native path and the draw's number in the initializer,
+// so that its numbers depend on the seed, the path and the element only.
 #include "compiler/sema_impl.h"
 #include <complex.h>
 #include <float.h>
@@ -41,9 +42,10 @@ static Node *draw_normal(Sema *s, double std) {
   return mul(g, num(g, std), mul(g, r, g_unary(g, OP_COS, mul(g, num(g, 2 * pi), v))));
 }
 
-// A normal distribution cut at two standard deviations, by its inverse: x = sqrt(2) erfinv(y) with y uniform within
-// erf(sqrt(2)) of 0.  erfinv starts from its Taylor series; with r = (erf(t) - y) / erf'(t), Halley's step is
-// t - r / (1 + t r), and three of them reach f32 from there (the start is 0.1 off at worst).
+// A normal distribution cut at two standard deviations, by its inverse: x = sqrt(2) erfinv(y) with
+// y uniform within erf(sqrt(2)) of 0.  erfinv starts from its Taylor series; with r = (erf(t) - y)
+// / erf'(t), Halley's step is t - r / (1 + t r), and three of them reach f32 from there (the start
+// is 0.1 off at worst).
 static Node *draw_trunc_normal(Sema *s, double std) {
   static const double series[] = {1, 1. / 12, 7. / 480, 127. / 40320, 4369. / 5806080};
   Graph *g = s->g;
@@ -58,7 +60,7 @@ static Node *draw_trunc_normal(Sema *s, double std) {
     Node *r = mul(g, mul(g, num(g, sqrt(pi) / 2), miss), g_unary(g, OP_EXP, mul(g, t, t)));
     t = g_binary(g, OP_SUB, t, g_binary(g, OP_DIV, r, add(g, num(g, 1), mul(g, t, r))));
   }
-  Node *limit = num(g, sqrt(2));  // rounding may pass it
+  Node *limit = num(g, sqrt(2)); // rounding may pass it
   t = g_binary(g, OP_MAX, g_binary(g, OP_MIN, t, limit), g_unary(g, OP_NEG, limit));
   return mul(g, num(g, sqrt(2) * std), t);
 }
@@ -69,18 +71,21 @@ static Node *draw_uniform(Sema *s, double a, double b) {
 }
 
 // ---- hippo
-extern void zheev_(const char *jobz, const char *uplo, const int *n, double complex *a, const int *lda, double *w,
-                   double complex *work, const int *lwork, double *rwork, int *info);
+extern void zheev_(const char *jobz, const char *uplo, const int *n, double complex *a,
+                   const int *lda, double *w, double complex *work, const int *lwork, double *rwork,
+                   int *info);
 
-// Ascending eigenvalues of the Hermitian -iK, K[n,k] = sqrt((2n+1)(2k+1))/2 for n < k and minus that for n > k: the
-// frequencies of HiPPO-LegS in diagonal form (Gu, Dao, Ermon, Rudra, Re 2020).  NULL: LAPACK failed.
+// Ascending eigenvalues of the Hermitian -iK, K[n,k] = sqrt((2n+1)(2k+1))/2 for n < k and minus
+// that for n > k: the frequencies of HiPPO-LegS in diagonal form (Gu, Dao, Ermon, Rudra, Re 2020).
+// NULL: LAPACK failed.
 static double *hippo_table(Arena *a, int n) {
-  double complex *m = calloc((size_t)n * (size_t)n, sizeof *m), *work = calloc((size_t)n * 64, sizeof *work);
+  double complex *m = calloc((size_t)n * (size_t)n, sizeof *m),
+                 *work = calloc((size_t)n * 64, sizeof *work);
   double *w = NEWN(a, double, n), *rwork = calloc((size_t)n * 3, sizeof *rwork);
   int lwork = n * 64, info = -1;
   if (m && work && rwork) {
     for (int c = 0; c < n; c++)
-      for (int r = 0; r < c; r++)  // the upper triangle, column-major: -i K[r][c]
+      for (int r = 0; r < c; r++) // the upper triangle, column-major: -i K[r][c]
         m[(size_t)c * (size_t)n + (size_t)r] = -I * (sqrt((2. * r + 1) * (2. * c + 1)) / 2);
     zheev_("N", "U", &n, m, &n, w, work, &lwork, rwork, &info);
   }
@@ -97,7 +102,8 @@ static Value *hippo(Sema *s, Span at) {
   if (!f->init.ax.n)
     return sema_fail(s, 315, at, "`hippo` needs a parameter with an axis to lie along");
   if (dtype_is_complex(f->init.dtype))
-    return sema_fail(s, 315, at, "`hippo` is real, and the parameter is %s", dtype_name(f->init.dtype));
+    return sema_fail(s, 315, at, "`hippo` is real, and the parameter is %s",
+                     dtype_name(f->init.dtype));
   Ax *a = f->init.ax.v[f->init.ax.n - 1];
   if (ax_const(a, &n) && n > LIMIT)
     return sema_fail(s, 315, at, "`hippo` of %lld frequencies: at most %d", (long long)n, LIMIT);
@@ -122,16 +128,19 @@ static InitKind init_kind(const char *name) {
   return INIT_NONE;
 }
 
-static bool init_args(Sema *s, const Expr *e, const char *name, const char *const *formal, int n, double *out) {
+static bool init_args(Sema *s, const Expr *e, const char *name, const char *const *formal, int n,
+                      double *out) {
   bool ok = true, got[2] = {false, false};
   for (int i = 0; i < e->args.n && ok; i++) {
     const Arg *a = &e->args.v[i];
     int k = i;
     if (a->name.s)
-      for (k = 0; k < n && strcmp(formal[k], a->name.s); k++) {}
+      for (k = 0; k < n && strcmp(formal[k], a->name.s); k++) {
+      }
     if (k >= n || got[k]) {
       if (a->name.s)
-        sema_error(s, 303, a->span, "`%s` has no argument `%s`%s", name, a->name.s, k < n ? " any more" : "");
+        sema_error(s, 303, a->span, "`%s` has no argument `%s`%s", name, a->name.s,
+                   k < n ? " any more" : "");
       else
         sema_error(s, 303, e->span, "`%s` takes %d argument%s", name, n, n == 1 ? "" : "s");
       return false;
@@ -159,8 +168,9 @@ static Value *draws(Sema *s, InitKind kind, const double *x) {
     return v;
   Node *part[2] = {NULL, NULL};
   for (int i = 0; i < (dtype_is_complex(f->init.dtype) ? 2 : 1); i++) {
-    Node *d = kind == INIT_NORMAL ? draw_normal(s, x[0]) : kind == INIT_TRUNC ? draw_trunc_normal(s, x[0])
-                                                                           : draw_uniform(s, x[0], x[1]);
+    Node *d = kind == INIT_NORMAL  ? draw_normal(s, x[0])
+              : kind == INIT_TRUNC ? draw_trunc_normal(s, x[0])
+                                   : draw_uniform(s, x[0], x[1]);
     part[i] = g_cast(s->g, d, dtype_real(f->init.dtype));
   }
   pair_set(s, v, (Pair){part[0], part[1]});
@@ -175,15 +185,20 @@ Value *sema_call_init(Sema *s, const Expr *e) {
   if (kind == INIT_NONE)
     return NULL;
   if (kind == INIT_HIPPO)
-    return e->kind == EX_CALL && e->args.n ? sema_fail(s, 303, e->span, "`hippo` takes no arguments") : hippo(s, e->span);
+    return e->kind == EX_CALL && e->args.n
+               ? sema_fail(s, 303, e->span, "`hippo` takes no arguments")
+               : hippo(s, e->span);
   const char *name = callee->name.s;
   if (e->kind != EX_CALL)
-    return sema_fail(s, 304, e->span, "`%s` is called with %s", name, kind == INIT_UNIFORM ? "its range: `uniform(a, b)`" : "its standard deviation");
+    return sema_fail(s, 304, e->span, "`%s` is called with %s", name,
+                     kind == INIT_UNIFORM ? "its range: `uniform(a, b)`"
+                                          : "its standard deviation");
   bool uniform = kind == INIT_UNIFORM;
   if (!init_args(s, e, name, uniform ? range : std, uniform ? 2 : 1, x))
     return v_poison(s);
   if (uniform ? x[0] > x[1] : x[0] < 0)
-    return sema_fail(s, 212, e->span, uniform ? "an empty range" : "a standard deviation is not negative");
+    return sema_fail(s, 212, e->span,
+                     uniform ? "an empty range" : "a standard deviation is not negative");
   return draws(s, kind, x);
 }
 
@@ -210,19 +225,21 @@ static bool init_fits(Sema *s, const Expr *e, const Value *v, const Ty *t) {
   if (is_number(v)) {
     if (!v->num->is_complex || dtype_is_complex(t->dtype))
       return true;
-    sema_error(s, 206, e->span, "the parameter is %s, and this is a complex number", dtype_name(t->dtype));
+    sema_error(s, 206, e->span, "the parameter is %s, and this is a complex number",
+               dtype_name(t->dtype));
     return false;
   }
   for (int i = 0; i < v->ax.n; i++)
     if (!ax_in(&t->ax, v->ax.v[i])) {
-      Diag *g = sema_error(s, 205, e->span, "the first value has `%s`, but the parameter is %s", ax_str(s, v->ax.v[i]),
-                           dtype_axes_str(s, t->dtype, &t->ax));
+      Diag *g = sema_error(s, 205, e->span, "the first value has `%s`, but the parameter is %s",
+                           ax_str(s, v->ax.v[i]), dtype_axes_str(s, t->dtype, &t->ax));
       sema_label_type(s, g, e->span, v);
       return false;
     }
   if (v->dtype != DT_BOOL && dtype_promote(v->dtype, t->dtype) == t->dtype)
     return true;
-  sema_error(s, 206, e->span, "the first value is %s, and the parameter %s", dtype_name(v->dtype), dtype_name(t->dtype));
+  sema_error(s, 206, e->span, "the first value is %s, and the parameter %s", dtype_name(v->dtype),
+             dtype_name(t->dtype));
   return false;
 }
 

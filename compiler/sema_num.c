@@ -1,5 +1,6 @@
-// Numbers: literals, lets, dims and arithmetic on them.  Exact as ratios of 64-bit integers while they fit, then doubles.
-// Numbers from run-time dims are polynomials while they can be, else f64 scalars computed when the model runs.
+// Numbers: literals, lets, dims and arithmetic on them.  Exact as ratios of 64-bit integers while
+// they fit, then doubles. Numbers from run-time dims are polynomials while they can be, else f64
+// scalars computed when the model runs.
 #include "compiler/sema_impl.h"
 #include <math.h>
 #include <stdlib.h>
@@ -35,7 +36,10 @@ static Number ratio(Wide num, Wide den, bool whole) {
   den /= g;
   if (num > INT64_MAX || num < -INT64_MAX || den > INT64_MAX)
     return number_real((double)num / (double)den);
-  return (Number){.kind = NUMBER_RATIO, .whole = whole && den == 1, .num = (int64_t)num, .den = (int64_t)den,
+  return (Number){.kind = NUMBER_RATIO,
+                  .whole = whole && den == 1,
+                  .num = (int64_t)num,
+                  .den = (int64_t)den,
                   .re = (double)num / (double)den};
 }
 
@@ -53,7 +57,8 @@ Number number_literal(const Num *n) {
   Wide power = 1;
   for (int i = 0; i < abs(n->exponent); i++)
     power *= 10;
-  Number r = n->exponent < 0 ? ratio(n->mantissa, power, false) : ratio(n->mantissa * power, 1, false);
+  Number r =
+      n->exponent < 0 ? ratio(n->mantissa, power, false) : ratio(n->mantissa * power, 1, false);
   r.re = n->value;
   return r;
 }
@@ -120,7 +125,11 @@ static Pair runtime_pair(Sema *s, const Number *n) {
 }
 
 static Value *runtime(Sema *s, bool whole, bool is_complex, Pair p) {
-  return v_number(s, (Number){.kind = NUMBER_RUNTIME, .whole = whole, .is_complex = is_complex, .nre = p.re, .nim = p.im});
+  return v_number(s, (Number){.kind = NUMBER_RUNTIME,
+                              .whole = whole,
+                              .is_complex = is_complex,
+                              .nre = p.re,
+                              .nim = p.im});
 }
 
 static bool is_compare(BinOp op) {
@@ -149,12 +158,18 @@ static Value *runtime_bin(Sema *s, Span at, BinOp op, const Number *a, const Num
 // ---- constants
 static bool compare(BinOp op, int order) {
   switch (op) {
-  case BIN_EQ: return order == 0;
-  case BIN_NE: return order != 0;
-  case BIN_LT: return order < 0;
-  case BIN_LE: return order <= 0;
-  case BIN_GT: return order > 0;
-  default: return order >= 0;
+  case BIN_EQ:
+    return order == 0;
+  case BIN_NE:
+    return order != 0;
+  case BIN_LT:
+    return order < 0;
+  case BIN_LE:
+    return order <= 0;
+  case BIN_GT:
+    return order > 0;
+  default:
+    return order >= 0;
   }
 }
 
@@ -192,29 +207,44 @@ static Number ratio_power(const Number *a, int64_t n, bool whole) {
 static Number ratio_bin(BinOp op, const Number *a, const Number *b) {
   bool whole = a->whole && b->whole;
   switch (op) {
-  case BIN_ADD: return ratio((Wide)a->num * b->den + (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
-  case BIN_SUB: return ratio((Wide)a->num * b->den - (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
-  case BIN_MUL: return ratio((Wide)a->num * b->num, (Wide)a->den * b->den, whole);
-  default: return ratio((Wide)a->num * b->den, (Wide)a->den * b->num, whole);
+  case BIN_ADD:
+    return ratio((Wide)a->num * b->den + (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
+  case BIN_SUB:
+    return ratio((Wide)a->num * b->den - (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
+  case BIN_MUL:
+    return ratio((Wide)a->num * b->num, (Wide)a->den * b->den, whole);
+  default:
+    return ratio((Wide)a->num * b->den, (Wide)a->den * b->num, whole);
   }
 }
 
 static double real_bin(BinOp op, double a, double b) {
   switch (op) {
-  case BIN_ADD: return a + b;
-  case BIN_SUB: return a - b;
-  case BIN_MUL: return a * b;
-  case BIN_DIV: return a / b;
-  default: return pow(a, b);
+  case BIN_ADD:
+    return a + b;
+  case BIN_SUB:
+    return a - b;
+  case BIN_MUL:
+    return a * b;
+  case BIN_DIV:
+    return a / b;
+  default:
+    return pow(a, b);
   }
 }
 
 static bool complex_bin(BinOp op, const Number *a, const Number *b, Number *out) {
   int64_t n;
   switch (op) {
-  case BIN_ADD: *out = number_complex(a->re + b->re, a->im + b->im); return true;
-  case BIN_SUB: *out = number_complex(a->re - b->re, a->im - b->im); return true;
-  case BIN_MUL: *out = number_complex(a->re * b->re - a->im * b->im, a->re * b->im + a->im * b->re); return true;
+  case BIN_ADD:
+    *out = number_complex(a->re + b->re, a->im + b->im);
+    return true;
+  case BIN_SUB:
+    *out = number_complex(a->re - b->re, a->im - b->im);
+    return true;
+  case BIN_MUL:
+    *out = number_complex(a->re * b->re - a->im * b->im, a->re * b->im + a->im * b->re);
+    return true;
   case BIN_DIV: {
     double d = b->re * b->re + b->im * b->im;
     *out = number_complex((a->re * b->re + a->im * b->im) / d, (a->im * b->re - a->re * b->im) / d);
@@ -244,7 +274,8 @@ Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) 
   if (a->is_complex || b->is_complex) {
     if (!complex_bin(op, a, b, &r))
       return sema_fail(s, 218, at, "the exponent of a complex number is a small whole number");
-  } else if (op == BIN_POW && a->kind == NUMBER_RATIO && number_is_whole(b, &n) && llabs(n) < 1024 && (n >= 0 || a->num))
+  } else if (op == BIN_POW && a->kind == NUMBER_RATIO && number_is_whole(b, &n) &&
+             llabs(n) < 1024 && (n >= 0 || a->num))
     r = ratio_power(a, n, a->whole && b->whole);
   else if (op != BIN_POW && a->kind == NUMBER_RATIO && b->kind == NUMBER_RATIO)
     r = ratio_bin(op, a, b);
@@ -275,27 +306,43 @@ Value *number_neg(Sema *s, const Number *a) {
 
 static double real_fn(Prim p, double x) {
   switch (p) {
-  case PRIM_EXP: return exp(x);
-  case PRIM_LOG: return log(x);
-  case PRIM_SQRT: return sqrt(x);
-  case PRIM_TANH: return tanh(x);
-  case PRIM_ERF: return erf(x);
-  case PRIM_SIN: return sin(x);
-  case PRIM_COS: return cos(x);
-  default: return fabs(x);
+  case PRIM_EXP:
+    return exp(x);
+  case PRIM_LOG:
+    return log(x);
+  case PRIM_SQRT:
+    return sqrt(x);
+  case PRIM_TANH:
+    return tanh(x);
+  case PRIM_ERF:
+    return erf(x);
+  case PRIM_SIN:
+    return sin(x);
+  case PRIM_COS:
+    return cos(x);
+  default:
+    return fabs(x);
   }
 }
 
 static Op fn_op(Prim p) {
   switch (p) {
-  case PRIM_EXP: return OP_EXP;
-  case PRIM_LOG: return OP_LOG;
-  case PRIM_SQRT: return OP_SQRT;
-  case PRIM_TANH: return OP_TANH;
-  case PRIM_ERF: return OP_ERF;
-  case PRIM_SIN: return OP_SIN;
-  case PRIM_COS: return OP_COS;
-  default: return OP_ABS;
+  case PRIM_EXP:
+    return OP_EXP;
+  case PRIM_LOG:
+    return OP_LOG;
+  case PRIM_SQRT:
+    return OP_SQRT;
+  case PRIM_TANH:
+    return OP_TANH;
+  case PRIM_ERF:
+    return OP_ERF;
+  case PRIM_SIN:
+    return OP_SIN;
+  case PRIM_COS:
+    return OP_COS;
+  default:
+    return OP_ABS;
   }
 }
 

@@ -1,4 +1,5 @@
-// The functions that no prelude text defines: maths, reductions, select, gather, flip, causal_conv, dropout, conversions.
+// The functions that no prelude text defines: maths, reductions, select, gather, flip, causal_conv,
+// dropout, conversions.
 #include "compiler/sema_impl.h"
 #include <math.h>
 #include <string.h>
@@ -12,7 +13,7 @@ typedef struct PrimCall {
   AxList ax;
   Operand x[3];
   int n;
-  Operand where;  // .v NULL: not given
+  Operand where; // .v NULL: not given
 } PrimCall;
 
 // ---- arguments
@@ -35,7 +36,8 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
   }
   if (c->n == want)
     return ok;
-  sema_error(s, 303, c->at, "`%s` takes %d argument%s, and this call has %d", c->name, want, want == 1 ? "" : "s", c->n);
+  sema_error(s, 303, c->at, "`%s` takes %d argument%s, and this call has %d", c->name, want,
+             want == 1 ? "" : "s", c->n);
   return false;
 }
 
@@ -61,8 +63,9 @@ static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
   for (int i = 0; i < c->ax.n; i++) {
     if (ax_in(&x->v->ax, c->ax.v[i]))
       continue;
-    Diag *g = sema_error(s, 204, c->at, "`%s` acts along `%s`, but %s has no dimension `%s`", c->name, ax_str(s, c->ax.v[i]),
-                         v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
+    Diag *g =
+        sema_error(s, 204, c->at, "`%s` acts along `%s`, but %s has no dimension `%s`", c->name,
+                   ax_str(s, c->ax.v[i]), v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
     sema_label_type(s, g, x->span, x->v);
     sema_note_axes(s, g, &c->ax.v[i], 1);
     return false;
@@ -80,14 +83,22 @@ static bool tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
 // ---- maths
 static Op unary_op(Prim p) {
   switch (p) {
-  case PRIM_EXP: return OP_EXP;
-  case PRIM_LOG: return OP_LOG;
-  case PRIM_SQRT: return OP_SQRT;
-  case PRIM_TANH: return OP_TANH;
-  case PRIM_ERF: return OP_ERF;
-  case PRIM_SIN: return OP_SIN;
-  case PRIM_COS: return OP_COS;
-  default: return OP_ABS;
+  case PRIM_EXP:
+    return OP_EXP;
+  case PRIM_LOG:
+    return OP_LOG;
+  case PRIM_SQRT:
+    return OP_SQRT;
+  case PRIM_TANH:
+    return OP_TANH;
+  case PRIM_ERF:
+    return OP_ERF;
+  case PRIM_SIN:
+    return OP_SIN;
+  case PRIM_COS:
+    return OP_COS;
+  default:
+    return OP_ABS;
   }
 }
 
@@ -106,7 +117,9 @@ static Value *maths(Sema *s, PrimCall *c) {
   if (!checking(s)) {
     sema_mark(s, c->at);
     Pair p = pair_of(s, x, t);
-    pair_set(s, v, c->p == PRIM_EXP ? pair_exp(s->g, p) : (Pair){g_unary(s->g, unary_op(c->p), p.re), NULL});
+    pair_set(s, v,
+             c->p == PRIM_EXP ? pair_exp(s->g, p)
+                              : (Pair){g_unary(s->g, unary_op(c->p), p.re), NULL});
   }
   return v;
 }
@@ -118,7 +131,8 @@ static Value *complex_part(Sema *s, PrimCall *c) {
   if (is_number(x) && x->num->is_complex)
     return number_fn(s, c->at, c->p, x->num);
   if (!is_tensor(x) || !dtype_is_complex(x->dtype))
-    return sema_fail(s, 206, c->at, "`%s` needs a complex value, and this is %s", c->name, v_type_str(s, x));
+    return sema_fail(s, 206, c->at, "`%s` needs a complex value, and this is %s", c->name,
+                     v_type_str(s, x));
   Value *v = v_tensor(s, dtype_real(x->dtype), x->ax);
   if (!checking(s)) {
     sema_mark(s, c->at);
@@ -143,7 +157,9 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
   if (!checking(s)) {
     sema_mark(s, at);
     // A number goes through f64, so that i32(1.5) truncates.
-    Pair p = is_number(x) && !x->num->whole ? pair_of(s, x, cx ? DT_C128 : DT_F64) : is_number(x) ? pair_of(s, x, t == DT_BOOL ? DT_I32 : t) : pair_get(x);
+    Pair p = is_number(x) && !x->num->whole ? pair_of(s, x, cx ? DT_C128 : DT_F64)
+             : is_number(x)                 ? pair_of(s, x, t == DT_BOOL ? DT_I32 : t)
+                                            : pair_get(x);
     DType r = dtype_real(t);
     pair_set(s, v, (Pair){g_cast(s->g, p.re, r), p.im ? g_cast(s->g, p.im, r) : NULL});
   }
@@ -158,16 +174,20 @@ static Value *select_value(Sema *s, PrimCall *c) {
     return v_poison(s);
   Operand *a = &c->x[1], *b = &c->x[2];
   if (!is_tensor(c->x[0].v) || c->x[0].v->dtype != DT_BOOL)
-    return sema_fail(s, 206, c->x[0].span, "the first argument of `select` is bool, and this is %s", v_type_str(s, c->x[0].v));
-  bool both_bool = is_tensor(a->v) && is_tensor(b->v) && a->v->dtype == DT_BOOL && b->v->dtype == DT_BOOL;
-  if ((!both_bool && !sema_promote(s, "select", c->at, *a, *b, &t)) || !ax_union(s, "select", c->at, c->x, 3, &ax))
+    return sema_fail(s, 206, c->x[0].span, "the first argument of `select` is bool, and this is %s",
+                     v_type_str(s, c->x[0].v));
+  bool both_bool =
+      is_tensor(a->v) && is_tensor(b->v) && a->v->dtype == DT_BOOL && b->v->dtype == DT_BOOL;
+  if ((!both_bool && !sema_promote(s, "select", c->at, *a, *b, &t)) ||
+      !ax_union(s, "select", c->at, c->x, 3, &ax))
     return v_poison(s);
   Value *v = v_tensor(s, t, ax);
   if (!checking(s)) {
     sema_mark(s, c->at);
     Graph *g = s->g;
     Node *cond = c->x[0].v->re;
-    Pair p = pair_of(s, a->v, t), q = pair_of(s, b->v, t), r = {g_select(g, cond, p.re, q.re), NULL};
+    Pair p = pair_of(s, a->v, t), q = pair_of(s, b->v, t),
+         r = {g_select(g, cond, p.re, q.re), NULL};
     if (p.im || q.im) {
       Node *zero = g_const(g, dtype_real(t), 0);
       r.im = g_select(g, cond, p.im ? p.im : zero, q.im ? q.im : zero);
@@ -201,14 +221,16 @@ static Value *extreme(Sema *s, PrimCall *c) {
     return v_poison(s);
   if (is_number(c->x[0].v) && is_number(c->x[1].v))
     return number_extreme(s, c);
-  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) || !ax_union(s, c->name, c->at, c->x, 2, &ax))
+  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) ||
+      !ax_union(s, c->name, c->at, c->x, 2, &ax))
     return v_poison(s);
   if (dtype_is_complex(t))
     return sema_fail(s, 218, c->at, "complex numbers have no order");
   Value *v = v_tensor(s, t, ax);
   if (!checking(s)) {
     sema_mark(s, c->at);
-    v->re = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, t).re, pair_of(s, c->x[1].v, t).re);
+    v->re = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, t).re,
+                     pair_of(s, c->x[1].v, t).re);
   }
   return v;
 }
@@ -251,10 +273,14 @@ static Node *reduce_node(Sema *s, const PrimCall *c, Node *x, DType t) {
     return c->p == PRIM_ARGMAX ? g_const(g, DT_I32, 0) : x;
   ax_graphs(s, &c->ax, ax);
   switch (c->p) {
-  case PRIM_ARGMAX: return g_argmax(g, x, ax[0]);
-  case PRIM_MAX: return g_reduce(g, OP_RMAX, x, ax, c->ax.n);
-  case PRIM_MIN: return g_reduce(g, OP_RMIN, x, ax, c->ax.n);
-  default: return g_reduce(g, OP_SUM, x, ax, c->ax.n);
+  case PRIM_ARGMAX:
+    return g_argmax(g, x, ax[0]);
+  case PRIM_MAX:
+    return g_reduce(g, OP_RMAX, x, ax, c->ax.n);
+  case PRIM_MIN:
+    return g_reduce(g, OP_RMIN, x, ax, c->ax.n);
+  default:
+    return g_reduce(g, OP_SUM, x, ax, c->ax.n);
   }
 }
 
@@ -268,8 +294,8 @@ static bool where_fits(Sema *s, const PrimCall *c) {
   }
   for (int i = 0; i < w->ax.n; i++)
     if (!ax_in(&x->ax, w->ax.v[i])) {
-      Diag *g = sema_error(s, 204, c->where.span, "`where` has `%s`, but %s has no dimension `%s`", ax_str(s, w->ax.v[i]),
-                           v_type_str(s, x), ax_str(s, w->ax.v[i]));
+      Diag *g = sema_error(s, 204, c->where.span, "`where` has `%s`, but %s has no dimension `%s`",
+                           ax_str(s, w->ax.v[i]), v_type_str(s, x), ax_str(s, w->ax.v[i]));
       sema_label_type(s, g, c->x[0].span, x);
       return false;
     }
@@ -277,7 +303,8 @@ static bool where_fits(Sema *s, const PrimCall *c) {
 }
 
 static Value *reduction(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 1, true) || !take_axes(s, c, c->p == PRIM_ARGMAX, c->p == PRIM_ARGMAX ? 1 : MAX_AXES))
+  if (!take_args(s, c, 1, true) ||
+      !take_axes(s, c, c->p == PRIM_ARGMAX, c->p == PRIM_ARGMAX ? 1 : MAX_AXES))
     return v_poison(s);
   Value *x = c->x[0].v;
   if (!tensor_arg(s, c, &c->x[0]) || !has_axes(s, c, &c->x[0]) || !where_fits(s, c))
@@ -320,11 +347,13 @@ static Node *gather_node(Graph *g, Node *x, void *ctx) {
 }
 
 static Value *gather(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1) || !tensor_arg(s, c, &c->x[0]) || !has_axes(s, c, &c->x[0]))
+  if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1) || !tensor_arg(s, c, &c->x[0]) ||
+      !has_axes(s, c, &c->x[0]))
     return v_poison(s);
   Value *x = c->x[0].v, *i = c->x[1].v;
   if (!is_tensor(i) || i->dtype != DT_I32)
-    return sema_fail(s, 206, c->x[1].span, "`gather` needs i32 indices, and this is %s", v_type_str(s, i));
+    return sema_fail(s, 206, c->x[1].span, "`gather` needs i32 indices, and this is %s",
+                     v_type_str(s, i));
   Ax *a = c->ax.v[0];
   sema_rows_need(s, i, &a->size, a->name, c->x[1].span, arena_printf(s->a, "`%s`", a->name));
   AxList keep = {NEWN(s->a, Ax *, x->ax.n), 0};
@@ -353,7 +382,8 @@ static Node *flip_node(Graph *g, Node *x, void *ctx) {
 }
 
 static Value *flip(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 1, false) || !take_axes(s, c, 1, MAX_AXES) || !tensor_arg(s, c, &c->x[0]) || !has_axes(s, c, &c->x[0]))
+  if (!take_args(s, c, 1, false) || !take_axes(s, c, 1, MAX_AXES) || !tensor_arg(s, c, &c->x[0]) ||
+      !has_axes(s, c, &c->x[0]))
     return v_poison(s);
   Value *v = v_copy(s, c->x[0].v);
   FlipCtx f = {.n = c->ax.n};
@@ -384,19 +414,25 @@ static Value *causal_conv(Sema *s, PrimCall *c) {
   for (int i = 0; i < 2; i++)
     if (!tensor_arg(s, c, &c->x[i]) || !has_axes(s, c, &c->x[i]))
       return v_poison(s);
-  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) || !ax_union(s, c->name, c->at, c->x, 2, &ax))
+  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) ||
+      !ax_union(s, c->name, c->at, c->x, 2, &ax))
     return v_poison(s);
   if (t == DT_I32)
-    return sema_fail(s, 206, c->at, "`causal_conv` needs floating-point operands: convert with `f32(x)`");
+    return sema_fail(s, 206, c->at,
+                     "`causal_conv` needs floating-point operands: convert with `f32(x)`");
   Value *v = v_tensor(s, t, ax);
   if (checking(s))
     return v;
   sema_mark(s, c->at);
   Pair u = pair_of(s, c->x[0].v, t), k = pair_of(s, c->x[1].v, t);
   Ax *a = c->ax.v[0];
-  Node *rr = conv_nodes(s, v, u.re, k.re, a), *ii = conv_nodes(s, v, u.im, k.im, a), *ri = conv_nodes(s, v, u.re, k.im, a),
-       *ir = conv_nodes(s, v, u.im, k.re, a);
-  pair_set(s, v, (Pair){ii ? g_binary(s->g, OP_SUB, rr, ii) : rr, ri && ir ? g_binary(s->g, OP_ADD, ri, ir) : ri ? ri : ir});
+  Node *rr = conv_nodes(s, v, u.re, k.re, a), *ii = conv_nodes(s, v, u.im, k.im, a),
+       *ri = conv_nodes(s, v, u.re, k.im, a), *ir = conv_nodes(s, v, u.im, k.re, a);
+  pair_set(s, v,
+           (Pair){ii ? g_binary(s->g, OP_SUB, rr, ii) : rr, ri && ir
+                                                                ? g_binary(s->g, OP_ADD, ri, ir)
+                                                            : ri ? ri
+                                                                 : ir});
   return v;
 }
 
@@ -409,11 +445,14 @@ static Value *dropout(Sema *s, PrimCall *c) {
   if (!v_const(c->x[1].v, &rate))
     return sema_fail(s, 211, c->x[1].span, "the rate of `dropout` is a constant");
   if (!(rate >= 0 && rate < 1))
-    return sema_fail(s, 212, c->x[1].span, "the rate of `dropout` is at least 0 and below 1, not %g", rate);
+    return sema_fail(s, 212, c->x[1].span,
+                     "the rate of `dropout` is at least 0 and below 1, not %g", rate);
   if (x->dtype == DT_BOOL || x->dtype == DT_I32)
-    return sema_fail(s, 206, c->x[0].span, "`dropout` needs a floating-point value, not %s", dtype_name(x->dtype));
+    return sema_fail(s, 206, c->x[0].span, "`dropout` needs a floating-point value, not %s",
+                     dtype_name(x->dtype));
   Frame *f = frame_owner(s->frame);
-  uint64_t site = hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
+  uint64_t site =
+      hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
   Value *v = v_copy(s, x);
   if (checking(s) || !s->dropout || rate == 0)
     return v;
@@ -431,13 +470,20 @@ Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, S
   PrimCall c = {.p = p, .name = prim_name(p), .at = at, .args = args, .axes = axes};
   switch (p) {
   case PRIM_REAL:
-  case PRIM_IMAG: return complex_part(s, &c);
-  case PRIM_SELECT: return select_value(s, &c);
-  case PRIM_GATHER: return gather(s, &c);
-  case PRIM_IOTA: return sema_fail(s, 303, at, "`iota[L]` is a value and takes no arguments");
-  case PRIM_FLIP: return flip(s, &c);
-  case PRIM_CAUSAL_CONV: return causal_conv(s, &c);
-  case PRIM_DROPOUT: return dropout(s, &c);
+  case PRIM_IMAG:
+    return complex_part(s, &c);
+  case PRIM_SELECT:
+    return select_value(s, &c);
+  case PRIM_GATHER:
+    return gather(s, &c);
+  case PRIM_IOTA:
+    return sema_fail(s, 303, at, "`iota[L]` is a value and takes no arguments");
+  case PRIM_FLIP:
+    return flip(s, &c);
+  case PRIM_CAUSAL_CONV:
+    return causal_conv(s, &c);
+  case PRIM_DROPOUT:
+    return dropout(s, &c);
   case PRIM_MAX:
   case PRIM_MIN: {
     int npos = 0;
@@ -447,7 +493,9 @@ Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, S
   }
   case PRIM_SUM:
   case PRIM_MEAN:
-  case PRIM_ARGMAX: return reduction(s, &c);
-  default: return maths(s, &c);
+  case PRIM_ARGMAX:
+    return reduction(s, &c);
+  default:
+    return maths(s, &c);
   }
 }

@@ -12,11 +12,16 @@ typedef struct FieldSpec {
   FieldShape shape;
 } FieldSpec;
 static const FieldSpec field_specs[] = {
-    {"mlm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},       {"mlm_text", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
-    {"mlm_text", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},    {"mlm_text", "at", FIELD_AT, DT_I32, SHAPE_M},
-    {"mlm_text", "labels", FIELD_LABELS, DT_I32, SHAPE_M},  {"tsv", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"tsv", "types", FIELD_TYPES, DT_I32, SHAPE_BL},        {"tsv", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
-    {"tsv", "target", FIELD_TARGET, DT_I32, SHAPE_B},       {"lm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"mlm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"mlm_text", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
+    {"mlm_text", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
+    {"mlm_text", "at", FIELD_AT, DT_I32, SHAPE_M},
+    {"mlm_text", "labels", FIELD_LABELS, DT_I32, SHAPE_M},
+    {"tsv", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"tsv", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
+    {"tsv", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
+    {"tsv", "target", FIELD_TARGET, DT_I32, SHAPE_B},
+    {"lm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
     {"lm_text", "target", FIELD_TARGET, DT_I32, SHAPE_BL},
 };
 static const char *const sources[] = {"mlm_text", "tsv", "lm_text"};
@@ -58,7 +63,8 @@ static const Formal *ids_formal(const Model *m) {
   return NULL;
 }
 
-static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`", "along the masked rows, a run-time dim of its own"};
+static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`",
+                                          "along the masked rows, a run-time dim of its own"};
 
 // rows: the dim of masked rows seen so far in this block.
 static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows) {
@@ -80,7 +86,8 @@ static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows)
   return true;
 }
 
-static void check_field(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows, FieldKind *kind) {
+static void check_field(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows,
+                        FieldKind *kind) {
   const FieldSpec *spec = field_spec(source, f->name.s);
   if (!spec) {
     Diag *g = sema_error(s, 504, f->span, "`%s` has no field `%s`", source, f->name.s);
@@ -93,12 +100,15 @@ static void check_field(Sema *s, const Field *f, const char *source, const Ty *t
   }
   *kind = spec->kind;
   if (!ids_formal(s->m)) {
-    sema_error(s, 504, f->span, "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length", source);
+    sema_error(s, 504, f->span,
+               "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length",
+               source);
     return;
   }
   if (!t->bad && (t->dtype != spec->dtype || !shape_fits(s->m, spec->shape, t, rows)))
-    sema_error(s, 504, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source, dtype_name(spec->dtype),
-               shape_words[spec->shape], dtype_axes_str(s, t->dtype, &t->ax));
+    sema_error(s, 504, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
+               dtype_name(spec->dtype), shape_words[spec->shape],
+               dtype_axes_str(s, t->dtype, &t->ax));
 }
 
 static void bind_field(Sema *s, const Field *f, const Ty *t) {
@@ -150,7 +160,8 @@ static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) 
   }
   r->source = callee->name.s;
   r->source_known = known(sources, COUNT(sources), r->source);
-  if (!r->source_known && !all_inputs) {  // whose fields nobody knows; else it is an error only when the block is run
+  if (!r->source_known &&
+      !all_inputs) { // whose fields nobody knows; else it is an error only when the block is run
     Diag *g = sema_error(s, 502, callee->span, "unknown data source `%s`", r->source);
     suggest_list(s, g, r->source, sources, COUNT(sources));
   }
@@ -169,12 +180,14 @@ static void run_data(Sema *s, const TrItem *it, Recipe *r) {
     const Formal *input = input_formal(s->m, f->name.s);
     TrainField out = {.is_input = input != NULL};
     if (!input && !f->type) {
-      Diag *g = sema_error(s, 504, f->span, "`%s` is no input of the model: give its type", f->name.s);
+      Diag *g =
+          sema_error(s, 504, f->span, "`%s` is no input of the model: give its type", f->name.s);
       diag_help(s->d, g, "`%s : i32[M]`", f->name.s);
       continue;
     }
     if (input && f->type && r)
-      sema_error(s, 504, f->type->span, "`%s` is an input of the model, which has its type", f->name.s);
+      sema_error(s, 504, f->type->span, "`%s` is an input of the model, which has its type",
+                 f->name.s);
     Ty t = {.bad = true};
     if (input ? input->type != NULL : true)
       t = ty_eval(s, input ? input->type : f->type, false);
@@ -253,7 +266,8 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
   if (callee->kind != EX_NAME || !known(names, COUNT(names), callee->name.s)) {
     const char *name = callee->kind == EX_NAME ? callee->name.s : "";
-    Diag *g = sema_error(s, 502, callee->span, "unknown optimizer `%s`: there are adamw, adam and sgd", name);
+    Diag *g = sema_error(s, 502, callee->span,
+                         "unknown optimizer `%s`: there are adamw, adam and sgd", name);
     suggest_list(s, g, name, names, COUNT(names));
     return;
   }
@@ -265,7 +279,8 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
     const Arg *a = &e->args.v[i];
     if (!a->name.s || !known(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
-      Diag *g = sema_error(s, 303, a->span, a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
+      Diag *g = sema_error(s, 303, a->span,
+                           a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
                            callee->name.s, a->name.s ? a->name.s : "");
       if (a->name.s)
         suggest_list(s, g, a->name.s, is_sgd ? sgd : adam, is_sgd ? 1 : 2);
@@ -288,13 +303,18 @@ static const char *const schedules[] = {"constant", "warmup", "linear", "cosine"
 static bool is_schedule(const Expr *e) {
   if (e->kind == EX_THEN)
     return true;
-  return e->kind == EX_CALL && e->a->kind == EX_NAME && known(schedules, COUNT(schedules), e->a->name.s);
+  return e->kind == EX_CALL && e->a->kind == EX_NAME &&
+         known(schedules, COUNT(schedules), e->a->name.s);
 }
 
 static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
   if (e->kind != EX_CALL || e->a->kind != EX_NAME || !is_schedule(e)) {
-    const char *name = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->name.s : e->kind == EX_NAME ? e->name.s : "";
-    Diag *g = sema_error(s, 502, e->span, "unknown schedule `%s`: there are constant, warmup, linear and cosine", name);
+    const char *name = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->name.s
+                       : e->kind == EX_NAME                        ? e->name.s
+                                                                   : "";
+    Diag *g =
+        sema_error(s, 502, e->span,
+                   "unknown schedule `%s`: there are constant, warmup, linear and cosine", name);
     suggest_list(s, g, name, schedules, COUNT(schedules));
     return;
   }
@@ -309,7 +329,8 @@ static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
     else if (a->name.s && !strcmp(a->name.s, "to") && falls)
       has_to = number_of(s, a->value, "`to`", 0, 1e6, &p.to);
     else
-      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s, falls ? "a length, and the level it ends at: `to: 0`" : "a length");
+      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s,
+                 falls ? "a length, and the level it ends at: `to: 0`" : "a length");
   }
   if (falls && !has_to)
     p.to = 0;
@@ -334,7 +355,8 @@ static void set_rate(Sema *s, const Expr *e, Recipe *r) {
       sema_error(s, 503, e->b->span, "a rate has one schedule");
     else
       set_rate(s, e->b, r);
-  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 && !fn_find(s, e->a->name.s)) {
+  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 &&
+             !fn_find(s, e->a->name.s)) {
     add_piece(s, e, true, r);
   } else if (number_of(s, e, "a rate", 0, INFINITY, &x))
     r->rate *= x;
@@ -346,7 +368,9 @@ double recipe_rate(const Recipe *r, int64_t step, int64_t total) {
     level = 0;
   for (int i = 0; i < r->schedule.n; i++) {
     const SchedulePiece *p = &r->schedule.v[i];
-    double n = p->length == 0 ? (double)total - at : p->length < 1 ? round(p->length * (double)total) : p->length;
+    double n = p->length == 0  ? (double)total - at
+               : p->length < 1 ? round(p->length * (double)total)
+                               : p->length;
     double end = p->kind == SCHED_CONSTANT ? level : p->to;
     if (n > 0 && t < at + n) {
       double share = (t - at + (p->kind == SCHED_WARMUP ? 1 : 0)) / n;
@@ -370,7 +394,9 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
   for (int i = 0; i < it->settings.n; i++) {
     const Setting *st = &it->settings.v[i];
     if (!known(names, COUNT(names), st->name.s)) {
-      Diag *d = sema_error(s, 501, st->name.span, "unknown setting `%s` of a group: there are rate, decay and frozen", st->name.s);
+      Diag *d = sema_error(s, 501, st->name.span,
+                           "unknown setting `%s` of a group: there are rate, decay and frozen",
+                           st->name.s);
       suggest_list(s, d, st->name.s, names, COUNT(names));
     } else if (!strcmp(st->name.s, "rate")) {
       g.rate_times = st->times;
@@ -391,7 +417,8 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
   vec_push(s->a, &r->groups, g);
 }
 
-void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *absolute, double *decay, bool *frozen) {
+void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *absolute, double *decay,
+                  bool *frozen) {
   *rate = 1;
   *absolute = *frozen = false;
   *decay = r->decay;
@@ -429,7 +456,8 @@ static void check_loss(Sema *s, const Expr *e, Recipe *r) {
 }
 
 static void setting(Sema *s, const Setting *st, Recipe *r) {
-  static const char *const names[] = {"loss", "optimizer", "rate", "decay", "batch", "steps", "epochs", "clip"};
+  static const char *const names[] = {"loss",  "optimizer", "rate",   "decay",
+                                      "batch", "steps",     "epochs", "clip"};
   int k = 0;
   while (k < COUNT(names) && strcmp(names[k], st->name.s))
     k++;
@@ -438,18 +466,32 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     return;
   }
   switch (k) {
-  case 0: check_loss(s, st->value, r); break;
-  case 1: set_optimizer(s, st->value, r); break;
+  case 0:
+    check_loss(s, st->value, r);
+    break;
+  case 1:
+    set_optimizer(s, st->value, r);
+    break;
   case 2:
     r->has_rate = true;
     r->rate = 1;
     set_rate(s, st->value, r);
     break;
-  case 3: number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay); break;
-  case 4: whole_of(s, st->value, "`batch`", &r->batch); break;
-  case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
-  case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
-  case 7: number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip); break;
+  case 3:
+    number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay);
+    break;
+  case 4:
+    whole_of(s, st->value, "`batch`", &r->batch);
+    break;
+  case 5:
+    whole_of(s, st->value, "`steps`", &r->steps);
+    break;
+  case 6:
+    whole_of(s, st->value, "`epochs`", &r->epochs);
+    break;
+  case 7:
+    number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip);
+    break;
   default: {
     Diag *g = sema_error(s, 501, st->name.span, "unknown setting `%s`", st->name.s);
     suggest_list(s, g, st->name.s, names, COUNT(names));
@@ -466,7 +508,8 @@ static void once(Sema *s, Span at, const char *what, bool *seen) {
 void sema_check_train(Sema *s, const Decl *d) {
   Recipe *r = NEW(s->a, Recipe);
   bool from = false, data = false;
-  *r = (Recipe){.name = d->name.s, .span = d->name.span, .optimizer = {OPT_ADAMW, 0.9, 0.999, 1e-8, 0}};
+  *r = (Recipe){
+      .name = d->name.s, .span = d->name.span, .optimizer = {OPT_ADAMW, 0.9, 0.999, 1e-8, 0}};
   sema_train_frame(s, d);
   for (int i = 0; i < d->train.n; i++)
     if (d->train.v[i].kind == TR_DATA) {
@@ -488,6 +531,7 @@ void sema_check_train(Sema *s, const Decl *d) {
     }
   }
   if (r->steps && r->epochs)
-    sema_error(s, 501, d->name.span, "`steps` and `epochs` are both given: one of them says how long the run is");
+    sema_error(s, 501, d->name.span,
+               "`steps` and `epochs` are both given: one of them says how long the run is");
   vec_push(s->a, &s->m->recipes, r);
 }

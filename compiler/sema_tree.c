@@ -2,16 +2,15 @@
 #include "compiler/sema_impl.h"
 #include <string.h>
 
-typedef struct Path {
-  const struct Path *up;
-  const char *text;
-} Path;
+enum { MAX_PARAM_AXES = 7 }; // with the pair of a complex one: StoredParam.shape
 
-// Axes of one generic as the instance's body sees them: the generic's name and the instance's depth.
+// Axes of one generic as the instance's body sees them: the generic's name and the instance's
+// depth.
 static AxList inner_axes(Sema *s, const Generic *g, const AxList *outer, int depth) {
   AxList l = {NEWN(s->a, Ax *, outer->n), outer->n};
   for (int i = 0; i < outer->n; i++) {
-    const char *name = g->pack ? arena_printf(s->a, "%s.%s", g->name.s, outer->v[i]->name) : g->name.s;
+    const char *name =
+        g->pack ? arena_printf(s->a, "%s.%s", g->name.s, outer->v[i]->name) : g->name.s;
     l.v[i] = ax_new(s, AX_GENERIC, name, outer->v[i]->size, outer->v[i]->span);
     l.v[i]->depth = depth;
   }
@@ -38,7 +37,8 @@ static bool is_out_first(const Module *m, const Type *t) {
 static bool count_elements(Sema *s, ModelParam *p) {
   p->elements = dtype_is_complex(p->dtype) ? 2 : 1;
   for (int i = 0; i < p->nax; i++)
-    if (__builtin_mul_overflow(p->elements, p->extent[i], &p->elements) || p->elements > INT64_MAX / 16) {
+    if (__builtin_mul_overflow(p->elements, p->extent[i], &p->elements) ||
+        p->elements > INT64_MAX / 16) {
       sema_error(s, 217, p->span, "the parameter `%s` has too many elements", p->path);
       return false;
     }
@@ -66,6 +66,11 @@ static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
     outer = both;
     p->ax = ax_join(s, p->ax, in);
   }
+  if (outer.n > MAX_PARAM_AXES) {
+    sema_error(s, 217, name.span, "a parameter has at most %d dimensions", MAX_PARAM_AXES);
+    s->stopped = true;
+    return;
+  }
   const char **names = NEWN(s->a, const char *, outer.n + 1);
   int64_t *extent = NEWN(s->a, int64_t, outer.n + 1);
   int *sides = NEWN(s->a, int, outer.n + 1), *groups = NEWN(s->a, int, outer.n + 1);
@@ -78,10 +83,18 @@ static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
   const char **tags = NEWN(s->a, const char *, st->tags.n + 1);
   for (int i = 0; i < st->tags.n; i++)
     tags[i] = st->tags.v[i].s;
-  p->info = (ModelParam){.path = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name.s) : name.s,
-                         .dtype = st->type->dtype, .nax = outer.n, .axes = names, .extent = extent,
-                         .tags = tags, .ntags = st->tags.n, .side = sides, .group = groups,
-                         .out_first = is_out_first(m, st->type), .span = name.span};
+  p->info =
+      (ModelParam){.path = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name.s) : name.s,
+                   .dtype = st->type->dtype,
+                   .nax = outer.n,
+                   .axes = names,
+                   .extent = extent,
+                   .tags = tags,
+                   .ntags = st->tags.n,
+                   .side = sides,
+                   .group = groups,
+                   .out_first = is_out_first(m, st->type),
+                   .span = name.span};
   p->stmt = st;
   p->index = s->m->params.n;
   if (!count_elements(s, &p->info))
@@ -105,7 +118,8 @@ static void add_children(Sema *s, Inst *inst, const Stmt *st) {
   }
   for (int i = 0; i < st->names.n && !s->stopped; i++) {
     InstChild *c = NEW(s->a, InstChild);
-    const char *name = st->names.v[i].s, *base = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name) : name;
+    const char *name = st->names.v[i].s,
+               *base = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name) : name;
     if (count > MAX_WORK) {
       s->work = MAX_WORK;
       sema_step(s, st->span);
@@ -113,7 +127,8 @@ static void add_children(Sema *s, Inst *inst, const Stmt *st) {
     }
     *c = (InstChild){name, NEWN(s->a, Inst *, count), (int)count};
     for (int64_t k = 0; k < count && !s->stopped; k++) {
-      const char *p = st->repeat == REPEAT_REPEAT ? arena_printf(s->a, "%s.%lld", base, (long long)k) : base;
+      const char *p =
+          st->repeat == REPEAT_REPEAT ? arena_printf(s->a, "%s.%lld", base, (long long)k) : base;
       c->inst[k] = build_inst(s, m, p, inst->depth + 1, map);
     }
     names_put(s->a, &inst->children, name, c);
@@ -122,7 +137,11 @@ static void add_children(Sema *s, Inst *inst, const Stmt *st) {
 
 static Inst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer) {
   Inst *inst = NEW(s->a, Inst);
-  *inst = (Inst){.mod = m, .path = path, .depth = depth, .outer = outer, .inner = NEWN(s->a, AxList, m->ngenerics + 1)};
+  *inst = (Inst){.mod = m,
+                 .path = path,
+                 .depth = depth,
+                 .outer = outer,
+                 .inner = NEWN(s->a, AxList, m->ngenerics + 1)};
   for (int i = 0; i < m->ngenerics; i++)
     inst->inner[i] = inner_axes(s, &m->generics[i], &outer[i], depth);
   Saved old = frame_save(s);

@@ -63,7 +63,8 @@ int64_t ax_bound(Sema *s, const Ax *a) {
   int64_t v;
   if (ax_const(a, &v))
     return v;
-  if (a->pack || a->poison || a->size.n != 1 || a->size.t[0].sym[1] >= 0 || a->size.t[0].sym[0] >= s->m->nsyms)
+  if (a->pack || a->poison || a->size.n != 1 || a->size.t[0].sym[1] >= 0 ||
+      a->size.t[0].sym[0] >= s->m->nsyms)
     return -1;
   for (int i = 0; i < s->m->dims.n; i++) {
     const ModelDim *d = &s->m->dims.v[i]->pub;
@@ -108,11 +109,16 @@ const char *dtype_axes_str(Sema *s, DType t, const AxList *l) {
 
 const char *v_type_str(Sema *s, const Value *v) {
   switch (v->kind) {
-  case V_NUMBER: return "a number";
-  case V_TENSOR: return dtype_axes_str(s, v->dtype, &v->ax);
-  case V_CHILD: return "a module";
-  case V_POISON: return "an unknown value";
-  default: return "a function";
+  case V_NUMBER:
+    return "a number";
+  case V_TENSOR:
+    return dtype_axes_str(s, v->dtype, &v->ax);
+  case V_CHILD:
+    return "a module";
+  case V_POISON:
+    return "an unknown value";
+  default:
+    return "a function";
   }
 }
 
@@ -167,7 +173,8 @@ static void unknown_axis(Sema *s, Name name) {
   dim_find(s, name.s, &later);
   if (later) {
     DimInfo *d = names_get(&s->m->dim_table, name.s);
-    diag_note(s->d, g, d->pub.span, "`%s` is declared here: dims are seen from their line on", name.s);
+    diag_note(s->d, g, d->pub.span, "`%s` is declared here: dims are seen from their line on",
+              name.s);
     return;
   }
   Suggest best = {.wanted = name.s};
@@ -230,7 +237,9 @@ bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nn
       continue;
     }
     if (pack != v[i].pack && !slice) {
-      sema_error(s, 209, v[i].span, pack ? "`%s` is a group: write `%s...`" : "`%s` is one dimension, not a group: write `%s`",
+      sema_error(s, 209, v[i].span,
+                 pack ? "`%s` is a group: write `%s...`"
+                      : "`%s` is one dimension, not a group: write `%s`",
                  v[i].name.s, v[i].name.s);
       ok = false;
     }
@@ -259,14 +268,17 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
   AxList l = ax_lookup(s, d->name, &found);
   out->bad |= bad_dim(&l);
   if (found && !generic_of(s, d->name.s) && l.n == 1 && l.v[0]->kind == AX_LOCAL) {
-    Diag *g = sema_error(s, 210, d->span, "unknown dimension `%s`: a local axis cannot stand in a type", d->name.s);
+    Diag *g = sema_error(s, 210, d->span,
+                         "unknown dimension `%s`: a local axis cannot stand in a type", d->name.s);
     sema_label(s, g, l.v[0]->span, "`%s` is local to this body", d->name.s);
     out->bad = true;
   } else if (!found) {
     unknown_axis(s, d->name);
     out->bad = true;
   } else if (is_pack(s, d->name.s) != d->pack) {
-    sema_error(s, 209, d->span, d->pack ? "`%s` is one dimension, not a group: write `%s`" : "`%s` is a group: write `%s...`",
+    sema_error(s, 209, d->span,
+               d->pack ? "`%s` is one dimension, not a group: write `%s`"
+                       : "`%s` is a group: write `%s...`",
                d->name.s, d->name.s);
     out->bad = true;
   }
@@ -282,7 +294,8 @@ Ty ty_eval(Sema *s, const Type *t, bool allow_rest) {
         if (s->type_at.src)
           sema_error(s, 202, s->type_at, "%s would hold `%s` twice", s->type_of, ax_str(s, l.v[k]));
         else
-          sema_error(s, 202, t->dims.v[i].span, "`%s` stands twice in one tensor", ax_str(s, l.v[k]));
+          sema_error(s, 202, t->dims.v[i].span, "`%s` stands twice in one tensor",
+                     ax_str(s, l.v[k]));
         out.bad = true;
       }
     out.ax = ax_join(s, out.ax, l);
@@ -305,8 +318,9 @@ static bool slices_clash(Sema *s, Span at, const Operand *ops, int n, const AxLi
       Ax *a = all->v[k], *b = all->v[i];
       if (a->name != b->name || (a->kind != AX_SLICE && b->kind != AX_SLICE))
         continue;
-      Diag *g = sema_error(s, 203, at, "`%s` is %s on one side and %s on the other: a slice meets no other axis", a->name,
-                           size_str(s, &a->size), size_str(s, &b->size));
+      Diag *g = sema_error(
+          s, 203, at, "`%s` is %s on one side and %s on the other: a slice meets no other axis",
+          a->name, size_str(s, &a->size), size_str(s, &b->size));
       for (int j = 0; j < n; j++)
         sema_label_type(s, g, ops[j].span, ops[j].v);
       diag_help(s->d, g, "rename it: `x[%s as Part]`", a->name);
@@ -341,12 +355,15 @@ bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxLis
       return true;
   if (!big || (single && !strcmp(op, "*")))
     return true;
-  Diag *g = sema_error(s, 203, at, "`%s` would make %s, but no operand has all of these dimensions", op, axes_str(s, &all));
+  Diag *g = sema_error(s, 203, at, "`%s` would make %s, but no operand has all of these dimensions",
+                       op, axes_str(s, &all));
   for (int i = 0; i < n; i++)
     if (is_tensor(ops[i].v))
       sema_label_type(s, g, ops[i].span, ops[i].v);
   sema_note_axes(s, g, all.v, all.n);
-  diag_help(s->d, g, "rename an axis with `[A as B]` so that they meet, or write `a @[] b` for an outer product");
+  diag_help(
+      s->d, g,
+      "rename an axis with `[A as B]` so that they meet, or write `a @[] b` for an outer product");
   return false;
 }
 

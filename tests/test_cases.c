@@ -1,14 +1,15 @@
-// Programs that carry their expectation in comments: tests/cases and tests/errors, format in tests/cases/README.md.
-#include "compiler/parse.h"
+// Programs that carry their expectation in comments: tests/cases and tests/errors, format in
+// tests/cases/README.md.
+#include "compiler/sema.h"
 #include "tests/suites.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILES = 1000, MAX_EXPECT = 32, MAX_PATH = 1024, FILE_ROOM = 1 << 16 };
+enum { MAX_FILES = 1000, MAX_EXPECT = 32, MAX_DEFINES = 8, MAX_PATH = 1024, FILE_ROOM = 1 << 16 };
 
-static char *files[2][MAX_FILES];  // sorted names; filled once by cases_suite
+static char *files[2][MAX_FILES]; // sorted names; filled once by cases_suite
 static int nfiles[2];
 static const char *const folders[2] = {"tests/cases", "tests/errors"};
 
@@ -39,12 +40,14 @@ static void list_files(int which) {
 // ---- expectations
 typedef struct Expect {
   Severity severity;
-  int line, col;      // 0: anywhere
+  int line, col; // 0: anywhere
   const char *words;
   bool met;
 } Expect;
 typedef struct Case {
   bool ok;
+  Define defs[MAX_DEFINES];
+  int ndefs;
   Expect want[MAX_EXPECT];
   int n;
 } Case;
@@ -72,10 +75,19 @@ static void read_expectation(Case *c, char *s) {
   c->want[c->n++] = e;
 }
 
+static void read_define(Case *c, char *s) {
+  char *value = strchr(s, '=');
+  ck_assert_msg(value && c->ndefs < MAX_DEFINES, "a bad `#! define %s`", s);
+  *value = 0;
+  c->defs[c->ndefs++] = (Define){s, value + 1};
+}
+
 // Reads the `#!` lines of `text`, which it cuts into lines.
 static void read_case(Case *c, char *text) {
   for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"))
-    if (!strncmp(line, "#! ", 3) && strncmp(line, "#! define ", 10))
+    if (!strncmp(line, "#! define ", 10))
+      read_define(c, line + 10);
+    else if (!strncmp(line, "#! ", 3))
       read_expectation(c, line + 3);
 }
 
@@ -91,10 +103,11 @@ static bool has_words(const Diag *g, const char *words) {
 static bool meets(const Diag *g, const Expect *e) {
   int line, col;
   span_pos(g->span, &line, &col);
-  return g->severity == e->severity && (!e->line || (e->line == line && e->col == col)) && has_words(g, e->words);
+  return g->severity == e->severity && (!e->line || (e->line == line && e->col == col)) &&
+         has_words(g, e->words);
 }
 
-// Every diagnostic meets an expectation of its own.
+// Diagnostics and expectations meet one to one.
 static bool all_met(Case *c, const Diags *d) {
   bool ok = true;
   for (int i = 0; i < d->list.n; i++) {
@@ -104,6 +117,8 @@ static bool all_met(Case *c, const Diags *d) {
         met = c->want[k].met = true;
     ok = ok && met;
   }
+  for (int k = 0; k < c->n; k++)
+    ok = ok && c->want[k].met;
   return ok;
 }
 
@@ -123,11 +138,14 @@ static void run_case(int which, int index) {
   Arena *a = arena_new();
   Diags d = {.arena = a};
   char *text = read_text(a, path, &size);
-  parse_file(a, intern_new(a), &d, source_new(a, path, text, size));
   Case c = {0};
-  read_case(&c, text);
-  ck_assert_msg(c.ok == (which == 0) && (c.n > 0) == (which == 1), "%s: no expectation, or one of the wrong folder", path);
-  if (!all_met(&c, &d))
+  char *lines = arena_strdup(a, text);
+  read_case(&c, lines);
+  ck_assert_msg(c.ok == (which == 0) && (c.n > 0) == (which == 1),
+                "%s: no expectation, or one of the wrong folder", path);
+  ModelOptions opt = {.defs = c.defs, .ndefs = c.ndefs};
+  Model *m = model_load(a, intern_new(a), &d, path, text, &opt);
+  if (!all_met(&c, &d) || model_ok(m) != c.ok)
     ck_abort_msg("%s: not as expected\n%s", path, diags_string(a, &d, DIAG_TEXT, false));
   arena_free(a);
 }
