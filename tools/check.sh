@@ -8,6 +8,8 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 build=${BUILD:-$root/build/check}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+# shellcheck source=tools/build.sh
+. "$root/tools/build.sh"
 passed=0 failed=0
 
 finish() {
@@ -33,7 +35,7 @@ tests() {
   name=$1
   shift
   echo "== $name"
-  { "$@" 2>&1; echo "status $?"; } | tee "$build/totals.log" | grep -v '^status '
+  { "$@" 2>&1; echo "status $?"; } | tee "$build/totals.log" | grep -v '^status [0-9]*$'
   status=$(sed -n 's/^status //p' "$build/totals.log" | tail -n 1)
   totals=$(sed -n 's/^\([0-9][0-9]*\) passed, \([0-9][0-9]*\) failed$/\1 \2/p' "$build/totals.log" | tail -n 1)
   good=${totals% *} bad=${totals#* }
@@ -45,35 +47,6 @@ tests() {
     bad=1
   fi
   passed=$((passed + good)) failed=$((failed + bad))
-}
-
-# A tree that has been configured in place cannot be built out of tree: then a copy is built.
-source_tree() {
-  src=$root
-  [ -e "$root/config.status" ] || return 0
-  src=$build/source
-  mkdir -p "$src" || return 1
-  (cd "$root" && tar cf - --exclude=./.git --exclude=./build --exclude=./config.status --exclude=./config.h \
-    --exclude=./Makefile --exclude='*.o' --exclude='*.a' --exclude=.deps --exclude=.dirstamp .) | (cd "$src" && tar xf -)
-}
-
-# Is file $1 there, and none of the others newer?
-current() {
-  [ -e "$1" ] && [ -z "$(find "$@" -newer "$1")" ]
-}
-
-# Generated files that are newer than what they come from are kept.
-prepare() {
-  (cd "$src" && if ! current configure configure.ac Makefile.am || ! current Makefile.in Makefile.am; then autoreconf -fi; fi)
-}
-
-# build_in DIR CONFIGURE_OPTION...
-build_in() {
-  dir=$1
-  shift
-  mkdir -p "$dir" &&
-    (cd "$dir" && { current config.status "$src/configure" || "$src/configure" -q "$@"; } &&
-      make -s -j"$jobs" && make -s -j"$jobs" tests/runner)
 }
 
 runner() {
@@ -90,12 +63,12 @@ quick_suites() {
 step "set-up" sh "$root/tools/setup.sh"
 step "folder" mkdir -p "$build"
 step "source" source_tree
-step "autoreconf" prepare
-step "build" build_in "$build/plain" --enable-werror
+step "autoreconf" autotools
+step "build" build_in "$build/plain" "all tests/runner" --enable-werror
 tests "unit tests" runner "$build/plain"
 tests "command line" env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh"
 if [ "${1-}" != quick ]; then
-  step "build under sanitizers" build_in "$build/sanitized" --enable-sanitizers CFLAGS="-O1 -g"
+  step "build under sanitizers" build_in "$build/sanitized" tests/runner --enable-sanitizers CFLAGS="-O1 -g"
   # shellcheck disable=SC2046
   tests "unit tests under sanitizers" runner "$build/sanitized" $(quick_suites)
 fi
