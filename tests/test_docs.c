@@ -75,6 +75,26 @@ START_TEST(block_is_as_said) {
 }
 END_TEST
 
+// Every code of errors.def stands in the reference, with its title.
+START_TEST(codes_are_listed) {
+  static const struct {
+    int code;
+    const char *title;
+  } errors[] = {
+#define ERROR(code, title, text) {code, title},
+#include "compiler/errors.def"
+#undef ERROR
+  };
+  char *text = read_text("docs/language.md"), row[200];
+  ck_assert_ptr_nonnull(text);
+  for (int i = 0; i < COUNT(errors); i++) {
+    snprintf(row, sizeof row, "| E%04d | %s |\n", errors[i].code, errors[i].title);
+    ck_assert_msg(strstr(text, row) != NULL, "docs/language.md lacks: %s", row);
+  }
+  free(text);
+}
+END_TEST
+
 START_TEST(found_blocks) {
   int refused = 0;
   for (int i = 0; i < nblocks; i++)
@@ -90,6 +110,7 @@ Suite *docs_suite(void) {
   for (int i = 0; i < COUNT(files); i++)
     find_blocks(files[i]);
   tcase_add_test(t, found_blocks);
+  tcase_add_test(t, codes_are_listed);
   tcase_add_loop_test(t, block_is_as_said, 0, nblocks);
   suite_add_tcase(s, t);
   return s;
