@@ -105,6 +105,19 @@ static const BigsName *names_table(Arena *a, const Model *model, const CkptTable
   return out;
 }
 
+// Compile-time value of a dim or let.
+static double value_of(const Model *model, const char *name) {
+  const ModelDim *dims;
+  const ModelLet *lets;
+  for (int i = 0, n = model_dims(model, &dims); i < n; i++)
+    if (!strcmp(dims[i].name, name))
+      return dims[i].fixed ? (double)dims[i].extent : 0;
+  for (int i = 0, n = model_lets(model, &lets); i < n; i++)
+    if (!strcmp(lets[i].name, name))
+      return lets[i].value;
+  return 0;
+}
+
 static BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c) {
   BigsAlias *alias = NEWN(a, BigsAlias, c->aliases.n + 1);
   BigsConfig *config = NEWN(a, BigsConfig, c->config.n + 1);
@@ -115,7 +128,7 @@ static BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptT
     ignore[i] = c->ignore.v[i];
   for (int i = 0; i < c->config.n; i++) {
     const CkptConfig *k = &c->config.v[i];
-    config[i] = (BigsConfig){.key = k->key, .name = k->name, .number = k->num, .text = k->is_text ? k->text : NULL, .is_bool = k->is_bool};
+    config[i] = (BigsConfig){.key = k->key, .name = k->name, .number = k->name ? value_of(model, k->name) : k->num, .text = k->is_text ? k->text : NULL, .is_bool = k->is_bool};
   }
   return (BigsCheckpoint){.name = c->name,
                           .entry = names_table(a, model, c),

@@ -114,34 +114,48 @@ static bool run_local(Rewrite *r, unsigned mask, RewriteStats *stats) {
   return changed;
 }
 
-// n, made of live nodes since the survey, over what these became.
-static Node *remap(Rewrite *r, Node **map, Node *n) {
-  Node *in[16], **ops = n->nin <= COUNT(in) ? in : NEWN(r->g->arena, Node *, n->nin);
-  bool changed = false;
-  if (n->id < r->nuses)
-    return map[n->id] ? map[n->id] : n;
-  for (int k = 0; k < n->nin; k++) {
-    ops[k] = remap(r, map, n->in[k]);
-    changed |= ops[k] != n->in[k];
+// What stands for n after a replacement, found on demand: a replacement may use live nodes that come behind what it replaces.
+typedef struct Remap {
+  Rewrite *r;
+  Node **map, **instead;  // by id, of nodes live before
+} Remap;
+
+static Node *remap(Remap *m, Node *n) {
+  Graph *g = m->r->g;
+  bool old = n->id < m->r->nuses;
+  if (old && m->map[n->id])
+    return m->map[n->id];
+  Node *to = old && m->instead[n->id] ? m->instead[n->id] : n;
+  if (to != n) {
+    to = remap(m, to);
+  } else if (n->op != OP_SCAN) {
+    Node *in[16], **ops = n->nin <= COUNT(in) ? in : NEWN(g->arena, Node *, n->nin);
+    bool changed = false;
+    for (int k = 0; k < n->nin; k++) {
+      ops[k] = remap(m, n->in[k]);
+      changed |= ops[k] != n->in[k];
+    }
+    if (changed) {
+      g->span = n->span;
+      g->fn = n->fn;
+      to = g_node(g, n->op, n->dtype, ops, n->nin, &n->attr);
+    }
   }
-  if (!changed)
-    return n;
-  r->g->span = n->span;
-  r->g->fn = n->fn;
-  return g_node(r->g, n->op, n->dtype, ops, n->nin, &n->attr);
+  if (old)
+    m->map[n->id] = to;
+  return to;
 }
 
 void rewrite_replace(Rewrite *r, Node *const *old, Node *const *by, int n) {
   Graph *g = r->g;
-  Node **map = NEWN(g->arena, Node *, r->nuses), **instead = NEWN(g->arena, Node *, r->nuses);
+  Remap m = {r, NEWN(g->arena, Node *, r->nuses), NEWN(g->arena, Node *, r->nuses)};
   for (int i = 0; i < n; i++)
-    instead[old[i]->id] = by[i];
-  for (int i = 0; i < r->nlive; i++) {
-    Node *live = r->live[i];
-    map[live->id] = instead[live->id] ? remap(r, map, instead[live->id]) : rebuild(g, live, map);
-  }
+    m.instead[old[i]->id] = by[i];
+  // In order of ids, so that the recursion stays shallow.
+  for (int i = 0; i < r->nlive; i++)
+    remap(&m, r->live[i]);
   for (int i = 0; i < r->nroots; i++)
-    r->roots[i] = map[r->roots[i]->id];
+    r->roots[i] = m.map[r->roots[i]->id];
 }
 
 static bool run_global(Rewrite *r, unsigned mask, RewriteStats *stats) {
@@ -164,9 +178,8 @@ void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *s
   if (!stats)
     stats = &own;
   for (int round = 0; round < MAX_ROUNDS; round++) {
-    bool changed = run_local(&r, mask, stats);
-    changed |= run_global(&r, mask, stats);
-    if (!changed)
+    // Global rules see what local ones leave: layers are stacked once no flip is in between any more.
+    if (!run_local(&r, mask, stats) && !run_global(&r, mask, stats))
       break;
   }
   g->span = span;

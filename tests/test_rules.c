@@ -250,6 +250,31 @@ START_TEST(rule_fires_and_preserves_values_and_gradients) {
 }
 END_TEST
 
+// The product of the stack reads the input of the layer whose weight comes first, which may be younger than the other layers.
+START_TEST(chains_of_stacked_layers_leave_no_old_ones) {
+  Fixture f;
+  setup(&f);
+  Node *x = f.x;
+  Axis *inner = graph_axis(f.g, "inner", 2, f.B->extent), *out = graph_axis(f.g, "out", 1, f.B->extent);
+  for (int i = 0; i < 3; i++) {
+    Node *first = param(&f, arena_printf(f.arena, "first%d", i), 2, inner, out), *second = param(&f, arena_printf(f.arena, "second%d", i), 2, f.B, out);
+    Node *q = g_unary(f.g, OP_EXP, g_contract(f.g, x, second, AX(f.B), 1));
+    Node *p = g_contract(f.g, g_rename(f.g, x, AX(f.B), AX(inner), 1), first, AX(inner), 1);
+    x = g_rename(f.g, g_binary(f.g, OP_MUL, p, g_unary(f.g, OP_TANH, q)), AX(out), AX(f.B), 1);
+  }
+  RewriteStats stats = {0};
+  Node *after = x;
+  graph_rewrite(f.g, RULES_STRUCTURAL | RULES_SIMPLIFY, &after, 1, &stats);
+  int live, params = 0;
+  Node **nodes = graph_reachable(f.g, &after, 1, &live);
+  for (int i = 0; i < live; i++)
+    params += nodes[i]->op == OP_PARAM;
+  ck_assert_int_eq(params, 3);
+  same_values(&f, "chain", x, after);
+  arena_free(f.arena);
+}
+END_TEST
+
 START_TEST(shared_weights_are_not_stacked) {
   Fixture f;
   RewriteStats stats = {0};
@@ -268,6 +293,7 @@ Suite *rules_suite(void) {
   Suite *s = suite_create("rules");
   TCase *t = tcase_create("rules");
   tcase_add_loop_test(t, rule_fires_and_preserves_values_and_gradients, 0, COUNT(cases));
+  tcase_add_test(t, chains_of_stacked_layers_leave_no_old_ones);
   tcase_add_test(t, shared_weights_are_not_stacked);
   suite_add_tcase(s, t);
   return s;
