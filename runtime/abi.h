@@ -57,8 +57,8 @@ typedef struct BigsStorage {
 typedef enum BigsWhere {
   BIGS_ARENA,      // temporary: placed by liveness in the one arena of a binding
   BIGS_KEPT,       // computed by prologue steps, lives as long as the binding and the weights
-  BIGS_INPUT,      // index: the caller's tensor (dense row-major)
-  BIGS_OUTPUT,     // index: the caller's tensor (dense row-major)
+  BIGS_INPUT,      // index into the program's inputs: the caller's tensor (dense row-major)
+  BIGS_OUTPUT,     // index into the program's outputs: the caller's tensor (dense row-major)
   BIGS_PARAM,      // byte offset in the parameter arena
   BIGS_GRAD,       // byte offset in the gradient arena
   BIGS_CONSTANT,   // `data`
@@ -67,7 +67,7 @@ typedef enum BigsWhere {
 typedef struct BigsBuffer {
   uint8_t where, dtype, zeroed, pad;  // zeroed: to be cleared before its first step
   int32_t index;
-  int32_t first, last;       // steps between which it lives (ARENA)
+  int32_t first, last;       // steps between which it lives (ARENA): for printing; the runtime finds them from the steps
   Poly size;                 // elements (with row padding); block > 0: for each of ceil(rows / block) blocks of rows
   Poly rows;
   int64_t block;
@@ -123,7 +123,7 @@ typedef struct BigsProgram {
 typedef struct BigsPiece {   // of a rate schedule
   const char *kind;          // "warmup", "constant", "linear", "cosine"
   double length;             // steps, or below 1 a share of the run; 0: what is left
-  double to;                 // end factor
+  double to;                 // end factor (warmup: always 1)
 } BigsPiece;
 typedef struct BigsGroup {
   uint32_t tags;             // bits of module->tag; parameters with any of them
