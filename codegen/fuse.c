@@ -438,7 +438,7 @@ static void place_leaf(Prog *g, Node *n) {
   } else if (n->op == OP_INPUT) {
     int i = 0, number = 0;  // among those that the program reaches
     for (; i < g->g->inputs.n && g->g->inputs.v[i]->node != n; i++)
-      number += info_of(g, g->g->inputs.v[i]->node)->reached;
+      number += info_of(g, g->g->inputs.v[i]->node) != NULL;
     if (i == g->g->inputs.n)
       BUG("input %s is not in the graph's list", n->attr.name);
     const Input *in = g->g->inputs.v[i];

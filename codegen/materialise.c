@@ -33,12 +33,14 @@ void mat_reach(Prog *g) {
   for (int i = 0; i < g->nout; i++)
     roots[i] = g->outs[i].node;
   g->node = graph_reachable(g->g, roots, g->nout, &g->nnode);
-  g->info = NEWN(g->a, Info, g->g->nodes.n);
+  g->info = NEWN(g->a, Info *, g->g->nodes.n);
+  Info *info = NEWN(g->a, Info, g->nnode + 1);
+  for (int i = 0; i < g->nnode; i++)
+    g->info[g->node[i]->id] = &info[i];
   int total = 0;
   for (int i = 0; i < g->nnode; i++) {
     Node *n = g->node[i];
     Info *f = info_of(g, n);
-    f->reached = true;
     f->steady = op_flags(n->op) & F_LEAF ? leaf_is_steady(n) : true;
     for (int k = 0; k < n->nin; k++) {
       f->steady &= info_of(g, n->in[k])->steady;
@@ -159,8 +161,13 @@ static bool assign_dest(Prog *g, Node *n, Place *dest) {
 }
 
 static Place *output_place(Prog *g, const Output *o, int index) {
-  if (o->param)
-    return place_param(g, o->param, g->kind != BIGS_INIT);
+  if (o->param) {
+    Place *pl = place_param(g, o->param, g->kind != BIGS_INIT);
+    if (pl->nax != o->nax)
+      BUG("%s: an output in the storage of a parameter of %d axes has %d", o->name, pl->nax, o->nax);
+    pl->ax = o->ax;
+    return pl;
+  }
   int buf = buf_add(g, BIGS_OUTPUT, o->node->dtype, extents(o->ax, o->nax), o->name);
   g->buf.v[buf].index = index;
   return place_dense(g, buf, o->node->dtype, o->ax, o->nax);

@@ -127,7 +127,7 @@ static const uint8_t *used_params(Planner *p, const Prog *g) {
     const Param *x = p->g->params.v[i];
     if (x->is_stack)
       continue;
-    used[n] = info_of(g, x->node)->reached || (x->stack && info_of(g, x->stack->node)->reached);
+    used[n] = info_of(g, x->node) || (x->stack && info_of(g, x->stack->node));
     for (int k = 0; k < g->nout; k++)
       used[n] |= g->outs[k].param && (g->outs[k].param == x || g->outs[k].param == x->stack);
     n++;
@@ -142,7 +142,7 @@ static void fill_program(Planner *p, Prog *g) {
   g->out.kind = (uint8_t)g->kind;
   g->out.syms = program_syms(g);
   for (int i = 0; i < p->g->inputs.n; i++)
-    if (info_of(g, p->g->inputs.v[i]->node)->reached)
+    if (info_of(g, p->g->inputs.v[i]->node))
       input[g->out.ninput++] = i;
   g->out.input = input;
   for (int i = 0; i < g->nout; i++) {

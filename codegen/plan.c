@@ -34,8 +34,13 @@ int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Outpu
   g->name = arena_strdup(p->a, name);
   g->kind = kind;
   g->outs = NEWN(p->a, Output, n + 1);
-  if (n)
-    memcpy(g->outs, outs, sizeof *outs * (size_t)n);
+  for (int i = 0; i < n; i++) {
+    g->outs[i] = outs[i];
+    g->outs[i].name = arena_strdup(p->a, outs[i].name);
+    g->outs[i].ax = NEWN(p->a, Axis *, outs[i].nax + 1);
+    if (outs[i].nax)
+      memcpy(g->outs[i].ax, outs[i].ax, sizeof *outs[i].ax * (size_t)outs[i].nax);
+  }
   g->nout = n;
   g->prologue = kind == BIGS_ENTRY;
   vec_push(p->a, &p->progs, g);
@@ -105,6 +110,7 @@ static void plan_one(Prog *g) {
 }
 
 bool plan_finish(Planner *p, BigsModule *m) {
+  canon_names(p);
   for (int i = 0; i < p->progs.n; i++) {
     mat_reach(p->progs.v[i]);
     if (!no_scan(p->progs.v[i]))

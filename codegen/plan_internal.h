@@ -86,7 +86,6 @@ typedef struct Staged {  // a transposed copy
 
 // What the planner knows about a node within one program.
 typedef struct Info {
-  bool reached;
   bool steady;           // depends on parameters and sizes only
   bool must;             // stored in any case (if anything uses it)
   bool want;             // stored if it fits into a kernel next to its operands
@@ -118,7 +117,7 @@ struct Prog {
   bool prologue;         // steady work is done once
   Node **node;           // reached, ascending ids
   int nnode;
-  Info *info;            // by node id
+  Info **info;           // by node id; NULL where not reached
   VEC(Buf) buf;
   VEC(Inst *) inst;
   VEC(Staged) staged;
@@ -153,12 +152,15 @@ struct Planner {
   VEC(PlanRemark) remarks;
 };
 
-static inline Info *info_of(const Prog *g, const Node *n) { return &g->info[n->id]; }
+static inline Info *info_of(const Prog *g, const Node *n) { return g->info[n->id]; }
 
 // ---- plan.c
 void plan_error(Planner *p, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int plan_kernel(Planner *p, LKernel *k);  // index of the equal kernel
+
+// ---- canon.c: replaces the outputs' nodes by equal ones under names that make most renames nothing
+void canon_names(Planner *p);
 
 // ---- materialise.c: which nodes are stored
 void mat_reach(Prog *g);                  // reached, uses, steady
