@@ -86,3 +86,54 @@ train pretrain {
 }
 END
 }
+
+# le BYTES VALUE...: little-endian integers
+le() {
+  bytes=$1
+  shift
+  for v; do
+    n=0
+    while [ "$n" -lt "$bytes" ]; do
+      # shellcheck disable=SC2059
+      printf "\\$(printf %03o $((v & 255)))"
+      v=$((v >> 8)) n=$((n + 1))
+    done
+  done
+}
+
+# safetensors FILE HEADER [I32]...: a file with this header and these numbers as data
+safetensors() {
+  file=$1 header=$2
+  shift 2
+  {
+    le 8 ${#header}
+    printf %s "$header"
+    le 4 "$@"
+  } >"$file"
+}
+
+# Two rows of four token ids, for the model of write_model.
+write_ids() {
+  safetensors "${1:-x.safetensors}" '{"ids":{"dtype":"I32","shape":[2,4],"data_offsets":[0,32]}}' 2 7 8 3 2 9 31 3
+}
+
+# A batch for its train block: ids, the rows of (B, L) that are masked, what stood there.
+write_batch() {
+  safetensors "${1:-b.safetensors}" '{"ids":{"dtype":"I32","shape":[2,4],"data_offsets":[0,32]},'\
+'"at":{"dtype":"I32","shape":[2],"data_offsets":[32,40]},"labels":{"dtype":"I32","shape":[2],"data_offsets":[40,48]}}' \
+    2 7 8 3 2 9 31 3 1 5 7 9
+}
+
+# A text of a few sentences over few words, and its vocabulary.
+write_corpus() {
+  awk 'BEGIN {
+    split("the a red blue small big cat dog bird fish sees eats likes finds", w)
+    for (i = 0; i < 400; i++) {
+      s = i * 7919 % 9973
+      printf "%s %s %s %s %s %s %s.\n", w[1 + s % 2], w[3 + int(s / 2) % 4], w[7 + int(s / 8) % 4], w[11 + int(s / 32) % 4], \
+        w[1 + int(s / 128) % 2], w[3 + int(s / 256) % 4], w[7 + int(s / 1024) % 4]
+      if (i % 5 == 4) print ""
+    }
+  }' >corpus.txt
+  printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the a red blue small big cat dog bird fish sees eats likes finds . >vocab.txt
+}
