@@ -13,6 +13,7 @@ Scope *scope_push(Sema *s, Frame *f, Scope *up) {
 
 Frame *frame_push(Sema *s, FrameKind kind, const char *name, Span call) {
   Frame *f = NEW(s->a, Frame);
+  s->work += FRAME_COST;
   f->kind = kind;
   f->caller = s->frame;
   f->call = call;
@@ -52,6 +53,7 @@ Binding *scope_bind(Sema *s, Name name, Value *v) {
   Binding *b = NEW(s->a, Binding);
   b->name = name.s;
   b->span = name.span;
+  b->index = -1;
   b->value = v;
   names_put(s->a, &s->scope->table, name.s, b);
   vec_push(s->a, &s->scope->list, b);

@@ -36,9 +36,12 @@ static bool only_in_modules(Sema *s, const Stmt *st, const char *what) {
 // value.
 static Binding *define(Sema *s, Name name, Value *v) {
   Binding *b = scope_find(s->scope, name.s);
-  if (!b || b->value)
-    return scope_bind(s, name, v);
-  b->value = v;
+  if (b && !b->value)
+    b->value = v;
+  else
+    b = scope_bind(s, name, v);
+  if (b)
+    b->index = s->frame->stmt;
   return b;
 }
 

@@ -117,7 +117,9 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v) {
 
 static void add_sym(Sema *s, DimInfo *info) {
   if (s->m->nsyms == MAX_SYMS) {
-    sema_error(s, 217, info->pub.span, "a file has at most %d run-time dims", MAX_SYMS);
+    if (!s->m->too_many_syms)
+      sema_error(s, 217, info->pub.span, "a file has at most %d run-time dims", MAX_SYMS);
+    s->m->too_many_syms = true;
     info->pub.fixed = true;
     info->pub.extent = 1;
     return;
@@ -366,6 +368,7 @@ static void check_model(Sema *s) {
   f->mod = m;
   f->depth = 1;
   check_inputs(s, m->decl);
+  s->m->deps = NEWN(s->a, IntList, m->decl->body->stmts.n + 1);
   sema_body(s, m->decl->body, m->decl->name.span, m->name);
   m->scope = s->scope;
   m->state = 2;
@@ -374,7 +377,7 @@ static void check_model(Sema *s) {
     sema_check_train(s, s->m->trains.v[i]);
   }
   frame_restore(s, (Saved){f, m->scope});
-  if (!m->decl->body->bad && !train_bad(s->m))
+  if (!m->decl->body->bad && !train_bad(s->m) && !s->stopped)
     unused_in_model(s);
 }
 

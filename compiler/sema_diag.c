@@ -5,22 +5,27 @@
 
 // The call in a module (or in the model) that led to the body of a fn, or `at` itself outside of
 // calls.
-static Span outermost(const Sema *s, Span at, bool *inside) {
-  *inside = false;
-  for (const Frame *f = s->frame; f && f->kind == FR_FN && f->is_call; f = f->caller) {
+static Span outermost(const Sema *s, Span at, Frame **call) {
+  *call = NULL;
+  for (Frame *f = s->frame; f && f->kind == FR_FN && f->is_call; f = f->caller) {
     at = f->call;
-    *inside = true;
+    *call = f;
   }
   return at;
 }
 
+// One error a call: others in the same body are most often its consequences.
 static Diag *report(Sema *s, int code, Span at, const char *fmt, va_list ap) {
-  bool inside;
-  Span outer = outermost(s, at, &inside);
+  Frame *call;
+  Span outer = outermost(s, at, &call);
+  if (call && call->failed)
+    return NULL;
   char *text = arena_vprintf(s->a, fmt, ap);
   Diag *g = diag_error(s->d, code, outer, "%s", text);
-  if (inside)
+  if (call) {
+    call->failed = true;
     diag_note(s->d, g, at, "in the body of `%s`", s->frame->name);
+  }
   return g;
 }
 
@@ -42,13 +47,13 @@ Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...) {
 
 // A secondary label; a note when the error is reported elsewhere, at a call.
 void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) {
-  bool inside;
+  Frame *call;
   va_list ap;
   va_start(ap, fmt);
   char *text = arena_vprintf(s->a, fmt, ap);
   va_end(ap);
-  outermost(s, at, &inside);
-  if (inside)
+  outermost(s, at, &call);
+  if (call)
     diag_note(s->d, g, at, "%s", text);
   else
     diag_label(s->d, g, at, "%s", text);
@@ -114,6 +119,16 @@ void suggest_table(Suggest *g, const NameTable *t) {
 void suggest_help(Sema *s, Diag *d, const Suggest *g) {
   if (g->best)
     diag_help(s->d, d, "did you mean `%s`?", g->best);
+}
+
+bool sema_enter_definition(Sema *s, Span at) {
+  if (++s->nested <= MAX_DEPTH)
+    return true;
+  s->stopped = true;
+  if (!s->m->too_deep)
+    sema_error(s, 310, at, "modules and fns are nested more than %d deep", MAX_DEPTH);
+  s->m->too_deep = true;
+  return false;
 }
 
 bool sema_step(Sema *s, Span at) {

@@ -20,12 +20,8 @@ int prim_by_name(const char *name) {
 }
 
 // ---- names
-static Value *force(Sema *s, Scope *sc, Binding *b) {
-  if (b->value)
-    return b->value;
-  if (b->busy)
-    BUG("`%s` depends on itself", b->name);
-  b->busy = true;
+// Runs a statement of the model's body in the middle of another one.
+static void run_lazy(Sema *s, Scope *sc, const Binding *b) {
   Saved old = frame_save(s);
   struct ScanBuild *scans = s->scans;
   Frame *f = sc->frame, saved = *f;
@@ -38,8 +34,42 @@ static Value *force(Sema *s, Scope *sc, Binding *b) {
   f->ndraws = saved.ndraws;
   s->scans = scans;
   frame_restore(s, old);
-  b->busy = false;
+}
+
+// Build mode: a name of the model's body gets its value, after all that it needs, in the order of
+// the text (so that a long body is no deep recursion).
+static Value *force(Sema *s, Scope *sc, Binding *b) {
+  if (b->value)
+    return b->value;
+  int n = s->m->model->decl->body->stmts.n;
+  bool *needed = NEWN(s->a, bool, n);
+  IntList todo = {0};
+  vec_push(s->a, &todo, b->index);
+  while (todo.n) {
+    int i = todo.v[--todo.n];
+    if (needed[i])
+      continue;
+    needed[i] = true;
+    for (int k = 0; k < s->m->deps[i].n; k++)
+      vec_push(s->a, &todo, s->m->deps[i].v[k]);
+  }
+  for (int i = 0; i < sc->list.n; i++) {
+    const Binding *x = sc->list.v[i];
+    if (x->stmt && !x->value && needed[x->index] && !s->stopped)
+      run_lazy(s, sc, x);
+  }
   return b->value ? b->value : v_poison(s);
+}
+
+static void note_dependency(Sema *s, const Scope *sc, const Binding *b) {
+  if (!checking(s) || sc->frame->kind != FR_MODEL || sc->up || s->frame != sc->frame ||
+      b->index < 0)
+    return;
+  IntList *deps = &s->m->deps[s->frame->stmt];
+  for (int i = 0; i < deps->n; i++)
+    if (deps->v[i] == b->index)
+      return;
+  vec_push(s->a, deps, b->index);
 }
 
 // Looks outwards from `sc`; a value found outside of a scan's body is seen there at l.
@@ -49,6 +79,7 @@ static Value *lookup(Sema *s, Scope *sc, const char *name, Binding **found) {
   Binding *b = scope_find(sc, name);
   if (b) {
     b->used = true;
+    note_dependency(s, sc, b);
     *found = b;
     return force(s, sc, b);
   }

@@ -5,6 +5,7 @@
 #include "compiler/sema.h"
 
 // ---- tables from interned names to pointers
+typedef VEC(int) IntList;
 typedef struct NameTable {
   const char **key;
   void **val;
@@ -38,7 +39,9 @@ enum {
   MAX_GENERICS = 64,
   MAX_DEPTH = 200,
   MAX_EVAL = 3000,
-  MAX_WORK = 10000000
+  MAX_WORK = 10000000,
+  FRAME_COST = 10 // a call or an instance takes as much memory as some nodes
+
 };
 
 typedef struct AxList {
@@ -111,7 +114,7 @@ typedef struct Binding {
   Value *value;     // NULL while lazy
   const Stmt *stmt; // what bound it, or NULL
   int index;        // of the statement in the body
-  bool used, is_formal, is_entry, is_state, is_param, is_child, busy;
+  bool used, is_formal, is_entry, is_state, is_param, is_child;
   bool called;             // a child of which all is reached
   VEC(const char *) parts; // a child not called: the dotted parts read, "weight", "attention.query"
 } Binding;
@@ -138,6 +141,7 @@ struct Frame {
   Frame *caller;
   Span call;    // the text that called it
   bool is_call; // FR_FN: a real call, not the check of the definition
+  bool failed;  // of a call: an error in its body was reported
   const char *name;
   int seq; // dims and lets declared before are seen
   bool prelude;
@@ -263,6 +267,8 @@ struct Model {
   NameTable dim_table, let_table, user_fns, user_mods, prelude_fns,
       prelude_mods; // let_table: LetInfo of the file
   NameTable prelude_lets, unknown_dims;
+  bool too_deep, too_many_syms; // reported
+  IntList *deps;                // per statement of the model's body: those whose names it uses
   VEC(LetInfo *) lets;
   VEC(Fn *) fns;
   VEC(Module *) mods;
@@ -296,7 +302,7 @@ struct Sema {
   Frame *frame;
   Scope *scope;
   int64_t work;
-  int depth;
+  int depth, nested;       // of expressions; of definitions being checked
   bool stopped;            // a limit was passed and reported
   struct ScanBuild *scans; // build mode: the scans being evaluated, innermost first
   Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
@@ -325,7 +331,8 @@ typedef struct Suggest {
 void suggest_add(Suggest *g, const char *name);
 void suggest_table(Suggest *g, const NameTable *t);
 void suggest_help(Sema *s, Diag *d, const Suggest *g);
-bool sema_step(Sema *s, Span at); // counts work; false past the limit (reported once)
+bool sema_enter_definition(Sema *s, Span at); // false: too deep, reported
+bool sema_step(Sema *s, Span at);             // counts work; false past the limit (reported once)
 
 // ---- axes and types (sema_types.c)
 bool ax_in(const AxList *l, const Ax *a);

@@ -168,6 +168,12 @@ static void check_body(Sema *s, Module *m) {
   sema_check_unused(s, m->name);
 }
 
+// Checked bottom up, so that no recursion showed it.
+static void too_deep(Sema *s, Span at) {
+  s->nested = MAX_DEPTH;
+  sema_enter_definition(s, at);
+}
+
 bool module_check(Sema *s, Module *m, Span at) {
   if (m->state == 2)
     return !m->sig_bad;
@@ -179,6 +185,8 @@ bool module_check(Sema *s, Module *m, Span at) {
     m->bad = true;
     return false;
   }
+  if (!sema_enter_definition(s, m->decl->name.span))
+    return false;
   m->state = 1;
   m->uses = NEWN(s->a, bool, s->m->dims.n + 1);
   Saved old = frame_save(s);
@@ -195,11 +203,10 @@ bool module_check(Sema *s, Module *m, Span at) {
   frame_restore(s, old);
   s->g = g;
   m->state = 2;
+  s->nested--;
   m->bad |= m->sig_bad;
-  if (m->height > MAX_DEPTH && !m->bad) {
-    m->bad = true;
-    sema_error(s, 310, m->decl->name.span, "modules are nested more than %d deep", MAX_DEPTH);
-  }
+  if (m->height > MAX_DEPTH)
+    too_deep(s, m->decl->name.span);
   return !m->sig_bad;
 }
 
@@ -239,6 +246,8 @@ bool fn_check(Sema *s, Fn *f, Span at) {
     f->bad = true;
     return false;
   }
+  if (!sema_enter_definition(s, f->decl->name.span))
+    return false;
   f->state = 1;
   Saved old = frame_save(s);
   Graph *g = s->g;
@@ -255,17 +264,17 @@ bool fn_check(Sema *s, Fn *f, Span at) {
   frame_restore(s, old);
   s->g = g;
   f->state = 2;
+  s->nested--;
   f->bad |= s->d->errors > errors;
-  if (f->height > MAX_DEPTH && !f->bad) {
-    f->bad = true;
-    sema_error(s, 310, f->decl->name.span, "functions call each other more than %d deep",
-               MAX_DEPTH);
-  }
+  if (f->height > MAX_DEPTH)
+    too_deep(s, f->decl->name.span);
   return !f->bad;
 }
 
 // ---- unused names
 void sema_check_unused(Sema *s, const char *what) {
+  if (s->stopped)
+    return;
   for (int i = 0; i < s->scope->list.n; i++) {
     const Binding *b = s->scope->list.v[i];
     if (b->used || b->is_formal || b->is_state || (b->value && is_poison(b->value)))
