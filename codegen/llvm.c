@@ -70,6 +70,10 @@ LLVMModuleRef llvm_finish(LlvmUnit *u, LLVMTargetMachineRef machine) {
   return u->module;
 }
 
+LLVMModuleRef llvm_unit_module(LlvmUnit *u) {
+  return u->module;
+}
+
 void llvm_discard(LlvmUnit *u) {
   LLVMDisposeBuilder(u->b);
   LLVMDisposeModule(u->module);

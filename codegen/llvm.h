@@ -13,6 +13,7 @@ typedef struct LlvmUnit LlvmUnit;
 LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMachineRef machine, const char *name);
 // Defines `void symbol(const BigsFrame *, int64_t task, void *scratch)`.  The kernel must verify.
 LLVMValueRef llvm_kernel(LlvmUnit *u, const LKernel *k, const char *symbol, bool exported);
+LLVMModuleRef llvm_unit_module(LlvmUnit *u);  // to add to, before llvm_finish
 // Ends the unit: verifies the module and runs the passes of the target's optimization level.  The module is the caller's.
 LLVMModuleRef llvm_finish(LlvmUnit *u, LLVMTargetMachineRef machine);
 void llvm_discard(LlvmUnit *u);  // instead of llvm_finish: disposes of the module
