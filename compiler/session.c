@@ -6,6 +6,7 @@
 #include "runtime/hub.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *session_text(Session *s, const char *fmt, ...) {
   va_list ap;
@@ -45,9 +46,26 @@ static bool ends_with(const char *s, const char *end) {
   return n >= m && !strcmp(s + n - m, end);
 }
 
-static Model *load(Session *s, const char *path, const Defines *defs, Diags *diags) {
+static Model *load(Session *s, const char *path, const char *text, const Defines *defs, Diags *diags) {
   ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
-  return model_load(s->arena, s->names, diags, path, NULL, &opt);
+  return model_load(s->arena, s->names, diags, text ? "<stdin>" : path, text, &opt);
+}
+
+// Standard input, for the path "-"; else NULL, once the file is seen to be readable.
+static int read_stdin(Session *s, const char *path, const char **text) {
+  *text = NULL;
+  if (strcmp(path, "-")) {
+    if (!access(path, R_OK))
+      return 0;
+    bigs_fail_errno(&s->error, "cannot open", path);
+    return session_fail(s, &s->error);
+  }
+  VEC(char) all = {0};
+  for (int c; (c = getchar()) != EOF;)
+    vec_push(s->arena, &all, (char)c);
+  vec_push(s->arena, &all, 0);
+  *text = all.v;
+  return 0;
 }
 
 static const char *define_value(const Defines *d, const char *name) {
@@ -142,15 +160,19 @@ static int load_text(Session *s, const char *path, bool fix) {
   Diags *quiet = NEW(s->arena, Diags);
   Defines none = {0}, own = {0}, defs = {0};
   quiet->arena = s->arena;
-  Model *plain = load(s, path, &none, quiet);
-  int status = split_defines(s, plain, fix, &own);
+  const char *text;
+  int status = read_stdin(s, path, &text);
+  if (status)
+    return status;
+  Model *plain = load(s, path, text, &none, quiet);
+  status = split_defines(s, plain, fix, &own);
   if (!status)
     status = with_config(s, plain, &own, &defs);
   if (status)
     return status;
   for (int i = 0; i < own.n; i++)
     vec_push(s->arena, &defs, own.v[i]);
-  s->model = load(s, path, &defs, s->diags);
+  s->model = load(s, path, text, &defs, s->diags);
   return session_diags(s, EXIT_MODEL);
 }
 
@@ -171,7 +193,7 @@ static int load_so(Session *s, const char *path) {
   return 0;
 }
 
-int session_load(Session *s, const Options *o, const char *path, bool fix) {
+int session_start(Session *s, const Options *o) {
   *s = (Session){.o = o, .arena = arena_new(), .color = options_color(o)};
   if (!s->arena)
     return session_error(s, EXIT_FILE, "out of memory");
@@ -180,6 +202,13 @@ int session_load(Session *s, const Options *o, const char *path, bool fix) {
   s->diags->arena = s->arena;
   if (o->precision && !strcmp(o->precision, "bf16"))
     return session_error(s, EXIT_USAGE, "--precision=bf16 is not there yet on CPUs; f32 is");
+  return 0;
+}
+
+int session_load(Session *s, const Options *o, const char *path, bool fix) {
+  int status = session_start(s, o);
+  if (status)
+    return status;
   return ends_with(path, ".so") ? load_so(s, path) : load_text(s, path, fix);
 }
 

@@ -25,6 +25,7 @@ typedef struct Session {
 
 // All return an exit status, 0 for success; what went wrong has been printed to standard error.
 // `path` is a .mdl or a .so.  With `fix`, -D of a run-time dim fixes it at compile time, else it becomes s->given.
+int session_start(Session *s, const Options *o);                // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
 int session_compile(Session *s, const BuildWant *want);         // .mdl: builds and jits; .so: nothing
 // Opens the handle: --weights, else fresh ones from --seed.

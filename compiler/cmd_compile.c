@@ -1,0 +1,194 @@
+// bigsc MODEL.mdl: checks a model, and compiles it to what the suffix of -o, or --emit, says.
+#include "codegen/aot.h"
+#include "compiler/cmd.h"
+#include "compiler/lex.h"
+#include "compiler/parse.h"
+#include "compiler/session.h"
+#include "runtime/file.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const char *suffix(const char *path) {
+  const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+  return dot ? dot : "";
+}
+
+// `bert.so` for models/bert.mdl, in the current folder, as compilers do.
+static const char *default_output(Session *s, const char *path) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  size_t n = strlen(name), m = strlen(suffix(name));
+  return session_text(s, "%.*s.so", (int)(n - m), name);
+}
+
+static int write_text(Session *s, const char *path, const char *text, size_t n) {
+  BigsError *e = &s->error;
+  FileOut *f = file_create(path, e);
+  if (!f)
+    return session_fail(s, e);
+  if (file_write(f, text, n, e)) {
+    file_abort(f);
+    return session_fail(s, e);
+  }
+  return file_commit(f, e) ? session_fail(s, e) : 0;
+}
+
+// ---- the front end alone
+
+static int emit_syntax(Session *s, const char *path, const char *what) {
+  size_t n;
+  char *text = file_read(path, SOURCE_MAX, &n, &s->error);
+  if (!text)
+    return session_fail(s, &s->error);
+  Source *src = source_new(s->arena, path, text, n);
+  free(text);
+  bool tokens = !strcmp(what, "tokens");
+  const char *out = tokens ? tokens_print(s->arena, lex(s->arena, s->names, s->diags, src, false))
+                           : ast_print(s->arena, parse_file(s->arena, s->names, s->diags, src));
+  fputs(out, stdout);
+  return session_diags(s, EXIT_MODEL);
+}
+
+// ---- the passes
+
+static int build(Session *s, int last) {
+  static const BuildWant want = {.nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
+  const Options *o = s->o;
+  BuildOptions b = {.march = o->march, .opt = (int)o->opt, .dump_ir = o->dump_ir, .dump_to = stderr, .verify = o->verify_ir};
+  bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
+  int status = session_diags(s, EXIT_MODEL);
+  return ok ? status : EXIT_MODEL;
+}
+
+static void print_graph(Session *s, FILE *f, bool dot) {
+  Node **roots;
+  const char *const *names;
+  int n = build_roots(&s->build, &roots, &names);
+  dot ? graph_dot(f, s->build.graph, roots, names, n) : graph_print(f, s->build.graph, roots, names, n);
+}
+
+static void remarks(Session *s) {
+  const Options *o = s->o;
+  int n;
+  const PlanRemark *r = plan_remarks(s->build.plan, &n);
+  for (int i = 0; i < n; i++) {
+    const char *asked = r[i].fused ? o->rpass : o->rpass_missed;
+    int line = 0, col = 0;
+    if (!asked || strcmp(asked, "fuse"))
+      continue;
+    if (r[i].span.src)
+      span_pos(r[i].span, &line, &col);
+    fprintf(stderr, "%s:%d:%d: remark: %s [-Rpass%s=fuse]\n", r[i].span.src ? r[i].span.src->path : "?", line, col, r[i].text,
+            r[i].fused ? "" : "-missed");
+  }
+}
+
+static AotInput aot_input(Session *s) {
+  return (AotInput){.module = s->build.module, .kernels = s->build.kernels, .target = s->build.target};
+}
+
+static int emit(Session *s, const char *what) {
+  bool graph = !strcmp(what, "graph");
+  int status = build(s, graph ? PASS_simplify : PASS_plan);
+  if (status)
+    return status;
+  AotInput in = aot_input(s);
+  if (graph)
+    print_graph(s, stdout, false);
+  else if (!strcmp(what, "fused"))
+    plan_print(stdout, s->build.plan, s->build.module);
+  else if (!strcmp(what, "loops"))
+    for (int i = 0; i < s->build.nkernels; i++)
+      loop_print(stdout, s->build.kernels[i]);
+  else if (!strcmp(what, "llvm") || !strcmp(what, "asm"))
+    aot_print(stdout, &in, !strcmp(what, "asm") ? AOT_ASSEMBLY : AOT_LLVM);
+  else
+    return session_error(s, EXIT_USAGE, "--emit=%s is not there yet", what);
+  if (!graph)
+    remarks(s);
+  return 0;
+}
+
+static int write_dot(Session *s, const char *path) {
+  char *text = NULL;
+  size_t n = 0;
+  int status = build(s, PASS_simplify);
+  FILE *f = status ? NULL : open_memstream(&text, &n);
+  if (f) {
+    print_graph(s, f, true);
+    fclose(f);
+    status = write_text(s, path, text, n);
+    free(text);
+  }
+  return status;
+}
+
+static int write_header(Session *s, const char *path) {
+  const char *text = aot_header(s->arena, s->build.module);
+  return write_text(s, path, text, strlen(text));
+}
+
+static void report_times(Session *s, double seconds) {
+  for (int i = 0; i < PASS_COUNT; i++)
+    fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
+  fprintf(stderr, "%-14s %8.1f ms   %d kernels to machine code, written\n", "output", seconds * 1e3, s->build.nkernels);
+}
+
+static int write_output(Session *s, const char *path) {
+  const char *end = suffix(path), *error = NULL;
+  AotKind kind = aot_kind(path);
+  if (!strcmp(path, "-"))
+    return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
+  if (!strcmp(end, ".dot"))
+    return write_dot(s, path);
+  if (!strcmp(end, ".cu") || (s->o->target && !strcmp(s->o->target, "cuda")))
+    return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
+  bool header = !strcmp(end, ".h");
+  if (kind == AOT_UNKNOWN && !header)
+    return session_error(s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc or .dot", path);
+  int status = build(s, PASS_plan);
+  if (status)
+    return status;
+  remarks(s);
+  double start = now();
+  AotInput in = aot_input(s);
+  if (header)
+    return write_header(s, path);
+  if (!aot_write(s->arena, &in, kind, path, &error))
+    return session_error(s, EXIT_FILE, "%s", error);
+  if (kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT)
+    status = write_header(s, session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
+  if (s->o->time_report)
+    report_times(s, now() - start);
+  return status;
+}
+
+int cmd_COMPILE(const Options *o) {
+  Session s;
+  if (o->args.n != 1) {
+    fprintf(stderr, "bigsc: %s\n", o->args.n ? "one model at a time" : "which model?");
+    return EXIT_USAGE;
+  }
+  const char *path = o->args.v[0];
+  bool syntax = o->emit && (!strcmp(o->emit, "tokens") || !strcmp(o->emit, "ast"));
+  if (access(path, R_OK) && strcmp(path, "-") && !strchr(path, '.') && !strchr(path, '/')) {
+    fprintf(stderr, "bigsc: there is no command and no file `%s`; see `bigsc --help`\n", path);
+    return EXIT_USAGE;
+  }
+  int status = syntax ? session_start(&s, o) : session_load(&s, o, path, true);
+  if (!status && syntax)
+    status = emit_syntax(&s, path, o->emit);
+  else if (!status && o->emit)
+    status = emit(&s, o->emit);
+  else if (!status && !o->syntax_only)
+    status = write_output(&s, o->out ? o->out : default_output(&s, path));
+  session_close(&s);
+  return status;
+}
