@@ -1,5 +1,5 @@
-// The syntax tree as text: for --emit=ast one node a line, indented; expressions and types also in the language's own
-// syntax on one line, which parses to the same tree again.
+// The syntax tree as text: for --emit=ast one node a line, indented; expressions and types also in
+// the language's own syntax on one line, which parses to the same tree again.
 #include "compiler/ast.h"
 #include <stdio.h>
 #include <string.h>
@@ -264,8 +264,9 @@ static void args_tree(Printer *p, const Args *a) {
 }
 
 static void node(Printer *p, const Expr *e) {
-  static const char *const kinds[EX_KIND_COUNT] = {"number ", "string ", "name ", "bool ", "dtype ",    "dot ",  "axes ", "ops ",
-                                                   "call",    "negate",  "",      "",      "pipe", "tuple", "then",  "scan "};
+  static const char *const kinds[EX_KIND_COUNT] = {
+      "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ",
+      "call",    "negate",  "",      "",      "pipe",   "tuple", "then",  "scan "};
   out(p, "%s", kinds[e->kind]);
   if (e->kind == EX_BIN || e->kind == EX_CONTRACT)
     oper(p, e);
@@ -342,7 +343,8 @@ static void forms(Printer *p, const Stmt *s, bool as_tree) {
 
 // On one line it is the language's syntax, as a tree a word for the kind comes first.
 static void stmt(Printer *p, const Stmt *s, bool as_tree) {
-  static const char *const kinds[] = {"param ", "child ", "bind ", "entry ", "forms ", "result or value", "bad "};
+  static const char *const kinds[] = {"param ", "child ",          "bind ", "entry ",
+                                      "forms ", "result or value", "bad "};
   if (as_tree || s->kind == ST_ENTRY || s->kind == ST_FORMS)
     out(p, "%s", kinds[s->kind]);
   names(p, &s->names);
@@ -483,8 +485,9 @@ static void inside(Printer *p, const Decl *d) {
 }
 
 static void decl(Printer *p, const Decl *d) {
-  static const char *const kinds[] = {"use ", "dim ", "let ", "init", "tokenizer", "fn ", "module ", "model ", "checkpoint ",
-                                      "train ", "bad "};
+  static const char *const kinds[] = {"use ",        "dim ",   "let ",    "init",
+                                      "tokenizer",   "fn ",    "module ", "model ",
+                                      "checkpoint ", "train ", "bad "};
   if (d->kind == DECL_DIM || d->kind == DECL_LET) {
     dims_and_lets(p, d);
     return;

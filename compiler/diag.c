@@ -1,4 +1,5 @@
-// Gathering diagnostics, their order, JSON, and the long explanations.  Text with carets: diag_render.c.
+// Gathering diagnostics, their order, JSON, and the long explanations.  Text with carets:
+// diag_render.c.
 #include "compiler/diag.h"
 #include "compiler/diag_render.h"
 #include <stdlib.h>
@@ -88,7 +89,8 @@ Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) {
   return g;
 }
 
-// ---- order: those without a place, then file by file as first met, by place, then as they were found
+// ---- order: those without a place, then file by file as first met, by place, then as they were
+// found
 typedef struct Keyed {
   const Diag *g;
   int file, index;
@@ -198,8 +200,9 @@ static void dropped(FILE *f, const Diags *d, DiagFormat format) {
   if (d->errors <= shown)
     return;
   if (format == DIAG_JSON)
-    fprintf(f, "{\"severity\":\"note\",\"message\":\"%d more errors are not shown\",\"children\":[]}\n",
-            d->errors - shown);
+    fprintf(
+        f, "{\"severity\":\"note\",\"message\":\"%d more errors are not shown\",\"children\":[]}\n",
+        d->errors - shown);
   else
     fprintf(f, "note: %d more errors are not shown\n", d->errors - shown);
 }

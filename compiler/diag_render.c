@@ -1,6 +1,7 @@
 // A diagnostic as text: header, place, the user's lines with carets and labels, notes, help.
 //
-// Labels of one line: the rightmost stands behind its carets, the others hang below theirs from a `|`:
+// Labels of one line: the rightmost stands behind its carets, the others hang below theirs from a
+// `|`:
 //
 //   28 |   out_norm(a + (a |> down |> dropout(p)))
 //      |                 -    ^^^^ needs F = 3072
@@ -13,26 +14,31 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { TAB = 4, WINDOW = 160, LEAD = 60 };  // columns: tab stops; of a long line shown; of it before the first mark
+enum {
+  TAB = 4,
+  WINDOW = 160,
+  LEAD = 60
+}; // columns: tab stops; of a long line shown; of it before the first mark
 
 typedef enum Style { PLAIN, BOLD, BLUE, CYAN, RED, YELLOW } Style;
 typedef struct Mark {
-  int line;    // from 0
-  int lo, hi;  // display columns [lo, hi), never empty
+  int line;   // from 0
+  int lo, hi; // display columns [lo, hi), never empty
   bool primary;
-  const char *label;  // NULL: none
+  const char *label; // NULL: none
 } Mark;
 typedef VEC(Mark) Marks;
 typedef struct Render {
   FILE *f;
   Arena *arena;
   bool color;
-  int gutter;     // width of the line numbers
-  Style primary;  // of the carets and the header
+  int gutter;    // width of the line numbers
+  Style primary; // of the carets and the header
 } Render;
 
 static void style(Render *r, Style s) {
-  static const char *const code[] = {"\033[0m", "\033[1m", "\033[1;34m", "\033[1;36m", "\033[1;31m", "\033[1;33m"};
+  static const char *const code[] = {"\033[0m",    "\033[1m",    "\033[1;34m",
+                                     "\033[1;36m", "\033[1;31m", "\033[1;33m"};
   if (r->color)
     fputs(code[s], r->f);
 }
@@ -51,11 +57,14 @@ static uint32_t line_end(const Source *src, int line) {
   return end;
 }
 
-// Reads the character at `at`, which stands in column `col`: its bytes and its columns.  What cannot be shown as it
-// stands (control characters, bytes that are no UTF-8) gets one column; *show is then false.
-static uint32_t char_at(const Source *src, uint32_t at, uint32_t end, int col, int *columns, bool *show) {
+// Reads the character at `at`, which stands in column `col`: its bytes and its columns.  What
+// cannot be shown as it stands (control characters, bytes that are no UTF-8) gets one column; *show
+// is then false.
+static uint32_t char_at(const Source *src, uint32_t at, uint32_t end, int col, int *columns,
+                        bool *show) {
   utf8proc_int32_t c;
-  utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)src->text + at, (utf8proc_ssize_t)(end - at), &c);
+  utf8proc_ssize_t n =
+      utf8proc_iterate((const utf8proc_uint8_t *)src->text + at, (utf8proc_ssize_t)(end - at), &c);
   *show = n > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0);
   *columns = 1;
   if (n > 0 && c == '\t')
@@ -110,7 +119,8 @@ static uint32_t first_nonblank(const Source *src, int line) {
   return at;
 }
 
-static void mark_line(Render *r, Marks *marks, const Source *src, int line, uint32_t lo, uint32_t hi, Mark m) {
+static void mark_line(Render *r, Marks *marks, const Source *src, int line, uint32_t lo,
+                      uint32_t hi, Mark m) {
   m.line = line;
   m.lo = column_of(src, line, lo);
   m.hi = column_of(src, line, hi);
@@ -130,7 +140,8 @@ static void add_mark(Render *r, Marks *marks, Span s, bool primary, const char *
     return;
   }
   mark_line(r, marks, src, first, lo, line_end(src, first), (Mark){.primary = primary});
-  mark_line(r, marks, src, last, first_nonblank(src, last), hi, (Mark){.primary = primary, .label = label});
+  mark_line(r, marks, src, last, first_nonblank(src, last), hi,
+            (Mark){.primary = primary, .label = label});
 }
 
 static int by_line(const void *x, const void *y) {
@@ -190,7 +201,8 @@ static int underline(Render *r, const Mark *m, int n) {
   return last;
 }
 
-// One row of `|` under the hanging marks h[0..n), and, when `text`, the label of h[n] at its column.
+// One row of `|` under the hanging marks h[0..n), and, when `text`, the label of h[n] at its
+// column.
 static void hang_row(Render *r, const Mark *h, int n, bool text) {
   gutter(r, -1, true);
   int col = 0;
@@ -251,7 +263,8 @@ static void snippet(Render *r, const char *arrow, Span at, Marks *marks) {
       n++;
     int gap = i ? marks->v[i].line - marks->v[i - 1].line : 0;
     if (gap == 2) {
-      int between = marks->v[i].line - 1, width = column_of(at.src, between, line_end(at.src, between));
+      int between = marks->v[i].line - 1,
+          width = column_of(at.src, between, line_end(at.src, between));
       gutter(r, between, width > 0);
       put_line(r, at.src, between, 0, WINDOW);
       fputc('\n', r->f);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { BAD_UTF8_SHOWN = 5, UNCLOSED_SHOWN = 4 };  // reports of one kind from one cause
+enum { BAD_UTF8_SHOWN = 5, UNCLOSED_SHOWN = 4 }; // reports of one kind from one cause
 
 static const struct {
   const char *text;
@@ -15,17 +15,17 @@ static const struct {
 #undef TOKEN
 };
 
-const char *tok_text(TokKind k) {
+const char *token_text(TokKind k) {
   return kinds[k].text;
 }
 
-TokClass tok_class(TokKind k) {
+TokClass token_class(TokKind k) {
   return kinds[k].class;
 }
 
 typedef struct Open {
   int token;
-  bool doubted;  // a closing bracket of the wrong kind was reported against it
+  bool doubted; // a closing bracket of the wrong kind was reported against it
 } Open;
 typedef struct Lexer {
   Arena *arena;
@@ -59,7 +59,11 @@ static bool is_word(char c) {
 static Token *emit(Lexer *l, TokKind kind, uint32_t lo, uint32_t hi) {
   bool start = lo < l->size && (lo == 0 || l->s[lo - 1] == '\n');
   vec_push(l->arena, &l->out->list,
-           (Token){.kind = (uint8_t)kind, .lo = lo, .hi = hi, .depth = (uint32_t)l->open.n, .line_start = start});
+           (Token){.kind = (uint8_t)kind,
+                   .lo = lo,
+                   .hi = hi,
+                   .depth = (uint32_t)l->open.n,
+                   .line_start = start});
   return &l->out->list.v[l->out->list.n - 1];
 }
 
@@ -103,7 +107,8 @@ static TokKind innermost(const Lexer *l) {
   return l->open.n ? opener(l, l->open.n - 1) : T_EOF;
 }
 
-// Reports and closes all brackets inside the first `keep` before `what`, as if their partners stood here.
+// Reports and closes all brackets inside the first `keep` before `what`, as if their partners stood
+// here.
 static void close_to(Lexer *l, int keep, const char *what, uint32_t lo, uint32_t hi) {
   if (l->open.n == keep)
     return;
@@ -113,7 +118,8 @@ static void close_to(Lexer *l, int keep, const char *what, uint32_t lo, uint32_t
     l->out->list.v[o.token].reported = true;
     l->out->bad = true;
     if (shown < UNCLOSED_SHOWN && !o.doubted) {
-      Diag *g = diag_error(l->diags, 107, (Span){l->src, t.lo, t.hi}, "`%s` is never closed", tok_text(t.kind));
+      Diag *g = diag_error(l->diags, 107, (Span){l->src, t.lo, t.hi}, "`%s` is never closed",
+                           token_text(t.kind));
       diag_label(l->diags, g, (Span){l->src, lo, hi}, "%s comes first", what);
     }
     emit(l, partner(t.kind), l->at, l->at)->reported = true;
@@ -123,7 +129,8 @@ static void close_to(Lexer *l, int keep, const char *what, uint32_t lo, uint32_t
 }
 
 static void close_nothing(Lexer *l, TokKind kind) {
-  Diag *g = error(l, 108, l->at, l->at + 1, arena_printf(l->arena, "`%s` closes nothing", tok_text(kind)));
+  Diag *g = error(l, 108, l->at, l->at + 1,
+                  arena_printf(l->arena, "`%s` closes nothing", token_text(kind)));
   if (l->open.n) {
     Open *o = &l->open.v[l->open.n - 1];
     const Token *t = &l->out->list.v[o->token];
@@ -143,9 +150,9 @@ static void close_bracket(Lexer *l, TokKind kind) {
     return;
   }
   int inside = l->out->list.n;
-  close_to(l, i + 1, arena_printf(l->arena, "`%s`", tok_text(kind)), l->at, l->at + 1);
+  close_to(l, i + 1, arena_printf(l->arena, "`%s`", token_text(kind)), l->at, l->at + 1);
   if (kind != T_RBRACE && l->out->list.n > inside)
-    l->out->list.n--;  // the statement goes on after `)` and `]`
+    l->out->list.n--; // the statement goes on after `)` and `]`
   l->open.n--;
   emit(l, kind, l->at, l->at + 1);
 }
@@ -167,10 +174,11 @@ static void blanks(Lexer *l) {
       break;
     }
   }
-  TokClass c = tok_class(last(l));
+  TokClass c = token_class(last(l));
   bool ends = c == ENDER || c == CLOSE || c == WORD || c == DECL || last(l) == T_BAD;
   TokKind in = innermost(l);
-  if (newline && ends && in != T_LPAREN && in != T_LBRACKET && !(peek(l, 0) == '|' && peek(l, 1) == '>'))
+  if (newline && ends && in != T_LPAREN && in != T_LBRACKET &&
+      !(peek(l, 0) == '|' && peek(l, 1) == '>'))
     emit_eol(l, place, place + 1);
 }
 
@@ -180,8 +188,9 @@ static void semicolon(Lexer *l) {
     const Token *t = &l->out->list.v[l->open.v[l->open.n - 1].token];
     int line, col;
     span_pos((Span){l->src, t->lo, t->hi}, &line, &col);
-    Diag *g = error(l, 109, l->at, l->at + 1,
-                    arena_printf(l->arena, "`;` inside `%s` opened at %d:%d", tok_text(in), line, col));
+    Diag *g =
+        error(l, 109, l->at, l->at + 1,
+              arena_printf(l->arena, "`;` inside `%s` opened at %d:%d", token_text(in), line, col));
     diag_label(l->diags, g, (Span){l->src, t->lo, t->hi}, "opened here");
     emit_bad(l, l->at, l->at + 1);
   } else {
@@ -213,7 +222,8 @@ static void number(Lexer *l) {
   uint32_t lo = l->at, n = lex_number(l->s + lo, l->size - lo, num, &fault);
   if (fault.code) {
     int shown = n < 40 ? (int)n : 40;
-    Diag *g = error(l, fault.code, lo, lo + n, arena_printf(l->arena, "bad number `%.*s`", shown, l->s + lo));
+    Diag *g = error(l, fault.code, lo, lo + n,
+                    arena_printf(l->arena, "bad number `%.*s`", shown, l->s + lo));
     diag_primary(l->diags, g, "%s", fault.why);
   }
   Token *t = emit(l, T_NUM, lo, lo + n);
@@ -244,7 +254,7 @@ static void word(Lexer *l) {
   DType dtype = DT_BOOL;
   TokKind kind = reserved(l->s + lo, hi - lo, &dtype);
   bool start = lo == 0 || l->s[lo - 1] == '\n';
-  if (start && tok_class(kind) == DECL)
+  if (start && token_class(kind) == DECL)
     close_to(l, 0, "a declaration", lo, hi);
   Token *t = emit(l, kind, lo, hi);
   t->s = intern_n(l->names, l->s + lo, hi - lo);
@@ -266,9 +276,9 @@ static const char *meant(utf8proc_int32_t c) {
     utf8proc_int32_t c;
     const char *ascii;
   } table[] = {
-      {0x2212, "-"},  {0x2013, "-"},  {0x2014, "-"},  {0xd7, "*"},    {0xb7, "*"},   {0xf7, "/"},   {0x2264, "<="},
-      {0x2265, ">="}, {0x2260, "!="}, {0x2192, "->"}, {0x2194, "<->"}, {0x201c, "\""}, {0x201d, "\""}, {0xa0, "a space"},
-      {0x2026, "..."},
+      {0x2212, "-"},   {0x2013, "-"},  {0x2014, "-"},  {0xd7, "*"},       {0xb7, "*"},
+      {0xf7, "/"},     {0x2264, "<="}, {0x2265, ">="}, {0x2260, "!="},    {0x2192, "->"},
+      {0x2194, "<->"}, {0x201c, "\""}, {0x201d, "\""}, {0xa0, "a space"}, {0x2026, "..."},
   };
   for (int i = 0; i < COUNT(table); i++)
     if (table[i].c == c)
@@ -281,12 +291,15 @@ static void stray(Lexer *l) {
   unsigned char c = (unsigned char)l->s[lo];
   if (c >= 0x80) {
     utf8proc_int32_t point;
-    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)l->s + lo, (utf8proc_ssize_t)(l->size - lo), &point);
+    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)l->s + lo,
+                                          (utf8proc_ssize_t)(l->size - lo), &point);
     while (hi < l->size && (unsigned char)l->s[hi] >= 0x80)
       hi++;
-    if (n > 0) {  // else not UTF-8: reported at the start
-      Diag *g = error(l, 102, lo, hi,
-                      arena_printf(l->arena, "`%.*s` outside a string or comment: only ASCII stands here", (int)n, l->s + lo));
+    if (n > 0) { // else not UTF-8: reported at the start
+      Diag *g =
+          error(l, 102, lo, hi,
+                arena_printf(l->arena, "`%.*s` outside a string or comment: only ASCII stands here",
+                             (int)n, l->s + lo));
       if (meant(point))
         diag_help(l->diags, g, "write `%s`", meant(point));
     }
@@ -303,7 +316,8 @@ static void operator_or_bracket(Lexer *l) {
   for (int k = 0; k < T_KIND_COUNT; k++) {
     TokClass c = kinds[k].class;
     size_t n = strlen(kinds[k].text);
-    if ((c != OPERATOR && c != OPEN && c != CLOSE) || n > l->size - l->at || memcmp(l->s + l->at, kinds[k].text, n))
+    if ((c != OPERATOR && c != OPEN && c != CLOSE) || n > l->size - l->at ||
+        memcmp(l->s + l->at, kinds[k].text, n))
       continue;
     if (c == CLOSE) {
       close_bracket(l, (TokKind)k);
@@ -346,7 +360,8 @@ static void check_utf8(Lexer *l) {
       i += (uint32_t)n;
       continue;
     }
-    error(l, 101, i, i + 1, arena_printf(l->arena, "not UTF-8: byte 0x%02x", (unsigned char)l->s[i]));
+    error(l, 101, i, i + 1,
+          arena_printf(l->arena, "not UTF-8: byte 0x%02x", (unsigned char)l->s[i]));
     shown++;
     while (i < l->size && (unsigned char)l->s[i] >= 0x80)
       i++;
@@ -354,7 +369,7 @@ static void check_utf8(Lexer *l) {
 }
 
 static void finish(Lexer *l) {
-  if (l->partial && !l->out->bad && (l->open.n || tok_class(last(l)) == OPERATOR)) {
+  if (l->partial && !l->out->bad && (l->open.n || token_class(last(l)) == OPERATOR)) {
     l->out->incomplete = true;
     l->open.n = 0;
   }
@@ -364,7 +379,8 @@ static void finish(Lexer *l) {
 }
 
 Tokens *lex(Arena *a, Intern *names, Diags *diags, const Source *src, bool partial) {
-  Lexer l = {.arena = a, .names = names, .diags = diags, .src = src, .s = src->text, .partial = partial};
+  Lexer l = {
+      .arena = a, .names = names, .diags = diags, .src = src, .s = src->text, .partial = partial};
   l.out = NEW(a, Tokens);
   l.out->src = src;
   if (src->size > SOURCE_MAX)
@@ -373,7 +389,7 @@ Tokens *lex(Arena *a, Intern *names, Diags *diags, const Source *src, bool parti
     l.size = (uint32_t)src->size;
   check_utf8(&l);
   if (l.size >= 3 && !memcmp(l.s, "\xef\xbb\xbf", 3))
-    l.at = 3;  // a byte order mark
+    l.at = 3; // a byte order mark
   for (blanks(&l); l.at < l.size; blanks(&l))
     token(&l);
   finish(&l);
@@ -396,8 +412,9 @@ char *tokens_print(Arena *a, const Tokens *t) {
     int line, col;
     span_pos((Span){t->src, k->lo, k->hi}, &line, &col);
     bool shown = k->kind != T_EOL && k->kind != T_EOF && k->hi > k->lo;
-    const char *row = arena_printf(a, "%d:%d %s%s%.*s\n", line, col, kind_name(k->kind), shown ? " " : "",
-                                   shown ? (int)(k->hi - k->lo) : 0, t->src->text + k->lo);
+    const char *row =
+        arena_printf(a, "%d:%d %s%s%.*s\n", line, col, kind_name(k->kind), shown ? " " : "",
+                     shown ? (int)(k->hi - k->lo) : 0, t->src->text + k->lo);
     for (const char *p = row; *p; p++)
       vec_push(a, &text, *p);
   }

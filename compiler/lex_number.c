@@ -1,21 +1,25 @@
-// Number literals: digits {"_" digits} ["." digits] [("e" | "E") ["+" | "-"] digits] ["%" | "i"], and no letter after.
+// Number literals: digits {"_" digits} ["." digits] [("e" | "E") ["+" | "-"] digits] ["%" | "i"],
+// and no letter after.
 #include "compiler/lex.h"
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_MAX = 400, EXPONENT_MAX = 100000 };  // characters; what an exponent is cut to (overflows all the same)
+enum {
+  NUMBER_MAX = 400,
+  EXPONENT_MAX = 100000
+}; // characters; what an exponent is cut to (overflows all the same)
 
-// A number while it is read.  The decimal value is mantissa * 10^(zeros + exponent); trailing zeros are held back in
-// `zeros`, so that 1.500 and 1e18 stay small.
+// A number while it is read.  The decimal value is mantissa * 10^(zeros + exponent); trailing zeros
+// are held back in `zeros`, so that 1.500 and 1e18 stay small.
 typedef struct Reader {
   const char *s;
   uint32_t at, size;
   bool exact;
   int64_t mantissa;
   int zeros, exponent;
-  char plain[NUMBER_MAX + 32];  // the same without `_`, for strtod
+  char plain[NUMBER_MAX + 32]; // the same without `_`, for strtod
   uint32_t n;
 } Reader;
 
@@ -68,7 +72,8 @@ static void digits(Reader *r, bool fraction) {
 // Returns whether there was an exponent.
 static bool exponent(Reader *r) {
   uint32_t sign = r->at + 1 < r->size && (r->s[r->at + 1] == '+' || r->s[r->at + 1] == '-');
-  if ((now(r) != 'e' && now(r) != 'E') || r->at + 1 + sign >= r->size || !digit(r->s[r->at + 1 + sign]))
+  if ((now(r) != 'e' && now(r) != 'E') || r->at + 1 + sign >= r->size ||
+      !digit(r->s[r->at + 1 + sign]))
     return false;
   bool negative = sign && r->s[r->at + 1] == '-';
   int e = 0;
@@ -78,10 +83,12 @@ static bool exponent(Reader *r) {
   return true;
 }
 
-// Correctly rounded mantissa * 10^exponent: both factors exact for short numbers, else the C library's conversion.
+// Correctly rounded mantissa * 10^exponent: both factors exact for short numbers, else the C
+// library's conversion.
 static double to_double(Reader *r, int scale) {
-  static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                               1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
   int e = r->zeros + r->exponent;
   if (r->exact && r->mantissa <= (int64_t)1 << 53 && abs(e) < COUNT(ten))
     return e < 0 ? (double)r->mantissa / ten[-e] : (double)r->mantissa * ten[e];
@@ -95,7 +102,7 @@ static double to_double(Reader *r, int scale) {
   while (k)
     *p++ = reversed[--k];
   *p = '\0';
-  locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);  // the point is a point in every locale
+  locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); // the point is a point in every locale
   double x = c ? strtod_l(r->plain, NULL, c) : strtod(r->plain, NULL);
   if (c)
     freelocale(c);
@@ -136,7 +143,8 @@ static NumberFault tail(Reader *r) {
   } else if (r->at > NUMBER_MAX) {
     fault = (NumberFault){105, "it is too long"};
   }
-  while (fault.code && (word(now(r)) || (now(r) == '.' && digit(after(r))) || unfinished_exponent(r)))
+  while (fault.code &&
+         (word(now(r)) || (now(r) == '.' && digit(after(r))) || unfinished_exponent(r)))
     r->at++;
   return fault;
 }

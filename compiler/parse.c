@@ -43,7 +43,7 @@ const char *found(const Parser *p, const Token *t) {
   if (t->kind == T_EOL && t->hi > t->lo && p->src->text[t->lo] == ';')
     return "`;`";
   if (t->kind == T_EOL || t->kind == T_EOF)
-    return tok_text(t->kind);
+    return token_text(t->kind);
   if (t->kind == T_STR)
     return "a string";
   int n = (int)(t->hi - t->lo);
@@ -62,7 +62,7 @@ Diag *fail(Parser *p, int code, const Token *t, const char *fmt, ...) {
   if (p->panic)
     return NULL;
   p->panic = p->bad = true;
-  if (item_reported(p, t))  // which may well have caused this one
+  if (item_reported(p, t)) // which may well have caused this one
     return NULL;
   va_list ap;
   va_start(ap, fmt);
@@ -83,12 +83,12 @@ Diag *fail_expected(Parser *p, const char *what, const char *where) {
 
 void expect(Parser *p, TokKind k, const char *where) {
   if (!accept(p, k))
-    fail_expected(p, arena_printf(p->arena, "`%s`", tok_text(k)), where);
+    fail_expected(p, arena_printf(p->arena, "`%s`", token_text(k)), where);
 }
 
 Name expect_name(Parser *p, const char *what) {
   const Token *t = peek(p, 0);
-  TokClass c = tok_class(t->kind);
+  TokClass c = token_class(t->kind);
   if (t->kind == T_NAME) {
     advance(p);
     return (Name){t->s, tok_span(p, t)};
@@ -118,13 +118,13 @@ bool deeper(Parser *p) {
 
 // ---- blocks and recovery
 static bool starts_item(const Token *t) {
-  TokClass c = tok_class(t->kind);
-  return c == WORD || c == DECL || t->kind == T_NAME || t->kind == T_DTYPE || t->kind == T_NUM || t->kind == T_STR ||
-         t->kind == T_LPAREN || t->kind == T_RBRACE || t->kind == T_EOF;
+  TokClass c = token_class(t->kind);
+  return c == WORD || c == DECL || t->kind == T_NAME || t->kind == T_DTYPE || t->kind == T_NUM ||
+         t->kind == T_STR || t->kind == T_LPAREN || t->kind == T_RBRACE || t->kind == T_EOF;
 }
 
-// Skips to the end of the item in a block whose inside has `depth` open brackets, or to the block's `}`.  A line that
-// cannot start an item belongs to the broken one.
+// Skips to the end of the item in a block whose inside has `depth` open brackets, or to the block's
+// `}`.  A line that cannot start an item belongs to the broken one.
 static void recover(Parser *p, uint32_t depth) {
   p->panic = false;
   for (;; p->at++) {
@@ -195,8 +195,10 @@ Span parse_block(Parser *p, Item *item, void *out) {
 }
 
 // ---- a whole file
-static Parser parser_new(Arena *a, Intern *names, Diags *diags, const Source *src, const Tokens *t) {
-  Parser p = {.arena = a, .names = names, .diags = diags, .src = src, .tok = t->list.v, .ntok = t->list.n};
+static Parser parser_new(Arena *a, Intern *names, Diags *diags, const Source *src,
+                         const Tokens *t) {
+  Parser p = {
+      .arena = a, .names = names, .diags = diags, .src = src, .tok = t->list.v, .ntok = t->list.n};
   p.bad = t->bad;
   p.poison = NEW(a, Expr);
   p.poison->kind = EX_BOOL;
@@ -240,7 +242,7 @@ File *parse_file(Arena *a, Intern *names, Diags *diags, const Source *src) {
 // ---- parts of a file
 // At the REPL `init` and `tokenizer` declare only before what cannot follow a value.
 static bool repl_decl(const Parser *p) {
-  if (is(p, T_NAME) && tok_class(peek(p, 1)->kind) != ENDER)
+  if (is(p, T_NAME) && token_class(peek(p, 1)->kind) != ENDER)
     return false;
   return at_decl(p);
 }

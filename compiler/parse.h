@@ -6,14 +6,16 @@
 // A whole file.  Never NULL.  `a` owns the tree, `names` its names; `src` must outlive both.
 File *parse_file(Arena *a, Intern *names, Diags *diags, const Source *src);
 
-// What a line at the REPL may hold: declarations, and statements or expressions of a body, in any order.
+// What a line at the REPL may hold: declarations, and statements or expressions of a body, in any
+// order.
 typedef struct ReplItem {
-  Decl *decl;  // or
-  Stmt *stmt;  // (ST_EXPR for an expression)
+  Decl *decl; // or
+  Stmt *stmt; // (ST_EXPR for an expression)
 } ReplItem;
 typedef struct ReplInput {
   VEC(ReplItem) items;
-  bool incomplete;  // an open bracket or a trailing operator: ask for another line; nothing is reported then
+  bool incomplete; // an open bracket or a trailing operator: ask for another line; nothing is
+                   // reported then
   bool bad;
 } ReplInput;
 ReplInput *parse_repl(Arena *a, Intern *names, Diags *diags, const Source *src);

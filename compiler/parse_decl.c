@@ -30,8 +30,10 @@ static void no_axis(Parser *p) {
   Diag *g;
   if (t->kind == T_NUM) {
     g = fail(p, 117, t, "an axis is a name; %s needs one", found(p, t));
-    diag_help(p->diags, g, "declare `dim NAME = %.*s`", (int)(t->hi - t->lo < 40 ? t->hi - t->lo : 40), p->src->text + t->lo);
-  } else if (t->kind == T_PLUS || t->kind == T_MINUS || t->kind == T_STAR || t->kind == T_SLASH || t->kind == T_CARET) {
+    diag_help(p->diags, g, "declare `dim NAME = %.*s`",
+              (int)(t->hi - t->lo < 40 ? t->hi - t->lo : 40), p->src->text + t->lo);
+  } else if (t->kind == T_PLUS || t->kind == T_MINUS || t->kind == T_STAR || t->kind == T_SLASH ||
+             t->kind == T_CARET) {
     g = fail(p, 117, t, "an axis is a name, not an expression");
     diag_help(p->diags, g, "declare `dim NAME = ...` and use its name");
   } else if (t->kind == T_ELLIPSIS) {
@@ -259,7 +261,8 @@ void decl_lost(Parser *p, Decl *d) {
   p->bad = true;
 }
 
-// decl = "use" STRING | "dim" dim {"," dim} | "let" bind {"," bind} | "init" expr | "tokenizer" expr
+// decl = "use" STRING | "dim" dim {"," dim} | "let" bind {"," bind} | "init" expr | "tokenizer"
+// expr
 //      | fn | module | model | checkpoint | train
 Decl *parse_decl(Parser *p) {
   Decl *d = NEW(p->arena, Decl);

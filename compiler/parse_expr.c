@@ -1,4 +1,5 @@
-// Expressions.  Recursion is bounded: every way back into an expression passes parse_unary, which counts the nesting.
+// Expressions.  Recursion is bounded: every way back into an expression passes parse_unary, which
+// counts the nesting.
 #include "compiler/parse_internal.h"
 #include <string.h>
 
@@ -14,7 +15,8 @@ static void raise(Parser *p, Expr *e, int child) {
   if (child < AST_MAX_HEIGHT)
     e->height = (uint16_t)(child + 1);
   else
-    fail(p, 113, peek(p, 0), "nested too deeply: an expression more than %d operations high; name a part of it",
+    fail(p, 113, peek(p, 0),
+         "nested too deeply: an expression more than %d operations high; name a part of it",
          AST_MAX_HEIGHT);
 }
 
@@ -215,7 +217,7 @@ static Expr *parenthesis(Parser *p) {
 
 static Expr *no_expr(Parser *p) {
   const Token *t = peek(p, 0);
-  TokClass c = tok_class(t->kind);
+  TokClass c = token_class(t->kind);
   if (c == WORD || c == DECL) {
     fail(p, 111, t, "`%s` is a reserved word, not a value", t->s);
   } else {
@@ -228,8 +230,9 @@ static Expr *no_expr(Parser *p) {
 
 // primary = NUMBER | STRING | NAME | DTYPE | "(" ... ")" | scan
 static Expr *primary(Parser *p) {
-  static const uint8_t leaf[T_KIND_COUNT] = {[T_NUM] = 1 + EX_NUM,     [T_STR] = 1 + EX_STR,   [T_NAME] = 1 + EX_NAME,
-                                             [T_DTYPE] = 1 + EX_DTYPE, [T_TRUE] = 1 + EX_BOOL, [T_FALSE] = 1 + EX_BOOL};
+  static const uint8_t leaf[T_KIND_COUNT] = {
+      [T_NUM] = 1 + EX_NUM,     [T_STR] = 1 + EX_STR,   [T_NAME] = 1 + EX_NAME,
+      [T_DTYPE] = 1 + EX_DTYPE, [T_TRUE] = 1 + EX_BOOL, [T_FALSE] = 1 + EX_BOOL};
   int first = p->at;
   const Token *t = peek(p, 0);
   if (t->kind == T_SCAN)
@@ -272,17 +275,20 @@ static Expr *postfix(Parser *p) {
 // ---- operators
 enum { LEVEL_CMP = 1, LEVEL_SUM, LEVEL_PROD };
 static const struct {
-  uint8_t level;  // 0: no binary operator
+  uint8_t level; // 0: no binary operator
   BinOp op;
 } binary[T_KIND_COUNT] = {
-    [T_EQ] = {LEVEL_CMP, BIN_EQ},     [T_NE] = {LEVEL_CMP, BIN_NE},     [T_LT] = {LEVEL_CMP, BIN_LT},
-    [T_LE] = {LEVEL_CMP, BIN_LE},     [T_GT] = {LEVEL_CMP, BIN_GT},     [T_GE] = {LEVEL_CMP, BIN_GE},
-    [T_PLUS] = {LEVEL_SUM, BIN_ADD},  [T_MINUS] = {LEVEL_SUM, BIN_SUB}, [T_STAR] = {LEVEL_PROD, BIN_MUL},
-    [T_SLASH] = {LEVEL_PROD, BIN_DIV}, [T_AT] = {LEVEL_PROD, BIN_COUNT},  // contracts
+    [T_EQ] = {LEVEL_CMP, BIN_EQ},     [T_NE] = {LEVEL_CMP, BIN_NE},
+    [T_LT] = {LEVEL_CMP, BIN_LT},     [T_LE] = {LEVEL_CMP, BIN_LE},
+    [T_GT] = {LEVEL_CMP, BIN_GT},     [T_GE] = {LEVEL_CMP, BIN_GE},
+    [T_PLUS] = {LEVEL_SUM, BIN_ADD},  [T_MINUS] = {LEVEL_SUM, BIN_SUB},
+    [T_STAR] = {LEVEL_PROD, BIN_MUL}, [T_SLASH] = {LEVEL_PROD, BIN_DIV},
+    [T_AT] = {LEVEL_PROD, BIN_COUNT}, // contracts
 };
 
 const char *bin_op_name(BinOp op) {
-  static const char *const names[BIN_COUNT] = {"+", "-", "*", "/", "^", "==", "!=", "<", "<=", ">", ">="};
+  static const char *const names[BIN_COUNT] = {
+      "+", "-", "*", "/", "^", "==", "!=", "<", "<=", ">", ">="};
   return names[op];
 }
 
@@ -318,7 +324,8 @@ static Expr *parse_unary(Parser *p) {
 // A tag where a factor could go on: `x @H z`.
 static void no_tag(Parser *p) {
   const Token *t = peek(p, 0), *next = peek(p, 1);
-  if (t->kind != T_TAG || next->kind == T_TAG || next->kind == T_EOL || next->kind == T_RBRACE || next->kind == T_LBRACE)
+  if (t->kind != T_TAG || next->kind == T_TAG || next->kind == T_EOL || next->kind == T_RBRACE ||
+      next->kind == T_LBRACE)
     return;
   fail(p, 114, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
 }
@@ -374,12 +381,14 @@ static Expr *stage(Parser *p) {
     int open = p->at;
     e = brackets(p, first, e);
     if (e->kind == EX_OPS)
-      fail(p, 118, &p->tok[open], "a pipe ends in a function or a call; put what goes on in parentheses");
+      fail(p, 118, &p->tok[open],
+           "a pipe ends in a function or a call; put what goes on in parentheses");
   }
   if (is(p, T_LPAREN))
     e = call(p, first, e);
   if (is(p, T_LBRACKET) || is(p, T_DOT) || is(p, T_LPAREN))
-    fail(p, 118, peek(p, 0), "a pipe ends in a function or a call; put what goes on in parentheses");
+    fail(p, 118, peek(p, 0),
+         "a pipe ends in a function or a call; put what goes on in parentheses");
   return e;
 }
 

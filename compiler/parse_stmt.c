@@ -19,7 +19,8 @@ static void child(Parser *p, Stmt *s) {
   if ((repeat || share) && next->kind == T_NUM) {
     Diag *g = fail(p, 121, next, "a count is a dim");
     diag_help(p->diags, g, "declare `dim Depth = %.*s` and write `%s Depth`",
-              (int)(next->hi - next->lo < 40 ? next->hi - next->lo : 40), p->src->text + next->lo, t->s);
+              (int)(next->hi - next->lo < 40 ? next->hi - next->lo : 40), p->src->text + next->lo,
+              t->s);
   }
   if ((repeat || share) && next->kind == T_NAME) {
     s->repeat = repeat ? REPEAT_REPEAT : REPEAT_SHARE;
@@ -39,7 +40,9 @@ static void param(Parser *p, Stmt *s) {
     s->value = parse_expr(p);
   } else if (is(p, T_SET)) {
     Diag *g = fail(p, 115, peek(p, 0), "a parameter starts with `~`; a value has no `:`");
-    diag_help(p->diags, g, "write `~ ...` for a parameter that is trained, or `%s = ...` for a value", s->names.v[0].s);
+    diag_help(p->diags, g,
+              "write `~ ...` for a parameter that is trained, or `%s = ...` for a value",
+              s->names.v[0].s);
   }
   for (const Token *t = peek(p, 0); accept(p, T_TAG); t = peek(p, 0))
     vec_push(p->arena, &s->tags, (Name){t->s, tok_span(p, t)});
@@ -57,7 +60,8 @@ static void named(Parser *p, Stmt *s) {
   }
   if (is(p, T_SET) && s->names.n > 1) {
     Diag *g = fail(p, 116, peek(p, 0), "one name on the left of `=`");
-    diag_help(p->diags, g, "`,` between names declares parameters or children: `a, b : Linear[H -> H]`");
+    diag_help(p->diags, g,
+              "`,` between names declares parameters or children: `a, b : Linear[H -> H]`");
   }
   if (!is(p, T_SET))
     fail_expected(p, "`=` or `:`", "");
@@ -103,11 +107,13 @@ static void forms(Parser *p, Stmt *s) {
 
 static bool starts_with_operator(Parser *p) {
   const Token *t = peek(p, 0);
-  if (tok_class(t->kind) != OPERATOR || t->kind == T_DOT || t->kind == T_REST || t->kind == T_ELLIPSIS)
+  if (token_class(t->kind) != OPERATOR || t->kind == T_DOT || t->kind == T_REST ||
+      t->kind == T_ELLIPSIS)
     return false;
   Diag *g = fail(p, 112, t, "a statement does not start with %s", found(p, t));
   if (t->kind != T_SET && t->kind != T_TILDE && t->kind != T_COLON && t->kind != T_COMMA)
-    diag_help(p->diags, g, "end the line above with %s, or put the expression in parentheses", found(p, t));
+    diag_help(p->diags, g, "end the line above with %s, or put the expression in parentheses",
+              found(p, t));
   return true;
 }
 
@@ -122,7 +128,8 @@ Stmt *parse_stmt(Parser *p, Stmt *s) {
     forms(p, s);
   } else if (starts_decl(t) && !name_first) {
     fail(p, 123, t, "`%s` belongs at the top of the file, at the start of a line", t->s);
-  } else if (name_first && (t->kind == T_NAME || t->kind == T_DTYPE || tok_class(t->kind) == WORD || starts_decl(t))) {
+  } else if (name_first && (t->kind == T_NAME || t->kind == T_DTYPE || token_class(t->kind) == WORD ||
+                            starts_decl(t))) {
     named(p, s);
   } else if (!starts_with_operator(p)) {
     s->kind = ST_EXPR;

@@ -1,6 +1,9 @@
-// libFuzzer target: any bytes as a file, as a line of the REPL and as one expression; every tree and diagnostic is printed.
-//   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_parse.c compiler/{base,source,diag,diag_render}.c
-//     compiler/{lex,lex_number,ast_print}.c compiler/parse*.c -lutf8proc -o fuzz_parse && ./fuzz_parse CORPUS tests/cases
+// libFuzzer target: any bytes as a file, as a line of the REPL and as one expression; every tree
+// and diagnostic is printed.
+//   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_parse.c
+//   compiler/{base,source,diag,diag_render}.c
+//     compiler/{lex,lex_number,ast_print}.c compiler/parse*.c -lutf8proc -o fuzz_parse &&
+//     ./fuzz_parse CORPUS tests/cases
 #include "compiler/lex.h"
 #include "compiler/parse.h"
 #include <stdlib.h>
@@ -13,7 +16,7 @@ static void check_tokens(const Tokens *t) {
   uint32_t depth = 0, at = 0;
   for (int i = 0; i < t->list.n; i++) {
     const Token *k = &t->list.v[i];
-    TokClass c = tok_class(k->kind);
+    TokClass c = token_class(k->kind);
     CHECK(k->lo >= at && k->hi >= k->lo && k->hi <= t->src->size);
     CHECK((k->kind == T_EOF) == (i == t->list.n - 1));
     depth -= c == CLOSE;
@@ -41,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (e) {
     // Printing and parsing again gives the same text: what is printed says what was understood.
     const char *text = ast_print_expr(a, e);
-    const Expr *again = parse_expr_text(a, names, &d[2], source_new(a, "again", text, strlen(text)));
+    const Expr *again =
+        parse_expr_text(a, names, &d[2], source_new(a, "again", text, strlen(text)));
     CHECK(again && !strcmp(ast_print_expr(a, again), text));
   }
   for (int i = 0; i < 3; i++) {

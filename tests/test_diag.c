@@ -33,10 +33,13 @@ static void shows(const char *want) {
 }
 
 START_TEST(layout) {
-  const Source *s = source("bert.mdl", "dim H = 768, F = 3072\n\n\n\n\n\n\n\n\n  out_norm(a + (a |> down |> dropout(p)))\n");
+  const Source *s =
+      source("bert.mdl",
+             "dim H = 768, F = 3072\n\n\n\n\n\n\n\n\n  out_norm(a + (a |> down |> dropout(p)))\n");
   Span a = at(s, "a |>");
   a.hi = a.lo + 1;
-  Diag *g = diag_error(&diags, 204, at(s, "down"), "`down` contracts `%s`, but `a` has no dimension `%s`", "F", "F");
+  Diag *g = diag_error(&diags, 204, at(s, "down"),
+                       "`down` contracts `%s`, but `a` has no dimension `%s`", "F", "F");
   diag_primary(&diags, g, "needs F = %d", 3072);
   diag_label(&diags, g, a, "[B, L, H] with H = 768");
   diag_note(&diags, g, (Span){0}, "`F` and `H` are declared at bert.mdl:1");
@@ -119,9 +122,11 @@ START_TEST(tabs_and_wide_characters) {
 END_TEST
 
 START_TEST(bytes_that_cannot_be_shown) {
-  const Source *s = source("x", "a\033\xff" "b\r\n");
+  const Source *s = source("x", "a\033\xff"
+                                "b\r\n");
   diag_error(&diags, 0, at(s, "b"), "m");
-  shows("error: m\n --> x:1:4\n  |\n1 | a\xef\xbf\xbd\xef\xbf\xbd" "b\n  |    ^\n");
+  shows("error: m\n --> x:1:4\n  |\n1 | a\xef\xbf\xbd\xef\xbf\xbd"
+        "b\n  |    ^\n");
 }
 END_TEST
 
@@ -190,8 +195,10 @@ START_TEST(limit) {
     diag_help(&diags, diag_error(&diags, 0, (Span){s, i, i + 1}, "m"), "h");
   ck_assert_int_eq(diags.errors, 8);
   ck_assert_int_eq(diags.list.n, 3);
-  ck_assert_ptr_nonnull(strstr(diags_string(arena, &diags, DIAG_TEXT, false), "note: 5 more errors are not shown\n"));
-  ck_assert_ptr_nonnull(strstr(diags_string(arena, &diags, DIAG_JSON, false), "5 more errors are not shown"));
+  ck_assert_ptr_nonnull(
+      strstr(diags_string(arena, &diags, DIAG_TEXT, false), "note: 5 more errors are not shown\n"));
+  ck_assert_ptr_nonnull(
+      strstr(diags_string(arena, &diags, DIAG_JSON, false), "5 more errors are not shown"));
 }
 END_TEST
 
@@ -201,11 +208,13 @@ START_TEST(json) {
   diag_primary(&diags, g, "l");
   diag_label(&diags, g, at(s, "cd"), "s");
   diag_help(&diags, g, "h");
-  ck_assert_str_eq(diags_string(arena, &diags, DIAG_JSON, false),
-                   "{\"severity\":\"error\",\"code\":\"E0012\",\"message\":\"say \\\"x\\\"\\u000a\\\\\\ufffd\","
-                   "\"file\":\"a\\\"b\",\"line\":1,\"column\":3,\"end_line\":2,\"end_column\":3,\"label\":\"l\","
-                   "\"children\":[{\"severity\":\"label\",\"message\":\"s\",\"file\":\"a\\\"b\",\"line\":2,\"column\":1,"
-                   "\"end_line\":2,\"end_column\":3},{\"severity\":\"help\",\"message\":\"h\"}]}\n");
+  ck_assert_str_eq(
+      diags_string(arena, &diags, DIAG_JSON, false),
+      "{\"severity\":\"error\",\"code\":\"E0012\",\"message\":\"say \\\"x\\\"\\u000a\\\\\\ufffd\","
+      "\"file\":\"a\\\"b\",\"line\":1,\"column\":3,\"end_line\":2,\"end_column\":3,\"label\":\"l\","
+      "\"children\":[{\"severity\":\"label\",\"message\":\"s\",\"file\":\"a\\\"b\",\"line\":2,"
+      "\"column\":1,"
+      "\"end_line\":2,\"end_column\":3},{\"severity\":\"help\",\"message\":\"h\"}]}\n");
 }
 END_TEST
 
