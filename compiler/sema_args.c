@@ -126,6 +126,11 @@ Value *v_full(Sema *s, const Value *v, DType t, const AxList *ax) {
   return r;
 }
 
+// It has no axes of its own and fills any: a number, `true`, `false`.
+static bool is_constant(const Value *v) {
+  return is_number(v) || (is_tensor(v) && v->known);
+}
+
 static Value *fit_number(Sema *s, Operand v, const Ty *t, const char *callee, const Formal *f) {
   const Number *n = v.v->num;
   if (t->dtype == DT_BOOL || (t->dtype == DT_I32 && !n->whole) ||
@@ -200,7 +205,7 @@ Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *c
   s->type_at = at;
   s->type_of = arena_printf(s->a, "`%s` of `%s`", f->name.s, callee);
   AxList rest = inner->rest;
-  if (!rest_known || is_tensor(v.v))
+  if (!rest_known || !is_constant(v.v))
     inner->rest = (AxList){0};
   Ty want = ty_eval(s, f->type, true);
   inner->rest = rest;
@@ -212,6 +217,8 @@ Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *c
     return NULL;
   if (is_number(v.v))
     return fit_number(s, v, &want, callee, f);
+  if (v.v->known && want.dtype == DT_BOOL)
+    return v_full(s, v.v, DT_BOOL, &want.ax);
   for (int i = 0; i < want.ax.n; i++)
     if (!ax_in(&v.v->ax, want.ax.v[i])) {
       lacks_axis(s, v, want.ax.v[i], f, callee, at);
@@ -249,7 +256,7 @@ bool sema_fit_all(Sema *s, Frame *inner, const Formals *f, Operand *got, const c
         ok = false;
         continue;
       }
-      if (!f->v[i].type || is_number(got[i].v) != (pass == 1))
+      if (!f->v[i].type || is_constant(got[i].v) != (pass == 1))
         continue;
       Value *v = sema_fit(s, inner, got[i], &f->v[i], callee, at);
       if (v)

@@ -298,7 +298,7 @@ Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) 
   case V_FN:
     return call_fn(s, f->fn, f->axes, args, at);
   case V_PRIM:
-    return sema_call_prim(s, f->prim, f->axes, args, at);
+    return sema_call_prim(s, f->prim, f->axes, args, at, callee);
   case V_DTYPE:
     return f->axes ? sema_fail(s, 209, f->axes->op, "a conversion takes no axes")
                    : sema_call_dtype(s, f->dtype, args, at);

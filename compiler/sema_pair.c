@@ -59,17 +59,26 @@ static Pair pair_add(Graph *g, Op op, Pair a, Pair b) {
   return r;
 }
 
+// Products of parts; NULL is zero, and so is the real part of a literal such as 1i.
+static Node *product(Graph *g, Node *a, Node *b) {
+  double v;
+  if (!a || !b || (node_is_const(a, &v) && v == 0) || (node_is_const(b, &v) && v == 0))
+    return NULL;
+  return g_binary(g, OP_MUL, a, b);
+}
+
+static Node *sum(Graph *g, Op op, Node *a, Node *b) {
+  if (a && b)
+    return g_binary(g, op, a, b);
+  return a || !b ? a : op == OP_SUB ? g_unary(g, OP_NEG, b) : b;
+}
+
 static Pair pair_mul(Graph *g, Pair a, Pair b) {
   if (!a.im && !b.im)
     return (Pair){g_binary(g, OP_MUL, a.re, b.re), NULL};
-  if (!b.im)
-    return (Pair){g_binary(g, OP_MUL, a.re, b.re), g_binary(g, OP_MUL, a.im, b.re)};
-  if (!a.im)
-    return (Pair){g_binary(g, OP_MUL, a.re, b.re), g_binary(g, OP_MUL, a.re, b.im)};
-  return (Pair){
-      g_binary(g, OP_SUB, g_binary(g, OP_MUL, a.re, b.re), g_binary(g, OP_MUL, a.im, b.im)),
-      g_binary(g, OP_ADD, g_binary(g, OP_MUL, a.re, b.im), g_binary(g, OP_MUL, a.im, b.re)),
-  };
+  Node *re = sum(g, OP_SUB, product(g, a.re, b.re), product(g, a.im, b.im));
+  Node *im = sum(g, OP_ADD, product(g, a.re, b.im), product(g, a.im, b.re));
+  return (Pair){re ? re : g_const(g, (DType)a.re->dtype, 0), im};
 }
 
 // (a + bi) / (c + di) = ((ac + bd) + (bc - ad) i) / (c^2 + d^2)
@@ -78,7 +87,7 @@ static Pair pair_div(Graph *g, Pair a, Pair b) {
     return (Pair){g_binary(g, OP_DIV, a.re, b.re), a.im ? g_binary(g, OP_DIV, a.im, b.re) : NULL};
   Node *d = g_binary(g, OP_ADD, g_binary(g, OP_MUL, b.re, b.re), g_binary(g, OP_MUL, b.im, b.im));
   Pair n = pair_mul(g, a, (Pair){b.re, g_unary(g, OP_NEG, b.im)});
-  return (Pair){g_binary(g, OP_DIV, n.re, d), g_binary(g, OP_DIV, n.im, d)};
+  return (Pair){g_binary(g, OP_DIV, n.re, d), n.im ? g_binary(g, OP_DIV, n.im, d) : NULL};
 }
 
 static Node *zero_like(Graph *g, const Node *x) {

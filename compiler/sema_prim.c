@@ -7,7 +7,8 @@
 typedef struct PrimCall {
   Prim p;
   const char *name;
-  Span at;
+  Span at;    // the function's name and axes, where errors are shown
+  Span whole; // with the arguments
   const CallArgs *args;
   const Expr *axes;
   AxList ax;
@@ -115,7 +116,7 @@ static Value *maths(Sema *s, PrimCall *c) {
   DType t = x->dtype == DT_I32 && c->p != PRIM_ABS ? DT_F32 : x->dtype;
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     Pair p = pair_of(s, x, t);
     pair_set(s, v,
              c->p == PRIM_EXP ? pair_exp(s->g, p)
@@ -135,7 +136,7 @@ static Value *complex_part(Sema *s, PrimCall *c) {
                      v_type_str(s, x));
   Value *v = v_tensor(s, dtype_real(x->dtype), x->ax);
   if (!checking(s)) {
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     Node *part = c->p == PRIM_REAL ? x->re : x->im;
     pair_set(s, v, (Pair){part ? part : g_const(s->g, v->dtype, 0), NULL});
   }
@@ -183,7 +184,7 @@ static Value *select_value(Sema *s, PrimCall *c) {
     return v_poison(s);
   Value *v = v_tensor(s, t, ax);
   if (!checking(s)) {
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     Graph *g = s->g;
     Node *cond = c->x[0].v->re;
     Pair p = pair_of(s, a->v, t), q = pair_of(s, b->v, t),
@@ -207,7 +208,7 @@ static Value *number_extreme(Sema *s, PrimCall *c) {
   }
   Number n = {.kind = NUMBER_RUNTIME, .whole = a->whole && b->whole};
   if (!checking(s)) {
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     n.nre = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, DT_F64).re,
                      pair_of(s, c->x[1].v, DT_F64).re);
   }
@@ -228,7 +229,7 @@ static Value *extreme(Sema *s, PrimCall *c) {
     return sema_fail(s, 218, c->at, "complex numbers have no order");
   Value *v = v_tensor(s, t, ax);
   if (!checking(s)) {
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     v->re = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, t).re,
                      pair_of(s, c->x[1].v, t).re);
   }
@@ -326,7 +327,7 @@ static Value *reduction(Sema *s, PrimCall *c) {
   Value *v = v_tensor(s, c->p == PRIM_ARGMAX ? DT_I32 : t, out);
   if (checking(s))
     return v;
-  sema_mark(s, c->at);
+  sema_mark(s, c->whole);
   DType r = dtype_real(t);
   Pair p = {reduce_node(s, c, x->re, r), x->im ? reduce_node(s, c, x->im, r) : NULL};
   if (c->p == PRIM_MEAN)
@@ -365,7 +366,7 @@ static Value *gather(Sema *s, PrimCall *c) {
     return sema_fail(s, 217, c->at, "a tensor has at most %d dimensions", MAX_AXES - 4);
   Value *v = v_tensor(s, x->dtype, out);
   if (!checking(s)) {
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     pair_map(s, v, x, gather_node, &(GatherCtx){i->re, ax_graph(s, a)});
   }
   return v;
@@ -389,7 +390,7 @@ static Value *flip(Sema *s, PrimCall *c) {
   FlipCtx f = {.n = c->ax.n};
   if (!checking(s)) {
     ax_graphs(s, &c->ax, f.ax);
-    sema_mark(s, c->at);
+    sema_mark(s, c->whole);
     pair_map(s, v, c->x[0].v, flip_node, &f);
   }
   return v;
@@ -423,7 +424,7 @@ static Value *causal_conv(Sema *s, PrimCall *c) {
   Value *v = v_tensor(s, t, ax);
   if (checking(s))
     return v;
-  sema_mark(s, c->at);
+  sema_mark(s, c->whole);
   Pair u = pair_of(s, c->x[0].v, t), k = pair_of(s, c->x[1].v, t);
   Ax *a = c->ax.v[0];
   Node *rr = conv_nodes(s, v, u.re, k.re, a), *ii = conv_nodes(s, v, u.im, k.im, a),
@@ -458,7 +459,7 @@ static Value *dropout(Sema *s, PrimCall *c) {
     return v;
   Graph *g = s->g;
   DType r = dtype_real(x->dtype);
-  sema_mark(s, c->at);
+  sema_mark(s, c->whole);
   Node *keep = g_binary(g, OP_LE, g_const(g, DT_F32, rate), sema_random(s, site, &x->ax));
   Node *scale = g_const(g, r, 1 / (1 - rate)), *zero = g_const(g, r, 0);
   v->re = g_select(g, keep, g_binary(g, OP_MUL, x->re, scale), zero);
@@ -466,8 +467,9 @@ static Value *dropout(Sema *s, PrimCall *c) {
   return v;
 }
 
-Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span at) {
-  PrimCall c = {.p = p, .name = prim_name(p), .at = at, .args = args, .axes = axes};
+Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span whole,
+                     Span at) {
+  PrimCall c = {.p = p, .name = prim_name(p), .at = at, .whole = whole, .args = args, .axes = axes};
   switch (p) {
   case PRIM_REAL:
   case PRIM_IMAG:
