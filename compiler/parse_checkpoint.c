@@ -110,22 +110,21 @@ void parse_ckitem(Parser *p, void *decl, bool failed) {
   }
   int first = p->at;
   CkItem c = {.kind = CK_RULE};
-  const Token *t = peek(p, 0), *next = peek(p, 1);
-  bool string = t->kind == T_NAME && next->kind == T_STR;
-  if (is_word(p, "layout") && next->kind == T_NAME) {
+  bool word = !next_is(p, T_MAPS) && !next_is(p, T_DOT); // else a path may start with it
+  if (word && is_word(p, "layout")) {
     c.kind = CK_LAYOUT;
     advance(p);
     c.layout = expect_name(p, "a layout");
-  } else if (string && is_word(p, "config")) {
+  } else if (word && is_word(p, "config")) {
     c.kind = CK_CONFIG;
     advance(p);
     c.path = expect_string(p);
     parse_block(p, config_item, &c);
-  } else if (string && is_word(p, "alias")) {
+  } else if (word && is_word(p, "alias")) {
     c.kind = CK_ALIAS;
     advance(p);
     aliases(p, &c);
-  } else if (string && is_word(p, "ignore")) {
+  } else if (word && is_word(p, "ignore")) {
     c.kind = CK_IGNORE;
     advance(p);
     ignores(p, &c);
@@ -198,15 +197,15 @@ void parse_tritem(Parser *p, void *decl, bool failed) {
   }
   int first = p->at;
   TrItem x = {.kind = TR_SETTING};
-  TokKind next = peek(p, 1)->kind;
-  if (is_word(p, "from") && next == T_STR) {
+  bool word = !next_is(p, T_SET) && !next_is(p, T_TIMES_SET); // else a setting of that name
+  if (word && is_word(p, "from")) {
     x.kind = TR_FROM;
     advance(p);
     x.from = expect_string(p);
-  } else if (is_word(p, "data") && next == T_NAME) {
+  } else if (word && is_word(p, "data")) {
     advance(p);
     data(p, &x);
-  } else if (is_word(p, "group") && next == T_TAG) {
+  } else if (word && is_word(p, "group")) {
     advance(p);
     group(p, &x);
   } else {

@@ -158,9 +158,10 @@ static Body *short_body(Parser *p) {
   int first = p->at;
   Body *b = NEW(p->arena, Body);
   Stmt *s = NEW(p->arena, Stmt);
-  s->kind = ST_EXPR;
   s->value = parse_expr(p);
   s->span = b->span = since(p, first);
+  b->bad = item_reported(p, p->tok + p->at - (p->at > first));
+  s->kind = b->bad ? ST_BAD : ST_EXPR;
   vec_push(p->arena, &b->stmts, s);
   return b;
 }
@@ -281,5 +282,7 @@ Decl *parse_decl(Parser *p) {
   d->span = since(p, first);
   d->bad = p->bad || item_reported(p, p->tok + p->at - (p->at > first));
   p->bad = p->bad || bad;
+  if (d->bad && !d->name.s) // one bad number, say, is no value to go on with
+    decl_lost(p, d);
   return d;
 }

@@ -377,7 +377,7 @@ static void check_model(Sema *s) {
     sema_check_train(s, s->m->trains.v[i]);
   }
   frame_restore(s, (Saved){f, m->scope});
-  if (!m->decl->body->bad && !train_bad(s->m) && !s->stopped)
+  if (!m->decl->bad && !train_bad(s->m) && !s->stopped)
     unused_in_model(s);
 }
 

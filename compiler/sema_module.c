@@ -165,7 +165,8 @@ static void check_body(Sema *s, Module *m) {
     ty_same(s, st->v[st->n - 1]->span, r, &want, arena_printf(s->a, "the result of `%s`", m->name),
             d->type->span);
   m->scope = s->scope;
-  sema_check_unused(s, m->name);
+  if (!d->bad)  // what did not parse may have used it
+    sema_check_unused(s, m->name);
 }
 
 // Checked bottom up, so that no recursion showed it.
@@ -231,7 +232,8 @@ static void check_fn_body(Sema *s, Fn *f) {
     f->bad |= t.bad;
   }
   sema_body(s, d->body, d->name.span, f->name);
-  sema_check_unused(s, f->name);
+  if (!d->bad)
+    sema_check_unused(s, f->name);
 }
 
 // Names are checked here, with formals of unknown type; types at each call.

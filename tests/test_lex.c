@@ -22,6 +22,12 @@ static void teardown(void) {
   arena_free(arena);
 }
 
+// Between the rows of a table.
+static void fresh(void) {
+  teardown();
+  setup();
+}
+
 static const Source *source(const char *text) {
   return source_new(arena, "t.mdl", text, strlen(text));
 }
@@ -178,15 +184,13 @@ START_TEST(bad_numbers) {
                                       "1e-400",
                                       "99999999999999999999"};
   for (int i = 0; i < COUNT(table); i++) {
-    setup();
+    fresh();
     char *text = arena_printf(arena, "let a = %s\nlet b = 1\n", table[i]);
     const File *f = file(text);
     ck_assert_msg(diags.errors == 1, "%s: %s", text, diags_string(arena, &diags, DIAG_TEXT, false));
     ck_assert_ptr_nonnull(strstr(diags.list.v[0]->text, "bad number"));
     ck_assert_msg(f->decls.n == 2, "%s", text);
-    teardown();
   }
-  setup();
 }
 END_TEST
 

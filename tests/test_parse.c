@@ -21,6 +21,12 @@ static void teardown(void) {
   arena_free(arena);
 }
 
+// Between the rows of a table.
+static void fresh(void) {
+  teardown();
+  setup();
+}
+
 static const Source *source(const char *text) {
   return source_new(arena, "t.mdl", text, strlen(text));
 }
@@ -299,7 +305,7 @@ START_TEST(errors_and_recovery) {
       {"model M(x : [H]) {\nentry y : [H] = x\n}\n", 0, {{0, 0, 0}}},
   };
   for (int i = 0; i < COUNT(table); i++) {
-    setup();
+    fresh();
     const Bad *b = &table[i];
     const File *f = file(b->text);
     const char *all = diags_string(arena, &diags, DIAG_TEXT, false);
@@ -316,9 +322,7 @@ START_TEST(errors_and_recovery) {
       ck_assert_msg(there, "no E0%d at %d:%d\n%s", b->want[k].code, b->want[k].line, b->want[k].col,
                     all);
     }
-    teardown();
   }
-  setup();
 }
 END_TEST
 
@@ -334,7 +338,7 @@ START_TEST(lost_names) {
   ck_assert(fn->kind == DECL_FN && fn->bad && fn->body->bad);
   ck_assert(fn->body->stmts.v[0]->kind == ST_BAD && fn->body->stmts.v[0]->names.n == 1);
   ck_assert(fn->body->stmts.v[1]->kind == ST_BAD && fn->body->stmts.v[1]->names.n == 2);
-  ck_assert(g->kind == DECL_FN && g->bad);
+  ck_assert(g->kind == DECL_FN && g->bad && g->body->bad && g->body->stmts.v[0]->kind == ST_BAD);
 }
 END_TEST
 
@@ -381,7 +385,7 @@ START_TEST(nesting) {
   static const int beyond[] = {1, 100000};
   for (int i = 0; i < COUNT(table); i++)
     for (int k = -1; k < COUNT(beyond); k++) {
-      setup();
+      fresh();
       int n = table[i].most + (k < 0 ? 0 : beyond[k]);
       const File *f = file(repeated(table[i].head, table[i].unit, n, table[i].middle,
                                     table[i].close, table[i].tail));
@@ -390,9 +394,7 @@ START_TEST(nesting) {
       if (k >= 0)
         ck_assert(diags.list.v[0]->code == 113 && strstr(diags.list.v[0]->text, "deep"));
       ast_print(arena, f);
-      teardown();
     }
-  setup();
 }
 END_TEST
 
@@ -401,13 +403,11 @@ START_TEST(hostile_sizes) {
   static const char *const units[] = {"(",  "}",      "\n", "# c\n", "let a = (\n", "x |>\n", ")(",
                                       "\"", "a = 1;", "$",  "\xff",  "fn f(x) {\n", "1"};
   for (int i = 0; i < COUNT(units); i++) {
-    setup();
+    fresh();
     file(repeated("fn f(x) {\n", units[i], 200000 / (int)strlen(units[i]), "", "", ""));
     ck_assert(i == 2 || i == 3 ? diags.errors == 1 : diags.errors >= 1);
     ck_assert_int_le(diags.list.n, 100);
-    teardown();
   }
-  setup();
 }
 END_TEST
 
