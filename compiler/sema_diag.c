@@ -103,8 +103,7 @@ void suggest_add(Suggest *g, const char *name) {
   if (g->best && g->distance <= 1)
     limit = g->distance - 1;
   int d = edit_distance(g->wanted, name, limit);
-  if (d <= limit && d < (int)strlen(g->wanted) && d < (int)strlen(name) &&
-      (!g->best || d < g->distance)) {
+  if (d <= limit && d < (int)strlen(g->wanted) && (!g->best || d < g->distance)) {
     g->best = name;
     g->distance = d;
   }

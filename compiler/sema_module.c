@@ -161,11 +161,11 @@ static void check_body(Sema *s, Module *m) {
   m->sig_bad |= want.bad;
   Value *r = sema_body(s, d->body, d->name.span, m->name);
   const Stmts *st = &d->body->stmts;
-  if (r)
+  if (st->n)
     ty_same(s, st->v[st->n - 1]->span, r, &want, arena_printf(s->a, "the result of `%s`", m->name),
             d->type->span);
   m->scope = s->scope;
-  if (!d->bad)  // what did not parse may have used it
+  if (!d->bad) // what did not parse may have used it
     sema_check_unused(s, m->name);
 }
 

@@ -7,7 +7,7 @@ void sema_mark(Sema *s, Span at) {
   if (!s->g)
     return;
   const Frame *f = s->frame;
-  s->g->fn = f && f->prelude ? f->name : NULL;
+  s->g->fn = f && f->prelude && f->kind != FR_INIT ? f->name : NULL;
   for (; f && f->prelude && f->caller; f = f->caller)
     at = f->call;
   s->g->span = at;

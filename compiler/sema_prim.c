@@ -468,7 +468,7 @@ static Value *dropout(Sema *s, PrimCall *c) {
 }
 
 Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span whole,
-                     Span at) {
+                      Span at) {
   PrimCall c = {.p = p, .name = prim_name(p), .at = at, .whole = whole, .args = args, .axes = axes};
   switch (p) {
   case PRIM_REAL:

@@ -348,6 +348,10 @@ static void set_rate(Sema *s, const Expr *e, Recipe *r) {
       add_piece(s, e->items.v[i], i == e->items.n - 1, r);
   } else if (is_schedule(e)) {
     add_piece(s, e, true, r);
+  } else if (e->kind == EX_BIN && e->bin == BIN_DIV) {
+    set_rate(s, e->a, r);
+    if (number_of(s, e->b, "a rate", 1e-300, INFINITY, &x))
+      r->rate /= x;
   } else if (e->kind == EX_BIN && e->bin == BIN_MUL) {
     bool left = r->schedule.n > 0;
     set_rate(s, e->a, r);
