@@ -18,12 +18,19 @@ typedef struct Bench {
   const void **inputs;
   void *output;
   double ms[MAX_CALLS];
+  double cpu_ms;               // processor time of one call, all threads, mean
   int calls;
 } Bench;
 
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double cpu_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -93,12 +100,14 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
     if (call(b))
       return EXIT_MODEL;
   start = now();
+  double cpu = cpu_seconds();
   while (b->calls < MAX_CALLS && (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || now() - start < seconds)) {
     double t = now();
     if (call(b))
       return EXIT_MODEL;
     b->ms[b->calls++] = (now() - t) * 1e3;
   }
+  b->cpu_ms = (cpu_seconds() - cpu) * 1e3 / b->calls;
   qsort(b->ms, (size_t)b->calls, sizeof *b->ms, compare);
   return 0;
 }
@@ -121,9 +130,9 @@ static void report(Bench *b, double peak, double before_mib) {
     for (int k = 0; k < b->s.module->ndim; k++)
       if (b->p->syms >> k & 1)
         printf("\"%s\": %lld, ", b->s.module->dim[k].name, (long long)b->dims[k]);
-    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"gflop\": %.3f, \"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
+    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.3f, \"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
            "\"share\": %.4f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, \"base_mib\": %.1f, \"threads\": %d}\n",
-           ms, least, b->calls, flops / 1e9, rate, peak, rate / peak, peak_mib(), planned, before_mib, b->s.handle->threads);
+           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, peak_mib(), planned, before_mib, b->s.handle->threads);
     return;
   }
   printf("%s.%s", b->s.module->model, b->p->name);
@@ -132,6 +141,8 @@ static void report(Bench *b, double peak, double before_mib) {
       printf("  %s=%lld", b->s.module->dim[k].name, (long long)b->dims[k]);
   printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, ms, least, b->calls);
   printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate, 100 * rate / peak, peak);
+  // Where other programs share the processors, time on them tells more than the clock on the wall.
+  printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms, flops / b->cpu_ms / 1e6);
   printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n", planned, peak_mib(), before_mib);
 }
 
