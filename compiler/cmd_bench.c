@@ -1,4 +1,5 @@
 // bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that the same run measures.
+#include "compiler/blas.h"
 #include "compiler/cmd.h"
 #include "compiler/peak.h"
 #include "compiler/session.h"
@@ -118,12 +119,20 @@ static double peak_mib(void) {
   return (double)u.ru_maxrss / 1024;
 }
 
+// OpenBLAS on the same threads, for scale: the product of a feed-forward layer.  0: it is not there.
+static double baseline(int threads) {
+  Blas blas;
+  const char *why;
+  return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
+}
+
 static void report(Bench *b, double peak, double before_mib) {
   const Options *o = b->s.o;
   bigs_info *info = bigs_info_new(b->s.module);
   double flops = info ? info->flops(info, b->program, b->dims) : 0;
   bigs_info_free(info);
   double ms = b->ms[b->calls / 2], least = b->ms[0], rate = flops / ms / 1e6;
+  double mib = peak_mib(), blas = baseline(b->s.handle->threads);
   double planned = (double)model_peak_bytes(b->s.handle) / (1 << 20);
   if (o->json) {
     printf("{\"model\": \"%s\", \"what\": \"%s\", ", b->s.module->model, b->p->name);
@@ -131,8 +140,8 @@ static void report(Bench *b, double peak, double before_mib) {
       if (b->p->syms >> k & 1)
         printf("\"%s\": %lld, ", b->s.module->dim[k].name, (long long)b->dims[k]);
     printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.3f, \"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
-           "\"share\": %.4f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, \"base_mib\": %.1f, \"threads\": %d}\n",
-           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, peak_mib(), planned, before_mib, b->s.handle->threads);
+           "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, \"base_mib\": %.1f, \"threads\": %d}\n",
+           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned, before_mib, b->s.handle->threads);
     return;
   }
   printf("%s.%s", b->s.module->model, b->p->name);
@@ -143,7 +152,9 @@ static void report(Bench *b, double peak, double before_mib) {
   printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate, 100 * rate / peak, peak);
   // Where other programs share the processors, time on them tells more than the clock on the wall.
   printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms, flops / b->cpu_ms / 1e6);
-  printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n", planned, peak_mib(), before_mib);
+  printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n", planned, mib, before_mib);
+  if (blas > 0)
+    printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", blas);
 }
 
 typedef struct Line {

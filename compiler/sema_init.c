@@ -3,6 +3,7 @@
 //
 // A draw's site is a hash of the parameter's native path and the draw's number in the initializer,
 // so that its numbers depend on the seed, the path and the element only.
+#include "compiler/blas.h"
 #include "compiler/sema_impl.h"
 #include <complex.h>
 #include <float.h>
@@ -71,23 +72,21 @@ static Node *draw_uniform(Sema *s, double a, double b) {
 }
 
 // ---- hippo
-extern void zheev_(const char *jobz, const char *uplo, const int *n, double complex *a,
-                   const int *lda, double *w, double complex *work, const int *lwork, double *rwork,
-                   int *info);
-
 // Ascending eigenvalues of the Hermitian -iK, K[n,k] = sqrt((2n+1)(2k+1))/2 for n < k and minus
 // that for n > k: the frequencies of HiPPO-LegS in diagonal form (Gu, Dao, Ermon, Rudra, Re 2020).
-// NULL: LAPACK failed.
-static double *hippo_table(Arena *a, int n) {
+// NULL: LAPACK failed, *why says how.
+static double *hippo_table(Arena *a, int n, const char **why) {
   double complex *m = calloc((size_t)n * (size_t)n, sizeof *m),
                  *work = calloc((size_t)n * 64, sizeof *work);
   double *w = NEWN(a, double, n), *rwork = calloc((size_t)n * 3, sizeof *rwork);
   int lwork = n * 64, info = -1;
-  if (m && work && rwork) {
+  Blas blas;
+  *why = "they did not converge";
+  if (blas_load(&blas, 1, why) && m && work && rwork) {
     for (int c = 0; c < n; c++)
       for (int r = 0; r < c; r++) // the upper triangle, column-major: -i K[r][c]
         m[(size_t)c * (size_t)n + (size_t)r] = -I * (sqrt((2. * r + 1) * (2. * c + 1)) / 2);
-    zheev_("N", "U", &n, m, &n, w, work, &lwork, rwork, &info);
+    blas.zheev("N", "U", &n, m, &n, w, work, &lwork, rwork, &info);
   }
   free(m);
   free(work);
@@ -110,9 +109,10 @@ static Value *hippo(Sema *s, Span at) {
   Value *v = v_tensor(s, f->init.dtype, ax_list(s, &a, 1));
   if (checking(s))
     return v;
-  double *w = hippo_table(s->a, (int)n);
+  const char *why;
+  double *w = hippo_table(s->a, (int)n, &why);
   if (!w)
-    return sema_fail(s, 315, at, "the eigenvalues of `hippo` did not converge");
+    return sema_fail(s, 315, at, "the eigenvalues of `hippo` are not to be had: %s", why);
   v->re = g_cast(s->g, g_table(s->g, DT_F64, ax_graph(s, a), w), f->init.dtype);
   return v;
 }
