@@ -28,7 +28,7 @@ say() {
   echo "== $*"
 }
 
-# The text: GNU's edition of Webster's dictionary.
+# The text: GNU's edition of Webster's dictionary, ASCII but for three bytes that are not UTF-8 either.
 text_of_dictionary() {
   for f in $(dpkg -L dict-gcide) /usr/share/dictd/gcide.dict.dz; do
     case $f in
@@ -54,7 +54,8 @@ say "models/$model.mdl becomes model.so"
 bigsc "$root/models/$model.mdl" -o model.so
 ls -l model.so model.h
 
-[ -s text.txt ] || { text_of_dictionary >text.tmp && mv text.tmp text.txt; }
+[ -s text.txt ] || { text_of_dictionary >text.tmp && LC_ALL=C tr -d '\200-\377' <text.tmp >text.new && mv text.new text.txt; }
+rm -f text.tmp
 say "a vocabulary is learned from $(wc -c <text.txt) bytes of text"
 [ -s vocab.txt ] || bigsc vocab text.txt -o vocab.txt --size 8000
 
