@@ -6,7 +6,9 @@
 #include "compiler/session.h"
 #include "runtime/file.h"
 #include <stdlib.h>
+#include <spawn.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,6 +132,20 @@ static int write_dot(Session *s, const char *path) {
   return status;
 }
 
+// .svg: the .dot drawn by Graphviz.
+static int write_svg(Session *s, const char *path) {
+  const char *dot = session_text(s, "%s.dot", path);
+  int status = write_dot(s, dot);
+  if (status)
+    return status;
+  char *const argv[] = {"dot", "-Tsvg", "-o", (char *)path, (char *)dot, NULL};
+  pid_t child;
+  int code = 0;
+  bool ran = !posix_spawnp(&child, "dot", NULL, NULL, argv, environ) && waitpid(child, &code, 0) == child && !code;
+  unlink(dot);
+  return ran ? 0 : session_error(s, EXIT_FILE, "%s is not written: Graphviz (`dot`, package graphviz) is missing or failed; .dot needs nothing", path);
+}
+
 static int write_header(Session *s, const char *path) {
   const char *text = aot_header(s->arena, s->build.module);
   return write_text(s, path, text, strlen(text));
@@ -148,11 +164,13 @@ static int write_output(Session *s, const char *path) {
     return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
   if (!strcmp(end, ".dot"))
     return write_dot(s, path);
+  if (!strcmp(end, ".svg"))
+    return write_svg(s, path);
   if (!strcmp(end, ".cu") || (s->o->target && !strcmp(s->o->target, "cuda")))
     return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
   bool header = !strcmp(end, ".h");
   if (kind == AOT_UNKNOWN && !header)
-    return session_error(s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc or .dot", path);
+    return session_error(s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .dot or .svg", path);
   int status = build(s, PASS_plan);
   if (status)
     return status;

@@ -154,6 +154,15 @@ static void constants(Build *b, BigsModule *m) {
   m->nconst = n;
 }
 
+// The planner calls axes by the names that are the same everywhere; at the boundary they are called as the entry declares them.
+static void declared_axes(Build *b, BigsModule *m) {
+  for (int i = 0; i < b->entries.n; i++) {
+    BigsTensor *t = (BigsTensor *)m->program[i].output;
+    for (int k = 0; k < t->rank; k++)
+      t->axis[k] = b->entries.v[i].ax[k]->name;
+  }
+}
+
 void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   Arena *a = b->arena;
   const Tokenizer *t = model_tokenizer(b->model);
@@ -164,6 +173,7 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   m->target = b->target->cpu;
   m->features = b->target->features;
   constants(b, m);
+  declared_axes(b, m);
   BigsTrain *train = NEWN(a, BigsTrain, b->trains.n + 1);
   for (int i = 0; i < b->trains.n; i++)
     train[i] = train_table(b, m, b->trains.v[i], programs[i]);
