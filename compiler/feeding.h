@@ -2,8 +2,7 @@
 #ifndef BIGSC_FEEDING_H
 #define BIGSC_FEEDING_H
 #include "compiler/session.h"
-#include "runtime/data.h"
-#include "runtime/feed.h"
+#include "runtime/feed_data.h"
 
 typedef struct Feeding {
   const BigsModule *module;
@@ -11,9 +10,9 @@ typedef struct Feeding {
   Tokenizer *tokens;
   Data *data;
   DataKind kind;
-  int64_t batch, length;
+  int64_t length;
+  DataFeed from;
   Feed feed;
-  FeedField field[8];
 } Feeding;
 
 // The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's tokenizer line.
