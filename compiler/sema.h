@@ -98,6 +98,9 @@ const Tokenizer *model_tokenizer(const Model *m);
 // The text of `bigsc inspect`: entries and their types, run-time dims, every parameter, totals.
 char *model_describe(Arena *a, const Model *m);
 
+// Every `forms` of the model and of the modules and fns that it sees, in order of declaration.
+int model_forms(const Model *m, const Stmt *const **forms);
+
 // ---- graphs.  `g` must be a graph of this model alone (made by graph_new and given only to
 // functions of this file): its run-time symbols are the model's in order.  Several values may be
 // built into one graph; they share nodes.

@@ -93,8 +93,24 @@ static void describe_values(Sema *s, const Decl *d) {
   }
 }
 
+static void add_forms(Model *m, const Decl *d) {
+  for (int i = 0; i < d->body->stmts.n; i++)
+    if (d->body->stmts.v[i]->kind == ST_FORMS)
+      vec_push(m->a, &m->forms, d->body->stmts.v[i]);
+}
+
+static void describe_forms(Model *m) {
+  for (int i = 0; i < m->fns.n; i++)
+    add_forms(m, m->fns.v[i]->decl);
+  for (int i = 0; i < m->mods.n; i++)
+    add_forms(m, m->mods.v[i]->decl);
+  if (m->model)
+    add_forms(m, m->model->decl);
+}
+
 void sema_describe(Sema *s) {
   Model *m = s->m;
+  describe_forms(m);
   for (int i = 0; i < m->dims.n; i++)
     vec_push(s->a, &m->pub_dims, m->dims.v[i]->pub);
   for (int i = 0; i < m->lets.n; i++) {
@@ -151,6 +167,11 @@ const ModelValue *model_entry(const Model *m, const char *name) {
 int model_params(const Model *m, const ModelParam **params) {
   *params = m->pub_params.v;
   return m->pub_params.n;
+}
+
+int model_forms(const Model *m, const Stmt *const **forms) {
+  *forms = (const Stmt *const *)m->forms.v;
+  return m->forms.n;
 }
 
 const Tokenizer *model_tokenizer(const Model *m) {

@@ -253,6 +253,11 @@ typedef struct Session {
   Scope *scope;
 } Session;
 
+typedef struct Hippo {
+  int n;
+  double *w;
+} Hippo;
+
 struct Model {
   Arena *a;
   Intern *names;
@@ -287,7 +292,9 @@ struct Model {
   VEC(ModelParam) pub_params;
   VEC(Recipe *) recipes;
   VEC(CkptTable *) tables;
+  VEC(const Stmt *) forms;
   CkptTable *native;
+  VEC(Hippo) hippo; // tables so far
   VEC(Session *) sessions;
 };
 
