@@ -46,7 +46,7 @@ static int write_text(Session *s, const char *path, const char *text, size_t n) 
 
 static int emit_syntax(Session *s, const char *path, const char *what) {
   size_t n;
-  char *text = file_read(path, SOURCE_MAX, &n, &s->error);
+  char *text = file_read(strcmp(path, "-") ? path : "/dev/stdin", SOURCE_MAX, &n, &s->error);
   if (!text)
     return session_fail(s, &s->error);
   Source *src = source_new(s->arena, path, text, n);

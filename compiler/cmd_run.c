@@ -134,7 +134,7 @@ static int run_gradient(Session *s, int train) {
   if (!status)
     status = write_gradients(s, &loss);
   if (!status && !s->o->quiet)
-    printf("loss %.9g\n", loss);
+    fprintf(options_log(s->o), "loss %.9g\n", loss);
   return status;
 }
 

@@ -50,7 +50,7 @@ int cmd_VOCAB(const Options *o) {
   if (!status) {
     status = write_file(o->out, v.text, v.n, &e);
     if (!status && !o->quiet)
-      printf("%d pieces from %lld words (%lld different) in %s\n", v.size, (long long)v.words, (long long)v.distinct, o->out);
+      fprintf(options_log(o), "%d pieces from %lld words (%lld different) in %s\n", v.size, (long long)v.words, (long long)v.distinct, o->out);
     free(v.text);
   }
   if (status)

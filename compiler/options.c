@@ -222,7 +222,13 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
         return status;
     }
   }
+  if (o->verb != VERB_COMPILE && o->out && !strcmp(o->out, "-"))
+    o->out = OUT_STDOUT;
   return check_choices(o);
+}
+
+FILE *options_log(const Options *o) {
+  return o->out && !strcmp(o->out, OUT_STDOUT) ? stderr : stdout;
 }
 
 bool options_color(const Options *o) {

@@ -13,6 +13,8 @@ typedef enum Verb {
 // Exit statuses of the command line.
 enum { EXIT_MODEL = 1, EXIT_USAGE = 2, EXIT_FILE = 3, EXIT_NUMERIC = 4, EXIT_BUG = 70, EXIT_INTERRUPTED = 130 };
 
+#define OUT_STDOUT "/dev/stdout"  // Options.out for `-`, but when compiling
+
 typedef VEC(Define) Defines;
 typedef VEC(const char *) Strings;
 typedef struct Options {
@@ -29,6 +31,8 @@ typedef struct Options {
 // Fills *o.  Returns -1 to go on, else the exit status (help and version print to standard output and give 0; mistakes go to
 // standard error and give EXIT_USAGE).
 int options_parse(Arena *a, Options *o, int argc, char **argv);
+// Where a command says what it did: standard output, unless its result goes there.
+FILE *options_log(const Options *o);
 bool options_color(const Options *o);
 DiagFormat options_format(const Options *o);
 #endif

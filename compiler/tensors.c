@@ -4,6 +4,7 @@
 #include "runtime/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static StDType stored_dtype(int dtype) {
   static const StDType st[DT_COUNT] = {[DT_BOOL] = ST_BOOL, [DT_I32] = ST_I32, [DT_BF16] = ST_BF16, [DT_F32] = ST_F32, [DT_F64] = ST_F64, [DT_I64] = ST_I64};
@@ -117,10 +118,33 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
   return status;
 }
 
+// A file without a name, with what standard input holds: a header is read before what it tells about.
+static FILE *copy_stdin(Session *s, const char **path) {
+  char buffer[1 << 16];
+  int fd = memfd_create("stdin", MFD_CLOEXEC);
+  size_t n = 1;
+  FILE *f = fd < 0 ? NULL : fdopen(fd, "w+");
+  while (f && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0 && fwrite(buffer, 1, n, f) == n)
+    ;
+  if (f && !n && !ferror(stdin) && !fflush(f)) {
+    *path = session_text(s, "/proc/self/fd/%d", fd);
+    return f;
+  }
+  bigs_fail_errno(&s->error, "read", "standard input");
+  if (f)
+    fclose(f);
+  return NULL;
+}
+
 int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims, const void **inputs) {
   StFile *f;
   memset(inputs, 0, sizeof *inputs * (size_t)p->ninput);
-  if (st_open(path, &f, &s->error))
+  bool pipe = !strcmp(path, "-");
+  FILE *copy = pipe ? copy_stdin(s, &path) : NULL;
+  int failed = (pipe && !copy) || st_open(path, &f, &s->error);
+  if (copy)
+    fclose(copy);
+  if (failed)
     return session_fail(s, &s->error);
   int status = read_open(s, f, p, dims, inputs);
   st_close(f);

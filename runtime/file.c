@@ -101,9 +101,10 @@ FileOut *file_create(const char *path, BigsError *e) {
   struct stat st;
   bool exists = stat(path, &st) == 0;
   errno = exists && S_ISDIR(st.st_mode) ? EISDIR : 0;
-  f->in_place = exists && !S_ISREG(st.st_mode) && !errno;
+  // What /dev names is never replaced, also where /dev/stdout is a regular file for once.
+  f->in_place = exists && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5)) && !errno;
   if (f->in_place)
-    f->fd = open(path, O_WRONLY | O_CLOEXEC);
+    f->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
   else if (!errno)
     open_temporary(f, exists ? &st : NULL);
   if (f->fd >= 0)
