@@ -131,16 +131,19 @@ static void config_defines(Session *s, Model *m, const Hub *h, const Defines *ow
     if (v)
       add_config(s, own, defs, c->name, v);
   }
-  // A folder of bigsc's own has the dims and lets under their own names.
+}
+
+// A training folder says the dims and lets that it was made with under their own names.
+static void folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own, Defines *defs) {
   const ModelDim *dims;
   const ModelLet *lets;
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets);
-  for (int i = 0; !best && i < nd; i++)
-    if (dims[i].fixed && json_get(config, dims[i].name))
-      add_config(s, own, defs, dims[i].name, json_get(config, dims[i].name));
-  for (int i = 0; !best && i < nl; i++)
-    if (json_get(config, lets[i].name))
-      add_config(s, own, defs, lets[i].name, json_get(config, lets[i].name));
+  for (int i = 0; i < nd; i++)
+    if (dims[i].fixed && json_get(constants, dims[i].name))
+      add_config(s, own, defs, dims[i].name, json_get(constants, dims[i].name));
+  for (int i = 0; i < nl; i++)
+    if (json_get(constants, lets[i].name))
+      add_config(s, own, defs, lets[i].name, json_get(constants, lets[i].name));
 }
 
 static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) {
@@ -149,7 +152,10 @@ static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) 
     return 0;
   if (hub_open(s->o->weights, &h, &s->error))
     return session_fail(s, &s->error);
-  if (hub_config(h))
+  const JsonValue *constants = hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
+  if (constants)
+    folder_defines(s, m, constants, own, defs);
+  else if (hub_config(h))
     config_defines(s, m, h, own, defs);
   hub_close(h);
   return 0;
