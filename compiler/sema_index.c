@@ -59,10 +59,11 @@ static Ax *target(Sema *s, Name name, const Poly *size, bool poison, const char 
   const char *want = size_str(s, size), *text = arena_printf(s->a, "`%s as %s`", source, name.s);
   if (sizes_equal(s, &a->size, size, name.span, text))
     return a;
-  Diag *g = a->kind == AX_LOCAL ? sema_error(s, 207, name.span, "`%s` is %s in this body, not %s",
-                                             name.s, size_str(s, &a->size), want)
-                                : sema_error(s, 207, name.span, "`%s` is %s, not %s", name.s,
-                                             size_str(s, &a->size), want);
+  int64_t n;
+  const char *have =
+      ax_const(a, &n) || a->kind != AX_DIM ? size_str(s, &a->size) : "known only at run time";
+  Diag *g = sema_error(s, 207, name.span, "`%s` is %s%s, not %s", name.s, have,
+                       a->kind == AX_LOCAL ? " in this body" : "", want);
   if (a->kind == AX_LOCAL)
     sema_label(s, g, a->span, "`%s` starts here", name.s);
   sema_note_axes(s, g, &a, 1);
