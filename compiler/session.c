@@ -281,9 +281,18 @@ void session_close(Session *s) {
   arena_free(s->arena);
 }
 
+// All that the model has, not only what was asked for and so compiled.
 static const char *list_names(Session *s, int kind) {
   const char *text = "";
-  for (int i = 0; i < s->module->nprogram; i++)
+  const ModelValue *entry = NULL;
+  const Recipe *const *train = NULL;
+  int entries = s->model && kind == BIGS_ENTRY ? model_entries(s->model, &entry) : 0;
+  int trains = s->model && kind == BIGS_GRADIENT ? model_trains(s->model, &train) : 0;
+  for (int i = 0; i < entries; i++)
+    text = session_text(s, "%s%s%s", text, *text ? ", " : "", entry[i].name);
+  for (int i = 0; i < trains; i++)
+    text = session_text(s, "%s%s%s", text, *text ? ", " : "", train[i]->name);
+  for (int i = 0; !s->model && i < s->module->nprogram; i++)
     if (s->module->program[i].kind == kind)
       text = session_text(s, "%s%s%s", text, *text ? ", " : "", s->module->program[i].name);
   return *text ? text : "none";

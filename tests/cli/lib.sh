@@ -128,7 +128,7 @@ write_batch() {
 write_corpus() {
   awk 'BEGIN {
     split("the a red blue small big cat dog bird fish sees eats likes finds", w)
-    for (i = 0; i < 400; i++) {
+    for (i = 0; i < 1200; i++) {
       s = i * 7919 % 9973
       printf "%s %s %s %s %s %s %s.\n", w[1 + s % 2], w[3 + int(s / 2) % 4], w[7 + int(s / 8) % 4], w[11 + int(s / 32) % 4], \
         w[1 + int(s / 128) % 2], w[3 + int(s / 256) % 4], w[7 + int(s / 1024) % 4]
