@@ -5,12 +5,15 @@
 typedef struct Mapping { // one left path after expansion
   const char *left, *right;
   const CkRule *rule;
-  int group; // `or init` group, or -1
+  int group;            // `or init` group, or -1
+  struct Mapping *same; // another one of the same left path
+  bool used;
 } Mapping;
 typedef struct Expansion {
   Sema *s;
   CkptTable *table;
-  VEC(Mapping) out;
+  VEC(Mapping *) out;
+  NameTable by_left;
   VEC(Name) index; // `{i}` bound so far, with its value in `value`
   VEC(int) value;
   bool bad;
@@ -152,6 +155,15 @@ static const char *right_text(RuleWalk *w) {
 
 static void expand_rule(Expansion *e, const CkRule *r, const char *lp, const char *rp, int group);
 
+static void add_mapping(Expansion *e, const char *left, const char *right, const CkRule *rule,
+                        int group) {
+  Mapping *m = NEW(e->s->a, Mapping);
+  left = intern(e->s->m->names, left);
+  *m = (Mapping){left, right, rule, group, names_get(&e->by_left, left), false};
+  names_put(e->s->a, &e->by_left, left, m);
+  vec_push(e->s->a, &e->out, m);
+}
+
 static void finish(RuleWalk *w, const char *left) {
   Expansion *e = w->e;
   const char *l = arena_printf(e->s->a, "%s%s", w->lp, left), *r = right_text(w);
@@ -161,7 +173,7 @@ static void finish(RuleWalk *w, const char *left) {
     expand_rule(e, w->rule->rules.v[i], arena_printf(e->s->a, "%s.", l),
                 arena_printf(e->s->a, "%s.", r), w->group);
   if (!w->rule->rules.n)
-    vec_push(e->s->a, &e->out, (Mapping){l, r, w->rule, w->group});
+    add_mapping(e, l, r, w->rule, w->group);
 }
 
 static void walk_segs(RuleWalk *w, int k, const char *left) {
@@ -238,21 +250,29 @@ static void expand_rule(Expansion *e, const CkRule *r, const char *lp, const cha
 }
 
 // ---- totality
-static bool under(const char *path, const char *left) {
-  size_t n = strlen(left);
-  return !strncmp(path, left, n) && (!path[n] || path[n] == '.');
+// Rules that hold for a path: those of it and of the paths above it.  Their number; the first two.
+static int rules_of(Sema *s, const Expansion *e, const char *path, const Mapping *hit[2]) {
+  int n = 0;
+  for (size_t k = 0;; k++) {
+    if (path[k] && path[k] != '.')
+      continue;
+    for (Mapping *m = names_get(&e->by_left, intern_n(s->m->names, path, k)); m; m = m->same) {
+      m->used = true;
+      if (n++ < 2)
+        hit[n - 1] = m;
+    }
+    if (!path[k])
+      return n;
+  }
 }
 
 static void rules_without_parameters(Sema *s, const Expansion *e) {
   for (int i = 0; i < e->out.n; i++) {
-    bool any = false;
-    for (int k = 0; k < s->m->params.n && !any; k++)
-      any = under(s->m->params.v[k]->info.path, e->out.v[i].left);
-    if (any)
+    if (e->out.v[i]->used)
       continue;
-    Diag *g = sema_error(s, 402, e->out.v[i].rule->span, "there is no parameter under `%s`",
-                         e->out.v[i].left);
-    Suggest best = {.wanted = e->out.v[i].left};
+    Diag *g = sema_error(s, 402, e->out.v[i]->rule->span, "there is no parameter under `%s`",
+                         e->out.v[i]->left);
+    Suggest best = {.wanted = e->out.v[i]->left};
     const Stmts *st = &s->m->model->decl->body->stmts;
     for (int k = 0; k < st->n; k++)
       for (int j = 0;
@@ -310,21 +330,19 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
   for (int i = 0; i < s->m->params.n; i++) {
     const ModelParam *p = &s->m->params.v[i]->info;
     const Mapping *hit[2] = {NULL, NULL};
-    int n = 0;
-    for (int k = 0; k < e->out.n; k++)
-      if (under(p->path, e->out.v[k].left) && n++ < 2)
-        hit[n - 1] = &e->out.v[k];
+    int n = rules_of(s, e, p->path, hit);
     if (!n) {
       first = unmapped++ ? first : p->path;
       continue;
     }
     if (n > 1) {
-      if (twice == hit[1]->rule)
+      const CkRule *late =
+          hit[1]->rule->span.lo > hit[0]->rule->span.lo ? hit[1]->rule : hit[0]->rule;
+      if (twice == late)
         continue;
-      twice = hit[1]->rule;
-      Diag *g = sema_error(s, 401, hit[1]->rule->span, "the parameter `%s` is mapped %d times",
-                           p->path, n);
-      sema_label(s, g, hit[0]->rule->span, "here too");
+      twice = late;
+      Diag *g = sema_error(s, 401, late->span, "the parameter `%s` is mapped %d times", p->path, n);
+      sema_label(s, g, (late == hit[0]->rule ? hit[1] : hit[0])->rule->span, "here too");
       continue;
     }
     StoredParam out = {.param = i, .group = hit[0]->group};
@@ -434,8 +452,8 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
     }
   }
   if (!e.bad && !s->stopped) {
-    rules_without_parameters(s, &e);
     map_params(s, d, &e, torch);
+    rules_without_parameters(s, &e);
   }
   vec_push(s->a, &s->m->tables, t);
 }
