@@ -405,6 +405,7 @@ static void check_tree(Sema *s) {
   if (s->stopped || s->d->errors)
     return;
   sema_check_reached(s);
+  sema_check_tags(s);
   for (int i = 0; i < s->m->checkpoints.n; i++)
     sema_check_checkpoint(s, s->m->checkpoints.v[i]);
 }

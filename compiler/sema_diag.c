@@ -98,12 +98,13 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {
   }
 }
 
+// Of equally near names the first in the alphabet: tables have no order of their own.
 void suggest_add(Suggest *g, const char *name) {
   int limit = strlen(g->wanted) <= 2 ? 1 : 2;
-  if (g->best && g->distance <= 1)
-    limit = g->distance - 1;
   int d = edit_distance(g->wanted, name, limit);
-  if (d <= limit && d < (int)strlen(g->wanted) && (!g->best || d < g->distance)) {
+  if (d > limit || d >= (int)strlen(g->wanted))
+    return;
+  if (!g->best || d < g->distance || (d == g->distance && strcmp(name, g->best) < 0)) {
     g->best = name;
     g->distance = d;
   }
@@ -117,7 +118,7 @@ void suggest_table(Suggest *g, const NameTable *t) {
 
 void suggest_help(Sema *s, Diag *d, const Suggest *g) {
   if (g->best)
-    diag_help(s->d, d, "did you mean `%s`?", g->best);
+    diag_help(s->d, d, "did you mean `%s%s`?", g->sigil ? g->sigil : "", g->best);
 }
 
 bool sema_enter_definition(Sema *s, Span at) {

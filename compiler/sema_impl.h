@@ -332,7 +332,7 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are de
 const char *sema_place(Arena *a, Span at);                  // "bert.mdl:5"
 // The nearest of the names added, within edit distance 2; NULL: none
 typedef struct Suggest {
-  const char *wanted, *best;
+  const char *wanted, *best, *sigil; // sigil: what stands before the name
   int distance;
 } Suggest;
 void suggest_add(Suggest *g, const char *name);
@@ -511,6 +511,7 @@ Value *child_part(Sema *s, Child *c, Name part);
 void sema_tree(Sema *s); // Model.root, Model.params
 void sema_check_reached(Sema *s);
 void sema_check_train(Sema *s, const Decl *d);
+void sema_check_tags(Sema *s);
 void sema_check_checkpoint(Sema *s, const Decl *d);
 void sema_check_init(Sema *s, const Stmt *st, const Ty *t);
 Node *sema_param_init(Sema *s, const ParamDecl *p);

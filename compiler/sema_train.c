@@ -421,6 +421,13 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
   vec_push(s->a, &r->groups, g);
 }
 
+static bool has_tag(const ModelParam *p, const char *tag) {
+  for (int i = 0; i < p->ntags; i++)
+    if (!strcmp(p->tags[i], tag))
+      return true;
+  return false;
+}
+
 void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *absolute, double *decay,
                   bool *frozen) {
   *rate = 1;
@@ -430,8 +437,7 @@ void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *abso
     const TagGroup *g = &r->groups.v[i];
     bool hit = false;
     for (int k = 0; k < g->ntags; k++)
-      for (int j = 0; j < p->ntags; j++)
-        hit |= !strcmp(g->tags[k], p->tags[j]);
+      hit |= has_tag(p, g->tags[k]);
     if (!hit)
       continue;
     if (g->has_rate) {
@@ -501,6 +507,30 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     suggest_list(s, g, st->name.s, names, COUNT(names));
   }
   }
+}
+
+static void check_tag(Sema *s, Name tag) {
+  const Model *m = s->m;
+  Suggest best = {.wanted = tag.s, .sigil = "@"};
+  for (int i = 0; i < m->params.n; i++) {
+    const ModelParam *p = &m->params.v[i]->info;
+    if (has_tag(p, tag.s))
+      return;
+    for (int k = 0; k < p->ntags; k++)
+      suggest_add(&best, p->tags[k]);
+  }
+  suggest_help(s, diag_warning(s->d, 506, tag.span, "no parameter has the tag `@%s`", tag.s),
+               &best);
+}
+
+// Once the parameters are known.
+void sema_check_tags(Sema *s) {
+  for (int i = 0; i < s->m->trains.n; i++)
+    for (int k = 0; k < s->m->trains.v[i]->train.n; k++) {
+      const TrItem *it = &s->m->trains.v[i]->train.v[k];
+      for (int j = 0; it->kind == TR_GROUP && j < it->tags.n; j++)
+        check_tag(s, it->tags.v[j]);
+    }
 }
 
 static void once(Sema *s, Span at, const char *what, bool *seen) {
