@@ -218,6 +218,12 @@ int session_load(Session *s, const Options *o, const char *path, bool fix) {
   return ends_with(path, ".so") ? load_so(s, path) : load_text(s, path, fix);
 }
 
+const BigsBuiltinOps *const *session_builtins(void) {
+  static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
+      [BIGS_CONV] = &bigs_builtin_conv, [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad, [BIGS_SCATTER] = &bigs_builtin_scatter};
+  return builtins;
+}
+
 static int compile_kernels(Session *s) {
   const char *error = NULL;
   BigsModule *m = s->build.module;
@@ -227,10 +233,8 @@ static int compile_kernels(Session *s) {
   BigsKernel **code = NEWN(s->arena, BigsKernel *, s->build.nkernels + 1);
   if (!jit_kernels(s->jit, s->arena, s->build.kernels, s->build.nkernels, 0, code, &error))
     return session_error(s, EXIT_MODEL, "%s", error);
-  static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
-      [BIGS_CONV] = &bigs_builtin_conv, [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad, [BIGS_SCATTER] = &bigs_builtin_scatter};
   m->kernel = code;
-  m->builtin = builtins;
+  m->builtin = session_builtins();
   s->module = m;
   return 0;
 }

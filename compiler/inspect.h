@@ -1,0 +1,26 @@
+// The parts of `bigsc inspect`: each describes one kind of thing on standard output, as text or as
+// one JSON object, and returns an exit status.
+#ifndef BIGSC_INSPECT_H
+#define BIGSC_INSPECT_H
+#include "compiler/session.h"
+#include "runtime/json.h"
+#include "runtime/log.h"
+
+// What -D of every run-time dim allows: FLOPs and memory of each entry and train block whose dims
+// are all known.
+void inspect_costs(Session *s, const BigsModule *m, JsonText *json);
+int inspect_model(Session *s, const char *path);   // a loaded .mdl
+int inspect_module(Session *s, const char *path);  // a loaded .so
+int inspect_weights(Session *s, const char *path); // a safetensors file or the index of its shards
+int inspect_folder(Session *s, const char *path);  // a training folder or a hub folder
+
+// "1,234,567"
+const char *inspect_grouped(Session *s, int64_t n);
+const char *inspect_bytes(Session *s, int64_t n); // "1.5 MiB"
+// Ends the object, prints it on one line and frees it; EXIT_FILE when memory ran out.
+int inspect_json(Session *s, JsonText *t);
+// Members whose value is an object, or an array of items; the text is taken over and freed.
+void inspect_member(JsonText *t, const char *key, JsonText *value);
+void inspect_list(JsonText *t, const char *key, JsonText *items);
+void inspect_item(JsonText *items, JsonText *value);
+#endif
