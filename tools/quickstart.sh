@@ -2,12 +2,12 @@
 # From nothing to a trained model: sets up, builds, compiles a model, learns a vocabulary from a dictionary's text, trains a
 # small model on it, reports its held-out loss, fills in masks.  Some minutes on two cores.
 #   sh tools/quickstart.sh [bigs|bert]
-# BUILD: the folder to work in (build/quickstart).  JOBS: parallel jobs.  STEPS: length of the training (1500).
+# BUILD: the folder to work in (build/quickstart).  JOBS: parallel jobs.  STEPS: length of the training (2000).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$root/build/quickstart}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
-steps=${STEPS:-1500}
+steps=${STEPS:-2000}
 model=${1:-bigs}
 # shellcheck source=tools/build.sh
 . "$root/tools/build.sh"
@@ -71,7 +71,7 @@ bigsc eval "$model" --data text.txt
 say "the likeliest words"
 bigsc fill "$model" \
   "The quality or [MASK] of being round." \
-  "One who [MASK] another." \
-  "Of or pertaining to the [MASK]; as, a royal house." \
-  "A kind of [MASK] used in cooking." \
-  "The act of [MASK] a ship."
+  "Of or [MASK] to the king." \
+  "[MASK] or pertaining to music." \
+  "A [MASK] tree with red flowers." \
+  "The goal of life is [MASK]."
