@@ -45,57 +45,67 @@ static bool count_elements(Sema *s, ModelParam *p) {
   return true;
 }
 
-static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
+// Axes of a parameter, side by side: as declared dims and as its body sees them.
+typedef struct ParamAxes {
+  AxList outer, inner;
+  int *side, *group;
+} ParamAxes;
+
+static ParamAxes param_axes(Sema *s, const Inst *inst, const Type *t) {
   const Module *m = inst->mod;
-  ParamDecl *p = NEW(s->a, ParamDecl);
-  AxList outer = {0};
-  int side[MAX_AXES], group[MAX_AXES];
-  for (int i = 0; i < st->type->dims.n; i++) {
-    const TDim *d = &st->type->dims.v[i];
+  ParamAxes p = {
+      {NEWN(s->a, Ax *, MAX_AXES), 0}, {0}, NEWN(s->a, int, MAX_AXES), NEWN(s->a, int, MAX_AXES)};
+  for (int i = 0; i < t->dims.n; i++) {
+    const TDim *d = &t->dims.v[i];
     int k = generic_index(m, d->name.s);
     bool found;
-    AxList out = ax_lookup(s, d->name, &found), in = k < 0 ? out : inst->inner[k];
+    AxList out = ax_lookup(s, d->name, &found);
     CHECK(found);
-    for (int j = 0; j < out.n; j++) {
-      side[outer.n + j] = k < 0 || m->nleft == m->ngenerics ? -1 : m->generics[k].side;
-      group[outer.n + j] = i;
+    p.inner = ax_join(s, p.inner, k < 0 ? out : inst->inner[k]);
+    for (int j = 0; j < out.n && p.outer.n < MAX_AXES; j++) {
+      p.side[p.outer.n] = k < 0 || m->nleft == m->ngenerics ? -1 : m->generics[k].side;
+      p.group[p.outer.n] = i;
+      p.outer.v[p.outer.n++] = out.v[j];
     }
-    AxList both = {NEWN(s->a, Ax *, outer.n + out.n), 0};
-    for (int j = 0; j < outer.n + out.n; j++)
-      both.v[both.n++] = j < outer.n ? outer.v[j] : out.v[j - outer.n];
-    outer = both;
-    p->ax = ax_join(s, p->ax, in);
   }
-  if (outer.n > MAX_PARAM_AXES) {
+  return p;
+}
+
+static const char **tag_names(Sema *s, const Stmt *st) {
+  const char **tags = NEWN(s->a, const char *, st->tags.n + 1);
+  for (int i = 0; i < st->tags.n; i++)
+    tags[i] = st->tags.v[i].s;
+  return tags;
+}
+
+static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
+  ParamAxes ax = param_axes(s, inst, st->type);
+  if (ax.outer.n > MAX_PARAM_AXES) {
     sema_error(s, 217, name.span, "a parameter has at most %d dimensions", MAX_PARAM_AXES);
     s->stopped = true;
     return;
   }
-  const char **names = NEWN(s->a, const char *, outer.n + 1);
-  int64_t *extent = NEWN(s->a, int64_t, outer.n + 1);
-  int *sides = NEWN(s->a, int, outer.n + 1), *groups = NEWN(s->a, int, outer.n + 1);
-  for (int i = 0; i < outer.n; i++) {
-    names[i] = outer.v[i]->name;
-    CHECK(ax_const(outer.v[i], &extent[i]));
-    sides[i] = side[i];
-    groups[i] = group[i];
+  ParamDecl *p = NEW(s->a, ParamDecl);
+  const char **names = NEWN(s->a, const char *, ax.outer.n + 1);
+  int64_t *extent = NEWN(s->a, int64_t, ax.outer.n + 1);
+  for (int i = 0; i < ax.outer.n; i++) {
+    names[i] = ax.outer.v[i]->name;
+    CHECK(ax_const(ax.outer.v[i], &extent[i]));
   }
-  const char **tags = NEWN(s->a, const char *, st->tags.n + 1);
-  for (int i = 0; i < st->tags.n; i++)
-    tags[i] = st->tags.v[i].s;
   p->info =
       (ModelParam){.path = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name.s) : name.s,
                    .dtype = st->type->dtype,
-                   .nax = outer.n,
+                   .nax = ax.outer.n,
                    .axes = names,
                    .extent = extent,
-                   .tags = tags,
+                   .tags = tag_names(s, st),
                    .ntags = st->tags.n,
-                   .side = sides,
-                   .group = groups,
-                   .out_first = is_out_first(m, st->type),
+                   .side = ax.side,
+                   .group = ax.group,
+                   .out_first = is_out_first(inst->mod, st->type),
                    .span = name.span};
   p->stmt = st;
+  p->ax = ax.inner;
   p->index = s->m->params.n;
   if (!count_elements(s, &p->info))
     s->stopped = true;
