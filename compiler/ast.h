@@ -62,6 +62,10 @@ typedef struct TDim { // one axis of a type: ".." | NAME ["..."]
   Name name; // name.s NULL for `..`
   bool rest; // `..`
   bool pack; // NAME...
+  // Types that no text wrote (values at a prompt): 0, or how long the axis is.  It is the dim of
+  // this name if that is as long, else a local axis; with `slice` a slice of the dim.
+  int64_t extent;
+  bool slice;
 } TDim;
 
 typedef struct Type {

@@ -25,6 +25,9 @@ typedef struct ModelOptions {
   int ndefs;
   const char *form; // of every `forms` that has a member of this name take that one; else (and
                     // NULL) the first
+  // A model that is being tried out: nothing of it need be used, and an entry without a written type
+  // has that of its value.
+  bool draft;
 } ModelOptions;
 
 // Parses `text` (NULL: reads the file at `path`), resolves `use`, checks everything, and lays out
@@ -32,6 +35,8 @@ typedef struct ModelOptions {
 // model_file() and the diagnostics mean anything.
 Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
                   const ModelOptions *opt);
+// The same for a syntax tree, which must outlive the model.
+Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt);
 bool model_ok(const Model *m);
 const File *model_file(const Model *m); // the syntax tree of the main file
 const char *model_name(const Model *m); // "Bert"; NULL when the file has no model
@@ -97,6 +102,17 @@ const Tokenizer *model_tokenizer(const Model *m);
 
 // The text of `bigsc inspect`: entries and their types, run-time dims, every parameter, totals.
 char *model_describe(Arena *a, const Model *m);
+
+// Type of an entry whose sizes are all known; an entry of a draft may have axes that are no dims.
+// False: no such entry.
+typedef enum TypedAxisKind { TYPED_DIM, TYPED_LOCAL, TYPED_SLICE } TypedAxisKind;
+typedef struct TypedAxis {
+  const char *name;
+  int64_t extent;
+  TypedAxisKind kind;
+} TypedAxis;
+bool model_entry_type(Arena *a, const Model *m, const char *entry, DType *dtype, TypedAxis **axes,
+                      int *nax);
 
 // Every `forms` of the model and of the modules and fns that it sees, in order of declaration.
 int model_forms(const Model *m, const Stmt *const **forms);

@@ -141,8 +141,9 @@ static void run_entry(Sema *s, const Stmt *st) {
   if (checking(s))
     reserved_entry(s, st->names.v[0]);
   Value *v = sema_value(s, st->value);
-  Ty want = ty_eval(s, st->type, false);
-  if (!ty_same(s, st->value->span, v, &want, arena_printf(s->a, "entry `%s`", st->names.v[0].s),
+  Ty want = sema_entry_type(s, st, &v);
+  if (st->type &&
+      !ty_same(s, st->value->span, v, &want, arena_printf(s->a, "entry `%s`", st->names.v[0].s),
                st->type->span))
     v = want.bad || !checking(s) ? v_poison(s) : ty_value(s, &want);
   Binding *b = define(s, st->names.v[0], v);

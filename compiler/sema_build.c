@@ -188,7 +188,7 @@ bool model_build_entry(Model *m, Graph *g, const char *entry, bool dropout, Outp
     return false;
   Expr name = {.kind = EX_NAME, .span = st->names.v[0].span, .name = st->names.v[0]};
   Value *v = sema_value(&s, &name);
-  Ty t = ty_eval(&s, st->type, false);
+  Ty t = sema_entry_type(&s, st, &v);
   if (!is_tensor(v) || s.stopped)
     return false;
   bool cx = dtype_is_complex(t.dtype);

@@ -377,7 +377,8 @@ static void check_model(Sema *s) {
     sema_check_train(s, s->m->trains.v[i]);
   }
   frame_restore(s, (Saved){f, m->scope});
-  if (!m->decl->bad && !train_bad(s->m) && !s->stopped)
+  bool draft = s->m->opt && s->m->opt->draft;
+  if (!m->decl->bad && !train_bad(s->m) && !s->stopped && !draft)
     unused_in_model(s);
 }
 
@@ -404,28 +405,30 @@ static void check_tree(Sema *s) {
   sema_tree(s);
   if (s->stopped || s->d->errors)
     return;
-  sema_check_reached(s);
+  if (!s->m->opt || !s->m->opt->draft)
+    sema_check_reached(s);
   sema_check_tags(s);
   for (int i = 0; i < s->m->checkpoints.n; i++)
     sema_check_checkpoint(s, s->m->checkpoints.v[i]);
 }
 
-Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
-                  const ModelOptions *opt) {
+static Model *new_model(Arena *a, Intern *names, Diags *diags, const char *path,
+                        const ModelOptions *opt) {
   Model *m = NEW(a, Model);
-  Sema s;
   *m = (Model){.a = a, .names = names, .d = diags, .path = path, .opt = opt};
   m->def_used = NEWN(a, bool, opt ? opt->ndefs + 1 : 1);
-  sema_start(&s, m, NULL);
-  int before = diags->errors;
-  size_t size = text ? strlen(text) : 0;
-  const char *buf = text ? arena_strndup(a, text, size) : read_text(m, path, (Span){0}, &size);
-  if (!buf)
-    return m;
+  return m;
+}
+
+// m->file is there; `before`: errors reported until its text was read.
+static Model *check_file(Model *m, int before) {
+  Sema s;
+  Diags *diags = m->d;
   const char *prelude = prelude_text();
-  File *pre = parse_file(a, names, diags, source_new(a, "<prelude>", prelude, strlen(prelude)));
-  m->file = parse_file(a, names, diags, source_new(a, arena_strdup(a, path), buf, size));
-  vec_push(a, &m->used_files, intern(names, path));
+  sema_start(&s, m, NULL);
+  File *pre = parse_file(m->a, m->names, diags,
+                         source_new(m->a, "<prelude>", prelude, strlen(prelude)));
+  vec_push(m->a, &m->used_files, intern(m->names, m->path));
   const_frame(&s, false);
   declare_file(&s, pre, true, false);
   if (!declare_file(&s, m->file, false, false))
@@ -438,4 +441,22 @@ Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const
   if (m->ok)
     sema_describe(&s);
   return m;
+}
+
+Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
+                  const ModelOptions *opt) {
+  Model *m = new_model(a, names, diags, path, opt);
+  int before = diags->errors;
+  size_t size = text ? strlen(text) : 0;
+  const char *buf = text ? arena_strndup(a, text, size) : read_text(m, path, (Span){0}, &size);
+  if (!buf)
+    return m;
+  m->file = parse_file(a, names, diags, source_new(a, arena_strdup(a, path), buf, size));
+  return check_file(m, before);
+}
+
+Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt) {
+  Model *m = new_model(a, names, diags, file->src->path, opt);
+  m->file = file;
+  return check_file(m, diags->errors);
 }

@@ -86,7 +86,7 @@ static void describe_values(Sema *s, const Decl *d) {
     const Stmt *st = d->body->stmts.v[i];
     if (st->kind != ST_ENTRY)
       continue;
-    Ty t = ty_eval(s, st->type, false);
+    Ty t = sema_entry_checked(s, st);
     ModelValue v;
     sema_model_value(s, st->names.v[0], &t, &v);
     vec_push(s->a, &m->entries, v);

@@ -476,6 +476,10 @@ Node *pair_join(Sema *s, Node *re,
 Axis *pair_axis(Graph *g);
 Session *sema_session(Sema *s, Graph *g, bool dropout);
 void sema_start(Sema *s, Model *m, Graph *g);
+// ---- drafts (sema_draft.c)
+AxList sema_typed_axis(Sema *s, const TDim *d);         // of a type that no text wrote
+Ty sema_entry_type(Sema *s, const Stmt *st, Value **v); // as written, or that of *v, made a tensor
+Ty sema_entry_checked(Sema *s, const Stmt *st);         // the same after the check
 void sema_describe(Sema *s);
 void sema_check_tokenizer(Sema *s, const Expr *e);
 void sema_check_file_init(Sema *s);

@@ -265,6 +265,8 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
     out->bad = true;
     return none;
   }
+  if (d->extent)
+    return sema_typed_axis(s, d);
   AxList l = ax_lookup(s, d->name, &found);
   out->bad |= bad_dim(&l);
   if (found && !generic_of(s, d->name.s) && l.n == 1 && l.v[0]->kind == AX_LOCAL) {
