@@ -187,7 +187,7 @@ static int arena_of(bigs_model *m, bigs_what what, int index, char **out) {
 }
 
 int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
-  char *arena;
+  char *arena = NULL;
   begin(m);
   if (arena_of(m, what, index, &arena))
     return m->error.status;
@@ -196,7 +196,7 @@ int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
 }
 
 int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) {
-  char *arena;
+  char *arena = NULL;
   begin(m);
   if (arena_of(m, what, index, &arena))
     return m->error.status;
