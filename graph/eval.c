@@ -29,6 +29,7 @@ struct Eval {
   int cap;
   VEC(Body) bodies;
   const char *error;
+  const volatile sig_atomic_t *cancel;
 };
 
 Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uint64_t step) {
@@ -57,6 +58,10 @@ static void make_room(Eval *e, int id) {
 void eval_bind(Eval *e, const Node *leaf, const double *data) {
   make_room(e, leaf->id);
   e->bound[leaf->id] = data;
+}
+
+void eval_cancel(Eval *e, const volatile sig_atomic_t *flag) {
+  e->cancel = flag;
 }
 
 // ---- what evaluators ask
@@ -214,6 +219,8 @@ bool eval_compute(Eval *e, Node *n) {
                **in = n->nin <= COUNT(few) ? few : NEWN(e->arena, const double *, n->nin);
   EvalOp o = {.e = e, .n = n, .in = in};
   make_room(e, n->id);
+  if (e->cancel && *e->cancel)
+    e->error = "interrupted";
   for (int i = 0; i < n->nin; i++)
     if (!(in[i] = eval_value(e, n->in[i])))
       return false;

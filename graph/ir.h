@@ -9,6 +9,7 @@
 #ifndef BIGSC_IR_H
 #define BIGSC_IR_H
 #include "compiler/diag.h"
+#include <signal.h>
 
 enum { MAX_AXES = 32 };  // of one node; the checker refuses programs that pass it
 
@@ -229,6 +230,7 @@ typedef struct EvalInput {
 typedef struct Eval Eval;
 Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uint64_t step);
 void eval_bind(Eval *e, const Node *leaf, const double *data);  // data is kept, not copied
+void eval_cancel(Eval *e, const volatile sig_atomic_t *flag);  // once it is not 0, evaluation fails with "interrupted"
 // Row-major values in the node's own axis order, memoized; NULL with *error set on a user's error (index out of range, unbound leaf).
 const double *eval_node(Eval *e, Node *n, const char **error);
 // The same in a given axis order, broadcast over axes the node lacks.

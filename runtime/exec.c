@@ -297,6 +297,8 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
   int err = 0;
   for (int s = from; s < to && !err; s++) {
     int64_t begin = m->step_ns ? now_ns() : 0;
+    if (m->cancel && *m->cancel)
+      return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
     if (flags.check)
       clear_for_check(m, b, s);
     err = run_step(m, b, s, flags);

@@ -7,6 +7,7 @@
 #include "runtime/error.h"
 #include "runtime/place.h"
 #include "runtime/pool.h"
+#include <signal.h>
 
 // ---- memory that a handle accounts for
 typedef struct Region {
@@ -77,6 +78,8 @@ struct bigs_model {
   int64_t moment_steps; // updates they have seen
   Binding **binding;    // nprogram * BINDINGS
   char *notes;
+  // When set and not 0, a run ends between two steps with status 130.
+  const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]
 };
 
