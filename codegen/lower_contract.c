@@ -127,7 +127,7 @@ static void epilogue(Emit *e, const Coords *at) {
 static void emit_tile(Emit *e) {
   Lower *c = e->c;
   clear_slots(e);
-  int64_t cols = e->panel ? e->panel : task_columns(&c->g->p->o, e->t->b->width);
+  int64_t cols = task_columns(&c->g->p->o, e->panel ? e->panel : e->t->b->width);
   int mvar = lower_var(c, poly_const(task_rows(&c->g->p->o)), c->scope.n);
   int nvar = lower_var(c, poly_const(cols), c->scope.n);
   LStmt *s = ls_tile(c->a, mvar, nvar, e->rows, e->cols);
@@ -149,21 +149,8 @@ static LExpr *rest(Lower *c, LExpr *from, Poly total, int64_t most) {
   return liop(c, L_IMIN, li(c, most), liop(c, L_ISUB, lpoly(c, total), from));
 }
 
-// Columns that are stored in panels: one tile a panel, so that no lane needs a division.
-static void emit_panels(Emit *e, int64_t columns) {
-  Lower *c = e->c;
-  LExpr *block0 = e->col0, *all = rest(c, block0, e->N, columns);
-  LExpr *count = liop(c, L_IDIV, liop(c, L_IADD, all, li(c, e->panel - 1)), li(c, e->panel));
-  int v = lower_var(c, poly_const(columns / e->panel), c->scope.n);
-  LStmt *f = ls_for(c->a, v, li(c, 0), count, 0);
-  lower_push(c, &f->body);
-  e->col0 = liop(c, L_IADD, block0, liop(c, L_IMUL, lvar(c, v), li(c, e->panel)));
-  e->cols = rest(c, e->col0, e->N, e->panel);
-  emit_tile(e);
-  lower_pop(c);
-  lower_emit(c, f);
-}
-
+// Width of the panels that a member is stored in, 0: none.  A block of columns begins at a panel, and a panel is as wide as the
+// tile, so that the quotient by its width is the same in all lanes.
 static int64_t stored_panels(Prog *g, const Inst *k) {
   for (int i = 0; i < k->m.n; i++) {
     const Place *pl = k->m.v[i].place;
@@ -207,12 +194,8 @@ void lower_tile(Prog *g, Inst *k) {
     e.row0 = liop(c, L_IMUL, e.rowblock, li(c, rows));
     e.rows = rest(c, e.row0, M, rows);
   }
-  if (e.panel) {
-    emit_panels(&e, columns);
-  } else {
-    e.cols = rest(c, e.col0, e.N, columns);
-    emit_tile(&e);
-  }
+  e.cols = rest(c, e.col0, e.N, columns);
+  emit_tile(&e);
   lower_finish(c, flops_of(t));
 }
 
