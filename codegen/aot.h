@@ -26,6 +26,8 @@ bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, con
 // AOT_ASSEMBLY or AOT_LLVM, for --emit.
 void aot_print(FILE *f, const AotInput *in, AotKind kind);
 
+// Is module->input[i] among the bits?  See BigsTrain.unpicked.
+static inline bool aot_without(uint32_t bits, int32_t input) { return input < 32 && bits >> input & 1; }
 // The text of NAME.h.
 char *aot_header(Arena *a, const BigsModule *m);
 // The model's name in lower case.

@@ -65,31 +65,33 @@ static Val array(Api *x, LLVMTypeRef t, int n) {
   return LLVMBuildArrayAlloca(x->b, t, LLVMConstInt(x->i32, (unsigned long long)(n ? n : 1), false), "");
 }
 
-// int prefix_name(model, dims.., inputs.., last): packs dims and inputs of program p.  Returns the number of parameters before
-// `last`.
-static int begin_entry(Api *x, const BigsProgram *p, const char *name, Val *dims, Val *inputs) {
+// int prefix_name(model, dims.., inputs.., last): packs dims and inputs of program p.  Inputs among the bits of `without` are no
+// parameters, but NULL.  Returns the number of parameters before `last`.
+static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t without, Val *dims, Val *inputs) {
   LLVMTypeRef params[PARAMS_MAX] = {x->ptr};
   int n = 1, at = 1;
   for (int i = 0; i < x->m->ndim; i++)
     if (p->syms >> i & 1)
       params[n++] = x->i64;
   CHECK(n + p->ninput + 1 <= PARAMS_MAX);
-  for (int i = 0; i <= p->ninput; i++)
-    params[n++] = x->ptr;
+  for (int i = 0; i < p->ninput; i++)
+    if (!aot_without(without, p->input[i]))
+      params[n++] = x->ptr;
+  params[n++] = x->ptr;
   begin(x, x->i32, params, n, name);
   *dims = array(x, x->i64, x->m->ndim);
   *inputs = array(x, x->ptr, p->ninput);
   for (int i = 0; i < x->m->ndim; i++)
     put(x, x->i64, *dims, i, p->syms >> i & 1 ? param(x, at++) : LLVMConstInt(x->i64, 0, false));
   for (int i = 0; i < p->ninput; i++)
-    put(x, x->ptr, *inputs, i, param(x, at++));
+    put(x, x->ptr, *inputs, i, aot_without(without, p->input[i]) ? LLVMConstNull(x->ptr) : param(x, at++));
   return at;
 }
 
 static void entry(Api *x, int program) {
   const BigsProgram *p = &x->m->program[program];
   Val dims, inputs;
-  int at = begin_entry(x, p, p->name, &dims, &inputs);
+  int at = begin_entry(x, p, p->name, 0, &dims, &inputs);
   Val outputs = array(x, x->ptr, 1);
   put(x, x->ptr, outputs, 0, param(x, at));
   Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false), dims, inputs, outputs};
@@ -99,7 +101,8 @@ static void entry(Api *x, int program) {
 static void step(Api *x, int train) {
   const BigsTrain *t = &x->m->train[train];
   Val dims, inputs;
-  int at = begin_entry(x, &x->m->program[t->program], arena_printf(x->arena, "%s_step", t->name), &dims, &inputs);
+  const char *name = arena_printf(x->arena, "%s_step", t->name);
+  int at = begin_entry(x, &x->m->program[t->program], name, t->unpicked, &dims, &inputs);
   Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)train, false), dims, inputs, param(x, at)};
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_step", args, COUNT(args)));
 }

@@ -43,42 +43,44 @@ static void put_tensor(const Text *t, const char *name, const BigsTensor *x) {
   fputc('\n', t->f);
 }
 
-static void put_dims(const Text *t, const BigsProgram *p) {
+static void put_dims(const Text *t, const BigsProgram *p, uint32_t without) {
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1 && t->m->dim[i].bound)
       fprintf(t->f, " *   %s: 1 to %" PRId64 "\n", t->m->dim[i].name, t->m->dim[i].bound);
     else if (p->syms >> i & 1)
       fprintf(t->f, " *   %s: at least 1\n", t->m->dim[i].name);
   for (int i = 0; i < p->ninput; i++)
-    put_tensor(t, t->m->input[p->input[i]].name, &t->m->input[p->input[i]]);
+    if (!aot_without(without, p->input[i]))
+      put_tensor(t, t->m->input[p->input[i]].name, &t->m->input[p->input[i]]);
 }
 
-static void put_prototype(const Text *t, const BigsProgram *p, const char *name, const char *last) {
+static void put_prototype(const Text *t, const BigsProgram *p, const char *name, uint32_t without, const char *last) {
   fprintf(t->f, "int %s_%s(%s_model *model", t->prefix, name, t->prefix);
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1)
       fprintf(t->f, ", int64_t %s", t->m->dim[i].name);
   for (int i = 0; i < p->ninput; i++) {
     const BigsTensor *x = &t->m->input[p->input[i]];
-    fprintf(t->f, ", const %s *%s", c_type(x->dtype), x->name);
+    if (!aot_without(without, p->input[i]))
+      fprintf(t->f, ", const %s *%s", c_type(x->dtype), x->name);
   }
   fprintf(t->f, ", %s);\n", last);
 }
 
 static void put_entry(const Text *t, const BigsProgram *p) {
   fprintf(t->f, "\n/* %s.\n", p->name);
-  put_dims(t, p);
+  put_dims(t, p, 0);
   put_tensor(t, "out", &p->output[0]);
   fputs(" */\n", t->f);
-  put_prototype(t, p, p->name, arena_printf(t->arena, "%s *out", c_type(p->output[0].dtype)));
+  put_prototype(t, p, p->name, 0, arena_printf(t->arena, "%s *out", c_type(p->output[0].dtype)));
 }
 
 static void put_step(const Text *t, const BigsTrain *train) {
   const BigsProgram *p = &t->m->program[train->program];
   fprintf(t->f, "\n/* One step of `train %s`: forward, backward, optimizer.  *loss is the loss before the step.\n", train->name);
-  put_dims(t, p);
+  put_dims(t, p, train->unpicked);
   fputs(" */\n", t->f);
-  put_prototype(t, p, arena_printf(t->arena, "%s_step", train->name), "float *loss");
+  put_prototype(t, p, arena_printf(t->arena, "%s_step", train->name), train->unpicked, "float *loss");
 }
 
 static void put_constants(const Text *t) {

@@ -45,11 +45,25 @@ static const BigsGroup *groups(Arena *a, const BigsModule *m, const Recipe *r) {
   return g;
 }
 
+// Inputs that the data line leaves to their defaults.
+static uint32_t unpicked(const BigsModule *m, const Recipe *r) {
+  uint32_t bits = 0;
+  for (int i = 0; i < m->ninput && i < 32; i++) {
+    bool picked = !m->input[i].optional;
+    for (int k = 0; k < r->fields.n && !picked; k++)
+      picked = !strcmp(r->fields.v[k].value.name, m->input[i].name);
+    if (!picked)
+      bits |= 1u << i;
+  }
+  return bits;
+}
+
 static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, TrainPrograms p) {
   BigsTrain t = {.name = r->name,
                  .program = p.gradient,
                  .update = p.update,
                  .norm = p.norm,
+                 .unpicked = unpicked(m, r),
                  .source = r->source,
                  .optimizer = optimizer_names[r->optimizer.kind],
                  .beta1 = r->optimizer.beta1,

@@ -101,6 +101,11 @@ typedef struct BigsStep {
   const char *source;        // "bert.mdl:28", or NULL
 } BigsStep;
 
+typedef struct BigsRoom {    // what the sizes of a call must leave: an index or a slice that a short axis would not have
+  Poly room;                 // must not be negative
+  const char *text;          // "`L` must be at least 4 for an element that is taken of it"
+  const char *source;        // "m.mdl:12", or NULL
+} BigsRoom;
 typedef enum BigsProgramKind {
   BIGS_ENTRY,
   BIGS_GRADIENT,   // of a train block: output 0 the loss; gradients go to BIGS_GRAD buffers
@@ -117,6 +122,8 @@ typedef struct BigsProgram {
   const BigsTensor *output;
   const BigsBuffer *buffer;
   const BigsStep *step;      // the first `nprologue` depend on parameters and sizes only: run once per binding and weights
+  int32_t nroom, pad2;
+  const BigsRoom *room;
   const uint8_t *param_used; // per module parameter: 1 when reached
 } BigsProgram;
 
@@ -135,7 +142,7 @@ typedef struct BigsTrain {
   int32_t program;           // gradient program: outputs[0] is the loss, gradients go to the gradient arena
   int32_t update, norm;      // programs over a flat axis; update's inputs are named p, g, m, v (those the optimizer has), and the
                              // scalars rate, decay, scale (of the gradient), correct1, correct2 (1 / (1 - beta^t))
-  int32_t pad;
+  uint32_t unpicked;         // bit i: module->input[i] is not in the data line: no argument of the C function, it takes its default
   const char *source;        // "mlm_text", "lm_text", "tsv"
   const char *path;          // its first argument
   double mask_rate;          // mlm_text rate
