@@ -43,10 +43,12 @@ static const Struct buffer = {sizeof(BigsBuffer), {{F_DATA, offsetof(BigsBuffer,
 static const Struct step = {sizeof(BigsStep),
                             {ARRAY(BigsStep, arg, int32, narg), ARRAY(BigsStep, scalar, scalar, nscalar),
                              STRING(BigsStep, label), STRING(BigsStep, source), END}};
+static const Struct room = {sizeof(BigsRoom), {STRING(BigsRoom, text), STRING(BigsRoom, source), END}};
 static const Struct program = {
     sizeof(BigsProgram),
     {STRING(BigsProgram, name), ARRAY(BigsProgram, input, int32, ninput), ARRAY(BigsProgram, output, tensor, noutput),
      ARRAY(BigsProgram, buffer, buffer, nbuffer), ARRAY(BigsProgram, step, step, nstep),
+     ARRAY(BigsProgram, room, room, nroom),
      PER_PARAM(BigsProgram, param_used, byte), END}};
 static const Struct train = {
     sizeof(BigsTrain),

@@ -24,3 +24,40 @@ void input_limits(const Planner *p, BigsTensor *input) {
           lower_limit(&input[j].limit, &n->attr.axis->extent);
     }
 }
+
+// ---- sizes
+
+// Whether p >= 0 for all sizes of at least 1.
+static bool never_negative(const Poly *p) {
+  int64_t least = 0;
+  for (int i = 0; i < p->n; i++) {
+    if (p->t[i].coef < 0 && p->t[i].sym[0] >= 0)
+      return false;
+    least += p->t[i].coef;
+  }
+  return least >= 0;
+}
+
+static const char *room_text(Arena *a, const Axis *ax, const Poly *needs) {
+  int64_t c;
+  return poly_is_const(needs, &c) ? arena_printf(a, "`%s` must be at least %lld for what is taken of it", ax->name, (long long)c)
+                                  : arena_printf(a, "`%s` is too short for what is taken of it", ax->name);
+}
+
+// An INDEX or SLICE of an axis whose length is known when it is called only.
+void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
+  VEC(BigsRoom) rooms = {0};
+  for (int i = 0; i < g->nnode; i++) {
+    const Node *n = g->node[i];
+    if (n->op != OP_INDEX && n->op != OP_SLICE)
+      continue;
+    Poly end = n->op == OP_INDEX ? poly_add(n->attr.lo, poly_const(1)) : n->attr.hi;
+    Poly room = poly_sub(n->attr.axis->extent, end);
+    if (!never_negative(&room))
+      vec_push(p->a, &rooms, (BigsRoom){room, room_text(p->a, n->attr.axis, &end), node_source(p->a, n)});
+    if (!never_negative(&n->attr.lo))
+      vec_push(p->a, &rooms, (BigsRoom){n->attr.lo, arena_printf(p->a, "`%s` is too short for what is taken of it", n->attr.axis->name), node_source(p->a, n)});
+  }
+  out->room = rooms.v;
+  out->nroom = rooms.n;
+}

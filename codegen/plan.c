@@ -180,13 +180,16 @@ const char *inst_label(Prog *g, const Inst *k) {
   return s;
 }
 
-const char *inst_source(Prog *g, const Inst *k) {
-  Span s = k->root->span;
+const char *node_source(Arena *a, const Node *n) {
   int line, col;
-  if (!s.src)
+  if (!n->span.src)
     return NULL;
-  span_pos(s, &line, &col);
-  return arena_printf(g->a, "%s:%d", s.src->path, line);
+  span_pos(n->span, &line, &col);
+  return arena_printf(a, "%s:%d", n->span.src->path, line);
+}
+
+const char *inst_source(Prog *g, const Inst *k) {
+  return node_source(g->a, k->root);
 }
 
 // ---- a finished kernel

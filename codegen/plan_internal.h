@@ -281,6 +281,7 @@ void lower_loops(Prog *g, Inst *inst);
 void lower_builtin(Prog *g, Inst *inst);
 void lower_attention(Prog *g, Inst *inst);
 const char *inst_label(Prog *g, const Inst *inst);
+const char *node_source(Arena *a, const Node *n);  // "bert.mdl:28", or NULL
 const char *inst_source(Prog *g, const Inst *inst);
 
 // Decides how to compute a contraction as register tiles and adds its instance (after those that stage operands); NULL when no
@@ -298,4 +299,5 @@ Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner)
 void memplan(Prog *g);
 void module_fill(Planner *p, BigsModule *m);
 void input_limits(const Planner *p, BigsTensor *input);  // limits.c: fills BigsTensor.limit
+void program_rooms(Planner *p, const Prog *g, BigsProgram *out);  // what sizes must leave for indices and slices
 #endif

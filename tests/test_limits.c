@@ -1,6 +1,8 @@
 // Inputs that index rows are known to the module, with the number of rows.
 #include "codegen/plan.h"
 #include "tests/suites.h"
+#include "runtime/exec.h"
+#include <string.h>
 #include <string.h>
 
 static const BigsTensor *input_named(const BigsModule *m, const char *name) {
@@ -42,11 +44,39 @@ START_TEST(gathered_rows_limit_their_ids) {
 }
 END_TEST
 
+START_TEST(short_axes_are_refused_before_they_are_indexed) {
+  Arena *a = arena_new();
+  Graph *g = graph_new(a, intern_new(a));
+  Axis *L = graph_axis(g, "L", 0, poly_sym(graph_sym(g, "L", 16)));
+  Axis *six = graph_axis(g, "L", 1, poly_const(6));
+  Node *x = g_input(g, "x", DT_F32, &L, 1);
+  Node *third = g_index(g, x, L, poly_const(3)), *first = g_slice(g, x, L, poly_const(0), poly_const(6), six);
+  Node *last = g_index(g, x, L, poly_sub(L->extent, poly_const(1)));
+  Node *sum = g_binary(g, OP_ADD, g_binary(g, OP_ADD, third, last), g_reduce(g, OP_SUM, first, &six, 1));
+  Output out = {.name = "y", .node = sum};
+  PlanOptions o = plan_defaults();
+  Planner *p = plan_new(a, g, &o);
+  plan_program(p, "y", BIGS_ENTRY, &out, 1);
+  BigsModule module = {0};
+  BigsError e;
+  ck_assert(plan_finish(p, &module));
+  const BigsProgram *y = &module.program[0];
+  ck_assert_int_eq(y->nroom, 2); // the last element is always there
+  int64_t sym[MAX_SYMS], dims[MAX_SYMS] = {5};
+  ck_assert_int_eq(bind_dims(&module, y, dims, sym, &e), 1);
+  ck_assert_msg(strstr(e.text, "`L` must be at least 6") != NULL, "%s", e.text);
+  dims[0] = 6;
+  ck_assert_int_eq(bind_dims(&module, y, dims, sym, &e), 0);
+  arena_free(a);
+}
+END_TEST
+
 Suite *limits_suite(void);
 Suite *limits_suite(void) {
   Suite *s = suite_create("limits");
   TCase *t = tcase_create("limits");
   tcase_add_test(t, gathered_rows_limit_their_ids);
+  tcase_add_test(t, short_axes_are_refused_before_they_are_indexed);
   suite_add_tcase(s, t);
   return s;
 }
