@@ -3,7 +3,6 @@
 #include "tests/suites.h"
 #include "runtime/exec.h"
 #include <string.h>
-#include <string.h>
 
 static const BigsTensor *input_named(const BigsModule *m, const char *name) {
   for (int i = 0; i < m->ninput; i++)
