@@ -200,18 +200,10 @@ static Place *find_staged(Prog *g, const Node *x, uint64_t key) {
   return NULL;
 }
 
-static int64_t panel_width(Prog *g, const Tile *t) {
-  int64_t n;
-  Poly p = extents(t->n.ax, t->n.n);
-  if (poly_is_const(&p, &n) && n < g->p->o.nr)
-    return (n + g->p->o.vector_floats - 1) / g->p->o.vector_floats * g->p->o.vector_floats;
-  return g->p->o.nr;
-}
-
 // Panels [batch][ceil(N / width)][K][width].  Their count is no polynomial, so a batch takes N + width columns.
 static Place *panels_place(Prog *g, const Tile *t, bool kept) {
   int nax = t->batch.n + t->n.n + t->k.n, at = 0;
-  int64_t w = panel_width(g, t);
+  int64_t w = g->p->o.nr;
   Poly K = extents(t->k.ax, t->k.n), N = extents(t->n.ax, t->n.n), s = poly_mul(poly_add(N, poly_const(w)), K);
   Place *pl = NEW(g->a, Place);
   pl->dtype = DT_F32;
@@ -305,7 +297,7 @@ Inst *contract_plan(Prog *g, Node *c) {
   if (b->stage_b == STAGE_TRANSPOSE || b->stage_b == STAGE_PANELS) {
     Tile *copy = NEW(g->a, Tile);
     *copy = *b;
-    b->staged_width = panel_width(g, b);
+    b->staged_width = g->p->o.nr;
     b->b = stage_transpose(g, bn, copy);
   } else if (b->stage_b == STAGE_COPY) {
     b->b = stage_copy(g, bn, b, &b->k, &b->n);
