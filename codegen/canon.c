@@ -3,8 +3,8 @@
 //
 // A *slot* is one axis of one node.  Slots that should have one name (an operand's axis and the result's, what a rename maps and
 // what it maps to) are united, unless that gave two axes of a node one name; each class then gets a fresh axis.  Where the slots
-// of an edge ended up in different classes a rename is put on the operand.  Leaves in memory keep their names: a rename of them
-// is a view and costs nothing, and so is one of an operand that is read from memory in any case.
+// of an edge ended up in different classes a rename is put on the operand.  What matters most is united first: a rename of a leaf
+// in memory is a view and costs nothing, and so is one of an operand that is read from memory in any case.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
@@ -57,7 +57,7 @@ static bool in_memory(const Node *n) { return n->op == OP_INPUT || n->op == OP_P
 
 // Operands are read from memory in any case, and the result is stored: names are the op's own.
 static bool is_library(const Node *n) {
-  return n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD || n->op == OP_SCATTER || n->op == OP_ATTENTION ||
+  return n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD || (n->op == OP_SCATTER && !is_one_hot(n)) || n->op == OP_ATTENTION ||
          n->op == OP_ATTENTION_LSE || n->op == OP_ATTENTION_GRAD;
 }
 
@@ -80,32 +80,30 @@ static bool is_kept(const Node *n, int i, const Axis *a) {
     return true;
   switch (n->op) {
   case OP_SUM: case OP_RMAX: case OP_RMIN: case OP_CONTRACT: case OP_MERGE: return !has(t->axes, t->naxes, a);
-  case OP_FLIP: return true;
+  case OP_FLIP: case OP_SCATTER: return true;
   case OP_RENAME: return !has(t->from, t->nmap, a);
   case OP_CONCAT: return t->from[i] != a;
   default: return t->axis != a;
   }
 }
 
-static void unite_kept(Canon *c, const Node *n, bool contractions) {
+static void unite_kept(Canon *c, const Node *n, bool contractions, bool leaves) {
   if (is_library(n) || (n->op == OP_CONTRACT && n->attr.naxes != 0) != contractions)
     return;
   for (int i = 0; i < n->nin; i++)
-    for (int k = 0; k < n->in[i]->nax && !in_memory(n->in[i]); k++)
+    for (int k = 0; k < n->in[i]->nax && in_memory(n->in[i]) == leaves; k++)
       if (is_kept(n, i, n->in[i]->ax[k]))
         unite(c, slot(c, n->in[i], n->in[i]->ax[k]), slot(c, n, n->in[i]->ax[k]));
 }
 
-static void unite_renamed(Canon *c, const Node *n) {
-  for (int k = 0; n->op == OP_RENAME && !in_memory(n->in[0]) && k < n->attr.nmap; k++)
+static void unite_renamed(Canon *c, const Node *n, bool leaves) {
+  for (int k = 0; n->op == OP_RENAME && in_memory(n->in[0]) == leaves && k < n->attr.nmap; k++)
     unite(c, slot(c, n->in[0], n->attr.from[k]), slot(c, n, n->attr.to[k]));
 }
 
 // ---- new names
 
 static Axis *name(Canon *c, const Node *n, const Axis *a) {
-  if (in_memory(n))
-    return (Axis *)a;
   int s = find(c, slot(c, n, a));
   if (!c->axis[s])
     c->axis[s] = graph_fresh_axis(c->g, a->name, a->extent);
@@ -122,13 +120,19 @@ static Axis **names(Canon *c, const Node *n, Axis *const *ax, int count) {
 // x, whose axes are called now[i], with axis i called want[i].
 static Node *renamed(Canon *c, Node *x, Axis *const *now, Axis *const *want, int n) {
   Axis *from[MAX_AXES], *to[MAX_AXES];
+  Node *base = x->op == OP_RENAME ? x->in[0] : x;
   int k = 0;
-  for (int i = 0; i < n; i++)
-    if (now[i] != want[i]) {
-      from[k] = now[i];
-      to[k++] = want[i];
-    }
-  return k ? g_rename(c->g, x, from, to, k) : x;
+  for (int i = 0; i < n; i++) {
+    Axis *a = now[i];
+    for (int j = 0; base != x && j < x->attr.nmap; j++)
+      if (x->attr.to[j] == now[i])
+        a = x->attr.from[j];
+    if (a == want[i])
+      continue;
+    from[k] = a;
+    to[k++] = want[i];
+  }
+  return k ? g_rename(c->g, base, from, to, k) : base;
 }
 
 // Operand i under the names that n needs; `own`: all its axes keep their old names.  *same: what n does not keep has kept its
@@ -136,7 +140,7 @@ static Node *renamed(Canon *c, Node *x, Axis *const *now, Axis *const *want, int
 static Node *operand(Canon *c, const Node *n, int i, bool own, bool *same) {
   const Node *x = n->in[i];
   Axis *now[MAX_AXES], *want[MAX_AXES];
-  *same = !own && !in_memory(x) && !(n->op == OP_CONTRACT && n->attr.naxes);
+  *same = !own && !(n->op == OP_CONTRACT && n->attr.naxes);
   for (int k = 0; k < x->nax; k++) {
     now[k] = name(c, x, x->ax[k]);
     want[k] = !own && is_kept(n, i, x->ax[k]) ? name(c, n, x->ax[k]) : x->ax[k];
@@ -166,6 +170,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
       t.axis = name(c, n, t.axis);
     break;
   case OP_FLIP: t.axes = names(c, n, t.axes, t.naxes); break;
+  case OP_SCATTER: t.axes = names(c, n, t.axes, t.naxes); t.axis = name(c, n, t.axis); break;
   case OP_SPLIT: t.axes = names(c, n, t.axes, t.naxes); t.axis = inner(c, n, 0, same[0], t.axis); break;
   case OP_ARGMAX: case OP_GATHER: case OP_INDEX: t.axis = inner(c, n, 0, same[0], t.axis); break;
   case OP_SLICE: case OP_PAD: t.axis = inner(c, n, 0, same[0], t.axis); t.axis2 = name(c, n, t.axis2); break;
@@ -195,10 +200,12 @@ static Node *rebuild_rename(Canon *c, const Node *n) {
 }
 
 static Node *rebuild(Canon *c, Node *n) {
-  if (in_memory(n) || n->op == OP_EXTENT || n->op == OP_STATE || n->op == OP_SCAN)
+  if (n->op == OP_EXTENT || n->op == OP_STATE || n->op == OP_SCAN)
     return n;
   c->g->span = n->span;
   c->g->fn = n->fn;
+  if (in_memory(n))
+    return renamed(c, n, n->ax, names(c, n, n->ax, n->nax), n->nax);
   if (n->op == OP_RENAME)
     return rebuild_rename(c, n);
   Node **in = NEWN(c->a, Node *, n->nin + 1);
@@ -254,12 +261,14 @@ void canon_names(Planner *p) {
       vec_push(p->a, &roots, p->progs.v[i]->outs[k].node);
   c.node = graph_reachable(p->g, roots.v, roots.n, &c.nnode);
   number_slots(&c);
+  for (int leaves = 0; leaves < 2; leaves++) {
+    for (int i = 0; i < c.nnode; i++)
+      unite_kept(&c, c.node[i], false, leaves);
+    for (int i = 0; i < c.nnode; i++)
+      unite_renamed(&c, c.node[i], leaves);
+  }
   for (int i = 0; i < c.nnode; i++)
-    unite_kept(&c, c.node[i], false);
-  for (int i = 0; i < c.nnode; i++)
-    unite_renamed(&c, c.node[i]);
-  for (int i = 0; i < c.nnode; i++)
-    unite_kept(&c, c.node[i], true);
+    unite_kept(&c, c.node[i], true, false);
   c.map = NEWN(p->a, Node *, p->g->nodes.n + 1);
   for (int i = 0; i < c.nnode; i++)
     c.map[c.node[i]->id] = rebuild(&c, c.node[i]);

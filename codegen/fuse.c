@@ -27,13 +27,13 @@ static void collect(Prog *g, Node *n, bool aligned, Deps *out) {
     vec_push(g->a, &out->v, (Dep){n, aligned});
     return;
   }
-  bool pointwise = (op_flags(n->op) & F_POINTWISE) || n->op == OP_CONTRACT;
+  bool pointwise = (op_flags(n->op) & F_POINTWISE) || n->op == OP_CONTRACT || n->op == OP_SCATTER;
   for (int i = 0; i < n->nin; i++)
     collect(g, n->in[i], aligned && (pointwise || (n->op == OP_GATHER && i == 1)), out);
 }
 
 void deps_of(Prog *g, Node *n, Deps *out) {
-  bool same = (op_flags(n->op) & F_POINTWISE) || is_reduction(n) || n->op == OP_CONTRACT || n->op == OP_ARGMAX;
+  bool same = (op_flags(n->op) & F_POINTWISE) || is_reduction(n) || n->op == OP_CONTRACT || n->op == OP_ARGMAX || n->op == OP_SCATTER;
   g->stamp++;
   for (int i = 0; i < n->nin; i++)
     collect(g, n->in[i], same || (n->op == OP_GATHER && i == 1), out);

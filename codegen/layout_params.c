@@ -7,6 +7,21 @@ static ParamPlace *place_of(Planner *p, const Param *x) { return &p->param[x->in
 
 static int position(const Node *n, const Axis *a) { return node_axis_index(n, a); }
 
+// What the operand calls the parameter's axes; false when it is no mere renaming of it.
+static bool renamed_axes(const Node *operand, const Node *w, Axis **axis) {
+  if (operand == w)
+    return true;
+  if (operand->op != OP_RENAME || !renamed_axes(operand->in[0], w, axis))
+    return false;
+  Axis *old[BIGS_MAX_RANK];
+  memcpy(old, axis, sizeof *old * (size_t)w->nax);
+  for (int i = 0; i < w->nax; i++)
+    for (int k = 0; k < operand->attr.nmap; k++)
+      if (operand->attr.from[k] == old[i])
+        axis[i] = operand->attr.to[k];
+  return true;
+}
+
 // Sorts x's axes into reduced ones and the rest if n is a contraction of the parameter itself; false when it is not.
 static bool note_use(Planner *p, Param *x, const Node *n, const Node *operand, const Node *other) {
   ParamPlace *s = place_of(p, x);
@@ -14,14 +29,8 @@ static bool note_use(Planner *p, Param *x, const Node *n, const Node *operand, c
   Axis *axis[BIGS_MAX_RANK];
   for (int i = 0; i < w->nax; i++)
     axis[i] = w->ax[i];
-  if (operand->op == OP_RENAME && operand->in[0] == w) {
-    for (int i = 0; i < w->nax; i++)
-      for (int k = 0; k < operand->attr.nmap; k++)
-        if (operand->attr.from[k] == w->ax[i])
-          axis[i] = operand->attr.to[k];
-  } else if (operand != w) {
+  if (!renamed_axes(operand, w, axis))
     return false;
-  }
   int kax[BIGS_MAX_RANK], nax[BIGS_MAX_RANK], nk = 0, nn = 0;
   for (int i = 0; i < w->nax; i++) {
     bool reduced = false;

@@ -317,6 +317,12 @@ static Val concatenated(Lower *c, Node *n, const Coords *at) {
   return v;
 }
 
+static Val one_hot(Lower *c, Node *n, const Coords *at) {
+  Val id = lower_value(c, n->in[0], at), x = lower_value(c, n->in[1], at);
+  Val here = op2(c, L_EQ, DT_BOOL, of_index(c, DT_I32, coords_get(at, n->attr.axis)), id);
+  return select_value(c, here, x, constant(c, computed_dtype(n), 0));
+}
+
 static Val mapped(Lower *c, Node *n, const Coords *at) {
   const Attr *t = &n->attr;
   Coords in = *at;
@@ -376,6 +382,7 @@ static Val compute(Lower *c, Node *n, const Coords *at) {
   case OP_GATHER: return gathered(c, n, at);
   case OP_PAD: return padded(c, n, at);
   case OP_CONCAT: return concatenated(c, n, at);
+  case OP_SCATTER: return one_hot(c, n, at);
   default: break;
   }
   if (op_flags(n->op) & F_INDEX)

@@ -6,11 +6,26 @@
 bool is_outer(const Node *n) { return n->op == OP_CONTRACT && !n->attr.naxes; }
 bool is_reduction(const Node *n) { return n->op == OP_SUM || n->op == OP_RMAX || n->op == OP_RMIN; }
 
-bool is_map(const Node *n) {
-  return (op_flags(n->op) & (F_POINTWISE | F_INDEX)) || n->op == OP_GATHER || is_outer(n);
+// Sums nothing: an element is the source's where the index says so, else 0.
+bool is_one_hot(const Node *n) {
+  if (n->op != OP_SCATTER || n->in[0]->nax > n->attr.naxes || n->in[1]->nax > n->attr.naxes)
+    return false;
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < n->in[k]->nax; i++) {
+      bool kept = false;
+      for (int j = 0; j < n->attr.naxes; j++)
+        kept |= n->attr.axes[j] == n->in[k]->ax[i];
+      if (!kept)
+        return false;
+    }
+  return true;
 }
 
-static bool is_pointwise(const Node *n) { return (op_flags(n->op) & F_POINTWISE) || is_outer(n); }
+bool is_map(const Node *n) {
+  return (op_flags(n->op) & (F_POINTWISE | F_INDEX)) || n->op == OP_GATHER || is_outer(n) || is_one_hot(n);
+}
+
+static bool is_pointwise(const Node *n) { return (op_flags(n->op) & F_POINTWISE) || is_outer(n) || is_one_hot(n); }
 
 // Rough, in vector instructions an element.
 double op_flops(const Node *n) {
@@ -88,7 +103,11 @@ static void mark_operands(Prog *g, Node *n) {
     must(g, view_base(n->in[0]));
     must(g, view_base(n->in[1]));
     return;
-  case OP_CAUSAL_CONV: case OP_CONV_GRAD: case OP_SCATTER:
+  case OP_SCATTER:
+    if (is_one_hot(n))
+      return;
+    // fall through
+  case OP_CAUSAL_CONV: case OP_CONV_GRAD:
     must(g, view_base(n->in[0]));
     must(g, view_base(n->in[1]));
     return;
@@ -208,7 +227,7 @@ static void mark_scatter(Prog *g, Node *n) {
   for (int i = 0; i < 2; i++) {
     Node *s = n->in[i], *x = n->in[1 - i];
     Info *fs = info_of(g, s), *fx = info_of(g, x);
-    if (s->op != OP_SCATTER || x->op == OP_SCATTER || fs->nuse > 1 || fx->nuse > 1 || fs->dest || fx->dest ||
+    if (s->op != OP_SCATTER || is_one_hot(s) || x->op == OP_SCATTER || fs->nuse > 1 || fx->nuse > 1 || fs->dest || fx->dest ||
         !axes_equal_sets(s->ax, s->nax, x->ax, x->nax) || (op_flags(x->op) & F_LEAF) || info_of(g, n)->alias)
       continue;
     Info *f = info_of(g, n);

@@ -168,6 +168,7 @@ void mat_mark(Prog *g);                   // must, want, dest
 bool mat_refine(Prog *g);                 // after a schedule: more to store; false when nothing changed
 bool is_map(const Node *n);               // computes an element from elements of its operands: pointwise, gather, index map
 bool is_reduction(const Node *n);
+bool is_one_hot(const Node *n);           // a scatter that sums nothing
 bool is_outer(const Node *n);             // contraction over nothing: a pointwise product
 double op_flops(const Node *n);
 

@@ -5,7 +5,7 @@
 #include "graph/ir.h"
 #include <check.h>
 
-enum { BED_LEAVES = 16 };
+enum { BED_LEAVES = 128 };
 typedef struct Bed {
   Arena *arena;
   Graph *g;

@@ -127,22 +127,70 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   return m;
 }
 
-static void set_params(PlanBed *t, bigs_model *m) {
-  int at = 0;
-  for (int i = 0; i < t->b.g->params.n; i++) {
-    Param *p = t->b.g->params.v[i];
-    int64_t n;
-    if (p->is_stack)
-      continue;
-    double *v = leaf_data(&t->b, p->node, &n);
-    if (v) {
-      void *dense = arena_alloc(t->b.arena, (size_t)n * 8);
-      for (int64_t k = 0; k < n; k++)
-        put(dense, (DType)p->node->dtype, k, v[k]);
-      param_set(&m->module->param[at], m->param.p, dense);
-    }
-    at++;
+static int module_param(const BigsModule *m, const Param *p) {
+  for (int i = 0; i < m->nparam; i++)
+    if (!strcmp(m->param[i].name, p->path))
+      return i;
+  ck_abort_msg("the module has no parameter %s", p->path);
+  return -1;
+}
+
+// Where element `at` of child p (row-major) lies in its stack, whose last axis is the columns.
+static int64_t stack_index(Bed *b, const Param *p, int64_t at) {
+  const Node *w = p->node, *s = p->stack->node;
+  int64_t place[MAX_AXES] = {0}, column = 0, scale = 1, index = 0;
+  for (int i = w->nax - 1; i >= 0; i--) {
+    int64_t e = bed_size(b, &w->ax[i], 1), x = at % e;
+    int k = p->stack_ax[i] ? node_axis_index(s, p->stack_ax[i]) : -1;
+    at /= e;
+    if (k >= 0)
+      place[k] = x;
+    else
+      column += x * scale, scale *= e;
   }
+  int last = node_axis_index(s, p->stack->ax[p->stack->nax - 1]);
+  for (int i = 0; i < s->nax; i++)
+    index = index * bed_size(b, &s->ax[i], 1) + (i == last ? p->stack_lo + column : place[i]);
+  return index;
+}
+
+// Values of parameter p, as the interpreter has them, into the module's arena.
+static void set_param(PlanBed *t, bigs_model *m, Param *p) {
+  Bed *b = &t->b;
+  int64_t n = 0, size = bed_size(b, p->node->ax, p->node->nax);
+  double *own = leaf_data(b, p->node, &n), *stack = p->stack ? leaf_data(b, p->stack->node, &n) : NULL;
+  if (!own && !stack)
+    return;
+  void *dense = arena_alloc(b->arena, (size_t)size * 8);
+  for (int64_t k = 0; k < size; k++)
+    put(dense, (DType)p->node->dtype, k, stack ? stack[stack_index(b, p, k)] : own[k]);
+  param_set(&m->module->param[module_param(m->module, p)], m->param.p, dense);
+}
+
+static void set_params(PlanBed *t, bigs_model *m) {
+  for (int i = 0; i < t->b.g->params.n; i++)
+    if (!t->b.g->params.v[i]->is_stack)
+      set_param(t, m, t->b.g->params.v[i]);
+}
+
+// p's values in an arena, row-major in the axes of its node, as f32 or f64.
+static void *get_param(PlanBed *t, bigs_model *m, const char *arena, Param *p) {
+  Bed *b = &t->b;
+  int64_t size = bed_size(b, p->node->ax, p->node->nax);
+  void *out = arena_alloc(b->arena, (size_t)size * 8), *dense = arena_alloc(b->arena, (size_t)size * 8);
+  if (!p->is_stack) {
+    param_get(&m->module->param[module_param(m->module, p)], arena, out);
+    return out;
+  }
+  for (int i = 0; i < b->g->params.n; i++) {
+    Param *child = b->g->params.v[i];
+    if (child->stack != p)
+      continue;
+    param_get(&m->module->param[module_param(m->module, child)], arena, dense);
+    for (int64_t k = 0, n = bed_size(b, child->node->ax, child->node->nax); k < n; k++)
+      put(out, (DType)p->node->dtype, stack_index(b, child, k), get(dense, (DType)p->node->dtype, k));
+  }
+  return out;
 }
 
 static const void **input_data(PlanBed *t, const BigsProgram *g, const BigsModule *m) {
@@ -194,13 +242,8 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
       compare(t, &outs[i], out[k++], (DType)outs[i].node->dtype, i, what);
       continue;
     }
-    int at = 0;
-    while (strcmp(m->module->param[at].name, outs[i].param->path))
-      at++;
-    const BigsParam *p = &m->module->param[at];
-    void *dense = arena_alloc(a, (size_t)param_count(p) * 8);
-    param_get(p, g->kind == BIGS_INIT ? m->param.p : m->grad.p, dense);
-    compare(t, &outs[i], dense, (DType)p->dtype, i, what);
+    void *dense = get_param(t, m, g->kind == BIGS_INIT ? m->param.p : m->grad.p, outs[i].param);
+    compare(t, &outs[i], dense, (DType)outs[i].param->node->dtype, i, what);
   }
 }
 

@@ -3,6 +3,7 @@
 #include "tests/suites.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define AX(...) ((Axis *[]){__VA_ARGS__}), (int)(sizeof((Axis *[]){__VA_ARGS__}) / sizeof(Axis *))
 
@@ -145,6 +146,7 @@ START_TEST(rows) {
   Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 21), *H = bed_axis(b, "H", 48);
   Node *x = input(&t, AX(B, L, H)), *r = input(&t, AX(B, L, H)), *gain = input(&t, &H, 1), *bias = input(&t, &H, 1);
   Node *y = layer_norm(&t, add(&t, x, r), H, gain, bias);
+  t.print = getenv("P") != NULL;
   plan_bed_check1(&t, y, "layer norm");
   ck_assert(t.no_fuse || t.steps == 1);
   plan_bed_check1(&t, softmax(&t, x, H), "softmax");
