@@ -103,7 +103,40 @@ static bool check_axes(const Node *w, Node *p, Match *m) {
          node_covers(p, m->mask->ax, m->mask->nax) && node_covers(p, m->bias->ax, m->bias->nax);
 }
 
-static Node *claim(Graph *g, Node *n) {
+// By id: does it depend on a parameter?
+static bool *find_trained(Rewrite *r) {
+  bool *trained = NEWN(r->g->arena, bool, r->g->nodes.n + 1);
+  for (int i = 0; i < r->nlive; i++) {
+    const Node *n = r->live[i];
+    trained[n->id] = n->op == OP_PARAM;
+    for (int k = 0; k < n->nin; k++)
+      trained[n->id] |= trained[n->in[k]->id];
+  }
+  return trained;
+}
+
+// Does an axis of queries and keys, or of queries and values, lack in the other of the two?
+static bool is_shared(const Match *m) {
+  for (int i = 0; i < m->q->nax; i++)
+    if (m->q->ax[i] != m->d && node_has(m->k, m->q->ax[i]) != node_has(m->v, m->q->ax[i]))
+      return true;
+  return false;
+}
+
+typedef struct Trained {
+  const bool *of;  // by node id
+  int n;
+} Trained;
+
+// The kernels give no gradient of the bias, nor of keys or values that batch elements share: where one is wanted, attention
+// stays as it is written.
+static bool has_gradient(const Match *m, const Trained *t) {
+  bool bias = m->bias->id < t->n && t->of[m->bias->id], keys = m->k->id < t->n && t->of[m->k->id],
+       values = m->v->id < t->n && t->of[m->v->id];
+  return !bias && !((keys || values) && is_shared(m));
+}
+
+static Node *claim(Graph *g, Node *n, const Trained *trained) {
   for (int i = 0; i < 2; i++) {
     Match m = {.v = n->in[1 - i]};
     if (n->op != OP_CONTRACT || n->attr.naxes != 1 || n->dtype != DT_F32)
@@ -111,7 +144,7 @@ static Node *claim(Graph *g, Node *n) {
     Node *soft = match_dropout(n->in[i], &m);
     Node *scores = soft ? match_softmax(soft, &m.s) : NULL;
     Node *p = scores && m.s == n->attr.axes[0] ? match_scores(g, scores, &m) : NULL;
-    if (!p || !check_axes(scores, p, &m))
+    if (!p || !check_axes(scores, p, &m) || !has_gradient(&m, trained))
       continue;
     Node *in[5] = {m.q, m.k, m.v, m.mask, m.bias};
     const Node *order = m.random ? m.random : scores;
@@ -122,11 +155,12 @@ static Node *claim(Graph *g, Node *n) {
 
 int rule_claim_attention(Rewrite *r) {
   VEC(Node *) old = {0}, by = {0};
+  Trained trained = {.n = r->g->nodes.n, .of = find_trained(r)};
   for (int i = 0; i < r->nlive; i++) {
     Node *n = r->live[i];
     r->g->span = n->span;
     r->g->fn = "attention";
-    Node *m = claim(r->g, n);
+    Node *m = claim(r->g, n, &trained);
     if (m) {
       vec_push(r->g->arena, &old, n);
       vec_push(r->g->arena, &by, m);
