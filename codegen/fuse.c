@@ -401,9 +401,9 @@ static void ensure_at(Prog *g, Node *n, Place *dest, bool prologue) {
 
 static void start_scatter(Prog *g, Node *sum) {
   Info *f = info_of(g, sum);
-  int s = info_of(g, sum->in[0])->delayed ? 0 : 1;
-  ensure_at(g, sum->in[1 - s], f->place, g->prologue && f->steady);
-  start_other(g, sum->in[s]);
+  Node *x = view_base(sum->in[0]) == f->scatter ? sum->in[1] : sum->in[0];
+  ensure_at(g, x, f->whole, g->prologue && f->steady);
+  start_other(g, f->scatter);
   g->inst.v[g->inst.n - 1]->accumulate = true;
 }
 

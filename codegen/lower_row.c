@@ -14,6 +14,7 @@ typedef struct Rows {
   Axis **row, **col;
   LExpr *task;           // block of rows
   int64_t block;
+  int64_t chunk;         // columns of a task, where rows alone are too few tasks; 0: all
   int levels;
   int vec, reduce_vec;   // native vectors at a time
   LStmt *open[2 * MAX_AXES];
@@ -90,15 +91,21 @@ static void close_loops(Rows *s, int until) {
   }
 }
 
+static LExpr *min_int(Lower *c, LExpr *x, Poly p) { return liop(c, L_IMIN, x, lpoly(c, p)); }
+
 static void open_columns(Rows *s, Coords *at, bool reduces) {
+  Lower *c = s->c;
   for (int i = 0; i < s->ncol; i++) {
+    Axis *a = s->col[i];
     bool vector = i == s->ncol - 1 && !s->k->lanes;
-    open_loop(s, s->col[i], li(s->c, 0), lpoly(s->c, s->col[i]->extent), s->col[i]->extent,
-              !vector ? 0 : reduces ? s->reduce_vec : s->vec, at);
+    LExpr *lo = li(c, 0), *hi = lpoly(c, a->extent);
+    if (vector && s->chunk) {
+      lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, s->chunk)), li(c, s->chunk));
+      hi = min_int(c, liop(c, L_IADD, lo, li(c, s->chunk)), a->extent);
+    }
+    open_loop(s, a, lo, hi, a->extent, !vector ? 0 : reduces ? s->reduce_vec : s->vec, at);
   }
 }
-
-static LExpr *min_int(Lower *c, LExpr *x, Poly p) { return liop(c, L_IMIN, x, lpoly(c, p)); }
 
 static void open_grid(Rows *s) {
   int n = s->nrow - s->k->lanes;
@@ -121,9 +128,9 @@ static void open_rows(Rows *s, Coords *at) {
   if (!s->k->lanes)
     return;
   Axis *a = s->row[s->nrow - 1];
-  int64_t lanes = c->g->p->o.vector_floats * 8;
+  int64_t lanes = c->g->p->o.vector_floats * 2;
   LExpr *lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, lanes)), li(c, lanes));
-  open_loop(s, a, lo, min_int(c, liop(c, L_IADD, lo, li(c, lanes)), a->extent), a->extent, s->reduce_vec, at);
+  open_loop(s, a, lo, min_int(c, liop(c, L_IADD, lo, li(c, lanes)), a->extent), a->extent, 2, at);
 }
 
 // ---- reductions
@@ -255,6 +262,16 @@ static int64_t rows_of_task(const Rows *s) {
   return n < 1 ? 1 : n > 64 ? 64 : n;
 }
 
+// A long row of pointwise work is many tasks.
+static int64_t columns_of_task(const Rows *s) {
+  enum { CHUNK = 8192, FEW = 16 };
+  Poly R = extents(s->row, s->nrow);
+  int64_t rows, columns;
+  if (s->levels || s->k->lanes || s->ncol != 1 || s->k->slot_block || !poly_is_const(&R, &rows) || rows > FEW)
+    return 0;
+  return extent_is(s->col[0], &columns) && columns < 2 * CHUNK ? 0 : CHUNK;
+}
+
 void lower_rows(Prog *g, Inst *k) {
   Rows s = {.k = k, .row = k->row, .nrow = k->nrow, .col = k->col, .ncol = k->ncol};
   if (!k->split && k->nrow) {
@@ -271,6 +288,7 @@ void lower_rows(Prog *g, Inst *k) {
   s.vec = flops > 24 ? 1 : 2;
   s.reduce_vec = flops > 24 ? 2 : 4;
   s.block = rows_of_task(&s);
+  s.chunk = columns_of_task(&s);
   Coords rows = {0};
   open_grid(&s);
   if (has_columns(&s))

@@ -220,22 +220,32 @@ static void mark_concat(Prog *g, Node *n) {
   }
 }
 
+// The scatter below renames that nothing else uses, or NULL; *pl, where the renamed value goes, becomes where the scatter does.
+static Node *sole_scatter(Prog *g, Node *n, Place **pl) {
+  while (n->op == OP_RENAME && info_of(g, n)->nuse == 1 && !info_of(g, n)->dest && *pl) {
+    *pl = place_through(g, n, *pl);
+    n = n->in[0];
+  }
+  return *pl && n->op == OP_SCATTER && !is_one_hot(n) && info_of(g, n)->nuse == 1 && !info_of(g, n)->dest ? n : NULL;
+}
+
 // x + scatter(..): the scatter adds to what x left in the same place.
 static void mark_scatter(Prog *g, Node *n) {
-  if (n->op != OP_ADD || !g->p->o.fuse)
+  Info *f = info_of(g, n);
+  if (n->op != OP_ADD || !g->p->o.fuse || f->alias)
     return;
   for (int i = 0; i < 2; i++) {
-    Node *s = n->in[i], *x = n->in[1 - i];
-    Info *fs = info_of(g, s), *fx = info_of(g, x);
-    if (s->op != OP_SCATTER || is_one_hot(s) || x->op == OP_SCATTER || fs->nuse > 1 || fx->nuse > 1 || fs->dest || fx->dest ||
-        !axes_equal_sets(s->ax, s->nax, x->ax, x->nax) || (op_flags(x->op) & F_LEAF) || info_of(g, n)->alias)
+    Node *x = n->in[1 - i];
+    Place *whole = f->dest ? f->dest : place_new(g, n, NULL, 0, g->prologue && f->steady), *pl = whole;
+    Node *s = sole_scatter(g, n->in[i], &pl);
+    if (!s || view_base(x)->op == OP_SCATTER || !axes_equal_sets(n->in[i]->ax, n->in[i]->nax, x->ax, x->nax) ||
+        info_of(g, x)->nuse > 1 || !assign_dest(g, x, whole))
       continue;
-    Info *f = info_of(g, n);
-    Place *pl = f->dest ? f->dest : place_new(g, n, NULL, 0, g->prologue && f->steady);
-    if (!assign_dest(g, x, pl))
-      continue;
-    f->whole = fs->dest = pl;
-    f->alias = f->must = fs->delayed = true;
+    f->whole = whole;
+    f->scatter = s;
+    f->alias = f->must = true;
+    info_of(g, s)->dest = pl;
+    info_of(g, s)->delayed = true;
     return;
   }
 }

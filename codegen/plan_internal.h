@@ -97,7 +97,8 @@ typedef struct Info {
   Place *place;          // NULL: derived where it is used
   Place *dest;           // where it has to go in the end, if anywhere
   Place **piece;         // CONCAT: where each operand was told to go, NULL if it was not
-  bool delayed;          // SCATTER: done where its sum with another value is complete
+  Node *scatter;         // of a sum: the operand that adds to what the other left in place
+  bool delayed;          // that operand: done where the sum is
   Inst *inst;            // that computes it; NULL for leaves and what is derived
   bool needed;           // read from memory by another instance, or an output
   int level;             // scratch of a lowering: see lower_row.c
