@@ -138,6 +138,22 @@ static int run_gradient(Session *s, int train) {
   return status;
 }
 
+static bool draws(const BigsProgram *p) {
+  for (int i = 0; i < p->nstep; i++)
+    for (int k = 0; k < p->step[i].nscalar; k++)
+      if (p->step[i].scalar[k].kind == 1)
+        return true;
+  return false;
+}
+
+// A .so was compiled to train, with dropout.
+static int without_dropout(Session *s, const BuildWant *want) {
+  int train = session_train(s, s->o->train);
+  if (train < 0)
+    return EXIT_MODEL;
+  return draws(&s->module->program[s->module->train[train].program]) ? session_recompile(s, want) : 0;
+}
+
 int cmd_GRAD(const Options *o) {
   Session s;
   int status = need(o, "grad", 1, "--in", o->in);
@@ -146,7 +162,7 @@ int cmd_GRAD(const Options *o) {
     return status;
   BuildWant want = {.trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
   status = session_load(&s, o, o->args.v[0], false);
-  status = status ? status : session_compile(&s, &want);
+  status = status ? status : s.so ? without_dropout(&s, &want) : session_compile(&s, &want);
   int train = status ? -1 : session_train(&s, o->train);
   if (!status)
     status = train < 0 ? EXIT_MODEL : session_open(&s);

@@ -48,7 +48,7 @@ static bool ends_with(const char *s, const char *end) {
 
 static Model *load(Session *s, const char *path, const char *text, const Defines *defs, Diags *diags) {
   ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
-  return model_load(s->arena, s->names, diags, text ? "<stdin>" : path, text, &opt);
+  return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
 }
 
 // Standard input, for the path "-"; else NULL, once the file is seen to be readable.
@@ -252,7 +252,7 @@ static void report_times(const Session *s) {
 }
 
 int session_compile(Session *s, const BuildWant *want) {
-  if (s->so)
+  if (!s->model)
     return 0;
   const Options *o = s->o;
   BuildOptions b = {.march = o->march, .opt = (int)o->opt, .dump_ir = o->dump_ir, .dump_to = stderr, .verify = o->verify_ir};
@@ -263,6 +263,18 @@ int session_compile(Session *s, const BuildWant *want) {
   if (!status && o->time_report)
     report_times(s);
   return status;
+}
+
+int session_recompile(Session *s, const BuildWant *want) {
+  const BigsModule *m = s->module;
+  Defines defs = {0};
+  for (int i = 0; i < m->nconst; i++)
+    vec_push(s->arena, &defs, (Define){m->constant[i].name, session_text(s, "%.17g", m->constant[i].value)});
+  s->model = load(s, session_text(s, "%s.mdl", m->model), m->mdl, &defs, s->diags);
+  int status = session_diags(s, EXIT_MODEL);
+  if (status)
+    return status;
+  return session_compile(s, want);
 }
 
 int session_open(Session *s) {

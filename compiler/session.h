@@ -28,6 +28,8 @@ typedef struct Session {
 int session_start(Session *s, const Options *o);                // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
 int session_compile(Session *s, const BuildWant *want);         // .mdl: builds and jits; .so: nothing
+// A .so again from the source text that it carries, at the same dims and lets: for what was not compiled into it.
+int session_recompile(Session *s, const BuildWant *want);
 const struct BigsBuiltinOps *const *session_builtins(void);     // for a module's table: those that any program may use
 // Opens the handle: --weights, else fresh ones from --seed.
 int session_open(Session *s);

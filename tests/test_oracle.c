@@ -1,51 +1,16 @@
 // BERT and BiGS against an independent implementation: values through the JIT and through a .so, the loss and every gradient.
 // The fixtures are described in tests/fixtures/README.md.
+#include "tests/command.h"
 #include "tests/suites.h"
-#include "compiler/cmd.h"
 #include "runtime/safetensors.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const folders[] = {"bert", "bert_one", "bigs", "bigs_long"};
 static const char *const entries[] = {"hidden", "logits", "pooled", "scores"};
-enum { PATH = 512 };
+enum { PATH = TEST_PATH };
 static char scratch[PATH];
-
-static const char *source_dir(void) {
-  const char *s = getenv("srcdir");
-  return s ? s : ".";
-}
-
-static void make_scratch(void) {
-  const char *tmp = getenv("TMPDIR");
-  snprintf(scratch, sizeof scratch, "%s/bigsc-oracle-XXXXXX", tmp ? tmp : "/tmp");
-  ck_assert_ptr_nonnull(mkdtemp(scratch));
-}
-
-static void remove_scratch(void) {
-  char command[PATH + 16];
-  snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-  ck_assert_int_eq(system(command), 0);
-}
-
-// Runs one command of bigsc in this process.
-static int bigsc(int argc, char **argv) {
-  static int (*const run[VERB_COUNT])(const Options *) = {
-#define VERB(id, name, args, help) cmd_##id,
-#include "compiler/verbs.def"
-#undef VERB
-  };
-  Arena *a = arena_new();
-  Options o;
-  int status = options_parse(a, &o, argc, argv);
-  if (status < 0)
-    status = run[o.verb](&o);
-  arena_free(a);
-  return status;
-}
 
 static const char *model_of(const char *folder) {
   return !strncmp(folder, "bert", 4) ? "bert" : "bigs";
@@ -88,11 +53,11 @@ typedef struct Paths {
 } Paths;
 
 static void paths_for(Paths *p, const char *folder) {
-  snprintf(p->weights, sizeof p->weights, "%s/tests/fixtures/%s", source_dir(), folder);
+  snprintf(p->weights, sizeof p->weights, "%s/tests/fixtures/%s", test_source_dir(), folder);
   snprintf(p->in, sizeof p->in, "%s/batch.safetensors", p->weights);
   snprintf(p->want, sizeof p->want, "%s/expected.safetensors", p->weights);
   snprintf(p->out, sizeof p->out, "%s/out.safetensors", scratch);
-  snprintf(p->mdl, sizeof p->mdl, "%s/models/%s.mdl", source_dir(), model_of(folder));
+  snprintf(p->mdl, sizeof p->mdl, "%s/models/%s.mdl", test_source_dir(), model_of(folder));
 }
 
 // The fixtures have three labels, which no key of config.json sets.
@@ -103,7 +68,7 @@ static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) 
   for (int i = 0; i < COUNT(entries); i++) {
     char *argv[] = {"bigsc", "run", model, "--entry", (char *)entries[i], "--in", (char *)p->in, "--out", (char *)p->out, "--weights", (char *)p->weights,
                     "-q", mdl ? LABELS : "-q", extra ? extra : "-q"};
-    ck_assert_int_eq(bigsc(COUNT(argv), argv), 0);
+    ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
     StFile *got = must_open(p->out);
     const StTensor *t = st_find(want, entries[i]), *g = st_find(got, entries[i]);
     ck_assert_ptr_nonnull(g);
@@ -116,31 +81,11 @@ static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) 
 
 START_TEST(jit_equals_the_oracle) {
   Paths p;
-  make_scratch();
+  test_make_dir(scratch);
   paths_for(&p, folders[_i]);
   compare_entries(&p, p.mdl, true, NULL);
   compare_entries(&p, p.mdl, true, "-O0");
-  remove_scratch();
-}
-END_TEST
-
-START_TEST(shared_object_equals_the_oracle) {
-  Paths p;
-  char so[2 * PATH], defs[8][64] = {{0}};
-  static const char *const bert[] = {"V=61", "P=20", "H=16", "F=24", "Heads=2", "Depth=2", "Labels=3"};
-  static const char *const bigs[] = {"V=61", "P=20", "H=16", "I=24", "N=4", "Depth=2", "Labels=3"};
-  const char *folder = _i ? "bigs" : "bert";
-  make_scratch();
-  paths_for(&p, folder);
-  snprintf(so, sizeof so, "%s/%s.so", scratch, folder);
-  char *argv[12] = {"bigsc", p.mdl, "-o", so};
-  for (int i = 0; i < 7; i++) {
-    snprintf(defs[i], sizeof defs[i], "-D%s", (_i ? bigs : bert)[i]);
-    argv[4 + i] = defs[i];
-  }
-  ck_assert_int_eq(bigsc(11, argv), 0);
-  compare_entries(&p, so, false, NULL);
-  remove_scratch();
+  test_remove_dir(scratch);
 }
 END_TEST
 
@@ -152,13 +97,11 @@ static double largest_gradient(StFile *f) {
   return most;
 }
 
-START_TEST(gradients_equal_the_oracle) {
-  Paths p;
-  make_scratch();
-  paths_for(&p, folders[_i]);
-  char *argv[] = {"bigsc", "grad", p.mdl, "--train", "pretrain", "--in", p.in, "--out", p.out, "--weights", p.weights, "--names", "hf", LABELS, "-q"};
-  ck_assert_int_eq(bigsc(COUNT(argv), argv), 0);
-  StFile *got = must_open(p.out), *want = must_open(p.want);
+static void compare_gradients(const Paths *p, char *model, bool mdl) {
+  char *argv[] = {"bigsc", "grad", model, "--train", "pretrain", "--in", (char *)p->in, "--out", (char *)p->out,
+                  "--weights", (char *)p->weights, "--names", "hf", "-q", mdl ? LABELS : "-q"};
+  ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+  StFile *got = must_open(p->out), *want = must_open(p->want);
   double all = largest_gradient(want);
   int seen = 0;
   for (int i = 0; i < st_count(want); i++) {
@@ -168,13 +111,41 @@ START_TEST(gradients_equal_the_oracle) {
       continue;
     ck_assert_msg(g != NULL, "%s is missing", t->name);
     double scale = fmax(largest(t), loss ? 0 : all / 1000), error = difference(g, t) / scale;
-    ck_assert_msg(error <= (loss ? 1e-5 : 3e-4), "%s of %s is off by %.2g", t->name, folders[_i], error);
+    ck_assert_msg(error <= (loss ? 1e-5 : 3e-4), "%s of %s is off by %.2g", t->name, p->weights, error);
     seen++;
   }
   ck_assert_int_eq(st_count(got), seen);
   st_close(got);
   st_close(want);
-  remove_scratch();
+}
+
+START_TEST(gradients_equal_the_oracle) {
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, folders[_i]);
+  compare_gradients(&p, p.mdl, true);
+  test_remove_dir(scratch);
+}
+END_TEST
+
+START_TEST(shared_object_equals_the_oracle) {
+  Paths p;
+  char so[2 * PATH], defs[8][64] = {{0}};
+  static const char *const bert[] = {"V=61", "P=20", "H=16", "F=24", "Heads=2", "Depth=2", "Labels=3"};
+  static const char *const bigs[] = {"V=61", "P=20", "H=16", "I=24", "N=4", "Depth=2", "Labels=3"};
+  const char *folder = _i ? "bigs" : "bert";
+  test_make_dir(scratch);
+  paths_for(&p, folder);
+  snprintf(so, sizeof so, "%s/%s.so", scratch, folder);
+  char *argv[12] = {"bigsc", p.mdl, "-o", so};
+  for (int i = 0; i < 7; i++) {
+    snprintf(defs[i], sizeof defs[i], "-D%s", (_i ? bigs : bert)[i]);
+    argv[4 + i] = defs[i];
+  }
+  ck_assert_int_eq(test_bigsc(11, argv), 0);
+  compare_entries(&p, so, false, NULL);
+  compare_gradients(&p, so, false);  // without dropout, though it was compiled with it
+  test_remove_dir(scratch);
 }
 END_TEST
 
