@@ -24,10 +24,13 @@ autotools() {
   (cd "$src" && if ! current configure configure.ac Makefile.am || ! current Makefile.in Makefile.am; then autoreconf -fi; fi)
 }
 
+# One target at a time: `all` is made by a make of its own, which would build the same archives beside another target.
 build_in() {
   dir=$1 targets=$2
   shift 2
   mkdir -p "$dir" || return 1
-  # shellcheck disable=SC2086  # several targets
-  (cd "$dir" && { current config.status "$src/configure" || "$src/configure" -q "$@"; } && make -s -j"$jobs" $targets)
+  (
+    cd "$dir" && { current config.status "$src/configure" || "$src/configure" -q "$@"; } || exit 1
+    for target in $targets; do make -s -j"$jobs" "$target" || exit 1; done
+  )
 }
