@@ -97,6 +97,12 @@ static bool stored_rows(const Place *pl, const Conv *v) {
   return !pl->width && unit_inner(pl, v->order + v->nbatch + 1, v->nchan) && merges(pl, v->order, v->nbatch);
 }
 
+// A temporary without padding.
+static Place *packed(Prog *g, const Node *n, Axis *const *order, bool kept) {
+  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(order, n->nax), op_name(n->op));
+  return place_dense(g, buf, (DType)n->dtype, order, n->nax);
+}
+
 static Inst *loops(Prog *g, Node *n) { return inst_new(g, IK_LOOPS, n); }
 
 static Inst *plan_conv(Prog *g, Node *n) {
@@ -140,11 +146,11 @@ static Inst *plan_conv(Prog *g, Node *n) {
     for (int i = 0; i < v.nchan && nk > 1; i++)
       korder[m++] = v.order[v.nbatch + 1 + i];
     if (!out || out->width || !unit_inner(out, korder + 1, nk - 1))
-      out = place_new(g, n, korder, nk, k->prologue);
+      out = packed(g, n, korder, k->prologue);
   } else if (!out || !stored_rows(out, &v)) {
     out = place_new(g, n, v.order + v.nbatch + 1, v.nchan, k->prologue);
     if (!stored_rows(out, &v))
-      out = place_new(g, n, v.order, norder, k->prologue);
+      out = packed(g, n, v.order, k->prologue);
   }
   k->arg[0] = pu;
   k->arg[1] = po;
@@ -200,6 +206,11 @@ static Inst *plan_scatter(Prog *g, Node *n) {
   Inst *k = inst_new(g, IK_BUILTIN, n);
   if (!out)
     out = place_new(g, n, kept, nk, k->prologue);
+  if (!unit_inner(out, kept, nk)) {
+    Axis *order_out[MAX_AXES] = {n->attr.axis};
+    memcpy(order_out + 1, kept, sizeof *kept * (size_t)nk);
+    out = packed(g, n, order_out, k->prologue);
+  }
   k->arg[0] = pid;
   k->arg[1] = psrc;
   k->arg[2] = f->place = out;
