@@ -1,11 +1,14 @@
 // See attention.h.
 //
-// Forward, for a block of rows: keys come in blocks of KEYS; their transposed copy K' is staged once a block.  With x the scaled,
-// masked scores of the block, m the running maximum and l the running sum,
-//   m' = max(m, max x);  c = exp(m - m');  p = exp(x - m');  l = l c + sum p;  acc = acc c + p V;  at the end out = acc / l.
+// Forward, for a block of rows: keys come in blocks of KEYS; their transposed copy K' is staged
+// once a block.  With x the scaled, masked scores of the block, m the running maximum and l the
+// running sum,
+//   m' = max(m, max x);  c = exp(m - m');  p = exp(x - m');  l = l c + sum p;  acc = acc c + p V;
+//   at the end out = acc / l.
 // Dropout acts on p after the sum, as on softmax's result.
 //
-// Backward, from lse = m + log l and delta = rowsum(dout * out), which equals rowsum(p * dp) also under dropout:
+// Backward, from lse = m + log l and delta = rowsum(dout * out), which equals rowsum(p * dp) also
+// under dropout:
 //   p = exp(x - lse);  dp = dout V' (dropped out alike);  ds = p (dp - delta);
 //   dq += ds K scale;  dk += ds' q scale;  dv += p' dout (p dropped out).
 #include "codegen/attention.h"
@@ -16,8 +19,8 @@ typedef struct Build {
   Arena *a;
   LKernel *k;
   const AttentionShape *s;
-  LExpr *s0, *ns;        // the block of keys
-  LExpr *r0, *nrows;     // the block of rows
+  LExpr *s0, *ns;    // the block of keys
+  LExpr *r0, *nrows; // the block of rows
   int kt, vt, p, ds, acc, max, sum, delta;
   int64_t acc_row;
 } Build;
@@ -107,7 +110,8 @@ static LTile *tile(const Build *b, LBody *body, LExpr *m, LExpr *n, LExpr **mv, 
 }
 
 // rows of x (row block) times the staged panels of a block of keys
-static void against_panels(const Build *b, LTile *t, const AttentionMatrix *x, int64_t k, int staged) {
+static void against_panels(const Build *b, LTile *t, const AttentionMatrix *x, int64_t k,
+                           int staged) {
   t->prod[t->nprod++] = (LProduct){.amem = x->mem,
                                    .abase = at(b, x, b->r0),
                                    .am = x->row,
@@ -121,7 +125,8 @@ static void against_panels(const Build *b, LTile *t, const AttentionMatrix *x, i
 }
 
 // scores (or their transpose) in scratch times rows of x in place
-static void scores_times(const Build *b, LTile *t, int scores, bool transposed, const AttentionMatrix *x, LExpr *row0, LExpr *k) {
+static void scores_times(const Build *b, LTile *t, int scores, bool transposed,
+                         const AttentionMatrix *x, LExpr *row0, LExpr *k) {
   t->prod[t->nprod++] = (LProduct){.amem = scores,
                                    .abase = ints(b, 0),
                                    .am = ints(b, transposed ? 1 : SCORE_ROW),
@@ -159,7 +164,8 @@ static LExpr *dropped(const Build *b, LExpr *keep, LExpr *x) {
 
 // for s0 in steps of KEYS: the loop's body
 static LBody *key_blocks(Build *b, LBody *body) {
-  LExpr *v, *blocks = lx_iop(b->a, L_IDIV, lx_add(b->a, b->s->keys, ints(b, KEYS - 1)), ints(b, KEYS));
+  LExpr *v,
+      *blocks = lx_iop(b->a, L_IDIV, lx_add(b->a, b->s->keys, ints(b, KEYS - 1)), ints(b, KEYS));
   LStmt *f = loop(b, body, blocks, 0, &v);
   b->s0 = lx_mul(b->a, v, ints(b, KEYS));
   b->ns = lx_iop(b->a, L_IMIN, ints(b, KEYS), lx_iop(b->a, L_ISUB, b->s->keys, b->s0));
@@ -184,18 +190,21 @@ static void clear_state(const Build *b, LBody *body) {
   store(b, &rows->body, b->max, i, num(b, -3e38), false);
   store(b, &rows->body, b->sum, i, num(b, 0), false);
   LStmt *cols = loop(b, &rows->body, ints(b, b->s->dv), 1, &j);
-  store(b, &cols->body, b->acc, lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j), num(b, 0), false);
+  store(b, &cols->body, b->acc, lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j), num(b, 0),
+        false);
 }
 
 static void softmax_block(const Build *b, LBody *body) {
   LExpr *i, *j;
   LStmt *rows = loop(b, body, b->nrows, 0, &i);
   LBody *r = &rows->body;
-  int before = reg(b, r, load(b, b->max, i)), m = reg(b, r, rd(b, before)), sum = reg(b, r, num(b, 0));
+  int before = reg(b, r, load(b, b->max, i)), m = reg(b, r, rd(b, before)),
+      sum = reg(b, r, num(b, 0));
   LStmt *most = loop(b, r, b->ns, 4, &j);
   put(b, &most->body, ls_reduce(b->a, m, LR_MAX, load(b, b->p, score_index(b, i, j))));
   LStmt *exps = loop(b, r, b->ns, 2, &j);
-  int e = reg(b, &exps->body, op1(b, L_EXP, op2(b, L_SUB, load(b, b->p, score_index(b, i, j)), rd(b, m))));
+  int e = reg(b, &exps->body,
+              op1(b, L_EXP, op2(b, L_SUB, load(b, b->p, score_index(b, i, j)), rd(b, m))));
   put(b, &exps->body, ls_reduce(b->a, sum, LR_SUM, rd(b, e)));
   LExpr *value = rd(b, e);
   if (b->s->rate > 0)
@@ -203,7 +212,8 @@ static void softmax_block(const Build *b, LBody *body) {
   store(b, &exps->body, b->p, score_index(b, i, j), value, false);
   int c = reg(b, r, op1(b, L_EXP, op2(b, L_SUB, rd(b, before), rd(b, m))));
   store(b, r, b->max, i, rd(b, m), false);
-  store(b, r, b->sum, i, op2(b, L_ADD, op2(b, L_MUL, load(b, b->sum, i), rd(b, c)), rd(b, sum)), false);
+  store(b, r, b->sum, i, op2(b, L_ADD, op2(b, L_MUL, load(b, b->sum, i), rd(b, c)), rd(b, sum)),
+        false);
   LStmt *cols = loop(b, r, ints(b, b->s->dv), 1, &j);
   LExpr *place = lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j);
   store(b, &cols->body, b->acc, place, op2(b, L_MUL, load(b, b->acc, place), rd(b, c)), false);
@@ -217,12 +227,15 @@ static void finish_rows(const Build *b, LBody *body) {
   int inv = reg(b, &rows->body, op2(b, L_DIV, num(b, 1), load(b, b->sum, i)));
   LStmt *cols = loop(b, &rows->body, ints(b, s->dv), 1, &j);
   LExpr *place = lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j);
-  store(b, &cols->body, s->out.mem, lx_add(b->a, at(b, &s->out, row), j), op2(b, L_MUL, load(b, b->acc, place), rd(b, inv)), false);
+  store(b, &cols->body, s->out.mem, lx_add(b->a, at(b, &s->out, row), j),
+        op2(b, L_MUL, load(b, b->acc, place), rd(b, inv)), false);
   if (s->lse.mem >= 0)
-    store(b, &rows->body, s->lse.mem, at(b, &s->lse, row), op2(b, L_ADD, load(b, b->max, i), op1(b, L_LOG, load(b, b->sum, i))), false);
+    store(b, &rows->body, s->lse.mem, at(b, &s->lse, row),
+          op2(b, L_ADD, load(b, b->max, i), op1(b, L_LOG, load(b, b->sum, i))), false);
 }
 
-void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0, LExpr *nrows) {
+void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0,
+                       LExpr *nrows) {
   Build b = {.a = a, .k = k, .s = s, .r0 = row0, .nrows = nrows};
   LExpr *i, *j;
   b.acc_row = panels(&b, s->dv) + 16;
@@ -246,7 +259,8 @@ void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *
 
 // ---- backward
 
-static void clear_matrix(const Build *b, LBody *body, const AttentionMatrix *m, LExpr *rows, int64_t cols) {
+static void clear_matrix(const Build *b, LBody *body, const AttentionMatrix *m, LExpr *rows,
+                         int64_t cols) {
   LExpr *i, *j;
   LStmt *r = loop(b, body, rows, 0, &i);
   LStmt *c = loop(b, &r->body, ints(b, cols), 1, &j);
@@ -259,7 +273,8 @@ static void row_deltas(const Build *b, LBody *body) {
   LStmt *rows = loop(b, body, s->rows, 0, &i);
   int sum = reg(b, &rows->body, num(b, 0));
   LStmt *cols = loop(b, &rows->body, ints(b, s->dv), 1, &j);
-  LExpr *o = load(b, s->out.mem, lx_add(b->a, at(b, &s->out, i), j)), *d = load(b, s->dout.mem, lx_add(b->a, at(b, &s->dout, i), j));
+  LExpr *o = load(b, s->out.mem, lx_add(b->a, at(b, &s->out, i), j)),
+        *d = load(b, s->dout.mem, lx_add(b->a, at(b, &s->dout, i), j));
   put(b, &cols->body, ls_reduce(b->a, sum, LR_SUM, op2(b, L_MUL, o, d)));
   store(b, &rows->body, b->delta, i, rd(b, sum), false);
 }
@@ -273,7 +288,8 @@ static void probabilities(const Build *b, LBody *body) {
   if (b->s->mask) {
     // Where every key is masked, lse is -1e9 + log(keys), of which f32 keeps -1e9 only.
     LExpr *all = lx_op(b->a, L_LT, DT_BOOL, rd(b, lse), num(b, -5e8), NULL);
-    x = op2(b, L_SUB, x, select3(b, all, op1(b, L_LOG, lx_from_int(b->a, DT_F32, b->s->keys)), num(b, 0)));
+    x = op2(b, L_SUB, x,
+            select3(b, all, op1(b, L_LOG, lx_from_int(b->a, DT_F32, b->s->keys)), num(b, 0)));
   }
   store(b, &t->body, b->p, score_index(b, i, j), op1(b, L_EXP, x), false);
 }
@@ -303,12 +319,14 @@ static void score_gradients(const Build *b, LBody *body) {
 }
 
 // dst (from row `first` on) += scores (or their transpose) times x
-static void accumulate(const Build *b, LBody *body, int scores, bool transposed, const AttentionMatrix *x, LExpr *xrow, LExpr *k,
-                       const AttentionMatrix *dst, LExpr *first, LExpr *rows, int64_t cols) {
+static void accumulate(const Build *b, LBody *body, int scores, bool transposed,
+                       const AttentionMatrix *x, LExpr *xrow, LExpr *k, const AttentionMatrix *dst,
+                       LExpr *first, LExpr *rows, int64_t cols) {
   LExpr *i, *j;
   LTile *t = tile(b, body, rows, ints(b, cols), &i, &j);
   scores_times(b, t, scores, transposed, x, xrow, k);
-  store(b, &t->body, dst->mem, lx_add(b->a, at(b, dst, lx_add(b->a, first, i)), j), lx_acc(b->a), true);
+  store(b, &t->body, dst->mem, lx_add(b->a, at(b, dst, lx_add(b->a, first, i)), j), lx_acc(b->a),
+        true);
 }
 
 void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s) {
@@ -326,7 +344,8 @@ void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape 
   LBody *keys = key_blocks(&b, body);
   stage(&b, keys, &s->k, s->d, b.kt);
   stage(&b, keys, &s->v, s->dv, b.vt);
-  LExpr *blocks = lx_iop(a, L_IDIV, lx_add(a, s->rows, ints(&b, BACK_ROWS - 1)), ints(&b, BACK_ROWS));
+  LExpr *blocks =
+      lx_iop(a, L_IDIV, lx_add(a, s->rows, ints(&b, BACK_ROWS - 1)), ints(&b, BACK_ROWS));
   LStmt *rows = loop(&b, keys, blocks, 0, &v);
   b.r0 = lx_mul(a, v, ints(&b, BACK_ROWS));
   b.nrows = lx_iop(a, L_IMIN, ints(&b, BACK_ROWS), lx_iop(a, L_ISUB, s->rows, b.r0));

@@ -1,5 +1,6 @@
-// What every part of the project may include: arenas, growable arrays, interned strings, hashing, polynomials in
-// run-time symbols, dtypes.  No globals; every allocation belongs to an arena passed in.
+// What every part of the project may include: arenas, growable arrays, interned strings, hashing,
+// polynomials in run-time symbols, dtypes.  No globals; every allocation belongs to an arena passed
+// in.
 #ifndef BIGSC_BASE_H
 #define BIGSC_BASE_H
 #include <setjmp.h>
@@ -17,18 +18,19 @@
 #endif
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-// A bug in bigsc itself, never a user's error: prints file:line to standard error and exits with status 70.
+// A bug in bigsc itself, never a user's error: prints file:line to standard error and exits with
+// status 70.
 NORETURN void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define BUG(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(cond) ((cond) ? (void)0 : BUG("%s", #cond))
 
 // ---- arena: zeroed memory of one lifetime, freed at once
 typedef struct Arena Arena;
-Arena *arena_new(void);  // NULL when out of memory
+Arena *arena_new(void); // NULL when out of memory
 void arena_free(Arena *a);
 // On exhaustion longjmps to *oom with value 1 when set, else dies with status 70.
 void arena_on_oom(Arena *a, jmp_buf *oom);
-void *arena_alloc(Arena *a, size_t bytes);  // zeroed, aligned to 16
+void *arena_alloc(Arena *a, size_t bytes); // zeroed, aligned to 16
 void *arena_grow(Arena *a, void *old, size_t old_bytes, size_t new_bytes);
 size_t arena_used(const Arena *a);
 char *arena_strndup(Arena *a, const char *s, size_t n);
@@ -58,29 +60,45 @@ Intern *intern_new(Arena *a);
 const char *intern(Intern *t, const char *s);
 const char *intern_n(Intern *t, const char *s, size_t n);
 
-uint64_t hash_bytes(uint64_t seed, const void *p, size_t n);  // FNV-1a, finalized
-uint64_t hash_str(const char *s);                             // the same for a NUL-terminated string
+uint64_t hash_bytes(uint64_t seed, const void *p, size_t n); // FNV-1a, finalized
+uint64_t hash_str(const char *s);                            // the same for a NUL-terminated string
 static inline uint64_t hash_mix(uint64_t h, uint64_t x) {
   h ^= x + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
   h *= 0xff51afd7ed558ccdu;
   return h ^ (h >> 32);
 }
-int edit_distance(const char *a, const char *b, int limit);  // Levenshtein; limit + 1 when above limit
+int edit_distance(const char *a, const char *b,
+                  int limit); // Levenshtein; limit + 1 when above limit
 
-// ---- dtypes.  Complex ones live in the language only: the graph, kernels and modules hold pairs of reals.
-typedef enum DType { DT_BOOL, DT_I32, DT_BF16, DT_F32, DT_F64, DT_C64, DT_C128, DT_I64, DT_COUNT } DType;
-const char *dtype_name(DType t);   // as in the language: "f32"
-int dtype_size(DType t);           // bytes of one element in memory; bool is 1
-static inline bool dtype_is_float(DType t) { return t == DT_BF16 || t == DT_F32 || t == DT_F64; }
-static inline bool dtype_is_complex(DType t) { return t == DT_C64 || t == DT_C128; }
+// ---- dtypes.  Complex ones live in the language only: the graph, kernels and modules hold pairs
+// of reals.
+typedef enum DType {
+  DT_BOOL,
+  DT_I32,
+  DT_BF16,
+  DT_F32,
+  DT_F64,
+  DT_C64,
+  DT_C128,
+  DT_I64,
+  DT_COUNT
+} DType;
+const char *dtype_name(DType t); // as in the language: "f32"
+int dtype_size(DType t);         // bytes of one element in memory; bool is 1
+static inline bool dtype_is_float(DType t) {
+  return t == DT_BF16 || t == DT_F32 || t == DT_F64;
+}
+static inline bool dtype_is_complex(DType t) {
+  return t == DT_C64 || t == DT_C128;
+}
 
 // ---- polynomials with integer coefficients in run-time symbols (sizes, strides, task counts).
-// Plain data, the same in the graph, the loop IR and a compiled module.  Canonical: terms in ascending order of
-// factors, no zero coefficient; so equal polynomials are equal bytes.
+// Plain data, the same in the graph, the loop IR and a compiled module.  Canonical: terms in
+// ascending order of factors, no zero coefficient; so equal polynomials are equal bytes.
 enum { POLY_TERMS = 6, POLY_FACTORS = 4, MAX_SYMS = 16 };
 typedef struct PolyTerm {
   int64_t coef;
-  int8_t sym[POLY_FACTORS];  // ascending indices of symbols, then -1
+  int8_t sym[POLY_FACTORS]; // ascending indices of symbols, then -1
   int8_t pad[4];
 } PolyTerm;
 typedef struct Poly {
@@ -89,13 +107,14 @@ typedef struct Poly {
 } Poly;
 Poly poly_const(int64_t c);
 Poly poly_sym(int sym);
-Poly poly_add(Poly a, Poly b);  // BUG past POLY_TERMS or POLY_FACTORS: callers check poly_fits first where users can reach it
+Poly poly_add(Poly a, Poly b); // BUG past POLY_TERMS or POLY_FACTORS: callers check poly_fits first
+                               // where users can reach it
 Poly poly_sub(Poly a, Poly b);
 Poly poly_mul(Poly a, Poly b);
 bool poly_mul_fits(const Poly *a, const Poly *b);
 Poly poly_scale(Poly a, int64_t c);
 bool poly_eq(const Poly *a, const Poly *b);
-bool poly_is_const(const Poly *a, int64_t *value);  // value may be NULL
+bool poly_is_const(const Poly *a, int64_t *value); // value may be NULL
 // a = q * b exactly, for a single-term b; false otherwise.
 bool poly_div(const Poly *a, const Poly *b, Poly *q);
 int64_t poly_eval(const Poly *p, const int64_t *sym);

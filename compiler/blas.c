@@ -7,8 +7,8 @@
 
 static void choose_core(void) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
 #endif
 }
@@ -58,7 +58,8 @@ static double now(void) {
 double blas_gflops(const Blas *b, int m, int n, int k) {
   enum { RUNS = 8 };
   size_t rows = (size_t)m, cols = (size_t)n, inner = (size_t)k;
-  float *A = calloc(rows * inner, sizeof *A), *B = calloc(inner * cols, sizeof *B), *C = calloc(rows * cols, sizeof *C);
+  float *A = calloc(rows * inner, sizeof *A), *B = calloc(inner * cols, sizeof *B),
+        *C = calloc(rows * cols, sizeof *C);
   double best = 0;
   for (int i = 0; A && B && C && i < RUNS; i++) {
     double start = now();

@@ -1,4 +1,5 @@
-// bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that the same run measures.
+// bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that
+// the same run measures.
 #include "compiler/blas.h"
 #include "compiler/cmd.h"
 #include "compiler/peak.h"
@@ -13,13 +14,13 @@
 enum { WARM_UP = 2, MIN_CALLS = 5, MAX_CALLS = 1000 };
 typedef struct Bench {
   Session s;
-  int program, train;          // train: -1 for an entry
+  int program, train; // train: -1 for an entry
   const BigsProgram *p;
   int64_t dims[MAX_SYMS];
   const void **inputs;
   void *output;
   double ms[MAX_CALLS];
-  double cpu_ms;               // processor time of one call, all threads, mean
+  double cpu_ms; // processor time of one call, all threads, mean
   int calls;
 } Bench;
 
@@ -35,7 +36,8 @@ static double cpu_seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Inputs as real ones look: token ids over the whole table, rows at ascending places, nothing masked out.
+// Inputs as real ones look: token ids over the whole table, rows at ascending places, nothing
+// masked out.
 static void fill_input(Bench *b, int i) {
   const BigsTensor *t = &b->s.module->input[b->p->input[i]];
   int64_t n = tensor_elements(t, b->dims), limit = t->limit.n ? poly_eval(&t->limit, b->dims) : 2;
@@ -43,16 +45,27 @@ static void fill_input(Bench *b, int i) {
   bool rows = !strcmp(t->name, "at");
   for (int64_t k = 0; k < n; k++)
     switch (t->dtype) {
-    case DT_I32: ((int32_t *)data)[k] = (int32_t)(rows ? k * limit / n : (int64_t)(hash_mix(17, (uint64_t)k) % (uint64_t)limit)); break;
-    case DT_BOOL: data[k] = 1; break;
-    case DT_F32: ((float *)data)[k] = (float)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1; break;
-    case DT_F64: ((double *)data)[k] = (double)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1; break;
-    default: break;
+    case DT_I32:
+      ((int32_t *)data)[k] =
+          (int32_t)(rows ? k * limit / n : (int64_t)(hash_mix(17, (uint64_t)k) % (uint64_t)limit));
+      break;
+    case DT_BOOL:
+      data[k] = 1;
+      break;
+    case DT_F32:
+      ((float *)data)[k] = (float)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1;
+      break;
+    case DT_F64:
+      ((double *)data)[k] = (double)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1;
+      break;
+    default:
+      break;
     }
   b->inputs[i] = data;
 }
 
-// A run-time dim that is not given: the number of masked rows is 15 % of the tokens, as in masked language modelling.
+// A run-time dim that is not given: the number of masked rows is 15 % of the tokens, as in masked
+// language modelling.
 static int choose_dims(Bench *b) {
   const BigsModule *m = b->s.module;
   int64_t tokens = 1;
@@ -85,8 +98,9 @@ static int prepare(Bench *b) {
 
 static int call(Bench *b) {
   float loss;
-  int status = b->train < 0 ? bigs_model_run(b->s.handle, b->program, b->dims, b->inputs, &b->output)
-                            : bigs_model_step(b->s.handle, b->train, b->dims, b->inputs, &loss);
+  int status = b->train < 0
+                   ? bigs_model_run(b->s.handle, b->program, b->dims, b->inputs, &b->output)
+                   : bigs_model_step(b->s.handle, b->train, b->dims, b->inputs, &loss);
   return status ? session_error(&b->s, status, "%s", bigs_model_error(b->s.handle)) : 0;
 }
 
@@ -102,7 +116,8 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
       return EXIT_MODEL;
   start = now();
   double cpu = cpu_seconds();
-  while (b->calls < MAX_CALLS && (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || now() - start < seconds)) {
+  while (b->calls < MAX_CALLS &&
+         (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || now() - start < seconds)) {
     double t = now();
     if (call(b))
       return EXIT_MODEL;
@@ -119,7 +134,8 @@ static double peak_mib(void) {
   return (double)u.ru_maxrss / 1024;
 }
 
-// OpenBLAS on the same threads, for scale: the product of a feed-forward layer.  0: it is not there.
+// OpenBLAS on the same threads, for scale: the product of a feed-forward layer.  0: it is not
+// there.
 static double baseline(int threads) {
   Blas blas;
   const char *why;
@@ -139,20 +155,27 @@ static void report(Bench *b, double peak, double before_mib) {
     for (int k = 0; k < b->s.module->ndim; k++)
       if (b->p->syms >> k & 1)
         printf("\"%s\": %lld, ", b->s.module->dim[k].name, (long long)b->dims[k]);
-    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.3f, \"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
-           "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, \"base_mib\": %.1f, \"threads\": %d}\n",
-           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned, before_mib, b->s.handle->threads);
+    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.3f, "
+           "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
+           "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
+           "\"base_mib\": %.1f, \"threads\": %d}\n",
+           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned,
+           before_mib, b->s.handle->threads);
     return;
   }
   printf("%s.%s", b->s.module->model, b->p->name);
   for (int k = 0; k < b->s.module->ndim; k++)
     if (b->p->syms >> k & 1)
       printf("  %s=%lld", b->s.module->dim[k].name, (long long)b->dims[k]);
-  printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, ms, least, b->calls);
-  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate, 100 * rate / peak, peak);
+  printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, ms,
+         least, b->calls);
+  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate,
+         100 * rate / peak, peak);
   // Where other programs share the processors, time on them tells more than the clock on the wall.
-  printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms, flops / b->cpu_ms / 1e6);
-  printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n", planned, mib, before_mib);
+  printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms,
+         flops / b->cpu_ms / 1e6);
+  printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n",
+         planned, mib, before_mib);
   if (blas > 0)
     printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", blas);
 }
@@ -181,7 +204,8 @@ static int profile(Bench *b, double peak) {
   float loss;
   int status = 0;
   for (int i = 0; i < runs && !status; i++)
-    status = b->train < 0 ? call(b) : bigs_model_grad(b->s.handle, b->train, b->dims, b->inputs, &loss);
+    status =
+        b->train < 0 ? call(b) : bigs_model_grad(b->s.handle, b->train, b->dims, b->inputs, &loss);
   b->s.handle->step_ns = NULL;
   double total = 0;
   for (int i = 0; i < n; i++) {
@@ -195,7 +219,8 @@ static int profile(Bench *b, double peak) {
     double flops = (double)poly_eval(&step->flops, b->dims);
     printf("  %9.4f %5.1f%% ", lines[i].ms, 100 * lines[i].ms / total);
     flops > 0 ? printf("%6.1f%%", 100 * flops / lines[i].ms / 1e6 / peak) : printf("%7s", "");
-    printf("  %d %s  %s\n", lines[i].step, step->label ? step->label : "", step->source ? step->source : "");
+    printf("  %d %s  %s\n", lines[i].step, step->label ? step->label : "",
+           step->source ? step->source : "");
   }
   printf("  %9.4f in %d steps\n", total, n);
   free(ns);
@@ -206,7 +231,9 @@ static int profile(Bench *b, double peak) {
 static int run_bench(Bench *b) {
   const Options *o = b->s.o;
   b->train = o->entry ? -1 : session_train(&b->s, o->train);
-  b->program = o->entry ? session_entry(&b->s, o->entry) : b->train < 0 ? -1 : b->s.module->train[b->train].program;
+  b->program = o->entry       ? session_entry(&b->s, o->entry)
+               : b->train < 0 ? -1
+                              : b->s.module->train[b->train].program;
   if (b->program < 0)
     return EXIT_MODEL;
   b->p = &b->s.module->program[b->program];
@@ -229,13 +256,20 @@ static int run_bench(Bench *b) {
 
 int cmd_BENCH(const Options *o) {
   if (o->args.n != 1 || (!o->entry && !o->train) || (o->entry && o->train)) {
-    fprintf(stderr, "bigsc bench: give one MODEL, and --entry or --train; see `bigsc bench --help`\n");
+    fprintf(stderr,
+            "bigsc bench: give one MODEL, and --entry or --train; see `bigsc bench --help`\n");
     return EXIT_USAGE;
   }
   Bench *b = calloc(1, sizeof *b);
   if (!b)
     return EXIT_FILE;
-  BuildWant want = {.entries = &o->entry, .nentries = o->entry ? 1 : 0, .trains = &o->train, .ntrains = o->train ? 1 : 0, .dropout = true, .update = true, .init = !o->weights};
+  BuildWant want = {.entries = &o->entry,
+                    .nentries = o->entry ? 1 : 0,
+                    .trains = &o->train,
+                    .ntrains = o->train ? 1 : 0,
+                    .dropout = true,
+                    .update = true,
+                    .init = !o->weights};
   int status = session_load(&b->s, o, o->args.v[0], false);
   status = status ? status : session_compile(&b->s, &want);
   status = status ? status : run_bench(b);

@@ -61,9 +61,14 @@ static int emit_syntax(Session *s, const char *path, const char *what) {
 // ---- the passes
 
 static int build(Session *s, int last) {
-  static const BuildWant want = {.nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
+  static const BuildWant want = {
+      .nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
   const Options *o = s->o;
-  BuildOptions b = {.march = o->march, .opt = (int)o->opt, .dump_ir = o->dump_ir, .dump_to = stderr, .verify = o->verify_ir};
+  BuildOptions b = {.march = o->march,
+                    .opt = (int)o->opt,
+                    .dump_ir = o->dump_ir,
+                    .dump_to = stderr,
+                    .verify = o->verify_ir};
   bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
   int status = session_diags(s, EXIT_MODEL);
   return ok ? status : EXIT_MODEL;
@@ -73,7 +78,8 @@ static void print_graph(Session *s, FILE *f, bool dot) {
   Node **roots;
   const char *const *names;
   int n = build_roots(&s->build, &roots, &names);
-  dot ? graph_dot(f, s->build.graph, roots, names, n) : graph_print(f, s->build.graph, roots, names, n);
+  dot ? graph_dot(f, s->build.graph, roots, names, n)
+      : graph_print(f, s->build.graph, roots, names, n);
 }
 
 static void remarks(Session *s) {
@@ -87,13 +93,15 @@ static void remarks(Session *s) {
       continue;
     if (r[i].span.src)
       span_pos(r[i].span, &line, &col);
-    fprintf(stderr, "%s:%d:%d: remark: %s [-Rpass%s=fuse]\n", r[i].span.src ? r[i].span.src->path : "?", line, col, r[i].text,
+    fprintf(stderr, "%s:%d:%d: remark: %s [-Rpass%s=fuse]\n",
+            r[i].span.src ? r[i].span.src->path : "?", line, col, r[i].text,
             r[i].fused ? "" : "-missed");
   }
 }
 
 static AotInput aot_input(Session *s) {
-  return (AotInput){.module = s->build.module, .kernels = s->build.kernels, .target = s->build.target};
+  return (AotInput){
+      .module = s->build.module, .kernels = s->build.kernels, .target = s->build.target};
 }
 
 static int emit(Session *s, const char *what) {
@@ -141,9 +149,14 @@ static int write_svg(Session *s, const char *path) {
   char *const argv[] = {"dot", "-Tsvg", "-o", (char *)path, (char *)dot, NULL};
   pid_t child;
   int code = 0;
-  bool ran = !posix_spawnp(&child, "dot", NULL, NULL, argv, environ) && waitpid(child, &code, 0) == child && !code;
+  bool ran = !posix_spawnp(&child, "dot", NULL, NULL, argv, environ) &&
+             waitpid(child, &code, 0) == child && !code;
   unlink(dot);
-  return ran ? 0 : session_error(s, EXIT_FILE, "%s is not written: Graphviz (`dot`, package graphviz) is missing or failed; .dot needs nothing", path);
+  return ran ? 0
+             : session_error(s, EXIT_FILE,
+                             "%s is not written: Graphviz (`dot`, package graphviz) is missing or "
+                             "failed; .dot needs nothing",
+                             path);
 }
 
 static int write_header(Session *s, const char *path) {
@@ -154,7 +167,8 @@ static int write_header(Session *s, const char *path) {
 static void report_times(Session *s, double seconds) {
   for (int i = 0; i < PASS_COUNT; i++)
     fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
-  fprintf(stderr, "%-14s %8.1f ms   %d kernels to machine code, written\n", "output", seconds * 1e3, s->build.nkernels);
+  fprintf(stderr, "%-14s %8.1f ms   %d kernels to machine code, written\n", "output", seconds * 1e3,
+          s->build.nkernels);
 }
 
 static int write_output(Session *s, const char *path) {
@@ -170,7 +184,8 @@ static int write_output(Session *s, const char *path) {
     return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
   bool header = !strcmp(end, ".h");
   if (kind == AOT_UNKNOWN && !header)
-    return session_error(s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .dot or .svg", path);
+    return session_error(s, EXIT_USAGE,
+                         "what is %s to be? -o takes .so .h .o .a .s .ll .bc .dot or .svg", path);
   int status = build(s, PASS_plan);
   if (status)
     return status;

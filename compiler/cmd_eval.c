@@ -27,7 +27,8 @@ static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want,
   return status ? status : session_open(s);
 }
 
-// The block whose data the model was trained on: --train, else the one of state.json, else the only one.
+// The block whose data the model was trained on: --train, else the one of state.json, else the only
+// one.
 static int trained_block(Session *s, const char *dir) {
   char name[128] = "";
   TrainState st;
@@ -40,15 +41,18 @@ static int trained_block(Session *s, const char *dir) {
 
 static void print_eval(const Options *o, const EvalResult *r, const DataUnigram *u) {
   if (o->json) {
-    printf("{\"loss\": %.9g, \"perplexity\": %.9g, \"accuracy\": %.9g, \"count\": %lld", r->loss, r->perplexity, r->accuracy, (long long)r->count);
+    printf("{\"loss\": %.9g, \"perplexity\": %.9g, \"accuracy\": %.9g, \"count\": %lld", r->loss,
+           r->perplexity, r->accuracy, (long long)r->count);
     if (u)
       printf(", \"unigram\": %.9g, \"below\": %.9g", u->cross, u->cross - r->loss);
     printf("}\n");
     return;
   }
-  printf("loss %.4f nats, perplexity %.2f, accuracy %.2f %% of %lld predictions\n", r->loss, r->perplexity, 100 * r->accuracy, (long long)r->count);
+  printf("loss %.4f nats, perplexity %.2f, accuracy %.2f %% of %lld predictions\n", r->loss,
+         r->perplexity, 100 * r->accuracy, (long long)r->count);
   if (u)
-    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats below\n", u->cross, u->cross - r->loss);
+    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats below\n", u->cross,
+           u->cross - r->loss);
 }
 
 static int eval(Session *s, const char *dir, Feeding *f) {
@@ -61,8 +65,14 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   bool state = dir && !state_read(dir, &st, name, sizeof name, &s->error);
   int status = feeding_tokenizer(s, dir, &f->tokens);
   if (!status)
-    status = feeding_open(s, f, &s->module->train[index], o->data.v, o->data.n, o->batch > 0 ? o->batch : st.batch > 0 ? st.batch : 16,
-                          o->length > 0 ? o->length : state ? st.length : 0, 0, true);
+    status = feeding_open(s, f, &s->module->train[index], o->data.v, o->data.n,
+                          o->batch > 0   ? o->batch
+                          : st.batch > 0 ? st.batch
+                                         : 16,
+                          o->length > 0 ? o->length
+                          : state       ? st.length
+                                        : 0,
+                          0, true);
   if (state)
     state_free(&st);
   EvalResult r;
@@ -109,7 +119,8 @@ static int fill_one(Session *s, const Tokenizer *t, const char *text, int64_t le
     if (n > 1)
       printf("  [MASK] %d:", i + 1);
     for (int k = 0; k < gap[i].n; k++) {
-      const char *word = tok_text(t, gap[i].word[k].id);  // the table may have more rows than the vocabulary
+      const char *word =
+          tok_text(t, gap[i].word[k].id); // the table may have more rows than the vocabulary
       printf("  %s %.1f %%", word ? word : "?", 100 * gap[i].word[k].probability);
     }
     printf("\n");
@@ -123,7 +134,8 @@ static int64_t pad_length(Session *s, const char *dir) {
   TrainState st;
   char name[128];
   int64_t length = s->o->length > 0 ? s->o->length : s->module->pad_to;
-  if (s->o->length <= 0 && s->module->pad_to && dir && !state_read(dir, &st, name, sizeof name, &s->error)) {
+  if (s->o->length <= 0 && s->module->pad_to && dir &&
+      !state_read(dir, &st, name, sizeof name, &s->error)) {
     length = st.length > 0 ? st.length : length;
     state_free(&st);
   }

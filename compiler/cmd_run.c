@@ -6,9 +6,11 @@
 #include <string.h>
 
 // The one MODEL argument, and the options that a command cannot do without.
-static int need(const Options *o, const char *verb, int nargs, const char *name, const char *value) {
+static int need(const Options *o, const char *verb, int nargs, const char *name,
+                const char *value) {
   if (o->args.n != nargs) {
-    fprintf(stderr, "bigsc %s: %s; see `bigsc %s --help`\n", verb, o->args.n < nargs ? "which model?" : "too many arguments", verb);
+    fprintf(stderr, "bigsc %s: %s; see `bigsc %s --help`\n", verb,
+            o->args.n < nargs ? "which model?" : "too many arguments", verb);
     return EXIT_USAGE;
   }
   if (name && !value) {
@@ -54,7 +56,8 @@ int cmd_RUN(const Options *o) {
     const char *all = "";
     for (int i = 0, n = model_entries(s.model, &e); i < n; i++)
       all = session_text(&s, "%s%s%s", all, i ? ", " : "", e[i].name);
-    status = session_error(&s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", o->args.v[0], o->entry, all);
+    status = session_error(&s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", o->args.v[0],
+                           o->entry, all);
   }
   status = status ? status : session_compile(&s, &want);
   int program = status ? -1 : session_entry(&s, o->entry);
@@ -75,7 +78,8 @@ static const BigsCheckpoint *names_block(Session *s, int *status) {
     if (!strcmp(s->module->checkpoint[i].name, name))
       return &s->module->checkpoint[i];
   if (name && strcmp(name, "native"))
-    *status = session_error(s, EXIT_MODEL, "%s has no checkpoint block `%s`", s->module->model, name);
+    *status =
+        session_error(s, EXIT_MODEL, "%s has no checkpoint block `%s`", s->module->model, name);
   return NULL;
 }
 
@@ -151,7 +155,8 @@ static int without_dropout(Session *s, const BuildWant *want) {
   int train = session_train(s, s->o->train);
   if (train < 0)
     return EXIT_MODEL;
-  return draws(&s->module->program[s->module->train[train].program]) ? session_recompile(s, want) : 0;
+  return draws(&s->module->program[s->module->train[train].program]) ? session_recompile(s, want)
+                                                                     : 0;
 }
 
 int cmd_GRAD(const Options *o) {
@@ -160,7 +165,8 @@ int cmd_GRAD(const Options *o) {
   status = status ? status : need(o, "grad", 1, "--out", o->out);
   if (status)
     return status;
-  BuildWant want = {.trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
+  BuildWant want = {
+      .trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
   status = session_load(&s, o, o->args.v[0], false);
   status = status ? status : s.so ? without_dropout(&s, &want) : session_compile(&s, &want);
   int train = status ? -1 : session_train(&s, o->train);

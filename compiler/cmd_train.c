@@ -85,13 +85,16 @@ static const char *vocab_path(Session *s) {
 
 static void print_result(Session *s, const TrainResult *r, const Feeding *f) {
   DataUnigram u;
-  printf("step %lld: training loss %.4f, %.0f tokens/s\n", (long long)r->step, r->loss, r->tokens_per_second);
+  printf("step %lld: training loss %.4f, %.0f tokens/s\n", (long long)r->step, r->loss,
+         r->tokens_per_second);
   if (!r->evaluated)
     return;
-  printf("held-out loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n", r->held_out.loss, r->held_out.perplexity,
-         100 * r->held_out.accuracy, (long long)r->held_out.count);
+  printf("held-out loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n",
+         r->held_out.loss, r->held_out.perplexity, 100 * r->held_out.accuracy,
+         (long long)r->held_out.count);
   if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
-    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats below\n", u.cross, u.cross - r->held_out.loss);
+    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats below\n", u.cross,
+           u.cross - r->held_out.loss);
 }
 
 static int train(Session *s, int index, Feeding *f) {
@@ -105,7 +108,8 @@ static int train(Session *s, int index, Feeding *f) {
   status = status ? status : data_paths(s, t, &paths, &npaths);
   if (status)
     return status;
-  if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan, &s->error))
+  if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
+                 &s->error))
     return session_fail(s, &s->error);
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = command_line(s), .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
@@ -113,13 +117,17 @@ static int train(Session *s, int index, Feeding *f) {
   if (tok_load(vocab, !s->module->tokenizer || s->module->lower, &f->tokens, &s->error))
     return session_fail(s, &s->error);
   status = folder_files(s, vocab, &to);
-  status = status ? status : feeding_open(s, f, t, paths, npaths, plan.batch, plan.length, plan.seed, true);
+  status = status ? status
+                  : feeding_open(s, f, t, paths, npaths, plan.batch, plan.length, plan.seed, true);
   if (status)
     return status;
   if (!o->quiet)
-    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld held out; batch %lld, %lld threads\n", (long long)data_tokens(f->data),
-            (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)), (long long)f->length,
-            (long long)data_rows(f->data, DATA_HELD_OUT), (long long)plan.batch, (long long)s->handle->threads);
+    fprintf(stderr,
+            "%lld tokens of text in %lld rows of %lld, %lld held out; batch %lld, %lld threads\n",
+            (long long)data_tokens(f->data),
+            (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)),
+            (long long)f->length, (long long)data_rows(f->data, DATA_HELD_OUT),
+            (long long)plan.batch, (long long)s->handle->threads);
   catch_interrupts();
   status = train_run(s->handle, &plan, &f->feed, &to, &result);
   if (status)
@@ -157,7 +165,12 @@ int cmd_TRAIN(const Options *given) {
     arena_free(a);
     return status;
   }
-  BuildWant want = {.nentries = -1, .trains = o.train ? &o.train : NULL, .ntrains = o.train ? 1 : -1, .dropout = true, .update = true, .init = true};
+  BuildWant want = {.nentries = -1,
+                    .trains = o.train ? &o.train : NULL,
+                    .ntrains = o.train ? 1 : -1,
+                    .dropout = true,
+                    .update = true,
+                    .init = true};
   int status = session_load(&s, &o, o.args.v[0], false);
   status = status ? status : session_compile(&s, &want);
   int index = status ? -1 : session_train(&s, o.train);

@@ -38,7 +38,10 @@ int cmd_VOCAB(const Options *o) {
     fprintf(stderr, "bigsc vocab: give one TEXT or more, and -o FILE; see `bigsc vocab --help`\n");
     return EXIT_USAGE;
   }
-  VocabOptions opt = {.size = o->size < 0 ? 30000 : (int)o->size, .lower = true, .progress = progress, .ctx = (void *)o};
+  VocabOptions opt = {.size = o->size < 0 ? 30000 : (int)o->size,
+                      .lower = true,
+                      .progress = progress,
+                      .ctx = (void *)o};
   if (opt.size < VOCAB_MIN_SIZE || opt.size > VOCAB_MAX_SIZE) {
     fprintf(stderr, "bigsc vocab: --size is %d to %d\n", VOCAB_MIN_SIZE, VOCAB_MAX_SIZE);
     return EXIT_USAGE;
@@ -50,7 +53,8 @@ int cmd_VOCAB(const Options *o) {
   if (!status) {
     status = write_file(o->out, v.text, v.n, &e);
     if (!status && !o->quiet)
-      fprintf(options_log(o), "%d pieces from %lld words (%lld different) in %s\n", v.size, (long long)v.words, (long long)v.distinct, o->out);
+      fprintf(options_log(o), "%d pieces from %lld words (%lld different) in %s\n", v.size,
+              (long long)v.words, (long long)v.distinct, o->out);
     free(v.text);
   }
   if (status)

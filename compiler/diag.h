@@ -1,54 +1,59 @@
-// Diagnostics: the user's own text, one primary span that stands alone, secondary spans that say why, a code, a hint.
-// Nothing here prints by itself: errors gather in a Diags and the driver renders them.
+// Diagnostics: the user's own text, one primary span that stands alone, secondary spans that say
+// why, a code, a hint. Nothing here prints by itself: errors gather in a Diags and the driver
+// renders them.
 #ifndef BIGSC_DIAG_H
 #define BIGSC_DIAG_H
 #include "compiler/base.h"
 #include <stdio.h>
 
 typedef struct Source {
-  const char *path;  // as the user wrote it; "<prelude>" for the embedded one
-  const char *text;  // NUL-terminated copy
+  const char *path; // as the user wrote it; "<prelude>" for the embedded one
+  const char *text; // NUL-terminated copy
   size_t size;
   int nlines;
-  uint32_t *line;    // byte offset of each line's first character
+  uint32_t *line; // byte offset of each line's first character
 } Source;
 typedef struct Span {
-  const Source *src;  // NULL: no place
-  uint32_t lo, hi;    // bytes [lo, hi)
+  const Source *src; // NULL: no place
+  uint32_t lo, hi;   // bytes [lo, hi)
 } Span;
-static inline Span span_join(Span a, Span b) { return a.src ? (Span){a.src, a.lo, b.hi > a.hi ? b.hi : a.hi} : b; }
+static inline Span span_join(Span a, Span b) {
+  return a.src ? (Span){a.src, a.lo, b.hi > a.hi ? b.hi : a.hi} : b;
+}
 Source *source_new(Arena *a, const char *path, const char *text, size_t size);
-void span_pos(Span s, int *line, int *col);  // from 1; col counts characters (UTF-8), not bytes
+void span_pos(Span s, int *line, int *col); // from 1; col counts characters (UTF-8), not bytes
 
 typedef enum Severity { SEV_ERROR, SEV_WARNING, SEV_NOTE, SEV_HELP } Severity;
 typedef struct DiagPart {
-  Severity kind;      // SEV_NOTE, SEV_HELP; SEV_ERROR marks a secondary label of the main snippet
-  Span span;          // may be empty for notes and help
+  Severity kind; // SEV_NOTE, SEV_HELP; SEV_ERROR marks a secondary label of the main snippet
+  Span span;     // may be empty for notes and help
   const char *text;
 } DiagPart;
 typedef struct Diag {
   Severity severity;
-  int code;           // 204 prints as E0204; see errors.def
-  Span span;          // primary
-  const char *label;  // under the carets; may be NULL
+  int code;          // 204 prints as E0204; see errors.def
+  Span span;         // primary
+  const char *label; // under the carets; may be NULL
   const char *text;
   VEC(DiagPart) parts;
 } Diag;
 typedef struct Diags {
   Arena *arena;
   VEC(Diag *) list;
-  int errors, limit;  // past `limit` errors (0: 100) the rest are dropped and counted
+  int errors, limit; // past `limit` errors (0: 100) the rest are dropped and counted
 } Diags;
 Diag *diag_error(Diags *d, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 Diag *diag_warning(Diags *d, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // Each returns `g` so that calls chain; g may be NULL (then nothing happens).
-Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);           // label of the primary span
-Diag *diag_label(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);    // secondary span
+Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...)
+    PRINTF_LIKE(3, 4); // label of the primary span
+Diag *diag_label(Diags *d, Diag *g, Span at, const char *fmt, ...)
+    PRINTF_LIKE(4, 5); // secondary span
 Diag *diag_note(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
 typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON } DiagFormat;
 // Sorted by place; one line of JSON per diagnostic in DIAG_JSON.
 void diags_print(FILE *f, const Diags *d, DiagFormat format, bool color);
 char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color);
-const char *diag_explain(int code);  // the long text of --explain, NULL for an unknown code
+const char *diag_explain(int code); // the long text of --explain, NULL for an unknown code
 #endif

@@ -53,21 +53,32 @@ static int show(void *ctx, const char *what, double share) {
   return 0;
 }
 
-int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths, int npaths, int64_t batch, int64_t length,
-                 uint64_t seed, bool hold_out) {
+int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
+                 int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
   f->module = s->module;
   f->o = s->o;
   f->length = length > 0 ? length : longest_length(s->module);
   int kind = train->source ? data_kind(train->source) : -1;
   if (kind < 0)
-    return session_error(s, EXIT_MODEL, "train block `%s` has no data source that can be read here (mlm_text, lm_text, tsv)", train->name);
+    return session_error(
+        s, EXIT_MODEL,
+        "train block `%s` has no data source that can be read here (mlm_text, lm_text, tsv)",
+        train->name);
   if (f->length <= 0)
     return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
   if (longest_length(s->module) && f->length > longest_length(s->module))
-    return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld", (long long)f->length, (long long)longest_length(s->module));
+    return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
+                         (long long)f->length, (long long)longest_length(s->module));
   f->kind = (DataKind)kind;
-  DataOptions o = {.kind = f->kind, .length = f->length, .table = token_table(s->module), .mask_rate = train->mask_rate, .seed = seed,
-                   .hold_out = hold_out, .pad = s->module->pad_to > 0, .progress = show, .ctx = f};
+  DataOptions o = {.kind = f->kind,
+                   .length = f->length,
+                   .table = token_table(s->module),
+                   .mask_rate = train->mask_rate,
+                   .seed = seed,
+                   .hold_out = hold_out,
+                   .pad = s->module->pad_to > 0,
+                   .progress = show,
+                   .ctx = f};
   int status = data_open(paths, npaths, f->tokens, &o, &f->data, &s->error);
   if (!f->o->quiet && isatty(2))
     fprintf(stderr, "\r\033[K");

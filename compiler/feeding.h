@@ -1,4 +1,5 @@
-// Text and task data as a feed of batches for the trainer: tokenizer, data source, and the adapter between them.
+// Text and task data as a feed of batches for the trainer: tokenizer, data source, and the adapter
+// between them.
 #ifndef BIGSC_FEEDING_H
 #define BIGSC_FEEDING_H
 #include "compiler/session.h"
@@ -15,13 +16,15 @@ typedef struct Feeding {
   Feed feed;
 } Feeding;
 
-// The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's tokenizer line.
+// The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
+// tokenizer line.
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
-// Opens the source of train block `train` (or, with kind given by `source`) over `paths`.  hold_out: whether to keep rows for
-// evaluation; without, everything is training data and can be walked as such.
-int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths, int npaths, int64_t batch, int64_t length,
-                 uint64_t seed, bool hold_out);
+// Opens the source of train block `train` (or, with kind given by `source`) over `paths`. hold_out:
+// whether to keep rows for evaluation; without, everything is training data and can be walked as
+// such.
+int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
+                 int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out);
 void feeding_close(Feeding *f);
-int64_t longest_length(const BigsModule *m);  // bound of the length of `ids`; 0: none
-int64_t token_table(const BigsModule *m);     // rows of the table that `ids` index; 0: unknown
+int64_t longest_length(const BigsModule *m); // bound of the length of `ids`; 0: none
+int64_t token_table(const BigsModule *m);    // rows of the table that `ids` index; 0: unknown
 #endif

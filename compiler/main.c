@@ -1,4 +1,5 @@
-// bigsc: the command line.  Only here and in the cmd_*.c files is anything printed or the process ended.
+// bigsc: the command line.  Only here and in the cmd_*.c files is anything printed or the process
+// ended.
 #include "compiler/cmd.h"
 #include <signal.h>
 #include <stdio.h>

@@ -1,12 +1,13 @@
-// Optimizers as graphs over one flat axis of elements, so that every target lowers them like anything else:
-// AdamW (Loshchilov and Hutter 2019, with bias correction as in Kingma and Ba 2015), Adam with L2, SGD with momentum.
+// Optimizers as graphs over one flat axis of elements, so that every target lowers them like
+// anything else: AdamW (Loshchilov and Hutter 2019, with bias correction as in Kingma and Ba 2015),
+// Adam with L2, SGD with momentum.
 #include "compiler/pipeline.h"
 #include <string.h>
 
 typedef struct Update {
   Graph *g;
   Axis *axis;
-  Node *p, *grad, *m, *v;  // values before
+  Node *p, *grad, *m, *v; // values before
   Node *rate, *decay, *scale, *correct1, *correct2;
   Output out[3];
   int nout;
@@ -76,7 +77,8 @@ static int norm_program(Build *b, Axis *axis) {
 
 void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   Graph *g = b->graph;
-  // A run-time dim of its own, behind the model's: `elements` cannot meet a dim of the file, whose names have no `#`.
+  // A run-time dim of its own, behind the model's: `elements` cannot meet a dim of the file, whose
+  // names have no `#`.
   int sym = graph_sym(g, "#elements", 0);
   Update u = {.g = g, .axis = graph_axis(g, "#elements", 0, poly_sym(sym))};
   u.p = vector(&u, "p");
@@ -100,7 +102,8 @@ void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   graph_rewrite(g, RULES_SIMPLIFY, roots, u.nout, &b->stats);
   for (int i = 0; i < u.nout; i++)
     u.out[i].node = roots[i];
-  *update = plan_program(b->plan, arena_printf(b->arena, "%s.update", r->name), BIGS_UPDATE, u.out, u.nout);
+  *update = plan_program(b->plan, arena_printf(b->arena, "%s.update", r->name), BIGS_UPDATE, u.out,
+                         u.nout);
   if (*norm < 0)
     *norm = norm_program(b, u.axis);
 }

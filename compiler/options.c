@@ -19,8 +19,10 @@ typedef enum Kind { FLAG, TEXT, NUM, PAIR, LEVEL, LIST } Kind;
 #define V(id) (1u << VERB_##id)
 #define V_ALL (~0u)
 #define V_MODEL                                                                                    \
-  (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(TRAIN) | V(EVAL) | V(FILL) | V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL))
-#define V_WEIGHTS (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V(CONVERT) | V(TRAIN) | V(REPL))
+  (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(TRAIN) | V(EVAL) | V(FILL) |           \
+   V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL))
+#define V_WEIGHTS                                                                                  \
+  (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V(CONVERT) | V(TRAIN) | V(REPL))
 
 typedef struct Option {
   const char *spelling;
@@ -30,7 +32,8 @@ typedef struct Option {
   const char *meta, *help;
 } Option;
 static const Option table[] = {
-#define OPT(name, kind, spelling, verbs, meta, help) {spelling, kind, verbs, offsetof(Options, name), meta, help},
+#define OPT(name, kind, spelling, verbs, meta, help)                                               \
+  {spelling, kind, verbs, offsetof(Options, name), meta, help},
 #include "compiler/options.def"
 #undef OPT
 };
@@ -45,17 +48,26 @@ static const struct {
 static void print_help(FILE *f) {
   fprintf(f, "bigsc compiles neural-network architectures.\n\nusage:\n");
   for (int i = 0; i < VERB_COUNT; i++)
-    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verbs[i].name : "", i ? " " : "", verbs[i].args, verbs[i].help);
-  fprintf(f, "\n`bigsc VERB --help` lists a command's options; --version; --explain CODE explains an error.\n"
-             "exit status: 0 done, 1 the model or the data is wrong, 2 usage, 3 file or checkpoint, 4 numeric failure,\n"
+    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verbs[i].name : "", i ? " " : "", verbs[i].args,
+            verbs[i].help);
+  fprintf(f, "\n`bigsc VERB --help` lists a command's options; --version; --explain CODE explains "
+             "an error.\n"
+             "exit status: 0 done, 1 the model or the data is wrong, 2 usage, 3 file or "
+             "checkpoint, 4 numeric failure,\n"
              "70 a bug in bigsc, 130 interrupted\n");
 }
 
 static void print_verb_help(FILE *f, Verb v) {
-  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verbs[v].name : "", v ? " " : "", verbs[v].args, verbs[v].help);
+  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verbs[v].name : "", v ? " " : "", verbs[v].args,
+          verbs[v].help);
   for (int i = 0; i < COUNT(table); i++) {
     const Option *o = &table[i];
-    const char *join = o->kind == FLAG || o->kind == LEVEL ? "" : !strncmp(o->spelling, "-f", 2) || !strncmp(o->spelling, "-R", 2) || !strcmp(o->spelling, "-march") || !strcmp(o->spelling, "--emit") || !strcmp(o->spelling, "--dump-ir") ? "=" : " ";
+    const char *join = o->kind == FLAG || o->kind == LEVEL ? ""
+                       : !strncmp(o->spelling, "-f", 2) || !strncmp(o->spelling, "-R", 2) ||
+                               !strcmp(o->spelling, "-march") || !strcmp(o->spelling, "--emit") ||
+                               !strcmp(o->spelling, "--dump-ir")
+                           ? "="
+                           : " ";
     if (o->verbs & (1u << v)) {
       int n = fprintf(f, "  %s%s%s", o->spelling, join, o->meta);
       fprintf(f, "%*s%s\n", n < 30 ? 30 - n : 1, "", o->help);
@@ -80,7 +92,8 @@ static int explain(const char *code) {
   return 0;
 }
 
-// Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it, else NULL.
+// Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it,
+// else NULL.
 static const Option *find_option(const char *arg, Verb verb, const char **value, bool *other_verb) {
   *other_verb = false;
   for (int i = 0; i < COUNT(table); i++) {
@@ -124,11 +137,19 @@ static int set_pair(Arena *a, const Option *o, Defines *list, const char *text) 
 static int set_option(Arena *a, Options *opts, const Option *o, const char *value) {
   void *field = (char *)opts + o->field;
   switch (o->kind) {
-  case FLAG: *(bool *)field = true; return -1;
-  case TEXT: *(const char **)field = value; return -1;
-  case LIST: vec_push(a, (Strings *)field, value); return -1;
-  case PAIR: return set_pair(a, o, field, value);
-  case NUM: return set_number(o, field, value);
+  case FLAG:
+    *(bool *)field = true;
+    return -1;
+  case TEXT:
+    *(const char **)field = value;
+    return -1;
+  case LIST:
+    vec_push(a, (Strings *)field, value);
+    return -1;
+  case PAIR:
+    return set_pair(a, o, field, value);
+  case NUM:
+    return set_number(o, field, value);
   case LEVEL:
     if (strlen(value) != 1 || *value < '0' || *value > '3')
       return usage("-O takes 0 to 3, not `%s`", value);
@@ -167,14 +188,21 @@ static int parse_one(Arena *a, Options *o, int argc, char **argv, int *i) {
 }
 
 static int check_choices(const Options *o) {
-  static const char *const formats[] = {"text", "json", NULL}, *const colors[] = {"auto", "always", "never", NULL},
-                    *const emits[] = {"tokens", "ast", "graph", "fused", "loops", "llvm", "asm", "cuda", NULL},
-                    *const targets[] = {"cpu", "cuda", NULL}, *const precisions[] = {"f32", "bf16", NULL};
+  static const char *const
+      formats[] = {"text", "json", NULL},
+      *const colors[] = {"auto", "always", "never", NULL}, *const emits[] = {"tokens", "ast",
+                                                                             "graph",  "fused",
+                                                                             "loops",  "llvm",
+                                                                             "asm",    "cuda",
+                                                                             NULL},
+      *const targets[] = {"cpu", "cuda", NULL}, *const precisions[] = {"f32", "bf16", NULL};
   const struct {
     const char *name, *value;
     const char *const *choice;
-  } checks[] = {{"-fdiagnostics-format", o->diag_format, formats}, {"-fdiagnostics-color", o->diag_color, colors},
-                {"--emit", o->emit, emits},                       {"--target", o->target, targets},
+  } checks[] = {{"-fdiagnostics-format", o->diag_format, formats},
+                {"-fdiagnostics-color", o->diag_color, colors},
+                {"--emit", o->emit, emits},
+                {"--target", o->target, targets},
                 {"--precision", o->precision, precisions}};
   for (int i = 0; i < COUNT(checks); i++) {
     const char *const *c = checks[i].choice;
@@ -189,7 +217,8 @@ static int check_choices(const Options *o) {
 }
 
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
-  *o = (Options){.opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1};
+  *o = (Options){
+      .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1};
   int i = 1;
   if (argc < 2) {
     print_help(stderr);
@@ -214,7 +243,8 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
     } else if (!strcmp(argv[i], "--version")) {
       printf("bigsc %s (LLVM %s)\n", PACKAGE_VERSION, BIGSC_LLVM_VERSION);
       return 0;
-    } else if (!strncmp(argv[i], "--explain", 9) && (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {
+    } else if (!strncmp(argv[i], "--explain", 9) &&
+               (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {
       return explain(argv[i][9] ? argv[i] + 10 : argv[i + 1]);
     } else {
       int status = parse_one(a, o, argc, argv, &i);

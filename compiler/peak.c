@@ -1,4 +1,5 @@
-// The FMA peak: independent chains of multiply-adds in registers, long enough to hide their latency.
+// The FMA peak: independent chains of multiply-adds in registers, long enough to hide their
+// latency.
 #include "compiler/peak.h"
 #include <math.h>
 #include <pthread.h>
@@ -16,8 +17,8 @@ static double now(void) {
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-// Floating-point operations done; `sink` and the empty asm keep the compiler from folding the chains, which have names so that
-// every compiler keeps them in registers.
+// Floating-point operations done; `sink` and the empty asm keep the compiler from folding the
+// chains, which have names so that every compiler keeps them in registers.
 #define CHAIN_FUNCTION(name, isa, lanes, Lanes, set1)                                              \
   __attribute__((target(isa))) static double name(float *sink) {                                   \
     Lanes x = set1(0.9999999f), y = set1(1e-9f);                                                   \
@@ -27,7 +28,7 @@ static double now(void) {
     }                                                                                              \
     float out[lanes];                                                                              \
     EACH(SUM_##Lanes)                                                                              \
-    return 2.0 * (lanes) * CHAINS * LENGTH;                                                        \
+    return 2.0 * (lanes)*CHAINS * LENGTH;                                                          \
   }
 #define DECLARE(k, Lanes, set1) Lanes a##k = set1((float)k);
 #define STEP(k, fma, constraint)                                                                   \

@@ -1,7 +1,7 @@
 // What this machine can do: the speed of fused multiply-adds alone, measured.
 #ifndef BIGSC_PEAK_H
 #define BIGSC_PEAK_H
-// GFLOP/s of float32 FMA on `threads` threads together, best of a few short runs (about 0.2 s in all); the widest vectors that the
-// CPU has.
+// GFLOP/s of float32 FMA on `threads` threads together, best of a few short runs (about 0.2 s in
+// all); the widest vectors that the CPU has.
 double peak_gflops(int threads);
 #endif

@@ -1,4 +1,5 @@
-// The ordered passes from a checked model to a module: see passes.def.  build_until() is the pipeline, readable top to bottom.
+// The ordered passes from a checked model to a module: see passes.def.  build_until() is the
+// pipeline, readable top to bottom.
 #include "compiler/pipeline.h"
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,8 @@ static int count_roots(const Build *b) {
 }
 
 // Calls visit on the place of every root.
-static void each_root(Build *b, void (*visit)(void *ctx, Node **root, const char *name), void *ctx) {
+static void each_root(Build *b, void (*visit)(void *ctx, Node **root, const char *name),
+                      void *ctx) {
   for (int i = 0; i < b->entries.n; i++)
     visit(ctx, &b->entries.v[i].node, b->entries.v[i].name);
   for (int i = 0; i < b->losses.n; i++)
@@ -163,7 +165,11 @@ static bool run_differentiate(Build *b) {
     vec_push(b->arena, &b->grads[i], (Output){.name = "loss", .node = b->losses.v[i]});
     for (int k = 0; k < wrt.n; k++)
       vec_push(b->arena, &b->grads[i],
-               (Output){.name = params.v[k]->path, .node = grad[k], .nax = wrt.v[k]->nax, .ax = wrt.v[k]->ax, .param = params.v[k]});
+               (Output){.name = params.v[k]->path,
+                        .node = grad[k],
+                        .nax = wrt.v[k]->nax,
+                        .ax = wrt.v[k]->ax,
+                        .param = params.v[k]});
   }
   return true;
 }
@@ -198,7 +204,11 @@ static void init_program(Build *b) {
     Param *p = g->params.v[i];
     if (!p->stack && p->init)
       vec_push(b->arena, &outs,
-               (Output){.name = p->path, .node = p->init, .nax = p->node->nax, .ax = p->node->ax, .param = p});
+               (Output){.name = p->path,
+                        .node = p->init,
+                        .nax = p->node->nax,
+                        .ax = p->node->ax,
+                        .param = p});
   }
   Node **roots = NEWN(b->arena, Node *, outs.n + 1);
   for (int i = 0; i < outs.n; i++)
@@ -216,7 +226,9 @@ static TrainPrograms *record_programs(Build *b) {
   for (int i = 0; i < b->entries.n; i++)
     plan_program(b->plan, b->entries.v[i].name, BIGS_ENTRY, &b->entries.v[i], 1);
   for (int i = 0; i < b->losses.n; i++)
-    t[i] = (TrainPrograms){plan_program(b->plan, b->trains.v[i]->name, BIGS_GRADIENT, b->grads[i].v, b->grads[i].n), -1, -1};
+    t[i] = (TrainPrograms){
+        plan_program(b->plan, b->trains.v[i]->name, BIGS_GRADIENT, b->grads[i].v, b->grads[i].n),
+        -1, -1};
   for (int i = 0; b->want->update && i < b->losses.n; i++) {
     optimizer_programs(b, b->trains.v[i], &t[i].update, &norm);
     t[i].norm = norm;
@@ -265,14 +277,19 @@ static void after_pass(Build *b, int pass, uint64_t *before) {
   }
 }
 
-bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model, const BuildWant *want,
-                 const BuildOptions *options, int last) {
+bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                 const BuildWant *want, const BuildOptions *options, int last) {
   static bool (*const run[PASS_COUNT])(Build *) = {
 #define PASS(id, name, what) run_##id,
 #include "compiler/passes.def"
 #undef PASS
   };
-  *b = (Build){.arena = a, .names = names, .diags = diags, .model = model, .want = want, .options = *options};
+  *b = (Build){.arena = a,
+               .names = names,
+               .diags = diags,
+               .model = model,
+               .want = want,
+               .options = *options};
   uint64_t print = 0;
   for (int i = 0; i <= last; i++) {
     double start = now();
@@ -284,7 +301,7 @@ bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model, 
   return true;
 }
 
-bool build_module(Build *b, Arena *a, Intern *names, Diags *diags, Model *model, const BuildWant *want,
-                  const BuildOptions *options) {
+bool build_module(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                  const BuildWant *want, const BuildOptions *options) {
   return build_until(b, a, names, diags, model, want, options, PASS_COUNT - 1);
 }

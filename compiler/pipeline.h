@@ -13,17 +13,17 @@ typedef struct BuildWant {
   int nentries;
   const char *const *trains;
   int ntrains;
-  bool dropout;     // in gradient programs
-  bool update;      // optimizer programs, for training
-  bool init;        // first values of the parameters
+  bool dropout; // in gradient programs
+  bool update;  // optimizer programs, for training
+  bool init;    // first values of the parameters
 } BuildWant;
 
 typedef struct BuildOptions {
-  const char *march;         // NULL: native
-  int opt;                   // -O level
-  const char *dump_ir;       // pass name, "all", or NULL
-  FILE *dump_to;             // where --dump-ir goes
-  bool verify;               // run the verifier after every pass
+  const char *march;   // NULL: native
+  int opt;             // -O level
+  const char *dump_ir; // pass name, "all", or NULL
+  FILE *dump_to;       // where --dump-ir goes
+  bool verify;         // run the verifier after every pass
 } BuildOptions;
 
 enum {
@@ -43,10 +43,10 @@ typedef struct Build {
   BuildOptions options;
   Target *target;
   Graph *graph;
-  Outputs entries;                 // one an entry
-  VEC(const Recipe *) trains;      // those with a loss
-  VEC(Node *) losses;              // one each
-  Outputs *grads;                  // per loss: the loss, then the gradients
+  Outputs entries;            // one an entry
+  VEC(const Recipe *) trains; // those with a loss
+  VEC(Node *) losses;         // one each
+  Outputs *grads;             // per loss: the loss, then the gradients
   RewriteStats stats;
   Planner *plan;
   BigsModule *module;
@@ -56,23 +56,25 @@ typedef struct Build {
 } Build;
 
 // Runs every pass.  False when errors were reported.  `want` must outlive the build.
-bool build_module(Build *b, Arena *a, Intern *names, Diags *diags, Model *model, const BuildWant *want,
-                  const BuildOptions *options);
+bool build_module(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                  const BuildWant *want, const BuildOptions *options);
 // The passes up to and with `last` only (no target is needed before `plan`).
-bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model, const BuildWant *want,
-                 const BuildOptions *options, int last);
+bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                 const BuildWant *want, const BuildOptions *options, int last);
 const char *pass_name(int pass);
 const char *pass_help(int pass);
-int pass_by_name(const char *name);  // -1
+int pass_by_name(const char *name); // -1
 
-// Roots of everything that has been built so far, with names, for printing: entries, losses and gradients.
+// Roots of everything that has been built so far, with names, for printing: entries, losses and
+// gradients.
 int build_roots(Build *b, Node ***roots, const char *const **names);
 
 // ---- parts: optimizer.c, tables.c
-// Adds the optimizer's update program for recipe r, and the norm program (once: *norm < 0 on entry), to the planner.
+// Adds the optimizer's update program for recipe r, and the norm program (once: *norm < 0 on
+// entry), to the planner.
 void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm);
-// Fills what the planner leaves: names, constants, tokenizer, recipes, checkpoint blocks, source text.  programs: per train block
-// of b->trains its gradient, update and norm program.
+// Fills what the planner leaves: names, constants, tokenizer, recipes, checkpoint blocks, source
+// text.  programs: per train block of b->trains its gradient, update and norm program.
 typedef struct TrainPrograms {
   int gradient, update, norm;
 } TrainPrograms;

@@ -1,4 +1,5 @@
-// Polynomials in run-time symbols: see base.h.  Canonical form is kept by one function, accumulate().
+// Polynomials in run-time symbols: see base.h.  Canonical form is kept by one function,
+// accumulate().
 #include "compiler/base.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -162,7 +163,10 @@ char *poly_str(Arena *a, const Poly *p, const char *const *syms) {
   for (int i = p->n - 1; i >= 0; i--) {
     const PolyTerm *t = &p->t[i];
     bool bare = t->sym[0] < 0;
-    s = arena_printf(a, "%s%s", s, i == p->n - 1 ? (t->coef < 0 ? "-" : "") : t->coef < 0 ? " - " : " + ");
+    s = arena_printf(a, "%s%s", s,
+                     i == p->n - 1 ? (t->coef < 0 ? "-" : "")
+                     : t->coef < 0 ? " - "
+                                   : " + ");
     uint64_t c = t->coef < 0 ? -(uint64_t)t->coef : (uint64_t)t->coef;
     if (bare || c != 1)
       s = arena_printf(a, "%s%" PRIu64 "%s", s, c, bare ? "" : "*");

@@ -46,7 +46,8 @@ static bool ends_with(const char *s, const char *end) {
   return n >= m && !strcmp(s + n - m, end);
 }
 
-static Model *load(Session *s, const char *path, const char *text, const Defines *defs, Diags *diags) {
+static Model *load(Session *s, const char *path, const char *text, const Defines *defs,
+                   Diags *diags) {
   ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
   return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
 }
@@ -91,7 +92,8 @@ static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
     char *end;
     long long v = strtoll(d->value, &end, 10);
     if (*end || end == d->value || v < 1)
-      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1", d->name, d->value);
+      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1",
+                           d->name, d->value);
     s->given[dims[k].sym] = v;
   }
   return 0;
@@ -99,10 +101,14 @@ static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
 
 // ---- dims from a folder's config.json
 
-static void add_config(Session *s, const Defines *own, Defines *defs, const char *name, const JsonValue *v) {
+static void add_config(Session *s, const Defines *own, Defines *defs, const char *name,
+                       const JsonValue *v) {
   if (define_value(own, name) || define_value(defs, name))
     return;
-  const char *text = v->kind == JSON_NUMBER ? arena_strdup(s->arena, v->text) : v->kind == JSON_TRUE ? "true" : v->kind == JSON_FALSE ? "false" : NULL;
+  const char *text = v->kind == JSON_NUMBER  ? arena_strdup(s->arena, v->text)
+                     : v->kind == JSON_TRUE  ? "true"
+                     : v->kind == JSON_FALSE ? "false"
+                                             : NULL;
   if (text)
     vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
 }
@@ -134,7 +140,8 @@ static void config_defines(Session *s, Model *m, const Hub *h, const Defines *ow
 }
 
 // A training folder says the dims and lets that it was made with under their own names.
-static void folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own, Defines *defs) {
+static void folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
+                           Defines *defs) {
   const ModelDim *dims;
   const ModelLet *lets;
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets);
@@ -152,7 +159,8 @@ static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) 
     return 0;
   if (hub_open(s->o->weights, &h, &s->error))
     return session_fail(s, &s->error);
-  const JsonValue *constants = hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
+  const JsonValue *constants =
+      hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
   if (constants)
     folder_defines(s, m, constants, own, defs);
   else if (hub_config(h))
@@ -162,7 +170,8 @@ static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) 
 }
 
 static int load_text(Session *s, const char *path, bool fix) {
-  // A first, silent load tells run-time dims and config keys apart; its errors come again in the real one.
+  // A first, silent load tells run-time dims and config keys apart; its errors come again in the
+  // real one.
   Diags *quiet = NEW(s->arena, Diags);
   Defines none = {0}, own = {0}, defs = {0};
   quiet->arena = s->arena;
@@ -191,10 +200,14 @@ static int load_so(Session *s, const char *path) {
     while (k < s->module->ndim && strcmp(s->module->dim[k].name, d->name))
       k++;
     if (k == s->module->ndim)
-      return session_error(s, EXIT_MODEL, "-D %s: %s has no run-time dim of that name; the others were fixed when it was compiled", d->name, path);
+      return session_error(
+          s, EXIT_MODEL,
+          "-D %s: %s has no run-time dim of that name; the others were fixed when it was compiled",
+          d->name, path);
     s->given[k] = strtoll(d->value, NULL, 10);
     if (s->given[k] < 1)
-      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1", d->name, d->value);
+      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1",
+                           d->name, d->value);
   }
   return 0;
 }
@@ -220,7 +233,9 @@ int session_load(Session *s, const Options *o, const char *path, bool fix) {
 
 const BigsBuiltinOps *const *session_builtins(void) {
   static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
-      [BIGS_CONV] = &bigs_builtin_conv, [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad, [BIGS_SCATTER] = &bigs_builtin_scatter};
+      [BIGS_CONV] = &bigs_builtin_conv,
+      [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad,
+      [BIGS_SCATTER] = &bigs_builtin_scatter};
   return builtins;
 }
 
@@ -246,8 +261,11 @@ static void report_times(const Session *s) {
     fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
     total += s->build.seconds[i];
   }
-  fprintf(stderr, "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all threads)\n", "llvm",
-          (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3, j.code * 1e3);
+  fprintf(stderr,
+          "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all "
+          "threads)\n",
+          "llvm", (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3,
+          j.code * 1e3);
   fprintf(stderr, "%-14s %8.1f ms\n", "passes", total * 1e3);
 }
 
@@ -255,7 +273,11 @@ int session_compile(Session *s, const BuildWant *want) {
   if (!s->model)
     return 0;
   const Options *o = s->o;
-  BuildOptions b = {.march = o->march, .opt = (int)o->opt, .dump_ir = o->dump_ir, .dump_to = stderr, .verify = o->verify_ir};
+  BuildOptions b = {.march = o->march,
+                    .opt = (int)o->opt,
+                    .dump_ir = o->dump_ir,
+                    .dump_to = stderr,
+                    .verify = o->verify_ir};
   if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b))
     return session_diags(s, EXIT_MODEL);
   session_diags(s, 0);
@@ -269,7 +291,8 @@ int session_recompile(Session *s, const BuildWant *want) {
   const BigsModule *m = s->module;
   Defines defs = {0};
   for (int i = 0; i < m->nconst; i++)
-    vec_push(s->arena, &defs, (Define){m->constant[i].name, session_text(s, "%.17g", m->constant[i].value)});
+    vec_push(s->arena, &defs,
+             (Define){m->constant[i].name, session_text(s, "%.17g", m->constant[i].value)});
   s->model = load(s, session_text(s, "%s.mdl", m->model), m->mdl, &defs, s->diags);
   int status = session_diags(s, EXIT_MODEL);
   if (status)
@@ -279,7 +302,8 @@ int session_recompile(Session *s, const BuildWant *want) {
 
 int session_open(Session *s) {
   char error[512];
-  bigs_options o = {.seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->o->weights};
+  bigs_options o = {
+      .seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->o->weights};
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
   if (!s->handle)
     return session_error(s, EXIT_FILE, "%s", error);
@@ -318,7 +342,8 @@ int session_entry(Session *s, const char *name) {
   for (int i = 0; i < s->module->nprogram; i++)
     if (s->module->program[i].kind == BIGS_ENTRY && !strcmp(s->module->program[i].name, name))
       return i;
-  session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", s->module->model, name, list_names(s, BIGS_ENTRY));
+  session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", s->module->model, name,
+                list_names(s, BIGS_ENTRY));
   return -1;
 }
 
@@ -329,8 +354,10 @@ int session_train(Session *s, const char *name) {
     if (!strcmp(s->module->train[i].name, name))
       return i;
   if (name)
-    session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s", s->module->model, name, list_names(s, BIGS_GRADIENT));
+    session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s", s->module->model, name,
+                  list_names(s, BIGS_GRADIENT));
   else
-    session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s", list_names(s, BIGS_GRADIENT));
+    session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s",
+                  list_names(s, BIGS_GRADIENT));
   return -1;
 }

@@ -1,5 +1,5 @@
-// Opening a compiled model: see so.h.  A model exports NAME_info and nothing with a fixed name, so the dynamic symbols are read
-// from the file.
+// Opening a compiled model: see so.h.  A model exports NAME_info and nothing with a fixed name, so
+// the dynamic symbols are read from the file.
 #include "compiler/so.h"
 #include "runtime/bigs.h"
 #include <dlfcn.h>
@@ -19,13 +19,15 @@ static bool in_file(const Elf64_Shdr *s, size_t size) {
 // The name that ends in _info among the defined dynamic functions; NULL when there is none.
 static const char *find_info(const char *file, size_t size) {
   const Elf64_Ehdr *h = (const void *)file;
-  if (size < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_shoff > size ||
+  if (size < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) ||
+      h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_shoff > size ||
       h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shnum > (size - h->e_shoff) / sizeof(Elf64_Shdr))
     return NULL;
   const Elf64_Shdr *sections = (const void *)(file + h->e_shoff);
   for (int i = 0; i < h->e_shnum; i++) {
     const Elf64_Shdr *s = &sections[i];
-    if (s->sh_type != SHT_DYNSYM || s->sh_link >= h->e_shnum || !in_file(s, size) || !in_file(&sections[s->sh_link], size))
+    if (s->sh_type != SHT_DYNSYM || s->sh_link >= h->e_shnum || !in_file(s, size) ||
+        !in_file(&sections[s->sh_link], size))
       continue;
     const Elf64_Shdr *strings = &sections[s->sh_link];
     const Elf64_Sym *sym = (const void *)(file + s->sh_offset);
@@ -79,7 +81,10 @@ int so_open(Arena *a, const char *path, void **so, const BigsModule **module, Bi
   }
   dlclose(*so);
   *so = NULL;
-  return bigs_fail(e, BIGS_EFILE, m ? "%s was compiled by another version of bigsc: compile it again" : "%s is no model compiled by bigsc", path);
+  return bigs_fail(e, BIGS_EFILE,
+                   m ? "%s was compiled by another version of bigsc: compile it again"
+                     : "%s is no model compiled by bigsc",
+                   path);
 }
 
 void so_close(void *so) {

@@ -4,7 +4,8 @@
 #include "runtime/abi.h"
 #include "runtime/error.h"
 
-// Loads path and finds its module through the one exported function NAME_info.  Returns 0, or the status in *e.
+// Loads path and finds its module through the one exported function NAME_info.  Returns 0, or the
+// status in *e.
 int so_open(Arena *a, const char *path, void **so, const BigsModule **module, BigsError *e);
 void so_close(void *so);
 #endif

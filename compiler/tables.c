@@ -1,4 +1,5 @@
-// What the driver adds to a planned module: names, constants, tokenizer, recipes, checkpoint blocks, the source text.
+// What the driver adds to a planned module: names, constants, tokenizer, recipes, checkpoint
+// blocks, the source text.
 #include "compiler/pipeline.h"
 #include <string.h>
 
@@ -9,8 +10,12 @@
 #define PACKAGE_VERSION "0.1.0"
 #endif
 
-static const char *const schedule_names[] = {[SCHED_CONSTANT] = "constant", [SCHED_WARMUP] = "warmup", [SCHED_LINEAR] = "linear", [SCHED_COSINE] = "cosine"};
-static const char *const optimizer_names[] = {[OPT_ADAMW] = "adamw", [OPT_ADAM] = "adam", [OPT_SGD] = "sgd"};
+static const char *const schedule_names[] = {[SCHED_CONSTANT] = "constant",
+                                             [SCHED_WARMUP] = "warmup",
+                                             [SCHED_LINEAR] = "linear",
+                                             [SCHED_COSINE] = "cosine"};
+static const char *const optimizer_names[] = {
+    [OPT_ADAMW] = "adamw", [OPT_ADAM] = "adam", [OPT_SGD] = "sgd"};
 
 static uint32_t tag_bits(const BigsModule *m, const char *const *tags, int n) {
   uint32_t bits = 0;
@@ -112,7 +117,10 @@ static const BigsName *names_table(Arena *a, const Model *model, const CkptTable
   BigsName *out = NEWN(a, BigsName, n + 1);
   for (int i = 0; i < n; i++) {
     const StoredParam *s = &c->params.v[i];
-    out[i] = (BigsName){.stored = s->name, .may_init = s->group >= 0, .init_group = s->group + 1, .rank = (uint8_t)s->nshape};
+    out[i] = (BigsName){.stored = s->name,
+                        .may_init = s->group >= 0,
+                        .init_group = s->group + 1,
+                        .rank = (uint8_t)s->nshape};
     memcpy(out[i].shape, s->shape, sizeof s->shape);
     stored_strides(&params[i], s, out[i].stride);
   }
@@ -142,7 +150,11 @@ static BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptT
     ignore[i] = c->ignore.v[i];
   for (int i = 0; i < c->config.n; i++) {
     const CkptConfig *k = &c->config.v[i];
-    config[i] = (BigsConfig){.key = k->key, .name = k->name, .number = k->name ? value_of(model, k->name) : k->num, .text = k->is_text ? k->text : NULL, .is_bool = k->is_bool};
+    config[i] = (BigsConfig){.key = k->key,
+                             .name = k->name,
+                             .number = k->name ? value_of(model, k->name) : k->num,
+                             .text = k->is_text ? k->text : NULL,
+                             .is_bool = k->is_bool};
   }
   return (BigsCheckpoint){.name = c->name,
                           .entry = names_table(a, model, c),
@@ -168,7 +180,8 @@ static void constants(Build *b, BigsModule *m) {
   m->nconst = n;
 }
 
-// The planner calls axes by the names that are the same everywhere; at the boundary they are called as the entry declares them.
+// The planner calls axes by the names that are the same everywhere; at the boundary they are called
+// as the entry declares them.
 static void declared_axes(Build *b, BigsModule *m) {
   for (int i = 0; i < b->entries.n; i++) {
     BigsTensor *t = (BigsTensor *)m->program[i].output;

@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 
 static StDType stored_dtype(int dtype) {
-  static const StDType st[DT_COUNT] = {[DT_BOOL] = ST_BOOL, [DT_I32] = ST_I32, [DT_BF16] = ST_BF16, [DT_F32] = ST_F32, [DT_F64] = ST_F64, [DT_I64] = ST_I64};
+  static const StDType st[DT_COUNT] = {[DT_BOOL] = ST_BOOL, [DT_I32] = ST_I32, [DT_BF16] = ST_BF16,
+                                       [DT_F32] = ST_F32,   [DT_F64] = ST_F64, [DT_I64] = ST_I64};
   return st[dtype];
 }
 
@@ -20,17 +21,24 @@ int64_t tensor_elements(const BigsTensor *t, const int64_t *dims) {
 
 // The symbol that a size is, or -1.
 static int lone_symbol(const Poly *p) {
-  return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[0] >= 0 && p->t[0].sym[1] < 0 ? p->t[0].sym[0] : -1;
+  return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[0] >= 0 && p->t[0].sym[1] < 0
+             ? p->t[0].sym[0]
+             : -1;
 }
 
 static bool converts(const StTensor *t, int dtype) {
   StDType from = t->dtype;
   switch (dtype) {
-  case DT_I32: return from == ST_I32 || from == ST_I64;
-  case DT_BOOL: return from == ST_BOOL || from == ST_U8;
-  case DT_F32: return from == ST_F32 || from == ST_F16 || from == ST_BF16;
-  case DT_F64: return from == ST_F64 || from == ST_F32;
-  default: return from == stored_dtype(dtype);
+  case DT_I32:
+    return from == ST_I32 || from == ST_I64;
+  case DT_BOOL:
+    return from == ST_BOOL || from == ST_U8;
+  case DT_F32:
+    return from == ST_F32 || from == ST_F16 || from == ST_BF16;
+  case DT_F64:
+    return from == ST_F64 || from == ST_F32;
+  default:
+    return from == stored_dtype(dtype);
   }
 }
 
@@ -39,12 +47,13 @@ static int wrong_rank(Session *s, const BigsTensor *t, const StTensor *in) {
   const char *axes = "";
   for (int i = 0; i < t->rank; i++)
     axes = session_text(s, "%s%s%s", axes, i ? ", " : "", t->axis[i]);
-  return session_error(s, EXIT_MODEL, "input `%s` has %d dimensions [%s], the file has %s", t->name, t->rank, axes,
-                       st_describe(in, found, sizeof found));
+  return session_error(s, EXIT_MODEL, "input `%s` has %d dimensions [%s], the file has %s", t->name,
+                       t->rank, axes, st_describe(in, found, sizeof found));
 }
 
 // Takes run-time dims from one tensor's shape.
-static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_t *dims, const char **from) {
+static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_t *dims,
+                     const char **from) {
   const BigsModule *m = s->module;
   if (in->rank != t->rank)
     return wrong_rank(s, t, in);
@@ -53,8 +62,8 @@ static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_
     if (k < 0)
       continue;
     if (dims[k] && dims[k] != in->shape[i])
-      return session_error(s, EXIT_MODEL, "`%s` is %lld in input `%s`, but %lld %s", m->dim[k].name, (long long)in->shape[i], t->name,
-                           (long long)dims[k], from[k]);
+      return session_error(s, EXIT_MODEL, "`%s` is %lld in input `%s`, but %lld %s", m->dim[k].name,
+                           (long long)in->shape[i], t->name, (long long)dims[k], from[k]);
     dims[k] = in->shape[i];
     from[k] = session_text(s, "in input `%s`", t->name);
   }
@@ -65,8 +74,8 @@ static int check_shape(Session *s, const BigsTensor *t, const StTensor *in, cons
   for (int i = 0; i < t->rank; i++) {
     int64_t want = poly_eval(&t->extent[i], dims);
     if (want != in->shape[i])
-      return session_error(s, EXIT_MODEL, "input `%s`: dimension `%s` is %lld, the file has %lld", t->name, t->axis[i], (long long)want,
-                           (long long)in->shape[i]);
+      return session_error(s, EXIT_MODEL, "input `%s`: dimension `%s` is %lld, the file has %lld",
+                           t->name, t->axis[i], (long long)want, (long long)in->shape[i]);
   }
   return 0;
 }
@@ -74,7 +83,8 @@ static int check_shape(Session *s, const BigsTensor *t, const StTensor *in, cons
 static int read_data(Session *s, const BigsTensor *t, const StTensor *in, const void **out) {
   char found[256];
   if (!converts(in, t->dtype))
-    return session_error(s, EXIT_MODEL, "input `%s` is %s, the file has %s", t->name, dtype_name(t->dtype), st_describe(in, found, sizeof found));
+    return session_error(s, EXIT_MODEL, "input `%s` is %s, the file has %s", t->name,
+                         dtype_name(t->dtype), st_describe(in, found, sizeof found));
   void *data = arena_alloc(s->arena, (size_t)in->elements * (size_t)dtype_size(t->dtype) + 64);
   if (t->dtype == DT_BOOL)
     for (int64_t i = 0; i < in->elements; i++)
@@ -88,11 +98,13 @@ static int read_data(Session *s, const BigsTensor *t, const StTensor *in, const 
 static int check_dims(Session *s, const BigsProgram *p, const int64_t *dims) {
   for (int k = 0; k < s->module->ndim; k++)
     if ((p->syms >> k & 1) && !dims[k])
-      return session_error(s, EXIT_MODEL, "no input carries `%s`: give it with -D %s=N", s->module->dim[k].name, s->module->dim[k].name);
+      return session_error(s, EXIT_MODEL, "no input carries `%s`: give it with -D %s=N",
+                           s->module->dim[k].name, s->module->dim[k].name);
   return 0;
 }
 
-static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims, const void **inputs) {
+static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
+                     const void **inputs) {
   const char *from[MAX_SYMS];
   for (int k = 0; k < MAX_SYMS; k++) {
     dims[k] = s->given[k];
@@ -118,7 +130,8 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
   return status;
 }
 
-// A file without a name, with what standard input holds: a header is read before what it tells about.
+// A file without a name, with what standard input holds: a header is read before what it tells
+// about.
 static FILE *copy_stdin(Session *s, const char **path) {
   char buffer[1 << 16];
   int fd = memfd_create("stdin", MFD_CLOEXEC);
@@ -136,7 +149,8 @@ static FILE *copy_stdin(Session *s, const char **path) {
   return NULL;
 }
 
-int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims, const void **inputs) {
+int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims,
+                        const void **inputs) {
   StFile *f;
   memset(inputs, 0, sizeof *inputs * (size_t)p->ninput);
   bool pipe = !strcmp(path, "-");

@@ -5,10 +5,10 @@
 
 typedef struct Written {
   const char *name;
-  int dtype;           // DType
+  int dtype; // DType
   int rank;
   const int64_t *shape;
-  const void *data;    // row-major
+  const void *data; // row-major
 } Written;
 // Replaces `path` at once; an exit status.
 int tensors_write(Session *s, const char *path, const Written *t, int n);

@@ -1,4 +1,5 @@
-// The engine that applies rules.def to a fixed point: local rules bottom-up over the reachable nodes, then each global rule.
+// The engine that applies rules.def to a fixed point: local rules bottom-up over the reachable
+// nodes, then each global rule.
 #include "graph/rewrite.h"
 #include <string.h>
 
@@ -16,7 +17,8 @@ static const Rule rules[] = {
 #undef LOCAL
 #undef GLOBAL
 };
-_Static_assert(sizeof rules / sizeof *rules <= COUNT(((RewriteStats *)0)->fired), "room to count every rule");
+_Static_assert(sizeof rules / sizeof *rules <= COUNT(((RewriteStats *)0)->fired),
+               "room to count every rule");
 
 const char *rule_name(int i) {
   return i >= 0 && i < COUNT(rules) ? rules[i].name : NULL;
@@ -64,7 +66,8 @@ static void survey(Rewrite *r) {
     r->uses[r->roots[i]->id]++;
 }
 
-// n over replaced operands.  A scan keeps its operands: its body refers to them, and the old nodes stay valid.
+// n over replaced operands.  A scan keeps its operands: its body refers to them, and the old nodes
+// stay valid.
 static Node *rebuild(Graph *g, Node *n, Node **map) {
   Node *in[16], **ops = n->nin <= COUNT(in) ? in : NEWN(g->arena, Node *, n->nin);
   bool changed = false;
@@ -114,10 +117,11 @@ static bool run_local(Rewrite *r, unsigned mask, RewriteStats *stats) {
   return changed;
 }
 
-// What stands for n after a replacement, found on demand: a replacement may use live nodes that come behind what it replaces.
+// What stands for n after a replacement, found on demand: a replacement may use live nodes that
+// come behind what it replaces.
 typedef struct Remap {
   Rewrite *r;
-  Node **map, **instead;  // by id, of nodes live before
+  Node **map, **instead; // by id, of nodes live before
 } Remap;
 
 static Node *remap(Remap *m, Node *n) {
@@ -178,7 +182,8 @@ void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *s
   if (!stats)
     stats = &own;
   for (int round = 0; round < MAX_ROUNDS; round++) {
-    // Global rules see what local ones leave: layers are stacked once no flip is in between any more.
+    // Global rules see what local ones leave: layers are stacked once no flip is in between any
+    // more.
     if (!run_local(&r, mask, stats) && !run_global(&r, mask, stats))
       break;
   }

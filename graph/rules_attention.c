@@ -1,5 +1,6 @@
-// Attention written out in the language (contract, scale, mask, softmax, dropout, contract) is claimed whole, so that it can be
-// computed blockwise with an online softmax and nothing of the size of the scores is stored.
+// Attention written out in the language (contract, scale, mask, softmax, dropout, contract) is
+// claimed whole, so that it can be computed blockwise with an online softmax and nothing of the
+// size of the scores is stored.
 #include "graph/rewrite.h"
 
 typedef struct Match {
@@ -20,7 +21,8 @@ static Node *match_dropout(Node *w, Match *m) {
   bool drop = (cond->op == OP_LE || cond->op == OP_LT) && cond->in[0]->op == OP_RANDOM;
   if (!keep && !drop)
     return w;
-  if (!node_is_scalar_const(cond->in[keep ? 0 : 1], &rate) || !node_is_const(w->in[keep ? 2 : 1], &zero) || zero != 0)
+  if (!node_is_scalar_const(cond->in[keep ? 0 : 1], &rate) ||
+      !node_is_const(w->in[keep ? 2 : 1], &zero) || zero != 0)
     return NULL;
   if (!match_with_const(w->in[keep ? 1 : 2], OP_MUL, &x, &scale) || scale * (1 - rate) < 1 - 1e-6 ||
       scale * (1 - rate) > 1 + 1e-6)
@@ -52,8 +54,8 @@ static Node *match_softmax(const Node *p, Axis **s) {
     return NULL;
   const Node *d = e->in[0];
   *s = sum->attr.axes[0];
-  if (d->op != OP_SUB || d->in[1]->op != OP_RMAX || d->in[1]->in[0] != d->in[0] || d->in[1]->attr.naxes != 1 ||
-      d->in[1]->attr.axes[0] != *s)
+  if (d->op != OP_SUB || d->in[1]->op != OP_RMAX || d->in[1]->in[0] != d->in[0] ||
+      d->in[1]->attr.naxes != 1 || d->in[1]->attr.axes[0] != *s)
     return NULL;
   return d->in[0];
 }
@@ -82,8 +84,8 @@ static Node *match_scores(Graph *g, Node *x, Match *m) {
   return p;
 }
 
-// Sorts the product's operands to queries and keys, and checks the axes that a blocked kernel can serve: keys and values share S,
-// values bring one axis of their own, queries one that keys lack.
+// Sorts the product's operands to queries and keys, and checks the axes that a blocked kernel can
+// serve: keys and values share S, values bring one axis of their own, queries one that keys lack.
 static bool check_axes(const Node *w, Node *p, Match *m) {
   m->d = p->attr.axes[0];
   bool first = node_has(p->in[0], m->s);
@@ -124,12 +126,12 @@ static bool is_shared(const Match *m) {
 }
 
 typedef struct Trained {
-  const bool *of;  // by node id
+  const bool *of; // by node id
   int n;
 } Trained;
 
-// The kernels give no gradient of the bias, nor of keys or values that batch elements share: where one is wanted, attention
-// stays as it is written.
+// The kernels give no gradient of the bias, nor of keys or values that batch elements share: where
+// one is wanted, attention stays as it is written.
 static bool has_gradient(const Match *m, const Trained *t) {
   bool bias = m->bias->id < t->n && t->of[m->bias->id], keys = m->k->id < t->n && t->of[m->k->id],
        values = m->v->id < t->n && t->of[m->v->id];
@@ -148,7 +150,8 @@ static Node *claim(Graph *g, Node *n, const Trained *trained) {
       continue;
     Node *in[5] = {m.q, m.k, m.v, m.mask, m.bias};
     const Node *order = m.random ? m.random : scores;
-    return g_attention(g, in, m.s, m.d, m.scale, m.rate, m.random ? m.random->attr.site : 0, order->ax, order->nax);
+    return g_attention(g, in, m.s, m.d, m.scale, m.rate, m.random ? m.random->attr.site : 0,
+                       order->ax, order->nax);
   }
   return NULL;
 }

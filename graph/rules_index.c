@@ -1,4 +1,5 @@
-// Index maps: renames, splits, slices, flips, pads and concatenations that undo or absorb each other.
+// Index maps: renames, splits, slices, flips, pads and concatenations that undo or absorb each
+// other.
 #include "graph/rewrite.h"
 
 static int find_axis(Axis *const *ax, int n, const Axis *a) {
@@ -134,7 +135,8 @@ Node *rule_slices(Rewrite *r, Node *n) {
     return take_of_flip(g, n, x, at);
   if (x->op == OP_PAD && x->attr.axis2 == at.axis) {
     Poly lo = poly_sub(at.lo, x->attr.lo);
-    return within(lo, at.length, x->attr.axis->extent) ? take(g, n, x->in[0], x->attr.axis, lo) : NULL;
+    return within(lo, at.length, x->attr.axis->extent) ? take(g, n, x->in[0], x->attr.axis, lo)
+                                                       : NULL;
   }
   return NULL;
 }
@@ -185,15 +187,18 @@ static bool flatten_sum(Rewrite *r, Node *n, Terms *t, bool top) {
   return true;
 }
 
-// Moves the pads of `axis` that lie end to end from 0 to its extent into `pads`, in order; false when they do not cover it.
-static bool chain_pads(const Terms *t, const Axis *axis, const Node *shape, Terms *pads, bool *used) {
+// Moves the pads of `axis` that lie end to end from 0 to its extent into `pads`, in order; false
+// when they do not cover it.
+static bool chain_pads(const Terms *t, const Axis *axis, const Node *shape, Terms *pads,
+                       bool *used) {
   Poly at = poly_const(0);
   pads->n = 0;
   while (!poly_eq(&at, &axis->extent)) {
     int k = 0;
     for (; k < t->n; k++) {
       Node *p = t->v[k];
-      if (!used[k] && p->op == OP_PAD && p->attr.axis2 == axis && poly_eq(&p->attr.lo, &at) && same_axes(p, shape))
+      if (!used[k] && p->op == OP_PAD && p->attr.axis2 == axis && poly_eq(&p->attr.lo, &at) &&
+          same_axes(p, shape))
         break;
     }
     if (k == t->n)

@@ -1,39 +1,92 @@
-// Algebra on pointwise nodes, sums and contractions: see rules.def for the equations and rewrite.h for the contract.
+// Algebra on pointwise nodes, sums and contractions: see rules.def for the equations and rewrite.h
+// for the contract.
 #include "graph/rewrite.h"
 #include <math.h>
 
 static bool apply_pointwise(int op, const double *v, DType from, DType to, double *out) {
   double a = v[0], b = v[1];
   switch (op) {
-  case OP_NEG: *out = -a; break;
-  case OP_ABS: *out = fabs(a); break;
-  case OP_EXP: *out = exp(a); break;
-  case OP_LOG: *out = log(a); break;
-  case OP_SQRT: *out = sqrt(a); break;
-  case OP_TANH: *out = tanh(a); break;
-  case OP_ERF: *out = erf(a); break;
-  case OP_SIN: *out = sin(a); break;
-  case OP_COS: *out = cos(a); break;
-  case OP_CAST: *out = to == DT_BOOL ? a != 0 : to == DT_I32 ? trunc(a) : to == DT_F32 ? (float)a : a; break;
-  case OP_NOT: *out = a == 0; break;
-  case OP_ADD: *out = a + b; break;
-  case OP_SUB: *out = a - b; break;
-  case OP_MUL: *out = a * b; break;
-  case OP_DIV: *out = a / b; break;
-  case OP_POW: *out = pow(a, b); break;
-  case OP_MIN: *out = fmin(a, b); break;
-  case OP_MAX: *out = fmax(a, b); break;
-  case OP_LT: *out = a < b; break;
-  case OP_LE: *out = a <= b; break;
-  case OP_EQ: *out = a == b; break;
-  case OP_NE: *out = a != b; break;
-  case OP_AND: *out = a != 0 && b != 0; break;
-  case OP_OR: *out = a != 0 || b != 0; break;
-  case OP_SELECT: *out = a != 0 ? b : v[2]; break;
-  default: return false;
+  case OP_NEG:
+    *out = -a;
+    break;
+  case OP_ABS:
+    *out = fabs(a);
+    break;
+  case OP_EXP:
+    *out = exp(a);
+    break;
+  case OP_LOG:
+    *out = log(a);
+    break;
+  case OP_SQRT:
+    *out = sqrt(a);
+    break;
+  case OP_TANH:
+    *out = tanh(a);
+    break;
+  case OP_ERF:
+    *out = erf(a);
+    break;
+  case OP_SIN:
+    *out = sin(a);
+    break;
+  case OP_COS:
+    *out = cos(a);
+    break;
+  case OP_CAST:
+    *out = to == DT_BOOL ? a != 0 : to == DT_I32 ? trunc(a) : to == DT_F32 ? (float)a : a;
+    break;
+  case OP_NOT:
+    *out = a == 0;
+    break;
+  case OP_ADD:
+    *out = a + b;
+    break;
+  case OP_SUB:
+    *out = a - b;
+    break;
+  case OP_MUL:
+    *out = a * b;
+    break;
+  case OP_DIV:
+    *out = a / b;
+    break;
+  case OP_POW:
+    *out = pow(a, b);
+    break;
+  case OP_MIN:
+    *out = fmin(a, b);
+    break;
+  case OP_MAX:
+    *out = fmax(a, b);
+    break;
+  case OP_LT:
+    *out = a < b;
+    break;
+  case OP_LE:
+    *out = a <= b;
+    break;
+  case OP_EQ:
+    *out = a == b;
+    break;
+  case OP_NE:
+    *out = a != b;
+    break;
+  case OP_AND:
+    *out = a != 0 && b != 0;
+    break;
+  case OP_OR:
+    *out = a != 0 || b != 0;
+    break;
+  case OP_SELECT:
+    *out = a != 0 ? b : v[2];
+    break;
+  default:
+    return false;
   }
   // What would trap or wrap at run time is left to run time.
-  return isfinite(*out) && (to != DT_I32 || (fabs(*out) <= INT32_MAX && *out == trunc(*out))) && from != DT_BF16 && to != DT_BF16;
+  return isfinite(*out) && (to != DT_I32 || (fabs(*out) <= INT32_MAX && *out == trunc(*out))) &&
+         from != DT_BF16 && to != DT_BF16;
 }
 
 Node *rule_fold_constants(Rewrite *r, Node *n) {
@@ -50,7 +103,8 @@ Node *rule_fold_constants(Rewrite *r, Node *n) {
 
 Node *rule_constant_extent(Rewrite *r, Node *n) {
   int64_t c;
-  return n->op == OP_EXTENT && poly_is_const(&n->attr.lo, &c) ? g_const(r->g, n->dtype, (double)c) : NULL;
+  return n->op == OP_EXTENT && poly_is_const(&n->attr.lo, &c) ? g_const(r->g, n->dtype, (double)c)
+                                                              : NULL;
 }
 
 // x, when it has every axis of n
@@ -114,14 +168,16 @@ Node *rule_negations(Rewrite *r, Node *n) {
 Node *rule_constant_products(Rewrite *r, Node *n) {
   Node *x, *y;
   double c, d;
-  if (!dtype_is_float(n->dtype) || !match_with_const(n, OP_MUL, &x, &c) || !match_with_const(x, OP_MUL, &y, &d))
+  if (!dtype_is_float(n->dtype) || !match_with_const(n, OP_MUL, &x, &c) ||
+      !match_with_const(x, OP_MUL, &y, &d))
     return NULL;
   return isfinite(c * d) ? g_binary(r->g, OP_MUL, y, g_const(r->g, n->dtype, c * d)) : NULL;
 }
 
 Node *rule_divide_by_constant(Rewrite *r, Node *n) {
   double c;
-  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || !node_is_scalar_const(n->in[1], &c) || node_is_const(n->in[0], NULL))
+  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || !node_is_scalar_const(n->in[1], &c) ||
+      node_is_const(n->in[0], NULL))
     return NULL;
   return c != 0 && isnormal(1 / c) && isnormal((float)(1 / c))
              ? g_binary(r->g, OP_MUL, n->in[0], g_const(r->g, n->dtype, 1 / c))
@@ -130,7 +186,8 @@ Node *rule_divide_by_constant(Rewrite *r, Node *n) {
 
 Node *rule_divide_by_smaller(Rewrite *r, Node *n) {
   Graph *g = r->g;
-  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || n->in[1]->nax >= n->nax || node_is_const(n->in[0], NULL) || node_is_const(n->in[1], NULL))
+  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || n->in[1]->nax >= n->nax ||
+      node_is_const(n->in[0], NULL) || node_is_const(n->in[1], NULL))
     return NULL;
   return g_binary(g, OP_MUL, n->in[0], g_binary(g, OP_DIV, g_const(g, n->dtype, 1), n->in[1]));
 }
@@ -203,7 +260,8 @@ static int join_axes(Axis **out, Axis *const *a, int na, Axis *const *b, int nb)
 
 Node *rule_nested_sums(Rewrite *r, Node *n) {
   Node *x = n->in ? n->in[0] : NULL;
-  if ((n->op != OP_SUM && n->op != OP_RMAX && n->op != OP_RMIN) || x->op != n->op || rewrite_uses(r, x) > 1)
+  if ((n->op != OP_SUM && n->op != OP_RMAX && n->op != OP_RMIN) || x->op != n->op ||
+      rewrite_uses(r, x) > 1)
     return NULL;
   Axis *ax[64];
   CHECK(n->attr.naxes + x->attr.naxes <= COUNT(ax));
@@ -237,12 +295,14 @@ Node *rule_factor_out_of_sum(Rewrite *r, Node *n) {
   if (x->op == OP_NEG)
     return g_unary(g, OP_NEG, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes));
   if (x->op == OP_DIV && lacks_all(x->in[1], n->attr.axes, n->attr.naxes))
-    return g_binary(g, OP_DIV, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes), x->in[1]);
+    return g_binary(g, OP_DIV, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes),
+                    x->in[1]);
   if (x->op != OP_MUL)
     return NULL;
   for (int i = 0; i < 2; i++)
     if (lacks_all(x->in[i], n->attr.axes, n->attr.naxes))
-      return g_binary(g, OP_MUL, g_sum_over(g, x->in[1 - i], n->attr.axes, n->attr.naxes), x->in[i]);
+      return g_binary(g, OP_MUL, g_sum_over(g, x->in[1 - i], n->attr.axes, n->attr.naxes),
+                      x->in[i]);
   return NULL;
 }
 

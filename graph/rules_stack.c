@@ -1,20 +1,21 @@
-// Linear layers that read the same value become one contraction with a stacked parameter, and what is done alike to all slices of
-// a value is done to the value.  The gradient then is one contraction too.
+// Linear layers that read the same value become one contraction with a stacked parameter, and what
+// is done alike to all slices of a value is done to the value.  The gradient then is one
+// contraction too.
 #include "graph/rewrite.h"
 
 enum { MAX_STACK = 16 };
 
 enum { MAX_CONTRACTED = 8 };
-// A contraction of x with a parameter that x shares only contracted axes with.  The same value may be renamed differently by each
-// reader, so x is compared below its renames.
+// A contraction of x with a parameter that x shares only contracted axes with.  The same value may
+// be renamed differently by each reader, so x is compared below its renames.
 typedef struct Layer {
   Node *contract, *x;
-  Node *base;                       // x below RENAME
-  Axis *base_ax[MAX_CONTRACTED];    // contracted axes in the weight's order, as `base` calls them
-  Axis *in_ax[MAX_CONTRACTED];      // the same as the weight calls them
+  Node *base;                    // x below RENAME
+  Axis *base_ax[MAX_CONTRACTED]; // contracted axes in the weight's order, as `base` calls them
+  Axis *in_ax[MAX_CONTRACTED];   // the same as the weight calls them
   int nin;
   Param *weight;
-  Node *biased;        // the sole use of `contract`, when it adds a parameter of just the output axes
+  Node *biased; // the sole use of `contract`, when it adds a parameter of just the output axes
   Param *bias;
 } Layer;
 typedef struct Group { // layers with one x and one set of contracted axes, by parameter index
@@ -69,8 +70,8 @@ static void find_base(Layer *l) {
   }
 }
 
-// Whether two layers read the same rows of the same value: outside the contracted axes the names must agree too, for the slices of
-// the stacked product to have the right ones.
+// Whether two layers read the same rows of the same value: outside the contracted axes the names
+// must agree too, for the slices of the stacked product to have the right ones.
 static bool same_input(const Layer *a, const Layer *b) {
   if (a->base != b->base || a->nin != b->nin)
     return false;
@@ -174,8 +175,9 @@ static bool shares_weight(const Group *a, const Group *b) {
   return false;
 }
 
-// A parameter has one place in memory: every use of it must be in groups of the very same parameters (an entry and the loss may
-// each have one).  The same holds for biases, else only the weights are stacked.
+// A parameter has one place in memory: every use of it must be in groups of the very same
+// parameters (an entry and the loss may each have one).  The same holds for biases, else only the
+// weights are stacked.
 static void drop_conflicts(Rewrite *r, Groups *gs) {
   for (int i = 0; i < gs->n; i++) {
     Group *s = gs->v[i];
@@ -208,8 +210,10 @@ static void drop_conflicts(Rewrite *r, Groups *gs) {
       }
 }
 
-// One flat axis of columns in place of the output axes of v, and the stack's names for the contracted ones.
-static Node *flatten(Graph *g, Node *v, const Layer *l, const Param *p, const Layer *first, Axis *flat) {
+// One flat axis of columns in place of the output axes of v, and the stack's names for the
+// contracted ones.
+static Node *flatten(Graph *g, Node *v, const Layer *l, const Param *p, const Layer *first,
+                     Axis *flat) {
   Axis **parts = NEWN(g->arena, Axis *, p->nax);
   int n = 0;
   for (int i = 0; i < p->nax; i++)
@@ -308,7 +312,8 @@ int rule_stack_linear(Rewrite *r) {
     Axis *axis = w->ax[w->nax - 1];
     if (s->biased && !s->layer[0].bias->stack)
       new_stack(g, s, true, axis);
-    Node *y = g_contract(g, s->layer[0].x, w->node, s->layer[0].contract->attr.axes, s->layer[0].contract->attr.naxes);
+    Node *y = g_contract(g, s->layer[0].x, w->node, s->layer[0].contract->attr.axes,
+                         s->layer[0].contract->attr.naxes);
     if (s->biased)
       y = g_binary(g, OP_ADD, y, s->layer[0].bias->stack->node);
     for (int k = 0; k < s->n; k++) {
@@ -333,8 +338,9 @@ static bool over_slices(const Node *n, const Node **s) {
     const Node *x = n->in[i];
     if (node_is_scalar_const(x, NULL))
       continue;
-    if (x->op != OP_SLICE || (*s && (x->attr.axis != (*s)->attr.axis || x->attr.axis2 != (*s)->attr.axis2 ||
-                                     !poly_eq(&x->attr.lo, &(*s)->attr.lo) || !poly_eq(&x->attr.hi, &(*s)->attr.hi))))
+    if (x->op != OP_SLICE ||
+        (*s && (x->attr.axis != (*s)->attr.axis || x->attr.axis2 != (*s)->attr.axis2 ||
+                !poly_eq(&x->attr.lo, &(*s)->attr.lo) || !poly_eq(&x->attr.hi, &(*s)->attr.hi))))
       return false;
     if (!*s)
       *s = x;
@@ -355,7 +361,8 @@ static bool alike(const Node *a, const Node *b) {
   return true;
 }
 
-// Finds among the candidates those like c[first] whose ranges lie end to end over the axis; their number, or 0.
+// Finds among the candidates those like c[first] whose ranges lie end to end over the axis; their
+// number, or 0.
 static int covering(Node *const *c, int n, int first, const Node **slice, int *found) {
   Axis *axis = slice[first]->attr.axis;
   Poly at = poly_const(0);
@@ -363,7 +370,8 @@ static int covering(Node *const *c, int n, int first, const Node **slice, int *f
   while (!poly_eq(&at, &axis->extent)) {
     int i = 0;
     for (; i < n; i++)
-      if (c[i] && slice[i]->attr.axis == axis && poly_eq(&slice[i]->attr.lo, &at) && alike(c[i], c[first]))
+      if (c[i] && slice[i]->attr.axis == axis && poly_eq(&slice[i]->attr.lo, &at) &&
+          alike(c[i], c[first]))
         break;
     if (i == n || k == MAX_STACK)
       return 0;

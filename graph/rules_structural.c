@@ -1,4 +1,5 @@
-// Flips move towards the roots until they meet and vanish; a skip connection around a convolution becomes a tap of its kernel.
+// Flips move towards the roots until they meet and vanish; a skip connection around a convolution
+// becomes a tap of its kernel.
 #include "graph/rewrite.h"
 
 static bool list_has(Axis *const *ax, int n, const Axis *a) {
@@ -17,7 +18,8 @@ static Node *flipped_operand(const Node *n) {
 }
 
 static bool same_flip(const Node *a, const Node *b) {
-  return b->op == OP_FLIP && axes_equal_sets(a->attr.axes, a->attr.naxes, b->attr.axes, b->attr.naxes);
+  return b->op == OP_FLIP &&
+         axes_equal_sets(a->attr.axes, a->attr.naxes, b->attr.axes, b->attr.naxes);
 }
 
 static bool has_any(const Node *n, Axis *const *ax, int nax) {
@@ -27,7 +29,8 @@ static bool has_any(const Node *n, Axis *const *ax, int nax) {
   return false;
 }
 
-// Operand unflipped: its own operand when it is the flip f again, itself when it lacks f's axes, else NULL.
+// Operand unflipped: its own operand when it is the flip f again, itself when it lacks f's axes,
+// else NULL.
 static Node *unflip(const Node *f, Node *x) {
   if (same_flip(f, x))
     return x->in[0];
@@ -43,7 +46,8 @@ Node *rule_flip_through_pointwise(Rewrite *r, Node *n) {
   for (int i = 0; i < n->nin; i++)
     if (!(in[i] = unflip(f, n->in[i])))
       return NULL;
-  return g_flip(r->g, g_node(r->g, n->op, n->dtype, in, n->nin, &n->attr), f->attr.axes, f->attr.naxes);
+  return g_flip(r->g, g_node(r->g, n->op, n->dtype, in, n->nin, &n->attr), f->attr.axes,
+                f->attr.naxes);
 }
 
 Node *rule_flip_through_contraction(Rewrite *r, Node *n) {
@@ -79,11 +83,13 @@ Node *rule_flip_through_reduction(Rewrite *r, Node *n) {
 Node *rule_flip_through_rename(Rewrite *r, Node *n) {
   Graph *g = r->g;
   Node *f = n->nin == 1 ? n->in[0] : NULL;
-  if ((n->op != OP_RENAME && n->op != OP_SPLIT && n->op != OP_MERGE && n->op != OP_SLICE && n->op != OP_INDEX) ||
+  if ((n->op != OP_RENAME && n->op != OP_SPLIT && n->op != OP_MERGE && n->op != OP_SLICE &&
+       n->op != OP_INDEX) ||
       f->op != OP_FLIP || f->attr.naxes != 1)
     return NULL;
   Axis *a = f->attr.axes[0];
-  if (n->op == OP_MERGE ? list_has(n->attr.axes, n->attr.naxes, a) : n->op != OP_RENAME && n->attr.axis == a)
+  if (n->op == OP_MERGE ? list_has(n->attr.axes, n->attr.naxes, a)
+                        : n->op != OP_RENAME && n->attr.axis == a)
     return NULL;
   if (n->op == OP_RENAME)
     for (int i = 0; i < n->attr.nmap; i++)
@@ -95,16 +101,18 @@ Node *rule_flip_through_rename(Rewrite *r, Node *n) {
 Node *rule_flip_through_convolution(Rewrite *r, Node *n) {
   Graph *g = r->g;
   Axis *a = n->attr.axis;
-  if (n->op == OP_CONV_GRAD && n->in[0]->op == OP_FLIP && same_flip(n->in[0], n->in[1]) && n->in[0]->attr.naxes == 1 &&
-      n->in[0]->attr.axes[0] == a)
-    return g_conv_grad(g, n->in[0]->in[0], n->in[1]->in[0], a, n->attr.axes, n->attr.naxes, !n->attr.reverse);
+  if (n->op == OP_CONV_GRAD && n->in[0]->op == OP_FLIP && same_flip(n->in[0], n->in[1]) &&
+      n->in[0]->attr.naxes == 1 && n->in[0]->attr.axes[0] == a)
+    return g_conv_grad(g, n->in[0]->in[0], n->in[1]->in[0], a, n->attr.axes, n->attr.naxes,
+                       !n->attr.reverse);
   if (n->op != OP_CAUSAL_CONV || n->in[0]->op != OP_FLIP || n->in[0]->attr.naxes != 1)
     return NULL;
   Node *f = n->in[0];
   Axis *b = f->attr.axes[0];
   if (b != a && node_has(n->in[1], b))
     return NULL;
-  return g_flip(g, g_conv(g, f->in[0], n->in[1], a, b == a ? !n->attr.reverse : n->attr.reverse), &b, 1);
+  return g_flip(g, g_conv(g, f->in[0], n->in[1], a, b == a ? !n->attr.reverse : n->attr.reverse),
+                &b, 1);
 }
 
 // The factor D of a term D * u, with no axis but k's own besides the convolved one.
@@ -126,7 +134,9 @@ Node *rule_skip_into_kernel(Rewrite *r, Node *n) {
     return NULL;
   for (int i = 0; i < 2; i++) {
     Node *conv = n->in[i];
-    Node *d = conv->op == OP_CAUSAL_CONV && rewrite_uses(r, conv) <= 1 ? skip_factor(n->in[1 - i], conv) : NULL;
+    Node *d = conv->op == OP_CAUSAL_CONV && rewrite_uses(r, conv) <= 1
+                  ? skip_factor(n->in[1 - i], conv)
+                  : NULL;
     if (!d || d->dtype != conv->in[1]->dtype)
       continue;
     Axis *a = conv->attr.axis;

@@ -1,5 +1,5 @@
-// Runs every suite of unit tests and prints one line of totals, "N passed, N failed".  Arguments pick suites by name;
-// -l lists them.
+// Runs every suite of unit tests and prints one line of totals, "N passed, N failed".  Arguments
+// pick suites by name; -l lists them.
 #include "tests/suites.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// The attention kernels against plain float64 sums: lengths around the block sizes, masks, dropout, strides.
+// The attention kernels against plain float64 sums: lengths around the block sizes, masks, dropout,
+// strides.
 #include "tests/suites.h"
 #include "codegen/attention.h"
 #include "codegen/jit.h"
@@ -16,8 +17,9 @@ typedef struct Case {
   bool mask;
   double rate;
 } Case;
-static const Case cases[] = {{1, 1, false, 0},  {7, 5, true, 0},     {96, 256, false, 0.25}, {97, 257, true, 0.25},
-                             {50, 300, true, 0}, {200, 33, false, 0}, {48, 520, true, 0.5}};
+static const Case cases[] = {{1, 1, false, 0},      {7, 5, true, 0},    {96, 256, false, 0.25},
+                             {97, 257, true, 0.25}, {50, 300, true, 0}, {200, 33, false, 0},
+                             {48, 520, true, 0.5}};
 typedef struct Fix {
   const Case *c;
   Arena *a;
@@ -29,7 +31,8 @@ typedef struct Fix {
 static LExpr *mask_at(void *ctx, LBody *body, LExpr *row, LExpr *key) {
   Fix *f = ctx;
   (void)body, (void)row;
-  return lx_load(f->a, f->k, f->mem[MASK], lx_add(f->a, lx_mul(f->a, f->batch, lx_int(f->a, f->c->keys)), key));
+  return lx_load(f->a, f->k, f->mem[MASK],
+                 lx_add(f->a, lx_mul(f->a, f->batch, lx_int(f->a, f->c->keys)), key));
 }
 
 // Element number in the order batch, row, key.
@@ -41,31 +44,50 @@ static LExpr *random_at(void *ctx, LBody *body, LExpr *row, LExpr *key) {
 }
 
 static AttentionMatrix matrix(Fix *f, int which, int64_t rows, int64_t row) {
-  return (AttentionMatrix){f->mem[which], lx_mul(f->a, f->batch, lx_int(f->a, rows * row)), lx_int(f->a, row)};
+  return (AttentionMatrix){f->mem[which], lx_mul(f->a, f->batch, lx_int(f->a, rows * row)),
+                           lx_int(f->a, row)};
 }
 
 static LKernel *make(Fix *f, bool backward, int nr) {
-  static const char *const names[NMEM] = {"q", "k", "v", "out", "lse", "mask", "dout", "dq", "dk", "dv"};
+  static const char *const names[NMEM] = {"q",    "k",    "v",  "out", "lse",
+                                          "mask", "dout", "dq", "dk",  "dv"};
   const Case *c = f->c;
   f->k = loop_kernel(f->a, backward ? "backward" : "forward");
   for (int i = 0; i < NMEM; i++)
-    f->mem[i] = loop_arg(f->a, f->k, names[i], i == MASK ? DT_BOOL : DT_F32, i == OUT || i == LSE || i >= DQ);
+    f->mem[i] = loop_arg(f->a, f->k, names[i], i == MASK ? DT_BOOL : DT_F32,
+                         i == OUT || i == LSE || i >= DQ);
   for (int i = 0; i < NMEM; i++)
     f->k->mem.v[i].read = true;
   f->k->nscalars = 1;
-  int batch = loop_grid(f->k, poly_const(NB), 1), block = backward ? -1 : loop_grid(f->k, poly_const(c->rows), ATTENTION_ROWS);
+  int batch = loop_grid(f->k, poly_const(NB), 1),
+      block = backward ? -1 : loop_grid(f->k, poly_const(c->rows), ATTENTION_ROWS);
   f->batch = lx_var(f->a, batch);
-  AttentionShape s = {.rows = lx_int(f->a, c->rows), .keys = lx_int(f->a, c->keys), .rows_size = poly_const(c->rows),
-                      .d = D, .dv = DV, .scale = 0.3, .rate = c->rate, .nr = nr,
-                      .q = matrix(f, Q, c->rows, ROW), .k = matrix(f, K, c->keys, ROW), .v = matrix(f, V, c->keys, ROW),
-                      .out = matrix(f, OUT, c->rows, ROW), .lse = matrix(f, LSE, c->rows, LSE_ROW), .dout = matrix(f, DOUT, c->rows, ROW),
-                      .dq = matrix(f, DQ, c->rows, ROW), .dk = matrix(f, DK, c->keys, ROW), .dv_ = matrix(f, DV_, c->keys, ROW),
-                      .mask = c->mask ? mask_at : NULL, .random = random_at, .ctx = f};
+  AttentionShape s = {.rows = lx_int(f->a, c->rows),
+                      .keys = lx_int(f->a, c->keys),
+                      .rows_size = poly_const(c->rows),
+                      .d = D,
+                      .dv = DV,
+                      .scale = 0.3,
+                      .rate = c->rate,
+                      .nr = nr,
+                      .q = matrix(f, Q, c->rows, ROW),
+                      .k = matrix(f, K, c->keys, ROW),
+                      .v = matrix(f, V, c->keys, ROW),
+                      .out = matrix(f, OUT, c->rows, ROW),
+                      .lse = matrix(f, LSE, c->rows, LSE_ROW),
+                      .dout = matrix(f, DOUT, c->rows, ROW),
+                      .dq = matrix(f, DQ, c->rows, ROW),
+                      .dk = matrix(f, DK, c->keys, ROW),
+                      .dv_ = matrix(f, DV_, c->keys, ROW),
+                      .mask = c->mask ? mask_at : NULL,
+                      .random = random_at,
+                      .ctx = f};
   if (backward) {
     attention_backward(f->a, f->k, &f->k->body, &s);
   } else {
     LExpr *row0 = lx_mul(f->a, lx_var(f->a, block), lx_int(f->a, ATTENTION_ROWS));
-    LExpr *n = lx_iop(f->a, L_IMIN, lx_int(f->a, ATTENTION_ROWS), lx_iop(f->a, L_ISUB, lx_int(f->a, c->rows), row0));
+    LExpr *n = lx_iop(f->a, L_IMIN, lx_int(f->a, ATTENTION_ROWS),
+                      lx_iop(f->a, L_ISUB, lx_int(f->a, c->rows), row0));
     attention_forward(f->a, f->k, &f->k->body, &s, row0, n);
   }
   const char *wrong = loop_verify(f->a, f->k);
@@ -78,14 +100,18 @@ typedef struct Reference {
 } Reference;
 
 static double keep_factor(const Case *c, int b, int i, int j) {
-  uint32_t r = rng_element((uint32_t)keys_scalar, (uint32_t)(keys_scalar >> 32), ((uint64_t)b * (uint64_t)c->rows + (uint64_t)i) * (uint64_t)c->keys + (uint64_t)j);
+  uint32_t r = rng_element((uint32_t)keys_scalar, (uint32_t)(keys_scalar >> 32),
+                           ((uint64_t)b * (uint64_t)c->rows + (uint64_t)i) * (uint64_t)c->keys +
+                               (uint64_t)j);
   return c->rate == 0 ? 1 : c->rate <= ((r >> 8) + 0.5) / (1 << 24) ? 1 / (1 - c->rate) : 0;
 }
 
-static void reference(Arena *a, const Case *c, float *const *m, const unsigned char *mask, Reference *r) {
+static void reference(Arena *a, const Case *c, float *const *m, const unsigned char *mask,
+                      Reference *r) {
   int L = c->rows, S = c->keys;
-  r->out = NEWN(a, double, NB * L * DV), r->lse = NEWN(a, double, NB * L);
-  r->dq = NEWN(a, double, NB * L * D), r->dk = NEWN(a, double, NB * S * D), r->dv = NEWN(a, double, NB * S * DV);
+  r->out = NEWN(a, double, NB *L *DV), r->lse = NEWN(a, double, NB *L);
+  r->dq = NEWN(a, double, NB *L *D), r->dk = NEWN(a, double, NB *S *D),
+  r->dv = NEWN(a, double, NB *S *DV);
   double *p = NEWN(a, double, S), *dp = NEWN(a, double, S);
   for (int b = 0; b < NB; b++)
     for (int i = 0; i < L; i++) {
@@ -123,18 +149,21 @@ static void reference(Arena *a, const Case *c, float *const *m, const unsigned c
     }
 }
 
-static void compare(const char *what, const float *got, int64_t row, const double *want, int rows, int cols) {
-  double most = 0.1;  // the inputs are near 1: what cancels to nothing keeps their rounding
+static void compare(const char *what, const float *got, int64_t row, const double *want, int rows,
+                    int cols) {
+  double most = 0.1; // the inputs are near 1: what cancels to nothing keeps their rounding
   for (int i = 0; i < rows * cols; i++)
     most = fmax(most, fabs(want[i]));
   for (int i = 0; i < rows; i++)
     for (int j = 0; j < cols; j++) {
       double e = fabs(got[i * row + j] - want[i * cols + j]);
-      ck_assert_msg(e <= 3e-6 * most, "%s[%d][%d] is %.8g, should be %.8g", what, i, j, got[i * row + j], want[i * cols + j]);
+      ck_assert_msg(e <= 3e-6 * most, "%s[%d][%d] is %.8g, should be %.8g", what, i, j,
+                    got[i * row + j], want[i * cols + j]);
     }
 }
 
-static void run(BigsKernel *f, float *const *m, unsigned char *mask, int tasks, int64_t scratch_bytes) {
+static void run(BigsKernel *f, float *const *m, unsigned char *mask, int tasks,
+                int64_t scratch_bytes) {
   void *arg[NMEM];
   int64_t sym[MAX_SYMS] = {0};
   for (int i = 0; i < NMEM; i++)
@@ -174,7 +203,8 @@ START_TEST(attention_equals_plain_sums) {
     mask[k] = k < c->keys ? hash_mix(3, (uint64_t)k) % 3 != 0 : c->keys > 20 && k % 29 == 0;
   mask[0] = 1;
   Reference r;
-  run(code[0], m, mask, NB * ((c->rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS), poly_eval((Poly[]){loop_scratch_bytes(kernels[0])}, NULL));
+  run(code[0], m, mask, NB * ((c->rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS),
+      poly_eval((Poly[]){loop_scratch_bytes(kernels[0])}, NULL));
   run(code[1], m, mask, NB, poly_eval((Poly[]){loop_scratch_bytes(kernels[1])}, NULL));
   reference(a, c, m, mask, &r);
   compare("out", m[OUT], ROW, r.out, NB * c->rows, DV);

@@ -45,8 +45,9 @@ END_TEST
 
 START_TEST(polynomials_are_canonical) {
   Poly B = poly_sym(0), L = poly_sym(1);
-  Poly x = poly_mul(poly_add(B, poly_const(2)), poly_sub(L, poly_const(3)));  // BL - 3B + 2L - 6
-  Poly y = poly_add(poly_sub(poly_mul(L, B), poly_scale(B, 3)), poly_sub(poly_scale(L, 2), poly_const(6)));
+  Poly x = poly_mul(poly_add(B, poly_const(2)), poly_sub(L, poly_const(3))); // BL - 3B + 2L - 6
+  Poly y = poly_add(poly_sub(poly_mul(L, B), poly_scale(B, 3)),
+                    poly_sub(poly_scale(L, 2), poly_const(6)));
   ck_assert(poly_eq(&x, &y));
   ck_assert_uint_eq(poly_hash(&x), poly_hash(&y));
   int64_t sym[2] = {5, 7}, c = 0;
@@ -54,7 +55,8 @@ START_TEST(polynomials_are_canonical) {
   Poly zero = poly_sub(x, y);
   ck_assert(poly_is_const(&zero, &c));
   ck_assert_int_eq(c, 0);
-  Poly product = poly_mul(poly_scale(B, 6), L), three_b = poly_scale(B, 3), q, two_l = poly_scale(L, 2);
+  Poly product = poly_mul(poly_scale(B, 6), L), three_b = poly_scale(B, 3), q,
+       two_l = poly_scale(L, 2);
   ck_assert(poly_div(&product, &three_b, &q));
   ck_assert(poly_eq(&q, &two_l));
   ck_assert(!poly_div(&three_b, &product, &q));
