@@ -35,8 +35,8 @@ tests() {
   name=$1
   shift
   echo "== $name"
-  { "$@" 2>&1; echo "status $?"; } | tee "$build/totals.log" | grep -v '^status [0-9]*$'
-  status=$(sed -n 's/^status //p' "$build/totals.log" | tail -n 1)
+  { "$@" 2>&1; echo $? >"$build/status"; } | tee "$build/totals.log"
+  status=$(cat "$build/status")
   totals=$(sed -n 's/^\([0-9][0-9]*\) passed, \([0-9][0-9]*\) failed$/\1 \2/p' "$build/totals.log" | tail -n 1)
   good=${totals% *} bad=${totals#* }
   if [ -z "$totals" ]; then
