@@ -61,13 +61,35 @@ int plan_kernel(Planner *p, LKernel *k) {
   return p->kernels.n - 1;
 }
 
-static bool no_scan(Prog *g) {
-  for (int i = 0; i < g->nnode; i++)
-    if (g->node[i]->op == OP_SCAN) {
-      plan_error(g->p, g->node[i]->span, "a scan over a run-time length is not compiled yet");
+// The domain of n, its axes and those it sums over, can be counted.
+static bool countable(const Node *n) {
+  Poly p = poly_const(1);
+  for (int k = 0; k < n->nax + n->attr.naxes; k++) {
+    Axis *a = k < n->nax ? n->ax[k] : n->attr.axes[k - n->nax];
+    if (k >= n->nax && node_has(n, a))
+      continue;
+    if (!poly_mul_fits(&p, &a->extent))
       return false;
-    }
+    p = poly_mul(p, a->extent);
+  }
   return true;
+}
+
+static bool can_plan(Prog *g) {
+  int before = g->p->errors.n;
+  for (int i = 0; i < g->nnode; i++) {
+    const Node *n = g->node[i];
+    if (n->op == OP_SCAN)
+      plan_error(g->p, n->span, "a scan over a run-time length is not compiled yet");
+    else if (!countable(n))
+      plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet", POLY_FACTORS);
+    else if ((n->op == OP_PARAM || n->op == OP_INPUT) && n->nax > BIGS_MAX_RANK)
+      plan_error(g->p, n->span, "a parameter or an input of more than %d axes is not compiled yet", BIGS_MAX_RANK);
+  }
+  for (int i = 0; i < g->nout; i++)
+    if (g->outs[i].nax > BIGS_MAX_RANK)
+      plan_error(g->p, g->outs[i].node->span, "a result of more than %d axes is not compiled yet", BIGS_MAX_RANK);
+  return g->p->errors.n == before;
 }
 
 static void lower_inst(Prog *g, Inst *k) {
@@ -113,9 +135,10 @@ bool plan_finish(Planner *p, BigsModule *m) {
   canon_names(p);
   for (int i = 0; i < p->progs.n; i++) {
     mat_reach(p->progs.v[i]);
-    if (!no_scan(p->progs.v[i]))
-      return false;
+    can_plan(p->progs.v[i]);
   }
+  if (p->errors.n)
+    return false;
   layout_params(p);
   for (int i = 0; i < p->progs.n; i++)
     plan_one(p->progs.v[i]);
@@ -154,6 +177,14 @@ static const char *param_path(Prog *g, Node *n) {
   return NULL;
 }
 
+// The parameter whose gradient the instance's root is.
+static const char *gradient_path(Prog *g, const Inst *k) {
+  for (int i = 0; i < k->m.n; i++)
+    if (k->m.v[i].node == k->root && k->m.v[i].place && g->buf.v[k->m.v[i].place->buf].where == BIGS_GRAD)
+      return g->buf.v[k->m.v[i].place->buf].name;
+  return NULL;
+}
+
 static const char *verb(const Inst *k, const Node *n) {
   switch (k->kind) {
   case IK_TILE: return "matmul";
@@ -164,8 +195,9 @@ static const char *verb(const Inst *k, const Node *n) {
 }
 
 const char *inst_label(Prog *g, const Inst *k) {
-  const char *path = param_path(g, k->root), *s = "", *last = NULL;
-  s = path ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
+  const char *path = param_path(g, k->root), *s = "", *last = NULL, *grad = gradient_path(g, k);
+  s = grad ? arena_printf(g->a, "grad %s %s", grad, verb(k, k->root))
+           : path ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
            : k->root->fn ? arena_printf(g->a, "%s: %s", k->root->fn, verb(k, k->root)) : verb(k, k->root);
   int shown = 0;
   for (int i = 0; i < k->m.n && shown < 4; i++) {
