@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void check_program(const BigsProgram *g, LKernel *const *kernels, const char *what);
+
 PlanBed plan_bed_new(uint64_t seed) { return (PlanBed){.b = bed_new(seed)}; }
 
 void plan_bed_free(PlanBed *t) { bed_free(&t->b); }
@@ -107,6 +109,7 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   }
   LKernel **k = plan_kernels(p, &t->kernels);
   t->steps = m->program[0].nstep;
+  check_program(&m->program[0], k, "plan");
   if (t->print) {
     plan_print(stderr, p, m);
     for (int i = 0; i < t->kernels; i++)
@@ -208,6 +211,41 @@ static const void **input_data(PlanBed *t, const BigsProgram *g, const BigsModul
   return in;
 }
 
+// ---- what a program's tables promise
+
+static int root_of(const BigsProgram *g, int b) {
+  while (g->buffer[b].where == BIGS_PIECE)
+    b = g->buffer[b].index;
+  return b;
+}
+
+// Every temporary is written before it is read, lives from its first to its last step, and is not read by a kernel that writes it
+// (but slots and what is added to); the prologue leaves nothing in memory that is reused.
+static void check_program(const BigsProgram *g, LKernel *const *kernels, const char *what) {
+  bool *written = calloc((size_t)g->nbuffer + 1, 1);
+  for (int s = 0; s < g->nstep; s++) {
+    const BigsStep *step = &g->step[s];
+    for (int pass = 0; pass < 2; pass++)
+      for (int i = 0; i < step->narg; i++) {
+        int b = root_of(g, step->arg[i]);
+        const BigsBuffer *x = &g->buffer[b];
+        bool kernel = step->kind == BIGS_KERNEL;
+        bool writes = kernel ? kernels[step->index]->mem.v[i].written : i == 2;
+        bool reads = kernel ? kernels[step->index]->mem.v[i].read : i < 2;
+        if (x->where != BIGS_ARENA && x->where != BIGS_KEPT)
+          continue;
+        ck_assert_msg(x->where == BIGS_KEPT || s >= g->nprologue, "%s: step %d of the prologue uses a temporary", what, s);
+        ck_assert_msg(x->where == BIGS_ARENA || !writes || s < g->nprologue, "%s: step %d writes what is kept", what, s);
+        ck_assert_msg(s >= x->first && s <= x->last, "%s: buffer %d is dead in step %d", what, b, s);
+        if (pass == 0 && reads && !writes)
+          ck_assert_msg(written[b], "%s: step %d reads buffer %d before it is written", what, s, b);
+        if (pass == 1 && writes)
+          written[b] = true;
+      }
+  }
+  free(written);
+}
+
 enum { SENTINEL = 0x5a, MARGIN = 64 };
 
 static void check_margin(const unsigned char *p, int64_t bytes, const char *what) {
@@ -239,11 +277,14 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
     if (!outs[i].param) {
       int64_t bytes = bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
       check_margin(room[k], bytes, what);
+      t->bits = hash_bytes(t->bits, out[k], (size_t)bytes);
       compare(t, &outs[i], out[k++], (DType)outs[i].node->dtype, i, what);
       continue;
     }
     void *dense = get_param(t, m, g->kind == BIGS_INIT ? m->param.p : m->grad.p, outs[i].param);
-    compare(t, &outs[i], dense, (DType)outs[i].param->node->dtype, i, what);
+    DType dtype = (DType)outs[i].param->node->dtype;
+    t->bits = hash_bytes(t->bits, dense, (size_t)(bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size(dtype)));
+    compare(t, &outs[i], dense, dtype, i, what);
   }
 }
 
@@ -251,6 +292,7 @@ void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n,
   Jit *jit = NULL;
   char error[512];
   round_leaves(&t->b);
+  t->bits = 0;
   BigsModule *module = compile(t, kind, outs, n, &jit);
   const char *bad = params_verify(module);
   ck_assert_msg(!bad, "%s: parameter %s lies outside of its storage", what, bad);

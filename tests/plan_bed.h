@@ -13,6 +13,7 @@ typedef struct PlanBed {
   bool print;            // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;
+  uint64_t bits;         // hash of all outputs
 } PlanBed;
 PlanBed plan_bed_new(uint64_t seed);
 void plan_bed_free(PlanBed *t);
