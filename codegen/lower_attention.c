@@ -43,8 +43,6 @@ static const char *unsupported(const Node *n) {
     return "attention over these axes is not compiled yet";
   if (n->op != OP_ATTENTION_GRAD)
     return NULL;
-  if (n->attr.i0 == 3)
-    return "the gradient of attention's bias is not compiled yet";
   for (int i = 0; i < nb; i++)
     if (!node_has(n->in[Q], batch[i]) || !node_has(n->in[K], batch[i]) || !node_has(n->in[V], batch[i]))
       return "the gradient of attention with keys or values that batch elements share is not compiled yet";
@@ -102,6 +100,14 @@ static void add_member(Prog *g, Inst *k, Node *n) {
 
 Inst *attention_plan(Prog *g, Node *n) {
   const char *why = unsupported(n);
+  if (!why && n->op == OP_ATTENTION_GRAD && n->attr.i0 == 3) {
+    Inst *k = inst_new(g, IK_LOOPS, n);
+    Info *f = info_of(g, n);
+    f->inst = k;
+    f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);
+    vec_push(g->a, &k->m, (Member){.node = n, .role = ROLE_FULL, .place = f->place});
+    return k;
+  }
   for (int i = 0; i < g->inst.n; i++) {
     Inst *k = g->inst.v[i];
     if (k->kind != IK_ATTENTION || !same_attention(k->root, n))
@@ -178,19 +184,23 @@ static LExpr *bias_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
   return lower_value(x->c, x->n->in[BIAS], &at).e;
 }
 
-static LExpr *random_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
-  Context *x = ctx;
-  Coords at = enter(x, body, row, key);
+static LExpr *random_at(Context *x, const Coords *at) {
   const Attr *t = &x->n->attr;
   LExpr *v[MAX_AXES];
   Poly step[MAX_AXES], s = poly_const(1);
   for (int i = t->naxes - 1; i >= 0; i--) {
-    v[i] = coords_get(&at, t->axes[i]);
+    v[i] = coords_get(at, t->axes[i]);
     step[i] = s;
     s = poly_mul(s, t->axes[i]->extent);
   }
   LExpr *element = llinear(x->c, v, step, t->naxes, poly_const(0));
   return lx_random(x->c->a, lower_scalar(x->c, 1, t->site, (Poly){0}), element);
+}
+
+static LExpr *random_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
+  Context *x = ctx;
+  Coords at = enter(x, body, row, key);
+  return random_at(x, &at);
 }
 
 // Arguments come before the builder's scratch: what the callbacks will read is made known by calling them once for nothing.
@@ -306,4 +316,62 @@ void lower_attention(Prog *g, Inst *k) {
     attention_forward(c->a, c->k, body, &s, row0, n0);
   }
   lower_finish(c, attention_flops(n, batch, nb));
+}
+
+// ---- the gradient of the bias, one element at a time: it is a sum over the axes of the weights that the bias lacks, which no
+// task of the kernels above owns.  ds = p (dp - delta), see attention.h.
+
+// Sum over axis a of x * y at `at`.
+static LExpr *dot(Lower *c, Node *x, Node *y, Axis *a, Coords at) {
+  int acc = lower_reg(c, DT_F32, lx_const(c->a, DT_F32, 0)), v = lower_var(c, a->extent, c->scope.n);
+  LStmt *f = ls_for(c->a, v, li(c, 0), lpoly(c, a->extent), 0);
+  lower_push(c, &f->body);
+  coords_set(&at, a, lvar(c, v));
+  LExpr *p = lx_op(c->a, L_MUL, DT_F32, lower_value(c, x, &at).e, lower_value(c, y, &at).e, NULL);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
+  lower_pop(c);
+  lower_emit(c, f);
+  return lx_reg(c->a, DT_F32, acc);
+}
+
+static LExpr *op2(Lower *c, LOp op, LExpr *x, LExpr *y) { return lx_op(c->a, op, DT_F32, x, y, NULL); }
+static LExpr *num(Lower *c, double v) { return lx_const(c->a, DT_F32, v); }
+
+static LExpr *score_gradient(Lower *c, Node *n, const Coords *at) {
+  const Attr *t = &n->attr;
+  Context x = {.c = c, .n = n};
+  LExpr *s = dot(c, n->in[Q], n->in[K], t->axis2, *at), *dp = dot(c, n->in[DOUT], n->in[V], value_axis(n), *at);
+  LExpr *delta = dot(c, n->in[DOUT], n->in[OUT], value_axis(n), *at);
+  s = op2(c, L_ADD, op2(c, L_MUL, s, num(c, t->num)), lower_value(c, n->in[BIAS], at).e);
+  LExpr *p = lx_op(c->a, L_EXP, DT_F32, op2(c, L_SUB, s, lower_value(c, n->in[LSE], at).e), NULL, NULL);
+  if (t->num2 > 0) {
+    LExpr *keep = lx_op(c->a, L_LE, DT_BOOL, num(c, t->num2), random_at(&x, at), NULL);
+    dp = lx_op(c->a, L_SELECT, DT_F32, keep, op2(c, L_MUL, dp, num(c, 1 / (1 - t->num2))), num(c, 0));
+  }
+  LExpr *ds = op2(c, L_MUL, p, op2(c, L_SUB, dp, delta));
+  return lx_op(c->a, L_SELECT, DT_F32, lower_value(c, n->in[MASK], at).e, ds, num(c, 0));
+}
+
+void lower_attention_bias(Lower *c, Node *n, const Place *dst) {
+  Coords at = {0};
+  LStmt *open[MAX_AXES];
+  int k = 0;
+  lower_unflatten(c, lvar(c, lower_grid(c, extents(n->ax, n->nax), 1)), n->ax, n->nax, &at);
+  Coords element = at;
+  int acc = lower_reg(c, DT_F32, num(c, 0));
+  for (int i = 0; i < n->attr.naxes; i++) {
+    Axis *a = n->attr.axes[i];
+    if (node_has(n, a))
+      continue;
+    int v = lower_var(c, a->extent, c->scope.n);
+    open[k] = ls_for(c->a, v, li(c, 0), lpoly(c, a->extent), 0);
+    coords_set(&at, a, lvar(c, v));
+    lower_push(c, &open[k++]->body);
+  }
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, score_gradient(c, n, &at)));
+  while (k > 0) {
+    lower_pop(c);
+    lower_emit(c, open[--k]);
+  }
+  lower_store(c, dst, &element, lx_reg(c->a, DT_F32, acc), false);
 }

@@ -261,6 +261,7 @@ void lower_loops(Prog *g, Inst *k) {
   case OP_CAUSAL_CONV: loop_conv(c, n, dst); break;
   case OP_CONV_GRAD: loop_conv_grad(c, n, dst); break;
   case OP_SCATTER: loop_scatter(c, k, n, dst); break;
+  case OP_ATTENTION_GRAD: lower_attention_bias(c, n, dst); break;
   default: BUG("%s as loops", op_name(n->op));
   }
   lower_finish(c, poly_const(0));

@@ -282,6 +282,7 @@ void lower_finish_slots(Prog *g, Inst *inst);
 void lower_loops(Prog *g, Inst *inst);
 void lower_builtin(Prog *g, Inst *inst);
 void lower_attention(Prog *g, Inst *inst);
+void lower_attention_bias(Lower *c, Node *n, const Place *dst);
 const char *inst_label(Prog *g, const Inst *inst);
 const char *node_source(Arena *a, const Node *n);  // "bert.mdl:28", or NULL
 const char *inst_source(Prog *g, const Inst *inst);

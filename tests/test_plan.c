@@ -307,6 +307,8 @@ START_TEST(convolutions) {
 END_TEST
 
 // ---- attention
+static Axis *S_const(PlanBed *t) { return bed_axis(&t->b, "positions", 40); }
+
 START_TEST(attention) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
@@ -328,6 +330,9 @@ START_TEST(attention) {
   t.tolerance = 1e-4;
   plan_bed_check1(&t, y, "attention");
   check_gradients(&t, y, p, 3, "attention");
+  Param *bias[1] = {plan_bed_param(&t, "bias", AX(A, S_const(&t)), -1, 1)};
+  in[4] = g_gather(g, bias[0]->node, g_iota(g, S), bias[0]->ax[1]);
+  check_gradients(&t, g_attention(g, in, S, D, 0.3, rate, 5, AX(B, L, A, S)), bias, 1, "attention with a bias");
   plan_bed_free(&t);
 }
 END_TEST
