@@ -1,10 +1,13 @@
-// Canonical axis names.  Modules name axes of their own, so that values pass through renames between any two of them; kernels
-// find out what belongs together by axes.  This pass gives the programs' values names under which most renames are nothing.
+// Canonical axis names.  Modules name axes of their own, so that values pass through renames
+// between any two of them; kernels find out what belongs together by axes.  This pass gives the
+// programs' values names under which most renames are nothing.
 //
-// A *slot* is one axis of one node.  Slots that should have one name (an operand's axis and the result's, what a rename maps and
-// what it maps to) are united, unless that gave two axes of a node one name; each class then gets a fresh axis.  Where the slots
-// of an edge ended up in different classes a rename is put on the operand.  What matters most is united first: a rename of a leaf
-// in memory is a view and costs nothing, and so is one of an operand that is read from memory in any case.
+// A *slot* is one axis of one node.  Slots that should have one name (an operand's axis and the
+// result's, what a rename maps and what it maps to) are united, unless that gave two axes of a node
+// one name; each class then gets a fresh axis.  Where the slots of an edge ended up in different
+// classes a rename is put on the operand.  What matters most is united first: a rename of a leaf in
+// memory is a view and costs nothing, and so is one of an operand that is read from memory in any
+// case.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
@@ -14,11 +17,12 @@ typedef struct Canon {
   Graph *g;
   Node **node;
   int nnode, nslot;
-  int *first;          // by node id: its first slot
-  int *of;             // by slot: position in `node`
-  int *parent, *next, *tail, *size;  // union-find, with the members of a class as a list from its root
-  Axis **axis;         // by root
-  Node **map;          // by node id
+  int *first; // by node id: its first slot
+  int *of;    // by slot: position in `node`
+  int *parent, *next, *tail,
+      *size;   // union-find, with the members of a class as a list from its root
+  Axis **axis; // by root
+  Node **map;  // by node id
 } Canon;
 
 static int find(Canon *c, int s) {
@@ -53,11 +57,14 @@ static void unite(Canon *c, int s, int t) {
   c->size[t] += c->size[s];
 }
 
-static bool in_memory(const Node *n) { return n->op == OP_INPUT || n->op == OP_PARAM; }
+static bool in_memory(const Node *n) {
+  return n->op == OP_INPUT || n->op == OP_PARAM;
+}
 
 // Operands are read from memory in any case, and the result is stored: names are the op's own.
 static bool is_library(const Node *n) {
-  return n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD || (n->op == OP_SCATTER && !is_one_hot(n)) || n->op == OP_ATTENTION ||
+  return n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD ||
+         (n->op == OP_SCATTER && !is_one_hot(n)) || n->op == OP_ATTENTION ||
          n->op == OP_ATTENTION_LSE || n->op == OP_ATTENTION_GRAD;
 }
 
@@ -79,11 +86,21 @@ static bool is_kept(const Node *n, int i, const Axis *a) {
   if ((op_flags(n->op) & F_POINTWISE) || (n->op == OP_GATHER && i == 1))
     return true;
   switch (n->op) {
-  case OP_SUM: case OP_RMAX: case OP_RMIN: case OP_CONTRACT: case OP_MERGE: return !has(t->axes, t->naxes, a);
-  case OP_FLIP: case OP_SCATTER: return true;
-  case OP_RENAME: return !has(t->from, t->nmap, a);
-  case OP_CONCAT: return t->from[i] != a;
-  default: return t->axis != a;
+  case OP_SUM:
+  case OP_RMAX:
+  case OP_RMIN:
+  case OP_CONTRACT:
+  case OP_MERGE:
+    return !has(t->axes, t->naxes, a);
+  case OP_FLIP:
+  case OP_SCATTER:
+    return true;
+  case OP_RENAME:
+    return !has(t->from, t->nmap, a);
+  case OP_CONCAT:
+    return t->from[i] != a;
+  default:
+    return t->axis != a;
   }
 }
 
@@ -135,8 +152,8 @@ static Node *renamed(Canon *c, Node *x, Axis *const *now, Axis *const *want, int
   return k ? g_rename(c->g, base, from, to, k) : base;
 }
 
-// Operand i under the names that n needs; `own`: all its axes keep their old names.  *same: what n does not keep has kept its
-// canonical name too.
+// Operand i under the names that n needs; `own`: all its axes keep their old names.  *same: what n
+// does not keep has kept its canonical name too.
 static Node *operand(Canon *c, const Node *n, int i, bool own, bool *same) {
   const Node *x = n->in[i];
   Axis *now[MAX_AXES], *want[MAX_AXES];
@@ -154,33 +171,61 @@ static Node *operand(Canon *c, const Node *n, int i, bool own, bool *same) {
 }
 
 // The name of an axis of operand i that n does not keep.
-static Axis *inner(Canon *c, const Node *n, int i, bool same, Axis *a) { return same ? name(c, n->in[i], a) : a; }
+static Axis *inner(Canon *c, const Node *n, int i, bool same, Axis *a) {
+  return same ? name(c, n->in[i], a) : a;
+}
 
 static Attr attributes(Canon *c, const Node *n, const bool *same) {
   Attr t = n->attr;
   Axis **list = NEWN(c->a, Axis *, t.naxes + 1), **from = NEWN(c->a, Axis *, t.nmap + 1);
   switch (n->op) {
-  case OP_CONST: case OP_RANDOM: t.axes = names(c, n, t.axes, t.naxes); break;
-  case OP_TABLE: case OP_IOTA: t.axis = name(c, n, t.axis); break;
-  case OP_SUM: case OP_RMAX: case OP_RMIN: case OP_MERGE:
+  case OP_CONST:
+  case OP_RANDOM:
+    t.axes = names(c, n, t.axes, t.naxes);
+    break;
+  case OP_TABLE:
+  case OP_IOTA:
+    t.axis = name(c, n, t.axis);
+    break;
+  case OP_SUM:
+  case OP_RMAX:
+  case OP_RMIN:
+  case OP_MERGE:
     for (int i = 0; i < t.naxes; i++)
       list[i] = inner(c, n, 0, same[0], t.axes[i]);
     t.axes = list;
     if (n->op == OP_MERGE)
       t.axis = name(c, n, t.axis);
     break;
-  case OP_FLIP: t.axes = names(c, n, t.axes, t.naxes); break;
-  case OP_SCATTER: t.axes = names(c, n, t.axes, t.naxes); t.axis = name(c, n, t.axis); break;
-  case OP_SPLIT: t.axes = names(c, n, t.axes, t.naxes); t.axis = inner(c, n, 0, same[0], t.axis); break;
-  case OP_ARGMAX: case OP_GATHER: case OP_INDEX: t.axis = inner(c, n, 0, same[0], t.axis); break;
-  case OP_SLICE: case OP_PAD: t.axis = inner(c, n, 0, same[0], t.axis); t.axis2 = name(c, n, t.axis2); break;
+  case OP_FLIP:
+    t.axes = names(c, n, t.axes, t.naxes);
+    break;
+  case OP_SCATTER:
+    t.axes = names(c, n, t.axes, t.naxes);
+    t.axis = name(c, n, t.axis);
+    break;
+  case OP_SPLIT:
+    t.axes = names(c, n, t.axes, t.naxes);
+    t.axis = inner(c, n, 0, same[0], t.axis);
+    break;
+  case OP_ARGMAX:
+  case OP_GATHER:
+  case OP_INDEX:
+    t.axis = inner(c, n, 0, same[0], t.axis);
+    break;
+  case OP_SLICE:
+  case OP_PAD:
+    t.axis = inner(c, n, 0, same[0], t.axis);
+    t.axis2 = name(c, n, t.axis2);
+    break;
   case OP_CONCAT:
     for (int i = 0; i < n->nin; i++)
       from[i] = inner(c, n, i, same[i], t.from[i]);
     t.from = from;
     t.axis = name(c, n, t.axis);
     break;
-  default: break;
+  default:
+    break;
   }
   return t;
 }

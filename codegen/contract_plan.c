@@ -1,5 +1,5 @@
-// How a contraction becomes register tiles: which operand is the vector side, which axes make up rows, columns and the summed
-// index, and which operand has to be copied into another order first.
+// How a contraction becomes register tiles: which operand is the vector side, which axes make up
+// rows, columns and the summed index, and which operand has to be copied into another order first.
 #include "codegen/contract.h"
 #include <string.h>
 
@@ -81,11 +81,15 @@ static bool columns_direct(const Tile *t, const Place *b) {
   return true;
 }
 
-static bool is_plain(const Place *pl) { return pl && !pl->width; }
+static bool is_plain(const Place *pl) {
+  return pl && !pl->width;
+}
 
-// A transpose reads the summed index at stride 1 and writes panels of the columns; or it turns a parameter's panels.
+// A transpose reads the summed index at stride 1 and writes panels of the columns; or it turns a
+// parameter's panels.
 static StageKind transposable(const Tile *t, const Place *b) {
-  if (merged_tail(b, t->k.ax, t->k.n) != t->k.n || merged_tail(b, t->n.ax, t->n.n) != t->n.n || b->dtype != DT_F32)
+  if (merged_tail(b, t->k.ax, t->k.n) != t->k.n || merged_tail(b, t->n.ax, t->n.n) != t->n.n ||
+      b->dtype != DT_F32)
     return STAGE_COPY;
   const Axis *k = t->k.ax[t->k.n - 1];
   if (!b->width)
@@ -98,7 +102,9 @@ static StageKind transposable(const Tile *t, const Place *b) {
   return STAGE_PANELS;
 }
 
-static bool steady_in_entry(Prog *g, const Node *n) { return g->prologue && info_of(g, n)->steady; }
+static bool steady_in_entry(Prog *g, const Node *n) {
+  return g->prologue && info_of(g, n)->steady;
+}
 
 static double stage_cost(Prog *g, const Node *x, StageKind s) {
   if (s == STAGE_NONE)
@@ -129,7 +135,9 @@ static double output_cost(Prog *g, const Tile *t, const Node *c) {
   return !feature_n && feature_m ? 0.2 * size : 0;
 }
 
-static void push(AxisList *l, Axis *a) { l->ax[l->n++] = a; }
+static void push(AxisList *l, Axis *a) {
+  l->ax[l->n++] = a;
+}
 
 static void classify(const Node *c, int side, Tile *t) {
   const Node *b = c->in[side], *a = c->in[1 - side];
@@ -144,7 +152,9 @@ static void classify(const Node *c, int side, Tile *t) {
       push(&t->n, b->ax[i]);
 }
 
-static bool reads_rows(const Tile *t, const Place *a) { return is_plain(a) && merged_tail(a, t->k.ax, t->k.n) == t->k.n; }
+static bool reads_rows(const Tile *t, const Place *a) {
+  return is_plain(a) && merged_tail(a, t->k.ax, t->k.n) == t->k.n;
+}
 
 // Fills in everything but the places of staged copies; false when `side` has no columns.
 static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
@@ -168,7 +178,8 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   }
   if (t->stage_b == STAGE_COPY && t->a)
     sort_axes(t->a, t->k.ax, t->k.n);
-  if (t->a && t->b && t->stage_b == STAGE_TRANSPOSE && !reads_rows(t, t->a)) {  // perhaps in a's own order
+  if (t->a && t->b && t->stage_b == STAGE_TRANSPOSE &&
+      !reads_rows(t, t->a)) { // perhaps in a's own order
     AxisList k = t->k;
     sort_axes(t->a, t->k.ax, t->k.n);
     if (!reads_rows(t, t->a) || transposable(t, t->b) != STAGE_TRANSPOSE)
@@ -177,7 +188,8 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   t->stage_a = t->a && reads_rows(t, t->a) ? STAGE_NONE : STAGE_COPY;
   if (t->a && t->stage_a == STAGE_NONE)
     sort_axes(t->a, t->m.ax, t->m.n);
-  *cost = stage_cost(g, c->in[1 - side], t->stage_a) + stage_cost(g, c->in[side], t->stage_b) + output_cost(g, t, c);
+  *cost = stage_cost(g, c->in[1 - side], t->stage_a) + stage_cost(g, c->in[side], t->stage_b) +
+          output_cost(g, t, c);
   return true;
 }
 
@@ -200,11 +212,13 @@ static Place *find_staged(Prog *g, const Node *x, uint64_t key) {
   return NULL;
 }
 
-// Panels [batch][ceil(N / width)][K][width].  Their count is no polynomial, so a batch takes N + width columns.
+// Panels [batch][ceil(N / width)][K][width].  Their count is no polynomial, so a batch takes N +
+// width columns.
 static Place *panels_place(Prog *g, const Tile *t, bool kept) {
   int nax = t->batch.n + t->n.n + t->k.n, at = 0;
   int64_t w = g->p->o.nr;
-  Poly K = extents(t->k.ax, t->k.n), N = extents(t->n.ax, t->n.n), s = poly_mul(poly_add(N, poly_const(w)), K);
+  Poly K = extents(t->k.ax, t->k.n), N = extents(t->n.ax, t->n.n),
+       s = poly_mul(poly_add(N, poly_const(w)), K);
   Place *pl = NEW(g->a, Place);
   pl->dtype = DT_F32;
   pl->nax = nax;
@@ -261,7 +275,9 @@ static Place *stage_copy(Prog *g, Node *x, Tile *t, const AxisList *outer, const
     order[n++] = outer->ax[i];
   for (int i = 0; i < inner->n; i++)
     order[n++] = inner->ax[i];
-  dst = place_dense(g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(order, n), "reordered"), DT_F32, order, n);
+  dst = place_dense(
+      g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(order, n), "reordered"), DT_F32,
+      order, n);
   fuse_copy(g, x, dst, kept);
   vec_push(g->a, &g->staged, (Staged){x, dst, g->inst.v[g->inst.n - 1], key});
   return dst;

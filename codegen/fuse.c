@@ -1,6 +1,7 @@
-// Which nodes share a kernel.  Nodes are visited operands first; each one that is to be stored joins an instance with the same
-// iteration domain when everything it reads is ready by then, or starts one of its own.  As an instance stands in the list where
-// it was started, and members join it only with operands that are ready there, the list stays a valid order.
+// Which nodes share a kernel.  Nodes are visited operands first; each one that is to be stored
+// joins an instance with the same iteration domain when everything it reads is ready by then, or
+// starts one of its own.  As an instance stands in the list where it was started, and members join
+// it only with operands that are ready there, the list stays a valid order.
 #include "codegen/contract.h"
 #include <string.h>
 
@@ -16,7 +17,9 @@ Inst *inst_new(Prog *g, InstKind kind, Node *root) {
 
 // ---- what a node reads
 
-static bool in_memory(Prog *g, const Node *n) { return info_of(g, n)->place != NULL || n->op == OP_INPUT || n->op == OP_PARAM; }
+static bool in_memory(Prog *g, const Node *n) {
+  return info_of(g, n)->place != NULL || n->op == OP_INPUT || n->op == OP_PARAM;
+}
 
 static void collect(Prog *g, Node *n, bool aligned, Deps *out) {
   Info *f = info_of(g, n);
@@ -33,7 +36,8 @@ static void collect(Prog *g, Node *n, bool aligned, Deps *out) {
 }
 
 void deps_of(Prog *g, Node *n, Deps *out) {
-  bool same = (op_flags(n->op) & F_POINTWISE) || is_reduction(n) || n->op == OP_CONTRACT || n->op == OP_ARGMAX || n->op == OP_SCATTER;
+  bool same = (op_flags(n->op) & F_POINTWISE) || is_reduction(n) || n->op == OP_CONTRACT ||
+              n->op == OP_ARGMAX || n->op == OP_SCATTER;
   g->stamp++;
   for (int i = 0; i < n->nin; i++)
     collect(g, n->in[i], same || (n->op == OP_GATHER && i == 1), out);
@@ -147,13 +151,15 @@ static Role role_of(const Node *n) {
   return is_column_sum(n) ? ROLE_COLUMN : ROLE_REDUCE;
 }
 
-// How n could be a member of k's domain; false when it cannot.  `undecided` domains are split by the first that needs it.
+// How n could be a member of k's domain; false when it cannot.  `undecided` domains are split by
+// the first that needs it.
 static bool domain_fits(const Inst *k, const Node *n, Role *role) {
   if (*role == ROLE_FULL) {
     if (is_domain(k, n->ax, n->nax))
       return true;
     *role = ROLE_ROW;
-    return k->kind == IK_ROWS && k->split && k->ncol && axes_equal_sets(k->row, k->nrow, n->ax, n->nax);
+    return k->kind == IK_ROWS && k->split && k->ncol &&
+           axes_equal_sets(k->row, k->nrow, n->ax, n->nax);
   }
   const Node *x = n->in[0];
   if (!is_domain(k, x->ax, x->nax) || (k->kind == IK_TILE && *role != ROLE_COLUMN))
@@ -171,7 +177,8 @@ static bool domain_fits(const Inst *k, const Node *n, Role *role) {
 }
 
 static bool can_join(Prog *g, Inst *k, Node *n, const Deps *d, Role *role) {
-  if ((k->kind != IK_ROWS && k->kind != IK_TILE) || k->prologue != (g->prologue && info_of(g, n)->steady))
+  if ((k->kind != IK_ROWS && k->kind != IK_TILE) ||
+      k->prologue != (g->prologue && info_of(g, n)->steady))
     return false;
   if (!domain_fits(k, n, role))
     return false;
@@ -181,19 +188,24 @@ static bool can_join(Prog *g, Inst *k, Node *n, const Deps *d, Role *role) {
   return true;
 }
 
-enum { JOIN_BACK = 12, JOIN_FAR = 48 };  // how many instances back a kernel is found to share loads with, or to go on with
+enum {
+  JOIN_BACK = 12,
+  JOIN_FAR = 48
+}; // how many instances back a kernel is found to share loads with, or to go on with
 
 static Inst *find_join(Prog *g, Node *n, const Deps *d, Role *role) {
   if (!g->p->o.fuse)
     return NULL;
   int t = latest(g, d);
   Role first = *role;
-  if (t >= 0 && t >= g->inst.n - JOIN_FAR && reads_member(g, g->inst.v[t], d) && can_join(g, g->inst.v[t], n, d, role))
+  if (t >= 0 && t >= g->inst.n - JOIN_FAR && reads_member(g, g->inst.v[t], d) &&
+      can_join(g, g->inst.v[t], n, d, role))
     return g->inst.v[t];
   int from = g->inst.n - JOIN_BACK > t + 1 ? g->inst.n - JOIN_BACK : t + 1;
   for (int i = from; i < g->inst.n; i++) {
     *role = first;
-    if (g->inst.v[i]->kind == IK_ROWS && shares_load(g->inst.v[i], d) && can_join(g, g->inst.v[i], n, d, role))
+    if (g->inst.v[i]->kind == IK_ROWS && shares_load(g->inst.v[i], d) &&
+        can_join(g, g->inst.v[i], n, d, role))
       return g->inst.v[i];
   }
   *role = first;
@@ -215,7 +227,9 @@ static Place *new_place(Prog *g, Inst *k, Node *n, Role role) {
     return place_new(g, n, k->col, k->ncol, k->prologue);
   Axis *vec = NULL;
   if (k->kind == IK_ROWS)
-    vec = k->lanes || !k->split ? (k->nrow ? k->row[k->nrow - 1] : NULL) : role == ROLE_FULL ? k->col[k->ncol - 1] : NULL;
+    vec = k->lanes || !k->split ? (k->nrow ? k->row[k->nrow - 1] : NULL)
+          : role == ROLE_FULL   ? k->col[k->ncol - 1]
+                                : NULL;
   bool has = vec && node_has(n, vec);
   return place_new(g, n, &vec, has, k->prologue);
 }
@@ -224,7 +238,8 @@ static void finish_column(Prog *g, Inst *k, Node *n, Member *m) {
   Info *f = info_of(g, n);
   Axis **col = k->col;
   Place *slots = place_dense(g, -1, (DType)n->dtype, col, k->ncol);
-  slots->buf = buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(col, k->ncol), "partial sums");
+  slots->buf = buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype,
+                       extents(col, k->ncol), "partial sums");
   Buf *b = &g->buf.v[slots->buf];
   b->rows = extents(k->row, k->nrow);
   b->block = k->slot_block;
@@ -258,8 +273,8 @@ static void join(Prog *g, Inst *k, Node *n, Role role, const Deps *d) {
     m.place = f->place = new_place(g, k, n, role);
   }
   if (k->m.n)
-    plan_remark(g->p, true, n->span, "%s%s%s shares a kernel with %s", n->fn ? n->fn : "", n->fn ? ": " : "",
-                op_name(n->op), op_name(k->root->op));
+    plan_remark(g->p, true, n->span, "%s%s%s shares a kernel with %s", n->fn ? n->fn : "",
+                n->fn ? ": " : "", op_name(n->op), op_name(k->root->op));
   vec_push(g->a, &k->m, m);
 }
 
@@ -321,7 +336,7 @@ static void start_products(Prog *g, Node *n, const Deps *d) {
     return;
   }
   Inst *k = inst_new(g, IK_ROWS, n);
-  Node all = *n;  // domain: the result's axes and the reduced ones
+  Node all = *n; // domain: the result's axes and the reduced ones
   Axis **ax = NEWN(g->a, Axis *, n->nax + n->attr.naxes + 1);
   memcpy(ax, n->ax, sizeof *ax * (size_t)n->nax);
   memcpy(ax + n->nax, n->attr.axes, sizeof *ax * (size_t)n->attr.naxes);
@@ -417,7 +432,7 @@ static void start_join(Prog *g, Node *n) {
   } else if (n->op == OP_ADD) {
     start_scatter(g, n);
   } else if (info_of(g, n->in[0])->place != f->inner) {
-    f->dest = f->place;  // its operand went elsewhere
+    f->dest = f->place; // its operand went elsewhere
     f->place = NULL;
     Deps d = {0};
     deps_of(g, n, &d);
@@ -436,7 +451,7 @@ static void place_leaf(Prog *g, Node *n) {
       if (g->g->params.v[i]->node == n)
         f->place = place_param(g, g->g->params.v[i], false);
   } else if (n->op == OP_INPUT) {
-    int i = 0, number = 0;  // among those that the program reaches
+    int i = 0, number = 0; // among those that the program reaches
     for (; i < g->g->inputs.n && g->g->inputs.v[i]->node != n; i++)
       number += info_of(g, g->g->inputs.v[i]->node) != NULL;
     if (i == g->g->inputs.n)

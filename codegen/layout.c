@@ -1,9 +1,11 @@
-// Where stored tensors lie: axis orders and strides of temporaries, and index maps as views of what is stored.  Parameters are in
-// layout_params.c.
+// Where stored tensors lie: axis orders and strides of temporaries, and index maps as views of what
+// is stored.  Parameters are in layout_params.c.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
-bool extent_is(const Axis *a, int64_t *v) { return poly_is_const(&a->extent, v); }
+bool extent_is(const Axis *a, int64_t *v) {
+  return poly_is_const(&a->extent, v);
+}
 
 Poly extents(Axis *const *ax, int n) {
   Poly p = poly_const(1);
@@ -24,7 +26,8 @@ double size_estimate(Axis *const *ax, int n) {
 }
 
 int buf_add(Prog *g, BigsWhere where, DType t, Poly size, const char *name) {
-  vec_push(g->a, &g->buf, (Buf){.where = where, .dtype = t, .size = size, .name = name, .number = -1});
+  vec_push(g->a, &g->buf,
+           (Buf){.where = where, .dtype = t, .size = size, .name = name, .number = -1});
   return g->buf.n - 1;
 }
 
@@ -37,11 +40,20 @@ int table_buffer(Prog *g, const Node *n) {
   for (int64_t i = 0; i < count; i++) {
     double v = n->attr.data[i];
     switch (n->dtype) {
-    case DT_F32: ((float *)data)[i] = (float)v; break;
-    case DT_F64: ((double *)data)[i] = v; break;
-    case DT_I32: ((int32_t *)data)[i] = (int32_t)v; break;
-    case DT_BOOL: data[i] = v != 0; break;
-    default: BUG("a table of %s", dtype_name((DType)n->dtype));
+    case DT_F32:
+      ((float *)data)[i] = (float)v;
+      break;
+    case DT_F64:
+      ((double *)data)[i] = v;
+      break;
+    case DT_I32:
+      ((int32_t *)data)[i] = (int32_t)v;
+      break;
+    case DT_BOOL:
+      data[i] = v != 0;
+      break;
+    default:
+      BUG("a table of %s", dtype_name((DType)n->dtype));
     }
   }
   g->buf.v[buf].data = data;
@@ -105,7 +117,8 @@ static void choose_order(const Node *n, Axis *const *inner, int ninner, Axis **o
     out[k++] = inner[i];
 }
 
-// Rows of constant length: an odd number of 64-byte lines apart, so that equal columns of many rows fall into all cache sets.
+// Rows of constant length: an odd number of 64-byte lines apart, so that equal columns of many rows
+// fall into all cache sets.
 static int64_t row_stride(int64_t extent, DType t) {
   int64_t per_line = 64 / dtype_size(t);
   if (extent < 16)
@@ -130,15 +143,16 @@ Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool ke
     pl->stride[i] = s;
     s = poly_mul(s, order[i]->extent);
   }
-  pl->buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, s, n->fn ? n->fn : op_name(n->op));
+  pl->buf =
+      buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, s, n->fn ? n->fn : op_name(n->op));
   return pl;
 }
 
 // ---- views
 
 Node *view_base(Node *n) {
-  while (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_SLICE || n->op == OP_INDEX ||
-         n->op == OP_FLIP)
+  while (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_SLICE ||
+         n->op == OP_INDEX || n->op == OP_FLIP)
     n = n->in[0];
   return n;
 }
@@ -182,7 +196,8 @@ static Place *merge_axes(Prog *g, const Place *pl, Axis *const *parts, int n, Ax
     int i = place_axis(pl, parts[j]);
     int64_t e = 0;
     s = poly_mul(s, parts[j + 1]->extent);
-    if (i < 0 || !poly_eq(&pl->stride[i], &s) || (ns && !extent_is(parts[j + 1], &e)) || pl->nstep[i] != (ns *= e))
+    if (i < 0 || !poly_eq(&pl->stride[i], &s) || (ns && !extent_is(parts[j + 1], &e)) ||
+        pl->nstep[i] != (ns *= e))
       return NULL;
   }
   Place *out = place_copy(g, pl, pl->nax + 1 - n);
@@ -250,13 +265,22 @@ Place *place_view(Prog *g, Node *n) {
   if (!x)
     return NULL;
   switch (n->op) {
-  case OP_RENAME: return rename_axes(g, x, at->from, at->to, at->nmap);
-  case OP_SPLIT: return place_axis(x, at->axis) < 0 ? NULL : split_axis(g, x, place_axis(x, at->axis), at->axes, at->naxes);
-  case OP_MERGE: return merge_axes(g, x, at->axes, at->naxes, at->axis);
-  case OP_SLICE: return shift_axis(g, x, at->axis, at->lo, at->axis2);
-  case OP_INDEX: return shift_axis(g, x, at->axis, at->lo, NULL);
-  case OP_FLIP: return flip_axes(g, x, at->axes, at->naxes);
-  default: return NULL;
+  case OP_RENAME:
+    return rename_axes(g, x, at->from, at->to, at->nmap);
+  case OP_SPLIT:
+    return place_axis(x, at->axis) < 0
+               ? NULL
+               : split_axis(g, x, place_axis(x, at->axis), at->axes, at->naxes);
+  case OP_MERGE:
+    return merge_axes(g, x, at->axes, at->naxes, at->axis);
+  case OP_SLICE:
+    return shift_axis(g, x, at->axis, at->lo, at->axis2);
+  case OP_INDEX:
+    return shift_axis(g, x, at->axis, at->lo, NULL);
+  case OP_FLIP:
+    return flip_axes(g, x, at->axes, at->naxes);
+  default:
+    return NULL;
   }
 }
 
@@ -280,8 +304,9 @@ Place *place_piece(Prog *g, const Node *concat, int i, const Place *whole) {
 
 // ---- the vector axis of a kernel
 
-// Adds to vote[i] what n's derivation gains when ax[i] is the vector axis: one for each tensor read along it at stride 1,
-// less for one read at other strides.  `map` is how n's axes appear to the root: only those read by identity count.
+// Adds to vote[i] what n's derivation gains when ax[i] is the vector axis: one for each tensor read
+// along it at stride 1, less for one read at other strides.  `map` is how n's axes appear to the
+// root: only those read by identity count.
 static void vote(Prog *g, Node *n, Axis *const *ax, int nax, double *votes) {
   Info *f = info_of(g, n);
   if (f->stamp[0] == g->stamp)
@@ -312,7 +337,8 @@ Axis *vector_axis(Prog *g, Node *n, const Place *dest) {
     bool constant = extent_is(n->ax[i], &e);
     votes[i] = 0.01 * i + (constant ? (e < 4 ? -0.3 : 0.05) : 0);
     int k = dest ? place_axis(dest, n->ax[i]) : -1;
-    if (k >= 0 && (dest->nstep[k] == 1 || (!dest->nstep[k] && poly_is_const(&dest->stride[k], &s) && s == 1)))
+    if (k >= 0 &&
+        (dest->nstep[k] == 1 || (!dest->nstep[k] && poly_is_const(&dest->stride[k], &s) && s == 1)))
       votes[i] += 1;
   }
   if (op_flags(n->op) & F_LEAF)

@@ -1,11 +1,15 @@
-// Storage of parameters, decided once over all programs: panels [N / width][K][width] where contractions take the parameter
-// as their vector side, else plain.
+// Storage of parameters, decided once over all programs: panels [N / width][K][width] where
+// contractions take the parameter as their vector side, else plain.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
-static ParamPlace *place_of(Planner *p, const Param *x) { return &p->param[x->index]; }
+static ParamPlace *place_of(Planner *p, const Param *x) {
+  return &p->param[x->index];
+}
 
-static int position(const Node *n, const Axis *a) { return node_axis_index(n, a); }
+static int position(const Node *n, const Axis *a) {
+  return node_axis_index(n, a);
+}
 
 // What the operand calls the parameter's axes; false when it is no mere renaming of it.
 static bool renamed_axes(const Node *operand, const Node *w, Axis **axis) {
@@ -22,7 +26,8 @@ static bool renamed_axes(const Node *operand, const Node *w, Axis **axis) {
   return true;
 }
 
-// Sorts x's axes into reduced ones and the rest if n is a contraction of the parameter itself; false when it is not.
+// Sorts x's axes into reduced ones and the rest if n is a contraction of the parameter itself;
+// false when it is not.
 static bool note_use(Planner *p, Param *x, const Node *n, const Node *operand, const Node *other) {
   ParamPlace *s = place_of(p, x);
   const Node *w = x->node;
@@ -89,7 +94,9 @@ static int64_t extent_at(const Node *w, int i) {
 }
 
 // Rows of tables: not a multiple of 4 KB apart.
-static int64_t padded_row(int64_t n) { return n >= 256 && n % 32 == 0 ? n + 16 : n; }
+static int64_t padded_row(int64_t n) {
+  return n >= 256 && n % 32 == 0 ? n + 16 : n;
+}
 
 static void plain_layout(ParamPlace *s, const Node *w) {
   int64_t step = 1;
@@ -144,20 +151,30 @@ static void own_layout(Planner *p, Param *x) {
   else
     plain_layout(s, w);
   s->bytes = (s->bytes * elem + 63) / 64 * 64;
-  s->offset = p->storage.n ? p->storage.v[p->storage.n - 1].offset + p->storage.v[p->storage.n - 1].bytes : 0;
+  s->offset = p->storage.n
+                  ? p->storage.v[p->storage.n - 1].offset + p->storage.v[p->storage.n - 1].bytes
+                  : 0;
   s->storage = p->storage.n;
-  vec_push(p->a, &p->storage,
-           (BigsStorage){.offset = s->offset, .bytes = s->bytes, .dtype = elem == 8 ? DT_F64 : DT_F32});
+  vec_push(
+      p->a, &p->storage,
+      (BigsStorage){.offset = s->offset, .bytes = s->bytes, .dtype = elem == 8 ? DT_F64 : DT_F32});
 }
 
-// x is columns of a stack: its axes that are axes of the stack lie as these do, the others together along the stack's last axis.
+// x is columns of a stack: its axes that are axes of the stack lie as these do, the others together
+// along the stack's last axis.
 static void stacked_layout(Planner *p, Param *x) {
   const ParamPlace *t = place_of(p, x->stack);
   const Node *w = x->node, *sw = x->stack->node;
   ParamPlace *s = place_of(p, x);
   int column = position(sw, x->stack->ax[x->stack->nax - 1]);
-  *s = (ParamPlace){.decided = true, .panels = t->panels, .width = t->width, .kstride = t->kstride, .panel = t->panel,
-                    .storage = t->storage, .offset = t->offset, .bytes = t->bytes};
+  *s = (ParamPlace){.decided = true,
+                    .panels = t->panels,
+                    .width = t->width,
+                    .kstride = t->kstride,
+                    .panel = t->panel,
+                    .storage = t->storage,
+                    .offset = t->offset,
+                    .bytes = t->bytes};
   int64_t columns = 1;
   for (int i = w->nax - 1; i >= 0; i--) {
     int at = x->stack_ax[i] ? position(sw, x->stack_ax[i]) : -1;
@@ -208,8 +225,10 @@ Place *place_param(Prog *g, const Param *x, bool grad) {
   pl->nlo = s->nlo;
   if (s->width && s->nlo % s->width == 0)
     pl->nlo = 0;
-  int64_t at = s->offset + (s->shift + (s->nlo - pl->nlo) / (s->width ? s->width : 1) * s->panel) * elem;
-  pl->buf = buf_add(g, grad ? BIGS_GRAD : BIGS_PARAM, pl->dtype, poly_const(s->bytes / elem), x->path);
+  int64_t at =
+      s->offset + (s->shift + (s->nlo - pl->nlo) / (s->width ? s->width : 1) * s->panel) * elem;
+  pl->buf =
+      buf_add(g, grad ? BIGS_GRAD : BIGS_PARAM, pl->dtype, poly_const(s->bytes / elem), x->path);
   g->buf.v[pl->buf].offset = poly_const(at);
   return pl;
 }

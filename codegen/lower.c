@@ -1,17 +1,20 @@
-// Scalar lowering: the value of a node's element at given coordinates as an expression over the kernel's memories.  What is
-// stored elsewhere is loaded; everything else is derived from its operands, at coordinates that index maps transform.  A value
-// that several users or several iterations of an inner loop need is put into a register as far out as its coordinates allow.
+// Scalar lowering: the value of a node's element at given coordinates as an expression over the
+// kernel's memories.  What is stored elsewhere is loaded; everything else is derived from its
+// operands, at coordinates that index maps transform.  A value that several users or several
+// iterations of an inner loop need is put into a register as far out as its coordinates allow.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
 struct Memo {
   Node *n;
-  LExpr **key;      // coordinates of n's axes
+  LExpr **key; // coordinates of n's axes
   Val v;
   Memo *next;
 };
 
-static unsigned bucket(const Node *n) { return (unsigned)n->id % 256; }
+static unsigned bucket(const Node *n) {
+  return (unsigned)n->id % 256;
+}
 
 static Memo *memo_find(Lower *c, Node *n, LExpr *const *key) {
   for (Memo *m = c->memo[bucket(n)]; m; m = m->next)
@@ -44,7 +47,9 @@ void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e) {
 
 // ---- scopes, variables, registers
 
-void lower_push(Lower *c, LBody *b) { vec_push(c->a, &c->scope, b); }
+void lower_push(Lower *c, LBody *b) {
+  vec_push(c->a, &c->scope, b);
+}
 
 void lower_pop(Lower *c) {
   c->scope.n--;
@@ -99,7 +104,9 @@ int lower_reg(Lower *c, DType t, LExpr *first) {
   return (int)reg_at(c, c->scope.n - 1, first)->inum;
 }
 
-static int max2(int a, int b) { return a > b ? a : b; }
+static int max2(int a, int b) {
+  return a > b ? a : b;
+}
 
 static int depth_of(const Lower *c, const LExpr *e) {
   if (!e)
@@ -141,7 +148,8 @@ int lower_mem(Lower *c, int buf, Poly base, bool write) {
 
 int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly) {
   for (int i = 0; i < c->scalar.n; i++)
-    if (c->scalar.v[i].kind == kind && c->scalar.v[i].value == value && poly_eq(&c->scalar.v[i].poly, &poly))
+    if (c->scalar.v[i].kind == kind && c->scalar.v[i].value == value &&
+        poly_eq(&c->scalar.v[i].poly, &poly))
       return i;
   vec_push(c->a, &c->scalar, (BigsScalar){.kind = kind, .value = value, .poly = poly});
   return c->k->nscalars++;
@@ -149,7 +157,9 @@ int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly) {
 
 // ---- loads and stores
 
-DType computed_dtype(const Node *n) { return n->dtype == DT_BF16 ? DT_F32 : (DType)n->dtype; }
+DType computed_dtype(const Node *n) {
+  return n->dtype == DT_BF16 ? DT_F32 : (DType)n->dtype;
+}
 
 // Index within the buffer from pl->base on.
 LExpr *place_index(Lower *c, const Place *pl, const Coords *at) {
@@ -198,7 +208,9 @@ void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool
 
 // ---- values
 
-static Val constant(Lower *c, DType t, double v) { return (Val){lx_const(c->a, t, v), 0, 0}; }
+static Val constant(Lower *c, DType t, double v) {
+  return (Val){lx_const(c->a, t, v), 0, 0};
+}
 
 static Val of_index(Lower *c, DType t, LExpr *i) {
   if (i->op == L_INT)
@@ -211,15 +223,17 @@ static Val op2(Lower *c, LOp op, DType t, Val x, Val y) {
 }
 
 static Val select_value(Lower *c, Val cond, Val x, Val y) {
-  return (Val){lx_op(c->a, L_SELECT, x.e->dtype, cond.e, x.e, y.e), max2(cond.depth, max2(x.depth, y.depth)),
-               cond.cost + x.cost + y.cost + 1};
+  return (Val){lx_op(c->a, L_SELECT, x.e->dtype, cond.e, x.e, y.e),
+               max2(cond.depth, max2(x.depth, y.depth)), cond.cost + x.cost + y.cost + 1};
 }
 
 static const LOp scalar_op[OP_COUNT] = {
-    [OP_NEG] = L_NEG, [OP_ABS] = L_ABS, [OP_EXP] = L_EXP, [OP_LOG] = L_LOG, [OP_SQRT] = L_SQRT, [OP_TANH] = L_TANH,
-    [OP_ERF] = L_ERF, [OP_SIN] = L_SIN, [OP_COS] = L_COS, [OP_CAST] = L_CAST, [OP_NOT] = L_NOT, [OP_ADD] = L_ADD,
-    [OP_SUB] = L_SUB, [OP_MUL] = L_MUL, [OP_DIV] = L_DIV, [OP_POW] = L_POW, [OP_MIN] = L_MIN, [OP_MAX] = L_MAX,
-    [OP_LT] = L_LT,   [OP_LE] = L_LE,   [OP_EQ] = L_EQ,   [OP_NE] = L_NE,   [OP_AND] = L_AND, [OP_OR] = L_OR,
+    [OP_NEG] = L_NEG,       [OP_ABS] = L_ABS,      [OP_EXP] = L_EXP, [OP_LOG] = L_LOG,
+    [OP_SQRT] = L_SQRT,     [OP_TANH] = L_TANH,    [OP_ERF] = L_ERF, [OP_SIN] = L_SIN,
+    [OP_COS] = L_COS,       [OP_CAST] = L_CAST,    [OP_NOT] = L_NOT, [OP_ADD] = L_ADD,
+    [OP_SUB] = L_SUB,       [OP_MUL] = L_MUL,      [OP_DIV] = L_DIV, [OP_POW] = L_POW,
+    [OP_MIN] = L_MIN,       [OP_MAX] = L_MAX,      [OP_LT] = L_LT,   [OP_LE] = L_LE,
+    [OP_EQ] = L_EQ,         [OP_NE] = L_NE,        [OP_AND] = L_AND, [OP_OR] = L_OR,
     [OP_SELECT] = L_SELECT, [OP_CONTRACT] = L_MUL,
 };
 
@@ -272,7 +286,8 @@ static Val clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
   return (Val){0};
 }
 
-// An index out of range reads the nearest element: what callers give is checked before programs run.
+// An index out of range reads the nearest element: what callers give is checked before programs
+// run.
 static Val gathered(Lower *c, Node *n, const Coords *at) {
   Node *x = n->in[0];
   Val i = lower_value(c, n->in[1], at);
@@ -291,13 +306,15 @@ static Val compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
 
 static Val padded(Lower *c, Node *n, const Coords *at) {
   const Attr *t = &n->attr;
-  LExpr *out = coords_get(at, t->axis2), *lo = lpoly(c, t->lo), *end = lpoly(c, poly_add(t->lo, t->axis->extent)), *i;
+  LExpr *out = coords_get(at, t->axis2), *lo = lpoly(c, t->lo),
+        *end = lpoly(c, poly_add(t->lo, t->axis->extent)), *i;
   Poly one = poly_const(1);
   Val inside = op2(c, L_AND, DT_BOOL, compare(c, L_LE, lo, out), compare(c, L_LT, out, end));
   clamp_index(c, llinear(c, &out, &one, 1, poly_scale(t->lo, -1)), t->axis->extent, &i);
   Coords inner = *at;
   coords_set(&inner, t->axis, i);
-  return select_value(c, inside, lower_value(c, n->in[0], &inner), constant(c, computed_dtype(n), 0));
+  return select_value(c, inside, lower_value(c, n->in[0], &inner),
+                      constant(c, computed_dtype(n), 0));
 }
 
 static Val concatenated(Lower *c, Node *n, const Coords *at) {
@@ -341,20 +358,26 @@ static Val mapped(Lower *c, Node *n, const Coords *at) {
     }
     coords_set(&in, t->axis, llinear(c, v, step, t->naxes, poly_const(0)));
     break;
-  case OP_MERGE: lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in); break;
+  case OP_MERGE:
+    lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in);
+    break;
   case OP_SLICE:
     v[0] = coords_get(at, t->axis2);
     coords_set(&in, t->axis, llinear(c, v, &s, 1, t->lo));
     break;
-  case OP_INDEX: coords_set(&in, t->axis, lpoly(c, t->lo)); break;
+  case OP_INDEX:
+    coords_set(&in, t->axis, lpoly(c, t->lo));
+    break;
   case OP_FLIP:
     for (int i = 0; i < t->naxes; i++) {
       v[0] = coords_get(at, t->axes[i]);
       step[0] = poly_const(-1);
-      coords_set(&in, t->axes[i], llinear(c, v, step, 1, poly_sub(t->axes[i]->extent, poly_const(1))));
+      coords_set(&in, t->axes[i],
+                 llinear(c, v, step, 1, poly_sub(t->axes[i]->extent, poly_const(1))));
     }
     break;
-  default: BUG("no index map");
+  default:
+    BUG("no index map");
   }
   return lower_value(c, n->in[0], &in);
 }
@@ -374,16 +397,26 @@ static Val compute(Lower *c, Node *n, const Coords *at) {
   if (f->place && f->inst != c->inst)
     return loaded(c, n, f->place, at);
   switch (n->op) {
-  case OP_CONST: return constant(c, computed_dtype(n), n->attr.num);
-  case OP_IOTA: return of_index(c, DT_I32, coords_get(at, n->attr.axis));
-  case OP_EXTENT: return of_index(c, computed_dtype(n), lpoly(c, n->attr.lo));
-  case OP_TABLE: return table_value(c, n, at);
-  case OP_RANDOM: return random_value(c, n, at);
-  case OP_GATHER: return gathered(c, n, at);
-  case OP_PAD: return padded(c, n, at);
-  case OP_CONCAT: return concatenated(c, n, at);
-  case OP_SCATTER: return one_hot(c, n, at);
-  default: break;
+  case OP_CONST:
+    return constant(c, computed_dtype(n), n->attr.num);
+  case OP_IOTA:
+    return of_index(c, DT_I32, coords_get(at, n->attr.axis));
+  case OP_EXTENT:
+    return of_index(c, computed_dtype(n), lpoly(c, n->attr.lo));
+  case OP_TABLE:
+    return table_value(c, n, at);
+  case OP_RANDOM:
+    return random_value(c, n, at);
+  case OP_GATHER:
+    return gathered(c, n, at);
+  case OP_PAD:
+    return padded(c, n, at);
+  case OP_CONCAT:
+    return concatenated(c, n, at);
+  case OP_SCATTER:
+    return one_hot(c, n, at);
+  default:
+    break;
   }
   if (op_flags(n->op) & F_INDEX)
     return mapped(c, n, at);
@@ -399,7 +432,8 @@ Val lower_value(Lower *c, Node *n, const Coords *at) {
   if (m)
     return m->v;
   Val v = compute(c, n, at);
-  bool shared = info_of(c->g, n)->nuse > 1 && !(op_flags(n->op) & F_INDEX), outer = v.depth < c->scope.n - 1;
+  bool shared = info_of(c->g, n)->nuse > 1 && !(op_flags(n->op) & F_INDEX),
+       outer = v.depth < c->scope.n - 1;
   if (v.cost && (shared || outer) && v.e->op != L_REG)
     v = (Val){reg_at(c, v.depth, v.e), v.depth, 0};
   if (v.e->op == L_REG)

@@ -1,5 +1,5 @@
-// Attention nodes as steps: which matrices attention.h's builders read and write, and how they get the mask, the bias and the
-// dropout's numbers.
+// Attention nodes as steps: which matrices attention.h's builders read and write, and how they get
+// the mask, the bias and the dropout's numbers.
 #include "codegen/attention.h"
 #include "codegen/plan_internal.h"
 #include <string.h>
@@ -39,20 +39,24 @@ static const char *unsupported(const Node *n) {
   Axis *batch[MAX_AXES];
   int64_t e;
   int nb = batch_axes(n, batch);
-  if (!rows_axis(n) || !value_axis(n) || n->dtype != DT_F32 || !extent_is(n->attr.axis2, &e) || !extent_is(value_axis(n), &e))
+  if (!rows_axis(n) || !value_axis(n) || n->dtype != DT_F32 || !extent_is(n->attr.axis2, &e) ||
+      !extent_is(value_axis(n), &e))
     return "attention over these axes is not compiled yet";
   if (n->op != OP_ATTENTION_GRAD)
     return NULL;
   for (int i = 0; i < nb; i++)
-    if (!node_has(n->in[Q], batch[i]) || !node_has(n->in[K], batch[i]) || !node_has(n->in[V], batch[i]))
-      return "the gradient of attention with keys or values that batch elements share is not compiled yet";
+    if (!node_has(n->in[Q], batch[i]) || !node_has(n->in[K], batch[i]) ||
+        !node_has(n->in[V], batch[i]))
+      return "the gradient of attention with keys or values that batch elements share is not "
+             "compiled yet";
   return NULL;
 }
 
 static bool same_attention(const Node *a, const Node *b) {
-  if ((a->op == OP_ATTENTION_GRAD) != (b->op == OP_ATTENTION_GRAD) || a->attr.axis != b->attr.axis ||
-      a->attr.axis2 != b->attr.axis2 || a->attr.num != b->attr.num || a->attr.num2 != b->attr.num2 ||
-      a->attr.site != b->attr.site || a->attr.naxes != b->attr.naxes || a->nin != b->nin ||
+  if ((a->op == OP_ATTENTION_GRAD) != (b->op == OP_ATTENTION_GRAD) ||
+      a->attr.axis != b->attr.axis || a->attr.axis2 != b->attr.axis2 ||
+      a->attr.num != b->attr.num || a->attr.num2 != b->attr.num2 || a->attr.site != b->attr.site ||
+      a->attr.naxes != b->attr.naxes || a->nin != b->nin ||
       memcmp(a->in, b->in, sizeof *a->in * (size_t)a->nin))
     return false;
   return !memcmp(a->attr.axes, b->attr.axes, sizeof *a->attr.axes * (size_t)a->attr.naxes);
@@ -160,7 +164,8 @@ static AttentionMatrix at_place(Context *x, const Place *pl, Axis *row, bool wri
                            .row = lpoly(c, stride_of(pl, row))};
 }
 
-// The builder's statements stand in `body`, outside of the lowering's own scopes: nothing is kept from one call to the next.
+// The builder's statements stand in `body`, outside of the lowering's own scopes: nothing is kept
+// from one call to the next.
 static Coords enter(Context *x, LBody *body, LExpr *row, LExpr *key) {
   Lower *c = x->c;
   Coords at = x->batch;
@@ -203,7 +208,8 @@ static LExpr *random_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
   return random_at(x, &at);
 }
 
-// Arguments come before the builder's scratch: what the callbacks will read is made known by calling them once for nothing.
+// Arguments come before the builder's scratch: what the callbacks will read is made known by
+// calling them once for nothing.
 static void preload(Context *x, const AttentionShape *s) {
   LBody unused = {0};
   if (s->mask)
@@ -235,7 +241,8 @@ static AttentionMatrix result_matrix(Context *x, Inst *k, Op op, int64_t i0, Axi
 }
 
 // A gradient nobody asked for still has to go somewhere: memory of its own.
-static AttentionMatrix gradient_matrix(Context *x, Inst *k, int64_t i0, Node *like, Axis *feature, Axis *row) {
+static AttentionMatrix gradient_matrix(Context *x, Inst *k, int64_t i0, Node *like, Axis *feature,
+                                       Axis *row) {
   AttentionMatrix m = result_matrix(x, k, OP_ATTENTION_GRAD, i0, row);
   if (m.mem < 0)
     m = at_place(x, place_new(x->c->g, like, &feature, 1, false), row, true);
@@ -244,7 +251,8 @@ static AttentionMatrix gradient_matrix(Context *x, Inst *k, int64_t i0, Node *li
 }
 
 static Poly attention_flops(const Node *n, Axis *const *batch, int nb) {
-  Poly p = poly_const(2 * (constant_extent(n->attr.axis2) + constant_extent(value_axis(n))) * (n->op == OP_ATTENTION_GRAD ? 2 : 1));
+  Poly p = poly_const(2 * (constant_extent(n->attr.axis2) + constant_extent(value_axis(n))) *
+                      (n->op == OP_ATTENTION_GRAD ? 2 : 1));
   Axis *all[MAX_AXES + 2];
   memcpy(all, batch, sizeof *all * (size_t)nb);
   all[nb] = n->attr.axis;
@@ -308,22 +316,26 @@ void lower_attention(Prog *g, Inst *k) {
     attention_backward(c->a, c->k, body, &s);
   } else {
     const Place *out = result(k, OP_ATTENTION, 0);
-    s.out = out ? at_place(&x, out, rows, true) : at_place(&x, place_new(g, n, NULL, 0, false), rows, true);
+    s.out = out ? at_place(&x, out, rows, true)
+                : at_place(&x, place_new(g, n, NULL, 0, false), rows, true);
     s.lse = result_matrix(&x, k, OP_ATTENTION_LSE, 0, rows);
     preload(&x, &s);
     LExpr *row0 = liop(c, L_IMUL, block, li(c, ATTENTION_ROWS));
-    LExpr *n0 = liop(c, L_IMIN, li(c, ATTENTION_ROWS), liop(c, L_ISUB, lpoly(c, rows->extent), row0));
+    LExpr *n0 =
+        liop(c, L_IMIN, li(c, ATTENTION_ROWS), liop(c, L_ISUB, lpoly(c, rows->extent), row0));
     attention_forward(c->a, c->k, body, &s, row0, n0);
   }
   lower_finish(c, attention_flops(n, batch, nb));
 }
 
-// ---- the gradient of the bias, one element at a time: it is a sum over the axes of the weights that the bias lacks, which no
-// task of the kernels above owns.  ds = p (dp - delta), see attention.h.
+// ---- the gradient of the bias, one element at a time: it is a sum over the axes of the weights
+// that the bias lacks, which no task of the kernels above owns.  ds = p (dp - delta), see
+// attention.h.
 
 // Sum over axis a of x * y at `at`.
 static LExpr *dot(Lower *c, Node *x, Node *y, Axis *a, Coords at) {
-  int acc = lower_reg(c, DT_F32, lx_const(c->a, DT_F32, 0)), v = lower_var(c, a->extent, c->scope.n);
+  int acc = lower_reg(c, DT_F32, lx_const(c->a, DT_F32, 0)),
+      v = lower_var(c, a->extent, c->scope.n);
   LStmt *f = ls_for(c->a, v, li(c, 0), lpoly(c, a->extent), 0);
   lower_push(c, &f->body);
   coords_set(&at, a, lvar(c, v));
@@ -334,19 +346,26 @@ static LExpr *dot(Lower *c, Node *x, Node *y, Axis *a, Coords at) {
   return lx_reg(c->a, DT_F32, acc);
 }
 
-static LExpr *op2(Lower *c, LOp op, LExpr *x, LExpr *y) { return lx_op(c->a, op, DT_F32, x, y, NULL); }
-static LExpr *num(Lower *c, double v) { return lx_const(c->a, DT_F32, v); }
+static LExpr *op2(Lower *c, LOp op, LExpr *x, LExpr *y) {
+  return lx_op(c->a, op, DT_F32, x, y, NULL);
+}
+static LExpr *num(Lower *c, double v) {
+  return lx_const(c->a, DT_F32, v);
+}
 
 static LExpr *score_gradient(Lower *c, Node *n, const Coords *at) {
   const Attr *t = &n->attr;
   Context x = {.c = c, .n = n};
-  LExpr *s = dot(c, n->in[Q], n->in[K], t->axis2, *at), *dp = dot(c, n->in[DOUT], n->in[V], value_axis(n), *at);
+  LExpr *s = dot(c, n->in[Q], n->in[K], t->axis2, *at),
+        *dp = dot(c, n->in[DOUT], n->in[V], value_axis(n), *at);
   LExpr *delta = dot(c, n->in[DOUT], n->in[OUT], value_axis(n), *at);
   s = op2(c, L_ADD, op2(c, L_MUL, s, num(c, t->num)), lower_value(c, n->in[BIAS], at).e);
-  LExpr *p = lx_op(c->a, L_EXP, DT_F32, op2(c, L_SUB, s, lower_value(c, n->in[LSE], at).e), NULL, NULL);
+  LExpr *p =
+      lx_op(c->a, L_EXP, DT_F32, op2(c, L_SUB, s, lower_value(c, n->in[LSE], at).e), NULL, NULL);
   if (t->num2 > 0) {
     LExpr *keep = lx_op(c->a, L_LE, DT_BOOL, num(c, t->num2), random_at(&x, at), NULL);
-    dp = lx_op(c->a, L_SELECT, DT_F32, keep, op2(c, L_MUL, dp, num(c, 1 / (1 - t->num2))), num(c, 0));
+    dp = lx_op(c->a, L_SELECT, DT_F32, keep, op2(c, L_MUL, dp, num(c, 1 / (1 - t->num2))),
+               num(c, 0));
   }
   LExpr *ds = op2(c, L_MUL, p, op2(c, L_SUB, dp, delta));
   return lx_op(c->a, L_SELECT, DT_F32, lower_value(c, n->in[MASK], at).e, ds, num(c, 0));

@@ -45,16 +45,18 @@ static bool all_there(const Place *pl, Axis *const *ax, int n) {
 
 Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner) {
   Place *pl = place_view(g, n);
-  if (pl && !pl->width && all_there(pl, order, norder) && unit_inner(pl, order + norder - ninner, ninner) &&
-      merges(pl, order, norder - ninner - 1))
+  if (pl && !pl->width && all_there(pl, order, norder) &&
+      unit_inner(pl, order + norder - ninner, ninner) && merges(pl, order, norder - ninner - 1))
     return pl;
   bool kept = g->prologue && info_of(g, n)->steady;
   for (int i = 0; i < g->staged.n; i++) {
     const Staged *s = &g->staged.v[i];
-    if (s->node == n && s->place->nax == norder && !memcmp(s->place->ax, order, sizeof *order * (size_t)norder))
+    if (s->node == n && s->place->nax == norder &&
+        !memcmp(s->place->ax, order, sizeof *order * (size_t)norder))
       return s->place;
   }
-  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(order, norder), "reordered");
+  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(order, norder),
+                    "reordered");
   pl = place_dense(g, buf, (DType)n->dtype, order, norder);
   fuse_copy(g, n, pl, kept);
   vec_push(g->a, &g->staged, (Staged){n, pl, g->inst.v[g->inst.n - 1], 0});
@@ -65,11 +67,13 @@ Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner)
 
 typedef struct Conv {
   int nbatch, nchan;
-  Axis *order[2 * MAX_AXES];   // batch, the convolved axis, channels
+  Axis *order[2 * MAX_AXES]; // batch, the convolved axis, channels
 } Conv;
 
-// Channels are the axes of k, or all constant axes of u where k is shared.  False when k has axes that are not u's innermost kind.
-static bool conv_axes(const Node *u, const Node *kernel, Axis *const *kax, int nk, const Axis *along, Conv *v) {
+// Channels are the axes of k, or all constant axes of u where k is shared.  False when k has axes
+// that are not u's innermost kind.
+static bool conv_axes(const Node *u, const Node *kernel, Axis *const *kax, int nk,
+                      const Axis *along, Conv *v) {
   (void)kernel;
   bool own = nk > 1;
   int n = 0;
@@ -94,16 +98,20 @@ static bool conv_axes(const Node *u, const Node *kernel, Axis *const *kax, int n
 }
 
 static bool stored_rows(const Place *pl, const Conv *v) {
-  return !pl->width && unit_inner(pl, v->order + v->nbatch + 1, v->nchan) && merges(pl, v->order, v->nbatch);
+  return !pl->width && unit_inner(pl, v->order + v->nbatch + 1, v->nchan) &&
+         merges(pl, v->order, v->nbatch);
 }
 
 // A temporary without padding.
 static Place *packed(Prog *g, const Node *n, Axis *const *order, bool kept) {
-  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(order, n->nax), op_name(n->op));
+  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(order, n->nax),
+                    op_name(n->op));
   return place_dense(g, buf, (DType)n->dtype, order, n->nax);
 }
 
-static Inst *loops(Prog *g, Node *n) { return inst_new(g, IK_LOOPS, n); }
+static Inst *loops(Prog *g, Node *n) {
+  return inst_new(g, IK_LOOPS, n);
+}
 
 static Inst *plan_conv(Prog *g, Node *n) {
   Node *u = n->in[0], *other = n->in[1];
@@ -118,8 +126,8 @@ static Inst *plan_conv(Prog *g, Node *n) {
       kax[nk++] = other->ax[i];
   }
   Conv v;
-  if (n->dtype != DT_F32 || (grad && !axes_equal_sets(u->ax, u->nax, other->ax, other->nax)) || !has(kax, nk, n->attr.axis) ||
-      !conv_axes(u, n, kax, nk, n->attr.axis, &v))
+  if (n->dtype != DT_F32 || (grad && !axes_equal_sets(u->ax, u->nax, other->ax, other->nax)) ||
+      !has(kax, nk, n->attr.axis) || !conv_axes(u, n, kax, nk, n->attr.axis, &v))
     return loops(g, n);
   for (int i = 0; i < nk; i++)
     if (!node_has(u, kax[i]))
@@ -189,18 +197,23 @@ static Inst *plan_scatter(Prog *g, Node *n) {
     return loops(g, n);
   if (rows < 1)
     return loops(g, n);
-  // staged_rows lets the last axis before the columns have its own stride; here all rows are one index
+  // staged_rows lets the last axis before the columns have its own stride; here all rows are one
+  // index
   Place *psrc = place_view(g, src);
-  if (!psrc || psrc->width || !all_there(psrc, all, rows + nk) || !unit_inner(psrc, kept, nk) || !merges(psrc, order, rows)) {
+  if (!psrc || psrc->width || !all_there(psrc, all, rows + nk) || !unit_inner(psrc, kept, nk) ||
+      !merges(psrc, order, rows)) {
     bool life = g->prologue && info_of(g, src)->steady;
-    psrc = place_dense(g, buf_add(g, life ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(all, rows + nk), "reordered"), DT_F32, all,
-                       rows + nk);
+    psrc = place_dense(
+        g, buf_add(g, life ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(all, rows + nk), "reordered"),
+        DT_F32, all, rows + nk);
     fuse_copy(g, src, psrc, life);
   }
   Place *pid = place_view(g, ids);
   if (!pid || !all_there(pid, order, rows) || !unit_inner(pid, order, rows)) {
     bool life = g->prologue && info_of(g, ids)->steady;
-    pid = place_dense(g, buf_add(g, life ? BIGS_KEPT : BIGS_ARENA, DT_I32, extents(order, rows), "ids"), DT_I32, order, rows);
+    pid = place_dense(
+        g, buf_add(g, life ? BIGS_KEPT : BIGS_ARENA, DT_I32, extents(order, rows), "ids"), DT_I32,
+        order, rows);
     fuse_copy(g, ids, pid, life);
   }
   Inst *k = inst_new(g, IK_BUILTIN, n);
@@ -234,7 +247,9 @@ Inst *builtin_plan(Prog *g, Node *n) {
 
 // ---- steps
 
-static BigsScalar size(Poly p) { return (BigsScalar){.kind = 2, .poly = p}; }
+static BigsScalar size(Poly p) {
+  return (BigsScalar){.kind = 2, .poly = p};
+}
 
 static int32_t argument(Prog *g, const Place *pl) {
   if (!pl->base.n)
@@ -245,13 +260,16 @@ static int32_t argument(Prog *g, const Place *pl) {
   return b;
 }
 
-static Poly last_stride(const Place *pl, Axis *const *ax, int n) { return n ? stride_of(pl, ax[n - 1]) : poly_const(0); }
+static Poly last_stride(const Place *pl, Axis *const *ax, int n) {
+  return n ? stride_of(pl, ax[n - 1]) : poly_const(0);
+}
 
 void lower_builtin(Prog *g, Inst *k) {
   Node *n = k->root;
   if (!info_of(g, n)->needed)
     return;
-  BigsStep s = {.kind = BIGS_BUILTIN, .narg = 3, .label = inst_label(g, k), .source = inst_source(g, k)};
+  BigsStep s = {
+      .kind = BIGS_BUILTIN, .narg = 3, .label = inst_label(g, k), .source = inst_source(g, k)};
   int32_t *arg = NEWN(g->a, int32_t, 3);
   BigsScalar *v = NEWN(g->a, BigsScalar, 10);
   for (int i = 0; i < 3; i++)
@@ -267,7 +285,8 @@ void lower_builtin(Prog *g, Inst *k) {
     v[c++] = size(poly_const(k->accumulate));
   } else {
     bool grad = n->op == OP_CONV_GRAD;
-    const Place *u = k->arg[0], *y = grad ? k->arg[1] : k->arg[2], *kp = grad ? k->arg[2] : k->arg[1];
+    const Place *u = k->arg[0], *y = grad ? k->arg[1] : k->arg[2],
+                *kp = grad ? k->arg[2] : k->arg[1];
     Axis *along = n->attr.axis, **chan = k->row + k->nrow + 1;
     int kernel_axes = grad ? n->nax : n->in[1]->nax;
     s.index = grad ? BIGS_CONV_GRAD : BIGS_CONV;

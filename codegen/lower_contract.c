@@ -1,10 +1,12 @@
-// Contractions as loop IR: a grid of row blocks and column blocks, in each a TILE whose epilogue computes and stores the
-// instance's members; and the transposes that bring operands into panels.
+// Contractions as loop IR: a grid of row blocks and column blocks, in each a TILE whose epilogue
+// computes and stores the instance's members; and the transposes that bring operands into panels.
 #include "codegen/contract.h"
 
 enum { TASK_ROWS = 48, TASK_COLUMNS = 256, TRANSPOSE_ROWS = 64 };
 
-int task_rows(const PlanOptions *o) { return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr; }
+int task_rows(const PlanOptions *o) {
+  return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr;
+}
 
 int task_columns(const PlanOptions *o, int64_t width) {
   int w = (int)(width ? width : o->nr);
@@ -15,15 +17,17 @@ typedef struct Emit {
   Lower *c;
   Inst *k;
   Tile *t;
-  Coords outer;          // coordinates that a task fixes
-  LExpr *row0, *col0;    // first row and column of the tile
-  LExpr *rowblock;       // NULL without rows
-  LExpr *rows, *cols;    // of the tile
+  Coords outer;       // coordinates that a task fixes
+  LExpr *row0, *col0; // first row and column of the tile
+  LExpr *rowblock;    // NULL without rows
+  LExpr *rows, *cols; // of the tile
   Poly N;
-  int64_t panel;         // width of the panels that a member is stored in, 0: none
+  int64_t panel; // width of the panels that a member is stored in, 0: none
 } Emit;
 
-static bool stored(Prog *g, const Member *m) { return info_of(g, m->node)->needed; }
+static bool stored(Prog *g, const Member *m) {
+  return info_of(g, m->node)->needed;
+}
 
 static Poly last_stride(const Place *pl, const AxisList *l) {
   int i = l->n ? place_axis(pl, l->ax[l->n - 1]) : -1;
@@ -149,8 +153,8 @@ static LExpr *rest(Lower *c, LExpr *from, Poly total, int64_t most) {
   return liop(c, L_IMIN, li(c, most), liop(c, L_ISUB, lpoly(c, total), from));
 }
 
-// Width of the panels that a member is stored in, 0: none.  A block of columns begins at a panel, and a panel is as wide as the
-// tile, so that the quotient by its width is the same in all lanes.
+// Width of the panels that a member is stored in, 0: none.  A block of columns begins at a panel,
+// and a panel is as wide as the tile, so that the quotient by its width is the same in all lanes.
 static int64_t stored_panels(Prog *g, const Inst *k) {
   for (int i = 0; i < k->m.n; i++) {
     const Place *pl = k->m.v[i].place;
@@ -182,9 +186,11 @@ void lower_tile(Prog *g, Inst *k) {
   Lower *c = lower_new(g, k, inst_label(g, k));
   Tile *t = k->tile;
   Emit e = {.c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
-  int64_t rows = task_rows(&g->p->o), columns = task_columns(&g->p->o, e.panel ? e.panel : t->b->width);
+  int64_t rows = task_rows(&g->p->o),
+          columns = task_columns(&g->p->o, e.panel ? e.panel : t->b->width);
   if (t->outer.n)
-    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), 1)), t->outer.ax, t->outer.n, &e.outer);
+    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), 1)), t->outer.ax,
+                    t->outer.n, &e.outer);
   e.col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e.N, columns)), li(c, columns));
   e.row0 = li(c, 0);
   e.rows = li(c, 1);
@@ -232,7 +238,8 @@ static void transpose_rows(Lower *c, Inst *k, LStmt *s) {
     rows = dst->width;
   t->outer = t->batch;
   if (t->batch.n)
-    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->batch.ax, t->batch.n), 1)), t->batch.ax, t->batch.n, &e.outer);
+    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->batch.ax, t->batch.n), 1)), t->batch.ax,
+                    t->batch.n, &e.outer);
   LExpr *b = lvar(c, lower_grid(c, N, rows)), *n0 = liop(c, L_IMUL, b, li(c, rows));
   s->tr.rows = rest(c, n0, N, rows);
   s->tr.cols = lpoly(c, K);
@@ -243,7 +250,8 @@ static void transpose_rows(Lower *c, Inst *k, LStmt *s) {
 
 void lower_transpose(Prog *g, Inst *k) {
   Lower *c = lower_new(g, k, inst_label(g, k));
-  int src = lower_mem(c, k->src->buf, k->src->base, false), dst = lower_mem(c, k->dst->buf, k->dst->base, true);
+  int src = lower_mem(c, k->src->buf, k->src->base, false),
+      dst = lower_mem(c, k->dst->buf, k->dst->base, true);
   LStmt *s = transpose_stmt(c, src, dst);
   s->tr.dwidth = k->dst->width;
   s->tr.dcol = li(c, k->dst->width);

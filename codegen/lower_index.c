@@ -1,5 +1,5 @@
-// Integer expressions of a kernel: interned, and kept linear where they can be, so that a coordinate which was split and joined
-// again on its way to a load is itself again.
+// Integer expressions of a kernel: interned, and kept linear where they can be, so that a
+// coordinate which was split and joined again on its way to a load is itself again.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
@@ -59,10 +59,18 @@ LExpr *lint_deep(Lower *c, LExpr *e) {
   return lint(c, x);
 }
 
-LExpr *li(Lower *c, int64_t v) { return lint(c, lx_int(c->a, v)); }
-LExpr *lpoly(Lower *c, Poly p) { return lint(c, lx_poly(c->a, p)); }
-LExpr *lvar(Lower *c, int var) { return lint(c, lx_var(c->a, var)); }
-LExpr *liop(Lower *c, LOp op, LExpr *x, LExpr *y) { return lint(c, lx_iop(c->a, op, x, y)); }
+LExpr *li(Lower *c, int64_t v) {
+  return lint(c, lx_int(c->a, v));
+}
+LExpr *lpoly(Lower *c, Poly p) {
+  return lint(c, lx_poly(c->a, p));
+}
+LExpr *lvar(Lower *c, int var) {
+  return lint(c, lx_var(c->a, var));
+}
+LExpr *liop(Lower *c, LOp op, LExpr *x, LExpr *y) {
+  return lint(c, lx_iop(c->a, op, x, y));
+}
 
 // ---- coordinates
 
@@ -94,7 +102,7 @@ typedef struct Sum {
   LExpr *at[TERMS];
   Poly step[TERMS];
   Poly base;
-  bool full;  // did not fit: the result is not used
+  bool full; // did not fit: the result is not used
 } Sum;
 
 static void add_base(Sum *s, const Poly *p, const Poly *step) {
@@ -164,8 +172,8 @@ static void rejoin(Sum *s) {
     for (int j = 0; j < s->n; j++) {
       Poly p;
       LExpr *d = s->at[i], *m = s->at[j];
-      if (d->op != L_IDIV || m->op != L_IMOD || d->a != m->a || d->b != m->b || !size_of(d->b, &p) ||
-          !poly_mul_fits(&p, &s->step[j]))
+      if (d->op != L_IDIV || m->op != L_IMOD || d->a != m->a || d->b != m->b ||
+          !size_of(d->b, &p) || !poly_mul_fits(&p, &s->step[j]))
         continue;
       Poly want = poly_mul(p, s->step[j]), step = s->step[j];
       if (!poly_eq(&want, &s->step[i]))
@@ -234,7 +242,8 @@ static bool below(Lower *c, const Sum *s, Poly by) {
   Poly p;
   if (s->n == 1 && s->at[0]->op == L_VAR && !s->base.n) {
     Poly one = poly_const(1);
-    if (s->at[0]->inum < c->var_range.n && poly_eq(&s->step[0], &one) && poly_eq(&c->var_range.v[s->at[0]->inum], &by))
+    if (s->at[0]->inum < c->var_range.n && poly_eq(&s->step[0], &one) &&
+        poly_eq(&c->var_range.v[s->at[0]->inum], &by))
       return true;
   }
   if (!poly_is_const(&by, &b) || !poly_is_const(&s->base, &base) || base < 0)

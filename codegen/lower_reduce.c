@@ -1,5 +1,6 @@
-// Reductions to one number by partials of a fixed number of elements, the sums of slots that finish those and the column sums,
-// and loops for what has no better way: argmax, and convolutions and scatters of shapes that no builtin takes.
+// Reductions to one number by partials of a fixed number of elements, the sums of slots that finish
+// those and the column sums, and loops for what has no better way: argmax, and convolutions and
+// scatters of shapes that no builtin takes.
 #include "codegen/lower_util.h"
 #include <string.h>
 
@@ -24,7 +25,9 @@ static LStmt *open_block(Lower *c, int task, int64_t block, Poly extent, int vec
   return open_for(c, lo, hi, extent, vec);
 }
 
-static LExpr *cast(Lower *c, DType t, LExpr *e) { return e->dtype == t ? e : lx_op(c->a, L_CAST, t, e, NULL, NULL); }
+static LExpr *cast(Lower *c, DType t, LExpr *e) {
+  return e->dtype == t ? e : lx_op(c->a, L_CAST, t, e, NULL, NULL);
+}
 
 static LExpr *slot_count(Lower *c, Poly rows, int64_t block) {
   LExpr *up = lpoly(c, poly_add(rows, poly_const(block - 1)));
@@ -32,7 +35,8 @@ static LExpr *slot_count(Lower *c, Poly rows, int64_t block) {
 }
 
 // One task adds up the slots in order.
-static void sum_slots(Prog *g, Inst *k, const Place *slots, Poly rows, int64_t block, const Place *dst) {
+static void sum_slots(Prog *g, Inst *k, const Place *slots, Poly rows, int64_t block,
+                      const Place *dst) {
   Lower *c = lower_new(g, k, "sum of partials");
   Node *n = k->root;
   Coords none = {0};
@@ -52,11 +56,13 @@ void lower_total(Prog *g, Inst *k) {
   if (!info_of(g, n)->needed)
     return;
   int nrow = k->nrow ? k->nrow - 1 : 0;
-  Poly inner = k->nrow ? k->row[nrow]->extent : poly_const(1), R = nrow ? extents(k->row, nrow) : inner;
+  Poly inner = k->nrow ? k->row[nrow]->extent : poly_const(1),
+       R = nrow ? extents(k->row, nrow) : inner;
   int64_t block = TOTAL_CHUNK, columns;
   if (nrow)
     block = poly_is_const(&inner, &columns) && columns < TOTAL_CHUNK ? TOTAL_CHUNK / columns : 128;
-  DType t = reduce_kind(n) == LR_SUM && dtype_is_float(computed_dtype(n)) ? DT_F64 : computed_dtype(n);
+  DType t =
+      reduce_kind(n) == LR_SUM && dtype_is_float(computed_dtype(n)) ? DT_F64 : computed_dtype(n);
   Lower *c = lower_new(g, k, inst_label(g, k));
   int task = lower_grid(c, R, block), acc = lower_reg(c, t, lx_const(c->a, t, reduce_identity(n)));
   Coords at = {0};
@@ -81,7 +87,9 @@ void lower_total(Prog *g, Inst *k) {
     lower_finish(c, poly_const(0));
     return;
   }
-  Place *slots = place_dense(g, buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, t, poly_const(1), "partial sums"), t, NULL, 0);
+  Place *slots = place_dense(
+      g, buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, t, poly_const(1), "partial sums"), t,
+      NULL, 0);
   g->buf.v[slots->buf].rows = R;
   g->buf.v[slots->buf].block = block;
   int mem = lower_mem(c, slots->buf, poly_const(0), true);
@@ -106,7 +114,8 @@ void lower_finish_slots(Prog *g, Inst *k) {
   coords_set(&at, k->col[last], lvar(c, f->var));
   int acc = lower_reg(c, k->src->dtype, lx_const(c->a, k->src->dtype, 0));
   LStmt *s = open_for(c, li(c, 0), slot_count(c, b->rows, b->block), (Poly){0}, 0);
-  LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)), place_index(c, k->src, &at));
+  LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)),
+                      place_index(c, k->src, &at));
   LExpr *v = lx_load(c->a, c->k, lower_mem(c, k->src->buf, poly_const(0), false), index);
   lower_emit(c, ls_reduce(c->a, acc, LR_SUM, v));
   close_for(c, s);
@@ -131,14 +140,17 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   DType t = computed_dtype(x);
   Coords at = open_elements(c, n), in = at;
   coords_set(&in, a, li(c, 0));
-  int best = lower_reg(c, t, lower_value(c, x, &in).e), arg = lower_reg(c, DT_I32, lx_const(c->a, DT_I32, 0));
+  int best = lower_reg(c, t, lower_value(c, x, &in).e),
+      arg = lower_reg(c, DT_I32, lx_const(c->a, DT_I32, 0));
   LStmt *f = open_for(c, li(c, 1), lpoly(c, a->extent), a->extent, 0);
   coords_set(&in, a, lvar(c, f->var));
   int v = lower_reg(c, t, lower_value(c, x, &in).e);
-  LExpr *value = lx_reg(c->a, t, v), *old = lx_reg(c->a, t, best), *i = lx_from_int(c->a, DT_I32, lvar(c, f->var));
+  LExpr *value = lx_reg(c->a, t, v), *old = lx_reg(c->a, t, best),
+        *i = lx_from_int(c->a, DT_I32, lvar(c, f->var));
   int more = lower_reg(c, DT_BOOL, lx_op(c->a, L_LT, DT_BOOL, old, value, NULL));
   LExpr *cond = lx_reg(c->a, DT_BOOL, more);
-  lower_emit(c, ls_set(c->a, arg, lx_op(c->a, L_SELECT, DT_I32, cond, i, lx_reg(c->a, DT_I32, arg))));
+  lower_emit(c,
+             ls_set(c->a, arg, lx_op(c->a, L_SELECT, DT_I32, cond, i, lx_reg(c->a, DT_I32, arg))));
   lower_emit(c, ls_set(c->a, best, lx_op(c->a, L_SELECT, t, cond, value, old)));
   close_for(c, f);
   lower_store(c, dst, &at, lx_reg(c->a, DT_I32, arg), false);
@@ -163,11 +175,13 @@ static void loop_conv(Lower *c, Node *n, const Place *dst) {
   Coords at = open_elements(c, n), u = at, k = at;
   LExpr *l = coords_get(&at, a), *L = lpoly(c, a->extent);
   int acc = lower_reg(c, t, lx_const(c->a, t, 0));
-  LStmt *f = open_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
+  LStmt *f =
+      open_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
   LExpr *j = lvar(c, f->var);
   coords_set(&k, a, j);
   coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
-  LExpr *p = lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &k).e, NULL);
+  LExpr *p =
+      lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &k).e, NULL);
   lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
   close_for(c, f);
   lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
@@ -181,7 +195,8 @@ static bool has(Axis *const *ax, int n, const Axis *a) {
 }
 
 // Opens loops over the axes of x and y that n lacks; their number.
-static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open, const Axis *but) {
+static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
+                       const Axis *but) {
   int k = 0;
   const Node *both[2] = {x, y};
   for (int b = 0; b < 2; b++)
@@ -202,13 +217,16 @@ static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
   Coords at = open_elements(c, n), u = at, y = at;
   LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
   LStmt *open[2 * MAX_AXES];
-  int acc = lower_reg(c, t, lx_const(c->a, t, 0)), k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
-  LStmt *f = n->attr.reverse ? open_for(c, li(c, 0), minus(c, L, j), a->extent, 0) : open_for(c, j, L, a->extent, 0);
+  int acc = lower_reg(c, t, lx_const(c->a, t, 0)),
+      k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
+  LStmt *f = n->attr.reverse ? open_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
+                             : open_for(c, j, L, a->extent, 0);
   LExpr *l = lvar(c, f->var);
   y = u;
   coords_set(&y, a, l);
   coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
-  LExpr *p = lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &y).e, NULL);
+  LExpr *p =
+      lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &y).e, NULL);
   lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
   close_for(c, f);
   while (k > 0)
@@ -216,7 +234,8 @@ static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
   lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
 }
 
-// One task: clears, then adds row after row.  An axis of the index or of src that has the result's name is summed.
+// One task: clears, then adds row after row.  An axis of the index or of src that has the result's
+// name is summed.
 static void loop_scatter(Lower *c, Inst *inst, Node *n, const Place *dst) {
   LStmt *open[2 * MAX_AXES];
   Coords at = {0}, out;
@@ -257,12 +276,23 @@ void lower_loops(Prog *g, Inst *k) {
     return;
   Lower *c = lower_new(g, k, inst_label(g, k));
   switch (n->op) {
-  case OP_ARGMAX: loop_argmax(c, n, dst); break;
-  case OP_CAUSAL_CONV: loop_conv(c, n, dst); break;
-  case OP_CONV_GRAD: loop_conv_grad(c, n, dst); break;
-  case OP_SCATTER: loop_scatter(c, k, n, dst); break;
-  case OP_ATTENTION_GRAD: lower_attention_bias(c, n, dst); break;
-  default: BUG("%s as loops", op_name(n->op));
+  case OP_ARGMAX:
+    loop_argmax(c, n, dst);
+    break;
+  case OP_CAUSAL_CONV:
+    loop_conv(c, n, dst);
+    break;
+  case OP_CONV_GRAD:
+    loop_conv_grad(c, n, dst);
+    break;
+  case OP_SCATTER:
+    loop_scatter(c, k, n, dst);
+    break;
+  case OP_ATTENTION_GRAD:
+    lower_attention_bias(c, n, dst);
+    break;
+  default:
+    BUG("%s as loops", op_name(n->op));
   }
   lower_finish(c, poly_const(0));
 }

@@ -1,8 +1,10 @@
-// Row kernels: pointwise work over rows and columns, with reductions along the columns.  Each task takes a block of rows.  A row
-// is passed over once for every level of reductions (a reduction of level n needs those of level n - 1 of the same row), then
-// once more to store; so a softmax or a layer norm reads its row from memory once and then from the cache.
+// Row kernels: pointwise work over rows and columns, with reductions along the columns.  Each task
+// takes a block of rows.  A row is passed over once for every level of reductions (a reduction of
+// level n needs those of level n - 1 of the same row), then once more to store; so a softmax or a
+// layer norm reads its row from memory once and then from the cache.
 //
-// When the vector axis is one that stays (`lanes`), rows are the lanes of a vector and the columns are walked one by one.
+// When the vector axis is one that stays (`lanes`), rows are the lanes of a vector and the columns
+// are walked one by one.
 #include "codegen/lower_util.h"
 #include <math.h>
 #include <string.h>
@@ -10,13 +12,13 @@
 typedef struct Rows {
   Lower *c;
   Inst *k;
-  int nrow, ncol;        // an undecided domain's last axis is its column
+  int nrow, ncol; // an undecided domain's last axis is its column
   Axis **row, **col;
-  LExpr *task;           // block of rows
+  LExpr *task; // block of rows
   int64_t block;
-  int64_t chunk;         // columns of a task, where rows alone are too few tasks; 0: all
+  int64_t chunk; // columns of a task, where rows alone are too few tasks; 0: all
   int levels;
-  int vec, reduce_vec;   // native vectors at a time
+  int vec, reduce_vec; // native vectors at a time
   LStmt *open[2 * MAX_AXES];
   int nopen;
 } Rows;
@@ -24,10 +26,13 @@ typedef struct Rows {
 // ---- which members are worth computing
 
 static bool stored(Prog *g, const Member *m) {
-  return m->copy || m->role == ROLE_COLUMN ? m->copy || info_of(g, m->node)->needed : info_of(g, m->node)->needed;
+  return m->copy || m->role == ROLE_COLUMN ? m->copy || info_of(g, m->node)->needed
+                                           : info_of(g, m->node)->needed;
 }
 
-static bool in_kernel(const Rows *s, const Node *n) { return info_of(s->c->g, n)->inst == s->k; }
+static bool in_kernel(const Rows *s, const Node *n) {
+  return info_of(s->c->g, n)->inst == s->k;
+}
 
 // 1 + the level of the reductions that n needs; marks what it meets as alive.
 static int level_of(Rows *s, Node *n, bool copy) {
@@ -65,7 +70,8 @@ static bool find_levels(Rows *s) {
     any = true;
     if (m->copy && info_of(g, m->node)->place)
       continue;
-    int level = m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false) : level_of(s, m->node, m->copy);
+    int level =
+        m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false) : level_of(s, m->node, m->copy);
     if (level > s->levels)
       s->levels = level;
   }
@@ -91,7 +97,9 @@ static void close_loops(Rows *s, int until) {
   }
 }
 
-static LExpr *min_int(Lower *c, LExpr *x, Poly p) { return liop(c, L_IMIN, x, lpoly(c, p)); }
+static LExpr *min_int(Lower *c, LExpr *x, Poly p) {
+  return liop(c, L_IMIN, x, lpoly(c, p));
+}
 
 static void open_columns(Rows *s, Coords *at, bool reduces) {
   Lower *c = s->c;
@@ -142,7 +150,9 @@ double reduce_identity(const Node *n) {
   return n->op == OP_RMAX ? -limit : n->dtype == DT_I32 ? limit - 1 : limit;
 }
 
-LReduce reduce_kind(const Node *n) { return n->op == OP_RMAX ? LR_MAX : n->op == OP_RMIN ? LR_MIN : LR_SUM; }
+LReduce reduce_kind(const Node *n) {
+  return n->op == OP_RMAX ? LR_MAX : n->op == OP_RMIN ? LR_MIN : LR_SUM;
+}
 
 LExpr *reduce_operand(Lower *c, Node *n, const Coords *at) {
   LExpr *x = lower_value(c, n->in[0], at).e;
@@ -160,7 +170,8 @@ static void reduce_level(Rows *s, int level, const Coords *rows) {
     if (s->k->m.v[i].role != ROLE_REDUCE || !alive(s, x) || info_of(c->g, x)->level != level)
       continue;
     node[n] = x;
-    reg[n++] = lower_reg(c, computed_dtype(x), lx_const(c->a, computed_dtype(x), reduce_identity(x)));
+    reg[n++] =
+        lower_reg(c, computed_dtype(x), lx_const(c->a, computed_dtype(x), reduce_identity(x)));
   }
   Coords at = *rows;
   int open = s->nopen;
@@ -192,7 +203,8 @@ static void clear_slots(Rows *s) {
     if (m->role != ROLE_COLUMN || !stored(c->g, m))
       continue;
     int mem = lower_mem(c, m->place->buf, poly_const(0), true);
-    lower_emit(c, ls_store(c->a, mem, slot_index(s, m->place, &at), lx_const(c->a, m->place->dtype, 0)));
+    lower_emit(
+        c, ls_store(c->a, mem, slot_index(s, m->place, &at), lx_const(c->a, m->place->dtype, 0)));
   }
   close_loops(s, open);
 }
@@ -208,7 +220,8 @@ static void add_to_slot(Rows *s, const Member *m, LExpr *v, const Coords *at) {
 
 // ---- stores
 
-// A kernel may write what it reads (an optimizer in place), so all values of an element come before all its stores.
+// A kernel may write what it reads (an optimizer in place), so all values of an element come before
+// all its stores.
 static LExpr *settled(Lower *c, LExpr *e) {
   if (e->op == L_REG || e->op == L_CONST)
     return e;
@@ -267,7 +280,8 @@ static int64_t columns_of_task(const Rows *s) {
   enum { CHUNK = 8192, FEW = 16 };
   Poly R = extents(s->row, s->nrow);
   int64_t rows, columns;
-  if (s->levels || s->k->lanes || s->ncol != 1 || s->k->slot_block || !poly_is_const(&R, &rows) || rows > FEW)
+  if (s->levels || s->k->lanes || s->ncol != 1 || s->k->slot_block || !poly_is_const(&R, &rows) ||
+      rows > FEW)
     return 0;
   return extent_is(s->col[0], &columns) && columns < 2 * CHUNK ? 0 : CHUNK;
 }

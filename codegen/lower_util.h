@@ -3,7 +3,7 @@
 #define BIGSC_LOWER_UTIL_H
 #include "codegen/plan_internal.h"
 
-double reduce_identity(const Node *n);   // what an empty reduction gives
+double reduce_identity(const Node *n); // what an empty reduction gives
 LReduce reduce_kind(const Node *n);
-LExpr *reduce_operand(Lower *c, Node *n, const Coords *at);  // of a contraction: the product
+LExpr *reduce_operand(Lower *c, Node *n, const Coords *at); // of a contraction: the product
 #endif

@@ -1,10 +1,15 @@
-// Which nodes are stored: what has to be (outputs, results and operands of contractions, reductions), what a contraction's
-// epilogue should end in, and, once the kernels are known, what would be derived too often.
+// Which nodes are stored: what has to be (outputs, results and operands of contractions,
+// reductions), what a contraction's epilogue should end in, and, once the kernels are known, what
+// would be derived too often.
 #include "codegen/contract.h"
 #include <string.h>
 
-bool is_outer(const Node *n) { return n->op == OP_CONTRACT && !n->attr.naxes; }
-bool is_reduction(const Node *n) { return n->op == OP_SUM || n->op == OP_RMAX || n->op == OP_RMIN; }
+bool is_outer(const Node *n) {
+  return n->op == OP_CONTRACT && !n->attr.naxes;
+}
+bool is_reduction(const Node *n) {
+  return n->op == OP_SUM || n->op == OP_RMAX || n->op == OP_RMIN;
+}
 
 // Sums nothing: an element is the source's where the index says so, else 0.
 bool is_one_hot(const Node *n) {
@@ -22,26 +27,44 @@ bool is_one_hot(const Node *n) {
 }
 
 bool is_map(const Node *n) {
-  return (op_flags(n->op) & (F_POINTWISE | F_INDEX)) || n->op == OP_GATHER || is_outer(n) || is_one_hot(n);
+  return (op_flags(n->op) & (F_POINTWISE | F_INDEX)) || n->op == OP_GATHER || is_outer(n) ||
+         is_one_hot(n);
 }
 
-static bool is_pointwise(const Node *n) { return (op_flags(n->op) & F_POINTWISE) || is_outer(n) || is_one_hot(n); }
+static bool is_pointwise(const Node *n) {
+  return (op_flags(n->op) & F_POINTWISE) || is_outer(n) || is_one_hot(n);
+}
 
 // Rough, in vector instructions an element.
 double op_flops(const Node *n) {
   switch (n->op) {
-  case OP_EXP: case OP_LOG: return 10;
-  case OP_SIN: case OP_COS: case OP_TANH: case OP_ERF: return 14;
-  case OP_POW: return 20;
-  case OP_SQRT: case OP_DIV: return 4;
-  case OP_RANDOM: return 8;
-  case OP_GATHER: return 3;
-  case OP_PAD: return 4;
-  default: return is_pointwise(n) ? 1 : 0;
+  case OP_EXP:
+  case OP_LOG:
+    return 10;
+  case OP_SIN:
+  case OP_COS:
+  case OP_TANH:
+  case OP_ERF:
+    return 14;
+  case OP_POW:
+    return 20;
+  case OP_SQRT:
+  case OP_DIV:
+    return 4;
+  case OP_RANDOM:
+    return 8;
+  case OP_GATHER:
+    return 3;
+  case OP_PAD:
+    return 4;
+  default:
+    return is_pointwise(n) ? 1 : 0;
   }
 }
 
-static bool leaf_is_steady(const Node *n) { return n->op != OP_INPUT && n->op != OP_RANDOM && n->op != OP_STATE; }
+static bool leaf_is_steady(const Node *n) {
+  return n->op != OP_INPUT && n->op != OP_RANDOM && n->op != OP_STATE;
+}
 
 void mat_reach(Prog *g) {
   Node **roots = NEWN(g->a, Node *, g->nout);
@@ -92,7 +115,8 @@ static bool has_own_axis(const Node *a, const Node *b) {
 // Worth a register tile: sums of f32 products over something, with columns.
 bool contract_fits_tile(const Node *n) {
   return n->op == OP_CONTRACT && n->attr.naxes && n->dtype == DT_F32 && n->in[0]->dtype == DT_F32 &&
-         n->in[1]->dtype == DT_F32 && (has_own_axis(n->in[0], n->in[1]) || has_own_axis(n->in[1], n->in[0]));
+         n->in[1]->dtype == DT_F32 &&
+         (has_own_axis(n->in[0], n->in[1]) || has_own_axis(n->in[1], n->in[0]));
 }
 
 static void mark_operands(Prog *g, Node *n) {
@@ -107,11 +131,14 @@ static void mark_operands(Prog *g, Node *n) {
     if (is_one_hot(n))
       return;
     // fall through
-  case OP_CAUSAL_CONV: case OP_CONV_GRAD:
+  case OP_CAUSAL_CONV:
+  case OP_CONV_GRAD:
     must(g, view_base(n->in[0]));
     must(g, view_base(n->in[1]));
     return;
-  case OP_ATTENTION: case OP_ATTENTION_LSE: case OP_ATTENTION_GRAD:
+  case OP_ATTENTION:
+  case OP_ATTENTION_LSE:
+  case OP_ATTENTION_GRAD:
     for (int i = 0; i < n->nin; i++)
       if (!node_is_const(n->in[i], NULL))
         must(g, view_base(n->in[i]));
@@ -122,7 +149,8 @@ static void mark_operands(Prog *g, Node *n) {
       must(g, x);
     return;
   }
-  default: return;
+  default:
+    return;
   }
 }
 
@@ -138,7 +166,8 @@ static void mark_node(Prog *g, Node *n) {
   mark_operands(g, n);
 }
 
-// The end of the chain of pointwise nodes that a contraction's result flows into, and nothing else uses.
+// The end of the chain of pointwise nodes that a contraction's result flows into, and nothing else
+// uses.
 static void mark_chain(Prog *g, Node *c) {
   Node *v = c;
   if (!g->p->o.fuse || !contract_fits_tile(c))
@@ -163,7 +192,8 @@ static bool same_life(Prog *g, const Node *n, const Place *dest) {
 // Lets n be computed at dest; false when it has another place already, or is not computed at all.
 static bool assign_dest(Prog *g, Node *n, Place *dest) {
   Info *f = info_of(g, n);
-  if ((op_flags(n->op) & F_LEAF) || f->dest || f->alias || n->dtype != dest->dtype || !same_life(g, n, dest))
+  if ((op_flags(n->op) & F_LEAF) || f->dest || f->alias || n->dtype != dest->dtype ||
+      !same_life(g, n, dest))
     return false;
   if (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE) {
     Place *inner = place_through(g, n, dest);
@@ -183,7 +213,8 @@ static Place *output_place(Prog *g, const Output *o, int index) {
   if (o->param) {
     Place *pl = place_param(g, o->param, g->kind != BIGS_INIT);
     if (pl->nax != o->nax)
-      BUG("%s: an output in the storage of a parameter of %d axes has %d", o->name, pl->nax, o->nax);
+      BUG("%s: an output in the storage of a parameter of %d axes has %d", o->name, pl->nax,
+          o->nax);
     pl->ax = o->ax;
     return pl;
   }
@@ -220,13 +251,17 @@ static void mark_concat(Prog *g, Node *n) {
   }
 }
 
-// The scatter below renames that nothing else uses, or NULL; *pl, where the renamed value goes, becomes where the scatter does.
+// The scatter below renames that nothing else uses, or NULL; *pl, where the renamed value goes,
+// becomes where the scatter does.
 static Node *sole_scatter(Prog *g, Node *n, Place **pl) {
   while (n->op == OP_RENAME && info_of(g, n)->nuse == 1 && !info_of(g, n)->dest && *pl) {
     *pl = place_through(g, n, *pl);
     n = n->in[0];
   }
-  return *pl && n->op == OP_SCATTER && !is_one_hot(n) && info_of(g, n)->nuse == 1 && !info_of(g, n)->dest ? n : NULL;
+  return *pl && n->op == OP_SCATTER && !is_one_hot(n) && info_of(g, n)->nuse == 1 &&
+                 !info_of(g, n)->dest
+             ? n
+             : NULL;
 }
 
 // x + scatter(..): the scatter adds to what x left in the same place.
@@ -236,10 +271,12 @@ static void mark_scatter(Prog *g, Node *n) {
     return;
   for (int i = 0; i < 2; i++) {
     Node *x = n->in[1 - i];
-    Place *whole = f->dest ? f->dest : place_new(g, n, NULL, 0, g->prologue && f->steady), *pl = whole;
+    Place *whole = f->dest ? f->dest : place_new(g, n, NULL, 0, g->prologue && f->steady),
+          *pl = whole;
     Node *s = sole_scatter(g, n->in[i], &pl);
-    if (!s || view_base(x)->op == OP_SCATTER || !axes_equal_sets(n->in[i]->ax, n->in[i]->nax, x->ax, x->nax) ||
-        info_of(g, x)->nuse > 1 || !assign_dest(g, x, whole))
+    if (!s || view_base(x)->op == OP_SCATTER ||
+        !axes_equal_sets(n->in[i]->ax, n->in[i]->nax, x->ax, x->nax) || info_of(g, x)->nuse > 1 ||
+        !assign_dest(g, x, whole))
       continue;
     f->whole = whole;
     f->scatter = s;
@@ -264,7 +301,8 @@ static bool feeds_unsteady(Prog *g, const Info *f) {
   return false;
 }
 
-// A value that is costly to derive and then used along axes that it lacks would be derived once for each of their elements.
+// A value that is costly to derive and then used along axes that it lacks would be derived once for
+// each of their elements.
 static void mark_costly(Prog *g) {
   for (int i = 0; i < g->nnode; i++) {
     Node *n = g->node[i];
@@ -278,7 +316,8 @@ static void mark_costly(Prog *g) {
       continue;
     if (g->prologue && f->steady && f->flops >= 4 && n->nax && feeds_unsteady(g, f))
       f->must = true;
-    if ((f->flops >= 8 && n->nax && feeds_more_axes(f, n)) || f->flops > 400 || (f->flops > 100 && f->nuse > 1))
+    if ((f->flops >= 8 && n->nax && feeds_more_axes(f, n)) || f->flops > 400 ||
+        (f->flops > 100 && f->nuse > 1))
       f->must = true;
   }
 }
@@ -290,7 +329,8 @@ void mat_mark(Prog *g) {
   mark_outputs(g);
   for (int i = g->nnode - 1; i >= 0; i--) {
     mark_scatter(g, g->node[i]);
-    if (g->node[i]->op == OP_CONCAT && info_of(g, g->node[i])->must && !info_of(g, g->node[i])->alias)
+    if (g->node[i]->op == OP_CONCAT && info_of(g, g->node[i])->must &&
+        !info_of(g, g->node[i])->alias)
       mark_concat(g, g->node[i]);
   }
   for (int i = 0; i < g->nnode; i++)
@@ -327,15 +367,17 @@ static void add_cost(Prog *g, Node *n, const Node *top, double *flops, double *l
     add_cost(g, n->in[i], top, flops, loads);
 }
 
-// Deriving n again in every kernel against storing it once: in units of a vector instruction, where a load or store of an element
-// costs about LOAD.  What a training step would keep from its forward part until its backward part has to be clearly cheaper.
+// Deriving n again in every kernel against storing it once: in units of a vector instruction, where
+// a load or store of an element costs about LOAD.  What a training step would keep from its forward
+// part until its backward part has to be clearly cheaper.
 static bool worth_storing(Prog *g, Node *n) {
   enum { LOAD = 8 };
   double flops = 0, loads = 0;
   Info *f = info_of(g, n);
   g->stamp++;
   add_cost(g, n, n, &flops, &loads);
-  double once = flops + LOAD * loads, again = f->kernels * once, store = once + LOAD * (1 + f->kernels);
+  double once = flops + LOAD * loads, again = f->kernels * once,
+         store = once + LOAD * (1 + f->kernels);
   return again > store * (g->kind == BIGS_GRADIENT ? 1.5 : 1);
 }
 
@@ -356,10 +398,11 @@ bool mat_refine(Prog *g) {
   for (int i = g->nnode - 1; i >= 0; i--) {
     Node *n = g->node[i];
     Info *f = info_of(g, n);
-    if (f->place || f->kernels < 2 || !(is_pointwise(n) || n->op == OP_GATHER) || f->must || !n->nax)
+    if (f->place || f->kernels < 2 || !(is_pointwise(n) || n->op == OP_GATHER) || f->must ||
+        !n->nax)
       continue;
     if (f->nuse == 1 && !info_of(g, f->use[0])->place && is_pointwise(f->use[0]))
-      continue;  // its user is the better choice
+      continue; // its user is the better choice
     if (worth_storing(g, n))
       f->must = changed = true;
   }

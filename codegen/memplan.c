@@ -1,7 +1,6 @@
-// The finished table of a program's buffers: those that steps use, with the steps they live in.  Placing them is the runtime's,
-// once sizes are known.
+// The finished table of a program's buffers: those that steps use, with the steps they live in.
+// Placing them is the runtime's, once sizes are known.
 #include "codegen/plan_internal.h"
-
 
 typedef VEC(int) Ints;
 
@@ -26,8 +25,14 @@ static void touch(Prog *g, int b, int step) {
 }
 
 static BigsBuffer finished(const Prog *g, const Buf *x) {
-  BigsBuffer b = {.where = (uint8_t)x->where, .dtype = (uint8_t)x->dtype, .index = x->index, .size = x->size, .offset = x->offset,
-                  .first = x->first, .last = x->last, .data = x->data};
+  BigsBuffer b = {.where = (uint8_t)x->where,
+                  .dtype = (uint8_t)x->dtype,
+                  .index = x->index,
+                  .size = x->size,
+                  .offset = x->offset,
+                  .first = x->first,
+                  .last = x->last,
+                  .data = x->data};
   if (x->block) {
     b.rows = x->rows;
     b.block = x->block;

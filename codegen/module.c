@@ -1,4 +1,5 @@
-// The module's tables that the planner knows: dims, inputs, parameters and their storage, programs; and their text for
+// The module's tables that the planner knows: dims, inputs, parameters and their storage, programs;
+// and their text for
 // --emit=fused.
 #include "codegen/plan_internal.h"
 #include <inttypes.h>
@@ -21,7 +22,10 @@ static void fill_inputs(Planner *p, BigsModule *m) {
   BigsTensor *t = NEWN(p->a, BigsTensor, g->inputs.n + 1);
   for (int i = 0; i < g->inputs.n; i++) {
     const Input *in = g->inputs.v[i];
-    t[i] = (BigsTensor){.name = in->name, .dtype = in->dtype, .optional = in->has_default, .fallback = in->fallback};
+    t[i] = (BigsTensor){.name = in->name,
+                        .dtype = in->dtype,
+                        .optional = in->has_default,
+                        .fallback = in->fallback};
     fill_axes(&t[i], in->ax, in->nax);
   }
   input_limits(p, t);
@@ -56,7 +60,11 @@ static uint32_t tag_bits(Planner *p, Tags *tags, const Param *x) {
 static BigsParam param_row(Planner *p, const Param *x) {
   const ParamPlace *s = &p->param[x->index];
   const Node *w = x->node;
-  BigsParam r = {.name = x->path, .dtype = w->dtype, .rank = (uint8_t)w->nax, .is_complex = x->pair != NULL, .storage = s->storage};
+  BigsParam r = {.name = x->path,
+                 .dtype = w->dtype,
+                 .rank = (uint8_t)w->nax,
+                 .is_complex = x->pair != NULL,
+                 .storage = s->storage};
   for (int i = 0; i < w->nax; i++) {
     extent_is(w->ax[i], &r.extent[i]);
     r.axis[i] = w->ax[i]->name;
@@ -174,9 +182,10 @@ void module_fill(Planner *p, BigsModule *m) {
 
 // ---- text
 
-static const char *const where_names[] = {[BIGS_ARENA] = "arena", [BIGS_KEPT] = "kept",   [BIGS_INPUT] = "input",
-                                          [BIGS_OUTPUT] = "output", [BIGS_PARAM] = "param", [BIGS_GRAD] = "grad",
-                                          [BIGS_CONSTANT] = "constant", [BIGS_PIECE] = "piece"};
+static const char *const where_names[] = {
+    [BIGS_ARENA] = "arena",       [BIGS_KEPT] = "kept",   [BIGS_INPUT] = "input",
+    [BIGS_OUTPUT] = "output",     [BIGS_PARAM] = "param", [BIGS_GRAD] = "grad",
+    [BIGS_CONSTANT] = "constant", [BIGS_PIECE] = "piece"};
 
 static void print_buffer(FILE *f, Arena *a, const BigsBuffer *b, int i, const char *const *syms) {
   fprintf(f, "  b%d: %s %s", i, where_names[b->where], dtype_name((DType)b->dtype));
@@ -201,7 +210,8 @@ static void print_step(FILE *f, Planner *p, const BigsStep *s, int i, const char
             s->kind == BIGS_KERNEL && p->kernels.v[s->index]->mem.v[k].written ? "!" : "");
   fprintf(f, ")");
   for (int k = 0; k < s->ngrid; k++)
-    fprintf(f, "%s(%s)/%" PRId64, k ? " x " : "  grid ", poly_str(p->a, &s->grid[k].extent, syms), s->grid[k].block);
+    fprintf(f, "%s(%s)/%" PRId64, k ? " x " : "  grid ", poly_str(p->a, &s->grid[k].extent, syms),
+            s->grid[k].block);
   fprintf(f, "  # %s%s%s\n", s->label, s->source ? "  " : "", s->source ? s->source : "");
 }
 
@@ -211,7 +221,8 @@ void plan_print(FILE *f, Planner *p, const BigsModule *m) {
     syms[i] = i < p->g->syms.n ? p->g->syms.v[i].name : "?";
   for (int i = 0; i < m->nparam; i++) {
     const BigsParam *x = &m->param[i];
-    fprintf(f, "param %s: storage %d at %" PRId64 ", %s", x->name, x->storage, x->offset, x->width ? "panels of " : "plain");
+    fprintf(f, "param %s: storage %d at %" PRId64 ", %s", x->name, x->storage, x->offset,
+            x->width ? "panels of " : "plain");
     fprintf(f, x->width ? "%" PRId64 "\n" : "\n", x->width);
   }
   for (int i = 0; i < m->nprogram; i++) {

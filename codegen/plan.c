@@ -1,8 +1,11 @@
-// The planner's outside: programs are recorded, then planned together, since parameters have one layout for all of them.
+// The planner's outside: programs are recorded, then planned together, since parameters have one
+// layout for all of them.
 #include "codegen/plan_internal.h"
 #include <string.h>
 
-PlanOptions plan_defaults(void) { return (PlanOptions){.nr = 16, .mr = 6, .vector_floats = 8, .fuse = true}; }
+PlanOptions plan_defaults(void) {
+  return (PlanOptions){.nr = 16, .mr = 6, .vector_floats = 8, .fuse = true};
+}
 
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
   Planner *p = NEW(a, Planner);
@@ -82,27 +85,47 @@ static bool can_plan(Prog *g) {
     if (n->op == OP_SCAN)
       plan_error(g->p, n->span, "a scan over a run-time length is not compiled yet");
     else if (!countable(n))
-      plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet", POLY_FACTORS);
+      plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet",
+                 POLY_FACTORS);
     else if ((n->op == OP_PARAM || n->op == OP_INPUT) && n->nax > BIGS_MAX_RANK)
-      plan_error(g->p, n->span, "a parameter or an input of more than %d axes is not compiled yet", BIGS_MAX_RANK);
+      plan_error(g->p, n->span, "a parameter or an input of more than %d axes is not compiled yet",
+                 BIGS_MAX_RANK);
   }
   for (int i = 0; i < g->nout; i++)
     if (g->outs[i].nax > BIGS_MAX_RANK)
-      plan_error(g->p, g->outs[i].node->span, "a result of more than %d axes is not compiled yet", BIGS_MAX_RANK);
+      plan_error(g->p, g->outs[i].node->span, "a result of more than %d axes is not compiled yet",
+                 BIGS_MAX_RANK);
   return g->p->errors.n == before;
 }
 
 static void lower_inst(Prog *g, Inst *k) {
   switch (k->kind) {
-  case IK_ROWS: lower_rows(g, k); break;
-  case IK_TILE: lower_tile(g, k); break;
-  case IK_TRANSPOSE: lower_transpose(g, k); break;
-  case IK_TOTAL: lower_total(g, k); break;
-  case IK_FINISH: lower_finish_slots(g, k); break;
-  case IK_LOOPS: lower_loops(g, k); break;
-  case IK_BUILTIN: lower_builtin(g, k); break;
-  case IK_ATTENTION: lower_attention(g, k); break;
-  case IK_JOIN: break;
+  case IK_ROWS:
+    lower_rows(g, k);
+    break;
+  case IK_TILE:
+    lower_tile(g, k);
+    break;
+  case IK_TRANSPOSE:
+    lower_transpose(g, k);
+    break;
+  case IK_TOTAL:
+    lower_total(g, k);
+    break;
+  case IK_FINISH:
+    lower_finish_slots(g, k);
+    break;
+  case IK_LOOPS:
+    lower_loops(g, k);
+    break;
+  case IK_BUILTIN:
+    lower_builtin(g, k);
+    break;
+  case IK_ATTENTION:
+    lower_attention(g, k);
+    break;
+  case IK_JOIN:
+    break;
   }
 }
 
@@ -180,30 +203,38 @@ static const char *param_path(Prog *g, Node *n) {
 // The parameter whose gradient the instance's root is.
 static const char *gradient_path(Prog *g, const Inst *k) {
   for (int i = 0; i < k->m.n; i++)
-    if (k->m.v[i].node == k->root && k->m.v[i].place && g->buf.v[k->m.v[i].place->buf].where == BIGS_GRAD)
+    if (k->m.v[i].node == k->root && k->m.v[i].place &&
+        g->buf.v[k->m.v[i].place->buf].where == BIGS_GRAD)
       return g->buf.v[k->m.v[i].place->buf].name;
   return NULL;
 }
 
 static const char *verb(const Inst *k, const Node *n) {
   switch (k->kind) {
-  case IK_TILE: return "matmul";
-  case IK_TRANSPOSE: return "transpose";
-  case IK_FINISH: return "sum of partials";
-  default: return op_name(n->op);
+  case IK_TILE:
+    return "matmul";
+  case IK_TRANSPOSE:
+    return "transpose";
+  case IK_FINISH:
+    return "sum of partials";
+  default:
+    return op_name(n->op);
   }
 }
 
 const char *inst_label(Prog *g, const Inst *k) {
   const char *path = param_path(g, k->root), *s = "", *last = NULL, *grad = gradient_path(g, k);
-  s = grad ? arena_printf(g->a, "grad %s %s", grad, verb(k, k->root))
-           : path ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
-           : k->root->fn ? arena_printf(g->a, "%s: %s", k->root->fn, verb(k, k->root)) : verb(k, k->root);
+  s = grad          ? arena_printf(g->a, "grad %s %s", grad, verb(k, k->root))
+      : path        ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
+      : k->root->fn ? arena_printf(g->a, "%s: %s", k->root->fn, verb(k, k->root))
+                    : verb(k, k->root);
   int shown = 0;
   for (int i = 0; i < k->m.n && shown < 4; i++) {
     const Node *n = k->m.v[i].node;
-    const char *what = n->fn && (!k->root->fn || strcmp(n->fn, k->root->fn)) ? n->fn : op_name(n->op);
-    if (n == k->root || (last && !strcmp(last, what)) || (k->m.v[i].role != ROLE_COLUMN && !info_of(g, n)->needed))
+    const char *what =
+        n->fn && (!k->root->fn || strcmp(n->fn, k->root->fn)) ? n->fn : op_name(n->op);
+    if (n == k->root || (last && !strcmp(last, what)) ||
+        (k->m.v[i].role != ROLE_COLUMN && !info_of(g, n)->needed))
       continue;
     s = arena_printf(g->a, "%s+%s", s, what);
     last = what;
@@ -230,7 +261,8 @@ void lower_finish(Lower *c, Poly flops) {
   Prog *g = c->g;
   c->k->name = arena_printf(g->a, "%s%d", g->p->o.prefix ? g->p->o.prefix : "k", g->p->kernels.n);
   c->k->from = inst_source(g, c->inst);
-  BigsStep s = {.kind = BIGS_KERNEL, .ngrid = (uint8_t)c->k->ngrid, .narg = c->arg.n, .nscalar = c->scalar.n};
+  BigsStep s = {
+      .kind = BIGS_KERNEL, .ngrid = (uint8_t)c->k->ngrid, .narg = c->arg.n, .nscalar = c->scalar.n};
   s.index = plan_kernel(g->p, c->k);
   int32_t *arg = NEWN(g->a, int32_t, c->arg.n + 1);
   for (int i = 0; i < c->arg.n; i++) {
@@ -238,7 +270,8 @@ void lower_finish(Lower *c, Poly flops) {
     arg[i] = x->buf;
     if (!x->base.n)
       continue;
-    arg[i] = buf_add(g, BIGS_PIECE, g->buf.v[x->buf].dtype, g->buf.v[x->buf].size, g->buf.v[x->buf].name);
+    arg[i] = buf_add(g, BIGS_PIECE, g->buf.v[x->buf].dtype, g->buf.v[x->buf].size,
+                     g->buf.v[x->buf].name);
     g->buf.v[arg[i]].index = x->buf;
     g->buf.v[arg[i]].offset = x->base;
   }

@@ -1,5 +1,5 @@
-// Random valid graphs: compiled kernels against the interpreter, fused and not.  BIGSC_FUZZ=N runs N graphs from seed
-// BIGSC_FUZZ_SEED on (defaults: a short run).
+// Random valid graphs: compiled kernels against the interpreter, fused and not.  BIGSC_FUZZ=N runs
+// N graphs from seed BIGSC_FUZZ_SEED on (defaults: a short run).
 #include "tests/plan_bed.h"
 #include "tests/suites.h"
 #include <stdlib.h>
@@ -16,9 +16,13 @@ typedef struct Fuzz {
   int nparam;
 } Fuzz;
 
-static uint32_t pick(Fuzz *f, uint32_t n) { return (uint32_t)bed_uniform(&f->t.b, 0, n) % n; }
+static uint32_t pick(Fuzz *f, uint32_t n) {
+  return (uint32_t)bed_uniform(&f->t.b, 0, n) % n;
+}
 
-static Node *any(Fuzz *f) { return f->pool[pick(f, (uint32_t)f->n)]; }
+static Node *any(Fuzz *f) {
+  return f->pool[pick(f, (uint32_t)f->n)];
+}
 
 // One of the younger values: deep graphs rather than wide ones.
 static Node *recent(Fuzz *f) {
@@ -26,12 +30,22 @@ static Node *recent(Fuzz *f) {
   return (int)back > f->n ? any(f) : f->pool[f->n - (int)back];
 }
 
-static Node *num(Fuzz *f, double v) { return g_const(f->g, DT_F32, v); }
-static Node *op1(Fuzz *f, Op op, Node *x) { return g_unary(f->g, op, x); }
-static Node *op2(Fuzz *f, Op op, Node *x, Node *y) { return g_binary(f->g, op, x, y); }
-static Node *positive(Fuzz *f, Node *x) { return op2(f, OP_ADD, op1(f, OP_ABS, x), num(f, 0.5)); }
+static Node *num(Fuzz *f, double v) {
+  return g_const(f->g, DT_F32, v);
+}
+static Node *op1(Fuzz *f, Op op, Node *x) {
+  return g_unary(f->g, op, x);
+}
+static Node *op2(Fuzz *f, Op op, Node *x, Node *y) {
+  return g_binary(f->g, op, x, y);
+}
+static Node *positive(Fuzz *f, Node *x) {
+  return op2(f, OP_ADD, op1(f, OP_ABS, x), num(f, 0.5));
+}
 
-static bool fits(Fuzz *f, Axis *const *ax, int n) { return n <= 4 && bed_size(&f->t.b, ax, n) <= MAX_ELEMENTS; }
+static bool fits(Fuzz *f, Axis *const *ax, int n) {
+  return n <= 4 && bed_size(&f->t.b, ax, n) <= MAX_ELEMENTS;
+}
 
 static void put(Fuzz *f, Node *x) {
   if (!x || x->dtype != DT_F32 || !fits(f, x->ax, x->nax) || f->n == POOL)
@@ -71,10 +85,14 @@ static Node *make_unary(Fuzz *f) {
   static const Op ops[] = {OP_NEG, OP_ABS, OP_TANH, OP_ERF, OP_SIN, OP_COS};
   Node *x = recent(f);
   switch (pick(f, 9)) {
-  case 0: return op1(f, OP_EXP, op1(f, OP_TANH, x));
-  case 1: return op1(f, OP_LOG, positive(f, x));
-  case 2: return op1(f, OP_SQRT, positive(f, x));
-  default: return op1(f, ops[pick(f, COUNT(ops))], x);
+  case 0:
+    return op1(f, OP_EXP, op1(f, OP_TANH, x));
+  case 1:
+    return op1(f, OP_LOG, positive(f, x));
+  case 2:
+    return op1(f, OP_SQRT, positive(f, x));
+  default:
+    return op1(f, ops[pick(f, COUNT(ops))], x);
   }
 }
 
@@ -93,8 +111,11 @@ static Node *make_select(Fuzz *f) {
   if (!c || !joint_fits(f, x, y))
     return NULL;
   if (!pick(f, 2) && x->nax)
-    return g_select(f->g, op2(f, OP_LT, g_random(f->g, pick(f, 1000), x->ax, x->nax), num(f, 0.4)), num(f, 0), x);
-  return joint_fits(f, x, c) && joint_fits(f, y, c) ? g_select(f->g, op2(f, OP_LT, c, num(f, 0)), x, y) : NULL;
+    return g_select(f->g, op2(f, OP_LT, g_random(f->g, pick(f, 1000), x->ax, x->nax), num(f, 0.4)),
+                    num(f, 0), x);
+  return joint_fits(f, x, c) && joint_fits(f, y, c)
+             ? g_select(f->g, op2(f, OP_LT, c, num(f, 0)), x, y)
+             : NULL;
 }
 
 static int some_axes(Fuzz *f, const Node *x, Axis **ax) {
@@ -180,13 +201,28 @@ static Node *make_map(Fuzz *f) {
   Node *x = recent(f), *y = any(f);
   Axis *ad[2] = {f->A, f->D}, *bl[2] = {f->B, f->L}, *ax[MAX_AXES];
   switch (pick(f, 11)) {
-  case 0: return rename1(f, x, f->L, f->S);
-  case 1: return rename1(f, x, f->S, f->L);
-  case 2: return node_has(x, f->H) && !node_has(x, f->A) && !node_has(x, f->D) ? g_split(g, x, f->H, ad, 2) : NULL;
-  case 3: return node_has(x, f->A) && node_has(x, f->D) && !node_has(x, f->H) ? g_merge(g, x, ad, 2, f->H) : NULL;
-  case 4: return node_has(x, f->B) && node_has(x, f->L) && !node_has(x, f->T) ? g_merge(g, x, bl, 2, f->T) : NULL;
-  case 5: return node_has(x, f->T) && !node_has(x, f->B) && !node_has(x, f->L) ? g_split(g, x, f->T, bl, 2) : NULL;
-  case 6: return node_has(x, f->F) && !node_has(x, f->W) ? g_slice(g, x, f->F, poly_const(4), poly_const(11), f->W) : NULL;
+  case 0:
+    return rename1(f, x, f->L, f->S);
+  case 1:
+    return rename1(f, x, f->S, f->L);
+  case 2:
+    return node_has(x, f->H) && !node_has(x, f->A) && !node_has(x, f->D)
+               ? g_split(g, x, f->H, ad, 2)
+               : NULL;
+  case 3:
+    return node_has(x, f->A) && node_has(x, f->D) && !node_has(x, f->H) ? g_merge(g, x, ad, 2, f->H)
+                                                                        : NULL;
+  case 4:
+    return node_has(x, f->B) && node_has(x, f->L) && !node_has(x, f->T) ? g_merge(g, x, bl, 2, f->T)
+                                                                        : NULL;
+  case 5:
+    return node_has(x, f->T) && !node_has(x, f->B) && !node_has(x, f->L)
+               ? g_split(g, x, f->T, bl, 2)
+               : NULL;
+  case 6:
+    return node_has(x, f->F) && !node_has(x, f->W)
+               ? g_slice(g, x, f->F, poly_const(4), poly_const(11), f->W)
+               : NULL;
   case 7: {
     if (!x->nax)
       return NULL;
@@ -197,7 +233,10 @@ static Node *make_map(Fuzz *f) {
     int n = some_axes(f, x, ax);
     return n ? g_flip(g, x, ax, n) : NULL;
   }
-  case 9: return node_has(x, f->W) && !node_has(x, f->F) ? g_pad(g, x, f->W, poly_const(pick(f, 10)), f->F) : NULL;
+  case 9:
+    return node_has(x, f->W) && !node_has(x, f->F)
+               ? g_pad(g, x, f->W, poly_const(pick(f, 10)), f->F)
+               : NULL;
   default: {
     if (!node_has(x, f->W) || node_has(x, f->P) || !node_has(y, f->F) || x->nax != y->nax)
       return NULL;
@@ -232,17 +271,43 @@ static Node *make_conv(Fuzz *f) {
 
 static void grow(Fuzz *f) {
   switch (pick(f, 16)) {
-  case 0: put(f, fresh(f, DT_F32, -1, 1)); return;
-  case 1: case 2: put(f, make_unary(f)); return;
-  case 3: case 4: case 5: put(f, make_binary(f)); return;
-  case 6: put(f, make_select(f)); return;
-  case 7: put(f, make_reduce(f)); return;
-  case 8: put(f, softmax(f)); return;
-  case 9: case 10: put(f, make_contract(f)); return;
-  case 11: put(f, make_gather(f)); return;
-  case 12: put(f, make_scatter(f)); return;
-  case 13: put(f, make_conv(f)); return;
-  default: put(f, make_map(f)); return;
+  case 0:
+    put(f, fresh(f, DT_F32, -1, 1));
+    return;
+  case 1:
+  case 2:
+    put(f, make_unary(f));
+    return;
+  case 3:
+  case 4:
+  case 5:
+    put(f, make_binary(f));
+    return;
+  case 6:
+    put(f, make_select(f));
+    return;
+  case 7:
+    put(f, make_reduce(f));
+    return;
+  case 8:
+    put(f, softmax(f));
+    return;
+  case 9:
+  case 10:
+    put(f, make_contract(f));
+    return;
+  case 11:
+    put(f, make_gather(f));
+    return;
+  case 12:
+    put(f, make_scatter(f));
+    return;
+  case 13:
+    put(f, make_conv(f));
+    return;
+  default:
+    put(f, make_map(f));
+    return;
   }
 }
 
@@ -291,7 +356,11 @@ static void check_gradients(Fuzz *f, const char *what) {
   graph_rewrite(f->g, RULES_SIMPLIFY, grad, n + 1, NULL);
   Output o[5] = {{.name = "loss", .node = grad[0]}};
   for (int i = 0; i < n; i++)
-    o[i + 1] = (Output){.name = of[i]->path, .node = grad[i + 1], .nax = wrt[i]->nax, .ax = wrt[i]->ax, .param = of[i]};
+    o[i + 1] = (Output){.name = of[i]->path,
+                        .node = grad[i + 1],
+                        .nax = wrt[i]->nax,
+                        .ax = wrt[i]->ax,
+                        .param = of[i]};
   f->t.tolerance = 1e-3;
   plan_bed_check(&f->t, BIGS_GRADIENT, o, n + 1, what);
 }

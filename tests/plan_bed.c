@@ -8,11 +8,16 @@
 
 static void check_program(const BigsProgram *g, LKernel *const *kernels, const char *what);
 
-PlanBed plan_bed_new(uint64_t seed) { return (PlanBed){.b = bed_new(seed)}; }
+PlanBed plan_bed_new(uint64_t seed) {
+  return (PlanBed){.b = bed_new(seed)};
+}
 
-void plan_bed_free(PlanBed *t) { bed_free(&t->b); }
+void plan_bed_free(PlanBed *t) {
+  bed_free(&t->b);
+}
 
-Param *plan_bed_param(PlanBed *t, const char *path, Axis *const *ax, int nax, double lo, double hi) {
+Param *plan_bed_param(PlanBed *t, const char *path, Axis *const *ax, int nax, double lo,
+                      double hi) {
   Param *p = NEW(t->b.arena, Param);
   *p = (Param){.path = path, .dtype = DT_F32, .nax = nax};
   p->ax = NEWN(t->b.arena, Axis *, nax + 1);
@@ -37,10 +42,18 @@ static double *leaf_data(Bed *b, const Node *n, int64_t *size) {
 
 static void put(void *p, DType t, int64_t i, double v) {
   switch (t) {
-  case DT_F32: ((float *)p)[i] = (float)v; break;
-  case DT_F64: ((double *)p)[i] = v; break;
-  case DT_I32: ((int32_t *)p)[i] = (int32_t)v; break;
-  case DT_BOOL: ((bool *)p)[i] = v != 0; break;
+  case DT_F32:
+    ((float *)p)[i] = (float)v;
+    break;
+  case DT_F64:
+    ((double *)p)[i] = v;
+    break;
+  case DT_I32:
+    ((int32_t *)p)[i] = (int32_t)v;
+    break;
+  case DT_BOOL:
+    ((bool *)p)[i] = v != 0;
+    break;
   case DT_BF16: {
     float f = (float)v;
     uint32_t u;
@@ -48,23 +61,29 @@ static void put(void *p, DType t, int64_t i, double v) {
     ((uint16_t *)p)[i] = (uint16_t)(u >> 16);
     break;
   }
-  default: ck_abort_msg("dtype");
+  default:
+    ck_abort_msg("dtype");
   }
 }
 
 static double get(const void *p, DType t, int64_t i) {
   switch (t) {
-  case DT_F32: return ((const float *)p)[i];
-  case DT_F64: return ((const double *)p)[i];
-  case DT_I32: return ((const int32_t *)p)[i];
-  case DT_BOOL: return ((const bool *)p)[i];
+  case DT_F32:
+    return ((const float *)p)[i];
+  case DT_F64:
+    return ((const double *)p)[i];
+  case DT_I32:
+    return ((const int32_t *)p)[i];
+  case DT_BOOL:
+    return ((const bool *)p)[i];
   case DT_BF16: {
     uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
     float f;
     memcpy(&f, &u, 4);
     return f;
   }
-  default: ck_abort_msg("dtype");
+  default:
+    ck_abort_msg("dtype");
   }
   return 0;
 }
@@ -76,7 +95,8 @@ static void round_leaves(Bed *b) {
       b->data[i][k] = (float)b->data[i][k];
 }
 
-static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, int out, const char *what) {
+static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, int out,
+                    const char *what) {
   Bed *b = &t->b;
   const double *want = bed_in_order(b, o->node, o->ax, o->nax);
   int64_t n = bed_size(b, o->ax, o->nax);
@@ -89,8 +109,9 @@ static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, i
   for (int64_t i = 0; i < n; i++) {
     double v = get(got, dtype, i);
     ck_assert_msg(fabs(v - want[i]) <= tol * scale || v == want[i] || (isnan(v) && isnan(want[i])),
-                  "%s%s: output %d (%s), element %lld of %lld is %.9g, not %.9g", what, t->no_fuse ? " (-O0)" : "", out,
-                  op_name(o->node->op), (long long)i, (long long)n, v, want[i]);
+                  "%s%s: output %d (%s), element %lld of %lld is %.9g, not %.9g", what,
+                  t->no_fuse ? " (-O0)" : "", out, op_name(o->node->op), (long long)i, (long long)n,
+                  v, want[i]);
   }
 }
 
@@ -99,7 +120,10 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   const char *error = NULL;
   Target *target = target_new(a, t->march, 2, &error);
   ck_assert_msg(target != NULL, "%s", error);
-  PlanOptions o = {.nr = target->nr, .mr = target->mr, .vector_floats = target->vector_floats, .fuse = !t->no_fuse};
+  PlanOptions o = {.nr = target->nr,
+                   .mr = target->mr,
+                   .vector_floats = target->vector_floats,
+                   .fuse = !t->no_fuse};
   Planner *p = plan_new(a, t->b.g, &o);
   BigsModule *m = NEW(a, BigsModule);
   plan_program(p, "test", kind, outs, n);
@@ -119,7 +143,9 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   *jit = jit_new(a, target, &error);
   ck_assert_msg(*jit && jit_kernels(*jit, a, k, t->kernels, 1, code, &error), "%s", error);
   static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
-      [BIGS_CONV] = &bigs_builtin_conv, [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad, [BIGS_SCATTER] = &bigs_builtin_scatter};
+      [BIGS_CONV] = &bigs_builtin_conv,
+      [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad,
+      [BIGS_SCATTER] = &bigs_builtin_scatter};
   m->abi = BIGS_ABI_VERSION;
   m->model = "Test";
   m->version = "0";
@@ -161,7 +187,8 @@ static int64_t stack_index(Bed *b, const Param *p, int64_t at) {
 static void set_param(PlanBed *t, bigs_model *m, Param *p) {
   Bed *b = &t->b;
   int64_t n = 0, size = bed_size(b, p->node->ax, p->node->nax);
-  double *own = leaf_data(b, p->node, &n), *stack = p->stack ? leaf_data(b, p->stack->node, &n) : NULL;
+  double *own = leaf_data(b, p->node, &n),
+         *stack = p->stack ? leaf_data(b, p->stack->node, &n) : NULL;
   if (!own && !stack)
     return;
   void *dense = arena_alloc(b->arena, (size_t)size * 8);
@@ -180,7 +207,8 @@ static void set_params(PlanBed *t, bigs_model *m) {
 static void *get_param(PlanBed *t, bigs_model *m, const char *arena, Param *p) {
   Bed *b = &t->b;
   int64_t size = bed_size(b, p->node->ax, p->node->nax);
-  void *out = arena_alloc(b->arena, (size_t)size * 8), *dense = arena_alloc(b->arena, (size_t)size * 8);
+  void *out = arena_alloc(b->arena, (size_t)size * 8),
+       *dense = arena_alloc(b->arena, (size_t)size * 8);
   if (!p->is_stack) {
     param_get(&m->module->param[module_param(m->module, p)], arena, out);
     return out;
@@ -191,7 +219,8 @@ static void *get_param(PlanBed *t, bigs_model *m, const char *arena, Param *p) {
       continue;
     param_get(&m->module->param[module_param(m->module, child)], arena, dense);
     for (int64_t k = 0, n = bed_size(b, child->node->ax, child->node->nax); k < n; k++)
-      put(out, (DType)p->node->dtype, stack_index(b, child, k), get(dense, (DType)p->node->dtype, k));
+      put(out, (DType)p->node->dtype, stack_index(b, child, k),
+          get(dense, (DType)p->node->dtype, k));
   }
   return out;
 }
@@ -219,8 +248,9 @@ static int root_of(const BigsProgram *g, int b) {
   return b;
 }
 
-// Every temporary is written before it is read, lives from its first to its last step, and is not read by a kernel that writes it
-// (but slots and what is added to); the prologue leaves nothing in memory that is reused.
+// Every temporary is written before it is read, lives from its first to its last step, and is not
+// read by a kernel that writes it (but slots and what is added to); the prologue leaves nothing in
+// memory that is reused.
 static void check_program(const BigsProgram *g, LKernel *const *kernels, const char *what) {
   bool *written = calloc((size_t)g->nbuffer + 1, 1);
   for (int s = 0; s < g->nstep; s++) {
@@ -234,9 +264,12 @@ static void check_program(const BigsProgram *g, LKernel *const *kernels, const c
         bool reads = kernel ? kernels[step->index]->mem.v[i].read : i < 2;
         if (x->where != BIGS_ARENA && x->where != BIGS_KEPT)
           continue;
-        ck_assert_msg(x->where == BIGS_KEPT || s >= g->nprologue, "%s: step %d of the prologue uses a temporary", what, s);
-        ck_assert_msg(x->where == BIGS_ARENA || !writes || s < g->nprologue, "%s: step %d writes what is kept", what, s);
-        ck_assert_msg(s >= x->first && s <= x->last, "%s: buffer %d is dead in step %d", what, b, s);
+        ck_assert_msg(x->where == BIGS_KEPT || s >= g->nprologue,
+                      "%s: step %d of the prologue uses a temporary", what, s);
+        ck_assert_msg(x->where == BIGS_ARENA || !writes || s < g->nprologue,
+                      "%s: step %d writes what is kept", what, s);
+        ck_assert_msg(s >= x->first && s <= x->last, "%s: buffer %d is dead in step %d", what, b,
+                      s);
         if (pass == 0 && reads && !writes)
           ck_assert_msg(written[b], "%s: step %d reads buffer %d before it is written", what, s, b);
         if (pass == 1 && writes)
@@ -250,7 +283,8 @@ enum { SENTINEL = 0x5a, MARGIN = 64 };
 
 static void check_margin(const unsigned char *p, int64_t bytes, const char *what) {
   for (int i = 0; i < MARGIN; i++)
-    ck_assert_msg(p[i] == SENTINEL && p[MARGIN + bytes + i] == SENTINEL, "%s: written outside of an output", what);
+    ck_assert_msg(p[i] == SENTINEL && p[MARGIN + bytes + i] == SENTINEL,
+                  "%s: written outside of an output", what);
 }
 
 static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char *what) {
@@ -261,7 +295,8 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
   for (int i = 0; i < n; i++) {
     if (outs[i].param)
       continue;
-    int64_t bytes = bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
+    int64_t bytes =
+        bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
     room[nout] = arena_alloc(a, (size_t)bytes + 2 * MARGIN);
     memset(room[nout], SENTINEL, (size_t)bytes + 2 * MARGIN);
     out[nout] = (char *)room[nout] + MARGIN;
@@ -269,13 +304,15 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
   }
   if (g->kind == BIGS_GRADIENT)
     ck_assert_int_eq(exec_ready_gradients(m, 0), 0);
-  for (int times = 0; times < 2; times++) {  // the second finds kept values
-    int status = exec_run(m, 0, t->b.syms, input_data(t, g, m->module), out, (RunFlags){.seed = t->b.seed, .step = (int64_t)t->b.step});
+  for (int times = 0; times < 2; times++) { // the second finds kept values
+    int status = exec_run(m, 0, t->b.syms, input_data(t, g, m->module), out,
+                          (RunFlags){.seed = t->b.seed, .step = (int64_t)t->b.step});
     ck_assert_msg(!status, "%s: %s", what, bigs_model_error(m));
   }
   for (int i = 0, k = 0; i < n; i++) {
     if (!outs[i].param) {
-      int64_t bytes = bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
+      int64_t bytes =
+          bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
       check_margin(room[k], bytes, what);
       t->bits = hash_bytes(t->bits, out[k], (size_t)bytes);
       compare(t, &outs[i], out[k++], (DType)outs[i].node->dtype, i, what);
@@ -283,7 +320,8 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
     }
     void *dense = get_param(t, m, g->kind == BIGS_INIT ? m->param.p : m->grad.p, outs[i].param);
     DType dtype = (DType)outs[i].param->node->dtype;
-    t->bits = hash_bytes(t->bits, dense, (size_t)(bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size(dtype)));
+    t->bits = hash_bytes(t->bits, dense,
+                         (size_t)(bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size(dtype)));
     compare(t, &outs[i], dense, dtype, i, what);
   }
 }

@@ -6,14 +6,14 @@
 
 typedef struct PlanBed {
   Bed b;
-  const char *march;     // NULL: native
+  const char *march; // NULL: native
   bool no_fuse;
-  int threads;           // 0: 2
-  double tolerance;      // of the largest absolute value of an output; 0: 2e-5
-  bool print;            // the plan and the loops, to standard error
+  int threads;      // 0: 2
+  double tolerance; // of the largest absolute value of an output; 0: 2e-5
+  bool print;       // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;
-  uint64_t bits;         // hash of all outputs
+  uint64_t bits; // hash of all outputs
 } PlanBed;
 PlanBed plan_bed_new(uint64_t seed);
 void plan_bed_free(PlanBed *t);
@@ -23,6 +23,6 @@ Param *plan_bed_param(PlanBed *t, const char *path, Axis *const *ax, int nax, do
 Output plan_bed_output(PlanBed *t, Node *n);
 // Computes the outputs by compiled kernels and by the interpreter and compares them.
 void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, const char *what);
-void plan_bed_check1(PlanBed *t, Node *n, const char *what);                        // one entry
+void plan_bed_check1(PlanBed *t, Node *n, const char *what); // one entry
 void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const char *what);
 #endif

@@ -12,18 +12,30 @@
 typedef struct Case {
   const char *path;
   Define defs[14];
-  int64_t dims[3];       // B, L, M
+  int64_t dims[3]; // B, L, M
 } Case;
 static const Case cases[] = {
-    {"bert.mdl", {{"H", "24"}, {"F", "40"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "50"}, {"P", "20"}}, {2, 11, 5}},
-    {"bert.mdl", {{"H", "32"}, {"F", "64"}, {"Heads", "2"}, {"Depth", "1"}, {"V", "130"}, {"P", "64"}}, {3, 50, 20}},
-    {"bert.mdl", {{"H", "32"}, {"F", "64"}, {"Heads", "2"}, {"Depth", "1"}, {"V", "130"}, {"P", "64"}}, {1, 1, 1}},
-    {"bigs.mdl", {{"H", "24"}, {"I", "40"}, {"N", "4"}, {"Depth", "2"}, {"V", "50"}, {"P", "20"}}, {2, 11, 5}},
-    {"bigs.mdl", {{"H", "32"}, {"I", "64"}, {"N", "8"}, {"Depth", "1"}, {"V", "130"}, {"P", "80"}}, {3, 70, 20}},
+    {"bert.mdl",
+     {{"H", "24"}, {"F", "40"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "50"}, {"P", "20"}},
+     {2, 11, 5}},
+    {"bert.mdl",
+     {{"H", "32"}, {"F", "64"}, {"Heads", "2"}, {"Depth", "1"}, {"V", "130"}, {"P", "64"}},
+     {3, 50, 20}},
+    {"bert.mdl",
+     {{"H", "32"}, {"F", "64"}, {"Heads", "2"}, {"Depth", "1"}, {"V", "130"}, {"P", "64"}},
+     {1, 1, 1}},
+    {"bigs.mdl",
+     {{"H", "24"}, {"I", "40"}, {"N", "4"}, {"Depth", "2"}, {"V", "50"}, {"P", "20"}},
+     {2, 11, 5}},
+    {"bigs.mdl",
+     {{"H", "32"}, {"I", "64"}, {"N", "8"}, {"Depth", "1"}, {"V", "130"}, {"P", "80"}},
+     {3, 70, 20}},
     {"conv.mdl", {{0}}, {2, 9, 0}},
     {"fnet.mdl", {{0}}, {2, 21, 0}},
     {"gau.mdl", {{"Depth", "1"}}, {2, 17, 0}},
-    {"gpt.mdl", {{"H", "24"}, {"F", "40"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "60"}, {"P", "40"}}, {2, 19, 0}},
+    {"gpt.mdl",
+     {{"H", "24"}, {"F", "40"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "60"}, {"P", "40"}},
+     {2, 19, 0}},
     {"rotary.mdl", {{0}}, {3, 13, 0}},
     {"s4d.mdl", {{0}}, {2, 30, 0}},
 };
@@ -38,7 +50,12 @@ static double upper(const Graph *g, const Node *leaf) {
   const char *n = leaf->attr.name;
   if (!n)
     return 1;
-  return !strcmp(n, "ids") ? 50 : !strcmp(n, "types") ? 2 : !strcmp(n, "labels") ? 50 : !strcmp(n, "at") ? 11 : !strcmp(n, "target") ? 2 : 1;
+  return !strcmp(n, "ids")      ? 50
+         : !strcmp(n, "types")  ? 2
+         : !strcmp(n, "labels") ? 50
+         : !strcmp(n, "at")     ? 11
+         : !strcmp(n, "target") ? 2
+                                : 1;
 }
 
 static void fill_leaves(PlanBed *t) {

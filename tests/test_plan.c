@@ -12,11 +12,19 @@ static PlanBed bed(int i) {
   return t;
 }
 
-static Node *input(PlanBed *t, Axis *const *ax, int nax) { return bed_leaf(&t->b, DT_F32, ax, nax, -1, 1); }
+static Node *input(PlanBed *t, Axis *const *ax, int nax) {
+  return bed_leaf(&t->b, DT_F32, ax, nax, -1, 1);
+}
 
-static Node *add(PlanBed *t, Node *x, Node *y) { return g_binary(t->b.g, OP_ADD, x, y); }
-static Node *mul(PlanBed *t, Node *x, Node *y) { return g_binary(t->b.g, OP_MUL, x, y); }
-static Node *num(PlanBed *t, double v) { return g_const(t->b.g, DT_F32, v); }
+static Node *add(PlanBed *t, Node *x, Node *y) {
+  return g_binary(t->b.g, OP_ADD, x, y);
+}
+static Node *mul(PlanBed *t, Node *x, Node *y) {
+  return g_binary(t->b.g, OP_MUL, x, y);
+}
+static Node *num(PlanBed *t, double v) {
+  return g_const(t->b.g, DT_F32, v);
+}
 
 static Node *gelu(PlanBed *t, Node *x) {
   Graph *g = t->b.g;
@@ -56,7 +64,8 @@ START_TEST(maps) {
   plan_bed_check1(&t, add(&t, s, g_extent(b->g, DT_F32, L->extent)), "scalars");
   plan_bed_check1(&t, x, "an input as it is");
   Node *r = g_random(b->g, 99, AX(L, B, H));
-  plan_bed_check1(&t, g_select(b->g, g_binary(b->g, OP_LT, r, num(&t, 0.3)), num(&t, 0), x), "dropout");
+  plan_bed_check1(&t, g_select(b->g, g_binary(b->g, OP_LT, r, num(&t, 0.3)), num(&t, 0), x),
+                  "dropout");
   plan_bed_free(&t);
 }
 END_TEST
@@ -66,7 +75,8 @@ START_TEST(index_maps) {
   Bed *b = &t.b;
   Graph *g = b->g;
   Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 5), *H = bed_axis(b, "H", 24);
-  Axis *A = bed_axis(b, "A", 4), *D = bed_axis(b, "D", 6), *S = bed_run_axis(b, "L", 5), *W = bed_axis(b, "W", 7);
+  Axis *A = bed_axis(b, "A", 4), *D = bed_axis(b, "D", 6), *S = bed_run_axis(b, "L", 5),
+       *W = bed_axis(b, "W", 7);
   S = graph_axis(g, "S", 0, L->extent);
   Axis *T = graph_axis(g, "T", 0, poly_mul(B->extent, L->extent));
   Node *x = input(&t, AX(B, L, H)), *y = input(&t, AX(B, L, A, D));
@@ -81,7 +91,8 @@ START_TEST(index_maps) {
   Axis *P = graph_axis(g, "P", 0, poly_add(L->extent, poly_const(4)));
   plan_bed_check1(&t, gelu(&t, g_pad(g, x, L, poly_const(3), P)), "pad");
   Axis *Q = bed_axis(b, "Q", 31);
-  Node *cat = g_concat(g, (Node *[]){gelu(&t, x), g_slice(g, x, H, poly_const(5), poly_const(12), W)}, AX(H, W), Q);
+  Node *cat = g_concat(
+      g, (Node *[]){gelu(&t, x), g_slice(g, x, H, poly_const(5), poly_const(12), W)}, AX(H, W), Q);
   plan_bed_check1(&t, cat, "concat");
   plan_bed_check1(&t, gelu(&t, cat), "concat, used");
   plan_bed_free(&t);
@@ -92,20 +103,24 @@ START_TEST(gathers) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
   Graph *g = b->g;
-  Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 5), *V = bed_axis(b, "V", 11), *H = bed_axis(b, "H", 20);
+  Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 5), *V = bed_axis(b, "V", 11),
+       *H = bed_axis(b, "H", 20);
   Axis *M = bed_run_axis(b, "M", 4), *T = graph_axis(g, "T", 0, poly_mul(B->extent, L->extent));
   Param *w = plan_bed_param(&t, "table", AX(V, H), -1, 1);
   Node *ids = bed_leaf(b, DT_I32, AX(B, L), 0, 11), *at = bed_leaf(b, DT_I32, AX(M), 0, 15);
   Node *e = g_gather(g, w->node, ids, V);
   plan_bed_check1(&t, e, "rows of a table");
-  plan_bed_check1(&t, g_gather(g, g_merge(g, gelu(&t, e), AX(B, L), T), at, T), "rows of a derived value");
+  plan_bed_check1(&t, g_gather(g, g_merge(g, gelu(&t, e), AX(B, L), T), at, T),
+                  "rows of a derived value");
   Node *label = bed_leaf(b, DT_I32, AX(B, L), 0, 20);
   plan_bed_check1(&t, g_gather(g, e, label, H), "one element a row");
   Node *src = input(&t, AX(B, L, H));
   plan_bed_check1(&t, g_scatter(g, ids, src, V, &H, 1), "scatter");
-  plan_bed_check1(&t, g_scatter(g, g_iota(g, L), src, bed_axis(b, "P", 9), &H, 1), "scatter by position");
+  plan_bed_check1(&t, g_scatter(g, g_iota(g, L), src, bed_axis(b, "P", 9), &H, 1),
+                  "scatter by position");
   plan_bed_check1(&t, add(&t, w->node, g_scatter(g, ids, src, V, &H, 1)), "scatter onto a leaf");
-  plan_bed_check1(&t, add(&t, gelu(&t, w->node), g_scatter(g, ids, gelu(&t, src), V, &H, 1)), "scatter onto a value");
+  plan_bed_check1(&t, add(&t, gelu(&t, w->node), g_scatter(g, ids, gelu(&t, src), V, &H, 1)),
+                  "scatter onto a value");
   plan_bed_free(&t);
 }
 END_TEST
@@ -115,7 +130,8 @@ START_TEST(reductions) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
   Graph *g = b->g;
-  Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 50), *H = bed_axis(b, "H", 37), *V = bed_axis(b, "V", 300);
+  Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 50), *H = bed_axis(b, "H", 37),
+       *V = bed_axis(b, "V", 300);
   Node *x = input(&t, AX(B, L, H)), *y = input(&t, AX(V, L));
   static const Op ops[] = {OP_SUM, OP_RMAX, OP_RMIN};
   for (int k = 0; k < 3; k++) {
@@ -143,14 +159,16 @@ START_TEST(rows) {
   Bed *b = &t.b;
   Graph *g = b->g;
   Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 21), *H = bed_axis(b, "H", 48);
-  Node *x = input(&t, AX(B, L, H)), *r = input(&t, AX(B, L, H)), *gain = input(&t, &H, 1), *bias = input(&t, &H, 1);
+  Node *x = input(&t, AX(B, L, H)), *r = input(&t, AX(B, L, H)), *gain = input(&t, &H, 1),
+       *bias = input(&t, &H, 1);
   Node *y = layer_norm(&t, add(&t, x, r), H, gain, bias);
   plan_bed_check1(&t, y, "layer norm");
   ck_assert(t.no_fuse || t.steps == 1);
   plan_bed_check1(&t, softmax(&t, x, H), "softmax");
   ck_assert(t.no_fuse || t.steps == 1);
   plan_bed_check1(&t, softmax(&t, x, L), "softmax along a middle axis");
-  Node *lse = add(&t, g_unary(g, OP_LOG, g_reduce(g, OP_SUM, g_unary(g, OP_EXP, x), &H, 1)), num(&t, 1));
+  Node *lse =
+      add(&t, g_unary(g, OP_LOG, g_reduce(g, OP_SUM, g_unary(g, OP_EXP, x), &H, 1)), num(&t, 1));
   Output o[2] = {plan_bed_output(&t, y), plan_bed_output(&t, lse)};
   o[1].name = "z";
   plan_bed_check(&t, BIGS_ENTRY, o, 2, "two outputs");
@@ -173,7 +191,11 @@ static void check_gradients(PlanBed *t, Node *y, Param *const *params, int n, co
   graph_rewrite(g, RULES_SIMPLIFY, root, n + 1, NULL);
   o[0].node = root[0];
   for (int i = 0; i < n; i++)
-    o[i + 1] = (Output){.name = params[i]->path, .node = root[i + 1], .nax = wrt[i]->nax, .ax = wrt[i]->ax, .param = params[i]};
+    o[i + 1] = (Output){.name = params[i]->path,
+                        .node = root[i + 1],
+                        .nax = wrt[i]->nax,
+                        .ax = wrt[i]->ax,
+                        .param = params[i]};
   plan_bed_check(t, BIGS_GRADIENT, o, n + 1, what);
 }
 
@@ -182,10 +204,12 @@ START_TEST(row_gradients) {
   Bed *b = &t.b;
   Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 21), *H = bed_axis(b, "H", 48);
   Node *x = input(&t, AX(B, L, H));
-  Param *p[3] = {plan_bed_param(&t, "gain", &H, 1, 0.5, 1.5), plan_bed_param(&t, "bias", &H, 1, -1, 1),
+  Param *p[3] = {plan_bed_param(&t, "gain", &H, 1, 0.5, 1.5),
+                 plan_bed_param(&t, "bias", &H, 1, -1, 1),
                  plan_bed_param(&t, "shift", &H, 1, -1, 1)};
   t.tolerance = 5e-5;
-  check_gradients(&t, layer_norm(&t, add(&t, x, p[2]->node), H, p[0]->node, p[1]->node), p, 3, "layer norm");
+  check_gradients(&t, layer_norm(&t, add(&t, x, p[2]->node), H, p[0]->node, p[1]->node), p, 3,
+                  "layer norm");
   check_gradients(&t, softmax(&t, mul(&t, x, p[0]->node), H), p, 1, "softmax");
   plan_bed_free(&t);
 }
@@ -198,10 +222,14 @@ START_TEST(contractions) {
   Graph *g = b->g;
   static const int sizes[][3] = {{3, 5, 24}, {1, 1, 7}, {2, 61, 300}, {1, 130, 64}};
   const int *z = sizes[_i / 2 % 4];
-  Axis *B = bed_run_axis(b, "B", z[0]), *L = bed_run_axis(b, "L", z[1]), *S = graph_axis(g, "S", 0, L->extent);
-  Axis *H = bed_axis(b, "H", 40), *F = bed_axis(b, "F", z[2]), *A = bed_axis(b, "A", 4), *D = bed_axis(b, "D", 10);
-  Param *w = plan_bed_param(&t, "w", AX(H, F), -1, 1), *bias = plan_bed_param(&t, "b", &F, 1, -1, 1);
-  Param *q = plan_bed_param(&t, "q", AX(H, A, D), -1, 1), *o = plan_bed_param(&t, "o", AX(A, D, H), -1, 1);
+  Axis *B = bed_run_axis(b, "B", z[0]), *L = bed_run_axis(b, "L", z[1]),
+       *S = graph_axis(g, "S", 0, L->extent);
+  Axis *H = bed_axis(b, "H", 40), *F = bed_axis(b, "F", z[2]), *A = bed_axis(b, "A", 4),
+       *D = bed_axis(b, "D", 10);
+  Param *w = plan_bed_param(&t, "w", AX(H, F), -1, 1),
+        *bias = plan_bed_param(&t, "b", &F, 1, -1, 1);
+  Param *q = plan_bed_param(&t, "q", AX(H, A, D), -1, 1),
+        *o = plan_bed_param(&t, "o", AX(A, D, H), -1, 1);
   Node *x = input(&t, AX(B, L, H));
   Node *u = add(&t, g_contract(g, x, w->node, &H, 1), bias->node);
   plan_bed_check1(&t, u, "linear layer");
@@ -210,14 +238,16 @@ START_TEST(contractions) {
   ck_assert(t.no_fuse || t.steps == 1);
   plan_bed_check_order(&t, gelu(&t, u), AX(F, B, L), "linear layer, transposed output");
   Node *heads = g_contract(g, x, q->node, &H, 1);
-  plan_bed_check1(&t, add(&t, x, g_contract(g, gelu(&t, heads), o->node, AX(A, D))), "two axes summed, residual");
+  plan_bed_check1(&t, add(&t, x, g_contract(g, gelu(&t, heads), o->node, AX(A, D))),
+                  "two axes summed, residual");
   Node *k = g_rename(g, heads, &L, &S, 1);
   Node *scores = g_contract(g, heads, k, &D, 1);
   plan_bed_check1(&t, scores, "scores");
   plan_bed_check1(&t, g_contract(g, softmax(&t, scores, S), k, &S, 1), "attention written out");
   plan_bed_check1(&t, g_contract(g, u, w->node, &F, 1), "back through the weight");
   plan_bed_check1(&t, g_contract(g, x, u, AX(B, L)), "weight gradient");
-  plan_bed_check1(&t, g_contract(g, g_index(g, x, L, poly_const(0)), w->node, &H, 1), "first row only");
+  plan_bed_check1(&t, g_contract(g, g_index(g, x, L, poly_const(0)), w->node, &H, 1),
+                  "first row only");
   plan_bed_check1(&t, g_contract(g, x, x, &H, 1), "rows with themselves");
   plan_bed_check1(&t, g_contract(g, bias->node, w->node, &F, 1), "matrix times vector");
   plan_bed_check1(&t, g_contract(g, x, bias->node, NULL, 0), "outer product");
@@ -236,7 +266,11 @@ START_TEST(tied_table) {
   Node *logits = g_contract(g, h, w[0]->node, &H, 1);
   plan_bed_check_order(&t, logits, AX(M, V), "logits");
   Node *m = g_reduce(g, OP_RMAX, logits, &V, 1);
-  Node *lse = add(&t, g_unary(g, OP_LOG, g_reduce(g, OP_SUM, g_unary(g, OP_EXP, g_binary(g, OP_SUB, logits, m)), &V, 1)), m);
+  Node *lse =
+      add(&t,
+          g_unary(g, OP_LOG,
+                  g_reduce(g, OP_SUM, g_unary(g, OP_EXP, g_binary(g, OP_SUB, logits, m)), &V, 1)),
+          m);
   Node *loss = g_binary(g, OP_SUB, lse, g_gather(g, logits, label, V));
   t.tolerance = 5e-5;
   plan_bed_check1(&t, loss, "cross entropy");
@@ -250,9 +284,11 @@ static uint64_t bits_on(int threads) {
   PlanBed t = plan_bed_new(4);
   Bed *b = &t.b;
   Graph *g = b->g;
-  Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 77), *H = bed_axis(b, "H", 40), *F = bed_axis(b, "F", 70);
-  Param *p[4] = {plan_bed_param(&t, "up", AX(H, F), -0.3, 0.3), plan_bed_param(&t, "up.bias", &F, 1, -1, 1),
-                 plan_bed_param(&t, "down", AX(F, H), -0.3, 0.3), plan_bed_param(&t, "gain", &H, 1, 0.5, 1.5)};
+  Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 77), *H = bed_axis(b, "H", 40),
+       *F = bed_axis(b, "F", 70);
+  Param *p[4] = {
+      plan_bed_param(&t, "up", AX(H, F), -0.3, 0.3), plan_bed_param(&t, "up.bias", &F, 1, -1, 1),
+      plan_bed_param(&t, "down", AX(F, H), -0.3, 0.3), plan_bed_param(&t, "gain", &H, 1, 0.5, 1.5)};
   Node *x = input(&t, AX(B, L, H)), *u = add(&t, g_contract(g, x, p[0]->node, &H, 1), p[1]->node);
   Node *d = add(&t, x, g_contract(g, gelu(&t, u), p[2]->node, &F, 1));
   t.threads = threads;
@@ -276,9 +312,12 @@ START_TEST(linear_gradients) {
   Graph *g = b->g;
   Axis *B = bed_run_axis(b, "B", 3), *L = bed_run_axis(b, "L", 45);
   Axis *H = bed_axis(b, "H", 40), *F = bed_axis(b, "F", 70), *O = bed_axis(b, "O", 3);
-  Param *p[6] = {plan_bed_param(&t, "up.weight", AX(H, F), -0.3, 0.3), plan_bed_param(&t, "up.bias", &F, 1, -1, 1),
-                 plan_bed_param(&t, "down.weight", AX(F, H), -0.3, 0.3), plan_bed_param(&t, "down.bias", &H, 1, -1, 1),
-                 plan_bed_param(&t, "gain", &H, 1, 0.5, 1.5), plan_bed_param(&t, "head", AX(H, O), -1, 1)};
+  Param *p[6] = {plan_bed_param(&t, "up.weight", AX(H, F), -0.3, 0.3),
+                 plan_bed_param(&t, "up.bias", &F, 1, -1, 1),
+                 plan_bed_param(&t, "down.weight", AX(F, H), -0.3, 0.3),
+                 plan_bed_param(&t, "down.bias", &H, 1, -1, 1),
+                 plan_bed_param(&t, "gain", &H, 1, 0.5, 1.5),
+                 plan_bed_param(&t, "head", AX(H, O), -1, 1)};
   Node *x = input(&t, AX(B, L, H));
   Node *u = add(&t, g_contract(g, x, p[0]->node, &H, 1), p[1]->node);
   Node *d = add(&t, g_contract(g, gelu(&t, u), p[2]->node, &F, 1), p[3]->node);
@@ -294,8 +333,10 @@ START_TEST(convolutions) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
   Graph *g = b->g;
-  Axis *B = bed_run_axis(b, "B", 2), *L = bed_run_axis(b, "L", _i / 2 % 2 ? 100 : 13), *H = bed_axis(b, "H", 36);
-  Node *u = input(&t, AX(B, L, H)), *dy = input(&t, AX(B, L, H)), *k = input(&t, &L, 1), *kh = input(&t, AX(L, H));
+  Axis *B = bed_run_axis(b, "B", 2), *L = bed_run_axis(b, "L", _i / 2 % 2 ? 100 : 13),
+       *H = bed_axis(b, "H", 36);
+  Node *u = input(&t, AX(B, L, H)), *dy = input(&t, AX(B, L, H)), *k = input(&t, &L, 1),
+       *kh = input(&t, AX(L, H));
   for (int rev = 0; rev < 2; rev++) {
     plan_bed_check1(&t, gelu(&t, g_conv(g, gelu(&t, u), k, L, rev)), "one kernel for all channels");
     plan_bed_check1(&t, g_conv(g, u, kh, L, rev), "a kernel a channel");
@@ -307,15 +348,19 @@ START_TEST(convolutions) {
 END_TEST
 
 // ---- attention
-static Axis *S_const(PlanBed *t) { return bed_axis(&t->b, "positions", 40); }
+static Axis *S_const(PlanBed *t) {
+  return bed_axis(&t->b, "positions", 40);
+}
 
 START_TEST(attention) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
   Graph *g = b->g;
-  Axis *B = bed_run_axis(b, "B", 2), *L = bed_run_axis(b, "L", 23), *S = graph_axis(g, "S", 0, L->extent);
+  Axis *B = bed_run_axis(b, "B", 2), *L = bed_run_axis(b, "L", 23),
+       *S = graph_axis(g, "S", 0, L->extent);
   Axis *A = bed_axis(b, "A", 3), *D = bed_axis(b, "D", 8), *H = bed_axis(b, "H", 20);
-  Param *p[3] = {plan_bed_param(&t, "q", AX(H, A, D), -1, 1), plan_bed_param(&t, "k", AX(H, A, D), -1, 1),
+  Param *p[3] = {plan_bed_param(&t, "q", AX(H, A, D), -1, 1),
+                 plan_bed_param(&t, "k", AX(H, A, D), -1, 1),
                  plan_bed_param(&t, "v", AX(H, A, D), -1, 1)};
   Node *x = input(&t, AX(B, L, H)), *mask = bed_leaf(b, DT_BOOL, AX(B, S), 0, 1), *in[5];
   for (int i = 0; i < 3; i++) {
@@ -332,7 +377,8 @@ START_TEST(attention) {
   check_gradients(&t, y, p, 3, "attention");
   Param *bias[1] = {plan_bed_param(&t, "bias", AX(A, S_const(&t)), -1, 1)};
   in[4] = g_gather(g, bias[0]->node, g_iota(g, S), bias[0]->ax[1]);
-  check_gradients(&t, g_attention(g, in, S, D, 0.3, rate, 5, AX(B, L, A, S)), bias, 1, "attention with a bias");
+  check_gradients(&t, g_attention(g, in, S, D, 0.3, rate, 5, AX(B, L, A, S)), bias, 1,
+                  "attention with a bias");
   plan_bed_free(&t);
 }
 END_TEST
