@@ -328,6 +328,20 @@ static void start_map(Prog *g, Node *n, const Deps *d) {
   join(g, new_rows(g, n, n, vector_axis(g, n, info_of(g, n)->dest)), n, ROLE_FULL, d);
 }
 
+void fuse_again(Prog *g, Node *n, const Deps *d, int back) {
+  Role role = ROLE_FULL;
+  for (int i = g->inst.n - 1; i >= 0 && i >= g->inst.n - back; i--) {
+    Inst *k = g->inst.v[i];
+    if ((k->kind == IK_TILE || shares_load(k, d)) && can_join(g, k, n, d, &role) &&
+        role == ROLE_FULL) {
+      join(g, k, n, role, d);
+      return;
+    }
+    role = ROLE_FULL;
+  }
+  start_map(g, n, d);
+}
+
 // The sum of products as a reduction of a derived product: contractions without a tile.
 static void start_products(Prog *g, Node *n, const Deps *d) {
   Info *f = info_of(g, n);
@@ -359,6 +373,8 @@ static void start_products(Prog *g, Node *n, const Deps *d) {
 static void start_contraction(Prog *g, Node *n) {
   Info *f = info_of(g, n);
   Deps d = {0};
+  for (int i = 0; i < 2; i++)
+    recompute_operand(g, n->in[i], n);
   Inst *k = contract_plan(g, n);
   deps_of(g, n, &d);
   if (!k) {
@@ -382,6 +398,8 @@ static void start_other(Prog *g, Node *n) {
     k = inst_new(g, IK_LOOPS, n);
     f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);
   } else if (n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD || n->op == OP_SCATTER) {
+    for (int i = 0; i < 2 && n->op == OP_CONV_GRAD; i++)
+      recompute_operand(g, n->in[i], n);
     k = builtin_plan(g, n);
   } else {
     plan_error(g->p, n->span, "%s is not compiled yet", op_name(n->op));

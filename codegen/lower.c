@@ -394,7 +394,7 @@ static Val compute(Lower *c, Node *n, const Coords *at) {
   Info *f = info_of(c->g, n);
   if (n == c->acc)
     return (Val){lx_acc(c->a), c->scope.n - 1, 0};
-  if (f->place && f->inst != c->inst)
+  if (f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   switch (n->op) {
   case OP_CONST:
@@ -440,4 +440,11 @@ Val lower_value(Lower *c, Node *n, const Coords *at) {
     v.cost = 0;
   memo_add(c, n, key, v);
   return v;
+}
+
+LExpr *lower_member(Lower *c, const Member *m, const Coords *at) {
+  c->own = m->derive ? m->node : NULL;
+  LExpr *e = lower_value(c, m->role == ROLE_COLUMN ? m->node->in[0] : m->node, at).e;
+  c->own = NULL;
+  return e;
 }

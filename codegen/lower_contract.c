@@ -116,10 +116,10 @@ static void epilogue(Emit *e, const Coords *at) {
     if (!stored(c->g, m))
       continue;
     if (m->role != ROLE_COLUMN) {
-      lower_store(c, m->place, at, lower_value(c, m->node, at).e, false);
+      lower_store(c, m->place, at, lower_member(c, m, at), false);
       continue;
     }
-    LExpr *v = in_register(c, lower_value(c, m->node->in[0], at).e);
+    LExpr *v = in_register(c, lower_member(c, m, at));
     int mem = lower_mem(c, m->place->buf, poly_const(0), true);
     c->k->mem.v[mem].read = true;
     LStmt *s = ls_store(c->a, mem, slot_index(e, m->place, at), v);

@@ -71,7 +71,7 @@ static bool find_levels(Rows *s) {
     if (m->copy && info_of(g, m->node)->place)
       continue;
     int level =
-        m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false) : level_of(s, m->node, m->copy);
+        m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false) : level_of(s, m->node, m->copy || m->derive);
     if (level > s->levels)
       s->levels = level;
   }
@@ -228,10 +228,6 @@ static LExpr *settled(Lower *c, LExpr *e) {
   return lx_reg(c->a, e->dtype, lower_reg(c, e->dtype, e));
 }
 
-static LExpr *member_value(Lower *c, const Member *m, const Coords *at) {
-  return lower_value(c, m->role == ROLE_COLUMN ? m->node->in[0] : m->node, at).e;
-}
-
 static void store_members(Rows *s, const Coords *at, bool per_row) {
   Lower *c = s->c;
   LExpr **v = NEWN(c->a, LExpr *, s->k->m.n + 1);
@@ -239,7 +235,7 @@ static void store_members(Rows *s, const Coords *at, bool per_row) {
     Member *m = &s->k->m.v[i];
     bool row = m->role == ROLE_ROW || m->role == ROLE_REDUCE;
     if (row == per_row && stored(c->g, m))
-      v[i] = settled(c, member_value(c, m, at));
+      v[i] = settled(c, lower_member(c, m, at));
   }
   for (int i = 0; i < s->k->m.n; i++) {
     Member *m = &s->k->m.v[i];
