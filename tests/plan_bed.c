@@ -100,7 +100,7 @@ static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, i
   Bed *b = &t->b;
   const double *want = bed_in_order(b, o->node, o->ax, o->nax);
   int64_t n = bed_size(b, o->ax, o->nax);
-  double scale = 1e-3, tol = t->tolerance ? t->tolerance : 2e-5;
+  double scale = t->least > 0 ? t->least : 1e-3, tol = t->tolerance ? t->tolerance : 2e-5;
   for (int64_t i = 0; i < n; i++)
     if (isfinite(want[i]) && fabs(want[i]) > scale)
       scale = fabs(want[i]);
