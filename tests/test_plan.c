@@ -70,6 +70,35 @@ START_TEST(maps) {
 }
 END_TEST
 
+START_TEST(dtypes) {
+  PlanBed t = bed(_i);
+  Bed *b = &t.b;
+  Graph *g = b->g;
+  Axis *L = bed_run_axis(b, "L", 37), *H = bed_axis(b, "H", 24), *F = bed_axis(b, "F", 9);
+  Node *x = bed_leaf(b, DT_F64, AX(L, H), -1, 1), *i = bed_leaf(b, DT_I32, AX(L, H), -9, 9);
+  Node *f = input(&t, AX(L, H)), *m = bed_leaf(b, DT_BOOL, &L, 1, 0, 1),
+       *w = bed_leaf(b, DT_F64, AX(H, F), -1, 1);
+  plan_bed_check1(&t, g_unary(g, OP_SIN, x), "f64");
+  plan_bed_check1(&t, g_contract(g, x, w, &H, 1), "f64 matrix product");
+  plan_bed_check1(&t, g_binary(g, OP_MUL, i, i), "i32");
+  plan_bed_check1(&t, g_reduce(g, OP_SUM, i, AX(L, H)), "i32 sum");
+  plan_bed_check1(&t, g_cast(g, i, DT_F32), "i32 to f32");
+  plan_bed_check1(&t, g_binary(g, OP_LT, f, g_cast(g, x, DT_F32)), "bool");
+  plan_bed_check1(&t, g_unary(g, OP_NOT, m), "not");
+  plan_bed_check1(&t, g_select(g, m, f, num(&t, -1e9)), "masked");
+  t.tolerance = 1e-2; // rounded only where it is stored
+  plan_bed_check1(&t, g_cast(g, g_cast(g, f, DT_BF16), DT_F32), "through bf16");
+  t.tolerance = 0;
+  plan_bed_check1(&t, g_cast(g, f, DT_BF16), "stored as bf16");
+  Node *h = bed_leaf(b, DT_BF16, AX(L, H), -1, 1);
+  for (int64_t k = 0; k < b->size[b->n - 1]; k++)
+    b->data[b->n - 1][k] = (double)(int)(b->data[b->n - 1][k] * 64) / 64;
+  plan_bed_check1(&t, g_binary(g, OP_ADD, h, h), "bf16");
+  plan_bed_check1(&t, g_reduce(g, OP_SUM, g_cast(g, h, DT_F32), &H, 1), "sum of bf16");
+  plan_bed_free(&t);
+}
+END_TEST
+
 START_TEST(index_maps) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
@@ -388,6 +417,7 @@ Suite *plan_suite(void) {
   TCase *c = tcase_create("plan");
   tcase_set_timeout(c, 120);
   tcase_add_loop_test(c, maps, 0, 2);
+  tcase_add_loop_test(c, dtypes, 0, 2);
   tcase_add_loop_test(c, index_maps, 0, 2);
   tcase_add_loop_test(c, gathers, 0, 2);
   tcase_add_loop_test(c, reductions, 0, 2);
