@@ -32,7 +32,7 @@ typedef struct ModelOptions {
 
 // Parses `text` (NULL: reads the file at `path`), resolves `use`, checks everything, and lays out
 // the parameter tree. Never NULL; when diags->errors grew, model_ok() is false and only
-// model_file() and the diagnostics mean anything.
+// model_file() and the diagnostics mean anything. `opt` may be NULL and is copied.
 Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
                   const ModelOptions *opt);
 // The same for a syntax tree, which must outlive the model.

@@ -152,9 +152,9 @@ static void run_entry(Sema *s, const Stmt *st) {
 }
 
 static const Bind *picked_form(const Sema *s, const Stmt *st) {
-  const ModelOptions *opt = s->m->opt;
-  for (int i = 0; opt && opt->form && i < st->forms.n; i++)
-    if (!strcmp(st->forms.v[i].name.s, opt->form))
+  const char *form = s->m->opt.form;
+  for (int i = 0; form && i < st->forms.n; i++)
+    if (!strcmp(st->forms.v[i].name.s, form))
       return &st->forms.v[i];
   return &st->forms.v[0];
 }

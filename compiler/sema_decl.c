@@ -44,10 +44,10 @@ static char *read_text(Model *m, const char *path, Span at, size_t *size) {
 // ---- defines
 static const Define *define_of(Model *m, const char *name, int *index) {
   const Define *found = NULL;
-  for (int i = 0; m->opt && i < m->opt->ndefs; i++)
-    if (!strcmp(m->opt->defs[i].name, name)) {
+  for (int i = 0; i < m->opt.ndefs; i++)
+    if (!strcmp(m->opt.defs[i].name, name)) {
       m->def_used[i] = true;
-      found = &m->opt->defs[i];
+      found = &m->opt.defs[i];
       *index = i;
     }
   return found;
@@ -61,10 +61,10 @@ static Value *define_value(Sema *s, const Define *def) {
 }
 
 static void unknown_defines(Sema *s) {
-  for (int i = 0; s->m->opt && i < s->m->opt->ndefs; i++) {
+  for (int i = 0; i < s->m->opt.ndefs; i++) {
     if (s->m->def_used[i])
       continue;
-    const char *name = s->m->opt->defs[i].name;
+    const char *name = s->m->opt.defs[i].name;
     Diag *g = diag_error(s->d, 317, (Span){0},
                          "-D %s: the model has no dim and no let of this name", name);
     Suggest best = {.wanted = name};
@@ -377,7 +377,7 @@ static void check_model(Sema *s) {
     sema_check_train(s, s->m->trains.v[i]);
   }
   frame_restore(s, (Saved){f, m->scope});
-  bool draft = s->m->opt && s->m->opt->draft;
+  bool draft = s->m->opt.draft;
   if (!m->decl->bad && !train_bad(s->m) && !s->stopped && !draft)
     unused_in_model(s);
 }
@@ -405,18 +405,31 @@ static void check_tree(Sema *s) {
   sema_tree(s);
   if (s->stopped || s->d->errors)
     return;
-  if (!s->m->opt || !s->m->opt->draft)
+  if (!s->m->opt.draft)
     sema_check_reached(s);
   sema_check_tags(s);
   for (int i = 0; i < s->m->checkpoints.n; i++)
     sema_check_checkpoint(s, s->m->checkpoints.v[i]);
 }
 
+// A model is built from long after it was loaded: it owns its options.
+static ModelOptions copy_options(Arena *a, const ModelOptions *opt) {
+  if (!opt)
+    return (ModelOptions){0};
+  Define *defs = NEWN(a, Define, opt->ndefs + 1);
+  for (int i = 0; i < opt->ndefs; i++)
+    defs[i] = (Define){arena_strdup(a, opt->defs[i].name), arena_strdup(a, opt->defs[i].value)};
+  return (ModelOptions){.defs = defs,
+                        .ndefs = opt->ndefs,
+                        .form = opt->form ? arena_strdup(a, opt->form) : NULL,
+                        .draft = opt->draft};
+}
+
 static Model *new_model(Arena *a, Intern *names, Diags *diags, const char *path,
                         const ModelOptions *opt) {
   Model *m = NEW(a, Model);
-  *m = (Model){.a = a, .names = names, .d = diags, .path = path, .opt = opt};
-  m->def_used = NEWN(a, bool, opt ? opt->ndefs + 1 : 1);
+  *m = (Model){.a = a, .names = names, .d = diags, .path = path, .opt = copy_options(a, opt)};
+  m->def_used = NEWN(a, bool, m->opt.ndefs + 1);
   return m;
 }
 

@@ -264,7 +264,7 @@ struct Model {
   Diags *d;
   const char *path;
   File *file;
-  const ModelOptions *opt;
+  ModelOptions opt;
   bool *def_used;
   bool ok;
   int seq;
