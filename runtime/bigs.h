@@ -131,7 +131,8 @@ int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense);
 int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense);
 
 // Tables of a module in public form.  The first form is freed by the caller.  The second keeps it
-// in *cache, which starts NULL, belongs to the module's own data, and may be raced for.
+// in *cache, which starts NULL, is static data, and may be raced for; it is freed when the program
+// ends or the library that holds it is unloaded.
 bigs_info *bigs_info_new(const BigsModule *module);
 void bigs_info_free(bigs_info *info);
 const bigs_info *bigs_info_once(const BigsModule *module, void **cache);

@@ -6,7 +6,11 @@
 typedef struct Box { // `info` is what the caller has
   bigs_info info;
   Arena *arena;
+  struct Box *next; // those that bigs_info_once made
+  void **cache;
 } Box;
+
+static Box *once; // the latest
 
 static void fill_axis(Arena *a, bigs_info_tensor *out, int i, const char *axis, const Poly *extent,
                       const char *const *dims) {
@@ -175,16 +179,36 @@ void bigs_info_free(bigs_info *info) {
   free(box);
 }
 
+static void keep(Box *box, void **cache) {
+  box->cache = cache;
+  box->next = __atomic_load_n(&once, __ATOMIC_RELAXED);
+  while (!__atomic_compare_exchange_n(&once, &box->next, box, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+    ;
+}
+
 const bigs_info *bigs_info_once(const BigsModule *module, void **cache) {
   bigs_info *known = __atomic_load_n(cache, __ATOMIC_ACQUIRE);
   if (known)
     return known;
   bigs_info *made = bigs_info_new(module);
   void *expected = NULL;
-  if (made && !__atomic_compare_exchange_n(cache, &expected, (void *)made, false, __ATOMIC_ACQ_REL,
-                                           __ATOMIC_ACQUIRE)) {
+  if (!made)
+    return NULL;
+  if (!__atomic_compare_exchange_n(cache, &expected, (void *)made, false, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_ACQUIRE)) {
     bigs_info_free(made); // another thread was first
     return expected;
   }
+  keep((Box *)made, cache);
   return made;
+}
+
+// A program may load and unload models for as long as it runs: what a model.so keeps goes with it.
+__attribute__((destructor)) static void forget_infos(void) {
+  for (Box *box = once, *next; box; box = next) {
+    next = box->next;
+    *box->cache = NULL;
+    bigs_info_free(&box->info);
+  }
+  once = NULL;
 }
