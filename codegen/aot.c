@@ -15,14 +15,16 @@ typedef struct Unit {
 } Unit;
 
 static Unit make_unit(const AotInput *in) {
-  Unit x = {.cx = LLVMContextCreate(), .machine = llvm_machine(in->target, false), .arena = arena_new()};
+  Unit x = {
+      .cx = LLVMContextCreate(), .machine = llvm_machine(in->target, false), .arena = arena_new()};
   CHECK(x.arena);
   LlvmUnit *u = llvm_unit(x.arena, in->target, x.cx, x.machine, in->module->model);
   int n = in->module->nkernel;
   LLVMValueRef *kernels = NEWN(x.arena, LLVMValueRef, n + 1);
   for (int i = 0; i < n; i++) {
     const char *name = in->kernels[i]->name;
-    kernels[i] = llvm_kernel(u, in->kernels[i], arena_printf(x.arena, "%s.%d", name ? name : "kernel", i), false);
+    kernels[i] = llvm_kernel(u, in->kernels[i],
+                             arena_printf(x.arena, "%s.%d", name ? name : "kernel", i), false);
   }
   BigsModule m = *in->module;
   m.abi = BIGS_ABI_VERSION;
@@ -65,7 +67,8 @@ AotKind aot_kind(const char *path) {
   static const struct {
     const char *suffix;
     AotKind kind;
-  } kinds[] = {{".o", AOT_OBJECT}, {".s", AOT_ASSEMBLY}, {".ll", AOT_LLVM}, {".bc", AOT_BITCODE}, {".a", AOT_ARCHIVE}, {".so", AOT_SHARED}};
+  } kinds[] = {{".o", AOT_OBJECT},   {".s", AOT_ASSEMBLY}, {".ll", AOT_LLVM},
+               {".bc", AOT_BITCODE}, {".a", AOT_ARCHIVE},  {".so", AOT_SHARED}};
   size_t n = strlen(path);
   for (int i = 0; i < COUNT(kinds); i++) {
     size_t k = strlen(kinds[i].suffix);
@@ -75,7 +78,8 @@ AotKind aot_kind(const char *path) {
   return AOT_UNKNOWN;
 }
 
-static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer, const char **error) {
+static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer,
+                         const char **error) {
   FILE *f = fopen(path, "wb");
   size_t n = LLVMGetBufferSize(buffer);
   bool ok = f && fwrite(LLVMGetBufferStart(buffer), 1, n, f) == n;
@@ -106,7 +110,7 @@ bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, con
     ok = (second = aot_temporary(a, path, kind == AOT_ARCHIVE ? ".a" : ".so", error)) &&
          aot_link(a, in, kind, first, second, error);
   ok = ok && move(a, linked ? second : first, path, error);
-  unlink(first);  // gone already when it was renamed
+  unlink(first); // gone already when it was renamed
   if (second)
     unlink(second);
   return ok;

@@ -1,7 +1,8 @@
-// The exported functions of a compiled model: thin wrappers around the runtime, which gets the tables and arrays of arguments.
+// The exported functions of a compiled model: thin wrappers around the runtime, which gets the
+// tables and arrays of arguments.
 //
-// They are compiled for the baseline of the architecture: NAME_open must run, and refuse, on a CPU that lacks what the kernels
-// need.
+// They are compiled for the baseline of the architecture: NAME_open must run, and refuse, on a CPU
+// that lacks what the kernels need.
 #include "codegen/aot_internal.h"
 #include <ctype.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static void begin(Api *x, LLVMTypeRef result, LLVMTypeRef *params, int n, const 
   LLVMTypeRef type = LLVMFunctionType(result, params, (unsigned)n, false);
   x->fn = LLVMAddFunction(x->module, arena_printf(x->arena, "%s_%s", x->prefix, name), type);
   unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-  LLVMAddAttributeAtIndex(x->fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(x->cx, nounwind, 0));
+  LLVMAddAttributeAtIndex(x->fn, LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(x->cx, nounwind, 0));
   if (!strncmp(LLVMGetTarget(x->module), "x86_64", 6)) {
     LLVMAttributeRef cpu = LLVMCreateStringAttribute(x->cx, "target-cpu", 10, "x86-64", 6);
     LLVMAddAttributeAtIndex(x->fn, LLVMAttributeFunctionIndex, cpu);
@@ -62,12 +64,15 @@ static void put(Api *x, LLVMTypeRef t, Val array, int at, Val v) {
 }
 
 static Val array(Api *x, LLVMTypeRef t, int n) {
-  return LLVMBuildArrayAlloca(x->b, t, LLVMConstInt(x->i32, (unsigned long long)(n ? n : 1), false), "");
+  return LLVMBuildArrayAlloca(x->b, t, LLVMConstInt(x->i32, (unsigned long long)(n ? n : 1), false),
+                              "");
 }
 
-// int prefix_name(model, dims.., inputs.., last): packs dims and inputs of program p.  Inputs among the bits of `without` are no
-// parameters, but NULL.  Returns the number of parameters before `last`.
-static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t without, Val *dims, Val *inputs) {
+// int prefix_name(model, dims.., inputs.., last): packs dims and inputs of program p.  Inputs among
+// the bits of `without` are no parameters, but NULL.  Returns the number of parameters before
+// `last`.
+static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t without, Val *dims,
+                       Val *inputs) {
   LLVMTypeRef params[PARAMS_MAX] = {x->ptr};
   int n = 1, at = 1;
   for (int i = 0; i < x->m->ndim; i++)
@@ -84,7 +89,8 @@ static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t 
   for (int i = 0; i < x->m->ndim; i++)
     put(x, x->i64, *dims, i, p->syms >> i & 1 ? param(x, at++) : LLVMConstInt(x->i64, 0, false));
   for (int i = 0; i < p->ninput; i++)
-    put(x, x->ptr, *inputs, i, aot_without(without, p->input[i]) ? LLVMConstNull(x->ptr) : param(x, at++));
+    put(x, x->ptr, *inputs, i,
+        aot_without(without, p->input[i]) ? LLVMConstNull(x->ptr) : param(x, at++));
   return at;
 }
 
@@ -94,7 +100,8 @@ static void entry(Api *x, int program) {
   int at = begin_entry(x, p, p->name, 0, &dims, &inputs);
   Val outputs = array(x, x->ptr, 1);
   put(x, x->ptr, outputs, 0, param(x, at));
-  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false), dims, inputs, outputs};
+  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false), dims, inputs,
+                outputs};
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_run", args, COUNT(args)));
 }
 
@@ -103,7 +110,8 @@ static void step(Api *x, int train) {
   Val dims, inputs;
   const char *name = arena_printf(x->arena, "%s_step", t->name);
   int at = begin_entry(x, &x->m->program[t->program], name, t->unpicked, &dims, &inputs);
-  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)train, false), dims, inputs, param(x, at)};
+  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)train, false), dims, inputs,
+                param(x, at)};
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_step", args, COUNT(args)));
 }
 
@@ -136,7 +144,12 @@ static void info(Api *x) {
 
 void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef tables) {
   LLVMContextRef cx = LLVMGetModuleContext(module);
-  Api x = {.module = module, .cx = cx, .b = LLVMCreateBuilderInContext(cx), .arena = a, .m = m, .tables = tables};
+  Api x = {.module = module,
+           .cx = cx,
+           .b = LLVMCreateBuilderInContext(cx),
+           .arena = a,
+           .m = m,
+           .tables = tables};
   x.prefix = aot_prefix(a, m);
   x.i32 = LLVMInt32TypeInContext(cx);
   x.i64 = LLVMInt64TypeInContext(cx);
@@ -154,7 +167,8 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
 
 const char **aot_exports(Arena *a, const BigsModule *m, int *n) {
   static const char *const fixed[] = {"open", "close", "error", "save", "info"};
-  const char **out = NEWN(a, const char *, COUNT(fixed) + m->nprogram + m->ntrain), *prefix = aot_prefix(a, m);
+  const char **out = NEWN(a, const char *, COUNT(fixed) + m->nprogram + m->ntrain),
+             *prefix = aot_prefix(a, m);
   *n = 0;
   for (int i = 0; i < COUNT(fixed); i++)
     out[(*n)++] = arena_printf(a, "%s_%s", prefix, fixed[i]);

@@ -14,9 +14,9 @@ typedef struct Text {
 } Text;
 
 static const char *c_type(int dtype) {
-  static const char *const name[DT_COUNT] = {[DT_BOOL] = "bool",     [DT_I32] = "int32_t", [DT_BF16] = "uint16_t",
-                                             [DT_F32] = "float",     [DT_F64] = "double",  [DT_C64] = "float",
-                                             [DT_C128] = "double",   [DT_I64] = "int64_t"};
+  static const char *const name[DT_COUNT] = {
+      [DT_BOOL] = "bool",  [DT_I32] = "int32_t", [DT_BF16] = "uint16_t", [DT_F32] = "float",
+      [DT_F64] = "double", [DT_C64] = "float",   [DT_C128] = "double",   [DT_I64] = "int64_t"};
   return name[dtype];
 }
 
@@ -54,7 +54,8 @@ static void put_dims(const Text *t, const BigsProgram *p, uint32_t without) {
       put_tensor(t, t->m->input[p->input[i]].name, &t->m->input[p->input[i]]);
 }
 
-static void put_prototype(const Text *t, const BigsProgram *p, const char *name, uint32_t without, const char *last) {
+static void put_prototype(const Text *t, const BigsProgram *p, const char *name, uint32_t without,
+                          const char *last) {
   fprintf(t->f, "int %s_%s(%s_model *model", t->prefix, name, t->prefix);
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1)
@@ -77,10 +78,14 @@ static void put_entry(const Text *t, const BigsProgram *p) {
 
 static void put_step(const Text *t, const BigsTrain *train) {
   const BigsProgram *p = &t->m->program[train->program];
-  fprintf(t->f, "\n/* One step of `train %s`: forward, backward, optimizer.  *loss is the loss before the step.\n", train->name);
+  fprintf(t->f,
+          "\n/* One step of `train %s`: forward, backward, optimizer.  *loss is the loss before "
+          "the step.\n",
+          train->name);
   put_dims(t, p, train->unpicked);
   fputs(" */\n", t->f);
-  put_prototype(t, p, arena_printf(t->arena, "%s_step", train->name), train->unpicked, "float *loss");
+  put_prototype(t, p, arena_printf(t->arena, "%s_step", train->name), train->unpicked,
+                "float *loss");
 }
 
 static void put_constants(const Text *t) {
@@ -88,8 +93,9 @@ static void put_constants(const Text *t) {
   for (int i = 0; i < t->m->nconst; i++) {
     double v = t->m->constant[i].value;
     if (v == (double)(int32_t)v)
-      fprintf(t->f, "%s  %s_%s = %d", n++ ? ",\n" : "\n/* Dims that were fixed when the model was compiled. */\nenum {\n", t->upper,
-              t->m->constant[i].name, (int)v);
+      fprintf(t->f, "%s  %s_%s = %d",
+              n++ ? ",\n" : "\n/* Dims that were fixed when the model was compiled. */\nenum {\n",
+              t->upper, t->m->constant[i].name, (int)v);
   }
   fputs(n ? "\n};\n" : "", t->f);
 }
@@ -98,26 +104,40 @@ static void put_handles(const Text *t) {
   const char *p = t->prefix;
   fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n", p);
   fputs("typedef struct bigs_info bigs_info; /* bigs.h: what the model says of itself */\n", t->f);
-  fprintf(t->f, "\n/* weights: a safetensors file or a folder with model.safetensors; NULL: fresh ones, seed 0.\n"
-                " * NULL on failure, with the reason in `error` (of error_size bytes; may be NULL). */\n"
-                "%s_model *%s_open(const char *weights, char *error, size_t error_size);\n"
-                "void %s_close(%s_model *model); /* NULL is allowed */\n", p, p, p, p);
-  fprintf(t->f, "/* Why the last call on this model failed; valid until the next one. */\n"
-                "const char *%s_error(const %s_model *model);\n", p, p);
-  fprintf(t->f, "/* Writes the parameters as safetensors, in native names; replaces the file at once. */\n"
-                "int %s_save(%s_model *model, const char *path);\n", p, p);
+  fprintf(t->f,
+          "\n/* weights: a safetensors file or a folder with model.safetensors; NULL: fresh ones, "
+          "seed 0.\n"
+          " * NULL on failure, with the reason in `error` (of error_size bytes; may be NULL). */\n"
+          "%s_model *%s_open(const char *weights, char *error, size_t error_size);\n"
+          "void %s_close(%s_model *model); /* NULL is allowed */\n",
+          p, p, p, p);
+  fprintf(t->f,
+          "/* Why the last call on this model failed; valid until the next one. */\n"
+          "const char *%s_error(const %s_model *model);\n",
+          p, p);
+  fprintf(
+      t->f,
+      "/* Writes the parameters as safetensors, in native names; replaces the file at once. */\n"
+      "int %s_save(%s_model *model, const char *path);\n",
+      p, p);
   fprintf(t->f, "const bigs_info *%s_info(void);\n", p);
 }
 
 static void put_all(const Text *t) {
-  fprintf(t->f, "/* %s, compiled by bigsc%s%s for %s.\n", t->m->model, t->m->version ? " " : "", t->m->version ? t->m->version : "",
-          t->m->target ? t->m->target : "this machine");
+  fprintf(t->f, "/* %s, compiled by bigsc%s%s for %s.\n", t->m->model, t->m->version ? " " : "",
+          t->m->version ? t->m->version : "", t->m->target ? t->m->target : "this machine");
   fputs(" *\n"
-        " * Functions that return int return 0, or: 1 the data is wrong, 2 wrong use, 3 a file or a checkpoint,\n"
-        " * 4 not-a-number or infinity, 70 a bug.  Tensors are dense, row-major in the order of their axes.\n"
-        " * Handles are independent of each other; each is used by one thread at a time. */\n", t->f);
-  fprintf(t->f, "#ifndef BIGS_%s_H\n#define BIGS_%s_H\n#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n"
-                "#ifdef __cplusplus\nextern \"C\" {\n#endif\n", t->upper, t->upper);
+        " * Functions that return int return 0, or: 1 the data is wrong, 2 wrong use, 3 a file or "
+        "a checkpoint,\n"
+        " * 4 not-a-number or infinity, 70 a bug.  Tensors are dense, row-major in the order of "
+        "their axes.\n"
+        " * Handles are independent of each other; each is used by one thread at a time. */\n",
+        t->f);
+  fprintf(t->f,
+          "#ifndef BIGS_%s_H\n#define BIGS_%s_H\n#include <stdbool.h>\n#include "
+          "<stddef.h>\n#include <stdint.h>\n"
+          "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
+          t->upper, t->upper);
   put_constants(t);
   put_handles(t);
   for (int i = 0; i < t->m->nprogram; i++)

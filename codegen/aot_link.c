@@ -54,8 +54,11 @@ static bool run(Arena *a, Words *words, const char *input, const char *log, cons
   int failed = posix_spawnp(&pid, words->v[0], &io, NULL, words->v, environ);
   posix_spawn_file_actions_destroy(&io);
   if (failed) {
-    *error = arena_printf(a, "cannot run `%s`, which makes libraries from objects: %s (install it, or name another in the "
-                             "environment variable CC or AR)", words->v[0], strerror(failed));
+    *error = arena_printf(a,
+                          "cannot run `%s`, which makes libraries from objects: %s (install it, or "
+                          "name another in the "
+                          "environment variable CC or AR)",
+                          words->v[0], strerror(failed));
     return false;
   }
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -100,15 +103,15 @@ static const char *own_dir(Arena *a) {
 
 const char *aot_runtime_dir(Arena *a) {
   const char *own = own_dir(a);
-  const char *dirs[] = {getenv("BIGSC_RUNTIME_DIR"),
-                        own,
-                        own ? arena_printf(a, "%s/..", own) : NULL,  // libtool's and the tests' place below it
+  const char *dirs[] = {getenv("BIGSC_RUNTIME_DIR"), own,
+                        // libtool's and the tests' place below it
+                        own ? arena_printf(a, "%s/..", own) : NULL,
                         own ? arena_printf(a, "%s/../lib/bigsc", own) : NULL,
 #ifdef BIGSC_PKGLIBDIR
                         BIGSC_PKGLIBDIR,
 #endif
                         NULL};
-  if (dirs[0] && *dirs[0])  // said: no other will do
+  if (dirs[0] && *dirs[0]) // said: no other will do
     return has_runtime(a, dirs[0]) ? arena_strdup(a, dirs[0]) : NULL;
   for (int i = 1; i < COUNT(dirs); i++)
     if (has_runtime(a, dirs[i]))
@@ -147,44 +150,61 @@ static bool convolves(const BigsModule *m) {
   return false;
 }
 
-static bool shared(Arena *a, const AotInput *in, const char *lib, const char *object, const char *out, const char *extra,
-                   const char *log, const char **error) {
+static bool shared(Arena *a, const AotInput *in, const char *lib, const char *object,
+                   const char *out, const char *extra, const char *log, const char **error) {
   Words w = {.n = 0};
   if (!write_text(a, extra, exported(a, in->module), error))
     return false;
   command(a, &w, "CC", "cc");
-  const char *args[] = {"-shared", "-o", out, object, lib, "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-z,defs",
-                        "-Wl,-z,relro", "-Wl,-S", arena_printf(a, "-Wl,--version-script=%s", extra), "-lm", "-lpthread"};
+  const char *args[] = {"-shared",
+                        "-o",
+                        out,
+                        object,
+                        lib,
+                        "-Wl,--exclude-libs,ALL",
+                        "-Wl,--gc-sections",
+                        "-Wl,-z,defs",
+                        "-Wl,-z,relro",
+                        "-Wl,-S",
+                        arena_printf(a, "-Wl,--version-script=%s", extra),
+                        "-lm",
+                        "-lpthread"};
   for (int i = 0; i < COUNT(args); i++)
     vec_push(a, &w, (char *)(uintptr_t)args[i]);
   if (convolves(in->module))
-    vec_push(a, &w, (char *)(uintptr_t)"-lfftw3");
+    vec_push(a, &w, (char *)(uintptr_t) "-lfftw3");
   return run(a, &w, NULL, log, error);
 }
 
 // The objects of the runtime and the model in one archive, by ar's own script language.
-static bool archive(Arena *a, const char *lib, const char *object, const char *out, const char *extra, const char *log,
-                    const char **error) {
+static bool archive(Arena *a, const char *lib, const char *object, const char *out,
+                    const char *extra, const char *log, const char **error) {
   Words w = {.n = 0};
   unlink(out);
-  if (!write_text(a, extra, arena_printf(a, "create %s\naddlib %s\naddmod %s\nsave\nend\n", out, lib, object), error))
+  if (!write_text(a, extra,
+                  arena_printf(a, "create %s\naddlib %s\naddmod %s\nsave\nend\n", out, lib, object),
+                  error))
     return false;
   command(a, &w, "AR", "ar");
-  vec_push(a, &w, (char *)(uintptr_t)"-M");
-  return run(a, &w, extra, log, error) && (!access(out, R_OK) || (*error = "`ar` wrote no archive", false));
+  vec_push(a, &w, (char *)(uintptr_t) "-M");
+  return run(a, &w, extra, log, error) &&
+         (!access(out, R_OK) || (*error = "`ar` wrote no archive", false));
 }
 
-bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, const char *out, const char **error) {
+bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, const char *out,
+              const char **error) {
   const char *dir = in->runtime_dir ? in->runtime_dir : aot_runtime_dir(a);
   if (!dir) {
     const char *said = getenv("BIGSC_RUNTIME_DIR");
     *error = said && *said ? arena_printf(a, "no libbigsrt.a in `%s` (BIGSC_RUNTIME_DIR)", said)
-                           : "libbigsrt.a, which compiled models carry, is neither installed nor beside bigsc: name its folder "
+                           : "libbigsrt.a, which compiled models carry, is neither installed nor "
+                             "beside bigsc: name its folder "
                              "in the environment variable BIGSC_RUNTIME_DIR";
     return false;
   }
   const char *lib = arena_printf(a, "%s/libbigsrt.a", dir);
-  char *extra = aot_temporary(a, out, ".txt", error), *log = extra ? aot_temporary(a, out, ".log", error) : NULL;
+  char *extra = aot_temporary(a, out, ".txt", error),
+       *log = extra ? aot_temporary(a, out, ".log", error) : NULL;
   bool ok = log && (kind == AOT_SHARED ? shared(a, in, lib, object, out, extra, log, error)
                                        : archive(a, lib, object, out, extra, log, error));
   if (extra)

@@ -90,17 +90,12 @@ static bool is_kept(const Node *n, int i, const Axis *a) {
   case OP_RMAX:
   case OP_RMIN:
   case OP_CONTRACT:
-  case OP_MERGE:
-    return !has(t->axes, t->naxes, a);
+  case OP_MERGE: return !has(t->axes, t->naxes, a);
   case OP_FLIP:
-  case OP_SCATTER:
-    return true;
-  case OP_RENAME:
-    return !has(t->from, t->nmap, a);
-  case OP_CONCAT:
-    return t->from[i] != a;
-  default:
-    return t->axis != a;
+  case OP_SCATTER: return true;
+  case OP_RENAME: return !has(t->from, t->nmap, a);
+  case OP_CONCAT: return t->from[i] != a;
+  default: return t->axis != a;
   }
 }
 
@@ -180,13 +175,9 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
   Axis **list = NEWN(c->a, Axis *, t.naxes + 1), **from = NEWN(c->a, Axis *, t.nmap + 1);
   switch (n->op) {
   case OP_CONST:
-  case OP_RANDOM:
-    t.axes = names(c, n, t.axes, t.naxes);
-    break;
+  case OP_RANDOM: t.axes = names(c, n, t.axes, t.naxes); break;
   case OP_TABLE:
-  case OP_IOTA:
-    t.axis = name(c, n, t.axis);
-    break;
+  case OP_IOTA: t.axis = name(c, n, t.axis); break;
   case OP_SUM:
   case OP_RMAX:
   case OP_RMIN:
@@ -197,9 +188,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
     if (n->op == OP_MERGE)
       t.axis = name(c, n, t.axis);
     break;
-  case OP_FLIP:
-    t.axes = names(c, n, t.axes, t.naxes);
-    break;
+  case OP_FLIP: t.axes = names(c, n, t.axes, t.naxes); break;
   case OP_SCATTER:
     t.axes = names(c, n, t.axes, t.naxes);
     t.axis = name(c, n, t.axis);
@@ -210,9 +199,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
     break;
   case OP_ARGMAX:
   case OP_GATHER:
-  case OP_INDEX:
-    t.axis = inner(c, n, 0, same[0], t.axis);
-    break;
+  case OP_INDEX: t.axis = inner(c, n, 0, same[0], t.axis); break;
   case OP_SLICE:
   case OP_PAD:
     t.axis = inner(c, n, 0, same[0], t.axis);
@@ -224,8 +211,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
     t.from = from;
     t.axis = name(c, n, t.axis);
     break;
-  default:
-    break;
+  default: break;
   }
   return t;
 }

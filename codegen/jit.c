@@ -1,4 +1,5 @@
-// The JIT: units of kernels compiled to objects by a few threads, then linked into the process by ORC.
+// The JIT: units of kernels compiled to objects by a few threads, then linked into the process by
+// ORC.
 #include "codegen/jit.h"
 #include "codegen/llvm.h"
 #include <llvm-c/Error.h>
@@ -21,7 +22,7 @@ struct Jit {
   LLVMOrcLLJITRef orc;
   VEC(JitEntry) cache;
   JitStats stats;
-  int serial;      // of kernels, for their symbols
+  int serial; // of kernels, for their symbols
 };
 // One thread's share.
 typedef struct JitUnit {
@@ -161,14 +162,16 @@ static bool link_unit(Jit *j, Arena *a, JitUnit *x, const char **error) {
     *error = arena_printf(a, "LLVM cannot make machine code: %s", x->error ? x->error : "");
     return false;
   }
-  LLVMErrorRef failed = LLVMOrcLLJITAddObjectFile(j->orc, LLVMOrcLLJITGetMainJITDylib(j->orc), x->object);
+  LLVMErrorRef failed =
+      LLVMOrcLLJITAddObjectFile(j->orc, LLVMOrcLLJITGetMainJITDylib(j->orc), x->object);
   for (int i = 0; !failed && i < x->kernels.n; i++) {
     LLVMOrcExecutorAddress address;
     failed = LLVMOrcLLJITLookup(j->orc, &address, x->symbols.v[i]);
     const LKernel *k = x->kernels.v[i];
     if (!failed)
-      vec_push(j->arena, &j->cache,
-               (JitEntry){loop_hash(k), k->nargs, k->nvars, k->nregs, (BigsKernel *)(uintptr_t)address});
+      vec_push(
+          j->arena, &j->cache,
+          (JitEntry){loop_hash(k), k->nargs, k->nvars, k->nregs, (BigsKernel *)(uintptr_t)address});
   }
   if (failed)
     *error = arena_printf(a, "the JIT cannot link: %s", take_error(a, failed));
@@ -197,12 +200,14 @@ static void share_out(Jit *j, LKernel *const *kernels, int n, JitUnit *units, in
     JitUnit *x = &units[least];
     load[least] += weight(&kernels[i]->body);
     vec_push(x->arena, &x->kernels, kernels[i]);
-    vec_push(x->arena, &x->symbols, arena_printf(x->arena, "%s.%d", kernels[i]->name ? kernels[i]->name : "kernel",
-                                                 j->serial++));
+    vec_push(x->arena, &x->symbols,
+             arena_printf(x->arena, "%s.%d", kernels[i]->name ? kernels[i]->name : "kernel",
+                          j->serial++));
   }
 }
 
-bool jit_kernels(Jit *j, Arena *a, LKernel *const *kernels, int n, int threads, BigsKernel **out, const char **error) {
+bool jit_kernels(Jit *j, Arena *a, LKernel *const *kernels, int n, int threads, BigsKernel **out,
+                 const char **error) {
   JitUnit units[JIT_THREADS_MAX] = {{0}};
   int nunits = threads <= 0 ? 2 : threads > JIT_THREADS_MAX ? JIT_THREADS_MAX : threads;
   bool ok = true;

@@ -40,20 +40,11 @@ int table_buffer(Prog *g, const Node *n) {
   for (int64_t i = 0; i < count; i++) {
     double v = n->attr.data[i];
     switch (n->dtype) {
-    case DT_F32:
-      ((float *)data)[i] = (float)v;
-      break;
-    case DT_F64:
-      ((double *)data)[i] = v;
-      break;
-    case DT_I32:
-      ((int32_t *)data)[i] = (int32_t)v;
-      break;
-    case DT_BOOL:
-      data[i] = v != 0;
-      break;
-    default:
-      BUG("a table of %s", dtype_name((DType)n->dtype));
+    case DT_F32: ((float *)data)[i] = (float)v; break;
+    case DT_F64: ((double *)data)[i] = v; break;
+    case DT_I32: ((int32_t *)data)[i] = (int32_t)v; break;
+    case DT_BOOL: data[i] = v != 0; break;
+    default: BUG("a table of %s", dtype_name((DType)n->dtype));
     }
   }
   g->buf.v[buf].data = data;
@@ -265,22 +256,16 @@ Place *place_view(Prog *g, Node *n) {
   if (!x)
     return NULL;
   switch (n->op) {
-  case OP_RENAME:
-    return rename_axes(g, x, at->from, at->to, at->nmap);
+  case OP_RENAME: return rename_axes(g, x, at->from, at->to, at->nmap);
   case OP_SPLIT:
     return place_axis(x, at->axis) < 0
                ? NULL
                : split_axis(g, x, place_axis(x, at->axis), at->axes, at->naxes);
-  case OP_MERGE:
-    return merge_axes(g, x, at->axes, at->naxes, at->axis);
-  case OP_SLICE:
-    return shift_axis(g, x, at->axis, at->lo, at->axis2);
-  case OP_INDEX:
-    return shift_axis(g, x, at->axis, at->lo, NULL);
-  case OP_FLIP:
-    return flip_axes(g, x, at->axes, at->naxes);
-  default:
-    return NULL;
+  case OP_MERGE: return merge_axes(g, x, at->axes, at->naxes, at->axis);
+  case OP_SLICE: return shift_axis(g, x, at->axis, at->lo, at->axis2);
+  case OP_INDEX: return shift_axis(g, x, at->axis, at->lo, NULL);
+  case OP_FLIP: return flip_axes(g, x, at->axes, at->naxes);
+  default: return NULL;
   }
 }
 

@@ -1,4 +1,5 @@
-// Which inputs index rows, and of how many: the runtime checks them before a program runs, so that kernels need not.
+// Which inputs index rows, and of how many: the runtime checks them before a program runs, so that
+// kernels need not.
 #include "codegen/plan_internal.h"
 
 // The input whose values `n` holds, in whatever order; NULL when they are computed.
@@ -40,8 +41,10 @@ static bool never_negative(const Poly *p) {
 
 static const char *room_text(Arena *a, const Axis *ax, const Poly *needs) {
   int64_t c;
-  return poly_is_const(needs, &c) ? arena_printf(a, "`%s` must be at least %lld for what is taken of it", ax->name, (long long)c)
-                                  : arena_printf(a, "`%s` is too short for what is taken of it", ax->name);
+  return poly_is_const(needs, &c)
+             ? arena_printf(a, "`%s` must be at least %lld for what is taken of it", ax->name,
+                            (long long)c)
+             : arena_printf(a, "`%s` is too short for what is taken of it", ax->name);
 }
 
 // An INDEX or SLICE of an axis whose length is known when it is called only.
@@ -54,9 +57,14 @@ void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
     Poly end = n->op == OP_INDEX ? poly_add(n->attr.lo, poly_const(1)) : n->attr.hi;
     Poly room = poly_sub(n->attr.axis->extent, end);
     if (!never_negative(&room))
-      vec_push(p->a, &rooms, (BigsRoom){room, room_text(p->a, n->attr.axis, &end), node_source(p->a, n)});
+      vec_push(p->a, &rooms,
+               (BigsRoom){room, room_text(p->a, n->attr.axis, &end), node_source(p->a, n)});
     if (!never_negative(&n->attr.lo))
-      vec_push(p->a, &rooms, (BigsRoom){n->attr.lo, arena_printf(p->a, "`%s` is too short for what is taken of it", n->attr.axis->name), node_source(p->a, n)});
+      vec_push(p->a, &rooms,
+               (BigsRoom){n->attr.lo,
+                          arena_printf(p->a, "`%s` is too short for what is taken of it",
+                                       n->attr.axis->name),
+                          node_source(p->a, n)});
   }
   out->room = rooms.v;
   out->nroom = rooms.n;

@@ -8,8 +8,8 @@
 // ---- machines
 
 LLVMTargetMachineRef llvm_machine(const Target *t, bool jit) {
-  static const LLVMCodeGenOptLevel level[4] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelDefault,
-                                               LLVMCodeGenLevelDefault};
+  static const LLVMCodeGenOptLevel level[4] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess,
+                                               LLVMCodeGenLevelDefault, LLVMCodeGenLevelDefault};
   LLVMTargetRef target;
   char *error = NULL;
   if (LLVMGetTargetFromTriple(t->triple, &target, &error))
@@ -20,7 +20,8 @@ LLVMTargetMachineRef llvm_machine(const Target *t, bool jit) {
 
 // ---- units
 
-LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMachineRef machine, const char *name) {
+LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMachineRef machine,
+                    const char *name) {
   LlvmUnit *u = NEW(a, LlvmUnit);
   u->arena = a;
   u->target = t;
@@ -44,8 +45,8 @@ LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMach
   return u;
 }
 
-// mem2reg and a common-subexpression pass do nearly all that generated kernels need: integers are hoisted as they are emitted,
-// and vectors are explicit.
+// mem2reg and a common-subexpression pass do nearly all that generated kernels need: integers are
+// hoisted as they are emitted, and vectors are explicit.
 static const char *passes(int opt) {
   static const char *const list[4] = {
       "function(mem2reg)",
@@ -80,7 +81,8 @@ void llvm_discard(LlvmUnit *u) {
 }
 
 static void attribute(LlvmUnit *u, Val fn, const char *key, const char *value) {
-  LLVMAttributeRef a = LLVMCreateStringAttribute(u->cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
+  LLVMAttributeRef a =
+      LLVMCreateStringAttribute(u->cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
   LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, a);
 }
 
@@ -93,7 +95,8 @@ void emit_attributes(LlvmUnit *u, Val fn) {
     attribute(u, fn, "min-legal-vector-width", "512");
   }
   unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-  LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(u->cx, nounwind, 0));
+  LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(u->cx, nounwind, 0));
 }
 
 // ---- kernels
@@ -111,7 +114,8 @@ static void load_frame(Emit *e) {
     e->mem[i] = load_pointer(e, args, i);
 }
 
-// Polynomials go to the entry block; emit_poly then returns to the end of the current one, which here is not its place.
+// Polynomials go to the entry block; emit_poly then returns to the end of the current one, which
+// here is not its place.
 static Val entry_poly(Emit *e, const Poly *p) {
   Val v = emit_poly(e, p);
   LLVMPositionBuilderBefore(e->b, e->anchor[1]);
@@ -147,7 +151,13 @@ static void place_task(Emit *e, Val task) {
 }
 
 static Emit emission(LlvmUnit *u, Arena *scratch, const LKernel *k, Val fn) {
-  Emit e = {.u = u, .arena = scratch, .b = u->b, .k = k, .fn = fn, .frame = LLVMGetParam(fn, 0), .level = 1};
+  Emit e = {.u = u,
+            .arena = scratch,
+            .b = u->b,
+            .k = k,
+            .fn = fn,
+            .frame = LLVMGetParam(fn, 0),
+            .level = 1};
   e.mem = NEWN(scratch, Val, k->mem.n + 1);
   e.var = NEWN(scratch, Val, k->nvars + 1);
   e.var_level = NEWN(scratch, int, k->nvars + 1);
@@ -165,7 +175,8 @@ LLVMValueRef llvm_kernel(LlvmUnit *u, const LKernel *k, const char *symbol, bool
   Arena *scratch = arena_new();
   CHECK(scratch);
   Emit e = emission(u, scratch, k, fn);
-  LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(u->cx, fn, "entry"), body = new_block(&e, "body");
+  LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(u->cx, fn, "entry"),
+                    body = new_block(&e, "body");
   LLVMPositionBuilderAtEnd(u->b, entry);
   e.anchor[0] = e.anchor[1] = LLVMBuildBr(u->b, body);
   LLVMPositionBuilderBefore(u->b, e.anchor[1]);

@@ -1,18 +1,19 @@
 // TILE with a long k.
 //
-// Where B is read in rows, each k is another page and another line of both operands, and a tile would touch all of them again.
-// So k is cut into blocks; in each, A's rows are packed strip by strip and B's panel once for all row tiles, both contiguous,
-// and the sums of all tiles wait in memory for the next block.  Every sum still runs over k in order: the bits are those of the
+// Where B is read in rows, each k is another page and another line of both operands, and a tile
+// would touch all of them again. So k is cut into blocks; in each, A's rows are packed strip by
+// strip and B's panel once for all row tiles, both contiguous, and the sums of all tiles wait in
+// memory for the next block.  Every sum still runs over k in order: the bits are those of the
 // unblocked form.
 #include "codegen/tile.h"
 
 typedef struct BlockCx {
-  TileCx c;                  // first: the loops' callbacks get it
+  TileCx c; // first: the loops' callbacks get it
   const LProduct *p;
-  Val k0, kn, last;          // the block: k0 <= k < k0 + kn; is it the product's last?
+  Val k0, kn, last; // the block: k0 <= k < k0 + kn; is it the product's last?
   bool pack_a;
-  Val sums, a_pack, b_pack;  // parts of the workspace
-  Val row_tiles;             // ceil(M / mr)
+  Val sums, a_pack, b_pack; // parts of the workspace
+  Val row_tiles;            // ceil(M / mr)
 } BlockCx;
 
 static Val count_of(Emit *e, Val x, int n) {
@@ -41,7 +42,8 @@ static void place_tile(BlockCx *x) {
 
 static Val strip(BlockCx *x) {
   Emit *e = x->c.e;
-  return floats(e, x->a_pack, times(e, index_of(e, x->c.m, x->c.mr), (int64_t)x->c.mr * LOOP_K_BLOCK));
+  return floats(e, x->a_pack,
+                times(e, index_of(e, x->c.m, x->c.mr), (int64_t)x->c.mr * LOOP_K_BLOCK));
 }
 
 // ---- packing
@@ -59,7 +61,8 @@ static void pack_step(BlockCx *x, Val a, Val to) {
     copy_row(e, wide(e->u->f32, x->c.mr), a, to);
     return;
   }
-  LLVMBasicBlockRef all = new_block(e, "all"), few = new_block(e, "few"), done = new_block(e, "packed");
+  LLVMBasicBlockRef all = new_block(e, "all"), few = new_block(e, "few"),
+                    done = new_block(e, "packed");
   LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSGE, x->c.M, iconst(e, x->c.mr), ""), all, few);
   LLVMPositionBuilderAtEnd(e->b, all);
   copy_row(e, wide(e->u->f32, x->c.mr), a, to);
@@ -100,16 +103,17 @@ static void add_tile(TileCx *c, bool copy_b) {
   Val am = emit_int(e, p->am), ak = emit_int(e, p->ak), bk = emit_int(e, p->bk);
   bool in_place = p->bwidth || copy_b;
   place_tile(x);
-  MicroArgs a = {.a = x->pack_a ? strip(x) : floats(e, tile_a(c, p), LLVMBuildMul(e->b, x->k0, ak, "")),
-                 .b = in_place ? floats(e, tile_b(c, p), LLVMBuildMul(e->b, x->k0, bk, "")) : x->b_pack,
-                 .c = c->tile,
-                 .K = x->kn,
-                 .am = am,
-                 .ak = ak,
-                 .bk = bk,
-                 .cols = LLVMBuildSub(e->b, c->N, c->ns, ""),
-                 .last = LLVMBuildSub(e->b, c->M, iconst(e, 1), ""),
-                 .pack = x->b_pack};
+  MicroArgs a = {
+      .a = x->pack_a ? strip(x) : floats(e, tile_a(c, p), LLVMBuildMul(e->b, x->k0, ak, "")),
+      .b = in_place ? floats(e, tile_b(c, p), LLVMBuildMul(e->b, x->k0, bk, "")) : x->b_pack,
+      .c = c->tile,
+      .K = x->kn,
+      .am = am,
+      .ak = ak,
+      .bk = bk,
+      .cols = LLVMBuildSub(e->b, c->N, c->ns, ""),
+      .last = LLVMBuildSub(e->b, c->M, iconst(e, 1), ""),
+      .pack = x->b_pack};
   MicroKey key = {.am = x->pack_a ? 1 : known_or(am, MICRO_RUNTIME),
                   .ak = x->pack_a ? c->mr : known_or(ak, MICRO_RUNTIME),
                   .bk = in_place ? known_or(bk, MICRO_RUNTIME) : c->nr,
@@ -130,7 +134,8 @@ static void add_first_or_next(TileCx *c) {
     add_tile(c, false);
     return;
   }
-  LLVMBasicBlockRef first = new_block(e, "first"), next = new_block(e, "next"), done = new_block(e, "added");
+  LLVMBasicBlockRef first = new_block(e, "first"), next = new_block(e, "next"),
+                    done = new_block(e, "added");
   LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, c->m, iconst(e, 0), ""), first, next);
   LLVMPositionBuilderAtEnd(e->b, first);
   add_tile(c, true);

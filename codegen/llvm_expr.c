@@ -1,13 +1,16 @@
-// Data expressions of the loop IR: a vector of lanes when the value varies between them, else a scalar.
+// Data expressions of the loop IR: a vector of lanes when the value varies between them, else a
+// scalar.
 //
-// bool is i1; bf16 is held as the float of equal value, and rounded after every operation that makes one.
+// bool is i1; bf16 is held as the float of equal value, and rounded after every operation that
+// makes one.
 #include "codegen/emit.h"
 
 LLVMTypeRef data_type(const LlvmUnit *u, DType t) {
   switch (t) {
   case DT_BOOL: return u->i1;
   case DT_I32: return u->i32;
-  case DT_BF16: case DT_F32: return u->f32;
+  case DT_BF16:
+  case DT_F32: return u->f32;
   case DT_F64: return u->f64;
   default: BUG("kernels hold no %s", dtype_name(t));
   }
@@ -32,7 +35,8 @@ Val emit_splat(LlvmUnit *u, Val scalar, int width) {
   }
   LLVMTypeRef t = wide(LLVMTypeOf(scalar), width);
   Val one = LLVMBuildInsertElement(u->b, LLVMGetPoison(t), scalar, LLVMConstNull(u->i32), "");
-  return LLVMBuildShuffleVector(u->b, one, LLVMGetPoison(t), LLVMConstNull(wide(u->i32, width)), "");
+  return LLVMBuildShuffleVector(u->b, one, LLVMGetPoison(t), LLVMConstNull(wide(u->i32, width)),
+                                "");
 }
 
 Val emit_lanes(Emit *e, const LExpr *x) {
@@ -57,7 +61,8 @@ Val emit_bf16_round(LlvmUnit *u, Val x) {
   Val i = LLVMBuildBitCast(u->b, x, bits, "");
   Val odd = LLVMBuildAnd(u->b, LLVMBuildLShr(u->b, i, uconst(u, x, 16), ""), uconst(u, x, 1), "");
   Val up = LLVMBuildAdd(u->b, LLVMBuildAdd(u->b, i, uconst(u, x, 0x7fff), ""), odd, "");
-  Val cut = LLVMBuildBitCast(u->b, LLVMBuildAnd(u->b, up, uconst(u, x, 0xffff0000u), ""), LLVMTypeOf(x), "");
+  Val cut = LLVMBuildBitCast(u->b, LLVMBuildAnd(u->b, up, uconst(u, x, 0xffff0000u), ""),
+                             LLVMTypeOf(x), "");
   return LLVMBuildSelect(u->b, LLVMBuildFCmp(u->b, LLVMRealUNO, x, x, ""), x, cut, "");
 }
 
@@ -86,14 +91,17 @@ static Val cast(LlvmUnit *u, DType from, DType to, Val x) {
   if (from == DT_I32)
     v = LLVMBuildSIToFP(u->b, x, t, "");
   else
-    v = to == DT_F64 ? LLVMBuildFPExt(u->b, x, t, "") : from == DT_F64 ? LLVMBuildFPTrunc(u->b, x, t, "") : x;
+    v = to == DT_F64     ? LLVMBuildFPExt(u->b, x, t, "")
+        : from == DT_F64 ? LLVMBuildFPTrunc(u->b, x, t, "")
+                         : x;
   return to == DT_BF16 ? emit_bf16_round(u, v) : v;
 }
 
 // Indices below 2^31, as all extents are: 32-bit lanes convert in one instruction.
 static Val from_int(Emit *e, const LExpr *x) {
   LlvmUnit *u = e->u;
-  Val v = e->lane && lanes_vary(&e->lane->lanes, x->a) ? emit_int_lanes(e, x->a) : emit_int(e, x->a);
+  Val v =
+      e->lane && lanes_vary(&e->lane->lanes, x->a) ? emit_int_lanes(e, x->a) : emit_int(e, x->a);
   v = LLVMBuildTrunc(e->b, v, same_width(u->i32, v), "");
   return cast(u, DT_I32, x->dtype, v);
 }
@@ -110,7 +118,8 @@ static Val mix(LlvmUnit *u, Val x) {
   return x;
 }
 
-// The halves of a 64-bit element number.  Lanes at a constant positive stride carry into the upper half at most once.
+// The halves of a 64-bit element number.  Lanes at a constant positive stride carry into the upper
+// half at most once.
 static void halves(Emit *e, const LExpr *index, Val *low, Val *high) {
   LlvmUnit *u = e->u;
   int64_t stride;
@@ -130,7 +139,8 @@ static void halves(Emit *e, const LExpr *index, Val *low, Val *high) {
     step[i] = LLVMConstInt(u->i32, (unsigned long long)(i * stride), false);
   *low = LLVMBuildAdd(u->b, base, LLVMConstVector(step, (unsigned)width), "");
   Val carry = LLVMBuildICmp(u->b, LLVMIntULT, *low, base, "");
-  *high = LLVMBuildAdd(u->b, emit_splat(u, *high, width), LLVMBuildZExt(u->b, carry, wide(u->i32, width), ""), "");
+  *high = LLVMBuildAdd(u->b, emit_splat(u, *high, width),
+                       LLVMBuildZExt(u->b, carry, wide(u->i32, width), ""), "");
 }
 
 static Val random_uniform(Emit *e, const LExpr *x) {
@@ -219,11 +229,14 @@ static Val compare(LlvmUnit *u, LOp op, DType t, Val a, Val b) {
   static const struct {
     LLVMIntPredicate i;
     LLVMRealPredicate f;
-  } p[] = {{LLVMIntSLT, LLVMRealOLT}, {LLVMIntSLE, LLVMRealOLE}, {LLVMIntEQ, LLVMRealOEQ}, {LLVMIntNE, LLVMRealUNE}};
+  } p[] = {{LLVMIntSLT, LLVMRealOLT},
+           {LLVMIntSLE, LLVMRealOLE},
+           {LLVMIntEQ, LLVMRealOEQ},
+           {LLVMIntNE, LLVMRealUNE}};
   int i = op == L_LT ? 0 : op == L_LE ? 1 : op == L_EQ ? 2 : 3;
   if (dtype_is_float(t))
     return LLVMBuildFCmp(u->b, p[i].f, a, b, "");
-  if (t == DT_BOOL && i < 2)  // false < true
+  if (t == DT_BOOL && i < 2) // false < true
     return LLVMBuildICmp(u->b, i ? LLVMIntULE : LLVMIntULT, a, b, "");
   return LLVMBuildICmp(u->b, p[i].i, a, b, "");
 }
@@ -267,8 +280,12 @@ static Val apply(Emit *e, const LExpr *x, Val a, Val b, Val c) {
   case L_AND: return LLVMBuildAnd(u->b, a, b, "");
   case L_OR: return LLVMBuildOr(u->b, a, b, "");
   case L_SELECT: return LLVMBuildSelect(u->b, a, b, c, "");
-  case L_LT: case L_LE: case L_EQ: case L_NE: return compare(u, x->op, x->a->dtype, a, b);
-  case L_MIN: case L_MAX: return pick(u, x->op == L_MAX, x->dtype, a, b);
+  case L_LT:
+  case L_LE:
+  case L_EQ:
+  case L_NE: return compare(u, x->op, x->a->dtype, a, b);
+  case L_MIN:
+  case L_MAX: return pick(u, x->op == L_MAX, x->dtype, a, b);
   case L_ADD: return add(u, x->dtype, a, b);
   default: break;
   }

@@ -13,7 +13,8 @@ bool emit_const(Val v, int64_t *n) {
   return true;
 }
 
-Val call_intrinsic(LlvmUnit *u, const char *name, LLVMTypeRef *types, int ntypes, Val *args, int nargs) {
+Val call_intrinsic(LlvmUnit *u, const char *name, LLVMTypeRef *types, int ntypes, Val *args,
+                   int nargs) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
   CHECK(id);
   Val f = LLVMGetIntrinsicDeclaration(u->module, id, types, (size_t)ntypes);
@@ -91,7 +92,8 @@ static Val imax(Emit *e, Val x, Val y) {
   return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, x, y, ""), x, y, "");
 }
 
-// Hoisting runs a division that the source may guard, so a divisor that is not constant is kept positive.
+// Hoisting runs a division that the source may guard, so a divisor that is not constant is kept
+// positive.
 static Val divisor(Emit *e, Val y) {
   int64_t n;
   LLVMTypeRef t = LLVMTypeOf(y);
@@ -181,8 +183,11 @@ int64_t emit_multiple(const Emit *e, const LExpr *x) {
       g = gcd(g, x->poly.t[i].coef);
     return g;
   case L_VAR: return e->var_multiple[x->inum];
-  case L_IADD: case L_ISUB: case L_IMIN: case L_IMAX: case L_IMOD:
-    return gcd(emit_multiple(e, x->a), emit_multiple(e, x->b));
+  case L_IADD:
+  case L_ISUB:
+  case L_IMIN:
+  case L_IMAX:
+  case L_IMOD: return gcd(emit_multiple(e, x->a), emit_multiple(e, x->b));
   case L_IMUL: {
     int64_t product;
     if (__builtin_mul_overflow(emit_multiple(e, x->a), emit_multiple(e, x->b), &product))
@@ -216,7 +221,8 @@ bool lane_stride(const Emit *e, const LExpr *x, int64_t *stride) {
   }
   switch (x->op) {
   case L_VAR: *stride = 1; return true;
-  case L_IADD: case L_ISUB:
+  case L_IADD:
+  case L_ISUB:
     if (!lane_stride(e, x->a, &a) || !lane_stride(e, x->b, &b))
       return false;
     *stride = x->op == L_IADD ? a + b : a - b;
@@ -229,7 +235,8 @@ bool lane_stride(const Emit *e, const LExpr *x, int64_t *stride) {
     else
       return false;
     return true;
-  case L_IDIV: case L_IMOD: return block_stride(e, x, stride);
+  case L_IDIV:
+  case L_IMOD: return block_stride(e, x, stride);
   default: return false;
   }
 }
@@ -282,7 +289,7 @@ bool loop_begin(Emit *e, LoopCx *c, Val lo, Val hi, int64_t step) {
   if (known && first >= end)
     return false;
   if (known && first + step >= end)
-    return true;  // straight-line
+    return true; // straight-line
   c->body = new_block(e, "loop");
   c->exit = new_block(e, "after");
   c->pre = new_block(e, "pre");

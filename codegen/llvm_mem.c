@@ -1,4 +1,5 @@
-// Loads and stores: scalars, vectors of consecutive elements, reversed ones, and gathers for the rest.
+// Loads and stores: scalars, vectors of consecutive elements, reversed ones, and gathers for the
+// rest.
 #include "codegen/emit.h"
 
 LLVMTypeRef memory_type(const LlvmUnit *u, DType t) {
@@ -65,7 +66,8 @@ static Val consecutive(Emit *e, DType t, Val p) {
 static Val gather(Emit *e, DType t, Val p) {
   int width = e->lane->width;
   LLVMTypeRef over[2] = {wide(memory_type(e->u, t), width), wide(e->u->ptr, width)};
-  Val args[4] = {p, align_of(e, t), e->lane->mask ? e->lane->mask : all_lanes(e), LLVMConstNull(over[0])};
+  Val args[4] = {p, align_of(e, t), e->lane->mask ? e->lane->mask : all_lanes(e),
+                 LLVMConstNull(over[0])};
   return call_intrinsic(e->u, "llvm.masked.gather", over, 2, args, 4);
 }
 
@@ -164,9 +166,11 @@ void emit_store(Emit *e, const LStmt *s) {
   else if (regular && stride == 1)
     put_consecutive(e, t, elem_ptr(e, mt, base, emit_int(e, s->index)), v);
   else if (regular && stride == -1 && !e->lane->mask)
-    put_consecutive(e, t, elem_ptr(e, mt, base, LLVMBuildSub(e->b, emit_int(e, s->index),
-                                                              iconst(e, e->lane->width - 1), "")),
-                    reversed(e->u, v));
+    put_consecutive(
+        e, t,
+        elem_ptr(e, mt, base,
+                 LLVMBuildSub(e->b, emit_int(e, s->index), iconst(e, e->lane->width - 1), "")),
+        reversed(e->u, v));
   else
     scatter(e, t, elem_ptr(e, mt, base, emit_int_lanes(e, s->index)), v);
 }

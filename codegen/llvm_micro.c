@@ -1,10 +1,23 @@
-// The tile's inner loop: broadcasts of A times vectors of B into rows x nv accumulators.  Accumulators and pointers are stack
-// slots until mem2reg; constants take the place of every stride that is one, so that addresses need no arithmetic.
+// The tile's inner loop: broadcasts of A times vectors of B into rows x nv accumulators.
+// Accumulators and pointers are stack slots until mem2reg; constants take the place of every stride
+// that is one, so that addresses need no arithmetic.
 #include "codegen/micro.h"
 #include <string.h>
 
 enum { UNROLL = 4, PREFETCH_BYTES = 8192, LINE = 64, ACC_MAX = 64, ROWS_MAX = 16, NV_MAX = 4 };
-enum { ARG_A, ARG_B, ARG_C, ARG_K, ARG_AM, ARG_AK, ARG_BK, ARG_COLS, ARG_LAST, ARG_PACK, ARG_COUNT };
+enum {
+  ARG_A,
+  ARG_B,
+  ARG_C,
+  ARG_K,
+  ARG_AM,
+  ARG_AK,
+  ARG_BK,
+  ARG_COLS,
+  ARG_LAST,
+  ARG_PACK,
+  ARG_COUNT
+};
 
 struct Micro {
   MicroKey key;
@@ -19,9 +32,9 @@ typedef struct Gen {
   const MicroKey *key;
   Val fn;
   LLVMTypeRef vec;
-  Val acc[ACC_MAX];        // slots
-  Val a, b_slot, pack;     // slots of the running pointers
-  Val row[ROWS_MAX];       // offsets of A's rows
+  Val acc[ACC_MAX];    // slots
+  Val a, b_slot, pack; // slots of the running pointers
+  Val row[ROWS_MAX];   // offsets of A's rows
   Val am, ak, bk, K;
   Val mask[NV_MAX];
 } Gen;
@@ -63,8 +76,8 @@ static void prefetch(const Gen *g, Val p) {
   int row_bytes = g->key->nv * g->u->target->vector_floats * 4;
   p = at(g, p, scaled(g, g->bk, PREFETCH_BYTES / row_bytes));
   for (int line = 0; line < row_bytes; line += LINE) {
-    Val args[4] = {at(g, p, i64c(g, line / 4)), LLVMConstInt(g->u->i32, 0, false), LLVMConstInt(g->u->i32, 3, false),
-                   LLVMConstInt(g->u->i32, 1, false)};
+    Val args[4] = {at(g, p, i64c(g, line / 4)), LLVMConstInt(g->u->i32, 0, false),
+                   LLVMConstInt(g->u->i32, 3, false), LLVMConstInt(g->u->i32, 1, false)};
     call_intrinsic(g->u, "llvm.prefetch", &g->u->ptr, 1, args, 4);
   }
 }
@@ -95,7 +108,8 @@ static void one_k(const Gen *g, Val a, Val b, int s) {
     x = emit_splat(g->u, x, g->u->target->vector_floats);
     for (int j = 0; j < g->key->nv; j++) {
       Val slot = g->acc[r * g->key->nv + j];
-      LLVMBuildStore(g->b, vm_fma(&g->u->vm, x, bv[j], LLVMBuildLoad2(g->b, g->vec, slot, "")), slot);
+      LLVMBuildStore(g->b, vm_fma(&g->u->vm, x, bv[j], LLVMBuildLoad2(g->b, g->vec, slot, "")),
+                     slot);
     }
   }
 }
@@ -110,7 +124,8 @@ static void k_loop(const Gen *g, Val count_slot, Val end, int step) {
   else
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, k, end, ""), body, next);
   LLVMPositionBuilderAtEnd(g->b, body);
-  Val a = LLVMBuildLoad2(g->b, g->u->ptr, g->a, ""), b = LLVMBuildLoad2(g->b, g->u->ptr, g->b_slot, "");
+  Val a = LLVMBuildLoad2(g->b, g->u->ptr, g->a, ""),
+      b = LLVMBuildLoad2(g->b, g->u->ptr, g->b_slot, "");
   for (int s = 0; s < step; s++)
     one_k(g, a, b, s);
   LLVMBuildStore(g->b, at(g, a, scaled(g, g->ak, step)), g->a);
@@ -196,9 +211,9 @@ static void define(LlvmUnit *u, const Micro *m) {
 }
 
 static bool same_key(const MicroKey *x, const MicroKey *y) {
-  return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows && x->nv == y->nv &&
-         x->first == y->first && x->masked == y->masked && x->clamped == y->clamped && x->copy_b == y->copy_b &&
-         x->prefetch == y->prefetch;
+  return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows &&
+         x->nv == y->nv && x->first == y->first && x->masked == y->masked &&
+         x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch;
 }
 
 static const Micro *micro(LlvmUnit *u, const MicroKey *key) {

@@ -75,7 +75,7 @@ static void each_partial(Emit *e, const LBody *all, const LBody *b, PartialFn *f
 
 static void open_partial(Emit *e, const LStmt *s, int width) {
   EmitReg *r = &e->reg[s->reg];
-  if (r->partial)  // reduced into at two places
+  if (r->partial) // reduced into at two places
     return;
   r->partial_type = wide(data_type(e->u, s->value->dtype), width);
   r->partial = entry_alloca(e, r->partial_type, 0);
@@ -135,7 +135,7 @@ void partials_end(Emit *e, const LBody *body) {
 
 // ---- vector loops
 
-typedef struct Blocks {  // the block sizes by which lane variables are divided
+typedef struct Blocks { // the block sizes by which lane variables are divided
   int64_t v[16];
   int n;
 } Blocks;
@@ -158,8 +158,9 @@ static void blocks_of_body(const Lanes *l, const LBody *b, Blocks *found) {
   }
 }
 
-// How many native vectors at once: no more than asked, a power of two, such that a constant count has no tail if one vector
-// has none, and that lanes stay within the blocks (panels, heads) that single vectors stay within.
+// How many native vectors at once: no more than asked, a power of two, such that a constant count
+// has no tail if one vector has none, and that lanes stay within the blocks (panels, heads) that
+// single vectors stay within.
 static int choose_vec(const Emit *e, const LStmt *s, const Lanes *l, int64_t n) {
   int native = e->u->target->vector_floats, vec = s->vec >= 4 ? 4 : s->vec == 3 ? 2 : s->vec;
   Blocks blocks = {.n = 0};
@@ -266,7 +267,8 @@ void emit_body(Emit *e, const LBody *b) {
     emit_forget(e);
     switch (s->kind) {
     case LS_FOR: emit_for(e, s); break;
-    case LS_REG: case LS_SET: emit_reg(e, s); break;
+    case LS_REG:
+    case LS_SET: emit_reg(e, s); break;
     case LS_REDUCE: emit_reduction(e, s); break;
     case LS_STORE: emit_store(e, s); break;
     case LS_IF: emit_if(e, s); break;

@@ -1,9 +1,10 @@
-// TILE: for each panel of nr columns, for each tile of mr rows, all products in order into a stack tile, then the epilogue row by
-// row over the panel's columns.
+// TILE: for each panel of nr columns, for each tile of mr rows, all products in order into a stack
+// tile, then the epilogue row by row over the panel's columns.
 //
-// Edges read no memory that is not theirs and need no code of their own in the inner loop: the last rows and columns are those
-// of a tile moved back to end at M or N, of which the epilogue takes only the new part.  Panels (bwidth > 0) are padded instead.
-// Extents smaller than one tile use slower inner loops, with clamped rows or masked columns.
+// Edges read no memory that is not theirs and need no code of their own in the inner loop: the last
+// rows and columns are those of a tile moved back to end at M or N, of which the epilogue takes
+// only the new part.  Panels (bwidth > 0) are padded instead. Extents smaller than one tile use
+// slower inner loops, with clamped rows or masked columns.
 #include "codegen/tile.h"
 
 int64_t known_or(Val v, int64_t otherwise) {
@@ -37,7 +38,7 @@ Val tile_b(TileCx *c, const LProduct *p) {
 static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LProduct *p) {
   Emit *e = c->e;
   bool may_mask = !p->bwidth && !c->shift && (c->Nc < 0 || c->Nc % c->nr);
-  bool narrow = !p->bwidth && c->shift && c->Nc < 0;  // N below nr is known at run time only
+  bool narrow = !p->bwidth && c->shift && c->Nc < 0; // N below nr is known at run time only
   MicroKey k = *key;
   MicroArgs a = *args;
   a.cols = LLVMBuildSub(e->b, c->N, c->ns, "");
@@ -46,7 +47,8 @@ static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LP
     micro_call(e->u, &k, &a);
     return;
   }
-  LLVMBasicBlockRef full = new_block(e, "full"), few = new_block(e, "few"), done = new_block(e, "done");
+  LLVMBasicBlockRef full = new_block(e, "full"), few = new_block(e, "few"),
+                    done = new_block(e, "done");
   LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, a.cols, iconst(e, c->nr), ""), few, full);
   LLVMPositionBuilderAtEnd(e->b, full);
   micro_call(e->u, &k, &a);
@@ -60,7 +62,8 @@ static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LP
   LLVMPositionBuilderAtEnd(e->b, done);
 }
 
-// Fewer than mr rows: the smallest loop of 1, 2, 4, ... rows that holds them, strides at run time so that kernels share it.
+// Fewer than mr rows: the smallest loop of 1, 2, 4, ... rows that holds them, strides at run time
+// so that kernels share it.
 static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool first) {
   Emit *e = c->e;
   LLVMBasicBlockRef done = new_block(e, "done");
@@ -75,7 +78,8 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool f
                     .first = first,
                     .clamped = rows > 2,
                     .prefetch = true};
-    LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL, no = yes ? new_block(e, "more") : NULL;
+    LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL,
+                      no = yes ? new_block(e, "more") : NULL;
     if (yes) {
       Val fits = LLVMBuildICmp(e->b, LLVMIntSLE, c->M, iconst(e, rows), "");
       LLVMBuildCondBr(e->b, fits, yes, no);
@@ -126,7 +130,8 @@ static void emit_row(TileCx *c, Val r, Val mask) {
     at = LLVMBuildAdd(e->b, at, LLVMBuildSub(e->b, c->n, c->ns, ""), "");
   emit_set_var(e, t->mvar, r, 1);
   c->lane.mask = mask;
-  c->lane.acc = LLVMBuildLoad2(e->b, wide(e->u->f32, c->nr), elem_ptr(e, e->u->f32, c->tile, at), "");
+  c->lane.acc =
+      LLVMBuildLoad2(e->b, wide(e->u->f32, c->nr), elem_ptr(e, e->u->f32, c->tile, at), "");
   LLVMSetAlignment(c->lane.acc, 4);
   e->lane = &c->lane;
   emit_body(e, &t->body);
@@ -156,8 +161,10 @@ void tile_epilogue(TileCx *c) {
     emit_rows(c, mask);
     return;
   }
-  LLVMBasicBlockRef full = new_block(e, "whole"), part = new_block(e, "part"), done = new_block(e, "done");
-  Val fits = LLVMBuildICmp(e->b, LLVMIntSLE, LLVMBuildAdd(e->b, c->n, iconst(e, c->nr), ""), c->N, "");
+  LLVMBasicBlockRef full = new_block(e, "whole"), part = new_block(e, "part"),
+                    done = new_block(e, "done");
+  Val fits =
+      LLVMBuildICmp(e->b, LLVMIntSLE, LLVMBuildAdd(e->b, c->n, iconst(e, c->nr), ""), c->N, "");
   LLVMBuildCondBr(e->b, fits, full, part);
   LLVMPositionBuilderAtEnd(e->b, full);
   emit_rows(c, NULL);
@@ -182,7 +189,8 @@ static void sum_tile(TileCx *c) {
     products(c, false);
     return;
   }
-  LLVMBasicBlockRef few = new_block(e, "few"), many = new_block(e, "many"), done = new_block(e, "done");
+  LLVMBasicBlockRef few = new_block(e, "few"), many = new_block(e, "many"),
+                    done = new_block(e, "done");
   LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, c->M, iconst(e, c->mr), ""), few, many);
   LLVMPositionBuilderAtEnd(e->b, few);
   products(c, true);
@@ -203,7 +211,8 @@ static void whole_tile(TileCx *c) {
 // The start of a tile moved back so that it ends at `end`, but not below 0.
 static Val moved(Emit *e, Val start, Val end, int size) {
   Val back = LLVMBuildSub(e->b, end, iconst(e, size), "");
-  back = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, back, iconst(e, 0), ""), back, iconst(e, 0), "");
+  back = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, back, iconst(e, 0), ""), back,
+                         iconst(e, 0), "");
   return imin(e, start, back);
 }
 
@@ -242,7 +251,7 @@ static void shape(TileCx *c) {
   c->mr = c->Mc >= 0 && c->Mc < t->mr ? (int)c->Mc : t->mr;
   c->nv = t->nr / width;
   if (c->Nc >= 0 && c->Nc < t->nr) {
-    c->nv = 1;  // a power of two: the lanes of the epilogue
+    c->nv = 1; // a power of two: the lanes of the epilogue
     while (c->nv * width < c->Nc)
       c->nv *= 2;
   }
@@ -261,7 +270,8 @@ void emit_tile(Emit *e, const LTile *t) {
   if (c.Mc == 0 || c.Nc == 0)
     return;
   shape(&c);
-  c.lane = (LaneCx){.lanes = lanes_of(e->arena, e->k, t->nvar, &t->body), .width = c.nr, .base_multiple = c.nr};
+  c.lane = (LaneCx){
+      .lanes = lanes_of(e->arena, e->k, t->nvar, &t->body), .width = c.nr, .base_multiple = c.nr};
   partials_begin(e, &t->body, c.nr);
   if (loop_tile_workspace(t)) {
     tile_blocked(&c);

@@ -1,20 +1,22 @@
-// TRANSPOSE: rows of src become columns of panels of dst, in blocks of W x W transposed in registers.
+// TRANSPOSE: rows of src become columns of panels of dst, in blocks of W x W transposed in
+// registers.
 //
-// The last columns are those of a block moved back to end there (elements are then written twice, with the same values).  Rows
-// past the end, which pad the last panel, repeat the last one and become zero.  What is smaller than a block, or has panels that are
-// no multiple of W wide, goes element by element.
+// The last columns are those of a block moved back to end there (elements are then written twice,
+// with the same values).  Rows past the end, which pad the last panel, repeat the last one and
+// become zero.  What is smaller than a block, or has panels that are no multiple of W wide, goes
+// element by element.
 #include "codegen/emit.h"
 
-enum { BLOCK_MAX = 8 };  // wider blocks need more registers than there are
+enum { BLOCK_MAX = 8 }; // wider blocks need more registers than there are
 
 typedef struct Trans {
   Emit *e;
   const LStmt *s;
-  int w;               // block size
+  int w; // block size
   Val rows, cols, srow, dcol;
-  Val src, dst;        // at sbase, dbase; dst: of the current panel
-  Val r0;              // first row of the panel
-  bool ragged;         // the panel may have rows past the end
+  Val src, dst; // at sbase, dbase; dst: of the current panel
+  Val r0;       // first row of the panel
+  bool ragged;  // the panel may have rows past the end
 } Trans;
 
 static Val float_ptr(Emit *e, Val base, Val index) {
@@ -94,7 +96,8 @@ static void by_elements(const Trans *t) {
 }
 
 // Calls yes or no by a condition on sizes, which is known or tested at run time.
-static void choose(const Trans *t, Val cond, void (*yes)(const Trans *), void (*no)(const Trans *)) {
+static void choose(const Trans *t, Val cond, void (*yes)(const Trans *),
+                   void (*no)(const Trans *)) {
   Emit *e = t->e;
   if (LLVMIsAConstantInt(cond)) {
     (LLVMConstIntGetZExtValue(cond) ? yes : no)(t);
@@ -158,6 +161,7 @@ void emit_transpose(Emit *e, const LStmt *s) {
   if (s->tr.dwidth % w)
     elements_of_panel(&t);
   else
-    choose(&t, LLVMBuildICmp(e->b, LLVMIntSGE, t.cols, iconst(e, w), ""), blocks_of_panel, elements_of_panel);
+    choose(&t, LLVMBuildICmp(e->b, LLVMIntSGE, t.cols, iconst(e, w), ""), blocks_of_panel,
+           elements_of_panel);
   loop_end(e, &p);
 }

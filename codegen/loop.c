@@ -284,12 +284,14 @@ static int64_t upper_bound(const LExpr *x) {
 
 enum { BLOCK_M = 48, BLOCK_N = 128, BLOCK_MAX = 1024, TILE_ROWS_MAX = 16, TILE_COLUMNS_MAX = 64 };
 
-// The sums of all tiles, a block of A and a panel's block of B.  Sizes allow for the widest tile of any target.
+// The sums of all tiles, a block of A and a panel's block of B.  Sizes allow for the widest tile of
+// any target.
 int64_t loop_tile_workspace(const LTile *t) {
   int64_t m = upper_bound(t->M), n = upper_bound(t->N);
   bool wanted = false;
   for (int i = 0; i < t->nprod; i++)
-    wanted |= !t->prod[i].bwidth && (t->prod[i].K->op != L_INT || t->prod[i].K->inum > 3 * LOOP_K_BLOCK / 2);
+    wanted |= !t->prod[i].bwidth &&
+              (t->prod[i].K->op != L_INT || t->prod[i].K->inum > 3 * LOOP_K_BLOCK / 2);
   if (!wanted || m < BLOCK_M || n < BLOCK_N || m > BLOCK_MAX || n > BLOCK_MAX)
     return 0;
   m += TILE_ROWS_MAX;
@@ -300,13 +302,15 @@ int64_t loop_tile_workspace(const LTile *t) {
 static int64_t workspace(const LBody *b) {
   int64_t most = 0;
   for (int i = 0; i < b->n; i++) {
-    int64_t n = b->v[i]->kind == LS_TILE ? loop_tile_workspace(b->v[i]->tile) : workspace(&b->v[i]->body);
+    int64_t n =
+        b->v[i]->kind == LS_TILE ? loop_tile_workspace(b->v[i]->tile) : workspace(&b->v[i]->body);
     most = n > most ? n : most;
   }
   return most;
 }
 
-// The kernel rounds each size up to 64 bytes at run time; a polynomial cannot round, so the bound adds a line instead.
+// The kernel rounds each size up to 64 bytes at run time; a polynomial cannot round, so the bound
+// adds a line instead.
 Poly loop_scratch_bytes(const LKernel *k) {
   Poly sum = poly_const(workspace(&k->body));
   for (int i = k->nargs; i < k->mem.n; i++) {
@@ -319,7 +323,8 @@ Poly loop_scratch_bytes(const LKernel *k) {
   return sum;
 }
 
-// ---- hash and equality.  Expressions may share nodes (a DAG), so both remember the nodes they have seen.
+// ---- hash and equality.  Expressions may share nodes (a DAG), so both remember the nodes they
+// have seen.
 
 static uint64_t hash_expr(PtrMap *m, const LExpr *e) {
   uint64_t h;
@@ -354,13 +359,15 @@ static bool same_expr(PtrMap *m, const LExpr *a, const LExpr *b) {
   return same;
 }
 
-// The parts of a statement, listed once for both walks.  Unused parts are NULL or zero in both statements.
+// The parts of a statement, listed once for both walks.  Unused parts are NULL or zero in both
+// statements.
 enum { STMT_EXPRS = 11, STMT_INTS = 12, PROD_EXPRS = 7, PROD_INTS = 3 };
 
 static void stmt_parts(const LStmt *s, const LExpr *e[STMT_EXPRS], int64_t n[STMT_INTS]) {
   const LTile *t = s->tile;
-  const LExpr *pe[STMT_EXPRS] = {s->lo,       s->hi,      s->index,    s->value,     s->tr.rows, s->tr.cols,
-                                 s->tr.sbase, s->tr.srow, s->tr.dbase, s->tr.dpanel, s->tr.dcol};
+  const LExpr *pe[STMT_EXPRS] = {s->lo,       s->hi,        s->index,    s->value,
+                                 s->tr.rows,  s->tr.cols,   s->tr.sbase, s->tr.srow,
+                                 s->tr.dbase, s->tr.dpanel, s->tr.dcol};
   int64_t pn[STMT_INTS] = {s->kind, s->var, s->vec,    s->reg,    s->dtype,     s->reduce,
                            s->mem,  s->add, s->tr.src, s->tr.dst, s->tr.dwidth, t ? t->nprod : 0};
   memcpy(e, pe, sizeof pe);
@@ -437,8 +444,8 @@ static bool same_body(PtrMap *m, const LBody *a, const LBody *b);
 static bool same_tile(PtrMap *m, const LTile *a, const LTile *b) {
   if (!a || !b)
     return a == b;
-  if (a->mvar != b->mvar || a->nvar != b->nvar || a->nprod != b->nprod || !same_expr(m, a->M, b->M) ||
-      !same_expr(m, a->N, b->N))
+  if (a->mvar != b->mvar || a->nvar != b->nvar || a->nprod != b->nprod ||
+      !same_expr(m, a->M, b->M) || !same_expr(m, a->N, b->N))
     return false;
   for (int i = 0; i < a->nprod; i++) {
     const LExpr *ea[PROD_EXPRS], *eb[PROD_EXPRS];
@@ -460,7 +467,8 @@ static bool same_body(PtrMap *m, const LBody *a, const LBody *b) {
     stmt_parts(a->v[i], ea, na);
     stmt_parts(b->v[i], eb, nb);
     if (memcmp(na, nb, sizeof na) || !same_exprs(m, ea, eb, STMT_EXPRS) ||
-        !same_tile(m, a->v[i]->tile, b->v[i]->tile) || !same_body(m, &a->v[i]->body, &b->v[i]->body))
+        !same_tile(m, a->v[i]->tile, b->v[i]->tile) ||
+        !same_body(m, &a->v[i]->body, &b->v[i]->body))
       return false;
   }
   return true;
@@ -471,8 +479,8 @@ static bool same_mems(const LKernel *a, const LKernel *b) {
     return false;
   for (int i = 0; i < a->mem.n; i++) {
     const LMem *x = &a->mem.v[i], *y = &b->mem.v[i];
-    if (x->dtype != y->dtype || x->scratch != y->scratch || x->written != y->written || x->read != y->read ||
-        (x->scratch && !poly_eq(&x->size, &y->size)))
+    if (x->dtype != y->dtype || x->scratch != y->scratch || x->written != y->written ||
+        x->read != y->read || (x->scratch && !poly_eq(&x->size, &y->size)))
       return false;
   }
   return true;

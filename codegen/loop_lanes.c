@@ -1,7 +1,9 @@
-// Lane variance, by iterating over the registers of a body until nothing changes: at most one round a register.
+// Lane variance, by iterating over the registers of a body until nothing changes: at most one round
+// a register.
 #include "codegen/loop_lanes.h"
 
-// Malformed registers are left to the verifier, which asks about bodies that it has not checked yet.
+// Malformed registers are left to the verifier, which asks about bodies that it has not checked
+// yet.
 bool lanes_vary(const Lanes *l, const LExpr *e) {
   uint64_t vary;
   if (!e || l->var < 0)
@@ -26,7 +28,8 @@ static bool spread(Lanes *l, const LBody *b, bool *own) {
     bool known = s->reg >= 0 && s->reg < l->nregs;
     if (s->kind == LS_REG && known)
       own[s->reg] = true;
-    bool assigns = known && (s->kind == LS_REG || s->kind == LS_SET || s->kind == LS_REDUCE) && own[s->reg];
+    bool assigns =
+        known && (s->kind == LS_REG || s->kind == LS_SET || s->kind == LS_REDUCE) && own[s->reg];
     if (assigns && !l->reg[s->reg] && lanes_vary(l, s->value)) {
       l->reg[s->reg] = changed = true;
       ptrmap_clear(l->seen);
@@ -37,9 +40,14 @@ static bool spread(Lanes *l, const LBody *b, bool *own) {
 }
 
 Lanes lanes_of(Arena *a, const LKernel *k, int var, const LBody *body) {
-  Lanes l = {.var = var, .acc = true, .nregs = k->nregs, .reg = NEWN(a, bool, k->nregs + 1), .seen = NEW(a, PtrMap)};
+  Lanes l = {.var = var,
+             .acc = true,
+             .nregs = k->nregs,
+             .reg = NEWN(a, bool, k->nregs + 1),
+             .seen = NEW(a, PtrMap)};
   l.seen->arena = a;
-  bool *own = NEWN(a, bool, k->nregs + 1);  // declared in the body: others keep lane partials elsewhere
+  // declared in the body: others keep lane partials elsewhere
+  bool *own = NEWN(a, bool, k->nregs + 1);
   while (spread(&l, body, own))
     ;
   return l;

@@ -5,14 +5,15 @@
 #include "codegen/ptrmap.h"
 
 typedef struct Lanes {
-  int var;    // the lane variable; -1 outside of vector loops
-  bool acc;   // L_ACC varies
+  int var;  // the lane variable; -1 outside of vector loops
+  bool acc; // L_ACC varies
   int nregs;
-  bool *reg;  // nregs: registers that hold a value per lane
-  PtrMap *seen;  // answers so far
+  bool *reg;    // nregs: registers that hold a value per lane
+  PtrMap *seen; // answers so far
 } Lanes;
 
-// Of a vector FOR's or an epilogue's body.  Requires: bodies of vector loops hold no other vector loop.
+// Of a vector FOR's or an epilogue's body.  Requires: bodies of vector loops hold no other vector
+// loop.
 Lanes lanes_of(Arena *a, const LKernel *k, int var, const LBody *body);
 bool lanes_vary(const Lanes *l, const LExpr *e);
 #endif

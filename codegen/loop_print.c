@@ -11,16 +11,16 @@ typedef struct Out {
 } Out;
 
 static const char *const op_name[L_OP_COUNT] = {
-    [L_IADD] = "+",     [L_ISUB] = "-",     [L_IMUL] = "*",  [L_IDIV] = "/",
-    [L_IMOD] = "%",     [L_IMIN] = "min",   [L_IMAX] = "max",
+    [L_IADD] = "+", [L_ISUB] = "-",   [L_IMUL] = "*",   [L_IDIV] = "/",
+    [L_IMOD] = "%", [L_IMIN] = "min", [L_IMAX] = "max",
 #define SCALAR(id, name, arity) [L_##id] = name,
 #include "codegen/scalar.def"
 #undef SCALAR
 };
 static const char *const reduce_name[] = {[LR_SUM] = "sum", [LR_MAX] = "max", [LR_MIN] = "min"};
-static const char *const infix[L_OP_COUNT] = {[L_ADD] = "+", [L_SUB] = "-", [L_MUL] = "*",  [L_DIV] = "/",
-                                              [L_LT] = "<",  [L_LE] = "<=", [L_EQ] = "==", [L_NE] = "!=",
-                                              [L_AND] = "&", [L_OR] = "|"};
+static const char *const infix[L_OP_COUNT] = {
+    [L_ADD] = "+", [L_SUB] = "-", [L_MUL] = "*", [L_DIV] = "/", [L_LT] = "<",
+    [L_LE] = "<=", [L_EQ] = "==", [L_NE] = "!=", [L_AND] = "&", [L_OR] = "|"};
 
 static void put_expr(const Out *o, const LExpr *e, bool inner);
 
@@ -65,7 +65,9 @@ static void put_expr(const Out *o, const LExpr *e, bool inner) {
   case L_VAR: fprintf(o->f, "i%" PRId64, e->inum); return;
   case L_POLY: fprintf(o->f, "{%s}", poly_str(o->arena, &e->poly, NULL)); return;
   case L_SCALAR_INT: fprintf(o->f, "scalar.i64(%" PRId64 ")", e->inum); return;
-  case L_CONST: fprintf(o->f, "%.17g%s", e->num, e->dtype == DT_F32 ? "" : dtype_name(e->dtype)); return;
+  case L_CONST:
+    fprintf(o->f, "%.17g%s", e->num, e->dtype == DT_F32 ? "" : dtype_name(e->dtype));
+    return;
   case L_SCALAR: fprintf(o->f, "scalar.%s(%" PRId64 ")", dtype_name(e->dtype), e->inum); return;
   case L_LOAD: put_access(o, e->inum, e->a); return;
   case L_REG: fprintf(o->f, "r%" PRId64, e->inum); return;
@@ -188,7 +190,8 @@ static void put_body(const Out *o, const LBody *b, int depth) {
 static void put_mems(const Out *o) {
   for (int i = 0; i < o->k->mem.n; i++) {
     const LMem *m = &o->k->mem.v[i];
-    fprintf(o->f, "  %s %s : %s", i < o->k->nargs ? "arg" : "scratch", mem_name(o, i), dtype_name(m->dtype));
+    fprintf(o->f, "  %s %s : %s", i < o->k->nargs ? "arg" : "scratch", mem_name(o, i),
+            dtype_name(m->dtype));
     if (m->scratch)
       fprintf(o->f, "[%s]", poly_str(o->arena, &m->size, NULL));
     fputs(!m->scratch && m->written ? " written\n" : "\n", o->f);

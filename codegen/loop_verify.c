@@ -5,21 +5,21 @@
 typedef struct Verify {
   Arena *arena;
   const LKernel *k;
-  const char *error;   // the first one
-  bool *var, *reg;     // in scope
-  bool *outer;         // registers declared outside of the current vector loop
-  bool *reduced;       // outer registers that the current vector loop reduces into
+  const char *error; // the first one
+  bool *var, *reg;   // in scope
+  bool *outer;       // registers declared outside of the current vector loop
+  bool *reduced;     // outer registers that the current vector loop reduces into
   DType *reg_dtype;
-  Lanes lanes;         // of the current vector loop
-  PtrMap seen;         // expressions of the current statement found well-formed
+  Lanes lanes; // of the current vector loop
+  PtrMap seen; // expressions of the current statement found well-formed
   bool epilogue;
 } Verify;
 
 #define FAIL(v, ...) ((void)((v)->error || ((v)->error = arena_printf((v)->arena, __VA_ARGS__))))
 
 static const int arity[L_OP_COUNT] = {
-    [L_IADD] = 2,   [L_ISUB] = 2, [L_IMUL] = 2,     [L_IDIV] = 2,   [L_IMOD] = 2, [L_IMIN] = 2,
-    [L_IMAX] = 2,   [L_LOAD] = 1, [L_FROM_INT] = 1, [L_RANDOM] = 1, [L_TO_INT] = 1,
+    [L_IADD] = 2, [L_ISUB] = 2, [L_IMUL] = 2,     [L_IDIV] = 2,   [L_IMOD] = 2,   [L_IMIN] = 2,
+    [L_IMAX] = 2, [L_LOAD] = 1, [L_FROM_INT] = 1, [L_RANDOM] = 1, [L_TO_INT] = 1,
 #define SCALAR(id, name, n) [L_##id] = n,
 #include "codegen/scalar.def"
 #undef SCALAR
@@ -60,12 +60,25 @@ static void check_scalar_op(Verify *v, const LExpr *e) {
     want(v, b, e->dtype, "second operand of select");
     want(v, c, e->dtype, "third operand of select");
     return;
-  case L_LT: case L_LE: case L_EQ: case L_NE:
+  case L_LT:
+  case L_LE:
+  case L_EQ:
+  case L_NE:
     want(v, b, a->dtype, "right side of a comparison");
     want(v, e, DT_BOOL, "comparison");
     return;
-  case L_NOT: case L_AND: case L_OR: want(v, e, DT_BOOL, "logical operation"); break;
-  case L_EXP: case L_LOG: case L_SQRT: case L_TANH: case L_ERF: case L_SIN: case L_COS: case L_POW: case L_FMA:
+  case L_NOT:
+  case L_AND:
+  case L_OR: want(v, e, DT_BOOL, "logical operation"); break;
+  case L_EXP:
+  case L_LOG:
+  case L_SQRT:
+  case L_TANH:
+  case L_ERF:
+  case L_SIN:
+  case L_COS:
+  case L_POW:
+  case L_FMA:
     if (!dtype_is_float(e->dtype))
       FAIL(v, "function of %s", dtype_name(e->dtype));
     break;
@@ -95,7 +108,9 @@ static void check_leaf(Verify *v, const LExpr *e) {
     else if (v->reduced && v->reduced[e->inum])
       FAIL(v, "register r%d is read while lanes reduce into it", (int)e->inum);
     return;
-  case L_SCALAR: case L_SCALAR_INT: case L_RANDOM:
+  case L_SCALAR:
+  case L_SCALAR_INT:
+  case L_RANDOM:
     if (e->inum < 0 || e->inum >= v->k->nscalars)
       FAIL(v, "scalar %d does not exist", (int)e->inum);
     else if (e->op == L_SCALAR && e->dtype != DT_F32 && e->dtype != DT_F64 && e->dtype != DT_I32)
@@ -173,7 +188,7 @@ static void check_lanes(Verify *v, int var, const LBody *b) {
   memcpy(v->outer, v->reg, n);
   v->lanes = lanes_of(v->arena, v->k, var, b);
   check_body(v, b);
-  if (!v->error)  // once more, now that all reductions are known: a read may come before its REDUCE
+  if (!v->error) // once more, now that all reductions are known: a read may come before its REDUCE
     check_body(v, b);
   v->lanes.var = -1;
   v->outer = v->reduced = NULL;
@@ -250,7 +265,8 @@ static void check_tile(Verify *v, const LTile *t) {
 }
 
 static void check_transpose(Verify *v, const LStmt *s) {
-  const LExpr *size[] = {s->tr.rows, s->tr.cols, s->tr.sbase, s->tr.srow, s->tr.dbase, s->tr.dpanel, s->tr.dcol};
+  const LExpr *size[] = {s->tr.rows,  s->tr.cols,   s->tr.sbase, s->tr.srow,
+                         s->tr.dbase, s->tr.dpanel, s->tr.dcol};
   check_mem(v, s->tr.src);
   check_mem(v, s->tr.dst);
   for (int i = 0; i < COUNT(size); i++)
@@ -326,7 +342,9 @@ static void check_body(Verify *v, const LBody *b) {
     ptrmap_clear(&v->seen);
     switch (s->kind) {
     case LS_FOR: check_for(v, s); break;
-    case LS_REG: case LS_SET: case LS_REDUCE: check_reg(v, s); break;
+    case LS_REG:
+    case LS_SET:
+    case LS_REDUCE: check_reg(v, s); break;
     case LS_STORE: check_store(v, s); break;
     case LS_IF: check_if(v, s); break;
     case LS_TILE: check_tile(v, s->tile); break;

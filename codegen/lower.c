@@ -358,16 +358,12 @@ static Val mapped(Lower *c, Node *n, const Coords *at) {
     }
     coords_set(&in, t->axis, llinear(c, v, step, t->naxes, poly_const(0)));
     break;
-  case OP_MERGE:
-    lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in);
-    break;
+  case OP_MERGE: lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in); break;
   case OP_SLICE:
     v[0] = coords_get(at, t->axis2);
     coords_set(&in, t->axis, llinear(c, v, &s, 1, t->lo));
     break;
-  case OP_INDEX:
-    coords_set(&in, t->axis, lpoly(c, t->lo));
-    break;
+  case OP_INDEX: coords_set(&in, t->axis, lpoly(c, t->lo)); break;
   case OP_FLIP:
     for (int i = 0; i < t->naxes; i++) {
       v[0] = coords_get(at, t->axes[i]);
@@ -376,8 +372,7 @@ static Val mapped(Lower *c, Node *n, const Coords *at) {
                  llinear(c, v, step, 1, poly_sub(t->axes[i]->extent, poly_const(1))));
     }
     break;
-  default:
-    BUG("no index map");
+  default: BUG("no index map");
   }
   return lower_value(c, n->in[0], &in);
 }
@@ -397,26 +392,16 @@ static Val compute(Lower *c, Node *n, const Coords *at) {
   if (f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   switch (n->op) {
-  case OP_CONST:
-    return constant(c, computed_dtype(n), n->attr.num);
-  case OP_IOTA:
-    return of_index(c, DT_I32, coords_get(at, n->attr.axis));
-  case OP_EXTENT:
-    return of_index(c, computed_dtype(n), lpoly(c, n->attr.lo));
-  case OP_TABLE:
-    return table_value(c, n, at);
-  case OP_RANDOM:
-    return random_value(c, n, at);
-  case OP_GATHER:
-    return gathered(c, n, at);
-  case OP_PAD:
-    return padded(c, n, at);
-  case OP_CONCAT:
-    return concatenated(c, n, at);
-  case OP_SCATTER:
-    return one_hot(c, n, at);
-  default:
-    break;
+  case OP_CONST: return constant(c, computed_dtype(n), n->attr.num);
+  case OP_IOTA: return of_index(c, DT_I32, coords_get(at, n->attr.axis));
+  case OP_EXTENT: return of_index(c, computed_dtype(n), lpoly(c, n->attr.lo));
+  case OP_TABLE: return table_value(c, n, at);
+  case OP_RANDOM: return random_value(c, n, at);
+  case OP_GATHER: return gathered(c, n, at);
+  case OP_PAD: return padded(c, n, at);
+  case OP_CONCAT: return concatenated(c, n, at);
+  case OP_SCATTER: return one_hot(c, n, at);
+  default: break;
   }
   if (op_flags(n->op) & F_INDEX)
     return mapped(c, n, at);

@@ -276,23 +276,12 @@ void lower_loops(Prog *g, Inst *k) {
     return;
   Lower *c = lower_new(g, k, inst_label(g, k));
   switch (n->op) {
-  case OP_ARGMAX:
-    loop_argmax(c, n, dst);
-    break;
-  case OP_CAUSAL_CONV:
-    loop_conv(c, n, dst);
-    break;
-  case OP_CONV_GRAD:
-    loop_conv_grad(c, n, dst);
-    break;
-  case OP_SCATTER:
-    loop_scatter(c, k, n, dst);
-    break;
-  case OP_ATTENTION_GRAD:
-    lower_attention_bias(c, n, dst);
-    break;
-  default:
-    BUG("%s as loops", op_name(n->op));
+  case OP_ARGMAX: loop_argmax(c, n, dst); break;
+  case OP_CAUSAL_CONV: loop_conv(c, n, dst); break;
+  case OP_CONV_GRAD: loop_conv_grad(c, n, dst); break;
+  case OP_SCATTER: loop_scatter(c, k, n, dst); break;
+  case OP_ATTENTION_GRAD: lower_attention_bias(c, n, dst); break;
+  default: BUG("%s as loops", op_name(n->op));
   }
   lower_finish(c, poly_const(0));
 }

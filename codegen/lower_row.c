@@ -70,8 +70,8 @@ static bool find_levels(Rows *s) {
     any = true;
     if (m->copy && info_of(g, m->node)->place)
       continue;
-    int level =
-        m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false) : level_of(s, m->node, m->copy || m->derive);
+    int level = m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false)
+                                       : level_of(s, m->node, m->copy || m->derive);
     if (level > s->levels)
       s->levels = level;
   }

@@ -39,26 +39,18 @@ static bool is_pointwise(const Node *n) {
 double op_flops(const Node *n) {
   switch (n->op) {
   case OP_EXP:
-  case OP_LOG:
-    return 10;
+  case OP_LOG: return 10;
   case OP_SIN:
   case OP_COS:
   case OP_TANH:
-  case OP_ERF:
-    return 14;
-  case OP_POW:
-    return 20;
+  case OP_ERF: return 14;
+  case OP_POW: return 20;
   case OP_SQRT:
-  case OP_DIV:
-    return 4;
-  case OP_RANDOM:
-    return 8;
-  case OP_GATHER:
-    return 3;
-  case OP_PAD:
-    return 4;
-  default:
-    return is_pointwise(n) ? 1 : 0;
+  case OP_DIV: return 4;
+  case OP_RANDOM: return 8;
+  case OP_GATHER: return 3;
+  case OP_PAD: return 4;
+  default: return is_pointwise(n) ? 1 : 0;
   }
 }
 
@@ -149,8 +141,7 @@ static void mark_operands(Prog *g, Node *n) {
       must(g, x);
     return;
   }
-  default:
-    return;
+  default: return;
   }
 }
 

@@ -100,32 +100,15 @@ static bool can_plan(Prog *g) {
 
 static void lower_inst(Prog *g, Inst *k) {
   switch (k->kind) {
-  case IK_ROWS:
-    lower_rows(g, k);
-    break;
-  case IK_TILE:
-    lower_tile(g, k);
-    break;
-  case IK_TRANSPOSE:
-    lower_transpose(g, k);
-    break;
-  case IK_TOTAL:
-    lower_total(g, k);
-    break;
-  case IK_FINISH:
-    lower_finish_slots(g, k);
-    break;
-  case IK_LOOPS:
-    lower_loops(g, k);
-    break;
-  case IK_BUILTIN:
-    lower_builtin(g, k);
-    break;
-  case IK_ATTENTION:
-    lower_attention(g, k);
-    break;
-  case IK_JOIN:
-    break;
+  case IK_ROWS: lower_rows(g, k); break;
+  case IK_TILE: lower_tile(g, k); break;
+  case IK_TRANSPOSE: lower_transpose(g, k); break;
+  case IK_TOTAL: lower_total(g, k); break;
+  case IK_FINISH: lower_finish_slots(g, k); break;
+  case IK_LOOPS: lower_loops(g, k); break;
+  case IK_BUILTIN: lower_builtin(g, k); break;
+  case IK_ATTENTION: lower_attention(g, k); break;
+  case IK_JOIN: break;
   }
 }
 
@@ -211,14 +194,10 @@ static const char *gradient_path(Prog *g, const Inst *k) {
 
 static const char *verb(const Inst *k, const Node *n) {
   switch (k->kind) {
-  case IK_TILE:
-    return "matmul";
-  case IK_TRANSPOSE:
-    return "transpose";
-  case IK_FINISH:
-    return "sum of partials";
-  default:
-    return op_name(n->op);
+  case IK_TILE: return "matmul";
+  case IK_TRANSPOSE: return "transpose";
+  case IK_FINISH: return "sum of partials";
+  default: return op_name(n->op);
   }
 }
 

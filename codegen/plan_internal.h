@@ -216,10 +216,12 @@ void deps_of(Prog *g, Node *n, Deps *out);    // what is stored, or a leaf in me
 void deps_below(Prog *g, Node *n, Deps *out); // the same with n itself when it is stored
 // An instance that writes n's value, derived or loaded, to dest.
 void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue);
-// Computes n anew: in one of the last `back` instances, if it suits one, else in its own.  From here on n is there.
+// Computes n anew: in one of the last `back` instances, if it suits one, else in its own.  From
+// here on n is there.
 void fuse_again(Prog *g, Node *n, const Deps *d, int back);
 
-// ---- recompute.c: an operand of `reader` that is better derived again than kept since the forward pass
+// ---- recompute.c: an operand of `reader` that is better derived again than kept since the forward
+// pass
 void recompute_operand(Prog *g, Node *operand, const Node *reader);
 
 // ---- lower.c: scalar lowering
@@ -257,7 +259,7 @@ typedef struct Lower {
   LExpr **ints; // interned integer expressions: equal ones are one pointer
   int nints, ints_cap;
   const Node *acc; // the contraction that L_ACC stands for
-  const Node *own;  // derived even if it is stored elsewhere
+  const Node *own; // derived even if it is stored elsewhere
 } Lower;
 Lower *lower_new(Prog *g, Inst *inst, const char *name);
 int lower_mem(Lower *c, int buf, Poly base,
@@ -285,7 +287,8 @@ void coords_set(Coords *co, Axis *a, LExpr *at);
 LExpr *coords_get(const Coords *co, const Axis *a);
 LExpr *place_index(Lower *c, const Place *pl, const Coords *at);
 Val lower_value(Lower *c, Node *n, const Coords *at);
-LExpr *lower_member(Lower *c, const Member *m, const Coords *at);  // what is stored for it; of a COLUMN the summand
+// what is stored for it; of a COLUMN the summand
+LExpr *lower_member(Lower *c, const Member *m, const Coords *at);
 LExpr *lower_load(Lower *c, const Place *pl, const Coords *at);
 void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool add);
 DType computed_dtype(const Node *n);     // bf16 is computed in f32

@@ -85,13 +85,18 @@ static const char *nearest(const char *name) {
   return best;
 }
 
-static const Level *choose_x86(Arena *a, Target *t, const char *march, bool native, const char **error) {
+static const Level *choose_x86(Arena *a, Target *t, const char *march, bool native,
+                               const char **error) {
   int level = native ? host_level() : cpu_level(march);
   if (!level) {
     const char *near = nearest(march);
-    *error = near ? arena_printf(a, "unknown CPU `%s`; did you mean `%s`?", march, near)
-                  : arena_printf(a, "unknown CPU `%s`: native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM "
-                                    "knows, such as znver3", march);
+    *error =
+        near ? arena_printf(a, "unknown CPU `%s`; did you mean `%s`?", march, near)
+             : arena_printf(
+                   a,
+                   "unknown CPU `%s`: native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM "
+                   "knows, such as znver3",
+                   march);
     return NULL;
   }
   t->tune = native ? host_cpu(a) : strncmp(march, "x86-64", 6) ? march : "generic";

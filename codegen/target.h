@@ -1,25 +1,28 @@
 // What code is generated for: the ISA, its vectors, and the shape of its register tiles.
 //
-// On x86-64 the code of a CPU uses exactly the features of its micro-architecture level (x86-64, v2: SSE4.2, v3: AVX2 and FMA,
-// v4: AVX-512) and is scheduled for the CPU itself, so that one short list of features says where a compiled model runs.
+// On x86-64 the code of a CPU uses exactly the features of its micro-architecture level (x86-64,
+// v2: SSE4.2, v3: AVX2 and FMA, v4: AVX-512) and is scheduled for the CPU itself, so that one short
+// list of features says where a compiled model runs.
 #ifndef BIGSC_TARGET_H
 #define BIGSC_TARGET_H
 #include "compiler/base.h"
 
 typedef struct Target {
   const char *triple;
-  const char *cpu;       // whose instructions are used: "x86-64-v3"
-  const char *tune;      // whose latencies: "znver3"
-  const char *features;  // what `cpu` needs, as the module's table says it: "+avx2,+fma"; "" for the baseline
-  int opt;               // 0 .. 3
-  int vector_floats;     // f32 lanes of a native vector: 16, 8, 4
-  int registers;         // native vector registers
+  const char *cpu;  // whose instructions are used: "x86-64-v3"
+  const char *tune; // whose latencies: "znver3"
+  // what `cpu` needs, as the module's table says it: "+avx2,+fma"; "" for the baseline
+  const char *features;
+  int opt;           // 0 .. 3
+  int vector_floats; // f32 lanes of a native vector: 16, 8, 4
+  int registers;     // native vector registers
   bool has_fma;
-  bool has_masks;        // masked loads and stores of 32-bit lanes are instructions
-  int mr, nr;            // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
+  bool has_masks; // masked loads and stores of 32-bit lanes are instructions
+  // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
+  int mr, nr;
 } Target;
 
-// march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native".  On failure NULL, and *error
-// says why (in the arena).
+// march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
+// failure NULL, and *error says why (in the arena).
 Target *target_new(Arena *a, const char *march, int opt, const char **error);
 #endif

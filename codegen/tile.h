@@ -6,14 +6,14 @@
 typedef struct TileCx {
   Emit *e;
   const LTile *t;
-  int mr, nr, nv;      // tile, in rows, columns, vectors
+  int mr, nr, nv; // tile, in rows, columns, vectors
   Val M, N;
-  int64_t Mc, Nc;      // when known, else -1
-  bool panels, rows;   // are there products of either kind of B?
-  bool shift;          // ragged columns by a moved tile
-  Val tile;            // where the current tile's sums are: mr x nr floats
-  Val n, ns;           // first column of the panel, and of the moved tile
-  Val m, ms;           // the same for rows
+  int64_t Mc, Nc;    // when known, else -1
+  bool panels, rows; // are there products of either kind of B?
+  bool shift;        // ragged columns by a moved tile
+  Val tile;          // where the current tile's sums are: mr x nr floats
+  Val n, ns;         // first column of the panel, and of the moved tile
+  Val m, ms;         // the same for rows
   LaneCx lane;
 } TileCx;
 

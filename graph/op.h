@@ -19,8 +19,8 @@ typedef struct Shape {
   Axis *ax[MAX_AXES];
   const char *error; // in g's arena; NULL when the node is well formed
 } Shape;
-void shape_run(Shape *s); // arity, then the op's rule
-Node *shape_find(const Shape *s);  // the node with this op, dtype, operands and attributes, or NULL
+void shape_run(Shape *s);         // arity, then the op's rule
+Node *shape_find(const Shape *s); // the node with this op, dtype, operands and attributes, or NULL
 void shape_fail(Shape *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void shape_put(Shape *s, Axis *a); // appends; an axis twice is an error
 void shape_union(Shape *s, const Node *x);

@@ -89,55 +89,36 @@ static char *attr_text(Printer *p, const Node *n) {
   switch ((Op)n->op) {
   case OP_INPUT:
   case OP_PARAM:
-  case OP_STATE:
-    return arena_printf(a, "\"%s\"", at->name);
-  case OP_CONST:
-    return number_text(a, at->num);
-  case OP_TABLE:
-    return arena_printf(a, "[%s], hash %016" PRIx64, axis, n->hash);
-  case OP_EXTENT:
-    return arena_printf(a, "%s", size_text(p, &at->lo));
-  case OP_RANDOM:
-    return arena_printf(a, "site %016" PRIx64, at->site);
+  case OP_STATE: return arena_printf(a, "\"%s\"", at->name);
+  case OP_CONST: return number_text(a, at->num);
+  case OP_TABLE: return arena_printf(a, "[%s], hash %016" PRIx64, axis, n->hash);
+  case OP_EXTENT: return arena_printf(a, "%s", size_text(p, &at->lo));
+  case OP_RANDOM: return arena_printf(a, "site %016" PRIx64, at->site);
   case OP_SUM:
   case OP_RMAX:
   case OP_RMIN:
-  case OP_FLIP:
-    return arena_printf(a, "[%s]", list);
-  case OP_CONTRACT:
-    return arena_printf(a, "@[%s]", list);
+  case OP_FLIP: return arena_printf(a, "[%s]", list);
+  case OP_CONTRACT: return arena_printf(a, "@[%s]", list);
   case OP_ARGMAX:
-  case OP_GATHER:
-    return arena_printf(a, "[%s]", axis);
-  case OP_SCATTER:
-    return arena_printf(a, "[%s], keep [%s]", axis, list);
-  case OP_RENAME:
-    return arena_printf(a, "[%s]", map_text(p, at));
-  case OP_SPLIT:
-    return arena_printf(a, "[%s as (%s)]", axis, list);
-  case OP_MERGE:
-    return arena_printf(a, "[(%s) as %s]", list, axis);
+  case OP_GATHER: return arena_printf(a, "[%s]", axis);
+  case OP_SCATTER: return arena_printf(a, "[%s], keep [%s]", axis, list);
+  case OP_RENAME: return arena_printf(a, "[%s]", map_text(p, at));
+  case OP_SPLIT: return arena_printf(a, "[%s as (%s)]", axis, list);
+  case OP_MERGE: return arena_printf(a, "[(%s) as %s]", list, axis);
   case OP_SLICE:
     return arena_printf(a, "[%s = %s : %s as %s]", axis, size_text(p, &at->lo),
                         size_text(p, &at->hi), axis2);
-  case OP_INDEX:
-    return arena_printf(a, "[%s = %s]", axis, size_text(p, &at->lo));
-  case OP_PAD:
-    return arena_printf(a, "[%s from %s as %s]", axis, size_text(p, &at->lo), axis2);
-  case OP_CONCAT:
-    return arena_printf(a, "[(%s) as %s]", list_text(p, at->from, at->nmap), axis);
-  case OP_CAUSAL_CONV:
-    return arena_printf(a, "[%s]%s", axis, at->reverse ? " reverse" : "");
+  case OP_INDEX: return arena_printf(a, "[%s = %s]", axis, size_text(p, &at->lo));
+  case OP_PAD: return arena_printf(a, "[%s from %s as %s]", axis, size_text(p, &at->lo), axis2);
+  case OP_CONCAT: return arena_printf(a, "[(%s) as %s]", list_text(p, at->from, at->nmap), axis);
+  case OP_CAUSAL_CONV: return arena_printf(a, "[%s]%s", axis, at->reverse ? " reverse" : "");
   case OP_CONV_GRAD:
     return arena_printf(a, "[%s], keep [%s]%s", axis, list, at->reverse ? " reverse" : "");
   case OP_ATTENTION:
   case OP_ATTENTION_LSE:
-  case OP_ATTENTION_GRAD:
-    return attention_text(p, n);
-  case OP_SCAN:
-    return scan_text(p, at->scan);
-  default:
-    return "";
+  case OP_ATTENTION_GRAD: return attention_text(p, n);
+  case OP_SCAN: return scan_text(p, at->scan);
+  default: return "";
   }
 }
 

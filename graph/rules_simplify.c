@@ -6,83 +6,34 @@
 static bool apply_pointwise(int op, const double *v, DType from, DType to, double *out) {
   double a = v[0], b = v[1];
   switch (op) {
-  case OP_NEG:
-    *out = -a;
-    break;
-  case OP_ABS:
-    *out = fabs(a);
-    break;
-  case OP_EXP:
-    *out = exp(a);
-    break;
-  case OP_LOG:
-    *out = log(a);
-    break;
-  case OP_SQRT:
-    *out = sqrt(a);
-    break;
-  case OP_TANH:
-    *out = tanh(a);
-    break;
-  case OP_ERF:
-    *out = erf(a);
-    break;
-  case OP_SIN:
-    *out = sin(a);
-    break;
-  case OP_COS:
-    *out = cos(a);
-    break;
+  case OP_NEG: *out = -a; break;
+  case OP_ABS: *out = fabs(a); break;
+  case OP_EXP: *out = exp(a); break;
+  case OP_LOG: *out = log(a); break;
+  case OP_SQRT: *out = sqrt(a); break;
+  case OP_TANH: *out = tanh(a); break;
+  case OP_ERF: *out = erf(a); break;
+  case OP_SIN: *out = sin(a); break;
+  case OP_COS: *out = cos(a); break;
   case OP_CAST:
     *out = to == DT_BOOL ? a != 0 : to == DT_I32 ? trunc(a) : to == DT_F32 ? (float)a : a;
     break;
-  case OP_NOT:
-    *out = a == 0;
-    break;
-  case OP_ADD:
-    *out = a + b;
-    break;
-  case OP_SUB:
-    *out = a - b;
-    break;
-  case OP_MUL:
-    *out = a * b;
-    break;
-  case OP_DIV:
-    *out = a / b;
-    break;
-  case OP_POW:
-    *out = pow(a, b);
-    break;
-  case OP_MIN:
-    *out = fmin(a, b);
-    break;
-  case OP_MAX:
-    *out = fmax(a, b);
-    break;
-  case OP_LT:
-    *out = a < b;
-    break;
-  case OP_LE:
-    *out = a <= b;
-    break;
-  case OP_EQ:
-    *out = a == b;
-    break;
-  case OP_NE:
-    *out = a != b;
-    break;
-  case OP_AND:
-    *out = a != 0 && b != 0;
-    break;
-  case OP_OR:
-    *out = a != 0 || b != 0;
-    break;
-  case OP_SELECT:
-    *out = a != 0 ? b : v[2];
-    break;
-  default:
-    return false;
+  case OP_NOT: *out = a == 0; break;
+  case OP_ADD: *out = a + b; break;
+  case OP_SUB: *out = a - b; break;
+  case OP_MUL: *out = a * b; break;
+  case OP_DIV: *out = a / b; break;
+  case OP_POW: *out = pow(a, b); break;
+  case OP_MIN: *out = fmin(a, b); break;
+  case OP_MAX: *out = fmax(a, b); break;
+  case OP_LT: *out = a < b; break;
+  case OP_LE: *out = a <= b; break;
+  case OP_EQ: *out = a == b; break;
+  case OP_NE: *out = a != b; break;
+  case OP_AND: *out = a != 0 && b != 0; break;
+  case OP_OR: *out = a != 0 || b != 0; break;
+  case OP_SELECT: *out = a != 0 ? b : v[2]; break;
+  default: return false;
   }
   // What would trap or wrap at run time is left to run time.
   return isfinite(*out) && (to != DT_I32 || (fabs(*out) <= INT32_MAX && *out == trunc(*out))) &&

@@ -250,21 +250,11 @@ INLINE void leaves_of(const Pass *a, float *x, float *z, int64_t at, int count, 
 
 static void leaves(const Pass *a, float *x, float *z, int64_t at, int count) {
   switch (a->op) {
-  case MULTIPLY:
-    leaves_of(a, x, z, at, count, MULTIPLY);
-    break;
-  case MULTIPLY_LANES:
-    leaves_of(a, x, z, at, count, MULTIPLY_LANES);
-    break;
-  case FORWARD:
-    leaves_of(a, x, z, at, count, FORWARD);
-    break;
-  case INVERSE:
-    leaves_of(a, x, z, at, count, INVERSE);
-    break;
-  case CORRELATE:
-    leaves_of(a, x, z, at, count, CORRELATE);
-    break;
+  case MULTIPLY: leaves_of(a, x, z, at, count, MULTIPLY); break;
+  case MULTIPLY_LANES: leaves_of(a, x, z, at, count, MULTIPLY_LANES); break;
+  case FORWARD: leaves_of(a, x, z, at, count, FORWARD); break;
+  case INVERSE: leaves_of(a, x, z, at, count, INVERSE); break;
+  case CORRELATE: leaves_of(a, x, z, at, count, CORRELATE); break;
   }
 }
 

@@ -17,7 +17,7 @@ static double quota_of(const char *dir) {
   snprintf(path, sizeof path, "%s/cpu.max", dir);
   FILE *f = fopen(path, "r");
   if (f) {
-    int n = fscanf(f, "%lf %lf", &quota, &period);  // "max 100000" reads nothing
+    int n = fscanf(f, "%lf %lf", &quota, &period); // "max 100000" reads nothing
     fclose(f);
     return n == 2 && quota > 0 && period > 0 ? quota / period : 0;
   }
@@ -70,7 +70,7 @@ double pool_cgroup_cpus(const char *proc_cgroup, const char *root) {
     return 0;
   char line[PATH_SIZE], base[PATH_SIZE];
   double least = 0;
-  while (fgets(line, sizeof line, f)) {  // "3:cpu,cpuacct:/group", or "0::/group" for version 2
+  while (fgets(line, sizeof line, f)) { // "3:cpu,cpuacct:/group", or "0::/group" for version 2
     line[strcspn(line, "\n")] = 0;
     char *list = strchr(line, ':'), *group = list ? strchr(list + 1, ':') : NULL;
     if (!group)
@@ -109,6 +109,6 @@ int pool_default_threads(void) {
   int n = affinity_cpus();
   double quota = pool_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
   if (quota > 0 && quota < n)
-    n = (int)(quota + 0.5);  // 1.5 CPUs: 2 threads
+    n = (int)(quota + 0.5); // 1.5 CPUs: 2 threads
   return n < 1 ? 1 : n > POOL_MAX_THREADS ? POOL_MAX_THREADS : n;
 }

@@ -6,17 +6,17 @@
 // Exit statuses of the command line, returned as they are by the C interface.
 enum {
   BIGS_OK = 0,
-  BIGS_EMODEL = 1,    // the model or the data is wrong
-  BIGS_EUSAGE = 2,    // wrong use of a command or of an interface
-  BIGS_EFILE = 3,     // a file or a checkpoint: missing, unreadable, malformed, disk full
-  BIGS_ENUMERIC = 4,  // NaN or infinity where numbers were expected
+  BIGS_EMODEL = 1,   // the model or the data is wrong
+  BIGS_EUSAGE = 2,   // wrong use of a command or of an interface
+  BIGS_EFILE = 3,    // a file or a checkpoint: missing, unreadable, malformed, disk full
+  BIGS_ENUMERIC = 4, // NaN or infinity where numbers were expected
   BIGS_EBUG = 70,
   BIGS_EINTERRUPT = 130
 };
 
 typedef struct BigsError {
-  char text[512];  // one line without a final newline; cut with "..." when longer
-  int status;      // one of the above; 0 while nothing has failed
+  char text[512]; // one line without a final newline; cut with "..." when longer
+  int status;     // one of the above; 0 while nothing has failed
 } BigsError;
 
 // Functions that return int return 0 or the status they stored in *e, so `return bigs_fail(e, ...)`

@@ -48,17 +48,10 @@ static int check_ids(bigs_model *m, const BigsTensor *t, const int64_t *sym, con
 static void fill(void *out, int dtype, double value, int64_t n) {
   for (int64_t i = 0; i < n; i++)
     switch (dtype) {
-    case DT_BOOL:
-      ((uint8_t *)out)[i] = value != 0;
-      break;
-    case DT_I32:
-      ((int32_t *)out)[i] = (int32_t)value;
-      break;
-    case DT_F64:
-      ((double *)out)[i] = value;
-      break;
-    default:
-      ((float *)out)[i] = (float)value;
+    case DT_BOOL: ((uint8_t *)out)[i] = value != 0; break;
+    case DT_I32: ((int32_t *)out)[i] = (int32_t)value; break;
+    case DT_F64: ((double *)out)[i] = value; break;
+    default: ((float *)out)[i] = (float)value;
     }
 }
 
@@ -93,30 +86,18 @@ static int resolve(bigs_model *m, Binding *b, const void *const *inputs, void *c
     const BoundBuffer *r = &b->buffer[i];
     void *at = NULL;
     switch (r->where) {
-    case BIGS_ARENA:
-      at = m->arena.p;
-      break;
-    case BIGS_KEPT:
-      at = b->kept.p;
-      break;
-    case BIGS_INPUT:
-      err = take_input(m, b, r->index, inputs ? inputs[r->index] : NULL, &at);
-      break;
+    case BIGS_ARENA: at = m->arena.p; break;
+    case BIGS_KEPT: at = b->kept.p; break;
+    case BIGS_INPUT: err = take_input(m, b, r->index, inputs ? inputs[r->index] : NULL, &at); break;
     case BIGS_OUTPUT:
       at = outputs ? outputs[r->index] : NULL;
       if (!at)
         err = bigs_fail(&m->error, BIGS_EUSAGE, "%s: no memory for output %s", p->name,
                         p->output[r->index].name);
       break;
-    case BIGS_PARAM:
-      at = m->param.p;
-      break;
-    case BIGS_GRAD:
-      at = m->grad.p;
-      break;
-    case BIGS_CONSTANT:
-      at = (void *)(uintptr_t)r->data;
-      break;
+    case BIGS_PARAM: at = m->param.p; break;
+    case BIGS_GRAD: at = m->grad.p; break;
+    case BIGS_CONSTANT: at = (void *)(uintptr_t)r->data; break;
     }
     b->base[i] = at ? (char *)at + r->offset : NULL;
   }

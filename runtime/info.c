@@ -182,7 +182,8 @@ void bigs_info_free(bigs_info *info) {
 static void keep(Box *box, void **cache) {
   box->cache = cache;
   box->next = __atomic_load_n(&once, __ATOMIC_RELAXED);
-  while (!__atomic_compare_exchange_n(&once, &box->next, box, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+  while (!__atomic_compare_exchange_n(&once, &box->next, box, true, __ATOMIC_RELEASE,
+                                      __ATOMIC_RELAXED))
     ;
 }
 

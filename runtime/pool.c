@@ -27,15 +27,15 @@ typedef struct Worker {
 struct Pool {
   int threads, started;
   int64_t spin_ns;
-  Worker *worker;  // threads - 1
-  PoolFn fn;       // the job: written while `state` is closed and empty
+  Worker *worker; // threads - 1
+  PoolFn fn;      // the job: written while `state` is closed and empty
   void *ctx;
   int64_t ntasks;
   alignas(LINE) atomic_int_fast64_t next;
   alignas(LINE) atomic_uint generation;
-  alignas(LINE) atomic_uint state;  // OPEN | number of workers inside the job
+  alignas(LINE) atomic_uint state; // OPEN | number of workers inside the job
   alignas(LINE) atomic_int sleepers;
-  atomic_bool waiting;  // the caller sleeps on `done`
+  atomic_bool waiting; // the caller sleeps on `done`
   atomic_bool stop;
   pthread_mutex_t lock;
   pthread_cond_t wake, done;
@@ -207,7 +207,7 @@ Pool *pool_new(int threads, BigsError *e) {
   }
   memset(p, 0, sizeof *p);
   p->threads = threads;
-  p->spin_ns = threads > cpus ? 0 : SPIN_NS;  // a spinner would hold the CPU that a task needs
+  p->spin_ns = threads > cpus ? 0 : SPIN_NS; // a spinner would hold the CPU that a task needs
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
   pthread_cond_init(&p->done, NULL);

@@ -29,15 +29,10 @@ static double load_float(StDType t, const uint8_t *p) {
   uint64_t bits = load(p, st_dtype_size(t));
   double x;
   switch (t) {
-  case ST_F16:
-    return half((uint32_t)bits);
-  case ST_BF16:
-    return float_of_bits((uint32_t)bits << 16);
-  case ST_F32:
-    return float_of_bits((uint32_t)bits);
-  default:
-    memcpy(&x, &bits, 8);
-    return x;
+  case ST_F16: return half((uint32_t)bits);
+  case ST_BF16: return float_of_bits((uint32_t)bits << 16);
+  case ST_F32: return float_of_bits((uint32_t)bits);
+  default: memcpy(&x, &bits, 8); return x;
   }
 }
 

@@ -63,15 +63,12 @@ static Class classify(int32_t c) {
   switch (utf8proc_category(c)) {
   case UTF8PROC_CATEGORY_ZS:
   case UTF8PROC_CATEGORY_ZL:
-  case UTF8PROC_CATEGORY_ZP:
-    return SPACE;
+  case UTF8PROC_CATEGORY_ZP: return SPACE;
   case UTF8PROC_CATEGORY_CC:
   case UTF8PROC_CATEGORY_CF:
   case UTF8PROC_CATEGORY_CS:
-  case UTF8PROC_CATEGORY_CO:
-    return DROP;
-  default:
-    return KEEP;
+  case UTF8PROC_CATEGORY_CO: return DROP;
+  default: return KEEP;
   }
 }
 

@@ -1,5 +1,6 @@
-// Compiled models as files, from a module made by hand: the shared object runs, exports nothing else, its header compiles; other
-// kinds of files; and what goes wrong without the tools, the runtime or a place to write.
+// Compiled models as files, from a module made by hand: the shared object runs, exports nothing
+// else, its header compiles; other kinds of files; and what goes wrong without the tools, the
+// runtime or a place to write.
 //
 //   entry scaled [N] = x * c[i mod 4] + bias, with x : f32[N], bias : f32[N] = 0.5
 #include "codegen/aot.h"
@@ -16,18 +17,22 @@ static const float table[4] = {1, 10, 100, 1000};
 
 static LKernel *scaled(Arena *a) {
   LKernel *k = loop_kernel(a, "scaled");
-  int x = loop_arg(a, k, "x", DT_F32, false), b = loop_arg(a, k, "bias", DT_F32, false), c = loop_arg(a, k, "c", DT_F32, false);
+  int x = loop_arg(a, k, "x", DT_F32, false), b = loop_arg(a, k, "bias", DT_F32, false),
+      c = loop_arg(a, k, "c", DT_F32, false);
   int y = loop_arg(a, k, "y", DT_F32, true), task = loop_grid(k, poly_sym(0), 16), i = loop_var(k);
-  LExpr *lo = lx_mul(a, lx_var(a, task), lx_int(a, 16)), *n = lx_poly(a, poly_sym(0)), *at = lx_var(a, i);
+  LExpr *lo = lx_mul(a, lx_var(a, task), lx_int(a, 16)), *n = lx_poly(a, poly_sym(0)),
+        *at = lx_var(a, i);
   LStmt *f = ls_for(a, i, lo, lx_iop(a, L_IMIN, lx_add(a, lo, lx_int(a, 16)), n), 1);
-  LExpr *v = lx_op(a, L_MUL, DT_F32, lx_load(a, k, x, at), lx_load(a, k, c, lx_iop(a, L_IMOD, at, lx_int(a, 4))), NULL);
+  LExpr *v = lx_op(a, L_MUL, DT_F32, lx_load(a, k, x, at),
+                   lx_load(a, k, c, lx_iop(a, L_IMOD, at, lx_int(a, 4))), NULL);
   vec_push(a, &f->body, ls_store(a, y, at, lx_op(a, L_ADD, DT_F32, v, lx_load(a, k, b, at), NULL)));
   vec_push(a, &k->body, f);
   return k;
 }
 
 static BigsTensor tensor(const char *name, bool optional, double fallback) {
-  BigsTensor t = {.name = name, .dtype = DT_F32, .rank = 1, .optional = optional, .fallback = fallback};
+  BigsTensor t = {
+      .name = name, .dtype = DT_F32, .rank = 1, .optional = optional, .fallback = fallback};
   t.extent[0] = poly_sym(0);
   t.axis[0] = "N";
   return t;
@@ -50,7 +55,12 @@ static BigsBuffer *buffers(Arena *a) {
 static BigsStep *steps(Arena *a) {
   static const int32_t args[4] = {0, 1, 2, 3};
   BigsStep *s = NEW(a, BigsStep);
-  *s = (BigsStep){.kind = BIGS_KERNEL, .ngrid = 1, .narg = 4, .arg = args, .label = "scaled", .source = "toy.mdl:3"};
+  *s = (BigsStep){.kind = BIGS_KERNEL,
+                  .ngrid = 1,
+                  .narg = 4,
+                  .arg = args,
+                  .label = "scaled",
+                  .source = "toy.mdl:3"};
   s->grid[0] = (BigsGrid){poly_sym(0), 16};
   s->scratch = s->flops = poly_const(0);
   return s;
@@ -68,12 +78,25 @@ static AotInput toy(Arena *a) {
   in[0] = tensor("x", false, 0);
   in[1] = tensor("bias", true, 0.5);
   *out = tensor("scaled", false, 0);
-  *p = (BigsProgram){.name = "scaled", .kind = BIGS_ENTRY, .syms = 1, .ninput = 2, .noutput = 1, .nbuffer = 4, .nstep = 1};
+  *p = (BigsProgram){.name = "scaled",
+                     .kind = BIGS_ENTRY,
+                     .syms = 1,
+                     .ninput = 2,
+                     .noutput = 1,
+                     .nbuffer = 4,
+                     .nstep = 1};
   p->input = inputs;
   p->output = out;
   p->buffer = buffers(a);
   p->step = steps(a);
-  *m = (BigsModule){.abi = BIGS_ABI_VERSION, .model = "Toy", .version = "1", .ndim = 1, .ninput = 2, .nprogram = 1, .nkernel = 1, .nconst = 1};
+  *m = (BigsModule){.abi = BIGS_ABI_VERSION,
+                    .model = "Toy",
+                    .version = "1",
+                    .ndim = 1,
+                    .ninput = 2,
+                    .nprogram = 1,
+                    .nkernel = 1,
+                    .nconst = 1};
   m->dim = dim;
   m->input = in;
   m->program = p;
@@ -204,19 +227,27 @@ START_TEST(header) {
   Arena *a = arena_new();
   AotInput in = toy(a);
   char *text = aot_header(a, in.module), *h = file_in(a, "toy.h"), *c = file_in(a, "use.c"), *run;
-  ck_assert(strstr(text, "int toy_scaled(toy_model *model, int64_t N, const float *x, const float *bias, float *out);"));
-  ck_assert(strstr(text, "TOY_WIDTH = 4") && strstr(text, "N: 1 to 1000") && strstr(text, "may be NULL: all 0.5"));
+  ck_assert(strstr(text, "int toy_scaled(toy_model *model, int64_t N, const float *x, const float "
+                         "*bias, float *out);"));
+  ck_assert(strstr(text, "TOY_WIDTH = 4") && strstr(text, "N: 1 to 1000") &&
+            strstr(text, "may be NULL: all 0.5"));
   put_text(h, text);
   put_text(c, "#include \"toy.h\"\n#include \"runtime/bigs.h\"\n"
-              "int main(void) {\n  char e[9];\n  float x = 1, y = TOY_WIDTH;\n  toy_model *m = toy_open(0, e, sizeof e);\n"
+              "int main(void) {\n  char e[9];\n  float x = 1, y = TOY_WIDTH;\n  toy_model *m = "
+              "toy_open(0, e, sizeof e);\n"
               "  int s = m ? toy_scaled(m, 1, &x, 0, &y) : 1;\n  toy_close(m);\n"
               "  return !(s == 0 && y == 1.5f && toy_info()->nentry == 1);\n}\n");
   char *archive = write_as(a, "libtoy.a"), *exe = file_in(a, "use");
   const char *cc = getenv("CC"), *src = getenv("srcdir");
-  run = arena_printf(a, "%s -std=c11 -Wall -Wextra -Werror -I%s -I%s -o %s %s %s -lm -lpthread && %s", cc ? cc : "cc", dir, src ? src : ".", exe, c, archive, exe);
+  run =
+      arena_printf(a, "%s -std=c11 -Wall -Wextra -Werror -I%s -I%s -o %s %s %s -lm -lpthread && %s",
+                   cc ? cc : "cc", dir, src ? src : ".", exe, c, archive, exe);
   ck_assert_msg(system(run) == 0, "%s", run);
   if (!system("c++ --version >/dev/null 2>&1"))
-    ck_assert_int_eq(system(arena_printf(a, "c++ -std=c++17 -Wall -Werror -I%s -I%s -fsyntax-only -x c++ %s", dir, src ? src : ".", c)), 0);
+    ck_assert_int_eq(
+        system(arena_printf(a, "c++ -std=c++17 -Wall -Werror -I%s -I%s -fsyntax-only -x c++ %s",
+                            dir, src ? src : ".", c)),
+        0);
   arena_free(a);
 }
 END_TEST
@@ -224,7 +255,8 @@ END_TEST
 START_TEST(kinds) {
   static const struct {
     const char *name, *magic;
-  } v[] = {{"t.o", "\177ELF"}, {"t.s", "\t"}, {"t.ll", "; ModuleID"}, {"t.bc", "BC\xC0\xDE"}, {"t.a", "!<arch>"}, {"t.so", "\177ELF"}};
+  } v[] = {{"t.o", "\177ELF"},     {"t.s", "\t"},      {"t.ll", "; ModuleID"},
+           {"t.bc", "BC\xC0\xDE"}, {"t.a", "!<arch>"}, {"t.so", "\177ELF"}};
   Arena *a = arena_new();
   for (int i = 0; i < COUNT(v); i++) {
     char head[16] = "", *path = write_as(a, v[i].name);
@@ -236,7 +268,8 @@ START_TEST(kinds) {
     ck_assert(!stat(path, &st) && (st.st_mode & 0777 & 0444) == 0444);
   }
   ck_assert_int_eq(files_in_dir(), COUNT(v));
-  ck_assert(aot_kind("model.txt") == AOT_UNKNOWN && aot_kind(".so") == AOT_UNKNOWN && aot_kind("so") == AOT_UNKNOWN);
+  ck_assert(aot_kind("model.txt") == AOT_UNKNOWN && aot_kind(".so") == AOT_UNKNOWN &&
+            aot_kind("so") == AOT_UNKNOWN);
   arena_free(a);
 }
 END_TEST
@@ -258,7 +291,7 @@ START_TEST(failures) {
   setenv("CC", "false", 1);
   fails(a, &in, so, "`false` failed");
   unsetenv("CC");
-  in.runtime_dir = dir;  // the linker's own words
+  in.runtime_dir = dir; // the linker's own words
   fails(a, &in, so, "libbigsrt.a");
   in.runtime_dir = NULL;
   char *was = getenv("BIGSC_RUNTIME_DIR") ? arena_strdup(a, getenv("BIGSC_RUNTIME_DIR")) : NULL;

@@ -1,5 +1,6 @@
-// Every row of the op table as compiled code, against the interpreter: the instances of op_cases.c through planner, JIT
-// and runtime, with and without fusion, for several instruction sets; their gradients too.
+// Every row of the op table as compiled code, against the interpreter: the instances of op_cases.c
+// through planner, JIT and runtime, with and without fusion, for several instruction sets; their
+// gradients too.
 #include "tests/op_cases.h"
 #include "tests/plan_bed.h"
 #include "tests/suites.h"
@@ -22,8 +23,8 @@ static void round_bf16(Bed *b) {
     }
 }
 
-// Attention has no compiled gradient of its bias, nor of keys or values that batch elements share (instances 3 and 4 of
-// op_cases.c), and is not claimed where one is wanted.
+// Attention has no compiled gradient of its bias, nor of keys or values that batch elements share
+// (instances 3 and 4 of op_cases.c), and is not claimed where one is wanted.
 static bool has_gradient(const OpCase *c, const Node *y, const Node *leaf) {
   return y->op != OP_ATTENTION || (y->in[4] != leaf && c->variant < 3);
 }
@@ -39,7 +40,10 @@ static int gradients(OpCase *c, Node *y, Output *outs) {
   Node *loss = g_binary(g, OP_MUL, y, bed_leaf(&c->b, (DType)y->dtype, y->ax, y->nax, -2, 2));
   graph_grad(g, y->nax ? g_reduce(g, OP_SUM, loss, y->ax, y->nax) : loss, wrt, n, grad);
   for (int i = 0; i < n; i++)
-    outs[i] = (Output){.name = arena_printf(c->b.arena, "grad%d", i), .node = grad[i], .nax = wrt[i]->nax, .ax = wrt[i]->ax};
+    outs[i] = (Output){.name = arena_printf(c->b.arena, "grad%d", i),
+                       .node = grad[i],
+                       .nax = wrt[i]->nax,
+                       .ax = wrt[i]->ax};
   return n;
 }
 
@@ -72,17 +76,20 @@ static bool run_instance(int op, int variant, const char *march, bool no_fuse) {
 }
 
 START_TEST(op_is_compiled_as_it_is_interpreted) {
-  for (int variant = 0; run_instance(_i, variant, NULL, false); variant++) {}
+  for (int variant = 0; run_instance(_i, variant, NULL, false); variant++) {
+  }
 }
 END_TEST
 
 START_TEST(op_is_compiled_without_fusion) {
-  for (int variant = 0; run_instance(_i, variant, NULL, true); variant++) {}
+  for (int variant = 0; run_instance(_i, variant, NULL, true); variant++) {
+  }
 }
 END_TEST
 
 START_TEST(op_is_compiled_for_an_old_processor) {
-  for (int variant = 0; run_instance(_i, variant, "x86-64", false); variant++) {}
+  for (int variant = 0; run_instance(_i, variant, "x86-64", false); variant++) {
+  }
 }
 END_TEST
 

@@ -1,5 +1,6 @@
-// One compiled module at many batch sizes and lengths, up and down, 1 included: through the JIT and through a .so, entries and
-// gradients against the interpreter of the graph as it was built, before any rewrite.
+// One compiled module at many batch sizes and lengths, up and down, 1 included: through the JIT and
+// through a .so, entries and gradients against the interpreter of the graph as it was built, before
+// any rewrite.
 #include "compiler/session.h"
 #include "compiler/so.h"
 #include "runtime/abi.h"
@@ -10,12 +11,15 @@
 #include <string.h>
 
 typedef struct Size {
-  int64_t dim[3];  // B, L, M
+  int64_t dim[3]; // B, L, M
 } Size;
 // The first comes again at the end: nothing may be left from what was between.
-static const Size sizes[] = {{{3, 17, 9}}, {{1, 1, 1}}, {{2, 64, 20}}, {{5, 1, 2}}, {{1, 65, 11}}, {{4, 2, 8}}, {{1, 130, 1}}, {{3, 17, 9}}};
-static char *const bert[] = {"-DV=50", "-DP=130", "-DH=24", "-DF=40", "-DHeads=3", "-DDepth=2", "-DLabels=3", "-Dp=0"};
-static char *const bigs[] = {"-DV=50", "-DP=130", "-DH=24", "-DI=40", "-DN=5", "-DDepth=2", "-DLabels=3", "-Dp=0"};
+static const Size sizes[] = {{{3, 17, 9}},  {{1, 1, 1}}, {{2, 64, 20}}, {{5, 1, 2}},
+                             {{1, 65, 11}}, {{4, 2, 8}}, {{1, 130, 1}}, {{3, 17, 9}}};
+static char *const bert[] = {"-DV=50",    "-DP=130",   "-DH=24",     "-DF=40",
+                             "-DHeads=3", "-DDepth=2", "-DLabels=3", "-Dp=0"};
+static char *const bigs[] = {"-DV=50", "-DP=130",   "-DH=24",     "-DI=40",
+                             "-DN=5",  "-DDepth=2", "-DLabels=3", "-Dp=0"};
 enum { NDEFS = 8, MAX_INPUTS = 8, MAX_ROWS = 5, VOCAB = 50 };
 
 typedef struct Bench {
@@ -23,17 +27,19 @@ typedef struct Bench {
   Arena *arena;
   Options options;
   Session s;
-  Build reference;       // the graph as built, and the gradients of its loss
+  Build reference; // the graph as built, and the gradients of its loss
   Node **grad;
   void *library;
   const BigsModule *module[2];
-  bigs_model *model[2];  // by the JIT, by the .so
+  bigs_model *model[2]; // by the JIT, by the .so
 } Bench;
 
-static const BuildWant want = {.nentries = -1, .trains = (const char *const[]){"pretrain"}, .ntrains = 1, .init = true};
+static const BuildWant want = {
+    .nentries = -1, .trains = (const char *const[]){"pretrain"}, .ntrains = 1, .init = true};
 
 static void open_jit(Bench *b, char *const *defs) {
-  char *argv[8 + NDEFS] = {"bigsc", "run", b->mdl, "--entry=hidden", "--in=x", "--out=y", "--seed=3", "-q"};
+  char *argv[8 + NDEFS] = {"bigsc",  "run",     b->mdl,     "--entry=hidden",
+                           "--in=x", "--out=y", "--seed=3", "-q"};
   memcpy(argv + 8, defs, NDEFS * sizeof *defs);
   ck_assert_int_eq(options_parse(b->arena, &b->options, COUNT(argv), argv), -1);
   ck_assert_int_eq(session_load(&b->s, &b->options, b->mdl, false), 0);
@@ -55,7 +61,8 @@ static void open_so(Bench *b, char *const *defs) {
 
 static void build_reference(Bench *b) {
   BuildOptions o = {.opt = 0};
-  ck_assert(build_until(&b->reference, b->s.arena, b->s.names, b->s.diags, b->s.model, &want, &o, PASS_build));
+  ck_assert(build_until(&b->reference, b->s.arena, b->s.names, b->s.diags, b->s.model, &want, &o,
+                        PASS_build));
   Graph *g = b->reference.graph;
   Node **wrt = NEWN(b->arena, Node *, g->params.n + 1);
   b->grad = NEWN(b->arena, Node *, g->params.n + 1);
@@ -93,12 +100,14 @@ static uint64_t draw(uint64_t *state) {
 }
 
 static int64_t largest_value(const char *name, const int64_t *dim) {
-  return !strcmp(name, "types") || !strcmp(name, "mask") ? 2 : !strcmp(name, "at") ? dim[0] * dim[1] : VOCAB;
+  return !strcmp(name, "types") || !strcmp(name, "mask") ? 2
+         : !strcmp(name, "at")                           ? dim[0] * dim[1]
+                                                         : VOCAB;
 }
 
 typedef struct Batch {
   const int64_t *dim;
-  void *data[MAX_INPUTS];  // by input of the module
+  void *data[MAX_INPUTS]; // by input of the module
 } Batch;
 
 static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
@@ -112,7 +121,7 @@ static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
     for (int64_t k = 0; k < n; k++) {
       int32_t v = (int32_t)(draw(&state) % (uint64_t)most);
       if (flags)
-        ((bool *)x.data[i])[k] = v || k % dim[1] == 0;  // no sequence is masked wholly
+        ((bool *)x.data[i])[k] = v || k % dim[1] == 0; // no sequence is masked wholly
       else
         ((int32_t *)x.data[i])[k] = v;
     }
@@ -133,8 +142,10 @@ static void run(bigs_model *m, const BigsModule *mod, int program, const Batch *
 static double *widened(Arena *a, const void *data, int dtype, int64_t n) {
   double *out = NEWN(a, double, n + 1);
   for (int64_t i = 0; i < n; i++)
-    out[i] = dtype == DT_BOOL ? ((const bool *)data)[i] : dtype == DT_I32 ? ((const int32_t *)data)[i]
-           : dtype == DT_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+    out[i] = dtype == DT_BOOL  ? ((const bool *)data)[i]
+             : dtype == DT_I32 ? ((const int32_t *)data)[i]
+             : dtype == DT_F64 ? ((const double *)data)[i]
+                               : (double)((const float *)data)[i];
   return out;
 }
 
@@ -169,7 +180,9 @@ static Eval *interpreter(Bench *b, Arena *a, const Batch *x) {
   for (int i = 0; i < g->inputs.n; i++)
     for (int k = 0; k < mod->ninput; k++)
       if (!strcmp(mod->input[k].name, g->inputs.v[i]->name))
-        eval_bind(e, g->inputs.v[i]->node, widened(a, x->data[k], mod->input[k].dtype, tensor_elements(&mod->input[k], x->dim)));
+        eval_bind(
+            e, g->inputs.v[i]->node,
+            widened(a, x->data[k], mod->input[k].dtype, tensor_elements(&mod->input[k], x->dim)));
   return e;
 }
 
@@ -180,10 +193,12 @@ static double largest(const double *x, int64_t n) {
   return most;
 }
 
-static void near(const double *got, const double *expected, int64_t n, double scale, double tolerance, const char *what, const int64_t *dim) {
+static void near(const double *got, const double *expected, int64_t n, double scale,
+                 double tolerance, const char *what, const int64_t *dim) {
   for (int64_t i = 0; i < n; i++)
-    ck_assert_msg(fabs(got[i] - expected[i]) <= tolerance * scale, "%s at B = %d, L = %d: element %d is %.9g, not %.9g", what,
-                  (int)dim[0], (int)dim[1], (int)i, got[i], expected[i]);
+    ck_assert_msg(fabs(got[i] - expected[i]) <= tolerance * scale,
+                  "%s at B = %d, L = %d: element %d is %.9g, not %.9g", what, (int)dim[0],
+                  (int)dim[1], (int)i, got[i], expected[i]);
 }
 
 static void check_entries(Bench *b, Arena *a, Eval *e, const Batch *x) {
@@ -212,7 +227,8 @@ static void check_gradients(Bench *b, Arena *a, Eval *e, const Batch *x) {
     Param *p = g->params.v[i];
     expected[i] = eval_in_order(e, b->grad[i], p->node->ax, p->node->nax, &error);
     ck_assert_msg(expected[i] != NULL, "%s", error);
-    all = fmax(all, largest(expected[i], param_size(&b->module[0]->param[param_number(b->module[0], p->path)])));
+    all = fmax(all, largest(expected[i],
+                            param_size(&b->module[0]->param[param_number(b->module[0], p->path)])));
   }
   for (int k = 0; k < 2; k++) {
     const BigsModule *mod = b->module[k];
@@ -222,13 +238,14 @@ static void check_gradients(Bench *b, Arena *a, Eval *e, const Batch *x) {
     float got = 0;
     for (int i = 0; i < p->ninput; i++)
       in[i] = x->data[p->input[i]];
-    ck_assert_msg(!bigs_model_grad(b->model[k], train, x->dim, in, &got), "%s", bigs_model_error(b->model[k]));
+    ck_assert_msg(!bigs_model_grad(b->model[k], train, x->dim, in, &got), "%s",
+                  bigs_model_error(b->model[k]));
     near(&(double){(double)got}, loss, 1, fabs(*loss), 1e-5, "loss", x->dim);
     for (int i = 0; i < g->params.n; i++) {
       int at = param_number(mod, g->params.v[i]->path);
       int64_t n = param_size(&mod->param[at]);
-      near(values_of(a, b->model[k], mod, BIGS_THE_GRADIENT, at), expected[i], n, fmax(largest(expected[i], n), all / 1000), 3e-4,
-           mod->param[at].name, x->dim);
+      near(values_of(a, b->model[k], mod, BIGS_THE_GRADIENT, at), expected[i], n,
+           fmax(largest(expected[i], n), all / 1000), 3e-4, mod->param[at].name, x->dim);
     }
   }
 }
@@ -258,7 +275,8 @@ START_TEST(parameters_are_the_same) {
     int k = param_number(b->module[1], b->module[0]->param[i].name);
     int64_t n = param_size(&b->module[0]->param[i]);
     const double *x = values_of(b->arena, b->model[0], b->module[0], BIGS_THE_WEIGHT, i);
-    ck_assert_mem_eq(x, values_of(b->arena, b->model[1], b->module[1], BIGS_THE_WEIGHT, k), (size_t)n * sizeof *x);
+    ck_assert_mem_eq(x, values_of(b->arena, b->model[1], b->module[1], BIGS_THE_WEIGHT, k),
+                     (size_t)n * sizeof *x);
   }
   close_bench(b);
 }
@@ -272,14 +290,15 @@ START_TEST(rows_alone) {
   int program = bigs_model_entry(mod, "hidden");
   Batch x = make_batch(b->arena, mod, dim), row = {.dim = one};
   int64_t n = tensor_elements(&mod->program[program].output[0], one);
-  float *all = NEWN(b->arena, float, n * MAX_ROWS), *alone = NEWN(b->arena, float, n);
+  float *all = NEWN(b->arena, float, n *MAX_ROWS), *alone = NEWN(b->arena, float, n);
   run(b->model[0], mod, program, &x, all);
   for (int r = 0; r < MAX_ROWS; r++) {
     for (int i = 0; i < mod->ninput; i++)
       row.data[i] = (char *)x.data[i] + r * one[1] * dtype_size((DType)mod->input[i].dtype);
     run(b->model[0], mod, program, &row, alone);
     const double *expected = widened(b->arena, alone, DT_F32, n);
-    near(widened(b->arena, all + r * n, DT_F32, n), expected, n, largest(expected, n), 1e-5, "hidden", dim);
+    near(widened(b->arena, all + r * n, DT_F32, n), expected, n, largest(expected, n), 1e-5,
+         "hidden", dim);
   }
   close_bench(b);
 }

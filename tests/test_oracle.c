@@ -1,5 +1,5 @@
-// BERT and BiGS against an independent implementation: values through the JIT and through a .so, the loss and every gradient.
-// The fixtures are described in tests/fixtures/README.md.
+// BERT and BiGS against an independent implementation: values through the JIT and through a .so,
+// the loss and every gradient. The fixtures are described in tests/fixtures/README.md.
 #include "tests/command.h"
 #include "tests/suites.h"
 #include "runtime/safetensors.h"
@@ -29,7 +29,8 @@ static double largest(const StTensor *t) {
 // Largest difference of got from want; both f32, of equal shape.
 static double difference(const StTensor *got, const StTensor *want) {
   double most = 0;
-  ck_assert_msg(got->dtype == ST_F32 && got->elements == want->elements, "%s has another size", want->name);
+  ck_assert_msg(got->dtype == ST_F32 && got->elements == want->elements, "%s has another size",
+                want->name);
   for (int i = 0; i < want->rank && want->rank == got->rank; i++)
     ck_assert_int_eq(got->shape[i], want->shape[i]);
   for (int64_t i = 0; i < want->elements; i++) {
@@ -66,14 +67,27 @@ static void paths_for(Paths *p, const char *folder) {
 static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) {
   StFile *want = must_open(p->want);
   for (int i = 0; i < COUNT(entries); i++) {
-    char *argv[] = {"bigsc", "run", model, "--entry", (char *)entries[i], "--in", (char *)p->in, "--out", (char *)p->out, "--weights", (char *)p->weights,
-                    "-q", mdl ? LABELS : "-q", extra ? extra : "-q"};
+    char *argv[] = {"bigsc",
+                    "run",
+                    model,
+                    "--entry",
+                    (char *)entries[i],
+                    "--in",
+                    (char *)p->in,
+                    "--out",
+                    (char *)p->out,
+                    "--weights",
+                    (char *)p->weights,
+                    "-q",
+                    mdl ? LABELS : "-q",
+                    extra ? extra : "-q"};
     ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
     StFile *got = must_open(p->out);
     const StTensor *t = st_find(want, entries[i]), *g = st_find(got, entries[i]);
     ck_assert_ptr_nonnull(g);
     double error = difference(g, t) / largest(t);
-    ck_assert_msg(error <= 1e-5, "%s of %s is off by %.2g of its largest value", entries[i], p->weights, error);
+    ck_assert_msg(error <= 1e-5, "%s of %s is off by %.2g of its largest value", entries[i],
+                  p->weights, error);
     st_close(got);
   }
   st_close(want);
@@ -98,8 +112,21 @@ static double largest_gradient(StFile *f) {
 }
 
 static void compare_gradients(const Paths *p, char *model, bool mdl) {
-  char *argv[] = {"bigsc", "grad", model, "--train", "pretrain", "--in", (char *)p->in, "--out", (char *)p->out,
-                  "--weights", (char *)p->weights, "--names", "hf", "-q", mdl ? LABELS : "-q"};
+  char *argv[] = {"bigsc",
+                  "grad",
+                  model,
+                  "--train",
+                  "pretrain",
+                  "--in",
+                  (char *)p->in,
+                  "--out",
+                  (char *)p->out,
+                  "--weights",
+                  (char *)p->weights,
+                  "--names",
+                  "hf",
+                  "-q",
+                  mdl ? LABELS : "-q"};
   ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
   StFile *got = must_open(p->out), *want = must_open(p->want);
   double all = largest_gradient(want);
@@ -111,7 +138,8 @@ static void compare_gradients(const Paths *p, char *model, bool mdl) {
       continue;
     ck_assert_msg(g != NULL, "%s is missing", t->name);
     double scale = fmax(largest(t), loss ? 0 : all / 1000), error = difference(g, t) / scale;
-    ck_assert_msg(error <= (loss ? 1e-5 : 3e-4), "%s of %s is off by %.2g", t->name, p->weights, error);
+    ck_assert_msg(error <= (loss ? 1e-5 : 3e-4), "%s of %s is off by %.2g", t->name, p->weights,
+                  error);
     seen++;
   }
   ck_assert_int_eq(st_count(got), seen);
@@ -131,7 +159,8 @@ END_TEST
 START_TEST(shared_object_equals_the_oracle) {
   Paths p;
   char so[2 * PATH], defs[8][64] = {{0}};
-  static const char *const bert[] = {"V=61", "P=20", "H=16", "F=24", "Heads=2", "Depth=2", "Labels=3"};
+  static const char *const bert[] = {"V=61",    "P=20",    "H=16",    "F=24",
+                                     "Heads=2", "Depth=2", "Labels=3"};
   static const char *const bigs[] = {"V=61", "P=20", "H=16", "I=24", "N=4", "Depth=2", "Labels=3"};
   const char *folder = _i ? "bigs" : "bert";
   test_make_dir(scratch);
@@ -144,7 +173,7 @@ START_TEST(shared_object_equals_the_oracle) {
   }
   ck_assert_int_eq(test_bigsc(11, argv), 0);
   compare_entries(&p, so, false, NULL);
-  compare_gradients(&p, so, false);  // without dropout, though it was compiled with it
+  compare_gradients(&p, so, false); // without dropout, though it was compiled with it
   test_remove_dir(scratch);
 }
 END_TEST

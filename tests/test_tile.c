@@ -1,20 +1,30 @@
-// TILE and TRANSPOSE against float64 loops, over ragged shapes, layouts of both operands, one to three products and epilogues.
-// Operands end at a page without access, outputs are surrounded by sentinels.
+// TILE and TRANSPOSE against float64 loops, over ragged shapes, layouts of both operands, one to
+// three products and epilogues. Operands end at a page without access, outputs are surrounded by
+// sentinels.
 #include "tests/kernels.h"
 #include "tests/suites.h"
 #include <math.h>
 #include <string.h>
 
-typedef enum Epilogue { EP_STORE, EP_BIAS_GELU, EP_RESIDUAL, EP_TWO, EP_MASK, EP_COLUMN_SUM, EP_ALL_SUM, EP_COUNT } Epilogue;
+typedef enum Epilogue {
+  EP_STORE,
+  EP_BIAS_GELU,
+  EP_RESIDUAL,
+  EP_TWO,
+  EP_MASK,
+  EP_COLUMN_SUM,
+  EP_ALL_SUM,
+  EP_COUNT
+} Epilogue;
 typedef struct Case {
   const char *march;
   int64_t M, N, K;
-  bool m_sym, n_sym, k_sym;  // known at run time only
-  bool a_columns;            // A[m, k] is contiguous in m
+  bool m_sym, n_sym, k_sym; // known at run time only
+  bool a_columns;           // A[m, k] is contiguous in m
   bool panels;
   int products;
   Epilogue epilogue;
-  bool bounded;              // run-time M and N are min(192, n): the code knows a bound
+  bool bounded; // run-time M and N are min(192, n): the code knows a bound
 } Case;
 
 static int64_t panel_width(Arena *a, const char *march) {
@@ -32,14 +42,15 @@ static LExpr *f32_op(Arena *a, LOp op, LExpr *x, LExpr *y) {
 
 static LExpr *gelu(Arena *a, LExpr *x) {
   LExpr *half = f32_op(a, L_MUL, x, lx_const(a, DT_F32, 0.5));
-  LExpr *erf_x = f32_op(a, L_ERF, f32_op(a, L_MUL, x, lx_const(a, DT_F32, 0.70710678118654752)), NULL);
+  LExpr *erf_x =
+      f32_op(a, L_ERF, f32_op(a, L_MUL, x, lx_const(a, DT_F32, 0.70710678118654752)), NULL);
   return f32_op(a, L_MUL, half, f32_op(a, L_ADD, erf_x, lx_const(a, DT_F32, 1)));
 }
 
 typedef struct Built {
   LKernel *k;
   LStmt *tile;
-  LExpr *at;    // index of C[m][n]
+  LExpr *at; // index of C[m][n]
   int a[3], b[3], c, bias, residual, second, mask;
   int64_t am, ak, bk, bpanel, width, crow;
 } Built;
@@ -80,14 +91,18 @@ static void epilogue(Arena *ar, Built *b, const Case *c, int m, int n, int total
   case EP_STORE: put(ar, b, acc); break;
   case EP_BIAS_GELU: put(ar, b, gelu(ar, f32_op(ar, L_ADD, acc, bias))); break;
   case EP_RESIDUAL:
-    put(ar, b, f32_op(ar, L_ADD, f32_op(ar, L_MUL, acc, bias), lx_load(ar, b->k, b->residual, b->at)));
+    put(ar, b,
+        f32_op(ar, L_ADD, f32_op(ar, L_MUL, acc, bias), lx_load(ar, b->k, b->residual, b->at)));
     break;
   case EP_TWO:
     put(ar, b, acc);
-    vec_push(ar, &b->tile->tile->body, ls_store(ar, b->second, b->at, f32_op(ar, L_NEG, acc, NULL)));
+    vec_push(ar, &b->tile->tile->body,
+             ls_store(ar, b->second, b->at, f32_op(ar, L_NEG, acc, NULL)));
     break;
   case EP_MASK:
-    put(ar, b, lx_op(ar, L_SELECT, DT_F32, lx_load(ar, b->k, b->mask, lx_var(ar, n)), acc, lx_const(ar, DT_F32, -1e9)));
+    put(ar, b,
+        lx_op(ar, L_SELECT, DT_F32, lx_load(ar, b->k, b->mask, lx_var(ar, n)), acc,
+              lx_const(ar, DT_F32, -1e9)));
     break;
   case EP_COLUMN_SUM: {
     LStmt *s = ls_store(ar, b->bias, lx_var(ar, n), acc);
@@ -184,11 +199,14 @@ static double finish(const Case *c, const Built *b, const Data *d, double s, int
 
 static void near(const Case *c, const char *what, double got, double want, int64_t m, int64_t n) {
   double tolerance = 2e-6 * (4 + sqrt((double)c->K) + fabs(want));
-  ck_assert_msg(fabs(got - want) <= tolerance, "%s of %dx%dx%d at %d, %d: %g, not %g (%s, products %d, epilogue %d)", what,
-                (int)c->M, (int)c->N, (int)c->K, (int)m, (int)n, got, want, c->march, c->products, c->epilogue);
+  ck_assert_msg(fabs(got - want) <= tolerance,
+                "%s of %dx%dx%d at %d, %d: %g, not %g (%s, products %d, epilogue %d)", what,
+                (int)c->M, (int)c->N, (int)c->K, (int)m, (int)n, got, want, c->march, c->products,
+                c->epilogue);
 }
 
-static void compare(const Case *c, const Built *b, const Data *d, const float *c0, const float *bias0) {
+static void compare(const Case *c, const Built *b, const Data *d, const float *c0,
+                    const float *bias0) {
   double total = 0;
   for (int64_t n = 0; n < c->N; n++) {
     double column = 0;
@@ -205,7 +223,7 @@ static void compare(const Case *c, const Built *b, const Data *d, const float *c
   }
   if (c->epilogue == EP_ALL_SUM)
     ck_assert_double_eq_tol(d->second[0], total, 1e-5 * (double)(c->M * c->N) * sqrt((double)c->K));
-  for (int64_t m = 0; m < c->M; m++)  // the padding between rows
+  for (int64_t m = 0; m < c->M; m++) // the padding between rows
     ck_assert_msg(d->c[m * b->crow + c->N] == c0[m * b->crow + c->N], "row %d was overrun", (int)m);
 }
 
@@ -233,9 +251,10 @@ static void check_case(const Case *c, uint64_t *seed) {
 }
 
 START_TEST(sizes) {
-  static const int64_t shape[][3] = {{1, 1, 1},    {6, 16, 4},   {12, 32, 64}, {7, 17, 5},   {5, 40, 33},
-                                     {48, 48, 48}, {3, 100, 7},  {23, 8, 64},  {64, 2, 31},  {13, 31, 129},
-                                     {2, 16, 768}, {4, 24, 100}, {11, 15, 3},  {100, 64, 96}, {30, 60, 600}};
+  static const int64_t shape[][3] = {{1, 1, 1},   {6, 16, 4},    {12, 32, 64}, {7, 17, 5},
+                                     {5, 40, 33}, {48, 48, 48},  {3, 100, 7},  {23, 8, 64},
+                                     {64, 2, 31}, {13, 31, 129}, {2, 16, 768}, {4, 24, 100},
+                                     {11, 15, 3}, {100, 64, 96}, {30, 60, 600}};
   uint64_t seed = 1;
   const int64_t *s = shape[_i];
   for (int v = 0; v < 4; v += 1 + (_i > 7)) {
@@ -248,7 +267,8 @@ END_TEST
 START_TEST(layouts) {
   uint64_t seed = 2;
   for (int v = 0; v < 8; v++) {
-    Case c = {run_targets[_i], 29, 45, 37, v & 1, false, v & 1, v & 2, v & 4, 1 + v % 3, EP_STORE, false};
+    Case c = {run_targets[_i], 29,    45,    37,        v & 1,    false,
+              v & 1,           v & 2, v & 4, 1 + v % 3, EP_STORE, false};
     check_case(&c, &seed);
   }
 }
@@ -257,7 +277,8 @@ END_TEST
 START_TEST(epilogues) {
   uint64_t seed = 3;
   for (int march = 0; run_targets[march]; march += 2) {
-    Case c = {run_targets[march], 26, 53, 40, true, false, false, false, true, 2, (Epilogue)_i, false};
+    Case c = {run_targets[march], 26,   53, 40, true, false, false, false, true, 2,
+              (Epilogue)_i,       false};
     check_case(&c, &seed);
     c.n_sym = true;
     c.panels = false;
@@ -273,14 +294,16 @@ START_TEST(blocked) {
     bool sym, a_columns;
     int products;
     Epilogue epilogue;
-  } v[] = {{50, 130, 500, false, true, 1, EP_STORE},  {48, 128, 800, false, false, 1, EP_BIAS_GELU},
-           {61, 144, 390, false, true, 2, EP_RESIDUAL}, {53, 135, 770, true, true, 1, EP_STORE},
-           {3, 5, 400, true, true, 1, EP_STORE},      {4, 150, 10, true, false, 2, EP_TWO},
-           {70, 7, 391, true, true, 1, EP_COLUMN_SUM}, {96, 160, 385, true, false, 3, EP_STORE}};
+  } v[] = {
+      {50, 130, 500, false, true, 1, EP_STORE},    {48, 128, 800, false, false, 1, EP_BIAS_GELU},
+      {61, 144, 390, false, true, 2, EP_RESIDUAL}, {53, 135, 770, true, true, 1, EP_STORE},
+      {3, 5, 400, true, true, 1, EP_STORE},        {4, 150, 10, true, false, 2, EP_TWO},
+      {70, 7, 391, true, true, 1, EP_COLUMN_SUM},  {96, 160, 385, true, false, 3, EP_STORE}};
   uint64_t seed = 6;
   for (int march = 0; run_targets[march]; march += 2) {
-    Case c = {run_targets[march], v[_i].M, v[_i].N, v[_i].K, v[_i].sym, v[_i].sym, v[_i].sym, v[_i].a_columns, false,
-              v[_i].products, v[_i].epilogue, true};
+    Case c = {run_targets[march], v[_i].M,   v[_i].N,         v[_i].K, v[_i].sym,
+              v[_i].sym,          v[_i].sym, v[_i].a_columns, false,   v[_i].products,
+              v[_i].epilogue,     true};
     check_case(&c, &seed);
   }
 }
@@ -291,7 +314,8 @@ START_TEST(run_time_extents) {
   uint64_t seed = 4;
   for (int panels = 0; panels < 2; panels++)
     for (int64_t m = 1; m <= 14; m++) {
-      Case c = {"native", m, 1 + 7 * (m % 5), 19, true, true, true, false, panels, 1 + m % 2, EP_BIAS_GELU, false};
+      Case c = {"native", m,     1 + 7 * (m % 5), 19,        true,         true,
+                true,     false, panels,          1 + m % 2, EP_BIAS_GELU, false};
       check_case(&c, &seed);
     }
 }
@@ -301,7 +325,9 @@ START_TEST(random_cases) {
   uint64_t seed = 5;
   for (int i = 0; i < 24; i++) {
     uint32_t r = test_random(&seed);
-    Case c = {.march = run_targets[r % 3], .M = 1 + test_random(&seed) % 40, .N = 1 + test_random(&seed) % 70};
+    Case c = {.march = run_targets[r % 3],
+              .M = 1 + test_random(&seed) % 40,
+              .N = 1 + test_random(&seed) % 70};
     c.K = 1 + test_random(&seed) % 90;
     c.m_sym = r >> 4 & 1;
     c.n_sym = r >> 5 & 1;
@@ -317,7 +343,8 @@ END_TEST
 
 // ---- TRANSPOSE
 
-static LKernel *transpose(Arena *ar, int64_t rows, int64_t cols, int64_t srow, int64_t dcol, int64_t dwidth, bool symbols) {
+static LKernel *transpose(Arena *ar, int64_t rows, int64_t cols, int64_t srow, int64_t dcol,
+                          int64_t dwidth, bool symbols) {
   LKernel *k = loop_kernel(ar, "transpose");
   LStmt *s = NEW(ar, LStmt);
   s->kind = LS_TRANSPOSE;
@@ -334,7 +361,8 @@ static LKernel *transpose(Arena *ar, int64_t rows, int64_t cols, int64_t srow, i
   return k;
 }
 
-static void check_transpose(const char *march, int64_t rows, int64_t cols, int64_t dwidth, bool symbols) {
+static void check_transpose(const char *march, int64_t rows, int64_t cols, int64_t dwidth,
+                            bool symbols) {
   Arena *ar = arena_new();
   int64_t srow = cols + 3, dcol = dwidth + 1, panels = (rows + dwidth - 1) / dwidth;
   LKernel *k = transpose(ar, rows, cols, srow, dcol, dwidth, symbols);
@@ -350,15 +378,19 @@ static void check_transpose(const char *march, int64_t rows, int64_t cols, int64
     for (int64_t c = 0; c < cols; c++)
       for (int64_t i = 0; i < dcol; i++) {
         int64_t row = p * dwidth + i;
-        float want = i == dwidth ? -1 : row < rows ? (float)(row * srow + c) : 0, got = dst[(p * cols + c) * dcol + i];
-        ck_assert_msg(got == want, "%s %dx%d width %d at %d, %d: %g, not %g", march, (int)rows, (int)cols, (int)dwidth,
-                      (int)row, (int)c, got, want);
+        float want = i == dwidth  ? -1
+                     : row < rows ? (float)(row * srow + c)
+                                  : 0,
+              got = dst[(p * cols + c) * dcol + i];
+        ck_assert_msg(got == want, "%s %dx%d width %d at %d, %d: %g, not %g", march, (int)rows,
+                      (int)cols, (int)dwidth, (int)row, (int)c, got, want);
       }
   arena_free(ar);
 }
 
 START_TEST(transposes) {
-  static const int64_t shape[][3] = {{16, 8, 16}, {16, 64, 16}, {13, 9, 16}, {1, 1, 16}, {40, 7, 8}, {33, 17, 32}, {5, 30, 5}, {64, 64, 1}};
+  static const int64_t shape[][3] = {{16, 8, 16}, {16, 64, 16}, {13, 9, 16}, {1, 1, 16},
+                                     {40, 7, 8},  {33, 17, 32}, {5, 30, 5},  {64, 64, 1}};
   for (int march = 0; run_targets[march]; march++)
     for (int v = 0; v < 2; v++)
       check_transpose(run_targets[march], shape[_i][0], shape[_i][1], shape[_i][2], v);
