@@ -73,13 +73,6 @@ static int slot(const Canon *c, const Node *n, const Axis *a) {
   return i < 0 ? -1 : c->first[n->id] + i;
 }
 
-static bool has(Axis *const *ax, int n, const Axis *a) {
-  for (int i = 0; i < n; i++)
-    if (ax[i] == a)
-      return true;
-  return false;
-}
-
 // Axis a of operand i is the result's axis of that name.
 static bool is_kept(const Node *n, int i, const Axis *a) {
   const Attr *t = &n->attr;
@@ -90,10 +83,10 @@ static bool is_kept(const Node *n, int i, const Axis *a) {
   case OP_RMAX:
   case OP_RMIN:
   case OP_CONTRACT:
-  case OP_MERGE: return !has(t->axes, t->naxes, a);
+  case OP_MERGE: return !axis_in(t->axes, t->naxes, a);
   case OP_FLIP:
   case OP_SCATTER: return true;
-  case OP_RENAME: return !has(t->from, t->nmap, a);
+  case OP_RENAME: return !axis_in(t->from, t->nmap, a);
   case OP_CONCAT: return t->from[i] != a;
   default: return t->axis != a;
   }

@@ -3,17 +3,6 @@
 #include "codegen/contract.h"
 #include <string.h>
 
-static bool has(Axis *const *ax, int n, const Axis *a) {
-  for (int i = 0; i < n; i++)
-    if (ax[i] == a)
-      return true;
-  return false;
-}
-
-static Poly stride_of(const Place *pl, const Axis *a) {
-  int i = place_axis(pl, a);
-  return i < 0 ? poly_const(0) : pl->stride[i];
-}
 static int64_t nstep_of(const Place *pl, const Axis *a) {
   int i = place_axis(pl, a);
   return i < 0 ? 0 : pl->nstep[i];
@@ -24,7 +13,7 @@ static double distance(const Place *pl, const Axis *a) {
   int64_t sym[MAX_SYMS];
   for (int i = 0; i < MAX_SYMS; i++)
     sym[i] = 61;
-  Poly s = stride_of(pl, a);
+  Poly s = place_stride(pl, a);
   double d = (double)poly_eval(&s, sym);
   if (nstep_of(pl, a))
     d = (double)nstep_of(pl, a);
@@ -46,12 +35,12 @@ static int merged_tail(const Place *pl, Axis *const *ax, int n) {
   int k = n ? 1 : 0;
   while (k < n) {
     const Axis *in = ax[n - k], *out = ax[n - k - 1];
-    Poly s = stride_of(pl, in), want;
+    Poly s = place_stride(pl, in), want;
     int64_t e = 0, ns = nstep_of(pl, in);
     if (!poly_mul_fits(&s, &in->extent))
       break;
     want = poly_mul(s, in->extent);
-    s = stride_of(pl, out);
+    s = place_stride(pl, out);
     if (!poly_eq(&s, &want) || (ns && !extent_is(in, &e)) || nstep_of(pl, out) != ns * e)
       break;
     k++;
@@ -61,7 +50,7 @@ static int merged_tail(const Place *pl, Axis *const *ax, int n) {
 
 static bool stride_is(const Place *pl, const Axis *a, int64_t want) {
   int64_t v;
-  Poly s = stride_of(pl, a);
+  Poly s = place_stride(pl, a);
   return poly_is_const(&s, &v) && v == want;
 }
 
@@ -73,7 +62,7 @@ static bool columns_direct(const Tile *t, const Place *b) {
   if (b->nlo || nstep_of(b, last) != 1 || merged_tail(b, t->n.ax, t->n.n) != t->n.n)
     return false;
   for (int i = 0; i < b->nax; i++)
-    if ((b->nstep[i] != 0) != has(t->n.ax, t->n.n, b->ax[i]))
+    if ((b->nstep[i] != 0) != axis_in(t->n.ax, t->n.n, b->ax[i]))
       return false;
   for (int i = 0; i < t->n.n; i++)
     if (!stride_is(b, t->n.ax[i], 0))
@@ -145,10 +134,10 @@ static void classify(const Node *c, int side, Tile *t) {
   for (int i = 0; i < c->attr.naxes; i++)
     push(&t->k, c->attr.axes[i]);
   for (int i = 0; i < a->nax; i++)
-    if (!has(t->k.ax, t->k.n, a->ax[i]))
+    if (!axis_in(t->k.ax, t->k.n, a->ax[i]))
       push(node_has(b, a->ax[i]) ? &t->batch : &t->m, a->ax[i]);
   for (int i = 0; i < b->nax; i++)
-    if (!has(t->k.ax, t->k.n, b->ax[i]) && !node_has(a, b->ax[i]))
+    if (!axis_in(t->k.ax, t->k.n, b->ax[i]) && !node_has(a, b->ax[i]))
       push(&t->n, b->ax[i]);
 }
 

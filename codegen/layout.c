@@ -59,6 +59,11 @@ int place_axis(const Place *pl, const Axis *a) {
   return -1;
 }
 
+Poly place_stride(const Place *pl, const Axis *a) {
+  int i = place_axis(pl, a);
+  return i < 0 ? poly_const(0) : pl->stride[i];
+}
+
 static Place *place_alloc(Prog *g, int buf, DType t, int nax) {
   Place *pl = NEW(g->a, Place);
   pl->buf = buf;

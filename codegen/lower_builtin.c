@@ -3,22 +3,10 @@
 #include "runtime/builtin.h"
 #include <string.h>
 
-static bool has(Axis *const *ax, int n, const Axis *a) {
-  for (int i = 0; i < n; i++)
-    if (ax[i] == a)
-      return true;
-  return false;
-}
-
-static Poly stride_of(const Place *pl, const Axis *a) {
-  int i = place_axis(pl, a);
-  return i < 0 ? poly_const(0) : pl->stride[i];
-}
-
 // The list is one axis in pl (with the last one's stride), in its order.
 static bool merges(const Place *pl, Axis *const *ax, int n) {
   for (int i = 0; i + 1 < n; i++) {
-    Poly in = stride_of(pl, ax[i + 1]), out = stride_of(pl, ax[i]);
+    Poly in = place_stride(pl, ax[i + 1]), out = place_stride(pl, ax[i]);
     if (!poly_mul_fits(&in, &ax[i + 1]->extent))
       return false;
     in = poly_mul(in, ax[i + 1]->extent);
@@ -32,7 +20,7 @@ static bool unit_inner(const Place *pl, Axis *const *ax, int n) {
   int64_t s;
   if (!n)
     return true;
-  Poly p = stride_of(pl, ax[n - 1]);
+  Poly p = place_stride(pl, ax[n - 1]);
   return merges(pl, ax, n) && poly_is_const(&p, &s) && s == 1;
 }
 
@@ -84,7 +72,7 @@ static bool conv_axes(const Node *u, const Node *kernel, Axis *const *kax, int n
       Axis *a = u->ax[i];
       if (a == along)
         continue;
-      bool channel = own ? has(kax, nk, a) : extent_is(a, NULL);
+      bool channel = own ? axis_in(kax, nk, a) : extent_is(a, NULL);
       if (channel && pass == 1)
         chan[v->nchan++] = a;
       if (!channel && pass == 0)
@@ -127,7 +115,7 @@ static Inst *plan_conv(Prog *g, Node *n) {
   }
   Conv v;
   if (n->dtype != DT_F32 || (grad && !axes_equal_sets(u->ax, u->nax, other->ax, other->nax)) ||
-      !has(kax, nk, n->attr.axis) || !conv_axes(u, n, kax, nk, n->attr.axis, &v))
+      !axis_in(kax, nk, n->attr.axis) || !conv_axes(u, n, kax, nk, n->attr.axis, &v))
     return loops(g, n);
   for (int i = 0; i < nk; i++)
     if (!node_has(u, kax[i]))
@@ -186,7 +174,7 @@ static Inst *plan_scatter(Prog *g, Node *n) {
   }
   for (int b = 0; b < 2; b++)
     for (int i = 0; i < both[b]->nax; i++)
-      if (!has(kept, nk, both[b]->ax[i]) && !has(order, rows, both[b]->ax[i]))
+      if (!axis_in(kept, nk, both[b]->ax[i]) && !axis_in(order, rows, both[b]->ax[i]))
         order[rows++] = both[b]->ax[i];
   Info *f = info_of(g, n);
   Axis *all[2 * MAX_AXES];
@@ -261,7 +249,7 @@ static int32_t argument(Prog *g, const Place *pl) {
 }
 
 static Poly last_stride(const Place *pl, Axis *const *ax, int n) {
-  return n ? stride_of(pl, ax[n - 1]) : poly_const(0);
+  return n ? place_stride(pl, ax[n - 1]) : poly_const(0);
 }
 
 void lower_builtin(Prog *g, Inst *k) {
@@ -281,7 +269,7 @@ void lower_builtin(Prog *g, Inst *k) {
     v[c++] = size(extents(k->col, k->ncol));
     v[c++] = size(last_stride(k->arg[1], k->row, k->nrow));
     v[c++] = size(n->attr.axis->extent);
-    v[c++] = size(stride_of(k->arg[2], n->attr.axis));
+    v[c++] = size(place_stride(k->arg[2], n->attr.axis));
     v[c++] = size(poly_const(k->accumulate));
   } else {
     bool grad = n->op == OP_CONV_GRAD;
@@ -294,10 +282,10 @@ void lower_builtin(Prog *g, Inst *k) {
     v[c++] = size(along->extent);
     v[c++] = size(extents(chan, k->ncol));
     v[c++] = size(last_stride(u, k->row, k->nrow));
-    v[c++] = size(stride_of(u, along));
+    v[c++] = size(place_stride(u, along));
     v[c++] = size(last_stride(y, k->row, k->nrow));
-    v[c++] = size(stride_of(y, along));
-    v[c++] = size(stride_of(kp, along));
+    v[c++] = size(place_stride(y, along));
+    v[c++] = size(place_stride(kp, along));
     v[c++] = size(kernel_axes > 1 ? last_stride(kp, chan, k->ncol) : poly_const(0));
     v[c++] = size(poly_const(n->attr.reverse));
   }

@@ -187,13 +187,6 @@ static void loop_conv(Lower *c, Node *n, const Place *dst) {
   lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
 }
 
-static bool has(Axis *const *ax, int n, const Axis *a) {
-  for (int i = 0; i < n; i++)
-    if (ax[i] == a)
-      return true;
-  return false;
-}
-
 // Opens loops over the axes of x and y that n lacks; their number.
 static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
                        const Axis *but) {
@@ -202,7 +195,7 @@ static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *
   for (int b = 0; b < 2; b++)
     for (int i = 0; i < both[b]->nax; i++) {
       Axis *a = both[b]->ax[i];
-      if (a == but || has(n->attr.axes, n->attr.naxes, a) || (b && node_has(x, a)))
+      if (a == but || axis_in(n->attr.axes, n->attr.naxes, a) || (b && node_has(x, a)))
         continue;
       open[k] = open_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
       coords_set(at, a, lvar(c, open[k++]->var));

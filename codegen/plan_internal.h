@@ -187,6 +187,7 @@ double size_estimate(Axis *const *ax, int n);
 bool extent_is(const Axis *a, int64_t *v);                               // constant extent
 Poly extents(Axis *const *ax, int n);                                    // their product
 int place_axis(const Place *pl, const Axis *a);                          // -1
+Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it lacks
 Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order
 Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner,
                  bool kept); // a temporary; `inner` innermost

@@ -408,6 +408,7 @@ bool number_const(const Number *n);
 bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value
 Value *number_neg(Sema *s, const Number *a);
 Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b); // comparisons too
+Op prim_unary_op(Prim p); // of exp, log, sqrt, tanh, erf, sin, cos, abs
 Value *number_fn(Sema *s, Span at, Prim p, const Number *a);
 
 // ---- pairs: complex arithmetic on nodes (sema_pair.c).  im NULL: zero.  Build mode only.

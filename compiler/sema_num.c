@@ -325,7 +325,7 @@ static double real_fn(Prim p, double x) {
   }
 }
 
-static Op fn_op(Prim p) {
+Op prim_unary_op(Prim p) {
   switch (p) {
   case PRIM_EXP:
     return OP_EXP;
@@ -359,7 +359,7 @@ Value *number_fn(Sema *s, Span at, Prim p, const Number *a) {
     if (!checking(s)) {
       sema_mark(s, at);
       q = runtime_pair(s, a);
-      q = p == PRIM_EXP ? pair_exp(s->g, q) : (Pair){g_unary(s->g, fn_op(p), q.re), NULL};
+      q = p == PRIM_EXP ? pair_exp(s->g, q) : (Pair){g_unary(s->g, prim_unary_op(p), q.re), NULL};
     }
     return runtime(s, p == PRIM_ABS && a->whole, a->is_complex, q);
   }

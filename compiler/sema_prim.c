@@ -82,27 +82,6 @@ static bool tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
 }
 
 // ---- maths
-static Op unary_op(Prim p) {
-  switch (p) {
-  case PRIM_EXP:
-    return OP_EXP;
-  case PRIM_LOG:
-    return OP_LOG;
-  case PRIM_SQRT:
-    return OP_SQRT;
-  case PRIM_TANH:
-    return OP_TANH;
-  case PRIM_ERF:
-    return OP_ERF;
-  case PRIM_SIN:
-    return OP_SIN;
-  case PRIM_COS:
-    return OP_COS;
-  default:
-    return OP_ABS;
-  }
-}
-
 static Value *maths(Sema *s, PrimCall *c) {
   if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
     return v_poison(s);
@@ -120,7 +99,7 @@ static Value *maths(Sema *s, PrimCall *c) {
     Pair p = pair_of(s, x, t);
     pair_set(s, v,
              c->p == PRIM_EXP ? pair_exp(s->g, p)
-                              : (Pair){g_unary(s->g, unary_op(c->p), p.re), NULL});
+                              : (Pair){g_unary(s->g, prim_unary_op(c->p), p.re), NULL});
   }
   return v;
 }

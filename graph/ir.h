@@ -167,6 +167,7 @@ int op_arity(int op); // -1: any number
 int op_flags(int op);
 int op_by_name(const char *name); // -1
 bool node_has(const Node *n, const Axis *a);
+bool axis_in(Axis *const *ax, int n, const Axis *a); // is it one of them?
 int node_axis_index(const Node *n, const Axis *a); // -1
 bool axes_equal_sets(Axis *const *a, int na, Axis *const *b, int nb);
 static inline bool node_is(const Node *n, Op op) {

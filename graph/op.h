@@ -26,7 +26,6 @@ void shape_put(Shape *s, Axis *a); // appends; an axis twice is an error
 void shape_union(Shape *s, const Node *x);
 bool shape_has(const Shape *s, const Axis *a);
 void shape_list(Shape *s, Axis *const *ax, int n); // appends all
-bool axis_in(Axis *const *ax, int n, const Axis *a);
 // extent(a) == p, else an error
 void shape_extent(Shape *s, const Axis *a, Poly p);
 

@@ -1,6 +1,7 @@
 // Error texts: see error.h.
 #include "runtime/error.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,4 +45,13 @@ void bigs_error_prefix(BigsError *e, const char *fmt, ...) {
   va_end(ap);
   size_t n = strlen(e->text);
   snprintf(e->text + n, sizeof e->text - n, ": %.*s", (int)sizeof old, old);
+}
+
+char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size) {
+  size_t n = (size_t)snprintf(buf, size, "[");
+  for (int a = 0; a < rank && n < size; a++)
+    n += (size_t)snprintf(buf + n, size - n, "%s%" PRId64, a ? ", " : "", shape[a]);
+  if (n < size)
+    snprintf(buf + n, size - n, "]");
+  return buf;
 }

@@ -2,6 +2,8 @@
 // here prints, exits or keeps global state.
 #ifndef BIGSC_RUNTIME_ERROR_H
 #define BIGSC_RUNTIME_ERROR_H
+#include <stddef.h>
+#include <stdint.h>
 
 // Exit statuses of the command line, returned as they are by the C interface.
 enum {
@@ -27,6 +29,8 @@ int bigs_fail(BigsError *e, int status, const char *fmt, ...) __attribute__((for
 int bigs_fail_memory(BigsError *e, const char *what);
 // "PATH: cannot DOING: strerror(errno)", status BIGS_EFILE; for example doing = "write".
 int bigs_fail_errno(BigsError *e, const char *doing, const char *path);
+// "[2, 3]" into buf, cut where it is too small; buf.
+char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size);
 // Puts "PREFIX: " before the text already there.
 void bigs_error_prefix(BigsError *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

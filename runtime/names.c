@@ -92,15 +92,6 @@ static bool same_shape(const StTensor *t, const StoredShape *s) {
   return true;
 }
 
-static char *shape_text(const StoredShape *s, char *buf, size_t size) {
-  size_t n = (size_t)snprintf(buf, size, "[");
-  for (int a = 0; a < s->rank && n < size; a++)
-    n += (size_t)snprintf(buf + n, size - n, "%s%" PRId64, a ? ", " : "", s->shape[a]);
-  if (n < size)
-    snprintf(buf + n, size - n, "]");
-  return buf;
-}
-
 // ---- the match under way
 typedef struct Match {
   const BigsModule *module;
@@ -176,7 +167,7 @@ static int match_parameters(Match *x, BigsError *e) {
     if (!same_shape(t, &s))
       return bigs_fail(e, BIGS_EFILE, "%s: tensor %s is %s, but parameter %s needs %s",
                        hub_path(x->hub), t->name, st_describe(t, have, sizeof have),
-                       x->module->param[i].name, shape_text(&s, want, sizeof want));
+                       x->module->param[i].name, bigs_shape_text(s.shape, s.rank, want, sizeof want));
     int at = index_of(x, t);
     if (at >= 0 && x->taken[at])
       return bigs_fail(e, BIGS_EFILE, "%s: tensor %s stands for two parameters, one of them %s",
@@ -210,7 +201,7 @@ static int report_missing(const Match *x, int param, int count, BigsError *e) {
   if (count > 1)
     snprintf(more, sizeof more, " (and %d more)", count - 1);
   return bigs_fail(e, BIGS_EFILE, "%s: tensor %s %s is missing%s%s%s%s", hub_path(x->hub), s.name,
-                   shape_text(&s, want, sizeof want), more, near ? "; the file has " : "",
+                   bigs_shape_text(s.shape, s.rank, want, sizeof want), more, near ? "; the file has " : "",
                    near ? near : "", near ? ", which the model does not know" : "");
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/file.h"
 #include "runtime/json.h"
 #include "tests/suites.h"
+#include "tests/tmpdir.h"
 #include <dirent.h>
 #include <locale.h>
 #include <math.h>
@@ -10,33 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char dir[64];
-
-static void make_dir(void) {
-  strcpy(dir, "/tmp/bigs-st-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-static void remove_dir(void) {
-  char cmd[128];
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
-  ck_assert_int_eq(system(cmd), 0);
-}
-static const char *in_dir(const char *name) {
-  static char path[2][128];
-  static int turn;
-  turn ^= 1;
-  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
-  return path[turn];
-}
-static int files_in_dir(void) {
-  DIR *d = opendir(dir);
-  int n = 0;
-  for (struct dirent *x; (x = readdir(d));)
-    n += x->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
 
 // ---- JSON
 

@@ -4,6 +4,7 @@
 #include "runtime/tokenizer.h"
 #include "runtime/vocab.h"
 #include "tests/suites.h"
+#include "tests/tmpdir.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,23 +17,6 @@
 
 // ---- files
 
-static char dir[64];
-static void make_dir(void) {
-  strcpy(dir, "/tmp/bigs-tok-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-static void remove_dir(void) {
-  char cmd[128];
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
-  ck_assert_int_eq(system(cmd), 0);
-}
-static const char *in_dir(const char *name) {
-  static char path[4][128];
-  static int turn;
-  turn = (turn + 1) % 4;
-  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
-  return path[turn];
-}
 static void put_bytes(const char *name, const char *s, size_t n) {
   FILE *f = fopen(in_dir(name), "w");
   ck_assert_ptr_nonnull(f);
