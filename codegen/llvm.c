@@ -3,6 +3,7 @@
 #include "codegen/emit.h"
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <llvm/Config/llvm-config.h>
 #include <string.h>
 
 // ---- machines
@@ -45,6 +46,14 @@ LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMach
   return u;
 }
 
+// Named alone in a pipeline, the pass of LLVM 18 and later ends the process when one round leaves
+// something to combine.
+#if LLVM_VERSION_MAJOR >= 18
+#define COMBINE "instcombine<no-verify-fixpoint>"
+#else
+#define COMBINE "instcombine"
+#endif
+
 // mem2reg and a common-subexpression pass do nearly all that generated kernels need: integers are
 // hoisted as they are emitted, and vectors are explicit.
 static const char *passes(int opt) {
@@ -52,7 +61,7 @@ static const char *passes(int opt) {
       "function(mem2reg)",
       "function(mem2reg,early-cse,dce)",
       "function(mem2reg,early-cse,dce)",
-      "function(mem2reg,early-cse,instcombine,loop-mssa(licm),early-cse,dce)",
+      "function(mem2reg,early-cse," COMBINE ",loop-mssa(licm),early-cse,dce)",
   };
   return list[opt];
 }

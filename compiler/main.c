@@ -1,9 +1,14 @@
 // bigsc: the command line.  Only here and in the cmd_*.c files is anything printed or the process
 // ended.
 #include "compiler/cmd.h"
+#include <llvm-c/ErrorHandling.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+static void llvm_failed(const char *reason) {
+  BUG("LLVM: %s", reason);
+}
 
 int main(int argc, char **argv) {
   static int (*const run[VERB_COUNT])(const Options *) = {
@@ -17,6 +22,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "bigsc: out of memory\n");
     return EXIT_FILE;
   }
+  LLVMInstallFatalErrorHandler(llvm_failed);
   // A file size limit shows as a failed write, with a message, rather than as a signal.
   signal(SIGXFSZ, SIG_IGN);
   int status = options_parse(a, &o, argc, argv);
