@@ -137,16 +137,21 @@ static int train(Session *s, int index, Feeding *f) {
   return status;
 }
 
-// A resumed run is of the folder's own model, with the dims of its config.json.
+// A resumed run is of the folder's own model and train block, with the dims of its config.json.
 static int resume_options(Options *o, Arena *a) {
   BigsError e = {0};
+  TrainState state;
+  char train[256];
   const char *mdl = arena_printf(a, "%s/model.mdl", o->out);
   if (!o->resume)
     return 0;
-  if (checkpoint_repair(o->out, &e)) {
+  if (checkpoint_repair(o->out, &e) || state_read(o->out, &state, train, sizeof train, &e)) {
     fprintf(stderr, "bigsc: no run to resume: %s\n", e.text);
     return EXIT_FILE;
   }
+  state_free(&state);
+  if (!o->train)
+    o->train = arena_strdup(a, train);
   o->weights = o->out;
   if (!o->args.n)
     vec_push(a, &o->args, mdl);
