@@ -1,5 +1,5 @@
 // NAME.h: the C interface of a compiled model.
-#include "codegen/aot.h"
+#include "codegen/aot_internal.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -103,7 +103,6 @@ static void put_constants(const Text *t) {
 static void put_handles(const Text *t) {
   const char *p = t->prefix;
   fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n", p);
-  fputs("typedef struct bigs_info bigs_info; /* bigs.h: what the model says of itself */\n", t->f);
   fprintf(t->f,
           "\n/* weights: a safetensors file or a folder with model.safetensors; NULL: fresh ones, "
           "seed 0.\n"
@@ -120,7 +119,12 @@ static void put_handles(const Text *t) {
       "/* Writes the parameters as safetensors, in native names; replaces the file at once. */\n"
       "int %s_save(%s_model *model, const char *path);\n",
       p, p);
-  fprintf(t->f, "const bigs_info *%s_info(void);\n", p);
+  // A model named BiGS has a function of the name that is the type's.
+  bool hidden = !strcmp(p, "bigs");
+  fprintf(t->f, "const bigs_info *%s_info%s(void)%s;\n", p, hidden ? "_" : "",
+          hidden ? " __asm__(\"bigs_info\")" : "");
+  if (hidden)
+    fputs("#define bigs_info() bigs_info_()\n", t->f);
 }
 
 static void put_all(const Text *t) {
@@ -138,6 +142,7 @@ static void put_all(const Text *t) {
           "<stddef.h>\n#include <stdint.h>\n"
           "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
           t->upper, t->upper);
+  fprintf(t->f, "\n%s", info_text());
   put_constants(t);
   put_handles(t);
   for (int i = 0; i < t->m->nprogram; i++)

@@ -17,4 +17,6 @@ bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, co
               const char **error);
 // A name beside path that does not exist yet; the file is created.  NULL: *error.
 char *aot_temporary(Arena *a, const char *path, const char *suffix, const char **error);
+// The text of runtime/info.h.
+const char *info_text(void);
 #endif

@@ -41,14 +41,14 @@ static char *contents(Arena *a, const char *path, size_t limit) {
   return text;
 }
 
-// Runs words[0] with its output in the file `log` and its input from `input` (NULL: nothing).
-static bool run(Arena *a, Words *words, const char *input, const char *log, const char **error) {
+// Runs words[0] with its output in the file `log`.
+static bool run(Arena *a, Words *words, const char *log, const char **error) {
   posix_spawn_file_actions_t io;
   pid_t pid;
   int status = 0;
   vec_push(a, words, NULL);
   posix_spawn_file_actions_init(&io);
-  posix_spawn_file_actions_addopen(&io, 0, input ? input : "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&io, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&io, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_adddup2(&io, 1, 2);
   int failed = posix_spawnp(&pid, words->v[0], &io, NULL, words->v, environ);
@@ -57,7 +57,7 @@ static bool run(Arena *a, Words *words, const char *input, const char *log, cons
     *error = arena_printf(a,
                           "cannot run `%s`, which makes libraries from objects: %s (install it, or "
                           "name another in the "
-                          "environment variable CC or AR)",
+                          "environment variable CC, LD, OBJCOPY or AR)",
                           words->v[0], strerror(failed));
     return false;
   }
@@ -173,22 +173,42 @@ static bool shared(Arena *a, const AotInput *in, const char *lib, const char *ob
     vec_push(a, &w, (char *)(uintptr_t)args[i]);
   if (convolves(in->module))
     vec_push(a, &w, (char *)(uintptr_t) "-lfftw3");
-  return run(a, &w, NULL, log, error);
+  return run(a, &w, log, error);
 }
 
-// The objects of the runtime and the model in one archive, by ar's own script language.
-static bool archive(Arena *a, const char *lib, const char *object, const char *out,
-                    const char *extra, const char *log, const char **error) {
+static bool tool(Arena *a, const char *name, const char *otherwise, const char *const *args, int n,
+                 const char *log, const char **error) {
   Words w = {.n = 0};
-  unlink(out);
-  if (!write_text(a, extra,
-                  arena_printf(a, "create %s\naddlib %s\naddmod %s\nsave\nend\n", out, lib, object),
-                  error))
+  command(a, &w, name, otherwise);
+  for (int i = 0; i < n; i++)
+    vec_push(a, &w, (char *)(uintptr_t)args[i]);
+  return run(a, &w, log, error);
+}
+
+// One object of the model and what it needs of the runtime, in which nothing but the interface is
+// global: several models, and a program's own functions, do not meet.
+static bool archive(Arena *a, const AotInput *in, const char *lib, const char *object,
+                    const char *out, const char *extra, const char *log, const char **error) {
+  int n;
+  const char **names = aot_exports(a, in->module, &n), *list = "";
+  for (int i = 0; i < n; i++)
+    list = arena_printf(a, "%s%s\n", list, names[i]);
+  char *dir = arena_printf(a, "%s.tmpXXXXXX", out);
+  if (!write_text(a, extra, list, error))
     return false;
-  command(a, &w, "AR", "ar");
-  vec_push(a, &w, (char *)(uintptr_t) "-M");
-  return run(a, &w, extra, log, error) &&
-         (!access(out, R_OK) || (*error = "`ar` wrote no archive", false));
+  if (!mkdtemp(dir)) {
+    *error = arena_printf(a, "cannot write `%s`: %s", out, strerror(errno));
+    return false;
+  }
+  const char *whole = arena_printf(a, "%s/%s.o", dir, aot_prefix(a, in->module)),
+             *keep = arena_printf(a, "--keep-global-symbols=%s", extra);
+  unlink(out);
+  bool ok = tool(a, "LD", "ld", (const char *[]){"-r", "-o", whole, object, lib}, 5, log, error) &&
+            tool(a, "OBJCOPY", "objcopy", (const char *[]){keep, whole}, 2, log, error) &&
+            tool(a, "AR", "ar", (const char *[]){"rcsD", out, whole}, 3, log, error);
+  unlink(whole);
+  rmdir(dir);
+  return ok;
 }
 
 bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, const char *out,
@@ -206,7 +226,7 @@ bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, co
   char *extra = aot_temporary(a, out, ".txt", error),
        *log = extra ? aot_temporary(a, out, ".log", error) : NULL;
   bool ok = log && (kind == AOT_SHARED ? shared(a, in, lib, object, out, extra, log, error)
-                                       : archive(a, lib, object, out, extra, log, error));
+                                       : archive(a, in, lib, object, out, extra, log, error));
   if (extra)
     unlink(extra);
   if (log)

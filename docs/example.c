@@ -6,7 +6,6 @@
 //
 // It runs the entry `hidden` on two sentences of different length and prints the first numbers of each.
 #include "bert.h"
-#include <bigs.h>
 #include <stdio.h>
 #include <stdlib.h>
 

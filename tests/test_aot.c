@@ -232,7 +232,7 @@ START_TEST(header) {
   ck_assert(strstr(text, "TOY_WIDTH = 4") && strstr(text, "N: 1 to 1000") &&
             strstr(text, "may be NULL: all 0.5"));
   put_text(h, text);
-  put_text(c, "#include \"toy.h\"\n#include \"runtime/bigs.h\"\n"
+  put_text(c, "#include \"toy.h\"\n"
               "int main(void) {\n  char e[9];\n  float x = 1, y = TOY_WIDTH;\n  toy_model *m = "
               "toy_open(0, e, sizeof e);\n"
               "  int s = m ? toy_scaled(m, 1, &x, 0, &y) : 1;\n  toy_close(m);\n"
