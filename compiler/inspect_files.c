@@ -29,8 +29,8 @@ static void print_tensors(Session *s, const Hub *h) {
     total += t->elements;
     bytes += (int64_t)t->nbytes;
   }
-  printf("  %s numbers in %d tensors, %s\n", inspect_grouped(s, total), hub_count(h),
-         inspect_bytes(s, bytes));
+  printf("  %s numbers in %d tensor%s, %s\n", inspect_grouped(s, total), hub_count(h),
+         hub_count(h) == 1 ? "" : "s", inspect_bytes(s, bytes));
 }
 
 static void json_tensors(JsonText *t, const Hub *h) {
