@@ -146,8 +146,7 @@ int cmd_CHECK(const Options *o) {
     return EXIT_FILE;
   fix_dims(&c, a, o->args.v[0]);
   int status = session_load(&c.s, &c.o, o->args.v[0], true);
-  if (!status && !model_name(c.s.model))
-    status = session_error(&c.s, EXIT_MODEL, "%s has no model", o->args.v[0]);
+  status = status ? status : session_needs_model(&c.s);
   status = status ? status : check(&c);
   session_close(&c.s);
   arena_free(a);

@@ -64,6 +64,9 @@ static int build(Session *s, int last) {
   static const BuildWant want = {
       .nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
   const Options *o = s->o;
+  int lacking = session_needs_model(s);
+  if (lacking)
+    return lacking;
   BuildOptions b = {.march = o->march,
                     .opt = (int)o->opt,
                     .dump_ir = o->dump_ir,

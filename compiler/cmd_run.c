@@ -51,6 +51,7 @@ int cmd_RUN(const Options *o) {
     return status;
   BuildWant want = {.entries = &o->entry, .nentries = 1, .init = !o->weights};
   status = session_load(&s, o, o->args.v[0], false);
+  status = status ? status : session_needs_model(&s);
   if (!status && s.model && !model_entry(s.model, o->entry)) {
     const ModelValue *e;
     const char *all = "";

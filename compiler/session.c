@@ -269,9 +269,16 @@ static void report_times(const Session *s) {
   fprintf(stderr, "%-14s %8.1f ms\n", "passes", total * 1e3);
 }
 
-int session_compile(Session *s, const BuildWant *want) {
-  if (!s->model)
+int session_needs_model(Session *s) {
+  if (!s->model || model_name(s->model))
     return 0;
+  return session_error(s, EXIT_MODEL, "%s has no model", s->o->args.v[0]);
+}
+
+int session_compile(Session *s, const BuildWant *want) {
+  int lacking = session_needs_model(s);
+  if (lacking || !s->model)
+    return lacking;
   const Options *o = s->o;
   BuildOptions b = {.march = o->march,
                     .opt = (int)o->opt,

@@ -29,6 +29,7 @@ typedef struct Session {
 // becomes s->given.
 int session_start(Session *s, const Options *o); // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
+int session_needs_model(Session *s); // 0, or an error: the .mdl declares none
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
 // compiled into it.
