@@ -206,9 +206,11 @@ static void string(Lexer *l) {
   for (; hi < l->size && l->s[hi] != '"' && l->s[hi] != '\n'; hi++)
     nul = nul || !l->s[hi];
   bool closed = hi < l->size && l->s[hi] == '"';
-  if (!closed)
+  if (!closed) {
     error(l, 104, lo, hi, "string is not closed on its line");
-  else if (nul)
+    for (int i = l->open.n - 1; i >= 0 && opener(l, i) != T_LBRACE; i--)
+      l->open.v[i].doubted = true; // the string may have swallowed its partner
+  } else if (nul)
     error(l, 103, lo, hi + 1, "a NUL character in a string");
   Token *t = emit(l, T_STR, lo, hi + closed);
   t->reported = !closed || nul;

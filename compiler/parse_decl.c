@@ -76,7 +76,8 @@ Type *parse_type(Parser *p) {
     expect(p, T_RBRACKET, "");
   }
   if (!t->has_dtype && !t->has_axes)
-    fail_expected(p, "a type", "");
+    diag_help(p->diags, fail_expected(p, "a type", ""),
+              "`[A, B]` for f32, or one of f32 bf16 f64 i32 bool c64 c128 in front");
   t->span = since(p, first);
   return t;
 }

@@ -142,6 +142,8 @@ static Value *fit_number(Sema *s, Operand v, const Ty *t, const char *callee, co
                              : "no whole number");
     return NULL;
   }
+  if (!sema_number_fits(s, v.span, n, t->dtype))
+    return NULL;
   return v_full(s, v.v, t->dtype, &t->ax);
 }
 
@@ -283,6 +285,9 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
       if (v->ax.v[i]->kind == AX_LOCAL)
         diag_note(s->d, g, v->ax.v[i]->span, "`%s` is a local axis: it cannot stand in a type",
                   v->ax.v[i]->name);
+      else if (v->ax.v[i]->kind == AX_SLICE)
+        diag_note(s->d, g, (Span){0}, "its `%s` is a slice of extent %s: rename it, `[%s as ...]`",
+                  v->ax.v[i]->name, size_str(s, &v->ax.v[i]->size), v->ax.v[i]->name);
   } else if (v->dtype != want->dtype) {
     g = sema_error(s, 206, at, "%s is %s, declared %s", what, dtype_name(v->dtype),
                    dtype_name(want->dtype));

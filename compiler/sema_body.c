@@ -40,8 +40,10 @@ static Binding *define(Sema *s, Name name, Value *v) {
     b->value = v;
   else
     b = scope_bind(s, name, v);
-  if (b)
+  if (b) {
     b->index = s->frame->stmt;
+    b->used |= names_get(&s->scope->wanted, name.s) != NULL;
+  }
   return b;
 }
 
@@ -212,6 +214,7 @@ void sema_stmt(Sema *s, const Stmt *st, int index) {
 Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
   Value *result = NULL;
   bool model = s->frame->kind == FR_MODEL && !s->scope->strip;
+  s->scope->body = body;
   for (int i = 0; i < body->stmts.n && !s->stopped; i++) {
     const Stmt *st = body->stmts.v[i];
     bool last = i == body->stmts.n - 1;
@@ -224,16 +227,20 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
       s->frame->ncalls = s->frame->ndraws = 0;
     }
     Value *v = sema_value(s, st->value);
-    if (model)
+    if (model && !is_poison(v))
       sema_error(s, 308, st->span, "a model has entries, no result: nothing uses this value");
-    else if (!last)
+    else if (!model && !last)
       sema_error(s, 306, st->span,
                  "a value that nothing uses: the result is the last line of a body");
-    else
+    else if (!model)
       result = v;
   }
   if (!result && !model) {
     result = v_poison(s);
+    const Stmt *last = body->stmts.n ? body->stmts.v[body->stmts.n - 1] : NULL;
+    Binding *b = last && last->kind == ST_BIND ? scope_find(s->scope, last->names.v[0].s) : NULL;
+    if (b)
+      b->used = true; // the result that was meant, not a value that nothing uses
     if (!body->bad && !s->stopped)
       sema_error(s, 308, header,
                  "`%s` has no result: the last line of its body must be an expression", what);
@@ -424,7 +431,7 @@ Value *sema_scan(Sema *s, const Expr *e) {
   Value *r = sema_body(s, sc->body, e->op, "scan");
   ok &= sc->body->bad || states_change(s, &st, e->op);
   if (checking(s) && !sc->body->bad)
-    sema_check_unused(s, "scan");
+    sema_check_unused(s, "scan", false);
   if (ok && is_number(r)) {
     sema_error(s, 215, e->op, "the result of a scan is a tensor, not a number");
     ok = false;

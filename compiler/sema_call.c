@@ -44,7 +44,9 @@ static Frame *callee_frame(Sema *s, FrameKind kind, const char *name, int seq, b
   return f;
 }
 
-static void fn_result(Sema *s, const Fn *f, Value *r, Span at) {
+static void fn_result(Sema *s, const Fn *f, Value *r) {
+  const Stmts *st = &f->decl->body->stmts;
+  Span at = st->n ? st->v[st->n - 1]->span : f->decl->span;
   if (is_tensor(r))
     for (int i = 0; i < r->ax.n; i++)
       for (int k = 0; k < s->frame->locals.n; k++)
@@ -58,9 +60,8 @@ static void fn_result(Sema *s, const Fn *f, Value *r, Span at) {
   if (!f->decl->type || is_poison(r))
     return;
   Ty want = ty_eval(s, f->decl->type, true);
-  const Stmts *st = &f->decl->body->stmts;
-  if (!ty_same(s, st->n ? st->v[st->n - 1]->span : f->decl->span, r, &want,
-               arena_printf(s->a, "the result of `%s`", f->name), f->decl->type->span))
+  if (!ty_same(s, at, r, &want, arena_printf(s->a, "the result of `%s`", f->name),
+               f->decl->type->span))
     r->kind = V_POISON;
 }
 
@@ -95,7 +96,7 @@ static Value *call_fn(Sema *s, Fn *f, const Expr *axes, const CallArgs *args, Sp
   }
   Value *r = ok ? sema_body(s, f->decl->body, f->decl->name.span, f->name) : v_poison(s);
   if (ok)
-    fn_result(s, f, r, at);
+    fn_result(s, f, r);
   frame_restore(s, old);
   return r;
 }
@@ -145,7 +146,8 @@ void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *a
   Diag *g = sema_error(s, 213, at, "`iota[%s]` goes up to %s, but %s has %s rows", a->name, top,
                        what, size_str(s, rows));
   sema_note_axes(s, g, &a, 1);
-  diag_help(s->d, g, "declare `dim %s <= ...` with a bound of at most that", a->name);
+  if (!ax_const(a, &n))
+    diag_help(s->d, g, "declare `dim %s <= ...` with a bound of at most that", a->name);
 }
 
 static bool number_formals(Sema *s, const Formals *f, const Operand *got, const char *callee) {

@@ -34,6 +34,8 @@ static bool map_side(Sema *s, const Module *m, int lo, int hi, const AxisNames *
   int packs = 0;
   for (int i = lo; i < hi; i++)
     packs += m->generics[i].pack;
+  if (packs > 1)
+    return false; // reported where the module is declared
   int fixed = hi - lo - packs;
   if (given->n < fixed || (!packs && given->n > fixed)) {
     Diag *g = sema_error(

@@ -266,10 +266,12 @@ static int rules_of(Sema *s, const Expansion *e, const char *path, const Mapping
   }
 }
 
-static void rules_without_parameters(Sema *s, const Expansion *e) {
+static bool rules_without_parameters(Sema *s, const Expansion *e) {
+  const CkRule *last = NULL; // a rule with groups leads to several paths and is reported once
   for (int i = 0; i < e->out.n; i++) {
-    if (e->out.v[i]->used)
+    if (e->out.v[i]->used || e->out.v[i]->rule == last)
       continue;
+    last = e->out.v[i]->rule;
     Diag *g = sema_error(s, 402, e->out.v[i]->rule->span, "there is no parameter under `%s`",
                          e->out.v[i]->left);
     Suggest best = {.wanted = e->out.v[i]->left};
@@ -280,6 +282,7 @@ static void rules_without_parameters(Sema *s, const Expansion *e) {
         suggest_add(&best, st->v[k]->names.v[j].s);
     suggest_help(s, g, &best);
   }
+  return last != NULL;
 }
 
 bool ckpt_native_shape(const ModelParam *p, StoredParam *out) {
@@ -363,7 +366,7 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
       ckpt_native_shape(p, &out);
     vec_push(s->a, &e->table->params, out);
   }
-  if (!unmapped)
+  if (rules_without_parameters(s, e) || !unmapped) // a slip in a rule's path is both
     return;
   const char *more = unmapped > 1 ? arena_printf(s->a, ", and so are %d more", unmapped - 1) : "";
   Diag *g = sema_error(s, 401, d->name.span, "the parameter `%s` is mapped 0 times%s", first, more);
@@ -453,7 +456,6 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
   }
   if (!e.bad && !s->stopped) {
     map_params(s, d, &e, torch);
-    rules_without_parameters(s, &e);
   }
   vec_push(s->a, &s->m->tables, t);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void sema_start(Sema *s, Model *m, Graph *g) {
@@ -103,7 +104,8 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v) {
     if (is_number(v) && !v->num->is_complex)
       sema_error(s, 212, at, "`%s` is not whole: %.6g", name, v->num->re);
     else
-      sema_error(s, 212, at, "`%s` is a whole number, not %s", name, v_type_str(s, v));
+      sema_error(s, 212, at, "`%s` is a whole number, not %s", name,
+                 is_number(v) ? "a complex one" : v_type_str(s, v));
     return 1;
   }
   if (n >= 1 && n <= 1ll << BITS)
@@ -248,11 +250,17 @@ static const char *beside(Arena *a, const char *from, const char *path) {
   return arena_printf(a, "%.*s%s", (int)(slash - from + 1), from, path);
 }
 
+// However it is spelled: `./lib.mdl`, or through a link.
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return a == b || (!stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
 static void use_file(Sema *s, const Decl *d) {
   Model *m = s->m;
   const char *path = intern(m->names, beside(s->a, d->span.src->path, d->path.s));
   for (int i = 0; i < m->used_files.n; i++)
-    if (m->used_files.v[i] == path)
+    if (same_file(m->used_files.v[i], path))
       return;
   vec_push(s->a, &m->used_files, path);
   size_t size;
@@ -332,7 +340,8 @@ static void check_inputs(Sema *s, const Decl *d) {
       v = ty_value(s, &t);
       Value *preset = f->preset ? sema_constant(s, f->preset, "an input's default") : NULL;
       if (preset && is_number(preset) && !t.bad)
-        sema_fit(s, s->frame, (Operand){preset, f->preset->span}, f, "the model", f->preset->span);
+        sema_fit(s, s->frame, (Operand){preset, f->preset->span}, f, s->m->model->name,
+                 f->preset->span);
       else if (preset && is_tensor(preset) && !t.bad && t.dtype != DT_BOOL)
         sema_error(s, 206, f->preset->span, "`%s` is %s, and its default bool", f->name.s,
                    dtype_name(t.dtype));

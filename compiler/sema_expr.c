@@ -136,6 +136,21 @@ static Value *fn_value(Sema *s, const char *name) {
 
 static const char *const initializers[] = {"normal", "trunc_normal", "uniform", "hippo"};
 
+// A name of this body, used above its line.
+static bool bound_later(Sema *s, Diag *g, const char *name) {
+  for (Scope *sc = s->scope; sc; sc = sc->up)
+    for (int i = 0; sc->body && i < sc->body->stmts.n; i++) {
+      const Names *n = &sc->body->stmts.v[i]->names;
+      for (int k = 0; k < n->n; k++)
+        if (n->v[k].s == name) {
+          sema_label(s, g, n->v[k].span, "bound here: it is seen from its line on");
+          names_put(s->a, &sc->wanted, name, (void *)name);
+          return true;
+        }
+    }
+  return false;
+}
+
 static Value *unknown_name(Sema *s, const Expr *e) {
   if (module_find(s, e->name.s)) {
     Diag *g = sema_error(s, 304, e->span, "`%s` is a module, not a value", e->name.s);
@@ -150,6 +165,8 @@ static Value *unknown_name(Sema *s, const Expr *e) {
               "`%s` is declared here: it is seen from its line on", e->name.s);
     return v_poison(s);
   }
+  if (bound_later(s, g, e->name.s))
+    return v_poison(s);
   Suggest best = {.wanted = e->name.s};
   if (s->frame->kind == FR_INIT)
     for (int i = 0; i < COUNT(initializers); i++)

@@ -126,6 +126,8 @@ struct Scope {
   VEC(Binding *) list;
   Ax *strip;              // the body of a scan along this axis
   struct ScanBuild *scan; // build mode
+  const Body *body;       // the statements that bind here
+  NameTable wanted;       // names of the body that were used above their line
 };
 
 typedef struct Generic {
@@ -375,6 +377,7 @@ typedef struct Operand {
 bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxList *out);
 DType dtype_promote(DType a, DType b);
 // dtype that both meet at, for arithmetic; false (reported) for bool or callables
+bool sema_number_fits(Sema *s, Span at, const Number *n, DType t);
 bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType *t);
 DType number_dtype(const Number *n); // alone: i32, f32, c64
 DType dtype_real(DType t);           // c64 -> f32, c128 -> f64, else itself
@@ -505,7 +508,7 @@ Value *sema_body(Sema *s, const Body *b, Span header,
                  const char *what); // the result; NULL for a model
 void sema_stmt(Sema *s, const Stmt *st, int index);
 Value *sema_param(Sema *s, const ParamDecl *p); // build mode
-void sema_check_unused(Sema *s, const char *what);
+void sema_check_unused(Sema *s, const char *what, bool untyped);
 Module *module_find(Sema *s, const char *name);
 Fn *fn_find(Sema *s, const char *name);
 bool module_check(Sema *s, Module *m, Span at); // false: its signature is unusable

@@ -20,6 +20,18 @@ static bool opaque(const Poly *p) {
   return false;
 }
 
+// For a message: 4, or how far the size is known.
+static const char *size_words(Sema *s, const Poly *size) {
+  Ax dim = {.size = *size};
+  int64_t n;
+  if (poly_is_const(size, &n))
+    return size_str(s, size);
+  n = ax_bound(s, &dim);
+  return n >= 0         ? arena_printf(s->a, "at most %lld", (long long)n)
+         : opaque(size) ? "known only where the module is used"
+                        : "known only at run time";
+}
+
 // a == b, or a condition on the module's generics that is checked where it is used.
 static bool sizes_equal(Sema *s, const Poly *a, const Poly *b, Span at, const char *text) {
   if (poly_eq(a, b))
@@ -164,8 +176,12 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
   const Ax *from = c->from[0];
   if (fresh >= 0) {
     if (!poly_div(&from->size, &size, &rest)) {
-      sema_error(s, 207, to->v[fresh].span, "`%s` is %s, which %s does not divide", from->name,
-                 size_str(s, &from->size), size_str(s, &size));
+      int64_t extent;
+      bool fixed = poly_is_const(&from->size, &extent);
+      sema_error(s, 207, to->v[fresh].span,
+                 fixed ? "`%s` is %s, which %s does not divide"
+                       : "`%s` is %s: %s may not divide it",
+                 from->name, size_words(s, &from->size), size_str(s, &size));
       return false;
     }
     c->to[fresh] = new_local(s, to->v[fresh], rest, false);
@@ -222,6 +238,10 @@ static bool within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, c
     if (poly_is_const(&d, &n))
       return n > 0 || (n == 0 && equal_too);
   }
+  Ax dim = {.size = *size};
+  int64_t most = poly_is_const(&p, &n) ? ax_bound(s, &dim) : -1;
+  if (most >= 0 && (n > most || (n == most && !equal_too)))
+    return false;
   Frame *f = frame_owner(s->frame);
   if (checking(s) && f && f->mod && (opaque(&p) || opaque(size)))
     vec_push(s->a, &f->mod->needs,
@@ -243,7 +263,7 @@ static bool do_index(Sema *s, const Value *t, Change *c) {
                              arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
     return true;
   Diag *g = sema_error(s, 208, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
-                       size_str(s, &c->lo), name, size_str(s, &c->from[0]->size));
+                       size_str(s, &c->lo), name, size_words(s, &c->from[0]->size));
   sema_note_axes(s, g, c->from, 1);
   return false;
 }
@@ -271,7 +291,7 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
   if (!within(s, c->hi, &from->size, true, c->op->span,
               arena_printf(s->a, "the slice of `%s`", from->name))) {
     sema_error(s, 208, c->op->hi->span, "the slice ends at %s, past the end of `%s`, which is %s",
-               size_str(s, &c->hi), from->name, size_str(s, &from->size));
+               size_str(s, &c->hi), from->name, size_words(s, &from->size));
     return false;
   }
   Ax *a = ax_new(s, AX_SLICE, from->name, d, c->op->span);

@@ -166,7 +166,7 @@ static void check_body(Sema *s, Module *m) {
             d->type->span);
   m->scope = s->scope;
   if (!d->bad) // what did not parse may have used it
-    sema_check_unused(s, m->name);
+    sema_check_unused(s, m->name, false);
 }
 
 // Checked bottom up, so that no recursion showed it.
@@ -231,9 +231,10 @@ static void check_fn_body(Sema *s, Fn *f) {
     Ty t = ty_eval(s, d->type, true);
     f->bad |= t.bad;
   }
+  int errors = s->d->errors;
   sema_body(s, d->body, d->name.span, f->name);
   if (!d->bad)
-    sema_check_unused(s, f->name);
+    sema_check_unused(s, f->name, s->d->errors == errors);
 }
 
 // Names are checked here, with formals of unknown type; types at each call.
@@ -274,12 +275,13 @@ bool fn_check(Sema *s, Fn *f, Span at) {
 }
 
 // ---- unused names
-void sema_check_unused(Sema *s, const char *what) {
+// A poisoned value is in error and not reported again; untyped: every value is one, as in a fn.
+void sema_check_unused(Sema *s, const char *what, bool untyped) {
   if (s->stopped)
     return;
   for (int i = 0; i < s->scope->list.n; i++) {
     const Binding *b = s->scope->list.v[i];
-    if (b->used || b->is_formal || b->is_state || (b->value && is_poison(b->value)))
+    if (b->used || b->is_formal || b->is_state || (b->value && is_poison(b->value) && !untyped))
       continue;
     Diag *g = sema_error(s, 306, b->span, "`%s` is never used in `%s`", b->name, what);
     diag_primary(s->d, g,

@@ -37,6 +37,11 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
   }
   if (c->n == want)
     return ok;
+  if (where && c->n > want && (c->p == PRIM_MIN || c->p == PRIM_MAX)) {
+    sema_error(s, 303, c->at, "`%s` takes 1 argument, or 2 without `[ ]`, and this call has %d",
+               c->name, c->n);
+    return false;
+  }
   sema_error(s, 303, c->at, "`%s` takes %d argument%s, and this call has %d", c->name, want,
              want == 1 ? "" : "s", c->n);
   return false;
@@ -133,6 +138,8 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
     diag_help(s->d, g, "take its real part first: `%s(real(x))`", c.name);
     return v_poison(s);
   }
+  if (is_number(x) && !sema_number_fits(s, at, x->num, t))
+    return v_poison(s);
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
     sema_mark(s, at);

@@ -533,10 +533,12 @@ void sema_check_tags(Sema *s) {
     }
 }
 
-static void once(Sema *s, Span at, const char *what, bool *seen) {
-  if (*seen)
+static bool once(Sema *s, Span at, const char *what, bool *seen) {
+  bool first = !*seen;
+  if (!first)
     sema_error(s, 501, at, "%s is given twice", what);
   *seen = true;
+  return first;
 }
 
 void sema_check_train(Sema *s, const Decl *d) {
@@ -547,8 +549,8 @@ void sema_check_train(Sema *s, const Decl *d) {
   sema_train_frame(s, d);
   for (int i = 0; i < d->train.n; i++)
     if (d->train.v[i].kind == TR_DATA) {
-      once(s, d->train.v[i].span, "`data`", &data);
-      run_data(s, &d->train.v[i], r);
+      if (once(s, d->train.v[i].span, "`data`", &data))
+        run_data(s, &d->train.v[i], r);
     }
   for (int i = 0; i < d->train.n; i++) {
     const TrItem *it = &d->train.v[i];
@@ -558,7 +560,7 @@ void sema_check_train(Sema *s, const Decl *d) {
     } else if (it->kind == TR_GROUP)
       add_group(s, it, r);
     else if (it->kind == TR_SETTING) {
-      for (int k = 0; k < i; k++)
+      for (int k = 0; k < i && !it->setting.times; k++)
         if (d->train.v[k].kind == TR_SETTING && d->train.v[k].setting.name.s == it->setting.name.s)
           sema_error(s, 501, it->span, "`%s` is given twice", it->setting.name.s);
       setting(s, &it->setting, r);

@@ -1,5 +1,7 @@
 // Axes, types and dtypes: how names of axes are found, how operands meet, how types are written.
 #include "compiler/sema_impl.h"
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 // ---- sets of axes
@@ -396,11 +398,18 @@ static DType meet_number(DType t, const Number *n) {
   return t == DT_I32 && !n->whole ? DT_F32 : t;
 }
 
-static bool number_fits(Sema *s, const Operand *o, DType t) {
-  const Number *n = o->v->num;
-  if (t != DT_I32 || n->kind != NUMBER_RATIO || (n->num >= INT32_MIN && n->num <= INT32_MAX))
+// A constant is exact, so one that t cannot hold is an error, not an infinity.
+bool sema_number_fits(Sema *s, Span at, const Number *n, DType t) {
+  static const double bf16_max = 3.3895313892515355e38, i32_max = 2147483648.0;
+  DType real = dtype_real(t);
+  double x = fabs(n->re) > fabs(n->im) ? n->re : n->im;
+  bool fits = real == DT_I32    ? x > -i32_max - 1 && x < i32_max
+              : real == DT_F32  ? fabs(x) <= (double)FLT_MAX
+              : real == DT_BF16 ? fabs(x) <= bf16_max
+                                : true;
+  if (!number_const(n) || fits)
     return true;
-  sema_error(s, 206, o->span, "%lld does not fit i32", (long long)n->num);
+  sema_error(s, 206, at, "%.12g does not fit %s", x, dtype_name(real));
   return false;
 }
 
@@ -410,7 +419,11 @@ bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType 
     if (is_poison(o[i]->v))
       return false;
     if (is_tensor(o[i]->v) && o[i]->v->dtype == DT_BOOL) {
-      Diag *g = sema_error(s, 206, at, "`%s` on bool: use `select`, or convert with `f32(x)`", op);
+      bool select = !strcmp(op, "select");
+      Diag *g = sema_error(s, 206, at,
+                           select ? "one side of `%s` is bool, the other is not: `f32(x)` converts"
+                                  : "`%s` on bool: use `select`, or convert with `f32(x)`",
+                           op);
       sema_label(s, g, o[i]->span, "%s", v_type_str(s, o[i]->v));
       return false;
     }
@@ -425,7 +438,7 @@ bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType 
   }
   const Operand *n = is_number(a.v) ? &a : &b;
   *t = meet_number(n == &a ? b.v->dtype : a.v->dtype, n->v->num);
-  return number_fits(s, n, *t);
+  return sema_number_fits(s, n->span, n->v->num, *t);
 }
 
 // ---- values

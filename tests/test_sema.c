@@ -512,7 +512,8 @@ START_TEST(used_files) {
   char dir[] = "/tmp/bigsc-sema-XXXXXX", path[64], cmd[64];
   ck_assert_ptr_nonnull(mkdtemp(dir));
   static const char *const file[][2] = {
-      {"main.mdl", "use \"lib.mdl\"\ndim H = 4\nmodel M(x : [H]) {\n  s : Scale[H]\n  entry y : "
+      {"main.mdl", "use \"lib.mdl\"\nuse \"./lib.mdl\"\ndim H = 4\nmodel M(x : [H]) {\n  s : "
+                   "Scale[H]\n  entry y : "
                    "[H] = x |> s |> twice\n}\n"},
       {"lib.mdl",
        "use \"more.mdl\"\nmodule Scale[X](x : [.., X]) -> [.., X] { twice(x) * half }\n"},
