@@ -110,17 +110,17 @@ static int compare(const void *a, const void *b) {
 }
 
 static int measure(Bench *b, double seconds, int64_t repeat) {
-  double start = now();
+  int status;
   for (int i = 0; i < WARM_UP; i++)
-    if (call(b))
-      return EXIT_MODEL;
-  start = now();
+    if ((status = call(b)))
+      return status;
+  double start = now();
   double cpu = cpu_seconds();
   while (b->calls < MAX_CALLS &&
          (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || now() - start < seconds)) {
     double t = now();
-    if (call(b))
-      return EXIT_MODEL;
+    if ((status = call(b)))
+      return status;
     b->ms[b->calls++] = (now() - t) * 1e3;
   }
   b->cpu_ms = (cpu_seconds() - cpu) * 1e3 / b->calls;
@@ -155,7 +155,7 @@ static void report(Bench *b, double peak, double before_mib) {
     for (int k = 0; k < b->s.module->ndim; k++)
       if (b->p->syms >> k & 1)
         printf("\"%s\": %lld, ", b->s.module->dim[k].name, (long long)b->dims[k]);
-    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.3f, "
+    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.9f, "
            "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
            "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
            "\"base_mib\": %.1f, \"threads\": %d}\n",
