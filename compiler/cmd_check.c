@@ -9,6 +9,7 @@
 typedef struct Check {
   Session s;
   Options o; // with small values for the run-time dims
+  const char *path;
 } Check;
 
 static bool ends_with(const char *s, const char *end) {
@@ -17,10 +18,10 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 // A first, silent look at the model tells which dims need a value.
-static void fix_dims(Check *c, Arena *a, const char *path) {
+static void fix_dims(Check *c, Arena *a) {
   Diags quiet = {.arena = a};
   ModelOptions opt = {.defs = c->o.defs.v, .ndefs = c->o.defs.n};
-  Model *m = model_load(a, intern_new(a), &quiet, path, NULL, &opt);
+  Model *m = model_load(a, intern_new(a), &quiet, c->path, c->o.text, &opt);
   if (model_ok(m)) {
     Defines all = {0};
     for (int i = 0; i < c->o.defs.n; i++)
@@ -34,7 +35,7 @@ static int reload(void *ctx, const char *form, CheckModel *out) {
   Check *c = ctx;
   Session *s = &c->s;
   ModelOptions opt = {.defs = c->o.defs.v, .ndefs = c->o.defs.n, .form = form};
-  Model *m = model_load(s->arena, s->names, s->diags, c->o.args.v[0], NULL, &opt);
+  Model *m = model_load(s->arena, s->names, s->diags, c->path, c->o.text, &opt);
   int status = session_diags(s, EXIT_MODEL);
   return status ? status : check_build(out, s, m);
 }
@@ -144,8 +145,15 @@ int cmd_CHECK(const Options *o) {
   Arena *a = arena_new();
   if (!a)
     return EXIT_FILE;
-  fix_dims(&c, a, o->args.v[0]);
-  int status = session_load(&c.s, &c.o, o->args.v[0], true);
+  c.path = strcmp(o->args.v[0], "-") ? o->args.v[0] : "<stdin>";
+  // The text is loaded several times.
+  int status = session_source(&(Session){.o = o, .arena = a}, o->args.v[0], &c.o.text);
+  if (status) {
+    arena_free(a);
+    return status;
+  }
+  fix_dims(&c, a);
+  status = session_load(&c.s, &c.o, o->args.v[0], true);
   status = status ? status : session_needs_model(&c.s);
   status = status ? status : check(&c);
   session_close(&c.s);

@@ -23,8 +23,12 @@ static const char *suffix(const char *path) {
   return dot ? dot : "";
 }
 
-// `bert.so` for models/bert.mdl, in the current folder, as compilers do.
+// `bert.so` for models/bert.mdl, in the current folder, as compilers do; for standard input as the
+// C functions are named.
 static const char *default_output(Session *s, const char *path) {
+  const char *model = s->model ? model_name(s->model) : NULL;
+  if (!strcmp(path, "-") && model)
+    return session_text(s, "%s.so", aot_prefix(s->arena, &(BigsModule){.model = model}));
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   size_t n = strlen(name), m = strlen(suffix(name));
   return session_text(s, "%.*s.so", (int)(n - m), name);
@@ -44,7 +48,7 @@ static int write_text(Session *s, const char *path, const char *text, size_t n) 
 
 // ---- the front end alone
 
-static int emit_syntax(Session *s, const char *path, const char *what) {
+static int emit_syntax(Session *s, const char *path, const char *what, FILE *to) {
   size_t n;
   char *text = file_read(strcmp(path, "-") ? path : "/dev/stdin", SOURCE_MAX, &n, &s->error);
   if (!text)
@@ -54,7 +58,7 @@ static int emit_syntax(Session *s, const char *path, const char *what) {
   bool tokens = !strcmp(what, "tokens");
   const char *out = tokens ? tokens_print(s->arena, lex(s->arena, s->names, s->diags, src, false))
                            : ast_print(s->arena, parse_file(s->arena, s->names, s->diags, src));
-  fputs(out, stdout);
+  fputs(out, to);
   return session_diags(s, EXIT_MODEL);
 }
 
@@ -107,26 +111,48 @@ static AotInput aot_input(Session *s) {
       .module = s->build.module, .kernels = s->build.kernels, .target = s->build.target};
 }
 
-static int emit(Session *s, const char *what) {
+static int emit_passes(Session *s, const char *what, FILE *to) {
   bool graph = !strcmp(what, "graph");
+  if (!strcmp(what, "cuda"))
+    return session_error(s, EXIT_USAGE, "--emit=%s is not there yet", what);
   int status = build(s, graph ? PASS_simplify : PASS_plan);
   if (status)
     return status;
   AotInput in = aot_input(s);
   if (graph)
-    print_graph(s, stdout, false);
+    print_graph(s, to, false);
   else if (!strcmp(what, "fused"))
-    plan_print(stdout, s->build.plan, s->build.module);
+    plan_print(to, s->build.plan, s->build.module);
   else if (!strcmp(what, "loops"))
     for (int i = 0; i < s->build.nkernels; i++)
-      loop_print(stdout, s->build.kernels[i]);
-  else if (!strcmp(what, "llvm") || !strcmp(what, "asm"))
-    aot_print(stdout, &in, !strcmp(what, "asm") ? AOT_ASSEMBLY : AOT_LLVM);
+      loop_print(to, s->build.kernels[i]);
   else
-    return session_error(s, EXIT_USAGE, "--emit=%s is not there yet", what);
+    aot_print(to, &in, !strcmp(what, "asm") ? AOT_ASSEMBLY : AOT_LLVM);
   if (!graph)
     remarks(s);
   return 0;
+}
+
+static bool is_syntax(const char *what) {
+  return !strcmp(what, "tokens") || !strcmp(what, "ast");
+}
+
+// --emit goes to standard output, or to the file of -o whatever its suffix.
+static int emit(Session *s, const char *path, const char *what) {
+  const char *out = s->o->out;
+  bool file = out && strcmp(out, "-");
+  char *text = NULL;
+  size_t n = 0;
+  FILE *to = file ? open_memstream(&text, &n) : stdout;
+  if (!to)
+    return session_error(s, EXIT_MODEL, "out of memory");
+  int status = is_syntax(what) ? emit_syntax(s, path, what, to) : emit_passes(s, what, to);
+  if (file) {
+    fclose(to);
+    status = status ? status : write_text(s, out, text, n);
+    free(text);
+  }
+  return status;
 }
 
 static int write_dot(Session *s, const char *path) {
@@ -167,11 +193,14 @@ static int write_header(Session *s, const char *path) {
   return write_text(s, path, text, strlen(text));
 }
 
-static void report_times(Session *s, double seconds) {
-  for (int i = 0; i < PASS_COUNT; i++)
+static void report_times(const Session *s, double front, double rest) {
+  fprintf(stderr, "%-14s %8.1f ms   lex, parse, check\n", "front end", front * 1e3);
+  for (int i = 0; i < PASS_COUNT; i++) {
     fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
-  fprintf(stderr, "%-14s %8.1f ms   %d kernels to machine code, written\n", "output", seconds * 1e3,
-          s->build.nkernels);
+    rest -= s->build.seconds[i];
+  }
+  fprintf(stderr, "%-14s %8.1f ms   %d kernels printed, or to machine code and written\n", "output",
+          rest * 1e3, s->build.nkernels);
 }
 
 static int write_output(Session *s, const char *path) {
@@ -183,7 +212,7 @@ static int write_output(Session *s, const char *path) {
     return write_dot(s, path);
   if (!strcmp(end, ".svg"))
     return write_svg(s, path);
-  if (!strcmp(end, ".cu") || (s->o->target && !strcmp(s->o->target, "cuda")))
+  if (!strcmp(end, ".cu"))
     return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
   bool header = !strcmp(end, ".h");
   if (kind == AOT_UNKNOWN && !header)
@@ -193,7 +222,6 @@ static int write_output(Session *s, const char *path) {
   if (status)
     return status;
   remarks(s);
-  double start = now();
   AotInput in = aot_input(s);
   if (header)
     return write_header(s, path);
@@ -201,8 +229,6 @@ static int write_output(Session *s, const char *path) {
     return session_error(s, EXIT_FILE, "%s", error);
   if (kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT)
     status = write_header(s, session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
-  if (s->o->time_report)
-    report_times(s, now() - start);
   return status;
 }
 
@@ -213,18 +239,20 @@ int cmd_COMPILE(const Options *o) {
     return EXIT_USAGE;
   }
   const char *path = o->args.v[0];
-  bool syntax = o->emit && (!strcmp(o->emit, "tokens") || !strcmp(o->emit, "ast"));
+  bool syntax = o->emit && is_syntax(o->emit);
   if (access(path, R_OK) && strcmp(path, "-") && !strchr(path, '.') && !strchr(path, '/')) {
     fprintf(stderr, "bigsc: there is no command and no file `%s`; see `bigsc --help`\n", path);
     return EXIT_USAGE;
   }
+  double start = now();
   int status = syntax ? session_start(&s, o) : session_load(&s, o, path, true);
-  if (!status && syntax)
-    status = emit_syntax(&s, path, o->emit);
-  else if (!status && o->emit)
-    status = emit(&s, o->emit);
+  double loaded = now();
+  if (!status && o->emit)
+    status = emit(&s, path, o->emit);
   else if (!status && !o->syntax_only)
     status = write_output(&s, o->out ? o->out : default_output(&s, path));
+  if (!status && o->time_report)
+    report_times(&s, loaded - start, now() - loaded);
   session_close(&s);
   return status;
 }

@@ -1,6 +1,7 @@
 // bigsc inspect: what a model, a compiled model, a weights file or a folder holds.
 #include "compiler/cmd.h"
 #include "compiler/inspect.h"
+#include "runtime/file.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,7 @@ static int without_model(Session *s, const Options *o, const char *path, bool fo
   int status = session_start(s, o);
   if (status)
     return status;
-  return folder ? inspect_folder(s, path) : inspect_weights(s, path);
+  return folder ? inspect_folder(s, path) : inspect_weights(s, path, path);
 }
 
 static int with_model(Session *s, const Options *o, const char *path) {
@@ -76,8 +77,33 @@ static int with_model(Session *s, const Options *o, const char *path) {
   return s->so ? inspect_module(s, path) : inspect_model(s, path);
 }
 
+// Standard input: weights, whose header follows a length of 8 bytes that a text does not start
+// with, or a model's text.
+static int inspect_stdin(Session *s, Options *o) {
+  const char *path = "-";
+  size_t n = 0;
+  int status = session_start(s, o);
+  status = status ? status : session_stdin(s, &path);
+  if (status)
+    return status;
+  char *text = file_read(path, SIZE_MAX / 4, &n, &s->error);
+  if (!text)
+    return session_fail(s, &s->error);
+  if (n > 8 && !text[7] && text[8] == '{') {
+    free(text);
+    return inspect_weights(s, path, "<stdin>");
+  }
+  o->text = text;
+  session_close(s);
+  status = session_load(s, o, "-", false);
+  status = status ? status : inspect_model(s, "<stdin>");
+  free(text);
+  return status;
+}
+
 int cmd_INSPECT(const Options *o) {
   Session s;
+  Options own = *o;
   struct stat st;
   if (o->args.n != 1) {
     fprintf(stderr, "bigsc inspect: %s; see `bigsc inspect --help`\n",
@@ -85,12 +111,15 @@ int cmd_INSPECT(const Options *o) {
     return EXIT_USAGE;
   }
   const char *path = o->args.v[0];
-  if (stat(path, &st)) {
+  bool pipe = !strcmp(path, "-");
+  if (!pipe && stat(path, &st)) {
     fprintf(stderr, "bigsc: %s: %s\n", path, strerror(errno));
     return EXIT_FILE;
   }
   bool model = ends_with(path, ".mdl") || ends_with(path, ".so");
-  int status = model ? with_model(&s, o, path) : without_model(&s, o, path, S_ISDIR(st.st_mode));
+  int status = pipe    ? inspect_stdin(&s, &own)
+               : model ? with_model(&s, o, path)
+                       : without_model(&s, o, path, S_ISDIR(st.st_mode));
   session_close(&s);
   return status;
 }

@@ -182,7 +182,7 @@ int cmd_TRAIN(const Options *given) {
   if (!status && index < 0)
     status = o.train ? EXIT_MODEL : EXIT_USAGE;
   if (!status && !o.weights && s.module->train[index].from && *s.module->train[index].from)
-    o.weights = s.module->train[index].from;
+    s.weights = o.weights = s.module->train[index].from;
   status = status ? status : session_open(&s);
   status = status ? status : train(&s, index, &f);
   feeding_close(&f);

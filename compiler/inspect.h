@@ -9,10 +9,11 @@
 // What -D of every run-time dim allows: FLOPs and memory of each entry and train block whose dims
 // are all known.
 void inspect_costs(Session *s, const BigsModule *m, JsonText *json);
-int inspect_model(Session *s, const char *path);   // a loaded .mdl
-int inspect_module(Session *s, const char *path);  // a loaded .so
-int inspect_weights(Session *s, const char *path); // a safetensors file or the index of its shards
-int inspect_folder(Session *s, const char *path);  // a training folder or a hub folder
+int inspect_model(Session *s, const char *path);  // a loaded .mdl
+int inspect_module(Session *s, const char *path); // a loaded .so
+// A safetensors file or the index of its shards; `name` is what it is called.
+int inspect_weights(Session *s, const char *path, const char *name);
+int inspect_folder(Session *s, const char *path); // a training folder or a hub folder
 
 // "1,234,567"
 const char *inspect_grouped(Session *s, int64_t n);

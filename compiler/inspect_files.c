@@ -80,7 +80,7 @@ static void put_metadata(JsonText *json, const Hub *h) {
   }
 }
 
-int inspect_weights(Session *s, const char *path) {
+int inspect_weights(Session *s, const char *path, const char *name) {
   Hub *h;
   if (hub_open(path, &h, &s->error))
     return session_fail(s, &s->error);
@@ -89,12 +89,12 @@ int inspect_weights(Session *s, const char *path) {
     JsonText t = {0};
     record_begin(&t);
     record_text(&t, "kind", "weights");
-    record_text(&t, "path", path);
+    record_text(&t, "path", name);
     put_metadata(&t, h);
     json_tensors(&t, h);
     status = inspect_json(s, &t);
   } else {
-    printf("%s\n", path);
+    printf("%s\n", name);
     put_metadata(NULL, h);
     print_tensors(s, h);
   }

@@ -2,9 +2,11 @@
 // ended.
 #include "compiler/cmd.h"
 #include <llvm-c/ErrorHandling.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void llvm_failed(const char *reason) {
   BUG("LLVM: %s", reason);
@@ -29,8 +31,10 @@ int main(int argc, char **argv) {
   if (status < 0)
     status = run[o.verb](&o);
   arena_free(a);
-  if (fflush(stdout) && !status) {
-    perror("bigsc: standard output");
+  // A large write that failed before leaves nothing to flush, and no errno.
+  const char *why = fflush(stdout) ? strerror(errno) : ferror(stdout) ? "cannot write" : NULL;
+  if (why && !status) {
+    fprintf(stderr, "bigsc: standard output: %s\n", why);
     status = EXIT_FILE;
   }
   return status;

@@ -1,5 +1,6 @@
 // Parsing the command line: see options.def and verbs.def.
 #include "compiler/options.h"
+#include "runtime/pool.h"
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -137,19 +138,11 @@ static int set_pair(Arena *a, const Option *o, Defines *list, const char *text) 
 static int set_option(Arena *a, Options *opts, const Option *o, const char *value) {
   void *field = (char *)opts + o->field;
   switch (o->kind) {
-  case FLAG:
-    *(bool *)field = true;
-    return -1;
-  case TEXT:
-    *(const char **)field = value;
-    return -1;
-  case LIST:
-    vec_push(a, (Strings *)field, value);
-    return -1;
-  case PAIR:
-    return set_pair(a, o, field, value);
-  case NUM:
-    return set_number(o, field, value);
+  case FLAG: *(bool *)field = true; return -1;
+  case TEXT: *(const char **)field = value; return -1;
+  case LIST: vec_push(a, (Strings *)field, value); return -1;
+  case PAIR: return set_pair(a, o, field, value);
+  case NUM: return set_number(o, field, value);
   case LEVEL:
     if (strlen(value) != 1 || *value < '0' || *value > '3')
       return usage("-O takes 0 to 3, not `%s`", value);
@@ -187,31 +180,56 @@ static int parse_one(Arena *a, Options *o, int argc, char **argv, int *i) {
   return status;
 }
 
-static int check_choices(const Options *o) {
-  static const char *const
-      formats[] = {"text", "json", NULL},
-      *const colors[] = {"auto", "always", "never", NULL}, *const emits[] = {"tokens", "ast",
-                                                                             "graph",  "fused",
-                                                                             "loops",  "llvm",
-                                                                             "asm",    "cuda",
-                                                                             NULL},
-      *const targets[] = {"cpu", "cuda", NULL}, *const precisions[] = {"f32", "bf16", NULL};
-  const struct {
-    const char *name, *value;
-    const char *const *choice;
-  } checks[] = {{"-fdiagnostics-format", o->diag_format, formats},
-                {"-fdiagnostics-color", o->diag_color, colors},
-                {"--emit", o->emit, emits},
-                {"--target", o->target, targets},
-                {"--precision", o->precision, precisions}};
-  for (int i = 0; i < COUNT(checks); i++) {
-    const char *const *c = checks[i].choice;
-    while (checks[i].value && *c && strcmp(*c, checks[i].value))
-      c++;
-    if (checks[i].value && !*c) {
-      fprintf(stderr, "bigsc: %s does not know `%s`\n", checks[i].name, checks[i].value);
-      return EXIT_USAGE;
-    }
+// What an option takes when it takes a few words only.
+static const struct {
+  const char *name;
+  size_t field;
+  const char *choice[10];
+} choices[] = {
+    {"-fdiagnostics-format", offsetof(Options, diag_format), {"text", "json"}},
+    {"-fdiagnostics-color", offsetof(Options, diag_color), {"auto", "always", "never"}},
+    {"--emit",
+     offsetof(Options, emit),
+     {"tokens", "ast", "graph", "fused", "loops", "llvm", "asm", "cuda"}},
+    {"--target", offsetof(Options, target), {"cpu", "cuda"}},
+    {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
+    {"-Rpass", offsetof(Options, rpass), {"fuse"}},
+    {"-Rpass-missed", offsetof(Options, rpass_missed), {"fuse"}},
+    {"--dump-ir",
+     offsetof(Options, dump_ir),
+     {
+         "all",
+#define PASS(id, name, what) name,
+#include "compiler/passes.def"
+#undef PASS
+     }},
+};
+
+static int check_choice(const char *name, const char *value, const char *const *choice) {
+  const char *const *c = choice;
+  while (*c && strcmp(*c, value))
+    c++;
+  if (*c)
+    return -1;
+  fprintf(stderr, "bigsc: %s does not know `%s`; it takes ", name, value);
+  for (c = choice; *c; c++)
+    fprintf(stderr, "%s%s", c == choice ? "" : ", ", *c);
+  fprintf(stderr, "\n");
+  return EXIT_USAGE;
+}
+
+static int check_values(const Options *o) {
+  for (int i = 0; i < COUNT(choices); i++) {
+    const char *value = *(const char *const *)((const char *)o + choices[i].field);
+    int status = value ? check_choice(choices[i].name, value, choices[i].choice) : -1;
+    if (status >= 0)
+      return status;
+  }
+  if (o->target && !strcmp(o->target, "cuda"))
+    return usage("%s", "code for CUDA is not there yet");
+  if (o->threads > POOL_MAX_THREADS) {
+    fprintf(stderr, "bigsc: --threads takes at most %d\n", POOL_MAX_THREADS);
+    return EXIT_USAGE;
   }
   return -1;
 }
@@ -254,7 +272,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
   }
   if (o->verb != VERB_COMPILE && o->out && !strcmp(o->out, "-"))
     o->out = OUT_STDOUT;
-  return check_choices(o);
+  return check_values(o);
 }
 
 FILE *options_log(const Options *o) {

@@ -32,6 +32,7 @@ typedef struct Options {
   const char *entry, *train, *in, *weights, *names, *vocab;
   Defines defs, sets;
   Strings data;
+  const char *text; // the model's, once it was read from standard input
   int64_t opt, steps, batch, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool debug, verify_ir, time_report, syntax_only, resume, profile, json, verbose, quiet;

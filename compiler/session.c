@@ -4,8 +4,11 @@
 #include "compiler/so.h"
 #include "runtime/builtin.h"
 #include "runtime/hub.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *session_text(Session *s, const char *fmt, ...) {
@@ -16,13 +19,22 @@ const char *session_text(Session *s, const char *fmt, ...) {
   return t;
 }
 
+static void print_renamed(const char *text, const char *path) {
+  for (const char *at; (at = strstr(text, path)); text = at + strlen(path))
+    fprintf(stderr, "%.*s<stdin>", (int)(at - text), text);
+  fputs(text, stderr);
+}
+
 int session_error(const Session *s, int status, const char *fmt, ...) {
   va_list ap;
   fprintf(stderr, "%sbigsc: ", s->color ? "\033[1;31m" : "");
   if (s->color)
     fprintf(stderr, "\033[0m");
   va_start(ap, fmt);
-  vfprintf(stderr, fmt, ap);
+  if (s->stdin_path)
+    print_renamed(arena_vprintf(s->arena, fmt, ap), s->stdin_path);
+  else
+    vfprintf(stderr, fmt, ap);
   va_end(ap);
   fprintf(stderr, "\n");
   return status;
@@ -52,21 +64,54 @@ static Model *load(Session *s, const char *path, const char *text, const Defines
   return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
 }
 
-// Standard input, for the path "-"; else NULL, once the file is seen to be readable.
-static int read_stdin(Session *s, const char *path, const char **text) {
-  *text = NULL;
-  if (strcmp(path, "-")) {
-    if (!access(path, R_OK))
-      return 0;
-    bigs_fail_errno(&s->error, "cannot open", path);
-    return session_fail(s, &s->error);
-  }
-  VEC(char) all = {0};
-  for (int c; (c = getchar()) != EOF;)
-    vec_push(s->arena, &all, (char)c);
-  vec_push(s->arena, &all, 0);
-  *text = all.v;
+// A second reader would find nothing.
+static int claim_stdin(Session *s) {
+  if (s->stdin_path || s->o->text)
+    return session_error(s, EXIT_USAGE, "standard input can be read only once");
   return 0;
+}
+
+int session_source(Session *s, const char *path, const char **text) {
+  struct stat st;
+  *text = NULL;
+  if (!strcmp(path, "-")) {
+    VEC(char) all = {0};
+    int status = s->o->text ? 0 : claim_stdin(s);
+    *text = s->o->text;
+    if (status || *text)
+      return status;
+    for (int c; (c = getchar()) != EOF;)
+      vec_push(s->arena, &all, (char)c);
+    vec_push(s->arena, &all, 0);
+    s->stdin_path = "<stdin>";
+    *text = all.v;
+    return 0;
+  }
+  errno = !stat(path, &st) && S_ISDIR(st.st_mode) ? EISDIR : 0;
+  if (!errno && !access(path, R_OK))
+    return 0;
+  bigs_fail_errno(&s->error, "open", path);
+  return session_fail(s, &s->error);
+}
+
+// What is read by its path must be a file: a header is read before what it tells about.
+int session_stdin(Session *s, const char **path) {
+  char buffer[1 << 16];
+  size_t n = 1;
+  if (strcmp(*path, "-"))
+    return 0;
+  int status = claim_stdin(s), fd = status ? -1 : memfd_create("stdin", MFD_CLOEXEC);
+  if (status)
+    return status;
+  FILE *f = s->stdin_copy = fd < 0 ? NULL : fdopen(fd, "w+");
+  while (f && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0 && fwrite(buffer, 1, n, f) == n)
+    ;
+  if (f && !n && !ferror(stdin) && !fflush(f)) {
+    *path = s->stdin_path = session_text(s, "/proc/self/fd/%d", fd);
+    return 0;
+  }
+  bigs_fail_errno(&s->error, "read", "standard input");
+  return session_fail(s, &s->error);
 }
 
 static const char *define_value(const Defines *d, const char *name) {
@@ -74,6 +119,17 @@ static const char *define_value(const Defines *d, const char *name) {
     if (!strcmp(d->v[i].name, name))
       return d->v[i].value;
   return NULL;
+}
+
+static int give_dim(Session *s, const Define *d, int sym) {
+  char *end;
+  errno = 0;
+  long long v = strtoll(d->value, &end, 10);
+  if (errno || *end || end == d->value || v < 1)
+    return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1",
+                         d->name, d->value);
+  s->given[sym] = v;
+  return 0;
 }
 
 // -D of run-time dims that stay run-time: into s->given.  The rest goes to *defs.
@@ -89,12 +145,9 @@ static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
       vec_push(s->arena, defs, *d);
       continue;
     }
-    char *end;
-    long long v = strtoll(d->value, &end, 10);
-    if (*end || end == d->value || v < 1)
-      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1",
-                           d->name, d->value);
-    s->given[dims[k].sym] = v;
+    int status = give_dim(s, d, dims[k].sym);
+    if (status)
+      return status;
   }
   return 0;
 }
@@ -155,9 +208,9 @@ static void folder_defines(Session *s, Model *m, const JsonValue *constants, con
 
 static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) {
   Hub *h;
-  if (!s->o->weights || !model_ok(m))
+  if (!s->weights || !model_ok(m))
     return 0;
-  if (hub_open(s->o->weights, &h, &s->error))
+  if (hub_open(s->weights, &h, &s->error))
     return session_fail(s, &s->error);
   const JsonValue *constants =
       hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
@@ -176,7 +229,7 @@ static int load_text(Session *s, const char *path, bool fix) {
   Defines none = {0}, own = {0}, defs = {0};
   quiet->arena = s->arena;
   const char *text;
-  int status = read_stdin(s, path, &text);
+  int status = session_source(s, path, &text);
   if (status)
     return status;
   Model *plain = load(s, path, text, &none, quiet);
@@ -204,10 +257,9 @@ static int load_so(Session *s, const char *path) {
           s, EXIT_MODEL,
           "-D %s: %s has no run-time dim of that name; the others were fixed when it was compiled",
           d->name, path);
-    s->given[k] = strtoll(d->value, NULL, 10);
-    if (s->given[k] < 1)
-      return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1",
-                           d->name, d->value);
+    int status = give_dim(s, d, k);
+    if (status)
+      return status;
   }
   return 0;
 }
@@ -221,7 +273,8 @@ int session_start(Session *s, const Options *o) {
   s->diags->arena = s->arena;
   if (o->precision && !strcmp(o->precision, "bf16"))
     return session_error(s, EXIT_USAGE, "--precision=bf16 is not there yet on CPUs; f32 is");
-  return 0;
+  s->weights = o->weights;
+  return s->weights ? session_stdin(s, &s->weights) : 0;
 }
 
 int session_load(Session *s, const Options *o, const char *path, bool fix) {
@@ -310,7 +363,7 @@ int session_recompile(Session *s, const BuildWant *want) {
 int session_open(Session *s) {
   char error[512];
   bigs_options o = {
-      .seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->o->weights};
+      .seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->weights};
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
   if (!s->handle)
     return session_error(s, EXIT_FILE, "%s", error);
@@ -325,6 +378,8 @@ void session_close(Session *s) {
   jit_free(s->jit);
   if (s->so)
     so_close(s->so);
+  if (s->stdin_copy)
+    fclose(s->stdin_copy);
   arena_free(s->arena);
 }
 

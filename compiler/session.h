@@ -21,6 +21,9 @@ typedef struct Session {
   bigs_model *handle;      // opened by session_weights
   int64_t given[MAX_SYMS]; // -D of run-time dims; 0: not given
   bool color;
+  FILE *stdin_copy;       // a file without a name, with what standard input held
+  const char *stdin_path; // that it can be opened by; messages say <stdin>
+  const char *weights;    // o->weights, or stdin_path
   BigsError error;
 } Session;
 
@@ -29,7 +32,12 @@ typedef struct Session {
 // becomes s->given.
 int session_start(Session *s, const Options *o); // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
-int session_needs_model(Session *s); // 0, or an error: the .mdl declares none
+// *text: what standard input holds, when path is "-"; else NULL, once path is seen to be a readable
+// file.
+int session_source(Session *s, const char *path, const char **text);
+// The path "-" becomes one of a file that holds what standard input held.
+int session_stdin(Session *s, const char **path);
+int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
 // compiled into it.

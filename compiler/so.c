@@ -49,7 +49,7 @@ static int info_name(Arena *a, const char *path, const char **name, BigsError *e
   if (fd < 0 || fstat(fd, &st)) {
     if (fd >= 0)
       close(fd);
-    return bigs_fail_errno(e, "cannot open", path);
+    return bigs_fail_errno(e, "open", path);
   }
   size_t size = (size_t)st.st_size;
   char *file = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;

@@ -4,7 +4,6 @@
 #include "runtime/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 static StDType stored_dtype(int dtype) {
   static const StDType st[DT_COUNT] = {[DT_BOOL] = ST_BOOL, [DT_I32] = ST_I32, [DT_BF16] = ST_BF16,
@@ -29,16 +28,11 @@ static int lone_symbol(const Poly *p) {
 static bool converts(const StTensor *t, int dtype) {
   StDType from = t->dtype;
   switch (dtype) {
-  case DT_I32:
-    return from == ST_I32 || from == ST_I64;
-  case DT_BOOL:
-    return from == ST_BOOL || from == ST_U8;
-  case DT_F32:
-    return from == ST_F32 || from == ST_F16 || from == ST_BF16;
-  case DT_F64:
-    return from == ST_F64 || from == ST_F32;
-  default:
-    return from == stored_dtype(dtype);
+  case DT_I32: return from == ST_I32 || from == ST_I64;
+  case DT_BOOL: return from == ST_BOOL || from == ST_U8;
+  case DT_F32: return from == ST_F32 || from == ST_F16 || from == ST_BF16;
+  case DT_F64: return from == ST_F64 || from == ST_F32;
+  default: return from == stored_dtype(dtype);
   }
 }
 
@@ -61,6 +55,9 @@ static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_
     int k = lone_symbol(&t->extent[i]);
     if (k < 0)
       continue;
+    if (!in->shape[i])
+      return session_error(s, EXIT_MODEL, "`%s` is 0 in input `%s`: it must be at least 1",
+                           m->dim[k].name, t->name);
     if (dims[k] && dims[k] != in->shape[i])
       return session_error(s, EXIT_MODEL, "`%s` is %lld in input `%s`, but %lld %s", m->dim[k].name,
                            (long long)in->shape[i], t->name, (long long)dims[k], from[k]);
@@ -80,7 +77,8 @@ static int check_shape(Session *s, const BigsTensor *t, const StTensor *in, cons
   return 0;
 }
 
-static int read_data(Session *s, const BigsTensor *t, const StTensor *in, const void **out) {
+static int read_data(Session *s, const char *path, const BigsTensor *t, const StTensor *in,
+                     const void **out) {
   char found[256];
   if (!converts(in, t->dtype))
     return session_error(s, EXIT_MODEL, "input `%s` is %s, the file has %s", t->name,
@@ -90,7 +88,7 @@ static int read_data(Session *s, const BigsTensor *t, const StTensor *in, const 
     for (int64_t i = 0; i < in->elements; i++)
       ((unsigned char *)data)[i] = ((const unsigned char *)in->data)[i] != 0;
   else if (st_copy(in, stored_dtype(t->dtype), data, &s->error))
-    return session_fail(s, &s->error);
+    return session_error(s, EXIT_MODEL, "%s: %s", path, s->error.text);
   *out = data;
   return 0;
 }
@@ -120,7 +118,7 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
       else if (in && !pass)
         status = take_dims(s, t, in, dims, from);
       else if (in && !(status = check_shape(s, t, in, dims)))
-        status = read_data(s, t, in, &inputs[i]);
+        status = read_data(s, st_path(f), t, in, &inputs[i]);
     }
     if (!status && !pass)
       status = check_dims(s, p, dims);
@@ -130,37 +128,16 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
   return status;
 }
 
-// A file without a name, with what standard input holds: a header is read before what it tells
-// about.
-static FILE *copy_stdin(Session *s, const char **path) {
-  char buffer[1 << 16];
-  int fd = memfd_create("stdin", MFD_CLOEXEC);
-  size_t n = 1;
-  FILE *f = fd < 0 ? NULL : fdopen(fd, "w+");
-  while (f && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0 && fwrite(buffer, 1, n, f) == n)
-    ;
-  if (f && !n && !ferror(stdin) && !fflush(f)) {
-    *path = session_text(s, "/proc/self/fd/%d", fd);
-    return f;
-  }
-  bigs_fail_errno(&s->error, "read", "standard input");
-  if (f)
-    fclose(f);
-  return NULL;
-}
-
 int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims,
                         const void **inputs) {
   StFile *f;
   memset(inputs, 0, sizeof *inputs * (size_t)p->ninput);
-  bool pipe = !strcmp(path, "-");
-  FILE *copy = pipe ? copy_stdin(s, &path) : NULL;
-  int failed = (pipe && !copy) || st_open(path, &f, &s->error);
-  if (copy)
-    fclose(copy);
-  if (failed)
+  int status = session_stdin(s, &path);
+  if (status)
+    return status;
+  if (st_open(path, &f, &s->error))
     return session_fail(s, &s->error);
-  int status = read_open(s, f, p, dims, inputs);
+  status = read_open(s, f, p, dims, inputs);
   st_close(f);
   return status;
 }
