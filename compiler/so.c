@@ -62,7 +62,7 @@ static int info_name(Arena *a, const char *path, const char **name, BigsError *e
 }
 
 int so_open(Arena *a, const char *path, void **so, const BigsModule **module, BigsError *e) {
-  const char *name;
+  const char *name = NULL;
   if (info_name(a, path, &name, e))
     return e->status;
   // Without a slash dlopen would search the library path.

@@ -71,7 +71,7 @@ sanitized_suites() {
   (cd "$build/sanitized" && ./tests/runner -l) | grep -v -x -F "$(echo "$slow" | tr ' ' '\n')"
 }
 
-step "set-up" sh "$root/tools/setup.sh"
+step "set-up" sh "$root/tools/setup.sh" tests
 step "folder" mkdir -p "$build"
 rm -f "$build"/*.status
 step "source" source_tree

@@ -1,24 +1,45 @@
 #!/bin/sh
-# Installs what the build, the tests and the quick start need, where it is missing.  Debian and its kin, as root or with sudo.
-#   sh tools/setup.sh [text]      `text`: also the English text that the quick start trains on (package dict-gcide)
+# Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo.
+#   sh tools/setup.sh [text] [tests]
+#     text       also the English text that the quick start trains on (package dict-gcide)
+#     tests      also what only tests use: valgrind, a C++ compiler
 set -eu
 
 packages="gcc make autoconf automake pkg-config libc6-dev llvm-19-dev libopenblas-dev libfftw3-dev check libutf8proc-dev
 libedit-dev zlib1g-dev"
-case "${1-}" in text) packages="$packages dict-gcide" ;; esac
+for extra in "$@"; do
+  case $extra in
+    text) packages="$packages dict-gcide" ;;
+    tests) packages="$packages valgrind g++" ;;
+    *)
+      echo "usage: sh tools/setup.sh [text] [tests]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+# Any LLVM from 15 to 20 will do.
+have_llvm() {
+  for v in 19 20 18 17 16 15; do
+    command -v llvm-config-$v >/dev/null 2>&1 && [ -e /usr/lib/llvm-$v/include/llvm-c/Core.h ] && return
+  done
+  return 1
+}
+
+installed() {
+  { [ "$1" = llvm-19-dev ] && have_llvm; } || dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^.i'
+}
 
 missing=
 for p in $packages; do
-  # Any LLVM from 15 to 20 will do.
-  if [ "$p" = llvm-19-dev ]; then
-    for v in 19 20 18 17 16 15; do
-      command -v llvm-config-$v >/dev/null 2>&1 && [ -e /usr/lib/llvm-$v/include/llvm-c/Core.h ] && continue 2
-    done
-  fi
-  dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^.i' || missing="$missing $p"
+  installed "$p" || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
 
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "setup.sh: this is no Debian system; install the equivalents of:$missing" >&2
+  exit 1
+fi
 if [ "$(id -u)" = 0 ]; then
   root=
 elif command -v sudo >/dev/null 2>&1; then
@@ -27,12 +48,11 @@ else
   echo "setup.sh: run this as root, or install by hand:$missing" >&2
   exit 1
 fi
-if ! command -v apt-get >/dev/null 2>&1; then
-  echo "setup.sh: this is no Debian system; install the equivalents of:$missing" >&2
-  exit 1
-fi
 echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-$root apt-get update -qq
+# On a machine that has just started, its first upgrade may hold the lock.
+apt_get() {
+  $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@"
+}
+apt_get update
 # shellcheck disable=SC2086
-$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+apt_get install -y --no-install-recommends $missing >/dev/null
