@@ -1,7 +1,11 @@
 // A compiled model's LLVM module, and its files: see aot.h.
 #include "codegen/aot_internal.h"
+#include "runtime/file.h"
+#include <dirent.h>
 #include <errno.h>
 #include <llvm-c/BitWriter.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,7 +18,7 @@ typedef struct Unit {
   Arena *arena;
 } Unit;
 
-static Unit make_unit(const AotInput *in) {
+static Unit make_unit(const AotInput *in, const char *mark) {
   Unit x = {
       .cx = LLVMContextCreate(), .machine = llvm_machine(in->target, false), .arena = arena_new()};
   CHECK(x.arena);
@@ -31,7 +35,7 @@ static Unit make_unit(const AotInput *in) {
   m.target = in->target->tune;
   m.features = in->target->features;
   x.module = llvm_unit_module(u);
-  aot_api(x.module, x.arena, &m, aot_tables(x.module, x.arena, &m, kernels));
+  aot_api(x.module, x.arena, &m, aot_tables(x.module, x.arena, &m, kernels), mark);
   llvm_finish(u, x.machine);
   return x;
 }
@@ -80,44 +84,75 @@ AotKind aot_kind(const char *path) {
 
 static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer,
                          const char **error) {
-  FILE *f = fopen(path, "wb");
-  size_t n = LLVMGetBufferSize(buffer);
-  bool ok = f && fwrite(LLVMGetBufferStart(buffer), 1, n, f) == n;
-  ok = f && !fclose(f) && ok;
-  if (!ok)
-    *error = arena_printf(a, "cannot write `%s`: %s", path, strerror(errno));
-  return ok;
+  BigsError e = {0};
+  FileOut *f = file_create(path, &e);
+  if (f && file_write(f, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), &e))
+    file_abort(f);
+  else if (f)
+    file_commit(f, &e);
+  if (e.status)
+    *error = arena_strdup(a, e.text);
+  return !e.status;
 }
 
 static bool move(Arena *a, const char *from, const char *to, const char **error) {
   if (!rename(from, to))
     return true;
-  *error = arena_printf(a, "cannot write `%s`: %s", to, strerror(errno));
+  *error = arena_printf(a, "%s: cannot write: %s", to, strerror(errno));
   return false;
+}
+
+static void remove_folder(Arena *a, const char *folder) {
+  DIR *d = opendir(folder);
+  for (const struct dirent *f; d && (f = readdir(d));)
+    unlink(arena_printf(a, "%s/%s", folder, f->d_name));
+  if (d)
+    closedir(d);
+  rmdir(folder);
+}
+
+// Temporary files lie in a folder beside the result, for the rename, in a path that no tool takes
+// for an option.
+static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const char *path,
+                        LLVMMemoryBufferRef buffer, const char **error) {
+  char *folder = arena_printf(a, "%s%s.tmpXXXXXX", *path == '/' ? "" : "./", path);
+  if (!mkdtemp(folder)) {
+    *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
+    return false;
+  }
+  const char *object = arena_printf(a, "%s/kernels.o", folder), *made = NULL;
+  bool ok = write_buffer(a, object, buffer, error) &&
+            (made = aot_link(a, in, kind, object, folder, error)) && move(a, made, path, error);
+  remove_folder(a, folder);
+  return ok;
+}
+
+// Ctrl-C takes effect when nothing temporary is left; the tools that run meanwhile end at once.
+static void hold_signals(sigset_t *old) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &set, old);
 }
 
 bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, const char **error) {
   bool linked = kind == AOT_ARCHIVE || kind == AOT_SHARED;
-  char *first = aot_temporary(a, path, linked ? ".o" : "", error), *second = NULL;
-  if (!first)
-    return false;
-  Unit x = make_unit(in);
+  sigset_t old;
+  Unit x = make_unit(in, linked ? AOT_MARK : "");
   LLVMMemoryBufferRef buffer = encode(&x, linked ? AOT_OBJECT : kind);
-  bool ok = write_buffer(a, first, buffer, error);
+  hold_signals(&old);
+  bool ok =
+      linked ? link_buffer(a, in, kind, path, buffer, error) : write_buffer(a, path, buffer, error);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
   LLVMDisposeMemoryBuffer(buffer);
   free_unit(&x);
-  if (ok && linked)
-    ok = (second = aot_temporary(a, path, kind == AOT_ARCHIVE ? ".a" : ".so", error)) &&
-         aot_link(a, in, kind, first, second, error);
-  ok = ok && move(a, linked ? second : first, path, error);
-  unlink(first); // gone already when it was renamed
-  if (second)
-    unlink(second);
   return ok;
 }
 
 void aot_print(FILE *f, const AotInput *in, AotKind kind) {
-  Unit x = make_unit(in);
+  Unit x = make_unit(in, "");
   LLVMMemoryBufferRef buffer = encode(&x, kind);
   fwrite(LLVMGetBufferStart(buffer), 1, LLVMGetBufferSize(buffer), f);
   LLVMDisposeMemoryBuffer(buffer);

@@ -18,6 +18,7 @@ typedef struct AotInput {
   LKernel *const *kernels; // module->nkernel of them
   const Target *target;
   const char *runtime_dir; // where libbigsrt.a is; NULL: see aot_runtime_dir
+  bool debug;              // a shared object keeps the names of kernels
 } AotInput;
 
 typedef enum AotKind {
@@ -32,8 +33,9 @@ typedef enum AotKind {
 AotKind aot_kind(const char *path); // by suffix: .o .s .ll .bc .a .so
 
 // Writes path, at once: under a temporary name beside it, then renamed.  .a and .so need
-// libbigsrt.a, and the programs `ar` and `cc` (environment AR, CC, words separated by blanks).  On
-// failure false and *error, a sentence in the arena.
+// libbigsrt.a, and the programs `ld`, `objcopy`, `ar` and `cc` (environment LD, OBJCOPY, AR, CC,
+// words separated by blanks); signals that end the process wait until the temporary files are gone.
+// On failure false and *error, a sentence in the arena.
 bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, const char **error);
 // AOT_ASSEMBLY or AOT_LLVM, for --emit.
 void aot_print(FILE *f, const AotInput *in, AotKind kind);

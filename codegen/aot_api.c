@@ -17,7 +17,7 @@ typedef struct Api {
   LLVMTypeRef i32, i64, ptr, none;
   Arena *arena;
   const BigsModule *m;
-  const char *prefix;
+  const char *prefix; // with the mark
   Val tables, fn;
 } Api;
 
@@ -142,7 +142,8 @@ static void info(Api *x) {
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_info_once", args, 2));
 }
 
-void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef tables) {
+void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef tables,
+             const char *mark) {
   LLVMContextRef cx = LLVMGetModuleContext(module);
   Api x = {.module = module,
            .cx = cx,
@@ -150,7 +151,7 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
            .arena = a,
            .m = m,
            .tables = tables};
-  x.prefix = aot_prefix(a, m);
+  x.prefix = arena_printf(a, "%s%s", mark, aot_prefix(a, m));
   x.i32 = LLVMInt32TypeInContext(cx);
   x.i64 = LLVMInt64TypeInContext(cx);
   x.ptr = LLVMPointerTypeInContext(cx, 0);

@@ -4,10 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +44,8 @@ static char *contents(Arena *a, const char *path, size_t limit) {
 // Runs words[0] with its output in the file `log`.
 static bool run(Arena *a, Words *words, const char *log, const char **error) {
   posix_spawn_file_actions_t io;
+  posix_spawnattr_t attr;
+  sigset_t none;
   pid_t pid;
   int status = 0;
   vec_push(a, words, NULL);
@@ -51,7 +53,12 @@ static bool run(Arena *a, Words *words, const char *log, const char **error) {
   posix_spawn_file_actions_addopen(&io, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&io, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_adddup2(&io, 1, 2);
-  int failed = posix_spawnp(&pid, words->v[0], &io, NULL, words->v, environ);
+  posix_spawnattr_init(&attr);
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attr, &none);
+  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+  int failed = posix_spawnp(&pid, words->v[0], &io, &attr, words->v, environ);
+  posix_spawnattr_destroy(&attr);
   posix_spawn_file_actions_destroy(&io);
   if (failed) {
     *error = arena_printf(a,
@@ -72,20 +79,6 @@ static bool run(Arena *a, Words *words, const char *log, const char **error) {
 }
 
 // ---- where things are
-
-char *aot_temporary(Arena *a, const char *path, const char *suffix, const char **error) {
-  char *name = arena_printf(a, "%s.tmpXXXXXX%s", path, suffix);
-  int fd = mkstemps(name, (int)strlen(suffix));
-  if (fd < 0) {
-    *error = arena_printf(a, "cannot write `%s`: %s", path, strerror(errno));
-    return NULL;
-  }
-  mode_t mask = umask(0);
-  umask(mask);
-  fchmod(fd, 0666 & ~mask);
-  close(fd);
-  return name;
-}
 
 static bool has_runtime(Arena *a, const char *dir) {
   return dir && !access(arena_printf(a, "%s/libbigsrt.a", dir), R_OK);
@@ -126,17 +119,8 @@ static bool write_text(Arena *a, const char *path, const char *text, const char 
   bool ok = f && fputs(text, f) >= 0;
   ok = f && !fclose(f) && ok;
   if (!ok)
-    *error = arena_printf(a, "cannot write `%s`: %s", path, strerror(errno));
+    *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
   return ok;
-}
-
-static char *exported(Arena *a, const BigsModule *m) {
-  int n;
-  const char **names = aot_exports(a, m, &n);
-  char *text = arena_strdup(a, "{ global:");
-  for (int i = 0; i < n; i++)
-    text = arena_printf(a, "%s %s;", text, names[i]);
-  return arena_printf(a, "%s local: *; };\n", text);
 }
 
 // Convolutions make their spectra with FFTW.
@@ -150,69 +134,70 @@ static bool convolves(const BigsModule *m) {
   return false;
 }
 
-static bool shared(Arena *a, const AotInput *in, const char *lib, const char *object,
-                   const char *out, const char *extra, const char *log, const char **error) {
+typedef struct Link {
+  Arena *arena;
+  const AotInput *in;
+  const char *folder, *log, **error;
+} Link;
+
+static const char *place(const Link *k, const char *name) {
+  return arena_printf(k->arena, "%s/%s", k->folder, name);
+}
+
+static bool tool(const Link *k, const char *name, const char *otherwise, const char *const *args,
+                 int n) {
   Words w = {.n = 0};
-  if (!write_text(a, extra, exported(a, in->module), error))
-    return false;
-  command(a, &w, "CC", "cc");
+  command(k->arena, &w, name, otherwise);
+  for (int i = 0; i < n; i++)
+    vec_push(k->arena, &w, (char *)(uintptr_t)args[i]);
+  return run(k->arena, &w, k->log, k->error);
+}
+
+// One object of the model and what it needs of the runtime, in which nothing but the interface is
+// global: several models, and a program's own functions, do not meet.  The interface loses its mark
+// when all else has become local, so that `model Hub` may have a hub_open as the runtime does.
+static const char *whole(const Link *k, const char *lib, const char *object) {
+  int n;
+  Arena *a = k->arena;
+  const char **names = aot_exports(a, k->in->module, &n), *marked = "", *renamed = "";
+  for (int i = 0; i < n; i++) {
+    marked = arena_printf(a, "%s" AOT_MARK "%s\n", marked, names[i]);
+    renamed = arena_printf(a, "%s" AOT_MARK "%s %s\n", renamed, names[i], names[i]);
+  }
+  const char *out = place(k, arena_printf(a, "%s.o", aot_prefix(a, k->in->module))),
+             *keep = place(k, "keep.txt"), *rename = place(k, "rename.txt"),
+             *keep_option = arena_printf(a, "--keep-global-symbols=%s", keep),
+             *rename_option = arena_printf(a, "--redefine-syms=%s", rename);
+  bool ok = write_text(a, keep, marked, k->error) && write_text(a, rename, renamed, k->error) &&
+            tool(k, "LD", "ld", (const char *[]){"-r", "-o", out, object, lib}, 5) &&
+            tool(k, "OBJCOPY", "objcopy", (const char *[]){keep_option, out}, 2) &&
+            tool(k, "OBJCOPY", "objcopy", (const char *[]){rename_option, out}, 2);
+  return ok ? out : NULL;
+}
+
+static const char *shared(const Link *k, const char *object) {
+  const char *out = place(k, "made.so");
   const char *args[] = {"-shared",
                         "-o",
                         out,
                         object,
-                        lib,
-                        "-Wl,--exclude-libs,ALL",
                         "-Wl,--gc-sections",
                         "-Wl,-z,defs",
                         "-Wl,-z,relro",
-                        "-Wl,-S",
-                        arena_printf(a, "-Wl,--version-script=%s", extra),
+                        k->in->debug ? "-Wl,-S" : "-Wl,-s",
                         "-lm",
-                        "-lpthread"};
-  for (int i = 0; i < COUNT(args); i++)
-    vec_push(a, &w, (char *)(uintptr_t)args[i]);
-  if (convolves(in->module))
-    vec_push(a, &w, (char *)(uintptr_t) "-lfftw3");
-  return run(a, &w, log, error);
+                        "-lpthread",
+                        "-lfftw3"};
+  return tool(k, "CC", "cc", args, COUNT(args) - !convolves(k->in->module)) ? out : NULL;
 }
 
-static bool tool(Arena *a, const char *name, const char *otherwise, const char *const *args, int n,
-                 const char *log, const char **error) {
-  Words w = {.n = 0};
-  command(a, &w, name, otherwise);
-  for (int i = 0; i < n; i++)
-    vec_push(a, &w, (char *)(uintptr_t)args[i]);
-  return run(a, &w, log, error);
+static const char *archive(const Link *k, const char *object) {
+  const char *out = place(k, "made.a");
+  return tool(k, "AR", "ar", (const char *[]){"rcsD", out, object}, 3) ? out : NULL;
 }
 
-// One object of the model and what it needs of the runtime, in which nothing but the interface is
-// global: several models, and a program's own functions, do not meet.
-static bool archive(Arena *a, const AotInput *in, const char *lib, const char *object,
-                    const char *out, const char *extra, const char *log, const char **error) {
-  int n;
-  const char **names = aot_exports(a, in->module, &n), *list = "";
-  for (int i = 0; i < n; i++)
-    list = arena_printf(a, "%s%s\n", list, names[i]);
-  char *dir = arena_printf(a, "%s.tmpXXXXXX", out);
-  if (!write_text(a, extra, list, error))
-    return false;
-  if (!mkdtemp(dir)) {
-    *error = arena_printf(a, "cannot write `%s`: %s", out, strerror(errno));
-    return false;
-  }
-  const char *whole = arena_printf(a, "%s/%s.o", dir, aot_prefix(a, in->module)),
-             *keep = arena_printf(a, "--keep-global-symbols=%s", extra);
-  unlink(out);
-  bool ok = tool(a, "LD", "ld", (const char *[]){"-r", "-o", whole, object, lib}, 5, log, error) &&
-            tool(a, "OBJCOPY", "objcopy", (const char *[]){keep, whole}, 2, log, error) &&
-            tool(a, "AR", "ar", (const char *[]){"rcsD", out, whole}, 3, log, error);
-  unlink(whole);
-  rmdir(dir);
-  return ok;
-}
-
-bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, const char *out,
-              const char **error) {
+const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object,
+                     const char *folder, const char **error) {
   const char *dir = in->runtime_dir ? in->runtime_dir : aot_runtime_dir(a);
   if (!dir) {
     const char *said = getenv("BIGSC_RUNTIME_DIR");
@@ -220,16 +205,12 @@ bool aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object, co
                            : "libbigsrt.a, which compiled models carry, is neither installed nor "
                              "beside bigsc: name its folder "
                              "in the environment variable BIGSC_RUNTIME_DIR";
-    return false;
+    return NULL;
   }
-  const char *lib = arena_printf(a, "%s/libbigsrt.a", dir);
-  char *extra = aot_temporary(a, out, ".txt", error),
-       *log = extra ? aot_temporary(a, out, ".log", error) : NULL;
-  bool ok = log && (kind == AOT_SHARED ? shared(a, in, lib, object, out, extra, log, error)
-                                       : archive(a, in, lib, object, out, extra, log, error));
-  if (extra)
-    unlink(extra);
-  if (log)
-    unlink(log);
-  return ok;
+  Link k = {.arena = a, .in = in, .folder = folder, .error = error};
+  k.log = place(&k, "log");
+  object = whole(&k, arena_printf(a, "%s/libbigsrt.a", dir), object);
+  if (!object)
+    return NULL;
+  return kind == AOT_SHARED ? shared(&k, object) : archive(&k, object);
 }

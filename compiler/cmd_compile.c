@@ -5,6 +5,7 @@
 #include "compiler/parse.h"
 #include "compiler/session.h"
 #include "runtime/file.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <spawn.h>
 #include <string.h>
@@ -107,8 +108,10 @@ static void remarks(Session *s) {
 }
 
 static AotInput aot_input(Session *s) {
-  return (AotInput){
-      .module = s->build.module, .kernels = s->build.kernels, .target = s->build.target};
+  return (AotInput){.module = s->build.module,
+                    .kernels = s->build.kernels,
+                    .target = s->build.target,
+                    .debug = s->o->debug};
 }
 
 static int emit_passes(Session *s, const char *what, FILE *to) {
@@ -155,7 +158,8 @@ static int emit(Session *s, const char *path, const char *what) {
   return status;
 }
 
-static int write_dot(Session *s, const char *path) {
+static int write_dot(Session *s, const char *path,
+                     int (*write)(Session *, const char *, const char *, size_t)) {
   char *text = NULL;
   size_t n = 0;
   int status = build(s, PASS_simplify);
@@ -163,29 +167,49 @@ static int write_dot(Session *s, const char *path) {
   if (f) {
     print_graph(s, f, true);
     fclose(f);
-    status = write_text(s, path, text, n);
+    status = write(s, path, text, n);
     free(text);
   }
   return status;
 }
 
-// .svg: the .dot drawn by Graphviz.
-static int write_svg(Session *s, const char *path) {
-  const char *dot = session_text(s, "%s.dot", path);
-  int status = write_dot(s, dot);
-  if (status)
-    return status;
-  char *const argv[] = {"dot", "-Tsvg", "-o", (char *)path, (char *)dot, NULL};
+// Graphviz from one file without a name to another.
+static bool run_dot(int from, int to) {
+  posix_spawn_file_actions_t io;
+  char *const argv[] = {"dot", "-Tsvg", NULL};
   pid_t child;
   int code = 0;
-  bool ran = !posix_spawnp(&child, "dot", NULL, NULL, argv, environ) &&
-             waitpid(child, &code, 0) == child && !code;
-  unlink(dot);
-  return ran ? 0
-             : session_error(s, EXIT_FILE,
-                             "%s is not written: Graphviz (`dot`, package graphviz) is missing or "
-                             "failed; .dot needs nothing",
-                             path);
+  posix_spawn_file_actions_init(&io);
+  posix_spawn_file_actions_adddup2(&io, from, 0);
+  posix_spawn_file_actions_adddup2(&io, to, 1);
+  bool ran = !posix_spawnp(&child, "dot", &io, NULL, argv, environ);
+  posix_spawn_file_actions_destroy(&io);
+  while (ran && waitpid(child, &code, 0) < 0)
+    ran = errno == EINTR;
+  return ran && !code;
+}
+
+// .svg: the .dot drawn by Graphviz.
+static int write_svg(Session *s, const char *path, const char *text, size_t n) {
+  FILE *in = tmpfile(), *out = tmpfile();
+  char *svg = NULL;
+  int status = EXIT_FILE;
+  if (in && out && fwrite(text, 1, n, in) == n && !fflush(in) && !fseek(in, 0, SEEK_SET) &&
+      run_dot(fileno(in), fileno(out))) {
+    svg = file_read(session_text(s, "/proc/self/fd/%d", fileno(out)), SIZE_MAX / 4, &n, &s->error);
+    status = svg ? write_text(s, path, svg, n) : session_fail(s, &s->error);
+  } else {
+    session_error(s, status,
+                  "%s is not written: Graphviz (`dot`, package graphviz) is missing or failed; "
+                  ".dot needs nothing",
+                  path);
+  }
+  free(svg);
+  if (in)
+    fclose(in);
+  if (out)
+    fclose(out);
+  return status;
 }
 
 static int write_header(Session *s, const char *path) {
@@ -209,9 +233,9 @@ static int write_output(Session *s, const char *path) {
   if (!strcmp(path, "-"))
     return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
   if (!strcmp(end, ".dot"))
-    return write_dot(s, path);
+    return write_dot(s, path, write_text);
   if (!strcmp(end, ".svg"))
-    return write_svg(s, path);
+    return write_dot(s, path, write_svg);
   if (!strcmp(end, ".cu"))
     return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
   bool header = !strcmp(end, ".h");

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PROC_FD "/proc/self/fd/%d"
 enum { BUFFER = 1 << 18, MAX_IO = 1 << 30 };
 
 struct FileOut {
@@ -73,21 +74,65 @@ static int fail(FileOut *f, const char *doing, BigsError *e) {
   return f->failed.status;
 }
 
-// The file keeps the mode of the one it replaces; a new one gets what the umask leaves of 0666.
-static int open_temporary(FileOut *f, const struct stat *old) {
-  size_t room = strlen(f->path) + 48;
-  f->temporary = malloc(room);
-  if (!f->temporary)
-    return -1;
-  for (int i = 0; i < 1000; i++) {
-    snprintf(f->temporary, room, "%s.%ld-%d.tmp", f->path, (long)getpid(), i);
-    f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (f->fd >= 0 && old && fchmod(f->fd, old->st_mode & 07777) != 0 && errno != EPERM)
-      return -1;
-    if (f->fd >= 0 || errno != EEXIST)
-      break;
+// The directory of the file: "." or a prefix of its path that ends in '/'.
+static char *directory(const FileOut *f) {
+  const char *slash = strrchr(f->path, '/');
+  return strndup(slash ? f->path : ".", slash ? (size_t)(slash - f->path) + 1 : 1);
+}
+
+// A file without a name, which vanishes with the process however that ends; it gets one when it is
+// whole.  Not every filesystem has them.
+static int open_unnamed(FileOut *f) {
+  char link[32], *dir = directory(f);
+  f->fd = dir ? open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666) : -1;
+  free(dir);
+  snprintf(link, sizeof link, PROC_FD, f->fd);
+  if (f->fd >= 0 && access(link, F_OK) != 0) {
+    close(f->fd);
+    f->fd = -1;
   }
   return f->fd;
+}
+
+// Calls make(f) with f->temporary set to free names until one is taken.
+static int with_temporary(FileOut *f, int (*make)(FileOut *)) {
+  size_t room = strlen(f->path) + 48;
+  if (!f->temporary && !(f->temporary = malloc(room)))
+    return -1;
+  int made = -1;
+  for (int i = 0; i < 1000; i++) {
+    snprintf(f->temporary, room, "%s.%ld-%d.tmp", f->path, (long)getpid(), i);
+    made = make(f);
+    if (made >= 0 || errno != EEXIST)
+      break;
+  }
+  if (made < 0) { // nothing to unlink
+    free(f->temporary);
+    f->temporary = NULL;
+  }
+  return made;
+}
+
+static int create_named(FileOut *f) {
+  return f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int name_unnamed(FileOut *f) {
+  char link[32];
+  snprintf(link, sizeof link, PROC_FD, f->fd);
+  return linkat(AT_FDCWD, link, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW);
+}
+
+// The file keeps the mode of the one it replaces; a new one gets what the umask leaves of 0666.
+static void open_temporary(FileOut *f, const struct stat *old) {
+  if (open_unnamed(f) < 0 && with_temporary(f, create_named) < 0)
+    return;
+  if (old && fchmod(f->fd, old->st_mode & 07777) != 0 && errno != EPERM) {
+    int why = errno;
+    close(f->fd);
+    f->fd = -1;
+    errno = why;
+  }
 }
 
 FileOut *file_create(const char *path, BigsError *e) {
@@ -110,8 +155,6 @@ FileOut *file_create(const char *path, BigsError *e) {
   if (f->fd >= 0)
     return f;
   fail(f, "write", e);
-  free(f->temporary); // none was made: nothing to unlink
-  f->temporary = NULL;
   file_abort(f);
   return NULL;
 }
@@ -163,9 +206,7 @@ int64_t file_tell(const FileOut *f) {
 // Without this the rename itself may be lost in a power failure.  Filesystems that cannot sync a
 // directory say EINVAL.
 static int sync_directory(FileOut *f, BigsError *e) {
-  const char *slash = strrchr(f->path, '/');
-  size_t n = slash ? (size_t)(slash - f->path) + 1 : 1;
-  char *dir = strndup(slash ? f->path : ".", n);
+  char *dir = directory(f);
   int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, status = 0;
   if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
     status = fail(f, "sync the directory of", e);
@@ -182,6 +223,8 @@ static int finish(FileOut *f, BigsError *e) {
     return f->failed.status;
   if (!f->in_place && fsync(f->fd) != 0)
     return fail(f, "sync", e);
+  if (!f->in_place && !f->temporary && with_temporary(f, name_unnamed) < 0)
+    return fail(f, "write", e);
   int fd = f->fd;
   f->fd = -1;
   if (close(fd) != 0)

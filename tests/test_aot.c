@@ -285,7 +285,8 @@ START_TEST(failures) {
   Arena *a = arena_new();
   AotInput in = toy(a);
   char *so = file_in(a, "t.so");
-  fails(a, &in, "/nonexistent/t.o", "cannot write `/nonexistent/t.o`: No such file");
+  fails(a, &in, "/nonexistent/t.o", "/nonexistent/t.o: cannot write: No such file");
+  fails(a, &in, "/nonexistent/t.so", "/nonexistent/t.so: cannot write: No such file");
   setenv("CC", "/nonexistent/cc", 1);
   fails(a, &in, so, "cannot run `/nonexistent/cc`");
   setenv("CC", "false", 1);
