@@ -1,5 +1,6 @@
 // The lexer: one pass over the text with a stack of open brackets.  See lex.h.
 #include "compiler/lex.h"
+#include "compiler/habits.h"
 #include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -83,18 +84,12 @@ static void emit_bad(Lexer *l, uint32_t lo, uint32_t hi) {
 // ---- brackets
 static TokKind partner(TokKind k) {
   switch (k) {
-  case T_LPAREN:
-    return T_RPAREN;
-  case T_LBRACKET:
-    return T_RBRACKET;
-  case T_LBRACE:
-    return T_RBRACE;
-  case T_RPAREN:
-    return T_LPAREN;
-  case T_RBRACKET:
-    return T_LBRACKET;
-  default:
-    return T_LBRACE;
+  case T_LPAREN: return T_RPAREN;
+  case T_LBRACKET: return T_RBRACKET;
+  case T_LBRACE: return T_RBRACE;
+  case T_RPAREN: return T_LPAREN;
+  case T_RBRACKET: return T_LBRACKET;
+  default: return T_LBRACE;
   }
 }
 
@@ -300,15 +295,20 @@ static void stray(Lexer *l) {
     if (n > 0) { // else not UTF-8: reported at the start
       Diag *g =
           error(l, 102, lo, hi,
-                arena_printf(l->arena, "`%.*s` outside a string or comment: only ASCII stands here",
-                             (int)n, l->s + lo));
+                arena_printf(l->arena,
+                             "`%.*s` (U+%04X) outside a string or comment: only ASCII stands here",
+                             (int)n, l->s + lo, (unsigned)point));
       if (meant(point))
         diag_help(l->diags, g, "write `%s`", meant(point));
     }
   } else if (c < 0x20 || c == 0x7f) {
     error(l, 103, lo, hi, arena_printf(l->arena, "stray character 0x%02x", c));
   } else {
-    error(l, 103, lo, hi, arena_printf(l->arena, "stray character `%c`", c));
+    hi += (c == '&' || c == '|') && peek(l, 1) == (char)c; // `&&`, `||`
+    Diag *g = error(l, 103, lo, hi, arena_printf(l->arena, "stray character `%c`", c));
+    const char *help = habit_sign(arena_printf(l->arena, "%c", c));
+    if (help)
+      diag_help(l->diags, g, "%s", help);
   }
   emit_bad(l, lo, hi);
   l->at = hi;

@@ -1,4 +1,5 @@
 // The parser's core: tokens, errors, blocks and recovery, whole files, the REPL's lines.
+#include "compiler/habits.h"
 #include "compiler/parse_internal.h"
 #include <string.h>
 
@@ -78,6 +79,9 @@ Diag *fail_expected(Parser *p, const char *what, const char *where) {
   Diag *g = fail(p, 110, t, "expected %s%s, found %s", what, where, found(p, t));
   if (t->kind == T_EOL && next->kind == T_LBRACE)
     diag_help(p->diags, g, "`{` stands at the end of its header's line");
+  else if (t->kind == T_EOL && token_class(next->kind) == OPERATOR)
+    diag_help(p->diags, g, "end the line with %s: what follows goes on on the next",
+              found(p, next));
   return g;
 }
 
@@ -143,18 +147,22 @@ static const char *stray_help(const Token *t) {
   case T_STAR:
   case T_SLASH:
   case T_CARET:
-  case T_AT:
-    return " (put a pipeline that goes on in parentheses)";
+  case T_AT: return " (put a pipeline that goes on in parentheses)";
   case T_EQ:
   case T_NE:
   case T_LT:
   case T_LE:
   case T_GT:
-  case T_GE:
-    return " (comparisons do not chain)";
-  default:
-    return "";
+  case T_GE: return " (comparisons do not chain)";
+  default: return "";
   }
+}
+
+// `return x`, `a and b`: the first word is a name of its own, and then the line should end.
+static const char *word_help(const Parser *p) {
+  const Token *t = peek(p, 0), *before = &p->tok[p->at - (p->at > p->item)];
+  const char *help = t->kind == T_NAME ? habit_word(t->s) : NULL;
+  return help || before->kind != T_NAME ? help : habit_word(before->s);
 }
 
 static void end_of_item(Parser *p) {
@@ -163,8 +171,12 @@ static void end_of_item(Parser *p) {
   const Token *t = peek(p, 0);
   if (t->kind == T_LBRACE)
     fail(p, 110, t, "`{` does not belong here: it stands at the end of its header's line");
-  else
-    fail(p, 110, t, "expected end of line, found %s%s", found(p, t), stray_help(t));
+  else {
+    const char *help = word_help(p);
+    Diag *g = fail(p, 110, t, "expected end of line, found %s%s", found(p, t), stray_help(t));
+    if (help)
+      diag_help(p->diags, g, "%s", help);
+  }
 }
 
 Span parse_block(Parser *p, Item *item, void *out) {

@@ -17,6 +17,9 @@ static Seg seg(Parser *p) {
   }
   if (s.kind == SEG_GROUP) {
     parse_names(p, &s.names, "a name");
+  } else if (is(p, T_NUM)) {
+    diag_help(p->diags, fail_expected(p, "a name", ""),
+              "`{i}` stands for the numbers of a `repeat`, on both sides");
   } else {
     Name n = expect_name(p, "a name");
     vec_push(p->arena, &s.names, n);

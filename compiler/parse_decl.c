@@ -1,4 +1,5 @@
 // Declarations, types, formals.
+#include "compiler/habits.h"
 #include "compiler/parse_internal.h"
 #include <string.h>
 
@@ -178,8 +179,12 @@ static void fn(Parser *p, Decl *d) {
     d->body = short_body(p);
   else if (is(p, T_LBRACE))
     d->body = parse_body(p);
-  else
-    fail_expected(p, "`=` or `{`", "");
+  else {
+    bool colon = is(p, T_COLON);
+    Diag *g = fail_expected(p, "`=` or `{`", "");
+    if (colon)
+      diag_help(p->diags, g, "the type of the result stands behind `->`");
+  }
 }
 
 // "module" NAME [generics] formals "->" type body
@@ -248,7 +253,10 @@ static void no_decl(Parser *p, Decl *d) {
     return;
   }
   Diag *g = fail(p, 120, t, "`%s` does not start a declaration", t->s);
-  for (int i = 0; i < COUNT(decls); i++)
+  const char *meant = habit_decl(t->s);
+  if (meant)
+    diag_help(p->diags, g, "it is `%s` here", meant);
+  for (int i = 0; i < COUNT(decls) && !meant; i++)
     if (edit_distance(t->s, decls[i].word, 2) <= 2 && next->kind == T_NAME) {
       diag_help(p->diags, g, "did you mean `%s`?", decls[i].word);
       break;

@@ -1,5 +1,6 @@
 // Expressions.  Recursion is bounded: every way back into an expression passes parse_unary, which
 // counts the nesting.
+#include "compiler/habits.h"
 #include "compiler/parse_internal.h"
 #include <string.h>
 
@@ -215,8 +216,18 @@ static Expr *parenthesis(Parser *p) {
   return e;
 }
 
+// `x ** 2`: the two signs, when nothing stands between them.
+static const char *operators_help(const Parser *p) {
+  const Token *t = peek(p, 0), *before = t - (p->at > 0);
+  if (before->hi != t->lo || p->panic)
+    return NULL;
+  return habit_operator(
+      arena_printf(p->arena, "%.*s", (int)(t->hi - before->lo), p->src->text + before->lo));
+}
+
 static Expr *no_expr(Parser *p) {
   const Token *t = peek(p, 0);
+  const char *help = operators_help(p);
   TokClass c = token_class(t->kind);
   if (c == WORD || c == DECL) {
     fail(p, 111, t, "`%s` is a reserved word, not a value", t->s);
@@ -224,6 +235,8 @@ static Expr *no_expr(Parser *p) {
     Diag *g = fail_expected(p, "an expression", "");
     if (t->kind == T_DOT && next_is(p, T_NUM))
       diag_help(p->diags, g, "digits stand on both sides of a point: `0.5`");
+    if (help)
+      diag_help(p->diags, g, "%s", help);
   }
   return p->poison;
 }

@@ -75,7 +75,7 @@ static void name_and_type(Parser *p, Stmt *s, const char *what) {
   Name n = expect_name(p, what);
   if (n.s)
     vec_push(p->arena, &s->names, n);
-  expect(p, T_COLON, "");
+  expect(p, T_COLON, " and a type");
   s->type = parse_type(p);
 }
 
@@ -128,8 +128,8 @@ Stmt *parse_stmt(Parser *p, Stmt *s) {
     forms(p, s);
   } else if (starts_decl(t) && !name_first) {
     fail(p, 123, t, "`%s` belongs at the top of the file, at the start of a line", t->s);
-  } else if (name_first && (t->kind == T_NAME || t->kind == T_DTYPE || token_class(t->kind) == WORD ||
-                            starts_decl(t))) {
+  } else if (name_first && (t->kind == T_NAME || t->kind == T_DTYPE ||
+                            token_class(t->kind) == WORD || starts_decl(t))) {
     named(p, s);
   } else if (!starts_with_operator(p)) {
     s->kind = ST_EXPR;

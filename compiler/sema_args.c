@@ -46,8 +46,9 @@ Binding *scope_find(const Scope *sc, const char *name) {
 Binding *scope_bind(Sema *s, Name name, Value *v) {
   Binding *old = scope_find(s->scope, name.s);
   if (old) {
-    Diag *g = sema_error(s, 302, name.span, "`%s` is bound twice", name.s);
-    sema_label(s, g, old->span, "first here");
+    Diag *g = sema_error(s, 302, name.span, "`%s` is bound twice%s", name.s,
+                         old->rebound ? ": a state has one new value a step" : "");
+    sema_label(s, g, old->rebound ? old->stmt->names.v[0].span : old->span, "first here");
     return NULL;
   }
   Binding *b = NEW(s->a, Binding);
@@ -291,7 +292,9 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
   } else if (v->dtype != want->dtype) {
     g = sema_error(s, 206, at, "%s is %s, declared %s", what, dtype_name(v->dtype),
                    dtype_name(want->dtype));
-    diag_help(s->d, g, "convert with `%s(...)`", dtype_name(want->dtype));
+    bool part = dtype_is_complex(v->dtype) && !dtype_is_complex(want->dtype);
+    diag_help(s->d, g, part ? "take its real part: `%s(real(...))`" : "convert with `%s(...)`",
+              dtype_name(want->dtype));
   } else
     return true;
   if (declared.src && declared.lo != at.lo)

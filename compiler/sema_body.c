@@ -108,6 +108,7 @@ static bool rebind(Sema *s, const Stmt *st, Binding *b, Value *v) {
       ty_same(s, st->value->span, v, &want, arena_printf(s->a, "the next `%s`", b->name), b->span);
   b->value = ok ? v : v_poison(s);
   b->is_state = false;
+  b->rebound = true;
   b->is_formal = true; // its use is the next step
   b->stmt = st;
   return ok;
@@ -144,9 +145,8 @@ static void run_entry(Sema *s, const Stmt *st) {
     reserved_entry(s, st->names.v[0]);
   Value *v = sema_value(s, st->value);
   Ty want = sema_entry_type(s, st, &v);
-  if (st->type &&
-      !ty_same(s, st->value->span, v, &want, arena_printf(s->a, "entry `%s`", st->names.v[0].s),
-               st->type->span))
+  if (st->type && !ty_same(s, st->value->span, v, &want,
+                           arena_printf(s->a, "entry `%s`", st->names.v[0].s), st->type->span))
     v = want.bad || !checking(s) ? v_poison(s) : ty_value(s, &want);
   Binding *b = define(s, st->names.v[0], v);
   if (b)
@@ -187,32 +187,19 @@ void sema_stmt(Sema *s, const Stmt *st, int index) {
     s->frame->ncalls = s->frame->ndraws = 0;
   }
   switch (st->kind) {
-  case ST_PARAM:
-    run_param(s, st);
-    break;
-  case ST_CHILD:
-    run_child(s, st);
-    break;
-  case ST_BIND:
-    run_bind(s, st);
-    break;
-  case ST_ENTRY:
-    run_entry(s, st);
-    break;
-  case ST_FORMS:
-    run_forms(s, st);
-    break;
-  case ST_BAD:
-    bind_poison(s, st);
-    break;
-  default:
-    sema_value(s, st->value);
-    break;
+  case ST_PARAM: run_param(s, st); break;
+  case ST_CHILD: run_child(s, st); break;
+  case ST_BIND: run_bind(s, st); break;
+  case ST_ENTRY: run_entry(s, st); break;
+  case ST_FORMS: run_forms(s, st); break;
+  case ST_BAD: bind_poison(s, st); break;
+  default: sema_value(s, st->value); break;
   }
 }
 
 Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
   Value *result = NULL;
+  bool lost = false; // a value stands where nothing uses it: most likely the result
   bool model = s->frame->kind == FR_MODEL && !s->scope->strip;
   s->scope->body = body;
   for (int i = 0; i < body->stmts.n && !s->stopped; i++) {
@@ -229,10 +216,11 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
     Value *v = sema_value(s, st->value);
     if (model && !is_poison(v))
       sema_error(s, 308, st->span, "a model has entries, no result: nothing uses this value");
-    else if (!model && !last)
+    else if (!model && !last) {
       sema_error(s, 306, st->span,
                  "a value that nothing uses: the result is the last line of a body");
-    else if (!model)
+      lost = true;
+    } else if (!model)
       result = v;
   }
   if (!result && !model) {
@@ -241,7 +229,7 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
     Binding *b = last && last->kind == ST_BIND ? scope_find(s->scope, last->names.v[0].s) : NULL;
     if (b)
       b->used = true; // the result that was meant, not a value that nothing uses
-    if (!body->bad && !s->stopped)
+    if (!body->bad && !s->stopped && !lost)
       sema_error(s, 308, header,
                  "`%s` has no result: the last line of its body must be an expression", what);
   }
@@ -419,9 +407,10 @@ Value *sema_scan(Sema *s, const Expr *e) {
   States st;
   Ax *ax = ax_ref(s, sc->axis, NULL);
   bool ok = scan_states(s, sc, ax, &st) && ax;
+  if (!ax) // what the body sees is not known
+    return v_poison(s);
   Scope *outer = s->scope, *inner = scope_push(s, s->frame, s->scope);
-  Ax nowhere = {.name = "", .pack = true};
-  inner->strip = ax ? ax : &nowhere;
+  inner->strip = ax;
   ScanBuild sb = {.up = s->scans, .ax = ax};
   if (!checking(s)) {
     sb.axis = ax_graph(s, ax);

@@ -142,12 +142,13 @@ void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *a
                     arena_printf(s->a, "`iota[%s]` into `%s`", a->name, axis), at});
     return;
   }
-  const char *top = hi < 0 ? "any number" : arena_printf(s->a, "%lld", (long long)hi);
-  Diag *g = sema_error(s, 213, at, "`iota[%s]` goes up to %s, but %s has %s rows", a->name, top,
-                       what, size_str(s, rows));
+  const char *top =
+      hi < 0 ? "has no bound" : arena_printf(s->a, "has up to %lld elements", (long long)hi);
+  Diag *g = sema_error(s, 213, at, "`iota[%s]` %s, but %s has %s rows", a->name, top, what,
+                       size_str(s, rows));
   sema_note_axes(s, g, &a, 1);
   if (!ax_const(a, &n))
-    diag_help(s->d, g, "declare `dim %s <= ...` with a bound of at most that", a->name);
+    diag_help(s->d, g, "declare `dim %s <= %s`", a->name, size_str(s, rows));
 }
 
 static bool number_formals(Sema *s, const Formals *f, const Operand *got, const char *callee) {
@@ -295,12 +296,9 @@ Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span ca
 
 Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) {
   switch (f->kind) {
-  case V_POISON:
-    return f;
-  case V_FN:
-    return call_fn(s, f->fn, f->axes, args, at);
-  case V_PRIM:
-    return sema_call_prim(s, f->prim, f->axes, args, at, callee);
+  case V_POISON: return f;
+  case V_FN: return call_fn(s, f->fn, f->axes, args, at);
+  case V_PRIM: return sema_call_prim(s, f->prim, f->axes, args, at, callee);
   case V_DTYPE:
     return f->axes ? sema_fail(s, 209, f->axes->op, "a conversion takes no axes")
                    : sema_call_dtype(s, f->dtype, args, at);
@@ -309,7 +307,6 @@ Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) 
       return sema_fail(s, 209, f->axes->op, "`%s` has its axes from its declaration",
                        f->child->name);
     return sema_call_child(s, f->child, args, at, callee);
-  default:
-    return sema_fail(s, 304, callee, "%s is not a function", v_type_str(s, f));
+  default: return sema_fail(s, 304, callee, "%s is not a function", v_type_str(s, f));
   }
 }

@@ -80,8 +80,9 @@ static bool match_groups(Sema *s, const CkRule *r, const Pieces *right) {
     if (right->v[i].kind == PIECE_GROUP || right->v[i].kind == PIECE_STAR)
       vec_push(s->a, &other, &right->v[i]);
   if (left.n != other.n) {
-    sema_error(s, 403, r->span, "%d group%s on the left, and %d group%s or stars on the right",
-               left.n, left.n == 1 ? "" : "s", other.n, other.n == 1 ? "" : "s");
+    sema_error(s, 403, r->span, "%d group%s on the left, and %d group%s or star%s on the right",
+               left.n, left.n == 1 ? "" : "s", other.n, other.n == 1 ? "" : "s",
+               other.n == 1 ? "" : "s");
     return false;
   }
   for (int i = 0; i < left.n; i++)
@@ -104,6 +105,30 @@ typedef struct RuleWalk {
   int group;
   int choice[16], nchoice;
 } RuleWalk;
+
+// Suggests the names that stand where the last part of the path does.
+static void no_parameter(Sema *s, Span at, const char *path) {
+  Diag *g = sema_error(s, 402, at, "there is no parameter under `%s`", path);
+  const char *dot = strrchr(path, '.');
+  size_t above = dot ? (size_t)(dot + 1 - path) : 0;
+  Suggest best = {.wanted = path + above};
+  for (int i = 0; i < s->m->params.n; i++) {
+    const char *p = s->m->params.v[i]->info.path;
+    if (!strncmp(p, path, above))
+      suggest_add(&best, arena_strndup(s->a, p + above, strcspn(p + above, ".")));
+  }
+  suggest_help(s, g, &best);
+}
+
+static bool has_parameter(const Model *m, const char *path) {
+  size_t n = strlen(path);
+  for (int i = 0; i < m->params.n; i++) {
+    const char *p = m->params.v[i]->info.path;
+    if (!strncmp(p, path, n) && (!p[n] || p[n] == '.'))
+      return true;
+  }
+  return false;
+}
 
 static int repeats(const Model *m, const char *path) {
   size_t n = strlen(path);
@@ -164,14 +189,18 @@ static void add_mapping(Expansion *e, const char *left, const char *right, const
   vec_push(e->s->a, &e->out, m);
 }
 
+// `<-> ""` adds nothing, and no dot.
 static void finish(RuleWalk *w, const char *left) {
   Expansion *e = w->e;
   const char *l = arena_printf(e->s->a, "%s%s", w->lp, left), *r = right_text(w);
+  size_t n = strlen(r);
+  if (n && n == strlen(w->rp))
+    r = arena_strndup(e->s->a, r, n - 1);
   if (e->bad || !sema_step(e->s, w->rule->span))
     return;
   for (int i = 0; i < w->rule->rules.n; i++)
     expand_rule(e, w->rule->rules.v[i], arena_printf(e->s->a, "%s.", l),
-                arena_printf(e->s->a, "%s.", r), w->group);
+                *r ? arena_printf(e->s->a, "%s.", r) : "", w->group);
   if (!w->rule->rules.n)
     add_mapping(e, l, r, w->rule, w->group);
 }
@@ -199,10 +228,11 @@ static void walk_segs(RuleWalk *w, int k, const char *left) {
   } else {
     const char *path = arena_printf(s->a, "%s%s", w->lp, left);
     int n = repeats(s->m, path);
-    if (!n) {
+    if (!n && has_parameter(s->m, path))
       sema_error(s, 407, g->span, "`%s` is not repeated", path);
-      e->bad = true;
-    }
+    else if (!n)
+      no_parameter(s, w->rule->span, path);
+    e->bad |= !n;
     vec_push(s->a, &e->index, g->names.v[0]);
     vec_push(s->a, &e->value, 0);
     for (int i = 0; i < n && !e->bad; i++) {
@@ -272,15 +302,7 @@ static bool rules_without_parameters(Sema *s, const Expansion *e) {
     if (e->out.v[i]->used || e->out.v[i]->rule == last)
       continue;
     last = e->out.v[i]->rule;
-    Diag *g = sema_error(s, 402, e->out.v[i]->rule->span, "there is no parameter under `%s`",
-                         e->out.v[i]->left);
-    Suggest best = {.wanted = e->out.v[i]->left};
-    const Stmts *st = &s->m->model->decl->body->stmts;
-    for (int k = 0; k < st->n; k++)
-      for (int j = 0;
-           j < st->v[k]->names.n && (st->v[k]->kind == ST_CHILD || st->v[k]->kind == ST_PARAM); j++)
-        suggest_add(&best, st->v[k]->names.v[j].s);
-    suggest_help(s, g, &best);
+    no_parameter(s, last->span, e->out.v[i]->left);
   }
   return last != NULL;
 }
@@ -325,8 +347,32 @@ static void torch_shape(const ModelParam *p, StoredParam *out) {
     out->shape[out->nshape++] = 1;
 }
 
+typedef struct Taken {
+  const char *path;
+  const CkRule *rule;
+} Taken;
+
+static const char *stored_name(Sema *s, const Mapping *m, const char *path) {
+  const char *rest = path + strlen(m->left);
+  return intern(s->m->names,
+                arena_printf(s->a, "%s%s", m->right, rest + (!*m->right && *rest == '.')));
+}
+
+static void name_clash(Sema *s, const CkRule *r, const char *name, const Taken *other,
+                       const char *path) {
+  if (!other) {
+    sema_error(s, 407, r->span, "`%s` has no name: the right side is empty", path);
+    return;
+  }
+  bool first = r->span.lo < other->rule->span.lo; // the later rule is the wrong one
+  Diag *g = sema_error(s, 404, first ? other->rule->span : r->span,
+                       "two parameters use `%s`: `%s` and `%s`", name, other->path, path);
+  if (other->rule != r)
+    sema_label(s, g, first ? r->span : other->rule->span, "`%s`", first ? path : other->path);
+}
+
 static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
-  NameTable seen = {0};
+  NameTable seen = {0}; // stored name -> Taken
   int unmapped = 0;
   const char *first = NULL;
   const CkRule *clash = NULL, *twice = NULL; // reported already
@@ -349,17 +395,17 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
       continue;
     }
     StoredParam out = {.param = i, .group = hit[0]->group};
-    out.name = intern(s->m->names,
-                      arena_printf(s->a, "%s%s", hit[0]->right, p->path + strlen(hit[0]->left)));
-    const char *other = names_get(&seen, out.name);
-    if (other) {
+    out.name = stored_name(s, hit[0], p->path);
+    const Taken *other = names_get(&seen, out.name);
+    if (other || !*out.name) {
       if (clash != hit[0]->rule)
-        sema_error(s, 404, hit[0]->rule->span, "two parameters use `%s`: `%s` and `%s`", out.name,
-                   other, p->path);
+        name_clash(s, hit[0]->rule, out.name, other, p->path);
       clash = hit[0]->rule;
       continue;
     }
-    names_put(s->a, &seen, out.name, (void *)p->path);
+    Taken *taken = NEW(s->a, Taken);
+    *taken = (Taken){p->path, hit[0]->rule};
+    names_put(s->a, &seen, out.name, taken);
     if (torch)
       torch_shape(p, &out);
     else
@@ -368,7 +414,9 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
   }
   if (rules_without_parameters(s, e) || !unmapped) // a slip in a rule's path is both
     return;
-  const char *more = unmapped > 1 ? arena_printf(s->a, ", and so are %d more", unmapped - 1) : "";
+  const char *more = unmapped > 1 ? arena_printf(s->a, ", and so %s %d more",
+                                                 unmapped > 2 ? "are" : "is", unmapped - 1)
+                                  : "";
   Diag *g = sema_error(s, 401, d->name.span, "the parameter `%s` is mapped 0 times%s", first, more);
   diag_help(s->d, g, "every parameter has one rule: `%.*s <-> \"...\"`", (int)strcspn(first, "."),
             first);
@@ -435,12 +483,8 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
   for (int i = 0; i < d->checkpoint.n; i++) {
     const CkItem *it = &d->checkpoint.v[i];
     switch (it->kind) {
-    case CK_LAYOUT:
-      set_layout(s, it, &layout, &torch);
-      break;
-    case CK_CONFIG:
-      add_config(s, it, t);
-      break;
+    case CK_LAYOUT: set_layout(s, it, &layout, &torch); break;
+    case CK_CONFIG: add_config(s, it, t); break;
     case CK_ALIAS:
       for (int k = 0; k < it->aliases.n; k++)
         vec_push(s->a, &t->aliases, it->aliases.v[k]);
@@ -449,9 +493,7 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
       for (int k = 0; k < it->ignore.n; k++)
         vec_push(s->a, &t->ignore, it->ignore.v[k].s);
       break;
-    case CK_RULE:
-      expand_rule(&e, it->rule, "", "", -1);
-      break;
+    case CK_RULE: expand_rule(&e, it->rule, "", "", -1); break;
     }
   }
   if (!e.bad && !s->stopped) {

@@ -94,26 +94,44 @@ static bool taken(Sema *s, Name name) {
   return true;
 }
 
-// At least 1 and whole; 1 when reported.
-static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v) {
-  enum { BITS = 40 };
-  int64_t n;
+// "H = 25, Heads = 3": the dims and lets of an expression.
+static const char *names_text(Sema *s, const Expr *e, const char *text) {
+  if (e->kind == EX_BIN)
+    return names_text(s, e->b, names_text(s, e->a, text));
+  if (e->kind == EX_NEG)
+    return names_text(s, e->a, text);
+  if (e->kind != EX_NAME)
+    return text;
+  const DimInfo *d = names_get(&s->m->dim_table, e->name.s);
+  const LetInfo *l = names_get(&s->m->let_table, e->name.s);
+  double x = d ? (double)d->pub.extent : 0;
+  if (!d && !(l && v_const(l->value, &x)))
+    return text;
+  const char *one = arena_printf(s->a, "%s = %.10g", e->name.s, x);
+  return strstr(text, one) ? text : arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", one);
+}
+
+// At least 1 and whole; 1 when reported.  e: where it is written, or NULL.
+static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, const Expr *e) {
+  const double top = 1ll << 40;
   if (is_poison(v))
     return 1;
-  if (!is_number(v) || !v_whole(v, &n)) {
-    if (is_number(v) && !v->num->is_complex)
-      sema_error(s, 212, at, "`%s` is not whole: %.6g", name, v->num->re);
-    else
-      sema_error(s, 212, at, "`%s` is a whole number, not %s", name,
-                 is_number(v) ? "a complex one" : v_type_str(s, v));
+  if (!is_number(v) || v->num->is_complex) {
+    sema_error(s, 212, at, "`%s` is a whole number, not %s", name,
+               is_number(v) ? "a complex one" : v_type_str(s, v));
     return 1;
   }
-  if (n >= 1 && n <= 1ll << BITS)
+  double x = v->num->re;
+  int64_t n;
+  bool whole = v_whole(v, &n);
+  if (whole && x >= 1 && x <= top)
     return n;
-  sema_error(s, 212, at,
-             n < 1 ? "`%s` = %lld: a dimension is at least 1"
-                   : "`%s` = %lld: a dimension is at most 2^40",
-             name, (long long)n);
+  Diag *g = x > top ? sema_error(s, 212, at, "`%s` = %.19g: a dimension is at most 2^40", name, x)
+            : whole ? sema_error(s, 212, at, "`%s` = %.19g: a dimension is at least 1", name, x)
+                    : sema_error(s, 212, at, "`%s` is not whole: %.6g", name, x);
+  const char *names = e ? names_text(s, e, "") : "";
+  if (*names)
+    diag_primary(s->d, g, "%s", names);
   return 1;
 }
 
@@ -142,16 +160,16 @@ static void declare_dim(Sema *s, const Dim *d) {
                  ? sema_constant(s, d->value, d->bind == DIM_EQUAL ? "a dim" : "a bound")
                  : NULL;
   if (d->bind == DIM_AT_MOST)
-    info->pub.bound = extent_of(s, d->name.s, d->value->span, v);
+    info->pub.bound = extent_of(s, d->name.s, d->value->span, v, d->value);
   if (def) {
     v = define_value(s, def);
-    info->pub.extent = extent_of(s, d->name.s, d->name.span, v);
+    info->pub.extent = extent_of(s, d->name.s, d->name.span, v, NULL);
     if (info->pub.bound && info->pub.extent > info->pub.bound)
       sema_error(s, 212, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s,
                  (long long)info->pub.extent, (long long)info->pub.bound);
   } else if (d->bind == DIM_EQUAL)
     info->pub.extent =
-        extent_of(s, d->name.s, d->value ? d->value->span : d->span, v ? v : v_poison(s));
+        extent_of(s, d->name.s, d->value ? d->value->span : d->span, v ? v : v_poison(s), d->value);
   info->pub.fixed = def || d->bind == DIM_EQUAL;
   if (!info->pub.fixed)
     add_sym(s, info);
@@ -280,9 +298,7 @@ static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
     return true;
   }
   switch (d->kind) {
-  case DECL_USE:
-    use_file(s, d);
-    break;
+  case DECL_USE: use_file(s, d); break;
   case DECL_DIM:
     for (int i = 0; i < d->dims.n; i++)
       declare_dim(s, &d->dims.v[i]);
@@ -293,7 +309,8 @@ static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
     return !d->bad;
   case DECL_INIT:
     if (s->m->init)
-      sema_error(s, 302, d->keyword, "`init` is declared twice");
+      sema_label(s, sema_error(s, 302, d->keyword, "`init` is declared twice"), s->m->init->span,
+                 "first here");
     s->m->init = d->value;
     s->m->init_seq = s->m->seq++;
     break;
@@ -301,21 +318,12 @@ static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
     const_frame(s, false);
     sema_check_tokenizer(s, d->value);
     break;
-  case DECL_FN:
-    declare_fn(s, d, prelude);
-    break;
-  case DECL_MODULE:
-    declare_module(s, d, prelude);
-    break;
-  case DECL_MODEL:
-    declare_model(s, d);
-    break;
+  case DECL_FN: declare_fn(s, d, prelude); break;
+  case DECL_MODULE: declare_module(s, d, prelude); break;
+  case DECL_MODEL: declare_model(s, d); break;
   case DECL_CHECKPOINT:
-  case DECL_TRAIN:
-    declare_block(s, d);
-    break;
-  default:
-    return false;
+  case DECL_TRAIN: declare_block(s, d); break;
+  default: return false;
   }
   return true;
 }
@@ -448,8 +456,8 @@ static Model *check_file(Model *m, int before) {
   Diags *diags = m->d;
   const char *prelude = prelude_text();
   sema_start(&s, m, NULL);
-  File *pre = parse_file(m->a, m->names, diags,
-                         source_new(m->a, "<prelude>", prelude, strlen(prelude)));
+  File *pre =
+      parse_file(m->a, m->names, diags, source_new(m->a, "<prelude>", prelude, strlen(prelude)));
   vec_push(m->a, &m->used_files, intern(m->names, m->path));
   const_frame(&s, false);
   declare_file(&s, pre, true, false);

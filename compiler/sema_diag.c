@@ -100,7 +100,7 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {
 
 // Of equally near names the first in the alphabet: tables have no order of their own.
 void suggest_add(Suggest *g, const char *name) {
-  int limit = strlen(g->wanted) <= 2 ? 1 : 2;
+  int limit = strlen(g->wanted) <= 3 ? 1 : 2; // of a short name two letters are most of it
   int d = edit_distance(g->wanted, name, limit);
   if (d > limit || d >= (int)strlen(g->wanted))
     return;
@@ -119,6 +119,20 @@ void suggest_table(Suggest *g, const NameTable *t) {
 void suggest_help(Sema *s, Diag *d, const Suggest *g) {
   if (g->best)
     diag_help(s->d, d, "did you mean `%s%s`?", g->sigil ? g->sigil : "", g->best);
+}
+
+bool name_listed(const char *const *v, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (!strcmp(v[i], name))
+      return true;
+  return false;
+}
+
+void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n) {
+  Suggest best = {.wanted = wanted};
+  for (int i = 0; i < n; i++)
+    suggest_add(&best, v[i]);
+  suggest_help(s, g, &best);
 }
 
 bool sema_enter_definition(Sema *s, Span at) {

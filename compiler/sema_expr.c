@@ -134,59 +134,6 @@ static Value *fn_value(Sema *s, const char *name) {
   return v;
 }
 
-static const char *const initializers[] = {"normal", "trunc_normal", "uniform", "hippo"};
-
-// A name of this body, used above its line.
-static bool bound_later(Sema *s, Diag *g, const char *name) {
-  for (Scope *sc = s->scope; sc; sc = sc->up)
-    for (int i = 0; sc->body && i < sc->body->stmts.n; i++) {
-      const Names *n = &sc->body->stmts.v[i]->names;
-      for (int k = 0; k < n->n; k++)
-        if (n->v[k].s == name) {
-          sema_label(s, g, n->v[k].span, "bound here: it is seen from its line on");
-          names_put(s->a, &sc->wanted, name, (void *)name);
-          return true;
-        }
-    }
-  return false;
-}
-
-static Value *unknown_name(Sema *s, const Expr *e) {
-  if (module_find(s, e->name.s)) {
-    Diag *g = sema_error(s, 304, e->span, "`%s` is a module, not a value", e->name.s);
-    diag_help(s->d, g, "declare a child `name : %s` and call it", e->name.s);
-    return v_poison(s);
-  }
-  Diag *g = sema_error(s, 301, e->span, "unknown name `%s`", e->name.s);
-  LetInfo *l = names_get(&s->m->let_table, e->name.s);
-  DimInfo *d = names_get(&s->m->dim_table, e->name.s);
-  if ((l || d) && !s->frame->prelude) {
-    diag_note(s->d, g, l ? l->span : d->pub.span,
-              "`%s` is declared here: it is seen from its line on", e->name.s);
-    return v_poison(s);
-  }
-  if (bound_later(s, g, e->name.s))
-    return v_poison(s);
-  Suggest best = {.wanted = e->name.s};
-  if (s->frame->kind == FR_INIT)
-    for (int i = 0; i < COUNT(initializers); i++)
-      suggest_add(&best, initializers[i]);
-  for (const Scope *sc = s->scope; sc; sc = sc->up)
-    suggest_table(&best, &sc->table);
-  for (int i = 0; i < s->frame->ngenerics; i++)
-    suggest_add(&best, s->frame->generics[i].name.s);
-  if (!s->frame->prelude) {
-    suggest_table(&best, &s->m->let_table);
-    suggest_table(&best, &s->m->dim_table);
-    suggest_table(&best, &s->m->user_fns);
-  }
-  suggest_table(&best, &s->m->prelude_fns);
-  for (int i = 0; i < PRIM_COUNT; i++)
-    suggest_add(&best, prim_name((Prim)i));
-  suggest_help(s, g, &best);
-  return v_poison(s);
-}
-
 // A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be
 // called counts.
 static Value *eval_name(Sema *s, const Expr *e, bool callee) {
@@ -211,7 +158,7 @@ static Value *eval_name(Sema *s, const Expr *e, bool callee) {
   if (found)
     return dim_value(s, e, &l);
   f = fn_value(s, e->name.s);
-  return f ? f : unknown_name(s, e);
+  return f ? f : sema_unknown_name(s, e);
 }
 
 // ---- iota
@@ -259,8 +206,7 @@ Value *sema_value(Sema *s, const Expr *e) {
   switch (v->kind) {
   case V_POISON:
   case V_NUMBER:
-  case V_TENSOR:
-    return v;
+  case V_TENSOR: return v;
   case V_PRIM:
     if (v->prim == PRIM_IOTA)
       return iota_value(s, v, e->span);
@@ -270,8 +216,7 @@ Value *sema_value(Sema *s, const Expr *e) {
     return sema_fail(s, 304, e->span, "`%s` is a module, not a value: call it", v->child->name);
   case V_FN:
     return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it", v->fn->name);
-  default:
-    return sema_fail(s, 304, e->span, "a dtype is not a value");
+  default: return sema_fail(s, 304, e->span, "a dtype is not a value");
   }
 }
 
@@ -413,7 +358,8 @@ Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
       if (all.v[i]->name == all.v[k]->name &&
           (all.v[i]->kind == AX_SLICE || all.v[k]->kind == AX_SLICE))
         return sema_fail(
-            s, 203, at, "`%s` is %s on one side and %s on the other: a slice meets no other axis",
+            s, 203, at,
+            "`%s` has %s elements on one side and %s on the other: a slice meets no other axis",
             all.v[i]->name, size_str(s, &all.v[k]->size), size_str(s, &all.v[i]->size));
   if (out.n > MAX_AXES - 4)
     return sema_fail(s, 217, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
@@ -440,9 +386,13 @@ static Value *eval_dot(Sema *s, const Expr *e) {
   Value *v = sema_eval(s, e->a);
   if (is_poison(v))
     return v;
-  if (v->kind != V_CHILD || v->axes)
-    return sema_fail(s, 304, e->span, "`.%s` needs a child in front of it, and this is %s",
-                     e->name.s, v_type_str(s, v));
+  if (v->kind != V_CHILD || v->axes) {
+    Diag *g = sema_error(s, 304, e->span, "`.%s` needs a child in front of it, and this is %s",
+                         e->name.s, v_type_str(s, v));
+    if (fn_value(s, e->name.s))
+      diag_help(s->d, g, "a function stands in front, or behind a pipe: `x |> %s`", e->name.s);
+    return v_poison(s);
+  }
   Value *part = child_part(s, v->child, e->name);
   return is_tensor(part) ? seen_in(s, s->scope, part) : part;
 }
@@ -497,10 +447,8 @@ static Value *eval_pipe(Sema *s, const Expr *e) {
 
 static Value *eval_kind(Sema *s, const Expr *e) {
   switch (e->kind) {
-  case EX_NUM:
-    return v_number(s, number_literal(&e->num));
-  case EX_STR:
-    return sema_fail(s, 304, e->span, "a string has no meaning here");
+  case EX_NUM: return v_number(s, number_literal(&e->num));
+  case EX_STR: return sema_fail(s, 304, e->span, "a string has no meaning here");
   case EX_NAME:
     if (s->frame->kind == FR_INIT) {
       Value *v = sema_call_init(s, e);
@@ -508,38 +456,30 @@ static Value *eval_kind(Sema *s, const Expr *e) {
         return v;
     }
     return eval_name(s, e, false);
-  case EX_BOOL:
-    return v_bool(s, e->truth);
+  case EX_BOOL: return v_bool(s, e->truth);
   case EX_DTYPE: {
     Value *v = v_poison(s);
     v->kind = V_DTYPE;
     v->dtype = e->dtype;
     return v;
   }
-  case EX_DOT:
-    return eval_dot(s, e);
-  case EX_AXES:
-    return eval_axes(s, e);
-  case EX_OPS:
-    return sema_index(s, e);
-  case EX_CALL:
-    return eval_call(s, e);
-  case EX_NEG:
-    return eval_neg(s, e);
-  case EX_BIN:
-    return eval_bin(s, e);
-  case EX_CONTRACT:
-    return contract_expr(s, e);
-  case EX_PIPE:
-    return eval_pipe(s, e);
+  case EX_DOT: return eval_dot(s, e);
+  case EX_AXES: return eval_axes(s, e);
+  case EX_OPS: return sema_index(s, e);
+  case EX_CALL: return eval_call(s, e);
+  case EX_NEG: return eval_neg(s, e);
+  case EX_BIN: return eval_bin(s, e);
+  case EX_CONTRACT: return contract_expr(s, e);
+  case EX_PIPE: return eval_pipe(s, e);
   case EX_TUPLE:
-    return sema_fail(s, 304, e->span, "a tuple has a meaning in a train block only");
+    return sema_fail(
+        s, 304, e->span,
+        "a list in `( )` is no value: only the pair of `beta` in a train block is written so");
   case EX_THEN:
-    return sema_fail(s, 304, e->span, "`then` has a meaning in a train block only");
-  case EX_SCAN:
-    return sema_scan(s, e);
-  default:
-    BUG("expression of kind %d", e->kind);
+    return sema_fail(s, 304, e->span,
+                     "`then` joins the pieces of a schedule, in the `rate` of a train block");
+  case EX_SCAN: return sema_scan(s, e);
+  default: BUG("expression of kind %d", e->kind);
   }
 }
 

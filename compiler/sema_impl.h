@@ -115,6 +115,7 @@ typedef struct Binding {
   const Stmt *stmt; // what bound it, or NULL
   int index;        // of the statement in the body
   bool used, is_formal, is_entry, is_state, is_param, is_child;
+  bool rebound;            // a state that has its next value, by `stmt`
   bool called;             // a child of which all is reached
   VEC(const char *) parts; // a child not called: the dotted parts read, "weight", "attention.query"
 } Binding;
@@ -161,6 +162,8 @@ struct Frame {
   int stmt, ncalls, ndraws; // of the statement being evaluated
   Ty init;                  // FR_INIT: the parameter's type
   const char *path;         // FR_INIT: its path
+  bool init_of_file;        // FR_INIT: of the file's `init`, not of a `~`
+  const Scope *around;      // FR_INIT: the body of the `~`; its values are not seen
 };
 
 // A condition on sizes that a module's body left open because generics are opaque; checked where it
@@ -340,6 +343,8 @@ typedef struct Suggest {
 void suggest_add(Suggest *g, const char *name);
 void suggest_table(Suggest *g, const NameTable *t);
 void suggest_help(Sema *s, Diag *d, const Suggest *g);
+bool name_listed(const char *const *v, int n, const char *name);
+void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n);
 bool sema_enter_definition(Sema *s, Span at); // false: too deep, reported
 bool sema_step(Sema *s, Span at);             // counts work; false past the limit (reported once)
 
@@ -433,7 +438,8 @@ void pair_map(Sema *s, Value *out, const Value *in, NodeMap *f, void *ctx);
 Value *v_rename(Sema *s, const Value *x, const AxList *from, const AxList *to);
 
 // ---- evaluation
-Value *sema_eval(Sema *s, const Expr *e);  // any value, callables included
+Value *sema_unknown_name(Sema *s, const Expr *e); // reports it
+Value *sema_eval(Sema *s, const Expr *e);         // any value, callables included
 Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
 Value *sema_index(Sema *s, const Expr *e);
 Value *sema_scan(Sema *s, const Expr *e);
@@ -529,4 +535,5 @@ bool ckpt_native_shape(const ModelParam *p, StoredParam *out);
 void sema_generics(Sema *s, const Generics *g, Generic **out, int *n, int *nleft);
 Value *sema_input(Sema *s, const Formal *f, const Ty *t);
 const Expr *sema_train_loss(const Decl *d);
+void sema_train_data(Sema *s, const TrItem *it, Recipe *r); // r NULL: the values alone
 #endif

@@ -210,9 +210,12 @@ Value *sema_call_init(Sema *s, const Expr *e) {
 // ---- parameters
 static Frame *init_frame(Sema *s, const Ty *t, const char *path, bool of_file) {
   Frame *mod = s->frame;
+  const Scope *around = of_file ? NULL : s->scope;
   Frame *f = frame_push(s, FR_INIT, "init", (Span){0});
   f->seq = of_file || !mod ? s->m->init_seq : mod->seq;
   f->init = *t;
+  f->init_of_file = of_file;
+  f->around = around;
   f->path = path;
   if (!of_file && mod) {
     f->generics = mod->generics;
@@ -234,8 +237,14 @@ static bool init_fits(Sema *s, const Expr *e, const Value *v, const Ty *t) {
                dtype_name(t->dtype));
     return false;
   }
+  bool of_file = s->frame->init_of_file;
   for (int i = 0; i < v->ax.n; i++)
-    if (!ax_in(&t->ax, v->ax.v[i])) {
+    if (!ax_in(&t->ax, v->ax.v[i]) && of_file) {
+      sema_error(s, 205, e->span,
+                 "`init` starts parameters of any dimensions, and this value has `%s`",
+                 ax_str(s, v->ax.v[i]));
+      return false;
+    } else if (!ax_in(&t->ax, v->ax.v[i])) {
       Diag *g = sema_error(s, 205, e->span, "the first value has `%s`, but the parameter is %s",
                            ax_str(s, v->ax.v[i]), dtype_axes_str(s, t->dtype, &t->ax));
       sema_label_type(s, g, e->span, v);

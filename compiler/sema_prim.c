@@ -97,7 +97,7 @@ static Value *maths(Sema *s, PrimCall *c) {
     return sema_fail(s, 206, c->at, "`%s` of bool: it needs numbers", c->name);
   if (dtype_is_complex(x->dtype) && c->p != PRIM_EXP)
     return sema_fail(s, 218, c->at, "`%s` of a complex value", c->name);
-  DType t = x->dtype == DT_I32 && c->p != PRIM_ABS ? DT_F32 : x->dtype;
+  DType t = x->dtype == DT_I32 ? DT_F32 : x->dtype;
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
@@ -260,14 +260,10 @@ static Node *reduce_node(Sema *s, const PrimCall *c, Node *x, DType t) {
     return c->p == PRIM_ARGMAX ? g_const(g, DT_I32, 0) : x;
   ax_graphs(s, &c->ax, ax);
   switch (c->p) {
-  case PRIM_ARGMAX:
-    return g_argmax(g, x, ax[0]);
-  case PRIM_MAX:
-    return g_reduce(g, OP_RMAX, x, ax, c->ax.n);
-  case PRIM_MIN:
-    return g_reduce(g, OP_RMIN, x, ax, c->ax.n);
-  default:
-    return g_reduce(g, OP_SUM, x, ax, c->ax.n);
+  case PRIM_ARGMAX: return g_argmax(g, x, ax[0]);
+  case PRIM_MAX: return g_reduce(g, OP_RMAX, x, ax, c->ax.n);
+  case PRIM_MIN: return g_reduce(g, OP_RMIN, x, ax, c->ax.n);
+  default: return g_reduce(g, OP_SUM, x, ax, c->ax.n);
   }
 }
 
@@ -458,20 +454,13 @@ Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, S
   PrimCall c = {.p = p, .name = prim_name(p), .at = at, .whole = whole, .args = args, .axes = axes};
   switch (p) {
   case PRIM_REAL:
-  case PRIM_IMAG:
-    return complex_part(s, &c);
-  case PRIM_SELECT:
-    return select_value(s, &c);
-  case PRIM_GATHER:
-    return gather(s, &c);
-  case PRIM_IOTA:
-    return sema_fail(s, 303, at, "`iota[L]` is a value and takes no arguments");
-  case PRIM_FLIP:
-    return flip(s, &c);
-  case PRIM_CAUSAL_CONV:
-    return causal_conv(s, &c);
-  case PRIM_DROPOUT:
-    return dropout(s, &c);
+  case PRIM_IMAG: return complex_part(s, &c);
+  case PRIM_SELECT: return select_value(s, &c);
+  case PRIM_GATHER: return gather(s, &c);
+  case PRIM_IOTA: return sema_fail(s, 303, at, "`iota[L]` is a value and takes no arguments");
+  case PRIM_FLIP: return flip(s, &c);
+  case PRIM_CAUSAL_CONV: return causal_conv(s, &c);
+  case PRIM_DROPOUT: return dropout(s, &c);
   case PRIM_MAX:
   case PRIM_MIN: {
     int npos = 0;
@@ -481,9 +470,7 @@ Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, S
   }
   case PRIM_SUM:
   case PRIM_MEAN:
-  case PRIM_ARGMAX:
-    return reduction(s, &c);
-  default:
-    return maths(s, &c);
+  case PRIM_ARGMAX: return reduction(s, &c);
+  default: return maths(s, &c);
   }
 }

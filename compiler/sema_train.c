@@ -1,209 +1,7 @@
-// Train blocks: the data line, the loss, and the settings that make a recipe.
+// Train blocks: the loss, and the settings that make a recipe.
 #include "compiler/sema_impl.h"
 #include <math.h>
 #include <string.h>
-
-// ---- sources and their fields
-typedef enum FieldShape { SHAPE_BL, SHAPE_B, SHAPE_M } FieldShape;
-typedef struct FieldSpec {
-  const char *source, *name;
-  FieldKind kind;
-  DType dtype;
-  FieldShape shape;
-} FieldSpec;
-static const FieldSpec field_specs[] = {
-    {"mlm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"mlm_text", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
-    {"mlm_text", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
-    {"mlm_text", "at", FIELD_AT, DT_I32, SHAPE_M},
-    {"mlm_text", "labels", FIELD_LABELS, DT_I32, SHAPE_M},
-    {"tsv", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"tsv", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
-    {"tsv", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
-    {"tsv", "target", FIELD_TARGET, DT_I32, SHAPE_B},
-    {"lm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"lm_text", "target", FIELD_TARGET, DT_I32, SHAPE_BL},
-};
-static const char *const sources[] = {"mlm_text", "tsv", "lm_text"};
-
-static const FieldSpec *field_spec(const char *source, const char *name) {
-  for (int i = 0; i < COUNT(field_specs); i++)
-    if (!strcmp(field_specs[i].source, source) && !strcmp(field_specs[i].name, name))
-      return &field_specs[i];
-  return NULL;
-}
-
-static bool known(const char *const *v, int n, const char *name) {
-  for (int i = 0; i < n; i++)
-    if (!strcmp(v[i], name))
-      return true;
-  return false;
-}
-
-static void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n) {
-  Suggest best = {.wanted = wanted};
-  for (int i = 0; i < n; i++)
-    suggest_add(&best, v[i]);
-  suggest_help(s, g, &best);
-}
-
-static const Formal *input_formal(const Model *m, const char *name) {
-  const Formals *f = &m->model->decl->formals;
-  for (int i = 0; i < f->n; i++)
-    if (f->v[i].name.s == name)
-      return &f->v[i];
-  return NULL;
-}
-
-static const Formal *ids_formal(const Model *m) {
-  const Formals *f = &m->model->decl->formals;
-  for (int i = 0; i < f->n; i++)
-    if (!strcmp(f->v[i].name.s, "ids") && f->v[i].type && f->v[i].type->dims.n == 2)
-      return &f->v[i];
-  return NULL;
-}
-
-static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`",
-                                          "along the masked rows, a run-time dim of its own"};
-
-// rows: the dim of masked rows seen so far in this block.
-static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows) {
-  const Formal *ids = ids_formal(m);
-  const TDim *d = ids->type->dims.v;
-  if (shape == SHAPE_M) {
-    bool ok = t->ax.n == 1 && t->ax.v[0]->name != d[0].name.s && t->ax.v[0]->name != d[1].name.s &&
-              (!*rows || *rows == t->ax.v[0]);
-    if (ok)
-      *rows = t->ax.v[0];
-    return ok;
-  }
-  int n = shape == SHAPE_B ? 1 : 2;
-  if (t->ax.n != n)
-    return false;
-  for (int i = 0; i < n; i++)
-    if (t->ax.v[i]->name != d[i].name.s)
-      return false;
-  return true;
-}
-
-static void check_field(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows,
-                        FieldKind *kind) {
-  const FieldSpec *spec = field_spec(source, f->name.s);
-  if (!spec) {
-    Diag *g = sema_error(s, 504, f->span, "`%s` has no field `%s`", source, f->name.s);
-    Suggest best = {.wanted = f->name.s};
-    for (int i = 0; i < COUNT(field_specs); i++)
-      if (!strcmp(field_specs[i].source, source))
-        suggest_add(&best, field_specs[i].name);
-    suggest_help(s, g, &best);
-    return;
-  }
-  *kind = spec->kind;
-  if (!ids_formal(s->m)) {
-    sema_error(s, 504, f->span,
-               "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length",
-               source);
-    return;
-  }
-  if (!t->bad && (t->dtype != spec->dtype || !shape_fits(s->m, spec->shape, t, rows)))
-    sema_error(s, 504, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
-               dtype_name(spec->dtype), shape_words[spec->shape],
-               dtype_axes_str(s, t->dtype, &t->ax));
-}
-
-static void bind_field(Sema *s, const Field *f, const Ty *t) {
-  Value *v;
-  if (checking(s))
-    v = ty_value(s, t);
-  else
-    v = sema_input(s, &(Formal){.span = f->span, .name = f->name, .type = f->type}, t);
-  Binding *b = scope_bind(s, f->name, v);
-  if (b)
-    b->is_formal = true;
-}
-
-static void source_args(Sema *s, const Expr *e, Recipe *r) {
-  static const char *const mlm_args[] = {"rate"};
-  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
-    const Arg *a = &e->args.v[i];
-    SourceArg arg = {.name = a->name.s};
-    bool mlm = r->source && !strcmp(r->source, "mlm_text");
-    if (r->source_known && a->name.s && !(mlm && known(mlm_args, 1, a->name.s))) {
-      Diag *g = sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", r->source, a->name.s);
-      if (mlm)
-        suggest_list(s, g, a->name.s, mlm_args, 1);
-      continue;
-    }
-    if (r->source_known && !a->name.s && (i > 0 || a->value->kind != EX_STR)) {
-      sema_error(s, 303, a->span, "`%s` takes a path, then arguments by name", r->source);
-      continue;
-    }
-    if (a->value->kind == EX_STR)
-      arg.text = a->value->str.s;
-    else {
-      Value *v = sema_constant(s, a->value, "an argument of a source");
-      if (is_poison(v))
-        continue;
-      arg.num = is_number(v) ? v->num->re : v->truth;
-      if (mlm && !(arg.num > 0 && arg.num < 1))
-        sema_error(s, 503, a->span, "the rate of masked tokens lies between 0 and 1");
-    }
-    vec_push(s->a, &r->args, arg);
-  }
-}
-
-static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) {
-  const Expr *e = it->source, *callee = e->kind == EX_CALL ? e->a : e;
-  if (callee->kind != EX_NAME) {
-    sema_error(s, 502, e->span, "a data source is named and called: `mlm_text(\"corpus/*.txt\")`");
-    return;
-  }
-  r->source = callee->name.s;
-  r->source_known = known(sources, COUNT(sources), r->source);
-  if (!r->source_known &&
-      !all_inputs) { // whose fields nobody knows; else it is an error only when the block is run
-    Diag *g = sema_error(s, 502, callee->span, "unknown data source `%s`", r->source);
-    suggest_list(s, g, r->source, sources, COUNT(sources));
-  }
-  source_args(s, e, r);
-}
-
-static void run_data(Sema *s, const TrItem *it, Recipe *r) {
-  bool all_inputs = true;
-  Ax *rows = NULL;
-  for (int i = 0; i < it->fields.n; i++)
-    all_inputs &= input_formal(s->m, it->fields.v[i].name.s) != NULL;
-  if (r)
-    check_source(s, it, r, all_inputs);
-  for (int i = 0; i < it->fields.n; i++) {
-    const Field *f = &it->fields.v[i];
-    const Formal *input = input_formal(s->m, f->name.s);
-    TrainField out = {.is_input = input != NULL};
-    if (!input && !f->type) {
-      Diag *g =
-          sema_error(s, 504, f->span, "`%s` is no input of the model: give its type", f->name.s);
-      diag_help(s->d, g, "`%s : i32[M]`", f->name.s);
-      continue;
-    }
-    if (input && f->type && r)
-      sema_error(s, 504, f->type->span, "`%s` is an input of the model, which has its type",
-                 f->name.s);
-    Ty t = {.bad = true};
-    if (input ? input->type != NULL : true)
-      t = ty_eval(s, input ? input->type : f->type, false);
-    for (int k = 0; r && k < r->fields.n; k++)
-      if (r->fields.v[k].value.name == f->name.s)
-        sema_error(s, 504, f->span, "`%s` is picked twice", f->name.s);
-    if (r && r->source_known)
-      check_field(s, f, r->source, &t, &rows, &out.kind);
-    if (!input)
-      bind_field(s, f, &t);
-    if (r && !t.bad) {
-      sema_model_value(s, f->name, &t, &out.value);
-      vec_push(s->a, &r->fields, out);
-    }
-  }
-}
 
 // A frame over the model's own (s->scope), with the block's new fields.
 Frame *sema_train_frame(Sema *s, const Decl *d) {
@@ -218,7 +16,7 @@ Frame *sema_train_frame(Sema *s, const Decl *d) {
   if (!checking(s))
     for (int i = 0; i < d->train.n; i++)
       if (d->train.v[i].kind == TR_DATA)
-        run_data(s, &d->train.v[i], NULL);
+        sema_train_data(s, &d->train.v[i], NULL);
   return f;
 }
 
@@ -264,7 +62,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   static const char *const names[] = {"adamw", "adam", "sgd"};
   static const char *const adam[] = {"beta", "eps"}, *const sgd[] = {"momentum"};
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
-  if (callee->kind != EX_NAME || !known(names, COUNT(names), callee->name.s)) {
+  if (callee->kind != EX_NAME || !name_listed(names, COUNT(names), callee->name.s)) {
     const char *name = callee->kind == EX_NAME ? callee->name.s : "";
     Diag *g = sema_error(s, 502, callee->span,
                          "unknown optimizer `%s`: there are adamw, adam and sgd", name);
@@ -278,7 +76,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   bool is_sgd = o->kind == OPT_SGD;
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
     const Arg *a = &e->args.v[i];
-    if (!a->name.s || !known(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
+    if (!a->name.s || !name_listed(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
       Diag *g = sema_error(s, 303, a->span,
                            a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
                            callee->name.s, a->name.s ? a->name.s : "");
@@ -304,36 +102,53 @@ static bool is_schedule(const Expr *e) {
   if (e->kind == EX_THEN)
     return true;
   return e->kind == EX_CALL && e->a->kind == EX_NAME &&
-         known(schedules, COUNT(schedules), e->a->name.s);
+         name_listed(schedules, COUNT(schedules), e->a->name.s);
+}
+
+static void unknown_schedule(Sema *s, const Expr *e) {
+  const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  if (callee->kind != EX_NAME) {
+    sema_error(s, 502, e->span,
+               "a piece of a schedule is a call of constant, warmup, linear or cosine");
+    return;
+  }
+  Diag *g = sema_error(s, 502, callee->span,
+                       "unknown schedule `%s`: there are constant, warmup, linear and cosine",
+                       callee->name.s);
+  suggest_list(s, g, callee->name.s, schedules, COUNT(schedules));
+}
+
+// False when an argument is wrong, which was reported.
+static bool piece_args(Sema *s, const Expr *e, bool falls, SchedulePiece *p) {
+  bool ok = true;
+  for (int i = 0; i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    bool to = a->name.s && !strcmp(a->name.s, "to") && falls;
+    if (to)
+      ok &= number_of(s, a->value, "`to`", 0, 1e6, &p->to);
+    else if (!a->name.s && i == 0)
+      ok &= number_of(s, a->value, "a length", 0, 1e15, &p->length);
+    else {
+      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s,
+                 falls ? "a length, and the level it ends at: `to: 0`" : "a length");
+      ok = false;
+    }
+  }
+  return ok;
 }
 
 static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
-  if (e->kind != EX_CALL || e->a->kind != EX_NAME || !is_schedule(e)) {
-    const char *name = e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->name.s
-                       : e->kind == EX_NAME                        ? e->name.s
-                                                                   : "";
-    Diag *g =
-        sema_error(s, 502, e->span,
-                   "unknown schedule `%s`: there are constant, warmup, linear and cosine", name);
-    suggest_list(s, g, name, schedules, COUNT(schedules));
+  if (!is_schedule(e) || e->kind == EX_THEN) {
+    unknown_schedule(s, e);
     return;
   }
-  SchedulePiece p = {.to = 1};
+  SchedulePiece p = {0};
   while (strcmp(schedules[p.kind], e->a->name.s))
     p.kind++;
-  bool falls = p.kind == SCHED_LINEAR || p.kind == SCHED_COSINE, has_to = false;
-  for (int i = 0; i < e->args.n; i++) {
-    const Arg *a = &e->args.v[i];
-    if (!a->name.s && i == 0)
-      number_of(s, a->value, "a length", 0, 1e15, &p.length);
-    else if (a->name.s && !strcmp(a->name.s, "to") && falls)
-      has_to = number_of(s, a->value, "`to`", 0, 1e6, &p.to);
-    else
-      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s,
-                 falls ? "a length, and the level it ends at: `to: 0`" : "a length");
-  }
-  if (falls && !has_to)
-    p.to = 0;
+  bool falls = p.kind == SCHED_LINEAR || p.kind == SCHED_COSINE;
+  p.to = !falls;
+  if (!piece_args(s, e, falls, &p))
+    return;
   if (p.kind == SCHED_WARMUP && p.length == 0)
     sema_error(s, 303, e->span, "`warmup` needs its length: steps, or below 1 a share of the run");
   else if (!last && p.length == 0)
@@ -341,11 +156,21 @@ static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
   vec_push(s->a, &r->schedule, p);
 }
 
+// Pieces whose lengths are shares must fit into the run.
+static void check_shares(Sema *s, const Expr *e, const Recipe *r) {
+  double sum = 0;
+  for (int i = 0; i < r->schedule.n; i++)
+    sum += r->schedule.v[i].length < 1 ? r->schedule.v[i].length : 0;
+  if (sum > 1 + 1e-9)
+    sema_error(s, 503, e->span, "the pieces of the schedule take %g %% of the run", 100 * sum);
+}
+
 static void set_rate(Sema *s, const Expr *e, Recipe *r) {
   double x;
   if (e->kind == EX_THEN) {
     for (int i = 0; i < e->items.n; i++)
       add_piece(s, e->items.v[i], i == e->items.n - 1, r);
+    check_shares(s, e, r);
   } else if (is_schedule(e)) {
     add_piece(s, e, true, r);
   } else if (e->kind == EX_BIN && e->bin == BIN_DIV) {
@@ -362,6 +187,8 @@ static void set_rate(Sema *s, const Expr *e, Recipe *r) {
   } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 &&
              !fn_find(s, e->a->name.s)) {
     add_piece(s, e, true, r);
+  } else if (e->kind == EX_TUPLE) {
+    sema_error(s, 503, e->span, "a rate is a number, or a number times a schedule");
   } else if (number_of(s, e, "a rate", 0, INFINITY, &x))
     r->rate *= x;
 }
@@ -397,11 +224,14 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
     tags[i] = it->tags.v[i].s;
   for (int i = 0; i < it->settings.n; i++) {
     const Setting *st = &it->settings.v[i];
-    if (!known(names, COUNT(names), st->name.s)) {
+    if (!name_listed(names, COUNT(names), st->name.s)) {
       Diag *d = sema_error(s, 501, st->name.span,
                            "unknown setting `%s` of a group: there are rate, decay and frozen",
                            st->name.s);
       suggest_list(s, d, st->name.s, names, COUNT(names));
+    } else if (!strcmp(st->name.s, "rate") && is_schedule(st->value)) {
+      sema_error(s, 503, st->value->span,
+                 "the rate of a group is a number: it goes through the schedule of the block");
     } else if (!strcmp(st->name.s, "rate")) {
       g.rate_times = st->times;
       g.has_rate = number_of(s, st->value, "a rate", 0, INFINITY, &g.rate);
@@ -476,34 +306,23 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     return;
   }
   switch (k) {
-  case 0:
-    check_loss(s, st->value, r);
-    break;
-  case 1:
-    set_optimizer(s, st->value, r);
-    break;
+  case 0: check_loss(s, st->value, r); break;
+  case 1: set_optimizer(s, st->value, r); break;
   case 2:
     r->has_rate = true;
     r->rate = 1;
     set_rate(s, st->value, r);
     break;
-  case 3:
-    number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay);
-    break;
-  case 4:
-    whole_of(s, st->value, "`batch`", &r->batch);
-    break;
-  case 5:
-    whole_of(s, st->value, "`steps`", &r->steps);
-    break;
-  case 6:
-    whole_of(s, st->value, "`epochs`", &r->epochs);
-    break;
-  case 7:
-    number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip);
-    break;
+  case 3: number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay); break;
+  case 4: whole_of(s, st->value, "`batch`", &r->batch); break;
+  case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
+  case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
+  case 7: number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip); break;
   default: {
-    Diag *g = sema_error(s, 501, st->name.span, "unknown setting `%s`", st->name.s);
+    Diag *g = sema_error(s, 501, st->name.span,
+                         "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "
+                         "steps, epochs and clip",
+                         st->name.s);
     suggest_list(s, g, st->name.s, names, COUNT(names));
   }
   }
@@ -550,7 +369,7 @@ void sema_check_train(Sema *s, const Decl *d) {
   for (int i = 0; i < d->train.n; i++)
     if (d->train.v[i].kind == TR_DATA) {
       if (once(s, d->train.v[i].span, "`data`", &data))
-        run_data(s, &d->train.v[i], r);
+        sema_train_data(s, &d->train.v[i], r);
     }
   for (int i = 0; i < d->train.n; i++) {
     const TrItem *it = &d->train.v[i];

@@ -111,16 +111,11 @@ const char *dtype_axes_str(Sema *s, DType t, const AxList *l) {
 
 const char *v_type_str(Sema *s, const Value *v) {
   switch (v->kind) {
-  case V_NUMBER:
-    return "a number";
-  case V_TENSOR:
-    return dtype_axes_str(s, v->dtype, &v->ax);
-  case V_CHILD:
-    return "a module";
-  case V_POISON:
-    return "an unknown value";
-  default:
-    return "a function";
+  case V_NUMBER: return "a number";
+  case V_TENSOR: return dtype_axes_str(s, v->dtype, &v->ax);
+  case V_CHILD: return "a module";
+  case V_POISON: return "an unknown value";
+  default: return "a function";
   }
 }
 
@@ -323,7 +318,8 @@ static bool slices_clash(Sema *s, Span at, const Operand *ops, int n, const AxLi
       if (a->name != b->name || (a->kind != AX_SLICE && b->kind != AX_SLICE))
         continue;
       Diag *g = sema_error(
-          s, 203, at, "`%s` is %s on one side and %s on the other: a slice meets no other axis",
+          s, 203, at,
+          "`%s` has %s elements on one side and %s on the other: a slice meets no other axis",
           a->name, size_str(s, &a->size), size_str(s, &b->size));
       for (int j = 0; j < n; j++)
         sema_label_type(s, g, ops[j].span, ops[j].v);

@@ -69,7 +69,9 @@ END_TEST
 
 START_TEST(edit_distance_stops_at_its_limit) {
   ck_assert_int_eq(edit_distance("hidden", "hiden", 2), 1);
-  ck_assert_int_eq(edit_distance("ab", "ba", 2), 2);
+  ck_assert_int_eq(edit_distance("gleu", "gelu", 2), 1);
+  ck_assert_int_eq(edit_distance("abc", "cab", 2), 2);
+  ck_assert_int_eq(edit_distance("ab", "ba", 2), 1);
   ck_assert_int_eq(edit_distance("kitten", "sitting", 2), 3);
   ck_assert_int_eq(edit_distance("", "abc", 2), 3);
 }

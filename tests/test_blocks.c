@@ -92,6 +92,25 @@ START_TEST(flat_groups) {
 }
 END_TEST
 
+// `<-> ""` adds nothing to a name, and no dot.
+START_TEST(empty_right_sides) {
+  Loaded l = must_load("dim H = 4\nmodule P(x : [H]) -> [H] {\n  a, b : Linear[H -> H]\n"
+                       "  x |> a |> b\n}\n"
+                       "model M(x : [H]) {\n  p, q : P\n  entry y : [H] = x |> p |> q\n}\n"
+                       "checkpoint c {\n  p <-> \"\" {\n    a <-> \"\"\n    b <-> \"last\"\n  }\n"
+                       "  q <-> \"deep\" {\n    a <-> \"\"\n    b.weight <-> \"one\"\n"
+                       "    b <-> \"\" {\n      bias <-> \"two\"\n    }\n  }\n}\n",
+                       NULL);
+  const CkptTable *t = model_checkpoint(l.m, "c");
+  static const char *const want[] = {"weight",      "bias",      "last.weight", "last.bias",
+                                     "deep.weight", "deep.bias", "deep.one",    "deep.two"};
+  ck_assert_int_eq(t->params.n, COUNT(want));
+  for (int i = 0; i < COUNT(want); i++)
+    ck_assert_str_eq(t->params.v[i].name, want[i]);
+  unload(&l);
+}
+END_TEST
+
 typedef struct FileNames {
   const char *v[16];
   int n;
@@ -261,6 +280,7 @@ Suite *blocks_suite(void) {
   tcase_add_test(t, table_of_bert);
   tcase_add_test(t, table_of_bigs);
   tcase_add_test(t, flat_groups);
+  tcase_add_test(t, empty_right_sides);
   tcase_add_test(t, match_names);
   tcase_add_test(t, match_aliases);
   tcase_add_test(t, match_init);
