@@ -237,9 +237,10 @@ static Place *new_place(Prog *g, Inst *k, Node *n, Role role) {
 static void finish_column(Prog *g, Inst *k, Node *n, Member *m) {
   Info *f = info_of(g, n);
   Axis **col = k->col;
-  Place *slots = place_dense(g, -1, (DType)n->dtype, col, k->ncol);
-  slots->buf = buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype,
-                       extents(col, k->ncol), "partial sums");
+  DType t = computed_dtype(n);
+  Place *slots = place_dense(g, -1, t, col, k->ncol);
+  slots->buf =
+      buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, t, extents(col, k->ncol), "partial sums");
   Buf *b = &g->buf.v[slots->buf];
   b->rows = extents(k->row, k->nrow);
   b->block = k->slot_block;

@@ -13,6 +13,8 @@ typedef struct Update {
   int nout;
 } Update;
 
+// The names of its inputs start with `#`: they stand in one list with those of the model, whose
+// names cannot.
 static Node *vector(Update *u, const char *name) {
   return g_input(u->g, name, DT_F32, &u->axis, 1);
 }
@@ -53,9 +55,9 @@ static void emit_adam(Update *u, const Optimizer *o, bool decoupled) {
   Node *step = g_binary(g, OP_DIV, mul(u, m, u->correct1), root);
   if (decoupled)
     step = add(u, step, mul(u, u->p, u->decay));
-  result(u, "p", g_binary(g, OP_SUB, u->p, mul(u, step, u->rate)));
-  result(u, "m", m);
-  result(u, "v", v);
+  result(u, "#p", g_binary(g, OP_SUB, u->p, mul(u, step, u->rate)));
+  result(u, "#m", m);
+  result(u, "#v", v);
 }
 
 static void emit_sgd(Update *u, const Optimizer *o) {
@@ -63,14 +65,14 @@ static void emit_sgd(Update *u, const Optimizer *o) {
   Node *step = grad;
   if (o->momentum > 0) {
     step = add(u, mul(u, u->m, number(u, o->momentum)), grad);
-    result(u, "m", step);
+    result(u, "#m", step);
   }
-  result(u, "p", g_binary(u->g, OP_SUB, u->p, mul(u, step, u->rate)));
+  result(u, "#p", g_binary(u->g, OP_SUB, u->p, mul(u, step, u->rate)));
 }
 
 static int norm_program(Build *b, Axis *axis) {
   Graph *g = b->graph;
-  Node *x = g_cast(g, g_input(g, "g", DT_F32, &axis, 1), DT_F64);
+  Node *x = g_cast(g, g_input(g, "#g", DT_F32, &axis, 1), DT_F64);
   Output out = {.name = "norm2", .node = g_reduce(g, OP_SUM, g_binary(g, OP_MUL, x, x), &axis, 1)};
   return plan_program(b->plan, "norm", BIGS_NORM, &out, 1);
 }
@@ -81,17 +83,17 @@ void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   // names have no `#`.
   int sym = graph_sym(g, "#elements", 0);
   Update u = {.g = g, .axis = graph_axis(g, "#elements", 0, poly_sym(sym))};
-  u.p = vector(&u, "p");
-  u.grad = vector(&u, "g");
-  u.scale = scalar(&u, "scale");
-  u.rate = scalar(&u, "rate");
-  u.decay = scalar(&u, "decay");
+  u.p = vector(&u, "#p");
+  u.grad = vector(&u, "#g");
+  u.scale = scalar(&u, "#scale");
+  u.rate = scalar(&u, "#rate");
+  u.decay = scalar(&u, "#decay");
   if (r->optimizer.kind != OPT_SGD || r->optimizer.momentum > 0)
-    u.m = vector(&u, "m");
+    u.m = vector(&u, "#m");
   if (r->optimizer.kind != OPT_SGD) {
-    u.v = vector(&u, "v");
-    u.correct1 = scalar(&u, "correct1");
-    u.correct2 = scalar(&u, "correct2");
+    u.v = vector(&u, "#v");
+    u.correct1 = scalar(&u, "#correct1");
+    u.correct2 = scalar(&u, "#correct2");
     emit_adam(&u, &r->optimizer, r->optimizer.kind == OPT_ADAMW);
   } else {
     emit_sgd(&u, &r->optimizer);

@@ -84,8 +84,14 @@ static Node *match_scores(Graph *g, Node *x, Match *m) {
   return p;
 }
 
+static bool is_constant(const Axis *a) {
+  int64_t e;
+  return poly_is_const(&a->extent, &e);
+}
+
 // Sorts the product's operands to queries and keys, and checks the axes that a blocked kernel can
-// serve: keys and values share S, values bring one axis of their own, queries one that keys lack.
+// serve: keys and values share S, values bring one axis of their own, queries one that keys lack;
+// what is contracted and what values bring have sizes known when compiling.
 static bool check_axes(const Node *w, Node *p, Match *m) {
   m->d = p->attr.axes[0];
   bool first = node_has(p->in[0], m->s);
@@ -94,14 +100,18 @@ static bool check_axes(const Node *w, Node *p, Match *m) {
   m->k = p->in[first ? 0 : 1];
   m->q = p->in[first ? 1 : 0];
   int own = 0, rows = 0;
-  for (int i = 0; i < m->v->nax; i++)
-    own += !node_has(w, m->v->ax[i]);
+  for (int i = 0; i < m->v->nax; i++) {
+    bool brought = !node_has(w, m->v->ax[i]);
+    own += brought;
+    if (brought && !is_constant(m->v->ax[i]))
+      return false;
+  }
   for (int i = 0; i < m->q->nax; i++)
     rows += m->q->ax[i] != m->d && !node_has(m->k, m->q->ax[i]) && !node_has(m->v, m->q->ax[i]);
   for (int i = 0; i < m->k->nax; i++)
     if (m->k->ax[i] != m->s && !node_has(m->q, m->k->ax[i]))
       return false;
-  return own == 1 && rows == 1 && node_has(m->v, m->s) &&
+  return own == 1 && rows == 1 && is_constant(m->d) && node_has(m->v, m->s) &&
          node_covers(p, m->mask->ax, m->mask->nax) && node_covers(p, m->bias->ax, m->bias->nax);
 }
 
@@ -130,12 +140,15 @@ typedef struct Trained {
   int n;
 } Trained;
 
-// The kernels give no gradient of the bias, nor of keys or values that batch elements share: where
-// one is wanted, attention stays as it is written.
+static bool is_trained(const Trained *t, const Node *n) {
+  return n->id < t->n && t->of[n->id];
+}
+
+// The kernels give no gradient of the bias, nor any where batch elements share keys or values:
+// where one is wanted, attention stays as it is written.
 static bool has_gradient(const Match *m, const Trained *t) {
-  bool bias = m->bias->id < t->n && t->of[m->bias->id], keys = m->k->id < t->n && t->of[m->k->id],
-       values = m->v->id < t->n && t->of[m->v->id];
-  return !bias && !((keys || values) && is_shared(m));
+  bool any = is_trained(t, m->q) || is_trained(t, m->k) || is_trained(t, m->v);
+  return !is_trained(t, m->bias) && !(any && is_shared(m));
 }
 
 static Node *claim(Graph *g, Node *n, const Trained *trained) {

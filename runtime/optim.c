@@ -124,7 +124,7 @@ int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out,
   return 0;
 }
 
-// ---- programs over a flat axis
+// ---- programs over a flat axis; their values' names start with `#`, as no name of a model does
 typedef struct Flat { // values that an update's inputs and outputs take, by name
   void *p, *g, *m, *v;
   float rate, decay, scale, correct1, correct2;
@@ -134,15 +134,15 @@ static void *flat_value(Flat *f, const char *name) {
   const struct {
     const char *name;
     void *at;
-  } known[] = {{"p", f->p},
-               {"g", f->g},
-               {"m", f->m},
-               {"v", f->v},
-               {"rate", &f->rate},
-               {"decay", &f->decay},
-               {"scale", &f->scale},
-               {"correct1", &f->correct1},
-               {"correct2", &f->correct2}};
+  } known[] = {{"#p", f->p},
+               {"#g", f->g},
+               {"#m", f->m},
+               {"#v", f->v},
+               {"#rate", &f->rate},
+               {"#decay", &f->decay},
+               {"#scale", &f->scale},
+               {"#correct1", &f->correct1},
+               {"#correct2", &f->correct2}};
   for (int i = 0; i < COUNT(known); i++)
     if (!strcmp(known[i].name, name))
       return known[i].at;
@@ -195,7 +195,7 @@ static bool has_input(const BigsModule *module, int program, const char *name) {
 }
 
 int optim_ready(bigs_model *m, int train) {
-  static const char *const name[2] = {"m", "v"};
+  static const char *const name[2] = {"#m", "#v"};
   int update = m->module->train[train].update;
   if (update < 0 || update >= m->module->nprogram)
     return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");

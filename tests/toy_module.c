@@ -171,15 +171,15 @@ static const BigsTensor inputs[] = {
      .axis = {"M"},
      .limit = CONST(V)},
     {.name = "x", .dtype = DT_F32, BL},
-    FLAT("p"),
-    FLAT("g"),
-    FLAT("m"),
-    FLAT("v"),
-    NUMBER("rate"),
-    NUMBER("decay"),
-    NUMBER("scale"),
-    NUMBER("correct1"),
-    NUMBER("correct2"),
+    FLAT("#p"),
+    FLAT("#g"),
+    FLAT("#m"),
+    FLAT("#v"),
+    NUMBER("#rate"),
+    NUMBER("#decay"),
+    NUMBER("#scale"),
+    NUMBER("#correct1"),
+    NUMBER("#correct2"),
 };
 // Bytes of the storages; elements of table, of q and k, ...
 enum { AT_TABLE = 0, AT_QK = 256, AT_MODES = 448, AT_BIAS = 512, AT_GAIN = 576, BYTES = 640 };
@@ -338,7 +338,7 @@ static const BigsStep fit_steps[] = {
 
 #define FLAT_IN(i) BUFFER(BIGS_INPUT, i, SYM(TOY_N))
 #define NUMBER_IN(i) BUFFER(BIGS_INPUT, i, CONST(1))
-static const BigsTensor out_update[] = {FLAT("p"), FLAT("m"), FLAT("v")};
+static const BigsTensor out_update[] = {FLAT("#p"), FLAT("#m"), FLAT("#v")};
 static const BigsBuffer update_buffers[] = {FLAT_IN(0),
                                             FLAT_IN(1),
                                             FLAT_IN(2),
