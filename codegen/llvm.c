@@ -84,11 +84,6 @@ LLVMModuleRef llvm_unit_module(LlvmUnit *u) {
   return u->module;
 }
 
-void llvm_discard(LlvmUnit *u) {
-  LLVMDisposeBuilder(u->b);
-  LLVMDisposeModule(u->module);
-}
-
 static void attribute(LlvmUnit *u, Val fn, const char *key, const char *value) {
   LLVMAttributeRef a =
       LLVMCreateStringAttribute(u->cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));

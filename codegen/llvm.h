@@ -18,7 +18,6 @@ LLVMModuleRef llvm_unit_module(LlvmUnit *u); // to add to, before llvm_finish
 // Ends the unit: verifies the module and runs the passes of the target's optimization level.  The
 // module is the caller's.
 LLVMModuleRef llvm_finish(LlvmUnit *u, LLVMTargetMachineRef machine);
-void llvm_discard(LlvmUnit *u); // instead of llvm_finish: disposes of the module
 
 // Position-independent code for a file, or code for this process.  The caller disposes of it.
 LLVMTargetMachineRef llvm_machine(const Target *t, bool jit);

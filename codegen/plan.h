@@ -32,7 +32,6 @@ Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt);
 // parameter arena), and is not among the module's BigsProgram.output.  Gradients that are wanted of
 // one program are all given here.
 int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Output *outs, int n);
-// Names a label for profiles: "bert.mdl:28" of a step is made of its node's span; nothing to call.
 
 // Plans every recorded program and fills m's params, storage, param_bytes, inputs, dims and
 // programs (and nkernel); tables live in the planner's arena.  What else a module has is the
@@ -45,8 +44,7 @@ LKernel **plan_kernels(Planner *p, int *n);
 
 typedef struct PlanError {
   Span span;
-  const char
-      *text; // a sentence without the place: "scan over a run-time length is not compiled yet"
+  const char *text; // a sentence without the place: "scan over a run-time length is ..."
 } PlanError;
 const PlanError *plan_errors(Planner *p, int *n);
 

@@ -20,7 +20,6 @@ typedef struct Chunk {
 } Chunk;
 struct Arena {
   Chunk *head;
-  size_t used;
   jmp_buf *oom;
 };
 enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 16 };
@@ -71,7 +70,6 @@ void *arena_alloc(Arena *a, size_t bytes) {
   }
   void *p = (char *)c + CHUNK_HEADER + c->used;
   c->used += bytes;
-  a->used += bytes;
   return p;
 }
 
@@ -80,10 +78,6 @@ void *arena_grow(Arena *a, void *old, size_t old_bytes, size_t new_bytes) {
   if (old_bytes)
     memcpy(p, old, old_bytes < new_bytes ? old_bytes : new_bytes);
   return p;
-}
-
-size_t arena_used(const Arena *a) {
-  return a->used;
 }
 
 char *arena_strndup(Arena *a, const char *s, size_t n) {

@@ -32,7 +32,6 @@ void arena_free(Arena *a);
 void arena_on_oom(Arena *a, jmp_buf *oom);
 void *arena_alloc(Arena *a, size_t bytes); // zeroed, aligned to 16
 void *arena_grow(Arena *a, void *old, size_t old_bytes, size_t new_bytes);
-size_t arena_used(const Arena *a);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_strdup(Arena *a, const char *s);
 char *arena_printf(Arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -78,5 +78,7 @@ void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm);
 typedef struct TrainPrograms {
   int gradient, update, norm;
 } TrainPrograms;
+// The schedule of a recipe, r->schedule.n pieces.
+const BigsPiece *recipe_pieces(Arena *a, const Recipe *r);
 void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs);
 #endif

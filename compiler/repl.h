@@ -133,7 +133,6 @@ void repl_value(Repl *r, Item *it, Array *value); // takes the array over
 typedef void NameVisit(void *ctx, const char *name);
 void names_of_expr(const Expr *e, NameVisit *visit, void *ctx);
 void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx);
-void names_of_decl(const Decl *d, NameVisit *visit, void *ctx);
 // A copy of e in which normal[B, L](std), trunc_normal[..](std) and uniform[..](a, b) are names of
 // parameters that start so; these are added to *params.  e itself when it has none.
 typedef struct Draws {

@@ -47,13 +47,9 @@ static void walk_expr(const Walk *w, const Expr *e) {
   walk_expr(w, e->a);
   walk_expr(w, e->b);
   switch (e->kind) {
-  case EX_NAME:
-    walk_name(w, &e->name);
-    break;
+  case EX_NAME: walk_name(w, &e->name); break;
   case EX_AXES:
-  case EX_CONTRACT:
-    walk_axes(w, &e->axes);
-    break;
+  case EX_CONTRACT: walk_axes(w, &e->axes); break;
   case EX_OPS:
     for (int i = 0; i < e->ops.n; i++)
       walk_op(w, &e->ops.v[i]);
@@ -72,8 +68,7 @@ static void walk_expr(const Walk *w, const Expr *e) {
     walk_formals(w, &e->scan->states);
     walk_body(w, e->scan->body);
     break;
-  default:
-    break;
+  default: break;
   }
 }
 
@@ -103,18 +98,6 @@ void names_of_expr(const Expr *e, NameVisit *visit, void *ctx) {
 
 void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx) {
   walk_stmt(&(Walk){visit, ctx}, s);
-}
-
-void names_of_decl(const Decl *d, NameVisit *visit, void *ctx) {
-  Walk w = {visit, ctx};
-  for (int i = 0; i < d->dims.n; i++)
-    walk_expr(&w, d->dims.v[i].value);
-  for (int i = 0; i < d->lets.n; i++)
-    walk_expr(&w, d->lets.v[i].value);
-  walk_expr(&w, d->value);
-  walk_formals(&w, &d->formals);
-  walk_type(&w, d->type);
-  walk_body(&w, d->body);
 }
 
 // ---- draws

@@ -187,12 +187,6 @@ typedef struct Recipe {
 } Recipe;
 int model_trains(const Model *m, const Recipe *const **trains);
 const Recipe *model_train(const Model *m, const char *name); // NULL: none of that name
-// Learning rate at `step` (from 0) of `total`: rate * schedule, before groups.
-double recipe_rate(const Recipe *r, int64_t step, int64_t total);
-// What the groups make of a parameter: factor on (or with *absolute instead of) the rate, decay,
-// frozen.
-void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *absolute, double *decay,
-                  bool *frozen);
 
 // ---- checkpoint blocks
 typedef struct StoredParam {

@@ -193,28 +193,6 @@ static void set_rate(Sema *s, const Expr *e, Recipe *r) {
     r->rate *= x;
 }
 
-double recipe_rate(const Recipe *r, int64_t step, int64_t total) {
-  double at = 0, level = 1, t = (double)step;
-  if (r->schedule.n && r->schedule.v[0].kind == SCHED_WARMUP)
-    level = 0;
-  for (int i = 0; i < r->schedule.n; i++) {
-    const SchedulePiece *p = &r->schedule.v[i];
-    double n = p->length == 0  ? (double)total - at
-               : p->length < 1 ? round(p->length * (double)total)
-                               : p->length;
-    double end = p->kind == SCHED_CONSTANT ? level : p->to;
-    if (n > 0 && t < at + n) {
-      double share = (t - at + (p->kind == SCHED_WARMUP ? 1 : 0)) / n;
-      if (p->kind == SCHED_COSINE)
-        share = (1 - cos(acos(-1.0) * share)) / 2;
-      return r->rate * (level + (end - level) * share);
-    }
-    at += n > 0 ? n : 0;
-    level = end;
-  }
-  return r->rate * level;
-}
-
 // ---- groups
 static void add_group(Sema *s, const TrItem *it, Recipe *r) {
   static const char *const names[] = {"rate", "decay", "frozen"};
@@ -249,36 +227,6 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
     }
   }
   vec_push(s->a, &r->groups, g);
-}
-
-static bool has_tag(const ModelParam *p, const char *tag) {
-  for (int i = 0; i < p->ntags; i++)
-    if (!strcmp(p->tags[i], tag))
-      return true;
-  return false;
-}
-
-void recipe_group(const Recipe *r, const ModelParam *p, double *rate, bool *absolute, double *decay,
-                  bool *frozen) {
-  *rate = 1;
-  *absolute = *frozen = false;
-  *decay = r->decay;
-  for (int i = 0; i < r->groups.n; i++) {
-    const TagGroup *g = &r->groups.v[i];
-    bool hit = false;
-    for (int k = 0; k < g->ntags; k++)
-      hit |= has_tag(p, g->tags[k]);
-    if (!hit)
-      continue;
-    if (g->has_rate) {
-      *rate = g->rate_times ? *rate * g->rate : g->rate;
-      *absolute = *absolute || !g->rate_times;
-    }
-    if (g->has_decay)
-      *decay = g->decay;
-    if (g->has_frozen)
-      *frozen = g->frozen;
-  }
 }
 
 // ---- the block
@@ -326,6 +274,13 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     suggest_list(s, g, st->name.s, names, COUNT(names));
   }
   }
+}
+
+static bool has_tag(const ModelParam *p, const char *tag) {
+  for (int i = 0; i < p->ntags; i++)
+    if (!strcmp(p->tags[i], tag))
+      return true;
+  return false;
 }
 
 static void check_tag(Sema *s, Name tag) {

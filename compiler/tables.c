@@ -26,7 +26,7 @@ static uint32_t tag_bits(const BigsModule *m, const char *const *tags, int n) {
   return bits;
 }
 
-static const BigsPiece *pieces(Arena *a, const Recipe *r) {
+const BigsPiece *recipe_pieces(Arena *a, const Recipe *r) {
   BigsPiece *p = NEWN(a, BigsPiece, r->schedule.n + 1);
   for (int i = 0; i < r->schedule.n; i++) {
     const SchedulePiece *s = &r->schedule.v[i];
@@ -45,7 +45,8 @@ static const BigsGroup *groups(Arena *a, const BigsModule *m, const Recipe *r) {
                        .rate = t->rate,
                        .has_decay = t->has_decay,
                        .decay = t->decay,
-                       .frozen = t->has_frozen && t->frozen};
+                       .has_frozen = t->has_frozen,
+                       .frozen = t->frozen};
   }
   return g;
 }
@@ -83,7 +84,7 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .epochs = (double)r->epochs,
                  .npiece = r->schedule.n,
                  .ngroup = r->groups.n,
-                 .piece = pieces(b->arena, r),
+                 .piece = recipe_pieces(b->arena, r),
                  .group = groups(b->arena, m, r),
                  .from = r->from};
   for (int i = 0; i < r->args.n; i++) {

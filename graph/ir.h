@@ -277,5 +277,4 @@ enum RuleSet { RULES_SIMPLIFY = 1, RULES_STRUCTURAL = 2, RULES_CLAIM = 4 };
 // Replaces roots[i] by equal nodes; rules of the sets in `mask`, to a fixed point.
 void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *stats);
 const char *rule_name(int i); // NULL past the last
-const char *rule_equation(int i);
 #endif

@@ -5,14 +5,14 @@
 
 enum { MAX_ROUNDS = 100 };
 struct Rule {
-  const char *name, *equation;
+  const char *name;
   unsigned set;
   LocalRule *local;
   GlobalRule *global;
 };
 static const Rule rules[] = {
-#define LOCAL(id, set, equation) {#id, equation, RULES_##set, rule_##id, NULL},
-#define GLOBAL(id, set, equation) {#id, equation, RULES_##set, NULL, rule_##id},
+#define LOCAL(id, set, equation) {#id, RULES_##set, rule_##id, NULL},
+#define GLOBAL(id, set, equation) {#id, RULES_##set, NULL, rule_##id},
 #include "graph/rules.def"
 #undef LOCAL
 #undef GLOBAL
@@ -22,10 +22,6 @@ _Static_assert(sizeof rules / sizeof *rules <= COUNT(((RewriteStats *)0)->fired)
 
 const char *rule_name(int i) {
   return i >= 0 && i < COUNT(rules) ? rules[i].name : NULL;
-}
-
-const char *rule_equation(int i) {
-  return i >= 0 && i < COUNT(rules) ? rules[i].equation : NULL;
 }
 
 bool node_covers(const Node *n, Axis *const *ax, int nax) {

@@ -146,7 +146,7 @@ typedef struct BigsPiece { // of a rate schedule
 } BigsPiece;
 typedef struct BigsGroup {
   uint32_t tags; // bits of module->tag; parameters with any of them
-  uint8_t has_rate, has_decay, frozen, rate_is_factor, pad[4];
+  uint8_t has_rate, has_decay, has_frozen, rate_is_factor, frozen, pad[3];
   double rate, decay;
 } BigsGroup;
 typedef struct BigsTrain {

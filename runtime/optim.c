@@ -57,7 +57,8 @@ static Setting setting_of(const BigsTrain *t, const TrainRecipe *r, const BigsPa
       s.rate = g->rate_is_factor ? s.rate * g->rate : g->rate;
     if (g->has_decay)
       s.decay = g->decay;
-    s.frozen = s.frozen || g->frozen;
+    if (g->has_frozen)
+      s.frozen = !reached || g->frozen;
   }
   return s;
 }

@@ -118,9 +118,6 @@ void text_close(TextReader *r) {
   free(r);
 }
 
-int text_files(const TextReader *r) {
-  return r->count;
-}
 const char *text_file(const TextReader *r, int i) {
   return r->path[i];
 }

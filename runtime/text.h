@@ -18,7 +18,6 @@ typedef int BigsProgress(void *ctx, const char *what, double share);
 typedef struct TextReader TextReader;
 TextReader *text_open(const char *const *paths, int n, BigsError *e);
 void text_close(TextReader *r); // NULL is allowed
-int text_files(const TextReader *r);
 const char *text_file(const TextReader *r, int i);
 
 typedef struct TextLine {

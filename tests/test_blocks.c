@@ -1,4 +1,6 @@
 // Checkpoint blocks against names of files; train blocks as recipes.
+#include "compiler/pipeline.h"
+#include "runtime/optim.h"
 #include "tests/sema_test.h"
 #include "tests/suites.h"
 #include <math.h>
@@ -210,6 +212,11 @@ START_TEST(recipe_of_bigs) {
 }
 END_TEST
 
+// The rate as the trainer computes it from the module's tables.
+static double rate_at(const Loaded *l, const Recipe *r, int64_t step, int64_t total) {
+  return r->rate * schedule_factor(recipe_pieces(l->a, r), r->schedule.n, step, total);
+}
+
 START_TEST(schedule_of_bigs) {
   Loaded l = must_load("models/bigs.mdl", "Depth=1");
   const Recipe *r = model_train(l.m, "pretrain"), *c = model_train(l.m, "classify");
@@ -219,31 +226,35 @@ START_TEST(schedule_of_bigs) {
   } want[] = {{0, 6e-4 / 2000},     {999, 3e-4},    {1999, 6e-4},  {2000, 6e-4},
               {51000, 6e-4 * 0.55}, {100000, 6e-5}, {200000, 6e-5}};
   for (int i = 0; i < COUNT(want); i++) {
-    double got = recipe_rate(r, want[i].step, 100000);
+    double got = rate_at(&l, r, want[i].step, 100000);
     ck_assert_msg(fabs(got - want[i].rate) < 1e-12, "step %d: %g", (int)want[i].step, got);
   }
-  ck_assert(fabs(recipe_rate(c, 99, 1000) - 2e-5) < 1e-15); // 10% of the run
-  ck_assert(fabs(recipe_rate(c, 550, 1000) - 1e-5) < 1e-15);
-  ck_assert(fabs(recipe_rate(c, 1000, 1000)) < 1e-15);
+  ck_assert(fabs(rate_at(&l, c, 99, 1000) - 2e-5) < 1e-15); // 10% of the run
+  ck_assert(fabs(rate_at(&l, c, 550, 1000) - 1e-5) < 1e-15);
+  ck_assert(fabs(rate_at(&l, c, 1000, 1000)) < 1e-15);
   unload(&l);
 }
 END_TEST
 
+static void group_is(const TagGroup *g, const char *first, const char *second) {
+  ck_assert_int_eq(g->ntags, second ? 2 : 1);
+  ck_assert_str_eq(g->tags[0], first);
+  if (second)
+    ck_assert_str_eq(g->tags[1], second);
+}
+
 START_TEST(groups_of_bigs) {
   Loaded l = must_load("models/bigs.mdl", "Depth=1");
   const Recipe *r = model_train(l.m, "pretrain"), *c = model_train(l.m, "classify");
-  const ModelParam *p;
-  double rate, decay;
-  bool absolute, frozen;
-  for (int n = model_params(l.m, &p), i = 0; i < n; i++) {
-    bool ssm = p[i].ntags && !strcmp(p[i].tags[0], "ssm"),
-         mode = p[i].ntags && !strcmp(p[i].tags[0], "mode");
-    recipe_group(r, &p[i], &rate, &absolute, &decay, &frozen);
-    ck_assert(rate == (ssm ? 0.1 : 1) && !absolute && !frozen);
-    ck_assert(decay == (p[i].ntags && !mode ? 0 : 0.05));
-    recipe_group(c, &p[i], &rate, &absolute, &decay, &frozen);
-    ck_assert(frozen == (ssm || mode));
-  }
+  ck_assert(r->groups.n == 2 && c->groups.n == 2);
+  const TagGroup *plain = &r->groups.v[0], *ssm = &r->groups.v[1], *frozen = &c->groups.v[1];
+  group_is(plain, "bias", "gain");
+  ck_assert(plain->has_decay && plain->decay == 0 && !plain->has_rate && !plain->has_frozen);
+  group_is(ssm, "ssm", NULL);
+  ck_assert(ssm->has_rate && ssm->rate_times && ssm->rate == 0.1 && ssm->has_decay &&
+            ssm->decay == 0);
+  group_is(frozen, "ssm", "mode");
+  ck_assert(frozen->has_frozen && frozen->frozen && !frozen->has_decay);
   unload(&l);
 }
 END_TEST
@@ -267,7 +278,7 @@ START_TEST(schedules) {
   Loaded l = must_load(text, NULL);
   static const int steps[] = {0, 24, 50, 99};
   for (int i = 0; i < 4; i++) {
-    double got = recipe_rate(model_train(l.m, "t"), steps[i], 100);
+    double got = rate_at(&l, model_train(l.m, "t"), steps[i], 100);
     ck_assert_msg(fabs(got - want[_i].at[i]) < 1e-5, "%s at %d: %g", want[_i].rate, steps[i], got);
   }
   unload(&l);

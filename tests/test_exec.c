@@ -331,6 +331,30 @@ START_TEST(ranges_join_what_is_treated_alike) {
 }
 END_TEST
 
+START_TEST(groups_apply_in_order) {
+  BigsModule module = toy_module;
+  BigsTrain train = toy_module.train[0];
+  BigsGroup groups[] = {{.tags = 2, .has_frozen = 1, .frozen = 1},
+                        {.tags = 2, .has_decay = 1, .decay = 0.5},
+                        {.tags = 2, .has_frozen = 1, .frozen = 0}};
+  OptRange *range;
+  train.group = groups;
+  module.train = &train;
+  module.ntrain = 1;
+  for (train.ngroup = 0; train.ngroup <= 3; train.ngroup++) {
+    bigs_model *m = bigs_model_open_with(&module, NULL, NULL, 0);
+    TrainRecipe r = recipe_of(&train);
+    int n, decayed = 0;
+    ck_assert_int_eq(optim_ranges(m, 0, &r, &range, &n), 0);
+    for (int i = 0; i < n; i++)
+      decayed += range[i].decay == 0.5;
+    ck_assert_int_eq(decayed, train.ngroup == 3); // thawed by the last
+    free(range);
+    bigs_model_close(m);
+  }
+}
+END_TEST
+
 START_TEST(schedules) {
   const BigsPiece linear[] = {{"warmup", 0.1, 1}, {"linear", 0, 0}},
                   cosine[] = {{"warmup", 5, 1}, {"cosine", 0, 0.1}},
@@ -595,6 +619,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, steps_do_not_depend_on_threads);
   tcase_add_test(t, a_loss_that_is_no_number_changes_nothing);
   tcase_add_test(t, ranges_join_what_is_treated_alike);
+  tcase_add_test(t, groups_apply_in_order);
   tcase_add_test(t, schedules);
   tcase_add_test(t, weights_round_trip_in_both_names);
   tcase_add_test(t, files_that_do_not_fit_are_named);

@@ -441,7 +441,7 @@ static const BigsProgram programs[] = {
 
 static const BigsPiece pieces[] = {{"warmup", 4, 1}, {"linear", 0, 0}};
 static const BigsGroup groups[] = {{.tags = 1, .has_decay = 1, .decay = 0},
-                                   {.tags = 2, .frozen = 1}};
+                                   {.tags = 2, .has_frozen = 1, .frozen = 1}};
 static const BigsTrain trains[] = {{.name = "fit",
                                     .program = TOY_FIT,
                                     .update = TOY_UPDATE,
