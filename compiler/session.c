@@ -154,16 +154,33 @@ static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
 
 // ---- dims from a folder's config.json
 
-static void add_config(Session *s, const Defines *own, Defines *defs, const char *name,
-                       const JsonValue *v) {
-  if (define_value(own, name) || define_value(defs, name))
-    return;
+static bool is_dim(const Model *m, const char *name) {
+  const ModelDim *dims;
+  int n = model_dims(m, &dims), i = 0;
+  while (i < n && strcmp(dims[i].name, name))
+    i++;
+  return i < n;
+}
+
+// config.json says v under `key`; the model calls it `name`.
+static int add_config(Session *s, const Model *m, const Defines *own, Defines *defs,
+                      const char *name, const char *key, const JsonValue *v) {
+  int64_t whole;
+  if (!v || v->kind == JSON_NULL || define_value(own, name) || define_value(defs, name))
+    return 0;
   const char *text = v->kind == JSON_NUMBER  ? arena_strdup(s->arena, v->text)
                      : v->kind == JSON_TRUE  ? "true"
                      : v->kind == JSON_FALSE ? "false"
                                              : NULL;
-  if (text)
-    vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
+  if (!text)
+    return session_error(s, EXIT_FILE, "%s/config.json: %s is %s, not a number", s->weights, key,
+                         json_kind_name(v->kind));
+  if (is_dim(m, name) && (!json_int(v, &whole) || whole < 1))
+    return session_error(s, EXIT_FILE,
+                         "%s/config.json: %s is %s: the dim `%s` is a whole number, at least 1",
+                         s->weights, key, text, name);
+  vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
+  return 0;
 }
 
 // How many of the folder's tensors a table knows: tells whose config.json this is.
@@ -175,7 +192,7 @@ static int table_score(Session *s, const CkptTable *t, const Hub *h) {
   return ckpt_match(s->arena, t, names, n)->nmatched;
 }
 
-static void config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
+static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
   const JsonValue *config = hub_config(h);
   const CkptTable *const *tables, *best = NULL;
   int n = model_checkpoints(m, &tables), most = table_score(s, model_native_table(m), h);
@@ -184,26 +201,29 @@ static void config_defines(Session *s, Model *m, const Hub *h, const Defines *ow
     if (score > most)
       most = score, best = tables[i];
   }
-  for (int i = 0; best && i < best->config.n; i++) {
+  int status = 0;
+  for (int i = 0; best && i < best->config.n && !status; i++) {
     const CkptConfig *c = &best->config.v[i];
-    const JsonValue *v = c->name ? json_get(config, c->key) : NULL;
-    if (v)
-      add_config(s, own, defs, c->name, v);
+    if (c->name)
+      status = add_config(s, m, own, defs, c->name, c->key, json_get(config, c->key));
   }
+  return status;
 }
 
 // A training folder says the dims and lets that it was made with under their own names.
-static void folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
-                           Defines *defs) {
+static int folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
+                          Defines *defs) {
   const ModelDim *dims;
   const ModelLet *lets;
-  int nd = model_dims(m, &dims), nl = model_lets(m, &lets);
-  for (int i = 0; i < nd; i++)
-    if (dims[i].fixed && json_get(constants, dims[i].name))
-      add_config(s, own, defs, dims[i].name, json_get(constants, dims[i].name));
-  for (int i = 0; i < nl; i++)
-    if (json_get(constants, lets[i].name))
-      add_config(s, own, defs, lets[i].name, json_get(constants, lets[i].name));
+  int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
+  for (int i = 0; i < nd && !status; i++)
+    if (dims[i].fixed)
+      status = add_config(s, m, own, defs, dims[i].name, dims[i].name,
+                          json_get(constants, dims[i].name));
+  for (int i = 0; i < nl && !status; i++)
+    status =
+        add_config(s, m, own, defs, lets[i].name, lets[i].name, json_get(constants, lets[i].name));
+  return status;
 }
 
 static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) {
@@ -214,12 +234,11 @@ static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) 
     return session_fail(s, &s->error);
   const JsonValue *constants =
       hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
-  if (constants)
-    folder_defines(s, m, constants, own, defs);
-  else if (hub_config(h))
-    config_defines(s, m, h, own, defs);
+  int status = constants       ? folder_defines(s, m, constants, own, defs)
+               : hub_config(h) ? config_defines(s, m, h, own, defs)
+                               : 0;
   hub_close(h);
-  return 0;
+  return status;
 }
 
 static int load_text(Session *s, const char *path, bool fix) {
@@ -361,7 +380,7 @@ int session_recompile(Session *s, const BuildWant *want) {
 }
 
 int session_open(Session *s) {
-  char error[512];
+  char error[sizeof s->error.text];
   bigs_options o = {
       .seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->weights};
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);

@@ -28,19 +28,20 @@ static const char *said(const JsonValue *v, char *buf, size_t size) {
 }
 
 static int contradiction(const BigsConfig *c, const JsonValue *v, const char *path, BigsError *e) {
-  char has[80];
+  char has[80], number[64];
   said(v, has, sizeof has);
+  json_double_text(c->number, number, sizeof number);
   if (c->name)
-    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model was compiled with %s = %.17g",
-                     path, c->key, has, c->name, c->number);
+    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model was compiled with %s = %s", path,
+                     c->key, has, c->name, number);
   if (c->text)
     return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow \"%s\"", path,
                      c->key, has, c->text);
   if (c->is_bool)
     return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow %s", path, c->key,
                      has, c->number != 0 ? "true" : "false");
-  return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow %.17g", path, c->key,
-                   has, c->number);
+  return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow %s", path, c->key,
+                   has, number);
 }
 
 int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,

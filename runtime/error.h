@@ -17,8 +17,8 @@ enum {
 };
 
 typedef struct BigsError {
-  char text[512]; // one line without a final newline; cut with "..." when longer
-  int status;     // one of the above; 0 while nothing has failed
+  char text[2048]; // one line without a final newline; cut with "..." when longer
+  int status;      // one of the above; 0 while nothing has failed
 } BigsError;
 
 // Functions that return int return 0 or the status they stored in *e, so `return bigs_fail(e, ...)`

@@ -60,5 +60,7 @@ void json_put_string(JsonText *t, const char *s, size_t n);
 // The shortest of %.15g, %.16g, %.17g that reads back the same; NaN and infinities, which JSON
 // lacks, become null.  Independent of the locale.
 void json_put_double(JsonText *t, double x);
+// The shortest text of 15 to 17 digits that reads as x; size: 32 and more.
+void json_double_text(double x, char *text, size_t size);
 void json_put_int(JsonText *t, int64_t x);
 #endif

@@ -61,19 +61,20 @@ static void plain_point(char *s) {
   *to = 0;
 }
 
-void json_put_double(JsonText *t, double x) {
-  if (x - x != 0) {
-    json_raw(t, "null");
-    return;
-  }
-  char text[64];
+void json_double_text(double x, char *text, size_t size) {
   for (int digits = 15; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, x);
+    snprintf(text, size, "%.*g", digits, x);
     if (strtod(text, NULL) == x)
       break;
   }
   plain_point(text);
-  json_raw(t, text);
+}
+
+void json_put_double(JsonText *t, double x) {
+  char text[64];
+  if (x - x == 0)
+    json_double_text(x, text, sizeof text);
+  json_raw(t, x - x == 0 ? text : "null");
 }
 
 void json_put_int(JsonText *t, int64_t x) {

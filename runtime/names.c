@@ -1,6 +1,7 @@
 // Matching the names of a file's tensors with a model's parameters.
 #include "runtime/weights.h"
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,42 @@ typedef struct Match {
   int block;
   const StTensor **tensor; // per parameter
   uint8_t *taken;          // per tensor of the hub
+  BigsError *e;            // everything that does not fit, as far as there is room
+  int complaints, untold;
 } Match;
+
+enum { ROOM_FOR_COUNT = 32 }; // "; and 12345 more"
+
+static bool has_room(const Match *x) {
+  return !x->e || strlen(x->e->text) + ROOM_FOR_COUNT < sizeof x->e->text;
+}
+
+static void complain(Match *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void complain(Match *x, const char *fmt, ...) {
+  char text[sizeof x->e->text];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  if (!x->complaints++) {
+    bigs_fail(x->e, BIGS_EFILE, "%s: %s", hub_path(x->hub), text);
+    return;
+  }
+  if (!x->e)
+    return;
+  size_t n = strlen(x->e->text), room = sizeof x->e->text - n;
+  if (x->untold || strlen(text) + ROOM_FOR_COUNT > room)
+    x->untold++;
+  else
+    snprintf(x->e->text + n, room, "; %s", text);
+}
+
+static int verdict(const Match *x) {
+  size_t n = x->untold ? strlen(x->e->text) : 0;
+  if (n && n < sizeof x->e->text)
+    snprintf(x->e->text + n, sizeof x->e->text - n, "; and %d more", x->untold);
+  return x->complaints ? BIGS_EFILE : 0;
+}
 
 static const StTensor *find_tensor(const Match *x, const StoredShape *s) {
   const StTensor *exact = hub_find(x->hub, s->name);
@@ -122,7 +158,7 @@ static int count_found(Match *x, int block) {
   return found;
 }
 
-static int choose_names(Match *x, BigsError *e) {
+static int choose_names(Match *x) {
   int best = -1, most = count_found(x, -1);
   for (int i = 0; i < x->module->ncheckpoint && most < x->module->nparam; i++) {
     int found = count_found(x, i);
@@ -135,7 +171,7 @@ static int choose_names(Match *x, BigsError *e) {
   if (most || !x->module->nparam)
     return 0;
   StoredShape s = stored_shape(x->module, -1, 0);
-  return bigs_fail(e, BIGS_EFILE,
+  return bigs_fail(x->e, BIGS_EFILE,
                    "%s: no tensor has a name that the model knows; it holds %s, the model %s",
                    hub_path(x->hub), hub_count(x->hub) ? hub_at(x->hub, 0)->name : "none", s.name);
 }
@@ -157,26 +193,26 @@ static bool ignored(const Match *x, const char *name) {
   return false;
 }
 
-static int match_parameters(Match *x, BigsError *e) {
+static void match_parameters(Match *x) {
   char have[128], want[128];
   for (int i = 0; i < x->module->nparam; i++) {
     StoredShape s = stored_shape(x->module, x->block, i);
     const StTensor *t = find_tensor(x, &s);
+    int at = t ? index_of(x, t) : -1;
     if (!t)
       continue;
-    if (!same_shape(t, &s))
-      return bigs_fail(e, BIGS_EFILE, "%s: tensor %s is %s, but parameter %s needs %s",
-                       hub_path(x->hub), t->name, st_describe(t, have, sizeof have),
-                       x->module->param[i].name, bigs_shape_text(s.shape, s.rank, want, sizeof want));
-    int at = index_of(x, t);
-    if (at >= 0 && x->taken[at])
-      return bigs_fail(e, BIGS_EFILE, "%s: tensor %s stands for two parameters, one of them %s",
-                       hub_path(x->hub), t->name, x->module->param[i].name);
+    if (!same_shape(t, &s) || !st_is_float(t->dtype))
+      complain(x, "tensor %s is %s, but parameter %s needs %s%s", t->name,
+               st_describe(t, have, sizeof have), x->module->param[i].name,
+               st_is_float(t->dtype) ? "" : "F32 ",
+               bigs_shape_text(s.shape, s.rank, want, sizeof want));
+    else if (at >= 0 && x->taken[at])
+      complain(x, "tensor %s stands for two parameters, one of them %s", t->name,
+               x->module->param[i].name);
     if (at >= 0)
       x->taken[at] = 1;
     x->tensor[i] = t;
   }
-  return 0;
 }
 
 // The unused tensor whose name is nearest, for "did you mean".
@@ -194,64 +230,58 @@ static const char *nearest_unused(const Match *x, const char *name) {
   return best;
 }
 
-static int report_missing(const Match *x, int param, int count, BigsError *e) {
-  char want[128], more[64] = "";
+static void report_missing(Match *x, int param) {
+  char want[128];
   StoredShape s = stored_shape(x->module, x->block, param);
-  const char *near = nearest_unused(x, s.name);
-  if (count > 1)
-    snprintf(more, sizeof more, " (and %d more)", count - 1);
-  return bigs_fail(e, BIGS_EFILE, "%s: tensor %s %s is missing%s%s%s%s", hub_path(x->hub), s.name,
-                   bigs_shape_text(s.shape, s.rank, want, sizeof want), more, near ? "; the file has " : "",
-                   near ? near : "", near ? ", which the model does not know" : "");
+  const char *near = has_room(x) && !x->untold ? nearest_unused(x, s.name) : NULL;
+  complain(x, "tensor %s %s is missing%s%s%s", s.name,
+           bigs_shape_text(s.shape, s.rank, want, sizeof want), near ? ", the file has " : "",
+           near ? near : "", near ? ", which the model does not know" : "");
 }
 
 // Parameters of one `or init` rule are all there or all missing.
-static int check_missing(const Match *x, BigsError *e) {
-  const BigsName *name = x->block >= 0 ? x->module->checkpoint[x->block].entry : NULL;
-  int first = -1, count = 0;
-  for (int i = 0; i < x->module->nparam; i++) {
-    if (x->tensor[i] || (name && name[i].may_init))
-      continue;
-    first = first < 0 ? i : first;
-    count++;
-  }
-  if (count)
-    return report_missing(x, first, count, e);
-  for (int i = 0; name && i < x->module->nparam; i++)
+static void check_groups(Match *x, const BigsName *name) {
+  for (int i = 0; i < x->module->nparam; i++)
     for (int k = 0; !x->tensor[i] && k < x->module->nparam; k++)
-      if (name[k].may_init && name[k].init_group == name[i].init_group && x->tensor[k])
-        return bigs_fail(e, BIGS_EFILE,
-                         "%s: tensor %s is missing although %s is there: all of them or none",
-                         hub_path(x->hub), name[i].stored, x->tensor[k]->name);
-  return 0;
+      if (name[i].may_init && name[k].may_init && name[k].init_group == name[i].init_group &&
+          x->tensor[k]) {
+        complain(x, "tensor %s is missing although %s is there: all of them or none",
+                 name[i].stored, x->tensor[k]->name);
+        break;
+      }
 }
 
-static int check_surplus(const Match *x, BigsError *e) {
-  char have[128], more[64] = "";
-  int first = -1, count = 0;
-  for (int i = 0; i < hub_count(x->hub); i++)
-    if (!x->taken[i] && !ignored(x, hub_at(x->hub, i)->name)) {
-      first = first < 0 ? i : first;
-      count++;
-    }
-  if (!count)
-    return 0;
-  if (count > 1)
-    snprintf(more, sizeof more, " (and %d more)", count - 1);
-  const StTensor *t = hub_at(x->hub, first);
-  return bigs_fail(e, BIGS_EFILE, "%s: tensor %s, %s%s, is not part of the model", hub_path(x->hub),
-                   t->name, st_describe(t, have, sizeof have), more);
+static void check_missing(Match *x) {
+  const BigsName *name = x->block >= 0 ? x->module->checkpoint[x->block].entry : NULL;
+  for (int i = 0; i < x->module->nparam; i++)
+    if (!x->tensor[i] && !(name && name[i].may_init))
+      report_missing(x, i);
+  if (name)
+    check_groups(x, name);
+}
+
+static void check_surplus(Match *x) {
+  char have[128];
+  for (int i = 0; i < hub_count(x->hub); i++) {
+    const StTensor *t = hub_at(x->hub, i);
+    if (!x->taken[i] && !ignored(x, t->name))
+      complain(x, "tensor %s, %s, is not part of the model", t->name,
+               st_describe(t, have, sizeof have));
+  }
 }
 
 int name_map(const BigsModule *module, const Hub *hub, NameMap *out, BigsError *e) {
-  Match x = {.module = module, .hub = hub};
+  Match x = {.module = module, .hub = hub, .e = e};
   *out = (NameMap){.block = -1};
   x.tensor = calloc((size_t)module->nparam + 1, sizeof *x.tensor);
   x.taken = calloc((size_t)hub_count(hub) + 1, 1);
-  int err = x.tensor && x.taken ? choose_names(&x, e) : bigs_fail_memory(e, "names of tensors");
-  err = err ? err : match_parameters(&x, e);
-  err = err ? err : check_missing(&x, e);
-  err = err ? err : check_surplus(&x, e);
+  int err = x.tensor && x.taken ? choose_names(&x) : bigs_fail_memory(e, "names of tensors");
+  if (!err) {
+    match_parameters(&x);
+    check_missing(&x);
+    check_surplus(&x);
+    err = verdict(&x);
+  }
   free(x.taken);
   if (err) {
     free(x.tensor);

@@ -5,6 +5,7 @@
 #define BIGSC_RUNTIME_SAFETENSORS_H
 #include "runtime/error.h"
 #include "runtime/json.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ typedef enum StDType {
 } StDType;
 const char *st_dtype_name(StDType t); // "F32", as in the file
 int st_dtype_size(StDType t);         // bytes of one element
+bool st_is_float(StDType t);          // one that st_copy makes floating-point numbers of
 
 enum { ST_MAX_HEADER = 100000000, ST_MAX_RANK = 32 };
 

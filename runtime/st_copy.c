@@ -36,7 +36,7 @@ static double load_float(StDType t, const uint8_t *p) {
   }
 }
 
-static bool is_float(StDType t) {
+bool st_is_float(StDType t) {
   return t == ST_F16 || t == ST_BF16 || t == ST_F32 || t == ST_F64;
 }
 static bool is_signed(StDType t) {
@@ -100,7 +100,7 @@ int st_copy(const StTensor *t, StDType to, void *out, BigsError *e) {
       memcpy(out, t->data, t->nbytes);
     return 0;
   }
-  if (is_float(t->dtype) && (to == ST_F32 || to == ST_F64))
+  if (st_is_float(t->dtype) && (to == ST_F32 || to == ST_F64))
     return copy_floats(t, to, out, e);
   if ((is_signed(t->dtype) || is_unsigned(t->dtype)) && (to == ST_I32 || to == ST_I64))
     return copy_ints(t, to, out, e);

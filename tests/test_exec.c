@@ -481,6 +481,10 @@ START_TEST(files_that_do_not_fit_are_named) {
               "tensor emb.nothing, F32 [2], is not part of the model");
   expect_load(m, (Edit){.wrong_shape = "emb.q.weight"}, 3,
               "tensor emb.q.weight is F32 [4, 6], but parameter q.weight needs [3, 6]");
+  Edit all = {.skip = {"emb.k.weight"}, .wrong_shape = "emb.q.weight", .extra = "emb.nothing"};
+  expect_load(m, all, 3, "tensor emb.q.weight is F32 [4, 6], but");
+  expect_load(m, all, 3, "; tensor emb.k.weight [");
+  expect_load(m, all, 3, "; tensor emb.nothing, F32 [2], is not");
   expect_error(m, bigs_model_load(m, path_of("none.safetensors")), 3, "none.safetensors");
   bigs_model_close(m);
 }

@@ -125,12 +125,12 @@ static int run(RunSpec s, TrainResult *result, char *error, size_t size) {
   return status;
 }
 static void run_ok(RunSpec s, TrainResult *result) {
-  char error[512];
+  char error[sizeof(((BigsError *)0)->text)];
   int status = run(s, result, error, sizeof error);
   ck_assert_msg(status == 0, "%d: %s", status, error);
 }
 static void run_fails(RunSpec s, int want, const char *text) {
-  char error[512];
+  char error[sizeof(((BigsError *)0)->text)];
   TrainResult r;
   int status = run(s, &r, error, sizeof error);
   ck_assert_msg(status == want && strstr(error, text), "%d: %s", status, error);
@@ -329,7 +329,7 @@ START_TEST(a_kill_at_any_moment_leaves_a_whole_checkpoint) {
   for (int i = 0; i < 12; i++) {
     pid_t child = fork();
     if (child == 0) {
-      char error[512];
+      char error[sizeof(((BigsError *)0)->text)];
       TrainResult r;
       run((RunSpec){.folder = "run",
                     .resume = exists(path_of("run", "state.json")),
@@ -383,7 +383,7 @@ START_TEST(a_full_disk_keeps_the_old_checkpoint) {
   run_ok((RunSpec){.folder = "run", .set = {"steps=5"}}, &r);
   pid_t child = fork();
   if (child == 0) { // files may not grow past 1500 bytes: the log's lines may, the tensors not
-    char error[512];
+    char error[sizeof(((BigsError *)0)->text)];
     struct rlimit limit = {1500, 1500};
     signal(SIGXFSZ, SIG_IGN);
     unlink(path_of("run", "log.jsonl"));
