@@ -48,8 +48,7 @@ int session_diags(Session *s, int status) {
   bool errors = s->diags->errors > 0;
   if (s->diags->list.n)
     diags_print(stderr, s->diags, options_format(s->o), s->color);
-  s->diags = NEW(s->arena, Diags);
-  s->diags->arena = s->arena;
+  *s->diags = (Diags){.arena = s->arena}; // in place: the model goes on reporting to it
   return errors ? status : 0;
 }
 
