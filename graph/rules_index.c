@@ -175,12 +175,14 @@ Node *rule_gather_of_iota(Rewrite *r, Node *n) {
 enum { MAX_TERMS = 64 };
 typedef struct Terms {
   Node *v[MAX_TERMS];
-  int n;
+  int n, sums; // terms; additions between them
 } Terms;
 
+// Gives up after as many additions as there may be terms, so that a long chain costs no more.
 static bool flatten_sum(Rewrite *r, Node *n, Terms *t, bool top) {
   if (n->op == OP_ADD && (top || rewrite_uses(r, n) <= 1))
-    return flatten_sum(r, n->in[0], t, false) && flatten_sum(r, n->in[1], t, false);
+    return ++t->sums < MAX_TERMS && flatten_sum(r, n->in[0], t, false) &&
+           flatten_sum(r, n->in[1], t, false);
   if (t->n == MAX_TERMS)
     return false;
   t->v[t->n++] = n;

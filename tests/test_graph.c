@@ -370,6 +370,24 @@ START_TEST(deep_graphs_are_built_fast) {
 }
 END_TEST
 
+// Rules look at a bounded part of a long sum, not at all of it for each of its terms.
+START_TEST(long_sums_are_rewritten_fast) {
+  enum { TERMS = 50000 };
+  Bed b = bed_new(1);
+  Axis *h = bed_axis(&b, "H", 8);
+  Node *x = g_input(b.g, "x", DT_F32, &h, 1);
+  for (int i = 0; i < TERMS; i++)
+    x = g_binary(b.g, OP_ADD, x, g_const(b.g, DT_F32, i + 0.5));
+  RewriteStats stats = {0};
+  clock_t start = clock();
+  graph_rewrite(b.g, RULES_SIMPLIFY | RULES_STRUCTURAL | RULES_CLAIM, &x, 1, &stats);
+  double s = (double)(clock() - start) / CLOCKS_PER_SEC;
+  ck_assert_int_eq(x->op, OP_ADD);
+  ck_assert_msg(s < 3, "a sum of %d terms took %g s", TERMS, s);
+  bed_free(&b);
+}
+END_TEST
+
 Suite *graph_suite(void) {
   Suite *s = suite_create("graph");
   TCase *t = tcase_create("graph");
@@ -387,6 +405,7 @@ Suite *graph_suite(void) {
   tcase_add_test(t, map_replaces_and_keeps_the_rest);
   tcase_add_test(t, map_goes_into_scans);
   tcase_add_test(t, deep_graphs_are_built_fast);
+  tcase_add_test(t, long_sums_are_rewritten_fast);
   suite_add_tcase(s, t);
   return s;
 }
