@@ -27,64 +27,45 @@ static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want,
   return status ? status : session_open(s);
 }
 
-// The block whose data the model was trained on: --train, else the one of state.json, else the only
-// one.
-static int trained_block(Session *s, const char *dir) {
-  char name[128] = "";
-  TrainState st;
-  if (s->o->train || !dir)
-    return session_train(s, s->o->train);
-  if (!state_read(dir, &st, name, sizeof name, &s->error))
-    state_free(&st);
-  return session_train(s, *name ? name : NULL);
+static void print_json(Session *s, const Feeding *f, const EvalResult *r) {
+  DataUnigram u;
+  printf("{\"loss\": %.9g, \"perplexity\": %.9g, \"accuracy\": %.9g, \"count\": %lld", r->loss,
+         r->perplexity, r->accuracy, (long long)r->count);
+  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
+    printf(", \"unigram\": %.9g, \"below\": %.9g", u.cross, u.cross - r->loss);
+  printf("}\n");
 }
 
-static void print_eval(const Options *o, const EvalResult *r, const DataUnigram *u) {
-  if (o->json) {
-    printf("{\"loss\": %.9g, \"perplexity\": %.9g, \"accuracy\": %.9g, \"count\": %lld", r->loss,
-           r->perplexity, r->accuracy, (long long)r->count);
-    if (u)
-      printf(", \"unigram\": %.9g, \"below\": %.9g", u->cross, u->cross - r->loss);
-    printf("}\n");
-    return;
-  }
-  printf("loss %.4f nats, perplexity %.2f, accuracy %.2f %% of %lld predictions\n", r->loss,
-         r->perplexity, 100 * r->accuracy, (long long)r->count);
-  if (u)
-    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats below\n", u->cross,
-           u->cross - r->loss);
-}
-
+// What is not given is as the model was trained: the block, the batch, the length.
 static int eval(Session *s, const char *dir, Feeding *f) {
   const Options *o = s->o;
   TrainState st = {.batch = 16};
-  char name[128];
-  int index = trained_block(s, dir);
+  EvalResult r;
+  char name[128] = "";
+  if (dir && folder_has_run(dir)) {
+    if (state_read(dir, &st, name, sizeof name, &s->error))
+      return session_fail(s, &s->error);
+    state_free(&st); // of what it says the numbers stay
+  }
+  const char *train = o->train ? o->train : *name ? name : NULL;
+  int index = session_train(s, train);
   if (index < 0)
-    return EXIT_USAGE;
-  bool state = dir && !state_read(dir, &st, name, sizeof name, &s->error);
+    return train ? EXIT_MODEL : EXIT_USAGE;
   int status = feeding_tokenizer(s, dir, &f->tokens);
   if (!status)
     status = feeding_open(s, f, &s->module->train[index], o->data.v, o->data.n,
-                          o->batch > 0   ? o->batch
-                          : st.batch > 0 ? st.batch
-                                         : 16,
-                          o->length > 0 ? o->length
-                          : state       ? st.length
-                                        : 0,
+                          o->batch > 0 ? o->batch : st.batch, o->length > 0 ? o->length : st.length,
                           0, true);
-  if (state)
-    state_free(&st);
-  EvalResult r;
-  DataUnigram u;
   if (status)
     return status;
   if (!f->feed.held_out)
     return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
   if ((status = evaluate(s->handle, &f->feed, 0, &r)))
     return session_error(s, status, "%s", bigs_model_error(s->handle));
-  bool unigram = f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error);
-  print_eval(o, &r, unigram ? &u : NULL);
+  if (o->json)
+    print_json(s, f, &r);
+  else
+    feeding_print_result(s, f, &r);
   return 0;
 }
 
@@ -109,24 +90,49 @@ int cmd_EVAL(const Options *given) {
 
 // ---- fill
 
-static int fill_one(Session *s, const Tokenizer *t, const char *text, int64_t length) {
+typedef struct Filling {
+  Session s;
+  Tokenizer *tokens;
+  int64_t length; // to pad to
+  bool echo;      // the texts, too
+} Filling;
+
+static int fill_one(Filling *f, const char *text) {
+  Session *s = &f->s;
   FillGap *gap;
   int n, top = s->o->top > 0 ? (int)s->o->top : 5;
-  int status = fill_gaps(s->handle, t, text, length, top, &gap, &n);
+  int status = fill_gaps(s->handle, f->tokens, text, f->length, top, &gap, &n);
   if (status)
     return session_error(s, status, "%s", bigs_model_error(s->handle));
+  if (f->echo)
+    printf("%s\n", text);
   for (int i = 0; i < n; i++) {
     if (n > 1)
       printf("  [MASK] %d:", i + 1);
     for (int k = 0; k < gap[i].n; k++) {
-      const char *word =
-          tok_text(t, gap[i].word[k].id); // the table may have more rows than the vocabulary
+      const char *word = tok_text(
+          f->tokens, gap[i].word[k].id); // the table may have more rows than the vocabulary
       printf("  %s %.1f %%", word ? word : "?", 100 * gap[i].word[k].probability);
     }
     printf("\n");
   }
+  fflush(stdout); // an error of the next text comes behind it
   free(gap);
   return 0;
+}
+
+// Every line of standard input that holds something.
+static int fill_lines(Filling *f) {
+  char *line = NULL;
+  size_t room = 0;
+  int status = 0;
+  for (ssize_t n; !status && (n = getline(&line, &room, stdin)) >= 0;) {
+    line[strcspn(line, "\r\n")] = 0;
+    if (*line)
+      status = fill_one(f, line);
+  }
+  free(line);
+  return status;
 }
 
 // The length to pad to: as the model was trained, when it says that padding matters.
@@ -144,25 +150,28 @@ static int64_t pad_length(Session *s, const char *dir) {
 
 int cmd_FILL(const Options *given) {
   Options o = *given;
-  Session s;
-  Tokenizer *t = NULL;
+  Filling f = {0};
   const char *dir, *entry = "logits";
   if (o.args.n < 2) {
     fprintf(stderr, "bigsc fill: give one DIR and a text with [MASK]; see `bigsc fill --help`\n");
     return EXIT_USAGE;
   }
+  if (o.top > FILL_TOP) {
+    fprintf(stderr, "bigsc fill: --top is 1 to %d\n", FILL_TOP);
+    return EXIT_USAGE;
+  }
   Arena *a = arena_new();
   BuildWant want = {.entries = &entry, .nentries = 1};
-  int status = open_trained(&s, &o, a, &want, &dir);
-  status = status ? status : feeding_tokenizer(&s, dir, &t);
-  int64_t pad = status ? 0 : pad_length(&s, dir);
+  int status = open_trained(&f.s, &o, a, &want, &dir);
+  status = status ? status : feeding_tokenizer(&f.s, dir, &f.tokens);
+  f.length = status ? 0 : pad_length(&f.s, dir);
   for (int i = 1; i < o.args.n && !status; i++) {
-    if (o.args.n > 2 || !o.quiet)
-      printf("%s\n", o.args.v[i]);
-    status = fill_one(&s, t, o.args.v[i], pad);
+    bool lines = !strcmp(o.args.v[i], "-");
+    f.echo = !o.quiet || o.args.n > 2 || lines;
+    status = lines ? fill_lines(&f) : fill_one(&f, o.args.v[i]);
   }
-  tok_free(t);
-  session_close(&s);
+  tok_free(f.tokens);
+  session_close(&f.s);
   arena_free(a);
   return status;
 }

@@ -50,17 +50,7 @@ static int data_paths(Session *s, const BigsTrain *t, const char *const **paths,
   return *n ? 0 : session_error(s, EXIT_USAGE, "what data? --data PATH...");
 }
 
-static const char *command_line(Session *s) {
-  const Options *o = s->o;
-  const char *text = session_text(s, "train %s", o->args.v[0]);
-  for (int i = 0; i < o->defs.n; i++)
-    text = session_text(s, "%s -D %s=%s", text, o->defs.v[i].name, o->defs.v[i].value);
-  for (int i = 0; i < o->sets.n; i++)
-    text = session_text(s, "%s --set %s=%s", text, o->sets.v[i].name, o->sets.v[i].value);
-  return session_text(s, "%s --seed %lld", text, (long long)o->seed);
-}
-
-// Copies of the vocabulary and of the files that model.mdl uses, for the folder.
+// What the folder holds besides the model: a copy of the vocabulary.
 static int folder_files(Session *s, const char *vocab, TrainOptions *to) {
   FolderFile *f = NEWN(s->arena, FolderFile, 1);
   size_t n;
@@ -75,26 +65,25 @@ static int folder_files(Session *s, const char *vocab, TrainOptions *to) {
 }
 
 static const char *vocab_path(Session *s) {
-  const char *in_folder = session_text(s, "%s/vocab.txt", s->o->out);
   if (s->o->vocab)
     return s->o->vocab;
-  if (s->o->resume && !access(in_folder, R_OK))
-    return in_folder;
+  if (s->o->resume)
+    return session_text(s, "%s/vocab.txt", s->o->out);
   return s->module->vocab ? s->module->vocab : "vocab.txt";
 }
 
-static void print_result(Session *s, const TrainResult *r, const Feeding *f) {
-  DataUnigram u;
+static void print_result(Session *s, const TrainResult *r, Feeding *f) {
+  if (r->first_step == r->step) {
+    printf("step %lld: nothing is left to train; --steps N goes on to step N\n",
+           (long long)r->step);
+    return;
+  }
   printf("step %lld: training loss %.4f, %.0f tokens/s\n", (long long)r->step, r->loss,
          r->tokens_per_second);
   if (!r->evaluated)
     return;
-  printf("held-out loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n",
-         r->held_out.loss, r->held_out.perplexity, 100 * r->held_out.accuracy,
-         (long long)r->held_out.count);
-  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
-    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats below\n", u.cross,
-           u.cross - r->held_out.loss);
+  printf("held-out ");
+  feeding_print_result(s, f, &r->held_out);
 }
 
 static int train(Session *s, int index, Feeding *f) {
@@ -111,7 +100,7 @@ static int train(Session *s, int index, Feeding *f) {
   if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
                  &s->error))
     return session_fail(s, &s->error);
-  TrainOptions to = {.out = o->out, .resume = o->resume, .flags = command_line(s), .stop = &stop};
+  TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   const char *vocab = vocab_path(s);
   if (tok_load(vocab, !s->module->tokenizer || s->module->lower, &f->tokens, &s->error))

@@ -39,7 +39,7 @@ int cmd_VOCAB(const Options *o) {
     return EXIT_USAGE;
   }
   VocabOptions opt = {.size = o->size < 0 ? 30000 : (int)o->size,
-                      .lower = true,
+                      .lower = !o->cased,
                       .progress = progress,
                       .ctx = (void *)o};
   if (opt.size < VOCAB_MIN_SIZE || opt.size > VOCAB_MAX_SIZE) {

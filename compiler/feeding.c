@@ -1,5 +1,6 @@
 // See feeding.h.
 #include "compiler/feeding.h"
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,10 +22,21 @@ int64_t longest_length(const BigsModule *m) {
   return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[1] < 0 ? m->dim[p->t[0].sym[0]].bound : 0;
 }
 
-int64_t token_table(const BigsModule *m) {
-  const BigsTensor *t = ids_input(m);
+// What the values of an input lie below; 0: unknown.
+static int64_t limit_of(const BigsTensor *t) {
   int64_t c = 0;
   return t && t->limit.n && poly_is_const(&t->limit, &c) ? c : 0;
+}
+
+int64_t token_table(const BigsModule *m) {
+  return limit_of(ids_input(m));
+}
+
+static int64_t classes(const BigsModule *m) {
+  for (int i = 0; i < m->ninput; i++)
+    if (!strcmp(m->input[i].name, "target"))
+      return limit_of(&m->input[i]);
+  return 0;
 }
 
 static const char *existing(Session *s, const char *dir, const char *name) {
@@ -73,6 +85,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   DataOptions o = {.kind = f->kind,
                    .length = f->length,
                    .table = token_table(s->module),
+                   .classes = f->kind == DATA_TSV ? classes(s->module) : 0,
                    .mask_rate = train->mask_rate,
                    .seed = seed,
                    .hold_out = hold_out,
@@ -89,6 +102,15 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     f->feed.held_out = NULL;
   f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + batch - 1) / batch;
   return 0;
+}
+
+void feeding_print_result(Session *s, const Feeding *f, const EvalResult *r) {
+  DataUnigram u;
+  printf("loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n", r->loss,
+         r->perplexity, 100 * r->accuracy, (long long)r->count);
+  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
+    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats %s\n", u.cross,
+           fabs(u.cross - r->loss), r->loss <= u.cross ? "below" : "above");
 }
 
 void feeding_close(Feeding *f) {

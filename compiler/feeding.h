@@ -3,6 +3,7 @@
 #ifndef BIGSC_FEEDING_H
 #define BIGSC_FEEDING_H
 #include "compiler/session.h"
+#include "runtime/evaluate.h"
 #include "runtime/feed_data.h"
 
 typedef struct Feeding {
@@ -24,6 +25,8 @@ int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
 // such.
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out);
+// A line for people; for text, one more with the unigram entropy.
+void feeding_print_result(Session *s, const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);
 int64_t longest_length(const BigsModule *m); // bound of the length of `ids`; 0: none
 int64_t token_table(const BigsModule *m);    // rows of the table that `ids` index; 0: unknown

@@ -298,7 +298,7 @@ int inspect_folder(Session *s, const char *path) {
   LogTail tail;
   char train[128] = "";
   bool run = folder_has_run(path);
-  if (run && checkpoint_repair(path, &s->error))
+  if (run && checkpoint_check(path, &s->error))
     return session_fail(s, &s->error);
   if (hub_open(path, &h, &s->error))
     return session_fail(s, &s->error);

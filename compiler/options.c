@@ -16,7 +16,7 @@
 #define BIGSC_LLVM_VERSION "?"
 #endif
 
-typedef enum Kind { FLAG, TEXT, NUM, PAIR, LEVEL, LIST } Kind;
+typedef enum Kind { FLAG, TEXT, NUM, SIZE, PAIR, LEVEL, LIST } Kind;
 #define V(id) (1u << VERB_##id)
 #define V_ALL (~0u)
 #define V_MODEL                                                                                    \
@@ -117,8 +117,9 @@ static int set_number(const Option *o, void *field, const char *text) {
   char *end;
   errno = 0;
   long long n = strtoll(text, &end, 10);
-  if (errno || end == text || *end || n < 0) {
-    fprintf(stderr, "bigsc: %s takes a whole number, not `%s`\n", o->spelling, text);
+  if (errno || end == text || *end || n < (o->kind == SIZE)) {
+    fprintf(stderr, "bigsc: %s takes a whole number%s, not `%s`\n", o->spelling,
+            o->kind == SIZE ? ", at least 1" : "", text);
     return EXIT_USAGE;
   }
   *(int64_t *)field = n;
@@ -142,7 +143,8 @@ static int set_option(Arena *a, Options *opts, const Option *o, const char *valu
   case TEXT: *(const char **)field = value; return -1;
   case LIST: vec_push(a, (Strings *)field, value); return -1;
   case PAIR: return set_pair(a, o, field, value);
-  case NUM: return set_number(o, field, value);
+  case NUM:
+  case SIZE: return set_number(o, field, value);
   case LEVEL:
     if (strlen(value) != 1 || *value < '0' || *value > '3')
       return usage("-O takes 0 to 3, not `%s`", value);
@@ -234,9 +236,20 @@ static int check_values(const Options *o) {
   return -1;
 }
 
+// For logs: words in quotes where a shell would read more into them.
+static const char *command_line(Arena *a, int argc, char **argv) {
+  const char *line = "";
+  for (int i = 1; i < argc; i++) {
+    bool plain = *argv[i] && !strpbrk(argv[i], " \t\n\"'\\$`*?[]{}()<>|&;#~!");
+    line = arena_printf(a, plain ? "%s%s%s" : "%s%s'%s'", line, i > 1 ? " " : "", argv[i]);
+  }
+  return line;
+}
+
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
   *o = (Options){
       .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1};
+  o->line = command_line(a, argc, argv);
   int i = 1;
   if (argc < 2) {
     print_help(stderr);

@@ -29,13 +29,14 @@ typedef struct Options {
   Strings args; // what is no option: the model, texts, ...
   const char *out, *march, *target, *precision, *emit, *dump_ir, *rpass, *rpass_missed,
       *diag_format, *diag_color;
+  const char *line; // all of it, without the program's name
   const char *entry, *train, *in, *weights, *names, *vocab;
   Defines defs, sets;
   Strings data;
   const char *text; // the model's, once it was read from standard input
   int64_t opt, steps, batch, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
-  bool debug, verify_ir, time_report, syntax_only, resume, profile, json, verbose, quiet;
+  bool debug, verify_ir, time_report, syntax_only, resume, cased, profile, json, verbose, quiet;
 } Options;
 
 // Fills *o.  Returns -1 to go on, else the exit status (help and version print to standard output

@@ -39,6 +39,8 @@ Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const
 Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt);
 bool model_ok(const Model *m);
 const File *model_file(const Model *m); // the syntax tree of the main file
+// The text of the main file with what it uses put in place of each `use`: means the same, alone.
+const char *model_text(const Model *m);
 const char *model_name(const Model *m); // "Bert"; NULL when the file has no model
 const char *prelude_text(void);         // generated from compiler/prelude.mdl
 

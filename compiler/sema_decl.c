@@ -288,6 +288,7 @@ static void use_file(Sema *s, const Decl *d) {
   if (!text)
     return;
   File *f = parse_file(s->a, m->names, m->d, source_new(s->a, path, text, size));
+  vec_push(m->a, &m->inclusions, (Inclusion){d, f});
   declare_file(s, f, false, true);
 }
 

@@ -263,6 +263,12 @@ typedef struct Hippo {
   double *w;
 } Hippo;
 
+// A `use` that brought something: not one of a file that was there already.
+typedef struct Inclusion {
+  const Decl *decl;
+  const File *file;
+} Inclusion;
+
 struct Model {
   Arena *a;
   Intern *names;
@@ -288,6 +294,7 @@ struct Model {
   int init_seq;
   VEC(const Decl *) checkpoints, trains;
   VEC(const char *) used_files;
+  VEC(Inclusion) inclusions;
   Tokenizer tokenizer;
   Inst *root;
   VEC(ParamDecl *) params;

@@ -216,5 +216,5 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   m->vocab = t->vocab;
   m->lower = t->lower;
   m->pad_to = t->pad_to;
-  m->mdl = model_file(b->model)->src->text;
+  m->mdl = model_text(b->model);
 }

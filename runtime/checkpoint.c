@@ -3,6 +3,7 @@
 #include "runtime/file.h"
 #include "runtime/log.h"
 #include "runtime/weights.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -70,14 +71,22 @@ bool folder_has_run(const char *dir) {
   return has;
 }
 
+static int refuse_run(const char *dir, BigsError *e) {
+  return !folder_has_run(dir) ? 0
+                              : bigs_fail(e, BIGS_EUSAGE,
+                                          "%s holds a training run already: continue it with "
+                                          "--resume, or choose another folder",
+                                          dir);
+}
+
+int folder_make(const char *dir, BigsError *e) {
+  int err = refuse_run(dir, e);
+  return err ? err : make_folders(dir, e);
+}
+
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                   BigsError *e) {
-  if (folder_has_run(dir))
-    return bigs_fail(
-        e, BIGS_EUSAGE,
-        "%s holds a training run already: continue it with --resume, or choose another folder",
-        dir);
-  if (make_folders(dir, e))
+  if (refuse_run(dir, e))
     return e->status;
   char *config = config_text(module);
   if (!config)
@@ -233,7 +242,8 @@ static bool parse_state(const JsonValue *root, TrainState *s) {
       !number_of(root, "seconds", &s->seconds) || !r || !number_of(r, "rate", &s->recipe.rate) ||
       !number_of(r, "decay", &s->recipe.decay) || !number_of(r, "clip", &s->recipe.clip) ||
       !int_of(r, "steps", &s->recipe.steps) || !int_of(r, "batch", &s->batch) ||
-      !int_of(r, "length", &s->length) || s->step < 0 || s->moment_steps < 0)
+      !int_of(r, "length", &s->length) || s->step < 0 || s->moment_steps < 0 || s->batch < 1 ||
+      s->length < 0 || s->recipe.steps < 0)
     return false;
   s->seed = (uint64_t)seed;
   s->cursor = json_get(root, "cursor");
@@ -275,7 +285,8 @@ static int open_step(const char *path, int64_t step, StFile **out, int64_t *was,
   return err;
 }
 
-static int open_set(const char *dir, int which, int64_t step, StFile **out, BigsError *e) {
+static int open_set(const char *dir, int which, int64_t step, bool repair, StFile **out,
+                    BigsError *e) {
   char *now = set_path(dir, which, false, e), *next = set_path(dir, which, true, e);
   int64_t was = -1, unused;
   int err = now && next ? 0 : e->status;
@@ -283,9 +294,11 @@ static int open_set(const char *dir, int which, int64_t step, StFile **out, Bigs
     err = open_step(now, step, out, &was, e);
   if (!err && !*out) { // a save was interrupted behind its state.json, or never got there
     err = open_step(next, step, out, &unused, e);
-    if (!err && *out && rename(next, now))
+    if (!err && *out && repair && rename(next, now))
       err = bigs_fail_errno(e, "replace", now);
   }
+  if (!err && !*out && access(now, F_OK))
+    err = bigs_fail_errno(e, "open", now);
   if (!err && !*out)
     err = bigs_fail(e, BIGS_EFILE, "%s: is of step %" PRId64 ", but state.json is of step %" PRId64,
                     now, was, step);
@@ -294,33 +307,63 @@ static int open_set(const char *dir, int which, int64_t step, StFile **out, Bigs
   return err;
 }
 
-int checkpoint_repair(const char *dir, BigsError *e) {
-  BigsError own = {0};
+static int check_sets(const char *dir, bool repair, BigsError *e) {
   TrainState s;
-  e = e ? e : &own;
   int err = state_read(dir, &s, NULL, 0, e);
   for (int which = 0; which < 2 && !err; which++) {
     StFile *f = NULL;
-    err = open_set(dir, which, s.step, &f, e);
+    err = open_set(dir, which, s.step, repair, &f, e);
     st_close(f);
   }
   state_free(&s);
   return err;
 }
 
+int checkpoint_check(const char *dir, BigsError *e) {
+  BigsError own = {0};
+  return check_sets(dir, false, e ? e : &own);
+}
+
+int checkpoint_repair(const char *dir, BigsError *e) {
+  BigsError own = {0};
+  int fd, err = log_lock(dir, &fd, e = e ? e : &own);
+  if (err)
+    return err;
+  err = check_sets(dir, true, e);
+  if (fd >= 0)
+    close(fd);
+  return err;
+}
+
 static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
   static const char *const suffix[2] = {".m", ".v"};
   StFile *f = NULL;
-  int err = open_set(dir, MODEL, s->step, &f, &m->error);
+  int err = open_set(dir, MODEL, s->step, true, &f, &m->error);
   err = err ? err : weights_read(m, f, "", "", m->param.p);
   st_close(f);
   f = NULL;
-  err = err ? err : open_set(dir, OPTIMIZER, s->step, &f, &m->error);
+  err = err ? err : open_set(dir, OPTIMIZER, s->step, true, &f, &m->error);
   for (int i = 0; i < 2 && !err; i++)
     if (m->moment[i].p)
       err = weights_read(m, f, "", suffix[i], m->moment[i].p);
   st_close(f);
   return err;
+}
+
+// Removes what a save that was killed left under a temporary name.
+static void drop_temporaries(const char *dir) {
+  static const char *const saved[] = {"model.next.safetensors.", "optimizer.next.safetensors.",
+                                      "state.json."};
+  DIR *d = opendir(dir);
+  for (struct dirent *f; d && (f = readdir(d));) {
+    size_t n = strlen(f->d_name);
+    for (int i = 0; i < COUNT(saved); i++)
+      if (!strncmp(f->d_name, saved[i], strlen(saved[i])) && n > 4 &&
+          !strcmp(f->d_name + n - 4, ".tmp"))
+        unlinkat(dirfd(d), f->d_name, 0);
+  }
+  if (d)
+    closedir(d);
 }
 
 int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) {
@@ -342,5 +385,6 @@ int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) 
   m->moment_steps = out->moment_steps;
   m->seed = out->seed;
   drop_next(dir);
+  drop_temporaries(dir);
   return 0;
 }

@@ -30,8 +30,9 @@ typedef struct FolderFile {
   const char *name, *text;
   size_t size;
 } FolderFile;
-// Makes the folder where it is missing, and writes model.mdl, config.json and `file` into it.  It
-// must not hold a run already.
+// Makes the folder where it is missing.  It must not hold a run already.
+int folder_make(const char *dir, BigsError *e);
+// Writes model.mdl, config.json and `file` into it; neither may it hold a run now.
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                   BigsError *e);
 bool folder_has_run(const char *dir); // is there a state.json?
@@ -41,9 +42,11 @@ int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState 
 // Reads the set of state.json into the handle: parameters, moments, step, seed.  Finishes what an
 // interrupted save left.
 int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out);
+// Are the files of state.json's step there?  Fails when there is no run in `dir`.
+int checkpoint_check(const char *dir, BigsError *e);
 // Finishes what an interrupted save left, if anything: afterwards model.safetensors and
 // optimizer.safetensors are those of state.json.  For callers that look at the files before they
-// have a handle.  Fails when there is no run in `dir`.
+// have a handle.  Fails, too, while another process trains in `dir`.
 int checkpoint_repair(const char *dir, BigsError *e);
 // state.json alone.
 int state_read(const char *dir, TrainState *out, char *train, size_t train_size, BigsError *e);

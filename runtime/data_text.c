@@ -47,6 +47,8 @@ static bool any_ordinary(const Data *d, int64_t i) {
 static int count_rows(Data *d, const char *path, BigsError *e) {
   bool mlm = d->o.kind == DATA_MLM;
   int64_t step = mlm ? d->o.length - 2 : d->o.length, need = mlm ? step : step + 1;
+  if (!d->ntoken)
+    return bigs_fail(e, BIGS_EMODEL, "%s: the text is empty", path);
   if (!any_ordinary(d, 0))
     return bigs_fail(e, BIGS_EMODEL, "%s: no words of the vocabulary in the text", path);
   if (d->ntoken < need)

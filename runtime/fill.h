@@ -4,7 +4,7 @@
 #include "runtime/exec.h"
 #include "runtime/tokenizer.h"
 
-enum { FILL_TOP = 10 };
+enum { FILL_TOP = 100 };
 typedef struct FillWord {
   int32_t id;
   double probability; // softmax over all tokens

@@ -3,10 +3,13 @@
 #include "runtime/file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +63,24 @@ static int drop_partial_line(int fd) {
   return keep < end ? ftruncate(fd, keep) : 0;
 }
 
+// The lock ends with its descriptor, and so with the process.  A file system without locks has
+// none.
+static int lock(int fd, const char *path, BigsError *e) {
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    return 0;
+  return bigs_fail(e, BIGS_EFILE, "%s: another process is training in this folder", path);
+}
+
+int log_lock(const char *dir, int *fd, BigsError *e) {
+  char *path = file_join(dir, "log.jsonl", e);
+  *fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  int err = !path ? BIGS_EMODEL : *fd >= 0 ? lock(*fd, dir, e) : 0;
+  if (err && *fd >= 0)
+    close(*fd);
+  free(path);
+  return err;
+}
+
 RunLog *log_open(const char *dir, BigsError *e) {
   RunLog *log = calloc(1, sizeof *log);
   if (!log) {
@@ -70,9 +91,11 @@ RunLog *log_open(const char *dir, BigsError *e) {
   log->path = file_join(dir, "log.jsonl", e);
   if (log->path) {
     log->fd = open(log->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (log->fd >= 0 && drop_partial_line(log->fd) == 0)
+    int busy = log->fd >= 0 && lock(log->fd, dir, e);
+    if (log->fd >= 0 && !busy && drop_partial_line(log->fd) == 0)
       return log;
-    bigs_fail_errno(e, "write", log->path);
+    if (!busy)
+      bigs_fail_errno(e, "write", log->path);
   }
   log_close(log);
   return NULL;
@@ -122,6 +145,11 @@ static void count(double x, char *buf, size_t size) {
     snprintf(buf, size, "%.0f", x);
 }
 
+static int columns(FILE *f) {
+  struct winsize w;
+  return ioctl(fileno(f), TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col : INT_MAX;
+}
+
 void progress_show(Progress *p, const ProgressNow *v, double now, bool force) {
   if (!p->to)
     return;
@@ -135,8 +163,10 @@ void progress_show(Progress *p, const ProgressNow *v, double now, bool force) {
                    "step %lld/%lld  loss %.4f  rate %.2e  %s tokens/s  %.0f MiB  ETA %s",
                    (long long)v->step, (long long)v->steps, v->loss, v->rate, speed,
                    (double)v->memory / (1 << 20), left);
+  if (p->terminal && n >= columns(p->to)) // a line that wraps could not be rewritten
+    n = columns(p->to) - 1;
   if (p->terminal)
-    fprintf(p->to, "\r%s%*s", line, p->width > n ? p->width - n : 0, "");
+    fprintf(p->to, "\r%.*s%*s", n, line, p->width > n ? p->width - n : 0, "");
   else
     fprintf(p->to, "%s\n", line);
   fflush(p->to);

@@ -14,10 +14,12 @@ void record_number(JsonText *t, const char *key, double value);
 void record_raw(JsonText *t, const char *key, const char *json);
 void record_end(JsonText *t);
 
-// log.jsonl of a folder, opened for appending.  A last line that a crash cut short is removed
-// first.
+// log.jsonl of a folder, opened for appending and locked: a folder has one run at a time.  A last
+// line that a crash cut short is removed first.
 typedef struct RunLog RunLog;
 RunLog *log_open(const char *dir, BigsError *e);
+// The lock alone, which close(*fd) gives back; *fd is -1 where there is no log yet.
+int log_lock(const char *dir, int *fd, BigsError *e);
 // Ends the record, appends it as one line with one write, and empties it for the next.
 int log_write(RunLog *log, JsonText *record, BigsError *e);
 void log_close(RunLog *log); // NULL is allowed

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,12 +74,32 @@ static int add_directory(TextReader *r, const char *path, int depth, BigsError *
   return status;
 }
 
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int add_pattern(TextReader *r, const char *pattern, BigsError *e) {
+  glob_t g = {0};
+  int status = 0, failed = glob(pattern, GLOB_NOSORT, NULL, &g);
+  if (failed == GLOB_NOSPACE)
+    status = bigs_fail_memory(e, pattern);
+  else if (failed)
+    status = bigs_fail(e, BIGS_EFILE, "%s: no file of such a name", pattern);
+  if (g.gl_pathc) // as for directories: the locale has no say
+    qsort(g.gl_pathv, g.gl_pathc, sizeof *g.gl_pathv, by_name);
+  for (size_t i = 0; i < g.gl_pathc && !status; i++)
+    status = add_path(r, g.gl_pathv[i], 1, e);
+  globfree(&g);
+  return status;
+}
+
 static int add_path(TextReader *r, const char *path, int depth, BigsError *e) {
   struct stat st;
   if (!strcmp(path, "-") && depth == 0)
     return add_file(r, path, 0, e);
   if (stat(path, &st) != 0)
-    return bigs_fail_errno(e, "open", path);
+    return depth == 0 && errno == ENOENT && strpbrk(path, "*?[") ? add_pattern(r, path, e)
+                                                                 : bigs_fail_errno(e, "open", path);
   if (S_ISDIR(st.st_mode))
     return add_directory(r, path, depth, e);
   if (depth && !S_ISREG(st.st_mode))

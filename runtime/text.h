@@ -13,7 +13,8 @@ enum { TEXT_MAX_LINE = 1 << 20 };
 typedef int BigsProgress(void *ctx, const char *what, double share);
 
 // Every path: a file, a directory (all its regular files and directories, hidden ones apart, in
-// byte order of their names, depth first), or "-" for standard input.  A path that is missing or
+// byte order of their names, depth first), "-" for standard input, or a pattern of the shell's like
+// "corpus/*.txt", which stands for all that match, in byte order.  A path that is missing or
 // unreadable fails here, not halfway through.  Status BIGS_EFILE.
 typedef struct TextReader TextReader;
 TextReader *text_open(const char *const *paths, int n, BigsError *e);

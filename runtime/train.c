@@ -91,7 +91,7 @@ typedef struct Run {
   int64_t saved; // step of the last checkpoint, or -1
   bool can_evaluate;
   // since this process began, and since the last record
-  double begin, before, sum_loss, rate, norm;
+  double begin, before, first_seconds, sum_loss, rate, norm;
   int64_t first_step, tokens, nsum;
 } Run;
 
@@ -133,18 +133,19 @@ static int log_start(Run *r) {
   return log_write(r->log, &r->record, &r->m->error);
 }
 
-static double speed(const Run *r, double now) {
-  double t = now - r->begin;
+// Of the steps alone: saving and evaluating apart.
+static double speed(const Run *r) {
+  double t = r->state.seconds - r->first_seconds;
   return t > 0 ? (double)r->tokens / t : 0;
 }
 
-static int log_steps(Run *r, double now) {
+static int log_steps(Run *r) {
   record_begin(&r->record);
   record_int(&r->record, "step", r->m->step);
   record_number(&r->record, "loss", r->sum_loss / (double)r->nsum);
   record_number(&r->record, "rate", r->rate);
   record_number(&r->record, "norm", r->norm);
-  record_number(&r->record, "tokens_s", speed(r, now));
+  record_number(&r->record, "tokens_s", speed(r));
   record_int(&r->record, "tokens", r->state.tokens);
   record_number(&r->record, "seconds", r->state.seconds);
   record_int(&r->record, "memory", process_bytes());
@@ -160,7 +161,7 @@ static void show(Run *r, double loss, double now, bool force) {
                    .steps = r->recipe.steps,
                    .loss = loss,
                    .rate = r->rate,
-                   .tokens_per_second = speed(r, now),
+                   .tokens_per_second = speed(r),
                    .seconds_left = done > 0 ? (now - r->begin) / (double)done * (double)left : 0};
   bool due = force ||
              (r->progress.terminal ? now >= r->progress.next : r->m->step % r->progress.every == 0);
@@ -261,7 +262,7 @@ static int one_step(Run *r) {
   r->norm = report.norm;
   show(r, loss, now, false);
   bool last = m->step == r->recipe.steps;
-  return m->step % r->log_every == 0 || last ? log_steps(r, now) : 0;
+  return m->step % r->log_every == 0 || last ? log_steps(r) : 0;
 }
 
 static bool stopped(const Run *r) {
@@ -328,6 +329,11 @@ static int start(Run *r) {
   r->state.best_step = -1;
   if (choose_lengths(r))
     return m->error.status;
+  if (!r->o->resume && folder_make(dir, &m->error))
+    return m->error.status;
+  // The log first: its lock keeps others out of the folder.
+  if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
+    return m->error.status;
   if (r->o->resume) {
     if (checkpoint_load(m, dir, r->plan->train, &r->state))
       return m->error.status;
@@ -341,10 +347,10 @@ static int start(Run *r) {
     if (folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error))
       return m->error.status;
   }
-  r->log = log_open(dir, &m->error);
-  if (!r->log || log_start(r) || find_out_about_evaluation(r))
+  if (log_start(r) || find_out_about_evaluation(r))
     return m->error.status;
-  r->first_step = m->step;
+  r->first_step = r->result->first_step = m->step;
+  r->first_seconds = r->state.seconds;
   r->begin = r->before = steady_seconds();
   return 0;
 }
@@ -361,7 +367,7 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   double now = steady_seconds();
   r.result->step = m->step;
   r.result->seconds = r.begin > 0 ? now - r.begin : 0;
-  r.result->tokens_per_second = r.begin > 0 ? speed(&r, now) : 0;
+  r.result->tokens_per_second = r.begin > 0 ? speed(&r) : 0;
   progress_end(&r.progress);
   if (r.log && !err) {
     say_event(&r, "end");

@@ -43,8 +43,9 @@ typedef struct TrainOptions {
       *stop; // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
 } TrainOptions;
 typedef struct TrainResult {
-  int64_t step; // steps done in all
-  double loss;  // mean of the last record's steps
+  int64_t step;       // steps done in all
+  int64_t first_step; // of which before this run: more than 0 when resumed
+  double loss;        // mean of the last record's steps
   bool evaluated;
   EvalResult held_out;               // after the last step
   double seconds, tokens_per_second; // of this process
