@@ -396,8 +396,8 @@ END_TEST
 
 START_TEST(open_errors) {
   DataOptions o = {.kind = DATA_MLM, .length = 32};
-  expect_error(put("t", ""), o, BIGS_EMODEL, "no words of the vocabulary");
-  expect_error(put("t", "\n \n\n"), o, BIGS_EMODEL, "no words of the vocabulary");
+  expect_error(put("t", ""), o, BIGS_EMODEL, "the text is empty");
+  expect_error(put("t", "\n \n\n"), o, BIGS_EMODEL, "the text is empty");
   expect_error(put("t", "what is this"), o, BIGS_EMODEL, "no words of the vocabulary");
   expect_error(put_words("t", 20), o, BIGS_EMODEL,
                "21 tokens of text are fewer than one row of 32");
