@@ -98,6 +98,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   if (status)
     return session_fail(s, &s->error);
   feed_from_data(&f->from, f->data, f->kind, batch, DATA_HELD_OUT, &f->feed);
+  feed_leave_unpicked(&f->from, s->module, train->unpicked);
   if (hold_out && !data_rows(f->data, DATA_HELD_OUT))
     f->feed.held_out = NULL;
   f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + batch - 1) / batch;

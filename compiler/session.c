@@ -411,7 +411,8 @@ static const char *list_names(Session *s, int kind) {
   for (int i = 0; i < entries; i++)
     text = session_text(s, "%s%s%s", text, *text ? ", " : "", entry[i].name);
   for (int i = 0; i < trains; i++)
-    text = session_text(s, "%s%s%s", text, *text ? ", " : "", train[i]->name);
+    if (train[i]->has_loss)
+      text = session_text(s, "%s%s%s", text, *text ? ", " : "", train[i]->name);
   for (int i = 0; !s->model && i < s->module->nprogram; i++)
     if (s->module->program[i].kind == kind)
       text = session_text(s, "%s%s%s", text, *text ? ", " : "", s->module->program[i].name);
@@ -433,7 +434,9 @@ int session_train(Session *s, const char *name) {
   for (int i = 0; name && i < s->module->ntrain; i++)
     if (!strcmp(s->module->train[i].name, name))
       return i;
-  if (name)
+  if (name && s->model && model_name(s->model) && model_train(s->model, name))
+    session_error(s, EXIT_MODEL, "train block `%s` has no loss: there is nothing to train", name);
+  else if (name)
     session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s", s->module->model, name,
                   list_names(s, BIGS_GRADIENT));
   else

@@ -6,9 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool left_out(const DataFeed *d, const char *name) {
+  for (int i = 0; d->module && i < d->module->ninput && i < 32; i++)
+    if ((d->unpicked >> i & 1) && !strcmp(d->module->input[i].name, name))
+      return true;
+  return false;
+}
+
 static void add_field(DataFeed *d, FeedBatch *out, const char *name, int dtype, const void *data,
                       int rank, int64_t n0, int64_t n1) {
-  if (data)
+  if (data && !left_out(d, name))
     d->field[out->nfield++] =
         (FeedField){.name = name, .dtype = dtype, .rank = rank, .shape = {n0, n1}, .data = data};
 }
@@ -77,4 +84,9 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
                 .cursor = put_cursor,
                 .seek = seek_cursor};
   out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;
+}
+
+void feed_leave_unpicked(DataFeed *d, const BigsModule *m, uint32_t unpicked) {
+  d->module = m;
+  d->unpicked = unpicked;
 }
