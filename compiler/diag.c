@@ -61,7 +61,7 @@ Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...) {
 
 static Diag *add_part(Diags *d, Diag *g, Severity kind, Span at, const char *fmt, va_list ap) {
   if (g)
-    vec_push(d->arena, &g->parts, (DiagPart){kind, at, arena_vprintf(d->arena, fmt, ap)});
+    vec_push(d->arena, &g->parts, (DiagPart){kind, at, arena_vprintf(d->arena, fmt, ap), false});
   return g;
 }
 
@@ -78,6 +78,16 @@ Diag *diag_note(Diags *d, Diag *g, Span at, const char *fmt, ...) {
   va_start(ap, fmt);
   add_part(d, g, SEV_NOTE, at, fmt, ap);
   va_end(ap);
+  return g;
+}
+
+Diag *diag_note_label(Diags *d, Diag *g, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  add_part(d, g, SEV_NOTE, at, fmt, ap);
+  va_end(ap);
+  if (g)
+    g->parts.v[g->parts.n - 1].label = true;
   return g;
 }
 
@@ -181,14 +191,10 @@ static void json_diag(FILE *f, const Diag *g) {
 
 const char *severity_name(Severity s) {
   switch (s) {
-  case SEV_ERROR:
-    return "error";
-  case SEV_WARNING:
-    return "warning";
-  case SEV_NOTE:
-    return "note";
-  case SEV_HELP:
-    return "help";
+  case SEV_ERROR: return "error";
+  case SEV_WARNING: return "warning";
+  case SEV_NOTE: return "note";
+  case SEV_HELP: return "help";
   }
   return "?";
 }

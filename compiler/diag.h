@@ -28,6 +28,7 @@ typedef struct DiagPart {
   Severity kind; // SEV_NOTE, SEV_HELP; SEV_ERROR marks a secondary label of the main snippet
   Span span;     // may be empty for notes and help
   const char *text;
+  bool label; // of a note: stands in the snippet of the note with a place before it
 } DiagPart;
 typedef struct Diag {
   Severity severity;
@@ -50,6 +51,8 @@ Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...)
 Diag *diag_label(Diags *d, Diag *g, Span at, const char *fmt, ...)
     PRINTF_LIKE(4, 5); // secondary span
 Diag *diag_note(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+Diag *diag_note_label(Diags *d, Diag *g, Span at, const char *fmt, ...)
+    PRINTF_LIKE(4, 5); // behind a note: a label in its snippet
 Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
 typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON } DiagFormat;
 // Sorted by place; one line of JSON per diagnostic in DIAG_JSON.

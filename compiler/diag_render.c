@@ -291,14 +291,19 @@ static void widen(Render *r, Span s) {
     r->gutter = d;
 }
 
-static void part(Render *r, const DiagPart *p) {
+// parts[i] with the labels of its snippet that follow; how many parts these are.
+static int part(Render *r, const Diag *g, int i) {
+  const DiagPart *p = &g->parts.v[i], *q = p + 1, *end = g->parts.v + g->parts.n;
   put(r, CYAN, severity_name(p->kind));
   fprintf(r->f, ": %s\n", p->text);
   if (!p->span.src)
-    return;
+    return 1;
   Marks marks = {0};
   add_mark(r, &marks, p->span, false, NULL);
+  for (; q < end && q->label && q->span.src == p->span.src; q++)
+    add_mark(r, &marks, q->span, false, q->text);
   snippet(r, "-->", p->span, &marks);
+  return (int)(q - p);
 }
 
 static void main_snippet(Render *r, const Diag *g) {
@@ -325,10 +330,11 @@ void diag_render(FILE *f, Arena *scratch, const Diag *g, bool color) {
   fputc('\n', f);
   if (g->span.src)
     main_snippet(&r, g);
-  for (int i = 0; i < g->parts.n; i++) {
+  for (int i = 0, n; i < g->parts.n; i += n) {
     const DiagPart *p = &g->parts.v[i];
+    n = 1;
     if (p->kind != SEV_ERROR) {
-      part(&r, p);
+      n = part(&r, g, i);
     } else if (p->span.src && p->span.src != g->span.src) {
       Marks marks = {0};
       add_mark(&r, &marks, p->span, false, p->text);

@@ -54,7 +54,7 @@ void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) {
   va_end(ap);
   outermost(s, at, &call);
   if (call)
-    diag_note(s->d, g, at, "%s", text);
+    diag_note_label(s->d, g, at, "%s", text);
   else
     diag_label(s->d, g, at, "%s", text);
 }

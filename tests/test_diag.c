@@ -165,6 +165,20 @@ START_TEST(other_file) {
 }
 END_TEST
 
+START_TEST(labels_of_a_note) {
+  const Source *s = source("x", "f(a)\n"), *t = source("y", "g = b + c\n");
+  Diag *g = diag_error(&diags, 1, at(s, "f"), "m");
+  diag_note(&diags, g, at(t, "+"), "in the body");
+  diag_note_label(&diags, g, at(t, "b"), "left");
+  diag_note_label(&diags, g, at(t, "c"), "right");
+  diag_note_label(&diags, g, at(s, "a"), "elsewhere");
+  shows("error[E0001]: m\n --> x:1:1\n  |\n1 | f(a)\n  | ^\n"
+        "note: in the body\n --> y:1:7\n  |\n1 | g = b + c\n  |     - - - right\n  |     |\n"
+        "  |     left\n"
+        "note: elsewhere\n --> x:1:3\n  |\n1 | f(a)\n  |   -\n");
+}
+END_TEST
+
 START_TEST(order) {
   const Source *s = source("x", "ab\ncd\n"), *t = source("y", "ef\n");
   diag_error(&diags, 0, at(s, "cd"), "third");
@@ -264,6 +278,7 @@ Suite *diag_suite(void) {
   tcase_add_test(t, end_of_file);
   tcase_add_test(t, long_line);
   tcase_add_test(t, other_file);
+  tcase_add_test(t, labels_of_a_note);
   tcase_add_test(t, order);
   tcase_add_test(t, same_twice);
   tcase_add_test(t, limit);
