@@ -31,14 +31,6 @@ int buf_add(Prog *g, BigsWhere where, DType t, Poly size, const char *name) {
   return g->buf.n - 1;
 }
 
-// The nearest bf16, ties to even.
-static uint16_t bf16_bits(double v) {
-  float f = (float)v;
-  uint32_t u;
-  memcpy(&u, &f, sizeof u);
-  return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
 int table_buffer(Prog *g, const Node *n) {
   int64_t count;
   if (!extent_is(n->attr.axis, &count))
@@ -50,7 +42,7 @@ int table_buffer(Prog *g, const Node *n) {
     switch (n->dtype) {
     case DT_F32: ((float *)data)[i] = (float)v; break;
     case DT_F64: ((double *)data)[i] = v; break;
-    case DT_BF16: ((uint16_t *)data)[i] = bf16_bits(v); break;
+    case DT_BF16: ((uint16_t *)data)[i] = bf16_of(v); break;
     case DT_I32: ((int32_t *)data)[i] = (int32_t)v; break;
     case DT_BOOL: data[i] = v != 0; break;
     default: BUG("a table of %s", dtype_name((DType)n->dtype));

@@ -84,6 +84,8 @@ typedef enum DType {
 } DType;
 const char *dtype_name(DType t); // as in the language: "f32"
 int dtype_size(DType t);         // bytes of one element in memory; bool is 1
+uint16_t bf16_of(double v);      // the nearest bf16, ties to even; NaN stays one
+double bf16_value(uint16_t bits);
 static inline bool dtype_is_float(DType t) {
   return t == DT_BF16 || t == DT_F32 || t == DT_F64;
 }
@@ -94,7 +96,7 @@ static inline bool dtype_is_complex(DType t) {
 // ---- polynomials with integer coefficients in run-time symbols (sizes, strides, task counts).
 // Plain data, the same in the graph, the loop IR and a compiled module.  Canonical: terms in
 // ascending order of factors, no zero coefficient; so equal polynomials are equal bytes.
-enum { POLY_TERMS = 6, POLY_FACTORS = 4, MAX_SYMS = 16 };
+enum { POLY_TERMS = 6, POLY_FACTORS = 8, MAX_SYMS = 16 };
 typedef struct PolyTerm {
   int64_t coef;
   int8_t sym[POLY_FACTORS]; // ascending indices of symbols, then -1

@@ -35,13 +35,6 @@ void array_free(Array *a) {
   free(a);
 }
 
-static double from_bf16(uint16_t b) {
-  uint32_t bits = (uint32_t)b << 16;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return (double)f;
-}
-
 double array_number(const Array *a, int64_t i) {
   switch (array_real(a->dtype)) {
   case DT_BOOL:
@@ -49,21 +42,12 @@ double array_number(const Array *a, int64_t i) {
   case DT_I32:
     return ((const int32_t *)a->data)[i];
   case DT_BF16:
-    return from_bf16(((const uint16_t *)a->data)[i]);
+    return bf16_value(((const uint16_t *)a->data)[i]);
   case DT_F64:
     return ((const double *)a->data)[i];
   default:
     return (double)((const float *)a->data)[i];
   }
-}
-
-// To nearest, ties to even; NaN keeps a bit.
-static uint16_t to_bf16(float f) {
-  uint32_t bits;
-  memcpy(&bits, &f, sizeof bits);
-  if (isnan(f))
-    return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 void array_set(Array *a, int64_t i, double v) {
@@ -75,7 +59,7 @@ void array_set(Array *a, int64_t i, double v) {
     ((int32_t *)a->data)[i] = (int32_t)v;
     break;
   case DT_BF16:
-    ((uint16_t *)a->data)[i] = to_bf16((float)v);
+    ((uint16_t *)a->data)[i] = bf16_of(v);
     break;
   case DT_F64:
     ((double *)a->data)[i] = v;

@@ -25,7 +25,7 @@ Value *sema_param(Sema *s, const ParamDecl *p) {
   if (dtype_is_complex(v->dtype))
     pair_split(s, v, n);
   else
-    v->re = n;
+    v->re = g_cast(s->g, n, v->dtype);
   return v;
 }
 

@@ -301,5 +301,5 @@ Node *sema_param_init(Sema *s, const ParamDecl *p) {
   pair_set(s, full, q);
   Node *n = dtype_is_complex(t.dtype) ? pair_join(s, full->re, full->im) : full->re;
   frame_restore(s, old);
-  return n;
+  return g_cast(s->g, n, param_storage(t.dtype));
 }

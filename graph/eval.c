@@ -38,7 +38,7 @@ Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uin
   e->g = g;
   e->seed = seed;
   e->step = step;
-  if (g->syms.n)
+  if (syms && g->syms.n) // first values of parameters need none
     memcpy(e->syms, syms, (size_t)g->syms.n * sizeof *syms);
   return e;
 }

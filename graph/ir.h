@@ -95,7 +95,8 @@ struct Scan {
 };
 
 // ---- parameters.  `axes` is the declared order, `dtype` may be complex: then the PARAM node is
-// real (f32/f64) with one more axis `pair` (last, extent 2: real, imaginary).
+// real (f32/f64) with one more axis `pair` (last, extent 2: real, imaginary).  That of a bf16
+// parameter is f32, and a cast follows it: small steps of an optimizer would vanish in bf16.
 typedef struct Param {
   const char *path; // "layer.3.attention.query.weight"
   DType dtype;
@@ -183,6 +184,7 @@ Node *g_node(Graph *g, int op, DType dtype, Node *const *in, int nin,
 // Registers the input (its default is the caller's to fill in); the same name again gives the same
 // node.
 Node *g_input(Graph *g, const char *name, DType t, Axis *const *ax, int nax);
+DType param_storage(DType t); // of the PARAM node of a parameter that is declared t
 Node *g_param(Graph *g, Param *p);                                   // registers p (index, node)
 Node *g_const(Graph *g, DType t, double v);                          // a scalar
 Node *g_full(Graph *g, DType t, double v, Axis *const *ax, int nax); // CONST with axes

@@ -29,8 +29,12 @@ Node *g_input(Graph *g, const char *name, DType t, Axis *const *ax, int nax) {
   return n;
 }
 
+DType param_storage(DType t) {
+  return t == DT_C64 || t == DT_BF16 ? DT_F32 : t == DT_C128 ? DT_F64 : t;
+}
+
 Node *g_param(Graph *g, Param *p) {
-  DType real = p->dtype == DT_C64 ? DT_F32 : p->dtype == DT_C128 ? DT_F64 : p->dtype;
+  DType real = param_storage(p->dtype);
   Axis *ax[MAX_AXES];
   if (p->nax >= MAX_AXES)
     BUG("parameter %s has more than %d axes", p->path, MAX_AXES - 1);

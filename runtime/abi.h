@@ -5,7 +5,7 @@
 #define BIGSC_ABI_H
 #include "compiler/base.h"
 
-enum { BIGS_ABI_VERSION = 1, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 2, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied

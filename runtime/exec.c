@@ -51,6 +51,7 @@ static void fill(void *out, int dtype, double value, int64_t n) {
     case DT_BOOL: ((uint8_t *)out)[i] = value != 0; break;
     case DT_I32: ((int32_t *)out)[i] = (int32_t)value; break;
     case DT_F64: ((double *)out)[i] = value; break;
+    case DT_BF16: ((uint16_t *)out)[i] = bf16_of(value); break;
     default: ((float *)out)[i] = (float)value;
     }
 }

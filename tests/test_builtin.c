@@ -7,9 +7,9 @@
 #include <string.h>
 
 // clang-format off
-#define CONST(c) {.n = 1, .t = {{.coef = (c), .sym = {-1, -1, -1, -1}}}}
-#define SYM(c, a) {.n = 1, .t = {{.coef = (c), .sym = {(a), -1, -1, -1}}}}
-#define SYM2(c, a, b) {.n = 1, .t = {{.coef = (c), .sym = {(a), (b), -1, -1}}}}
+#define CONST(c) {.n = 1, .t = {{.coef = (c), .sym = {-1, -1, -1, -1, -1, -1, -1, -1}}}}
+#define SYM(c, a) {.n = 1, .t = {{.coef = (c), .sym = {(a), -1, -1, -1, -1, -1, -1, -1}}}}
+#define SYM2(c, a, b) {.n = 1, .t = {{.coef = (c), .sym = {(a), (b), -1, -1, -1, -1, -1, -1}}}}
 #define VALUE(v) {.kind = 0, .value = (v)}
 #define SIZE(p) {.kind = 2, .poly = p}
 // clang-format on

@@ -12,7 +12,7 @@
 enum { MAX_FILES = 100, MAX_INPUTS = 8, NMODES = 3, INDICES = 11 };
 static char *file[MAX_FILES]; // sorted; filled once by zoo_suite
 static int nfiles;
-// Of run-time dims, in order of declaration.
+// Of run-time dims, in order of declaration.  With the last ones, inputs take their defaults.
 static const int64_t sizes[][3] = {{2, 7, 3}, {1, 1, 1}, {3, 32, 5}, {2, 7, 3}};
 static char *const modes[NMODES][2] = {
     {"-O2", "--seed=3"}, {"-O0", "--seed=4"}, {"-march=x86-64-v2", "--seed=5"}};
@@ -115,9 +115,10 @@ static double input_value(const BigsTensor *t, const int64_t *dim, int64_t k, ui
 typedef struct Batch {
   const int64_t *dim;
   void *data[MAX_INPUTS]; // by input of the module
+  bool given[MAX_INPUTS];
 } Batch;
 
-static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
+static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim, bool defaults) {
   Batch x = {.dim = dim};
   uint64_t state = (uint64_t)(dim[0] * 1000 + dim[1]);
   for (int i = 0; i < m->ninput; i++) {
@@ -127,8 +128,10 @@ static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
     ck_assert_int_lt(i, MAX_INPUTS);
     int64_t n = tensor_elements(t, dim);
     x.data[i] = arena_alloc(a, (size_t)n * 8 + 64);
+    x.given[i] = !defaults || !t->optional;
     for (int64_t k = 0; k < n; k++)
-      put(x.data[i], t->dtype, k, input_value(t, dim, k, &state));
+      put(x.data[i], t->dtype, k,
+          x.given[i] ? input_value(t, dim, k, &state) : (double)t->fallback);
   }
   return x;
 }
@@ -136,7 +139,7 @@ static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
 static const void **inputs(Arena *a, const BigsProgram *p, const Batch *x) {
   const void **in = NEWN(a, const void *, p->ninput + 1);
   for (int i = 0; i < p->ninput; i++)
-    in[i] = x->data[p->input[i]];
+    in[i] = x->given[p->input[i]] ? x->data[p->input[i]] : NULL;
   return in;
 }
 
@@ -244,10 +247,25 @@ static void check_gradients(Zoo *z, Arena *a, Eval *e, const Batch *x, int loss)
   }
 }
 
+static void check_first_values(Zoo *z) {
+  Graph *g = z->reference.graph;
+  Eval *e = eval_new(z->arena, g, NULL, (uint64_t)z->options.seed, 0);
+  for (int i = 0; i < g->params.n; i++) {
+    const Param *p = g->params.v[i];
+    const char *error = NULL;
+    int64_t n;
+    const double *expected = eval_in_order(e, p->init, p->node->ax, p->node->nax, &error);
+    ck_assert_msg(expected != NULL, "%s", error);
+    double *got = parameter(z, z->arena, BIGS_THE_WEIGHT, p, &n);
+    double tolerance = p->dtype == DT_BF16 ? 1.0 / 256 : 1e-6;
+    near(got, expected, n, tolerance * largest(expected, n), p->path, sizes[1]);
+  }
+}
+
 static void within_bounds(const Zoo *z, const int64_t *from, int64_t *dim) {
   const Graph *g = z->reference.graph;
   for (int i = 0; i < MAX_SYMS; i++)
-    dim[i] = i < 3 ? from[i] : 1;
+    dim[i] = i < 3 ? from[i] : i % 2 + 1;
   for (int i = 0; i < g->syms.n; i++)
     if (g->syms.v[i].bound && dim[i] > g->syms.v[i].bound)
       dim[i] = g->syms.v[i].bound;
@@ -256,11 +274,12 @@ static void within_bounds(const Zoo *z, const int64_t *from, int64_t *dim) {
 START_TEST(equals_the_interpreter) {
   Zoo z = {0};
   open_zoo(&z, file[_i / NMODES], modes[_i % NMODES]);
+  check_first_values(&z);
   for (int i = 0; i < COUNT(sizes); i++) {
     Arena *a = arena_new();
     int64_t dim[MAX_SYMS];
     within_bounds(&z, sizes[i], dim);
-    Batch x = make_batch(a, z.s.module, dim);
+    Batch x = make_batch(a, z.s.module, dim, i == COUNT(sizes) - 1);
     Eval *e = interpreter(&z, a, &x);
     check_entries(&z, a, e, &x);
     for (int k = 0; k < z.reference.losses.n; k++)

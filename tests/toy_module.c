@@ -5,10 +5,10 @@
 #include <string.h>
 
 // clang-format off
-#define NONE {-1, -1, -1, -1}
+#define NONE {-1, -1, -1, -1, -1, -1, -1, -1}
 #define CONST(c) {.n = 1, .t = {{.coef = (c), .sym = NONE}}}
-#define SYM(a) {.n = 1, .t = {{.coef = 1, .sym = {(a), -1, -1, -1}}}}
-#define SYM2(a, b) {.n = 1, .t = {{.coef = 1, .sym = {(a), (b), -1, -1}}}}
+#define SYM(a) {.n = 1, .t = {{.coef = 1, .sym = {(a), -1, -1, -1, -1, -1, -1, -1}}}}
+#define SYM2(a, b) {.n = 1, .t = {{.coef = 1, .sym = {(a), (b), -1, -1, -1, -1, -1, -1}}}}
 // clang-format on
 
 enum { V = TOY_V, H = TOY_H };
@@ -276,7 +276,7 @@ static const BigsStep scale_steps[] = {
      .narg = 3,
      .arg = ARRAY(0, 3, 4),
      GRID(SYM(TOY_B), 2),
-     .scratch = {.n = 1, .t = {{.coef = 4, .sym = {TOY_L, -1, -1, -1}}}},
+     .scratch = {.n = 1, .t = {{.coef = 4, .sym = {TOY_L, -1, -1, -1, -1, -1, -1, -1}}}},
      .flops = SYM2(TOY_B, TOY_L)},
     {.index = ADD_MASK,
      .narg = 3,
@@ -303,7 +303,7 @@ static const BigsBuffer logits_buffers[] = {
     {.where = BIGS_OUTPUT,
      .dtype = DT_F32,
      .index = 0,
-     .size = {.n = 1, .t = {{.coef = V, .sym = {TOY_B, TOY_L, -1, -1}}}}}};
+     .size = {.n = 1, .t = {{.coef = V, .sym = {TOY_B, TOY_L, -1, -1, -1, -1, -1, -1}}}}}};
 static const BigsStep logits_steps[] = {
     {.index = LOGITS, .narg = 4, .arg = ARRAY(0, 1, 2, 3), GRID(SYM2(TOY_B, TOY_L), 1)}};
 
