@@ -20,6 +20,27 @@ static const char *c_type(int dtype) {
   return name[dtype];
 }
 
+// Words, each between blanks, that cannot name an argument: those of C and C++, macros and types of
+// common headers, the arguments that every function has.
+static const char taken[] =
+    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t"
+    " char16_t char32_t class co_await co_return co_yield compl concept const const_cast"
+    " consteval constexpr constinit continue decltype default delete do double dynamic_cast else"
+    " enum explicit export extern false float for friend goto if inline int long mutable"
+    " namespace new noexcept not not_eq nullptr operator or or_eq private protected public"
+    " register reinterpret_cast requires restrict return short signed sizeof static"
+    " static_assert static_cast struct switch template this thread_local throw true try typedef"
+    " typeid typename typeof typeof_unqual union unsigned using virtual void volatile wchar_t"
+    " while xor xor_eq NULL EOF INFINITY NAN I errno stdin stdout stderr assert complex"
+    " imaginary unix linux int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t"
+    " size_t model out loss ";
+
+// A dim or an input as an argument; callers know it by its place only.
+static const char *argument(const Text *t, const char *name) {
+  return strstr(taken, arena_printf(t->arena, " %s ", name)) ? arena_printf(t->arena, "%s_", name)
+                                                             : name;
+}
+
 static void put_shape(const Text *t, const BigsTensor *x) {
   fputs(dtype_name((DType)x->dtype), t->f);
   fputc('[', t->f);
@@ -46,12 +67,13 @@ static void put_tensor(const Text *t, const char *name, const BigsTensor *x) {
 static void put_dims(const Text *t, const BigsProgram *p, uint32_t without) {
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1 && t->m->dim[i].bound)
-      fprintf(t->f, " *   %s: 1 to %" PRId64 "\n", t->m->dim[i].name, t->m->dim[i].bound);
+      fprintf(t->f, " *   %s: 1 to %" PRId64 "\n", argument(t, t->m->dim[i].name),
+              t->m->dim[i].bound);
     else if (p->syms >> i & 1)
-      fprintf(t->f, " *   %s: at least 1\n", t->m->dim[i].name);
+      fprintf(t->f, " *   %s: at least 1\n", argument(t, t->m->dim[i].name));
   for (int i = 0; i < p->ninput; i++)
     if (!aot_without(without, p->input[i]))
-      put_tensor(t, t->m->input[p->input[i]].name, &t->m->input[p->input[i]]);
+      put_tensor(t, argument(t, t->m->input[p->input[i]].name), &t->m->input[p->input[i]]);
 }
 
 static void put_prototype(const Text *t, const BigsProgram *p, const char *name, uint32_t without,
@@ -59,11 +81,11 @@ static void put_prototype(const Text *t, const BigsProgram *p, const char *name,
   fprintf(t->f, "int %s_%s(%s_model *model", t->prefix, name, t->prefix);
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1)
-      fprintf(t->f, ", int64_t %s", t->m->dim[i].name);
+      fprintf(t->f, ", int64_t %s", argument(t, t->m->dim[i].name));
   for (int i = 0; i < p->ninput; i++) {
     const BigsTensor *x = &t->m->input[p->input[i]];
     if (!aot_without(without, p->input[i]))
-      fprintf(t->f, ", const %s *%s", c_type(x->dtype), x->name);
+      fprintf(t->f, ", const %s *%s", c_type(x->dtype), argument(t, x->name));
   }
   fprintf(t->f, ", %s);\n", last);
 }

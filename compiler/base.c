@@ -45,7 +45,8 @@ void arena_on_oom(Arena *a, jmp_buf *oom) {
 static NORETURN void out_of_memory(Arena *a, size_t bytes) {
   if (a->oom)
     longjmp(*a->oom, 1);
-  BUG("out of memory (%zu bytes)", bytes);
+  fprintf(stderr, "bigsc: out of memory (%zu bytes more)\n", bytes);
+  exit(1); // what was asked for is too large for this machine
 }
 
 void *arena_alloc(Arena *a, size_t bytes) {

@@ -36,11 +36,18 @@ static double cpu_seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static int too_large(Bench *b, const BigsTensor *t) {
+  return session_error(&b->s, EXIT_MODEL, "out of memory for `%s`: the given dims are too large",
+                       t->name);
+}
+
 // Inputs as real ones look: token ids over the whole table, rows at ascending places, nothing
 // masked out.
-static void fill_input(Bench *b, int i) {
+static int fill_input(Bench *b, int i) {
   const BigsTensor *t = &b->s.module->input[b->p->input[i]];
   int64_t n = tensor_elements(t, b->dims), limit = t->limit.n ? poly_eval(&t->limit, b->dims) : 2;
+  if (n < 0)
+    return too_large(b, t);
   char *data = arena_alloc(b->s.arena, (size_t)(n + 16) * (size_t)dtype_size((DType)t->dtype));
   bool rows = !strcmp(t->name, "at");
   for (int64_t k = 0; k < n; k++)
@@ -49,19 +56,17 @@ static void fill_input(Bench *b, int i) {
       ((int32_t *)data)[k] =
           (int32_t)(rows ? k * limit / n : (int64_t)(hash_mix(17, (uint64_t)k) % (uint64_t)limit));
       break;
-    case DT_BOOL:
-      data[k] = 1;
-      break;
+    case DT_BOOL: data[k] = 1; break;
     case DT_F32:
       ((float *)data)[k] = (float)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1;
       break;
     case DT_F64:
       ((double *)data)[k] = (double)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1;
       break;
-    default:
-      break;
+    default: break;
     }
   b->inputs[i] = data;
+  return 0;
 }
 
 // A run-time dim that is not given: the number of masked rows is 15 % of the tokens, as in masked
@@ -70,8 +75,8 @@ static int choose_dims(Bench *b) {
   const BigsModule *m = b->s.module;
   int64_t tokens = 1;
   for (int k = 0; k < m->ndim; k++)
-    if (b->s.given[k])
-      tokens *= b->s.given[k];
+    if (b->s.given[k] && __builtin_mul_overflow(tokens, b->s.given[k], &tokens))
+      return session_error(&b->s, EXIT_MODEL, "the given dims are too large");
   for (int k = 0; k < MAX_SYMS; k++) {
     bool used = k < m->ndim && (b->p->syms >> k & 1);
     b->dims[k] = b->s.given[k] ? b->s.given[k] : 1;
@@ -79,7 +84,8 @@ static int choose_dims(Bench *b) {
       continue;
     if (strcmp(m->dim[k].name, "M"))
       return session_error(&b->s, EXIT_USAGE, "%s needs -D %s=N", b->p->name, m->dim[k].name);
-    b->dims[k] = tokens * 15 / 100 > 0 ? tokens * 15 / 100 : 1;
+    int64_t masked = tokens / 100 * 15 + tokens % 100 * 15 / 100;
+    b->dims[k] = masked > 0 ? masked : 1;
   }
   return 0;
 }
@@ -89,11 +95,13 @@ static int prepare(Bench *b) {
   if (status)
     return status;
   b->inputs = NEWN(b->s.arena, const void *, b->p->ninput + 1);
-  for (int i = 0; i < b->p->ninput; i++)
-    fill_input(b, i);
+  for (int i = 0; i < b->p->ninput && !status; i++)
+    status = fill_input(b, i);
   const BigsTensor *t = &b->p->output[0];
-  b->output = calloc((size_t)tensor_elements(t, b->dims) + 1, (size_t)dtype_size((DType)t->dtype));
-  return b->output ? 0 : session_error(&b->s, EXIT_FILE, "out of memory");
+  int64_t n = tensor_elements(t, b->dims);
+  if (!status && n >= 0)
+    b->output = calloc((size_t)n + 1, (size_t)dtype_size((DType)t->dtype));
+  return status || b->output ? status : too_large(b, t);
 }
 
 static int call(Bench *b) {

@@ -223,8 +223,8 @@ static void report_times(const Session *s, double front, double rest) {
     fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
     rest -= s->build.seconds[i];
   }
-  fprintf(stderr, "%-14s %8.1f ms   %d kernels printed, or to machine code and written\n", "output",
-          rest * 1e3, s->build.nkernels);
+  fprintf(stderr, "%-14s %8.1f ms   %d kernels to machine code, or printed\n", "output", rest * 1e3,
+          s->build.nkernels);
 }
 
 static int write_output(Session *s, const char *path) {

@@ -28,11 +28,13 @@ static int run_entry(Session *s, int program) {
   if (status)
     return status;
   const BigsTensor *t = &p->output[0];
-  for (int i = 0; i < t->rank; i++)
+  int64_t n = tensor_elements(t, dims);
+  for (int i = 0; i < t->rank && n >= 0; i++)
     shape[i] = poly_eval(&t->extent[i], dims);
-  void *out = calloc((size_t)tensor_elements(t, dims) + 1, (size_t)dtype_size((DType)t->dtype));
+  void *out = n < 0 ? NULL : calloc((size_t)n + 1, (size_t)dtype_size((DType)t->dtype));
   if (!out)
-    return session_error(s, EXIT_FILE, "out of memory for `%s`", t->name);
+    return session_error(s, EXIT_MODEL, "out of memory for `%s`: the given dims are too large",
+                         t->name);
   status = bigs_model_run(s->handle, program, dims, inputs, &out);
   if (status)
     session_error(s, status, "%s", bigs_model_error(s->handle));

@@ -1,6 +1,7 @@
 // What a model's text says: entries, parameters, recipes, checkpoint blocks; and what running it
 // costs.
 #include "compiler/inspect.h"
+#include <math.h>
 #include <string.h>
 
 static const char *const optimizers[] = {
@@ -104,8 +105,8 @@ void inspect_costs(Session *s, const BigsModule *m, JsonText *json) {
     if (!json) {
       printf("  %s%s%s%s: ", e->name, e->trains ? " (a step)" : "", e->ndim ? " at " : "",
              dims_text(s, m, e, s->given));
-      if (flops < 0)
-        printf("a dim is out of bounds\n");
+      if (flops < 0 || bytes < 0)
+        printf("a dim is out of bounds, or too large\n");
       else
         printf("%.4g GFLOP, %s besides the parameters\n", flops / 1e9, inspect_bytes(s, bytes));
       continue;
@@ -113,8 +114,8 @@ void inspect_costs(Session *s, const BigsModule *m, JsonText *json) {
     JsonText cost = {0};
     record_begin(&cost);
     record_text(&cost, "name", e->name);
-    record_number(&cost, "gflop", flops < 0 ? flops : flops / 1e9);
-    record_number(&cost, "memory_mib", (double)bytes / (1 << 20));
+    record_number(&cost, "gflop", flops < 0 ? NAN : flops / 1e9);
+    record_number(&cost, "memory_mib", bytes < 0 ? NAN : (double)bytes / (1 << 20));
     record_end(&cost);
     inspect_item(&costs, &cost);
   }

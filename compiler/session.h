@@ -64,7 +64,7 @@ int session_train(Session *s, const char *name); // index in module->train
 // optional one.
 int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims,
                         const void **inputs);
-// Elements of a tensor at these dims.
+// Elements of a tensor at these dims; -1: too many to count.
 int64_t tensor_elements(const BigsTensor *t, const int64_t *dims);
 const char *session_text(Session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #endif

@@ -1,6 +1,7 @@
 // Tensors at the command line: inputs read from safetensors files, results written to them.
 #include "compiler/session.h"
 #include "compiler/tensors.h"
+#include "runtime/exec.h"
 #include "runtime/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,11 @@ static StDType stored_dtype(int dtype) {
 }
 
 int64_t tensor_elements(const BigsTensor *t, const int64_t *dims) {
-  int64_t n = 1;
+  int64_t n = 1, extent;
   for (int i = 0; i < t->rank; i++)
-    n *= poly_eval(&t->extent[i], dims);
-  return n;
+    if (!poly_size(&t->extent[i], dims, &extent) || __builtin_mul_overflow(n, extent, &n))
+      return -1;
+  return n <= INT64_MAX / 32 ? n : -1; // bytes of any dtype can be counted, too
 }
 
 // The symbol that a size is, or -1.

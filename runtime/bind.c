@@ -35,8 +35,9 @@ int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dim
                        d->name, dims[i], d->bound);
     sym[i] = dims[i];
   }
+  int64_t room;
   for (int i = 0; i < p->nroom; i++)
-    if (poly_eval(&p->room[i].room, sym) < 0)
+    if (!poly_size(&p->room[i].room, sym, &room))
       return bigs_fail(e, BIGS_EMODEL, "%s: %s (%s)", p->name, p->room[i].text,
                        p->room[i].source ? p->room[i].source : "?");
   return 0;

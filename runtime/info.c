@@ -101,9 +101,11 @@ static double info_flops(const bigs_info *info, int program, const int64_t *dims
   int64_t sym[MAX_SYMS], n;
   const BigsProgram *p = measured(info, program, dims, sym);
   double sum = 0;
-  for (int s = 0; p && s < p->nstep; s++)
-    if (poly_size(&p->step[s].flops, sym, &n))
-      sum += (double)n;
+  for (int s = 0; p && s < p->nstep; s++) {
+    if (!poly_size(&p->step[s].flops, sym, &n))
+      return -1;
+    sum += (double)n;
+  }
   return p ? sum : -1;
 }
 

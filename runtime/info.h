@@ -49,7 +49,7 @@ struct bigs_info {
   int64_t parameter_bytes; // memory for them
   // Model FLOPs of one call: 2mnk a contraction, attention in full, a training step three times its
   // forward pass.  dims: one for each of info->dim, in that order; those the entry does not use are
-  // ignored.  Negative when a dim is out of bounds.
+  // ignored.  Negative when a dim is out of bounds or a size too large to count.
   double (*flops)(const bigs_info *info, int program, const int64_t *dims);
   // Bytes that a call keeps besides the parameters: activations as placed (a training step:
   // gradients and moments too). Scratch memory of threads is not in it.  Negative when a dim is out

@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void begin(bigs_model *m) {
+// Whether there is a handle to work with: one that failed to open is NULL.
+static bool begin(bigs_model *m) {
+  if (!m)
+    return false;
   m->error.status = 0;
   m->error.text[0] = 0;
+  return true;
 }
 
 // ---- open and close
@@ -91,7 +95,7 @@ void bigs_model_close(bigs_model *m) {
 }
 
 const char *bigs_model_error(const bigs_model *m) {
-  return m->error.text;
+  return m ? m->error.text : "there is no model: it did not open";
 }
 const char *bigs_model_notes(const bigs_model *m) {
   return m->notes ? m->notes : "";
@@ -117,7 +121,8 @@ int bigs_model_parameter(const BigsModule *module, const char *name) {
 // ---- running
 int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                    void *const *outputs) {
-  begin(m);
+  if (!begin(m))
+    return BIGS_EUSAGE;
   if (program < 0 || program >= m->module->nprogram ||
       m->module->program[program].kind != BIGS_ENTRY)
     return bigs_fail(&m->error, BIGS_EUSAGE, "program %d is not an entry", program);
@@ -138,7 +143,8 @@ int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *co
 
 int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss) {
-  begin(m);
+  if (!begin(m))
+    return BIGS_EUSAGE;
   return model_gradient(m, train, dims, inputs, loss, false);
 }
 
@@ -157,7 +163,8 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
 
 int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss) {
-  begin(m);
+  if (!begin(m))
+    return BIGS_EUSAGE;
   if (train < 0 || train >= m->module->ntrain)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
   TrainRecipe r = recipe_of(&m->module->train[train]);
@@ -166,12 +173,15 @@ int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *c
 
 // ---- files
 int bigs_model_save(bigs_model *m, const char *path, const char *names) {
-  begin(m);
-  return weights_save(m, path, names);
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  return path ? weights_save(m, path, names)
+              : bigs_fail(&m->error, BIGS_EUSAGE, "no path to save to");
 }
 int bigs_model_load(bigs_model *m, const char *path) {
-  begin(m);
-  return weights_load(m, path);
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  return path ? weights_load(m, path) : bigs_fail(&m->error, BIGS_EUSAGE, "no path to load from");
 }
 
 // ---- parameters
@@ -188,7 +198,8 @@ static int arena_of(bigs_model *m, bigs_what what, int index, char **out) {
 
 int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
   char *arena = NULL;
-  begin(m);
+  if (!begin(m))
+    return BIGS_EUSAGE;
   if (arena_of(m, what, index, &arena))
     return m->error.status;
   param_get(&m->module->param[index], arena, dense);
@@ -197,7 +208,8 @@ int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
 
 int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) {
   char *arena = NULL;
-  begin(m);
+  if (!begin(m))
+    return BIGS_EUSAGE;
   if (arena_of(m, what, index, &arena))
     return m->error.status;
   param_set(&m->module->param[index], arena, dense);

@@ -11,11 +11,12 @@ static int refuse(bigs_model *m, size_t bytes, const char *what) {
                    (double)bytes / (1 << 20));
 }
 
-// Anonymous pages are zero and cost nothing until they are touched.
+// Anonymous pages are zero and cost nothing until they are touched.  They are accounted for, so
+// that a size beyond all of the memory is refused here, and does not end the process when it is
+// touched.
 static char *map_large(Region *r, size_t bytes) {
   size_t length = bytes + HUGE_PAGE;
-  char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                 -1, 0);
+  char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED)
     return NULL;
   size_t head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
