@@ -24,6 +24,10 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
     const CallArg *a = &c->args->v[i];
     if (is_poison(a->x.v))
       ok = false;
+    if (!a->name.s && c->where.v) {
+      sema_error(s, 303, a->x.span, "an argument by position after one by name");
+      return false;
+    }
     if (!a->name.s) {
       if (c->n < COUNT(c->x))
         c->x[c->n] = a->x;
@@ -74,6 +78,10 @@ static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
                    ax_str(s, c->ax.v[i]), v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
     sema_label_type(s, g, x->span, x->v);
     sema_note_axes(s, g, &c->ax.v[i], 1);
+    for (const Scope *sc = s->scope; sc; sc = sc->up)
+      if (sc->strip == c->ax.v[i])
+        diag_note(s->d, g, (Span){0}, "inside `scan[%s]` values are seen at one place along `%s`",
+                  ax_str(s, sc->strip), ax_str(s, sc->strip));
     return false;
   }
   return true;
