@@ -140,8 +140,19 @@ static int at_terminal(Repl *r) {
   return 0;
 }
 
-int cmd_REPL(const Options *o) {
+// A training folder is its model with its weights.
+static const char *model_path(Repl *r, Options *o) {
+  const char *path = o->args.v[0], *mdl = arena_printf(r->arena, "%s/model.mdl", path);
+  if (access(mdl, R_OK))
+    return path;
+  if (!o->weights)
+    o->weights = path;
+  return mdl;
+}
+
+int cmd_REPL(const Options *given) {
   const char *error = NULL;
+  Options own = *given, *o = &own;
   if (o->args.n > 1 || (o->weights && !o->args.n)) {
     fprintf(stderr, "bigsc repl: %s; see `bigsc repl --help`\n",
             o->args.n ? "too many arguments" : "--weights of which model?");
@@ -157,7 +168,8 @@ int cmd_REPL(const Options *o) {
   r->color = options_color(o);
   r->cancel = &interrupts;
   catch_interrupts();
-  int status = o->args.n ? repl_open(r, o->args.v[0], o->weights) : 0;
+  const char *path = o->args.n ? model_path(r, o) : NULL;
+  int status = path ? repl_open(r, path, o->weights) : 0;
   if (!status && terminal)
     status = at_terminal(r);
   else if (!status)

@@ -176,16 +176,10 @@ void repl_statement(Repl *r, Stmt *s) {
     return;
   }
   switch (s->kind) {
-  case ST_EXPR:
-    bind_value(r, it, s->value, false);
-    return;
-  case ST_BIND:
-    bind_value(r, s->names.v[0], s->value, true);
-    return;
-  case ST_BAD:
-    return;
-  default:
-    break;
+  case ST_EXPR: bind_value(r, it, s->value, false); return;
+  case ST_BIND: bind_value(r, s->names.v[0], s->value, true); return;
+  case ST_BAD: return;
+  default: break;
   }
   for (int i = 0; i < s->names.n && r->failures == before; i++)
     if (s->kind == ST_PARAM && s->type->dtype == DT_I32)
@@ -292,6 +286,10 @@ void repl_script(Repl *r, FILE *f) {
         break;
       }
       text = grown;
+    }
+    if (strlen(line) != (size_t)got) { // the rest would be lost without a word
+      repl_fail(r, "a line with a zero byte is left out");
+      continue;
     }
     memcpy(text + n, line, (size_t)got + 1);
     n += (size_t)got;
