@@ -205,11 +205,19 @@ Val emit_add(Emit *e, DType t, const LExpr *x, Val acc) {
   return emit_reduce(e, LR_SUM, t, emit_data(e, x), acc);
 }
 
-// a > b ? a : b, which takes b when one is not a number: one instruction.
+// a > b ? a : b, which takes b when one is not a number: one instruction.  A NaN in a needs a
+// second look, unless a is a constant.
 static Val pick(LlvmUnit *u, bool max, DType t, Val a, Val b) {
+  if (LLVMIsConstant(b)) {
+    Val swap = a;
+    a = b, b = swap;
+  }
   Val c = t == DT_I32 ? LLVMBuildICmp(u->b, max ? LLVMIntSGT : LLVMIntSLT, a, b, "")
                       : LLVMBuildFCmp(u->b, max ? LLVMRealOGT : LLVMRealOLT, a, b, "");
-  return LLVMBuildSelect(u->b, c, a, b, "");
+  Val most = LLVMBuildSelect(u->b, c, a, b, "");
+  if (t == DT_I32 || LLVMIsConstant(a))
+    return most;
+  return LLVMBuildSelect(u->b, LLVMBuildFCmp(u->b, LLVMRealUNO, a, a, ""), a, most, "");
 }
 
 static Val add(LlvmUnit *u, DType t, Val a, Val b) {

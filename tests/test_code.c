@@ -4,6 +4,7 @@
 #include "tests/op_cases.h"
 #include "tests/plan_bed.h"
 #include "tests/suites.h"
+#include <math.h>
 #include <string.h>
 
 static char *label(OpCase *c, const char *what) {
@@ -105,12 +106,30 @@ START_TEST(op_is_compiled_for_an_old_processor) {
 }
 END_TEST
 
+// The largest of numbers one of which is NaN is NaN, wherever it stands.
+START_TEST(largest_of_what_is_no_number) {
+  PlanBed t = plan_bed_new(7);
+  Bed *b = &t.b;
+  Axis *h = bed_axis(b, "H", 37);
+  Node *x = bed_leaf(b, DT_F32, &h, 1, -1, 1), *y = bed_leaf(b, DT_F32, &h, 1, -1, 1);
+  static const Op reductions[] = {OP_RMAX, OP_RMIN}, pairs[] = {OP_MAX, OP_MIN};
+  b->data[0][_i] = NAN;
+  for (int k = 0; k < 2; k++) {
+    plan_bed_check1(&t, g_reduce(b->g, reductions[k], x, &h, 1), "reduction");
+    plan_bed_check1(&t, g_binary(b->g, pairs[k], x, y), "left");
+    plan_bed_check1(&t, g_binary(b->g, pairs[k], y, x), "right");
+  }
+  plan_bed_free(&t);
+}
+END_TEST
+
 Suite *code_suite(void) {
   Suite *s = suite_create("code");
   TCase *t = tcase_create("code");
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, op_is_compiled_as_it_is_interpreted, 0, OP_COUNT);
   tcase_add_loop_test(t, op_is_compiled_without_fusion, 0, OP_COUNT);
+  tcase_add_loop_test(t, largest_of_what_is_no_number, 0, 37);
 #if defined(__x86_64__)
   tcase_add_loop_test(t, op_is_compiled_for_an_old_processor, 0, OP_COUNT);
 #endif
