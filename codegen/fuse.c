@@ -176,7 +176,13 @@ static bool domain_fits(const Inst *k, const Node *n, Role *role) {
   return axes_equal_sets(k->col, k->ncol, n->attr.axes, n->attr.naxes);
 }
 
+// A kernel that computes more is no faster than two, and takes long to compile.  In vector
+// instructions an element: see op_flops.
+enum { KERNEL_FLOPS = 2000 };
+
 static bool can_join(Prog *g, Inst *k, Node *n, const Deps *d, Role *role) {
+  if (k->flops + info_of(g, n)->flops > KERNEL_FLOPS)
+    return false;
   if ((k->kind != IK_ROWS && k->kind != IK_TILE) ||
       k->prologue != (g->prologue && info_of(g, n)->steady))
     return false;
@@ -266,6 +272,7 @@ static void join(Prog *g, Inst *k, Node *n, Role role, const Deps *d) {
   note_loads(g, k, d);
   Member m = {.node = n, .role = role};
   f->inst = k;
+  k->flops += f->flops;
   if (role == ROLE_COLUMN) {
     if (k->kind == IK_ROWS)
       k->slot_block = 32;

@@ -72,6 +72,7 @@ struct Inst {
   Axis **row, **col; // the vector axis last
   VEC(Member) m;
   VEC(Node *) loads; // what the members read from memory
+  double flops;      // of the members, as in Info
   Tile *tile;
   Place *src, *dst; // TRANSPOSE, FINISH
   Place *arg[8];    // BUILTIN, ATTENTION: operands as they are read
@@ -184,9 +185,9 @@ double op_flops(const Node *n);
 // ---- layout.c: where they are stored
 void layout_params(Planner *p);
 double size_estimate(Axis *const *ax, int n);
-bool extent_is(const Axis *a, int64_t *v);                               // constant extent
-Poly extents(Axis *const *ax, int n);                                    // their product
-int place_axis(const Place *pl, const Axis *a);                          // -1
+bool extent_is(const Axis *a, int64_t *v);         // constant extent
+Poly extents(Axis *const *ax, int n);              // their product
+int place_axis(const Place *pl, const Axis *a);    // -1
 Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it lacks
 Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order
 Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner,

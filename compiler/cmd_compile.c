@@ -217,6 +217,19 @@ static int write_header(Session *s, const char *path) {
   return write_text(s, path, text, strlen(text));
 }
 
+// A library and its header; neither without the other.
+static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
+                         const char *header) {
+  const char *error = NULL;
+  bool fresh = access(path, F_OK) != 0;
+  if (!aot_write(s->arena, in, kind, path, &error))
+    return session_error(s, EXIT_FILE, "%s", error);
+  int status = write_header(s, header);
+  if (status && fresh)
+    unlink(path);
+  return status;
+}
+
 static void report_times(const Session *s, double front, double rest) {
   fprintf(stderr, "%-14s %8.1f ms   lex, parse, check\n", "front end", front * 1e3);
   for (int i = 0; i < PASS_COUNT; i++) {
@@ -249,11 +262,11 @@ static int write_output(Session *s, const char *path) {
   AotInput in = aot_input(s);
   if (header)
     return write_header(s, path);
-  if (!aot_write(s->arena, &in, kind, path, &error))
-    return session_error(s, EXIT_FILE, "%s", error);
-  if (kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT)
-    status = write_header(s, session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
-  return status;
+  if (kind != AOT_SHARED && kind != AOT_ARCHIVE && kind != AOT_OBJECT)
+    return aot_write(s->arena, &in, kind, path, &error) ? 0
+                                                        : session_error(s, EXIT_FILE, "%s", error);
+  return write_library(s, &in, kind, path,
+                       session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
 }
 
 int cmd_COMPILE(const Options *o) {

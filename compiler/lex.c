@@ -197,18 +197,16 @@ static void semicolon(Lexer *l) {
 // ---- tokens
 static void string(Lexer *l) {
   uint32_t lo = l->at, hi = lo + 1;
-  bool nul = false;
-  for (; hi < l->size && l->s[hi] != '"' && l->s[hi] != '\n'; hi++)
-    nul = nul || !l->s[hi];
+  while (hi < l->size && l->s[hi] != '"' && l->s[hi] != '\n')
+    hi++;
   bool closed = hi < l->size && l->s[hi] == '"';
   if (!closed) {
     error(l, 104, lo, hi, "string is not closed on its line");
     for (int i = l->open.n - 1; i >= 0 && opener(l, i) != T_LBRACE; i--)
       l->open.v[i].doubted = true; // the string may have swallowed its partner
-  } else if (nul)
-    error(l, 103, lo, hi + 1, "a NUL character in a string");
+  }
   Token *t = emit(l, T_STR, lo, hi + closed);
-  t->reported = !closed || nul;
+  t->reported = !closed;
   t->s = arena_strndup(l->arena, l->s + lo + 1, hi - lo - 1);
   l->at = hi + closed;
 }
@@ -380,13 +378,22 @@ static void finish(Lexer *l) {
   emit(l, T_EOF, l->size, l->size);
 }
 
+// A file with a zero byte is of another kind: one error instead of one for each of its bytes.
+static void not_text(Lexer *l, uint32_t at) {
+  Diag *g = error(l, 124, at, at + 1, "not text: the file holds a zero byte");
+  diag_help(l->diags, g, "`bigsc inspect FILE` tells what weights and compiled models hold");
+}
+
 Tokens *lex(Arena *a, Intern *names, Diags *diags, const Source *src, bool partial) {
   Lexer l = {
       .arena = a, .names = names, .diags = diags, .src = src, .s = src->text, .partial = partial};
   l.out = NEW(a, Tokens);
   l.out->src = src;
+  const char *zero = memchr(src->text, 0, src->size);
   if (src->size > SOURCE_MAX)
     error(&l, 122, 0, 0, "the file is larger than 4 MiB");
+  else if (zero)
+    not_text(&l, (uint32_t)(zero - src->text));
   else
     l.size = (uint32_t)src->size;
   check_utf8(&l);

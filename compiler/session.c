@@ -380,11 +380,14 @@ int session_recompile(Session *s, const BuildWant *want) {
 
 int session_open(Session *s) {
   char error[sizeof s->error.text];
-  bigs_options o = {
-      .seed = (uint64_t)s->o->seed, .threads = (int)s->o->threads, .weights = s->weights};
+  int status = 0;
+  bigs_options o = {.seed = (uint64_t)s->o->seed,
+                    .threads = (int)s->o->threads,
+                    .weights = s->weights,
+                    .status = &status};
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
   if (!s->handle)
-    return session_error(s, EXIT_FILE, "%s", error);
+    return session_error(s, status, "%s", error);
   const char *notes = bigs_model_notes(s->handle);
   if (notes && *notes && !s->o->quiet)
     fprintf(stderr, "%s", notes);

@@ -28,6 +28,7 @@ typedef struct bigs_options {
   // all are allowed.
   int (*may_allocate)(void *ctx, size_t bytes);
   void *ctx;
+  int *status; // why there is no handle, as a status of bigs_model_run; may be NULL
 } bigs_options;
 
 // A handle, or NULL with the reason in `error` (at most error_size bytes, terminated; may be NULL).

@@ -292,17 +292,28 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
   return err;
 }
 
+static Binding *ready(bigs_model *m, int program, const int64_t *dims) {
+  int64_t sym[MAX_SYMS];
+  if (program < 0 || program >= m->module->nprogram) {
+    bigs_fail(&m->error, BIGS_EUSAGE, "there is no program %d", program);
+    return NULL;
+  }
+  if (bind_dims(m->module, &m->module->program[program], dims, sym, &m->error))
+    return NULL;
+  Binding *b = bind_program(m, program, sym);
+  return b && !ready_memory(m, b) ? b : NULL;
+}
+
+int exec_ready(bigs_model *m, int program, const int64_t *dims) {
+  return ready(m, program, dims) ? 0 : m->error.status;
+}
+
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags) {
-  int64_t sym[MAX_SYMS];
-  if (program < 0 || program >= m->module->nprogram)
-    return bigs_fail(&m->error, BIGS_EUSAGE, "there is no program %d", program);
-  const BigsProgram *p = &m->module->program[program];
-  if (bind_dims(m->module, p, dims, sym, &m->error))
+  Binding *b = ready(m, program, dims);
+  if (!b || resolve(m, b, inputs, outputs))
     return m->error.status;
-  Binding *b = bind_program(m, program, sym);
-  if (!b || ready_memory(m, b) || resolve(m, b, inputs, outputs))
-    return m->error.status;
+  const BigsProgram *p = b->program;
   if (flags.check && check_before(m, b))
     return m->error.status;
   if (b->kept_version != m->weights_version || flags.check) {

@@ -103,6 +103,8 @@ typedef struct RunFlags {
   uint64_t seed; // of random draws
   int64_t step;
 } RunFlags;
+// The binding and all memory that exec_run will need for the same dims.
+int exec_ready(bigs_model *m, int program, const int64_t *dims);
 // dims per module; NULL inputs take their defaults.  Checks everything that the caller can get
 // wrong.
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,

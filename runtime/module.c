@@ -55,6 +55,8 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *o
   bigs_options o = options ? *options : (bigs_options){0};
   bigs_model *m = calloc(1, sizeof *m);
   say(error, error_size, "");
+  if (o.status)
+    *o.status = m ? 0 : BIGS_EMODEL;
   if (!m) {
     say(error, error_size, "out of memory for a model");
     return NULL;
@@ -68,6 +70,8 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *o
                     .moment_train = -1};
   if (set_up(m, &o)) {
     say(error, error_size, m->error.text);
+    if (o.status)
+      *o.status = m->error.status;
     bigs_model_close(m);
     return NULL;
   }

@@ -150,6 +150,11 @@ static void *flat_value(Flat *f, const char *name) {
   return NULL;
 }
 
+static void flat_dims(const OptRange *range, int64_t dims[MAX_SYMS]) {
+  for (int i = 0; i < MAX_SYMS; i++)
+    dims[i] = range->bytes / dtype_size(range->dtype);
+}
+
 enum { FLAT_ARGS = 16 };
 static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, double *result) {
   const BigsProgram *p =
@@ -159,8 +164,7 @@ static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, 
   int64_t dims[MAX_SYMS];
   if (!p || p->ninput > FLAT_ARGS || p->noutput > FLAT_ARGS)
     return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
-  for (int i = 0; i < MAX_SYMS; i++)
-    dims[i] = range->bytes / dtype_size(range->dtype);
+  flat_dims(range, dims);
   for (int i = 0; i < p->ninput; i++) {
     const BigsTensor *t = &m->module->input[p->input[i]];
     in[i] = flat_value(f, t->name);
@@ -216,9 +220,15 @@ int optim_ready(bigs_model *m, int train) {
   return 0;
 }
 
+// All memory is there before the first range changes: a step is done whole or not at all.
 static int update_ranges(bigs_model *m, int train, const OptRange *range, int n, Flat f,
                          double factor) {
+  int64_t dims[MAX_SYMS];
   int err = 0;
+  for (int i = 0; i < n && !err; i++) {
+    flat_dims(&range[i], dims);
+    err = exec_ready(m, m->module->train[train].update, dims);
+  }
   for (int i = 0; i < n && !err; i++) {
     const OptRange *r = &range[i];
     f.p = m->param.p + r->offset;

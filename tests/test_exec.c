@@ -587,12 +587,18 @@ START_TEST(every_allocation_may_fail) {
       ck_assert_ptr_nonnull(strstr(error, "out of memory for"));
       continue;
     }
+    char *before = malloc(m->param.bytes);
+    ck_assert_ptr_nonnull(before);
+    memcpy(before, m->param.p, m->param.bytes);
     int status =
         bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), (const void *[]){x, NULL}, (void *[]){y});
     status = status ? status : bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, y);
     status = status ? status : bigs_model_save(m, path_of("w2"), NULL);
     if (status)
       expect_error(m, status, 1, "out of memory for");
+    if (!m->step) // a step is done whole or not at all
+      ck_assert_mem_eq(m->param.p, before, m->param.bytes);
+    free(before);
     int64_t refused = m->step;
     r.left = 1000; // the handle still works
     ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, y), 0);
