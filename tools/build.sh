@@ -10,7 +10,7 @@ source_tree() {
   [ -e "$root/config.status" ] || return 0
   src=$build/source
   mkdir -p "$src" || return 1
-  (cd "$root" && tar cf - --exclude=./.git --exclude=./build --exclude=./config.status --exclude=./config.h \
+  (cd "$root" && tar cf - --exclude=./.git --exclude=./build --exclude=./config.status \
     --exclude=./Makefile --exclude='*.o' --exclude='*.a' --exclude=.deps --exclude=.dirstamp .) | (cd "$src" && tar xf -)
 }
 
@@ -24,13 +24,13 @@ autotools() {
   (cd "$src" && if ! current configure configure.ac Makefile.am || ! current Makefile.in Makefile.am; then autoreconf -fi; fi)
 }
 
-# One target at a time: `all` is made by a make of its own, which would build the same archives beside another target.
 build_in() {
   dir=$1 targets=$2
   shift 2
   mkdir -p "$dir" || return 1
   (
     cd "$dir" && { current config.status "$src/configure" || "$src/configure" -q "$@"; } || exit 1
-    for target in $targets; do make -s -j"$jobs" "$target" || exit 1; done
+    # shellcheck disable=SC2086
+    make -s -j"$jobs" $targets
   )
 }
