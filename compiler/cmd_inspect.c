@@ -25,6 +25,25 @@ const char *inspect_bytes(Session *s, int64_t n) {
   return session_text(s, k ? "%.1f %s" : "%.0f %s", x, unit[k]);
 }
 
+// Bytes of the control character (C0, DEL, C1 in UTF-8) at s; 0: it is none.
+static int control(const char *s) {
+  unsigned char c = (unsigned char)*s, next = c ? (unsigned char)s[1] : 0;
+  if (c == 0xC2 && next >= 0x80 && next < 0xA0)
+    return 2;
+  return (c && c < 0x20) || c == 0x7F;
+}
+
+const char *inspect_shown(Session *s, const char *text) {
+  size_t n = 0;
+  char *shown = arena_alloc(s->arena, 4 * strlen(text) + 1); // "\x1b" for a byte
+  for (int k; *text; text += k ? k : 1)
+    if ((k = control(text)))
+      n += (size_t)sprintf(shown + n, "\\x%02x", (unsigned char)text[k - 1]);
+    else
+      shown[n++] = *text;
+  return shown;
+}
+
 int inspect_json(Session *s, JsonText *t) {
   record_end(t);
   int status = t->failed ? session_error(s, EXIT_FILE, "out of memory") : 0;

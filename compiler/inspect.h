@@ -18,6 +18,8 @@ int inspect_folder(Session *s, const char *path); // a training folder or a hub 
 // "1,234,567"
 const char *inspect_grouped(Session *s, int64_t n);
 const char *inspect_bytes(Session *s, int64_t n); // "1.5 MiB"
+// Text of a file as a terminal may see it: control characters become "\x1b".
+const char *inspect_shown(Session *s, const char *text);
 // Ends the object, prints it on one line and frees it; EXIT_FILE when memory ran out.
 int inspect_json(Session *s, JsonText *t);
 // Members whose value is an object, or an array of items; the text is taken over and freed.

@@ -20,12 +20,14 @@ static const char *shape_text(Session *s, const StTensor *t) {
 static void print_tensors(Session *s, const Hub *h) {
   int64_t total = 0, bytes = 0;
   int width = 0;
-  for (int i = 0; i < hub_count(h); i++)
-    width = (int)strlen(hub_at(h, i)->name) > width ? (int)strlen(hub_at(h, i)->name) : width;
+  for (int i = 0; i < hub_count(h); i++) {
+    int n = (int)strlen(inspect_shown(s, hub_at(h, i)->name));
+    width = n > width ? n : width;
+  }
   for (int i = 0; i < hub_count(h); i++) {
     const StTensor *t = hub_at(h, i);
-    printf("  %-*s %-5s %-18s %14s\n", width, t->name, st_dtype_name(t->dtype), shape_text(s, t),
-           inspect_grouped(s, t->elements));
+    printf("  %-*s %-5s %-18s %14s\n", width, inspect_shown(s, t->name), st_dtype_name(t->dtype),
+           shape_text(s, t), inspect_grouped(s, t->elements));
     total += t->elements;
     bytes += (int64_t)t->nbytes;
   }
@@ -64,7 +66,7 @@ static const JsonValue *metadata(const Hub *h) {
   return f ? st_metadata(f) : NULL;
 }
 
-static void put_metadata(JsonText *json, const Hub *h) {
+static void put_metadata(Session *s, JsonText *json, const Hub *h) {
   const JsonValue *m = metadata(h);
   JsonText t = {0};
   if (json)
@@ -73,7 +75,7 @@ static void put_metadata(JsonText *json, const Hub *h) {
     if (json)
       record_text(&t, v->key, v->text);
     else
-      printf("  %s: %s\n", v->key, v->text);
+      printf("  %s: %s\n", inspect_shown(s, v->key), inspect_shown(s, v->text));
   if (json) {
     record_end(&t);
     inspect_member(json, "metadata", &t);
@@ -90,12 +92,12 @@ int inspect_weights(Session *s, const char *path, const char *name) {
     record_begin(&t);
     record_text(&t, "kind", "weights");
     record_text(&t, "path", name);
-    put_metadata(&t, h);
+    put_metadata(s, &t, h);
     json_tensors(&t, h);
     status = inspect_json(s, &t);
   } else {
-    printf("%s\n", name);
-    put_metadata(NULL, h);
+    printf("%s\n", inspect_shown(s, name));
+    put_metadata(s, NULL, h);
     print_tensors(s, h);
   }
   hub_close(h);
@@ -162,15 +164,15 @@ static const LogLine *log_line(const LogTail *tail, int i, int *n) {
   return i < *n ? &tail->train[(first + i) % LAST_LOSSES] : NULL;
 }
 
-static void print_run(const TrainState *st, const char *train, const LogTail *tail) {
+static void print_run(Session *s, const TrainState *st, const char *train, const LogTail *tail) {
   int n = 0;
-  printf("  train %s: step %lld of %lld, seed %llu, %lld tokens seen, %.0f s\n", train,
-         (long long)st->step, (long long)st->recipe.steps, (unsigned long long)st->seed,
-         (long long)st->tokens, st->seconds);
+  printf("  train %s: step %lld of %lld, seed %llu, %lld tokens seen, %.0f s\n",
+         inspect_shown(s, train), (long long)st->step, (long long)st->recipe.steps,
+         (unsigned long long)st->seed, (long long)st->tokens, st->seconds);
   printf("  rate %g, decay %g, clip %g, batch %lld\n", st->recipe.rate, st->recipe.decay,
          st->recipe.clip, (long long)st->batch);
   if (tail->version[0])
-    printf("  by bigsc %s on %s\n", tail->version, tail->cpu);
+    printf("  by bigsc %s on %s\n", inspect_shown(s, tail->version), inspect_shown(s, tail->cpu));
   log_line(tail, 0, &n);
   for (int i = 0; i < n; i++) {
     const LogLine *l = log_line(tail, i, &n);
@@ -223,22 +225,18 @@ static void print_config(Session *s, const JsonValue *config) {
       text = session_text(s, "%s%s%s = %s", text, *text ? ", " : "", v->key,
                           v->kind == JSON_TRUE ? "true" : "false");
   if (*text)
-    printf("  config: %s\n", text);
+    printf("  config: %s\n", inspect_shown(s, text));
   const JsonValue *own = json_get(config, "bigsc"), *model = own ? json_get(own, "model") : NULL;
   if (model && model->kind == JSON_STRING)
-    printf("  model %s\n", model->text);
+    printf("  model %s\n", inspect_shown(s, model->text));
 }
 
 // The JSON text of a value that was read.
 static void json_copy(JsonText *t, const JsonValue *v) {
   bool array = v->kind == JSON_ARRAY;
   switch (v->kind) {
-  case JSON_STRING:
-    json_put_string(t, v->text, v->size);
-    return;
-  case JSON_NUMBER:
-    json_raw(t, v->text);
-    return;
+  case JSON_STRING: json_put_string(t, v->text, v->size); return;
+  case JSON_NUMBER: json_raw(t, v->text); return;
   case JSON_ARRAY:
   case JSON_OBJECT:
     json_raw(t, array ? "[" : "{");
@@ -253,8 +251,7 @@ static void json_copy(JsonText *t, const JsonValue *v) {
     }
     json_raw(t, array ? "]" : "}");
     return;
-  default:
-    json_raw(t, v->kind == JSON_NULL ? "null" : v->kind == JSON_TRUE ? "true" : "false");
+  default: json_raw(t, v->kind == JSON_NULL ? "null" : v->kind == JSON_TRUE ? "true" : "false");
   }
 }
 
@@ -271,20 +268,20 @@ static int folder_json(Session *s, const char *path, const Hub *h, const TrainSt
   record_text(&t, "vocab", hub_vocab(h));
   if (st)
     json_run(&t, st, train, tail);
-  put_metadata(&t, h);
+  put_metadata(s, &t, h);
   json_tensors(&t, h);
   return inspect_json(s, &t);
 }
 
 static int folder_text(Session *s, const char *path, const Hub *h, const TrainState *st,
                        const char *train, const LogTail *tail) {
-  printf("%s: %s\n", path, st ? "a training run" : "weights");
+  printf("%s: %s\n", inspect_shown(s, path), st ? "a training run" : "weights");
   if (hub_config(h))
     print_config(s, hub_config(h));
   if (hub_vocab(h))
-    printf("  vocabulary %s\n", hub_vocab(h));
+    printf("  vocabulary %s\n", inspect_shown(s, hub_vocab(h)));
   if (st)
-    print_run(st, train, tail);
+    print_run(s, st, train, tail);
   if (hub_count(h))
     print_tensors(s, h);
   else

@@ -353,7 +353,7 @@ static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
 // Removes what a save that was killed left under a temporary name.
 static void drop_temporaries(const char *dir) {
   static const char *const saved[] = {"model.next.safetensors.", "optimizer.next.safetensors.",
-                                      "state.json."};
+                                      "state.json.", "log.jsonl."};
   DIR *d = opendir(dir);
   for (struct dirent *f; d && (f = readdir(d));) {
     size_t n = strlen(f->d_name);

@@ -6,10 +6,22 @@
 #include <stdio.h>
 #include <string.h>
 
+// Names that come from files may hold control characters (C0, DEL, C1 in UTF-8).
+static void keep_one_line(char *s) {
+  for (; *s; s++) {
+    unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+    if (c < 0x20 || c == 0x7F)
+      *s = '?';
+    else if (c == 0xC2 && next >= 0x80 && next < 0xA0)
+      s[0] = s[1] = '?';
+  }
+}
+
 static void put(BigsError *e, const char *fmt, va_list ap) {
   int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
   if (n >= (int)sizeof e->text)
     memcpy(e->text + sizeof e->text - 4, "...", 4);
+  keep_one_line(e->text);
 }
 
 int bigs_fail(BigsError *e, int status, const char *fmt, ...) {

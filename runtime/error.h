@@ -17,7 +17,7 @@ enum {
 };
 
 typedef struct BigsError {
-  char text[2048]; // one line without a final newline; cut with "..." when longer
+  char text[2048]; // one line; cut with "..." when longer; "?" stands for control characters
   int status;      // one of the above; 0 while nothing has failed
 } BigsError;
 

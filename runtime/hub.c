@@ -104,6 +104,17 @@ static int open_vocab(Hub *h, const char *path, const char *folder, BigsError *e
   return h->vocab ? 0 : bigs_fail_memory(e, path);
 }
 
+// A training run writes its dims into config.json: without it the weights would seem to be of
+// another model.
+static int need_config(Hub *h, const char *path, const char *folder, BigsError *e) {
+  (void)path;
+  char *config = h->config ? NULL : file_join(folder, "config.json", e);
+  errno = ENOENT;
+  int status = h->config ? 0 : config ? bigs_fail_errno(e, "open", config) : BIGS_EMODEL;
+  free(config);
+  return status;
+}
+
 // Calls `open` on folder/name if there is such a file.
 static int when_there(Hub *h, const char *folder, const char *name, Opener open, BigsError *e) {
   char *path = file_join(folder, name, e);
@@ -117,6 +128,7 @@ static int when_there(Hub *h, const char *folder, const char *name, Opener open,
 
 static int open_folder(Hub *h, const char *path, BigsError *e) {
   int status = when_there(h, path, "config.json", open_config, e);
+  status = status ? status : when_there(h, path, "state.json", need_config, e);
   status = status ? status : when_there(h, path, "vocab.txt", open_vocab, e);
   status = status ? status : when_there(h, path, "model.safetensors", open_single, e);
   if (!status && !h->nshard)

@@ -51,7 +51,7 @@ void record_end(JsonText *t) {
 // ---- the file
 struct RunLog {
   int fd;
-  char *path;
+  char *dir, *path;
 };
 
 // Cuts what follows the last newline.
@@ -71,34 +71,106 @@ static int lock(int fd, const char *path, BigsError *e) {
   return bigs_fail(e, BIGS_EFILE, "%s: another process is training in this folder", path);
 }
 
+// A lock is on a file, not on its name: is the name another file's by now?
+static bool replaced(int fd, const char *path) {
+  struct stat mine, now;
+  return fstat(fd, &mine) == 0 &&
+         (stat(path, &now) || mine.st_ino != now.st_ino || mine.st_dev != now.st_dev);
+}
+
+// *fd is -1 where there is no file and `flags` make none.
+static int open_locked(const char *path, const char *dir, int flags, int *fd, BigsError *e) {
+  for (;;) {
+    *fd = open(path, flags | O_CLOEXEC, 0666);
+    if (*fd < 0)
+      return flags & O_CREAT ? bigs_fail_errno(e, "write", path) : 0;
+    int err = lock(*fd, dir, e);
+    if (!err && !replaced(*fd, path))
+      return 0;
+    close(*fd);
+    *fd = -1;
+    if (err)
+      return err;
+  }
+}
+
 int log_lock(const char *dir, int *fd, BigsError *e) {
   char *path = file_join(dir, "log.jsonl", e);
-  *fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-  int err = !path ? BIGS_EMODEL : *fd >= 0 ? lock(*fd, dir, e) : 0;
-  if (err && *fd >= 0)
-    close(*fd);
+  *fd = -1;
+  int err = path ? open_locked(path, dir, O_RDONLY, fd, e) : BIGS_EMODEL;
   free(path);
   return err;
 }
 
+static int open_log(RunLog *log, BigsError *e) {
+  return open_locked(log->path, log->dir, O_RDWR | O_CREAT | O_APPEND, &log->fd, e);
+}
+
 RunLog *log_open(const char *dir, BigsError *e) {
   RunLog *log = calloc(1, sizeof *log);
-  if (!log) {
+  if (!log || !(log->dir = strdup(dir))) {
+    free(log);
     bigs_fail_memory(e, "the log");
     return NULL;
   }
   log->fd = -1;
   log->path = file_join(dir, "log.jsonl", e);
-  if (log->path) {
-    log->fd = open(log->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    int busy = log->fd >= 0 && lock(log->fd, dir, e);
-    if (log->fd >= 0 && !busy && drop_partial_line(log->fd) == 0)
-      return log;
-    if (!busy)
-      bigs_fail_errno(e, "write", log->path);
-  }
+  int err = log->path ? open_log(log, e) : BIGS_EMODEL;
+  if (!err && drop_partial_line(log->fd))
+    err = bigs_fail_errno(e, "write", log->path);
+  if (!err)
+    return log;
   log_close(log);
   return NULL;
+}
+
+// Is the line the record of a step after `step`?  What is no record stays.
+static bool is_after(const char *line, size_t n, int64_t step) {
+  int64_t its;
+  JsonDoc *doc = json_parse(line, n, "log.jsonl", 0, NULL);
+  const JsonValue *v = doc ? json_root(doc) : NULL;
+  v = v && v->kind == JSON_OBJECT ? json_get(v, "step") : NULL;
+  bool after = v && json_int(v, &its) && its > step;
+  json_free(doc);
+  return after;
+}
+
+// Moves the lines that stay to the front of text[0, n); returns their length.
+static size_t keep_until(char *text, size_t n, int64_t step) {
+  size_t kept = 0;
+  for (char *line = text, *end; (end = memchr(line, '\n', (size_t)(text + n - line)));
+       line = end + 1) {
+    size_t length = (size_t)(end + 1 - line);
+    if (line != text && is_after(line, length - 1, step))
+      continue;
+    memmove(text + kept, line, length);
+    kept += length;
+  }
+  return kept;
+}
+
+static int replace_log(RunLog *log, const char *text, size_t n, BigsError *e) {
+  FileOut *f = file_create(log->path, e);
+  if (!f)
+    return e->status;
+  file_write(f, text, n, e); // a failure sticks
+  int old = log->fd, err = file_commit(f, e);
+  if (err)
+    return err;
+  err = open_log(log, e); // the lock of the old file lasts until the new one's is held
+  close(old);
+  return err;
+}
+
+int log_cut(RunLog *log, int64_t step, BigsError *e) {
+  size_t n, kept;
+  char *text = file_read(log->path, SIZE_MAX / 4, &n, e);
+  if (!text)
+    return e->status;
+  kept = keep_until(text, n, step);
+  int err = kept < n ? replace_log(log, text, kept, e) : 0;
+  free(text);
+  return err;
 }
 
 int log_write(RunLog *log, JsonText *record, BigsError *e) {
@@ -122,6 +194,7 @@ void log_close(RunLog *log) {
   if (log->fd >= 0)
     close(log->fd);
   free(log->path);
+  free(log->dir);
   free(log);
 }
 

@@ -338,6 +338,8 @@ static int start(Run *r) {
     if (checkpoint_load(m, dir, r->plan->train, &r->state))
       return m->error.status;
     r->saved = m->step;
+    if (log_cut(r->log, m->step, &m->error))
+      return m->error.status;
     if (r->feed->seek && r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error))
       return m->error.status;
   } else {
