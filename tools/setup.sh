@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo.
+# Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo; elsewhere it says
+# what to install, and `configure` tells what is missing.
 #   sh tools/setup.sh [text] [tests]
 #     text       also the English text that the quick start trains on (package dict-gcide)
 #     tests      also what only tests use: valgrind, a C++ compiler
@@ -30,16 +31,17 @@ installed() {
   { [ "$1" = llvm-19-dev ] && have_llvm; } || dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^.i'
 }
 
+if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+  # shellcheck disable=SC2086
+  echo "setup.sh: this is no Debian system, and nothing is installed; what is needed are the equivalents of:" $packages >&2
+  exit 0
+fi
 missing=
 for p in $packages; do
   installed "$p" || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
 
-if ! command -v apt-get >/dev/null 2>&1; then
-  echo "setup.sh: this is no Debian system; install the equivalents of:$missing" >&2
-  exit 1
-fi
 if [ "$(id -u)" = 0 ]; then
   root=
 elif command -v sudo >/dev/null 2>&1; then
