@@ -58,8 +58,9 @@ typedef VEC(LStmt *) LBody;
 typedef struct LProduct {
   int amem, bmem;         // f32 (bf16 later)
   LExpr *abase, *am, *ak; // A[m,k] at abase + m*am + k*ak
-  LExpr *bbase, *bk;      // B[k,n] at bbase + k*bk + n when bwidth is 0, else at
-  //   bbase + (n / bwidth)*bpanel + k*bk + n % bwidth  (panels; padded columns may be read)
+  // B[k,n] at bbase + k*bk + n when bwidth is 0, else in panels (padded columns may be read), at
+  //   bbase + (n / bwidth)*bpanel + k*bk + n % bwidth
+  LExpr *bbase, *bk;
   int64_t bwidth;
   LExpr *bpanel;
   LExpr *K;

@@ -1,6 +1,5 @@
 // The module's tables that the planner knows: dims, inputs, parameters and their storage, programs;
-// and their text for
-// --emit=fused.
+// and their text for --emit=fused.
 #include "codegen/plan_internal.h"
 #include <inttypes.h>
 #include <string.h>

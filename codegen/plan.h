@@ -1,7 +1,7 @@
 // The planner: graph -> programs of loop-IR kernels.
 //
-// Requires: verified graphs without scans (graph_unroll_scans first; one that is left is reported
-// as "not yet"). Maintains: the graph is never changed; every kernel passes loop_verify; equal
+// Requires: verified graphs without scans (graph_unroll_scans first; one that is left is an error).
+// Maintains: the graph is never changed; every kernel passes loop_verify; equal
 // kernels of all programs are one.
 //
 // A node is *materialised* when it is stored in a buffer; every other node is derived inside the

@@ -66,8 +66,8 @@ static inline uint64_t hash_mix(uint64_t h, uint64_t x) {
   h *= 0xff51afd7ed558ccdu;
   return h ^ (h >> 32);
 }
-int edit_distance(const char *a, const char *b,
-                  int limit); // Levenshtein; limit + 1 when above limit
+// Levenshtein's; limit + 1 when above limit.
+int edit_distance(const char *a, const char *b, int limit);
 
 // ---- dtypes.  Complex ones live in the language only: the graph, kernels and modules hold pairs
 // of reals.
@@ -108,8 +108,8 @@ typedef struct Poly {
 } Poly;
 Poly poly_const(int64_t c);
 Poly poly_sym(int sym);
-Poly poly_add(Poly a, Poly b); // BUG past POLY_TERMS or POLY_FACTORS: callers check poly_fits first
-                               // where users can reach it
+// Sums and products are a BUG past POLY_TERMS or POLY_FACTORS.
+Poly poly_add(Poly a, Poly b);
 Poly poly_sub(Poly a, Poly b);
 Poly poly_mul(Poly a, Poly b);
 bool poly_mul_fits(const Poly *a, const Poly *b);

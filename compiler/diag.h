@@ -1,5 +1,5 @@
 // Diagnostics: the user's own text, one primary span that stands alone, secondary spans that say
-// why, a code, a hint. Nothing here prints by itself: errors gather in a Diags and the driver
+// why, a code, a hint.  Nothing here prints by itself: errors gather in a Diags and the driver
 // renders them.
 #ifndef BIGSC_DIAG_H
 #define BIGSC_DIAG_H
@@ -20,6 +20,7 @@ typedef struct Span {
 static inline Span span_join(Span a, Span b) {
   return a.src ? (Span){a.src, a.lo, b.hi > a.hi ? b.hi : a.hi} : b;
 }
+// In the arena, with a copy of text[0, size).
 Source *source_new(Arena *a, const char *path, const char *text, size_t size);
 void span_pos(Span s, int *line, int *col); // from 1; col counts characters (UTF-8), not bytes
 
@@ -46,13 +47,15 @@ typedef struct Diags {
 Diag *diag_error(Diags *d, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 Diag *diag_warning(Diags *d, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // Each returns `g` so that calls chain; g may be NULL (then nothing happens).
-Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...)
-    PRINTF_LIKE(3, 4); // label of the primary span
-Diag *diag_label(Diags *d, Diag *g, Span at, const char *fmt, ...)
-    PRINTF_LIKE(4, 5); // secondary span
+// The label of the primary span:
+Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// A secondary span with its label:
+Diag *diag_label(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// A sentence below the snippet, with a snippet of its own when it has a place:
 Diag *diag_note(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
-Diag *diag_note_label(Diags *d, Diag *g, Span at, const char *fmt, ...)
-    PRINTF_LIKE(4, 5); // behind a note: a label in its snippet
+// Behind a note: a label in its snippet:
+Diag *diag_note_label(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// What to do about it:
 Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
 typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON } DiagFormat;
 // Sorted by place; one line of JSON per diagnostic in DIAG_JSON.

@@ -1,6 +1,6 @@
 // Counter-based random numbers: every draw is a pure function of what identifies it, so that it
-// depends on neither threads, nor memory order, nor what was drawn before.  The interpreter and the runtime share them;
-// the functions that are not inline are in runtime/rng.c.
+// depends on neither threads, nor memory order, nor what was drawn before.  The interpreter and the
+// runtime share them; the functions that are not inline are in runtime/rng.c.
 #ifndef BIGSC_RNG_H
 #define BIGSC_RNG_H
 #include <stdint.h>

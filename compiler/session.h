@@ -42,17 +42,16 @@ int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
 // compiled into it.
 int session_recompile(Session *s, const BuildWant *want);
-const struct BigsBuiltinOps *const *
-session_builtins(void); // for a module's table: those that any program may use
+// For a module's table: those that any program may use.
+const struct BigsBuiltinOps *const *session_builtins(void);
 // Opens the handle: --weights, else fresh ones from --seed.
 int session_open(Session *s);
 void session_close(Session *s);
 
 int session_fail(const Session *s, const BigsError *e); // prints "bigsc: text"; its status
 int session_error(const Session *s, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
-int session_diags(
-    Session *s,
-    int status); // prints and empties the diagnostics; status if there were errors, else 0
+// Prints and empties the diagnostics; status if there were errors, else 0.
+int session_diags(Session *s, int status);
 
 // Number of the program of an entry or of the train block named (NULL: the only one); -1 with the
 // error printed.

@@ -169,7 +169,7 @@ int op_flags(int op);
 int op_by_name(const char *name); // -1
 bool node_has(const Node *n, const Axis *a);
 bool axis_in(Axis *const *ax, int n, const Axis *a); // is it one of them?
-int node_axis_index(const Node *n, const Axis *a); // -1
+int node_axis_index(const Node *n, const Axis *a);   // -1
 bool axes_equal_sets(Axis *const *a, int na, Axis *const *b, int nb);
 static inline bool node_is(const Node *n, Op op) {
   return n->op == op;
@@ -179,14 +179,14 @@ bool node_is_const(const Node *n, double *v); // CONST of any axes
 // ---- constructors.  Each applies its op's shape rule (a breach is a BUG: callers check users'
 // programs first), folds nothing, and returns the one node that is equal.  The commutative ones
 // order their operands by id unless that changes the axis order.
-Node *g_node(Graph *g, int op, DType dtype, Node *const *in, int nin,
-             const Attr *attr); // the general one
+// The general one:
+Node *g_node(Graph *g, int op, DType dtype, Node *const *in, int nin, const Attr *attr);
 // Registers the input (its default is the caller's to fill in); the same name again gives the same
 // node.
 Node *g_input(Graph *g, const char *name, DType t, Axis *const *ax, int nax);
-DType param_storage(DType t); // of the PARAM node of a parameter that is declared t
-Node *g_param(Graph *g, Param *p);                                   // registers p (index, node)
-Node *g_const(Graph *g, DType t, double v);                          // a scalar
+DType param_storage(DType t);               // of the PARAM node of a parameter that is declared t
+Node *g_param(Graph *g, Param *p);          // registers p (index, node)
+Node *g_const(Graph *g, DType t, double v); // a scalar
 Node *g_full(Graph *g, DType t, double v, Axis *const *ax, int nax); // CONST with axes
 Node *g_table(Graph *g, DType t, Axis *a, const double *v);
 Node *g_iota(Graph *g, Axis *a);                                   // i32

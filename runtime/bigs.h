@@ -23,7 +23,7 @@ typedef struct bigs_options {
   uint64_t seed;       // of fresh parameters, dropout, data
   int threads;         // 0: as many as the process may use
   const char *weights; // file or folder, as bigs_model_load; NULL: fresh parameters
-  int unset; // 1: leave the parameters zero (weights NULL): they are set or loaded by and by
+  int unset;           // 1 (weights NULL): leave the parameters zero; they are set or loaded later
   // Asked before each large allocation; 0 refuses it, which fails the call that needed it.  NULL:
   // all are allowed.
   int (*may_allocate)(void *ctx, size_t bytes);
@@ -48,8 +48,8 @@ const char *bigs_model_notes(const bigs_model *m);
 int bigs_model_entry(const BigsModule *module, const char *name);
 int bigs_model_train(const BigsModule *module, const char *name);
 
-// Runs program `program` (an entry) forward.  dims: one for every dim of the module, in its order
-// (ignored where the entry does not use it); inputs and outputs: in the program's order.  A NULL
+// Runs program `program` (of bigs_model_entry) forward.  dims: one for every dim of the module, in
+// its order (ignored where the entry does not use it); inputs and outputs: in the program's order.  A NULL
 // optional input takes its default.
 int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                    void *const *outputs);
@@ -71,8 +71,8 @@ int bigs_model_save(bigs_model *m, const char *path, const char *names);
 int bigs_model_load(bigs_model *m, const char *path);
 
 // Parameter number `index`, dense and row-major in its declared order, as its dtype (f32, or f64;
-// complex as pairs), or its gradient, or its moments: nothing but the layout changes.  The
-// gradient: after bigs_model_grad or step.
+// complex as pairs), or its gradient, or its moments: nothing but the layout changes.  A gradient
+// is there after bigs_model_grad or step.
 typedef enum { BIGS_THE_WEIGHT, BIGS_THE_GRADIENT, BIGS_THE_MOMENT1, BIGS_THE_MOMENT2 } bigs_what;
 int bigs_model_parameter(const BigsModule *module, const char *name); // its number, or -1
 int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense);

@@ -5,9 +5,8 @@
 //   mlm_text  [CLS], length - 2 tokens, [SEP]; the last row may be short, and is padded with [PAD]
 //             (mask false); a rest without an ordinary token is left out
 //   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
-//   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are cut,
-//   of
-//             a pair the longer one first
+//   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
+//             cut, of a pair the longer one first
 // One row of about 50 is held out, chosen by a hash of its place and not by the seed, so that every
 // run on the same text holds out the same rows.  All random choices are functions of (seed, sample
 // number, position): the order of rows is a new permutation every epoch, sample s being row
@@ -45,11 +44,12 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
               Data **out, BigsError *e);
 void data_free(Data *d); // NULL is allowed
 
+// Every row is of one split; without hold_out all are for training.
 typedef enum DataSplit { DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 int64_t data_rows(const Data *d, DataSplit s);
 int64_t data_tokens(const Data *d); // of the text, separators included; of all TSV rows
-uint64_t
-data_fingerprint(const Data *d); // of ids, labels, kind, length: to refuse a resume on other data
+// A hash of ids, labels, kind and length: to refuse a resume on other data.
+uint64_t data_fingerprint(const Data *d);
 
 // Owned by the data, valid until the next batch.  Fields a kind lacks are NULL.
 typedef struct DataBatch {

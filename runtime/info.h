@@ -43,8 +43,8 @@ struct bigs_info {
   const bigs_info_dim *dim;
   const bigs_info_value *value;
   const bigs_info_entry *entry;
-  const bigs_info_tensor
-      *parameter;          // names as in a native checkpoint; no axis is known at run time only
+  // names as in a native checkpoint; no axis is known at run time only
+  const bigs_info_tensor *parameter;
   int64_t parameter_count; // numbers in all parameters together (a complex one is two)
   int64_t parameter_bytes; // memory for them
   // Model FLOPs of one call: 2mnk a contraction, attention in full, a training step three times its

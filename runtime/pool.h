@@ -27,9 +27,8 @@ void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx);
 // Threads worth starting in this process: the affinity mask, no more than the CPU quota of its
 // control groups.
 int pool_default_threads(void);
-// CPUs granted by cgroup v1 or v2 quotas: proc_cgroup is the path of /proc/self/cgroup, root of the
-// mount
-// (/sys/fs/cgroup).  The least quota on the way from the process's group to the root counts.  0
+// CPUs granted by cgroup v1 or v2 quotas: proc_cgroup is the path of /proc/self/cgroup, root that
+// of the mount (/sys/fs/cgroup).  The least quota on the way from the process's group to the root counts.  0
 // when there is none.
 double pool_cgroup_cpus(const char *proc_cgroup, const char *root);
 #endif

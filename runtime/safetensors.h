@@ -49,6 +49,7 @@ typedef struct StTensor {
 
 // ---- reading
 typedef struct StFile StFile;
+// *out is NULL on failure.  The file stays mapped until st_close.
 int st_open(const char *path, StFile **out, BigsError *e);
 void st_close(StFile *f); // NULL is allowed; the tensors' memory goes with it
 const char *st_path(const StFile *f);

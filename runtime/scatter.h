@@ -6,9 +6,9 @@
 //
 //   if (!scatter_prepare(&args, id, shared)) ...an id is out of range
 //   for (int p = 0; p < SCATTER_PHASES; p++)
-//     pool_run(pool, scatter_tasks(&args, p, shared), ...);  // scatter_task(&args, p, task, src,
-//     out, shared)
+//     pool_run(pool, scatter_tasks(&args, p, shared), call_scatter_task, ...);
 //
+// where call_scatter_task calls scatter_task(&args, p, task, src, out, shared).
 // `shared` is one 64-byte aligned block of scatter_shared_bytes that the caller owns.
 #ifndef BIGSC_RUNTIME_SCATTER_H
 #define BIGSC_RUNTIME_SCATTER_H
@@ -24,7 +24,7 @@ typedef struct ScatterArgs {
 
 enum { SCATTER_PHASES = 2, SCATTER_CUT = 256 };
 size_t scatter_shared_bytes(const ScatterArgs *a);
-// Sorts; serial, O(n + rows).  False when some id is outside [0, rows): nothing was written to out
+// Sorts the n ids; serial, O(n + rows).  False when one is outside [0, rows); `out` is untouched
 // then.
 bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared);
 int64_t scatter_tasks(const ScatterArgs *a, int phase, const void *shared);

@@ -25,14 +25,15 @@ int tok_size(const Tokenizer *t);
 bool tok_lower(const Tokenizer *t);
 int32_t tok_special(const Tokenizer *t, TokSpecial s); // its id
 bool tok_is_special(const Tokenizer *t, int32_t id);
-int32_t tok_find(const Tokenizer *t, const char *token,
-                 size_t n);                           // id of exactly this token, or -1
+// The id of exactly the token of these n bytes, or -1.
+int32_t tok_find(const Tokenizer *t, const char *token, size_t n);
 const char *tok_text(const Tokenizer *t, int32_t id); // NULL outside [0, size)
 
 typedef struct TokIds {
   int32_t *v; // the caller frees it
   size_t n, cap;
 } TokIds;
+// Appends one id; only memory can fail.
 int tok_push(TokIds *ids, int32_t id, BigsError *e);
 
 // An encoder holds buffers for one thread; it must not outlive its tokenizer.

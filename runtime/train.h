@@ -13,7 +13,7 @@ typedef struct TrainChanges {
   int64_t steps, batch, length;
 } TrainChanges;
 TrainChanges train_no_changes(void);
-// One `--set NAME=VALUE`.
+// Notes one `--set NAME=VALUE`.  An unknown name or a bad value is of status BIGS_EUSAGE.
 int train_change(TrainChanges *c, const char *assignment, BigsError *e);
 
 // What a run is going to be: the block, what was saved when it resumes, and the changes; in that
@@ -35,12 +35,12 @@ typedef struct TrainOptions {
   const FolderFile *file; // copied into the folder: vocab.txt, files that model.mdl uses
   int nfile;
   int64_t save_every; // steps between checkpoints; 0: a tenth of the run, at most 1,000
-  int64_t
-      eval_every; // between held-out evaluations; 0: as save_every; -1: never, not even at the end
+  // between held-out evaluations; 0: as save_every; -1: never, not even at the end
+  int64_t eval_every;
   int64_t log_every; // between records of the log; 0: 10
   Progress progress; // `every` 0: a thirtieth of the run
-  const volatile sig_atomic_t
-      *stop; // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
+  // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
+  const volatile sig_atomic_t *stop;
 } TrainOptions;
 typedef struct TrainResult {
   int64_t step;       // steps done in all
