@@ -49,8 +49,8 @@ int bigs_model_entry(const BigsModule *module, const char *name);
 int bigs_model_train(const BigsModule *module, const char *name);
 
 // Runs program `program` (of bigs_model_entry) forward.  dims: one for every dim of the module, in
-// its order (ignored where the entry does not use it); inputs and outputs: in the program's order.  A NULL
-// optional input takes its default.
+// its order (ignored where the entry does not use it); inputs and outputs: in the program's order.
+// A NULL optional input takes its default.
 int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                    void *const *outputs);
 // Loss and gradients of train block `train` (bigs_model_train); nothing is updated.  Dropout draws

@@ -28,7 +28,7 @@ void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx);
 // control groups.
 int pool_default_threads(void);
 // CPUs granted by cgroup v1 or v2 quotas: proc_cgroup is the path of /proc/self/cgroup, root that
-// of the mount (/sys/fs/cgroup).  The least quota on the way from the process's group to the root counts.  0
-// when there is none.
+// of the mount (/sys/fs/cgroup).  The least quota on the way from the process's group to the root
+// counts.  0 when there is none.
 double pool_cgroup_cpus(const char *proc_cgroup, const char *root);
 #endif
