@@ -30,7 +30,8 @@ struct Struct {
 
 static const Struct byte = {1, {END}}, int32 = {sizeof(int32_t), {END}},
                     storage = {sizeof(BigsStorage), {END}};
-static const Struct scalar = {sizeof(BigsScalar), {END}}, group = {sizeof(BigsGroup), {END}};
+static const Struct poly = {sizeof(Poly), {END}}, scalar = {sizeof(BigsScalar), {END}},
+                    group = {sizeof(BigsGroup), {END}};
 static const Struct string = {sizeof(char *), {{F_STRING, 0, NULL, 0}, END}};
 static const Struct dim = {sizeof(BigsDim), {STRING(BigsDim, name), END}};
 static const Struct piece = {sizeof(BigsPiece), {STRING(BigsPiece, kind), END}};
@@ -77,6 +78,7 @@ static const Struct module_fields[] = {
       STRING(BigsModule, version),
       STRING(BigsModule, target),
       STRING(BigsModule, features),
+      ARRAY(BigsModule, poly, poly, npoly),
       ARRAY(BigsModule, dim, dim, ndim),
       ARRAY(BigsModule, input, tensor, ninput),
       ARRAY(BigsModule, param, param, nparam),
@@ -87,11 +89,11 @@ static const Struct module_fields[] = {
       ARRAY(BigsModule, checkpoint, checkpoint, ncheckpoint),
       {F_KERNELS, offsetof(BigsModule, kernel), NULL, 0},
       {F_BUILTINS, offsetof(BigsModule, builtin), NULL, 0},
-      ARRAY(BigsModule, constant, named_value, nconst),
       END}},
     // the rest of the same struct, which has more pointers than one row holds
     {sizeof(BigsModule),
-     {STRING(BigsModule, tokenizer), STRING(BigsModule, vocab), STRING(BigsModule, mdl), END}}};
+     {ARRAY(BigsModule, constant, named_value, nconst), STRING(BigsModule, tokenizer),
+      STRING(BigsModule, vocab), STRING(BigsModule, mdl), END}}};
 
 typedef struct Writer {
   Arena *arena;
@@ -134,7 +136,7 @@ static LLVMValueRef data_of(Writer *w, const BigsBuffer *b) {
   int64_t n = 0;
   if (!b->data)
     return LLVMConstNull(w->ptr);
-  CHECK(poly_is_const(&b->size, &n));
+  CHECK(poly_is_const(module_poly(w->m, b->size), &n));
   return constant(w, raw_bytes(w, b->data, (size_t)n * (size_t)dtype_size((DType)b->dtype)), "data",
                   64);
 }

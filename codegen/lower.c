@@ -147,11 +147,11 @@ int lower_mem(Lower *c, int buf, Poly base, bool write) {
 }
 
 int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly) {
+  BigsSize size = plan_size(c->g->p, poly);
   for (int i = 0; i < c->scalar.n; i++)
-    if (c->scalar.v[i].kind == kind && c->scalar.v[i].value == value &&
-        poly_eq(&c->scalar.v[i].poly, &poly))
+    if (c->scalar.v[i].kind == kind && c->scalar.v[i].value == value && c->scalar.v[i].size == size)
       return i;
-  vec_push(c->a, &c->scalar, (BigsScalar){.kind = kind, .value = value, .poly = poly});
+  vec_push(c->a, &c->scalar, (BigsScalar){.kind = kind, .size = size, .value = value});
   return c->k->nscalars++;
 }
 

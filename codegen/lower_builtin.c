@@ -235,8 +235,8 @@ Inst *builtin_plan(Prog *g, Node *n) {
 
 // ---- steps
 
-static BigsScalar size(Poly p) {
-  return (BigsScalar){.kind = 2, .poly = p};
+static BigsScalar size(Prog *g, Poly p) {
+  return (BigsScalar){.kind = 2, .size = plan_size(g->p, p)};
 }
 
 static int32_t argument(Prog *g, const Place *pl) {
@@ -265,12 +265,12 @@ void lower_builtin(Prog *g, Inst *k) {
   int c = 0;
   if (n->op == OP_SCATTER) {
     s.index = BIGS_SCATTER;
-    v[c++] = size(extents(k->row, k->nrow));
-    v[c++] = size(extents(k->col, k->ncol));
-    v[c++] = size(last_stride(k->arg[1], k->row, k->nrow));
-    v[c++] = size(n->attr.axis->extent);
-    v[c++] = size(place_stride(k->arg[2], n->attr.axis));
-    v[c++] = size(poly_const(k->accumulate));
+    v[c++] = size(g, extents(k->row, k->nrow));
+    v[c++] = size(g, extents(k->col, k->ncol));
+    v[c++] = size(g, last_stride(k->arg[1], k->row, k->nrow));
+    v[c++] = size(g, n->attr.axis->extent);
+    v[c++] = size(g, place_stride(k->arg[2], n->attr.axis));
+    v[c++] = size(g, poly_const(k->accumulate));
   } else {
     bool grad = n->op == OP_CONV_GRAD;
     const Place *u = k->arg[0], *y = grad ? k->arg[1] : k->arg[2],
@@ -278,16 +278,16 @@ void lower_builtin(Prog *g, Inst *k) {
     Axis *along = n->attr.axis, **chan = k->row + k->nrow + 1;
     int kernel_axes = grad ? n->nax : n->in[1]->nax;
     s.index = grad ? BIGS_CONV_GRAD : BIGS_CONV;
-    v[c++] = size(extents(k->row, k->nrow));
-    v[c++] = size(along->extent);
-    v[c++] = size(extents(chan, k->ncol));
-    v[c++] = size(last_stride(u, k->row, k->nrow));
-    v[c++] = size(place_stride(u, along));
-    v[c++] = size(last_stride(y, k->row, k->nrow));
-    v[c++] = size(place_stride(y, along));
-    v[c++] = size(place_stride(kp, along));
-    v[c++] = size(kernel_axes > 1 ? last_stride(kp, chan, k->ncol) : poly_const(0));
-    v[c++] = size(poly_const(n->attr.reverse));
+    v[c++] = size(g, extents(k->row, k->nrow));
+    v[c++] = size(g, along->extent);
+    v[c++] = size(g, extents(chan, k->ncol));
+    v[c++] = size(g, last_stride(u, k->row, k->nrow));
+    v[c++] = size(g, place_stride(u, along));
+    v[c++] = size(g, last_stride(y, k->row, k->nrow));
+    v[c++] = size(g, place_stride(y, along));
+    v[c++] = size(g, place_stride(kp, along));
+    v[c++] = size(g, kernel_axes > 1 ? last_stride(kp, chan, k->ncol) : poly_const(0));
+    v[c++] = size(g, poly_const(n->attr.reverse));
   }
   s.arg = arg;
   s.scalar = v;

@@ -28,13 +28,13 @@ static BigsBuffer finished(const Prog *g, const Buf *x) {
   BigsBuffer b = {.where = (uint8_t)x->where,
                   .dtype = (uint8_t)x->dtype,
                   .index = x->index,
-                  .size = x->size,
-                  .offset = x->offset,
+                  .size = plan_size(g->p, x->size),
+                  .offset = plan_size(g->p, x->offset),
                   .first = x->first,
                   .last = x->last,
                   .data = x->data};
   if (x->block) {
-    b.rows = x->rows;
+    b.rows = plan_size(g->p, x->rows);
     b.block = x->block;
   }
   if (x->where == BIGS_PIECE)

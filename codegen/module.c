@@ -177,6 +177,8 @@ void module_fill(Planner *p, BigsModule *m) {
   m->program = progs;
   m->nprogram = p->progs.n;
   m->nkernel = p->kernels.n;
+  m->poly = p->polys.v;
+  m->npoly = p->polys.n;
 }
 
 // ---- text
@@ -186,22 +188,36 @@ static const char *const where_names[] = {
     [BIGS_OUTPUT] = "output",     [BIGS_PARAM] = "param", [BIGS_GRAD] = "grad",
     [BIGS_CONSTANT] = "constant", [BIGS_PIECE] = "piece"};
 
-static void print_buffer(FILE *f, Arena *a, const BigsBuffer *b, int i, const char *const *syms) {
+typedef struct Print {
+  FILE *f;
+  Planner *p;
+  const BigsModule *m;
+  const char *syms[MAX_SYMS];
+} Print;
+
+static const char *size_text(const Print *o, BigsSize size) {
+  return poly_str(o->p->a, module_poly(o->m, size), o->syms);
+}
+
+static void print_buffer(const Print *o, const BigsBuffer *b, int i) {
+  FILE *f = o->f;
   fprintf(f, "  b%d: %s %s", i, where_names[b->where], dtype_name((DType)b->dtype));
-  fprintf(f, " [%s", poly_str(a, &b->size, syms));
+  fprintf(f, " [%s", size_text(o, b->size));
   if (b->block)
-    fprintf(f, " * ceil((%s) / %" PRId64 ")", poly_str(a, &b->rows, syms), b->block);
+    fprintf(f, " * ceil((%s) / %" PRId64 ")", size_text(o, b->rows), b->block);
   fprintf(f, "]");
   if (b->where == BIGS_PIECE)
-    fprintf(f, " of b%d from %s", b->index, poly_str(a, &b->offset, syms));
+    fprintf(f, " of b%d from %s", b->index, size_text(o, b->offset));
   else if (b->where == BIGS_PARAM || b->where == BIGS_GRAD)
-    fprintf(f, " at byte %s", poly_str(a, &b->offset, syms));
+    fprintf(f, " at byte %s", size_text(o, b->offset));
   else if (b->where == BIGS_INPUT || b->where == BIGS_OUTPUT)
     fprintf(f, " %d", b->index);
   fprintf(f, "  steps %d..%d\n", b->first, b->last);
 }
 
-static void print_step(FILE *f, Planner *p, const BigsStep *s, int i, const char *const *syms) {
+static void print_step(const Print *o, const BigsStep *s, int i) {
+  FILE *f = o->f;
+  Planner *p = o->p;
   const char *name = s->kind == BIGS_KERNEL ? p->kernels.v[s->index]->name : "builtin";
   fprintf(f, "  %d: %s", i, name);
   for (int k = 0; k < s->narg; k++)
@@ -209,15 +225,15 @@ static void print_step(FILE *f, Planner *p, const BigsStep *s, int i, const char
             s->kind == BIGS_KERNEL && p->kernels.v[s->index]->mem.v[k].written ? "!" : "");
   fprintf(f, ")");
   for (int k = 0; k < s->ngrid; k++)
-    fprintf(f, "%s(%s)/%" PRId64, k ? " x " : "  grid ", poly_str(p->a, &s->grid[k].extent, syms),
+    fprintf(f, "%s(%s)/%" PRId32, k ? " x " : "  grid ", size_text(o, s->grid[k].extent),
             s->grid[k].block);
   fprintf(f, "  # %s%s%s\n", s->label, s->source ? "  " : "", s->source ? s->source : "");
 }
 
 void plan_print(FILE *f, Planner *p, const BigsModule *m) {
-  const char *syms[MAX_SYMS] = {0};
+  Print o = {.f = f, .p = p, .m = m};
   for (int i = 0; i < MAX_SYMS; i++)
-    syms[i] = i < p->g->syms.n ? p->g->syms.v[i].name : "?";
+    o.syms[i] = i < p->g->syms.n ? p->g->syms.v[i].name : "?";
   for (int i = 0; i < m->nparam; i++) {
     const BigsParam *x = &m->param[i];
     fprintf(f, "param %s: storage %d at %" PRId64 ", %s", x->name, x->storage, x->offset,
@@ -228,8 +244,8 @@ void plan_print(FILE *f, Planner *p, const BigsModule *m) {
     const BigsProgram *g = &m->program[i];
     fprintf(f, "program %s: %d steps, %d of them once\n", g->name, g->nstep, g->nprologue);
     for (int k = 0; k < g->nstep; k++)
-      print_step(f, p, &g->step[k], k, syms);
+      print_step(&o, &g->step[k], k);
     for (int k = 0; k < g->nbuffer; k++)
-      print_buffer(f, p->a, &g->buffer[k], k, syms);
+      print_buffer(&o, &g->buffer[k], k);
   }
 }

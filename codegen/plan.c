@@ -64,6 +64,39 @@ int plan_kernel(Planner *p, LKernel *k) {
   return p->kernels.n - 1;
 }
 
+// ---- the table of sizes: open addressing, at most half full; an empty slot is 0, and so is zero
+
+static int32_t *size_slot(const Planner *p, const Poly *x) {
+  uint64_t i = poly_hash(x);
+  int32_t *slot;
+  while (*(slot = &p->poly_slot[i & (uint64_t)(p->npoly_slot - 1)]) &&
+         !poly_eq(&p->polys.v[*slot], x))
+    i++;
+  return slot;
+}
+
+static void grow_sizes(Planner *p) {
+  p->npoly_slot = p->npoly_slot ? 2 * p->npoly_slot : 64;
+  p->poly_slot = NEWN(p->a, int32_t, p->npoly_slot);
+  for (int i = 1; i < p->polys.n; i++)
+    *size_slot(p, &p->polys.v[i]) = i;
+}
+
+BigsSize plan_size(Planner *p, Poly x) {
+  if (!p->polys.n)
+    vec_push(p->a, &p->polys, (Poly){0});
+  if (!x.n)
+    return 0;
+  if (2 * p->polys.n >= p->npoly_slot)
+    grow_sizes(p);
+  int32_t *slot = size_slot(p, &x);
+  if (!*slot) {
+    *slot = p->polys.n;
+    vec_push(p->a, &p->polys, x);
+  }
+  return *slot;
+}
+
 // The domain of n, its axes and those it sums over, can be counted.
 static bool countable(const Node *n) {
   Poly p = poly_const(1);
@@ -236,6 +269,12 @@ const char *inst_source(Prog *g, const Inst *k) {
 
 // ---- a finished kernel
 
+static BigsGrid grid_row(Planner *p, const LGrid *x) {
+  if (x->block > INT32_MAX)
+    BUG("a task of more than %d elements", INT32_MAX);
+  return (BigsGrid){plan_size(p, x->extent), (int32_t)x->block};
+}
+
 void lower_finish(Lower *c, Poly flops) {
   Prog *g = c->g;
   c->k->name = arena_printf(g->a, "%s%d", g->p->o.prefix ? g->p->o.prefix : "k", g->p->kernels.n);
@@ -257,9 +296,9 @@ void lower_finish(Lower *c, Poly flops) {
   s.arg = arg;
   s.scalar = c->scalar.v;
   for (int i = 0; i < c->k->ngrid; i++)
-    s.grid[i] = (BigsGrid){c->k->grid[i].extent, c->k->grid[i].block};
-  s.scratch = loop_scratch_bytes(c->k);
-  s.flops = flops;
+    s.grid[i] = grid_row(g->p, &c->k->grid[i]);
+  s.scratch = plan_size(g->p, loop_scratch_bytes(c->k));
+  s.flops = plan_size(g->p, flops);
   s.label = inst_label(g, c->inst);
   s.source = inst_source(g, c->inst);
   vec_push(g->a, &g->step, s);

@@ -154,6 +154,8 @@ struct Planner {
   VEC(BigsStorage) storage;
   VEC(LKernel *) kernels;
   VEC(uint64_t) hashes;
+  VEC(Poly) polys; // distinct sizes, the first is zero
+  int32_t *poly_slot, npoly_slot;
   VEC(PlanError) errors;
   VEC(PlanRemark) remarks;
 };
@@ -166,6 +168,7 @@ static inline Info *info_of(const Prog *g, const Node *n) {
 void plan_error(Planner *p, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int plan_kernel(Planner *p, LKernel *k); // index of the equal kernel
+BigsSize plan_size(Planner *p, Poly x);  // index of the equal polynomial
 
 // ---- canon.c: replaces the outputs' nodes by equal ones under names that make most renames
 // nothing

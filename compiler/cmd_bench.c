@@ -224,7 +224,7 @@ static int profile(Bench *b, double peak) {
   printf("  %9s %6s %7s  step\n", "ms", "share", "of peak");
   for (int i = 0; i < n && (i < 60 || b->s.o->verbose); i++) {
     const BigsStep *step = &b->p->step[lines[i].step];
-    double flops = (double)poly_eval(&step->flops, b->dims);
+    double flops = (double)poly_eval(module_poly(b->s.handle->module, step->flops), b->dims);
     printf("  %9.4f %5.1f%% ", lines[i].ms, 100 * lines[i].ms / total);
     flops > 0 ? printf("%6.1f%%", 100 * flops / lines[i].ms / 1e6 / peak) : printf("%7s", "");
     printf("  %d %s  %s\n", lines[i].step, step->label ? step->label : "",

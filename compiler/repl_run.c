@@ -253,7 +253,7 @@ double ready_flops(const Ready *e) {
   const BigsProgram *p = e->handle ? &e->module->program[e->program] : NULL;
   double sum = 0;
   for (int i = 0; p && i < p->nstep; i++)
-    sum += (double)poly_eval(&p->step[i].flops, NULL);
+    sum += (double)poly_eval(module_poly(e->module, p->step[i].flops), NULL);
   return p ? sum : -1;
 }
 

@@ -1,11 +1,10 @@
 // The tables of a compiled module, as the JIT holds them in memory and as a model.so carries them
-// in its constants; and the frame that kernels are called with.  Plain data; the same on both
-// sides.
+// in its constants; and the frame that kernels are called with.  Plain data; the same on both sides.
 #ifndef BIGSC_ABI_H
 #define BIGSC_ABI_H
 #include "compiler/base.h"
 
-enum { BIGS_ABI_VERSION = 2, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 3, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied
@@ -13,9 +12,12 @@ typedef struct BigsFrame {
   // the step's scalars; floats by their bits in the low half (f32) or all of it (f64)
   const uint64_t *scalar;
 } BigsFrame;
-// One task of a kernel; `scratch` is this thread's, 64-byte aligned, as large as the kernel asks
-// for.
+// One task of a kernel.  `scratch` is this thread's, 64-byte aligned, of the size the kernel asks.
 typedef void BigsKernel(const BigsFrame *f, int64_t task, void *scratch);
+
+// A size of a buffer or a step, by its number in the module's table of distinct polynomials: there
+// are many thousands of sizes in a large model, and a few hundred different ones.  0 is zero.
+typedef int32_t BigsSize;
 
 typedef struct BigsDim { // a run-time dim: symbol i of the module
   const char *name;
@@ -34,8 +36,9 @@ typedef struct BigsTensor {
 
 // Where a parameter's elements lie in the parameter arena (and its gradient in the gradient arena,
 // first and second moments in theirs): element (i0, i1, ...) is at
-//   offset + k*kstride + (n / width)*panel + n % width,  k = sum i_a * kstep[a],  n = nlo + sum i_a
-//   * nstep[a]   (width > 0) offset + sum i_a * kstep[a] (width = 0)
+//   offset + k*kstride + (n / width)*panel + n % width   (width > 0)
+//     with k = sum i_a * kstep[a] and n = nlo + sum i_a * nstep[a]
+//   offset + sum i_a * kstep[a]                          (width = 0)
 // in elements of 4 bytes (f64 parameters: of 8).  Parameters stacked into one storage object share
 // offset and panel, and differ in nlo.
 typedef struct BigsParam {
@@ -52,8 +55,8 @@ typedef struct BigsParam {
   int32_t storage; // index of the storage object
   int32_t pad2;
 } BigsParam;
-// A storage object: a contiguous, 64-byte aligned piece of the parameter arena, in bytes.  Padding
-// is zero and stays zero.
+// A storage object: a contiguous, 64-byte aligned piece of the parameter arena, in bytes.
+// Padding is zero and stays zero.
 typedef struct BigsStorage {
   int64_t offset, bytes;
   uint8_t dtype, pad[7];
@@ -75,10 +78,10 @@ typedef struct BigsBuffer {
   // steps between which it lives (ARENA): for printing; the runtime finds them from the steps
   int32_t first, last;
   // elements (with row padding); block > 0: for each of ceil(rows / block) blocks of rows
-  Poly size;
-  Poly rows;
+  BigsSize size, rows;
+  BigsSize offset; // PIECE: elements; PARAM, GRAD: bytes (constant)
+  int32_t pad2;
   int64_t block;
-  Poly offset; // PIECE: elements; PARAM, GRAD: bytes (constant)
   const void *data;
 } BigsBuffer;
 
@@ -87,39 +90,39 @@ typedef enum BigsStepKind {
   BIGS_BUILTIN, // module->builtin[index]: see runtime/builtin.h
 } BigsStepKind;
 typedef struct BigsGrid {
-  Poly extent;
-  int64_t block;
+  BigsSize extent;
+  int32_t block;
 } BigsGrid;
 typedef struct BigsScalar {
-  uint8_t kind, pad[7]; // 0: value; 1: keys of random site `value` (k0 | k1 << 32); 2: poly
+  uint8_t kind, pad[3]; // 0: value; 1: keys of random site `value` (k0 | k1 << 32); 2: size
+  BigsSize size;        // kind 2
   uint64_t value;
-  Poly poly; // kind 2: value of a size
 } BigsScalar;
 typedef struct BigsStep {
   uint8_t kind, ngrid, pad[2];
   int32_t index;
   int32_t narg, nscalar;
+  BigsSize scratch; // bytes per thread
+  BigsSize flops;   // model FLOPs of the step (2mnk a contraction, attention in full; pointwise 0)
   const int32_t *arg; // buffers
   const BigsScalar *scalar;
   // last fastest; tasks = product of ceil(extent / block).  Builtins divide work themselves
   BigsGrid grid[BIGS_MAX_GRID];
-  Poly scratch;      // bytes per thread
-  Poly flops;        // model FLOPs of the step (2mnk a contraction, attention in full; pointwise 0)
-  const char *label; // "layer.3.attention matmul+bias", for profiles
+  const char *label;  // "layer.3.attention matmul+bias", for profiles
   const char *source; // "bert.mdl:28", or NULL
 } BigsStep;
 
-typedef struct BigsRoom { // what the sizes of a call must leave: an index or a slice that a short
-                          // axis would not have
-  Poly room;              // must not be negative
-  const char *text;       // "`L` must be at least 4 for an element that is taken of it"
-  const char *source;     // "m.mdl:12", or NULL
+// What the sizes of a call must leave: an index or a slice that a short axis would not have.
+typedef struct BigsRoom {
+  Poly room;          // must not be negative
+  const char *text;   // "`L` must be at least 4 for an element that is taken of it"
+  const char *source; // "m.mdl:12", or NULL
 } BigsRoom;
 typedef enum BigsProgramKind {
   BIGS_ENTRY,
   BIGS_GRADIENT, // of a train block: output 0 the loss; gradients go to BIGS_GRAD buffers
-  // optimizer over a flat axis (its own run-time dim): inputs p, g, m, v [E] and scalars; outputs
-  // p, m, v in place
+  // optimizer over a flat axis (its own run-time dim): inputs p, g, m, v [E] and scalars;
+  // outputs p, m, v in place
   BIGS_UPDATE,
   BIGS_NORM, // input g [E], output f64: sum of squares
   BIGS_INIT, // first values of all parameters, written to BIGS_PARAM buffers
@@ -153,11 +156,11 @@ typedef struct BigsTrain {
   const char *name;
   int32_t program; // gradient program: outputs[0] is the loss, gradients go to the gradient arena
   // programs over a flat axis; update's inputs are named p, g, m, v (those the optimizer has), and
-  // the
+  // the scalars rate, decay, scale (of the gradient), correct1, correct2 (1 / (1 - beta^t))
   int32_t update, norm;
-  // scalars rate, decay, scale (of the gradient), correct1, correct2 (1 / (1 - beta^t))
-  uint32_t unpicked;     // bit i: module->input[i] is not in the data line: no argument of the C
-                         // function, it takes its default
+  // bit i: module->input[i] is not in the data line: no argument of the C function, it takes its
+  // default
+  uint32_t unpicked;
   const char *source;    // "mlm_text", "lm_text", "tsv"
   const char *path;      // its first argument
   double mask_rate;      // mlm_text rate
@@ -212,6 +215,8 @@ typedef struct BigsModule {
   const char *target;
   const char *features;
   int32_t ndim, ninput, nparam, nstorage, ntag, nprogram, ntrain, ncheckpoint, nkernel, nconst;
+  int32_t npoly, pad2;
+  const Poly *poly; // what a BigsSize numbers; the first is zero
   const BigsDim *dim;
   const BigsTensor *input;
   const BigsParam *param;
@@ -231,4 +236,10 @@ typedef struct BigsModule {
   int64_t pad_to;  // tokenizer pad_to, 0: none
   const char *mdl; // the model's own source text, written into training folders
 } BigsModule;
+
+// The polynomial of a size.
+static inline const Poly *module_poly(const BigsModule *m, BigsSize size) {
+  static const Poly zero;
+  return size ? &m->poly[size] : &zero;
+}
 #endif

@@ -48,12 +48,23 @@ static int too_large(bigs_model *m, const BigsProgram *p) {
                    "%s: the given dims make a size negative or too large to count", p->name);
 }
 
-static bool buffer_bytes(const BigsBuffer *u, const int64_t *sym, int64_t *bytes) {
+static void bind_sizes(const BigsModule *module, Binding *b) {
+  for (int i = 0; i < module->npoly; i++)
+    if (!poly_size(&module->poly[i], b->sym, &b->size[i]))
+      b->size[i] = -1;
+}
+
+static bool size_at(const Binding *b, BigsSize size, int64_t *out) {
+  *out = size ? b->size[size] : 0;
+  return *out >= 0;
+}
+
+static bool buffer_bytes(const Binding *b, const BigsBuffer *u, int64_t *bytes) {
   int64_t elements, rows;
-  if (!poly_size(&u->size, sym, &elements))
+  if (!size_at(b, u->size, &elements))
     return false;
   if (u->block > 0) {
-    if (!poly_size(&u->rows, sym, &rows) ||
+    if (!size_at(b, u->rows, &rows) ||
         __builtin_mul_overflow(elements, rows / u->block + (rows % u->block != 0), &elements))
       return false;
   }
@@ -66,11 +77,11 @@ static int find_root(bigs_model *m, Binding *b, int i) {
   BoundBuffer *r = &b->buffer[i];
   int64_t offset = 0, size;
   int root = i;
-  if (!buffer_bytes(&p->buffer[i], b->sym, &r->bytes))
+  if (!buffer_bytes(b, &p->buffer[i], &r->bytes))
     return too_large(m, p);
   for (int hops = 0; p->buffer[root].where == BIGS_PIECE; hops++) {
     const BigsBuffer *piece = &p->buffer[root];
-    if (!poly_size(&piece->offset, b->sym, &size) ||
+    if (!size_at(b, piece->offset, &size) ||
         __builtin_mul_overflow(size, dtype_size(piece->dtype), &size) ||
         __builtin_add_overflow(offset, size, &offset))
       return too_large(m, p);
@@ -85,7 +96,7 @@ static int find_root(bigs_model *m, Binding *b, int i) {
   r->data = whole->data;
   if (whole->where == BIGS_PARAM || whole->where == BIGS_GRAD) {
     int64_t at;
-    if (!poly_size(&whole->offset, b->sym, &at) || __builtin_add_overflow(offset, at, &offset))
+    if (!size_at(b, whole->offset, &at) || __builtin_add_overflow(offset, at, &offset))
       return too_large(m, p);
   }
   r->offset = offset;
@@ -106,7 +117,7 @@ static int bind_scalars(bigs_model *m, Binding *b) {
     for (int i = 0; i < step->nscalar; i++, at++) {
       const BigsScalar *v = &step->scalar[i];
       int64_t size = 0;
-      if (v->kind == 2 && !poly_size(&v->poly, b->sym, &size))
+      if (v->kind == 2 && !size_at(b, v->size, &size))
         return too_large(m, b->program);
       b->scalar[at] = v->kind == 2 ? (uint64_t)size : v->value;
     }
@@ -167,12 +178,12 @@ static int bind_step(bigs_model *m, Binding *b, int s) {
   int64_t extent;
   bound->tasks = 1;
   for (int i = 0; i < step->ngrid; i++)
-    if (!poly_size(&step->grid[i].extent, b->sym, &extent) ||
+    if (!size_at(b, step->grid[i].extent, &extent) ||
         __builtin_mul_overflow(bound->tasks,
                                extent / step->grid[i].block + (extent % step->grid[i].block != 0),
                                &bound->tasks))
       return too_large(m, b->program);
-  if (!poly_size(&step->scratch, b->sym, &bound->scratch) || bound->scratch > INT64_MAX / 4096)
+  if (!size_at(b, step->scratch, &bound->scratch) || bound->scratch > INT64_MAX / 4096)
     return too_large(m, b->program);
   bound->scratch = round_line(bound->scratch);
   int64_t total = bound->scratch * m->threads;
@@ -273,6 +284,7 @@ static void drop_values(bigs_model *m, Binding *b) {
 static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {
   drop_values(m, b);
   memcpy(b->sym, sym, sizeof b->sym);
+  bind_sizes(m->module, b);
   int err = bind_buffers(m, b);
   err = err ? err : bind_scalars(m, b);
   err = err ? err : bind_steps(m, b);
@@ -288,8 +300,8 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->buffer, b->step,     b->scalar, b->clear, b->base,
-                        b->arg,    b->fallback, b->item,   b->order, b};
+  void *const part[] = {b->size, b->buffer,   b->step, b->scalar, b->clear, b->base,
+                        b->arg,  b->fallback, b->item, b->order,  b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
 }
@@ -306,7 +318,8 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
   if (!b)
     return NULL;
   b->program = p;
-  if (!(b->buffer = model_alloc(m, nbuffer, sizeof *b->buffer, what)) ||
+  if (!(b->size = model_alloc(m, (size_t)m->module->npoly, sizeof *b->size, what)) ||
+      !(b->buffer = model_alloc(m, nbuffer, sizeof *b->buffer, what)) ||
       !(b->step = model_alloc(m, (size_t)p->nstep, sizeof *b->step, what)) ||
       !(b->scalar = model_alloc(m, nscalar, sizeof *b->scalar, what)) ||
       !(b->clear = model_alloc(m, nbuffer, sizeof *b->clear, what)) ||

@@ -42,6 +42,7 @@ typedef struct Binding {
   const BigsProgram *program;
   int64_t sym[MAX_SYMS]; // 1 where the program does not use it
   uint64_t used;         // handle's clock at its last use
+  int64_t *size;         // of the module's polynomials, -1: negative or too large to count
   BoundBuffer *buffer;
   BoundStep *step;
   uint64_t *scalar;

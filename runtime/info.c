@@ -102,7 +102,7 @@ static double info_flops(const bigs_info *info, int program, const int64_t *dims
   const BigsProgram *p = measured(info, program, dims, sym);
   double sum = 0;
   for (int s = 0; p && s < p->nstep; s++) {
-    if (!poly_size(&p->step[s].flops, sym, &n))
+    if (!poly_size(module_poly(info->module, p->step[s].flops), sym, &n))
       return -1;
     sum += (double)n;
   }

@@ -38,14 +38,22 @@ static BigsTensor tensor(const char *name, bool optional, double fallback) {
   return t;
 }
 
+enum { ZERO, N, FOUR, NPOLY }; // sizes
+
+static Poly *polys(Arena *a) {
+  Poly *p = NEWN(a, Poly, NPOLY);
+  p[N] = poly_sym(0);
+  p[FOUR] = poly_const(4);
+  return p;
+}
+
 static BigsBuffer *buffers(Arena *a) {
   BigsBuffer *b = NEWN(a, BigsBuffer, 4);
   for (int i = 0; i < 4; i++) {
-    b[i] = (BigsBuffer){.where = BIGS_INPUT, .dtype = DT_F32, .index = i, .size = poly_sym(0)};
-    b[i].offset = poly_const(0);
+    b[i] = (BigsBuffer){.where = BIGS_INPUT, .dtype = DT_F32, .index = i, .size = N};
   }
   b[2].where = BIGS_CONSTANT;
-  b[2].size = poly_const(4);
+  b[2].size = FOUR;
   b[2].data = table;
   b[3].where = BIGS_OUTPUT;
   b[3].index = 0;
@@ -61,8 +69,7 @@ static BigsStep *steps(Arena *a) {
                   .arg = args,
                   .label = "scaled",
                   .source = "toy.mdl:3"};
-  s->grid[0] = (BigsGrid){poly_sym(0), 16};
-  s->scratch = s->flops = poly_const(0);
+  s->grid[0] = (BigsGrid){N, 16};
   return s;
 }
 
@@ -96,7 +103,9 @@ static AotInput toy(Arena *a) {
                     .ninput = 2,
                     .nprogram = 1,
                     .nkernel = 1,
-                    .nconst = 1};
+                    .nconst = 1,
+                    .npoly = NPOLY};
+  m->poly = polys(a);
   m->dim = dim;
   m->input = in;
   m->program = p;

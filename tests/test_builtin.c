@@ -11,7 +11,7 @@
 #define SYM(c, a) {.n = 1, .t = {{.coef = (c), .sym = {(a), -1, -1, -1, -1, -1, -1, -1}}}}
 #define SYM2(c, a, b) {.n = 1, .t = {{.coef = (c), .sym = {(a), (b), -1, -1, -1, -1, -1, -1}}}}
 #define VALUE(v) {.kind = 0, .value = (v)}
-#define SIZE(p) {.kind = 2, .poly = p}
+#define SIZE(p) {.kind = 2, .size = p}
 // clang-format on
 enum { B, L, C = 5, ROWS = 4 };
 
@@ -24,44 +24,49 @@ static const BigsTensor inputs[] = {
     {.name = "ids", .dtype = DT_I32, .rank = 1, .extent = {SYM(1, B)}, .limit = CONST(ROWS)}};
 static const BigsTensor outputs[] = {
     {.name = "y1"}, {.name = "y2"}, {.name = "dk"}, {.name = "rows"}};
+enum { S_ZERO, S_B, S_L, S_CL, S_CBL, S_ROWS, NPOLY }; // sizes
+static const Poly polys[NPOLY] = {[S_B] = SYM(1, B),
+                                  [S_L] = SYM(1, L),
+                                  [S_CL] = SYM(C, L),
+                                  [S_CBL] = SYM2(C, B, L),
+                                  [S_ROWS] = CONST(ROWS * C)};
 #define BUFFER(w, i, t, s)                                                                         \
   { .where = w, .index = i, .dtype = t, .size = s }
 static const BigsBuffer buffers[] = {
-    BUFFER(BIGS_INPUT, 0, DT_F32, SYM2(C, B, L)),  BUFFER(BIGS_INPUT, 1, DT_F32, SYM(1, L)),
-    BUFFER(BIGS_INPUT, 2, DT_I32, SYM(1, B)),      BUFFER(BIGS_OUTPUT, 0, DT_F32, SYM2(C, B, L)),
-    BUFFER(BIGS_OUTPUT, 1, DT_F32, SYM2(C, B, L)), BUFFER(BIGS_OUTPUT, 2, DT_F32, SYM(1, L)),
-    BUFFER(BIGS_OUTPUT, 3, DT_F32, CONST(ROWS *C))};
+    BUFFER(BIGS_INPUT, 0, DT_F32, S_CBL),  BUFFER(BIGS_INPUT, 1, DT_F32, S_L),
+    BUFFER(BIGS_INPUT, 2, DT_I32, S_B),    BUFFER(BIGS_OUTPUT, 0, DT_F32, S_CBL),
+    BUFFER(BIGS_OUTPUT, 1, DT_F32, S_CBL), BUFFER(BIGS_OUTPUT, 2, DT_F32, S_L),
+    BUFFER(BIGS_OUTPUT, 3, DT_F32, S_ROWS)};
 #define CONV(reverse)                                                                              \
   (const BigsScalar[]) {                                                                           \
-    SIZE(SYM(1, B)), SIZE(SYM(1, L)), VALUE(C), SIZE(SYM(C, L)), VALUE(C), SIZE(SYM(C, L)),        \
-        VALUE(C), VALUE(1), VALUE(0), VALUE(reverse)                                               \
+    SIZE(S_B), SIZE(S_L), VALUE(C), SIZE(S_CL), VALUE(C), SIZE(S_CL), VALUE(C), VALUE(1),          \
+        VALUE(0), VALUE(reverse)                                                                   \
   }
-static const BigsStep steps[] = {
-    {.kind = BIGS_BUILTIN,
-     .index = BIGS_CONV,
-     .narg = 3,
-     .arg = (const int32_t[]){0, 1, 3},
-     .nscalar = 10,
-     .scalar = CONV(0)},
-    {.kind = BIGS_BUILTIN,
-     .index = BIGS_CONV,
-     .narg = 3,
-     .arg = (const int32_t[]){0, 1, 4},
-     .nscalar = 10,
-     .scalar = CONV(1)},
-    {.kind = BIGS_BUILTIN,
-     .index = BIGS_CONV_GRAD,
-     .narg = 3,
-     .arg = (const int32_t[]){0, 3, 5},
-     .nscalar = 10,
-     .scalar = CONV(0)},
-    {.kind = BIGS_BUILTIN,
-     .index = BIGS_SCATTER,
-     .narg = 3,
-     .arg = (const int32_t[]){2, 0, 6},
-     .nscalar = 6,
-     .scalar = (const BigsScalar[]){SIZE(SYM(1, B)), VALUE(C), SIZE(SYM(C, L)), VALUE(ROWS),
-                                    VALUE(C), VALUE(0)}}};
+static const BigsStep steps[] = {{.kind = BIGS_BUILTIN,
+                                  .index = BIGS_CONV,
+                                  .narg = 3,
+                                  .arg = (const int32_t[]){0, 1, 3},
+                                  .nscalar = 10,
+                                  .scalar = CONV(0)},
+                                 {.kind = BIGS_BUILTIN,
+                                  .index = BIGS_CONV,
+                                  .narg = 3,
+                                  .arg = (const int32_t[]){0, 1, 4},
+                                  .nscalar = 10,
+                                  .scalar = CONV(1)},
+                                 {.kind = BIGS_BUILTIN,
+                                  .index = BIGS_CONV_GRAD,
+                                  .narg = 3,
+                                  .arg = (const int32_t[]){0, 3, 5},
+                                  .nscalar = 10,
+                                  .scalar = CONV(0)},
+                                 {.kind = BIGS_BUILTIN,
+                                  .index = BIGS_SCATTER,
+                                  .narg = 3,
+                                  .arg = (const int32_t[]){2, 0, 6},
+                                  .nscalar = 6,
+                                  .scalar = (const BigsScalar[]){SIZE(S_B), VALUE(C), SIZE(S_CL),
+                                                                 VALUE(ROWS), VALUE(C), VALUE(0)}}};
 static const BigsProgram program = {.name = "all",
                                     .kind = BIGS_ENTRY,
                                     .syms = 3,
@@ -79,6 +84,8 @@ static const BigsModule module = {.abi = BIGS_ABI_VERSION,
                                   .model = "B",
                                   .version = "test",
                                   .ndim = 2,
+                                  .npoly = NPOLY,
+                                  .poly = polys,
                                   .ninput = 3,
                                   .nprogram = 1,
                                   .dim = dims,

@@ -249,23 +249,39 @@ static const BigsStorage storages[] = {{AT_TABLE, 224, DT_F32, {0}},
                                        {AT_GAIN, 4, DT_F32, {0}}};
 static const char *const tags[] = {"bias", "mode"};
 
+// Sizes: number n is n for the constants that occur, and others follow.
+enum { S_B = BYTES + 1, S_M, S_N, S_BL, S_4L, S_VBL, NPOLY };
+#define SAME(n) [n] = CONST(n)
+static const Poly polys[NPOLY] = {
+    SAME(1),
+    SAME(6),
+    SAME(V),
+    SAME(4 * V),
+    SAME(AT_MODES / 4 + 6),
+    SAME(AT_MODES),
+    SAME(AT_BIAS),
+    SAME(AT_GAIN),
+    [S_B] = SYM(TOY_B),
+    [S_M] = SYM(TOY_M),
+    [S_N] = SYM(TOY_N),
+    [S_BL] = SYM2(TOY_B, TOY_L),
+    [S_4L] = {.n = 1, .t = {{.coef = 4, .sym = {TOY_L, -1, -1, -1, -1, -1, -1, -1}}}},
+    [S_VBL] = {.n = 1, .t = {{.coef = V, .sym = {TOY_B, TOY_L, -1, -1, -1, -1, -1, -1}}}}};
+
 // clang-format off
 #define ARRAY(...) (const int32_t[]){__VA_ARGS__}
 #define GRID(p, b) .ngrid = 1, .grid = {{p, b}}
 #define BUFFER(w, i, s) {.where = (w), .dtype = DT_F32, .index = (i), .size = s}
-#define PARAM(at, n) {.where = BIGS_PARAM, .dtype = DT_F32, .size = CONST(n), .offset = CONST(at)}
-#define GRAD(at, n) {.where = BIGS_GRAD, .dtype = DT_F32, .size = CONST(n), .offset = CONST(at)}
+#define PARAM(at, n) {.where = BIGS_PARAM, .dtype = DT_F32, .size = (n), .offset = (at)}
+#define GRAD(at, n) {.where = BIGS_GRAD, .dtype = DT_F32, .size = (n), .offset = (at)}
 #define OUT_BL {.name = "out", .dtype = DT_F32, BL}
 // clang-format on
 
 static const BigsTensor out_bl[] = {OUT_BL};
 static const BigsBuffer scale_buffers[] = {
-    BUFFER(BIGS_INPUT, 0, SYM2(TOY_B, TOY_L)),
-    {.where = BIGS_INPUT, .dtype = DT_BOOL, .index = 1, .size = SYM2(TOY_B, TOY_L)},
-    BUFFER(BIGS_OUTPUT, 0, SYM2(TOY_B, TOY_L)),
-    BUFFER(BIGS_KEPT, 0, CONST(1)),
-    BUFFER(BIGS_ARENA, 0, SYM2(TOY_B, TOY_L)),
-    PARAM(AT_GAIN, 1)};
+    BUFFER(BIGS_INPUT, 0, S_BL),  {.where = BIGS_INPUT, .dtype = DT_BOOL, .index = 1, .size = S_BL},
+    BUFFER(BIGS_OUTPUT, 0, S_BL), BUFFER(BIGS_KEPT, 0, 1),
+    BUFFER(BIGS_ARENA, 0, S_BL),  PARAM(AT_GAIN, 1)};
 static const BigsStep scale_steps[] = {
     {.index = TRIPLE,
      .narg = 2,
@@ -275,21 +291,17 @@ static const BigsStep scale_steps[] = {
     {.index = MULTIPLY,
      .narg = 3,
      .arg = ARRAY(0, 3, 4),
-     GRID(SYM(TOY_B), 2),
-     .scratch = {.n = 1, .t = {{.coef = 4, .sym = {TOY_L, -1, -1, -1, -1, -1, -1, -1}}}},
-     .flops = SYM2(TOY_B, TOY_L)},
-    {.index = ADD_MASK,
-     .narg = 3,
-     .arg = ARRAY(4, 1, 2),
-     GRID(SYM(TOY_B), 1),
-     .flops = SYM2(TOY_B, TOY_L)}};
+     GRID(S_B, 2),
+     .scratch = S_4L,
+     .flops = S_BL},
+    {.index = ADD_MASK, .narg = 3, .arg = ARRAY(4, 1, 2), GRID(S_B, 1), .flops = S_BL}};
 
 static const BigsBuffer lookup_buffers[] = {
-    {.where = BIGS_INPUT, .dtype = DT_I32, .index = 0, .size = SYM2(TOY_B, TOY_L)},
+    {.where = BIGS_INPUT, .dtype = DT_I32, .index = 0, .size = S_BL},
     PARAM(AT_BIAS, V),
-    BUFFER(BIGS_OUTPUT, 0, SYM2(TOY_B, TOY_L))};
+    BUFFER(BIGS_OUTPUT, 0, S_BL)};
 static const BigsStep lookup_steps[] = {
-    {.index = LOOKUP, .narg = 3, .arg = ARRAY(0, 1, 2), GRID(SYM2(TOY_B, TOY_L), 1)}};
+    {.index = LOOKUP, .narg = 3, .arg = ARRAY(0, 1, 2), GRID(S_BL, 1)}};
 
 static const BigsTensor out_logits[] = {{.name = "logits",
                                          .dtype = DT_F32,
@@ -297,35 +309,27 @@ static const BigsTensor out_logits[] = {{.name = "logits",
                                          .extent = {SYM(TOY_B), SYM(TOY_L), CONST(V)},
                                          .axis = {"B", "L", "V"}}};
 static const BigsBuffer logits_buffers[] = {
-    {.where = BIGS_INPUT, .dtype = DT_I32, .index = 0, .size = SYM2(TOY_B, TOY_L)},
+    {.where = BIGS_INPUT, .dtype = DT_I32, .index = 0, .size = S_BL},
     PARAM(AT_BIAS, V),
     PARAM(AT_GAIN, 1),
-    {.where = BIGS_OUTPUT,
-     .dtype = DT_F32,
-     .index = 0,
-     .size = {.n = 1, .t = {{.coef = V, .sym = {TOY_B, TOY_L, -1, -1, -1, -1, -1, -1}}}}}};
+    {.where = BIGS_OUTPUT, .dtype = DT_F32, .index = 0, .size = S_VBL}};
 static const BigsStep logits_steps[] = {
-    {.index = LOGITS, .narg = 4, .arg = ARRAY(0, 1, 2, 3), GRID(SYM2(TOY_B, TOY_L), 1)}};
+    {.index = LOGITS, .narg = 4, .arg = ARRAY(0, 1, 2, 3), GRID(S_BL, 1)}};
 
 static const BigsTensor out_loss[] = {{.name = "loss", .dtype = DT_F32}};
 static const BigsBuffer fit_buffers[] = {
-    PARAM(AT_BIAS, V),
-    {.where = BIGS_INPUT, .dtype = DT_I32, .index = 3, .size = SYM(TOY_M)},
-    GRAD(AT_BIAS, V),
-    BUFFER(BIGS_ARENA, 0, CONST(1)),
-    PARAM(AT_GAIN, 1),
-    BUFFER(BIGS_ARENA, 0, CONST(1)),
-    BUFFER(BIGS_OUTPUT, 0, CONST(1)),
-    GRAD(AT_GAIN, 1),
-    PARAM(0, AT_MODES / 4 + 6),
-    GRAD(0, AT_MODES / 4 + 6)};
+    PARAM(AT_BIAS, V),          {.where = BIGS_INPUT, .dtype = DT_I32, .index = 3, .size = S_M},
+    GRAD(AT_BIAS, V),           BUFFER(BIGS_ARENA, 0, 1),
+    PARAM(AT_GAIN, 1),          BUFFER(BIGS_ARENA, 0, 1),
+    BUFFER(BIGS_OUTPUT, 0, 1),  GRAD(AT_GAIN, 1),
+    PARAM(0, AT_MODES / 4 + 6), GRAD(0, AT_MODES / 4 + 6)};
 static const BigsStep fit_steps[] = {
     {.index = CROSS_ENTROPY,
      .narg = 4,
      .arg = ARRAY(0, 1, 2, 3),
      .label = "cross_entropy",
      .source = "toy.mdl:11",
-     .flops = SYM(TOY_M)},
+     .flops = S_M},
     {.index = ROOT, .narg = 2, .arg = ARRAY(4, 5), .label = "sqrt", .source = "toy.mdl:12"},
     {.index = TOTAL,
      .narg = 4,
@@ -334,10 +338,10 @@ static const BigsStep fit_steps[] = {
      .scalar = (const BigsScalar[]){{.kind = 1, .value = 77}},
      .label = "loss",
      .source = "toy.mdl:13"},
-    {.index = SIXTEENTH, .narg = 2, .arg = ARRAY(8, 9), GRID(CONST(AT_MODES / 4 + 6), 1)}};
+    {.index = SIXTEENTH, .narg = 2, .arg = ARRAY(8, 9), GRID(AT_MODES / 4 + 6, 1)}};
 
-#define FLAT_IN(i) BUFFER(BIGS_INPUT, i, SYM(TOY_N))
-#define NUMBER_IN(i) BUFFER(BIGS_INPUT, i, CONST(1))
+#define FLAT_IN(i) BUFFER(BIGS_INPUT, i, S_N)
+#define NUMBER_IN(i) BUFFER(BIGS_INPUT, i, 1)
 static const BigsTensor out_update[] = {FLAT("#p"), FLAT("#m"), FLAT("#v")};
 static const BigsBuffer update_buffers[] = {FLAT_IN(0),
                                             FLAT_IN(1),
@@ -348,17 +352,17 @@ static const BigsBuffer update_buffers[] = {FLAT_IN(0),
                                             NUMBER_IN(6),
                                             NUMBER_IN(7),
                                             NUMBER_IN(8),
-                                            BUFFER(BIGS_OUTPUT, 0, SYM(TOY_N)),
-                                            BUFFER(BIGS_OUTPUT, 1, SYM(TOY_N)),
-                                            BUFFER(BIGS_OUTPUT, 2, SYM(TOY_N))};
+                                            BUFFER(BIGS_OUTPUT, 0, S_N),
+                                            BUFFER(BIGS_OUTPUT, 1, S_N),
+                                            BUFFER(BIGS_OUTPUT, 2, S_N)};
 static const BigsStep update_steps[] = {{.index = ADAMW,
                                          .narg = 12,
                                          .arg = ARRAY(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
-                                         GRID(SYM(TOY_N), 16)}};
+                                         GRID(S_N, 16)}};
 
 static const BigsTensor out_norm[] = {{.name = "norm2", .dtype = DT_F64}};
 static const BigsBuffer norm_buffers[] = {
-    FLAT_IN(0), {.where = BIGS_OUTPUT, .dtype = DT_F64, .index = 0, .size = CONST(1)}};
+    FLAT_IN(0), {.where = BIGS_OUTPUT, .dtype = DT_F64, .index = 0, .size = 1}};
 static const BigsStep norm_steps[] = {{.index = SQUARES, .narg = 2, .arg = ARRAY(0, 1)}};
 
 // Only the first panel of table gets values other than 0; padding stays 0 (columns 6 and 7 of its
@@ -369,13 +373,13 @@ static const BigsStep init_steps[] = {
     {.index = RANDOM,
      .narg = 1,
      .arg = ARRAY(0),
-     GRID(CONST(4 * V), 1),
+     GRID(4 * V, 1),
      .nscalar = 1,
      .scalar = (const BigsScalar[]){{.kind = 1, .value = 5}}},
     {.index = RANDOM,
      .narg = 1,
      .arg = ARRAY(1),
-     GRID(CONST(6), 1),
+     GRID(6, 1),
      .nscalar = 1,
      .scalar = (const BigsScalar[]){{.kind = 1, .value = 6}}},
     {.index = VALUE,
@@ -500,6 +504,8 @@ const BigsModule toy_module = {.abi = BIGS_ABI_VERSION,
                                .ncheckpoint = 1,
                                .nkernel = COUNT(kernels),
                                .nconst = 2,
+                               .npoly = NPOLY,
+                               .poly = polys,
                                .dim = dims,
                                .input = inputs,
                                .param = params,
