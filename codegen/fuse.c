@@ -176,12 +176,22 @@ static bool domain_fits(const Inst *k, const Node *n, Role *role) {
   return axes_equal_sets(k->col, k->ncol, n->attr.axes, n->attr.naxes);
 }
 
-// A kernel that computes more is no faster than two, and takes long to compile.  In vector
-// instructions an element: see op_flops.
-enum { KERNEL_FLOPS = 2000 };
+// How many operations follow each other in k to get n.
+static int depth_in(Prog *g, const Inst *k, const Node *n, const Deps *d) {
+  int most = 0;
+  for (int i = 0; i < d->v.n; i++) {
+    const Info *x = info_of(g, d->v.v[i].node);
+    if (x->inst == k && x->deep > most)
+      most = x->deep;
+  }
+  return most + info_of(g, n)->depth;
+}
+
+// Code for an expression is written recursively.  A kernel with a longer chain gains nothing.
+enum { KERNEL_DEPTH = 400 };
 
 static bool can_join(Prog *g, Inst *k, Node *n, const Deps *d, Role *role) {
-  if (k->flops + info_of(g, n)->flops > KERNEL_FLOPS)
+  if (depth_in(g, k, n, d) > KERNEL_DEPTH)
     return false;
   if ((k->kind != IK_ROWS && k->kind != IK_TILE) ||
       k->prologue != (g->prologue && info_of(g, n)->steady))
@@ -272,7 +282,7 @@ static void join(Prog *g, Inst *k, Node *n, Role role, const Deps *d) {
   note_loads(g, k, d);
   Member m = {.node = n, .role = role};
   f->inst = k;
-  k->flops += f->flops;
+  f->deep = depth_in(g, k, n, d);
   if (role == ROLE_COLUMN) {
     if (k->kind == IK_ROWS)
       k->slot_block = 32;

@@ -299,10 +299,13 @@ static void mark_costly(Prog *g) {
     Node *n = g->node[i];
     Info *f = info_of(g, n);
     f->flops = op_flags(n->op) & F_LEAF && n->op != OP_RANDOM ? 0 : op_flops(n);
+    f->depth = 0;
     for (int k = 0; k < n->nin; k++) {
       Info *x = info_of(g, n->in[k]);
       f->flops += x->must ? 0.5 : x->flops;
+      f->depth = !x->must && x->depth > f->depth ? x->depth : f->depth;
     }
+    f->depth++;
     if (f->must || !is_pointwise(n))
       continue;
     if (g->prologue && f->steady && f->flops >= 4 && n->nax && feeds_unsteady(g, f))

@@ -72,7 +72,6 @@ struct Inst {
   Axis **row, **col; // the vector axis last
   VEC(Member) m;
   VEC(Node *) loads; // what the members read from memory
-  double flops;      // of the members, as in Info
   Tile *tile;
   Place *src, *dst; // TRANSPOSE, FINISH
   Place *arg[8];    // BUILTIN, ATTENTION: operands as they are read
@@ -107,6 +106,7 @@ typedef struct Info {
   bool needed;         // read from memory by another instance, or an output
   int level;           // scratch of a lowering: see lower_row.c
   double flops, loads; // to derive one element
+  int depth, deep;     // operations that follow each other to derive it; in the kernel it is in
   int kernels;         // instances that derive it
   int stamp[2];
 } Info;
