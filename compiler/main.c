@@ -1,6 +1,6 @@
 // bigsc: the command line.  Only here and in the cmd_*.c files is anything printed or the process
 // ended.
-#include "compiler/cmd.h"
+#include "compiler/commands/cmd.h"
 #include <llvm-c/ErrorHandling.h>
 #include <errno.h>
 #include <signal.h>
@@ -15,7 +15,7 @@ static void llvm_failed(const char *reason) {
 int main(int argc, char **argv) {
   static int (*const run[VERB_COUNT])(const Options *) = {
 #define VERB(id, name, args, help) cmd_##id,
-#include "compiler/verbs.def"
+#include "compiler/driver/verbs.def"
 #undef VERB
   };
   Arena *a = arena_new();

@@ -2,7 +2,7 @@
 // files.  Nothing is rounded to f32 or bf16, and nothing is clever: every backend is tested against
 // it.
 #include "graph/op.h"
-#include "compiler/rng.h"
+#include "base/rng.h"
 #include <inttypes.h>
 #include <string.h>
 

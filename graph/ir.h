@@ -10,8 +10,10 @@
 // get here.
 #ifndef BIGSC_IR_H
 #define BIGSC_IR_H
-#include "compiler/diag.h"
+#include "base/base.h"
+#include "base/source.h"
 #include <signal.h>
+#include <stdio.h>
 
 enum { MAX_AXES = 32 }; // of one node; the checker refuses programs that pass it
 

@@ -34,7 +34,7 @@ typedef struct BigsBuiltinOps {
   int64_t (*workspace)(const BigsFrame *f, const void *tables, int threads);
   // Does the step, dividing work over `pool` by sizes alone (the same bits for any number of
   // threads).  `work`: 64-byte aligned, not cleared.  Returns 0, or an exit status
-  // (runtime/error.h).
+  // (base/error.h).
   int (*run)(const BigsFrame *f, const void *tables, struct Pool *pool, void *work);
 } BigsBuiltinOps;
 extern const BigsBuiltinOps bigs_builtin_conv, bigs_builtin_conv_grad, bigs_builtin_scatter;

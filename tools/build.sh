@@ -21,7 +21,7 @@ current() {
 
 # Generated files that are newer than what they come from are kept.
 autotools() {
-  (cd "$src" && if ! current configure configure.ac Makefile.am || ! current Makefile.in Makefile.am; then autoreconf -fi; fi)
+  (cd "$src" && if ! current configure configure.ac || ! current Makefile.in configure.ac Makefile.am $(find . -name local.mk -not -path './build/*'); then autoreconf -fi; fi)
 }
 
 build_in() {

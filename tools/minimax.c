@@ -1,8 +1,8 @@
-// Generates codegen/vecmath_coeffs.h: minimax polynomials for the emitted vector maths, by Remez
+// Generates codegen/llvm/vecmath_coeffs.h: minimax polynomials for the emitted vector maths, by Remez
 // exchange in binary128.
 //
 //   gcc -std=gnu11 -O2 -o /tmp/minimax tools/minimax.c -lquadmath -lm && /tmp/minimax >
-//   codegen/vecmath_coeffs.h
+//   codegen/llvm/vecmath_coeffs.h
 //
 // Not part of the build: the header is committed.  Needs gcc (__float128).
 //

@@ -1,0 +1,160 @@
+// A compiled model's LLVM module, and its files: see aot.h.
+#include "codegen/llvm/aot_internal.h"
+#include "runtime/files/file.h"
+#include <dirent.h>
+#include <errno.h>
+#include <llvm-c/BitWriter.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---- the module
+
+typedef struct Unit {
+  LLVMContextRef cx;
+  LLVMTargetMachineRef machine;
+  LLVMModuleRef module;
+  Arena *arena;
+} Unit;
+
+static Unit make_unit(const AotInput *in, const char *mark) {
+  Unit x = {
+      .cx = LLVMContextCreate(), .machine = llvm_machine(in->target, false), .arena = arena_new()};
+  CHECK(x.arena);
+  LlvmUnit *u = llvm_unit(x.arena, in->target, x.cx, x.machine, in->module->model);
+  int n = in->module->nkernel;
+  LLVMValueRef *kernels = NEWN(x.arena, LLVMValueRef, n + 1);
+  for (int i = 0; i < n; i++) {
+    const char *name = in->kernels[i]->name;
+    kernels[i] = llvm_kernel(u, in->kernels[i],
+                             arena_printf(x.arena, "%s.%d", name ? name : "kernel", i), false);
+  }
+  BigsModule m = *in->module;
+  m.abi = BIGS_ABI_VERSION;
+  m.target = in->target->tune;
+  m.features = in->target->features;
+  x.module = llvm_unit_module(u);
+  aot_api(x.module, x.arena, &m, aot_tables(x.module, x.arena, &m, kernels), mark);
+  llvm_finish(u, x.machine);
+  return x;
+}
+
+static void free_unit(Unit *x) {
+  LLVMDisposeModule(x->module);
+  LLVMDisposeTargetMachine(x->machine);
+  LLVMContextDispose(x->cx);
+  arena_free(x->arena);
+}
+
+// The unit in the form of `kind`; the caller disposes of the buffer.
+static LLVMMemoryBufferRef encode(const Unit *x, AotKind kind) {
+  LLVMMemoryBufferRef out = NULL;
+  char *error = NULL;
+  if (kind == AOT_LLVM) {
+    char *text = LLVMPrintModuleToString(x->module);
+    out = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, strlen(text), "text");
+    LLVMDisposeMessage(text);
+    return out;
+  }
+  if (kind == AOT_BITCODE)
+    return LLVMWriteBitcodeToMemoryBuffer(x->module);
+  LLVMCodeGenFileType type = kind == AOT_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
+  if (LLVMTargetMachineEmitToMemoryBuffer(x->machine, x->module, type, &error, &out))
+    BUG("LLVM: %s", error);
+  return out;
+}
+
+// ---- files
+
+AotKind aot_kind(const char *path) {
+  static const struct {
+    const char *suffix;
+    AotKind kind;
+  } kinds[] = {{".o", AOT_OBJECT},   {".s", AOT_ASSEMBLY}, {".ll", AOT_LLVM},
+               {".bc", AOT_BITCODE}, {".a", AOT_ARCHIVE},  {".so", AOT_SHARED}};
+  size_t n = strlen(path);
+  for (int i = 0; i < COUNT(kinds); i++) {
+    size_t k = strlen(kinds[i].suffix);
+    if (n > k && !strcmp(path + n - k, kinds[i].suffix))
+      return kinds[i].kind;
+  }
+  return AOT_UNKNOWN;
+}
+
+static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer,
+                         const char **error) {
+  BigsError e = {0};
+  FileOut *f = file_create(path, &e);
+  if (f && file_write(f, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), &e))
+    file_abort(f);
+  else if (f)
+    file_commit(f, &e);
+  if (e.status)
+    *error = arena_strdup(a, e.text);
+  return !e.status;
+}
+
+static bool move(Arena *a, const char *from, const char *to, const char **error) {
+  if (!rename(from, to))
+    return true;
+  *error = arena_printf(a, "%s: cannot write: %s", to, strerror(errno));
+  return false;
+}
+
+static void remove_folder(Arena *a, const char *folder) {
+  DIR *d = opendir(folder);
+  for (const struct dirent *f; d && (f = readdir(d));)
+    unlink(arena_printf(a, "%s/%s", folder, f->d_name));
+  if (d)
+    closedir(d);
+  rmdir(folder);
+}
+
+// Temporary files lie in a folder beside the result, for the rename, in a path that no tool takes
+// for an option.
+static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const char *path,
+                        LLVMMemoryBufferRef buffer, const char **error) {
+  char *folder = arena_printf(a, "%s%s.tmpXXXXXX", *path == '/' ? "" : "./", path);
+  if (!mkdtemp(folder)) {
+    *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
+    return false;
+  }
+  const char *object = arena_printf(a, "%s/kernels.o", folder), *made = NULL;
+  bool ok = write_buffer(a, object, buffer, error) &&
+            (made = aot_link(a, in, kind, object, folder, error)) && move(a, made, path, error);
+  remove_folder(a, folder);
+  return ok;
+}
+
+// Ctrl-C takes effect when nothing temporary is left; the tools that run meanwhile end at once.
+static void hold_signals(sigset_t *old) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &set, old);
+}
+
+bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, const char **error) {
+  bool linked = kind == AOT_ARCHIVE || kind == AOT_SHARED;
+  sigset_t old;
+  Unit x = make_unit(in, linked ? AOT_MARK : "");
+  LLVMMemoryBufferRef buffer = encode(&x, linked ? AOT_OBJECT : kind);
+  hold_signals(&old);
+  bool ok =
+      linked ? link_buffer(a, in, kind, path, buffer, error) : write_buffer(a, path, buffer, error);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  LLVMDisposeMemoryBuffer(buffer);
+  free_unit(&x);
+  return ok;
+}
+
+void aot_print(FILE *f, const AotInput *in, AotKind kind) {
+  Unit x = make_unit(in, "");
+  LLVMMemoryBufferRef buffer = encode(&x, kind);
+  fwrite(LLVMGetBufferStart(buffer), 1, LLVMGetBufferSize(buffer), f);
+  LLVMDisposeMemoryBuffer(buffer);
+  free_unit(&x);
+}

@@ -1,0 +1,182 @@
+// The exported functions of a compiled model: thin wrappers around the runtime, which gets the
+// tables and arrays of arguments.
+//
+// They are compiled for the baseline of the architecture: NAME_open must run, and refuse, on a CPU
+// that lacks what the kernels need.
+#include "codegen/llvm/aot_internal.h"
+#include <ctype.h>
+#include <string.h>
+
+typedef LLVMValueRef Val;
+enum { PARAMS_MAX = MAX_SYMS + 64 };
+
+typedef struct Api {
+  LLVMModuleRef module;
+  LLVMContextRef cx;
+  LLVMBuilderRef b;
+  LLVMTypeRef i32, i64, ptr, none;
+  Arena *arena;
+  const BigsModule *m;
+  const char *prefix; // with the mark
+  Val tables, fn;
+} Api;
+
+char *aot_prefix(Arena *a, const BigsModule *m) {
+  char *s = arena_strdup(a, m->model);
+  for (char *p = s; *p; p++)
+    *p = (char)tolower((unsigned char)*p);
+  return s;
+}
+
+// Begins the exported function prefix_name.
+static void begin(Api *x, LLVMTypeRef result, LLVMTypeRef *params, int n, const char *name) {
+  LLVMTypeRef type = LLVMFunctionType(result, params, (unsigned)n, false);
+  x->fn = LLVMAddFunction(x->module, arena_printf(x->arena, "%s_%s", x->prefix, name), type);
+  unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+  LLVMAddAttributeAtIndex(x->fn, LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(x->cx, nounwind, 0));
+  if (!strncmp(LLVMGetTarget(x->module), "x86_64", 6)) {
+    LLVMAttributeRef cpu = LLVMCreateStringAttribute(x->cx, "target-cpu", 10, "x86-64", 6);
+    LLVMAddAttributeAtIndex(x->fn, LLVMAttributeFunctionIndex, cpu);
+  }
+  LLVMPositionBuilderAtEnd(x->b, LLVMAppendBasicBlockInContext(x->cx, x->fn, "entry"));
+}
+
+static Val call(Api *x, LLVMTypeRef result, const char *name, Val *args, int n) {
+  LLVMTypeRef params[8];
+  CHECK(n <= COUNT(params));
+  for (int i = 0; i < n; i++)
+    params[i] = LLVMTypeOf(args[i]);
+  LLVMTypeRef type = LLVMFunctionType(result, params, (unsigned)n, false);
+  Val f = LLVMGetNamedFunction(x->module, name);
+  if (!f)
+    f = LLVMAddFunction(x->module, name, type);
+  return LLVMBuildCall2(x->b, type, f, args, (unsigned)n, "");
+}
+
+static Val param(const Api *x, int i) {
+  return LLVMGetParam(x->fn, (unsigned)i);
+}
+
+static void put(Api *x, LLVMTypeRef t, Val array, int at, Val v) {
+  Val i = LLVMConstInt(x->i32, (unsigned long long)at, false);
+  LLVMBuildStore(x->b, v, LLVMBuildGEP2(x->b, t, array, &i, 1, ""));
+}
+
+static Val array(Api *x, LLVMTypeRef t, int n) {
+  return LLVMBuildArrayAlloca(x->b, t, LLVMConstInt(x->i32, (unsigned long long)(n ? n : 1), false),
+                              "");
+}
+
+// int prefix_name(model, dims.., inputs.., last): packs dims and inputs of program p.  Inputs among
+// the bits of `without` are no parameters, but NULL.  Returns the number of parameters before
+// `last`.
+static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t without, Val *dims,
+                       Val *inputs) {
+  LLVMTypeRef params[PARAMS_MAX] = {x->ptr};
+  int n = 1, at = 1;
+  for (int i = 0; i < x->m->ndim; i++)
+    if (p->syms >> i & 1)
+      params[n++] = x->i64;
+  CHECK(n + p->ninput + 1 <= PARAMS_MAX);
+  for (int i = 0; i < p->ninput; i++)
+    if (!aot_without(without, p->input[i]))
+      params[n++] = x->ptr;
+  params[n++] = x->ptr;
+  begin(x, x->i32, params, n, name);
+  *dims = array(x, x->i64, x->m->ndim);
+  *inputs = array(x, x->ptr, p->ninput);
+  for (int i = 0; i < x->m->ndim; i++)
+    put(x, x->i64, *dims, i, p->syms >> i & 1 ? param(x, at++) : LLVMConstInt(x->i64, 0, false));
+  for (int i = 0; i < p->ninput; i++)
+    put(x, x->ptr, *inputs, i,
+        aot_without(without, p->input[i]) ? LLVMConstNull(x->ptr) : param(x, at++));
+  return at;
+}
+
+static void entry(Api *x, int program) {
+  const BigsProgram *p = &x->m->program[program];
+  Val dims, inputs;
+  int at = begin_entry(x, p, p->name, 0, &dims, &inputs);
+  Val outputs = array(x, x->ptr, 1);
+  put(x, x->ptr, outputs, 0, param(x, at));
+  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false), dims, inputs,
+                outputs};
+  LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_run", args, COUNT(args)));
+}
+
+static void step(Api *x, int train) {
+  const BigsTrain *t = &x->m->train[train];
+  Val dims, inputs;
+  const char *name = arena_printf(x->arena, "%s_step", t->name);
+  int at = begin_entry(x, &x->m->program[t->program], name, t->unpicked, &dims, &inputs);
+  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)train, false), dims, inputs,
+                param(x, at)};
+  LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_step", args, COUNT(args)));
+}
+
+static void handles(Api *x) {
+  LLVMTypeRef open[3] = {x->ptr, x->ptr, x->i64};
+  begin(x, x->ptr, open, 3, "open");
+  Val with[4] = {x->tables, param(x, 0), param(x, 1), param(x, 2)};
+  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open", with, 4));
+  begin(x, x->none, &x->ptr, 1, "close");
+  Val m = param(x, 0);
+  call(x, x->none, "bigs_model_close", &m, 1);
+  LLVMBuildRetVoid(x->b);
+  begin(x, x->ptr, &x->ptr, 1, "error");
+  m = param(x, 0);
+  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_error", &m, 1));
+  LLVMTypeRef save[2] = {x->ptr, x->ptr};
+  begin(x, x->i32, save, 2, "save");
+  Val to[3] = {param(x, 0), param(x, 1), LLVMConstNull(x->ptr)};
+  LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_save", to, 3));
+}
+
+static void info(Api *x) {
+  Val cache = LLVMAddGlobal(x->module, x->ptr, "info_cache");
+  LLVMSetInitializer(cache, LLVMConstNull(x->ptr));
+  LLVMSetLinkage(cache, LLVMInternalLinkage);
+  begin(x, x->ptr, NULL, 0, "info");
+  Val args[2] = {x->tables, cache};
+  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_info_once", args, 2));
+}
+
+void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef tables,
+             const char *mark) {
+  LLVMContextRef cx = LLVMGetModuleContext(module);
+  Api x = {.module = module,
+           .cx = cx,
+           .b = LLVMCreateBuilderInContext(cx),
+           .arena = a,
+           .m = m,
+           .tables = tables};
+  x.prefix = arena_printf(a, "%s%s", mark, aot_prefix(a, m));
+  x.i32 = LLVMInt32TypeInContext(cx);
+  x.i64 = LLVMInt64TypeInContext(cx);
+  x.ptr = LLVMPointerTypeInContext(cx, 0);
+  x.none = LLVMVoidTypeInContext(cx);
+  handles(&x);
+  info(&x);
+  for (int i = 0; i < m->nprogram; i++)
+    if (m->program[i].kind == BIGS_ENTRY)
+      entry(&x, i);
+  for (int i = 0; i < m->ntrain; i++)
+    step(&x, i);
+  LLVMDisposeBuilder(x.b);
+}
+
+const char **aot_exports(Arena *a, const BigsModule *m, int *n) {
+  static const char *const fixed[] = {"open", "close", "error", "save", "info"};
+  const char **out = NEWN(a, const char *, COUNT(fixed) + m->nprogram + m->ntrain),
+             *prefix = aot_prefix(a, m);
+  *n = 0;
+  for (int i = 0; i < COUNT(fixed); i++)
+    out[(*n)++] = arena_printf(a, "%s_%s", prefix, fixed[i]);
+  for (int i = 0; i < m->nprogram; i++)
+    if (m->program[i].kind == BIGS_ENTRY)
+      out[(*n)++] = arena_printf(a, "%s_%s", prefix, m->program[i].name);
+  for (int i = 0; i < m->ntrain; i++)
+    out[(*n)++] = arena_printf(a, "%s_%s_step", prefix, m->train[i].name);
+  return out;
+}

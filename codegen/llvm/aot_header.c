@@ -1,0 +1,194 @@
+// NAME.h: the C interface of a compiled model.
+#include "codegen/llvm/aot_internal.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Text {
+  Arena *arena;
+  FILE *f;
+  const BigsModule *m;
+  const char *prefix, *upper;
+  const char *dims[MAX_SYMS];
+} Text;
+
+static const char *c_type(int dtype) {
+  static const char *const name[DT_COUNT] = {
+      [DT_BOOL] = "bool",  [DT_I32] = "int32_t", [DT_BF16] = "uint16_t", [DT_F32] = "float",
+      [DT_F64] = "double", [DT_C64] = "float",   [DT_C128] = "double",   [DT_I64] = "int64_t"};
+  return name[dtype];
+}
+
+// Words, each between blanks, that cannot name an argument: those of C and C++, macros and types of
+// common headers, the arguments that every function has.
+static const char taken[] =
+    " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t"
+    " char16_t char32_t class co_await co_return co_yield compl concept const const_cast"
+    " consteval constexpr constinit continue decltype default delete do double dynamic_cast else"
+    " enum explicit export extern false float for friend goto if inline int long mutable"
+    " namespace new noexcept not not_eq nullptr operator or or_eq private protected public"
+    " register reinterpret_cast requires restrict return short signed sizeof static"
+    " static_assert static_cast struct switch template this thread_local throw true try typedef"
+    " typeid typename typeof typeof_unqual union unsigned using virtual void volatile wchar_t"
+    " while xor xor_eq NULL EOF INFINITY NAN I errno stdin stdout stderr assert complex"
+    " imaginary unix linux int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t"
+    " size_t model out loss ";
+
+// A dim or an input as an argument; callers know it by its place only.
+static const char *argument(const Text *t, const char *name) {
+  return strstr(taken, arena_printf(t->arena, " %s ", name)) ? arena_printf(t->arena, "%s_", name)
+                                                             : name;
+}
+
+static void put_shape(const Text *t, const BigsTensor *x) {
+  fputs(dtype_name((DType)x->dtype), t->f);
+  fputc('[', t->f);
+  for (int i = 0; i < x->rank; i++) {
+    const char *extent = poly_str(t->arena, &x->extent[i], t->dims);
+    fputs(i ? ", " : "", t->f);
+    if (x->axis[i] && strcmp(x->axis[i], extent))
+      fprintf(t->f, "%s = ", x->axis[i]);
+    fputs(extent, t->f);
+  }
+  fputc(']', t->f);
+}
+
+static void put_tensor(const Text *t, const char *name, const BigsTensor *x) {
+  fprintf(t->f, " *   %s: ", name);
+  put_shape(t, x);
+  if (x->optional && x->dtype == DT_BOOL)
+    fprintf(t->f, ", may be NULL: all %s", x->fallback != 0 ? "true" : "false");
+  else if (x->optional)
+    fprintf(t->f, ", may be NULL: all %g", x->fallback);
+  fputc('\n', t->f);
+}
+
+static void put_dims(const Text *t, const BigsProgram *p, uint32_t without) {
+  for (int i = 0; i < t->m->ndim; i++)
+    if (p->syms >> i & 1 && t->m->dim[i].bound)
+      fprintf(t->f, " *   %s: 1 to %" PRId64 "\n", argument(t, t->m->dim[i].name),
+              t->m->dim[i].bound);
+    else if (p->syms >> i & 1)
+      fprintf(t->f, " *   %s: at least 1\n", argument(t, t->m->dim[i].name));
+  for (int i = 0; i < p->ninput; i++)
+    if (!aot_without(without, p->input[i]))
+      put_tensor(t, argument(t, t->m->input[p->input[i]].name), &t->m->input[p->input[i]]);
+}
+
+static void put_prototype(const Text *t, const BigsProgram *p, const char *name, uint32_t without,
+                          const char *last) {
+  fprintf(t->f, "int %s_%s(%s_model *model", t->prefix, name, t->prefix);
+  for (int i = 0; i < t->m->ndim; i++)
+    if (p->syms >> i & 1)
+      fprintf(t->f, ", int64_t %s", argument(t, t->m->dim[i].name));
+  for (int i = 0; i < p->ninput; i++) {
+    const BigsTensor *x = &t->m->input[p->input[i]];
+    if (!aot_without(without, p->input[i]))
+      fprintf(t->f, ", const %s *%s", c_type(x->dtype), argument(t, x->name));
+  }
+  fprintf(t->f, ", %s);\n", last);
+}
+
+static void put_entry(const Text *t, const BigsProgram *p) {
+  fprintf(t->f, "\n/* %s.\n", p->name);
+  put_dims(t, p, 0);
+  put_tensor(t, "out", &p->output[0]);
+  fputs(" */\n", t->f);
+  put_prototype(t, p, p->name, 0, arena_printf(t->arena, "%s *out", c_type(p->output[0].dtype)));
+}
+
+static void put_step(const Text *t, const BigsTrain *train) {
+  const BigsProgram *p = &t->m->program[train->program];
+  fprintf(t->f,
+          "\n/* One step of `train %s`: forward, backward, optimizer.  *loss is the loss before "
+          "the step.\n",
+          train->name);
+  put_dims(t, p, train->unpicked);
+  fputs(" */\n", t->f);
+  put_prototype(t, p, arena_printf(t->arena, "%s_step", train->name), train->unpicked,
+                "float *loss");
+}
+
+static void put_constants(const Text *t) {
+  int n = 0;
+  for (int i = 0; i < t->m->nconst; i++) {
+    double v = t->m->constant[i].value;
+    if (v == (double)(int32_t)v)
+      fprintf(t->f, "%s  %s_%s = %d",
+              n++ ? ",\n" : "\n/* Dims that were fixed when the model was compiled. */\nenum {\n",
+              t->upper, t->m->constant[i].name, (int)v);
+  }
+  fputs(n ? "\n};\n" : "", t->f);
+}
+
+static void put_handles(const Text *t) {
+  const char *p = t->prefix;
+  fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n", p);
+  fprintf(t->f,
+          "\n/* weights: a safetensors file or a folder with model.safetensors; NULL: fresh ones, "
+          "seed 0.\n"
+          " * NULL on failure, with the reason in `error` (of error_size bytes; may be NULL). */\n"
+          "%s_model *%s_open(const char *weights, char *error, size_t error_size);\n"
+          "void %s_close(%s_model *model); /* NULL is allowed */\n",
+          p, p, p, p);
+  fprintf(t->f,
+          "/* Why the last call on this model failed; valid until the next one. */\n"
+          "const char *%s_error(const %s_model *model);\n",
+          p, p);
+  fprintf(
+      t->f,
+      "/* Writes the parameters as safetensors, in native names; replaces the file at once. */\n"
+      "int %s_save(%s_model *model, const char *path);\n",
+      p, p);
+  // A model named BiGS has a function of the name that is the type's.
+  bool hidden = !strcmp(p, "bigs");
+  fprintf(t->f, "const bigs_info *%s_info%s(void)%s;\n", p, hidden ? "_" : "",
+          hidden ? " __asm__(\"bigs_info\")" : "");
+  if (hidden)
+    fputs("#define bigs_info() bigs_info_()\n", t->f);
+}
+
+static void put_all(const Text *t) {
+  fprintf(t->f, "/* %s, compiled by bigsc%s%s for %s.\n", t->m->model, t->m->version ? " " : "",
+          t->m->version ? t->m->version : "", t->m->target ? t->m->target : "this machine");
+  fputs(" *\n"
+        " * Functions that return int return 0, or: 1 the data is wrong, 2 wrong use, 3 a file or "
+        "a checkpoint,\n"
+        " * 4 not-a-number or infinity, 70 a bug.  Tensors are dense, row-major in the order of "
+        "their axes.\n"
+        " * Handles are independent of each other; each is used by one thread at a time. */\n",
+        t->f);
+  fprintf(t->f,
+          "#ifndef BIGS_%s_H\n#define BIGS_%s_H\n#include <stdbool.h>\n#include "
+          "<stddef.h>\n#include <stdint.h>\n"
+          "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
+          t->upper, t->upper);
+  fprintf(t->f, "\n%s", info_text());
+  put_constants(t);
+  put_handles(t);
+  for (int i = 0; i < t->m->nprogram; i++)
+    if (t->m->program[i].kind == BIGS_ENTRY)
+      put_entry(t, &t->m->program[i]);
+  for (int i = 0; i < t->m->ntrain; i++)
+    put_step(t, &t->m->train[i]);
+  fputs("\n#ifdef __cplusplus\n}\n#endif\n#endif\n", t->f);
+}
+
+char *aot_header(Arena *a, const BigsModule *m) {
+  char *text = NULL;
+  size_t size = 0;
+  Text t = {.arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = aot_prefix(a, m)};
+  CHECK(t.f);
+  char *upper = arena_strdup(a, t.prefix);
+  for (char *p = upper; *p; p++)
+    *p = (char)toupper((unsigned char)*p);
+  t.upper = upper;
+  for (int i = 0; i < m->ndim && i < MAX_SYMS; i++)
+    t.dims[i] = m->dim[i].name;
+  put_all(&t);
+  fclose(t.f);
+  char *out = arena_strdup(a, text);
+  free(text);
+  return out;
+}

@@ -1,0 +1,216 @@
+// Objects to archives and shared objects by the system's tools, with the runtime inside.
+#include "codegen/llvm/aot_internal.h"
+#include "runtime/builtin.h"
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+typedef VEC(char *) Words;
+
+// ---- running a program
+
+// The words of environment variable `name`, or of `otherwise`.
+static void command(Arena *a, Words *out, const char *name, const char *otherwise) {
+  const char *s = getenv(name);
+  if (!s || !*s)
+    s = otherwise;
+  while (*s) {
+    size_t n = strcspn(s, " \t");
+    if (n)
+      vec_push(a, out, arena_strndup(a, s, n));
+    s += n + (s[n] != 0);
+  }
+}
+
+static char *contents(Arena *a, const char *path, size_t limit) {
+  char *text = NEWN(a, char, limit + 1);
+  FILE *f = fopen(path, "r");
+  if (f) {
+    text[fread(text, 1, limit, f)] = 0;
+    fclose(f);
+  }
+  for (size_t n = strlen(text); n && isspace((unsigned char)text[n - 1]); n--)
+    text[n - 1] = 0;
+  return text;
+}
+
+// Runs words[0] with its output in the file `log`.
+static bool run(Arena *a, Words *words, const char *log, const char **error) {
+  posix_spawn_file_actions_t io;
+  posix_spawnattr_t attr;
+  sigset_t none;
+  pid_t pid;
+  int status = 0;
+  vec_push(a, words, NULL);
+  posix_spawn_file_actions_init(&io);
+  posix_spawn_file_actions_addopen(&io, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&io, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&io, 1, 2);
+  posix_spawnattr_init(&attr);
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attr, &none);
+  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+  int failed = posix_spawnp(&pid, words->v[0], &io, &attr, words->v, environ);
+  posix_spawnattr_destroy(&attr);
+  posix_spawn_file_actions_destroy(&io);
+  if (failed) {
+    *error = arena_printf(a,
+                          "cannot run `%s`, which makes libraries from objects: %s (install it, or "
+                          "name another in the "
+                          "environment variable CC, LD, OBJCOPY or AR)",
+                          words->v[0], strerror(failed));
+    return false;
+  }
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    ;
+  if (WIFEXITED(status) && !WEXITSTATUS(status))
+    return true;
+  *error = WIFEXITED(status) && WEXITSTATUS(status) == 127
+               ? arena_printf(a, "cannot run `%s`, which makes libraries from objects", words->v[0])
+               : arena_printf(a, "`%s` failed: %s", words->v[0], contents(a, log, 4000));
+  return false;
+}
+
+// ---- where things are
+
+static bool has_runtime(Arena *a, const char *dir) {
+  return dir && !access(arena_printf(a, "%s/libbigsrt.a", dir), R_OK);
+}
+
+static const char *own_dir(Arena *a) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0)
+    return NULL;
+  path[n] = 0;
+  char *slash = strrchr(path, '/');
+  return slash ? arena_strndup(a, path, (size_t)(slash - path)) : NULL;
+}
+
+const char *aot_runtime_dir(Arena *a) {
+  const char *own = own_dir(a);
+  const char *dirs[] = {getenv("BIGSC_RUNTIME_DIR"), own,
+                        // libtool's and the tests' place below it
+                        own ? arena_printf(a, "%s/..", own) : NULL,
+                        own ? arena_printf(a, "%s/../lib/bigsc", own) : NULL,
+#ifdef BIGSC_PKGLIBDIR
+                        BIGSC_PKGLIBDIR,
+#endif
+                        NULL};
+  if (dirs[0] && *dirs[0]) // said: no other will do
+    return has_runtime(a, dirs[0]) ? arena_strdup(a, dirs[0]) : NULL;
+  for (int i = 1; i < COUNT(dirs); i++)
+    if (has_runtime(a, dirs[i]))
+      return dirs[i];
+  return NULL;
+}
+
+// ---- archives and shared objects
+
+static bool write_text(Arena *a, const char *path, const char *text, const char **error) {
+  FILE *f = fopen(path, "w");
+  bool ok = f && fputs(text, f) >= 0;
+  ok = f && !fclose(f) && ok;
+  if (!ok)
+    *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
+  return ok;
+}
+
+// Convolutions make their spectra with FFTW.
+static bool convolves(const BigsModule *m) {
+  for (int i = 0; i < m->nprogram; i++)
+    for (int j = 0; j < m->program[i].nstep; j++) {
+      const BigsStep *s = &m->program[i].step[j];
+      if (s->kind == BIGS_BUILTIN && (s->index == BIGS_CONV || s->index == BIGS_CONV_GRAD))
+        return true;
+    }
+  return false;
+}
+
+typedef struct Link {
+  Arena *arena;
+  const AotInput *in;
+  const char *folder, *log, **error;
+} Link;
+
+static const char *place(const Link *k, const char *name) {
+  return arena_printf(k->arena, "%s/%s", k->folder, name);
+}
+
+static bool tool(const Link *k, const char *name, const char *otherwise, const char *const *args,
+                 int n) {
+  Words w = {.n = 0};
+  command(k->arena, &w, name, otherwise);
+  for (int i = 0; i < n; i++)
+    vec_push(k->arena, &w, (char *)(uintptr_t)args[i]);
+  return run(k->arena, &w, k->log, k->error);
+}
+
+// One object of the model and what it needs of the runtime, in which nothing but the interface is
+// global: several models, and a program's own functions, do not meet.  The interface loses its mark
+// when all else has become local, so that `model Hub` may have a hub_open as the runtime does.
+static const char *whole(const Link *k, const char *lib, const char *object) {
+  int n;
+  Arena *a = k->arena;
+  const char **names = aot_exports(a, k->in->module, &n), *marked = "", *renamed = "";
+  for (int i = 0; i < n; i++) {
+    marked = arena_printf(a, "%s" AOT_MARK "%s\n", marked, names[i]);
+    renamed = arena_printf(a, "%s" AOT_MARK "%s %s\n", renamed, names[i], names[i]);
+  }
+  const char *out = place(k, arena_printf(a, "%s.o", aot_prefix(a, k->in->module))),
+             *keep = place(k, "keep.txt"), *rename = place(k, "rename.txt"),
+             *keep_option = arena_printf(a, "--keep-global-symbols=%s", keep),
+             *rename_option = arena_printf(a, "--redefine-syms=%s", rename);
+  bool ok = write_text(a, keep, marked, k->error) && write_text(a, rename, renamed, k->error) &&
+            tool(k, "LD", "ld", (const char *[]){"-r", "-o", out, object, lib}, 5) &&
+            tool(k, "OBJCOPY", "objcopy", (const char *[]){keep_option, out}, 2) &&
+            tool(k, "OBJCOPY", "objcopy", (const char *[]){rename_option, out}, 2);
+  return ok ? out : NULL;
+}
+
+static const char *shared(const Link *k, const char *object) {
+  const char *out = place(k, "made.so");
+  const char *args[] = {"-shared",
+                        "-o",
+                        out,
+                        object,
+                        "-Wl,--gc-sections",
+                        "-Wl,-z,defs",
+                        "-Wl,-z,relro",
+                        k->in->debug ? "-Wl,-S" : "-Wl,-s",
+                        "-lm",
+                        "-lpthread",
+                        "-lfftw3"};
+  return tool(k, "CC", "cc", args, COUNT(args) - !convolves(k->in->module)) ? out : NULL;
+}
+
+static const char *archive(const Link *k, const char *object) {
+  const char *out = place(k, "made.a");
+  return tool(k, "AR", "ar", (const char *[]){"rcsD", out, object}, 3) ? out : NULL;
+}
+
+const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object,
+                     const char *folder, const char **error) {
+  const char *dir = in->runtime_dir ? in->runtime_dir : aot_runtime_dir(a);
+  if (!dir) {
+    const char *said = getenv("BIGSC_RUNTIME_DIR");
+    *error = said && *said ? arena_printf(a, "no libbigsrt.a in `%s` (BIGSC_RUNTIME_DIR)", said)
+                           : "libbigsrt.a, which compiled models carry, is neither installed nor "
+                             "beside bigsc: name its folder "
+                             "in the environment variable BIGSC_RUNTIME_DIR";
+    return NULL;
+  }
+  Link k = {.arena = a, .in = in, .folder = folder, .error = error};
+  k.log = place(&k, "log");
+  object = whole(&k, arena_printf(a, "%s/libbigsrt.a", dir), object);
+  if (!object)
+    return NULL;
+  return kind == AOT_SHARED ? shared(&k, object) : archive(&k, object);
+}

@@ -1,0 +1,212 @@
+// TILE with a long k.
+//
+// Where B is read in rows, each k is another page and another line of both operands, and a tile
+// would touch all of them again. So k is cut into blocks; in each, A's rows are packed strip by
+// strip and B's panel once for all row tiles, both contiguous, and the sums of all tiles wait in
+// memory for the next block.  Every sum still runs over k in order: the bits are those of the
+// unblocked form.
+#include "codegen/llvm/tile.h"
+
+typedef struct BlockCx {
+  TileCx c; // first: the loops' callbacks get it
+  const LProduct *p;
+  Val k0, kn, last; // the block: k0 <= k < k0 + kn; is it the product's last?
+  bool pack_a;
+  Val sums, a_pack, b_pack; // parts of the workspace
+  Val row_tiles;            // ceil(M / mr)
+} BlockCx;
+
+static Val count_of(Emit *e, Val x, int n) {
+  return LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, x, iconst(e, n - 1), ""), iconst(e, n), "");
+}
+
+static Val floats(Emit *e, Val p, Val n) {
+  return elem_ptr(e, e->u->f32, p, n);
+}
+
+static Val index_of(Emit *e, Val x, int n) {
+  return LLVMBuildUDiv(e->b, x, iconst(e, n), "");
+}
+
+static Val times(Emit *e, Val x, int64_t n) {
+  return LLVMBuildMul(e->b, x, iconst(e, n), "");
+}
+
+// The sums of the current tile, in the order in which tiles are visited.
+static void place_tile(BlockCx *x) {
+  Emit *e = x->c.e;
+  Val at = LLVMBuildMul(e->b, index_of(e, x->c.n, x->c.nr), x->row_tiles, "");
+  at = LLVMBuildAdd(e->b, at, index_of(e, x->c.m, x->c.mr), "");
+  x->c.tile = floats(e, x->sums, times(e, at, (int64_t)x->c.mr * x->c.nr));
+}
+
+static Val strip(BlockCx *x) {
+  Emit *e = x->c.e;
+  return floats(e, x->a_pack,
+                times(e, index_of(e, x->c.m, x->c.mr), (int64_t)x->c.mr * LOOP_K_BLOCK));
+}
+
+// ---- packing
+
+static void copy_row(Emit *e, LLVMTypeRef t, Val from, Val to) {
+  Val v = LLVMBuildLoad2(e->b, t, from, "");
+  LLVMSetAlignment(v, 4);
+  LLVMSetAlignment(LLVMBuildStore(e->b, v, to), 4);
+}
+
+// mr values of one k, contiguous in A.  Fewer rows than mr end where A ends, so they go one by one.
+static void pack_step(BlockCx *x, Val a, Val to) {
+  Emit *e = x->c.e;
+  if (x->c.Mc >= x->c.mr) {
+    copy_row(e, wide(e->u->f32, x->c.mr), a, to);
+    return;
+  }
+  LLVMBasicBlockRef all = new_block(e, "all"), few = new_block(e, "few"),
+                    done = new_block(e, "packed");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSGE, x->c.M, iconst(e, x->c.mr), ""), all, few);
+  LLVMPositionBuilderAtEnd(e->b, all);
+  copy_row(e, wide(e->u->f32, x->c.mr), a, to);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, few);
+  LoopCx l;
+  if (loop_begin(e, &l, iconst(e, 0), x->c.M, 1)) {
+    copy_row(e, e->u->f32, floats(e, a, l.i), floats(e, to, l.i));
+    loop_end(e, &l);
+  }
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
+static void pack_strip(TileCx *c) {
+  BlockCx *x = (BlockCx *)c;
+  Emit *e = c->e;
+  LoopCx l;
+  Val ak = emit_int(e, x->p->ak), to = strip(x);
+  Val a = floats(e, tile_a(c, x->p), LLVMBuildMul(e->b, x->k0, ak, ""));
+  if (!loop_begin(e, &l, iconst(e, 0), x->kn, 1))
+    return;
+  pack_step(x, floats(e, a, LLVMBuildMul(e->b, l.i, ak, "")), floats(e, to, times(e, l.i, c->mr)));
+  loop_end(e, &l);
+}
+
+// ---- products
+
+// Columns past N read as zeros; a tile that cannot be moved back needs that.
+static bool masks_b(const BlockCx *x) {
+  return !x->p->bwidth && x->c.Nc % x->c.nr && !(x->c.shift && x->c.Nc >= x->c.nr);
+}
+
+static void add_tile(TileCx *c, bool copy_b) {
+  BlockCx *x = (BlockCx *)c;
+  Emit *e = c->e;
+  const LProduct *p = x->p;
+  Val am = emit_int(e, p->am), ak = emit_int(e, p->ak), bk = emit_int(e, p->bk);
+  bool in_place = p->bwidth || copy_b;
+  place_tile(x);
+  MicroArgs a = {
+      .a = x->pack_a ? strip(x) : floats(e, tile_a(c, p), LLVMBuildMul(e->b, x->k0, ak, "")),
+      .b = in_place ? floats(e, tile_b(c, p), LLVMBuildMul(e->b, x->k0, bk, "")) : x->b_pack,
+      .c = c->tile,
+      .K = x->kn,
+      .am = am,
+      .ak = ak,
+      .bk = bk,
+      .cols = LLVMBuildSub(e->b, c->N, c->ns, ""),
+      .last = LLVMBuildSub(e->b, c->M, iconst(e, 1), ""),
+      .pack = x->b_pack};
+  MicroKey key = {.am = x->pack_a ? 1 : known_or(am, MICRO_RUNTIME),
+                  .ak = x->pack_a ? c->mr : known_or(ak, MICRO_RUNTIME),
+                  .bk = in_place ? known_or(bk, MICRO_RUNTIME) : c->nr,
+                  .K = MICRO_RUNTIME,
+                  .rows = c->mr,
+                  .nv = c->nv,
+                  .clamped = !x->pack_a && c->Mc < c->mr,
+                  .masked = copy_b && masks_b(x),
+                  .copy_b = copy_b};
+  if (key.clamped)
+    key.am = MICRO_RUNTIME;
+  micro_call(e->u, &key, &a);
+}
+
+static void add_first_or_next(TileCx *c) {
+  Emit *e = c->e;
+  if (((BlockCx *)c)->p->bwidth) {
+    add_tile(c, false);
+    return;
+  }
+  LLVMBasicBlockRef first = new_block(e, "first"), next = new_block(e, "next"),
+                    done = new_block(e, "added");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, c->m, iconst(e, 0), ""), first, next);
+  LLVMPositionBuilderAtEnd(e->b, first);
+  add_tile(c, true);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, next);
+  emit_forget(e);
+  add_tile(c, false);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
+// The epilogue follows the last product's last block, while the tile's sums are hot.
+static void add_and_finish(TileCx *c) {
+  BlockCx *x = (BlockCx *)c;
+  Emit *e = c->e;
+  add_first_or_next(c);
+  if (x->p != &c->t->prod[c->t->nprod - 1])
+    return;
+  LLVMBasicBlockRef finish = new_block(e, "finish"), next = new_block(e, "finished");
+  LLVMBuildCondBr(e->b, x->last, finish, next);
+  LLVMPositionBuilderAtEnd(e->b, finish);
+  emit_forget(e);
+  place_tile(x);
+  tile_epilogue(c);
+  LLVMBuildBr(e->b, next);
+  LLVMPositionBuilderAtEnd(e->b, next);
+}
+
+static void add_panel(TileCx *c) {
+  tile_rows(c, add_and_finish);
+}
+
+static void add_product(BlockCx *x, const LProduct *p) {
+  Emit *e = x->c.e;
+  LoopCx l;
+  Val K = emit_int(e, p->K);
+  x->p = p;
+  x->pack_a = p->am->op == L_INT && p->am->inum == 1;
+  if (!loop_begin(e, &l, iconst(e, 0), K, LOOP_K_BLOCK))
+    return;
+  x->k0 = l.i;
+  Val left = LLVMBuildSub(e->b, K, l.i, "");
+  x->kn = imin(e, left, iconst(e, LOOP_K_BLOCK));
+  x->last = LLVMBuildICmp(e->b, LLVMIntSLE, left, iconst(e, LOOP_K_BLOCK), "");
+  if (x->pack_a)
+    tile_rows(&x->c, pack_strip);
+  tile_panels(&x->c, add_panel);
+  loop_end(e, &l);
+}
+
+// ---- all of it
+
+static void clear_sums(BlockCx *x, Val n) {
+  Emit *e = x->c.e;
+  LoopCx l;
+  if (!loop_begin(e, &l, iconst(e, 0), n, x->c.nr))
+    return;
+  Val zero = LLVMConstNull(wide(e->u->f32, x->c.nr));
+  LLVMSetAlignment(LLVMBuildStore(e->b, zero, floats(e, x->sums, l.i)), 16);
+  loop_end(e, &l);
+}
+
+// The sums have a panel's width of slack behind them, which the moved tile's last row may read.
+void tile_blocked(TileCx *c) {
+  Emit *e = c->e;
+  BlockCx x = {.c = *c, .row_tiles = count_of(e, c->M, c->mr), .sums = e->workspace};
+  Val n = LLVMBuildMul(e->b, x.row_tiles, count_of(e, c->N, c->nr), "");
+  n = times(e, n, (int64_t)c->mr * c->nr);
+  x.b_pack = floats(e, x.sums, LLVMBuildAdd(e->b, n, iconst(e, c->nr), ""));
+  x.a_pack = floats(e, x.b_pack, iconst(e, (int64_t)c->nr * LOOP_K_BLOCK));
+  clear_sums(&x, n);
+  for (int i = 0; i < c->t->nprod; i++)
+    add_product(&x, &c->t->prod[i]);
+}

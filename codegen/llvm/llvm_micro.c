@@ -1,0 +1,253 @@
+// The tile's inner loop: broadcasts of A times vectors of B into rows x nv accumulators.
+// Accumulators and pointers are stack slots until mem2reg; constants take the place of every stride
+// that is one, so that addresses need no arithmetic.
+#include "codegen/llvm/micro.h"
+#include <string.h>
+
+enum { UNROLL = 4, PREFETCH_BYTES = 8192, LINE = 64, ACC_MAX = 64, ROWS_MAX = 16, NV_MAX = 4 };
+enum {
+  ARG_A,
+  ARG_B,
+  ARG_C,
+  ARG_K,
+  ARG_AM,
+  ARG_AK,
+  ARG_BK,
+  ARG_COLS,
+  ARG_LAST,
+  ARG_PACK,
+  ARG_COUNT
+};
+
+struct Micro {
+  MicroKey key;
+  Val fn;
+  LLVMTypeRef type;
+  Micro *next;
+};
+
+typedef struct Gen {
+  LlvmUnit *u;
+  LLVMBuilderRef b;
+  const MicroKey *key;
+  Val fn;
+  LLVMTypeRef vec;
+  Val acc[ACC_MAX];    // slots
+  Val a, b_slot, pack; // slots of the running pointers
+  Val row[ROWS_MAX];   // offsets of A's rows
+  Val am, ak, bk, K;
+  Val mask[NV_MAX];
+} Gen;
+
+static Val i64c(const Gen *g, int64_t v) {
+  return LLVMConstInt(g->u->i64, (unsigned long long)v, true);
+}
+
+static Val argument(const Gen *g, int64_t known, int arg) {
+  return known == MICRO_RUNTIME ? LLVMGetParam(g->fn, (unsigned)arg) : i64c(g, known);
+}
+
+static Val at(const Gen *g, Val p, Val index) {
+  return LLVMBuildGEP2(g->b, g->u->f32, p, &index, 1, "");
+}
+
+static Val scaled(const Gen *g, Val stride, int64_t n) {
+  return LLVMBuildMul(g->b, stride, i64c(g, n), "");
+}
+
+static LLVMBasicBlockRef block(const Gen *g, const char *name) {
+  return LLVMAppendBasicBlockInContext(g->u->cx, g->fn, name);
+}
+
+static Val load_b(const Gen *g, Val p, int j) {
+  int width = g->u->target->vector_floats;
+  p = at(g, p, i64c(g, (int64_t)j * width));
+  if (g->key->masked) {
+    Val args[4] = {p, LLVMConstInt(g->u->i32, 4, false), g->mask[j], LLVMConstNull(g->vec)};
+    LLVMTypeRef over[2] = {g->vec, g->u->ptr};
+    return call_intrinsic(g->u, "llvm.masked.load", over, 2, args, 4);
+  }
+  Val v = LLVMBuildLoad2(g->b, g->vec, p, "");
+  LLVMSetAlignment(v, 4);
+  return v;
+}
+
+static void prefetch(const Gen *g, Val p) {
+  int row_bytes = g->key->nv * g->u->target->vector_floats * 4;
+  p = at(g, p, scaled(g, g->bk, PREFETCH_BYTES / row_bytes));
+  for (int line = 0; line < row_bytes; line += LINE) {
+    Val args[4] = {at(g, p, i64c(g, line / 4)), LLVMConstInt(g->u->i32, 0, false),
+                   LLVMConstInt(g->u->i32, 3, false), LLVMConstInt(g->u->i32, 1, false)};
+    call_intrinsic(g->u, "llvm.prefetch", &g->u->ptr, 1, args, 4);
+  }
+}
+
+static void copy_b(const Gen *g, const Val *bv, int s) {
+  int width = g->u->target->vector_floats;
+  Val to = LLVMBuildLoad2(g->b, g->u->ptr, g->pack, "");
+  for (int j = 0; j < g->key->nv; j++) {
+    Val p = at(g, to, i64c(g, (int64_t)(s * g->key->nv + j) * width));
+    LLVMSetAlignment(LLVMBuildStore(g->b, bv[j], p), 16);
+  }
+}
+
+// One value of k: `s` steps past the running pointers.
+static void one_k(const Gen *g, Val a, Val b, int s) {
+  Val bv[NV_MAX];
+  a = at(g, a, scaled(g, g->ak, s));
+  b = at(g, b, scaled(g, g->bk, s));
+  if (g->key->prefetch)
+    prefetch(g, b);
+  for (int j = 0; j < g->key->nv; j++)
+    bv[j] = load_b(g, b, j);
+  if (g->key->copy_b)
+    copy_b(g, bv, s);
+  for (int r = 0; r < g->key->rows; r++) {
+    Val x = LLVMBuildLoad2(g->b, g->u->f32, at(g, a, g->row[r]), "");
+    LLVMSetAlignment(x, 4);
+    x = emit_splat(g->u, x, g->u->target->vector_floats);
+    for (int j = 0; j < g->key->nv; j++) {
+      Val slot = g->acc[r * g->key->nv + j];
+      LLVMBuildStore(g->b, vm_fma(&g->u->vm, x, bv[j], LLVMBuildLoad2(g->b, g->vec, slot, "")),
+                     slot);
+    }
+  }
+}
+
+// for (; k < end; k += step): `step` values of k a turn.
+static void k_loop(const Gen *g, Val count_slot, Val end, int step) {
+  LLVMBasicBlockRef body = block(g, "k"), next = block(g, "next");
+  int64_t n;
+  Val k = LLVMBuildLoad2(g->b, g->u->i64, count_slot, "");
+  if (emit_const(end, &n))
+    LLVMBuildBr(g->b, body);
+  else
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, k, end, ""), body, next);
+  LLVMPositionBuilderAtEnd(g->b, body);
+  Val a = LLVMBuildLoad2(g->b, g->u->ptr, g->a, ""),
+      b = LLVMBuildLoad2(g->b, g->u->ptr, g->b_slot, "");
+  for (int s = 0; s < step; s++)
+    one_k(g, a, b, s);
+  LLVMBuildStore(g->b, at(g, a, scaled(g, g->ak, step)), g->a);
+  LLVMBuildStore(g->b, at(g, b, scaled(g, g->bk, step)), g->b_slot);
+  if (g->key->copy_b) {
+    Val to = LLVMBuildLoad2(g->b, g->u->ptr, g->pack, "");
+    to = at(g, to, i64c(g, (int64_t)step * g->key->nv * g->u->target->vector_floats));
+    LLVMBuildStore(g->b, to, g->pack);
+  }
+  k = LLVMBuildAdd(g->b, LLVMBuildLoad2(g->b, g->u->i64, count_slot, ""), i64c(g, step), "");
+  LLVMBuildStore(g->b, k, count_slot);
+  LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, k, end, ""), body, next);
+  LLVMPositionBuilderAtEnd(g->b, next);
+}
+
+static void loops(const Gen *g) {
+  Val k = LLVMBuildAlloca(g->b, g->u->i64, "");
+  LLVMBuildStore(g->b, i64c(g, 0), k);
+  int64_t n, whole;
+  bool known = emit_const(g->K, &n);
+  Val end = LLVMBuildAnd(g->b, g->K, i64c(g, -UNROLL), "");
+  if (!known || (emit_const(end, &whole) && whole))
+    k_loop(g, k, end, UNROLL);
+  if (!known || n % UNROLL)
+    k_loop(g, k, g->K, 1);
+}
+
+static Val c_ptr(const Gen *g, int i) {
+  return at(g, LLVMGetParam(g->fn, ARG_C), i64c(g, (int64_t)i * g->u->target->vector_floats));
+}
+
+static void prepare(Gen *g) {
+  const MicroKey *key = g->key;
+  int width = g->u->target->vector_floats;
+  g->am = argument(g, key->am, ARG_AM);
+  g->ak = argument(g, key->ak, ARG_AK);
+  g->bk = argument(g, key->bk, ARG_BK);
+  g->K = argument(g, key->K, ARG_K);
+  for (int r = 0; r < key->rows; r++) {
+    Val n = i64c(g, r), last = LLVMGetParam(g->fn, ARG_LAST);
+    if (key->clamped)
+      n = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, n, last, ""), n, last, "");
+    g->row[r] = LLVMBuildMul(g->b, g->am, n, "");
+  }
+  for (int j = 0; j < key->nv && key->masked; j++) {
+    Val lane[64], cols = LLVMBuildTrunc(g->b, LLVMGetParam(g->fn, ARG_COLS), g->u->i32, "");
+    for (int l = 0; l < width; l++)
+      lane[l] = LLVMConstInt(g->u->i32, (unsigned long long)(j * width + l), false);
+    g->mask[j] = LLVMBuildICmp(g->b, LLVMIntSLT, LLVMConstVector(lane, (unsigned)width),
+                               emit_splat(g->u, cols, width), "");
+  }
+}
+
+static void slots(Gen *g) {
+  g->a = LLVMBuildAlloca(g->b, g->u->ptr, "");
+  g->b_slot = LLVMBuildAlloca(g->b, g->u->ptr, "");
+  LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_A), g->a);
+  LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_B), g->b_slot);
+  if (g->key->copy_b) {
+    g->pack = LLVMBuildAlloca(g->b, g->u->ptr, "");
+    LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_PACK), g->pack);
+  }
+  for (int i = 0; i < g->key->rows * g->key->nv; i++) {
+    g->acc[i] = LLVMBuildAlloca(g->b, g->vec, "");
+    Val start = LLVMConstNull(g->vec);
+    if (!g->key->first)
+      start = LLVMBuildLoad2(g->b, g->vec, c_ptr(g, i), "");
+    LLVMBuildStore(g->b, start, g->acc[i]);
+  }
+}
+
+static void define(LlvmUnit *u, const Micro *m) {
+  Gen g = {.u = u, .b = u->b, .key = &m->key, .fn = m->fn};
+  CHECK(m->key.rows <= ROWS_MAX && m->key.nv <= NV_MAX && m->key.rows * m->key.nv <= ACC_MAX);
+  g.vec = wide(u->f32, u->target->vector_floats);
+  LLVMPositionBuilderAtEnd(u->b, block(&g, "entry"));
+  prepare(&g);
+  slots(&g);
+  loops(&g);
+  for (int i = 0; i < m->key.rows * m->key.nv; i++)
+    LLVMBuildStore(u->b, LLVMBuildLoad2(u->b, g.vec, g.acc[i], ""), c_ptr(&g, i));
+  LLVMBuildRetVoid(u->b);
+}
+
+static bool same_key(const MicroKey *x, const MicroKey *y) {
+  return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows &&
+         x->nv == y->nv && x->first == y->first && x->masked == y->masked &&
+         x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch;
+}
+
+static const Micro *micro(LlvmUnit *u, const MicroKey *key) {
+  for (Micro *m = u->micros; m; m = m->next)
+    if (same_key(&m->key, key))
+      return m;
+  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64,
+                                   u->i64, u->i64, u->i64, u->i64, u->ptr};
+  Micro *m = NEW(u->arena, Micro);
+  m->key = *key;
+  m->type = LLVMFunctionType(u->none, params, ARG_COUNT, false);
+  m->fn = LLVMAddFunction(u->module, "tile", m->type);
+  LLVMSetLinkage(m->fn, LLVMInternalLinkage);
+  emit_attributes(u, m->fn);
+  m->next = u->micros;
+  u->micros = m;
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
+  define(u, m);
+  LLVMPositionBuilderAtEnd(u->b, here);
+  return m;
+}
+
+void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args) {
+  const Micro *m = micro(u, key);
+  Val unused = LLVMGetPoison(u->i64);
+  Val v[ARG_COUNT] = {args->a,
+                      args->b,
+                      args->c,
+                      key->K == MICRO_RUNTIME ? args->K : unused,
+                      key->am == MICRO_RUNTIME ? args->am : unused,
+                      key->ak == MICRO_RUNTIME ? args->ak : unused,
+                      key->bk == MICRO_RUNTIME ? args->bk : unused,
+                      key->masked ? args->cols : unused,
+                      key->clamped ? args->last : unused,
+                      key->copy_b ? args->pack : LLVMGetPoison(u->ptr)};
+  LLVMBuildCall2(u->b, m->type, m->fn, v, ARG_COUNT, "");
+}

@@ -1,0 +1,30 @@
+// The loops over k of a register tile, as internal functions that the kernels of a unit share: two
+// products of the same shape and strides call one function.
+#ifndef BIGSC_MICRO_H
+#define BIGSC_MICRO_H
+#include "codegen/llvm/emit.h"
+
+#define MICRO_RUNTIME INT64_MIN // a stride or a count that is an argument
+
+// C[r][:] (+)= sum over k < K of A[r*am + k*ak] * B[k*bk + :], r < rows, nv vectors wide; C is
+// dense.
+struct MicroKey {
+  int64_t am, ak, bk, K;
+  int rows, nv;
+  bool first;  // C starts at zero, else it is added to
+  bool masked; // only `cols` columns of B may be read; the others are zero
+  // there are `last + 1` <= rows rows of A; those past the last repeat it (am at run time)
+  bool clamped;
+  bool copy_b;   // B's rows are also written to `pack`, contiguous
+  bool prefetch; // B comes from memory once: ask for it 8 KB ahead
+};
+
+typedef struct MicroArgs {
+  Val a, b, c;       // pointers to floats
+  Val K, am, ak, bk; // i64
+  Val cols, last;    // i64; NULL unless masked, clamped
+  Val pack;          // pointer; NULL unless copy_b
+} MicroArgs;
+// Calls the function of that key at the builder's position, emitting it first if the unit has none.
+void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args);
+#endif

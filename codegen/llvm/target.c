@@ -1,0 +1,133 @@
+// Targets by name: see target.h.
+#include "codegen/target.h"
+#include <llvm-c/Core.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm/Config/llvm-config.h>
+#include <string.h>
+
+typedef struct Level {
+  const char *cpu, *features;
+  int vector_floats, registers;
+  bool has_fma, has_masks;
+  int mr, nr;
+} Level;
+
+#define FEATURES_V2 "+cx16,+popcnt,+sahf,+sse3,+ssse3,+sse4.1,+sse4.2"
+#define FEATURES_V3 FEATURES_V2 ",+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
+#define FEATURES_V4 FEATURES_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
+// Tiles leave registers for a row of B, a broadcast of A and, without FMA, a product.
+static const Level x86[] = {
+    {"x86-64", "", 4, 16, false, false, 4, 8},
+    {"x86-64-v2", FEATURES_V2, 4, 16, false, false, 4, 8},
+    {"x86-64-v3", FEATURES_V3, 8, 16, true, true, 6, 16},
+    {"x86-64-v4", FEATURES_V4, 16, 32, true, true, 12, 32},
+};
+static const Level aarch64 = {"generic", "", 4, 32, true, false, 8, 8};
+static const Level unknown = {"", "", 4, 16, false, false, 4, 8};
+
+static const struct {
+  const char *name;
+  int level;
+} cpus[] = {
+#define CPU(name, level) {name, level},
+#include "codegen/llvm/target_cpus.def"
+#undef CPU
+};
+
+static int cpu_level(const char *name) {
+  for (int i = 0; i < COUNT(cpus); i++)
+    if (!strcmp(cpus[i].name, name))
+      return cpus[i].level;
+  return 0;
+}
+
+// Does the comma-separated list `have` hold every word of `need`?
+static bool has_all(const char *have, const char *need) {
+  while (*need) {
+    size_t n = strcspn(need, ",");
+    const char *p = have;
+    while (p && !(strncmp(p, need, n) == 0 && (p[n] == ',' || !p[n])))
+      p = (p = strchr(p, ',')) ? p + 1 : NULL;
+    if (!p)
+      return false;
+    need += n + (need[n] == ',');
+  }
+  return true;
+}
+
+static int host_level(void) {
+  char *have = LLVMGetHostCPUFeatures();
+  int level = COUNT(x86);
+  while (level > 1 && !has_all(have, x86[level - 1].features))
+    level--;
+  LLVMDisposeMessage(have);
+  return level;
+}
+
+static const char *host_cpu(Arena *a) {
+  char *name = LLVMGetHostCPUName();
+  const char *copy = arena_strdup(a, name);
+  LLVMDisposeMessage(name);
+  return copy;
+}
+
+static const char *nearest(const char *name) {
+  const char *best = NULL;
+  int least = 3;
+  for (int i = 0; i < COUNT(cpus); i++) {
+    int d = edit_distance(name, cpus[i].name, 2);
+    if (d < least) {
+      least = d;
+      best = cpus[i].name;
+    }
+  }
+  return best;
+}
+
+static const Level *choose_x86(Arena *a, Target *t, const char *march, bool native,
+                               const char **error) {
+  int level = native ? host_level() : cpu_level(march);
+  if (!level) {
+    const char *near = nearest(march);
+    *error =
+        near ? arena_printf(a, "unknown CPU `%s`; did you mean `%s`?", march, near)
+             : arena_printf(
+                   a,
+                   "unknown CPU `%s`: native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM "
+                   "knows, such as znver3",
+                   march);
+    return NULL;
+  }
+  t->tune = native ? host_cpu(a) : strncmp(march, "x86-64", 6) ? march : "generic";
+  return &x86[level - 1];
+}
+
+Target *target_new(Arena *a, const char *march, int opt, const char **error) {
+  Target *t = NEW(a, Target);
+  LLVMInitializeNativeTarget();
+  LLVMInitializeNativeAsmPrinter();
+  LLVMInitializeNativeAsmParser();
+  char *triple = LLVMGetDefaultTargetTriple();
+  t->triple = arena_strdup(a, triple);
+  LLVMDisposeMessage(triple);
+  bool native = !march || !strcmp(march, "native");
+  const Level *l = &unknown;
+  if (!strncmp(t->triple, "x86_64", 6))
+    l = choose_x86(a, t, march, native, error);
+  else if (!strncmp(t->triple, "aarch64", 7))
+    l = &aarch64;
+  if (!l)
+    return NULL;
+  t->cpu = *l->cpu ? l->cpu : native ? host_cpu(a) : march;
+  t->tune = t->tune ? t->tune : native ? host_cpu(a) : march;
+  t->features = l->features;
+  t->opt = opt < 0 ? 0 : opt > 3 ? 3 : opt;
+  t->vector_floats = l->vector_floats;
+  t->registers = l->registers;
+  t->has_fma = l->has_fma;
+  t->has_masks = l->has_masks;
+  t->mr = l->mr;
+  t->nr = l->nr;
+  return t;
+}

@@ -1,0 +1,174 @@
+// Loop IR: what a kernel does, once per task of a grid, in terms every target can print.
+//
+// A kernel reads and writes memories (arguments and per-thread scratch) by explicit integer index
+// expressions, in elements. Loops are sequential or vector; a vector loop runs its body for several
+// values of its variable at once (lanes), with masked tails; values that depend on its variable are
+// then vectors.  Contractions are TILE statements with an epilogue. Kernels are hashed by structure
+// (loop_hash) and compiled once; what differs between equal layers sits in the frame.
+#ifndef BIGSC_LOOP_H
+#define BIGSC_LOOP_H
+#include "base/base.h"
+#include <stdio.h>
+
+// clang-format off
+typedef enum LOp {
+  // integers (i64): indices and sizes
+  L_INT,       // inum
+  L_VAR,       // inum: variable of an enclosing FOR, TILE or of the grid
+  L_POLY,      // poly: a size, evaluated once per task from the frame's symbols
+  L_IADD, L_ISUB, L_IMUL, L_IDIV, L_IMOD, L_IMIN, L_IMAX, // division of non-negative by positive
+  L_TO_INT,    // a: i32 data -> index
+  L_SCALAR_INT,  // inum: frame scalar as i64
+  // data
+  L_CONST,     // num, of dtype
+  L_SCALAR,    // inum: frame scalar slot; dtype f32, f64 or i32 (its low bits)
+  L_LOAD,      // inum: memory; a: index.  bool is stored as one byte, bf16 as two
+  L_REG,       // inum: register
+  L_ACC,       // inside a TILE's epilogue: the finished sum for (mvar, nvar), f32
+  L_FROM_INT,  // a: index -> data of dtype (iota)
+  L_RANDOM,    // inum: frame scalar slot that holds a site's two 32-bit keys (k0 low, k1 high);
+               // a: element number; f32 in (0,1)
+#define SCALAR(id, name, arity) L_##id,
+#include "codegen/loop/scalar.def"
+#undef SCALAR
+  L_OP_COUNT
+} LOp;
+// clang-format on
+
+typedef struct LExpr {
+  LOp op;
+  DType dtype; // of data; integers have DT_I64
+  struct LExpr *a, *b, *c;
+  int64_t inum;
+  double num;
+  Poly poly;
+} LExpr;
+
+// clang-format off
+typedef enum LStmtKind {
+  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_IF, LS_TILE, LS_TRANSPOSE
+} LStmtKind;
+// clang-format on
+typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
+typedef struct LStmt LStmt;
+typedef VEC(LStmt *) LBody;
+
+// C[m][n] = sum over products, then k ascending, of A[m,k] * B[k,n], f32 with FMA, one owner per
+// element, k in order; the epilogue runs for every (m, n) with L_ACC the sum.
+typedef struct LProduct {
+  int amem, bmem;         // f32 (bf16 later)
+  LExpr *abase, *am, *ak; // A[m,k] at abase + m*am + k*ak
+  // B[k,n] at bbase + k*bk + n when bwidth is 0, else in panels (padded columns may be read), at
+  //   bbase + (n / bwidth)*bpanel + k*bk + n % bwidth
+  LExpr *bbase, *bk;
+  int64_t bwidth;
+  LExpr *bpanel;
+  LExpr *K;
+} LProduct;
+typedef struct LTile {
+  int mvar, nvar; // row and column, 0 <= m < M, 0 <= n < N; nvar is a vector variable in `body`
+  LExpr *M, *N;
+  LProduct prod[3];
+  int nprod;
+  LBody body; // epilogue
+} LTile;
+struct LStmt {
+  LStmtKind kind;
+  // FOR: for var in [lo, hi): body.  vec > 0: lanes; `vec` is how many native vectors to take at
+  // once (1 .. 4)
+  int var, vec;
+  LExpr *lo, *hi;
+  LBody body; // FOR, IF (when `value` is true; scalar condition)
+  // REG: declares register `reg` of `dtype` with first value `value`; SET assigns it; REDUCE: reg =
+  // reg op value. A REDUCE inside a vector loop of a register declared outside it keeps lane
+  // partials and combines them, in a fixed order, when that loop ends.
+  int reg;
+  DType dtype;
+  LReduce reduce;
+  // STORE: mem[index] = value (add: += value)
+  int mem;
+  bool add;
+  LExpr *index, *value;
+  LTile *tile;
+  // TRANSPOSE: for r < rows, c < cols: dst[dbase + (r / dwidth)*dpanel + c*dcol + r % dwidth] =
+  // src[sbase + r*srow + c]; rows up to the next multiple of dwidth are filled with zeros.  f32.
+  struct {
+    int src, dst;
+    LExpr *rows, *cols, *sbase, *srow, *dbase, *dpanel, *dcol;
+    int64_t dwidth;
+  } tr;
+};
+
+typedef struct LMem {
+  const char *name; // for printing
+  DType dtype;
+  bool scratch; // per-thread, 64-byte aligned, not zeroed
+  bool written, read;
+  Poly size; // scratch: elements (may depend on symbols)
+} LMem;
+typedef struct LGrid {
+  Poly extent;
+  int64_t block; // ceil(extent / block) tasks along this dimension
+  int var;       // its task variable: 0 .. count-1
+} LGrid;
+enum { GRID_MAX = 4 };
+typedef struct LKernel {
+  const char *name; // for symbols, dumps and profiles; not hashed
+  const char *from; // which .mdl lines it came from, for dumps; not hashed
+  VEC(LMem) mem;    // arguments first (in frame order), then scratch
+  int nargs;
+  LGrid grid[GRID_MAX]; // last dimension fastest
+  int ngrid;
+  int nscalars, nvars, nregs;
+  LBody body;
+} LKernel;
+
+// Builders: in the arena, folding integer constants (x*0, x*1, x+0, const op const, sums of polys).
+LExpr *lx_int(Arena *a, int64_t v);
+LExpr *lx_var(Arena *a, int var);
+LExpr *lx_poly(Arena *a, Poly p);
+LExpr *lx_iop(Arena *a, LOp op, LExpr *x, LExpr *y);
+LExpr *lx_add(Arena *a, LExpr *x, LExpr *y);
+LExpr *lx_mul(Arena *a, LExpr *x, LExpr *y);
+LExpr *lx_const(Arena *a, DType t, double v);
+LExpr *lx_load(Arena *a, const LKernel *k, int mem, LExpr *index);
+LExpr *lx_reg(Arena *a, DType t, int reg);
+// scalar ops; t: result dtype
+LExpr *lx_op(Arena *a, LOp op, DType t, LExpr *x, LExpr *y, LExpr *z);
+LExpr *lx_acc(Arena *a);
+LExpr *lx_scalar(Arena *a, DType t, int slot);
+LExpr *lx_scalar_int(Arena *a, int slot);
+LExpr *lx_to_int(Arena *a, LExpr *x);
+LExpr *lx_from_int(Arena *a, DType t, LExpr *x);
+LExpr *lx_random(Arena *a, int slot, LExpr *index);
+LStmt *ls_for(Arena *a, int var, LExpr *lo, LExpr *hi, int vec);
+LStmt *ls_store(Arena *a, int mem, LExpr *index, LExpr *value);
+LStmt *ls_reg(Arena *a, int reg, DType t, LExpr *value);
+LStmt *ls_set(Arena *a, int reg, LExpr *value);
+LStmt *ls_reduce(Arena *a, int reg, LReduce op, LExpr *value);
+LStmt *ls_if(Arena *a, LExpr *cond);
+// the caller adds products and the epilogue
+LStmt *ls_tile(Arena *a, int mvar, int nvar, LExpr *M, LExpr *N);
+LKernel *loop_kernel(Arena *a, const char *name);
+int loop_arg(Arena *a, LKernel *k, const char *name, DType t, bool written); // before any scratch
+int loop_scratch(Arena *a, LKernel *k, const char *name, DType t, Poly size);
+int loop_var(LKernel *k);
+int loop_reg(LKernel *k);
+int loop_grid(LKernel *k, Poly extent, int64_t block); // adds a grid dimension; its variable
+
+// Bytes per thread that the kernel's scratch memories take (an upper bound where sizes depend on
+// symbols).
+Poly loop_scratch_bytes(const LKernel *k);
+
+// Part of it: bytes that a TILE needs to sum long products in blocks of LOOP_K_BLOCK values of k; 0
+// when its k is not blocked. Blocked are large tiles (with bounds known to the code) that read B in
+// rows and have a long or unknown K.
+enum { LOOP_K_BLOCK = 384 };
+int64_t loop_tile_workspace(const LTile *t);
+
+uint64_t loop_hash(const LKernel *k); // structure only
+bool loop_equal(const LKernel *a, const LKernel *b);
+void loop_print(FILE *f, const LKernel *k); // readable, for --emit=loops
+// NULL, or what is malformed: undeclared variables, dtypes, memories
+const char *loop_verify(Arena *a, const LKernel *k);
+#endif

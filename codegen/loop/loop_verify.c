@@ -1,0 +1,370 @@
+// The verifier of loop IR: what every producer must guarantee and every backend may assume.
+#include "codegen/loop/loop_lanes.h"
+#include <string.h>
+
+typedef struct Verify {
+  Arena *arena;
+  const LKernel *k;
+  const char *error; // the first one
+  bool *var, *reg;   // in scope
+  bool *outer;       // registers declared outside of the current vector loop
+  bool *reduced;     // outer registers that the current vector loop reduces into
+  DType *reg_dtype;
+  Lanes lanes; // of the current vector loop
+  PtrMap seen; // expressions of the current statement found well-formed
+  bool epilogue;
+} Verify;
+
+#define FAIL(v, ...) ((void)((v)->error || ((v)->error = arena_printf((v)->arena, __VA_ARGS__))))
+
+static const int arity[L_OP_COUNT] = {
+    [L_IADD] = 2, [L_ISUB] = 2, [L_IMUL] = 2,     [L_IDIV] = 2,   [L_IMOD] = 2,   [L_IMIN] = 2,
+    [L_IMAX] = 2, [L_LOAD] = 1, [L_FROM_INT] = 1, [L_RANDOM] = 1, [L_TO_INT] = 1,
+#define SCALAR(id, name, n) [L_##id] = n,
+#include "codegen/loop/scalar.def"
+#undef SCALAR
+};
+
+static void want(Verify *v, const LExpr *e, DType t, const char *what) {
+  if (!v->error && e->dtype != t)
+    FAIL(v, "%s is %s, not %s", what, dtype_name(e->dtype), dtype_name(t));
+}
+
+static void check_mem(Verify *v, int64_t mem) {
+  if (mem < 0 || mem >= v->k->mem.n)
+    FAIL(v, "memory %d does not exist", (int)mem);
+}
+
+static void check_expr(Verify *v, const LExpr *e, const char *what);
+
+static void check_int(Verify *v, const LExpr *e, const char *what) {
+  check_expr(v, e, what);
+  if (!v->error)
+    want(v, e, DT_I64, what);
+}
+
+// Lane-invariant integer.
+static void check_size(Verify *v, const LExpr *e, const char *what) {
+  check_int(v, e, what);
+  if (!v->error && lanes_vary(&v->lanes, e))
+    FAIL(v, "%s differs between lanes", what);
+}
+
+// Operands of scalar ops: one dtype, and which results are bool.
+static void check_scalar_op(Verify *v, const LExpr *e) {
+  const LExpr *a = e->a, *b = e->b, *c = e->c;
+  switch (e->op) {
+  case L_CAST: return;
+  case L_SELECT:
+    want(v, a, DT_BOOL, "condition of select");
+    want(v, b, e->dtype, "second operand of select");
+    want(v, c, e->dtype, "third operand of select");
+    return;
+  case L_LT:
+  case L_LE:
+  case L_EQ:
+  case L_NE:
+    want(v, b, a->dtype, "right side of a comparison");
+    want(v, e, DT_BOOL, "comparison");
+    return;
+  case L_NOT:
+  case L_AND:
+  case L_OR: want(v, e, DT_BOOL, "logical operation"); break;
+  case L_EXP:
+  case L_LOG:
+  case L_SQRT:
+  case L_TANH:
+  case L_ERF:
+  case L_SIN:
+  case L_COS:
+  case L_POW:
+  case L_FMA:
+    if (!dtype_is_float(e->dtype))
+      FAIL(v, "function of %s", dtype_name(e->dtype));
+    break;
+  default:
+    if (e->dtype == DT_BOOL)
+      FAIL(v, "arithmetic on bool");
+    break;
+  }
+  want(v, a, e->dtype, "operand");
+  if (b)
+    want(v, b, e->dtype, "operand");
+  if (c)
+    want(v, c, e->dtype, "operand");
+}
+
+static void check_leaf(Verify *v, const LExpr *e) {
+  switch (e->op) {
+  case L_VAR:
+    if (e->inum < 0 || e->inum >= v->k->nvars || !v->var[e->inum])
+      FAIL(v, "variable i%d is not in scope", (int)e->inum);
+    return;
+  case L_REG:
+    if (e->inum < 0 || e->inum >= v->k->nregs || !v->reg[e->inum])
+      FAIL(v, "register r%d is not in scope", (int)e->inum);
+    else if (v->reg_dtype[e->inum] != e->dtype)
+      FAIL(v, "register r%d read as %s", (int)e->inum, dtype_name(e->dtype));
+    else if (v->reduced && v->reduced[e->inum])
+      FAIL(v, "register r%d is read while lanes reduce into it", (int)e->inum);
+    return;
+  case L_SCALAR:
+  case L_SCALAR_INT:
+  case L_RANDOM:
+    if (e->inum < 0 || e->inum >= v->k->nscalars)
+      FAIL(v, "scalar %d does not exist", (int)e->inum);
+    else if (e->op == L_SCALAR && e->dtype != DT_F32 && e->dtype != DT_F64 && e->dtype != DT_I32)
+      FAIL(v, "scalar of %s", dtype_name(e->dtype));
+    return;
+  case L_ACC:
+    if (!v->epilogue)
+      FAIL(v, "the sum of a tile outside of an epilogue");
+    want(v, e, DT_F32, "the sum of a tile");
+    return;
+  case L_LOAD:
+    check_mem(v, e->inum);
+    if (!v->error)
+      want(v, e, v->k->mem.v[e->inum].dtype, "load");
+    return;
+  default: return;
+  }
+}
+
+static bool is_int_op(LOp op) {
+  return op <= L_SCALAR_INT;
+}
+
+static void check_expr(Verify *v, const LExpr *e, const char *what) {
+  uint64_t seen;
+  if (v->error || ptrmap_get(&v->seen, e, &seen))
+    return;
+  if (!e || (unsigned)e->op >= L_OP_COUNT) {
+    FAIL(v, "%s is missing", what);
+    return;
+  }
+  const LExpr *kid[3] = {e->a, e->b, e->c};
+  for (int i = 0; i < 3; i++)
+    if (i < arity[e->op])
+      check_expr(v, kid[i], "operand");
+    else if (kid[i])
+      FAIL(v, "an operand too many in %s", what);
+  if (v->error)
+    return;
+  check_leaf(v, e);
+  if (is_int_op(e->op) != (e->dtype == DT_I64))
+    FAIL(v, "dtype %s does not fit its op", dtype_name(e->dtype));
+  else if (e->op >= L_IADD && e->op <= L_IMAX)
+    want(v, e->a, DT_I64, "operand of integers"), want(v, e->b, DT_I64, "operand of integers");
+  else if (e->op == L_TO_INT)
+    want(v, e->a, DT_I32, "operand of an index conversion");
+  else if (e->op == L_LOAD || e->op == L_FROM_INT || e->op == L_RANDOM)
+    want(v, e->a, DT_I64, "index");
+  else if (e->op > L_RANDOM)
+    check_scalar_op(v, e);
+  if (e->a)
+    ptrmap_put(&v->seen, e, 1);
+}
+
+static void check_body(Verify *v, const LBody *b);
+
+static void enter_var(Verify *v, int var) {
+  if (var < 0 || var >= v->k->nvars)
+    FAIL(v, "variable i%d does not exist", var);
+  else if (v->var[var])
+    FAIL(v, "variable i%d is declared twice", var);
+  else
+    v->var[var] = true;
+}
+
+// A body with lanes: registers outside of it can only be reduced into.
+static void check_lanes(Verify *v, int var, const LBody *b) {
+  if (v->lanes.var >= 0) {
+    FAIL(v, "a vector loop inside of a vector loop");
+    return;
+  }
+  size_t n = (size_t)v->k->nregs + 1;
+  v->outer = NEWN(v->arena, bool, n);
+  v->reduced = NEWN(v->arena, bool, n);
+  memcpy(v->outer, v->reg, n);
+  v->lanes = lanes_of(v->arena, v->k, var, b);
+  check_body(v, b);
+  if (!v->error) // once more, now that all reductions are known: a read may come before its REDUCE
+    check_body(v, b);
+  v->lanes.var = -1;
+  v->outer = v->reduced = NULL;
+}
+
+static void check_for(Verify *v, const LStmt *s) {
+  check_size(v, s->lo, "a loop's start");
+  check_size(v, s->hi, "a loop's end");
+  if (s->vec < 0 || s->vec > 4)
+    FAIL(v, "a loop of %d vectors", s->vec);
+  enter_var(v, s->var);
+  if (v->error)
+    return;
+  if (s->vec)
+    check_lanes(v, s->var, &s->body);
+  else
+    check_body(v, &s->body);
+  v->var[s->var] = false;
+}
+
+static bool stores_to(const LBody *b, int mem) {
+  for (int i = 0; i < b->n; i++)
+    if ((b->v[i]->kind == LS_STORE && b->v[i]->mem == mem) || stores_to(&b->v[i]->body, mem))
+      return true;
+  return false;
+}
+
+static void check_operand(Verify *v, const LTile *t, int mem) {
+  check_mem(v, mem);
+  if (v->error)
+    return;
+  if (v->k->mem.v[mem].dtype != DT_F32)
+    FAIL(v, "a product of %s", dtype_name(v->k->mem.v[mem].dtype));
+  if (stores_to(&t->body, mem))
+    FAIL(v, "an epilogue writes an operand of its product");
+}
+
+static void check_product(Verify *v, const LTile *t, const LProduct *p) {
+  check_operand(v, t, p->amem);
+  check_operand(v, t, p->bmem);
+  check_size(v, p->abase, "abase");
+  check_size(v, p->am, "am");
+  check_size(v, p->ak, "ak");
+  check_size(v, p->bbase, "bbase");
+  check_size(v, p->bk, "bk");
+  check_size(v, p->K, "K");
+  if (p->bwidth < 0)
+    FAIL(v, "a panel of negative width");
+  if (p->bwidth)
+    check_size(v, p->bpanel, "bpanel");
+}
+
+static void check_tile(Verify *v, const LTile *t) {
+  if (!t || t->nprod < 1 || t->nprod > 3) {
+    FAIL(v, "a tile without products");
+    return;
+  }
+  if (v->lanes.var >= 0) {
+    FAIL(v, "a tile inside of a vector loop");
+    return;
+  }
+  check_size(v, t->M, "M");
+  check_size(v, t->N, "N");
+  for (int i = 0; i < t->nprod; i++)
+    check_product(v, t, &t->prod[i]);
+  enter_var(v, t->mvar);
+  enter_var(v, t->nvar);
+  if (v->error)
+    return;
+  v->epilogue = true;
+  check_lanes(v, t->nvar, &t->body);
+  v->epilogue = false;
+  v->var[t->mvar] = v->var[t->nvar] = false;
+}
+
+static void check_transpose(Verify *v, const LStmt *s) {
+  const LExpr *size[] = {s->tr.rows,  s->tr.cols,   s->tr.sbase, s->tr.srow,
+                         s->tr.dbase, s->tr.dpanel, s->tr.dcol};
+  check_mem(v, s->tr.src);
+  check_mem(v, s->tr.dst);
+  for (int i = 0; i < COUNT(size); i++)
+    check_size(v, size[i], "a transpose's size");
+  if (v->error)
+    return;
+  if (v->lanes.var >= 0)
+    FAIL(v, "a transpose inside of a vector loop");
+  if (s->tr.dwidth < 1 || s->tr.src == s->tr.dst || !v->k->mem.v[s->tr.dst].written)
+    FAIL(v, "a transpose needs a width and a destination of its own");
+  if (v->k->mem.v[s->tr.src].dtype != DT_F32 || v->k->mem.v[s->tr.dst].dtype != DT_F32)
+    FAIL(v, "a transpose of other than f32");
+}
+
+static void check_store(Verify *v, const LStmt *s) {
+  check_mem(v, s->mem);
+  check_int(v, s->index, "index");
+  check_expr(v, s->value, "stored value");
+  if (v->error)
+    return;
+  want(v, s->value, v->k->mem.v[s->mem].dtype, "stored value");
+  if (!v->k->mem.v[s->mem].written)
+    FAIL(v, "a store to memory %d, which is read-only", s->mem);
+  if (v->lanes.var >= 0 && !lanes_vary(&v->lanes, s->index))
+    FAIL(v, "all lanes store to one element");
+  if (s->add && v->k->mem.v[s->mem].dtype == DT_BOOL)
+    FAIL(v, "addition of bool");
+}
+
+static void check_reg(Verify *v, const LStmt *s) {
+  if (s->reg < 0 || s->reg >= v->k->nregs) {
+    FAIL(v, "register r%d does not exist", s->reg);
+    return;
+  }
+  check_expr(v, s->value, "a register's value");
+  if (v->error)
+    return;
+  bool own = v->reg[s->reg];
+  if (s->kind == LS_REG) {
+    want(v, s->value, s->dtype, "a register's first value");
+    v->reg[s->reg] = true;
+    v->reg_dtype[s->reg] = s->dtype;
+    return;
+  }
+  if (!own) {
+    FAIL(v, "register r%d is not in scope", s->reg);
+    return;
+  }
+  want(v, s->value, v->reg_dtype[s->reg], "a register's value");
+  if (v->outer && v->outer[s->reg]) {
+    if (s->kind == LS_SET)
+      FAIL(v, "lanes set register r%d of outside", s->reg);
+    v->reduced[s->reg] = true;
+  }
+}
+
+static void check_if(Verify *v, const LStmt *s) {
+  check_expr(v, s->value, "condition");
+  if (v->error)
+    return;
+  want(v, s->value, DT_BOOL, "condition");
+  if (lanes_vary(&v->lanes, s->value))
+    FAIL(v, "a condition differs between lanes");
+  check_body(v, &s->body);
+}
+
+static void check_body(Verify *v, const LBody *b) {
+  size_t n = (size_t)v->k->nregs + 1;
+  bool *saved = NEWN(v->arena, bool, n);
+  memcpy(saved, v->reg, n);
+  for (int i = 0; i < b->n && !v->error; i++) {
+    const LStmt *s = b->v[i];
+    ptrmap_clear(&v->seen);
+    switch (s->kind) {
+    case LS_FOR: check_for(v, s); break;
+    case LS_REG:
+    case LS_SET:
+    case LS_REDUCE: check_reg(v, s); break;
+    case LS_STORE: check_store(v, s); break;
+    case LS_IF: check_if(v, s); break;
+    case LS_TILE: check_tile(v, s->tile); break;
+    case LS_TRANSPOSE: check_transpose(v, s); break;
+    default: FAIL(v, "a statement of unknown kind"); break;
+    }
+  }
+  memcpy(v->reg, saved, n);
+}
+
+const char *loop_verify(Arena *a, const LKernel *k) {
+  Verify v = {.arena = a, .k = k, .lanes.var = -1, .seen.arena = a};
+  v.var = NEWN(a, bool, k->nvars + 1);
+  v.reg = NEWN(a, bool, k->nregs + 1);
+  v.reg_dtype = NEWN(a, DType, k->nregs + 1);
+  for (int i = 0; i < k->mem.n; i++)
+    if (k->mem.v[i].scratch != (i >= k->nargs))
+      FAIL(&v, "arguments come before scratch");
+  for (int i = 0; i < k->ngrid; i++)
+    enter_var(&v, k->grid[i].var);
+  check_body(&v, &k->body);
+  return v.error;
+}

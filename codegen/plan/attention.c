@@ -1,0 +1,357 @@
+// See attention.h.
+//
+// Forward, for a block of rows: keys come in blocks of KEYS; their transposed copy K' is staged
+// once a block.  With x the scaled, masked scores of the block, m the running maximum and l the
+// running sum,
+//   m' = max(m, max x);  c = exp(m - m');  p = exp(x - m');  l = l c + sum p;  acc = acc c + p V;
+//   at the end out = acc / l.
+// Dropout acts on p after the sum, as on softmax's result.
+//
+// Backward, from lse = m + log l and delta = rowsum(dout * out), which equals rowsum(p * dp) also
+// under dropout:
+//   p = exp(x - lse);  dp = dout V' (dropped out alike);  ds = p (dp - delta);
+//   dq += ds K scale;  dk += ds' q scale;  dv += p' dout (p dropped out).
+#include "codegen/plan/attention.h"
+
+enum { KEYS = 256, SCORE_ROW = KEYS + 16, BACK_ROWS = 48 };
+
+typedef struct Build {
+  Arena *a;
+  LKernel *k;
+  const AttentionShape *s;
+  LExpr *s0, *ns;    // the block of keys
+  LExpr *r0, *nrows; // the block of rows
+  int kt, vt, p, ds, acc, max, sum, delta;
+  int64_t acc_row;
+} Build;
+
+static LExpr *num(const Build *b, double v) {
+  return lx_const(b->a, DT_F32, v);
+}
+
+static LExpr *ints(const Build *b, int64_t v) {
+  return lx_int(b->a, v);
+}
+
+static LExpr *var(const Build *b, int v) {
+  return lx_var(b->a, v);
+}
+
+static LExpr *op2(const Build *b, LOp op, LExpr *x, LExpr *y) {
+  return lx_op(b->a, op, DT_F32, x, y, NULL);
+}
+
+static LExpr *op1(const Build *b, LOp op, LExpr *x) {
+  return lx_op(b->a, op, DT_F32, x, NULL, NULL);
+}
+
+static LExpr *select3(const Build *b, LExpr *c, LExpr *x, LExpr *y) {
+  return lx_op(b->a, L_SELECT, DT_F32, c, x, y);
+}
+
+static LExpr *at(const Build *b, const AttentionMatrix *m, LExpr *i) {
+  return lx_add(b->a, m->base, lx_mul(b->a, i, m->row));
+}
+
+static LExpr *load(const Build *b, int mem, LExpr *index) {
+  return lx_load(b->a, b->k, mem, index);
+}
+
+static void put(const Build *b, LBody *body, LStmt *s) {
+  vec_push(b->a, body, s);
+}
+
+static void store(const Build *b, LBody *body, int mem, LExpr *index, LExpr *value, bool add) {
+  LStmt *s = ls_store(b->a, mem, index, value);
+  s->add = add;
+  put(b, body, s);
+}
+
+static LStmt *loop(const Build *b, LBody *body, LExpr *count, int vec, LExpr **v) {
+  int id = loop_var(b->k);
+  LStmt *s = ls_for(b->a, id, ints(b, 0), count, vec);
+  *v = var(b, id);
+  put(b, body, s);
+  return s;
+}
+
+static int scratch(const Build *b, const char *name, int64_t n) {
+  return loop_scratch(b->a, b->k, name, DT_F32, poly_const(n));
+}
+
+static int64_t panels(const Build *b, int64_t n) {
+  return (n + b->s->nr - 1) / b->s->nr * b->s->nr;
+}
+
+// The block's rows of x [keys x cols], transposed into panels of nr keys.
+static void stage(const Build *b, LBody *body, const AttentionMatrix *x, int64_t cols, int dst) {
+  LStmt *t = NEW(b->a, LStmt);
+  t->kind = LS_TRANSPOSE;
+  t->tr.src = x->mem;
+  t->tr.dst = dst;
+  t->tr.rows = b->ns;
+  t->tr.cols = ints(b, cols);
+  t->tr.sbase = at(b, x, b->s0);
+  t->tr.srow = x->row;
+  t->tr.dbase = ints(b, 0);
+  t->tr.dpanel = ints(b, cols * b->s->nr);
+  t->tr.dcol = ints(b, b->s->nr);
+  t->tr.dwidth = b->s->nr;
+  put(b, body, t);
+}
+
+static LTile *tile(const Build *b, LBody *body, LExpr *m, LExpr *n, LExpr **mv, LExpr **nv) {
+  int i = loop_var(b->k), j = loop_var(b->k);
+  LStmt *t = ls_tile(b->a, i, j, m, n);
+  *mv = var(b, i);
+  *nv = var(b, j);
+  put(b, body, t);
+  return t->tile;
+}
+
+// rows of x (row block) times the staged panels of a block of keys
+static void against_panels(const Build *b, LTile *t, const AttentionMatrix *x, int64_t k,
+                           int staged) {
+  t->prod[t->nprod++] = (LProduct){.amem = x->mem,
+                                   .abase = at(b, x, b->r0),
+                                   .am = x->row,
+                                   .ak = ints(b, 1),
+                                   .bmem = staged,
+                                   .bbase = ints(b, 0),
+                                   .bk = ints(b, b->s->nr),
+                                   .bwidth = b->s->nr,
+                                   .bpanel = ints(b, k * b->s->nr),
+                                   .K = ints(b, k)};
+}
+
+// scores (or their transpose) in scratch times rows of x in place
+static void scores_times(const Build *b, LTile *t, int scores, bool transposed,
+                         const AttentionMatrix *x, LExpr *row0, LExpr *k) {
+  t->prod[t->nprod++] = (LProduct){.amem = scores,
+                                   .abase = ints(b, 0),
+                                   .am = ints(b, transposed ? 1 : SCORE_ROW),
+                                   .ak = ints(b, transposed ? SCORE_ROW : 1),
+                                   .bmem = x->mem,
+                                   .bbase = at(b, x, row0),
+                                   .bk = x->row,
+                                   .bpanel = ints(b, 0),
+                                   .K = k};
+}
+
+static LExpr *score_index(const Build *b, LExpr *i, LExpr *j) {
+  return lx_add(b->a, lx_mul(b->a, i, ints(b, SCORE_ROW)), j);
+}
+
+// scale * sum + bias, -1e9 where masked
+static LExpr *scored(const Build *b, LBody *body, LExpr *i, LExpr *j) {
+  const AttentionShape *s = b->s;
+  LExpr *row = lx_add(b->a, b->r0, i), *key = lx_add(b->a, b->s0, j);
+  LExpr *x = op2(b, L_MUL, lx_acc(b->a), num(b, s->scale));
+  if (s->bias)
+    x = op2(b, L_ADD, x, s->bias(s->ctx, body, row, key));
+  return s->mask ? select3(b, s->mask(s->ctx, body, row, key), x, num(b, -1e9)) : x;
+}
+
+static LExpr *kept(const Build *b, LBody *body, LExpr *i, LExpr *j) {
+  const AttentionShape *s = b->s;
+  LExpr *r = s->random(s->ctx, body, lx_add(b->a, b->r0, i), lx_add(b->a, b->s0, j));
+  return lx_op(b->a, L_LE, DT_BOOL, num(b, s->rate), r, NULL);
+}
+
+static LExpr *dropped(const Build *b, LExpr *keep, LExpr *x) {
+  return select3(b, keep, op2(b, L_MUL, x, num(b, 1 / (1 - b->s->rate))), num(b, 0));
+}
+
+// for s0 in steps of KEYS: the loop's body
+static LBody *key_blocks(Build *b, LBody *body) {
+  LExpr *v,
+      *blocks = lx_iop(b->a, L_IDIV, lx_add(b->a, b->s->keys, ints(b, KEYS - 1)), ints(b, KEYS));
+  LStmt *f = loop(b, body, blocks, 0, &v);
+  b->s0 = lx_mul(b->a, v, ints(b, KEYS));
+  b->ns = lx_iop(b->a, L_IMIN, ints(b, KEYS), lx_iop(b->a, L_ISUB, b->s->keys, b->s0));
+  return &f->body;
+}
+
+static int reg(const Build *b, LBody *body, LExpr *first) {
+  int r = loop_reg(b->k);
+  put(b, body, ls_reg(b->a, r, DT_F32, first));
+  return r;
+}
+
+static LExpr *rd(const Build *b, int r) {
+  return lx_reg(b->a, DT_F32, r);
+}
+
+// ---- forward
+
+static void clear_state(const Build *b, LBody *body) {
+  LExpr *i, *j;
+  LStmt *rows = loop(b, body, b->nrows, 0, &i);
+  store(b, &rows->body, b->max, i, num(b, -3e38), false);
+  store(b, &rows->body, b->sum, i, num(b, 0), false);
+  LStmt *cols = loop(b, &rows->body, ints(b, b->s->dv), 1, &j);
+  store(b, &cols->body, b->acc, lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j), num(b, 0),
+        false);
+}
+
+static void softmax_block(const Build *b, LBody *body) {
+  LExpr *i, *j;
+  LStmt *rows = loop(b, body, b->nrows, 0, &i);
+  LBody *r = &rows->body;
+  int before = reg(b, r, load(b, b->max, i)), m = reg(b, r, rd(b, before)),
+      sum = reg(b, r, num(b, 0));
+  LStmt *most = loop(b, r, b->ns, 4, &j);
+  put(b, &most->body, ls_reduce(b->a, m, LR_MAX, load(b, b->p, score_index(b, i, j))));
+  LStmt *exps = loop(b, r, b->ns, 2, &j);
+  int e = reg(b, &exps->body,
+              op1(b, L_EXP, op2(b, L_SUB, load(b, b->p, score_index(b, i, j)), rd(b, m))));
+  put(b, &exps->body, ls_reduce(b->a, sum, LR_SUM, rd(b, e)));
+  LExpr *value = rd(b, e);
+  if (b->s->rate > 0)
+    value = dropped(b, kept(b, &exps->body, i, j), value);
+  store(b, &exps->body, b->p, score_index(b, i, j), value, false);
+  int c = reg(b, r, op1(b, L_EXP, op2(b, L_SUB, rd(b, before), rd(b, m))));
+  store(b, r, b->max, i, rd(b, m), false);
+  store(b, r, b->sum, i, op2(b, L_ADD, op2(b, L_MUL, load(b, b->sum, i), rd(b, c)), rd(b, sum)),
+        false);
+  LStmt *cols = loop(b, r, ints(b, b->s->dv), 1, &j);
+  LExpr *place = lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j);
+  store(b, &cols->body, b->acc, place, op2(b, L_MUL, load(b, b->acc, place), rd(b, c)), false);
+}
+
+static void finish_rows(const Build *b, LBody *body) {
+  const AttentionShape *s = b->s;
+  LExpr *i, *j;
+  LStmt *rows = loop(b, body, b->nrows, 0, &i);
+  LExpr *row = lx_add(b->a, b->r0, i);
+  int inv = reg(b, &rows->body, op2(b, L_DIV, num(b, 1), load(b, b->sum, i)));
+  LStmt *cols = loop(b, &rows->body, ints(b, s->dv), 1, &j);
+  LExpr *place = lx_add(b->a, lx_mul(b->a, i, ints(b, b->acc_row)), j);
+  store(b, &cols->body, s->out.mem, lx_add(b->a, at(b, &s->out, row), j),
+        op2(b, L_MUL, load(b, b->acc, place), rd(b, inv)), false);
+  if (s->lse.mem >= 0)
+    store(b, &rows->body, s->lse.mem, at(b, &s->lse, row),
+          op2(b, L_ADD, load(b, b->max, i), op1(b, L_LOG, load(b, b->sum, i))), false);
+}
+
+void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0,
+                       LExpr *nrows) {
+  Build b = {.a = a, .k = k, .s = s, .r0 = row0, .nrows = nrows};
+  LExpr *i, *j;
+  b.acc_row = panels(&b, s->dv) + 16;
+  b.kt = scratch(&b, "kt", KEYS * s->d);
+  b.p = scratch(&b, "p", ATTENTION_ROWS * SCORE_ROW);
+  b.acc = scratch(&b, "acc", ATTENTION_ROWS * b.acc_row);
+  b.max = scratch(&b, "max", ATTENTION_ROWS);
+  b.sum = scratch(&b, "sum", ATTENTION_ROWS);
+  clear_state(&b, body);
+  LBody *keys = key_blocks(&b, body);
+  stage(&b, keys, &s->k, s->d, b.kt);
+  LTile *t = tile(&b, keys, nrows, b.ns, &i, &j);
+  against_panels(&b, t, &s->q, s->d, b.kt);
+  store(&b, &t->body, b.p, score_index(&b, i, j), scored(&b, &t->body, i, j), false);
+  softmax_block(&b, keys);
+  t = tile(&b, keys, nrows, ints(&b, s->dv), &i, &j);
+  scores_times(&b, t, b.p, false, &s->v, b.s0, b.ns);
+  store(&b, &t->body, b.acc, lx_add(a, lx_mul(a, i, ints(&b, b.acc_row)), j), lx_acc(a), true);
+  finish_rows(&b, body);
+}
+
+// ---- backward
+
+static void clear_matrix(const Build *b, LBody *body, const AttentionMatrix *m, LExpr *rows,
+                         int64_t cols) {
+  LExpr *i, *j;
+  LStmt *r = loop(b, body, rows, 0, &i);
+  LStmt *c = loop(b, &r->body, ints(b, cols), 1, &j);
+  store(b, &c->body, m->mem, lx_add(b->a, at(b, m, i), j), num(b, 0), false);
+}
+
+static void row_deltas(const Build *b, LBody *body) {
+  const AttentionShape *s = b->s;
+  LExpr *i, *j;
+  LStmt *rows = loop(b, body, s->rows, 0, &i);
+  int sum = reg(b, &rows->body, num(b, 0));
+  LStmt *cols = loop(b, &rows->body, ints(b, s->dv), 1, &j);
+  LExpr *o = load(b, s->out.mem, lx_add(b->a, at(b, &s->out, i), j)),
+        *d = load(b, s->dout.mem, lx_add(b->a, at(b, &s->dout, i), j));
+  put(b, &cols->body, ls_reduce(b->a, sum, LR_SUM, op2(b, L_MUL, o, d)));
+  store(b, &rows->body, b->delta, i, rd(b, sum), false);
+}
+
+static void probabilities(const Build *b, LBody *body) {
+  LExpr *i, *j;
+  LTile *t = tile(b, body, b->nrows, b->ns, &i, &j);
+  against_panels(b, t, &b->s->q, b->s->d, b->kt);
+  int lse = reg(b, &t->body, load(b, b->s->lse.mem, at(b, &b->s->lse, lx_add(b->a, b->r0, i))));
+  LExpr *x = op2(b, L_SUB, scored(b, &t->body, i, j), rd(b, lse));
+  if (b->s->mask) {
+    // Where every key is masked, lse is -1e9 + log(keys), of which f32 keeps -1e9 only.
+    LExpr *all = lx_op(b->a, L_LT, DT_BOOL, rd(b, lse), num(b, -5e8), NULL);
+    x = op2(b, L_SUB, x,
+            select3(b, all, op1(b, L_LOG, lx_from_int(b->a, DT_F32, b->s->keys)), num(b, 0)));
+  }
+  store(b, &t->body, b->p, score_index(b, i, j), op1(b, L_EXP, x), false);
+}
+
+static void score_gradients(const Build *b, LBody *body) {
+  const AttentionShape *s = b->s;
+  LExpr *i, *j;
+  LTile *t = tile(b, body, b->nrows, b->ns, &i, &j);
+  against_panels(b, t, &s->dout, s->dv, b->vt);
+  LBody *e = &t->body;
+  LExpr *place = score_index(b, i, j), *keep = NULL, *dp = lx_acc(b->a);
+  int p = reg(b, e, load(b, b->p, place));
+  if (s->rate > 0) {
+    int k = loop_reg(b->k);
+    put(b, e, ls_reg(b->a, k, DT_BOOL, kept(b, e, i, j)));
+    keep = lx_reg(b->a, DT_BOOL, k);
+    dp = dropped(b, keep, dp);
+  }
+  LExpr *row = lx_add(b->a, b->r0, i);
+  LExpr *ds = op2(b, L_MUL, rd(b, p), op2(b, L_SUB, dp, load(b, b->delta, row)));
+  ds = op2(b, L_MUL, ds, num(b, s->scale));
+  if (s->mask)
+    ds = select3(b, s->mask(s->ctx, e, row, lx_add(b->a, b->s0, j)), ds, num(b, 0));
+  store(b, e, b->ds, place, ds, false);
+  if (keep)
+    store(b, e, b->p, place, dropped(b, keep, rd(b, p)), false);
+}
+
+// dst (from row `first` on) += scores (or their transpose) times x
+static void accumulate(const Build *b, LBody *body, int scores, bool transposed,
+                       const AttentionMatrix *x, LExpr *xrow, LExpr *k, const AttentionMatrix *dst,
+                       LExpr *first, LExpr *rows, int64_t cols) {
+  LExpr *i, *j;
+  LTile *t = tile(b, body, rows, ints(b, cols), &i, &j);
+  scores_times(b, t, scores, transposed, x, xrow, k);
+  store(b, &t->body, dst->mem, lx_add(b->a, at(b, dst, lx_add(b->a, first, i)), j), lx_acc(b->a),
+        true);
+}
+
+void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s) {
+  Build b = {.a = a, .k = k, .s = s};
+  LExpr *v;
+  b.kt = scratch(&b, "kt", KEYS * s->d);
+  b.vt = scratch(&b, "vt", KEYS * s->dv);
+  b.p = scratch(&b, "p", BACK_ROWS * SCORE_ROW);
+  b.ds = scratch(&b, "ds", BACK_ROWS * SCORE_ROW);
+  b.delta = loop_scratch(a, k, "delta", DT_F32, s->rows_size);
+  clear_matrix(&b, body, &s->dq, s->rows, s->d);
+  clear_matrix(&b, body, &s->dk, s->keys, s->d);
+  clear_matrix(&b, body, &s->dv_, s->keys, s->dv);
+  row_deltas(&b, body);
+  LBody *keys = key_blocks(&b, body);
+  stage(&b, keys, &s->k, s->d, b.kt);
+  stage(&b, keys, &s->v, s->dv, b.vt);
+  LExpr *blocks =
+      lx_iop(a, L_IDIV, lx_add(a, s->rows, ints(&b, BACK_ROWS - 1)), ints(&b, BACK_ROWS));
+  LStmt *rows = loop(&b, keys, blocks, 0, &v);
+  b.r0 = lx_mul(a, v, ints(&b, BACK_ROWS));
+  b.nrows = lx_iop(a, L_IMIN, ints(&b, BACK_ROWS), lx_iop(a, L_ISUB, s->rows, b.r0));
+  probabilities(&b, &rows->body);
+  score_gradients(&b, &rows->body);
+  accumulate(&b, &rows->body, b.ds, false, &s->k, b.s0, b.ns, &s->dq, b.r0, b.nrows, s->d);
+  accumulate(&b, &rows->body, b.p, true, &s->dout, b.r0, b.nrows, &s->dv_, b.s0, b.ns, s->dv);
+  accumulate(&b, &rows->body, b.ds, true, &s->q, b.r0, b.nrows, &s->dk, b.s0, b.ns, s->d);
+}

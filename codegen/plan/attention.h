@@ -1,0 +1,38 @@
+// Attention as one kernel: blocks of scores in scratch, online softmax (Milakov and Gimelshein
+// 2018; Dao et al. 2022), nothing of the size rows x keys stored.  The builders add the body of one
+// batch element (one head of one sequence) to a kernel whose arguments and grid the caller has
+// made.
+#ifndef BIGSC_ATTENTION_H
+#define BIGSC_ATTENTION_H
+#include "codegen/loop/loop.h"
+
+// A matrix in memory, f32: element (i, j) at base + i*row + j.
+typedef struct AttentionMatrix {
+  int mem; // -1: absent
+  LExpr *base, *row;
+} AttentionMatrix;
+typedef struct AttentionShape {
+  LExpr *rows, *keys;                // L (queries), S (keys and values)
+  Poly rows_size;                    // L
+  int64_t d, dv;                     // features of queries and keys; of values
+  double scale, rate;                // rate of dropout, 0: none
+  int nr;                            // width of the target's panels
+  AttentionMatrix q, k, v, out;      // rows x d, keys x d, keys x dv, rows x dv
+  AttentionMatrix lse;               // rows x 1 (row: distance of rows); forward: may be absent
+  AttentionMatrix dout, dq, dk, dv_; // backward
+  // The mask (bool) and the bias (f32) at (row, key), and the uniform number that dropout draws
+  // there; statements they need go to `body`.  `key` is a vector variable's expression.  NULL
+  // functions: absent.
+  LExpr *(*mask)(void *ctx, LBody *body, LExpr *row, LExpr *key);
+  LExpr *(*bias)(void *ctx, LBody *body, LExpr *row, LExpr *key);
+  LExpr *(*random)(void *ctx, LBody *body, LExpr *row, LExpr *key);
+  void *ctx;
+} AttentionShape;
+
+enum { ATTENTION_ROWS = 96 }; // rows of a forward task: the block to give the grid
+// out and lse of rows [row0, row0 + nrows), nrows <= ATTENTION_ROWS.
+void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0,
+                       LExpr *nrows);
+// dq, dk, dv of all rows and keys: one task owns them, so nothing needs atomics.
+void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s);
+#endif

@@ -1,0 +1,27 @@
+// Private to the planner: contractions as register tiles.
+#ifndef BIGSC_CONTRACT_H
+#define BIGSC_CONTRACT_H
+#include "codegen/plan/plan_internal.h"
+
+typedef struct AxisList {
+  int n;
+  Axis *ax[MAX_AXES];
+} AxisList;
+typedef enum StageKind {
+  STAGE_NONE,      // read where it is
+  STAGE_TRANSPOSE, // rows of the summed index at stride 1 -> panels
+  STAGE_PANELS,    // a parameter's panels -> panels of the other axis
+  STAGE_COPY,      // any order -> dense rows, element by element
+} StageKind;
+struct Tile {
+  int side;                // operand that is the vector side (B)
+  AxisList batch, m, n, k; // each outermost first
+  AxisList outer;          // batch, and axes of m and n that do not merge
+  Place *a, *b;            // as read by the tile
+  StageKind stage_a, stage_b;
+  int64_t staged_width; // b is a staged copy in panels of this width
+};
+bool contract_fits_tile(const Node *c); // an f32 contraction with columns
+int task_rows(const PlanOptions *o);    // rows and columns of one task
+int task_columns(const PlanOptions *o, int64_t width);
+#endif

@@ -1,0 +1,329 @@
+// How a contraction becomes register tiles: which operand is the vector side, which axes make up
+// rows, columns and the summed index, and which operand has to be copied into another order first.
+#include "codegen/plan/contract.h"
+#include <string.h>
+
+static int64_t nstep_of(const Place *pl, const Axis *a) {
+  int i = place_axis(pl, a);
+  return i < 0 ? 0 : pl->nstep[i];
+}
+
+// Order of magnitude of the distance along an axis, to sort by.
+static double distance(const Place *pl, const Axis *a) {
+  int64_t sym[MAX_SYMS];
+  for (int i = 0; i < MAX_SYMS; i++)
+    sym[i] = 61;
+  Poly s = place_stride(pl, a);
+  double d = (double)poly_eval(&s, sym);
+  if (nstep_of(pl, a))
+    d = (double)nstep_of(pl, a);
+  return d < 0 ? -d : d;
+}
+
+// Descending distance in pl; equal ones keep their order.
+static void sort_axes(const Place *pl, Axis **ax, int n) {
+  for (int i = 1; i < n; i++)
+    for (int j = i; j > 0 && distance(pl, ax[j]) > distance(pl, ax[j - 1]); j--) {
+      Axis *t = ax[j];
+      ax[j] = ax[j - 1];
+      ax[j - 1] = t;
+    }
+}
+
+// Number of last axes of the list that are one axis in pl.
+static int merged_tail(const Place *pl, Axis *const *ax, int n) {
+  int k = n ? 1 : 0;
+  while (k < n) {
+    const Axis *in = ax[n - k], *out = ax[n - k - 1];
+    Poly s = place_stride(pl, in), want;
+    int64_t e = 0, ns = nstep_of(pl, in);
+    if (!poly_mul_fits(&s, &in->extent))
+      break;
+    want = poly_mul(s, in->extent);
+    s = place_stride(pl, out);
+    if (!poly_eq(&s, &want) || (ns && !extent_is(in, &e)) || nstep_of(pl, out) != ns * e)
+      break;
+    k++;
+  }
+  return k;
+}
+
+static bool stride_is(const Place *pl, const Axis *a, int64_t want) {
+  int64_t v;
+  Poly s = place_stride(pl, a);
+  return poly_is_const(&s, &v) && v == want;
+}
+
+// Columns can be read in place: at stride 1, or panels whose columns they are.
+static bool columns_direct(const Tile *t, const Place *b) {
+  const Axis *last = t->n.ax[t->n.n - 1];
+  if (!b->width)
+    return stride_is(b, last, 1);
+  if (b->nlo || nstep_of(b, last) != 1 || merged_tail(b, t->n.ax, t->n.n) != t->n.n)
+    return false;
+  for (int i = 0; i < b->nax; i++)
+    if ((b->nstep[i] != 0) != axis_in(t->n.ax, t->n.n, b->ax[i]))
+      return false;
+  for (int i = 0; i < t->n.n; i++)
+    if (!stride_is(b, t->n.ax[i], 0))
+      return false;
+  return true;
+}
+
+static bool is_plain(const Place *pl) {
+  return pl && !pl->width;
+}
+
+// A transpose reads the summed index at stride 1 and writes panels of the columns; or it turns a
+// parameter's panels.
+static StageKind transposable(const Tile *t, const Place *b) {
+  if (merged_tail(b, t->k.ax, t->k.n) != t->k.n || merged_tail(b, t->n.ax, t->n.n) != t->n.n ||
+      b->dtype != DT_F32)
+    return STAGE_COPY;
+  const Axis *k = t->k.ax[t->k.n - 1];
+  if (!b->width)
+    return stride_is(b, k, 1) ? STAGE_TRANSPOSE : STAGE_COPY;
+  if (b->nlo || t->batch.n || nstep_of(b, k) != 1)
+    return STAGE_COPY;
+  for (int i = 0; i < t->n.n; i++)
+    if (nstep_of(b, t->n.ax[i]))
+      return STAGE_COPY;
+  return STAGE_PANELS;
+}
+
+static bool steady_in_entry(Prog *g, const Node *n) {
+  return g->prologue && info_of(g, n)->steady;
+}
+
+static double stage_cost(Prog *g, const Node *x, StageKind s) {
+  if (s == STAGE_NONE)
+    return 0;
+  return size_estimate(x->ax, x->nax) * (steady_in_entry(g, x) ? 0.05 : s == STAGE_COPY ? 4 : 1);
+}
+
+// Where the result, or what its epilogue ends in, has to go; NULL: anywhere.
+static const Place *wanted_place(Prog *g, const Node *c) {
+  const Node *v = c;
+  while (!info_of(g, v)->dest && info_of(g, v)->nuse == 1 && info_of(g, v)->pulled) {
+    while (info_of(g, v)->nuse == 1 && !info_of(g, v)->want)
+      v = info_of(g, v)->use[0];
+    break;
+  }
+  return info_of(g, v)->dest;
+}
+
+static double output_cost(Prog *g, const Tile *t, const Node *c) {
+  const Place *dest = wanted_place(g, c);
+  double size = size_estimate(c->ax, c->nax);
+  const Axis *last = t->n.ax[t->n.n - 1];
+  if (dest)
+    return nstep_of(dest, last) == 1 || (!dest->width && stride_is(dest, last, 1)) ? 0 : 2 * size;
+  bool feature_n = extent_is(last, NULL), feature_m = false;
+  for (int i = 0; i < t->m.n; i++)
+    feature_m |= extent_is(t->m.ax[i], NULL);
+  return !feature_n && feature_m ? 0.2 * size : 0;
+}
+
+static void push(AxisList *l, Axis *a) {
+  l->ax[l->n++] = a;
+}
+
+static void classify(const Node *c, int side, Tile *t) {
+  const Node *b = c->in[side], *a = c->in[1 - side];
+  t->side = side;
+  for (int i = 0; i < c->attr.naxes; i++)
+    push(&t->k, c->attr.axes[i]);
+  for (int i = 0; i < a->nax; i++)
+    if (!axis_in(t->k.ax, t->k.n, a->ax[i]))
+      push(node_has(b, a->ax[i]) ? &t->batch : &t->m, a->ax[i]);
+  for (int i = 0; i < b->nax; i++)
+    if (!axis_in(t->k.ax, t->k.n, b->ax[i]) && !node_has(a, b->ax[i]))
+      push(&t->n, b->ax[i]);
+}
+
+static bool reads_rows(const Tile *t, const Place *a) {
+  return is_plain(a) && merged_tail(a, t->k.ax, t->k.n) == t->k.n;
+}
+
+// Fills in everything but the places of staged copies; false when `side` has no columns.
+static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
+  classify(c, side, t);
+  if (!t->n.n)
+    return false;
+  t->a = place_view(g, c->in[1 - side]);
+  t->b = place_view(g, c->in[side]);
+  if (t->b)
+    sort_axes(t->b, t->n.ax, t->n.n);
+  if (t->b && columns_direct(t, t->b)) {
+    sort_axes(t->b, t->k.ax, t->k.n);
+    if (merged_tail(t->b, t->k.ax, t->k.n) != t->k.n)
+      t->stage_b = STAGE_COPY;
+  } else {
+    t->stage_b = STAGE_COPY;
+    if (t->b) {
+      sort_axes(t->b, t->k.ax, t->k.n);
+      t->stage_b = transposable(t, t->b);
+    }
+  }
+  if (t->stage_b == STAGE_COPY && t->a)
+    sort_axes(t->a, t->k.ax, t->k.n);
+  if (t->a && t->b && t->stage_b == STAGE_TRANSPOSE &&
+      !reads_rows(t, t->a)) { // perhaps in a's own order
+    AxisList k = t->k;
+    sort_axes(t->a, t->k.ax, t->k.n);
+    if (!reads_rows(t, t->a) || transposable(t, t->b) != STAGE_TRANSPOSE)
+      t->k = k;
+  }
+  t->stage_a = t->a && reads_rows(t, t->a) ? STAGE_NONE : STAGE_COPY;
+  if (t->a && t->stage_a == STAGE_NONE)
+    sort_axes(t->a, t->m.ax, t->m.n);
+  *cost = stage_cost(g, c->in[1 - side], t->stage_a) + stage_cost(g, c->in[side], t->stage_b) +
+          output_cost(g, t, c);
+  return true;
+}
+
+// ---- staging
+
+static uint64_t stage_key(const AxisList *n, const AxisList *k, int kind) {
+  uint64_t h = (uint64_t)kind;
+  for (int i = 0; i < n->n; i++)
+    h = hash_mix(h, (uint64_t)n->ax[i]->id);
+  h = hash_mix(h, 0x6b);
+  for (int i = 0; i < k->n; i++)
+    h = hash_mix(h, (uint64_t)k->ax[i]->id);
+  return h;
+}
+
+static Place *find_staged(Prog *g, const Node *x, uint64_t key) {
+  for (int i = 0; i < g->staged.n; i++)
+    if (g->staged.v[i].node == x && g->staged.v[i].key == key)
+      return g->staged.v[i].place;
+  return NULL;
+}
+
+// Panels [batch][ceil(N / width)][K][width].  Their count is no polynomial, so a batch takes N +
+// width columns.
+static Place *panels_place(Prog *g, const Tile *t, bool kept) {
+  int nax = t->batch.n + t->n.n + t->k.n, at = 0;
+  int64_t w = g->p->o.nr;
+  Poly K = extents(t->k.ax, t->k.n), N = extents(t->n.ax, t->n.n),
+       s = poly_mul(poly_add(N, poly_const(w)), K);
+  Place *pl = NEW(g->a, Place);
+  pl->dtype = DT_F32;
+  pl->nax = nax;
+  pl->ax = NEWN(g->a, Axis *, nax);
+  pl->stride = NEWN(g->a, Poly, nax);
+  pl->nstep = NEWN(g->a, int64_t, nax);
+  pl->width = w;
+  for (int i = t->batch.n - 1; i >= 0; i--) {
+    pl->ax[at] = t->batch.ax[i];
+    pl->stride[at++] = s;
+    s = poly_mul(s, t->batch.ax[i]->extent);
+  }
+  pl->buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, DT_F32, s, "transposed");
+  Poly k = poly_const(w);
+  for (int i = t->k.n - 1; i >= 0; i--) {
+    pl->ax[at] = t->k.ax[i];
+    pl->stride[at++] = k;
+    k = poly_mul(k, t->k.ax[i]->extent);
+  }
+  for (int i = 0; i < t->n.n; i++)
+    pl->ax[at++] = t->n.ax[i];
+  return pl;
+}
+
+static Place *stage_transpose(Prog *g, Node *x, Tile *t) {
+  uint64_t key = stage_key(&t->n, &t->k, 1);
+  Place *dst = find_staged(g, x, key);
+  if (dst)
+    return dst;
+  bool kept = steady_in_entry(g, x);
+  dst = panels_place(g, t, kept);
+  Inst *k = inst_new(g, IK_TRANSPOSE, x);
+  k->prologue = kept;
+  k->src = t->b;
+  k->dst = dst;
+  k->tile = t;
+  vec_push(g->a, &k->loads, view_base(x));
+  vec_push(g->a, &g->staged, (Staged){x, dst, k, key});
+  return dst;
+}
+
+// The operand's values in the order `batch, outer, inner`, dense.
+static Place *stage_copy(Prog *g, Node *x, Tile *t, const AxisList *outer, const AxisList *inner) {
+  uint64_t key = stage_key(inner, outer, 2);
+  Place *dst = find_staged(g, x, key);
+  if (dst)
+    return dst;
+  bool kept = steady_in_entry(g, x);
+  Axis *order[2 * MAX_AXES];
+  int n = 0;
+  for (int i = 0; i < t->batch.n; i++)
+    order[n++] = t->batch.ax[i];
+  for (int i = 0; i < outer->n; i++)
+    order[n++] = outer->ax[i];
+  for (int i = 0; i < inner->n; i++)
+    order[n++] = inner->ax[i];
+  dst = place_dense(
+      g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(order, n), "reordered"), DT_F32,
+      order, n);
+  fuse_copy(g, x, dst, kept);
+  vec_push(g->a, &g->staged, (Staged){x, dst, g->inst.v[g->inst.n - 1], key});
+  return dst;
+}
+
+// Rows and columns that do not merge into one index are walked outside of the tile.
+static void move_heads(const Place *pl, AxisList *l, AxisList *outer) {
+  int tail = merged_tail(pl, l->ax, l->n), head = l->n - tail;
+  for (int i = 0; i < head; i++)
+    push(outer, l->ax[i]);
+  memmove(l->ax, l->ax + head, sizeof *l->ax * (size_t)tail);
+  l->n = tail;
+}
+
+static Axis **list_of(Prog *g, const AxisList *a, const AxisList *b, int *n) {
+  Axis **ax = NEWN(g->a, Axis *, a->n + b->n + 1);
+  memcpy(ax, a->ax, sizeof *ax * (size_t)a->n);
+  memcpy(ax + a->n, b->ax, sizeof *ax * (size_t)b->n);
+  *n = a->n + b->n;
+  return ax;
+}
+
+Inst *contract_plan(Prog *g, Node *c) {
+  if (!contract_fits_tile(c))
+    return NULL;
+  Tile *t[2] = {NEW(g->a, Tile), NEW(g->a, Tile)};
+  double cost[2];
+  bool ok[2] = {try_side(g, c, 0, t[0], &cost[0]), try_side(g, c, 1, t[1], &cost[1])};
+  if (!ok[0] && !ok[1])
+    return NULL;
+  Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
+  Node *an = c->in[1 - b->side], *bn = c->in[b->side];
+  if (b->stage_b == STAGE_TRANSPOSE || b->stage_b == STAGE_PANELS) {
+    Tile *copy = NEW(g->a, Tile);
+    *copy = *b;
+    b->staged_width = g->p->o.nr;
+    b->b = stage_transpose(g, bn, copy);
+  } else if (b->stage_b == STAGE_COPY) {
+    b->b = stage_copy(g, bn, b, &b->k, &b->n);
+  }
+  if (b->stage_a == STAGE_COPY)
+    b->a = stage_copy(g, an, b, &b->m, &b->k);
+  if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
+    plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
+  b->outer = b->batch;
+  move_heads(b->a, &b->m, &b->outer);
+  if (!b->staged_width && !b->b->width)
+    move_heads(b->b, &b->n, &b->outer);
+  Inst *k = inst_new(g, IK_TILE, c);
+  k->tile = b;
+  k->split = true;
+  k->row = list_of(g, &b->outer, &b->m, &k->nrow);
+  k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);
+  k->slot_block = task_rows(&g->p->o);
+  Deps d = {0};
+  deps_of(g, c, &d);
+  for (int i = 0; i < d.v.n; i++)
+    vec_push(g->a, &k->loads, d.v.v[i].node);
+  return k;
+}

@@ -1,0 +1,435 @@
+// Scalar lowering: the value of a node's element at given coordinates as an expression over the
+// kernel's memories.  What is stored elsewhere is loaded; everything else is derived from its
+// operands, at coordinates that index maps transform.  A value that several users or several
+// iterations of an inner loop need is put into a register as far out as its coordinates allow.
+#include "codegen/plan/plan_internal.h"
+#include <string.h>
+
+struct Memo {
+  Node *n;
+  LExpr **key; // coordinates of n's axes
+  Val v;
+  Memo *next;
+};
+
+static unsigned bucket(const Node *n) {
+  return (unsigned)n->id % 256;
+}
+
+static Memo *memo_find(Lower *c, Node *n, LExpr *const *key) {
+  for (Memo *m = c->memo[bucket(n)]; m; m = m->next)
+    if (m->n == n && !memcmp(m->key, key, sizeof *key * (size_t)n->nax))
+      return m;
+  return NULL;
+}
+
+static void memo_add(Lower *c, Node *n, LExpr *const *key, Val v) {
+  Memo *m = NEW(c->a, Memo);
+  m->n = n;
+  m->key = NEWN(c->a, LExpr *, n->nax + 1);
+  memcpy(m->key, key, sizeof *key * (size_t)n->nax);
+  m->v = v;
+  m->next = c->memo[bucket(n)];
+  c->memo[bucket(n)] = m;
+}
+
+static void node_key(Node *n, const Coords *at, LExpr **key) {
+  for (int i = 0; i < n->nax; i++)
+    if (!(key[i] = coords_get(at, n->ax[i])))
+      BUG("%s: no coordinate along %s", op_name(n->op), n->ax[i]->name);
+}
+
+void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e) {
+  LExpr *key[MAX_AXES];
+  node_key(n, at, key);
+  memo_add(c, n, key, (Val){e, c->scope.n - 1, 0});
+}
+
+// ---- scopes, variables, registers
+
+void lower_push(Lower *c, LBody *b) {
+  vec_push(c->a, &c->scope, b);
+}
+
+void lower_pop(Lower *c) {
+  c->scope.n--;
+  for (int i = 0; i < 256; i++)
+    for (Memo **m = &c->memo[i]; *m;)
+      if ((*m)->v.depth >= c->scope.n)
+        *m = (*m)->next;
+      else
+        m = &(*m)->next;
+}
+
+void lower_emit(Lower *c, LStmt *s) {
+  LBody *b = c->scope.v[c->scope.n - 1];
+  vec_push(c->a, b, s);
+}
+
+int lower_var(Lower *c, Poly range, int depth) {
+  int v = loop_var(c->k);
+  while (c->var_depth.n <= v) {
+    vec_push(c->a, &c->var_depth, 0);
+    vec_push(c->a, &c->var_range, (Poly){0});
+  }
+  c->var_depth.v[v] = depth;
+  c->var_range.v[v] = range;
+  return v;
+}
+
+int lower_grid(Lower *c, Poly extent, int64_t block) {
+  int v = loop_grid(c->k, extent, block);
+  while (c->var_depth.n <= v) {
+    vec_push(c->a, &c->var_depth, 0);
+    vec_push(c->a, &c->var_range, (Poly){0});
+  }
+  if (block == 1)
+    c->var_range.v[v] = extent;
+  return v;
+}
+
+static LExpr *reg_at(Lower *c, int depth, LExpr *first) {
+  int r = loop_reg(c->k);
+  while (c->reg_depth.n <= r)
+    vec_push(c->a, &c->reg_depth, 0);
+  c->reg_depth.v[r] = depth;
+  LBody *b = c->scope.v[depth];
+  vec_push(c->a, b, ls_reg(c->a, r, first->dtype, first));
+  return lx_reg(c->a, first->dtype, r);
+}
+
+int lower_reg(Lower *c, DType t, LExpr *first) {
+  if (first->dtype != t)
+    BUG("a register of another dtype");
+  return (int)reg_at(c, c->scope.n - 1, first)->inum;
+}
+
+static int max2(int a, int b) {
+  return a > b ? a : b;
+}
+
+static int depth_of(const Lower *c, const LExpr *e) {
+  if (!e)
+    return 0;
+  if (e->op == L_VAR)
+    return e->inum < c->var_depth.n ? c->var_depth.v[e->inum] : 0;
+  if (e->op == L_REG)
+    return e->inum < c->reg_depth.n ? c->reg_depth.v[e->inum] : 0;
+  if (e->op == L_ACC)
+    return c->scope.n - 1;
+  return max2(depth_of(c, e->a), max2(depth_of(c, e->b), depth_of(c, e->c)));
+}
+
+Lower *lower_new(Prog *g, Inst *inst, const char *name) {
+  Lower *c = NEW(g->a, Lower);
+  c->g = g;
+  c->inst = inst;
+  c->a = g->a;
+  c->k = loop_kernel(g->a, name);
+  lower_push(c, &c->k->body);
+  return c;
+}
+
+int lower_mem(Lower *c, int buf, Poly base, bool write) {
+  int i = 0;
+  while (i < c->arg.n && (c->arg.v[i].buf != buf || !poly_eq(&c->arg.v[i].base, &base)))
+    i++;
+  if (i == c->arg.n) {
+    vec_push(c->a, &c->arg, (struct LowerArg){buf, base});
+    if (loop_arg(c->a, c->k, c->g->buf.v[buf].name, c->g->buf.v[buf].dtype, write) != i)
+      BUG("an argument after scratch");
+    c->k->mem.v[i].read = false;
+  }
+  LMem *m = &c->k->mem.v[i];
+  m->written |= write;
+  m->read |= !write;
+  return i;
+}
+
+int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly) {
+  BigsSize size = plan_size(c->g->p, poly);
+  for (int i = 0; i < c->scalar.n; i++)
+    if (c->scalar.v[i].kind == kind && c->scalar.v[i].value == value && c->scalar.v[i].size == size)
+      return i;
+  vec_push(c->a, &c->scalar, (BigsScalar){.kind = kind, .size = size, .value = value});
+  return c->k->nscalars++;
+}
+
+// ---- loads and stores
+
+DType computed_dtype(const Node *n) {
+  return n->dtype == DT_BF16 ? DT_F32 : (DType)n->dtype;
+}
+
+// Index within the buffer from pl->base on.
+LExpr *place_index(Lower *c, const Place *pl, const Coords *at) {
+  LExpr *v[MAX_AXES];
+  Poly step[MAX_AXES];
+  int n = 0;
+  for (int i = 0; i < pl->nax; i++) {
+    v[n] = coords_get(at, pl->ax[i]);
+    step[n] = pl->stride[i];
+    if (!v[n])
+      BUG("no coordinate along %s", pl->ax[i]->name);
+    n++;
+  }
+  LExpr *index = llinear(c, v, step, n, poly_const(0));
+  if (!pl->width)
+    return index;
+  for (int i = 0; i < n; i++)
+    step[i] = poly_const(pl->nstep[i]);
+  LExpr *column = llinear(c, v, step, n, poly_const(0));
+  if (pl->nlo) {
+    int slot = lower_scalar(c, 0, (uint64_t)pl->nlo, (Poly){0});
+    column = liop(c, L_IADD, column, lint(c, lx_scalar_int(c->a, slot)));
+  }
+  Poly w = poly_const(pl->width);
+  LExpr *terms[3] = {ldiv_(c, column, w), lmod(c, column, w), index};
+  Poly steps[3] = {poly_const(pl->panel), poly_const(1), poly_const(1)};
+  return llinear(c, terms, steps, 3, poly_const(0));
+}
+
+LExpr *lower_load(Lower *c, const Place *pl, const Coords *at) {
+  LExpr *index = place_index(c, pl, at);
+  return lx_load(c->a, c->k, lower_mem(c, pl->buf, pl->base, false), index);
+}
+
+void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool add) {
+  LExpr *index = place_index(c, pl, at);
+  int mem = lower_mem(c, pl->buf, pl->base, true);
+  if (add)
+    c->k->mem.v[mem].read = true;
+  if (value->dtype != c->k->mem.v[mem].dtype)
+    value = lx_op(c->a, L_CAST, c->k->mem.v[mem].dtype, value, NULL, NULL);
+  LStmt *s = ls_store(c->a, mem, index, value);
+  s->add = add;
+  lower_emit(c, s);
+}
+
+// ---- values
+
+static Val constant(Lower *c, DType t, double v) {
+  return (Val){lx_const(c->a, t, v), 0, 0};
+}
+
+static Val of_index(Lower *c, DType t, LExpr *i) {
+  if (i->op == L_INT)
+    return constant(c, t, (double)i->inum);
+  return (Val){lx_from_int(c->a, t, i), depth_of(c, i), 1};
+}
+
+static Val op2(Lower *c, LOp op, DType t, Val x, Val y) {
+  return (Val){lx_op(c->a, op, t, x.e, y.e, NULL), max2(x.depth, y.depth), x.cost + y.cost + 1};
+}
+
+static Val select_value(Lower *c, Val cond, Val x, Val y) {
+  return (Val){lx_op(c->a, L_SELECT, x.e->dtype, cond.e, x.e, y.e),
+               max2(cond.depth, max2(x.depth, y.depth)), cond.cost + x.cost + y.cost + 1};
+}
+
+static const LOp scalar_op[OP_COUNT] = {
+    [OP_NEG] = L_NEG,       [OP_ABS] = L_ABS,      [OP_EXP] = L_EXP, [OP_LOG] = L_LOG,
+    [OP_SQRT] = L_SQRT,     [OP_TANH] = L_TANH,    [OP_ERF] = L_ERF, [OP_SIN] = L_SIN,
+    [OP_COS] = L_COS,       [OP_CAST] = L_CAST,    [OP_NOT] = L_NOT, [OP_ADD] = L_ADD,
+    [OP_SUB] = L_SUB,       [OP_MUL] = L_MUL,      [OP_DIV] = L_DIV, [OP_POW] = L_POW,
+    [OP_MIN] = L_MIN,       [OP_MAX] = L_MAX,      [OP_LT] = L_LT,   [OP_LE] = L_LE,
+    [OP_EQ] = L_EQ,         [OP_NE] = L_NE,        [OP_AND] = L_AND, [OP_OR] = L_OR,
+    [OP_SELECT] = L_SELECT, [OP_CONTRACT] = L_MUL,
+};
+
+static Val pointwise(Lower *c, Node *n, const Coords *at) {
+  LExpr *x[3] = {0};
+  Val v = {.cost = 1};
+  for (int i = 0; i < n->nin; i++) {
+    Val a = lower_value(c, n->in[i], at);
+    x[i] = a.e;
+    v.depth = max2(v.depth, a.depth);
+    v.cost += a.cost;
+  }
+  DType t = computed_dtype(n);
+  if (n->op == OP_CAST && x[0]->dtype == t) {
+    v.e = x[0];
+    return v;
+  }
+  v.e = lx_op(c->a, scalar_op[n->op], t, x[0], x[1], x[2]);
+  return v;
+}
+
+static Val random_value(Lower *c, Node *n, const Coords *at) {
+  LExpr *v[MAX_AXES];
+  Poly step[MAX_AXES], s = poly_const(1);
+  for (int i = n->nax - 1; i >= 0; i--) {
+    v[i] = coords_get(at, n->ax[i]);
+    step[i] = s;
+    s = poly_mul(s, n->ax[i]->extent);
+  }
+  LExpr *element = llinear(c, v, step, n->nax, poly_const(0));
+  int slot = lower_scalar(c, 1, n->attr.site, (Poly){0});
+  return (Val){lx_random(c->a, slot, element), depth_of(c, element), 8};
+}
+
+static Val table_value(Lower *c, Node *n, const Coords *at) {
+  int buf = -1;
+  for (int i = 0; i < c->g->buf.n && buf < 0; i++)
+    if (c->g->buf.v[i].where == BIGS_CONSTANT && c->g->buf.v[i].table == n)
+      buf = i;
+  if (buf < 0)
+    buf = table_buffer(c->g, n);
+  Place *pl = place_dense(c->g, buf, (DType)n->dtype, n->ax, n->nax);
+  LExpr *e = lower_load(c, pl, at);
+  return (Val){e, depth_of(c, e->a), 1};
+}
+
+static Val clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
+  LExpr *last = lpoly(c, poly_sub(extent, poly_const(1)));
+  *out = liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last);
+  return (Val){0};
+}
+
+// An index out of range reads the nearest element: what callers give is checked before programs
+// run.
+static Val gathered(Lower *c, Node *n, const Coords *at) {
+  Node *x = n->in[0];
+  Val i = lower_value(c, n->in[1], at);
+  if (i.e->op != L_REG && i.e->op != L_CONST)
+    i.e = reg_at(c, i.depth, i.e);
+  LExpr *index = i.e->op == L_CONST ? li(c, (int64_t)i.e->num) : lint(c, lx_to_int(c->a, i.e));
+  clamp_index(c, index, n->attr.axis->extent, &index);
+  Coords inner = *at;
+  coords_set(&inner, n->attr.axis, index);
+  return lower_value(c, x, &inner);
+}
+
+static Val compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
+  return op2(c, op, DT_BOOL, of_index(c, DT_I32, i), of_index(c, DT_I32, j));
+}
+
+static Val padded(Lower *c, Node *n, const Coords *at) {
+  const Attr *t = &n->attr;
+  LExpr *out = coords_get(at, t->axis2), *lo = lpoly(c, t->lo),
+        *end = lpoly(c, poly_add(t->lo, t->axis->extent)), *i;
+  Poly one = poly_const(1);
+  Val inside = op2(c, L_AND, DT_BOOL, compare(c, L_LE, lo, out), compare(c, L_LT, out, end));
+  clamp_index(c, llinear(c, &out, &one, 1, poly_scale(t->lo, -1)), t->axis->extent, &i);
+  Coords inner = *at;
+  coords_set(&inner, t->axis, i);
+  return select_value(c, inside, lower_value(c, n->in[0], &inner),
+                      constant(c, computed_dtype(n), 0));
+}
+
+static Val concatenated(Lower *c, Node *n, const Coords *at) {
+  LExpr *out = coords_get(at, n->attr.axis);
+  Poly end = n->attr.axis->extent, one = poly_const(1);
+  Val v = {0};
+  for (int i = n->nin - 1; i >= 0; i--) {
+    LExpr *j;
+    Poly lo = poly_sub(end, n->attr.from[i]->extent);
+    clamp_index(c, llinear(c, &out, &one, 1, poly_scale(lo, -1)), n->attr.from[i]->extent, &j);
+    Coords inner = *at;
+    coords_set(&inner, n->attr.from[i], j);
+    Val x = lower_value(c, n->in[i], &inner);
+    v = i == n->nin - 1 ? x : select_value(c, compare(c, L_LT, out, lpoly(c, end)), x, v);
+    end = lo;
+  }
+  return v;
+}
+
+static Val one_hot(Lower *c, Node *n, const Coords *at) {
+  Val id = lower_value(c, n->in[0], at), x = lower_value(c, n->in[1], at);
+  Val here = op2(c, L_EQ, DT_BOOL, of_index(c, DT_I32, coords_get(at, n->attr.axis)), id);
+  return select_value(c, here, x, constant(c, computed_dtype(n), 0));
+}
+
+static Val mapped(Lower *c, Node *n, const Coords *at) {
+  const Attr *t = &n->attr;
+  Coords in = *at;
+  LExpr *v[MAX_AXES];
+  Poly step[MAX_AXES], s = poly_const(1);
+  switch (n->op) {
+  case OP_RENAME:
+    for (int i = 0; i < t->nmap; i++)
+      coords_set(&in, t->from[i], coords_get(at, t->to[i]));
+    break;
+  case OP_SPLIT:
+    for (int i = t->naxes - 1; i >= 0; i--) {
+      v[i] = coords_get(at, t->axes[i]);
+      step[i] = s;
+      s = poly_mul(s, t->axes[i]->extent);
+    }
+    coords_set(&in, t->axis, llinear(c, v, step, t->naxes, poly_const(0)));
+    break;
+  case OP_MERGE: lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in); break;
+  case OP_SLICE:
+    v[0] = coords_get(at, t->axis2);
+    coords_set(&in, t->axis, llinear(c, v, &s, 1, t->lo));
+    break;
+  case OP_INDEX: coords_set(&in, t->axis, lpoly(c, t->lo)); break;
+  case OP_FLIP:
+    for (int i = 0; i < t->naxes; i++) {
+      v[0] = coords_get(at, t->axes[i]);
+      step[0] = poly_const(-1);
+      coords_set(&in, t->axes[i],
+                 llinear(c, v, step, 1, poly_sub(t->axes[i]->extent, poly_const(1))));
+    }
+    break;
+  default: BUG("no index map");
+  }
+  return lower_value(c, n->in[0], &in);
+}
+
+static Val loaded(Lower *c, Node *n, const Place *pl, const Coords *at) {
+  LExpr *e = lower_load(c, pl, at);
+  Val v = {e, depth_of(c, e->a), 1};
+  if (n->dtype == DT_BF16)
+    v.e = lx_op(c->a, L_CAST, DT_F32, e, NULL, NULL);
+  return v;
+}
+
+static Val compute(Lower *c, Node *n, const Coords *at) {
+  Info *f = info_of(c->g, n);
+  if (n == c->acc)
+    return (Val){lx_acc(c->a), c->scope.n - 1, 0};
+  if (f->place && f->inst != c->inst && n != c->own)
+    return loaded(c, n, f->place, at);
+  switch (n->op) {
+  case OP_CONST: return constant(c, computed_dtype(n), n->attr.num);
+  case OP_IOTA: return of_index(c, DT_I32, coords_get(at, n->attr.axis));
+  case OP_EXTENT: return of_index(c, computed_dtype(n), lpoly(c, n->attr.lo));
+  case OP_TABLE: return table_value(c, n, at);
+  case OP_RANDOM: return random_value(c, n, at);
+  case OP_GATHER: return gathered(c, n, at);
+  case OP_PAD: return padded(c, n, at);
+  case OP_CONCAT: return concatenated(c, n, at);
+  case OP_SCATTER: return one_hot(c, n, at);
+  default: break;
+  }
+  if (op_flags(n->op) & F_INDEX)
+    return mapped(c, n, at);
+  if ((op_flags(n->op) & F_POINTWISE) || is_outer(n))
+    return pointwise(c, n, at);
+  BUG("%s has no value here", op_name(n->op));
+}
+
+Val lower_value(Lower *c, Node *n, const Coords *at) {
+  LExpr *key[MAX_AXES];
+  node_key(n, at, key);
+  Memo *m = memo_find(c, n, key);
+  if (m)
+    return m->v;
+  Val v = compute(c, n, at);
+  bool shared = info_of(c->g, n)->nuse > 1 && !(op_flags(n->op) & F_INDEX),
+       outer = v.depth < c->scope.n - 1;
+  if (v.cost && (shared || outer) && v.e->op != L_REG)
+    v = (Val){reg_at(c, v.depth, v.e), v.depth, 0};
+  if (v.e->op == L_REG)
+    v.cost = 0;
+  memo_add(c, n, key, v);
+  return v;
+}
+
+LExpr *lower_member(Lower *c, const Member *m, const Coords *at) {
+  c->own = m->derive ? m->node : NULL;
+  LExpr *e = lower_value(c, m->role == ROLE_COLUMN ? m->node->in[0] : m->node, at).e;
+  c->own = NULL;
+  return e;
+}

@@ -1,0 +1,396 @@
+// Attention nodes as steps: which matrices attention.h's builders read and write, and how they get
+// the mask, the bias and the dropout's numbers.
+#include "codegen/plan/attention.h"
+#include "codegen/plan/plan_internal.h"
+#include <string.h>
+
+enum { Q, K, V, MASK, BIAS, OUT, LSE, DOUT };
+
+static Axis *rows_axis(const Node *n) {
+  for (int i = 0; i < n->attr.naxes; i++) {
+    Axis *a = n->attr.axes[i];
+    if (a != n->attr.axis && !node_has(n->in[K], a) && !node_has(n->in[V], a))
+      return a;
+  }
+  return NULL;
+}
+
+static Axis *value_axis(const Node *n) {
+  for (int i = 0; i < n->in[V]->nax; i++) {
+    bool own = n->in[V]->ax[i] != n->attr.axis;
+    for (int k = 0; k < n->attr.naxes; k++)
+      own &= n->in[V]->ax[i] != n->attr.axes[k];
+    if (own)
+      return n->in[V]->ax[i];
+  }
+  return NULL;
+}
+
+static int batch_axes(const Node *n, Axis **out) {
+  int k = 0;
+  for (int i = 0; i < n->attr.naxes; i++)
+    if (n->attr.axes[i] != n->attr.axis && n->attr.axes[i] != rows_axis(n))
+      out[k++] = n->attr.axes[i];
+  return k;
+}
+
+// One task owns the gradients of a batch element, so keys and values must have one each.
+static const char *unsupported(const Node *n) {
+  Axis *batch[MAX_AXES];
+  int64_t e;
+  int nb = batch_axes(n, batch);
+  if (!rows_axis(n) || !value_axis(n) || n->dtype != DT_F32 || !extent_is(n->attr.axis2, &e) ||
+      !extent_is(value_axis(n), &e))
+    return "attention over these axes is not compiled yet";
+  if (n->op != OP_ATTENTION_GRAD)
+    return NULL;
+  for (int i = 0; i < nb; i++)
+    if (!node_has(n->in[Q], batch[i]) || !node_has(n->in[K], batch[i]) ||
+        !node_has(n->in[V], batch[i]))
+      return "the gradient of attention with keys or values that batch elements share is not "
+             "compiled yet";
+  return NULL;
+}
+
+static bool same_attention(const Node *a, const Node *b) {
+  if ((a->op == OP_ATTENTION_GRAD) != (b->op == OP_ATTENTION_GRAD) ||
+      a->attr.axis != b->attr.axis || a->attr.axis2 != b->attr.axis2 ||
+      a->attr.num != b->attr.num || a->attr.num2 != b->attr.num2 || a->attr.site != b->attr.site ||
+      a->attr.naxes != b->attr.naxes || a->nin != b->nin ||
+      memcmp(a->in, b->in, sizeof *a->in * (size_t)a->nin))
+    return false;
+  return !memcmp(a->attr.axes, b->attr.axes, sizeof *a->attr.axes * (size_t)a->attr.naxes);
+}
+
+// A view with `feature` at stride 1.
+static Place *matrix(Prog *g, Node *x, Axis *feature) {
+  Axis *order[MAX_AXES];
+  int n = 0;
+  for (int i = 0; i < x->nax; i++)
+    if (x->ax[i] != feature)
+      order[n++] = x->ax[i];
+  order[n++] = feature;
+  Place *pl = place_view(g, x);
+  int k = pl ? place_axis(pl, feature) : -1;
+  int64_t s;
+  if (k >= 0 && !pl->width && poly_is_const(&pl->stride[k], &s) && s == 1)
+    return pl;
+  return staged_rows(g, x, order, n, 1);
+}
+
+static Axis *feature_of(const Node *n) {
+  if (n->op == OP_ATTENTION)
+    return value_axis(n);
+  return n->attr.i0 == 2 ? value_axis(n) : n->attr.axis2;
+}
+
+static void add_member(Prog *g, Inst *k, Node *n) {
+  Info *f = info_of(g, n);
+  int64_t s;
+  f->inst = k;
+  f->place = NULL;
+  if (n->op == OP_ATTENTION_LSE) {
+    f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);
+  } else {
+    Axis *a = feature_of(n);
+    int i = f->dest ? place_axis(f->dest, a) : -1;
+    if (i >= 0 && !f->dest->width && poly_is_const(&f->dest->stride[i], &s) && s == 1)
+      f->place = f->dest;
+    else
+      f->place = place_new(g, n, &a, 1, k->prologue);
+  }
+  vec_push(g->a, &k->m, (Member){.node = n, .role = ROLE_FULL, .place = f->place});
+}
+
+Inst *attention_plan(Prog *g, Node *n) {
+  const char *why = unsupported(n);
+  if (!why && n->op == OP_ATTENTION_GRAD && n->attr.i0 == 3) {
+    Inst *k = inst_new(g, IK_LOOPS, n);
+    Info *f = info_of(g, n);
+    f->inst = k;
+    f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);
+    vec_push(g->a, &k->m, (Member){.node = n, .role = ROLE_FULL, .place = f->place});
+    return k;
+  }
+  for (int i = 0; i < g->inst.n; i++) {
+    Inst *k = g->inst.v[i];
+    if (k->kind != IK_ATTENTION || !same_attention(k->root, n))
+      continue;
+    add_member(g, k, n);
+    return k;
+  }
+  if (why) {
+    plan_error(g->p, n->span, "%s", why);
+    return NULL;
+  }
+  Place *arg[8] = {0};
+  for (int i = 0; i < n->nin; i++)
+    if (i == Q || i == K)
+      arg[i] = matrix(g, n->in[i], n->attr.axis2);
+    else if (i == V || i == OUT || i == DOUT)
+      arg[i] = matrix(g, n->in[i], value_axis(n));
+    else if (i == LSE)
+      arg[i] = place_view(g, n->in[i]);
+  Inst *k = inst_new(g, IK_ATTENTION, n);
+  memcpy(k->arg, arg, sizeof arg);
+  add_member(g, k, n);
+  return k;
+}
+
+// ---- lowering
+
+typedef struct Context {
+  Lower *c;
+  const Node *n;
+  Coords batch;
+} Context;
+
+static Poly stride_of(const Place *pl, const Axis *a) {
+  int i = a ? place_axis(pl, a) : -1;
+  return i < 0 ? poly_const(0) : pl->stride[i];
+}
+
+static AttentionMatrix at_place(Context *x, const Place *pl, Axis *row, bool write) {
+  Lower *c = x->c;
+  LExpr *v[MAX_AXES];
+  Poly s[MAX_AXES];
+  int n = 0;
+  for (int i = 0; i < x->batch.n; i++) {
+    v[n] = x->batch.v[i].at;
+    s[n++] = stride_of(pl, x->batch.v[i].ax);
+  }
+  return (AttentionMatrix){.mem = lower_mem(c, pl->buf, pl->base, write),
+                           .base = llinear(c, v, s, n, poly_const(0)),
+                           .row = lpoly(c, stride_of(pl, row))};
+}
+
+// The builder's statements stand in `body`, outside of the lowering's own scopes: nothing is kept
+// from one call to the next.
+static Coords enter(Context *x, LBody *body, LExpr *row, LExpr *key) {
+  Lower *c = x->c;
+  Coords at = x->batch;
+  c->scope.n = 0;
+  memset(c->memo, 0, sizeof c->memo);
+  lower_push(c, body);
+  coords_set(&at, rows_axis(x->n), lint_deep(c, row));
+  coords_set(&at, x->n->attr.axis, lint_deep(c, key));
+  return at;
+}
+
+static LExpr *mask_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
+  Context *x = ctx;
+  Coords at = enter(x, body, row, key);
+  return lower_value(x->c, x->n->in[MASK], &at).e;
+}
+
+static LExpr *bias_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
+  Context *x = ctx;
+  Coords at = enter(x, body, row, key);
+  return lower_value(x->c, x->n->in[BIAS], &at).e;
+}
+
+static LExpr *random_at(Context *x, const Coords *at) {
+  const Attr *t = &x->n->attr;
+  LExpr *v[MAX_AXES];
+  Poly step[MAX_AXES], s = poly_const(1);
+  for (int i = t->naxes - 1; i >= 0; i--) {
+    v[i] = coords_get(at, t->axes[i]);
+    step[i] = s;
+    s = poly_mul(s, t->axes[i]->extent);
+  }
+  LExpr *element = llinear(x->c, v, step, t->naxes, poly_const(0));
+  return lx_random(x->c->a, lower_scalar(x->c, 1, t->site, (Poly){0}), element);
+}
+
+static LExpr *random_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
+  Context *x = ctx;
+  Coords at = enter(x, body, row, key);
+  return random_at(x, &at);
+}
+
+// Arguments come before the builder's scratch: what the callbacks will read is made known by
+// calling them once for nothing.
+static void preload(Context *x, const AttentionShape *s) {
+  LBody unused = {0};
+  if (s->mask)
+    mask_value(x, &unused, li(x->c, 0), li(x->c, 0));
+  if (s->bias)
+    bias_value(x, &unused, li(x->c, 0), li(x->c, 0));
+  if (s->random)
+    random_value(x, &unused, li(x->c, 0), li(x->c, 0));
+}
+
+static int64_t constant_extent(const Axis *a) {
+  int64_t e = 0;
+  extent_is(a, &e);
+  return e;
+}
+
+static const Place *result(Inst *k, Op op, int64_t i0) {
+  for (int i = 0; i < k->m.n; i++)
+    if (k->m.v[i].node->op == op && (op != OP_ATTENTION_GRAD || k->m.v[i].node->attr.i0 == i0))
+      return k->m.v[i].place;
+  return NULL;
+}
+
+static AttentionMatrix result_matrix(Context *x, Inst *k, Op op, int64_t i0, Axis *row) {
+  const Place *pl = result(k, op, i0);
+  if (!pl)
+    return (AttentionMatrix){.mem = -1};
+  return at_place(x, pl, row, true);
+}
+
+// A gradient nobody asked for still has to go somewhere: memory of its own.
+static AttentionMatrix gradient_matrix(Context *x, Inst *k, int64_t i0, Node *like, Axis *feature,
+                                       Axis *row) {
+  AttentionMatrix m = result_matrix(x, k, OP_ATTENTION_GRAD, i0, row);
+  if (m.mem < 0)
+    m = at_place(x, place_new(x->c->g, like, &feature, 1, false), row, true);
+  x->c->k->mem.v[m.mem].read = true;
+  return m;
+}
+
+static Poly attention_flops(const Node *n, Axis *const *batch, int nb) {
+  Poly p = poly_const(2 * (constant_extent(n->attr.axis2) + constant_extent(value_axis(n))) *
+                      (n->op == OP_ATTENTION_GRAD ? 2 : 1));
+  Axis *all[MAX_AXES + 2];
+  memcpy(all, batch, sizeof *all * (size_t)nb);
+  all[nb] = n->attr.axis;
+  all[nb + 1] = rows_axis(n);
+  for (int i = 0; i < nb + 2; i++) {
+    if (!poly_mul_fits(&p, &all[i]->extent))
+      return poly_const(0);
+    p = poly_mul(p, all[i]->extent);
+  }
+  return p;
+}
+
+static Node *primary(Inst *k) {
+  for (int i = 0; i < k->m.n; i++)
+    if (k->m.v[i].node->op != OP_ATTENTION_LSE)
+      return k->m.v[i].node;
+  return k->root;
+}
+
+void lower_attention(Prog *g, Inst *k) {
+  Node *n = primary(k);
+  bool grad = n->op == OP_ATTENTION_GRAD, any = false;
+  for (int i = 0; i < k->m.n; i++)
+    any |= info_of(g, k->m.v[i].node)->needed;
+  if (!any)
+    return;
+  Axis *batch[MAX_AXES], *rows = rows_axis(n), *keys = n->attr.axis;
+  int nb = batch_axes(n, batch);
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  Context x = {.c = c, .n = n};
+  lower_unflatten(c, lvar(c, lower_grid(c, extents(batch, nb), 1)), batch, nb, &x.batch);
+  LExpr *block = grad ? NULL : lvar(c, lower_grid(c, rows->extent, ATTENTION_ROWS));
+  AttentionShape s = {.rows = lpoly(c, rows->extent),
+                      .keys = lpoly(c, keys->extent),
+                      .rows_size = rows->extent,
+                      .d = constant_extent(n->attr.axis2),
+                      .dv = constant_extent(value_axis(n)),
+                      .scale = n->attr.num,
+                      .rate = n->attr.num2,
+                      .nr = g->p->o.nr,
+                      .ctx = &x};
+  double constant;
+  s.q = at_place(&x, k->arg[Q], rows, false);
+  s.k = at_place(&x, k->arg[K], keys, false);
+  s.v = at_place(&x, k->arg[V], keys, false);
+  if (!node_is_const(n->in[MASK], &constant) || !constant)
+    s.mask = mask_value;
+  if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
+    s.bias = bias_value;
+  if (s.rate > 0)
+    s.random = random_value;
+  LBody *body = &c->k->body;
+  if (grad) {
+    s.out = at_place(&x, k->arg[OUT], rows, false);
+    s.lse = at_place(&x, k->arg[LSE], rows, false);
+    s.dout = at_place(&x, k->arg[DOUT], rows, false);
+    s.dq = gradient_matrix(&x, k, 0, n->in[Q], n->attr.axis2, rows);
+    s.dk = gradient_matrix(&x, k, 1, n->in[K], n->attr.axis2, keys);
+    s.dv_ = gradient_matrix(&x, k, 2, n->in[V], value_axis(n), keys);
+    preload(&x, &s);
+    attention_backward(c->a, c->k, body, &s);
+  } else {
+    const Place *out = result(k, OP_ATTENTION, 0);
+    s.out = out ? at_place(&x, out, rows, true)
+                : at_place(&x, place_new(g, n, NULL, 0, false), rows, true);
+    s.lse = result_matrix(&x, k, OP_ATTENTION_LSE, 0, rows);
+    preload(&x, &s);
+    LExpr *row0 = liop(c, L_IMUL, block, li(c, ATTENTION_ROWS));
+    LExpr *n0 =
+        liop(c, L_IMIN, li(c, ATTENTION_ROWS), liop(c, L_ISUB, lpoly(c, rows->extent), row0));
+    attention_forward(c->a, c->k, body, &s, row0, n0);
+  }
+  lower_finish(c, attention_flops(n, batch, nb));
+}
+
+// ---- the gradient of the bias, one element at a time: it is a sum over the axes of the weights
+// that the bias lacks, which no task of the kernels above owns.  ds = p (dp - delta), see
+// attention.h.
+
+// Sum over axis a of x * y at `at`.
+static LExpr *dot(Lower *c, Node *x, Node *y, Axis *a, Coords at) {
+  int acc = lower_reg(c, DT_F32, lx_const(c->a, DT_F32, 0)),
+      v = lower_var(c, a->extent, c->scope.n);
+  LStmt *f = ls_for(c->a, v, li(c, 0), lpoly(c, a->extent), 0);
+  lower_push(c, &f->body);
+  coords_set(&at, a, lvar(c, v));
+  LExpr *p = lx_op(c->a, L_MUL, DT_F32, lower_value(c, x, &at).e, lower_value(c, y, &at).e, NULL);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
+  lower_pop(c);
+  lower_emit(c, f);
+  return lx_reg(c->a, DT_F32, acc);
+}
+
+static LExpr *op2(Lower *c, LOp op, LExpr *x, LExpr *y) {
+  return lx_op(c->a, op, DT_F32, x, y, NULL);
+}
+static LExpr *num(Lower *c, double v) {
+  return lx_const(c->a, DT_F32, v);
+}
+
+static LExpr *score_gradient(Lower *c, Node *n, const Coords *at) {
+  const Attr *t = &n->attr;
+  Context x = {.c = c, .n = n};
+  LExpr *s = dot(c, n->in[Q], n->in[K], t->axis2, *at),
+        *dp = dot(c, n->in[DOUT], n->in[V], value_axis(n), *at);
+  LExpr *delta = dot(c, n->in[DOUT], n->in[OUT], value_axis(n), *at);
+  s = op2(c, L_ADD, op2(c, L_MUL, s, num(c, t->num)), lower_value(c, n->in[BIAS], at).e);
+  LExpr *p =
+      lx_op(c->a, L_EXP, DT_F32, op2(c, L_SUB, s, lower_value(c, n->in[LSE], at).e), NULL, NULL);
+  if (t->num2 > 0) {
+    LExpr *keep = lx_op(c->a, L_LE, DT_BOOL, num(c, t->num2), random_at(&x, at), NULL);
+    dp = lx_op(c->a, L_SELECT, DT_F32, keep, op2(c, L_MUL, dp, num(c, 1 / (1 - t->num2))),
+               num(c, 0));
+  }
+  LExpr *ds = op2(c, L_MUL, p, op2(c, L_SUB, dp, delta));
+  return lx_op(c->a, L_SELECT, DT_F32, lower_value(c, n->in[MASK], at).e, ds, num(c, 0));
+}
+
+void lower_attention_bias(Lower *c, Node *n, const Place *dst) {
+  Coords at = {0};
+  LStmt *open[MAX_AXES];
+  int k = 0;
+  lower_unflatten(c, lvar(c, lower_grid(c, extents(n->ax, n->nax), 1)), n->ax, n->nax, &at);
+  Coords element = at;
+  int acc = lower_reg(c, DT_F32, num(c, 0));
+  for (int i = 0; i < n->attr.naxes; i++) {
+    Axis *a = n->attr.axes[i];
+    if (node_has(n, a))
+      continue;
+    int v = lower_var(c, a->extent, c->scope.n);
+    open[k] = ls_for(c->a, v, li(c, 0), lpoly(c, a->extent), 0);
+    coords_set(&at, a, lvar(c, v));
+    lower_push(c, &open[k++]->body);
+  }
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, score_gradient(c, n, &at)));
+  while (k > 0) {
+    lower_pop(c);
+    lower_emit(c, open[--k]);
+  }
+  lower_store(c, dst, &element, lx_reg(c->a, DT_F32, acc), false);
+}

@@ -1,0 +1,265 @@
+// Contractions as loop IR: a grid of row blocks and column blocks, in each a TILE whose epilogue
+// computes and stores the instance's members; and the transposes that bring operands into panels.
+#include "codegen/plan/contract.h"
+
+enum { TASK_ROWS = 48, TASK_COLUMNS = 256, TRANSPOSE_ROWS = 64 };
+
+int task_rows(const PlanOptions *o) {
+  return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr;
+}
+
+int task_columns(const PlanOptions *o, int64_t width) {
+  int w = (int)(width ? width : o->nr);
+  return w > TASK_COLUMNS ? w : TASK_COLUMNS / w * w;
+}
+
+typedef struct Emit {
+  Lower *c;
+  Inst *k;
+  Tile *t;
+  Coords outer;       // coordinates that a task fixes
+  LExpr *row0, *col0; // first row and column of the tile
+  LExpr *rowblock;    // NULL without rows
+  LExpr *rows, *cols; // of the tile
+  Poly N;
+  int64_t panel; // width of the panels that a member is stored in, 0: none
+} Emit;
+
+static bool stored(Prog *g, const Member *m) {
+  return info_of(g, m->node)->needed;
+}
+
+static Poly last_stride(const Place *pl, const AxisList *l) {
+  int i = l->n ? place_axis(pl, l->ax[l->n - 1]) : -1;
+  return i < 0 ? poly_const(0) : pl->stride[i];
+}
+
+// Sum of the outer coordinates' strides, plus x * step.
+static LExpr *base_index(Emit *e, const Place *pl, LExpr *x, Poly step) {
+  LExpr *v[2 * MAX_AXES];
+  Poly s[2 * MAX_AXES];
+  int n = 0;
+  for (int i = 0; i < e->t->outer.n; i++) {
+    int a = place_axis(pl, e->t->outer.ax[i]);
+    if (a < 0)
+      continue;
+    v[n] = coords_get(&e->outer, e->t->outer.ax[i]);
+    s[n++] = pl->stride[a];
+  }
+  v[n] = x;
+  s[n++] = step;
+  return llinear(e->c, v, s, n, poly_const(0));
+}
+
+// Distance of a staged or stored operand's panels.
+static Poly panel_step(const Tile *t) {
+  if (t->staged_width)
+    return poly_scale(extents(t->k.ax, t->k.n), t->b->width);
+  return poly_const(t->b->panel);
+}
+
+static LProduct product(Emit *e) {
+  Lower *c = e->c;
+  Tile *t = e->t;
+  LProduct p = {0};
+  p.amem = lower_mem(c, t->a->buf, t->a->base, false);
+  p.bmem = lower_mem(c, t->b->buf, t->b->base, false);
+  p.am = lpoly(c, last_stride(t->a, &t->m));
+  p.ak = lpoly(c, last_stride(t->a, &t->k));
+  p.bk = lpoly(c, last_stride(t->b, &t->k));
+  p.K = lpoly(c, extents(t->k.ax, t->k.n));
+  p.abase = base_index(e, t->a, e->row0, last_stride(t->a, &t->m));
+  p.bwidth = t->b->width;
+  if (!p.bwidth) {
+    p.bbase = base_index(e, t->b, e->col0, poly_const(1));
+    return p;
+  }
+  p.bpanel = lpoly(c, panel_step(t));
+  p.bbase = base_index(e, t->b, ldiv_(c, e->col0, poly_const(t->b->width)), panel_step(t));
+  return p;
+}
+
+static LExpr *slot_index(Emit *e, const Place *slots, const Coords *at) {
+  Lower *c = e->c;
+  LExpr *base = liop(c, L_IMUL, e->rowblock, lpoly(c, c->g->buf.v[slots->buf].size));
+  return liop(c, L_IADD, base, place_index(c, slots, at));
+}
+
+static void clear_slots(Emit *e) {
+  Lower *c = e->c;
+  for (int i = 0; i < e->k->m.n; i++) {
+    Member *m = &e->k->m.v[i];
+    if (m->role != ROLE_COLUMN || !stored(c->g, m))
+      continue;
+    int v = lower_var(c, e->N, c->scope.n);
+    LStmt *f = ls_for(c->a, v, li(c, 0), e->cols, 2);
+    Coords at = {0};
+    lower_push(c, &f->body);
+    lower_unflatten(c, liop(c, L_IADD, e->col0, lvar(c, v)), e->t->n.ax, e->t->n.n, &at);
+    int mem = lower_mem(c, m->place->buf, poly_const(0), true);
+    lower_emit(c, ls_store(c->a, mem, slot_index(e, m->place, &at), lx_const(c->a, DT_F32, 0)));
+    lower_pop(c);
+    lower_emit(c, f);
+  }
+}
+
+static LExpr *in_register(Lower *c, LExpr *v) {
+  if (v->op == L_REG || v->op == L_CONST)
+    return v;
+  return lx_reg(c->a, v->dtype, lower_reg(c, v->dtype, v));
+}
+
+static void epilogue(Emit *e, const Coords *at) {
+  Lower *c = e->c;
+  for (int i = 0; i < e->k->m.n; i++) {
+    Member *m = &e->k->m.v[i];
+    if (!stored(c->g, m))
+      continue;
+    if (m->role != ROLE_COLUMN) {
+      lower_store(c, m->place, at, lower_member(c, m, at), false);
+      continue;
+    }
+    LExpr *v = in_register(c, lower_member(c, m, at));
+    int mem = lower_mem(c, m->place->buf, poly_const(0), true);
+    c->k->mem.v[mem].read = true;
+    LStmt *s = ls_store(c->a, mem, slot_index(e, m->place, at), v);
+    s->add = true;
+    lower_emit(c, s);
+  }
+}
+
+static void emit_tile(Emit *e) {
+  Lower *c = e->c;
+  clear_slots(e);
+  int64_t cols = task_columns(&c->g->p->o, e->panel ? e->panel : e->t->b->width);
+  int mvar = lower_var(c, poly_const(task_rows(&c->g->p->o)), c->scope.n);
+  int nvar = lower_var(c, poly_const(cols), c->scope.n);
+  LStmt *s = ls_tile(c->a, mvar, nvar, e->rows, e->cols);
+  s->tile->prod[0] = product(e);
+  s->tile->nprod = 1;
+  Coords at = e->outer;
+  lower_push(c, &s->tile->body);
+  c->acc = e->k->root;
+  if (e->t->m.n)
+    lower_unflatten(c, liop(c, L_IADD, e->row0, lvar(c, mvar)), e->t->m.ax, e->t->m.n, &at);
+  lower_unflatten(c, liop(c, L_IADD, e->col0, lvar(c, nvar)), e->t->n.ax, e->t->n.n, &at);
+  epilogue(e, &at);
+  lower_pop(c);
+  c->acc = NULL;
+  lower_emit(c, s);
+}
+
+static LExpr *rest(Lower *c, LExpr *from, Poly total, int64_t most) {
+  return liop(c, L_IMIN, li(c, most), liop(c, L_ISUB, lpoly(c, total), from));
+}
+
+// Width of the panels that a member is stored in, 0: none.  A block of columns begins at a panel,
+// and a panel is as wide as the tile, so that the quotient by its width is the same in all lanes.
+static int64_t stored_panels(Prog *g, const Inst *k) {
+  for (int i = 0; i < k->m.n; i++) {
+    const Place *pl = k->m.v[i].place;
+    int a = pl && pl->width ? place_axis(pl, k->col[k->ncol - 1]) : -1;
+    if (a >= 0 && pl->nstep[a] == 1 && stored(g, &k->m.v[i]))
+      return pl->width;
+  }
+  return 0;
+}
+
+static Poly flops_of(const Tile *t) {
+  Poly p = poly_const(2);
+  const AxisList *l[4] = {&t->outer, &t->m, &t->n, &t->k};
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < l[i]->n; j++) {
+      if (!poly_mul_fits(&p, &l[i]->ax[j]->extent))
+        return poly_const(0);
+      p = poly_mul(p, l[i]->ax[j]->extent);
+    }
+  return p;
+}
+
+void lower_tile(Prog *g, Inst *k) {
+  bool any = false;
+  for (int i = 0; i < k->m.n; i++)
+    any |= stored(g, &k->m.v[i]);
+  if (!any)
+    return;
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  Tile *t = k->tile;
+  Emit e = {.c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
+  int64_t rows = task_rows(&g->p->o),
+          columns = task_columns(&g->p->o, e.panel ? e.panel : t->b->width);
+  if (t->outer.n)
+    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), 1)), t->outer.ax,
+                    t->outer.n, &e.outer);
+  e.col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e.N, columns)), li(c, columns));
+  e.row0 = li(c, 0);
+  e.rows = li(c, 1);
+  if (t->m.n) {
+    Poly M = extents(t->m.ax, t->m.n);
+    e.rowblock = lvar(c, lower_grid(c, M, rows));
+    e.row0 = liop(c, L_IMUL, e.rowblock, li(c, rows));
+    e.rows = rest(c, e.row0, M, rows);
+  }
+  e.cols = rest(c, e.col0, e.N, columns);
+  emit_tile(&e);
+  lower_finish(c, flops_of(t));
+}
+
+// ---- transposes
+
+static LStmt *transpose_stmt(Lower *c, int src, int dst) {
+  LStmt *s = NEW(c->a, LStmt);
+  s->kind = LS_TRANSPOSE;
+  s->tr.src = src;
+  s->tr.dst = dst;
+  return s;
+}
+
+// Rows of a parameter's panels: a task takes one panel, which holds `width` of the summed indices.
+static void transpose_panels(Lower *c, Inst *k, LStmt *s) {
+  Tile *t = k->tile;
+  const Place *src = k->src, *dst = k->dst;
+  Poly K = extents(t->k.ax, t->k.n);
+  LExpr *p = lvar(c, lower_grid(c, K, src->width)), *k0 = liop(c, L_IMUL, p, li(c, src->width));
+  s->tr.rows = lpoly(c, extents(t->n.ax, t->n.n));
+  s->tr.cols = rest(c, k0, K, src->width);
+  s->tr.sbase = liop(c, L_IMUL, p, li(c, src->panel));
+  s->tr.dbase = liop(c, L_IMUL, k0, li(c, dst->width));
+  s->tr.srow = lpoly(c, last_stride(src, &t->n));
+}
+
+static void transpose_rows(Lower *c, Inst *k, LStmt *s) {
+  Tile *t = k->tile;
+  const Place *src = k->src, *dst = k->dst;
+  Emit e = {.c = c, .k = k, .t = t};
+  Poly N = extents(t->n.ax, t->n.n), K = extents(t->k.ax, t->k.n);
+  int64_t rows = TRANSPOSE_ROWS / dst->width * dst->width;
+  if (rows < dst->width)
+    rows = dst->width;
+  t->outer = t->batch;
+  if (t->batch.n)
+    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->batch.ax, t->batch.n), 1)), t->batch.ax,
+                    t->batch.n, &e.outer);
+  LExpr *b = lvar(c, lower_grid(c, N, rows)), *n0 = liop(c, L_IMUL, b, li(c, rows));
+  s->tr.rows = rest(c, n0, N, rows);
+  s->tr.cols = lpoly(c, K);
+  s->tr.srow = lpoly(c, last_stride(src, &t->n));
+  s->tr.sbase = base_index(&e, src, n0, last_stride(src, &t->n));
+  s->tr.dbase = base_index(&e, dst, b, poly_scale(K, rows));
+}
+
+void lower_transpose(Prog *g, Inst *k) {
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  int src = lower_mem(c, k->src->buf, k->src->base, false),
+      dst = lower_mem(c, k->dst->buf, k->dst->base, true);
+  LStmt *s = transpose_stmt(c, src, dst);
+  s->tr.dwidth = k->dst->width;
+  s->tr.dcol = li(c, k->dst->width);
+  s->tr.dpanel = lpoly(c, poly_scale(extents(k->tile->k.ax, k->tile->k.n), k->dst->width));
+  if (k->src->width)
+    transpose_panels(c, k, s);
+  else
+    transpose_rows(c, k, s);
+  lower_emit(c, s);
+  lower_finish(c, poly_const(0));
+}

@@ -1,0 +1,280 @@
+// Reductions to one number by partials of a fixed number of elements, the sums of slots that finish
+// those and the column sums, and loops for what has no better way: argmax, and convolutions and
+// scatters of shapes that no builtin takes.
+#include "codegen/plan/lower_util.h"
+#include <string.h>
+
+enum { TOTAL_CHUNK = 65536, FINISH_COLUMNS = 256 };
+
+static LStmt *open_for(Lower *c, LExpr *lo, LExpr *hi, Poly range, int vec) {
+  int v = lower_var(c, range, c->scope.n);
+  LStmt *f = ls_for(c->a, v, lo, hi, vec);
+  lower_push(c, &f->body);
+  return f;
+}
+
+static void close_for(Lower *c, LStmt *f) {
+  lower_pop(c);
+  lower_emit(c, f);
+}
+
+// [t * block, min(t * block + block, extent))
+static LStmt *open_block(Lower *c, int task, int64_t block, Poly extent, int vec) {
+  LExpr *lo = liop(c, L_IMUL, lvar(c, task), li(c, block));
+  LExpr *hi = liop(c, L_IMIN, liop(c, L_IADD, lo, li(c, block)), lpoly(c, extent));
+  return open_for(c, lo, hi, extent, vec);
+}
+
+static LExpr *cast(Lower *c, DType t, LExpr *e) {
+  return e->dtype == t ? e : lx_op(c->a, L_CAST, t, e, NULL, NULL);
+}
+
+static LExpr *slot_count(Lower *c, Poly rows, int64_t block) {
+  LExpr *up = lpoly(c, poly_add(rows, poly_const(block - 1)));
+  return liop(c, L_IDIV, up, li(c, block));
+}
+
+// One task adds up the slots in order.
+static void sum_slots(Prog *g, Inst *k, const Place *slots, Poly rows, int64_t block,
+                      const Place *dst) {
+  Lower *c = lower_new(g, k, "sum of partials");
+  Node *n = k->root;
+  Coords none = {0};
+  lower_grid(c, poly_const(1), 1);
+  int acc = lower_reg(c, slots->dtype, lx_const(c->a, slots->dtype, reduce_identity(n)));
+  LStmt *f = open_for(c, li(c, 0), slot_count(c, rows, block), (Poly){0}, 0);
+  LExpr *v = lx_load(c->a, c->k, lower_mem(c, slots->buf, poly_const(0), false), lvar(c, f->var));
+  lower_emit(c, ls_reduce(c->a, acc, reduce_kind(n), v));
+  close_for(c, f);
+  lower_store(c, dst, &none, cast(c, computed_dtype(n), lx_reg(c->a, slots->dtype, acc)), false);
+  lower_finish(c, poly_const(0));
+}
+
+void lower_total(Prog *g, Inst *k) {
+  Node *n = k->root;
+  const Member *m = &k->m.v[0];
+  if (!info_of(g, n)->needed)
+    return;
+  int nrow = k->nrow ? k->nrow - 1 : 0;
+  Poly inner = k->nrow ? k->row[nrow]->extent : poly_const(1),
+       R = nrow ? extents(k->row, nrow) : inner;
+  int64_t block = TOTAL_CHUNK, columns;
+  if (nrow)
+    block = poly_is_const(&inner, &columns) && columns < TOTAL_CHUNK ? TOTAL_CHUNK / columns : 128;
+  DType t =
+      reduce_kind(n) == LR_SUM && dtype_is_float(computed_dtype(n)) ? DT_F64 : computed_dtype(n);
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  int task = lower_grid(c, R, block), acc = lower_reg(c, t, lx_const(c->a, t, reduce_identity(n)));
+  Coords at = {0};
+  LStmt *rows = NULL, *f = NULL;
+  if (nrow) {
+    rows = open_block(c, task, block, R, 0);
+    lower_unflatten(c, lvar(c, rows->var), k->row, nrow, &at);
+    f = open_for(c, li(c, 0), lpoly(c, inner), inner, 2);
+  } else if (k->nrow) {
+    f = open_block(c, task, block, R, 2);
+  }
+  if (f)
+    coords_set(&at, k->row[nrow], lvar(c, f->var));
+  lower_emit(c, ls_reduce(c->a, acc, reduce_kind(n), cast(c, t, reduce_operand(c, n, &at))));
+  if (f)
+    close_for(c, f);
+  if (rows)
+    close_for(c, rows);
+  int64_t all;
+  if (poly_is_const(&R, &all) && all <= block) {
+    lower_store(c, m->place, &(Coords){0}, cast(c, computed_dtype(n), lx_reg(c->a, t, acc)), false);
+    lower_finish(c, poly_const(0));
+    return;
+  }
+  Place *slots = place_dense(
+      g, buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, t, poly_const(1), "partial sums"), t,
+      NULL, 0);
+  g->buf.v[slots->buf].rows = R;
+  g->buf.v[slots->buf].block = block;
+  int mem = lower_mem(c, slots->buf, poly_const(0), true);
+  lower_emit(c, ls_store(c->a, mem, lvar(c, task), lx_reg(c->a, t, acc)));
+  lower_finish(c, poly_const(0));
+  sum_slots(g, k, slots, R, block, m->place);
+}
+
+// out[columns] = sum of slot[s][columns] over s, in order.
+void lower_finish_slots(Prog *g, Inst *k) {
+  Node *n = k->root;
+  if (!info_of(g, n)->needed)
+    return;
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  Coords at = {0};
+  const Buf *b = &g->buf.v[k->src->buf];
+  int last = k->ncol - 1;
+  if (last > 0)
+    lower_unflatten(c, lvar(c, lower_grid(c, extents(k->col, last), 1)), k->col, last, &at);
+  int task = lower_grid(c, k->col[last]->extent, FINISH_COLUMNS);
+  LStmt *f = open_block(c, task, FINISH_COLUMNS, k->col[last]->extent, 2);
+  coords_set(&at, k->col[last], lvar(c, f->var));
+  int acc = lower_reg(c, k->src->dtype, lx_const(c->a, k->src->dtype, 0));
+  LStmt *s = open_for(c, li(c, 0), slot_count(c, b->rows, b->block), (Poly){0}, 0);
+  LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)),
+                      place_index(c, k->src, &at));
+  LExpr *v = lx_load(c->a, c->k, lower_mem(c, k->src->buf, poly_const(0), false), index);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, v));
+  close_for(c, s);
+  lower_store(c, k->dst, &at, lx_reg(c->a, k->src->dtype, acc), false);
+  close_for(c, f);
+  lower_finish(c, poly_const(0));
+}
+
+// ---- loops
+
+static Coords open_elements(Lower *c, Node *n) {
+  Coords at = {0};
+  LExpr *flat = lvar(c, lower_grid(c, extents(n->ax, n->nax), 1));
+  lower_unflatten(c, flat, n->ax, n->nax, &at);
+  return at;
+}
+
+// The first of the largest.
+static void loop_argmax(Lower *c, Node *n, const Place *dst) {
+  Node *x = n->in[0];
+  Axis *a = n->attr.axis;
+  DType t = computed_dtype(x);
+  Coords at = open_elements(c, n), in = at;
+  coords_set(&in, a, li(c, 0));
+  int best = lower_reg(c, t, lower_value(c, x, &in).e),
+      arg = lower_reg(c, DT_I32, lx_const(c->a, DT_I32, 0));
+  LStmt *f = open_for(c, li(c, 1), lpoly(c, a->extent), a->extent, 0);
+  coords_set(&in, a, lvar(c, f->var));
+  int v = lower_reg(c, t, lower_value(c, x, &in).e);
+  LExpr *value = lx_reg(c->a, t, v), *old = lx_reg(c->a, t, best),
+        *i = lx_from_int(c->a, DT_I32, lvar(c, f->var));
+  int more = lower_reg(c, DT_BOOL, lx_op(c->a, L_LT, DT_BOOL, old, value, NULL));
+  LExpr *cond = lx_reg(c->a, DT_BOOL, more);
+  lower_emit(c,
+             ls_set(c->a, arg, lx_op(c->a, L_SELECT, DT_I32, cond, i, lx_reg(c->a, DT_I32, arg))));
+  lower_emit(c, ls_set(c->a, best, lx_op(c->a, L_SELECT, t, cond, value, old)));
+  close_for(c, f);
+  lower_store(c, dst, &at, lx_reg(c->a, DT_I32, arg), false);
+}
+
+static LExpr *minus(Lower *c, LExpr *x, LExpr *y) {
+  LExpr *t[2] = {x, y};
+  Poly s[2] = {poly_const(1), poly_const(-1)};
+  return llinear(c, t, s, 2, poly_const(0));
+}
+
+static LExpr *plus(Lower *c, LExpr *x, LExpr *y) {
+  LExpr *t[2] = {x, y};
+  Poly s[2] = {poly_const(1), poly_const(1)};
+  return llinear(c, t, s, 2, poly_const(0));
+}
+
+// y[l] = sum over j of k[j] u[l - j], j <= l; reversed: u[l + j], l + j < L
+static void loop_conv(Lower *c, Node *n, const Place *dst) {
+  Axis *a = n->attr.axis;
+  DType t = computed_dtype(n);
+  Coords at = open_elements(c, n), u = at, k = at;
+  LExpr *l = coords_get(&at, a), *L = lpoly(c, a->extent);
+  int acc = lower_reg(c, t, lx_const(c->a, t, 0));
+  LStmt *f =
+      open_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
+  LExpr *j = lvar(c, f->var);
+  coords_set(&k, a, j);
+  coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
+  LExpr *p =
+      lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &k).e, NULL);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
+  close_for(c, f);
+  lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
+}
+
+// Opens loops over the axes of x and y that n lacks; their number.
+static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
+                       const Axis *but) {
+  int k = 0;
+  const Node *both[2] = {x, y};
+  for (int b = 0; b < 2; b++)
+    for (int i = 0; i < both[b]->nax; i++) {
+      Axis *a = both[b]->ax[i];
+      if (a == but || axis_in(n->attr.axes, n->attr.naxes, a) || (b && node_has(x, a)))
+        continue;
+      open[k] = open_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
+      coords_set(at, a, lvar(c, open[k++]->var));
+    }
+  return k;
+}
+
+// dk[j] = sum over l and the axes not kept of dy[l] u[l - j]; reversed: dy[l] u[l + j]
+static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
+  Axis *a = n->attr.axis;
+  DType t = computed_dtype(n);
+  Coords at = open_elements(c, n), u = at, y = at;
+  LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
+  LStmt *open[2 * MAX_AXES];
+  int acc = lower_reg(c, t, lx_const(c->a, t, 0)),
+      k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
+  LStmt *f = n->attr.reverse ? open_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
+                             : open_for(c, j, L, a->extent, 0);
+  LExpr *l = lvar(c, f->var);
+  y = u;
+  coords_set(&y, a, l);
+  coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
+  LExpr *p =
+      lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &y).e, NULL);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
+  close_for(c, f);
+  while (k > 0)
+    close_for(c, open[--k]);
+  lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
+}
+
+// One task: clears, then adds row after row.  An axis of the index or of src that has the result's
+// name is summed.
+static void loop_scatter(Lower *c, Inst *inst, Node *n, const Place *dst) {
+  LStmt *open[2 * MAX_AXES];
+  Coords at = {0}, out;
+  int k = 0;
+  lower_grid(c, poly_const(1), 1);
+  if (!inst->accumulate) {
+    for (int i = 0; i < n->nax; i++) {
+      open[k] = open_for(c, li(c, 0), lpoly(c, n->ax[i]->extent), n->ax[i]->extent, 0);
+      coords_set(&at, n->ax[i], lvar(c, open[k++]->var));
+    }
+    lower_store(c, dst, &at, lx_const(c->a, computed_dtype(n), 0), false);
+    while (k > 0)
+      close_for(c, open[--k]);
+  }
+  at = (Coords){0};
+  for (int i = 0; i < n->attr.naxes; i++) {
+    Axis *a = n->attr.axes[i];
+    open[k] = open_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
+    coords_set(&at, a, lvar(c, open[k++]->var));
+  }
+  k += open_summed(c, n, n->in[0], n->in[1], &at, open + k, NULL);
+  LExpr *id = lower_value(c, n->in[0], &at).e;
+  int reg = lower_reg(c, DT_I32, id);
+  LExpr *i = lint(c, lx_to_int(c->a, lx_reg(c->a, DT_I32, reg)));
+  LExpr *v = lower_value(c, n->in[1], &at).e;
+  out = at;
+  LExpr *last = lpoly(c, poly_sub(n->attr.axis->extent, poly_const(1)));
+  coords_set(&out, n->attr.axis, liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last));
+  lower_store(c, dst, &out, v, true);
+  while (k > 0)
+    close_for(c, open[--k]);
+}
+
+void lower_loops(Prog *g, Inst *k) {
+  Node *n = k->root;
+  const Place *dst = k->m.v[0].place;
+  if (!info_of(g, n)->needed)
+    return;
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  switch (n->op) {
+  case OP_ARGMAX: loop_argmax(c, n, dst); break;
+  case OP_CAUSAL_CONV: loop_conv(c, n, dst); break;
+  case OP_CONV_GRAD: loop_conv_grad(c, n, dst); break;
+  case OP_SCATTER: loop_scatter(c, k, n, dst); break;
+  case OP_ATTENTION_GRAD: lower_attention_bias(c, n, dst); break;
+  default: BUG("%s as loops", op_name(n->op));
+  }
+  lower_finish(c, poly_const(0));
+}

@@ -1,0 +1,320 @@
+// Row kernels: pointwise work over rows and columns, with reductions along the columns.  Each task
+// takes a block of rows.  A row is passed over once for every level of reductions (a reduction of
+// level n needs those of level n - 1 of the same row), then once more to store; so a softmax or a
+// layer norm reads its row from memory once and then from the cache.
+//
+// When the vector axis is one that stays (`lanes`), rows are the lanes of a vector and the columns
+// are walked one by one.
+#include "codegen/plan/lower_util.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct Rows {
+  Lower *c;
+  Inst *k;
+  int nrow, ncol; // an undecided domain's last axis is its column
+  Axis **row, **col;
+  LExpr *task; // block of rows
+  int64_t block;
+  int64_t chunk; // columns of a task, where rows alone are too few tasks; 0: all
+  int levels;
+  int vec, reduce_vec; // native vectors at a time
+  LStmt *open[2 * MAX_AXES];
+  int nopen;
+} Rows;
+
+// ---- which members are worth computing
+
+static bool stored(Prog *g, const Member *m) {
+  return m->copy || m->role == ROLE_COLUMN ? m->copy || info_of(g, m->node)->needed
+                                           : info_of(g, m->node)->needed;
+}
+
+static bool in_kernel(const Rows *s, const Node *n) {
+  return info_of(s->c->g, n)->inst == s->k;
+}
+
+// 1 + the level of the reductions that n needs; marks what it meets as alive.
+static int level_of(Rows *s, Node *n, bool copy) {
+  Prog *g = s->c->g;
+  Info *f = info_of(g, n);
+  if (f->stamp[1] == g->stamp)
+    return f->level;
+  if (f->place && f->inst != s->k && !copy)
+    return 0;
+  f->stamp[1] = g->stamp;
+  f->level = 0;
+  int level = 0;
+  for (int i = 0; i < n->nin; i++) {
+    int x = level_of(s, n->in[i], false);
+    if (x > level)
+      level = x;
+  }
+  bool reduces = in_kernel(s, n) && (is_reduction(n) || (n->op == OP_CONTRACT && n->attr.naxes));
+  return f->level = level + reduces;
+}
+
+static bool alive(const Rows *s, const Node *n) {
+  const Info *f = info_of(s->c->g, n);
+  return f->stamp[1] == s->c->g->stamp;
+}
+
+static bool find_levels(Rows *s) {
+  Prog *g = s->c->g;
+  bool any = false;
+  g->stamp++;
+  for (int i = 0; i < s->k->m.n; i++) {
+    Member *m = &s->k->m.v[i];
+    if (!stored(g, m))
+      continue;
+    any = true;
+    if (m->copy && info_of(g, m->node)->place)
+      continue;
+    int level = m->role == ROLE_COLUMN ? level_of(s, m->node->in[0], false)
+                                       : level_of(s, m->node, m->copy || m->derive);
+    if (level > s->levels)
+      s->levels = level;
+  }
+  return any;
+}
+
+// ---- loops
+
+static void open_loop(Rows *s, Axis *a, LExpr *lo, LExpr *hi, Poly range, int vec, Coords *at) {
+  Lower *c = s->c;
+  int v = lower_var(c, range, c->scope.n);
+  LStmt *f = ls_for(c->a, v, lo, hi, vec);
+  if (a)
+    coords_set(at, a, lvar(c, v));
+  s->open[s->nopen++] = f;
+  lower_push(c, &f->body);
+}
+
+static void close_loops(Rows *s, int until) {
+  while (s->nopen > until) {
+    lower_pop(s->c);
+    lower_emit(s->c, s->open[--s->nopen]);
+  }
+}
+
+static LExpr *min_int(Lower *c, LExpr *x, Poly p) {
+  return liop(c, L_IMIN, x, lpoly(c, p));
+}
+
+static void open_columns(Rows *s, Coords *at, bool reduces) {
+  Lower *c = s->c;
+  for (int i = 0; i < s->ncol; i++) {
+    Axis *a = s->col[i];
+    bool vector = i == s->ncol - 1 && !s->k->lanes;
+    LExpr *lo = li(c, 0), *hi = lpoly(c, a->extent);
+    if (vector && s->chunk) {
+      lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, s->chunk)), li(c, s->chunk));
+      hi = min_int(c, liop(c, L_IADD, lo, li(c, s->chunk)), a->extent);
+    }
+    open_loop(s, a, lo, hi, a->extent, !vector ? 0 : reduces ? s->reduce_vec : s->vec, at);
+  }
+}
+
+static void open_grid(Rows *s) {
+  int n = s->nrow - s->k->lanes;
+  if (n || !s->k->lanes)
+    s->task = lvar(s->c, lower_grid(s->c, extents(s->row, n), s->block));
+}
+
+// The rows of a task: their coordinates, the loops over them open.
+static void open_rows(Rows *s, Coords *at) {
+  Lower *c = s->c;
+  int n = s->nrow - s->k->lanes;
+  Poly R = extents(s->row, n);
+  LExpr *flat = s->task;
+  if (flat && s->block > 1) {
+    LExpr *lo = liop(c, L_IMUL, flat, li(c, s->block));
+    open_loop(s, NULL, lo, min_int(c, liop(c, L_IADD, lo, li(c, s->block)), R), R, 0, at);
+    flat = lvar(c, s->open[s->nopen - 1]->var);
+  }
+  lower_unflatten(c, flat, s->row, n, at);
+  if (!s->k->lanes)
+    return;
+  Axis *a = s->row[s->nrow - 1];
+  int64_t lanes = c->g->p->o.vector_floats * 2;
+  LExpr *lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, lanes)), li(c, lanes));
+  open_loop(s, a, lo, min_int(c, liop(c, L_IADD, lo, li(c, lanes)), a->extent), a->extent, 2, at);
+}
+
+// ---- reductions
+
+double reduce_identity(const Node *n) {
+  if (n->op == OP_SUM || n->op == OP_CONTRACT)
+    return 0;
+  double limit = n->dtype == DT_I32 ? 2147483648.0 : INFINITY;
+  return n->op == OP_RMAX ? -limit : n->dtype == DT_I32 ? limit - 1 : limit;
+}
+
+LReduce reduce_kind(const Node *n) {
+  return n->op == OP_RMAX ? LR_MAX : n->op == OP_RMIN ? LR_MIN : LR_SUM;
+}
+
+LExpr *reduce_operand(Lower *c, Node *n, const Coords *at) {
+  LExpr *x = lower_value(c, n->in[0], at).e;
+  if (n->op != OP_CONTRACT)
+    return x;
+  return lx_op(c->a, L_MUL, x->dtype, x, lower_value(c, n->in[1], at).e, NULL);
+}
+
+static void reduce_level(Rows *s, int level, const Coords *rows) {
+  Lower *c = s->c;
+  int reg[64], n = 0;
+  Node *node[64];
+  for (int i = 0; i < s->k->m.n && n < COUNT(reg); i++) {
+    Node *x = s->k->m.v[i].node;
+    if (s->k->m.v[i].role != ROLE_REDUCE || !alive(s, x) || info_of(c->g, x)->level != level)
+      continue;
+    node[n] = x;
+    reg[n++] =
+        lower_reg(c, computed_dtype(x), lx_const(c->a, computed_dtype(x), reduce_identity(x)));
+  }
+  Coords at = *rows;
+  int open = s->nopen;
+  open_columns(s, &at, true);
+  for (int i = 0; i < n; i++) {
+    LExpr *v = reduce_operand(c, node[i], &at);
+    lower_emit(c, ls_reduce(c->a, reg[i], reduce_kind(node[i]), v));
+  }
+  close_loops(s, open);
+  for (int i = 0; i < n; i++)
+    lower_define(c, node[i], rows, lx_reg(c->a, computed_dtype(node[i]), reg[i]));
+}
+
+// ---- partial sums over the task's rows
+
+static LExpr *slot_index(Rows *s, const Place *slots, const Coords *at) {
+  Lower *c = s->c;
+  LExpr *base = liop(c, L_IMUL, s->task, lpoly(c, c->g->buf.v[slots->buf].size));
+  return liop(c, L_IADD, base, place_index(c, slots, at));
+}
+
+static void clear_slots(Rows *s) {
+  Lower *c = s->c;
+  Coords at = {0};
+  int open = s->nopen;
+  open_columns(s, &at, false);
+  for (int i = 0; i < s->k->m.n; i++) {
+    Member *m = &s->k->m.v[i];
+    if (m->role != ROLE_COLUMN || !stored(c->g, m))
+      continue;
+    int mem = lower_mem(c, m->place->buf, poly_const(0), true);
+    lower_emit(
+        c, ls_store(c->a, mem, slot_index(s, m->place, &at), lx_const(c->a, m->place->dtype, 0)));
+  }
+  close_loops(s, open);
+}
+
+static void add_to_slot(Rows *s, const Member *m, LExpr *v, const Coords *at) {
+  Lower *c = s->c;
+  int mem = lower_mem(c, m->place->buf, poly_const(0), true);
+  c->k->mem.v[mem].read = true;
+  LStmt *st = ls_store(c->a, mem, slot_index(s, m->place, at), v);
+  st->add = true;
+  lower_emit(c, st);
+}
+
+// ---- stores
+
+// A kernel may write what it reads (an optimizer in place), so all values of an element come before
+// all its stores.
+static LExpr *settled(Lower *c, LExpr *e) {
+  if (e->op == L_REG || e->op == L_CONST)
+    return e;
+  return lx_reg(c->a, e->dtype, lower_reg(c, e->dtype, e));
+}
+
+static void store_members(Rows *s, const Coords *at, bool per_row) {
+  Lower *c = s->c;
+  LExpr **v = NEWN(c->a, LExpr *, s->k->m.n + 1);
+  for (int i = 0; i < s->k->m.n; i++) {
+    Member *m = &s->k->m.v[i];
+    bool row = m->role == ROLE_ROW || m->role == ROLE_REDUCE;
+    if (row == per_row && stored(c->g, m))
+      v[i] = settled(c, lower_member(c, m, at));
+  }
+  for (int i = 0; i < s->k->m.n; i++) {
+    Member *m = &s->k->m.v[i];
+    if (v[i] && m->role == ROLE_COLUMN)
+      add_to_slot(s, m, v[i], at);
+    else if (v[i])
+      lower_store(c, m->place, at, v[i], false);
+  }
+}
+
+static bool has_members(Rows *s, bool per_row) {
+  for (int i = 0; i < s->k->m.n; i++) {
+    Member *m = &s->k->m.v[i];
+    if ((m->role == ROLE_ROW || m->role == ROLE_REDUCE) == per_row && stored(s->c->g, m))
+      return true;
+  }
+  return false;
+}
+
+static bool has_columns(Rows *s) {
+  for (int i = 0; i < s->k->m.n; i++)
+    if (s->k->m.v[i].role == ROLE_COLUMN && stored(s->c->g, &s->k->m.v[i]))
+      return true;
+  return false;
+}
+
+// About 8K elements a task; with partial sums as many rows as a slot takes.
+static int64_t rows_of_task(const Rows *s) {
+  double columns = size_estimate(s->col, s->ncol);
+  if (s->k->slot_block)
+    return s->k->slot_block;
+  int64_t n = (int64_t)(8192 / (columns < 1 ? 1 : columns));
+  return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+// A long row of pointwise work is many tasks.
+static int64_t columns_of_task(const Rows *s) {
+  enum { CHUNK = 8192, FEW = 16 };
+  Poly R = extents(s->row, s->nrow);
+  int64_t rows, columns;
+  if (s->levels || s->k->lanes || s->ncol != 1 || s->k->slot_block || !poly_is_const(&R, &rows) ||
+      rows > FEW)
+    return 0;
+  return extent_is(s->col[0], &columns) && columns < 2 * CHUNK ? 0 : CHUNK;
+}
+
+void lower_rows(Prog *g, Inst *k) {
+  Rows s = {.k = k, .row = k->row, .nrow = k->nrow, .col = k->col, .ncol = k->ncol};
+  if (!k->split && k->nrow) {
+    s.nrow = k->nrow - 1;
+    s.col = k->row + s.nrow;
+    s.ncol = 1;
+  }
+  s.c = lower_new(g, k, inst_label(g, k));
+  if (!find_levels(&s))
+    return;
+  double flops = 0;
+  for (int i = 0; i < k->m.n; i++)
+    flops += info_of(g, k->m.v[i].node)->flops;
+  s.vec = flops > 24 ? 1 : 2;
+  s.reduce_vec = flops > 24 ? 2 : 4;
+  s.block = rows_of_task(&s);
+  s.chunk = columns_of_task(&s);
+  Coords rows = {0};
+  open_grid(&s);
+  if (has_columns(&s))
+    clear_slots(&s);
+  open_rows(&s, &rows);
+  for (int level = 1; level <= s.levels; level++)
+    reduce_level(&s, level, &rows);
+  if (has_members(&s, false)) {
+    Coords at = rows;
+    int open = s.nopen;
+    open_columns(&s, &at, false);
+    store_members(&s, &at, false);
+    close_loops(&s, open);
+  }
+  if (has_members(&s, true))
+    store_members(&s, &rows, true);
+  close_loops(&s, 0);
+  lower_finish(s.c, poly_const(0));
+}

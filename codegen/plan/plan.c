@@ -1,0 +1,305 @@
+// The planner's outside: programs are recorded, then planned together, since parameters have one
+// layout for all of them.
+#include "codegen/plan/plan_internal.h"
+#include <string.h>
+
+PlanOptions plan_defaults(void) {
+  return (PlanOptions){.nr = 16, .mr = 6, .vector_floats = 8, .fuse = true};
+}
+
+Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
+  Planner *p = NEW(a, Planner);
+  p->a = a;
+  p->g = g;
+  p->o = *opt;
+  return p;
+}
+
+void plan_error(Planner *p, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vec_push(p->a, &p->errors, (PlanError){at, arena_vprintf(p->a, fmt, ap)});
+  va_end(ap);
+}
+
+void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  vec_push(p->a, &p->remarks, (PlanRemark){fused, at, arena_vprintf(p->a, fmt, ap)});
+  va_end(ap);
+}
+
+int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Output *outs, int n) {
+  Prog *g = NEW(p->a, Prog);
+  g->p = p;
+  g->a = p->a;
+  g->g = p->g;
+  g->name = arena_strdup(p->a, name);
+  g->kind = kind;
+  g->outs = NEWN(p->a, Output, n + 1);
+  for (int i = 0; i < n; i++) {
+    g->outs[i] = outs[i];
+    g->outs[i].name = arena_strdup(p->a, outs[i].name);
+    g->outs[i].ax = NEWN(p->a, Axis *, outs[i].nax + 1);
+    if (outs[i].nax)
+      memcpy(g->outs[i].ax, outs[i].ax, sizeof *outs[i].ax * (size_t)outs[i].nax);
+  }
+  g->nout = n;
+  g->prologue = kind == BIGS_ENTRY;
+  vec_push(p->a, &p->progs, g);
+  return p->progs.n - 1;
+}
+
+// A verified kernel that no other equals yet is a new one.
+int plan_kernel(Planner *p, LKernel *k) {
+  uint64_t h = loop_hash(k);
+  for (int i = 0; i < p->kernels.n; i++)
+    if (p->hashes.v[i] == h && loop_equal(p->kernels.v[i], k))
+      return i;
+  const char *why = loop_verify(p->a, k);
+  if (why)
+    BUG("kernel %s: %s", k->name, why);
+  vec_push(p->a, &p->kernels, k);
+  vec_push(p->a, &p->hashes, h);
+  return p->kernels.n - 1;
+}
+
+// ---- the table of sizes: open addressing, at most half full; an empty slot is 0, and so is zero
+
+static int32_t *size_slot(const Planner *p, const Poly *x) {
+  uint64_t i = poly_hash(x);
+  int32_t *slot;
+  while (*(slot = &p->poly_slot[i & (uint64_t)(p->npoly_slot - 1)]) &&
+         !poly_eq(&p->polys.v[*slot], x))
+    i++;
+  return slot;
+}
+
+static void grow_sizes(Planner *p) {
+  p->npoly_slot = p->npoly_slot ? 2 * p->npoly_slot : 64;
+  p->poly_slot = NEWN(p->a, int32_t, p->npoly_slot);
+  for (int i = 1; i < p->polys.n; i++)
+    *size_slot(p, &p->polys.v[i]) = i;
+}
+
+BigsSize plan_size(Planner *p, Poly x) {
+  if (!p->polys.n)
+    vec_push(p->a, &p->polys, (Poly){0});
+  if (!x.n)
+    return 0;
+  if (2 * p->polys.n >= p->npoly_slot)
+    grow_sizes(p);
+  int32_t *slot = size_slot(p, &x);
+  if (!*slot) {
+    *slot = p->polys.n;
+    vec_push(p->a, &p->polys, x);
+  }
+  return *slot;
+}
+
+// The domain of n, its axes and those it sums over, can be counted.
+static bool countable(const Node *n) {
+  Poly p = poly_const(1);
+  for (int k = 0; k < n->nax + n->attr.naxes; k++) {
+    Axis *a = k < n->nax ? n->ax[k] : n->attr.axes[k - n->nax];
+    if (k >= n->nax && node_has(n, a))
+      continue;
+    if (!poly_mul_fits(&p, &a->extent))
+      return false;
+    p = poly_mul(p, a->extent);
+  }
+  return true;
+}
+
+static bool can_plan(Prog *g) {
+  int before = g->p->errors.n;
+  for (int i = 0; i < g->nnode; i++) {
+    const Node *n = g->node[i];
+    if (n->op == OP_SCAN)
+      plan_error(g->p, n->span, "a scan over a run-time length is not compiled yet");
+    else if (!countable(n))
+      plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet",
+                 POLY_FACTORS);
+    else if ((n->op == OP_PARAM || n->op == OP_INPUT) && n->nax > BIGS_MAX_RANK)
+      plan_error(g->p, n->span, "a parameter or an input of more than %d axes is not compiled yet",
+                 BIGS_MAX_RANK);
+  }
+  for (int i = 0; i < g->nout; i++)
+    if (g->outs[i].nax > BIGS_MAX_RANK)
+      plan_error(g->p, g->outs[i].node->span, "a result of more than %d axes is not compiled yet",
+                 BIGS_MAX_RANK);
+  return g->p->errors.n == before;
+}
+
+static void lower_inst(Prog *g, Inst *k) {
+  switch (k->kind) {
+  case IK_ROWS: lower_rows(g, k); break;
+  case IK_TILE: lower_tile(g, k); break;
+  case IK_TRANSPOSE: lower_transpose(g, k); break;
+  case IK_TOTAL: lower_total(g, k); break;
+  case IK_FINISH: lower_finish_slots(g, k); break;
+  case IK_LOOPS: lower_loops(g, k); break;
+  case IK_BUILTIN: lower_builtin(g, k); break;
+  case IK_ATTENTION: lower_attention(g, k); break;
+  case IK_JOIN: break;
+  }
+}
+
+static void lower_program(Prog *g) {
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < g->inst.n; i++)
+      if (g->inst.v[i]->prologue == (pass == 0))
+        lower_inst(g, g->inst.v[i]);
+    if (!pass)
+      g->out.nprologue = g->step.n;
+  }
+}
+
+static void plan_one(Prog *g) {
+  int errors = g->p->errors.n, remarks = g->p->remarks.n;
+  mat_mark(g);
+  fuse_schedule(g);
+  for (int i = 0; i < 4 && g->p->errors.n == errors && mat_refine(g); i++) {
+    g->p->remarks.n = remarks;
+    fuse_schedule(g);
+  }
+  if (g->p->errors.n > errors)
+    return;
+  fuse_needed(g);
+  lower_program(g);
+  memplan(g);
+}
+
+bool plan_finish(Planner *p, BigsModule *m) {
+  canon_names(p);
+  for (int i = 0; i < p->progs.n; i++) {
+    mat_reach(p->progs.v[i]);
+    can_plan(p->progs.v[i]);
+  }
+  if (p->errors.n)
+    return false;
+  layout_params(p);
+  for (int i = 0; i < p->progs.n; i++)
+    plan_one(p->progs.v[i]);
+  if (p->errors.n)
+    return false;
+  module_fill(p, m);
+  return true;
+}
+
+LKernel **plan_kernels(Planner *p, int *n) {
+  *n = p->kernels.n;
+  return p->kernels.v;
+}
+
+const PlanError *plan_errors(Planner *p, int *n) {
+  *n = p->errors.n;
+  return p->errors.v;
+}
+
+const PlanRemark *plan_remarks(Planner *p, int *n) {
+  *n = p->remarks.n;
+  return p->remarks.v;
+}
+
+// ---- what a step is called
+
+// "layer.3.up" of a contraction with layer.3.up.weight; else NULL.
+static const char *param_path(Prog *g, Node *n) {
+  for (int i = 0; i < n->nin; i++) {
+    Node *x = view_base(n->in[i]);
+    if (x->op != OP_PARAM || x->attr.i0 < 0 || x->attr.i0 >= g->g->params.n)
+      continue;
+    const char *path = g->g->params.v[x->attr.i0]->path, *dot = strrchr(path, '.');
+    return dot ? arena_strndup(g->a, path, (size_t)(dot - path)) : path;
+  }
+  return NULL;
+}
+
+// The parameter whose gradient the instance's root is.
+static const char *gradient_path(Prog *g, const Inst *k) {
+  for (int i = 0; i < k->m.n; i++)
+    if (k->m.v[i].node == k->root && k->m.v[i].place &&
+        g->buf.v[k->m.v[i].place->buf].where == BIGS_GRAD)
+      return g->buf.v[k->m.v[i].place->buf].name;
+  return NULL;
+}
+
+static const char *verb(const Inst *k, const Node *n) {
+  switch (k->kind) {
+  case IK_TILE: return "matmul";
+  case IK_TRANSPOSE: return "transpose";
+  case IK_FINISH: return "sum of partials";
+  default: return op_name(n->op);
+  }
+}
+
+const char *inst_label(Prog *g, const Inst *k) {
+  const char *path = param_path(g, k->root), *s = "", *last = NULL, *grad = gradient_path(g, k);
+  s = grad          ? arena_printf(g->a, "grad %s %s", grad, verb(k, k->root))
+      : path        ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
+      : k->root->fn ? arena_printf(g->a, "%s: %s", k->root->fn, verb(k, k->root))
+                    : verb(k, k->root);
+  int shown = 0;
+  for (int i = 0; i < k->m.n && shown < 4; i++) {
+    const Node *n = k->m.v[i].node;
+    const char *what =
+        n->fn && (!k->root->fn || strcmp(n->fn, k->root->fn)) ? n->fn : op_name(n->op);
+    if (n == k->root || (last && !strcmp(last, what)) ||
+        (k->m.v[i].role != ROLE_COLUMN && !info_of(g, n)->needed))
+      continue;
+    s = arena_printf(g->a, "%s+%s", s, what);
+    last = what;
+    shown++;
+  }
+  return s;
+}
+
+const char *node_source(Arena *a, const Node *n) {
+  int line, col;
+  if (!n->span.src)
+    return NULL;
+  span_pos(n->span, &line, &col);
+  return arena_printf(a, "%s:%d", n->span.src->path, line);
+}
+
+const char *inst_source(Prog *g, const Inst *k) {
+  return node_source(g->a, k->root);
+}
+
+// ---- a finished kernel
+
+static BigsGrid grid_row(Planner *p, const LGrid *x) {
+  if (x->block > INT32_MAX)
+    BUG("a task of more than %d elements", INT32_MAX);
+  return (BigsGrid){plan_size(p, x->extent), (int32_t)x->block};
+}
+
+void lower_finish(Lower *c, Poly flops) {
+  Prog *g = c->g;
+  c->k->name = arena_printf(g->a, "%s%d", g->p->o.prefix ? g->p->o.prefix : "k", g->p->kernels.n);
+  c->k->from = inst_source(g, c->inst);
+  BigsStep s = {
+      .kind = BIGS_KERNEL, .ngrid = (uint8_t)c->k->ngrid, .narg = c->arg.n, .nscalar = c->scalar.n};
+  s.index = plan_kernel(g->p, c->k);
+  int32_t *arg = NEWN(g->a, int32_t, c->arg.n + 1);
+  for (int i = 0; i < c->arg.n; i++) {
+    const struct LowerArg *x = &c->arg.v[i];
+    arg[i] = x->buf;
+    if (!x->base.n)
+      continue;
+    arg[i] = buf_add(g, BIGS_PIECE, g->buf.v[x->buf].dtype, g->buf.v[x->buf].size,
+                     g->buf.v[x->buf].name);
+    g->buf.v[arg[i]].index = x->buf;
+    g->buf.v[arg[i]].offset = x->base;
+  }
+  s.arg = arg;
+  s.scalar = c->scalar.v;
+  for (int i = 0; i < c->k->ngrid; i++)
+    s.grid[i] = grid_row(g->p, &c->k->grid[i]);
+  s.scratch = plan_size(g->p, loop_scratch_bytes(c->k));
+  s.flops = plan_size(g->p, flops);
+  s.label = inst_label(g, c->inst);
+  s.source = inst_source(g, c->inst);
+  vec_push(g->a, &g->step, s);
+}

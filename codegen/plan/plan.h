@@ -1,0 +1,61 @@
+// The planner: graph -> programs of loop-IR kernels.
+//
+// Requires: verified graphs without scans (graph_unroll_scans first; one that is left is an error).
+// Maintains: the graph is never changed; every kernel passes loop_verify; equal
+// kernels of all programs are one.
+//
+// A node is *materialised* when it is stored in a buffer; every other node is derived inside the
+// kernels that use it.  A kernel instance computes a set of nodes over one iteration domain
+// (codegen/plan/fuse.c says which, codegen/plan/materialise.c which nodes are stored, codegen/plan/layout.c
+// where); equal instances share their code.
+#ifndef BIGSC_PLAN_H
+#define BIGSC_PLAN_H
+#include "codegen/loop/loop.h"
+#include "graph/ir.h"
+#include "runtime/abi.h"
+
+typedef struct PlanOptions {
+  int nr; // columns of a register tile: the width of parameter panels; a multiple of vector_floats
+  int mr; // rows of a register tile
+  int vector_floats;  // f32 lanes of one native vector
+  bool fuse;          // false (-O0): every node that computes something is stored
+  const char *prefix; // of kernel names; NULL: "k"
+} PlanOptions;
+PlanOptions plan_defaults(void); // AVX2 and FMA: 6 x 16
+
+typedef struct Planner Planner; // of one module
+Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt);
+
+// Records a program that computes outs[0 .. n) and returns its index.  The array and its names are
+// copied.  Kinds and what they expect of outputs: see BigsProgramKind; an output with `param` is
+// written in that parameter's storage (BIGS_GRADIENT: of the gradient arena, BIGS_INIT: of the
+// parameter arena), and is not among the module's BigsProgram.output.  Gradients that are wanted of
+// one program are all given here.
+int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Output *outs, int n);
+
+// Plans every recorded program and fills m's params, storage, param_bytes, inputs, dims and
+// programs (and nkernel); tables live in the planner's arena.  What else a module has is the
+// driver's.  BigsParam.tags are bits of m->tag, which this sets too. False when something cannot be
+// compiled: see plan_errors.
+bool plan_finish(Planner *p, BigsModule *m);
+
+// Kernels of all programs, unique; the index is BigsStep.index of BIGS_KERNEL steps.
+LKernel **plan_kernels(Planner *p, int *n);
+
+typedef struct PlanError {
+  Span span;
+  const char *text; // a sentence without the place: "scan over a run-time length is ..."
+} PlanError;
+const PlanError *plan_errors(Planner *p, int *n);
+
+typedef struct PlanRemark {
+  bool fused; // -Rpass=fuse, else -Rpass-missed=fuse
+  Span span;
+  const char *text; // "gelu fused into the product with layer.0.up.weight"
+} PlanRemark;
+const PlanRemark *plan_remarks(Planner *p, int *n);
+
+// --emit=fused: storage of parameters, then each program's steps with what they read and write, and
+// its buffers.
+void plan_print(FILE *f, Planner *p, const BigsModule *m);
+#endif

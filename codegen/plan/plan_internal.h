@@ -1,0 +1,336 @@
+// Private to the planner: what its files share.  Read plan.h first.
+#ifndef BIGSC_PLAN_INTERNAL_H
+#define BIGSC_PLAN_INTERNAL_H
+#include "codegen/plan/plan.h"
+
+typedef struct Prog Prog;
+typedef struct Inst Inst;
+
+// Where a tensor's elements lie in a buffer: element (i_a) is at
+//   base + sum i_a * stride[a] + (n / width) * panel + n % width,  n = nlo + sum i_a * nstep[a]
+// with the last two terms for width > 0 only (a parameter in panels).  An axis lacking is one that
+// the value is constant along.
+typedef struct Place {
+  int buf;
+  DType dtype;
+  int nax;
+  Axis **ax;
+  Poly *stride;
+  int64_t *nstep, width, panel, nlo;
+  Poly base;
+} Place;
+
+typedef struct Buf {
+  BigsWhere where;
+  int index; // INPUT, OUTPUT: the tensor; PIECE: the buffer
+  DType dtype;
+  Poly size, rows;
+  int64_t block;
+  Poly offset;
+  const void *data;
+  const Node *table; // CONSTANT
+  const char *name;  // for printing
+  int number;        // in the finished table, -1 unused
+  int first, last;
+} Buf;
+
+// How a member of a kernel instance stands to its domain of rows x columns.
+typedef enum Role {
+  ROLE_FULL,   // an element per (row, column)
+  ROLE_ROW,    // pointwise, an element per row
+  ROLE_REDUCE, // reduction over the columns: an element per row
+  ROLE_COLUMN, // sum over the rows: partial sums here, finished by another instance
+} Role;
+typedef struct Member {
+  Node *node;
+  Role role;
+  Place *place; // destination; of a COLUMN the slots
+  bool copy;    // the node is stored elsewhere too: this writes one more copy
+  bool derive;  // the node was computed again later: this instance derives it all the same
+} Member;
+
+typedef enum InstKind {
+  IK_ROWS, // rows of pointwise work, reductions over columns, partial sums over rows: lower_row.c
+  IK_TILE, // a contraction with its epilogue: lower_contract.c
+  IK_TRANSPOSE, // a contraction's operand transposed into panels
+  IK_TOTAL,     // a reduction to a scalar: partials of a fixed number of elements
+  IK_FINISH,    // sums slots in order
+  IK_LOOPS, // one element at a time: argmax, and convolution and scatter of shapes no builtin takes
+  IK_BUILTIN,   // library code
+  IK_ATTENTION, // attention, forward or backward, as one kernel
+  IK_JOIN,      // nothing to do: the parts of a stored concatenation are complete
+} InstKind;
+
+typedef struct Tile Tile;
+struct Inst {
+  InstKind kind;
+  int index; // in the program's list: the order of execution
+  bool prologue,
+      split;  // split: which axes are columns is decided (else all are in `row`, and `vec` last)
+  bool lanes; // the vector axis is the last row axis; columns are walked one by one
+  int nrow, ncol;
+  Axis **row, **col; // the vector axis last
+  VEC(Member) m;
+  VEC(Node *) loads; // what the members read from memory
+  Tile *tile;
+  Place *src, *dst; // TRANSPOSE, FINISH
+  Place *arg[8];    // BUILTIN, ATTENTION: operands as they are read
+  int slot_block;   // rows a slot
+  Node *root;       // for labels
+  bool accumulate;  // SCATTER: on top of what is there
+};
+
+typedef struct Staged { // a transposed copy
+  Node *node;
+  Place *place;
+  Inst *inst;
+  uint64_t key;
+} Staged;
+
+// What the planner knows about a node within one program.
+typedef struct Info {
+  bool steady; // depends on parameters and sizes only
+  bool must;   // stored in any case (if anything uses it)
+  bool want;   // stored if it fits into a kernel next to its operands
+  bool pulled; // a contraction's result that its epilogue replaces
+  bool alias; // `whole`, its place, was decided first, and its operands were told where to go in it
+  Place *whole, *inner; // inner: where the operand of an index map was told to go
+  int nuse;
+  Node **use;
+  Place *place;        // NULL: derived where it is used
+  Place *dest;         // where it has to go in the end, if anywhere
+  Place **piece;       // CONCAT: where each operand was told to go, NULL if it was not
+  Node *scatter;       // of a sum: the operand that adds to what the other left in place
+  bool delayed;        // that operand: done where the sum is
+  Inst *inst;          // that computes it; NULL for leaves and what is derived
+  bool needed;         // read from memory by another instance, or an output
+  int level;           // scratch of a lowering: see lower_row.c
+  double flops, loads; // to derive one element
+  int depth, deep;     // operations that follow each other to derive it; in the kernel it is in
+  int kernels;         // instances that derive it
+  int stamp[2];
+} Info;
+
+struct Prog {
+  Planner *p;
+  Arena *a;
+  Graph *g;
+  const char *name;
+  BigsProgramKind kind;
+  Output *outs;
+  int nout;
+  bool prologue; // steady work is done once
+  Node **node;   // reached, ascending ids
+  int nnode;
+  Info **info; // by node id; NULL where not reached
+  VEC(Buf) buf;
+  VEC(Inst *) inst;
+  VEC(Staged) staged;
+  Place **outplace; // by output
+  int stamp;
+  // results
+  VEC(BigsStep) step;
+  VEC(int) input; // graph->inputs indices reached
+  BigsProgram out;
+};
+
+typedef struct ParamPlace {
+  bool decided, panels;
+  int nk, nn;
+  int *kax, *nax;                                     // positions in the parameter's node axes
+  int64_t kstep[BIGS_MAX_RANK], nstep[BIGS_MAX_RANK]; // by axis
+  int64_t width, kstride, panel, nlo,
+      shift; // shift: elements from the storage's start (stacked ones)
+  int storage;
+  int64_t offset, bytes;
+} ParamPlace;
+
+struct Planner {
+  Arena *a;
+  Graph *g;
+  PlanOptions o;
+  VEC(Prog *) progs;
+  ParamPlace *param; // by index in graph->params
+  VEC(BigsStorage) storage;
+  VEC(LKernel *) kernels;
+  VEC(uint64_t) hashes;
+  VEC(Poly) polys; // distinct sizes, the first is zero
+  int32_t *poly_slot, npoly_slot;
+  VEC(PlanError) errors;
+  VEC(PlanRemark) remarks;
+};
+
+static inline Info *info_of(const Prog *g, const Node *n) {
+  return g->info[n->id];
+}
+
+// ---- plan.c
+void plan_error(Planner *p, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+int plan_kernel(Planner *p, LKernel *k); // index of the equal kernel
+BigsSize plan_size(Planner *p, Poly x);  // index of the equal polynomial
+
+// ---- canon.c: replaces the outputs' nodes by equal ones under names that make most renames
+// nothing
+void canon_names(Planner *p);
+
+// ---- materialise.c: which nodes are stored
+void mat_reach(Prog *g);    // reached, uses, steady
+void mat_mark(Prog *g);     // must, want, dest
+bool mat_refine(Prog *g);   // after a schedule: more to store; false when nothing changed
+bool is_map(const Node *n); // computes an element from elements of its operands: pointwise, gather,
+                            // index map
+bool is_reduction(const Node *n);
+bool is_one_hot(const Node *n); // a scatter that sums nothing
+bool is_outer(const Node *n);   // contraction over nothing: a pointwise product
+double op_flops(const Node *n);
+
+// ---- layout.c: where they are stored
+void layout_params(Planner *p);
+double size_estimate(Axis *const *ax, int n);
+bool extent_is(const Axis *a, int64_t *v);         // constant extent
+Poly extents(Axis *const *ax, int n);              // their product
+int place_axis(const Place *pl, const Axis *a);    // -1
+Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it lacks
+Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order
+Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner,
+                 bool kept); // a temporary; `inner` innermost
+Place *place_view(Prog *g,
+                  Node *n); // through index maps down to something stored; NULL when it is no view
+Place *place_through(Prog *g, const Node *map,
+                     const Place *dest); // where map's operand goes if map goes to dest; NULL
+Place *place_piece(Prog *g, const Node *concat, int i, const Place *whole);
+Place *place_param(Prog *g, const Param *p, bool grad);
+int buf_add(Prog *g, BigsWhere where, DType t, Poly size, const char *name);
+int table_buffer(Prog *g, const Node *table); // its values in memory
+Node *view_base(Node *n);                     // below RENAME SPLIT MERGE SLICE INDEX FLIP
+Axis *vector_axis(Prog *g, Node *n, const Place *dest);
+
+// ---- fuse.c: which nodes share a kernel
+void fuse_schedule(Prog *g);
+void fuse_needed(Prog *g);
+Inst *inst_new(Prog *g, InstKind kind, Node *root);
+typedef struct Dep {
+  Node *node;
+  bool aligned; // read at the place of the reader's own element
+} Dep;
+typedef struct Deps {
+  VEC(Dep) v;
+} Deps;
+void deps_of(Prog *g, Node *n, Deps *out);    // what is stored, or a leaf in memory, and n reads
+void deps_below(Prog *g, Node *n, Deps *out); // the same with n itself when it is stored
+// An instance that writes n's value, derived or loaded, to dest.
+void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue);
+// Computes n anew: in one of the last `back` instances, if it suits one, else in its own.  From
+// here on n is there.
+void fuse_again(Prog *g, Node *n, const Deps *d, int back);
+
+// ---- recompute.c: an operand of `reader` that is better derived again than kept since the forward
+// pass
+void recompute_operand(Prog *g, Node *operand, const Node *reader);
+
+// ---- lower.c: scalar lowering
+typedef struct Coord {
+  Axis *ax;
+  LExpr *at;
+} Coord;
+enum { COORDS_MAX = 96 };
+typedef struct Coords { // also of axes that index maps below gave names to
+  int n;
+  Coord v[COORDS_MAX];
+} Coords;
+typedef struct Val {
+  LExpr *e;
+  int depth; // scopes that it needs: 0 is the task
+  int cost;  // 0: no need for a register
+} Val;
+typedef struct Memo Memo;
+struct LowerArg { // a buffer, from an element on
+  int buf;
+  Poly base;
+};
+typedef struct Lower {
+  Prog *g;
+  Inst *inst;
+  Arena *a;
+  LKernel *k;
+  VEC(LBody *) scope; // bodies being filled, outermost first
+  VEC(int) var_depth;
+  VEC(Poly) var_range; // values are in [0, range); n == 0: unknown
+  VEC(int) reg_depth;
+  Memo *memo[256]; // values so far, by node and coordinates; dropped as scopes close
+  VEC(struct LowerArg) arg;
+  VEC(BigsScalar) scalar;
+  LExpr **ints; // interned integer expressions: equal ones are one pointer
+  int nints, ints_cap;
+  const Node *acc; // the contraction that L_ACC stands for
+  const Node *own; // derived even if it is stored elsewhere
+} Lower;
+Lower *lower_new(Prog *g, Inst *inst, const char *name);
+int lower_mem(Lower *c, int buf, Poly base,
+              bool write); // the argument that is the buffer from element `base` on
+int lower_var(Lower *c, Poly range, int depth);
+int lower_grid(Lower *c, Poly extent, int64_t block);
+void lower_push(Lower *c, LBody *b);
+void lower_pop(Lower *c);
+void lower_emit(Lower *c, LStmt *s);                              // into the innermost scope
+int lower_reg(Lower *c, DType t, LExpr *first);                   // declared in the innermost scope
+void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e); // from here on n's value there
+LExpr *lint(Lower *c, LExpr *e);      // the one equal expression; operands are interned
+LExpr *lint_deep(Lower *c, LExpr *e); // the same for an expression from outside
+LExpr *li(Lower *c, int64_t v);
+LExpr *lpoly(Lower *c, Poly p);
+LExpr *lvar(Lower *c, int var);
+LExpr *liop(Lower *c, LOp op, LExpr *x, LExpr *y);
+// Sum of at[i] * stride[i], plus base: quotients and remainders of one value join again.
+LExpr *llinear(Lower *c, LExpr *const *at, const Poly *stride, int n, Poly base);
+LExpr *ldiv_(Lower *c, LExpr *x, Poly by);
+LExpr *lmod(Lower *c, LExpr *x, Poly by);
+// Coordinates of `ax` (last fastest) from one flat index.
+void lower_unflatten(Lower *c, LExpr *flat, Axis *const *ax, int n, Coords *out);
+void coords_set(Coords *co, Axis *a, LExpr *at);
+LExpr *coords_get(const Coords *co, const Axis *a);
+LExpr *place_index(Lower *c, const Place *pl, const Coords *at);
+Val lower_value(Lower *c, Node *n, const Coords *at);
+// what is stored for it; of a COLUMN the summand
+LExpr *lower_member(Lower *c, const Member *m, const Coords *at);
+LExpr *lower_load(Lower *c, const Place *pl, const Coords *at);
+void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool add);
+DType computed_dtype(const Node *n);     // bf16 is computed in f32
+void lower_finish(Lower *c, Poly flops); // verifies, shares the kernel, adds the step
+int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly);
+
+// ---- lower_*.c: one step an instance
+void lower_rows(Prog *g, Inst *inst);
+void lower_tile(Prog *g, Inst *inst);
+void lower_transpose(Prog *g, Inst *inst);
+void lower_total(Prog *g, Inst *inst);
+void lower_finish_slots(Prog *g, Inst *inst);
+void lower_loops(Prog *g, Inst *inst);
+void lower_builtin(Prog *g, Inst *inst);
+void lower_attention(Prog *g, Inst *inst);
+void lower_attention_bias(Lower *c, Node *n, const Place *dst);
+const char *inst_label(Prog *g, const Inst *inst);
+const char *node_source(Arena *a, const Node *n); // "bert.mdl:28", or NULL
+const char *inst_source(Prog *g, const Inst *inst);
+
+// Decides how to compute a contraction as register tiles and adds its instance (after those that
+// stage operands); NULL when no tile fits, with nothing added.
+Inst *contract_plan(Prog *g, Node *n);
+// The same for convolutions and scatters: as library code, or loops where the shapes do not suit
+// it.
+Inst *builtin_plan(Prog *g, Node *n);
+// Attention and its gradients: starts an instance, or finds the one of the other results of the
+// same attention.  NULL with an error recorded when no kernel does it.
+Inst *attention_plan(Prog *g, Node *n);
+// n as a view in which `inner` has stride 1 and the other axes any strides; copied when it is not
+// stored that way.
+Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner);
+
+// ---- memplan.c, module.c
+void memplan(Prog *g);
+void module_fill(Planner *p, BigsModule *m);
+void input_limits(const Planner *p, BigsTensor *input); // limits.c: fills BigsTensor.limit
+void program_rooms(Planner *p, const Prog *g,
+                   BigsProgram *out); // what sizes must leave for indices and slices
+#endif

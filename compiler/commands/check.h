@@ -1,0 +1,66 @@
+// The parts of `bigsc check`: a model in the float64 interpreter, its gradients against finite
+// differences, the members of its `forms` against each other.
+#ifndef BIGSC_CHECK_H
+#define BIGSC_CHECK_H
+#include "compiler/driver/session.h"
+
+// Values of parameters and inputs by name: the same for every form.
+typedef struct Datum {
+  const char *name;
+  double *data;
+  int64_t n;
+  double rms;
+} Datum;
+typedef struct Data {
+  VEC(Datum) params, inputs;
+} Data;
+
+// A scalar function of the parameters: a train block's loss, or an entry times random numbers.
+typedef struct Subject {
+  const char *name;
+  bool is_entry;
+  Node *loss; // as elaborated: what is evaluated for finite differences
+  int n;
+  Param **param; // reached by the loss
+  Output *grad;  // one each, in the order of the parameter's axes
+} Subject;
+
+typedef struct CheckModel {
+  Session *s;
+  Model *model;
+  Graph *graph;
+  Outputs entries;
+  VEC(Subject) subjects;
+} CheckModel;
+
+// All return an exit status; what went wrong has been printed.
+// Elaborates entries and subjects with gradients.  `model` must have no run-time dims.
+int check_build(CheckModel *c, Session *s, Model *model);
+// Parameters from their own initializers, inputs at random.
+int check_data(CheckModel *c, Data *d);
+// Values in the order of the outputs' axes, in the memory of `a`.
+int check_values(CheckModel *c, const Data *d, Arena *a, const Output *out, int n,
+                 const double **value);
+typedef struct Shift { // parameters moved by h along `along` (per parameter; NULL: not moved)
+  double h;
+  const double *const *along;
+} Shift;
+int check_loss(CheckModel *c, const Data *d, const Subject *j, Shift shift, double *loss);
+// Numbers computed by an evaluation of the roots, and the memory it takes.
+double check_work(const CheckModel *c, Node *const *roots, int n, double *bytes);
+int64_t check_elements(Axis *const *ax, int nax);
+
+typedef struct Checked {
+  int gradients, forms, wrong;
+  bool sampled; // not every parameter was checked by itself
+} Checked;
+// check_grad.c
+int check_gradients(CheckModel *c, const Data *d, Checked *sum);
+// check_forms.c; reload(ctx, form, out) makes the model with that member of every `forms`.
+typedef int Reload(void *ctx, const char *form, CheckModel *out);
+int check_forms(CheckModel *c, const Data *d, Reload *reload, void *ctx, Checked *sum);
+
+const char *check_place(Session *s, Span at);                                  // "bag.mdl:12"
+void check_progress(const Session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); // a line that passes
+void check_progress_end(const Session *s);
+#endif

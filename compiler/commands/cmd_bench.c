@@ -1,0 +1,288 @@
+// bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that
+// the same run measures.
+#include "compiler/sema/blas.h"
+#include "compiler/commands/cmd.h"
+#include "compiler/commands/peak.h"
+#include "compiler/driver/session.h"
+#include "runtime/exec/exec.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { WARM_UP = 2, MIN_CALLS = 5, MAX_CALLS = 1000 };
+typedef struct Bench {
+  Session s;
+  int program, train; // train: -1 for an entry
+  const BigsProgram *p;
+  int64_t dims[MAX_SYMS];
+  const void **inputs;
+  void *output;
+  double ms[MAX_CALLS];
+  double cpu_ms; // processor time of one call, all threads, mean
+  int calls;
+} Bench;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double cpu_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int too_large(Bench *b, const BigsTensor *t) {
+  return session_error(&b->s, EXIT_MODEL, "out of memory for `%s`: the given dims are too large",
+                       t->name);
+}
+
+// Inputs as real ones look: token ids over the whole table, rows at ascending places, nothing
+// masked out.
+static int fill_input(Bench *b, int i) {
+  const BigsTensor *t = &b->s.module->input[b->p->input[i]];
+  int64_t n = tensor_elements(t, b->dims), limit = t->limit.n ? poly_eval(&t->limit, b->dims) : 2;
+  if (n < 0)
+    return too_large(b, t);
+  char *data = arena_alloc(b->s.arena, (size_t)(n + 16) * (size_t)dtype_size((DType)t->dtype));
+  bool rows = !strcmp(t->name, "at");
+  for (int64_t k = 0; k < n; k++)
+    switch (t->dtype) {
+    case DT_I32:
+      ((int32_t *)data)[k] =
+          (int32_t)(rows ? k * limit / n : (int64_t)(hash_mix(17, (uint64_t)k) % (uint64_t)limit));
+      break;
+    case DT_BOOL: data[k] = 1; break;
+    case DT_F32:
+      ((float *)data)[k] = (float)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1;
+      break;
+    case DT_F64:
+      ((double *)data)[k] = (double)(hash_mix(19, (uint64_t)k) >> 40) / (1 << 23) - 1;
+      break;
+    default: break;
+    }
+  b->inputs[i] = data;
+  return 0;
+}
+
+// A run-time dim that is not given: the number of masked rows is 15 % of the tokens, as in masked
+// language modelling.
+static int choose_dims(Bench *b) {
+  const BigsModule *m = b->s.module;
+  int64_t tokens = 1;
+  for (int k = 0; k < m->ndim; k++)
+    if (b->s.given[k] && __builtin_mul_overflow(tokens, b->s.given[k], &tokens))
+      return session_error(&b->s, EXIT_MODEL, "the given dims are too large");
+  for (int k = 0; k < MAX_SYMS; k++) {
+    bool used = k < m->ndim && (b->p->syms >> k & 1);
+    b->dims[k] = b->s.given[k] ? b->s.given[k] : 1;
+    if (!used || b->s.given[k])
+      continue;
+    if (strcmp(m->dim[k].name, "M"))
+      return session_error(&b->s, EXIT_USAGE, "%s needs -D %s=N", b->p->name, m->dim[k].name);
+    int64_t masked = tokens / 100 * 15 + tokens % 100 * 15 / 100;
+    b->dims[k] = masked > 0 ? masked : 1;
+  }
+  return 0;
+}
+
+static int prepare(Bench *b) {
+  int status = choose_dims(b);
+  if (status)
+    return status;
+  b->inputs = NEWN(b->s.arena, const void *, b->p->ninput + 1);
+  for (int i = 0; i < b->p->ninput && !status; i++)
+    status = fill_input(b, i);
+  const BigsTensor *t = &b->p->output[0];
+  int64_t n = tensor_elements(t, b->dims);
+  if (!status && n >= 0)
+    b->output = calloc((size_t)n + 1, (size_t)dtype_size((DType)t->dtype));
+  return status || b->output ? status : too_large(b, t);
+}
+
+static int call(Bench *b) {
+  float loss;
+  int status = b->train < 0
+                   ? bigs_model_run(b->s.handle, b->program, b->dims, b->inputs, &b->output)
+                   : bigs_model_step(b->s.handle, b->train, b->dims, b->inputs, &loss);
+  return status ? session_error(&b->s, status, "%s", bigs_model_error(b->s.handle)) : 0;
+}
+
+static int compare(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static int measure(Bench *b, double seconds, int64_t repeat) {
+  int status;
+  for (int i = 0; i < WARM_UP; i++)
+    if ((status = call(b)))
+      return status;
+  double start = now();
+  double cpu = cpu_seconds();
+  while (b->calls < MAX_CALLS &&
+         (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || now() - start < seconds)) {
+    double t = now();
+    if ((status = call(b)))
+      return status;
+    b->ms[b->calls++] = (now() - t) * 1e3;
+  }
+  b->cpu_ms = (cpu_seconds() - cpu) * 1e3 / b->calls;
+  qsort(b->ms, (size_t)b->calls, sizeof *b->ms, compare);
+  return 0;
+}
+
+static double peak_mib(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)u.ru_maxrss / 1024;
+}
+
+// OpenBLAS on the same threads, for scale: the product of a feed-forward layer.  0: it is not
+// there.
+static double baseline(int threads) {
+  Blas blas;
+  const char *why;
+  return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
+}
+
+static void report(Bench *b, double peak, double before_mib) {
+  const Options *o = b->s.o;
+  bigs_info *info = bigs_info_new(b->s.module);
+  double flops = info ? info->flops(info, b->program, b->dims) : 0;
+  bigs_info_free(info);
+  double ms = b->ms[b->calls / 2], least = b->ms[0], rate = flops / ms / 1e6;
+  double mib = peak_mib(), blas = baseline(b->s.handle->threads);
+  double planned = (double)model_peak_bytes(b->s.handle) / (1 << 20);
+  if (o->json) {
+    printf("{\"model\": \"%s\", \"what\": \"%s\", ", b->s.module->model, b->p->name);
+    for (int k = 0; k < b->s.module->ndim; k++)
+      if (b->p->syms >> k & 1)
+        printf("\"%s\": %lld, ", b->s.module->dim[k].name, (long long)b->dims[k]);
+    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.9f, "
+           "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
+           "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
+           "\"base_mib\": %.1f, \"threads\": %d}\n",
+           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned,
+           before_mib, b->s.handle->threads);
+    return;
+  }
+  printf("%s.%s", b->s.module->model, b->p->name);
+  for (int k = 0; k < b->s.module->ndim; k++)
+    if (b->p->syms >> k & 1)
+      printf("  %s=%lld", b->s.module->dim[k].name, (long long)b->dims[k]);
+  printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, ms,
+         least, b->calls);
+  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate,
+         100 * rate / peak, peak);
+  // Where other programs share the processors, time on them tells more than the clock on the wall.
+  printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms,
+         flops / b->cpu_ms / 1e6);
+  printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n",
+         planned, mib, before_mib);
+  if (blas > 0)
+    printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", blas);
+}
+
+typedef struct Line {
+  int step;
+  double ms;
+} Line;
+
+static int slower(const void *a, const void *b) {
+  double x = ((const Line *)a)->ms, y = ((const Line *)b)->ms;
+  return (x < y) - (x > y);
+}
+
+// --profile: one more set of calls with every step timed; the slowest first.
+static int profile(Bench *b, double peak) {
+  int n = b->p->nstep, runs = 5;
+  int64_t *ns = calloc((size_t)n + 1, sizeof *ns);
+  Line *lines = calloc((size_t)n + 1, sizeof *lines);
+  if (!ns || !lines) {
+    free(ns);
+    free(lines);
+    return session_error(&b->s, EXIT_FILE, "out of memory");
+  }
+  b->s.handle->step_ns = ns;
+  float loss;
+  int status = 0;
+  for (int i = 0; i < runs && !status; i++)
+    status =
+        b->train < 0 ? call(b) : bigs_model_grad(b->s.handle, b->train, b->dims, b->inputs, &loss);
+  b->s.handle->step_ns = NULL;
+  double total = 0;
+  for (int i = 0; i < n; i++) {
+    lines[i] = (Line){i, (double)ns[i] / 1e6 / runs};
+    total += lines[i].ms;
+  }
+  qsort(lines, (size_t)n, sizeof *lines, slower);
+  printf("  %9s %6s %7s  step\n", "ms", "share", "of peak");
+  for (int i = 0; i < n && (i < 60 || b->s.o->verbose); i++) {
+    const BigsStep *step = &b->p->step[lines[i].step];
+    double flops = (double)poly_eval(module_poly(b->s.handle->module, step->flops), b->dims);
+    printf("  %9.4f %5.1f%% ", lines[i].ms, 100 * lines[i].ms / total);
+    flops > 0 ? printf("%6.1f%%", 100 * flops / lines[i].ms / 1e6 / peak) : printf("%7s", "");
+    printf("  %d %s  %s\n", lines[i].step, step->label ? step->label : "",
+           step->source ? step->source : "");
+  }
+  printf("  %9.4f in %d steps\n", total, n);
+  free(ns);
+  free(lines);
+  return status;
+}
+
+static int run_bench(Bench *b) {
+  const Options *o = b->s.o;
+  b->train = o->entry ? -1 : session_train(&b->s, o->train);
+  b->program = o->entry       ? session_entry(&b->s, o->entry)
+               : b->train < 0 ? -1
+                              : b->s.module->train[b->train].program;
+  if (b->program < 0)
+    return EXIT_MODEL;
+  b->p = &b->s.module->program[b->program];
+  double before = peak_mib();
+  int status = session_open(&b->s);
+  status = status ? status : prepare(b);
+  if (status)
+    return status;
+  int threads = b->s.handle->threads;
+  double peak = peak_gflops(threads);
+  status = measure(b, 3, o->repeat);
+  double again = peak_gflops(threads);
+  peak = fmax(peak, again);
+  if (!status)
+    report(b, peak, before);
+  if (!status && o->profile)
+    status = profile(b, peak);
+  return status;
+}
+
+int cmd_BENCH(const Options *o) {
+  if (o->args.n != 1 || (!o->entry && !o->train) || (o->entry && o->train)) {
+    fprintf(stderr,
+            "bigsc bench: give one MODEL, and --entry or --train; see `bigsc bench --help`\n");
+    return EXIT_USAGE;
+  }
+  Bench *b = calloc(1, sizeof *b);
+  if (!b)
+    return EXIT_FILE;
+  BuildWant want = {.entries = &o->entry,
+                    .nentries = o->entry ? 1 : 0,
+                    .trains = &o->train,
+                    .ntrains = o->train ? 1 : 0,
+                    .dropout = true,
+                    .update = true,
+                    .init = !o->weights};
+  int status = session_load(&b->s, o, o->args.v[0], false);
+  status = status ? status : session_compile(&b->s, &want);
+  status = status ? status : run_bench(b);
+  free(b->output);
+  session_close(&b->s);
+  free(b);
+  return status;
+}

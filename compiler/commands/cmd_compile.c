@@ -1,0 +1,295 @@
+// bigsc MODEL.mdl: checks a model, and compiles it to what the suffix of -o, or --emit, says.
+#include "codegen/llvm/aot.h"
+#include "compiler/commands/cmd.h"
+#include "compiler/syntax/lex.h"
+#include "compiler/syntax/parse.h"
+#include "compiler/driver/session.h"
+#include "runtime/files/file.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const char *suffix(const char *path) {
+  const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+  return dot ? dot : "";
+}
+
+// `bert.so` for models/bert.mdl, in the current folder, as compilers do; for standard input as the
+// C functions are named.
+static const char *default_output(Session *s, const char *path) {
+  const char *model = s->model ? model_name(s->model) : NULL;
+  if (!strcmp(path, "-") && model)
+    return session_text(s, "%s.so", aot_prefix(s->arena, &(BigsModule){.model = model}));
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  size_t n = strlen(name), m = strlen(suffix(name));
+  return session_text(s, "%.*s.so", (int)(n - m), name);
+}
+
+static int write_text(Session *s, const char *path, const char *text, size_t n) {
+  BigsError *e = &s->error;
+  FileOut *f = file_create(path, e);
+  if (!f)
+    return session_fail(s, e);
+  if (file_write(f, text, n, e)) {
+    file_abort(f);
+    return session_fail(s, e);
+  }
+  return file_commit(f, e) ? session_fail(s, e) : 0;
+}
+
+// ---- the front end alone
+
+static int emit_syntax(Session *s, const char *path, const char *what, FILE *to) {
+  size_t n;
+  char *text = file_read(strcmp(path, "-") ? path : "/dev/stdin", SOURCE_MAX, &n, &s->error);
+  if (!text)
+    return session_fail(s, &s->error);
+  Source *src = source_new(s->arena, path, text, n);
+  free(text);
+  bool tokens = !strcmp(what, "tokens");
+  const char *out = tokens ? tokens_print(s->arena, lex(s->arena, s->names, s->diags, src, false))
+                           : ast_print(s->arena, parse_file(s->arena, s->names, s->diags, src));
+  fputs(out, to);
+  return session_diags(s, EXIT_MODEL);
+}
+
+// ---- the passes
+
+static int build(Session *s, int last) {
+  static const BuildWant want = {
+      .nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
+  const Options *o = s->o;
+  int lacking = session_needs_model(s);
+  if (lacking)
+    return lacking;
+  BuildOptions b = {.march = o->march,
+                    .opt = (int)o->opt,
+                    .dump_ir = o->dump_ir,
+                    .dump_to = stderr,
+                    .verify = o->verify_ir};
+  bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
+  int status = session_diags(s, EXIT_MODEL);
+  return ok ? status : EXIT_MODEL;
+}
+
+static void print_graph(Session *s, FILE *f, bool dot) {
+  Node **roots;
+  const char *const *names;
+  int n = build_roots(&s->build, &roots, &names);
+  dot ? graph_dot(f, s->build.graph, roots, names, n)
+      : graph_print(f, s->build.graph, roots, names, n);
+}
+
+static void remarks(Session *s) {
+  const Options *o = s->o;
+  int n;
+  const PlanRemark *r = plan_remarks(s->build.plan, &n);
+  for (int i = 0; i < n; i++) {
+    const char *asked = r[i].fused ? o->rpass : o->rpass_missed;
+    int line = 0, col = 0;
+    if (!asked || strcmp(asked, "fuse"))
+      continue;
+    if (r[i].span.src)
+      span_pos(r[i].span, &line, &col);
+    fprintf(stderr, "%s:%d:%d: remark: %s [-Rpass%s=fuse]\n",
+            r[i].span.src ? r[i].span.src->path : "?", line, col, r[i].text,
+            r[i].fused ? "" : "-missed");
+  }
+}
+
+static AotInput aot_input(Session *s) {
+  return (AotInput){.module = s->build.module,
+                    .kernels = s->build.kernels,
+                    .target = s->build.target,
+                    .debug = s->o->debug};
+}
+
+static int emit_passes(Session *s, const char *what, FILE *to) {
+  bool graph = !strcmp(what, "graph");
+  if (!strcmp(what, "cuda"))
+    return session_error(s, EXIT_USAGE, "--emit=%s is not there yet", what);
+  int status = build(s, graph ? PASS_simplify : PASS_plan);
+  if (status)
+    return status;
+  AotInput in = aot_input(s);
+  if (graph)
+    print_graph(s, to, false);
+  else if (!strcmp(what, "fused"))
+    plan_print(to, s->build.plan, s->build.module);
+  else if (!strcmp(what, "loops"))
+    for (int i = 0; i < s->build.nkernels; i++)
+      loop_print(to, s->build.kernels[i]);
+  else
+    aot_print(to, &in, !strcmp(what, "asm") ? AOT_ASSEMBLY : AOT_LLVM);
+  if (!graph)
+    remarks(s);
+  return 0;
+}
+
+static bool is_syntax(const char *what) {
+  return !strcmp(what, "tokens") || !strcmp(what, "ast");
+}
+
+// --emit goes to standard output, or to the file of -o whatever its suffix.
+static int emit(Session *s, const char *path, const char *what) {
+  const char *out = s->o->out;
+  bool file = out && strcmp(out, "-");
+  char *text = NULL;
+  size_t n = 0;
+  FILE *to = file ? open_memstream(&text, &n) : stdout;
+  if (!to)
+    return session_error(s, EXIT_MODEL, "out of memory");
+  int status = is_syntax(what) ? emit_syntax(s, path, what, to) : emit_passes(s, what, to);
+  if (file) {
+    fclose(to);
+    status = status ? status : write_text(s, out, text, n);
+    free(text);
+  }
+  return status;
+}
+
+static int write_dot(Session *s, const char *path,
+                     int (*write)(Session *, const char *, const char *, size_t)) {
+  char *text = NULL;
+  size_t n = 0;
+  int status = build(s, PASS_simplify);
+  FILE *f = status ? NULL : open_memstream(&text, &n);
+  if (f) {
+    print_graph(s, f, true);
+    fclose(f);
+    status = write(s, path, text, n);
+    free(text);
+  }
+  return status;
+}
+
+// Graphviz from one file without a name to another.
+static bool run_dot(int from, int to) {
+  posix_spawn_file_actions_t io;
+  char *const argv[] = {"dot", "-Tsvg", NULL};
+  pid_t child;
+  int code = 0;
+  posix_spawn_file_actions_init(&io);
+  posix_spawn_file_actions_adddup2(&io, from, 0);
+  posix_spawn_file_actions_adddup2(&io, to, 1);
+  bool ran = !posix_spawnp(&child, "dot", &io, NULL, argv, environ);
+  posix_spawn_file_actions_destroy(&io);
+  while (ran && waitpid(child, &code, 0) < 0)
+    ran = errno == EINTR;
+  return ran && !code;
+}
+
+// .svg: the .dot drawn by Graphviz.
+static int write_svg(Session *s, const char *path, const char *text, size_t n) {
+  FILE *in = tmpfile(), *out = tmpfile();
+  char *svg = NULL;
+  int status = EXIT_FILE;
+  if (in && out && fwrite(text, 1, n, in) == n && !fflush(in) && !fseek(in, 0, SEEK_SET) &&
+      run_dot(fileno(in), fileno(out))) {
+    svg = file_read(session_text(s, "/proc/self/fd/%d", fileno(out)), SIZE_MAX / 4, &n, &s->error);
+    status = svg ? write_text(s, path, svg, n) : session_fail(s, &s->error);
+  } else {
+    session_error(s, status,
+                  "%s is not written: Graphviz (`dot`, package graphviz) is missing or failed; "
+                  ".dot needs nothing",
+                  path);
+  }
+  free(svg);
+  if (in)
+    fclose(in);
+  if (out)
+    fclose(out);
+  return status;
+}
+
+static int write_header(Session *s, const char *path) {
+  const char *text = aot_header(s->arena, s->build.module);
+  return write_text(s, path, text, strlen(text));
+}
+
+// A library and its header; neither without the other.
+static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
+                         const char *header) {
+  const char *error = NULL;
+  bool fresh = access(path, F_OK) != 0;
+  if (!aot_write(s->arena, in, kind, path, &error))
+    return session_error(s, EXIT_FILE, "%s", error);
+  int status = write_header(s, header);
+  if (status && fresh)
+    unlink(path);
+  return status;
+}
+
+static void report_times(const Session *s, double front, double rest) {
+  fprintf(stderr, "%-14s %8.1f ms   lex, parse, check\n", "front end", front * 1e3);
+  for (int i = 0; i < PASS_COUNT; i++) {
+    fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
+    rest -= s->build.seconds[i];
+  }
+  fprintf(stderr, "%-14s %8.1f ms   %d kernels to machine code, or printed\n", "output", rest * 1e3,
+          s->build.nkernels);
+}
+
+static int write_output(Session *s, const char *path) {
+  const char *end = suffix(path), *error = NULL;
+  AotKind kind = aot_kind(path);
+  if (!strcmp(path, "-"))
+    return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
+  if (!strcmp(end, ".dot"))
+    return write_dot(s, path, write_text);
+  if (!strcmp(end, ".svg"))
+    return write_dot(s, path, write_svg);
+  if (!strcmp(end, ".cu"))
+    return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
+  bool header = !strcmp(end, ".h");
+  if (kind == AOT_UNKNOWN && !header)
+    return session_error(s, EXIT_USAGE,
+                         "what is %s to be? -o takes .so .h .o .a .s .ll .bc .dot or .svg", path);
+  int status = build(s, PASS_plan);
+  if (status)
+    return status;
+  remarks(s);
+  AotInput in = aot_input(s);
+  if (header)
+    return write_header(s, path);
+  if (kind != AOT_SHARED && kind != AOT_ARCHIVE && kind != AOT_OBJECT)
+    return aot_write(s->arena, &in, kind, path, &error) ? 0
+                                                        : session_error(s, EXIT_FILE, "%s", error);
+  return write_library(s, &in, kind, path,
+                       session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
+}
+
+int cmd_COMPILE(const Options *o) {
+  Session s;
+  if (o->args.n != 1) {
+    fprintf(stderr, "bigsc: %s\n", o->args.n ? "one model at a time" : "which model?");
+    return EXIT_USAGE;
+  }
+  const char *path = o->args.v[0];
+  bool syntax = o->emit && is_syntax(o->emit);
+  if (access(path, R_OK) && strcmp(path, "-") && !strchr(path, '.') && !strchr(path, '/')) {
+    fprintf(stderr, "bigsc: there is no command and no file `%s`; see `bigsc --help`\n", path);
+    return EXIT_USAGE;
+  }
+  double start = now();
+  int status = syntax ? session_start(&s, o) : session_load(&s, o, path, true);
+  double loaded = now();
+  if (!status && o->emit)
+    status = emit(&s, path, o->emit);
+  else if (!status && !o->syntax_only)
+    status = write_output(&s, o->out ? o->out : default_output(&s, path));
+  if (!status && o->time_report)
+    report_times(&s, loaded - start, now() - loaded);
+  session_close(&s);
+  return status;
+}

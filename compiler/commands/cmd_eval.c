@@ -1,0 +1,177 @@
+// bigsc eval and fill: how good a trained model is, and what it puts in the place of a [MASK].
+#include "compiler/commands/cmd.h"
+#include "compiler/commands/feeding.h"
+#include "runtime/train/checkpoint.h"
+#include "runtime/train/evaluate.h"
+#include "runtime/train/fill.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// The model of a training folder, or of `--weights` with a MODEL.mdl.
+static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want, const char **dir) {
+  const char *what = o->args.v[0];
+  size_t n = strlen(what);
+  bool file = (n > 4 && !strcmp(what + n - 4, ".mdl")) || (n > 3 && !strcmp(what + n - 3, ".so"));
+  const char *path = file ? what : arena_printf(a, "%s/model.mdl", what);
+  *dir = file ? NULL : what;
+  if (!file && access(path, R_OK)) {
+    fprintf(stderr, "bigsc: %s is no training folder: it has no model.mdl\n", what);
+    *s = (Session){.o = o, .arena = arena_new()};
+    return EXIT_FILE;
+  }
+  if (!file && !o->weights)
+    o->weights = what;
+  int status = session_load(s, o, path, false);
+  status = status ? status : session_compile(s, want);
+  return status ? status : session_open(s);
+}
+
+static void print_json(Session *s, const Feeding *f, const EvalResult *r) {
+  DataUnigram u;
+  printf("{\"loss\": %.9g, \"perplexity\": %.9g, \"accuracy\": %.9g, \"count\": %lld", r->loss,
+         r->perplexity, r->accuracy, (long long)r->count);
+  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
+    printf(", \"unigram\": %.9g, \"below\": %.9g", u.cross, u.cross - r->loss);
+  printf("}\n");
+}
+
+// What is not given is as the model was trained: the block, the batch, the length.
+static int eval(Session *s, const char *dir, Feeding *f) {
+  const Options *o = s->o;
+  TrainState st = {.batch = 16};
+  EvalResult r;
+  char name[128] = "";
+  if (dir && folder_has_run(dir)) {
+    if (state_read(dir, &st, name, sizeof name, &s->error))
+      return session_fail(s, &s->error);
+    state_free(&st); // of what it says the numbers stay
+  }
+  const char *train = o->train ? o->train : *name ? name : NULL;
+  int index = session_train(s, train);
+  if (index < 0)
+    return train ? EXIT_MODEL : EXIT_USAGE;
+  int status = feeding_tokenizer(s, dir, &f->tokens);
+  if (!status)
+    status = feeding_open(s, f, &s->module->train[index], o->data.v, o->data.n,
+                          o->batch > 0 ? o->batch : st.batch, o->length > 0 ? o->length : st.length,
+                          0, true);
+  if (status)
+    return status;
+  if (!f->feed.held_out)
+    return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
+  if ((status = evaluate(s->handle, &f->feed, 0, &r)))
+    return session_error(s, status, "%s", bigs_model_error(s->handle));
+  if (o->json)
+    print_json(s, f, &r);
+  else
+    feeding_print_result(s, f, &r);
+  return 0;
+}
+
+int cmd_EVAL(const Options *given) {
+  Options o = *given;
+  Session s;
+  Feeding f = {0};
+  const char *dir;
+  if (o.args.n != 1 || !o.data.n) {
+    fprintf(stderr, "bigsc eval: give one DIR and --data PATH...; see `bigsc eval --help`\n");
+    return EXIT_USAGE;
+  }
+  Arena *a = arena_new();
+  BuildWant want = {.nentries = -1, .ntrains = -1};
+  int status = open_trained(&s, &o, a, &want, &dir);
+  status = status ? status : eval(&s, dir, &f);
+  feeding_close(&f);
+  session_close(&s);
+  arena_free(a);
+  return status;
+}
+
+// ---- fill
+
+typedef struct Filling {
+  Session s;
+  Tokenizer *tokens;
+  int64_t length; // to pad to
+  bool echo;      // the texts, too
+} Filling;
+
+static int fill_one(Filling *f, const char *text) {
+  Session *s = &f->s;
+  FillGap *gap;
+  int n, top = s->o->top > 0 ? (int)s->o->top : 5;
+  int status = fill_gaps(s->handle, f->tokens, text, f->length, top, &gap, &n);
+  if (status)
+    return session_error(s, status, "%s", bigs_model_error(s->handle));
+  if (f->echo)
+    printf("%s\n", text);
+  for (int i = 0; i < n; i++) {
+    if (n > 1)
+      printf("  [MASK] %d:", i + 1);
+    for (int k = 0; k < gap[i].n; k++) {
+      const char *word = tok_text(
+          f->tokens, gap[i].word[k].id); // the table may have more rows than the vocabulary
+      printf("  %s %.1f %%", word ? word : "?", 100 * gap[i].word[k].probability);
+    }
+    printf("\n");
+  }
+  fflush(stdout); // an error of the next text comes behind it
+  free(gap);
+  return 0;
+}
+
+// Every line of standard input that holds something.
+static int fill_lines(Filling *f) {
+  char *line = NULL;
+  size_t room = 0;
+  int status = 0;
+  for (ssize_t n; !status && (n = getline(&line, &room, stdin)) >= 0;) {
+    line[strcspn(line, "\r\n")] = 0;
+    if (*line)
+      status = fill_one(f, line);
+  }
+  free(line);
+  return status;
+}
+
+// The length to pad to: as the model was trained, when it says that padding matters.
+static int64_t pad_length(Session *s, const char *dir) {
+  TrainState st;
+  char name[128];
+  int64_t length = s->o->length > 0 ? s->o->length : s->module->pad_to;
+  if (s->o->length <= 0 && s->module->pad_to && dir &&
+      !state_read(dir, &st, name, sizeof name, &s->error)) {
+    length = st.length > 0 ? st.length : length;
+    state_free(&st);
+  }
+  return length;
+}
+
+int cmd_FILL(const Options *given) {
+  Options o = *given;
+  Filling f = {0};
+  const char *dir, *entry = "logits";
+  if (o.args.n < 2) {
+    fprintf(stderr, "bigsc fill: give one DIR and a text with [MASK]; see `bigsc fill --help`\n");
+    return EXIT_USAGE;
+  }
+  if (o.top > FILL_TOP) {
+    fprintf(stderr, "bigsc fill: --top is 1 to %d\n", FILL_TOP);
+    return EXIT_USAGE;
+  }
+  Arena *a = arena_new();
+  BuildWant want = {.entries = &entry, .nentries = 1};
+  int status = open_trained(&f.s, &o, a, &want, &dir);
+  status = status ? status : feeding_tokenizer(&f.s, dir, &f.tokens);
+  f.length = status ? 0 : pad_length(&f.s, dir);
+  for (int i = 1; i < o.args.n && !status; i++) {
+    bool lines = !strcmp(o.args.v[i], "-");
+    f.echo = !o.quiet || o.args.n > 2 || lines;
+    status = lines ? fill_lines(&f) : fill_one(&f, o.args.v[i]);
+  }
+  tok_free(f.tokens);
+  session_close(&f.s);
+  arena_free(a);
+  return status;
+}

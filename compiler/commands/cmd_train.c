@@ -1,0 +1,181 @@
+// bigsc train: a recipe of the model, on text, into a folder.
+#include "compiler/commands/cmd.h"
+#include "compiler/commands/feeding.h"
+#include "runtime/files/file.h"
+#include "runtime/train/train.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop;
+
+static void on_interrupt(int signal_number) {
+  (void)signal_number;
+  stop = 1;
+}
+
+static void catch_interrupts(void) {
+  // A second Ctrl-C ends the process at once: the saved state is whole at any moment.
+  struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+  sigaction(SIGINT, &sa, NULL);
+  sigaction(SIGTERM, &sa, NULL);
+}
+
+static int changes_of(Session *s, TrainChanges *c) {
+  const Options *o = s->o;
+  *c = train_no_changes();
+  for (int i = 0; i < o->sets.n; i++)
+    if (train_change(c, session_text(s, "%s=%s", o->sets.v[i].name, o->sets.v[i].value), &s->error))
+      return session_fail(s, &s->error);
+  if (o->steps >= 0)
+    c->steps = o->steps;
+  if (o->batch >= 0)
+    c->batch = o->batch;
+  if (o->length >= 0)
+    c->length = o->length;
+  return 0;
+}
+
+// The data's paths: --data, else what the train block names, beside the model's file.
+static int data_paths(Session *s, const BigsTrain *t, const char *const **paths, int *n) {
+  *paths = s->o->data.v;
+  *n = s->o->data.n;
+  if (!*n && t->path && *t->path) {
+    const char **one = NEWN(s->arena, const char *, 1);
+    one[0] = t->path;
+    *paths = one;
+    *n = 1;
+  }
+  return *n ? 0 : session_error(s, EXIT_USAGE, "what data? --data PATH...");
+}
+
+// What the folder holds besides the model: a copy of the vocabulary.
+static int folder_files(Session *s, const char *vocab, TrainOptions *to) {
+  FolderFile *f = NEWN(s->arena, FolderFile, 1);
+  size_t n;
+  char *text = file_read(vocab, (size_t)1 << 30, &n, &s->error);
+  if (!text)
+    return session_fail(s, &s->error);
+  f[0] = (FolderFile){"vocab.txt", arena_strndup(s->arena, text, n), n};
+  free(text);
+  to->file = f;
+  to->nfile = 1;
+  return 0;
+}
+
+static const char *vocab_path(Session *s) {
+  if (s->o->vocab)
+    return s->o->vocab;
+  if (s->o->resume)
+    return session_text(s, "%s/vocab.txt", s->o->out);
+  return s->module->vocab ? s->module->vocab : "vocab.txt";
+}
+
+static void print_result(Session *s, const TrainResult *r, Feeding *f) {
+  if (r->first_step == r->step) {
+    printf("step %lld: nothing is left to train; --steps N goes on to step N\n",
+           (long long)r->step);
+    return;
+  }
+  printf("step %lld: training loss %.4f, %.0f tokens/s\n", (long long)r->step, r->loss,
+         r->tokens_per_second);
+  if (!r->evaluated)
+    return;
+  printf("held-out ");
+  feeding_print_result(s, f, &r->held_out);
+}
+
+static int train(Session *s, int index, Feeding *f) {
+  const Options *o = s->o;
+  const BigsTrain *t = &s->module->train[index];
+  TrainChanges changes;
+  TrainPlan plan;
+  TrainResult result = {0};
+  const char *const *paths;
+  int npaths, status = changes_of(s, &changes);
+  status = status ? status : data_paths(s, t, &paths, &npaths);
+  if (status)
+    return status;
+  if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
+                 &s->error))
+    return session_fail(s, &s->error);
+  TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
+  to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
+  const char *vocab = vocab_path(s);
+  if (tok_load(vocab, !s->module->tokenizer || s->module->lower, &f->tokens, &s->error))
+    return session_fail(s, &s->error);
+  status = folder_files(s, vocab, &to);
+  status = status ? status
+                  : feeding_open(s, f, t, paths, npaths, plan.batch, plan.length, plan.seed, true);
+  if (status)
+    return status;
+  if (!o->quiet)
+    fprintf(stderr,
+            "%lld tokens of text in %lld rows of %lld, %lld held out; batch %lld, %lld threads\n",
+            (long long)data_tokens(f->data),
+            (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)),
+            (long long)f->length, (long long)data_rows(f->data, DATA_HELD_OUT),
+            (long long)plan.batch, (long long)s->handle->threads);
+  catch_interrupts();
+  status = train_run(s->handle, &plan, &f->feed, &to, &result);
+  if (status)
+    session_error(s, status, "%s", bigs_model_error(s->handle));
+  else if (!o->quiet)
+    print_result(s, &result, f);
+  return status;
+}
+
+// A resumed run is of the folder's own model and train block, with the dims of its config.json.
+static int resume_options(Options *o, Arena *a) {
+  BigsError e = {0};
+  TrainState state;
+  char train[256];
+  const char *mdl = arena_printf(a, "%s/model.mdl", o->out);
+  if (!o->resume)
+    return 0;
+  if (checkpoint_repair(o->out, &e) || state_read(o->out, &state, train, sizeof train, &e)) {
+    fprintf(stderr, "bigsc: no run to resume: %s\n", e.text);
+    return EXIT_FILE;
+  }
+  state_free(&state);
+  if (!o->train)
+    o->train = arena_strdup(a, train);
+  o->weights = o->out;
+  if (!o->args.n)
+    vec_push(a, &o->args, mdl);
+  return 0;
+}
+
+int cmd_TRAIN(const Options *given) {
+  Arena *a = arena_new();
+  Options o = *given;
+  Session s;
+  Feeding f = {0};
+  if (!o.out || resume_options(&o, a) || o.args.n != 1) {
+    int status = o.out && o.resume ? EXIT_FILE : EXIT_USAGE;
+    if (status == EXIT_USAGE)
+      fprintf(stderr, "bigsc train: give one MODEL and --out DIR; see `bigsc train --help`\n");
+    arena_free(a);
+    return status;
+  }
+  BuildWant want = {.nentries = -1,
+                    .trains = o.train ? &o.train : NULL,
+                    .ntrains = o.train ? 1 : -1,
+                    .dropout = true,
+                    .update = true,
+                    .init = true};
+  int status = session_load(&s, &o, o.args.v[0], false);
+  status = status ? status : session_compile(&s, &want);
+  int index = status ? -1 : session_train(&s, o.train);
+  if (!status && index < 0)
+    status = o.train ? EXIT_MODEL : EXIT_USAGE;
+  if (!status && !o.weights && s.module->train[index].from && *s.module->train[index].from)
+    s.weights = o.weights = s.module->train[index].from;
+  status = status ? status : session_open(&s);
+  status = status ? status : train(&s, index, &f);
+  feeding_close(&f);
+  session_close(&s);
+  arena_free(a);
+  return status;
+}

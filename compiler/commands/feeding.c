@@ -1,0 +1,120 @@
+// See feeding.h.
+#include "compiler/commands/feeding.h"
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static const BigsTensor *ids_input(const BigsModule *m) {
+  for (int i = 0; i < m->ninput; i++)
+    if (!strcmp(m->input[i].name, "ids") && m->input[i].rank == 2)
+      return &m->input[i];
+  return NULL;
+}
+
+int64_t longest_length(const BigsModule *m) {
+  const BigsTensor *t = ids_input(m);
+  if (!t)
+    return 0;
+  const Poly *p = &t->extent[1];
+  int64_t c;
+  if (poly_is_const(p, &c))
+    return c;
+  return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[1] < 0 ? m->dim[p->t[0].sym[0]].bound : 0;
+}
+
+// What the values of an input lie below; 0: unknown.
+static int64_t limit_of(const BigsTensor *t) {
+  int64_t c = 0;
+  return t && t->limit.n && poly_is_const(&t->limit, &c) ? c : 0;
+}
+
+int64_t token_table(const BigsModule *m) {
+  return limit_of(ids_input(m));
+}
+
+static int64_t classes(const BigsModule *m) {
+  for (int i = 0; i < m->ninput; i++)
+    if (!strcmp(m->input[i].name, "target"))
+      return limit_of(&m->input[i]);
+  return 0;
+}
+
+static const char *existing(Session *s, const char *dir, const char *name) {
+  const char *path = dir ? session_text(s, "%s/%s", dir, name) : name;
+  return !access(path, R_OK) ? path : NULL;
+}
+
+int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
+  const char *path = s->o->vocab;
+  if (!path)
+    path = existing(s, dir, "vocab.txt");
+  if (!path && s->o->weights)
+    path = existing(s, s->o->weights, "vocab.txt");
+  if (!path && s->module->vocab)
+    path = existing(s, NULL, s->module->vocab);
+  if (!path)
+    return session_error(s, EXIT_USAGE, "which vocabulary? --vocab FILE (bigsc vocab learns one)");
+  bool lower = !s->module->tokenizer || s->module->lower;
+  return tok_load(path, lower, out, &s->error) ? session_fail(s, &s->error) : 0;
+}
+
+static int show(void *ctx, const char *what, double share) {
+  Feeding *f = ctx;
+  if (!f->o->quiet && isatty(2))
+    fprintf(stderr, "\r%-32s %3.0f %%\033[K", what, 100 * share);
+  return 0;
+}
+
+int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
+                 int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
+  f->module = s->module;
+  f->o = s->o;
+  f->length = length > 0 ? length : longest_length(s->module);
+  int kind = train->source ? data_kind(train->source) : -1;
+  if (kind < 0)
+    return session_error(
+        s, EXIT_MODEL,
+        "train block `%s` has no data source that can be read here (mlm_text, lm_text, tsv)",
+        train->name);
+  if (f->length <= 0)
+    return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
+  if (longest_length(s->module) && f->length > longest_length(s->module))
+    return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
+                         (long long)f->length, (long long)longest_length(s->module));
+  f->kind = (DataKind)kind;
+  DataOptions o = {.kind = f->kind,
+                   .length = f->length,
+                   .table = token_table(s->module),
+                   .classes = f->kind == DATA_TSV ? classes(s->module) : 0,
+                   .mask_rate = train->mask_rate,
+                   .seed = seed,
+                   .hold_out = hold_out,
+                   .pad = s->module->pad_to > 0,
+                   .progress = show,
+                   .ctx = f};
+  int status = data_open(paths, npaths, f->tokens, &o, &f->data, &s->error);
+  if (!f->o->quiet && isatty(2))
+    fprintf(stderr, "\r\033[K");
+  if (status)
+    return session_fail(s, &s->error);
+  feed_from_data(&f->from, f->data, f->kind, batch, DATA_HELD_OUT, &f->feed);
+  feed_leave_unpicked(&f->from, s->module, train->unpicked);
+  if (hold_out && !data_rows(f->data, DATA_HELD_OUT))
+    f->feed.held_out = NULL;
+  f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + batch - 1) / batch;
+  return 0;
+}
+
+void feeding_print_result(Session *s, const Feeding *f, const EvalResult *r) {
+  DataUnigram u;
+  printf("loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n", r->loss,
+         r->perplexity, 100 * r->accuracy, (long long)r->count);
+  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
+    printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats %s\n", u.cross,
+           fabs(u.cross - r->loss), r->loss <= u.cross ? "below" : "above");
+}
+
+void feeding_close(Feeding *f) {
+  data_free(f->data);
+  tok_free(f->tokens);
+}

@@ -1,0 +1,33 @@
+// Text and task data as a feed of batches for the trainer: tokenizer, data source, and the adapter
+// between them.
+#ifndef BIGSC_FEEDING_H
+#define BIGSC_FEEDING_H
+#include "compiler/driver/session.h"
+#include "runtime/train/evaluate.h"
+#include "runtime/train/feed_data.h"
+
+typedef struct Feeding {
+  const BigsModule *module;
+  const Options *o;
+  Tokenizer *tokens;
+  Data *data;
+  DataKind kind;
+  int64_t length;
+  DataFeed from;
+  Feed feed;
+} Feeding;
+
+// The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
+// tokenizer line.
+int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
+// Opens the source of train block `train` (or, with kind given by `source`) over `paths`. hold_out:
+// whether to keep rows for evaluation; without, everything is training data and can be walked as
+// such.
+int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
+                 int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out);
+// A line for people; for text, one more with the unigram entropy.
+void feeding_print_result(Session *s, const Feeding *f, const EvalResult *r);
+void feeding_close(Feeding *f);
+int64_t longest_length(const BigsModule *m); // bound of the length of `ids`; 0: none
+int64_t token_table(const BigsModule *m);    // rows of the table that `ids` index; 0: unknown
+#endif

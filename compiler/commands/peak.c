@@ -1,0 +1,105 @@
+// The FMA peak: independent chains of multiply-adds in registers, long enough to hide their
+// latency.
+#include "compiler/commands/peak.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { CHAINS = 12, LENGTH = 2000000, RUNS = 5 };
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+// Floating-point operations done; `sink` and the empty asm keep the compiler from folding the
+// chains, which have names so that every compiler keeps them in registers.
+#define CHAIN_FUNCTION(name, isa, lanes, Lanes, set1)                                              \
+  __attribute__((target(isa))) static double name(float *sink) {                                   \
+    Lanes x = set1(0.9999999f), y = set1(1e-9f);                                                   \
+    EACH(DECLARE_##Lanes)                                                                          \
+    for (long n = 0; n < LENGTH; n++) {                                                            \
+      EACH(STEP_##Lanes)                                                                           \
+    }                                                                                              \
+    float out[lanes];                                                                              \
+    EACH(SUM_##Lanes)                                                                              \
+    return 2.0 * (lanes)*CHAINS * LENGTH;                                                          \
+  }
+#define DECLARE(k, Lanes, set1) Lanes a##k = set1((float)k);
+#define STEP(k, fma, constraint)                                                                   \
+  a##k = fma(a##k, x, y);                                                                          \
+  __asm__("" : constraint(a##k));
+#define SUM(k, store)                                                                              \
+  store(out, a##k);                                                                                \
+  *sink += out[0];
+#define DECLARE___m512(k) DECLARE(k, __m512, _mm512_set1_ps)
+#define STEP___m512(k) STEP(k, _mm512_fmadd_ps, "+v")
+#define SUM___m512(k) SUM(k, _mm512_storeu_ps)
+#define DECLARE___m256(k) DECLARE(k, __m256, _mm256_set1_ps)
+#define STEP___m256(k) STEP(k, _mm256_fmadd_ps, "+x")
+#define SUM___m256(k) SUM(k, _mm256_storeu_ps)
+#define DECLARE___m128(k) DECLARE(k, __m128, _mm_set1_ps)
+#define STEP___m128(k) STEP(k, multiply_add, "+x")
+#define SUM___m128(k) SUM(k, _mm_storeu_ps)
+static inline __m128 multiply_add(__m128 a, __m128 x, __m128 y) {
+  return _mm_add_ps(_mm_mul_ps(a, x), y);
+}
+CHAIN_FUNCTION(chain_v4, "avx512f", 16, __m512, _mm512_set1_ps)
+CHAIN_FUNCTION(chain_v3, "avx2,fma", 8, __m256, _mm256_set1_ps)
+CHAIN_FUNCTION(chain_v1, "sse2", 4, __m128, _mm_set1_ps)
+#endif
+
+static double chains(float *sink) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f"))
+    return chain_v4(sink);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return chain_v3(sink);
+  return chain_v1(sink);
+#else
+  float acc[CHAINS] = {0};
+  for (long n = 0; n < LENGTH; n++)
+    for (int k = 0; k < CHAINS; k++)
+      acc[k] = fmaf(acc[k], 0.999f, 1e-9f);
+  for (int k = 0; k < CHAINS; k++)
+    *sink += acc[k];
+  return 2.0 * CHAINS * LENGTH;
+#endif
+}
+
+typedef struct Job {
+  double flops;
+  float sink;
+} Job;
+
+static void *job(void *p) {
+  Job *j = p;
+  j->flops = chains(&j->sink);
+  return NULL;
+}
+
+double peak_gflops(int threads) {
+  pthread_t *t = calloc((size_t)threads, sizeof *t);
+  Job *jobs = calloc((size_t)threads, sizeof *jobs);
+  double best = 0;
+  for (int run = 0; t && jobs && run < RUNS; run++) {
+    double start = now(), flops = 0;
+    int n = 0;
+    while (n < threads && !pthread_create(&t[n], NULL, job, &jobs[n]))
+      n++;
+    for (int i = 0; i < n; i++) {
+      pthread_join(t[i], NULL);
+      flops += jobs[i].flops;
+    }
+    double rate = flops / (now() - start) / 1e9;
+    best = rate > best ? rate : best;
+  }
+  free(t);
+  free(jobs);
+  return best;
+}

@@ -1,0 +1,166 @@
+// Tensors at the command line: inputs read from safetensors files, results written to them.
+#include "compiler/driver/session.h"
+#include "compiler/commands/tensors.h"
+#include "runtime/exec/exec.h"
+#include "runtime/files/safetensors.h"
+#include <stdlib.h>
+#include <string.h>
+
+static StDType stored_dtype(int dtype) {
+  static const StDType st[DT_COUNT] = {[DT_BOOL] = ST_BOOL, [DT_I32] = ST_I32, [DT_BF16] = ST_BF16,
+                                       [DT_F32] = ST_F32,   [DT_F64] = ST_F64, [DT_I64] = ST_I64};
+  return st[dtype];
+}
+
+int64_t tensor_elements(const BigsTensor *t, const int64_t *dims) {
+  int64_t n = 1, extent;
+  for (int i = 0; i < t->rank; i++)
+    if (!poly_size(&t->extent[i], dims, &extent) || __builtin_mul_overflow(n, extent, &n))
+      return -1;
+  return n <= INT64_MAX / 32 ? n : -1; // bytes of any dtype can be counted, too
+}
+
+// The symbol that a size is, or -1.
+static int lone_symbol(const Poly *p) {
+  return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[0] >= 0 && p->t[0].sym[1] < 0
+             ? p->t[0].sym[0]
+             : -1;
+}
+
+static bool converts(const StTensor *t, int dtype) {
+  StDType from = t->dtype;
+  switch (dtype) {
+  case DT_I32: return from == ST_I32 || from == ST_I64;
+  case DT_BOOL: return from == ST_BOOL || from == ST_U8;
+  case DT_F32: return from == ST_F32 || from == ST_F16 || from == ST_BF16;
+  case DT_F64: return from == ST_F64 || from == ST_F32;
+  default: return from == stored_dtype(dtype);
+  }
+}
+
+static int wrong_rank(Session *s, const BigsTensor *t, const StTensor *in) {
+  char found[256];
+  const char *axes = "";
+  for (int i = 0; i < t->rank; i++)
+    axes = session_text(s, "%s%s%s", axes, i ? ", " : "", t->axis[i]);
+  return session_error(s, EXIT_MODEL, "input `%s` has %d dimensions [%s], the file has %s", t->name,
+                       t->rank, axes, st_describe(in, found, sizeof found));
+}
+
+// Takes run-time dims from one tensor's shape.
+static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_t *dims,
+                     const char **from) {
+  const BigsModule *m = s->module;
+  if (in->rank != t->rank)
+    return wrong_rank(s, t, in);
+  for (int i = 0; i < t->rank; i++) {
+    int k = lone_symbol(&t->extent[i]);
+    if (k < 0)
+      continue;
+    if (!in->shape[i])
+      return session_error(s, EXIT_MODEL, "`%s` is 0 in input `%s`: it must be at least 1",
+                           m->dim[k].name, t->name);
+    if (dims[k] && dims[k] != in->shape[i])
+      return session_error(s, EXIT_MODEL, "`%s` is %lld in input `%s`, but %lld %s", m->dim[k].name,
+                           (long long)in->shape[i], t->name, (long long)dims[k], from[k]);
+    dims[k] = in->shape[i];
+    from[k] = session_text(s, "in input `%s`", t->name);
+  }
+  return 0;
+}
+
+static int check_shape(Session *s, const BigsTensor *t, const StTensor *in, const int64_t *dims) {
+  for (int i = 0; i < t->rank; i++) {
+    int64_t want = poly_eval(&t->extent[i], dims);
+    if (want != in->shape[i])
+      return session_error(s, EXIT_MODEL, "input `%s`: dimension `%s` is %lld, the file has %lld",
+                           t->name, t->axis[i], (long long)want, (long long)in->shape[i]);
+  }
+  return 0;
+}
+
+static int read_data(Session *s, const char *path, const BigsTensor *t, const StTensor *in,
+                     const void **out) {
+  char found[256];
+  if (!converts(in, t->dtype))
+    return session_error(s, EXIT_MODEL, "input `%s` is %s, the file has %s", t->name,
+                         dtype_name(t->dtype), st_describe(in, found, sizeof found));
+  void *data = arena_alloc(s->arena, (size_t)in->elements * (size_t)dtype_size(t->dtype) + 64);
+  if (t->dtype == DT_BOOL)
+    for (int64_t i = 0; i < in->elements; i++)
+      ((unsigned char *)data)[i] = ((const unsigned char *)in->data)[i] != 0;
+  else if (st_copy(in, stored_dtype(t->dtype), data, &s->error))
+    return session_error(s, EXIT_MODEL, "%s: %s", path, s->error.text);
+  *out = data;
+  return 0;
+}
+
+static int check_dims(Session *s, const BigsProgram *p, const int64_t *dims) {
+  for (int k = 0; k < s->module->ndim; k++)
+    if ((p->syms >> k & 1) && !dims[k])
+      return session_error(s, EXIT_MODEL, "no input carries `%s`: give it with -D %s=N",
+                           s->module->dim[k].name, s->module->dim[k].name);
+  return 0;
+}
+
+static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
+                     const void **inputs) {
+  const char *from[MAX_SYMS];
+  for (int k = 0; k < MAX_SYMS; k++) {
+    dims[k] = s->given[k];
+    from[k] = "by -D";
+  }
+  int status = 0;
+  for (int pass = 0; pass < 2 && !status; pass++) {
+    for (int i = 0; i < p->ninput && !status; i++) {
+      const BigsTensor *t = &s->module->input[p->input[i]];
+      const StTensor *in = st_find(f, t->name);
+      if (!in && !t->optional)
+        status = session_error(s, EXIT_MODEL, "%s lacks the input `%s`", st_path(f), t->name);
+      else if (in && !pass)
+        status = take_dims(s, t, in, dims, from);
+      else if (in && !(status = check_shape(s, t, in, dims)))
+        status = read_data(s, st_path(f), t, in, &inputs[i]);
+    }
+    if (!status && !pass)
+      status = check_dims(s, p, dims);
+  }
+  for (int k = 0; k < MAX_SYMS; k++)
+    dims[k] = dims[k] ? dims[k] : 1;
+  return status;
+}
+
+int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims,
+                        const void **inputs) {
+  StFile *f;
+  memset(inputs, 0, sizeof *inputs * (size_t)p->ninput);
+  int status = session_stdin(s, &path);
+  if (status)
+    return status;
+  if (st_open(path, &f, &s->error))
+    return session_fail(s, &s->error);
+  status = read_open(s, f, p, dims, inputs);
+  st_close(f);
+  return status;
+}
+
+int tensors_write(Session *s, const char *path, const Written *t, int n) {
+  BigsError *e = &s->error;
+  StWriter *w = st_create(path, e);
+  if (!w)
+    return session_fail(s, e);
+  int status = 0;
+  for (int i = 0; i < n && !status; i++)
+    status = st_declare(w, t[i].name, stored_dtype(t[i].dtype), t[i].rank, t[i].shape, e);
+  for (int i = 0; i < n && !status; i++) {
+    int64_t size = dtype_size((DType)t[i].dtype);
+    for (int k = 0; k < t[i].rank; k++)
+      size *= t[i].shape[k];
+    status = st_write(w, t[i].data, (size_t)size, e);
+  }
+  if (status)
+    st_cancel(w);
+  else
+    status = st_finish(w, e);
+  return status ? session_fail(s, e) : 0;
+}

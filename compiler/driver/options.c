@@ -1,0 +1,301 @@
+// Parsing the command line: see options.def and verbs.def.
+#include "compiler/driver/options.h"
+#include "runtime/exec/pool.h"
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0.1.0"
+#endif
+#ifndef BIGSC_LLVM_VERSION
+#define BIGSC_LLVM_VERSION "?"
+#endif
+
+typedef enum Kind { FLAG, TEXT, NUM, SIZE, PAIR, LEVEL, LIST } Kind;
+#define V(id) (1u << VERB_##id)
+#define V_ALL (~0u)
+#define V_MODEL                                                                                    \
+  (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(TRAIN) | V(EVAL) | V(FILL) |           \
+   V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL))
+#define V_WEIGHTS                                                                                  \
+  (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V(CONVERT) | V(TRAIN) | V(REPL))
+
+typedef struct Option {
+  const char *spelling;
+  Kind kind;
+  unsigned verbs;
+  size_t field;
+  const char *meta, *help;
+} Option;
+static const Option table[] = {
+#define OPT(name, kind, spelling, verbs, meta, help)                                               \
+  {spelling, kind, verbs, offsetof(Options, name), meta, help},
+#include "compiler/driver/options.def"
+#undef OPT
+};
+static const struct {
+  const char *name, *args, *help;
+} verbs[] = {
+#define VERB(id, name, args, help) {name, args, help},
+#include "compiler/driver/verbs.def"
+#undef VERB
+};
+
+static void print_help(FILE *f) {
+  fprintf(f, "bigsc compiles neural-network architectures.\n\nusage:\n");
+  for (int i = 0; i < VERB_COUNT; i++)
+    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verbs[i].name : "", i ? " " : "", verbs[i].args,
+            verbs[i].help);
+  fprintf(f, "\n`bigsc VERB --help` lists a command's options; --version; --explain CODE explains "
+             "an error.\n"
+             "exit status: 0 done, 1 the model or the data is wrong, 2 usage, 3 file or "
+             "checkpoint, 4 numeric failure,\n"
+             "70 a bug in bigsc, 130 interrupted\n");
+}
+
+static void print_verb_help(FILE *f, Verb v) {
+  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verbs[v].name : "", v ? " " : "", verbs[v].args,
+          verbs[v].help);
+  for (int i = 0; i < COUNT(table); i++) {
+    const Option *o = &table[i];
+    const char *join = o->kind == FLAG || o->kind == LEVEL ? ""
+                       : !strncmp(o->spelling, "-f", 2) || !strncmp(o->spelling, "-R", 2) ||
+                               !strcmp(o->spelling, "-march") || !strcmp(o->spelling, "--emit") ||
+                               !strcmp(o->spelling, "--dump-ir")
+                           ? "="
+                           : " ";
+    if (o->verbs & (1u << v)) {
+      int n = fprintf(f, "  %s%s%s", o->spelling, join, o->meta);
+      fprintf(f, "%*s%s\n", n < 30 ? 30 - n : 1, "", o->help);
+    }
+  }
+}
+
+static int usage(const char *fmt, const char *x) {
+  fprintf(stderr, "bigsc: ");
+  fprintf(stderr, fmt, x);
+  fprintf(stderr, "\n");
+  return EXIT_USAGE;
+}
+
+static int explain(const char *code) {
+  char *end;
+  long n = strtol(code[0] == 'E' || code[0] == 'e' ? code + 1 : code, &end, 10);
+  const char *text = *end ? NULL : diag_explain((int)n);
+  if (!text)
+    return usage("no error has the code `%s`", code);
+  printf("%s\n", text);
+  return 0;
+}
+
+// Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it,
+// else NULL.
+static const Option *find_option(const char *arg, Verb verb, const char **value, bool *other_verb) {
+  *other_verb = false;
+  for (int i = 0; i < COUNT(table); i++) {
+    const Option *o = &table[i];
+    size_t n = strlen(o->spelling);
+    bool glued = o->kind == LEVEL || !strcmp(o->spelling, "-D");
+    if (strncmp(arg, o->spelling, n) || (arg[n] && arg[n] != '=' && !glued))
+      continue;
+    if (!(o->verbs & (1u << verb))) {
+      *other_verb = true;
+      continue;
+    }
+    *value = arg[n] == '=' ? arg + n + 1 : arg[n] ? arg + n : NULL;
+    return o;
+  }
+  return NULL;
+}
+
+static int set_number(const Option *o, void *field, const char *text) {
+  char *end;
+  errno = 0;
+  long long n = strtoll(text, &end, 10);
+  if (errno || end == text || *end || n < (o->kind == SIZE)) {
+    fprintf(stderr, "bigsc: %s takes a whole number%s, not `%s`\n", o->spelling,
+            o->kind == SIZE ? ", at least 1" : "", text);
+    return EXIT_USAGE;
+  }
+  *(int64_t *)field = n;
+  return -1;
+}
+
+static int set_pair(Arena *a, const Option *o, Defines *list, const char *text) {
+  const char *eq = strchr(text, '=');
+  if (!eq || eq == text) {
+    fprintf(stderr, "bigsc: %s takes NAME=VALUE, not `%s`\n", o->spelling, text);
+    return EXIT_USAGE;
+  }
+  vec_push(a, list, (Define){arena_strndup(a, text, (size_t)(eq - text)), eq + 1});
+  return -1;
+}
+
+static int set_option(Arena *a, Options *opts, const Option *o, const char *value) {
+  void *field = (char *)opts + o->field;
+  switch (o->kind) {
+  case FLAG: *(bool *)field = true; return -1;
+  case TEXT: *(const char **)field = value; return -1;
+  case LIST: vec_push(a, (Strings *)field, value); return -1;
+  case PAIR: return set_pair(a, o, field, value);
+  case NUM:
+  case SIZE: return set_number(o, field, value);
+  case LEVEL:
+    if (strlen(value) != 1 || *value < '0' || *value > '3')
+      return usage("-O takes 0 to 3, not `%s`", value);
+    *(int64_t *)field = *value - '0';
+    return -1;
+  }
+  return -1;
+}
+
+static bool is_option(const char *s) {
+  return s[0] == '-' && s[1];
+}
+
+static int parse_one(Arena *a, Options *o, int argc, char **argv, int *i) {
+  const char *arg = argv[*i], *value = NULL;
+  bool other;
+  const Option *opt = find_option(arg, o->verb, &value, &other);
+  if (!opt) {
+    if (other)
+      fprintf(stderr, "bigsc: `%s` has no option %s\n", verbs[o->verb].name, arg);
+    else
+      fprintf(stderr, "bigsc: unknown option %s\n", arg);
+    return EXIT_USAGE;
+  }
+  if (opt->kind == FLAG && value)
+    return usage("%s takes no value", opt->spelling);
+  if (opt->kind != FLAG && !value) {
+    if (*i + 1 >= argc)
+      return usage("%s needs a value", opt->spelling);
+    value = argv[++*i];
+  }
+  int status = set_option(a, o, opt, value);
+  while (status < 0 && opt->kind == LIST && *i + 1 < argc && !is_option(argv[*i + 1]))
+    vec_push(a, &o->data, argv[++*i]);
+  return status;
+}
+
+// What an option takes when it takes a few words only.
+static const struct {
+  const char *name;
+  size_t field;
+  const char *choice[10];
+} choices[] = {
+    {"-fdiagnostics-format", offsetof(Options, diag_format), {"text", "json"}},
+    {"-fdiagnostics-color", offsetof(Options, diag_color), {"auto", "always", "never"}},
+    {"--emit",
+     offsetof(Options, emit),
+     {"tokens", "ast", "graph", "fused", "loops", "llvm", "asm", "cuda"}},
+    {"--target", offsetof(Options, target), {"cpu", "cuda"}},
+    {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
+    {"-Rpass", offsetof(Options, rpass), {"fuse"}},
+    {"-Rpass-missed", offsetof(Options, rpass_missed), {"fuse"}},
+    {"--dump-ir",
+     offsetof(Options, dump_ir),
+     {
+         "all",
+#define PASS(id, name, what) name,
+#include "compiler/driver/passes.def"
+#undef PASS
+     }},
+};
+
+static int check_choice(const char *name, const char *value, const char *const *choice) {
+  const char *const *c = choice;
+  while (*c && strcmp(*c, value))
+    c++;
+  if (*c)
+    return -1;
+  fprintf(stderr, "bigsc: %s does not know `%s`; it takes ", name, value);
+  for (c = choice; *c; c++)
+    fprintf(stderr, "%s%s", c == choice ? "" : ", ", *c);
+  fprintf(stderr, "\n");
+  return EXIT_USAGE;
+}
+
+static int check_values(const Options *o) {
+  for (int i = 0; i < COUNT(choices); i++) {
+    const char *value = *(const char *const *)((const char *)o + choices[i].field);
+    int status = value ? check_choice(choices[i].name, value, choices[i].choice) : -1;
+    if (status >= 0)
+      return status;
+  }
+  if (o->target && !strcmp(o->target, "cuda"))
+    return usage("%s", "code for CUDA is not there yet");
+  if (o->threads > POOL_MAX_THREADS) {
+    fprintf(stderr, "bigsc: --threads takes at most %d\n", POOL_MAX_THREADS);
+    return EXIT_USAGE;
+  }
+  return -1;
+}
+
+// For logs: words in quotes where a shell would read more into them.
+static const char *command_line(Arena *a, int argc, char **argv) {
+  const char *line = "";
+  for (int i = 1; i < argc; i++) {
+    bool plain = *argv[i] && !strpbrk(argv[i], " \t\n\"'\\$`*?[]{}()<>|&;#~!");
+    line = arena_printf(a, plain ? "%s%s%s" : "%s%s'%s'", line, i > 1 ? " " : "", argv[i]);
+  }
+  return line;
+}
+
+int options_parse(Arena *a, Options *o, int argc, char **argv) {
+  *o = (Options){
+      .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1};
+  o->line = command_line(a, argc, argv);
+  int i = 1;
+  if (argc < 2) {
+    print_help(stderr);
+    return EXIT_USAGE;
+  }
+  for (int v = 1; v < VERB_COUNT; v++)
+    if (!strcmp(argv[1], verbs[v].name))
+      o->verb = (Verb)v, i = 2;
+  bool rest = false;
+  for (; i < argc; i++) {
+    if (!rest && !strcmp(argv[i], "--")) {
+      rest = true;
+    } else if (rest || !is_option(argv[i])) {
+      vec_push(a, &o->args, argv[i]);
+    } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+      o->verb ? print_verb_help(stdout, o->verb) : print_help(stdout);
+      if (!o->verb) {
+        printf("\n");
+        print_verb_help(stdout, VERB_COMPILE);
+      }
+      return 0;
+    } else if (!strcmp(argv[i], "--version")) {
+      printf("bigsc %s (LLVM %s)\n", PACKAGE_VERSION, BIGSC_LLVM_VERSION);
+      return 0;
+    } else if (!strncmp(argv[i], "--explain", 9) &&
+               (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {
+      return explain(argv[i][9] ? argv[i] + 10 : argv[i + 1]);
+    } else {
+      int status = parse_one(a, o, argc, argv, &i);
+      if (status >= 0)
+        return status;
+    }
+  }
+  if (o->verb != VERB_COMPILE && o->out && !strcmp(o->out, "-"))
+    o->out = OUT_STDOUT;
+  return check_values(o);
+}
+
+FILE *options_log(const Options *o) {
+  return o->out && !strcmp(o->out, OUT_STDOUT) ? stderr : stdout;
+}
+
+bool options_color(const Options *o) {
+  if (o->diag_color && strcmp(o->diag_color, "auto"))
+    return !strcmp(o->diag_color, "always");
+  const char *term = getenv("TERM");
+  return isatty(2) && term && strcmp(term, "dumb") && !getenv("NO_COLOR");
+}
+
+DiagFormat options_format(const Options *o) {
+  return o->diag_format && !strcmp(o->diag_format, "json") ? DIAG_JSON : DIAG_TEXT;
+}

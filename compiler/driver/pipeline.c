@@ -1,0 +1,307 @@
+// The ordered passes from a checked model to a module: see passes.def.  build_until() is the
+// pipeline, readable top to bottom.
+#include "compiler/driver/pipeline.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_UNROLL = 4096 };
+static const struct {
+  const char *name, *help;
+} passes[] = {
+#define PASS(id, name, what) {name, what},
+#include "compiler/driver/passes.def"
+#undef PASS
+};
+
+const char *pass_name(int pass) {
+  return passes[pass].name;
+}
+
+const char *pass_help(int pass) {
+  return passes[pass].help;
+}
+
+int pass_by_name(const char *name) {
+  for (int i = 0; i < PASS_COUNT; i++)
+    if (!strcmp(passes[i].name, name))
+      return i;
+  return -1;
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool wanted(const char *name, const char *const *list, int n) {
+  for (int i = 0; i < n; i++)
+    if (!strcmp(list[i], name))
+      return true;
+  return n < 0;
+}
+
+// ---- roots: every node that must survive, gathered into one array and put back after a pass
+
+static int count_roots(const Build *b) {
+  int n = b->entries.n + b->losses.n;
+  for (int i = 0; b->grads && i < b->losses.n; i++)
+    n += b->grads[i].n;
+  return n;
+}
+
+// Calls visit on the place of every root.
+static void each_root(Build *b, void (*visit)(void *ctx, Node **root, const char *name),
+                      void *ctx) {
+  for (int i = 0; i < b->entries.n; i++)
+    visit(ctx, &b->entries.v[i].node, b->entries.v[i].name);
+  for (int i = 0; i < b->losses.n; i++)
+    visit(ctx, &b->losses.v[i], b->trains.v[i]->name);
+  for (int i = 0; b->grads && i < b->losses.n; i++)
+    for (int k = 0; k < b->grads[i].n; k++)
+      visit(ctx, &b->grads[i].v[k].node, b->grads[i].v[k].name);
+}
+
+typedef struct RootList {
+  Node **node;
+  const char **name;
+  int n;
+} RootList;
+
+static void collect_root(void *ctx, Node **root, const char *name) {
+  RootList *l = ctx;
+  l->node[l->n] = *root;
+  l->name[l->n++] = name;
+}
+
+static void restore_root(void *ctx, Node **root, const char *name) {
+  RootList *l = ctx;
+  (void)name;
+  *root = l->node[l->n++];
+}
+
+static RootList roots_of(Build *b) {
+  int n = count_roots(b);
+  RootList l = {NEWN(b->arena, Node *, n + 1), NEWN(b->arena, const char *, n + 1), 0};
+  each_root(b, collect_root, &l);
+  return l;
+}
+
+static void put_roots(Build *b, RootList l) {
+  l.n = 0;
+  each_root(b, restore_root, &l);
+}
+
+int build_roots(Build *b, Node ***roots, const char *const **names) {
+  RootList l = roots_of(b);
+  *roots = l.node;
+  *names = l.name;
+  return l.n;
+}
+
+// ---- passes: each returns false when it reported an error
+
+static bool run_build(Build *b) {
+  const ModelValue *entries;
+  const Recipe *const *trains;
+  b->graph = graph_new(b->arena, b->names);
+  model_register_params(b->model, b->graph);
+  for (int i = 0, n = model_entries(b->model, &entries); i < n; i++) {
+    Output out = {0};
+    if (!wanted(entries[i].name, b->want->entries, b->want->nentries))
+      continue;
+    if (!model_build_entry(b->model, b->graph, entries[i].name, false, &out))
+      return false;
+    vec_push(b->arena, &b->entries, out);
+  }
+  for (int i = 0, n = model_trains(b->model, &trains); i < n; i++) {
+    if (!trains[i]->has_loss || !wanted(trains[i]->name, b->want->trains, b->want->ntrains))
+      continue;
+    Node *loss = model_build_loss(b->model, b->graph, trains[i]->name, b->want->dropout);
+    if (!loss)
+      return false;
+    vec_push(b->arena, &b->trains, trains[i]);
+    vec_push(b->arena, &b->losses, loss);
+  }
+  return true;
+}
+
+static bool run_unroll(Build *b) {
+  RootList l = roots_of(b);
+  Node *at = NULL;
+  if (!graph_unroll_scans(b->graph, l.node, l.n, MAX_UNROLL, &at)) {
+    Diag *d = diag_error(b->diags, 601, at->span, "this `scan` cannot be compiled yet");
+    diag_primary(b->diags, d, "its length is known at run time, or above %d", MAX_UNROLL);
+    diag_help(b->diags, d, "fix the length with -D, or give the value another form in `forms`");
+    return false;
+  }
+  put_roots(b, l);
+  return true;
+}
+
+static bool run_structure(Build *b) {
+  RootList l = roots_of(b);
+  graph_rewrite(b->graph, RULES_STRUCTURAL | RULES_SIMPLIFY | RULES_CLAIM, l.node, l.n, &b->stats);
+  put_roots(b, l);
+  return true;
+}
+
+static bool run_differentiate(Build *b) {
+  Graph *g = b->graph;
+  b->grads = NEWN(b->arena, Outputs, b->losses.n + 1);
+  for (int i = 0; i < b->losses.n; i++) {
+    VEC(Node *) wrt = {0};
+    VEC(Param *) params = {0};
+    int n;
+    Node **live = graph_reachable(g, &b->losses.v[i], 1, &n);
+    for (int k = 0; k < n; k++)
+      if (live[k]->op == OP_PARAM) {
+        vec_push(b->arena, &wrt, live[k]);
+        vec_push(b->arena, &params, g->params.v[live[k]->attr.i0]);
+      }
+    Node **grad = NEWN(b->arena, Node *, wrt.n + 1);
+    graph_grad(g, b->losses.v[i], wrt.v, wrt.n, grad);
+    vec_push(b->arena, &b->grads[i], (Output){.name = "loss", .node = b->losses.v[i]});
+    for (int k = 0; k < wrt.n; k++)
+      vec_push(b->arena, &b->grads[i],
+               (Output){.name = params.v[k]->path,
+                        .node = grad[k],
+                        .nax = wrt.v[k]->nax,
+                        .ax = wrt.v[k]->ax,
+                        .param = params.v[k]});
+  }
+  return true;
+}
+
+static bool run_simplify(Build *b) {
+  RootList l = roots_of(b);
+  graph_rewrite(b->graph, RULES_SIMPLIFY, l.node, l.n, &b->stats);
+  put_roots(b, l);
+  return true;
+}
+
+static bool run_target(Build *b) {
+  const char *error = NULL;
+  b->target = target_new(b->arena, b->options.march, b->options.opt, &error);
+  if (!b->target) {
+    diag_error(b->diags, 602, (Span){0}, "%s", error);
+    return false;
+  }
+  PlanOptions o = {.nr = b->target->nr,
+                   .mr = b->target->mr,
+                   .vector_floats = b->target->vector_floats,
+                   .fuse = b->options.opt > 0};
+  b->plan = plan_new(b->arena, b->graph, &o);
+  b->module = NEW(b->arena, BigsModule);
+  return true;
+}
+
+static void init_program(Build *b) {
+  Graph *g = b->graph;
+  VEC(Output) outs = {0};
+  for (int i = 0; i < g->params.n; i++) {
+    Param *p = g->params.v[i];
+    if (!p->stack && p->init)
+      vec_push(b->arena, &outs,
+               (Output){.name = p->path,
+                        .node = p->init,
+                        .nax = p->node->nax,
+                        .ax = p->node->ax,
+                        .param = p});
+  }
+  Node **roots = NEWN(b->arena, Node *, outs.n + 1);
+  for (int i = 0; i < outs.n; i++)
+    roots[i] = outs.v[i].node;
+  graph_rewrite(g, RULES_SIMPLIFY, roots, outs.n, &b->stats);
+  for (int i = 0; i < outs.n; i++)
+    outs.v[i].node = roots[i];
+  plan_program(b->plan, "init", BIGS_INIT, outs.v, outs.n);
+}
+
+// The programs in the module's order: entries, gradients, updates, norm, first values.
+static TrainPrograms *record_programs(Build *b) {
+  TrainPrograms *t = NEWN(b->arena, TrainPrograms, b->losses.n + 1);
+  int norm = -1;
+  for (int i = 0; i < b->entries.n; i++)
+    plan_program(b->plan, b->entries.v[i].name, BIGS_ENTRY, &b->entries.v[i], 1);
+  for (int i = 0; i < b->losses.n; i++)
+    t[i] = (TrainPrograms){
+        plan_program(b->plan, b->trains.v[i]->name, BIGS_GRADIENT, b->grads[i].v, b->grads[i].n),
+        -1, -1};
+  for (int i = 0; b->want->update && i < b->losses.n; i++) {
+    optimizer_programs(b, b->trains.v[i], &t[i].update, &norm);
+    t[i].norm = norm;
+  }
+  if (b->want->init)
+    init_program(b);
+  return t;
+}
+
+static bool run_plan(Build *b) {
+  TrainPrograms *t = record_programs(b);
+  if (!plan_finish(b->plan, b->module)) {
+    int n;
+    const PlanError *e = plan_errors(b->plan, &n);
+    for (int i = 0; i < n; i++)
+      diag_error(b->diags, 601, e[i].span, "%s", e[i].text);
+    return false;
+  }
+  b->kernels = plan_kernels(b->plan, &b->nkernels);
+  fill_tables(b, b->module, t);
+  return true;
+}
+
+static uint64_t fingerprint(const RootList *l) {
+  uint64_t h = (uint64_t)l->n;
+  for (int i = 0; i < l->n; i++)
+    h = hash_mix(h, (uint64_t)l->node[i]->id);
+  return h;
+}
+
+static void after_pass(Build *b, int pass, uint64_t *before) {
+  if (!b->graph || pass > PASS_simplify)
+    return;
+  RootList l = roots_of(b);
+  uint64_t now_print = fingerprint(&l);
+  const char *dump = b->options.dump_ir;
+  if (dump && (!strcmp(dump, "all") ? now_print != *before : pass_by_name(dump) == pass)) {
+    fprintf(b->options.dump_to, "# after %s\n", passes[pass].name);
+    graph_print(b->options.dump_to, b->graph, l.node, l.name, l.n);
+  }
+  *before = now_print;
+  if (b->options.verify) {
+    const char *wrong = graph_verify(b->graph, l.node, l.n);
+    if (wrong)
+      BUG("after pass %s: %s", passes[pass].name, wrong);
+  }
+}
+
+bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                 const BuildWant *want, const BuildOptions *options, int last) {
+  static bool (*const run[PASS_COUNT])(Build *) = {
+#define PASS(id, name, what) run_##id,
+#include "compiler/driver/passes.def"
+#undef PASS
+  };
+  *b = (Build){.arena = a,
+               .names = names,
+               .diags = diags,
+               .model = model,
+               .want = want,
+               .options = *options};
+  uint64_t print = 0;
+  for (int i = 0; i <= last; i++) {
+    double start = now();
+    if (!run[i](b))
+      return false;
+    b->seconds[i] = now() - start;
+    after_pass(b, i, &print);
+  }
+  return true;
+}
+
+bool build_module(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                  const BuildWant *want, const BuildOptions *options) {
+  return build_until(b, a, names, diags, model, want, options, PASS_COUNT - 1);
+}

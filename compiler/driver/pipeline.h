@@ -1,0 +1,84 @@
+// From a checked model to a module's tables and kernels: the ordered passes of passes.def.
+#ifndef BIGSC_PIPELINE_H
+#define BIGSC_PIPELINE_H
+#include "codegen/loop/loop.h"
+#include "codegen/plan/plan.h"
+#include "codegen/target.h"
+#include "compiler/sema/sema.h"
+#include "runtime/abi.h"
+
+// What to put in the module.  A count of -1: all the model has.
+typedef struct BuildWant {
+  const char *const *entries;
+  int nentries;
+  const char *const *trains;
+  int ntrains;
+  bool dropout; // in gradient programs
+  bool update;  // optimizer programs, for training
+  bool init;    // first values of the parameters
+} BuildWant;
+
+typedef struct BuildOptions {
+  const char *march;   // NULL: native
+  int opt;             // -O level
+  const char *dump_ir; // pass name, "all", or NULL
+  FILE *dump_to;       // where --dump-ir goes
+  bool verify;         // run the verifier after every pass
+} BuildOptions;
+
+enum {
+#define PASS(id, name, what) PASS_##id,
+#include "compiler/driver/passes.def"
+#undef PASS
+  PASS_COUNT
+};
+
+typedef VEC(Output) Outputs;
+typedef struct Build {
+  Arena *arena;
+  Intern *names;
+  Diags *diags;
+  Model *model;
+  const BuildWant *want;
+  BuildOptions options;
+  Target *target;
+  Graph *graph;
+  Outputs entries;            // one an entry
+  VEC(const Recipe *) trains; // those with a loss
+  VEC(Node *) losses;         // one each
+  Outputs *grads;             // per loss: the loss, then the gradients
+  RewriteStats stats;
+  Planner *plan;
+  BigsModule *module;
+  LKernel **kernels;
+  int nkernels;
+  double seconds[PASS_COUNT];
+} Build;
+
+// Runs every pass.  False when errors were reported.  `want` must outlive the build.
+bool build_module(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                  const BuildWant *want, const BuildOptions *options);
+// The passes up to and with `last` only (no target is needed before `plan`).
+bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
+                 const BuildWant *want, const BuildOptions *options, int last);
+const char *pass_name(int pass);
+const char *pass_help(int pass);
+int pass_by_name(const char *name); // -1
+
+// Roots of everything that has been built so far, with names, for printing: entries, losses and
+// gradients.
+int build_roots(Build *b, Node ***roots, const char *const **names);
+
+// ---- parts: optimizer.c, tables.c
+// Adds the optimizer's update program for recipe r, and the norm program (once: *norm < 0 on
+// entry), to the planner.
+void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm);
+// Fills what the planner leaves: names, constants, tokenizer, recipes, checkpoint blocks, source
+// text.  programs: per train block of b->trains its gradient, update and norm program.
+typedef struct TrainPrograms {
+  int gradient, update, norm;
+} TrainPrograms;
+// The schedule of a recipe, r->schedule.n pieces.
+const BigsPiece *recipe_pieces(Arena *a, const Recipe *r);
+void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs);
+#endif

@@ -1,0 +1,449 @@
+// Making a model ready to run: see session.h.
+#include "compiler/driver/session.h"
+#include "codegen/llvm/jit.h"
+#include "compiler/driver/so.h"
+#include "runtime/builtin.h"
+#include "runtime/files/hub.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *session_text(Session *s, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *t = arena_vprintf(s->arena, fmt, ap);
+  va_end(ap);
+  return t;
+}
+
+static void print_renamed(const char *text, const char *path) {
+  for (const char *at; (at = strstr(text, path)); text = at + strlen(path))
+    fprintf(stderr, "%.*s<stdin>", (int)(at - text), text);
+  fputs(text, stderr);
+}
+
+int session_error(const Session *s, int status, const char *fmt, ...) {
+  va_list ap;
+  fprintf(stderr, "%sbigsc: ", s->color ? "\033[1;31m" : "");
+  if (s->color)
+    fprintf(stderr, "\033[0m");
+  va_start(ap, fmt);
+  if (s->stdin_path)
+    print_renamed(arena_vprintf(s->arena, fmt, ap), s->stdin_path);
+  else
+    vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fprintf(stderr, "\n");
+  return status;
+}
+
+int session_fail(const Session *s, const BigsError *e) {
+  return session_error(s, e->status, "%s", e->text);
+}
+
+int session_diags(Session *s, int status) {
+  bool errors = s->diags->errors > 0;
+  if (s->diags->list.n)
+    diags_print(stderr, s->diags, options_format(s->o), s->color);
+  *s->diags = (Diags){.arena = s->arena}; // in place: the model goes on reporting to it
+  return errors ? status : 0;
+}
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
+static Model *load(Session *s, const char *path, const char *text, const Defines *defs,
+                   Diags *diags) {
+  ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
+  return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
+}
+
+// A second reader would find nothing.
+static int claim_stdin(Session *s) {
+  if (s->stdin_path || s->o->text)
+    return session_error(s, EXIT_USAGE, "standard input can be read only once");
+  return 0;
+}
+
+int session_source(Session *s, const char *path, const char **text) {
+  struct stat st;
+  *text = NULL;
+  if (!strcmp(path, "-")) {
+    VEC(char) all = {0};
+    int status = s->o->text ? 0 : claim_stdin(s);
+    *text = s->o->text;
+    if (status || *text)
+      return status;
+    for (int c; (c = getchar()) != EOF;)
+      vec_push(s->arena, &all, (char)c);
+    vec_push(s->arena, &all, 0);
+    s->stdin_path = "<stdin>";
+    *text = all.v;
+    return 0;
+  }
+  errno = !stat(path, &st) && S_ISDIR(st.st_mode) ? EISDIR : 0;
+  if (!errno && !access(path, R_OK))
+    return 0;
+  bigs_fail_errno(&s->error, "open", path);
+  return session_fail(s, &s->error);
+}
+
+// What is read by its path must be a file: a header is read before what it tells about.
+int session_stdin(Session *s, const char **path) {
+  char buffer[1 << 16];
+  size_t n = 1;
+  if (strcmp(*path, "-"))
+    return 0;
+  int status = claim_stdin(s), fd = status ? -1 : memfd_create("stdin", MFD_CLOEXEC);
+  if (status)
+    return status;
+  FILE *f = s->stdin_copy = fd < 0 ? NULL : fdopen(fd, "w+");
+  while (f && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0 && fwrite(buffer, 1, n, f) == n)
+    ;
+  if (f && !n && !ferror(stdin) && !fflush(f)) {
+    *path = s->stdin_path = session_text(s, "/proc/self/fd/%d", fd);
+    return 0;
+  }
+  bigs_fail_errno(&s->error, "read", "standard input");
+  return session_fail(s, &s->error);
+}
+
+static const char *define_value(const Defines *d, const char *name) {
+  for (int i = 0; i < d->n; i++)
+    if (!strcmp(d->v[i].name, name))
+      return d->v[i].value;
+  return NULL;
+}
+
+static int give_dim(Session *s, const Define *d, int sym) {
+  char *end;
+  errno = 0;
+  long long v = strtoll(d->value, &end, 10);
+  if (errno || *end || end == d->value || v < 1)
+    return session_error(s, EXIT_MODEL, "-D %s=%s: a run-time dim is a whole number, at least 1",
+                         d->name, d->value);
+  s->given[sym] = v;
+  return 0;
+}
+
+// -D of run-time dims that stay run-time: into s->given.  The rest goes to *defs.
+static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
+  const ModelDim *dims;
+  int n = model_ok(m) ? model_dims(m, &dims) : 0;
+  for (int i = 0; i < s->o->defs.n; i++) {
+    const Define *d = &s->o->defs.v[i];
+    int k = 0;
+    while (k < n && (strcmp(dims[k].name, d->name) || dims[k].fixed))
+      k++;
+    if (fix || k == n) {
+      vec_push(s->arena, defs, *d);
+      continue;
+    }
+    int status = give_dim(s, d, dims[k].sym);
+    if (status)
+      return status;
+  }
+  return 0;
+}
+
+// ---- dims from a folder's config.json
+
+static bool is_dim(const Model *m, const char *name) {
+  const ModelDim *dims;
+  int n = model_dims(m, &dims), i = 0;
+  while (i < n && strcmp(dims[i].name, name))
+    i++;
+  return i < n;
+}
+
+// config.json says v under `key`; the model calls it `name`.
+static int add_config(Session *s, const Model *m, const Defines *own, Defines *defs,
+                      const char *name, const char *key, const JsonValue *v) {
+  int64_t whole;
+  if (!v || v->kind == JSON_NULL || define_value(own, name) || define_value(defs, name))
+    return 0;
+  const char *text = v->kind == JSON_NUMBER  ? arena_strdup(s->arena, v->text)
+                     : v->kind == JSON_TRUE  ? "true"
+                     : v->kind == JSON_FALSE ? "false"
+                                             : NULL;
+  if (!text)
+    return session_error(s, EXIT_FILE, "%s/config.json: %s is %s, not a number", s->weights, key,
+                         json_kind_name(v->kind));
+  if (is_dim(m, name) && (!json_int(v, &whole) || whole < 1))
+    return session_error(s, EXIT_FILE,
+                         "%s/config.json: %s is %s: the dim `%s` is a whole number, at least 1",
+                         s->weights, key, text, name);
+  vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
+  return 0;
+}
+
+// How many of the folder's tensors a table knows: tells whose config.json this is.
+static int table_score(Session *s, const CkptTable *t, const Hub *h) {
+  int n = hub_count(h);
+  const char **names = NEWN(s->arena, const char *, n + 1);
+  for (int i = 0; i < n; i++)
+    names[i] = hub_at(h, i)->name;
+  return ckpt_match(s->arena, t, names, n)->nmatched;
+}
+
+static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
+  const JsonValue *config = hub_config(h);
+  const CkptTable *const *tables, *best = NULL;
+  int n = model_checkpoints(m, &tables), most = table_score(s, model_native_table(m), h);
+  for (int i = 0; i < n; i++) {
+    int score = table_score(s, tables[i], h);
+    if (score > most)
+      most = score, best = tables[i];
+  }
+  int status = 0;
+  for (int i = 0; best && i < best->config.n && !status; i++) {
+    const CkptConfig *c = &best->config.v[i];
+    if (c->name)
+      status = add_config(s, m, own, defs, c->name, c->key, json_get(config, c->key));
+  }
+  return status;
+}
+
+// A training folder says the dims and lets that it was made with under their own names.
+static int folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
+                          Defines *defs) {
+  const ModelDim *dims;
+  const ModelLet *lets;
+  int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
+  for (int i = 0; i < nd && !status; i++)
+    if (dims[i].fixed)
+      status = add_config(s, m, own, defs, dims[i].name, dims[i].name,
+                          json_get(constants, dims[i].name));
+  for (int i = 0; i < nl && !status; i++)
+    status =
+        add_config(s, m, own, defs, lets[i].name, lets[i].name, json_get(constants, lets[i].name));
+  return status;
+}
+
+static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) {
+  Hub *h;
+  if (!s->weights || !model_ok(m))
+    return 0;
+  if (hub_open(s->weights, &h, &s->error))
+    return session_fail(s, &s->error);
+  const JsonValue *constants =
+      hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
+  int status = constants       ? folder_defines(s, m, constants, own, defs)
+               : hub_config(h) ? config_defines(s, m, h, own, defs)
+                               : 0;
+  hub_close(h);
+  return status;
+}
+
+static int load_text(Session *s, const char *path, bool fix) {
+  // A first, silent load tells run-time dims and config keys apart; its errors come again in the
+  // real one.
+  Diags *quiet = NEW(s->arena, Diags);
+  Defines none = {0}, own = {0}, defs = {0};
+  quiet->arena = s->arena;
+  const char *text;
+  int status = session_source(s, path, &text);
+  if (status)
+    return status;
+  Model *plain = load(s, path, text, &none, quiet);
+  status = split_defines(s, plain, fix, &own);
+  if (!status)
+    status = with_config(s, plain, &own, &defs);
+  if (status)
+    return status;
+  for (int i = 0; i < own.n; i++)
+    vec_push(s->arena, &defs, own.v[i]);
+  s->model = load(s, path, text, &defs, s->diags);
+  return session_diags(s, EXIT_MODEL);
+}
+
+static int load_so(Session *s, const char *path) {
+  if (so_open(s->arena, path, &s->so, &s->module, &s->error))
+    return session_fail(s, &s->error);
+  for (int i = 0; i < s->o->defs.n; i++) {
+    const Define *d = &s->o->defs.v[i];
+    int k = 0;
+    while (k < s->module->ndim && strcmp(s->module->dim[k].name, d->name))
+      k++;
+    if (k == s->module->ndim)
+      return session_error(
+          s, EXIT_MODEL,
+          "-D %s: %s has no run-time dim of that name; the others were fixed when it was compiled",
+          d->name, path);
+    int status = give_dim(s, d, k);
+    if (status)
+      return status;
+  }
+  return 0;
+}
+
+int session_start(Session *s, const Options *o) {
+  *s = (Session){.o = o, .arena = arena_new(), .color = options_color(o)};
+  if (!s->arena)
+    return session_error(s, EXIT_FILE, "out of memory");
+  s->names = intern_new(s->arena);
+  s->diags = NEW(s->arena, Diags);
+  s->diags->arena = s->arena;
+  if (o->precision && !strcmp(o->precision, "bf16"))
+    return session_error(s, EXIT_USAGE, "--precision=bf16 is not there yet on CPUs; f32 is");
+  s->weights = o->weights;
+  return s->weights ? session_stdin(s, &s->weights) : 0;
+}
+
+int session_load(Session *s, const Options *o, const char *path, bool fix) {
+  int status = session_start(s, o);
+  if (status)
+    return status;
+  return ends_with(path, ".so") ? load_so(s, path) : load_text(s, path, fix);
+}
+
+const BigsBuiltinOps *const *session_builtins(void) {
+  static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
+      [BIGS_CONV] = &bigs_builtin_conv,
+      [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad,
+      [BIGS_SCATTER] = &bigs_builtin_scatter};
+  return builtins;
+}
+
+static int compile_kernels(Session *s) {
+  const char *error = NULL;
+  BigsModule *m = s->build.module;
+  s->jit = jit_new(s->arena, s->build.target, &error);
+  if (!s->jit)
+    return session_error(s, EXIT_MODEL, "%s", error);
+  BigsKernel **code = NEWN(s->arena, BigsKernel *, s->build.nkernels + 1);
+  if (!jit_kernels(s->jit, s->arena, s->build.kernels, s->build.nkernels, 0, code, &error))
+    return session_error(s, EXIT_MODEL, "%s", error);
+  m->kernel = code;
+  m->builtin = session_builtins();
+  s->module = m;
+  return 0;
+}
+
+static void report_times(const Session *s) {
+  JitStats j = jit_stats(s->jit);
+  double total = 0;
+  for (int i = 0; i < PASS_COUNT; i++) {
+    fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
+    total += s->build.seconds[i];
+  }
+  fprintf(stderr,
+          "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all "
+          "threads)\n",
+          "llvm", (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3,
+          j.code * 1e3);
+  fprintf(stderr, "%-14s %8.1f ms\n", "passes", total * 1e3);
+}
+
+int session_needs_model(Session *s) {
+  if (!s->model || model_name(s->model))
+    return 0;
+  return session_error(s, EXIT_MODEL, "%s has no model", s->o->args.v[0]);
+}
+
+int session_compile(Session *s, const BuildWant *want) {
+  int lacking = session_needs_model(s);
+  if (lacking || !s->model)
+    return lacking;
+  const Options *o = s->o;
+  BuildOptions b = {.march = o->march,
+                    .opt = (int)o->opt,
+                    .dump_ir = o->dump_ir,
+                    .dump_to = stderr,
+                    .verify = o->verify_ir};
+  if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b))
+    return session_diags(s, EXIT_MODEL);
+  session_diags(s, 0);
+  int status = compile_kernels(s);
+  if (!status && o->time_report)
+    report_times(s);
+  return status;
+}
+
+int session_recompile(Session *s, const BuildWant *want) {
+  const BigsModule *m = s->module;
+  Defines defs = {0};
+  for (int i = 0; i < m->nconst; i++)
+    vec_push(s->arena, &defs,
+             (Define){m->constant[i].name, session_text(s, "%.17g", m->constant[i].value)});
+  s->model = load(s, session_text(s, "%s.mdl", m->model), m->mdl, &defs, s->diags);
+  int status = session_diags(s, EXIT_MODEL);
+  if (status)
+    return status;
+  return session_compile(s, want);
+}
+
+int session_open(Session *s) {
+  char error[sizeof s->error.text];
+  int status = 0;
+  bigs_options o = {.seed = (uint64_t)s->o->seed,
+                    .threads = (int)s->o->threads,
+                    .weights = s->weights,
+                    .status = &status};
+  s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
+  if (!s->handle)
+    return session_error(s, status, "%s", error);
+  const char *notes = bigs_model_notes(s->handle);
+  if (notes && *notes && !s->o->quiet)
+    fprintf(stderr, "%s", notes);
+  return 0;
+}
+
+void session_close(Session *s) {
+  bigs_model_close(s->handle);
+  jit_free(s->jit);
+  if (s->so)
+    so_close(s->so);
+  if (s->stdin_copy)
+    fclose(s->stdin_copy);
+  arena_free(s->arena);
+}
+
+// All that the model has, not only what was asked for and so compiled.
+static const char *list_names(Session *s, int kind) {
+  const char *text = "";
+  const ModelValue *entry = NULL;
+  const Recipe *const *train = NULL;
+  int entries = s->model && kind == BIGS_ENTRY ? model_entries(s->model, &entry) : 0;
+  int trains = s->model && kind == BIGS_GRADIENT ? model_trains(s->model, &train) : 0;
+  for (int i = 0; i < entries; i++)
+    text = session_text(s, "%s%s%s", text, *text ? ", " : "", entry[i].name);
+  for (int i = 0; i < trains; i++)
+    if (train[i]->has_loss)
+      text = session_text(s, "%s%s%s", text, *text ? ", " : "", train[i]->name);
+  for (int i = 0; !s->model && i < s->module->nprogram; i++)
+    if (s->module->program[i].kind == kind)
+      text = session_text(s, "%s%s%s", text, *text ? ", " : "", s->module->program[i].name);
+  return *text ? text : "none";
+}
+
+int session_entry(Session *s, const char *name) {
+  for (int i = 0; i < s->module->nprogram; i++)
+    if (s->module->program[i].kind == BIGS_ENTRY && !strcmp(s->module->program[i].name, name))
+      return i;
+  session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", s->module->model, name,
+                list_names(s, BIGS_ENTRY));
+  return -1;
+}
+
+int session_train(Session *s, const char *name) {
+  if (!name && s->module->ntrain == 1)
+    return 0;
+  for (int i = 0; name && i < s->module->ntrain; i++)
+    if (!strcmp(s->module->train[i].name, name))
+      return i;
+  if (name && s->model && model_name(s->model) && model_train(s->model, name))
+    session_error(s, EXIT_MODEL, "train block `%s` has no loss: there is nothing to train", name);
+  else if (name)
+    session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s", s->module->model, name,
+                  list_names(s, BIGS_GRADIENT));
+  else
+    session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s",
+                  list_names(s, BIGS_GRADIENT));
+  return -1;
+}

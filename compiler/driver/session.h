@@ -1,0 +1,69 @@
+// A model made ready to run for a command: loaded from .mdl and compiled by the JIT, or from a .so,
+// with its weights.
+#ifndef BIGSC_SESSION_H
+#define BIGSC_SESSION_H
+#include "compiler/driver/options.h"
+#include "compiler/driver/pipeline.h"
+#include "runtime/bigs.h"
+#include "base/error.h"
+
+typedef struct Jit Jit;
+typedef struct Session {
+  const Options *o;
+  Arena *arena;
+  Intern *names;
+  Diags *diags;
+  Model *model; // NULL for a .so
+  Build build;
+  Jit *jit;
+  void *so;
+  const BigsModule *module;
+  bigs_model *handle;      // opened by session_weights
+  int64_t given[MAX_SYMS]; // -D of run-time dims; 0: not given
+  bool color;
+  FILE *stdin_copy;       // a file without a name, with what standard input held
+  const char *stdin_path; // that it can be opened by; messages say <stdin>
+  const char *weights;    // o->weights, or stdin_path
+  BigsError error;
+} Session;
+
+// All return an exit status, 0 for success; what went wrong has been printed to standard error.
+// `path` is a .mdl or a .so.  With `fix`, -D of a run-time dim fixes it at compile time, else it
+// becomes s->given.
+int session_start(Session *s, const Options *o); // an empty session
+int session_load(Session *s, const Options *o, const char *path, bool fix);
+// *text: what standard input holds, when path is "-"; else NULL, once path is seen to be a readable
+// file.
+int session_source(Session *s, const char *path, const char **text);
+// The path "-" becomes one of a file that holds what standard input held.
+int session_stdin(Session *s, const char **path);
+int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
+int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
+// A .so again from the source text that it carries, at the same dims and lets: for what was not
+// compiled into it.
+int session_recompile(Session *s, const BuildWant *want);
+// For a module's table: those that any program may use.
+const struct BigsBuiltinOps *const *session_builtins(void);
+// Opens the handle: --weights, else fresh ones from --seed.
+int session_open(Session *s);
+void session_close(Session *s);
+
+int session_fail(const Session *s, const BigsError *e); // prints "bigsc: text"; its status
+int session_error(const Session *s, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// Prints and empties the diagnostics; status if there were errors, else 0.
+int session_diags(Session *s, int status);
+
+// Number of the program of an entry or of the train block named (NULL: the only one); -1 with the
+// error printed.
+int session_entry(Session *s, const char *name);
+int session_train(Session *s, const char *name); // index in module->train
+
+// Inputs of program p read from a safetensors file: fills dims (one a module dim) from their shapes
+// and s->given, data in the arena, as the program wants them.  NULL where the file lacks an
+// optional one.
+int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims,
+                        const void **inputs);
+// Elements of a tensor at these dims; -1: too many to count.
+int64_t tensor_elements(const BigsTensor *t, const int64_t *dims);
+const char *session_text(Session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#endif

@@ -1,0 +1,185 @@
+// The REPL.  What was declared stays as syntax trees; what was bound is an array.  An expression is
+// elaborated as the one untyped entry of a model made for it - the declarations, the children and
+// parameters it reaches, and the arrays it uses as inputs - in an arena of its own, then planned
+// and compiled by a JIT that lives as long as the REPL, so that kernels that were seen before cost
+// nothing.  Parameters live in a table by path and shape: a module can be redefined under them.
+//
+// Dims that are known at run time only have a value here, set by `:set B=4`; they are fixed when an
+// expression is compiled.
+#ifndef BIGSC_REPL_H
+#define BIGSC_REPL_H
+#include "codegen/llvm/jit.h"
+#include "compiler/driver/options.h"
+#include "compiler/syntax/parse.h"
+#include "compiler/driver/pipeline.h"
+#include "runtime/bigs.h"
+#include <signal.h>
+
+// ---- arrays: values with named axes, row-major; complex elements are pairs
+typedef struct Array {
+  DType dtype;
+  int rank;
+  TypedAxis *axis;
+  int64_t n; // numbers: a complex element is two
+  void *data;
+} Array;
+Array *array_new(DType dtype, const TypedAxis *axis,
+                 int rank); // zeroed, one allocation; NULL: out of memory
+void array_free(Array *a);  // NULL is allowed
+DType array_real(DType t);  // dtype of the numbers in memory
+double array_number(const Array *a, int64_t i);
+void array_set(Array *a, int64_t i, double v);
+// "[B = 2, L = 5] f32", "f32"
+char *array_type(Arena *a, DType dtype, const TypedAxis *axis, int rank);
+void array_print(FILE *f, Arena *scratch,
+                 const Array *x); // its type, then its elements, long ones abbreviated
+
+// ---- names at the prompt
+typedef enum ItemKind {
+  ITEM_VALUE, // bound: an array
+  ITEM_INPUT, // of a loaded model: a type, and an array once there is one
+  ITEM_PARAM,
+  ITEM_CHILD,
+  ITEM_LATER, // `entry`, `forms`, and the bindings of a loaded model: elaborated where they are
+              // used
+} ItemKind;
+typedef struct Item {
+  const char *name; // interned
+  ItemKind kind;
+  Span span;
+  Stmt *stmt;     // PARAM, CHILD, LATER: declares this name alone
+  Formal *formal; // INPUT
+  Array *value;   // VALUE, INPUT
+  bool sampled;   // INPUT: the value is random, because none was given
+  uint64_t draw;  // PARAM, CHILD: how often the name was declared before; other numbers each time
+} Item;
+typedef struct Weight {
+  char *path;
+  uint64_t draw;
+  bool passing; // of one evaluation: a draw in an expression
+  Array *value; // axes: their extents only
+} Weight;
+typedef struct Known { // a declaration; dims and lets one by one
+  Decl *decl;
+  bool broken; // no longer fits the others: left out until it is used or redefined
+} Known;
+typedef struct DimNow {
+  const char *name;
+  int64_t extent, bound;
+  bool open; // known at run time only
+} DimNow;
+
+typedef struct Repl {
+  const Options *o;
+  FILE *out, *err;
+  bool color;
+  Arena *arena;
+  Intern *names;
+  const char *source; // name of the text in diagnostics
+  int line;           // of the input that is being read
+  VEC(Known) decls;
+  VEC(Item *) items;
+  VEC(Weight *) weights;
+  Defines sets; // -D and :set
+  VEC(DimNow) dims;
+  Target *target;
+  Jit *jit;
+  uint64_t draws;
+  const volatile sig_atomic_t *cancel; // may be NULL
+  File *prelude;                       // for completion; NULL until it is needed
+  int failures;
+  bool quit;
+} Repl;
+
+Repl *repl_new(const Options *o, FILE *out, FILE *err, const char *source,
+               const char **error); // NULL: *error says why
+void repl_free(Repl *r);
+
+// One input: statements, declarations, or a command that starts with `:`.  False: it is incomplete,
+// ask for more (unless `last`).  What goes wrong is printed and counted in r->failures.
+bool repl_input(Repl *r, const char *text, bool last);
+// Lines of f until its end or :quit, as from a pipe.
+void repl_script(Repl *r, FILE *f);
+// MODEL and --weights of the command line; an exit status.
+int repl_open(Repl *r, const char *path, const char *weights);
+
+// Names that start with `start`: at most `max` into `out`; how many.  ctx is the Repl.
+int repl_complete(void *ctx, const char *start, const char **out, int max);
+
+// ---- parts
+void repl_fail(Repl *r, const char *fmt, ...)
+    PRINTF_LIKE(2, 3); // an error without a place; counted
+void repl_note(Repl *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void repl_diags(Repl *r, const Diags *d);         // prints; errors are counted as one failure
+Item *repl_item(const Repl *r, const char *name); // NULL: none
+Item *repl_put(Repl *r, const char *name, ItemKind kind, Span span); // new, or cleared in place
+void repl_drop_weights(Repl *r, const char *root);       // those of a child or parameter
+const DimNow *repl_dim(const Repl *r, const char *name); // NULL: none
+// Declarations, all or none.  False: refused, reported.
+bool repl_declare(Repl *r, Decl *const *decl, int n);
+bool repl_set(Repl *r, const char *name,
+              const char *value);          // a dim or a let; false: refused, reported
+bool repl_load(Repl *r, const char *path); // a .mdl file; false: refused, reported
+void repl_statement(Repl *r, Stmt *s);
+const char *repl_child_text(Arena *a, const Item *it); // "repeat Depth Block[H]", as it was written
+void repl_command(Repl *r, const char *text);
+Source *repl_source(Repl *r, const char *text); // with the line numbers of the input
+bool repl_model(Repl *r,
+                const Decl *model); // its inputs, children and entries become names at the prompt
+bool repl_train(Repl *r, const Decl *train);      // so do its fields, and its own name for its loss
+void repl_value(Repl *r, Item *it, Array *value); // takes the array over
+
+// repl_names.c: every name that stands in a piece of syntax, as often as it stands there
+typedef void NameVisit(void *ctx, const char *name);
+void names_of_expr(const Expr *e, NameVisit *visit, void *ctx);
+void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx);
+// A copy of e in which normal[B, L](std), trunc_normal[..](std) and uniform[..](a, b) are names of
+// parameters that start so; these are added to *params.  e itself when it has none.
+typedef struct Draws {
+  Arena *arena;
+  Intern *names;
+  Stmts params;
+} Draws;
+Expr *draws_extract(Draws *d, Expr *e);
+
+// ---- an expression on its way to a value
+typedef struct Ready {
+  Repl *r;
+  Arena *arena;
+  Diags diags;
+  Model *model;
+  Graph *graph;
+  DType dtype;
+  TypedAxis *axes;
+  int nax;
+  VEC(Item *) used;
+  Stmts draws;
+  Outputs outs;    // the value, then gradients, as elaborated
+  VEC(Node *) wrt; // of gradients: the values and parameters
+  BigsModule *module;
+  bigs_model *handle; // NULL while it is not compiled
+  int program;
+  const char *why; // it is not compiled
+  const void **inputs;
+  Array **results; // one an output
+} Ready;
+// Each false when it failed and that was reported; ready_free in any case.
+bool ready_graph(Ready *e, bool gradients); // fills graph, outs, names; part of ready_build
+// Checks, and finds the type.  `also`: an item that is to be part of the model, or NULL.
+bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also);
+bool ready_build(Ready *e, bool gradients); // to compiled code where there is a way
+bool ready_run(Ready *e);                   // computes e->results
+double ready_flops(const Ready *e);         // model FLOPs of one run; negative: not known
+Array *ready_take(Ready *e, int i);         // a result, for the caller to free
+void ready_free(Ready *e);
+// repl_interpret.c: parameters that have no value yet, and the values of `outs`.
+double *array_numbers(Arena *a, const Array *x);
+Weight *weight_find(const Ready *e, const Param *p); // NULL: none of this path, shape and draw
+Weight *weight_add(Ready *e, const Param *p);        // zero; NULL reported
+uint64_t weight_seed(const Repl *r, uint64_t draw);
+Array *array_like(Ready *e, int dtype, Axis *const *ax, int nax);
+Array *array_like_param(Ready *e, const Node *n,
+                        bool complex); // complex: pairs are one number of a complex dtype
+bool interpret_fresh(Ready *e, Param **fresh, int n);
+bool interpret_outs(Ready *e);
+#endif

@@ -1,0 +1,280 @@
+// From an expression at the prompt to a checked model and its graph.
+#include "compiler/repl/repl.h"
+#include <string.h>
+
+#define RESULT "(value)" // the entry's name: nobody can write it
+
+// ---- which items the expression reaches
+
+static bool is_used(const Ready *e, const Item *it) {
+  for (int i = 0; i < e->used.n; i++)
+    if (e->used.v[i] == it)
+      return true;
+  return false;
+}
+
+static void use_name(void *ctx, const char *name) {
+  Ready *e = ctx;
+  Item *it = repl_item(e->r, name);
+  if (!it || is_used(e, it))
+    return;
+  vec_push(e->arena, &e->used, it);
+  if (it->stmt)
+    names_of_stmt(it->stmt, use_name, e);
+}
+
+typedef struct Mentions {
+  const Decl *decl;
+  bool found;
+} Mentions;
+
+static void match_name(void *ctx, const char *name) {
+  Mentions *m = ctx;
+  const Decl *d = m->decl;
+  m->found |= d->name.s == name;
+  for (int i = 0; i < d->dims.n; i++)
+    m->found |= d->dims.v[i].name.s == name;
+  for (int i = 0; i < d->lets.n; i++)
+    m->found |= d->lets.v[i].name.s == name;
+}
+
+// A declaration that no longer checks is left out unless it is asked for.
+static bool wanted(const Ready *e, const Known *k, const Expr *value) {
+  Mentions m = {.decl = k->decl};
+  if (!k->broken)
+    return true;
+  names_of_expr(value, match_name, &m);
+  for (int i = 0; i < e->used.n; i++)
+    if (e->used.v[i]->stmt)
+      names_of_stmt(e->used.v[i]->stmt, match_name, &m);
+  return m.found;
+}
+
+// ---- the model around it
+
+static Type *type_of(Ready *e, const Array *x, Span at) {
+  Type *t = NEW(e->arena, Type);
+  *t = (Type){.span = at, .dtype = x->dtype, .has_dtype = true, .dtype_span = at, .has_axes = true};
+  for (int i = 0; i < x->rank; i++) {
+    TDim d = {.span = at,
+              .name = {x->axis[i].name, at},
+              .extent = x->axis[i].extent,
+              .slice = x->axis[i].kind == TYPED_SLICE};
+    vec_push(e->arena, &t->dims, d);
+  }
+  return t;
+}
+
+static void add_item(Ready *e, Decl *model, Draws *draws, const Item *it) {
+  if (it->value || it->kind == ITEM_INPUT) {
+    Formal f = it->formal ? *it->formal : (Formal){.span = it->span, .name = {it->name, it->span}};
+    if (it->value)
+      f.type = type_of(e, it->value, it->span);
+    vec_push(e->arena, &model->formals, f);
+    return;
+  }
+  Stmt *s = it->stmt;
+  if (it->kind == ITEM_LATER && s->value) {
+    s = NEW(e->arena, Stmt);
+    *s = *it->stmt;
+    s->value = draws_extract(draws, s->value);
+  }
+  vec_push(e->arena, &model->body->stmts, s);
+}
+
+static Decl *model_around(Ready *e, Expr *value, bool everything) {
+  Repl *r = e->r;
+  Decl *d = NEW(e->arena, Decl);
+  Stmt *entry = NEW(e->arena, Stmt);
+  Draws draws = {.arena = e->arena, .names = r->names};
+  Name model = {intern(r->names, "Prompt"), value->span},
+       name = {intern(r->names, RESULT), value->span};
+  *d = (Decl){.kind = DECL_MODEL, .span = value->span, .keyword = value->span, .name = model};
+  d->body = NEW(e->arena, Body);
+  d->body->span = value->span;
+  *entry = (Stmt){.kind = ST_ENTRY, .span = value->span, .value = draws_extract(&draws, value)};
+  vec_push(e->arena, &entry->names, name);
+  for (int i = 0; i < r->items.n; i++)
+    if (everything || is_used(e, r->items.v[i]))
+      add_item(e, d, &draws, r->items.v[i]);
+  e->draws = draws.params;
+  Stmts rest = d->body->stmts;
+  d->body->stmts = (Stmts){0};
+  for (int i = 0; i < draws.params.n; i++)
+    vec_push(e->arena, &d->body->stmts, draws.params.v[i]);
+  for (int i = 0; i < rest.n; i++)
+    vec_push(e->arena, &d->body->stmts, rest.v[i]);
+  vec_push(e->arena, &d->body->stmts, entry);
+  return d;
+}
+
+static void add_defines(Ready *e, const File *f, Defines *out) {
+  const Repl *r = e->r;
+  for (int i = 0; i < f->decls.n; i++)
+    for (int k = 0; k < f->decls.v[i]->dims.n; k++) {
+      const DimNow *d = repl_dim(r, f->decls.v[i]->dims.v[k].name.s);
+      if (d && d->open)
+        vec_push(e->arena, out,
+                 (Define){d->name, arena_printf(e->arena, "%lld", (long long)d->extent)});
+    }
+  for (int i = 0; i < r->sets.n; i++) {
+    const DimNow *d = repl_dim(r, intern(r->names, r->sets.v[i].name));
+    if (!d || !d->open)
+      vec_push(e->arena, out, r->sets.v[i]);
+  }
+}
+
+static Model *load(Ready *e, Expr *value, bool everything, Diags *diags) {
+  Repl *r = e->r;
+  File *f = NEW(e->arena, File);
+  ModelOptions *opt = NEW(e->arena, ModelOptions);
+  Defines defs = {0};
+  f->src = value->span.src;
+  for (int i = 0; i < r->decls.n; i++)
+    if (wanted(e, &r->decls.v[i], value))
+      vec_push(e->arena, &f->decls, r->decls.v[i].decl);
+  add_defines(e, f, &defs);
+  vec_push(e->arena, &f->decls, model_around(e, value, everything));
+  *opt = (ModelOptions){.defs = defs.v, .ndefs = defs.n, .draft = true};
+  diags->arena = e->arena;
+  return model_load_tree(e->arena, r->names, diags, f, opt);
+}
+
+// ---- do the arrays fit the dims and each other?
+
+static bool fits_dims(Ready *e, const Item *it) {
+  Repl *r = e->r;
+  for (int i = 0; i < it->value->rank; i++) {
+    const TypedAxis *x = &it->value->axis[i];
+    const DimNow *d = x->kind == TYPED_SLICE ? NULL : repl_dim(r, x->name);
+    if (d && d->extent != x->extent) {
+      repl_fail(r, "`%s` has %s = %lld, and %s is %lld now: bind `%s` again", it->name, x->name,
+                (long long)x->extent, x->name, (long long)d->extent, it->name);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool fit_each_other(Ready *e, const Item *a, const Item *b) {
+  for (int i = 0; i < a->value->rank; i++)
+    for (int k = 0; k < b->value->rank; k++) {
+      const TypedAxis *x = &a->value->axis[i], *y = &b->value->axis[k];
+      if (x->name != y->name || x->kind != TYPED_LOCAL || y->kind != TYPED_LOCAL ||
+          x->extent == y->extent)
+        continue;
+      repl_fail(e->r, "the axis `%s` is %lld in `%s` and %lld in `%s`: rename one of them", x->name,
+                (long long)x->extent, a->name, (long long)y->extent, b->name);
+      return false;
+    }
+  return true;
+}
+
+// A random value of an input that no longer fits makes room for another.
+static void forget_samples(Ready *e) {
+  for (int i = 0; i < e->used.n; i++) {
+    Item *it = e->used.v[i];
+    for (int k = 0; it->sampled && it->value && k < it->value->rank; k++) {
+      const DimNow *d = repl_dim(e->r, it->value->axis[k].name);
+      if (d && d->extent != it->value->axis[k].extent)
+        repl_value(e->r, it, NULL);
+    }
+  }
+}
+
+static bool arrays_fit(Ready *e) {
+  forget_samples(e);
+  for (int i = 0; i < e->used.n; i++) {
+    if (!e->used.v[i]->value)
+      continue;
+    if (!fits_dims(e, e->used.v[i]))
+      return false;
+    for (int k = 0; k < i; k++)
+      if (e->used.v[k]->value && !fit_each_other(e, e->used.v[i], e->used.v[k]))
+        return false;
+  }
+  return true;
+}
+
+// With every item in scope, suggestions know all names.
+static void report(Ready *e, Expr *value) {
+  Diags all = {0};
+  int used = e->used.n;
+  for (int i = 0; i < e->r->items.n; i++)
+    if (!is_used(e, e->r->items.v[i]))
+      vec_push(e->arena, &e->used, e->r->items.v[i]);
+  load(e, value, true, &all);
+  e->used.n = used;
+  repl_diags(e->r, all.errors ? &all : &e->diags);
+}
+
+bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also) {
+  *e = (Ready){.r = r, .arena = arena_new()};
+  if (!e->arena) {
+    repl_fail(r, "out of memory");
+    return false;
+  }
+  if (also)
+    use_name(e, also->name);
+  names_of_expr(value, use_name, e);
+  if (!arrays_fit(e))
+    return false;
+  e->model = load(e, value, false, &e->diags);
+  if (!model_ok(e->model)) {
+    report(e, value);
+    return false;
+  }
+  if (!model_entry_type(e->arena, e->model, RESULT, &e->dtype, &e->axes, &e->nax)) {
+    repl_fail(r, "the value has no type");
+    return false;
+  }
+  for (int i = 0; i < e->nax; i++) // names of local axes outlive the model's arena
+    e->axes[i].name = intern(r->names, e->axes[i].name);
+  return true;
+}
+
+// ---- the graph
+
+static bool add_gradients(Ready *e) {
+  Graph *g = e->graph;
+  int n;
+  Node *loss = e->outs.v[0].node, *at;
+  if (!graph_unroll_scans(g, &loss, 1, 4096, &at)) {
+    repl_fail(e->r,
+              "a `scan` of more than 4096 steps cannot be differentiated: shorten it with :set");
+    return false;
+  }
+  graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);
+  e->outs.v[0].node = loss;
+  Node **live = graph_reachable(g, &loss, 1, &n);
+  for (int i = 0; i < n; i++)
+    if (live[i]->op == OP_PARAM ||
+        (live[i]->op == OP_INPUT && dtype_is_float((DType)live[i]->dtype)))
+      vec_push(e->arena, &e->wrt, live[i]);
+  Node **grad = NEWN(e->arena, Node *, e->wrt.n + 1);
+  graph_grad(g, loss, e->wrt.v, e->wrt.n, grad);
+  for (int i = 0; i < e->wrt.n; i++) {
+    Output out = {.name = arena_printf(e->arena, "gradient %d", i),
+                  .node = grad[i],
+                  .nax = e->wrt.v[i]->nax,
+                  .ax = e->wrt.v[i]->ax};
+    vec_push(e->arena, &e->outs, out);
+  }
+  return true;
+}
+
+bool ready_graph(Ready *e, bool gradients) {
+  Output out = {0};
+  if (gradients && (e->nax || !dtype_is_float(e->dtype))) {
+    repl_fail(e->r, "a gradient is that of one number; this is %s: sum or average it",
+              array_type(e->arena, e->dtype, e->axes, e->nax));
+    return false;
+  }
+  e->graph = graph_new(e->arena, e->r->names);
+  if (!model_build_entry(e->model, e->graph, RESULT, false, &out)) {
+    repl_diags(e->r, &e->diags);
+    return false;
+  }
+  vec_push(e->arena, &e->outs, out);
+  return !gradients || add_gradients(e);
+}

@@ -1,0 +1,326 @@
+// Commands of the REPL, which start with a colon: see repl_commands.def.
+#include "compiler/repl/repl.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static Expr *parse_argument(Repl *r, const char *text, Diags *d) {
+  *d = (Diags){.arena = r->arena};
+  if (!*text) {
+    diag_error(d, 110, (Span){0}, "an expression is missing");
+    return NULL;
+  }
+  return parse_expr_text(r->arena, r->names, d, repl_source(r, text));
+}
+
+// The expression; NULL when reported.
+static Expr *argument(Repl *r, const char *text) {
+  Diags d;
+  Expr *e = parse_argument(r, text, &d);
+  if (!e || d.errors) {
+    repl_diags(r, &d);
+    return NULL;
+  }
+  return e;
+}
+
+static void run_shape(Repl *r, char *text) {
+  Expr *x = argument(r, text);
+  Ready e;
+  if (!x)
+    return;
+  if (ready_elaborate(&e, r, x, NULL))
+    fprintf(r->out, "%s\n", array_type(e.arena, e.dtype, e.axes, e.nax));
+  ready_free(&e);
+}
+
+// ---- gradients
+
+// `EXPR NAME`: cuts the name off.  NULL: there is none.
+static const char *trailing_name(char *text) {
+  char *end = text + strlen(text), *start = end;
+  while (start > text &&
+         (isalnum((unsigned char)start[-1]) || start[-1] == '_' || start[-1] == '.'))
+    start--;
+  if (start == end || start == text || !isspace((unsigned char)start[-1]))
+    return NULL;
+  start[-1] = 0;
+  return start;
+}
+
+static void grad_row(Repl *r, Ready *e, int i, int width) {
+  const Array *g = e->results[i + 1];
+  double sum = 0, most = 0;
+  for (int64_t k = 0; k < g->n; k++) {
+    double x = array_number(g, k);
+    sum += x * x;
+    most = fmax(most, fabs(x));
+  }
+  fprintf(r->out, "  %-*s  norm %-11.5g largest %-11.5g %s\n", width, e->wrt.v[i]->attr.name,
+          sqrt(sum), most, array_type(e->arena, g->dtype, g->axis, g->rank));
+}
+
+static void grad_all(Repl *r, Ready *e) {
+  int width = 0;
+  array_print(r->out, e->arena, e->results[0]);
+  for (int i = 0; i < e->wrt.n; i++)
+    width =
+        (int)strlen(e->wrt.v[i]->attr.name) > width ? (int)strlen(e->wrt.v[i]->attr.name) : width;
+  for (int i = 0; i < e->wrt.n; i++)
+    grad_row(r, e, i, width);
+  if (!e->wrt.n)
+    repl_note(r, "it depends on no parameter and on no value of floating-point numbers");
+}
+
+static void grad_one(Repl *r, Ready *e, const char *name) {
+  for (int i = 0; i < e->wrt.n; i++)
+    if (!strcmp(e->wrt.v[i]->attr.name, name)) {
+      array_print(r->out, e->arena, e->results[i + 1]);
+      const char *it = intern(r->names, "it");
+      repl_value(r, repl_put(r, it, ITEM_VALUE, (Span){0}), ready_take(e, i + 1));
+      return;
+    }
+  const char *text = "";
+  for (int i = 0; i < e->wrt.n; i++)
+    text = arena_printf(e->arena, "%s%s%s", text, i ? ", " : "", e->wrt.v[i]->attr.name);
+  repl_fail(r, "the expression does not depend on `%s`; it does on: %s", name,
+            *text ? text : "nothing");
+}
+
+static void run_grad(Repl *r, char *text) {
+  Diags d;
+  const char *name = NULL;
+  Expr *x = parse_argument(r, text, &d);
+  if ((!x || d.errors) && (name = trailing_name(text)))
+    x = parse_argument(r, text, &d);
+  if (!x || d.errors) {
+    repl_diags(r, &d);
+    return;
+  }
+  Ready e;
+  if (ready_elaborate(&e, r, x, NULL) && ready_build(&e, true) && ready_run(&e)) {
+    if (name)
+      grad_one(r, &e, name);
+    else
+      grad_all(r, &e);
+  }
+  ready_free(&e);
+}
+
+// ---- time
+
+enum { MIN_RUNS = 5, MAX_RUNS = 10000 };
+static const double SECONDS = 0.5;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static const char *duration(Arena *a, double s) {
+  return s >= 1      ? arena_printf(a, "%.3f s", s)
+         : s >= 1e-3 ? arena_printf(a, "%.3f ms", s * 1e3)
+                     : arena_printf(a, "%.2f us", s * 1e6);
+}
+
+static void report_time(Repl *r, Ready *e, double *t, int n) {
+  double flops = ready_flops(e);
+  qsort(t, (size_t)n, sizeof *t, compare);
+  fprintf(r->out, "%s median, %s least of %d runs", duration(e->arena, t[n / 2]),
+          duration(e->arena, t[0]), n);
+  if (flops > 0)
+    fprintf(r->out, ", %.1f GFLOP/s", flops / t[n / 2] / 1e9);
+  fprintf(r->out, "%s\n", e->handle ? "" : " (interpreted)");
+}
+
+static void measure(Repl *r, Ready *e) {
+  double *t = NEWN(e->arena, double, MAX_RUNS), start = now();
+  int n = 0;
+  for (int warm = 0; warm < 2 && e->handle; warm++)
+    if (!ready_run(e))
+      return;
+  start = now();
+  while (n < MAX_RUNS &&
+         (n < (e->handle ? MIN_RUNS : 1) || (e->handle && now() - start < SECONDS))) {
+    double begin = now();
+    if (!ready_run(e))
+      return;
+    t[n++] = now() - begin;
+  }
+  report_time(r, e, t, n);
+}
+
+static void run_time(Repl *r, char *text) {
+  Expr *x = argument(r, text);
+  Ready e;
+  if (!x)
+    return;
+  if (ready_elaborate(&e, r, x, NULL) && ready_build(&e, false))
+    measure(r, &e);
+  ready_free(&e);
+}
+
+// ---- the others
+
+static void run_load(Repl *r, char *text) {
+  size_t n = strlen(text);
+  if (n > 1 && *text == '"' && text[n - 1] == '"') {
+    text[n - 1] = 0;
+    text++;
+  }
+  if (!*text)
+    repl_fail(r, "which file? `:load model.mdl`");
+  else
+    repl_load(r, text);
+}
+
+static void show_dims(Repl *r) {
+  for (int i = 0; i < r->dims.n; i++) {
+    const DimNow *d = &r->dims.v[i];
+    fprintf(r->out, "  %s = %lld", d->name, (long long)d->extent);
+    if (d->open && d->bound)
+      fprintf(r->out, "  (at run time, at most %lld)", (long long)d->bound);
+    else if (d->open)
+      fprintf(r->out, "  (at run time)");
+    fprintf(r->out, "\n");
+  }
+}
+
+static void run_set(Repl *r, char *text) {
+  char *save = NULL;
+  if (!*text)
+    show_dims(r);
+  for (char *word = strtok_r(text, " \t\n", &save); word; word = strtok_r(NULL, " \t\n", &save)) {
+    char *equal = strchr(word, '=');
+    if (!equal || equal == word || !equal[1]) {
+      repl_fail(r, "`%s` is not NAME=VALUE: `:set B=4 L=16`", word);
+      return;
+    }
+    *equal = 0;
+    if (!repl_set(r, word, equal + 1))
+      return;
+  }
+}
+
+static void show_item(Repl *r, Arena *a, const Item *it) {
+  fprintf(r->out, "  %s : ", it->name);
+  if (it->value)
+    fprintf(r->out, "%s", array_type(a, it->value->dtype, it->value->axis, it->value->rank));
+  else if (it->kind == ITEM_CHILD)
+    fprintf(r->out, "%s", repl_child_text(a, it));
+  else
+    fprintf(r->out, "%s",
+            it->formal       ? ast_print_type(a, it->formal->type)
+            : it->stmt->type ? ast_print_type(a, it->stmt->type)
+                             : "a value");
+  static const char *const what[] = {[ITEM_VALUE] = "",
+                                     [ITEM_INPUT] = "  input",
+                                     [ITEM_PARAM] = "  parameter",
+                                     [ITEM_CHILD] = "",
+                                     [ITEM_LATER] = "  computed when used"};
+  fprintf(r->out, "%s%s\n", what[it->kind],
+          it->kind != ITEM_INPUT || it->value ? ""
+          : it->formal->preset                ? ", its default"
+                                              : ", no value yet");
+}
+
+static void list_decls(Repl *r, DeclKind kind, const char *what) {
+  int n = 0;
+  for (int i = 0; i < r->decls.n; i++) {
+    const Decl *d = r->decls.v[i].decl;
+    if (d->kind != kind)
+      continue;
+    const char *name = kind == DECL_LET   ? d->lets.v[0].name.s
+                       : kind == DECL_USE ? d->path.s
+                                          : d->name.s;
+    fprintf(r->out, "%s%s%s", n++ ? ", " : what, name,
+            r->decls.v[i].broken ? " (does not check)" : "");
+  }
+  if (n)
+    fprintf(r->out, "\n");
+}
+
+static void run_vars(Repl *r, char *text) {
+  Arena *a = arena_new();
+  (void)text;
+  if (!a)
+    return;
+  show_dims(r);
+  list_decls(r, DECL_LET, "  lets: ");
+  list_decls(r, DECL_FN, "  fns: ");
+  list_decls(r, DECL_MODULE, "  modules: ");
+  for (int i = 0; i < r->items.n; i++)
+    show_item(r, a, r->items.v[i]);
+  arena_free(a);
+}
+
+static const struct {
+  const char *name, *args, *help;
+} commands[] = {
+#define COMMAND(id, name, args, help) {name, args, help},
+#include "compiler/repl/repl_commands.def"
+#undef COMMAND
+};
+
+static void run_help(Repl *r, char *text) {
+  (void)text;
+  fprintf(r->out,
+          "Declarations (dim, let, fn, module, ...), statements and expressions of the language:\n"
+          "  dim B, L, H = 4                      dims; those known at run time only have a value "
+          "here: :set\n"
+          "  x = normal[B, L, H](1)               a value; also trunc_normal[..](std), "
+          "uniform[..](a, b)\n"
+          "  ids = i32(uniform[B, L](0, 100))     whole numbers\n"
+          "  l : Linear[H -> H]                   a child: parameters with fresh values\n"
+          "  x |> l |> gelu                       its value is shown, and named `it`\n"
+          "Declaring a name again replaces it; parameters keep their values while path and shape "
+          "stay.\nCommands:\n");
+  for (int i = 0; i < COUNT(commands); i++) {
+    int n = fprintf(r->out, "  :%s %s", commands[i].name, commands[i].args);
+    fprintf(r->out, "%*s%s\n", n < 39 ? 39 - n : 1, "", commands[i].help);
+  }
+}
+
+static void run_quit(Repl *r, char *text) {
+  (void)text;
+  r->quit = true;
+}
+
+void repl_command(Repl *r, const char *text) {
+  static void (*const run[])(Repl *, char *) = {
+#define COMMAND(id, name, args, help) run_##id,
+#include "compiler/repl/repl_commands.def"
+#undef COMMAND
+  };
+  size_t n = 0, end = strlen(text);
+  while (end > 1 && isspace((unsigned char)text[end - 1]))
+    end--;
+  while (isalpha((unsigned char)text[1 + n]))
+    n++;
+  int found = -1, many = 0;
+  for (int i = 0; i < COUNT(commands); i++)
+    if (n && !strncmp(commands[i].name, text + 1, n)) {
+      many = commands[i].name[n] ? many + 1 : 1;
+      found = i;
+      if (!commands[i].name[n])
+        break;
+    }
+  const char *argument_text = text + 1 + n;
+  while (argument_text < text + end && isspace((unsigned char)*argument_text))
+    argument_text++;
+  if (many != 1)
+    repl_fail(r, "there is no command `%.*s`; see :help", (int)(n + 1), text);
+  else
+    run[found](
+        r, arena_strndup(r->arena, argument_text,
+                         (size_t)(text + end > argument_text ? text + end - argument_text : 0)));
+  fflush(r->out);
+}

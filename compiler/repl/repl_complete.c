@@ -1,0 +1,57 @@
+// Completion of names at the prompt.
+#include "compiler/repl/repl.h"
+#include <string.h>
+
+static bool starts(const char *name, const char *start) {
+  return !strncmp(name, start, strlen(start));
+}
+
+static void add(const char *name, const char *start, const char **out, int *n, int max) {
+  for (int i = 0; i < *n; i++)
+    if (!strcmp(out[i], name))
+      return;
+  if (*n < max && starts(name, start))
+    out[(*n)++] = name;
+}
+
+static const char *decl_name(const Decl *d) {
+  return d->dims.n ? d->dims.v[0].name.s : d->lets.n ? d->lets.v[0].name.s : d->name.s;
+}
+
+// The prelude's names, read once.
+static void add_prelude(Repl *r, const char *start, const char **out, int *n, int max) {
+  Diags d = {.arena = r->arena};
+  if (!r->prelude) {
+    const char *text = prelude_text();
+    r->prelude =
+        parse_file(r->arena, r->names, &d, source_new(r->arena, "<prelude>", text, strlen(text)));
+  }
+  for (int i = 0; i < r->prelude->decls.n; i++)
+    if (decl_name(r->prelude->decls.v[i]))
+      add(decl_name(r->prelude->decls.v[i]), start, out, n, max);
+}
+
+int repl_complete(void *ctx, const char *start, const char **out, int max) {
+  Repl *r = ctx;
+  static const char *const words[] = {
+#define PRIM(id, name) name,
+#include "compiler/sema/prims.def"
+#undef PRIM
+      "normal", "trunc_normal", "uniform", "dim",   "let",    "use",   "fn",    "module", "model",
+      "entry",  "scan",         "true",    "false", "repeat", "share", "forms", "init",   "train",
+      "f32",    "bf16",         "f64",     "i32",   "bool",   "c64",   "c128",
+#define COMMAND(id, name, args, help) ":" name,
+#include "compiler/repl/repl_commands.def"
+#undef COMMAND
+  };
+  int n = 0;
+  for (int i = 0; i < r->items.n; i++)
+    add(r->items.v[i]->name, start, out, &n, max);
+  for (int i = 0; i < r->decls.n; i++)
+    if (decl_name(r->decls.v[i].decl))
+      add(decl_name(r->decls.v[i].decl), start, out, &n, max);
+  add_prelude(r, start, out, &n, max);
+  for (int i = 0; i < COUNT(words); i++)
+    add(words[i], start, out, &n, max);
+  return n;
+}

@@ -1,0 +1,303 @@
+// Inputs of the REPL: their items one after the other, until one fails.
+#include "compiler/repl/repl.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Lines before it in the session are empty lines of the text, so that places are right.
+Source *repl_source(Repl *r, const char *text) {
+  size_t n = strlen(text), before = (size_t)(r->line - 1);
+  char *all = arena_alloc(r->arena, before + n + 1);
+  memset(all, '\n', before);
+  memcpy(all + before, text, n);
+  return source_new(r->arena, r->source, all, before + n);
+}
+
+static void tell_type(Repl *r, const char *name, const Ready *e) {
+  if (!r->o->quiet)
+    fprintf(r->out, "%s : %s\n", name, array_type(e->arena, e->dtype, e->axes, e->nax));
+}
+
+static Array *compute(Ready *e, Repl *r, Expr *value) {
+  bool ok = ready_elaborate(e, r, value, NULL) && ready_build(e, false) && ready_run(e);
+  return ok ? ready_take(e, 0) : NULL;
+}
+
+static void show(Repl *r, const Array *x) {
+  Arena *a = arena_new();
+  if (!a)
+    return;
+  array_print(r->out, a, x);
+  arena_free(a);
+}
+
+static void bind_value(Repl *r, Name name, Expr *value, bool tell) {
+  Ready e;
+  Array *x = compute(&e, r, value);
+  if (x) {
+    repl_value(r, repl_put(r, name.s, ITEM_VALUE, name.span), x);
+    if (tell)
+      tell_type(r, name.s, &e);
+    else
+      show(r, x);
+  }
+  ready_free(&e);
+}
+
+// ---- what is elaborated later
+
+static Expr *name_expr(Repl *r, Name name) {
+  Expr *e = NEW(r->arena, Expr);
+  *e = (Expr){.kind = EX_NAME, .span = name.span, .op = name.span, .height = 1, .name = name};
+  return e;
+}
+
+static Expr *zero_expr(Repl *r, Span at) {
+  Expr *e = NEW(r->arena, Expr);
+  *e = (Expr){
+      .kind = EX_NUM, .span = at, .op = at, .height = 1, .num = {.kind = NUM_WHOLE, .exact = true}};
+  return e;
+}
+
+const char *repl_child_text(Arena *a, const Item *it) {
+  const Span s = it->stmt->span;
+  const char *text = arena_strndup(a, s.src->text + s.lo, s.hi - s.lo), *colon = strchr(text, ':');
+  while (colon && isspace((unsigned char)*++colon))
+    ;
+  return colon ? colon : it->stmt->module.s;
+}
+
+static void tell_child(Repl *r, const Item *it, const Ready *e) {
+  const ModelParam *p;
+  int64_t numbers = 0;
+  int n = model_params(e->model, &p), own = 0;
+  size_t len = strlen(it->name);
+  for (int i = 0; i < n; i++)
+    if (!strncmp(p[i].path, it->name, len) && p[i].path[len] == '.') {
+      own++;
+      numbers += p[i].elements;
+    }
+  if (!r->o->quiet)
+    fprintf(r->out, "%s : %s, %lld numbers in %d parameter%s\n", it->name,
+            repl_child_text(e->arena, it), (long long)numbers, own, own == 1 ? "" : "s");
+}
+
+// Puts the item, and takes it back when it does not check.
+static void put_later(Repl *r, const Stmt *s, int i, ItemKind kind) {
+  Name name = s->names.v[i];
+  Item *old = repl_item(r, name.s), kept = old ? *old : (Item){0};
+  Ready e;
+  if (old)
+    old->value = NULL; // not freed: it may come back
+  Item *it = repl_put(r, name.s, kind, name.span);
+  Stmt *one = NEW(r->arena, Stmt);
+  *one = *s;
+  memset(&one->names, 0, sizeof one->names);
+  vec_push(r->arena, &one->names, name);
+  it->stmt = one;
+  bool child = kind == ITEM_CHILD;
+  bool ok = ready_elaborate(&e, r, child ? zero_expr(r, name.span) : name_expr(r, name),
+                            child ? it : NULL);
+  if (ok) {
+    array_free(kept.value);
+    if (kind != ITEM_LATER)
+      repl_drop_weights(r, name.s);
+    if (child)
+      tell_child(r, it, &e);
+    else
+      tell_type(r, name.s, &e);
+  } else if (old)
+    *it = kept;
+  else
+    r->items.n--;
+  ready_free(&e);
+}
+
+// Parameters are floating-point or complex; at the prompt i32 ones are values that start so, cut to
+// whole numbers.
+static void put_whole_numbers(Repl *r, const Stmt *s, int i) {
+  Expr *draw = NEW(r->arena, Expr), *axes = NEW(r->arena, Expr), *cast = NEW(r->arena, Expr),
+       *call = NEW(r->arena, Expr);
+  if (!s->value || s->value->kind != EX_CALL || s->value->a->kind != EX_NAME) {
+    repl_fail(r, "`%s` : i32 needs what it starts at: `~ uniform(0, V)`", s->names.v[i].s);
+    return;
+  }
+  *axes = (Expr){.kind = EX_AXES,
+                 .span = s->value->a->span,
+                 .op = s->type->span,
+                 .height = 2,
+                 .a = s->value->a};
+  for (int k = 0; k < s->type->dims.n; k++) {
+    const TDim *d = &s->type->dims.v[k];
+    AxisName x = {.name = d->name, .pack = d->pack, .span = d->span};
+    vec_push(r->arena, &axes->axes, x);
+  }
+  *draw = *s->value;
+  draw->a = axes;
+  *cast = (Expr){.kind = EX_DTYPE,
+                 .span = s->type->dtype_span,
+                 .op = s->type->dtype_span,
+                 .height = 1,
+                 .dtype = DT_I32};
+  *call = (Expr){.kind = EX_CALL, .span = s->span, .op = s->span, .height = 5, .a = cast};
+  Arg arg = {.span = draw->span, .value = draw};
+  vec_push(r->arena, &call->args, arg);
+  bind_value(r, s->names.v[i], call, true);
+}
+
+// A child by itself: what it is, and its parameters.
+static void describe_child(Repl *r, Item *it) {
+  Ready e;
+  const ModelParam *p;
+  size_t len = strlen(it->name);
+  if (ready_elaborate(&e, r, zero_expr(r, it->span), it)) {
+    tell_child(r, it, &e);
+    for (int i = 0, n = model_params(e.model, &p); i < n; i++) {
+      const char *axes = "";
+      if (strncmp(p[i].path, it->name, len) || p[i].path[len] != '.')
+        continue;
+      for (int k = 0; k < p[i].nax; k++)
+        axes = arena_printf(e.arena, "%s%s%s = %lld", axes, k ? ", " : "[", p[i].axes[k],
+                            (long long)p[i].extent[k]);
+      fprintf(r->out, "  %s : %s%s%s\n", p[i].path, axes, *axes ? "] " : "",
+              dtype_name(p[i].dtype));
+    }
+  }
+  ready_free(&e);
+}
+
+void repl_statement(Repl *r, Stmt *s) {
+  int before = r->failures;
+  Name it = {intern(r->names, "it"), s->span};
+  Item *named =
+      s->kind == ST_EXPR && s->value->kind == EX_NAME ? repl_item(r, s->value->name.s) : NULL;
+  if (named && named->kind == ITEM_CHILD) {
+    describe_child(r, named);
+    return;
+  }
+  switch (s->kind) {
+  case ST_EXPR: bind_value(r, it, s->value, false); return;
+  case ST_BIND: bind_value(r, s->names.v[0], s->value, true); return;
+  case ST_BAD: return;
+  default: break;
+  }
+  for (int i = 0; i < s->names.n && r->failures == before; i++)
+    if (s->kind == ST_PARAM && s->type->dtype == DT_I32)
+      put_whole_numbers(r, s, i);
+    else
+      put_later(r, s, i,
+                s->kind == ST_PARAM   ? ITEM_PARAM
+                : s->kind == ST_CHILD ? ITEM_CHILD
+                                      : ITEM_LATER);
+}
+
+// ---- inputs
+
+static void declare_model(Repl *r, Decl *d) {
+  VEC(Decl *) file = {0};
+  if (d->kind == DECL_CHECKPOINT) {
+    repl_fail(r, "a checkpoint block belongs to a file: see :load");
+    return;
+  }
+  if (d->kind == DECL_TRAIN) {
+    repl_train(r, d);
+    return;
+  }
+  // By the rules for files, then its parts become names.
+  File *f = NEW(r->arena, File);
+  Diags diags = {.arena = r->arena};
+  Defines defs = {0};
+  for (int i = 0; i < r->decls.n; i++)
+    if (!r->decls.v[i].broken)
+      vec_push(r->arena, &file, r->decls.v[i].decl);
+  vec_push(r->arena, &file, d);
+  f->src = d->span.src;
+  for (int i = 0; i < file.n; i++)
+    vec_push(r->arena, &f->decls, file.v[i]);
+  for (int i = 0; i < r->sets.n; i++)
+    if (repl_dim(r, r->sets.v[i].name))
+      vec_push(r->arena, &defs, r->sets.v[i]);
+  ModelOptions opt = {.defs = defs.v, .ndefs = defs.n};
+  if (model_ok(model_load_tree(r->arena, r->names, &diags, f, &opt)))
+    repl_model(r, d);
+  else
+    repl_diags(r, &diags);
+}
+
+static void run_items(Repl *r, const ReplInput *in) {
+  int before = r->failures;
+  for (int i = 0; i < in->items.n && r->failures == before;) {
+    VEC(Decl *) decls = {0};
+    while (i < in->items.n && in->items.v[i].decl && in->items.v[i].decl->kind < DECL_MODEL)
+      vec_push(r->arena, &decls, in->items.v[i++].decl);
+    if (decls.n) {
+      repl_declare(r, decls.v, decls.n);
+      continue;
+    }
+    if (in->items.v[i].decl)
+      declare_model(r, in->items.v[i].decl);
+    else
+      repl_statement(r, in->items.v[i].stmt);
+    i++;
+  }
+}
+
+static int count_lines(const char *text) {
+  int n = 0;
+  for (; *text; text++)
+    n += *text == '\n';
+  return n;
+}
+
+bool repl_input(Repl *r, const char *text, bool last) {
+  const char *start = text;
+  while (isspace((unsigned char)*start))
+    start++;
+  if (*start == ':') {
+    repl_command(r, start);
+    r->line += count_lines(text);
+    return true;
+  }
+  Diags d = {.arena = r->arena};
+  ReplInput *in = parse_repl(r->arena, r->names, &d, repl_source(r, text));
+  if (in->incomplete && !last)
+    return false;
+  if (in->incomplete)
+    repl_fail(r, "the input ends inside a bracket, or after an operator");
+  else if (in->bad || d.errors)
+    repl_diags(r, &d);
+  else
+    run_items(r, in);
+  r->line += count_lines(text);
+  fflush(r->out);
+  return true;
+}
+
+void repl_script(Repl *r, FILE *f) {
+  char *line = NULL, *text = NULL;
+  size_t cap = 0, n = 0, room = 0;
+  ssize_t got;
+  while (!r->quit && (got = getline(&line, &cap, f)) >= 0) {
+    if (n + (size_t)got + 1 > room) {
+      room = 2 * (n + (size_t)got + 1);
+      char *grown = realloc(text, room);
+      if (!grown) {
+        repl_fail(r, "out of memory");
+        break;
+      }
+      text = grown;
+    }
+    if (strlen(line) != (size_t)got) { // the rest would be lost without a word
+      repl_fail(r, "a line with a zero byte is left out");
+      continue;
+    }
+    memcpy(text + n, line, (size_t)got + 1);
+    n += (size_t)got;
+    if (repl_input(r, text, false))
+      n = 0;
+  }
+  if (n && !r->quit)
+    repl_input(r, text, true);
+  free(line);
+  free(text);
+}

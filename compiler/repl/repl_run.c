@@ -1,0 +1,284 @@
+// From a graph to values: compiled by the JIT, or interpreted where that cannot be.
+#include "compiler/repl/repl.h"
+#include "compiler/driver/sample.h"
+#include "compiler/driver/session.h"
+#include "runtime/exec/exec.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_UNROLL = 512 }; // steps of a scan that are compiled; longer ones are interpreted
+
+// Parameters of the graph that have no value yet.
+static int fresh_params(Ready *e, Param **out) {
+  int n = 0;
+  for (int i = 0; i < e->graph->params.n; i++) {
+    Param *p = e->graph->params.v[i];
+    if (!p->is_stack && !weight_find(e, p))
+      out[n++] = p;
+  }
+  return n;
+}
+
+// ---- compiling
+
+static Node **root_nodes(Ready *e, Outputs *outs) {
+  Node **roots = NEWN(e->arena, Node *, outs->n + 1);
+  for (int i = 0; i < outs->n; i++)
+    roots[i] = outs->v[i].node;
+  return roots;
+}
+
+static bool simplify(Ready *e, Outputs *outs, bool gradients) {
+  Node **roots = root_nodes(e, outs), *at;
+  if (!graph_unroll_scans(e->graph, roots, outs->n, MAX_UNROLL, &at)) {
+    e->why = arena_printf(e->arena, "a `scan` of more than %d steps is not compiled", MAX_UNROLL);
+    return false;
+  }
+  graph_rewrite(e->graph,
+                gradients ? RULES_SIMPLIFY : RULES_STRUCTURAL | RULES_SIMPLIFY | RULES_CLAIM, roots,
+                outs->n, NULL);
+  for (int i = 0; i < outs->n; i++)
+    outs->v[i].node = roots[i];
+  return true;
+}
+
+// The program of first values of parameters that have none.
+static void plan_fresh(Ready *e, Planner *plan, Param **fresh, int n) {
+  Outputs outs = {0};
+  for (int i = 0; i < n; i++)
+    vec_push(e->arena, &outs,
+             (Output){.name = fresh[i]->path,
+                      .node = fresh[i]->init,
+                      .nax = fresh[i]->node->nax,
+                      .ax = fresh[i]->node->ax,
+                      .param = fresh[i]});
+  Node **roots = root_nodes(e, &outs);
+  graph_rewrite(e->graph, RULES_SIMPLIFY, roots, n, NULL);
+  for (int i = 0; i < n; i++)
+    outs.v[i].node = roots[i];
+  plan_program(plan, "init", BIGS_INIT, outs.v, outs.n);
+}
+
+static bool machine_code(Ready *e, Planner *plan) {
+  Repl *r = e->r;
+  int n;
+  LKernel **kernels = plan_kernels(plan, &n);
+  BigsKernel **code = NEWN(e->arena, BigsKernel *, n + 1);
+  const char *error = NULL;
+  if (!jit_kernels(r->jit, e->arena, kernels, n, 0, code, &error)) {
+    e->why = error;
+    return false;
+  }
+  e->module->abi = BIGS_ABI_VERSION;
+  e->module->model = "Prompt";
+  e->module->version = "";
+  e->module->target = r->target->cpu;
+  e->module->features = r->target->features;
+  e->module->kernel = code;
+  e->module->builtin = session_builtins();
+  return true;
+}
+
+static bool compile(Ready *e, Param **fresh, int nfresh) {
+  Repl *r = e->r;
+  Outputs outs = {0};
+  for (int i = 0; i < e->outs.n; i++)
+    vec_push(e->arena, &outs, e->outs.v[i]);
+  if (!simplify(e, &outs, outs.n > 1))
+    return false;
+  PlanOptions o = {.nr = r->target->nr,
+                   .mr = r->target->mr,
+                   .vector_floats = r->target->vector_floats,
+                   .fuse = r->o->opt > 0};
+  Planner *plan = plan_new(e->arena, e->graph, &o);
+  e->program = plan_program(plan, "value", BIGS_ENTRY, outs.v, outs.n);
+  if (nfresh)
+    plan_fresh(e, plan, fresh, nfresh);
+  e->module = NEW(e->arena, BigsModule);
+  if (!plan_finish(plan, e->module)) {
+    int n;
+    const PlanError *errors = plan_errors(plan, &n);
+    e->why = n ? errors[0].text : "it cannot be compiled";
+    return false;
+  }
+  return machine_code(e, plan);
+}
+
+// ---- values in a handle
+
+static bool get_fresh(Ready *e, Param **fresh, int n) {
+  bigs_model *m = e->handle;
+  Weight **w = NEWN(e->arena, Weight *, n + 1);
+  for (int i = 0; i < n; i++)
+    if (!(w[i] = weight_add(e, fresh[i])))
+      return false;
+  for (int i = 0; i < n; i++) {
+    bool done = false; // with an earlier one of the same seed
+    for (int k = 0; k < i; k++)
+      done |= w[k]->draw == w[i]->draw;
+    if (done)
+      continue;
+    m->seed = weight_seed(e->r, w[i]->draw);
+    if (exec_init(m)) {
+      repl_fail(e->r, "%s", bigs_model_error(m));
+      return false;
+    }
+    for (int k = i; k < n; k++)
+      if (w[k]->draw == w[i]->draw)
+        bigs_model_get(m, BIGS_THE_WEIGHT, bigs_model_parameter(e->module, fresh[k]->path),
+                       w[k]->value->data);
+  }
+  return true;
+}
+
+static bool set_params(Ready *e) {
+  for (int i = 0; i < e->graph->params.n; i++) {
+    Param *p = e->graph->params.v[i];
+    int index = p->is_stack ? -1 : bigs_model_parameter(e->module, p->path);
+    Weight *w = index < 0 ? NULL : weight_find(e, p);
+    if (w && bigs_model_set(e->handle, BIGS_THE_WEIGHT, index, w->value->data)) {
+      repl_fail(e->r, "%s", bigs_model_error(e->handle));
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool open_handle(Ready *e, Param **fresh, int nfresh) {
+  char error[512];
+  bigs_options o = {.seed = (uint64_t)e->r->o->seed, .threads = (int)e->r->o->threads, .unset = 1};
+  e->handle = bigs_model_open_with(e->module, &o, error, sizeof error);
+  if (!e->handle) {
+    repl_fail(e->r, "%s", error);
+    return false;
+  }
+  e->handle->cancel = e->r->cancel;
+  return get_fresh(e, fresh, nfresh) && set_params(e);
+}
+
+// ---- inputs
+
+// Of a loaded model and not given: random, and kept, so that the next expression sees the same.
+static bool sample(Ready *e, const Input *in, Item *it) {
+  Node **roots = root_nodes(e, &e->outs);
+  int64_t limit =
+      in->dtype == DT_I32 ? sample_limit(e->graph, roots, e->outs.n, in->node, NULL) : 0;
+  Array *x = array_like(e, in->node->dtype, in->node->ax, in->node->nax);
+  if (!x) {
+    repl_fail(e->r, "out of memory for `%s`", in->name);
+    return false;
+  }
+  for (int i = 0; i < x->rank; i++)
+    x->axis[i].name = it->formal->type->dims.v[i].name.s;
+  double *v = sample_input(e->arena, in, limit, NULL,
+                           hash_mix(hash_str(in->name), (uint64_t)e->r->o->seed));
+  for (int64_t i = 0; i < x->n; i++)
+    array_set(x, i, v[i]);
+  it->value = x;
+  it->sampled = true;
+  if (limit)
+    repl_note(e->r, "`%s` had no value: it is random now, below %lld", in->name, (long long)limit);
+  else
+    repl_note(e->r, "`%s` had no value: it is random now", in->name);
+  return true;
+}
+
+static bool ready_inputs(Ready *e) {
+  int count;
+  Node **roots = root_nodes(e, &e->outs),
+       **live = graph_reachable(e->graph, roots, e->outs.n, &count);
+  for (int i = 0; i < count; i++) {
+    Item *it =
+        live[i]->op == OP_INPUT ? repl_item(e->r, intern(e->r->names, live[i]->attr.name)) : NULL;
+    const Input *in = it ? e->graph->inputs.v[live[i]->attr.i0] : NULL;
+    if (it && !it->value && !in->has_default && !sample(e, in, it))
+      return false;
+  }
+  return true;
+}
+
+bool ready_build(Ready *e, bool gradients) {
+  if (!ready_graph(e, gradients) || !ready_inputs(e))
+    return false;
+  Param **fresh = NEWN(e->arena, Param *, e->graph->params.n + 1);
+  int nfresh = fresh_params(e, fresh);
+  e->results = NEWN(e->arena, Array *, e->outs.n + 1);
+  if (compile(e, fresh, nfresh))
+    return open_handle(e, fresh, nfresh);
+  repl_note(e->r, "interpreted: %s", e->why);
+  return interpret_fresh(e, fresh, nfresh);
+}
+
+// ---- running
+
+static const void **input_data(Ready *e) {
+  const BigsProgram *p = &e->module->program[e->program];
+  const void **data = NEWN(e->arena, const void *, p->ninput + 1);
+  for (int i = 0; i < p->ninput; i++) {
+    const Item *it = repl_item(e->r, intern(e->r->names, e->module->input[p->input[i]].name));
+    data[i] = it && it->value ? it->value->data : NULL;
+  }
+  return data;
+}
+
+static Array *result_array(Ready *e, int i) {
+  Item *it = i ? repl_item(e->r, intern(e->r->names, e->wrt.v[i - 1]->attr.name)) : NULL;
+  Array *x = !i                ? array_new(e->dtype, e->axes, e->nax)
+             : it && it->value ? array_new(it->value->dtype, it->value->axis, it->value->rank)
+                               : array_like_param(e, e->wrt.v[i - 1], true);
+  if (!x)
+    repl_fail(e->r, "out of memory for the value");
+  return x;
+}
+
+bool ready_run(Ready *e) {
+  void **outputs = NEWN(e->arena, void *, e->outs.n + 1);
+  for (int i = 0; i < e->outs.n; i++) {
+    if (!e->results[i] && !(e->results[i] = result_array(e, i)))
+      return false;
+    outputs[i] = e->results[i]->data;
+  }
+  if (!e->handle)
+    return interpret_outs(e);
+  if (!e->inputs)
+    e->inputs = input_data(e);
+  int64_t dims[MAX_SYMS] = {0};
+  int status = bigs_model_run(e->handle, e->program, dims, e->inputs, outputs);
+  if (status)
+    repl_fail(e->r, "%s", bigs_model_error(e->handle));
+  return !status;
+}
+
+double ready_flops(const Ready *e) {
+  const BigsProgram *p = e->handle ? &e->module->program[e->program] : NULL;
+  double sum = 0;
+  for (int i = 0; p && i < p->nstep; i++)
+    sum += (double)poly_eval(module_poly(e->module, p->step[i].flops), NULL);
+  return p ? sum : -1;
+}
+
+Array *ready_take(Ready *e, int i) {
+  Array *x = e->results[i];
+  e->results[i] = NULL;
+  return x;
+}
+
+static void drop_passing(Repl *r) {
+  int n = 0;
+  for (int i = 0; i < r->weights.n; i++)
+    if (r->weights.v[i]->passing)
+      array_free(r->weights.v[i]->value);
+    else
+      r->weights.v[n++] = r->weights.v[i];
+  r->weights.n = n;
+}
+
+void ready_free(Ready *e) {
+  if (!e->arena)
+    return;
+  for (int i = 0; e->results && i < e->outs.n; i++)
+    array_free(e->results[i]);
+  bigs_model_close(e->handle);
+  drop_passing(e->r);
+  arena_free(e->arena);
+}

@@ -1,0 +1,228 @@
+// The data line of a train block: sources of data and the fields that the block picks.
+#include "compiler/sema/sema_impl.h"
+#include <string.h>
+
+// ---- sources and their fields
+typedef enum FieldShape { SHAPE_BL, SHAPE_B, SHAPE_M } FieldShape;
+typedef struct FieldSpec {
+  const char *source, *name;
+  FieldKind kind;
+  DType dtype;
+  FieldShape shape;
+} FieldSpec;
+static const FieldSpec field_specs[] = {
+    {"mlm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"mlm_text", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
+    {"mlm_text", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
+    {"mlm_text", "at", FIELD_AT, DT_I32, SHAPE_M},
+    {"mlm_text", "labels", FIELD_LABELS, DT_I32, SHAPE_M},
+    {"tsv", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"tsv", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
+    {"tsv", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
+    {"tsv", "target", FIELD_TARGET, DT_I32, SHAPE_B},
+    {"lm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
+    {"lm_text", "target", FIELD_TARGET, DT_I32, SHAPE_BL},
+};
+static const char *const sources[] = {"mlm_text", "tsv", "lm_text"};
+
+static const FieldSpec *field_spec(const char *source, const char *name) {
+  for (int i = 0; i < COUNT(field_specs); i++)
+    if (!strcmp(field_specs[i].source, source) && !strcmp(field_specs[i].name, name))
+      return &field_specs[i];
+  return NULL;
+}
+
+static const Formal *input_formal(const Model *m, const char *name) {
+  const Formals *f = &m->model->decl->formals;
+  for (int i = 0; i < f->n; i++)
+    if (f->v[i].name.s == name)
+      return &f->v[i];
+  return NULL;
+}
+
+static const Formal *ids_formal(const Model *m) {
+  const Formals *f = &m->model->decl->formals;
+  for (int i = 0; i < f->n; i++)
+    if (!strcmp(f->v[i].name.s, "ids") && f->v[i].type && f->v[i].type->dims.n == 2)
+      return &f->v[i];
+  return NULL;
+}
+
+static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`",
+                                          "along the masked rows, a run-time dim of its own"};
+
+// rows: the dim of masked rows seen so far in this block.
+static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows) {
+  const Formal *ids = ids_formal(m);
+  const TDim *d = ids->type->dims.v;
+  if (shape == SHAPE_M) {
+    bool ok = t->ax.n == 1 && t->ax.v[0]->name != d[0].name.s && t->ax.v[0]->name != d[1].name.s &&
+              (!*rows || *rows == t->ax.v[0]);
+    if (ok)
+      *rows = t->ax.v[0];
+    return ok;
+  }
+  int n = shape == SHAPE_B ? 1 : 2;
+  if (t->ax.n != n)
+    return false;
+  for (int i = 0; i < n; i++)
+    if (t->ax.v[i]->name != d[i].name.s)
+      return false;
+  return true;
+}
+
+// "ids, types, mask" of a source.
+static const char *field_names(Sema *s, const char *source) {
+  const char *text = "";
+  for (int i = 0; i < COUNT(field_specs); i++)
+    if (!strcmp(field_specs[i].source, source))
+      text = arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", field_specs[i].name);
+  return text;
+}
+
+static void unknown_field(Sema *s, const Field *f, const char *source) {
+  Diag *g = sema_error(s, 504, f->name.span, "`%s` has no field `%s`: there are %s", source,
+                       f->name.s, field_names(s, source));
+  Suggest best = {.wanted = f->name.s};
+  for (int i = 0; i < COUNT(field_specs); i++)
+    if (!strcmp(field_specs[i].source, source))
+      suggest_add(&best, field_specs[i].name);
+  suggest_help(s, g, &best);
+}
+
+static void missing_type(Sema *s, const Field *f, const FieldSpec *spec) {
+  const Formal *ids = ids_formal(s->m);
+  const char *axes = "M";
+  if (spec && ids && spec->shape != SHAPE_M) {
+    const TDim *d = ids->type->dims.v;
+    axes = spec->shape == SHAPE_B ? d[0].name.s
+                                  : arena_printf(s->a, "%s, %s", d[0].name.s, d[1].name.s);
+  }
+  Diag *g = sema_error(s, 504, f->span, "`%s` is no input of the model: give its type", f->name.s);
+  diag_help(s->d, g, "`%s : %s[%s]`", f->name.s, dtype_name(spec ? spec->dtype : DT_I32), axes);
+}
+
+// Whether the source has the field and its type, t, is right.
+static bool check_field(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows,
+                        FieldKind *kind) {
+  const FieldSpec *spec = field_spec(source, f->name.s);
+  if (!spec) {
+    unknown_field(s, f, source);
+    return false;
+  }
+  *kind = spec->kind;
+  if (!ids_formal(s->m)) {
+    sema_error(s, 504, f->span,
+               "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length",
+               source);
+    return false;
+  }
+  if (t->bad || (t->dtype == spec->dtype && shape_fits(s->m, spec->shape, t, rows)))
+    return true;
+  sema_error(s, 504, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
+             dtype_name(spec->dtype), shape_words[spec->shape],
+             dtype_axes_str(s, t->dtype, &t->ax));
+  return false;
+}
+
+static void bind_field(Sema *s, const Field *f, const Ty *t) {
+  Value *v;
+  if (checking(s))
+    v = ty_value(s, t);
+  else
+    v = sema_input(s, &(Formal){.span = f->span, .name = f->name, .type = f->type}, t);
+  Binding *b = scope_bind(s, f->name, v);
+  if (b)
+    b->is_formal = true;
+}
+
+static void source_args(Sema *s, const Expr *e, Recipe *r) {
+  static const char *const mlm_args[] = {"rate"};
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    SourceArg arg = {.name = a->name.s};
+    bool mlm = r->source && !strcmp(r->source, "mlm_text");
+    if (r->source_known && a->name.s && !(mlm && name_listed(mlm_args, 1, a->name.s))) {
+      Diag *g = sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", r->source, a->name.s);
+      if (mlm)
+        suggest_list(s, g, a->name.s, mlm_args, 1);
+      continue;
+    }
+    if (r->source_known && !a->name.s && (i > 0 || a->value->kind != EX_STR)) {
+      sema_error(s, 303, a->span, "`%s` takes a path, then arguments by name", r->source);
+      continue;
+    }
+    if (a->value->kind == EX_STR)
+      arg.text = a->value->str.s;
+    else {
+      Value *v = sema_constant(s, a->value, "an argument of a source");
+      if (is_poison(v))
+        continue;
+      arg.num = is_number(v) ? v->num->re : v->truth;
+      if (mlm && !(arg.num > 0 && arg.num < 1))
+        sema_error(s, 503, a->span, "the rate of masked tokens lies between 0 and 1");
+    }
+    vec_push(s->a, &r->args, arg);
+  }
+}
+
+static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) {
+  const Expr *e = it->source, *callee = e->kind == EX_CALL ? e->a : e;
+  if (callee->kind != EX_NAME) {
+    sema_error(s, 502, e->span, "a data source is named and called: `mlm_text(\"corpus/*.txt\")`");
+    return;
+  }
+  r->source = callee->name.s;
+  r->source_known = name_listed(sources, COUNT(sources), r->source);
+  if (!r->source_known &&
+      !all_inputs) { // whose fields nobody knows; else it is an error only when the block is run
+    Diag *g = sema_error(s, 502, callee->span, "unknown data source `%s`", r->source);
+    suggest_list(s, g, r->source, sources, COUNT(sources));
+  }
+  source_args(s, e, r);
+}
+
+static bool picked(const Recipe *r, const char *name) {
+  for (int i = 0; i < r->fields.n; i++)
+    if (r->fields.v[i].value.name == name)
+      return true;
+  return false;
+}
+
+// A field that is wrong is bound all the same, to what raises no errors of its own.
+static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
+  const Formal *input = input_formal(s->m, f->name.s);
+  const Type *type = input ? input->type : f->type;
+  TrainField out = {.is_input = input != NULL};
+  const char *source = r && r->source_known ? r->source : NULL;
+  Ty t = {.bad = true};
+  if (type)
+    t = ty_eval(s, type, false);
+  if (r && input && f->type)
+    sema_error(s, 504, f->type->span, "`%s` is an input of the model, which has its type",
+               f->name.s);
+  if (r && picked(r, f->name.s))
+    sema_error(s, 504, f->span, "`%s` is picked twice", f->name.s);
+  const FieldSpec *spec = source ? field_spec(source, f->name.s) : NULL;
+  if (!type && (spec || !source))
+    missing_type(s, f, spec);
+  else if (source && !check_field(s, f, source, &t, rows, &out.kind))
+    t.bad = true;
+  if (!input)
+    bind_field(s, f, &t);
+  if (r && !t.bad) {
+    sema_model_value(s, f->name, &t, &out.value);
+    vec_push(s->a, &r->fields, out);
+  }
+}
+
+void sema_train_data(Sema *s, const TrItem *it, Recipe *r) {
+  bool all_inputs = true;
+  Ax *rows = NULL;
+  for (int i = 0; i < it->fields.n; i++)
+    all_inputs &= input_formal(s->m, it->fields.v[i].name.s) != NULL;
+  if (r)
+    check_source(s, it, r, all_inputs);
+  for (int i = 0; i < it->fields.n; i++)
+    run_field(s, &it->fields.v[i], r, &rows);
+}

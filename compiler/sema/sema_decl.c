@@ -1,0 +1,493 @@
+// Declarations of a file and of what it uses: dims, lets, fns, modules, -D; then the check of all
+// of it.
+#include "compiler/sema/sema_impl.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void sema_start(Sema *s, Model *m, Graph *g) {
+  *s = (Sema){.m = m, .a = m->a, .d = m->d, .g = g};
+}
+
+// ---- text
+enum { MAX_FILE = 4 << 20 };
+
+static char *read_text(Model *m, const char *path, Span at, size_t *size) {
+  FILE *f = fopen(path, "rb");
+  if (!f) {
+    diag_error(m->d, 311, at, "cannot read `%s`: %s", path, strerror(errno));
+    return NULL;
+  }
+  size_t cap = 1 << 16, n = 0;
+  char *buf = arena_alloc(m->a, cap);
+  for (size_t got; (got = fread(buf + n, 1, cap - n - 1, f)) > 0;) {
+    n += got;
+    if (n > MAX_FILE)
+      break; // the lexer reports it
+    if (n + 1 >= cap) {
+      buf = arena_grow(m->a, buf, cap, 2 * cap);
+      cap *= 2;
+    }
+  }
+  bool bad = ferror(f);
+  fclose(f);
+  if (bad) {
+    diag_error(m->d, 311, at, "cannot read `%s`: %s", path, strerror(errno));
+    return NULL;
+  }
+  buf[n] = 0;
+  *size = n;
+  return buf;
+}
+
+// ---- defines
+static const Define *define_of(Model *m, const char *name, int *index) {
+  const Define *found = NULL;
+  for (int i = 0; i < m->opt.ndefs; i++)
+    if (!strcmp(m->opt.defs[i].name, name)) {
+      m->def_used[i] = true;
+      found = &m->opt.defs[i];
+      *index = i;
+    }
+  return found;
+}
+
+static Value *define_value(Sema *s, const Define *def) {
+  const char *path = arena_printf(s->a, "-D %s", def->name), *text = arena_strdup(s->a, def->value);
+  Source *src = source_new(s->a, path, text, strlen(text));
+  Expr *e = parse_expr_text(s->a, s->m->names, s->d, src);
+  return e ? sema_constant(s, e, "the value of -D") : v_poison(s);
+}
+
+static void unknown_defines(Sema *s) {
+  for (int i = 0; i < s->m->opt.ndefs; i++) {
+    if (s->m->def_used[i])
+      continue;
+    const char *name = s->m->opt.defs[i].name;
+    Diag *g = diag_error(s->d, 317, (Span){0},
+                         "-D %s: the model has no dim and no let of this name", name);
+    Suggest best = {.wanted = name};
+    suggest_table(&best, &s->m->dim_table);
+    suggest_table(&best, &s->m->let_table);
+    suggest_help(s, g, &best);
+  }
+}
+
+// ---- dims and lets
+static Frame *const_frame(Sema *s, bool prelude) {
+  s->frame = NULL;
+  Frame *f = frame_push(s, FR_CONST, "", (Span){0});
+  f->seq = s->m->seq;
+  f->prelude = prelude;
+  return f;
+}
+
+static bool taken(Sema *s, Name name) {
+  DimInfo *d = names_get(&s->m->dim_table, name.s);
+  LetInfo *l = names_get(&s->m->let_table, name.s);
+  if (!d && !l)
+    return false;
+  Diag *g = sema_error(s, 302, name.span, "`%s` is declared twice", name.s);
+  sema_label(s, g, d ? d->pub.span : l->span, "first here");
+  return true;
+}
+
+// "H = 25, Heads = 3": the dims and lets of an expression.
+static const char *names_text(Sema *s, const Expr *e, const char *text) {
+  if (e->kind == EX_BIN)
+    return names_text(s, e->b, names_text(s, e->a, text));
+  if (e->kind == EX_NEG)
+    return names_text(s, e->a, text);
+  if (e->kind != EX_NAME)
+    return text;
+  const DimInfo *d = names_get(&s->m->dim_table, e->name.s);
+  const LetInfo *l = names_get(&s->m->let_table, e->name.s);
+  double x = d ? (double)d->pub.extent : 0;
+  if (!d && !(l && v_const(l->value, &x)))
+    return text;
+  const char *one = arena_printf(s->a, "%s = %.10g", e->name.s, x);
+  return strstr(text, one) ? text : arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", one);
+}
+
+// At least 1 and whole; 1 when reported.  e: where it is written, or NULL.
+static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, const Expr *e) {
+  const double top = 1ll << 40;
+  if (is_poison(v))
+    return 1;
+  if (!is_number(v) || v->num->is_complex) {
+    sema_error(s, 212, at, "`%s` is a whole number, not %s", name,
+               is_number(v) ? "a complex one" : v_type_str(s, v));
+    return 1;
+  }
+  double x = v->num->re;
+  int64_t n;
+  bool whole = v_whole(v, &n);
+  if (whole && x >= 1 && x <= top)
+    return n;
+  Diag *g = x > top ? sema_error(s, 212, at, "`%s` = %.19g: a dimension is at most 2^40", name, x)
+            : whole ? sema_error(s, 212, at, "`%s` = %.19g: a dimension is at least 1", name, x)
+                    : sema_error(s, 212, at, "`%s` is not whole: %.6g", name, x);
+  const char *names = e ? names_text(s, e, "") : "";
+  if (*names)
+    diag_primary(s->d, g, "%s", names);
+  return 1;
+}
+
+static void add_sym(Sema *s, DimInfo *info) {
+  if (s->m->nsyms == MAX_SYMS) {
+    if (!s->m->too_many_syms)
+      sema_error(s, 217, info->pub.span, "a file has at most %d run-time dims", MAX_SYMS);
+    s->m->too_many_syms = true;
+    info->pub.fixed = true;
+    info->pub.extent = 1;
+    return;
+  }
+  info->pub.sym = s->m->nsyms++;
+}
+
+static void declare_dim(Sema *s, const Dim *d) {
+  if (taken(s, d->name))
+    return;
+  const_frame(s, false);
+  int k, errors = s->d->errors;
+  const Define *def = define_of(s->m, d->name.s, &k);
+  DimInfo *info = NEW(s->a, DimInfo);
+  info->pub = (ModelDim){.name = d->name.s, .span = d->name.span, .sym = -1};
+  info->seq = s->m->seq++;
+  Value *v = d->value && !(def && d->bind == DIM_EQUAL)
+                 ? sema_constant(s, d->value, d->bind == DIM_EQUAL ? "a dim" : "a bound")
+                 : NULL;
+  if (d->bind == DIM_AT_MOST)
+    info->pub.bound = extent_of(s, d->name.s, d->value->span, v, d->value);
+  if (def) {
+    v = define_value(s, def);
+    info->pub.extent = extent_of(s, d->name.s, d->name.span, v, NULL);
+    if (info->pub.bound && info->pub.extent > info->pub.bound)
+      sema_error(s, 212, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s,
+                 (long long)info->pub.extent, (long long)info->pub.bound);
+  } else if (d->bind == DIM_EQUAL)
+    info->pub.extent =
+        extent_of(s, d->name.s, d->value ? d->value->span : d->span, v ? v : v_poison(s), d->value);
+  info->pub.fixed = def || d->bind == DIM_EQUAL;
+  if (!info->pub.fixed)
+    add_sym(s, info);
+  Poly size = info->pub.fixed ? poly_const(info->pub.extent) : poly_sym(info->pub.sym);
+  info->ax = ax_new(s, AX_DIM, d->name.s, size, d->name.span);
+  info->ax->dim = s->m->dims.n;
+  info->ax->poison = s->d->errors > errors;
+  vec_push(s->a, &s->m->dims, info);
+  names_put(s->a, &s->m->dim_table, d->name.s, info);
+}
+
+static void declare_let(Sema *s, const Bind *b, bool prelude) {
+  int k;
+  if (!prelude && taken(s, b->name))
+    return;
+  const_frame(s, prelude);
+  const Define *def = prelude ? NULL : define_of(s->m, b->name.s, &k);
+  LetInfo *l = NEW(s->a, LetInfo);
+  Value *v = def ? define_value(s, def) : sema_constant(s, b->value, "a let");
+  *l = (LetInfo){
+      .name = b->name.s, .value = v, .seq = s->m->seq++, .prelude = prelude, .span = b->name.span};
+  names_put(s->a, prelude ? &s->m->prelude_lets : &s->m->let_table, b->name.s, l);
+  if (!prelude)
+    vec_push(s->a, &s->m->lets, l);
+}
+
+// ---- fns, modules, the model
+static void declare_fn(Sema *s, const Decl *d, bool prelude) {
+  NameTable *t = prelude ? &s->m->prelude_fns : &s->m->user_fns;
+  Fn *f = NEW(s->a, Fn), *old = names_get(t, d->name.s);
+  if (old) {
+    Diag *g = sema_error(s, 302, d->name.span, "fn `%s` is declared twice", d->name.s);
+    sema_label(s, g, old->decl->name.span, "first here");
+    return;
+  }
+  int nleft;
+  *f = (Fn){.decl = d, .name = d->name.s, .prelude = prelude, .seq = s->m->seq++, .bad = d->bad};
+  sema_generics(s, d->generics, (Generic **)&f->generics, &f->ngenerics, &nleft);
+  names_put(s->a, t, d->name.s, f);
+  vec_push(s->a, &s->m->fns, f);
+}
+
+static Module *new_module(Sema *s, const Decl *d, bool prelude) {
+  Module *m = NEW(s->a, Module);
+  *m = (Module){.decl = d, .name = d->name.s, .prelude = prelude, .seq = s->m->seq++};
+  sema_generics(s, d->generics, &m->generics, &m->ngenerics, &m->nleft);
+  return m;
+}
+
+static void declare_module(Sema *s, const Decl *d, bool prelude) {
+  NameTable *t = prelude ? &s->m->prelude_mods : &s->m->user_mods;
+  Module *old = names_get(t, d->name.s);
+  if (old) {
+    Diag *g = sema_error(s, 302, d->name.span, "module `%s` is declared twice", d->name.s);
+    sema_label(s, g, old->decl->name.span, "first here");
+    return;
+  }
+  Module *m = new_module(s, d, prelude);
+  names_put(s->a, t, d->name.s, m);
+  vec_push(s->a, &s->m->mods, m);
+}
+
+static void declare_model(Sema *s, const Decl *d) {
+  if (s->m->model) {
+    Diag *g = sema_error(s, 318, d->name.span, "a file has one model");
+    sema_label(s, g, s->m->model->decl->name.span, "the first is here");
+    return;
+  }
+  s->m->model = new_module(s, d, false);
+}
+
+static void declare_block(Sema *s, const Decl *d) {
+  bool train = d->kind == DECL_TRAIN;
+  const Decl **v = train ? s->m->trains.v : s->m->checkpoints.v;
+  int n = train ? s->m->trains.n : s->m->checkpoints.n;
+  for (int i = 0; i < n; i++)
+    if (v[i]->name.s == d->name.s) {
+      Diag *g = sema_error(s, 302, d->name.span, "%s `%s` is declared twice",
+                           train ? "train" : "checkpoint", d->name.s);
+      sema_label(s, g, v[i]->name.span, "first here");
+      return;
+    }
+  if (train)
+    vec_push(s->a, &s->m->trains, d);
+  else
+    vec_push(s->a, &s->m->checkpoints, d);
+}
+
+// ---- files
+static bool declare_file(Sema *s, const File *f, bool prelude, bool library);
+
+static const char *beside(Arena *a, const char *from, const char *path) {
+  const char *slash = strrchr(from, '/');
+  if (path[0] == '/' || !slash)
+    return path;
+  return arena_printf(a, "%.*s%s", (int)(slash - from + 1), from, path);
+}
+
+// However it is spelled: `./lib.mdl`, or through a link.
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return a == b || (!stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+static void use_file(Sema *s, const Decl *d) {
+  Model *m = s->m;
+  const char *path = intern(m->names, beside(s->a, d->span.src->path, d->path.s));
+  for (int i = 0; i < m->used_files.n; i++)
+    if (same_file(m->used_files.v[i], path))
+      return;
+  vec_push(s->a, &m->used_files, path);
+  size_t size;
+  if (m->file->bad && access(path, R_OK))
+    return; // the name itself may be what is wrong
+  char *text = read_text(m, path, d->path.span, &size);
+  if (!text)
+    return;
+  File *f = parse_file(s->a, m->names, m->d, source_new(s->a, path, text, size));
+  vec_push(m->a, &m->inclusions, (Inclusion){d, f});
+  declare_file(s, f, false, true);
+}
+
+static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
+  if (library && d->kind != DECL_USE && d->kind != DECL_LET && d->kind != DECL_FN &&
+      d->kind != DECL_MODULE && d->kind != DECL_BAD) {
+    sema_error(s, 311, d->keyword, "a file that is used has modules, fns and lets only");
+    return true;
+  }
+  switch (d->kind) {
+  case DECL_USE: use_file(s, d); break;
+  case DECL_DIM:
+    for (int i = 0; i < d->dims.n; i++)
+      declare_dim(s, &d->dims.v[i]);
+    return !d->bad;
+  case DECL_LET:
+    for (int i = 0; i < d->lets.n; i++)
+      declare_let(s, &d->lets.v[i], prelude);
+    return !d->bad;
+  case DECL_INIT:
+    if (s->m->init)
+      sema_label(s, sema_error(s, 302, d->keyword, "`init` is declared twice"), s->m->init->span,
+                 "first here");
+    s->m->init = d->value;
+    s->m->init_seq = s->m->seq++;
+    break;
+  case DECL_TOKENIZER:
+    const_frame(s, false);
+    sema_check_tokenizer(s, d->value);
+    break;
+  case DECL_FN: declare_fn(s, d, prelude); break;
+  case DECL_MODULE: declare_module(s, d, prelude); break;
+  case DECL_MODEL: declare_model(s, d); break;
+  case DECL_CHECKPOINT:
+  case DECL_TRAIN: declare_block(s, d); break;
+  default: return false;
+  }
+  return true;
+}
+
+// False: something is missing, so that unknown names say nothing.
+static bool declare_file(Sema *s, const File *f, bool prelude, bool library) {
+  bool whole = true;
+  for (int i = 0; i < f->decls.n; i++)
+    whole &= declare(s, f->decls.v[i], prelude, library);
+  return whole;
+}
+
+// ---- the model's own body
+static void check_inputs(Sema *s, const Decl *d) {
+  for (int i = 0; i < d->formals.n; i++) {
+    const Formal *f = &d->formals.v[i];
+    Value *v = v_poison(s);
+    if (!f->type)
+      sema_error(s, 314, f->span, "the input `%s` needs a type", f->name.s);
+    else {
+      Ty t = ty_eval(s, f->type, false);
+      v = ty_value(s, &t);
+      Value *preset = f->preset ? sema_constant(s, f->preset, "an input's default") : NULL;
+      if (preset && is_number(preset) && !t.bad)
+        sema_fit(s, s->frame, (Operand){preset, f->preset->span}, f, s->m->model->name,
+                 f->preset->span);
+      else if (preset && is_tensor(preset) && !t.bad && t.dtype != DT_BOOL)
+        sema_error(s, 206, f->preset->span, "`%s` is %s, and its default bool", f->name.s,
+                   dtype_name(t.dtype));
+    }
+    Binding *b = scope_bind(s, f->name, v);
+    if (b)
+      b->is_formal = true;
+  }
+}
+
+static void unused_in_model(Sema *s) {
+  for (int i = 0; i < s->m->model->scope->list.n; i++) {
+    const Binding *b = s->m->model->scope->list.v[i];
+    if (b->used || b->is_formal || b->is_entry || (b->value && is_poison(b->value)))
+      continue;
+    sema_error(s, 307, b->span, "`%s` is reached by no entry and no loss", b->name);
+  }
+}
+
+static bool train_bad(const Model *m) {
+  for (int i = 0; i < m->trains.n; i++)
+    if (m->trains.v[i]->bad)
+      return true;
+  return false;
+}
+
+static void check_model(Sema *s) {
+  Module *m = s->m->model;
+  m->uses = NEWN(s->a, bool, s->m->dims.n + 1);
+  s->frame = NULL;
+  Frame *f = frame_push(s, FR_MODEL, m->name, m->decl->name.span);
+  f->seq = m->seq;
+  f->mod = m;
+  f->depth = 1;
+  check_inputs(s, m->decl);
+  s->m->deps = NEWN(s->a, IntList, m->decl->body->stmts.n + 1);
+  sema_body(s, m->decl->body, m->decl->name.span, m->name);
+  m->scope = s->scope;
+  m->state = 2;
+  for (int i = 0; i < s->m->trains.n; i++) {
+    frame_restore(s, (Saved){f, m->scope});
+    sema_check_train(s, s->m->trains.v[i]);
+  }
+  frame_restore(s, (Saved){f, m->scope});
+  bool draft = s->m->opt.draft;
+  if (!m->decl->bad && !train_bad(s->m) && !s->stopped && !draft)
+    unused_in_model(s);
+}
+
+static void check_all(Sema *s) {
+  Model *m = s->m;
+  const_frame(s, false);
+  sema_check_file_init(s);
+  for (int i = 0; i < m->fns.n; i++)
+    fn_check(s, m->fns.v[i], m->fns.v[i]->decl->name.span);
+  for (int i = 0; i < m->mods.n; i++)
+    module_check(s, m->mods.v[i], m->mods.v[i]->decl->name.span);
+  const_frame(s, false);
+  if (m->model)
+    check_model(s);
+  for (int i = 0; !m->model && i < m->trains.n + m->checkpoints.n; i++) {
+    const Decl *d = i < m->trains.n ? m->trains.v[i] : m->checkpoints.v[i - m->trains.n];
+    sema_error(s, 318, d->name.span, "a `%s` block is about the file's model, and there is none",
+               i < m->trains.n ? "train" : "checkpoint");
+  }
+}
+
+static void check_tree(Sema *s) {
+  const_frame(s, false);
+  sema_tree(s);
+  if (s->stopped || s->d->errors)
+    return;
+  if (!s->m->opt.draft)
+    sema_check_reached(s);
+  sema_check_tags(s);
+  for (int i = 0; i < s->m->checkpoints.n; i++)
+    sema_check_checkpoint(s, s->m->checkpoints.v[i]);
+}
+
+// A model is built from long after it was loaded: it owns its options.
+static ModelOptions copy_options(Arena *a, const ModelOptions *opt) {
+  if (!opt)
+    return (ModelOptions){0};
+  Define *defs = NEWN(a, Define, opt->ndefs + 1);
+  for (int i = 0; i < opt->ndefs; i++)
+    defs[i] = (Define){arena_strdup(a, opt->defs[i].name), arena_strdup(a, opt->defs[i].value)};
+  return (ModelOptions){.defs = defs,
+                        .ndefs = opt->ndefs,
+                        .form = opt->form ? arena_strdup(a, opt->form) : NULL,
+                        .draft = opt->draft};
+}
+
+static Model *new_model(Arena *a, Intern *names, Diags *diags, const char *path,
+                        const ModelOptions *opt) {
+  Model *m = NEW(a, Model);
+  *m = (Model){.a = a, .names = names, .d = diags, .path = path, .opt = copy_options(a, opt)};
+  m->def_used = NEWN(a, bool, m->opt.ndefs + 1);
+  return m;
+}
+
+// m->file is there; `before`: errors reported until its text was read.
+static Model *check_file(Model *m, int before) {
+  Sema s;
+  Diags *diags = m->d;
+  const char *prelude = prelude_text();
+  sema_start(&s, m, NULL);
+  File *pre =
+      parse_file(m->a, m->names, diags, source_new(m->a, "<prelude>", prelude, strlen(prelude)));
+  vec_push(m->a, &m->used_files, intern(m->names, m->path));
+  const_frame(&s, false);
+  declare_file(&s, pre, true, false);
+  if (!declare_file(&s, m->file, false, false))
+    return m;
+  unknown_defines(&s);
+  check_all(&s);
+  if (m->model && diags->errors == before)
+    check_tree(&s);
+  m->ok = diags->errors == before;
+  if (m->ok)
+    sema_describe(&s);
+  return m;
+}
+
+Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
+                  const ModelOptions *opt) {
+  Model *m = new_model(a, names, diags, path, opt);
+  int before = diags->errors;
+  size_t size = text ? strlen(text) : 0;
+  const char *buf = text ? arena_strndup(a, text, size) : read_text(m, path, (Span){0}, &size);
+  if (!buf)
+    return m;
+  m->file = parse_file(a, names, diags, source_new(a, arena_strdup(a, path), buf, size));
+  return check_file(m, before);
+}
+
+Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt) {
+  Model *m = new_model(a, names, diags, file->src->path, opt);
+  m->file = file;
+  return check_file(m, diags->errors);
+}

@@ -1,0 +1,189 @@
+// Errors of the checker: where they are reported, what they say about axes, and names that were
+// nearly right.
+#include "compiler/sema/sema_impl.h"
+#include <string.h>
+
+// The call in a module (or in the model) that led to the body of a fn, or `at` itself outside of
+// calls.
+static Span outermost(const Sema *s, Span at, Frame **call) {
+  *call = NULL;
+  for (Frame *f = s->frame; f && f->kind == FR_FN && f->is_call; f = f->caller) {
+    at = f->call;
+    *call = f;
+  }
+  return at;
+}
+
+// One error a call: others in the same body are most often its consequences.
+static Diag *report(Sema *s, int code, Span at, const char *fmt, va_list ap) {
+  Frame *call;
+  Span outer = outermost(s, at, &call);
+  if (call && call->failed)
+    return NULL;
+  char *text = arena_vprintf(s->a, fmt, ap);
+  Diag *g = diag_error(s->d, code, outer, "%s", text);
+  if (call) {
+    call->failed = true;
+    diag_note(s->d, g, at, "in the body of `%s`", s->frame->name);
+  }
+  return g;
+}
+
+Diag *sema_error(Sema *s, int code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  Diag *g = report(s, code, at, fmt, ap);
+  va_end(ap);
+  return g;
+}
+
+Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  report(s, code, at, fmt, ap);
+  va_end(ap);
+  return v_poison(s);
+}
+
+// A secondary label; a note when the error is reported elsewhere, at a call.
+void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) {
+  Frame *call;
+  va_list ap;
+  va_start(ap, fmt);
+  char *text = arena_vprintf(s->a, fmt, ap);
+  va_end(ap);
+  outermost(s, at, &call);
+  if (call)
+    diag_note_label(s->d, g, at, "%s", text);
+  else
+    diag_label(s->d, g, at, "%s", text);
+}
+
+const char *sema_place(Arena *a, Span at) {
+  int line = 0, col = 0;
+  if (!at.src)
+    return "an unknown place";
+  span_pos(at, &line, &col);
+  return arena_printf(a, "%s:%d", at.src->path, line);
+}
+
+// "[B, L, H] with H = 768" under a value.
+void sema_label_type(Sema *s, Diag *g, Span at, const Value *v) {
+  const char *with = "";
+  int64_t n;
+  for (int i = 0; i < v->ax.n; i++)
+    if (ax_const(v->ax.v[i], &n))
+      with = arena_printf(s->a, "%s%s%s = %lld", with, *with ? ", " : " with ", v->ax.v[i]->name,
+                          (long long)n);
+  sema_label(s, g, at, "%s%s", v_type_str(s, v), with);
+}
+
+void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {
+  bool done[MAX_AXES] = {0};
+  for (int i = 0; i < n && i < MAX_AXES; i++) {
+    if (done[i] || v[i]->kind != AX_DIM || !v[i]->span.src)
+      continue;
+    const char *place = sema_place(s->a, v[i]->span),
+               *names = arena_printf(s->a, "`%s`", v[i]->name);
+    int count = 1;
+    for (int k = i + 1; k < n && k < MAX_AXES; k++)
+      if (v[k]->kind == AX_DIM && !strcmp(sema_place(s->a, v[k]->span), place)) {
+        done[k] = true;
+        if (v[k] != v[i]) {
+          names = arena_printf(s->a, "%s and `%s`", names, v[k]->name);
+          count++;
+        }
+      }
+    diag_note(s->d, g, (Span){0}, "%s %s declared at %s", names, count > 1 ? "are" : "is", place);
+  }
+}
+
+// Of equally near names the first in the alphabet: tables have no order of their own.
+void suggest_add(Suggest *g, const char *name) {
+  int limit = strlen(g->wanted) <= 3 ? 1 : 2; // of a short name two letters are most of it
+  int d = edit_distance(g->wanted, name, limit);
+  if (d > limit || d >= (int)strlen(g->wanted))
+    return;
+  if (!g->best || d < g->distance || (d == g->distance && strcmp(name, g->best) < 0)) {
+    g->best = name;
+    g->distance = d;
+  }
+}
+
+void suggest_table(Suggest *g, const NameTable *t) {
+  for (int i = 0; i < t->cap; i++)
+    if (t->key[i])
+      suggest_add(g, t->key[i]);
+}
+
+void suggest_help(Sema *s, Diag *d, const Suggest *g) {
+  if (g->best)
+    diag_help(s->d, d, "did you mean `%s%s`?", g->sigil ? g->sigil : "", g->best);
+}
+
+bool name_listed(const char *const *v, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (!strcmp(v[i], name))
+      return true;
+  return false;
+}
+
+void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n) {
+  Suggest best = {.wanted = wanted};
+  for (int i = 0; i < n; i++)
+    suggest_add(&best, v[i]);
+  suggest_help(s, g, &best);
+}
+
+bool sema_enter_definition(Sema *s, Span at) {
+  if (++s->nested <= MAX_DEPTH)
+    return true;
+  s->stopped = true;
+  if (!s->m->too_deep)
+    sema_error(s, 310, at, "modules and fns are nested more than %d deep", MAX_DEPTH);
+  s->m->too_deep = true;
+  return false;
+}
+
+bool sema_step(Sema *s, Span at) {
+  if (s->stopped)
+    return false;
+  if (++s->work <= MAX_WORK)
+    return true;
+  s->stopped = true;
+  sema_error(s, 310, at, "the model is too large: elaboration passes %d million nodes",
+             MAX_WORK / 1000000);
+  return false;
+}
+
+// ---- tables
+static int slot_of(const NameTable *t, const char *key) {
+  uint64_t h = hash_mix(0, (uint64_t)(uintptr_t)key);
+  int i = (int)(h & (uint64_t)(t->cap - 1));
+  while (t->key[i] && t->key[i] != key)
+    i = (i + 1) & (t->cap - 1);
+  return i;
+}
+
+void *names_get(const NameTable *t, const char *key) {
+  return t->cap ? t->val[slot_of(t, key)] : NULL;
+}
+
+void names_put(Arena *a, NameTable *t, const char *key, void *val) {
+  if (2 * (t->n + 1) > t->cap) {
+    NameTable old = *t;
+    t->cap = old.cap ? 2 * old.cap : 8;
+    t->key = NEWN(a, const char *, t->cap);
+    t->val = NEWN(a, void *, t->cap);
+    for (int i = 0; i < old.cap; i++)
+      if (old.key[i]) {
+        int k = slot_of(t, old.key[i]);
+        t->key[k] = old.key[i];
+        t->val[k] = old.val[i];
+      }
+  }
+  int i = slot_of(t, key);
+  t->n += !t->key[i];
+  t->key[i] = key;
+  t->val[i] = val;
+}

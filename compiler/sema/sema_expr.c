@@ -1,0 +1,518 @@
+// Expressions: names, operators, contractions.  One evaluator for both modes; in build mode values
+// carry nodes.
+#include "compiler/sema/sema_impl.h"
+#include <string.h>
+
+const char *prim_name(Prim p) {
+  static const char *const name[] = {
+#define PRIM(id, text) text,
+#include "compiler/sema/prims.def"
+#undef PRIM
+  };
+  return name[p];
+}
+
+int prim_by_name(const char *name) {
+  for (int i = 0; i < PRIM_COUNT; i++)
+    if (!strcmp(prim_name((Prim)i), name))
+      return i;
+  return -1;
+}
+
+// ---- names
+// Runs a statement of the model's body in the middle of another one.
+static void run_lazy(Sema *s, Scope *sc, const Binding *b) {
+  Saved old = frame_save(s);
+  struct ScanBuild *scans = s->scans;
+  Frame *f = sc->frame, saved = *f;
+  s->frame = f;
+  s->scope = sc;
+  s->scans = NULL;
+  sema_stmt(s, b->stmt, b->index);
+  f->stmt = saved.stmt;
+  f->ncalls = saved.ncalls;
+  f->ndraws = saved.ndraws;
+  s->scans = scans;
+  frame_restore(s, old);
+}
+
+// Build mode: a name of the model's body gets its value, after all that it needs, in the order of
+// the text (so that a long body is no deep recursion).
+static Value *force(Sema *s, Scope *sc, Binding *b) {
+  if (b->value)
+    return b->value;
+  int n = s->m->model->decl->body->stmts.n;
+  bool *needed = NEWN(s->a, bool, n);
+  IntList todo = {0};
+  vec_push(s->a, &todo, b->index);
+  while (todo.n) {
+    int i = todo.v[--todo.n];
+    if (needed[i])
+      continue;
+    needed[i] = true;
+    for (int k = 0; k < s->m->deps[i].n; k++)
+      vec_push(s->a, &todo, s->m->deps[i].v[k]);
+  }
+  for (int i = 0; i < sc->list.n; i++) {
+    const Binding *x = sc->list.v[i];
+    if (x->stmt && !x->value && needed[x->index] && !s->stopped)
+      run_lazy(s, sc, x);
+  }
+  return b->value ? b->value : v_poison(s);
+}
+
+static void note_dependency(Sema *s, const Scope *sc, const Binding *b) {
+  if (!checking(s) || sc->frame->kind != FR_MODEL || sc->up || s->frame != sc->frame ||
+      b->index < 0)
+    return;
+  IntList *deps = &s->m->deps[s->frame->stmt];
+  for (int i = 0; i < deps->n; i++)
+    if (deps->v[i] == b->index)
+      return;
+  vec_push(s->a, deps, b->index);
+}
+
+// Looks outwards from `sc`; a value found outside of a scan's body is seen there at l.
+static Value *lookup(Sema *s, Scope *sc, const char *name, Binding **found) {
+  if (!sc)
+    return NULL;
+  Binding *b = scope_find(sc, name);
+  if (b) {
+    b->used = true;
+    note_dependency(s, sc, b);
+    *found = b;
+    return force(s, sc, b);
+  }
+  Value *v = lookup(s, sc->up, name, found);
+  return v && sc->strip ? sema_scan_see(s, sc, v) : v;
+}
+
+// A value made outside of all scans of this frame, seen in the innermost.
+static Value *seen_in(Sema *s, Scope *sc, Value *v) {
+  if (!sc)
+    return v;
+  v = seen_in(s, sc->up, v);
+  return sc->strip ? sema_scan_see(s, sc, v) : v;
+}
+
+static Value *dim_value(Sema *s, const Expr *e, const AxList *l) {
+  if (l->n == 1 && l->v[0]->poison)
+    return v_poison(s);
+  if (l->n != 1 || l->v[0]->pack)
+    return sema_fail(s, 209, e->span, "`%s` is a group of dimensions, not a number", e->name.s);
+  if (l->v[0]->kind == AX_LOCAL)
+    return sema_fail(s, 210, e->span, "`%s` is a local axis: it has no value", e->name.s);
+  Frame *f = frame_owner(s->frame);
+  if (checking(s) && f && f->mod && l->v[0]->kind == AX_DIM)
+    f->mod->uses[l->v[0]->dim] = true;
+  return v_number(s, number_size(s, l->v[0]->size));
+}
+
+static LetInfo *let_find(Sema *s, const char *name) {
+  LetInfo *l = s->frame->prelude ? NULL : names_get(&s->m->let_table, name);
+  if (l && l->seq < s->frame->seq)
+    return l;
+  return names_get(&s->m->prelude_lets, name);
+}
+
+static Value *let_value(Sema *s, const LetInfo *l) {
+  if (is_number(l->value))
+    return v_number(s, *l->value->num);
+  return is_poison(l->value) ? v_poison(s) : v_bool(s, l->value->truth);
+}
+
+static Value *fn_value(Sema *s, const char *name) {
+  Value *v = v_poison(s);
+  int p = prim_by_name(name);
+  if ((v->fn = fn_find(s, name)))
+    v->kind = V_FN;
+  else if (p >= 0) {
+    v->kind = V_PRIM;
+    v->prim = (Prim)p;
+  } else
+    return NULL;
+  return v;
+}
+
+// A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be
+// called counts.
+static Value *eval_name(Sema *s, const Expr *e, bool callee) {
+  Binding *b = NULL;
+  Value *v = lookup(s, s->scope, e->name.s, &b), *f;
+  if (v && (!callee || (!is_tensor(v) && !is_number(v))))
+    return v;
+  if (callee && (f = fn_value(s, e->name.s)))
+    return f;
+  if (v)
+    return v;
+  bool found;
+  AxList l = ax_lookup(s, e->name, &found);
+  if (found && l.n && l.v[0]->kind == AX_GENERIC)
+    return dim_value(s, e, &l);
+  for (int i = 0; i < s->frame->ngenerics; i++)
+    if (s->frame->generics[i].name.s == e->name.s)
+      return dim_value(s, e, &l);
+  LetInfo *let = let_find(s, e->name.s);
+  if (let)
+    return let_value(s, let);
+  if (found)
+    return dim_value(s, e, &l);
+  f = fn_value(s, e->name.s);
+  return f ? f : sema_unknown_name(s, e);
+}
+
+// ---- iota
+static const char *dim_of_size(Sema *s, const Ax *a) {
+  for (int i = 0; i < s->m->dims.n; i++)
+    if (poly_eq(&s->m->dims.v[i]->ax->size, &a->size))
+      return s->m->dims.v[i]->pub.name;
+  for (int i = 0; i < s->frame->ngenerics; i++)
+    if (s->frame->map[i].n == 1 && poly_eq(&s->frame->map[i].v[0]->size, &a->size))
+      return s->frame->generics[i].name.s;
+  return "L";
+}
+
+static Value *iota_value(Sema *s, const Value *f, Span at) {
+  AxList ax = {0};
+  if (!f->axes)
+    return sema_fail(s, 209, at, "`iota` takes one axis: `iota[L]`");
+  if (!ax_refs(s, f->axes->axes.v, f->axes->axes.n, NULL, 0, &ax))
+    return v_poison(s);
+  if (ax.n != 1 || ax.v[0]->pack)
+    return sema_fail(s, 209, at, "`iota` takes one axis");
+  Ax *a = ax.v[0];
+  if (a->kind == AX_LOCAL) {
+    const char *src = dim_of_size(s, a);
+    return sema_fail(s, 210, at,
+                     "`%s` is a local axis, not a declared dimension: write `iota[%s][%s as %s]`",
+                     a->name, src, src, a->name);
+  }
+  if (s->frame->kind == FR_FN && !s->frame->is_call)
+    return v_poison(s); // a fn's definition: names only, types at each call
+  Value *v = v_tensor(s, DT_I32, ax_list(s, &a, 1));
+  v->iota = a;
+  if (!checking(s)) {
+    sema_mark(s, at);
+    v->re = g_iota(s->g, ax_graph(s, a));
+  }
+  for (Scope *sc = s->scope; sc; sc = sc->up)
+    if (sc->strip == a)
+      return sema_scan_see(s, sc, v);
+  return v;
+}
+
+Value *sema_value(Sema *s, const Expr *e) {
+  Value *v = sema_eval(s, e);
+  switch (v->kind) {
+  case V_POISON:
+  case V_NUMBER:
+  case V_TENSOR: return v;
+  case V_PRIM:
+    if (v->prim == PRIM_IOTA)
+      return iota_value(s, v, e->span);
+    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it",
+                     prim_name(v->prim));
+  case V_CHILD:
+    return sema_fail(s, 304, e->span, "`%s` is a module, not a value: call it", v->child->name);
+  case V_FN:
+    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it", v->fn->name);
+  default: return sema_fail(s, 304, e->span, "a dtype is not a value");
+  }
+}
+
+// ---- operators
+static Value *compare_values(Sema *s, const Expr *e, Operand a, Operand b) {
+  const char *op = bin_op_name(e->bin);
+  bool equality = e->bin == BIN_EQ || e->bin == BIN_NE;
+  DType t = DT_BOOL;
+  AxList ax;
+  bool both_bool =
+      is_tensor(a.v) && is_tensor(b.v) && a.v->dtype == DT_BOOL && b.v->dtype == DT_BOOL;
+  if (!(both_bool && equality) && !sema_promote(s, op, e->span, a, b, &t))
+    return v_poison(s);
+  if (dtype_is_complex(t) && !equality)
+    return sema_fail(s, 218, e->span, "complex numbers have no order");
+  if (!ax_union(s, op, e->op, (Operand[]){a, b}, 2, &ax))
+    return v_poison(s);
+  Value *v = v_tensor(s, DT_BOOL, ax);
+  if (!checking(s)) {
+    sema_mark(s, e->span);
+    pair_set(s, v, pair_bin(s->g, e->bin, pair_of(s, a.v, t), pair_of(s, b.v, t)));
+  }
+  return v;
+}
+
+static Value *complex_power(Sema *s, const Expr *e, Operand a, Operand b, DType t) {
+  int64_t n;
+  if (!v_whole(b.v, &n) || n == 0 || n > 64 || n < -64)
+    return sema_fail(s, 218, e->span, "the exponent of a complex value is a small whole number");
+  Value *v = v_tensor(s, t, a.v->ax);
+  if (!checking(s)) {
+    sema_mark(s, e->span);
+    Pair p = pair_power(s->g, pair_of(s, a.v, t), n < 0 ? (int)-n : (int)n);
+    if (n < 0)
+      p = pair_bin(s->g, BIN_DIV, (Pair){g_const(s->g, dtype_real(t), 1), NULL}, p);
+    pair_set(s, v, p);
+  }
+  return v;
+}
+
+static Value *eval_bin(Sema *s, const Expr *e) {
+  Operand a = {sema_value(s, e->a), e->a->span}, b = {sema_value(s, e->b), e->b->span};
+  const char *op = bin_op_name(e->bin);
+  DType t;
+  AxList ax;
+  if (is_poison(a.v) || is_poison(b.v))
+    return v_poison(s);
+  if (is_number(a.v) && is_number(b.v))
+    return number_bin(s, e->span, e->bin, a.v->num, b.v->num);
+  if (e->bin >= BIN_EQ)
+    return compare_values(s, e, a, b);
+  if (!sema_promote(s, op, e->op, a, b, &t))
+    return v_poison(s);
+  if (t == DT_I32 && (e->bin == BIN_DIV || e->bin == BIN_POW))
+    t = DT_F32;
+  if (e->bin == BIN_POW && dtype_is_complex(t))
+    return complex_power(s, e, a, b, t);
+  if (!ax_union(s, op, e->op, (Operand[]){a, b}, 2, &ax))
+    return v_poison(s);
+  Value *v = v_tensor(s, t, ax);
+  if (!checking(s)) {
+    sema_mark(s, e->span);
+    pair_set(s, v, pair_bin(s->g, e->bin, pair_of(s, a.v, t), pair_of(s, b.v, t)));
+  }
+  return v;
+}
+
+static Value *eval_neg(Sema *s, const Expr *e) {
+  Value *a = sema_value(s, e->a);
+  if (is_poison(a))
+    return a;
+  if (is_number(a))
+    return number_neg(s, a->num);
+  if (a->dtype == DT_BOOL)
+    return sema_fail(s, 206, e->span, "`-` on bool: it needs numbers");
+  Value *v = v_copy(s, a);
+  if (!checking(s)) {
+    sema_mark(s, e->span);
+    pair_set(s, v, pair_neg(s->g, pair_get(a)));
+  }
+  return v;
+}
+
+// ---- contraction
+static Node *contract_nodes(Sema *s, Node *a, Node *b, Axis **ax, int n) {
+  return a && b ? g_contract(s->g, a, b, ax, n) : NULL;
+}
+
+static Node *combine(Graph *g, Op op, Node *a, Node *b) {
+  if (a && b)
+    return g_binary(g, op, a, b);
+  return a || !b ? a : op == OP_SUB ? g_unary(g, OP_NEG, b) : b;
+}
+
+static Pair contract_pairs(Sema *s, Pair a, Pair b, Axis **ax, int n) {
+  return (Pair){
+      combine(s->g, OP_SUB, contract_nodes(s, a.re, b.re, ax, n),
+              contract_nodes(s, a.im, b.im, ax, n)),
+      combine(s->g, OP_ADD, contract_nodes(s, a.re, b.im, ax, n),
+              contract_nodes(s, a.im, b.re, ax, n)),
+  };
+}
+
+static bool both_have(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
+  for (int i = 0; i < ax->n; i++)
+    for (int k = 0; k < 2; k++) {
+      Operand o = k ? b : a, other = k ? a : b;
+      Ax *x = ax->v[i];
+      if (ax_in(&o.v->ax, x))
+        continue;
+      Diag *g = sema_error(
+          s, 204, at, "`@[%s]` contracts `%s`, but the %s side, %s, has no dimension `%s`",
+          ax_str(s, x), ax_str(s, x), k ? "right" : "left", v_type_str(s, o.v), ax_str(s, x));
+      sema_label_type(s, g, o.span, o.v);
+      sema_label_type(s, g, other.span, other.v);
+      AxList all = ax_join(s, (AxList){&x, 1}, o.v->ax);
+      sema_note_axes(s, g, all.v, all.n);
+      return false;
+    }
+  return true;
+}
+
+Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
+  DType t;
+  if (is_poison(a.v) || is_poison(b.v))
+    return v_poison(s);
+  for (int k = 0; k < 2; k++)
+    if (is_number((k ? b : a).v))
+      return sema_fail(s, 206, (k ? b : a).span,
+                       "a contraction needs two tensors, and this is a number");
+  if (!sema_promote(s, "@[]", at, a, b, &t) || !both_have(s, at, a, b, ax))
+    return v_poison(s);
+  AxList all = ax_join(s, a.v->ax, b.v->ax), out = {NEWN(s->a, Ax *, all.n), 0};
+  for (int i = 0; i < all.n; i++)
+    if (!ax_in(ax, all.v[i]))
+      out.v[out.n++] = all.v[i];
+  for (int i = 0; i < all.n; i++)
+    for (int k = 0; k < i; k++)
+      if (all.v[i]->name == all.v[k]->name &&
+          (all.v[i]->kind == AX_SLICE || all.v[k]->kind == AX_SLICE))
+        return sema_fail(
+            s, 203, at,
+            "`%s` has %s elements on one side and %s on the other: a slice meets no other axis",
+            all.v[i]->name, size_str(s, &all.v[k]->size), size_str(s, &all.v[i]->size));
+  if (out.n > MAX_AXES - 4)
+    return sema_fail(s, 217, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
+  Value *v = v_tensor(s, t, out);
+  if (!checking(s)) {
+    Axis *gx[MAX_AXES];
+    ax_graphs(s, ax, gx);
+    sema_mark(s, at);
+    pair_set(s, v, contract_pairs(s, pair_of(s, a.v, t), pair_of(s, b.v, t), gx, ax->n));
+  }
+  return v;
+}
+
+static Value *contract_expr(Sema *s, const Expr *e) {
+  Operand a = {sema_value(s, e->a), e->a->span}, b = {sema_value(s, e->b), e->b->span};
+  AxList ax = {0};
+  if (!ax_refs(s, e->axes.v, e->axes.n, (const Value *const[]){a.v, b.v}, 2, &ax))
+    return v_poison(s);
+  return sema_contract(s, e->op, a, b, &ax);
+}
+
+// ---- calls
+static Value *eval_dot(Sema *s, const Expr *e) {
+  Value *v = sema_eval(s, e->a);
+  if (is_poison(v))
+    return v;
+  if (v->kind != V_CHILD || v->axes) {
+    Diag *g = sema_error(s, 304, e->span, "`.%s` needs a child in front of it, and this is %s",
+                         e->name.s, v_type_str(s, v));
+    if (fn_value(s, e->name.s))
+      diag_help(s->d, g, "a function stands in front, or behind a pipe: `x |> %s`", e->name.s);
+    return v_poison(s);
+  }
+  Value *part = child_part(s, v->child, e->name);
+  return is_tensor(part) ? seen_in(s, s->scope, part) : part;
+}
+
+static Value *eval_axes(Sema *s, const Expr *e) {
+  Value *f = sema_callee(s, e->a);
+  if (is_poison(f))
+    return f;
+  if (is_tensor(f) || is_number(f)) {
+    Diag *g = sema_error(s, 304, e->span, "`[%s]` names axes for a function, and this is %s",
+                         e->axes.v[0].name.s, v_type_str(s, f));
+    diag_help(s->d, g, "a tensor is indexed by `[%s = 0]`, renamed by `[%s as S]`",
+              e->axes.v[0].name.s, e->axes.v[0].name.s);
+    return v_poison(s);
+  }
+  if (f->axes)
+    return sema_fail(s, 209, e->op, "axes are given once");
+  Value *v = NEW(s->a, Value);
+  *v = *f;
+  v->axes = e;
+  return v;
+}
+
+static void add_args(Sema *s, const Args *args, CallArgs *out) {
+  for (int i = 0; i < args->n; i++) {
+    const Expr *x = args->v[i].value;
+    vec_push(s->a, out, (CallArg){args->v[i].name, {sema_value(s, x), x->span}, x});
+  }
+}
+
+static Value *eval_call(Sema *s, const Expr *e) {
+  if (s->frame->kind == FR_INIT) {
+    Value *v = sema_call_init(s, e);
+    if (v)
+      return v;
+  }
+  CallArgs args = {0};
+  Value *f = sema_callee(s, e->a);
+  add_args(s, &e->args, &args);
+  return sema_call(s, f, &args, e->span, e->a->span);
+}
+
+static Value *eval_pipe(Sema *s, const Expr *e) {
+  CallArgs args = {0};
+  const Expr *stage = e->b->kind == EX_CALL ? e->b->a : e->b;
+  vec_push(s->a, &args, (CallArg){.x = {sema_value(s, e->a), e->a->span}, .expr = e->a});
+  Value *f = sema_callee(s, stage);
+  if (e->b->kind == EX_CALL)
+    add_args(s, &e->b->args, &args);
+  return sema_call(s, f, &args, e->b->span, stage->span);
+}
+
+static Value *eval_kind(Sema *s, const Expr *e) {
+  switch (e->kind) {
+  case EX_NUM: return v_number(s, number_literal(&e->num));
+  case EX_STR: return sema_fail(s, 304, e->span, "a string has no meaning here");
+  case EX_NAME:
+    if (s->frame->kind == FR_INIT) {
+      Value *v = sema_call_init(s, e);
+      if (v)
+        return v;
+    }
+    return eval_name(s, e, false);
+  case EX_BOOL: return v_bool(s, e->truth);
+  case EX_DTYPE: {
+    Value *v = v_poison(s);
+    v->kind = V_DTYPE;
+    v->dtype = e->dtype;
+    return v;
+  }
+  case EX_DOT: return eval_dot(s, e);
+  case EX_AXES: return eval_axes(s, e);
+  case EX_OPS: return sema_index(s, e);
+  case EX_CALL: return eval_call(s, e);
+  case EX_NEG: return eval_neg(s, e);
+  case EX_BIN: return eval_bin(s, e);
+  case EX_CONTRACT: return contract_expr(s, e);
+  case EX_PIPE: return eval_pipe(s, e);
+  case EX_TUPLE:
+    return sema_fail(
+        s, 304, e->span,
+        "a list in `( )` is no value: only the pair of `beta` in a train block is written so");
+  case EX_THEN:
+    return sema_fail(s, 304, e->span,
+                     "`then` joins the pieces of a schedule, in the `rate` of a train block");
+  case EX_SCAN: return sema_scan(s, e);
+  default: BUG("expression of kind %d", e->kind);
+  }
+}
+
+static bool enter(Sema *s, Span at) {
+  if (!sema_step(s, at))
+    return false;
+  if (s->depth < MAX_EVAL) {
+    s->depth++;
+    return true;
+  }
+  s->stopped = true;
+  sema_error(s, 310, at, "expressions and the functions they call are nested more than %d deep",
+             MAX_EVAL);
+  return false;
+}
+
+Value *sema_eval(Sema *s, const Expr *e) {
+  if (!enter(s, e->span))
+    return v_poison(s);
+  Value *v = eval_kind(s, e);
+  s->depth--;
+  return v;
+}
+
+Value *sema_callee(Sema *s, const Expr *e) {
+  return e->kind == EX_NAME ? eval_name(s, e, true) : sema_eval(s, e);
+}
+
+Value *sema_constant(Sema *s, const Expr *e, const char *what) {
+  Value *v = sema_value(s, e);
+  if (is_poison(v) || (is_number(v) && number_const(v->num)) || (is_tensor(v) && v->known))
+    return v;
+  if (is_number(v))
+    return sema_fail(s, 211, e->span, "%s is a constant, and this is known only at run time", what);
+  return sema_fail(s, 212, e->span, "%s is a constant, not %s", what, v_type_str(s, v));
+}

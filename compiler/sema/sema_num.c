@@ -1,0 +1,374 @@
+// Numbers: literals, lets, dims and arithmetic on them.  Exact as ratios of 64-bit integers while
+// they fit, then doubles. Numbers from run-time dims are polynomials while they can be, else f64
+// scalars computed when the model runs.
+#include "compiler/sema/sema_impl.h"
+#include <math.h>
+#include <stdlib.h>
+
+__extension__ typedef __int128 Wide;
+
+static Wide wide_gcd(Wide a, Wide b) {
+  if (a < 0)
+    a = -a;
+  if (b < 0)
+    b = -b;
+  while (b) {
+    Wide r = a % b;
+    a = b;
+    b = r;
+  }
+  return a;
+}
+
+Number number_real(double x) {
+  return (Number){.kind = NUMBER_REAL, .re = x};
+}
+
+Number number_complex(double re, double im) {
+  return (Number){.kind = NUMBER_COMPLEX, .is_complex = true, .re = re, .im = im};
+}
+
+static Number ratio(Wide num, Wide den, bool whole) {
+  Wide g = wide_gcd(num, den);
+  if (den < 0)
+    g = -g;
+  num /= g;
+  den /= g;
+  if (num > INT64_MAX || num < -INT64_MAX || den > INT64_MAX)
+    return number_real((double)num / (double)den);
+  return (Number){.kind = NUMBER_RATIO,
+                  .whole = whole && den == 1,
+                  .num = (int64_t)num,
+                  .den = (int64_t)den,
+                  .re = (double)num / (double)den};
+}
+
+Number number_ratio(int64_t num, int64_t den, bool whole) {
+  return ratio(num, den, whole);
+}
+
+Number number_literal(const Num *n) {
+  if (n->kind == NUM_IMAG)
+    return number_complex(0, n->value);
+  if (n->kind == NUM_WHOLE)
+    return ratio(n->whole, 1, true);
+  if (!n->exact || n->exponent < -18 || n->exponent > 18)
+    return number_real(n->value);
+  Wide power = 1;
+  for (int i = 0; i < abs(n->exponent); i++)
+    power *= 10;
+  Number r =
+      n->exponent < 0 ? ratio(n->mantissa, power, false) : ratio(n->mantissa * power, 1, false);
+  r.re = n->value;
+  return r;
+}
+
+bool number_const(const Number *n) {
+  return n->kind <= NUMBER_COMPLEX;
+}
+
+bool number_is_whole(const Number *n, int64_t *v) {
+  if (n->kind == NUMBER_RATIO && n->den == 1) {
+    *v = n->num;
+    return true;
+  }
+  if (n->kind == NUMBER_REAL && n->re == rint(n->re) && fabs(n->re) < 9e15) {
+    *v = (int64_t)n->re;
+    return true;
+  }
+  return false;
+}
+
+Number number_size(Sema *s, Poly p) {
+  int64_t v;
+  if (poly_is_const(&p, &v))
+    return number_ratio(v, 1, true);
+  Number n = {.kind = NUMBER_SIZE, .whole = true, .size = NEW(s->a, Poly)};
+  *n.size = p;
+  return n;
+}
+
+// ---- run-time numbers
+static bool as_poly(const Number *n, Poly *p) {
+  if (n->kind == NUMBER_SIZE)
+    *p = *n->size;
+  else if (n->kind == NUMBER_RATIO && n->whole && llabs(n->num) < (1ll << 31))
+    *p = poly_const(n->num);
+  else
+    return false;
+  return true;
+}
+
+static bool small_terms(const Poly *p) {
+  for (int i = 0; i < p->n; i++)
+    if (llabs(p->t[i].coef) >= 1ll << 31)
+      return false;
+  return true;
+}
+
+static bool poly_arith(BinOp op, const Number *a, const Number *b, Poly *out) {
+  Poly x, y;
+  if (!as_poly(a, &x) || !as_poly(b, &y) || !small_terms(&x) || !small_terms(&y))
+    return false;
+  if ((op == BIN_ADD || op == BIN_SUB) && x.n + y.n <= POLY_TERMS)
+    *out = op == BIN_ADD ? poly_add(x, y) : poly_sub(x, y);
+  else if (op == BIN_MUL && poly_mul_fits(&x, &y))
+    *out = poly_mul(x, y);
+  else
+    return false;
+  return true;
+}
+
+static Pair runtime_pair(Sema *s, const Number *n) {
+  Value v = {.kind = V_NUMBER, .num = (Number *)n};
+  return pair_of(s, &v, n->is_complex ? DT_C128 : DT_F64);
+}
+
+static Value *runtime(Sema *s, bool whole, bool is_complex, Pair p) {
+  return v_number(s, (Number){.kind = NUMBER_RUNTIME,
+                              .whole = whole,
+                              .is_complex = is_complex,
+                              .nre = p.re,
+                              .nim = p.im});
+}
+
+static bool is_compare(BinOp op) {
+  return op >= BIN_EQ && op <= BIN_GE;
+}
+
+static Value *runtime_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
+  bool cx = a->is_complex || b->is_complex;
+  if (cx && op == BIN_POW)
+    return sema_fail(s, 218, at, "a power of complex numbers that are known only at run time");
+  if (cx && is_compare(op) && op != BIN_EQ && op != BIN_NE)
+    return sema_fail(s, 218, at, "complex numbers have no order");
+  Pair p = {0};
+  if (!checking(s)) {
+    sema_mark(s, at);
+    p = pair_bin(s->g, op, runtime_pair(s, a), runtime_pair(s, b));
+  }
+  if (is_compare(op)) {
+    Value *v = v_tensor(s, DT_BOOL, (AxList){0});
+    v->re = p.re;
+    return v;
+  }
+  return runtime(s, a->whole && b->whole && op != BIN_DIV && op != BIN_POW, cx, p);
+}
+
+// ---- constants
+static bool compare(BinOp op, int order) {
+  switch (op) {
+  case BIN_EQ:
+    return order == 0;
+  case BIN_NE:
+    return order != 0;
+  case BIN_LT:
+    return order < 0;
+  case BIN_LE:
+    return order <= 0;
+  case BIN_GT:
+    return order > 0;
+  default:
+    return order >= 0;
+  }
+}
+
+static Value *compare_const(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
+  if (a->is_complex || b->is_complex) {
+    if (op != BIN_EQ && op != BIN_NE)
+      return sema_fail(s, 218, at, "complex numbers have no order");
+    return v_bool(s, (a->re == b->re && a->im == b->im) == (op == BIN_EQ));
+  }
+  int order = (a->re > b->re) - (a->re < b->re);
+  if (a->kind == NUMBER_RATIO && b->kind == NUMBER_RATIO) {
+    Wide d = (Wide)a->num * b->den - (Wide)b->num * a->den;
+    order = (d > 0) - (d < 0);
+  }
+  return v_bool(s, compare(op, order));
+}
+
+static Number ratio_power(const Number *a, int64_t n, bool whole) {
+  Number r = number_ratio(1, 1, true), base = *a;
+  bool inverse = n < 0;
+  for (uint64_t k = inverse ? (uint64_t)-n : (uint64_t)n; k; k >>= 1) {
+    if (r.kind != NUMBER_RATIO || base.kind != NUMBER_RATIO)
+      return number_real(pow(a->re, (double)n));
+    if (k & 1)
+      r = ratio((Wide)r.num * base.num, (Wide)r.den * base.den, true);
+    if (k > 1)
+      base = ratio((Wide)base.num * base.num, (Wide)base.den * base.den, true);
+  }
+  if (r.kind != NUMBER_RATIO)
+    return number_real(pow(a->re, (double)n));
+  r.whole = r.den == 1 && whole && !inverse;
+  return inverse ? ratio(r.den, r.num, false) : r;
+}
+
+static Number ratio_bin(BinOp op, const Number *a, const Number *b) {
+  bool whole = a->whole && b->whole;
+  switch (op) {
+  case BIN_ADD:
+    return ratio((Wide)a->num * b->den + (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
+  case BIN_SUB:
+    return ratio((Wide)a->num * b->den - (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
+  case BIN_MUL:
+    return ratio((Wide)a->num * b->num, (Wide)a->den * b->den, whole);
+  default:
+    return ratio((Wide)a->num * b->den, (Wide)a->den * b->num, whole);
+  }
+}
+
+static double real_bin(BinOp op, double a, double b) {
+  switch (op) {
+  case BIN_ADD:
+    return a + b;
+  case BIN_SUB:
+    return a - b;
+  case BIN_MUL:
+    return a * b;
+  case BIN_DIV:
+    return a / b;
+  default:
+    return pow(a, b);
+  }
+}
+
+static bool complex_bin(BinOp op, const Number *a, const Number *b, Number *out) {
+  int64_t n;
+  switch (op) {
+  case BIN_ADD:
+    *out = number_complex(a->re + b->re, a->im + b->im);
+    return true;
+  case BIN_SUB:
+    *out = number_complex(a->re - b->re, a->im - b->im);
+    return true;
+  case BIN_MUL:
+    *out = number_complex(a->re * b->re - a->im * b->im, a->re * b->im + a->im * b->re);
+    return true;
+  case BIN_DIV: {
+    double d = b->re * b->re + b->im * b->im;
+    *out = number_complex((a->re * b->re + a->im * b->im) / d, (a->im * b->re - a->re * b->im) / d);
+    return true;
+  }
+  default:
+    if (!number_is_whole(b, &n) || n < 0 || n > 64)
+      return false;
+    *out = number_complex(1, 0);
+    for (; n; n--)
+      *out = number_complex(out->re * a->re - out->im * a->im, out->re * a->im + out->im * a->re);
+    return true;
+  }
+}
+
+Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
+  if (op == BIN_DIV && number_const(b) && b->re == 0 && b->im == 0)
+    return sema_fail(s, 212, at, "division by zero");
+  if (!number_const(a) || !number_const(b)) {
+    Poly p;
+    return poly_arith(op, a, b, &p) ? v_number(s, number_size(s, p)) : runtime_bin(s, at, op, a, b);
+  }
+  if (is_compare(op))
+    return compare_const(s, at, op, a, b);
+  Number r;
+  int64_t n;
+  if (a->is_complex || b->is_complex) {
+    if (!complex_bin(op, a, b, &r))
+      return sema_fail(s, 218, at, "the exponent of a complex number is a small whole number");
+  } else if (op == BIN_POW && a->kind == NUMBER_RATIO && number_is_whole(b, &n) &&
+             llabs(n) < 1024 && (n >= 0 || a->num))
+    r = ratio_power(a, n, a->whole && b->whole);
+  else if (op != BIN_POW && a->kind == NUMBER_RATIO && b->kind == NUMBER_RATIO)
+    r = ratio_bin(op, a, b);
+  else
+    r = number_real(real_bin(op, a->re, b->re));
+  if (!isfinite(r.re) || !isfinite(r.im))
+    return sema_fail(s, 212, at, "`%s` of these numbers is no finite number", bin_op_name(op));
+  return v_number(s, r);
+}
+
+Value *number_neg(Sema *s, const Number *a) {
+  Number r = *a;
+  if (a->kind == NUMBER_SIZE)
+    r = number_size(s, poly_scale(*a->size, -1));
+  else if (a->kind == NUMBER_RUNTIME) {
+    if (!checking(s)) {
+      Pair p = pair_neg(s->g, (Pair){a->nre, a->nim});
+      r.nre = p.re;
+      r.nim = p.im;
+    }
+  } else {
+    r.num = -a->num;
+    r.re = -a->re;
+    r.im = -a->im;
+  }
+  return v_number(s, r);
+}
+
+static double real_fn(Prim p, double x) {
+  switch (p) {
+  case PRIM_EXP:
+    return exp(x);
+  case PRIM_LOG:
+    return log(x);
+  case PRIM_SQRT:
+    return sqrt(x);
+  case PRIM_TANH:
+    return tanh(x);
+  case PRIM_ERF:
+    return erf(x);
+  case PRIM_SIN:
+    return sin(x);
+  case PRIM_COS:
+    return cos(x);
+  default:
+    return fabs(x);
+  }
+}
+
+Op prim_unary_op(Prim p) {
+  switch (p) {
+  case PRIM_EXP:
+    return OP_EXP;
+  case PRIM_LOG:
+    return OP_LOG;
+  case PRIM_SQRT:
+    return OP_SQRT;
+  case PRIM_TANH:
+    return OP_TANH;
+  case PRIM_ERF:
+    return OP_ERF;
+  case PRIM_SIN:
+    return OP_SIN;
+  case PRIM_COS:
+    return OP_COS;
+  default:
+    return OP_ABS;
+  }
+}
+
+Value *number_fn(Sema *s, Span at, Prim p, const Number *a) {
+  if (p == PRIM_REAL || p == PRIM_IMAG) {
+    if (!number_const(a))
+      return runtime(s, false, false, p == PRIM_REAL ? (Pair){a->nre, NULL} : (Pair){a->nim, NULL});
+    return v_number(s, number_real(p == PRIM_REAL ? a->re : a->im));
+  }
+  if (a->is_complex && p != PRIM_EXP)
+    return sema_fail(s, 218, at, "`%s` of a complex number", prim_name(p));
+  if (!number_const(a)) {
+    Pair q = {0};
+    if (!checking(s)) {
+      sema_mark(s, at);
+      q = runtime_pair(s, a);
+      q = p == PRIM_EXP ? pair_exp(s->g, q) : (Pair){g_unary(s->g, prim_unary_op(p), q.re), NULL};
+    }
+    return runtime(s, p == PRIM_ABS && a->whole, a->is_complex, q);
+  }
+  if (a->is_complex)
+    return v_number(s, number_complex(exp(a->re) * cos(a->im), exp(a->re) * sin(a->im)));
+  if (p == PRIM_ABS)
+    return a->re < 0 ? number_neg(s, a) : v_number(s, *a);
+  double r = real_fn(p, a->re);
+  if (!isfinite(r))
+    return sema_fail(s, 212, at, "`%s` of %g is no finite number", prim_name(p), a->re);
+  return v_number(s, number_real(r));
+}

@@ -1,0 +1,192 @@
+// Complex values as pairs of real nodes, and other steps from values to nodes.
+#include "compiler/sema/sema_impl.h"
+#include <string.h>
+
+// New nodes get the user's text: inside the prelude, that of the call into it.
+void sema_mark(Sema *s, Span at) {
+  if (!s->g)
+    return;
+  const Frame *f = s->frame;
+  s->g->fn = f && f->prelude && f->kind != FR_INIT ? f->name : NULL;
+  for (; f && f->prelude && f->caller; f = f->caller)
+    at = f->call;
+  s->g->span = at;
+}
+
+static Pair number_pair(Sema *s, const Number *n, DType t) {
+  Graph *g = s->g;
+  DType r = dtype_real(t);
+  bool cx = dtype_is_complex(t);
+  switch (n->kind) {
+  case NUMBER_SIZE:
+    return (Pair){g_extent(g, r, *n->size), NULL};
+  case NUMBER_RUNTIME:
+    return (Pair){g_cast(g, n->nre, r), cx && n->nim ? g_cast(g, n->nim, r) : NULL};
+  default:
+    return (Pair){g_const(g, r, n->re), cx && n->is_complex ? g_const(g, r, n->im) : NULL};
+  }
+}
+
+Pair pair_of(Sema *s, const Value *v, DType t) {
+  if (v->kind == V_NUMBER)
+    return number_pair(s, v->num, t);
+  DType r = dtype_real(t);
+  return (Pair){g_cast(s->g, v->re, r), v->im ? g_cast(s->g, v->im, r) : NULL};
+}
+
+// Both parts get all of v's axes: later steps rely on it.
+void pair_set(Sema *s, Value *v, Pair p) {
+  Axis *ax[MAX_AXES];
+  ax_graphs(s, &v->ax, ax);
+  v->re = g_expand(s->g, p.re, ax, v->ax.n);
+  v->im = p.im ? g_expand(s->g, p.im, ax, v->ax.n) : NULL;
+}
+
+Pair pair_get(const Value *v) {
+  return (Pair){v->re, v->im};
+}
+
+Pair pair_neg(Graph *g, Pair a) {
+  return (Pair){g_unary(g, OP_NEG, a.re), a.im ? g_unary(g, OP_NEG, a.im) : NULL};
+}
+
+static Pair pair_add(Graph *g, Op op, Pair a, Pair b) {
+  Pair r = {g_binary(g, op, a.re, b.re), a.im};
+  if (a.im && b.im)
+    r.im = g_binary(g, op, a.im, b.im);
+  else if (b.im)
+    r.im = op == OP_ADD ? b.im : g_unary(g, OP_NEG, b.im);
+  return r;
+}
+
+// Products of parts; NULL is zero, and so is the real part of a literal such as 1i.
+static Node *product(Graph *g, Node *a, Node *b) {
+  double v;
+  if (!a || !b || (node_is_const(a, &v) && v == 0) || (node_is_const(b, &v) && v == 0))
+    return NULL;
+  return g_binary(g, OP_MUL, a, b);
+}
+
+static Node *sum(Graph *g, Op op, Node *a, Node *b) {
+  if (a && b)
+    return g_binary(g, op, a, b);
+  return a || !b ? a : op == OP_SUB ? g_unary(g, OP_NEG, b) : b;
+}
+
+static Pair pair_mul(Graph *g, Pair a, Pair b) {
+  if (!a.im && !b.im)
+    return (Pair){g_binary(g, OP_MUL, a.re, b.re), NULL};
+  Node *re = sum(g, OP_SUB, product(g, a.re, b.re), product(g, a.im, b.im));
+  Node *im = sum(g, OP_ADD, product(g, a.re, b.im), product(g, a.im, b.re));
+  return (Pair){re ? re : g_const(g, (DType)a.re->dtype, 0), im};
+}
+
+// (a + bi) / (c + di) = ((ac + bd) + (bc - ad) i) / (c^2 + d^2)
+static Pair pair_div(Graph *g, Pair a, Pair b) {
+  if (!b.im)
+    return (Pair){g_binary(g, OP_DIV, a.re, b.re), a.im ? g_binary(g, OP_DIV, a.im, b.re) : NULL};
+  Node *d = g_binary(g, OP_ADD, g_binary(g, OP_MUL, b.re, b.re), g_binary(g, OP_MUL, b.im, b.im));
+  Pair n = pair_mul(g, a, (Pair){b.re, g_unary(g, OP_NEG, b.im)});
+  return (Pair){g_binary(g, OP_DIV, n.re, d), n.im ? g_binary(g, OP_DIV, n.im, d) : NULL};
+}
+
+static Node *zero_like(Graph *g, const Node *x) {
+  return g_const(g, (DType)x->dtype, 0);
+}
+
+static Pair pair_equal(Graph *g, Op op, Pair a, Pair b) {
+  Node *re = g_binary(g, op, a.re, b.re);
+  if (!a.im && !b.im)
+    return (Pair){re, NULL};
+  Node *im = g_binary(g, op, a.im ? a.im : zero_like(g, b.im), b.im ? b.im : zero_like(g, a.im));
+  return (Pair){g_binary(g, op == OP_EQ ? OP_AND : OP_OR, re, im), NULL};
+}
+
+Pair pair_bin(Graph *g, BinOp op, Pair a, Pair b) {
+  switch (op) {
+  case BIN_ADD:
+    return pair_add(g, OP_ADD, a, b);
+  case BIN_SUB:
+    return pair_add(g, OP_SUB, a, b);
+  case BIN_MUL:
+    return pair_mul(g, a, b);
+  case BIN_DIV:
+    return pair_div(g, a, b);
+  case BIN_POW:
+    return (Pair){g_binary(g, OP_POW, a.re, b.re), NULL};
+  case BIN_EQ:
+    return pair_equal(g, OP_EQ, a, b);
+  case BIN_NE:
+    return pair_equal(g, OP_NE, a, b);
+  case BIN_LT:
+    return (Pair){g_binary(g, OP_LT, a.re, b.re), NULL};
+  case BIN_LE:
+    return (Pair){g_binary(g, OP_LE, a.re, b.re), NULL};
+  case BIN_GT:
+    return (Pair){g_binary(g, OP_LT, b.re, a.re), NULL};
+  case BIN_GE:
+    return (Pair){g_binary(g, OP_LE, b.re, a.re), NULL};
+  default:
+    BUG("binary operator %d", op);
+  }
+}
+
+Pair pair_exp(Graph *g, Pair a) {
+  Node *e = g_unary(g, OP_EXP, a.re);
+  if (!a.im)
+    return (Pair){e, NULL};
+  return (Pair){g_binary(g, OP_MUL, e, g_unary(g, OP_COS, a.im)),
+                g_binary(g, OP_MUL, e, g_unary(g, OP_SIN, a.im))};
+}
+
+// a^n for n >= 1, by squaring.
+Pair pair_power(Graph *g, Pair a, int n) {
+  Pair r = a;
+  bool have = false;
+  for (; n; n >>= 1) {
+    if (n & 1) {
+      r = have ? pair_mul(g, r, a) : a;
+      have = true;
+    }
+    if (n > 1)
+      a = pair_mul(g, a, a);
+  }
+  return r;
+}
+
+void pair_map(Sema *s, Value *out, const Value *in, NodeMap *f, void *ctx) {
+  if (checking(s))
+    return;
+  out->re = f(s->g, in->re, ctx);
+  out->im = in->im ? f(s->g, in->im, ctx) : NULL;
+}
+
+typedef struct Renaming {
+  Axis *from[MAX_AXES], *to[MAX_AXES];
+  int n;
+} Renaming;
+
+static Node *rename_node(Graph *g, Node *x, void *ctx) {
+  Renaming *r = ctx;
+  return g_rename(g, x, r->from, r->to, r->n);
+}
+
+Value *v_rename(Sema *s, const Value *x, const AxList *from, const AxList *to) {
+  Renaming r = {.n = 0};
+  Value *v = v_copy(s, x);
+  if (x->kind != V_TENSOR)
+    return v;
+  v->ax = ax_list(s, x->ax.v, x->ax.n);
+  for (int i = 0; i < v->ax.n; i++)
+    for (int k = 0; k < from->n; k++)
+      if (x->ax.v[i] == from->v[k] && from->v[k] != to->v[k]) {
+        v->ax.v[i] = to->v[k];
+        if (!checking(s)) {
+          r.from[r.n] = ax_graph(s, from->v[k]);
+          r.to[r.n++] = ax_graph(s, to->v[k]);
+        }
+      }
+  if (r.n)
+    pair_map(s, v, x, rename_node, &r);
+  return v;
+}

@@ -1,0 +1,484 @@
+// The functions that no prelude text defines: maths, reductions, select, gather, flip, causal_conv,
+// dropout, conversions.
+#include "compiler/sema/sema_impl.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct PrimCall {
+  Prim p;
+  const char *name;
+  Span at;    // the function's name and axes, where errors are shown
+  Span whole; // with the arguments
+  const CallArgs *args;
+  const Expr *axes;
+  AxList ax;
+  Operand x[3];
+  int n;
+  Operand where; // .v NULL: not given
+} PrimCall;
+
+// ---- arguments
+static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
+  bool ok = true;
+  for (int i = 0; i < c->args->n; i++) {
+    const CallArg *a = &c->args->v[i];
+    if (is_poison(a->x.v))
+      ok = false;
+    if (!a->name.s && c->where.v) {
+      sema_error(s, 303, a->x.span, "an argument by position after one by name");
+      return false;
+    }
+    if (!a->name.s) {
+      if (c->n < COUNT(c->x))
+        c->x[c->n] = a->x;
+      c->n++;
+    } else if (where && !strcmp(a->name.s, "where") && !c->where.v)
+      c->where = a->x;
+    else {
+      sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", c->name, a->name.s);
+      return false;
+    }
+  }
+  if (c->n == want)
+    return ok;
+  if (where && c->n > want && (c->p == PRIM_MIN || c->p == PRIM_MAX)) {
+    sema_error(s, 303, c->at, "`%s` takes 1 argument, or 2 without `[ ]`, and this call has %d",
+               c->name, c->n);
+    return false;
+  }
+  sema_error(s, 303, c->at, "`%s` takes %d argument%s, and this call has %d", c->name, want,
+             want == 1 ? "" : "s", c->n);
+  return false;
+}
+
+static bool take_axes(Sema *s, PrimCall *c, int lo, int hi) {
+  const Value **near = NEWN(s->a, const Value *, c->args->n + 1);
+  for (int i = 0; i < c->args->n; i++)
+    near[i] = c->args->v[i].x.v;
+  if (c->axes && !ax_refs(s, c->axes->axes.v, c->axes->axes.n, near, c->args->n, &c->ax))
+    return false;
+  bool group = c->ax.n == 1 && c->ax.v[0]->pack && hi == 1;
+  if (c->ax.n >= lo && c->ax.n <= hi && !group)
+    return true;
+  if (!hi)
+    sema_error(s, 209, c->at, "`%s` takes no axes", c->name);
+  else if (lo == 1 && hi == 1)
+    sema_error(s, 209, c->at, "`%s` takes one axis: `%s[L](...)`", c->name, c->name);
+  else
+    sema_error(s, 209, c->at, "`%s` names its axes: `%s[L](...)`", c->name, c->name);
+  return false;
+}
+
+static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
+  for (int i = 0; i < c->ax.n; i++) {
+    if (ax_in(&x->v->ax, c->ax.v[i]))
+      continue;
+    Diag *g =
+        sema_error(s, 204, c->at, "`%s` acts along `%s`, but %s has no dimension `%s`", c->name,
+                   ax_str(s, c->ax.v[i]), v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
+    sema_label_type(s, g, x->span, x->v);
+    sema_note_axes(s, g, &c->ax.v[i], 1);
+    for (const Scope *sc = s->scope; sc; sc = sc->up)
+      if (sc->strip == c->ax.v[i])
+        diag_note(s->d, g, (Span){0}, "inside `scan[%s]` values are seen at one place along `%s`",
+                  ax_str(s, sc->strip), ax_str(s, sc->strip));
+    return false;
+  }
+  return true;
+}
+
+static bool tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
+  if (is_tensor(x->v))
+    return true;
+  sema_error(s, 206, x->span, "`%s` needs a tensor here, and this is a number", c->name);
+  return false;
+}
+
+// ---- maths
+static Value *maths(Sema *s, PrimCall *c) {
+  if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
+    return v_poison(s);
+  Value *x = c->x[0].v;
+  if (is_number(x))
+    return number_fn(s, c->at, c->p, x->num);
+  if (x->dtype == DT_BOOL)
+    return sema_fail(s, 206, c->at, "`%s` of bool: it needs numbers", c->name);
+  if (dtype_is_complex(x->dtype) && c->p != PRIM_EXP)
+    return sema_fail(s, 218, c->at, "`%s` of a complex value", c->name);
+  DType t = x->dtype == DT_I32 ? DT_F32 : x->dtype;
+  Value *v = v_tensor(s, t, x->ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    Pair p = pair_of(s, x, t);
+    pair_set(s, v,
+             c->p == PRIM_EXP ? pair_exp(s->g, p)
+                              : (Pair){g_unary(s->g, prim_unary_op(c->p), p.re), NULL});
+  }
+  return v;
+}
+
+static Value *complex_part(Sema *s, PrimCall *c) {
+  if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
+    return v_poison(s);
+  Value *x = c->x[0].v;
+  if (is_number(x) && x->num->is_complex)
+    return number_fn(s, c->at, c->p, x->num);
+  if (!is_tensor(x) || !dtype_is_complex(x->dtype))
+    return sema_fail(s, 206, c->at, "`%s` needs a complex value, and this is %s", c->name,
+                     v_type_str(s, x));
+  Value *v = v_tensor(s, dtype_real(x->dtype), x->ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    Node *part = c->p == PRIM_REAL ? x->re : x->im;
+    pair_set(s, v, (Pair){part ? part : g_const(s->g, v->dtype, 0), NULL});
+  }
+  return v;
+}
+
+Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
+  PrimCall c = {.name = dtype_name(t), .at = at, .args = args};
+  if (!take_args(s, &c, 1, false))
+    return v_poison(s);
+  Value *x = c.x[0].v;
+  bool cx = is_number(x) ? x->num->is_complex : dtype_is_complex(x->dtype);
+  if (cx && !dtype_is_complex(t)) {
+    Diag *g = sema_error(s, 218, at, "`%s` of a complex value", c.name);
+    diag_help(s->d, g, "take its real part first: `%s(real(x))`", c.name);
+    return v_poison(s);
+  }
+  if (is_number(x) && !sema_number_fits(s, at, x->num, t))
+    return v_poison(s);
+  Value *v = v_tensor(s, t, x->ax);
+  if (!checking(s)) {
+    sema_mark(s, at);
+    // A number goes through f64, so that i32(1.5) truncates.
+    Pair p = is_number(x) && !x->num->whole ? pair_of(s, x, cx ? DT_C128 : DT_F64)
+             : is_number(x)                 ? pair_of(s, x, t == DT_BOOL ? DT_I32 : t)
+                                            : pair_get(x);
+    DType r = dtype_real(t);
+    pair_set(s, v, (Pair){g_cast(s->g, p.re, r), p.im ? g_cast(s->g, p.im, r) : NULL});
+  }
+  return v;
+}
+
+// ---- select, min, max
+static Value *select_value(Sema *s, PrimCall *c) {
+  DType t = DT_BOOL;
+  AxList ax;
+  if (!take_args(s, c, 3, false) || !take_axes(s, c, 0, 0))
+    return v_poison(s);
+  Operand *a = &c->x[1], *b = &c->x[2];
+  if (!is_tensor(c->x[0].v) || c->x[0].v->dtype != DT_BOOL)
+    return sema_fail(s, 206, c->x[0].span, "the first argument of `select` is bool, and this is %s",
+                     v_type_str(s, c->x[0].v));
+  bool both_bool =
+      is_tensor(a->v) && is_tensor(b->v) && a->v->dtype == DT_BOOL && b->v->dtype == DT_BOOL;
+  if ((!both_bool && !sema_promote(s, "select", c->at, *a, *b, &t)) ||
+      !ax_union(s, "select", c->at, c->x, 3, &ax))
+    return v_poison(s);
+  Value *v = v_tensor(s, t, ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    Graph *g = s->g;
+    Node *cond = c->x[0].v->re;
+    Pair p = pair_of(s, a->v, t), q = pair_of(s, b->v, t),
+         r = {g_select(g, cond, p.re, q.re), NULL};
+    if (p.im || q.im) {
+      Node *zero = g_const(g, dtype_real(t), 0);
+      r.im = g_select(g, cond, p.im ? p.im : zero, q.im ? q.im : zero);
+    }
+    pair_set(s, v, r);
+  }
+  return v;
+}
+
+static Value *number_extreme(Sema *s, PrimCall *c) {
+  const Number *a = c->x[0].v->num, *b = c->x[1].v->num;
+  if (a->is_complex || b->is_complex)
+    return sema_fail(s, 218, c->at, "complex numbers have no order");
+  if (number_const(a) && number_const(b)) {
+    Value *less = number_bin(s, c->at, BIN_LE, a, b);
+    return v_number(s, (c->p == PRIM_MIN) == less->truth ? *a : *b);
+  }
+  Number n = {.kind = NUMBER_RUNTIME, .whole = a->whole && b->whole};
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    n.nre = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, DT_F64).re,
+                     pair_of(s, c->x[1].v, DT_F64).re);
+  }
+  return v_number(s, n);
+}
+
+static Value *extreme(Sema *s, PrimCall *c) {
+  DType t;
+  AxList ax;
+  if (!take_args(s, c, 2, false))
+    return v_poison(s);
+  if (is_number(c->x[0].v) && is_number(c->x[1].v))
+    return number_extreme(s, c);
+  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) ||
+      !ax_union(s, c->name, c->at, c->x, 2, &ax))
+    return v_poison(s);
+  if (dtype_is_complex(t))
+    return sema_fail(s, 218, c->at, "complex numbers have no order");
+  Value *v = v_tensor(s, t, ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    v->re = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, t).re,
+                     pair_of(s, c->x[1].v, t).re);
+  }
+  return v;
+}
+
+// ---- reductions
+Node *ax_extent_node(Sema *s, const Ax *a, DType t) {
+  int64_t n;
+  return poly_is_const(&a->size, &n) ? g_const(s->g, t, (double)n) : g_extent(s->g, t, a->size);
+}
+
+static Node *count_node(Sema *s, const PrimCall *c, DType t) {
+  Axis *ax[MAX_AXES];
+  if (c->where.v) {
+    ax_graphs(s, &c->ax, ax);
+    return g_sum_over(s->g, g_cast(s->g, c->where.v->re, t), ax, c->ax.n);
+  }
+  Node *n = NULL;
+  for (int i = 0; i < c->ax.n; i++) {
+    Node *e = ax_extent_node(s, c->ax.v[i], t);
+    n = n ? g_binary(s->g, OP_MUL, n, e) : e;
+  }
+  return n ? n : g_const(s->g, t, 1);
+}
+
+// What the masked elements become so that the reduction does not see them.
+static double neutral(Prim p, DType t) {
+  if (p == PRIM_SUM || p == PRIM_MEAN)
+    return 0;
+  double top = t == DT_I32 ? INT32_MAX : INFINITY;
+  return p == PRIM_MIN ? top : t == DT_I32 ? INT32_MIN : -top;
+}
+
+static Node *reduce_node(Sema *s, const PrimCall *c, Node *x, DType t) {
+  Axis *ax[MAX_AXES];
+  Graph *g = s->g;
+  x = g_cast(g, x, t);
+  if (c->where.v)
+    x = g_select(g, c->where.v->re, x, g_const(g, t, neutral(c->p, t)));
+  if (!c->ax.n)
+    return c->p == PRIM_ARGMAX ? g_const(g, DT_I32, 0) : x;
+  ax_graphs(s, &c->ax, ax);
+  switch (c->p) {
+  case PRIM_ARGMAX: return g_argmax(g, x, ax[0]);
+  case PRIM_MAX: return g_reduce(g, OP_RMAX, x, ax, c->ax.n);
+  case PRIM_MIN: return g_reduce(g, OP_RMIN, x, ax, c->ax.n);
+  default: return g_reduce(g, OP_SUM, x, ax, c->ax.n);
+  }
+}
+
+static bool where_fits(Sema *s, const PrimCall *c) {
+  const Value *w = c->where.v, *x = c->x[0].v;
+  if (!w)
+    return true;
+  if (!is_tensor(w) || w->dtype != DT_BOOL) {
+    sema_error(s, 206, c->where.span, "`where` is bool, and this is %s", v_type_str(s, w));
+    return false;
+  }
+  for (int i = 0; i < w->ax.n; i++)
+    if (!ax_in(&x->ax, w->ax.v[i])) {
+      Diag *g = sema_error(s, 204, c->where.span, "`where` has `%s`, but %s has no dimension `%s`",
+                           ax_str(s, w->ax.v[i]), v_type_str(s, x), ax_str(s, w->ax.v[i]));
+      sema_label_type(s, g, c->x[0].span, x);
+      return false;
+    }
+  return true;
+}
+
+static Value *reduction(Sema *s, PrimCall *c) {
+  if (!take_args(s, c, 1, true) ||
+      !take_axes(s, c, c->p == PRIM_ARGMAX, c->p == PRIM_ARGMAX ? 1 : MAX_AXES))
+    return v_poison(s);
+  Value *x = c->x[0].v;
+  if (!tensor_arg(s, c, &c->x[0]) || !has_axes(s, c, &c->x[0]) || !where_fits(s, c))
+    return v_poison(s);
+  if (!c->axes)
+    c->ax = x->ax;
+  bool sums = c->p == PRIM_SUM || c->p == PRIM_MEAN;
+  if (dtype_is_complex(x->dtype) && !sums)
+    return sema_fail(s, 218, c->at, "complex numbers have no order");
+  if (x->dtype == DT_BOOL && !sums)
+    return sema_fail(s, 206, c->at, "`%s` of bool: convert with `i32(x)`", c->name);
+  DType t = x->dtype == DT_BOOL ? DT_I32 : x->dtype;
+  if (c->p == PRIM_MEAN && t == DT_I32)
+    t = DT_F32;
+  AxList out = {NEWN(s->a, Ax *, x->ax.n), 0};
+  for (int i = 0; i < x->ax.n; i++)
+    if (!ax_in(&c->ax, x->ax.v[i]))
+      out.v[out.n++] = x->ax.v[i];
+  Value *v = v_tensor(s, c->p == PRIM_ARGMAX ? DT_I32 : t, out);
+  if (checking(s))
+    return v;
+  sema_mark(s, c->whole);
+  DType r = dtype_real(t);
+  Pair p = {reduce_node(s, c, x->re, r), x->im ? reduce_node(s, c, x->im, r) : NULL};
+  if (c->p == PRIM_MEAN)
+    p = pair_bin(s->g, BIN_DIV, p, (Pair){count_node(s, c, r), NULL});
+  pair_set(s, v, p);
+  return v;
+}
+
+// ---- gather, flip, causal_conv, dropout
+typedef struct GatherCtx {
+  Node *index;
+  Axis *axis;
+} GatherCtx;
+
+static Node *gather_node(Graph *g, Node *x, void *ctx) {
+  GatherCtx *c = ctx;
+  return g_gather(g, x, c->index, c->axis);
+}
+
+static Value *gather(Sema *s, PrimCall *c) {
+  if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1) || !tensor_arg(s, c, &c->x[0]) ||
+      !has_axes(s, c, &c->x[0]))
+    return v_poison(s);
+  Value *x = c->x[0].v, *i = c->x[1].v;
+  if (!is_tensor(i) || i->dtype != DT_I32)
+    return sema_fail(s, 206, c->x[1].span, "`gather` needs i32 indices, and this is %s",
+                     v_type_str(s, i));
+  Ax *a = c->ax.v[0];
+  sema_rows_need(s, i, &a->size, a->name, c->x[1].span, arena_printf(s->a, "`%s`", a->name));
+  AxList keep = {NEWN(s->a, Ax *, x->ax.n), 0};
+  for (int k = 0; k < x->ax.n; k++)
+    if (x->ax.v[k] != a)
+      keep.v[keep.n++] = x->ax.v[k];
+  AxList out = ax_join(s, i->ax, keep);
+  if (out.n > MAX_AXES - 4)
+    return sema_fail(s, 217, c->at, "a tensor has at most %d dimensions", MAX_AXES - 4);
+  Value *v = v_tensor(s, x->dtype, out);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    pair_map(s, v, x, gather_node, &(GatherCtx){i->re, ax_graph(s, a)});
+  }
+  return v;
+}
+
+typedef struct FlipCtx {
+  Axis *ax[MAX_AXES];
+  int n;
+} FlipCtx;
+
+static Node *flip_node(Graph *g, Node *x, void *ctx) {
+  FlipCtx *c = ctx;
+  return g_flip(g, x, c->ax, c->n);
+}
+
+static Value *flip(Sema *s, PrimCall *c) {
+  if (!take_args(s, c, 1, false) || !take_axes(s, c, 1, MAX_AXES) || !tensor_arg(s, c, &c->x[0]) ||
+      !has_axes(s, c, &c->x[0]))
+    return v_poison(s);
+  Value *v = v_copy(s, c->x[0].v);
+  FlipCtx f = {.n = c->ax.n};
+  if (!checking(s)) {
+    ax_graphs(s, &c->ax, f.ax);
+    sema_mark(s, c->whole);
+    pair_map(s, v, c->x[0].v, flip_node, &f);
+  }
+  return v;
+}
+
+static Node *conv_nodes(Sema *s, const Value *v, Node *u, Node *k, Ax *a) {
+  Axis *ax[MAX_AXES];
+  if (!u || !k)
+    return NULL;
+  ax_graphs(s, &v->ax, ax);
+  for (int i = 0; i < k->nax; i++)
+    if (!node_has(u, k->ax[i]))
+      u = g_expand(s->g, u, ax, v->ax.n);
+  return g_conv(s->g, u, k, ax_graph(s, a), false);
+}
+
+static Value *causal_conv(Sema *s, PrimCall *c) {
+  DType t;
+  AxList ax;
+  if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1))
+    return v_poison(s);
+  for (int i = 0; i < 2; i++)
+    if (!tensor_arg(s, c, &c->x[i]) || !has_axes(s, c, &c->x[i]))
+      return v_poison(s);
+  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) ||
+      !ax_union(s, c->name, c->at, c->x, 2, &ax))
+    return v_poison(s);
+  if (t == DT_I32)
+    return sema_fail(s, 206, c->at,
+                     "`causal_conv` needs floating-point operands: convert with `f32(x)`");
+  Value *v = v_tensor(s, t, ax);
+  if (checking(s))
+    return v;
+  sema_mark(s, c->whole);
+  Pair u = pair_of(s, c->x[0].v, t), k = pair_of(s, c->x[1].v, t);
+  Ax *a = c->ax.v[0];
+  Node *rr = conv_nodes(s, v, u.re, k.re, a), *ii = conv_nodes(s, v, u.im, k.im, a),
+       *ri = conv_nodes(s, v, u.re, k.im, a), *ir = conv_nodes(s, v, u.im, k.re, a);
+  pair_set(s, v,
+           (Pair){ii ? g_binary(s->g, OP_SUB, rr, ii) : rr, ri && ir
+                                                                ? g_binary(s->g, OP_ADD, ri, ir)
+                                                            : ri ? ri
+                                                                 : ir});
+  return v;
+}
+
+// Kept with probability 1 - rate, then scaled: numbered within the activation of an instance.
+static Value *dropout(Sema *s, PrimCall *c) {
+  double rate;
+  if (!take_args(s, c, 2, false) || !take_axes(s, c, 0, 0) || !tensor_arg(s, c, &c->x[0]))
+    return v_poison(s);
+  Value *x = c->x[0].v;
+  if (!v_const(c->x[1].v, &rate))
+    return sema_fail(s, 211, c->x[1].span, "the rate of `dropout` is a constant");
+  if (!(rate >= 0 && rate < 1))
+    return sema_fail(s, 212, c->x[1].span,
+                     "the rate of `dropout` is at least 0 and below 1, not %g", rate);
+  if (x->dtype == DT_BOOL || x->dtype == DT_I32)
+    return sema_fail(s, 206, c->x[0].span, "`dropout` needs a floating-point value, not %s",
+                     dtype_name(x->dtype));
+  Frame *f = frame_owner(s->frame);
+  uint64_t site =
+      hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
+  Value *v = v_copy(s, x);
+  if (checking(s) || !s->dropout || rate == 0)
+    return v;
+  Graph *g = s->g;
+  DType r = dtype_real(x->dtype);
+  sema_mark(s, c->whole);
+  Node *keep = g_binary(g, OP_LE, g_const(g, DT_F32, rate), sema_random(s, site, &x->ax));
+  Node *scale = g_const(g, r, 1 / (1 - rate)), *zero = g_const(g, r, 0);
+  v->re = g_select(g, keep, g_binary(g, OP_MUL, x->re, scale), zero);
+  v->im = x->im ? g_select(g, keep, g_binary(g, OP_MUL, x->im, scale), zero) : NULL;
+  return v;
+}
+
+Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span whole,
+                      Span at) {
+  PrimCall c = {.p = p, .name = prim_name(p), .at = at, .whole = whole, .args = args, .axes = axes};
+  switch (p) {
+  case PRIM_REAL:
+  case PRIM_IMAG: return complex_part(s, &c);
+  case PRIM_SELECT: return select_value(s, &c);
+  case PRIM_GATHER: return gather(s, &c);
+  case PRIM_IOTA: return sema_fail(s, 303, at, "`iota[L]` is a value and takes no arguments");
+  case PRIM_FLIP: return flip(s, &c);
+  case PRIM_CAUSAL_CONV: return causal_conv(s, &c);
+  case PRIM_DROPOUT: return dropout(s, &c);
+  case PRIM_MAX:
+  case PRIM_MIN: {
+    int npos = 0;
+    for (int i = 0; i < args->n; i++)
+      npos += !args->v[i].name.s;
+    return !axes && npos == 2 ? extreme(s, &c) : reduction(s, &c);
+  }
+  case PRIM_SUM:
+  case PRIM_MEAN:
+  case PRIM_ARGMAX: return reduction(s, &c);
+  default: return maths(s, &c);
+  }
+}

@@ -1,0 +1,347 @@
+// Train blocks: the loss, and the settings that make a recipe.
+#include "compiler/sema/sema_impl.h"
+#include <math.h>
+#include <string.h>
+
+// A frame over the model's own (s->scope), with the block's new fields.
+Frame *sema_train_frame(Sema *s, const Decl *d) {
+  Scope *model = s->scope;
+  Frame *f = frame_push(s, FR_TRAIN, d->name.s, d->name.span);
+  s->scope->up = model;
+  f->seq = INT32_MAX;
+  f->depth = 2;
+  f->key = hash_str("train");
+  f->inst = s->m->root;
+  f->mod = checking(s) ? s->m->model : NULL;
+  if (!checking(s))
+    for (int i = 0; i < d->train.n; i++)
+      if (d->train.v[i].kind == TR_DATA)
+        sema_train_data(s, &d->train.v[i], NULL);
+  return f;
+}
+
+const Expr *sema_train_loss(const Decl *d) {
+  for (int i = 0; i < d->train.n; i++)
+    if (d->train.v[i].kind == TR_SETTING && !strcmp(d->train.v[i].setting.name.s, "loss"))
+      return d->train.v[i].setting.value;
+  return NULL;
+}
+
+// ---- values of settings
+static bool number_of(Sema *s, const Expr *e, const char *what, double lo, double hi, double *out) {
+  Value *v = sema_constant(s, e, what);
+  double x;
+  if (is_poison(v))
+    return false;
+  if (!v_const(v, &x)) {
+    sema_error(s, 503, e->span, "%s is a number", what);
+    return false;
+  }
+  if (!(x >= lo && x <= hi)) {
+    if (isinf(hi))
+      sema_error(s, 503, e->span, "%s is at least %g, not %g", what, lo, x);
+    else
+      sema_error(s, 503, e->span, "%s lies between %g and %g, and this is %g", what, lo, hi, x);
+    return false;
+  }
+  *out = x;
+  return true;
+}
+
+static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
+  double x;
+  if (!number_of(s, e, what, 1, 1e15, &x))
+    return;
+  if (x == floor(x))
+    *out = (int64_t)x;
+  else
+    sema_error(s, 503, e->span, "%s is whole, not %g", what, x);
+}
+
+static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
+  static const char *const names[] = {"adamw", "adam", "sgd"};
+  static const char *const adam[] = {"beta", "eps"}, *const sgd[] = {"momentum"};
+  const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  if (callee->kind != EX_NAME || !name_listed(names, COUNT(names), callee->name.s)) {
+    const char *name = callee->kind == EX_NAME ? callee->name.s : "";
+    Diag *g = sema_error(s, 502, callee->span,
+                         "unknown optimizer `%s`: there are adamw, adam and sgd", name);
+    suggest_list(s, g, name, names, COUNT(names));
+    return;
+  }
+  Optimizer *o = &r->optimizer;
+  r->has_optimizer = true;
+  while (strcmp(names[o->kind], callee->name.s))
+    o->kind++;
+  bool is_sgd = o->kind == OPT_SGD;
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    if (!a->name.s || !name_listed(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
+      Diag *g = sema_error(s, 303, a->span,
+                           a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
+                           callee->name.s, a->name.s ? a->name.s : "");
+      if (a->name.s)
+        suggest_list(s, g, a->name.s, is_sgd ? sgd : adam, is_sgd ? 1 : 2);
+    } else if (!strcmp(a->name.s, "eps"))
+      number_of(s, a->value, "`eps`", 0, 1, &o->eps);
+    else if (!strcmp(a->name.s, "momentum"))
+      number_of(s, a->value, "`momentum`", 0, 0.999999999, &o->momentum);
+    else if (a->value->kind != EX_TUPLE || a->value->items.n != 2)
+      sema_error(s, 503, a->value->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
+    else {
+      number_of(s, a->value->items.v[0], "`beta`", 0, 0.999999999, &o->beta1);
+      number_of(s, a->value->items.v[1], "`beta`", 0, 0.999999999, &o->beta2);
+    }
+  }
+}
+
+// ---- the rate: a factor times a schedule
+static const char *const schedules[] = {"constant", "warmup", "linear", "cosine"};
+
+static bool is_schedule(const Expr *e) {
+  if (e->kind == EX_THEN)
+    return true;
+  return e->kind == EX_CALL && e->a->kind == EX_NAME &&
+         name_listed(schedules, COUNT(schedules), e->a->name.s);
+}
+
+static void unknown_schedule(Sema *s, const Expr *e) {
+  const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  if (callee->kind != EX_NAME) {
+    sema_error(s, 502, e->span,
+               "a piece of a schedule is a call of constant, warmup, linear or cosine");
+    return;
+  }
+  Diag *g = sema_error(s, 502, callee->span,
+                       "unknown schedule `%s`: there are constant, warmup, linear and cosine",
+                       callee->name.s);
+  suggest_list(s, g, callee->name.s, schedules, COUNT(schedules));
+}
+
+// False when an argument is wrong, which was reported.
+static bool piece_args(Sema *s, const Expr *e, bool falls, SchedulePiece *p) {
+  bool ok = true;
+  for (int i = 0; i < e->args.n; i++) {
+    const Arg *a = &e->args.v[i];
+    bool to = a->name.s && !strcmp(a->name.s, "to") && falls;
+    if (to)
+      ok &= number_of(s, a->value, "`to`", 0, 1e6, &p->to);
+    else if (!a->name.s && i == 0)
+      ok &= number_of(s, a->value, "a length", 0, 1e15, &p->length);
+    else {
+      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s,
+                 falls ? "a length, and the level it ends at: `to: 0`" : "a length");
+      ok = false;
+    }
+  }
+  return ok;
+}
+
+static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
+  if (!is_schedule(e) || e->kind == EX_THEN) {
+    unknown_schedule(s, e);
+    return;
+  }
+  SchedulePiece p = {0};
+  while (strcmp(schedules[p.kind], e->a->name.s))
+    p.kind++;
+  bool falls = p.kind == SCHED_LINEAR || p.kind == SCHED_COSINE;
+  p.to = !falls;
+  if (!piece_args(s, e, falls, &p))
+    return;
+  if (p.kind == SCHED_WARMUP && p.length == 0)
+    sema_error(s, 303, e->span, "`warmup` needs its length: steps, or below 1 a share of the run");
+  else if (!last && p.length == 0)
+    sema_error(s, 303, e->span, "`%s` is not the last: it needs its length", e->a->name.s);
+  vec_push(s->a, &r->schedule, p);
+}
+
+// Pieces whose lengths are shares must fit into the run.
+static void check_shares(Sema *s, const Expr *e, const Recipe *r) {
+  double sum = 0;
+  for (int i = 0; i < r->schedule.n; i++)
+    sum += r->schedule.v[i].length < 1 ? r->schedule.v[i].length : 0;
+  if (sum > 1 + 1e-9)
+    sema_error(s, 503, e->span, "the pieces of the schedule take %g %% of the run", 100 * sum);
+}
+
+static void set_rate(Sema *s, const Expr *e, Recipe *r) {
+  double x;
+  if (e->kind == EX_THEN) {
+    for (int i = 0; i < e->items.n; i++)
+      add_piece(s, e->items.v[i], i == e->items.n - 1, r);
+    check_shares(s, e, r);
+  } else if (is_schedule(e)) {
+    add_piece(s, e, true, r);
+  } else if (e->kind == EX_BIN && e->bin == BIN_DIV) {
+    set_rate(s, e->a, r);
+    if (number_of(s, e->b, "a rate", 1e-300, INFINITY, &x))
+      r->rate /= x;
+  } else if (e->kind == EX_BIN && e->bin == BIN_MUL) {
+    bool left = r->schedule.n > 0;
+    set_rate(s, e->a, r);
+    if (r->schedule.n && !left && is_schedule(e->b))
+      sema_error(s, 503, e->b->span, "a rate has one schedule");
+    else
+      set_rate(s, e->b, r);
+  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 &&
+             !fn_find(s, e->a->name.s)) {
+    add_piece(s, e, true, r);
+  } else if (e->kind == EX_TUPLE) {
+    sema_error(s, 503, e->span, "a rate is a number, or a number times a schedule");
+  } else if (number_of(s, e, "a rate", 0, INFINITY, &x))
+    r->rate *= x;
+}
+
+// ---- groups
+static void add_group(Sema *s, const TrItem *it, Recipe *r) {
+  static const char *const names[] = {"rate", "decay", "frozen"};
+  const char **tags = NEWN(s->a, const char *, it->tags.n + 1);
+  TagGroup g = {.tags = tags, .ntags = it->tags.n};
+  for (int i = 0; i < it->tags.n; i++)
+    tags[i] = it->tags.v[i].s;
+  for (int i = 0; i < it->settings.n; i++) {
+    const Setting *st = &it->settings.v[i];
+    if (!name_listed(names, COUNT(names), st->name.s)) {
+      Diag *d = sema_error(s, 501, st->name.span,
+                           "unknown setting `%s` of a group: there are rate, decay and frozen",
+                           st->name.s);
+      suggest_list(s, d, st->name.s, names, COUNT(names));
+    } else if (!strcmp(st->name.s, "rate") && is_schedule(st->value)) {
+      sema_error(s, 503, st->value->span,
+                 "the rate of a group is a number: it goes through the schedule of the block");
+    } else if (!strcmp(st->name.s, "rate")) {
+      g.rate_times = st->times;
+      g.has_rate = number_of(s, st->value, "a rate", 0, INFINITY, &g.rate);
+    } else if (st->times) {
+      sema_error(s, 501, st->span, "`*=` is for `rate`");
+    } else if (!strcmp(st->name.s, "decay")) {
+      g.has_decay = number_of(s, st->value, "`decay`", 0, INFINITY, &g.decay);
+    } else {
+      Value *v = sema_constant(s, st->value, "`frozen`");
+      if (is_tensor(v) && v->known) {
+        g.has_frozen = true;
+        g.frozen = v->truth;
+      } else if (!is_poison(v))
+        sema_error(s, 503, st->value->span, "`frozen` is true or false");
+    }
+  }
+  vec_push(s->a, &r->groups, g);
+}
+
+// ---- the block
+static void check_loss(Sema *s, const Expr *e, Recipe *r) {
+  Value *v = sema_value(s, e);
+  if (is_poison(v))
+    return;
+  if (is_tensor(v) && !v->ax.n && v->dtype == DT_F32) {
+    r->has_loss = true;
+    return;
+  }
+  Diag *g = sema_error(s, 505, e->span, "the loss is one f32, not %s", v_type_str(s, v));
+  if (is_tensor(v) && v->ax.n)
+    diag_help(s->d, g, "reduce it: `mean(...)`");
+}
+
+static void setting(Sema *s, const Setting *st, Recipe *r) {
+  static const char *const names[] = {"loss",  "optimizer", "rate",   "decay",
+                                      "batch", "steps",     "epochs", "clip"};
+  int k = 0;
+  while (k < COUNT(names) && strcmp(names[k], st->name.s))
+    k++;
+  if (st->times && k < COUNT(names)) {
+    sema_error(s, 501, st->span, "`*=` is for the `rate` of a group");
+    return;
+  }
+  switch (k) {
+  case 0: check_loss(s, st->value, r); break;
+  case 1: set_optimizer(s, st->value, r); break;
+  case 2:
+    r->has_rate = true;
+    r->rate = 1;
+    set_rate(s, st->value, r);
+    break;
+  case 3: number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay); break;
+  case 4: whole_of(s, st->value, "`batch`", &r->batch); break;
+  case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
+  case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
+  case 7: number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip); break;
+  default: {
+    Diag *g = sema_error(s, 501, st->name.span,
+                         "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "
+                         "steps, epochs and clip",
+                         st->name.s);
+    suggest_list(s, g, st->name.s, names, COUNT(names));
+  }
+  }
+}
+
+static bool has_tag(const ModelParam *p, const char *tag) {
+  for (int i = 0; i < p->ntags; i++)
+    if (!strcmp(p->tags[i], tag))
+      return true;
+  return false;
+}
+
+static void check_tag(Sema *s, Name tag) {
+  const Model *m = s->m;
+  Suggest best = {.wanted = tag.s, .sigil = "@"};
+  for (int i = 0; i < m->params.n; i++) {
+    const ModelParam *p = &m->params.v[i]->info;
+    if (has_tag(p, tag.s))
+      return;
+    for (int k = 0; k < p->ntags; k++)
+      suggest_add(&best, p->tags[k]);
+  }
+  suggest_help(s, diag_warning(s->d, 506, tag.span, "no parameter has the tag `@%s`", tag.s),
+               &best);
+}
+
+// Once the parameters are known.
+void sema_check_tags(Sema *s) {
+  for (int i = 0; i < s->m->trains.n; i++)
+    for (int k = 0; k < s->m->trains.v[i]->train.n; k++) {
+      const TrItem *it = &s->m->trains.v[i]->train.v[k];
+      for (int j = 0; it->kind == TR_GROUP && j < it->tags.n; j++)
+        check_tag(s, it->tags.v[j]);
+    }
+}
+
+static bool once(Sema *s, Span at, const char *what, bool *seen) {
+  bool first = !*seen;
+  if (!first)
+    sema_error(s, 501, at, "%s is given twice", what);
+  *seen = true;
+  return first;
+}
+
+void sema_check_train(Sema *s, const Decl *d) {
+  Recipe *r = NEW(s->a, Recipe);
+  bool from = false, data = false;
+  *r = (Recipe){
+      .name = d->name.s, .span = d->name.span, .optimizer = {OPT_ADAMW, 0.9, 0.999, 1e-8, 0}};
+  sema_train_frame(s, d);
+  for (int i = 0; i < d->train.n; i++)
+    if (d->train.v[i].kind == TR_DATA) {
+      if (once(s, d->train.v[i].span, "`data`", &data))
+        sema_train_data(s, &d->train.v[i], r);
+    }
+  for (int i = 0; i < d->train.n; i++) {
+    const TrItem *it = &d->train.v[i];
+    if (it->kind == TR_FROM) {
+      once(s, it->span, "`from`", &from);
+      r->from = it->from.s;
+    } else if (it->kind == TR_GROUP)
+      add_group(s, it, r);
+    else if (it->kind == TR_SETTING) {
+      for (int k = 0; k < i && !it->setting.times; k++)
+        if (d->train.v[k].kind == TR_SETTING && d->train.v[k].setting.name.s == it->setting.name.s)
+          sema_error(s, 501, it->span, "`%s` is given twice", it->setting.name.s);
+      setting(s, &it->setting, r);
+    }
+  }
+  if (r->steps && r->epochs)
+    sema_error(s, 501, d->name.span,
+               "`steps` and `epochs` are both given: one of them says how long the run is");
+  vec_push(s->a, &s->m->recipes, r);
+}

@@ -1,0 +1,48 @@
+// Diagnostics: the user's own text, one primary span that stands alone, secondary spans that say
+// why, a code, a hint.  Nothing here prints by itself: errors gather in a Diags and the driver
+// renders them.
+#ifndef BIGSC_DIAG_H
+#define BIGSC_DIAG_H
+#include "base/base.h"
+#include "base/source.h"
+#include <stdio.h>
+
+typedef enum Severity { SEV_ERROR, SEV_WARNING, SEV_NOTE, SEV_HELP } Severity;
+typedef struct DiagPart {
+  Severity kind; // SEV_NOTE, SEV_HELP; SEV_ERROR marks a secondary label of the main snippet
+  Span span;     // may be empty for notes and help
+  const char *text;
+  bool label; // of a note: stands in the snippet of the note with a place before it
+} DiagPart;
+typedef struct Diag {
+  Severity severity;
+  int code;          // 204 prints as E0204; see errors.def
+  Span span;         // primary
+  const char *label; // under the carets; may be NULL
+  const char *text;
+  VEC(DiagPart) parts;
+} Diag;
+typedef struct Diags {
+  Arena *arena;
+  VEC(Diag *) list;
+  int errors, limit; // past `limit` errors (0: 100) the rest are dropped and counted
+} Diags;
+Diag *diag_error(Diags *d, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+Diag *diag_warning(Diags *d, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// Each returns `g` so that calls chain; g may be NULL (then nothing happens).
+// The label of the primary span:
+Diag *diag_primary(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// A secondary span with its label:
+Diag *diag_label(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// A sentence below the snippet, with a snippet of its own when it has a place:
+Diag *diag_note(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// Behind a note: a label in its snippet:
+Diag *diag_note_label(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+// What to do about it:
+Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
+typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON } DiagFormat;
+// Sorted by place; one line of JSON per diagnostic in DIAG_JSON.
+void diags_print(FILE *f, const Diags *d, DiagFormat format, bool color);
+char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color);
+const char *diag_explain(int code); // the long text of --explain, NULL for an unknown code
+#endif

@@ -1,0 +1,297 @@
+// Declarations, types, formals.
+#include "compiler/syntax/habits.h"
+#include "compiler/syntax/parse_internal.h"
+#include <string.h>
+
+// names = NAME {"," NAME}
+void parse_names(Parser *p, Names *out, const char *what) {
+  do {
+    Name n = expect_name(p, what);
+    if (n.s)
+      vec_push(p->arena, out, n);
+  } while (accept(p, T_COMMA));
+}
+
+// bind = NAME "=" expr
+Bind parse_bind(Parser *p) {
+  int first = p->at;
+  Bind b = {.name = expect_name(p, "a name"), .value = p->poison};
+  if (is(p, T_COMMA))
+    fail(p, 116, peek(p, 0), "one name on the left of `=`");
+  expect(p, T_SET, "");
+  b.value = parse_expr(p);
+  b.span = since(p, first);
+  return b;
+}
+
+// ---- types
+// What is written where an axis belongs: `4`, `H * 2`.
+static void no_axis(Parser *p) {
+  const Token *t = peek(p, 0);
+  Diag *g;
+  if (t->kind == T_NUM) {
+    g = fail(p, 117, t, "an axis is a name; %s needs one", found(p, t));
+    diag_help(p->diags, g, "declare `dim NAME = %.*s`",
+              (int)(t->hi - t->lo < 40 ? t->hi - t->lo : 40), p->src->text + t->lo);
+  } else if (t->kind == T_PLUS || t->kind == T_MINUS || t->kind == T_STAR || t->kind == T_SLASH ||
+             t->kind == T_CARET) {
+    g = fail(p, 117, t, "an axis is a name, not an expression");
+    diag_help(p->diags, g, "declare `dim NAME = ...` and use its name");
+  } else if (t->kind == T_ELLIPSIS) {
+    g = fail(p, 117, t, "`...` follows a name; all other axes are `..`");
+  }
+}
+
+// tdim = ".." | NAME ["..."]
+static TDim tdim(Parser *p) {
+  int first = p->at;
+  TDim d = {.rest = accept(p, T_REST)};
+  if (!d.rest) {
+    no_axis(p);
+    d.name = expect_name(p, "an axis");
+    d.pack = accept(p, T_ELLIPSIS);
+    if (!d.pack)
+      no_axis(p);
+  }
+  d.span = since(p, first);
+  return d;
+}
+
+// type = DTYPE | [DTYPE] "[" [tdim {"," tdim}] "]"
+Type *parse_type(Parser *p) {
+  int first = p->at;
+  Type *t = NEW(p->arena, Type);
+  t->dtype = DT_F32;
+  const Token *d = peek(p, 0);
+  if ((t->has_dtype = accept(p, T_DTYPE))) {
+    t->dtype = d->dtype;
+    t->dtype_span = tok_span(p, d);
+  }
+  if ((t->has_axes = accept(p, T_LBRACKET))) {
+    if (!is(p, T_RBRACKET)) {
+      do {
+        TDim x = tdim(p);
+        vec_push(p->arena, &t->dims, x);
+      } while (accept(p, T_COMMA));
+    }
+    expect(p, T_RBRACKET, "");
+  }
+  if (!t->has_dtype && !t->has_axes)
+    diag_help(p->diags, fail_expected(p, "a type", ""),
+              "`[A, B]` for f32, or one of f32 bf16 f64 i32 bool c64 c128 in front");
+  t->span = since(p, first);
+  return t;
+}
+
+// generics = "[" axes ["->" axes] "]"
+Generics *parse_generics(Parser *p) {
+  int first = p->at;
+  if (!accept(p, T_LBRACKET))
+    return NULL;
+  Generics *g = NEW(p->arena, Generics);
+  no_axis(p);
+  parse_axes(p, &g->in, "an axis");
+  g->arrow = accept(p, T_ARROW);
+  if (g->arrow)
+    parse_axes(p, &g->out, "an axis");
+  expect(p, T_RBRACKET, "");
+  g->span = since(p, first);
+  return g;
+}
+
+// formals = "(" [formal {"," formal}] ")";  formal = NAME [":" type] ["=" expr]
+void parse_formals(Parser *p, Formals *out) {
+  expect(p, T_LPAREN, "");
+  if (!is(p, T_RPAREN)) {
+    do {
+      int first = p->at;
+      Formal f = {.name = expect_name(p, "the name of an argument")};
+      if (accept(p, T_COLON))
+        f.type = parse_type(p);
+      if (accept(p, T_SET))
+        f.preset = parse_expr(p);
+      f.span = since(p, first);
+      vec_push(p->arena, out, f);
+    } while (accept(p, T_COMMA));
+  }
+  expect(p, T_RPAREN, "");
+}
+
+// ---- one function for each kind of declaration, called behind its first word
+static void use(Parser *p, Decl *d) {
+  d->path = expect_string(p);
+}
+
+// dim = NAME [("=" | "<=") sum]
+static void dims(Parser *p, Decl *d) {
+  do {
+    int first = p->at;
+    Dim x = {.name = expect_name(p, "a dimension")};
+    if (x.name.s)
+      vec_push(p->arena, &d->names, x.name);
+    x.bind = accept(p, T_SET) ? DIM_EQUAL : accept(p, T_LE) ? DIM_AT_MOST : DIM_OPEN;
+    if (x.bind != DIM_OPEN)
+      x.value = parse_sum(p);
+    x.span = since(p, first);
+    vec_push(p->arena, &d->dims, x);
+  } while (accept(p, T_COMMA));
+}
+
+static void lets(Parser *p, Decl *d) {
+  do {
+    if (is(p, T_NAME))
+      vec_push(p->arena, &d->names, (Name){peek(p, 0)->s, tok_span(p, peek(p, 0))});
+    Bind b = parse_bind(p);
+    vec_push(p->arena, &d->lets, b);
+  } while (accept(p, T_COMMA));
+}
+
+static void value(Parser *p, Decl *d) {
+  d->value = parse_expr(p);
+}
+
+static void name_of(Parser *p, Decl *d, const char *what) {
+  d->name = expect_name(p, what);
+  if (d->name.s)
+    vec_push(p->arena, &d->names, d->name);
+}
+
+static Body *short_body(Parser *p) {
+  int first = p->at;
+  Body *b = NEW(p->arena, Body);
+  Stmt *s = NEW(p->arena, Stmt);
+  s->value = parse_expr(p);
+  s->span = b->span = since(p, first);
+  b->bad = item_reported(p, p->tok + p->at - (p->at > first));
+  s->kind = b->bad ? ST_BAD : ST_EXPR;
+  vec_push(p->arena, &b->stmts, s);
+  return b;
+}
+
+// "fn" NAME [generics] formals ["->" type] ("=" expr | body)
+static void fn(Parser *p, Decl *d) {
+  name_of(p, d, "the name of a function");
+  d->generics = parse_generics(p);
+  parse_formals(p, &d->formals);
+  if (accept(p, T_ARROW))
+    d->type = parse_type(p);
+  if ((d->short_form = accept(p, T_SET)))
+    d->body = short_body(p);
+  else if (is(p, T_LBRACE))
+    d->body = parse_body(p);
+  else {
+    bool colon = is(p, T_COLON);
+    Diag *g = fail_expected(p, "`=` or `{`", "");
+    if (colon)
+      diag_help(p->diags, g, "the type of the result stands behind `->`");
+  }
+}
+
+// "module" NAME [generics] formals "->" type body
+static void module(Parser *p, Decl *d) {
+  name_of(p, d, "the name of a module");
+  d->generics = parse_generics(p);
+  parse_formals(p, &d->formals);
+  expect(p, T_ARROW, " and the type of the result");
+  d->type = parse_type(p);
+  d->body = parse_body(p);
+}
+
+// "model" NAME formals body
+static void model(Parser *p, Decl *d) {
+  name_of(p, d, "the name of a model");
+  parse_formals(p, &d->formals);
+  d->body = parse_body(p);
+}
+
+// "checkpoint" NAME "{" {ckitem EOL} "}"
+static void checkpoint(Parser *p, Decl *d) {
+  name_of(p, d, "the name of a checkpoint block");
+  parse_block(p, parse_ckitem, d);
+}
+
+// "train" NAME "{" {tritem EOL} "}"
+static void train(Parser *p, Decl *d) {
+  name_of(p, d, "the name of a train block");
+  parse_block(p, parse_tritem, d);
+}
+
+static const struct {
+  const char *word;
+  DeclKind kind;
+  void (*parse)(Parser *p, Decl *d);
+} decls[] = {
+    {"use", DECL_USE, use},
+    {"dim", DECL_DIM, dims},
+    {"let", DECL_LET, lets},
+    {"init", DECL_INIT, value},
+    {"tokenizer", DECL_TOKENIZER, value},
+    {"fn", DECL_FN, fn},
+    {"module", DECL_MODULE, module},
+    {"model", DECL_MODEL, model},
+    {"checkpoint", DECL_CHECKPOINT, checkpoint},
+    {"train", DECL_TRAIN, train},
+};
+
+static int decl_index(const Token *t) {
+  if (t->kind != T_NAME && !starts_decl(t))
+    return -1;
+  for (int i = 0; i < COUNT(decls); i++)
+    if (!strcmp(t->s, decls[i].word))
+      return i;
+  return -1;
+}
+
+bool at_decl(const Parser *p) {
+  return decl_index(peek(p, 0)) >= 0;
+}
+
+static void no_decl(Parser *p, Decl *d) {
+  const Token *t = peek(p, 0), *next = peek(p, 1);
+  if (t->kind != T_NAME && t->kind != T_ENTRY && t->kind != T_SCAN) {
+    fail_expected(p, "a declaration", "");
+    return;
+  }
+  Diag *g = fail(p, 120, t, "`%s` does not start a declaration", t->s);
+  const char *meant = habit_decl(t->s);
+  if (meant)
+    diag_help(p->diags, g, "it is `%s` here", meant);
+  for (int i = 0; i < COUNT(decls) && !meant; i++)
+    if (edit_distance(t->s, decls[i].word, 2) <= 2 && next->kind == T_NAME) {
+      diag_help(p->diags, g, "did you mean `%s`?", decls[i].word);
+      break;
+    }
+  if (next->kind == T_NAME)
+    vec_push(p->arena, &d->names, (Name){next->s, tok_span(p, next)});
+}
+
+void decl_lost(Parser *p, Decl *d) {
+  d->kind = DECL_BAD;
+  d->bad = true;
+  p->bad = true;
+}
+
+// decl = "use" STRING | "dim" dim {"," dim} | "let" bind {"," bind} | "init" expr | "tokenizer"
+// expr
+//      | fn | module | model | checkpoint | train
+Decl *parse_decl(Parser *p) {
+  Decl *d = NEW(p->arena, Decl);
+  int first = p->at, i = decl_index(peek(p, 0));
+  bool bad = p->bad;
+  p->bad = false;
+  d->keyword = tok_span(p, peek(p, 0));
+  d->kind = DECL_BAD;
+  if (i < 0) {
+    no_decl(p, d);
+  } else {
+    d->kind = decls[i].kind;
+    advance(p);
+    decls[i].parse(p, d);
+  }
+  d->span = since(p, first);
+  d->bad = p->bad || item_reported(p, p->tok + p->at - (p->at > first));
+  p->bad = p->bad || bad;
+  if (d->bad && !d->name.s) // one bad number, say, is no value to go on with
+    decl_lost(p, d);
+  return d;
+}

@@ -1,0 +1,418 @@
+// Expressions.  Recursion is bounded: every way back into an expression passes parse_unary, which
+// counts the nesting.
+#include "compiler/syntax/habits.h"
+#include "compiler/syntax/parse_internal.h"
+#include <string.h>
+
+// ---- nodes
+static int height_of(const Expr *e) {
+  return e ? e->height : 0;
+}
+
+// Makes room in `e` for a child of this height.
+static void raise(Parser *p, Expr *e, int child) {
+  if (child < e->height)
+    return;
+  if (child < AST_MAX_HEIGHT)
+    e->height = (uint16_t)(child + 1);
+  else
+    fail(p, 113, peek(p, 0),
+         "nested too deeply: an expression more than %d operations high; name a part of it",
+         AST_MAX_HEIGHT);
+}
+
+static Expr *node(Parser *p, ExprKind kind, int first, Expr *a, Expr *b) {
+  Expr *e = NEW(p->arena, Expr);
+  e->kind = kind;
+  e->span = e->op = a ? span_join(a->span, since(p, first)) : since(p, first);
+  e->height = 1;
+  e->a = a;
+  e->b = b;
+  raise(p, e, height_of(a));
+  raise(p, e, height_of(b));
+  return e;
+}
+
+static int body_height(const Body *b) {
+  int h = 0;
+  for (int i = 0; i < b->stmts.n; i++) {
+    const Stmt *s = b->stmts.v[i];
+    h = height_of(s->value) > h ? height_of(s->value) : h;
+    for (int k = 0; k < s->forms.n; k++)
+      h = height_of(s->forms.v[k].value) > h ? height_of(s->forms.v[k].value) : h;
+    for (int k = 0; k < s->args.n; k++)
+      h = height_of(s->args.v[k].value) > h ? height_of(s->args.v[k].value) : h;
+  }
+  return h;
+}
+
+// ---- brackets
+// axes = NAME ["..."] {"," NAME ["..."]}
+void parse_axes(Parser *p, AxisNames *out, const char *what) {
+  do {
+    int first = p->at;
+    AxisName x = {.name = expect_name(p, what)};
+    x.pack = accept(p, T_ELLIPSIS);
+    x.span = since(p, first);
+    vec_push(p->arena, out, x);
+  } while (accept(p, T_COMMA));
+}
+
+static void axis_or_group(Parser *p, Names *out, bool *group) {
+  *group = accept(p, T_LPAREN);
+  if (*group) {
+    parse_names(p, out, "an axis");
+    expect(p, T_RPAREN, "");
+  } else {
+    Name n = expect_name(p, "an axis");
+    vec_push(p->arena, out, n);
+  }
+}
+
+// op = NAME "as" (NAME | "(" names ")") | "(" names ")" "as" NAME | NAME "=" sum [":" sum]
+static DimOp dim_op(Parser *p) {
+  DimOp op = {0};
+  int first = p->at;
+  bool from_group, to_group = false;
+  axis_or_group(p, &op.from, &from_group);
+  if (is_word(p, "as")) {
+    advance(p);
+    if (from_group && is(p, T_LPAREN))
+      fail(p, 119, peek(p, 0), "a merge has one target: split it in a second step");
+    axis_or_group(p, &op.to, &to_group);
+    op.kind = from_group ? DIM_MERGE : to_group ? DIM_SPLIT : DIM_RENAME;
+  } else if (!from_group && accept(p, T_SET)) {
+    op.kind = DIM_INDEX;
+    op.lo = parse_sum(p);
+    if (accept(p, T_COLON)) {
+      op.kind = DIM_SLICE;
+      op.hi = parse_sum(p);
+    }
+  } else if (from_group) {
+    fail_expected(p, "`as`", " after a group of axes");
+  } else {
+    fail(p, 119, &p->tok[first], "names of axes and operations on axes do not mix in one `[ ]`");
+  }
+  op.span = since(p, first);
+  return op;
+}
+
+static bool op_follows(const Parser *p) {
+  const Token *next = peek(p, 1);
+  return is(p, T_LPAREN) || next->kind == T_SET || (next->kind == T_NAME && !strcmp(next->s, "as"));
+}
+
+// "[" (axes | op {"," op}) "]" after an expression
+static Expr *brackets(Parser *p, int first, Expr *a) {
+  int open = p->at;
+  advance(p);
+  const Token *t = peek(p, 0);
+  if (t->kind == T_NUM || t->kind == T_STR) {
+    Diag *g = fail(p, 117, t, "`[ ]` takes names of axes, not %s", found(p, t));
+    diag_help(p->diags, g, "`x[L = 0]` takes the first element along `L`");
+  }
+  Expr *e = node(p, op_follows(p) ? EX_OPS : EX_AXES, first, a, NULL);
+  if (e->kind == EX_AXES) {
+    parse_axes(p, &e->axes, "an axis");
+    if (is(p, T_SET) || is_word(p, "as"))
+      fail(p, 119, peek(p, 0), "names of axes and operations on axes do not mix in one `[ ]`");
+  } else {
+    do {
+      DimOp op = dim_op(p);
+      raise(p, e, height_of(op.lo));
+      raise(p, e, height_of(op.hi));
+      vec_push(p->arena, &e->ops, op);
+    } while (accept(p, T_COMMA));
+  }
+  expect(p, T_RBRACKET, "");
+  e->op = since(p, open);
+  e->span = span_join(a->span, e->op);
+  return e;
+}
+
+// args = [[NAME ":"] expr {"," [NAME ":"] expr}]
+void parse_args(Parser *p, Args *out) {
+  if (is(p, T_RPAREN))
+    return;
+  do {
+    int first = p->at;
+    Arg arg = {0};
+    if (next_is(p, T_COLON)) {
+      arg.name = expect_name(p, "the name of an argument");
+      accept(p, T_COLON);
+    }
+    arg.value = parse_expr(p);
+    arg.span = since(p, first);
+    vec_push(p->arena, out, arg);
+  } while (accept(p, T_COMMA));
+}
+
+static Expr *call(Parser *p, int first, Expr *a) {
+  int open = p->at;
+  advance(p);
+  Expr *e = node(p, EX_CALL, first, a, NULL);
+  parse_args(p, &e->args);
+  for (int i = 0; i < e->args.n; i++)
+    raise(p, e, e->args.v[i].value->height);
+  expect(p, T_RPAREN, "");
+  e->op = since(p, open);
+  e->span = span_join(a->span, e->op);
+  return e;
+}
+
+static Expr *dot(Parser *p, int first, Expr *a) {
+  advance(p);
+  Name n = expect_name(p, "a name");
+  Expr *e = node(p, EX_DOT, first, a, NULL);
+  e->name = n;
+  return e;
+}
+
+// ---- primaries
+// scan = "scan" "[" NAME "]" formals body
+static Expr *scan(Parser *p) {
+  int first = p->at;
+  Span word = tok_span(p, advance(p));
+  ScanExpr *s = NEW(p->arena, ScanExpr);
+  expect(p, T_LBRACKET, " after `scan`");
+  s->axis = expect_name(p, "an axis");
+  expect(p, T_RBRACKET, "");
+  parse_formals(p, &s->states);
+  s->body = parse_body(p);
+  Expr *e = node(p, EX_SCAN, first, NULL, NULL);
+  e->op = word;
+  e->scan = s;
+  raise(p, e, body_height(s->body));
+  for (int i = 0; i < s->states.n; i++)
+    raise(p, e, height_of(s->states.v[i].preset));
+  return e;
+}
+
+// "(" expr ({"," expr} | {"then" expr}) ")"
+static Expr *parenthesis(Parser *p) {
+  int first = p->at;
+  advance(p);
+  Expr *one = parse_expr(p);
+  bool then = is_word(p, "then");
+  if (!then && !is(p, T_COMMA)) {
+    expect(p, T_RPAREN, "");
+    if (one != p->poison) {
+      one->parens = true;
+      one->span = since(p, first);
+    }
+    return one;
+  }
+  Exprs items = {0};
+  vec_push(p->arena, &items, one);
+  while (then ? is_word(p, "then") : is(p, T_COMMA)) {
+    advance(p);
+    vec_push(p->arena, &items, parse_expr(p));
+  }
+  expect(p, T_RPAREN, "");
+  Expr *e = node(p, then ? EX_THEN : EX_TUPLE, first, NULL, NULL);
+  e->items = items;
+  for (int i = 0; i < items.n; i++)
+    raise(p, e, items.v[i]->height);
+  return e;
+}
+
+// `x ** 2`: the two signs, when nothing stands between them.
+static const char *operators_help(const Parser *p) {
+  const Token *t = peek(p, 0), *before = t - (p->at > 0);
+  if (before->hi != t->lo || p->panic)
+    return NULL;
+  return habit_operator(
+      arena_printf(p->arena, "%.*s", (int)(t->hi - before->lo), p->src->text + before->lo));
+}
+
+static Expr *no_expr(Parser *p) {
+  const Token *t = peek(p, 0);
+  const char *help = operators_help(p);
+  TokClass c = token_class(t->kind);
+  if (c == WORD || c == DECL) {
+    fail(p, 111, t, "`%s` is a reserved word, not a value", t->s);
+  } else {
+    Diag *g = fail_expected(p, "an expression", "");
+    if (t->kind == T_DOT && next_is(p, T_NUM))
+      diag_help(p->diags, g, "digits stand on both sides of a point: `0.5`");
+    if (help)
+      diag_help(p->diags, g, "%s", help);
+  }
+  return p->poison;
+}
+
+// primary = NUMBER | STRING | NAME | DTYPE | "(" ... ")" | scan
+static Expr *primary(Parser *p) {
+  static const uint8_t leaf[T_KIND_COUNT] = {
+      [T_NUM] = 1 + EX_NUM,     [T_STR] = 1 + EX_STR,   [T_NAME] = 1 + EX_NAME,
+      [T_DTYPE] = 1 + EX_DTYPE, [T_TRUE] = 1 + EX_BOOL, [T_FALSE] = 1 + EX_BOOL};
+  int first = p->at;
+  const Token *t = peek(p, 0);
+  if (t->kind == T_SCAN)
+    return scan(p);
+  if (t->kind == T_LPAREN)
+    return parenthesis(p);
+  if (!leaf[t->kind])
+    return no_expr(p);
+  advance(p);
+  Expr *e = node(p, (ExprKind)(leaf[t->kind] - 1), first, NULL, NULL);
+  if (t->kind == T_NUM)
+    e->num = *t->num;
+  else if (t->kind == T_STR)
+    e->str = (Str){t->s, tok_span(p, t)};
+  else if (t->kind == T_NAME)
+    e->name = (Name){t->s, tok_span(p, t)};
+  else if (t->kind == T_DTYPE)
+    e->dtype = t->dtype;
+  else
+    e->truth = t->kind == T_TRUE;
+  return e;
+}
+
+// postfix = primary {"." NAME | "[" (axes | op {"," op}) "]" | "(" args ")"}
+static Expr *postfix(Parser *p) {
+  int first = p->at;
+  Expr *e = primary(p);
+  for (;;) {
+    if (is(p, T_DOT))
+      e = dot(p, first, e);
+    else if (is(p, T_LBRACKET))
+      e = brackets(p, first, e);
+    else if (is(p, T_LPAREN))
+      e = call(p, first, e);
+    else
+      return e;
+  }
+}
+
+// ---- operators
+enum { LEVEL_CMP = 1, LEVEL_SUM, LEVEL_PROD };
+static const struct {
+  uint8_t level; // 0: no binary operator
+  BinOp op;
+} binary[T_KIND_COUNT] = {
+    [T_EQ] = {LEVEL_CMP, BIN_EQ},     [T_NE] = {LEVEL_CMP, BIN_NE},
+    [T_LT] = {LEVEL_CMP, BIN_LT},     [T_LE] = {LEVEL_CMP, BIN_LE},
+    [T_GT] = {LEVEL_CMP, BIN_GT},     [T_GE] = {LEVEL_CMP, BIN_GE},
+    [T_PLUS] = {LEVEL_SUM, BIN_ADD},  [T_MINUS] = {LEVEL_SUM, BIN_SUB},
+    [T_STAR] = {LEVEL_PROD, BIN_MUL}, [T_SLASH] = {LEVEL_PROD, BIN_DIV},
+    [T_AT] = {LEVEL_PROD, BIN_COUNT}, // contracts
+};
+
+const char *bin_op_name(BinOp op) {
+  static const char *const names[BIN_COUNT] = {
+      "+", "-", "*", "/", "^", "==", "!=", "<", "<=", ">", ">="};
+  return names[op];
+}
+
+// unary = "-" unary | postfix ["^" unary]
+static Expr *parse_unary(Parser *p) {
+  int first = p->at;
+  Expr *e = p->poison;
+  if (!deeper(p)) {
+    p->nesting--;
+    return e;
+  }
+  const Token *t = peek(p, 0);
+  if (accept(p, T_MINUS)) {
+    Expr *a = parse_unary(p);
+    e = node(p, EX_NEG, first, NULL, NULL);
+    e->a = a;
+    raise(p, e, a->height);
+    e->op = tok_span(p, t);
+  } else {
+    e = postfix(p);
+    t = peek(p, 0);
+    if (accept(p, T_CARET)) {
+      Expr *b = parse_unary(p);
+      e = node(p, EX_BIN, first, e, b);
+      e->bin = BIN_POW;
+      e->op = tok_span(p, t);
+    }
+  }
+  p->nesting--;
+  return e;
+}
+
+// A tag where a factor could go on: `x @H z`.
+static void no_tag(Parser *p) {
+  const Token *t = peek(p, 0), *next = peek(p, 1);
+  if (t->kind != T_TAG || next->kind == T_TAG || next->kind == T_EOL || next->kind == T_RBRACE ||
+      next->kind == T_LBRACE)
+    return;
+  fail(p, 114, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
+}
+
+// cmp  = sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
+// sum  = prod {("+" | "-") prod}
+// prod = unary {("*" | "/" | "@" "[" [axes] "]") unary}
+static Expr *operators(Parser *p, int level) {
+  int first = p->at;
+  Expr *e = parse_unary(p);
+  for (;;) {
+    const Token *t = peek(p, 0);
+    int now = binary[t->kind].level;
+    if (!now || now < level)
+      break;
+    advance(p);
+    AxisNames axes = {0};
+    if (t->kind == T_AT) {
+      expect(p, T_LBRACKET, " after `@`");
+      if (!is(p, T_RBRACKET))
+        parse_axes(p, &axes, "an axis");
+      expect(p, T_RBRACKET, "");
+    }
+    Expr *b = operators(p, now + 1);
+    e = node(p, t->kind == T_AT ? EX_CONTRACT : EX_BIN, first, e, b);
+    e->op = tok_span(p, t);
+    if (t->kind == T_AT)
+      e->axes = axes;
+    else
+      e->bin = binary[t->kind].op;
+    if (now == LEVEL_CMP)
+      break;
+  }
+  no_tag(p);
+  return e;
+}
+
+Expr *parse_sum(Parser *p) {
+  return operators(p, LEVEL_SUM);
+}
+
+// stage = (NAME | DTYPE) {"." NAME} ["[" axes "]"] ["(" args ")"]
+static Expr *stage(Parser *p) {
+  int first = p->at;
+  Expr *e = p->poison;
+  if (is(p, T_NAME) || is(p, T_DTYPE))
+    e = primary(p);
+  else
+    expect_name(p, "a function or a child");
+  while (is(p, T_DOT))
+    e = dot(p, first, e);
+  if (is(p, T_LBRACKET)) {
+    int open = p->at;
+    e = brackets(p, first, e);
+    if (e->kind == EX_OPS)
+      fail(p, 118, &p->tok[open],
+           "a pipe ends in a function or a call; put what goes on in parentheses");
+  }
+  if (is(p, T_LPAREN))
+    e = call(p, first, e);
+  if (is(p, T_LBRACKET) || is(p, T_DOT) || is(p, T_LPAREN))
+    fail(p, 118, peek(p, 0),
+         "a pipe ends in a function or a call; put what goes on in parentheses");
+  return e;
+}
+
+// expr = cmp {"|>" stage}
+Expr *parse_expr(Parser *p) {
+  int first = p->at;
+  Expr *e = operators(p, LEVEL_CMP);
+  for (const Token *t = peek(p, 0); accept(p, T_PIPE); t = peek(p, 0)) {
+    Expr *b = stage(p);
+    e = node(p, EX_PIPE, first, e, b);
+    e->op = tok_span(p, t);
+  }
+  return e;
+}

@@ -1,0 +1,163 @@
+// Statements of bodies.
+#include "compiler/syntax/parse_internal.h"
+#include <string.h>
+
+// ["(" args ")"] with the brackets
+static bool bracketed_args(Parser *p, Args *out) {
+  if (!accept(p, T_LPAREN))
+    return false;
+  parse_args(p, out);
+  expect(p, T_RPAREN, "");
+  return true;
+}
+
+// child = [("repeat" | "share") NAME] NAME [generics] ["(" args ")"]
+static void child(Parser *p, Stmt *s) {
+  s->kind = ST_CHILD;
+  const Token *t = peek(p, 0), *next = peek(p, 1);
+  bool repeat = is_word(p, "repeat"), share = is_word(p, "share");
+  if ((repeat || share) && next->kind == T_NUM) {
+    Diag *g = fail(p, 121, next, "a count is a dim");
+    diag_help(p->diags, g, "declare `dim Depth = %.*s` and write `%s Depth`",
+              (int)(next->hi - next->lo < 40 ? next->hi - next->lo : 40), p->src->text + next->lo,
+              t->s);
+  }
+  if ((repeat || share) && next->kind == T_NAME) {
+    s->repeat = repeat ? REPEAT_REPEAT : REPEAT_SHARE;
+    advance(p);
+    s->count = expect_name(p, "a dim");
+  }
+  s->module = expect_name(p, "a type or a module");
+  s->generics = parse_generics(p);
+  s->has_args = bracketed_args(p, &s->args);
+}
+
+// param = type ["~" expr] {TAG}
+static void param(Parser *p, Stmt *s) {
+  s->kind = ST_PARAM;
+  s->type = parse_type(p);
+  if (accept(p, T_TILDE)) {
+    s->value = parse_expr(p);
+  } else if (is(p, T_SET)) {
+    Diag *g = fail(p, 115, peek(p, 0), "a parameter starts with `~`; a value has no `:`");
+    diag_help(p->diags, g,
+              "write `~ ...` for a parameter that is trained, or `%s = ...` for a value",
+              s->names.v[0].s);
+  }
+  for (const Token *t = peek(p, 0); accept(p, T_TAG); t = peek(p, 0))
+    vec_push(p->arena, &s->tags, (Name){t->s, tok_span(p, t)});
+}
+
+// names ":" (param | child) | bind, behind what tells them from an expression
+static void named(Parser *p, Stmt *s) {
+  parse_names(p, &s->names, "a name");
+  if (accept(p, T_COLON)) {
+    if (is(p, T_DTYPE) || is(p, T_LBRACKET))
+      param(p, s);
+    else
+      child(p, s);
+    return;
+  }
+  if (is(p, T_SET) && s->names.n > 1) {
+    Diag *g = fail(p, 116, peek(p, 0), "one name on the left of `=`");
+    diag_help(p->diags, g,
+              "`,` between names declares parameters or children: `a, b : Linear[H -> H]`");
+  }
+  if (!is(p, T_SET))
+    fail_expected(p, "`=` or `:`", "");
+  accept(p, T_SET);
+  s->kind = ST_BIND;
+  s->value = parse_expr(p);
+}
+
+static void name_and_type(Parser *p, Stmt *s, const char *what) {
+  advance(p);
+  Name n = expect_name(p, what);
+  if (n.s)
+    vec_push(p->arena, &s->names, n);
+  expect(p, T_COLON, " and a type");
+  s->type = parse_type(p);
+}
+
+// entry = "entry" NAME ":" type "=" expr
+static void entry(Parser *p, Stmt *s) {
+  s->kind = ST_ENTRY;
+  name_and_type(p, s, "the name of an entry");
+  expect(p, T_SET, "");
+  s->value = parse_expr(p);
+}
+
+static void form(Parser *p, void *out, bool failed) {
+  Stmt *s = out;
+  if (failed) {
+    s->forms.n--;
+    s->kind = ST_BAD;
+    return;
+  }
+  Bind b = parse_bind(p);
+  vec_push(p->arena, &s->forms, b);
+}
+
+// forms = "forms" NAME ":" type "{" {bind EOL} "}"
+static void forms(Parser *p, Stmt *s) {
+  s->kind = ST_FORMS;
+  name_and_type(p, s, "the name of a value");
+  parse_block(p, form, s);
+}
+
+static bool starts_with_operator(Parser *p) {
+  const Token *t = peek(p, 0);
+  if (token_class(t->kind) != OPERATOR || t->kind == T_DOT || t->kind == T_REST ||
+      t->kind == T_ELLIPSIS)
+    return false;
+  Diag *g = fail(p, 112, t, "a statement does not start with %s", found(p, t));
+  if (t->kind != T_SET && t->kind != T_TILDE && t->kind != T_COLON && t->kind != T_COMMA)
+    diag_help(p->diags, g, "end the line above with %s, or put the expression in parentheses",
+              found(p, t));
+  return true;
+}
+
+// stmt = names ":" (param | child) | bind | entry | forms | expr
+Stmt *parse_stmt(Parser *p, Stmt *s) {
+  int first = p->at;
+  const Token *t = peek(p, 0), *next = peek(p, 1);
+  bool name_first = next->kind == T_COMMA || next->kind == T_COLON || next->kind == T_SET;
+  if (t->kind == T_ENTRY) {
+    entry(p, s);
+  } else if (is_word(p, "forms") && next->kind == T_NAME) {
+    forms(p, s);
+  } else if (starts_decl(t) && !name_first) {
+    fail(p, 123, t, "`%s` belongs at the top of the file, at the start of a line", t->s);
+  } else if (name_first && (t->kind == T_NAME || t->kind == T_DTYPE ||
+                            token_class(t->kind) == WORD || starts_decl(t))) {
+    named(p, s);
+  } else if (!starts_with_operator(p)) {
+    s->kind = ST_EXPR;
+    s->value = parse_expr(p);
+  }
+  s->span = since(p, first);
+  return s;
+}
+
+static void body_item(Parser *p, void *out, bool failed) {
+  Body *b = out;
+  if (failed) {
+    b->stmts.v[b->stmts.n - 1]->kind = ST_BAD;
+    b->bad = true;
+    return;
+  }
+  Stmt *s = NEW(p->arena, Stmt);
+  vec_push(p->arena, &b->stmts, s);
+  parse_stmt(p, s);
+  if (s->kind == ST_BAD || item_reported(p, p->tok + p->at - (p->at > p->item))) {
+    s->kind = ST_BAD;
+    b->bad = true;
+  }
+}
+
+// body = "{" {stmt EOL} "}"
+Body *parse_body(Parser *p) {
+  Body *b = NEW(p->arena, Body);
+  b->span = parse_block(p, body_item, b);
+  return b;
+}

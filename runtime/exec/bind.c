@@ -1,0 +1,365 @@
+// Bindings: the sizes of a program for given dims, and the places of its buffers.
+#include "runtime/exec/exec.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool poly_size(const Poly *p, const int64_t *sym, int64_t *out) {
+  int64_t sum = 0;
+  for (int i = 0; i < p->n; i++) {
+    int64_t x = p->t[i].coef;
+    for (int k = 0; k < POLY_FACTORS && p->t[i].sym[k] >= 0; k++)
+      if (__builtin_mul_overflow(x, sym[p->t[i].sym[k]], &x))
+        return false;
+    if (__builtin_add_overflow(sum, x, &sum))
+      return false;
+  }
+  *out = sum;
+  return sum >= 0;
+}
+
+int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
+              BigsError *e) {
+  for (int i = 0; i < MAX_SYMS; i++)
+    sym[i] = 1;
+  for (int i = 0; i < module->ndim; i++) {
+    if (!(p->syms >> i & 1))
+      continue;
+    const BigsDim *d = &module->dim[i];
+    if (!dims)
+      return bigs_fail(e, BIGS_EUSAGE, "%s: no value for %s", p->name, d->name);
+    if (dims[i] < 1)
+      return bigs_fail(e, BIGS_EMODEL, "%s = %" PRId64 ": must be at least 1", d->name, dims[i]);
+    if (d->bound && dims[i] > d->bound)
+      return bigs_fail(e, BIGS_EMODEL, "%s = %" PRId64 ": the model allows at most %" PRId64,
+                       d->name, dims[i], d->bound);
+    sym[i] = dims[i];
+  }
+  int64_t room;
+  for (int i = 0; i < p->nroom; i++)
+    if (!poly_size(&p->room[i].room, sym, &room))
+      return bigs_fail(e, BIGS_EMODEL, "%s: %s (%s)", p->name, p->room[i].text,
+                       p->room[i].source ? p->room[i].source : "?");
+  return 0;
+}
+
+static int too_large(bigs_model *m, const BigsProgram *p) {
+  return bigs_fail(&m->error, BIGS_EMODEL,
+                   "%s: the given dims make a size negative or too large to count", p->name);
+}
+
+static void bind_sizes(const BigsModule *module, Binding *b) {
+  for (int i = 0; i < module->npoly; i++)
+    if (!poly_size(&module->poly[i], b->sym, &b->size[i]))
+      b->size[i] = -1;
+}
+
+static bool size_at(const Binding *b, BigsSize size, int64_t *out) {
+  *out = size ? b->size[size] : 0;
+  return *out >= 0;
+}
+
+static bool buffer_bytes(const Binding *b, const BigsBuffer *u, int64_t *bytes) {
+  int64_t elements, rows;
+  if (!size_at(b, u->size, &elements))
+    return false;
+  if (u->block > 0) {
+    if (!size_at(b, u->rows, &rows) ||
+        __builtin_mul_overflow(elements, rows / u->block + (rows % u->block != 0), &elements))
+      return false;
+  }
+  return !__builtin_mul_overflow(elements, dtype_size(u->dtype), bytes);
+}
+
+// What a buffer is in the end, and where within it, following pieces.
+static int find_root(bigs_model *m, Binding *b, int i) {
+  const BigsProgram *p = b->program;
+  BoundBuffer *r = &b->buffer[i];
+  int64_t offset = 0, size;
+  int root = i;
+  if (!buffer_bytes(b, &p->buffer[i], &r->bytes))
+    return too_large(m, p);
+  for (int hops = 0; p->buffer[root].where == BIGS_PIECE; hops++) {
+    const BigsBuffer *piece = &p->buffer[root];
+    if (!size_at(b, piece->offset, &size) ||
+        __builtin_mul_overflow(size, dtype_size(piece->dtype), &size) ||
+        __builtin_add_overflow(offset, size, &offset))
+      return too_large(m, p);
+    root = piece->index;
+    if (hops > p->nbuffer || root < 0 || root >= p->nbuffer)
+      return bigs_fail(&m->error, BIGS_EBUG, "%s: buffer %d is a piece of nothing", p->name, i);
+  }
+  const BigsBuffer *whole = &p->buffer[root];
+  r->where = whole->where;
+  r->dtype = p->buffer[i].dtype;
+  r->index = whole->where == BIGS_ARENA || whole->where == BIGS_KEPT ? root : whole->index;
+  r->data = whole->data;
+  if (whole->where == BIGS_PARAM || whole->where == BIGS_GRAD) {
+    int64_t at;
+    if (!size_at(b, whole->offset, &at) || __builtin_add_overflow(offset, at, &offset))
+      return too_large(m, p);
+  }
+  r->offset = offset;
+  return 0;
+}
+
+static int bind_buffers(bigs_model *m, Binding *b) {
+  int err = 0;
+  for (int i = 0; i < b->program->nbuffer && !err; i++)
+    err = find_root(m, b, i);
+  return err;
+}
+
+static int bind_scalars(bigs_model *m, Binding *b) {
+  for (int s = 0, at = 0; s < b->program->nstep; s++) {
+    const BigsStep *step = &b->program->step[s];
+    b->step[s].scalar = at;
+    for (int i = 0; i < step->nscalar; i++, at++) {
+      const BigsScalar *v = &step->scalar[i];
+      int64_t size = 0;
+      if (v->kind == 2 && !size_at(b, v->size, &size))
+        return too_large(m, b->program);
+      b->scalar[at] = v->kind == 2 ? (uint64_t)size : v->value;
+    }
+  }
+  return 0;
+}
+
+static int64_t round_line(int64_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+// A builtin's tables, shared with an earlier step where the key is the same.
+static int bind_tables(bigs_model *m, Binding *b, int s, const BigsBuiltinOps *ops,
+                       const BigsFrame *f) {
+  const BigsStep *step = b->program->step;
+  b->step[s].key = ops->key ? ops->key(f) : 0;
+  for (int i = 0; i < s; i++)
+    if (step[i].kind == BIGS_BUILTIN && step[i].index == step[s].index &&
+        b->step[i].key == b->step[s].key) {
+      b->step[s].tables = b->step[i].tables;
+      return 0;
+    }
+  b->step[s].tables = ops->open ? ops->open(f) : NULL;
+  return ops->open && !b->step[s].tables
+             ? bigs_fail(&m->error, BIGS_EMODEL, "%s: %s is too large for this machine",
+                         b->program->name, step[s].label ? step[s].label : "a step")
+             : 0;
+}
+
+static void drop_tables(bigs_model *m, Binding *b) {
+  const BigsStep *step = b->program->step;
+  for (int s = b->program->nstep - 1; s >= 0; s--) {
+    bool shared = false;
+    for (int i = 0; i < s && b->step[s].tables; i++)
+      shared = shared || b->step[i].tables == b->step[s].tables;
+    if (b->step[s].tables && !shared)
+      m->module->builtin[step[s].index]->close(b->step[s].tables);
+    b->step[s].tables = NULL;
+  }
+}
+
+static int bind_builtin(bigs_model *m, Binding *b, int s, int64_t *work) {
+  int32_t index = b->program->step[s].index;
+  const BigsBuiltinOps *ops = m->module->builtin ? m->module->builtin[index] : NULL;
+  if (!ops)
+    return bigs_fail(&m->error, BIGS_EBUG, "%s: the module lacks builtin %d", b->program->name,
+                     index);
+  BigsFrame f = {.sym = b->sym, .scalar = b->scalar + b->step[s].scalar};
+  if (bind_tables(m, b, s, ops, &f))
+    return m->error.status;
+  *work = round_line(ops->workspace(&f, b->step[s].tables, m->threads));
+  return 0;
+}
+
+static int bind_step(bigs_model *m, Binding *b, int s) {
+  const BigsStep *step = &b->program->step[s];
+  BoundStep *bound = &b->step[s];
+  int64_t extent;
+  bound->tasks = 1;
+  for (int i = 0; i < step->ngrid; i++)
+    if (!size_at(b, step->grid[i].extent, &extent) ||
+        __builtin_mul_overflow(bound->tasks,
+                               extent / step->grid[i].block + (extent % step->grid[i].block != 0),
+                               &bound->tasks))
+      return too_large(m, b->program);
+  if (!size_at(b, step->scratch, &bound->scratch) || bound->scratch > INT64_MAX / 4096)
+    return too_large(m, b->program);
+  bound->scratch = round_line(bound->scratch);
+  int64_t total = bound->scratch * m->threads;
+  if (step->kind == BIGS_BUILTIN && bind_builtin(m, b, s, &total))
+    return m->error.status;
+  if (total > b->scratch_bytes)
+    b->scratch_bytes = total;
+  return 0;
+}
+
+static int bind_steps(bigs_model *m, Binding *b) {
+  int err = 0;
+  b->scratch_bytes = 0;
+  for (int s = 0; s < b->program->nstep && !err; s++)
+    err = bind_step(m, b, s);
+  return err;
+}
+
+// Lifetimes of the buffers in arena and kept region, from the steps that use them or their pieces.
+static int find_lifetimes(bigs_model *m, Binding *b) {
+  const BigsProgram *p = b->program;
+  for (int i = 0; i < p->nbuffer; i++)
+    b->item[i] = (PlaceItem){.first = INT32_MAX, .last = -1};
+  for (int s = 0; s < p->nstep; s++)
+    for (int i = 0; i < p->step[s].narg; i++) {
+      const BoundBuffer *r = &b->buffer[p->step[s].arg[i]];
+      if (r->where != BIGS_ARENA)
+        continue;
+      PlaceItem *x = &b->item[r->index];
+      if (x->last < 0)
+        x->first = s;
+      x->last = s;
+      x->bytes = b->buffer[r->index].bytes;
+      if (x->first < p->nprologue && s >= p->nprologue)
+        return bigs_fail(&m->error, BIGS_EBUG,
+                         "%s: temporary %d is made by the prologue and used by step %d", p->name,
+                         r->index, s);
+    }
+  return 0;
+}
+
+static int place_buffers(bigs_model *m, Binding *b) {
+  const BigsProgram *p = b->program;
+  int err = find_lifetimes(m, b);
+  if (err)
+    return err;
+  b->arena_bytes = place_items(b->item, p->nbuffer, b->order);
+  if (b->arena_bytes < 0)
+    return too_large(m, p);
+  b->live_bytes = place_live(b->item, p->nbuffer);
+  b->kept_bytes = 0;
+  for (int i = 0; i < p->nbuffer; i++)
+    if (p->buffer[i].where == BIGS_KEPT) {
+      b->item[i].offset = b->kept_bytes;
+      if (b->buffer[i].bytes > INT64_MAX - 64 ||
+          __builtin_add_overflow(b->kept_bytes, round_line(b->buffer[i].bytes), &b->kept_bytes))
+        return too_large(m, p);
+    }
+  for (int i = 0; i < p->nbuffer; i++)
+    if (b->buffer[i].where == BIGS_ARENA || b->buffer[i].where == BIGS_KEPT)
+      b->buffer[i].offset += b->item[b->buffer[i].index].offset;
+  return 0;
+}
+
+// Which buffers are to be zeroed before which step: each before the first that uses it or a piece
+// of it.
+static void find_clears(Binding *b) {
+  const BigsProgram *p = b->program;
+  int n = 0;
+  for (int i = 0; i < p->nbuffer; i++)
+    b->order[i] = 0; // 1: done
+  for (int s = 0; s < p->nstep; s++) {
+    b->step[s].clear = n;
+    for (int i = 0; i < p->step[s].narg; i++)
+      for (int id = p->step[s].arg[i];; id = p->buffer[id].index) {
+        if (p->buffer[id].zeroed && !b->order[id]) {
+          b->order[id] = 1;
+          b->clear[n++] = id;
+        }
+        if (p->buffer[id].where != BIGS_PIECE)
+          break;
+      }
+    b->step[s].nclear = n - b->step[s].clear;
+  }
+}
+
+static void drop_values(bigs_model *m, Binding *b) {
+  region_free(m, &b->kept);
+  b->kept_version = 0;
+  if (b->step)
+    drop_tables(m, b);
+  for (int i = 0; b->fallback && i < b->program->ninput; i++) {
+    free(b->fallback[i]);
+    b->fallback[i] = NULL;
+  }
+}
+
+static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {
+  drop_values(m, b);
+  memcpy(b->sym, sym, sizeof b->sym);
+  bind_sizes(m->module, b);
+  int err = bind_buffers(m, b);
+  err = err ? err : bind_scalars(m, b);
+  err = err ? err : bind_steps(m, b);
+  err = err ? err : place_buffers(m, b);
+  if (!err)
+    find_clears(b);
+  else
+    b->sym[0] = 0; // equal to no dims
+  return err;
+}
+
+void binding_free(bigs_model *m, Binding *b) {
+  if (!b)
+    return;
+  drop_values(m, b);
+  void *const part[] = {b->size, b->buffer,   b->step, b->scalar, b->clear, b->base,
+                        b->arg,  b->fallback, b->item, b->order,  b};
+  for (int i = 0; i < COUNT(part); i++)
+    free(part[i]);
+}
+
+static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
+  static const char what[] = "the tables of a binding";
+  size_t nscalar = 0, narg = 0, nbuffer = (size_t)p->nbuffer;
+  for (int s = 0; s < p->nstep; s++) {
+    nscalar += (size_t)p->step[s].nscalar;
+    if ((size_t)p->step[s].narg > narg)
+      narg = (size_t)p->step[s].narg;
+  }
+  Binding *b = model_alloc(m, 1, sizeof *b, what);
+  if (!b)
+    return NULL;
+  b->program = p;
+  if (!(b->size = model_alloc(m, (size_t)m->module->npoly, sizeof *b->size, what)) ||
+      !(b->buffer = model_alloc(m, nbuffer, sizeof *b->buffer, what)) ||
+      !(b->step = model_alloc(m, (size_t)p->nstep, sizeof *b->step, what)) ||
+      !(b->scalar = model_alloc(m, nscalar, sizeof *b->scalar, what)) ||
+      !(b->clear = model_alloc(m, nbuffer, sizeof *b->clear, what)) ||
+      !(b->base = model_alloc(m, nbuffer, sizeof *b->base, what)) ||
+      !(b->arg = model_alloc(m, narg, sizeof *b->arg, what)) ||
+      !(b->fallback = model_alloc(m, (size_t)p->ninput, sizeof *b->fallback, what)) ||
+      !(b->item = model_alloc(m, nbuffer, sizeof *b->item, what)) ||
+      !(b->order = model_alloc(m, nbuffer, sizeof *b->order, what))) {
+    binding_free(m, b);
+    return NULL;
+  }
+  return b;
+}
+
+Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
+  Binding **slot = &m->binding[program * BINDINGS], **oldest = slot;
+  for (int i = 0; i < BINDINGS; i++) {
+    if (slot[i] && !memcmp(slot[i]->sym, sym, sizeof slot[i]->sym)) {
+      slot[i]->used = ++m->clock;
+      return slot[i];
+    }
+    if (*oldest && (!slot[i] || slot[i]->used < (*oldest)->used))
+      oldest = &slot[i];
+  }
+  if (!*oldest && !(*oldest = binding_new(m, &m->module->program[program])))
+    return NULL;
+  (*oldest)->used = ++m->clock;
+  return rebind(m, *oldest, sym) ? NULL : *oldest;
+}
+
+int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
+                 int64_t *kept_bytes, BigsError *e) {
+  bigs_model m = {.module = module, .threads = 1};
+  Binding *b = binding_new(&m, &module->program[program]);
+  if (b && !rebind(&m, b, sym)) {
+    *arena_bytes = b->arena_bytes;
+    *kept_bytes = b->kept_bytes;
+  }
+  binding_free(&m, b);
+  if (m.error.status)
+    bigs_fail(e, m.error.status, "%s", m.error.text);
+  return m.error.status;
+}

@@ -1,0 +1,115 @@
+// config.json of a folder: checked against what was compiled in, and written.
+#include "runtime/exec/weights.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool holds(const BigsConfig *c, const JsonValue *v) {
+  double number;
+  if (c->text)
+    return json_equals(v, c->text);
+  if (c->is_bool)
+    return v->kind == (c->number != 0 ? JSON_TRUE : JSON_FALSE);
+  return json_double(v, &number) && number == c->number;
+}
+
+// What the file says, for messages: its text as far as it goes on one line.
+static const char *said(const JsonValue *v, char *buf, size_t size) {
+  if (v->kind == JSON_STRING)
+    snprintf(buf, size, "\"%.60s\"", v->text);
+  else if (v->kind == JSON_NUMBER)
+    snprintf(buf, size, "%.60s", v->text);
+  else
+    snprintf(buf, size, "%s",
+             v->kind == JSON_TRUE    ? "true"
+             : v->kind == JSON_FALSE ? "false"
+                                     : json_kind_name(v->kind));
+  return buf;
+}
+
+static int contradiction(const BigsConfig *c, const JsonValue *v, const char *path, BigsError *e) {
+  char has[80], number[64];
+  said(v, has, sizeof has);
+  json_double_text(c->number, number, sizeof number);
+  if (c->name)
+    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model was compiled with %s = %s", path,
+                     c->key, has, c->name, number);
+  if (c->text)
+    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow \"%s\"", path,
+                     c->key, has, c->text);
+  if (c->is_bool)
+    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow %s", path, c->key,
+                     has, c->number != 0 ? "true" : "false");
+  return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow %s", path, c->key,
+                   has, number);
+}
+
+int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,
+                 BigsError *e) {
+  if (block < 0 || !config)
+    return 0;
+  const BigsCheckpoint *b = &module->checkpoint[block];
+  for (int i = 0; i < b->nconfig; i++) {
+    const JsonValue *v = json_get(config, b->config[i].key);
+    if (v && !holds(&b->config[i], v))
+      return contradiction(&b->config[i], v, path, e);
+  }
+  return 0;
+}
+
+static void put_key(JsonText *t, const char *indent, const char *key) {
+  json_raw(t, indent);
+  json_put_string(t, key, strlen(key));
+  json_raw(t, ": ");
+}
+
+static bool written_before(const BigsModule *m, int block, int entry) {
+  for (int b = 0; b <= block; b++)
+    for (int i = 0; i < (b == block ? entry : m->checkpoint[b].nconfig); i++)
+      if (!strcmp(m->checkpoint[b].config[i].key, m->checkpoint[block].config[entry].key))
+        return true;
+  return false;
+}
+
+static void put_block(JsonText *t, const BigsModule *m, int block) {
+  const BigsCheckpoint *b = &m->checkpoint[block];
+  for (int i = 0; i < b->nconfig; i++) {
+    const BigsConfig *c = &b->config[i];
+    if (written_before(m, block, i))
+      continue;
+    put_key(t, "  ", c->key);
+    if (c->text)
+      json_put_string(t, c->text, strlen(c->text));
+    else if (c->is_bool)
+      json_raw(t, c->number != 0 ? "true" : "false");
+    else
+      json_put_double(t, c->number);
+    json_raw(t, ",\n");
+  }
+}
+
+char *config_text(const BigsModule *m) {
+  JsonText t = {0};
+  json_raw(&t, "{\n");
+  for (int b = 0; b < m->ncheckpoint; b++)
+    put_block(&t, m, b);
+  json_raw(&t, "  \"bigsc\": {\n");
+  put_key(&t, "    ", "version");
+  json_put_string(&t, m->version, strlen(m->version));
+  json_raw(&t, ",\n");
+  put_key(&t, "    ", "model");
+  json_put_string(&t, m->model, strlen(m->model));
+  json_raw(&t, ",\n");
+  put_key(&t, "    ", "constants");
+  json_raw(&t, "{");
+  for (int i = 0; i < m->nconst; i++) {
+    put_key(&t, i ? ",\n      " : "\n      ", m->constant[i].name);
+    json_put_double(&t, m->constant[i].value);
+  }
+  json_raw(&t, "\n    }\n  }\n}\n");
+  if (t.failed) {
+    free(t.s);
+    return NULL;
+  }
+  return t.s;
+}

@@ -1,0 +1,114 @@
+// How many threads are worth starting: the affinity mask and the control groups' CPU quotas
+// (pool.h).
+#include "runtime/exec/pool.h"
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+// The CPUs that DIR grants, by cpu.max (v2) or cpu.cfs_quota_us and cpu.cfs_period_us (v1); 0 when
+// it sets no quota.
+static double quota_of(const char *dir) {
+  char path[PATH_SIZE + 32];
+  double quota = 0, period = 0;
+  snprintf(path, sizeof path, "%s/cpu.max", dir);
+  FILE *f = fopen(path, "r");
+  if (f) {
+    int n = fscanf(f, "%lf %lf", &quota, &period); // "max 100000" reads nothing
+    fclose(f);
+    return n == 2 && quota > 0 && period > 0 ? quota / period : 0;
+  }
+  const char *const name[2] = {"cpu.cfs_quota_us", "cpu.cfs_period_us"};
+  double value[2] = {0, 0};
+  for (int i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "%s/%s", dir, name[i]);
+    f = fopen(path, "r");
+    if (!f)
+      return 0;
+    if (fscanf(f, "%lf", &value[i]) != 1)
+      value[i] = 0;
+    fclose(f);
+  }
+  return value[0] > 0 && value[1] > 0 ? value[0] / value[1] : 0;
+}
+
+// The least quota from base + group up to base.  A group that this mount does not show (in a
+// container) is skipped.
+static double quota_upwards(const char *base, const char *group) {
+  char dir[PATH_SIZE];
+  double least = 0;
+  int n = snprintf(dir, sizeof dir, "%s%s", base, group);
+  if (n < 0 || n >= (int)sizeof dir)
+    return 0;
+  for (size_t keep = strlen(base);;) {
+    double q = quota_of(dir);
+    if (q > 0 && (least == 0 || q < least))
+      least = q;
+    char *slash = strrchr(dir + keep, '/');
+    if (!slash)
+      return least;
+    *slash = 0;
+  }
+}
+
+// Is `cpu` one of the comma-separated controllers?
+static int names_cpu(const char *list) {
+  for (const char *s = list; s; s = strchr(s, ',')) {
+    s += *s == ',';
+    if (!strncmp(s, "cpu", 3) && (s[3] == 0 || s[3] == ','))
+      return 1;
+  }
+  return 0;
+}
+
+double pool_cgroup_cpus(const char *proc_cgroup, const char *root) {
+  FILE *f = fopen(proc_cgroup, "r");
+  if (!f)
+    return 0;
+  char line[PATH_SIZE], base[PATH_SIZE];
+  double least = 0;
+  while (fgets(line, sizeof line, f)) { // "3:cpu,cpuacct:/group", or "0::/group" for version 2
+    line[strcspn(line, "\n")] = 0;
+    char *list = strchr(line, ':'), *group = list ? strchr(list + 1, ':') : NULL;
+    if (!group)
+      continue;
+    *list++ = *group++ = 0;
+    if (*list && !names_cpu(list))
+      continue;
+    const char *const mount[2] = {*list ? "/cpu" : "", *list ? "/cpu,cpuacct" : "/unified"};
+    for (int i = 0; i < 2; i++) {
+      if (snprintf(base, sizeof base, "%s%s", root, mount[i]) >= (int)sizeof base)
+        continue;
+      double q = quota_upwards(base, group);
+      if (q > 0 && (least == 0 || q < least))
+        least = q;
+    }
+  }
+  fclose(f);
+  return least;
+}
+
+static int affinity_cpus(void) {
+  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
+    cpu_set_t *set = CPU_ALLOC(cpus);
+    if (!set)
+      break;
+    size_t size = CPU_ALLOC_SIZE(cpus);
+    int ok = sched_getaffinity(0, size, set) == 0, n = ok ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    if (ok)
+      return n;
+  }
+  return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+int pool_default_threads(void) {
+  int n = affinity_cpus();
+  double quota = pool_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
+  if (quota > 0 && quota < n)
+    n = (int)(quota + 0.5); // 1.5 CPUs: 2 threads
+  return n < 1 ? 1 : n > POOL_MAX_THREADS ? POOL_MAX_THREADS : n;
+}

@@ -1,0 +1,137 @@
+// The inside of a model's handle: memory, bindings of programs to sizes, and their execution.
+#ifndef BIGSC_RUNTIME_EXEC_H
+#define BIGSC_RUNTIME_EXEC_H
+#include "runtime/abi.h"
+#include "runtime/bigs.h"
+#include "runtime/builtin.h"
+#include "base/error.h"
+#include "runtime/exec/place.h"
+#include "runtime/exec/pool.h"
+#include <signal.h>
+
+// ---- memory that a handle accounts for
+typedef struct Region {
+  char *p; // 64-byte aligned (2 MiB, with huge pages asked for, when large); NULL while empty
+  size_t bytes;
+  size_t mapped; // length of the mapping; 0: from malloc
+} Region;
+// Zeroed memory in place of what the region held.  `what` names it in the error: "gradients".
+int region_set(bigs_model *m, Region *r, size_t bytes, const char *what);
+void region_free(bigs_model *m, Region *r);
+// malloc'd and zeroed; NULL with the error set.
+void *model_alloc(bigs_model *m, size_t count, size_t size, const char *what);
+
+// ---- bindings: a program with its sizes evaluated and its buffers placed
+typedef struct BoundBuffer {
+  uint8_t where; // BigsWhere of the buffer it is, or is a piece of
+  uint8_t dtype;
+  int32_t index;
+  int64_t offset; // bytes: in the arena, in the kept region, of a piece within its buffer; together
+  int64_t bytes;
+  const void *data;
+} BoundBuffer;
+typedef struct BoundStep {
+  int64_t tasks;
+  int64_t scratch;       // bytes a thread; of a builtin: in all
+  int32_t scalar;        // its first in Binding.scalar
+  int32_t clear, nclear; // buffers in Binding.clear to be zeroed before it
+  void *tables;          // of a builtin; belongs to the first step of the binding that has it
+  int64_t key;
+} BoundStep;
+typedef struct Binding {
+  const BigsProgram *program;
+  int64_t sym[MAX_SYMS]; // 1 where the program does not use it
+  uint64_t used;         // handle's clock at its last use
+  int64_t *size;         // of the module's polynomials, -1: negative or too large to count
+  BoundBuffer *buffer;
+  BoundStep *step;
+  uint64_t *scalar;
+  int32_t *clear;
+  void **base;     // per buffer, for the run under way
+  void **arg;      // of the step under way
+  void **fallback; // per input: memory filled with its default, or NULL
+  PlaceItem *item; // workspace of placement
+  int32_t *order;
+  int64_t arena_bytes;               // as placed
+  int64_t live_bytes;                // most that was live at once: the least any placement needs
+  int64_t kept_bytes, scratch_bytes; // scratch: of all threads together
+  Region kept;
+  uint64_t kept_version; // weights that `kept` was computed from; 0: none yet
+} Binding;
+enum { BINDINGS = 4 }; // kept per program
+
+struct bigs_model {
+  const BigsModule *module;
+  BigsError error;
+  Pool *pool;
+  int threads;
+  int (*may_allocate)(void *ctx, size_t bytes);
+  void *ctx;
+  uint64_t seed;
+  int64_t step;             // optimizer steps done: the counter of random draws
+  uint64_t weights_version; // grows whenever parameters change; starts at 1
+  uint64_t clock;
+  int64_t allocated; // bytes of regions and tables
+  Region param, grad, moment[2], arena, scratch;
+  int64_t arena_used;   // most bytes of the arena that a binding asked for
+  int grad_program;     // program whose gradients `grad` holds, or -1
+  int moment_train;     // train block whose moments `moment` holds, or -1
+  int64_t moment_steps; // updates they have seen
+  Binding **binding;    // nprogram * BINDINGS
+  char *notes;
+  // When set and not 0, a run ends between two steps with status 130.
+  const volatile sig_atomic_t *cancel;
+  int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]
+};
+
+// The dims as they will be bound: checks bounds.  `sym` gets MAX_SYMS values, 1 where the program
+// does not use one.
+int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
+              BigsError *e);
+// p's value; false when it overflows or is negative.
+bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
+// The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
+Binding *bind_program(bigs_model *m, int program, const int64_t *sym);
+void binding_free(bigs_model *m, Binding *b);
+// Sizes and places of a program without a handle, for bigs_info.memory.
+int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
+                 int64_t *kept_bytes, BigsError *e);
+
+// ---- running
+typedef struct RunFlags {
+  bool check; // look for values that are not finite after every step; fails with status 4, naming
+              // the first step
+  uint64_t seed; // of random draws
+  int64_t step;
+} RunFlags;
+// The binding and all memory that exec_run will need for the same dims.
+int exec_ready(bigs_model *m, int program, const int64_t *dims);
+// dims per module; NULL inputs take their defaults.  Checks everything that the caller can get
+// wrong.
+int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
+             void *const *outputs, RunFlags flags);
+// Gradient memory, cleared when it held another program's.
+int exec_ready_gradients(bigs_model *m, int program);
+// First values of all parameters from m->seed; zeros without a BIGS_INIT program.
+int exec_init(bigs_model *m);
+// Number of the first program of that kind and name (name NULL: any), or -1.
+int module_program(const BigsModule *module, int kind, const char *name);
+int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
+
+// First value of `n` elements of dtype that is NaN or infinite, or -1.
+int64_t first_not_finite(const void *data, int dtype, int64_t n);
+
+// ---- parameters: params.c
+int64_t param_count(const BigsParam *p); // elements; a complex one counts twice
+int param_elem(const BigsParam *p);      // bytes of one
+// arena: that of weights, gradients or moments.  dense: row-major in declared order.
+void param_get(const BigsParam *p, const char *arena, void *dense);
+void param_set(const BigsParam *p, char *arena, const void *dense);
+// Element (i0, i1, ...) of the dense side at sum i_a * stride[a] instead.
+void param_get_strided(const BigsParam *p, const char *arena, void *out, const int64_t *stride);
+void param_set_strided(const BigsParam *p, char *arena, const void *in, const int64_t *stride);
+// What a module's tables promise about its parameters, for modules made by hand and as a check of
+// the planner: every element of every parameter lies within its storage.  NULL, or the name of one
+// that does not.
+const char *params_verify(const BigsModule *module);
+#endif

@@ -1,0 +1,222 @@
+// The handle of a compiled model: open, run, step, save.  See bigs.h.
+#include "runtime/exec/cpu.h"
+#include "runtime/exec/optim.h"
+#include "runtime/exec/weights.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Whether there is a handle to work with: one that failed to open is NULL.
+static bool begin(bigs_model *m) {
+  if (!m)
+    return false;
+  m->error.status = 0;
+  m->error.text[0] = 0;
+  return true;
+}
+
+// ---- open and close
+static int check_module(bigs_model *m) {
+  const BigsModule *module = m->module;
+  char missing[64];
+  if (module->abi != BIGS_ABI_VERSION)
+    return bigs_fail(&m->error, BIGS_EMODEL,
+                     "the model was compiled for version %u of the interface, this is version %d",
+                     module->abi, BIGS_ABI_VERSION);
+  if (!cpu_has(module->features, missing, sizeof missing))
+    return bigs_fail(&m->error, BIGS_EMODEL, "the model was compiled for %s, and this CPU lacks %s",
+                     module->target ? module->target : "another CPU", missing);
+  const char *bad = params_verify(module);
+  return bad ? bigs_fail(&m->error, BIGS_EBUG, "parameter %s lies outside its storage", bad) : 0;
+}
+
+static int set_up(bigs_model *m, const bigs_options *o) {
+  if (check_module(m))
+    return m->error.status;
+  m->pool = pool_new(o->threads, &m->error);
+  if (!m->pool)
+    return m->error.status;
+  m->threads = pool_threads(m->pool);
+  m->binding =
+      model_alloc(m, (size_t)m->module->nprogram * BINDINGS, sizeof *m->binding, "bindings");
+  if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters"))
+    return m->error.status;
+  return o->weights ? weights_load(m, o->weights) : o->unset ? 0 : exec_init(m);
+}
+
+static void say(char *error, size_t size, const char *text) {
+  if (error && size)
+    snprintf(error, size, "%s", text);
+}
+
+bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *options, char *error,
+                                 size_t error_size) {
+  bigs_options o = options ? *options : (bigs_options){0};
+  bigs_model *m = calloc(1, sizeof *m);
+  say(error, error_size, "");
+  if (o.status)
+    *o.status = m ? 0 : BIGS_EMODEL;
+  if (!m) {
+    say(error, error_size, "out of memory for a model");
+    return NULL;
+  }
+  *m = (bigs_model){.module = module,
+                    .may_allocate = o.may_allocate,
+                    .ctx = o.ctx,
+                    .seed = o.seed,
+                    .weights_version = 1,
+                    .grad_program = -1,
+                    .moment_train = -1};
+  if (set_up(m, &o)) {
+    say(error, error_size, m->error.text);
+    if (o.status)
+      *o.status = m->error.status;
+    bigs_model_close(m);
+    return NULL;
+  }
+  return m;
+}
+
+bigs_model *bigs_model_open(const BigsModule *module, const char *weights, char *error,
+                            size_t error_size) {
+  return bigs_model_open_with(module, &(bigs_options){.weights = weights}, error, error_size);
+}
+
+void bigs_model_close(bigs_model *m) {
+  if (!m)
+    return;
+  for (int i = 0; m->binding && i < m->module->nprogram * BINDINGS; i++)
+    binding_free(m, m->binding[i]);
+  free(m->binding);
+  Region *const region[] = {&m->param,     &m->grad,  &m->moment[0],
+                            &m->moment[1], &m->arena, &m->scratch};
+  for (int i = 0; i < COUNT(region); i++)
+    region_free(m, region[i]);
+  pool_free(m->pool);
+  free(m->notes);
+  free(m);
+}
+
+const char *bigs_model_error(const bigs_model *m) {
+  return m ? m->error.text : "there is no model: it did not open";
+}
+const char *bigs_model_notes(const bigs_model *m) {
+  return m->notes ? m->notes : "";
+}
+
+// ---- names
+int bigs_model_entry(const BigsModule *module, const char *name) {
+  return module_program(module, BIGS_ENTRY, name);
+}
+int bigs_model_train(const BigsModule *module, const char *name) {
+  for (int i = 0; i < module->ntrain; i++)
+    if (!strcmp(module->train[i].name, name))
+      return i;
+  return -1;
+}
+int bigs_model_parameter(const BigsModule *module, const char *name) {
+  for (int i = 0; i < module->nparam; i++)
+    if (!strcmp(module->param[i].name, name))
+      return i;
+  return -1;
+}
+
+// ---- running
+int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
+                   void *const *outputs) {
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  if (program < 0 || program >= m->module->nprogram ||
+      m->module->program[program].kind != BIGS_ENTRY)
+    return bigs_fail(&m->error, BIGS_EUSAGE, "program %d is not an entry", program);
+  return exec_run(m, program, dims, inputs, outputs, (RunFlags){.seed = m->seed, .step = m->step});
+}
+
+int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
+                   float *loss, bool check) {
+  if (train < 0 || train >= m->module->ntrain)
+    return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
+  float value = 0;
+  RunFlags flags = {.check = check, .seed = m->seed, .step = m->step};
+  int err = exec_run(m, m->module->train[train].program, dims, inputs, (void *[]){&value}, flags);
+  if (!err && loss)
+    *loss = value;
+  return err;
+}
+
+int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
+                    float *loss) {
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  return model_gradient(m, train, dims, inputs, loss, false);
+}
+
+int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
+               const void *const *inputs, float *loss, OptReport *report) {
+  float value = 0;
+  int err = model_gradient(m, train, dims, inputs, &value, false);
+  if (err)
+    return err;
+  if (loss)
+    *loss = value;
+  if (!isfinite(value))
+    return bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", (double)value);
+  return optim_step(m, train, r, report);
+}
+
+int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
+                    float *loss) {
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  if (train < 0 || train >= m->module->ntrain)
+    return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
+  TrainRecipe r = recipe_of(&m->module->train[train]);
+  return model_step(m, train, &r, dims, inputs, loss, NULL);
+}
+
+// ---- files
+int bigs_model_save(bigs_model *m, const char *path, const char *names) {
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  return path ? weights_save(m, path, names)
+              : bigs_fail(&m->error, BIGS_EUSAGE, "no path to save to");
+}
+int bigs_model_load(bigs_model *m, const char *path) {
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  return path ? weights_load(m, path) : bigs_fail(&m->error, BIGS_EUSAGE, "no path to load from");
+}
+
+// ---- parameters
+static int arena_of(bigs_model *m, bigs_what what, int index, char **out) {
+  if (index < 0 || index >= m->module->nparam)
+    return bigs_fail(&m->error, BIGS_EUSAGE, "there is no parameter %d", index);
+  Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1]};
+  if ((int)what < 0 || (int)what >= COUNT(region) || !region[what]->p)
+    return bigs_fail(&m->error, BIGS_EUSAGE, "parameter %s has no such values yet",
+                     m->module->param[index].name);
+  *out = region[what]->p;
+  return 0;
+}
+
+int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
+  char *arena = NULL;
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  if (arena_of(m, what, index, &arena))
+    return m->error.status;
+  param_get(&m->module->param[index], arena, dense);
+  return 0;
+}
+
+int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) {
+  char *arena = NULL;
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  if (arena_of(m, what, index, &arena))
+    return m->error.status;
+  param_set(&m->module->param[index], arena, dense);
+  m->weights_version++;
+  return 0;
+}

@@ -1,0 +1,272 @@
+// The optimizer's steps: see optim.h.
+#include "runtime/exec/optim.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+TrainRecipe recipe_of(const BigsTrain *t) {
+  return (TrainRecipe){.rate = t->rate, .decay = t->decay, .clip = t->clip, .steps = t->steps};
+}
+
+// ---- schedules
+static double steps_of(const BigsPiece *p, int64_t used, int64_t total, bool last) {
+  if (p->length >= 1)
+    return floor(p->length + 0.5);
+  if (p->length > 0)
+    return floor(p->length * (double)total + 0.5);
+  return last && total > used ? (double)(total - used) : 0;
+}
+
+double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t total) {
+  double now = 1;
+  int64_t used = 0;
+  for (int i = 0; i < npiece; i++) {
+    const BigsPiece *p = &piece[i];
+    double n = steps_of(p, used, total, i + 1 == npiece), at = (double)(step - used);
+    bool warmup = !strcmp(p->kind, "warmup");
+    double from = warmup ? 0 : now, to = warmup ? 1 : !strcmp(p->kind, "constant") ? now : p->to;
+    if (at < n) {
+      double way = warmup ? (at + 1) / n : at / n;
+      if (!strcmp(p->kind, "cosine"))
+        way = (1 - cos(3.141592653589793 * way)) / 2;
+      return from + (to - from) * way;
+    }
+    if (n > 0)
+      now = to;
+    used += (int64_t)n;
+  }
+  return now;
+}
+
+// ---- groups
+typedef struct Setting {
+  bool known, frozen;
+  double rate, decay;
+  const char *name; // of a parameter that has it
+} Setting;
+
+static Setting setting_of(const BigsTrain *t, const TrainRecipe *r, const BigsParam *p,
+                          bool reached) {
+  Setting s = {
+      .known = true, .frozen = !reached, .rate = r->rate, .decay = r->decay, .name = p->name};
+  for (int i = 0; i < t->ngroup; i++) {
+    const BigsGroup *g = &t->group[i];
+    if (!(g->tags & p->tags))
+      continue;
+    if (g->has_rate)
+      s.rate = g->rate_is_factor ? s.rate * g->rate : g->rate;
+    if (g->has_decay)
+      s.decay = g->decay;
+    if (g->has_frozen)
+      s.frozen = !reached || g->frozen;
+  }
+  return s;
+}
+
+static bool settings_equal(const Setting *a, const Setting *b) {
+  return a->frozen == b->frozen && (a->frozen || (a->rate == b->rate && a->decay == b->decay));
+}
+
+static int settings_of_storages(bigs_model *m, int train, const TrainRecipe *r, Setting *of) {
+  const BigsModule *module = m->module;
+  const BigsTrain *t = &module->train[train];
+  const uint8_t *used = module->program[t->program].param_used;
+  for (int i = 0; i < module->nparam; i++) {
+    const BigsParam *p = &module->param[i];
+    Setting s = setting_of(t, r, p, !used || used[i]), *known = &of[p->storage];
+    if (!known->known)
+      *known = s;
+    else if (!settings_equal(known, &s))
+      return bigs_fail(&m->error, BIGS_EMODEL,
+                       "%s: %s and %s are stored together, and cannot be trained differently",
+                       t->name, known->name, s.name);
+  }
+  return 0;
+}
+
+static int by_offset(const void *a, const void *b) {
+  const OptRange *x = a, *y = b;
+  return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+// Joins neighbours; what lies between them is alignment, zero in all arenas, and stays so.
+static int merge_ranges(OptRange *v, int n) {
+  int out = 0;
+  for (int i = 0; i < n; i++) {
+    OptRange *last = out ? &v[out - 1] : NULL;
+    if (last && v[i].offset - (last->offset + last->bytes) < 64 && last->dtype == v[i].dtype &&
+        last->rate == v[i].rate && last->decay == v[i].decay)
+      last->bytes = v[i].offset + v[i].bytes - last->offset;
+    else
+      v[out++] = v[i];
+  }
+  return out;
+}
+
+int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n) {
+  const BigsModule *module = m->module;
+  size_t count = (size_t)module->nstorage;
+  Setting *of = model_alloc(m, count, sizeof *of, "parameter groups");
+  OptRange *v = of ? model_alloc(m, count, sizeof *v, "parameter groups") : NULL;
+  int err = v ? settings_of_storages(m, train, r, of) : m->error.status, k = 0;
+  for (int i = 0; i < module->nstorage && !err; i++) {
+    const BigsStorage *s = &module->storage[i];
+    if (of[i].known && !of[i].frozen && s->bytes)
+      v[k++] = (OptRange){s->offset, s->bytes, s->dtype, of[i].rate, of[i].decay};
+  }
+  free(of);
+  if (err) {
+    free(v);
+    return err;
+  }
+  qsort(v, (size_t)k, sizeof *v, by_offset);
+  *n = merge_ranges(v, k);
+  *out = v;
+  return 0;
+}
+
+// ---- programs over a flat axis; their values' names start with `#`, as no name of a model does
+typedef struct Flat { // values that an update's inputs and outputs take, by name
+  void *p, *g, *m, *v;
+  float rate, decay, scale, correct1, correct2;
+} Flat;
+
+static void *flat_value(Flat *f, const char *name) {
+  const struct {
+    const char *name;
+    void *at;
+  } known[] = {{"#p", f->p},
+               {"#g", f->g},
+               {"#m", f->m},
+               {"#v", f->v},
+               {"#rate", &f->rate},
+               {"#decay", &f->decay},
+               {"#scale", &f->scale},
+               {"#correct1", &f->correct1},
+               {"#correct2", &f->correct2}};
+  for (int i = 0; i < COUNT(known); i++)
+    if (!strcmp(known[i].name, name))
+      return known[i].at;
+  return NULL;
+}
+
+static void flat_dims(const OptRange *range, int64_t dims[MAX_SYMS]) {
+  for (int i = 0; i < MAX_SYMS; i++)
+    dims[i] = range->bytes / dtype_size(range->dtype);
+}
+
+enum { FLAT_ARGS = 16 };
+static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, double *result) {
+  const BigsProgram *p =
+      program >= 0 && program < m->module->nprogram ? &m->module->program[program] : NULL;
+  const void *in[FLAT_ARGS];
+  void *out[FLAT_ARGS];
+  int64_t dims[MAX_SYMS];
+  if (!p || p->ninput > FLAT_ARGS || p->noutput > FLAT_ARGS)
+    return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
+  flat_dims(range, dims);
+  for (int i = 0; i < p->ninput; i++) {
+    const BigsTensor *t = &m->module->input[p->input[i]];
+    in[i] = flat_value(f, t->name);
+    if (t->rank && t->dtype != range->dtype)
+      return bigs_fail(&m->error, BIGS_EMODEL,
+                       "%s parameters cannot be trained: the optimizer is for %s",
+                       dtype_name(range->dtype), dtype_name(t->dtype));
+  }
+  for (int i = 0; i < p->noutput; i++)
+    out[i] = result ? (void *)result : flat_value(f, p->output[i].name);
+  return exec_run(m, program, dims, in, out, (RunFlags){.seed = m->seed, .step = m->step});
+}
+
+static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n, double *norm) {
+  double sum = 0, part = 0;
+  for (int i = 0; i < n; i++) {
+    Flat f = {.g = m->grad.p + range[i].offset};
+    int err = run_flat(m, m->module->train[train].norm, &range[i], &f, &part);
+    if (err)
+      return err;
+    sum += part;
+  }
+  *norm = sqrt(sum);
+  return 0;
+}
+
+static bool has_input(const BigsModule *module, int program, const char *name) {
+  const BigsProgram *p = &module->program[program];
+  for (int i = 0; i < p->ninput; i++)
+    if (!strcmp(module->input[p->input[i]].name, name))
+      return true;
+  return false;
+}
+
+int optim_ready(bigs_model *m, int train) {
+  static const char *const name[2] = {"#m", "#v"};
+  int update = m->module->train[train].update;
+  if (update < 0 || update >= m->module->nprogram)
+    return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
+  bool same = m->moment_train == train;
+  for (int i = 0; i < 2; i++) {
+    bool wanted = has_input(m->module, update, name[i]);
+    if (!wanted)
+      region_free(m, &m->moment[i]);
+    else if ((!m->moment[i].p || !same) &&
+             region_set(m, &m->moment[i], (size_t)m->module->param_bytes,
+                        "moments of the optimizer"))
+      return m->error.status;
+  }
+  if (!same)
+    m->moment_steps = 0;
+  m->moment_train = train;
+  return 0;
+}
+
+// All memory is there before the first range changes: a step is done whole or not at all.
+static int update_ranges(bigs_model *m, int train, const OptRange *range, int n, Flat f,
+                         double factor) {
+  int64_t dims[MAX_SYMS];
+  int err = 0;
+  for (int i = 0; i < n && !err; i++) {
+    flat_dims(&range[i], dims);
+    err = exec_ready(m, m->module->train[train].update, dims);
+  }
+  for (int i = 0; i < n && !err; i++) {
+    const OptRange *r = &range[i];
+    f.p = m->param.p + r->offset;
+    f.g = m->grad.p + r->offset;
+    f.m = m->moment[0].p ? m->moment[0].p + r->offset : NULL;
+    f.v = m->moment[1].p ? m->moment[1].p + r->offset : NULL;
+    f.rate = (float)(r->rate * factor);
+    f.decay = (float)r->decay;
+    err = run_flat(m, m->module->train[train].update, r, &f, NULL);
+  }
+  return err;
+}
+
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
+  const BigsTrain *t = &m->module->train[train];
+  OptRange *range;
+  int n;
+  double norm;
+  if (optim_ready(m, train) || optim_ranges(m, train, r, &range, &n))
+    return m->error.status;
+  int err = gradient_norm(m, train, range, n, &norm);
+  if (!err && !isfinite(norm))
+    err = bigs_fail(&m->error, BIGS_ENUMERIC, "the gradient is not finite (norm %g)", norm);
+  double factor = schedule_factor(t->piece, t->npiece, m->step, r->steps),
+         done = (double)(m->moment_steps + 1);
+  if (!err) {
+    Flat f = {.scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1,
+              .correct1 = (float)(1 / (1 - pow(t->beta1, done))),
+              .correct2 = (float)(1 / (1 - pow(t->beta2, done)))};
+    err = update_ranges(m, train, range, n, f, factor);
+    m->weights_version++;
+  }
+  free(range);
+  if (err)
+    return err;
+  m->step++;
+  m->moment_steps++;
+  if (report)
+    *report = (OptReport){.norm = norm, .rate = r->rate * factor};
+  return 0;
+}

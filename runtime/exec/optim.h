@@ -1,0 +1,50 @@
+// The optimizer: schedules, parameter groups, gradient norm and clipping, and the update programs
+// over flat ranges of the arenas.
+#ifndef BIGSC_RUNTIME_OPTIM_H
+#define BIGSC_RUNTIME_OPTIM_H
+#include "runtime/exec/exec.h"
+
+// What a run may change of a train block.
+typedef struct TrainRecipe {
+  double rate, decay, clip;
+  int64_t steps; // length of the run, for the schedule; 0: not known, then pieces given as shares
+                 // of it are skipped
+} TrainRecipe;
+TrainRecipe recipe_of(const BigsTrain *t);
+
+// Factor of the rate in step `step`, counted from 0, of a run of `total` steps.  Pieces follow each
+// other; each starts from the factor at which the one before ended (a warmup from 0, the first
+// other one from 1):
+//   warmup    to (i + 1) / n of the way up to 1, i the step within the piece, n its length
+//   linear    i / n of the way to `to`            cosine   (1 - cos(pi i / n)) / 2 of the way to
+//   `to`       constant  stays
+// After the last piece its end factor holds.
+double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t total);
+
+typedef struct OptRange { // neighbours in the arenas that are updated alike
+  int64_t offset, bytes;
+  uint8_t dtype;
+  double rate, decay; // before the schedule
+} OptRange;
+// Ranges of all parameters that the block's gradient reaches and no group freezes, in order of the
+// arena.  *out is malloc'd. Fails when parameters that share storage are to be treated differently.
+int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n);
+
+typedef struct OptReport {
+  double norm; // of the gradient, before clipping
+  double rate; // of this step, for parameters without a group
+} OptReport;
+// One update from the gradients at hand: norm, clipping, update.  Advances m->step.  Status 4, with
+// nothing changed, when the norm is not finite.  report may be NULL.
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report);
+// Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
+// block.
+int optim_ready(bigs_model *m, int train);
+
+// ---- steps, for the trainer: as bigs_model_grad and bigs_model_step, which clear the error before
+// (module.c) check: look for the first op whose result is not finite; status 4 when there is one.
+int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
+                   float *loss, bool check);
+int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
+               const void *const *inputs, float *loss, OptReport *report);
+#endif

@@ -1,0 +1,138 @@
+// Parameters between their place in the arena and dense row-major arrays.
+#include "runtime/exec/exec.h"
+#include <string.h>
+
+int64_t param_count(const BigsParam *p) {
+  int64_t n = 1;
+  for (int a = 0; a < p->rank; a++)
+    n *= p->extent[a];
+  return n;
+}
+
+int param_elem(const BigsParam *p) {
+  return p->dtype == DT_F64 || p->dtype == DT_C128 ? 8 : 4;
+}
+
+static void dense_strides(const BigsParam *p, int64_t *stride) {
+  int64_t s = 1;
+  for (int a = p->rank - 1; a >= 0; a--) {
+    stride[a] = s;
+    s *= p->extent[a];
+  }
+}
+
+static int64_t place_of(const BigsParam *p, int64_t k, int64_t n) {
+  return p->width > 0 ? p->offset + k * p->kstride + n / p->width * p->panel + n % p->width
+                      : p->offset + k;
+}
+
+// Calls move for every element, as runs along the last axis: place(i) in the arena, i * stride in
+// the dense side.
+typedef struct Walk {
+  const BigsParam *p;
+  char *arena, *dense;
+  const int64_t *stride;
+  bool to_arena;
+  int elem;
+} Walk;
+
+static void copy_strided(char *to, int64_t to_step, const char *from, int64_t from_step, int elem,
+                         int64_t n) {
+  if (elem == 4)
+    for (int64_t i = 0; i < n; i++)
+      memcpy(to + i * to_step, from + i * from_step, 4);
+  else
+    for (int64_t i = 0; i < n; i++)
+      memcpy(to + i * to_step, from + i * from_step, 8);
+}
+
+static void move_row(const Walk *w, int64_t k, int64_t n, int64_t at) {
+  const BigsParam *p = w->p;
+  int a = p->rank - 1, elem = w->elem;
+  int64_t count = a >= 0 ? p->extent[a] : 1, kstep = a >= 0 ? p->kstep[a] : 0,
+          nstep = a >= 0 ? p->nstep[a] : 0;
+  int64_t step = (a >= 0 ? w->stride[a] : 1) * elem;
+  char *d = w->dense + at * elem;
+  for (int64_t i = 0; i < count;) {
+    char *s = w->arena + place_of(p, k + i * kstep, n + i * nstep) * elem;
+    int64_t run = 1; // elements that are neighbours in the arena
+    if (p->width > 0 && kstep == 0 && nstep == 1)
+      run = p->width - (n + i) % p->width;
+    else if (p->width == 0 && kstep == 1)
+      run = count;
+    if (run > count - i)
+      run = count - i;
+    if (step == elem)
+      memcpy(w->to_arena ? s : d, w->to_arena ? d : s, (size_t)(run * elem));
+    else if (w->to_arena)
+      copy_strided(s, elem, d, step, elem, run);
+    else
+      copy_strided(d, step, s, elem, elem, run);
+    d += run * step;
+    i += run;
+  }
+}
+
+static void walk(const Walk *w, int axis, int64_t k, int64_t n, int64_t at) {
+  const BigsParam *p = w->p;
+  if (axis >= p->rank - 1) {
+    move_row(w, k, n, at);
+    return;
+  }
+  for (int64_t i = 0; i < p->extent[axis]; i++)
+    walk(w, axis + 1, k + i * p->kstep[axis], n + i * p->nstep[axis], at + i * w->stride[axis]);
+}
+
+static void move(const BigsParam *p, char *arena, char *dense, const int64_t *stride,
+                 bool to_arena) {
+  Walk w = {.p = p,
+            .arena = arena,
+            .dense = dense,
+            .stride = stride,
+            .to_arena = to_arena,
+            .elem = param_elem(p)};
+  walk(&w, 0, 0, p->nlo, 0);
+}
+
+// The arena is only read here, and the dense side below: `move` has one form for both directions.
+void param_get_strided(const BigsParam *p, const char *arena, void *out, const int64_t *stride) {
+  move(p, (char *)(uintptr_t)arena, out, stride, false);
+}
+void param_set_strided(const BigsParam *p, char *arena, const void *in, const int64_t *stride) {
+  move(p, arena, (char *)(uintptr_t)in, stride, true);
+}
+void param_get(const BigsParam *p, const char *arena, void *dense) {
+  int64_t stride[BIGS_MAX_RANK];
+  dense_strides(p, stride);
+  param_get_strided(p, arena, dense, stride);
+}
+void param_set(const BigsParam *p, char *arena, const void *dense) {
+  int64_t stride[BIGS_MAX_RANK];
+  dense_strides(p, stride);
+  param_set_strided(p, arena, dense, stride);
+}
+
+static bool fits(const BigsModule *module, const BigsParam *p) {
+  if (p->storage < 0 || p->storage >= module->nstorage || p->rank > BIGS_MAX_RANK)
+    return false;
+  const BigsStorage *s = &module->storage[p->storage];
+  int64_t k = 0, n = p->nlo, elem = param_elem(p);
+  for (int a = 0; a < p->rank; a++) {
+    if (p->extent[a] < 1 || p->kstep[a] < 0 || p->nstep[a] < 0)
+      return false;
+    k += (p->extent[a] - 1) * p->kstep[a];
+    n += (p->extent[a] - 1) * p->nstep[a];
+  }
+  // Within a panel columns ascend to width - 1: the last panel's end bounds them all.
+  int64_t last =
+      p->width > 0 ? place_of(p, k, n / p->width * p->width + p->width - 1) : place_of(p, k, n);
+  return place_of(p, 0, p->nlo) * elem >= s->offset && (last + 1) * elem <= s->offset + s->bytes &&
+         s->offset >= 0 && s->bytes >= 0 && s->offset <= module->param_bytes - s->bytes;
+}
+
+const char *params_verify(const BigsModule *module) {
+  for (int i = 0; i < module->nparam; i++)
+    if (!fits(module, &module->param[i]))
+      return module->param[i].name;
+  return NULL;
+}

@@ -1,0 +1,238 @@
+// The thread pool: see pool.h.
+//
+// One run is a generation.  The caller publishes the job, adds 1 to `generation`, and works on it;
+// a worker that sees the new generation joins it by raising the count in `state` while the OPEN bit
+// is set, claims tasks until none is left, and leaves.  The caller returns when it has closed the
+// job and the count is 0.  So a worker that wakes too late finds the job closed and is not waited
+// for: small jobs cost little on a busy machine.
+#include "runtime/exec/pool.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SPIN_NS = 50000, LINE = 64 };
+static const uint32_t OPEN = 1u << 31;
+
+typedef struct Worker {
+  Pool *pool;
+  pthread_t handle;
+  int index;
+} Worker;
+
+struct Pool {
+  int threads, started;
+  int64_t spin_ns;
+  Worker *worker; // threads - 1
+  PoolFn fn;      // the job: written while `state` is closed and empty
+  void *ctx;
+  int64_t ntasks;
+  alignas(LINE) atomic_int_fast64_t next;
+  alignas(LINE) atomic_uint generation;
+  alignas(LINE) atomic_uint state; // OPEN | number of workers inside the job
+  alignas(LINE) atomic_int sleepers;
+  atomic_bool waiting; // the caller sleeps on `done`
+  atomic_bool stop;
+  pthread_mutex_t lock;
+  pthread_cond_t wake, done;
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+typedef bool (*Ready)(Pool *p, unsigned arg);
+
+// True as soon as ready() is; false after spin_ns.
+static bool spin(Pool *p, Ready ready, unsigned arg) {
+  if (ready(p, arg))
+    return true;
+  for (int64_t end = now_ns() + p->spin_ns; now_ns() < end;) {
+    for (int i = 0; i < 32; i++) {
+      if (ready(p, arg))
+        return true;
+      relax();
+    }
+  }
+  return false;
+}
+
+static bool has_news(Pool *p, unsigned seen) {
+  return atomic_load(&p->generation) != seen || atomic_load(&p->stop);
+}
+static bool is_empty(Pool *p, unsigned unused) {
+  (void)unused;
+  return atomic_load(&p->state) == 0;
+}
+
+static void work(Pool *p, int thread) {
+  int64_t ntasks = p->ntasks;
+  for (int64_t i; (i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < ntasks;)
+    p->fn(p->ctx, i, thread);
+}
+
+static bool join(Pool *p) {
+  unsigned s = atomic_load(&p->state);
+  while (s & OPEN)
+    if (atomic_compare_exchange_weak(&p->state, &s, s + 1))
+      return true;
+  return false;
+}
+
+static void leave(Pool *p) {
+  if (atomic_fetch_sub(&p->state, 1) != 1 || !atomic_load(&p->waiting))
+    return;
+  pthread_mutex_lock(&p->lock);
+  pthread_cond_signal(&p->done);
+  pthread_mutex_unlock(&p->lock);
+}
+
+// The raised count of sleepers and the look at `generation` are both sequentially consistent, as
+// are the caller's new generation and its look at the count: one of the two sees the other, so no
+// wake-up is lost.
+static void sleep_until_news(Pool *p, unsigned seen) {
+  pthread_mutex_lock(&p->lock);
+  atomic_fetch_add(&p->sleepers, 1);
+  while (!has_news(p, seen))
+    pthread_cond_wait(&p->wake, &p->lock);
+  atomic_fetch_sub(&p->sleepers, 1);
+  pthread_mutex_unlock(&p->lock);
+}
+
+static void *worker_main(void *arg) {
+  Worker *w = arg;
+  Pool *p = w->pool;
+  for (unsigned seen = 0;;) {
+    if (!spin(p, has_news, seen))
+      sleep_until_news(p, seen);
+    if (atomic_load(&p->stop))
+      return NULL;
+    seen = atomic_load(&p->generation);
+    if (join(p)) {
+      work(p, w->index);
+      leave(p);
+    }
+  }
+}
+
+static void wait_until_empty(Pool *p) {
+  if (spin(p, is_empty, 0))
+    return;
+  pthread_mutex_lock(&p->lock);
+  atomic_store(&p->waiting, true);
+  while (!is_empty(p, 0))
+    pthread_cond_wait(&p->done, &p->lock);
+  atomic_store(&p->waiting, false);
+  pthread_mutex_unlock(&p->lock);
+}
+
+static void wake_workers(Pool *p, int64_t wanted) {
+  if (atomic_load(&p->sleepers) == 0)
+    return;
+  pthread_mutex_lock(&p->lock);
+  if (wanted >= p->threads - 1)
+    pthread_cond_broadcast(&p->wake);
+  else
+    for (int64_t i = 0; i < wanted; i++)
+      pthread_cond_signal(&p->wake);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
+  if (p->threads == 1 || ntasks <= 1) {
+    for (int64_t i = 0; i < ntasks; i++)
+      fn(ctx, i, 0);
+    return;
+  }
+  p->fn = fn;
+  p->ctx = ctx;
+  p->ntasks = ntasks;
+  atomic_store(&p->next, 0);
+  atomic_store(&p->state, OPEN);
+  atomic_fetch_add(&p->generation, 1);
+  wake_workers(p, ntasks - 1);
+  work(p, 0);
+  atomic_fetch_and(&p->state, ~OPEN);
+  wait_until_empty(p);
+}
+
+int pool_threads(const Pool *p) {
+  return p->threads;
+}
+
+// Signals belong to the program's own threads: the workers block them all.
+static int start_workers(Pool *p, BigsError *e) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  int err = 0;
+  for (int i = 0; i < p->threads - 1 && !err; i++) {
+    Worker *w = &p->worker[i];
+    *w = (Worker){.pool = p, .index = i + 1};
+    err = pthread_create(&w->handle, NULL, worker_main, w);
+    p->started += !err;
+  }
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  char buf[128];
+  return err ? bigs_fail(e, BIGS_EMODEL, "cannot start thread %d of %d: %s", p->started + 2,
+                         p->threads, strerror_r(err, buf, sizeof buf))
+             : 0;
+}
+
+Pool *pool_new(int threads, BigsError *e) {
+  int cpus = pool_default_threads();
+  threads = threads ? threads : cpus;
+  if (threads < 0 || threads > POOL_MAX_THREADS) {
+    bigs_fail(e, BIGS_EUSAGE, "%d threads: must be 1 to %d", threads, POOL_MAX_THREADS);
+    return NULL;
+  }
+  Pool *p = aligned_alloc(LINE, (sizeof *p + LINE - 1) / LINE * LINE);
+  if (!p) {
+    bigs_fail_memory(e, "the thread pool");
+    return NULL;
+  }
+  memset(p, 0, sizeof *p);
+  p->threads = threads;
+  p->spin_ns = threads > cpus ? 0 : SPIN_NS; // a spinner would hold the CPU that a task needs
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->wake, NULL);
+  pthread_cond_init(&p->done, NULL);
+  p->worker = calloc((size_t)threads, sizeof *p->worker);
+  if (!p->worker)
+    bigs_fail_memory(e, "the thread pool");
+  if (!p->worker || start_workers(p, e)) {
+    pool_free(p);
+    return NULL;
+  }
+  return p;
+}
+
+void pool_free(Pool *p) {
+  if (!p)
+    return;
+  pthread_mutex_lock(&p->lock);
+  atomic_store(&p->stop, true);
+  pthread_cond_broadcast(&p->wake);
+  pthread_mutex_unlock(&p->lock);
+  for (int i = 0; i < p->started; i++)
+    pthread_join(p->worker[i].handle, NULL);
+  pthread_cond_destroy(&p->done);
+  pthread_cond_destroy(&p->wake);
+  pthread_mutex_destroy(&p->lock);
+  free(p->worker);
+  free(p);
+}

@@ -1,0 +1,34 @@
+// A pool of threads owned by a handle.  The caller of pool_run works too, as thread 0.
+//
+// Results must not depend on which thread runs a task: the thread number is for scratch memory
+// only.
+#ifndef BIGSC_RUNTIME_POOL_H
+#define BIGSC_RUNTIME_POOL_H
+#include "base/error.h"
+#include <stdint.h>
+
+typedef struct Pool Pool;
+typedef void (*PoolFn)(void *ctx, int64_t task, int thread);
+
+// A pool of `threads` threads in all (the caller's included), 1 to POOL_MAX_THREADS; 0 means
+// pool_default_threads(). NULL on failure.  With 1, nothing is started and pool_run is a loop.
+enum { POOL_MAX_THREADS = 1024 };
+Pool *pool_new(int threads, BigsError *e);
+// Waits for the threads to end.  NULL is allowed.  Not while pool_run is under way.
+void pool_free(Pool *p);
+int pool_threads(const Pool *p);
+
+// Calls fn(ctx, task, thread) once for every task in [0, ntasks), in no order, and returns when all
+// calls have returned; what they wrote is then visible to the caller.  Tasks are claimed one at a
+// time from an atomic counter. One pool_run at a time per pool; fn must not call pool_run on the
+// same pool.  Idle threads spin for about 50 microseconds and then sleep.
+void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx);
+
+// Threads worth starting in this process: the affinity mask, no more than the CPU quota of its
+// control groups.
+int pool_default_threads(void);
+// CPUs granted by cgroup v1 or v2 quotas: proc_cgroup is the path of /proc/self/cgroup, root that
+// of the mount (/sys/fs/cgroup).  The least quota on the way from the process's group to the root
+// counts.  0 when there is none.
+double pool_cgroup_cpus(const char *proc_cgroup, const char *root);
+#endif

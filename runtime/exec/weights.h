@@ -1,0 +1,52 @@
+// Parameters from and to files: native names, or those of a checkpoint block.
+#ifndef BIGSC_RUNTIME_WEIGHTS_H
+#define BIGSC_RUNTIME_WEIGHTS_H
+#include "runtime/exec/exec.h"
+#include "runtime/files/hub.h"
+
+// Which tensor of a file holds which parameter.
+typedef struct NameMap {
+  int block;               // index into module->checkpoint; -1: native names
+  const StTensor **tensor; // one per parameter; NULL: the file may lack it (`or init`) and does
+  int fresh;               // how many lack
+} NameMap;
+// Finds the names that the file is written in, and matches every parameter and every tensor.
+// Missing, surplus and misshapen tensors are errors that name them.  The map's memory is freed by
+// name_map_free.
+int name_map(const BigsModule *module, const Hub *hub, NameMap *out, BigsError *e);
+void name_map_free(NameMap *map);
+// Index of the block named `names`; -1 for NULL or "native"; -2 with the error set when there is
+// none.
+int name_block(const BigsModule *module, const char *names, BigsError *e);
+// Does a name in a file stand for `expected`, exactly or by the block's aliases?  (Whole segments
+// between dots.)
+bool name_matches(const BigsCheckpoint *c, const char *name, const char *expected);
+// Is it `pattern`, where * is any text?
+bool name_glob(const char *pattern, const char *name);
+
+// A dense copy of a parameter under a name: what a file holds.
+typedef struct StoredShape {
+  const char *name;
+  int rank;
+  int64_t shape[BIGS_MAX_RANK], stride[BIGS_MAX_RANK]; // stride: per logical axis
+} StoredShape;
+StoredShape stored_shape(const BigsModule *module, int block, int param);
+
+// What config.json says against what was compiled in; block -1: nothing is checked.
+int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,
+                 BigsError *e);
+// The keys of all blocks and the constants, as a config.json.  NULL: out of memory.
+char *config_text(const BigsModule *module);
+
+// Behind bigs_model_load and bigs_model_save.
+int weights_load(bigs_model *m, const char *path);
+int weights_save(bigs_model *m, const char *path, const char *names);
+// Values of one arena (weights, gradients, moments) as tensors of names and layout of `block`:
+// declares them, then writes them. prefix and suffix go around the names ("grad.", ".m").
+int weights_declare(const BigsModule *module, StWriter *w, int block, const char *prefix,
+                    const char *suffix, BigsError *e);
+int weights_write(bigs_model *m, StWriter *w, int block, const char *arena);
+// All parameters' values from tensors of native names with prefix and suffix, into `arena`.
+int weights_read(bigs_model *m, const StFile *f, const char *prefix, const char *suffix,
+                 char *arena);
+#endif

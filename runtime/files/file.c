@@ -1,0 +1,304 @@
+// Whole files and their atomic replacement: see file.h.
+#include "runtime/files/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROC_FD "/proc/self/fd/%d"
+enum { BUFFER = 1 << 18, MAX_IO = 1 << 30 };
+
+struct FileOut {
+  int fd;
+  bool in_place;
+  char *path, *temporary;
+  int64_t written;
+  size_t used;
+  BigsError failed; // the first failure
+  char buffer[BUFFER];
+};
+
+static char *read_open(int fd, const char *path, size_t limit, size_t *size, BigsError *e) {
+  struct stat st;
+  if (fstat(fd, &st) != 0)
+    return bigs_fail_errno(e, "read", path), NULL;
+  size_t cap = st.st_size > 0 ? (size_t)st.st_size + 1 : 4096, n = 0;
+  char *text = NULL;
+  for (;;) {
+    if (cap - 1 > limit)
+      cap = limit + 2; // one byte more than allowed tells whether the file is too long
+    char *grown = realloc(text, cap);
+    if (!grown) {
+      free(text);
+      return bigs_fail_memory(e, path), NULL;
+    }
+    text = grown;
+    ssize_t got = read(fd, text + n, cap - 1 - n > MAX_IO ? MAX_IO : cap - 1 - n);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0 || (n += (size_t)got) > limit) {
+      if (got < 0)
+        bigs_fail_errno(e, "read", path);
+      else
+        bigs_fail(e, BIGS_EFILE, "%s: larger than the %zu bytes allowed here", path, limit);
+      free(text);
+      return NULL;
+    }
+    if (got == 0) {
+      text[ *size = n] = 0;
+      return text;
+    }
+    if (n + 1 == cap)
+      cap = cap * 2;
+  }
+}
+
+char *file_read(const char *path, size_t limit, size_t *size, BigsError *e) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return bigs_fail_errno(e, "open", path), NULL;
+  char *text = read_open(fd, path, limit, size, e);
+  close(fd);
+  return text;
+}
+
+static int fail(FileOut *f, const char *doing, BigsError *e) {
+  if (!f->failed.status)
+    bigs_fail_errno(&f->failed, doing, f->path);
+  if (e)
+    *e = f->failed;
+  return f->failed.status;
+}
+
+// The directory of the file: "." or a prefix of its path that ends in '/'.
+static char *directory(const FileOut *f) {
+  const char *slash = strrchr(f->path, '/');
+  return strndup(slash ? f->path : ".", slash ? (size_t)(slash - f->path) + 1 : 1);
+}
+
+// A file without a name, which vanishes with the process however that ends; it gets one when it is
+// whole.  Not every filesystem has them.
+static int open_unnamed(FileOut *f) {
+  char link[32], *dir = directory(f);
+  f->fd = dir ? open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666) : -1;
+  free(dir);
+  snprintf(link, sizeof link, PROC_FD, f->fd);
+  if (f->fd >= 0 && access(link, F_OK) != 0) {
+    close(f->fd);
+    f->fd = -1;
+  }
+  return f->fd;
+}
+
+// Calls make(f) with f->temporary set to free names until one is taken.
+static int with_temporary(FileOut *f, int (*make)(FileOut *)) {
+  size_t room = strlen(f->path) + 48;
+  if (!f->temporary && !(f->temporary = malloc(room)))
+    return -1;
+  int made = -1;
+  for (int i = 0; i < 1000; i++) {
+    snprintf(f->temporary, room, "%s.%ld-%d.tmp", f->path, (long)getpid(), i);
+    made = make(f);
+    if (made >= 0 || errno != EEXIST)
+      break;
+  }
+  if (made < 0) { // nothing to unlink
+    free(f->temporary);
+    f->temporary = NULL;
+  }
+  return made;
+}
+
+static int create_named(FileOut *f) {
+  return f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int name_unnamed(FileOut *f) {
+  char link[32];
+  snprintf(link, sizeof link, PROC_FD, f->fd);
+  return linkat(AT_FDCWD, link, AT_FDCWD, f->temporary, AT_SYMLINK_FOLLOW);
+}
+
+// The file keeps the mode of the one it replaces; a new one gets what the umask leaves of 0666.
+static void open_temporary(FileOut *f, const struct stat *old) {
+  if (open_unnamed(f) < 0 && with_temporary(f, create_named) < 0)
+    return;
+  if (old && fchmod(f->fd, old->st_mode & 07777) != 0 && errno != EPERM) {
+    int why = errno;
+    close(f->fd);
+    f->fd = -1;
+    errno = why;
+  }
+}
+
+FileOut *file_create(const char *path, BigsError *e) {
+  FileOut *f = calloc(1, sizeof *f);
+  if (!f || !(f->path = strdup(path))) {
+    free(f);
+    bigs_fail_memory(e, path);
+    return NULL;
+  }
+  f->fd = -1;
+  struct stat st;
+  bool exists = stat(path, &st) == 0;
+  errno = exists && S_ISDIR(st.st_mode) ? EISDIR : 0;
+  // What /dev names is never replaced, also where /dev/stdout is a regular file for once.
+  f->in_place = exists && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5)) && !errno;
+  if (f->in_place)
+    f->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  else if (!errno)
+    open_temporary(f, exists ? &st : NULL);
+  if (f->fd >= 0)
+    return f;
+  fail(f, "write", e);
+  file_abort(f);
+  return NULL;
+}
+
+static int put(FileOut *f, const char *data, size_t size, BigsError *e) {
+  while (size) {
+    ssize_t n = write(f->fd, data, size > MAX_IO ? MAX_IO : size);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n == 0)
+      errno = ENOSPC;
+    if (n <= 0)
+      return fail(f, "write", e);
+    data += n;
+    size -= (size_t)n;
+  }
+  return 0;
+}
+
+static int flush(FileOut *f, BigsError *e) {
+  size_t n = f->used;
+  f->used = 0;
+  return put(f, f->buffer, n, e);
+}
+
+int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
+  if (f->failed.status)
+    return fail(f, "write", e);
+  f->written += (int64_t)size;
+  if (size > BUFFER - f->used) {
+    int status = flush(f, e);
+    if (status || size > BUFFER)
+      return status ? status : put(f, data, size, e);
+  }
+  if (size)
+    memcpy(f->buffer + f->used, data, size);
+  f->used += size;
+  return 0;
+}
+
+int file_print(FileOut *f, const char *text, BigsError *e) {
+  return file_write(f, text, strlen(text), e);
+}
+
+int64_t file_tell(const FileOut *f) {
+  return f->written;
+}
+
+// Without this the rename itself may be lost in a power failure.  Filesystems that cannot sync a
+// directory say EINVAL.
+static int sync_directory(FileOut *f, BigsError *e) {
+  char *dir = directory(f);
+  int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, status = 0;
+  if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+    status = fail(f, "sync the directory of", e);
+  if (fd >= 0)
+    close(fd);
+  free(dir);
+  return status;
+}
+
+static int finish(FileOut *f, BigsError *e) {
+  if (f->failed.status)
+    return fail(f, "write", e);
+  if (flush(f, e))
+    return f->failed.status;
+  if (!f->in_place && fsync(f->fd) != 0)
+    return fail(f, "sync", e);
+  if (!f->in_place && !f->temporary && with_temporary(f, name_unnamed) < 0)
+    return fail(f, "write", e);
+  int fd = f->fd;
+  f->fd = -1;
+  if (close(fd) != 0)
+    return fail(f, "close", e);
+  if (f->in_place)
+    return 0;
+  if (rename(f->temporary, f->path) != 0)
+    return fail(f, "replace", e);
+  free(f->temporary);
+  f->temporary = NULL;
+  return sync_directory(f, e);
+}
+
+int file_commit(FileOut *f, BigsError *e) {
+  int status = finish(f, e);
+  file_abort(f);
+  return status;
+}
+
+void file_abort(FileOut *f) {
+  if (!f)
+    return;
+  if (f->fd >= 0)
+    close(f->fd);
+  if (f->temporary)
+    unlink(f->temporary);
+  free(f->temporary);
+  free(f->path);
+  free(f);
+}
+
+char *file_join(const char *dir, const char *name, BigsError *e) {
+  size_t n = strlen(dir), m = strlen(name);
+  char *s = malloc(n + m + 2);
+  if (!s) {
+    bigs_fail_memory(e, "a path");
+    return NULL;
+  }
+  memcpy(s, dir, n);
+  if (n && dir[n - 1] != '/')
+    s[n++] = '/';
+  memcpy(s + n, name, m + 1);
+  return s;
+}
+
+// Bytes of the well-formed character at s, at most n; 0 when there is none.
+static size_t utf8_char(const unsigned char *s, size_t n) {
+  unsigned c = s[0];
+  size_t len = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
+  if (len > n || len < 2)
+    return len > n ? 0 : len;
+  unsigned lo = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+  unsigned hi = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+  if (s[1] < lo || s[1] > hi)
+    return 0;
+  for (size_t i = 2; i < len; i++)
+    if ((s[i] & 0xC0) != 0x80)
+      return 0;
+  return len;
+}
+
+size_t utf8_valid(const char *s, size_t n) {
+  const unsigned char *p = (const unsigned char *)s;
+  size_t i = 0;
+  while (i < n) {
+    uint64_t word;
+    if (n - i >= 8 && (memcpy(&word, p + i, 8), !(word & 0x8080808080808080u))) {
+      i += 8;
+      continue;
+    }
+    size_t len = utf8_char(p + i, n - i);
+    if (!len)
+      return i;
+    i += len;
+  }
+  return n;
+}

@@ -1,0 +1,32 @@
+// Reading whole files, and replacing files so that a reader sees the old or the new content, never
+// half of one.
+#ifndef BIGSC_RUNTIME_FILE_H
+#define BIGSC_RUNTIME_FILE_H
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+// The whole file in malloc'd memory with a NUL added behind its *size bytes; the caller frees it.
+// Files over `limit` bytes are refused.  NULL on failure, status BIGS_EFILE.
+char *file_read(const char *path, size_t limit, size_t *size, BigsError *e);
+
+// A file being written without a name, or under a temporary one, in the same directory.  The first
+// failure sticks: later calls return it again, the temporary is removed and what stood at `path`
+// stays. A path that names a device or a pipe ("/dev/stdout") is written in place instead.
+typedef struct FileOut FileOut;
+FileOut *file_create(const char *path, BigsError *e);
+int file_write(FileOut *f, const void *data, size_t size, BigsError *e);
+int file_print(FileOut *f, const char *text, BigsError *e); // a NUL-terminated string
+int64_t file_tell(const FileOut *f);                        // bytes written so far
+// Writes what is buffered, syncs, renames onto the path and syncs the directory.  Frees f, also
+// when it fails.
+int file_commit(FileOut *f, BigsError *e);
+// Removes the temporary and frees f; NULL is allowed.
+void file_abort(FileOut *f);
+
+// dir + "/" + name, malloc'd; NULL when out of memory (reported).
+char *file_join(const char *dir, const char *name, BigsError *e);
+// Length of the longest prefix of s[0, n) that is well-formed UTF-8 (RFC 3629: no surrogates, no
+// overlong forms, at most U+10FFFF); n when all of it is.
+size_t utf8_valid(const char *s, size_t n);
+#endif

@@ -1,0 +1,222 @@
+// Hub folders: see hub.h.
+#include "runtime/files/hub.h"
+#include "runtime/files/file.h"
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct Hub {
+  char *path, *vocab;
+  JsonDoc *config;
+  StFile **shard;
+  int nshard;
+};
+
+static int exists(const char *path, bool *yes, BigsError *e) {
+  struct stat st;
+  *yes = stat(path, &st) == 0;
+  return *yes || errno == ENOENT ? 0 : bigs_fail_errno(e, "open", path);
+}
+
+static int add_shard(Hub *h, const char *path, BigsError *e) {
+  StFile **grown = realloc(h->shard, sizeof *grown * (size_t)(h->nshard + 1));
+  if (!grown)
+    return bigs_fail_memory(e, path);
+  h->shard = grown;
+  int status = st_open(path, &h->shard[h->nshard], e);
+  h->nshard += !status;
+  return status;
+}
+
+static int shard_of(const Hub *h, const char *file) {
+  for (int i = 0; i < h->nshard; i++) {
+    const char *path = st_path(h->shard[i]), *slash = strrchr(path, '/');
+    if (!strcmp(slash ? slash + 1 : path, file))
+      return i;
+  }
+  return -1;
+}
+
+// One row of the weight map.  A shard is a file beside the index, never a path to elsewhere.
+static int map_row(Hub *h, const char *index, const char *folder, const JsonValue *row,
+                   BigsError *e) {
+  if (row->kind != JSON_STRING)
+    return bigs_fail(e, BIGS_EFILE, "%s: byte %zu: the shard of \"%.100s\" is %s, not a string",
+                     index, row->offset, row->key, json_kind_name(row->kind));
+  const char *file = row->text;
+  if (!*file || strchr(file, '/') || *file == '.' || strlen(file) != row->size)
+    return bigs_fail(e, BIGS_EFILE,
+                     "%s: byte %zu: \"%.100s\" is not the name of a file beside the index", index,
+                     row->offset, file);
+  int status = 0;
+  if (shard_of(h, file) < 0) {
+    char *path = file_join(folder, file, e);
+    status = path ? add_shard(h, path, e) : BIGS_EMODEL;
+    free(path);
+  }
+  if (status)
+    return status;
+  if (!st_find(h->shard[shard_of(h, file)], row->key))
+    return bigs_fail(e, BIGS_EFILE, "%s: byte %zu: tensor \"%.100s\" is not in %.100s", index,
+                     row->offset, row->key, file);
+  return 0;
+}
+
+// Every tensor of every shard must be in the map, once: then no name is in two shards.
+static int open_index(Hub *h, const char *index, const char *folder, BigsError *e) {
+  JsonDoc *doc = json_read(index, e);
+  if (!doc)
+    return BIGS_EFILE;
+  const JsonValue *map = json_get(json_root(doc), "weight_map");
+  int status = 0, tensors = 0;
+  if (!map || map->kind != JSON_OBJECT)
+    status = bigs_fail(e, BIGS_EFILE, "%s: no object \"weight_map\"", index);
+  for (const JsonValue *row = status ? NULL : map->child; row && !status; row = row->next)
+    status = map_row(h, index, folder, row, e);
+  for (int i = 0; i < h->nshard; i++)
+    tensors += st_count(h->shard[i]);
+  if (!status && tensors != map->count)
+    status = bigs_fail(e, BIGS_EFILE, "%s: maps %d tensors, its %d shards hold %d", index,
+                       map->count, h->nshard, tensors);
+  json_free(doc);
+  return status;
+}
+
+typedef int (*Opener)(Hub *h, const char *path, const char *folder, BigsError *e);
+
+static int open_single(Hub *h, const char *path, const char *folder, BigsError *e) {
+  (void)folder;
+  return add_shard(h, path, e);
+}
+static int open_config(Hub *h, const char *path, const char *folder, BigsError *e) {
+  (void)folder;
+  h->config = json_read(path, e);
+  if (h->config && json_root(h->config)->kind != JSON_OBJECT)
+    return bigs_fail(e, BIGS_EFILE, "%s: %s, not an object", path,
+                     json_kind_name(json_root(h->config)->kind));
+  return h->config ? 0 : BIGS_EFILE;
+}
+static int open_vocab(Hub *h, const char *path, const char *folder, BigsError *e) {
+  (void)folder;
+  h->vocab = strdup(path);
+  return h->vocab ? 0 : bigs_fail_memory(e, path);
+}
+
+// A training run writes its dims into config.json: without it the weights would seem to be of
+// another model.
+static int need_config(Hub *h, const char *path, const char *folder, BigsError *e) {
+  (void)path;
+  char *config = h->config ? NULL : file_join(folder, "config.json", e);
+  errno = ENOENT;
+  int status = h->config ? 0 : config ? bigs_fail_errno(e, "open", config) : BIGS_EMODEL;
+  free(config);
+  return status;
+}
+
+// Calls `open` on folder/name if there is such a file.
+static int when_there(Hub *h, const char *folder, const char *name, Opener open, BigsError *e) {
+  char *path = file_join(folder, name, e);
+  bool yes = false;
+  int status = path ? exists(path, &yes, e) : BIGS_EMODEL;
+  if (!status && yes)
+    status = open(h, path, folder, e);
+  free(path);
+  return status;
+}
+
+static int open_folder(Hub *h, const char *path, BigsError *e) {
+  int status = when_there(h, path, "config.json", open_config, e);
+  status = status ? status : when_there(h, path, "state.json", need_config, e);
+  status = status ? status : when_there(h, path, "vocab.txt", open_vocab, e);
+  status = status ? status : when_there(h, path, "model.safetensors", open_single, e);
+  if (!status && !h->nshard)
+    status = when_there(h, path, "model.safetensors.index.json", open_index, e);
+  return status;
+}
+
+static bool ends_with(const char *s, const char *end) {
+  size_t n = strlen(s), m = strlen(end);
+  return n >= m && !strcmp(s + n - m, end);
+}
+
+static int open_any(Hub *h, const char *path, BigsError *e) {
+  struct stat st;
+  if (stat(path, &st) != 0)
+    return bigs_fail_errno(e, "open", path);
+  if (S_ISDIR(st.st_mode))
+    return open_folder(h, path, e);
+  if (!ends_with(path, ".index.json"))
+    return add_shard(h, path, e);
+  const char *slash = strrchr(path, '/');
+  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  int status = folder ? open_index(h, path, folder, e) : bigs_fail_memory(e, path);
+  free(folder);
+  return status;
+}
+
+int hub_open(const char *path, Hub **out, BigsError *e) {
+  *out = NULL;
+  Hub *h = calloc(1, sizeof *h);
+  if (!h || !(h->path = strdup(path))) {
+    free(h);
+    return bigs_fail_memory(e, path);
+  }
+  int status = open_any(h, path, e);
+  if (status)
+    hub_close(h);
+  else
+    *out = h;
+  return status;
+}
+
+void hub_close(Hub *h) {
+  if (!h)
+    return;
+  for (int i = 0; i < h->nshard; i++)
+    st_close(h->shard[i]);
+  free(h->shard);
+  json_free(h->config);
+  free(h->vocab);
+  free(h->path);
+  free(h);
+}
+
+const char *hub_path(const Hub *h) {
+  return h->path;
+}
+const JsonValue *hub_config(const Hub *h) {
+  return h->config ? json_root(h->config) : NULL;
+}
+const char *hub_vocab(const Hub *h) {
+  return h->vocab;
+}
+
+int hub_count(const Hub *h) {
+  int n = 0;
+  for (int i = 0; i < h->nshard; i++)
+    n += st_count(h->shard[i]);
+  return n;
+}
+
+const StTensor *hub_at(const Hub *h, int i) {
+  int s = 0;
+  for (; i >= st_count(h->shard[s]); s++)
+    i -= st_count(h->shard[s]);
+  return st_at(h->shard[s], i);
+}
+
+const StTensor *hub_find(const Hub *h, const char *name) {
+  const StTensor *t = NULL;
+  for (int i = 0; i < h->nshard && !t; i++)
+    t = st_find(h->shard[i], name);
+  return t;
+}
+
+const StFile *hub_file(const Hub *h, const StTensor *t) {
+  for (int i = 0; i < h->nshard; i++)
+    if (st_find(h->shard[i], t->name) == t)
+      return h->shard[i];
+  return NULL;
+}

@@ -1,0 +1,336 @@
+// Reading safetensors: see safetensors.h.
+#include "runtime/files/safetensors.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+  const char *name;
+  int size;
+} dtypes[ST_DTYPES] = {
+    [ST_BOOL] = {"BOOL", 1},       [ST_U8] = {"U8", 1},           [ST_I8] = {"I8", 1},
+    [ST_F8_E4M3] = {"F8_E4M3", 1}, [ST_F8_E5M2] = {"F8_E5M2", 1}, [ST_U16] = {"U16", 2},
+    [ST_I16] = {"I16", 2},         [ST_F16] = {"F16", 2},         [ST_BF16] = {"BF16", 2},
+    [ST_U32] = {"U32", 4},         [ST_I32] = {"I32", 4},         [ST_F32] = {"F32", 4},
+    [ST_U64] = {"U64", 8},         [ST_I64] = {"I64", 8},         [ST_F64] = {"F64", 8},
+    [ST_C64] = {"C64", 8},
+};
+
+const char *st_dtype_name(StDType t) {
+  return dtypes[t].name;
+}
+int st_dtype_size(StDType t) {
+  return dtypes[t].size;
+}
+
+struct StFile {
+  char *path;
+  const uint8_t *map;
+  size_t size, data; // bytes of the file; where the tensors' bytes start
+  JsonDoc *header;
+  const JsonValue *metadata;
+  int count;
+  StTensor *tensor; // in order of data
+  int *by_name;     // indices in order of name
+  int64_t *shapes;
+};
+
+// A tensor under check: all messages about it start alike.
+#define TENSOR_FAIL(f, m, e, ...)                                                                  \
+  (bigs_fail(e, BIGS_EFILE, __VA_ARGS__),                                                          \
+   bigs_error_prefix(e, "%s: tensor \"%.120s\" (header byte %zu)", (f)->path, (m)->key,            \
+                     (m)->offset),                                                                 \
+   BIGS_EFILE)
+
+// A count written in the header: "negative" and "not whole" deserve words of their own.
+static int read_count(StFile *f, const JsonValue *m, const JsonValue *v, const char *what,
+                      int64_t *out, BigsError *e) {
+  if (v->kind != JSON_NUMBER)
+    return TENSOR_FAIL(f, m, e, "%s is %s, not a number", what, json_kind_name(v->kind));
+  if (v->text[0] == '-')
+    return TENSOR_FAIL(f, m, e, "%s is negative: %.40s", what, v->text);
+  if (json_int(v, out))
+    return 0;
+  if (strpbrk(v->text, ".eE"))
+    return TENSOR_FAIL(f, m, e, "%s is not an integer: %.40s", what, v->text);
+  return TENSOR_FAIL(f, m, e, "%s is too large: %.40s", what, v->text);
+}
+
+static int read_dtype(StFile *f, const JsonValue *m, StTensor *t, BigsError *e) {
+  const JsonValue *v = json_get(m, "dtype");
+  if (!v || v->kind != JSON_STRING)
+    return TENSOR_FAIL(f, m, e, v ? "\"dtype\" is not a string" : "no \"dtype\"");
+  for (int i = 0; i < ST_DTYPES; i++)
+    if (json_equals(v, dtypes[i].name)) {
+      t->dtype = (StDType)i;
+      return 0;
+    }
+  return TENSOR_FAIL(f, m, e, "unknown dtype \"%.40s\"", v->text);
+}
+
+static int read_shape(StFile *f, const JsonValue *m, StTensor *t, int64_t *shape, BigsError *e) {
+  const JsonValue *v = json_get(m, "shape");
+  if (!v || v->kind != JSON_ARRAY)
+    return TENSOR_FAIL(f, m, e, v ? "\"shape\" is not an array" : "no \"shape\"");
+  if (v->count > ST_MAX_RANK)
+    return TENSOR_FAIL(f, m, e, "%d axes, more than %d", v->count, ST_MAX_RANK);
+  t->shape = shape;
+  t->elements = 1;
+  bool overflow = false, empty = false;
+  for (const JsonValue *x = v->child; x; x = x->next) {
+    if (read_count(f, m, x, "an extent", shape, e))
+      return BIGS_EFILE;
+    empty |= *shape == 0;
+    overflow |= __builtin_mul_overflow(t->elements, *shape ? *shape : 1, &t->elements);
+    shape++;
+    t->rank++;
+  }
+  int64_t bytes;
+  if (overflow || __builtin_mul_overflow(t->elements, dtypes[t->dtype].size, &bytes))
+    return TENSOR_FAIL(f, m, e, "the product of its extents overflows");
+  if (empty)
+    t->elements = 0;
+  t->nbytes = (size_t)t->elements * (size_t)dtypes[t->dtype].size;
+  return 0;
+}
+
+static int read_offsets(StFile *f, const JsonValue *m, StTensor *t, BigsError *e) {
+  const JsonValue *v = json_get(m, "data_offsets");
+  if (!v || v->kind != JSON_ARRAY || v->count != 2)
+    return TENSOR_FAIL(f, m, e, v ? "\"data_offsets\" is not a pair" : "no \"data_offsets\"");
+  int64_t lo, hi;
+  if (read_count(f, m, v->child, "a data offset", &lo, e) ||
+      read_count(f, m, v->child->next, "a data offset", &hi, e))
+    return BIGS_EFILE;
+  if (hi < lo)
+    return TENSOR_FAIL(f, m, e, "data offsets [%lld, %lld] run backwards", (long long)lo,
+                       (long long)hi);
+  if ((uint64_t)hi > f->size - f->data)
+    return TENSOR_FAIL(f, m, e,
+                       "data offsets [%lld, %lld] end past the %zu bytes of data: the file is "
+                       "truncated, or its header wrong",
+                       (long long)lo, (long long)hi, f->size - f->data);
+  char text[400];
+  if ((uint64_t)(hi - lo) != t->nbytes)
+    return TENSOR_FAIL(f, m, e, "%s needs %zu bytes, its data offsets span %lld",
+                       st_describe(t, text, sizeof text), t->nbytes, (long long)(hi - lo));
+  t->offset = f->data + (size_t)lo;
+  t->data = f->map + t->offset;
+  return 0;
+}
+
+static int read_tensor(StFile *f, const JsonValue *m, StTensor *t, int64_t *shape, BigsError *e) {
+  if (memchr(m->key, 0, m->key_size))
+    return TENSOR_FAIL(f, m, e, "a NUL character in its name");
+  if (m->kind != JSON_OBJECT)
+    return TENSOR_FAIL(f, m, e, "%s, not an object", json_kind_name(m->kind));
+  t->name = m->key;
+  for (const JsonValue *x = m->child; x; x = x->next)
+    if (strcmp(x->key, "dtype") != 0 && strcmp(x->key, "shape") != 0 &&
+        strcmp(x->key, "data_offsets") != 0)
+      return TENSOR_FAIL(f, m, e, "unknown field \"%.40s\"", x->key);
+  int status = read_dtype(f, m, t, e);
+  status = status ? status : read_shape(f, m, t, shape, e);
+  return status ? status : read_offsets(f, m, t, e);
+}
+
+static int read_metadata(StFile *f, const JsonValue *m, BigsError *e) {
+  if (m->kind != JSON_OBJECT)
+    return bigs_fail(e, BIGS_EFILE, "%s: __metadata__ is %s, not an object", f->path,
+                     json_kind_name(m->kind));
+  for (const JsonValue *x = m->child; x; x = x->next)
+    if (x->kind != JSON_STRING)
+      return bigs_fail(e, BIGS_EFILE,
+                       "%s: header byte %zu: __metadata__ \"%.80s\" is %s, not a string", f->path,
+                       x->offset, x->key, json_kind_name(x->kind));
+  f->metadata = m;
+  return 0;
+}
+
+static int by_offset(const void *a, const void *b) {
+  const StTensor *x = a, *y = b;
+  if (x->offset != y->offset)
+    return x->offset < y->offset ? -1 : 1;
+  if (x->nbytes != y->nbytes)
+    return x->nbytes < y->nbytes ? -1 : 1;
+  return strcmp(x->name, y->name); // empty tensors at one place
+}
+
+// Sorted tensors must cover the data exactly: no overlap, no gap, nothing behind the last.
+static int check_cover(StFile *f, BigsError *e) {
+  size_t at = f->data;
+  const char *last = NULL;
+  for (int i = 0; i < f->count; i++) {
+    const StTensor *t = &f->tensor[i];
+    if (t->offset < at)
+      return bigs_fail(e, BIGS_EFILE,
+                       "%s: the data of tensors \"%.120s\" and \"%.120s\" overlap at byte %zu",
+                       f->path, last, t->name, t->offset);
+    if (t->offset > at)
+      return bigs_fail(e, BIGS_EFILE,
+                       "%s: bytes %zu to %zu, before tensor \"%.120s\", belong to no tensor",
+                       f->path, at, t->offset, t->name);
+    at += t->nbytes;
+    last = t->name;
+  }
+  if (at != f->size)
+    return bigs_fail(e, BIGS_EFILE,
+                     "%s: bytes %zu to %zu, behind the last tensor, belong to no tensor", f->path,
+                     at, f->size);
+  return 0;
+}
+
+static int by_name(const void *a, const void *b, void *ctx) {
+  const StTensor *t = ctx;
+  return strcmp(t[*(const int *)a].name, t[*(const int *)b].name);
+}
+
+static int read_tensors(StFile *f, BigsError *e) {
+  const JsonValue *root = json_root(f->header);
+  if (root->kind != JSON_OBJECT)
+    return bigs_fail(e, BIGS_EFILE, "%s: the header is %s, not an object", f->path,
+                     json_kind_name(root->kind));
+  size_t n = (size_t)root->count, axes = 0;
+  for (const JsonValue *m = root->child; m; m = m->next) {
+    const JsonValue *shape = json_get(m, "shape");
+    axes += shape && shape->count <= ST_MAX_RANK ? (size_t)shape->count : 0;
+  }
+  f->tensor = calloc(n + 1, sizeof *f->tensor);
+  f->by_name = calloc(n + 1, sizeof *f->by_name);
+  f->shapes = calloc(axes + 1, sizeof *f->shapes);
+  if (!f->tensor || !f->by_name || !f->shapes)
+    return bigs_fail_memory(e, f->path);
+  int64_t *shape = f->shapes;
+  for (const JsonValue *m = root->child; m; m = m->next) {
+    bool meta = m->key_size == 12 && !memcmp(m->key, "__metadata__", 12);
+    StTensor *t = &f->tensor[f->count];
+    int status = meta ? read_metadata(f, m, e) : read_tensor(f, m, t, shape, e);
+    if (status)
+      return status;
+    shape += meta ? 0 : t->rank;
+    f->count += !meta;
+  }
+  qsort(f->tensor, (size_t)f->count, sizeof *f->tensor, by_offset);
+  for (int i = 0; i < f->count; i++)
+    f->by_name[i] = i;
+  qsort_r(f->by_name, (size_t)f->count, sizeof *f->by_name, by_name, f->tensor);
+  return check_cover(f, e);
+}
+
+static int read_header(StFile *f, BigsError *e) {
+  uint64_t n = 0;
+  for (int i = 8; i-- > 0;)
+    n = n << 8 | f->map[i];
+  if (n > ST_MAX_HEADER)
+    return bigs_fail(
+        e, BIGS_EFILE,
+        "%s: byte 0: header length %llu is over the limit of %d: not a safetensors file?", f->path,
+        (unsigned long long)n, ST_MAX_HEADER);
+  if (n > f->size - 8)
+    return bigs_fail(e, BIGS_EFILE,
+                     "%s: byte 0: header length %llu, but only %zu bytes follow: truncated?",
+                     f->path, (unsigned long long)n, f->size - 8);
+  f->data = 8 + (size_t)n;
+  const char *text = (const char *)f->map + 8;
+  if (n == 0 || *text != '{')
+    return bigs_fail(e, BIGS_EFILE,
+                     "%s: byte 8: the header does not start with '{': not a safetensors file?",
+                     f->path);
+  f->header = json_parse(text, (size_t)n, f->path, 8, e);
+  return f->header ? read_tensors(f, e) : BIGS_EFILE;
+}
+
+static int map_file(StFile *f, BigsError *e) {
+  int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return bigs_fail_errno(e, "open", f->path);
+  struct stat st;
+  int status = 0;
+  if (fstat(fd, &st) != 0)
+    status = bigs_fail_errno(e, "read", f->path);
+  else if (!S_ISREG(st.st_mode))
+    status = bigs_fail(e, BIGS_EFILE, "%s: not a regular file", f->path);
+  else if (st.st_size < 8)
+    status = bigs_fail(e, BIGS_EFILE, "%s: %lld bytes: too short for a safetensors file", f->path,
+                       (long long)st.st_size);
+  if (!status) {
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+      status = bigs_fail_errno(e, "map", f->path);
+    else
+      f->map = map, f->size = (size_t)st.st_size;
+  }
+  close(fd);
+  return status;
+}
+
+int st_open(const char *path, StFile **out, BigsError *e) {
+  *out = NULL;
+  StFile *f = calloc(1, sizeof *f);
+  if (!f || !(f->path = strdup(path))) {
+    free(f);
+    return bigs_fail_memory(e, path);
+  }
+  int status = map_file(f, e);
+  status = status ? status : read_header(f, e);
+  if (status)
+    st_close(f);
+  else
+    *out = f;
+  return status;
+}
+
+void st_close(StFile *f) {
+  if (!f)
+    return;
+  if (f->map)
+    munmap((void *)(uintptr_t)f->map, f->size);
+  json_free(f->header);
+  free(f->tensor);
+  free(f->by_name);
+  free(f->shapes);
+  free(f->path);
+  free(f);
+}
+
+const char *st_path(const StFile *f) {
+  return f->path;
+}
+int st_count(const StFile *f) {
+  return f->count;
+}
+const StTensor *st_at(const StFile *f, int i) {
+  return &f->tensor[i];
+}
+const JsonValue *st_metadata(const StFile *f) {
+  return f->metadata;
+}
+
+const StTensor *st_find(const StFile *f, const char *name) {
+  int lo = 0, hi = f->count;
+  while (lo < hi) {
+    int mid = lo + (hi - lo) / 2, c = strcmp(f->tensor[f->by_name[mid]].name, name);
+    if (c == 0)
+      return &f->tensor[f->by_name[mid]];
+    if (c < 0)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  return NULL;
+}
+
+char *st_describe(const StTensor *t, char *buf, size_t size) {
+  size_t n = (size_t)snprintf(buf, size, "%s [", dtypes[t->dtype].name);
+  for (int i = 0; i < t->rank && n < size; i++)
+    n += (size_t)snprintf(buf + n, size - n, "%s%lld", i ? ", " : "", (long long)t->shape[i]);
+  if (n < size)
+    snprintf(buf + n, size - n, "]");
+  return buf;
+}

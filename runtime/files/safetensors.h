@@ -1,0 +1,81 @@
+// safetensors: 8 bytes of little-endian header length, a JSON header, the tensors' bytes.  The
+// reader maps the file and checks the header completely before anything is believed; the writer
+// streams and replaces the file at once.  All errors have status BIGS_EFILE and name the file.
+#ifndef BIGSC_RUNTIME_SAFETENSORS_H
+#define BIGSC_RUNTIME_SAFETENSORS_H
+#include "base/error.h"
+#include "runtime/files/json.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum StDType {
+  ST_BOOL,
+  ST_U8,
+  ST_I8,
+  ST_F8_E4M3,
+  ST_F8_E5M2,
+  ST_U16,
+  ST_I16,
+  ST_F16,
+  ST_BF16,
+  ST_U32,
+  ST_I32,
+  ST_F32,
+  ST_U64,
+  ST_I64,
+  ST_F64,
+  ST_C64,
+  ST_DTYPES
+} StDType;
+const char *st_dtype_name(StDType t); // "F32", as in the file
+int st_dtype_size(StDType t);         // bytes of one element
+bool st_is_float(StDType t);          // one that st_copy makes floating-point numbers of
+
+enum { ST_MAX_HEADER = 100000000, ST_MAX_RANK = 32 };
+
+typedef struct StTensor {
+  const char *name; // UTF-8 without NUL
+  StDType dtype;
+  int rank;             // 0 ... ST_MAX_RANK
+  const int64_t *shape; // rank extents, each >= 0
+  int64_t elements;     // their product
+  // Row-major, in the mapped file.  NOT ALIGNED in general: other writers pad nothing.  Read with
+  // memcpy or st_copy.
+  const void *data;
+  size_t nbytes; // elements * st_dtype_size(dtype)
+  size_t offset; // of data, from the start of the file
+} StTensor;
+
+// ---- reading
+typedef struct StFile StFile;
+// *out is NULL on failure.  The file stays mapped until st_close.
+int st_open(const char *path, StFile **out, BigsError *e);
+void st_close(StFile *f); // NULL is allowed; the tensors' memory goes with it
+const char *st_path(const StFile *f);
+int st_count(const StFile *f);
+const StTensor *st_at(const StFile *f, int i); // 0 <= i < count, in order of their data
+const StTensor *st_find(const StFile *f, const char *name); // NULL: no such tensor
+const JsonValue *st_metadata(const StFile *f);              // object of strings; NULL: none
+
+// Copies all elements of t to `out`, dense and of dtype `to`, converting where the value is kept:
+// any float to F32 or F64 (F64 to F32 rounds; finite values that overflow are an error), U8 to BOOL
+// (0 and 1 only), integers to I32 or I64 when every value fits.  Other pairs are refused.
+int st_copy(const StTensor *t, StDType to, void *out, BigsError *e);
+
+// "F32 [2, 3]", for messages; returns buf.
+char *st_describe(const StTensor *t, char *buf, size_t size);
+
+// ---- writing: create, declare every tensor, write their bytes in the order of declaration (any
+// number of pieces, crossing tensors or not), finish.  After a failure the old file still stands
+// and every further call returns the same failure.
+typedef struct StWriter StWriter;
+StWriter *st_create(const char *path, BigsError *e);
+// A pair of __metadata__ besides "format": "pt".
+int st_add_metadata(StWriter *w, const char *key, const char *value, BigsError *e);
+int st_declare(StWriter *w, const char *name, StDType dtype, int rank, const int64_t *shape,
+               BigsError *e);
+int st_write(StWriter *w, const void *data, size_t nbytes, BigsError *e);
+int st_finish(StWriter *w, BigsError *e); // frees w, also on failure
+void st_cancel(StWriter *w);              // removes the temporary and frees w; NULL is allowed
+#endif

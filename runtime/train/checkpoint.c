@@ -1,0 +1,390 @@
+// Saving and resuming: see checkpoint.h.
+#include "runtime/train/checkpoint.h"
+#include "runtime/files/file.h"
+#include "runtime/train/log.h"
+#include "runtime/exec/weights.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const set_names[2] = {"model", "optimizer"};
+enum { MODEL, OPTIMIZER };
+
+// dir/NAME.safetensors, or dir/NAME.next.safetensors; NULL when out of memory.
+static char *set_path(const char *dir, int which, bool next, BigsError *e) {
+  char name[64];
+  snprintf(name, sizeof name, "%s%s.safetensors", set_names[which], next ? ".next" : "");
+  return file_join(dir, name, e);
+}
+
+void state_free(TrainState *s) {
+  json_free(s->doc);
+  s->doc = NULL;
+  s->cursor = NULL;
+}
+
+// ---- the folder
+static int write_text(const char *dir, const char *name, const char *text, size_t size,
+                      BigsError *e) {
+  char *path = file_join(dir, name, e);
+  if (!path)
+    return e->status;
+  FileOut *f = file_create(path, e);
+  free(path);
+  if (!f)
+    return e->status;
+  if (file_write(f, text, size, e)) {
+    file_abort(f);
+    return e->status;
+  }
+  return file_commit(f, e);
+}
+
+static int make_folders(const char *dir, BigsError *e) {
+  char *path = file_join(dir, "", e);
+  if (!path)
+    return e->status;
+  for (char *s = path + 1; *s; s++)
+    if (*s == '/') {
+      *s = 0;
+      if (mkdir(path, 0777) && errno != EEXIST) {
+        bigs_fail_errno(e, "make the folder", path);
+        free(path);
+        return e->status;
+      }
+      *s = '/';
+    }
+  free(path);
+  return 0;
+}
+
+bool folder_has_run(const char *dir) {
+  char *path = file_join(dir, "state.json", NULL);
+  bool has = path && access(path, F_OK) == 0;
+  free(path);
+  return has;
+}
+
+static int refuse_run(const char *dir, BigsError *e) {
+  return !folder_has_run(dir) ? 0
+                              : bigs_fail(e, BIGS_EUSAGE,
+                                          "%s holds a training run already: continue it with "
+                                          "--resume, or choose another folder",
+                                          dir);
+}
+
+int folder_make(const char *dir, BigsError *e) {
+  int err = refuse_run(dir, e);
+  return err ? err : make_folders(dir, e);
+}
+
+int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
+                  BigsError *e) {
+  if (refuse_run(dir, e))
+    return e->status;
+  char *config = config_text(module);
+  if (!config)
+    return bigs_fail_memory(e, "config.json");
+  int err = write_text(dir, "config.json", config, strlen(config), e);
+  free(config);
+  if (!err && module->mdl)
+    err = write_text(dir, "model.mdl", module->mdl, strlen(module->mdl), e);
+  for (int i = 0; i < nfile && !err; i++)
+    err = write_text(dir, file[i].name, file[i].text, file[i].size, e);
+  return err;
+}
+
+// ---- saving
+static int save_next(bigs_model *m, const char *dir, int which, int64_t step) {
+  static const char *const suffix[2] = {".m", ".v"};
+  char number[32];
+  char *path = set_path(dir, which, true, &m->error);
+  StWriter *w = path ? st_create(path, &m->error) : NULL;
+  free(path);
+  if (!w)
+    return m->error.status;
+  snprintf(number, sizeof number, "%" PRId64, step);
+  int err = st_add_metadata(w, "step", number, &m->error);
+  if (which == MODEL)
+    err = err ? err : weights_declare(m->module, w, -1, "", "", &m->error);
+  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
+    if (m->moment[i].p)
+      err = weights_declare(m->module, w, -1, "", suffix[i], &m->error);
+  if (which == MODEL)
+    err = err ? err : weights_write(m, w, -1, m->param.p);
+  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
+    if (m->moment[i].p)
+      err = weights_write(m, w, -1, m->moment[i].p);
+  if (!err)
+    return st_finish(w, &m->error);
+  st_cancel(w);
+  return err;
+}
+
+static void put_recipe(JsonText *t, const BigsTrain *train, const TrainState *s) {
+  JsonText r = {0};
+  record_begin(&r);
+  record_text(&r, "optimizer", train->optimizer);
+  record_number(&r, "rate", s->recipe.rate);
+  record_number(&r, "decay", s->recipe.decay);
+  record_number(&r, "clip", s->recipe.clip);
+  record_int(&r, "steps", s->recipe.steps);
+  record_int(&r, "batch", s->batch);
+  record_int(&r, "length", s->length);
+  record_end(&r);
+  record_raw(t, "recipe", r.s ? r.s : "null");
+  t->failed = t->failed || r.failed;
+  free(r.s);
+}
+
+static int put_cursor(JsonText *t, const Feed *feed, BigsError *e) {
+  JsonText c = {0};
+  int err = feed && feed->cursor ? feed->cursor(feed->ctx, &c, e) : 0;
+  if (!err)
+    record_raw(t, "cursor", c.s ? c.s : "null");
+  t->failed = t->failed || c.failed;
+  free(c.s);
+  return err;
+}
+
+static int save_state(bigs_model *m, const char *dir, int train, const TrainState *s,
+                      const Feed *feed) {
+  const BigsTrain *b = &m->module->train[train];
+  JsonText t = {0};
+  record_begin(&t);
+  record_text(&t, "version", m->module->version);
+  record_text(&t, "model", m->module->model);
+  record_text(&t, "train", b->name);
+  record_int(&t, "step", m->step);
+  record_int(&t, "moment_steps", m->moment_steps);
+  record_int(&t, "seed", (int64_t)m->seed);
+  record_int(&t, "tokens", s->tokens);
+  record_number(&t, "seconds", s->seconds);
+  if (s->best_step >= 0) {
+    record_number(&t, "best", s->best);
+    record_int(&t, "best_step", s->best_step);
+  }
+  put_recipe(&t, b, s);
+  int err = put_cursor(&t, feed, &m->error);
+  record_end(&t);
+  json_raw(&t, "\n");
+  if (!err && t.failed)
+    err = bigs_fail_memory(&m->error, "state.json");
+  err = err ? err : write_text(dir, "state.json", t.s, t.n, &m->error);
+  free(t.s);
+  return err;
+}
+
+static void sync_folder(const char *dir) {
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  fsync(fd); // the files are whole in any case; this only makes their new names last
+  close(fd);
+}
+
+static int finish_set(const char *dir, BigsError *e) {
+  int err = 0;
+  for (int which = 0; which < 2 && !err; which++) {
+    char *from = set_path(dir, which, true, e), *to = set_path(dir, which, false, e);
+    if (!from || !to)
+      err = e->status;
+    else if (rename(from, to))
+      err = bigs_fail_errno(e, "replace", to);
+    free(from);
+    free(to);
+  }
+  sync_folder(dir);
+  return err;
+}
+
+static void drop_next(const char *dir) {
+  for (int which = 0; which < 2; which++) {
+    char *path = set_path(dir, which, true, NULL);
+    if (path)
+      unlink(path);
+    free(path);
+  }
+}
+
+int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState *s,
+                    const Feed *feed) {
+  if (optim_ready(m, train))
+    return m->error.status;
+  int err = save_next(m, dir, MODEL, m->step);
+  err = err ? err : save_next(m, dir, OPTIMIZER, m->step);
+  if (err)
+    drop_next(dir);
+  // From here on the new files may be the ones that count, even when an error is reported.
+  err = err ? err : save_state(m, dir, train, s, feed);
+  return err ? err : finish_set(dir, &m->error);
+}
+
+// ---- loading
+static bool number_of(const JsonValue *o, const char *key, double *out) {
+  return json_double(json_get(o, key), out);
+}
+static bool int_of(const JsonValue *o, const char *key, int64_t *out) {
+  return json_int(json_get(o, key), out);
+}
+
+static bool parse_state(const JsonValue *root, TrainState *s) {
+  const JsonValue *r = json_get(root, "recipe");
+  int64_t seed;
+  if (!int_of(root, "step", &s->step) || !int_of(root, "moment_steps", &s->moment_steps) ||
+      !int_of(root, "seed", &seed) || !int_of(root, "tokens", &s->tokens) ||
+      !number_of(root, "seconds", &s->seconds) || !r || !number_of(r, "rate", &s->recipe.rate) ||
+      !number_of(r, "decay", &s->recipe.decay) || !number_of(r, "clip", &s->recipe.clip) ||
+      !int_of(r, "steps", &s->recipe.steps) || !int_of(r, "batch", &s->batch) ||
+      !int_of(r, "length", &s->length) || s->step < 0 || s->moment_steps < 0 || s->batch < 1 ||
+      s->length < 0 || s->recipe.steps < 0)
+    return false;
+  s->seed = (uint64_t)seed;
+  s->cursor = json_get(root, "cursor");
+  if (!number_of(root, "best", &s->best) || !int_of(root, "best_step", &s->best_step))
+    s->best_step = -1;
+  return true;
+}
+
+int state_read(const char *dir, TrainState *out, char *train, size_t train_size, BigsError *e) {
+  *out = (TrainState){.best_step = -1};
+  char *path = file_join(dir, "state.json", e);
+  if (!path)
+    return e ? e->status : BIGS_EMODEL;
+  out->doc = json_read(path, e);
+  int err = out->doc ? 0 : e ? e->status : BIGS_EFILE;
+  const JsonValue *root = err ? NULL : json_root(out->doc), *name = json_get(root, "train");
+  if (!err && (!name || name->kind != JSON_STRING || !parse_state(root, out)))
+    err = bigs_fail(e, BIGS_EFILE, "%s: not the state of a training run", path);
+  if (!err && train)
+    snprintf(train, train_size, "%s", name->text);
+  if (err)
+    state_free(out);
+  free(path);
+  return err;
+}
+
+// The file of a set whose step is the wanted one; *was: the step of the other when there is none.
+static int open_step(const char *path, int64_t step, StFile **out, int64_t *was, BigsError *e) {
+  *out = NULL;
+  if (access(path, F_OK))
+    return 0;
+  int err = st_open(path, out, e);
+  const JsonValue *v = err ? NULL : json_get(st_metadata(*out), "step");
+  *was = v && v->kind == JSON_STRING ? strtoll(v->text, NULL, 10) : -1;
+  if (!err && *was != step) {
+    st_close(*out);
+    *out = NULL;
+  }
+  return err;
+}
+
+static int open_set(const char *dir, int which, int64_t step, bool repair, StFile **out,
+                    BigsError *e) {
+  char *now = set_path(dir, which, false, e), *next = set_path(dir, which, true, e);
+  int64_t was = -1, unused;
+  int err = now && next ? 0 : e->status;
+  if (!err)
+    err = open_step(now, step, out, &was, e);
+  if (!err && !*out) { // a save was interrupted behind its state.json, or never got there
+    err = open_step(next, step, out, &unused, e);
+    if (!err && *out && repair && rename(next, now))
+      err = bigs_fail_errno(e, "replace", now);
+  }
+  if (!err && !*out && access(now, F_OK))
+    err = bigs_fail_errno(e, "open", now);
+  if (!err && !*out)
+    err = bigs_fail(e, BIGS_EFILE, "%s: is of step %" PRId64 ", but state.json is of step %" PRId64,
+                    now, was, step);
+  free(now);
+  free(next);
+  return err;
+}
+
+static int check_sets(const char *dir, bool repair, BigsError *e) {
+  TrainState s;
+  int err = state_read(dir, &s, NULL, 0, e);
+  for (int which = 0; which < 2 && !err; which++) {
+    StFile *f = NULL;
+    err = open_set(dir, which, s.step, repair, &f, e);
+    st_close(f);
+  }
+  state_free(&s);
+  return err;
+}
+
+int checkpoint_check(const char *dir, BigsError *e) {
+  BigsError own = {0};
+  return check_sets(dir, false, e ? e : &own);
+}
+
+int checkpoint_repair(const char *dir, BigsError *e) {
+  BigsError own = {0};
+  int fd, err = log_lock(dir, &fd, e = e ? e : &own);
+  if (err)
+    return err;
+  err = check_sets(dir, true, e);
+  if (fd >= 0)
+    close(fd);
+  return err;
+}
+
+static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
+  static const char *const suffix[2] = {".m", ".v"};
+  StFile *f = NULL;
+  int err = open_set(dir, MODEL, s->step, true, &f, &m->error);
+  err = err ? err : weights_read(m, f, "", "", m->param.p);
+  st_close(f);
+  f = NULL;
+  err = err ? err : open_set(dir, OPTIMIZER, s->step, true, &f, &m->error);
+  for (int i = 0; i < 2 && !err; i++)
+    if (m->moment[i].p)
+      err = weights_read(m, f, "", suffix[i], m->moment[i].p);
+  st_close(f);
+  return err;
+}
+
+// Removes what a save that was killed left under a temporary name.
+static void drop_temporaries(const char *dir) {
+  static const char *const saved[] = {"model.next.safetensors.", "optimizer.next.safetensors.",
+                                      "state.json.", "log.jsonl."};
+  DIR *d = opendir(dir);
+  for (struct dirent *f; d && (f = readdir(d));) {
+    size_t n = strlen(f->d_name);
+    for (int i = 0; i < COUNT(saved); i++)
+      if (!strncmp(f->d_name, saved[i], strlen(saved[i])) && n > 4 &&
+          !strcmp(f->d_name + n - 4, ".tmp"))
+        unlinkat(dirfd(d), f->d_name, 0);
+  }
+  if (d)
+    closedir(d);
+}
+
+int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) {
+  char name[128];
+  int err = state_read(dir, out, name, sizeof name, &m->error);
+  if (err)
+    return err;
+  if (strcmp(name, m->module->train[train].name))
+    err = bigs_fail(&m->error, BIGS_EUSAGE, "%s was trained by the block %s, not %s", dir, name,
+                    m->module->train[train].name);
+  err = err ? err : optim_ready(m, train);
+  err = err ? err : read_set(m, dir, out);
+  m->weights_version++;
+  if (err) {
+    state_free(out);
+    return err;
+  }
+  m->step = out->step;
+  m->moment_steps = out->moment_steps;
+  m->seed = out->seed;
+  drop_next(dir);
+  drop_temporaries(dir);
+  return 0;
+}

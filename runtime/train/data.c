@@ -1,0 +1,300 @@
+// What all sources of batches share: rows and their order, the split, the cursor.  See data.h.
+#include "runtime/train/data.h"
+#include "runtime/train/data_internal.h"
+#include "base/rng.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { HELD_OUT_GROUP = 50 };
+
+int data_kind(const char *source) {
+  static const char *const names[] = {"mlm_text", "lm_text", "tsv"};
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(source, names[i]))
+      return i;
+  return -1;
+}
+
+int data_push(Data *d, int32_t token, BigsError *e) {
+  if (d->ntoken == d->token_cap) {
+    int64_t cap = d->token_cap + d->token_cap / 2 + (1 << 16);
+    bool narrow = tok_size(d->tok) <= 1 << 16;
+    size_t size = (size_t)cap * (narrow ? sizeof *d->narrow : sizeof *d->wide);
+    void *grown = realloc(narrow ? (void *)d->narrow : d->wide, size);
+    if (!grown)
+      return bigs_fail_memory(e, "the tokens of the text");
+    if (narrow)
+      d->narrow = grown;
+    else
+      d->wide = grown;
+    d->token_cap = cap;
+  }
+  if (d->narrow)
+    d->narrow[d->ntoken++] = (uint16_t)token;
+  else
+    d->wide[d->ntoken++] = token;
+  return 0;
+}
+
+// ---- which rows are held out, and the order of the others
+
+// Rows lie in groups of nearly equal size, at most HELD_OUT_GROUP; a hash picks one of each group.
+// A single row is for training.
+static int split(Data *d, BigsError *e) {
+  int64_t n = d->rows,
+          groups = d->o.hold_out && n > 1 ? (n + HELD_OUT_GROUP - 1) / HELD_OUT_GROUP : 0;
+  d->train = malloc(sizeof *d->train * (size_t)(n + 1));
+  d->held = malloc(sizeof *d->held * (size_t)(groups + 1));
+  if (!d->train || !d->held)
+    return bigs_fail_memory(e, "the rows of the data");
+  int64_t group = 0, chosen = -1, end = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (i == end && group < groups) { // group g is [g n / groups, (g + 1) n / groups)
+      group++;
+      end = n / groups * group + n % groups * group / groups;
+      chosen = i + rng_below(rng_element(0, SITE_EVAL, (uint64_t)group), (uint32_t)(end - i));
+    }
+    if (i == chosen)
+      d->held[d->nheld++] = i;
+    else
+      d->train[d->ntrain++] = i;
+  }
+  return 0;
+}
+
+// Place i of [0, n) in the permutation of this key: a Feistel network (Luby, Rackoff, 1988) over
+// the next larger even number of bits, walked until it falls into [0, n).
+static uint64_t permute(const uint32_t key[2], uint64_t i, uint64_t n) {
+  int half = 1;
+  while (half < 31 && (uint64_t)1 << (2 * half) < n)
+    half++;
+  uint32_t mask = ((uint32_t)1 << half) - 1;
+  do {
+    uint32_t left = (uint32_t)(i >> half), right = (uint32_t)i & mask;
+    for (uint64_t round = 0; round < 6; round++) {
+      uint32_t next = left ^ (rng_element(key[0], key[1], round << 32 | right) & mask);
+      left = right;
+      right = next;
+    }
+    i = (uint64_t)left << half | right;
+  } while (i >= n);
+  return i;
+}
+
+static int64_t sample_row(const Data *d, uint64_t sample) {
+  uint32_t key[2];
+  uint64_t n = (uint64_t)d->ntrain;
+  rng_site_keys(d->o.seed, sample / n, SITE_SHUFFLE, key);
+  return d->train[permute(key, sample % n, n)];
+}
+
+// ---- opening
+
+static int check_options(const Data *d, BigsError *e) {
+  static const int64_t least[] = {[DATA_MLM] = 3, [DATA_LM] = 1, [DATA_TSV] = 4};
+  const DataOptions *o = &d->o;
+  if (o->length < least[o->kind] || o->length > INT32_MAX / 2)
+    return bigs_fail(e, BIGS_EUSAGE, "rows of %lld tokens: at least %lld", (long long)o->length,
+                     (long long)least[o->kind]);
+  if (!(o->mask_rate > 0 && o->mask_rate <= 1))
+    return bigs_fail(e, BIGS_EUSAGE, "a mask rate of %g: must lie above 0 and not above 1",
+                     o->mask_rate);
+  int size = tok_size(d->tok);
+  if (o->table > 0 && size > o->table)
+    return bigs_fail(
+        e, BIGS_EMODEL,
+        "the vocabulary has %d tokens, the model's table %lld rows: token id %d (\"%.60s\") "
+        "lies outside",
+        size, (long long)o->table, size - 1, tok_text(d->tok, size - 1));
+  return 0;
+}
+
+static int ascending(const void *a, const void *b) {
+  return *(const int32_t *)a < *(const int32_t *)b ? -1 : 1; // ids differ
+}
+
+int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,
+              Data **out, BigsError *e) {
+  *out = NULL;
+  Data *d = calloc(1, sizeof *d);
+  if (!d)
+    return bigs_fail_memory(e, "the data");
+  d->o = *o;
+  d->tok = t;
+  if (d->o.mask_rate == 0)
+    d->o.mask_rate = 0.15;
+  for (int i = 0; i < TOK_SPECIALS; i++)
+    d->special[i] = tok_special(t, (TokSpecial)i);
+  qsort(d->special, TOK_SPECIALS, sizeof *d->special, ascending);
+  int status = check_options(d, e);
+  if (!status)
+    status = o->kind == DATA_TSV ? data_read_tsv(d, paths, npaths, e)
+                                 : data_read_text(d, paths, npaths, e);
+  status = status ? status : split(d, e);
+  if (status)
+    data_free(d);
+  else
+    *out = d;
+  return status;
+}
+
+static void free_buffer(DataBuffer *b) {
+  free(b->ids);
+  free(b->types);
+  free(b->at);
+  free(b->labels);
+  free(b->target);
+  free(b->mask);
+}
+
+void data_free(Data *d) {
+  if (!d)
+    return;
+  free_buffer(&d->buf);
+  free(d->narrow);
+  free(d->wide);
+  free(d->start);
+  free(d->first);
+  free(d->label);
+  free(d->train);
+  free(d->held);
+  free(d);
+}
+
+int64_t data_rows(const Data *d, DataSplit s) {
+  return s == DATA_TRAIN ? d->ntrain : d->nheld;
+}
+int64_t data_tokens(const Data *d) {
+  return d->ntoken;
+}
+uint64_t data_cursor(const Data *d) {
+  return d->cursor;
+}
+void data_seek(Data *d, uint64_t samples) {
+  d->cursor = samples;
+}
+
+static uint64_t mix(uint64_t h, uint64_t x) {
+  h = (h ^ x) * 0x100000001b3u;
+  return h ^ h >> 29;
+}
+
+uint64_t data_fingerprint(const Data *d) {
+  uint64_t h = mix(0xcbf29ce484222325u, (uint64_t)d->o.kind);
+  h = mix(h, (uint64_t)d->o.length);
+  for (int64_t i = 0; i < d->ntoken; i++)
+    h = mix(h, (uint64_t)data_token(d, i));
+  for (int64_t i = 0; d->o.kind == DATA_TSV && i < d->rows; i++)
+    h = mix(h, mix((uint64_t)d->label[i], mix((uint64_t)d->first[i], (uint64_t)d->start[i])));
+  return mix(h, (uint64_t)d->rows);
+}
+
+// ---- batches
+
+static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
+  DataBuffer *b = &d->buf;
+  int64_t cells = B * L; // checked by make_chosen
+  if (cells <= b->cells && B <= b->rows)
+    return 0;
+  free_buffer(b);
+  size_t n = (size_t)cells + 1;
+  *b = (DataBuffer){malloc(4 * n), malloc(4 * n), malloc(4 * n), malloc(4 * n),
+                    malloc(4 * n), malloc(n),     cells,         B};
+  if (b->ids && b->types && b->at && b->labels && b->target && b->mask)
+    return 0;
+  free_buffer(b);
+  *b = (DataBuffer){0};
+  return bigs_fail_memory(e, "a batch");
+}
+
+static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
+  const DataBuffer *b = &d->buf;
+  DataKind k = d->o.kind;
+  *out = (DataBatch){.B = B, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
+  if (k == DATA_MLM) {
+    out->at = b->at;
+    out->labels = b->labels;
+  } else {
+    out->target = b->target;
+  }
+}
+
+static void put_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
+  if (d->o.kind == DATA_MLM)
+    data_mlm_row(d, row, b, key, out);
+  else if (d->o.kind == DATA_LM)
+    data_lm_row(d, row, b, out);
+  else
+    data_tsv_row(d, row, b, out);
+}
+
+// Rows by number; draws[b] is what sample number b's draws are keyed with.
+static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool eval, int64_t B,
+                      DataBatch *out, BigsError *e) {
+  int64_t L = d->o.length, longest = 0;
+  for (int64_t b = 0; d->o.kind == DATA_TSV && b < B; b++) {
+    int64_t n = data_tsv_length(d, row[b]);
+    longest = n > longest ? n : longest;
+  }
+  if (d->o.kind == DATA_TSV && !d->o.pad)
+    L = longest;
+  int status = make_room(d, B, L, e);
+  if (status)
+    return status;
+  start_batch(d, B, L, out);
+  for (int64_t b = 0; b < B; b++) {
+    uint32_t key[2];
+    rng_site_keys(eval ? 0 : d->o.seed, draw[b], eval ? SITE_EVAL : SITE_MASK, key);
+    put_row(d, row[b], b, key, out);
+  }
+  return 0;
+}
+
+static int make_chosen(Data *d, int64_t B,
+                       int64_t (*choose)(Data *d, uint64_t from, int64_t b, uint64_t *draw),
+                       uint64_t from, bool eval, DataBatch *out, BigsError *e) {
+  if (B > INT32_MAX / d->o.length)
+    return bigs_fail(e, BIGS_EUSAGE, "a batch of %lld rows of %lld tokens is too large",
+                     (long long)B, (long long)d->o.length);
+  int64_t *row = malloc(sizeof *row * (size_t)(B + 1));
+  uint64_t *draw = malloc(sizeof *draw * (size_t)(B + 1));
+  int status = row && draw ? 0 : bigs_fail_memory(e, "a batch");
+  for (int64_t b = 0; b < B && !status; b++)
+    row[b] = choose(d, from, b, &draw[b]);
+  status = status ? status : make_batch(d, row, draw, eval, B, out, e);
+  free(row);
+  free(draw);
+  return status;
+}
+
+static int64_t choose_sample(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
+  *draw = from + (uint64_t)b;
+  return sample_row(d, *draw);
+}
+static int64_t choose_train(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
+  return (int64_t)(*draw = (uint64_t)d->train[from + (uint64_t)b]);
+}
+static int64_t choose_held(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
+  return (int64_t)(*draw = (uint64_t)d->held[from + (uint64_t)b]);
+}
+
+int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e) {
+  if (B < 1 || B > INT32_MAX)
+    return bigs_fail(e, BIGS_EUSAGE, "a batch of %lld rows", (long long)B);
+  int status = make_chosen(d, B, choose_sample, d->cursor, false, out, e);
+  d->cursor += status ? 0 : (uint64_t)B;
+  return status;
+}
+
+int data_at(Data *d, DataSplit s, int64_t first, int64_t B, DataBatch *out, BigsError *e) {
+  int64_t rows = data_rows(d, s);
+  if (B < 1 || B > INT32_MAX || first < 0)
+    return bigs_fail(e, BIGS_EUSAGE, "a batch of %lld rows from row %lld", (long long)B,
+                     (long long)first);
+  if (first > rows)
+    first = rows;
+  if (B > rows - first)
+    B = rows - first;
+  return make_chosen(d, B, s == DATA_TRAIN ? choose_train : choose_held, (uint64_t)first, true, out,
+                     e);
+}

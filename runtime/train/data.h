@@ -1,0 +1,87 @@
+// Batches for training and evaluation, from text or from TSV files.
+//
+// Text is tokenized once and kept in memory as one stream of ids, 2 bytes each where they fit: the
+// documents one after another, [SEP] behind each.  Rows are cut from the stream:
+//   mlm_text  [CLS], length - 2 tokens, [SEP]; the last row may be short, and is padded with [PAD]
+//             (mask false); a rest without an ordinary token is left out
+//   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
+//   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
+//             cut, of a pair the longer one first
+// One row of about 50 is held out, chosen by a hash of its place and not by the seed, so that every
+// run on the same text holds out the same rows.  All random choices are functions of (seed, sample
+// number, position): the order of rows is a new permutation every epoch, sample s being row
+// s mod rows of epoch s / rows.  So the cursor is the number of samples drawn, nothing else.
+#ifndef BIGSC_RUNTIME_DATA_H
+#define BIGSC_RUNTIME_DATA_H
+#include "base/error.h"
+#include "runtime/train/corpus.h"
+#include "runtime/text/tokenizer.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum DataKind { DATA_MLM, DATA_LM, DATA_TSV } DataKind;
+// "mlm_text", "lm_text", "tsv", as in a train block; -1: none of them.
+int data_kind(const char *source);
+
+typedef struct DataOptions {
+  DataKind kind;
+  int64_t length;   // L: mlm_text at least 3, lm_text 1, tsv 4
+  int64_t table;    // rows of the model's token table; 0: unknown
+  int64_t classes;  // tsv: labels must lie below; 0: unknown
+  double mask_rate; // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
+  uint64_t seed;
+  bool hold_out;          // false: every row is for training, as when a whole file is evaluated
+  bool pad;               // tsv: pad to `length` always, not to the longest row of a batch
+  BigsProgress *progress; // may be NULL
+  void *ctx;
+} DataOptions;
+
+typedef struct Data Data;
+// `paths` as in text.h.  The tokenizer must outlive the data.  Errors: status BIGS_EMODEL for what
+// the data says (empty; smaller than one row; a vocabulary larger than the table; a TSV line with
+// the wrong number of fields or a bad label, with file and line), BIGS_EFILE for files.
+int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,
+              Data **out, BigsError *e);
+void data_free(Data *d); // NULL is allowed
+
+// Every row is of one split; without hold_out all are for training.
+typedef enum DataSplit { DATA_TRAIN, DATA_HELD_OUT } DataSplit;
+int64_t data_rows(const Data *d, DataSplit s);
+int64_t data_tokens(const Data *d); // of the text, separators included; of all TSV rows
+// A hash of ids, labels, kind and length: to refuse a resume on other data.
+uint64_t data_fingerprint(const Data *d);
+
+// Owned by the data, valid until the next batch.  Fields a kind lacks are NULL.
+typedef struct DataBatch {
+  int64_t B, L, M;
+  const int32_t *ids, *types; // [B, L]
+  const bool *mask;           // [B, L]: false on padding
+  const int32_t *at;          // [M] mlm_text: chosen positions in B * L, ascending; M >= B
+  const int32_t *labels;      // [M]: the tokens that stood there
+  const int32_t *target;      // lm_text [B, L]; tsv [B]
+  int64_t tokens;             // positions with mask true
+} DataBatch;
+
+// The next B training rows at the cursor, which moves on; epochs follow one another without a gap.
+// mlm_text: of a row's ordinary tokens max(1, round(mask_rate * count)) are chosen; each becomes
+// [MASK] with probability 0.8, an ordinary token drawn evenly with 0.1, and stays with 0.1.  A row
+// of special tokens alone has one of those chosen.
+int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e);
+// Rows first, ..., first + B - 1 of a split, in order; fewer at its end, and B = 0 behind it.
+// Always the same choices, independent of seed, B and cursor: losses of different runs compare.
+int data_at(Data *d, DataSplit s, int64_t first, int64_t B, DataBatch *out, BigsError *e);
+uint64_t data_cursor(const Data *d); // training samples drawn
+void data_seek(Data *d, uint64_t samples);
+
+// What predicting each held-out target (the labels of mlm_text, the targets of lm_text, as data_at
+// gives them) costs without looking at its context, in nats a token:
+//   cross     -mean log p(target), p(v) = (n(v) + 1) / (N + V): n(v) counts v among the N training
+//             tokens that could be a target, V is the size of the vocabulary
+//   entropy   -sum q log q, q the targets' own distribution: no predictor blind to context is
+//             better on these very targets (and with few targets it is far too low)
+typedef struct DataUnigram {
+  double cross, entropy;
+  int64_t targets;
+} DataUnigram;
+int data_unigram(Data *d, DataUnigram *out, BigsError *e);
+#endif

@@ -1,0 +1,198 @@
+// Text as rows: the stream of tokens, masked and next-token rows, unigram statistics.  See data.h.
+#include "runtime/train/data_internal.h"
+#include "base/rng.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- reading
+
+static bool ordinary(const Data *d, int32_t token) {
+  return !tok_is_special(d->tok, token);
+}
+
+static int read_line(Data *d, TokEncoder *c, const TextLine *l, TokIds *ids, BigsError *e) {
+  int status = l->new_document && d->ntoken ? data_push(d, tok_special(d->tok, TOK_SEP), e) : 0;
+  ids->n = 0;
+  status = status ? status : tok_encode(c, l->s, l->n, false, ids, e);
+  for (size_t i = 0; i < ids->n && !status; i++)
+    status = data_push(d, ids->v[i], e);
+  return status;
+}
+
+static int read_all(Data *d, TextReader *r, TokEncoder *c, TokIds *ids, BigsError *e) {
+  TextLine l;
+  for (int64_t i = 0;; i++) {
+    int status = text_next(r, &l, e);
+    if (status)
+      return status;
+    if (!l.s)
+      return d->ntoken ? data_push(d, tok_special(d->tok, TOK_SEP), e) : 0;
+    status = read_line(d, c, &l, ids, e);
+    if (status)
+      return status;
+    if (i % 4096 == 0 && d->o.progress && d->o.progress(d->o.ctx, "reading text", text_share(r)))
+      return bigs_fail(e, BIGS_EINTERRUPT, "interrupted");
+  }
+}
+
+// Is there an ordinary token from `i` on?
+static bool any_ordinary(const Data *d, int64_t i) {
+  for (; i < d->ntoken; i++)
+    if (ordinary(d, data_token(d, i)))
+      return true;
+  return false;
+}
+
+static int count_rows(Data *d, const char *path, BigsError *e) {
+  bool mlm = d->o.kind == DATA_MLM;
+  int64_t step = mlm ? d->o.length - 2 : d->o.length, need = mlm ? step : step + 1;
+  if (!d->ntoken)
+    return bigs_fail(e, BIGS_EMODEL, "%s: the text is empty", path);
+  if (!any_ordinary(d, 0))
+    return bigs_fail(e, BIGS_EMODEL, "%s: no words of the vocabulary in the text", path);
+  if (d->ntoken < need)
+    return bigs_fail(e, BIGS_EMODEL, "%s: %lld tokens of text are fewer than one row of %lld", path,
+                     (long long)d->ntoken, (long long)d->o.length);
+  d->rows = mlm ? d->ntoken / step : (d->ntoken - 1) / step;
+  d->rows += mlm && any_ordinary(d, d->rows * step);
+  return 0;
+}
+
+int data_read_text(Data *d, const char *const *paths, int n, BigsError *e) {
+  TokIds ids = {0};
+  TextReader *r = text_open(paths, n, e);
+  TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
+  int status = !r ? BIGS_EFILE : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
+  status = status ? status : count_rows(d, text_file(r, 0), e);
+  free(ids.v);
+  tok_encoder_free(c);
+  text_close(r);
+  return status;
+}
+
+// ---- masked rows
+
+// An ordinary token, evenly: a draw over as many ids as are ordinary, moved past the special ones.
+static int32_t random_ordinary(const Data *d, uint32_t r) {
+  int32_t id = (int32_t)rng_below(r, (uint32_t)(tok_size(d->tok) - TOK_SPECIALS));
+  for (int i = 0; i < TOK_SPECIALS; i++)
+    id += id >= d->special[i];
+  return id;
+}
+
+static void choose_token(Data *d, int64_t cell, const uint32_t draw[4], DataBatch *out) {
+  int32_t *ids = d->buf.ids;
+  d->buf.at[out->M] = (int32_t)cell;
+  d->buf.labels[out->M++] = ids[cell];
+  uint32_t kind = rng_below(draw[1], 10);
+  if (kind < 8)
+    ids[cell] = tok_special(d->tok, TOK_MASK);
+  else if (kind == 8)
+    ids[cell] = random_ordinary(d, draw[2]);
+}
+
+// Chooses among the n cells from `cell` on.  Selection sampling (Knuth, TAOCP 2, 3.4.2, algorithm
+// S): each candidate is taken with probability wanted / left, so exactly `wanted` are, in order.
+static void choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2], DataBatch *out) {
+  const int32_t *ids = d->buf.ids;
+  int64_t left = 0;
+  for (int64_t i = 0; i < n; i++)
+    left += ordinary(d, ids[cell + i]);
+  bool any = left == 0;
+  left = any ? n : left;
+  int64_t wanted = any ? 1 : (int64_t)(d->o.mask_rate * (double)left + 0.5);
+  wanted = wanted < 1 ? 1 : wanted > left ? left : wanted;
+  for (int64_t i = 0; i < n && wanted; i++) {
+    if (!any && !ordinary(d, ids[cell + i]))
+      continue;
+    uint32_t draw[4];
+    philox4x32((uint32_t[4]){(uint32_t)i, 0, 0, 0}, key, draw);
+    if (rng_below(draw[0], (uint32_t)left--) < (uint32_t)wanted) {
+      choose_token(d, cell + i, draw, out);
+      wanted--;
+    }
+  }
+}
+
+void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
+  int64_t L = out->L, from = row * (L - 2), n = d->ntoken - from < L - 2 ? d->ntoken - from : L - 2;
+  int32_t *ids = d->buf.ids + b * L;
+  ids[0] = tok_special(d->tok, TOK_CLS);
+  for (int64_t i = 0; i < n; i++)
+    ids[i + 1] = data_token(d, from + i);
+  ids[n + 1] = tok_special(d->tok, TOK_SEP);
+  for (int64_t i = n + 2; i < L; i++)
+    ids[i] = tok_special(d->tok, TOK_PAD);
+  for (int64_t i = 0; i < L; i++)
+    d->buf.mask[b * L + i] = i < n + 2;
+  memset(d->buf.types + b * L, 0, sizeof *ids * (size_t)L);
+  out->tokens += n + 2;
+  choose_tokens(d, b * L + 1, n, key, out);
+}
+
+void data_lm_row(Data *d, int64_t row, int64_t b, DataBatch *out) {
+  int64_t L = out->L;
+  for (int64_t i = 0; i < L; i++) {
+    int64_t cell = b * L + i, at = row * L + i;
+    d->buf.ids[cell] = data_token(d, at);
+    d->buf.target[cell] = data_token(d, at + 1);
+    d->buf.types[cell] = 0;
+    d->buf.mask[cell] = true;
+  }
+  out->tokens += L;
+}
+
+// ---- statistics
+
+// Tokens of training rows that could be targets.
+static int64_t count_training(const Data *d, int64_t *count) {
+  bool mlm = d->o.kind == DATA_MLM;
+  int64_t step = mlm ? d->o.length - 2 : d->o.length, total = 0;
+  for (int64_t k = 0; k < d->ntrain; k++)
+    for (int64_t i = 0; i < step; i++) {
+      int64_t at = d->train[k] * step + i + !mlm;
+      if (at >= d->ntoken || (mlm && !ordinary(d, data_token(d, at))))
+        continue;
+      count[data_token(d, at)]++;
+      total++;
+    }
+  return total;
+}
+
+static int count_targets(Data *d, int64_t *count, int64_t *total, BigsError *e) {
+  DataBatch b;
+  *total = 0;
+  for (int64_t row = 0; row < d->nheld; row += b.B) {
+    int status = data_at(d, DATA_HELD_OUT, row, 64, &b, e);
+    if (status)
+      return status;
+    bool mlm = d->o.kind == DATA_MLM;
+    int64_t n = mlm ? b.M : b.B * b.L;
+    for (int64_t i = 0; i < n; i++)
+      count[mlm ? b.labels[i] : b.target[i]]++;
+    *total += n;
+  }
+  return 0;
+}
+
+int data_unigram(Data *d, DataUnigram *out, BigsError *e) {
+  *out = (DataUnigram){0};
+  if (d->o.kind == DATA_TSV || !d->nheld)
+    return bigs_fail(e, BIGS_EUSAGE, "no tokens are held out to predict");
+  size_t V = (size_t)tok_size(d->tok);
+  int64_t *train = calloc(V, sizeof *train), *held = calloc(V, sizeof *held), total = 0;
+  int status =
+      train && held ? count_targets(d, held, &out->targets, e) : bigs_fail_memory(e, "counts");
+  if (!status)
+    total = count_training(d, train);
+  for (size_t v = 0; v < V && !status; v++)
+    if (held[v]) {
+      double q = (double)held[v] / (double)out->targets;
+      out->cross -= q * log(((double)train[v] + 1) / ((double)total + (double)V));
+      out->entropy -= q * log(q);
+    }
+  free(train);
+  free(held);
+  return status;
+}

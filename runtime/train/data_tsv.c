@@ -1,0 +1,211 @@
+// Labelled rows from TSV files: see data.h.
+//
+// The first line names the columns: `text` or `sentence`, or `text_a` and `text_b`; and `label`,
+// whole numbers from 0.  Others are skipped.  Fields are what stands between tabs: no quoting.
+#include "runtime/train/data_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COLUMNS = 256 };
+
+typedef struct Field {
+  const char *s;
+  size_t n;
+} Field;
+
+typedef struct Columns {
+  int count, a, b, label; // b -1: single texts
+} Columns;
+
+static int cut_fields(const TextLine *l, Field *field) {
+  const char *s = l->s, *end = l->s + l->n;
+  for (int n = 0; n < MAX_COLUMNS; n++) {
+    const char *tab = memchr(s, '\t', (size_t)(end - s));
+    field[n] = (Field){s, (size_t)((tab ? tab : end) - s)};
+    if (!tab)
+      return n + 1;
+    s = tab + 1;
+  }
+  return MAX_COLUMNS + 1;
+}
+
+static int find_column(const Field *field, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (field[i].n == strlen(name) && !memcmp(field[i].s, name, field[i].n))
+      return i;
+  return -1;
+}
+
+static int read_header(Data *d, const TextLine *l, Columns *c, bool first_file, BigsError *e) {
+  Field field[MAX_COLUMNS];
+  int n = c->count = cut_fields(l, field);
+  if (n > MAX_COLUMNS)
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: more than %d columns", l->path, l->line, MAX_COLUMNS);
+  c->a = find_column(field, n, "text_a");
+  c->b = find_column(field, n, "text_b");
+  c->label = find_column(field, n, "label");
+  if ((c->a < 0) != (c->b < 0))
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: the header has one of text_a and text_b, not both",
+                     l->path, l->line);
+  if (c->a < 0)
+    c->a = find_column(field, n, "text");
+  if (c->a < 0)
+    c->a = find_column(field, n, "sentence");
+  if (c->a < 0 || c->label < 0)
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: the header has no column %s", l->path, l->line,
+                     c->label < 0 ? "\"label\""
+                                  : "\"text\" or \"sentence\" (nor \"text_a\" and \"text_b\")");
+  bool pair = c->b >= 0;
+  if (!first_file && pair != d->pair)
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: %s here, unlike in the files before", l->path,
+                     l->line, pair ? "pairs of texts" : "single texts");
+  d->pair = pair;
+  return 0;
+}
+
+static int read_label(const Data *d, const TextLine *l, Field f, int32_t *label, BigsError *e) {
+  int64_t x = 0;
+  bool ok = f.n > 0 && f.n < 10;
+  for (size_t i = 0; i < f.n && ok; i++) {
+    ok = f.s[i] >= '0' && f.s[i] <= '9';
+    x = x * 10 + (f.s[i] - '0');
+  }
+  if (!ok)
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: label \"%.*s\" is not a whole number from 0", l->path,
+                     l->line, (int)(f.n < 40 ? f.n : 40), f.s);
+  if (d->o.classes > 0 && x >= d->o.classes)
+    return bigs_fail(e, BIGS_EMODEL,
+                     "%s:%zu: label %lld, but the model has %lld classes, 0 to %lld", l->path,
+                     l->line, (long long)x, (long long)d->o.classes, (long long)d->o.classes - 1);
+  *label = (int32_t)x;
+  return 0;
+}
+
+static int grow_rows(Data *d, BigsError *e) {
+  if (d->rows < d->row_cap)
+    return 0;
+  int64_t cap = d->row_cap * 2 + 1024;
+  int64_t *start = realloc(d->start, sizeof *start * (size_t)(cap + 1));
+  d->start = start ? start : d->start;
+  int32_t *first = realloc(d->first, sizeof *first * (size_t)cap);
+  d->first = first ? first : d->first;
+  int32_t *label = realloc(d->label, sizeof *label * (size_t)cap);
+  d->label = label ? label : d->label;
+  if (!start || !first || !label)
+    return bigs_fail_memory(e, "the rows of the data");
+  d->row_cap = cap;
+  d->start[d->rows] = d->ntoken;
+  return 0;
+}
+
+static int push_text(Data *d, TokEncoder *c, Field f, TokIds *ids, BigsError *e) {
+  ids->n = 0;
+  int status = tok_encode(c, f.s, f.n, false, ids, e);
+  for (size_t i = 0; i < ids->n && !status; i++)
+    status = data_push(d, ids->v[i], e);
+  return status;
+}
+
+static int read_row(Data *d, TokEncoder *c, const TextLine *l, const Columns *col, TokIds *ids,
+                    BigsError *e) {
+  Field field[MAX_COLUMNS];
+  int n = cut_fields(l, field), status = grow_rows(d, e);
+  if (!status && n != col->count)
+    status = bigs_fail(e, BIGS_EMODEL, "%s:%zu: %d fields where the header has %d", l->path,
+                       l->line, n, col->count);
+  status = status ? status : read_label(d, l, field[col->label], &d->label[d->rows], e);
+  status = status ? status : push_text(d, c, field[col->a], ids, e);
+  if (status)
+    return status;
+  d->first[d->rows] = (int32_t)(d->ntoken - d->start[d->rows]);
+  status = col->b >= 0 ? push_text(d, c, field[col->b], ids, e) : 0;
+  d->start[++d->rows] = d->ntoken;
+  return status;
+}
+
+static int read_all(Data *d, TextReader *r, TokEncoder *c, TokIds *ids, BigsError *e) {
+  Columns col = {0};
+  const char *path = NULL;
+  size_t last_line = 0;
+  TextLine l;
+  for (int64_t i = 0;; i++) {
+    int status = text_next(r, &l, e);
+    if (status || !l.s)
+      return status;
+    if (l.path == path && l.line == last_line)
+      return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l.path, l.line,
+                       TEXT_MAX_LINE);
+    if (l.path != path)
+      status = read_header(d, &l, &col, !path, e);
+    else
+      status = read_row(d, c, &l, &col, ids, e);
+    if (status)
+      return status;
+    path = l.path;
+    last_line = l.line;
+    if (i % 4096 == 0 && d->o.progress && d->o.progress(d->o.ctx, "reading rows", text_share(r)))
+      return bigs_fail(e, BIGS_EINTERRUPT, "interrupted");
+  }
+}
+
+int data_read_tsv(Data *d, const char *const *paths, int n, BigsError *e) {
+  TokIds ids = {0};
+  TextReader *r = text_open(paths, n, e);
+  TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
+  int status = !r ? BIGS_EFILE : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
+  if (!status && d->rows == 0)
+    status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(r, 0));
+  free(ids.v);
+  tok_encoder_free(c);
+  text_close(r);
+  return status;
+}
+
+// ---- rows
+
+// Tokens of a and b that fit.  The longer text loses tokens first, of equal ones the second.
+static void cut_row(const Data *d, int64_t row, int64_t *na, int64_t *nb) {
+  int64_t room = d->o.length - (d->pair ? 3 : 2), half = room / 2;
+  int64_t a = d->first[row], b = d->start[row + 1] - d->start[row] - a;
+  if (a + b > room) {
+    if (a <= room - half)
+      b = room - a;
+    else if (b <= half)
+      a = room - b;
+    else
+      a = room - half, b = half;
+  }
+  *na = a;
+  *nb = b;
+}
+
+int64_t data_tsv_length(const Data *d, int64_t row) {
+  int64_t na, nb;
+  cut_row(d, row, &na, &nb);
+  return na + nb + (d->pair ? 3 : 2);
+}
+
+void data_tsv_row(Data *d, int64_t row, int64_t b, DataBatch *out) {
+  int64_t na, nb, L = out->L, n = 0, from = d->start[row];
+  cut_row(d, row, &na, &nb);
+  int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;
+  int32_t sep = tok_special(d->tok, TOK_SEP);
+  memset(types, 0, sizeof *types * (size_t)L);
+  ids[n++] = tok_special(d->tok, TOK_CLS);
+  for (int64_t i = 0; i < na; i++)
+    ids[n++] = data_token(d, from + i);
+  ids[n++] = sep;
+  int64_t second = n;
+  for (int64_t i = 0; i < nb; i++)
+    ids[n++] = data_token(d, from + d->first[row] + i);
+  if (d->pair)
+    ids[n++] = sep;
+  for (int64_t i = second; i < n; i++)
+    types[i] = 1;
+  out->tokens += n;
+  for (int64_t i = 0; i < L; i++)
+    d->buf.mask[b * L + i] = i < n;
+  for (int64_t i = n; i < L; i++)
+    ids[i] = tok_special(d->tok, TOK_PAD);
+  d->buf.target[b] = d->label[row];
+}

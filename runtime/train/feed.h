@@ -1,0 +1,54 @@
+// Batches for programs: named arrays with shapes, from which run-time dims follow.
+#ifndef BIGSC_RUNTIME_FEED_H
+#define BIGSC_RUNTIME_FEED_H
+#include "runtime/exec/exec.h"
+#include "runtime/files/json.h"
+
+// Run-time dims from the shapes of a program's inputs.  shape[i] is that of the program's input i;
+// rank -1: absent.  dims has one value for each of the module's, 0 where nothing is known yet;
+// those found are filled in.  A dim that two inputs, or an input and a given value, make different
+// is an error that names both, as is a dim that the program uses and nothing tells.
+typedef struct InputShape {
+  int rank;
+  int64_t shape[BIGS_MAX_RANK];
+} InputShape;
+int dims_from_shapes(const BigsModule *module, int program, const InputShape *shape, int64_t *dims,
+                     BigsError *e);
+
+typedef struct FeedField {
+  const char *name; // of an input: "ids"
+  int dtype;        // DType: DT_I32, DT_BOOL, DT_F32
+  int rank;
+  int64_t shape[BIGS_MAX_RANK];
+  const void *data; // dense, row-major
+} FeedField;
+typedef struct FeedBatch {
+  int nfield;
+  const FeedField *field; // memory of the source, valid until its next call
+  int64_t tokens;         // for counting: not padding
+} FeedBatch;
+
+// Where batches come from.  Training batches are asked for in order of steps.
+typedef struct Feed {
+  void *ctx;
+  int (*train)(void *ctx, int64_t step, FeedBatch *out, BigsError *e);
+  // The same batches every time; nfield 0 behind the last.  NULL: nothing is held out.
+  int (*held_out)(void *ctx, int64_t i, FeedBatch *out, BigsError *e);
+  // Where the source is, as JSON text to be written to state.json; and back there, so that the next
+  // call of train gives what it would have given.  NULL: batches depend on the step alone.
+  int (*cursor)(void *ctx, JsonText *out, BigsError *e);
+  int (*seek)(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e);
+  int64_t epoch_steps; // steps that see all data once; 0: not known
+} Feed;
+
+// Arguments of a program from a batch's fields.  Fields that the program does not take are left
+// out.
+enum { FEED_INPUTS = 32 };
+typedef struct FeedArgs {
+  const void *input[FEED_INPUTS];
+  int64_t dims[MAX_SYMS];
+} FeedArgs;
+int feed_args(const BigsModule *module, int program, const FeedBatch *batch, FeedArgs *out,
+              BigsError *e);
+const FeedField *feed_find(const FeedBatch *batch, const char *name); // NULL: none
+#endif

@@ -1,0 +1,92 @@
+// Data as a feed: see feed_data.h.
+#include "runtime/train/feed_data.h"
+#include "runtime/train/log.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool left_out(const DataFeed *d, const char *name) {
+  for (int i = 0; d->module && i < d->module->ninput && i < 32; i++)
+    if ((d->unpicked >> i & 1) && !strcmp(d->module->input[i].name, name))
+      return true;
+  return false;
+}
+
+static void add_field(DataFeed *d, FeedBatch *out, const char *name, int dtype, const void *data,
+                      int rank, int64_t n0, int64_t n1) {
+  if (data && !left_out(d, name))
+    d->field[out->nfield++] =
+        (FeedField){.name = name, .dtype = dtype, .rank = rank, .shape = {n0, n1}, .data = data};
+}
+
+static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
+  *out = (FeedBatch){.field = d->field, .tokens = b->tokens};
+  add_field(d, out, "ids", DT_I32, b->ids, 2, b->B, b->L);
+  add_field(d, out, "types", DT_I32, b->types, 2, b->B, b->L);
+  add_field(d, out, "mask", DT_BOOL, b->mask, 2, b->B, b->L);
+  add_field(d, out, "at", DT_I32, b->at, 1, b->M, 0);
+  add_field(d, out, "labels", DT_I32, b->labels, 1, b->M, 0);
+  bool rows = d->kind == DATA_TSV; // one a row, or one a token
+  add_field(d, out, "target", DT_I32, b->target, rows ? 1 : 2, b->B, rows ? 0 : b->L);
+}
+
+static int next_batch(void *ctx, int64_t step, FeedBatch *out, BigsError *e) {
+  DataFeed *d = ctx;
+  DataBatch b = {0};
+  (void)step;
+  int err = data_next(d->data, d->batch, &b, e);
+  if (!err)
+    fill_batch(d, &b, out);
+  return err;
+}
+
+static int batch_at(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
+  DataFeed *d = ctx;
+  DataBatch b = {0};
+  *out = (FeedBatch){0};
+  int err = data_at(d->data, d->evaluated, i * d->batch, d->batch, &b, e);
+  if (!err && b.B > 0)
+    fill_batch(d, &b, out);
+  return err;
+}
+
+static int put_cursor(void *ctx, JsonText *out, BigsError *e) {
+  DataFeed *d = ctx;
+  (void)e;
+  record_begin(out);
+  record_int(out, "samples", (int64_t)data_cursor(d->data));
+  record_int(out, "fingerprint", (int64_t)data_fingerprint(d->data));
+  record_end(out);
+  return 0;
+}
+
+static int seek_cursor(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e) {
+  DataFeed *d = ctx;
+  int64_t samples, fingerprint;
+  (void)step;
+  if (!json_int(json_get(cursor, "samples"), &samples) ||
+      !json_int(json_get(cursor, "fingerprint"), &fingerprint) || samples < 0)
+    return bigs_fail(e, BIGS_EFILE, "state.json does not tell where the data was");
+  if ((uint64_t)fingerprint != data_fingerprint(d->data))
+    return bigs_fail(e, BIGS_EMODEL,
+                     "the data, the vocabulary or the length is not what this run was trained on");
+  data_seek(d->data, (uint64_t)samples);
+  return 0;
+}
+
+void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
+                    Feed *out) {
+  *d = (DataFeed){.data = data, .kind = kind, .batch = batch, .evaluated = evaluated};
+  *out = (Feed){.ctx = d,
+                .train = next_batch,
+                .held_out = batch_at,
+                .cursor = put_cursor,
+                .seek = seek_cursor};
+  out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;
+}
+
+void feed_leave_unpicked(DataFeed *d, const BigsModule *m, uint32_t unpicked) {
+  d->module = m;
+  d->unpicked = unpicked;
+}

@@ -1,0 +1,24 @@
+// Batches of data.h as a feed.
+#ifndef BIGSC_RUNTIME_FEED_DATA_H
+#define BIGSC_RUNTIME_FEED_DATA_H
+#include "runtime/train/data.h"
+#include "runtime/train/feed.h"
+
+enum { DATA_FIELDS = 6 };
+typedef struct DataFeed {
+  Data *data;
+  DataKind kind;
+  int64_t batch;
+  DataSplit evaluated; // what `held_out` of the feed goes through
+  FeedField field[DATA_FIELDS];
+  const BigsModule *module; // of `unpicked`, or NULL
+  uint32_t unpicked;
+} DataFeed;
+// `out` uses *d and data until it is no longer used.  A resume on other data than the cursor's is
+// refused.
+void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
+                    Feed *out);
+// Inputs that the train block's data line does not pick take their defaults, whatever the data has:
+// BigsTrain.unpicked.
+void feed_leave_unpicked(DataFeed *d, const BigsModule *m, uint32_t unpicked);
+#endif

@@ -1,0 +1,382 @@
+// The training loop: see train.h.
+#include "runtime/train/train.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- the plan
+TrainChanges train_no_changes(void) {
+  return (TrainChanges){NAN, NAN, NAN, -1, -1, -1};
+}
+
+static int bad_value(BigsError *e, const char *assignment, const char *want) {
+  return bigs_fail(e, BIGS_EUSAGE, "--set %s: %s", assignment, want);
+}
+
+int train_change(TrainChanges *c, const char *assignment, BigsError *e) {
+  const struct {
+    const char *name;
+    double *number;
+    int64_t *whole;
+  } known[] = {{"rate", &c->rate, NULL},   {"decay", &c->decay, NULL},
+               {"clip", &c->clip, NULL},   {"steps", NULL, &c->steps},
+               {"batch", NULL, &c->batch}, {"length", NULL, &c->length}};
+  size_t n = strcspn(assignment, "=");
+  for (int i = 0; i < COUNT(known); i++) {
+    if (strlen(known[i].name) != n || memcmp(known[i].name, assignment, n))
+      continue;
+    char *end = NULL;
+    const char *value = assignment + n + (assignment[n] == '=');
+    errno = 0;
+    double x = strtod(value, &end);
+    if (end == value || *end || !isfinite(x) || x < 0)
+      return bad_value(e, assignment, "must be a number, 0 or more");
+    if (known[i].whole && (x != floor(x) || x < 1 || x > 1e15))
+      return bad_value(e, assignment, "must be a whole number, at least 1");
+    if (known[i].whole)
+      *known[i].whole = (int64_t)x;
+    else
+      *known[i].number = x;
+    return 0;
+  }
+  return bad_value(
+      e, assignment,
+      "only rate, decay, clip, steps, batch and length can be set; the rest is compiled in");
+}
+
+int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint64_t seed,
+               const char *dir, TrainPlan *out, BigsError *e) {
+  const BigsTrain *t = &module->train[train];
+  TrainState s = {0};
+  *out = (TrainPlan){.train = train, .recipe = recipe_of(t), .batch = t->batch, .seed = seed};
+  if (dir) {
+    int err = state_read(dir, &s, NULL, 0, e);
+    if (err)
+      return err;
+    *out = (TrainPlan){
+        .train = train, .recipe = s.recipe, .batch = s.batch, .length = s.length, .seed = s.seed};
+    state_free(&s);
+  }
+  if (!isnan(c->rate))
+    out->recipe.rate = c->rate;
+  if (!isnan(c->decay))
+    out->recipe.decay = c->decay;
+  if (!isnan(c->clip))
+    out->recipe.clip = c->clip;
+  if (c->steps > 0)
+    out->recipe.steps = c->steps;
+  if (c->batch > 0)
+    out->batch = c->batch;
+  if (c->length > 0)
+    out->length = c->length;
+  return out->batch > 0 ? 0
+                        : bigs_fail(e, BIGS_EMODEL, "%s sets no batch size: give --batch", t->name);
+}
+
+// ---- a run under way
+typedef struct Run {
+  bigs_model *m;
+  const TrainPlan *plan;
+  const Feed *feed;
+  const TrainOptions *o;
+  TrainResult *result;
+  TrainRecipe recipe;
+  TrainState state;
+  RunLog *log;
+  JsonText record;
+  Progress progress;
+  int64_t save_every, eval_every, log_every;
+  int64_t saved; // step of the last checkpoint, or -1
+  bool can_evaluate;
+  // since this process began, and since the last record
+  double begin, before, first_seconds, sum_loss, rate, norm;
+  int64_t first_step, tokens, nsum;
+} Run;
+
+static int say_event(Run *r, const char *event) {
+  record_begin(&r->record);
+  record_text(&r->record, "event", event);
+  record_int(&r->record, "step", r->m->step);
+  return 0;
+}
+
+static void put_dims(Run *r) {
+  const BigsModule *module = r->m->module;
+  JsonText t = {0};
+  record_begin(&t);
+  for (int i = 0; i < module->nconst; i++)
+    record_number(&t, module->constant[i].name, module->constant[i].value);
+  record_end(&t);
+  record_raw(&r->record, "dims", t.s ? t.s : "null");
+  free(t.s);
+}
+
+static int log_start(Run *r) {
+  char cpu[128];
+  cpu_name(cpu, sizeof cpu);
+  say_event(r, r->o->resume ? "resume" : "start");
+  record_text(&r->record, "version", r->m->module->version);
+  record_text(&r->record, "model", r->m->module->model);
+  record_text(&r->record, "train", r->m->module->train[r->plan->train].name);
+  record_text(&r->record, "flags", r->o->flags);
+  record_int(&r->record, "seed", (int64_t)r->m->seed);
+  record_text(&r->record, "cpu", cpu);
+  record_text(&r->record, "target", r->m->module->target);
+  record_int(&r->record, "threads", r->m->threads);
+  record_int(&r->record, "steps", r->recipe.steps);
+  record_int(&r->record, "batch", r->plan->batch);
+  record_int(&r->record, "length", r->plan->length);
+  record_number(&r->record, "rate", r->recipe.rate);
+  put_dims(r);
+  return log_write(r->log, &r->record, &r->m->error);
+}
+
+// Of the steps alone: saving and evaluating apart.
+static double speed(const Run *r) {
+  double t = r->state.seconds - r->first_seconds;
+  return t > 0 ? (double)r->tokens / t : 0;
+}
+
+static int log_steps(Run *r) {
+  record_begin(&r->record);
+  record_int(&r->record, "step", r->m->step);
+  record_number(&r->record, "loss", r->sum_loss / (double)r->nsum);
+  record_number(&r->record, "rate", r->rate);
+  record_number(&r->record, "norm", r->norm);
+  record_number(&r->record, "tokens_s", speed(r));
+  record_int(&r->record, "tokens", r->state.tokens);
+  record_number(&r->record, "seconds", r->state.seconds);
+  record_int(&r->record, "memory", process_bytes());
+  r->result->loss = r->sum_loss / (double)r->nsum;
+  r->sum_loss = 0;
+  r->nsum = 0;
+  return log_write(r->log, &r->record, &r->m->error);
+}
+
+static void show(Run *r, double loss, double now, bool force) {
+  int64_t done = r->m->step - r->first_step, left = r->recipe.steps - r->m->step;
+  ProgressNow v = {.step = r->m->step,
+                   .steps = r->recipe.steps,
+                   .loss = loss,
+                   .rate = r->rate,
+                   .tokens_per_second = speed(r),
+                   .seconds_left = done > 0 ? (now - r->begin) / (double)done * (double)left : 0};
+  bool due = force ||
+             (r->progress.terminal ? now >= r->progress.next : r->m->step % r->progress.every == 0);
+  if (r->progress.to && due) {
+    v.memory = process_bytes();
+    progress_show(&r->progress, &v, now, true);
+  }
+}
+
+static int save(Run *r) {
+  if (r->saved == r->m->step)
+    return 0;
+  r->state.recipe = r->recipe;
+  r->state.batch = r->plan->batch;
+  r->state.length = r->plan->length;
+  if (checkpoint_save(r->m, r->o->out, r->plan->train, &r->state, r->feed)) {
+    bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
+    return r->m->error.status;
+  }
+  r->saved = r->m->step;
+  say_event(r, "save");
+  return log_write(r->log, &r->record, &r->m->error);
+}
+
+// On the way a few batches tell the trend, always the same ones; the last step is judged by all.
+enum { EVAL_BATCHES = 16 };
+
+static int held_out(Run *r) {
+  EvalResult v;
+  if (!r->can_evaluate)
+    return 0;
+  int err = evaluate(r->m, r->feed, r->m->step == r->recipe.steps ? 0 : EVAL_BATCHES, &v);
+  if (err)
+    return err;
+  r->result->evaluated = true;
+  r->result->held_out = v;
+  if (r->state.best_step < 0 || v.loss < r->state.best) {
+    r->state.best = v.loss;
+    r->state.best_step = r->m->step;
+  }
+  progress_say(&r->progress,
+               "step %" PRId64 "  held-out loss %.4f  perplexity %.2f  accuracy %.1f %%",
+               r->m->step, v.loss, v.perplexity, 100 * v.accuracy);
+  say_event(r, "held_out");
+  record_number(&r->record, "loss", v.loss);
+  record_number(&r->record, "perplexity", v.perplexity);
+  record_number(&r->record, "accuracy", v.accuracy);
+  record_int(&r->record, "count", v.count);
+  return log_write(r->log, &r->record, &r->m->error);
+}
+
+// The same step again, looking at every op's results.
+static int explain_numeric(Run *r, const FeedArgs *args) {
+  bigs_model *m = r->m;
+  char said[160], last[96];
+  float loss;
+  snprintf(said, sizeof said, "%.150s", m->error.text);
+  if (r->saved >= 0)
+    snprintf(last, sizeof last, "the last good checkpoint is of step %" PRId64, r->saved);
+  else
+    snprintf(last, sizeof last, "there is no checkpoint yet");
+  m->error.status = 0;
+  m->error.text[0] = 0;
+  int status = model_gradient(m, r->plan->train, args->dims, args->input, &loss, true);
+  char found[256];
+  snprintf(found, sizeof found, "%.250s",
+           status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
+  status = bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s; %s; %s", m->step + 1, said,
+                     found, last);
+  say_event(r, "numeric");
+  record_text(&r->record, "error", m->error.text);
+  log_write(r->log, &r->record, NULL);
+  return status;
+}
+
+static int one_step(Run *r) {
+  bigs_model *m = r->m;
+  FeedBatch batch = {0};
+  FeedArgs args;
+  OptReport report;
+  float loss;
+  int program = m->module->train[r->plan->train].program;
+  int err = r->feed->train(r->feed->ctx, m->step, &batch, &m->error);
+  err = err ? err : feed_args(m->module, program, &batch, &args, &m->error);
+  if (err)
+    return err;
+  err = model_step(m, r->plan->train, &r->recipe, args.dims, args.input, &loss, &report);
+  if (err)
+    return err == BIGS_ENUMERIC ? explain_numeric(r, &args) : err;
+  double now = steady_seconds();
+  r->state.seconds += now - r->before;
+  r->before = now;
+  r->state.tokens += batch.tokens;
+  r->tokens += batch.tokens;
+  r->sum_loss += loss;
+  r->nsum++;
+  r->rate = report.rate;
+  r->norm = report.norm;
+  show(r, loss, now, false);
+  bool last = m->step == r->recipe.steps;
+  return m->step % r->log_every == 0 || last ? log_steps(r) : 0;
+}
+
+static bool stopped(const Run *r) {
+  return r->o->stop && *r->o->stop;
+}
+
+static int loop(Run *r) {
+  int err = 0;
+  while (r->m->step < r->recipe.steps && !stopped(r) && !err) {
+    err = one_step(r);
+    if (!err && r->eval_every > 0 &&
+        (r->m->step % r->eval_every == 0 || r->m->step == r->recipe.steps))
+      err = held_out(r);
+    if (!err && r->m->step % r->save_every == 0)
+      err = save(r);
+    r->before = steady_seconds();
+  }
+  if (err)
+    return err;
+  err = save(r);
+  if (err || r->m->step >= r->recipe.steps)
+    return err;
+  say_event(r, "interrupted");
+  log_write(r->log, &r->record, NULL);
+  return bigs_fail(&r->m->error, BIGS_EINTERRUPT, "interrupted; step %" PRId64 " is saved",
+                   r->m->step);
+}
+
+static int64_t at_least_one(int64_t n) {
+  return n < 1 ? 1 : n;
+}
+
+static int choose_lengths(Run *r) {
+  const BigsTrain *t = &r->m->module->train[r->plan->train];
+  r->recipe = r->plan->recipe;
+  if (!r->recipe.steps && t->epochs > 0 && r->feed->epoch_steps > 0)
+    r->recipe.steps = at_least_one((int64_t)(t->epochs * (double)r->feed->epoch_steps + 0.5));
+  if (!r->recipe.steps)
+    return bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not say how long to train: give --steps",
+                     t->name);
+  int64_t tenth = at_least_one(r->recipe.steps / 10);
+  r->save_every = r->o->save_every > 0 ? r->o->save_every : tenth < 1000 ? tenth : 1000;
+  r->eval_every = r->o->eval_every ? r->o->eval_every : r->save_every;
+  r->log_every = r->o->log_every > 0 ? r->o->log_every : 10;
+  r->progress = r->o->progress;
+  if (r->progress.every <= 0)
+    r->progress.every = at_least_one(r->recipe.steps / 30);
+  return 0;
+}
+
+static int find_out_about_evaluation(Run *r) {
+  FeedBatch batch = {0};
+  if (!r->feed->held_out || r->eval_every < 0)
+    return 0;
+  int err = r->feed->held_out(r->feed->ctx, 0, &batch, &r->m->error);
+  r->can_evaluate = !err && batch.nfield && evaluate_possible(r->m->module, &batch);
+  return err;
+}
+
+static int start(Run *r) {
+  bigs_model *m = r->m;
+  const char *dir = r->o->out;
+  r->saved = -1;
+  r->state.best_step = -1;
+  if (choose_lengths(r))
+    return m->error.status;
+  if (!r->o->resume && folder_make(dir, &m->error))
+    return m->error.status;
+  // The log first: its lock keeps others out of the folder.
+  if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
+    return m->error.status;
+  if (r->o->resume) {
+    if (checkpoint_load(m, dir, r->plan->train, &r->state))
+      return m->error.status;
+    r->saved = m->step;
+    if (log_cut(r->log, m->step, &m->error))
+      return m->error.status;
+    if (r->feed->seek && r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error))
+      return m->error.status;
+  } else {
+    m->step = 0;
+    m->moment_train = -1; // moments start from zero
+    m->seed = r->plan->seed;
+    if (folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error))
+      return m->error.status;
+  }
+  if (log_start(r) || find_out_about_evaluation(r))
+    return m->error.status;
+  r->first_step = r->result->first_step = m->step;
+  r->first_seconds = r->state.seconds;
+  r->begin = r->before = steady_seconds();
+  return 0;
+}
+
+int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const TrainOptions *o,
+              TrainResult *result) {
+  TrainResult unused;
+  Run r = {.m = m, .plan = plan, .feed = feed, .o = o, .result = result ? result : &unused};
+  *r.result = (TrainResult){0};
+  m->error.status = 0;
+  m->error.text[0] = 0;
+  int err = start(&r);
+  err = err ? err : loop(&r);
+  double now = steady_seconds();
+  r.result->step = m->step;
+  r.result->seconds = r.begin > 0 ? now - r.begin : 0;
+  r.result->tokens_per_second = r.begin > 0 ? speed(&r) : 0;
+  progress_end(&r.progress);
+  if (r.log && !err) {
+    say_event(&r, "end");
+    err = log_write(r.log, &r.record, &m->error);
+  }
+  log_close(r.log);
+  free(r.record.s);
+  state_free(&r.state);
+  return err;
+}

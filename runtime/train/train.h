@@ -1,0 +1,59 @@
+// The trainer: batches, steps, held-out loss, checkpoints, log.
+#ifndef BIGSC_RUNTIME_TRAIN_H
+#define BIGSC_RUNTIME_TRAIN_H
+#include "runtime/train/checkpoint.h"
+#include "runtime/train/evaluate.h"
+#include "runtime/train/log.h"
+#include <signal.h>
+
+// What a run may change of the block's recipe: "rate", "decay", "clip", "steps", "batch", "length".
+// Unset members are NaN or -1.
+typedef struct TrainChanges {
+  double rate, decay, clip;
+  int64_t steps, batch, length;
+} TrainChanges;
+TrainChanges train_no_changes(void);
+// Notes one `--set NAME=VALUE`.  An unknown name or a bad value is of status BIGS_EUSAGE.
+int train_change(TrainChanges *c, const char *assignment, BigsError *e);
+
+// What a run is going to be: the block, what was saved when it resumes, and the changes; in that
+// order.  Call it before the data is opened, which needs batch, length and seed.  dir: the folder
+// when resuming, else NULL.
+typedef struct TrainPlan {
+  int train;
+  TrainRecipe recipe;    // steps 0: to be found from the block's epochs
+  int64_t batch, length; // length 0: the model's longest
+  uint64_t seed;
+} TrainPlan;
+int train_plan(const BigsModule *module, int train, const TrainChanges *changes, uint64_t seed,
+               const char *dir, TrainPlan *out, BigsError *e);
+
+typedef struct TrainOptions {
+  const char *out; // the folder
+  bool resume;
+  const char *flags;      // the command line, for the log
+  const FolderFile *file; // copied into the folder: vocab.txt, files that model.mdl uses
+  int nfile;
+  int64_t save_every; // steps between checkpoints; 0: a tenth of the run, at most 1,000
+  // between held-out evaluations; 0: as save_every; -1: never, not even at the end
+  int64_t eval_every;
+  int64_t log_every; // between records of the log; 0: 10
+  Progress progress; // `every` 0: a thirtieth of the run
+  // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
+  const volatile sig_atomic_t *stop;
+} TrainOptions;
+typedef struct TrainResult {
+  int64_t step;       // steps done in all
+  int64_t first_step; // of which before this run: more than 0 when resumed
+  double loss;        // mean of the last record's steps
+  bool evaluated;
+  EvalResult held_out;               // after the last step
+  double seconds, tokens_per_second; // of this process
+} TrainResult;
+// Trains m, from its present parameters or, with resume, from the folder's checkpoint, to
+// plan->recipe.steps.  Returns 0, BIGS_EINTERRUPT after a stop (all saved), BIGS_ENUMERIC when the
+// loss or a gradient is not finite (the error names the step, the first bad op, and the last
+// checkpoint), or another status; the text is bigs_model_error(m).
+int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const TrainOptions *o,
+              TrainResult *result);
+#endif

@@ -1,0 +1,28 @@
+// Between the parts of the vocabulary learner: counting words, and making pieces of them.
+#ifndef BIGSC_RUNTIME_VOCAB_INTERNAL_H
+#define BIGSC_RUNTIME_VOCAB_INTERNAL_H
+#include "runtime/train/vocab.h"
+
+// Different strings with counts, in order of first appearance; text of string i is
+// pool + start[i], len[i] bytes.
+typedef struct Strings {
+  char *pool;
+  size_t used, room;
+  size_t *start;
+  uint32_t *len;
+  int64_t *count;
+  int n, cap;
+  int32_t *slot; // open addressing: index + 1, or 0
+  uint32_t mask;
+} Strings;
+// Index of s, added with count 0 when new; -1 when out of memory.
+int32_t strings_add(Strings *t, const char *s, size_t n);
+int32_t strings_find(const Strings *t, const char *s, size_t n); // its index, or -1
+void strings_free(Strings *t);
+
+// What is learned from: words sorted by their bytes, so that nothing depends on the order of text.
+int vocab_count(const char *const *paths, int npaths, const VocabOptions *o, Strings *words,
+                int64_t *total, BigsError *e);
+// Fills `pieces` with at most o->size special tokens, characters and merged pieces.
+int vocab_pieces(const Strings *words, const VocabOptions *o, Strings *pieces, BigsError *e);
+#endif

@@ -1,0 +1,81 @@
+# The unit tests are one program; tests/cli tests the commands from outside.
+TESTS = %D%/cli/run.sh
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = srcdir=$(abs_srcdir) builddir=$(abs_builddir); export srcdir builddir;
+if HAVE_CHECK
+check_PROGRAMS = %D%/runner
+TESTS += %D%/runner
+tests_runner_SOURCES = $(test_sources)
+tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_runner_LDADD = $(all_libs) $(CHECK_LIBS)
+endif
+test_sources = \
+	%D%/fuzz/fuzz_graph.c \
+	%D%/unit/command.c \
+	%D%/unit/command.h \
+	%D%/unit/graph_test.c \
+	%D%/unit/graph_test.h \
+	%D%/unit/kernels.c \
+	%D%/unit/kernels.h \
+	%D%/unit/op_cases.c \
+	%D%/unit/op_cases.h \
+	%D%/unit/op_reference.c \
+	%D%/unit/op_reference.h \
+	%D%/unit/plan_bed.c \
+	%D%/unit/plan_bed.h \
+	%D%/unit/runner.c \
+	%D%/unit/sema_test.h \
+	%D%/unit/suites.def \
+	%D%/unit/suites.h \
+	%D%/unit/test_aot.c \
+	%D%/unit/test_attention.c \
+	%D%/unit/test_autodiff.c \
+	%D%/unit/test_base.c \
+	%D%/unit/test_blocks.c \
+	%D%/unit/test_builtin.c \
+	%D%/unit/test_cases.c \
+	%D%/unit/test_code.c \
+	%D%/unit/test_conv.c \
+	%D%/unit/test_data.c \
+	%D%/unit/test_diag.c \
+	%D%/unit/test_docs.c \
+	%D%/unit/test_exec.c \
+	%D%/unit/test_frame.c \
+	%D%/unit/test_graph.c \
+	%D%/unit/test_json.c \
+	%D%/unit/test_lengths.c \
+	%D%/unit/test_lex.c \
+	%D%/unit/test_limits.c \
+	%D%/unit/test_llvm.c \
+	%D%/unit/test_loop.c \
+	%D%/unit/test_models.c \
+	%D%/unit/test_ops.c \
+	%D%/unit/test_oracle.c \
+	%D%/unit/test_parse.c \
+	%D%/unit/test_plan.c \
+	%D%/unit/test_pool.c \
+	%D%/unit/test_repl.c \
+	%D%/unit/test_rng.c \
+	%D%/unit/test_rules.c \
+	%D%/unit/test_safetensors.c \
+	%D%/unit/test_scatter.c \
+	%D%/unit/test_sema.c \
+	%D%/unit/test_tile.c \
+	%D%/unit/test_tokenizer.c \
+	%D%/unit/test_train.c \
+	%D%/unit/test_vecmath.c \
+	%D%/unit/test_vocab.c \
+	%D%/unit/test_zoo.c \
+	%D%/unit/tmpdir.h \
+	%D%/unit/toy_module.c \
+	%D%/unit/toy_module.h
+
+# The totals, which automake keeps in logs.
+check-local:
+	@for log in %D%/runner.log %D%/cli/run.log; do if test -f $$log; then echo "$$log: `sed -n '/^[0-9]* passed, [0-9]* failed$$/p' $$log | tail -n 1`"; fi; done
+
+# The folder of the tests is also one that is built in.
+dist-hook:
+	cd $(distdir)/tests && rm -rf .deps .dirstamp runner && \
+	  find . \( -name '*.o' -o -name '*.log' -o -name '*.trs' \) -exec rm -f {} +

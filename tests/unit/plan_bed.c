@@ -1,0 +1,355 @@
+// See plan_bed.h.
+#include "tests/unit/plan_bed.h"
+#include "codegen/llvm/jit.h"
+#include "runtime/exec/exec.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check_program(const BigsProgram *g, LKernel *const *kernels, const char *what);
+
+PlanBed plan_bed_new(uint64_t seed) {
+  return (PlanBed){.b = bed_new(seed)};
+}
+
+void plan_bed_free(PlanBed *t) {
+  bed_free(&t->b);
+}
+
+Param *plan_bed_param(PlanBed *t, const char *path, Axis *const *ax, int nax, double lo,
+                      double hi) {
+  Param *p = NEW(t->b.arena, Param);
+  *p = (Param){.path = path, .dtype = DT_F32, .nax = nax};
+  p->ax = NEWN(t->b.arena, Axis *, nax + 1);
+  memcpy(p->ax, ax, sizeof *ax * (size_t)nax);
+  bed_fill(&t->b, g_param(t->b.g, p), lo, hi);
+  return p;
+}
+
+Output plan_bed_output(PlanBed *t, Node *n) {
+  (void)t;
+  return (Output){.name = "y", .node = n, .nax = n->nax, .ax = n->ax};
+}
+
+static double *leaf_data(Bed *b, const Node *n, int64_t *size) {
+  for (int i = 0; i < b->n; i++)
+    if (b->leaf[i] == n) {
+      *size = b->size[i];
+      return b->data[i];
+    }
+  return NULL;
+}
+
+static void put(void *p, DType t, int64_t i, double v) {
+  switch (t) {
+  case DT_F32:
+    ((float *)p)[i] = (float)v;
+    break;
+  case DT_F64:
+    ((double *)p)[i] = v;
+    break;
+  case DT_I32:
+    ((int32_t *)p)[i] = (int32_t)v;
+    break;
+  case DT_BOOL:
+    ((bool *)p)[i] = v != 0;
+    break;
+  case DT_BF16: {
+    float f = (float)v;
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    ((uint16_t *)p)[i] = (uint16_t)(u >> 16);
+    break;
+  }
+  default:
+    ck_abort_msg("dtype");
+  }
+}
+
+static double get(const void *p, DType t, int64_t i) {
+  switch (t) {
+  case DT_F32:
+    return ((const float *)p)[i];
+  case DT_F64:
+    return ((const double *)p)[i];
+  case DT_I32:
+    return ((const int32_t *)p)[i];
+  case DT_BOOL:
+    return ((const bool *)p)[i];
+  case DT_BF16: {
+    uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+  }
+  default:
+    ck_abort_msg("dtype");
+  }
+  return 0;
+}
+
+// f32 leaves hold what f32 can, so that both sides compute with the same numbers.
+static void round_leaves(Bed *b) {
+  for (int i = 0; i < b->n; i++)
+    for (int64_t k = 0; b->leaf[i]->dtype == DT_F32 && k < b->size[i]; k++)
+      b->data[i][k] = (float)b->data[i][k];
+}
+
+static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, int out,
+                    const char *what) {
+  Bed *b = &t->b;
+  const double *want = bed_in_order(b, o->node, o->ax, o->nax);
+  int64_t n = bed_size(b, o->ax, o->nax);
+  double scale = t->least > 0 ? t->least : 1e-3, tol = t->tolerance ? t->tolerance : 2e-5;
+  for (int64_t i = 0; i < n; i++)
+    if (isfinite(want[i]) && fabs(want[i]) > scale)
+      scale = fabs(want[i]);
+  if (dtype == DT_BF16)
+    tol = 2e-2;
+  for (int64_t i = 0; i < n; i++) {
+    double v = get(got, dtype, i);
+    ck_assert_msg(fabs(v - want[i]) <= tol * scale || v == want[i] || (isnan(v) && isnan(want[i])),
+                  "%s%s: output %d (%s), element %lld of %lld is %.9g, not %.9g", what,
+                  t->no_fuse ? " (-O0)" : "", out, op_name(o->node->op), (long long)i, (long long)n,
+                  v, want[i]);
+  }
+}
+
+static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, Jit **jit) {
+  Arena *a = t->b.arena;
+  const char *error = NULL;
+  Target *target = target_new(a, t->march, 2, &error);
+  ck_assert_msg(target != NULL, "%s", error);
+  PlanOptions o = {.nr = target->nr,
+                   .mr = target->mr,
+                   .vector_floats = target->vector_floats,
+                   .fuse = !t->no_fuse};
+  Planner *p = plan_new(a, t->b.g, &o);
+  BigsModule *m = NEW(a, BigsModule);
+  plan_program(p, "test", kind, outs, n);
+  if (!plan_finish(p, m)) {
+    const PlanError *e = plan_errors(p, &n);
+    ck_abort_msg("%s", e[0].text);
+  }
+  LKernel **k = plan_kernels(p, &t->kernels);
+  t->steps = m->program[0].nstep;
+  check_program(&m->program[0], k, "plan");
+  if (t->print) {
+    plan_print(stderr, p, m);
+    for (int i = 0; i < t->kernels; i++)
+      loop_print(stderr, k[i]);
+  }
+  BigsKernel **code = NEWN(a, BigsKernel *, t->kernels + 1);
+  *jit = jit_new(a, target, &error);
+  ck_assert_msg(*jit && jit_kernels(*jit, a, k, t->kernels, 1, code, &error), "%s", error);
+  static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
+      [BIGS_CONV] = &bigs_builtin_conv,
+      [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad,
+      [BIGS_SCATTER] = &bigs_builtin_scatter};
+  m->abi = BIGS_ABI_VERSION;
+  m->model = "Test";
+  m->version = "0";
+  m->target = target->cpu;
+  m->features = target->features;
+  m->kernel = code;
+  m->builtin = builtins;
+  return m;
+}
+
+static int module_param(const BigsModule *m, const Param *p) {
+  for (int i = 0; i < m->nparam; i++)
+    if (!strcmp(m->param[i].name, p->path))
+      return i;
+  ck_abort_msg("the module has no parameter %s", p->path);
+  return -1;
+}
+
+// Where element `at` of child p (row-major) lies in its stack, whose last axis is the columns.
+static int64_t stack_index(Bed *b, const Param *p, int64_t at) {
+  const Node *w = p->node, *s = p->stack->node;
+  int64_t place[MAX_AXES] = {0}, column = 0, scale = 1, index = 0;
+  for (int i = w->nax - 1; i >= 0; i--) {
+    int64_t e = bed_size(b, &w->ax[i], 1), x = at % e;
+    int k = p->stack_ax[i] ? node_axis_index(s, p->stack_ax[i]) : -1;
+    at /= e;
+    if (k >= 0)
+      place[k] = x;
+    else
+      column += x * scale, scale *= e;
+  }
+  int last = node_axis_index(s, p->stack->ax[p->stack->nax - 1]);
+  for (int i = 0; i < s->nax; i++)
+    index = index * bed_size(b, &s->ax[i], 1) + (i == last ? p->stack_lo + column : place[i]);
+  return index;
+}
+
+// Values of parameter p, as the interpreter has them, into the module's arena.
+static void set_param(PlanBed *t, bigs_model *m, Param *p) {
+  Bed *b = &t->b;
+  int64_t n = 0, size = bed_size(b, p->node->ax, p->node->nax);
+  double *own = leaf_data(b, p->node, &n),
+         *stack = p->stack ? leaf_data(b, p->stack->node, &n) : NULL;
+  if (!own && !stack)
+    return;
+  void *dense = arena_alloc(b->arena, (size_t)size * 8);
+  for (int64_t k = 0; k < size; k++)
+    put(dense, (DType)p->node->dtype, k, stack ? stack[stack_index(b, p, k)] : own[k]);
+  param_set(&m->module->param[module_param(m->module, p)], m->param.p, dense);
+}
+
+static void set_params(PlanBed *t, bigs_model *m) {
+  for (int i = 0; i < t->b.g->params.n; i++)
+    if (!t->b.g->params.v[i]->is_stack)
+      set_param(t, m, t->b.g->params.v[i]);
+}
+
+// p's values in an arena, row-major in the axes of its node, as f32 or f64.
+static void *get_param(PlanBed *t, bigs_model *m, const char *arena, Param *p) {
+  Bed *b = &t->b;
+  int64_t size = bed_size(b, p->node->ax, p->node->nax);
+  void *out = arena_alloc(b->arena, (size_t)size * 8),
+       *dense = arena_alloc(b->arena, (size_t)size * 8);
+  if (!p->is_stack) {
+    param_get(&m->module->param[module_param(m->module, p)], arena, out);
+    return out;
+  }
+  for (int i = 0; i < b->g->params.n; i++) {
+    Param *child = b->g->params.v[i];
+    if (child->stack != p)
+      continue;
+    param_get(&m->module->param[module_param(m->module, child)], arena, dense);
+    for (int64_t k = 0, n = bed_size(b, child->node->ax, child->node->nax); k < n; k++)
+      put(out, (DType)p->node->dtype, stack_index(b, child, k),
+          get(dense, (DType)p->node->dtype, k));
+  }
+  return out;
+}
+
+static const void **input_data(PlanBed *t, const BigsProgram *g, const BigsModule *m) {
+  const void **in = NEWN(t->b.arena, const void *, g->ninput + 1);
+  for (int i = 0; i < g->ninput; i++) {
+    const Input *x = t->b.g->inputs.v[g->input[i]];
+    int64_t n = 0;
+    double *v = leaf_data(&t->b, x->node, &n);
+    ck_assert_ptr_nonnull(v);
+    void *data = arena_alloc(t->b.arena, (size_t)n * 8 + 64);
+    for (int64_t k = 0; k < n; k++)
+      put(data, (DType)m->input[g->input[i]].dtype, k, v[k]);
+    in[i] = data;
+  }
+  return in;
+}
+
+// ---- what a program's tables promise
+
+static int root_of(const BigsProgram *g, int b) {
+  while (g->buffer[b].where == BIGS_PIECE)
+    b = g->buffer[b].index;
+  return b;
+}
+
+// Every temporary is written before it is read, lives from its first to its last step, and is not
+// read by a kernel that writes it (but slots and what is added to); the prologue leaves nothing in
+// memory that is reused.
+static void check_program(const BigsProgram *g, LKernel *const *kernels, const char *what) {
+  bool *written = calloc((size_t)g->nbuffer + 1, 1);
+  for (int s = 0; s < g->nstep; s++) {
+    const BigsStep *step = &g->step[s];
+    for (int pass = 0; pass < 2; pass++)
+      for (int i = 0; i < step->narg; i++) {
+        int b = root_of(g, step->arg[i]);
+        const BigsBuffer *x = &g->buffer[b];
+        bool kernel = step->kind == BIGS_KERNEL;
+        bool writes = kernel ? kernels[step->index]->mem.v[i].written : i == 2;
+        bool reads = kernel ? kernels[step->index]->mem.v[i].read : i < 2;
+        if (x->where != BIGS_ARENA && x->where != BIGS_KEPT)
+          continue;
+        ck_assert_msg(x->where == BIGS_KEPT || s >= g->nprologue,
+                      "%s: step %d of the prologue uses a temporary", what, s);
+        ck_assert_msg(x->where == BIGS_ARENA || !writes || s < g->nprologue,
+                      "%s: step %d writes what is kept", what, s);
+        ck_assert_msg(s >= x->first && s <= x->last, "%s: buffer %d is dead in step %d", what, b,
+                      s);
+        if (pass == 0 && reads && !writes)
+          ck_assert_msg(written[b], "%s: step %d reads buffer %d before it is written", what, s, b);
+        if (pass == 1 && writes)
+          written[b] = true;
+      }
+  }
+  free(written);
+}
+
+enum { SENTINEL = 0x5a, MARGIN = 64 };
+
+static void check_margin(const unsigned char *p, int64_t bytes, const char *what) {
+  for (int i = 0; i < MARGIN; i++)
+    ck_assert_msg(p[i] == SENTINEL && p[MARGIN + bytes + i] == SENTINEL,
+                  "%s: written outside of an output", what);
+}
+
+static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char *what) {
+  const BigsProgram *g = &m->module->program[0];
+  Arena *a = t->b.arena;
+  void **out = NEWN(a, void *, n + 1), **room = NEWN(a, void *, n + 1);
+  int nout = 0;
+  for (int i = 0; i < n; i++) {
+    if (outs[i].param)
+      continue;
+    int64_t bytes =
+        bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
+    room[nout] = arena_alloc(a, (size_t)bytes + 2 * MARGIN);
+    memset(room[nout], SENTINEL, (size_t)bytes + 2 * MARGIN);
+    out[nout] = (char *)room[nout] + MARGIN;
+    nout++;
+  }
+  if (g->kind == BIGS_GRADIENT)
+    ck_assert_int_eq(exec_ready_gradients(m, 0), 0);
+  for (int times = 0; times < 2; times++) { // the second finds kept values
+    int status = exec_run(m, 0, t->b.syms, input_data(t, g, m->module), out,
+                          (RunFlags){.seed = t->b.seed, .step = (int64_t)t->b.step});
+    ck_assert_msg(!status, "%s: %s", what, bigs_model_error(m));
+  }
+  for (int i = 0, k = 0; i < n; i++) {
+    if (!outs[i].param) {
+      int64_t bytes =
+          bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size((DType)outs[i].node->dtype);
+      check_margin(room[k], bytes, what);
+      t->bits = hash_bytes(t->bits, out[k], (size_t)bytes);
+      compare(t, &outs[i], out[k++], (DType)outs[i].node->dtype, i, what);
+      continue;
+    }
+    void *dense = get_param(t, m, g->kind == BIGS_INIT ? m->param.p : m->grad.p, outs[i].param);
+    DType dtype = (DType)outs[i].param->node->dtype;
+    t->bits = hash_bytes(t->bits, dense,
+                         (size_t)(bed_size(&t->b, outs[i].ax, outs[i].nax) * dtype_size(dtype)));
+    compare(t, &outs[i], dense, dtype, i, what);
+  }
+}
+
+void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, const char *what) {
+  Jit *jit = NULL;
+  char error[512];
+  round_leaves(&t->b);
+  t->bits = 0;
+  BigsModule *module = compile(t, kind, outs, n, &jit);
+  const char *bad = params_verify(module);
+  ck_assert_msg(!bad, "%s: parameter %s lies outside of its storage", what, bad);
+  bigs_options o = {.threads = t->threads ? t->threads : 2, .unset = 1};
+  bigs_model *m = bigs_model_open_with(module, &o, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  set_params(t, m);
+  m->weights_version++;
+  run(t, m, outs, n, what);
+  bigs_model_close(m);
+  jit_free(jit);
+}
+
+void plan_bed_check1(PlanBed *t, Node *n, const char *what) {
+  Output o = plan_bed_output(t, n);
+  plan_bed_check(t, BIGS_ENTRY, &o, 1, what);
+}
+
+void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const char *what) {
+  Output o = {.name = "y", .node = n, .nax = nax, .ax = (Axis **)ax};
+  plan_bed_check(t, BIGS_ENTRY, &o, 1, what);
+}

@@ -1,0 +1,29 @@
+// Runs planned programs against the interpreter: plan, JIT, bind, run, compare.
+#ifndef BIGSC_PLAN_BED_H
+#define BIGSC_PLAN_BED_H
+#include "codegen/plan/plan.h"
+#include "tests/unit/graph_test.h"
+
+typedef struct PlanBed {
+  Bed b;
+  const char *march; // NULL: native
+  bool no_fuse;
+  int threads;      // 0: 2
+  double tolerance; // of the largest absolute value of an output; 0: 2e-5
+  double least;     // an output's largest absolute value counts as at least this; 0: 1e-3
+  bool print;       // the plan and the loops, to standard error
+  // of the last run
+  int steps, kernels;
+  uint64_t bits; // hash of all outputs
+} PlanBed;
+PlanBed plan_bed_new(uint64_t seed);
+void plan_bed_free(PlanBed *t);
+// A parameter with random values.
+Param *plan_bed_param(PlanBed *t, const char *path, Axis *const *ax, int nax, double lo, double hi);
+// An output of all of n's axes, in n's order.
+Output plan_bed_output(PlanBed *t, Node *n);
+// Computes the outputs by compiled kernels and by the interpreter and compares them.
+void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, const char *what);
+void plan_bed_check1(PlanBed *t, Node *n, const char *what); // one entry
+void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const char *what);
+#endif

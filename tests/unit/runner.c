@@ -1,0 +1,55 @@
+// Runs every suite of unit tests and prints one line of totals, "N passed, N failed". Arguments
+// pick suites by name; -l lists them.
+#include "tests/unit/suites.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef Suite *(*MakeSuite)(void);
+static const struct {
+  const char *name;
+  MakeSuite make;
+} suites[] = {
+#define SUITE(name) {#name, name##_suite},
+#include "tests/unit/suites.def"
+#undef SUITE
+};
+
+static int chosen(const char *name, int argc, char **argv) {
+  for (int i = 1; i < argc; i++)
+    if (!strcmp(argv[i], name))
+      return 1;
+  return argc < 2;
+}
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int main(int argc, char **argv) {
+  int passed = 0, failed = 0;
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
+    if (argc == 2 && !strcmp(argv[1], "-l")) {
+      puts(suites[i].name);
+      continue;
+    }
+    if (!chosen(suites[i].name, argc, argv))
+      continue;
+    double start = seconds();
+    SRunner *r = srunner_create(suites[i].make());
+    srunner_run_all(r, CK_SILENT);
+    int bad = srunner_ntests_failed(r), all = srunner_ntests_run(r);
+    printf("%-12s %d of %d, %.1f s\n", suites[i].name, all - bad, all, seconds() - start);
+    if (bad)
+      srunner_print(r, CK_NORMAL);
+    passed += all - bad;
+    failed += bad;
+    srunner_free(r);
+  }
+  printf("%d passed, %d failed\n", passed, failed);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,8 @@
+// The suites of unit tests, one a file tests/test_<name>.c.
+#ifndef BIGSC_SUITES_H
+#define BIGSC_SUITES_H
+#include <check.h>
+#define SUITE(name) Suite *name##_suite(void);
+#include "tests/unit/suites.def"
+#undef SUITE
+#endif

@@ -1,0 +1,90 @@
+// Arenas, interned strings, hashing, polynomials.
+#include "tests/unit/suites.h"
+#include "base/base.h"
+#include <string.h>
+
+START_TEST(arena_gives_zeroed_aligned_memory) {
+  Arena *a = arena_new();
+  for (size_t n = 1; n < 300000; n = n * 3 + 1) {
+    unsigned char *p = arena_alloc(a, n);
+    ck_assert_uint_eq((uintptr_t)p % 16, 0);
+    for (size_t i = 0; i < n; i++)
+      ck_assert_int_eq(p[i], 0);
+    memset(p, 0xff, n);
+  }
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(arena_reports_exhaustion_to_its_owner) {
+  Arena *a = arena_new();
+  jmp_buf oom;
+  if (setjmp(oom)) {
+    arena_free(a);
+    return;
+  }
+  arena_on_oom(a, &oom);
+  arena_alloc(a, SIZE_MAX / 2 + 1);
+  ck_abort_msg("an impossible size was given out");
+}
+END_TEST
+
+START_TEST(interning_gives_one_pointer) {
+  Arena *a = arena_new();
+  Intern *t = intern_new(a);
+  const char *keep[2000];
+  for (int i = 0; i < 2000; i++)
+    keep[i] = intern(t, arena_printf(a, "name%d", i));
+  for (int i = 0; i < 2000; i++)
+    ck_assert_ptr_eq(keep[i], intern(t, arena_printf(a, "name%d", i)));
+  ck_assert_ptr_eq(intern_n(t, "name12x", 6), keep[12]);
+  ck_assert_ptr_ne(keep[1], keep[10]);
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(polynomials_are_canonical) {
+  Poly B = poly_sym(0), L = poly_sym(1);
+  Poly x = poly_mul(poly_add(B, poly_const(2)), poly_sub(L, poly_const(3))); // BL - 3B + 2L - 6
+  Poly y = poly_add(poly_sub(poly_mul(L, B), poly_scale(B, 3)),
+                    poly_sub(poly_scale(L, 2), poly_const(6)));
+  ck_assert(poly_eq(&x, &y));
+  ck_assert_uint_eq(poly_hash(&x), poly_hash(&y));
+  int64_t sym[2] = {5, 7}, c = 0;
+  ck_assert_int_eq(poly_eval(&x, sym), 28);
+  Poly zero = poly_sub(x, y);
+  ck_assert(poly_is_const(&zero, &c));
+  ck_assert_int_eq(c, 0);
+  Poly product = poly_mul(poly_scale(B, 6), L), three_b = poly_scale(B, 3), q,
+       two_l = poly_scale(L, 2);
+  ck_assert(poly_div(&product, &three_b, &q));
+  ck_assert(poly_eq(&q, &two_l));
+  ck_assert(!poly_div(&three_b, &product, &q));
+  Arena *a = arena_new();
+  ck_assert_str_eq(poly_str(a, &x, (const char *[]){"B", "L"}), "2*L + B*L - 3*B - 6");
+  ck_assert_str_eq(poly_str(a, &zero, NULL), "0");
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(edit_distance_stops_at_its_limit) {
+  ck_assert_int_eq(edit_distance("hidden", "hiden", 2), 1);
+  ck_assert_int_eq(edit_distance("gleu", "gelu", 2), 1);
+  ck_assert_int_eq(edit_distance("abc", "cab", 2), 2);
+  ck_assert_int_eq(edit_distance("ab", "ba", 2), 1);
+  ck_assert_int_eq(edit_distance("kitten", "sitting", 2), 3);
+  ck_assert_int_eq(edit_distance("", "abc", 2), 3);
+}
+END_TEST
+
+Suite *base_suite(void) {
+  Suite *s = suite_create("base");
+  TCase *t = tcase_create("base");
+  tcase_add_test(t, arena_gives_zeroed_aligned_memory);
+  tcase_add_test(t, arena_reports_exhaustion_to_its_owner);
+  tcase_add_test(t, interning_gives_one_pointer);
+  tcase_add_test(t, polynomials_are_canonical);
+  tcase_add_test(t, edit_distance_stops_at_its_limit);
+  suite_add_tcase(s, t);
+  return s;
+}

@@ -1,0 +1,642 @@
+// The executor: placement, bindings, kept values, parameters' layouts, steps, files, errors; on a
+// module made by hand.
+#include "runtime/exec/optim.h"
+#include "base/rng.h"
+#include "runtime/exec/weights.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/toy_module.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bigs_model *open_toy(void) {
+  char error[512];
+  bigs_model *m = bigs_model_open_with(&toy_module, &(bigs_options){.seed = 3, .threads = 2}, error,
+                                       sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  return m;
+}
+
+#define DIMS(b, l, m) ((const int64_t[TOY_NDIM]){b, l, m, 1})
+static void expect_error(bigs_model *m, int status, int want, const char *text) {
+  ck_assert_int_eq(status, want);
+  ck_assert_msg(strstr(bigs_model_error(m), text) != NULL, "got: %s", bigs_model_error(m));
+}
+
+// ---- placement
+START_TEST(placement_never_overlaps) {
+  enum { N = 60 };
+  PlaceItem item[N];
+  int32_t order[N];
+  uint32_t state = (uint32_t)_i * 7919u + 1;
+  for (int i = 0; i < N; i++) {
+    uint32_t a = rng_mix(state++), b = rng_mix(state++), c = rng_mix(state++);
+    item[i] = (PlaceItem){.bytes = a % 7 == 0 ? 0 : a % 5000, .first = (int32_t)(b % 40)};
+    item[i].last = item[i].first + (int32_t)(c % 12);
+  }
+  int64_t total = place_items(item, N, order), live = place_live(item, N), sum = 0;
+  for (int i = 0; i < N; i++) {
+    sum += (item[i].bytes + 63) / 64 * 64;
+    ck_assert(item[i].offset % PLACE_ALIGN == 0 && item[i].offset >= 0);
+    ck_assert(item[i].offset + item[i].bytes <= total);
+    for (int k = 0; k < i; k++) {
+      bool together = item[i].first <= item[k].last && item[k].first <= item[i].last;
+      bool apart = item[i].offset + item[i].bytes <= item[k].offset ||
+                   item[k].offset + item[k].bytes <= item[i].offset;
+      ck_assert(!together || apart || !item[i].bytes || !item[k].bytes);
+    }
+  }
+  ck_assert(live <= total && total <= sum);
+  ck_assert_msg(total <= live + live / 2, "placed %ld, live %ld", (long)total, (long)live);
+}
+END_TEST
+
+START_TEST(placement_reuses_memory) {
+  PlaceItem chain[4] = {{.bytes = 640, .first = 0, .last = 1},
+                        {.bytes = 640, .first = 1, .last = 2},
+                        {.bytes = 640, .first = 2, .last = 3},
+                        {.bytes = 640, .first = 3, .last = 4}};
+  int32_t order[4];
+  ck_assert_int_eq(place_items(chain, 4, order), 1280);
+  PlaceItem huge = {.bytes = INT64_MAX - 10, .first = 0, .last = 0};
+  ck_assert_int_eq(place_items(&huge, 1, order), -1);
+}
+END_TEST
+
+// ---- running
+static void run_scale(bigs_model *m, int64_t B, int64_t L, bool with_mask, float gain) {
+  float x[64], y[64];
+  bool mask[64];
+  for (int i = 0; i < 64; i++) {
+    x[i] = (float)i - 20;
+    mask[i] = i % 3 == 0;
+    y[i] = -7;
+  }
+  int status = bigs_model_run(m, TOY_SCALE, DIMS(B, L, 0),
+                              (const void *[]){x, with_mask ? mask : NULL}, (void *[]){y});
+  ck_assert_msg(status == 0, "%s", bigs_model_error(m));
+  for (int64_t i = 0; i < B * L; i++)
+    ck_assert_float_eq(y[i], 3 * gain * x[i] + (with_mask ? (float)mask[i] : 1));
+  ck_assert_float_eq(y[B * L], -7);
+}
+
+START_TEST(entries_run_for_any_size) {
+  bigs_model *m = open_toy();
+  for (int64_t B = 1; B < 8; B++)
+    for (int64_t L = 1; L < 9; L += 3)
+      run_scale(m, B, L, B % 2, 1);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(kept_values_follow_the_weights) {
+  bigs_model *m = open_toy();
+  toy_prologues = 0;
+  for (int i = 0; i < 3; i++)
+    run_scale(m, 2, 4, true, 1);
+  ck_assert_int_eq(toy_prologues, 1);
+  ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  run_scale(m, 2, 4, true, 2);
+  run_scale(m, 2, 5, true, 2);
+  run_scale(m, 2, 4, true, 2);
+  ck_assert_int_eq(toy_prologues, 3);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(nothing_is_allocated_again) {
+  bigs_model *m = open_toy();
+  run_scale(m, 7, 8, false, 1);
+  run_scale(m, 2, 8, false, 1);
+  int64_t before = m->allocated;
+  Binding *b = m->binding[TOY_SCALE * BINDINGS];
+  void *kept = b->kept.p, *arena = m->arena.p;
+  for (int i = 0; i < 4; i++)
+    run_scale(m, i % 2 ? 7 : 2, 8, false, 1);
+  ck_assert_int_eq(m->allocated, before);
+  ck_assert_ptr_eq(b->kept.p, kept);
+  ck_assert_ptr_eq(m->arena.p, arena);
+  ck_assert_int_eq(b->arena_bytes, (7 * 8 * 4 + 63) / 64 * 64);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(callers_mistakes_are_errors) {
+  bigs_model *m = open_toy();
+  float x[8] = {0}, y[8];
+  int32_t ids[8] = {0, 1, 2, 3, 4, 5, 7, 0};
+  const void *in[] = {x, NULL}, *none[] = {NULL, NULL}, *look[] = {ids};
+  void *out[] = {y}, *no_out[] = {NULL};
+  expect_error(m, bigs_model_run(m, TOY_SCALE, DIMS(2, 9, 0), in, out), 1,
+               "L = 9: the model allows at most 8");
+  expect_error(m, bigs_model_run(m, TOY_SCALE, DIMS(0, 4, 0), in, out), 1,
+               "B = 0: must be at least 1");
+  expect_error(m, bigs_model_run(m, TOY_SCALE, DIMS(INT64_MAX / 2, 4, 0), in, out), 1, "too large");
+  expect_error(m, bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), none, out), 2, "input x is missing");
+  expect_error(m, bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), in, no_out), 2,
+               "no memory for output out");
+  expect_error(m, bigs_model_run(m, TOY_SCALE, NULL, in, out), 2, "no value for B");
+  expect_error(m, bigs_model_run(m, TOY_LOOKUP, DIMS(2, 4, 0), look, out), 1,
+               "ids[1, 2] = 7: must be 0 to 6");
+  ids[6] = -1;
+  expect_error(m, bigs_model_run(m, TOY_LOOKUP, DIMS(2, 4, 0), look, out), 1, "ids[1, 2] = -1");
+  expect_error(m, bigs_model_run(m, TOY_FIT, DIMS(2, 4, 0), look, out), 2, "not an entry");
+  expect_error(m, bigs_model_run(m, 99, DIMS(2, 4, 0), look, out), 2, "not an entry");
+  expect_error(m, bigs_model_grad(m, 1, DIMS(2, 4, 1), look, y), 2, "train block");
+  expect_error(m, bigs_model_get(m, BIGS_THE_GRADIENT, TOY_BIAS, y), 2, "no such values yet");
+  ids[6] = 6;
+  ck_assert_int_eq(bigs_model_run(m, TOY_LOOKUP, DIMS(2, 4, 0), look, out), 0);
+  ck_assert_str_eq(bigs_model_error(m), "");
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(other_cpus_and_versions_are_refused) {
+  BigsModule other = toy_module;
+  char error[256];
+  other.abi = 99;
+  ck_assert_ptr_null(bigs_model_open(&other, NULL, error, sizeof error));
+  ck_assert_ptr_nonnull(strstr(error, "version 99"));
+  other = toy_module;
+  other.features = "-sse3,+no-such-thing,+sse3";
+  bigs_model *m = bigs_model_open(&other, NULL, error, sizeof error);
+  ck_assert_ptr_nonnull(m);
+  bigs_model_close(m);
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx512vp2intersect")) {
+    other.features = "+sse3,+avx512vp2intersect";
+    ck_assert_ptr_null(bigs_model_open(&other, NULL, error, sizeof error));
+    ck_assert_ptr_nonnull(strstr(error, "lacks avx512vp2intersect"));
+  }
+#endif
+}
+END_TEST
+
+// ---- parameters
+static float value_of(int param, int64_t i) {
+  return (float)(param * 1000 + i + 1);
+}
+static void set_all(bigs_model *m) {
+  float v[64];
+  for (int p = 0; p < TOY_NPARAM; p++) {
+    for (int64_t i = 0; i < param_count(&toy_module.param[p]); i++)
+      v[i] = value_of(p, i);
+    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, p, v), 0);
+  }
+}
+static void check_all(bigs_model *m, int from, int to) {
+  float v[64];
+  for (int p = from; p < to; p++) {
+    ck_assert_int_eq(bigs_model_get(m, BIGS_THE_WEIGHT, p, v), 0);
+    for (int64_t i = 0; i < param_count(&toy_module.param[p]); i++)
+      ck_assert_float_eq(v[i], value_of(p, i));
+  }
+}
+
+START_TEST(layouts_round_trip) {
+  bigs_model *m = open_toy();
+  set_all(m);
+  check_all(m, 0, TOY_NPARAM);
+  const float *arena = (const float *)m->param.p;
+  // table[v][h] in panels of 4 columns
+  ck_assert_float_eq(arena[2 * 4 + 3], value_of(TOY_TABLE, 2 * TOY_H + 3));
+  ck_assert_float_eq(arena[4 * TOY_V + 6 * 4 + 1], value_of(TOY_TABLE, 6 * TOY_H + 5));
+  ck_assert_float_eq(arena[4 * TOY_V + 6 * 4 + 2], 0); // padding
+  // k[h][c][d] is column 3 + 2c + d of the stack: its first lies beside q's last, its second in the
+  // next panel
+  ck_assert_float_eq(arena[64 + 5 * 4 + 2], value_of(TOY_Q, 5 * 3 + 2));
+  ck_assert_float_eq(arena[64 + 5 * 4 + 3], value_of(TOY_K, 5 * 4));
+  ck_assert_float_eq(arena[64 + 24 + 5 * 4 + 2], value_of(TOY_K, 5 * 4 + 3));
+  ck_assert_ptr_null(params_verify(&toy_module));
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(parameters_outside_their_storage_are_found) {
+  BigsModule other = toy_module;
+  BigsParam params[TOY_NPARAM];
+  char error[256];
+  memcpy(params, toy_module.param, sizeof params);
+  params[TOY_K].nlo = 5; // a column past the last panel
+  other.param = params;
+  ck_assert_str_eq(params_verify(&other), "k.weight");
+  ck_assert_ptr_null(bigs_model_open(&other, NULL, error, sizeof error));
+}
+END_TEST
+
+START_TEST(fresh_values_depend_on_the_seed_only) {
+  float a[64], b[64];
+  for (int threads = 1; threads < 4; threads++) {
+    bigs_model *m =
+        bigs_model_open_with(&toy_module, &(bigs_options){.seed = 9, .threads = threads}, NULL, 0);
+    bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, threads == 1 ? a : b);
+    bigs_model_close(m);
+    ck_assert(threads == 1 || !memcmp(a, b, TOY_V * TOY_H * sizeof *a));
+  }
+  bigs_model *m = bigs_model_open(&toy_module, NULL, NULL, 0);
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, b);
+  bigs_model_close(m);
+  ck_assert(memcmp(a, b, sizeof *a * TOY_V * TOY_H) != 0);
+}
+END_TEST
+
+// ---- steps
+typedef struct Batch {
+  int32_t ids[8], at[3], labels[3];
+} Batch;
+static const Batch batch = {{0, 1, 2, 3, 4, 5, 6, 0}, {0, 3, 7}, {2, 2, 5}};
+#define BATCH_IN ((const void *[]){batch.ids, NULL, batch.at, batch.labels})
+
+START_TEST(a_step_is_adamw) {
+  bigs_model *m = open_toy();
+  float loss, first = 0, bias[TOY_V], table[64], modes[6], modes_after[6], gain, dgain;
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_MODES, modes);
+  ck_assert_int_eq(bigs_model_grad(m, 0, DIMS(2, 4, 3), BATCH_IN, &first), 0);
+  bigs_model_get(m, BIGS_THE_GRADIENT, TOY_BIAS, bias);
+  ck_assert_float_eq_tol(bias[2], 1.0f / 7 - 2.0f / 3, 1e-6f);
+  bigs_model_get(m, BIGS_THE_GRADIENT, TOY_GAIN, &dgain);
+  ck_assert_float_eq_tol(first, logf(7) + 2 * dgain, 1e-6f); // gain is 1: u is twice its gradient
+  ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 0);
+  ck_assert_float_eq(loss, first); // the same draw
+  // First step of AdamW: each value moves by the rate (warmup: a quarter of 0.05) against the sign
+  // of its gradient; decay 0.1 where there is no @bias; @mode is frozen.
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_BIAS, bias);
+  ck_assert_float_eq_tol(bias[2], 0.0125f, 1e-5f);
+  ck_assert_float_eq_tol(bias[0], -0.0125f, 1e-5f);
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
+  ck_assert_float_eq_tol(gain, 1 - 0.0125f, 1e-5f);
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_MODES, modes_after);
+  ck_assert_mem_eq(modes, modes_after, sizeof modes);
+  bigs_model *fresh = open_toy();
+  float before[64];
+  bigs_model_get(fresh, BIGS_THE_WEIGHT, TOY_TABLE, before);
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, table);
+  ck_assert_float_eq_tol(table[0], before[0] - 0.0125f * (1 + 0.1f * before[0]), 1e-4f);
+  bigs_model_close(fresh);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(steps_do_not_depend_on_threads) {
+  float want[64], got[64];
+  for (int threads = 1; threads <= 5; threads += 2) {
+    bigs_model *m =
+        bigs_model_open_with(&toy_module, &(bigs_options){.seed = 4, .threads = threads}, NULL, 0);
+    for (int i = 0; i < 5; i++)
+      ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, NULL), 0);
+    bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, threads == 1 ? want : got);
+    ck_assert(threads == 1 || !memcmp(want, got, sizeof *want * TOY_V * TOY_H));
+    bigs_model_close(m);
+  }
+}
+END_TEST
+
+START_TEST(a_loss_that_is_no_number_changes_nothing) {
+  bigs_model *m = open_toy();
+  float gain = -1, after, loss;
+  ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 0);
+  bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
+  expect_error(m, bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 4, "the loss is");
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, &after);
+  ck_assert_float_eq(after, gain);
+  ck_assert_int_eq(m->step, 1);
+  expect_error(m, model_gradient(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss, true), 4,
+               "is sqrt, toy.mdl:12");
+  gain = NAN;
+  bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
+  expect_error(m, model_gradient(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss, true), 4,
+               "parameter gain holds");
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(ranges_join_what_is_treated_alike) {
+  bigs_model *m = open_toy();
+  TrainRecipe r = recipe_of(&toy_module.train[0]);
+  OptRange *range;
+  int n;
+  ck_assert_int_eq(optim_ranges(m, 0, &r, &range, &n), 0);
+  ck_assert_int_eq(n, 2); // table, q, k | bias, gain; modes are frozen
+  ck_assert_int_eq(range[0].offset, 0);
+  ck_assert_int_eq(range[0].bytes, 448);
+  ck_assert_int_eq(range[1].offset, 512);
+  ck_assert_int_eq(range[1].bytes, 68);
+  ck_assert_double_eq(range[0].decay, 0.1);
+  ck_assert_double_eq(range[1].decay, 0);
+  free(range);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(groups_apply_in_order) {
+  BigsModule module = toy_module;
+  BigsTrain train = toy_module.train[0];
+  BigsGroup groups[] = {{.tags = 2, .has_frozen = 1, .frozen = 1},
+                        {.tags = 2, .has_decay = 1, .decay = 0.5},
+                        {.tags = 2, .has_frozen = 1, .frozen = 0}};
+  OptRange *range;
+  train.group = groups;
+  module.train = &train;
+  module.ntrain = 1;
+  for (train.ngroup = 0; train.ngroup <= 3; train.ngroup++) {
+    bigs_model *m = bigs_model_open_with(&module, NULL, NULL, 0);
+    TrainRecipe r = recipe_of(&train);
+    int n, decayed = 0;
+    ck_assert_int_eq(optim_ranges(m, 0, &r, &range, &n), 0);
+    for (int i = 0; i < n; i++)
+      decayed += range[i].decay == 0.5;
+    ck_assert_int_eq(decayed, train.ngroup == 3); // thawed by the last
+    free(range);
+    bigs_model_close(m);
+  }
+}
+END_TEST
+
+START_TEST(schedules) {
+  const BigsPiece linear[] = {{"warmup", 0.1, 1}, {"linear", 0, 0}},
+                  cosine[] = {{"warmup", 5, 1}, {"cosine", 0, 0.1}},
+                  three[] = {{"warmup", 2, 1}, {"constant", 4, 1}, {"linear", 4, 0.5}};
+  ck_assert_double_eq_tol(schedule_factor(linear, 2, 0, 100), 0.1, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(linear, 2, 9, 100), 1, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(linear, 2, 10, 100), 1, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(linear, 2, 55, 100), 0.5, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(linear, 2, 100, 100), 0, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(cosine, 2, 5 + 5, 15), 0.55, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(cosine, 2, 99, 15), 0.1, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(three, 3, 5, 0), 1, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(three, 3, 8, 0), 0.75, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(three, 3, 50, 0), 0.5, 1e-12);
+  ck_assert_double_eq_tol(schedule_factor(linear, 2, 7, 0), 1, 1e-12); // length not known
+  ck_assert_double_eq(schedule_factor(NULL, 0, 7, 0), 1);
+}
+END_TEST
+
+// ---- files
+static char dir[] = "/tmp/bigs-exec-XXXXXX";
+static void make_dir(void) {
+  strcpy(dir + sizeof dir - 7, "XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+static const char *path_of(const char *name) {
+  static char path[2][256];
+  static int turn;
+  turn = !turn;
+  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+  return path[turn];
+}
+static void remove_dir(void) {
+  char command[300];
+  snprintf(command, sizeof command, "rm -rf %s", dir);
+  ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(weights_round_trip_in_both_names) {
+  bigs_model *m = open_toy();
+  set_all(m);
+  ck_assert_int_eq(bigs_model_save(m, path_of("native.safetensors"), NULL), 0);
+  ck_assert_int_eq(bigs_model_save(m, path_of("hf.safetensors"), "hf"), 0);
+  expect_error(m, bigs_model_save(m, path_of("x"), "tf"), 2, "no checkpoint block tf");
+  expect_error(m, bigs_model_save(m, path_of("no/such/folder"), NULL), 3, "no/such");
+  bigs_model_close(m);
+  for (int i = 0; i < 2; i++) {
+    m = bigs_model_open(&toy_module, path_of(i ? "hf.safetensors" : "native.safetensors"), NULL, 0);
+    ck_assert_ptr_nonnull(m);
+    check_all(m, 0, TOY_NPARAM);
+    ck_assert_str_eq(bigs_model_notes(m), "");
+    bigs_model_close(m);
+  }
+  StFile *f;
+  ck_assert_int_eq(st_open(path_of("hf.safetensors"), &f, NULL), 0);
+  const StTensor *t = st_find(f, "emb.k.weight");
+  ck_assert(t && t->rank == 2 && t->shape[0] == 4 && t->shape[1] == TOY_H);
+  float v[24];
+  st_copy(t, ST_F32, v, NULL);
+  ck_assert_float_eq(v[3 * TOY_H + 5], value_of(TOY_K, 5 * 4 + 3)); // [c = 1, d = 1][h = 5]
+  st_close(f);
+}
+END_TEST
+
+// A file with the block's names, changed: `skip` names are left out, `old` in a name is written as
+// `now`, `extra` added.
+typedef struct Edit {
+  const char *skip[2], *old, *now, *extra, *wrong_shape;
+} Edit;
+static void write_edited(const char *path, Edit e) {
+  StWriter *w = st_create(path, NULL);
+  float zero[64] = {0};
+  int64_t total = 0;
+  for (int i = 0; i < TOY_NPARAM; i++) {
+    StoredShape s = stored_shape(&toy_module, 0, i);
+    if ((e.skip[0] && !strcmp(s.name, e.skip[0])) || (e.skip[1] && !strcmp(s.name, e.skip[1])))
+      continue;
+    char name[128];
+    const char *at = e.old ? strstr(s.name, e.old) : NULL;
+    if (at)
+      snprintf(name, sizeof name, "%.*s%s%s", (int)(at - s.name), s.name, e.now,
+               at + strlen(e.old));
+    else
+      snprintf(name, sizeof name, "%s", s.name);
+    if (e.wrong_shape && !strcmp(s.name, e.wrong_shape))
+      s.shape[0]++;
+    ck_assert_int_eq(st_declare(w, name, ST_F32, s.rank, s.shape, NULL), 0);
+    for (int64_t n = 1, a = 0; a <= s.rank; a++)
+      if (a == s.rank)
+        total += n;
+      else
+        n *= s.shape[a];
+  }
+  if (e.extra) {
+    ck_assert_int_eq(st_declare(w, e.extra, ST_F32, 1, (int64_t[]){2}, NULL), 0);
+    total += 2;
+  }
+  for (int64_t i = 0; i < total; i++)
+    ck_assert_int_eq(st_write(w, zero, sizeof *zero, NULL), 0);
+  ck_assert_int_eq(st_finish(w, NULL), 0);
+}
+
+static void expect_load(bigs_model *m, Edit e, int want, const char *text) {
+  write_edited(path_of("edited.safetensors"), e);
+  int status = bigs_model_load(m, path_of("edited.safetensors"));
+  ck_assert_msg(status == want, "%s", bigs_model_error(m));
+  const char *said = want ? bigs_model_error(m) : bigs_model_notes(m);
+  ck_assert_msg(strstr(said, text) != NULL, "got: %s", said);
+}
+
+START_TEST(files_that_do_not_fit_are_named) {
+  bigs_model *m = open_toy();
+  expect_load(m, (Edit){.extra = "a.position_ids"}, 0, "");
+  expect_load(m, (Edit){.old = "weight", .now = "gamma"}, 0, "");
+  expect_load(m, (Edit){.old = "emb.", .now = ""}, 0, "");
+  expect_load(m, (Edit){.skip = {"cls.bias", "cls.gain"}}, 0, "bias and 1 more: not in ");
+  float gain;
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
+  ck_assert_float_eq(gain, 1); // fresh
+  expect_load(m, (Edit){.skip = {"cls.bias"}}, 3, "cls.bias is missing although cls.gain is there");
+  expect_load(m, (Edit){.skip = {"emb.q.weight"}}, 3, "tensor emb.q.weight [3, 6] is missing");
+  expect_load(m, (Edit){.old = "modes", .now = "mode"}, 3, "the file has emb.mode, which");
+  expect_load(m, (Edit){.extra = "emb.nothing"}, 3,
+              "tensor emb.nothing, F32 [2], is not part of the model");
+  expect_load(m, (Edit){.wrong_shape = "emb.q.weight"}, 3,
+              "tensor emb.q.weight is F32 [4, 6], but parameter q.weight needs [3, 6]");
+  Edit all = {.skip = {"emb.k.weight"}, .wrong_shape = "emb.q.weight", .extra = "emb.nothing"};
+  expect_load(m, all, 3, "tensor emb.q.weight is F32 [4, 6], but");
+  expect_load(m, all, 3, "; tensor emb.k.weight [");
+  expect_load(m, all, 3, "; tensor emb.nothing, F32 [2], is not");
+  expect_error(m, bigs_model_load(m, path_of("none.safetensors")), 3, "none.safetensors");
+  bigs_model_close(m);
+}
+END_TEST
+
+static void write_text(const char *path, const char *text) {
+  FILE *f = fopen(path, "w");
+  ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+START_TEST(config_must_agree) {
+  bigs_model *m = open_toy();
+  set_all(m);
+  char *text = config_text(&toy_module);
+  ck_assert_ptr_nonnull(strstr(text, "\"vocab_size\": 7"));
+  ck_assert_ptr_nonnull(strstr(text, "\"H\": 6"));
+  ck_assert_int_eq(bigs_model_save(m, path_of("model.safetensors"), "hf"), 0);
+  write_text(path_of("config.json"), text);
+  free(text);
+  ck_assert_msg(bigs_model_load(m, dir) == 0, "%s", bigs_model_error(m));
+  write_text(path_of("config.json"), "{\"vocab_size\": 8, \"other\": []}");
+  expect_error(m, bigs_model_load(m, dir), 3,
+               "vocab_size is 8, but the model was compiled with V = 7");
+  write_text(path_of("config.json"), "{\"act\": \"relu\"}");
+  expect_error(m, bigs_model_load(m, dir), 3,
+               "act is \"relu\", but the model can only follow \"gelu\"");
+  write_text(path_of("config.json"), "{\"pre_norm\": false}");
+  expect_error(m, bigs_model_load(m, dir), 3, "only follow true");
+  write_text(path_of("config.json"), "{\"eps\": 1e-5}");
+  expect_error(m, bigs_model_load(m, dir), 3, "eps is 1e-5");
+  unlink(path_of("config.json"));
+  unlink(path_of("model.safetensors"));
+  expect_error(m, bigs_model_load(m, dir), 3, "no weights");
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(names_and_patterns) {
+  const BigsCheckpoint *c = &toy_module.checkpoint[0];
+  ck_assert(name_matches(c, "emb.q.weight", "emb.q.weight"));
+  ck_assert(name_matches(c, "q.gamma", "emb.q.weight"));
+  ck_assert(!name_matches(c, "q.gam", "emb.q.weight"));
+  ck_assert(!name_matches(c, "emb.q.weights", "emb.q.weight"));
+  ck_assert(!name_matches(c, "emb.q", "emb.q.weight"));
+  ck_assert(!name_matches(c, "emb.q.weight.x", "emb.q.weight"));
+  ck_assert(name_glob("*.position_ids", "a.b.position_ids"));
+  ck_assert(name_glob("a*b*c", "aXbbYc") && name_glob("*", "") && name_glob("abc", "abc"));
+  ck_assert(!name_glob("a*b", "ac") && !name_glob("abc", "abcd") && !name_glob("", "x"));
+}
+END_TEST
+
+// ---- what is said of a module
+START_TEST(info_tells_all) {
+  static void *cache;
+  const bigs_info *info = bigs_info_once(&toy_module, &cache);
+  ck_assert_ptr_eq(info, bigs_info_once(&toy_module, &cache));
+  ck_assert_str_eq(info->model, "Toy");
+  ck_assert_int_eq(info->ndim, 3);
+  ck_assert_int_eq(info->dim[1].bound, 8);
+  ck_assert_int_eq(info->nentry, 4);
+  ck_assert_str_eq(info->entry[3].name, "fit");
+  ck_assert(info->entry[3].trains && info->entry[3].ndim == 3);
+  ck_assert_int_eq(info->nparameter, TOY_NPARAM);
+  ck_assert_str_eq(info->parameter[TOY_MODES].dtype, "c64");
+  ck_assert_int_eq(info->parameter[TOY_MODES].rank, 1);
+  ck_assert_int_eq(info->parameter_count, 42 + 18 + 24 + 6 + 7 + 1);
+  ck_assert_str_eq(info->entry[0].input[0].extent[1], "L");
+  ck_assert_double_eq(info->flops(info, TOY_SCALE, DIMS(3, 4, 0)), 24);
+  ck_assert_double_eq(info->flops(info, TOY_SCALE, DIMS(3, 9, 0)), -1);
+  ck_assert_int_eq(info->memory(info, TOY_SCALE, DIMS(3, 4, 0)), 64 + 64);
+  ck_assert_int_eq(info->memory(info, TOY_FIT, DIMS(3, 4, 2)), 128 + 3 * toy_module.param_bytes);
+}
+END_TEST
+
+// ---- allocation failure
+typedef struct Ration {
+  int left;
+} Ration;
+static int ration(void *ctx, size_t bytes) {
+  Ration *r = ctx;
+  (void)bytes;
+  return r->left-- > 0;
+}
+
+START_TEST(every_allocation_may_fail) {
+  char error[256];
+  ck_assert_int_eq(unlink(path_of("w")) == 0, 0);
+  bigs_model *m = open_toy();
+  ck_assert_int_eq(bigs_model_save(m, path_of("w"), "hf"), 0);
+  bigs_model_close(m);
+  for (int n = 0;; n++) {
+    ck_assert_int_lt(n, 200);
+    Ration r = {n};
+    float x[8] = {1}, y[8];
+    m = bigs_model_open_with(
+        &toy_module,
+        &(bigs_options){.threads = 1, .weights = path_of("w"), .may_allocate = ration, .ctx = &r},
+        error, sizeof error);
+    if (!m) {
+      ck_assert_ptr_nonnull(strstr(error, "out of memory for"));
+      continue;
+    }
+    char *before = malloc(m->param.bytes);
+    ck_assert_ptr_nonnull(before);
+    memcpy(before, m->param.p, m->param.bytes);
+    int status =
+        bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), (const void *[]){x, NULL}, (void *[]){y});
+    status = status ? status : bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, y);
+    status = status ? status : bigs_model_save(m, path_of("w2"), NULL);
+    if (status)
+      expect_error(m, status, 1, "out of memory for");
+    if (!m->step) // a step is done whole or not at all
+      ck_assert_mem_eq(m->param.p, before, m->param.bytes);
+    free(before);
+    int64_t refused = m->step;
+    r.left = 1000; // the handle still works
+    ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, y), 0);
+    ck_assert_int_eq(m->step, refused + 1);
+    bigs_model_close(m);
+    if (!status)
+      break;
+  }
+}
+END_TEST
+
+Suite *exec_suite(void);
+Suite *exec_suite(void) {
+  Suite *s = suite_create("exec");
+  TCase *t = tcase_create("exec");
+  tcase_add_checked_fixture(t, make_dir, remove_dir);
+  tcase_add_loop_test(t, placement_never_overlaps, 0, 20);
+  tcase_add_test(t, placement_reuses_memory);
+  tcase_add_test(t, entries_run_for_any_size);
+  tcase_add_test(t, kept_values_follow_the_weights);
+  tcase_add_test(t, nothing_is_allocated_again);
+  tcase_add_test(t, callers_mistakes_are_errors);
+  tcase_add_test(t, other_cpus_and_versions_are_refused);
+  tcase_add_test(t, layouts_round_trip);
+  tcase_add_test(t, parameters_outside_their_storage_are_found);
+  tcase_add_test(t, fresh_values_depend_on_the_seed_only);
+  tcase_add_test(t, a_step_is_adamw);
+  tcase_add_test(t, steps_do_not_depend_on_threads);
+  tcase_add_test(t, a_loss_that_is_no_number_changes_nothing);
+  tcase_add_test(t, ranges_join_what_is_treated_alike);
+  tcase_add_test(t, groups_apply_in_order);
+  tcase_add_test(t, schedules);
+  tcase_add_test(t, weights_round_trip_in_both_names);
+  tcase_add_test(t, files_that_do_not_fit_are_named);
+  tcase_add_test(t, config_must_agree);
+  tcase_add_test(t, names_and_patterns);
+  tcase_add_test(t, info_tells_all);
+  tcase_add_test(t, every_allocation_may_fail);
+  suite_add_tcase(s, t);
+  return s;
+}

@@ -1,0 +1,279 @@
+// Loop IR: folding builders, text, hash and equality, and what the verifier refuses.
+#include "codegen/loop/loop.h"
+#include "tests/unit/suites.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Sample {
+  LKernel *k;
+  int x, y, scratch, row, col, acc;
+  LStmt *loop, *reduce;
+} Sample;
+
+// y[row, :] = x[row, :] scaled by the sum of the row, in a vector loop.
+static Sample sample(Arena *a) {
+  Sample s = {.k = loop_kernel(a, "scale")};
+  LKernel *k = s.k;
+  s.x = loop_arg(a, k, "x", DT_F32, false);
+  s.y = loop_arg(a, k, "y", DT_F32, true);
+  s.scratch = loop_scratch(a, k, "t", DT_F32, poly_scale(poly_sym(1), 2));
+  s.row = loop_grid(k, poly_mul(poly_sym(0), poly_sym(1)), 4);
+  s.col = loop_var(k);
+  s.acc = loop_reg(k);
+  LExpr *at = lx_add(a, lx_mul(a, lx_var(a, s.row), lx_int(a, 768)), lx_var(a, s.col)),
+        *v = lx_load(a, k, s.x, at);
+  vec_push(a, &k->body, ls_reg(a, s.acc, DT_F32, lx_const(a, DT_F32, 0)));
+  s.reduce = ls_for(a, s.col, lx_int(a, 0), lx_int(a, 768), 4);
+  vec_push(a, &s.reduce->body, ls_reduce(a, s.acc, LR_SUM, v));
+  vec_push(a, &k->body, s.reduce);
+  s.loop = ls_for(a, s.col, lx_int(a, 0), lx_int(a, 768), 4);
+  LExpr *scaled = lx_op(a, L_MUL, DT_F32, v,
+                        lx_op(a, L_EXP, DT_F32, lx_reg(a, DT_F32, s.acc), NULL, NULL), NULL);
+  vec_push(a, &s.loop->body, ls_store(a, s.y, at, scaled));
+  vec_push(a, &k->body, s.loop);
+  return s;
+}
+
+START_TEST(folding) {
+  Arena *a = arena_new();
+  LExpr *v = lx_var(a, 0), *b = lx_poly(a, poly_sym(0)), *n;
+  ck_assert(lx_add(a, v, lx_int(a, 0)) == v && lx_add(a, lx_int(a, 0), v) == v);
+  ck_assert(lx_mul(a, v, lx_int(a, 1)) == v && lx_mul(a, lx_int(a, 1), v) == v);
+  n = lx_mul(a, v, lx_int(a, 0));
+  ck_assert(n->op == L_INT && n->inum == 0);
+  n = lx_add(a, lx_mul(a, b, lx_int(a, 3)), lx_int(a, 5));
+  ck_assert(n->op == L_POLY && poly_eval(&n->poly, (int64_t[]){7}) == 26);
+  ck_assert(lx_iop(a, L_ISUB, b, b)->op == L_INT);
+  ck_assert(lx_iop(a, L_IDIV, lx_int(a, 17), lx_int(a, 5))->inum == 3 &&
+            lx_iop(a, L_IMOD, lx_int(a, 17), lx_int(a, 5))->inum == 2);
+  ck_assert(lx_iop(a, L_IMIN, lx_int(a, 17), lx_int(a, 5))->inum == 5 &&
+            lx_iop(a, L_IMAX, lx_int(a, 17), lx_int(a, 5))->inum == 17);
+  ck_assert(lx_iop(a, L_IMOD, v, lx_int(a, 1))->inum == 0 &&
+            lx_iop(a, L_IDIV, v, lx_int(a, 1)) == v);
+  ck_assert(lx_iop(a, L_IMIN, v, lx_int(a, 5))->op == L_IMIN);
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(text) {
+  Arena *a = arena_new();
+  char *out = NULL;
+  size_t size;
+  FILE *f = open_memstream(&out, &size);
+  loop_print(f, sample(a).k);
+  fclose(f);
+  ck_assert_str_eq(out, "kernel scale {\n"
+                        "  arg x.0 : f32\n"
+                        "  arg y.1 : f32 written\n"
+                        "  scratch t.2 : f32[2*s1]\n"
+                        "  grid i0 < ceil((s0*s1) / 4)\n"
+                        "  r0 : f32 = 0\n"
+                        "  for i1 in [0, 768) vector x4 {\n"
+                        "    r0 sum= x.0[(i0 * 768) + i1]\n"
+                        "  }\n"
+                        "  for i1 in [0, 768) vector x4 {\n"
+                        "    y.1[(i0 * 768) + i1] = x.0[(i0 * 768) + i1] * exp(r0)\n"
+                        "  }\n"
+                        "}\n");
+  free(out);
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(structure) {
+  Arena *a = arena_new(), *b = arena_new();
+  LKernel *x = sample(a).k, *y = sample(b).k;
+  y->name = "other";
+  ck_assert(loop_equal(x, y) && loop_hash(x) == loop_hash(y));
+  for (int change = 0; change < 8; change++) {
+    Sample s = sample(b);
+    switch (change) {
+    case 0: s.loop->vec = 2; break;
+    case 1: s.loop->body.v[0]->value->op = L_ADD; break;
+    case 2: s.loop->body.v[0]->add = true; break;
+    case 3: s.k->grid[0].block = 8; break;
+    case 4: s.k->mem.v[s.scratch].size = poly_sym(1); break;
+    case 5: s.reduce->body.v[0]->reduce = LR_MAX; break;
+    case 6: s.loop->hi = lx_int(b, 769); break;
+    case 7: s.k->body.v[0]->value->num = 1; break;
+    }
+    ck_assert_msg(!loop_equal(x, s.k), "change %d", change);
+    ck_assert_msg(loop_hash(x) != loop_hash(s.k), "hash of change %d", change);
+  }
+  arena_free(a);
+  arena_free(b);
+}
+END_TEST
+
+// Shared subexpressions are seen once each: a chain of x = x + x has 2^60 paths.
+START_TEST(shared_nodes) {
+  Arena *a = arena_new();
+  Sample s = sample(a), t = sample(a);
+  for (int i = 0; i < 60; i++) {
+    LExpr **v = &s.loop->body.v[0]->value, **w = &t.loop->body.v[0]->value;
+    *v = lx_op(a, L_ADD, DT_F32, *v, *v, NULL);
+    *w = lx_op(a, L_ADD, DT_F32, *w, *w, NULL);
+  }
+  ck_assert(loop_hash(s.k) == loop_hash(t.k) && loop_equal(s.k, t.k));
+  ck_assert(!loop_verify(a, s.k));
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(scratch) {
+  Arena *a = arena_new();
+  LKernel *k = sample(a).k;
+  loop_scratch(a, k, "small", DT_BOOL, poly_const(3));
+  Poly p = loop_scratch_bytes(k);
+  int64_t sym[2] = {1, 10};
+  ck_assert_int_eq(poly_eval(&p, sym), 2 * 10 * 4 + 64 + 64);
+  arena_free(a);
+}
+END_TEST
+
+// ---- the verifier: each case spoils the sample in one way
+
+typedef void Spoil(Arena *a, Sample *s);
+static void no_variable(Arena *a, Sample *s) {
+  s->loop->body.v[0]->index = lx_var(a, 7);
+}
+static void out_of_scope(Arena *a, Sample *s) {
+  vec_push(a, &s->k->body, ls_store(a, s->y, lx_var(a, s->col), lx_const(a, DT_F32, 0)));
+}
+static void twice(Arena *a, Sample *s) {
+  (void)a;
+  s->loop->var = s->row;
+}
+static void no_register(Arena *a, Sample *s) {
+  s->loop->body.v[0]->value = lx_reg(a, DT_F32, 3);
+}
+static void wrong_register(Arena *a, Sample *s) {
+  s->loop->body.v[0]->value = lx_reg(a, DT_F64, s->acc);
+}
+static void no_memory(Arena *a, Sample *s) {
+  (void)a;
+  s->loop->body.v[0]->mem = 9;
+}
+static void read_only(Arena *a, Sample *s) {
+  (void)a;
+  s->loop->body.v[0]->mem = s->x;
+}
+static void stored_dtype(Arena *a, Sample *s) {
+  s->loop->body.v[0]->value = lx_const(a, DT_I32, 1);
+}
+static void operand_dtype(Arena *a, Sample *s) {
+  s->loop->body.v[0]->value->b = lx_const(a, DT_F64, 1);
+}
+static void missing_operand(Arena *a, Sample *s) {
+  (void)a;
+  s->loop->body.v[0]->value->b = NULL;
+}
+static void data_as_index(Arena *a, Sample *s) {
+  s->loop->body.v[0]->index = lx_const(a, DT_F32, 1);
+}
+static void stray_acc(Arena *a, Sample *s) {
+  s->loop->body.v[0]->value = lx_acc(a);
+}
+static void no_scalar(Arena *a, Sample *s) {
+  s->loop->body.v[0]->value = lx_scalar(a, DT_F32, 0);
+}
+static void one_element(Arena *a, Sample *s) {
+  s->loop->body.v[0]->index = lx_int(a, 0);
+}
+static void lanes_set(Arena *a, Sample *s) {
+  vec_push(a, &s->loop->body, ls_set(a, s->acc, lx_const(a, DT_F32, 1)));
+}
+static void read_partial(Arena *a, Sample *s) {
+  vec_push(a, &s->reduce->body, ls_store(a, s->y, lx_var(a, s->col), lx_reg(a, DT_F32, s->acc)));
+}
+static void lane_condition(Arena *a, Sample *s) {
+  LExpr *v = s->loop->body.v[0]->value;
+  vec_push(a, &s->loop->body, ls_if(a, lx_op(a, L_LT, DT_BOOL, v, v, NULL)));
+}
+static void nested_lanes(Arena *a, Sample *s) {
+  vec_push(a, &s->loop->body, ls_for(a, loop_var(s->k), lx_int(a, 0), lx_int(a, 4), 1));
+}
+static void lane_bound(Arena *a, Sample *s) {
+  vec_push(a, &s->loop->body, ls_for(a, loop_var(s->k), lx_int(a, 0), lx_var(a, s->col), 0));
+}
+static void wide_loop(Arena *a, Sample *s) {
+  (void)a;
+  s->loop->vec = 5;
+}
+static void empty_tile(Arena *a, Sample *s) {
+  vec_push(a, &s->k->body, ls_tile(a, loop_var(s->k), loop_var(s->k), lx_int(a, 1), lx_int(a, 1)));
+}
+static void own_operand(Arena *a, Sample *s) {
+  LStmt *t = ls_tile(a, loop_var(s->k), loop_var(s->k), lx_int(a, 4), lx_int(a, 4));
+  LExpr *one = lx_int(a, 1);
+  t->tile->nprod = 1;
+  t->tile->prod[0] = (LProduct){.amem = s->x,
+                                .bmem = s->y,
+                                .abase = one,
+                                .am = one,
+                                .ak = one,
+                                .bbase = one,
+                                .bk = one,
+                                .K = one};
+  vec_push(a, &t->tile->body, ls_store(a, s->y, lx_var(a, t->tile->nvar), lx_acc(a)));
+  vec_push(a, &s->k->body, t);
+}
+static void math_of_int(Arena *a, Sample *s) {
+  LExpr *i = lx_const(a, DT_I32, 1);
+  s->loop->body.v[0]->value =
+      lx_op(a, L_CAST, DT_F32, lx_op(a, L_EXP, DT_I32, i, NULL, NULL), NULL, NULL);
+}
+
+static const struct {
+  Spoil *spoil;
+  const char *text;
+} bad[] = {
+    {no_variable, "not in scope"},
+    {out_of_scope, "not in scope"},
+    {twice, "declared twice"},
+    {no_register, "not in scope"},
+    {wrong_register, "read as f64"},
+    {no_memory, "memory 9"},
+    {read_only, "read-only"},
+    {stored_dtype, "is i32, not f32"},
+    {operand_dtype, "is f64, not f32"},
+    {missing_operand, "missing"},
+    {data_as_index, "is f32"},
+    {stray_acc, "outside of an epilogue"},
+    {no_scalar, "scalar 0"},
+    {one_element, "one element"},
+    {lanes_set, "lanes set"},
+    {read_partial, "is read while"},
+    {lane_condition, "condition"},
+    {nested_lanes, "inside of a vector loop"},
+    {lane_bound, "differs between lanes"},
+    {wide_loop, "5 vectors"},
+    {empty_tile, "without products"},
+    {own_operand, "writes an operand"},
+    {math_of_int, "function of i32"},
+};
+
+START_TEST(verifier) {
+  Arena *a = arena_new();
+  Sample s = sample(a);
+  ck_assert_msg(!loop_verify(a, s.k), "%s", loop_verify(a, s.k));
+  bad[_i].spoil(a, &s);
+  const char *error = loop_verify(a, s.k);
+  ck_assert_msg(error && strstr(error, bad[_i].text), "case %d: %s instead of %s", _i,
+                error ? error : "(nothing)", bad[_i].text);
+  arena_free(a);
+}
+END_TEST
+
+Suite *loop_suite(void) {
+  Suite *s = suite_create("loop");
+  TCase *t = tcase_create("loop");
+  tcase_add_test(t, folding);
+  tcase_add_test(t, text);
+  tcase_add_test(t, structure);
+  tcase_add_test(t, shared_nodes);
+  tcase_add_test(t, scratch);
+  tcase_add_loop_test(t, verifier, 0, COUNT(bad));
+  suite_add_tcase(s, t);
+  return s;
+}

@@ -1,0 +1,190 @@
+// BERT and BiGS against an independent implementation: values through the JIT and through a .so,
+// the loss and every gradient. The fixtures are described in tests/fixtures/README.md.
+#include "tests/unit/command.h"
+#include "tests/unit/suites.h"
+#include "runtime/files/safetensors.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const folders[] = {"bert", "bert_one", "bigs", "bigs_long"};
+static const char *const entries[] = {"hidden", "logits", "pooled", "scores"};
+enum { PATH = TEST_PATH };
+static char scratch[PATH];
+
+static const char *model_of(const char *folder) {
+  return !strncmp(folder, "bert", 4) ? "bert" : "bigs";
+}
+
+static double largest(const StTensor *t) {
+  double most = 0;
+  for (int64_t i = 0; i < t->elements; i++) {
+    float x;
+    memcpy(&x, (const char *)t->data + 4 * i, 4);
+    most = fmax(most, fabs((double)x));
+  }
+  return most;
+}
+
+// Largest difference of got from want; both f32, of equal shape.
+static double difference(const StTensor *got, const StTensor *want) {
+  double most = 0;
+  ck_assert_msg(got->dtype == ST_F32 && got->elements == want->elements, "%s has another size",
+                want->name);
+  for (int i = 0; i < want->rank && want->rank == got->rank; i++)
+    ck_assert_int_eq(got->shape[i], want->shape[i]);
+  for (int64_t i = 0; i < want->elements; i++) {
+    float x, y;
+    memcpy(&x, (const char *)got->data + 4 * i, 4);
+    memcpy(&y, (const char *)want->data + 4 * i, 4);
+    most = fmax(most, isfinite(x) ? fabs((double)x - (double)y) : INFINITY);
+  }
+  return most;
+}
+
+static StFile *must_open(const char *path) {
+  StFile *f;
+  BigsError e;
+  ck_assert_msg(!st_open(path, &f, &e), "%s", e.text);
+  return f;
+}
+
+typedef struct Paths {
+  char weights[PATH], in[2 * PATH], out[2 * PATH], want[2 * PATH], mdl[PATH];
+} Paths;
+
+static void paths_for(Paths *p, const char *folder) {
+  snprintf(p->weights, sizeof p->weights, "%s/tests/fixtures/%s", test_source_dir(), folder);
+  snprintf(p->in, sizeof p->in, "%s/batch.safetensors", p->weights);
+  snprintf(p->want, sizeof p->want, "%s/expected.safetensors", p->weights);
+  snprintf(p->out, sizeof p->out, "%s/out.safetensors", scratch);
+  snprintf(p->mdl, sizeof p->mdl, "%s/models/%s.mdl", test_source_dir(), model_of(folder));
+}
+
+// The fixtures have three labels, which no key of config.json sets.
+#define LABELS "-DLabels=3"
+
+static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) {
+  StFile *want = must_open(p->want);
+  for (int i = 0; i < COUNT(entries); i++) {
+    char *argv[] = {"bigsc",
+                    "run",
+                    model,
+                    "--entry",
+                    (char *)entries[i],
+                    "--in",
+                    (char *)p->in,
+                    "--out",
+                    (char *)p->out,
+                    "--weights",
+                    (char *)p->weights,
+                    "-q",
+                    mdl ? LABELS : "-q",
+                    extra ? extra : "-q"};
+    ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+    StFile *got = must_open(p->out);
+    const StTensor *t = st_find(want, entries[i]), *g = st_find(got, entries[i]);
+    ck_assert_ptr_nonnull(g);
+    double error = difference(g, t) / largest(t);
+    ck_assert_msg(error <= 1e-5, "%s of %s is off by %.2g of its largest value", entries[i],
+                  p->weights, error);
+    st_close(got);
+  }
+  st_close(want);
+}
+
+START_TEST(jit_equals_the_oracle) {
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, folders[_i]);
+  compare_entries(&p, p.mdl, true, NULL);
+  compare_entries(&p, p.mdl, true, "-O0");
+  test_remove_dir(scratch);
+}
+END_TEST
+
+static double largest_gradient(StFile *f) {
+  double most = 0;
+  for (int i = 0; i < st_count(f); i++)
+    if (!strncmp(st_at(f, i)->name, "grad.", 5))
+      most = fmax(most, largest(st_at(f, i)));
+  return most;
+}
+
+static void compare_gradients(const Paths *p, char *model, bool mdl) {
+  char *argv[] = {"bigsc",
+                  "grad",
+                  model,
+                  "--train",
+                  "pretrain",
+                  "--in",
+                  (char *)p->in,
+                  "--out",
+                  (char *)p->out,
+                  "--weights",
+                  (char *)p->weights,
+                  "--names",
+                  "hf",
+                  "-q",
+                  mdl ? LABELS : "-q"};
+  ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+  StFile *got = must_open(p->out), *want = must_open(p->want);
+  double all = largest_gradient(want);
+  int seen = 0;
+  for (int i = 0; i < st_count(want); i++) {
+    const StTensor *t = st_at(want, i), *g = st_find(got, t->name);
+    bool loss = !strcmp(t->name, "loss");
+    if (!loss && strncmp(t->name, "grad.", 5))
+      continue;
+    ck_assert_msg(g != NULL, "%s is missing", t->name);
+    double scale = fmax(largest(t), loss ? 0 : all / 1000), error = difference(g, t) / scale;
+    ck_assert_msg(error <= (loss ? 1e-5 : 3e-4), "%s of %s is off by %.2g", t->name, p->weights,
+                  error);
+    seen++;
+  }
+  ck_assert_int_eq(st_count(got), seen);
+  st_close(got);
+  st_close(want);
+}
+
+START_TEST(gradients_equal_the_oracle) {
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, folders[_i]);
+  compare_gradients(&p, p.mdl, true);
+  test_remove_dir(scratch);
+}
+END_TEST
+
+START_TEST(shared_object_equals_the_oracle) {
+  Paths p;
+  char so[2 * PATH], defs[8][64] = {{0}};
+  static const char *const bert[] = {"V=61",    "P=20",    "H=16",    "F=24",
+                                     "Heads=2", "Depth=2", "Labels=3"};
+  static const char *const bigs[] = {"V=61", "P=20", "H=16", "I=24", "N=4", "Depth=2", "Labels=3"};
+  const char *folder = _i ? "bigs" : "bert";
+  test_make_dir(scratch);
+  paths_for(&p, folder);
+  snprintf(so, sizeof so, "%s/%s.so", scratch, folder);
+  char *argv[12] = {"bigsc", p.mdl, "-o", so};
+  for (int i = 0; i < 7; i++) {
+    snprintf(defs[i], sizeof defs[i], "-D%s", (_i ? bigs : bert)[i]);
+    argv[4 + i] = defs[i];
+  }
+  ck_assert_int_eq(test_bigsc(11, argv), 0);
+  compare_entries(&p, so, false, NULL);
+  compare_gradients(&p, so, false); // without dropout, though it was compiled with it
+  test_remove_dir(scratch);
+}
+END_TEST
+
+Suite *oracle_suite(void) {
+  Suite *s = suite_create("oracle");
+  TCase *t = tcase_create("oracle");
+  tcase_set_timeout(t, 300);
+  tcase_add_loop_test(t, jit_equals_the_oracle, 0, COUNT(folders));
+  tcase_add_loop_test(t, shared_object_equals_the_oracle, 0, 2);
+  tcase_add_loop_test(t, gradients_equal_the_oracle, 0, COUNT(folders));
+  suite_add_tcase(s, t);
+  return s;
+}

@@ -1,0 +1,190 @@
+// The thread pool: every task once, visibility, many small runs, quotas of control groups.
+#include "runtime/exec/pool.h"
+#include <check.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct Count {
+  atomic_int *hits;
+  int64_t *plain;
+  int threads;
+  atomic_int bad;
+} Count;
+
+static void count_task(void *ctx, int64_t i, int thread) {
+  Count *c = ctx;
+  atomic_fetch_add(&c->hits[i], 1);
+  c->plain[i] = i * i + 1;
+  if (thread < 0 || thread >= c->threads)
+    atomic_fetch_add(&c->bad, 1);
+}
+
+static void run_counted(Pool *p, int64_t n) {
+  Count c = {calloc((size_t)n + 1, sizeof *c.hits), calloc((size_t)n + 1, sizeof *c.plain),
+             pool_threads(p), 0};
+  pool_run(p, n, count_task, &c);
+  for (int64_t i = 0; i < n; i++) {
+    ck_assert_int_eq(atomic_load(&c.hits[i]), 1);
+    ck_assert_int_eq(c.plain[i], i * i + 1);
+  }
+  ck_assert_int_eq(atomic_load(&c.bad), 0);
+  free(c.hits);
+  free(c.plain);
+}
+
+START_TEST(every_task_once) {
+  static const int threads[] = {1, 2, 5, 13};
+  static const int64_t tasks[] = {0, 1, 2, 3, 64, 1000};
+  BigsError e = {0};
+  Pool *p = pool_new(threads[_i], &e);
+  ck_assert_msg(p, "%s", e.text);
+  ck_assert_int_eq(pool_threads(p), threads[_i]);
+  for (int k = 0; k < 20; k++)
+    for (size_t j = 0; j < sizeof tasks / sizeof *tasks; j++)
+      run_counted(p, tasks[j]);
+  pool_free(p);
+}
+END_TEST
+
+static void add_task(void *ctx, int64_t i, int thread) {
+  (void)thread;
+  ((int64_t *)ctx)[i]++;
+}
+
+// A worker that wakes late must never run a task of a later job with the earlier function, nor one
+// twice.
+START_TEST(many_small_runs) {
+  Pool *p = pool_new(4, NULL);
+  ck_assert_ptr_nonnull(p);
+  int64_t sum[7] = {0};
+  for (int i = 0; i < 5000; i++) {
+    pool_run(p, 7, add_task, sum);
+    if (i % 1000 == 999)
+      usleep(300); // let the workers fall asleep
+  }
+  for (int i = 0; i < 7; i++)
+    ck_assert_int_eq(sum[i], 5000);
+  pool_free(p);
+}
+END_TEST
+
+static double cpu_seconds(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+         1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+START_TEST(idle_threads_sleep) {
+  Pool *p = pool_new(2, NULL);
+  int64_t sum[64] = {0};
+  pool_run(p, 64, add_task, sum);
+  usleep(20000);
+  double before = cpu_seconds();
+  usleep(200000);
+  ck_assert_double_lt(cpu_seconds() - before, 0.05);
+  pool_free(p);
+}
+END_TEST
+
+static void slow_task(void *ctx, int64_t i, int thread) {
+  (void)thread;
+  if (i == 0)
+    usleep(30000);
+  ((int64_t *)ctx)[i]++;
+}
+
+START_TEST(waits_for_a_slow_task) {
+  Pool *p = pool_new(3, NULL);
+  int64_t sum[3] = {0};
+  for (int i = 0; i < 5; i++)
+    pool_run(p, 3, slow_task, sum);
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(sum[i], 5);
+  pool_free(p);
+}
+END_TEST
+
+START_TEST(refuses_bad_sizes) {
+  BigsError e = {0};
+  ck_assert_ptr_null(pool_new(-1, &e));
+  ck_assert_int_eq(e.status, BIGS_EUSAGE);
+  ck_assert_ptr_null(pool_new(POOL_MAX_THREADS + 1, &e));
+  ck_assert_ptr_nonnull(strstr(e.text, "1 to 1024"));
+  pool_free(NULL);
+  Pool *p = pool_new(0, &e);
+  ck_assert_int_eq(pool_threads(p), pool_default_threads());
+  pool_free(p);
+}
+END_TEST
+
+static void put_file(const char *dir, const char *name, const char *text) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  for (char *s = path + 1; (s = strchr(s, '/')); s++) {
+    *s = 0;
+    mkdir(path, 0755);
+    *s = '/';
+  }
+  FILE *f = fopen(path, "w");
+  ck_assert_ptr_nonnull(f);
+  fputs(text, f);
+  fclose(f);
+}
+
+static double cpus_of(const char *dir) {
+  char proc[512];
+  snprintf(proc, sizeof proc, "%s/self", dir);
+  return pool_cgroup_cpus(proc, dir);
+}
+
+static void remove_tree(const char *dir) {
+  char cmd[600];
+  snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+  ck_assert_int_eq(system(cmd), 0);
+}
+
+START_TEST(quotas_of_control_groups) {
+  char dir[] = "/tmp/bigs-cgroup-XXXXXX";
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  ck_assert_double_eq(cpus_of(dir), 0);
+  put_file(dir, "self", "0::/a/b\n");
+  put_file(dir, "a/b/cpu.max", "max 100000\n");
+  ck_assert_double_eq(cpus_of(dir), 0);
+  put_file(dir, "a/cpu.max", "250000 100000\n"); // a parent's quota binds too
+  ck_assert_double_eq(cpus_of(dir), 2.5);
+  put_file(dir, "a/b/cpu.max", "150000 100000\n");
+  ck_assert_double_eq(cpus_of(dir), 1.5);
+  put_file(dir, "self", "9:name=systemd:/x\n4:cpu,cpuacct:/c\n1:cpuset:/\n");
+  put_file(dir, "cpu/c/cpu.cfs_quota_us", "-1\n");
+  put_file(dir, "cpu/c/cpu.cfs_period_us", "100000\n");
+  ck_assert_double_eq(cpus_of(dir), 0);
+  put_file(dir, "cpu/c/cpu.cfs_quota_us", "50000\n");
+  ck_assert_double_eq(cpus_of(dir), 0.5);
+  put_file(dir, "self", "4:cpu:/not/shown/here\n"); // inside a container only the root is
+  put_file(dir, "cpu/cpu.cfs_quota_us", "300000\n");
+  put_file(dir, "cpu/cpu.cfs_period_us", "100000\n");
+  ck_assert_double_eq(cpus_of(dir), 3);
+  remove_tree(dir);
+}
+END_TEST
+
+Suite *pool_suite(void) {
+  Suite *s = suite_create("pool");
+  TCase *t = tcase_create("pool");
+  tcase_set_timeout(t, 60);
+  tcase_add_loop_test(t, every_task_once, 0, 4);
+  tcase_add_test(t, many_small_runs);
+  tcase_add_test(t, idle_threads_sleep);
+  tcase_add_test(t, waits_for_a_slow_task);
+  tcase_add_test(t, refuses_bad_sizes);
+  tcase_add_test(t, quotas_of_control_groups);
+  suite_add_tcase(s, t);
+  return s;
+}

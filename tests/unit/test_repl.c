@@ -1,0 +1,300 @@
+// The REPL: scripts, and what they print.
+#include "compiler/repl/repl.h"
+#include "tests/unit/suites.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Run {
+  char *text; // values and diagnostics together
+  size_t size;
+  int failures;
+} Run;
+
+static Run run(const char *script) {
+  Run out = {0};
+  Options o;
+  char *argv[] = {"bigsc", "repl", "--threads", "2", NULL};
+  const char *error = NULL;
+  Arena *a = arena_new();
+  ck_assert_int_eq(options_parse(a, &o, 4, argv), -1);
+  FILE *to = open_memstream(&out.text, &out.size);
+  FILE *from = fmemopen((void *)(uintptr_t)script, strlen(script), "r");
+  ck_assert(to && from);
+  Repl *r = repl_new(&o, to, to, "<test>", &error);
+  ck_assert_msg(r != NULL, "%s", error);
+  repl_script(r, from);
+  out.failures = r->failures;
+  repl_free(r);
+  fclose(from);
+  fclose(to);
+  arena_free(a);
+  return out;
+}
+
+// The script prints exactly this.
+static void prints(const char *script, const char *want) {
+  Run r = run(script);
+  ck_assert_msg(!strcmp(r.text, want), "%s\nprints\n%s\nnot\n%s", script, r.text, want);
+  free(r.text);
+}
+
+static void succeeds_with(const char *script, const char *part) {
+  Run r = run(script);
+  ck_assert_msg(r.failures == 0 && strstr(r.text, part), "%s\nprints\n%s\nwithout `%s`", script,
+                r.text, part);
+  free(r.text);
+}
+
+static void fails_with(const char *script, int failures, const char *part) {
+  Run r = run(script);
+  ck_assert_msg(r.failures == failures && strstr(r.text, part),
+                "%s\nprints\n%s\n(%d failures)\nwithout `%s`", script, r.text, r.failures, part);
+  free(r.text);
+}
+
+START_TEST(values) {
+  prints("1 + 2\n", "3  i32\n");
+  prints("0.5 * 3\ntrue\n", "1.5000  f32\ntrue  bool\n");
+  prints("dim H = 4\niota[H]\n", "[H = 4] i32\n[0 1 2 3]\n");
+  prints("dim H = 2, K = 3\nf32(iota[H]) @[] f32(iota[K])\n",
+         "[H = 2, K = 3] f32\n[[0.0000 0.0000 0.0000]\n [0.0000 1.0000 2.0000]]\n");
+  prints("1i * 2.5\n", "0.0000+2.5000i  c64\n");
+  prints("dim H = 2\nf32(iota[H]) * 1e7\n", "[H = 2] f32\n[0.0000e+00 1.0000e+07]\n");
+  prints("dim H = 5000\niota[H]\n", "[H = 5000] i32\n[   0    1    2 ... 4997 4998 4999]\n");
+}
+END_TEST
+
+START_TEST(names_keep_values) {
+  prints("dim H = 3\nx = iota[H]\nx = x + 1\nx\n",
+         "x : [H = 3] i32\nx : [H = 3] i32\n[H = 3] i32\n[1 2 3]\n");
+  prints("3 * 4\nit + 1\n", "12  i32\n13  i32\n");
+  prints("fn sq(t) = t * t\ny = sq(3)\nfn sq(t) = t\ny\nsq(3)\n", "y : i32\n9  i32\n3  i32\n");
+  prints("let k = 2\nk\nlet k = 5\nk\n", "2  i32\n5  i32\n");
+}
+END_TEST
+
+START_TEST(lines_that_go_on) {
+  prints("(1\n  + 2)\n", "3  i32\n");
+  prints("fn f(x) {\n  y = x * 2\n  y + 1\n}\nf(3)\n", "7  i32\n");
+  prints("a = 1; b = 2; a + b\n", "a : i32\nb : i32\n3  i32\n");
+  fails_with("(1 +\n", 1, "the input ends inside a bracket");
+}
+END_TEST
+
+// Local axes and slices live on in values.
+START_TEST(axes_beyond_dims) {
+  prints("dim H = 3\nx = iota[H]\ny = x[H as S]\nsum[S](y)\n",
+         "x : [H = 3] i32\ny : [S = 3] i32\n3  i32\n");
+  prints("dim H = 4\nx = iota[H]\ny = x[H = 1 : 3]\ny\nsum[H](y)\n",
+         "x : [H = 4] i32\ny : [H = 2] i32\n[H = 2] i32\n[1 2]\n3  i32\n");
+  fails_with("dim H = 4\nx = iota[H]\ny = x[H = 1 : 3]\nx + y\n", 1, "a slice meets no other axis");
+  fails_with("dim A = 2, B = 3\nx = iota[A][A as S]\ny = iota[B][B as S]\nx * y\n", 1,
+             "the axis `S` is");
+}
+END_TEST
+
+START_TEST(run_time_dims) {
+  succeeds_with("dim B, L <= 4\niota[L]\n", "B = 2, L = 4 for now");
+  prints("dim H\n:set H=3\niota[H]\n",
+         "note: H = 2 for now; :set changes them\n[H = 3] i32\n[0 1 2]\n");
+  fails_with("dim B, L <= 4\n:set L=5\n", 1, "passes its bound");
+  fails_with("dim H\nx = iota[H]\n:set H=3\nx\niota[H]\n", 1,
+             "`x` has H = 2, and H is 3 now: bind `x` again");
+  fails_with(":set H=3\n", 1, "there is no dim and no let `H`");
+}
+END_TEST
+
+static const char block[] = "dim B, H = 4, F = 6\n"
+                            "module Block(x : [B, H]) -> [B, H] {\n"
+                            "  up : Linear[H -> F]\n"
+                            "  down : Linear[F -> H]\n"
+                            "  down(up(x))\n"
+                            "}\n"
+                            "x = normal[B, H](1)\n"
+                            "b : Block\n"
+                            "w = b.up.weight\n"
+                            "y = b(x)\n";
+
+static void with_block(const char *more, char *script, size_t size) {
+  snprintf(script, size, "%s%s", block, more);
+}
+
+START_TEST(parameters_survive_redefinition) {
+  char s[2048];
+  // The body changes, the weights do not.
+  with_block("module Block(x : [B, H]) -> [B, H] {\n  up : Linear[H -> F]\n  down : Linear[F -> "
+             "H]\n  2 * down(up(x))\n}\n"
+             "max(abs(b(x) - 2 * y))\nmax(abs(w - b.up.weight))\n",
+             s, sizeof s);
+  succeeds_with(s, "0.0000  f32\n0.0000  f32\n");
+  // Another shape: new numbers; the old shape again: the old ones.
+  with_block("dim F = 8\nb.up.weight\n", s, sizeof s);
+  succeeds_with(s, "[H = 4, F = 8] f32");
+  with_block("dim F = 8\nb(x)[B = 0]\ndim F = 6\nmax(abs(b(x) - y))\n", s, sizeof s);
+  succeeds_with(s, "0.0000  f32\n");
+  // The child declared again: new numbers.
+  with_block("b : Block\nmax(abs(w - b.up.weight)) > 0\n", s, sizeof s);
+  succeeds_with(s, "true  bool");
+  with_block("b\n", s, sizeof s);
+  succeeds_with(s, "b : Block, 58 numbers in 4 parameters\n  b.up.weight : [H = 4, F = 6] f32\n");
+}
+END_TEST
+
+START_TEST(redefinitions_that_break_others) {
+  static const char both[] =
+      "dim H = 4\nfn f(x) = x + 1\nmodule M(x : [H]) -> [H] {\n  f(x)\n}\nm : M\n";
+  char s[1024];
+  // M does not fit for a while, and is used again once it does.
+  snprintf(
+      s, sizeof s,
+      "%sfn f(x, y) = x + y\n2 * 3\nmodule M(x : [H]) -> [H] {\n  f(x, 2)\n}\nm(f32(iota[H]))\n",
+      both);
+  succeeds_with(s, "`M` no longer fits: left out until declared again");
+  succeeds_with(s, "[2.0000 3.0000 4.0000 5.0000]");
+  snprintf(s, sizeof s, "%sfn f(x, y) = x + y\nm(f32(iota[H]))\n", both);
+  fails_with(s, 1, "error[");
+  // What is wrong itself is refused, and the old one stays.
+  snprintf(s, sizeof s, "%sfn f(x) = x + unknown\nm(f32(iota[H]))\n", both);
+  fails_with(s, 1, "[1.0000 2.0000 3.0000 4.0000]");
+}
+END_TEST
+
+START_TEST(dims_declared_later) {
+  prints("dim H = 4\ndim F = 2 * H\ndim H = 3\n:shape iota[F]\n", "[F = 6] i32\n");
+  prints("dim H = 4\ndim F = 8\ndim H = F\n:shape iota[H]\n", "[H = 8] i32\n");
+}
+END_TEST
+
+START_TEST(random_values) {
+  prints("dim H = 1000\nu = uniform[H](2, 5)\nmin(u) >= 2\nmax(u) < 5\nabs(mean(u) - 3.5) < 0.1\n",
+         "u : [H = 1000] f32\ntrue  bool\ntrue  bool\ntrue  bool\n");
+  // Two draws of one expression, and the same expression again, differ.
+  prints("dim H = 8\nmax(abs(normal[H](1) - normal[H](1))) > 0\na = normal[H](1)\nb = "
+         "normal[H](1)\nmax(abs(a - b)) > 0\n",
+         "true  bool\na : [H = 8] f32\nb : [H = 8] f32\ntrue  bool\n");
+  prints("dim B, V = 5\nids : i32[B] ~ uniform(0, V)\nmax(ids) < V\n",
+         "note: B = 2 for now; :set changes them\nids : [B = 2] i32\ntrue  bool\n");
+}
+END_TEST
+
+START_TEST(gradients) {
+  prints("dim H = 3\nx = f32(iota[H])\n:grad sum(x * x) x\nit + 1\n",
+         "x : [H = 3] f32\n[H = 3] f32\n[0.0000 2.0000 4.0000]\n[H = 3] f32\n[1.0000 3.0000 "
+         "5.0000]\n");
+  succeeds_with("dim H = 3\nl : Linear[H -> H]\nx = f32(iota[H])\n:grad sum(l(x))\n",
+                "l.bias    norm 1.7321");
+  succeeds_with("dim N = 2\nc : c64[N] ~ normal(1)\n:grad sum(real(c)) c\n",
+                "[N = 2] c64\n[1.0000+0.0000i 1.0000+0.0000i]");
+  fails_with("dim H = 3\nx = f32(iota[H])\n:grad x\n", 1, "a gradient is that of one number");
+  fails_with("dim H = 3\nx = f32(iota[H])\n:grad sum(x) q\n", 1,
+             "does not depend on `q`; it does on: x");
+}
+END_TEST
+
+START_TEST(commands) {
+  prints("dim H = 3\n:shape iota[H] + 0.5\n", "[H = 3] f32\n");
+  succeeds_with("dim H = 3\nx = f32(iota[H])\n:time exp(x)\n", "median");
+  succeeds_with(":help\n", ":grad EXPR [NAME]");
+  prints("1\n:quit\n2\n", "1  i32\n");
+  prints(":q\n2\n", "");
+  fails_with(":bogus\n:shape\n:set\n", 2, "there is no command `:bogus`");
+  succeeds_with("dim H = 3, B\nlet k = 2\nfn f(x) = x\nx = iota[H]\nl : Linear[H -> H]\n:vars\n",
+                "  l : Linear[H -> H]\n");
+}
+END_TEST
+
+START_TEST(scans) {
+  static const char scan[] =
+      "dim L\n:set L=%d\nx = f32(iota[L])\nscan[L](s : [] = 0) { s = s + x; s }[L = L - 1]\n";
+  char s[256];
+  snprintf(s, sizeof s, scan, 100);
+  prints(s, "note: L = 2 for now; :set changes them\nx : [L = 100] f32\n4950.0000  f32\n");
+  // Too long to be unrolled.
+  snprintf(s, sizeof s, scan, 600);
+  succeeds_with(
+      s, "note: interpreted: a `scan` of more than 512 steps is not compiled\n1.7970e+05  f32");
+}
+END_TEST
+
+START_TEST(errors_have_places) {
+  fails_with("1\n\nfoo + 1\n", 1, "--> <test>:3:1\n");
+  fails_with("dim H = 4\nlayer = iota[H]\nlayr + 1\n", 1, "did you mean `layer`?");
+  fails_with("1 +* 2\n1\n", 1, "1  i32\n");
+  fails_with("x = 1; y = foo; z = 2\nz\n", 2, "unknown name `z`");
+  fails_with("module Bad(x : [Q]) -> [Q] { x }\n", 1, "<test>:1:17");
+  fails_with("dim H = 3\nl : Linear[H -> K]\nl\n", 2, "unknown dimension `K`");
+}
+END_TEST
+
+static void write_file(const char *path, const char *text) {
+  FILE *f = fopen(path, "w");
+  ck_assert_ptr_nonnull(f);
+  fputs(text, f);
+  fclose(f);
+}
+
+START_TEST(loaded_models) {
+  char path[] = "/tmp/bigsc-repl-XXXXXX", s[1024];
+  int fd = mkstemp(path);
+  ck_assert_int_ge(fd, 0);
+  close(fd);
+  write_file(path, "dim V = 7, H = 4\ndim B, L <= 8\n"
+                   "model M(ids : i32[B, L]) {\n  word : Embedding[V, H]\n  out : Linear[H -> V]\n"
+                   "  h = word(ids)\n  entry logits : [B, L, V] = out(h)\n}\n"
+                   "train t {\n  data ids, target : i32[B, L] = lm_text(\"x.txt\")\n  loss = "
+                   "mean(cross_entropy[V](logits, target))\n"
+                   "  optimizer = adamw(beta: (0.9, 0.999), eps: 1e-8)\n  rate = 1e-3\n}\n");
+  snprintf(s, sizeof s, ":load %s\n:shape logits\nlogits\n:set L=8\nlogits\n:grad t\n", path);
+  fails_with(s, 0, "`ids` had no value: it is random now, below 7");
+  succeeds_with(s, "[B = 2, L = 5, V = 7] f32\n");
+  succeeds_with(s, "[B = 2, L = 8, V = 7] f32\n");
+  succeeds_with(s, "word.weight  norm");
+  write_file(path, "dim V = 7\nmodel M(ids : i32[V]) { entry e : [V] = foo(ids) }\n");
+  snprintf(s, sizeof s, ":load %s\nV\n", path);
+  fails_with(s, 2, "unknown name `foo`");
+  unlink(path);
+  fails_with(":load /nonexistent/x.mdl\n1\n", 1, "1  i32");
+}
+END_TEST
+
+START_TEST(completion) {
+  Options o = {.opt = 2};
+  const char *error = NULL, *out[50];
+  Repl *r = repl_new(&o, stdout, stderr, "<test>", &error);
+  ck_assert_ptr_nonnull(r);
+  o.quiet = true;
+  repl_input(r, "dim Heads = 2\nheat = 1\n", false);
+  ck_assert_int_eq(repl_complete(r, "hea", out, 50), 1);
+  ck_assert_str_eq(out[0], "heat");
+  ck_assert_int_eq(repl_complete(r, "Hea", out, 50), 1);
+  ck_assert_int_eq(repl_complete(r, "gel", out, 50), 2); // gelu, gelu_tanh
+  ck_assert_int_eq(repl_complete(r, ":gr", out, 50), 1);
+  ck_assert_int_eq(repl_complete(r, "zzz", out, 50), 0);
+  repl_free(r);
+}
+END_TEST
+
+Suite *repl_suite(void) {
+  Suite *s = suite_create("repl");
+  TCase *t = tcase_create("repl");
+  tcase_set_timeout(t, 120);
+  tcase_add_test(t, values);
+  tcase_add_test(t, names_keep_values);
+  tcase_add_test(t, lines_that_go_on);
+  tcase_add_test(t, axes_beyond_dims);
+  tcase_add_test(t, run_time_dims);
+  tcase_add_test(t, parameters_survive_redefinition);
+  tcase_add_test(t, redefinitions_that_break_others);
+  tcase_add_test(t, dims_declared_later);
+  tcase_add_test(t, random_values);
+  tcase_add_test(t, gradients);
+  tcase_add_test(t, commands);
+  tcase_add_test(t, scans);
+  tcase_add_test(t, errors_have_places);
+  tcase_add_test(t, loaded_models);
+  tcase_add_test(t, completion);
+  suite_add_tcase(s, t);
+  return s;
+}

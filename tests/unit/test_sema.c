@@ -1,0 +1,673 @@
+// The checker and elaborator: what models have, their values against an independent implementation,
+// numbers, initializers, limits.  Single diagnostics are programs of tests/errors; checkpoint and
+// train blocks: test_blocks.c.
+#include "compiler/sema/sema.h"
+#include "runtime/files/safetensors.h"
+#include "tests/unit/sema_test.h"
+#include "tests/unit/suites.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// ---- helpers, see sema_test.h
+Loaded load_text(const char *text, const char *defs) {
+  Loaded l = {.a = arena_new()};
+  l.names = intern_new(l.a);
+  l.d.arena = l.a;
+  ModelOptions *opt = NEW(l.a, ModelOptions);
+  Define *d = NEWN(l.a, Define, 16);
+  char *copy = arena_strdup(l.a, defs ? defs : "");
+  for (char *s = strtok(copy, " "); s; s = strtok(NULL, " ")) {
+    char *eq = strchr(s, '=');
+    *eq = 0;
+    if (!strcmp(s, "form"))
+      opt->form = eq + 1;
+    else
+      d[opt->ndefs++] = (Define){s, eq + 1};
+  }
+  opt->defs = d;
+  const char *dir = getenv("srcdir");
+  const char *path =
+      strchr(text, '\n') ? "test.mdl" : arena_printf(l.a, "%s/%s", dir ? dir : ".", text);
+  l.m = model_load(l.a, l.names, &l.d, path, strchr(text, '\n') ? text : NULL, opt);
+  return l;
+}
+
+Loaded must_load(const char *text, const char *defs) {
+  Loaded l = load_text(text, defs);
+  if (!model_ok(l.m))
+    ck_abort_msg("%s\n%s", text, diags_string(l.a, &l.d, DIAG_TEXT, false));
+  return l;
+}
+
+void unload(Loaded *l) {
+  arena_free(l->a);
+}
+
+static int64_t total(const Model *m) {
+  const ModelParam *p;
+  int64_t sum = 0;
+  for (int n = model_params(m, &p), i = 0; i < n; i++)
+    sum += p[i].elements;
+  return sum;
+}
+
+START_TEST(parameters_of_the_models) {
+  static const struct {
+    const char *path;
+    int64_t elements;
+    int params, entries;
+  } want[] = {{"models/bert.mdl", 110106428, 206, 4},
+              {"models/bigs.mdl", 347365784, 612, 4},
+              {"models/gpt.mdl", 124439808, 148, 3}};
+  Loaded l = must_load(want[_i].path, NULL);
+  const ModelParam *p;
+  const ModelValue *e;
+  ck_assert_int_eq(total(l.m), want[_i].elements);
+  ck_assert_int_eq(model_params(l.m, &p), want[_i].params);
+  ck_assert_int_eq(model_entries(l.m, &e), want[_i].entries);
+  unload(&l);
+}
+END_TEST
+
+// ---- graphs
+static const char *const zoo[] = {"bert", "bigs", "conv", "fnet", "gau", "gpt", "rotary", "s4d"};
+
+START_TEST(every_entry_builds) {
+  char path[64];
+  snprintf(path, sizeof path, "models/%s.mdl", zoo[_i]);
+  Loaded l = must_load(path, NULL);
+  Graph *g = graph_new(l.a, l.names);
+  const ModelValue *e;
+  const Recipe *const *r;
+  for (int n = model_entries(l.m, &e), i = 0; i < n; i++)
+    for (int dropout = 0; dropout < 2; dropout++) {
+      Output out;
+      ck_assert(model_build_entry(l.m, g, e[i].name, dropout, &out));
+      ck_assert_int_eq(out.nax, e[i].nax);
+      for (int k = 0; k < out.nax; k++)
+        ck_assert_str_eq(out.ax[k]->name, e[i].axes[k]);
+      ck_assert(axes_equal_sets(out.ax, out.nax, out.node->ax, out.node->nax));
+      const char *wrong = graph_verify(g, &out.node, 1);
+      ck_assert_msg(!wrong, "%s %s: %s", zoo[_i], e[i].name, wrong);
+    }
+  for (int n = model_trains(l.m, &r), i = 0; i < n; i++) {
+    Node *loss = model_build_loss(l.m, g, r[i]->name, true);
+    ck_assert(loss && loss->nax == 0 && loss->dtype == DT_F32);
+    ck_assert_ptr_null(graph_verify(g, &loss, 1));
+  }
+  ck_assert_int_eq(l.d.list.n, 0);
+  unload(&l);
+}
+END_TEST
+
+static double *numbers(Arena *a, const StFile *f, const char *name, const StTensor **out) {
+  const StTensor *t = st_find(f, name);
+  BigsError e;
+  ck_assert_msg(t, "no tensor %s", name);
+  double *v = NEWN(a, double, t->elements + 1);
+  int32_t *ints = NEWN(a, int32_t, t->elements + 1);
+  if (t->dtype == ST_F32 || t->dtype == ST_F64)
+    ck_assert(!st_copy(t, ST_F64, v, &e));
+  else if (t->dtype == ST_I32)
+    ck_assert(!st_copy(t, ST_I32, ints, &e));
+  for (int64_t i = 0; i < t->elements && t->dtype == ST_I32; i++)
+    v[i] = ints[i];
+  for (int64_t i = 0; i < t->elements && t->dtype == ST_BOOL; i++)
+    v[i] = ((const uint8_t *)t->data)[i];
+  *out = t;
+  return v;
+}
+
+static StFile *open_file(Arena *a, const char *folder, const char *name) {
+  const char *dir = getenv("srcdir");
+  StFile *f;
+  BigsError e;
+  ck_assert(
+      !st_open(arena_printf(a, "%s/tests/fixtures/%s/%s", dir ? dir : ".", folder, name), &f, &e));
+  return f;
+}
+
+// Stored [out, in] as native [in, out].
+static const double *native(Arena *a, const StoredParam *p, const double *v) {
+  if (!p->transposed)
+    return v;
+  double *n = NEWN(a, double, p->rows * p->cols);
+  for (int64_t r = 0; r < p->rows; r++)
+    for (int64_t c = 0; c < p->cols; c++)
+      n[r * p->cols + c] = v[c * p->rows + r];
+  return n;
+}
+
+static void bind_weights(Loaded *l, Graph *g, Eval *e, const StFile *f) {
+  const CkptTable *t = model_checkpoint(l->m, "hf");
+  const char **names = NEWN(l->a, const char *, st_count(f));
+  for (int i = 0; i < st_count(f); i++)
+    names[i] = st_at(f, i)->name;
+  CkptMatch *m = ckpt_match(l->a, t, names, st_count(f));
+  ck_assert_int_eq(m->missing.n + m->extra.n + m->partial.n + m->doubled.n + m->fresh.n, 0);
+  for (int i = 0; i < g->params.n; i++) {
+    const StTensor *st;
+    const double *v = numbers(l->a, f, names[m->file[i]], &st);
+    ck_assert_int_eq(st->rank, t->params.v[i].nshape);
+    for (int k = 0; k < st->rank; k++)
+      ck_assert_int_eq(st->shape[k], t->params.v[i].shape[k]);
+    eval_bind(e, g->params.v[i]->node, native(l->a, &t->params.v[i], v));
+  }
+}
+
+static void compare(Arena *a, const StFile *want, const char *name, const double *got) {
+  const StTensor *t;
+  const double *v = numbers(a, want, name, &t);
+  double worst = 0, most = 0;
+  for (int64_t i = 0; i < t->elements; i++) {
+    worst = fmax(worst, isfinite(got[i]) ? fabs(v[i] - got[i]) : INFINITY);
+    most = fmax(most, fabs(v[i]));
+  }
+  ck_assert_msg(worst <= 1e-7 * most, "%s: off by %g of %g", name, worst, most); // rounded to f32
+}
+
+static const struct {
+  const char *folder, *model, *defs;
+} fixtures[] = {
+    {"bert", "models/bert.mdl", "V=61 P=20 H=16 F=24 Heads=2 Depth=2 Labels=3"},
+    {"bert_one", "models/bert.mdl", "V=61 P=20 H=16 F=24 Heads=2 Depth=1 Labels=3"},
+    {"bigs", "models/bigs.mdl", "V=61 P=20 H=16 I=24 N=4 Depth=2 Labels=3"},
+    {"bigs", "models/bigs.mdl", "V=61 P=20 H=16 I=24 N=4 Depth=2 Labels=3 form=recur"},
+};
+
+START_TEST(values_of_the_interpreter) {
+  static const char *const entries[] = {"hidden", "logits", "pooled", "scores"};
+  Loaded l = must_load(fixtures[_i].model, fixtures[_i].defs);
+  Graph *g = graph_new(l.a, l.names);
+  Output out[4];
+  for (int i = 0; i < 4; i++)
+    ck_assert(model_build_entry(l.m, g, entries[i], false, &out[i]));
+  Node *loss = model_build_loss(l.m, g, "pretrain", false);
+  StFile *weights = open_file(l.a, fixtures[_i].folder, "model.safetensors");
+  StFile *batch = open_file(l.a, fixtures[_i].folder, "batch.safetensors");
+  StFile *want = open_file(l.a, fixtures[_i].folder, "expected.safetensors");
+  const StTensor *ids = st_find(batch, "ids"), *at = st_find(batch, "at");
+  Eval *e = eval_new(l.a, g, (int64_t[MAX_SYMS]){ids->shape[0], ids->shape[1], at->shape[0]}, 0, 0);
+  bind_weights(&l, g, e, weights);
+  for (int i = 0; i < g->inputs.n; i++) {
+    const StTensor *t;
+    eval_bind(e, g->inputs.v[i]->node, numbers(l.a, batch, g->inputs.v[i]->name, &t));
+  }
+  for (int i = 0; i < 4; i++) {
+    const char *error = NULL;
+    const double *v = eval_in_order(e, out[i].node, out[i].ax, out[i].nax, &error);
+    ck_assert_msg(v, "%s", error);
+    compare(l.a, want, entries[i], v);
+  }
+  const char *error = NULL;
+  compare(l.a, want, "loss", eval_node(e, loss, &error));
+  st_close(weights);
+  st_close(batch);
+  st_close(want);
+  unload(&l);
+}
+END_TEST
+
+// Values of small programs: the entry `y`, a scalar or a vector, with input x = 1, 2, 3, ... and
+// run-time dims of 3.
+double *run_entry(Loaded *l, int *n) {
+  Graph *g = graph_new(l->a, l->names);
+  Output out;
+  ck_assert(model_build_entry(l->m, g, "y", false, &out));
+  int64_t syms[MAX_SYMS];
+  for (int i = 0; i < MAX_SYMS; i++)
+    syms[i] = 3;
+  Eval *e = eval_new(l->a, g, syms, 7, 0);
+  double *x = NEWN(l->a, double, 4096);
+  for (int i = 0; i < 4096; i++)
+    x[i] = i + 1;
+  for (int i = 0; i < g->inputs.n; i++)
+    eval_bind(e, g->inputs.v[i]->node, x);
+  for (int i = 0; i < g->params.n; i++)
+    eval_bind(e, g->params.v[i]->node, x);
+  const char *error = NULL;
+  const double *v = eval_in_order(e, out.node, out.ax, out.nax, &error);
+  ck_assert_msg(v, "%s", error);
+  *n = 1;
+  for (int i = 0; i < out.nax; i++)
+    *n *= (int)poly_eval(&out.ax[i]->extent, syms);
+  return (double *)v;
+}
+
+static const struct {
+  const char *type, *expr;
+  double want[4];
+} values[] = {
+    {"f32", "sum(x)", {10}},
+    {"[H]", "x / 2 - 1e-1 * 0", {0.5, 1, 1.5, 2}},
+    {"[H]", "iota[H] / 2", {0, 0.5, 1, 1.5}},
+    {"i32[H]", "iota[H] * 2 - 1", {-1, 1, 3, 5}},
+    {"[H]", "flip[H](x)", {4, 3, 2, 1}},
+    {"f32", "x[H = H - 1] - x[H = 0]", {3}},
+    {"f32", "mean[H](x, where: x > 2)", {3.5}},
+    {"f32", "max[H](x, where: x < 3)", {2}},
+    {"i32", "argmax[H](x * (5 - x))", {1}},
+    {"[Q]", "sum[P](x[H as (P, Q)])", {4, 6}},
+    {"[Q]", "sum[R](x[H as (R, Q)])", {4, 6}},
+    {"f32",
+     "sum[T](x[H as (P, Q)][(Q, P) as T] * f32(iota[H][H as T]))",
+     {0 * 1 + 1 * 3 + 2 * 2 + 3 * 4}},
+    {"[P]", "x[H = 1 : 3][H as P]", {2, 3}},
+    {"[P, Q]", "x[H as (P, Q)][P as Q, Q as P]", {1, 3, 2, 4}},
+    {"f32", "x @[H] x", {30}},
+    {"f32", "real((x + 1i) @[H] (x * 1i))", {-10}},
+    {"f32", "imag(sum(exp(1i * x)))", {1.1350859}},
+    {"f32", "real((2 + 1i)^3 * (x[H = 0] + 0i))", {2}},
+    {"f32", "real((x[H = 1] + 1i)^3)", {2}},
+    {"f32", "real((x[H = 1] + 1i)^-1)", {0.4}},
+    {"f32", "real((1 + 2i) / (x[H = 1] - 1i))", {0}},
+    {"f32", "imag((1 + 2i) / (x[H = 1] - 1i))", {1}},
+    {"[H]", "causal_conv[H](x, x)", {1, 4, 10, 20}},
+    {"[H]", "scan[H](s : f32 = 1) { s = 2 * s + x; s - 1 }", {2, 7, 18, 41}},
+    {"[H]", "real(scan[H](s : c64 = 0) { s = 1i * s + x; s })", {1, 2, 2, 2}},
+    {"i32[H]", "scan[H](s : i32 = 0) { s = s + iota[H]; s }", {0, 1, 3, 6}},
+    {"f32", "L * 2 / (L - 1) + x[H = 0] * 0", {3}},
+    {"f32", "min(L, 2) + max(L / 2, 1) + sqrt(L * L) + x[H = 0] * 0", {6.5}},
+    {"[H]", "select(x >= 3, x, select(x == 1, 7, -x))", {7, -2, 3, 4}},
+    {"i32", "i32(7 / 2) + i32(sum(0 * x))", {3}},
+    {"i32", "sum(x > 1)", {3}},
+    {"f32", "gather[H](x, i32(x[H = 0]))", {2}},
+    {"[H]", "x^2 * 2^3 - 0.1 * 30", {5, 29, 69, 125}},
+};
+
+START_TEST(values_of_expressions) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "dim H = 4, P = 2, Q = 2\ndim L\nmodel M(x : [H]) {\n  entry y : %s = %s\n}\n",
+           values[_i].type, values[_i].expr);
+  Loaded l = must_load(text, NULL);
+  int n;
+  double *v = run_entry(&l, &n);
+  for (int i = 0; i < n; i++)
+    ck_assert_msg(fabs(v[i] - values[_i].want[i]) < 1e-6, "%s: element %d is %g, not %g",
+                  values[_i].expr, i, v[i], values[_i].want[i]);
+  unload(&l);
+}
+END_TEST
+
+// ---- numbers
+START_TEST(numbers_are_exact) {
+  Loaded l = must_load("let a = 0.1 * 3, b = 2^62 + 1 - 2^62, c = 1 / 3 * 3, d = 10%, e = sqrt(2) "
+                       "/ sqrt(2), f = min(3, 2)\n"
+                       "let g = 1e18 * 1e18, h = 7 / 2, t = 1 < 2\n"
+                       "dim D = 0.1 * 30, E = 2^10 / 4, F = D * E\n"
+                       "model M(x : [D, E, F]) { entry y : f32 = sum(x) }\n",
+                       NULL);
+  static const double want[] = {0.3, 1, 1, 0.1, 1, 2, 1e36, 3.5, 1};
+  const ModelLet *lets;
+  const ModelDim *dims;
+  ck_assert_int_eq(model_lets(l.m, &lets), COUNT(want));
+  for (int i = 0; i < COUNT(want); i++)
+    ck_assert_msg(lets[i].value == want[i], "%s is %.17g", lets[i].name, lets[i].value);
+  ck_assert_int_eq(model_dims(l.m, &dims), 3);
+  ck_assert_int_eq(dims[0].extent, 3);
+  ck_assert_int_eq(dims[1].extent, 256);
+  ck_assert_int_eq(dims[2].extent, 768);
+  unload(&l);
+}
+END_TEST
+
+START_TEST(defines) {
+  static const char text[] = "dim H = 4, G = 2 * H\ndim L <= 8\nlet p = 0.5, q = p / 2\n"
+                             "model M(x : [L, G]) { entry y : [L, G] = x * q }\n";
+  Loaded l = must_load(text, "H=8 L=5 p=20%");
+  const ModelDim *d;
+  const ModelLet *lets;
+  ck_assert_int_eq(model_dims(l.m, &d), 3);
+  ck_assert_int_eq(d[1].extent, 16);
+  ck_assert(d[2].fixed && d[2].extent == 5 && d[2].sym < 0);
+  model_lets(l.m, &lets);
+  ck_assert(lets[0].value == 0.2 && lets[1].value == 0.1);
+  unload(&l);
+  static const char *const bad[][2] = {{"h=3", "no dim and no let"}, {"HH=3", "did you mean `H`"},
+                                       {"H=0", "at least 1"},        {"H=2.5", "not whole"},
+                                       {"L=9", "passes its bound"},  {"p=foo", "unknown name"}};
+  for (int i = 0; i < COUNT(bad); i++) {
+    l = load_text(text, bad[i][0]);
+    const char *out = diags_string(l.a, &l.d, DIAG_TEXT, false);
+    ck_assert_msg(!model_ok(l.m) && strstr(out, bad[i][1]), "%s: %s", bad[i][0], out);
+    unload(&l);
+  }
+}
+END_TEST
+
+// ---- initializers
+static const double *init_of(Loaded *l, const char *path, uint64_t seed) {
+  Graph *g = graph_new(l->a, l->names);
+  model_register_params(l->m, g);
+  Eval *e = eval_new(l->a, g, (int64_t[MAX_SYMS]){1}, seed, 0);
+  const char *error = NULL;
+  for (int i = 0; i < g->params.n; i++) {
+    Param *p = g->params.v[i];
+    ck_assert_ptr_null(graph_verify(g, &p->init, 1));
+    ck_assert_int_eq(p->init->nax, p->node->nax);
+    ck_assert_int_eq(p->init->dtype, p->node->dtype);
+    if (!strcmp(p->path, path))
+      return eval_in_order(e, p->init, p->node->ax, p->node->nax, &error);
+  }
+  ck_abort_msg("no parameter %s", path);
+}
+
+static void moments(const double *v, int n, double *mean, double *std, double *most) {
+  *mean = *std = *most = 0;
+  for (int i = 0; i < n; i++) {
+    *mean += v[i] / n;
+    *most = fmax(*most, fabs(v[i]));
+  }
+  for (int i = 0; i < n; i++)
+    *std += (v[i] - *mean) * (v[i] - *mean) / n;
+  *std = sqrt(*std);
+}
+
+static const char init_text[] =
+    "dim N = 20_000, K = 4\ninit normal(3)\n"
+    "module P(x : [N]) -> [N] {\n"
+    "  a : [N]\n  b : [N] ~ trunc_normal(2)\n  c : [N] ~ uniform(1, 3)\n"
+    "  d : c64[N] ~ normal(0.5)\n  e : [K] ~ hippo\n  f : [N] ~ 1 + 2 * iota[N]\n  g : f32 ~ -0.5\n"
+    "  x * (a + b + c + f) * real(d) * sum(e) * g\n}\n"
+    "model M(x : [N]) {\n  p, q : P\n  entry y : [N] = x |> p |> q\n}\n";
+
+START_TEST(distributions) {
+  Loaded l = must_load(init_text, NULL);
+  double mean, std, most;
+  enum { N = 20000 };
+  moments(init_of(&l, "p.a", 1), N, &mean, &std, &most);
+  ck_assert(fabs(mean) < 0.1 && fabs(std - 3) < 0.06 && most > 9 && most < 20);
+  moments(init_of(&l, "p.b", 1), N, &mean, &std, &most);
+  ck_assert_msg(fabs(mean) < 0.05 && fabs(std - 2 * 0.879626) < 0.03 && most <= 4.00001 &&
+                    most > 3.9,
+                "%g %g %g", mean, std, most);
+  moments(init_of(&l, "p.c", 1), N, &mean, &std, &most);
+  ck_assert(fabs(mean - 2) < 0.02 && fabs(std - 1 / sqrt(3)) < 0.01 && most < 3);
+  moments(init_of(&l, "p.d", 1), 2 * N, &mean, &std, &most);
+  ck_assert(fabs(mean) < 0.02 && fabs(std - 0.5) < 0.01);
+  const double *f = init_of(&l, "p.f", 1);
+  ck_assert(f[0] == 1 && f[7] == 15);
+  ck_assert(init_of(&l, "p.g", 1)[0] == -0.5);
+  unload(&l);
+}
+END_TEST
+
+// Quantiles of the truncated normal: the inverse is right in the middle of each half, not only at
+// its ends.
+START_TEST(truncated_quantiles) {
+  Loaded l = must_load(init_text, NULL);
+  enum { N = 20000 };
+  const double *v = init_of(&l, "p.b", 3);
+  double k = erf(sqrt(2));
+  for (double x = -1.75; x < 2; x += 0.25) {
+    int below = 0;
+    for (int i = 0; i < N; i++)
+      below += v[i] < 2 * x;
+    double want = (erf(x / sqrt(2)) / k + 1) / 2;
+    ck_assert_msg(fabs((double)below / N - want) < 0.015, "%g: %g, not %g", x, (double)below / N,
+                  want);
+  }
+  unload(&l);
+}
+END_TEST
+
+START_TEST(hippo_frequencies) {
+  static const double want[] = {-4.6033, -0.5565, 0.5565, 4.6033};
+  Loaded l = must_load(init_text, NULL);
+  const double *v = init_of(&l, "q.e", 1);
+  for (int i = 0; i < 4; i++)
+    ck_assert(fabs(v[i] - want[i]) < 5e-5);
+  unload(&l);
+}
+END_TEST
+
+// Numbers depend on the seed, the path and the element, not on what else the model has.
+START_TEST(draws_follow_the_path) {
+  Loaded l = must_load(init_text, NULL);
+  char *other = arena_strdup(l.a, init_text);
+  memcpy(strstr(other, "  p, q : P"), "  q, p : P", 10);
+  Loaded m = must_load(other, NULL);
+  const double *a = init_of(&l, "p.a", 1), *b = init_of(&m, "p.a", 1);
+  ck_assert(!memcmp(a, b, 20000 * sizeof *a));
+  ck_assert(a[0] != init_of(&l, "q.a", 1)[0] && a[0] != init_of(&l, "p.a", 2)[0]);
+  unload(&l);
+  unload(&m);
+}
+END_TEST
+
+// ---- dropout
+static int count_random(Graph *g, Node *root, uint64_t *sites) {
+  int n, k = 0;
+  Node **v = graph_reachable(g, &root, 1, &n);
+  for (int i = 0; i < n; i++)
+    if (node_is(v[i], OP_RANDOM))
+      sites[k++] = v[i]->attr.site;
+  return k;
+}
+
+START_TEST(dropout_sites) {
+  Loaded l = must_load("models/bert.mdl", "Depth=2");
+  uint64_t a[64], b[64];
+  Graph *g = graph_new(l.a, l.names), *h = graph_new(l.a, l.names);
+  Output hidden, scores;
+  Node *loss = model_build_loss(l.m, g, "pretrain", true);
+  int n = count_random(g, loss, a);
+  ck_assert_int_eq(n, 1 + 2 * 3); // the embeddings; attention, its output, the MLP
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < i; k++)
+      ck_assert(a[i] != a[k]);
+  ck_assert(model_build_entry(l.m, h, "scores", true, &scores));
+  ck_assert(model_build_entry(l.m, h, "hidden", true, &hidden));
+  ck_assert_int_eq(count_random(h, scores.node, b), n + 1);
+  ck_assert_int_eq(count_random(h, hidden.node, b), n);
+  ck_assert(!memcmp(a, b, (size_t)n * sizeof *a)); // whatever is built first
+  ck_assert(model_build_entry(l.m, h, "hidden", false, &hidden));
+  ck_assert_int_eq(count_random(h, hidden.node, b), 0);
+  unload(&l);
+}
+END_TEST
+
+// A shared instance draws anew at every call.
+START_TEST(shared_dropout) {
+  Loaded l = must_load(
+      "dim H = 4, Depth = 3\nmodule P(x : [H]) -> [H] { dropout(x, 0.5) }\n"
+      "model M(x : [H]) {\n  p : share Depth P\n  q : P\n  entry y : [H] = p(x) + q(x) + q(x)\n}\n",
+      NULL);
+  uint64_t a[16];
+  Graph *g = graph_new(l.a, l.names);
+  Output y;
+  ck_assert(model_build_entry(l.m, g, "y", true, &y));
+  ck_assert_int_eq(count_random(g, y.node, a), 5);
+  unload(&l);
+}
+END_TEST
+
+// ---- names of the graph
+START_TEST(prelude_names) {
+  Loaded l = must_load("dim H = 4\nfn gelu(x) = x\nmodel M(x : [H]) {\n  entry y : [H] = "
+                       "softmax[H](gelu(exp(x)))\n}\n",
+                       NULL);
+  Graph *g = graph_new(l.a, l.names);
+  Output y;
+  ck_assert(model_build_entry(l.m, g, "y", false, &y));
+  ck_assert_str_eq(y.node->fn, "softmax");
+  int line, col;
+  span_pos(y.node->span, &line, &col);
+  ck_assert_str_eq(y.node->span.src->path, "test.mdl");
+  ck_assert_int_eq(line, 4);
+  int n;
+  Node **v = graph_reachable(g, &y.node, 1, &n);
+  for (int i = 0; i < n; i++)
+    ck_assert(!v[i]->fn || !strcmp(v[i]->fn, "softmax"));
+  unload(&l);
+}
+END_TEST
+
+// ---- several files
+START_TEST(used_files) {
+  char dir[] = "/tmp/bigsc-sema-XXXXXX", path[64], cmd[64];
+  ck_assert_ptr_nonnull(mkdtemp(dir));
+  static const char *const file[][2] = {
+      {"main.mdl", "use \"lib.mdl\"\nuse \"./lib.mdl\"\ndim H = 4\nmodel M(x : [H]) {\n  s : "
+                   "Scale[H]\n  entry y : "
+                   "[H] = x |> s |> twice\n}\n"},
+      {"lib.mdl",
+       "use \"more.mdl\"\nmodule Scale[X](x : [.., X]) -> [.., X] { twice(x) * half }\n"},
+      {"more.mdl", "use \"lib.mdl\"\nlet half = 0.5\nfn twice(x) = x + x\n"},
+      {"bad.mdl", "use \"none.mdl\"\nuse \"main.mdl\"\n\n"}};
+  for (int i = 0; i < COUNT(file); i++) {
+    snprintf(path, sizeof path, "%s/%s", dir, file[i][0]);
+    FILE *f = fopen(path, "w");
+    fputs(file[i][1], f);
+    fclose(f);
+  }
+  for (int bad = 0; bad < 2; bad++) {
+    Arena *a = arena_new();
+    Diags d = {.arena = a};
+    snprintf(path, sizeof path, "%s/%s", dir, bad ? "bad.mdl" : "main.mdl");
+    Model *m = model_load(a, intern_new(a), &d, path, NULL, NULL);
+    const char *text = diags_string(a, &d, DIAG_TEXT, false);
+    ck_assert_msg(model_ok(m) == !bad, "%s", text);
+    if (bad)
+      ck_assert(strstr(text, "cannot read") && strstr(text, "modules, fns and lets only"));
+    arena_free(a);
+  }
+  snprintf(cmd, sizeof cmd, "rm -r %s", dir);
+  ck_assert_int_eq(system(cmd), 0);
+}
+END_TEST
+
+// ---- limits
+typedef struct Text {
+  char *s;
+  size_t n, cap;
+} Text;
+
+static void put(Text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void put(Text *t, const char *fmt, ...) {
+  va_list ap;
+  if (t->cap - t->n < 256)
+    t->s = realloc(t->s, t->cap = 2 * t->cap + 4096);
+  va_start(ap, fmt);
+  t->n += (size_t)vsnprintf(t->s + t->n, t->cap - t->n, fmt, ap);
+  va_end(ap);
+}
+
+static void must_fail(Text *t, const char *words) {
+  Loaded l = load_text(t->s, NULL);
+  const char *out = diags_string(l.a, &l.d, DIAG_TEXT, false);
+  ck_assert_msg(!model_ok(l.m) && strstr(out, words), "%.300s", out);
+  ck_assert_int_eq(l.d.errors, 1);
+  unload(&l);
+  free(t->s);
+}
+
+START_TEST(limits) {
+  Text t = {0};
+  put(&t, "dim H = 4\nfn g0(x) = x + 1\n");
+  for (int i = 1; i < 60; i++)
+    put(&t, "fn g%d(x) = g%d(x) + g%d(x)\n", i, i - 1, i - 1);
+  put(&t, "model M(x : [H]) { entry y : [H] = g59(x) }\n");
+  must_fail(&t, "10 million");
+  for (int up = 0; up < 2; up++) {
+    t = (Text){0};
+    put(&t, "dim H = 4\nmodule P0(x : [H]) -> [H] { x + 1 }\n");
+    for (int i = 1; i < 3000; i++)
+      put(&t, "module P%d(x : [H]) -> [H] { a : P%d; a(x) }\n", up ? i : 3000 - i,
+          up ? i - 1 : 2999 - i);
+    put(&t, "model M(x : [H]) { a : P2999; entry y : [H] = a(x) }\n");
+    must_fail(&t, "200 deep");
+  }
+  t = (Text){0};
+  put(&t, "dim H = 4, Depth = 1_000_000_000\nmodule P(x : [H]) -> [H] { w : [H]; x + w }\n"
+          "model M(x : [H]) { a : repeat Depth P; entry y : [H] = a(x) }\n");
+  must_fail(&t, "10 million");
+  t = (Text){0};
+  put(&t, "dim Z = 1_000_000_000_000\nmodel M(x : [Z]) { w : [Z, Z2]; entry y : [Z] = x * w }\n");
+  must_fail(&t, "did you mean `Z`");
+}
+END_TEST
+
+// A long body is no deep recursion.
+START_TEST(long_body) {
+  Text t = {0};
+  put(&t, "dim H = 4\nmodel M(x : [H]) {\n  a0 = x\n");
+  for (int i = 1; i <= 20000; i++)
+    put(&t, "  a%d = a%d + 1\n", i, i - 1);
+  put(&t, "  entry y : [H] = a20000\n}\n");
+  Loaded l = must_load(t.s, NULL);
+  int n;
+  ck_assert(run_entry(&l, &n)[0] == 20001);
+  unload(&l);
+  free(t.s);
+}
+END_TEST
+
+// ---- independent errors
+START_TEST(errors_of_one_run) {
+  Loaded l =
+      load_text("dim H = 4, K = 5\ndim B, L <= 8\n"
+                "module P(x : [B, H]) -> [B, H] {\n  l : Linear[K -> H]\n  y = l(x)\n  y + yy\n}\n"
+                "module Q(x : [B, H]) -> [B, K] {\n  x @[H] x[H as K]\n}\n"
+                "model M(x : [B, H]) {\n  p : P\n  q : Qq\n  entry a : [B, H] = p(x)\n  entry b : "
+                "[B, H] = q(x)\n"
+                "  entry open : [B, H] = p(x) + 1\n}\n",
+                NULL);
+  static const struct {
+    int line, code;
+  } want[] = {{5, 204}, {6, 301}, {9, 207}, {13, 301}, {16, 309}};
+  const char *text = diags_string(l.a, &l.d, DIAG_TEXT, false);
+  ck_assert_msg(l.d.errors == COUNT(want), "%s", text);
+  for (int i = 0; i < COUNT(want); i++) {
+    bool found = false;
+    for (int k = 0; k < l.d.list.n; k++) {
+      int line, col;
+      span_pos(l.d.list.v[k]->span, &line, &col);
+      found |= line == want[i].line && l.d.list.v[k]->code == want[i].code;
+    }
+    ck_assert_msg(found, "no E%04d at line %d:\n%s", want[i].code, want[i].line, text);
+  }
+  unload(&l);
+}
+END_TEST
+
+START_TEST(description) {
+  Loaded l = must_load("models/bert.mdl", "Depth=1");
+  const char *text = model_describe(l.a, l.m);
+  ck_assert_ptr_nonnull(strstr(text, "entry logits : [B, L, V]"));
+  ck_assert_ptr_nonnull(strstr(text, "layer.0.attention.query.weight  [H, Heads, D]"));
+  ck_assert_ptr_nonnull(strstr(text, "at run time: B, L <= 512, M"));
+  ck_assert_ptr_nonnull(strstr(text, "589,824"));
+  unload(&l);
+}
+END_TEST
+
+Suite *sema_suite(void) {
+  Suite *s = suite_create("sema");
+  TCase *t = tcase_create("sema");
+  tcase_set_timeout(t, 60);
+  tcase_add_loop_test(t, parameters_of_the_models, 0, 3);
+  tcase_add_loop_test(t, every_entry_builds, 0, COUNT(zoo));
+  tcase_add_loop_test(t, values_of_the_interpreter, 0, COUNT(fixtures));
+  tcase_add_loop_test(t, values_of_expressions, 0, COUNT(values));
+  tcase_add_test(t, numbers_are_exact);
+  tcase_add_test(t, defines);
+  tcase_add_test(t, distributions);
+  tcase_add_test(t, truncated_quantiles);
+  tcase_add_test(t, hippo_frequencies);
+  tcase_add_test(t, draws_follow_the_path);
+  tcase_add_test(t, dropout_sites);
+  tcase_add_test(t, shared_dropout);
+  tcase_add_test(t, prelude_names);
+  tcase_add_test(t, used_files);
+  tcase_add_test(t, limits);
+  tcase_add_test(t, long_body);
+  tcase_add_test(t, errors_of_one_run);
+  tcase_add_test(t, description);
+  suite_add_tcase(s, t);
+  return s;
+}
