@@ -2,6 +2,7 @@
 base_sources = \
 	%D%/base.c \
 	%D%/base.h \
+	%D%/clock.h \
 	%D%/error.c \
 	%D%/error.h \
 	%D%/poly.c \

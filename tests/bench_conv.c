@@ -5,6 +5,7 @@
 //
 // Columns: milliseconds for B = 1, H = 1024: FFTW; u to y; dy to dk; ns a multiply of the direct
 // sum it stands for.
+#include "base/clock.h"
 #include "runtime/builtin/conv.h"
 #include "runtime/exec/pool.h"
 #include <fftw3.h>
@@ -12,15 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { H = 1024, MAX_THREADS = 64 };
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 static void *aligned(size_t bytes) {
   void *p = NULL;
   if (posix_memalign(&p, 64, bytes + 64))
@@ -44,11 +39,11 @@ static void task(void *ctx, int64_t i, int thread) {
     conv_task(&j->a, j->phase, i, j->u, j->k, j->y, j->shared, j->scratch[thread]);
 }
 static double once(Job *j, Pool *pool) {
-  double t = now();
+  double t = clock_seconds();
   for (j->phase = 0; j->phase < 2; j->phase++)
     pool_run(pool, j->grad ? conv_grad_tasks(&j->a, j->phase) : conv_tasks(&j->a, j->phase), task,
              j);
-  return now() - t;
+  return clock_seconds() - t;
 }
 
 static double best_of(Job *j, Pool *pool) {
@@ -71,7 +66,7 @@ static double fftw(int L) {
   fftwf_plan from = fftwf_plan_many_dft_c2r(1, &n, H, f, NULL, H, 1, x, NULL, H, 1, FFTW_ESTIMATE);
   double best = 1e9, spent = 0;
   for (int r = 0; r < 20 && spent < 0.5; r++) {
-    double t = now();
+    double t = clock_seconds();
     fftwf_execute(to);
     for (int i = 0; i <= L; i++)
       for (int c = 0; c < H; c++) {
@@ -80,7 +75,7 @@ static double fftw(int L) {
         f[i * H + c][0] = re;
       }
     fftwf_execute(from);
-    t = now() - t;
+    t = clock_seconds() - t;
     spent += t;
     best = fmin(best, t);
   }

@@ -1,13 +1,13 @@
 // The JIT: units of kernels compiled to objects by a few threads, then linked into the process by
 // ORC.
 #include "codegen/llvm/jit.h"
+#include "base/clock.h"
 #include "codegen/llvm/llvm.h"
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 enum { JIT_THREADS_MAX = 8 };
 
@@ -34,12 +34,6 @@ typedef struct JitUnit {
   char *error;
   JitStats stats;
 } JitUnit;
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // Consumes the error; its text moves to the arena.
 static const char *take_error(Arena *a, LLVMErrorRef error) {
@@ -101,16 +95,16 @@ static void *compile_unit(void *arg) {
     return NULL;
   LLVMContextRef cx = LLVMContextCreate();
   LLVMTargetMachineRef machine = llvm_machine(x->target, true);
-  double t0 = seconds();
+  double t0 = clock_seconds();
   LlvmUnit *u = llvm_unit(x->arena, x->target, cx, machine, "jit");
   for (int i = 0; i < x->kernels.n; i++)
     llvm_kernel(u, x->kernels.v[i], x->symbols.v[i], true);
-  double t1 = seconds();
+  double t1 = clock_seconds();
   LLVMModuleRef module = llvm_finish(u, machine);
-  double t2 = seconds();
+  double t2 = clock_seconds();
   if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &x->error, &x->object))
     x->object = NULL;
-  double t3 = seconds();
+  double t3 = clock_seconds();
   x->stats = (JitStats){.build = t1 - t0, .passes = t2 - t1, .code = t3 - t2};
   LLVMDisposeModule(module);
   LLVMDisposeTargetMachine(machine);

@@ -1,10 +1,10 @@
 // Gradients against finite differences: central differences at h and h/2, combined by Richardson's
 // extrapolation (4 D(h/2) - D(h)) / 3, along random directions of one parameter each.
 #include "compiler/commands/check.h"
+#include "base/clock.h"
 #include "compiler/driver/sample.h"
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 // A wrong gradient is wrong at every step size; a kink or a fast phase only at large ones.
 enum { ATTEMPTS = 5 };
@@ -22,12 +22,6 @@ typedef struct Trial { // one loss under test
   double **along;        // per parameter of the model: the direction, or NULL
   const double **moving; // the same for the evaluation under way
 } Trial;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // d(loss)/dh along the parameters that move, by differences with step h.
 static int difference(Trial *w, double h, double *out) {
@@ -103,9 +97,9 @@ static int prepare(Trial *w, Arena *a) {
   w->index = NEWN(a, int, j->n + 1);
   w->along = NEWN(a, double *, n + 1);
   w->moving = NEWN(a, const double *, n + 1);
-  double start = now();
+  double start = clock_seconds();
   int status = check_loss(w->c, w->d, j, (Shift){0}, &w->loss);
-  w->seconds = now() - start;
+  w->seconds = clock_seconds() - start;
   if (!status && !isfinite(w->loss))
     status = session_error(s, EXIT_NUMERIC, "`%s` is %g with random parameters and inputs", j->name,
                            w->loss);
@@ -174,12 +168,12 @@ static int rows(Trial *w, Checked *sum) {
     printf("  %-*s %12s %10s\n", width, "parameter", "|gradient|", "error");
   if (j->n > 1)
     status = row(w, -1, width, sum);
-  double start = now();
+  double start = clock_seconds();
   for (int k = 0; k < take && !status; k++) {
     int i = (int)((int64_t)k * j->n / take);
     if (w->seconds > 0.05)
       check_progress(s, "%s: %d of %d, %s, %.0f s", j->name, k + 1, take, j->param[i]->path,
-                     now() - start);
+                     clock_seconds() - start);
     status = row(w, i, width, sum);
   }
   return status;

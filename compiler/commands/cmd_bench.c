@@ -1,6 +1,7 @@
 // bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that
 // the same run measures.
 #include "compiler/sema/blas.h"
+#include "base/clock.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/peak.h"
 #include "compiler/driver/session.h"
@@ -23,12 +24,6 @@ typedef struct Bench {
   double cpu_ms; // processor time of one call, all threads, mean
   int calls;
 } Bench;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double cpu_seconds(void) {
   struct timespec t;
@@ -122,14 +117,14 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
   for (int i = 0; i < WARM_UP; i++)
     if ((status = call(b)))
       return status;
-  double start = now();
+  double start = clock_seconds();
   double cpu = cpu_seconds();
   while (b->calls < MAX_CALLS &&
-         (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || now() - start < seconds)) {
-    double t = now();
+         (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || clock_seconds() - start < seconds)) {
+    double t = clock_seconds();
     if ((status = call(b)))
       return status;
-    b->ms[b->calls++] = (now() - t) * 1e3;
+    b->ms[b->calls++] = (clock_seconds() - t) * 1e3;
   }
   b->cpu_ms = (cpu_seconds() - cpu) * 1e3 / b->calls;
   qsort(b->ms, (size_t)b->calls, sizeof *b->ms, compare);

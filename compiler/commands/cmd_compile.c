@@ -1,5 +1,6 @@
 // bigsc MODEL.mdl: checks a model, and compiles it to what the suffix of -o, or --emit, says.
 #include "codegen/llvm/aot.h"
+#include "base/clock.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/syntax/lex.h"
 #include "compiler/syntax/parse.h"
@@ -10,14 +11,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static const char *suffix(const char *path) {
   const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
@@ -281,15 +275,15 @@ int cmd_COMPILE(const Options *o) {
     fprintf(stderr, "bigsc: there is no command and no file `%s`; see `bigsc --help`\n", path);
     return EXIT_USAGE;
   }
-  double start = now();
+  double start = clock_seconds();
   int status = syntax ? session_start(&s, o) : session_load(&s, o, path, true);
-  double loaded = now();
+  double loaded = clock_seconds();
   if (!status && o->emit)
     status = emit(&s, path, o->emit);
   else if (!status && !o->syntax_only)
     status = write_output(&s, o->out ? o->out : default_output(&s, path));
   if (!status && o->time_report)
-    report_times(&s, loaded - start, now() - loaded);
+    report_times(&s, loaded - start, clock_seconds() - loaded);
   session_close(&s);
   return status;
 }

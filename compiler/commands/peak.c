@@ -1,18 +1,12 @@
 // The FMA peak: independent chains of multiply-adds in registers, long enough to hide their
 // latency.
 #include "compiler/commands/peak.h"
+#include "base/clock.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { CHAINS = 12, LENGTH = 2000000, RUNS = 5 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -88,7 +82,7 @@ double peak_gflops(int threads) {
   Job *jobs = calloc((size_t)threads, sizeof *jobs);
   double best = 0;
   for (int run = 0; t && jobs && run < RUNS; run++) {
-    double start = now(), flops = 0;
+    double start = clock_seconds(), flops = 0;
     int n = 0;
     while (n < threads && !pthread_create(&t[n], NULL, job, &jobs[n]))
       n++;
@@ -96,7 +90,7 @@ double peak_gflops(int threads) {
       pthread_join(t[i], NULL);
       flops += jobs[i].flops;
     }
-    double rate = flops / (now() - start) / 1e9;
+    double rate = flops / (clock_seconds() - start) / 1e9;
     best = rate > best ? rate : best;
   }
   free(t);

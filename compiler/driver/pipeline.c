@@ -1,9 +1,9 @@
 // The ordered passes from a checked model to a module: see passes.def.  build_until() is the
 // pipeline, readable top to bottom.
 #include "compiler/driver/pipeline.h"
+#include "base/clock.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_UNROLL = 4096 };
 static const struct {
@@ -27,12 +27,6 @@ int pass_by_name(const char *name) {
     if (!strcmp(passes[i].name, name))
       return i;
   return -1;
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static bool wanted(const char *name, const char *const *list, int n) {
@@ -292,10 +286,10 @@ bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
                .options = *options};
   uint64_t print = 0;
   for (int i = 0; i <= last; i++) {
-    double start = now();
+    double start = clock_seconds();
     if (!run[i](b))
       return false;
-    b->seconds[i] = now() - start;
+    b->seconds[i] = clock_seconds() - start;
     after_pass(b, i, &print);
   }
   return true;

@@ -1,10 +1,10 @@
 // Commands of the REPL, which start with a colon: see repl_commands.def.
 #include "compiler/repl/repl.h"
+#include "base/clock.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static Expr *parse_argument(Repl *r, const char *text, Diags *d) {
   *d = (Diags){.arena = r->arena};
@@ -114,12 +114,6 @@ static void run_grad(Repl *r, char *text) {
 enum { MIN_RUNS = 5, MAX_RUNS = 10000 };
 static const double SECONDS = 0.5;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int compare(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
@@ -142,18 +136,18 @@ static void report_time(Repl *r, Ready *e, double *t, int n) {
 }
 
 static void measure(Repl *r, Ready *e) {
-  double *t = NEWN(e->arena, double, MAX_RUNS), start = now();
+  double *t = NEWN(e->arena, double, MAX_RUNS), start = clock_seconds();
   int n = 0;
   for (int warm = 0; warm < 2 && e->handle; warm++)
     if (!ready_run(e))
       return;
-  start = now();
+  start = clock_seconds();
   while (n < MAX_RUNS &&
-         (n < (e->handle ? MIN_RUNS : 1) || (e->handle && now() - start < SECONDS))) {
-    double begin = now();
+         (n < (e->handle ? MIN_RUNS : 1) || (e->handle && clock_seconds() - start < SECONDS))) {
+    double begin = clock_seconds();
     if (!ready_run(e))
       return;
-    t[n++] = now() - begin;
+    t[n++] = clock_seconds() - begin;
   }
   report_time(r, e, t, n);
 }

@@ -1,9 +1,9 @@
 // See blas.h.
 #include "compiler/sema/blas.h"
+#include "base/clock.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void choose_core(void) {
 #if defined(__x86_64__)
@@ -49,12 +49,6 @@ void blas_product(const Blas *b, int m, int n, int k, const float *A, const floa
   b->sgemm(101, 111, 111, m, n, k, 1, A, k, B, n, 0, C, n);
 }
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 double blas_gflops(const Blas *b, int m, int n, int k) {
   enum { RUNS = 8 };
   size_t rows = (size_t)m, cols = (size_t)n, inner = (size_t)k;
@@ -62,9 +56,9 @@ double blas_gflops(const Blas *b, int m, int n, int k) {
         *C = calloc(rows * cols, sizeof *C);
   double best = 0;
   for (int i = 0; A && B && C && i < RUNS; i++) {
-    double start = now();
+    double start = clock_seconds();
     blas_product(b, m, n, k, A, B, C);
-    double rate = 2.0 * m * n * k / (now() - start) / 1e9;
+    double rate = 2.0 * m * n * k / (clock_seconds() - start) / 1e9;
     best = rate > best ? rate : best;
   }
   free(A);

@@ -1,12 +1,12 @@
 // Execution of bound programs.
 #include "runtime/exec/exec.h"
+#include "base/clock.h"
 #include "base/rng.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // ---- what the caller passed
 static int64_t tensor_elements(const BigsTensor *t, const int64_t *sym) {
@@ -197,12 +197,6 @@ static int run_step(bigs_model *m, Binding *b, int s, RunFlags flags) {
   return 0;
 }
 
-static int64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 // ---- looking for values that are not finite
 int64_t first_not_finite(const void *data, int dtype, int64_t n) {
   if (dtype == DT_F32)
@@ -278,7 +272,7 @@ static int check_after(bigs_model *m, Binding *b, int s) {
 static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags) {
   int err = 0;
   for (int s = from; s < to && !err; s++) {
-    int64_t begin = m->step_ns ? now_ns() : 0;
+    int64_t begin = m->step_ns ? clock_ns() : 0;
     if (m->cancel && *m->cancel)
       return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
     if (flags.check)
@@ -287,7 +281,7 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
     if (!err && flags.check)
       err = check_after(m, b, s);
     if (m->step_ns)
-      m->step_ns[s] += now_ns() - begin;
+      m->step_ns[s] += clock_ns() - begin;
   }
   return err;
 }

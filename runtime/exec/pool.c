@@ -6,6 +6,7 @@
 // job and the count is 0.  So a worker that wakes too late finds the job closed and is not waited
 // for: small jobs cost little on a busy machine.
 #include "runtime/exec/pool.h"
+#include "base/clock.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdalign.h>
@@ -49,19 +50,13 @@ static inline void relax(void) {
 #endif
 }
 
-static int64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 typedef bool (*Ready)(Pool *p, unsigned arg);
 
 // True as soon as ready() is; false after spin_ns.
 static bool spin(Pool *p, Ready ready, unsigned arg) {
   if (ready(p, arg))
     return true;
-  for (int64_t end = now_ns() + p->spin_ns; now_ns() < end;) {
+  for (int64_t end = clock_ns() + p->spin_ns; clock_ns() < end;) {
     for (int i = 0; i < 32; i++) {
       if (ready(p, arg))
         return true;

@@ -272,12 +272,6 @@ void progress_end(Progress *p) {
 }
 
 // ---- facts
-double steady_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int64_t process_bytes(void) {
   long long total, resident = 0;
   FILE *f = fopen("/proc/self/statm", "r");

@@ -47,7 +47,6 @@ void progress_show(Progress *p, const ProgressNow *v, double now, bool force);
 void progress_say(Progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void progress_end(Progress *p);
 
-double steady_seconds(void);
 int64_t process_bytes(void); // resident memory of this process; 0: not known
 // "model name" of the CPU, at most size bytes; "" when not known.
 void cpu_name(char *buf, size_t size);

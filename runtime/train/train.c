@@ -1,5 +1,6 @@
 // The training loop: see train.h.
 #include "runtime/train/train.h"
+#include "base/clock.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -251,7 +252,7 @@ static int one_step(Run *r) {
   err = model_step(m, r->plan->train, &r->recipe, args.dims, args.input, &loss, &report);
   if (err)
     return err == BIGS_ENUMERIC ? explain_numeric(r, &args) : err;
-  double now = steady_seconds();
+  double now = clock_seconds();
   r->state.seconds += now - r->before;
   r->before = now;
   r->state.tokens += batch.tokens;
@@ -278,7 +279,7 @@ static int loop(Run *r) {
       err = held_out(r);
     if (!err && r->m->step % r->save_every == 0)
       err = save(r);
-    r->before = steady_seconds();
+    r->before = clock_seconds();
   }
   if (err)
     return err;
@@ -353,7 +354,7 @@ static int start(Run *r) {
     return m->error.status;
   r->first_step = r->result->first_step = m->step;
   r->first_seconds = r->state.seconds;
-  r->begin = r->before = steady_seconds();
+  r->begin = r->before = clock_seconds();
   return 0;
 }
 
@@ -366,7 +367,7 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   m->error.text[0] = 0;
   int err = start(&r);
   err = err ? err : loop(&r);
-  double now = steady_seconds();
+  double now = clock_seconds();
   r.result->step = m->step;
   r.result->seconds = r.begin > 0 ? now - r.begin : 0;
   r.result->tokens_per_second = r.begin > 0 ? speed(&r) : 0;

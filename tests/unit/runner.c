@@ -1,10 +1,10 @@
 // Runs every suite of unit tests and prints one line of totals, "N passed, N failed". Arguments
 // pick suites by name; -l lists them.
+#include "base/clock.h"
 #include "tests/unit/suites.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef Suite *(*MakeSuite)(void);
 static const struct {
@@ -23,12 +23,6 @@ static int chosen(const char *name, int argc, char **argv) {
   return argc < 2;
 }
 
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int main(int argc, char **argv) {
   int passed = 0, failed = 0;
   setvbuf(stdout, NULL, _IOLBF, 0);
@@ -39,11 +33,11 @@ int main(int argc, char **argv) {
     }
     if (!chosen(suites[i].name, argc, argv))
       continue;
-    double start = seconds();
+    double start = clock_seconds();
     SRunner *r = srunner_create(suites[i].make());
     srunner_run_all(r, CK_SILENT);
     int bad = srunner_ntests_failed(r), all = srunner_ntests_run(r);
-    printf("%-12s %d of %d, %.1f s\n", suites[i].name, all - bad, all, seconds() - start);
+    printf("%-12s %d of %d, %.1f s\n", suites[i].name, all - bad, all, clock_seconds() - start);
     if (bad)
       srunner_print(r, CK_NORMAL);
     passed += all - bad;
