@@ -1,5 +1,6 @@
 // Parsing the command line: see options.def and verbs.def.
-#include "compiler/driver/options.h"
+#include "compiler/driver/options_table.h"
+#include "compiler/driver/manual.h"
 #include "runtime/exec/pool.h"
 #include <errno.h>
 #include <stddef.h>
@@ -7,13 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 #ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0.1.0"
+#error "configure tells the version"
 #endif
 #ifndef BIGSC_LLVM_VERSION
 #define BIGSC_LLVM_VERSION "?"
 #endif
 
-typedef enum Kind { FLAG, TEXT, NUM, SIZE, PAIR, LEVEL, LIST } Kind;
 #define V(id) (1u << VERB_##id)
 #define V_ALL (~0u)
 #define V_MODEL                                                                                    \
@@ -22,32 +22,38 @@ typedef enum Kind { FLAG, TEXT, NUM, SIZE, PAIR, LEVEL, LIST } Kind;
 #define V_WEIGHTS                                                                                  \
   (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V(CONVERT) | V(TRAIN) | V(REPL))
 
-typedef struct Option {
-  const char *spelling;
-  Kind kind;
-  unsigned verbs;
-  size_t field;
-  const char *meta, *help;
-} Option;
-static const Option table[] = {
+const OptionRow option_rows[] = {
 #define OPT(name, kind, spelling, verbs, meta, help)                                               \
   {spelling, kind, verbs, offsetof(Options, name), meta, help},
 #include "compiler/driver/options.def"
 #undef OPT
 };
-static const struct {
-  const char *name, *args, *help;
-} verbs[] = {
+const int option_count = COUNT(option_rows);
+const VerbRow verb_rows[VERB_COUNT] = {
 #define VERB(id, name, args, help) {name, args, help},
 #include "compiler/driver/verbs.def"
 #undef VERB
 };
 
+const char *option_join(const OptionRow *o) {
+  static const char *const equals[] = {"-march", "--emit", "--dump-ir"};
+  if (o->kind == FLAG || o->kind == LEVEL)
+    return "";
+  for (int i = 0; i < COUNT(equals); i++)
+    if (!strcmp(o->spelling, equals[i]))
+      return "=";
+  return !strncmp(o->spelling, "-f", 2) || !strncmp(o->spelling, "-R", 2) ? "=" : " ";
+}
+
+const char *bigsc_version(void) {
+  return PACKAGE_VERSION;
+}
+
 static void print_help(FILE *f) {
   fprintf(f, "bigsc compiles neural-network architectures.\n\nusage:\n");
   for (int i = 0; i < VERB_COUNT; i++)
-    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verbs[i].name : "", i ? " " : "", verbs[i].args,
-            verbs[i].help);
+    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verb_rows[i].name : "", i ? " " : "", verb_rows[i].args,
+            verb_rows[i].help);
   fprintf(f, "\n`bigsc VERB --help` lists a command's options; --version; --explain CODE explains "
              "an error.\n"
              "exit status: 0 done, 1 the model or the data is wrong, 2 usage, 3 file or "
@@ -56,18 +62,12 @@ static void print_help(FILE *f) {
 }
 
 static void print_verb_help(FILE *f, Verb v) {
-  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verbs[v].name : "", v ? " " : "", verbs[v].args,
-          verbs[v].help);
-  for (int i = 0; i < COUNT(table); i++) {
-    const Option *o = &table[i];
-    const char *join = o->kind == FLAG || o->kind == LEVEL ? ""
-                       : !strncmp(o->spelling, "-f", 2) || !strncmp(o->spelling, "-R", 2) ||
-                               !strcmp(o->spelling, "-march") || !strcmp(o->spelling, "--emit") ||
-                               !strcmp(o->spelling, "--dump-ir")
-                           ? "="
-                           : " ";
+  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verb_rows[v].name : "", v ? " " : "", verb_rows[v].args,
+          verb_rows[v].help);
+  for (int i = 0; i < option_count; i++) {
+    const OptionRow *o = &option_rows[i];
     if (o->verbs & (1u << v)) {
-      int n = fprintf(f, "  %s%s%s", o->spelling, join, o->meta);
+      int n = fprintf(f, "  %s%s%s", o->spelling, option_join(o), o->meta);
       fprintf(f, "%*s%s\n", n < 30 ? 30 - n : 1, "", o->help);
     }
   }
@@ -92,10 +92,10 @@ static int explain(const char *code) {
 
 // Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it,
 // else NULL.
-static const Option *find_option(const char *arg, Verb verb, const char **value, bool *other_verb) {
+static const OptionRow *find_option(const char *arg, Verb verb, const char **value, bool *other_verb) {
   *other_verb = false;
-  for (int i = 0; i < COUNT(table); i++) {
-    const Option *o = &table[i];
+  for (int i = 0; i < option_count; i++) {
+    const OptionRow *o = &option_rows[i];
     size_t n = strlen(o->spelling);
     bool glued = o->kind == LEVEL || !strcmp(o->spelling, "-D");
     if (strncmp(arg, o->spelling, n) || (arg[n] && arg[n] != '=' && !glued))
@@ -110,7 +110,7 @@ static const Option *find_option(const char *arg, Verb verb, const char **value,
   return NULL;
 }
 
-static int set_number(const Option *o, void *field, const char *text) {
+static int set_number(const OptionRow *o, void *field, const char *text) {
   char *end;
   errno = 0;
   long long n = strtoll(text, &end, 10);
@@ -123,7 +123,7 @@ static int set_number(const Option *o, void *field, const char *text) {
   return -1;
 }
 
-static int set_pair(Arena *a, const Option *o, Defines *list, const char *text) {
+static int set_pair(Arena *a, const OptionRow *o, Defines *list, const char *text) {
   const char *eq = strchr(text, '=');
   if (!eq || eq == text) {
     fprintf(stderr, "bigsc: %s takes NAME=VALUE, not `%s`\n", o->spelling, text);
@@ -133,7 +133,7 @@ static int set_pair(Arena *a, const Option *o, Defines *list, const char *text) 
   return -1;
 }
 
-static int set_option(Arena *a, Options *opts, const Option *o, const char *value) {
+static int set_option(Arena *a, Options *opts, const OptionRow *o, const char *value) {
   void *field = (char *)opts + o->field;
   switch (o->kind) {
   case FLAG: *(bool *)field = true; return -1;
@@ -158,10 +158,10 @@ static bool is_option(const char *s) {
 static int parse_one(Arena *a, Options *o, int argc, char **argv, int *i) {
   const char *arg = argv[*i], *value = NULL;
   bool other;
-  const Option *opt = find_option(arg, o->verb, &value, &other);
+  const OptionRow *opt = find_option(arg, o->verb, &value, &other);
   if (!opt) {
     if (other)
-      fprintf(stderr, "bigsc: `%s` has no option %s\n", verbs[o->verb].name, arg);
+      fprintf(stderr, "bigsc: `%s` has no option %s\n", verb_rows[o->verb].name, arg);
     else
       fprintf(stderr, "bigsc: unknown option %s\n", arg);
     return EXIT_USAGE;
@@ -253,7 +253,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
     return EXIT_USAGE;
   }
   for (int v = 1; v < VERB_COUNT; v++)
-    if (!strcmp(argv[1], verbs[v].name))
+    if (!strcmp(argv[1], verb_rows[v].name))
       o->verb = (Verb)v, i = 2;
   bool rest = false;
   for (; i < argc; i++) {
@@ -268,8 +268,10 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
         print_verb_help(stdout, VERB_COMPILE);
       }
       return 0;
+    } else if (!strcmp(argv[i], "--manual") || !strncmp(argv[i], "--completion=", 13)) {
+      return manual_print(argv[i] + (argv[i][2] == 'm' ? 2 : 13));
     } else if (!strcmp(argv[i], "--version")) {
-      printf("bigsc %s (LLVM %s)\n", PACKAGE_VERSION, BIGSC_LLVM_VERSION);
+      printf("bigsc %s (LLVM %s)\n", bigsc_version(), BIGSC_LLVM_VERSION);
       return 0;
     } else if (!strncmp(argv[i], "--explain", 9) &&
                (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {

@@ -1,11 +1,9 @@
 // What the driver adds to a planned module: names, constants, tokenizer, recipes, checkpoint
 // blocks, the source text.
+#include "compiler/driver/options.h"
 #include "compiler/driver/pipeline.h"
 #include <string.h>
 
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0.1.0"
-#endif
 
 static const char *const schedule_names[] = {[SCHED_CONSTANT] = "constant",
                                              [SCHED_WARMUP] = "warmup",
@@ -194,7 +192,7 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   const CkptTable *const *tables;
   m->abi = BIGS_ABI_VERSION;
   m->model = model_name(b->model);
-  m->version = PACKAGE_VERSION;
+  m->version = bigsc_version();
   m->target = b->target->cpu;
   m->features = b->target->features;
   constants(b, m);

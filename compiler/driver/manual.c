@@ -1,0 +1,121 @@
+// See manual.h.  A row that is added to verbs.def or options.def shows here by itself.
+#include "compiler/driver/manual.h"
+#include "compiler/driver/options_table.h"
+#include <stdio.h>
+#include <string.h>
+
+static bool takes(const OptionRow *o, int verb) {
+  return o->verbs & (1u << verb);
+}
+
+static bool common(const OptionRow *o) {
+  return o->verbs == ~0u;
+}
+
+// Text in troff: `\`, `-`, and a `.` or `'` at the start of a line mean something there.
+static void troff(const char *s) {
+  for (; *s; s++)
+    switch (*s) {
+    case '\\': fputs("\\e", stdout); break;
+    case '-': fputs("\\-", stdout); break;
+    case '.': fputs("\\&.", stdout); break;
+    case '\'': fputs("\\(aq", stdout); break;
+    default: putchar(*s);
+    }
+}
+
+static void man_option(const OptionRow *o) {
+  printf(".TP\n.B ");
+  troff(o->spelling);
+  fputs(option_join(o), stdout);
+  troff(o->meta);
+  printf("\n");
+  troff(o->help);
+  printf("\n");
+}
+
+static void man_verb(int v) {
+  printf(".SS \"bigsc %s%s", v ? verb_rows[v].name : "", v ? " " : "");
+  for (const char *s = verb_rows[v].args; *s; s++)
+    fputs(*s == '"' ? "\\(dq" : (char[]){*s, 0}, stdout);
+  printf("\"\n");
+  troff(verb_rows[v].help);
+  printf(".\n");
+  for (int i = 0; i < option_count; i++)
+    if (takes(&option_rows[i], v) && !common(&option_rows[i]))
+      man_option(&option_rows[i]);
+}
+
+static void man(void) {
+  printf(".TH BIGSC 1 \"\" \"bigsc %s\"\n.SH NAME\nbigsc \\- compiles neural\\-network "
+         "architectures\n.SH COMMANDS\n",
+         bigsc_version());
+  for (int v = 0; v < VERB_COUNT; v++)
+    man_verb(v);
+  printf(".SH OPTIONS OF EVERY COMMAND\n");
+  for (int i = 0; i < option_count; i++)
+    if (common(&option_rows[i]))
+      man_option(&option_rows[i]);
+  printf(".SH EXIT STATUS\n0 done, 1 the model or the data is wrong, 2 usage, 3 file or checkpoint, "
+         "4 numeric failure, 70 a bug in bigsc, 130 interrupted.\n");
+}
+
+// The options of a command, each behind `before`; values that follow `=` are the user's to write.
+static void options_of(int verb, const char *before) {
+  for (int i = 0; i < option_count; i++)
+    if (takes(&option_rows[i], verb))
+      printf("%s%s%s", before, option_rows[i].spelling,
+             *option_join(&option_rows[i]) == '=' ? "=" : "");
+}
+
+static void verbs_with(const char *before) {
+  for (int v = 1; v < VERB_COUNT; v++)
+    printf("%s%s", before, verb_rows[v].name);
+}
+
+// Files complete where no option does; the first word may be a command.
+static void bash(void) {
+  printf("# Completion of bigsc's command line for bash.\n_bigsc() {\n"
+         "  local word=${COMP_WORDS[COMP_CWORD]} words\n  case ${COMP_WORDS[1]} in\n");
+  for (int v = 1; v < VERB_COUNT; v++) {
+    printf("  %s) words=\"", verb_rows[v].name);
+    options_of(v, " ");
+    printf("\" ;;\n");
+  }
+  printf("  *) words=\"--help --version --explain");
+  options_of(VERB_COMPILE, " ");
+  printf("\" ;;\n  esac\n  [ \"$COMP_CWORD\" != 1 ] || words=\"$words");
+  verbs_with(" ");
+  printf("\"\n  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+         "  [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace\n}\n"
+         "complete -o default -F _bigsc bigsc\n");
+}
+
+static void zsh(void) {
+  printf("#compdef bigsc\n# Completion of bigsc's command line for zsh.\nlocal -a mine\n"
+         "case $words[2] in\n");
+  for (int v = 1; v < VERB_COUNT; v++) {
+    printf("%s) mine=(", verb_rows[v].name);
+    options_of(v, " ");
+    printf(" ) ;;\n");
+  }
+  printf("*) mine=(--help --version --explain");
+  options_of(VERB_COMPILE, " ");
+  printf(" ) ;;\nesac\n(( CURRENT == 2 )) && mine+=(");
+  verbs_with(" ");
+  printf(" )\ncompadd -a mine\n_files\n");
+}
+
+int manual_print(const char *form) {
+  static const struct {
+    const char *name;
+    void (*print)(void);
+  } forms[] = {{"manual", man}, {"bash", bash}, {"zsh", zsh}};
+  for (int i = 0; i < COUNT(forms); i++)
+    if (!strcmp(form, forms[i].name)) {
+      forms[i].print();
+      return 0;
+    }
+  fprintf(stderr, "bigsc: --completion takes bash or zsh, not `%s`\n", form);
+  return EXIT_USAGE;
+}
