@@ -58,11 +58,8 @@ typedef struct Conv {
   Axis *order[2 * MAX_AXES]; // batch, the convolved axis, channels
 } Conv;
 
-// Channels are the axes of k, or all constant axes of u where k is shared.  False when k has axes
-// that are not u's innermost kind.
-static bool conv_axes(const Node *u, const Node *kernel, Axis *const *kax, int nk,
-                      const Axis *along, Conv *v) {
-  (void)kernel;
+// Channels are the axes of k, or all constant axes of u where k is shared.
+static void conv_axes(const Node *u, Axis *const *kax, int nk, const Axis *along, Conv *v) {
   bool own = nk > 1;
   int n = 0;
   Axis *chan[MAX_AXES];
@@ -82,7 +79,6 @@ static bool conv_axes(const Node *u, const Node *kernel, Axis *const *kax, int n
   v->order[n++] = (Axis *)along;
   for (int i = 0; i < v->nchan; i++)
     v->order[n++] = chan[i];
-  return true;
 }
 
 static bool stored_rows(const Place *pl, const Conv *v) {
@@ -115,8 +111,9 @@ static Inst *plan_conv(Prog *g, Node *n) {
   }
   Conv v;
   if (n->dtype != DT_F32 || (grad && !axes_equal_sets(u->ax, u->nax, other->ax, other->nax)) ||
-      !axis_in(kax, nk, n->attr.axis) || !conv_axes(u, n, kax, nk, n->attr.axis, &v))
+      !axis_in(kax, nk, n->attr.axis))
     return loops(g, n);
+  conv_axes(u, kax, nk, n->attr.axis, &v);
   for (int i = 0; i < nk; i++)
     if (!node_has(u, kax[i]))
       return loops(g, n);
