@@ -71,6 +71,26 @@ test_sources = \
 	%D%/unit/toy_module.c \
 	%D%/unit/toy_module.h
 
+# `make fuzz` builds the libFuzzer targets: configure with CC=clang, --enable-sanitizers and CFLAGS="-O1 -g -fsanitize=fuzzer-no-link".
+fuzz_targets = %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer
+EXTRA_PROGRAMS = $(fuzz_targets)
+%C%_fuzz_fuzz_model_SOURCES = %D%/fuzz/fuzz_model.c
+%C%_fuzz_fuzz_parse_SOURCES = %D%/fuzz/fuzz_parse.c
+%C%_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c
+%C%_fuzz_fuzz_tokenizer_SOURCES = %D%/fuzz/fuzz_tokenizer.c
+fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
+%C%_fuzz_fuzz_model_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_parse_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_safetensors_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_tokenizer_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_model_LDADD = $(all_libs)
+%C%_fuzz_fuzz_parse_LDADD = $(all_libs)
+%C%_fuzz_fuzz_safetensors_LDADD = $(all_libs)
+%C%_fuzz_fuzz_tokenizer_LDADD = $(all_libs)
+CLEANFILES += $(fuzz_targets)
+.PHONY: fuzz
+fuzz: $(fuzz_targets)
+
 # The totals, which automake keeps in logs.
 check-local:
 	@for log in %D%/runner.log %D%/cli/run.log; do if test -f $$log; then echo "$$log: `sed -n '/^[0-9]* passed, [0-9]* failed$$/p' $$log | tail -n 1`"; fi; done

@@ -2,7 +2,8 @@
 # Sets up what is missing, builds out of tree, runs every test: the plain build's and, beside them, the suites that gain by it
 # under AddressSanitizer and UndefinedBehaviorSanitizer.  The last line is `N passed, N failed`; the exit status is 0 only when
 # nothing failed.
-#   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers
+#   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers,
+#                                       and a minute of each libFuzzer target
 # BUILD: the folder to build in (build/check).  JOBS: parallel jobs (as many as there are processors).
 # shellcheck disable=SC2317  # functions are called through `step` and `tests`
 set -u
@@ -93,4 +94,9 @@ totals plain
 tests cli env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh"
 totals cli
 [ "$suites" = none ] || totals sanitized
+if [ "${1-}" = full ]; then
+  step "set-up of clang" sh "$root/tools/setup.sh" fuzz
+  tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"
+  totals fuzz
+fi
 finish

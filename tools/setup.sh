@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo; elsewhere it says
 # what to install, and `configure` tells what is missing.
-#   sh tools/setup.sh [text] [tests]
+#   sh tools/setup.sh [text] [tests] [fuzz]
 #     text       also the English text that the quick start trains on (package dict-gcide)
 #     tests      also what only tests use: valgrind, a C++ compiler
+#     fuzz       also clang with libFuzzer
 set -eu
 
 packages="gcc make autoconf automake pkg-config libc6-dev llvm-19-dev libopenblas-dev libfftw3-dev check libutf8proc-dev
@@ -12,8 +13,9 @@ for extra in "$@"; do
   case $extra in
     text) packages="$packages dict-gcide" ;;
     tests) packages="$packages valgrind g++" ;;
+    fuzz) packages="$packages clang-19 libclang-rt-19-dev" ;;
     *)
-      echo "usage: sh tools/setup.sh [text] [tests]" >&2
+      echo "usage: sh tools/setup.sh [text] [tests] [fuzz]" >&2
       exit 2
       ;;
   esac

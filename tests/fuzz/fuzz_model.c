@@ -1,6 +1,5 @@
 // libFuzzer target: any text as a model, through parser and checker; what is accepted is described
-// too.  Build it like fuzz_parse.c, with compiler/sema/sema*.c, compiler/sema/ckpt_match.c, compiler/sema/blas.c,
-// base/rng.c, graph/*.c and the generated compiler/sema/prelude_text.c added.
+// too.
 #include "compiler/sema/sema.h"
 #include <string.h>
 

@@ -1,9 +1,5 @@
 // libFuzzer target: any bytes as a file, as a line of the REPL and as one expression; every tree
 // and diagnostic is printed.
-//   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_parse.c
-//   base/{base,source}.c compiler/syntax/{diag,diag_render}.c
-//     compiler/syntax/{lex,lex_number,ast_print}.c compiler/syntax/parse*.c -lutf8proc -o fuzz_parse &&
-//     ./fuzz_parse CORPUS tests/cases
 #include "compiler/syntax/lex.h"
 #include "compiler/syntax/parse.h"
 #include <stdlib.h>
