@@ -184,6 +184,9 @@ static const char *shared(const Link *k, const char *object) {
                         "-Wl,--gc-sections",
                         "-Wl,-z,defs",
                         "-Wl,-z,relro",
+                        // the one name that is the same in every model, for programs that load them
+                        arena_printf(k->arena, "-Wl,--defsym=bigs_module_info=%s_info",
+                                     aot_prefix(k->arena, k->in->module)),
                         k->in->debug ? "-Wl,-S" : "-Wl,-s",
                         "-lm",
                         "-lpthread",

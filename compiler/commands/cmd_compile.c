@@ -21,8 +21,8 @@ static const char *suffix(const char *path) {
 // `bert.so` for models/bert.mdl, in the current folder, as compilers do; for standard input as the
 // C functions are named.
 static const char *default_output(Session *s, const char *path) {
-  const char *model = s->model ? model_name(s->model) : NULL;
-  if (!strcmp(path, "-") && model)
+  const char *model = s->o->name ? s->o->name : s->model ? model_name(s->model) : NULL;
+  if ((s->o->name || !strcmp(path, "-")) && model)
     return session_text(s, "%s.so", aot_prefix(s->arena, &(BigsModule){.model = model}));
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   size_t n = strlen(name), m = strlen(suffix(name));
@@ -66,11 +66,7 @@ static int build(Session *s, int last) {
   int lacking = session_needs_model(s);
   if (lacking)
     return lacking;
-  BuildOptions b = {.march = o->march,
-                    .opt = (int)o->opt,
-                    .dump_ir = o->dump_ir,
-                    .dump_to = stderr,
-                    .verify = o->verify_ir};
+  BuildOptions b = session_build_options(o);
   bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
   int status = session_diags(s, EXIT_MODEL);
   return ok ? status : EXIT_MODEL;
@@ -263,8 +259,18 @@ static int write_output(Session *s, const char *path) {
                        session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
 }
 
+// What C takes for a name, and bigsc for that of a model.
+static bool is_name(const char *s) {
+  size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  return n && n < 100 && !s[n] && (*s < '0' || *s > '9');
+}
+
 int cmd_COMPILE(const Options *o) {
   Session s;
+  if (o->name && !is_name(o->name)) {
+    fprintf(stderr, "bigsc: --name takes letters, digits and `_`, not `%s`\n", o->name);
+    return EXIT_USAGE;
+  }
   if (o->args.n != 1) {
     fprintf(stderr, "bigsc: %s\n", o->args.n ? "one model at a time" : "which model?");
     return EXIT_USAGE;

@@ -127,8 +127,7 @@ void inspect_costs(Session *s, const BigsModule *m, JsonText *json) {
 // Tables without machine code.
 static int plan(Session *s) {
   BuildWant want = {.nentries = -1, .ntrains = -1, .update = true};
-  BuildOptions b = {
-      .march = s->o->march, .opt = (int)s->o->opt, .dump_ir = s->o->dump_ir, .dump_to = stderr};
+  BuildOptions b = session_build_options(s->o);
   if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, &want, &b))
     return session_diags(s, EXIT_MODEL);
   s->build.module->builtin = session_builtins();

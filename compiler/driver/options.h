@@ -30,7 +30,7 @@ typedef struct Options {
   const char *out, *march, *target, *precision, *emit, *dump_ir, *rpass, *rpass_missed,
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
-  const char *entry, *train, *in, *weights, *names, *vocab;
+  const char *name, *entry, *train, *in, *weights, *names, *vocab;
   Defines defs, sets;
   Strings data;
   const char *text; // the model's, once it was read from standard input

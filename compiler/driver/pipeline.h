@@ -20,6 +20,7 @@ typedef struct BuildWant {
 
 typedef struct BuildOptions {
   const char *march;   // NULL: native
+  const char *name;    // of the model in the module; NULL: as the file says
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL
   FILE *dump_to;       // where --dump-ir goes

@@ -346,16 +346,21 @@ int session_needs_model(Session *s) {
   return session_error(s, EXIT_MODEL, "%s has no model", s->o->args.v[0]);
 }
 
+BuildOptions session_build_options(const Options *o) {
+  return (BuildOptions){.march = o->march,
+                        .name = o->name,
+                        .opt = (int)o->opt,
+                        .dump_ir = o->dump_ir,
+                        .dump_to = stderr,
+                        .verify = o->verify_ir};
+}
+
 int session_compile(Session *s, const BuildWant *want) {
   int lacking = session_needs_model(s);
   if (lacking || !s->model)
     return lacking;
   const Options *o = s->o;
-  BuildOptions b = {.march = o->march,
-                    .opt = (int)o->opt,
-                    .dump_ir = o->dump_ir,
-                    .dump_to = stderr,
-                    .verify = o->verify_ir};
+  BuildOptions b = session_build_options(o);
   if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b))
     return session_diags(s, EXIT_MODEL);
   session_diags(s, 0);

@@ -37,6 +37,8 @@ int session_load(Session *s, const Options *o, const char *path, bool fix);
 int session_source(Session *s, const char *path, const char **text);
 // The path "-" becomes one of a file that holds what standard input held.
 int session_stdin(Session *s, const char **path);
+// What the options say of building, whatever is built.
+BuildOptions session_build_options(const Options *o);
 int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
 // A .so again from the source text that it carries, at the same dims and lets: for what was not

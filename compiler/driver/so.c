@@ -1,5 +1,6 @@
-// Opening a compiled model: see so.h.  A model exports NAME_info and nothing with a fixed name, so
-// the dynamic symbols are read from the file.
+// Opening a compiled model: see so.h.  Its dynamic symbols are read from the file first, so that no
+// code of a library that is no model runs; one that a program linked from an archive has NAME_info
+// alone.
 #include "compiler/driver/so.h"
 #include "runtime/bigs.h"
 #include <dlfcn.h>

@@ -191,7 +191,7 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   const Tokenizer *t = model_tokenizer(b->model);
   const CkptTable *const *tables;
   m->abi = BIGS_ABI_VERSION;
-  m->model = model_name(b->model);
+  m->model = b->options.name ? b->options.name : model_name(b->model);
   m->version = bigsc_version();
   m->target = b->target->cpu;
   m->features = b->target->features;
