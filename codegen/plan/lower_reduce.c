@@ -133,6 +133,14 @@ static Coords open_elements(Lower *c, Node *n) {
   return at;
 }
 
+// old < value, or value is the first NaN: what max returns then.
+static LExpr *takes_over(Lower *c, LExpr *value, LExpr *old) {
+  LExpr *more = lx_op(c->a, L_LT, DT_BOOL, old, value, NULL),
+        *nan = lx_op(c->a, L_NE, DT_BOOL, value, value, NULL),
+        *kept = lx_op(c->a, L_EQ, DT_BOOL, old, old, NULL);
+  return lx_op(c->a, L_OR, DT_BOOL, more, lx_op(c->a, L_AND, DT_BOOL, nan, kept, NULL), NULL);
+}
+
 // The first of the largest.
 static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   Node *x = n->in[0];
@@ -147,7 +155,7 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   int v = lower_reg(c, t, lower_value(c, x, &in).e);
   LExpr *value = lx_reg(c->a, t, v), *old = lx_reg(c->a, t, best),
         *i = lx_from_int(c->a, DT_I32, lvar(c, f->var));
-  int more = lower_reg(c, DT_BOOL, lx_op(c->a, L_LT, DT_BOOL, old, value, NULL));
+  int more = lower_reg(c, DT_BOOL, takes_over(c, value, old));
   LExpr *cond = lx_reg(c->a, DT_BOOL, more);
   lower_emit(c,
              ls_set(c->a, arg, lx_op(c->a, L_SELECT, DT_I32, cond, i, lx_reg(c->a, DT_I32, arg))));
