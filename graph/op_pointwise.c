@@ -258,14 +258,20 @@ void DIV_grad(Grad *r) {
     grad_broadcast(r, 1, neg(r, div_(r, mul(r, r->dy, r->n), b)));
 }
 
-// d x^y = y x^(y-1) dx + x^y log(x) dy, the latter where x > 0 only
+// d x^y = y x^(y-1) dx + x^y log(x) dy, the latter where x > 0 only.  x^0 is 1 for every x: no
+// gradient, where y x^(y-1) would be 0 times infinity at x = 0.
 POINTWISE(POW, float_shape, pow(a, b))
 void POW_grad(Grad *r) {
   Node *x = r->n->in[0], *y = r->n->in[1], *zero = number(r, 0), *one = number(r, 1);
   double c;
   if (grad_wants(r, 0)) {
-    Node *less = node_is_const(y, &c) && !y->nax ? number(r, c - 1) : sub(r, y, one);
-    grad_broadcast(r, 0, mul(r, r->dy, mul(r, y, g_binary(r->g, OP_POW, x, less))));
+    bool known = node_is_const(y, &c) && !y->nax;
+    Node *less = known ? number(r, c - 1) : sub(r, y, one);
+    Node *slope = mul(r, r->dy, mul(r, y, g_binary(r->g, OP_POW, x, less)));
+    if (!known)
+      slope = zero_where(r, g_binary(r->g, OP_EQ, y, zero), slope);
+    if (!known || c != 0)
+      grad_broadcast(r, 0, slope);
   }
   if (grad_wants(r, 1)) {
     Node *positive = g_binary(r->g, OP_LT, zero, x);
