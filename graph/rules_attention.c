@@ -10,6 +10,16 @@ typedef struct Match {
   const Node *random;
 } Match;
 
+// x * c, or x / c
+static bool match_scale(const Node *n, Node **x, double *c) {
+  if (match_with_const(n, OP_MUL, x, c))
+    return true;
+  bool quotient = match_with_const(n, OP_DIV, x, c);
+  if (quotient)
+    *c = 1 / *c;
+  return quotient;
+}
+
 // w = select(rate <= random, x * 1/(1 - rate), 0) or the select the other way round; x.
 static Node *match_dropout(Node *w, Match *m) {
   double zero, rate, scale;
@@ -24,7 +34,7 @@ static Node *match_dropout(Node *w, Match *m) {
   if (!node_is_scalar_const(cond->in[keep ? 0 : 1], &rate) ||
       !node_is_const(w->in[keep ? 2 : 1], &zero) || zero != 0)
     return NULL;
-  if (!match_with_const(w->in[keep ? 1 : 2], OP_MUL, &x, &scale) || scale * (1 - rate) < 1 - 1e-6 ||
+  if (!match_scale(w->in[keep ? 1 : 2], &x, &scale) || scale * (1 - rate) < 1 - 1e-6 ||
       scale * (1 - rate) > 1 + 1e-6)
     return NULL;
   m->rate = rate;
@@ -64,7 +74,7 @@ static Node *scaled_product(Node *x, double *scale) {
   Node *y;
   double c;
   *scale = 1;
-  if (match_with_const(x, OP_MUL, &y, &c))
+  if (match_scale(x, &y, &c))
     *scale = c, x = y;
   return x->op == OP_CONTRACT && x->attr.naxes == 1 ? x : NULL;
 }
@@ -152,10 +162,10 @@ static bool has_gradient(const Match *m, const Trained *t) {
 }
 
 static Node *claim(Graph *g, Node *n, const Trained *trained) {
+  if (n->op != OP_CONTRACT || n->attr.naxes != 1 || n->dtype != DT_F32)
+    return NULL;
   for (int i = 0; i < 2; i++) {
     Match m = {.v = n->in[1 - i]};
-    if (n->op != OP_CONTRACT || n->attr.naxes != 1 || n->dtype != DT_F32)
-      return NULL;
     Node *soft = match_dropout(n->in[i], &m);
     Node *scores = soft ? match_softmax(soft, &m.s) : NULL;
     Node *p = scores && m.s == n->attr.axes[0] ? match_scores(g, scores, &m) : NULL;

@@ -34,7 +34,7 @@ static Node *compose_renames(Graph *g, Node *outer, Node *inner) {
 }
 
 Node *rule_renames(Rewrite *r, Node *n) {
-  Node *x = n->in ? n->in[0] : NULL;
+  Node *x = n->nin ? n->in[0] : NULL;
   double c;
   if (n->op != OP_RENAME)
     return NULL;
@@ -50,7 +50,7 @@ Node *rule_renames(Rewrite *r, Node *n) {
 }
 
 Node *rule_split_of_merge(Rewrite *r, Node *n) {
-  Node *x = n->in ? n->in[0] : NULL;
+  Node *x = n->nin ? n->in[0] : NULL;
   if (n->op == OP_SPLIT && x->op == OP_MERGE && n->attr.axis == x->attr.axis &&
       lists_equal(n->attr.axes, n->attr.naxes, x->attr.axes, x->attr.naxes))
     return x->in[0];
@@ -142,7 +142,7 @@ Node *rule_slices(Rewrite *r, Node *n) {
 }
 
 Node *rule_flip_twice(Rewrite *r, Node *n) {
-  Node *x = n->in ? n->in[0] : NULL;
+  Node *x = n->nin ? n->in[0] : NULL;
   (void)r;
   if (n->op != OP_FLIP)
     return NULL;

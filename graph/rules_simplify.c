@@ -24,8 +24,8 @@ static bool apply_pointwise(int op, const double *v, DType from, DType to, doubl
   case OP_MUL: *out = a * b; break;
   case OP_DIV: *out = a / b; break;
   case OP_POW: *out = pow(a, b); break;
-  case OP_MIN: *out = fmin(a, b); break;
-  case OP_MAX: *out = fmax(a, b); break;
+  case OP_MIN: *out = a < b || isnan(a) ? a : b; break;
+  case OP_MAX: *out = a > b || isnan(a) ? a : b; break;
   case OP_LT: *out = a < b; break;
   case OP_LE: *out = a <= b; break;
   case OP_EQ: *out = a == b; break;
@@ -116,31 +116,39 @@ Node *rule_negations(Rewrite *r, Node *n) {
   return NULL;
 }
 
-Node *rule_constant_products(Rewrite *r, Node *n) {
-  Node *x, *y;
-  double c, d;
-  if (!dtype_is_float(n->dtype) || !match_with_const(n, OP_MUL, &x, &c) ||
-      !match_with_const(x, OP_MUL, &y, &d))
-    return NULL;
-  return isfinite(c * d) ? g_binary(r->g, OP_MUL, y, g_const(r->g, n->dtype, c * d)) : NULL;
+// The product of two constants as a value of dtype t, where it is what the exact one rounds to, and
+// neither overflows nor loses digits as a number of that dtype.
+static bool product(DType t, double c, double d, double *out) {
+  if (t == DT_F32) {
+    float p = (float)c * (float)d;
+    *out = p;
+    return isnormal(p) && p == (float)(c * d);
+  }
+  *out = c * d;
+  return t == DT_F64 && isnormal(*out);
 }
 
-Node *rule_divide_by_constant(Rewrite *r, Node *n) {
-  double c;
-  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || !node_is_scalar_const(n->in[1], &c) ||
-      node_is_const(n->in[0], NULL))
+Node *rule_constant_products(Rewrite *r, Node *n) {
+  Node *x, *y;
+  double c, d, both;
+  if (!match_with_const(n, OP_MUL, &x, &c) || !match_with_const(x, OP_MUL, &y, &d))
     return NULL;
-  return c != 0 && isnormal(1 / c) && isnormal((float)(1 / c))
-             ? g_binary(r->g, OP_MUL, n->in[0], g_const(r->g, n->dtype, 1 / c))
+  return product((DType)n->dtype, c, d, &both)
+             ? g_binary(r->g, OP_MUL, y, g_const(r->g, n->dtype, both))
              : NULL;
 }
 
-Node *rule_divide_by_smaller(Rewrite *r, Node *n) {
-  Graph *g = r->g;
-  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || n->in[1]->nax >= n->nax ||
-      node_is_const(n->in[0], NULL) || node_is_const(n->in[1], NULL))
+// Exact, so that a quotient is the nearest number to the true one as the language says: only powers
+// of two have an exact reciprocal.
+Node *rule_divide_by_constant(Rewrite *r, Node *n) {
+  double c;
+  int exponent;
+  if (n->op != OP_DIV || !dtype_is_float(n->dtype) || !node_is_scalar_const(n->in[1], &c) ||
+      node_is_const(n->in[0], NULL) || fabs(frexp(c, &exponent)) != 0.5)
     return NULL;
-  return g_binary(g, OP_MUL, n->in[0], g_binary(g, OP_DIV, g_const(g, n->dtype, 1), n->in[1]));
+  return isnormal((float)c) && isnormal((float)(1 / c))
+             ? g_binary(r->g, OP_MUL, n->in[0], g_const(r->g, n->dtype, 1 / c))
+             : NULL;
 }
 
 Node *rule_powers(Rewrite *r, Node *n) {
@@ -210,7 +218,7 @@ static int join_axes(Axis **out, Axis *const *a, int na, Axis *const *b, int nb)
 }
 
 Node *rule_nested_sums(Rewrite *r, Node *n) {
-  Node *x = n->in ? n->in[0] : NULL;
+  Node *x = n->nin ? n->in[0] : NULL;
   if ((n->op != OP_SUM && n->op != OP_RMAX && n->op != OP_RMIN) || x->op != n->op ||
       rewrite_uses(r, x) > 1)
     return NULL;
@@ -240,7 +248,7 @@ static bool lacks_all(const Node *n, Axis *const *ax, int nax) {
 
 Node *rule_factor_out_of_sum(Rewrite *r, Node *n) {
   Graph *g = r->g;
-  Node *x = n->in ? n->in[0] : NULL;
+  Node *x = n->nin ? n->in[0] : NULL;
   if (n->op != OP_SUM || !dtype_is_float(n->dtype))
     return NULL;
   if (x->op == OP_NEG)

@@ -171,10 +171,7 @@ MAKE(constant_products) {
   return g_binary(G, OP_MUL, g_binary(G, OP_MUL, f->x, f->c3), f->c3);
 }
 MAKE(divide_by_constant) {
-  return g_binary(G, OP_DIV, f->x, f->c3);
-}
-MAKE(divide_by_smaller) {
-  return g_binary(G, OP_DIV, f->x, g_binary(G, OP_ADD, f->c3, f->z));
+  return g_binary(G, OP_DIV, f->x, g_const(G, DT_F32, 8));
 }
 MAKE(powers) {
   return g_binary(G, OP_POW, f->x, f->c3);
