@@ -144,7 +144,8 @@ typedef struct Job {
 } Job;
 static void run_task(void *ctx, int64_t task, int thread) {
   const Job *j = ctx;
-  j->kernel(&j->frame, task, j->scratch + thread * j->stride);
+  // A step without scratch memory has no address to add to.
+  j->kernel(&j->frame, task, j->stride ? j->scratch + thread * j->stride : j->scratch);
 }
 
 typedef struct Clear {
