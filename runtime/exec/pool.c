@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { SPIN_NS = 50000, LINE = 64 };
 static const uint32_t OPEN = 1u << 31;
@@ -27,6 +28,7 @@ typedef struct Worker {
 
 struct Pool {
   int threads, started;
+  pid_t owner; // the process that started the threads: a child of fork() has none of them
   int64_t spin_ns;
   Worker *worker; // threads - 1
   PoolFn fn;      // the job: written while `state` is closed and empty
@@ -148,7 +150,7 @@ static void wake_workers(Pool *p, int64_t wanted) {
 }
 
 void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
-  if (p->threads == 1 || ntasks <= 1) {
+  if (p->threads == 1 || ntasks <= 1 || p->owner != getpid()) {
     for (int64_t i = 0; i < ntasks; i++)
       fn(ctx, i, 0);
     return;
@@ -202,6 +204,7 @@ Pool *pool_new(int threads, BigsError *e) {
   }
   memset(p, 0, sizeof *p);
   p->threads = threads;
+  p->owner = getpid();
   p->spin_ns = threads > cpus ? 0 : SPIN_NS; // a spinner would hold the CPU that a task needs
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
@@ -216,9 +219,7 @@ Pool *pool_new(int threads, BigsError *e) {
   return p;
 }
 
-void pool_free(Pool *p) {
-  if (!p)
-    return;
+static void end_workers(Pool *p) {
   pthread_mutex_lock(&p->lock);
   atomic_store(&p->stop, true);
   pthread_cond_broadcast(&p->wake);
@@ -228,6 +229,15 @@ void pool_free(Pool *p) {
   pthread_cond_destroy(&p->done);
   pthread_cond_destroy(&p->wake);
   pthread_mutex_destroy(&p->lock);
+}
+
+// In a child of fork() there is nobody to join, and the lock and the conditions may be as a thread
+// of the parent held them.
+void pool_free(Pool *p) {
+  if (!p)
+    return;
+  if (p->owner == getpid())
+    end_workers(p);
   free(p->worker);
   free(p);
 }

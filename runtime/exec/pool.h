@@ -14,14 +14,16 @@ typedef void (*PoolFn)(void *ctx, int64_t task, int thread);
 // pool_default_threads(). NULL on failure.  With 1, nothing is started and pool_run is a loop.
 enum { POOL_MAX_THREADS = 1024 };
 Pool *pool_new(int threads, BigsError *e);
-// Waits for the threads to end.  NULL is allowed.  Not while pool_run is under way.
+// Waits for the threads to end.  NULL is allowed.  Not while pool_run is under way.  In a child of
+// fork(), which has none of the threads, it only gives the memory back.
 void pool_free(Pool *p);
 int pool_threads(const Pool *p);
 
 // Calls fn(ctx, task, thread) once for every task in [0, ntasks), in no order, and returns when all
 // calls have returned; what they wrote is then visible to the caller.  Tasks are claimed one at a
 // time from an atomic counter. One pool_run at a time per pool; fn must not call pool_run on the
-// same pool.  Idle threads spin for about 50 microseconds and then sleep.
+// same pool.  Idle threads spin for about 50 microseconds and then sleep.  In a child of fork() the
+// caller does all tasks.
 void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx);
 
 // Threads worth starting in this process: the affinity mask, no more than the CPU quota of its

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,6 +112,28 @@ START_TEST(waits_for_a_slow_task) {
 }
 END_TEST
 
+// A child of fork() has no worker to join: what it inherited still runs, and ends.
+START_TEST(a_child_frees_what_it_inherited) {
+  Pool *p = pool_new(3, NULL);
+  int64_t sum[64] = {0};
+  pool_run(p, 64, add_task, sum);
+  usleep(_i ? 20000 : 0); // the workers spin, or sleep
+  pid_t child = fork();
+  if (!child) {
+    alarm(10);
+    pool_run(p, 64, add_task, sum);
+    pool_free(p);
+    _exit(sum[0] == 2 && sum[63] == 2 ? 0 : 1);
+  }
+  int status = -1;
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert_int_eq(status, 0);
+  pool_run(p, 64, add_task, sum);
+  ck_assert_int_eq(sum[63], 2);
+  pool_free(p);
+}
+END_TEST
+
 START_TEST(refuses_bad_sizes) {
   BigsError e = {0};
   ck_assert_ptr_null(pool_new(-1, &e));
@@ -183,6 +206,7 @@ Suite *pool_suite(void) {
   tcase_add_test(t, many_small_runs);
   tcase_add_test(t, idle_threads_sleep);
   tcase_add_test(t, waits_for_a_slow_task);
+  tcase_add_loop_test(t, a_child_frees_what_it_inherited, 0, 2);
   tcase_add_test(t, refuses_bad_sizes);
   tcase_add_test(t, quotas_of_control_groups);
   suite_add_tcase(s, t);
