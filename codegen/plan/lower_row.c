@@ -163,9 +163,9 @@ LExpr *reduce_operand(Lower *c, Node *n, const Coords *at) {
 
 static void reduce_level(Rows *s, int level, const Coords *rows) {
   Lower *c = s->c;
-  int reg[64], n = 0;
-  Node *node[64];
-  for (int i = 0; i < s->k->m.n && n < COUNT(reg); i++) {
+  int *reg = NEWN(c->a, int, s->k->m.n), n = 0;
+  Node **node = NEWN(c->a, Node *, s->k->m.n);
+  for (int i = 0; i < s->k->m.n; i++) {
     Node *x = s->k->m.v[i].node;
     if (s->k->m.v[i].role != ROLE_REDUCE || !alive(s, x) || info_of(c->g, x)->level != level)
       continue;

@@ -183,6 +183,21 @@ START_TEST(reductions) {
 }
 END_TEST
 
+// However many sums over the same axis there are, one kernel can hold them.
+START_TEST(many_sums) {
+  PlanBed t = bed(_i);
+  Graph *g = t.b.g;
+  Axis *B = bed_run_axis(&t.b, "B", 3), *H = bed_axis(&t.b, "H", 24);
+  Node *x = input(&t, AX(B, H)), *sum = num(&t, 0);
+  for (int i = 0; i < 83; i++) {
+    Node *e = g_unary(g, OP_SIN, mul(&t, x, num(&t, 1 + i / 64.0)));
+    sum = add(&t, sum, g_reduce(g, OP_SUM, e, &H, 1));
+  }
+  plan_bed_check1(&t, sum, "83 sums");
+  plan_bed_free(&t);
+}
+END_TEST
+
 START_TEST(rows) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
@@ -421,6 +436,7 @@ Suite *plan_suite(void) {
   tcase_add_loop_test(c, index_maps, 0, 2);
   tcase_add_loop_test(c, gathers, 0, 2);
   tcase_add_loop_test(c, reductions, 0, 2);
+  tcase_add_loop_test(c, many_sums, 0, 2);
   tcase_add_loop_test(c, rows, 0, 2);
   tcase_add_loop_test(c, row_gradients, 0, 2);
   tcase_add_loop_test(c, contractions, 0, 8);
