@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool poly_size(const Poly *p, const int64_t *sym, int64_t *out) {
+bool poly_value(const Poly *p, const int64_t *sym, int64_t *out) {
   int64_t sum = 0;
   for (int i = 0; i < p->n; i++) {
     int64_t x = p->t[i].coef;
@@ -15,7 +15,11 @@ bool poly_size(const Poly *p, const int64_t *sym, int64_t *out) {
       return false;
   }
   *out = sum;
-  return sum >= 0;
+  return sum != NO_SIZE;
+}
+
+bool poly_size(const Poly *p, const int64_t *sym, int64_t *out) {
+  return poly_value(p, sym, out) && *out >= 0;
 }
 
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
@@ -50,8 +54,8 @@ static int too_large(bigs_model *m, const BigsProgram *p) {
 
 static void bind_sizes(const BigsModule *module, Binding *b) {
   for (int i = 0; i < module->npoly; i++)
-    if (!poly_size(&module->poly[i], b->sym, &b->size[i]))
-      b->size[i] = -1;
+    if (!poly_value(&module->poly[i], b->sym, &b->size[i]))
+      b->size[i] = NO_SIZE;
 }
 
 static bool size_at(const Binding *b, BigsSize size, int64_t *out) {
@@ -117,7 +121,9 @@ static int bind_scalars(bigs_model *m, Binding *b) {
     for (int i = 0; i < step->nscalar; i++, at++) {
       const BigsScalar *v = &step->scalar[i];
       int64_t size = 0;
-      if (v->kind == 2 && !size_at(b, v->size, &size))
+      if (v->kind == 2 && v->size) // a stride too, which is negative where a value is flipped
+        size = b->size[v->size];
+      if (size == NO_SIZE)
         return too_large(m, b->program);
       b->scalar[at] = v->kind == 2 ? (uint64_t)size : v->value;
     }

@@ -42,7 +42,7 @@ typedef struct Binding {
   const BigsProgram *program;
   int64_t sym[MAX_SYMS]; // 1 where the program does not use it
   uint64_t used;         // handle's clock at its last use
-  int64_t *size;         // of the module's polynomials, -1: negative or too large to count
+  int64_t *size;         // of the module's polynomials, NO_SIZE: too large to count
   BoundBuffer *buffer;
   BoundStep *step;
   uint64_t *scalar;
@@ -88,6 +88,9 @@ struct bigs_model {
 // does not use one.
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
               BigsError *e);
+#define NO_SIZE INT64_MIN
+// p's value, which may be negative, as a stride is; false when it overflows.
+bool poly_value(const Poly *p, const int64_t *sym, int64_t *out);
 // p's value; false when it overflows or is negative.
 bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.

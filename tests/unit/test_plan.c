@@ -391,6 +391,22 @@ START_TEST(convolutions) {
 }
 END_TEST
 
+// Values flipped along axes known at run time have negative strides there.
+START_TEST(flipped_convolutions) {
+  PlanBed t = bed(_i);
+  Graph *g = t.b.g;
+  Axis *B = bed_run_axis(&t.b, "B", 3), *L = bed_run_axis(&t.b, "L", _i / 2 % 2 ? 100 : 13),
+       *H = bed_axis(&t.b, "H", 12);
+  Node *u = input(&t, AX(B, L, H)), *dy = input(&t, AX(B, L, H)), *k = input(&t, AX(L, H));
+  Node *flip[] = {g_flip(g, u, &B, 1), g_flip(g, u, AX(B, L)), g_flip(g, u, AX(B, L, H))};
+  for (int i = 0; i < 3; i++) {
+    plan_bed_check1(&t, g_conv(g, flip[i], k, L, false), "a flipped value");
+    plan_bed_check1(&t, g_conv_grad(g, flip[i], dy, L, &H, 1, true), "gradient of the kernels");
+  }
+  plan_bed_free(&t);
+}
+END_TEST
+
 // ---- attention
 static Axis *S_const(PlanBed *t) {
   return bed_axis(&t->b, "positions", 40);
@@ -444,6 +460,7 @@ Suite *plan_suite(void) {
   tcase_add_test(c, same_bits);
   tcase_add_loop_test(c, linear_gradients, 0, 2);
   tcase_add_loop_test(c, convolutions, 0, 4);
+  tcase_add_loop_test(c, flipped_convolutions, 0, 4);
   tcase_add_loop_test(c, attention, 0, 4);
   suite_add_tcase(s, c);
   return s;
