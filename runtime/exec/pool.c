@@ -7,6 +7,7 @@
 // for: small jobs cost little on a busy machine.
 #include "runtime/exec/pool.h"
 #include "base/clock.h"
+#include <fenv.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdalign.h>
@@ -110,8 +111,37 @@ static void sleep_until_news(Pool *p, unsigned seen) {
   pthread_mutex_unlock(&p->lock);
 }
 
+// ---- floating point: rounding and denormal numbers as the language says, whatever the caller has
+// set, as a worker that started earlier would not follow it.
+#if defined(__x86_64__)
+typedef unsigned FloatMode;
+enum { DEFAULT_MXCSR = 0x1f80 };
+static FloatMode float_default(void) {
+  FloatMode old = __builtin_ia32_stmxcsr();
+  if (old != DEFAULT_MXCSR)
+    __builtin_ia32_ldmxcsr(DEFAULT_MXCSR);
+  return old;
+}
+static void float_restore(FloatMode old) {
+  if (old != DEFAULT_MXCSR)
+    __builtin_ia32_ldmxcsr(old);
+}
+#else
+typedef fenv_t FloatMode;
+static FloatMode float_default(void) {
+  FloatMode old;
+  fegetenv(&old);
+  fesetenv(FE_DFL_ENV);
+  return old;
+}
+static void float_restore(FloatMode old) {
+  fesetenv(&old);
+}
+#endif
+
 static void *worker_main(void *arg) {
   Worker *w = arg;
+  float_default();
   Pool *p = w->pool;
   for (unsigned seen = 0;;) {
     if (!spin(p, has_news, seen))
@@ -149,7 +179,7 @@ static void wake_workers(Pool *p, int64_t wanted) {
   pthread_mutex_unlock(&p->lock);
 }
 
-void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
+static void run_tasks(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
   if (p->threads == 1 || ntasks <= 1 || p->owner != getpid()) {
     for (int64_t i = 0; i < ntasks; i++)
       fn(ctx, i, 0);
@@ -165,6 +195,12 @@ void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
   work(p, 0);
   atomic_fetch_and(&p->state, ~OPEN);
   wait_until_empty(p);
+}
+
+void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
+  FloatMode old = float_default();
+  run_tasks(p, ntasks, fn, ctx);
+  float_restore(old);
 }
 
 int pool_threads(const Pool *p) {

@@ -23,7 +23,8 @@ int pool_threads(const Pool *p);
 // calls have returned; what they wrote is then visible to the caller.  Tasks are claimed one at a
 // time from an atomic counter. One pool_run at a time per pool; fn must not call pool_run on the
 // same pool.  Idle threads spin for about 50 microseconds and then sleep.  In a child of fork() the
-// caller does all tasks.
+// caller does all tasks.  Tasks run in the default floating-point environment (denormal numbers,
+// rounding to nearest); the caller's comes back at the end.
 void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx);
 
 // Threads worth starting in this process: the affinity mask, no more than the CPU quota of its

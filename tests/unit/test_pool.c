@@ -1,6 +1,7 @@
 // The thread pool: every task once, visibility, many small runs, quotas of control groups.
 #include "runtime/exec/pool.h"
 #include <check.h>
+#include <fenv.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,52 @@ START_TEST(a_child_frees_what_it_inherited) {
 }
 END_TEST
 
+static void third_task(void *ctx, int64_t i, int thread) {
+  volatile double one = 1, three = 3;
+  (void)thread;
+  ((double *)ctx)[i] = one / three;
+  usleep(10);
+}
+
+// The caller's rounding is not the tasks', on no thread, and is still there afterwards.
+START_TEST(rounds_as_the_language_says) {
+  Pool *p = pool_new(_i ? 3 : 1, NULL);
+  double x[64];
+  fesetround(FE_UPWARD);
+  pool_run(p, 64, third_task, x);
+  int after = fegetround();
+  fesetround(FE_TONEAREST);
+  ck_assert_int_eq(after, FE_UPWARD);
+  for (int i = 0; i < 64; i++)
+    ck_assert(x[i] == 1 / 3.0);
+  pool_free(p);
+}
+END_TEST
+
+#ifdef __x86_64__
+static void half_task(void *ctx, int64_t i, int thread) {
+  volatile float least = 0x1p-126f;
+  (void)thread;
+  ((float *)ctx)[i] = least / 2;
+}
+
+START_TEST(denormal_numbers_stay) {
+  enum { FLUSH = 0x8040 };
+  Pool *p = pool_new(_i ? 3 : 1, NULL);
+  float x[64];
+  unsigned old = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(old | FLUSH);
+  pool_run(p, 64, half_task, x);
+  unsigned after = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(old);
+  ck_assert_uint_eq(after & FLUSH, FLUSH);
+  for (int i = 0; i < 64; i++)
+    ck_assert(x[i] == 0x1p-127f);
+  pool_free(p);
+}
+END_TEST
+#endif
+
 START_TEST(refuses_bad_sizes) {
   BigsError e = {0};
   ck_assert_ptr_null(pool_new(-1, &e));
@@ -207,6 +254,10 @@ Suite *pool_suite(void) {
   tcase_add_test(t, idle_threads_sleep);
   tcase_add_test(t, waits_for_a_slow_task);
   tcase_add_loop_test(t, a_child_frees_what_it_inherited, 0, 2);
+  tcase_add_loop_test(t, rounds_as_the_language_says, 0, 2);
+#ifdef __x86_64__
+  tcase_add_loop_test(t, denormal_numbers_stay, 0, 2);
+#endif
   tcase_add_test(t, refuses_bad_sizes);
   tcase_add_test(t, quotas_of_control_groups);
   suite_add_tcase(s, t);
