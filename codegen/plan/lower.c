@@ -39,9 +39,17 @@ static void node_key(Node *n, const Coords *at, LExpr **key) {
       BUG("%s: no coordinate along %s", op_name(n->op), n->ax[i]->name);
 }
 
+// bf16 is computed as f32, and rounded like a value that is stored whether it is or not.
+static LExpr *rounded(Lower *c, const Node *n, LExpr *e) {
+  if (n->dtype != DT_BF16 || e->dtype != DT_F32)
+    return e;
+  return lx_op(c->a, L_CAST, DT_F32, lx_op(c->a, L_CAST, DT_BF16, e, NULL, NULL), NULL, NULL);
+}
+
 void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e) {
   LExpr *key[MAX_AXES];
   node_key(n, at, key);
+  e = rounded(c, n, e);
   memo_add(c, n, key, (Val){e, c->scope.n - 1, 0});
 }
 
@@ -405,8 +413,11 @@ static Val compute(Lower *c, Node *n, const Coords *at) {
   }
   if (op_flags(n->op) & F_INDEX)
     return mapped(c, n, at);
-  if ((op_flags(n->op) & F_POINTWISE) || is_outer(n))
-    return pointwise(c, n, at);
+  if ((op_flags(n->op) & F_POINTWISE) || is_outer(n)) {
+    Val v = pointwise(c, n, at);
+    v.e = rounded(c, n, v.e);
+    return v;
+  }
   BUG("%s has no value here", op_name(n->op));
 }
 

@@ -86,7 +86,7 @@ START_TEST(dtypes) {
   plan_bed_check1(&t, g_binary(g, OP_LT, f, g_cast(g, x, DT_F32)), "bool");
   plan_bed_check1(&t, g_unary(g, OP_NOT, m), "not");
   plan_bed_check1(&t, g_select(g, m, f, num(&t, -1e9)), "masked");
-  t.tolerance = 1e-2; // rounded only where it is stored
+  t.tolerance = 1e-2; // the interpreter does not round
   plan_bed_check1(&t, g_cast(g, g_cast(g, f, DT_BF16), DT_F32), "through bf16");
   t.tolerance = 0;
   plan_bed_check1(&t, g_cast(g, f, DT_BF16), "stored as bf16");
@@ -96,6 +96,29 @@ START_TEST(dtypes) {
   plan_bed_check1(&t, g_binary(g, OP_ADD, h, h), "bf16");
   plan_bed_check1(&t, g_reduce(g, OP_SUM, g_cast(g, h, DT_F32), &H, 1), "sum of bf16");
   plan_bed_free(&t);
+}
+END_TEST
+
+// bf16 values on the way to others: the bits do not depend on whether they are stored.
+static uint64_t bits_of_bf16(int which, bool no_fuse) {
+  PlanBed t = plan_bed_new(5);
+  t.no_fuse = no_fuse;
+  t.tolerance = 0.1; // the interpreter does not round
+  t.least = 1;
+  Graph *g = t.b.g;
+  Axis *L = bed_run_axis(&t.b, "L", 37), *H = bed_axis(&t.b, "H", 24);
+  Node *x = input(&t, AX(L, H)), *y = input(&t, AX(L, H)), *h = g_cast(g, x, DT_BF16);
+  Node *most = g_cast(g, g_reduce(g, OP_RMAX, h, &H, 1), DT_F32);
+  Node *value[] = {h, g_binary(g, OP_ADD, h, g_cast(g, y, DT_BF16)), g_binary(g, OP_MUL, h, h),
+                   g_unary(g, OP_EXP, h), g_cast(g, g_unary(g, OP_EXP, x), DT_BF16)};
+  Node *f = which < 5 ? g_cast(g, value[which], DT_F32) : most;
+  plan_bed_check1(&t, g_binary(g, OP_SUB, f, x), "bf16 in the middle");
+  uint64_t bits = t.bits;
+  plan_bed_free(&t);
+  return bits;
+}
+START_TEST(bf16_is_rounded_everywhere) {
+  ck_assert(bits_of_bf16(_i, false) == bits_of_bf16(_i, true));
 }
 END_TEST
 
@@ -449,6 +472,7 @@ Suite *plan_suite(void) {
   tcase_set_timeout(c, 120);
   tcase_add_loop_test(c, maps, 0, 2);
   tcase_add_loop_test(c, dtypes, 0, 2);
+  tcase_add_loop_test(c, bf16_is_rounded_everywhere, 0, 6);
   tcase_add_loop_test(c, index_maps, 0, 2);
   tcase_add_loop_test(c, gathers, 0, 2);
   tcase_add_loop_test(c, reductions, 0, 2);
