@@ -100,8 +100,9 @@ enum { POLY_TERMS = 6, POLY_FACTORS = 8, MAX_SYMS = 16 };
 typedef struct PolyTerm {
   int64_t coef;
   int8_t sym[POLY_FACTORS]; // ascending indices of symbols, then -1
-  int8_t pad[4];
 } PolyTerm;
+// Terms are compared and hashed as bytes: none of them may be padding.
+_Static_assert(sizeof(PolyTerm) == 16, "a term has padding");
 typedef struct Poly {
   int32_t n, pad;
   PolyTerm t[POLY_TERMS];
