@@ -125,7 +125,8 @@ static bool run_unroll(Build *b) {
   RootList l = roots_of(b);
   Node *at = NULL;
   if (!graph_unroll_scans(b->graph, l.node, l.n, MAX_UNROLL, &at)) {
-    Diag *d = diag_error(b->diags, 601, at->span, "this `scan` cannot be compiled yet");
+    Diag *d =
+        diag_error(b->diags, ERR_NOT_COMPILED, at->span, "this `scan` cannot be compiled yet");
     diag_primary(b->diags, d, "its length is known at run time, or above %d", MAX_UNROLL);
     diag_help(b->diags, d, "fix the length with -D, or give the value another form in `forms`");
     return false;
@@ -179,7 +180,7 @@ static bool run_target(Build *b) {
   const char *error = NULL;
   b->target = target_new(b->arena, b->options.march, b->options.opt, &error);
   if (!b->target) {
-    diag_error(b->diags, 602, (Span){0}, "%s", error);
+    diag_error(b->diags, ERR_UNKNOWN_TARGET, (Span){0}, "%s", error);
     return false;
   }
   PlanOptions o = {.nr = b->target->nr,
@@ -238,7 +239,7 @@ static bool run_plan(Build *b) {
     int n;
     const PlanError *e = plan_errors(b->plan, &n);
     for (int i = 0; i < n; i++)
-      diag_error(b->diags, 601, e[i].span, "%s", e[i].text);
+      diag_error(b->diags, ERR_NOT_COMPILED, e[i].span, "%s", e[i].text);
     return false;
   }
   b->kernels = plan_kernels(b->plan, &b->nkernels);

@@ -46,7 +46,7 @@ Binding *scope_find(const Scope *sc, const char *name) {
 Binding *scope_bind(Sema *s, Name name, Value *v) {
   Binding *old = scope_find(s->scope, name.s);
   if (old) {
-    Diag *g = sema_error(s, 302, name.span, "`%s` is bound twice%s", name.s,
+    Diag *g = sema_error(s, ERR_NAME_TWICE, name.span, "`%s` is bound twice%s", name.s,
                          old->rebound ? ": a state has one new value a step" : "");
     sema_label(s, g, old->rebound ? old->stmt->names.v[0].span : old->span, "first here");
     return NULL;
@@ -84,21 +84,23 @@ bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, co
     const CallArg *a = &args->v[i];
     int k = a->name.s ? formal_index(f, a->name.s) : i;
     if (!a->name.s && named) {
-      sema_error(s, 303, a->x.span, "an argument by position after one by name");
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->x.span, "an argument by position after one by name");
       ok = false;
     } else if (!a->name.s && i >= f->n) {
-      sema_error(s, 303, at, "`%s` takes %d argument%s, and this call has %d", what, f->n,
-                 f->n == 1 ? "" : "s", args->n);
+      sema_error(s, ERR_WRONG_ARGUMENTS, at, "`%s` takes %d argument%s, and this call has %d", what,
+                 f->n, f->n == 1 ? "" : "s", args->n);
       ok = false;
     } else if (k < 0) {
-      Diag *g = sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", what, a->name.s);
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`", what,
+                           a->name.s);
       Suggest best = {.wanted = a->name.s};
       for (int j = 0; j < f->n; j++)
         suggest_add(&best, f->v[j].name.s);
       suggest_help(s, g, &best);
       ok = false;
     } else if (out[k].v) {
-      Diag *g = sema_error(s, 303, a->x.span, "`%s` of `%s` is given twice", f->v[k].name.s, what);
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->x.span, "`%s` of `%s` is given twice",
+                           f->v[k].name.s, what);
       sema_label(s, g, out[k].span, "first here");
       ok = false;
     } else
@@ -112,8 +114,8 @@ bool sema_missing_args(Sema *s, const Formals *f, const Operand *got, Span at, c
   bool ok = true;
   for (int i = 0; i < f->n; i++)
     if (!got[i].v && !f->v[i].preset) {
-      Diag *g =
-          sema_error(s, 303, at, "`%s` is called without its argument `%s`", what, f->v[i].name.s);
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, at, "`%s` is called without its argument `%s`",
+                           what, f->v[i].name.s);
       diag_note(s->d, g, f->v[i].span, "`%s` is declared here", f->v[i].name.s);
       ok = false;
     }
@@ -136,7 +138,7 @@ static Value *fit_number(Sema *s, Operand v, const Ty *t, const char *callee, co
   const Number *n = v.v->num;
   if (t->dtype == DT_BOOL || (t->dtype == DT_I32 && !n->whole) ||
       (n->is_complex && !dtype_is_complex(t->dtype))) {
-    sema_error(s, 206, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s, callee,
+    sema_error(s, ERR_OTHER_DTYPE, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s, callee,
                dtype_name(t->dtype),
                n->is_complex ? "a complex number"
                : n->whole    ? "a number"
@@ -165,9 +167,9 @@ static const char *producer(Sema *s, const Ax *a) {
 
 static void lacks_axis(Sema *s, Operand v, Ax *a, const Formal *f, const char *callee, Span at) {
   int64_t n;
-  Diag *g =
-      sema_error(s, 204, at, "`%s` needs dimension `%s` in its argument `%s`, but %s has none",
-                 callee, ax_str(s, a), f->name.s, v_type_str(s, v.v));
+  Diag *g = sema_error(s, ERR_MISSING_DIM, at,
+                       "`%s` needs dimension `%s` in its argument `%s`, but %s has none", callee,
+                       ax_str(s, a), f->name.s, v_type_str(s, v.v));
   if (ax_const(a, &n))
     diag_primary(s->d, g, "needs %s = %lld", a->name, (long long)n);
   if (v.span.src != at.src || v.span.lo != at.lo)
@@ -192,9 +194,9 @@ static bool bind_rest(Sema *s, Frame *inner, Operand v, const AxList *left, cons
   }
   if (ax_same_set(&inner->rest, left))
     return true;
-  Diag *g =
-      sema_error(s, 214, v.span, "`..` of `%s` in `%s` is %s here, and %s for an earlier argument",
-                 f->name.s, callee, axes_str(s, left), axes_str(s, &inner->rest));
+  Diag *g = sema_error(s, ERR_MISPLACED_REST, v.span,
+                       "`..` of `%s` in `%s` is %s here, and %s for an earlier argument", f->name.s,
+                       callee, axes_str(s, left), axes_str(s, &inner->rest));
   sema_label_type(s, g, v.span, v.v);
   return false;
 }
@@ -232,17 +234,18 @@ Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *c
     if (!ax_in(&want.ax, v.v->ax.v[i]))
       left.v[left.n++] = v.v->ax.v[i];
   if (!has_rest && left.n) {
-    Diag *g = sema_error(s, 205, at, "`%s` of `%s` has no dimension `%s`: it is %s, and this is %s",
-                         f->name.s, callee, ax_str(s, left.v[0]),
-                         dtype_axes_str(s, want.dtype, &want.ax), v_type_str(s, v.v));
+    Diag *g = sema_error(s, ERR_OTHER_DIMS, at,
+                         "`%s` of `%s` has no dimension `%s`: it is %s, and this is %s", f->name.s,
+                         callee, ax_str(s, left.v[0]), dtype_axes_str(s, want.dtype, &want.ax),
+                         v_type_str(s, v.v));
     if (v.span.lo != at.lo)
       sema_label_type(s, g, v.span, v.v);
     sema_note_axes(s, g, left.v, left.n);
     return NULL;
   }
   if (v.v->dtype != want.dtype) {
-    Diag *g = sema_error(s, 206, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s, callee,
-                         dtype_name(want.dtype), dtype_name(v.v->dtype));
+    Diag *g = sema_error(s, ERR_OTHER_DTYPE, v.span, "`%s` of `%s` is %s, and this is %s",
+                         f->name.s, callee, dtype_name(want.dtype), dtype_name(v.v->dtype));
     sema_label_type(s, g, v.span, v.v);
     return NULL;
   }
@@ -275,10 +278,10 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
     return false;
   Diag *g;
   if (is_number(v)) {
-    g = sema_error(s, 205, at, "%s is a number, declared %s", what,
+    g = sema_error(s, ERR_OTHER_DIMS, at, "%s is a number, declared %s", what,
                    dtype_axes_str(s, want->dtype, &want->ax));
   } else if (!ax_same_set(&v->ax, &want->ax)) {
-    g = sema_error(s, 205, at, "%s is %s, declared %s", what, v_type_str(s, v),
+    g = sema_error(s, ERR_OTHER_DIMS, at, "%s is %s, declared %s", what, v_type_str(s, v),
                    dtype_axes_str(s, want->dtype, &want->ax));
     AxList all = ax_join(s, v->ax, want->ax);
     sema_note_axes(s, g, all.v, all.n);
@@ -290,7 +293,7 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
         diag_note(s->d, g, (Span){0}, "its `%s` is a slice of extent %s: rename it, `[%s as ...]`",
                   v->ax.v[i]->name, size_str(s, &v->ax.v[i]->size), v->ax.v[i]->name);
   } else if (v->dtype != want->dtype) {
-    g = sema_error(s, 206, at, "%s is %s, declared %s", what, dtype_name(v->dtype),
+    g = sema_error(s, ERR_OTHER_DTYPE, at, "%s is %s, declared %s", what, dtype_name(v->dtype),
                    dtype_name(want->dtype));
     bool part = dtype_is_complex(v->dtype) && !dtype_is_complex(want->dtype);
     diag_help(s->d, g, part ? "take its real part: `%s(real(...))`" : "convert with `%s(...)`",

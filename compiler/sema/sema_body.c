@@ -12,7 +12,7 @@ static void param_axes(Sema *s, const Stmt *st, const Ty *t) {
         if (ax_in(&s->frame->map[k], a))
           ((Generic *)s->frame->generics)[k].is_static = true;
     } else if (!ax_const(a, &n)) {
-      Diag *g = sema_error(s, 211, st->type->span,
+      Diag *g = sema_error(s, ERR_RUN_TIME_ONLY, st->type->span,
                            "a parameter's size is known at compile time, but `%s` only at run time",
                            a->name);
       sema_note_axes(s, g, &a, 1);
@@ -22,12 +22,12 @@ static void param_axes(Sema *s, const Stmt *st, const Ty *t) {
 
 static bool only_in_modules(Sema *s, const Stmt *st, const char *what) {
   if (s->scope->strip) {
-    sema_error(s, 308, st->span, "a scan's body has no %s", what);
+    sema_error(s, ERR_STMT_MISPLACED, st->span, "a scan's body has no %s", what);
     return false;
   }
   if (s->frame->kind != FR_FN)
     return true;
-  Diag *g = sema_error(s, 308, st->span, "a fn has no %s", what);
+  Diag *g = sema_error(s, ERR_STMT_MISPLACED, st->span, "a fn has no %s", what);
   diag_help(s->d, g, "make `%s` a module", s->frame->name);
   return false;
 }
@@ -64,7 +64,7 @@ static void run_param(Sema *s, const Stmt *st) {
     if (!t.bad)
       param_axes(s, st, &t);
     if (t.dtype == DT_BOOL || t.dtype == DT_I32) {
-      sema_error(s, 206, st->type->span,
+      sema_error(s, ERR_OTHER_DTYPE, st->type->span,
                  "a parameter is a floating-point or a complex tensor, not %s",
                  dtype_name(t.dtype));
       t.bad = true;
@@ -127,18 +127,18 @@ static void reserved_entry(Sema *s, Name name) {
   static const char *const taken[] = {"open", "close", "error", "save", "info"};
   for (int i = 0; i < COUNT(taken); i++)
     if (!strcmp(name.s, taken[i]))
-      sema_error(s, 309, name.span,
+      sema_error(s, ERR_RESERVED_ENTRY, name.span,
                  "an entry is not named `%s`: that is a function of the C interface", name.s);
   for (int i = 0; i < s->m->trains.n; i++)
     if (!strcmp(name.s, arena_printf(s->a, "%s_step", s->m->trains.v[i]->name.s)))
-      sema_error(s, 309, name.span,
+      sema_error(s, ERR_RESERVED_ENTRY, name.span,
                  "an entry is not named `%s`: that is a function of the C interface for `train %s`",
                  name.s, s->m->trains.v[i]->name.s);
 }
 
 static void run_entry(Sema *s, const Stmt *st) {
   if (s->frame->kind != FR_MODEL || s->scope->strip) {
-    sema_error(s, 308, st->span, "entries belong to a model");
+    sema_error(s, ERR_STMT_MISPLACED, st->span, "entries belong to a model");
     return;
   }
   if (checking(s))
@@ -164,14 +164,14 @@ static const Bind *picked_form(const Sema *s, const Stmt *st) {
 static void run_forms(Sema *s, const Stmt *st) {
   Value *v = v_poison(s);
   if (!st->forms.n) {
-    sema_error(s, 308, st->span, "`forms` has at least one definition");
+    sema_error(s, ERR_STMT_MISPLACED, st->span, "`forms` has at least one definition");
   } else if (checking(s)) {
     Ty want = ty_eval(s, st->type, true);
     for (int i = 0; i < st->forms.n; i++) {
       const Bind *f = &st->forms.v[i];
       for (int k = 0; k < i; k++)
         if (st->forms.v[k].name.s == f->name.s)
-          sema_error(s, 302, f->name.span, "form `%s` is defined twice", f->name.s);
+          sema_error(s, ERR_NAME_TWICE, f->name.span, "form `%s` is defined twice", f->name.s);
       ty_same(s, f->value->span, sema_value(s, f->value), &want,
               arena_printf(s->a, "form `%s`", f->name.s), st->type->span);
     }
@@ -215,9 +215,10 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
     }
     Value *v = sema_value(s, st->value);
     if (model && !is_poison(v))
-      sema_error(s, 308, st->span, "a model has entries, no result: nothing uses this value");
+      sema_error(s, ERR_STMT_MISPLACED, st->span,
+                 "a model has entries, no result: nothing uses this value");
     else if (!model && !last) {
-      sema_error(s, 306, st->span,
+      sema_error(s, ERR_UNUSED, st->span,
                  "a value that nothing uses: the result is the last line of a body");
       lost = true;
     } else if (!model)
@@ -230,7 +231,7 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
     if (b)
       b->used = true; // the result that was meant, not a value that nothing uses
     if (!body->bad && !s->stopped && !lost)
-      sema_error(s, 308, header,
+      sema_error(s, ERR_STMT_MISPLACED, header,
                  "`%s` has no result: the last line of its body must be an expression", what);
   }
   return result;
@@ -305,8 +306,9 @@ static bool scan_states(Sema *s, const ScanExpr *e, Ax *ax, States *st) {
     const Formal *f = &st->formal[i];
     st->first[i] = st->leaf[i] = v_poison(s);
     if (!f->type || !f->preset) {
-      sema_error(s, 215, f->span, "the state `%s` needs a type and a first value: `%s : [H] = 0`",
-                 f->name.s, f->name.s);
+      sema_error(s, ERR_NO_SCAN, f->span,
+                 "the state `%s` needs a type and a first value: `%s : [H] = 0`", f->name.s,
+                 f->name.s);
       ok = false;
       continue;
     }
@@ -315,7 +317,8 @@ static bool scan_states(Sema *s, const ScanExpr *e, Ax *ax, States *st) {
     if (want.bad || is_poison(v)) {
       ok = false;
     } else if (ax && ax_in(&want.ax, ax)) {
-      sema_error(s, 215, f->type->span, "the state has no `%s`: it is one step's value", ax->name);
+      sema_error(s, ERR_NO_SCAN, f->type->span, "the state has no `%s`: it is one step's value",
+                 ax->name);
       ok = false;
     } else if (is_number(v)) {
       Value *full =
@@ -393,7 +396,7 @@ static bool states_change(Sema *s, const States *st, Span at) {
     Binding *b = scope_find(s->scope, st->formal[i].name.s);
     if (!b || !b->is_state)
       continue;
-    Diag *g = sema_error(s, 215, st->formal[i].name.span, "the state `%s` never changes",
+    Diag *g = sema_error(s, ERR_NO_SCAN, st->formal[i].name.span, "the state `%s` never changes",
                          st->formal[i].name.s);
     diag_help(s->d, g, "bind it once in the body: `%s = ...`", st->formal[i].name.s);
     ok = false;
@@ -422,11 +425,12 @@ Value *sema_scan(Sema *s, const Expr *e) {
   if (checking(s) && !sc->body->bad)
     sema_check_unused(s, "scan", false);
   if (ok && is_number(r)) {
-    sema_error(s, 215, e->op, "the result of a scan is a tensor, not a number");
+    sema_error(s, ERR_NO_SCAN, e->op, "the result of a scan is a tensor, not a number");
     ok = false;
   }
   if (ok && is_tensor(r) && ax_in(&r->ax, ax)) {
-    sema_error(s, 215, e->op, "the result of one step has no `%s`: the scan adds it", ax->name);
+    sema_error(s, ERR_NO_SCAN, e->op, "the result of one step has no `%s`: the scan adds it",
+               ax->name);
     ok = false;
   }
   Value *out = v_poison(s);

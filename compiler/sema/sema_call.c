@@ -15,8 +15,9 @@ static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args
   for (int i = 0; i < f->ngenerics; i++)
     f->generics[i].pack ? packs++ : fixed++;
   if (given.n < fixed || (!packs && given.n > fixed)) {
-    sema_error(s, 312, axes ? axes->op : at, "`%s` needs %d dimension%s in `[ ]`, and here are %d",
-               f->name, fixed, fixed == 1 ? "" : "s", given.n);
+    sema_error(s, ERR_WRONG_GENERICS, axes ? axes->op : at,
+               "`%s` needs %d dimension%s in `[ ]`, and here are %d", f->name, fixed,
+               fixed == 1 ? "" : "s", given.n);
     return false;
   }
   for (int i = 0, k = 0; i < f->ngenerics; i++) {
@@ -24,7 +25,7 @@ static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args
     map[i] = (AxList){given.v + k, n};
     k += n;
     if (!f->generics[i].pack && map[i].v[0]->pack) {
-      sema_error(s, 209, axes->op, "`%s` of `%s` is one dimension, not a group",
+      sema_error(s, ERR_AXES_MISPLACED, axes->op, "`%s` of `%s` is one dimension, not a group",
                  f->generics[i].name.s, f->name);
       return false;
     }
@@ -51,8 +52,9 @@ static void fn_result(Sema *s, const Fn *f, Value *r) {
     for (int i = 0; i < r->ax.n; i++)
       for (int k = 0; k < s->frame->locals.n; k++)
         if (r->ax.v[i] == s->frame->locals.v[k]) {
-          Diag *g = sema_error(s, 210, at, "the result of `%s` would hold its local axis `%s`",
-                               f->name, r->ax.v[i]->name);
+          Diag *g = sema_error(s, ERR_LOCAL_ESCAPES, at,
+                               "the result of `%s` would hold its local axis `%s`", f->name,
+                               r->ax.v[i]->name);
           sema_label_type(s, g, at, r);
           r->kind = V_POISON;
           return;
@@ -105,8 +107,9 @@ static Value *call_fn(Sema *s, Fn *f, const Expr *axes, const CallArgs *args, Sp
 static bool captured(Sema *s, const Child *c, const AxList *rest, Span at) {
   for (int i = 0; i < rest->n; i++)
     if (rest->v[i]->kind == AX_DIM && c->mod->uses[rest->v[i]->dim]) {
-      Diag *g = sema_error(s, 214, at, "`..` of `%s` holds `%s`, which `%s` names itself", c->name,
-                           rest->v[i]->name, c->mod->name);
+      Diag *g =
+          sema_error(s, ERR_MISPLACED_REST, at, "`..` of `%s` holds `%s`, which `%s` names itself",
+                     c->name, rest->v[i]->name, c->mod->name);
       diag_note(s->d, g, c->mod->decl->name.span, "in `%s` the name `%s` would mean both",
                 c->mod->name, rest->v[i]->name);
       diag_help(s->d, g, "rename the axis around the call: `x[%s as S]`", rest->v[i]->name);
@@ -144,8 +147,8 @@ void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *a
   }
   const char *top =
       hi < 0 ? "has no bound" : arena_printf(s->a, "has up to %lld elements", (long long)hi);
-  Diag *g = sema_error(s, 213, at, "`iota[%s]` %s, but %s has %s rows", a->name, top, what,
-                       size_str(s, rows));
+  Diag *g = sema_error(s, ERR_INDEX_PAST_TABLE, at, "`iota[%s]` %s, but %s has %s rows", a->name,
+                       top, what, size_str(s, rows));
   sema_note_axes(s, g, &a, 1);
   if (!ax_const(a, &n))
     diag_help(s->d, g, "declare `dim %s <= %s`", a->name, size_str(s, rows));
@@ -155,8 +158,8 @@ static bool number_formals(Sema *s, const Formals *f, const Operand *got, const 
   bool ok = true;
   for (int i = 0; i < f->n; i++)
     if (!f->v[i].type && is_tensor(got[i].v) && !got[i].v->known) {
-      sema_error(s, 206, got[i].span, "`%s` of `%s` is a number, and this is %s", f->v[i].name.s,
-                 callee, v_type_str(s, got[i].v));
+      sema_error(s, ERR_OTHER_DTYPE, got[i].span, "`%s` of `%s` is a number, and this is %s",
+                 f->v[i].name.s, callee, v_type_str(s, got[i].v));
       ok = false;
     }
   return ok;
@@ -220,7 +223,7 @@ static bool repeat_fits(Sema *s, const Child *c, const Ty *first, const Ty *resu
   const char *word = c->stmt->repeat == REPEAT_SHARE ? "share" : "repeat";
   if (ax_same_set(&first->ax, &result->ax) && first->dtype == result->dtype)
     return true;
-  Diag *g = sema_error(s, 313, at,
+  Diag *g = sema_error(s, ERR_REPEAT_CHANGES_TYPE, at,
                        "`%s` feeds the result of `%s` to it again, but it takes %s and gives %s",
                        word, c->mod->name, dtype_axes_str(s, first->dtype, &first->ax),
                        dtype_axes_str(s, result->dtype, &result->ax));
@@ -245,7 +248,7 @@ Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span ca
     return v_poison(s);
   for (int i = 0; i < d->formals.n; i++)
     if (c->args[i] && got[i].v)
-      return sema_fail(s, 303, got[i].span, "`%s` is given where `%s` is declared",
+      return sema_fail(s, ERR_WRONG_ARGUMENTS, got[i].span, "`%s` is given where `%s` is declared",
                        d->formals.v[i].name.s, c->name);
     else if (c->args[i])
       got[i] = (Operand){c->args[i], at};
@@ -300,13 +303,14 @@ Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) 
   case V_FN: return call_fn(s, f->fn, f->axes, args, at);
   case V_PRIM: return sema_call_prim(s, f->prim, f->axes, args, at, callee);
   case V_DTYPE:
-    return f->axes ? sema_fail(s, 209, f->axes->op, "a conversion takes no axes")
+    return f->axes ? sema_fail(s, ERR_AXES_MISPLACED, f->axes->op, "a conversion takes no axes")
                    : sema_call_dtype(s, f->dtype, args, at);
   case V_CHILD:
     if (f->axes)
-      return sema_fail(s, 209, f->axes->op, "`%s` has its axes from its declaration",
+      return sema_fail(s, ERR_AXES_MISPLACED, f->axes->op, "`%s` has its axes from its declaration",
                        f->child->name);
     return sema_call_child(s, f->child, args, at, callee);
-  default: return sema_fail(s, 304, callee, "%s is not a function", v_type_str(s, f));
+  default:
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, callee, "%s is not a function", v_type_str(s, f));
   }
 }

@@ -10,8 +10,8 @@ static void check_needs(Sema *s, const Module *m, const AxList *map, Span at) {
       continue;
     Poly a = size_subst(s, &need->a, map, &fits), b = size_subst(s, &need->b, map, &fits);
     Diag *g =
-        sema_error(s, 207, at, "the sizes do not fit `%s`: %s wants %s to be %s %s", m->name,
-                   need->text, size_str(s, &a),
+        sema_error(s, ERR_SIZES_DIFFER, at, "the sizes do not fit `%s`: %s wants %s to be %s %s",
+                   m->name, need->text, size_str(s, &a),
                    need->kind == NEED_EQUAL ? "equal to" : relation[need->kind], size_str(s, &b));
     diag_note(s->d, g, need->span, "in `%s`", m->name);
   }
@@ -38,9 +38,10 @@ static bool map_side(Sema *s, const Module *m, int lo, int hi, const AxisNames *
     return false; // reported where the module is declared
   int fixed = hi - lo - packs;
   if (given->n < fixed || (!packs && given->n > fixed)) {
-    Diag *g = sema_error(
-        s, 312, at, "`%s` is declared with %s, and here %s %d dimension%s on this side", m->name,
-        generics_str(s, m), given->n == 1 ? "is" : "are", given->n, given->n == 1 ? "" : "s");
+    Diag *g = sema_error(s, ERR_WRONG_GENERICS, at,
+                         "`%s` is declared with %s, and here %s %d dimension%s on this side",
+                         m->name, generics_str(s, m), given->n == 1 ? "is" : "are", given->n,
+                         given->n == 1 ? "" : "s");
     sema_label(s, g, m->decl->name.span, "declared here");
     return false;
   }
@@ -57,8 +58,8 @@ static bool map_side(Sema *s, const Module *m, int lo, int hi, const AxisNames *
             : ax_in(&map[i], one.v[q])               ? "stands twice here"
                                                      : NULL;
         if (why) {
-          sema_error(s, one.v[q]->kind == AX_LOCAL ? 210 : 209, given->v[k + j].span, "`%s` %s",
-                     one.v[q]->name, why);
+          sema_error(s, one.v[q]->kind == AX_LOCAL ? ERR_LOCAL_ESCAPES : ERR_AXES_MISPLACED,
+                     given->v[k + j].span, "`%s` %s", one.v[q]->name, why);
           return false;
         }
       }
@@ -77,7 +78,7 @@ AxList *child_axes(Sema *s, const Stmt *st, const Module *m) {
     return map;
   if (!g || (g->arrow != arrow) || (g && !m->ngenerics)) {
     Diag *d =
-        sema_error(s, 312, g ? g->span : st->module.span,
+        sema_error(s, ERR_WRONG_GENERICS, g ? g->span : st->module.span,
                    m->ngenerics ? "`%s` needs its dimensions: `%s%s`" : "`%s` takes no dimensions",
                    m->name, m->name, generics_str(s, m));
     sema_label(s, d, m->decl->name.span, "declared here");
@@ -104,7 +105,7 @@ static void check_static(Sema *s, const Stmt *st, const Module *m, const AxList 
           if (ax_in(&s->frame->map[j], a))
             own->generics[j].is_static = true;
       } else if (!ax_const(a, &n)) {
-        Diag *g = sema_error(s, 211, st->module.span,
+        Diag *g = sema_error(s, ERR_RUN_TIME_ONLY, st->module.span,
                              "`%s` has parameters along `%s`, and `%s` is known only at run time",
                              m->name, m->generics[i].name.s, a->name);
         sema_note_axes(s, g, &a, 1);
@@ -128,7 +129,8 @@ static int64_t child_count(Sema *s, const Stmt *st) {
   }
   if (ax_const(a, &n))
     return n;
-  Diag *g = sema_error(s, 211, st->count.span, "the count `%s` is known only at run time", a->name);
+  Diag *g = sema_error(s, ERR_RUN_TIME_ONLY, st->count.span,
+                       "the count `%s` is known only at run time", a->name);
   sema_note_axes(s, g, &a, 1);
   return 0;
 }
@@ -140,20 +142,21 @@ static void child_args(Sema *s, const Stmt *st, Child *c) {
     const Arg *a = &st->args.v[i];
     int k = 0;
     if (!a->name.s) {
-      sema_error(s, 303, a->span, "arguments where a child is declared are named: `eps: 1e-5`");
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->span,
+                 "arguments where a child is declared are named: `eps: 1e-5`");
       continue;
     }
     while (k < f->n && f->v[k].name.s != a->name.s)
       k++;
     if (k == f->n) {
-      Diag *g =
-          sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", c->mod->name, a->name.s);
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`",
+                           c->mod->name, a->name.s);
       Suggest best = {.wanted = a->name.s};
       for (int j = 0; j < f->n; j++)
         suggest_add(&best, f->v[j].name.s);
       suggest_help(s, g, &best);
     } else if (c->args[k])
-      sema_error(s, 303, a->name.span, "`%s` is given twice", a->name.s);
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` is given twice", a->name.s);
     else
       c->args[k] = sema_constant(s, a->value, "an argument where a child is declared");
   }
@@ -162,7 +165,7 @@ static void child_args(Sema *s, const Stmt *st, Child *c) {
 Child *child_make(Sema *s, const Stmt *st, const char *name, Inst *owner) {
   Module *m = module_find(s, st->module.s);
   if (!m) {
-    Diag *g = sema_error(s, 301, st->module.span, "unknown module `%s`", st->module.s);
+    Diag *g = sema_error(s, ERR_UNKNOWN_NAME, st->module.span, "unknown module `%s`", st->module.s);
     Suggest best = {.wanted = st->module.s};
     if (!s->frame->prelude)
       suggest_table(&best, &s->m->user_mods);
@@ -208,8 +211,9 @@ static const Stmt *find_part(const Module *m, const char *name) {
 }
 
 static Value *unknown_part(Sema *s, const Child *c, Name part) {
-  Diag *g = sema_error(s, 301, part.span, "`%s` (module `%s`) has no parameter and no child `%s`",
-                       c->name, c->mod->name, part.s);
+  Diag *g = sema_error(s, ERR_UNKNOWN_NAME, part.span,
+                       "`%s` (module `%s`) has no parameter and no child `%s`", c->name,
+                       c->mod->name, part.s);
   Suggest best = {.wanted = part.s};
   const Stmts *st = &c->mod->decl->body->stmts;
   for (int i = 0; i < st->n; i++)
@@ -244,7 +248,8 @@ static Value *part_param(Sema *s, const Child *c, Name part, const Stmt *st, con
 
 Value *child_part(Sema *s, Child *c, Name part) {
   if (c->stmt->repeat == REPEAT_REPEAT)
-    return sema_fail(s, 304, part.span, "`%s` is repeated: its parts have no single name", c->name);
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, part.span,
+                     "`%s` is repeated: its parts have no single name", c->name);
   const Stmt *st = find_part(c->mod, part.s);
   if (!st)
     return c->mod->decl->body->bad ? v_poison(s) : unknown_part(s, c, part);

@@ -53,7 +53,7 @@ static bool parse_right(Sema *s, const CkRule *r, Pieces *out) {
       char close = *p == '{' ? '}' : ')';
       const char *end = strchr(p, close);
       if (!end) {
-        sema_error(s, 407, r->to.span, "`%c` is not closed in \"%s\"", *p, r->to.s);
+        sema_error(s, ERR_BAD_PATH, r->to.span, "`%c` is not closed in \"%s\"", *p, r->to.s);
         return false;
       }
       piece.kind = *p == '{' ? PIECE_INDEX : PIECE_GROUP;
@@ -80,14 +80,14 @@ static bool match_groups(Sema *s, const CkRule *r, const Pieces *right) {
     if (right->v[i].kind == PIECE_GROUP || right->v[i].kind == PIECE_STAR)
       vec_push(s->a, &other, &right->v[i]);
   if (left.n != other.n) {
-    sema_error(s, 403, r->span, "%d group%s on the left, and %d group%s or star%s on the right",
-               left.n, left.n == 1 ? "" : "s", other.n, other.n == 1 ? "" : "s",
-               other.n == 1 ? "" : "s");
+    sema_error(s, ERR_GROUPS_DO_NOT_ZIP, r->span,
+               "%d group%s on the left, and %d group%s or star%s on the right", left.n,
+               left.n == 1 ? "" : "s", other.n, other.n == 1 ? "" : "s", other.n == 1 ? "" : "s");
     return false;
   }
   for (int i = 0; i < left.n; i++)
     if (other.v[i]->kind == PIECE_GROUP && other.v[i]->names.n != left.v[i]->names.n) {
-      Diag *g = sema_error(s, 403, r->span,
+      Diag *g = sema_error(s, ERR_GROUPS_DO_NOT_ZIP, r->span,
                            "groups of different length: %d names on the left, %d on the right",
                            left.v[i]->names.n, other.v[i]->names.n);
       sema_label(s, g, left.v[i]->span, "%d names", left.v[i]->names.n);
@@ -108,7 +108,7 @@ typedef struct RuleWalk {
 
 // Suggests the names that stand where the last part of the path does.
 static void no_parameter(Sema *s, Span at, const char *path) {
-  Diag *g = sema_error(s, 402, at, "there is no parameter under `%s`", path);
+  Diag *g = sema_error(s, ERR_RULE_FOR_NOTHING, at, "there is no parameter under `%s`", path);
   const char *dot = strrchr(path, '.');
   size_t above = dot ? (size_t)(dot + 1 - path) : 0;
   Suggest best = {.wanted = path + above};
@@ -167,7 +167,7 @@ static const char *right_text(RuleWalk *w) {
       while (k >= 0 && strcmp(w->e->index.v[k].s, p->text))
         k--;
       if (k < 0) {
-        sema_error(s, 407, w->rule->to.span, "`{%s}` is not on the left", p->text);
+        sema_error(s, ERR_BAD_PATH, w->rule->to.span, "`{%s}` is not on the left", p->text);
         w->e->bad = true;
         return text;
       }
@@ -229,7 +229,7 @@ static void walk_segs(RuleWalk *w, int k, const char *left) {
     const char *path = arena_printf(s->a, "%s%s", w->lp, left);
     int n = repeats(s->m, path);
     if (!n && has_parameter(s->m, path))
-      sema_error(s, 407, g->span, "`%s` is not repeated", path);
+      sema_error(s, ERR_BAD_PATH, g->span, "`%s` is not repeated", path);
     else if (!n)
       no_parameter(s, w->rule->span, path);
     e->bad |= !n;
@@ -265,7 +265,8 @@ static void expand_rule(Expansion *e, const CkRule *r, const char *lp, const cha
   for (int i = 0; i < r->segs.n; i++)
     groups += r->segs.v[i].kind == SEG_GROUP;
   if (groups > COUNT(w.choice)) {
-    sema_error(e->s, 403, r->span, "a rule has at most %d groups", COUNT(w.choice));
+    sema_error(e->s, ERR_GROUPS_DO_NOT_ZIP, r->span, "a rule has at most %d groups",
+               COUNT(w.choice));
     e->bad = true;
   }
   if (e->bad || !parse_right(e->s, r, &w.right) || !match_groups(e->s, r, &w.right)) {
@@ -361,11 +362,11 @@ static const char *stored_name(Sema *s, const Mapping *m, const char *path) {
 static void name_clash(Sema *s, const CkRule *r, const char *name, const Taken *other,
                        const char *path) {
   if (!other) {
-    sema_error(s, 407, r->span, "`%s` has no name: the right side is empty", path);
+    sema_error(s, ERR_BAD_PATH, r->span, "`%s` has no name: the right side is empty", path);
     return;
   }
   bool first = r->span.lo < other->rule->span.lo; // the later rule is the wrong one
-  Diag *g = sema_error(s, 404, first ? other->rule->span : r->span,
+  Diag *g = sema_error(s, ERR_ONE_TENSOR_TWICE, first ? other->rule->span : r->span,
                        "two parameters use `%s`: `%s` and `%s`", name, other->path, path);
   if (other->rule != r)
     sema_label(s, g, first ? r->span : other->rule->span, "`%s`", first ? path : other->path);
@@ -390,7 +391,8 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
       if (twice == late)
         continue;
       twice = late;
-      Diag *g = sema_error(s, 401, late->span, "the parameter `%s` is mapped %d times", p->path, n);
+      Diag *g = sema_error(s, ERR_MAP_NOT_TOTAL, late->span,
+                           "the parameter `%s` is mapped %d times", p->path, n);
       sema_label(s, g, (late == hit[0]->rule ? hit[1] : hit[0])->rule->span, "here too");
       continue;
     }
@@ -417,7 +419,8 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
   const char *more = unmapped > 1 ? arena_printf(s->a, ", and so %s %d more",
                                                  unmapped > 2 ? "are" : "is", unmapped - 1)
                                   : "";
-  Diag *g = sema_error(s, 401, d->name.span, "the parameter `%s` is mapped 0 times%s", first, more);
+  Diag *g = sema_error(s, ERR_MAP_NOT_TOTAL, d->name.span, "the parameter `%s` is mapped 0 times%s",
+                       first, more);
   diag_help(s->d, g, "every parameter has one rule: `%.*s <-> \"...\"`", (int)strcspn(first, "."),
             first);
 }
@@ -431,8 +434,8 @@ static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
       out.name = c->name.s;
       out.key = c->key.s;
       if (!names_get(&s->m->dim_table, c->name.s) && !names_get(&s->m->let_table, c->name.s)) {
-        Diag *g =
-            sema_error(s, 406, c->name.span, "the file has no dim and no let `%s`", c->name.s);
+        Diag *g = sema_error(s, ERR_BAD_CONFIG, c->name.span, "the file has no dim and no let `%s`",
+                             c->name.s);
         Suggest best = {.wanted = c->name.s};
         suggest_table(&best, &s->m->dim_table);
         suggest_table(&best, &s->m->let_table);
@@ -458,13 +461,13 @@ static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
 static void set_layout(Sema *s, const CkItem *it, const CkItem **layout, bool *torch) {
   static const char *const names[] = {"plain", "torch"};
   if (*layout)
-    sema_error(s, 405, it->span, "`layout` is given twice");
+    sema_error(s, ERR_BAD_LAYOUT, it->span, "`layout` is given twice");
   *layout = it;
   *torch = !strcmp(it->layout.s, names[1]);
   if (*torch || !strcmp(it->layout.s, names[0]))
     return;
-  Diag *g = sema_error(s, 405, it->layout.span, "unknown layout `%s`: there are torch and plain",
-                       it->layout.s);
+  Diag *g = sema_error(s, ERR_BAD_LAYOUT, it->layout.span,
+                       "unknown layout `%s`: there are torch and plain", it->layout.s);
   Suggest best = {.wanted = it->layout.s};
   for (int i = 0; i < COUNT(names); i++)
     suggest_add(&best, names[i]);

@@ -81,8 +81,8 @@ static const char *field_names(Sema *s, const char *source) {
 }
 
 static void unknown_field(Sema *s, const Field *f, const char *source) {
-  Diag *g = sema_error(s, 504, f->name.span, "`%s` has no field `%s`: there are %s", source,
-                       f->name.s, field_names(s, source));
+  Diag *g = sema_error(s, ERR_BAD_FIELD, f->name.span, "`%s` has no field `%s`: there are %s",
+                       source, f->name.s, field_names(s, source));
   Suggest best = {.wanted = f->name.s};
   for (int i = 0; i < COUNT(field_specs); i++)
     if (!strcmp(field_specs[i].source, source))
@@ -98,7 +98,8 @@ static void missing_type(Sema *s, const Field *f, const FieldSpec *spec) {
     axes = spec->shape == SHAPE_B ? d[0].name.s
                                   : arena_printf(s->a, "%s, %s", d[0].name.s, d[1].name.s);
   }
-  Diag *g = sema_error(s, 504, f->span, "`%s` is no input of the model: give its type", f->name.s);
+  Diag *g = sema_error(s, ERR_BAD_FIELD, f->span, "`%s` is no input of the model: give its type",
+                       f->name.s);
   diag_help(s->d, g, "`%s : %s[%s]`", f->name.s, dtype_name(spec ? spec->dtype : DT_I32), axes);
 }
 
@@ -112,14 +113,14 @@ static bool check_field(Sema *s, const Field *f, const char *source, const Ty *t
   }
   *kind = spec->kind;
   if (!ids_formal(s->m)) {
-    sema_error(s, 504, f->span,
+    sema_error(s, ERR_BAD_FIELD, f->span,
                "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length",
                source);
     return false;
   }
   if (t->bad || (t->dtype == spec->dtype && shape_fits(s->m, spec->shape, t, rows)))
     return true;
-  sema_error(s, 504, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
+  sema_error(s, ERR_BAD_FIELD, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
              dtype_name(spec->dtype), shape_words[spec->shape],
              dtype_axes_str(s, t->dtype, &t->ax));
   return false;
@@ -143,13 +144,15 @@ static void source_args(Sema *s, const Expr *e, Recipe *r) {
     SourceArg arg = {.name = a->name.s};
     bool mlm = r->source && !strcmp(r->source, "mlm_text");
     if (r->source_known && a->name.s && !(mlm && name_listed(mlm_args, 1, a->name.s))) {
-      Diag *g = sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", r->source, a->name.s);
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`",
+                           r->source, a->name.s);
       if (mlm)
         suggest_list(s, g, a->name.s, mlm_args, 1);
       continue;
     }
     if (r->source_known && !a->name.s && (i > 0 || a->value->kind != EX_STR)) {
-      sema_error(s, 303, a->span, "`%s` takes a path, then arguments by name", r->source);
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes a path, then arguments by name",
+                 r->source);
       continue;
     }
     if (a->value->kind == EX_STR)
@@ -160,7 +163,7 @@ static void source_args(Sema *s, const Expr *e, Recipe *r) {
         continue;
       arg.num = is_number(v) ? v->num->re : v->truth;
       if (mlm && !(arg.num > 0 && arg.num < 1))
-        sema_error(s, 503, a->span, "the rate of masked tokens lies between 0 and 1");
+        sema_error(s, ERR_BAD_SETTING, a->span, "the rate of masked tokens lies between 0 and 1");
     }
     vec_push(s->a, &r->args, arg);
   }
@@ -169,14 +172,16 @@ static void source_args(Sema *s, const Expr *e, Recipe *r) {
 static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) {
   const Expr *e = it->source, *callee = e->kind == EX_CALL ? e->a : e;
   if (callee->kind != EX_NAME) {
-    sema_error(s, 502, e->span, "a data source is named and called: `mlm_text(\"corpus/*.txt\")`");
+    sema_error(s, ERR_UNKNOWN_SOURCE, e->span,
+               "a data source is named and called: `mlm_text(\"corpus/*.txt\")`");
     return;
   }
   r->source = callee->name.s;
   r->source_known = name_listed(sources, COUNT(sources), r->source);
   if (!r->source_known &&
       !all_inputs) { // whose fields nobody knows; else it is an error only when the block is run
-    Diag *g = sema_error(s, 502, callee->span, "unknown data source `%s`", r->source);
+    Diag *g =
+        sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown data source `%s`", r->source);
     suggest_list(s, g, r->source, sources, COUNT(sources));
   }
   source_args(s, e, r);
@@ -199,10 +204,10 @@ static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
   if (type)
     t = ty_eval(s, type, false);
   if (r && input && f->type)
-    sema_error(s, 504, f->type->span, "`%s` is an input of the model, which has its type",
+    sema_error(s, ERR_BAD_FIELD, f->type->span, "`%s` is an input of the model, which has its type",
                f->name.s);
   if (r && picked(r, f->name.s))
-    sema_error(s, 504, f->span, "`%s` is picked twice", f->name.s);
+    sema_error(s, ERR_BAD_FIELD, f->span, "`%s` is picked twice", f->name.s);
   const FieldSpec *spec = source ? field_spec(source, f->name.s) : NULL;
   if (!type && (spec || !source))
     missing_type(s, f, spec);

@@ -17,7 +17,7 @@ enum { MAX_FILE = 4 << 20 };
 static char *read_text(Model *m, const char *path, Span at, size_t *size) {
   FILE *f = fopen(path, "rb");
   if (!f) {
-    diag_error(m->d, 311, at, "cannot read `%s`: %s", path, strerror(errno));
+    diag_error(m->d, ERR_UNUSABLE_FILE, at, "cannot read `%s`: %s", path, strerror(errno));
     return NULL;
   }
   size_t cap = 1 << 16, n = 0;
@@ -34,7 +34,7 @@ static char *read_text(Model *m, const char *path, Span at, size_t *size) {
   bool bad = ferror(f);
   fclose(f);
   if (bad) {
-    diag_error(m->d, 311, at, "cannot read `%s`: %s", path, strerror(errno));
+    diag_error(m->d, ERR_UNUSABLE_FILE, at, "cannot read `%s`: %s", path, strerror(errno));
     return NULL;
   }
   buf[n] = 0;
@@ -66,7 +66,7 @@ static void unknown_defines(Sema *s) {
     if (s->m->def_used[i])
       continue;
     const char *name = s->m->opt.defs[i].name;
-    Diag *g = diag_error(s->d, 317, (Span){0},
+    Diag *g = diag_error(s->d, ERR_UNKNOWN_DEFINE, (Span){0},
                          "-D %s: the model has no dim and no let of this name", name);
     Suggest best = {.wanted = name};
     suggest_table(&best, &s->m->dim_table);
@@ -89,7 +89,7 @@ static bool taken(Sema *s, Name name) {
   LetInfo *l = names_get(&s->m->let_table, name.s);
   if (!d && !l)
     return false;
-  Diag *g = sema_error(s, 302, name.span, "`%s` is declared twice", name.s);
+  Diag *g = sema_error(s, ERR_NAME_TWICE, name.span, "`%s` is declared twice", name.s);
   sema_label(s, g, d ? d->pub.span : l->span, "first here");
   return true;
 }
@@ -117,7 +117,7 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, con
   if (is_poison(v))
     return 1;
   if (!is_number(v) || v->num->is_complex) {
-    sema_error(s, 212, at, "`%s` is a whole number, not %s", name,
+    sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` is a whole number, not %s", name,
                is_number(v) ? "a complex one" : v_type_str(s, v));
     return 1;
   }
@@ -126,9 +126,11 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, con
   bool whole = v_whole(v, &n);
   if (whole && x >= 1 && x <= top)
     return n;
-  Diag *g = x > top ? sema_error(s, 212, at, "`%s` = %.19g: a dimension is at most 2^40", name, x)
-            : whole ? sema_error(s, 212, at, "`%s` = %.19g: a dimension is at least 1", name, x)
-                    : sema_error(s, 212, at, "`%s` is not whole: %.6g", name, x);
+  Diag *g = x > top ? sema_error(s, ERR_OUT_OF_RANGE, at,
+                                 "`%s` = %.19g: a dimension is at most 2^40", name, x)
+            : whole ? sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` = %.19g: a dimension is at least 1",
+                                 name, x)
+                    : sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` is not whole: %.6g", name, x);
   const char *names = e ? names_text(s, e, "") : "";
   if (*names)
     diag_primary(s->d, g, "%s", names);
@@ -138,7 +140,8 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, con
 static void add_sym(Sema *s, DimInfo *info) {
   if (s->m->nsyms == MAX_SYMS) {
     if (!s->m->too_many_syms)
-      sema_error(s, 217, info->pub.span, "a file has at most %d run-time dims", MAX_SYMS);
+      sema_error(s, ERR_TOO_MANY_DIMS, info->pub.span, "a file has at most %d run-time dims",
+                 MAX_SYMS);
     s->m->too_many_syms = true;
     info->pub.fixed = true;
     info->pub.extent = 1;
@@ -165,7 +168,7 @@ static void declare_dim(Sema *s, const Dim *d) {
     v = define_value(s, def);
     info->pub.extent = extent_of(s, d->name.s, d->name.span, v, NULL);
     if (info->pub.bound && info->pub.extent > info->pub.bound)
-      sema_error(s, 212, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s,
+      sema_error(s, ERR_OUT_OF_RANGE, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s,
                  (long long)info->pub.extent, (long long)info->pub.bound);
   } else if (d->bind == DIM_EQUAL)
     info->pub.extent =
@@ -201,7 +204,7 @@ static void declare_fn(Sema *s, const Decl *d, bool prelude) {
   NameTable *t = prelude ? &s->m->prelude_fns : &s->m->user_fns;
   Fn *f = NEW(s->a, Fn), *old = names_get(t, d->name.s);
   if (old) {
-    Diag *g = sema_error(s, 302, d->name.span, "fn `%s` is declared twice", d->name.s);
+    Diag *g = sema_error(s, ERR_NAME_TWICE, d->name.span, "fn `%s` is declared twice", d->name.s);
     sema_label(s, g, old->decl->name.span, "first here");
     return;
   }
@@ -223,7 +226,8 @@ static void declare_module(Sema *s, const Decl *d, bool prelude) {
   NameTable *t = prelude ? &s->m->prelude_mods : &s->m->user_mods;
   Module *old = names_get(t, d->name.s);
   if (old) {
-    Diag *g = sema_error(s, 302, d->name.span, "module `%s` is declared twice", d->name.s);
+    Diag *g =
+        sema_error(s, ERR_NAME_TWICE, d->name.span, "module `%s` is declared twice", d->name.s);
     sema_label(s, g, old->decl->name.span, "first here");
     return;
   }
@@ -234,7 +238,7 @@ static void declare_module(Sema *s, const Decl *d, bool prelude) {
 
 static void declare_model(Sema *s, const Decl *d) {
   if (s->m->model) {
-    Diag *g = sema_error(s, 318, d->name.span, "a file has one model");
+    Diag *g = sema_error(s, ERR_SECOND_MODEL, d->name.span, "a file has one model");
     sema_label(s, g, s->m->model->decl->name.span, "the first is here");
     return;
   }
@@ -247,7 +251,7 @@ static void declare_block(Sema *s, const Decl *d) {
   int n = train ? s->m->trains.n : s->m->checkpoints.n;
   for (int i = 0; i < n; i++)
     if (v[i]->name.s == d->name.s) {
-      Diag *g = sema_error(s, 302, d->name.span, "%s `%s` is declared twice",
+      Diag *g = sema_error(s, ERR_NAME_TWICE, d->name.span, "%s `%s` is declared twice",
                            train ? "train" : "checkpoint", d->name.s);
       sema_label(s, g, v[i]->name.span, "first here");
       return;
@@ -295,7 +299,8 @@ static void use_file(Sema *s, const Decl *d) {
 static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
   if (library && d->kind != DECL_USE && d->kind != DECL_LET && d->kind != DECL_FN &&
       d->kind != DECL_MODULE && d->kind != DECL_BAD) {
-    sema_error(s, 311, d->keyword, "a file that is used has modules, fns and lets only");
+    sema_error(s, ERR_UNUSABLE_FILE, d->keyword,
+               "a file that is used has modules, fns and lets only");
     return true;
   }
   switch (d->kind) {
@@ -310,8 +315,8 @@ static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
     return !d->bad;
   case DECL_INIT:
     if (s->m->init)
-      sema_label(s, sema_error(s, 302, d->keyword, "`init` is declared twice"), s->m->init->span,
-                 "first here");
+      sema_label(s, sema_error(s, ERR_NAME_TWICE, d->keyword, "`init` is declared twice"),
+                 s->m->init->span, "first here");
     s->m->init = d->value;
     s->m->init_seq = s->m->seq++;
     break;
@@ -343,7 +348,7 @@ static void check_inputs(Sema *s, const Decl *d) {
     const Formal *f = &d->formals.v[i];
     Value *v = v_poison(s);
     if (!f->type)
-      sema_error(s, 314, f->span, "the input `%s` needs a type", f->name.s);
+      sema_error(s, ERR_UNTYPED_ARGUMENT, f->span, "the input `%s` needs a type", f->name.s);
     else {
       Ty t = ty_eval(s, f->type, false);
       v = ty_value(s, &t);
@@ -352,8 +357,8 @@ static void check_inputs(Sema *s, const Decl *d) {
         sema_fit(s, s->frame, (Operand){preset, f->preset->span}, f, s->m->model->name,
                  f->preset->span);
       else if (preset && is_tensor(preset) && !t.bad && t.dtype != DT_BOOL)
-        sema_error(s, 206, f->preset->span, "`%s` is %s, and its default bool", f->name.s,
-                   dtype_name(t.dtype));
+        sema_error(s, ERR_OTHER_DTYPE, f->preset->span, "`%s` is %s, and its default bool",
+                   f->name.s, dtype_name(t.dtype));
     }
     Binding *b = scope_bind(s, f->name, v);
     if (b)
@@ -366,7 +371,7 @@ static void unused_in_model(Sema *s) {
     const Binding *b = s->m->model->scope->list.v[i];
     if (b->used || b->is_formal || b->is_entry || (b->value && is_poison(b->value)))
       continue;
-    sema_error(s, 307, b->span, "`%s` is reached by no entry and no loss", b->name);
+    sema_error(s, ERR_OUT_OF_REACH, b->span, "`%s` is reached by no entry and no loss", b->name);
   }
 }
 
@@ -413,7 +418,8 @@ static void check_all(Sema *s) {
     check_model(s);
   for (int i = 0; !m->model && i < m->trains.n + m->checkpoints.n; i++) {
     const Decl *d = i < m->trains.n ? m->trains.v[i] : m->checkpoints.v[i - m->trains.n];
-    sema_error(s, 318, d->name.span, "a `%s` block is about the file's model, and there is none",
+    sema_error(s, ERR_SECOND_MODEL, d->name.span,
+               "a `%s` block is about the file's model, and there is none",
                i < m->trains.n ? "train" : "checkpoint");
   }
 }

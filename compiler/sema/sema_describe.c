@@ -9,12 +9,12 @@ void sema_check_tokenizer(Sema *s, const Expr *e) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
   Tokenizer *t = &s->m->tokenizer;
   if (t->kind) {
-    sema_error(s, 302, e->span, "`tokenizer` is declared twice");
+    sema_error(s, ERR_NAME_TWICE, e->span, "`tokenizer` is declared twice");
     return;
   }
   *t = (Tokenizer){.kind = "", .span = e->span};
   if (callee->kind != EX_NAME || strcmp(callee->name.s, kinds[0])) {
-    Diag *g = sema_error(s, 316, callee->span,
+    Diag *g = sema_error(s, ERR_BAD_TOKENIZER, callee->span,
                          "unknown tokenizer: there is wordpiece(\"vocab.txt\", lower: true)");
     Suggest best = {.wanted = callee->kind == EX_NAME ? callee->name.s : ""};
     suggest_add(&best, kinds[0]);
@@ -36,11 +36,11 @@ void sema_check_tokenizer(Sema *s, const Expr *e) {
       t->pad_to = n;
     else if (!v || !is_poison(v))
       sema_error(
-          s, 316, a->span,
+          s, ERR_BAD_TOKENIZER, a->span,
           "`wordpiece` takes the path of its vocabulary, `lower: true` or `false`, `pad_to: N`");
   }
   if (!t->vocab)
-    sema_error(s, 316, e->span, "`wordpiece` needs the path of its vocabulary");
+    sema_error(s, ERR_BAD_TOKENIZER, e->span, "`wordpiece` needs the path of its vocabulary");
 }
 
 // ---- public tables

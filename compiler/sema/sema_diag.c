@@ -140,7 +140,7 @@ bool sema_enter_definition(Sema *s, Span at) {
     return true;
   s->stopped = true;
   if (!s->m->too_deep)
-    sema_error(s, 310, at, "modules and fns are nested more than %d deep", MAX_DEPTH);
+    sema_error(s, ERR_TOO_LARGE, at, "modules and fns are nested more than %d deep", MAX_DEPTH);
   s->m->too_deep = true;
   return false;
 }
@@ -151,7 +151,7 @@ bool sema_step(Sema *s, Span at) {
   if (++s->work <= MAX_WORK)
     return true;
   s->stopped = true;
-  sema_error(s, 310, at, "the model is too large: elaboration passes %d million nodes",
+  sema_error(s, ERR_TOO_LARGE, at, "the model is too large: elaboration passes %d million nodes",
              MAX_WORK / 1000000);
   return false;
 }

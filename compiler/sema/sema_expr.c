@@ -99,9 +99,11 @@ static Value *dim_value(Sema *s, const Expr *e, const AxList *l) {
   if (l->n == 1 && l->v[0]->poison)
     return v_poison(s);
   if (l->n != 1 || l->v[0]->pack)
-    return sema_fail(s, 209, e->span, "`%s` is a group of dimensions, not a number", e->name.s);
+    return sema_fail(s, ERR_AXES_MISPLACED, e->span, "`%s` is a group of dimensions, not a number",
+                     e->name.s);
   if (l->v[0]->kind == AX_LOCAL)
-    return sema_fail(s, 210, e->span, "`%s` is a local axis: it has no value", e->name.s);
+    return sema_fail(s, ERR_LOCAL_ESCAPES, e->span, "`%s` is a local axis: it has no value",
+                     e->name.s);
   Frame *f = frame_owner(s->frame);
   if (checking(s) && f && f->mod && l->v[0]->kind == AX_DIM)
     f->mod->uses[l->v[0]->dim] = true;
@@ -175,15 +177,15 @@ static const char *dim_of_size(Sema *s, const Ax *a) {
 static Value *iota_value(Sema *s, const Value *f, Span at) {
   AxList ax = {0};
   if (!f->axes)
-    return sema_fail(s, 209, at, "`iota` takes one axis: `iota[L]`");
+    return sema_fail(s, ERR_AXES_MISPLACED, at, "`iota` takes one axis: `iota[L]`");
   if (!ax_refs(s, f->axes->axes.v, f->axes->axes.n, NULL, 0, &ax))
     return v_poison(s);
   if (ax.n != 1 || ax.v[0]->pack)
-    return sema_fail(s, 209, at, "`iota` takes one axis");
+    return sema_fail(s, ERR_AXES_MISPLACED, at, "`iota` takes one axis");
   Ax *a = ax.v[0];
   if (a->kind == AX_LOCAL) {
     const char *src = dim_of_size(s, a);
-    return sema_fail(s, 210, at,
+    return sema_fail(s, ERR_LOCAL_ESCAPES, at,
                      "`%s` is a local axis, not a declared dimension: write `iota[%s][%s as %s]`",
                      a->name, src, src, a->name);
   }
@@ -210,13 +212,15 @@ Value *sema_value(Sema *s, const Expr *e) {
   case V_PRIM:
     if (v->prim == PRIM_IOTA)
       return iota_value(s, v, e->span);
-    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it",
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a function, not a value: call it",
                      prim_name(v->prim));
   case V_CHILD:
-    return sema_fail(s, 304, e->span, "`%s` is a module, not a value: call it", v->child->name);
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a module, not a value: call it",
+                     v->child->name);
   case V_FN:
-    return sema_fail(s, 304, e->span, "`%s` is a function, not a value: call it", v->fn->name);
-  default: return sema_fail(s, 304, e->span, "a dtype is not a value");
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a function, not a value: call it",
+                     v->fn->name);
+  default: return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "a dtype is not a value");
   }
 }
 
@@ -231,7 +235,7 @@ static Value *compare_values(Sema *s, const Expr *e, Operand a, Operand b) {
   if (!(both_bool && equality) && !sema_promote(s, op, e->span, a, b, &t))
     return v_poison(s);
   if (dtype_is_complex(t) && !equality)
-    return sema_fail(s, 218, e->span, "complex numbers have no order");
+    return sema_fail(s, ERR_NOT_COMPLEX, e->span, "complex numbers have no order");
   if (!ax_union(s, op, e->op, (Operand[]){a, b}, 2, &ax))
     return v_poison(s);
   Value *v = v_tensor(s, DT_BOOL, ax);
@@ -245,7 +249,8 @@ static Value *compare_values(Sema *s, const Expr *e, Operand a, Operand b) {
 static Value *complex_power(Sema *s, const Expr *e, Operand a, Operand b, DType t) {
   int64_t n;
   if (!v_whole(b.v, &n) || n == 0 || n > 64 || n < -64)
-    return sema_fail(s, 218, e->span, "the exponent of a complex value is a small whole number");
+    return sema_fail(s, ERR_NOT_COMPLEX, e->span,
+                     "the exponent of a complex value is a small whole number");
   Value *v = v_tensor(s, t, a.v->ax);
   if (!checking(s)) {
     sema_mark(s, e->span);
@@ -291,7 +296,7 @@ static Value *eval_neg(Sema *s, const Expr *e) {
   if (is_number(a))
     return number_neg(s, a->num);
   if (a->dtype == DT_BOOL)
-    return sema_fail(s, 206, e->span, "`-` on bool: it needs numbers");
+    return sema_fail(s, ERR_OTHER_DTYPE, e->span, "`-` on bool: it needs numbers");
   Value *v = v_copy(s, a);
   if (!checking(s)) {
     sema_mark(s, e->span);
@@ -327,9 +332,10 @@ static bool both_have(Sema *s, Span at, Operand a, Operand b, const AxList *ax) 
       Ax *x = ax->v[i];
       if (ax_in(&o.v->ax, x))
         continue;
-      Diag *g = sema_error(
-          s, 204, at, "`@[%s]` contracts `%s`, but the %s side, %s, has no dimension `%s`",
-          ax_str(s, x), ax_str(s, x), k ? "right" : "left", v_type_str(s, o.v), ax_str(s, x));
+      Diag *g = sema_error(s, ERR_MISSING_DIM, at,
+                           "`@[%s]` contracts `%s`, but the %s side, %s, has no dimension `%s`",
+                           ax_str(s, x), ax_str(s, x), k ? "right" : "left", v_type_str(s, o.v),
+                           ax_str(s, x));
       sema_label_type(s, g, o.span, o.v);
       sema_label_type(s, g, other.span, other.v);
       AxList all = ax_join(s, (AxList){&x, 1}, o.v->ax);
@@ -345,7 +351,7 @@ Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
     return v_poison(s);
   for (int k = 0; k < 2; k++)
     if (is_number((k ? b : a).v))
-      return sema_fail(s, 206, (k ? b : a).span,
+      return sema_fail(s, ERR_OTHER_DTYPE, (k ? b : a).span,
                        "a contraction needs two tensors, and this is a number");
   if (!sema_promote(s, "@[]", at, a, b, &t) || !both_have(s, at, a, b, ax))
     return v_poison(s);
@@ -358,11 +364,11 @@ Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
       if (all.v[i]->name == all.v[k]->name &&
           (all.v[i]->kind == AX_SLICE || all.v[k]->kind == AX_SLICE))
         return sema_fail(
-            s, 203, at,
+            s, ERR_RESULT_GROWS, at,
             "`%s` has %s elements on one side and %s on the other: a slice meets no other axis",
             all.v[i]->name, size_str(s, &all.v[k]->size), size_str(s, &all.v[i]->size));
   if (out.n > MAX_AXES - 4)
-    return sema_fail(s, 217, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    return sema_fail(s, ERR_TOO_MANY_DIMS, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
   Value *v = v_tensor(s, t, out);
   if (!checking(s)) {
     Axis *gx[MAX_AXES];
@@ -387,8 +393,9 @@ static Value *eval_dot(Sema *s, const Expr *e) {
   if (is_poison(v))
     return v;
   if (v->kind != V_CHILD || v->axes) {
-    Diag *g = sema_error(s, 304, e->span, "`.%s` needs a child in front of it, and this is %s",
-                         e->name.s, v_type_str(s, v));
+    Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, e->span,
+                         "`.%s` needs a child in front of it, and this is %s", e->name.s,
+                         v_type_str(s, v));
     if (fn_value(s, e->name.s))
       diag_help(s->d, g, "a function stands in front, or behind a pipe: `x |> %s`", e->name.s);
     return v_poison(s);
@@ -402,14 +409,15 @@ static Value *eval_axes(Sema *s, const Expr *e) {
   if (is_poison(f))
     return f;
   if (is_tensor(f) || is_number(f)) {
-    Diag *g = sema_error(s, 304, e->span, "`[%s]` names axes for a function, and this is %s",
-                         e->axes.v[0].name.s, v_type_str(s, f));
+    Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, e->span,
+                         "`[%s]` names axes for a function, and this is %s", e->axes.v[0].name.s,
+                         v_type_str(s, f));
     diag_help(s->d, g, "a tensor is indexed by `[%s = 0]`, renamed by `[%s as S]`",
               e->axes.v[0].name.s, e->axes.v[0].name.s);
     return v_poison(s);
   }
   if (f->axes)
-    return sema_fail(s, 209, e->op, "axes are given once");
+    return sema_fail(s, ERR_AXES_MISPLACED, e->op, "axes are given once");
   Value *v = NEW(s->a, Value);
   *v = *f;
   v->axes = e;
@@ -448,7 +456,7 @@ static Value *eval_pipe(Sema *s, const Expr *e) {
 static Value *eval_kind(Sema *s, const Expr *e) {
   switch (e->kind) {
   case EX_NUM: return v_number(s, number_literal(&e->num));
-  case EX_STR: return sema_fail(s, 304, e->span, "a string has no meaning here");
+  case EX_STR: return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "a string has no meaning here");
   case EX_NAME:
     if (s->frame->kind == FR_INIT) {
       Value *v = sema_call_init(s, e);
@@ -473,10 +481,10 @@ static Value *eval_kind(Sema *s, const Expr *e) {
   case EX_PIPE: return eval_pipe(s, e);
   case EX_TUPLE:
     return sema_fail(
-        s, 304, e->span,
+        s, ERR_FUNCTION_OR_VALUE, e->span,
         "a list in `( )` is no value: only the pair of `beta` in a train block is written so");
   case EX_THEN:
-    return sema_fail(s, 304, e->span,
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span,
                      "`then` joins the pieces of a schedule, in the `rate` of a train block");
   case EX_SCAN: return sema_scan(s, e);
   default: BUG("expression of kind %d", e->kind);
@@ -491,8 +499,8 @@ static bool enter(Sema *s, Span at) {
     return true;
   }
   s->stopped = true;
-  sema_error(s, 310, at, "expressions and the functions they call are nested more than %d deep",
-             MAX_EVAL);
+  sema_error(s, ERR_TOO_LARGE, at,
+             "expressions and the functions they call are nested more than %d deep", MAX_EVAL);
   return false;
 }
 
@@ -513,6 +521,8 @@ Value *sema_constant(Sema *s, const Expr *e, const char *what) {
   if (is_poison(v) || (is_number(v) && number_const(v->num)) || (is_tensor(v) && v->known))
     return v;
   if (is_number(v))
-    return sema_fail(s, 211, e->span, "%s is a constant, and this is known only at run time", what);
-  return sema_fail(s, 212, e->span, "%s is a constant, not %s", what, v_type_str(s, v));
+    return sema_fail(s, ERR_RUN_TIME_ONLY, e->span,
+                     "%s is a constant, and this is known only at run time", what);
+  return sema_fail(s, ERR_OUT_OF_RANGE, e->span, "%s is a constant, not %s", what,
+                   v_type_str(s, v));
 }

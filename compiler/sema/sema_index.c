@@ -58,7 +58,7 @@ static Ax *target(Sema *s, Name name, const Poly *size, bool poison, const char 
   if (!found)
     return new_local(s, name, *size, poison);
   if (l.n != 1 || l.v[0]->pack) {
-    sema_error(s, 209, name.span, "`%s` is a group of dimensions, not one", name.s);
+    sema_error(s, ERR_AXES_MISPLACED, name.span, "`%s` is a group of dimensions, not one", name.s);
     return NULL;
   }
   Ax *a = l.v[0];
@@ -74,7 +74,7 @@ static Ax *target(Sema *s, Name name, const Poly *size, bool poison, const char 
   int64_t n;
   const char *have =
       ax_const(a, &n) || a->kind != AX_DIM ? size_str(s, &a->size) : "known only at run time";
-  Diag *g = sema_error(s, 207, name.span, "`%s` is %s%s, not %s", name.s, have,
+  Diag *g = sema_error(s, ERR_SIZES_DIFFER, name.span, "`%s` is %s%s, not %s", name.s, have,
                        a->kind == AX_LOCAL ? " in this body" : "", want);
   if (a->kind == AX_LOCAL)
     sema_label(s, g, a->span, "`%s` starts here", name.s);
@@ -93,13 +93,13 @@ static bool find_sources(Sema *s, const Value *t, Change *c) {
     }
     Ax *a = ax_ref(s, name, t);
     if (a && !ax_in(&t->ax, a)) {
-      Diag *g = sema_error(s, 204, name.span, "%s has no dimension `%s`", v_type_str(s, t), name.s);
+      Diag *g = sema_error(s, ERR_MISSING_DIM, name.span, "%s has no dimension `%s`", v_type_str(s, t), name.s);
       sema_note_axes(s, g, &a, 1);
       a = NULL;
     }
     for (int k = 0; a && k < c->nfrom; k++)
       if (c->from[k] == a) {
-        sema_error(s, 202, name.span, "`%s` stands twice here", name.s);
+        sema_error(s, ERR_DIM_TWICE, name.span, "`%s` stands twice here", name.s);
         a = NULL;
       }
     if (a)
@@ -114,7 +114,7 @@ static bool product(Sema *s, Ax *const *v, int n, Span at, Poly *out) {
   *out = poly_const(1);
   for (int i = 0; i < n; i++) {
     if (!poly_mul_fits(out, &v[i]->size)) {
-      sema_error(s, 217, at,
+      sema_error(s, ERR_TOO_MANY_DIMS, at,
                  "the product of these dimensions is too complicated: at most %d run-time dims",
                  POLY_FACTORS);
       return false;
@@ -155,7 +155,7 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
     else if (fresh < 0)
       fresh = i;
     else {
-      sema_error(s, 201, to->v[i].span, "unknown dimension `%s`: one part of a split may be new",
+      sema_error(s, ERR_UNKNOWN_DIM, to->v[i].span, "unknown dimension `%s`: one part of a split may be new",
                  to->v[i].s);
       return false;
     }
@@ -178,7 +178,7 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
     if (!poly_div(&from->size, &size, &rest)) {
       int64_t extent;
       bool fixed = poly_is_const(&from->size, &extent);
-      sema_error(s, 207, to->v[fresh].span,
+      sema_error(s, ERR_SIZES_DIFFER, to->v[fresh].span,
                  fixed ? "`%s` is %s, which %s does not divide"
                        : "`%s` is %s: %s may not divide it",
                  from->name, size_words(s, &from->size), size_str(s, &size));
@@ -190,7 +190,7 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
   const char *text = arena_printf(s->a, "`%s as (...)`", from->name);
   if (sizes_equal(s, &from->size, &size, c->op->span, text))
     return true;
-  Diag *g = sema_error(s, 207, c->op->span, "`%s` is %s, but %s is %s", from->name,
+  Diag *g = sema_error(s, ERR_SIZES_DIFFER, c->op->span, "`%s` is %s, but %s is %s", from->name,
                        size_str(s, &from->size), names_product(s, to), size_str(s, &size));
   AxList all = ax_join(s, (AxList){c->from, 1}, (AxList){c->to, c->nto});
   sema_note_axes(s, g, all.v, all.n);
@@ -222,7 +222,7 @@ static bool position(Sema *s, const Expr *e, const char *what, Poly *out) {
     *out = poly_const(n);
     return true;
   }
-  Diag *g = sema_error(s, 208, e->span, "%s is a whole constant, not %s", what,
+  Diag *g = sema_error(s, ERR_BAD_INDEX, e->span, "%s is a whole constant, not %s", what,
                        is_number(v) ? "a fraction" : v_type_str(s, v));
   if (is_tensor(v))
     diag_help(s->d, g, "use `gather` to index by a tensor");
@@ -255,14 +255,14 @@ static bool do_index(Sema *s, const Value *t, Change *c) {
     return is_poison(t) ? true : false;
   const char *name = c->op->from.v[0].s;
   if (poly_is_const(&c->lo, &n) && n < 0) {
-    Diag *g = sema_error(s, 208, c->op->lo->span, "index %lld is below 0", (long long)n);
+    Diag *g = sema_error(s, ERR_BAD_INDEX, c->op->lo->span, "index %lld is below 0", (long long)n);
     diag_help(s->d, g, "to count from the end write `[%s = %s - %lld]`", name, name, (long long)-n);
     return false;
   }
   if (is_poison(t) || within(s, c->lo, &c->from[0]->size, false, c->op->span,
                              arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
     return true;
-  Diag *g = sema_error(s, 208, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
+  Diag *g = sema_error(s, ERR_BAD_INDEX, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
                        size_str(s, &c->lo), name, size_words(s, &c->from[0]->size));
   sema_note_axes(s, g, c->from, 1);
   return false;
@@ -280,17 +280,17 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
     return false;
   Poly d = poly_sub(c->hi, c->lo);
   if (!poly_is_const(&d, &len)) {
-    sema_error(s, 208, c->op->span,
+    sema_error(s, ERR_BAD_INDEX, c->op->span,
                "a slice has a constant length, and %s is known only at run time", size_str(s, &d));
     return false;
   }
   if ((poly_is_const(&c->lo, &n) && n < 0) || len < 1) {
-    sema_error(s, 208, c->op->span, len < 1 ? "an empty slice" : "a slice starts at 0 or later");
+    sema_error(s, ERR_BAD_INDEX, c->op->span, len < 1 ? "an empty slice" : "a slice starts at 0 or later");
     return false;
   }
   if (!within(s, c->hi, &from->size, true, c->op->span,
               arena_printf(s->a, "the slice of `%s`", from->name))) {
-    sema_error(s, 208, c->op->hi->span, "the slice ends at %s, past the end of `%s`, which is %s",
+    sema_error(s, ERR_BAD_INDEX, c->op->hi->span, "the slice ends at %s, past the end of `%s`, which is %s",
                size_str(s, &c->hi), from->name, size_words(s, &from->size));
     return false;
   }
@@ -302,7 +302,7 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
 
 static bool prepare(Sema *s, const Value *t, Change *c) {
   if (c->op->from.n > MAX_AXES - 4 || c->op->to.n > MAX_AXES - 4) {
-    sema_error(s, 217, c->op->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    sema_error(s, ERR_TOO_MANY_DIMS, c->op->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
     return false;
   }
   if (!find_sources(s, t, c))
@@ -352,12 +352,12 @@ static bool result_axes(Sema *s, const Expr *e, const Value *t, const Change *c,
           (out->v[i]->name == out->v[k]->name &&
            (out->v[i]->kind == AX_SLICE || out->v[k]->kind == AX_SLICE))) {
         Diag *g =
-            sema_error(s, 202, e->op, "`%s` would stand twice in one tensor", ax_str(s, out->v[i]));
+            sema_error(s, ERR_DIM_TWICE, e->op, "`%s` would stand twice in one tensor", ax_str(s, out->v[i]));
         sema_label_type(s, g, e->a->span, t);
         return false;
       }
   if (out->n > MAX_AXES - 4) {
-    sema_error(s, 217, e->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    sema_error(s, ERR_TOO_MANY_DIMS, e->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
     return false;
   }
   return true;
@@ -419,7 +419,7 @@ Value *sema_index(Sema *s, const Expr *e) {
   Value *t = sema_value(s, e->a);
   int n = e->ops.n;
   if (is_number(t))
-    return sema_fail(s, 204, e->span, "a number has no dimensions");
+    return sema_fail(s, ERR_MISSING_DIM, e->span, "a number has no dimensions");
   Change *c = NEWN(s->a, Change, n);
   bool ok = true;
   for (int i = 0; i < n; i++) {
@@ -433,7 +433,7 @@ Value *sema_index(Sema *s, const Expr *e) {
       for (int p = 0; p < c[i].nfrom; p++)
         for (int q = 0; q < c[k].nfrom; q++)
           if (c[i].from[p] == c[k].from[q])
-            return sema_fail(s, 202, c[i].op->span, "`%s` stands twice here", c[i].from[p]->name);
+            return sema_fail(s, ERR_DIM_TWICE, c[i].op->span, "`%s` stands twice here", c[i].from[p]->name);
   AxList ax;
   if (!result_axes(s, e, t, c, n, &ax))
     return v_poison(s);

@@ -99,13 +99,15 @@ static Value *hippo(Sema *s, Span at) {
   Frame *f = s->frame;
   int64_t n;
   if (!f->init.ax.n)
-    return sema_fail(s, 315, at, "`hippo` needs a parameter with an axis to lie along");
+    return sema_fail(s, ERR_BAD_INITIALIZER, at,
+                     "`hippo` needs a parameter with an axis to lie along");
   if (dtype_is_complex(f->init.dtype))
-    return sema_fail(s, 315, at, "`hippo` is real, and the parameter is %s",
+    return sema_fail(s, ERR_BAD_INITIALIZER, at, "`hippo` is real, and the parameter is %s",
                      dtype_name(f->init.dtype));
   Ax *a = f->init.ax.v[f->init.ax.n - 1];
   if (ax_const(a, &n) && n > LIMIT)
-    return sema_fail(s, 315, at, "`hippo` of %lld frequencies: at most %d", (long long)n, LIMIT);
+    return sema_fail(s, ERR_BAD_INITIALIZER, at, "`hippo` of %lld frequencies: at most %d",
+                     (long long)n, LIMIT);
   Value *v = v_tensor(s, f->init.dtype, ax_list(s, &a, 1));
   if (checking(s))
     return v;
@@ -117,7 +119,8 @@ static Value *hippo(Sema *s, Span at) {
   if (!w && (w = hippo_table(s->a, (int)n, &why)))
     vec_push(s->a, &s->m->hippo, (Hippo){(int)n, w});
   if (!w)
-    return sema_fail(s, 315, at, "the eigenvalues of `hippo` are not to be had: %s", why);
+    return sema_fail(s, ERR_BAD_INITIALIZER, at, "the eigenvalues of `hippo` are not to be had: %s",
+                     why);
   v->re = g_cast(s->g, g_table(s->g, DT_F64, ax_graph(s, a), w), f->init.dtype);
   return v;
 }
@@ -144,23 +147,26 @@ static bool init_args(Sema *s, const Expr *e, const char *name, const char *cons
       }
     if (k >= n || got[k]) {
       if (a->name.s)
-        sema_error(s, 303, a->span, "`%s` has no argument `%s`%s", name, a->name.s,
+        sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` has no argument `%s`%s", name, a->name.s,
                    k < n ? " any more" : "");
       else
-        sema_error(s, 303, e->span, "`%s` takes %d argument%s", name, n, n == 1 ? "" : "s");
+        sema_error(s, ERR_WRONG_ARGUMENTS, e->span, "`%s` takes %d argument%s", name, n,
+                   n == 1 ? "" : "s");
       return false;
     }
     Value *v = sema_value(s, a->value);
     got[k] = true;
     if (is_poison(v) || !v_const(v, &out[k])) {
       if (!is_poison(v))
-        sema_error(s, 212, a->value->span, "`%s` of `%s` is a constant number", formal[k], name);
+        sema_error(s, ERR_OUT_OF_RANGE, a->value->span, "`%s` of `%s` is a constant number",
+                   formal[k], name);
       ok = false;
     }
   }
   for (int k = 0; k < n && ok; k++)
     if (!got[k]) {
-      sema_error(s, 303, e->span, "`%s` is called without its argument `%s`", name, formal[k]);
+      sema_error(s, ERR_WRONG_ARGUMENTS, e->span, "`%s` is called without its argument `%s`", name,
+                 formal[k]);
       ok = false;
     }
   return ok;
@@ -191,18 +197,18 @@ Value *sema_call_init(Sema *s, const Expr *e) {
     return NULL;
   if (kind == INIT_HIPPO)
     return e->kind == EX_CALL && e->args.n
-               ? sema_fail(s, 303, e->span, "`hippo` takes no arguments")
+               ? sema_fail(s, ERR_WRONG_ARGUMENTS, e->span, "`hippo` takes no arguments")
                : hippo(s, e->span);
   const char *name = callee->name.s;
   if (e->kind != EX_CALL)
-    return sema_fail(s, 304, e->span, "`%s` is called with %s", name,
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is called with %s", name,
                      kind == INIT_UNIFORM ? "its range: `uniform(a, b)`"
                                           : "its standard deviation");
   bool uniform = kind == INIT_UNIFORM;
   if (!init_args(s, e, name, uniform ? range : std, uniform ? 2 : 1, x))
     return v_poison(s);
   if (uniform ? x[0] > x[1] : x[0] < 0)
-    return sema_fail(s, 212, e->span,
+    return sema_fail(s, ERR_OUT_OF_RANGE, e->span,
                      uniform ? "an empty range" : "a standard deviation is not negative");
   return draws(s, kind, x);
 }
@@ -233,27 +239,28 @@ static bool init_fits(Sema *s, const Expr *e, const Value *v, const Ty *t) {
   if (is_number(v)) {
     if (!v->num->is_complex || dtype_is_complex(t->dtype))
       return true;
-    sema_error(s, 206, e->span, "the parameter is %s, and this is a complex number",
+    sema_error(s, ERR_OTHER_DTYPE, e->span, "the parameter is %s, and this is a complex number",
                dtype_name(t->dtype));
     return false;
   }
   bool of_file = s->frame->init_of_file;
   for (int i = 0; i < v->ax.n; i++)
     if (!ax_in(&t->ax, v->ax.v[i]) && of_file) {
-      sema_error(s, 205, e->span,
+      sema_error(s, ERR_OTHER_DIMS, e->span,
                  "`init` starts parameters of any dimensions, and this value has `%s`",
                  ax_str(s, v->ax.v[i]));
       return false;
     } else if (!ax_in(&t->ax, v->ax.v[i])) {
-      Diag *g = sema_error(s, 205, e->span, "the first value has `%s`, but the parameter is %s",
+      Diag *g = sema_error(s, ERR_OTHER_DIMS, e->span,
+                           "the first value has `%s`, but the parameter is %s",
                            ax_str(s, v->ax.v[i]), dtype_axes_str(s, t->dtype, &t->ax));
       sema_label_type(s, g, e->span, v);
       return false;
     }
   if (v->dtype != DT_BOOL && dtype_promote(v->dtype, t->dtype) == t->dtype)
     return true;
-  sema_error(s, 206, e->span, "the first value is %s, and the parameter %s", dtype_name(v->dtype),
-             dtype_name(t->dtype));
+  sema_error(s, ERR_OTHER_DTYPE, e->span, "the first value is %s, and the parameter %s",
+             dtype_name(v->dtype), dtype_name(t->dtype));
   return false;
 }
 

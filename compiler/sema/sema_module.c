@@ -17,11 +17,12 @@ static void add_generics(Sema *s, const AxisNames *v, int side, Generic *out, in
   for (int i = 0; i < v->n && *n < MAX_GENERICS; i++) {
     for (int k = 0; k < *n; k++)
       if (out[k].name.s == v->v[i].name.s)
-        sema_error(s, 302, v->v[i].span, "generic `%s` is declared twice", v->v[i].name.s);
+        sema_error(s, ERR_NAME_TWICE, v->v[i].span, "generic `%s` is declared twice",
+                   v->v[i].name.s);
     packs += v->v[i].pack;
     if (v->v[i].pack && packs == 2)
-      sema_error(s, 312, v->v[i].span, "a side of `->` has one group `%s...` at most",
-                 v->v[i].name.s);
+      sema_error(s, ERR_WRONG_GENERICS, v->v[i].span,
+                 "a side of `->` has one group `%s...` at most", v->v[i].name.s);
     out[(*n)++] = (Generic){.name = v->v[i].name, .pack = v->v[i].pack, .side = side};
   }
 }
@@ -31,7 +32,7 @@ void sema_generics(Sema *s, const Generics *g, Generic **out, int *n, int *nleft
   if (!g)
     return;
   if (g->in.n + g->out.n > MAX_GENERICS)
-    sema_error(s, 312, g->span, "at most %d generics", MAX_GENERICS);
+    sema_error(s, ERR_WRONG_GENERICS, g->span, "at most %d generics", MAX_GENERICS);
   *out = NEWN(s->a, Generic, g->in.n + g->out.n);
   add_generics(s, &g->in, 0, *out, n);
   *nleft = *n;
@@ -141,9 +142,9 @@ static Value *formal_value(Sema *s, Module *m, const Formal *f, int index) {
   if (preset)
     return preset;
   m->sig_bad = true;
-  Diag *g =
-      sema_error(s, 314, f->span, "`%s` of module `%s` needs a type, or a number as its default",
-                 f->name.s, m->name);
+  Diag *g = sema_error(s, ERR_UNTYPED_ARGUMENT, f->span,
+                       "`%s` of module `%s` needs a type, or a number as its default", f->name.s,
+                       m->name);
   diag_help(s->d, g, "write `%s : [..]` for a tensor, `%s = 1` for a number", f->name.s, f->name.s);
   return v_poison(s);
 }
@@ -180,7 +181,7 @@ bool module_check(Sema *s, Module *m, Span at) {
     return !m->sig_bad;
   if (m->state == 1) {
     if (!m->bad) {
-      Diag *g = sema_error(s, 305, at, "module `%s` contains itself", m->name);
+      Diag *g = sema_error(s, ERR_CYCLE, at, "module `%s` contains itself", m->name);
       sema_label(s, g, m->decl->name.span, "declared here");
     }
     m->bad = true;
@@ -243,7 +244,7 @@ bool fn_check(Sema *s, Fn *f, Span at) {
     return !f->bad;
   if (f->state == 1) {
     if (!f->bad) {
-      Diag *g = sema_error(s, 305, at, "`%s` calls itself", f->name);
+      Diag *g = sema_error(s, ERR_CYCLE, at, "`%s` calls itself", f->name);
       sema_label(s, g, f->decl->name.span, "declared here");
     }
     f->bad = true;
@@ -283,7 +284,7 @@ void sema_check_unused(Sema *s, const char *what, bool untyped) {
     const Binding *b = s->scope->list.v[i];
     if (b->used || b->is_formal || b->is_state || (b->value && is_poison(b->value) && !untyped))
       continue;
-    Diag *g = sema_error(s, 306, b->span, "`%s` is never used in `%s`", b->name, what);
+    Diag *g = sema_error(s, ERR_UNUSED, b->span, "`%s` is never used in `%s`", b->name, what);
     diag_primary(s->d, g,
                  b->is_param   ? "a parameter that nothing uses"
                  : b->is_child ? "a child that nothing uses"

@@ -139,9 +139,9 @@ static bool is_compare(BinOp op) {
 static Value *runtime_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
   bool cx = a->is_complex || b->is_complex;
   if (cx && op == BIN_POW)
-    return sema_fail(s, 218, at, "a power of complex numbers that are known only at run time");
+    return sema_fail(s, ERR_NOT_COMPLEX, at, "a power of complex numbers that are known only at run time");
   if (cx && is_compare(op) && op != BIN_EQ && op != BIN_NE)
-    return sema_fail(s, 218, at, "complex numbers have no order");
+    return sema_fail(s, ERR_NOT_COMPLEX, at, "complex numbers have no order");
   Pair p = {0};
   if (!checking(s)) {
     sema_mark(s, at);
@@ -176,7 +176,7 @@ static bool compare(BinOp op, int order) {
 static Value *compare_const(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
   if (a->is_complex || b->is_complex) {
     if (op != BIN_EQ && op != BIN_NE)
-      return sema_fail(s, 218, at, "complex numbers have no order");
+      return sema_fail(s, ERR_NOT_COMPLEX, at, "complex numbers have no order");
     return v_bool(s, (a->re == b->re && a->im == b->im) == (op == BIN_EQ));
   }
   int order = (a->re > b->re) - (a->re < b->re);
@@ -262,7 +262,7 @@ static bool complex_bin(BinOp op, const Number *a, const Number *b, Number *out)
 
 Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
   if (op == BIN_DIV && number_const(b) && b->re == 0 && b->im == 0)
-    return sema_fail(s, 212, at, "division by zero");
+    return sema_fail(s, ERR_OUT_OF_RANGE, at, "division by zero");
   if (!number_const(a) || !number_const(b)) {
     Poly p;
     return poly_arith(op, a, b, &p) ? v_number(s, number_size(s, p)) : runtime_bin(s, at, op, a, b);
@@ -273,7 +273,7 @@ Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) 
   int64_t n;
   if (a->is_complex || b->is_complex) {
     if (!complex_bin(op, a, b, &r))
-      return sema_fail(s, 218, at, "the exponent of a complex number is a small whole number");
+      return sema_fail(s, ERR_NOT_COMPLEX, at, "the exponent of a complex number is a small whole number");
   } else if (op == BIN_POW && a->kind == NUMBER_RATIO && number_is_whole(b, &n) &&
              llabs(n) < 1024 && (n >= 0 || a->num))
     r = ratio_power(a, n, a->whole && b->whole);
@@ -282,7 +282,7 @@ Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) 
   else
     r = number_real(real_bin(op, a->re, b->re));
   if (!isfinite(r.re) || !isfinite(r.im))
-    return sema_fail(s, 212, at, "`%s` of these numbers is no finite number", bin_op_name(op));
+    return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of these numbers is no finite number", bin_op_name(op));
   return v_number(s, r);
 }
 
@@ -353,7 +353,7 @@ Value *number_fn(Sema *s, Span at, Prim p, const Number *a) {
     return v_number(s, number_real(p == PRIM_REAL ? a->re : a->im));
   }
   if (a->is_complex && p != PRIM_EXP)
-    return sema_fail(s, 218, at, "`%s` of a complex number", prim_name(p));
+    return sema_fail(s, ERR_NOT_COMPLEX, at, "`%s` of a complex number", prim_name(p));
   if (!number_const(a)) {
     Pair q = {0};
     if (!checking(s)) {
@@ -369,6 +369,6 @@ Value *number_fn(Sema *s, Span at, Prim p, const Number *a) {
     return a->re < 0 ? number_neg(s, a) : v_number(s, *a);
   double r = real_fn(p, a->re);
   if (!isfinite(r))
-    return sema_fail(s, 212, at, "`%s` of %g is no finite number", prim_name(p), a->re);
+    return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of %g is no finite number", prim_name(p), a->re);
   return v_number(s, number_real(r));
 }

@@ -25,7 +25,7 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
     if (is_poison(a->x.v))
       ok = false;
     if (!a->name.s && c->where.v) {
-      sema_error(s, 303, a->x.span, "an argument by position after one by name");
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->x.span, "an argument by position after one by name");
       return false;
     }
     if (!a->name.s) {
@@ -35,19 +35,20 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
     } else if (where && !strcmp(a->name.s, "where") && !c->where.v)
       c->where = a->x;
     else {
-      sema_error(s, 303, a->name.span, "`%s` has no argument `%s`", c->name, a->name.s);
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`", c->name,
+                 a->name.s);
       return false;
     }
   }
   if (c->n == want)
     return ok;
   if (where && c->n > want && (c->p == PRIM_MIN || c->p == PRIM_MAX)) {
-    sema_error(s, 303, c->at, "`%s` takes 1 argument, or 2 without `[ ]`, and this call has %d",
-               c->name, c->n);
+    sema_error(s, ERR_WRONG_ARGUMENTS, c->at,
+               "`%s` takes 1 argument, or 2 without `[ ]`, and this call has %d", c->name, c->n);
     return false;
   }
-  sema_error(s, 303, c->at, "`%s` takes %d argument%s, and this call has %d", c->name, want,
-             want == 1 ? "" : "s", c->n);
+  sema_error(s, ERR_WRONG_ARGUMENTS, c->at, "`%s` takes %d argument%s, and this call has %d",
+             c->name, want, want == 1 ? "" : "s", c->n);
   return false;
 }
 
@@ -61,11 +62,11 @@ static bool take_axes(Sema *s, PrimCall *c, int lo, int hi) {
   if (c->ax.n >= lo && c->ax.n <= hi && !group)
     return true;
   if (!hi)
-    sema_error(s, 209, c->at, "`%s` takes no axes", c->name);
+    sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` takes no axes", c->name);
   else if (lo == 1 && hi == 1)
-    sema_error(s, 209, c->at, "`%s` takes one axis: `%s[L](...)`", c->name, c->name);
+    sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` takes one axis: `%s[L](...)`", c->name, c->name);
   else
-    sema_error(s, 209, c->at, "`%s` names its axes: `%s[L](...)`", c->name, c->name);
+    sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` names its axes: `%s[L](...)`", c->name, c->name);
   return false;
 }
 
@@ -74,8 +75,8 @@ static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
     if (ax_in(&x->v->ax, c->ax.v[i]))
       continue;
     Diag *g =
-        sema_error(s, 204, c->at, "`%s` acts along `%s`, but %s has no dimension `%s`", c->name,
-                   ax_str(s, c->ax.v[i]), v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
+        sema_error(s, ERR_MISSING_DIM, c->at, "`%s` acts along `%s`, but %s has no dimension `%s`",
+                   c->name, ax_str(s, c->ax.v[i]), v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
     sema_label_type(s, g, x->span, x->v);
     sema_note_axes(s, g, &c->ax.v[i], 1);
     for (const Scope *sc = s->scope; sc; sc = sc->up)
@@ -90,7 +91,8 @@ static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
 static bool tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
   if (is_tensor(x->v))
     return true;
-  sema_error(s, 206, x->span, "`%s` needs a tensor here, and this is a number", c->name);
+  sema_error(s, ERR_OTHER_DTYPE, x->span, "`%s` needs a tensor here, and this is a number",
+             c->name);
   return false;
 }
 
@@ -102,9 +104,9 @@ static Value *maths(Sema *s, PrimCall *c) {
   if (is_number(x))
     return number_fn(s, c->at, c->p, x->num);
   if (x->dtype == DT_BOOL)
-    return sema_fail(s, 206, c->at, "`%s` of bool: it needs numbers", c->name);
+    return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` of bool: it needs numbers", c->name);
   if (dtype_is_complex(x->dtype) && c->p != PRIM_EXP)
-    return sema_fail(s, 218, c->at, "`%s` of a complex value", c->name);
+    return sema_fail(s, ERR_NOT_COMPLEX, c->at, "`%s` of a complex value", c->name);
   DType t = x->dtype == DT_I32 ? DT_F32 : x->dtype;
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
@@ -124,8 +126,8 @@ static Value *complex_part(Sema *s, PrimCall *c) {
   if (is_number(x) && x->num->is_complex)
     return number_fn(s, c->at, c->p, x->num);
   if (!is_tensor(x) || !dtype_is_complex(x->dtype))
-    return sema_fail(s, 206, c->at, "`%s` needs a complex value, and this is %s", c->name,
-                     v_type_str(s, x));
+    return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` needs a complex value, and this is %s",
+                     c->name, v_type_str(s, x));
   Value *v = v_tensor(s, dtype_real(x->dtype), x->ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
@@ -142,7 +144,7 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
   Value *x = c.x[0].v;
   bool cx = is_number(x) ? x->num->is_complex : dtype_is_complex(x->dtype);
   if (cx && !dtype_is_complex(t)) {
-    Diag *g = sema_error(s, 218, at, "`%s` of a complex value", c.name);
+    Diag *g = sema_error(s, ERR_NOT_COMPLEX, at, "`%s` of a complex value", c.name);
     diag_help(s->d, g, "take its real part first: `%s(real(x))`", c.name);
     return v_poison(s);
   }
@@ -169,7 +171,8 @@ static Value *select_value(Sema *s, PrimCall *c) {
     return v_poison(s);
   Operand *a = &c->x[1], *b = &c->x[2];
   if (!is_tensor(c->x[0].v) || c->x[0].v->dtype != DT_BOOL)
-    return sema_fail(s, 206, c->x[0].span, "the first argument of `select` is bool, and this is %s",
+    return sema_fail(s, ERR_OTHER_DTYPE, c->x[0].span,
+                     "the first argument of `select` is bool, and this is %s",
                      v_type_str(s, c->x[0].v));
   bool both_bool =
       is_tensor(a->v) && is_tensor(b->v) && a->v->dtype == DT_BOOL && b->v->dtype == DT_BOOL;
@@ -195,7 +198,7 @@ static Value *select_value(Sema *s, PrimCall *c) {
 static Value *number_extreme(Sema *s, PrimCall *c) {
   const Number *a = c->x[0].v->num, *b = c->x[1].v->num;
   if (a->is_complex || b->is_complex)
-    return sema_fail(s, 218, c->at, "complex numbers have no order");
+    return sema_fail(s, ERR_NOT_COMPLEX, c->at, "complex numbers have no order");
   if (number_const(a) && number_const(b)) {
     Value *less = number_bin(s, c->at, BIN_LE, a, b);
     return v_number(s, (c->p == PRIM_MIN) == less->truth ? *a : *b);
@@ -220,7 +223,7 @@ static Value *extreme(Sema *s, PrimCall *c) {
       !ax_union(s, c->name, c->at, c->x, 2, &ax))
     return v_poison(s);
   if (dtype_is_complex(t))
-    return sema_fail(s, 218, c->at, "complex numbers have no order");
+    return sema_fail(s, ERR_NOT_COMPLEX, c->at, "complex numbers have no order");
   Value *v = v_tensor(s, t, ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
@@ -280,13 +283,15 @@ static bool where_fits(Sema *s, const PrimCall *c) {
   if (!w)
     return true;
   if (!is_tensor(w) || w->dtype != DT_BOOL) {
-    sema_error(s, 206, c->where.span, "`where` is bool, and this is %s", v_type_str(s, w));
+    sema_error(s, ERR_OTHER_DTYPE, c->where.span, "`where` is bool, and this is %s",
+               v_type_str(s, w));
     return false;
   }
   for (int i = 0; i < w->ax.n; i++)
     if (!ax_in(&x->ax, w->ax.v[i])) {
-      Diag *g = sema_error(s, 204, c->where.span, "`where` has `%s`, but %s has no dimension `%s`",
-                           ax_str(s, w->ax.v[i]), v_type_str(s, x), ax_str(s, w->ax.v[i]));
+      Diag *g = sema_error(s, ERR_MISSING_DIM, c->where.span,
+                           "`where` has `%s`, but %s has no dimension `%s`", ax_str(s, w->ax.v[i]),
+                           v_type_str(s, x), ax_str(s, w->ax.v[i]));
       sema_label_type(s, g, c->x[0].span, x);
       return false;
     }
@@ -304,9 +309,9 @@ static Value *reduction(Sema *s, PrimCall *c) {
     c->ax = x->ax;
   bool sums = c->p == PRIM_SUM || c->p == PRIM_MEAN;
   if (dtype_is_complex(x->dtype) && !sums)
-    return sema_fail(s, 218, c->at, "complex numbers have no order");
+    return sema_fail(s, ERR_NOT_COMPLEX, c->at, "complex numbers have no order");
   if (x->dtype == DT_BOOL && !sums)
-    return sema_fail(s, 206, c->at, "`%s` of bool: convert with `i32(x)`", c->name);
+    return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` of bool: convert with `i32(x)`", c->name);
   DType t = x->dtype == DT_BOOL ? DT_I32 : x->dtype;
   if (c->p == PRIM_MEAN && t == DT_I32)
     t = DT_F32;
@@ -343,7 +348,7 @@ static Value *gather(Sema *s, PrimCall *c) {
     return v_poison(s);
   Value *x = c->x[0].v, *i = c->x[1].v;
   if (!is_tensor(i) || i->dtype != DT_I32)
-    return sema_fail(s, 206, c->x[1].span, "`gather` needs i32 indices, and this is %s",
+    return sema_fail(s, ERR_OTHER_DTYPE, c->x[1].span, "`gather` needs i32 indices, and this is %s",
                      v_type_str(s, i));
   Ax *a = c->ax.v[0];
   sema_rows_need(s, i, &a->size, a->name, c->x[1].span, arena_printf(s->a, "`%s`", a->name));
@@ -353,7 +358,8 @@ static Value *gather(Sema *s, PrimCall *c) {
       keep.v[keep.n++] = x->ax.v[k];
   AxList out = ax_join(s, i->ax, keep);
   if (out.n > MAX_AXES - 4)
-    return sema_fail(s, 217, c->at, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    return sema_fail(s, ERR_TOO_MANY_DIMS, c->at, "a tensor has at most %d dimensions",
+                     MAX_AXES - 4);
   Value *v = v_tensor(s, x->dtype, out);
   if (!checking(s)) {
     sema_mark(s, c->whole);
@@ -409,7 +415,7 @@ static Value *causal_conv(Sema *s, PrimCall *c) {
       !ax_union(s, c->name, c->at, c->x, 2, &ax))
     return v_poison(s);
   if (t == DT_I32)
-    return sema_fail(s, 206, c->at,
+    return sema_fail(s, ERR_OTHER_DTYPE, c->at,
                      "`causal_conv` needs floating-point operands: convert with `f32(x)`");
   Value *v = v_tensor(s, t, ax);
   if (checking(s))
@@ -434,13 +440,13 @@ static Value *dropout(Sema *s, PrimCall *c) {
     return v_poison(s);
   Value *x = c->x[0].v;
   if (!v_const(c->x[1].v, &rate))
-    return sema_fail(s, 211, c->x[1].span, "the rate of `dropout` is a constant");
+    return sema_fail(s, ERR_RUN_TIME_ONLY, c->x[1].span, "the rate of `dropout` is a constant");
   if (!(rate >= 0 && rate < 1))
-    return sema_fail(s, 212, c->x[1].span,
+    return sema_fail(s, ERR_OUT_OF_RANGE, c->x[1].span,
                      "the rate of `dropout` is at least 0 and below 1, not %g", rate);
   if (x->dtype == DT_BOOL || x->dtype == DT_I32)
-    return sema_fail(s, 206, c->x[0].span, "`dropout` needs a floating-point value, not %s",
-                     dtype_name(x->dtype));
+    return sema_fail(s, ERR_OTHER_DTYPE, c->x[0].span,
+                     "`dropout` needs a floating-point value, not %s", dtype_name(x->dtype));
   Frame *f = frame_owner(s->frame);
   uint64_t site =
       hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
@@ -465,7 +471,8 @@ Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, S
   case PRIM_IMAG: return complex_part(s, &c);
   case PRIM_SELECT: return select_value(s, &c);
   case PRIM_GATHER: return gather(s, &c);
-  case PRIM_IOTA: return sema_fail(s, 303, at, "`iota[L]` is a value and takes no arguments");
+  case PRIM_IOTA:
+    return sema_fail(s, ERR_WRONG_ARGUMENTS, at, "`iota[L]` is a value and takes no arguments");
   case PRIM_FLIP: return flip(s, &c);
   case PRIM_CAUSAL_CONV: return causal_conv(s, &c);
   case PRIM_DROPOUT: return dropout(s, &c);

@@ -34,14 +34,15 @@ static bool number_of(Sema *s, const Expr *e, const char *what, double lo, doubl
   if (is_poison(v))
     return false;
   if (!v_const(v, &x)) {
-    sema_error(s, 503, e->span, "%s is a number", what);
+    sema_error(s, ERR_BAD_SETTING, e->span, "%s is a number", what);
     return false;
   }
   if (!(x >= lo && x <= hi)) {
     if (isinf(hi))
-      sema_error(s, 503, e->span, "%s is at least %g, not %g", what, lo, x);
+      sema_error(s, ERR_BAD_SETTING, e->span, "%s is at least %g, not %g", what, lo, x);
     else
-      sema_error(s, 503, e->span, "%s lies between %g and %g, and this is %g", what, lo, hi, x);
+      sema_error(s, ERR_BAD_SETTING, e->span, "%s lies between %g and %g, and this is %g", what, lo,
+                 hi, x);
     return false;
   }
   *out = x;
@@ -55,7 +56,7 @@ static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
   if (x == floor(x))
     *out = (int64_t)x;
   else
-    sema_error(s, 503, e->span, "%s is whole, not %g", what, x);
+    sema_error(s, ERR_BAD_SETTING, e->span, "%s is whole, not %g", what, x);
 }
 
 static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
@@ -64,7 +65,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
   if (callee->kind != EX_NAME || !name_listed(names, COUNT(names), callee->name.s)) {
     const char *name = callee->kind == EX_NAME ? callee->name.s : "";
-    Diag *g = sema_error(s, 502, callee->span,
+    Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span,
                          "unknown optimizer `%s`: there are adamw, adam and sgd", name);
     suggest_list(s, g, name, names, COUNT(names));
     return;
@@ -77,7 +78,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
     const Arg *a = &e->args.v[i];
     if (!a->name.s || !name_listed(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
-      Diag *g = sema_error(s, 303, a->span,
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->span,
                            a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
                            callee->name.s, a->name.s ? a->name.s : "");
       if (a->name.s)
@@ -87,7 +88,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
     else if (!strcmp(a->name.s, "momentum"))
       number_of(s, a->value, "`momentum`", 0, 0.999999999, &o->momentum);
     else if (a->value->kind != EX_TUPLE || a->value->items.n != 2)
-      sema_error(s, 503, a->value->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
+      sema_error(s, ERR_BAD_SETTING, a->value->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
     else {
       number_of(s, a->value->items.v[0], "`beta`", 0, 0.999999999, &o->beta1);
       number_of(s, a->value->items.v[1], "`beta`", 0, 0.999999999, &o->beta2);
@@ -108,11 +109,11 @@ static bool is_schedule(const Expr *e) {
 static void unknown_schedule(Sema *s, const Expr *e) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
   if (callee->kind != EX_NAME) {
-    sema_error(s, 502, e->span,
+    sema_error(s, ERR_UNKNOWN_SOURCE, e->span,
                "a piece of a schedule is a call of constant, warmup, linear or cosine");
     return;
   }
-  Diag *g = sema_error(s, 502, callee->span,
+  Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span,
                        "unknown schedule `%s`: there are constant, warmup, linear and cosine",
                        callee->name.s);
   suggest_list(s, g, callee->name.s, schedules, COUNT(schedules));
@@ -129,7 +130,7 @@ static bool piece_args(Sema *s, const Expr *e, bool falls, SchedulePiece *p) {
     else if (!a->name.s && i == 0)
       ok &= number_of(s, a->value, "a length", 0, 1e15, &p->length);
     else {
-      sema_error(s, 303, a->span, "`%s` takes %s", e->a->name.s,
+      sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes %s", e->a->name.s,
                  falls ? "a length, and the level it ends at: `to: 0`" : "a length");
       ok = false;
     }
@@ -150,9 +151,11 @@ static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
   if (!piece_args(s, e, falls, &p))
     return;
   if (p.kind == SCHED_WARMUP && p.length == 0)
-    sema_error(s, 303, e->span, "`warmup` needs its length: steps, or below 1 a share of the run");
+    sema_error(s, ERR_WRONG_ARGUMENTS, e->span,
+               "`warmup` needs its length: steps, or below 1 a share of the run");
   else if (!last && p.length == 0)
-    sema_error(s, 303, e->span, "`%s` is not the last: it needs its length", e->a->name.s);
+    sema_error(s, ERR_WRONG_ARGUMENTS, e->span, "`%s` is not the last: it needs its length",
+               e->a->name.s);
   vec_push(s->a, &r->schedule, p);
 }
 
@@ -162,7 +165,8 @@ static void check_shares(Sema *s, const Expr *e, const Recipe *r) {
   for (int i = 0; i < r->schedule.n; i++)
     sum += r->schedule.v[i].length < 1 ? r->schedule.v[i].length : 0;
   if (sum > 1 + 1e-9)
-    sema_error(s, 503, e->span, "the pieces of the schedule take %g %% of the run", 100 * sum);
+    sema_error(s, ERR_BAD_SETTING, e->span, "the pieces of the schedule take %g %% of the run",
+               100 * sum);
 }
 
 static void set_rate(Sema *s, const Expr *e, Recipe *r) {
@@ -181,14 +185,14 @@ static void set_rate(Sema *s, const Expr *e, Recipe *r) {
     bool left = r->schedule.n > 0;
     set_rate(s, e->a, r);
     if (r->schedule.n && !left && is_schedule(e->b))
-      sema_error(s, 503, e->b->span, "a rate has one schedule");
+      sema_error(s, ERR_BAD_SETTING, e->b->span, "a rate has one schedule");
     else
       set_rate(s, e->b, r);
   } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 &&
              !fn_find(s, e->a->name.s)) {
     add_piece(s, e, true, r);
   } else if (e->kind == EX_TUPLE) {
-    sema_error(s, 503, e->span, "a rate is a number, or a number times a schedule");
+    sema_error(s, ERR_BAD_SETTING, e->span, "a rate is a number, or a number times a schedule");
   } else if (number_of(s, e, "a rate", 0, INFINITY, &x))
     r->rate *= x;
 }
@@ -203,18 +207,18 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
   for (int i = 0; i < it->settings.n; i++) {
     const Setting *st = &it->settings.v[i];
     if (!name_listed(names, COUNT(names), st->name.s)) {
-      Diag *d = sema_error(s, 501, st->name.span,
+      Diag *d = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
                            "unknown setting `%s` of a group: there are rate, decay and frozen",
                            st->name.s);
       suggest_list(s, d, st->name.s, names, COUNT(names));
     } else if (!strcmp(st->name.s, "rate") && is_schedule(st->value)) {
-      sema_error(s, 503, st->value->span,
+      sema_error(s, ERR_BAD_SETTING, st->value->span,
                  "the rate of a group is a number: it goes through the schedule of the block");
     } else if (!strcmp(st->name.s, "rate")) {
       g.rate_times = st->times;
       g.has_rate = number_of(s, st->value, "a rate", 0, INFINITY, &g.rate);
     } else if (st->times) {
-      sema_error(s, 501, st->span, "`*=` is for `rate`");
+      sema_error(s, ERR_UNKNOWN_SETTING, st->span, "`*=` is for `rate`");
     } else if (!strcmp(st->name.s, "decay")) {
       g.has_decay = number_of(s, st->value, "`decay`", 0, INFINITY, &g.decay);
     } else {
@@ -223,7 +227,7 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
         g.has_frozen = true;
         g.frozen = v->truth;
       } else if (!is_poison(v))
-        sema_error(s, 503, st->value->span, "`frozen` is true or false");
+        sema_error(s, ERR_BAD_SETTING, st->value->span, "`frozen` is true or false");
     }
   }
   vec_push(s->a, &r->groups, g);
@@ -238,7 +242,7 @@ static void check_loss(Sema *s, const Expr *e, Recipe *r) {
     r->has_loss = true;
     return;
   }
-  Diag *g = sema_error(s, 505, e->span, "the loss is one f32, not %s", v_type_str(s, v));
+  Diag *g = sema_error(s, ERR_NO_LOSS, e->span, "the loss is one f32, not %s", v_type_str(s, v));
   if (is_tensor(v) && v->ax.n)
     diag_help(s->d, g, "reduce it: `mean(...)`");
 }
@@ -250,7 +254,7 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
   while (k < COUNT(names) && strcmp(names[k], st->name.s))
     k++;
   if (st->times && k < COUNT(names)) {
-    sema_error(s, 501, st->span, "`*=` is for the `rate` of a group");
+    sema_error(s, ERR_UNKNOWN_SETTING, st->span, "`*=` is for the `rate` of a group");
     return;
   }
   switch (k) {
@@ -267,7 +271,7 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
   case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
   case 7: number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip); break;
   default: {
-    Diag *g = sema_error(s, 501, st->name.span,
+    Diag *g = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
                          "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "
                          "steps, epochs and clip",
                          st->name.s);
@@ -293,8 +297,9 @@ static void check_tag(Sema *s, Name tag) {
     for (int k = 0; k < p->ntags; k++)
       suggest_add(&best, p->tags[k]);
   }
-  suggest_help(s, diag_warning(s->d, 506, tag.span, "no parameter has the tag `@%s`", tag.s),
-               &best);
+  suggest_help(
+      s, diag_warning(s->d, ERR_UNKNOWN_TAG, tag.span, "no parameter has the tag `@%s`", tag.s),
+      &best);
 }
 
 // Once the parameters are known.
@@ -310,7 +315,7 @@ void sema_check_tags(Sema *s) {
 static bool once(Sema *s, Span at, const char *what, bool *seen) {
   bool first = !*seen;
   if (!first)
-    sema_error(s, 501, at, "%s is given twice", what);
+    sema_error(s, ERR_UNKNOWN_SETTING, at, "%s is given twice", what);
   *seen = true;
   return first;
 }
@@ -336,12 +341,12 @@ void sema_check_train(Sema *s, const Decl *d) {
     else if (it->kind == TR_SETTING) {
       for (int k = 0; k < i && !it->setting.times; k++)
         if (d->train.v[k].kind == TR_SETTING && d->train.v[k].setting.name.s == it->setting.name.s)
-          sema_error(s, 501, it->span, "`%s` is given twice", it->setting.name.s);
+          sema_error(s, ERR_UNKNOWN_SETTING, it->span, "`%s` is given twice", it->setting.name.s);
       setting(s, &it->setting, r);
     }
   }
   if (r->steps && r->epochs)
-    sema_error(s, 501, d->name.span,
+    sema_error(s, ERR_UNKNOWN_SETTING, d->name.span,
                "`steps` and `epochs` are both given: one of them says how long the run is");
   vec_push(s->a, &s->m->recipes, r);
 }

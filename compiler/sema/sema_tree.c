@@ -39,7 +39,8 @@ static bool count_elements(Sema *s, ModelParam *p) {
   for (int i = 0; i < p->nax; i++)
     if (__builtin_mul_overflow(p->elements, p->extent[i], &p->elements) ||
         p->elements > INT64_MAX / 16) {
-      sema_error(s, 217, p->span, "the parameter `%s` has too many elements", p->path);
+      sema_error(s, ERR_TOO_MANY_DIMS, p->span, "the parameter `%s` has too many elements",
+                 p->path);
       return false;
     }
   return true;
@@ -81,7 +82,8 @@ static const char **tag_names(Sema *s, const Stmt *st) {
 static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
   ParamAxes ax = param_axes(s, inst, st->type);
   if (ax.outer.n > MAX_PARAM_AXES) {
-    sema_error(s, 217, name.span, "a parameter has at most %d dimensions", MAX_PARAM_AXES);
+    sema_error(s, ERR_TOO_MANY_DIMS, name.span, "a parameter has at most %d dimensions",
+               MAX_PARAM_AXES);
     s->stopped = true;
     return;
   }
@@ -234,6 +236,7 @@ void sema_check_reached(Sema *s) {
     if (reached[i] || (p->span.src == last.src && p->span.lo == last.lo))
       continue;
     last = p->span;
-    sema_error(s, 307, p->span, "the parameter `%s` is reached by no entry and no loss", p->path);
+    sema_error(s, ERR_OUT_OF_REACH, p->span,
+               "the parameter `%s` is reached by no entry and no loss", p->path);
   }
 }

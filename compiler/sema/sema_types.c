@@ -166,7 +166,7 @@ static void unknown_axis(Sema *s, Name name) {
   if (names_get(&s->m->unknown_dims, name.s))
     return;
   names_put(s->a, &s->m->unknown_dims, name.s, s->m);
-  Diag *g = sema_error(s, 201, name.span, "unknown dimension `%s`", name.s);
+  Diag *g = sema_error(s, ERR_UNKNOWN_DIM, name.span, "unknown dimension `%s`", name.s);
   dim_find(s, name.s, &later);
   if (later) {
     DimInfo *d = names_get(&s->m->dim_table, name.s);
@@ -208,7 +208,7 @@ Ax *ax_ref(Sema *s, Name name, const Value *near) {
   else if (bad_dim(&l))
     return NULL;
   else if (is_pack(s, name.s) || l.n != 1 || l.v[0]->pack)
-    sema_error(s, 209, name.span, "`%s` is a group of dimensions, not one", name.s);
+    sema_error(s, ERR_AXES_MISPLACED, name.span, "`%s` is a group of dimensions, not one", name.s);
   else
     return l.v[0];
   return NULL;
@@ -234,7 +234,7 @@ bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nn
       continue;
     }
     if (pack != v[i].pack && !slice) {
-      sema_error(s, 209, v[i].span,
+      sema_error(s, ERR_AXES_MISPLACED, v[i].span,
                  pack ? "`%s` is a group: write `%s...`"
                       : "`%s` is one dimension, not a group: write `%s`",
                  v[i].name.s, v[i].name.s);
@@ -242,7 +242,7 @@ bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nn
     }
     for (int k = 0; k < l.n; k++)
       if (ax_in(out, l.v[k])) {
-        sema_error(s, 202, v[i].span, "`%s` stands twice here", l.v[k]->name);
+        sema_error(s, ERR_DIM_TWICE, v[i].span, "`%s` stands twice here", l.v[k]->name);
         ok = false;
       }
     *out = ax_join(s, *out, l);
@@ -258,7 +258,7 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
     out->has_rest = true;
     if (allow_rest && s->frame->has_rest)
       return s->frame->rest;
-    sema_error(s, 214, d->span, "`..` has no meaning here");
+    sema_error(s, ERR_MISPLACED_REST, d->span, "`..` has no meaning here");
     out->bad = true;
     return none;
   }
@@ -267,7 +267,7 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
   AxList l = ax_lookup(s, d->name, &found);
   out->bad |= bad_dim(&l);
   if (found && !generic_of(s, d->name.s) && l.n == 1 && l.v[0]->kind == AX_LOCAL) {
-    Diag *g = sema_error(s, 210, d->span,
+    Diag *g = sema_error(s, ERR_LOCAL_ESCAPES, d->span,
                          "unknown dimension `%s`: a local axis cannot stand in a type", d->name.s);
     sema_label(s, g, l.v[0]->span, "`%s` is local to this body", d->name.s);
     out->bad = true;
@@ -275,7 +275,7 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
     unknown_axis(s, d->name);
     out->bad = true;
   } else if (is_pack(s, d->name.s) != d->pack) {
-    sema_error(s, 209, d->span,
+    sema_error(s, ERR_AXES_MISPLACED, d->span,
                d->pack ? "`%s` is one dimension, not a group: write `%s`"
                        : "`%s` is a group: write `%s...`",
                d->name.s, d->name.s);
@@ -291,16 +291,17 @@ Ty ty_eval(Sema *s, const Type *t, bool allow_rest) {
     for (int k = 0; k < l.n; k++)
       if (ax_in(&out.ax, l.v[k]) && !out.bad) {
         if (s->type_at.src)
-          sema_error(s, 202, s->type_at, "%s would hold `%s` twice", s->type_of, ax_str(s, l.v[k]));
+          sema_error(s, ERR_DIM_TWICE, s->type_at, "%s would hold `%s` twice", s->type_of,
+                     ax_str(s, l.v[k]));
         else
-          sema_error(s, 202, t->dims.v[i].span, "`%s` stands twice in one tensor",
+          sema_error(s, ERR_DIM_TWICE, t->dims.v[i].span, "`%s` stands twice in one tensor",
                      ax_str(s, l.v[k]));
         out.bad = true;
       }
     out.ax = ax_join(s, out.ax, l);
   }
   if (out.ax.n > MAX_AXES - 4) {
-    sema_error(s, 217, t->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    sema_error(s, ERR_TOO_MANY_DIMS, t->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
     out.bad = true;
   }
   return out;
@@ -318,7 +319,7 @@ static bool slices_clash(Sema *s, Span at, const Operand *ops, int n, const AxLi
       if (a->name != b->name || (a->kind != AX_SLICE && b->kind != AX_SLICE))
         continue;
       Diag *g = sema_error(
-          s, 203, at,
+          s, ERR_RESULT_GROWS, at,
           "`%s` has %s elements on one side and %s on the other: a slice meets no other axis",
           a->name, size_str(s, &a->size), size_str(s, &b->size));
       for (int j = 0; j < n; j++)
@@ -347,7 +348,7 @@ bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxLis
   if (slices_clash(s, at, ops, n, &all))
     return false;
   if (all.n > MAX_AXES - 4) {
-    sema_error(s, 217, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    sema_error(s, ERR_TOO_MANY_DIMS, at, "a tensor has at most %d dimensions", MAX_AXES - 4);
     return false;
   }
   for (int i = 0; i < n; i++)
@@ -355,8 +356,9 @@ bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxLis
       return true;
   if (!big || (single && !strcmp(op, "*")))
     return true;
-  Diag *g = sema_error(s, 203, at, "`%s` would make %s, but no operand has all of these dimensions",
-                       op, axes_str(s, &all));
+  Diag *g = sema_error(s, ERR_RESULT_GROWS, at,
+                       "`%s` would make %s, but no operand has all of these dimensions", op,
+                       axes_str(s, &all));
   for (int i = 0; i < n; i++)
     if (is_tensor(ops[i].v))
       sema_label_type(s, g, ops[i].span, ops[i].v);
@@ -405,7 +407,7 @@ bool sema_number_fits(Sema *s, Span at, const Number *n, DType t) {
                                 : true;
   if (!number_const(n) || fits)
     return true;
-  sema_error(s, 206, at, "%.12g does not fit %s", x, dtype_name(real));
+  sema_error(s, ERR_OTHER_DTYPE, at, "%.12g does not fit %s", x, dtype_name(real));
   return false;
 }
 
@@ -416,7 +418,7 @@ bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType 
       return false;
     if (is_tensor(o[i]->v) && o[i]->v->dtype == DT_BOOL) {
       bool select = !strcmp(op, "select");
-      Diag *g = sema_error(s, 206, at,
+      Diag *g = sema_error(s, ERR_OTHER_DTYPE, at,
                            select ? "one side of `%s` is bool, the other is not: `f32(x)` converts"
                                   : "`%s` on bool: use `select`, or convert with `f32(x)`",
                            op);

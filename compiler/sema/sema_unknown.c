@@ -69,11 +69,12 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
 
 Value *sema_unknown_name(Sema *s, const Expr *e) {
   if (module_find(s, e->name.s)) {
-    Diag *g = sema_error(s, 304, e->span, "`%s` is a module, not a value", e->name.s);
+    Diag *g =
+        sema_error(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a module, not a value", e->name.s);
     diag_help(s->d, g, "declare a child `name : %s` and call it", e->name.s);
     return v_poison(s);
   }
-  Diag *g = sema_error(s, 301, e->span, "unknown name `%s`", e->name.s);
+  Diag *g = sema_error(s, ERR_UNKNOWN_NAME, e->span, "unknown name `%s`", e->name.s);
   LetInfo *l = names_get(&s->m->let_table, e->name.s);
   DimInfo *d = names_get(&s->m->dim_table, e->name.s);
   if ((l || d) && !s->frame->prelude) {

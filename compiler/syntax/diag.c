@@ -244,7 +244,7 @@ char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color) {
 
 const char *diag_explain(int code) {
   switch (code) {
-#define ERROR(number, title, text)                                                                 \
+#define ERROR(name, number, title, text)                                                           \
   case number:                                                                                     \
     return "E0" #number ": " title "\n\n" text "\n";
 #include "compiler/syntax/errors.def"

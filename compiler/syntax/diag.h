@@ -8,6 +8,12 @@
 #include <stdio.h>
 
 typedef enum Severity { SEV_ERROR, SEV_WARNING, SEV_NOTE, SEV_HELP } Severity;
+// The codes of errors.def: ERR_MISSING_DIM is E0204.
+typedef enum ErrorCode {
+#define ERROR(name, number, title, text) ERR_##name = number,
+#include "compiler/syntax/errors.def"
+#undef ERROR
+} ErrorCode;
 typedef struct DiagPart {
   Severity kind; // SEV_NOTE, SEV_HELP; SEV_ERROR marks a secondary label of the main snippet
   Span span;     // may be empty for notes and help
@@ -16,7 +22,7 @@ typedef struct DiagPart {
 } DiagPart;
 typedef struct Diag {
   Severity severity;
-  int code;          // 204 prints as E0204; see errors.def
+  int code;          // an ErrorCode; ERR_MISSING_DIM prints as E0204
   Span span;         // primary
   const char *label; // under the carets; may be NULL
   const char *text;

@@ -113,8 +113,8 @@ static void close_to(Lexer *l, int keep, const char *what, uint32_t lo, uint32_t
     l->out->list.v[o.token].reported = true;
     l->out->bad = true;
     if (shown < UNCLOSED_SHOWN && !o.doubted) {
-      Diag *g = diag_error(l->diags, 107, (Span){l->src, t.lo, t.hi}, "`%s` is never closed",
-                           token_text(t.kind));
+      Diag *g = diag_error(l->diags, ERR_BRACKET_NOT_CLOSED, (Span){l->src, t.lo, t.hi},
+                           "`%s` is never closed", token_text(t.kind));
       diag_label(l->diags, g, (Span){l->src, lo, hi}, "%s comes first", what);
     }
     emit(l, partner(t.kind), l->at, l->at)->reported = true;
@@ -124,7 +124,7 @@ static void close_to(Lexer *l, int keep, const char *what, uint32_t lo, uint32_t
 }
 
 static void close_nothing(Lexer *l, TokKind kind) {
-  Diag *g = error(l, 108, l->at, l->at + 1,
+  Diag *g = error(l, ERR_BRACKET_CLOSES_NOTHING, l->at, l->at + 1,
                   arena_printf(l->arena, "`%s` closes nothing", token_text(kind)));
   if (l->open.n) {
     Open *o = &l->open.v[l->open.n - 1];
@@ -184,7 +184,7 @@ static void semicolon(Lexer *l) {
     int line, col;
     span_pos((Span){l->src, t->lo, t->hi}, &line, &col);
     Diag *g =
-        error(l, 109, l->at, l->at + 1,
+        error(l, ERR_SEMICOLON_INSIDE, l->at, l->at + 1,
               arena_printf(l->arena, "`;` inside `%s` opened at %d:%d", token_text(in), line, col));
     diag_label(l->diags, g, (Span){l->src, t->lo, t->hi}, "opened here");
     emit_bad(l, l->at, l->at + 1);
@@ -201,7 +201,7 @@ static void string(Lexer *l) {
     hi++;
   bool closed = hi < l->size && l->s[hi] == '"';
   if (!closed) {
-    error(l, 104, lo, hi, "string is not closed on its line");
+    error(l, ERR_STRING_NOT_CLOSED, lo, hi, "string is not closed on its line");
     for (int i = l->open.n - 1; i >= 0 && opener(l, i) != T_LBRACE; i--)
       l->open.v[i].doubted = true; // the string may have swallowed its partner
   }
@@ -292,7 +292,7 @@ static void stray(Lexer *l) {
       hi++;
     if (n > 0) { // else not UTF-8: reported at the start
       Diag *g =
-          error(l, 102, lo, hi,
+          error(l, ERR_NOT_ASCII, lo, hi,
                 arena_printf(l->arena,
                              "`%.*s` (U+%04X) outside a string or comment: only ASCII stands here",
                              (int)n, l->s + lo, (unsigned)point));
@@ -300,10 +300,11 @@ static void stray(Lexer *l) {
         diag_help(l->diags, g, "write `%s`", meant(point));
     }
   } else if (c < 0x20 || c == 0x7f) {
-    error(l, 103, lo, hi, arena_printf(l->arena, "stray character 0x%02x", c));
+    error(l, ERR_STRAY_CHARACTER, lo, hi, arena_printf(l->arena, "stray character 0x%02x", c));
   } else {
     hi += (c == '&' || c == '|') && peek(l, 1) == (char)c; // `&&`, `||`
-    Diag *g = error(l, 103, lo, hi, arena_printf(l->arena, "stray character `%c`", c));
+    Diag *g =
+        error(l, ERR_STRAY_CHARACTER, lo, hi, arena_printf(l->arena, "stray character `%c`", c));
     const char *help = habit_sign(arena_printf(l->arena, "%c", c));
     if (help)
       diag_help(l->diags, g, "%s", help);
@@ -360,7 +361,7 @@ static void check_utf8(Lexer *l) {
       i += (uint32_t)n;
       continue;
     }
-    error(l, 101, i, i + 1,
+    error(l, ERR_NOT_UTF8, i, i + 1,
           arena_printf(l->arena, "not UTF-8: byte 0x%02x", (unsigned char)l->s[i]));
     shown++;
     while (i < l->size && (unsigned char)l->s[i] >= 0x80)
@@ -380,7 +381,7 @@ static void finish(Lexer *l) {
 
 // A file with a zero byte is of another kind: one error instead of one for each of its bytes.
 static void not_text(Lexer *l, uint32_t at) {
-  Diag *g = error(l, 124, at, at + 1, "not text: the file holds a zero byte");
+  Diag *g = error(l, ERR_NOT_TEXT, at, at + 1, "not text: the file holds a zero byte");
   diag_help(l->diags, g, "`bigsc inspect FILE` tells what weights and compiled models hold");
 }
 
@@ -391,7 +392,7 @@ Tokens *lex(Arena *a, Intern *names, Diags *diags, const Source *src, bool parti
   l.out->src = src;
   const char *zero = memchr(src->text, 0, src->size);
   if (src->size > SOURCE_MAX)
-    error(&l, 122, 0, 0, "the file is larger than 4 MiB");
+    error(&l, ERR_FILE_TOO_LARGE, 0, 0, "the file is larger than 4 MiB");
   else if (zero)
     not_text(&l, (uint32_t)(zero - src->text));
   else

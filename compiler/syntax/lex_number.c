@@ -134,14 +134,14 @@ static bool unfinished_exponent(const Reader *r) {
 static NumberFault tail(Reader *r) {
   NumberFault fault = {0};
   if (now(r) == '.' && after(r) != '.') {
-    fault = (NumberFault){105, "digits stand on both sides of a point"};
+    fault = (NumberFault){ERR_BAD_NUMBER, "digits stand on both sides of a point"};
     r->at++;
   } else if (now(r) == '_') {
-    fault = (NumberFault){105, "digits stand on both sides of `_`"};
+    fault = (NumberFault){ERR_BAD_NUMBER, "digits stand on both sides of `_`"};
   } else if (word(now(r))) {
-    fault = (NumberFault){105, "no letter follows a number"};
+    fault = (NumberFault){ERR_BAD_NUMBER, "no letter follows a number"};
   } else if (r->at > NUMBER_MAX) {
-    fault = (NumberFault){105, "it is too long"};
+    fault = (NumberFault){ERR_BAD_NUMBER, "it is too long"};
   }
   while (fault.code &&
          (word(now(r)) || (now(r) == '.' && digit(after(r))) || unfinished_exponent(r)))
@@ -179,12 +179,12 @@ uint32_t lex_number(const char *text, uint32_t size, Num *num, NumberFault *faul
   int scale = r.exponent - fraction;
   bool zero = !r.mantissa && r.exact;
   if (!fill(&r, num)) {
-    *fault = (NumberFault){106, "a whole number goes up to 9223372036854775807"};
+    *fault = (NumberFault){ERR_NUMBER_RANGE, "a whole number goes up to 9223372036854775807"};
     return r.at;
   }
   r.exact = num->exact;
   num->value = zero ? 0 : num->kind == NUM_WHOLE ? (double)num->whole : to_double(&r, scale);
   if (!isfinite(num->value) || (num->value == 0 && !zero))
-    *fault = (NumberFault){106, "it is beyond double precision"};
+    *fault = (NumberFault){ERR_NUMBER_RANGE, "it is beyond double precision"};
   return r.at;
 }

@@ -76,7 +76,7 @@ Diag *fail_expected(Parser *p, const char *what, const char *where) {
   if (p->panic)
     return NULL;
   const Token *t = peek(p, 0), *next = peek(p, 1);
-  Diag *g = fail(p, 110, t, "expected %s%s, found %s", what, where, found(p, t));
+  Diag *g = fail(p, ERR_EXPECTED, t, "expected %s%s, found %s", what, where, found(p, t));
   if (t->kind == T_EOL && next->kind == T_LBRACE)
     diag_help(p->diags, g, "`{` stands at the end of its header's line");
   else if (t->kind == T_EOL && token_class(next->kind) == OPERATOR)
@@ -98,7 +98,7 @@ Name expect_name(Parser *p, const char *what) {
     return (Name){t->s, tok_span(p, t)};
   }
   if (c == WORD || c == DECL || t->kind == T_DTYPE)
-    fail(p, 111, t, "`%s` is a reserved word, not %s", t->s, what);
+    fail(p, ERR_RESERVED, t, "`%s` is a reserved word, not %s", t->s, what);
   else
     fail_expected(p, what, "");
   return (Name){NULL, tok_span(p, t)};
@@ -116,7 +116,7 @@ Str expect_string(Parser *p) {
 bool deeper(Parser *p) {
   if (p->nesting++ < AST_MAX_NESTING)
     return true;
-  fail(p, 113, peek(p, 0), "nested too deeply: more than %d levels", AST_MAX_NESTING);
+  fail(p, ERR_TOO_DEEP, peek(p, 0), "nested too deeply: more than %d levels", AST_MAX_NESTING);
   return false;
 }
 
@@ -170,10 +170,11 @@ static void end_of_item(Parser *p) {
     return;
   const Token *t = peek(p, 0);
   if (t->kind == T_LBRACE)
-    fail(p, 110, t, "`{` does not belong here: it stands at the end of its header's line");
+    fail(p, ERR_EXPECTED, t, "`{` does not belong here: it stands at the end of its header's line");
   else {
     const char *help = word_help(p);
-    Diag *g = fail(p, 110, t, "expected end of line, found %s%s", found(p, t), stray_help(t));
+    Diag *g =
+        fail(p, ERR_EXPECTED, t, "expected end of line, found %s%s", found(p, t), stray_help(t));
     if (help)
       diag_help(p->diags, g, "%s", help);
   }

@@ -17,7 +17,7 @@ Bind parse_bind(Parser *p) {
   int first = p->at;
   Bind b = {.name = expect_name(p, "a name"), .value = p->poison};
   if (is(p, T_COMMA))
-    fail(p, 116, peek(p, 0), "one name on the left of `=`");
+    fail(p, ERR_SEVERAL_NAMES, peek(p, 0), "one name on the left of `=`");
   expect(p, T_SET, "");
   b.value = parse_expr(p);
   b.span = since(p, first);
@@ -30,15 +30,15 @@ static void no_axis(Parser *p) {
   const Token *t = peek(p, 0);
   Diag *g;
   if (t->kind == T_NUM) {
-    g = fail(p, 117, t, "an axis is a name; %s needs one", found(p, t));
+    g = fail(p, ERR_AXIS_IS_NAME, t, "an axis is a name; %s needs one", found(p, t));
     diag_help(p->diags, g, "declare `dim NAME = %.*s`",
               (int)(t->hi - t->lo < 40 ? t->hi - t->lo : 40), p->src->text + t->lo);
   } else if (t->kind == T_PLUS || t->kind == T_MINUS || t->kind == T_STAR || t->kind == T_SLASH ||
              t->kind == T_CARET) {
-    g = fail(p, 117, t, "an axis is a name, not an expression");
+    g = fail(p, ERR_AXIS_IS_NAME, t, "an axis is a name, not an expression");
     diag_help(p->diags, g, "declare `dim NAME = ...` and use its name");
   } else if (t->kind == T_ELLIPSIS) {
-    g = fail(p, 117, t, "`...` follows a name; all other axes are `..`");
+    g = fail(p, ERR_AXIS_IS_NAME, t, "`...` follows a name; all other axes are `..`");
   }
 }
 
@@ -252,7 +252,7 @@ static void no_decl(Parser *p, Decl *d) {
     fail_expected(p, "a declaration", "");
     return;
   }
-  Diag *g = fail(p, 120, t, "`%s` does not start a declaration", t->s);
+  Diag *g = fail(p, ERR_NOT_DECLARATION, t, "`%s` does not start a declaration", t->s);
   const char *meant = habit_decl(t->s);
   if (meant)
     diag_help(p->diags, g, "it is `%s` here", meant);

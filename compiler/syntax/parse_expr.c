@@ -16,7 +16,7 @@ static void raise(Parser *p, Expr *e, int child) {
   if (child < AST_MAX_HEIGHT)
     e->height = (uint16_t)(child + 1);
   else
-    fail(p, 113, peek(p, 0),
+    fail(p, ERR_TOO_DEEP, peek(p, 0),
          "nested too deeply: an expression more than %d operations high; name a part of it",
          AST_MAX_HEIGHT);
 }
@@ -78,7 +78,7 @@ static DimOp dim_op(Parser *p) {
   if (is_word(p, "as")) {
     advance(p);
     if (from_group && is(p, T_LPAREN))
-      fail(p, 119, peek(p, 0), "a merge has one target: split it in a second step");
+      fail(p, ERR_AXES_AND_OPS, peek(p, 0), "a merge has one target: split it in a second step");
     axis_or_group(p, &op.to, &to_group);
     op.kind = from_group ? DIM_MERGE : to_group ? DIM_SPLIT : DIM_RENAME;
   } else if (!from_group && accept(p, T_SET)) {
@@ -91,7 +91,8 @@ static DimOp dim_op(Parser *p) {
   } else if (from_group) {
     fail_expected(p, "`as`", " after a group of axes");
   } else {
-    fail(p, 119, &p->tok[first], "names of axes and operations on axes do not mix in one `[ ]`");
+    fail(p, ERR_AXES_AND_OPS, &p->tok[first],
+         "names of axes and operations on axes do not mix in one `[ ]`");
   }
   op.span = since(p, first);
   return op;
@@ -108,14 +109,15 @@ static Expr *brackets(Parser *p, int first, Expr *a) {
   advance(p);
   const Token *t = peek(p, 0);
   if (t->kind == T_NUM || t->kind == T_STR) {
-    Diag *g = fail(p, 117, t, "`[ ]` takes names of axes, not %s", found(p, t));
+    Diag *g = fail(p, ERR_AXIS_IS_NAME, t, "`[ ]` takes names of axes, not %s", found(p, t));
     diag_help(p->diags, g, "`x[L = 0]` takes the first element along `L`");
   }
   Expr *e = node(p, op_follows(p) ? EX_OPS : EX_AXES, first, a, NULL);
   if (e->kind == EX_AXES) {
     parse_axes(p, &e->axes, "an axis");
     if (is(p, T_SET) || is_word(p, "as"))
-      fail(p, 119, peek(p, 0), "names of axes and operations on axes do not mix in one `[ ]`");
+      fail(p, ERR_AXES_AND_OPS, peek(p, 0),
+           "names of axes and operations on axes do not mix in one `[ ]`");
   } else {
     do {
       DimOp op = dim_op(p);
@@ -230,7 +232,7 @@ static Expr *no_expr(Parser *p) {
   const char *help = operators_help(p);
   TokClass c = token_class(t->kind);
   if (c == WORD || c == DECL) {
-    fail(p, 111, t, "`%s` is a reserved word, not a value", t->s);
+    fail(p, ERR_RESERVED, t, "`%s` is a reserved word, not a value", t->s);
   } else {
     Diag *g = fail_expected(p, "an expression", "");
     if (t->kind == T_DOT && next_is(p, T_NUM))
@@ -340,7 +342,7 @@ static void no_tag(Parser *p) {
   if (t->kind != T_TAG || next->kind == T_TAG || next->kind == T_EOL || next->kind == T_RBRACE ||
       next->kind == T_LBRACE)
     return;
-  fail(p, 114, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
+  fail(p, ERR_TAG_OR_CONTRACTION, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
 }
 
 // cmp  = sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
@@ -394,13 +396,13 @@ static Expr *stage(Parser *p) {
     int open = p->at;
     e = brackets(p, first, e);
     if (e->kind == EX_OPS)
-      fail(p, 118, &p->tok[open],
+      fail(p, ERR_PIPE_STAGE, &p->tok[open],
            "a pipe ends in a function or a call; put what goes on in parentheses");
   }
   if (is(p, T_LPAREN))
     e = call(p, first, e);
   if (is(p, T_LBRACKET) || is(p, T_DOT) || is(p, T_LPAREN))
-    fail(p, 118, peek(p, 0),
+    fail(p, ERR_PIPE_STAGE, peek(p, 0),
          "a pipe ends in a function or a call; put what goes on in parentheses");
   return e;
 }

@@ -17,7 +17,7 @@ static void child(Parser *p, Stmt *s) {
   const Token *t = peek(p, 0), *next = peek(p, 1);
   bool repeat = is_word(p, "repeat"), share = is_word(p, "share");
   if ((repeat || share) && next->kind == T_NUM) {
-    Diag *g = fail(p, 121, next, "a count is a dim");
+    Diag *g = fail(p, ERR_COUNT_IS_DIM, next, "a count is a dim");
     diag_help(p->diags, g, "declare `dim Depth = %.*s` and write `%s Depth`",
               (int)(next->hi - next->lo < 40 ? next->hi - next->lo : 40), p->src->text + next->lo,
               t->s);
@@ -39,7 +39,8 @@ static void param(Parser *p, Stmt *s) {
   if (accept(p, T_TILDE)) {
     s->value = parse_expr(p);
   } else if (is(p, T_SET)) {
-    Diag *g = fail(p, 115, peek(p, 0), "a parameter starts with `~`; a value has no `:`");
+    Diag *g =
+        fail(p, ERR_PARAM_AND_VALUE, peek(p, 0), "a parameter starts with `~`; a value has no `:`");
     diag_help(p->diags, g,
               "write `~ ...` for a parameter that is trained, or `%s = ...` for a value",
               s->names.v[0].s);
@@ -59,7 +60,7 @@ static void named(Parser *p, Stmt *s) {
     return;
   }
   if (is(p, T_SET) && s->names.n > 1) {
-    Diag *g = fail(p, 116, peek(p, 0), "one name on the left of `=`");
+    Diag *g = fail(p, ERR_SEVERAL_NAMES, peek(p, 0), "one name on the left of `=`");
     diag_help(p->diags, g,
               "`,` between names declares parameters or children: `a, b : Linear[H -> H]`");
   }
@@ -110,7 +111,7 @@ static bool starts_with_operator(Parser *p) {
   if (token_class(t->kind) != OPERATOR || t->kind == T_DOT || t->kind == T_REST ||
       t->kind == T_ELLIPSIS)
     return false;
-  Diag *g = fail(p, 112, t, "a statement does not start with %s", found(p, t));
+  Diag *g = fail(p, ERR_STARTS_WITH_OPERATOR, t, "a statement does not start with %s", found(p, t));
   if (t->kind != T_SET && t->kind != T_TILDE && t->kind != T_COLON && t->kind != T_COMMA)
     diag_help(p->diags, g, "end the line above with %s, or put the expression in parentheses",
               found(p, t));
@@ -127,7 +128,8 @@ Stmt *parse_stmt(Parser *p, Stmt *s) {
   } else if (is_word(p, "forms") && next->kind == T_NAME) {
     forms(p, s);
   } else if (starts_decl(t) && !name_first) {
-    fail(p, 123, t, "`%s` belongs at the top of the file, at the start of a line", t->s);
+    fail(p, ERR_DECLARATION_INSIDE, t,
+         "`%s` belongs at the top of the file, at the start of a line", t->s);
   } else if (name_first && (t->kind == T_NAME || t->kind == T_DTYPE ||
                             token_class(t->kind) == WORD || starts_decl(t))) {
     named(p, s);

@@ -81,7 +81,7 @@ START_TEST(codes_are_listed) {
     int code;
     const char *title;
   } errors[] = {
-#define ERROR(code, title, text) {code, title},
+#define ERROR(name, code, title, text) {code, title},
 #include "compiler/syntax/errors.def"
 #undef ERROR
   };
