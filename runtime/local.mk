@@ -1,4 +1,4 @@
-# What compiled models carry: with base/ it is libbigsrt.a, which needs libc, libm, pthreads (and FFTW where a model convolves).
+# What compiled models carry: with base/ it is libbigsrt.a, which needs libc, libm and pthreads.
 runtime_sources = \
 	%D%/abi.h \
 	%D%/bigs.h \
@@ -15,6 +15,8 @@ runtime_sources = \
 	%D%/builtin/conv_internal.h \
 	%D%/builtin/conv_kernels.h \
 	%D%/builtin/conv_plan.c \
+	%D%/builtin/fft.c \
+	%D%/builtin/fft.h \
 	%D%/builtin/scatter.c \
 	%D%/builtin/scatter.h \
 	%D%/exec/bind.c \

@@ -1,7 +1,7 @@
 // Times of the convolution, one direction, against FFTW transforming every channel; not a test.
 //
 //   gcc -O2 -std=c11 -D_GNU_SOURCE -I. -o /tmp/bench_conv tests/bench_conv.c runtime/builtin/conv.c runtime/builtin/conv_*.c
-//     runtime/exec/pool.c runtime/exec/cpus.c base/error.c -lfftw3f -lfftw3 -lpthread -lm; /tmp/bench_conv [threads]
+//     runtime/builtin/fft.c runtime/exec/pool.c runtime/exec/cpus.c base/error.c -lfftw3f -lpthread -lm; /tmp/bench_conv [threads]
 //
 // Columns: milliseconds for B = 1, H = 1024: FFTW; u to y; dy to dk; ns a multiply of the direct
 // sum it stands for.

@@ -41,6 +41,7 @@ test_sources = \
 	%D%/unit/test_diag.c \
 	%D%/unit/test_docs.c \
 	%D%/unit/test_exec.c \
+	%D%/unit/test_fft.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
 	%D%/unit/test_json.c \

@@ -84,8 +84,8 @@ size_t conv_shared_bytes(const ConvArgs *a) {
   return n * kernel_floats(a) * sizeof(float);
 }
 
-// A transform and a staged slice.  The transform's part also holds FFTW's N + 2 (N / 2 + 1)
-// doubles: W >= 4.
+// A transform and a staged slice.  The transform's part also holds the 2 N + 2 doubles of
+// spectrum(): W >= 4.
 static size_t work_floats(const ConvPlan *p) {
   return round_up((size_t)p->N * 2 * (size_t)p->kernels->width + 16);
 }
@@ -114,21 +114,20 @@ static void pad_kernel(const ConvArgs *a, int64_t slice, const float *k, float *
       out[pad + j * unit + c] = k[j * a->k_row + (c0 + c) * a->k_channel];
 }
 
-// One kernel: in float64 through FFTW.  Reversal conjugates; 1 / N of the inverse transform is put
+// One kernel: in float64.  Reversal conjugates; 1 / N of the inverse transform is put
 // here.
 static void spectrum(const ConvArgs *a, const float *k, float *out, void *scratch) {
   const ConvPlan *p = a->plan;
-  double *in = scratch;
-  fftw_complex *f = (fftw_complex *)(in + p->N);
-  memset(in, 0, (size_t)p->N * sizeof *in);
+  double *f = scratch;
+  memset(f, 0, (size_t)p->N * sizeof *f);
   for (int64_t j = 0; j < p->L; j++)
-    in[j] = (double)k[j * a->k_row] / (double)p->N;
-  fftw_execute_dft_r2c(p->forward, in, f);
+    f[j] = (double)k[j * a->k_row] / (double)p->N;
+  fft_forward(p->fft, f, f + p->N + 2);
   for (int64_t i = 0; i < p->N; i++) {
     int64_t n = p->order[i], m = n <= p->N / 2 ? n : p->N - n;
     bool conjugate = (m != n) != a->reverse;
-    out[2 * i] = (float)f[m][0];
-    out[2 * i + 1] = (float)(conjugate ? -f[m][1] : f[m][1]);
+    out[2 * i] = (float)f[2 * m];
+    out[2 * i + 1] = (float)(conjugate ? -f[2 * m + 1] : f[2 * m + 1]);
   }
 }
 

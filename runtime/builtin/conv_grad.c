@@ -26,7 +26,7 @@ size_t conv_grad_shared_bytes(const ConvArgs *a) {
 }
 
 // Scratch: the sum of one task; two staged signals; two transforms.  The last phase needs
-// sum_doubles there.
+// sum_doubles there, and N for a transform: W >= 4.
 typedef struct Scratch {
   float *sum, *stage[2], *work[2];
   size_t floats, sum_floats;
@@ -99,6 +99,16 @@ static void write_lanes(const ConvArgs *a, int64_t slice, Scratch *m, float *dk)
       dk[j * a->k_row + (c0 + c) * a->k_channel] = m->sum[j * step + c] * scale;
 }
 
+// The spectrum of the real part of what has spectrum f: the first N / 2 + 1 numbers, in place.
+// The imaginary part holds the correlations of one half of the slices with the other.
+static void keep_real(int64_t N, double *f) {
+  for (int64_t k = 1; k < N / 2; k++) {
+    const double *mirrored = f + 2 * (N - k);
+    f[2 * k] = (f[2 * k] + mirrored[0]) / 2;
+    f[2 * k + 1] = (f[2 * k + 1] - mirrored[1]) / 2;
+  }
+}
+
 static void add_groups(const ConvArgs *a, float *dk, const double *shared, double *sum) {
   const ConvPlan *p = a->plan;
   size_t n = sum_doubles(p);
@@ -114,10 +124,12 @@ static void add_groups(const ConvArgs *a, float *dk, const double *shared, doubl
       f[0] += s[0];
       f[1] += s[1];
     }
-  if (p->N)
-    fftw_execute_dft(p->backward, (fftw_complex *)sum, (fftw_complex *)sum);
+  if (p->N) {
+    keep_real(p->N, sum);
+    fft_inverse(p->fft, sum, sum + n);
+  }
   for (int64_t j = 0; j < p->L; j++)
-    dk[j * a->k_row] = (float)(p->N ? sum[2 * j] / (double)p->N : sum[j]);
+    dk[j * a->k_row] = (float)(p->N ? sum[j] / (double)p->N : sum[j]);
 }
 
 void conv_grad_task(const ConvArgs *a, int phase, int64_t task, const float *u, const float *dy,

@@ -6,7 +6,7 @@
 #ifndef BIGSC_RUNTIME_CONV_INTERNAL_H
 #define BIGSC_RUNTIME_CONV_INTERNAL_H
 #include "runtime/builtin/conv.h"
-#include <fftw3.h>
+#include "runtime/builtin/fft.h"
 
 typedef struct ConvSignal {
   float *re, *im; // rows of W floats; inputs are not written
@@ -52,8 +52,8 @@ struct ConvPlan {
   int nlevel, leaf;
   ConvLevel level[CONV_MAX_LEVELS];
   float *twiddles;
-  int32_t *order;              // frequency held by position i of a transform
-  fftw_plan forward, backward; // N points: real to complex; complex, in place
+  int32_t *order; // frequency held by position i of a transform
+  Fft *fft;       // of N points, for what needs float64
 };
 
 // One slice of a task: offsets of its halves from the start of a [B][L][H] tensor, and how many

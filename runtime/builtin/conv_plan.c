@@ -1,10 +1,9 @@
 // Sizes, twiddle factors, the order of frequencies, and the choice of instruction set.
 #include "runtime/builtin/conv_internal.h"
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-// Below this the Toeplitz tile is faster (tests/unit/bench_conv.c).
+// Below this the Toeplitz tile is faster (tests/bench_conv.c).
 enum { DIRECT_BELOW = 64 };
 
 static const ConvKernels *choose(ConvIsa isa) {
@@ -71,31 +70,12 @@ static void order_from(const ConvPlan *p, int level, int32_t *at, int32_t first,
     order_from(p, level + 1, at + i * (l->n / l->radix), first + i * step, step * l->radix);
 }
 
-// FFTW's planner keeps global state, its execution does not.
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
-
-static bool make_fftw(ConvPlan *p) {
-  int n = (int)p->N;
-  double *real = fftw_malloc(sizeof(double) * (size_t)n);
-  fftw_complex *complex = fftw_malloc(sizeof(fftw_complex) * (size_t)n);
-  if (real && complex) {
-    pthread_mutex_lock(&planner);
-    unsigned flags = FFTW_ESTIMATE | FFTW_UNALIGNED | FFTW_PRESERVE_INPUT;
-    p->forward = fftw_plan_dft_r2c_1d(n, real, complex, flags);
-    p->backward =
-        fftw_plan_dft_1d(n, complex, complex, FFTW_BACKWARD, FFTW_ESTIMATE | FFTW_UNALIGNED);
-    pthread_mutex_unlock(&planner);
-  }
-  fftw_free(real);
-  fftw_free(complex);
-  return p->forward && p->backward;
-}
-
 static bool prepare(ConvPlan *p) {
   p->N = transform_size(2 * p->L);
   split_levels(p);
+  p->fft = fft_new(p->N);
   p->order = malloc((size_t)p->N * sizeof *p->order);
-  if (!p->order || !make_twiddles(p) || !make_fftw(p))
+  if (!p->fft || !p->order || !make_twiddles(p))
     return false;
   order_from(p, 0, p->order, 0, 1);
   return true;
@@ -118,12 +98,7 @@ ConvPlan *conv_plan_new(int64_t L, ConvIsa isa) {
 void conv_plan_free(ConvPlan *p) {
   if (!p)
     return;
-  pthread_mutex_lock(&planner);
-  if (p->forward)
-    fftw_destroy_plan(p->forward);
-  if (p->backward)
-    fftw_destroy_plan(p->backward);
-  pthread_mutex_unlock(&planner);
+  fft_free(p->fft);
   free(p->twiddles);
   free(p->order);
   free(p);
