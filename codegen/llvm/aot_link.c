@@ -1,6 +1,5 @@
 // Objects to archives and shared objects by the system's tools, with the runtime inside.
 #include "codegen/llvm/aot_internal.h"
-#include "runtime/builtin.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -123,17 +122,6 @@ static bool write_text(Arena *a, const char *path, const char *text, const char 
   return ok;
 }
 
-// Convolutions make their spectra with FFTW.
-static bool convolves(const BigsModule *m) {
-  for (int i = 0; i < m->nprogram; i++)
-    for (int j = 0; j < m->program[i].nstep; j++) {
-      const BigsStep *s = &m->program[i].step[j];
-      if (s->kind == BIGS_BUILTIN && (s->index == BIGS_CONV || s->index == BIGS_CONV_GRAD))
-        return true;
-    }
-  return false;
-}
-
 typedef struct Link {
   Arena *arena;
   const AotInput *in;
@@ -189,9 +177,8 @@ static const char *shared(const Link *k, const char *object) {
                                      aot_prefix(k->arena, k->in->module)),
                         k->in->debug ? "-Wl,-S" : "-Wl,-s",
                         "-lm",
-                        "-lpthread",
-                        "-lfftw3"};
-  return tool(k, "CC", "cc", args, COUNT(args) - !convolves(k->in->module)) ? out : NULL;
+                        "-lpthread"};
+  return tool(k, "CC", "cc", args, COUNT(args)) ? out : NULL;
 }
 
 static const char *archive(const Link *k, const char *object) {

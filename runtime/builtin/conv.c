@@ -114,8 +114,7 @@ static void pad_kernel(const ConvArgs *a, int64_t slice, const float *k, float *
       out[pad + j * unit + c] = k[j * a->k_row + (c0 + c) * a->k_channel];
 }
 
-// One kernel: in float64.  Reversal conjugates; 1 / N of the inverse transform is put
-// here.
+// One kernel: in float64.  Reversal conjugates; 1 / N of the inverse transform is put here.
 static void spectrum(const ConvArgs *a, const float *k, float *out, void *scratch) {
   const ConvPlan *p = a->plan;
   double *f = scratch;
