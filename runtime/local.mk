@@ -26,6 +26,7 @@ runtime_sources = \
 	%D%/exec/cpus.c \
 	%D%/exec/exec.c \
 	%D%/exec/exec.h \
+	%D%/exec/float_mode.h \
 	%D%/exec/info.c \
 	%D%/exec/module.c \
 	%D%/exec/names.c \

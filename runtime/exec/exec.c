@@ -1,5 +1,6 @@
 // Execution of bound programs.
 #include "runtime/exec/exec.h"
+#include "runtime/exec/float_mode.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include <inttypes.h>
@@ -303,8 +304,8 @@ int exec_ready(bigs_model *m, int program, const int64_t *dims) {
   return ready(m, program, dims) ? 0 : m->error.status;
 }
 
-int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
-             void *const *outputs, RunFlags flags) {
+static int run_program(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
+                       void *const *outputs, RunFlags flags) {
   Binding *b = ready(m, program, dims);
   if (!b || resolve(m, b, inputs, outputs))
     return m->error.status;
@@ -318,6 +319,14 @@ int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const 
     b->kept_version = m->weights_version;
   }
   return run_steps(m, b, p->nprologue, p->nstep, flags);
+}
+
+int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
+             void *const *outputs, RunFlags flags) {
+  fenv_t caller = float_mode_default();
+  int err = run_program(m, program, dims, inputs, outputs, flags);
+  float_mode_restore(caller);
+  return err;
 }
 
 int module_program(const BigsModule *module, int kind, const char *name) {

@@ -1,5 +1,6 @@
 // The optimizer's steps: see optim.h.
 #include "runtime/exec/optim.h"
+#include "runtime/exec/float_mode.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,7 +243,7 @@ static int update_ranges(bigs_model *m, int train, const OptRange *range, int n,
   return err;
 }
 
-int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
+static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
   const BigsTrain *t = &m->module->train[train];
   OptRange *range;
   int n;
@@ -269,4 +270,11 @@ int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report
   if (report)
     *report = (OptReport){.norm = norm, .rate = r->rate * factor};
   return 0;
+}
+
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
+  fenv_t caller = float_mode_default();
+  int err = step(m, train, r, report);
+  float_mode_restore(caller);
+  return err;
 }
