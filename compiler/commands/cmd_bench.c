@@ -64,14 +64,36 @@ static int fill_input(Bench *b, int i) {
   return 0;
 }
 
-// A run-time dim that is not given: the number of masked rows is 15 % of the tokens, as in masked
-// language modelling.
+static const BigsTensor *input_named(const Bench *b, const char *name) {
+  for (int i = 0; i < b->p->ninput; i++)
+    if (!strcmp(b->s.module->input[b->p->input[i]].name, name))
+      return &b->s.module->input[b->p->input[i]];
+  return NULL;
+}
+
+// Rows that `at` can point to, else the elements of `ids`; -1: too many to count.
+static int64_t count_tokens(const Bench *b) {
+  const BigsTensor *at = input_named(b, "at"), *ids = input_named(b, "ids");
+  int64_t n = 1;
+  if (at && at->limit.n)
+    return poly_size(&at->limit, b->dims, &n) ? n : -1;
+  return ids ? tensor_elements(ids, b->dims) : n;
+}
+
+// The number of masked rows is 15 % of the tokens, as in masked language modelling, whether the
+// sizes that make the tokens are known when compiling or not.
+static int choose_masked(Bench *b, int dim) {
+  int64_t tokens = count_tokens(b), masked = tokens / 100 * 15 + tokens % 100 * 15 / 100;
+  if (tokens < 0)
+    return session_error(&b->s, EXIT_MODEL, "the given dims are too large");
+  b->dims[dim] = masked > 0 ? masked : 1;
+  return 0;
+}
+
+// Run-time dims that are not given: that of masked rows alone may be.
 static int choose_dims(Bench *b) {
   const BigsModule *m = b->s.module;
-  int64_t tokens = 1;
-  for (int k = 0; k < m->ndim; k++)
-    if (b->s.given[k] && __builtin_mul_overflow(tokens, b->s.given[k], &tokens))
-      return session_error(&b->s, EXIT_MODEL, "the given dims are too large");
+  int masked = -1;
   for (int k = 0; k < MAX_SYMS; k++) {
     bool used = k < m->ndim && (b->p->syms >> k & 1);
     b->dims[k] = b->s.given[k] ? b->s.given[k] : 1;
@@ -79,10 +101,9 @@ static int choose_dims(Bench *b) {
       continue;
     if (strcmp(m->dim[k].name, "M"))
       return session_error(&b->s, EXIT_USAGE, "%s needs -D %s=N", b->p->name, m->dim[k].name);
-    int64_t masked = tokens / 100 * 15 + tokens % 100 * 15 / 100;
-    b->dims[k] = masked > 0 ? masked : 1;
+    masked = k;
   }
-  return 0;
+  return masked < 0 ? 0 : choose_masked(b, masked);
 }
 
 static int prepare(Bench *b) {
@@ -120,7 +141,8 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
   double start = clock_seconds();
   double cpu = cpu_seconds();
   while (b->calls < MAX_CALLS &&
-         (repeat > 0 ? b->calls < repeat : b->calls < MIN_CALLS || clock_seconds() - start < seconds)) {
+         (repeat > 0 ? b->calls < repeat
+                     : b->calls < MIN_CALLS || clock_seconds() - start < seconds)) {
     double t = clock_seconds();
     if ((status = call(b)))
       return status;
