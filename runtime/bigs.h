@@ -7,7 +7,7 @@
 // keeps global state.
 #ifndef BIGSC_RUNTIME_BIGS_H
 #define BIGSC_RUNTIME_BIGS_H
-#include "runtime/info.h"
+#include "info.h" // beside it
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
