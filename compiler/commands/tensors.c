@@ -79,18 +79,24 @@ static int check_shape(Session *s, const BigsTensor *t, const StTensor *in, cons
   return 0;
 }
 
-static int read_data(Session *s, const char *path, const BigsTensor *t, const StTensor *in,
-                     const void **out) {
+// Any byte but 0 is true, whoever wrote it.
+static int read_bools(const StTensor *in, unsigned char *out, BigsError *e) {
+  int status = st_read(in, 0, out, in->nbytes, e);
+  for (int64_t i = 0; i < in->elements; i++)
+    out[i] = out[i] != 0;
+  return status;
+}
+
+static int read_data(Session *s, const BigsTensor *t, const StTensor *in, const void **out) {
   char found[256];
   if (!converts(in, t->dtype))
     return session_error(s, EXIT_MODEL, "input `%s` is %s, the file has %s", t->name,
                          dtype_name(t->dtype), st_describe(in, found, sizeof found));
   void *data = arena_alloc(s->arena, (size_t)in->elements * (size_t)dtype_size(t->dtype) + 64);
-  if (t->dtype == DT_BOOL)
-    for (int64_t i = 0; i < in->elements; i++)
-      ((unsigned char *)data)[i] = ((const unsigned char *)in->data)[i] != 0;
-  else if (st_copy(in, stored_dtype(t->dtype), data, &s->error))
-    return session_error(s, EXIT_MODEL, "%s: %s", path, s->error.text);
+  if (t->dtype == DT_BOOL && read_bools(in, data, &s->error))
+    return session_fail(s, &s->error);
+  if (t->dtype != DT_BOOL && st_copy(in, stored_dtype(t->dtype), data, &s->error))
+    return session_error(s, EXIT_MODEL, "%s", s->error.text);
   *out = data;
   return 0;
 }
@@ -120,7 +126,7 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
       else if (in && !pass)
         status = take_dims(s, t, in, dims, from);
       else if (in && !(status = check_shape(s, t, in, dims)))
-        status = read_data(s, st_path(f), t, in, &inputs[i]);
+        status = read_data(s, t, in, &inputs[i]);
     }
     if (!status && !pass)
       status = check_dims(s, p, dims);

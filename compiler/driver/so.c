@@ -5,43 +5,66 @@
 #include "runtime/bigs.h"
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 typedef const bigs_info *InfoFunction(void);
 
-static bool in_file(const Elf64_Shdr *s, size_t size) {
-  return s->sh_offset <= size && s->sh_size <= size - s->sh_offset;
+// A library being read, and where what is read of it goes.
+typedef struct Library {
+  Arena *arena;
+  int fd;
+  size_t size;
+} Library;
+
+// Bytes [at, at + n) of the file; NULL where it has no such bytes, any more.
+static const void *bytes(const Library *l, size_t at, size_t n) {
+  if (at > l->size || n > l->size - at || n > INT_MAX)
+    return NULL;
+  char *p = arena_alloc(l->arena, n + 1);
+  for (size_t have = 0; have < n;) {
+    ssize_t got = pread(l->fd, p + have, n - have, (off_t)(at + have));
+    if (got == 0 || (got < 0 && errno != EINTR))
+      return NULL;
+    have += got < 0 ? 0 : (size_t)got;
+  }
+  return p;
 }
 
-// The name that ends in _info among the defined dynamic functions; NULL when there is none.
-static const char *find_info(const char *file, size_t size) {
-  const Elf64_Ehdr *h = (const void *)file;
-  if (size < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) ||
-      h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_shoff > size ||
-      h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shnum > (size - h->e_shoff) / sizeof(Elf64_Shdr))
-    return NULL;
-  const Elf64_Shdr *sections = (const void *)(file + h->e_shoff);
-  for (int i = 0; i < h->e_shnum; i++) {
-    const Elf64_Shdr *s = &sections[i];
-    if (s->sh_type != SHT_DYNSYM || s->sh_link >= h->e_shnum || !in_file(s, size) ||
-        !in_file(&sections[s->sh_link], size))
+// The name that ends in _info among the defined ones; NULL when there is none.
+static const char *info_among(const Elf64_Sym *sym, size_t n, const char *strings, size_t size) {
+  for (size_t k = 0; k < n; k++) {
+    if (sym[k].st_shndx == SHN_UNDEF || sym[k].st_name >= size)
       continue;
-    const Elf64_Shdr *strings = &sections[s->sh_link];
-    const Elf64_Sym *sym = (const void *)(file + s->sh_offset);
-    for (size_t k = 0; k < s->sh_size / sizeof *sym; k++) {
-      if (sym[k].st_shndx == SHN_UNDEF || sym[k].st_name >= strings->sh_size)
-        continue;
-      const char *name = file + strings->sh_offset + sym[k].st_name;
-      size_t n = strnlen(name, strings->sh_size - sym[k].st_name);
-      if (n > 5 && n < strings->sh_size - sym[k].st_name && !strcmp(name + n - 5, "_info"))
-        return name;
-    }
+    const char *name = strings + sym[k].st_name;
+    size_t length = strnlen(name, size - sym[k].st_name);
+    if (length > 5 && length < size - sym[k].st_name && !strcmp(name + length - 5, "_info"))
+      return name;
   }
   return NULL;
+}
+
+static const char *find_info(const Library *l) {
+  const Elf64_Ehdr *h = bytes(l, 0, sizeof *h);
+  if (!h || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64 ||
+      h->e_shentsize != sizeof(Elf64_Shdr))
+    return NULL;
+  const Elf64_Shdr *s = bytes(l, h->e_shoff, h->e_shnum * sizeof *s);
+  const char *found = NULL;
+  for (int i = 0; s && i < h->e_shnum && !found; i++) {
+    if (s[i].sh_type != SHT_DYNSYM || s[i].sh_link >= h->e_shnum)
+      continue;
+    const Elf64_Shdr *strings = &s[s[i].sh_link];
+    const Elf64_Sym *sym = bytes(l, s[i].sh_offset, s[i].sh_size);
+    const char *text = bytes(l, strings->sh_offset, strings->sh_size);
+    if (sym && text)
+      found = info_among(sym, s[i].sh_size / sizeof *sym, text, strings->sh_size);
+  }
+  return found;
 }
 
 static int info_name(Arena *a, const char *path, const char **name, BigsError *e) {
@@ -52,14 +75,9 @@ static int info_name(Arena *a, const char *path, const char **name, BigsError *e
       close(fd);
     return bigs_fail_errno(e, "open", path);
   }
-  size_t size = (size_t)st.st_size;
-  char *file = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  *name = find_info(&(Library){a, fd, (size_t)st.st_size});
   close(fd);
-  const char *found = file == MAP_FAILED ? NULL : find_info(file, size);
-  *name = found ? arena_strdup(a, found) : NULL;
-  if (file != MAP_FAILED)
-    munmap(file, size);
-  return found ? 0 : bigs_fail(e, BIGS_EFILE, "%s is no model compiled by bigsc", path);
+  return *name ? 0 : bigs_fail(e, BIGS_EFILE, "%s is no model compiled by bigsc", path);
 }
 
 int so_open(Arena *a, const char *path, void **so, const BigsModule **module, BigsError *e) {

@@ -20,7 +20,7 @@ static void *dense_buffer(bigs_model *m) {
 }
 
 // ---- reading
-static int read_all(bigs_model *m, const NameMap *map, const char *path) {
+static int read_all(bigs_model *m, const NameMap *map) {
   char *dense = dense_buffer(m);
   int err = dense ? 0 : m->error.status;
   for (int i = 0; i < m->module->nparam && !err; i++) {
@@ -31,8 +31,6 @@ static int read_all(bigs_model *m, const NameMap *map, const char *path) {
     err = st_copy(map->tensor[i], file_dtype(p), dense, &m->error);
     if (!err)
       param_set_strided(p, m->param.p, dense, s.stride);
-    else
-      bigs_error_prefix(&m->error, "%s", path);
   }
   free(dense);
   return err;
@@ -81,7 +79,7 @@ static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   err = err ? err : config_check(m->module, map.block, hub_config(hub), config, &m->error);
   if (!err && map.fresh)
     err = exec_init(m);
-  err = err ? err : read_all(m, &map, path);
+  err = err ? err : read_all(m, &map);
   m->weights_version++;
   if (!err)
     note_fresh(m, &map, path);

@@ -7,7 +7,7 @@
 #include "runtime/files/safetensors.h"
 
 typedef struct Hub Hub;
-// Maps all weights and reads config.json.  A folder without any weights opens with hub_count 0.
+// Opens all weights and reads config.json.  A folder without any weights opens with hub_count 0.
 int hub_open(const char *path, Hub **out, BigsError *e);
 void hub_close(Hub *h); // NULL is allowed
 const char *hub_path(const Hub *h);

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define NO_BRACE "%s: byte 8: the header does not start with '{': not a safetensors file?"
+enum { MAX_IO = 1 << 30 };
 
 static const struct {
   const char *name;
@@ -31,8 +33,9 @@ int st_dtype_size(StDType t) {
 
 struct StFile {
   char *path;
-  const uint8_t *map;
-  size_t size, data; // bytes of the file; where the tensors' bytes start
+  int fd;
+  struct timespec changed; // when the file was last written to, as it was opened
+  size_t size, data;       // bytes of the file; where the tensors' bytes start
   JsonDoc *header;
   const JsonValue *metadata;
   int count;
@@ -121,7 +124,7 @@ static int read_offsets(StFile *f, const JsonValue *m, StTensor *t, BigsError *e
     return TENSOR_FAIL(f, m, e, "%s needs %zu bytes, its data offsets span %lld",
                        st_describe(t, text, sizeof text), t->nbytes, (long long)(hi - lo));
   t->offset = f->data + (size_t)lo;
-  t->data = f->map + t->offset;
+  t->file = f;
   return 0;
 }
 
@@ -223,10 +226,48 @@ static int read_tensors(StFile *f, BigsError *e) {
   return check_cover(f, e);
 }
 
+static int changed(const StFile *f, BigsError *e) {
+  return bigs_fail(e, BIGS_EFILE, "%s: the file changed while it was read", f->path);
+}
+
+// Bytes [at, at + size), which the file had when it was opened.
+static int read_bytes(const StFile *f, size_t at, void *out, size_t size, BigsError *e) {
+  for (size_t n = 0; n < size;) {
+    size_t piece = size - n > MAX_IO ? MAX_IO : size - n;
+    ssize_t got = pread(f->fd, (char *)out + n, piece, (off_t)(at + n));
+    if (got < 0 && errno != EINTR)
+      return bigs_fail_errno(e, "read", f->path);
+    if (got == 0)
+      return changed(f, e);
+    n += got < 0 ? 0 : (size_t)got;
+  }
+  struct stat st;
+  if (fstat(f->fd, &st) != 0)
+    return bigs_fail_errno(e, "read", f->path);
+  bool same = (size_t)st.st_size == f->size && st.st_mtim.tv_sec == f->changed.tv_sec &&
+              st.st_mtim.tv_nsec == f->changed.tv_nsec;
+  return same ? 0 : changed(f, e);
+}
+
+int st_read(const StTensor *t, size_t at, void *out, size_t size, BigsError *e) {
+  return size ? read_bytes(t->file, t->offset + at, out, size, e) : 0;
+}
+
+static int parse_header(StFile *f, char *text, size_t n, BigsError *e) {
+  int status = read_bytes(f, 8, text, n, e);
+  if (!status && *text != '{')
+    status = bigs_fail(e, BIGS_EFILE, NO_BRACE, f->path);
+  f->header = status ? NULL : json_parse(text, n, f->path, 8, e);
+  return f->header ? read_tensors(f, e) : BIGS_EFILE;
+}
+
 static int read_header(StFile *f, BigsError *e) {
+  uint8_t length[8];
   uint64_t n = 0;
+  if (read_bytes(f, 0, length, 8, e))
+    return BIGS_EFILE;
   for (int i = 8; i-- > 0;)
-    n = n << 8 | f->map[i];
+    n = n << 8 | length[i];
   if (n > ST_MAX_HEADER)
     return bigs_fail(
         e, BIGS_EFILE,
@@ -236,38 +277,31 @@ static int read_header(StFile *f, BigsError *e) {
     return bigs_fail(e, BIGS_EFILE,
                      "%s: byte 0: header length %llu, but only %zu bytes follow: truncated?",
                      f->path, (unsigned long long)n, f->size - 8);
+  if (n == 0)
+    return bigs_fail(e, BIGS_EFILE, NO_BRACE, f->path);
   f->data = 8 + (size_t)n;
-  const char *text = (const char *)f->map + 8;
-  if (n == 0 || *text != '{')
-    return bigs_fail(e, BIGS_EFILE,
-                     "%s: byte 8: the header does not start with '{': not a safetensors file?",
-                     f->path);
-  f->header = json_parse(text, (size_t)n, f->path, 8, e);
-  return f->header ? read_tensors(f, e) : BIGS_EFILE;
+  char *text = malloc((size_t)n);
+  int status = text ? parse_header(f, text, (size_t)n, e) : bigs_fail_memory(e, f->path);
+  free(text);
+  return status;
 }
 
-static int map_file(StFile *f, BigsError *e) {
-  int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return bigs_fail_errno(e, "open", f->path);
+// The file is never mapped: one that another process cuts would kill this one.
+static int open_file(StFile *f, BigsError *e) {
   struct stat st;
-  int status = 0;
-  if (fstat(fd, &st) != 0)
-    status = bigs_fail_errno(e, "read", f->path);
-  else if (!S_ISREG(st.st_mode))
-    status = bigs_fail(e, BIGS_EFILE, "%s: not a regular file", f->path);
-  else if (st.st_size < 8)
-    status = bigs_fail(e, BIGS_EFILE, "%s: %lld bytes: too short for a safetensors file", f->path,
-                       (long long)st.st_size);
-  if (!status) {
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED)
-      status = bigs_fail_errno(e, "map", f->path);
-    else
-      f->map = map, f->size = (size_t)st.st_size;
-  }
-  close(fd);
-  return status;
+  f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+  if (f->fd < 0)
+    return bigs_fail_errno(e, "open", f->path);
+  if (fstat(f->fd, &st) != 0)
+    return bigs_fail_errno(e, "read", f->path);
+  if (!S_ISREG(st.st_mode))
+    return bigs_fail(e, BIGS_EFILE, "%s: not a regular file", f->path);
+  if (st.st_size < 8)
+    return bigs_fail(e, BIGS_EFILE, "%s: %lld bytes: too short for a safetensors file", f->path,
+                     (long long)st.st_size);
+  f->size = (size_t)st.st_size;
+  f->changed = st.st_mtim;
+  return 0;
 }
 
 int st_open(const char *path, StFile **out, BigsError *e) {
@@ -277,7 +311,8 @@ int st_open(const char *path, StFile **out, BigsError *e) {
     free(f);
     return bigs_fail_memory(e, path);
   }
-  int status = map_file(f, e);
+  f->fd = -1;
+  int status = open_file(f, e);
   status = status ? status : read_header(f, e);
   if (status)
     st_close(f);
@@ -289,8 +324,8 @@ int st_open(const char *path, StFile **out, BigsError *e) {
 void st_close(StFile *f) {
   if (!f)
     return;
-  if (f->map)
-    munmap((void *)(uintptr_t)f->map, f->size);
+  if (f->fd >= 0)
+    close(f->fd);
   json_free(f->header);
   free(f->tensor);
   free(f->by_name);

@@ -1,6 +1,6 @@
 // safetensors: 8 bytes of little-endian header length, a JSON header, the tensors' bytes.  The
-// reader maps the file and checks the header completely before anything is believed; the writer
-// streams and replaces the file at once.  All errors have status BIGS_EFILE and name the file.
+// reader checks the header completely before anything is believed, and reads the tensors from the file
+// as they are asked for; the writer streams and replaces the file at once.  All errors have status BIGS_EFILE and name the file.
 #ifndef BIGSC_RUNTIME_SAFETENSORS_H
 #define BIGSC_RUNTIME_SAFETENSORS_H
 #include "base/error.h"
@@ -40,18 +40,17 @@ typedef struct StTensor {
   int rank;             // 0 ... ST_MAX_RANK
   const int64_t *shape; // rank extents, each >= 0
   int64_t elements;     // their product
-  // Row-major, in the mapped file.  NOT ALIGNED in general: other writers pad nothing.  Read with
-  // memcpy or st_copy.
-  const void *data;
+  const struct StFile *file;
   size_t nbytes; // elements * st_dtype_size(dtype)
-  size_t offset; // of data, from the start of the file
+  size_t offset; // of its bytes, from the start of the file: row-major, not aligned in general
 } StTensor;
 
 // ---- reading
 typedef struct StFile StFile;
-// *out is NULL on failure.  The file stays mapped until st_close.
+// *out is NULL on failure.  The file stays open until st_close; one that is cut or written to
+// meanwhile is an error of the call that reads it.
 int st_open(const char *path, StFile **out, BigsError *e);
-void st_close(StFile *f); // NULL is allowed; the tensors' memory goes with it
+void st_close(StFile *f); // NULL is allowed; the tensors go with it
 const char *st_path(const StFile *f);
 int st_count(const StFile *f);
 const StTensor *st_at(const StFile *f, int i); // 0 <= i < count, in order of their data
@@ -62,6 +61,9 @@ const JsonValue *st_metadata(const StFile *f);              // object of strings
 // any float to F32 or F64 (F64 to F32 rounds; finite values that overflow are an error), U8 to BOOL
 // (0 and 1 only), integers to I32 or I64 when every value fits.  Other pairs are refused.
 int st_copy(const StTensor *t, StDType to, void *out, BigsError *e);
+
+// Bytes [at, at + size) of t, which has them, to `out`.  Any threads may read at once.
+int st_read(const StTensor *t, size_t at, void *out, size_t size, BigsError *e);
 
 // "F32 [2, 3]", for messages; returns buf.
 char *st_describe(const StTensor *t, char *buf, size_t size);

@@ -46,33 +46,43 @@ static bool is_unsigned(StDType t) {
   return t == ST_U8 || t == ST_U16 || t == ST_U32 || t == ST_U64;
 }
 
-static int copy_floats(const StTensor *t, StDType to, void *out, BigsError *e) {
-  const uint8_t *p = t->data;
-  int size = st_dtype_size(t->dtype);
-  for (int64_t i = 0; i < t->elements; i++, p += size) {
-    double x = load_float(t->dtype, p);
+// A piece of a tensor: n elements from number `first` on, as they are in the file.
+typedef struct Piece {
+  const StTensor *t;
+  const uint8_t *bytes;
+  int64_t first, n;
+} Piece;
+// Puts the piece where it belongs in `out`, which has room for all of the tensor.
+typedef int Converter(const Piece *piece, StDType to, void *out, BigsError *e);
+
+static int floats(const Piece *piece, StDType to, void *out, BigsError *e) {
+  const uint8_t *p = piece->bytes;
+  int size = st_dtype_size(piece->t->dtype);
+  for (int64_t i = piece->first; i < piece->first + piece->n; i++, p += size) {
+    double x = load_float(piece->t->dtype, p);
     float y = (float)x;
     if (to == ST_F64)
       memcpy((double *)out + i, &x, 8);
     else if (isinf(y) && !isinf(x))
-      return bigs_fail(e, BIGS_EFILE, "tensor \"%s\": element %lld, %g, does not fit F32", t->name,
-                       (long long)i, x);
+      return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%s\": element %lld, %g, does not fit F32",
+                       st_path(piece->t->file), piece->t->name, (long long)i, x);
     else
       memcpy((float *)out + i, &y, 4);
   }
   return 0;
 }
 
-static int copy_ints(const StTensor *t, StDType to, void *out, BigsError *e) {
-  const uint8_t *p = t->data;
-  int size = st_dtype_size(t->dtype), shift = 64 - 8 * size;
-  for (int64_t i = 0; i < t->elements; i++, p += size) {
+static int integers(const Piece *piece, StDType to, void *out, BigsError *e) {
+  const uint8_t *p = piece->bytes;
+  bool negative = is_signed(piece->t->dtype);
+  int size = st_dtype_size(piece->t->dtype), shift = 64 - 8 * size;
+  for (int64_t i = piece->first; i < piece->first + piece->n; i++, p += size) {
     uint64_t bits = load(p, size);
-    int64_t x = is_signed(t->dtype) ? (int64_t)(bits << shift) >> shift : (int64_t)bits;
-    bool fits = is_signed(t->dtype) || bits <= INT64_MAX;
+    int64_t x = negative ? (int64_t)(bits << shift) >> shift : (int64_t)bits;
+    bool fits = negative || bits <= INT64_MAX;
     if (!fits || (to == ST_I32 && x != (int32_t)x))
-      return bigs_fail(e, BIGS_EFILE, "tensor \"%s\": element %lld does not fit %s", t->name,
-                       (long long)i, st_dtype_name(to));
+      return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%s\": element %lld does not fit %s",
+                       st_path(piece->t->file), piece->t->name, (long long)i, st_dtype_name(to));
     if (to == ST_I32)
       ((int32_t *)out)[i] = (int32_t)x;
     else
@@ -81,29 +91,41 @@ static int copy_ints(const StTensor *t, StDType to, void *out, BigsError *e) {
   return 0;
 }
 
-static int copy_bools(const StTensor *t, void *out, BigsError *e) {
-  const uint8_t *p = t->data;
-  for (int64_t i = 0; i < t->elements; i++)
-    if (p[i] > 1)
-      return bigs_fail(e, BIGS_EFILE, "tensor \"%s\": element %lld is %d, neither 0 nor 1", t->name,
-                       (long long)i, p[i]);
-  if (t->nbytes)
-    memcpy(out, p, t->nbytes);
+static int bools(const Piece *piece, StDType to, void *out, BigsError *e) {
+  (void)to;
+  for (int64_t i = 0; i < piece->n; i++)
+    if (piece->bytes[i] > 1)
+      return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%s\": element %lld is %d, neither 0 nor 1",
+                       st_path(piece->t->file), piece->t->name, (long long)(piece->first + i),
+                       piece->bytes[i]);
+  memcpy((char *)out + piece->first, piece->bytes, (size_t)piece->n);
   return 0;
+}
+
+enum { PIECE = 1 << 14 };
+
+// A piece at a time: no second copy of a tensor is ever in memory.
+static int convert(const StTensor *t, StDType to, void *out, Converter *how, BigsError *e) {
+  uint8_t bytes[PIECE];
+  int64_t size = st_dtype_size(t->dtype), most = PIECE / size;
+  int status = 0;
+  for (int64_t i = 0; i < t->elements && !status; i += most) {
+    Piece piece = {t, bytes, i, t->elements - i < most ? t->elements - i : most};
+    status = st_read(t, (size_t)(i * size), bytes, (size_t)(piece.n * size), e);
+    status = status ? status : how(&piece, to, out, e);
+  }
+  return status;
 }
 
 int st_copy(const StTensor *t, StDType to, void *out, BigsError *e) {
   if (to == ST_BOOL && (t->dtype == ST_BOOL || t->dtype == ST_U8))
-    return copy_bools(t, out, e);
-  if (t->dtype == to) {
-    if (t->nbytes)
-      memcpy(out, t->data, t->nbytes);
-    return 0;
-  }
+    return convert(t, to, out, bools, e);
+  if (t->dtype == to)
+    return st_read(t, 0, out, t->nbytes, e);
   if (st_is_float(t->dtype) && (to == ST_F32 || to == ST_F64))
-    return copy_floats(t, to, out, e);
+    return convert(t, to, out, floats, e);
   if ((is_signed(t->dtype) || is_unsigned(t->dtype)) && (to == ST_I32 || to == ST_I64))
-    return copy_ints(t, to, out, e);
-  return bigs_fail(e, BIGS_EFILE, "tensor \"%s\" is %s where %s is needed", t->name,
-                   st_dtype_name(t->dtype), st_dtype_name(to));
+    return convert(t, to, out, integers, e);
+  return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%s\" is %s where %s is needed", st_path(t->file),
+                   t->name, st_dtype_name(t->dtype), st_dtype_name(to));
 }

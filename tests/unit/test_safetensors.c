@@ -5,12 +5,14 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // ---- safetensors
@@ -44,7 +46,7 @@ START_TEST(st_round_trip) {
   const StTensor *t = st_find(f, "b.weight");
   ck_assert(t == st_at(f, 0) && t->rank == 2 && t->shape[0] == 2 && t->shape[1] == 3);
   ck_assert_uint_eq(t->nbytes, 24);
-  ck_assert_uint_eq((uintptr_t)t->data % 8, 0);
+  ck_assert_uint_eq(t->offset % 8, 0);
   float x[6];
   ck_assert_int_eq(st_copy(t, ST_F32, x, &e), 0);
   ck_assert(x[0] == 1 && x[5] == 6);
@@ -194,9 +196,20 @@ START_TEST(st_truncations) {
 }
 END_TEST
 
+static StFile *held; // of the tensor below
+
+// A tensor "t" of n elements, in a file.
 static StTensor tensor(StDType t, const void *data, int64_t n, int64_t *shape) {
+  BigsError e = {0};
   *shape = n;
-  return (StTensor){"t", t, 1, shape, n, data, (size_t)n * (size_t)st_dtype_size(t), 0};
+  StWriter *w = st_create(in_dir("t"), &e);
+  int status = st_declare(w, "t", t, 1, shape, &e);
+  status |= st_write(w, data, (size_t)n * (size_t)st_dtype_size(t), &e);
+  status |= st_finish(w, &e);
+  st_close(held);
+  status = status ? status : st_open(in_dir("t"), &held, &e);
+  ck_assert_msg(status == 0, "%s", e.text);
+  return *st_at(held, 0);
 }
 
 START_TEST(st_converts) {
@@ -238,7 +251,60 @@ START_TEST(st_converts) {
   t = tensor(ST_F32, x, 1, &shape);
   ck_assert(st_copy(&t, ST_F64, y, &e) == 0 && y[0] == 0.5);
   ck_assert_int_eq(st_copy(&t, ST_I32, ints, &e), BIGS_EFILE);
-  ck_assert_str_eq(e.text, "tensor \"t\" is F32 where I32 is needed");
+  ck_assert_msg(strstr(e.text, "/t: tensor \"t\" is F32 where I32 is needed"), "%s", e.text);
+  st_close(held);
+  held = NULL;
+}
+END_TEST
+
+// What another process does to a file between its opening and its reading.
+static void cut_to_the_header(const char *path) {
+  ck_assert_int_eq(truncate(path, 300), 0);
+}
+static void cut_inside(const char *path) {
+  ck_assert_int_eq(truncate(path, 3000000), 0);
+}
+static void append(const char *path) {
+  FILE *f = fopen(path, "a");
+  fputc(0, f);
+  ck_assert_int_eq(fclose(f), 0);
+}
+static void overwrite(const char *path) {
+  FILE *f = fopen(path, "r+");
+  struct timespec later[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}}; // no two ticks of a clock
+  ck_assert_int_eq(fseek(f, -4, SEEK_END), 0);
+  fwrite("abcd", 1, 4, f);
+  ck_assert_int_eq(fclose(f), 0);
+  ck_assert_int_eq(utimensat(AT_FDCWD, path, later, 0), 0);
+}
+static void replace(const char *path) {
+  ck_assert_int_eq(unlink(path), 0);
+  write_two(path, 9);
+}
+static const struct {
+  void (*change)(const char *path);
+  bool seen;
+} changes[] = {
+    {cut_to_the_header, true}, {cut_inside, true}, {append, true},
+    {overwrite, true},         {replace, false}, // the open file is still the old one
+};
+
+START_TEST(st_changes_are_errors) {
+  BigsError e = {0};
+  int64_t n = 1 << 20, shape;
+  float *x = calloc((size_t)n, sizeof *x);
+  double *y = calloc((size_t)n, sizeof *y);
+  x[n - 1] = 7;
+  StTensor t = tensor(ST_F32, x, n, &shape);
+  changes[_i].change(in_dir("t"));
+  ck_assert_int_eq(st_copy(&t, ST_F32, x, &e), changes[_i].seen ? BIGS_EFILE : 0);
+  ck_assert(!changes[_i].seen || strstr(e.text, "/t: the file changed while it was read"));
+  ck_assert_int_eq(st_copy(&t, ST_F64, y, &e), changes[_i].seen ? BIGS_EFILE : 0);
+  ck_assert(changes[_i].seen || (x[n - 1] == 7 && y[n - 1] == 7));
+  st_close(held);
+  held = NULL;
+  free(x);
+  free(y);
 }
 END_TEST
 
@@ -304,7 +370,7 @@ START_TEST(st_disk_full) {
   StFile *f;
   ck_assert_int_eq(st_open(in_dir("w"), &f, &e), 0);
   float first;
-  memcpy(&first, st_find(f, "b.weight")->data, 4);
+  ck_assert_int_eq(st_read(st_find(f, "b.weight"), 0, &first, 4, &e), 0);
   ck_assert_float_eq(first, 42);
   st_close(f);
 }
@@ -399,6 +465,7 @@ Suite *safetensors_suite(void) {
   tcase_add_test(t, st_refuses_lengths);
   tcase_add_test(t, st_truncations);
   tcase_add_test(t, st_converts);
+  tcase_add_loop_test(t, st_changes_are_errors, 0, N(changes));
   tcase_add_test(t, st_writer_checks_its_use);
   tcase_add_test(t, st_disk_full);
   tcase_add_test(t, hub_folder);

@@ -115,8 +115,11 @@ static double *numbers(Arena *a, const StFile *f, const char *name, const StTens
     ck_assert(!st_copy(t, ST_I32, ints, &e));
   for (int64_t i = 0; i < t->elements && t->dtype == ST_I32; i++)
     v[i] = ints[i];
+  bool *flags = NEWN(a, bool, t->elements + 1);
+  if (t->dtype == ST_BOOL)
+    ck_assert(!st_copy(t, ST_BOOL, flags, &e));
   for (int64_t i = 0; i < t->elements && t->dtype == ST_BOOL; i++)
-    v[i] = ((const uint8_t *)t->data)[i];
+    v[i] = flags[i];
   *out = t;
   return v;
 }
