@@ -1,7 +1,7 @@
 // A C program around a compiled model.
 //
 //   bigsc models/bert.mdl -o bert.so            makes bert.so and bert.h
-//   cc example.c -o example ./bert.so
+//   cc example.c -o example bert.so -Wl,-rpath,'$ORIGIN'
 //   ./example [WEIGHTS]                         a safetensors file or a folder; without it fresh parameters
 //
 // It runs the entry `hidden` on two sentences of different length and prints the first numbers of each.

@@ -122,7 +122,8 @@ static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const char *
   }
   const char *object = arena_printf(a, "%s/kernels.o", folder), *made = NULL;
   bool ok = write_buffer(a, object, buffer, error) &&
-            (made = aot_link(a, in, kind, object, folder, error)) && move(a, made, path, error);
+            (made = aot_link(a, in, kind, object, folder, path, error)) &&
+            move(a, made, path, error);
   remove_folder(a, folder);
   return ok;
 }

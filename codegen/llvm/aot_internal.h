@@ -15,10 +15,11 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
 const char **aot_exports(Arena *a, const BigsModule *m, int *n);
 // aot_link.c: an archive or a shared object from an object whose exported functions carry AOT_MARK,
 // which no function of the runtime does.  `folder` is for temporary files; returns the result's
-// path in it.
+// path in it.  `path` is where it will be: its last part is the name under which programs that are
+// linked with the library look for it (SONAME).
 #define AOT_MARK "bigsc."
 const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object,
-                     const char *folder, const char **error);
+                     const char *folder, const char *path, const char **error);
 // The text of runtime/info.h.
 const char *info_text(void);
 #endif

@@ -125,7 +125,7 @@ static bool write_text(Arena *a, const char *path, const char *text, const char 
 typedef struct Link {
   Arena *arena;
   const AotInput *in;
-  const char *folder, *log, **error;
+  const char *folder, *path, *log, **error;
 } Link;
 
 static const char *place(const Link *k, const char *name) {
@@ -164,20 +164,15 @@ static const char *whole(const Link *k, const char *lib, const char *object) {
 }
 
 static const char *shared(const Link *k, const char *object) {
-  const char *out = place(k, "made.so");
-  const char *args[] = {"-shared",
-                        "-o",
-                        out,
-                        object,
-                        "-Wl,--gc-sections",
-                        "-Wl,-z,defs",
+  const char *out = place(k, "made.so"), *slash = strrchr(k->path, '/');
+  const char *args[] = {"-shared", "-o", out, object, "-Wl,--gc-sections", "-Wl,-z,defs",
                         "-Wl,-z,relro",
+                        "-Xlinker", // -Wl would split a name at its commas
+                        arena_printf(k->arena, "-soname=%s", slash ? slash + 1 : k->path),
                         // the one name that is the same in every model, for programs that load them
                         arena_printf(k->arena, "-Wl,--defsym=bigs_module_info=%s_info",
                                      aot_prefix(k->arena, k->in->module)),
-                        k->in->debug ? "-Wl,-S" : "-Wl,-s",
-                        "-lm",
-                        "-lpthread"};
+                        k->in->debug ? "-Wl,-S" : "-Wl,-s", "-lm", "-lpthread"};
   return tool(k, "CC", "cc", args, COUNT(args)) ? out : NULL;
 }
 
@@ -187,7 +182,7 @@ static const char *archive(const Link *k, const char *object) {
 }
 
 const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object,
-                     const char *folder, const char **error) {
+                     const char *folder, const char *path, const char **error) {
   const char *dir = in->runtime_dir ? in->runtime_dir : aot_runtime_dir(a);
   if (!dir) {
     const char *said = getenv("BIGSC_RUNTIME_DIR");
@@ -197,7 +192,7 @@ const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *obj
                              "in the environment variable BIGSC_RUNTIME_DIR";
     return NULL;
   }
-  Link k = {.arena = a, .in = in, .folder = folder, .error = error};
+  Link k = {.arena = a, .in = in, .folder = folder, .path = path, .error = error};
   k.log = place(&k, "log");
   object = whole(&k, arena_printf(a, "%s/libbigsrt.a", dir), object);
   if (!object)

@@ -17,6 +17,12 @@ bigsc() {
   return 1
 }
 
+# cc ARGUMENT...: a program that is linked with a library finds it beside itself, as docs/c-interface.md says.
+cc() {
+  # shellcheck disable=SC2016  # the loader's, not the shell's
+  command cc "$@" -Wl,-rpath,'$ORIGIN'
+}
+
 fail() {
   echo "$*"
   return 1
