@@ -58,12 +58,14 @@ int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *
 int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss);
 // Forward, backward, clipping, optimizer, by the block's own recipe.  *loss: before the update.
-// When the loss or a gradient is not finite, the status is 4 and the parameters are as before.
+// When the loss or a gradient is not finite, the status is 4 and the parameters are as before.  When
+// the update makes a parameter that is not, the status is 4 too, the error names it, and the
+// parameters are spoilt: load good ones.
 int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss);
 
 // Parameters as safetensors, replaced at once.  names: a checkpoint block whose names and layout to
-// write; NULL: native.
+// write; NULL: native.  A parameter that is not finite is not saved: status 4, and path is as before.
 int bigs_model_save(bigs_model *m, const char *path, const char *names);
 // path: a safetensors file, or a folder that holds model.safetensors and perhaps config.json. Names
 // are native or those of a checkpoint block, told apart by themselves.  On failure the parameters

@@ -222,22 +222,42 @@ static bool arg_is_bad(const Binding *b, int buffer) {
          first_not_finite(b->base[buffer], r->dtype, r->bytes / dtype_size(r->dtype)) >= 0;
 }
 
-static int blame_parameter(bigs_model *m) {
-  for (int i = 0; i < m->module->nparam; i++) {
+// The first element of a parameter that is not finite, in its declared order; -1: none; -2: no memory.
+static int64_t bad_element(bigs_model *m, const BigsParam *p, const char *arena) {
+  int64_t n = param_count(p);
+  void *dense = model_alloc(m, (size_t)n, (size_t)param_elem(p), p->name);
+  if (!dense)
+    return -2;
+  param_get(p, arena, dense);
+  int64_t at = first_not_finite(dense, param_elem(p) == 8 ? DT_F64 : DT_F32, n);
+  free(dense);
+  return at;
+}
+
+static const char *contents_of(const bigs_model *m, const char *arena) {
+  return arena == m->moment[0].p   ? "the first moment of "
+         : arena == m->moment[1].p ? "the second moment of "
+                                   : "";
+}
+
+int exec_check_finite(bigs_model *m, const char *arena) {
+  int64_t at = -1;
+  for (int i = 0; i < m->module->nparam && arena && at == -1; i++) {
     const BigsParam *p = &m->module->param[i];
-    int64_t n = param_count(p);
-    void *dense = model_alloc(m, (size_t)n, (size_t)param_elem(p), p->name);
-    if (!dense)
-      return m->error.status;
-    param_get(p, m->param.p, dense);
-    int64_t at = first_not_finite(dense, param_elem(p) == 8 ? DT_F64 : DT_F32, n);
-    free(dense);
+    at = bad_element(m, p, arena);
     if (at >= 0)
       return bigs_fail(&m->error, BIGS_ENUMERIC,
-                       "parameter %s holds a value that is not finite (element %" PRId64 ")",
-                       p->name, at);
+                       "%sparameter %s holds a value that is not finite (element %" PRId64 ")",
+                       contents_of(m, arena), p->name, at);
   }
-  return 0;
+  return at == -1 ? 0 : m->error.status;
+}
+
+int exec_check_state(bigs_model *m) {
+  int err = exec_check_finite(m, m->param.p);
+  for (int i = 0; i < 2 && !err; i++)
+    err = exec_check_finite(m, m->moment[i].p);
+  return err;
 }
 
 // Memory that a step may read before it is written (padding) must not look like a bad result.
@@ -257,7 +277,7 @@ static int check_before(bigs_model *m, Binding *b) {
   }
   if (b->program->kind == BIGS_GRADIENT)
     clear_memory(m, m->grad.p, (int64_t)m->grad.bytes);
-  return blame_parameter(m);
+  return exec_check_finite(m, m->param.p);
 }
 static int check_after(bigs_model *m, Binding *b, int s) {
   const BigsStep *step = &b->program->step[s];

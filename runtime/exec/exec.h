@@ -123,6 +123,10 @@ int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
 
 // First value of `n` elements of dtype that is NaN or infinite, or -1.
 int64_t first_not_finite(const void *data, int dtype, int64_t n);
+// Status 4 names the first parameter with such a value in the arena, of the weights or of a moment;
+// NULL is in order.
+int exec_check_finite(bigs_model *m, const char *arena);
+int exec_check_state(bigs_model *m); // the weights and the moments
 
 // ---- parameters: params.c
 int64_t param_count(const BigsParam *p); // elements; a complex one counts twice

@@ -179,11 +179,16 @@ static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, 
   return exec_run(m, program, dims, in, out, (RunFlags){.seed = m->seed, .step = m->step});
 }
 
+// The sum of the squares of a range's values in an arena.
+static int sum_squares(bigs_model *m, int train, const OptRange *range, char *arena, double *sum) {
+  Flat f = {.g = arena + range->offset};
+  return run_flat(m, m->module->train[train].norm, range, &f, sum);
+}
+
 static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n, double *norm) {
   double sum = 0, part = 0;
   for (int i = 0; i < n; i++) {
-    Flat f = {.g = m->grad.p + range[i].offset};
-    int err = run_flat(m, m->module->train[train].norm, &range[i], &f, &part);
+    int err = sum_squares(m, train, &range[i], m->grad.p, &part);
     if (err)
       return err;
     sum += part;
@@ -243,11 +248,36 @@ static int update_ranges(bigs_model *m, int train, const OptRange *range, int n,
   return err;
 }
 
+static int spoilt(bigs_model *m) {
+  int err = exec_check_state(m);
+  err = err ? err : bigs_fail(&m->error, BIGS_ENUMERIC, "the optimizer's results are not finite");
+  bigs_error_prefix(&m->error, "after the update");
+  return err;
+}
+
+// Is what the update wrote finite?  A sum of squares in f64 is where all values in f32 are.  A first
+// moment that is not makes parameters that are not (infinity / x, 0 * infinity), a second one hides
+// (x / infinity): it is looked at where a square of what the optimizer saw may have passed 3.4e38.
+static int check_update(bigs_model *m, int train, const OptRange *range, int n, double gradient) {
+  double p, v = 0;
+  int err = 0;
+  for (int i = 0; i < n && !err; i++) {
+    err = sum_squares(m, train, &range[i], m->param.p, &p);
+    if (!err && m->moment[1].p && !(gradient + range[i].decay * sqrt(p) < 1e18))
+      err = sum_squares(m, train, &range[i], m->moment[1].p, &v);
+    if (!err && !isfinite(p + v))
+      err = spoilt(m);
+  }
+  return err;
+}
+
 static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
   const BigsTrain *t = &m->module->train[train];
   OptRange *range;
   int n;
   double norm;
+  if (report)
+    *report = (OptReport){0};
   if (optim_ready(m, train) || optim_ranges(m, train, r, &range, &n))
     return m->error.status;
   int err = gradient_norm(m, train, range, n, &norm);
@@ -260,7 +290,10 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *repor
               .correct1 = (float)(1 / (1 - pow(t->beta1, done))),
               .correct2 = (float)(1 / (1 - pow(t->beta2, done)))};
     err = update_ranges(m, train, range, n, f, factor);
+    err = err ? err : check_update(m, train, range, n, f.scale * norm);
     m->weights_version++;
+    if (report)
+      report->spoilt = err == BIGS_ENUMERIC;
   }
   free(range);
   if (err)

@@ -33,9 +33,12 @@ int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out,
 typedef struct OptReport {
   double norm; // of the gradient, before clipping
   double rate; // of this step, for parameters without a group
+  bool spoilt; // status 4, and the parameters are not what they were
 } OptReport;
 // One update from the gradients at hand: norm, clipping, update.  Advances m->step.  Status 4, with
-// nothing changed, when the norm is not finite.  report may be NULL.
+// nothing changed, when the norm is not finite; and status 4 when the update makes a parameter or
+// a moment that is not: the error names it, and the handle's parameters are of no more use.
+// report may be NULL.
 int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report);
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
 // block.

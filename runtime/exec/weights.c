@@ -124,7 +124,9 @@ int weights_write(bigs_model *m, StWriter *w, int block, const char *arena) {
     const BigsParam *p = &m->module->param[i];
     StoredShape s = stored_shape(m->module, block, i);
     param_get_strided(p, arena, dense, s.stride);
-    err = st_write(w, dense, (size_t)param_count(p) * (size_t)param_elem(p), &m->error);
+    if (first_not_finite(dense, param_elem(p) == 8 ? DT_F64 : DT_F32, param_count(p)) >= 0)
+      err = exec_check_finite(m, arena);
+    err = err ? err : st_write(w, dense, (size_t)param_count(p) * (size_t)param_elem(p), &m->error);
   }
   free(dense);
   return err;

@@ -45,6 +45,7 @@ int weights_save(bigs_model *m, const char *path, const char *names);
 // declares them, then writes them. prefix and suffix go around the names ("grad.", ".m").
 int weights_declare(const BigsModule *module, StWriter *w, int block, const char *prefix,
                     const char *suffix, BigsError *e);
+// A value that is not finite is not written: status 4.
 int weights_write(bigs_model *m, StWriter *w, int block, const char *arena);
 // All parameters' values from tensors of native names with prefix and suffix, into `arena`.
 int weights_read(bigs_model *m, const StFile *f, const char *prefix, const char *suffix,

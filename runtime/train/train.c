@@ -215,23 +215,28 @@ static int held_out(Run *r) {
 }
 
 // The same step again, looking at every op's results.
-static int explain_numeric(Run *r, const FeedArgs *args) {
+static void find_op(Run *r, const FeedArgs *args, char *found, size_t size) {
   bigs_model *m = r->m;
-  char said[160], last[96];
   float loss;
-  snprintf(said, sizeof said, "%.150s", m->error.text);
+  m->error.status = 0;
+  m->error.text[0] = 0;
+  int status = model_gradient(m, r->plan->train, args->dims, args->input, &loss, true);
+  snprintf(found, size, "; %.250s",
+           status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
+}
+
+static int explain_numeric(Run *r, const FeedArgs *args, bool spoilt) {
+  bigs_model *m = r->m;
+  char said[256], found[256] = "", last[96];
+  snprintf(said, sizeof said, "%.250s", m->error.text);
   if (r->saved >= 0)
     snprintf(last, sizeof last, "the last good checkpoint is of step %" PRId64, r->saved);
   else
     snprintf(last, sizeof last, "there is no checkpoint yet");
-  m->error.status = 0;
-  m->error.text[0] = 0;
-  int status = model_gradient(m, r->plan->train, args->dims, args->input, &loss, true);
-  char found[256];
-  snprintf(found, sizeof found, "%.250s",
-           status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
-  status = bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s; %s; %s", m->step + 1, said,
-                     found, last);
+  if (!spoilt)
+    find_op(r, args, found, sizeof found);
+  int status = bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s%s; %s", m->step + 1, said,
+                         found, last);
   say_event(r, "numeric");
   record_text(&r->record, "error", m->error.text);
   log_write(r->log, &r->record, NULL);
@@ -242,7 +247,7 @@ static int one_step(Run *r) {
   bigs_model *m = r->m;
   FeedBatch batch = {0};
   FeedArgs args;
-  OptReport report;
+  OptReport report = {0};
   float loss;
   int program = m->module->train[r->plan->train].program;
   int err = r->feed->train(r->feed->ctx, m->step, &batch, &m->error);
@@ -251,7 +256,7 @@ static int one_step(Run *r) {
     return err;
   err = model_step(m, r->plan->train, &r->recipe, args.dims, args.input, &loss, &report);
   if (err)
-    return err == BIGS_ENUMERIC ? explain_numeric(r, &args) : err;
+    return err == BIGS_ENUMERIC ? explain_numeric(r, &args, report.spoilt) : err;
   double now = clock_seconds();
   r->state.seconds += now - r->before;
   r->before = now;
@@ -323,6 +328,13 @@ static int find_out_about_evaluation(Run *r) {
   return err;
 }
 
+static int check_start(bigs_model *m) {
+  int err = exec_check_state(m);
+  if (err)
+    bigs_error_prefix(&m->error, "nothing can be trained from this");
+  return err;
+}
+
 static int start(Run *r) {
   bigs_model *m = r->m;
   const char *dir = r->o->out;
@@ -330,13 +342,15 @@ static int start(Run *r) {
   r->state.best_step = -1;
   if (choose_lengths(r))
     return m->error.status;
+  if (!r->o->resume && check_start(m))
+    return m->error.status;
   if (!r->o->resume && folder_make(dir, &m->error))
     return m->error.status;
   // The log first: its lock keeps others out of the folder.
   if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
     return m->error.status;
   if (r->o->resume) {
-    if (checkpoint_load(m, dir, r->plan->train, &r->state))
+    if (checkpoint_load(m, dir, r->plan->train, &r->state) || check_start(m))
       return m->error.status;
     r->saved = m->step;
     if (log_cut(r->log, m->step, &m->error))
