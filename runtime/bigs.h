@@ -7,7 +7,7 @@
 // keeps global state.
 #ifndef BIGSC_RUNTIME_BIGS_H
 #define BIGSC_RUNTIME_BIGS_H
-#include "info.h" // beside it
+#include "info.h" // beside it, in the tree and where the two are installed
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
