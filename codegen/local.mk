@@ -5,6 +5,7 @@ codegen_sources = \
 	%D%/llvm/aot.h \
 	%D%/llvm/aot_api.c \
 	%D%/llvm/aot_header.c \
+	%D%/llvm/aot_interface.c \
 	%D%/llvm/aot_internal.h \
 	%D%/llvm/aot_link.c \
 	%D%/llvm/aot_tables.c \

@@ -37,6 +37,10 @@ bigs_model *bigs_model_open(const BigsModule *module, const char *weights, char 
                             size_t error_size);
 bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *options, char *error,
                                  size_t error_size);
+// The first, for a program whose header has the number `header`; a module of another interface is
+// refused.
+bigs_model *bigs_model_open_checked(const BigsModule *module, uint64_t interface, uint64_t header,
+                                    const char *weights, char *error, size_t error_size);
 void bigs_model_close(bigs_model *m); // NULL is allowed
 // Why the last call on m failed: one line; "" when it did not.  Valid until the next call.
 const char *bigs_model_error(const bigs_model *m);

@@ -115,11 +115,20 @@ static void step(Api *x, int train) {
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_step", args, COUNT(args)));
 }
 
-static void handles(Api *x) {
+// NAME_open, and what NAME.h makes of a call of it, which passes the header's interface.
+static void openers(Api *x) {
   LLVMTypeRef open[3] = {x->ptr, x->ptr, x->i64};
   begin(x, x->ptr, open, 3, "open");
   Val with[4] = {x->tables, param(x, 0), param(x, 1), param(x, 2)};
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open", with, 4));
+  LLVMTypeRef checked[4] = {x->i64, x->ptr, x->ptr, x->i64};
+  begin(x, x->ptr, checked, 4, "open_checked");
+  Val interface = LLVMConstInt(x->i64, aot_interface(x->arena, x->m), false);
+  Val all[6] = {x->tables, interface, param(x, 0), param(x, 1), param(x, 2), param(x, 3)};
+  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open_checked", all, 6));
+}
+
+static void handles(Api *x) {
   begin(x, x->none, &x->ptr, 1, "close");
   Val m = param(x, 0);
   call(x, x->none, "bigs_model_close", &m, 1);
@@ -156,6 +165,7 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
   x.i64 = LLVMInt64TypeInContext(cx);
   x.ptr = LLVMPointerTypeInContext(cx, 0);
   x.none = LLVMVoidTypeInContext(cx);
+  openers(&x);
   handles(&x);
   info(&x);
   for (int i = 0; i < m->nprogram; i++)
@@ -167,7 +177,7 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
 }
 
 const char **aot_exports(Arena *a, const BigsModule *m, int *n) {
-  static const char *const fixed[] = {"open", "close", "error", "save", "info"};
+  static const char *const fixed[] = {"open", "open_checked", "close", "error", "save", "info"};
   const char **out = NEWN(a, const char *, COUNT(fixed) + m->nprogram + m->ntrain),
              *prefix = aot_prefix(a, m);
   *n = 0;

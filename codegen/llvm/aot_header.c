@@ -114,7 +114,7 @@ static void put_constants(const Text *t) {
   int n = 0;
   for (int i = 0; i < t->m->nconst; i++) {
     double v = t->m->constant[i].value;
-    if (v == (double)(int32_t)v)
+    if (aot_in_header(&t->m->constant[i]))
       fprintf(t->f, "%s  %s_%s = %d",
               n++ ? ",\n" : "\n/* Dims that were fixed when the model was compiled. */\nenum {\n",
               t->upper, t->m->constant[i].name, (int)v);
@@ -132,6 +132,14 @@ static void put_handles(const Text *t) {
           "%s_model *%s_open(const char *weights, char *error, size_t error_size);\n"
           "void %s_close(%s_model *model); /* NULL is allowed */\n",
           p, p, p, p);
+  fprintf(
+      t->f,
+      "/* A call of %s_open goes through this one: a library whose functions are no longer those "
+      "of this header is refused. */\n"
+      "%s_model *%s_open_checked(uint64_t header, const char *weights, char *error, size_t "
+      "error_size);\n"
+      "#define %s_open(...) %s_open_checked(0x%" PRIx64 "u, __VA_ARGS__)\n",
+      p, p, p, p, p, aot_interface(t->arena, t->m));
   fprintf(t->f,
           "/* Why the last call on this model failed; valid until the next one. */\n"
           "const char *%s_error(const %s_model *model);\n",

@@ -13,6 +13,13 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
              const char *mark);
 // Names of the exported functions, in order.
 const char **aot_exports(Arena *a, const BigsModule *m, int *n);
+// aot_interface.c: a number that two modules share when a program that was compiled with the header
+// of one may use the other.  The header and the library carry it, and NAME_open compares.
+uint64_t aot_interface(Arena *a, const BigsModule *m);
+// Is this dim or let an enum constant of NAME.h?
+static inline bool aot_in_header(const BigsNamedValue *v) {
+  return v->value >= INT32_MIN && v->value <= INT32_MAX && v->value == (double)(int32_t)v->value;
+}
 // aot_link.c: an archive or a shared object from an object whose exported functions carry AOT_MARK,
 // which no function of the runtime does.  `folder` is for temporary files; returns the result's
 // path in it.  `path` is where it will be: its last part is the name under which programs that are

@@ -83,6 +83,19 @@ bigs_model *bigs_model_open(const BigsModule *module, const char *weights, char 
   return bigs_model_open_with(module, &(bigs_options){.weights = weights}, error, error_size);
 }
 
+bigs_model *bigs_model_open_checked(const BigsModule *module, uint64_t interface, uint64_t header,
+                                    const char *weights, char *error, size_t error_size) {
+  if (interface == header)
+    return bigs_model_open(module, weights, error, error_size);
+  if (error && error_size)
+    snprintf(
+        error, error_size,
+        "the interface of %s has changed since this program was compiled: compile it again with "
+        "the header that was written beside the library",
+        module->model);
+  return NULL;
+}
+
 void bigs_model_close(bigs_model *m) {
   if (!m)
     return;

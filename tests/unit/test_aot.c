@@ -228,7 +228,7 @@ START_TEST(exports) {
     n++;
   }
   ck_assert(nm && pclose(nm) == 0);
-  ck_assert_int_eq(n, 7);
+  ck_assert_int_eq(n, 8);
   arena_free(a);
 }
 END_TEST
