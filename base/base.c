@@ -224,3 +224,7 @@ double bf16_value(uint16_t b) {
   memcpy(&f, &bits, sizeof f);
   return (double)f;
 }
+
+double dtype_round(DType t, double v) {
+  return t == DT_F32 ? (double)(float)v : t == DT_BF16 ? bf16_value(bf16_of(v)) : v;
+}

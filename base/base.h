@@ -86,6 +86,7 @@ const char *dtype_name(DType t); // as in the language: "f32"
 int dtype_size(DType t);         // bytes of one element in memory; bool is 1
 uint16_t bf16_of(double v);      // the nearest bf16, ties to even; NaN stays one
 double bf16_value(uint16_t bits);
+double dtype_round(DType t, double v); // the nearest value of a float dtype; of the others v itself
 static inline bool dtype_is_float(DType t) {
   return t == DT_BF16 || t == DT_F32 || t == DT_F64;
 }

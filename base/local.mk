@@ -8,5 +8,6 @@ base_sources = \
 	%D%/poly.c \
 	%D%/rng.c \
 	%D%/rng.h \
+	%D%/scalar.def \
 	%D%/source.c \
 	%D%/source.h

@@ -19,6 +19,7 @@ codegen_sources = \
 	%D%/llvm/llvm_int.c \
 	%D%/llvm/llvm_mem.c \
 	%D%/llvm/llvm_micro.c \
+	%D%/llvm/llvm_scalar.c \
 	%D%/llvm/llvm_stmt.c \
 	%D%/llvm/llvm_tile.c \
 	%D%/llvm/llvm_transpose.c \
@@ -40,7 +41,6 @@ codegen_sources = \
 	%D%/loop/loop_verify.c \
 	%D%/loop/ptrmap.c \
 	%D%/loop/ptrmap.h \
-	%D%/loop/scalar.def \
 	%D%/plan/attention.c \
 	%D%/plan/attention.h \
 	%D%/plan/canon.c \

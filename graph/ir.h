@@ -169,6 +169,9 @@ const char *op_name(int op);
 int op_arity(int op); // -1: any number
 int op_flags(int op);
 int op_by_name(const char *name); // -1
+// The value of a pointwise op with a result of dtype t, of operands' elements a, b, c (those it lacks are 0), which are values
+// of their dtypes: computed in float64 by the definition that the interpreter has, and rounded to t; i32 wraps around.
+double op_value(int op, DType t, double a, double b, double c);
 bool node_has(const Node *n, const Axis *a);
 bool axis_in(Axis *const *ax, int n, const Axis *a); // is it one of them?
 int node_axis_index(const Node *n, const Axis *a);   // -1

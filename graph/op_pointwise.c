@@ -24,18 +24,19 @@ static void any_shape(Shape *s) {
     same_dtype(s, s->in[0], s->in[i]);
 }
 
-static void number_shape(Shape *s) {
+// A function for each domain of scalar.def.
+static void numbers_shape(Shape *s) {
   any_shape(s);
   numeric(s, s->in[0]);
 }
 
-static void float_shape(Shape *s) {
+static void floats_shape(Shape *s) {
   any_shape(s);
   if (!dtype_is_float((DType)s->dtype))
     shape_fail(s, "%s operand", dtype_name((DType)s->dtype));
 }
 
-static void bool_shape(Shape *s) {
+static void bools_shape(Shape *s) {
   any_shape(s);
   if (s->dtype != DT_BOOL)
     shape_fail(s, "%s operand", dtype_name((DType)s->dtype));
@@ -47,7 +48,7 @@ static void equality_shape(Shape *s) {
 }
 
 static void order_shape(Shape *s) {
-  number_shape(s);
+  numbers_shape(s);
   s->dtype = DT_BOOL;
 }
 
@@ -55,7 +56,7 @@ static void cast_shape(Shape *s) {
   shape_union(s, s->in[0]);
 }
 
-static void select_shape(Shape *s) {
+static void choice_shape(Shape *s) {
   s->dtype = s->in[1]->dtype;
   for (int i = 0; i < 3; i++)
     shape_union(s, s->in[i]);
@@ -66,48 +67,14 @@ static void select_shape(Shape *s) {
 
 // ---- values
 
-typedef double Scalar(double a, double b, double c);
+typedef double ScalarValue(double a, double b, double c);
 
-// i32 wraps around; bool, bf16, f32, f64 are as computed.
-static double wrap(double x) {
-  return (double)(int32_t)(uint32_t)(int64_t)x;
-}
-
-static void each_element(EvalOp *o, Scalar *f) {
-  static const double none = 0;
-  const double *x[3] = {&none, &none, &none}, *p[3];
-  double *out = o->out;
-  Walk w;
-  walk_init(&w, o->e, o->n->ax, o->n->nax);
-  for (int k = 0; k < o->n->nin; k++) {
-    walk_operand(&w, o->n->in[k]);
-    x[k] = o->in[k];
-  }
-  int64_t step[3] = {0};
-  for (walk_start(&w); w.more; walk_row(&w)) {
-    for (int k = 0; k < 3; k++) {
-      p[k] = k < w.nop ? x[k] + w.off[k] : x[k];
-      step[k] = k < w.nop ? w.step[k] : 0;
-    }
-    for (int64_t i = 0; i < w.inner; i++)
-      *out++ = f(p[0][i * step[0]], p[1][i * step[1]], p[2][i * step[2]]);
-  }
-  if (o->n->dtype == DT_I32 && o->n->op != OP_CAST)
-    for (int64_t i = 0; i < o->size; i++)
-      o->out[i] = wrap(o->out[i]);
-}
-
-// Shape rule and evaluator of a row; a, b, c are the operands' elements.
-#define POINTWISE(ID, rule, value)                                                                 \
-  void ID##_shape(Shape *s) {                                                                      \
-    rule(s);                                                                                       \
-  }                                                                                                \
+// The value of a row: the one definition, of the interpreter, of folding and of the checker's numbers.  a, b, c are the
+// operands' elements; i32 wraps around behind it.
+#define VALUE(ID, value)                                                                           \
   static double ID##_value(double a, double b, double c) {                                         \
     (void)a, (void)b, (void)c;                                                                     \
     return value;                                                                                  \
-  }                                                                                                \
-  void ID##_eval(EvalOp *o) {                                                                      \
-    each_element(o, ID##_value);                                                                   \
   }
 
 // ---- shorthands of the gradient rules.  No two arguments of one call make nodes: the order is the
@@ -134,122 +101,96 @@ static Node *zero_where(Grad *r, Node *cond, Node *otherwise) {
 
 // ---- one operand
 
-POINTWISE(NEG, number_shape, -a)
+VALUE(NEG, -a)
 void NEG_grad(Grad *r) {
   grad_broadcast(r, 0, neg(r, r->dy));
 }
 
 // 0 at 0
-POINTWISE(ABS, number_shape, fabs(a))
+VALUE(ABS, fabs(a))
 void ABS_grad(Grad *r) {
   Node *x = r->n->in[0], *zero = number(r, 0);
   Node *below = g_select(r->g, g_binary(r->g, OP_LT, x, zero), neg(r, r->dy), zero);
   grad_broadcast(r, 0, g_select(r->g, g_binary(r->g, OP_LT, zero, x), r->dy, below));
 }
 
-POINTWISE(EXP, float_shape, exp(a))
+VALUE(EXP, exp(a))
 void EXP_grad(Grad *r) {
   grad_broadcast(r, 0, mul(r, r->dy, r->n));
 }
 
-POINTWISE(LOG, float_shape, log(a))
+VALUE(LOG, log(a))
 void LOG_grad(Grad *r) {
   grad_broadcast(r, 0, div_(r, r->dy, r->n->in[0]));
 }
 
-POINTWISE(SQRT, float_shape, sqrt(a))
+VALUE(SQRT, sqrt(a))
 void SQRT_grad(Grad *r) {
   grad_broadcast(r, 0, div_(r, mul(r, r->dy, number(r, 0.5)), r->n));
 }
 
-POINTWISE(TANH, float_shape, tanh(a))
+VALUE(TANH, tanh(a))
 void TANH_grad(Grad *r) {
   Node *square = mul(r, r->n, r->n);
   grad_broadcast(r, 0, mul(r, r->dy, sub(r, number(r, 1), square)));
 }
 
 // erf'(x) = 2 / sqrt(pi) exp(-x^2)
-POINTWISE(ERF, float_shape, erf(a))
+VALUE(ERF, erf(a))
 void ERF_grad(Grad *r) {
   Node *x = r->n->in[0];
   Node *bell = g_unary(r->g, OP_EXP, neg(r, mul(r, x, x)));
   grad_broadcast(r, 0, mul(r, r->dy, mul(r, bell, number(r, 1.1283791670955126))));
 }
 
-POINTWISE(SIN, float_shape, sin(a))
+VALUE(SIN, sin(a))
 void SIN_grad(Grad *r) {
   grad_broadcast(r, 0, mul(r, r->dy, g_unary(r->g, OP_COS, r->n->in[0])));
 }
 
-POINTWISE(COS, float_shape, cos(a))
+VALUE(COS, cos(a))
 void COS_grad(Grad *r) {
   grad_broadcast(r, 0, neg(r, mul(r, r->dy, g_unary(r->g, OP_SIN, r->n->in[0]))));
 }
 
-void CAST_shape(Shape *s) {
-  cast_shape(s);
-}
-static double cast_same(double a, double b, double c) {
-  (void)b, (void)c;
-  return a;
-}
-static double cast_bool(double a, double b, double c) {
-  (void)b, (void)c;
-  return a != 0;
-}
+VALUE(CAST, a)
+VALUE(CAST_to_bool, a != 0)
 // Towards zero; what does not fit goes to the nearest end, and NaN to 0.
-static double cast_i32(double a, double b, double c) {
-  (void)b, (void)c;
-  return isnan(a) ? 0 : a <= INT32_MIN ? INT32_MIN : a >= INT32_MAX ? INT32_MAX : trunc(a);
-}
-void CAST_eval(EvalOp *o) {
-  each_element(o, o->n->dtype == DT_BOOL  ? cast_bool
-                  : o->n->dtype == DT_I32 ? cast_i32
-                                          : cast_same);
-}
+VALUE(CAST_to_i32, isnan(a)         ? 0
+                   : a <= INT32_MIN ? INT32_MIN
+                   : a >= INT32_MAX ? INT32_MAX
+                                    : trunc(a))
 void CAST_grad(Grad *r) {
   if (grad_wants(r, 0))
     grad_broadcast(r, 0, g_cast(r->g, r->dy, (DType)r->n->in[0]->dtype));
 }
 
-POINTWISE(NOT, bool_shape, !a)
+VALUE(NOT, !a)
 
 // ---- two operands
 
-POINTWISE(ADD, number_shape, a + b)
+VALUE(ADD, a + b)
 void ADD_grad(Grad *r) {
   grad_broadcast(r, 0, r->dy);
   grad_broadcast(r, 1, r->dy);
 }
 
-POINTWISE(SUB, number_shape, a - b)
+VALUE(SUB, a - b)
 void SUB_grad(Grad *r) {
   grad_broadcast(r, 0, r->dy);
   if (grad_wants(r, 1))
     grad_broadcast(r, 1, neg(r, r->dy));
 }
 
-void MUL_shape(Shape *s) {
-  number_shape(s);
-}
-static double mul_float(double a, double b, double c) {
-  (void)c;
-  return a * b;
-}
-static double mul_i32(double a, double b, double c) {
-  (void)c;
-  return (double)(int32_t)(uint32_t)((int64_t)a * (int64_t)b); // a double would lose low bits
-}
-void MUL_eval(EvalOp *o) {
-  each_element(o, o->n->dtype == DT_I32 ? mul_i32 : mul_float);
-}
+VALUE(MUL, a *b)
+VALUE(MUL_i32, (double)(int32_t)(uint32_t)((int64_t)a *(int64_t)b)) // a double would lose low bits
 void MUL_grad(Grad *r) {
   for (int i = 0; i < 2; i++)
     if (grad_wants(r, i))
       grad_broadcast(r, i, mul(r, r->dy, r->n->in[1 - i]));
 }
 
-POINTWISE(DIV, float_shape, a / b)
+VALUE(DIV, a / b)
 void DIV_grad(Grad *r) {
   Node *b = r->n->in[1];
   if (grad_wants(r, 0))
@@ -260,7 +201,7 @@ void DIV_grad(Grad *r) {
 
 // d x^y = y x^(y-1) dx + x^y log(x) dy, the latter where x > 0 only.  x^0 is 1 for every x: no
 // gradient, where y x^(y-1) would be 0 times infinity at x = 0.
-POINTWISE(POW, float_shape, pow(a, b))
+VALUE(POW, pow(a, b))
 void POW_grad(Grad *r) {
   Node *x = r->n->in[0], *y = r->n->in[1], *zero = number(r, 0), *one = number(r, 1);
   double c;
@@ -293,24 +234,24 @@ static void grad_of_choice(Grad *r, bool greatest) {
   }
 }
 
-POINTWISE(MIN, number_shape, a < b || isnan(a) ? a : b)
+VALUE(MIN, a < b || isnan(a) ? a : b)
 void MIN_grad(Grad *r) {
   grad_of_choice(r, false);
 }
 
-POINTWISE(MAX, number_shape, a > b || isnan(a) ? a : b)
+VALUE(MAX, a > b || isnan(a) ? a : b)
 void MAX_grad(Grad *r) {
   grad_of_choice(r, true);
 }
 
-POINTWISE(LT, order_shape, a < b)
-POINTWISE(LE, order_shape, a <= b)
-POINTWISE(EQ, equality_shape, a == b)
-POINTWISE(NE, equality_shape, a != b)
-POINTWISE(AND, bool_shape, a &&b)
-POINTWISE(OR, bool_shape, a || b)
+VALUE(LT, a < b)
+VALUE(LE, a <= b)
+VALUE(EQ, a == b)
+VALUE(NE, a != b)
+VALUE(AND, a &&b)
+VALUE(OR, a || b)
 
-POINTWISE(SELECT, select_shape, a ? b : c)
+VALUE(SELECT, a ? b : c)
 void SELECT_grad(Grad *r) {
   Node *cond = r->n->in[0];
   if (grad_wants(r, 1))
@@ -318,3 +259,61 @@ void SELECT_grad(Grad *r) {
   if (grad_wants(r, 2))
     grad_broadcast(r, 2, zero_where(r, cond, r->dy));
 }
+
+// ---- the table
+
+static ScalarValue *value_of(int op, DType t) {
+  static ScalarValue *const value[OP_COUNT] = {
+#define SCALAR(id, name, arity, domain, flags, cost) [OP_##id] = id##_value,
+#include "base/scalar.def"
+#undef SCALAR
+  };
+  if (op == OP_CAST)
+    return t == DT_BOOL ? CAST_to_bool_value : t == DT_I32 ? CAST_to_i32_value : CAST_value;
+  return op == OP_MUL && t == DT_I32 ? MUL_i32_value : value[op];
+}
+
+static double wrap(double x) {
+  return (double)(int32_t)(uint32_t)(int64_t)x;
+}
+
+double op_value(int op, DType t, double a, double b, double c) {
+  CHECK(op_flags(op) & F_POINTWISE);
+  double v = value_of(op, t)(a, b, c);
+  return t == DT_I32 ? wrap(v) : dtype_round(t, v);
+}
+
+static void each_element(EvalOp *o) {
+  static const double none = 0;
+  const double *x[3] = {&none, &none, &none}, *p[3];
+  ScalarValue *f = value_of(o->n->op, (DType)o->n->dtype);
+  double *out = o->out;
+  Walk w;
+  walk_init(&w, o->e, o->n->ax, o->n->nax);
+  for (int k = 0; k < o->n->nin; k++) {
+    walk_operand(&w, o->n->in[k]);
+    x[k] = o->in[k];
+  }
+  int64_t step[3] = {0};
+  for (walk_start(&w); w.more; walk_row(&w)) {
+    for (int k = 0; k < 3; k++) {
+      p[k] = k < w.nop ? x[k] + w.off[k] : x[k];
+      step[k] = k < w.nop ? w.step[k] : 0;
+    }
+    for (int64_t i = 0; i < w.inner; i++)
+      *out++ = f(p[0][i * step[0]], p[1][i * step[1]], p[2][i * step[2]]);
+  }
+  for (int64_t i = 0; o->n->dtype == DT_I32 && i < o->size; i++)
+    o->out[i] = wrap(o->out[i]);
+}
+
+// Shape rule and evaluator of each row.
+#define SCALAR(id, name, arity, domain, flags, cost)                                               \
+  void id##_shape(Shape *s) {                                                                      \
+    domain##_shape(s);                                                                             \
+  }                                                                                                \
+  void id##_eval(EvalOp *o) {                                                                      \
+    each_element(o);                                                                               \
+  }
+#include "base/scalar.def"
+#undef SCALAR

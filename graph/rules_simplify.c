@@ -3,53 +3,21 @@
 #include "graph/rewrite.h"
 #include <math.h>
 
-static bool apply_pointwise(int op, const double *v, DType from, DType to, double *out) {
-  double a = v[0], b = v[1];
-  switch (op) {
-  case OP_NEG: *out = -a; break;
-  case OP_ABS: *out = fabs(a); break;
-  case OP_EXP: *out = exp(a); break;
-  case OP_LOG: *out = log(a); break;
-  case OP_SQRT: *out = sqrt(a); break;
-  case OP_TANH: *out = tanh(a); break;
-  case OP_ERF: *out = erf(a); break;
-  case OP_SIN: *out = sin(a); break;
-  case OP_COS: *out = cos(a); break;
-  case OP_CAST:
-    *out = to == DT_BOOL ? a != 0 : to == DT_I32 ? trunc(a) : to == DT_F32 ? (float)a : a;
-    break;
-  case OP_NOT: *out = a == 0; break;
-  case OP_ADD: *out = a + b; break;
-  case OP_SUB: *out = a - b; break;
-  case OP_MUL: *out = a * b; break;
-  case OP_DIV: *out = a / b; break;
-  case OP_POW: *out = pow(a, b); break;
-  case OP_MIN: *out = a < b || isnan(a) ? a : b; break;
-  case OP_MAX: *out = a > b || isnan(a) ? a : b; break;
-  case OP_LT: *out = a < b; break;
-  case OP_LE: *out = a <= b; break;
-  case OP_EQ: *out = a == b; break;
-  case OP_NE: *out = a != b; break;
-  case OP_AND: *out = a != 0 && b != 0; break;
-  case OP_OR: *out = a != 0 || b != 0; break;
-  case OP_SELECT: *out = a != 0 ? b : v[2]; break;
-  default: return false;
-  }
-  // What would trap or wrap at run time is left to run time.
-  return isfinite(*out) && (to != DT_I32 || (fabs(*out) <= INT32_MAX && *out == trunc(*out))) &&
-         from != DT_BF16 && to != DT_BF16;
-}
-
+// Constants hold numbers as they were written: operands and result are what they are in their dtype.  bf16 is rounded where
+// it is stored only, and what is infinite, or no number, is left to run time.
 Node *rule_fold_constants(Rewrite *r, Node *n) {
   double v[3] = {0}, out;
-  if (!(op_flags(n->op) & F_POINTWISE))
+  if (!(op_flags(n->op) & F_POINTWISE) || n->dtype == DT_BF16)
     return NULL;
-  for (int i = 0; i < n->nin; i++)
-    if (!node_is_const(n->in[i], &v[i]))
+  for (int i = 0; i < n->nin; i++) {
+    if (!node_is_const(n->in[i], &v[i]) || n->in[i]->dtype == DT_BF16)
       return NULL;
-  if (!apply_pointwise(n->op, v, n->in[0]->dtype, n->dtype, &out))
-    return NULL;
-  return g_full(r->g, n->dtype, out, n->ax, n->nax);
+    v[i] = dtype_round((DType)n->in[i]->dtype, v[i]);
+  }
+  if (n->op == OP_CAST && n->dtype == DT_I32 && !(fabs(trunc(v[0])) <= INT32_MAX))
+    return NULL; // what does not fit, neither
+  out = op_value(n->op, (DType)n->dtype, v[0], v[1], v[2]);
+  return isfinite(out) ? g_full(r->g, n->dtype, out, n->ax, n->nax) : NULL;
 }
 
 Node *rule_constant_extent(Rewrite *r, Node *n) {

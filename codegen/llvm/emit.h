@@ -110,10 +110,16 @@ Val emit_lanes(Emit *e, const LExpr *x); // a vector in any case (inside of lane
 Val emit_splat(LlvmUnit *u, Val scalar, int width);
 Val emit_add(Emit *e, DType t, const LExpr *x, Val acc); // x + acc, fused when x is a product
 Val emit_reduce(Emit *e, LReduce op, DType t, Val x, Val y);
-Val emit_bf16_round(LlvmUnit *u, Val x);           // to a float that bf16 holds
-LLVMTypeRef data_type(const LlvmUnit *u, DType t); // as a value: bool i1, bf16 float
 LLVMTypeRef wide(LLVMTypeRef scalar, int width);
 int width_of(Val v); // 0: scalar
+LLVMTypeRef same_width(LLVMTypeRef scalar, Val like);
+Val uconst(LlvmUnit *u, Val like, uint32_t n); // i32, as wide as `like`
+
+// llvm_scalar.c
+// An op of base/scalar.def, its operands of one width, the first of dtype `from`, to dtype t.
+Val emit_scalar(LlvmUnit *u, LOp op, DType t, DType from, const Val x[3]);
+Val emit_bf16_round(LlvmUnit *u, Val x);           // to a float that bf16 holds
+LLVMTypeRef data_type(const LlvmUnit *u, DType t); // as a value: bool i1, bf16 float
 
 // llvm_mem.c
 Val emit_load(Emit *e, int mem, const LExpr *index);

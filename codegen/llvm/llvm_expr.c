@@ -1,20 +1,6 @@
 // Data expressions of the loop IR: a vector of lanes when the value varies between them, else a
 // scalar.
-//
-// bool is i1; bf16 is held as the float of equal value, and rounded after every operation that
-// makes one.
 #include "codegen/llvm/emit.h"
-
-LLVMTypeRef data_type(const LlvmUnit *u, DType t) {
-  switch (t) {
-  case DT_BOOL: return u->i1;
-  case DT_I32: return u->i32;
-  case DT_BF16:
-  case DT_F32: return u->f32;
-  case DT_F64: return u->f64;
-  default: BUG("kernels hold no %s", dtype_name(t));
-  }
-}
 
 LLVMTypeRef wide(LLVMTypeRef scalar, int width) {
   return width ? LLVMVectorType(scalar, (unsigned)width) : scalar;
@@ -44,57 +30,13 @@ Val emit_lanes(Emit *e, const LExpr *x) {
   return width_of(v) ? v : emit_splat(e->u, v, e->lane->width);
 }
 
-static LLVMTypeRef same_width(LLVMTypeRef scalar, Val like) {
+LLVMTypeRef same_width(LLVMTypeRef scalar, Val like) {
   return wide(scalar, width_of(like));
 }
 
-static Val uconst(LlvmUnit *u, Val like, uint32_t n) {
+Val uconst(LlvmUnit *u, Val like, uint32_t n) {
   Val c = LLVMConstInt(u->i32, n, false);
   return width_of(like) ? emit_splat(u, c, width_of(like)) : c;
-}
-
-// ---- conversions
-
-// Round to nearest even on the upper half of the bits; NaN stays NaN.
-Val emit_bf16_round(LlvmUnit *u, Val x) {
-  LLVMTypeRef bits = same_width(u->i32, x);
-  Val i = LLVMBuildBitCast(u->b, x, bits, "");
-  Val odd = LLVMBuildAnd(u->b, LLVMBuildLShr(u->b, i, uconst(u, x, 16), ""), uconst(u, x, 1), "");
-  Val up = LLVMBuildAdd(u->b, LLVMBuildAdd(u->b, i, uconst(u, x, 0x7fff), ""), odd, "");
-  Val cut = LLVMBuildBitCast(u->b, LLVMBuildAnd(u->b, up, uconst(u, x, 0xffff0000u), ""),
-                             LLVMTypeOf(x), "");
-  return LLVMBuildSelect(u->b, LLVMBuildFCmp(u->b, LLVMRealUNO, x, x, ""), x, cut, "");
-}
-
-static Val from_bool(LlvmUnit *u, DType to, Val x) {
-  LLVMTypeRef t = same_width(data_type(u, to), x);
-  return to == DT_I32 ? LLVMBuildZExt(u->b, x, t, "") : LLVMBuildUIToFP(u->b, x, t, "");
-}
-
-static Val to_bool(LlvmUnit *u, DType from, Val x) {
-  Val zero = LLVMConstNull(LLVMTypeOf(x));
-  return from == DT_I32 ? LLVMBuildICmp(u->b, LLVMIntNE, x, zero, "")
-                        : LLVMBuildFCmp(u->b, LLVMRealUNE, x, zero, "");
-}
-
-static Val cast(LlvmUnit *u, DType from, DType to, Val x) {
-  if (from == to)
-    return x;
-  LLVMTypeRef t = same_width(data_type(u, to), x);
-  Val v;
-  if (from == DT_BOOL)
-    return from_bool(u, to, x);
-  if (to == DT_BOOL)
-    return to_bool(u, from, x);
-  if (to == DT_I32)
-    return LLVMBuildFPToSI(u->b, x, t, "");
-  if (from == DT_I32)
-    v = LLVMBuildSIToFP(u->b, x, t, "");
-  else
-    v = to == DT_F64     ? LLVMBuildFPExt(u->b, x, t, "")
-        : from == DT_F64 ? LLVMBuildFPTrunc(u->b, x, t, "")
-                         : x;
-  return to == DT_BF16 ? emit_bf16_round(u, v) : v;
 }
 
 // Indices below 2^31, as all extents are: 32-bit lanes convert in one instruction.
@@ -103,7 +45,7 @@ static Val from_int(Emit *e, const LExpr *x) {
   Val v =
       e->lane && lanes_vary(&e->lane->lanes, x->a) ? emit_int_lanes(e, x->a) : emit_int(e, x->a);
   v = LLVMBuildTrunc(e->b, v, same_width(u->i32, v), "");
-  return cast(u, DT_I32, x->dtype, v);
+  return emit_scalar(u, L_CAST, x->dtype, DT_I32, (Val[3]){v});
 }
 
 // ---- random numbers: rng_element and rng_uniform of base/rng.h
@@ -205,102 +147,11 @@ Val emit_add(Emit *e, DType t, const LExpr *x, Val acc) {
   return emit_reduce(e, LR_SUM, t, emit_data(e, x), acc);
 }
 
-// a > b ? a : b, which takes b when one is not a number: one instruction.  A NaN in a needs a
-// second look, unless a is a constant.
-static Val pick(LlvmUnit *u, bool max, DType t, Val a, Val b) {
-  if (LLVMIsConstant(b)) {
-    Val swap = a;
-    a = b, b = swap;
-  }
-  Val c = t == DT_I32 ? LLVMBuildICmp(u->b, max ? LLVMIntSGT : LLVMIntSLT, a, b, "")
-                      : LLVMBuildFCmp(u->b, max ? LLVMRealOGT : LLVMRealOLT, a, b, "");
-  Val most = LLVMBuildSelect(u->b, c, a, b, "");
-  if (t == DT_I32 || LLVMIsConstant(a))
-    return most;
-  return LLVMBuildSelect(u->b, LLVMBuildFCmp(u->b, LLVMRealUNO, a, a, ""), a, most, "");
-}
-
-static Val add(LlvmUnit *u, DType t, Val a, Val b) {
-  if (t == DT_I32)
-    return LLVMBuildAdd(u->b, a, b, "");
-  Val v = LLVMBuildFAdd(u->b, a, b, "");
-  return t == DT_BF16 ? emit_bf16_round(u, v) : v;
-}
-
 Val emit_reduce(Emit *e, LReduce op, DType t, Val x, Val y) {
-  Val v[2] = {x, y};
+  static const LOp of[] = {[LR_SUM] = L_ADD, [LR_MAX] = L_MAX, [LR_MIN] = L_MIN};
+  Val v[3] = {x, y};
   level_widths(e, v, 2);
-  return op == LR_SUM ? add(e->u, t, v[0], v[1]) : pick(e->u, op == LR_MAX, t, v[0], v[1]);
-}
-
-static Val compare(LlvmUnit *u, LOp op, DType t, Val a, Val b) {
-  static const struct {
-    LLVMIntPredicate i;
-    LLVMRealPredicate f;
-  } p[] = {{LLVMIntSLT, LLVMRealOLT},
-           {LLVMIntSLE, LLVMRealOLE},
-           {LLVMIntEQ, LLVMRealOEQ},
-           {LLVMIntNE, LLVMRealUNE}};
-  int i = op == L_LT ? 0 : op == L_LE ? 1 : op == L_EQ ? 2 : 3;
-  if (dtype_is_float(t))
-    return LLVMBuildFCmp(u->b, p[i].f, a, b, "");
-  if (t == DT_BOOL && i < 2) // false < true
-    return LLVMBuildICmp(u->b, i ? LLVMIntULE : LLVMIntULT, a, b, "");
-  return LLVMBuildICmp(u->b, p[i].i, a, b, "");
-}
-
-static Val int_arith(LlvmUnit *u, LOp op, Val a, Val b) {
-  switch (op) {
-  case L_NEG: return LLVMBuildNeg(u->b, a, "");
-  case L_ABS: return pick(u, true, DT_I32, a, LLVMBuildNeg(u->b, a, ""));
-  case L_SUB: return LLVMBuildSub(u->b, a, b, "");
-  case L_MUL: return LLVMBuildMul(u->b, a, b, "");
-  case L_DIV: return LLVMBuildSDiv(u->b, a, b, "");
-  default: BUG("scalar op %d of i32", op);
-  }
-}
-
-static Val float_arith(LlvmUnit *u, LOp op, Val a, Val b, Val c) {
-  switch (op) {
-  case L_NEG: return LLVMBuildFNeg(u->b, a, "");
-  case L_ABS: return vm_abs(&u->vm, a);
-  case L_EXP: return vm_exp(&u->vm, a);
-  case L_LOG: return vm_log(&u->vm, a);
-  case L_SQRT: return vm_sqrt(&u->vm, a);
-  case L_TANH: return vm_tanh(&u->vm, a);
-  case L_ERF: return vm_erf(&u->vm, a);
-  case L_SIN: return vm_sin(&u->vm, a);
-  case L_COS: return vm_cos(&u->vm, a);
-  case L_POW: return vm_pow(&u->vm, a, b);
-  case L_SUB: return LLVMBuildFSub(u->b, a, b, "");
-  case L_MUL: return LLVMBuildFMul(u->b, a, b, "");
-  case L_DIV: return LLVMBuildFDiv(u->b, a, b, "");
-  case L_FMA: return vm_fma(&u->vm, a, b, c);
-  default: BUG("scalar op %d of a float", op);
-  }
-}
-
-static Val apply(Emit *e, const LExpr *x, Val a, Val b, Val c) {
-  LlvmUnit *u = e->u;
-  switch (x->op) {
-  case L_CAST: return cast(u, x->a->dtype, x->dtype, a);
-  case L_NOT: return LLVMBuildNot(u->b, a, "");
-  case L_AND: return LLVMBuildAnd(u->b, a, b, "");
-  case L_OR: return LLVMBuildOr(u->b, a, b, "");
-  case L_SELECT: return LLVMBuildSelect(u->b, a, b, c, "");
-  case L_LT:
-  case L_LE:
-  case L_EQ:
-  case L_NE: return compare(u, x->op, x->a->dtype, a, b);
-  case L_MIN:
-  case L_MAX: return pick(u, x->op == L_MAX, x->dtype, a, b);
-  case L_ADD: return add(u, x->dtype, a, b);
-  default: break;
-  }
-  if (x->dtype == DT_I32)
-    return int_arith(u, x->op, a, b);
-  Val v = float_arith(u, x->op, a, b, c);
-  return x->dtype == DT_BF16 ? emit_bf16_round(u, v) : v;
+  return emit_scalar(e->u, of[op], t, t, v);
 }
 
 static Val operation(Emit *e, const LExpr *x) {
@@ -313,7 +164,7 @@ static Val operation(Emit *e, const LExpr *x) {
   for (; n < 3 && kid[n]; n++)
     v[n] = emit_data(e, kid[n]);
   level_widths(e, v, n);
-  return apply(e, x, v[0], v[1], v[2]);
+  return emit_scalar(e->u, x->op, x->dtype, x->a->dtype, v);
 }
 
 static Val data_const(LlvmUnit *u, const LExpr *x) {

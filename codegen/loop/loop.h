@@ -28,8 +28,9 @@ typedef enum LOp {
   L_FROM_INT,  // a: index -> data of dtype (iota)
   L_RANDOM,    // inum: frame scalar slot that holds a site's two 32-bit keys (k0 low, k1 high);
                // a: element number; f32 in (0,1)
-#define SCALAR(id, name, arity) L_##id,
-#include "codegen/loop/scalar.def"
+  // the ops of base/scalar.def; operands in a, b, c
+#define SCALAR(id, name, arity, domain, flags, cost) L_##id,
+#include "base/scalar.def"
 #undef SCALAR
   L_OP_COUNT
 } LOp;

@@ -13,8 +13,8 @@ typedef struct Out {
 static const char *const op_name[L_OP_COUNT] = {
     [L_IADD] = "+", [L_ISUB] = "-",   [L_IMUL] = "*",   [L_IDIV] = "/",
     [L_IMOD] = "%", [L_IMIN] = "min", [L_IMAX] = "max",
-#define SCALAR(id, name, arity) [L_##id] = name,
-#include "codegen/loop/scalar.def"
+#define SCALAR(id, name, arity, domain, flags, cost) [L_##id] = name,
+#include "base/scalar.def"
 #undef SCALAR
 };
 static const char *const reduce_name[] = {[LR_SUM] = "sum", [LR_MAX] = "max", [LR_MIN] = "min"};

@@ -20,8 +20,8 @@ typedef struct Verify {
 static const int arity[L_OP_COUNT] = {
     [L_IADD] = 2, [L_ISUB] = 2, [L_IMUL] = 2,     [L_IDIV] = 2,   [L_IMOD] = 2,   [L_IMIN] = 2,
     [L_IMAX] = 2, [L_LOAD] = 1, [L_FROM_INT] = 1, [L_RANDOM] = 1, [L_TO_INT] = 1,
-#define SCALAR(id, name, n) [L_##id] = n,
-#include "codegen/loop/scalar.def"
+#define SCALAR(id, name, n, domain, flags, cost) [L_##id] = n,
+#include "base/scalar.def"
 #undef SCALAR
 };
 
@@ -50,48 +50,58 @@ static void check_size(Verify *v, const LExpr *e, const char *what) {
     FAIL(v, "%s differs between lanes", what);
 }
 
-// Operands of scalar ops: one dtype, and which results are bool.
+// A function for each domain of scalar.def.
+static void of_one_dtype(Verify *v, const LExpr *e) {
+  want(v, e->a, e->dtype, "operand");
+  if (e->b)
+    want(v, e->b, e->dtype, "operand");
+  if (e->c)
+    want(v, e->c, e->dtype, "operand");
+}
+
+static void floats_check(Verify *v, const LExpr *e) {
+  if (!dtype_is_float(e->dtype))
+    FAIL(v, "function of %s", dtype_name(e->dtype));
+  of_one_dtype(v, e);
+}
+
+static void numbers_check(Verify *v, const LExpr *e) {
+  if (e->dtype == DT_BOOL)
+    FAIL(v, "arithmetic on bool");
+  of_one_dtype(v, e);
+}
+
+static void bools_check(Verify *v, const LExpr *e) {
+  want(v, e, DT_BOOL, "logical operation");
+  of_one_dtype(v, e);
+}
+
+static void equality_check(Verify *v, const LExpr *e) {
+  want(v, e->b, e->a->dtype, "right side of a comparison");
+  want(v, e, DT_BOOL, "comparison");
+}
+
+static void order_check(Verify *v, const LExpr *e) {
+  equality_check(v, e); // bool has an order too: false < true
+}
+
+static void cast_check(Verify *v, const LExpr *e) {
+  (void)v, (void)e;
+}
+
+static void choice_check(Verify *v, const LExpr *e) {
+  want(v, e->a, DT_BOOL, "condition of select");
+  want(v, e->b, e->dtype, "second operand of select");
+  want(v, e->c, e->dtype, "third operand of select");
+}
+
 static void check_scalar_op(Verify *v, const LExpr *e) {
-  const LExpr *a = e->a, *b = e->b, *c = e->c;
-  switch (e->op) {
-  case L_CAST: return;
-  case L_SELECT:
-    want(v, a, DT_BOOL, "condition of select");
-    want(v, b, e->dtype, "second operand of select");
-    want(v, c, e->dtype, "third operand of select");
-    return;
-  case L_LT:
-  case L_LE:
-  case L_EQ:
-  case L_NE:
-    want(v, b, a->dtype, "right side of a comparison");
-    want(v, e, DT_BOOL, "comparison");
-    return;
-  case L_NOT:
-  case L_AND:
-  case L_OR: want(v, e, DT_BOOL, "logical operation"); break;
-  case L_EXP:
-  case L_LOG:
-  case L_SQRT:
-  case L_TANH:
-  case L_ERF:
-  case L_SIN:
-  case L_COS:
-  case L_POW:
-  case L_FMA:
-    if (!dtype_is_float(e->dtype))
-      FAIL(v, "function of %s", dtype_name(e->dtype));
-    break;
-  default:
-    if (e->dtype == DT_BOOL)
-      FAIL(v, "arithmetic on bool");
-    break;
-  }
-  want(v, a, e->dtype, "operand");
-  if (b)
-    want(v, b, e->dtype, "operand");
-  if (c)
-    want(v, c, e->dtype, "operand");
+  static void (*const check[L_OP_COUNT])(Verify *, const LExpr *) = {
+#define SCALAR(id, name, arity, domain, flags, cost) [L_##id] = domain##_check,
+#include "base/scalar.def"
+#undef SCALAR
+  };
+  check[e->op](v, e);
 }
 
 static void check_leaf(Verify *v, const LExpr *e) {

@@ -236,13 +236,10 @@ static Val select_value(Lower *c, Val cond, Val x, Val y) {
 }
 
 static const LOp scalar_op[OP_COUNT] = {
-    [OP_NEG] = L_NEG,       [OP_ABS] = L_ABS,      [OP_EXP] = L_EXP, [OP_LOG] = L_LOG,
-    [OP_SQRT] = L_SQRT,     [OP_TANH] = L_TANH,    [OP_ERF] = L_ERF, [OP_SIN] = L_SIN,
-    [OP_COS] = L_COS,       [OP_CAST] = L_CAST,    [OP_NOT] = L_NOT, [OP_ADD] = L_ADD,
-    [OP_SUB] = L_SUB,       [OP_MUL] = L_MUL,      [OP_DIV] = L_DIV, [OP_POW] = L_POW,
-    [OP_MIN] = L_MIN,       [OP_MAX] = L_MAX,      [OP_LT] = L_LT,   [OP_LE] = L_LE,
-    [OP_EQ] = L_EQ,         [OP_NE] = L_NE,        [OP_AND] = L_AND, [OP_OR] = L_OR,
-    [OP_SELECT] = L_SELECT, [OP_CONTRACT] = L_MUL,
+#define SCALAR(id, name, arity, domain, flags, cost) [OP_##id] = L_##id,
+#include "base/scalar.def"
+#undef SCALAR
+    [OP_CONTRACT] = L_MUL,
 };
 
 static Val pointwise(Lower *c, Node *n, const Coords *at) {

@@ -37,21 +37,12 @@ static bool is_pointwise(const Node *n) {
 
 // Rough, in vector instructions an element.
 double op_flops(const Node *n) {
-  switch (n->op) {
-  case OP_EXP:
-  case OP_LOG: return 10;
-  case OP_SIN:
-  case OP_COS:
-  case OP_TANH:
-  case OP_ERF: return 14;
-  case OP_POW: return 20;
-  case OP_SQRT:
-  case OP_DIV: return 4;
-  case OP_RANDOM: return 8;
-  case OP_GATHER: return 3;
-  case OP_PAD: return 4;
-  default: return is_pointwise(n) ? 1 : 0;
-  }
+  static const int cost[OP_COUNT] = {
+#define SCALAR(id, name, arity, domain, flags, cost) [OP_##id] = cost,
+#include "base/scalar.def"
+#undef SCALAR
+      [OP_RANDOM] = 8, [OP_GATHER] = 3, [OP_PAD] = 4};
+  return is_outer(n) || is_one_hot(n) ? 1 : cost[n->op];
 }
 
 static bool leaf_is_steady(const Node *n) {

@@ -423,8 +423,8 @@ bool number_const(const Number *n);
 bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value
 Value *number_neg(Sema *s, const Number *a);
 Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b); // comparisons too
-Op prim_unary_op(Prim p); // of exp, log, sqrt, tanh, erf, sin, cos, abs
-Value *number_fn(Sema *s, Span at, Prim p, const Number *a);
+Value *number_fn(Sema *s, Span at, Op op, const Number *a); // op: of a MATHS row of prims.def
+Value *number_part(Sema *s, bool imag, const Number *a);    // real(a) or imag(a)
 
 // ---- pairs: complex arithmetic on nodes (sema_pair.c).  im NULL: zero.  Build mode only.
 typedef struct Pair {

@@ -219,18 +219,12 @@ static Number ratio_bin(BinOp op, const Number *a, const Number *b) {
 }
 
 static double real_bin(BinOp op, double a, double b) {
-  switch (op) {
-  case BIN_ADD:
-    return a + b;
-  case BIN_SUB:
-    return a - b;
-  case BIN_MUL:
-    return a * b;
-  case BIN_DIV:
-    return a / b;
-  default:
-    return pow(a, b);
-  }
+  static const Op of[] = {[BIN_ADD] = OP_ADD,
+                          [BIN_SUB] = OP_SUB,
+                          [BIN_MUL] = OP_MUL,
+                          [BIN_DIV] = OP_DIV,
+                          [BIN_POW] = OP_POW};
+  return op_value(of[op], DT_F64, a, b, 0);
 }
 
 static bool complex_bin(BinOp op, const Number *a, const Number *b, Number *out) {
@@ -304,71 +298,33 @@ Value *number_neg(Sema *s, const Number *a) {
   return v_number(s, r);
 }
 
-static double real_fn(Prim p, double x) {
-  switch (p) {
-  case PRIM_EXP:
-    return exp(x);
-  case PRIM_LOG:
-    return log(x);
-  case PRIM_SQRT:
-    return sqrt(x);
-  case PRIM_TANH:
-    return tanh(x);
-  case PRIM_ERF:
-    return erf(x);
-  case PRIM_SIN:
-    return sin(x);
-  case PRIM_COS:
-    return cos(x);
-  default:
-    return fabs(x);
-  }
+Value *number_part(Sema *s, bool imag, const Number *a) {
+  if (number_const(a))
+    return v_number(s, number_real(imag ? a->im : a->re));
+  return runtime(s, false, false, (Pair){imag ? a->nim : a->nre, NULL});
 }
 
-Op prim_unary_op(Prim p) {
-  switch (p) {
-  case PRIM_EXP:
-    return OP_EXP;
-  case PRIM_LOG:
-    return OP_LOG;
-  case PRIM_SQRT:
-    return OP_SQRT;
-  case PRIM_TANH:
-    return OP_TANH;
-  case PRIM_ERF:
-    return OP_ERF;
-  case PRIM_SIN:
-    return OP_SIN;
-  case PRIM_COS:
-    return OP_COS;
-  default:
-    return OP_ABS;
+static Value *runtime_fn(Sema *s, Span at, Op op, const Number *a) {
+  Pair p = {0};
+  if (!checking(s)) {
+    sema_mark(s, at);
+    p = runtime_pair(s, a);
+    p = op == OP_EXP ? pair_exp(s->g, p) : (Pair){g_unary(s->g, op, p.re), NULL};
   }
+  return runtime(s, op == OP_ABS && a->whole, a->is_complex, p);
 }
 
-Value *number_fn(Sema *s, Span at, Prim p, const Number *a) {
-  if (p == PRIM_REAL || p == PRIM_IMAG) {
-    if (!number_const(a))
-      return runtime(s, false, false, p == PRIM_REAL ? (Pair){a->nre, NULL} : (Pair){a->nim, NULL});
-    return v_number(s, number_real(p == PRIM_REAL ? a->re : a->im));
-  }
-  if (a->is_complex && p != PRIM_EXP)
-    return sema_fail(s, ERR_NOT_COMPLEX, at, "`%s` of a complex number", prim_name(p));
-  if (!number_const(a)) {
-    Pair q = {0};
-    if (!checking(s)) {
-      sema_mark(s, at);
-      q = runtime_pair(s, a);
-      q = p == PRIM_EXP ? pair_exp(s->g, q) : (Pair){g_unary(s->g, prim_unary_op(p), q.re), NULL};
-    }
-    return runtime(s, p == PRIM_ABS && a->whole, a->is_complex, q);
-  }
-  if (a->is_complex)
-    return v_number(s, number_complex(exp(a->re) * cos(a->im), exp(a->re) * sin(a->im)));
-  if (p == PRIM_ABS)
+Value *number_fn(Sema *s, Span at, Op op, const Number *a) {
+  if (a->is_complex && op != OP_EXP)
+    return sema_fail(s, ERR_NOT_COMPLEX, at, "`%s` of a complex number", op_name(op));
+  if (!number_const(a))
+    return runtime_fn(s, at, op, a);
+  if (op == OP_ABS)
     return a->re < 0 ? number_neg(s, a) : v_number(s, *a);
-  double r = real_fn(p, a->re);
-  if (!isfinite(r))
-    return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of %g is no finite number", prim_name(p), a->re);
-  return v_number(s, number_real(r));
+  Number r = number_real(op_value(op, DT_F64, a->re, 0, 0));
+  if (a->is_complex)
+    r = number_complex(r.re * cos(a->im), r.re * sin(a->im));
+  if (!isfinite(r.re) || !isfinite(r.im))
+    return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of %g is no finite number", op_name(op), a->re);
+  return v_number(s, r);
 }

@@ -5,8 +5,9 @@
 #include <string.h>
 
 typedef struct PrimCall {
-  Prim p;
   const char *name;
+  Op op; // of maths and reductions; of a mean OP_SUM
+  bool mean;
   Span at;    // the function's name and axes, where errors are shown
   Span whole; // with the arguments
   const CallArgs *args;
@@ -42,7 +43,7 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
   }
   if (c->n == want)
     return ok;
-  if (where && c->n > want && (c->p == PRIM_MIN || c->p == PRIM_MAX)) {
+  if (where && c->n > want && (c->op == OP_RMIN || c->op == OP_RMAX)) {
     sema_error(s, ERR_WRONG_ARGUMENTS, c->at,
                "`%s` takes 1 argument, or 2 without `[ ]`, and this call has %d", c->name, c->n);
     return false;
@@ -102,39 +103,45 @@ static Value *maths(Sema *s, PrimCall *c) {
     return v_poison(s);
   Value *x = c->x[0].v;
   if (is_number(x))
-    return number_fn(s, c->at, c->p, x->num);
+    return number_fn(s, c->at, c->op, x->num);
   if (x->dtype == DT_BOOL)
     return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` of bool: it needs numbers", c->name);
-  if (dtype_is_complex(x->dtype) && c->p != PRIM_EXP)
+  if (dtype_is_complex(x->dtype) && c->op != OP_EXP)
     return sema_fail(s, ERR_NOT_COMPLEX, c->at, "`%s` of a complex value", c->name);
   DType t = x->dtype == DT_I32 ? DT_F32 : x->dtype;
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
     Pair p = pair_of(s, x, t);
-    pair_set(s, v,
-             c->p == PRIM_EXP ? pair_exp(s->g, p)
-                              : (Pair){g_unary(s->g, prim_unary_op(c->p), p.re), NULL});
+    pair_set(s, v, c->op == OP_EXP ? pair_exp(s->g, p) : (Pair){g_unary(s->g, c->op, p.re), NULL});
   }
   return v;
 }
 
-static Value *complex_part(Sema *s, PrimCall *c) {
+static Value *complex_part(Sema *s, PrimCall *c, bool imag) {
   if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
     return v_poison(s);
   Value *x = c->x[0].v;
   if (is_number(x) && x->num->is_complex)
-    return number_fn(s, c->at, c->p, x->num);
+    return number_part(s, imag, x->num);
   if (!is_tensor(x) || !dtype_is_complex(x->dtype))
     return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` needs a complex value, and this is %s",
                      c->name, v_type_str(s, x));
   Value *v = v_tensor(s, dtype_real(x->dtype), x->ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
-    Node *part = c->p == PRIM_REAL ? x->re : x->im;
+    Node *part = imag ? x->im : x->re;
     pair_set(s, v, (Pair){part ? part : g_const(s->g, v->dtype, 0), NULL});
   }
   return v;
+}
+
+static Value *REAL_call(Sema *s, PrimCall *c) {
+  return complex_part(s, c, false);
+}
+
+static Value *IMAG_call(Sema *s, PrimCall *c) {
+  return complex_part(s, c, true);
 }
 
 Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
@@ -164,7 +171,7 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
 }
 
 // ---- select, min, max
-static Value *select_value(Sema *s, PrimCall *c) {
+static Value *SELECT_call(Sema *s, PrimCall *c) {
   DType t = DT_BOOL;
   AxList ax;
   if (!take_args(s, c, 3, false) || !take_axes(s, c, 0, 0))
@@ -195,30 +202,30 @@ static Value *select_value(Sema *s, PrimCall *c) {
   return v;
 }
 
-static Value *number_extreme(Sema *s, PrimCall *c) {
+static Value *number_extreme(Sema *s, PrimCall *c, Op op) {
   const Number *a = c->x[0].v->num, *b = c->x[1].v->num;
   if (a->is_complex || b->is_complex)
     return sema_fail(s, ERR_NOT_COMPLEX, c->at, "complex numbers have no order");
   if (number_const(a) && number_const(b)) {
     Value *less = number_bin(s, c->at, BIN_LE, a, b);
-    return v_number(s, (c->p == PRIM_MIN) == less->truth ? *a : *b);
+    return v_number(s, (op == OP_MIN) == less->truth ? *a : *b);
   }
   Number n = {.kind = NUMBER_RUNTIME, .whole = a->whole && b->whole};
   if (!checking(s)) {
     sema_mark(s, c->whole);
-    n.nre = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, DT_F64).re,
-                     pair_of(s, c->x[1].v, DT_F64).re);
+    Node *x = pair_of(s, c->x[0].v, DT_F64).re, *y = pair_of(s, c->x[1].v, DT_F64).re;
+    n.nre = g_binary(s->g, op, x, y);
   }
   return v_number(s, n);
 }
 
-static Value *extreme(Sema *s, PrimCall *c) {
+static Value *extreme(Sema *s, PrimCall *c, Op op) {
   DType t;
   AxList ax;
   if (!take_args(s, c, 2, false))
     return v_poison(s);
   if (is_number(c->x[0].v) && is_number(c->x[1].v))
-    return number_extreme(s, c);
+    return number_extreme(s, c, op);
   if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) ||
       !ax_union(s, c->name, c->at, c->x, 2, &ax))
     return v_poison(s);
@@ -227,8 +234,8 @@ static Value *extreme(Sema *s, PrimCall *c) {
   Value *v = v_tensor(s, t, ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
-    v->re = g_binary(s->g, c->p == PRIM_MIN ? OP_MIN : OP_MAX, pair_of(s, c->x[0].v, t).re,
-                     pair_of(s, c->x[1].v, t).re);
+    Node *x = pair_of(s, c->x[0].v, t).re, *y = pair_of(s, c->x[1].v, t).re;
+    v->re = g_binary(s->g, op, x, y);
   }
   return v;
 }
@@ -254,11 +261,11 @@ static Node *count_node(Sema *s, const PrimCall *c, DType t) {
 }
 
 // What the masked elements become so that the reduction does not see them.
-static double neutral(Prim p, DType t) {
-  if (p == PRIM_SUM || p == PRIM_MEAN)
+static double neutral(Op op, DType t) {
+  if (op == OP_SUM)
     return 0;
   double top = t == DT_I32 ? INT32_MAX : INFINITY;
-  return p == PRIM_MIN ? top : t == DT_I32 ? INT32_MIN : -top;
+  return op == OP_RMIN ? top : t == DT_I32 ? INT32_MIN : -top;
 }
 
 static Node *reduce_node(Sema *s, const PrimCall *c, Node *x, DType t) {
@@ -266,16 +273,11 @@ static Node *reduce_node(Sema *s, const PrimCall *c, Node *x, DType t) {
   Graph *g = s->g;
   x = g_cast(g, x, t);
   if (c->where.v)
-    x = g_select(g, c->where.v->re, x, g_const(g, t, neutral(c->p, t)));
+    x = g_select(g, c->where.v->re, x, g_const(g, t, neutral(c->op, t)));
   if (!c->ax.n)
-    return c->p == PRIM_ARGMAX ? g_const(g, DT_I32, 0) : x;
+    return c->op == OP_ARGMAX ? g_const(g, DT_I32, 0) : x;
   ax_graphs(s, &c->ax, ax);
-  switch (c->p) {
-  case PRIM_ARGMAX: return g_argmax(g, x, ax[0]);
-  case PRIM_MAX: return g_reduce(g, OP_RMAX, x, ax, c->ax.n);
-  case PRIM_MIN: return g_reduce(g, OP_RMIN, x, ax, c->ax.n);
-  default: return g_reduce(g, OP_SUM, x, ax, c->ax.n);
-  }
+  return c->op == OP_ARGMAX ? g_argmax(g, x, ax[0]) : g_reduce(g, c->op, x, ax, c->ax.n);
 }
 
 static bool where_fits(Sema *s, const PrimCall *c) {
@@ -300,35 +302,69 @@ static bool where_fits(Sema *s, const PrimCall *c) {
 
 static Value *reduction(Sema *s, PrimCall *c) {
   if (!take_args(s, c, 1, true) ||
-      !take_axes(s, c, c->p == PRIM_ARGMAX, c->p == PRIM_ARGMAX ? 1 : MAX_AXES))
+      !take_axes(s, c, c->op == OP_ARGMAX, c->op == OP_ARGMAX ? 1 : MAX_AXES))
     return v_poison(s);
   Value *x = c->x[0].v;
   if (!tensor_arg(s, c, &c->x[0]) || !has_axes(s, c, &c->x[0]) || !where_fits(s, c))
     return v_poison(s);
   if (!c->axes)
     c->ax = x->ax;
-  bool sums = c->p == PRIM_SUM || c->p == PRIM_MEAN;
+  bool sums = c->op == OP_SUM;
   if (dtype_is_complex(x->dtype) && !sums)
     return sema_fail(s, ERR_NOT_COMPLEX, c->at, "complex numbers have no order");
   if (x->dtype == DT_BOOL && !sums)
     return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` of bool: convert with `i32(x)`", c->name);
   DType t = x->dtype == DT_BOOL ? DT_I32 : x->dtype;
-  if (c->p == PRIM_MEAN && t == DT_I32)
+  if (c->mean && t == DT_I32)
     t = DT_F32;
   AxList out = {NEWN(s->a, Ax *, x->ax.n), 0};
   for (int i = 0; i < x->ax.n; i++)
     if (!ax_in(&c->ax, x->ax.v[i]))
       out.v[out.n++] = x->ax.v[i];
-  Value *v = v_tensor(s, c->p == PRIM_ARGMAX ? DT_I32 : t, out);
+  Value *v = v_tensor(s, c->op == OP_ARGMAX ? DT_I32 : t, out);
   if (checking(s))
     return v;
   sema_mark(s, c->whole);
   DType r = dtype_real(t);
   Pair p = {reduce_node(s, c, x->re, r), x->im ? reduce_node(s, c, x->im, r) : NULL};
-  if (c->p == PRIM_MEAN)
+  if (c->mean)
     p = pair_bin(s->g, BIN_DIV, p, (Pair){count_node(s, c, r), NULL});
   pair_set(s, v, p);
   return v;
+}
+
+static Value *SUM_call(Sema *s, PrimCall *c) {
+  c->op = OP_SUM;
+  return reduction(s, c);
+}
+
+static Value *MEAN_call(Sema *s, PrimCall *c) {
+  c->mean = true;
+  return SUM_call(s, c);
+}
+
+static Value *ARGMAX_call(Sema *s, PrimCall *c) {
+  c->op = OP_ARGMAX;
+  return reduction(s, c);
+}
+
+// Of two values without axes; else a reduction.
+static Value *extreme_or_reduction(Sema *s, PrimCall *c, Op pair, Op reduce) {
+  int npos = 0;
+  for (int i = 0; i < c->args->n; i++)
+    npos += !c->args->v[i].name.s;
+  if (!c->axes && npos == 2)
+    return extreme(s, c, pair);
+  c->op = reduce;
+  return reduction(s, c);
+}
+
+static Value *MAX_call(Sema *s, PrimCall *c) {
+  return extreme_or_reduction(s, c, OP_MAX, OP_RMAX);
+}
+
+static Value *MIN_call(Sema *s, PrimCall *c) {
+  return extreme_or_reduction(s, c, OP_MIN, OP_RMIN);
 }
 
 // ---- gather, flip, causal_conv, dropout
@@ -342,7 +378,7 @@ static Node *gather_node(Graph *g, Node *x, void *ctx) {
   return g_gather(g, x, c->index, c->axis);
 }
 
-static Value *gather(Sema *s, PrimCall *c) {
+static Value *GATHER_call(Sema *s, PrimCall *c) {
   if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1) || !tensor_arg(s, c, &c->x[0]) ||
       !has_axes(s, c, &c->x[0]))
     return v_poison(s);
@@ -378,7 +414,7 @@ static Node *flip_node(Graph *g, Node *x, void *ctx) {
   return g_flip(g, x, c->ax, c->n);
 }
 
-static Value *flip(Sema *s, PrimCall *c) {
+static Value *FLIP_call(Sema *s, PrimCall *c) {
   if (!take_args(s, c, 1, false) || !take_axes(s, c, 1, MAX_AXES) || !tensor_arg(s, c, &c->x[0]) ||
       !has_axes(s, c, &c->x[0]))
     return v_poison(s);
@@ -403,7 +439,7 @@ static Node *conv_nodes(Sema *s, const Value *v, Node *u, Node *k, Ax *a) {
   return g_conv(s->g, u, k, ax_graph(s, a), false);
 }
 
-static Value *causal_conv(Sema *s, PrimCall *c) {
+static Value *CAUSAL_CONV_call(Sema *s, PrimCall *c) {
   DType t;
   AxList ax;
   if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1))
@@ -434,7 +470,7 @@ static Value *causal_conv(Sema *s, PrimCall *c) {
 }
 
 // Kept with probability 1 - rate, then scaled: numbered within the activation of an instance.
-static Value *dropout(Sema *s, PrimCall *c) {
+static Value *DROPOUT_call(Sema *s, PrimCall *c) {
   double rate;
   if (!take_args(s, c, 2, false) || !take_axes(s, c, 0, 0) || !tensor_arg(s, c, &c->x[0]))
     return v_poison(s);
@@ -463,29 +499,26 @@ static Value *dropout(Sema *s, PrimCall *c) {
   return v;
 }
 
+static Value *IOTA_call(Sema *s, PrimCall *c) {
+  return sema_fail(s, ERR_WRONG_ARGUMENTS, c->at, "`iota[L]` is a value and takes no arguments");
+}
+
+#define MATHS(id, name)                                                                            \
+  static Value *id##_call(Sema *s, PrimCall *c) {                                                  \
+    c->op = OP_##id;                                                                               \
+    return maths(s, c);                                                                            \
+  }
+#define PRIM(id, name)
+#include "compiler/sema/prims.def"
+#undef PRIM
+
 Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span whole,
                       Span at) {
-  PrimCall c = {.p = p, .name = prim_name(p), .at = at, .whole = whole, .args = args, .axes = axes};
-  switch (p) {
-  case PRIM_REAL:
-  case PRIM_IMAG: return complex_part(s, &c);
-  case PRIM_SELECT: return select_value(s, &c);
-  case PRIM_GATHER: return gather(s, &c);
-  case PRIM_IOTA:
-    return sema_fail(s, ERR_WRONG_ARGUMENTS, at, "`iota[L]` is a value and takes no arguments");
-  case PRIM_FLIP: return flip(s, &c);
-  case PRIM_CAUSAL_CONV: return causal_conv(s, &c);
-  case PRIM_DROPOUT: return dropout(s, &c);
-  case PRIM_MAX:
-  case PRIM_MIN: {
-    int npos = 0;
-    for (int i = 0; i < args->n; i++)
-      npos += !args->v[i].name.s;
-    return !axes && npos == 2 ? extreme(s, &c) : reduction(s, &c);
-  }
-  case PRIM_SUM:
-  case PRIM_MEAN:
-  case PRIM_ARGMAX: return reduction(s, &c);
-  default: return maths(s, &c);
-  }
+  static Value *(*const call[])(Sema *, PrimCall *) = {
+#define PRIM(id, name) [PRIM_##id] = id##_call,
+#include "compiler/sema/prims.def"
+#undef PRIM
+  };
+  PrimCall c = {.name = prim_name(p), .at = at, .whole = whole, .args = args, .axes = axes};
+  return call[p](s, &c);
 }

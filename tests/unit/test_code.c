@@ -123,6 +123,30 @@ START_TEST(largest_of_what_is_no_number) {
 }
 END_TEST
 
+// The same of constants: as the interpreter says, as generated code computes it, and as it is folded.
+START_TEST(largest_of_constants) {
+  static const Op pairs[] = {OP_MAX, OP_MIN};
+  static const DType dtypes[] = {DT_F32, DT_F64};
+  PlanBed t = plan_bed_new(7);
+  Bed *b = &t.b;
+  Axis *h = bed_axis(b, "H", 5);
+  DType dt = dtypes[_i / 2];
+  Op op = pairs[_i % 2];
+  Node *x = bed_leaf(b, dt, &h, 1, -1, 1), *none = g_const(b->g, dt, NAN);
+  Node *three = g_const(b->g, dt, 3);
+  plan_bed_check1(&t, g_binary(b->g, op, x, none), "right");
+  plan_bed_check1(&t, g_binary(b->g, op, none, x), "left");
+  plan_bed_check1(&t, g_binary(b->g, op, x, g_binary(b->g, op, none, three)), "both");
+  ck_assert(isnan(op_value(op, dt, NAN, 3, 0)) && isnan(op_value(op, dt, 3, NAN, 0)));
+  Node *folded = g_binary(b->g, op, three, g_const(b->g, dt, -4));
+  graph_rewrite(b->g, RULES_SIMPLIFY, &folded, 1, &(RewriteStats){{0}});
+  double v;
+  ck_assert(node_is_const(folded, &v) && v == op_value(op, dt, 3, -4, 0) &&
+            v == (op == OP_MAX ? 3 : -4));
+  plan_bed_free(&t);
+}
+END_TEST
+
 Suite *code_suite(void) {
   Suite *s = suite_create("code");
   TCase *t = tcase_create("code");
@@ -130,6 +154,7 @@ Suite *code_suite(void) {
   tcase_add_loop_test(t, op_is_compiled_as_it_is_interpreted, 0, OP_COUNT);
   tcase_add_loop_test(t, op_is_compiled_without_fusion, 0, OP_COUNT);
   tcase_add_loop_test(t, largest_of_what_is_no_number, 0, 37);
+  tcase_add_loop_test(t, largest_of_constants, 0, 4);
 #if defined(__x86_64__)
   tcase_add_loop_test(t, op_is_compiled_for_an_old_processor, 0, OP_COUNT);
 #endif
