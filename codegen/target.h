@@ -25,4 +25,7 @@ typedef struct Target {
 // march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
 // failure NULL, and *error says why (in the arena).
 Target *target_new(Arena *a, const char *march, int opt, const char **error);
+// The ISA that code with these features needs, as -march names it: "x86-64-v3", the least level that
+// has them all; on other architectures their name.  The features themselves when no level has them.
+const char *target_isa(Arena *a, const char *features);
 #endif

@@ -131,3 +131,15 @@ Target *target_new(Arena *a, const char *march, int opt, const char **error) {
   t->nr = l->nr;
   return t;
 }
+
+const char *target_isa(Arena *a, const char *features) {
+  char *triple = LLVMGetDefaultTargetTriple();
+  const char *arch = arena_strndup(a, triple, strcspn(triple, "-"));
+  LLVMDisposeMessage(triple);
+  if (strcmp(arch, "x86_64"))
+    return arch;
+  for (int i = 0; i < COUNT(x86); i++)
+    if (has_all(x86[i].features, features))
+      return x86[i].cpu;
+  return features;
+}

@@ -40,6 +40,8 @@ static int module_text(Session *s, const char *path, const bigs_info *info) {
   int width = 0;
   printf("model %s (%s), compiled by bigsc %s for %s\n", info->model, path, info->version,
          info->target);
+  printf("  runs on %s%s%s\n", target_isa(s->arena, info->features), *info->features ? ": " : "",
+         info->features);
   print_values(info);
   for (int i = 0; i < info->nentry; i++) {
     const bigs_info_entry *e = &info->entry[i];
@@ -118,6 +120,7 @@ static int module_json(Session *s, const char *path, const bigs_info *info) {
   record_text(&t, "model", info->model);
   record_text(&t, "version", info->version);
   record_text(&t, "target", info->target);
+  record_text(&t, "isa", target_isa(s->arena, info->features));
   record_text(&t, "features", info->features);
   record_begin(&values);
   for (int i = 0; i < info->nvalue; i++)
