@@ -1,5 +1,6 @@
 // Train blocks: the loss, and the settings that make a recipe.
 #include "compiler/sema/sema_impl.h"
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -49,6 +50,34 @@ static bool number_of(Sema *s, const Expr *e, const char *what, double lo, doubl
   return true;
 }
 
+// What a kernel takes as f32: a number that f32 holds in full.  zero: may it be 0?
+static bool f32_of(Sema *s, const Expr *e, const char *what, double hi, bool zero, double *out) {
+  double x;
+  if (!number_of(s, e, what, 0, hi, &x))
+    return false;
+  bool ok = x >= FLT_MIN || (x == 0 && zero);
+  if (!ok && x == 0)
+    sema_error(s, ERR_BAD_SETTING, e->span, "%s is more than 0", what);
+  else if (!ok)
+    sema_error(s, ERR_BAD_SETTING, e->span,
+               "%s is at least %.3g, the least number that f32 holds in full, not %g", what,
+               (double)FLT_MIN, x);
+  *out = ok ? x : *out;
+  return ok;
+}
+
+// Below 1 in f32, too.
+static void below_one(Sema *s, const Expr *e, const char *what, double *out) {
+  const double most = 0.9999999;
+  double x;
+  if (!number_of(s, e, what, 0, INFINITY, &x))
+    return;
+  if (x <= most)
+    *out = x;
+  else
+    sema_error(s, ERR_BAD_SETTING, e->span, "%s is at most %.7g, not %.9g", what, most, x);
+}
+
 static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
   double x;
   if (!number_of(s, e, what, 1, 1e15, &x))
@@ -84,14 +113,14 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
       if (a->name.s)
         suggest_list(s, g, a->name.s, is_sgd ? sgd : adam, is_sgd ? 1 : 2);
     } else if (!strcmp(a->name.s, "eps"))
-      number_of(s, a->value, "`eps`", 0, 1, &o->eps);
+      f32_of(s, a->value, "`eps`", 1, false, &o->eps);
     else if (!strcmp(a->name.s, "momentum"))
-      number_of(s, a->value, "`momentum`", 0, 0.999999999, &o->momentum);
+      below_one(s, a->value, "`momentum`", &o->momentum);
     else if (a->value->kind != EX_TUPLE || a->value->items.n != 2)
       sema_error(s, ERR_BAD_SETTING, a->value->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
     else {
-      number_of(s, a->value->items.v[0], "`beta`", 0, 0.999999999, &o->beta1);
-      number_of(s, a->value->items.v[1], "`beta`", 0, 0.999999999, &o->beta2);
+      below_one(s, a->value->items.v[0], "`beta`", &o->beta1);
+      below_one(s, a->value->items.v[1], "`beta`", &o->beta2);
     }
   }
 }
@@ -216,11 +245,11 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
                  "the rate of a group is a number: it goes through the schedule of the block");
     } else if (!strcmp(st->name.s, "rate")) {
       g.rate_times = st->times;
-      g.has_rate = number_of(s, st->value, "a rate", 0, INFINITY, &g.rate);
+      g.has_rate = f32_of(s, st->value, "a rate", FLT_MAX, true, &g.rate);
     } else if (st->times) {
       sema_error(s, ERR_UNKNOWN_SETTING, st->span, "`*=` is for `rate`");
     } else if (!strcmp(st->name.s, "decay")) {
-      g.has_decay = number_of(s, st->value, "`decay`", 0, INFINITY, &g.decay);
+      g.has_decay = f32_of(s, st->value, "`decay`", FLT_MAX, true, &g.decay);
     } else {
       Value *v = sema_constant(s, st->value, "`frozen`");
       if (is_tensor(v) && v->known) {
@@ -247,6 +276,17 @@ static void check_loss(Sema *s, const Expr *e, Recipe *r) {
     diag_help(s->d, g, "reduce it: `mean(...)`");
 }
 
+// The product of the rate's factors, at the schedule's highest.
+static void check_rate(Sema *s, const Expr *e, const Recipe *r) {
+  double most = 1;
+  for (int i = 0; i < r->schedule.n; i++)
+    most = fmax(most, r->schedule.v[i].to);
+  if (r->rate * most > FLT_MAX || (r->rate > 0 && r->rate < FLT_MIN))
+    sema_error(s, ERR_BAD_SETTING, e->span,
+               "a rate is 0, or lies between %.3g and %.3g, and this is %g", (double)FLT_MIN,
+               (double)FLT_MAX, r->rate * most);
+}
+
 static void setting(Sema *s, const Setting *st, Recipe *r) {
   static const char *const names[] = {"loss",  "optimizer", "rate",   "decay",
                                       "batch", "steps",     "epochs", "clip"};
@@ -264,12 +304,13 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     r->has_rate = true;
     r->rate = 1;
     set_rate(s, st->value, r);
+    check_rate(s, st->value, r);
     break;
-  case 3: number_of(s, st->value, "`decay`", 0, INFINITY, &r->decay); break;
+  case 3: f32_of(s, st->value, "`decay`", FLT_MAX, true, &r->decay); break;
   case 4: whole_of(s, st->value, "`batch`", &r->batch); break;
   case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
   case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
-  case 7: number_of(s, st->value, "`clip`", 0, INFINITY, &r->clip); break;
+  case 7: f32_of(s, st->value, "`clip`", FLT_MAX, false, &r->clip); break;
   default: {
     Diag *g = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
                          "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "

@@ -2,6 +2,7 @@
 #include "runtime/train/train.h"
 #include "base/clock.h"
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,9 +22,13 @@ int train_change(TrainChanges *c, const char *assignment, BigsError *e) {
     const char *name;
     double *number;
     int64_t *whole;
-  } known[] = {{"rate", &c->rate, NULL},   {"decay", &c->decay, NULL},
-               {"clip", &c->clip, NULL},   {"steps", NULL, &c->steps},
-               {"batch", NULL, &c->batch}, {"length", NULL, &c->length}};
+    bool positive;
+  } known[] = {{.name = "rate", .number = &c->rate},
+               {.name = "decay", .number = &c->decay},
+               {.name = "clip", .number = &c->clip, .positive = true},
+               {.name = "steps", .whole = &c->steps},
+               {.name = "batch", .whole = &c->batch},
+               {.name = "length", .whole = &c->length}};
   size_t n = strcspn(assignment, "=");
   for (int i = 0; i < COUNT(known); i++) {
     if (strlen(known[i].name) != n || memcmp(known[i].name, assignment, n))
@@ -36,6 +41,10 @@ int train_change(TrainChanges *c, const char *assignment, BigsError *e) {
       return bad_value(e, assignment, "must be a number, 0 or more");
     if (known[i].whole && (x != floor(x) || x < 1 || x > 1e15))
       return bad_value(e, assignment, "must be a whole number, at least 1");
+    if (known[i].positive && x == 0)
+      return bad_value(e, assignment, "must be more than 0; a very large one clips nothing");
+    if (known[i].number && x != 0 && !(x >= FLT_MIN && x <= FLT_MAX))
+      return bad_value(e, assignment, "must be a number that f32 holds: 1.18e-38 to 3.4e38");
     if (known[i].whole)
       *known[i].whole = (int64_t)x;
     else

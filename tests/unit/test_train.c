@@ -245,9 +245,9 @@ END_TEST
 
 START_TEST(changes_are_kept_by_a_resume) {
   TrainResult r;
-  run_ok((RunSpec){.folder = "whole", .set = {"rate=0.01", "steps=9", "clip=0"}}, &r);
+  run_ok((RunSpec){.folder = "whole", .set = {"rate=0.01", "steps=9", "clip=1e30"}}, &r);
   run_fails(
-      (RunSpec){.folder = "parts", .set = {"rate=0.01", "steps=9", "clip=0"}, .stop_after = 4},
+      (RunSpec){.folder = "parts", .set = {"rate=0.01", "steps=9", "clip=1e30"}, .stop_after = 4},
       BIGS_EINTERRUPT, "step 4");
   run_ok((RunSpec){.folder = "parts", .resume = true}, &r);
   ck_assert_int_eq(r.step, 9);
@@ -433,8 +433,14 @@ START_TEST(changes_are_checked) {
   TrainChanges c = train_no_changes();
   ck_assert_int_eq(train_change(&c, "rate=1e-3", &e), 0);
   ck_assert_double_eq(c.rate, 1e-3);
-  static const char *const bad[] = {"rate",    "rate=",     "rate=x",   "rate=-1", "rate=nan",
-                                    "steps=0", "steps=1.5", "beta=0.9", "rat=1",   "=1"};
+  static const char *const good[] = {"rate=0", "decay=0", "clip=1e30", "clip=1.2e-38",
+                                     "rate=3.4e38"};
+  for (int i = 0; i < COUNT(good); i++)
+    ck_assert_msg(train_change(&c, good[i], &e) == 0, "%s: %s", good[i], e.text);
+  static const char *const bad[] = {
+      "clip=0",   "clip=-0",   "clip=1e-40", "rate=1e39", "rate=1e-39", "decay=4e38",
+      "clip=inf", "rate",      "rate=",      "rate=x",    "rate=-1",    "rate=nan",
+      "steps=0",  "steps=1.5", "beta=0.9",   "rat=1",     "=1"};
   for (int i = 0; i < COUNT(bad); i++)
     ck_assert_msg(train_change(&c, bad[i], &e) == BIGS_EUSAGE, "%s", bad[i]);
 }
