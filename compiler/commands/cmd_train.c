@@ -86,6 +86,15 @@ static void print_result(Session *s, const TrainResult *r, Feeding *f) {
   feeding_print_result(s, f, &r->held_out);
 }
 
+// The draws go on from the seed that the run began with.
+static void note_seed(Session *s, const TrainPlan *plan) {
+  if (s->o->resume && s->o->seed_given && (uint64_t)s->o->seed != plan->seed)
+    fprintf(
+        stderr,
+        "bigsc: warning: --seed %lld is not used: %s goes on with seed %llu, which it began with\n",
+        (long long)s->o->seed, s->o->out, (unsigned long long)plan->seed);
+}
+
 static int train(Session *s, int index, Feeding *f) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
@@ -100,6 +109,7 @@ static int train(Session *s, int index, Feeding *f) {
   if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
                  &s->error))
     return session_fail(s, &s->error);
+  note_seed(s, &plan);
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   const char *vocab = vocab_path(s);

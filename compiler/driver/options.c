@@ -245,7 +245,7 @@ static const char *command_line(Arena *a, int argc, char **argv) {
 
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
   *o = (Options){
-      .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1};
+      .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1, .seed = -1};
   o->line = command_line(a, argc, argv);
   int i = 1;
   if (argc < 2) {
@@ -284,6 +284,8 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
   }
   if (o->verb != VERB_COMPILE && o->out && !strcmp(o->out, "-"))
     o->out = OUT_STDOUT;
+  o->seed_given = o->seed >= 0;
+  o->seed = o->seed_given ? o->seed : 0;
   return check_values(o);
 }
 

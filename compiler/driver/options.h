@@ -36,7 +36,8 @@ typedef struct Options {
   const char *text; // the model's, once it was read from standard input
   int64_t opt, steps, batch, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
-  bool debug, verify_ir, time_report, syntax_only, resume, cased, profile, json, verbose, quiet;
+  bool seed_given, debug, verify_ir, time_report, syntax_only, resume, cased, profile, json,
+      verbose, quiet;
 } Options;
 
 // Fills *o.  Returns -1 to go on, else the exit status (help and version print to standard output

@@ -366,6 +366,17 @@ static void drop_temporaries(const char *dir) {
     closedir(d);
 }
 
+// The moments of one optimizer are no use to another.
+static int check_optimizer(const BigsTrain *t, const char *dir, const TrainState *s, BigsError *e) {
+  const JsonValue *was = json_get(json_get(json_root(s->doc), "recipe"), "optimizer");
+  if (!was || was->kind != JSON_STRING || !t->optimizer || json_equals(was, t->optimizer))
+    return 0;
+  return bigs_fail(
+      e, BIGS_EUSAGE,
+      "%s was trained by %s, and the model now says %s: start a new folder from its weights", dir,
+      was->text, t->optimizer);
+}
+
 int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) {
   char name[128];
   int err = state_read(dir, out, name, sizeof name, &m->error);
@@ -374,6 +385,7 @@ int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) 
   if (strcmp(name, m->module->train[train].name))
     err = bigs_fail(&m->error, BIGS_EUSAGE, "%s was trained by the block %s, not %s", dir, name,
                     m->module->train[train].name);
+  err = err ? err : check_optimizer(&m->module->train[train], dir, out, &m->error);
   err = err ? err : optim_ready(m, train);
   err = err ? err : read_set(m, dir, out);
   m->weights_version++;
