@@ -84,10 +84,49 @@ int folder_make(const char *dir, BigsError *e) {
   return err ? err : make_folders(dir, e);
 }
 
+// ---- what a process that was killed left
+static void drop_next(const char *dir) {
+  for (int which = 0; which < 2; which++) {
+    char *path = set_path(dir, which, true, NULL);
+    if (path)
+      unlink(path);
+    free(path);
+  }
+}
+
+// NAME.PID-N.tmp, as file_create calls them
+static bool is_temporary_of(const char *file, const char *name) {
+  size_t n = strlen(name);
+  int used = -1;
+  if (strncmp(file, name, n) || file[n] != '.')
+    return false;
+  sscanf(file + n, ".%*[0-9]-%*[0-9].tmp%n", &used);
+  return used > 0 && !file[n + (size_t)used];
+}
+
+static void drop_temporaries(const char *dir) {
+  static const char *const written[] = {"model.next.safetensors",
+                                        "optimizer.next.safetensors",
+                                        "state.json",
+                                        "log.jsonl",
+                                        "config.json",
+                                        "model.mdl",
+                                        "vocab.txt"};
+  DIR *d = opendir(dir);
+  for (struct dirent *f; d && (f = readdir(d));)
+    for (int i = 0; i < COUNT(written); i++)
+      if (is_temporary_of(f->d_name, written[i]))
+        unlinkat(dirfd(d), f->d_name, 0);
+  if (d)
+    closedir(d);
+}
+
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                   BigsError *e) {
   if (refuse_run(dir, e))
     return e->status;
+  drop_next(dir);
+  drop_temporaries(dir);
   char *config = config_text(module);
   if (!config)
     return bigs_fail_memory(e, "config.json");
@@ -202,15 +241,6 @@ static int finish_set(const char *dir, BigsError *e) {
   }
   sync_folder(dir);
   return err;
-}
-
-static void drop_next(const char *dir) {
-  for (int which = 0; which < 2; which++) {
-    char *path = set_path(dir, which, true, NULL);
-    if (path)
-      unlink(path);
-    free(path);
-  }
 }
 
 int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState *s,
@@ -348,22 +378,6 @@ static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
       err = weights_read(m, f, "", suffix[i], m->moment[i].p);
   st_close(f);
   return err;
-}
-
-// Removes what a save that was killed left under a temporary name.
-static void drop_temporaries(const char *dir) {
-  static const char *const saved[] = {"model.next.safetensors.", "optimizer.next.safetensors.",
-                                      "state.json.", "log.jsonl."};
-  DIR *d = opendir(dir);
-  for (struct dirent *f; d && (f = readdir(d));) {
-    size_t n = strlen(f->d_name);
-    for (int i = 0; i < COUNT(saved); i++)
-      if (!strncmp(f->d_name, saved[i], strlen(saved[i])) && n > 4 &&
-          !strcmp(f->d_name + n - 4, ".tmp"))
-        unlinkat(dirfd(d), f->d_name, 0);
-  }
-  if (d)
-    closedir(d);
 }
 
 // The moments of one optimizer are no use to another.

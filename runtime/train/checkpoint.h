@@ -32,7 +32,8 @@ typedef struct FolderFile {
 } FolderFile;
 // Makes the folder where it is missing.  It must not hold a run already.
 int folder_make(const char *dir, BigsError *e);
-// Writes model.mdl, config.json and `file` into it; neither may it hold a run now.
+// Writes model.mdl, config.json and `file` into it; neither may it hold a run now.  What a run that
+// was killed before its first save left there goes.
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                   BigsError *e);
 bool folder_has_run(const char *dir); // is there a state.json?

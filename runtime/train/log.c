@@ -173,6 +173,10 @@ int log_cut(RunLog *log, int64_t step, BigsError *e) {
   return err;
 }
 
+int log_clear(RunLog *log, BigsError *e) {
+  return ftruncate(log->fd, 0) ? bigs_fail_errno(e, "write", log->path) : 0;
+}
+
 int log_write(RunLog *log, JsonText *record, BigsError *e) {
   record_end(record);
   json_raw(record, "\n");

@@ -23,6 +23,7 @@ int log_lock(const char *dir, int *fd, BigsError *e);
 // Removes the records of steps after `step`, but for the first record of all: what a run that was
 // killed had done since its checkpoint is done again.  The file is replaced whole, or not at all.
 int log_cut(RunLog *log, int64_t step, BigsError *e);
+int log_clear(RunLog *log, BigsError *e); // removes all records
 // Ends the record, appends it as one line with one write, and empties it for the next.
 int log_write(RunLog *log, JsonText *record, BigsError *e);
 void log_close(RunLog *log); // NULL is allowed

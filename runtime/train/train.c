@@ -370,7 +370,8 @@ static int start(Run *r) {
     m->step = 0;
     m->moment_train = -1; // moments start from zero
     m->seed = r->plan->seed;
-    if (folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error))
+    if (folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error) ||
+        log_clear(r->log, &m->error))
       return m->error.status;
   }
   if (log_start(r) || find_out_about_evaluation(r))
