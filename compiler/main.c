@@ -3,6 +3,7 @@
 #include "compiler/commands/cmd.h"
 #include <llvm-c/ErrorHandling.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,22 @@ static void llvm_failed(const char *reason) {
   BUG("LLVM: %s", reason);
 }
 
+// A file of ours that took the place of a closed standard output would get what is printed.  Reading
+// and writing fail as on a closed one.
+static void keep_standard_descriptors(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 &&
+        open(fd ? "/dev/full" : "/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+      open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv) {
   static int (*const run[VERB_COUNT])(const Options *) = {
 #define VERB(id, name, args, help) cmd_##id,
 #include "compiler/driver/verbs.def"
 #undef VERB
   };
+  keep_standard_descriptors();
   Arena *a = arena_new();
   Options o;
   if (!a) {

@@ -22,6 +22,16 @@ struct FileOut {
   char buffer[BUFFER];
 };
 
+int file_open(const char *path, int flags) {
+  int fd = open(path, flags | O_CLOEXEC, 0666);
+  if (fd < 0 || fd > STDERR_FILENO)
+    return fd;
+  int high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), why = errno;
+  close(fd);
+  errno = why;
+  return high;
+}
+
 static char *read_open(int fd, const char *path, size_t limit, size_t *size, BigsError *e) {
   struct stat st;
   if (fstat(fd, &st) != 0)
@@ -58,7 +68,7 @@ static char *read_open(int fd, const char *path, size_t limit, size_t *size, Big
 }
 
 char *file_read(const char *path, size_t limit, size_t *size, BigsError *e) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = file_open(path, O_RDONLY);
   if (fd < 0)
     return bigs_fail_errno(e, "open", path), NULL;
   char *text = read_open(fd, path, limit, size, e);
@@ -84,7 +94,7 @@ static char *directory(const FileOut *f) {
 // whole.  Not every filesystem has them.
 static int open_unnamed(FileOut *f) {
   char link[32], *dir = directory(f);
-  f->fd = dir ? open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666) : -1;
+  f->fd = dir ? file_open(dir, O_WRONLY | O_TMPFILE) : -1;
   free(dir);
   snprintf(link, sizeof link, PROC_FD, f->fd);
   if (f->fd >= 0 && access(link, F_OK) != 0) {
@@ -114,7 +124,7 @@ static int with_temporary(FileOut *f, int (*make)(FileOut *)) {
 }
 
 static int create_named(FileOut *f) {
-  return f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  return f->fd = file_open(f->temporary, O_WRONLY | O_CREAT | O_EXCL);
 }
 
 static int name_unnamed(FileOut *f) {
@@ -149,7 +159,7 @@ FileOut *file_create(const char *path, BigsError *e) {
   // What /dev names is never replaced, also where /dev/stdout is a regular file for once.
   f->in_place = exists && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5)) && !errno;
   if (f->in_place)
-    f->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    f->fd = file_open(path, O_WRONLY | O_APPEND);
   else if (!errno)
     open_temporary(f, exists ? &st : NULL);
   if (f->fd >= 0)
@@ -207,7 +217,7 @@ int64_t file_tell(const FileOut *f) {
 // directory say EINVAL.
 static int sync_directory(FileOut *f, BigsError *e) {
   char *dir = directory(f);
-  int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, status = 0;
+  int fd = dir ? file_open(dir, O_RDONLY | O_DIRECTORY) : -1, status = 0;
   if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
     status = fail(f, "sync the directory of", e);
   if (fd >= 0)

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// As open(2), closed on exec and with mode 0666, but never descriptor 0, 1 or 2: where the host
+// closed those, what it prints must not land in a file of ours.  -1 with errno.
+int file_open(const char *path, int flags);
+
 // The whole file in malloc'd memory with a NUL added behind its *size bytes; the caller frees it.
 // Files over `limit` bytes are refused.  NULL on failure, status BIGS_EFILE.
 char *file_read(const char *path, size_t limit, size_t *size, BigsError *e);

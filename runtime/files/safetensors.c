@@ -1,5 +1,6 @@
 // Reading safetensors: see safetensors.h.
 #include "runtime/files/safetensors.h"
+#include "runtime/files/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -289,7 +290,7 @@ static int read_header(StFile *f, BigsError *e) {
 // The file is never mapped: one that another process cuts would kill this one.
 static int open_file(StFile *f, BigsError *e) {
   struct stat st;
-  f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+  f->fd = file_open(f->path, O_RDONLY);
   if (f->fd < 0)
     return bigs_fail_errno(e, "open", f->path);
   if (fstat(f->fd, &st) != 0)

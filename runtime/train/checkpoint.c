@@ -221,7 +221,7 @@ static int save_state(bigs_model *m, const char *dir, int train, const TrainStat
 }
 
 static void sync_folder(const char *dir) {
-  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = file_open(dir, O_RDONLY | O_DIRECTORY);
   if (fd < 0)
     return;
   fsync(fd); // the files are whole in any case; this only makes their new names last

@@ -81,7 +81,7 @@ static bool replaced(int fd, const char *path) {
 // *fd is -1 where there is no file and `flags` make none.
 static int open_locked(const char *path, const char *dir, int flags, int *fd, BigsError *e) {
   for (;;) {
-    *fd = open(path, flags | O_CLOEXEC, 0666);
+    *fd = file_open(path, flags);
     if (*fd < 0)
       return flags & O_CREAT ? bigs_fail_errno(e, "write", path) : 0;
     int err = lock(*fd, dir, e);

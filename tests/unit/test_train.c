@@ -400,6 +400,24 @@ START_TEST(a_full_disk_keeps_the_old_checkpoint) {
 }
 END_TEST
 
+// A host that closed them and prints all the same: its words do not land in a file of ours.
+START_TEST(files_do_not_take_standard_descriptors) {
+  pid_t child = fork();
+  if (child == 0) {
+    BigsError e = {0};
+    for (int fd = 0; fd <= 2; fd++)
+      close(fd);
+    FileOut *f = file_create(path_of("w", ""), &e);
+    RunLog *log = log_open(dir, &e);
+    bool taken = write(0, "x", 1) > 0 || write(1, "x", 1) > 0 || write(2, "x", 1) > 0;
+    _exit(!f || !log || taken || file_commit(f, &e));
+  }
+  int status;
+  waitpid(child, &status, 0);
+  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+END_TEST
+
 // ---- what goes wrong
 START_TEST(a_loss_that_is_no_number_is_explained) {
   run_fails((RunSpec){.folder = "run", .set = {"rate=2"}, .save_every = 1}, BIGS_ENUMERIC,
@@ -583,6 +601,7 @@ Suite *train_suite(void) {
   tcase_add_test(t, a_kill_at_any_moment_leaves_a_whole_checkpoint);
   tcase_add_test(t, a_save_cut_behind_its_state_is_finished);
   tcase_add_test(t, a_full_disk_keeps_the_old_checkpoint);
+  tcase_add_test(t, files_do_not_take_standard_descriptors);
   tcase_add_test(t, a_loss_that_is_no_number_is_explained);
   tcase_add_test(t, folders_that_cannot_be_used);
   tcase_add_test(t, changes_are_checked);
