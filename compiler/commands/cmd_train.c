@@ -15,11 +15,21 @@ static void on_interrupt(int signal_number) {
   stop = 1;
 }
 
+// A second Ctrl-C ends the process at once: the saved state is whole at any moment.  A terminal that
+// closes may tell so twice, by the kernel and by the shell, and is not in a hurry.
+static const struct {
+  int number, flags;
+} saves[] = {{SIGINT, (int)SA_RESETHAND}, {SIGTERM, (int)SA_RESETHAND}, {SIGHUP, 0}, {SIGXCPU, 0}};
+
 static void catch_interrupts(void) {
-  // A second Ctrl-C ends the process at once: the saved state is whole at any moment.
-  struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-  sigaction(SIGINT, &sa, NULL);
-  sigaction(SIGTERM, &sa, NULL);
+  for (int i = 0; i < COUNT(saves); i++) {
+    struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = saves[i].flags}, was;
+    sigaction(saves[i].number, NULL, &was);
+    if (saves[i].number != SIGHUP || was.sa_handler != SIG_IGN) // nohup
+      sigaction(saves[i].number, &sa, NULL);
+  }
+  // Nobody reads the progress any more: no reason to lose what was trained.
+  signal(SIGPIPE, SIG_IGN);
 }
 
 static int changes_of(Session *s, TrainChanges *c) {
