@@ -65,7 +65,7 @@ Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent) {
       return a;
   }
   Axis *a = NEW(g->arena, Axis);
-  *a = (Axis){name, depth, extent, g->axes.n};
+  *a = (Axis){name, depth, extent, g->axes.n, false};
   vec_push(g->arena, &g->axes, a);
   return a;
 }

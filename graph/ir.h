@@ -43,6 +43,7 @@ typedef struct Axis { // interned per graph: equal axes are one pointer
   int depth; // nesting depth of the module instance that the name is local to; 0 for declared dims
   Poly extent;
   int id; // creation order
+  bool open; // made of declared run-time dims, though its extent may be known: rows, no features
 } Axis;
 typedef struct Sym { // a run-time dim
   const char *name;

@@ -112,6 +112,7 @@ static Axis *name(Canon *c, const Node *n, const Axis *a) {
   int s = find(c, slot(c, n, a));
   if (!c->axis[s])
     c->axis[s] = graph_fresh_axis(c->g, a->name, a->extent);
+  c->axis[s]->open |= a->open;
   return c->axis[s];
 }
 

@@ -118,9 +118,9 @@ static double output_cost(Prog *g, const Tile *t, const Node *c) {
   const Axis *last = t->n.ax[t->n.n - 1];
   if (dest)
     return nstep_of(dest, last) == 1 || (!dest->width && stride_is(dest, last, 1)) ? 0 : 2 * size;
-  bool feature_n = extent_is(last, NULL), feature_m = false;
+  bool feature_n = is_feature(last), feature_m = false;
   for (int i = 0; i < t->m.n; i++)
-    feature_m |= extent_is(t->m.ax[i], NULL);
+    feature_m |= is_feature(t->m.ax[i]);
   return !feature_n && feature_m ? 0.2 * size : 0;
 }
 

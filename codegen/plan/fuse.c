@@ -129,9 +129,9 @@ static void split_domain(Prog *g, Inst *k, Axis *const *cols, int ncol) {
   k->lanes = vec && !among(cols, ncol, vec);
 }
 
-static bool all_const(Axis *const *ax, int n) {
+static bool all_features(Axis *const *ax, int n) {
   for (int i = 0; i < n; i++)
-    if (!extent_is(ax[i], NULL))
+    if (!is_feature(ax[i]))
       return false;
   return true;
 }
@@ -140,9 +140,9 @@ static bool all_const(Axis *const *ax, int n) {
 static bool is_column_sum(const Node *n) {
   if (n->op != OP_SUM || !n->nax || !dtype_is_float((DType)n->dtype))
     return false;
-  return all_const(n->ax, n->nax) && size_estimate(n->attr.axes, n->attr.naxes) >= 128 &&
+  return all_features(n->ax, n->nax) && size_estimate(n->attr.axes, n->attr.naxes) >= 128 &&
          size_estimate(n->ax, n->nax) <= 1 << 16 &&
-         (!all_const(n->attr.axes, n->attr.naxes) || size_estimate(n->ax, n->nax) < 4096);
+         (!all_features(n->attr.axes, n->attr.naxes) || size_estimate(n->ax, n->nax) < 4096);
 }
 
 static Role role_of(const Node *n) {
@@ -304,7 +304,7 @@ static Inst *new_rows(Prog *g, Node *root, Node *domain, Axis *vec) {
   k->row = NEWN(g->a, Axis *, domain->nax + 1);
   for (int pass = 0; pass < 2; pass++)
     for (int i = 0; i < domain->nax; i++)
-      if (domain->ax[i] != vec && extent_is(domain->ax[i], NULL) == (pass == 1))
+      if (domain->ax[i] != vec && is_feature(domain->ax[i]) == (pass == 1))
         k->row[k->nrow++] = domain->ax[i];
   if (vec)
     k->row[k->nrow++] = vec;

@@ -7,6 +7,12 @@ bool extent_is(const Axis *a, int64_t *v) {
   return poly_is_const(&a->extent, v);
 }
 
+// A run-time dim that -D fixes is laid out as it would be without: what lies beside what, and where
+// rows are kept apart, must not depend on it.
+bool is_feature(const Axis *a) {
+  return !a->open && extent_is(a, NULL);
+}
+
 Poly extents(Axis *const *ax, int n) {
   Poly p = poly_const(1);
   for (int i = 0; i < n; i++)
@@ -108,7 +114,7 @@ static void choose_order(const Node *n, Axis *const *inner, int ninner, Axis **o
   int k = 0;
   for (int pass = 0; pass < 2; pass++)
     for (int i = 0; i < n->nax; i++)
-      if (!among(inner, ninner, n->ax[i]) && extent_is(n->ax[i], NULL) == (pass == 1))
+      if (!among(inner, ninner, n->ax[i]) && is_feature(n->ax[i]) == (pass == 1))
         out[k++] = n->ax[i];
   for (int i = 0; i < ninner; i++)
     out[k++] = inner[i];
@@ -130,9 +136,9 @@ Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool ke
   Place *pl = place_dense(g, -1, (DType)n->dtype, order, n->nax);
   int64_t block = 1, e;
   int i = n->nax;
-  while (i > 0 && extent_is(order[i - 1], &e)) {
+  while (i > 0 && is_feature(order[i - 1])) {
+    extent_is(order[--i], &e);
     block *= e;
-    i--;
   }
   Poly s = poly_const(i ? row_stride(block, (DType)n->dtype) : block);
   while (i > 0) {
@@ -325,8 +331,8 @@ Axis *vector_axis(Prog *g, Node *n, const Place *dest) {
   g->stamp++;
   for (int i = 0; i < n->nax; i++) {
     int64_t e, s;
-    bool constant = extent_is(n->ax[i], &e);
-    votes[i] = 0.01 * i + (constant ? (e < 4 ? -0.3 : 0.05) : 0);
+    bool feature = is_feature(n->ax[i]) && extent_is(n->ax[i], &e);
+    votes[i] = 0.01 * i + (feature ? (e < 4 ? -0.3 : 0.05) : 0);
     int k = dest ? place_axis(dest, n->ax[i]) : -1;
     if (k >= 0 &&
         (dest->nstep[k] == 1 || (!dest->nstep[k] && poly_is_const(&dest->stride[k], &s) && s == 1)))

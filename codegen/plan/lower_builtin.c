@@ -69,7 +69,7 @@ static void conv_axes(const Node *u, Axis *const *kax, int nk, const Axis *along
       Axis *a = u->ax[i];
       if (a == along)
         continue;
-      bool channel = own ? axis_in(kax, nk, a) : extent_is(a, NULL);
+      bool channel = own ? axis_in(kax, nk, a) : is_feature(a);
       if (channel && pass == 1)
         chan[v->nchan++] = a;
       if (!channel && pass == 0)

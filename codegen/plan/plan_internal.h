@@ -189,6 +189,7 @@ double op_flops(const Node *n);
 void layout_params(Planner *p);
 double size_estimate(Axis *const *ax, int n);
 bool extent_is(const Axis *a, int64_t *v);         // constant extent
+bool is_feature(const Axis *a);                    // not rows: constant in the text, too
 Poly extents(Axis *const *ax, int n);              // their product
 int place_axis(const Place *pl, const Axis *a);    // -1
 Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it lacks

@@ -179,6 +179,7 @@ static void declare_dim(Sema *s, const Dim *d) {
   Poly size = info->pub.fixed ? poly_const(info->pub.extent) : poly_sym(info->pub.sym);
   info->ax = ax_new(s, AX_DIM, d->name.s, size, d->name.span);
   info->ax->dim = s->m->dims.n;
+  info->ax->open = d->bind != DIM_EQUAL;
   info->ax->poison = s->d->errors > errors;
   vec_push(s->a, &s->m->dims, info);
   names_put(s->a, &s->m->dim_table, d->name.s, info);

@@ -27,6 +27,7 @@ typedef struct Ax {
   AxKind kind;
   bool pack;   // check mode: stands for any number of axes
   bool poison; // a local axis of unknown size, or a dim whose declaration is wrong
+  bool open;   // see Axis in graph/ir.h
   int depth;   // of the body it is local to; 0 for dims
   int dim;     // AX_DIM: index in Model.dims
   Poly size;   // in run-time dims; opaque generics are symbols from SYM_GENERIC on

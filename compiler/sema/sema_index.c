@@ -300,7 +300,7 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
   return true;
 }
 
-static bool prepare(Sema *s, const Value *t, Change *c) {
+static bool make_axes(Sema *s, const Value *t, Change *c) {
   if (c->op->from.n > MAX_AXES - 4 || c->op->to.n > MAX_AXES - 4) {
     sema_error(s, ERR_TOO_MANY_DIMS, c->op->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
     return false;
@@ -319,6 +319,23 @@ static bool prepare(Sema *s, const Value *t, Change *c) {
   default:
     return do_slice(s, t, c);
   }
+}
+
+// What is made of an open axis is open, unless its size is written there.
+static void stay_open(Change *c) {
+  bool open = false;
+  for (int i = 0; i < c->nfrom; i++)
+    open |= c->from[i]->open;
+  for (int i = 0; i < c->nto; i++)
+    if (c->to[i]->kind == AX_LOCAL || (c->to[i]->kind == AX_SLICE && !c->op->hi))
+      c->to[i]->open |= open;
+}
+
+static bool prepare(Sema *s, const Value *t, Change *c) {
+  bool ok = make_axes(s, t, c);
+  if (ok)
+    stay_open(c);
+  return ok;
 }
 
 // ---- the result
@@ -391,6 +408,8 @@ static Node *apply(Graph *g, Node *x, void *ctx) {
       to[nmap++] = c->op->kind == DIM_RENAME
                        ? ax_graph(st->s, c->to[0])
                        : graph_axis(g, arena_printf(g->arena, "%s'", a->name), a->depth, a->extent);
+      if (c->op->kind != DIM_RENAME)
+        to[nmap - 1]->open |= a->open;
     }
   }
   if (nmap)

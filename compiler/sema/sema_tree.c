@@ -13,6 +13,7 @@ static AxList inner_axes(Sema *s, const Generic *g, const AxList *outer, int dep
         g->pack ? arena_printf(s->a, "%s.%s", g->name.s, outer->v[i]->name) : g->name.s;
     l.v[i] = ax_new(s, AX_GENERIC, name, outer->v[i]->size, outer->v[i]->span);
     l.v[i]->depth = depth;
+    l.v[i]->open = outer->v[i]->open;
   }
   return l;
 }

@@ -52,6 +52,7 @@ Axis *ax_graph(Sema *s, Ax *a) {
   if (a->graph != s->g) {
     a->graph = s->g;
     a->axis = graph_axis(s->g, a->name, a->depth, a->size);
+    a->axis->open |= a->open;
   }
   return a->axis;
 }
