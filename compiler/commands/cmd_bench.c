@@ -167,6 +167,16 @@ static double baseline(int threads) {
   return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
 }
 
+// Those that -D fixed, then those that the program takes; fmt has a name and a number.
+static void print_dims(const Bench *b, const char *fmt) {
+  const BigsModule *m = b->s.module;
+  for (int i = 0; i < b->s.fixed.n; i++)
+    printf(fmt, b->s.fixed.v[i].name, (long long)b->s.fixed.v[i].extent);
+  for (int k = 0; k < m->ndim; k++)
+    if (b->p->syms >> k & 1)
+      printf(fmt, m->dim[k].name, (long long)b->dims[k]);
+}
+
 static void report(Bench *b, double peak, double before_mib) {
   const Options *o = b->s.o;
   bigs_info *info = bigs_info_new(b->s.module);
@@ -177,9 +187,7 @@ static void report(Bench *b, double peak, double before_mib) {
   double planned = (double)model_peak_bytes(b->s.handle) / (1 << 20);
   if (o->json) {
     printf("{\"model\": \"%s\", \"what\": \"%s\", ", b->s.module->model, b->p->name);
-    for (int k = 0; k < b->s.module->ndim; k++)
-      if (b->p->syms >> k & 1)
-        printf("\"%s\": %lld, ", b->s.module->dim[k].name, (long long)b->dims[k]);
+    print_dims(b, "\"%s\": %lld, ");
     printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.9f, "
            "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
            "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
@@ -189,9 +197,7 @@ static void report(Bench *b, double peak, double before_mib) {
     return;
   }
   printf("%s.%s", b->s.module->model, b->p->name);
-  for (int k = 0; k < b->s.module->ndim; k++)
-    if (b->p->syms >> k & 1)
-      printf("  %s=%lld", b->s.module->dim[k].name, (long long)b->dims[k]);
+  print_dims(b, "  %s=%lld");
   printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, ms,
          least, b->calls);
   printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate,
@@ -295,7 +301,7 @@ int cmd_BENCH(const Options *o) {
                     .dropout = true,
                     .update = true,
                     .init = !o->weights};
-  int status = session_load(&b->s, o, o->args.v[0], false);
+  int status = session_load(&b->s, o, o->args.v[0], true);
   status = status ? status : session_compile(&b->s, &want);
   status = status ? status : run_bench(b);
   free(b->output);

@@ -22,7 +22,7 @@ static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want,
   }
   if (!file && !o->weights)
     o->weights = what;
-  int status = session_load(s, o, path, false);
+  int status = session_load(s, o, path, true);
   status = status ? status : session_compile(s, want);
   return status ? status : session_open(s);
 }
@@ -58,6 +58,12 @@ static int eval(Session *s, const char *dir, Feeding *f) {
                           0, true);
   if (status)
     return status;
+  if (f->from.whole && data_rows(f->data, DATA_HELD_OUT) % f->from.batch)
+    return session_error(
+        s, EXIT_MODEL,
+        "%lld rows are held out, which batches of %lld rows do not divide, and the "
+        "model is compiled for no other: leave the dim of the batch free",
+        (long long)data_rows(f->data, DATA_HELD_OUT), (long long)f->from.batch);
   if (!f->feed.held_out)
     return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
   if ((status = evaluate(s->handle, &f->feed, 0, &r)))
@@ -135,11 +141,14 @@ static int fill_lines(Filling *f) {
   return status;
 }
 
-// The length to pad to: as the model was trained, when it says that padding matters.
+// The length to pad to: the only one that the model takes, or as it was trained, when it says that
+// padding matters.
 static int64_t pad_length(Session *s, const char *dir) {
   TrainState st;
   char name[128];
   int64_t length = s->o->length > 0 ? s->o->length : s->module->pad_to;
+  if (fixed_length(s->module))
+    return fixed_length(s->module);
   if (s->o->length <= 0 && s->module->pad_to && dir &&
       !state_read(dir, &st, name, sizeof name, &s->error)) {
     length = st.length > 0 ? st.length : length;

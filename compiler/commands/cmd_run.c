@@ -52,7 +52,7 @@ int cmd_RUN(const Options *o) {
   if (status)
     return status;
   BuildWant want = {.entries = &o->entry, .nentries = 1, .init = !o->weights};
-  status = session_load(&s, o, o->args.v[0], false);
+  status = session_load(&s, o, o->args.v[0], true);
   status = status ? status : session_needs_model(&s);
   if (!status && s.model && !model_entry(s.model, o->entry)) {
     const ModelValue *e;
@@ -170,7 +170,7 @@ int cmd_GRAD(const Options *o) {
     return status;
   BuildWant want = {
       .trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
-  status = session_load(&s, o, o->args.v[0], false);
+  status = session_load(&s, o, o->args.v[0], true);
   status = status ? status : s.so ? without_dropout(&s, &want) : session_compile(&s, &want);
   int train = status ? -1 : session_train(&s, o->train);
   if (!status)
@@ -198,7 +198,7 @@ static int parameters(const Options *o, const char *verb) {
   if (status)
     return status;
   BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
-  status = session_load(&s, o, o->args.v[0], false);
+  status = session_load(&s, o, o->args.v[0], true);
   status = status ? status : session_compile(&s, &want);
   status = status ? status : session_open(&s);
   status = status ? status : save(&s);

@@ -185,7 +185,7 @@ int cmd_TRAIN(const Options *given) {
                     .dropout = true,
                     .update = true,
                     .init = true};
-  int status = session_load(&s, &o, o.args.v[0], false);
+  int status = session_load(&s, &o, o.args.v[0], true);
   status = status ? status : session_compile(&s, &want);
   int index = status ? -1 : session_train(&s, o.train);
   if (!status && index < 0)

@@ -11,14 +11,25 @@ static const BigsTensor *ids_input(const BigsModule *m) {
   return NULL;
 }
 
+static int64_t fixed_axis(const BigsModule *m, int axis) {
+  const BigsTensor *t = ids_input(m);
+  int64_t c;
+  return t && poly_is_const(&t->extent[axis], &c) ? c : 0;
+}
+
+int64_t fixed_batch(const BigsModule *m) {
+  return fixed_axis(m, 0);
+}
+
+int64_t fixed_length(const BigsModule *m) {
+  return fixed_axis(m, 1);
+}
+
 int64_t longest_length(const BigsModule *m) {
   const BigsTensor *t = ids_input(m);
-  if (!t)
-    return 0;
+  if (!t || fixed_length(m))
+    return fixed_length(m);
   const Poly *p = &t->extent[1];
-  int64_t c;
-  if (poly_is_const(p, &c))
-    return c;
   return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[1] < 0 ? m->dim[p->t[0].sym[0]].bound : 0;
 }
 
@@ -65,6 +76,22 @@ static int show(void *ctx, const char *what, double share) {
   return 0;
 }
 
+// Sizes of `ids` that the model has for good, against those of the batches.
+static int check_fixed(Session *s, int64_t batch, int64_t length) {
+  int64_t B = fixed_batch(s->module), L = fixed_length(s->module);
+  const BigsTensor *t = ids_input(s->module);
+  if (B && B != batch)
+    return session_error(
+        s, EXIT_MODEL,
+        "the batch is %lld rows, but the model is compiled for %s = %lld: --batch %lld",
+        (long long)batch, t->axis[0], (long long)B, (long long)B);
+  if (L && L != length)
+    return session_error(
+        s, EXIT_MODEL, "the length is %lld, but the model is compiled for %s = %lld: --length %lld",
+        (long long)length, t->axis[1], (long long)L, (long long)L);
+  return 0;
+}
+
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
   f->module = s->module;
@@ -82,6 +109,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
                          (long long)f->length, (long long)longest_length(s->module));
   f->kind = (DataKind)kind;
+  if (check_fixed(s, batch, f->length))
+    return EXIT_MODEL;
   DataOptions o = {.kind = f->kind,
                    .length = f->length,
                    .table = token_table(s->module),
@@ -89,7 +118,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                    .mask_rate = train->mask_rate,
                    .seed = seed,
                    .hold_out = hold_out,
-                   .pad = s->module->pad_to > 0,
+                   .pad = s->module->pad_to > 0 || fixed_length(s->module),
                    .progress = show,
                    .ctx = f};
   int status = data_open(paths, npaths, f->tokens, &o, &f->data, &s->error);
@@ -99,7 +128,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     return session_fail(s, &s->error);
   feed_from_data(&f->from, f->data, f->kind, batch, DATA_HELD_OUT, &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
-  if (hold_out && !data_rows(f->data, DATA_HELD_OUT))
+  f->from.whole = fixed_batch(s->module) > 0;
+  if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (f->from.whole ? batch : 1))
     f->feed.held_out = NULL;
   f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + batch - 1) / batch;
   return 0;

@@ -209,14 +209,16 @@ static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own
   return status;
 }
 
-// A training folder says the dims and lets that it was made with under their own names.
+// A training folder says the dims and lets that it was made with under their own names.  What -D
+// fixed of the run-time dims stays fixed when the run goes on; for other uses the weights fit any
+// size.
 static int folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
                           Defines *defs) {
   const ModelDim *dims;
   const ModelLet *lets;
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
   for (int i = 0; i < nd && !status; i++)
-    if (dims[i].fixed)
+    if (dims[i].fixed || s->o->resume)
       status = add_config(s, m, own, defs, dims[i].name, dims[i].name,
                           json_get(constants, dims[i].name));
   for (int i = 0; i < nl && !status; i++)
@@ -240,6 +242,16 @@ static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) 
   return status;
 }
 
+static void note_fixed(Session *s, const Model *plain) {
+  const ModelDim *was, *now;
+  int n = model_ok(plain) && model_ok(s->model) ? model_dims(plain, &was) : 0;
+  if (n)
+    model_dims(s->model, &now);
+  for (int i = 0; i < n; i++)
+    if (now[i].fixed && !was[i].fixed)
+      vec_push(s->arena, &s->fixed, now[i]);
+}
+
 static int load_text(Session *s, const char *path, bool fix) {
   // A first, silent load tells run-time dims and config keys apart; its errors come again in the
   // real one.
@@ -259,6 +271,7 @@ static int load_text(Session *s, const char *path, bool fix) {
   for (int i = 0; i < own.n; i++)
     vec_push(s->arena, &defs, own.v[i]);
   s->model = load(s, path, text, &defs, s->diags);
+  note_fixed(s, plain);
   return session_diags(s, EXIT_MODEL);
 }
 

@@ -19,7 +19,8 @@ typedef struct Session {
   void *so;
   const BigsModule *module;
   bigs_model *handle;      // opened by session_weights
-  int64_t given[MAX_SYMS]; // -D of run-time dims; 0: not given
+  int64_t given[MAX_SYMS]; // -D of dims that stay run-time; 0: not given
+  VEC(ModelDim) fixed; // run-time dims of the text that are fixed here, by -D or by a resumed run
   bool color;
   FILE *stdin_copy;       // a file without a name, with what standard input held
   const char *stdin_path; // that it can be opened by; messages say <stdin>
@@ -29,7 +30,7 @@ typedef struct Session {
 
 // All return an exit status, 0 for success; what went wrong has been printed to standard error.
 // `path` is a .mdl or a .so.  With `fix`, -D of a run-time dim fixes it at compile time, else it
-// becomes s->given.
+// becomes s->given, as with a .so, whose dims are what they are.
 int session_start(Session *s, const Options *o); // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
 // *text: what standard input holds, when path is "-"; else NULL, once path is seen to be a readable

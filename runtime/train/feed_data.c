@@ -46,7 +46,7 @@ static int batch_at(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
   DataBatch b = {0};
   *out = (FeedBatch){0};
   int err = data_at(d->data, d->evaluated, i * d->batch, d->batch, &b, e);
-  if (!err && b.B > 0)
+  if (!err && b.B > 0 && (!d->whole || b.B == d->batch))
     fill_batch(d, &b, out);
   return err;
 }

@@ -10,6 +10,7 @@ typedef struct DataFeed {
   DataKind kind;
   int64_t batch;
   DataSplit evaluated; // what `held_out` of the feed goes through
+  bool whole;          // it leaves out a last batch of fewer rows: the model takes no such batch
   FeedField field[DATA_FIELDS];
   const BigsModule *module; // of `unpicked`, or NULL
   uint32_t unpicked;
