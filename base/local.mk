@@ -1,13 +1,28 @@
 # What everyone may include; compiled models carry it.
 base_sources = \
-	%D%/base.c \
-	%D%/base.h \
+	%D%/arena.c \
+	%D%/arena.h \
+	%D%/bug.c \
+	%D%/bug.h \
 	%D%/clock.h \
+	%D%/dtype.c \
+	%D%/dtype.h \
+	%D%/edit.c \
+	%D%/edit.h \
 	%D%/error.c \
 	%D%/error.h \
+	%D%/hash.c \
+	%D%/hash.h \
+	%D%/intern.c \
+	%D%/intern.h \
+	%D%/map.c \
+	%D%/map.h \
 	%D%/poly.c \
+	%D%/poly.h \
 	%D%/rng.c \
 	%D%/rng.h \
 	%D%/scalar.def \
 	%D%/source.c \
-	%D%/source.h
+	%D%/source.h \
+	%D%/vec.c \
+	%D%/vec.h

@@ -1,6 +1,9 @@
 // Polynomials in run-time symbols: see base.h.  Canonical form is kept by one function,
 // accumulate().
-#include "base/base.h"
+#include "base/arena.h"
+#include "base/bug.h"
+#include "base/hash.h"
+#include "base/poly.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // Source text and places in it.
 #ifndef BIGSC_SOURCE_H
 #define BIGSC_SOURCE_H
-#include "base/base.h"
+#include "base/arena.h"
 
 typedef struct Source {
   const char *path; // as the user wrote it; "<prelude>" for the embedded one

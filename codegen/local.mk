@@ -39,8 +39,6 @@ codegen_sources = \
 	%D%/loop/loop_lanes.h \
 	%D%/loop/loop_print.c \
 	%D%/loop/loop_verify.c \
-	%D%/loop/ptrmap.c \
-	%D%/loop/ptrmap.h \
 	%D%/plan/attention.c \
 	%D%/plan/attention.h \
 	%D%/plan/canon.c \

@@ -5,7 +5,7 @@
 // list of features says where a compiled model runs.
 #ifndef BIGSC_TARGET_H
 #define BIGSC_TARGET_H
-#include "base/base.h"
+#include "base/arena.h"
 
 typedef struct Target {
   const char *triple;

@@ -1,6 +1,7 @@
 // The graph's tables: symbols, axes, and nodes, which are hash-consed.  The constructors of each op
 // are in make.c.
 #include "graph/op.h"
+#include "base/hash.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,8 +42,7 @@ Graph *graph_new(Arena *a, Intern *t) {
   Graph *g = NEW(a, Graph);
   g->arena = a;
   g->intern = t;
-  g->nslot = 1 << 12;
-  g->slot = NEWN(a, Node *, g->nslot);
+  g->by_hash.arena = a;
   return g;
 }
 
@@ -237,31 +237,16 @@ static uint64_t hash_node(const Shape *s) {
   return hash_attr(h, s->attr);
 }
 
-static bool node_equal(const Node *n, const Shape *s) {
+static bool node_equal(const void *wanted, uint64_t value) {
+  const Shape *s = wanted;
+  const Node *n = map_pointer(&value);
   return n->op == s->op && n->dtype == s->dtype && n->nin == s->nin &&
          (!s->nin || !memcmp(n->in, s->in, (size_t)s->nin * sizeof *s->in)) &&
          attr_equal(&n->attr, s->attr);
 }
 
-static void insert(Graph *g, Node *n) {
-  int i = (int)(n->hash & (uint64_t)(g->nslot - 1));
-  while (g->slot[i])
-    i = (i + 1) & (g->nslot - 1);
-  g->slot[i] = n;
-}
-
 static Node *find(const Graph *g, const Shape *s, uint64_t hash) {
-  for (int i = (int)(hash & (uint64_t)(g->nslot - 1)); g->slot[i]; i = (i + 1) & (g->nslot - 1))
-    if (g->slot[i]->hash == hash && node_equal(g->slot[i], s))
-      return g->slot[i];
-  return NULL;
-}
-
-static void grow_slots(Graph *g) {
-  g->nslot *= 2;
-  g->slot = NEWN(g->arena, Node *, g->nslot);
-  for (int i = 0; i < g->nodes.n; i++)
-    insert(g, g->nodes.v[i]);
+  return map_pointer(map_find(&g->by_hash, hash, node_equal, s));
 }
 
 static Axis **copy_axes(Axis ***room, Axis *const *ax, int n) {
@@ -304,10 +289,7 @@ static Node *new_node(Graph *g, const Shape *s, uint64_t hash) {
   n->ax = copy_axes(&room, s->ax, s->nax);
   copy_attr(g, &n->attr, at, room);
   vec_push(g->arena, &g->nodes, n);
-  if (2 * g->nodes.n > g->nslot)
-    grow_slots(g);
-  else
-    insert(g, n);
+  map_add(&g->by_hash, hash, (uintptr_t)n);
   return n;
 }
 

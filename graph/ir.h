@@ -10,7 +10,12 @@
 // get here.
 #ifndef BIGSC_IR_H
 #define BIGSC_IR_H
-#include "base/base.h"
+#include "base/arena.h"
+#include "base/dtype.h"
+#include "base/intern.h"
+#include "base/map.h"
+#include "base/poly.h"
+#include "base/vec.h"
 #include "base/source.h"
 #include <signal.h>
 #include <stdio.h>
@@ -150,8 +155,7 @@ typedef struct Graph {
   VEC(Node *) nodes;
   VEC(Param *) params;
   VEC(Input *) inputs;
-  Node **slot; // hash table of nodes
-  int nslot;
+  Map by_hash;    // nodes
   Span span;      // given to new nodes
   const char *fn; // given to new nodes
 } Graph;

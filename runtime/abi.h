@@ -2,7 +2,7 @@
 // in its constants; and the frame that kernels are called with.  Plain data; the same on both sides.
 #ifndef BIGSC_ABI_H
 #define BIGSC_ABI_H
-#include "base/base.h"
+#include "base/poly.h"
 
 enum { BIGS_ABI_VERSION = 4, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 

@@ -3,6 +3,7 @@
 // It is the hash of a text that holds what a program compiles into itself when it includes NAME.h,
 // and what its arguments mean; not what may change beneath it: values, the CPU, the version.
 #include "codegen/llvm/aot_internal.h"
+#include "base/hash.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>

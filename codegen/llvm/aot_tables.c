@@ -1,7 +1,7 @@
 // A module's tables as LLVM constants.  One description of each struct of runtime/abi.h says which
 // of its fields are pointers and what they point to; all else is copied as bytes.
 #include "codegen/llvm/aot_internal.h"
-#include "codegen/loop/ptrmap.h"
+#include "base/map.h"
 #include "runtime/builtin.h"
 #include <string.h>
 
@@ -102,7 +102,7 @@ typedef struct Writer {
   LLVMModuleRef module;
   LLVMContextRef cx;
   LLVMTypeRef i8, ptr;
-  PtrMap strings; // by address: names are interned
+  Map strings; // by address: names are interned
 } Writer;
 
 static LLVMValueRef constant(Writer *w, LLVMValueRef value, const char *label, unsigned align) {
@@ -122,11 +122,11 @@ static LLVMValueRef text_of(Writer *w, const char *s) {
   uint64_t seen;
   if (!s)
     return LLVMConstNull(w->ptr);
-  if (ptrmap_get(&w->strings, s, &seen))
+  if (map_get(&w->strings, s, &seen))
     return (LLVMValueRef)(uintptr_t)seen;
   LLVMValueRef g = constant(w, raw_bytes(w, s, strlen(s) + 1), "s", 1);
   LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr); // the linker merges equal ones
-  ptrmap_put(&w->strings, s, (uintptr_t)g);
+  map_put(&w->strings, s, (uintptr_t)g);
   return g;
 }
 

@@ -65,7 +65,7 @@ typedef struct Emit {
   // [l]: the instruction before which values of level l - 1 go; [1]: the entry's terminator
   Val anchor[LEVELS_MAX];
   LaneCx *lane;                  // NULL outside of vector loops
-  PtrMap ints, int_levels, data; // values of expressions within the current statement
+  Map ints, int_levels, data; // values of expressions within the current statement
   VEC(EmitPoly) polys;
   Val workspace; // scratch behind the kernel's own, of the largest loop_tile_workspace
   Val scalars;   // pointer to the frame's scalars, syms: to its symbols

@@ -197,9 +197,9 @@ static Val emit_new(Emit *e, const LExpr *x) {
 
 Val emit_data(Emit *e, const LExpr *x) {
   uint64_t seen;
-  if (ptrmap_get(&e->data, x, &seen))
+  if (map_get(&e->data, x, &seen))
     return (Val)(uintptr_t)seen;
   Val v = emit_new(e, x);
-  ptrmap_put(&e->data, x, (uintptr_t)v);
+  map_put(&e->data, x, (uintptr_t)v);
   return v;
 }

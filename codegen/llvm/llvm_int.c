@@ -23,9 +23,9 @@ Val call_intrinsic(LlvmUnit *u, const char *name, LLVMTypeRef *types, int ntypes
 }
 
 void emit_forget(Emit *e) {
-  ptrmap_clear(&e->ints);
-  ptrmap_clear(&e->int_levels);
-  ptrmap_clear(&e->data);
+  map_clear(&e->ints);
+  map_clear(&e->int_levels);
+  map_clear(&e->data);
 }
 
 // ---- where to put a value of some level
@@ -134,7 +134,7 @@ static Val leaf(Emit *e, const LExpr *x, int *level) {
 
 static Val emit_at(Emit *e, const LExpr *x, int *level) {
   uint64_t seen, seen_level;
-  if (ptrmap_get(&e->ints, x, &seen) && ptrmap_get(&e->int_levels, x, &seen_level)) {
+  if (map_get(&e->ints, x, &seen) && map_get(&e->int_levels, x, &seen_level)) {
     *level = (int)seen_level;
     return (Val)(uintptr_t)seen;
   }
@@ -150,8 +150,8 @@ static Val emit_at(Emit *e, const LExpr *x, int *level) {
     v = leaf(e, x, level);
   }
   if (x->a) {
-    ptrmap_put(&e->ints, x, (uintptr_t)v);
-    ptrmap_put(&e->int_levels, x, (uint64_t)*level);
+    map_put(&e->ints, x, (uintptr_t)v);
+    map_put(&e->int_levels, x, (uint64_t)*level);
   }
   return v;
 }

@@ -1,5 +1,6 @@
 // Targets by name: see target.h.
 #include "codegen/target.h"
+#include "base/edit.h"
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>

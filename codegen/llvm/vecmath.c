@@ -3,7 +3,7 @@
 // and Waite) and 5.
 #include "codegen/llvm/vecmath_coeffs.h"
 #include "codegen/llvm/vecmath_internal.h"
-#include "base/base.h"
+#include "base/bug.h"
 #include <math.h>
 #include <string.h>
 

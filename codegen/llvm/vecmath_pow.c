@@ -2,7 +2,7 @@
 // (Dekker), since y log x up to 745 magnifies the relative error of the logarithm.
 #include "codegen/llvm/vecmath_coeffs.h"
 #include "codegen/llvm/vecmath_internal.h"
-#include "base/base.h"
+#include "base/bug.h"
 #include <math.h>
 
 #define HORNER(m, x, table) vmx_horner((m), (x), (table), COUNT(table))

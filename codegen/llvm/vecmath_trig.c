@@ -2,7 +2,7 @@
 // chooses.
 #include "codegen/llvm/vecmath_coeffs.h"
 #include "codegen/llvm/vecmath_internal.h"
-#include "base/base.h"
+#include "base/bug.h"
 
 #define HORNER(m, x, table) vmx_horner((m), (x), (table), COUNT(table))
 #define TWO_OVER_PI 0x1.45f306dc9c883p-1

@@ -1,6 +1,7 @@
 // Loop IR: builders, hash and equality.  The printer is loop_print.c, the verifier loop_verify.c.
 #include "codegen/loop/loop.h"
-#include "codegen/loop/ptrmap.h"
+#include "base/hash.h"
+#include "base/map.h"
 #include <string.h>
 
 // ---- expressions
@@ -326,11 +327,11 @@ Poly loop_scratch_bytes(const LKernel *k) {
 // ---- hash and equality.  Expressions may share nodes (a DAG), so both remember the nodes they
 // have seen.
 
-static uint64_t hash_expr(PtrMap *m, const LExpr *e) {
+static uint64_t hash_expr(Map *m, const LExpr *e) {
   uint64_t h;
   if (!e)
     return 0x51ed;
-  if (ptrmap_get(m, e, &h))
+  if (map_get(m, e, &h))
     return h;
   uint64_t num;
   memcpy(&num, &e->num, sizeof num);
@@ -340,22 +341,22 @@ static uint64_t hash_expr(PtrMap *m, const LExpr *e) {
   h = hash_mix(h, hash_expr(m, e->a));
   h = hash_mix(h, hash_expr(m, e->b));
   h = hash_mix(h, hash_expr(m, e->c));
-  ptrmap_put(m, e, h);
+  map_put(m, e, h);
   return h;
 }
 
-static bool same_expr(PtrMap *m, const LExpr *a, const LExpr *b) {
+static bool same_expr(Map *m, const LExpr *a, const LExpr *b) {
   uint64_t seen;
   if (!a || !b)
     return a == b;
-  if (ptrmap_get(m, a, &seen) && seen == (uintptr_t)b)
+  if (map_get(m, a, &seen) && seen == (uintptr_t)b)
     return true;
   bool same = a->op == b->op && a->dtype == b->dtype && a->inum == b->inum &&
               !memcmp(&a->num, &b->num, sizeof a->num) &&
               (a->op != L_POLY || poly_eq(&a->poly, &b->poly)) && same_expr(m, a->a, b->a) &&
               same_expr(m, a->b, b->b) && same_expr(m, a->c, b->c);
   if (same)
-    ptrmap_put(m, a, (uintptr_t)b);
+    map_put(m, a, (uintptr_t)b);
   return same;
 }
 
@@ -381,9 +382,9 @@ static void product_parts(const LProduct *p, const LExpr *e[PROD_EXPRS], int64_t
   memcpy(n, pn, sizeof pn);
 }
 
-static uint64_t hash_body(PtrMap *m, uint64_t h, const LBody *b);
+static uint64_t hash_body(Map *m, uint64_t h, const LBody *b);
 
-static uint64_t hash_tile(PtrMap *m, uint64_t h, const LTile *t) {
+static uint64_t hash_tile(Map *m, uint64_t h, const LTile *t) {
   h = hash_mix(hash_mix(h, (uint64_t)t->mvar), (uint64_t)t->nvar);
   h = hash_mix(hash_mix(h, hash_expr(m, t->M)), hash_expr(m, t->N));
   for (int i = 0; i < t->nprod; i++) {
@@ -397,7 +398,7 @@ static uint64_t hash_tile(PtrMap *m, uint64_t h, const LTile *t) {
   return hash_body(m, h, &t->body);
 }
 
-static uint64_t hash_body(PtrMap *m, uint64_t h, const LBody *b) {
+static uint64_t hash_body(Map *m, uint64_t h, const LBody *b) {
   h = hash_mix(h, (uint64_t)b->n);
   for (int i = 0; i < b->n; i++) {
     const LExpr *e[STMT_EXPRS];
@@ -414,7 +415,7 @@ static uint64_t hash_body(PtrMap *m, uint64_t h, const LBody *b) {
 }
 
 uint64_t loop_hash(const LKernel *k) {
-  PtrMap m = {.arena = arena_new()};
+  Map m = {.arena = arena_new()};
   CHECK(m.arena);
   uint64_t h = hash_mix((uint64_t)k->nargs, (uint64_t)k->ngrid);
   for (int i = 0; i < k->mem.n; i++) {
@@ -432,16 +433,16 @@ uint64_t loop_hash(const LKernel *k) {
   return h;
 }
 
-static bool same_exprs(PtrMap *m, const LExpr *const *a, const LExpr *const *b, int n) {
+static bool same_exprs(Map *m, const LExpr *const *a, const LExpr *const *b, int n) {
   for (int i = 0; i < n; i++)
     if (!same_expr(m, a[i], b[i]))
       return false;
   return true;
 }
 
-static bool same_body(PtrMap *m, const LBody *a, const LBody *b);
+static bool same_body(Map *m, const LBody *a, const LBody *b);
 
-static bool same_tile(PtrMap *m, const LTile *a, const LTile *b) {
+static bool same_tile(Map *m, const LTile *a, const LTile *b) {
   if (!a || !b)
     return a == b;
   if (a->mvar != b->mvar || a->nvar != b->nvar || a->nprod != b->nprod ||
@@ -458,7 +459,7 @@ static bool same_tile(PtrMap *m, const LTile *a, const LTile *b) {
   return same_body(m, &a->body, &b->body);
 }
 
-static bool same_body(PtrMap *m, const LBody *a, const LBody *b) {
+static bool same_body(Map *m, const LBody *a, const LBody *b) {
   if (a->n != b->n)
     return false;
   for (int i = 0; i < a->n; i++) {
@@ -495,7 +496,7 @@ bool loop_equal(const LKernel *a, const LKernel *b) {
     if (!poly_eq(&a->grid[i].extent, &b->grid[i].extent) || a->grid[i].block != b->grid[i].block ||
         a->grid[i].var != b->grid[i].var)
       return false;
-  PtrMap m = {.arena = arena_new()};
+  Map m = {.arena = arena_new()};
   CHECK(m.arena);
   bool same = same_body(&m, &a->body, &b->body);
   arena_free(m.arena);

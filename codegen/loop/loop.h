@@ -7,7 +7,10 @@
 // (loop_hash) and compiled once; what differs between equal layers sits in the frame.
 #ifndef BIGSC_LOOP_H
 #define BIGSC_LOOP_H
-#include "base/base.h"
+#include "base/arena.h"
+#include "base/dtype.h"
+#include "base/poly.h"
+#include "base/vec.h"
 #include <stdio.h>
 
 // clang-format off

@@ -14,10 +14,10 @@ bool lanes_vary(const Lanes *l, const LExpr *e) {
     return e->inum >= 0 && e->inum < l->nregs && l->reg[e->inum];
   if (e->op == L_ACC)
     return l->acc;
-  if (!e->a || ptrmap_get(l->seen, e, &vary))
+  if (!e->a || map_get(l->seen, e, &vary))
     return e->a && vary;
   vary = lanes_vary(l, e->a) || lanes_vary(l, e->b) || lanes_vary(l, e->c);
-  ptrmap_put(l->seen, e, vary);
+  map_put(l->seen, e, vary);
   return vary;
 }
 
@@ -32,7 +32,7 @@ static bool spread(Lanes *l, const LBody *b, bool *own) {
         known && (s->kind == LS_REG || s->kind == LS_SET || s->kind == LS_REDUCE) && own[s->reg];
     if (assigns && !l->reg[s->reg] && lanes_vary(l, s->value)) {
       l->reg[s->reg] = changed = true;
-      ptrmap_clear(l->seen);
+      map_clear(l->seen);
     }
     changed |= spread(l, &s->body, own);
   }
@@ -44,7 +44,7 @@ Lanes lanes_of(Arena *a, const LKernel *k, int var, const LBody *body) {
              .acc = true,
              .nregs = k->nregs,
              .reg = NEWN(a, bool, k->nregs + 1),
-             .seen = NEW(a, PtrMap)};
+             .seen = NEW(a, Map)};
   l.seen->arena = a;
   // declared in the body: others keep lane partials elsewhere
   bool *own = NEWN(a, bool, k->nregs + 1);

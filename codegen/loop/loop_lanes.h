@@ -2,14 +2,14 @@
 #ifndef BIGSC_LOOP_LANES_H
 #define BIGSC_LOOP_LANES_H
 #include "codegen/loop/loop.h"
-#include "codegen/loop/ptrmap.h"
+#include "base/map.h"
 
 typedef struct Lanes {
   int var;  // the lane variable; -1 outside of vector loops
   bool acc; // L_ACC varies
   int nregs;
   bool *reg;    // nregs: registers that hold a value per lane
-  PtrMap *seen; // answers so far
+  Map *seen; // answers so far
 } Lanes;
 
 // Of a vector FOR's or an epilogue's body.  Requires: bodies of vector loops hold no other vector

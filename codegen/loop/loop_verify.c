@@ -11,7 +11,7 @@ typedef struct Verify {
   bool *reduced;     // outer registers that the current vector loop reduces into
   DType *reg_dtype;
   Lanes lanes; // of the current vector loop
-  PtrMap seen; // expressions of the current statement found well-formed
+  Map seen; // expressions of the current statement found well-formed
   bool epilogue;
 } Verify;
 
@@ -146,7 +146,7 @@ static bool is_int_op(LOp op) {
 
 static void check_expr(Verify *v, const LExpr *e, const char *what) {
   uint64_t seen;
-  if (v->error || ptrmap_get(&v->seen, e, &seen))
+  if (v->error || map_get(&v->seen, e, &seen))
     return;
   if (!e || (unsigned)e->op >= L_OP_COUNT) {
     FAIL(v, "%s is missing", what);
@@ -172,7 +172,7 @@ static void check_expr(Verify *v, const LExpr *e, const char *what) {
   else if (e->op > L_RANDOM)
     check_scalar_op(v, e);
   if (e->a)
-    ptrmap_put(&v->seen, e, 1);
+    map_put(&v->seen, e, 1);
 }
 
 static void check_body(Verify *v, const LBody *b);
@@ -349,7 +349,7 @@ static void check_body(Verify *v, const LBody *b) {
   memcpy(saved, v->reg, n);
   for (int i = 0; i < b->n && !v->error; i++) {
     const LStmt *s = b->v[i];
-    ptrmap_clear(&v->seen);
+    map_clear(&v->seen);
     switch (s->kind) {
     case LS_FOR: check_for(v, s); break;
     case LS_REG:

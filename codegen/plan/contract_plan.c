@@ -1,6 +1,7 @@
 // How a contraction becomes register tiles: which operand is the vector side, which axes make up
 // rows, columns and the summed index, and which operand has to be copied into another order first.
 #include "codegen/plan/contract.h"
+#include "base/hash.h"
 #include <string.h>
 
 static int64_t nstep_of(const Place *pl, const Axis *a) {

@@ -6,31 +6,25 @@
 #include <string.h>
 
 struct Memo {
-  Node *n;
-  LExpr **key; // coordinates of n's axes
+  LExpr **key; // coordinates of the node's axes
   Val v;
   Memo *next;
 };
 
-static unsigned bucket(const Node *n) {
-  return (unsigned)n->id % 256;
-}
-
 static Memo *memo_find(Lower *c, Node *n, LExpr *const *key) {
-  for (Memo *m = c->memo[bucket(n)]; m; m = m->next)
-    if (m->n == n && !memcmp(m->key, key, sizeof *key * (size_t)n->nax))
+  for (Memo *m = map_pointer(map_at(&c->memo, n)); m; m = m->next)
+    if (!memcmp(m->key, key, sizeof *key * (size_t)n->nax))
       return m;
   return NULL;
 }
 
 static void memo_add(Lower *c, Node *n, LExpr *const *key, Val v) {
   Memo *m = NEW(c->a, Memo);
-  m->n = n;
   m->key = NEWN(c->a, LExpr *, n->nax + 1);
   memcpy(m->key, key, sizeof *key * (size_t)n->nax);
   m->v = v;
-  m->next = c->memo[bucket(n)];
-  c->memo[bucket(n)] = m;
+  m->next = map_pointer(map_at(&c->memo, n));
+  map_put(&c->memo, n, (uintptr_t)m);
 }
 
 static void node_key(Node *n, const Coords *at, LExpr **key) {
@@ -59,14 +53,22 @@ void lower_push(Lower *c, LBody *b) {
   vec_push(c->a, &c->scope, b);
 }
 
+// What of a list was computed in a scope that is still open.
+static Memo *memo_open(const Lower *c, Memo *head) {
+  Memo **m = &head;
+  while (*m)
+    if ((*m)->v.depth >= c->scope.n)
+      *m = (*m)->next;
+    else
+      m = &(*m)->next;
+  return head;
+}
+
 void lower_pop(Lower *c) {
   c->scope.n--;
-  for (int i = 0; i < 256; i++)
-    for (Memo **m = &c->memo[i]; *m;)
-      if ((*m)->v.depth >= c->scope.n)
-        *m = (*m)->next;
-      else
-        m = &(*m)->next;
+  for (int64_t i = 0; c->memo.n && i < (int64_t)1 << c->memo.bits; i++)
+    if (c->memo.slot[i].key)
+      c->memo.slot[i].value = (uintptr_t)memo_open(c, map_pointer(&c->memo.slot[i].value));
 }
 
 void lower_emit(Lower *c, LStmt *s) {
@@ -132,7 +134,7 @@ Lower *lower_new(Prog *g, Inst *inst, const char *name) {
   Lower *c = NEW(g->a, Lower);
   c->g = g;
   c->inst = inst;
-  c->a = g->a;
+  c->a = c->memo.arena = c->ints.arena = g->a;
   c->k = loop_kernel(g->a, name);
   lower_push(c, &c->k->body);
   return c;

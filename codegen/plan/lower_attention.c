@@ -170,7 +170,7 @@ static Coords enter(Context *x, LBody *body, LExpr *row, LExpr *key) {
   Lower *c = x->c;
   Coords at = x->batch;
   c->scope.n = 0;
-  memset(c->memo, 0, sizeof c->memo);
+  map_clear(&c->memo);
   lower_push(c, body);
   coords_set(&at, rows_axis(x->n), lint_deep(c, row));
   coords_set(&at, x->n->attr.axis, lint_deep(c, key));

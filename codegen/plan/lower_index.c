@@ -1,6 +1,7 @@
 // Integer expressions of a kernel: interned, and kept linear where they can be, so that a
 // coordinate which was split and joined again on its way to a load is itself again.
 #include "codegen/plan/plan_internal.h"
+#include "base/hash.h"
 #include <string.h>
 
 // ---- interning
@@ -11,42 +12,19 @@ static uint64_t hash_int(const LExpr *e) {
   return e->op == L_POLY ? hash_mix(h, poly_hash(&e->poly)) : h;
 }
 
-static bool same_int(const LExpr *a, const LExpr *b) {
+static bool same_int(const void *wanted, uint64_t value) {
+  const LExpr *a = wanted, *b = map_pointer(&value);
   return a->op == b->op && a->inum == b->inum && a->a == b->a && a->b == b->b &&
          (a->op != L_POLY || poly_eq(&a->poly, &b->poly));
 }
 
-static void insert(LExpr **tab, int cap, LExpr *e) {
-  uint64_t h = hash_int(e);
-  while (tab[h % (uint64_t)cap])
-    h++;
-  tab[h % (uint64_t)cap] = e;
-}
-
-static void grow(Lower *c) {
-  int cap = c->ints_cap ? 2 * c->ints_cap : 128;
-  LExpr **tab = NEWN(c->a, LExpr *, cap);
-  for (int i = 0; i < c->ints_cap; i++)
-    if (c->ints[i])
-      insert(tab, cap, c->ints[i]);
-  c->ints = tab;
-  c->ints_cap = cap;
-}
-
 // The one expression equal to e, whose operands are interned.
 LExpr *lint(Lower *c, LExpr *e) {
-  if (2 * c->nints >= c->ints_cap)
-    grow(c);
-  for (uint64_t h = hash_int(e);; h++) {
-    LExpr *x = c->ints[h % (uint64_t)c->ints_cap];
-    if (!x)
-      break;
-    if (same_int(x, e))
-      return x;
-  }
-  insert(c->ints, c->ints_cap, e);
-  c->nints++;
-  return e;
+  uint64_t h = hash_int(e);
+  LExpr *known = map_pointer(map_find(&c->ints, h, same_int, e));
+  if (!known)
+    map_add(&c->ints, h, (uintptr_t)e);
+  return known ? known : e;
 }
 
 LExpr *lint_deep(Lower *c, LExpr *e) {

@@ -9,7 +9,7 @@ PlanOptions plan_defaults(void) {
 
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
   Planner *p = NEW(a, Planner);
-  p->a = a;
+  p->a = p->kernel_at.arena = p->poly_at.arena = a;
   p->g = g;
   p->o = *opt;
   return p;
@@ -50,51 +50,46 @@ int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Outpu
   return p->progs.n - 1;
 }
 
+typedef struct Wanted {
+  const Planner *p;
+  const void *thing; // LKernel or Poly
+} Wanted;
+
+static bool same_kernel(const void *wanted, uint64_t i) {
+  const Wanted *w = wanted;
+  return loop_equal(w->p->kernels.v[i], w->thing);
+}
+
 // A verified kernel that no other equals yet is a new one.
 int plan_kernel(Planner *p, LKernel *k) {
-  uint64_t h = loop_hash(k);
-  for (int i = 0; i < p->kernels.n; i++)
-    if (p->hashes.v[i] == h && loop_equal(p->kernels.v[i], k))
-      return i;
+  uint64_t h = loop_hash(k), *known = map_find(&p->kernel_at, h, same_kernel, &(Wanted){p, k});
+  if (known)
+    return (int)*known;
   const char *why = loop_verify(p->a, k);
   if (why)
     BUG("kernel %s: %s", k->name, why);
+  map_add(&p->kernel_at, h, (uint64_t)p->kernels.n);
   vec_push(p->a, &p->kernels, k);
-  vec_push(p->a, &p->hashes, h);
   return p->kernels.n - 1;
 }
 
-// ---- the table of sizes: open addressing, at most half full; an empty slot is 0, and so is zero
-
-static int32_t *size_slot(const Planner *p, const Poly *x) {
-  uint64_t i = poly_hash(x);
-  int32_t *slot;
-  while (*(slot = &p->poly_slot[i & (uint64_t)(p->npoly_slot - 1)]) &&
-         !poly_eq(&p->polys.v[*slot], x))
-    i++;
-  return slot;
+static bool same_size(const void *wanted, uint64_t i) {
+  const Wanted *w = wanted;
+  return poly_eq(&w->p->polys.v[i], w->thing);
 }
 
-static void grow_sizes(Planner *p) {
-  p->npoly_slot = p->npoly_slot ? 2 * p->npoly_slot : 64;
-  p->poly_slot = NEWN(p->a, int32_t, p->npoly_slot);
-  for (int i = 1; i < p->polys.n; i++)
-    *size_slot(p, &p->polys.v[i]) = i;
-}
-
+// Size 0 is zero.
 BigsSize plan_size(Planner *p, Poly x) {
   if (!p->polys.n)
     vec_push(p->a, &p->polys, (Poly){0});
   if (!x.n)
     return 0;
-  if (2 * p->polys.n >= p->npoly_slot)
-    grow_sizes(p);
-  int32_t *slot = size_slot(p, &x);
-  if (!*slot) {
-    *slot = p->polys.n;
-    vec_push(p->a, &p->polys, x);
-  }
-  return *slot;
+  uint64_t h = poly_hash(&x), *known = map_find(&p->poly_at, h, same_size, &(Wanted){p, &x});
+  if (known)
+    return (BigsSize)*known;
+  map_add(&p->poly_at, h, (uint64_t)p->polys.n);
+  vec_push(p->a, &p->polys, x);
+  return p->polys.n - 1;
 }
 
 // The domain of n, its axes and those it sums over, can be counted.

@@ -153,9 +153,9 @@ struct Planner {
   ParamPlace *param; // by index in graph->params
   VEC(BigsStorage) storage;
   VEC(LKernel *) kernels;
-  VEC(uint64_t) hashes;
+  Map kernel_at;   // indices in `kernels` by hash
   VEC(Poly) polys; // distinct sizes, the first is zero
-  int32_t *poly_slot, npoly_slot;
+  Map poly_at;     // indices in `polys` by hash
   VEC(PlanError) errors;
   VEC(PlanRemark) remarks;
 };
@@ -259,11 +259,10 @@ typedef struct Lower {
   VEC(int) var_depth;
   VEC(Poly) var_range; // values are in [0, range); n == 0: unknown
   VEC(int) reg_depth;
-  Memo *memo[256]; // values so far, by node and coordinates; dropped as scopes close
+  Map memo; // values so far, a list by node; dropped as scopes close
   VEC(struct LowerArg) arg;
   VEC(BigsScalar) scalar;
-  LExpr **ints; // interned integer expressions: equal ones are one pointer
-  int nints, ints_cap;
+  Map ints;        // interned integer expressions, by hash: equal ones are one pointer
   const Node *acc; // the contraction that L_ACC stands for
   const Node *own; // derived even if it is stored elsewhere
 } Lower;

@@ -1,6 +1,7 @@
 // Gradients against finite differences: central differences at h and h/2, combined by Richardson's
 // extrapolation (4 D(h/2) - D(h)) / 3, along random directions of one parameter each.
 #include "compiler/commands/check.h"
+#include "base/hash.h"
 #include "base/clock.h"
 #include "compiler/driver/sample.h"
 #include <math.h>

@@ -1,6 +1,7 @@
 // A model in the interpreter: elaborated, differentiated, bound to random parameters and inputs.
 // All its dims are known, so every size is a constant.
 #include "compiler/commands/check.h"
+#include "base/hash.h"
 #include "compiler/driver/sample.h"
 #include "graph/ir.h"
 #include <math.h>

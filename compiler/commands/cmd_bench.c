@@ -1,6 +1,7 @@
 // bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that
 // the same run measures.
 #include "compiler/sema/blas.h"
+#include "base/hash.h"
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/peak.h"

@@ -1,6 +1,7 @@
 // The ordered passes from a checked model to a module: see passes.def.  build_until() is the
 // pipeline, readable top to bottom.
 #include "compiler/driver/pipeline.h"
+#include "base/hash.h"
 #include "base/clock.h"
 #include <stdlib.h>
 #include <string.h>

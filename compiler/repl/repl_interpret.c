@@ -1,5 +1,6 @@
 // Parameters by path and shape, and the interpreter for what is not compiled.
 #include "compiler/repl/repl.h"
+#include "base/hash.h"
 #include <string.h>
 
 // ---- parameters' values

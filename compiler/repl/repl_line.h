@@ -1,7 +1,7 @@
 // Lines from a terminal: editing, history, completion of names, by libedit.
 #ifndef BIGSC_REPL_LINE_H
 #define BIGSC_REPL_LINE_H
-#include "base/base.h"
+#include "base/arena.h"
 #include <signal.h>
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
 // From a graph to values: compiled by the JIT, or interpreted where that cannot be.
 #include "compiler/repl/repl.h"
+#include "base/hash.h"
 #include "compiler/driver/sample.h"
 #include "compiler/driver/session.h"
 #include "runtime/exec/exec.h"

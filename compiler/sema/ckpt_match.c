@@ -1,6 +1,7 @@
 // The names of a file against a checkpoint table: exact names, aliases, what is missing, what is
 // too much.
 #include "compiler/sema/sema.h"
+#include "base/hash.h"
 #include <string.h>
 
 // ---- names of the table, hashed

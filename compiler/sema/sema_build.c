@@ -1,5 +1,6 @@
 // Entries and losses as graphs.
 #include "compiler/sema/sema_impl.h"
+#include "base/hash.h"
 #include <string.h>
 
 // A name that no program can write.

@@ -1,5 +1,6 @@
 // Calls: fns, children, and what the graph gets from them.
 #include "compiler/sema/sema_impl.h"
+#include "base/hash.h"
 #include <string.h>
 
 // ---- fns

@@ -13,7 +13,7 @@ typedef struct Expansion {
   Sema *s;
   CkptTable *table;
   VEC(Mapping *) out;
-  NameTable by_left;
+  Map by_left;
   VEC(Name) index; // `{i}` bound so far, with its value in `value`
   VEC(int) value;
   bool bad;
@@ -373,7 +373,7 @@ static void name_clash(Sema *s, const CkRule *r, const char *name, const Taken *
 }
 
 static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
-  NameTable seen = {0}; // stored name -> Taken
+  Map seen = {0}; // stored name -> Taken
   int unmapped = 0;
   const char *first = NULL;
   const CkRule *clash = NULL, *twice = NULL; // reported already

@@ -202,7 +202,7 @@ static void declare_let(Sema *s, const Bind *b, bool prelude) {
 
 // ---- fns, modules, the model
 static void declare_fn(Sema *s, const Decl *d, bool prelude) {
-  NameTable *t = prelude ? &s->m->prelude_fns : &s->m->user_fns;
+  Map *t = prelude ? &s->m->prelude_fns : &s->m->user_fns;
   Fn *f = NEW(s->a, Fn), *old = names_get(t, d->name.s);
   if (old) {
     Diag *g = sema_error(s, ERR_NAME_TWICE, d->name.span, "fn `%s` is declared twice", d->name.s);
@@ -224,7 +224,7 @@ static Module *new_module(Sema *s, const Decl *d, bool prelude) {
 }
 
 static void declare_module(Sema *s, const Decl *d, bool prelude) {
-  NameTable *t = prelude ? &s->m->prelude_mods : &s->m->user_mods;
+  Map *t = prelude ? &s->m->prelude_mods : &s->m->user_mods;
   Module *old = names_get(t, d->name.s);
   if (old) {
     Diag *g =

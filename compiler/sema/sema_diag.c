@@ -1,6 +1,8 @@
 // Errors of the checker: where they are reported, what they say about axes, and names that were
 // nearly right.
 #include "compiler/sema/sema_impl.h"
+#include "base/edit.h"
+#include "base/hash.h"
 #include <string.h>
 
 // The call in a module (or in the model) that led to the body of a fn, or `at` itself outside of
@@ -110,10 +112,10 @@ void suggest_add(Suggest *g, const char *name) {
   }
 }
 
-void suggest_table(Suggest *g, const NameTable *t) {
-  for (int i = 0; i < t->cap; i++)
-    if (t->key[i])
-      suggest_add(g, t->key[i]);
+void suggest_table(Suggest *g, const Map *t) {
+  for (int64_t i = 0; t->n && i < (int64_t)1 << t->bits; i++)
+    if (t->slot[i].key)
+      suggest_add(g, map_pointer(&t->slot[i].key));
 }
 
 void suggest_help(Sema *s, Diag *d, const Suggest *g) {
@@ -157,33 +159,11 @@ bool sema_step(Sema *s, Span at) {
 }
 
 // ---- tables
-static int slot_of(const NameTable *t, const char *key) {
-  uint64_t h = hash_mix(0, (uint64_t)(uintptr_t)key);
-  int i = (int)(h & (uint64_t)(t->cap - 1));
-  while (t->key[i] && t->key[i] != key)
-    i = (i + 1) & (t->cap - 1);
-  return i;
+void *names_get(const Map *t, const char *key) {
+  return map_pointer(map_at(t, key));
 }
 
-void *names_get(const NameTable *t, const char *key) {
-  return t->cap ? t->val[slot_of(t, key)] : NULL;
-}
-
-void names_put(Arena *a, NameTable *t, const char *key, void *val) {
-  if (2 * (t->n + 1) > t->cap) {
-    NameTable old = *t;
-    t->cap = old.cap ? 2 * old.cap : 8;
-    t->key = NEWN(a, const char *, t->cap);
-    t->val = NEWN(a, void *, t->cap);
-    for (int i = 0; i < old.cap; i++)
-      if (old.key[i]) {
-        int k = slot_of(t, old.key[i]);
-        t->key[k] = old.key[i];
-        t->val[k] = old.val[i];
-      }
-  }
-  int i = slot_of(t, key);
-  t->n += !t->key[i];
-  t->key[i] = key;
-  t->val[i] = val;
+void names_put(Arena *a, Map *t, const char *key, void *val) {
+  t->arena = a;
+  map_put(t, key, (uintptr_t)val);
 }

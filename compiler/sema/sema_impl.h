@@ -1,18 +1,14 @@
 // Private to the sema_*.c files: what the evaluator works with.
 #ifndef BIGSC_SEMA_IMPL_H
 #define BIGSC_SEMA_IMPL_H
+#include "base/map.h"
 #include "compiler/syntax/parse.h"
 #include "compiler/sema/sema.h"
 
 // ---- tables from interned names to pointers
 typedef VEC(int) IntList;
-typedef struct NameTable {
-  const char **key;
-  void **val;
-  int n, cap;
-} NameTable;
-void *names_get(const NameTable *t, const char *key);
-void names_put(Arena *a, NameTable *t, const char *key, void *val); // replaces
+void *names_get(const Map *t, const char *key);               // NULL: absent
+void names_put(Arena *a, Map *t, const char *key, void *val); // replaces
 
 // ---- axes of the language.  Identity is the pointer.
 typedef enum AxKind {
@@ -124,12 +120,12 @@ typedef struct Binding {
 struct Scope {
   Scope *up;
   Frame *frame;
-  NameTable table;
+  Map table;
   VEC(Binding *) list;
   Ax *strip;              // the body of a scan along this axis
   struct ScanBuild *scan; // build mode
   const Body *body;       // the statements that bind here
-  NameTable wanted;       // names of the body that were used above their line
+  Map wanted;       // names of the body that were used above their line
 };
 
 typedef struct Generic {
@@ -235,7 +231,7 @@ struct Inst {
   const char *path; // "" for the model
   int depth;
   AxList *inner, *outer;      // per generic: as the body sees them, and as declared dims
-  NameTable params, children; // ParamDecl, InstChild
+  Map params, children; // ParamDecl, InstChild
 };
 
 typedef struct DimInfo {
@@ -281,9 +277,9 @@ struct Model {
   bool ok;
   int seq;
   VEC(DimInfo *) dims;
-  NameTable dim_table, let_table, user_fns, user_mods, prelude_fns,
+  Map dim_table, let_table, user_fns, user_mods, prelude_fns,
       prelude_mods; // let_table: LetInfo of the file
-  NameTable prelude_lets, unknown_dims;
+  Map prelude_lets, unknown_dims;
   bool too_deep, too_many_syms; // reported
   IntList *deps;                // per statement of the model's body: those whose names it uses
   VEC(LetInfo *) lets;
@@ -349,7 +345,7 @@ typedef struct Suggest {
   int distance;
 } Suggest;
 void suggest_add(Suggest *g, const char *name);
-void suggest_table(Suggest *g, const NameTable *t);
+void suggest_table(Suggest *g, const Map *t);
 void suggest_help(Sema *s, Diag *d, const Suggest *g);
 bool name_listed(const char *const *v, int n, const char *name);
 void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n);

@@ -4,6 +4,7 @@
 // A draw's site is a hash of the parameter's native path and the draw's number in the initializer,
 // so that its numbers depend on the seed, the path and the element only.
 #include "compiler/sema/blas.h"
+#include "base/hash.h"
 #include "compiler/sema/sema_impl.h"
 #include <complex.h>
 #include <float.h>

@@ -5,7 +5,9 @@
 // graph/ir.h: the checker includes both.
 #ifndef BIGSC_AST_H
 #define BIGSC_AST_H
-#include "base/base.h"
+#include "base/arena.h"
+#include "base/dtype.h"
+#include "base/vec.h"
 #include "compiler/syntax/diag.h"
 
 // No expression is higher than this (leaf: 1; a scan counts its body), so recursion over a tree is

@@ -3,7 +3,9 @@
 // renders them.
 #ifndef BIGSC_DIAG_H
 #define BIGSC_DIAG_H
-#include "base/base.h"
+#include "base/arena.h"
+#include "base/bug.h"
+#include "base/vec.h"
 #include "base/source.h"
 #include <stdio.h>
 

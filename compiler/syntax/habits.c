@@ -1,7 +1,7 @@
 // What people write who come from other languages, and what says the same here: for the help lines
 // of the lexer and the parser.
 #include "compiler/syntax/habits.h"
-#include "base/base.h"
+#include "base/bug.h"
 #include <string.h>
 
 typedef struct Habit {

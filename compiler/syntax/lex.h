@@ -3,6 +3,7 @@
 // that end a statement are T_EOL.
 #ifndef BIGSC_LEX_H
 #define BIGSC_LEX_H
+#include "base/intern.h"
 #include "compiler/syntax/ast.h"
 
 typedef enum TokKind {

@@ -1,6 +1,7 @@
 // Text to abstract syntax.  Errors go to Diags, and what could be parsed is returned all the same.
 #ifndef BIGSC_PARSE_H
 #define BIGSC_PARSE_H
+#include "base/intern.h"
 #include "compiler/syntax/ast.h"
 
 // A whole file.  Never NULL.  `a` owns the tree, `names` its names; `src` must outlive both.

@@ -1,5 +1,6 @@
 // Declarations, types, formals.
 #include "compiler/syntax/habits.h"
+#include "base/edit.h"
 #include "compiler/syntax/parse_internal.h"
 #include <string.h>
 

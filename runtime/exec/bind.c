@@ -1,5 +1,6 @@
 // Bindings: the sizes of a program for given dims, and the places of its buffers.
 #include "runtime/exec/exec.h"
+#include "base/dtype.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

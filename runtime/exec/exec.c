@@ -1,5 +1,6 @@
 // Execution of bound programs.
 #include "runtime/exec/exec.h"
+#include "base/dtype.h"
 #include "runtime/exec/float_mode.h"
 #include "base/clock.h"
 #include "base/rng.h"

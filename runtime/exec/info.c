@@ -1,5 +1,6 @@
 // What a module says of itself in public: see bigs_info in bigs.h.
 #include "runtime/exec/exec.h"
+#include "base/dtype.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 // Matching the names of a file's tensors with a model's parameters.
 #include "runtime/exec/weights.h"
+#include "base/edit.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

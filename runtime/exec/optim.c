@@ -1,5 +1,6 @@
 // The optimizer's steps: see optim.h.
 #include "runtime/exec/optim.h"
+#include "base/dtype.h"
 #include "runtime/exec/float_mode.h"
 #include <math.h>
 #include <stdlib.h>

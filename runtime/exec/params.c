@@ -1,5 +1,6 @@
 // Parameters between their place in the arena and dense row-major arrays.
 #include "runtime/exec/exec.h"
+#include "base/dtype.h"
 #include <string.h>
 
 int64_t param_count(const BigsParam *p) {

@@ -1,5 +1,6 @@
 // Parameters from and to safetensors files.
 #include "runtime/exec/weights.h"
+#include "base/dtype.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

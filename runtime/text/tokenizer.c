@@ -3,6 +3,7 @@
 // The vocabulary is a trie over bytes with two roots: whole tokens, and what follows "##".  The
 // longest match is the last token passed on one walk down, so a word costs one step a byte.
 #include "runtime/text/tokenizer.h"
+#include "base/map.h"
 #include "runtime/files/file.h"
 #include "runtime/text/words.h"
 #include <stdlib.h>
@@ -10,20 +11,14 @@
 
 enum { WHOLE = 0, INSIDE = 1, MAX_NODES = 1 << 24, MAX_VOCAB_FILE = 256 << 20 };
 
-typedef struct Edge {
-  uint32_t key; // parent node << 8 | byte, plus 1; 0: free
-  int32_t child;
-} Edge;
-
 struct Tokenizer {
   bool lower;
   int size;
   char *text; // the file, each line NUL-terminated
   const char **token;
   int32_t special[TOK_SPECIALS];
-  Edge *edge;    // open addressing
-  uint32_t mask; // slots - 1
-  int32_t *id;   // of the token that ends at a node, or -1
+  Map edges;   // of the trie: nodes by edge()
+  int32_t *id; // of the token that ends at a node, or -1
   int nodes, node_cap;
 };
 
@@ -41,16 +36,14 @@ const char *tok_special_name(TokSpecial s) {
 
 // ---- the trie
 
-static Edge *slot(Edge *edge, uint32_t mask, uint32_t key) {
-  uint32_t h = key * 0x9E3779B1u;
-  for (h ^= h >> 15;; h++)
-    if (!edge[h & mask].key || edge[h & mask].key == key)
-      return &edge[h & mask];
+// Not 0, which no key may be.
+static uint64_t edge(int32_t node, char byte) {
+  return ((uint64_t)node << 8 | (unsigned char)byte) + 1;
 }
 
-static inline int32_t child(const Tokenizer *t, int32_t node, unsigned char byte) {
-  Edge *s = slot(t->edge, t->mask, ((uint32_t)node << 8 | byte) + 1);
-  return s->key ? s->child : -1;
+static inline int32_t child(const Tokenizer *t, int32_t node, char byte) {
+  const uint64_t *next = map_find(&t->edges, edge(node, byte), NULL, NULL);
+  return next ? (int32_t)*next : -1;
 }
 
 static int new_node(Tokenizer *t, BigsError *e) {
@@ -68,47 +61,28 @@ static int new_node(Tokenizer *t, BigsError *e) {
   return 0;
 }
 
-// At most half of the slots are used.
-static int grow_edges(Tokenizer *t, BigsError *e) {
-  if (t->edge && (uint32_t)t->nodes < t->mask / 2)
-    return 0;
-  uint32_t mask = t->edge ? t->mask * 2 + 1 : 4095;
-  Edge *edge = calloc((size_t)mask + 1, sizeof *edge);
-  if (!edge)
-    return bigs_fail_memory(e, "the vocabulary");
-  for (uint32_t i = 0; t->edge && i <= t->mask; i++)
-    if (t->edge[i].key)
-      *slot(edge, mask, t->edge[i].key) = t->edge[i];
-  free(t->edge);
-  t->edge = edge;
-  t->mask = mask;
-  return 0;
-}
-
 // *end: the node where the bytes lead, made if need be.
 static int insert(Tokenizer *t, int32_t root, const char *s, size_t n, int32_t *end, BigsError *e) {
+  int status = 0;
   *end = root;
-  for (size_t i = 0; i < n; i++) {
-    if (grow_edges(t, e))
-      return BIGS_EMODEL;
-    uint32_t key = ((uint32_t)*end << 8 | (unsigned char)s[i]) + 1;
-    Edge *x = slot(t->edge, t->mask, key);
-    if (!x->key) {
-      int status = new_node(t, e);
-      if (status)
-        return status;
-      *x = (Edge){key, t->nodes - 1};
+  for (size_t i = 0; !status && i < n; i++) {
+    int32_t next = child(t, *end, s[i]);
+    if (next < 0) {
+      status = new_node(t, e);
+      next = t->nodes - 1;
+      if (!status && !map_add(&t->edges, edge(*end, s[i]), (uint64_t)next))
+        status = bigs_fail_memory(e, "the vocabulary");
     }
-    *end = x->child;
+    *end = next;
   }
-  return 0;
+  return status;
 }
 
 // The id of the longest token from `root` that starts s[0, n), its length in *len; -1: none.
 static int32_t longest(const Tokenizer *t, int32_t root, const char *s, size_t n, size_t *len) {
   int32_t best = -1, node = root;
   for (size_t i = 0; i < n; i++) {
-    node = child(t, node, (unsigned char)s[i]);
+    node = child(t, node, s[i]);
     if (node < 0)
       break;
     if (t->id[node] >= 0) {
@@ -181,7 +155,6 @@ static int fill(Tokenizer *t, const char *text, size_t n, const char *path, Bigs
   memcpy(t->text, text, n);
   int status = new_node(t, e);
   status = status ? status : new_node(t, e);
-  status = status ? status : grow_edges(t, e);
   status = status ? status : add_lines(t, n, path, e);
   return status ? status : find_specials(t, path, e);
 }
@@ -215,7 +188,7 @@ void tok_free(Tokenizer *t) {
     return;
   free(t->text);
   free(t->token);
-  free(t->edge);
+  map_free(&t->edges);
   free(t->id);
   free(t);
 }

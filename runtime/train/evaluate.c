@@ -1,5 +1,6 @@
 // Held-out loss and accuracy: see evaluate.h.
 #include "runtime/train/evaluate.h"
+#include "base/dtype.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 // Shapes to dims, fields to arguments: see feed.h.
 #include "runtime/train/feed.h"
+#include "base/dtype.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // Data as a feed: see feed_data.h.
 #include "runtime/train/feed_data.h"
+#include "base/dtype.h"
 #include "runtime/train/log.h"
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 // The best words for each gap: see fill.h.
 #include "runtime/train/fill.h"
+#include "base/dtype.h"
 #include "runtime/train/feed.h"
 #include <inttypes.h>
 #include <math.h>

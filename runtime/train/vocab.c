@@ -1,5 +1,6 @@
 // Learning a vocabulary, first half: counting words; and the file made in the end.  See vocab.h.
 #include "runtime/train/vocab.h"
+#include "base/hash.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/train/vocab_internal.h"
 #include "runtime/text/words.h"
@@ -8,34 +9,20 @@
 
 // ---- strings with counts
 
-static uint64_t hash(const char *s, size_t n) { // FNV-1a, with its high bits mixed down
-  uint64_t h = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < n; i++)
-    h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
-  return h ^ h >> 32;
+typedef struct Wanted {
+  const Strings *t;
+  const char *s;
+  size_t n;
+} Wanted;
+
+static bool same_string(const void *wanted, uint64_t i) {
+  const Wanted *w = wanted;
+  return w->t->len[i] == w->n && !memcmp(w->t->pool + w->t->start[i], w->s, w->n);
 }
 
-static int32_t *find_slot(const Strings *t, const char *s, size_t n) {
-  for (uint64_t h = hash(s, n);; h++) {
-    int32_t *x = &t->slot[h & t->mask];
-    if (!*x || (t->len[*x - 1] == n && !memcmp(t->pool + t->start[*x - 1], s, n)))
-      return x;
-  }
-}
-
-static bool grow_table(Strings *t) {
-  if (t->slot && (uint32_t)t->n < t->mask / 2)
-    return true;
-  uint32_t mask = t->slot ? t->mask * 2 + 1 : 8191;
-  int32_t *slot = calloc((size_t)mask + 1, sizeof *slot);
-  if (!slot)
-    return false;
-  free(t->slot);
-  t->slot = slot;
-  t->mask = mask;
-  for (int i = 0; i < t->n; i++)
-    *find_slot(t, t->pool + t->start[i], t->len[i]) = i + 1;
-  return true;
+int32_t strings_find(const Strings *t, const char *s, size_t n) {
+  const uint64_t *i = map_find(&t->at, hash_bytes(0, s, n), same_string, &(Wanted){t, s, n});
+  return i ? (int32_t)*i : -1;
 }
 
 static bool grow_rows(Strings *t, size_t n) {
@@ -63,24 +50,18 @@ static bool grow_rows(Strings *t, size_t n) {
 }
 
 int32_t strings_add(Strings *t, const char *s, size_t n) {
-  if (!grow_table(t))
-    return -1;
-  int32_t *slot = find_slot(t, s, n);
-  if (*slot)
-    return *slot - 1;
-  if (t->n == INT32_MAX / 4 || !grow_rows(t, n))
+  int32_t i = strings_find(t, s, n);
+  if (i >= 0)
+    return i;
+  if (t->n == INT32_MAX / 4 || !grow_rows(t, n) ||
+      !map_add(&t->at, hash_bytes(0, s, n), (uint64_t)t->n))
     return -1;
   memcpy(t->pool + t->used, s, n);
   t->start[t->n] = t->used;
   t->len[t->n] = (uint32_t)n;
   t->count[t->n] = 0;
   t->used += n;
-  *slot = ++t->n;
-  return t->n - 1;
-}
-
-int32_t strings_find(const Strings *t, const char *s, size_t n) {
-  return t->slot ? *find_slot(t, s, n) - 1 : -1;
+  return t->n++;
 }
 
 void strings_free(Strings *t) {
@@ -88,7 +69,7 @@ void strings_free(Strings *t) {
   free(t->start);
   free(t->len);
   free(t->count);
-  free(t->slot);
+  map_free(&t->at);
   *t = (Strings){0};
 }
 

@@ -1,6 +1,7 @@
 // Between the parts of the vocabulary learner: counting words, and making pieces of them.
 #ifndef BIGSC_RUNTIME_VOCAB_INTERNAL_H
 #define BIGSC_RUNTIME_VOCAB_INTERNAL_H
+#include "base/map.h"
 #include "runtime/train/vocab.h"
 
 // Different strings with counts, in order of first appearance; text of string i is
@@ -12,8 +13,7 @@ typedef struct Strings {
   uint32_t *len;
   int64_t *count;
   int n, cap;
-  int32_t *slot; // open addressing: index + 1, or 0
-  uint32_t mask;
+  Map at; // indices by hash
 } Strings;
 // Index of s, added with count 0 when new; -1 when out of memory.
 int32_t strings_add(Strings *t, const char *s, size_t n);

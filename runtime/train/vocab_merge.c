@@ -31,8 +31,7 @@ typedef struct Merger {
   uint8_t *length; // pieces of word i now; 0: a character of it is in no piece
   Pair *pair;
   int npair, pair_cap;
-  int32_t *slot; // open addressing over (a, b): index + 1
-  uint32_t mask;
+  Map pair_at; // indices by pair_key
   Entry *heap;
   int nheap, heap_cap;
   int32_t *raised; // pairs raised by the merge under way
@@ -134,35 +133,16 @@ static int add_characters(Merger *m) {
 
 // ---- pairs
 
-static bool grow_pair_table(Merger *m) {
-  if (m->slot && (uint32_t)m->npair < m->mask / 2)
-    return true;
-  uint32_t mask = m->slot ? m->mask * 2 + 1 : 16383;
-  int32_t *slot = calloc((size_t)mask + 1, sizeof *slot);
-  if (!slot)
-    return false;
-  free(m->slot);
-  m->slot = slot;
-  m->mask = mask;
-  for (int i = 0; i < m->npair; i++) {
-    uint32_t h = (uint32_t)m->pair[i].a * 0x9E3779B1u + (uint32_t)m->pair[i].b * 0x85EBCA77u;
-    for (h ^= h >> 15; slot[h & mask];)
-      h++;
-    slot[h & mask] = i + 1;
-  }
-  return true;
+// Two pieces as a key; a is shifted past 0, which no key may be.
+static uint64_t pair_key(int32_t a, int32_t b) {
+  return ((uint64_t)a + 1) << 32 | (uint32_t)b;
 }
 
 // Index of the pair (a, b), made with count 0 when new; -1 when out of memory.
 static int32_t get_pair(Merger *m, int32_t a, int32_t b) {
-  if (!grow_pair_table(m))
-    return -1;
-  uint32_t h = (uint32_t)a * 0x9E3779B1u + (uint32_t)b * 0x85EBCA77u;
-  for (h ^= h >> 15; m->slot[h & m->mask]; h++) {
-    int32_t i = m->slot[h & m->mask] - 1;
-    if (m->pair[i].a == a && m->pair[i].b == b)
-      return i;
-  }
+  uint64_t key = pair_key(a, b), *known = map_find(&m->pair_at, key, NULL, NULL);
+  if (known)
+    return (int32_t)*known;
   if (m->npair == m->pair_cap) {
     int cap = m->pair_cap * 2 + 4096;
     Pair *pair = realloc(m->pair, sizeof *pair * (size_t)cap);
@@ -171,9 +151,10 @@ static int32_t get_pair(Merger *m, int32_t a, int32_t b) {
     m->pair = pair;
     m->pair_cap = cap;
   }
+  if (!map_add(&m->pair_at, key, (uint64_t)m->npair))
+    return -1;
   m->pair[m->npair] = (Pair){.a = a, .b = b, .mark = -1};
-  m->slot[h & m->mask] = ++m->npair;
-  return m->npair - 1;
+  return m->npair++;
 }
 
 static bool list_word(Pair *p, int32_t word) {
@@ -390,7 +371,7 @@ static void free_merger(Merger *m) {
   for (int i = 0; i < m->npair; i++)
     free(m->pair[i].word);
   free(m->pair);
-  free(m->slot);
+  map_free(&m->pair_at);
   free(m->heap);
   free(m->raised);
   free(m->symbol);

@@ -1,5 +1,6 @@
 // See plan_bed.h.
 #include "tests/unit/plan_bed.h"
+#include "base/hash.h"
 #include "codegen/llvm/jit.h"
 #include "runtime/exec/exec.h"
 #include <math.h>

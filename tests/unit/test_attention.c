@@ -1,6 +1,7 @@
 // The attention kernels against plain float64 sums: lengths around the block sizes, masks, dropout,
 // strides.
 #include "tests/unit/suites.h"
+#include "base/hash.h"
 #include "codegen/plan/attention.h"
 #include "codegen/llvm/jit.h"
 #include "base/rng.h"

@@ -1,6 +1,10 @@
 // Arenas, interned strings, hashing, polynomials.
 #include "tests/unit/suites.h"
-#include "base/base.h"
+#include "base/arena.h"
+#include "base/edit.h"
+#include "base/intern.h"
+#include "base/map.h"
+#include "base/poly.h"
 #include <string.h>
 
 START_TEST(arena_gives_zeroed_aligned_memory) {
@@ -77,6 +81,42 @@ START_TEST(edit_distance_stops_at_its_limit) {
 }
 END_TEST
 
+static bool is_number(const void *wanted, uint64_t value) {
+  return *(const uint64_t *)wanted == value;
+}
+
+// Every value has one of three hashes, 0 among them: the values tell them apart.
+START_TEST(a_map_tells_values_of_one_hash_apart) {
+  Map m = {0};
+  for (uint64_t i = 0; i < 500; i++) {
+    ck_assert_ptr_null(map_find(&m, i % 3, is_number, &i));
+    ck_assert(map_add(&m, i % 3, i));
+  }
+  for (uint64_t i = 0; i < 500; i++)
+    ck_assert_uint_eq(*map_find(&m, i % 3, is_number, &i), i);
+  map_free(&m);
+}
+END_TEST
+
+START_TEST(a_map_keeps_values_by_pointer) {
+  Arena *a = arena_new();
+  Map m = {.arena = a};
+  char at[1000];
+  uint64_t v = 77;
+  ck_assert(!map_get(&m, at, &v));
+  for (int round = 0; round < 2; round++)
+    for (uint64_t i = 0; i < COUNT(at); i++)
+      ck_assert(map_put(&m, &at[i], i * (uint64_t)round));
+  ck_assert_int_eq(m.n, COUNT(at));
+  for (uint64_t i = 0; i < COUNT(at); i++)
+    ck_assert(map_get(&m, &at[i], &v) && v == i);
+  map_clear(&m);
+  ck_assert(!map_get(&m, at, &v));
+  ck_assert(map_put(&m, at, 5) && map_get(&m, at, &v) && v == 5);
+  arena_free(a);
+}
+END_TEST
+
 Suite *base_suite(void) {
   Suite *s = suite_create("base");
   TCase *t = tcase_create("base");
@@ -85,6 +125,8 @@ Suite *base_suite(void) {
   tcase_add_test(t, interning_gives_one_pointer);
   tcase_add_test(t, polynomials_are_canonical);
   tcase_add_test(t, edit_distance_stops_at_its_limit);
+  tcase_add_test(t, a_map_tells_values_of_one_hash_apart);
+  tcase_add_test(t, a_map_keeps_values_by_pointer);
   suite_add_tcase(s, t);
   return s;
 }

@@ -1,6 +1,7 @@
 // Builtin steps through the executor: convolution, its gradient, scatter; several sizes through one
 // handle, any number of threads.
 #include "runtime/exec/exec.h"
+#include "base/dtype.h"
 #include "base/rng.h"
 #include "tests/unit/suites.h"
 #include <stdlib.h>

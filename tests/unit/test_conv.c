@@ -1,6 +1,6 @@
 // Convolution against sums in float64, for every instruction set that this CPU has; properties
 // (adjoint, shift, linearity); the same bits for any number of threads.
-#include "base/base.h"
+#include "base/bug.h"
 #include "runtime/builtin/conv.h"
 #include "runtime/exec/pool.h"
 #include <check.h>

@@ -1,6 +1,6 @@
 // The transform of convolutions' kernels against FFTW and against sums in long double; round
 // trips, linearity, and what is refused.
-#include "base/base.h"
+#include "base/bug.h"
 #include "base/rng.h"
 #include "runtime/builtin/fft.h"
 #include "tests/unit/suites.h"

@@ -1,6 +1,7 @@
 // Every rewrite of rules.def: a graph on which it fires, and values and gradients that it
 // preserves.
 #include "tests/unit/suites.h"
+#include "base/hash.h"
 #include "graph/rewrite.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // Scatter-add against sums in float64; exact order of additions; the same bits for any number of
 // threads.
-#include "base/base.h"
+#include "base/bug.h"
 #include "runtime/exec/pool.h"
 #include "runtime/builtin/scatter.h"
 #include <check.h>

@@ -1,6 +1,7 @@
 // The trainer, on a module made by hand: learning, resuming to the same bits, crashes while saving,
 // logs, evaluation.
 #include "runtime/train/feed_data.h"
+#include "base/dtype.h"
 #include "runtime/files/file.h"
 #include "runtime/train/fill.h"
 #include "base/rng.h"

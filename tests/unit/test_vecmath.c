@@ -3,7 +3,7 @@
 // every Nth with BIGSC_TEST_SLOW=N in the environment (1: all, half an hour).  BIGSC_TEST_VERBOSE
 // prints worst errors.
 #include "codegen/llvm/vecmath.h"
-#include "base/base.h"
+#include "base/bug.h"
 #include <check.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>

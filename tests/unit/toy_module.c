@@ -1,5 +1,6 @@
 // See toy_module.h.
 #include "tests/unit/toy_module.h"
+#include "base/dtype.h"
 #include "base/rng.h"
 #include <math.h>
 #include <string.h>

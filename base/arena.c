@@ -1,0 +1,103 @@
+// Chunks of 64 KiB and more, each filled from its start: see arena.h.
+#include "base/arena.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Chunk {
+  struct Chunk *next;
+  size_t size, used;
+} Chunk;
+struct Arena {
+  Chunk *head;
+  jmp_buf *oom;
+};
+enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 16 };
+
+Arena *arena_new(void) {
+  return calloc(1, sizeof(Arena));
+}
+
+void arena_free(Arena *a) {
+  if (!a)
+    return;
+  for (Chunk *c = a->head, *next; c; c = next) {
+    next = c->next;
+    free(c);
+  }
+  free(a);
+}
+
+void arena_on_oom(Arena *a, jmp_buf *oom) {
+  a->oom = oom;
+}
+
+static NORETURN void out_of_memory(Arena *a, size_t bytes) {
+  if (a->oom)
+    longjmp(*a->oom, 1);
+  fprintf(stderr, "bigsc: out of memory (%zu bytes more)\n", bytes);
+  exit(1); // what was asked for is too large for this machine
+}
+
+void *arena_alloc(Arena *a, size_t bytes) {
+  if (bytes > SIZE_MAX / 2)
+    out_of_memory(a, bytes);
+  bytes = (bytes + 15) / 16 * 16;
+  Chunk *c = a->head;
+  if (!c || c->size - c->used < bytes) {
+    size_t size = bytes > CHUNK_MIN / 4 ? bytes : CHUNK_MIN;
+    c = calloc(1, CHUNK_HEADER + size);
+    if (!c)
+      out_of_memory(a, bytes);
+    c->size = size;
+    // A large block goes behind the head, so the head's free room is not lost.
+    if (size == bytes && a->head) {
+      c->next = a->head->next;
+      a->head->next = c;
+    } else {
+      c->next = a->head;
+      a->head = c;
+    }
+  }
+  void *p = (char *)c + CHUNK_HEADER + c->used;
+  c->used += bytes;
+  return p;
+}
+
+void *arena_grow(Arena *a, void *old, size_t old_bytes, size_t new_bytes) {
+  void *p = arena_alloc(a, new_bytes);
+  if (old_bytes)
+    memcpy(p, old, old_bytes < new_bytes ? old_bytes : new_bytes);
+  return p;
+}
+
+char *arena_strndup(Arena *a, const char *s, size_t n) {
+  char *p = arena_alloc(a, n + 1);
+  if (n)
+    memcpy(p, s, n);
+  return p;
+}
+
+char *arena_strdup(Arena *a, const char *s) {
+  return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
+  va_list again;
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  CHECK(n >= 0);
+  char *p = arena_alloc(a, (size_t)n + 1);
+  vsnprintf(p, (size_t)n + 1, fmt, again);
+  va_end(again);
+  return p;
+}
+
+char *arena_printf(Arena *a, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *p = arena_vprintf(a, fmt, ap);
+  va_end(ap);
+  return p;
+}

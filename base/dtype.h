@@ -1,0 +1,31 @@
+// Element types.  Complex ones live in the language only: the graph, kernels and modules hold pairs
+// of reals.
+#ifndef BIGSC_DTYPE_H
+#define BIGSC_DTYPE_H
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum DType {
+  DT_BOOL,
+  DT_I32,
+  DT_BF16,
+  DT_F32,
+  DT_F64,
+  DT_C64,
+  DT_C128,
+  DT_I64,
+  DT_COUNT
+} DType;
+const char *dtype_name(DType t); // as in the language: "f32"
+int dtype_size(DType t);         // bytes of one element in memory; bool is 1
+uint16_t bf16_of(double v);      // the nearest bf16, ties to even; NaN stays one
+double bf16_value(uint16_t bits);
+double dtype_round(DType t, double v); // the nearest value of a float dtype; of the others v itself
+static inline bool dtype_is_float(DType t) {
+  return t == DT_BF16 || t == DT_F32 || t == DT_F64;
+}
+static inline bool dtype_is_complex(DType t) {
+  return t == DT_C64 || t == DT_C128;
+}
+
+#endif
