@@ -249,18 +249,6 @@ static void emit_for(Emit *e, const LStmt *s) {
   loop_end(e, &loop);
 }
 
-static void emit_if(Emit *e, const LStmt *s) {
-  LLVMBasicBlockRef yes = new_block(e, "if"), next = new_block(e, "fi");
-  LLVMBuildCondBr(e->b, emit_data(e, s->value), yes, next);
-  LLVMPositionBuilderAtEnd(e->b, yes);
-  emit_forget(e);
-  emit_body(e, &s->body);
-  LLVMBasicBlockRef last = LLVMGetInsertBlock(e->b);
-  LLVMBuildBr(e->b, next);
-  LLVMMoveBasicBlockAfter(next, last);
-  LLVMPositionBuilderAtEnd(e->b, next);
-}
-
 void emit_body(Emit *e, const LBody *b) {
   for (int i = 0; i < b->n; i++) {
     const LStmt *s = b->v[i];
@@ -271,7 +259,6 @@ void emit_body(Emit *e, const LBody *b) {
     case LS_SET: emit_reg(e, s); break;
     case LS_REDUCE: emit_reduction(e, s); break;
     case LS_STORE: emit_store(e, s); break;
-    case LS_IF: emit_if(e, s); break;
     case LS_TILE: emit_tile(e, s->tile); break;
     case LS_TRANSPOSE: emit_transpose(e, s); break;
     }

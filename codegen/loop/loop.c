@@ -220,12 +220,6 @@ LStmt *ls_reduce(Arena *a, int reg, LReduce op, LExpr *value) {
   return s;
 }
 
-LStmt *ls_if(Arena *a, LExpr *cond) {
-  LStmt *s = stmt(a, LS_IF);
-  s->value = cond;
-  return s;
-}
-
 LStmt *ls_tile(Arena *a, int mvar, int nvar, LExpr *M, LExpr *N) {
   LStmt *s = stmt(a, LS_TILE);
   s->tile = NEW(a, LTile);

@@ -50,7 +50,7 @@ typedef struct LExpr {
 
 // clang-format off
 typedef enum LStmtKind {
-  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_IF, LS_TILE, LS_TRANSPOSE
+  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_TILE, LS_TRANSPOSE
 } LStmtKind;
 // clang-format on
 typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
@@ -82,7 +82,7 @@ struct LStmt {
   // once (1 .. 4)
   int var, vec;
   LExpr *lo, *hi;
-  LBody body; // FOR, IF (when `value` is true; scalar condition)
+  LBody body; // FOR
   // REG: declares register `reg` of `dtype` with first value `value`; SET assigns it; REDUCE: reg =
   // reg op value. A REDUCE inside a vector loop of a register declared outside it keeps lane
   // partials and combines them, in a fixed order, when that loop ends.
@@ -150,7 +150,6 @@ LStmt *ls_store(Arena *a, int mem, LExpr *index, LExpr *value);
 LStmt *ls_reg(Arena *a, int reg, DType t, LExpr *value);
 LStmt *ls_set(Arena *a, int reg, LExpr *value);
 LStmt *ls_reduce(Arena *a, int reg, LReduce op, LExpr *value);
-LStmt *ls_if(Arena *a, LExpr *cond);
 // the caller adds products and the epilogue
 LStmt *ls_tile(Arena *a, int mvar, int nvar, LExpr *M, LExpr *N);
 LKernel *loop_kernel(Arena *a, const char *name);

@@ -174,11 +174,6 @@ static void put_stmt(const Out *o, const LStmt *s, int depth) {
     put_access(o, s->mem, s->index);
     put(o, s->add ? " += %\n" : " = %\n", s->value);
     return;
-  case LS_IF:
-    put(o, "if % {\n", s->value);
-    put_body(o, &s->body, depth + 1);
-    fprintf(o->f, "%*s}\n", 2 * depth, "");
-    return;
   }
 }
 

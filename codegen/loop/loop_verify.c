@@ -333,16 +333,6 @@ static void check_reg(Verify *v, const LStmt *s) {
   }
 }
 
-static void check_if(Verify *v, const LStmt *s) {
-  check_expr(v, s->value, "condition");
-  if (v->error)
-    return;
-  want(v, s->value, DT_BOOL, "condition");
-  if (lanes_vary(&v->lanes, s->value))
-    FAIL(v, "a condition differs between lanes");
-  check_body(v, &s->body);
-}
-
 static void check_body(Verify *v, const LBody *b) {
   size_t n = (size_t)v->k->nregs + 1;
   bool *saved = NEWN(v->arena, bool, n);
@@ -356,7 +346,6 @@ static void check_body(Verify *v, const LBody *b) {
     case LS_SET:
     case LS_REDUCE: check_reg(v, s); break;
     case LS_STORE: check_store(v, s); break;
-    case LS_IF: check_if(v, s); break;
     case LS_TILE: check_tile(v, s->tile); break;
     case LS_TRANSPOSE: check_transpose(v, s); break;
     default: FAIL(v, "a statement of unknown kind"); break;

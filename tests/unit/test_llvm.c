@@ -500,10 +500,10 @@ START_TEST(column_loops) {
   LExpr *odd = lx_op(ar, L_EQ, DT_BOOL,
                      lx_from_int(ar, DT_I32, lx_iop(ar, L_IMOD, lx_var(ar, r0), lx_int(ar, 2))),
                      lx_const(ar, DT_I32, 1), NULL);
-  LStmt *cond = ls_if(ar, odd);
-  vec_push(ar, &cond->body, ls_reduce(ar, s, LR_SUM, v));
-  vec_push(ar, &cond->body, ls_set(ar, last, lx_from_int(ar, DT_I32, lx_var(ar, r0))));
-  vec_push(ar, &rows->body, cond);
+  LExpr *row = lx_from_int(ar, DT_I32, lx_var(ar, r0)), *before = lx_reg(ar, DT_I32, last);
+  LExpr *part = lx_op(ar, L_SELECT, DT_F32, odd, v, lx_const(ar, DT_F32, 0));
+  vec_push(ar, &rows->body, ls_reduce(ar, s, LR_SUM, part));
+  vec_push(ar, &rows->body, ls_set(ar, last, lx_op(ar, L_SELECT, DT_I32, odd, row, before)));
   vec_push(ar, &rows->body, ls_reduce(ar, m, LR_MAX, v));
   vec_push(ar, &cols->body, rows);
   LExpr *with_last = lx_op(ar, L_ADD, DT_F32, lx_reg(ar, DT_F32, s),

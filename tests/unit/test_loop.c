@@ -186,10 +186,6 @@ static void lanes_set(Arena *a, Sample *s) {
 static void read_partial(Arena *a, Sample *s) {
   vec_push(a, &s->reduce->body, ls_store(a, s->y, lx_var(a, s->col), lx_reg(a, DT_F32, s->acc)));
 }
-static void lane_condition(Arena *a, Sample *s) {
-  LExpr *v = s->loop->body.v[0]->value;
-  vec_push(a, &s->loop->body, ls_if(a, lx_op(a, L_LT, DT_BOOL, v, v, NULL)));
-}
 static void nested_lanes(Arena *a, Sample *s) {
   vec_push(a, &s->loop->body, ls_for(a, loop_var(s->k), lx_int(a, 0), lx_int(a, 4), 1));
 }
@@ -244,7 +240,6 @@ static const struct {
     {one_element, "one element"},
     {lanes_set, "lanes set"},
     {read_partial, "is read while"},
-    {lane_condition, "condition"},
     {nested_lanes, "inside of a vector loop"},
     {lane_bound, "differs between lanes"},
     {wide_loop, "5 vectors"},
