@@ -1,5 +1,6 @@
 # What compiled models carry: with base/ it is libbigsrt.a, which needs libc, libm and pthreads.
 runtime_sources = \
+	%D%/abi.def \
 	%D%/abi.h \
 	%D%/bigs.h \
 	%D%/builtin.h \

@@ -1,99 +1,63 @@
-// A module's tables as LLVM constants.  One description of each struct of runtime/abi.h says which
-// of its fields are pointers and what they point to; all else is copied as bytes.
+// A module's tables as LLVM constants: runtime/abi.def says of each struct which of its fields are pointers and what they
+// point to; all else is copied as bytes.
 #include "codegen/llvm/aot_internal.h"
 #include "base/map.h"
 #include "runtime/builtin.h"
 #include <string.h>
 
 typedef struct Struct Struct;
-typedef enum FieldKind { F_STRING, F_ARRAY, F_DATA, F_KERNELS, F_BUILTINS } FieldKind;
+typedef enum FieldKind { F_END, F_BYTES, F_TEXT, F_ARRAY, F_DATA, F_KERNELS, F_BUILTINS } FieldKind;
 enum { COUNT_PARAMS = -1 }; // as many as the module has parameters
 typedef struct Field {
   FieldKind kind;
   size_t offset;
-  const Struct *elem; // ARRAY
-  int64_t count;      // ARRAY: offset of the int32 that counts them, or COUNT_PARAMS
+  int64_t
+      count; // TEXT: strings in a row; ARRAY: offset of the int32 that counts them, or COUNT_PARAMS
+  const Struct *(*elem)(void); // ARRAY
 } Field;
 struct Struct {
   size_t size;
-  Field field[16]; // ascending offsets; an empty one ends the list
+  const Field *field; // in the struct's order, behind them F_END
 };
 
-#define STRING(T, f)                                                                               \
-  { F_STRING, offsetof(T, f), NULL, 0 }
-#define ARRAY(T, f, E, n)                                                                          \
-  { F_ARRAY, offsetof(T, f), &E, (int64_t)offsetof(T, n) }
-#define PER_PARAM(T, f, E)                                                                         \
-  { F_ARRAY, offsetof(T, f), &E, COUNT_PARAMS }
-#define END                                                                                        \
-  { F_STRING, (size_t)-1, NULL, 0 }
+// clang-format off
+// What may be copied as bytes: another type, a pointer say, does not compile.
+#define PLAIN(type)                                                                                \
+  _Generic((type){0}, uint8_t: 1, int32_t: 1, uint32_t: 1, int64_t: 1, uint64_t: 1, double: 1,     \
+           Poly: 1, BigsGrid: 1)
+#define COUNTED_BY(field) _Generic(((Self *)0)->field, int32_t: (int64_t)offsetof(Self, field))
 
-static const Struct byte = {1, {END}}, int32 = {sizeof(int32_t), {END}},
-                    storage = {sizeof(BigsStorage), {END}};
-static const Struct poly = {sizeof(Poly), {END}}, scalar = {sizeof(BigsScalar), {END}},
-                    group = {sizeof(BigsGroup), {END}};
-static const Struct string = {sizeof(char *), {{F_STRING, 0, NULL, 0}, END}};
-static const Struct dim = {sizeof(BigsDim), {STRING(BigsDim, name), END}};
-static const Struct piece = {sizeof(BigsPiece), {STRING(BigsPiece, kind), END}};
-static const Struct name = {sizeof(BigsName), {STRING(BigsName, stored), END}};
-static const Struct alias = {sizeof(BigsAlias),
-                             {STRING(BigsAlias, old), STRING(BigsAlias, now), END}};
-static const Struct named_value = {sizeof(BigsNamedValue), {STRING(BigsNamedValue, name), END}};
-static const Struct config = {
-    sizeof(BigsConfig),
-    {STRING(BigsConfig, key), STRING(BigsConfig, name), STRING(BigsConfig, text), END}};
-#define AXES(T)                                                                                    \
-  STRING(T, axis[0]), STRING(T, axis[1]), STRING(T, axis[2]), STRING(T, axis[3]),                  \
-      STRING(T, axis[4]), STRING(T, axis[5]), STRING(T, axis[6]), STRING(T, axis[7])
-static const Struct tensor = {sizeof(BigsTensor),
-                              {STRING(BigsTensor, name), AXES(BigsTensor), END}};
-static const Struct param = {sizeof(BigsParam), {STRING(BigsParam, name), AXES(BigsParam), END}};
-static const Struct buffer = {sizeof(BigsBuffer),
-                              {{F_DATA, offsetof(BigsBuffer, data), NULL, 0}, END}};
-static const Struct step = {sizeof(BigsStep),
-                            {ARRAY(BigsStep, arg, int32, narg),
-                             ARRAY(BigsStep, scalar, scalar, nscalar), STRING(BigsStep, label),
-                             STRING(BigsStep, source), END}};
-static const Struct room = {sizeof(BigsRoom),
-                            {STRING(BigsRoom, text), STRING(BigsRoom, source), END}};
-static const Struct program = {
-    sizeof(BigsProgram),
-    {STRING(BigsProgram, name), ARRAY(BigsProgram, input, int32, ninput),
-     ARRAY(BigsProgram, output, tensor, noutput), ARRAY(BigsProgram, buffer, buffer, nbuffer),
-     ARRAY(BigsProgram, step, step, nstep), ARRAY(BigsProgram, room, room, nroom),
-     PER_PARAM(BigsProgram, param_used, byte), END}};
-static const Struct train = {
-    sizeof(BigsTrain),
-    {STRING(BigsTrain, name), STRING(BigsTrain, source), STRING(BigsTrain, path),
-     STRING(BigsTrain, optimizer), ARRAY(BigsTrain, piece, piece, npiece),
-     ARRAY(BigsTrain, group, group, ngroup), STRING(BigsTrain, from), END}};
-static const Struct checkpoint = {
-    sizeof(BigsCheckpoint),
-    {STRING(BigsCheckpoint, name), PER_PARAM(BigsCheckpoint, entry, name),
-     ARRAY(BigsCheckpoint, alias, alias, nalias), ARRAY(BigsCheckpoint, ignore, string, nignore),
-     ARRAY(BigsCheckpoint, config, config, nconfig), END}};
-static const Struct module_fields[] = {
-    {sizeof(BigsModule),
-     {STRING(BigsModule, model),
-      STRING(BigsModule, version),
-      STRING(BigsModule, target),
-      STRING(BigsModule, features),
-      ARRAY(BigsModule, poly, poly, npoly),
-      ARRAY(BigsModule, dim, dim, ndim),
-      ARRAY(BigsModule, input, tensor, ninput),
-      ARRAY(BigsModule, param, param, nparam),
-      ARRAY(BigsModule, storage, storage, nstorage),
-      ARRAY(BigsModule, tag, string, ntag),
-      ARRAY(BigsModule, program, program, nprogram),
-      ARRAY(BigsModule, train, train, ntrain),
-      ARRAY(BigsModule, checkpoint, checkpoint, ncheckpoint),
-      {F_KERNELS, offsetof(BigsModule, kernel), NULL, 0},
-      {F_BUILTINS, offsetof(BigsModule, builtin), NULL, 0},
-      END}},
-    // the rest of the same struct, which has more pointers than one row holds
-    {sizeof(BigsModule),
-     {ARRAY(BigsModule, constant, named_value, nconst), STRING(BigsModule, tokenizer),
-      STRING(BigsModule, vocab), STRING(BigsModule, mdl), END}}};
+// describe_T() for each struct, and for what else arrays hold.
+#define BYTES(T)                                                                                   \
+  static const Struct *describe_##T(void) {                                                        \
+    static const Field none = {.kind = F_END};                                                     \
+    static const Struct s = {sizeof(T), &none};                                                    \
+    return &s;                                                                                     \
+  }
+BYTES(uint8_t)
+BYTES(int32_t)
+BYTES(Poly)
+
+static const Struct *describe_text(void) {
+  static const Field field[] = {{F_TEXT, 0, 1, NULL}, {.kind = F_END}};
+  static const Struct s = {sizeof(char *), field};
+  return &s;
+}
+
+#define STRUCT(T) static const Struct *describe_##T(void) { typedef T Self; static const Field field[] = {
+#define VALUE(type, f) {F_BYTES, offsetof(Self, f), PLAIN(type), NULL},
+#define VALUES(type, f, n) VALUE(type, f)
+#define TEXT(f) {F_TEXT, offsetof(Self, f), 1, NULL},
+#define TEXT_EACH(f, n) {F_TEXT, offsetof(Self, f), n, NULL},
+#define TEXTS(f, count) {F_ARRAY, offsetof(Self, f), COUNTED_BY(count), describe_text},
+#define ARRAY(type, f, count) {F_ARRAY, offsetof(Self, f), COUNTED_BY(count), describe_##type},
+#define PER_PARAM(type, f) {F_ARRAY, offsetof(Self, f), COUNT_PARAMS, describe_##type},
+#define DATA(f) {F_DATA, offsetof(Self, f), 0, NULL},
+#define KERNELS(f) {F_KERNELS, offsetof(Self, f), 0, NULL},
+#define BUILTINS(f) {F_BUILTINS, offsetof(Self, f), 0, NULL},
+#define END(T) {.kind = F_END}}; static const Struct s = {sizeof(Self), field}; return &s; }
+#include "runtime/abi.def"
+// clang-format on
 
 typedef struct Writer {
   Arena *arena;
@@ -167,20 +131,24 @@ static LLVMValueRef builtins_of(Writer *w) {
              : LLVMConstNull(w->ptr);
 }
 
-static LLVMValueRef field_value(Writer *w, const Field *f, const char *base) {
-  const void *target;
-  memcpy(&target, base + f->offset, sizeof target);
-  switch (f->kind) {
-  case F_STRING: return text_of(w, target);
-  case F_DATA: return data_of(w, (const BigsBuffer *)base);
-  case F_KERNELS: return kernels_of(w);
-  case F_BUILTINS: return builtins_of(w);
-  case F_ARRAY: break;
-  }
+static LLVMValueRef elements_of(Writer *w, const Field *f, const char *base, const void *target) {
   int32_t n = w->m->nparam;
   if (f->count != COUNT_PARAMS)
     memcpy(&n, base + f->count, sizeof n);
-  return target && n ? array_of(w, f->elem, target, n) : LLVMConstNull(w->ptr);
+  return target && n ? array_of(w, f->elem(), target, n) : LLVMConstNull(w->ptr);
+}
+
+static LLVMValueRef pointer_of(Writer *w, const Field *f, const char *base, const void *target) {
+  switch (f->kind) {
+  case F_TEXT: return text_of(w, target);
+  case F_ARRAY: return elements_of(w, f, base, target);
+  case F_DATA: return data_of(w, (const BigsBuffer *)base);
+  case F_KERNELS: return kernels_of(w);
+  case F_BUILTINS: return builtins_of(w);
+  case F_END:
+  case F_BYTES: break;
+  }
+  BUG("a field of kind %d is no pointer", f->kind);
 }
 
 // A packed struct of runs of bytes and pointers.
@@ -190,32 +158,47 @@ typedef struct Pieces {
   size_t at; // bytes done
 } Pieces;
 
-static void add_fields(Writer *w, const Struct *t, const char *base, Pieces *p) {
-  for (const Field *f = t->field; f->offset != (size_t)-1; f++) {
-    CHECK(p->n + 3 < COUNT(p->v) && f->offset >= p->at);
-    if (f->offset > p->at)
-      p->v[p->n++] = raw_bytes(w, base + p->at, f->offset - p->at);
-    p->v[p->n++] = field_value(w, f, base);
-    p->at = f->offset + sizeof(void *);
+// The bytes up to offset `end`.
+static void add_bytes(Writer *w, const char *base, size_t end, Pieces *p) {
+  CHECK(p->n + 2 < COUNT(p->v) && end >= p->at);
+  if (end > p->at)
+    p->v[p->n++] = raw_bytes(w, base + p->at, end - p->at);
+  p->at = end;
+}
+
+static void add_pointers(Writer *w, const Field *f, const char *base, Pieces *p) {
+  int64_t n = f->kind == F_TEXT ? f->count : 1;
+  add_bytes(w, base, f->offset, p);
+  for (int64_t i = 0; i < n; i++, p->at += sizeof(void *)) {
+    const void *target;
+    CHECK(p->n + 2 < COUNT(p->v));
+    memcpy(&target, base + p->at, sizeof target);
+    p->v[p->n++] = pointer_of(w, f, base, target);
   }
 }
 
-static LLVMValueRef end_fields(Writer *w, const Struct *t, const char *base, Pieces *p) {
-  if (t->size > p->at)
-    p->v[p->n++] = raw_bytes(w, base + p->at, t->size - p->at);
-  return LLVMConstStructInContext(w->cx, p->v, p->n, true);
+static LLVMValueRef struct_of(Writer *w, const Struct *t, const char *base) {
+  Pieces p = {.n = 0};
+  for (const Field *f = t->field; f->kind != F_END; f++)
+    if (f->kind != F_BYTES)
+      add_pointers(w, f, base, &p);
+  add_bytes(w, base, t->size, &p);
+  return LLVMConstStructInContext(w->cx, p.v, p.n, true);
+}
+
+static bool has_pointers(const Struct *t) {
+  const Field *f = t->field;
+  while (f->kind == F_BYTES)
+    f++;
+  return f->kind != F_END;
 }
 
 static LLVMValueRef array_of(Writer *w, const Struct *t, const void *data, int64_t n) {
-  if (t->field[0].offset == (size_t)-1)
+  if (!has_pointers(t))
     return constant(w, raw_bytes(w, data, t->size * (size_t)n), "bytes", 8);
   LLVMValueRef *v = NEWN(w->arena, LLVMValueRef, n);
-  for (int64_t i = 0; i < n; i++) {
-    const char *base = (const char *)data + (size_t)i * t->size;
-    Pieces p = {.n = 0};
-    add_fields(w, t, base, &p);
-    v[i] = end_fields(w, t, base, &p);
-  }
+  for (int64_t i = 0; i < n; i++)
+    v[i] = struct_of(w, t, (const char *)data + (size_t)i * t->size);
   return constant(w, LLVMConstArray(LLVMTypeOf(v[0]), v, (unsigned)n), "table", 8);
 }
 
@@ -226,11 +209,8 @@ LLVMValueRef aot_tables(LLVMModuleRef module, Arena *a, const BigsModule *m,
       .arena = a, .m = m, .kernels = kernels, .module = module, .cx = cx, .strings.arena = a};
   w.i8 = LLVMInt8TypeInContext(cx);
   w.ptr = LLVMPointerTypeInContext(cx, 0);
-  Pieces p = {.n = 0};
-  for (int i = 0; i < COUNT(module_fields); i++)
-    add_fields(&w, &module_fields[i], (const char *)m, &p);
   LLVMValueRef tables =
-      constant(&w, end_fields(&w, &module_fields[0], (const char *)m, &p), "module", 8);
+      constant(&w, struct_of(&w, describe_BigsModule(), (const char *)m), "module", 8);
   LLVMSetLinkage(tables, LLVMInternalLinkage);
   return tables;
 }
