@@ -30,15 +30,19 @@ void grad_add(Grad *r, int i, Node *d) {
   *to = *to ? g_binary(r->g, OP_ADD, *to, d) : d;
 }
 
+int grad_axes_beyond(const Node *a, const Node *b, Axis **out) {
+  int n = 0;
+  for (int k = 0; k < a->nax; k++)
+    if (!node_has(b, a->ax[k]))
+      out[n++] = a->ax[k];
+  return n;
+}
+
 void grad_broadcast(Grad *r, int i, Node *d) {
-  const Node *n = r->n, *x = n->in[i];
   Axis *over[MAX_AXES];
-  int m = 0;
   if (!grad_wants(r, i))
     return;
-  for (int k = 0; k < n->nax; k++)
-    if (!node_has(x, n->ax[k]))
-      over[m++] = n->ax[k];
+  int m = grad_axes_beyond(r->n, r->n->in[i], over);
   grad_add(r, i, g_sum_over(r->g, d, over, m));
 }
 

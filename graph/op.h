@@ -79,6 +79,8 @@ typedef struct Grad {
   const bool *needed; // by id: depends on something asked for
 } Grad;
 bool grad_wants(const Grad *r, int i);
+int grad_axes_beyond(const Node *a, const Node *b,
+                     Axis **out);       // those of a that b lacks, into out; their number
 void grad_add(Grad *r, int i, Node *d); // d has axes of operand i only, perhaps not all
 void grad_broadcast(
     Grad *r, int i,

@@ -46,14 +46,11 @@ void CONTRACT_eval(EvalOp *o) {
 // da = sum of dy b over the axes that b has and a has not
 void CONTRACT_grad(Grad *r) {
   for (int i = 0; i < 2; i++) {
-    Node *x = r->n->in[i], *other = r->n->in[1 - i];
+    Node *other = r->n->in[1 - i];
     Axis *over[MAX_AXES];
-    int m = 0;
     if (!grad_wants(r, i))
       continue;
-    for (int k = 0; k < other->nax; k++)
-      if (!node_has(x, other->ax[k]))
-        over[m++] = other->ax[k];
+    int m = grad_axes_beyond(other, r->n->in[i], over);
     grad_add(r, i, grad_contract(r->g, r->dy, other, over, m));
   }
 }

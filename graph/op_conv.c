@@ -122,15 +122,12 @@ void CONV_GRAD_grad(Grad *r) {
   const Attr *at = &r->n->attr;
   Node *dz = g_expand(r->g, r->dy, (Axis *const[]){at->axis}, 1);
   for (int i = 0; i < 2; i++) {
-    Node *x = r->n->in[i], *other = r->n->in[1 - i];
+    Node *other = r->n->in[1 - i];
     Axis *over[MAX_AXES];
-    int m = 0;
     if (!grad_wants(r, i))
       continue;
     Node *wide = g_expand(r->g, other, dz->ax, dz->nax);
-    for (int k = 0; k < other->nax; k++)
-      if (!node_has(x, other->ax[k]))
-        over[m++] = other->ax[k];
+    int m = grad_axes_beyond(other, r->n->in[i], over);
     Node *d = g_conv(r->g, wide, dz, at->axis, i ? at->reverse : !at->reverse);
     grad_add(r, i, g_sum_over(r->g, d, over, m));
   }

@@ -97,12 +97,9 @@ void SCATTER_eval(EvalOp *o) {
 void SCATTER_grad(Grad *r) {
   Node *i = r->n->in[0], *src = r->n->in[1];
   Axis *over[MAX_AXES];
-  int m = 0;
   if (!grad_wants(r, 1))
     return;
-  for (int k = 0; k < i->nax; k++)
-    if (!node_has(src, i->ax[k]))
-      over[m++] = i->ax[k];
+  int m = grad_axes_beyond(i, src, over);
   Node *d = node_has(r->dy, r->n->attr.axis) ? g_gather(r->g, r->dy, i, r->n->attr.axis) : r->dy;
   grad_add(r, 1, g_sum_over(r->g, d, over, m));
 }
