@@ -28,6 +28,8 @@ test_sources = \
 	%D%/unit/sema_test.h \
 	%D%/unit/suites.def \
 	%D%/unit/suites.h \
+	%D%/unit/syntax_test.c \
+	%D%/unit/syntax_test.h \
 	%D%/unit/test_aot.c \
 	%D%/unit/test_attention.c \
 	%D%/unit/test_autodiff.c \

@@ -1,40 +1,11 @@
 // The lexer: ends of lines, operators, numbers.
-#include "compiler/syntax/lex.h"
-#include "compiler/syntax/parse.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/syntax_test.h"
 #include <float.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static Arena *arena;
-static Intern *names;
-static Diags diags;
-
-static void setup(void) {
-  arena = arena_new();
-  names = intern_new(arena);
-  diags = (Diags){.arena = arena};
-}
-
-static void teardown(void) {
-  arena_free(arena);
-}
-
-// Between the rows of a table.
-static void fresh(void) {
-  teardown();
-  setup();
-}
-
-static const Source *source(const char *text) {
-  return source_new(arena, "t.mdl", text, strlen(text));
-}
-
-static File *file(const char *text) {
-  return parse_file(arena, names, &diags, source(text));
-}
 
 // ---- tokens
 static char *kinds_of(const char *text) {

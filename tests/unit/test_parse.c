@@ -1,39 +1,10 @@
 // Lexer and parser: shapes of trees, ends of lines, numbers, errors and recovery, limits, the
 // REPL's input.
-#include "compiler/syntax/lex.h"
-#include "compiler/syntax/parse.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/syntax_test.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static Arena *arena;
-static Intern *names;
-static Diags diags;
-
-static void setup(void) {
-  arena = arena_new();
-  names = intern_new(arena);
-  diags = (Diags){.arena = arena};
-}
-
-static void teardown(void) {
-  arena_free(arena);
-}
-
-// Between the rows of a table.
-static void fresh(void) {
-  teardown();
-  setup();
-}
-
-static const Source *source(const char *text) {
-  return source_new(arena, "t.mdl", text, strlen(text));
-}
-
-static File *file(const char *text) {
-  return parse_file(arena, names, &diags, source(text));
-}
 
 static void no_errors(const char *text) {
   ck_assert_msg(!diags.errors, "%s\n%s", text, diags_string(arena, &diags, DIAG_TEXT, false));
