@@ -14,6 +14,8 @@ test_sources = \
 	%D%/fuzz/fuzz_graph.c \
 	%D%/unit/command.c \
 	%D%/unit/command.h \
+	%D%/unit/compiled.c \
+	%D%/unit/compiled.h \
 	%D%/unit/graph_test.c \
 	%D%/unit/graph_test.h \
 	%D%/unit/kernels.c \

@@ -1,8 +1,8 @@
 // Architectures that people write: every model of tests/zoo compiled, its entries and gradients at
 // several sizes against the interpreter of the graph as it was built, before any rewrite.
 #include "compiler/driver/session.h"
-#include "runtime/abi.h"
 #include "tests/unit/command.h"
+#include "tests/unit/compiled.h"
 #include "tests/unit/suites.h"
 #include <dirent.h>
 #include <math.h>
@@ -31,15 +31,9 @@ static void build_reference(Zoo *z) {
   BuildOptions o = {.opt = 0};
   Build *b = &z->reference;
   ck_assert(build_until(b, z->s.arena, z->s.names, z->s.diags, z->s.model, &want, &o, PASS_unroll));
-  Graph *g = b->graph;
-  Node **wrt = NEWN(z->arena, Node *, g->params.n + 1);
   z->grad = NEWN(z->arena, Node **, b->losses.n + 1);
-  for (int i = 0; i < g->params.n; i++)
-    wrt[i] = g->params.v[i]->node;
-  for (int i = 0; i < b->losses.n; i++) {
-    z->grad[i] = NEWN(z->arena, Node *, g->params.n + 1);
-    graph_grad(g, b->losses.v[i], wrt, g->params.n, z->grad[i]);
-  }
+  for (int i = 0; i < b->losses.n; i++)
+    z->grad[i] = loss_gradients(z->arena, b->graph, b->losses.v[i]);
 }
 
 static void open_zoo(Zoo *z, const char *name, char *const *mode) {
@@ -58,50 +52,14 @@ static void close_zoo(Zoo *z) {
   arena_free(z->arena);
 }
 
-// ---- values of any dtype
-
-static double get(const void *p, int dtype, int64_t i) {
-  switch (dtype) {
-  case DT_BOOL: return ((const bool *)p)[i];
-  case DT_I32: return ((const int32_t *)p)[i];
-  case DT_F64: return ((const double *)p)[i];
-  case DT_F32: return (double)((const float *)p)[i];
-  default: break;
-  }
-  uint32_t bits = (uint32_t)((const uint16_t *)p)[i] << 16;
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return (double)f;
+static Compiled compiled(const Zoo *z) {
+  return (Compiled){z->s.handle, z->s.module};
 }
 
-static void put(void *p, int dtype, int64_t i, double v) {
-  switch (dtype) {
-  case DT_BOOL: ((bool *)p)[i] = v != 0; return;
-  case DT_I32: ((int32_t *)p)[i] = (int32_t)v; return;
-  case DT_F64: ((double *)p)[i] = v; return;
-  case DT_F32: ((float *)p)[i] = (float)v; return;
-  default: break;
-  }
-  float f = (float)v;
-  uint32_t bits;
-  memcpy(&bits, &f, sizeof bits);
-  ((uint16_t *)p)[i] = (uint16_t)(bits >> 16);
-}
-
-static double *widened(Arena *a, const void *data, int dtype, int64_t n) {
-  double *out = NEWN(a, double, n + 1);
-  for (int64_t i = 0; i < n; i++)
-    out[i] = get(data, dtype, i);
-  return out;
-}
-
-static double draw(uint64_t *state) {
-  *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return (double)(*state >> 33) / (double)(1u << 31);
-}
+// ---- data
 
 static double input_value(const BigsTensor *t, const int64_t *dim, int64_t k, uint64_t *state) {
-  double u = draw(state);
+  double u = (double)draw(state) / (double)(1u << 31);
   if (t->dtype == DT_BOOL)
     return k % 3 == 0 || u < 0.5;
   if (t->dtype != DT_I32)
@@ -130,8 +88,8 @@ static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim, bool 
     x.data[i] = arena_alloc(a, (size_t)n * 8 + 64);
     x.given[i] = !defaults || !t->optional;
     for (int64_t k = 0; k < n; k++)
-      put(x.data[i], t->dtype, k,
-          x.given[i] ? input_value(t, dim, k, &state) : (double)t->fallback);
+      element_put(x.data[i], t->dtype, k,
+                  x.given[i] ? input_value(t, dim, k, &state) : (double)t->fallback);
   }
   return x;
 }
@@ -144,41 +102,13 @@ static const void **inputs(Arena *a, const BigsProgram *p, const Batch *x) {
 }
 
 static double *parameter(Zoo *z, Arena *a, bigs_what what, const Param *p, int64_t *n) {
-  const BigsModule *mod = z->s.module;
-  int k = bigs_model_parameter(mod, p->path);
-  ck_assert_msg(k >= 0, "no parameter %s", p->path);
-  *n = 1;
-  for (int i = 0; i < mod->param[k].rank; i++)
-    *n *= mod->param[k].extent[i];
-  void *dense = arena_alloc(a, (size_t)*n * 8);
-  ck_assert_int_eq(bigs_model_get(z->s.handle, what, k, dense), 0);
-  return widened(a, dense, mod->param[k].dtype, *n);
-}
-
-static Eval *interpreter(Zoo *z, Arena *a, const Batch *x) {
-  Graph *g = z->reference.graph;
-  const BigsModule *mod = z->s.module;
-  Eval *e = eval_new(a, g, x->dim, 0, 0);
-  int64_t n;
-  for (int i = 0; i < g->params.n; i++)
-    eval_bind(e, g->params.v[i]->node, parameter(z, a, BIGS_THE_WEIGHT, g->params.v[i], &n));
-  for (int i = 0; i < g->inputs.n; i++)
-    for (int k = 0; k < mod->ninput; k++)
-      if (!strcmp(mod->input[k].name, g->inputs.v[i]->name))
-        eval_bind(
-            e, g->inputs.v[i]->node,
-            widened(a, x->data[k], mod->input[k].dtype, tensor_elements(&mod->input[k], x->dim)));
-  return e;
+  Compiled c = compiled(z);
+  int k = parameter_number(c.module, p->path);
+  *n = parameter_size(&c.module->param[k]);
+  return parameter_values(a, &c, what, k);
 }
 
 // ---- comparison
-
-static double largest(const double *x, int64_t n) {
-  double most = 0;
-  for (int64_t i = 0; i < n; i++)
-    most = fmax(most, fabs(x[i]));
-  return most;
-}
 
 static bool has_bf16(const Graph *g) {
   for (int i = 0; i < g->nodes.n; i++)
@@ -187,21 +117,11 @@ static bool has_bf16(const Graph *g) {
   return false;
 }
 
-static void near(const double *got, const double *expected, int64_t n, double room,
-                 const char *what, const int64_t *dim) {
-  for (int64_t i = 0; i < n; i++)
-    ck_assert_msg(fabs(got[i] - expected[i]) <= room,
-                  "%s at %d, %d, %d: element %d of %d is %.9g, not %.9g", what, (int)dim[0],
-                  (int)dim[1], (int)dim[2], (int)i, (int)n, got[i], expected[i]);
-}
-
 static void check_entries(Zoo *z, Arena *a, Eval *e, const Batch *x) {
   const BigsModule *mod = z->s.module;
   for (int i = 0; i < z->reference.entries.n; i++) {
     const Output *o = &z->reference.entries.v[i];
-    const char *error = NULL;
-    const double *expected = eval_in_order(e, o->node, o->ax, o->nax, &error);
-    ck_assert_msg(expected != NULL, "%s", error);
+    const double *expected = interpreted(e, o->node, o->ax, o->nax);
     int program = bigs_model_entry(mod, o->name);
     const BigsProgram *p = &mod->program[program];
     int64_t n = tensor_elements(&p->output[0], x->dim);
@@ -219,16 +139,14 @@ static void check_entries(Zoo *z, Arena *a, Eval *e, const Batch *x) {
 
 static void check_gradients(Zoo *z, Arena *a, Eval *e, const Batch *x, int loss) {
   Graph *g = z->reference.graph;
-  const char *error = NULL, *name = z->reference.trains.v[loss]->name;
-  const double *value = eval_node(e, z->reference.losses.v[loss], &error);
-  ck_assert_msg(value != NULL, "%s", error);
+  const char *name = z->reference.trains.v[loss]->name;
+  const double *value = interpreted(e, z->reference.losses.v[loss], NULL, 0);
   double all = 0, tolerance = has_bf16(g) ? 6e-2 : 3e-4;
   const double **expected = NEWN(a, const double *, g->params.n + 1);
   int64_t n;
   for (int i = 0; i < g->params.n; i++) {
     const Param *p = g->params.v[i];
-    expected[i] = eval_in_order(e, z->grad[loss][i], p->node->ax, p->node->nax, &error);
-    ck_assert_msg(expected[i] != NULL, "%s", error);
+    expected[i] = interpreted(e, z->grad[loss][i], p->node->ax, p->node->nax);
     parameter(z, a, BIGS_THE_WEIGHT, p, &n);
     all = fmax(all, largest(expected[i], n));
   }
@@ -252,10 +170,8 @@ static void check_first_values(Zoo *z) {
   Eval *e = eval_new(z->arena, g, NULL, (uint64_t)z->options.seed, 0);
   for (int i = 0; i < g->params.n; i++) {
     const Param *p = g->params.v[i];
-    const char *error = NULL;
     int64_t n;
-    const double *expected = eval_in_order(e, p->init, p->node->ax, p->node->nax, &error);
-    ck_assert_msg(expected != NULL, "%s", error);
+    const double *expected = interpreted(e, p->init, p->node->ax, p->node->nax);
     double *got = parameter(z, z->arena, BIGS_THE_WEIGHT, p, &n);
     double tolerance = p->dtype == DT_BF16 ? 1.0 / 256 : 1e-6;
     near(got, expected, n, tolerance * largest(expected, n), p->path, sizes[1]);
@@ -280,7 +196,8 @@ START_TEST(equals_the_interpreter) {
     int64_t dim[MAX_SYMS];
     within_bounds(&z, sizes[i], dim);
     Batch x = make_batch(a, z.s.module, dim, i == COUNT(sizes) - 1);
-    Eval *e = interpreter(&z, a, &x);
+    Compiled c = compiled(&z);
+    Eval *e = interpreter_of(a, z.reference.graph, &c, x.dim, x.data);
     check_entries(&z, a, e, &x);
     for (int k = 0; k < z.reference.losses.n; k++)
       check_gradients(&z, a, e, &x, k);
