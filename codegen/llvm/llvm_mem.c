@@ -17,9 +17,8 @@ static Val unpack(LlvmUnit *u, DType t, Val v) {
     return LLVMBuildICmp(u->b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
   if (t != DT_BF16)
     return v;
-  Val sixteen = LLVMConstInt(u->i32, 16, false);
   v = LLVMBuildZExt(u->b, v, wide(u->i32, width), "");
-  v = LLVMBuildShl(u->b, v, width ? emit_splat(u, sixteen, width) : sixteen, "");
+  v = LLVMBuildShl(u->b, v, uconst(u, v, 16), "");
   return LLVMBuildBitCast(u->b, v, wide(u->f32, width), "");
 }
 
@@ -29,9 +28,8 @@ static Val pack(LlvmUnit *u, DType t, Val v) {
     return LLVMBuildZExt(u->b, v, wide(u->i8, width), "");
   if (t != DT_BF16)
     return v;
-  Val sixteen = LLVMConstInt(u->i32, 16, false);
   v = LLVMBuildBitCast(u->b, v, wide(u->i32, width), "");
-  v = LLVMBuildLShr(u->b, v, width ? emit_splat(u, sixteen, width) : sixteen, "");
+  v = LLVMBuildLShr(u->b, v, uconst(u, v, 16), "");
   return LLVMBuildTrunc(u->b, v, wide(u->i16, width), "");
 }
 
