@@ -132,10 +132,12 @@ static int fill_lines(Filling *f) {
   char *line = NULL;
   size_t room = 0;
   int status = 0;
-  for (ssize_t n; !status && (n = getline(&line, &room, stdin)) >= 0;) {
+  bool first = true;
+  for (ssize_t n; !status && (n = getline(&line, &room, stdin)) >= 0; first = false) {
     line[strcspn(line, "\r\n")] = 0;
-    if (*line)
-      status = fill_one(f, line);
+    const char *text = line + (first ? bom_length(line, strlen(line)) : 0);
+    if (*text)
+      status = fill_one(f, text);
   }
   free(line);
   return status;

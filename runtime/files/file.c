@@ -296,6 +296,10 @@ static size_t utf8_char(const unsigned char *s, size_t n) {
   return len;
 }
 
+size_t bom_length(const char *s, size_t n) {
+  return n >= 3 && !memcmp(s, "\xEF\xBB\xBF", 3) ? 3 : 0;
+}
+
 size_t utf8_valid(const char *s, size_t n) {
   const unsigned char *p = (const unsigned char *)s;
   size_t i = 0;

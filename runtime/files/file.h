@@ -33,4 +33,6 @@ char *file_join(const char *dir, const char *name, BigsError *e);
 // Length of the longest prefix of s[0, n) that is well-formed UTF-8 (RFC 3629: no surrogates, no
 // overlong forms, at most U+10FFFF); n when all of it is.
 size_t utf8_valid(const char *s, size_t n);
+// 3 where a text begins with a byte order mark, which some editors write, else 0.
+size_t bom_length(const char *s, size_t n);
 #endif

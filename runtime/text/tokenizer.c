@@ -145,7 +145,9 @@ static int find_specials(Tokenizer *t, const char *path, BigsError *e) {
 }
 
 static int fill(Tokenizer *t, const char *text, size_t n, const char *path, BigsError *e) {
-  size_t lines = 1;
+  size_t lines = 1, bom = bom_length(text, n);
+  text += bom;
+  n -= bom;
   for (const char *p = text; (p = memchr(p, '\n', n - (size_t)(p - text))); p++)
     lines++;
   t->text = malloc(n + 1);

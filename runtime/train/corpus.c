@@ -232,7 +232,7 @@ static int give(TextReader *r, size_t n, bool whole, TextLine *out, BigsError *e
   if (valid < n)
     return bigs_fail(e, BIGS_EMODEL, "%s: byte %zu (line %zu): not UTF-8", r->path[r->at],
                      at + valid, r->line);
-  size_t skip = at == 0 && n >= 3 && !memcmp(s, "\xEF\xBB\xBF", 3) ? 3 : 0; // a byte-order mark
+  size_t skip = at == 0 ? bom_length(s, n) : 0;
   s += skip;
   n -= skip;
   if (whole && n && s[n - 1] == '\r')
