@@ -1,9 +1,12 @@
 // bigsc eval and fill: how good a trained model is, and what it puts in the place of a [MASK].
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
+#include "runtime/files/file.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/fill.h"
+#include "runtime/train/log.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,16 +27,29 @@ static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want,
     o->weights = what;
   int status = session_load(s, o, path, true);
   status = status ? status : session_compile(s, want);
-  return status ? status : session_open(s);
+  status = status ? status : session_open(s);
+  return status ? status : session_check_finite(s);
 }
 
-static void print_json(Session *s, const Feeding *f, const EvalResult *r) {
+// What is not finite (a perplexity beyond f64) is null, as in log.jsonl.
+static int print_json(Session *s, const Feeding *f, const EvalResult *r) {
   DataUnigram u;
-  printf("{\"loss\": %.9g, \"perplexity\": %.9g, \"accuracy\": %.9g, \"count\": %lld", r->loss,
-         r->perplexity, r->accuracy, (long long)r->count);
-  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
-    printf(", \"unigram\": %.9g, \"below\": %.9g", u.cross, u.cross - r->loss);
-  printf("}\n");
+  JsonText t = {0};
+  record_begin(&t);
+  record_number(&t, "loss", r->loss);
+  record_number(&t, "perplexity", r->perplexity);
+  record_number(&t, "accuracy", r->accuracy);
+  record_int(&t, "count", r->count);
+  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error)) {
+    record_number(&t, "unigram", u.cross);
+    record_number(&t, "below", u.cross - r->loss);
+  }
+  record_end(&t);
+  int status = t.failed ? session_error(s, EXIT_MODEL, "out of memory") : 0;
+  if (!status)
+    printf("%s\n", t.s);
+  free(t.s);
+  return status;
 }
 
 // What is not given is as the model was trained: the block, the batch, the length.
@@ -68,10 +84,12 @@ static int eval(Session *s, const char *dir, Feeding *f) {
     return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
   if ((status = evaluate(s->handle, &f->feed, 0, &r)))
     return session_error(s, status, "%s", bigs_model_error(s->handle));
+  if (isnan(r.loss))
+    return session_error(s, EXIT_NUMERIC,
+                         "the loss is not a number, though every parameter is finite");
   if (o->json)
-    print_json(s, f, &r);
-  else
-    feeding_print_result(s, f, &r);
+    return print_json(s, f, &r);
+  feeding_print_result(s, f, &r);
   return 0;
 }
 

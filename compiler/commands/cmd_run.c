@@ -2,6 +2,7 @@
 #include "compiler/commands/cmd.h"
 #include "compiler/driver/session.h"
 #include "compiler/commands/tensors.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,6 +139,9 @@ static int run_gradient(Session *s, int train) {
   int status = session_read_inputs(s, s->o->in, p, dims, inputs);
   if (!status && (status = bigs_model_grad(s->handle, train, dims, inputs, &loss)))
     return session_error(s, status, "%s", bigs_model_error(s->handle));
+  if (!status && isnan(loss))
+    return session_error(s, EXIT_NUMERIC,
+                         "the loss is not a number, though every parameter is finite");
   if (!status)
     status = write_gradients(s, &loss);
   if (!status && !s->o->quiet)
@@ -175,6 +179,7 @@ int cmd_GRAD(const Options *o) {
   int train = status ? -1 : session_train(&s, o->train);
   if (!status)
     status = train < 0 ? EXIT_MODEL : session_open(&s);
+  status = status ? status : session_check_finite(&s);
   if (!status)
     status = run_gradient(&s, train);
   session_close(&s);

@@ -3,6 +3,7 @@
 #include "codegen/llvm/jit.h"
 #include "compiler/driver/so.h"
 #include "runtime/builtin.h"
+#include "runtime/exec/exec.h"
 #include "runtime/files/hub.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -410,6 +411,11 @@ int session_open(Session *s) {
   if (notes && *notes && !s->o->quiet)
     fprintf(stderr, "%s", notes);
   return 0;
+}
+
+int session_check_finite(Session *s) {
+  int status = exec_check_finite(s->handle, s->handle->param.p);
+  return status ? session_error(s, status, "%s", bigs_model_error(s->handle)) : 0;
 }
 
 void session_close(Session *s) {

@@ -49,6 +49,7 @@ int session_recompile(Session *s, const BuildWant *want);
 const struct BigsBuiltinOps *const *session_builtins(void);
 // Opens the handle: --weights, else fresh ones from --seed.
 int session_open(Session *s);
+int session_check_finite(Session *s); // of the handle's parameters: 0, or status 4 that names one
 void session_close(Session *s);
 
 int session_fail(const Session *s, const BigsError *e); // prints "bigsc: text"; its status

@@ -27,8 +27,8 @@ static void insert(FillGap *g, int top, int32_t id, double score) {
   g->word[i] = (FillWord){id, score};
 }
 
-// Turns the scores of a row into the best words and their probabilities.
-static void rank_words(const float *score, int64_t n, int top, FillGap *g) {
+// Turns the scores of a row into the best words and their probabilities.  False: they have none.
+static bool rank_words(const float *score, int64_t n, int top, FillGap *g) {
   double sum = 0, most = score[0];
   for (int64_t i = 0; i < n; i++) {
     most = score[i] > most ? score[i] : most;
@@ -38,6 +38,7 @@ static void rank_words(const float *score, int64_t n, int top, FillGap *g) {
     sum += exp(score[i] - most);
   for (int i = 0; i < g->n; i++)
     g->word[i].probability = exp(g->word[i].probability - most) / sum;
+  return !isnan(sum);
 }
 
 static int run_logits(bigs_model *m, int entry, const int32_t *ids, const bool *mask, int64_t L,
@@ -70,14 +71,15 @@ static int collect(bigs_model *m, const Tokenizer *t, const TokIds *ids, const f
   if (!g)
     return m->error.status;
   int64_t words = tok_size(t) < classes ? tok_size(t) : classes;
+  bool ranked = true;
   *out = g;
   *n = gaps;
   for (size_t i = 0; i < ids->n; i++)
     if (ids->v[i] == tok_special(t, TOK_MASK)) {
       g->position = (int64_t)i;
-      rank_words(scores + (int64_t)i * classes, words, top, g++);
+      ranked = rank_words(scores + (int64_t)i * classes, words, top, g++) && ranked;
     }
-  return 0;
+  return ranked ? 0 : bigs_fail(&m->error, BIGS_ENUMERIC, "the scores of [MASK] are not finite");
 }
 
 static int fill_row(bigs_model *m, const Tokenizer *t, TokIds *ids, int64_t length, int top,
@@ -120,6 +122,10 @@ int fill_gaps(bigs_model *m, const Tokenizer *t, const char *text, int64_t lengt
   top = top < 1 ? 1 : top > FILL_TOP ? FILL_TOP : top;
   int err = encode(t, text, &ids, &m->error);
   err = err ? err : fill_row(m, t, &ids, length, top, out, n);
+  if (err) {
+    free(*out);
+    *out = NULL;
+  }
   free(ids.v);
   return err;
 }
