@@ -9,7 +9,6 @@ codegen_sources = \
 	%D%/llvm/aot_internal.h \
 	%D%/llvm/aot_link.c \
 	%D%/llvm/aot_tables.c \
-	%D%/llvm/emit.h \
 	%D%/llvm/jit.c \
 	%D%/llvm/jit.h \
 	%D%/llvm/llvm.c \
@@ -17,6 +16,7 @@ codegen_sources = \
 	%D%/llvm/llvm_block.c \
 	%D%/llvm/llvm_expr.c \
 	%D%/llvm/llvm_int.c \
+	%D%/llvm/llvm_internal.h \
 	%D%/llvm/llvm_mem.c \
 	%D%/llvm/llvm_micro.c \
 	%D%/llvm/llvm_scalar.c \

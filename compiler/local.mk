@@ -1,8 +1,10 @@
 # Text to graphs, the driver, the commands.  main.c is the program alone.
 compiler_sources = \
+	%D%/commands/check.h \
 	%D%/commands/check_forms.c \
 	%D%/commands/check_grad.c \
 	%D%/commands/check_model.c \
+	%D%/commands/cmd.h \
 	%D%/commands/cmd_bench.c \
 	%D%/commands/cmd_check.c \
 	%D%/commands/cmd_compile.c \
@@ -12,56 +14,59 @@ compiler_sources = \
 	%D%/commands/cmd_train.c \
 	%D%/commands/cmd_vocab.c \
 	%D%/commands/feeding.c \
+	%D%/commands/feeding.h \
+	%D%/commands/inspect.h \
 	%D%/commands/inspect_files.c \
 	%D%/commands/inspect_model.c \
 	%D%/commands/inspect_module.c \
 	%D%/commands/peak.c \
-	%D%/commands/tensors.c \
-	%D%/commands/check.h \
-	%D%/commands/cmd.h \
-	%D%/commands/feeding.h \
-	%D%/commands/inspect.h \
 	%D%/commands/peak.h \
+	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
 	%D%/driver/manual.c \
+	%D%/driver/manual.h \
 	%D%/driver/optimizer.c \
 	%D%/driver/options.c \
-	%D%/driver/pipeline.c \
-	%D%/driver/sample.c \
-	%D%/driver/session.c \
-	%D%/driver/so.c \
-	%D%/driver/tables.c \
-	%D%/driver/manual.h \
+	%D%/driver/options.def \
 	%D%/driver/options.h \
 	%D%/driver/options_table.h \
-	%D%/driver/pipeline.h \
-	%D%/driver/sample.h \
-	%D%/driver/session.h \
-	%D%/driver/so.h \
-	%D%/driver/options.def \
 	%D%/driver/passes.def \
+	%D%/driver/pipeline.c \
+	%D%/driver/pipeline.h \
+	%D%/driver/sample.c \
+	%D%/driver/sample.h \
+	%D%/driver/session.c \
+	%D%/driver/session.h \
+	%D%/driver/so.c \
+	%D%/driver/so.h \
+	%D%/driver/tables.c \
 	%D%/driver/verbs.def \
 	%D%/repl/cmd_repl.c \
+	%D%/repl/repl.h \
 	%D%/repl/repl_build.c \
 	%D%/repl/repl_cmd.c \
+	%D%/repl/repl_commands.def \
 	%D%/repl/repl_complete.c \
 	%D%/repl/repl_decl.c \
 	%D%/repl/repl_eval.c \
 	%D%/repl/repl_interpret.c \
 	%D%/repl/repl_line.c \
+	%D%/repl/repl_line.h \
 	%D%/repl/repl_names.c \
 	%D%/repl/repl_print.c \
 	%D%/repl/repl_run.c \
 	%D%/repl/repl_state.c \
-	%D%/repl/repl.h \
-	%D%/repl/repl_line.h \
-	%D%/repl/repl_commands.def \
 	%D%/sema/blas.c \
+	%D%/sema/blas.h \
 	%D%/sema/ckpt_match.c \
+	%D%/sema/prims.def \
+	%D%/sema/sema.h \
 	%D%/sema/sema_args.c \
+	%D%/sema/sema_axes.h \
 	%D%/sema/sema_body.c \
 	%D%/sema/sema_build.c \
 	%D%/sema/sema_call.c \
+	%D%/sema/sema_check.h \
 	%D%/sema/sema_child.c \
 	%D%/sema/sema_ckpt.c \
 	%D%/sema/sema_data.c \
@@ -69,41 +74,42 @@ compiler_sources = \
 	%D%/sema/sema_describe.c \
 	%D%/sema/sema_diag.c \
 	%D%/sema/sema_draft.c \
+	%D%/sema/sema_eval.h \
 	%D%/sema/sema_expr.c \
 	%D%/sema/sema_index.c \
 	%D%/sema/sema_init.c \
+	%D%/sema/sema_internal.h \
 	%D%/sema/sema_module.c \
+	%D%/sema/sema_module.h \
 	%D%/sema/sema_num.c \
 	%D%/sema/sema_pair.c \
 	%D%/sema/sema_prim.c \
+	%D%/sema/sema_scope.h \
 	%D%/sema/sema_text.c \
 	%D%/sema/sema_train.c \
 	%D%/sema/sema_tree.c \
 	%D%/sema/sema_types.c \
 	%D%/sema/sema_unknown.c \
-	%D%/sema/blas.h \
-	%D%/sema/sema.h \
-	%D%/sema/sema_impl.h \
-	%D%/sema/prims.def \
+	%D%/sema/sema_value.h \
+	%D%/syntax/ast.h \
 	%D%/syntax/ast_print.c \
 	%D%/syntax/diag.c \
+	%D%/syntax/diag.h \
 	%D%/syntax/diag_render.c \
+	%D%/syntax/diag_render.h \
+	%D%/syntax/errors.def \
 	%D%/syntax/habits.c \
+	%D%/syntax/habits.h \
 	%D%/syntax/lex.c \
+	%D%/syntax/lex.h \
 	%D%/syntax/lex_number.c \
 	%D%/syntax/parse.c \
+	%D%/syntax/parse.h \
 	%D%/syntax/parse_checkpoint.c \
 	%D%/syntax/parse_decl.c \
 	%D%/syntax/parse_expr.c \
-	%D%/syntax/parse_stmt.c \
-	%D%/syntax/ast.h \
-	%D%/syntax/diag.h \
-	%D%/syntax/diag_render.h \
-	%D%/syntax/habits.h \
-	%D%/syntax/lex.h \
-	%D%/syntax/parse.h \
 	%D%/syntax/parse_internal.h \
-	%D%/syntax/errors.def \
+	%D%/syntax/parse_stmt.c \
 	%D%/syntax/tokens.def
 
 nodist_compiler_sources = %D%/sema/prelude_text.c

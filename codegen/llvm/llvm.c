@@ -1,6 +1,6 @@
 // A kernel as an LLVM function; units of kernels, their passes and machines.
 #include "codegen/llvm/llvm.h"
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <llvm/Config/llvm-config.h>

@@ -1,6 +1,6 @@
 // Data expressions of the loop IR: a vector of lanes when the value varies between them, else a
 // scalar.
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 
 LLVMTypeRef wide(LLVMTypeRef scalar, int width) {
   return width ? LLVMVectorType(scalar, (unsigned)width) : scalar;

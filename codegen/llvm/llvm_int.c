@@ -1,5 +1,5 @@
 // Integers of the loop IR as LLVM values: hoisting, strides between lanes, divisors; and loops.
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 #include <string.h>
 
 Val iconst(const Emit *e, int64_t v) {

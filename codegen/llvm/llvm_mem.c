@@ -1,6 +1,6 @@
 // Loads and stores: scalars, vectors of consecutive elements, reversed ones, and gathers for the
 // rest.
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 
 LLVMTypeRef memory_type(const LlvmUnit *u, DType t) {
   return t == DT_BOOL ? u->i8 : t == DT_BF16 ? u->i16 : data_type(u, t);

@@ -2,7 +2,7 @@
 //
 // bool is i1; bf16 is held as the float of equal value, and rounded after every operation that
 // makes one.
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 
 LLVMTypeRef data_type(const LlvmUnit *u, DType t) {
   switch (t) {

@@ -1,5 +1,5 @@
 // Statements of the loop IR: sequential and vector loops, registers, reductions, conditions.
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 
 // ---- registers
 

@@ -5,7 +5,7 @@
 // with the same values).  Rows past the end, which pad the last panel, repeat the last one and
 // become zero.  What is smaller than a block, or has panels that are no multiple of W wide, goes
 // element by element.
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 
 enum { BLOCK_MAX = 8 }; // wider blocks need more registers than there are
 

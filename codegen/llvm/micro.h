@@ -2,7 +2,7 @@
 // products of the same shape and strides call one function.
 #ifndef BIGSC_MICRO_H
 #define BIGSC_MICRO_H
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/llvm_internal.h"
 
 #define MICRO_RUNTIME INT64_MIN // a stride or a count that is an argument
 

@@ -1,5 +1,5 @@
 // Frames and scopes; arguments against formals, values against written types.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 // ---- frames and scopes

@@ -1,5 +1,6 @@
 // Statements of a body, and scans.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 // ---- parameters

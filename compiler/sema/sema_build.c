@@ -1,5 +1,6 @@
 // Entries and losses as graphs.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include "base/hash.h"
 #include <string.h>
 

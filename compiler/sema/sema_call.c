@@ -1,5 +1,5 @@
 // Calls: fns, children, and what the graph gets from them.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 #include "base/hash.h"
 #include <string.h>
 

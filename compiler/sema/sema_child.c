@@ -1,5 +1,5 @@
 // Children: a module's dimensions, counts and constants where it is used, and its parts by name.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 
 static void check_needs(Sema *s, const Module *m, const AxList *map, Span at) {
   bool fits;

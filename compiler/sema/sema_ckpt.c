@@ -1,5 +1,6 @@
 // Checkpoint blocks: rules are expanded into a total map from parameters to stored names.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 typedef struct Mapping { // one left path after expansion

@@ -1,5 +1,6 @@
 // The data line of a train block: sources of data and the fields that the block picks.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 // ---- sources and their fields

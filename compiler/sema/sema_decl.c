@@ -1,6 +1,7 @@
 // Declarations of a file and of what it uses: dims, lets, fns, modules, -D; then the check of all
 // of it.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // What the rest of the program may ask about a model, and the text of `bigsc inspect`.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // Errors of the checker: where they are reported, what they say about axes, and names that were
 // nearly right.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_internal.h"
 #include "base/edit.h"
 #include "base/hash.h"
 #include <string.h>

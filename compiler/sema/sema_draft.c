@@ -1,6 +1,6 @@
 // What a model that is being tried out at a prompt has beyond the language: types that no text wrote,
 // and entries whose type is that of their value.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
 #include <string.h>
 
 AxList sema_typed_axis(Sema *s, const TDim *d) {

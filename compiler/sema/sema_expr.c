@@ -1,6 +1,6 @@
 // Expressions: names, operators, contractions.  One evaluator for both modes; in build mode values
 // carry nodes.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 const char *prim_name(Prim p) {

@@ -1,5 +1,5 @@
 // x[L as S, H as (Heads, D), (B, L) as T, L = 0, L = 0 : 64]: all at once, all about x's own axes.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,8 @@
 // so that its numbers depend on the seed, the path and the element only.
 #include "compiler/sema/blas.h"
 #include "base/hash.h"
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <complex.h>
 #include <float.h>
 #include <math.h>

@@ -1,5 +1,6 @@
 // Modules and fns at their definition: checked once, with generics and `..` opaque.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 Module *module_find(Sema *s, const char *name) {

@@ -1,7 +1,7 @@
 // Numbers: literals, lets, dims and arithmetic on them.  Exact as ratios of 64-bit integers while
 // they fit, then doubles. Numbers from run-time dims are polynomials while they can be, else f64
 // scalars computed when the model runs.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_internal.h"
 #include <math.h>
 #include <stdlib.h>
 

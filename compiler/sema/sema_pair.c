@@ -1,5 +1,5 @@
 // Complex values as pairs of real nodes, and other steps from values to nodes.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_internal.h"
 #include <string.h>
 
 // New nodes get the user's text: inside the prelude, that of the call into it.

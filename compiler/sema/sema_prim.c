@@ -1,6 +1,6 @@
 // The functions that no prelude text defines: maths, reductions, select, gather, flip, causal_conv,
 // dropout, conversions.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 #include "base/hash.h"
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // A model's text in one piece: see model_text.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_internal.h"
 #include <string.h>
 
 typedef VEC(char) Text;

@@ -1,5 +1,6 @@
 // Train blocks: the loss, and the settings that make a recipe.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include "base/hash.h"
 #include <float.h>
 #include <math.h>

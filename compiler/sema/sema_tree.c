@@ -1,5 +1,5 @@
 // The module tree with concrete dims: instances and their parameters, in order of declaration.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_internal.h"
 #include <string.h>
 
 enum { MAX_PARAM_AXES = 7 }; // with the pair of a complex one: StoredParam.shape

@@ -1,5 +1,5 @@
 // Axes, types and dtypes: how names of axes are found, how operands meet, how types are written.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_check.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>

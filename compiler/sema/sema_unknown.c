@@ -1,5 +1,5 @@
 // A name that nothing here is called: what it may have been meant to be.
-#include "compiler/sema/sema_impl.h"
+#include "compiler/sema/sema_eval.h"
 #include <string.h>
 
 static const char *const initializers[] = {"normal", "trunc_normal", "uniform", "hippo"};

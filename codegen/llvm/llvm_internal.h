@@ -5,8 +5,8 @@
 // scalars), level 1 the body outside of loops, and each loop adds one; what depends on nothing
 // above level l goes before the loop of level l + 1.  Registers are stack slots that mem2reg
 // removes.
-#ifndef BIGSC_EMIT_H
-#define BIGSC_EMIT_H
+#ifndef BIGSC_LLVM_INTERNAL_H
+#define BIGSC_LLVM_INTERNAL_H
 #include "codegen/llvm/llvm.h"
 #include "codegen/loop/loop_lanes.h"
 #include "codegen/llvm/vecmath.h"

@@ -1,0 +1,24 @@
+// What is checked and described beside evaluation: entries, train blocks, checkpoints, the file's
+// tokenizer and init.
+#ifndef BIGSC_SEMA_CHECK_H
+#define BIGSC_SEMA_CHECK_H
+#include "compiler/sema/sema_internal.h"
+
+void sema_check_unused(Sema *s, const char *what, bool untyped);
+AxList sema_typed_axis(Sema *s, const TDim *d);         // of a type that no text wrote
+Ty sema_entry_type(Sema *s, const Stmt *st, Value **v); // as written, or that of *v, made a tensor
+Ty sema_entry_checked(Sema *s, const Stmt *st);         // the same after the check
+void sema_describe(Sema *s);
+void sema_check_tokenizer(Sema *s, const Expr *e);
+void sema_check_file_init(Sema *s);
+void sema_check_train(Sema *s, const Decl *d);
+void sema_check_tags(Sema *s);
+void sema_check_checkpoint(Sema *s, const Decl *d);
+void sema_check_init(Sema *s, const Stmt *st, const Ty *t);
+void sema_model_value(Sema *s, Name name, const Ty *t, ModelValue *out);
+Frame *sema_train_frame(Sema *s,
+                        const Decl *d); // a frame over the model's, with the block's fields bound
+const Expr *sema_train_loss(const Decl *d);
+void sema_train_data(Sema *s, const TrItem *it, Recipe *r); // r NULL: the values alone
+bool ckpt_native_shape(const ModelParam *p, StoredParam *out);
+#endif

@@ -1,0 +1,51 @@
+// Evaluation: expressions, calls, bodies.
+#ifndef BIGSC_SEMA_EVAL_H
+#define BIGSC_SEMA_EVAL_H
+#include "compiler/sema/sema_internal.h"
+
+// ---- evaluation
+Value *sema_unknown_name(Sema *s, const Expr *e); // reports it
+Value *sema_eval(Sema *s, const Expr *e);         // any value, callables included
+Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
+Value *sema_index(Sema *s, const Expr *e);
+Value *sema_scan(Sema *s, const Expr *e);
+Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax);
+Value *sema_callee(Sema *s, const Expr *e);
+Value *sema_constant(Sema *s, const Expr *e,
+                     const char *what); // a number or a bool constant; else reported
+
+typedef struct CallArg {
+  Name name;
+  Operand x;
+  const Expr *expr;
+} CallArg;
+typedef VEC(CallArg) CallArgs;
+Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee);
+Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span whole, Span at);
+Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at);
+Value *sema_call_init(Sema *s,
+                      const Expr *e); // FR_INIT: an initializer by name; NULL: none of that name
+Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee);
+// Matches arguments to formals: out[i] per formal, .v NULL when not given.  False when reported.
+bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what,
+                    Operand *out);
+bool sema_missing_args(Sema *s, const Formals *f, const Operand *got, Span at, const char *what);
+// All of them, tensors before numbers; false when one did not fit or is poison.
+bool sema_fit_all(Sema *s, Frame *inner, const Formals *f, Operand *got, const char *callee,
+                  Span at);
+// v against the formal's type in frame `inner`; binds inner->rest.  NULL when reported.
+Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *callee, Span at);
+bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what, Span declared);
+Node *ax_extent_node(Sema *s, const Ax *a, DType t);
+
+// ---- bodies
+Value *sema_body(Sema *s, const Body *b, Span header,
+                 const char *what); // the result; NULL for a model
+void sema_stmt(Sema *s, const Stmt *st, int index);
+Value *sema_param(Sema *s, const ParamDecl *p); // build mode
+Node *sema_param_init(Sema *s, const ParamDecl *p);
+Value *sema_scan_see(Sema *s, Scope *sc,
+                     Value *v); // an outside value in the body of the scan of `sc`
+Node *sema_random(Sema *s, uint64_t site, const AxList *ax);
+Value *sema_input(Sema *s, const Formal *f, const Ty *t);
+#endif

@@ -1,0 +1,137 @@
+// The evaluator: what it knows of a model, the state of one walk, errors.
+#ifndef BIGSC_SEMA_INTERNAL_H
+#define BIGSC_SEMA_INTERNAL_H
+#include "compiler/sema/sema_module.h"
+
+// ---- limits
+enum {
+  SYM_GENERIC = MAX_SYMS,
+  MAX_GENERICS = 64,
+  MAX_DEPTH = 200,
+  MAX_EVAL = 3000,
+  MAX_WORK = 10000000,
+  FRAME_COST = 10 // a call or an instance takes as much memory as some nodes
+
+};
+
+typedef VEC(int) IntList;
+typedef struct DimInfo {
+  ModelDim pub;
+  Ax *ax;
+  int seq;
+} DimInfo;
+typedef struct LetInfo {
+  const char *name;
+  Value *value;
+  int seq;
+  bool prelude;
+  Span span;
+} LetInfo;
+
+// What was built into one graph: the values of the model's own body.
+typedef struct Session {
+  Graph *g;
+  bool dropout;
+  Frame *frame;
+  Scope *scope;
+} Session;
+
+typedef struct Hippo {
+  int n;
+  double *w;
+} Hippo;
+
+// A `use` that brought something: not one of a file that was there already.
+typedef struct Inclusion {
+  const Decl *decl;
+  const File *file;
+} Inclusion;
+
+struct Model {
+  Arena *a;
+  Intern *names;
+  Diags *d;
+  const char *path;
+  File *file;
+  ModelOptions opt;
+  bool *def_used;
+  bool ok;
+  int seq;
+  VEC(DimInfo *) dims;
+  Map dim_table, let_table, user_fns, user_mods, prelude_fns,
+      prelude_mods; // let_table: LetInfo of the file
+  Map prelude_lets, unknown_dims;
+  bool too_deep, too_many_syms; // reported
+  IntList *deps;                // per statement of the model's body: those whose names it uses
+  VEC(LetInfo *) lets;
+  VEC(Fn *) fns;
+  VEC(Module *) mods;
+  Module *model; // the model's body, as a module
+  int nsyms;
+  const Expr *init; // the file's `init`
+  int init_seq;
+  VEC(const Decl *) checkpoints, trains;
+  VEC(const char *) used_files;
+  VEC(Inclusion) inclusions;
+  Tokenizer tokenizer;
+  Inst *root;
+  VEC(ParamDecl *) params;
+  VEC(ModelDim) pub_dims;
+  VEC(ModelLet) pub_lets;
+  VEC(ModelValue) inputs, entries;
+  VEC(ModelParam) pub_params;
+  VEC(Recipe *) recipes;
+  VEC(CkptTable *) tables;
+  VEC(const Stmt *) forms;
+  CkptTable *native;
+  VEC(Hippo) hippo; // tables so far
+  VEC(Session *) sessions;
+};
+
+// The state of one walk.
+struct Sema {
+  Model *m;
+  Arena *a;
+  Diags *d;
+  Graph *g; // NULL: check mode
+  bool dropout;
+  Session *session;
+  Frame *frame;
+  Scope *scope;
+  int64_t work;
+  int depth, nested;       // of expressions; of definitions being checked
+  bool stopped;            // a limit was passed and reported
+  struct ScanBuild *scans; // build mode: the scans being evaluated, innermost first
+  Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
+                // type itself
+  const char *type_of;
+};
+
+static inline bool checking(const Sema *s) {
+  return !s->g;
+}
+Session *sema_session(Sema *s, Graph *g, bool dropout);
+void sema_start(Sema *s, Model *m, Graph *g);
+
+// ---- errors (sema_diag.c).  In the body of a fn they are reported at the call in a module, with
+// the body's line as a note.
+Diag *sema_error(Sema *s, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...)
+    PRINTF_LIKE(4, 5); // the same; gives poison
+void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void sema_label_type(Sema *s, Diag *g, Span at, const Value *v);
+void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are declared
+const char *sema_place(Arena *a, Span at);                  // "bert.mdl:5"
+// The nearest of the names added, within edit distance 2; NULL: none
+typedef struct Suggest {
+  const char *wanted, *best, *sigil; // sigil: what stands before the name
+  int distance;
+} Suggest;
+void suggest_add(Suggest *g, const char *name);
+void suggest_table(Suggest *g, const Map *t);
+void suggest_help(Sema *s, Diag *d, const Suggest *g);
+bool name_listed(const char *const *v, int n, const char *name);
+void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n);
+bool sema_enter_definition(Sema *s, Span at); // false: too deep, reported
+bool sema_step(Sema *s, Span at);             // counts work; false past the limit (reported once)
+#endif

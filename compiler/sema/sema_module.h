@@ -1,0 +1,92 @@
+// Functions, modules and their children: as declared, and the tree of a model made of them.
+#ifndef BIGSC_SEMA_MODULE_H
+#define BIGSC_SEMA_MODULE_H
+#include "compiler/sema/sema_scope.h"
+
+// A condition on sizes that a module's body left open because generics are opaque; checked where it
+// is instantiated.
+typedef struct Need {
+  enum { NEED_EQUAL, NEED_LESS, NEED_AT_MOST } kind; // a == b, a < b, a <= b
+  Poly a, b;
+  const char *text; // what the body does
+  Span span;
+} Need;
+// The formal reaches a gather of `rows` rows as its index.
+typedef struct RowsNeed {
+  int formal;
+  Poly rows;
+  const char *axis;
+} RowsNeed;
+
+struct Fn {
+  const Decl *decl;
+  const char *name;
+  bool prelude;
+  int seq, state, height;
+  bool bad;
+  const Generic *generics;
+  int ngenerics;
+};
+
+struct Module {
+  const Decl *decl;
+  const char *name;
+  bool prelude;
+  int seq, state, height;
+  bool bad, sig_bad;
+  Generic *generics;
+  int ngenerics, nleft;
+  bool *uses; // per dim: the body names it
+  VEC(Need) needs;
+  VEC(RowsNeed) rows;
+  Scope *scope; // of its check: which children are called
+};
+
+struct Child {
+  const char *name;
+  const Stmt *stmt;
+  Module *mod;
+  AxList *map;   // per generic of mod, in the terms of the body that sees the child
+  int64_t count; // of repeat and share; 1
+  Value **args;  // per formal of mod, from the declaration; NULL: not given
+  Inst **inst;   // build mode: one, or `count` of a repeat
+  Binding *root; // the child's binding, and the dotted path from it
+  const char *dotted;
+};
+
+// ---- the module tree, concrete
+typedef struct ParamDecl {
+  ModelParam info;
+  const Stmt *stmt;
+  AxList ax; // inner axes, as the body sees them
+  int index;
+} ParamDecl;
+typedef struct InstChild {
+  const char *name;
+  Inst **inst;
+  int n;
+} InstChild;
+struct Inst {
+  Module *mod;
+  const char *path; // "" for the model
+  int depth;
+  AxList *inner, *outer; // per generic: as the body sees them, and as declared dims
+  Map params, children;  // ParamDecl, InstChild
+};
+
+Module *module_find(Sema *s, const char *name);
+Fn *fn_find(Sema *s, const char *name);
+bool module_check(Sema *s, Module *m, Span at); // false: its signature is unusable
+bool fn_check(Sema *s, Fn *f, Span at);
+void sema_generics(Sema *s, const Generics *g, Generic **out, int *n, int *nleft);
+bool size_need(Sema *s, const Module *m, const AxList *map,
+               const Need *need); // holds, or is passed on
+Poly size_subst(Sema *s, const Poly *p, const AxList *map, bool *fits);
+void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at,
+                    const char *what);
+Child *child_make(Sema *s, const Stmt *st, const char *name, Inst *owner);
+AxList *child_axes(Sema *s, const Stmt *st, const Module *m); // NULL when reported
+Value *child_part(Sema *s, Child *c, Name part);
+void sema_tree(Sema *s); // Model.root, Model.params
+void sema_check_reached(Sema *s);
+#endif

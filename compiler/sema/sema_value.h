@@ -1,0 +1,120 @@
+// What expressions have as values: numbers, tensors, functions, children.  Complex ones are pairs of
+// real nodes.
+#ifndef BIGSC_SEMA_VALUE_H
+#define BIGSC_SEMA_VALUE_H
+#include "compiler/sema/sema_axes.h"
+#include "compiler/syntax/parse.h"
+
+// ---- numbers: exact, without a dtype of their own
+typedef enum NumberKind {
+  NUMBER_RATIO,   // num / den in lowest terms
+  NUMBER_REAL,    // re
+  NUMBER_COMPLEX, // re + im i
+  NUMBER_SIZE,    // a polynomial in run-time dims
+  NUMBER_RUNTIME  // computed from run-time dims: nodes re, im (f64 scalars) in build mode
+} NumberKind;
+typedef struct Number {
+  NumberKind kind;
+  bool whole;      // meets i32 as i32
+  bool is_complex; // NUMBER_COMPLEX, or NUMBER_RUNTIME with an imaginary part
+  int64_t num, den;
+  double re, im; // values of the three constant kinds
+  Poly *size;
+  Node *nre, *nim;
+} Number;
+
+typedef enum Prim {
+#define PRIM(id, name) PRIM_##id,
+#include "compiler/sema/prims.def"
+#undef PRIM
+  PRIM_COUNT
+} Prim;
+const char *prim_name(Prim p);
+int prim_by_name(const char *name); // -1
+
+// ---- values
+typedef enum ValueKind { V_POISON, V_NUMBER, V_TENSOR, V_FN, V_PRIM, V_DTYPE, V_CHILD } ValueKind;
+struct Value {
+  ValueKind kind;
+  DType dtype; // V_TENSOR, V_DTYPE
+  AxList ax;
+  Node *re, *im;     // build mode; im NULL: zero or not complex
+  Number *num;       // V_NUMBER
+  bool known, truth; // a bool constant
+  Ax *iota;          // it is iota[this axis], unchanged
+  int formal;        // check mode: it is the formal of this index, unchanged; -1: not
+  Fn *fn;
+  Prim prim;
+  Child *child;
+  const Expr *axes; // callables: the EX_AXES that was applied to it, or NULL
+};
+
+// ---- values
+Value *v_poison(Sema *s);
+Value *v_number(Sema *s, Number n);
+Value *v_tensor(Sema *s, DType t, AxList ax);
+Value *v_bool(Sema *s, bool truth);
+Value *v_copy(Sema *s, const Value *v);
+static inline bool is_poison(const Value *v) {
+  return v->kind == V_POISON;
+}
+static inline bool is_number(const Value *v) {
+  return v->kind == V_NUMBER;
+}
+static inline bool is_tensor(const Value *v) {
+  return v->kind == V_TENSOR;
+}
+bool v_const(const Value *v, double *x);  // a constant real number
+bool v_whole(const Value *v, int64_t *x); // a constant whole number
+Node *pair_join(Sema *s, Node *re,
+                Node *im); // a complex value as one real node with the axis `pair`
+Axis *pair_axis(Graph *g);
+Value *v_full(Sema *s, const Value *v, DType t,
+              const AxList *ax); // a number as a tensor with these axes
+
+// The axes of a pointwise result, by the rule that nothing grows by accident; false when it was
+// broken (reported).
+typedef struct Operand {
+  Value *v;
+  Span span;
+} Operand;
+bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxList *out);
+DType dtype_promote(DType a, DType b);
+// dtype that both meet at, for arithmetic; false (reported) for bool or callables
+bool sema_number_fits(Sema *s, Span at, const Number *n, DType t);
+bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType *t);
+DType number_dtype(const Number *n); // alone: i32, f32, c64
+DType dtype_real(DType t);           // c64 -> f32, c128 -> f64, else itself
+DType dtype_complex(DType t);        // f32 -> c64, f64 -> c128
+
+// ---- numbers (sema_num.c)
+Number number_ratio(int64_t num, int64_t den, bool whole);
+Number number_real(double x);
+Number number_complex(double re, double im);
+Number number_size(Sema *s, Poly p);
+Number number_literal(const Num *n);
+bool number_const(const Number *n);
+bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value
+Value *number_neg(Sema *s, const Number *a);
+Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b); // comparisons too
+Value *number_fn(Sema *s, Span at, Op op, const Number *a); // op: of a MATHS row of prims.def
+Value *number_part(Sema *s, bool imag, const Number *a);    // real(a) or imag(a)
+
+// ---- pairs: complex arithmetic on nodes (sema_pair.c).  im NULL: zero.  Build mode only.
+typedef struct Pair {
+  Node *re, *im;
+} Pair;
+Pair pair_of(Sema *s, const Value *v, DType t); // v as dtype t
+Pair pair_bin(Graph *g, BinOp op, Pair a, Pair b);
+Pair pair_neg(Graph *g, Pair a);
+Pair pair_exp(Graph *g, Pair a);
+Pair pair_power(Graph *g, Pair a, int n);
+void pair_set(Sema *s, Value *v, Pair p); // v->ax is set
+Pair pair_get(const Value *v);
+void sema_mark(Sema *s, Span at); // span and fn of the nodes to come
+// Values computed from values, `one` real part at a time: renames, reductions and the like.
+typedef Node *NodeMap(Graph *g, Node *x, void *ctx);
+void pair_map(Sema *s, Value *out, const Value *in, NodeMap *f, void *ctx);
+// x's axes from[i] renamed to[i]
+Value *v_rename(Sema *s, const Value *x, const AxList *from, const AxList *to);
+#endif
