@@ -15,6 +15,8 @@ compiler_sources = \
 	%D%/commands/cmd_vocab.c \
 	%D%/commands/feeding.c \
 	%D%/commands/feeding.h \
+	%D%/commands/fftw.c \
+	%D%/commands/fftw.h \
 	%D%/commands/inspect.h \
 	%D%/commands/inspect_files.c \
 	%D%/commands/inspect_model.c \

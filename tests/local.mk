@@ -7,8 +7,8 @@ if HAVE_CHECK
 check_PROGRAMS = %D%/runner
 TESTS += %D%/runner
 tests_runner_SOURCES = $(test_sources)
-tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(FFTW_CFLAGS)
-tests_runner_LDADD = $(all_libs) $(CHECK_LIBS) $(FFTW_LIBS)
+tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(FFTW_DOUBLE_CFLAGS)
+tests_runner_LDADD = $(all_libs) $(CHECK_LIBS) $(FFTW_DOUBLE_LIBS)
 endif
 test_sources = \
 	%D%/fuzz/fuzz_graph.c \

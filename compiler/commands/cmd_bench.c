@@ -4,8 +4,10 @@
 #include "base/hash.h"
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
+#include "compiler/commands/fftw.h"
 #include "compiler/commands/peak.h"
 #include "compiler/driver/session.h"
+#include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
 #include <math.h>
 #include <stdlib.h>
@@ -178,6 +180,26 @@ static void print_dims(const Bench *b, const char *fmt) {
       printf(fmt, m->dim[k].name, (long long)b->dims[k]);
 }
 
+static int64_t scalar_of(const Bench *b, const BigsScalar *s) {
+  const BigsModule *m = b->s.module;
+  return s->kind == 2 ? poly_eval(module_poly(m, s->size), b->dims) : (int64_t)s->value;
+}
+
+// FFTW on one sequence of the program's longest convolution, for scale; 0: it has none, or FFTW is
+// not there.
+static double conv_baseline(const Bench *b, int64_t *length, int64_t *channels) {
+  *length = 0;
+  for (int i = 0; i < b->p->nstep; i++) {
+    const BigsStep *s = &b->p->step[i];
+    int64_t n = s->kind == BIGS_BUILTIN && s->index == BIGS_CONV ? scalar_of(b, &s->scalar[1]) : 0;
+    if (n > *length) {
+      *length = n;
+      *channels = scalar_of(b, &s->scalar[2]);
+    }
+  }
+  return *length ? fftw_convolution_ms(*length, *channels) : 0;
+}
+
 static void report(Bench *b, double peak, double before_mib) {
   const Options *o = b->s.o;
   bigs_info *info = bigs_info_new(b->s.module);
@@ -185,6 +207,8 @@ static void report(Bench *b, double peak, double before_mib) {
   bigs_info_free(info);
   double ms = b->ms[b->calls / 2], least = b->ms[0], rate = flops / ms / 1e6;
   double mib = peak_mib(), blas = baseline(b->s.handle->threads);
+  int64_t length, channels = 0;
+  double fftw = conv_baseline(b, &length, &channels);
   double planned = (double)model_peak_bytes(b->s.handle) / (1 << 20);
   if (o->json) {
     printf("{\"model\": \"%s\", \"what\": \"%s\", ", b->s.module->model, b->p->name);
@@ -192,9 +216,12 @@ static void report(Bench *b, double peak, double before_mib) {
     printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.9f, "
            "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
            "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
-           "\"base_mib\": %.1f, \"threads\": %d}\n",
+           "\"base_mib\": %.1f, \"threads\": %d",
            ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned,
            before_mib, b->s.handle->threads);
+    if (fftw > 0)
+      printf(", \"fftw_conv_ms\": %.4f", fftw);
+    printf("}\n");
     return;
   }
   printf("%s.%s", b->s.module->model, b->p->name);
@@ -210,6 +237,10 @@ static void report(Bench *b, double peak, double before_mib) {
          planned, mib, before_mib);
   if (blas > 0)
     printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", blas);
+  if (fftw > 0)
+    printf("  for scale: FFTW, on one thread, convolves one sequence of %lld rows and %lld "
+           "channels in %.3f ms\n",
+           (long long)length, (long long)channels, fftw);
 }
 
 typedef struct Line {

@@ -45,6 +45,13 @@ const char *option_join(const OptionRow *o) {
   return !strncmp(o->spelling, "-f", 2) || !strncmp(o->spelling, "-R", 2) ? "=" : " ";
 }
 
+// A program with FFTW falls under the GPL: it says so where it says what it is.
+#ifdef BIGSC_FFTW
+static const char with_fftw[] = ", FFTW";
+#else
+static const char with_fftw[] = "";
+#endif
+
 const char *bigsc_version(void) {
   return PACKAGE_VERSION;
 }
@@ -52,8 +59,8 @@ const char *bigsc_version(void) {
 static void print_help(FILE *f) {
   fprintf(f, "bigsc compiles neural-network architectures.\n\nusage:\n");
   for (int i = 0; i < VERB_COUNT; i++)
-    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verb_rows[i].name : "", i ? " " : "", verb_rows[i].args,
-            verb_rows[i].help);
+    fprintf(f, "  bigsc %s%s%s\n        %s\n", i ? verb_rows[i].name : "", i ? " " : "",
+            verb_rows[i].args, verb_rows[i].help);
   fprintf(f, "\n`bigsc VERB --help` lists a command's options; --version; --explain CODE explains "
              "an error.\n"
              "exit status: 0 done, 1 the model or the data is wrong, 2 usage, 3 file or "
@@ -62,8 +69,8 @@ static void print_help(FILE *f) {
 }
 
 static void print_verb_help(FILE *f, Verb v) {
-  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verb_rows[v].name : "", v ? " " : "", verb_rows[v].args,
-          verb_rows[v].help);
+  fprintf(f, "usage: bigsc %s%s%s\n%s\n\n", v ? verb_rows[v].name : "", v ? " " : "",
+          verb_rows[v].args, verb_rows[v].help);
   for (int i = 0; i < option_count; i++) {
     const OptionRow *o = &option_rows[i];
     if (o->verbs & (1u << v)) {
@@ -92,7 +99,8 @@ static int explain(const char *code) {
 
 // Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it,
 // else NULL.
-static const OptionRow *find_option(const char *arg, Verb verb, const char **value, bool *other_verb) {
+static const OptionRow *find_option(const char *arg, Verb verb, const char **value,
+                                    bool *other_verb) {
   *other_verb = false;
   for (int i = 0; i < option_count; i++) {
     const OptionRow *o = &option_rows[i];
@@ -271,7 +279,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
     } else if (!strcmp(argv[i], "--manual") || !strncmp(argv[i], "--completion=", 13)) {
       return manual_print(argv[i] + (argv[i][2] == 'm' ? 2 : 13));
     } else if (!strcmp(argv[i], "--version")) {
-      printf("bigsc %s (LLVM %s)\n", bigsc_version(), BIGSC_LLVM_VERSION);
+      printf("bigsc %s (LLVM %s%s)\n", bigsc_version(), BIGSC_LLVM_VERSION, with_fftw);
       return 0;
     } else if (!strncmp(argv[i], "--explain", 9) &&
                (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {

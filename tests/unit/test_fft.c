@@ -1,13 +1,15 @@
-// The transform of convolutions' kernels against FFTW and against sums in long double; round
-// trips, linearity, and what is refused.
+// The transform of convolutions' kernels against FFTW (where it is linked) and against sums in long
+// double; round trips, linearity, and what is refused.
 #include "base/bug.h"
 #include "base/rng.h"
 #include "runtime/builtin/fft.h"
 #include "tests/unit/suites.h"
-#include <fftw3.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef BIGSC_FFTW
+#include <fftw3.h>
+#endif
 
 // ---- sizes: those that conv_plan.c takes, and any other that is allowed
 static const int64_t bases[] = {4, 5, 6, 8, 10, 12};
@@ -71,6 +73,7 @@ static void near(const double *x, const double *want, int64_t count, const char 
   ck_assert_msg(e < 2e-15, "%s, n %lld: error %g", what, (long long)n, e);
 }
 
+#ifdef BIGSC_FFTW
 // ---- against FFTW, both ways
 static void against_fftw(int64_t n) {
   Bed b = bed(n, (uint32_t)n);
@@ -108,6 +111,7 @@ START_TEST(every_size) {
   ck_assert_int_gt(sizes, 50);
 }
 END_TEST
+#endif
 
 // ---- against the formula of fft.h
 static void sum(const double *x, int64_t n, int64_t k, double *out) {
@@ -213,8 +217,10 @@ Suite *fft_suite(void) {
   Suite *s = suite_create("fft");
   TCase *t = tcase_create("values");
   tcase_set_timeout(t, 60);
+#ifdef BIGSC_FFTW
   tcase_add_loop_test(t, sizes_of_convolutions, 0, COUNT(bases));
   tcase_add_test(t, every_size);
+#endif
   tcase_add_loop_test(t, sums, 0, COUNT(bases));
   suite_add_tcase(s, t);
   t = tcase_create("properties");
