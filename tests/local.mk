@@ -100,7 +100,7 @@ fuzz: $(fuzz_targets)
 check-local:
 	@for log in %D%/runner.log %D%/cli/run.log; do if test -f $$log; then echo "$$log: `sed -n '/^[0-9]* passed, [0-9]* failed$$/p' $$log | tail -n 1`"; fi; done
 
-# The folder of the tests is also one that is built in.
+# The folder of the tests is also one that is built in: what was built is no part of a tarball.
 dist-hook:
-	cd $(distdir)/tests && rm -rf .deps .dirstamp runner && \
-	  find . \( -name '*.o' -o -name '*.log' -o -name '*.trs' \) -exec rm -f {} +
+	cd $(distdir) && rm -f tests/runner $(fuzz_targets) && find tests -name .deps -prune -exec rm -rf {} + && \
+	  find tests \( -name .dirstamp -o -name '*.o' -o -name '*.log' -o -name '*.trs' \) -exec rm -f {} +
