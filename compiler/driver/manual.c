@@ -34,11 +34,16 @@ static void man_option(const OptionRow *o) {
   printf("\n");
 }
 
-static void man_verb(int v) {
-  printf(".SS \"bigsc %s%s", v ? verb_rows[v].name : "", v ? " " : "");
+// How a command is called, as the argument of a macro.
+static void man_call(const char *macro, int v) {
+  printf(".%s \"bigsc %s%s", macro, v ? verb_rows[v].name : "", v ? " " : "");
   for (const char *s = verb_rows[v].args; *s; s++)
-    fputs(*s == '"' ? "\\(dq" : (char[]){*s, 0}, stdout);
+    fputs(*s == '"' ? "\\(dq" : *s == '-' ? "\\-" : (char[]){*s, 0}, stdout);
   printf("\"\n");
+}
+
+static void man_verb(int v) {
+  man_call("SS", v);
   troff(verb_rows[v].help);
   printf(".\n");
   for (int i = 0; i < option_count; i++)
@@ -46,18 +51,35 @@ static void man_verb(int v) {
       man_option(&option_rows[i]);
 }
 
-static void man(void) {
+static void man_head(void) {
   printf(".TH BIGSC 1 \"\" \"bigsc %s\"\n.SH NAME\nbigsc \\- compiles neural\\-network "
-         "architectures\n.SH COMMANDS\n",
+         "architectures\n.SH SYNOPSIS\n.nf\n",
          bigsc_version());
+  for (int v = 0; v < VERB_COUNT; v++)
+    man_call("B", v);
+  printf(".fi\n.SH DESCRIPTION\nbigsc compiles architectures that are written in a small language "
+         "to native code, as a library "
+         "with a header for C, and trains and runs them. The language, the commands, the files and "
+         "the C interface are described "
+         "in the documents that are installed with it.\n");
+}
+
+static void man(void) {
+  man_head();
+  printf(".SH COMMANDS\n");
   for (int v = 0; v < VERB_COUNT; v++)
     man_verb(v);
   printf(".SH OPTIONS OF EVERY COMMAND\n");
   for (int i = 0; i < option_count; i++)
     if (common(&option_rows[i]))
       man_option(&option_rows[i]);
-  printf(".SH EXIT STATUS\n0 done, 1 the model or the data is wrong, 2 usage, 3 file or checkpoint, "
-         "4 numeric failure, 70 a bug in bigsc, 130 interrupted.\n");
+  printf(
+      ".SH EXIT STATUS\n0 done, 1 the model or the data is wrong, 2 usage, 3 file or checkpoint, "
+      "4 numeric failure, 70 a bug in bigsc, 130 interrupted.\n"
+      ".SH ENVIRONMENT\n.TP\n.B CC, LD, OBJCOPY, AR\nthe tools that make libraries (cc, ld, "
+      "objcopy, ar)\n"
+      ".TP\n.B BIGSC_RUNTIME_DIR\nthe folder of libbigsrt.a, which compiled models carry\n"
+      ".TP\n.B NO_COLOR\ndiagnostics have no color\n");
 }
 
 // The options of a command, each behind `before`; values that follow `=` are the user's to write.
