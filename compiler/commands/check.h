@@ -56,7 +56,9 @@ typedef struct Checked {
 } Checked;
 // check_grad.c
 int check_gradients(CheckModel *c, const Data *d, Checked *sum);
-// check_forms.c; reload(ctx, form, out) makes the model with that member of every `forms`.
+// check_forms.c
+bool check_has_forms(CheckModel *c); // with more than one member
+// reload(ctx, form, out) makes the model with that member of every `forms`.
 typedef int Reload(void *ctx, const char *form, CheckModel *out);
 int check_forms(CheckModel *c, const Data *d, Reload *reload, void *ctx, Checked *sum);
 

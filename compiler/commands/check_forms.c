@@ -121,6 +121,11 @@ static int member_names(CheckModel *c, const char ***out) {
   return names.n;
 }
 
+bool check_has_forms(CheckModel *c) {
+  const char **names;
+  return member_names(c, &names) > 0;
+}
+
 static void report(CheckModel *c, const char *name, const Difference *f, bool wrong) {
   const Stmt *const *forms;
   Session *s = c->s;

@@ -75,7 +75,7 @@ double check_work(const CheckModel *c, Node *const *roots, int n, double *bytes)
 
 // ---- elaboration
 
-// sum(entry * r), r a new input of random numbers.
+// sum(entry * r), r a new input of random numbers; of one number entry * r.
 static Node *projection(CheckModel *c, const Output *out) {
   Graph *g = c->graph;
   Node *x = out->node;
@@ -84,7 +84,8 @@ static Node *projection(CheckModel *c, const Output *out) {
   x = g_expand(g, x, out->ax, out->nax);
   char *name = arena_printf(c->s->arena, "%s times random numbers", out->name);
   Node *r = g_input(g, name, (DType)x->dtype, x->ax, x->nax);
-  return g_reduce(g, OP_SUM, g_binary(g, OP_MUL, x, r), x->ax, x->nax);
+  Node *y = g_binary(g, OP_MUL, x, r);
+  return x->nax ? g_reduce(g, OP_SUM, y, x->ax, x->nax) : y;
 }
 
 // Through the rewrites that simplify and claim attention, as a compilation does.

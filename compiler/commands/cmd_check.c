@@ -119,11 +119,11 @@ static int check(Check *c) {
   Checked sum = {0};
   Session *s = &c->s;
   int status = check_build(&m, s, s->model);
-  if (!status && !m.subjects.n)
-    status = session_error(
-        s, EXIT_MODEL,
-        "%s has no loss and no entry of floating-point numbers: there is nothing to differentiate",
-        c->o.args.v[0]);
+  if (!status && !m.subjects.n && !check_has_forms(&m))
+    status = session_error(s, EXIT_MODEL,
+                           "%s has no loss, no entry of floating-point numbers and no `forms`: "
+                           "there is nothing to check",
+                           c->o.args.v[0]);
   status = status ? status : hopeless(&m);
   if (!status && !s->o->quiet)
     print_dims(s);
