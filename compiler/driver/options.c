@@ -99,7 +99,7 @@ static int explain(const char *code) {
 
 // Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it,
 // else NULL.
-static const OptionRow *find_option(const char *arg, Verb verb, const char **value,
+static const OptionRow *find_option(const char *arg, uint32_t verbs, const char **value,
                                     bool *other_verb) {
   *other_verb = false;
   for (int i = 0; i < option_count; i++) {
@@ -108,7 +108,7 @@ static const OptionRow *find_option(const char *arg, Verb verb, const char **val
     bool glued = o->kind == LEVEL || !strcmp(o->spelling, "-D");
     if (strncmp(arg, o->spelling, n) || (arg[n] && arg[n] != '=' && !glued))
       continue;
-    if (!(o->verbs & (1u << verb))) {
+    if (!(o->verbs & verbs)) {
       *other_verb = true;
       continue;
     }
@@ -163,10 +163,10 @@ static bool is_option(const char *s) {
   return s[0] == '-' && s[1];
 }
 
-static int parse_one(Arena *a, Options *o, int argc, char **argv, int *i) {
+static int parse_one(Arena *a, Options *o, int argc, char **argv, int verb_at, int *i) {
   const char *arg = argv[*i], *value = NULL;
   bool other;
-  const OptionRow *opt = find_option(arg, o->verb, &value, &other);
+  const OptionRow *opt = find_option(arg, 1u << o->verb, &value, &other);
   if (!opt) {
     if (other)
       fprintf(stderr, "bigsc: `%s` has no option %s\n", verb_rows[o->verb].name, arg);
@@ -182,7 +182,8 @@ static int parse_one(Arena *a, Options *o, int argc, char **argv, int *i) {
     value = argv[++*i];
   }
   int status = set_option(a, o, opt, value);
-  while (status < 0 && opt->kind == LIST && *i + 1 < argc && !is_option(argv[*i + 1]))
+  while (status < 0 && opt->kind == LIST && *i + 1 < argc && *i + 1 != verb_at &&
+         !is_option(argv[*i + 1]))
     vec_push(a, &o->data, argv[++*i]);
   return status;
 }
@@ -251,20 +252,46 @@ static const char *command_line(Arena *a, int argc, char **argv) {
   return line;
 }
 
+static Verb verb_named(const char *name) {
+  int v = VERB_COUNT;
+  while (--v > 0 && strcmp(name, verb_rows[v].name))
+    ;
+  return (Verb)v;
+}
+
+// Place of the command: the first argument that is no option and no option's value, where it names
+// one.  0: a bare file, or nothing.
+static int find_verb(int argc, char **argv) {
+  bool other;
+  for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+    const char *value = NULL;
+    if (!is_option(argv[i]))
+      return verb_named(argv[i]) ? i : 0;
+    const OptionRow *opt = find_option(argv[i], V_ALL, &value, &other);
+    bool takes = opt ? opt->kind != FLAG : !strcmp(argv[i], "--explain");
+    i += takes && !value;
+    while (opt && opt->kind == LIST && i + 1 < argc && !is_option(argv[i + 1]) &&
+           !verb_named(argv[i + 1]))
+      i++;
+  }
+  return 0;
+}
+
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
   *o = (Options){
       .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1, .seed = -1};
   o->line = command_line(a, argc, argv);
-  int i = 1;
   if (argc < 2) {
     print_help(stderr);
     return EXIT_USAGE;
   }
-  for (int v = 1; v < VERB_COUNT; v++)
-    if (!strcmp(argv[1], verb_rows[v].name))
-      o->verb = (Verb)v, i = 2;
+  int verb_at = find_verb(argc, argv);
+  if (verb_at)
+    o->verb = verb_named(argv[verb_at]);
   bool rest = false;
-  for (; i < argc; i++) {
+  for (int i = 1; i < argc; i++) {
+    if (i == verb_at)
+      continue;
     if (!rest && !strcmp(argv[i], "--")) {
       rest = true;
     } else if (rest || !is_option(argv[i])) {
@@ -285,7 +312,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
                (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {
       return explain(argv[i][9] ? argv[i] + 10 : argv[i + 1]);
     } else {
-      int status = parse_one(a, o, argc, argv, &i);
+      int status = parse_one(a, o, argc, argv, verb_at, &i);
       if (status >= 0)
         return status;
     }
