@@ -12,4 +12,9 @@ static inline int64_t clock_ns(void) { // nanoseconds
 static inline double clock_seconds(void) {
   return 1e-9 * (double)clock_ns();
 }
+static inline double clock_cpu_seconds(void) { // processor time of this process, all threads
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 #endif

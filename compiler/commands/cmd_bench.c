@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
+static const double BUSY = 0.8; // below that share of the processors' time, times mean little
 enum { WARM_UP = 2, MIN_CALLS = 5, MAX_CALLS = 1000 };
 typedef struct Bench {
   Session s;
@@ -25,14 +25,9 @@ typedef struct Bench {
   void *output;
   double ms[MAX_CALLS];
   double cpu_ms; // processor time of one call, all threads, mean
+  double got;    // share of the processors' time that this process had: below 1, others run, too
   int calls;
 } Bench;
-
-static double cpu_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int too_large(Bench *b, const BigsTensor *t) {
   return session_error(&b->s, EXIT_MODEL, "out of memory for `%s`: the given dims are too large",
@@ -142,7 +137,7 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
     if ((status = call(b)))
       return status;
   double start = clock_seconds();
-  double cpu = cpu_seconds();
+  double cpu = clock_cpu_seconds();
   while (b->calls < MAX_CALLS &&
          (repeat > 0 ? b->calls < repeat
                      : b->calls < MIN_CALLS || clock_seconds() - start < seconds)) {
@@ -151,7 +146,10 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
       return status;
     b->ms[b->calls++] = (clock_seconds() - t) * 1e3;
   }
-  b->cpu_ms = (cpu_seconds() - cpu) * 1e3 / b->calls;
+  cpu = clock_cpu_seconds() - cpu;
+  b->cpu_ms = cpu * 1e3 / b->calls;
+  if (b->s.handle->threads == 1) // several wait for each other, too
+    b->got = fmin(b->got, cpu / (clock_seconds() - start));
   qsort(b->ms, (size_t)b->calls, sizeof *b->ms, compare);
   return 0;
 }
@@ -216,9 +214,9 @@ static void report(Bench *b, double peak, double before_mib) {
     printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.9f, "
            "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
            "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
-           "\"base_mib\": %.1f, \"threads\": %d",
+           "\"base_mib\": %.1f, \"threads\": %d, \"processors\": %.2f",
            ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned,
-           before_mib, b->s.handle->threads);
+           before_mib, b->s.handle->threads, b->got);
     if (fftw > 0)
       printf(", \"fftw_conv_ms\": %.4f", fftw);
     printf("}\n");
@@ -306,12 +304,17 @@ static int run_bench(Bench *b) {
   if (status)
     return status;
   int threads = b->s.handle->threads;
-  double peak = peak_gflops(threads);
+  double later, peak = peak_gflops(threads, &b->got);
   status = measure(b, 3, o->repeat);
-  double again = peak_gflops(threads);
-  peak = fmax(peak, again);
+  peak = fmax(peak, peak_gflops(threads, &later));
+  b->got = fmin(b->got, later);
   if (!status)
     report(b, peak, before);
+  if (!status && b->got < BUSY && !o->quiet)
+    fprintf(stderr,
+            "bigsc: warning: other programs were running: this one had %.0f %% of the processors' "
+            "time, so times and the share of the peak mean little\n",
+            100 * b->got);
   if (!status && o->profile)
     status = profile(b, peak);
   return status;

@@ -2,6 +2,7 @@
 #ifndef BIGSC_PEAK_H
 #define BIGSC_PEAK_H
 // GFLOP/s of float32 FMA on `threads` threads together, best of a few short runs (about 0.2 s in
-// all); the widest vectors that the CPU has.
-double peak_gflops(int threads);
+// all); the widest vectors that the CPU has.  *got: the share of the processors' time that the
+// threads had, 1 on an idle machine.
+double peak_gflops(int threads, double *got);
 #endif
