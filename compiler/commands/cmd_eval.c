@@ -177,6 +177,31 @@ static int64_t pad_length(Session *s, const char *dir) {
   return length;
 }
 
+// Does a train block predict what stood in the place of a [MASK]?
+static bool is_masked(const Recipe *r) {
+  bool labels = r->source && !strcmp(r->source, "mlm_text");
+  for (int i = 0; i < r->fields.n; i++)
+    labels |= r->fields.v[i].kind == FIELD_LABELS;
+  return labels;
+}
+
+// A model that is trained, but not on masks, would give the words that follow.
+static int needs_masks(Session *s) {
+  const Recipe *const *train = NULL;
+  int n = s->model ? model_trains(s->model, &train) : 0, masked = 0, others = 0;
+  for (int i = 0; i < n; i++)
+    is_masked(train[i]) ? masked++ : others++;
+  for (int i = 0; !s->model && i < s->module->ntrain; i++)
+    strcmp(s->module->train[i].source, "mlm_text") ? others++ : masked++;
+  if (masked || !others)
+    return 0;
+  return session_error(
+      s, EXIT_MODEL,
+      "%s never saw a [MASK]: no train block of it predicts masked tokens (mlm_text), "
+      "so there is nothing to fill",
+      s->module->model);
+}
+
 int cmd_FILL(const Options *given) {
   Options o = *given;
   Filling f = {0};
@@ -192,6 +217,7 @@ int cmd_FILL(const Options *given) {
   Arena *a = arena_new();
   BuildWant want = {.entries = &entry, .nentries = 1};
   int status = open_trained(&f.s, &o, a, &want, &dir);
+  status = status ? status : needs_masks(&f.s);
   status = status ? status : feeding_tokenizer(&f.s, dir, &f.tokens);
   f.length = status ? 0 : pad_length(&f.s, dir);
   for (int i = 1; i < o.args.n && !status; i++) {
