@@ -166,6 +166,57 @@ static void describe_child(Repl *r, Item *it) {
   ready_free(&e);
 }
 
+// "layer.weight": a parameter inside a child.  Empty: something else.
+static const char *param_path(Repl *r, const Expr *e) {
+  if (e->kind == EX_NAME) {
+    const Item *it = repl_item(r, e->name.s);
+    return it && it->kind == ITEM_CHILD ? it->name : "";
+  }
+  const char *in = e->kind == EX_DOT ? param_path(r, e->a) : "";
+  return *in ? arena_printf(r->arena, "%s.%s", in, e->name.s) : "";
+}
+
+static bool has_axis_twice(const Ready *e, const char *path) {
+  const ModelParam *p;
+  bool twice = false;
+  for (int i = 0, n = model_params(e->model, &p); i < n; i++)
+    for (int k = 0; k < p[i].nax && !strcmp(p[i].path, path); k++)
+      for (int j = 0; j < k; j++)
+        twice |= !strcmp(p[i].axes[j], p[i].axes[k]);
+  return twice;
+}
+
+static void show_param(Ready *e, const char *path) {
+  for (int i = 0; i < e->graph->params.n; i++) {
+    const Param *p = e->graph->params.v[i];
+    Weight *w = strcmp(p->path, path) ? NULL : weight_find(e, p);
+    Array *x = w ? array_like_param(e, p->node, true) : NULL;
+    if (x)
+      memcpy(x->data, w->value->data, (size_t)w->value->n * (size_t)dtype_size(w->value->dtype));
+    if (x)
+      show(e->r, x);
+    array_free(x);
+  }
+}
+
+// A square parameter is no value of the language, which has no axis twice, but can be looked at.
+static bool shown_as_stored(Repl *r, const Expr *value) {
+  const char *path = value->kind == EX_DOT ? param_path(r, value) : "";
+  const Expr *root = value;
+  Ready e;
+  if (!*path)
+    return false;
+  while (root->kind == EX_DOT)
+    root = root->a;
+  int before = r->failures;
+  bool ok = ready_elaborate(&e, r, zero_expr(r, value->span), repl_item(r, root->name.s)),
+       twice = ok && has_axis_twice(&e, path);
+  if (twice && ready_build(&e, false))
+    show_param(&e, path);
+  ready_free(&e);
+  return twice || r->failures > before;
+}
+
 void repl_statement(Repl *r, Stmt *s) {
   int before = r->failures;
   Name it = {intern(r->names, "it"), s->span};
@@ -175,6 +226,8 @@ void repl_statement(Repl *r, Stmt *s) {
     describe_child(r, named);
     return;
   }
+  if (s->kind == ST_EXPR && shown_as_stored(r, s->value))
+    return;
   switch (s->kind) {
   case ST_EXPR: bind_value(r, it, s->value, false); return;
   case ST_BIND: bind_value(r, s->names.v[0], s->value, true); return;
@@ -293,7 +346,8 @@ void repl_script(Repl *r, FILE *f) {
     }
     memcpy(text + n, line, (size_t)got + 1);
     n += (size_t)got;
-    if (repl_input(r, text, false))
+    // An empty line ends an input that cannot become complete, as at a terminal.
+    if (repl_input(r, text, line[strspn(line, " \t\r")] == '\n' && n > (size_t)got))
       n = 0;
   }
   if (n && !r->quit)
