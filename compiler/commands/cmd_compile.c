@@ -106,8 +106,6 @@ static AotInput aot_input(Session *s) {
 
 static int emit_passes(Session *s, const char *what, FILE *to) {
   bool graph = !strcmp(what, "graph");
-  if (!strcmp(what, "cuda"))
-    return session_error(s, EXIT_USAGE, "--emit=%s is not there yet", what);
   int status = build(s, graph ? PASS_simplify : PASS_plan);
   if (status)
     return status;

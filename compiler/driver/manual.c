@@ -4,10 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool takes(const OptionRow *o, int verb) {
-  return o->verbs & (1u << verb);
-}
-
 static bool common(const OptionRow *o) {
   return o->verbs == ~0u;
 }
@@ -47,7 +43,7 @@ static void man_verb(int v) {
   troff(verb_rows[v].help);
   printf(".\n");
   for (int i = 0; i < option_count; i++)
-    if (takes(&option_rows[i], v) && !common(&option_rows[i]))
+    if (option_listed(&option_rows[i], v) && !common(&option_rows[i]))
       man_option(&option_rows[i]);
 }
 
@@ -85,7 +81,7 @@ static void man(void) {
 // The options of a command, each behind `before`; values that follow `=` are the user's to write.
 static void options_of(int verb, const char *before) {
   for (int i = 0; i < option_count; i++)
-    if (takes(&option_rows[i], verb))
+    if (option_listed(&option_rows[i], verb))
       printf("%s%s%s", before, option_rows[i].spelling,
              *option_join(&option_rows[i]) == '=' ? "=" : "");
 }

@@ -19,6 +19,8 @@
 #define V_MODEL                                                                                    \
   (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(TRAIN) | V(EVAL) | V(FILL) |           \
    V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL))
+#define V_CODE (V_MODEL & ~V(CHECK)) // what is checked is interpreted
+#define V_BUILD (V_CODE & ~(V(REPL) | V(INSPECT)))
 #define V_WEIGHTS                                                                                  \
   (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V(CONVERT) | V(TRAIN) | V(REPL))
 
@@ -52,6 +54,10 @@ static const char with_fftw[] = ", FFTW";
 static const char with_fftw[] = "";
 #endif
 
+bool option_listed(const OptionRow *o, int verb) {
+  return o->help && o->verbs & (1u << verb);
+}
+
 const char *bigsc_version(void) {
   return PACKAGE_VERSION;
 }
@@ -73,7 +79,7 @@ static void print_verb_help(FILE *f, Verb v) {
           verb_rows[v].args, verb_rows[v].help);
   for (int i = 0; i < option_count; i++) {
     const OptionRow *o = &option_rows[i];
-    if (o->verbs & (1u << v)) {
+    if (option_listed(o, v)) {
       int n = fprintf(f, "  %s%s%s", o->spelling, option_join(o), o->meta);
       fprintf(f, "%*s%s\n", n < 30 ? 30 - n : 1, "", o->help);
     }
@@ -198,9 +204,9 @@ static const struct {
     {"-fdiagnostics-color", offsetof(Options, diag_color), {"auto", "always", "never"}},
     {"--emit",
      offsetof(Options, emit),
-     {"tokens", "ast", "graph", "fused", "loops", "llvm", "asm", "cuda"}},
-    {"--target", offsetof(Options, target), {"cpu", "cuda"}},
-    {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
+     {"tokens", "ast", "graph", "fused", "loops", "llvm", "asm"}},
+    {"--target", offsetof(Options, target), {"cpu"}},
+    {"--precision", offsetof(Options, precision), {"f32"}},
     {"-Rpass", offsetof(Options, rpass), {"fuse"}},
     {"-Rpass-missed", offsetof(Options, rpass_missed), {"fuse"}},
     {"--dump-ir",
@@ -211,6 +217,16 @@ static const struct {
 #include "compiler/driver/passes.def"
 #undef PASS
      }},
+};
+
+// Names that are taken for what comes later.
+static const struct {
+  size_t field;
+  const char *value, *what;
+} not_yet[] = {
+    {offsetof(Options, emit), "cuda", "code for CUDA"},
+    {offsetof(Options, target), "cuda", "code for CUDA"},
+    {offsetof(Options, precision), "bf16", "arithmetic in bf16"},
 };
 
 static int check_choice(const char *name, const char *value, const char *const *choice) {
@@ -227,14 +243,17 @@ static int check_choice(const char *name, const char *value, const char *const *
 }
 
 static int check_values(const Options *o) {
+  for (int i = 0; i < COUNT(not_yet); i++) {
+    const char *value = *(const char *const *)((const char *)o + not_yet[i].field);
+    if (value && !strcmp(value, not_yet[i].value))
+      return usage("%s is not there yet", not_yet[i].what);
+  }
   for (int i = 0; i < COUNT(choices); i++) {
     const char *value = *(const char *const *)((const char *)o + choices[i].field);
     int status = value ? check_choice(choices[i].name, value, choices[i].choice) : -1;
     if (status >= 0)
       return status;
   }
-  if (o->target && !strcmp(o->target, "cuda"))
-    return usage("%s", "code for CUDA is not there yet");
   if (o->threads > POOL_MAX_THREADS) {
     fprintf(stderr, "bigsc: --threads takes at most %d\n", POOL_MAX_THREADS);
     return EXIT_USAGE;

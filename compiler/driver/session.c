@@ -303,8 +303,6 @@ int session_start(Session *s, const Options *o) {
   s->names = intern_new(s->arena);
   s->diags = NEW(s->arena, Diags);
   s->diags->arena = s->arena;
-  if (o->precision && !strcmp(o->precision, "bf16"))
-    return session_error(s, EXIT_USAGE, "--precision=bf16 is not there yet on CPUs; f32 is");
   s->weights = o->weights;
   return s->weights ? session_stdin(s, &s->weights) : 0;
 }
@@ -381,6 +379,9 @@ int session_compile(Session *s, const BuildWant *want) {
   int status = compile_kernels(s);
   if (!status && o->time_report)
     report_times(s);
+  if (!status && o->verbose)
+    fprintf(stderr, "compiled %s for %s at -O%d: %d programs, %d kernels\n", model_name(s->model),
+            s->build.target->cpu, (int)o->opt, s->module->nprogram, s->build.nkernels);
   return status;
 }
 
