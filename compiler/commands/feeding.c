@@ -105,12 +105,12 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
         train->name);
   if (f->length <= 0)
     return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
+  if (check_fixed(s, batch, f->length))
+    return EXIT_MODEL;
   if (longest_length(s->module) && f->length > longest_length(s->module))
     return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
                          (long long)f->length, (long long)longest_length(s->module));
   f->kind = (DataKind)kind;
-  if (check_fixed(s, batch, f->length))
-    return EXIT_MODEL;
   DataOptions o = {.kind = f->kind,
                    .length = f->length,
                    .table = token_table(s->module),
