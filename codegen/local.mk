@@ -44,6 +44,8 @@ codegen_sources = \
 	%D%/plan/canon.c \
 	%D%/plan/contract.h \
 	%D%/plan/contract_plan.c \
+	%D%/plan/deps.c \
+	%D%/plan/facts.c \
 	%D%/plan/fuse.c \
 	%D%/plan/layout.c \
 	%D%/plan/layout_params.c \

@@ -57,7 +57,7 @@ static void unite(Canon *c, int s, int t) {
   c->size[t] += c->size[s];
 }
 
-static bool in_memory(const Node *n) {
+static bool is_leaf(const Node *n) {
   return n->op == OP_INPUT || n->op == OP_PARAM;
 }
 
@@ -96,13 +96,13 @@ static void unite_kept(Canon *c, const Node *n, bool contractions, bool leaves) 
   if (is_library(n) || (n->op == OP_CONTRACT && n->attr.naxes != 0) != contractions)
     return;
   for (int i = 0; i < n->nin; i++)
-    for (int k = 0; k < n->in[i]->nax && in_memory(n->in[i]) == leaves; k++)
+    for (int k = 0; k < n->in[i]->nax && is_leaf(n->in[i]) == leaves; k++)
       if (is_kept(n, i, n->in[i]->ax[k]))
         unite(c, slot(c, n->in[i], n->in[i]->ax[k]), slot(c, n, n->in[i]->ax[k]));
 }
 
 static void unite_renamed(Canon *c, const Node *n, bool leaves) {
-  for (int k = 0; n->op == OP_RENAME && in_memory(n->in[0]) == leaves && k < n->attr.nmap; k++)
+  for (int k = 0; n->op == OP_RENAME && is_leaf(n->in[0]) == leaves && k < n->attr.nmap; k++)
     unite(c, slot(c, n->in[0], n->attr.from[k]), slot(c, n, n->attr.to[k]));
 }
 
@@ -229,7 +229,7 @@ static Node *rebuild(Canon *c, Node *n) {
     return n;
   c->g->span = n->span;
   c->g->fn = n->fn;
-  if (in_memory(n))
+  if (is_leaf(n))
     return renamed(c, n, n->ax, names(c, n, n->ax, n->nax), n->nax);
   if (n->op == OP_RENAME)
     return rebuild_rename(c, n);

@@ -3,34 +3,6 @@
 #include "codegen/plan/plan_internal.h"
 #include <string.h>
 
-bool extent_is(const Axis *a, int64_t *v) {
-  return poly_is_const(&a->extent, v);
-}
-
-// A run-time dim that -D fixes is laid out as it would be without: what lies beside what, and where
-// rows are kept apart, must not depend on it.
-bool is_feature(const Axis *a) {
-  return !a->open && extent_is(a, NULL);
-}
-
-Poly extents(Axis *const *ax, int n) {
-  Poly p = poly_const(1);
-  for (int i = 0; i < n; i++)
-    p = poly_mul(p, ax[i]->extent);
-  return p;
-}
-
-// Elements, with 64 for every run-time dim: only to compare costs.
-double size_estimate(Axis *const *ax, int n) {
-  int64_t sym[MAX_SYMS];
-  double size = 1;
-  for (int i = 0; i < MAX_SYMS; i++)
-    sym[i] = 64;
-  for (int i = 0; i < n; i++)
-    size *= (double)poly_eval(&ax[i]->extent, sym);
-  return size;
-}
-
 int buf_add(Prog *g, BigsWhere where, DType t, Poly size, const char *name) {
   vec_push(g->a, &g->buf,
            (Buf){.where = where, .dtype = t, .size = size, .name = name, .number = -1});
@@ -152,13 +124,6 @@ Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool ke
 }
 
 // ---- views
-
-Node *view_base(Node *n) {
-  while (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_SLICE ||
-         n->op == OP_INDEX || n->op == OP_FLIP)
-    n = n->in[0];
-  return n;
-}
 
 static void set_axis(Place *pl, int k, Axis *a, Poly stride, int64_t nstep) {
   pl->ax[k] = a;

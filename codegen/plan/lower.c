@@ -167,10 +167,6 @@ int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly) {
 
 // ---- loads and stores
 
-DType computed_dtype(const Node *n) {
-  return n->dtype == DT_BF16 ? DT_F32 : (DType)n->dtype;
-}
-
 // Index within the buffer from pl->base on.
 LExpr *place_index(Lower *c, const Place *pl, const Coords *at) {
   LExpr *v[MAX_AXES];

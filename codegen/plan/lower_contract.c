@@ -2,16 +2,7 @@
 // computes and stores the instance's members; and the transposes that bring operands into panels.
 #include "codegen/plan/contract.h"
 
-enum { TASK_ROWS = 48, TASK_COLUMNS = 256, TRANSPOSE_ROWS = 64 };
-
-int task_rows(const PlanOptions *o) {
-  return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr;
-}
-
-int task_columns(const PlanOptions *o, int64_t width) {
-  int w = (int)(width ? width : o->nr);
-  return w > TASK_COLUMNS ? w : TASK_COLUMNS / w * w;
-}
+enum { TRANSPOSE_ROWS = 64 };
 
 typedef struct Emit {
   Lower *c;

@@ -4,45 +4,8 @@
 #include "codegen/plan/contract.h"
 #include <string.h>
 
-bool is_outer(const Node *n) {
-  return n->op == OP_CONTRACT && !n->attr.naxes;
-}
-bool is_reduction(const Node *n) {
-  return n->op == OP_SUM || n->op == OP_RMAX || n->op == OP_RMIN;
-}
-
-// Sums nothing: an element is the source's where the index says so, else 0.
-bool is_one_hot(const Node *n) {
-  if (n->op != OP_SCATTER || n->in[0]->nax > n->attr.naxes || n->in[1]->nax > n->attr.naxes)
-    return false;
-  for (int k = 0; k < 2; k++)
-    for (int i = 0; i < n->in[k]->nax; i++) {
-      bool kept = false;
-      for (int j = 0; j < n->attr.naxes; j++)
-        kept |= n->attr.axes[j] == n->in[k]->ax[i];
-      if (!kept)
-        return false;
-    }
-  return true;
-}
-
-bool is_map(const Node *n) {
-  return (op_flags(n->op) & (F_POINTWISE | F_INDEX)) || n->op == OP_GATHER || is_outer(n) ||
-         is_one_hot(n);
-}
-
 static bool is_pointwise(const Node *n) {
   return (op_flags(n->op) & F_POINTWISE) || is_outer(n) || is_one_hot(n);
-}
-
-// Rough, in vector instructions an element.
-double op_flops(const Node *n) {
-  static const int cost[OP_COUNT] = {
-#define SCALAR(id, name, arity, domain, flags, cost) [OP_##id] = cost,
-#include "base/scalar.def"
-#undef SCALAR
-      [OP_RANDOM] = 8, [OP_GATHER] = 3, [OP_PAD] = 4};
-  return is_outer(n) || is_one_hot(n) ? 1 : cost[n->op];
 }
 
 static bool leaf_is_steady(const Node *n) {

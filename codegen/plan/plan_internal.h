@@ -170,27 +170,44 @@ void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) PRINTF_L
 int plan_kernel(Planner *p, LKernel *k); // index of the equal kernel
 BigsSize plan_size(Planner *p, Poly x);  // index of the equal polynomial
 
+// ---- facts.c: of nodes and axes
+bool is_map(const Node *n); // computes an element from elements of its operands: pointwise, gather,
+                            // index map
+bool is_reduction(const Node *n);
+bool is_one_hot(const Node *n);            // a scatter that sums nothing
+bool is_outer(const Node *n);              // contraction over nothing: a pointwise product
+double op_flops(const Node *n);            // rough, in vector instructions an element
+DType computed_dtype(const Node *n);       // bf16 is computed in f32
+Node *view_base(Node *n);                  // below RENAME SPLIT MERGE SLICE INDEX FLIP
+bool extent_is(const Axis *a, int64_t *v); // constant extent
+bool is_feature(const Axis *a);            // not rows: constant in the text, too
+Poly extents(Axis *const *ax, int n);      // their product
+double size_estimate(Axis *const *ax,
+                     int n); // elements, with 64 for every run-time dim: only to compare costs
+
+// ---- deps.c: what a node reads
+typedef struct Dep {
+  Node *node;
+  bool aligned; // read at the place of the reader's own element
+} Dep;
+typedef struct Deps {
+  VEC(Dep) v;
+} Deps;
+void deps_of(Prog *g, Node *n, Deps *out);    // what is stored, or a leaf in memory, and n reads
+void deps_below(Prog *g, Node *n, Deps *out); // the same with n itself when it is stored
+bool in_memory(const Prog *g, const Node *n); // stored, or a leaf that is
+
 // ---- canon.c: replaces the outputs' nodes by equal ones under names that make most renames
 // nothing
 void canon_names(Planner *p);
 
 // ---- materialise.c: which nodes are stored
-void mat_reach(Prog *g);    // reached, uses, steady
-void mat_mark(Prog *g);     // must, want, dest
-bool mat_refine(Prog *g);   // after a schedule: more to store; false when nothing changed
-bool is_map(const Node *n); // computes an element from elements of its operands: pointwise, gather,
-                            // index map
-bool is_reduction(const Node *n);
-bool is_one_hot(const Node *n); // a scatter that sums nothing
-bool is_outer(const Node *n);   // contraction over nothing: a pointwise product
-double op_flops(const Node *n);
+void mat_reach(Prog *g);  // reached, uses, steady
+void mat_mark(Prog *g);   // must, want, dest
+bool mat_refine(Prog *g); // after a schedule: more to store; false when nothing changed
 
 // ---- layout.c: where they are stored
 void layout_params(Planner *p);
-double size_estimate(Axis *const *ax, int n);
-bool extent_is(const Axis *a, int64_t *v);         // constant extent
-bool is_feature(const Axis *a);                    // not rows: constant in the text, too
-Poly extents(Axis *const *ax, int n);              // their product
 int place_axis(const Place *pl, const Axis *a);    // -1
 Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it lacks
 Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order
@@ -204,22 +221,12 @@ Place *place_piece(Prog *g, const Node *concat, int i, const Place *whole);
 Place *place_param(Prog *g, const Param *p, bool grad);
 int buf_add(Prog *g, BigsWhere where, DType t, Poly size, const char *name);
 int table_buffer(Prog *g, const Node *table); // its values in memory
-Node *view_base(Node *n);                     // below RENAME SPLIT MERGE SLICE INDEX FLIP
 Axis *vector_axis(Prog *g, Node *n, const Place *dest);
 
 // ---- fuse.c: which nodes share a kernel
 void fuse_schedule(Prog *g);
 void fuse_needed(Prog *g);
 Inst *inst_new(Prog *g, InstKind kind, Node *root);
-typedef struct Dep {
-  Node *node;
-  bool aligned; // read at the place of the reader's own element
-} Dep;
-typedef struct Deps {
-  VEC(Dep) v;
-} Deps;
-void deps_of(Prog *g, Node *n, Deps *out);    // what is stored, or a leaf in memory, and n reads
-void deps_below(Prog *g, Node *n, Deps *out); // the same with n itself when it is stored
 // An instance that writes n's value, derived or loaded, to dest.
 void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue);
 // Computes n anew: in one of the last `back` instances, if it suits one, else in its own.  From
@@ -296,7 +303,6 @@ Val lower_value(Lower *c, Node *n, const Coords *at);
 LExpr *lower_member(Lower *c, const Member *m, const Coords *at);
 LExpr *lower_load(Lower *c, const Place *pl, const Coords *at);
 void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool add);
-DType computed_dtype(const Node *n);     // bf16 is computed in f32
 void lower_finish(Lower *c, Poly flops); // verifies, shares the kernel, adds the step
 int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly);
 

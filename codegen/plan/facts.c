@@ -1,0 +1,96 @@
+// What several passes ask about a node, an axis, a target: no pass of its own.
+#include "codegen/plan/contract.h"
+
+enum { TASK_ROWS = 48, TASK_COLUMNS = 256 };
+
+// ---- nodes
+
+bool is_outer(const Node *n) {
+  return n->op == OP_CONTRACT && !n->attr.naxes;
+}
+bool is_reduction(const Node *n) {
+  return n->op == OP_SUM || n->op == OP_RMAX || n->op == OP_RMIN;
+}
+
+// Sums nothing: an element is the source's where the index says so, else 0.
+bool is_one_hot(const Node *n) {
+  if (n->op != OP_SCATTER || n->in[0]->nax > n->attr.naxes || n->in[1]->nax > n->attr.naxes)
+    return false;
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < n->in[k]->nax; i++) {
+      bool kept = false;
+      for (int j = 0; j < n->attr.naxes; j++)
+        kept |= n->attr.axes[j] == n->in[k]->ax[i];
+      if (!kept)
+        return false;
+    }
+  return true;
+}
+
+bool is_map(const Node *n) {
+  return (op_flags(n->op) & (F_POINTWISE | F_INDEX)) || n->op == OP_GATHER || is_outer(n) ||
+         is_one_hot(n);
+}
+
+// Rough, in vector instructions an element.
+double op_flops(const Node *n) {
+  static const int cost[OP_COUNT] = {
+#define SCALAR(id, name, arity, domain, flags, cost) [OP_##id] = cost,
+#include "base/scalar.def"
+#undef SCALAR
+      [OP_RANDOM] = 8, [OP_GATHER] = 3, [OP_PAD] = 4};
+  return is_outer(n) || is_one_hot(n) ? 1 : cost[n->op];
+}
+
+// bf16 is computed as f32.
+DType computed_dtype(const Node *n) {
+  return n->dtype == DT_BF16 ? DT_F32 : (DType)n->dtype;
+}
+
+Node *view_base(Node *n) {
+  while (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_SLICE ||
+         n->op == OP_INDEX || n->op == OP_FLIP)
+    n = n->in[0];
+  return n;
+}
+
+// ---- axes
+
+bool extent_is(const Axis *a, int64_t *v) {
+  return poly_is_const(&a->extent, v);
+}
+
+// A run-time dim that -D fixes is laid out as it would be without: what lies beside what, and where
+// rows are kept apart, must not depend on it.
+bool is_feature(const Axis *a) {
+  return !a->open && extent_is(a, NULL);
+}
+
+Poly extents(Axis *const *ax, int n) {
+  Poly p = poly_const(1);
+  for (int i = 0; i < n; i++)
+    p = poly_mul(p, ax[i]->extent);
+  return p;
+}
+
+// Elements, with 64 for every run-time dim: only to compare costs.
+double size_estimate(Axis *const *ax, int n) {
+  int64_t sym[MAX_SYMS];
+  double size = 1;
+  for (int i = 0; i < MAX_SYMS; i++)
+    sym[i] = 64;
+  for (int i = 0; i < n; i++)
+    size *= (double)poly_eval(&ax[i]->extent, sym);
+  return size;
+}
+
+// ---- tasks of a contraction
+
+int task_rows(const PlanOptions *o) {
+  return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr;
+}
+
+int task_columns(const PlanOptions *o, int64_t width) {
+  int w = (int)(width ? width : o->nr);
+  return w > TASK_COLUMNS ? w : TASK_COLUMNS / w * w;
+}
