@@ -3,8 +3,8 @@
 // Where B is read in rows, each k is another page and another line of both operands, and a tile
 // would touch all of them again. So k is cut into blocks; in each, A's rows are packed strip by
 // strip and B's panel once for all row tiles, both contiguous, and the sums of all tiles wait in
-// memory for the next block.  Every sum still runs over k in order: the bits are those of the
-// unblocked form.
+// memory for the next block.  A block's sum starts at zero and is added to them; after TILE_LONG_K
+// values of k they are moved into totals in float64.
 #include "codegen/llvm/tile.h"
 
 typedef struct BlockCx {
@@ -13,6 +13,9 @@ typedef struct BlockCx {
   Val k0, kn, last; // the block: k0 <= k < k0 + kn; is it the product's last?
   bool pack_a;
   Val sums, a_pack, b_pack; // parts of the workspace
+  Val totals;               // another: as many doubles as sums
+  Val nsums;                // how many
+  Val is_long;              // is any K above TILE_LONG_K?  Totals are in use only then
   Val row_tiles;            // ceil(M / mr)
 } BlockCx;
 
@@ -32,12 +35,16 @@ static Val times(Emit *e, Val x, int64_t n) {
   return LLVMBuildMul(e->b, x, iconst(e, n), "");
 }
 
-// The sums of the current tile, in the order in which tiles are visited.
-static void place_tile(BlockCx *x) {
+// The first of the current tile's sums, in the order in which tiles are visited.
+static Val tile_index(BlockCx *x) {
   Emit *e = x->c.e;
   Val at = LLVMBuildMul(e->b, index_of(e, x->c.n, x->c.nr), x->row_tiles, "");
   at = LLVMBuildAdd(e->b, at, index_of(e, x->c.m, x->c.mr), "");
-  x->c.tile = floats(e, x->sums, times(e, at, (int64_t)x->c.mr * x->c.nr));
+  return times(e, at, (int64_t)x->c.mr * x->c.nr);
+}
+
+static void place_tile(BlockCx *x) {
+  x->c.tile = floats(x->c.e, x->sums, tile_index(x));
 }
 
 static Val strip(BlockCx *x) {
@@ -120,6 +127,7 @@ static void add_tile(TileCx *c, bool copy_b) {
                   .K = MICRO_RUNTIME,
                   .rows = c->mr,
                   .nv = c->nv,
+                  .cut = true,
                   .clamped = !x->pack_a && c->Mc < c->mr,
                   .masked = copy_b && masks_b(x),
                   .copy_b = copy_b};
@@ -147,25 +155,69 @@ static void add_first_or_next(TileCx *c) {
   LLVMPositionBuilderAtEnd(e->b, done);
 }
 
-// The epilogue follows the last product's last block, while the tile's sums are hot.
-static void add_and_finish(TileCx *c) {
-  BlockCx *x = (BlockCx *)c;
-  Emit *e = c->e;
-  add_first_or_next(c);
-  if (x->p != &c->t->prod[c->t->nprod - 1])
-    return;
-  LLVMBasicBlockRef finish = new_block(e, "finish"), next = new_block(e, "finished");
-  LLVMBuildCondBr(e->b, x->last, finish, next);
-  LLVMPositionBuilderAtEnd(e->b, finish);
+// `f` where cond holds.
+static void when(BlockCx *x, Val cond, void f(BlockCx *)) {
+  Emit *e = x->c.e;
+  LLVMBasicBlockRef yes = new_block(e, "when"), next = new_block(e, "then");
+  LLVMBuildCondBr(e->b, cond, yes, next);
+  LLVMPositionBuilderAtEnd(e->b, yes);
   emit_forget(e);
-  place_tile(x);
-  tile_epilogue(c);
+  f(x);
+  emit_forget(e);
   LLVMBuildBr(e->b, next);
   LLVMPositionBuilderAtEnd(e->b, next);
 }
 
+// The tile's sums become those over all of k.
+static void finish_total(BlockCx *x) {
+  Emit *e = x->c.e;
+  Val n = iconst(e, (int64_t)x->c.mr * x->c.nr);
+  Val total = elem_ptr(e, e->u->f64, x->totals, tile_index(x));
+  tile_add_total(e, total, x->c.tile, n, x->c.vector);
+  tile_take_total(e, total, x->c.tile, n, x->c.vector);
+}
+
+static void finish(BlockCx *x) {
+  place_tile(x);
+  when(x, x->is_long, finish_total);
+  tile_epilogue(&x->c);
+}
+
+// The epilogue follows the last product's last block, while the tile's sums are hot.
+static void add_and_finish(TileCx *c) {
+  BlockCx *x = (BlockCx *)c;
+  add_first_or_next(c);
+  if (x->p != &c->t->prod[c->t->nprod - 1])
+    return;
+  when(x, x->last, finish);
+}
+
 static void add_panel(TileCx *c) {
   tile_rows(c, add_and_finish);
+}
+
+static void clear_sums(BlockCx *x) {
+  Emit *e = x->c.e;
+  LoopCx l;
+  if (!loop_begin(e, &l, iconst(e, 0), x->nsums, x->c.nr))
+    return;
+  Val zero = LLVMConstNull(wide(e->u->f32, x->c.nr));
+  LLVMSetAlignment(LLVMBuildStore(e->b, zero, floats(e, x->sums, l.i)), 16);
+  loop_end(e, &l);
+}
+
+static void move_sums(BlockCx *x) {
+  tile_add_total(x->c.e, x->totals, x->sums, x->nsums, x->c.vector);
+  clear_sums(x);
+}
+
+// Before block k0 > 0 of every TILE_LONG_K / LOOP_K_BLOCK.
+static void move_at(BlockCx *x) {
+  Emit *e = x->c.e;
+  Val left = LLVMBuildURem(e->b, x->k0, iconst(e, TILE_LONG_K), ""), zero = iconst(e, 0);
+  Val due = LLVMBuildAnd(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, x->k0, zero, ""),
+                         LLVMBuildICmp(e->b, LLVMIntEQ, left, zero, ""), "");
+  when(x, due, move_sums);
 }
 
 static void add_product(BlockCx *x, const LProduct *p) {
@@ -180,6 +232,7 @@ static void add_product(BlockCx *x, const LProduct *p) {
   Val left = LLVMBuildSub(e->b, K, l.i, "");
   x->kn = imin(e, left, iconst(e, LOOP_K_BLOCK));
   x->last = LLVMBuildICmp(e->b, LLVMIntSLE, left, iconst(e, LOOP_K_BLOCK), "");
+  move_at(x);
   if (x->pack_a)
     tile_rows(&x->c, pack_strip);
   tile_panels(&x->c, add_panel);
@@ -188,14 +241,19 @@ static void add_product(BlockCx *x, const LProduct *p) {
 
 // ---- all of it
 
-static void clear_sums(BlockCx *x, Val n) {
+static void clear_totals(BlockCx *x) {
+  tile_clear_total(x->c.e, x->totals, x->nsums, x->c.vector);
+}
+
+static Val any_long(BlockCx *x) {
   Emit *e = x->c.e;
-  LoopCx l;
-  if (!loop_begin(e, &l, iconst(e, 0), n, x->c.nr))
-    return;
-  Val zero = LLVMConstNull(wide(e->u->f32, x->c.nr));
-  LLVMSetAlignment(LLVMBuildStore(e->b, zero, floats(e, x->sums, l.i)), 16);
-  loop_end(e, &l);
+  Val any = LLVMConstInt(LLVMInt1TypeInContext(e->u->cx), 0, false);
+  for (int i = 0; i < x->c.t->nprod; i++) {
+    Val K = emit_int(e, x->c.t->prod[i].K);
+    any =
+        LLVMBuildOr(e->b, any, LLVMBuildICmp(e->b, LLVMIntSGT, K, iconst(e, TILE_LONG_K), ""), "");
+  }
+  return any;
 }
 
 // The sums have a panel's width of slack behind them, which the moved tile's last row may read.
@@ -204,9 +262,13 @@ void tile_blocked(TileCx *c) {
   BlockCx x = {.c = *c, .row_tiles = count_of(e, c->M, c->mr), .sums = e->workspace};
   Val n = LLVMBuildMul(e->b, x.row_tiles, count_of(e, c->N, c->nr), "");
   n = times(e, n, (int64_t)c->mr * c->nr);
+  x.nsums = n;
   x.b_pack = floats(e, x.sums, LLVMBuildAdd(e->b, n, iconst(e, c->nr), ""));
   x.a_pack = floats(e, x.b_pack, iconst(e, (int64_t)c->nr * LOOP_K_BLOCK));
-  clear_sums(&x, n);
+  x.totals = floats(e, x.a_pack, times(e, x.row_tiles, (int64_t)c->mr * LOOP_K_BLOCK));
+  x.is_long = any_long(&x);
+  clear_sums(&x);
+  when(&x, x.is_long, clear_totals);
   for (int i = 0; i < c->t->nprod; i++)
     add_product(&x, &c->t->prod[i]);
 }

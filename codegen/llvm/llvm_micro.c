@@ -4,6 +4,7 @@
 #include "codegen/llvm/micro.h"
 #include <string.h>
 
+// A run is a whole number of turns of the unrolled loop.
 enum { UNROLL = 4, PREFETCH_BYTES = 8192, LINE = 64, ACC_MAX = 64, ROWS_MAX = 16, NV_MAX = 4 };
 enum {
   ARG_A,
@@ -141,20 +142,79 @@ static void k_loop(const Gen *g, Val count_slot, Val end, int step) {
   LLVMPositionBuilderAtEnd(g->b, next);
 }
 
-static void loops(const Gen *g) {
-  Val k = LLVMBuildAlloca(g->b, g->u->i64, "");
-  LLVMBuildStore(g->b, i64c(g, 0), k);
+static Val c_ptr(const Gen *g, int i) {
+  return at(g, LLVMGetParam(g->fn, ARG_C), i64c(g, (int64_t)i * g->u->target->vector_floats));
+}
+
+// Adds the accumulators to C, or puts them there.
+static void store_sums(const Gen *g, bool add) {
+  for (int i = 0; i < g->key->rows * g->key->nv; i++) {
+    Val sum = LLVMBuildLoad2(g->b, g->vec, g->acc[i], "");
+    if (add)
+      sum = LLVMBuildFAdd(g->b, LLVMBuildLoad2(g->b, g->vec, c_ptr(g, i), ""), sum, "");
+    LLVMBuildStore(g->b, sum, c_ptr(g, i));
+  }
+}
+
+static void start_sums(const Gen *g, bool from_c) {
+  for (int i = 0; i < g->key->rows * g->key->nv; i++)
+    LLVMBuildStore(g->b,
+                   from_c ? LLVMBuildLoad2(g->b, g->vec, c_ptr(g, i), "") : LLVMConstNull(g->vec),
+                   g->acc[i]);
+}
+
+// One run over all of k.
+static void whole_loops(const Gen *g, Val k) {
   int64_t n, whole;
   bool known = emit_const(g->K, &n);
   Val end = LLVMBuildAnd(g->b, g->K, i64c(g, -UNROLL), "");
+  start_sums(g, !g->key->first);
   if (!known || (emit_const(end, &whole) && whole))
     k_loop(g, k, end, UNROLL);
   if (!known || n % UNROLL)
     k_loop(g, k, g->K, 1);
+  store_sums(g, false);
 }
 
-static Val c_ptr(const Gen *g, int i) {
-  return at(g, LLVMGetParam(g->fn, ARG_C), i64c(g, (int64_t)i * g->u->target->vector_floats));
+static void end_run(const Gen *g, Val from) {
+  if (!g->key->first) {
+    store_sums(g, true);
+    return;
+  }
+  LLVMBasicBlockRef put = block(g, "put"), add = block(g, "add"), done = block(g, "stored");
+  LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, from, i64c(g, 0), ""), put, add);
+  LLVMPositionBuilderAtEnd(g->b, put);
+  store_sums(g, false);
+  LLVMBuildBr(g->b, done);
+  LLVMPositionBuilderAtEnd(g->b, add);
+  store_sums(g, true);
+  LLVMBuildBr(g->b, done);
+  LLVMPositionBuilderAtEnd(g->b, done);
+}
+
+// Run after run, at least one.
+static void cut_loops(const Gen *g, Val k) {
+  LLVMBasicBlockRef run = block(g, "run"), done = block(g, "summed");
+  LLVMBuildBr(g->b, run);
+  LLVMPositionBuilderAtEnd(g->b, run);
+  Val from = LLVMBuildLoad2(g->b, g->u->i64, k, "");
+  Val end = LLVMBuildAdd(g->b, from, i64c(g, MICRO_RUN), "");
+  end = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, end, g->K, ""), end, g->K, "");
+  start_sums(g, false);
+  k_loop(g, k, LLVMBuildAnd(g->b, end, i64c(g, -UNROLL), ""), UNROLL);
+  k_loop(g, k, end, 1);
+  end_run(g, from);
+  LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, end, g->K, ""), run, done);
+  LLVMPositionBuilderAtEnd(g->b, done);
+}
+
+static void loops(const Gen *g) {
+  Val k = LLVMBuildAlloca(g->b, g->u->i64, "");
+  LLVMBuildStore(g->b, i64c(g, 0), k);
+  if (g->key->cut)
+    cut_loops(g, k);
+  else
+    whole_loops(g, k);
 }
 
 static void prepare(Gen *g) {
@@ -188,13 +248,8 @@ static void slots(Gen *g) {
     g->pack = LLVMBuildAlloca(g->b, g->u->ptr, "");
     LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_PACK), g->pack);
   }
-  for (int i = 0; i < g->key->rows * g->key->nv; i++) {
+  for (int i = 0; i < g->key->rows * g->key->nv; i++)
     g->acc[i] = LLVMBuildAlloca(g->b, g->vec, "");
-    Val start = LLVMConstNull(g->vec);
-    if (!g->key->first)
-      start = LLVMBuildLoad2(g->b, g->vec, c_ptr(g, i), "");
-    LLVMBuildStore(g->b, start, g->acc[i]);
-  }
 }
 
 static void define(LlvmUnit *u, const Micro *m) {
@@ -205,14 +260,12 @@ static void define(LlvmUnit *u, const Micro *m) {
   prepare(&g);
   slots(&g);
   loops(&g);
-  for (int i = 0; i < m->key.rows * m->key.nv; i++)
-    LLVMBuildStore(u->b, LLVMBuildLoad2(u->b, g.vec, g.acc[i], ""), c_ptr(&g, i));
   LLVMBuildRetVoid(u->b);
 }
 
 static bool same_key(const MicroKey *x, const MicroKey *y) {
   return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows &&
-         x->nv == y->nv && x->first == y->first && x->masked == y->masked &&
+         x->nv == y->nv && x->first == y->first && x->cut == y->cut && x->masked == y->masked &&
          x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch;
 }
 

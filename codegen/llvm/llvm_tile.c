@@ -12,7 +12,51 @@ int64_t known_or(Val v, int64_t otherwise) {
   return emit_const(v, &n) ? n : otherwise;
 }
 
-// ---- products
+// ---- totals in float64 of a tile's sums
+
+typedef void TotalFn(Emit *e, LLVMTypeRef narrow, LLVMTypeRef broad, Val total, Val sum);
+
+// f for each vector of n sums.
+static void each_vector(Emit *e, Val total, Val sums, Val n, int width, TotalFn *f) {
+  LoopCx l;
+  if (!loop_begin(e, &l, iconst(e, 0), n, width))
+    return;
+  f(e, wide(e->u->f32, width), wide(e->u->f64, width), elem_ptr(e, e->u->f64, total, l.i),
+    sums ? elem_ptr(e, e->u->f32, sums, l.i) : NULL);
+  loop_end(e, &l);
+}
+
+static Val load_as(Emit *e, LLVMTypeRef t, Val p, unsigned align) {
+  Val v = LLVMBuildLoad2(e->b, t, p, "");
+  LLVMSetAlignment(v, align);
+  return v;
+}
+
+static void clear_one(Emit *e, LLVMTypeRef narrow, LLVMTypeRef broad, Val total, Val sum) {
+  (void)narrow, (void)sum;
+  LLVMSetAlignment(LLVMBuildStore(e->b, LLVMConstNull(broad), total), 8);
+}
+static void add_one(Emit *e, LLVMTypeRef narrow, LLVMTypeRef broad, Val total, Val sum) {
+  Val x = LLVMBuildFPExt(e->b, load_as(e, narrow, sum, 4), broad, "");
+  x = LLVMBuildFAdd(e->b, load_as(e, broad, total, 8), x, "");
+  LLVMSetAlignment(LLVMBuildStore(e->b, x, total), 8);
+}
+static void take_one(Emit *e, LLVMTypeRef narrow, LLVMTypeRef broad, Val total, Val sum) {
+  Val x = LLVMBuildFPTrunc(e->b, load_as(e, broad, total, 8), narrow, "");
+  LLVMSetAlignment(LLVMBuildStore(e->b, x, sum), 4);
+}
+
+void tile_clear_total(Emit *e, Val total, Val n, int width) {
+  each_vector(e, total, NULL, n, width, clear_one);
+}
+void tile_add_total(Emit *e, Val total, Val sums, Val n, int width) {
+  each_vector(e, total, sums, n, width, add_one);
+}
+void tile_take_total(Emit *e, Val total, Val sums, Val n, int width) {
+  each_vector(e, total, sums, n, width, take_one);
+}
+
+// ---- operands
 
 static Val float_at(Emit *e, int mem, Val index) {
   return elem_ptr(e, e->u->f32, e->mem[mem], index);
@@ -34,6 +78,8 @@ Val tile_b(TileCx *c, const LProduct *p) {
   }
   return float_at(e, p->bmem, LLVMBuildAdd(e->b, emit_int(e, p->bbase), at, ""));
 }
+
+// ---- products
 
 static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LProduct *p) {
   Emit *e = c->e;
@@ -64,7 +110,7 @@ static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LP
 
 // Fewer than mr rows: the smallest loop of 1, 2, 4, ... rows that holds them, strides at run time
 // so that kernels share it.
-static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool first) {
+static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool cut, bool first) {
   Emit *e = c->e;
   LLVMBasicBlockRef done = new_block(e, "done");
   for (int rows = 1;; rows *= 2) {
@@ -76,6 +122,7 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool f
                     .rows = rows,
                     .nv = c->nv,
                     .first = first,
+                    .cut = cut,
                     .clamped = rows > 2,
                     .prefetch = true};
     LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL,
@@ -94,30 +141,73 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool f
   LLVMPositionBuilderAtEnd(e->b, done);
 }
 
+static void multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first, bool few) {
+  int64_t most = loop_upper_bound(p->K);
+  MicroKey key = {.am = known_or(a->am, MICRO_RUNTIME),
+                  .ak = known_or(a->ak, MICRO_RUNTIME),
+                  .bk = known_or(a->bk, MICRO_RUNTIME),
+                  .K = known_or(a->K, MICRO_RUNTIME),
+                  .rows = c->mr,
+                  .nv = c->nv,
+                  .first = first,
+                  .cut = most < 0 || most > TILE_UNCUT_K,
+                  .prefetch = p->bwidth > 0};
+  if (few)
+    few_rows(c, p, a, key.cut, first);
+  else
+    call(c, &key, a, p);
+}
+
+// More than TILE_LONG_K values of k: as many at a time, whose sums are added up in float64.
+static void long_product(TileCx *c, const LProduct *p, const MicroArgs *args, bool first,
+                         bool few) {
+  Emit *e = c->e;
+  LoopCx l;
+  MicroArgs a = *args;
+  Val n = iconst(e, (int64_t)c->mr * c->nr);
+  Val total = entry_alloca(e, LLVMArrayType(e->u->f64, (unsigned)(c->mr * c->nr)), 64);
+  tile_clear_total(e, total, n, c->vector);
+  if (!first)
+    tile_add_total(e, total, c->tile, n, c->vector);
+  if (!loop_begin(e, &l, iconst(e, 0), args->K, TILE_LONG_K))
+    return;
+  a.a = elem_ptr(e, e->u->f32, args->a, LLVMBuildMul(e->b, l.i, args->ak, ""));
+  a.b = elem_ptr(e, e->u->f32, args->b, LLVMBuildMul(e->b, l.i, args->bk, ""));
+  a.K = imin(e, LLVMBuildSub(e->b, args->K, l.i, ""), iconst(e, TILE_LONG_K));
+  multiply(c, p, &a, true, few);
+  tile_add_total(e, total, c->tile, n, c->vector);
+  loop_end(e, &l);
+  tile_take_total(e, total, c->tile, n, c->vector);
+}
+
 static void emit_product(TileCx *c, const LProduct *p, bool first, bool few) {
   Emit *e = c->e;
-  Val ak = emit_int(e, p->ak), bk = emit_int(e, p->bk);
   MicroArgs a = {.a = tile_a(c, p),
                  .b = tile_b(c, p),
                  .c = c->tile,
                  .K = emit_int(e, p->K),
                  .am = emit_int(e, p->am),
-                 .ak = ak,
-                 .bk = bk,
+                 .ak = emit_int(e, p->ak),
+                 .bk = emit_int(e, p->bk),
                  .last = LLVMBuildSub(e->b, c->M, iconst(e, 1), "")};
-  if (few) {
-    few_rows(c, p, &a, first);
+  int64_t most = loop_upper_bound(p->K);
+  if (most >= 0 && most <= TILE_LONG_K) {
+    multiply(c, p, &a, first, few);
     return;
   }
-  MicroKey key = {.am = known_or(a.am, MICRO_RUNTIME),
-                  .ak = known_or(ak, MICRO_RUNTIME),
-                  .bk = known_or(bk, MICRO_RUNTIME),
-                  .K = known_or(a.K, MICRO_RUNTIME),
-                  .rows = c->mr,
-                  .nv = c->nv,
-                  .first = first,
-                  .prefetch = p->bwidth > 0};
-  call(c, &key, &a, p);
+  LLVMBasicBlockRef usual = new_block(e, "usual"), many = new_block(e, "long"),
+                    done = new_block(e, "summed");
+  Val is_long = LLVMBuildICmp(e->b, LLVMIntSGT, a.K, iconst(e, TILE_LONG_K), "");
+  LLVMBuildCondBr(e->b, is_long, many, usual);
+  LLVMPositionBuilderAtEnd(e->b, usual);
+  multiply(c, p, &a, first, few);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, many);
+  emit_forget(e);
+  long_product(c, p, &a, first, few);
+  emit_forget(e);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
 }
 
 // ---- the epilogue
@@ -255,6 +345,7 @@ static void shape(TileCx *c) {
     while (c->nv * width < c->Nc)
       c->nv *= 2;
   }
+  c->vector = width;
   c->nr = c->nv * width;
   c->shift = !c->panels && (c->Nc < 0 || (c->Nc > c->nr && c->Nc % c->nr));
 }

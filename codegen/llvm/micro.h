@@ -6,12 +6,15 @@
 
 #define MICRO_RUNTIME INT64_MIN // a stride or a count that is an argument
 
+enum { MICRO_RUN = 128 };
+
 // C[r][:] (+)= sum over k < K of A[r*am + k*ak] * B[k*bk + :], r < rows, nv vectors wide; C is
 // dense.
 struct MicroKey {
   int64_t am, ak, bk, K;
   int rows, nv;
   bool first;  // C starts at zero, else it is added to
+  bool cut;    // k in runs of MICRO_RUN, each summed from zero and then added to C
   bool masked; // only `cols` columns of B may be read; the others are zero
   // there are `last + 1` <= rows rows of A; those past the last repeat it (am at run time)
   bool clamped;

@@ -3,10 +3,16 @@
 #define BIGSC_TILE_H
 #include "codegen/llvm/micro.h"
 
+// Sums over k are cut (MICRO_RUN) unless K is known to be no larger than TILE_UNCUT_K.  After
+// TILE_LONG_K values of k they go into totals in float64: rounding errors grow with the runs, not
+// with K.  Both are the same for all rows of a product, whatever inner loop computes them.
+enum { TILE_UNCUT_K = 1024, TILE_LONG_K = 8 * LOOP_K_BLOCK };
+
 typedef struct TileCx {
   Emit *e;
   const LTile *t;
   int mr, nr, nv; // tile, in rows, columns, vectors
+  int vector;     // floats of a native vector
   Val M, N;
   int64_t Mc, Nc;    // when known, else -1
   bool panels, rows; // are there products of either kind of B?
@@ -26,6 +32,10 @@ void tile_rows(TileCx *c, TileFn *f);
 Val tile_a(TileCx *c, const LProduct *p);
 Val tile_b(TileCx *c, const LProduct *p);
 void tile_epilogue(TileCx *c);
+// Totals in float64 of n sums, a multiple of width: cleared; sums added; put where the sums are.
+void tile_clear_total(Emit *e, Val total, Val n, int width);
+void tile_add_total(Emit *e, Val total, Val sums, Val n, int width);
+void tile_take_total(Emit *e, Val total, Val sums, Val n, int width);
 int64_t known_or(Val v, int64_t otherwise);
 // All of a TILE whose k is cut into blocks: loop_tile_workspace says which.
 void tile_blocked(TileCx *c);

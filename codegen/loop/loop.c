@@ -267,22 +267,21 @@ int loop_grid(LKernel *k, Poly extent, int64_t block) {
 
 // ---- scratch
 
-// A bound of a size that the code knows, or -1: min(block, what is left) is at most a block.
-static int64_t upper_bound(const LExpr *x) {
+int64_t loop_upper_bound(const LExpr *x) {
   if (x->op == L_INT)
     return x->inum;
   if (x->op != L_IMIN)
     return -1;
-  int64_t a = upper_bound(x->a), b = upper_bound(x->b);
+  int64_t a = loop_upper_bound(x->a), b = loop_upper_bound(x->b);
   return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
 enum { BLOCK_M = 48, BLOCK_N = 128, BLOCK_MAX = 1024, TILE_ROWS_MAX = 16, TILE_COLUMNS_MAX = 64 };
 
-// The sums of all tiles, a block of A and a panel's block of B.  Sizes allow for the widest tile of
-// any target.
+// The sums of all tiles, a block of A, a panel's block of B, and the sums' totals in float64.  Sizes
+// allow for the widest tile of any target.
 int64_t loop_tile_workspace(const LTile *t) {
-  int64_t m = upper_bound(t->M), n = upper_bound(t->N);
+  int64_t m = loop_upper_bound(t->M), n = loop_upper_bound(t->N);
   bool wanted = false;
   for (int i = 0; i < t->nprod; i++)
     wanted |= !t->prod[i].bwidth &&
@@ -291,7 +290,7 @@ int64_t loop_tile_workspace(const LTile *t) {
     return 0;
   m += TILE_ROWS_MAX;
   n += TILE_COLUMNS_MAX;
-  return 4 * (m * n + m * LOOP_K_BLOCK + TILE_COLUMNS_MAX * LOOP_K_BLOCK);
+  return 4 * (3 * m * n + m * LOOP_K_BLOCK + TILE_COLUMNS_MAX * LOOP_K_BLOCK);
 }
 
 static int64_t workspace(const LBody *b) {

@@ -58,7 +58,8 @@ typedef struct LStmt LStmt;
 typedef VEC(LStmt *) LBody;
 
 // C[m][n] = sum over products, then k ascending, of A[m,k] * B[k,n], f32 with FMA, one owner per
-// element, k in order; the epilogue runs for every (m, n) with L_ACC the sum.
+// element, k in order; a long k in runs, whose sums are added up in order, at last in float64.  The
+// epilogue runs for every (m, n) with L_ACC the sum.
 typedef struct LProduct {
   int amem, bmem;         // f32 (bf16 later)
   LExpr *abase, *am, *ak; // A[m,k] at abase + m*am + k*ak
@@ -167,6 +168,8 @@ Poly loop_scratch_bytes(const LKernel *k);
 // when its k is not blocked. Blocked are large tiles (with bounds known to the code) that read B in
 // rows and have a long or unknown K.
 enum { LOOP_K_BLOCK = 384 };
+// A bound of a size that the code knows, or -1: min(block, what is left) is at most a block.
+int64_t loop_upper_bound(const LExpr *x);
 int64_t loop_tile_workspace(const LTile *t);
 
 uint64_t loop_hash(const LKernel *k); // structure only

@@ -377,7 +377,7 @@ void lower_attention_bias(Lower *c, Node *n, const Place *dst) {
   int k = 0;
   lower_unflatten(c, lvar(c, lower_grid(c, extents(n->ax, n->nax), 1)), n->ax, n->nax, &at);
   Coords element = at;
-  int acc = lower_reg(c, DT_F32, num(c, 0));
+  int acc = lower_reg(c, DT_F64, lx_const(c->a, DT_F64, 0));
   for (int i = 0; i < n->attr.naxes; i++) {
     Axis *a = n->attr.axes[i];
     if (node_has(n, a))
@@ -387,10 +387,12 @@ void lower_attention_bias(Lower *c, Node *n, const Place *dst) {
     coords_set(&at, a, lvar(c, v));
     lower_push(c, &open[k++]->body);
   }
-  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, score_gradient(c, n, &at)));
+  LExpr *ds = lx_op(c->a, L_CAST, DT_F64, score_gradient(c, n, &at), NULL, NULL);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, ds));
   while (k > 0) {
     lower_pop(c);
     lower_emit(c, open[--k]);
   }
-  lower_store(c, dst, &element, lx_reg(c->a, DT_F32, acc), false);
+  LExpr *sum = lx_op(c->a, L_CAST, DT_F32, lx_reg(c->a, DT_F64, acc), NULL, NULL);
+  lower_store(c, dst, &element, sum, false);
 }

@@ -29,6 +29,11 @@ static LExpr *cast(Lower *c, DType t, LExpr *e) {
   return e->dtype == t ? e : lx_op(c->a, L_CAST, t, e, NULL, NULL);
 }
 
+// What a sum of many values of dtype t is taken in.
+static DType sum_dtype(DType t) {
+  return dtype_is_float(t) ? DT_F64 : t;
+}
+
 static LExpr *slot_count(Lower *c, Poly rows, int64_t block) {
   LExpr *up = lpoly(c, poly_add(rows, poly_const(block - 1)));
   return liop(c, L_IDIV, up, li(c, block));
@@ -61,8 +66,7 @@ void lower_total(Prog *g, Inst *k) {
   int64_t block = TOTAL_CHUNK, columns;
   if (nrow)
     block = poly_is_const(&inner, &columns) && columns < TOTAL_CHUNK ? TOTAL_CHUNK / columns : 128;
-  DType t =
-      reduce_kind(n) == LR_SUM && dtype_is_float(computed_dtype(n)) ? DT_F64 : computed_dtype(n);
+  DType t = reduce_kind(n) == LR_SUM ? sum_dtype(computed_dtype(n)) : computed_dtype(n);
   Lower *c = lower_new(g, k, inst_label(g, k));
   int task = lower_grid(c, R, block), acc = lower_reg(c, t, lx_const(c->a, t, reduce_identity(n)));
   Coords at = {0};
@@ -98,7 +102,7 @@ void lower_total(Prog *g, Inst *k) {
   sum_slots(g, k, slots, R, block, m->place);
 }
 
-// out[columns] = sum of slot[s][columns] over s, in order.
+// out[columns] = sum of slot[s][columns] over s, in order, in float64: there may be many slots.
 void lower_finish_slots(Prog *g, Inst *k) {
   Node *n = k->root;
   if (!info_of(g, n)->needed)
@@ -112,14 +116,14 @@ void lower_finish_slots(Prog *g, Inst *k) {
   int task = lower_grid(c, k->col[last]->extent, FINISH_COLUMNS);
   LStmt *f = open_block(c, task, FINISH_COLUMNS, k->col[last]->extent, 2);
   coords_set(&at, k->col[last], lvar(c, f->var));
-  int acc = lower_reg(c, k->src->dtype, lx_const(c->a, k->src->dtype, 0));
+  int acc = lower_reg(c, DT_F64, lx_const(c->a, DT_F64, 0));
   LStmt *s = open_for(c, li(c, 0), slot_count(c, b->rows, b->block), (Poly){0}, 0);
   LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)),
                       place_index(c, k->src, &at));
   LExpr *v = lx_load(c->a, c->k, lower_mem(c, k->src->buf, poly_const(0), false), index);
-  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, v));
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, cast(c, DT_F64, v)));
   close_for(c, s);
-  lower_store(c, k->dst, &at, lx_reg(c->a, k->src->dtype, acc), false);
+  lower_store(c, k->dst, &at, cast(c, k->src->dtype, lx_reg(c->a, DT_F64, acc)), false);
   close_for(c, f);
   lower_finish(c, poly_const(0));
 }
@@ -164,6 +168,17 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   lower_store(c, dst, &at, lx_reg(c->a, DT_I32, arg), false);
 }
 
+// A register for the sum of values of dtype t.
+static int sum_begin(Lower *c, DType t) {
+  return lower_reg(c, sum_dtype(t), lx_const(c->a, sum_dtype(t), 0));
+}
+static void sum_add(Lower *c, int sum, LExpr *v) {
+  lower_emit(c, ls_reduce(c->a, sum, LR_SUM, cast(c, sum_dtype(v->dtype), v)));
+}
+static LExpr *sum_end(Lower *c, int sum, DType t) {
+  return cast(c, t, lx_reg(c->a, sum_dtype(t), sum));
+}
+
 static LExpr *minus(Lower *c, LExpr *x, LExpr *y) {
   LExpr *t[2] = {x, y};
   Poly s[2] = {poly_const(1), poly_const(-1)};
@@ -182,7 +197,7 @@ static void loop_conv(Lower *c, Node *n, const Place *dst) {
   DType t = computed_dtype(n);
   Coords at = open_elements(c, n), u = at, k = at;
   LExpr *l = coords_get(&at, a), *L = lpoly(c, a->extent);
-  int acc = lower_reg(c, t, lx_const(c->a, t, 0));
+  int acc = sum_begin(c, t);
   LStmt *f =
       open_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
   LExpr *j = lvar(c, f->var);
@@ -190,9 +205,9 @@ static void loop_conv(Lower *c, Node *n, const Place *dst) {
   coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
   LExpr *p =
       lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &k).e, NULL);
-  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
+  sum_add(c, acc, p);
   close_for(c, f);
-  lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
+  lower_store(c, dst, &at, sum_end(c, acc, t), false);
 }
 
 // Opens loops over the axes of x and y that n lacks; their number.
@@ -218,8 +233,7 @@ static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
   Coords at = open_elements(c, n), u = at, y = at;
   LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
   LStmt *open[2 * MAX_AXES];
-  int acc = lower_reg(c, t, lx_const(c->a, t, 0)),
-      k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
+  int acc = sum_begin(c, t), k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
   LStmt *f = n->attr.reverse ? open_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
                              : open_for(c, j, L, a->extent, 0);
   LExpr *l = lvar(c, f->var);
@@ -228,35 +242,57 @@ static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
   coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
   LExpr *p =
       lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &y).e, NULL);
-  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, p));
+  sum_add(c, acc, p);
   close_for(c, f);
   while (k > 0)
     close_for(c, open[--k]);
-  lower_store(c, dst, &at, lx_reg(c->a, t, acc), false);
+  lower_store(c, dst, &at, sum_end(c, acc, t), false);
 }
 
-// One task: clears, then adds row after row.  An axis of the index or of src that has the result's
-// name is summed.
+static int open_axes(Lower *c, Axis *const *ax, int n, Coords *at, LStmt **open) {
+  for (int i = 0; i < n; i++) {
+    open[i] = open_for(c, li(c, 0), lpoly(c, ax[i]->extent), ax[i]->extent, 0);
+    coords_set(at, ax[i], lvar(c, open[i]->var));
+  }
+  return n;
+}
+
+static void close_axes(Lower *c, LStmt **open, int n) {
+  while (n > 0)
+    close_for(c, open[--n]);
+}
+
+static Place *scatter_sums(Prog *g, const Inst *k, const Node *n) {
+  DType t = sum_dtype(computed_dtype(n));
+  int buf = buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, t, extents(n->ax, n->nax), "sums");
+  return place_dense(g, buf, t, n->ax, n->nax);
+}
+
+static void clear_sums(Lower *c, Node *n, const Place *sums) {
+  LStmt *open[MAX_AXES];
+  Coords at = {0};
+  int k = open_axes(c, n->ax, n->nax, &at, open);
+  lower_store(c, sums, &at, lx_const(c->a, sums->dtype, 0), false);
+  close_axes(c, open, k);
+}
+
+static void store_sums(Lower *c, Node *n, const Place *sums, const Place *dst, bool add) {
+  LStmt *open[MAX_AXES];
+  Coords at = {0};
+  int k = open_axes(c, n->ax, n->nax, &at, open);
+  lower_store(c, dst, &at, cast(c, computed_dtype(n), lower_load(c, sums, &at)), add);
+  close_axes(c, open, k);
+}
+
+// One task: adds row after row to sums in float64.  An axis of the index or of src that has the
+// result's name is summed.
 static void loop_scatter(Lower *c, Inst *inst, Node *n, const Place *dst) {
   LStmt *open[2 * MAX_AXES];
   Coords at = {0}, out;
-  int k = 0;
+  const Place *sums = scatter_sums(c->g, inst, n);
   lower_grid(c, poly_const(1), 1);
-  if (!inst->accumulate) {
-    for (int i = 0; i < n->nax; i++) {
-      open[k] = open_for(c, li(c, 0), lpoly(c, n->ax[i]->extent), n->ax[i]->extent, 0);
-      coords_set(&at, n->ax[i], lvar(c, open[k++]->var));
-    }
-    lower_store(c, dst, &at, lx_const(c->a, computed_dtype(n), 0), false);
-    while (k > 0)
-      close_for(c, open[--k]);
-  }
-  at = (Coords){0};
-  for (int i = 0; i < n->attr.naxes; i++) {
-    Axis *a = n->attr.axes[i];
-    open[k] = open_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
-    coords_set(&at, a, lvar(c, open[k++]->var));
-  }
+  clear_sums(c, n, sums);
+  int k = open_axes(c, n->attr.axes, n->attr.naxes, &at, open);
   k += open_summed(c, n, n->in[0], n->in[1], &at, open + k, NULL);
   LExpr *id = lower_value(c, n->in[0], &at).e;
   int reg = lower_reg(c, DT_I32, id);
@@ -265,9 +301,9 @@ static void loop_scatter(Lower *c, Inst *inst, Node *n, const Place *dst) {
   out = at;
   LExpr *last = lpoly(c, poly_sub(n->attr.axis->extent, poly_const(1)));
   coords_set(&out, n->attr.axis, liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last));
-  lower_store(c, dst, &out, v, true);
-  while (k > 0)
-    close_for(c, open[--k]);
+  lower_store(c, sums, &out, cast(c, sums->dtype, v), true);
+  close_axes(c, open, k);
+  store_sums(c, n, sums, dst, inst->accumulate);
 }
 
 void lower_loops(Prog *g, Inst *k) {

@@ -101,18 +101,36 @@ static LExpr *min_int(Lower *c, LExpr *x, Poly p) {
   return liop(c, L_IMIN, x, lpoly(c, p));
 }
 
-static void open_columns(Rows *s, Coords *at, bool reduces) {
+static bool is_vector(const Rows *s, int i) {
+  return i == s->ncol - 1 && !s->k->lanes;
+}
+
+static int column_vec(const Rows *s, int i, bool reduces) {
+  return !is_vector(s, i) ? 0 : reduces ? s->reduce_vec : s->vec;
+}
+
+// Column i, of which `block` elements from block * `number` on.
+static void open_part(Rows *s, int i, LExpr *number, int64_t block, bool reduces, Coords *at) {
   Lower *c = s->c;
-  for (int i = 0; i < s->ncol; i++) {
-    Axis *a = s->col[i];
-    bool vector = i == s->ncol - 1 && !s->k->lanes;
-    LExpr *lo = li(c, 0), *hi = lpoly(c, a->extent);
-    if (vector && s->chunk) {
-      lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, s->chunk)), li(c, s->chunk));
-      hi = min_int(c, liop(c, L_IADD, lo, li(c, s->chunk)), a->extent);
-    }
-    open_loop(s, a, lo, hi, a->extent, !vector ? 0 : reduces ? s->reduce_vec : s->vec, at);
-  }
+  Axis *a = s->col[i];
+  LExpr *lo = liop(c, L_IMUL, number, li(c, block));
+  LExpr *hi = min_int(c, liop(c, L_IADD, lo, li(c, block)), a->extent);
+  open_loop(s, a, lo, hi, a->extent, column_vec(s, i, reduces), at);
+}
+
+static void open_column(Rows *s, int i, bool reduces, Coords *at) {
+  Lower *c = s->c;
+  Axis *a = s->col[i];
+  int vec = column_vec(s, i, reduces);
+  if (is_vector(s, i) && s->chunk)
+    open_part(s, i, lvar(c, lower_grid(c, a->extent, s->chunk)), s->chunk, reduces, at);
+  else
+    open_loop(s, a, li(c, 0), lpoly(c, a->extent), a->extent, vec, at);
+}
+
+static void open_columns(Rows *s, Coords *at, bool reduces) {
+  for (int i = 0; i < s->ncol; i++)
+    open_column(s, i, reduces, at);
 }
 
 static void open_grid(Rows *s) {
@@ -161,28 +179,115 @@ LExpr *reduce_operand(Lower *c, Node *n, const Coords *at) {
   return lx_op(c->a, L_MUL, x->dtype, x, lower_value(c, n->in[1], at).e, NULL);
 }
 
-static void reduce_level(Rows *s, int level, const Coords *rows) {
+// Where the columns of a sum are cut: column `at` into blocks of `block`, which with all columns
+// behind it make a run.  Runs are summed in the sum's own dtype, and added up in float64.
+typedef struct Cut {
+  int at; // -1: all columns are one run
+  int64_t block;
+} Cut;
+
+// How many elements of a run go into one accumulator.
+enum { RUN = 128 };
+
+static Cut cut_of(const Rows *s) {
+  int64_t room = s->k->lanes ? RUN : (int64_t)RUN * s->c->g->p->o.vector_floats * s->reduce_vec, n;
+  for (int i = s->ncol - 1; i >= 0; i--) {
+    if (!extent_is(s->col[i], &n) || n > room)
+      return (Cut){i, room};
+    room /= n > 0 ? n : 1;
+  }
+  return (Cut){-1, 0};
+}
+
+// A reduction of the level that is being written.
+typedef struct Fold {
+  Node *n;
+  DType t;
+  int reg, run; // the result so far, of dtype t; the sum of a run, -1 where there is none
+} Fold;
+
+static Fold fold_begin(Rows *s, Node *n, const Cut *cut) {
   Lower *c = s->c;
-  int *reg = NEWN(c->a, int, s->k->m.n), n = 0;
-  Node **node = NEWN(c->a, Node *, s->k->m.n);
+  DType t = computed_dtype(n);
+  bool runs = cut->at >= 0 && reduce_kind(n) == LR_SUM && t == DT_F32;
+  if (runs)
+    t = DT_F64;
+  return (Fold){n, t, lower_reg(c, t, lx_const(c->a, t, reduce_identity(n))), runs ? 0 : -1};
+}
+
+// Opens the loops over runs, and over the elements of one.
+static void open_runs(Rows *s, const Cut *cut, Fold *fold, int n, Coords *at, int *run_loops) {
+  Lower *c = s->c;
+  Axis *a = s->col[cut->at];
+  for (int i = 0; i < cut->at; i++)
+    open_column(s, i, true, at);
+  LExpr *up = lpoly(c, poly_add(a->extent, poly_const(cut->block - 1)));
+  open_loop(s, NULL, li(c, 0), liop(c, L_IDIV, up, li(c, cut->block)), a->extent, 0, at);
+  LExpr *number = lvar(c, s->open[s->nopen - 1]->var);
+  for (int i = 0; i < n; i++)
+    if (fold[i].run >= 0)
+      fold[i].run = lower_reg(c, DT_F32, lx_const(c->a, DT_F32, 0));
+  *run_loops = s->nopen;
+  open_part(s, cut->at, number, cut->block, true, at);
+  for (int i = cut->at + 1; i < s->ncol; i++)
+    open_column(s, i, true, at);
+}
+
+static void end_runs(Rows *s, Fold *fold, int n, int run_loops) {
+  Lower *c = s->c;
+  close_loops(s, run_loops);
+  for (int i = 0; i < n; i++)
+    if (fold[i].run >= 0) {
+      LExpr *sum = lx_reg(c->a, DT_F32, fold[i].run);
+      lower_emit(
+          c, ls_reduce(c->a, fold[i].reg, LR_SUM, lx_op(c->a, L_CAST, DT_F64, sum, NULL, NULL)));
+    }
+}
+
+static void fold_elements(Rows *s, const Fold *fold, int n, const Coords *at) {
+  Lower *c = s->c;
+  for (int i = 0; i < n; i++) {
+    LExpr *v = reduce_operand(c, fold[i].n, at);
+    int reg = fold[i].run >= 0 ? fold[i].run : fold[i].reg;
+    lower_emit(c, ls_reduce(c->a, reg, reduce_kind(fold[i].n), v));
+  }
+}
+
+static void fold_end(Rows *s, const Fold *f, const Coords *rows) {
+  Lower *c = s->c;
+  DType t = computed_dtype(f->n);
+  LExpr *v = lx_reg(c->a, f->t, f->reg);
+  lower_define(c, f->n, rows, f->t == t ? v : lx_op(c->a, L_CAST, t, v, NULL, NULL));
+}
+
+static bool has_runs(const Fold *fold, int n) {
+  for (int i = 0; i < n; i++)
+    if (fold[i].run >= 0)
+      return true;
+  return false;
+}
+
+static void reduce_level(Rows *s, int level, const Coords *rows) {
+  Fold *fold = NEWN(s->c->a, Fold, s->k->m.n);
+  Cut cut = cut_of(s);
+  int n = 0, open = s->nopen, run_loops = 0;
   for (int i = 0; i < s->k->m.n; i++) {
     Node *x = s->k->m.v[i].node;
-    if (s->k->m.v[i].role != ROLE_REDUCE || !alive(s, x) || info_of(c->g, x)->level != level)
-      continue;
-    node[n] = x;
-    reg[n++] =
-        lower_reg(c, computed_dtype(x), lx_const(c->a, computed_dtype(x), reduce_identity(x)));
+    if (s->k->m.v[i].role == ROLE_REDUCE && alive(s, x) && info_of(s->c->g, x)->level == level)
+      fold[n++] = fold_begin(s, x, &cut);
   }
   Coords at = *rows;
-  int open = s->nopen;
-  open_columns(s, &at, true);
-  for (int i = 0; i < n; i++) {
-    LExpr *v = reduce_operand(c, node[i], &at);
-    lower_emit(c, ls_reduce(c->a, reg[i], reduce_kind(node[i]), v));
-  }
+  bool runs = has_runs(fold, n);
+  if (runs)
+    open_runs(s, &cut, fold, n, &at, &run_loops);
+  else
+    open_columns(s, &at, true);
+  fold_elements(s, fold, n, &at);
+  if (runs)
+    end_runs(s, fold, n, run_loops);
   close_loops(s, open);
   for (int i = 0; i < n; i++)
-    lower_define(c, node[i], rows, lx_reg(c->a, computed_dtype(node[i]), reg[i]));
+    fold_end(s, &fold[i], rows);
 }
 
 // ---- partial sums over the task's rows

@@ -103,16 +103,12 @@ int64_t scatter_tasks(const ScatterArgs *a, int phase, const void *shared) {
 typedef float V __attribute__((vector_size(16), aligned(4), may_alias));
 enum { STRIP = 32, VECTORS = STRIP / 4 };
 
-static const float *source(const float *src, int64_t row, const int64_t *order, int64_t i) {
-  return src + (order ? order[i] : i) * row;
-}
-
 // STRIP columns in registers over all rows.
 static void add_strip(float *out, const float *src, int64_t row, const int64_t *order, int64_t n,
                       bool add) {
   V s[VECTORS] = {{0}};
   for (int64_t i = 0; i < n; i++) {
-    const float *x = source(src, row, order, i);
+    const float *x = src + order[i] * row;
 #pragma GCC unroll 8
     for (int v = 0; v < VECTORS; v++)
       s[v] += *(const V *)(x + 4 * v);
@@ -126,8 +122,7 @@ static void add_strip(float *out, const float *src, int64_t row, const int64_t *
   }
 }
 
-// out[0..width) = (or, with add, +=) the sum over i of src[order[i]], in order; order NULL: rows 0,
-// 1, ...
+// out[0..width) = (or, with add, +=) the sum over i of src[order[i]], in order.
 static void add_rows(float *out, const float *src, int64_t row, const int64_t *order, int64_t n,
                      int64_t width, bool add) {
   int64_t c = 0;
@@ -136,8 +131,23 @@ static void add_rows(float *out, const float *src, int64_t row, const int64_t *o
   for (; c < width; c++) {
     float s = 0;
     for (int64_t i = 0; i < n; i++)
-      s += source(src, row, order, i)[c];
+      s += src[order[i] * row + c];
     out[c] = add ? out[c] + s : s;
+  }
+}
+
+// The same of the sums of a run's pieces, which may be many: in float64.
+static void add_pieces(float *out, const float *sums, int64_t row, int64_t n, int64_t width,
+                       bool add) {
+  double s[STRIP];
+  for (int64_t c0 = 0; c0 < width; c0 += STRIP) {
+    int64_t w = width - c0 < STRIP ? width - c0 : STRIP;
+    memset(s, 0, sizeof s);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t c = 0; c < w; c++)
+        s[c] += (double)sums[i * row + c0 + c];
+    for (int64_t c = 0; c < w; c++)
+      out[c0 + c] = add ? out[c0 + c] + (float)s[c] : (float)s[c];
   }
 }
 
@@ -145,8 +155,8 @@ static void finish_row(const ScatterArgs *a, const Block *b, int64_t r, const fl
                        float *out) {
   int64_t n = b->start[r + 1] - b->start[r];
   if (is_long(b, r))
-    add_rows(out, b->sums + b->first_piece[r] * b->sum_row, b->sum_row, NULL,
-             (n + SCATTER_CUT - 1) / SCATTER_CUT, a->width, a->accumulate);
+    add_pieces(out, b->sums + b->first_piece[r] * b->sum_row, b->sum_row,
+               (n + SCATTER_CUT - 1) / SCATTER_CUT, a->width, a->accumulate);
   else if (n || !a->accumulate)
     add_rows(out, src, a->src_row, b->order + b->start[r], n, a->width, a->accumulate);
 }

@@ -2,7 +2,7 @@
 //
 // The sum over rows of one id is taken in the order of i, for any number of threads: ids are sorted
 // stably, runs of more than SCATTER_CUT rows are cut at fixed points, and the pieces' sums are
-// added in order.
+// added in order, in float64: errors grow with the pieces, not with the run.
 //
 //   if (!scatter_prepare(&args, id, shared)) ...an id is out of range
 //   for (int p = 0; p < SCATTER_PHASES; p++)
@@ -22,7 +22,7 @@ typedef struct ScatterArgs {
   bool accumulate;           // add to what out holds; else rows that no id names become zero
 } ScatterArgs;
 
-enum { SCATTER_PHASES = 2, SCATTER_CUT = 256 };
+enum { SCATTER_PHASES = 2, SCATTER_CUT = 128 };
 size_t scatter_shared_bytes(const ScatterArgs *a);
 // Sorts the n ids; serial, O(n + rows).  False when one is outside [0, rows); `out` is untouched
 // then.

@@ -118,23 +118,45 @@ END_TEST
 
 // Runs around the cut: their sums are those of the cut order, bit by bit.
 START_TEST(order_of_additions) {
-  static const int64_t counts[] = {1, 255, 256, 257, 511, 512, 513, 1000};
+  static const int64_t counts[] = {1, 127, 128, 129, 255, 256, 257, 1000};
   uint64_t s = 9;
   for (int k = 0; k < COUNT(counts); k++) {
     Problem p = problem(counts[k], 1, 35, k & 1, false, &s);
     ck_assert(run(&p, 2));
     for (int64_t c = 0; c < 35; c++) {
-      float total = 0;
+      double total = 0;
       for (int64_t from = 0; from < counts[k]; from += SCATTER_CUT) {
         float part = 0;
         for (int64_t i = from; i < counts[k] && i < from + SCATTER_CUT; i++)
           part += p.src[i * p.a.src_row + c];
-        total += part;
+        total += (double)part;
       }
-      ck_assert(p.out[c] == (k & 1 ? p.before[c] + total : total));
+      ck_assert(p.out[c] == (k & 1 ? p.before[c] + (float)total : (float)total));
     }
     problem_free(&p);
   }
+}
+END_TEST
+
+// One id has millions of sources.
+START_TEST(long_runs_err_like_pairwise_sums) {
+  uint64_t s = 5;
+  int64_t n = 3000000;
+  Problem p = problem(n, 2, 3, false, false, &s);
+  double want[3] = {0};
+  for (int64_t i = 0; i < n; i++) {
+    float *x = p.src + i * p.a.src_row;
+    p.id[i] = 1;
+    x[0] = 0.1f;
+    x[1] = fabsf(x[1]);
+    x[2] = 0.7f;
+    for (int c = 0; c < 3; c++)
+      want[c] += (double)x[c];
+  }
+  ck_assert(run(&p, 2));
+  for (int c = 0; c < 3; c++)
+    ck_assert_double_eq_tol((double)p.out[p.a.out_row + c] / want[c], 1, 3e-6);
+  problem_free(&p);
 }
 END_TEST
 
@@ -174,6 +196,7 @@ Suite *scatter_suite(void) {
   TCase *t = tcase_create("scatter");
   tcase_add_loop_test(t, against_sums, 0, 3);
   tcase_add_test(t, order_of_additions);
+  tcase_add_test(t, long_runs_err_like_pairwise_sums);
   tcase_add_test(t, same_bits_for_any_threads);
   tcase_add_test(t, ids_out_of_range);
   suite_add_tcase(s, t);
