@@ -24,5 +24,6 @@ base_sources = \
 	%D%/scalar.def \
 	%D%/source.c \
 	%D%/source.h \
+	%D%/sources.def \
 	%D%/vec.c \
 	%D%/vec.h

@@ -34,13 +34,14 @@ static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want,
 // What is not finite (a perplexity beyond f64) is null, as in log.jsonl.
 static int print_json(Session *s, const Feeding *f, const EvalResult *r) {
   DataUnigram u;
+  BigsError none = {0};
   JsonText t = {0};
   record_begin(&t);
   record_number(&t, "loss", r->loss);
   record_number(&t, "perplexity", r->perplexity);
   record_number(&t, "accuracy", r->accuracy);
   record_int(&t, "count", r->count);
-  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error)) {
+  if (!data_unigram(f->data, &u, &none)) {
     record_number(&t, "unigram", u.cross);
     record_number(&t, "below", u.cross - r->loss);
   }
@@ -89,7 +90,7 @@ static int eval(Session *s, const char *dir, Feeding *f) {
                          "the loss is not a number, though every parameter is finite");
   if (o->json)
     return print_json(s, f, &r);
-  feeding_print_result(s, f, &r);
+  feeding_print_result(f, &r);
   return 0;
 }
 

@@ -82,7 +82,7 @@ static const char *vocab_path(Session *s) {
   return s->module->vocab ? s->module->vocab : "vocab.txt";
 }
 
-static void print_result(Session *s, const TrainResult *r, Feeding *f) {
+static void print_result(const TrainResult *r, const Feeding *f) {
   if (r->first_step == r->step) {
     printf("step %lld: nothing is left to train; --steps N goes on to step N\n",
            (long long)r->step);
@@ -93,7 +93,7 @@ static void print_result(Session *s, const TrainResult *r, Feeding *f) {
   if (!r->evaluated)
     return;
   printf("held-out ");
-  feeding_print_result(s, f, &r->held_out);
+  feeding_print_result(f, &r->held_out);
 }
 
 // The draws go on from the seed that the run began with.
@@ -142,7 +142,7 @@ static int train(Session *s, int index, Feeding *f) {
   if (status)
     session_error(s, status, "%s", bigs_model_error(s->handle));
   else if (!o->quiet)
-    print_result(s, &result, f);
+    print_result(&result, f);
   return status;
 }
 

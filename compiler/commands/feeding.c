@@ -99,10 +99,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   f->length = length > 0 ? length : longest_length(s->module);
   int kind = train->source ? data_kind(train->source) : -1;
   if (kind < 0)
-    return session_error(
-        s, EXIT_MODEL,
-        "train block `%s` has no data source that can be read here (mlm_text, lm_text, tsv)",
-        train->name);
+    return session_error(s, EXIT_MODEL, "train block `%s` has no data source that can be read here",
+                         train->name);
   if (f->length <= 0)
     return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
   if (check_fixed(s, batch, f->length))
@@ -114,7 +112,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   DataOptions o = {.kind = f->kind,
                    .length = f->length,
                    .table = token_table(s->module),
-                   .classes = f->kind == DATA_TSV ? classes(s->module) : 0,
+                   .classes = classes(s->module),
                    .mask_rate = train->mask_rate,
                    .seed = seed,
                    .hold_out = hold_out,
@@ -135,11 +133,12 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   return 0;
 }
 
-void feeding_print_result(Session *s, const Feeding *f, const EvalResult *r) {
+void feeding_print_result(const Feeding *f, const EvalResult *r) {
   DataUnigram u;
+  BigsError none = {0};
   printf("loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n", r->loss,
          r->perplexity, 100 * r->accuracy, (long long)r->count);
-  if (f->kind != DATA_TSV && !data_unigram(f->data, &u, &s->error))
+  if (!data_unigram(f->data, &u, &none))
     printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats %s\n", u.cross,
            fabs(u.cross - r->loss), r->loss <= u.cross ? "below" : "above");
 }

@@ -5,30 +5,48 @@
 
 // ---- sources and their fields
 typedef enum FieldShape { SHAPE_BL, SHAPE_B, SHAPE_M } FieldShape;
+typedef enum SourceId {
+#define SOURCE(ID, id, name, least, argument) SOURCE_##ID,
+#define FIELD(ID, FIELD, name, dtype, shape)
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
+} SourceId;
+static const char *const sources[] = {
+#define SOURCE(ID, id, name, least, argument) name,
+#define FIELD(ID, FIELD, name, dtype, shape)
+#include "base/sources.def"
+#undef SOURCE
+};
+static const char *const arguments[] = {
+#define SOURCE(ID, id, name, least, argument) argument,
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
+};
 typedef struct FieldSpec {
-  const char *source, *name;
+  SourceId source;
+  const char *name;
   FieldKind kind;
   DType dtype;
   FieldShape shape;
 } FieldSpec;
 static const FieldSpec field_specs[] = {
-    {"mlm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"mlm_text", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
-    {"mlm_text", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
-    {"mlm_text", "at", FIELD_AT, DT_I32, SHAPE_M},
-    {"mlm_text", "labels", FIELD_LABELS, DT_I32, SHAPE_M},
-    {"tsv", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"tsv", "types", FIELD_TYPES, DT_I32, SHAPE_BL},
-    {"tsv", "mask", FIELD_MASK, DT_BOOL, SHAPE_BL},
-    {"tsv", "target", FIELD_TARGET, DT_I32, SHAPE_B},
-    {"lm_text", "ids", FIELD_IDS, DT_I32, SHAPE_BL},
-    {"lm_text", "target", FIELD_TARGET, DT_I32, SHAPE_BL},
+#define SOURCE(ID, id, name, least, argument)
+#define FIELD(ID, FIELD, name, dtype, shape)                                                       \
+  {SOURCE_##ID, name, FIELD_##FIELD, DT_##dtype, SHAPE_##shape},
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
 };
-static const char *const sources[] = {"mlm_text", "tsv", "lm_text"};
+
+static bool is_of(const FieldSpec *f, const char *source) {
+  return !strcmp(sources[f->source], source);
+}
 
 static const FieldSpec *field_spec(const char *source, const char *name) {
   for (int i = 0; i < COUNT(field_specs); i++)
-    if (!strcmp(field_specs[i].source, source) && !strcmp(field_specs[i].name, name))
+    if (is_of(&field_specs[i], source) && !strcmp(field_specs[i].name, name))
       return &field_specs[i];
   return NULL;
 }
@@ -76,7 +94,7 @@ static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows)
 static const char *field_names(Sema *s, const char *source) {
   const char *text = "";
   for (int i = 0; i < COUNT(field_specs); i++)
-    if (!strcmp(field_specs[i].source, source))
+    if (is_of(&field_specs[i], source))
       text = arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", field_specs[i].name);
   return text;
 }
@@ -86,7 +104,7 @@ static void unknown_field(Sema *s, const Field *f, const char *source) {
                        source, f->name.s, field_names(s, source));
   Suggest best = {.wanted = f->name.s};
   for (int i = 0; i < COUNT(field_specs); i++)
-    if (!strcmp(field_specs[i].source, source))
+    if (is_of(&field_specs[i], source))
       suggest_add(&best, field_specs[i].name);
   suggest_help(s, g, &best);
 }
@@ -138,39 +156,48 @@ static void bind_field(Sema *s, const Field *f, const Ty *t) {
     b->is_formal = true;
 }
 
-static void source_args(Sema *s, const Expr *e, Recipe *r) {
-  static const char *const mlm_args[] = {"rate"};
-  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
-    const Arg *a = &e->args.v[i];
-    SourceArg arg = {.name = a->name.s};
-    bool mlm = r->source && !strcmp(r->source, "mlm_text");
-    if (r->source_known && a->name.s && !(mlm && name_listed(mlm_args, 1, a->name.s))) {
-      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`",
-                           r->source, a->name.s);
-      if (mlm)
-        suggest_list(s, g, a->name.s, mlm_args, 1);
-      continue;
-    }
-    if (r->source_known && !a->name.s && (i > 0 || a->value->kind != EX_STR)) {
-      sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes a path, then arguments by name",
-                 r->source);
-      continue;
-    }
-    if (a->value->kind == EX_STR)
-      arg.text = a->value->str.s;
-    else {
-      Value *v = sema_constant(s, a->value, "an argument of a source");
-      if (is_poison(v))
-        continue;
-      arg.num = is_number(v) ? v->num->re : v->truth;
-      if (mlm && !(arg.num > 0 && arg.num < 1))
-        sema_error(s, ERR_BAD_SETTING, a->span, "the rate of masked tokens lies between 0 and 1");
-    }
-    vec_push(s->a, &r->args, arg);
-  }
+// What the source takes by name, beside the path; NULL: nothing.
+static const char *argument_of(const Recipe *r) {
+  for (int i = 0; i < COUNT(sources); i++)
+    if (!strcmp(sources[i], r->source))
+      return arguments[i];
+  return NULL;
 }
 
-static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) {
+static void unknown_argument(Sema *s, const Arg *a, const Recipe *r) {
+  const char *known = argument_of(r);
+  Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`", r->source,
+                       a->name.s);
+  if (known)
+    suggest_list(s, g, a->name.s, &known, 1);
+}
+
+static void source_arg(Sema *s, const Arg *a, bool first, Recipe *r) {
+  const char *known = r->source_known ? argument_of(r) : NULL;
+  SourceArg arg = {.name = a->name.s};
+  if (r->source_known && a->name.s && !(known && !strcmp(known, a->name.s))) {
+    unknown_argument(s, a, r);
+    return;
+  }
+  if (r->source_known && !a->name.s && (!first || a->value->kind != EX_STR)) {
+    sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes a path, then arguments by name",
+               r->source);
+    return;
+  }
+  Value *v =
+      a->value->kind == EX_STR ? NULL : sema_constant(s, a->value, "an argument of a source");
+  if (v && is_poison(v))
+    return;
+  if (v)
+    arg.num = is_number(v) ? v->num->re : v->truth;
+  else
+    arg.text = a->value->str.s;
+  if (known && a->name.s && !(arg.num > 0 && arg.num < 1))
+    sema_error(s, ERR_BAD_SETTING, a->span, "the rate of masked tokens lies between 0 and 1");
+  vec_push(s->a, &r->args, arg);
+}
+
+static void check_source(Sema *s, const TrItem *it, Recipe *r) {
   const Expr *e = it->source, *callee = e->kind == EX_CALL ? e->a : e;
   if (callee->kind != EX_NAME) {
     sema_error(s, ERR_UNKNOWN_SOURCE, e->span,
@@ -179,13 +206,14 @@ static void check_source(Sema *s, const TrItem *it, Recipe *r, bool all_inputs) 
   }
   r->source = callee->name.s;
   r->source_known = name_listed(sources, COUNT(sources), r->source);
-  if (!r->source_known &&
-      !all_inputs) { // whose fields nobody knows; else it is an error only when the block is run
+  if (!r->source_known) {
     Diag *g =
-        sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown data source `%s`", r->source);
+        sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown data source `%s`: there are %s",
+                   r->source, suggest_text(s, sources, COUNT(sources)));
     suggest_list(s, g, r->source, sources, COUNT(sources));
   }
-  source_args(s, e, r);
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
+    source_arg(s, &e->args.v[i], i == 0, r);
 }
 
 static bool picked(const Recipe *r, const char *name) {
@@ -223,12 +251,9 @@ static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
 }
 
 void sema_train_data(Sema *s, const TrItem *it, Recipe *r) {
-  bool all_inputs = true;
   Ax *rows = NULL;
-  for (int i = 0; i < it->fields.n; i++)
-    all_inputs &= input_formal(s->m, it->fields.v[i].name.s) != NULL;
   if (r)
-    check_source(s, it, r, all_inputs);
+    check_source(s, it, r);
   for (int i = 0; i < it->fields.n; i++)
     run_field(s, &it->fields.v[i], r, &rows);
 }

@@ -130,6 +130,13 @@ bool name_listed(const char *const *v, int n, const char *name) {
   return false;
 }
 
+const char *suggest_text(Sema *s, const char *const *v, int n) {
+  const char *text = n ? v[0] : "";
+  for (int i = 1; i < n; i++)
+    text = arena_printf(s->a, "%s%s%s", text, i + 1 < n ? ", " : " and ", v[i]);
+  return text;
+}
+
 void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n) {
   Suggest best = {.wanted = wanted};
   for (int i = 0; i < n; i++)

@@ -51,9 +51,12 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
       {"adamw", "an optimizer: `optimizer = adamw(...)` in a train block"},
       {"adam", "an optimizer: `optimizer = adam(...)` in a train block"},
       {"sgd", "an optimizer: `optimizer = sgd(...)` in a train block"},
-      {"mlm_text", "a source of data, on the `data` line of a train block"},
-      {"lm_text", "a source of data, on the `data` line of a train block"},
-      {"tsv", "a source of data, on the `data` line of a train block"},
+#define SOURCE(ID, id, name, least, argument)                                                      \
+  {name, "a source of data, on the `data` line of a train block"},
+#define FIELD(ID, FIELD, name, dtype, shape)
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
   };
   if (s->frame->kind == FR_INIT && s->frame->around && scope_find(s->frame->around, name)) {
     diag_help(s->d, g, "a first value sees dims and lets, `iota` and draws, no values of the body");

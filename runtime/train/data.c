@@ -1,18 +1,56 @@
 // What all sources of batches share: rows and their order, the split, the cursor.  See data.h.
 #include "runtime/train/data.h"
 #include "runtime/train/data_internal.h"
+#include "base/bug.h"
 #include "base/rng.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { HELD_OUT_GROUP = 50 };
 
+// ---- the table of sources
+#define FIELD(ID, FIELD, name, dtype, shape)
+static const struct {
+  const char *name;
+  int64_t least;
+  DataSource does;
+} sources[DATA_KINDS] = {
+#define SOURCE(ID, id, name, least, argument)                                                      \
+  {name, least, {data_##id##_read, data_##id##_length, data_##id##_row, data_##id##_count}},
+#include "base/sources.def"
+#undef SOURCE
+};
+#undef FIELD
+
+typedef enum FieldShape { FIELD_NONE, FIELD_BL, FIELD_B, FIELD_M } FieldShape;
+static FieldShape field_shape(DataKind kind, const char *name) {
+  static const struct {
+    DataKind kind;
+    FieldShape shape;
+    const char *name;
+  } fields[] = {
+#define SOURCE(ID, id, name, least, argument)
+#define FIELD(ID, FIELD, name, dtype, shape) {DATA_##ID, FIELD_##shape, name},
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
+  };
+  for (int i = 0; i < COUNT(fields); i++)
+    if (fields[i].kind == kind && !strcmp(fields[i].name, name))
+      return fields[i].shape;
+  return FIELD_NONE;
+}
+
 int data_kind(const char *source) {
-  static const char *const names[] = {"mlm_text", "lm_text", "tsv"};
-  for (int i = 0; i < 3; i++)
-    if (!strcmp(source, names[i]))
+  for (int i = 0; i < DATA_KINDS; i++)
+    if (!strcmp(source, sources[i].name))
       return i;
   return -1;
+}
+
+static const DataSource *source_of(const Data *d) {
+  return &sources[d->o.kind].does;
 }
 
 int data_push(Data *d, int32_t token, BigsError *e) {
@@ -91,11 +129,11 @@ static int64_t sample_row(const Data *d, uint64_t sample) {
 // ---- opening
 
 static int check_options(const Data *d, BigsError *e) {
-  static const int64_t least[] = {[DATA_MLM] = 3, [DATA_LM] = 1, [DATA_TSV] = 4};
   const DataOptions *o = &d->o;
-  if (o->length < least[o->kind] || o->length > INT32_MAX / 2)
+  int64_t least = sources[o->kind].least;
+  if (o->length < least || o->length > INT32_MAX / 2)
     return bigs_fail(e, BIGS_EUSAGE, "rows of %lld tokens: at least %lld", (long long)o->length,
-                     (long long)least[o->kind]);
+                     (long long)least);
   if (!(o->mask_rate > 0 && o->mask_rate <= 1))
     return bigs_fail(e, BIGS_EUSAGE, "a mask rate of %g: must lie above 0 and not above 1",
                      o->mask_rate);
@@ -128,8 +166,7 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
   qsort(d->special, TOK_SPECIALS, sizeof *d->special, ascending);
   int status = check_options(d, e);
   if (!status)
-    status = o->kind == DATA_TSV ? data_read_tsv(d, paths, npaths, e)
-                                 : data_read_text(d, paths, npaths, e);
+    status = source_of(d)->read(d, paths, npaths, e);
   status = status ? status : split(d, e);
   if (status)
     data_free(d);
@@ -184,7 +221,7 @@ uint64_t data_fingerprint(const Data *d) {
   h = mix(h, (uint64_t)d->o.length);
   for (int64_t i = 0; i < d->ntoken; i++)
     h = mix(h, (uint64_t)data_token(d, i));
-  for (int64_t i = 0; d->o.kind == DATA_TSV && i < d->rows; i++)
+  for (int64_t i = 0; d->start && i < d->rows; i++)
     h = mix(h, mix((uint64_t)d->label[i], mix((uint64_t)d->first[i], (uint64_t)d->start[i])));
   return mix(h, (uint64_t)d->rows);
 }
@@ -209,34 +246,23 @@ static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
 
 static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   const DataBuffer *b = &d->buf;
-  DataKind k = d->o.kind;
+  FieldShape target = field_shape(d->o.kind, "target");
   *out = (DataBatch){.B = B, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
-  if (k == DATA_MLM) {
-    out->at = b->at;
-    out->labels = b->labels;
-  } else {
-    out->target = b->target;
-  }
-}
-
-static void put_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
-  if (d->o.kind == DATA_MLM)
-    data_mlm_row(d, row, b, key, out);
-  else if (d->o.kind == DATA_LM)
-    data_lm_row(d, row, b, out);
-  else
-    data_tsv_row(d, row, b, out);
+  out->at = field_shape(d->o.kind, "at") ? b->at : NULL;
+  out->labels = field_shape(d->o.kind, "labels") ? b->labels : NULL;
+  out->target = target ? b->target : NULL;
+  out->target_rank = target == FIELD_BL ? 2 : 1;
 }
 
 // Rows by number; draws[b] is what sample number b's draws are keyed with.
 static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool eval, int64_t B,
                       DataBatch *out, BigsError *e) {
   int64_t L = d->o.length, longest = 0;
-  for (int64_t b = 0; d->o.kind == DATA_TSV && b < B; b++) {
-    int64_t n = data_tsv_length(d, row[b]);
+  for (int64_t b = 0; b < B; b++) {
+    int64_t n = source_of(d)->length(d, row[b]);
     longest = n > longest ? n : longest;
   }
-  if (d->o.kind == DATA_TSV && !d->o.pad)
+  if (!d->o.pad)
     L = longest;
   int status = make_room(d, B, L, e);
   if (status)
@@ -245,7 +271,7 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
   for (int64_t b = 0; b < B; b++) {
     uint32_t key[2];
     rng_site_keys(eval ? 0 : d->o.seed, draw[b], eval ? SITE_EVAL : SITE_MASK, key);
-    put_row(d, row[b], b, key, out);
+    source_of(d)->row(d, row[b], b, key, out);
   }
   return 0;
 }
@@ -297,4 +323,46 @@ int data_at(Data *d, DataSplit s, int64_t first, int64_t B, DataBatch *out, Bigs
     B = rows - first;
   return make_chosen(d, B, s == DATA_TRAIN ? choose_train : choose_held, (uint64_t)first, true, out,
                      e);
+}
+
+// ---- statistics
+
+static int count_targets(Data *d, int64_t *count, int64_t *total, BigsError *e) {
+  DataBatch b;
+  *total = 0;
+  for (int64_t row = 0; row < d->nheld; row += b.B) {
+    int status = data_at(d, DATA_HELD_OUT, row, 64, &b, e);
+    if (status)
+      return status;
+    int64_t n = b.labels ? b.M : b.B * b.L;
+    for (int64_t i = 0; i < n; i++)
+      count[b.labels ? b.labels[i] : b.target[i]]++;
+    *total += n;
+  }
+  return 0;
+}
+
+static void cross_entropy(const int64_t *train, int64_t total, const int64_t *held, size_t V,
+                          DataUnigram *out) {
+  for (size_t v = 0; v < V; v++)
+    if (held[v]) {
+      double q = (double)held[v] / (double)out->targets;
+      out->cross -= q * log(((double)train[v] + 1) / ((double)total + (double)V));
+      out->entropy -= q * log(q);
+    }
+}
+
+int data_unigram(Data *d, DataUnigram *out, BigsError *e) {
+  *out = (DataUnigram){0};
+  size_t V = (size_t)tok_size(d->tok);
+  int64_t *train = calloc(V, sizeof *train), *held = calloc(V, sizeof *held), total = 0;
+  int status = train && held ? 0 : bigs_fail_memory(e, "counts");
+  if (!status && (!d->nheld || (total = source_of(d)->count(d, train)) < 0))
+    status = bigs_fail(e, BIGS_EUSAGE, "no tokens are held out to predict");
+  status = status ? status : count_targets(d, held, &out->targets, e);
+  if (!status)
+    cross_entropy(train, total, held, V, out);
+  free(train);
+  free(held);
+  return status;
 }

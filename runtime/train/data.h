@@ -19,8 +19,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum DataKind { DATA_MLM, DATA_LM, DATA_TSV } DataKind;
-// "mlm_text", "lm_text", "tsv", as in a train block; -1: none of them.
+typedef enum DataKind {
+#define SOURCE(ID, id, name, least, argument) DATA_##ID,
+#define FIELD(ID, FIELD, name, dtype, shape)
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
+  DATA_KINDS
+} DataKind;
+// By its name in a train block; -1: there is none so called.
 int data_kind(const char *source);
 
 typedef struct DataOptions {
@@ -59,7 +66,8 @@ typedef struct DataBatch {
   const int32_t *at;          // [M] mlm_text: chosen positions in B * L, ascending; M >= B
   const int32_t *labels;      // [M]: the tokens that stood there
   const int32_t *target;      // lm_text [B, L]; tsv [B]
-  int64_t tokens;             // positions with mask true
+  int target_rank;
+  int64_t tokens; // positions with mask true
 } DataBatch;
 
 // The next B training rows at the cursor, which moves on; epochs follow one another without a gap.
@@ -83,5 +91,6 @@ typedef struct DataUnigram {
   double cross, entropy;
   int64_t targets;
 } DataUnigram;
+// Sources that predict no tokens (tsv) have none: status BIGS_EUSAGE.
 int data_unigram(Data *d, DataUnigram *out, BigsError *e);
 #endif

@@ -40,14 +40,23 @@ static inline int32_t data_token(const Data *d, int64_t i) {
 }
 int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
 
-// Read everything into d and set d->rows.
-int data_read_text(Data *d, const char *const *paths, int n, BigsError *e);
-int data_read_tsv(Data *d, const char *const *paths, int n, BigsError *e);
-
-// Fill row `b` of a batch with row `row`; key: of the row's draws.  They add to *out's M and
-// tokens.
-void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out);
-void data_lm_row(Data *d, int64_t row, int64_t b, DataBatch *out);
-void data_tsv_row(Data *d, int64_t row, int64_t b, DataBatch *out);
-int64_t data_tsv_length(const Data *d, int64_t row); // with its special tokens, cut to o.length
+// What a source does.  The functions of source `id` are data_id_read, data_id_length, ...: one that is missing is an error of the linker.
+typedef struct DataSource {
+  // Reads everything into d and sets d->rows.
+  int (*read)(Data *d, const char *const *paths, int n, BigsError *e);
+  int64_t (*length)(const Data *d, int64_t row); // with its special tokens; at most o.length
+  // Fills row `b` of a batch with row `row`; key: of the row's draws.  Adds to *out's M and tokens.
+  void (*row)(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out);
+  // Counts the tokens of the training rows that could be targets, by id; how many there are.  -1: this source predicts no tokens.
+  int64_t (*count)(const Data *d, int64_t *count);
+} DataSource;
+#define SOURCE(ID, id, name, least, argument)                                                      \
+  int data_##id##_read(Data *d, const char *const *paths, int n, BigsError *e);                    \
+  int64_t data_##id##_length(const Data *d, int64_t row);                                          \
+  void data_##id##_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out);    \
+  int64_t data_##id##_count(const Data *d, int64_t *count);
+#define FIELD(ID, FIELD, name, dtype, shape)
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
 #endif

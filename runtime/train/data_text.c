@@ -1,7 +1,6 @@
 // Text as rows: the stream of tokens, masked and next-token rows, unigram statistics.  See data.h.
 #include "runtime/train/data_internal.h"
 #include "base/rng.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,31 +43,39 @@ static bool any_ordinary(const Data *d, int64_t i) {
   return false;
 }
 
-static int count_rows(Data *d, const char *path, BigsError *e) {
-  bool mlm = d->o.kind == DATA_MLM;
-  int64_t step = mlm ? d->o.length - 2 : d->o.length, need = mlm ? step : step + 1;
+// step: tokens of the text in a row; more: behind them, that the last row needs too.
+static int count_rows(Data *d, const char *path, int64_t step, int64_t more, BigsError *e) {
   if (!d->ntoken)
     return bigs_fail(e, BIGS_EMODEL, "%s: the text is empty", path);
   if (!any_ordinary(d, 0))
     return bigs_fail(e, BIGS_EMODEL, "%s: no words of the vocabulary in the text", path);
-  if (d->ntoken < need)
+  if (d->ntoken < step + more)
     return bigs_fail(e, BIGS_EMODEL, "%s: %lld tokens of text are fewer than one row of %lld", path,
                      (long long)d->ntoken, (long long)d->o.length);
-  d->rows = mlm ? d->ntoken / step : (d->ntoken - 1) / step;
-  d->rows += mlm && any_ordinary(d, d->rows * step);
+  d->rows = (d->ntoken - more) / step;
   return 0;
 }
 
-int data_read_text(Data *d, const char *const *paths, int n, BigsError *e) {
+static int read_text(Data *d, const char *const *paths, int n, int64_t step, int64_t more,
+                     BigsError *e) {
   TokIds ids = {0};
   TextReader *r = text_open(paths, n, e);
   TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
   int status = !r ? BIGS_EFILE : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
-  status = status ? status : count_rows(d, text_file(r, 0), e);
+  status = status ? status : count_rows(d, text_file(r, 0), step, more, e);
   free(ids.v);
   tok_encoder_free(c);
   text_close(r);
   return status;
+}
+
+// Every row has the whole length.
+int64_t data_mlm_length(const Data *d, int64_t row) {
+  (void)row;
+  return d->o.length;
+}
+int64_t data_lm_length(const Data *d, int64_t row) {
+  return data_mlm_length(d, row);
 }
 
 // ---- masked rows
@@ -115,6 +122,13 @@ static void choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2
   }
 }
 
+int data_mlm_read(Data *d, const char *const *paths, int n, BigsError *e) {
+  int64_t step = d->o.length - 2;
+  int status = read_text(d, paths, n, step, 0, e);
+  d->rows += !status && any_ordinary(d, d->rows * step);
+  return status;
+}
+
 void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
   int64_t L = out->L, from = row * (L - 2), n = d->ntoken - from < L - 2 ? d->ntoken - from : L - 2;
   int32_t *ids = d->buf.ids + b * L;
@@ -131,7 +145,14 @@ void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBa
   choose_tokens(d, b * L + 1, n, key, out);
 }
 
-void data_lm_row(Data *d, int64_t row, int64_t b, DataBatch *out) {
+// ---- rows of next tokens
+
+int data_lm_read(Data *d, const char *const *paths, int n, BigsError *e) {
+  return read_text(d, paths, n, d->o.length, 1, e);
+}
+
+void data_lm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
+  (void)key;
   int64_t L = out->L;
   for (int64_t i = 0; i < L; i++) {
     int64_t cell = b * L + i, at = row * L + i;
@@ -145,54 +166,21 @@ void data_lm_row(Data *d, int64_t row, int64_t b, DataBatch *out) {
 
 // ---- statistics
 
-// Tokens of training rows that could be targets.
-static int64_t count_training(const Data *d, int64_t *count) {
-  bool mlm = d->o.kind == DATA_MLM;
-  int64_t step = mlm ? d->o.length - 2 : d->o.length, total = 0;
+int64_t data_mlm_count(const Data *d, int64_t *count) {
+  int64_t step = d->o.length - 2, total = 0;
   for (int64_t k = 0; k < d->ntrain; k++)
-    for (int64_t i = 0; i < step; i++) {
-      int64_t at = d->train[k] * step + i + !mlm;
-      if (at >= d->ntoken || (mlm && !ordinary(d, data_token(d, at))))
-        continue;
-      count[data_token(d, at)]++;
-      total++;
-    }
+    for (int64_t at = d->train[k] * step; at < (d->train[k] + 1) * step && at < d->ntoken; at++)
+      if (ordinary(d, data_token(d, at))) {
+        count[data_token(d, at)]++;
+        total++;
+      }
   return total;
 }
 
-static int count_targets(Data *d, int64_t *count, int64_t *total, BigsError *e) {
-  DataBatch b;
-  *total = 0;
-  for (int64_t row = 0; row < d->nheld; row += b.B) {
-    int status = data_at(d, DATA_HELD_OUT, row, 64, &b, e);
-    if (status)
-      return status;
-    bool mlm = d->o.kind == DATA_MLM;
-    int64_t n = mlm ? b.M : b.B * b.L;
-    for (int64_t i = 0; i < n; i++)
-      count[mlm ? b.labels[i] : b.target[i]]++;
-    *total += n;
-  }
-  return 0;
-}
-
-int data_unigram(Data *d, DataUnigram *out, BigsError *e) {
-  *out = (DataUnigram){0};
-  if (d->o.kind == DATA_TSV || !d->nheld)
-    return bigs_fail(e, BIGS_EUSAGE, "no tokens are held out to predict");
-  size_t V = (size_t)tok_size(d->tok);
-  int64_t *train = calloc(V, sizeof *train), *held = calloc(V, sizeof *held), total = 0;
-  int status =
-      train && held ? count_targets(d, held, &out->targets, e) : bigs_fail_memory(e, "counts");
-  if (!status)
-    total = count_training(d, train);
-  for (size_t v = 0; v < V && !status; v++)
-    if (held[v]) {
-      double q = (double)held[v] / (double)out->targets;
-      out->cross -= q * log(((double)train[v] + 1) / ((double)total + (double)V));
-      out->entropy -= q * log(q);
-    }
-  free(train);
-  free(held);
-  return status;
+int64_t data_lm_count(const Data *d, int64_t *count) {
+  int64_t step = d->o.length;
+  for (int64_t k = 0; k < d->ntrain; k++)
+    for (int64_t at = d->train[k] * step + 1; at <= (d->train[k] + 1) * step; at++)
+      count[data_token(d, at)]++;
+  return d->ntrain * step;
 }

@@ -148,7 +148,7 @@ static int read_all(Data *d, TextReader *r, TokEncoder *c, TokIds *ids, BigsErro
   }
 }
 
-int data_read_tsv(Data *d, const char *const *paths, int n, BigsError *e) {
+int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
   TokIds ids = {0};
   TextReader *r = text_open(paths, n, e);
   TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
@@ -185,7 +185,15 @@ int64_t data_tsv_length(const Data *d, int64_t row) {
   return na + nb + (d->pair ? 3 : 2);
 }
 
-void data_tsv_row(Data *d, int64_t row, int64_t b, DataBatch *out) {
+// A label is no token.
+int64_t data_tsv_count(const Data *d, int64_t *count) {
+  (void)d;
+  (void)count;
+  return -1;
+}
+
+void data_tsv_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
+  (void)key;
   int64_t na, nb, L = out->L, n = 0, from = d->start[row];
   cut_row(d, row, &na, &nb);
   int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;

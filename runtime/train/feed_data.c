@@ -28,8 +28,8 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
   add_field(d, out, "mask", DT_BOOL, b->mask, 2, b->B, b->L);
   add_field(d, out, "at", DT_I32, b->at, 1, b->M, 0);
   add_field(d, out, "labels", DT_I32, b->labels, 1, b->M, 0);
-  bool rows = d->kind == DATA_TSV; // one a row, or one a token
-  add_field(d, out, "target", DT_I32, b->target, rows ? 1 : 2, b->B, rows ? 0 : b->L);
+  add_field(d, out, "target", DT_I32, b->target, b->target_rank, b->B,
+            b->target_rank == 2 ? b->L : 0);
 }
 
 static int next_batch(void *ctx, int64_t step, FeedBatch *out, BigsError *e) {
