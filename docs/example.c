@@ -43,7 +43,8 @@ static int run(bert_model *model) {
 int main(int argc, char **argv) {
   char error[256];
   const bigs_info *info = bert_info();
-  printf("%s, %lld parameters, compiled for %s\n", info->model, (long long)info->parameter_count, info->target);
+  printf("%s, %lld parameters, compiled for %s\n", info->model, (long long)info->parameter_count,
+         info->target);
   bert_model *model = bert_open(argc > 1 ? argv[1] : NULL, error, sizeof error);
   if (!model) {
     fprintf(stderr, "%s\n", error);

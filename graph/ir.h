@@ -47,7 +47,7 @@ typedef struct Axis { // interned per graph: equal axes are one pointer
   const char *name;   // as written; for an inner axis the generic's name
   int depth; // nesting depth of the module instance that the name is local to; 0 for declared dims
   Poly extent;
-  int id; // creation order
+  int id;    // creation order
   bool open; // made of declared run-time dims, though its extent may be known: rows, no features
 } Axis;
 typedef struct Sym { // a run-time dim

@@ -64,7 +64,7 @@ typedef struct Emit {
   int level;
   // [l]: the instruction before which values of level l - 1 go; [1]: the entry's terminator
   Val anchor[LEVELS_MAX];
-  LaneCx *lane;                  // NULL outside of vector loops
+  LaneCx *lane;               // NULL outside of vector loops
   Map ints, int_levels, data; // values of expressions within the current statement
   VEC(EmitPoly) polys;
   Val workspace; // scratch behind the kernel's own, of the largest loop_tile_workspace

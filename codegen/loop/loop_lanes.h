@@ -8,7 +8,7 @@ typedef struct Lanes {
   int var;  // the lane variable; -1 outside of vector loops
   bool acc; // L_ACC varies
   int nregs;
-  bool *reg;    // nregs: registers that hold a value per lane
+  bool *reg; // nregs: registers that hold a value per lane
   Map *seen; // answers so far
 } Lanes;
 

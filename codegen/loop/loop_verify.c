@@ -11,7 +11,7 @@ typedef struct Verify {
   bool *reduced;     // outer registers that the current vector loop reduces into
   DType *reg_dtype;
   Lanes lanes; // of the current vector loop
-  Map seen; // expressions of the current statement found well-formed
+  Map seen;    // expressions of the current statement found well-formed
   bool epilogue;
 } Verify;
 

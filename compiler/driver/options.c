@@ -297,8 +297,14 @@ static int find_verb(int argc, char **argv) {
 }
 
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
-  *o = (Options){
-      .opt = 2, .steps = -1, .batch = -1, .length = -1, .size = -1, .top = -1, .repeat = -1, .seed = -1};
+  *o = (Options){.opt = 2,
+                 .steps = -1,
+                 .batch = -1,
+                 .length = -1,
+                 .size = -1,
+                 .top = -1,
+                 .repeat = -1,
+                 .seed = -1};
   o->line = command_line(a, argc, argv);
   if (argc < 2) {
     print_help(stderr);

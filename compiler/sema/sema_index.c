@@ -93,7 +93,8 @@ static bool find_sources(Sema *s, const Value *t, Change *c) {
     }
     Ax *a = ax_ref(s, name, t);
     if (a && !ax_in(&t->ax, a)) {
-      Diag *g = sema_error(s, ERR_MISSING_DIM, name.span, "%s has no dimension `%s`", v_type_str(s, t), name.s);
+      Diag *g = sema_error(s, ERR_MISSING_DIM, name.span, "%s has no dimension `%s`",
+                           v_type_str(s, t), name.s);
       sema_note_axes(s, g, &a, 1);
       a = NULL;
     }
@@ -155,8 +156,8 @@ static bool do_split(Sema *s, const Value *t, Change *c) {
     else if (fresh < 0)
       fresh = i;
     else {
-      sema_error(s, ERR_UNKNOWN_DIM, to->v[i].span, "unknown dimension `%s`: one part of a split may be new",
-                 to->v[i].s);
+      sema_error(s, ERR_UNKNOWN_DIM, to->v[i].span,
+                 "unknown dimension `%s`: one part of a split may be new", to->v[i].s);
       return false;
     }
     if (i != fresh && !c->to[i])
@@ -262,8 +263,9 @@ static bool do_index(Sema *s, const Value *t, Change *c) {
   if (is_poison(t) || within(s, c->lo, &c->from[0]->size, false, c->op->span,
                              arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
     return true;
-  Diag *g = sema_error(s, ERR_BAD_INDEX, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
-                       size_str(s, &c->lo), name, size_words(s, &c->from[0]->size));
+  Diag *g =
+      sema_error(s, ERR_BAD_INDEX, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
+                 size_str(s, &c->lo), name, size_words(s, &c->from[0]->size));
   sema_note_axes(s, g, c->from, 1);
   return false;
 }
@@ -285,13 +287,15 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
     return false;
   }
   if ((poly_is_const(&c->lo, &n) && n < 0) || len < 1) {
-    sema_error(s, ERR_BAD_INDEX, c->op->span, len < 1 ? "an empty slice" : "a slice starts at 0 or later");
+    sema_error(s, ERR_BAD_INDEX, c->op->span,
+               len < 1 ? "an empty slice" : "a slice starts at 0 or later");
     return false;
   }
   if (!within(s, c->hi, &from->size, true, c->op->span,
               arena_printf(s->a, "the slice of `%s`", from->name))) {
-    sema_error(s, ERR_BAD_INDEX, c->op->hi->span, "the slice ends at %s, past the end of `%s`, which is %s",
-               size_str(s, &c->hi), from->name, size_words(s, &from->size));
+    sema_error(s, ERR_BAD_INDEX, c->op->hi->span,
+               "the slice ends at %s, past the end of `%s`, which is %s", size_str(s, &c->hi),
+               from->name, size_words(s, &from->size));
     return false;
   }
   Ax *a = ax_new(s, AX_SLICE, from->name, d, c->op->span);
@@ -302,22 +306,18 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
 
 static bool make_axes(Sema *s, const Value *t, Change *c) {
   if (c->op->from.n > MAX_AXES - 4 || c->op->to.n > MAX_AXES - 4) {
-    sema_error(s, ERR_TOO_MANY_DIMS, c->op->span, "a tensor has at most %d dimensions", MAX_AXES - 4);
+    sema_error(s, ERR_TOO_MANY_DIMS, c->op->span, "a tensor has at most %d dimensions",
+               MAX_AXES - 4);
     return false;
   }
   if (!find_sources(s, t, c))
     return false;
   switch (c->op->kind) {
-  case DIM_RENAME:
-    return do_rename(s, t, c);
-  case DIM_SPLIT:
-    return do_split(s, t, c);
-  case DIM_MERGE:
-    return do_merge(s, t, c);
-  case DIM_INDEX:
-    return do_index(s, t, c);
-  default:
-    return do_slice(s, t, c);
+  case DIM_RENAME: return do_rename(s, t, c);
+  case DIM_SPLIT: return do_split(s, t, c);
+  case DIM_MERGE: return do_merge(s, t, c);
+  case DIM_INDEX: return do_index(s, t, c);
+  default: return do_slice(s, t, c);
   }
 }
 
@@ -368,8 +368,8 @@ static bool result_axes(Sema *s, const Expr *e, const Value *t, const Change *c,
       if (out->v[i] == out->v[k] ||
           (out->v[i]->name == out->v[k]->name &&
            (out->v[i]->kind == AX_SLICE || out->v[k]->kind == AX_SLICE))) {
-        Diag *g =
-            sema_error(s, ERR_DIM_TWICE, e->op, "`%s` would stand twice in one tensor", ax_str(s, out->v[i]));
+        Diag *g = sema_error(s, ERR_DIM_TWICE, e->op, "`%s` would stand twice in one tensor",
+                             ax_str(s, out->v[i]));
         sema_label_type(s, g, e->a->span, t);
         return false;
       }
@@ -452,7 +452,8 @@ Value *sema_index(Sema *s, const Expr *e) {
       for (int p = 0; p < c[i].nfrom; p++)
         for (int q = 0; q < c[k].nfrom; q++)
           if (c[i].from[p] == c[k].from[q])
-            return sema_fail(s, ERR_DIM_TWICE, c[i].op->span, "`%s` stands twice here", c[i].from[p]->name);
+            return sema_fail(s, ERR_DIM_TWICE, c[i].op->span, "`%s` stands twice here",
+                             c[i].from[p]->name);
   AxList ax;
   if (!result_axes(s, e, t, c, n, &ax))
     return v_poison(s);

@@ -139,7 +139,8 @@ static bool is_compare(BinOp op) {
 static Value *runtime_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) {
   bool cx = a->is_complex || b->is_complex;
   if (cx && op == BIN_POW)
-    return sema_fail(s, ERR_NOT_COMPLEX, at, "a power of complex numbers that are known only at run time");
+    return sema_fail(s, ERR_NOT_COMPLEX, at,
+                     "a power of complex numbers that are known only at run time");
   if (cx && is_compare(op) && op != BIN_EQ && op != BIN_NE)
     return sema_fail(s, ERR_NOT_COMPLEX, at, "complex numbers have no order");
   Pair p = {0};
@@ -158,18 +159,12 @@ static Value *runtime_bin(Sema *s, Span at, BinOp op, const Number *a, const Num
 // ---- constants
 static bool compare(BinOp op, int order) {
   switch (op) {
-  case BIN_EQ:
-    return order == 0;
-  case BIN_NE:
-    return order != 0;
-  case BIN_LT:
-    return order < 0;
-  case BIN_LE:
-    return order <= 0;
-  case BIN_GT:
-    return order > 0;
-  default:
-    return order >= 0;
+  case BIN_EQ: return order == 0;
+  case BIN_NE: return order != 0;
+  case BIN_LT: return order < 0;
+  case BIN_LE: return order <= 0;
+  case BIN_GT: return order > 0;
+  default: return order >= 0;
   }
 }
 
@@ -211,10 +206,8 @@ static Number ratio_bin(BinOp op, const Number *a, const Number *b) {
     return ratio((Wide)a->num * b->den + (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
   case BIN_SUB:
     return ratio((Wide)a->num * b->den - (Wide)b->num * a->den, (Wide)a->den * b->den, whole);
-  case BIN_MUL:
-    return ratio((Wide)a->num * b->num, (Wide)a->den * b->den, whole);
-  default:
-    return ratio((Wide)a->num * b->den, (Wide)a->den * b->num, whole);
+  case BIN_MUL: return ratio((Wide)a->num * b->num, (Wide)a->den * b->den, whole);
+  default: return ratio((Wide)a->num * b->den, (Wide)a->den * b->num, whole);
   }
 }
 
@@ -230,12 +223,8 @@ static double real_bin(BinOp op, double a, double b) {
 static bool complex_bin(BinOp op, const Number *a, const Number *b, Number *out) {
   int64_t n;
   switch (op) {
-  case BIN_ADD:
-    *out = number_complex(a->re + b->re, a->im + b->im);
-    return true;
-  case BIN_SUB:
-    *out = number_complex(a->re - b->re, a->im - b->im);
-    return true;
+  case BIN_ADD: *out = number_complex(a->re + b->re, a->im + b->im); return true;
+  case BIN_SUB: *out = number_complex(a->re - b->re, a->im - b->im); return true;
   case BIN_MUL:
     *out = number_complex(a->re * b->re - a->im * b->im, a->re * b->im + a->im * b->re);
     return true;
@@ -267,7 +256,8 @@ Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) 
   int64_t n;
   if (a->is_complex || b->is_complex) {
     if (!complex_bin(op, a, b, &r))
-      return sema_fail(s, ERR_NOT_COMPLEX, at, "the exponent of a complex number is a small whole number");
+      return sema_fail(s, ERR_NOT_COMPLEX, at,
+                       "the exponent of a complex number is a small whole number");
   } else if (op == BIN_POW && a->kind == NUMBER_RATIO && number_is_whole(b, &n) &&
              llabs(n) < 1024 && (n >= 0 || a->num))
     r = ratio_power(a, n, a->whole && b->whole);
@@ -276,7 +266,8 @@ Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b) 
   else
     r = number_real(real_bin(op, a->re, b->re));
   if (!isfinite(r.re) || !isfinite(r.im))
-    return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of these numbers is no finite number", bin_op_name(op));
+    return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of these numbers is no finite number",
+                     bin_op_name(op));
   return v_number(s, r);
 }
 

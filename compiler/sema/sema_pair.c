@@ -18,12 +18,10 @@ static Pair number_pair(Sema *s, const Number *n, DType t) {
   DType r = dtype_real(t);
   bool cx = dtype_is_complex(t);
   switch (n->kind) {
-  case NUMBER_SIZE:
-    return (Pair){g_extent(g, r, *n->size), NULL};
+  case NUMBER_SIZE: return (Pair){g_extent(g, r, *n->size), NULL};
   case NUMBER_RUNTIME:
     return (Pair){g_cast(g, n->nre, r), cx && n->nim ? g_cast(g, n->nim, r) : NULL};
-  default:
-    return (Pair){g_const(g, r, n->re), cx && n->is_complex ? g_const(g, r, n->im) : NULL};
+  default: return (Pair){g_const(g, r, n->re), cx && n->is_complex ? g_const(g, r, n->im) : NULL};
   }
 }
 
@@ -104,30 +102,18 @@ static Pair pair_equal(Graph *g, Op op, Pair a, Pair b) {
 
 Pair pair_bin(Graph *g, BinOp op, Pair a, Pair b) {
   switch (op) {
-  case BIN_ADD:
-    return pair_add(g, OP_ADD, a, b);
-  case BIN_SUB:
-    return pair_add(g, OP_SUB, a, b);
-  case BIN_MUL:
-    return pair_mul(g, a, b);
-  case BIN_DIV:
-    return pair_div(g, a, b);
-  case BIN_POW:
-    return (Pair){g_binary(g, OP_POW, a.re, b.re), NULL};
-  case BIN_EQ:
-    return pair_equal(g, OP_EQ, a, b);
-  case BIN_NE:
-    return pair_equal(g, OP_NE, a, b);
-  case BIN_LT:
-    return (Pair){g_binary(g, OP_LT, a.re, b.re), NULL};
-  case BIN_LE:
-    return (Pair){g_binary(g, OP_LE, a.re, b.re), NULL};
-  case BIN_GT:
-    return (Pair){g_binary(g, OP_LT, b.re, a.re), NULL};
-  case BIN_GE:
-    return (Pair){g_binary(g, OP_LE, b.re, a.re), NULL};
-  default:
-    BUG("binary operator %d", op);
+  case BIN_ADD: return pair_add(g, OP_ADD, a, b);
+  case BIN_SUB: return pair_add(g, OP_SUB, a, b);
+  case BIN_MUL: return pair_mul(g, a, b);
+  case BIN_DIV: return pair_div(g, a, b);
+  case BIN_POW: return (Pair){g_binary(g, OP_POW, a.re, b.re), NULL};
+  case BIN_EQ: return pair_equal(g, OP_EQ, a, b);
+  case BIN_NE: return pair_equal(g, OP_NE, a, b);
+  case BIN_LT: return (Pair){g_binary(g, OP_LT, a.re, b.re), NULL};
+  case BIN_LE: return (Pair){g_binary(g, OP_LE, a.re, b.re), NULL};
+  case BIN_GT: return (Pair){g_binary(g, OP_LT, b.re, a.re), NULL};
+  case BIN_GE: return (Pair){g_binary(g, OP_LE, b.re, a.re), NULL};
+  default: BUG("binary operator %d", op);
   }
 }
 

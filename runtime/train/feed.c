@@ -27,15 +27,16 @@ static int learn_dims(const BigsModule *m, const BigsTensor *t, const InputShape
   char have[96], want[96];
   if (s->rank != t->rank)
     return bigs_fail(e, BIGS_EMODEL, "%s is %s, but the model's has the axes %s", t->name,
-                     bigs_shape_text(s->shape, s->rank, have, sizeof have), axes_text(t, want, sizeof want));
+                     bigs_shape_text(s->shape, s->rank, have, sizeof have),
+                     axes_text(t, want, sizeof want));
   for (int a = 0; a < t->rank; a++) {
     int sym = lone_symbol(&t->extent[a]);
     if (sym < 0)
       continue;
     if (dims[sym] && dims[sym] != s->shape[a])
       return bigs_fail(e, BIGS_EMODEL, "%s is %s, so %s would be %" PRId64 ", but %s says %" PRId64,
-                       t->name, bigs_shape_text(s->shape, s->rank, have, sizeof have), m->dim[sym].name, s->shape[a],
-                       origin[sym] ? origin[sym] : "-D", dims[sym]);
+                       t->name, bigs_shape_text(s->shape, s->rank, have, sizeof have),
+                       m->dim[sym].name, s->shape[a], origin[sym] ? origin[sym] : "-D", dims[sym]);
     dims[sym] = s->shape[a];
     if (!origin[sym])
       origin[sym] = t->name;
@@ -51,7 +52,8 @@ static int check_extents(const BigsModule *m, const BigsTensor *t, const InputSh
   for (int a = 0; a < t->rank; a++)
     if (!poly_size(&t->extent[a], dims, &size) || size != s->shape[a])
       return bigs_fail(e, BIGS_EMODEL, "%s is %s, but its axis %s must have extent %" PRId64,
-                       t->name, bigs_shape_text(s->shape, s->rank, have, sizeof have), t->axis[a], size);
+                       t->name, bigs_shape_text(s->shape, s->rank, have, sizeof have), t->axis[a],
+                       size);
   return 0;
 }
 

@@ -95,14 +95,10 @@ static Node *make_unary(Fuzz *f) {
   static const Op ops[] = {OP_NEG, OP_ABS, OP_TANH, OP_ERF, OP_SIN, OP_COS};
   Node *x = recent(f);
   switch (pick(f, 9)) {
-  case 0:
-    return op1(f, OP_EXP, op1(f, OP_TANH, x));
-  case 1:
-    return op1(f, OP_LOG, positive(f, x));
-  case 2:
-    return op1(f, OP_SQRT, positive(f, x));
-  default:
-    return op1(f, ops[pick(f, COUNT(ops))], x);
+  case 0: return op1(f, OP_EXP, op1(f, OP_TANH, x));
+  case 1: return op1(f, OP_LOG, positive(f, x));
+  case 2: return op1(f, OP_SQRT, positive(f, x));
+  default: return op1(f, ops[pick(f, COUNT(ops))], x);
   }
 }
 
@@ -211,10 +207,8 @@ static Node *make_map(Fuzz *f) {
   Node *x = recent(f), *y = any(f);
   Axis *ad[2] = {f->A, f->D}, *bl[2] = {f->B, f->L}, *ax[MAX_AXES];
   switch (pick(f, 11)) {
-  case 0:
-    return rename1(f, x, f->L, f->S);
-  case 1:
-    return rename1(f, x, f->S, f->L);
+  case 0: return rename1(f, x, f->L, f->S);
+  case 1: return rename1(f, x, f->S, f->L);
   case 2:
     return node_has(x, f->H) && !node_has(x, f->A) && !node_has(x, f->D)
                ? g_split(g, x, f->H, ad, 2)
@@ -281,43 +275,21 @@ static Node *make_conv(Fuzz *f) {
 
 static void grow(Fuzz *f) {
   switch (pick(f, 16)) {
-  case 0:
-    put(f, fresh(f, DT_F32, -1, 1));
-    return;
+  case 0: put(f, fresh(f, DT_F32, -1, 1)); return;
   case 1:
-  case 2:
-    put(f, make_unary(f));
-    return;
+  case 2: put(f, make_unary(f)); return;
   case 3:
   case 4:
-  case 5:
-    put(f, make_binary(f));
-    return;
-  case 6:
-    put(f, make_select(f));
-    return;
-  case 7:
-    put(f, make_reduce(f));
-    return;
-  case 8:
-    put(f, softmax(f));
-    return;
+  case 5: put(f, make_binary(f)); return;
+  case 6: put(f, make_select(f)); return;
+  case 7: put(f, make_reduce(f)); return;
+  case 8: put(f, softmax(f)); return;
   case 9:
-  case 10:
-    put(f, make_contract(f));
-    return;
-  case 11:
-    put(f, make_gather(f));
-    return;
-  case 12:
-    put(f, make_scatter(f));
-    return;
-  case 13:
-    put(f, make_conv(f));
-    return;
-  default:
-    put(f, make_map(f));
-    return;
+  case 10: put(f, make_contract(f)); return;
+  case 11: put(f, make_gather(f)); return;
+  case 12: put(f, make_scatter(f)); return;
+  case 13: put(f, make_conv(f)); return;
+  default: put(f, make_map(f)); return;
   }
 }
 

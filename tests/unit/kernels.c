@@ -46,7 +46,8 @@ bool run_kernel(Run *r, const LKernel *k) {
   if ((r->error = loop_verify(r->arena, k)))
     return false;
   Target *host = target_new(r->arena, "native", 2, &r->error);
-  Target *t = target_new(r->arena, r->march ? r->march : "native", r->opt ? r->opt - 1 : 2, &r->error);
+  Target *t =
+      target_new(r->arena, r->march ? r->march : "native", r->opt ? r->opt - 1 : 2, &r->error);
   if (!host || !t)
     return false;
   if ((r->skipped = t->vector_floats > host->vector_floats))

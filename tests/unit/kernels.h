@@ -6,13 +6,13 @@
 enum { RUN_ARGS = 12 };
 typedef struct Run {
   Arena *arena;
-  const char *march;       // NULL: native
-  int opt;                 // 0: -O2; n: -O(n - 1)
+  const char *march; // NULL: native
+  int opt;           // 0: -O2; n: -O(n - 1)
   void *arg[RUN_ARGS];
   int64_t sym[MAX_SYMS];
   uint64_t scalar[8];
   const char *error;
-  bool skipped;            // the target cannot run here
+  bool skipped; // the target cannot run here
 } Run;
 // false: r->error.  A target that cannot run here counts as run.
 bool run_kernel(Run *r, const LKernel *k);
@@ -22,5 +22,5 @@ extern const char *const run_targets[];
 // Memory that ends where a page without access begins, so that reading past the end is caught; not freed.
 void *guarded(size_t bytes);
 uint32_t test_random(uint64_t *state);
-float test_uniform(uint64_t *state);  // in [-1, 1)
+float test_uniform(uint64_t *state); // in [-1, 1)
 #endif

@@ -89,26 +89,24 @@ static Node *make_leaf(OpCase *c) {
   if (c->variant > 1)
     return NULL;
   switch (c->op) {
-  case OP_INPUT:
-    return values(c, c->variant ? "LA" : "");
+  case OP_INPUT: return values(c, c->variant ? "LA" : "");
   case OP_PARAM: {
     Param *p = NEW(c->b.arena, Param);
-    *p = (Param){.path = "weight", .dtype = !c->variant ? c->real : c->real == DT_F64 ? DT_C128 : DT_C64, .nax = l.n, .ax = l.v};
+    *p = (Param){.path = "weight",
+                 .dtype = !c->variant         ? c->real
+                          : c->real == DT_F64 ? DT_C128
+                                              : DT_C64,
+                 .nax = l.n,
+                 .ax = l.v};
     p->pair = c->variant ? axis(c, 'X') : NULL;
     return bed_fill(&c->b, g_param(g, p), -2, 2);
   }
-  case OP_CONST:
-    return g_full(g, c->real, -3.25, l.v, l.n);
-  case OP_TABLE:
-    return g_table(g, c->real, axis(c, 'B'), table);
-  case OP_IOTA:
-    return g_iota(g, axis(c, c->variant ? 'L' : 'C'));
-  case OP_EXTENT:
-    return g_extent(g, c->real, axis(c, c->variant ? 'L' : 'C')->extent);
-  case OP_RANDOM:
-    return g_random(g, 77, l.v, l.n);
-  default:
-    return NULL;
+  case OP_CONST: return g_full(g, c->real, -3.25, l.v, l.n);
+  case OP_TABLE: return g_table(g, c->real, axis(c, 'B'), table);
+  case OP_IOTA: return g_iota(g, axis(c, c->variant ? 'L' : 'C'));
+  case OP_EXTENT: return g_extent(g, c->real, axis(c, c->variant ? 'L' : 'C')->extent);
+  case OP_RANDOM: return g_random(g, 77, l.v, l.n);
+  default: return NULL;
   }
 }
 
@@ -191,18 +189,12 @@ static Node *make_index(OpCase *c) {
   if (c->variant > 1)
     return NULL;
   switch (c->op) {
-  case OP_RENAME:
-    return make_renamed(c);
-  case OP_SPLIT:
-    return g_split(g, values(c, c->variant ? "S" : "ASL"), axis(c, 'S'), parts.v, 2);
-  case OP_MERGE:
-    return g_merge(g, values(c, c->variant ? "PQ" : "QAPL"), parts.v, 2, axis(c, 'S'));
-  case OP_FLIP:
-    return g_flip(g, values(c, "ALB"), flips.v, flips.n);
-  case OP_CONCAT:
-    return make_concat(c);
-  default:
-    return make_resized(c);
+  case OP_RENAME: return make_renamed(c);
+  case OP_SPLIT: return g_split(g, values(c, c->variant ? "S" : "ASL"), axis(c, 'S'), parts.v, 2);
+  case OP_MERGE: return g_merge(g, values(c, c->variant ? "PQ" : "QAPL"), parts.v, 2, axis(c, 'S'));
+  case OP_FLIP: return g_flip(g, values(c, "ALB"), flips.v, flips.n);
+  case OP_CONCAT: return make_concat(c);
+  default: return make_resized(c);
   }
 }
 

@@ -122,15 +122,9 @@ static double moved(Bed *b, const Node *n, Place p) {
   const Attr *at = &n->attr;
   int64_t lo = poly_eval(&at->lo, b->syms), *to = at->axis ? &p.at[at->axis->id] : NULL;
   switch ((Op)n->op) {
-  case OP_SPLIT:
-    *to = row_major(b, at->axes, at->naxes, &p);
-    break;
-  case OP_SLICE:
-    *to = p.at[at->axis2->id] + lo;
-    break;
-  case OP_INDEX:
-    *to = lo;
-    break;
+  case OP_SPLIT: *to = row_major(b, at->axes, at->naxes, &p); break;
+  case OP_SLICE: *to = p.at[at->axis2->id] + lo; break;
+  case OP_INDEX: *to = lo; break;
   case OP_FLIP:
     for (int i = 0; i < at->naxes; i++)
       p.at[at->axes[i]->id] = size_of(b, at->axes[i]) - 1 - p.at[at->axes[i]->id];
@@ -230,7 +224,7 @@ static double pointwise(Bed *b, const Node *n, Place p) {
   for (int i = 0; i < n->nin; i++)
     x[i] = reference_value(b, n->in[i], p);
   switch ((Op)n->op) {
-  // clang-format off
+    // clang-format off
   case OP_NEG: return -x[0];
   case OP_ABS: return x[0] < 0 ? -x[0] : x[0];
   case OP_EXP: return exp(x[0]);
@@ -266,7 +260,7 @@ double reference_value(Bed *b, const Node *n, Place p) {
   if (op_flags(n->op) & F_POINTWISE)
     return pointwise(b, n, p);
   switch ((Op)n->op) {
-  // clang-format off
+    // clang-format off
   case OP_INPUT: case OP_PARAM: return leaf_value(b, n, &p);
   case OP_CONST: return at->num;
   case OP_TABLE: return at->data[p.at[at->axis->id]];

@@ -169,26 +169,16 @@ static Node *linear(Bed *b, int which, Node *x, Axis *const *ax) {
   Graph *g = b->g;
   Axis *l = ax[0], *h = ax[1];
   switch (which) {
-  case 0:
-    return g_contract(g, x, LEAF(b, h, ax[2]), &h, 1);
-  case 1:
-    return g_flip(g, x, &l, 1);
-  case 2:
-    return g_conv(g, x, LEAF(b, l), l, false);
-  case 3:
-    return g_conv(g, x, LEAF(b, h, l), l, true);
-  case 4:
-    return g_gather(g, x, bed_leaf(b, DT_I32, &ax[2], 1, 0, 4), l);
-  case 5:
-    return g_split(g, x, h, &ax[3], 2);
-  case 6:
-    return g_merge(g, x, (Axis *[]){h, l}, 2, bed_axis(b, "all", 24));
-  case 7:
-    return g_slice(g, x, h, poly_const(2), poly_const(5), ax[4]);
-  case 8:
-    return g_sum_over(g, x, (Axis *[]){h, ax[2]}, 2);
-  default:
-    return NULL;
+  case 0: return g_contract(g, x, LEAF(b, h, ax[2]), &h, 1);
+  case 1: return g_flip(g, x, &l, 1);
+  case 2: return g_conv(g, x, LEAF(b, l), l, false);
+  case 3: return g_conv(g, x, LEAF(b, h, l), l, true);
+  case 4: return g_gather(g, x, bed_leaf(b, DT_I32, &ax[2], 1, 0, 4), l);
+  case 5: return g_split(g, x, h, &ax[3], 2);
+  case 6: return g_merge(g, x, (Axis *[]){h, l}, 2, bed_axis(b, "all", 24));
+  case 7: return g_slice(g, x, h, poly_const(2), poly_const(5), ax[4]);
+  case 8: return g_sum_over(g, x, (Axis *[]){h, ax[2]}, 2);
+  default: return NULL;
   }
 }
 

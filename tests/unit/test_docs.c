@@ -9,13 +9,14 @@ enum { MAX_BLOCKS = 200, MAX_PATH = 1024, FILE_ROOM = 1 << 18 };
 
 typedef struct Block {
   const char *file;
-  int line, code;  // code 0: accepted
+  int line, code; // code 0: accepted
   char *text;
 } Block;
-static Block blocks[MAX_BLOCKS];  // filled once by docs_suite
+static Block blocks[MAX_BLOCKS]; // filled once by docs_suite
 static int nblocks;
-static const char *const files[] = {"docs/language.md", "docs/adding-an-op.md", "docs/architecture.md", "docs/cli.md",
-                                    "docs/c-interface.md", "README.md"};
+static const char *const files[] = {"docs/language.md",     "docs/adding-an-op.md",
+                                    "docs/architecture.md", "docs/cli.md",
+                                    "docs/c-interface.md",  "README.md"};
 
 static char *read_text(const char *name) {
   char path[MAX_PATH];
@@ -54,7 +55,8 @@ static void find_blocks(const char *file) {
     int code;
     const char *start = opens(p, &code), *end = start ? strstr(start, "\n```") : NULL;
     if (end && nblocks < MAX_BLOCKS)
-      blocks[nblocks++] = (Block){file, line_of(text, p), code, strndup(start, (size_t)(end + 1 - start))};
+      blocks[nblocks++] =
+          (Block){file, line_of(text, p), code, strndup(start, (size_t)(end + 1 - start))};
     p = strchr(end ? end + 1 : p, '\n');
     p += p != NULL;
   }
@@ -67,10 +69,11 @@ START_TEST(block_is_as_said) {
   Diags d = {.arena = a};
   Model *m = model_load(a, intern_new(a), &d, b->file, b->text, NULL);
   if (!b->code)
-    ck_assert_msg(model_ok(m), "%s:%d is refused:\n%s", b->file, b->line, diags_string(a, &d, DIAG_TEXT, false));
-  else
-    ck_assert_msg(d.list.n && d.list.v[0]->code == b->code, "%s:%d is not refused with E%04d:\n%s", b->file, b->line, b->code,
+    ck_assert_msg(model_ok(m), "%s:%d is refused:\n%s", b->file, b->line,
                   diags_string(a, &d, DIAG_TEXT, false));
+  else
+    ck_assert_msg(d.list.n && d.list.v[0]->code == b->code, "%s:%d is not refused with E%04d:\n%s",
+                  b->file, b->line, b->code, diags_string(a, &d, DIAG_TEXT, false));
   arena_free(a);
 }
 END_TEST

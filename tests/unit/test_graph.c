@@ -176,51 +176,23 @@ static void breach(int which) {
   Node *x = g_input(g, "x", DT_F32, &a, 1), *y = g_input(g, "y", DT_F64, &c, 1),
        *z = g_input(g, "z", DT_F32, (Axis *[]){a, c}, 2);
   switch (which) {
-  case 0:
-    g_binary(g, OP_ADD, x, y);
-    break;
-  case 1:
-    g_reduce(g, OP_SUM, x, &c, 1);
-    break;
-  case 2:
-    g_contract(g, x, z, &c, 1);
-    break;
-  case 3:
-    g_split(g, x, a, (Axis *[]){c, d}, 2);
-    break;
-  case 4:
-    g_rename(g, z, &c, &a, 1);
-    break;
-  case 5:
-    g_slice(g, x, a, poly_const(1), poly_const(3), c);
-    break;
-  case 6:
-    g_pad(g, z, c, poly_const(4), a);
-    break;
-  case 7:
-    g_gather(g, x, x, a);
-    break;
+  case 0: g_binary(g, OP_ADD, x, y); break;
+  case 1: g_reduce(g, OP_SUM, x, &c, 1); break;
+  case 2: g_contract(g, x, z, &c, 1); break;
+  case 3: g_split(g, x, a, (Axis *[]){c, d}, 2); break;
+  case 4: g_rename(g, z, &c, &a, 1); break;
+  case 5: g_slice(g, x, a, poly_const(1), poly_const(3), c); break;
+  case 6: g_pad(g, z, c, poly_const(4), a); break;
+  case 7: g_gather(g, x, x, a); break;
   case 8:
     g_concat(g, (Node *[]){x, z}, (Axis *[]){a, c}, 2, graph_axis(g, "T", 0, poly_const(9)));
     break;
-  case 9:
-    g_select(g, x, x, x);
-    break;
-  case 10:
-    g_conv(g, x, z, a, false);
-    break;
-  case 11:
-    g_input(g, "w", DT_F32, (Axis *[]){a, a}, 2);
-    break;
-  case 12:
-    g_unary(g, OP_EXP, g_iota(g, a));
-    break;
-  case 13:
-    g_scatter(g, g_iota(g, a), x, c, &d, 1);
-    break;
-  default:
-    g_node(g, OP_ADD, DT_F32, &x, 1, NULL);
-    break;
+  case 9: g_select(g, x, x, x); break;
+  case 10: g_conv(g, x, z, a, false); break;
+  case 11: g_input(g, "w", DT_F32, (Axis *[]){a, a}, 2); break;
+  case 12: g_unary(g, OP_EXP, g_iota(g, a)); break;
+  case 13: g_scatter(g, g_iota(g, a), x, c, &d, 1); break;
+  default: g_node(g, OP_ADD, DT_F32, &x, 1, NULL); break;
   }
 }
 enum { BREACHES = 15 };

@@ -49,9 +49,11 @@ START_TEST(short_axes_are_refused_before_they_are_indexed) {
   Axis *L = graph_axis(g, "L", 0, poly_sym(graph_sym(g, "L", 16)));
   Axis *six = graph_axis(g, "L", 1, poly_const(6));
   Node *x = g_input(g, "x", DT_F32, &L, 1);
-  Node *third = g_index(g, x, L, poly_const(3)), *first = g_slice(g, x, L, poly_const(0), poly_const(6), six);
+  Node *third = g_index(g, x, L, poly_const(3)),
+       *first = g_slice(g, x, L, poly_const(0), poly_const(6), six);
   Node *last = g_index(g, x, L, poly_sub(L->extent, poly_const(1)));
-  Node *sum = g_binary(g, OP_ADD, g_binary(g, OP_ADD, third, last), g_reduce(g, OP_SUM, first, &six, 1));
+  Node *sum =
+      g_binary(g, OP_ADD, g_binary(g, OP_ADD, third, last), g_reduce(g, OP_SUM, first, &six, 1));
   Output out = {.name = "y", .node = sum};
   PlanOptions o = plan_defaults();
   Planner *p = plan_new(a, g, &o);

@@ -25,7 +25,8 @@ static void check_values(OpCase *c, Node *n) {
       rest /= extent;
     }
     double expected = reference_value(&c->b, n, p);
-    if (isnan(expected))  // the op has no second definition: its gradient and the compiled code are checked all the same
+    if (isnan(
+            expected)) // the op has no second definition: its gradient and the compiled code are checked all the same
       expected = v[k];
     ck_assert_msg(fabs(v[k] - expected) <= 1e-12 * (1 + fabs(expected)),
                   "%s: element %lld is %.17g, not %.17g", label(c, "value"), (long long)k, v[k],

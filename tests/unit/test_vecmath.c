@@ -38,70 +38,43 @@ static const char *const func_name[] = {"exp",  "log", "tanh", "erf",  "sin", "c
 
 static double ref_f32(Func f, double x, double y) {
   switch (f) {
-  case F_EXP:
-    return exp(x);
-  case F_LOG:
-    return log(x);
-  case F_TANH:
-    return tanh(x);
-  case F_ERF:
-    return erf(x);
-  case F_SIN:
-    return sin(x);
-  case F_COS:
-    return cos(x);
-  case F_SQRT:
-    return sqrt(x);
-  case F_POW:
-    return pow(x, y);
-  default:
-    return pow(x, baked[f - F_POWK]);
+  case F_EXP: return exp(x);
+  case F_LOG: return log(x);
+  case F_TANH: return tanh(x);
+  case F_ERF: return erf(x);
+  case F_SIN: return sin(x);
+  case F_COS: return cos(x);
+  case F_SQRT: return sqrt(x);
+  case F_POW: return pow(x, y);
+  default: return pow(x, baked[f - F_POWK]);
   }
 }
 
 static long double ref_f64(Func f, long double x, long double y) {
   switch (f) {
-  case F_EXP:
-    return expl(x);
-  case F_LOG:
-    return logl(x);
-  case F_TANH:
-    return tanhl(x);
-  case F_ERF:
-    return erfl(x);
-  case F_SIN:
-    return sinl(x);
-  case F_COS:
-    return cosl(x);
-  case F_SQRT:
-    return sqrtl(x);
-  case F_POW:
-    return powl(x, y);
-  default:
-    return powl(x, (long double)baked[f - F_POWK]);
+  case F_EXP: return expl(x);
+  case F_LOG: return logl(x);
+  case F_TANH: return tanhl(x);
+  case F_ERF: return erfl(x);
+  case F_SIN: return sinl(x);
+  case F_COS: return cosl(x);
+  case F_SQRT: return sqrtl(x);
+  case F_POW: return powl(x, y);
+  default: return powl(x, (long double)baked[f - F_POWK]);
   }
 }
 
 static LLVMValueRef emit(const VecMath *m, Func f, LLVMValueRef x, LLVMValueRef y) {
   switch (f) {
-  case F_EXP:
-    return vm_exp(m, x);
-  case F_LOG:
-    return vm_log(m, x);
-  case F_TANH:
-    return vm_tanh(m, x);
-  case F_ERF:
-    return vm_erf(m, x);
-  case F_SIN:
-    return vm_sin(m, x);
-  case F_COS:
-    return vm_cos(m, x);
-  case F_SQRT:
-    return vm_sqrt(m, x);
-  case F_POW:
-    return vm_pow(m, x, y);
-  default:
-    return vm_pow(m, x, vm_splat(m, LLVMTypeOf(x), baked[f - F_POWK]));
+  case F_EXP: return vm_exp(m, x);
+  case F_LOG: return vm_log(m, x);
+  case F_TANH: return vm_tanh(m, x);
+  case F_ERF: return vm_erf(m, x);
+  case F_SIN: return vm_sin(m, x);
+  case F_COS: return vm_cos(m, x);
+  case F_SQRT: return vm_sqrt(m, x);
+  case F_POW: return vm_pow(m, x, y);
+  default: return vm_pow(m, x, vm_splat(m, LLVMTypeOf(x), baked[f - F_POWK]));
   }
 }
 
@@ -295,27 +268,19 @@ static void sweep(const Build *b, Func f, uint64_t stride) {
 
 static double random_base(uint64_t *s, int kind) {
   switch (kind & 3) {
-  case 0:
-    return uniform(s, 0.5, 2);
-  case 1:
-    return uniform(s, 0, 100);
-  case 2:
-    return exp(uniform(s, -100, 88));
-  default:
-    return -floor(uniform(s, 0, 40));
+  case 0: return uniform(s, 0.5, 2);
+  case 1: return uniform(s, 0, 100);
+  case 2: return exp(uniform(s, -100, 88));
+  default: return -floor(uniform(s, 0, 40));
   }
 }
 
 static double random_exponent(uint64_t *s, int kind) {
   switch (kind >> 2 & 3) {
-  case 0:
-    return uniform(s, -3, 3);
-  case 1:
-    return uniform(s, -150, 150);
-  case 2:
-    return floor(uniform(s, -40, 40));
-  default:
-    return uniform(s, -1e-3, 1e-3);
+  case 0: return uniform(s, -3, 3);
+  case 1: return uniform(s, -150, 150);
+  case 2: return floor(uniform(s, -40, 40));
+  default: return uniform(s, -1e-3, 1e-3);
   }
 }
 
