@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_UNROLL = 4096 };
 static const struct {
   const char *name, *help;
 } passes[] = {
@@ -97,9 +96,18 @@ int build_roots(Build *b, Node ***roots, const char *const **names) {
 
 // ---- passes: each returns false when it reported an error
 
+static bool take_value(Build *b) {
+  b->graph = b->want->graph;
+  for (int i = 0; i < b->want->nvalue; i++)
+    vec_push(b->arena, &b->entries, b->want->value[i]);
+  return true;
+}
+
 static bool run_build(Build *b) {
   const ModelValue *entries;
   const Recipe *const *trains;
+  if (b->want->graph)
+    return take_value(b);
   b->graph = graph_new(b->arena, b->names);
   model_register_params(b->model, b->graph);
   for (int i = 0, n = model_entries(b->model, &entries); i < n; i++) {
@@ -138,7 +146,10 @@ static bool run_unroll(Build *b) {
 
 static bool run_structure(Build *b) {
   RootList l = roots_of(b);
-  graph_rewrite(b->graph, RULES_STRUCTURAL | RULES_SIMPLIFY | RULES_CLAIM, l.node, l.n, &b->stats);
+  bool by_name = b->want->graph && b->want->nvalue > 1;
+  graph_rewrite(b->graph,
+                by_name ? RULES_SIMPLIFY : RULES_STRUCTURAL | RULES_SIMPLIFY | RULES_CLAIM, l.node,
+                l.n, &b->stats);
   put_roots(b, l);
   return true;
 }
@@ -179,7 +190,9 @@ static bool run_simplify(Build *b) {
 
 static bool run_target(Build *b) {
   const char *error = NULL;
-  b->target = target_new(b->arena, b->options.march, b->options.opt, &error);
+  b->target = b->options.target;
+  if (!b->target)
+    b->target = target_new(b->arena, b->options.march, b->options.opt, &error);
   if (!b->target) {
     diag_error(b->diags, ERR_UNKNOWN_TARGET, (Span){0}, "%s", error);
     return false;
@@ -196,9 +209,10 @@ static bool run_target(Build *b) {
 static void init_program(Build *b) {
   Graph *g = b->graph;
   VEC(Output) outs = {0};
-  for (int i = 0; i < g->params.n; i++) {
-    Param *p = g->params.v[i];
-    if (!p->stack && p->init)
+  bool some = b->want->graph;
+  for (int i = 0; i < (some ? b->want->nfresh : g->params.n); i++) {
+    Param *p = some ? b->want->fresh[i] : g->params.v[i];
+    if ((some || !p->stack) && p->init)
       vec_push(b->arena, &outs,
                (Output){.name = p->path,
                         .node = p->init,
@@ -219,8 +233,9 @@ static void init_program(Build *b) {
 static TrainPrograms *record_programs(Build *b) {
   TrainPrograms *t = NEWN(b->arena, TrainPrograms, b->losses.n + 1);
   int norm = -1;
-  for (int i = 0; i < b->entries.n; i++)
-    plan_program(b->plan, b->entries.v[i].name, BIGS_ENTRY, &b->entries.v[i], 1);
+  int one = b->want->graph ? b->entries.n : 1; // outputs of a program
+  for (int i = 0; i < b->entries.n; i += one)
+    plan_program(b->plan, b->entries.v[i].name, BIGS_ENTRY, &b->entries.v[i], one);
   for (int i = 0; i < b->losses.n; i++)
     t[i] = (TrainPrograms){
         plan_program(b->plan, b->trains.v[i]->name, BIGS_GRADIENT, b->grads[i].v, b->grads[i].n),

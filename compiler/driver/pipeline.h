@@ -7,6 +7,8 @@
 #include "compiler/sema/sema.h"
 #include "runtime/abi.h"
 
+enum { MAX_UNROLL = 4096 }; // steps of a scan that are unrolled, and so compiled
+
 // What to put in the module.  A count of -1: all the model has.
 typedef struct BuildWant {
   const char *const *entries;
@@ -16,10 +18,20 @@ typedef struct BuildWant {
   bool dropout; // in gradient programs
   bool update;  // optimizer programs, for training
   bool init;    // first values of the parameters
+  // Instead of entries and train blocks: one program "value" with the outputs `value`, elaborated
+  // by the caller in `graph`, and with `init` one for the first values of `fresh`; they are the
+  // module's programs 0 and 1.  With several outputs, of which the others are gradients by the
+  // parameters' own names, linear layers are not stacked.
+  Graph *graph;
+  const Output *value;
+  int nvalue;
+  Param *const *fresh;
+  int nfresh;
 } BuildWant;
 
 typedef struct BuildOptions {
   const char *march;   // NULL: native
+  Target *target;      // NULL: that of march
   const char *name;    // of the model in the module; NULL: as the file says
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL

@@ -322,18 +322,21 @@ const BigsBuiltinOps *const *session_builtins(void) {
   return builtins;
 }
 
+bool session_code(Build *b, Jit *jit, const char **error) {
+  BigsKernel **code = NEWN(b->arena, BigsKernel *, b->nkernels + 1);
+  if (!jit_kernels(jit, b->arena, b->kernels, b->nkernels, 0, code, error))
+    return false;
+  b->module->kernel = code;
+  b->module->builtin = session_builtins();
+  return true;
+}
+
 static int compile_kernels(Session *s) {
   const char *error = NULL;
-  BigsModule *m = s->build.module;
   s->jit = jit_new(s->arena, s->build.target, &error);
-  if (!s->jit)
+  if (!s->jit || !session_code(&s->build, s->jit, &error))
     return session_error(s, EXIT_MODEL, "%s", error);
-  BigsKernel **code = NEWN(s->arena, BigsKernel *, s->build.nkernels + 1);
-  if (!jit_kernels(s->jit, s->arena, s->build.kernels, s->build.nkernels, 0, code, &error))
-    return session_error(s, EXIT_MODEL, "%s", error);
-  m->kernel = code;
-  m->builtin = session_builtins();
-  s->module = m;
+  s->module = s->build.module;
   return 0;
 }
 

@@ -45,6 +45,8 @@ int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
 // compiled into it.
 int session_recompile(Session *s, const BuildWant *want);
+// Machine code of what was built, into its module, which can run then; false: *error says why not.
+bool session_code(Build *b, Jit *jit, const char **error);
 // For a module's table: those that any program may use.
 const struct BigsBuiltinOps *const *session_builtins(void);
 // Opens the handle: --weights, else fresh ones from --seed.

@@ -179,7 +179,7 @@ static void constants(Build *b, BigsModule *m) {
 // The planner calls axes by the names that are the same everywhere; at the boundary they are called
 // as the entry declares them.
 static void declared_axes(Build *b, BigsModule *m) {
-  for (int i = 0; i < b->entries.n; i++) {
+  for (int i = 0; i < b->entries.n && !b->want->graph; i++) {
     BigsTensor *t = (BigsTensor *)m->program[i].output;
     for (int k = 0; k < t->rank; k++)
       t->axis[k] = b->entries.v[i].ax[k]->name;

@@ -158,8 +158,7 @@ typedef struct Ready {
   VEC(Node *) wrt; // of gradients: the values and parameters
   BigsModule *module;
   bigs_model *handle; // NULL while it is not compiled
-  int program;
-  const char *why; // it is not compiled
+  const char *why;    // it is not compiled
   const void **inputs;
   Array **results; // one an output
 } Ready;

@@ -239,9 +239,9 @@ static bool add_gradients(Ready *e) {
   Graph *g = e->graph;
   int n;
   Node *loss = e->outs.v[0].node, *at;
-  if (!graph_unroll_scans(g, &loss, 1, 4096, &at)) {
-    repl_fail(e->r,
-              "a `scan` of more than 4096 steps cannot be differentiated: shorten it with :set");
+  if (!graph_unroll_scans(g, &loss, 1, MAX_UNROLL, &at)) {
+    repl_fail(e->r, "a `scan` of more than %d steps cannot be differentiated: shorten it with :set",
+              MAX_UNROLL);
     return false;
   }
   graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_UNROLL = 512 }; // steps of a scan that are compiled; longer ones are interpreted
-
 // Parameters of the graph that have no value yet.
 static int fresh_params(Ready *e, Param **out) {
   int n = 0;
@@ -29,80 +27,31 @@ static Node **root_nodes(Ready *e, Outputs *outs) {
   return roots;
 }
 
-static bool simplify(Ready *e, Outputs *outs, bool gradients) {
-  Node **roots = root_nodes(e, outs), *at;
-  if (!graph_unroll_scans(e->graph, roots, outs->n, MAX_UNROLL, &at)) {
-    e->why = arena_printf(e->arena, "a `scan` of more than %d steps is not compiled", MAX_UNROLL);
-    return false;
-  }
-  graph_rewrite(e->graph,
-                gradients ? RULES_SIMPLIFY : RULES_STRUCTURAL | RULES_SIMPLIFY | RULES_CLAIM, roots,
-                outs->n, NULL);
-  for (int i = 0; i < outs->n; i++)
-    outs->v[i].node = roots[i];
-  return true;
-}
-
-// The program of first values of parameters that have none.
-static void plan_fresh(Ready *e, Planner *plan, Param **fresh, int n) {
-  Outputs outs = {0};
-  for (int i = 0; i < n; i++)
-    vec_push(e->arena, &outs,
-             (Output){.name = fresh[i]->path,
-                      .node = fresh[i]->init,
-                      .nax = fresh[i]->node->nax,
-                      .ax = fresh[i]->node->ax,
-                      .param = fresh[i]});
-  Node **roots = root_nodes(e, &outs);
-  graph_rewrite(e->graph, RULES_SIMPLIFY, roots, n, NULL);
-  for (int i = 0; i < n; i++)
-    outs.v[i].node = roots[i];
-  plan_program(plan, "init", BIGS_INIT, outs.v, outs.n);
-}
-
-static bool machine_code(Ready *e, Planner *plan) {
-  Repl *r = e->r;
-  int n;
-  LKernel **kernels = plan_kernels(plan, &n);
-  BigsKernel **code = NEWN(e->arena, BigsKernel *, n + 1);
-  const char *error = NULL;
-  if (!jit_kernels(r->jit, e->arena, kernels, n, 0, code, &error)) {
-    e->why = error;
-    return false;
-  }
-  e->module->abi = BIGS_ABI_VERSION;
-  e->module->model = "Prompt";
-  e->module->version = "";
-  e->module->target = r->target->cpu;
-  e->module->features = r->target->features;
-  e->module->kernel = code;
-  e->module->builtin = session_builtins();
-  return true;
+// What cannot be compiled is interpreted, with the first reason.
+static bool refused(Ready *e, const Diags *d) {
+  const Diag *g = d->list.n ? d->list.v[0] : NULL;
+  e->why = !g         ? "it cannot be compiled"
+           : g->label ? arena_printf(e->arena, "%s: %s", g->text, g->label)
+                      : g->text;
+  return false;
 }
 
 static bool compile(Ready *e, Param **fresh, int nfresh) {
   Repl *r = e->r;
-  Outputs outs = {0};
-  for (int i = 0; i < e->outs.n; i++)
-    vec_push(e->arena, &outs, e->outs.v[i]);
-  if (!simplify(e, &outs, outs.n > 1))
-    return false;
-  PlanOptions o = {.nr = r->target->nr,
-                   .mr = r->target->mr,
-                   .vector_floats = r->target->vector_floats,
-                   .fuse = r->o->opt > 0};
-  Planner *plan = plan_new(e->arena, e->graph, &o);
-  e->program = plan_program(plan, "value", BIGS_ENTRY, outs.v, outs.n);
-  if (nfresh)
-    plan_fresh(e, plan, fresh, nfresh);
-  e->module = NEW(e->arena, BigsModule);
-  if (!plan_finish(plan, e->module)) {
-    int n;
-    const PlanError *errors = plan_errors(plan, &n);
-    e->why = n ? errors[0].text : "it cannot be compiled";
-    return false;
-  }
-  return machine_code(e, plan);
+  Build b;
+  Diags diags = {.arena = e->arena};
+  BuildWant want = {.graph = e->graph,
+                    .value = e->outs.v,
+                    .nvalue = e->outs.n,
+                    .fresh = fresh,
+                    .nfresh = nfresh,
+                    .init = nfresh > 0};
+  BuildOptions o = session_build_options(r->o);
+  o.target = r->target;
+  if (!build_module(&b, e->arena, r->names, &diags, e->model, &want, &o))
+    return refused(e, &diags);
+  e->module = b.module;
+  return session_code(&b, r->jit, &e->why);
 }
 
 // ---- values in a handle
@@ -213,7 +162,7 @@ bool ready_build(Ready *e, bool gradients) {
 // ---- running
 
 static const void **input_data(Ready *e) {
-  const BigsProgram *p = &e->module->program[e->program];
+  const BigsProgram *p = &e->module->program[0];
   const void **data = NEWN(e->arena, const void *, p->ninput + 1);
   for (int i = 0; i < p->ninput; i++) {
     const Item *it = repl_item(e->r, intern(e->r->names, e->module->input[p->input[i]].name));
@@ -244,14 +193,14 @@ bool ready_run(Ready *e) {
   if (!e->inputs)
     e->inputs = input_data(e);
   int64_t dims[MAX_SYMS] = {0};
-  int status = bigs_model_run(e->handle, e->program, dims, e->inputs, outputs);
+  int status = bigs_model_run(e->handle, 0, dims, e->inputs, outputs);
   if (status)
     repl_fail(e->r, "%s", bigs_model_error(e->handle));
   return !status;
 }
 
 double ready_flops(const Ready *e) {
-  const BigsProgram *p = e->handle ? &e->module->program[e->program] : NULL;
+  const BigsProgram *p = e->handle ? &e->module->program[0] : NULL;
   double sum = 0;
   for (int i = 0; p && i < p->nstep; i++)
     sum += (double)poly_eval(module_poly(e->module, p->step[i].flops), NULL);
