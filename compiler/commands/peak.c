@@ -22,7 +22,7 @@ enum { CHAINS = 12, LENGTH = 2000000, RUNS = 5 };
     }                                                                                              \
     float out[lanes];                                                                              \
     EACH(SUM_##Lanes)                                                                              \
-    return 2.0 * (lanes)*CHAINS * LENGTH;                                                          \
+    return 2.0 * (lanes) * CHAINS * LENGTH;                                                        \
   }
 #define DECLARE(k, Lanes, set1) Lanes a##k = set1((float)k);
 #define STEP(k, fma, constraint)                                                                   \

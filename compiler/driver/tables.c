@@ -4,7 +4,6 @@
 #include "compiler/driver/pipeline.h"
 #include <string.h>
 
-
 static const char *const schedule_names[] = {[SCHED_CONSTANT] = "constant",
                                              [SCHED_WARMUP] = "warmup",
                                              [SCHED_LINEAR] = "linear",

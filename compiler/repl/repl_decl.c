@@ -13,17 +13,12 @@ typedef struct Fresh { // the declarations that are being added
 
 static const char *decl_key(const Decl *d) {
   switch (d->kind) {
-  case DECL_DIM:
-    return d->dims.v[0].name.s;
-  case DECL_LET:
-    return d->lets.v[0].name.s;
-  case DECL_USE:
-    return d->path.s;
+  case DECL_DIM: return d->dims.v[0].name.s;
+  case DECL_LET: return d->lets.v[0].name.s;
+  case DECL_USE: return d->path.s;
   case DECL_FN:
-  case DECL_MODULE:
-    return d->name.s;
-  default:
-    return "";
+  case DECL_MODULE: return d->name.s;
+  default: return "";
   }
 }
 

@@ -162,10 +162,10 @@ typedef struct ScanExpr {
 
 struct Expr {
   ExprKind kind;
-  Span span; // the whole expression, with its parentheses
-  Span op;   // EX_NEG, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_CALL: the
-           // brackets with their inside; EX_SCAN: the word `scan`; others: as `span`
-  bool parens;     // written in parentheses of its own
+  Span span;   // the whole expression, with its parentheses
+  Span op;     // EX_NEG, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_CALL: the
+               // brackets with their inside; EX_SCAN: the word `scan`; others: as `span`
+  bool parens; // written in parentheses of its own
   uint16_t height; // 1 for a leaf
   Expr *a, *b;
   union {

@@ -148,24 +148,12 @@ static void items(Printer *p, const Exprs *e, const char *between) {
 // What stands after the operand of a postfix expression, or the whole of a leaf.
 static void tail(Printer *p, const Expr *e) {
   switch (e->kind) {
-  case EX_NUM:
-    out(p, "%.*s", (int)(e->op.hi - e->op.lo), e->op.src->text + e->op.lo);
-    break;
-  case EX_STR:
-    out(p, "\"%s\"", e->str.s);
-    break;
-  case EX_NAME:
-    out(p, "%s", e->name.s);
-    break;
-  case EX_BOOL:
-    out(p, e->truth ? "true" : "false");
-    break;
-  case EX_DTYPE:
-    out(p, "%s", dtype_name(e->dtype));
-    break;
-  case EX_DOT:
-    out(p, ".%s", e->name.s);
-    break;
+  case EX_NUM: out(p, "%.*s", (int)(e->op.hi - e->op.lo), e->op.src->text + e->op.lo); break;
+  case EX_STR: out(p, "\"%s\"", e->str.s); break;
+  case EX_NAME: out(p, "%s", e->name.s); break;
+  case EX_BOOL: out(p, e->truth ? "true" : "false"); break;
+  case EX_DTYPE: out(p, "%s", dtype_name(e->dtype)); break;
+  case EX_DOT: out(p, ".%s", e->name.s); break;
   case EX_AXES:
     out(p, "[");
     axes(p, &e->axes);
@@ -179,20 +167,11 @@ static void tail(Printer *p, const Expr *e) {
     }
     out(p, "]");
     break;
-  case EX_CALL:
-    args(p, &e->args);
-    break;
-  case EX_TUPLE:
-    items(p, &e->items, ", ");
-    break;
-  case EX_THEN:
-    items(p, &e->items, " then ");
-    break;
-  case EX_SCAN:
-    scan(p, e->scan);
-    break;
-  default:
-    break;
+  case EX_CALL: args(p, &e->args); break;
+  case EX_TUPLE: items(p, &e->items, ", "); break;
+  case EX_THEN: items(p, &e->items, " then "); break;
+  case EX_SCAN: scan(p, e->scan); break;
+  default: break;
   }
 }
 

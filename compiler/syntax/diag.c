@@ -245,8 +245,7 @@ char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color) {
 const char *diag_explain(int code) {
   switch (code) {
 #define ERROR(name, number, title, text)                                                           \
-  case number:                                                                                     \
-    return "E0" #number ": " title "\n\n" text "\n";
+  case number: return "E0" #number ": " title "\n\n" text "\n";
 #include "compiler/syntax/errors.def"
 #undef ERROR
   }

@@ -43,18 +43,10 @@ static double *leaf_data(Bed *b, const Node *n, int64_t *size) {
 
 static void put(void *p, DType t, int64_t i, double v) {
   switch (t) {
-  case DT_F32:
-    ((float *)p)[i] = (float)v;
-    break;
-  case DT_F64:
-    ((double *)p)[i] = v;
-    break;
-  case DT_I32:
-    ((int32_t *)p)[i] = (int32_t)v;
-    break;
-  case DT_BOOL:
-    ((bool *)p)[i] = v != 0;
-    break;
+  case DT_F32: ((float *)p)[i] = (float)v; break;
+  case DT_F64: ((double *)p)[i] = v; break;
+  case DT_I32: ((int32_t *)p)[i] = (int32_t)v; break;
+  case DT_BOOL: ((bool *)p)[i] = v != 0; break;
   case DT_BF16: {
     float f = (float)v;
     uint32_t u;
@@ -62,29 +54,23 @@ static void put(void *p, DType t, int64_t i, double v) {
     ((uint16_t *)p)[i] = (uint16_t)(u >> 16);
     break;
   }
-  default:
-    ck_abort_msg("dtype");
+  default: ck_abort_msg("dtype");
   }
 }
 
 static double get(const void *p, DType t, int64_t i) {
   switch (t) {
-  case DT_F32:
-    return ((const float *)p)[i];
-  case DT_F64:
-    return ((const double *)p)[i];
-  case DT_I32:
-    return ((const int32_t *)p)[i];
-  case DT_BOOL:
-    return ((const bool *)p)[i];
+  case DT_F32: return ((const float *)p)[i];
+  case DT_F64: return ((const double *)p)[i];
+  case DT_I32: return ((const int32_t *)p)[i];
+  case DT_BOOL: return ((const bool *)p)[i];
   case DT_BF16: {
     uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
     float f;
     memcpy(&f, &u, 4);
     return f;
   }
-  default:
-    ck_abort_msg("dtype");
+  default: ck_abort_msg("dtype");
   }
   return 0;
 }

@@ -31,8 +31,7 @@ static const Poly polys[NPOLY] = {[S_B] = SYM(1, B),
                                   [S_CL] = SYM(C, L),
                                   [S_CBL] = SYM2(C, B, L),
                                   [S_ROWS] = CONST(ROWS * C)};
-#define BUFFER(w, i, t, s)                                                                         \
-  { .where = w, .index = i, .dtype = t, .size = s }
+#define BUFFER(w, i, t, s) {.where = w, .index = i, .dtype = t, .size = s}
 static const BigsBuffer buffers[] = {
     BUFFER(BIGS_INPUT, 0, DT_F32, S_CBL),  BUFFER(BIGS_INPUT, 1, DT_F32, S_L),
     BUFFER(BIGS_INPUT, 2, DT_I32, S_B),    BUFFER(BIGS_OUTPUT, 0, DT_F32, S_CBL),

@@ -28,38 +28,21 @@ static char *shape(const Expr *e) {
   if (e->b)
     vec_push(arena, &x, e->b);
   switch (e->kind) {
-  case EX_NEG:
-    head = "-";
-    break;
-  case EX_PIPE:
-    head = "|>";
-    break;
-  case EX_BIN:
-    head = bin_op_name(e->bin);
-    break;
-  case EX_CONTRACT:
-    head = arena_printf(arena, "@%d", e->axes.n);
-    break;
-  case EX_DOT:
-    head = arena_printf(arena, ".%s", e->name.s);
-    break;
-  case EX_AXES:
-    head = arena_printf(arena, "axes%d", e->axes.n);
-    break;
-  case EX_OPS:
-    head = arena_printf(arena, "ops%d", e->ops.n);
-    break;
+  case EX_NEG: head = "-"; break;
+  case EX_PIPE: head = "|>"; break;
+  case EX_BIN: head = bin_op_name(e->bin); break;
+  case EX_CONTRACT: head = arena_printf(arena, "@%d", e->axes.n); break;
+  case EX_DOT: head = arena_printf(arena, ".%s", e->name.s); break;
+  case EX_AXES: head = arena_printf(arena, "axes%d", e->axes.n); break;
+  case EX_OPS: head = arena_printf(arena, "ops%d", e->ops.n); break;
   case EX_CALL:
     head = "call";
     for (int i = 0; i < e->args.n; i++)
       vec_push(arena, &x, e->args.v[i].value);
     break;
-  case EX_TUPLE:
-    return list(",", &e->items);
-  case EX_THEN:
-    return list("then", &e->items);
-  default:
-    return ast_print_expr(arena, e);
+  case EX_TUPLE: return list(",", &e->items);
+  case EX_THEN: return list("then", &e->items);
+  default: return ast_print_expr(arena, e);
   }
   return list(head, &x);
 }
