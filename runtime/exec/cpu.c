@@ -6,14 +6,13 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 // The builtin wants literal names; it also knows whether the system saves the wide registers.
+// clang-format off
 #define FEATURES(X)                                                                                \
-  X("sse3")                                                                                        \
-  X("ssse3")                                                                                       \
-  X("sse4.1")                                                                                      \
-  X("sse4.2") X("popcnt") X("avx") X("avx2") X("fma") X("bmi") X("bmi2") X("avx512f")              \
-      X("avx512vl") X("avx512bw") X("avx512dq") X("avx512cd") X("avx512ifma") X("avx512vbmi")      \
-          X("avx512vbmi2") X("avx512vnni") X("avx512bitalg") X("avx512vpopcntdq") X("avx512bf16")  \
-              X("avx512vp2intersect")
+  X("sse3") X("ssse3") X("sse4.1") X("sse4.2") X("popcnt") X("avx") X("avx2") X("fma") X("bmi")    \
+  X("bmi2") X("avx512f") X("avx512vl") X("avx512bw") X("avx512dq") X("avx512cd") X("avx512ifma")   \
+  X("avx512vbmi") X("avx512vbmi2") X("avx512vnni") X("avx512bitalg") X("avx512vpopcntdq")          \
+  X("avx512bf16") X("avx512vp2intersect")
+// clang-format on
 static bool lacks(const char *name, size_t n) {
   __builtin_cpu_init();
 #define TEST(feature)                                                                              \
