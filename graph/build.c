@@ -29,13 +29,6 @@ int op_flags(int op) {
   return ops[op].flags;
 }
 
-int op_by_name(const char *name) {
-  for (int i = 0; i < OP_COUNT; i++)
-    if (!strcmp(ops[i].name, name))
-      return i;
-  return -1;
-}
-
 // ---- graph, symbols, axes
 
 Graph *graph_new(Arena *a, Intern *t) {

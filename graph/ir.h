@@ -173,7 +173,6 @@ int64_t graph_bound(const Graph *g, const Poly *p);
 const char *op_name(int op);
 int op_arity(int op); // -1: any number
 int op_flags(int op);
-int op_by_name(const char *name); // -1
 // The value of a pointwise op with a result of dtype t, of operands' elements a, b, c (those it lacks are 0), which are values
 // of their dtypes: computed in float64 by the definition that the interpreter has, and rounded to t; i32 wraps around.
 double op_value(int op, DType t, double a, double b, double c);

@@ -125,14 +125,12 @@ LLVMTypeRef data_type(const LlvmUnit *u, DType t); // as a value: bool i1, bf16 
 Val emit_load(Emit *e, int mem, const LExpr *index);
 void emit_store(Emit *e, const LStmt *s);
 Val elem_ptr(Emit *e, LLVMTypeRef t, Val base, Val index);
-LLVMTypeRef memory_type(const LlvmUnit *u, DType t);
 
 // llvm_stmt.c
 void emit_body(Emit *e, const LBody *b);
 // Lane partials of the registers that `body` reduces into from outside; widths may differ between
 // phases of one loop.
 void partials_begin(Emit *e, const LBody *body, int width);
-void partials_narrow(Emit *e, const LBody *body, int width);
 void partials_end(Emit *e, const LBody *body);
 Val lane_mask(Emit *e, Val base, Val hi, int width); // lanes l with base + l < hi
 

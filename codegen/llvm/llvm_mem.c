@@ -2,7 +2,7 @@
 // rest.
 #include "codegen/llvm/llvm_internal.h"
 
-LLVMTypeRef memory_type(const LlvmUnit *u, DType t) {
+static LLVMTypeRef memory_type(const LlvmUnit *u, DType t) {
   return t == DT_BOOL ? u->i8 : t == DT_BF16 ? u->i16 : data_type(u, t);
 }
 

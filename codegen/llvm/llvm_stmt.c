@@ -111,7 +111,7 @@ static void narrow(Emit *e, const LStmt *s, int width) {
   LLVMBuildStore(e->b, v, r->partial);
 }
 
-void partials_narrow(Emit *e, const LBody *body, int width) {
+static void partials_narrow(Emit *e, const LBody *body, int width) {
   each_partial(e, body, body, narrow, width);
 }
 

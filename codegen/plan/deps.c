@@ -1,7 +1,8 @@
 // What a node reads: the nearest nodes below it that are in memory.
 #include "codegen/plan/plan_internal.h"
 
-bool in_memory(const Prog *g, const Node *n) {
+// Stored, or a leaf that is.
+static bool in_memory(const Prog *g, const Node *n) {
   return info_of(g, n)->place != NULL || n->op == OP_INPUT || n->op == OP_PARAM;
 }
 

@@ -3,10 +3,6 @@
 #include "codegen/plan/plan_internal.h"
 #include <string.h>
 
-PlanOptions plan_defaults(void) {
-  return (PlanOptions){.nr = 16, .mr = 6, .vector_floats = 8, .fuse = true};
-}
-
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
   Planner *p = NEW(a, Planner);
   p->a = p->kernel_at.arena = p->poly_at.arena = a;
@@ -61,7 +57,7 @@ static bool same_kernel(const void *wanted, uint64_t i) {
 }
 
 // A verified kernel that no other equals yet is a new one.
-int plan_kernel(Planner *p, LKernel *k) {
+static int plan_kernel(Planner *p, LKernel *k) {
   uint64_t h = loop_hash(k), *known = map_find(&p->kernel_at, h, same_kernel, &(Wanted){p, k});
   if (known)
     return (int)*known;

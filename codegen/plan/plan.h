@@ -21,7 +21,6 @@ typedef struct PlanOptions {
   bool fuse;          // false (-O0): every node that computes something is stored
   const char *prefix; // of kernel names; NULL: "k"
 } PlanOptions;
-PlanOptions plan_defaults(void); // AVX2 and FMA: 6 x 16
 
 typedef struct Planner Planner; // of one module
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt);

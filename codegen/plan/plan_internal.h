@@ -167,8 +167,7 @@ static inline Info *info_of(const Prog *g, const Node *n) {
 // ---- plan.c
 void plan_error(Planner *p, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
-int plan_kernel(Planner *p, LKernel *k); // index of the equal kernel
-BigsSize plan_size(Planner *p, Poly x);  // index of the equal polynomial
+BigsSize plan_size(Planner *p, Poly x); // index of the equal polynomial
 
 // ---- facts.c: of nodes and axes
 bool is_map(const Node *n); // computes an element from elements of its operands: pointwise, gather,
@@ -195,7 +194,6 @@ typedef struct Deps {
 } Deps;
 void deps_of(Prog *g, Node *n, Deps *out);    // what is stored, or a leaf in memory, and n reads
 void deps_below(Prog *g, Node *n, Deps *out); // the same with n itself when it is stored
-bool in_memory(const Prog *g, const Node *n); // stored, or a leaf that is
 
 // ---- canon.c: replaces the outputs' nodes by equal ones under names that make most renames
 // nothing

@@ -17,7 +17,8 @@ static int64_t fixed_axis(const BigsModule *m, int axis) {
   return t && poly_is_const(&t->extent[axis], &c) ? c : 0;
 }
 
-int64_t fixed_batch(const BigsModule *m) {
+// Rows of `ids`, known when compiled; 0: not.
+static int64_t fixed_batch(const BigsModule *m) {
   return fixed_axis(m, 0);
 }
 
@@ -25,7 +26,8 @@ int64_t fixed_length(const BigsModule *m) {
   return fixed_axis(m, 1);
 }
 
-int64_t longest_length(const BigsModule *m) {
+// Bound of the length of `ids`; 0: none.
+static int64_t longest_length(const BigsModule *m) {
   const BigsTensor *t = ids_input(m);
   if (!t || fixed_length(m))
     return fixed_length(m);
@@ -39,7 +41,8 @@ static int64_t limit_of(const BigsTensor *t) {
   return t && t->limit.n && poly_is_const(&t->limit, &c) ? c : 0;
 }
 
-int64_t token_table(const BigsModule *m) {
+// Rows of the table that `ids` index; 0: unknown.
+static int64_t token_table(const BigsModule *m) {
   return limit_of(ids_input(m));
 }
 

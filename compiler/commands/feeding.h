@@ -28,8 +28,5 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
 // A line for people; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);
-int64_t longest_length(const BigsModule *m); // bound of the length of `ids`; 0: none
-int64_t fixed_length(const BigsModule *m);   // of `ids`, known when compiled; 0: not
-int64_t fixed_batch(const BigsModule *m);    // its rows, likewise
-int64_t token_table(const BigsModule *m);    // rows of the table that `ids` index; 0: unknown
+int64_t fixed_length(const BigsModule *m); // of `ids`, known when compiled; 0: not
 #endif

@@ -22,7 +22,8 @@ const char *pass_help(int pass) {
   return passes[pass].help;
 }
 
-int pass_by_name(const char *name) {
+// -1: no pass of that name.
+static int pass_by_name(const char *name) {
   for (int i = 0; i < PASS_COUNT; i++)
     if (!strcmp(passes[i].name, name))
       return i;

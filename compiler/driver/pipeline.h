@@ -76,7 +76,6 @@ bool build_until(Build *b, Arena *a, Intern *names, Diags *diags, Model *model,
                  const BuildWant *want, const BuildOptions *options, int last);
 const char *pass_name(int pass);
 const char *pass_help(int pass);
-int pass_by_name(const char *name); // -1
 
 // Roots of everything that has been built so far, with names, for printing: entries, losses and
 // gradients.

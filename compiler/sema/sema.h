@@ -32,13 +32,12 @@ typedef struct ModelOptions {
 
 // Parses `text` (NULL: reads the file at `path`), resolves `use`, checks everything, and lays out
 // the parameter tree. Never NULL; when diags->errors grew, model_ok() is false and only
-// model_file() and the diagnostics mean anything. `opt` may be NULL and is copied.
+// the diagnostics mean anything. `opt` may be NULL and is copied.
 Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const char *text,
                   const ModelOptions *opt);
 // The same for a syntax tree, which must outlive the model.
 Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt);
 bool model_ok(const Model *m);
-const File *model_file(const Model *m); // the syntax tree of the main file
 // The text of the main file with what it uses put in place of each `use`: means the same, alone.
 const char *model_text(const Model *m);
 const char *model_name(const Model *m); // "Bert"; NULL when the file has no model

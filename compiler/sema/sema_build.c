@@ -138,7 +138,7 @@ static void bind_lazily(Sema *s, const Decl *d) {
 }
 
 // Values of one graph are built once, however often they are asked for.
-Session *sema_session(Sema *s, Graph *g, bool dropout) {
+static Session *sema_session(Sema *s, Graph *g, bool dropout) {
   Model *m = s->m;
   for (int i = 0; i < m->sessions.n; i++)
     if (m->sessions.v[i]->g == g && m->sessions.v[i]->dropout == dropout)

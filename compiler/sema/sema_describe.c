@@ -130,10 +130,6 @@ bool model_ok(const Model *m) {
   return m->ok;
 }
 
-const File *model_file(const Model *m) {
-  return m->file;
-}
-
 const char *model_name(const Model *m) {
   return m->model ? m->model->name : NULL;
 }

@@ -110,7 +110,6 @@ struct Sema {
 static inline bool checking(const Sema *s) {
   return !s->g;
 }
-Session *sema_session(Sema *s, Graph *g, bool dropout);
 void sema_start(Sema *s, Model *m, Graph *g);
 
 // ---- errors (sema_diag.c).  In the body of a fn they are reported at the call in a module, with

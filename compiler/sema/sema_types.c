@@ -375,7 +375,8 @@ DType dtype_real(DType t) {
   return t == DT_C64 ? DT_F32 : t == DT_C128 ? DT_F64 : t;
 }
 
-DType dtype_complex(DType t) {
+// f32 -> c64, f64 -> c128
+static DType dtype_complex(DType t) {
   return t == DT_F64 || t == DT_C128 ? DT_C128 : DT_C64;
 }
 

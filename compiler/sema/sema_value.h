@@ -85,7 +85,6 @@ bool sema_number_fits(Sema *s, Span at, const Number *n, DType t);
 bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType *t);
 DType number_dtype(const Number *n); // alone: i32, f32, c64
 DType dtype_real(DType t);           // c64 -> f32, c128 -> f64, else itself
-DType dtype_complex(DType t);        // f32 -> c64, f64 -> c128
 
 // ---- numbers (sema_num.c)
 Number number_ratio(int64_t num, int64_t den, bool whole);

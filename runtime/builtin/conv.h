@@ -36,7 +36,6 @@ typedef enum ConvIsa { CONV_BEST, CONV_GENERIC, CONV_AVX2, CONV_AVX512 } ConvIsa
 enum { CONV_MAX_LENGTH = 1 << 24 };
 ConvPlan *conv_plan_new(int64_t L, ConvIsa isa);
 void conv_plan_free(ConvPlan *p); // NULL is allowed
-int64_t conv_plan_length(const ConvPlan *p);
 
 // Strides count elements; channels of u and y are adjacent.
 typedef struct ConvArgs {

@@ -103,7 +103,3 @@ void conv_plan_free(ConvPlan *p) {
   free(p->order);
   free(p);
 }
-
-int64_t conv_plan_length(const ConvPlan *p) {
-  return p->L;
-}

@@ -16,7 +16,6 @@ struct FileOut {
   int fd;
   bool in_place;
   char *path, *temporary;
-  int64_t written;
   size_t used;
   BigsError failed; // the first failure
   char buffer[BUFFER];
@@ -193,7 +192,6 @@ static int flush(FileOut *f, BigsError *e) {
 int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
   if (f->failed.status)
     return fail(f, "write", e);
-  f->written += (int64_t)size;
   if (size > BUFFER - f->used) {
     int status = flush(f, e);
     if (status || size > BUFFER)
@@ -203,14 +201,6 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
     memcpy(f->buffer + f->used, data, size);
   f->used += size;
   return 0;
-}
-
-int file_print(FileOut *f, const char *text, BigsError *e) {
-  return file_write(f, text, strlen(text), e);
-}
-
-int64_t file_tell(const FileOut *f) {
-  return f->written;
 }
 
 // Without this the rename itself may be lost in a power failure.  Filesystems that cannot sync a

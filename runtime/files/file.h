@@ -20,8 +20,6 @@ char *file_read(const char *path, size_t limit, size_t *size, BigsError *e);
 typedef struct FileOut FileOut;
 FileOut *file_create(const char *path, BigsError *e);
 int file_write(FileOut *f, const void *data, size_t size, BigsError *e);
-int file_print(FileOut *f, const char *text, BigsError *e); // a NUL-terminated string
-int64_t file_tell(const FileOut *f);                        // bytes written so far
 // Writes what is buffered, syncs, renames onto the path and syncs the directory.  Frees f, also
 // when it fails.
 int file_commit(FileOut *f, BigsError *e);

@@ -4,6 +4,8 @@
 #include "runtime/exec/exec.h"
 #include <string.h>
 
+static const PlanOptions avx2 = {.nr = 16, .mr = 6, .vector_floats = 8, .fuse = true};
+
 static const BigsTensor *input_named(const BigsModule *m, const char *name) {
   for (int i = 0; i < m->ninput; i++)
     if (!strcmp(m->input[i].name, name))
@@ -27,7 +29,7 @@ START_TEST(gathered_rows_limit_their_ids) {
   Node *x = g_binary(g, OP_ADD, g_gather(g, v, ids, V), g_gather(g, w, g_flip(g, ids, &L, 1), W));
   x = g_binary(g, OP_ADD, x, g_cast(g, free_ids, DT_F32));
   Node *rows = g_gather(g, g_merge(g, x, BL, 2, T), at, T);
-  PlanOptions options = plan_defaults();
+  PlanOptions options = avx2;
   Planner *p = plan_new(a, g, &options);
   Axis *MH[2] = {M, H};
   plan_program(p, "rows", BIGS_ENTRY, &(Output){.name = "rows", .node = rows, .ax = MH, .nax = 2},
@@ -55,7 +57,7 @@ START_TEST(short_axes_are_refused_before_they_are_indexed) {
   Node *sum =
       g_binary(g, OP_ADD, g_binary(g, OP_ADD, third, last), g_reduce(g, OP_SUM, first, &six, 1));
   Output out = {.name = "y", .node = sum};
-  PlanOptions o = plan_defaults();
+  PlanOptions o = avx2;
   Planner *p = plan_new(a, g, &o);
   plan_program(p, "y", BIGS_ENTRY, &out, 1);
   BigsModule module = {0};

@@ -380,7 +380,7 @@ END_TEST
 
 static void put_text(const char *name, const char *text) {
   FileOut *f = file_create(in_dir(name), NULL);
-  ck_assert_int_eq(file_print(f, text, NULL), 0);
+  ck_assert_int_eq(file_write(f, text, strlen(text), NULL), 0);
   ck_assert_int_eq(file_commit(f, NULL), 0);
 }
 
