@@ -1,5 +1,6 @@
 // Leaves: values from outside, constants, random numbers.
 #include "graph/op.h"
+#include <inttypes.h>
 #include <string.h>
 
 static void declared_axes(Shape *s) {
@@ -81,7 +82,10 @@ void EXTENT_shape(Shape *s) {
     shape_fail(s, "a size is a number");
 }
 void EXTENT_eval(EvalOp *o) {
-  o->out[0] = (double)eval_poly(o->e, &o->n->attr.lo);
+  int64_t n = eval_poly(o->e, &o->n->attr.lo);
+  if (o->n->dtype == DT_I32 && n > INT32_MAX)
+    eval_fail(o->e, o->n, "%" PRId64 " does not fit i32", n);
+  o->out[0] = (double)n;
 }
 
 void RANDOM_shape(Shape *s) {

@@ -22,8 +22,10 @@ Node *rule_fold_constants(Rewrite *r, Node *n) {
 
 Node *rule_constant_extent(Rewrite *r, Node *n) {
   int64_t c;
-  return n->op == OP_EXTENT && poly_is_const(&n->attr.lo, &c) ? g_const(r->g, n->dtype, (double)c)
-                                                              : NULL;
+  if (n->op != OP_EXTENT || !poly_is_const(&n->attr.lo, &c) ||
+      (n->dtype == DT_I32 && c > INT32_MAX))
+    return NULL; // the planner refuses what i32 cannot hold
+  return g_const(r->g, n->dtype, (double)c);
 }
 
 // x, when it has every axis of n

@@ -1,5 +1,5 @@
-// Which inputs index rows, and of how many: the runtime checks them before a program runs, so that
-// kernels need not.
+// Which inputs index rows, and of how many; which sizes a program needs; which counts and positions
+// an i32 holds.  The runtime checks them before a program runs, so that kernels need not.
 #include "codegen/plan/plan_internal.h"
 
 // The input whose values `n` holds, in whatever order; NULL when they are computed.
@@ -47,24 +47,131 @@ static const char *room_text(Arena *a, const Axis *ax, const Poly *needs) {
              : arena_printf(a, "`%s` is too short for what is taken of it", ax->name);
 }
 
+typedef VEC(BigsRoom) Rooms;
+
+static void need_room(Planner *p, Rooms *rooms, const Poly *room, const char *text, const Node *n) {
+  if (!never_negative(room))
+    vec_push(p->a, rooms, (BigsRoom){*room, text, node_source(p->a, n)});
+}
+
 // An INDEX or SLICE of an axis whose length is known when it is called only.
+static void slice_rooms(Planner *p, Rooms *rooms, const Node *n) {
+  Poly end = n->op == OP_INDEX ? poly_add(n->attr.lo, poly_const(1)) : n->attr.hi;
+  Poly room = poly_sub(n->attr.axis->extent, end);
+  need_room(p, rooms, &room, room_text(p->a, n->attr.axis, &end), n);
+  need_room(p, rooms, &n->attr.lo,
+            arena_printf(p->a, "`%s` is too short for what is taken of it", n->attr.axis->name), n);
+}
+
+// ---- counts and positions in i32
+
+static bool times(Poly *most, const Poly *n) {
+  bool fits = poly_mul_fits(most, n);
+  if (fits)
+    *most = poly_mul(*most, *n);
+  return fits;
+}
+
+static bool times_extents(Poly *most, Axis *const *ax, int n) {
+  for (int i = 0; i < n; i++)
+    if (!times(most, &ax[i]->extent))
+      return false;
+  return true;
+}
+
+static bool largest_count(const Node *n, int depth, Poly *most);
+
+// Arithmetic on constants alone counts nothing; it wraps.
+static bool constants(const Node *n) {
+  return n->in[0]->op == OP_CONST && n->in[1]->op == OP_CONST;
+}
+
+static bool product_of_counts(const Node *n, int depth, Poly *most) {
+  Poly other;
+  return !constants(n) && largest_count(n->in[0], depth, most) &&
+         largest_count(n->in[1], depth, &other) && times(most, &other);
+}
+
+static bool sum_of_counts(const Node *n, int depth, Poly *most) {
+  Poly other;
+  if (constants(n) || !largest_count(n->in[0], depth, most) ||
+      !largest_count(n->in[1], depth, &other) || most->n + other.n > POLY_TERMS)
+    return false;
+  *most = poly_add(*most, other);
+  return true;
+}
+
+static bool constant_count(const Node *n, Poly *most) {
+  *most = poly_const((int64_t)n->attr.num);
+  return n->attr.num >= 0;
+}
+
+// Whether n counts elements or is made of such counts and sizes, and the most it can be.
+static bool largest_count(const Node *n, int depth, Poly *most) {
+  enum { DEEPEST = 8 };
+  *most = poly_const(1);
+  if (n->dtype != DT_I32 || depth > DEEPEST)
+    return false;
+  if (op_flags(n->op) & F_INDEX || n->op == OP_RMAX || n->op == OP_RMIN)
+    return largest_count(n->in[0], depth + 1, most);
+  switch (n->op) {
+  case OP_CAST: return n->in[0]->dtype == DT_BOOL;
+  case OP_EXTENT: *most = n->attr.lo; return true;
+  case OP_CONST: return constant_count(n, most);
+  case OP_ADD: return sum_of_counts(n, depth + 1, most);
+  case OP_MUL: return product_of_counts(n, depth + 1, most);
+  case OP_SUM:
+    return largest_count(n->in[0], depth + 1, most) &&
+           times_extents(most, n->attr.axes, n->attr.naxes);
+  case OP_CONTRACT:
+    return product_of_counts(n, depth + 1, most) &&
+           times_extents(most, n->attr.axes, n->attr.naxes);
+  default: return false;
+  }
+}
+
+// The axis along which n makes or compares positions.
+static const Axis *axis_of_positions(const Node *n) {
+  switch (n->op) {
+  case OP_IOTA:
+  case OP_ARGMAX:
+  case OP_CONCAT:
+  case OP_SCATTER: return n->attr.axis;
+  case OP_PAD: return n->attr.axis2;
+  default: return NULL;
+  }
+}
+
+const char *i32_room(Arena *a, const Node *n, Poly *room) {
+  const Axis *ax = axis_of_positions(n);
+  Poly most;
+  bool counts = n->op == OP_EXTENT || n->op == OP_SUM || n->op == OP_CONTRACT || n->op == OP_MUL ||
+                n->op == OP_ADD;
+  if (!ax && (!counts || !largest_count(n, 0, &most)))
+    return NULL;
+  if (ax)
+    most = ax->extent;
+  if (most.n == POLY_TERMS) // no term left for the limit's own
+    return NULL;
+  *room = poly_sub(poly_const(INT32_MAX), most);
+  return ax ? arena_printf(a, "`%s` has more than 2147483647 elements, and positions are i32",
+                           ax->name)
+         : n->op == OP_EXTENT ? "a size is more than 2147483647, and is used as i32"
+                              : "what is counted may be more than 2147483647, and counts are i32";
+}
+
+// ---- all of a program's
+
 void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
-  VEC(BigsRoom) rooms = {0};
+  Rooms rooms = {0};
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = g->node[i];
-    if (n->op != OP_INDEX && n->op != OP_SLICE)
-      continue;
-    Poly end = n->op == OP_INDEX ? poly_add(n->attr.lo, poly_const(1)) : n->attr.hi;
-    Poly room = poly_sub(n->attr.axis->extent, end);
-    if (!never_negative(&room))
-      vec_push(p->a, &rooms,
-               (BigsRoom){room, room_text(p->a, n->attr.axis, &end), node_source(p->a, n)});
-    if (!never_negative(&n->attr.lo))
-      vec_push(p->a, &rooms,
-               (BigsRoom){n->attr.lo,
-                          arena_printf(p->a, "`%s` is too short for what is taken of it",
-                                       n->attr.axis->name),
-                          node_source(p->a, n)});
+    Poly room;
+    const char *text = i32_room(p->a, n, &room);
+    if (text)
+      need_room(p, &rooms, &room, text, n);
+    if (n->op == OP_INDEX || n->op == OP_SLICE)
+      slice_rooms(p, &rooms, n);
   }
   out->room = rooms.v;
   out->nroom = rooms.n;

@@ -14,8 +14,12 @@ Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
 void plan_error(Planner *p, Span at, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  vec_push(p->a, &p->errors, (PlanError){at, arena_vprintf(p->a, fmt, ap)});
+  vec_push(p->a, &p->errors, (PlanError){at, arena_vprintf(p->a, fmt, ap), false});
   va_end(ap);
+}
+
+static void error_of_size(Planner *p, Span at, const char *text) {
+  vec_push(p->a, &p->errors, (PlanError){at, text, true});
 }
 
 void plan_remark(Planner *p, bool fused, Span at, const char *fmt, ...) {
@@ -102,10 +106,20 @@ static bool countable(const Node *n) {
   return true;
 }
 
+// Counts and positions of a size that is known; program_rooms has the others.
+static void check_counts(Prog *g, const Node *n) {
+  Poly room;
+  int64_t left;
+  const char *text = countable(n) ? i32_room(g->a, n, &room) : NULL;
+  if (text && poly_is_const(&room, &left) && left < 0)
+    error_of_size(g->p, n->span, text);
+}
+
 static bool can_plan(Prog *g) {
   int before = g->p->errors.n;
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = g->node[i];
+    check_counts(g, n);
     if (n->op == OP_SCAN)
       plan_error(g->p, n->span, "a scan over a run-time length is not compiled yet");
     else if (!countable(n))

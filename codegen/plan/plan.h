@@ -44,6 +44,7 @@ LKernel **plan_kernels(Planner *p, int *n);
 typedef struct PlanError {
   Span span;
   const char *text; // a sentence without the place: "scan over a run-time length is ..."
+  bool too_large;   // a size that is no gap of the compiler's
 } PlanError;
 const PlanError *plan_errors(Planner *p, int *n);
 

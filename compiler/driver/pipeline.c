@@ -256,7 +256,8 @@ static bool run_plan(Build *b) {
     int n;
     const PlanError *e = plan_errors(b->plan, &n);
     for (int i = 0; i < n; i++)
-      diag_error(b->diags, ERR_NOT_COMPILED, e[i].span, "%s", e[i].text);
+      diag_error(b->diags, e[i].too_large ? ERR_PAST_I32 : ERR_NOT_COMPILED, e[i].span, "%s",
+                 e[i].text);
     return false;
   }
   b->kernels = plan_kernels(b->plan, &b->nkernels);
