@@ -2,6 +2,7 @@
 // for the contract.
 #include "graph/rewrite.h"
 #include <math.h>
+#include <stdlib.h>
 
 // Constants hold numbers as they were written: operands and result are what they are in their dtype.  bf16 is rounded where
 // it is stored only, and what is infinite, or no number, is left to run time.
@@ -189,6 +190,8 @@ static int join_axes(Axis **out, Axis *const *a, int na, Axis *const *b, int nb)
 
 Node *rule_nested_sums(Rewrite *r, Node *n) {
   Node *x = n->nin ? n->in[0] : NULL;
+  if (n->dtype == DT_BF16 && n->op == OP_SUM) // the inner sum is rounded
+    return NULL;
   if ((n->op != OP_SUM && n->op != OP_RMAX && n->op != OP_RMIN) || x->op != n->op ||
       rewrite_uses(r, x) > 1)
     return NULL;
@@ -216,6 +219,23 @@ static bool lacks_all(const Node *n, Axis *const *ax, int nax) {
   return true;
 }
 
+// Whether a sum of x * c may be taken as (the sum of x) * c.  In bf16 every product is rounded, unless c
+// is a power of two; and a factor far from 1 may be what keeps the sum within its dtype's range.
+static bool may_leave_sum(DType t, double c) {
+  enum { FAR = 24 };
+  int exponent;
+  double digits = fabs(frexp(c, &exponent));
+  if (t == DT_I32)
+    return true;
+  return abs(exponent) <= FAR && (t != DT_BF16 || digits == 0.5);
+}
+
+// A factor that is no constant has no known size: rounding alone decides.
+static bool factor_may_leave_sum(DType t, const Node *factor) {
+  double c;
+  return node_is_const(factor, &c) ? may_leave_sum(t, c) : t != DT_BF16;
+}
+
 Node *rule_factor_out_of_sum(Rewrite *r, Node *n) {
   Graph *g = r->g;
   Node *x = n->nin ? n->in[0] : NULL;
@@ -223,13 +243,15 @@ Node *rule_factor_out_of_sum(Rewrite *r, Node *n) {
     return NULL;
   if (x->op == OP_NEG)
     return g_unary(g, OP_NEG, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes));
-  if (x->op == OP_DIV && lacks_all(x->in[1], n->attr.axes, n->attr.naxes))
+  if (x->op == OP_DIV && lacks_all(x->in[1], n->attr.axes, n->attr.naxes) &&
+      factor_may_leave_sum(n->dtype, x->in[1]))
     return g_binary(g, OP_DIV, g_reduce(g, OP_SUM, x->in[0], n->attr.axes, n->attr.naxes),
                     x->in[1]);
   if (x->op != OP_MUL)
     return NULL;
   for (int i = 0; i < 2; i++)
-    if (lacks_all(x->in[i], n->attr.axes, n->attr.naxes))
+    if (lacks_all(x->in[i], n->attr.axes, n->attr.naxes) &&
+        factor_may_leave_sum(n->dtype, x->in[i]))
       return g_binary(g, OP_MUL, g_sum_over(g, x->in[1 - i], n->attr.axes, n->attr.naxes),
                       x->in[i]);
   return NULL;
@@ -242,7 +264,8 @@ Node *rule_scale_out_of_contraction(Rewrite *r, Node *n) {
   if (n->op != OP_CONTRACT)
     return NULL;
   for (int i = 0; i < 2; i++) {
-    bool negated = n->in[i]->op == OP_NEG, scaled = match_with_const(n->in[i], OP_MUL, &x, &c);
+    bool negated = n->in[i]->op == OP_NEG;
+    bool scaled = match_with_const(n->in[i], OP_MUL, &x, &c) && may_leave_sum(n->dtype, c);
     if (!negated && !scaled)
       continue;
     Node *in[2] = {n->in[0], n->in[1]};
@@ -259,7 +282,7 @@ Node *rule_contract_with_constant(Rewrite *r, Node *n) {
   if (n->op != OP_CONTRACT)
     return NULL;
   for (int i = 0; i < 2; i++) {
-    if (!node_is_const(n->in[i], &c))
+    if (!node_is_const(n->in[i], &c) || !may_leave_sum(n->dtype, c))
       continue;
     Node *sum = g_sum_over(g, n->in[1 - i], n->attr.axes, n->attr.naxes);
     Node *m = g_binary(g, OP_MUL, sum, g_const(g, sum->dtype, c));
