@@ -15,8 +15,15 @@ struct Arena {
 };
 enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 16 };
 
-Arena *arena_new(void) {
+Arena *arena_try_new(void) {
   return calloc(1, sizeof(Arena));
+}
+
+Arena *arena_new(void) {
+  Arena *a = arena_try_new();
+  if (!a)
+    out_of_memory();
+  return a;
 }
 
 void arena_free(Arena *a) {
@@ -33,23 +40,22 @@ void arena_on_oom(Arena *a, jmp_buf *oom) {
   a->oom = oom;
 }
 
-static NORETURN void out_of_memory(Arena *a, size_t bytes) {
+void arena_exhausted(const Arena *a) {
   if (a->oom)
     longjmp(*a->oom, 1);
-  fprintf(stderr, "bigsc: out of memory (%zu bytes more)\n", bytes);
-  exit(1); // what was asked for is too large for this machine
+  out_of_memory();
 }
 
 void *arena_alloc(Arena *a, size_t bytes) {
   if (bytes > SIZE_MAX / 2)
-    out_of_memory(a, bytes);
+    arena_exhausted(a);
   bytes = (bytes + 15) / 16 * 16;
   Chunk *c = a->head;
   if (!c || c->size - c->used < bytes) {
     size_t size = bytes > CHUNK_MIN / 4 ? bytes : CHUNK_MIN;
     c = calloc(1, CHUNK_HEADER + size);
     if (!c)
-      out_of_memory(a, bytes);
+      arena_exhausted(a);
     c->size = size;
     // A large block goes behind the head, so the head's free room is not lost.
     if (size == bytes && a->head) {

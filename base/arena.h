@@ -7,11 +7,14 @@
 #include <stddef.h>
 
 typedef struct Arena Arena;
-Arena *arena_new(void); // NULL when out of memory
+Arena *arena_new(void);     // ends the process, as arena_alloc() does, when memory is out
+Arena *arena_try_new(void); // NULL when memory is out
 void arena_free(Arena *a);
-// On exhaustion longjmps to *oom with value 1 when set, else dies with status 70.
+// When memory is out arena_alloc() longjmps to *oom with value 1 when set; else the process ends by
+// out_of_memory().
 void arena_on_oom(Arena *a, jmp_buf *oom);
-void *arena_alloc(Arena *a, size_t bytes); // zeroed, aligned to 16
+NORETURN void arena_exhausted(const Arena *a); // as if arena_alloc() found no memory
+void *arena_alloc(Arena *a, size_t bytes);     // zeroed, aligned to 16
 void *arena_grow(Arena *a, void *old, size_t old_bytes, size_t new_bytes);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_strdup(Arena *a, const char *s);

@@ -17,6 +17,9 @@
 // A bug in bigsc itself, never a user's error: prints file:line to standard error and exits with
 // status 70.
 NORETURN void bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// "bigsc: out of memory" on standard error, status 1: what was asked for is too large for this
+// machine.  For the compiler; the runtime returns errors.
+NORETURN void out_of_memory(void);
 #define BUG(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(cond) ((cond) ? (void)0 : BUG("%s", #cond))
 

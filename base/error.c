@@ -42,6 +42,8 @@ int bigs_fail_memory(BigsError *e, const char *what) {
 int bigs_fail_errno(BigsError *e, const char *doing, const char *path) {
   char buf[128];
   int saved = errno;
+  if (saved == ENOMEM)
+    return bigs_fail_memory(e, path);
   return bigs_fail(e, BIGS_EFILE, "%s: cannot %s: %s", path, doing,
                    strerror_r(saved, buf, sizeof buf));
 }

@@ -28,7 +28,12 @@ int bigs_fail(BigsError *e, int status, const char *fmt, ...) __attribute__((for
 // "out of memory for WHAT", status BIGS_EMODEL: what was asked for is too large for this machine.
 int bigs_fail_memory(BigsError *e, const char *what);
 // "PATH: cannot DOING: strerror(errno)", status BIGS_EFILE; for example doing = "write".
+// ENOMEM is bigs_fail_memory.
 int bigs_fail_errno(BigsError *e, const char *doing, const char *path);
+// The status that a failed call left in e; `otherwise` where e is NULL.
+static inline int bigs_status(const BigsError *e, int otherwise) {
+  return e && e->status ? e->status : otherwise;
+}
 // "[2, 3]" into buf, cut where it is too small; buf.
 char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size);
 // Puts "PREFIX: " before the text already there.

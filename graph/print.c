@@ -24,7 +24,6 @@ static char *axis_text(const Graph *g, Arena *a, const Axis *x) {
 
 static Printer printer(FILE *f, const Graph *g) {
   Printer p = {.f = f, .arena = arena_new()};
-  CHECK(p.arena);
   p.syms = NEWN(p.arena, const char *, g->syms.n + 1);
   for (int i = 0; i < g->syms.n; i++)
     p.syms[i] = g->syms.v[i].name;

@@ -9,13 +9,18 @@ TESTS += %D%/runner
 tests_runner_SOURCES = $(test_sources)
 tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(FFTW_DOUBLE_CFLAGS)
 tests_runner_LDADD = $(all_libs) $(CHECK_LIBS) $(FFTW_DOUBLE_LIBS)
+tests_runner_LDFLAGS = $(AM_LDFLAGS) $(wrapped:%=-Wl,--wrap=%)
 endif
+# Calls that tests/unit/faults.c lets fail.
+wrapped = malloc calloc realloc aligned_alloc strdup strndup free open_memstream mmap open write fsync rename linkat fchmod ftruncate mkdir
 test_sources = \
 	%D%/fuzz/fuzz_graph.c \
 	%D%/unit/command.c \
 	%D%/unit/command.h \
 	%D%/unit/compiled.c \
 	%D%/unit/compiled.h \
+	%D%/unit/faults.c \
+	%D%/unit/faults.h \
 	%D%/unit/graph_test.c \
 	%D%/unit/graph_test.h \
 	%D%/unit/kernels.c \
@@ -45,6 +50,7 @@ test_sources = \
 	%D%/unit/test_diag.c \
 	%D%/unit/test_docs.c \
 	%D%/unit/test_exec.c \
+	%D%/unit/test_faults.c \
 	%D%/unit/test_fft.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \

@@ -21,7 +21,6 @@ typedef struct Unit {
 static Unit make_unit(const AotInput *in, const char *mark) {
   Unit x = {
       .cx = LLVMContextCreate(), .machine = llvm_machine(in->target, false), .arena = arena_new()};
-  CHECK(x.arena);
   LlvmUnit *u = llvm_unit(x.arena, in->target, x.cx, x.machine, in->module->model);
   int n = in->module->nkernel;
   LLVMValueRef *kernels = NEWN(x.arena, LLVMValueRef, n + 1);
@@ -90,6 +89,8 @@ static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer,
     file_abort(f);
   else if (f)
     file_commit(f, &e);
+  if (e.status == BIGS_EMODEL)
+    arena_exhausted(a);
   if (e.status)
     *error = arena_strdup(a, e.text);
   return !e.status;
@@ -102,13 +103,20 @@ static bool move(Arena *a, const char *from, const char *to, const char **error)
   return false;
 }
 
-static void remove_folder(Arena *a, const char *folder) {
+static void remove_folder(const char *folder) {
   DIR *d = opendir(folder);
   for (const struct dirent *f; d && (f = readdir(d));)
-    unlink(arena_printf(a, "%s/%s", folder, f->d_name));
+    unlinkat(dirfd(d), f->d_name, 0);
   if (d)
     closedir(d);
   rmdir(folder);
+}
+
+static bool link_within(Arena *a, const AotInput *in, AotKind kind, const char *path,
+                        const char *folder, LLVMMemoryBufferRef buffer, const char **error) {
+  const char *object = arena_printf(a, "%s/kernels.o", folder), *made = NULL;
+  return write_buffer(a, object, buffer, error) &&
+         (made = aot_link(a, in, kind, object, folder, path, error)) && move(a, made, path, error);
 }
 
 // Temporary files lie in a folder beside the result, for the rename, in a path that no tool takes
@@ -120,11 +128,18 @@ static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const char *
     *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
     return false;
   }
-  const char *object = arena_printf(a, "%s/kernels.o", folder), *made = NULL;
-  bool ok = write_buffer(a, object, buffer, error) &&
-            (made = aot_link(a, in, kind, object, folder, path, error)) &&
-            move(a, made, path, error);
-  remove_folder(a, folder);
+  Arena *own = arena_try_new();
+  jmp_buf oom;
+  if (!own || setjmp(oom)) { // the folder goes in any case
+    remove_folder(folder);
+    arena_exhausted(a);
+  }
+  arena_on_oom(own, &oom);
+  bool ok = link_within(own, in, kind, path, folder, buffer, error);
+  remove_folder(folder);
+  if (!ok)
+    *error = arena_strdup(a, *error);
+  arena_free(own);
   return ok;
 }
 

@@ -187,7 +187,8 @@ char *aot_header(Arena *a, const BigsModule *m) {
   char *text = NULL;
   size_t size = 0;
   Text t = {.arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = aot_prefix(a, m)};
-  CHECK(t.f);
+  if (!t.f)
+    out_of_memory();
   char *upper = arena_strdup(a, t.prefix);
   for (char *p = upper; *p; p++)
     *p = (char)toupper((unsigned char)*p);
@@ -195,7 +196,8 @@ char *aot_header(Arena *a, const BigsModule *m) {
   for (int i = 0; i < m->ndim && i < MAX_SYMS; i++)
     t.dims[i] = m->dim[i].name;
   put_all(&t);
-  fclose(t.f);
+  if (fclose(t.f))
+    out_of_memory();
   char *out = arena_strdup(a, text);
   free(text);
   return out;

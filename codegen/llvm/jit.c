@@ -56,7 +56,6 @@ static LLVMErrorRef search_process(LLVMOrcLLJITRef orc) {
 Jit *jit_new(Arena *a, const Target *t, const char **error) {
   Jit *j = NEW(a, Jit);
   j->arena = arena_new();
-  CHECK(j->arena);
   j->target = t;
   LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
   LLVMOrcJITTargetMachineBuilderRef machine =
@@ -208,7 +207,6 @@ bool jit_kernels(Jit *j, Arena *a, LKernel *const *kernels, int n, int threads, 
   for (int i = 0; i < nunits; i++) {
     units[i].target = j->target;
     units[i].arena = arena_new();
-    CHECK(units[i].arena);
   }
   share_out(j, kernels, n, units, nunits);
   compile_units(units, nunits);

@@ -177,7 +177,6 @@ LLVMValueRef llvm_kernel(LlvmUnit *u, const LKernel *k, const char *symbol, bool
   LLVMSetLinkage(fn, exported ? LLVMExternalLinkage : LLVMInternalLinkage);
   emit_attributes(u, fn);
   Arena *scratch = arena_new();
-  CHECK(scratch);
   Emit e = emission(u, scratch, k, fn);
   LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(u->cx, fn, "entry"),
                     body = new_block(&e, "body");

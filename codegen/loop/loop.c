@@ -409,7 +409,6 @@ static uint64_t hash_body(Map *m, uint64_t h, const LBody *b) {
 
 uint64_t loop_hash(const LKernel *k) {
   Map m = {.arena = arena_new()};
-  CHECK(m.arena);
   uint64_t h = hash_mix((uint64_t)k->nargs, (uint64_t)k->ngrid);
   for (int i = 0; i < k->mem.n; i++) {
     const LMem *x = &k->mem.v[i];
@@ -490,7 +489,6 @@ bool loop_equal(const LKernel *a, const LKernel *b) {
         a->grid[i].var != b->grid[i].var)
       return false;
   Map m = {.arena = arena_new()};
-  CHECK(m.arena);
   bool same = same_body(&m, &a->body, &b->body);
   arena_free(m.arena);
   return same;

@@ -195,7 +195,6 @@ static void put_mems(const Out *o) {
 
 void loop_print(FILE *f, const LKernel *k) {
   Out o = {f, k, arena_new()};
-  CHECK(o.arena);
   if (k->from)
     fprintf(f, "# %s\n", k->from);
   fprintf(f, "kernel %s {\n", k->name ? k->name : "?");

@@ -87,8 +87,6 @@ static int compare(CheckModel *x, CheckModel *y, const Data *d, Difference *out)
   int status = 0;
   Arena *a = arena_new();
   *out = (Difference){0};
-  if (!a)
-    return session_error(x->s, EXIT_FILE, "out of memory");
   status = compare_values(x, y, d, a, out);
   for (int i = 0; i < x->subjects.n && !status; i++)
     status = compare_gradients(x, y, d, i, a, out);

@@ -186,8 +186,6 @@ int check_gradients(CheckModel *c, const Data *d, Checked *sum) {
   for (int i = 0; i < c->subjects.n && !status; i++) {
     Trial w = {.c = c, .d = d, .j = &c->subjects.v[i]};
     Arena *a = arena_new();
-    if (!a)
-      return session_error(s, EXIT_FILE, "out of memory");
     check_progress(s, "%s", w.j->name);
     status = prepare(&w, a);
     check_progress_end(s);

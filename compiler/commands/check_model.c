@@ -195,8 +195,6 @@ static int parameter(CheckModel *c, const Param *p, Datum *out) {
   Session *s = c->s;
   const char *error;
   Arena *scratch = arena_new();
-  if (!scratch)
-    return session_error(s, EXIT_FILE, "out of memory");
   Eval *e = eval_new(scratch, c->graph, NULL, (uint64_t)s->o->seed, 0);
   const double *v = eval_in_order(e, p->init, p->node->ax, p->node->nax, &error);
   int status = v ? 0 : session_error(s, EXIT_MODEL, "%s", error);
@@ -275,8 +273,6 @@ int check_values(CheckModel *c, const Data *d, Arena *a, const Output *out, int 
 int check_loss(CheckModel *c, const Data *d, const Subject *j, Shift shift, double *loss) {
   Arena *a = arena_new();
   const char *error;
-  if (!a)
-    return session_error(c->s, EXIT_FILE, "out of memory");
   Eval *e = bound(c, d, a);
   for (int i = 0; i < d->params.n; i++) {
     const double *along = shift.along ? shift.along[i] : NULL;

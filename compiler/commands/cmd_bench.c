@@ -259,7 +259,7 @@ static int profile(Bench *b, double peak) {
   if (!ns || !lines) {
     free(ns);
     free(lines);
-    return session_error(&b->s, EXIT_FILE, "out of memory");
+    return session_error(&b->s, EXIT_MODEL, "out of memory");
   }
   b->s.handle->step_ns = ns;
   float loss;
@@ -328,7 +328,7 @@ int cmd_BENCH(const Options *o) {
   }
   Bench *b = calloc(1, sizeof *b);
   if (!b)
-    return EXIT_FILE;
+    out_of_memory();
   BuildWant want = {.entries = &o->entry,
                     .nentries = o->entry ? 1 : 0,
                     .trains = &o->train,

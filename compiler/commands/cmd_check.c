@@ -143,8 +143,6 @@ int cmd_CHECK(const Options *o) {
     return EXIT_USAGE;
   }
   Arena *a = arena_new();
-  if (!a)
-    return EXIT_FILE;
   c.path = strcmp(o->args.v[0], "-") ? o->args.v[0] : "<stdin>";
   // The text is loaded several times.
   int status = session_source(&(Session){.o = o, .arena = a}, o->args.v[0], &c.o.text);

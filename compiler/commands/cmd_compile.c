@@ -136,10 +136,11 @@ static int emit(Session *s, const char *path, const char *what) {
   size_t n = 0;
   FILE *to = file ? open_memstream(&text, &n) : stdout;
   if (!to)
-    return session_error(s, EXIT_MODEL, "out of memory");
+    out_of_memory();
   int status = is_syntax(what) ? emit_syntax(s, path, what, to) : emit_passes(s, what, to);
   if (file) {
-    fclose(to);
+    if (fclose(to))
+      out_of_memory();
     status = status ? status : write_text(s, out, text, n);
     free(text);
   }
@@ -152,9 +153,12 @@ static int write_dot(Session *s, const char *path,
   size_t n = 0;
   int status = build(s, PASS_simplify);
   FILE *f = status ? NULL : open_memstream(&text, &n);
+  if (!status && !f)
+    out_of_memory();
   if (f) {
     print_graph(s, f, true);
-    fclose(f);
+    if (fclose(f))
+      out_of_memory();
     status = write(s, path, text, n);
     free(text);
   }

@@ -46,7 +46,7 @@ const char *inspect_shown(Session *s, const char *text) {
 
 int inspect_json(Session *s, JsonText *t) {
   record_end(t);
-  int status = t->failed ? session_error(s, EXIT_FILE, "out of memory") : 0;
+  int status = t->failed ? session_error(s, EXIT_MODEL, "out of memory") : 0;
   if (!status)
     printf("%s\n", t->s);
   free(t->s);

@@ -143,7 +143,7 @@ static int module_json(Session *s, const char *path, const bigs_info *info) {
 int inspect_module(Session *s, const char *path) {
   bigs_info *info = bigs_info_new(s->module);
   if (!info)
-    return session_error(s, EXIT_FILE, "out of memory");
+    return session_error(s, EXIT_MODEL, "out of memory");
   int status = s->o->json ? module_json(s, path, info) : module_text(s, path, info);
   bigs_info_free(info);
   return status;

@@ -1,6 +1,7 @@
 // The FMA peak: independent chains of multiply-adds in registers, long enough to hide their
 // latency.
 #include "compiler/commands/peak.h"
+#include "base/bug.h"
 #include "base/clock.h"
 #include <math.h>
 #include <pthread.h>
@@ -81,7 +82,9 @@ double peak_gflops(int threads, double *got) {
   pthread_t *t = calloc((size_t)threads, sizeof *t);
   Job *jobs = calloc((size_t)threads, sizeof *jobs);
   double best = 0, wall = 0, cpu = clock_cpu_seconds();
-  for (int run = 0; t && jobs && run < RUNS; run++) {
+  if (!t || !jobs)
+    out_of_memory();
+  for (int run = 0; run < RUNS; run++) {
     double start = clock_seconds(), flops = 0;
     int n = 0;
     while (n < threads && !pthread_create(&t[n], NULL, job, &jobs[n]))

@@ -298,8 +298,6 @@ static int load_so(Session *s, const char *path) {
 
 int session_start(Session *s, const Options *o) {
   *s = (Session){.o = o, .arena = arena_new(), .color = options_color(o)};
-  if (!s->arena)
-    return session_error(s, EXIT_FILE, "out of memory");
   s->names = intern_new(s->arena);
   s->diags = NEW(s->arena, Diags);
   s->diags->arena = s->arena;

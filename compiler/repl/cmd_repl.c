@@ -89,15 +89,14 @@ int repl_open(Repl *r, const char *path, const char *weights) {
 
 // ---- the terminal
 
-static bool append(char **text, size_t *n, const char *line) {
+static void append(char **text, size_t *n, const char *line) {
   size_t len = strlen(line);
   char *grown = realloc(*text, *n + len + 1);
   if (!grown)
-    return false;
+    out_of_memory();
   memcpy(grown + *n, line, len + 1);
   *text = grown;
   *n += len;
-  return true;
 }
 
 static void converse(Repl *r, Editor *e) {
@@ -114,8 +113,7 @@ static void converse(Repl *r, Editor *e) {
     if (!line)
       break;
     interrupts = 0;
-    if (!append(&text, &n, line))
-      break;
+    append(&text, &n, line);
     // An empty line ends an input that cannot become complete.
     if (repl_input(r, text, line[0] == '\n' && n > 1)) {
       editor_remember(e, text);

@@ -210,10 +210,6 @@ static void report(Ready *e, Expr *value) {
 
 bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also) {
   *e = (Ready){.r = r, .arena = arena_new()};
-  if (!e->arena) {
-    repl_fail(r, "out of memory");
-    return false;
-  }
   if (also)
     use_name(e, also->name);
   names_of_expr(value, use_name, e);

@@ -245,8 +245,6 @@ static void list_decls(Repl *r, DeclKind kind, const char *what) {
 static void run_vars(Repl *r, char *text) {
   Arena *a = arena_new();
   (void)text;
-  if (!a)
-    return;
   show_dims(r);
   list_decls(r, DECL_LET, "  lets: ");
   list_decls(r, DECL_FN, "  fns: ");

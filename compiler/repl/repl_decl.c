@@ -147,8 +147,7 @@ static bool settle(Repl *r, Decls *l, Fresh fresh, const Defines *sets, Arena **
     l->v[i].broken = false;
   for (int round = 0; round <= l->n; round++) {
     arena_free(*a);
-    if (!(*a = arena_new()))
-      return false;
+    *a = arena_new();
     Model *m = check(r, *a, l, sets, d);
     if (model_ok(m)) {
       take(r, l, m);
@@ -217,10 +216,8 @@ bool repl_declare(Repl *r, Decl *const *decl, int n) {
   }
   if (ok)
     tell_dims(r, fresh);
-  else if (a)
-    repl_diags(r, &d);
   else
-    repl_fail(r, "out of memory");
+    repl_diags(r, &d);
   arena_free(a);
   arena_free(b);
   return ok;
@@ -330,8 +327,6 @@ static bool file_checks(Repl *r, File *f) {
   Arena *a = arena_new();
   Diags d = {.arena = a};
   Defines defs = {0};
-  if (!a)
-    return false;
   Decls own = {0};
   for (int i = 0; i < f->decls.n; i++) {
     Fresh parts = split(r, &f->decls.v[i], 1);

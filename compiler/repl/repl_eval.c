@@ -25,8 +25,6 @@ static Array *compute(Ready *e, Repl *r, Expr *value) {
 
 static void show(Repl *r, const Array *x) {
   Arena *a = arena_new();
-  if (!a)
-    return;
   array_print(r->out, a, x);
   arena_free(a);
 }
@@ -334,10 +332,8 @@ void repl_script(Repl *r, FILE *f) {
     if (n + (size_t)got + 1 > room) {
       room = 2 * (n + (size_t)got + 1);
       char *grown = realloc(text, room);
-      if (!grown) {
-        repl_fail(r, "out of memory");
-        break;
-      }
+      if (!grown)
+        out_of_memory();
       text = grown;
     }
     if (strlen(line) != (size_t)got) { // the rest would be lost without a word

@@ -113,10 +113,10 @@ bool interpret_fresh(Ready *e, Param **fresh, int n) {
 
 bool interpret_outs(Ready *e) {
   Arena *a = arena_new();
-  const char *error = "out of memory";
-  bool ok = a != NULL;
-  Eval *ev = a ? eval_new(a, e->graph, NULL, (uint64_t)e->r->o->seed, 0) : NULL;
-  if (ev && e->r->cancel)
+  const char *error = NULL;
+  bool ok = true;
+  Eval *ev = eval_new(a, e->graph, NULL, (uint64_t)e->r->o->seed, 0);
+  if (e->r->cancel)
     eval_cancel(ev, e->r->cancel);
   for (int i = 0; ok && i < e->graph->inputs.n; i++) {
     const Input *in = e->graph->inputs.v[i];

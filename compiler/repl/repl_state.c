@@ -5,10 +5,6 @@
 
 Repl *repl_new(const Options *o, FILE *out, FILE *err, const char *source, const char **error) {
   Arena *a = arena_new();
-  if (!a) {
-    *error = "out of memory";
-    return NULL;
-  }
   Repl *r = NEW(a, Repl);
   *r = (Repl){.o = o,
               .out = out,

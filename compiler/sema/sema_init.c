@@ -84,7 +84,9 @@ static double *hippo_table(Arena *a, int n, const char **why) {
   int lwork = n * 64, info = -1;
   Blas blas;
   *why = "they did not converge";
-  if (blas_load(&blas, 1, why) && m && work && rwork) {
+  if (!m || !work || !rwork)
+    out_of_memory();
+  if (blas_load(&blas, 1, why)) {
     for (int c = 0; c < n; c++)
       for (int r = 0; r < c; r++) // the upper triangle, column-major: -i K[r][c]
         m[(size_t)c * (size_t)n + (size_t)r] = -I * (sqrt((2. * r + 1) * (2. * c + 1)) / 2);

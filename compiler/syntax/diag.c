@@ -215,8 +215,6 @@ static void dropped(FILE *f, const Diags *d, DiagFormat format) {
 
 void diags_print(FILE *f, const Diags *d, DiagFormat format, bool color) {
   Arena *scratch = arena_new();
-  if (!scratch)
-    BUG("out of memory");
   const Diag **order = sorted(scratch, d);
   for (int i = 0; i < d->list.n; i++) {
     if (format == DIAG_JSON)
@@ -233,10 +231,10 @@ char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color) {
   size_t size = 0;
   FILE *f = open_memstream(&text, &size);
   if (!f)
-    BUG("out of memory");
+    out_of_memory();
   diags_print(f, d, format, color);
   if (fclose(f))
-    BUG("out of memory");
+    out_of_memory();
   char *out = arena_strndup(a, text, size);
   free(text);
   return out;

@@ -149,7 +149,7 @@ static int bind_tables(bigs_model *m, Binding *b, int s, const BigsBuiltinOps *o
     }
   b->step[s].tables = ops->open ? ops->open(f) : NULL;
   return ops->open && !b->step[s].tables
-             ? bigs_fail(&m->error, BIGS_EMODEL, "%s: %s is too large for this machine",
+             ? bigs_fail(&m->error, BIGS_EMODEL, "%s: out of memory for the tables of %s",
                          b->program->name, step[s].label ? step[s].label : "a step")
              : 0;
 }

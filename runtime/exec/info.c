@@ -164,7 +164,7 @@ bigs_info *bigs_info_new(const BigsModule *module) {
   jmp_buf oom;
   if (!box)
     return NULL;
-  box->arena = arena_new();
+  box->arena = arena_try_new();
   if (!box->arena || setjmp(oom)) {
     bigs_info_free(&box->info);
     return NULL;

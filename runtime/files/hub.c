@@ -68,7 +68,7 @@ static int map_row(Hub *h, const char *index, const char *folder, const JsonValu
 static int open_index(Hub *h, const char *index, const char *folder, BigsError *e) {
   JsonDoc *doc = json_read(index, e);
   if (!doc)
-    return BIGS_EFILE;
+    return bigs_status(e, BIGS_EFILE);
   const JsonValue *map = json_get(json_root(doc), "weight_map");
   int status = 0, tensors = 0;
   if (!map || map->kind != JSON_OBJECT)
@@ -96,7 +96,7 @@ static int open_config(Hub *h, const char *path, const char *folder, BigsError *
   if (h->config && json_root(h->config)->kind != JSON_OBJECT)
     return bigs_fail(e, BIGS_EFILE, "%s: %s, not an object", path,
                      json_kind_name(json_root(h->config)->kind));
-  return h->config ? 0 : BIGS_EFILE;
+  return h->config ? 0 : bigs_status(e, BIGS_EFILE);
 }
 static int open_vocab(Hub *h, const char *path, const char *folder, BigsError *e) {
   (void)folder;

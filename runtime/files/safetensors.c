@@ -259,7 +259,7 @@ static int parse_header(StFile *f, char *text, size_t n, BigsError *e) {
   if (!status && *text != '{')
     status = bigs_fail(e, BIGS_EFILE, NO_BRACE, f->path);
   f->header = status ? NULL : json_parse(text, n, f->path, 8, e);
-  return f->header ? read_tensors(f, e) : BIGS_EFILE;
+  return f->header ? read_tensors(f, e) : bigs_status(e, BIGS_EFILE);
 }
 
 static int read_header(StFile *f, BigsError *e) {

@@ -180,7 +180,7 @@ int tok_load(const char *path, bool lower, Tokenizer **out, BigsError *e) {
   size_t n;
   *out = NULL;
   char *text = file_read(path, MAX_VOCAB_FILE, &n, e);
-  int status = text ? tok_parse(text, n, path, lower, out, e) : BIGS_EFILE;
+  int status = text ? tok_parse(text, n, path, lower, out, e) : bigs_status(e, BIGS_EFILE);
   free(text);
   return status;
 }

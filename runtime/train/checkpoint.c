@@ -286,9 +286,9 @@ int state_read(const char *dir, TrainState *out, char *train, size_t train_size,
   *out = (TrainState){.best_step = -1};
   char *path = file_join(dir, "state.json", e);
   if (!path)
-    return e ? e->status : BIGS_EMODEL;
+    return bigs_status(e, BIGS_EMODEL);
   out->doc = json_read(path, e);
-  int err = out->doc ? 0 : e ? e->status : BIGS_EFILE;
+  int err = out->doc ? 0 : bigs_status(e, BIGS_EFILE);
   const JsonValue *root = err ? NULL : json_root(out->doc), *name = json_get(root, "train");
   if (!err && (!name || name->kind != JSON_STRING || !parse_state(root, out)))
     err = bigs_fail(e, BIGS_EFILE, "%s: not the state of a training run", path);

@@ -61,7 +61,7 @@ static int read_text(Data *d, const char *const *paths, int n, int64_t step, int
   TokIds ids = {0};
   TextReader *r = text_open(paths, n, e);
   TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
-  int status = !r ? BIGS_EFILE : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
+  int status = !r ? bigs_status(e, BIGS_EFILE) : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
   status = status ? status : count_rows(d, text_file(r, 0), step, more, e);
   free(ids.v);
   tok_encoder_free(c);

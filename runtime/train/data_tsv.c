@@ -152,7 +152,7 @@ int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
   TokIds ids = {0};
   TextReader *r = text_open(paths, n, e);
   TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
-  int status = !r ? BIGS_EFILE : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
+  int status = !r ? bigs_status(e, BIGS_EFILE) : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
   if (!status && d->rows == 0)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(r, 0));
   free(ids.v);

@@ -139,7 +139,7 @@ int vocab_count(const char *const *paths, int npaths, const VocabOptions *o, Str
   Counter c = {.e = e};
   TextReader *r = text_open(paths, npaths, e);
   Words *w = r ? words_new(o->lower, e) : NULL;
-  int status = !r ? BIGS_EFILE : !w ? BIGS_EMODEL : count_text(r, w, o, &c, e);
+  int status = !r ? bigs_status(e, BIGS_EFILE) : !w ? BIGS_EMODEL : count_text(r, w, o, &c, e);
   if (!status && c.seen.n == 0)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no words in the text", paths[0]);
   status = status ? status : sorted(&c.seen, words, e);
