@@ -61,6 +61,7 @@ compiler_sources = \
 	%D%/sema/blas.c \
 	%D%/sema/blas.h \
 	%D%/sema/ckpt_match.c \
+	%D%/sema/initializers.def \
 	%D%/sema/prims.def \
 	%D%/sema/sema.h \
 	%D%/sema/sema_args.c \

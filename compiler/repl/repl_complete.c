@@ -37,9 +37,11 @@ int repl_complete(void *ctx, const char *start, const char **out, int max) {
 #define PRIM(id, name) name,
 #include "compiler/sema/prims.def"
 #undef PRIM
-      "normal", "trunc_normal", "uniform", "dim",   "let",    "use",   "fn",    "module", "model",
-      "entry",  "scan",         "true",    "false", "repeat", "share", "forms", "init",   "train",
-      "f32",    "bf16",         "f64",     "i32",   "bool",   "c64",   "c128",
+#define INITIALIZER(id, name) name,
+#include "compiler/sema/initializers.def"
+      "dim",  "let",   "use",    "fn",    "module", "model", "entry", "scan",
+      "true", "false", "repeat", "share", "forms",  "init",  "train", "f32",
+      "bf16", "f64",   "i32",    "bool",  "c64",    "c128",
 #define COMMAND(id, name, args, help) ":" name,
 #include "compiler/repl/repl_commands.def"
 #undef COMMAND

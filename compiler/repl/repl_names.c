@@ -103,7 +103,11 @@ void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx) {
 // ---- draws
 
 static bool is_draw(const Expr *e) {
-  static const char *const kinds[] = {"normal", "trunc_normal", "uniform"};
+  static const char *const kinds[] = {
+#define DRAW(id, name, with, ...) name,
+#define INITIALIZER(id, name)
+#include "compiler/sema/initializers.def"
+  };
   if (e->kind != EX_CALL || e->a->kind != EX_AXES || e->a->a->kind != EX_NAME)
     return false;
   for (int i = 0; i < COUNT(kinds); i++)

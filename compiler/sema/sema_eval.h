@@ -23,6 +23,7 @@ typedef VEC(CallArg) CallArgs;
 Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee);
 Value *sema_call_prim(Sema *s, Prim p, const Expr *axes, const CallArgs *args, Span whole, Span at);
 Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at);
+const char *initializer_name(int i); // NULL past the last
 Value *sema_call_init(Sema *s,
                       const Expr *e); // FR_INIT: an initializer by name; NULL: none of that name
 Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee);

@@ -38,18 +38,18 @@ static Node *add(Graph *g, Node *a, Node *b) {
 }
 
 // Box and Muller: sqrt(-2 log u) cos(2 pi v)
-static Node *draw_normal(Sema *s, double std) {
+static Node *NORMAL_draw(Sema *s, const double *std) {
   Graph *g = s->g;
   Node *u = uniform01(s), *v = uniform01(s);
   Node *r = g_unary(g, OP_SQRT, mul(g, num(g, -2), g_unary(g, OP_LOG, u)));
-  return mul(g, num(g, std), mul(g, r, g_unary(g, OP_COS, mul(g, num(g, 2 * pi), v))));
+  return mul(g, num(g, *std), mul(g, r, g_unary(g, OP_COS, mul(g, num(g, 2 * pi), v))));
 }
 
 // A normal distribution cut at two standard deviations, by its inverse: x = sqrt(2) erfinv(y) with
 // y uniform within erf(sqrt(2)) of 0.  erfinv starts from its Taylor series; with r = (erf(t) - y)
 // / erf'(t), Halley's step is t - r / (1 + t r), and three of them reach f32 from there (the start
 // is 0.1 off at worst).
-static Node *draw_trunc_normal(Sema *s, double std) {
+static Node *TRUNC_NORMAL_draw(Sema *s, const double *std) {
   static const double series[] = {1, 1. / 12, 7. / 480, 127. / 40320, 4369. / 5806080};
   Graph *g = s->g;
   double k = erf(sqrt(2));
@@ -65,12 +65,24 @@ static Node *draw_trunc_normal(Sema *s, double std) {
   }
   Node *limit = num(g, sqrt(2)); // rounding may pass it
   t = g_binary(g, OP_MAX, g_binary(g, OP_MIN, t, limit), g_unary(g, OP_NEG, limit));
-  return mul(g, num(g, sqrt(2) * std), t);
+  return mul(g, num(g, sqrt(2) * *std), t);
 }
 
-static Node *draw_uniform(Sema *s, double a, double b) {
+static Node *UNIFORM_draw(Sema *s, const double *range) {
   Graph *g = s->g;
-  return add(g, num(g, a), mul(g, num(g, b - a), uniform01(s)));
+  return add(g, num(g, range[0]), mul(g, num(g, range[1] - range[0]), uniform01(s)));
+}
+
+static const char *NORMAL_fault(const double *std) {
+  return *std < 0 ? "a standard deviation is not negative" : NULL;
+}
+
+static const char *TRUNC_NORMAL_fault(const double *std) {
+  return NORMAL_fault(std);
+}
+
+static const char *UNIFORM_fault(const double *range) {
+  return range[0] > range[1] ? "an empty range" : NULL;
 }
 
 // ---- hippo
@@ -98,7 +110,7 @@ static double *hippo_table(Arena *a, int n, const char **why) {
   return info ? NULL : w;
 }
 
-static Value *hippo(Sema *s, Span at) {
+static Value *HIPPO_value(Sema *s, Span at) {
   enum { LIMIT = 4096 };
   Frame *f = s->frame;
   int64_t n;
@@ -130,14 +142,34 @@ static Value *hippo(Sema *s, Span at) {
 }
 
 // ---- by name
-typedef enum InitKind { INIT_NORMAL, INIT_TRUNC, INIT_UNIFORM, INIT_HIPPO, INIT_NONE } InitKind;
+typedef struct Initializer {
+  const char *name;
+  Value *(*value)(Sema *, Span); // without arguments; else
+  Node *(*draw)(Sema *, const double *x);
+  const char *(*fault)(const double *x); // of the arguments, or NULL
+  const char *with;
+  const char *formal[2]; // the second may be NULL
+} Initializer;
+#define INITIALIZER(id, name)                                                                      \
+  static const Initializer id = {name, id##_value, NULL, NULL, NULL, {NULL}};
+#define DRAW(id, name, with, ...)                                                                  \
+  static const Initializer id = {name, NULL, id##_draw, id##_fault, with, {__VA_ARGS__}};
+#include "compiler/sema/initializers.def"
 
-static InitKind init_kind(const char *name) {
-  static const char *const names[] = {"normal", "trunc_normal", "uniform", "hippo"};
-  for (int i = 0; i < COUNT(names); i++)
-    if (!strcmp(names[i], name))
-      return (InitKind)i;
-  return INIT_NONE;
+static const Initializer *const initializers[] = {
+#define INITIALIZER(id, name) &id,
+#include "compiler/sema/initializers.def"
+};
+
+const char *initializer_name(int i) {
+  return i < COUNT(initializers) ? initializers[i]->name : NULL;
+}
+
+static const Initializer *initializer(const char *name) {
+  for (int i = 0; i < COUNT(initializers); i++)
+    if (!strcmp(initializers[i]->name, name))
+      return initializers[i];
+  return NULL;
 }
 
 static bool init_args(Sema *s, const Expr *e, const char *name, const char *const *formal, int n,
@@ -176,45 +208,38 @@ static bool init_args(Sema *s, const Expr *e, const char *name, const char *cons
   return ok;
 }
 
-static Value *draws(Sema *s, InitKind kind, const double *x) {
+static Value *draws(Sema *s, const Initializer *t, const double *x) {
   Frame *f = s->frame;
   Value *v = v_tensor(s, f->init.dtype, f->init.ax);
   if (checking(s))
     return v;
   Node *part[2] = {NULL, NULL};
   for (int i = 0; i < (dtype_is_complex(f->init.dtype) ? 2 : 1); i++) {
-    Node *d = kind == INIT_NORMAL  ? draw_normal(s, x[0])
-              : kind == INIT_TRUNC ? draw_trunc_normal(s, x[0])
-                                   : draw_uniform(s, x[0], x[1]);
+    Node *d = t->draw(s, x);
     part[i] = g_cast(s->g, d, dtype_real(f->init.dtype));
   }
   pair_set(s, v, (Pair){part[0], part[1]});
   return v;
 }
 
-Value *sema_call_init(Sema *s, const Expr *e) {
-  static const char *const std[] = {"std"}, *const range[] = {"low", "high"};
-  const Expr *callee = e->kind == EX_CALL ? e->a : e;
-  InitKind kind = callee->kind == EX_NAME ? init_kind(callee->name.s) : INIT_NONE;
+static Value *call_draw(Sema *s, const Expr *e, const Initializer *t) {
   double x[2] = {0, 0};
-  if (kind == INIT_NONE)
-    return NULL;
-  if (kind == INIT_HIPPO)
-    return e->kind == EX_CALL && e->args.n
-               ? sema_fail(s, ERR_WRONG_ARGUMENTS, e->span, "`hippo` takes no arguments")
-               : hippo(s, e->span);
-  const char *name = callee->name.s;
   if (e->kind != EX_CALL)
-    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is called with %s", name,
-                     kind == INIT_UNIFORM ? "its range: `uniform(a, b)`"
-                                          : "its standard deviation");
-  bool uniform = kind == INIT_UNIFORM;
-  if (!init_args(s, e, name, uniform ? range : std, uniform ? 2 : 1, x))
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is called with %s", t->name, t->with);
+  if (!init_args(s, e, t->name, t->formal, t->formal[1] ? 2 : 1, x))
     return v_poison(s);
-  if (uniform ? x[0] > x[1] : x[0] < 0)
-    return sema_fail(s, ERR_OUT_OF_RANGE, e->span,
-                     uniform ? "an empty range" : "a standard deviation is not negative");
-  return draws(s, kind, x);
+  const char *fault = t->fault(x);
+  return fault ? sema_fail(s, ERR_OUT_OF_RANGE, e->span, "%s", fault) : draws(s, t, x);
+}
+
+Value *sema_call_init(Sema *s, const Expr *e) {
+  const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  const Initializer *t = callee->kind == EX_NAME ? initializer(callee->name.s) : NULL;
+  if (!t || !t->value)
+    return t ? call_draw(s, e, t) : NULL;
+  return e->kind == EX_CALL && e->args.n
+             ? sema_fail(s, ERR_WRONG_ARGUMENTS, e->span, "`%s` takes no arguments", t->name)
+             : t->value(s, e->span);
 }
 
 // ---- parameters
@@ -297,7 +322,7 @@ Node *sema_param_init(Sema *s, const ParamDecl *p) {
   Saved old = frame_save(s);
   init_frame(s, &t, p->info.path, !p->stmt->value);
   sema_mark(s, e ? e->span : p->info.span);
-  Value *v = e ? sema_value(s, e) : draws(s, INIT_NORMAL, &default_std);
+  Value *v = e ? sema_value(s, e) : draws(s, &NORMAL, &default_std);
   if (is_poison(v)) {
     frame_restore(s, old);
     return NULL;

@@ -2,8 +2,6 @@
 #include "compiler/sema/sema_eval.h"
 #include <string.h>
 
-static const char *const initializers[] = {"normal", "trunc_normal", "uniform", "hippo"};
-
 // A name of this body, used above its line.
 static bool bound_later(Sema *s, Diag *g, const char *name) {
   for (Scope *sc = s->scope; sc; sc = sc->up)
@@ -40,10 +38,8 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
   static const struct {
     const char *name, *where;
   } table[] = {
-      {"normal", "what draws a first value, behind `~` or `init`"},
-      {"trunc_normal", "what draws a first value, behind `~` or `init`"},
-      {"uniform", "what draws a first value, behind `~` or `init`"},
-      {"hippo", "what draws a first value, behind `~` or `init`"},
+#define INITIALIZER(id, name) {name, "what draws a first value, behind `~` or `init`"},
+#include "compiler/sema/initializers.def"
       {"warmup", "a schedule, in the `rate` of a train block"},
       {"cosine", "a schedule, in the `rate` of a train block"},
       {"linear", "a schedule, in the `rate` of a train block"},
@@ -89,8 +85,8 @@ Value *sema_unknown_name(Sema *s, const Expr *e) {
     return v_poison(s);
   Suggest best = {.wanted = e->name.s};
   if (s->frame->kind == FR_INIT)
-    for (int i = 0; i < COUNT(initializers); i++)
-      suggest_add(&best, initializers[i]);
+    for (int i = 0; initializer_name(i); i++)
+      suggest_add(&best, initializer_name(i));
   for (const Scope *sc = s->scope; sc; sc = sc->up)
     suggest_table(&best, &sc->table);
   for (int i = 0; i < s->frame->ngenerics; i++)
