@@ -3,6 +3,7 @@ runtime_sources = \
 	%D%/abi.def \
 	%D%/abi.h \
 	%D%/bigs.h \
+	%D%/builtin.def \
 	%D%/builtin.h \
 	%D%/info.h \
 	%D%/builtin/builtin_conv.c \

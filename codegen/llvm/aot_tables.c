@@ -112,10 +112,11 @@ static LLVMValueRef kernels_of(Writer *w) {
 }
 
 static LLVMValueRef builtins_of(Writer *w) {
-  static const char *const symbol[BIGS_BUILTIN_COUNT] = {[BIGS_CONV] = "bigs_builtin_conv",
-                                                         [BIGS_CONV_GRAD] =
-                                                             "bigs_builtin_conv_grad",
-                                                         [BIGS_SCATTER] = "bigs_builtin_scatter"};
+  static const char *const symbol[BIGS_BUILTIN_COUNT] = {
+#define BUILTIN(id, name) [BIGS_##id] = "bigs_builtin_" #name,
+#include "runtime/builtin.def"
+#undef BUILTIN
+  };
   LLVMValueRef v[BIGS_BUILTIN_COUNT];
   bool used[BIGS_BUILTIN_COUNT] = {false}, any = false;
   for (int i = 0; i < w->m->nprogram; i++)

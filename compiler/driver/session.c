@@ -314,9 +314,10 @@ int session_load(Session *s, const Options *o, const char *path, bool fix) {
 
 const BigsBuiltinOps *const *session_builtins(void) {
   static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
-      [BIGS_CONV] = &bigs_builtin_conv,
-      [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad,
-      [BIGS_SCATTER] = &bigs_builtin_scatter};
+#define BUILTIN(id, name) [BIGS_##id] = &bigs_builtin_##name,
+#include "runtime/builtin.def"
+#undef BUILTIN
+  };
   return builtins;
 }
 

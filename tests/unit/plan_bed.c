@@ -130,9 +130,10 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   *jit = jit_new(a, target, &error);
   ck_assert_msg(*jit && jit_kernels(*jit, a, k, t->kernels, 1, code, &error), "%s", error);
   static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
-      [BIGS_CONV] = &bigs_builtin_conv,
-      [BIGS_CONV_GRAD] = &bigs_builtin_conv_grad,
-      [BIGS_SCATTER] = &bigs_builtin_scatter};
+#define BUILTIN(id, name) [BIGS_##id] = &bigs_builtin_##name,
+#include "runtime/builtin.def"
+#undef BUILTIN
+  };
   m->abi = BIGS_ABI_VERSION;
   m->model = "Test";
   m->version = "0";

@@ -79,7 +79,10 @@ static const BigsProgram program = {.name = "all",
                                     .nstep = COUNT(steps),
                                     .step = steps};
 static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
-    &bigs_builtin_conv, &bigs_builtin_conv_grad, &bigs_builtin_scatter};
+#define BUILTIN(id, name) [BIGS_##id] = &bigs_builtin_##name,
+#include "runtime/builtin.def"
+#undef BUILTIN
+};
 static const BigsModule module = {.abi = BIGS_ABI_VERSION,
                                   .model = "B",
                                   .version = "test",
