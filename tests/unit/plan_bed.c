@@ -1,6 +1,7 @@
 // See plan_bed.h.
 #include "tests/unit/plan_bed.h"
 #include "base/hash.h"
+#include "tests/unit/compiled.h"
 #include "codegen/llvm/jit.h"
 #include "runtime/exec/exec.h"
 #include <math.h>
@@ -41,40 +42,6 @@ static double *leaf_data(Bed *b, const Node *n, int64_t *size) {
   return NULL;
 }
 
-static void put(void *p, DType t, int64_t i, double v) {
-  switch (t) {
-  case DT_F32: ((float *)p)[i] = (float)v; break;
-  case DT_F64: ((double *)p)[i] = v; break;
-  case DT_I32: ((int32_t *)p)[i] = (int32_t)v; break;
-  case DT_BOOL: ((bool *)p)[i] = v != 0; break;
-  case DT_BF16: {
-    float f = (float)v;
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    ((uint16_t *)p)[i] = (uint16_t)(u >> 16);
-    break;
-  }
-  default: ck_abort_msg("dtype");
-  }
-}
-
-static double get(const void *p, DType t, int64_t i) {
-  switch (t) {
-  case DT_F32: return ((const float *)p)[i];
-  case DT_F64: return ((const double *)p)[i];
-  case DT_I32: return ((const int32_t *)p)[i];
-  case DT_BOOL: return ((const bool *)p)[i];
-  case DT_BF16: {
-    uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
-    float f;
-    memcpy(&f, &u, 4);
-    return f;
-  }
-  default: ck_abort_msg("dtype");
-  }
-  return 0;
-}
-
 // f32 leaves hold what f32 can, so that both sides compute with the same numbers.
 static void round_leaves(Bed *b) {
   for (int i = 0; i < b->n; i++)
@@ -94,7 +61,7 @@ static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, i
   if (dtype == DT_BF16)
     tol = 2e-2;
   for (int64_t i = 0; i < n; i++) {
-    double v = get(got, dtype, i);
+    double v = element_get(got, dtype, i);
     ck_assert_msg(fabs(v - want[i]) <= tol * scale || v == want[i] || (isnan(v) && isnan(want[i])),
                   "%s%s: output %d (%s), element %lld of %lld is %.9g, not %.9g", what,
                   t->no_fuse ? " (-O0)" : "", out, op_name(o->node->op), (long long)i, (long long)n,
@@ -181,7 +148,7 @@ static void set_param(PlanBed *t, bigs_model *m, Param *p) {
     return;
   void *dense = arena_alloc(b->arena, (size_t)size * 8);
   for (int64_t k = 0; k < size; k++)
-    put(dense, (DType)p->node->dtype, k, stack ? stack[stack_index(b, p, k)] : own[k]);
+    element_put(dense, (DType)p->node->dtype, k, stack ? stack[stack_index(b, p, k)] : own[k]);
   param_set(&m->module->param[module_param(m->module, p)], m->param.p, dense);
 }
 
@@ -207,8 +174,8 @@ static void *get_param(PlanBed *t, bigs_model *m, const char *arena, Param *p) {
       continue;
     param_get(&m->module->param[module_param(m->module, child)], arena, dense);
     for (int64_t k = 0, n = bed_size(b, child->node->ax, child->node->nax); k < n; k++)
-      put(out, (DType)p->node->dtype, stack_index(b, child, k),
-          get(dense, (DType)p->node->dtype, k));
+      element_put(out, (DType)p->node->dtype, stack_index(b, child, k),
+                  element_get(dense, (DType)p->node->dtype, k));
   }
   return out;
 }
@@ -222,7 +189,7 @@ static const void **input_data(PlanBed *t, const BigsProgram *g, const BigsModul
     ck_assert_ptr_nonnull(v);
     void *data = arena_alloc(t->b.arena, (size_t)n * 8 + 64);
     for (int64_t k = 0; k < n; k++)
-      put(data, (DType)m->input[g->input[i]].dtype, k, v[k]);
+      element_put(data, (DType)m->input[g->input[i]].dtype, k, v[k]);
     in[i] = data;
   }
   return in;
