@@ -5,9 +5,10 @@
 static const struct {
   const char *name;
   int size;
-} dtypes[DT_COUNT] = {
-    [DT_BOOL] = {"bool", 1}, [DT_I32] = {"i32", 4}, [DT_BF16] = {"bf16", 2},  [DT_F32] = {"f32", 4},
-    [DT_F64] = {"f64", 8},   [DT_C64] = {"c64", 8}, [DT_C128] = {"c128", 16}, [DT_I64] = {"i64", 8},
+} dtypes[] = {
+#define DTYPE(id, name, size, c, stored) {name, size},
+#include "base/dtype.def"
+#undef DTYPE
 };
 
 const char *dtype_name(DType t) {

@@ -5,17 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// clang-format off
 typedef enum DType {
-  DT_BOOL,
-  DT_I32,
-  DT_BF16,
-  DT_F32,
-  DT_F64,
-  DT_C64,
-  DT_C128,
-  DT_I64,
+#define DTYPE(id, name, size, c, stored) DT_##id,
+#include "base/dtype.def"
+#undef DTYPE
   DT_COUNT
 } DType;
+// clang-format on
 const char *dtype_name(DType t); // as in the language: "f32"
 int dtype_size(DType t);         // bytes of one element in memory; bool is 1
 uint16_t bf16_of(double v);      // the nearest bf16, ties to even; NaN stays one

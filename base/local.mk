@@ -6,6 +6,7 @@ base_sources = \
 	%D%/bug.h \
 	%D%/clock.h \
 	%D%/dtype.c \
+	%D%/dtype.def \
 	%D%/dtype.h \
 	%D%/edit.c \
 	%D%/edit.h \

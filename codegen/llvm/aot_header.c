@@ -14,9 +14,11 @@ typedef struct Text {
 } Text;
 
 static const char *c_type(int dtype) {
-  static const char *const name[DT_COUNT] = {
-      [DT_BOOL] = "bool",  [DT_I32] = "int32_t", [DT_BF16] = "uint16_t", [DT_F32] = "float",
-      [DT_F64] = "double", [DT_C64] = "float",   [DT_C128] = "double",   [DT_I64] = "int64_t"};
+  static const char *const name[] = {
+#define DTYPE(id, name, size, c, stored) c,
+#include "base/dtype.def"
+#undef DTYPE
+  };
   return name[dtype];
 }
 

@@ -7,8 +7,11 @@
 #include <string.h>
 
 static StDType stored_dtype(int dtype) {
-  static const StDType st[DT_COUNT] = {[DT_BOOL] = ST_BOOL, [DT_I32] = ST_I32, [DT_BF16] = ST_BF16,
-                                       [DT_F32] = ST_F32,   [DT_F64] = ST_F64, [DT_I64] = ST_I64};
+  static const StDType st[] = {
+#define DTYPE(id, name, size, c, stored) ST_##stored,
+#include "base/dtype.def"
+#undef DTYPE
+  };
   return st[dtype];
 }
 

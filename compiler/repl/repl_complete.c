@@ -40,13 +40,15 @@ int repl_complete(void *ctx, const char *start, const char **out, int max) {
 #define INITIALIZER(id, name) name,
 #include "compiler/sema/initializers.def"
       "dim",  "let",   "use",    "fn",    "module", "model", "entry", "scan",
-      "true", "false", "repeat", "share", "forms",  "init",  "train", "f32",
-      "bf16", "f64",   "i32",    "bool",  "c64",    "c128",
+      "true", "false", "repeat", "share", "forms",  "init",  "train",
 #define COMMAND(id, name, args, help) ":" name,
 #include "compiler/repl/repl_commands.def"
 #undef COMMAND
   };
   int n = 0;
+  for (int d = 0; d < DT_COUNT; d++)
+    if (d != DT_I64) // of indices only
+      add(dtype_name((DType)d), start, out, &n, max);
   for (int i = 0; i < r->items.n; i++)
     add(r->items.v[i]->name, start, out, &n, max);
   for (int i = 0; i < r->decls.n; i++)
