@@ -138,11 +138,11 @@ static double value_of(const Model *model, const char *name) {
 static BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c) {
   BigsAlias *alias = NEWN(a, BigsAlias, c->aliases.n + 1);
   BigsConfig *config = NEWN(a, BigsConfig, c->config.n + 1);
-  const char **ignore = NEWN(a, const char *, c->ignore.n + 1);
+  BigsIgnore *ignore = NEWN(a, BigsIgnore, c->ignore.n + 1);
   for (int i = 0; i < c->aliases.n; i++)
     alias[i] = (BigsAlias){.old = c->aliases.v[i].old_name.s, .now = c->aliases.v[i].new_name.s};
   for (int i = 0; i < c->ignore.n; i++)
-    ignore[i] = c->ignore.v[i];
+    ignore[i] = (BigsIgnore){.pattern = c->ignore.v[i].pattern, .param = c->ignore.v[i].param};
   for (int i = 0; i < c->config.n; i++) {
     const CkptConfig *k = &c->config.v[i];
     config[i] = (BigsConfig){.key = k->key,

@@ -104,7 +104,7 @@ static bool matches(const char *pattern, const char *s) {
 
 static bool ignored(const CkptTable *t, const char *name) {
   for (int i = 0; i < t->ignore.n; i++)
-    if (matches(t->ignore.v[i], name))
+    if (matches(t->ignore.v[i].pattern, name))
       return true;
   return false;
 }

@@ -208,13 +208,17 @@ typedef struct CkptConfig {
   double num;
   Span span;
 } CkptConfig;
+typedef struct CkptIgnore {
+  const char *pattern;
+  int param; // index of the parameter that such a tensor must repeat; -1: any tensor will do
+} CkptIgnore;
 typedef struct CkptTable {
   const char *name;         // "hf"; "" for the native names
   VEC(StoredParam) params;  // one a parameter, in the order of model_params
   VEC(const char *) groups; // left path of each `or init` rule, as reported
   VEC(CkptConfig) config;
   VEC(AliasPair) aliases;
-  VEC(const char *) ignore;
+  VEC(CkptIgnore) ignore;
   Span span;
 } CkptTable;
 int model_checkpoints(const Model *m, const CkptTable *const **tables);

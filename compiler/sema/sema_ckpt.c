@@ -475,6 +475,40 @@ static void set_layout(Sema *s, const CkItem *it, const CkItem **layout, bool *t
   suggest_help(s, g, &best);
 }
 
+static int param_at(const Model *m, const char *path) {
+  int i = m->params.n - 1;
+  while (i >= 0 && strcmp(m->params.v[i]->info.path, path))
+    i--;
+  return i;
+}
+
+static void no_single_parameter(Sema *s, Span at, const char *path) {
+  if (!has_parameter(s->m, path)) {
+    no_parameter(s, at, path);
+    return;
+  }
+  Diag *g = sema_error(s, ERR_RULE_FOR_NOTHING, at, "`%s` is no parameter", path);
+  int i = 0;
+  size_t n = strlen(path);
+  while (strncmp(s->m->params.v[i]->info.path, path, n) || s->m->params.v[i]->info.path[n] != '.')
+    i++;
+  diag_help(s->d, g, "an ignored tensor repeats one parameter, such as `%s`",
+            s->m->params.v[i]->info.path);
+}
+
+static void add_ignored(Sema *s, const Ignored *x, CkptTable *t) {
+  CkptIgnore out = {.pattern = x->pattern.s, .param = -1};
+  const char *path = "";
+  for (int i = 0; i < x->param.n; i++)
+    path = arena_printf(s->a, "%s%s%s", path, i ? "." : "", x->param.v[i].s);
+  if (x->param.n && (out.param = param_at(s->m, path)) < 0) {
+    Span at = x->param.v[0].span;
+    at.hi = x->param.v[x->param.n - 1].span.hi;
+    no_single_parameter(s, at, path);
+  }
+  vec_push(s->a, &t->ignore, out);
+}
+
 void sema_check_checkpoint(Sema *s, const Decl *d) {
   CkptTable *t = NEW(s->a, CkptTable);
   Expansion e = {.s = s, .table = t};
@@ -495,7 +529,7 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
       break;
     case CK_IGNORE:
       for (int k = 0; k < it->ignore.n; k++)
-        vec_push(s->a, &t->ignore, it->ignore.v[k].s);
+        add_ignored(s, &it->ignore.v[k], t);
       break;
     case CK_RULE: expand_rule(&e, it->rule, "", "", -1); break;
     }

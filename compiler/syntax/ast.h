@@ -245,6 +245,10 @@ typedef struct ConfigItem { // NAME = NAME | NAME == sum
 typedef struct AliasPair {
   Str old_name, new_name;
 } AliasPair;
+typedef struct Ignored { // STRING ["=" NAME {"." NAME}]
+  Str pattern;
+  Names param; // path of the parameter that such a tensor repeats; empty: no parameter's
+} Ignored;
 typedef enum CkKind { CK_LAYOUT, CK_CONFIG, CK_ALIAS, CK_IGNORE, CK_RULE } CkKind;
 typedef struct CkItem {
   CkKind kind;
@@ -253,7 +257,7 @@ typedef struct CkItem {
   Str path;               // CK_CONFIG
   VEC(ConfigItem) config; // CK_CONFIG
   VEC(AliasPair) aliases; // CK_ALIAS
-  Strs ignore;            // CK_IGNORE
+  VEC(Ignored) ignore;    // CK_IGNORE
   CkRule *rule;           // CK_RULE
 } CkItem;
 

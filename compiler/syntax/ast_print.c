@@ -396,8 +396,12 @@ static void ckitem(Printer *p, const CkItem *c) {
       out(p, " \"%s\" = \"%s\"", c->aliases.v[i].old_name.s, c->aliases.v[i].new_name.s);
   } else {
     out(p, "ignore");
-    for (int i = 0; i < c->ignore.n; i++)
-      out(p, " \"%s\"", c->ignore.v[i].s);
+    for (int i = 0; i < c->ignore.n; i++) {
+      const Ignored *x = &c->ignore.v[i];
+      out(p, " \"%s\"", x->pattern.s);
+      for (int k = 0; k < x->param.n; k++)
+        out(p, "%s%s", k ? "." : " = ", x->param.v[k].s);
+    }
   }
 }
 

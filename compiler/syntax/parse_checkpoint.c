@@ -96,15 +96,27 @@ static void aliases(Parser *p, CkItem *c) {
   } while (accept(p, T_COMMA));
 }
 
+// ignored = STRING ["=" NAME {"." NAME}]
+static Ignored ignored(Parser *p) {
+  Ignored x = {.pattern = expect_string(p)};
+  if (!accept(p, T_SET))
+    return x;
+  do {
+    Name n = expect_name(p, "a parameter");
+    vec_push(p->arena, &x.param, n);
+  } while (accept(p, T_DOT));
+  return x;
+}
+
 static void ignores(Parser *p, CkItem *c) {
   do {
-    Str s = expect_string(p);
-    vec_push(p->arena, &c->ignore, s);
+    Ignored x = ignored(p);
+    vec_push(p->arena, &c->ignore, x);
   } while (accept(p, T_COMMA));
 }
 
 // ckitem = "layout" NAME | "config" STRING "{" {NAME ("=" NAME | "==" sum) EOL} "}"
-//        | "alias" STRING "=" STRING {"," STRING "=" STRING} | "ignore" STRING {"," STRING} | rule
+//        | "alias" STRING "=" STRING {"," STRING "=" STRING} | "ignore" ignored {"," ignored} | rule
 void parse_ckitem(Parser *p, void *decl, bool failed) {
   Decl *d = decl;
   if (failed) {

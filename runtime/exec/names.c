@@ -103,6 +103,7 @@ typedef struct Match {
   uint8_t *taken;          // per tensor of the hub
   BigsError *e;            // everything that does not fit, as far as there is room
   int complaints, untold;
+  int err; // a file that cannot be read: then nothing else is said
 } Match;
 
 enum { ROOM_FOR_COUNT = 32 }; // "; and 12345 more"
@@ -115,6 +116,8 @@ static void complain(Match *x, const char *fmt, ...) __attribute__((format(print
 static void complain(Match *x, const char *fmt, ...) {
   char text[sizeof x->e->text];
   va_list ap;
+  if (x->err)
+    return;
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
@@ -132,6 +135,8 @@ static void complain(Match *x, const char *fmt, ...) {
 }
 
 static int verdict(const Match *x) {
+  if (x->err)
+    return x->err;
   size_t n = x->untold ? strlen(x->e->text) : 0;
   if (n && n < sizeof x->e->text)
     snprintf(x->e->text + n, sizeof x->e->text - n, "; and %d more", x->untold);
@@ -184,14 +189,44 @@ static int index_of(const Match *x, const StTensor *t) {
   return -1;
 }
 
-static bool ignored(const Match *x, const char *name) {
+static bool same_numbers(Match *x, const StTensor *a, const StTensor *b) {
+  bool same = true;
+  if (!x->err)
+    x->err = st_same_floats(a, b, &same, x->e);
+  return same;
+}
+
+// A tensor that repeats a parameter: a tied layer that the file holds twice.
+static void check_repeated(Match *x, const StTensor *t, int param) {
+  char want[128], have[128];
+  StoredShape s = stored_shape(x->module, x->block, param);
+  const StTensor *other = x->tensor[param];
+  const char *path = x->module->param[param].name;
+  if (!other)
+    complain(x, "tensor %s repeats %s, parameter %s, which is missing", t->name, s.name, path);
+  else if (!same_shape(t, &s) || !st_is_float(t->dtype))
+    complain(x, "tensor %s is %s, but %s, parameter %s, which it repeats, is %s", t->name,
+             st_describe(t, have, sizeof have), other->name, path,
+             bigs_shape_text(s.shape, s.rank, want, sizeof want));
+  else if (same_shape(other, &s) && st_is_float(other->dtype) && !same_numbers(x, t, other))
+    complain(x,
+             "tensor %s differs from %s: the model has one parameter, %s, for both, and cannot "
+             "follow a file where they are not tied",
+             t->name, other->name, path);
+}
+
+static bool ignored(Match *x, const StTensor *t) {
+  bool found = false;
   if (x->block < 0)
     return false;
   const BigsCheckpoint *c = &x->module->checkpoint[x->block];
-  for (int i = 0; i < c->nignore; i++)
-    if (name_glob(c->ignore[i], name))
-      return true;
-  return false;
+  for (int i = 0; i < c->nignore; i++) {
+    bool fits = name_glob(c->ignore[i].pattern, t->name);
+    found |= fits;
+    if (fits && c->ignore[i].param >= 0)
+      check_repeated(x, t, c->ignore[i].param);
+  }
+  return found;
 }
 
 static void match_parameters(Match *x) {
@@ -265,7 +300,7 @@ static void check_surplus(Match *x) {
   char have[128];
   for (int i = 0; i < hub_count(x->hub); i++) {
     const StTensor *t = hub_at(x->hub, i);
-    if (!x->taken[i] && !ignored(x, t->name))
+    if (!x->taken[i] && !ignored(x, t))
       complain(x, "tensor %s, %s, is not part of the model", t->name,
                st_describe(t, have, sizeof have));
   }

@@ -30,7 +30,7 @@ typedef enum StDType {
 } StDType;
 const char *st_dtype_name(StDType t); // "F32", as in the file
 int st_dtype_size(StDType t);         // bytes of one element
-bool st_is_float(StDType t);          // one that st_copy makes floating-point numbers of
+bool st_is_float(StDType t); // one that st_copy makes floating-point numbers of
 
 enum { ST_MAX_HEADER = 100000000, ST_MAX_RANK = 32 };
 
@@ -61,6 +61,8 @@ const JsonValue *st_metadata(const StFile *f);              // object of strings
 // any float to F32 or F64 (F64 to F32 rounds; finite values that overflow are an error), U8 to BOOL
 // (0 and 1 only), integers to I32 or I64 when every value fits.  Other pairs are refused.
 int st_copy(const StTensor *t, StDType to, void *out, BigsError *e);
+// Tensors of floats of one shape: do they hold the same numbers, whatever their dtypes?  NaN is NaN.
+int st_same_floats(const StTensor *a, const StTensor *b, bool *same, BigsError *e);
 
 // Bytes [at, at + size) of t, which has them, to `out`.  Any threads may read at once.
 int st_read(const StTensor *t, size_t at, void *out, size_t size, BigsError *e);

@@ -129,3 +129,28 @@ int st_copy(const StTensor *t, StDType to, void *out, BigsError *e) {
   return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%s\" is %s where %s is needed", st_path(t->file),
                    t->name, st_dtype_name(t->dtype), st_dtype_name(to));
 }
+
+// Elements [first, first + n) of both.
+static int compare(const StTensor *a, const StTensor *b, int64_t first, int64_t n, bool *same,
+                   BigsError *e) {
+  uint8_t p[PIECE], q[PIECE];
+  int na = st_dtype_size(a->dtype), nb = st_dtype_size(b->dtype);
+  int status = st_read(a, (size_t)(first * na), p, (size_t)(n * na), e);
+  status = status ? status : st_read(b, (size_t)(first * nb), q, (size_t)(n * nb), e);
+  if (status || (a->dtype == b->dtype && !memcmp(p, q, (size_t)(n * na))))
+    return status;
+  for (int64_t i = 0; i < n && *same; i++) {
+    double x = load_float(a->dtype, p + i * na), y = load_float(b->dtype, q + i * nb);
+    *same = x == y || (isnan(x) && isnan(y));
+  }
+  return 0;
+}
+
+int st_same_floats(const StTensor *a, const StTensor *b, bool *same, BigsError *e) {
+  enum { MOST = PIECE / 8 };
+  int status = 0;
+  *same = true;
+  for (int64_t i = 0; i < a->elements && *same && !status; i += MOST)
+    status = compare(a, b, i, a->elements - i < MOST ? a->elements - i : MOST, same, e);
+  return status;
+}

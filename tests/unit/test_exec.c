@@ -423,10 +423,12 @@ END_TEST
 // `now`, `extra` added.
 typedef struct Edit {
   const char *skip[2], *old, *now, *extra, *wrong_shape;
+  int extra_size; // 0: 2
+  float extra_value;
 } Edit;
 static void write_edited(const char *path, Edit e) {
   StWriter *w = st_create(path, NULL);
-  float zero[64] = {0};
+  float zero = 0;
   int64_t total = 0;
   for (int i = 0; i < TOY_NPARAM; i++) {
     StoredShape s = stored_shape(&toy_module, 0, i);
@@ -448,12 +450,11 @@ static void write_edited(const char *path, Edit e) {
       else
         n *= s.shape[a];
   }
-  if (e.extra) {
-    ck_assert_int_eq(st_declare(w, e.extra, ST_F32, 1, (int64_t[]){2}, NULL), 0);
-    total += 2;
-  }
-  for (int64_t i = 0; i < total; i++)
-    ck_assert_int_eq(st_write(w, zero, sizeof *zero, NULL), 0);
+  int64_t more = !e.extra ? 0 : e.extra_size ? e.extra_size : 2;
+  if (e.extra)
+    ck_assert_int_eq(st_declare(w, e.extra, ST_F32, 1, &more, NULL), 0);
+  for (int64_t i = 0; i < total + more; i++)
+    ck_assert_int_eq(st_write(w, i < total ? &zero : &e.extra_value, sizeof zero, NULL), 0);
   ck_assert_int_eq(st_finish(w, NULL), 0);
 }
 
@@ -479,6 +480,15 @@ START_TEST(files_that_do_not_fit_are_named) {
   expect_load(m, (Edit){.old = "modes", .now = "mode"}, 3, "the file has emb.mode, which");
   expect_load(m, (Edit){.extra = "emb.nothing"}, 3,
               "tensor emb.nothing, F32 [2], is not part of the model");
+  Edit twice = {.extra = "out.bias", .extra_size = 7};
+  expect_load(m, twice, 0, "");
+  twice.extra_value = 1;
+  expect_load(m, twice, 3, "tensor out.bias differs from cls.bias: the model has one parameter");
+  twice.extra_size = 6;
+  expect_load(m, twice, 3, "tensor out.bias is F32 [6], but cls.bias, parameter bias, which it");
+  twice.skip[0] = "cls.bias";
+  twice.skip[1] = "cls.gain";
+  expect_load(m, twice, 3, "tensor out.bias repeats cls.bias, parameter bias, which is missing");
   expect_load(m, (Edit){.wrong_shape = "emb.q.weight"}, 3,
               "tensor emb.q.weight is F32 [4, 6], but parameter q.weight needs [3, 6]");
   Edit all = {.skip = {"emb.k.weight"}, .wrong_shape = "emb.q.weight", .extra = "emb.nothing"};

@@ -167,7 +167,7 @@ START_TEST(blocks) {
   const File *f = file(
       "checkpoint hf {\n  layout torch\n  config \"c.json\" { V = vocab; act == \"gelu\" }\n"
       "  layer.{i}.(q, k) <-> \"l.{i}.*\" or init {\n    a <-> \"b\"; c <-> \"d\"\n  }\n"
-      "  layout <-> \"x\"\n  alias \"a\" = \"b\", \"\" = \"c\"\n  ignore \"x*\", \"y\"\n}\n"
+      "  layout <-> \"x\"\n  alias \"a\" = \"b\", \"\" = \"c\"\n  ignore \"x*\", \"y\" = p.q\n}\n"
       "train t {\n  from \"run\"\n  data ids, at : i32[M] = src(\"f\")\n  rate *= 2; data = 3\n"
       "  group @a, @b { decay = 0; rate *= 0.1 }\n}\n");
   no_errors("blocks");
@@ -182,6 +182,7 @@ START_TEST(blocks) {
             r->or_init);
   ck_assert(r->segs.v[2].names.n == 2 && r->rules.n == 2 && !strcmp(r->rules.v[1]->to.s, "d"));
   ck_assert(c->checkpoint.v[4].aliases.n == 2 && c->checkpoint.v[5].ignore.n == 2);
+  ck_assert(!c->checkpoint.v[5].ignore.v[0].param.n && c->checkpoint.v[5].ignore.v[1].param.n == 2);
   ck_assert_int_eq(t->train.n, 5);
   ck_assert(t->train.v[0].kind == TR_FROM && t->train.v[1].kind == TR_DATA &&
             t->train.v[1].fields.n == 2);

@@ -212,6 +212,38 @@ static StTensor tensor(StDType t, const void *data, int64_t n, int64_t *shape) {
   return *st_at(held, 0);
 }
 
+static bool same(const StTensor *a, const StTensor *b) {
+  bool same = false;
+  ck_assert_int_eq(st_same_floats(a, b, &same, NULL), 0);
+  return same;
+}
+
+START_TEST(st_compares) {
+  enum { N = 9000 }; // more than a piece
+  static float x[N], y[N];
+  uint16_t halves[N] = {0x3C00, 0x7E01}; // 1, NaN
+  StFile *f;
+  BigsError e = {0};
+  x[0] = y[0] = 1;
+  x[1] = y[1] = NAN;
+  y[5] = -0.0F;
+  for (int last = 0; last < 2; last++) {
+    y[N - 1] = (float)last;
+    StWriter *w = st_create(in_dir("same"), &e);
+    int status = st_declare(w, "x", ST_F32, 1, (int64_t[]){N}, &e);
+    status |= st_declare(w, "y", ST_F32, 1, (int64_t[]){N}, &e);
+    status |= st_declare(w, "h", ST_F16, 1, (int64_t[]){N}, &e);
+    status |= st_write(w, x, sizeof x, &e) | st_write(w, y, sizeof y, &e);
+    status |= st_write(w, halves, sizeof halves, &e) | st_finish(w, &e);
+    ck_assert_msg(status == 0 && st_open(in_dir("same"), &f, &e) == 0, "%s", e.text);
+    ck_assert(same(st_find(f, "x"), st_find(f, "h")) && same(st_find(f, "h"), st_find(f, "x")));
+    ck_assert(same(st_find(f, "x"), st_find(f, "y")) == !last);
+    ck_assert(same(st_find(f, "h"), st_find(f, "y")) == !last);
+    st_close(f);
+  }
+}
+END_TEST
+
 START_TEST(st_converts) {
   BigsError e = {0};
   int64_t shape, wide[3] = {7, -8, (int64_t)1 << 40};
@@ -464,6 +496,7 @@ Suite *safetensors_suite(void) {
   tcase_add_loop_test(t, st_refuses, 0, N(bad_headers));
   tcase_add_test(t, st_refuses_lengths);
   tcase_add_test(t, st_truncations);
+  tcase_add_test(t, st_compares);
   tcase_add_test(t, st_converts);
   tcase_add_loop_test(t, st_changes_are_errors, 0, N(changes));
   tcase_add_test(t, st_writer_checks_its_use);

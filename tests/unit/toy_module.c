@@ -477,7 +477,8 @@ static const BigsName names[TOY_NPARAM] = {
     {.stored = "cls.gain", .may_init = 1, .init_group = 1, .rank = 1, .shape = {1}, .stride = {0}},
 };
 static const BigsAlias aliases[] = {{"gamma", "weight"}, {"", "emb"}};
-static const char *const ignores[] = {"*.position_ids"};
+static const BigsIgnore ignores[] = {{.pattern = "*.position_ids", .param = -1},
+                                     {.pattern = "out.bias", .param = TOY_BIAS}};
 static const BigsConfig configs[] = {{.key = "vocab_size", .name = "V", .number = V},
                                      {.key = "act", .text = "gelu"},
                                      {.key = "pre_norm", .number = 1, .is_bool = 1},
@@ -485,7 +486,7 @@ static const BigsConfig configs[] = {{.key = "vocab_size", .name = "V", .number 
 static const BigsCheckpoint checkpoints[] = {{.name = "hf",
                                               .entry = names,
                                               .nalias = 2,
-                                              .nignore = 1,
+                                              .nignore = COUNT(ignores),
                                               .nconfig = 4,
                                               .alias = aliases,
                                               .ignore = ignores,
