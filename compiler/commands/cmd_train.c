@@ -75,11 +75,10 @@ static int folder_files(Session *s, const char *vocab, TrainOptions *to) {
 }
 
 static const char *vocab_path(Session *s) {
-  if (s->o->vocab)
-    return s->o->vocab;
-  if (s->o->resume)
+  if (s->o->resume && !s->o->vocab)
     return session_text(s, "%s/vocab.txt", s->o->out);
-  return s->module->vocab ? s->module->vocab : "vocab.txt";
+  const char *path = feeding_vocab(s, NULL);
+  return path ? path : "vocab.txt";
 }
 
 static void print_result(const TrainResult *r, const Feeding *f) {
@@ -123,9 +122,8 @@ static int train(Session *s, int index, Feeding *f) {
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   const char *vocab = vocab_path(s);
-  if (tok_load(vocab, !s->module->tokenizer || s->module->lower, &f->tokens, &s->error))
-    return session_fail(s, &s->error);
-  status = folder_files(s, vocab, &to);
+  status = feeding_load(s, vocab, &f->tokens);
+  status = status ? status : folder_files(s, vocab, &to);
   status = status ? status
                   : feeding_open(s, f, t, paths, npaths, plan.batch, plan.length, plan.seed, true);
   if (status)

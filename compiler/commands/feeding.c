@@ -1,5 +1,6 @@
 // See feeding.h.
 #include "compiler/commands/feeding.h"
+#include "runtime/text/tok_folder.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,18 +59,36 @@ static const char *existing(Session *s, const char *dir, const char *name) {
   return !access(path, R_OK) ? path : NULL;
 }
 
-int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
+// Does the folder of `path`, a file, read text as the model does?
+static int check_beside(Session *s, const char *path, bool lower) {
+  const char *slash = strrchr(path, '/');
+  const char *dir = slash ? arena_strndup(s->arena, path, (size_t)(slash - path) + 1) : ".";
+  return tok_folder_check(dir, lower, &s->error);
+}
+
+int feeding_load(Session *s, const char *vocab, Tokenizer **out) {
+  bool lower = !s->module->tokenizer || s->module->lower;
+  int status = tok_load(vocab, lower, out, &s->error);
+  status = status ? status : check_beside(s, vocab, lower);
+  if (!status && s->o->weights)
+    status = tok_folder_check(s->o->weights, lower, &s->error);
+  return status ? session_fail(s, &s->error) : 0;
+}
+
+const char *feeding_vocab(Session *s, const char *dir) {
   const char *path = s->o->vocab;
-  if (!path)
+  if (!path && dir)
     path = existing(s, dir, "vocab.txt");
   if (!path && s->o->weights)
     path = existing(s, s->o->weights, "vocab.txt");
-  if (!path && s->module->vocab)
-    path = existing(s, NULL, s->module->vocab);
-  if (!path)
+  return path ? path : s->module->vocab;
+}
+
+int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
+  const char *path = feeding_vocab(s, dir);
+  if (!path || access(path, R_OK))
     return session_error(s, EXIT_USAGE, "which vocabulary? --vocab FILE (bigsc vocab learns one)");
-  bool lower = !s->module->tokenizer || s->module->lower;
-  return tok_load(path, lower, out, &s->error) ? session_fail(s, &s->error) : 0;
+  return feeding_load(s, path, out);
 }
 
 static int show(void *ctx, const char *what, double share) {

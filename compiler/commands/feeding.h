@@ -18,7 +18,12 @@ typedef struct Feeding {
 } Feeding;
 
 // The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
-// tokenizer line.
+// tokenizer line; NULL: none of them.
+const char *feeding_vocab(Session *s, const char *dir);
+// A tokenizer as the model has it.  An error where the folder of the vocabulary or of the weights
+// says that its text was cut in another way.
+int feeding_load(Session *s, const char *vocab, Tokenizer **out);
+// Both.
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
 // Opens the source of train block `train` (or, with kind given by `source`) over `paths`. hold_out:
 // whether to keep rows for evaluation; without, everything is training data and can be walked as

@@ -1,7 +1,9 @@
 // Text to words, words to pieces.
+#include "runtime/text/tok_folder.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/words.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/tmpdir.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,6 +274,70 @@ START_TEST(many_tokens) {
 }
 END_TEST
 
+// What a folder's files say, and the part of the message for `lower: false` and `lower: true`; NULL:
+// both agree.
+static const struct {
+  const char *config, *fast, *main, *error[2];
+} folders[] = {
+    {NULL, NULL, NULL, {NULL, NULL}},
+    {"{\"do_lower_case\": false}",
+     NULL,
+     NULL,
+     {NULL, "tokenizer_config.json: do_lower_case is false, but the model folds the case"}},
+    {"{\"do_lower_case\": true}",
+     NULL,
+     NULL,
+     {"tokenizer_config.json: do_lower_case is true, but the model keeps the case", NULL}},
+    {"{\"do_lower_case\": true, \"strip_accents\": false}",
+     NULL,
+     NULL,
+     {"do_lower_case is true", "strip_accents is false, but the model strips accents"}},
+    {"{\"strip_accents\": true}", NULL, NULL, {"strip_accents is true, but", NULL}},
+    {"{\"strip_accents\": null}", NULL, NULL, {NULL, NULL}},
+    {"{\"tokenize_chinese_chars\": false}",
+     NULL,
+     NULL,
+     {"tokenize_chinese_chars is false", "takes each ideograph as a word"}},
+    {"{\"do_lower_case\": \"no\"}", NULL, NULL, {"is a string", "is a string"}},
+    {"{\"do_lower_case\":", NULL, NULL, {"tokenizer_config.json: byte", "byte"}},
+    {"{}",
+     "{\"normalizer\": {\"type\": \"BertNormalizer\", \"lowercase\": false}}",
+     NULL,
+     {NULL, "tokenizer.json: lowercase is false"}},
+    {"{\"do_lower_case\": true}", // wins
+     "{\"normalizer\": {\"type\": \"BertNormalizer\", \"lowercase\": false}}",
+     NULL,
+     {"do_lower_case is true", NULL}},
+    {NULL,
+     "{\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFD\"}, "
+     "{\"type\": \"Lowercase\"}]}}",
+     NULL,
+     {"tokenizer.json: normalizer is one that folds the case, but the model keeps", NULL}},
+    {NULL,
+     "{\"normalizer\": null}",
+     "{\"do_lower_case\": true}",
+     {NULL, "tokenizer.json: normalizer is none of case, but the model folds"}},
+    {"{}", NULL, "{\"do_lower_case\": false}", {NULL, "/config.json: do_lower_case is false"}},
+};
+
+static void put(const char *name, const char *text) {
+  FILE *f = text ? fopen(in_dir(name), "w") : NULL;
+  ck_assert(!text || (f && fputs(text, f) >= 0 && !fclose(f)));
+}
+
+START_TEST(folders_of_another_case) {
+  put("tokenizer_config.json", folders[_i].config);
+  put("tokenizer.json", folders[_i].fast);
+  put("config.json", folders[_i].main);
+  for (int lower = 0; lower < 2; lower++) {
+    BigsError e = {0};
+    const char *want = folders[_i].error[lower];
+    int status = tok_folder_check(dir, lower, &e);
+    ck_assert_msg(want ? status == BIGS_EFILE && strstr(e.text, want) : !status, "%s", e.text);
+  }
+}
+END_TEST
+
 Suite *tokenizer_suite(void) {
   Suite *s = suite_create("tokenizer");
   TCase *t = tcase_create("tokenizer");
@@ -285,6 +351,10 @@ Suite *tokenizer_suite(void) {
   tcase_add_loop_test(t, bad_vocabularies, 0, N(bad_vocabs));
   tcase_add_test(t, vocabulary_line_ends);
   tcase_add_test(t, many_tokens);
+  suite_add_tcase(s, t);
+  t = tcase_create("folders");
+  tcase_add_checked_fixture(t, make_dir, remove_dir);
+  tcase_add_loop_test(t, folders_of_another_case, 0, N(folders));
   suite_add_tcase(s, t);
   return s;
 }
