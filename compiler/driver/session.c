@@ -175,6 +175,10 @@ static int add_config(Session *s, const Model *m, const Defines *own, Defines *d
   if (!text)
     return session_error(s, EXIT_FILE, "%s/config.json: %s is %s, not a number", s->weights, key,
                          json_kind_name(v->kind));
+  double finite;
+  if (!is_dim(m, name) && v->kind == JSON_NUMBER && !json_double(v, &finite))
+    return session_error(s, EXIT_FILE, "%s/config.json: %s is %s: `%s` needs a finite number",
+                         s->weights, key, text, name);
   if (is_dim(m, name) && (!json_int(v, &whole) || whole < 1))
     return session_error(s, EXIT_FILE,
                          "%s/config.json: %s is %s: the dim `%s` is a whole number, at least 1",

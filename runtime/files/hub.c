@@ -66,7 +66,7 @@ static int map_row(Hub *h, const char *index, const char *folder, const JsonValu
 
 // Every tensor of every shard must be in the map, once: then no name is in two shards.
 static int open_index(Hub *h, const char *index, const char *folder, BigsError *e) {
-  JsonDoc *doc = json_read(index, e);
+  JsonDoc *doc = json_read_python(index, e);
   if (!doc)
     return bigs_status(e, BIGS_EFILE);
   const JsonValue *map = json_get(json_root(doc), "weight_map");
@@ -92,7 +92,7 @@ static int open_single(Hub *h, const char *path, const char *folder, BigsError *
 }
 static int open_config(Hub *h, const char *path, const char *folder, BigsError *e) {
   (void)folder;
-  h->config = json_read(path, e);
+  h->config = json_read_python(path, e);
   if (h->config && json_root(h->config)->kind != JSON_OBJECT)
     return bigs_fail(e, BIGS_EFILE, "%s: %s, not an object", path,
                      json_kind_name(json_root(h->config)->kind));

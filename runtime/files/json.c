@@ -27,6 +27,7 @@ typedef struct Parser {
   JsonDoc *doc;
   const char *start, *p, *end, *path;
   size_t base;
+  bool python; // see json_read_python
   char *string_at;
   JsonValue *open[JSON_MAX_DEPTH], *last[JSON_MAX_DEPTH]; // containers under way, their last child
   int depth;
@@ -95,23 +96,36 @@ static char *put_utf8(char *o, unsigned c) {
   return o;
 }
 
+// The low half behind a high one, when it is there.
+static int low_surrogate(Parser *s, unsigned *low) {
+  const char *behind = s->p;
+  *low = 0;
+  if (take(s, '\\') && take(s, 'u') && hex4(s, low))
+    return BIGS_EFILE;
+  if (*low < 0xDC00 || *low > 0xDFFF) {
+    *low = 0;
+    s->p = behind;
+  }
+  return 0;
+}
+
 // p stands behind "\u".
 static int unicode_escape(Parser *s, char **o) {
   const char *at = s->p - 2;
-  unsigned c, low;
+  unsigned c, low = 0;
   if (hex4(s, &c))
     return BIGS_EFILE;
-  if (c >= 0xD800 && c < 0xDC00) {
-    if (!take(s, '\\') || !take(s, 'u'))
-      return fail_at(s, at, "a high surrogate without its low one");
-    if (hex4(s, &low))
-      return BIGS_EFILE;
-    if (low < 0xDC00 || low > 0xDFFF)
-      return fail_at(s, at, "a high surrogate without its low one");
+  bool high = c >= 0xD800 && c < 0xDC00;
+  if (high && low_surrogate(s, &low))
+    return BIGS_EFILE;
+  if (low)
     c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-  } else if (c >= 0xDC00 && c < 0xE000) {
-    return fail_at(s, at, "a low surrogate without its high one");
-  }
+  else if (c >= 0xD800 && c < 0xE000 && s->python)
+    c = 0xFFFD;
+  else if (c >= 0xD800 && c < 0xE000)
+    return fail_at(s, at,
+                   high ? "a high surrogate without its low one"
+                        : "a low surrogate without its high one");
   *o = put_utf8(*o, c);
   return 0;
 }
@@ -163,6 +177,26 @@ static bool digits(Parser *s) {
   return s->p > at;
 }
 
+static int number_text(Parser *s, JsonValue *v, const char *at) {
+  v->kind = JSON_NUMBER;
+  v->size = (size_t)(s->p - at);
+  v->text = memcpy(s->string_at, at, v->size);
+  s->string_at[v->size] = 0;
+  s->string_at += v->size + 1;
+  return 0;
+}
+
+static bool is_word(Parser *s, const char *word) {
+  size_t n = strlen(word);
+  bool yes = (size_t)(s->end - s->p) >= n && !memcmp(s->p, word, n);
+  s->p += yes ? n : 0;
+  return yes;
+}
+
+static bool not_finite(Parser *s) {
+  return s->python && (is_word(s, "NaN") || is_word(s, "Infinity") || is_word(s, "-Infinity"));
+}
+
 static int number(Parser *s, JsonValue *v) {
   const char *at = s->p;
   take(s, '-');
@@ -176,24 +210,16 @@ static int number(Parser *s, JsonValue *v) {
   }
   if (!ok || (s->p < s->end && *s->p >= '0' && *s->p <= '9'))
     return fail_at(s, at, "a malformed number");
-  v->kind = JSON_NUMBER;
-  v->size = (size_t)(s->p - at);
-  v->text = memcpy(s->string_at, at, v->size);
-  s->string_at[v->size] = 0;
-  s->string_at += v->size + 1;
-  return 0;
+  return number_text(s, v, at);
 }
 
 static int word(Parser *s, JsonValue *v) {
   static const char *const words[] = {"null", "false", "true"};
-  for (int i = 0; i < 3; i++) {
-    size_t n = strlen(words[i]);
-    if ((size_t)(s->end - s->p) >= n && !memcmp(s->p, words[i], n)) {
-      s->p += n;
+  for (int i = 0; i < 3; i++)
+    if (is_word(s, words[i])) {
       v->kind = (JsonKind)i;
       return 0;
     }
-  }
   return fail_at(s, s->p, s->p == s->end ? "the text ends where a value should be" : "not a value");
 }
 
@@ -247,6 +273,9 @@ static int scalar_or_open(Parser *s, JsonValue *v) {
     v->kind = JSON_STRING;
     return string(s, &v->text, &v->size);
   }
+  const char *at = s->p;
+  if (not_finite(s))
+    return number_text(s, v, at);
   return c == '-' || (c >= '0' && c <= '9') ? number(s, v) : word(s, v);
 }
 
@@ -292,6 +321,8 @@ static int parse(Parser *s) {
   size_t size = (size_t)(s->end - s->start), valid = utf8_valid(s->start, size);
   if (valid < size)
     return fail_at(s, s->start + valid, "not UTF-8");
+  if (s->python)
+    is_word(s, "\xEF\xBB\xBF");
   skip_space(s);
   s->doc->root = new_value(s);
   int status = s->doc->root ? scalar_or_open(s, s->doc->root) : BIGS_EMODEL;
@@ -303,7 +334,8 @@ static int parse(Parser *s) {
   return status;
 }
 
-JsonDoc *json_parse(const char *text, size_t size, const char *path, size_t base, BigsError *e) {
+static JsonDoc *document(const char *text, size_t size, const char *path, size_t base, bool python,
+                         BigsError *e) {
   JsonDoc *d = calloc(1, sizeof *d);
   // A number needs one byte more than its text, for the NUL, and all but the last one of a text
   // have a delimiter behind them; a string needs one byte less.
@@ -313,6 +345,7 @@ JsonDoc *json_parse(const char *text, size_t size, const char *path, size_t base
     return NULL;
   }
   Parser s = {.doc = d, .start = text, .p = text, .end = text + size, .path = path, .base = base};
+  s.python = python;
   s.string_at = d->strings;
   s.e = e;
   if (parse(&s)) {
@@ -322,12 +355,23 @@ JsonDoc *json_parse(const char *text, size_t size, const char *path, size_t base
   return d;
 }
 
-JsonDoc *json_read(const char *path, BigsError *e) {
+JsonDoc *json_parse(const char *text, size_t size, const char *path, size_t base, BigsError *e) {
+  return document(text, size, path, base, false, e);
+}
+
+static JsonDoc *read_document(const char *path, bool python, BigsError *e) {
   size_t size;
   char *text = file_read(path, MAX_FILE, &size, e);
-  JsonDoc *d = text ? json_parse(text, size, path, 0, e) : NULL;
+  JsonDoc *d = text ? document(text, size, path, 0, python, e) : NULL;
   free(text);
   return d;
+}
+
+JsonDoc *json_read(const char *path, BigsError *e) {
+  return read_document(path, false, e);
+}
+JsonDoc *json_read_python(const char *path, BigsError *e) {
+  return read_document(path, true, e);
 }
 
 const JsonValue *json_root(const JsonDoc *d) {

@@ -1,6 +1,7 @@
 // JSON (RFC 8259), read strictly: UTF-8 only, no duplicate names in an object, no lone surrogates,
 // nothing behind the value, at most JSON_MAX_DEPTH levels.  The one reader of the project:
-// safetensors headers, config.json, state.json.
+// safetensors headers, config.json, state.json.  What others' programs write beside weights is read
+// as they read it: see json_read_python.
 #ifndef BIGSC_RUNTIME_JSON_H
 #define BIGSC_RUNTIME_JSON_H
 #include "base/error.h"
@@ -38,6 +39,10 @@ typedef struct JsonDoc JsonDoc;
 // document owns all it points to.  NULL on failure.
 JsonDoc *json_parse(const char *text, size_t size, const char *path, size_t base, BigsError *e);
 JsonDoc *json_read(const char *path, BigsError *e); // a file of at most 100 MB
+// The same, and what Python's json writes and reads besides: NaN, Infinity and -Infinity are numbers
+// (that no function below takes for one), a byte order mark in front is skipped, and a lone
+// surrogate in a string reads as U+FFFD.
+JsonDoc *json_read_python(const char *path, BigsError *e);
 const JsonValue *json_root(const JsonDoc *d);
 void json_free(JsonDoc *d); // NULL is allowed
 

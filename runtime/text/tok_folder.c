@@ -99,7 +99,7 @@ static int check_file(Reading *r, const char *folder, const char *name, Check *c
     return BIGS_EMODEL;
   int status = 0;
   if (!access(path, F_OK)) {
-    JsonDoc *doc = json_read(path, r->e);
+    JsonDoc *doc = json_read_python(path, r->e);
     r->path = path;
     status = doc ? check(r, json_root(doc)) : BIGS_EFILE;
     json_free(doc);

@@ -267,6 +267,41 @@ START_TEST(file_device_full) {
 }
 END_TEST
 
+static JsonDoc *python(const char *text, BigsError *e) {
+  FILE *f = fopen(in_dir("p.json"), "w");
+  ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
+  return json_read_python(in_dir("p.json"), e);
+}
+
+START_TEST(json_of_python) {
+  static const char text[] = "\xEF\xBB\xBF {\"a\": [0.0, Infinity, -Infinity, NaN, -1],"
+                             "\"s\": \"x\\ud800y\\udc00\\ud83d\\ude00\\ud800\\u0041\", \"n\": NaN}";
+  BigsError e = {0};
+  double x;
+  int64_t i;
+  JsonDoc *d = python(text, &e);
+  ck_assert_msg(d, "%s", e.text);
+  const JsonValue *r = json_root(d), *a = json_get(r, "a");
+  ck_assert_int_eq(a->count, 5);
+  const JsonValue *inf = a->child->next, *minus = inf->next, *nan = minus->next;
+  ck_assert_str_eq(inf->text, "Infinity");
+  ck_assert_str_eq(minus->text, "-Infinity");
+  ck_assert_str_eq(nan->text, "NaN");
+  for (const JsonValue *v = inf; v != nan->next; v = v->next)
+    ck_assert(v->kind == JSON_NUMBER && !json_double(v, &x) && !json_int(v, &i));
+  ck_assert(json_int(nan->next, &i) && i == -1);
+  ck_assert(json_equals(json_get(r, "s"), "x\xEF\xBF\xBDy\xEF\xBF\xBD\xF0\x9F\x98\x80\xEF\xBF\xBD"
+                                          "A"));
+  ck_assert_uint_eq(json_get(r, "n")->offset, strlen(text) - 4);
+  json_free(d);
+  static const char *const bad[] = {"+Infinity", "-NaN", "Inf",
+                                    "Infinityx", "nan",  "\"\\ud800\\u00zz\""};
+  for (int k = 0; k < (int)(sizeof bad / sizeof *bad); k++)
+    ck_assert_msg(!python(bad[k], &e), "%s", bad[k]);
+  ck_assert(!parse("[Infinity]", &e) && !parse("-Infinity", &e) && !parse("\xEF\xBB\xBF[]", &e));
+}
+END_TEST
+
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 Suite *json_suite(void) {
   Suite *s = suite_create("json");
@@ -274,6 +309,7 @@ Suite *json_suite(void) {
   tcase_add_checked_fixture(t, make_dir, remove_dir);
   tcase_add_test(t, json_reads_values);
   tcase_add_loop_test(t, json_refuses, 0, N(bad_json));
+  tcase_add_test(t, json_of_python);
   tcase_add_test(t, json_depth);
   tcase_add_test(t, json_integers);
   tcase_add_test(t, json_numbers_round_trip);
