@@ -17,17 +17,22 @@ static const char *shape_text(Session *s, const StTensor *t) {
   return session_text(s, "%s]", text);
 }
 
+static int wider(int width, const char *text) {
+  int n = (int)strlen(text);
+  return n > width ? n : width;
+}
+
 static void print_tensors(Session *s, const Hub *h) {
   int64_t total = 0, bytes = 0;
-  int width = 0;
+  int name = 0, dtype = 5;
   for (int i = 0; i < hub_count(h); i++) {
-    int n = (int)strlen(inspect_shown(s, hub_at(h, i)->name));
-    width = n > width ? n : width;
+    name = wider(name, inspect_shown(s, hub_at(h, i)->name));
+    dtype = wider(dtype, st_dtype_name(hub_at(h, i)->dtype));
   }
   for (int i = 0; i < hub_count(h); i++) {
     const StTensor *t = hub_at(h, i);
-    printf("  %-*s %-5s %-18s %14s\n", width, inspect_shown(s, t->name), st_dtype_name(t->dtype),
-           shape_text(s, t), inspect_grouped(s, t->elements));
+    printf("  %-*s %-*s %-18s %14s\n", name, inspect_shown(s, t->name), dtype,
+           st_dtype_name(t->dtype), shape_text(s, t), inspect_grouped(s, t->elements));
     total += t->elements;
     bytes += (int64_t)t->nbytes;
   }

@@ -15,21 +15,37 @@ enum { MAX_IO = 1 << 30 };
 
 static const struct {
   const char *name;
-  int size;
+  int bits;
 } dtypes[ST_DTYPES] = {
-    [ST_BOOL] = {"BOOL", 1},       [ST_U8] = {"U8", 1},           [ST_I8] = {"I8", 1},
-    [ST_F8_E4M3] = {"F8_E4M3", 1}, [ST_F8_E5M2] = {"F8_E5M2", 1}, [ST_U16] = {"U16", 2},
-    [ST_I16] = {"I16", 2},         [ST_F16] = {"F16", 2},         [ST_BF16] = {"BF16", 2},
-    [ST_U32] = {"U32", 4},         [ST_I32] = {"I32", 4},         [ST_F32] = {"F32", 4},
-    [ST_U64] = {"U64", 8},         [ST_I64] = {"I64", 8},         [ST_F64] = {"F64", 8},
-    [ST_C64] = {"C64", 8},
+    [ST_BOOL] = {"BOOL", 8},
+    [ST_U8] = {"U8", 8},
+    [ST_I8] = {"I8", 8},
+    [ST_F4] = {"F4", 4},
+    [ST_F6_E2M3] = {"F6_E2M3", 6},
+    [ST_F6_E3M2] = {"F6_E3M2", 6},
+    [ST_F8_E4M3] = {"F8_E4M3", 8},
+    [ST_F8_E5M2] = {"F8_E5M2", 8},
+    [ST_F8_E8M0] = {"F8_E8M0", 8},
+    [ST_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 8},
+    [ST_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 8},
+    [ST_U16] = {"U16", 16},
+    [ST_I16] = {"I16", 16},
+    [ST_F16] = {"F16", 16},
+    [ST_BF16] = {"BF16", 16},
+    [ST_U32] = {"U32", 32},
+    [ST_I32] = {"I32", 32},
+    [ST_F32] = {"F32", 32},
+    [ST_U64] = {"U64", 64},
+    [ST_I64] = {"I64", 64},
+    [ST_F64] = {"F64", 64},
+    [ST_C64] = {"C64", 64},
 };
 
 const char *st_dtype_name(StDType t) {
   return dtypes[t].name;
 }
 int st_dtype_size(StDType t) {
-  return dtypes[t].size;
+  return dtypes[t].bits / 8;
 }
 
 struct StFile {
@@ -95,12 +111,15 @@ static int read_shape(StFile *f, const JsonValue *m, StTensor *t, int64_t *shape
     shape++;
     t->rank++;
   }
-  int64_t bytes;
-  if (overflow || __builtin_mul_overflow(t->elements, dtypes[t->dtype].size, &bytes))
+  int64_t bits;
+  if (overflow || __builtin_mul_overflow(t->elements, dtypes[t->dtype].bits, &bits))
     return TENSOR_FAIL(f, m, e, "the product of its extents overflows");
   if (empty)
-    t->elements = 0;
-  t->nbytes = (size_t)t->elements * (size_t)dtypes[t->dtype].size;
+    t->elements = bits = 0;
+  if (bits % 8)
+    return TENSOR_FAIL(f, m, e, "its %lld elements of %d bits end within a byte",
+                       (long long)t->elements, dtypes[t->dtype].bits);
+  t->nbytes = (size_t)bits / 8;
   return 0;
 }
 
@@ -145,6 +164,8 @@ static int read_tensor(StFile *f, const JsonValue *m, StTensor *t, int64_t *shap
 }
 
 static int read_metadata(StFile *f, const JsonValue *m, BigsError *e) {
+  if (m->kind == JSON_NULL) // as other readers have it: none
+    return 0;
   if (m->kind != JSON_OBJECT)
     return bigs_fail(e, BIGS_EFILE, "%s: __metadata__ is %s, not an object", f->path,
                      json_kind_name(m->kind));

@@ -13,8 +13,14 @@ typedef enum StDType {
   ST_BOOL,
   ST_U8,
   ST_I8,
+  ST_F4, // this and the two below: bits in a row, without gaps
+  ST_F6_E2M3,
+  ST_F6_E3M2,
   ST_F8_E4M3,
   ST_F8_E5M2,
+  ST_F8_E8M0,
+  ST_F8_E4M3FNUZ,
+  ST_F8_E5M2FNUZ,
   ST_U16,
   ST_I16,
   ST_F16,
@@ -29,8 +35,8 @@ typedef enum StDType {
   ST_DTYPES
 } StDType;
 const char *st_dtype_name(StDType t); // "F32", as in the file
-int st_dtype_size(StDType t);         // bytes of one element
-bool st_is_float(StDType t); // one that st_copy makes floating-point numbers of
+int st_dtype_size(StDType t);         // bytes of one element; 0: less than one byte
+bool st_is_float(StDType t);          // one that st_copy makes floating-point numbers of
 
 enum { ST_MAX_HEADER = 100000000, ST_MAX_RANK = 32 };
 
@@ -41,7 +47,7 @@ typedef struct StTensor {
   const int64_t *shape; // rank extents, each >= 0
   int64_t elements;     // their product
   const struct StFile *file;
-  size_t nbytes; // elements * st_dtype_size(dtype)
+  size_t nbytes; // elements * bits of the dtype / 8
   size_t offset; // of its bytes, from the start of the file: row-major, not aligned in general
 } StTensor;
 

@@ -82,6 +82,9 @@ static int tensor_bytes(StWriter *w, const char *name, StDType dtype, int rank,
   if (rank < 0 || rank > ST_MAX_RANK)
     return bigs_fail(&w->failed, BIGS_EUSAGE, "%s: tensor \"%s\" has %d axes", w->path, name, rank);
   *bytes = st_dtype_size(dtype);
+  if (!*bytes)
+    return bigs_fail(&w->failed, BIGS_EUSAGE, "%s: tensor \"%s\": %s is not written", w->path, name,
+                     st_dtype_name(dtype));
   for (int i = 0; i < rank; i++)
     if (shape[i] < 0 || __builtin_mul_overflow(*bytes, shape[i], bytes))
       return bigs_fail(&w->failed, BIGS_EUSAGE, "%s: tensor \"%s\" has an impossible size", w->path,

@@ -108,6 +108,10 @@ static const struct {
     {"{\"a\":" T("F32", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "0",
                  "4") "}",
      4, "33 axes"},
+    {"{\"a\":" T("F4", "[3]", "0", "2") "}", 2, "its 3 elements of 4 bits end within a byte"},
+    {"{\"a\":" T("F6_E2M3", "[2,3]", "0", "5") "}", 5, "6 elements of 6 bits end within a byte"},
+    {"{\"a\":" T("F4", "[4]", "0", "4") "}", 4, "F4 [4] needs 2 bytes, its data offsets span 4"},
+    {"{\"a\":" T("F8_E9M9", "[2]", "0", "2") "}", 2, "unknown dtype \"F8_E9M9\""},
     {"{\"a\":" T("F33", "[2]", "0", "8") "}", 8, "unknown dtype \"F33\""},
     {"{\"a\":" T("F32", "[2]", "-8", "0") "}", 8, "a data offset is negative: -8"},
     {"{\"a\":" T("F32", "[2]", "8", "0") "}", 8, "data offsets [8, 0] run backwards"},
@@ -144,6 +148,41 @@ START_TEST(st_refuses) {
   ck_assert_int_eq(e.status, BIGS_EFILE);
   ck_assert_msg(strstr(e.text, bad_headers[_i].error), "%s", e.text);
   ck_assert_msg(strstr(e.text, in_dir("bad")), "%s", e.text);
+}
+END_TEST
+
+// All dtypes of the format; those that nothing converts are refused where numbers are wanted.
+START_TEST(st_dtypes) {
+  static const struct {
+    const char *name;
+    int bits;
+  } all[] = {{"BOOL", 8},        {"U8", 8},          {"I8", 8},      {"F4", 4},      {"F6_E2M3", 6},
+             {"F6_E3M2", 6},     {"F8_E4M3", 8},     {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"C64", 64},
+             {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"U16", 16},    {"I16", 16},    {"F16", 16},
+             {"BF16", 16},       {"U32", 32},        {"I32", 32},    {"F32", 32},    {"U64", 64},
+             {"I64", 64},        {"F64", 64}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    char header[200], text[64], out[64];
+    snprintf(header, sizeof header,
+             "{\"a\":" T("%s", "[2,2,2]", "0", "%d") ",\"__metadata__\":null}", all[i].name,
+             all[i].bits);
+    put_header(in_dir("t"), strlen(header), header, (size_t)all[i].bits);
+    BigsError e = {0};
+    StFile *f;
+    ck_assert_msg(st_open(in_dir("t"), &f, &e) == 0, "%s", e.text);
+    const StTensor *t = st_at(f, 0);
+    ck_assert(t->elements == 8 && t->nbytes == (size_t)all[i].bits && !st_metadata(f));
+    ck_assert_int_eq(st_dtype_size(t->dtype), all[i].bits / 8);
+    snprintf(text, sizeof text, "%s [2, 2, 2]", all[i].name);
+    ck_assert_str_eq(st_describe(t, out, sizeof out), text);
+    float x[8];
+    snprintf(text, sizeof text, "tensor \"a\" is %s where F32 is needed", all[i].name);
+    if (!st_is_float(t->dtype)) {
+      ck_assert_int_eq(st_copy(t, ST_F32, x, &e), BIGS_EFILE);
+      ck_assert_ptr_nonnull(strstr(e.text, text));
+    }
+    st_close(f);
+  }
 }
 END_TEST
 
@@ -496,6 +535,7 @@ Suite *safetensors_suite(void) {
   tcase_add_loop_test(t, st_refuses, 0, N(bad_headers));
   tcase_add_test(t, st_refuses_lengths);
   tcase_add_test(t, st_truncations);
+  tcase_add_test(t, st_dtypes);
   tcase_add_test(t, st_compares);
   tcase_add_test(t, st_converts);
   tcase_add_loop_test(t, st_changes_are_errors, 0, N(changes));
