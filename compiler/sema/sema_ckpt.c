@@ -320,8 +320,8 @@ bool ckpt_native_shape(const ModelParam *p, StoredParam *out) {
   return true;
 }
 
-// Generic groups flat; [A..., B...] of a module [A -> B] with B first.
-static void torch_shape(const ModelParam *p, StoredParam *out) {
+// Generic groups flat; in the layout of torch [A..., B...] of a module [A -> B] with B first.
+static void flat_shape(const ModelParam *p, bool torch, StoredParam *out) {
   int64_t flat[8];
   int side[8], n = 0;
   for (int i = 0; i < p->nax; i++) {
@@ -333,14 +333,14 @@ static void torch_shape(const ModelParam *p, StoredParam *out) {
     flat[n++] = p->extent[i];
   }
   out->nshape = 0;
-  out->transposed = p->out_first;
+  out->transposed = torch && p->out_first;
   out->rows = out->cols = 1;
-  for (int pass = 0; pass < (p->out_first ? 2 : 1); pass++)
+  for (int pass = 0; pass < (out->transposed ? 2 : 1); pass++)
     for (int i = 0; i < n; i++) {
-      if (p->out_first && side[i] != !pass)
+      if (out->transposed && side[i] != !pass)
         continue;
       out->shape[out->nshape++] = flat[i];
-      if (p->out_first)
+      if (out->transposed)
         *(side[i] ? &out->cols : &out->rows) *= flat[i];
     }
   if (dtype_is_complex(p->dtype))
@@ -348,6 +348,8 @@ static void torch_shape(const ModelParam *p, StoredParam *out) {
   if (!out->nshape)
     out->shape[out->nshape++] = 1;
 }
+
+typedef enum Layout { LAYOUT_PLAIN, LAYOUT_FLAT, LAYOUT_TORCH, LAYOUTS } Layout;
 
 typedef struct Taken {
   const char *path;
@@ -373,7 +375,7 @@ static void name_clash(Sema *s, const CkRule *r, const char *name, const Taken *
     sema_label(s, g, first ? r->span : other->rule->span, "`%s`", first ? path : other->path);
 }
 
-static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
+static void map_params(Sema *s, const Decl *d, const Expansion *e, Layout layout) {
   Map seen = {0}; // stored name -> Taken
   int unmapped = 0;
   const char *first = NULL;
@@ -409,10 +411,10 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, bool torch) {
     Taken *taken = NEW(s->a, Taken);
     *taken = (Taken){p->path, hit[0]->rule};
     names_put(s->a, &seen, out.name, taken);
-    if (torch)
-      torch_shape(p, &out);
-    else
+    if (layout == LAYOUT_PLAIN)
       ckpt_native_shape(p, &out);
+    else
+      flat_shape(p, layout == LAYOUT_TORCH, &out);
     vec_push(s->a, &e->table->params, out);
   }
   if (rules_without_parameters(s, e) || !unmapped) // a slip in a rule's path is both
@@ -459,20 +461,28 @@ static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
   }
 }
 
-static void set_layout(Sema *s, const CkItem *it, const CkItem **layout, bool *torch) {
-  static const char *const names[] = {"plain", "torch"};
-  if (*layout)
-    sema_error(s, ERR_BAD_LAYOUT, it->span, "`layout` is given twice");
-  *layout = it;
-  *torch = !strcmp(it->layout.s, names[1]);
-  if (*torch || !strcmp(it->layout.s, names[0]))
-    return;
-  Diag *g = sema_error(s, ERR_BAD_LAYOUT, it->layout.span,
-                       "unknown layout `%s`: there are torch and plain", it->layout.s);
-  Suggest best = {.wanted = it->layout.s};
-  for (int i = 0; i < COUNT(names); i++)
+static void unknown_layout(Sema *s, const Name *name, const char *const *names) {
+  Diag *g = sema_error(s, ERR_BAD_LAYOUT, name->span,
+                       "unknown layout `%s`: there are torch, flat and plain", name->s);
+  Suggest best = {.wanted = name->s};
+  for (int i = 0; i < LAYOUTS; i++)
     suggest_add(&best, names[i]);
   suggest_help(s, g, &best);
+}
+
+static void set_layout(Sema *s, const CkItem *it, const CkItem **last, Layout *out) {
+  static const char *const names[LAYOUTS] = {
+      [LAYOUT_PLAIN] = "plain", [LAYOUT_FLAT] = "flat", [LAYOUT_TORCH] = "torch"};
+  if (*last)
+    sema_error(s, ERR_BAD_LAYOUT, it->span, "`layout` is given twice");
+  *last = it;
+  int i = 0;
+  while (i < LAYOUTS && strcmp(it->layout.s, names[i]))
+    i++;
+  if (i < LAYOUTS)
+    *out = (Layout)i;
+  else
+    unknown_layout(s, &it->layout, names);
 }
 
 static int param_at(const Model *m, const char *path) {
@@ -512,8 +522,8 @@ static void add_ignored(Sema *s, const Ignored *x, CkptTable *t) {
 void sema_check_checkpoint(Sema *s, const Decl *d) {
   CkptTable *t = NEW(s->a, CkptTable);
   Expansion e = {.s = s, .table = t};
-  const CkItem *layout = NULL;
-  bool torch = false;
+  const CkItem *last = NULL;
+  Layout layout = LAYOUT_PLAIN;
   t->name = d->name.s;
   t->span = d->name.span;
   Frame *f = frame_push(s, FR_CONST, "", (Span){0});
@@ -521,7 +531,7 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
   for (int i = 0; i < d->checkpoint.n; i++) {
     const CkItem *it = &d->checkpoint.v[i];
     switch (it->kind) {
-    case CK_LAYOUT: set_layout(s, it, &layout, &torch); break;
+    case CK_LAYOUT: set_layout(s, it, &last, &layout); break;
     case CK_CONFIG: add_config(s, it, t); break;
     case CK_ALIAS:
       for (int k = 0; k < it->aliases.n; k++)
@@ -535,7 +545,7 @@ void sema_check_checkpoint(Sema *s, const Decl *d) {
     }
   }
   if (!e.bad && !s->stopped) {
-    map_params(s, d, &e, torch);
+    map_params(s, d, &e, layout);
   }
   vec_push(s->a, &s->m->tables, t);
 }

@@ -51,7 +51,9 @@ int config_check(const BigsModule *module, int block, const JsonValue *config, c
   const BigsCheckpoint *b = &module->checkpoint[block];
   for (int i = 0; i < b->nconfig; i++) {
     const JsonValue *v = json_get(config, b->config[i].key);
-    if (v && !holds(&b->config[i], v))
+    bool unsaid =
+        !v || (v->kind == JSON_NULL && b->config[i].name); // as where dims are set from it
+    if (!unsaid && !holds(&b->config[i], v))
       return contradiction(&b->config[i], v, path, e);
   }
   return 0;

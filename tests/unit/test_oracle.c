@@ -1,4 +1,4 @@
-// BERT and BiGS against an independent implementation: values through the JIT and through a .so,
+// BERT, BiGS and GPT-2 against an independent implementation: values through the JIT and through a .so,
 // the loss and every gradient. The fixtures are described in tests/fixtures/README.md.
 #include "tests/unit/command.h"
 #include "tests/unit/suites.h"
@@ -9,12 +9,14 @@
 #include <string.h>
 
 static const char *const folders[] = {"bert", "bert_one", "bigs", "bigs_long"};
-static const char *const entries[] = {"hidden", "logits", "pooled", "scores"};
+static const char *const entries[] = {"hidden", "logits", "pooled", "scores", NULL};
+static const char *const gpt_folders[] = {"gpt", "gpt_bare"};
+static const char *const gpt_entries[] = {"hidden", "logits", "next", NULL};
 enum { PATH = TEST_PATH };
 static char scratch[PATH];
 
 static const char *model_of(const char *folder) {
-  return !strncmp(folder, "bert", 4) ? "bert" : "bigs";
+  return !strncmp(folder, "bert", 4) ? "bert" : !strncmp(folder, "gpt", 3) ? "gpt" : "bigs";
 }
 
 // The caller frees them.
@@ -71,14 +73,15 @@ static void paths_for(Paths *p, const char *folder) {
 // The fixtures have three labels, which no key of config.json sets.
 #define LABELS "-DLabels=3"
 
-static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) {
+static void compare_all(const Paths *p, char *model, const char *const *names, char *labels,
+                        char *extra) {
   StFile *want = must_open(p->want);
-  for (int i = 0; i < COUNT(entries); i++) {
+  for (int i = 0; names[i]; i++) {
     char *argv[] = {"bigsc",
                     "run",
                     model,
                     "--entry",
-                    (char *)entries[i],
+                    (char *)names[i],
                     "--in",
                     (char *)p->in,
                     "--out",
@@ -86,18 +89,22 @@ static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) 
                     "--weights",
                     (char *)p->weights,
                     "-q",
-                    mdl ? LABELS : "-q",
+                    labels ? labels : "-q",
                     extra ? extra : "-q"};
     ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
     StFile *got = must_open(p->out);
-    const StTensor *t = st_find(want, entries[i]), *g = st_find(got, entries[i]);
+    const StTensor *t = st_find(want, names[i]), *g = st_find(got, names[i]);
     ck_assert_ptr_nonnull(g);
     double error = difference(g, t) / largest(t);
-    ck_assert_msg(error <= 1e-5, "%s of %s is off by %.2g of its largest value", entries[i],
+    ck_assert_msg(error <= 1e-5, "%s of %s is off by %.2g of its largest value", names[i],
                   p->weights, error);
     st_close(got);
   }
   st_close(want);
+}
+
+static void compare_entries(const Paths *p, char *model, bool mdl, char *extra) {
+  compare_all(p, model, entries, mdl ? LABELS : NULL, extra);
 }
 
 START_TEST(jit_equals_the_oracle) {
@@ -185,6 +192,25 @@ START_TEST(shared_object_equals_the_oracle) {
 }
 END_TEST
 
+// Both spellings of GPT-2's names, with the prefix and without it; the second without config.json,
+// with the buffers and the output layer that old files have.
+START_TEST(gpt_equals_the_oracle) {
+  Paths p;
+  char so[2 * PATH];
+  test_make_dir(scratch);
+  paths_for(&p, gpt_folders[_i]);
+  snprintf(so, sizeof so, "%s/gpt.so", scratch);
+  char *argv[] = {"bigsc", p.mdl, "-o", so, "-DV=31", "-DP=12", "-DH=12", "-DHeads=3", "-DDepth=2"};
+  if (!_i) {
+    compare_all(&p, p.mdl, gpt_entries, NULL, NULL);
+    compare_all(&p, p.mdl, gpt_entries, NULL, "-O0");
+  }
+  ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+  compare_all(&p, so, gpt_entries, NULL, NULL);
+  test_remove_dir(scratch);
+}
+END_TEST
+
 Suite *oracle_suite(void) {
   Suite *s = suite_create("oracle");
   TCase *t = tcase_create("oracle");
@@ -192,6 +218,7 @@ Suite *oracle_suite(void) {
   tcase_add_loop_test(t, jit_equals_the_oracle, 0, COUNT(folders));
   tcase_add_loop_test(t, shared_object_equals_the_oracle, 0, 2);
   tcase_add_loop_test(t, gradients_equal_the_oracle, 0, COUNT(folders));
+  tcase_add_loop_test(t, gpt_equals_the_oracle, 0, COUNT(gpt_folders));
   suite_add_tcase(s, t);
   return s;
 }
