@@ -164,7 +164,7 @@ static int count_found(Match *x, int block) {
   return found;
 }
 
-static int choose_names(Match *x) {
+static int choose_names(Match *x, int *block) {
   int best = -1, most = count_found(x, -1);
   for (int i = 0; i < x->module->ncheckpoint && most < x->module->nparam; i++) {
     int found = count_found(x, i);
@@ -173,7 +173,7 @@ static int choose_names(Match *x) {
       most = found;
     }
   }
-  x->block = best;
+  *block = best;
   if (most || !x->module->nparam)
     return 0;
   StoredShape s = stored_shape(x->module, -1, 0);
@@ -306,12 +306,17 @@ static void check_surplus(Match *x) {
   }
 }
 
-int name_map(const BigsModule *module, const Hub *hub, NameMap *out, BigsError *e) {
+int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError *e) {
   Match x = {.module = module, .hub = hub, .e = e};
+  return choose_names(&x, block);
+}
+
+int name_map(const BigsModule *module, const Hub *hub, int block, NameMap *out, BigsError *e) {
+  Match x = {.module = module, .hub = hub, .block = block, .e = e};
   *out = (NameMap){.block = -1};
   x.tensor = calloc((size_t)module->nparam + 1, sizeof *x.tensor);
   x.taken = calloc((size_t)hub_count(hub) + 1, 1);
-  int err = x.tensor && x.taken ? choose_names(&x) : bigs_fail_memory(e, "names of tensors");
+  int err = x.tensor && x.taken ? 0 : bigs_fail_memory(e, "names of tensors");
   if (!err) {
     match_parameters(&x);
     check_missing(&x);

@@ -64,27 +64,37 @@ static void note_fresh(bigs_model *m, const NameMap *map, const char *path) {
   m->notes = t.s; // cut when memory is short; it is only for reading
 }
 
+static int check_config(bigs_model *m, const Hub *hub, int block, const char *path) {
+  if (!hub_config(hub))
+    return 0;
+  size_t n = strlen(path) + sizeof "/config.json";
+  char *config = model_alloc(m, n, 1, "a path");
+  if (!config)
+    return m->error.status;
+  snprintf(config, n, "%s/config.json", path);
+  int err = config_check(m->module, block, hub_config(hub), config, &m->error);
+  free(config);
+  return err;
+}
+
+// The configuration first: where it says another size, that is what is wrong, not every tensor.
+static int match_hub(bigs_model *m, const Hub *hub, const char *path, NameMap *map) {
+  int block = -1, err = name_choose(m->module, hub, &block, &m->error);
+  err = err ? err : check_config(m, hub, block, path);
+  return err ? err : name_map(m->module, hub, block, map, &m->error);
+}
+
 static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   NameMap map;
-  int err = name_map(m->module, hub, &map, &m->error);
+  int err = match_hub(m, hub, path, &map);
   if (err)
     return err;
-  char *config = NULL;
-  if (hub_config(hub)) {
-    size_t n = strlen(path) + sizeof "/config.json";
-    config = model_alloc(m, n, 1, "a path");
-    err = config ? 0 : m->error.status;
-    if (config)
-      snprintf(config, n, "%s/config.json", path);
-  }
-  err = err ? err : config_check(m->module, map.block, hub_config(hub), config, &m->error);
-  if (!err && map.fresh)
+  if (map.fresh)
     err = exec_init(m);
   err = err ? err : read_all(m, &map);
   m->weights_version++;
   if (!err)
     note_fresh(m, &map, path);
-  free(config);
   name_map_free(&map);
   return err;
 }

@@ -10,10 +10,11 @@ typedef struct NameMap {
   const StTensor **tensor; // one per parameter; NULL: the file may lack it (`or init`) and does
   int fresh;               // how many lack
 } NameMap;
-// Finds the names that the file is written in, and matches every parameter and every tensor.
-// Missing, surplus and misshapen tensors are errors that name them.  The map's memory is freed by
-// name_map_free.
-int name_map(const BigsModule *module, const Hub *hub, NameMap *out, BigsError *e);
+// The names that the file is written in: a checkpoint block, or -1, the native ones.
+int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError *e);
+// Matches every parameter and every tensor.  Missing, surplus and misshapen tensors are errors that
+// name them.  The map's memory is freed by name_map_free.
+int name_map(const BigsModule *module, const Hub *hub, int block, NameMap *out, BigsError *e);
 void name_map_free(NameMap *map);
 // Index of the block named `names`; -1 for NULL or "native"; -2 with the error set when there is
 // none.
