@@ -23,6 +23,7 @@ typedef struct bigs_options {
   uint64_t seed;       // of fresh parameters, dropout, data
   int threads;         // 0: as many as the process may use
   const char *weights; // file or folder, as bigs_model_load; NULL: fresh parameters
+  int fresh;           // 1: parts that the files lack (`or init`) may be used with fresh values
   int unset;           // 1 (weights NULL): leave the parameters zero; they are set or loaded later
   // Asked before each large allocation; 0 refuses it, which fails the call that needed it.  NULL:
   // all are allowed.
@@ -54,7 +55,8 @@ int bigs_model_train(const BigsModule *module, const char *name);
 
 // Runs program `program` (of bigs_model_entry) forward.  dims: one for every dim of the module, in
 // its order (ignored where the entry does not use it); inputs and outputs: in the program's order.
-// A NULL optional input takes its default.
+// A NULL optional input takes its default.  An entry that reaches a parameter which the weights
+// lack, and which was neither trained nor set since, is refused with its name (status 3).
 int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                    void *const *outputs);
 // Loss and gradients of train block `train` (bigs_model_train); nothing is updated.  Dropout draws

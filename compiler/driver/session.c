@@ -410,6 +410,7 @@ int session_open(Session *s) {
   bigs_options o = {.seed = (uint64_t)s->o->seed,
                     .threads = (int)s->o->threads,
                     .weights = s->weights,
+                    .fresh = s->fresh,
                     .status = &status};
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
   if (!s->handle)

@@ -24,6 +24,7 @@ typedef struct Session {
   bool color;
   FILE *stdin_copy;       // a file without a name, with what standard input held
   const char *stdin_path; // that it can be opened by; messages say <stdin>
+  bool fresh;             // parts that the weights lack may be used with fresh values
   const char *weights;    // o->weights, or stdin_path
   BigsError error;
 } Session;

@@ -342,8 +342,22 @@ static int run_program(bigs_model *m, int program, const int64_t *dims, const vo
   return run_steps(m, b, p->nprologue, p->nstep, flags);
 }
 
+// No entry answers with values that nobody chose.
+static int check_read(bigs_model *m, const BigsProgram *p) {
+  for (int i = 0; m->unread && p->kind == BIGS_ENTRY && i < m->module->nparam; i++)
+    if (m->unread[i] && (!p->param_used || p->param_used[i]))
+      return bigs_fail(
+          &m->error, BIGS_EFILE,
+          "`%s` needs the parameter %s, which the weights lack: train it first, or load "
+          "weights that have it",
+          p->name, m->module->param[i].name);
+  return 0;
+}
+
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags) {
+  if (check_read(m, &m->module->program[program]))
+    return m->error.status;
   fenv_t caller = float_mode_default();
   int err = run_program(m, program, dims, inputs, outputs, flags);
   float_mode_restore(caller);

@@ -79,6 +79,8 @@ struct bigs_model {
   int64_t moment_steps; // updates they have seen
   Binding **binding;    // nprogram * BINDINGS
   char *notes;
+  bool fresh;      // of bigs_options
+  uint8_t *unread; // 1 per parameter that the weights lack and nothing has set; NULL: none
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]

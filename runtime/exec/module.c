@@ -65,6 +65,7 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *o
                     .may_allocate = o.may_allocate,
                     .ctx = o.ctx,
                     .seed = o.seed,
+                    .fresh = o.fresh,
                     .weights_version = 1,
                     .grad_program = -1,
                     .moment_train = -1};
@@ -108,6 +109,7 @@ void bigs_model_close(bigs_model *m) {
     region_free(m, region[i]);
   pool_free(m->pool);
   free(m->notes);
+  free(m->unread);
   free(m);
 }
 
@@ -175,7 +177,10 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
     *loss = value;
   if (!isfinite(value))
     return bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", (double)value);
-  return optim_step(m, train, r, report);
+  err = optim_step(m, train, r, report);
+  if (!err)
+    weights_trained(m, train);
+  return err;
 }
 
 int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
@@ -230,6 +235,8 @@ int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) 
   if (arena_of(m, what, index, &arena))
     return m->error.status;
   param_set(&m->module->param[index], arena, dense);
+  if (m->unread && what == BIGS_THE_WEIGHT)
+    m->unread[index] = 0;
   m->weights_version++;
   return 0;
 }

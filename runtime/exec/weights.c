@@ -64,6 +64,23 @@ static void note_fresh(bigs_model *m, const NameMap *map, const char *path) {
   m->notes = t.s; // cut when memory is short; it is only for reading
 }
 
+// Which parameters no entry may use; *out is NULL when the file has all or fresh ones are wanted.
+static int list_unread(bigs_model *m, const NameMap *map, uint8_t **out) {
+  *out = NULL;
+  if (!map->fresh || m->fresh)
+    return 0;
+  *out = model_alloc(m, (size_t)m->module->nparam, 1, "names of parameters");
+  for (int i = 0; *out && i < m->module->nparam; i++)
+    (*out)[i] = !map->tensor[i];
+  return *out ? 0 : m->error.status;
+}
+
+void weights_trained(bigs_model *m, int train) {
+  const uint8_t *used = m->module->program[m->module->train[train].program].param_used;
+  for (int i = 0; m->unread && i < m->module->nparam; i++)
+    m->unread[i] &= used && !used[i];
+}
+
 static int check_config(bigs_model *m, const Hub *hub, int block, const char *path) {
   if (!hub_config(hub))
     return 0;
@@ -86,13 +103,17 @@ static int match_hub(bigs_model *m, const Hub *hub, const char *path, NameMap *m
 
 static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   NameMap map;
+  uint8_t *unread = NULL;
   int err = match_hub(m, hub, path, &map);
   if (err)
     return err;
-  if (map.fresh)
+  err = list_unread(m, &map, &unread);
+  if (!err && map.fresh)
     err = exec_init(m);
   err = err ? err : read_all(m, &map);
   m->weights_version++;
+  free(m->unread);
+  m->unread = unread;
   if (!err)
     note_fresh(m, &map, path);
   name_map_free(&map);

@@ -41,6 +41,8 @@ char *config_text(const BigsModule *module);
 
 // Behind bigs_model_load and bigs_model_save.
 int weights_load(bigs_model *m, const char *path);
+// What the train block reaches has values of its own now: entries may use it.
+void weights_trained(bigs_model *m, int train);
 int weights_save(bigs_model *m, const char *path, const char *names);
 // Values of one arena (weights, gradients, moments) as tensors of names and layout of `block`:
 // declares them, then writes them. prefix and suffix go around the names ("grad.", ".m").
