@@ -18,11 +18,15 @@ base_sources = \
 	%D%/intern.h \
 	%D%/map.c \
 	%D%/map.h \
+	%D%/optimizers.def \
 	%D%/poly.c \
 	%D%/poly.h \
+	%D%/recipe.c \
+	%D%/recipe.h \
 	%D%/rng.c \
 	%D%/rng.h \
 	%D%/scalar.def \
+	%D%/schedules.def \
 	%D%/source.c \
 	%D%/source.h \
 	%D%/sources.def \

@@ -4,24 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const optimizers[] = {
-    [OPT_ADAMW] = "adamw", [OPT_ADAM] = "adam", [OPT_SGD] = "sgd"};
-static const char *const schedules[] = {[SCHED_CONSTANT] = "constant",
-                                        [SCHED_WARMUP] = "warmup",
-                                        [SCHED_LINEAR] = "linear",
-                                        [SCHED_COSINE] = "cosine"};
-
 // ---- recipes
 static const char *schedule_text(Session *s, const Recipe *r) {
   const char *text = session_text(s, "%g", r->rate);
   for (int i = 0; i < r->schedule.n; i++) {
     const SchedulePiece *p = &r->schedule.v[i];
-    text = session_text(s, "%s%s%s", text, i ? " then " : ", ", schedules[p->kind]);
+    text = session_text(s, "%s%s%s", text, i ? " then " : ", ", schedule_names[p->kind]);
     if (p->length > 0 && p->length < 1)
       text = session_text(s, "%s %g %%", text, 100 * p->length);
     else if (p->length > 0)
       text = session_text(s, "%s %g steps", text, p->length);
-    if (p->kind == SCHED_LINEAR || p->kind == SCHED_COSINE)
+    if (schedule_falls[p->kind])
       text = session_text(s, "%s to %g", text, p->to);
   }
   return text;
@@ -49,7 +42,7 @@ static void print_recipe(Session *s, const Recipe *r) {
     printf(" from \"%s\"", r->from);
   printf("\n");
   if (r->has_optimizer)
-    printf("    %s, beta %g %g, eps %g\n", optimizers[r->optimizer.kind], r->optimizer.beta1,
+    printf("    %s, beta %g %g, eps %g\n", optimizer_names[r->optimizer.kind], r->optimizer.beta1,
            r->optimizer.beta2, r->optimizer.eps);
   if (r->has_rate)
     printf("    rate %s\n", schedule_text(s, r));
@@ -220,7 +213,8 @@ static void json_recipes(JsonText *t, const Model *m) {
     record_text(&o, "name", r[i]->name);
     record_text(&o, "source", r[i]->source);
     record_text(&o, "from", r[i]->from);
-    record_text(&o, "optimizer", r[i]->has_optimizer ? optimizers[r[i]->optimizer.kind] : NULL);
+    record_text(&o, "optimizer",
+                r[i]->has_optimizer ? optimizer_names[r[i]->optimizer.kind] : NULL);
     record_number(&o, "rate", r[i]->rate);
     record_number(&o, "decay", r[i]->decay);
     record_number(&o, "clip", r[i]->clip);

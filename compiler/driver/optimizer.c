@@ -7,9 +7,9 @@
 typedef struct Update {
   Graph *g;
   Axis *axis;
-  Node *p, *grad, *m, *v; // values before
-  Node *rate, *decay, *scale, *correct1, *correct2;
-  Output out[3];
+  Node *p, *grad; // values before
+  Node *rate, *decay, *scale;
+  Output out[3]; // the parameter, and moments
   int nout;
 } Update;
 
@@ -40,34 +40,50 @@ static Node *average(Update *u, Node *old, double rate, Node *x) {
   return add(u, mul(u, old, number(u, rate)), mul(u, x, number(u, 1 - rate)));
 }
 
-static void result(Update *u, const char *name, Node *n) {
-  u->out[u->nout++] = (Output){.name = name, .node = n, .nax = 1, .ax = &u->axis};
+static Output output(Update *u, const char *name, Node *n) {
+  return (Output){.name = name, .node = n, .nax = 1, .ax = &u->axis};
 }
 
-static void emit_adam(Update *u, const Optimizer *o, bool decoupled) {
+static void result(Update *u, const char *name, Node *n) {
+  u->out[u->nout++] = output(u, name, n);
+}
+
+// A moment that the optimizer keeps between steps: "#m" or "#v".
+static Node *moment(Update *u, const char *name) {
+  return vector(u, name);
+}
+
+// The step of Adam, before the rate, from the gradient with what is added to it.
+static Node *adam_step(Update *u, const Optimizer *o, Node *grad) {
   Graph *g = u->g;
-  Node *grad = mul(u, u->grad, u->scale);
-  if (!decoupled)
-    grad = add(u, grad, mul(u, u->p, u->decay));
-  Node *m = average(u, u->m, o->beta1, grad);
-  Node *v = average(u, u->v, o->beta2, mul(u, grad, grad));
-  Node *root = add(u, g_unary(g, OP_SQRT, mul(u, v, u->correct2)), number(u, o->eps));
-  Node *step = g_binary(g, OP_DIV, mul(u, m, u->correct1), root);
-  if (decoupled)
-    step = add(u, step, mul(u, u->p, u->decay));
-  result(u, "#p", g_binary(g, OP_SUB, u->p, mul(u, step, u->rate)));
+  Node *was_m = moment(u, "#m"), *was_v = moment(u, "#v");
+  Node *correct1 = scalar(u, "#correct1"), *correct2 = scalar(u, "#correct2");
+  Node *m = average(u, was_m, o->beta1, grad);
+  Node *v = average(u, was_v, o->beta2, mul(u, grad, grad));
+  Node *root = add(u, g_unary(g, OP_SQRT, mul(u, v, correct2)), number(u, o->eps));
   result(u, "#m", m);
   result(u, "#v", v);
+  return g_binary(g, OP_DIV, mul(u, m, correct1), root);
 }
 
-static void emit_sgd(Update *u, const Optimizer *o) {
-  Node *grad = add(u, mul(u, u->grad, u->scale), mul(u, u->p, u->decay));
-  Node *step = grad;
-  if (o->momentum > 0) {
-    step = add(u, mul(u, u->m, number(u, o->momentum)), grad);
-    result(u, "#m", step);
-  }
-  result(u, "#p", g_binary(u->g, OP_SUB, u->p, mul(u, step, u->rate)));
+static Node *emit_adamw(Update *u, const Optimizer *o) {
+  Node *step = adam_step(u, o, mul(u, u->grad, u->scale));
+  return add(u, step, mul(u, u->p, u->decay));
+}
+
+static Node *emit_adam(Update *u, const Optimizer *o) {
+  Node *grad = mul(u, u->grad, u->scale);
+  return adam_step(u, o, add(u, grad, mul(u, u->p, u->decay)));
+}
+
+static Node *emit_sgd(Update *u, const Optimizer *o) {
+  Node *decay = mul(u, u->p, u->decay);
+  Node *step = add(u, mul(u, u->grad, u->scale), decay);
+  if (o->momentum <= 0)
+    return step;
+  step = add(u, mul(u, moment(u, "#m"), number(u, o->momentum)), step);
+  result(u, "#m", step);
+  return step;
 }
 
 static int norm_program(Build *b, Axis *axis) {
@@ -77,27 +93,26 @@ static int norm_program(Build *b, Axis *axis) {
   return plan_program(b->plan, "norm", BIGS_NORM, &out, 1);
 }
 
+// Each makes the step, which the rate scales, and the new moments.
+static Node *(*const emit[OPT_COUNT])(Update *, const Optimizer *) = {
+#define OPTIMIZER(ID, name, arguments) emit_##name,
+#include "base/optimizers.def"
+#undef OPTIMIZER
+};
+
 void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   Graph *g = b->graph;
   // A run-time dim of its own, behind the model's: `elements` cannot meet a dim of the file, whose
   // names have no `#`.
   int sym = graph_sym(g, "#elements", 0);
-  Update u = {.g = g, .axis = graph_axis(g, "#elements", 0, poly_sym(sym))};
+  Update u = {.g = g, .axis = graph_axis(g, "#elements", 0, poly_sym(sym)), .nout = 1};
   u.p = vector(&u, "#p");
   u.grad = vector(&u, "#g");
   u.scale = scalar(&u, "#scale");
   u.rate = scalar(&u, "#rate");
   u.decay = scalar(&u, "#decay");
-  if (r->optimizer.kind != OPT_SGD || r->optimizer.momentum > 0)
-    u.m = vector(&u, "#m");
-  if (r->optimizer.kind != OPT_SGD) {
-    u.v = vector(&u, "#v");
-    u.correct1 = scalar(&u, "#correct1");
-    u.correct2 = scalar(&u, "#correct2");
-    emit_adam(&u, &r->optimizer, r->optimizer.kind == OPT_ADAMW);
-  } else {
-    emit_sgd(&u, &r->optimizer);
-  }
+  Node *step = emit[r->optimizer.kind](&u, &r->optimizer);
+  u.out[0] = output(&u, "#p", g_binary(g, OP_SUB, u.p, mul(&u, step, u.rate)));
   Node *roots[3];
   for (int i = 0; i < u.nout; i++)
     roots[i] = u.out[i].node;

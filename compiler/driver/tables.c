@@ -4,13 +4,6 @@
 #include "compiler/driver/pipeline.h"
 #include <string.h>
 
-static const char *const schedule_names[] = {[SCHED_CONSTANT] = "constant",
-                                             [SCHED_WARMUP] = "warmup",
-                                             [SCHED_LINEAR] = "linear",
-                                             [SCHED_COSINE] = "cosine"};
-static const char *const optimizer_names[] = {
-    [OPT_ADAMW] = "adamw", [OPT_ADAM] = "adam", [OPT_SGD] = "sgd"};
-
 static uint32_t tag_bits(const BigsModule *m, const char *const *tags, int n) {
   uint32_t bits = 0;
   for (int i = 0; i < n; i++)
@@ -24,7 +17,7 @@ const BigsPiece *recipe_pieces(Arena *a, const Recipe *r) {
   BigsPiece *p = NEWN(a, BigsPiece, r->schedule.n + 1);
   for (int i = 0; i < r->schedule.n; i++) {
     const SchedulePiece *s = &r->schedule.v[i];
-    p[i] = (BigsPiece){.kind = schedule_names[s->kind], .length = s->length, .to = s->to};
+    p[i] = (BigsPiece){.kind = (int32_t)s->kind, .length = s->length, .to = s->to};
   }
   return p;
 }

@@ -9,6 +9,7 @@
 // do all strings below.
 #ifndef BIGSC_SEMA_H
 #define BIGSC_SEMA_H
+#include "base/recipe.h"
 #include "compiler/syntax/ast.h"
 #include "graph/ir.h"
 
@@ -151,13 +152,11 @@ typedef struct SourceArg {
   const char *text; // a string, or NULL: `num`
   double num;
 } SourceArg;
-typedef enum ScheduleKind { SCHED_CONSTANT, SCHED_WARMUP, SCHED_LINEAR, SCHED_COSINE } ScheduleKind;
 typedef struct SchedulePiece {
   ScheduleKind kind;
   double length; // steps; below 1 a share of the run; 0: what is left (the last only)
   double to;     // level at the end, relative to Recipe.rate (a warmup: 1)
 } SchedulePiece;
-typedef enum OptimizerKind { OPT_ADAMW, OPT_ADAM, OPT_SGD } OptimizerKind;
 typedef struct Optimizer {
   OptimizerKind kind;
   double beta1, beta2, eps, momentum;

@@ -90,64 +90,83 @@ static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
     sema_error(s, ERR_BAD_SETTING, e->span, "%s is whole, not %g", what, x);
 }
 
-static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
-  static const char *const names[] = {"adamw", "adam", "sgd"};
-  static const char *const adam[] = {"beta", "eps"}, *const sgd[] = {"momentum"};
-  const Expr *callee = e->kind == EX_CALL ? e->a : e;
-  if (callee->kind != EX_NAME || !name_listed(names, COUNT(names), callee->name.s)) {
-    const char *name = callee->kind == EX_NAME ? callee->name.s : "";
-    Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span,
-                         "unknown optimizer `%s`: there are adamw, adam and sgd", name);
-    suggest_list(s, g, name, names, COUNT(names));
+static int find_name(const char *const *names, int n, const char *name) {
+  int i = 0;
+  while (i < n && strcmp(names[i], name))
+    i++;
+  return i;
+}
+
+static void unknown_optimizer(Sema *s, const Expr *callee) {
+  const char *name = callee->kind == EX_NAME ? callee->name.s : "";
+  Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown optimizer `%s`: there are %s",
+                       name, suggest_text(s, optimizer_names, OPT_COUNT));
+  suggest_list(s, g, name, optimizer_names, OPT_COUNT);
+}
+
+static void set_beta(Sema *s, const Expr *e, Optimizer *o) {
+  if (e->kind != EX_TUPLE || e->items.n != 2) {
+    sema_error(s, ERR_BAD_SETTING, e->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
     return;
   }
-  Optimizer *o = &r->optimizer;
-  r->has_optimizer = true;
-  while (strcmp(names[o->kind], callee->name.s))
-    o->kind++;
-  bool is_sgd = o->kind == OPT_SGD;
-  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
-    const Arg *a = &e->args.v[i];
-    if (!a->name.s || !name_listed(is_sgd ? sgd : adam, is_sgd ? 1 : 2, a->name.s)) {
-      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->span,
-                           a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
-                           callee->name.s, a->name.s ? a->name.s : "");
-      if (a->name.s)
-        suggest_list(s, g, a->name.s, is_sgd ? sgd : adam, is_sgd ? 1 : 2);
-    } else if (!strcmp(a->name.s, "eps"))
-      f32_of(s, a->value, "`eps`", 1, false, &o->eps);
-    else if (!strcmp(a->name.s, "momentum"))
-      below_one(s, a->value, "`momentum`", &o->momentum);
-    else if (a->value->kind != EX_TUPLE || a->value->items.n != 2)
-      sema_error(s, ERR_BAD_SETTING, a->value->span, "`beta` is a pair: `beta: (0.9, 0.999)`");
-    else {
-      below_one(s, a->value->items.v[0], "`beta`", &o->beta1);
-      below_one(s, a->value->items.v[1], "`beta`", &o->beta2);
-    }
+  below_one(s, e->items.v[0], "`beta`", &o->beta1);
+  below_one(s, e->items.v[1], "`beta`", &o->beta2);
+}
+
+static void optimizer_argument(Sema *s, const Arg *a, Optimizer *o) {
+  static const char *const known[] = {"beta", "eps", "momentum"};
+  const char *taken[COUNT(known)];
+  int n = 0;
+  for (int i = 0; i < COUNT(known); i++)
+    if (strstr(optimizer_arguments[o->kind], known[i]))
+      taken[n++] = known[i];
+  if (!a->name.s || !name_listed(taken, n, a->name.s)) {
+    Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->span,
+                         a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
+                         optimizer_names[o->kind], a->name.s ? a->name.s : "");
+    if (a->name.s)
+      suggest_list(s, g, a->name.s, taken, n);
+    return;
+  }
+  switch (find_name(known, COUNT(known), a->name.s)) {
+  case 0: set_beta(s, a->value, o); break;
+  case 1: f32_of(s, a->value, "`eps`", 1, false, &o->eps); break;
+  default: below_one(s, a->value, "`momentum`", &o->momentum);
   }
 }
 
-// ---- the rate: a factor times a schedule
-static const char *const schedules[] = {"constant", "warmup", "linear", "cosine"};
+static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
+  const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  int kind =
+      callee->kind == EX_NAME ? find_name(optimizer_names, OPT_COUNT, callee->name.s) : OPT_COUNT;
+  if (kind == OPT_COUNT) {
+    unknown_optimizer(s, callee);
+    return;
+  }
+  r->optimizer.kind = (OptimizerKind)kind;
+  r->has_optimizer = true;
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
+    optimizer_argument(s, &e->args.v[i], &r->optimizer);
+}
 
+// ---- the rate: a factor times a schedule
 static bool is_schedule(const Expr *e) {
   if (e->kind == EX_THEN)
     return true;
   return e->kind == EX_CALL && e->a->kind == EX_NAME &&
-         name_listed(schedules, COUNT(schedules), e->a->name.s);
+         name_listed(schedule_names, SCHED_COUNT, e->a->name.s);
 }
 
 static void unknown_schedule(Sema *s, const Expr *e) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
   if (callee->kind != EX_NAME) {
-    sema_error(s, ERR_UNKNOWN_SOURCE, e->span,
-               "a piece of a schedule is a call of constant, warmup, linear or cosine");
+    sema_error(s, ERR_UNKNOWN_SOURCE, e->span, "a piece of a schedule is a call: there are %s",
+               suggest_text(s, schedule_names, SCHED_COUNT));
     return;
   }
-  Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span,
-                       "unknown schedule `%s`: there are constant, warmup, linear and cosine",
-                       callee->name.s);
-  suggest_list(s, g, callee->name.s, schedules, COUNT(schedules));
+  Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown schedule `%s`: there are %s",
+                       callee->name.s, suggest_text(s, schedule_names, SCHED_COUNT));
+  suggest_list(s, g, callee->name.s, schedule_names, SCHED_COUNT);
 }
 
 // False when an argument is wrong, which was reported.
@@ -174,10 +193,8 @@ static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
     unknown_schedule(s, e);
     return;
   }
-  SchedulePiece p = {0};
-  while (strcmp(schedules[p.kind], e->a->name.s))
-    p.kind++;
-  bool falls = p.kind == SCHED_LINEAR || p.kind == SCHED_COSINE;
+  SchedulePiece p = {.kind = (ScheduleKind)find_name(schedule_names, SCHED_COUNT, e->a->name.s)};
+  bool falls = schedule_falls[p.kind];
   p.to = !falls;
   if (!piece_args(s, e, falls, &p))
     return;

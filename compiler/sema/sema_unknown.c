@@ -40,13 +40,13 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
   } table[] = {
 #define INITIALIZER(id, name) {name, "what draws a first value, behind `~` or `init`"},
 #include "compiler/sema/initializers.def"
-      {"warmup", "a schedule, in the `rate` of a train block"},
-      {"cosine", "a schedule, in the `rate` of a train block"},
-      {"linear", "a schedule, in the `rate` of a train block"},
-      {"constant", "a schedule, in the `rate` of a train block"},
-      {"adamw", "an optimizer: `optimizer = adamw(...)` in a train block"},
-      {"adam", "an optimizer: `optimizer = adam(...)` in a train block"},
-      {"sgd", "an optimizer: `optimizer = sgd(...)` in a train block"},
+#define SCHEDULE(ID, name, falls) {#name, "a schedule, in the `rate` of a train block"},
+#include "base/schedules.def"
+#undef SCHEDULE
+#define OPTIMIZER(ID, name, arguments)                                                             \
+  {#name, "an optimizer: `optimizer = " #name "(...)` in a train block"},
+#include "base/optimizers.def"
+#undef OPTIMIZER
 #define SOURCE(ID, id, name, least, argument)                                                      \
   {name, "a source of data, on the `data` line of a train block"},
 #define FIELD(ID, FIELD, name, dtype, shape)

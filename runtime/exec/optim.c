@@ -1,6 +1,7 @@
 // The optimizer's steps: see optim.h.
 #include "runtime/exec/optim.h"
 #include "base/dtype.h"
+#include "base/recipe.h"
 #include "runtime/exec/float_mode.h"
 #include <math.h>
 #include <stdlib.h>
@@ -19,22 +20,38 @@ static double steps_of(const BigsPiece *p, int64_t used, int64_t total, bool las
   return last && total > used ? (double)(total - used) : 0;
 }
 
+// Factors at step `at` of a piece of n, from the factor before it and the level it ends at; at n: of its end.
+static double curve_constant(double now, double to, double at, double n) {
+  (void)to, (void)at, (void)n;
+  return now;
+}
+static double curve_warmup(double now, double to, double at, double n) {
+  (void)now, (void)to;
+  return at < n ? (at + 1) / n : 1;
+}
+static double curve_linear(double now, double to, double at, double n) {
+  return at < n ? now + (to - now) * (at / n) : to;
+}
+static double curve_cosine(double now, double to, double at, double n) {
+  return at < n ? now + (to - now) * ((1 - cos(3.141592653589793 * (at / n))) / 2) : to;
+}
+
+static double (*const curves[SCHED_COUNT])(double now, double to, double at, double n) = {
+#define SCHEDULE(ID, name, falls) curve_##name,
+#include "base/schedules.def"
+#undef SCHEDULE
+};
+
 double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t total) {
   double now = 1;
   int64_t used = 0;
   for (int i = 0; i < npiece; i++) {
     const BigsPiece *p = &piece[i];
     double n = steps_of(p, used, total, i + 1 == npiece), at = (double)(step - used);
-    bool warmup = !strcmp(p->kind, "warmup");
-    double from = warmup ? 0 : now, to = warmup ? 1 : !strcmp(p->kind, "constant") ? now : p->to;
-    if (at < n) {
-      double way = warmup ? (at + 1) / n : at / n;
-      if (!strcmp(p->kind, "cosine"))
-        way = (1 - cos(3.141592653589793 * way)) / 2;
-      return from + (to - from) * way;
-    }
     if (n > 0)
-      now = to;
+      now = curves[p->kind](now, p->to, at < n ? at : n, n);
+    if (at < n)
+      return now;
     used += (int64_t)n;
   }
   return now;

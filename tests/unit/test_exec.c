@@ -1,5 +1,6 @@
 // The executor: placement, bindings, kept values, parameters' layouts, steps, files, errors; on a
 // module made by hand.
+#include "base/recipe.h"
 #include "runtime/exec/optim.h"
 #include "base/rng.h"
 #include "runtime/exec/weights.h"
@@ -356,9 +357,11 @@ START_TEST(groups_apply_in_order) {
 END_TEST
 
 START_TEST(schedules) {
-  const BigsPiece linear[] = {{"warmup", 0.1, 1}, {"linear", 0, 0}},
-                  cosine[] = {{"warmup", 5, 1}, {"cosine", 0, 0.1}},
-                  three[] = {{"warmup", 2, 1}, {"constant", 4, 1}, {"linear", 4, 0.5}};
+  const BigsPiece linear[] = {{SCHED_WARMUP, 0, 0.1, 1}, {SCHED_LINEAR, 0, 0, 0}},
+                  cosine[] = {{SCHED_WARMUP, 0, 5, 1}, {SCHED_COSINE, 0, 0, 0.1}},
+                  three[] = {{SCHED_WARMUP, 0, 2, 1},
+                             {SCHED_CONSTANT, 0, 4, 1},
+                             {SCHED_LINEAR, 0, 4, 0.5}};
   ck_assert_double_eq_tol(schedule_factor(linear, 2, 0, 100), 0.1, 1e-12);
   ck_assert_double_eq_tol(schedule_factor(linear, 2, 9, 100), 1, 1e-12);
   ck_assert_double_eq_tol(schedule_factor(linear, 2, 10, 100), 1, 1e-12);

@@ -1,5 +1,6 @@
 // See toy_module.h.
 #include "tests/unit/toy_module.h"
+#include "base/recipe.h"
 #include "base/dtype.h"
 #include "base/rng.h"
 #include <math.h>
@@ -444,7 +445,7 @@ static const BigsProgram programs[] = {
      STEPS(logits)},
 };
 
-static const BigsPiece pieces[] = {{"warmup", 4, 1}, {"linear", 0, 0}};
+static const BigsPiece pieces[] = {{SCHED_WARMUP, 0, 4, 1}, {SCHED_LINEAR, 0, 0, 0}};
 static const BigsGroup groups[] = {{.tags = 1, .has_decay = 1, .decay = 0},
                                    {.tags = 2, .has_frozen = 1, .frozen = 1}};
 static const BigsTrain trains[] = {{.name = "fit",
