@@ -9,10 +9,10 @@ struct Intern {
   Map map; // hash of the text -> the text
 };
 
-typedef struct Text {
+typedef struct TextPiece {
   const char *s;
   size_t n;
-} Text;
+} TextPiece;
 
 Intern *intern_new(Arena *a) {
   Intern *t = NEW(a, Intern);
@@ -21,14 +21,14 @@ Intern *intern_new(Arena *a) {
 }
 
 static bool same_text(const void *text, uint64_t value) {
-  const Text *x = text;
+  const TextPiece *x = text;
   const char *s = map_pointer(&value);
   return !strncmp(s, x->s, x->n) && !s[x->n];
 }
 
 const char *intern_n(Intern *t, const char *s, size_t n) {
   uint64_t h = hash_bytes(0, s, n);
-  const char *known = map_pointer(map_find(&t->map, h, same_text, &(Text){s, n}));
+  const char *known = map_pointer(map_find(&t->map, h, same_text, &(TextPiece){s, n}));
   if (known)
     return known;
   char *copy = arena_strndup(t->arena, s, n);

@@ -14,11 +14,11 @@ static EvalRule *const rules[OP_COUNT] = {
 };
 // clang-format on
 
-typedef struct Body {
+typedef struct ScanBody {
   const Scan *scan;
   Node **nodes;
   int n;
-} Body;
+} ScanBody;
 struct Eval {
   Arena *arena;
   const Graph *g;
@@ -27,7 +27,7 @@ struct Eval {
   const double **value, **bound; // by id; NULL: not yet, none
   double **buffer;               // by id: where a value is computed
   int cap;
-  VEC(Body) bodies;
+  VEC(ScanBody) bodies;
   const char *error;
   const volatile sig_atomic_t *cancel;
 };
@@ -126,7 +126,7 @@ Node **eval_body(Eval *e, const Scan *s, int *count) {
   while (i < e->bodies.n && e->bodies.v[i].scan != s)
     i++;
   if (i == e->bodies.n) {
-    Body b = {.scan = s};
+    ScanBody b = {.scan = s};
     b.nodes = scan_body(e->g, e->arena, s, false, &b.n);
     vec_push(e->arena, &e->bodies, b);
   }
@@ -136,14 +136,14 @@ Node **eval_body(Eval *e, const Scan *s, int *count) {
 
 // ---- walks
 
-void walk_init(Walk *w, const Eval *e, Axis *const *ax, int nax) {
+void walk_init(AxisWalk *w, const Eval *e, Axis *const *ax, int nax) {
   w->e = e;
   w->n = w->nop = 0;
   for (int i = 0; i < nax; i++)
     walk_axis(w, ax[i]);
 }
 
-void walk_axis(Walk *w, Axis *a) {
+void walk_axis(AxisWalk *w, Axis *a) {
   if (axis_in(w->ax, w->n, a))
     return;
   CHECK(w->n < WALK_AXES && !w->nop);
@@ -151,7 +151,7 @@ void walk_axis(Walk *w, Axis *a) {
   w->ax[w->n++] = a;
 }
 
-int walk_operand(Walk *w, const Node *x) {
+int walk_operand(AxisWalk *w, const Node *x) {
   int k = w->nop++;
   CHECK(k < WALK_OPERANDS);
   w->base[k] = 0;
@@ -160,13 +160,13 @@ int walk_operand(Walk *w, const Node *x) {
   return k;
 }
 
-void walk_bind(Walk *w, int k, const Axis *a, int64_t stride) {
+void walk_bind(AxisWalk *w, int k, const Axis *a, int64_t stride) {
   for (int i = 0; i < w->n; i++)
     if (w->ax[i] == a)
       w->stride[k][i] = stride;
 }
 
-void walk_start(Walk *w) {
+void walk_start(AxisWalk *w) {
   w->more = true;
   for (int i = 0; i < w->n; i++) {
     w->at[i] = 0;
@@ -179,7 +179,7 @@ void walk_start(Walk *w) {
   }
 }
 
-void walk_row(Walk *w) {
+void walk_row(AxisWalk *w) {
   for (int i = w->n - 2; i >= 0; i--) {
     bool wraps = ++w->at[i] == w->ext[i];
     for (int k = 0; k < w->nop; k++)
@@ -276,7 +276,7 @@ const double *eval_in_order(Eval *e, Node *n, Axis *const *ax, int nax, const ch
   if (!from)
     return NULL;
   double *out = NEWN(e->arena, double, eval_size(e, ax, nax)), *to = out;
-  Walk w;
+  AxisWalk w;
   walk_init(&w, e, ax, nax);
   walk_operand(&w, n);
   for (walk_start(&w); w.more; walk_row(&w))

@@ -55,7 +55,7 @@ Node **eval_body(Eval *e, const Scan *s, int *count); // scan_body(s, nested: fa
 // Nested loops over axes with a linear offset per operand:
 //   for (walk_start(&w); w.more; walk_row(&w)) for (i < w.inner) ... x[w.off[k] + i * w.step[k]]
 enum { WALK_AXES = 2 * MAX_AXES, WALK_OPERANDS = 5 };
-typedef struct Walk {
+typedef struct AxisWalk {
   const Eval *e;
   int n, nop;
   Axis *ax[WALK_AXES];
@@ -63,13 +63,14 @@ typedef struct Walk {
   int64_t stride[WALK_OPERANDS][WALK_AXES], base[WALK_OPERANDS], off[WALK_OPERANDS];
   bool more;
   int64_t inner, step[WALK_OPERANDS];
-} Walk;
-void walk_init(Walk *w, const Eval *e, Axis *const *ax, int nax);
-void walk_axis(Walk *w, Axis *a);         // one more, innermost; none if there already
-int walk_operand(Walk *w, const Node *x); // row-major in x's axes; its index
-void walk_bind(Walk *w, int k, const Axis *a, int64_t stride); // other stride of operand k along a
-void walk_start(Walk *w);
-void walk_row(Walk *w);
+} AxisWalk;
+void walk_init(AxisWalk *w, const Eval *e, Axis *const *ax, int nax);
+void walk_axis(AxisWalk *w, Axis *a);         // one more, innermost; none if there already
+int walk_operand(AxisWalk *w, const Node *x); // row-major in x's axes; its index
+void walk_bind(AxisWalk *w, int k, const Axis *a,
+               int64_t stride); // other stride of operand k along a
+void walk_start(AxisWalk *w);
+void walk_row(AxisWalk *w);
 
 // ---- gradient rules
 typedef struct Grad {

@@ -67,7 +67,7 @@ static void scores(EvalOp *o, double *s) {
   const Attr *at = &n->attr;
   int64_t depth = eval_extent(o->e, at->axis2), dq = eval_stride(o->e, n->in[Q], at->axis2),
           dk = eval_stride(o->e, n->in[K], at->axis2);
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, at->axes, at->naxes);
   walk_operand(&w, n->in[Q]);
   walk_operand(&w, n->in[K]);
@@ -131,7 +131,7 @@ void ATTENTION_eval(EvalOp *o) {
   const Node *n = o->n;
   Weights a = compute_weights(o);
   Node like_w = layout(n->attr.axes, n->attr.naxes);
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, n->attr.axes, n->attr.naxes);
   for (int i = 0; i < n->in[V]->nax; i++)
     walk_axis(&w, n->in[V]->ax[i]);
@@ -194,7 +194,7 @@ static void accumulate(EvalOp *o, const double *factor, const Node *from, const 
                        const Node *to, double *y) {
   const Attr *at = &o->n->attr;
   Node like_w = layout(at->axes, at->naxes);
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, at->axes, at->naxes);
   for (int i = 0; i < from->nax; i++)
     walk_axis(&w, from->ax[i]);
@@ -213,7 +213,7 @@ static void weight_gradient(EvalOp *o, double *out) {
   const Node *n = o->n;
   const Attr *at = &n->attr;
   Node like_w = layout(at->axes, at->naxes);
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, at->axes, at->naxes);
   for (int i = 0; i < n->in[DOUT]->nax; i++)
     walk_axis(&w, n->in[DOUT]->ax[i]);
@@ -237,7 +237,7 @@ static void score_gradient(EvalOp *o, const Weights *a, double *dw) {
     for (int64_t c = 0; c < a->cols; c++)
       dw[first + c * a->step] = a->w[first + c * a->step] * (dw[first + c * a->step] - sum);
   }
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, at->axes, at->naxes);
   walk_operand(&w, o->n->in[MASK]);
   for (walk_start(&w); w.more; walk_row(&w))

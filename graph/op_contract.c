@@ -26,7 +26,7 @@ void CONTRACT_shape(Shape *s) {
 // of their ids.
 void CONTRACT_eval(EvalOp *o) {
   const Node *n = o->n;
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, n->ax, n->nax ? n->nax - 1 : 0);
   for (int i = 0; i < n->attr.naxes; i++)
     walk_axis(&w, n->attr.axes[i]);

@@ -12,8 +12,8 @@ static void operands(Shape *s) {
 }
 
 // Walks over everything but the axis: z is n, x and y its operands.
-static Walk walk_lanes(EvalOp *o, const Node *first, const Node *second) {
-  Walk w;
+static AxisWalk walk_lanes(EvalOp *o, const Node *first, const Node *second) {
+  AxisWalk w;
   walk_init(&w, o->e, NULL, 0);
   for (int k = 0; k < 2; k++) {
     const Node *x = k ? second : first;
@@ -59,7 +59,7 @@ static void convolve(double *y, const double *u, const double *k, Lane a, bool r
 }
 void CAUSAL_CONV_eval(EvalOp *o) {
   Lane a = lane(o);
-  Walk w = walk_lanes(o, o->n, o->n);
+  AxisWalk w = walk_lanes(o, o->n, o->n);
   for (walk_start(&w); w.more; walk_row(&w))
     for (int64_t i = 0; i < w.inner; i++)
       convolve(o->out + w.off[0] + i * w.step[0], o->in[0] + w.off[1] + i * w.step[1],
@@ -110,7 +110,7 @@ static void correlate(double *dk, const double *u, const double *dy, Lane a, boo
 }
 void CONV_GRAD_eval(EvalOp *o) {
   Lane a = lane(o);
-  Walk w = walk_lanes(o, o->n->in[0], o->n->in[1]);
+  AxisWalk w = walk_lanes(o, o->n->in[0], o->n->in[1]);
   for (walk_start(&w); w.more; walk_row(&w))
     for (int64_t i = 0; i < w.inner; i++)
       correlate(o->out + w.off[0] + i * w.step[0], o->in[0] + w.off[1] + i * w.step[1],

@@ -31,7 +31,7 @@ void GATHER_eval(EvalOp *o) {
   const Node *n = o->n, *x = n->in[0];
   int64_t extent = eval_extent(o->e, n->attr.axis), stride = eval_stride(o->e, x, n->attr.axis);
   double *out = o->out;
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, n->ax, n->nax);
   walk_operand(&w, n->in[1]);
   walk_operand(&w, x);
@@ -77,7 +77,7 @@ void SCATTER_shape(Shape *s) {
 void SCATTER_eval(EvalOp *o) {
   const Node *n = o->n, *src = n->in[1];
   int64_t extent = eval_extent(o->e, n->attr.axis), stride = eval_stride(o->e, n, n->attr.axis);
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, n->in[0]->ax, n->in[0]->nax);
   for (int k = 0; k < src->nax; k++)
     walk_axis(&w, src->ax[k]);

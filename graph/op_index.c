@@ -34,14 +34,14 @@ static void copy_elements(EvalOp *o) {
   memcpy(o->out, o->in[0], (size_t)o->size * sizeof *o->out);
 }
 
-static Walk walk_result(EvalOp *o) {
-  Walk w;
+static AxisWalk walk_result(EvalOp *o) {
+  AxisWalk w;
   walk_init(&w, o->e, o->n->ax, o->n->nax);
   walk_operand(&w, o->n->in[0]);
   return w;
 }
 
-static void read_elements(EvalOp *o, Walk *w) {
+static void read_elements(EvalOp *o, AxisWalk *w) {
   double *out = o->out;
   for (walk_start(w); w->more; walk_row(w)) {
     const double *from = o->in[0] + w->off[0];
@@ -132,7 +132,7 @@ void MERGE_shape(Shape *s) {
 }
 void MERGE_eval(EvalOp *o) {
   const Node *n = o->n;
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, NULL, 0);
   for (int i = 0; i < n->nax; i++)
     if (n->ax[i] != n->attr.axis)
@@ -169,7 +169,7 @@ static bool in_range(EvalOp *o, int64_t lo, int64_t hi) {
 static void read_from(EvalOp *o, int64_t lo) {
   const Attr *at = &o->n->attr;
   int64_t stride = eval_stride(o->e, o->n->in[0], at->axis);
-  Walk w = walk_result(o);
+  AxisWalk w = walk_result(o);
   if (at->axis2)
     walk_bind(&w, 0, at->axis2, stride);
   w.base[0] = lo * stride;
@@ -209,7 +209,7 @@ void FLIP_shape(Shape *s) {
 }
 void FLIP_eval(EvalOp *o) {
   const Attr *at = &o->n->attr;
-  Walk w = walk_result(o);
+  AxisWalk w = walk_result(o);
   for (int i = 0; i < at->naxes; i++) {
     int64_t stride = eval_stride(o->e, o->n, at->axes[i]);
     walk_bind(&w, 0, at->axes[i], -stride);
@@ -232,7 +232,7 @@ void FLIP_grad(Grad *r) {
 static void write_at(EvalOp *o, int k, const Axis *from, const Axis *to, int64_t lo) {
   const Node *x = o->n->in[k];
   const double *in = o->in[k];
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, x->ax, x->nax);
   walk_operand(&w, o->n);
   walk_bind(&w, 0, from, eval_stride(o->e, o->n, to));

@@ -288,7 +288,7 @@ static void each_element(EvalOp *o) {
   const double *x[3] = {&none, &none, &none}, *p[3];
   ScalarValue *f = value_of(o->n->op, (DType)o->n->dtype);
   double *out = o->out;
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, o->n->ax, o->n->nax);
   for (int k = 0; k < o->n->nin; k++) {
     walk_operand(&w, o->n->in[k]);

@@ -24,7 +24,7 @@ static void reduced(Shape *s) {
   without_axes(s, s->attr->axes, s->attr->naxes);
 }
 
-typedef double Fold(double sum, double x);
+typedef double ReduceFold(double sum, double x);
 
 static double fold_sum(double sum, double x) {
   return sum + x;
@@ -36,10 +36,10 @@ static double fold_min(double sum, double x) {
   return x < sum || isnan(x) ? x : sum;
 }
 
-static void fold(EvalOp *o, Fold *f, double first) {
+static void fold(EvalOp *o, ReduceFold *f, double first) {
   const Node *x = o->n->in[0];
   const double *from = o->in[0];
-  Walk w;
+  AxisWalk w;
   for (int64_t i = 0; i < o->size; i++)
     o->out[i] = first;
   walk_init(&w, o->e, x->ax, x->nax);
@@ -103,7 +103,7 @@ void ARGMAX_shape(Shape *s) {
 void ARGMAX_eval(EvalOp *o) {
   const Node *x = o->n->in[0];
   int64_t n = eval_extent(o->e, o->n->attr.axis), step = eval_stride(o->e, x, o->n->attr.axis);
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, o->n->ax, o->n->nax);
   walk_operand(&w, x);
   double *out = o->out;

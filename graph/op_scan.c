@@ -98,7 +98,7 @@ static void take_slice(const Slices *s, int64_t extent, int64_t l) {
 // The state's values, in its own axes, from x's, which may lack some.
 static void load_state(EvalOp *o, const Node *state, const Node *x, const double *from,
                        double *to) {
-  Walk w;
+  AxisWalk w;
   walk_init(&w, o->e, state->ax, state->nax);
   walk_operand(&w, x);
   for (walk_start(&w); w.more; walk_row(&w))

@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-typedef struct Printer {
+typedef struct GraphPrinter {
   FILE *f;
   Arena *arena;
   const char **syms;
   char **axis; // by id: how it is written
-} Printer;
+} GraphPrinter;
 
 // An axis of a module's body is written with its depth, "In.2"; one made by a pass with its number,
 // "one.a7"; of axes that share name and depth (slices) the later ones get their number too.
@@ -22,8 +22,8 @@ static char *axis_text(const Graph *g, Arena *a, const Axis *x) {
   return x->depth ? arena_printf(a, "%s.%d", x->name, x->depth) : arena_strdup(a, x->name);
 }
 
-static Printer printer(FILE *f, const Graph *g) {
-  Printer p = {.f = f, .arena = arena_new()};
+static GraphPrinter printer(FILE *f, const Graph *g) {
+  GraphPrinter p = {.f = f, .arena = arena_new()};
   p.syms = NEWN(p.arena, const char *, g->syms.n + 1);
   for (int i = 0; i < g->syms.n; i++)
     p.syms[i] = g->syms.v[i].name;
@@ -33,18 +33,18 @@ static Printer printer(FILE *f, const Graph *g) {
   return p;
 }
 
-static const char *size_text(Printer *p, const Poly *x) {
+static const char *size_text(GraphPrinter *p, const Poly *x) {
   return poly_str(p->arena, x, p->syms);
 }
 
-static char *list_text(Printer *p, Axis *const *ax, int n) {
+static char *list_text(GraphPrinter *p, Axis *const *ax, int n) {
   char *s = "";
   for (int i = 0; i < n; i++)
     s = arena_printf(p->arena, "%s%s%s", s, i ? ", " : "", p->axis[ax[i]->id]);
   return s;
 }
 
-static char *map_text(Printer *p, const Attr *at) {
+static char *map_text(GraphPrinter *p, const Attr *at) {
   char *s = "";
   for (int i = 0; i < at->nmap; i++)
     s = arena_printf(p->arena, "%s%s%s as %s", s, i ? ", " : "", p->axis[at->from[i]->id],
@@ -52,7 +52,7 @@ static char *map_text(Printer *p, const Attr *at) {
   return s;
 }
 
-static char *scan_text(Printer *p, const Scan *c) {
+static char *scan_text(GraphPrinter *p, const Scan *c) {
   char *s = arena_printf(p->arena, "[%s]", p->axis[c->axis->id]);
   for (int i = 0; i < c->nstate; i++)
     s = arena_printf(p->arena, "%s, %%%d = %%%d then %%%d", s, c->state[i]->id, c->first[i]->id,
@@ -62,7 +62,7 @@ static char *scan_text(Printer *p, const Scan *c) {
   return arena_printf(p->arena, "%s, result %%%d", s, c->result->id);
 }
 
-static char *attention_text(Printer *p, const Node *n) {
+static char *attention_text(GraphPrinter *p, const Node *n) {
   const Attr *at = &n->attr;
   static const char *const which[] = {" dq", " dk", " dv", " dbias"};
   char *s = arena_printf(p->arena, "[%s] @[%s], w[%s], scale %.17g", p->axis[at->axis->id],
@@ -79,7 +79,7 @@ static char *number_text(Arena *a, double v) {
 }
 
 // The attributes that an op uses.
-static char *attr_text(Printer *p, const Node *n) {
+static char *attr_text(GraphPrinter *p, const Node *n) {
   const Attr *at = &n->attr;
   Arena *a = p->arena;
   const char *axis = at->axis ? p->axis[at->axis->id] : "",
@@ -121,7 +121,7 @@ static char *attr_text(Printer *p, const Node *n) {
   }
 }
 
-static void print_place(Printer *p, const Node *n) {
+static void print_place(GraphPrinter *p, const Node *n) {
   int line, col;
   if (n->span.src) {
     const char *slash = strrchr(n->span.src->path, '/');
@@ -132,7 +132,7 @@ static void print_place(Printer *p, const Node *n) {
     fprintf(p->f, "%s%s", n->span.src ? " " : "  # ", n->fn);
 }
 
-static void print_node(Printer *p, const Node *n) {
+static void print_node(GraphPrinter *p, const Node *n) {
   const char *attr = attr_text(p, n);
   fprintf(p->f, "%%%d = %s %s", n->id, op_name(n->op), dtype_name((DType)n->dtype));
   if (n->nax)
@@ -145,7 +145,7 @@ static void print_node(Printer *p, const Node *n) {
   fputc('\n', p->f);
 }
 
-static void print_axes(Printer *p, const Graph *g, Node *const *nodes, int n) {
+static void print_axes(GraphPrinter *p, const Graph *g, Node *const *nodes, int n) {
   bool *used = NEWN(p->arena, bool, g->axes.n + 1);
   const char *sep = "# ";
   for (int i = 0; i < n; i++)
@@ -164,7 +164,7 @@ static void print_axes(Printer *p, const Graph *g, Node *const *nodes, int n) {
 }
 
 void graph_print(FILE *f, const Graph *g, Node *const *roots, const char *const *names, int n) {
-  Printer p = printer(f, g);
+  GraphPrinter p = printer(f, g);
   int m;
   Node **nodes = reachable(g, p.arena, roots, n, &m);
   print_axes(&p, g, nodes, m);
@@ -188,7 +188,7 @@ static void dot_string(FILE *f, const char *s) {
   }
 }
 
-static void dot_node(Printer *p, const Node *n) {
+static void dot_node(GraphPrinter *p, const Node *n) {
   const char *attr = attr_text(p, n);
   fprintf(p->f, "  n%d [label=\"%s", n->id, op_name(n->op));
   if (*attr)
@@ -201,7 +201,7 @@ static void dot_node(Printer *p, const Node *n) {
 
 // Nodes of one fn that follow each other make a cluster: calls of the same fn stay apart.
 void graph_dot(FILE *f, const Graph *g, Node *const *roots, const char *const *names, int n) {
-  Printer p = printer(f, g);
+  GraphPrinter p = printer(f, g);
   int m, clusters = 0;
   Node **nodes = reachable(g, p.arena, roots, n, &m);
   fprintf(f, "digraph model {\n  rankdir=BT;\n  node [shape=box, fontname=\"sans-serif\"];\n");

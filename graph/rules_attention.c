@@ -3,12 +3,12 @@
 // size of the scores is stored.
 #include "graph/rewrite.h"
 
-typedef struct Match {
+typedef struct AttentionMatch {
   Node *q, *k, *v, *mask, *bias;
   Axis *s, *d;
   double scale, rate;
   const Node *random;
-} Match;
+} AttentionMatch;
 
 // x * c, or x / c
 static bool match_scale(const Node *n, Node **x, double *c) {
@@ -21,7 +21,7 @@ static bool match_scale(const Node *n, Node **x, double *c) {
 }
 
 // w = select(rate <= random, x * 1/(1 - rate), 0) or the select the other way round; x.
-static Node *match_dropout(Node *w, Match *m) {
+static Node *match_dropout(Node *w, AttentionMatch *m) {
   double zero, rate, scale;
   Node *x;
   if (w->op != OP_SELECT)
@@ -80,7 +80,7 @@ static Node *scaled_product(Node *x, double *scale) {
 }
 
 // select(mask, scale * (q @[D] k) + bias, -1e9), mask and bias being optional; the product.
-static Node *match_scores(Graph *g, Node *x, Match *m) {
+static Node *match_scores(Graph *g, Node *x, AttentionMatch *m) {
   double c;
   m->mask = g_const(g, DT_BOOL, 1);
   m->bias = g_const(g, DT_F32, 0);
@@ -102,7 +102,7 @@ static bool is_constant(const Axis *a) {
 // Sorts the product's operands to queries and keys, and checks the axes that a blocked kernel can
 // serve: keys and values share S, values bring one axis of their own, queries one that keys lack;
 // what is contracted and what values bring have sizes known when compiling.
-static bool check_axes(const Node *w, Node *p, Match *m) {
+static bool check_axes(const Node *w, Node *p, AttentionMatch *m) {
   m->d = p->attr.axes[0];
   bool first = node_has(p->in[0], m->s);
   if (first == node_has(p->in[1], m->s))
@@ -138,7 +138,7 @@ static bool *find_trained(Rewrite *r) {
 }
 
 // Does an axis of queries and keys, or of queries and values, lack in the other of the two?
-static bool is_shared(const Match *m) {
+static bool is_shared(const AttentionMatch *m) {
   for (int i = 0; i < m->q->nax; i++)
     if (m->q->ax[i] != m->d && node_has(m->k, m->q->ax[i]) != node_has(m->v, m->q->ax[i]))
       return true;
@@ -156,7 +156,7 @@ static bool is_trained(const Trained *t, const Node *n) {
 
 // The kernels give no gradient of the bias, nor any where batch elements share keys or values:
 // where one is wanted, attention stays as it is written.
-static bool has_gradient(const Match *m, const Trained *t) {
+static bool has_gradient(const AttentionMatch *m, const Trained *t) {
   bool any = is_trained(t, m->q) || is_trained(t, m->k) || is_trained(t, m->v);
   return !is_trained(t, m->bias) && !(any && is_shared(m));
 }
@@ -165,7 +165,7 @@ static Node *claim(Graph *g, Node *n, const Trained *trained) {
   if (n->op != OP_CONTRACT || n->attr.naxes != 1 || n->dtype != DT_F32)
     return NULL;
   for (int i = 0; i < 2; i++) {
-    Match m = {.v = n->in[1 - i]};
+    AttentionMatch m = {.v = n->in[1 - i]};
     Node *soft = match_dropout(n->in[i], &m);
     Node *scores = soft ? match_softmax(soft, &m.s) : NULL;
     Node *p = scores && m.s == n->attr.axes[0] ? match_scores(g, scores, &m) : NULL;

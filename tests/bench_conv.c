@@ -24,21 +24,21 @@ static void *aligned(size_t bytes) {
   return p;
 }
 
-typedef struct Job {
+typedef struct BenchJob {
   ConvArgs a;
   int phase;
   bool grad;
   float *u, *k, *y;
   void *shared, *scratch[MAX_THREADS];
-} Job;
+} BenchJob;
 static void task(void *ctx, int64_t i, int thread) {
-  Job *j = ctx;
+  BenchJob *j = ctx;
   if (j->grad)
     conv_grad_task(&j->a, j->phase, i, j->u, j->y, j->k, j->shared, j->scratch[thread]);
   else
     conv_task(&j->a, j->phase, i, j->u, j->k, j->y, j->shared, j->scratch[thread]);
 }
-static double once(Job *j, Pool *pool) {
+static double once(BenchJob *j, Pool *pool) {
   double t = clock_seconds();
   for (j->phase = 0; j->phase < 2; j->phase++)
     pool_run(pool, j->grad ? conv_grad_tasks(&j->a, j->phase) : conv_tasks(&j->a, j->phase), task,
@@ -46,7 +46,7 @@ static double once(Job *j, Pool *pool) {
   return clock_seconds() - t;
 }
 
-static double best_of(Job *j, Pool *pool) {
+static double best_of(BenchJob *j, Pool *pool) {
   double best = 1e9, spent = 0;
   for (int r = 0; r < 200 && (r < 3 || spent < 0.4); r++) {
     double t = once(j, pool);
@@ -87,7 +87,7 @@ static double fftw(int L) {
 }
 
 static void line(int L, ConvIsa isa, bool per_channel, bool baseline, Pool *pool) {
-  Job j = {.a = {.nbatch = 1, .channels = H, .u_row = H + 16, .y_row = H + 16, .k_row = 1}};
+  BenchJob j = {.a = {.nbatch = 1, .channels = H, .u_row = H + 16, .y_row = H + 16, .k_row = 1}};
   j.a.plan = conv_plan_new(L, isa);
   if (!j.a.plan)
     return;

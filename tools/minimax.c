@@ -19,13 +19,13 @@
 #include <string.h>
 
 typedef __float128 Q;
-typedef Q Fn(Q);
+typedef Q Function(Q);
 enum { MAXN = 32, GRID = 6000 };
 
 typedef struct Fit {
   const char *name, *what;
-  Fn *f, *w; // target and weight, of the abscissa x
-  Fn *var;   // the polynomial's variable, of x; NULL: x itself
+  Function *f, *w; // target and weight, of the abscissa x
+  Function *var;   // the polynomial's variable, of x; NULL: x itself
   double lo, hi;
   int power, step, n;
   bool single; // round to float, else to double

@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-typedef LLVMValueRef Val;
+typedef LLVMValueRef ApiVal;
 enum { PARAMS_MAX = MAX_SYMS + 64 };
 
 typedef struct Api {
@@ -18,7 +18,7 @@ typedef struct Api {
   Arena *arena;
   const BigsModule *m;
   const char *prefix; // with the mark
-  Val tables, fn;
+  ApiVal tables, fn;
 } Api;
 
 char *aot_prefix(Arena *a, const BigsModule *m) {
@@ -42,28 +42,28 @@ static void begin(Api *x, LLVMTypeRef result, LLVMTypeRef *params, int n, const 
   LLVMPositionBuilderAtEnd(x->b, LLVMAppendBasicBlockInContext(x->cx, x->fn, "entry"));
 }
 
-static Val call(Api *x, LLVMTypeRef result, const char *name, Val *args, int n) {
+static ApiVal call(Api *x, LLVMTypeRef result, const char *name, ApiVal *args, int n) {
   LLVMTypeRef params[8];
   CHECK(n <= COUNT(params));
   for (int i = 0; i < n; i++)
     params[i] = LLVMTypeOf(args[i]);
   LLVMTypeRef type = LLVMFunctionType(result, params, (unsigned)n, false);
-  Val f = LLVMGetNamedFunction(x->module, name);
+  ApiVal f = LLVMGetNamedFunction(x->module, name);
   if (!f)
     f = LLVMAddFunction(x->module, name, type);
   return LLVMBuildCall2(x->b, type, f, args, (unsigned)n, "");
 }
 
-static Val param(const Api *x, int i) {
+static ApiVal param(const Api *x, int i) {
   return LLVMGetParam(x->fn, (unsigned)i);
 }
 
-static void put(Api *x, LLVMTypeRef t, Val array, int at, Val v) {
-  Val i = LLVMConstInt(x->i32, (unsigned long long)at, false);
+static void put(Api *x, LLVMTypeRef t, ApiVal array, int at, ApiVal v) {
+  ApiVal i = LLVMConstInt(x->i32, (unsigned long long)at, false);
   LLVMBuildStore(x->b, v, LLVMBuildGEP2(x->b, t, array, &i, 1, ""));
 }
 
-static Val array(Api *x, LLVMTypeRef t, int n) {
+static ApiVal array(Api *x, LLVMTypeRef t, int n) {
   return LLVMBuildArrayAlloca(x->b, t, LLVMConstInt(x->i32, (unsigned long long)(n ? n : 1), false),
                               "");
 }
@@ -71,8 +71,8 @@ static Val array(Api *x, LLVMTypeRef t, int n) {
 // int prefix_name(model, dims.., inputs.., last): packs dims and inputs of program p.  Inputs among
 // the bits of `without` are no parameters, but NULL.  Returns the number of parameters before
 // `last`.
-static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t without, Val *dims,
-                       Val *inputs) {
+static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t without,
+                       ApiVal *dims, ApiVal *inputs) {
   LLVMTypeRef params[PARAMS_MAX] = {x->ptr};
   int n = 1, at = 1;
   for (int i = 0; i < x->m->ndim; i++)
@@ -96,22 +96,22 @@ static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t 
 
 static void entry(Api *x, int program) {
   const BigsProgram *p = &x->m->program[program];
-  Val dims, inputs;
+  ApiVal dims, inputs;
   int at = begin_entry(x, p, p->name, 0, &dims, &inputs);
-  Val outputs = array(x, x->ptr, 1);
+  ApiVal outputs = array(x, x->ptr, 1);
   put(x, x->ptr, outputs, 0, param(x, at));
-  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false), dims, inputs,
-                outputs};
+  ApiVal args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false), dims,
+                   inputs, outputs};
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_run", args, COUNT(args)));
 }
 
 static void step(Api *x, int train) {
   const BigsTrain *t = &x->m->train[train];
-  Val dims, inputs;
+  ApiVal dims, inputs;
   const char *name = arena_printf(x->arena, "%s_step", t->name);
   int at = begin_entry(x, &x->m->program[t->program], name, t->unpicked, &dims, &inputs);
-  Val args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)train, false), dims, inputs,
-                param(x, at)};
+  ApiVal args[] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)train, false), dims,
+                   inputs, param(x, at)};
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_step", args, COUNT(args)));
 }
 
@@ -119,18 +119,18 @@ static void step(Api *x, int train) {
 static void openers(Api *x) {
   LLVMTypeRef open[3] = {x->ptr, x->ptr, x->i64};
   begin(x, x->ptr, open, 3, "open");
-  Val with[4] = {x->tables, param(x, 0), param(x, 1), param(x, 2)};
+  ApiVal with[4] = {x->tables, param(x, 0), param(x, 1), param(x, 2)};
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open", with, 4));
   LLVMTypeRef checked[4] = {x->i64, x->ptr, x->ptr, x->i64};
   begin(x, x->ptr, checked, 4, "open_checked");
-  Val interface = LLVMConstInt(x->i64, aot_interface(x->arena, x->m), false);
-  Val all[6] = {x->tables, interface, param(x, 0), param(x, 1), param(x, 2), param(x, 3)};
+  ApiVal interface = LLVMConstInt(x->i64, aot_interface(x->arena, x->m), false);
+  ApiVal all[6] = {x->tables, interface, param(x, 0), param(x, 1), param(x, 2), param(x, 3)};
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open_checked", all, 6));
 }
 
 static void handles(Api *x) {
   begin(x, x->none, &x->ptr, 1, "close");
-  Val m = param(x, 0);
+  ApiVal m = param(x, 0);
   call(x, x->none, "bigs_model_close", &m, 1);
   LLVMBuildRetVoid(x->b);
   begin(x, x->ptr, &x->ptr, 1, "error");
@@ -138,16 +138,16 @@ static void handles(Api *x) {
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_error", &m, 1));
   LLVMTypeRef save[2] = {x->ptr, x->ptr};
   begin(x, x->i32, save, 2, "save");
-  Val to[3] = {param(x, 0), param(x, 1), LLVMConstNull(x->ptr)};
+  ApiVal to[3] = {param(x, 0), param(x, 1), LLVMConstNull(x->ptr)};
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_save", to, 3));
 }
 
 static void info(Api *x) {
-  Val cache = LLVMAddGlobal(x->module, x->ptr, "info_cache");
+  ApiVal cache = LLVMAddGlobal(x->module, x->ptr, "info_cache");
   LLVMSetInitializer(cache, LLVMConstNull(x->ptr));
   LLVMSetLinkage(cache, LLVMInternalLinkage);
   begin(x, x->ptr, NULL, 0, "info");
-  Val args[2] = {x->tables, cache};
+  ApiVal args[2] = {x->tables, cache};
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_info_once", args, 2));
 }
 

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Text {
+typedef struct HeaderText {
   Arena *arena;
   FILE *f;
   const BigsModule *m;
   const char *prefix, *upper;
   const char *dims[MAX_SYMS];
-} Text;
+} HeaderText;
 
 static const char *c_type(int dtype) {
   static const char *const name[] = {
@@ -38,12 +38,12 @@ static const char taken[] =
     " size_t model out loss ";
 
 // A dim or an input as an argument; callers know it by its place only.
-static const char *argument(const Text *t, const char *name) {
+static const char *argument(const HeaderText *t, const char *name) {
   return strstr(taken, arena_printf(t->arena, " %s ", name)) ? arena_printf(t->arena, "%s_", name)
                                                              : name;
 }
 
-static void put_shape(const Text *t, const BigsTensor *x) {
+static void put_shape(const HeaderText *t, const BigsTensor *x) {
   fputs(dtype_name((DType)x->dtype), t->f);
   fputc('[', t->f);
   for (int i = 0; i < x->rank; i++) {
@@ -56,7 +56,7 @@ static void put_shape(const Text *t, const BigsTensor *x) {
   fputc(']', t->f);
 }
 
-static void put_tensor(const Text *t, const char *name, const BigsTensor *x) {
+static void put_tensor(const HeaderText *t, const char *name, const BigsTensor *x) {
   fprintf(t->f, " *   %s: ", name);
   put_shape(t, x);
   if (x->optional && x->dtype == DT_BOOL)
@@ -66,7 +66,7 @@ static void put_tensor(const Text *t, const char *name, const BigsTensor *x) {
   fputc('\n', t->f);
 }
 
-static void put_dims(const Text *t, const BigsProgram *p, uint32_t without) {
+static void put_dims(const HeaderText *t, const BigsProgram *p, uint32_t without) {
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1 && t->m->dim[i].bound)
       fprintf(t->f, " *   %s: 1 to %" PRId64 "\n", argument(t, t->m->dim[i].name),
@@ -78,8 +78,8 @@ static void put_dims(const Text *t, const BigsProgram *p, uint32_t without) {
       put_tensor(t, argument(t, t->m->input[p->input[i]].name), &t->m->input[p->input[i]]);
 }
 
-static void put_prototype(const Text *t, const BigsProgram *p, const char *name, uint32_t without,
-                          const char *last) {
+static void put_prototype(const HeaderText *t, const BigsProgram *p, const char *name,
+                          uint32_t without, const char *last) {
   fprintf(t->f, "int %s_%s(%s_model *model", t->prefix, name, t->prefix);
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1)
@@ -92,7 +92,7 @@ static void put_prototype(const Text *t, const BigsProgram *p, const char *name,
   fprintf(t->f, ", %s);\n", last);
 }
 
-static void put_entry(const Text *t, const BigsProgram *p) {
+static void put_entry(const HeaderText *t, const BigsProgram *p) {
   fprintf(t->f, "\n/* %s.\n", p->name);
   put_dims(t, p, 0);
   put_tensor(t, "out", &p->output[0]);
@@ -100,7 +100,7 @@ static void put_entry(const Text *t, const BigsProgram *p) {
   put_prototype(t, p, p->name, 0, arena_printf(t->arena, "%s *out", c_type(p->output[0].dtype)));
 }
 
-static void put_step(const Text *t, const BigsTrain *train) {
+static void put_step(const HeaderText *t, const BigsTrain *train) {
   const BigsProgram *p = &t->m->program[train->program];
   fprintf(t->f,
           "\n/* One step of `train %s`: forward, backward, optimizer.  *loss is the loss before "
@@ -112,7 +112,7 @@ static void put_step(const Text *t, const BigsTrain *train) {
                 "float *loss");
 }
 
-static void put_constants(const Text *t) {
+static void put_constants(const HeaderText *t) {
   int n = 0;
   for (int i = 0; i < t->m->nconst; i++) {
     double v = t->m->constant[i].value;
@@ -124,7 +124,7 @@ static void put_constants(const Text *t) {
   fputs(n ? "\n};\n" : "", t->f);
 }
 
-static void put_handles(const Text *t) {
+static void put_handles(const HeaderText *t) {
   const char *p = t->prefix;
   fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n", p);
   fprintf(t->f,
@@ -159,7 +159,7 @@ static void put_handles(const Text *t) {
     fputs("#define bigs_info() bigs_info_()\n", t->f);
 }
 
-static void put_all(const Text *t) {
+static void put_all(const HeaderText *t) {
   fprintf(t->f, "/* %s, compiled by bigsc%s%s for %s.\n", t->m->model, t->m->version ? " " : "",
           t->m->version ? t->m->version : "", t->m->target ? t->m->target : "this machine");
   fputs(" *\n"
@@ -188,7 +188,8 @@ static void put_all(const Text *t) {
 char *aot_header(Arena *a, const BigsModule *m) {
   char *text = NULL;
   size_t size = 0;
-  Text t = {.arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = aot_prefix(a, m)};
+  HeaderText t = {
+      .arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = aot_prefix(a, m)};
   if (!t.f)
     out_of_memory();
   char *upper = arena_strdup(a, t.prefix);

@@ -6,18 +6,26 @@
 #include <string.h>
 
 typedef struct Struct Struct;
-typedef enum FieldKind { F_END, F_BYTES, F_TEXT, F_ARRAY, F_DATA, F_KERNELS, F_BUILTINS } FieldKind;
+typedef enum TableFieldKind {
+  F_END,
+  F_BYTES,
+  F_TEXT,
+  F_ARRAY,
+  F_DATA,
+  F_KERNELS,
+  F_BUILTINS
+} TableFieldKind;
 enum { COUNT_PARAMS = -1 }; // as many as the module has parameters
-typedef struct Field {
-  FieldKind kind;
+typedef struct TableField {
+  TableFieldKind kind;
   size_t offset;
   int64_t
       count; // TEXT: strings in a row; ARRAY: offset of the int32 that counts them, or COUNT_PARAMS
   const Struct *(*elem)(void); // ARRAY
-} Field;
+} TableField;
 struct Struct {
   size_t size;
-  const Field *field; // in the struct's order, behind them F_END
+  const TableField *field; // in the struct's order, behind them F_END
 };
 
 // clang-format off
@@ -30,7 +38,7 @@ struct Struct {
 // describe_T() for each struct, and for what else arrays hold.
 #define BYTES(T)                                                                                   \
   static const Struct *describe_##T(void) {                                                        \
-    static const Field none = {.kind = F_END};                                                     \
+    static const TableField none = {.kind = F_END};                                                     \
     static const Struct s = {sizeof(T), &none};                                                    \
     return &s;                                                                                     \
   }
@@ -39,12 +47,12 @@ BYTES(int32_t)
 BYTES(Poly)
 
 static const Struct *describe_text(void) {
-  static const Field field[] = {{F_TEXT, 0, 1, NULL}, {.kind = F_END}};
+  static const TableField field[] = {{F_TEXT, 0, 1, NULL}, {.kind = F_END}};
   static const Struct s = {sizeof(char *), field};
   return &s;
 }
 
-#define STRUCT(T) static const Struct *describe_##T(void) { typedef T Self; static const Field field[] = {
+#define STRUCT(T) static const Struct *describe_##T(void) { typedef T Self; static const TableField field[] = {
 #define VALUE(type, f) {F_BYTES, offsetof(Self, f), PLAIN(type), NULL},
 #define VALUES(type, f, n) VALUE(type, f)
 #define TEXT(f) {F_TEXT, offsetof(Self, f), 1, NULL},
@@ -132,14 +140,16 @@ static LLVMValueRef builtins_of(Writer *w) {
              : LLVMConstNull(w->ptr);
 }
 
-static LLVMValueRef elements_of(Writer *w, const Field *f, const char *base, const void *target) {
+static LLVMValueRef elements_of(Writer *w, const TableField *f, const char *base,
+                                const void *target) {
   int32_t n = w->m->nparam;
   if (f->count != COUNT_PARAMS)
     memcpy(&n, base + f->count, sizeof n);
   return target && n ? array_of(w, f->elem(), target, n) : LLVMConstNull(w->ptr);
 }
 
-static LLVMValueRef pointer_of(Writer *w, const Field *f, const char *base, const void *target) {
+static LLVMValueRef pointer_of(Writer *w, const TableField *f, const char *base,
+                               const void *target) {
   switch (f->kind) {
   case F_TEXT: return text_of(w, target);
   case F_ARRAY: return elements_of(w, f, base, target);
@@ -167,7 +177,7 @@ static void add_bytes(Writer *w, const char *base, size_t end, Pieces *p) {
   p->at = end;
 }
 
-static void add_pointers(Writer *w, const Field *f, const char *base, Pieces *p) {
+static void add_pointers(Writer *w, const TableField *f, const char *base, Pieces *p) {
   int64_t n = f->kind == F_TEXT ? f->count : 1;
   add_bytes(w, base, f->offset, p);
   for (int64_t i = 0; i < n; i++, p->at += sizeof(void *)) {
@@ -180,7 +190,7 @@ static void add_pointers(Writer *w, const Field *f, const char *base, Pieces *p)
 
 static LLVMValueRef struct_of(Writer *w, const Struct *t, const char *base) {
   Pieces p = {.n = 0};
-  for (const Field *f = t->field; f->kind != F_END; f++)
+  for (const TableField *f = t->field; f->kind != F_END; f++)
     if (f->kind != F_BYTES)
       add_pointers(w, f, base, &p);
   add_bytes(w, base, t->size, &p);
@@ -188,7 +198,7 @@ static LLVMValueRef struct_of(Writer *w, const Struct *t, const char *base) {
 }
 
 static bool has_pointers(const Struct *t) {
-  const Field *f = t->field;
+  const TableField *f = t->field;
   while (f->kind == F_BYTES)
     f++;
   return f->kind != F_END;

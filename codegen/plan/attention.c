@@ -15,7 +15,7 @@
 
 enum { KEYS = 256, SCORE_ROW = KEYS + 16, BACK_ROWS = 48 };
 
-typedef struct Build {
+typedef struct AttentionBuild {
   Arena *a;
   LKernel *k;
   const AttentionShape *s;
@@ -23,51 +23,52 @@ typedef struct Build {
   LExpr *r0, *nrows; // the block of rows
   int kt, vt, p, ds, acc, max, sum, delta;
   int64_t acc_row;
-} Build;
+} AttentionBuild;
 
-static LExpr *num(const Build *b, double v) {
+static LExpr *num(const AttentionBuild *b, double v) {
   return lx_const(b->a, DT_F32, v);
 }
 
-static LExpr *ints(const Build *b, int64_t v) {
+static LExpr *ints(const AttentionBuild *b, int64_t v) {
   return lx_int(b->a, v);
 }
 
-static LExpr *var(const Build *b, int v) {
+static LExpr *var(const AttentionBuild *b, int v) {
   return lx_var(b->a, v);
 }
 
-static LExpr *op2(const Build *b, LOp op, LExpr *x, LExpr *y) {
+static LExpr *op2(const AttentionBuild *b, LOp op, LExpr *x, LExpr *y) {
   return lx_op(b->a, op, DT_F32, x, y, NULL);
 }
 
-static LExpr *op1(const Build *b, LOp op, LExpr *x) {
+static LExpr *op1(const AttentionBuild *b, LOp op, LExpr *x) {
   return lx_op(b->a, op, DT_F32, x, NULL, NULL);
 }
 
-static LExpr *select3(const Build *b, LExpr *c, LExpr *x, LExpr *y) {
+static LExpr *select3(const AttentionBuild *b, LExpr *c, LExpr *x, LExpr *y) {
   return lx_op(b->a, L_SELECT, DT_F32, c, x, y);
 }
 
-static LExpr *at(const Build *b, const AttentionMatrix *m, LExpr *i) {
+static LExpr *at(const AttentionBuild *b, const AttentionMatrix *m, LExpr *i) {
   return lx_add(b->a, m->base, lx_mul(b->a, i, m->row));
 }
 
-static LExpr *load(const Build *b, int mem, LExpr *index) {
+static LExpr *load(const AttentionBuild *b, int mem, LExpr *index) {
   return lx_load(b->a, b->k, mem, index);
 }
 
-static void put(const Build *b, LBody *body, LStmt *s) {
+static void put(const AttentionBuild *b, LBody *body, LStmt *s) {
   vec_push(b->a, body, s);
 }
 
-static void store(const Build *b, LBody *body, int mem, LExpr *index, LExpr *value, bool add) {
+static void store(const AttentionBuild *b, LBody *body, int mem, LExpr *index, LExpr *value,
+                  bool add) {
   LStmt *s = ls_store(b->a, mem, index, value);
   s->add = add;
   put(b, body, s);
 }
 
-static LStmt *loop(const Build *b, LBody *body, LExpr *count, int vec, LExpr **v) {
+static LStmt *loop(const AttentionBuild *b, LBody *body, LExpr *count, int vec, LExpr **v) {
   int id = loop_var(b->k);
   LStmt *s = ls_for(b->a, id, ints(b, 0), count, vec);
   *v = var(b, id);
@@ -75,16 +76,17 @@ static LStmt *loop(const Build *b, LBody *body, LExpr *count, int vec, LExpr **v
   return s;
 }
 
-static int scratch(const Build *b, const char *name, int64_t n) {
+static int scratch(const AttentionBuild *b, const char *name, int64_t n) {
   return loop_scratch(b->a, b->k, name, DT_F32, poly_const(n));
 }
 
-static int64_t panels(const Build *b, int64_t n) {
+static int64_t panels(const AttentionBuild *b, int64_t n) {
   return (n + b->s->nr - 1) / b->s->nr * b->s->nr;
 }
 
 // The block's rows of x [keys x cols], transposed into panels of nr keys.
-static void stage(const Build *b, LBody *body, const AttentionMatrix *x, int64_t cols, int dst) {
+static void stage(const AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols,
+                  int dst) {
   LStmt *t = NEW(b->a, LStmt);
   t->kind = LS_TRANSPOSE;
   t->tr.src = x->mem;
@@ -100,7 +102,8 @@ static void stage(const Build *b, LBody *body, const AttentionMatrix *x, int64_t
   put(b, body, t);
 }
 
-static LTile *tile(const Build *b, LBody *body, LExpr *m, LExpr *n, LExpr **mv, LExpr **nv) {
+static LTile *tile(const AttentionBuild *b, LBody *body, LExpr *m, LExpr *n, LExpr **mv,
+                   LExpr **nv) {
   int i = loop_var(b->k), j = loop_var(b->k);
   LStmt *t = ls_tile(b->a, i, j, m, n);
   *mv = var(b, i);
@@ -110,7 +113,7 @@ static LTile *tile(const Build *b, LBody *body, LExpr *m, LExpr *n, LExpr **mv, 
 }
 
 // rows of x (row block) times the staged panels of a block of keys
-static void against_panels(const Build *b, LTile *t, const AttentionMatrix *x, int64_t k,
+static void against_panels(const AttentionBuild *b, LTile *t, const AttentionMatrix *x, int64_t k,
                            int staged) {
   t->prod[t->nprod++] = (LProduct){.amem = x->mem,
                                    .abase = at(b, x, b->r0),
@@ -125,7 +128,7 @@ static void against_panels(const Build *b, LTile *t, const AttentionMatrix *x, i
 }
 
 // scores (or their transpose) in scratch times rows of x in place
-static void scores_times(const Build *b, LTile *t, int scores, bool transposed,
+static void scores_times(const AttentionBuild *b, LTile *t, int scores, bool transposed,
                          const AttentionMatrix *x, LExpr *row0, LExpr *k) {
   t->prod[t->nprod++] = (LProduct){.amem = scores,
                                    .abase = ints(b, 0),
@@ -138,12 +141,12 @@ static void scores_times(const Build *b, LTile *t, int scores, bool transposed,
                                    .K = k};
 }
 
-static LExpr *score_index(const Build *b, LExpr *i, LExpr *j) {
+static LExpr *score_index(const AttentionBuild *b, LExpr *i, LExpr *j) {
   return lx_add(b->a, lx_mul(b->a, i, ints(b, SCORE_ROW)), j);
 }
 
 // scale * sum + bias, -1e9 where masked
-static LExpr *scored(const Build *b, LBody *body, LExpr *i, LExpr *j) {
+static LExpr *scored(const AttentionBuild *b, LBody *body, LExpr *i, LExpr *j) {
   const AttentionShape *s = b->s;
   LExpr *row = lx_add(b->a, b->r0, i), *key = lx_add(b->a, b->s0, j);
   LExpr *x = op2(b, L_MUL, lx_acc(b->a), num(b, s->scale));
@@ -152,18 +155,18 @@ static LExpr *scored(const Build *b, LBody *body, LExpr *i, LExpr *j) {
   return s->mask ? select3(b, s->mask(s->ctx, body, row, key), x, num(b, -1e9)) : x;
 }
 
-static LExpr *kept(const Build *b, LBody *body, LExpr *i, LExpr *j) {
+static LExpr *kept(const AttentionBuild *b, LBody *body, LExpr *i, LExpr *j) {
   const AttentionShape *s = b->s;
   LExpr *r = s->random(s->ctx, body, lx_add(b->a, b->r0, i), lx_add(b->a, b->s0, j));
   return lx_op(b->a, L_LE, DT_BOOL, num(b, s->rate), r, NULL);
 }
 
-static LExpr *dropped(const Build *b, LExpr *keep, LExpr *x) {
+static LExpr *dropped(const AttentionBuild *b, LExpr *keep, LExpr *x) {
   return select3(b, keep, op2(b, L_MUL, x, num(b, 1 / (1 - b->s->rate))), num(b, 0));
 }
 
 // for s0 in steps of KEYS: the loop's body
-static LBody *key_blocks(Build *b, LBody *body) {
+static LBody *key_blocks(AttentionBuild *b, LBody *body) {
   LExpr *v,
       *blocks = lx_iop(b->a, L_IDIV, lx_add(b->a, b->s->keys, ints(b, KEYS - 1)), ints(b, KEYS));
   LStmt *f = loop(b, body, blocks, 0, &v);
@@ -172,19 +175,19 @@ static LBody *key_blocks(Build *b, LBody *body) {
   return &f->body;
 }
 
-static int reg(const Build *b, LBody *body, LExpr *first) {
+static int reg(const AttentionBuild *b, LBody *body, LExpr *first) {
   int r = loop_reg(b->k);
   put(b, body, ls_reg(b->a, r, DT_F32, first));
   return r;
 }
 
-static LExpr *rd(const Build *b, int r) {
+static LExpr *rd(const AttentionBuild *b, int r) {
   return lx_reg(b->a, DT_F32, r);
 }
 
 // ---- forward
 
-static void clear_state(const Build *b, LBody *body) {
+static void clear_state(const AttentionBuild *b, LBody *body) {
   LExpr *i, *j;
   LStmt *rows = loop(b, body, b->nrows, 0, &i);
   store(b, &rows->body, b->max, i, num(b, -3e38), false);
@@ -194,7 +197,7 @@ static void clear_state(const Build *b, LBody *body) {
         false);
 }
 
-static void softmax_block(const Build *b, LBody *body) {
+static void softmax_block(const AttentionBuild *b, LBody *body) {
   LExpr *i, *j;
   LStmt *rows = loop(b, body, b->nrows, 0, &i);
   LBody *r = &rows->body;
@@ -219,7 +222,7 @@ static void softmax_block(const Build *b, LBody *body) {
   store(b, &cols->body, b->acc, place, op2(b, L_MUL, load(b, b->acc, place), rd(b, c)), false);
 }
 
-static void finish_rows(const Build *b, LBody *body) {
+static void finish_rows(const AttentionBuild *b, LBody *body) {
   const AttentionShape *s = b->s;
   LExpr *i, *j;
   LStmt *rows = loop(b, body, b->nrows, 0, &i);
@@ -236,7 +239,7 @@ static void finish_rows(const Build *b, LBody *body) {
 
 void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0,
                        LExpr *nrows) {
-  Build b = {.a = a, .k = k, .s = s, .r0 = row0, .nrows = nrows};
+  AttentionBuild b = {.a = a, .k = k, .s = s, .r0 = row0, .nrows = nrows};
   LExpr *i, *j;
   b.acc_row = panels(&b, s->dv) + 16;
   b.kt = scratch(&b, "kt", KEYS * s->d);
@@ -259,15 +262,15 @@ void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *
 
 // ---- backward
 
-static void clear_matrix(const Build *b, LBody *body, const AttentionMatrix *m, LExpr *rows,
-                         int64_t cols) {
+static void clear_matrix(const AttentionBuild *b, LBody *body, const AttentionMatrix *m,
+                         LExpr *rows, int64_t cols) {
   LExpr *i, *j;
   LStmt *r = loop(b, body, rows, 0, &i);
   LStmt *c = loop(b, &r->body, ints(b, cols), 1, &j);
   store(b, &c->body, m->mem, lx_add(b->a, at(b, m, i), j), num(b, 0), false);
 }
 
-static void row_deltas(const Build *b, LBody *body) {
+static void row_deltas(const AttentionBuild *b, LBody *body) {
   const AttentionShape *s = b->s;
   LExpr *i, *j;
   LStmt *rows = loop(b, body, s->rows, 0, &i);
@@ -279,7 +282,7 @@ static void row_deltas(const Build *b, LBody *body) {
   store(b, &rows->body, b->delta, i, rd(b, sum), false);
 }
 
-static void probabilities(const Build *b, LBody *body) {
+static void probabilities(const AttentionBuild *b, LBody *body) {
   LExpr *i, *j;
   LTile *t = tile(b, body, b->nrows, b->ns, &i, &j);
   against_panels(b, t, &b->s->q, b->s->d, b->kt);
@@ -294,7 +297,7 @@ static void probabilities(const Build *b, LBody *body) {
   store(b, &t->body, b->p, score_index(b, i, j), op1(b, L_EXP, x), false);
 }
 
-static void score_gradients(const Build *b, LBody *body) {
+static void score_gradients(const AttentionBuild *b, LBody *body) {
   const AttentionShape *s = b->s;
   LExpr *i, *j;
   LTile *t = tile(b, body, b->nrows, b->ns, &i, &j);
@@ -319,7 +322,7 @@ static void score_gradients(const Build *b, LBody *body) {
 }
 
 // dst (from row `first` on) += scores (or their transpose) times x
-static void accumulate(const Build *b, LBody *body, int scores, bool transposed,
+static void accumulate(const AttentionBuild *b, LBody *body, int scores, bool transposed,
                        const AttentionMatrix *x, LExpr *xrow, LExpr *k, const AttentionMatrix *dst,
                        LExpr *first, LExpr *rows, int64_t cols) {
   LExpr *i, *j;
@@ -330,7 +333,7 @@ static void accumulate(const Build *b, LBody *body, int scores, bool transposed,
 }
 
 void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s) {
-  Build b = {.a = a, .k = k, .s = s};
+  AttentionBuild b = {.a = a, .k = k, .s = s};
   LExpr *v;
   b.kt = scratch(&b, "kt", KEYS * s->d);
   b.vt = scratch(&b, "vt", KEYS * s->dv);

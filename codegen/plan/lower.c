@@ -7,7 +7,7 @@
 
 struct Memo {
   LExpr **key; // coordinates of the node's axes
-  Val v;
+  LowerVal v;
   Memo *next;
 };
 
@@ -18,7 +18,7 @@ static Memo *memo_find(Lower *c, Node *n, LExpr *const *key) {
   return NULL;
 }
 
-static void memo_add(Lower *c, Node *n, LExpr *const *key, Val v) {
+static void memo_add(Lower *c, Node *n, LExpr *const *key, LowerVal v) {
   Memo *m = NEW(c->a, Memo);
   m->key = NEWN(c->a, LExpr *, n->nax + 1);
   memcpy(m->key, key, sizeof *key * (size_t)n->nax);
@@ -44,7 +44,7 @@ void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e) {
   LExpr *key[MAX_AXES];
   node_key(n, at, key);
   e = rounded(c, n, e);
-  memo_add(c, n, key, (Val){e, c->scope.n - 1, 0});
+  memo_add(c, n, key, (LowerVal){e, c->scope.n - 1, 0});
 }
 
 // ---- scopes, variables, registers
@@ -214,23 +214,24 @@ void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool
 
 // ---- values
 
-static Val constant(Lower *c, DType t, double v) {
-  return (Val){lx_const(c->a, t, v), 0, 0};
+static LowerVal constant(Lower *c, DType t, double v) {
+  return (LowerVal){lx_const(c->a, t, v), 0, 0};
 }
 
-static Val of_index(Lower *c, DType t, LExpr *i) {
+static LowerVal of_index(Lower *c, DType t, LExpr *i) {
   if (i->op == L_INT)
     return constant(c, t, (double)i->inum);
-  return (Val){lx_from_int(c->a, t, i), depth_of(c, i), 1};
+  return (LowerVal){lx_from_int(c->a, t, i), depth_of(c, i), 1};
 }
 
-static Val op2(Lower *c, LOp op, DType t, Val x, Val y) {
-  return (Val){lx_op(c->a, op, t, x.e, y.e, NULL), max2(x.depth, y.depth), x.cost + y.cost + 1};
+static LowerVal op2(Lower *c, LOp op, DType t, LowerVal x, LowerVal y) {
+  return (LowerVal){lx_op(c->a, op, t, x.e, y.e, NULL), max2(x.depth, y.depth),
+                    x.cost + y.cost + 1};
 }
 
-static Val select_value(Lower *c, Val cond, Val x, Val y) {
-  return (Val){lx_op(c->a, L_SELECT, x.e->dtype, cond.e, x.e, y.e),
-               max2(cond.depth, max2(x.depth, y.depth)), cond.cost + x.cost + y.cost + 1};
+static LowerVal select_value(Lower *c, LowerVal cond, LowerVal x, LowerVal y) {
+  return (LowerVal){lx_op(c->a, L_SELECT, x.e->dtype, cond.e, x.e, y.e),
+                    max2(cond.depth, max2(x.depth, y.depth)), cond.cost + x.cost + y.cost + 1};
 }
 
 static const LOp scalar_op[OP_COUNT] = {
@@ -240,11 +241,11 @@ static const LOp scalar_op[OP_COUNT] = {
     [OP_CONTRACT] = L_MUL,
 };
 
-static Val pointwise(Lower *c, Node *n, const Coords *at) {
+static LowerVal pointwise(Lower *c, Node *n, const Coords *at) {
   LExpr *x[3] = {0};
-  Val v = {.cost = 1};
+  LowerVal v = {.cost = 1};
   for (int i = 0; i < n->nin; i++) {
-    Val a = lower_value(c, n->in[i], at);
+    LowerVal a = lower_value(c, n->in[i], at);
     x[i] = a.e;
     v.depth = max2(v.depth, a.depth);
     v.cost += a.cost;
@@ -258,7 +259,7 @@ static Val pointwise(Lower *c, Node *n, const Coords *at) {
   return v;
 }
 
-static Val random_value(Lower *c, Node *n, const Coords *at) {
+static LowerVal random_value(Lower *c, Node *n, const Coords *at) {
   LExpr *v[MAX_AXES];
   Poly step[MAX_AXES], s = poly_const(1);
   for (int i = n->nax - 1; i >= 0; i--) {
@@ -268,10 +269,10 @@ static Val random_value(Lower *c, Node *n, const Coords *at) {
   }
   LExpr *element = llinear(c, v, step, n->nax, poly_const(0));
   int slot = lower_scalar(c, 1, n->attr.site, (Poly){0});
-  return (Val){lx_random(c->a, slot, element), depth_of(c, element), 8};
+  return (LowerVal){lx_random(c->a, slot, element), depth_of(c, element), 8};
 }
 
-static Val table_value(Lower *c, Node *n, const Coords *at) {
+static LowerVal table_value(Lower *c, Node *n, const Coords *at) {
   int buf = -1;
   for (int i = 0; i < c->g->buf.n && buf < 0; i++)
     if (c->g->buf.v[i].where == BIGS_CONSTANT && c->g->buf.v[i].table == n)
@@ -280,20 +281,20 @@ static Val table_value(Lower *c, Node *n, const Coords *at) {
     buf = table_buffer(c->g, n);
   Place *pl = place_dense(c->g, buf, (DType)n->dtype, n->ax, n->nax);
   LExpr *e = lower_load(c, pl, at);
-  return (Val){e, depth_of(c, e->a), 1};
+  return (LowerVal){e, depth_of(c, e->a), 1};
 }
 
-static Val clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
+static LowerVal clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
   LExpr *last = lpoly(c, poly_sub(extent, poly_const(1)));
   *out = liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last);
-  return (Val){0};
+  return (LowerVal){0};
 }
 
 // An index out of range reads the nearest element: what callers give is checked before programs
 // run.
-static Val gathered(Lower *c, Node *n, const Coords *at) {
+static LowerVal gathered(Lower *c, Node *n, const Coords *at) {
   Node *x = n->in[0];
-  Val i = lower_value(c, n->in[1], at);
+  LowerVal i = lower_value(c, n->in[1], at);
   if (i.e->op != L_REG && i.e->op != L_CONST)
     i.e = reg_at(c, i.depth, i.e);
   LExpr *index = i.e->op == L_CONST ? li(c, (int64_t)i.e->num) : lint(c, lx_to_int(c->a, i.e));
@@ -303,16 +304,16 @@ static Val gathered(Lower *c, Node *n, const Coords *at) {
   return lower_value(c, x, &inner);
 }
 
-static Val compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
+static LowerVal compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
   return op2(c, op, DT_BOOL, of_index(c, DT_I32, i), of_index(c, DT_I32, j));
 }
 
-static Val padded(Lower *c, Node *n, const Coords *at) {
+static LowerVal padded(Lower *c, Node *n, const Coords *at) {
   const Attr *t = &n->attr;
   LExpr *out = coords_get(at, t->axis2), *lo = lpoly(c, t->lo),
         *end = lpoly(c, poly_add(t->lo, t->axis->extent)), *i;
   Poly one = poly_const(1);
-  Val inside = op2(c, L_AND, DT_BOOL, compare(c, L_LE, lo, out), compare(c, L_LT, out, end));
+  LowerVal inside = op2(c, L_AND, DT_BOOL, compare(c, L_LE, lo, out), compare(c, L_LT, out, end));
   clamp_index(c, llinear(c, &out, &one, 1, poly_scale(t->lo, -1)), t->axis->extent, &i);
   Coords inner = *at;
   coords_set(&inner, t->axis, i);
@@ -320,30 +321,30 @@ static Val padded(Lower *c, Node *n, const Coords *at) {
                       constant(c, computed_dtype(n), 0));
 }
 
-static Val concatenated(Lower *c, Node *n, const Coords *at) {
+static LowerVal concatenated(Lower *c, Node *n, const Coords *at) {
   LExpr *out = coords_get(at, n->attr.axis);
   Poly end = n->attr.axis->extent, one = poly_const(1);
-  Val v = {0};
+  LowerVal v = {0};
   for (int i = n->nin - 1; i >= 0; i--) {
     LExpr *j;
     Poly lo = poly_sub(end, n->attr.from[i]->extent);
     clamp_index(c, llinear(c, &out, &one, 1, poly_scale(lo, -1)), n->attr.from[i]->extent, &j);
     Coords inner = *at;
     coords_set(&inner, n->attr.from[i], j);
-    Val x = lower_value(c, n->in[i], &inner);
+    LowerVal x = lower_value(c, n->in[i], &inner);
     v = i == n->nin - 1 ? x : select_value(c, compare(c, L_LT, out, lpoly(c, end)), x, v);
     end = lo;
   }
   return v;
 }
 
-static Val one_hot(Lower *c, Node *n, const Coords *at) {
-  Val id = lower_value(c, n->in[0], at), x = lower_value(c, n->in[1], at);
-  Val here = op2(c, L_EQ, DT_BOOL, of_index(c, DT_I32, coords_get(at, n->attr.axis)), id);
+static LowerVal one_hot(Lower *c, Node *n, const Coords *at) {
+  LowerVal id = lower_value(c, n->in[0], at), x = lower_value(c, n->in[1], at);
+  LowerVal here = op2(c, L_EQ, DT_BOOL, of_index(c, DT_I32, coords_get(at, n->attr.axis)), id);
   return select_value(c, here, x, constant(c, computed_dtype(n), 0));
 }
 
-static Val mapped(Lower *c, Node *n, const Coords *at) {
+static LowerVal mapped(Lower *c, Node *n, const Coords *at) {
   const Attr *t = &n->attr;
   Coords in = *at;
   LExpr *v[MAX_AXES];
@@ -380,18 +381,18 @@ static Val mapped(Lower *c, Node *n, const Coords *at) {
   return lower_value(c, n->in[0], &in);
 }
 
-static Val loaded(Lower *c, Node *n, const Place *pl, const Coords *at) {
+static LowerVal loaded(Lower *c, Node *n, const Place *pl, const Coords *at) {
   LExpr *e = lower_load(c, pl, at);
-  Val v = {e, depth_of(c, e->a), 1};
+  LowerVal v = {e, depth_of(c, e->a), 1};
   if (n->dtype == DT_BF16)
     v.e = lx_op(c->a, L_CAST, DT_F32, e, NULL, NULL);
   return v;
 }
 
-static Val compute(Lower *c, Node *n, const Coords *at) {
+static LowerVal compute(Lower *c, Node *n, const Coords *at) {
   Info *f = info_of(c->g, n);
   if (n == c->acc)
-    return (Val){lx_acc(c->a), c->scope.n - 1, 0};
+    return (LowerVal){lx_acc(c->a), c->scope.n - 1, 0};
   if (f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   switch (n->op) {
@@ -409,24 +410,24 @@ static Val compute(Lower *c, Node *n, const Coords *at) {
   if (op_flags(n->op) & F_INDEX)
     return mapped(c, n, at);
   if ((op_flags(n->op) & F_POINTWISE) || is_outer(n)) {
-    Val v = pointwise(c, n, at);
+    LowerVal v = pointwise(c, n, at);
     v.e = rounded(c, n, v.e);
     return v;
   }
   BUG("%s has no value here", op_name(n->op));
 }
 
-Val lower_value(Lower *c, Node *n, const Coords *at) {
+LowerVal lower_value(Lower *c, Node *n, const Coords *at) {
   LExpr *key[MAX_AXES];
   node_key(n, at, key);
   Memo *m = memo_find(c, n, key);
   if (m)
     return m->v;
-  Val v = compute(c, n, at);
+  LowerVal v = compute(c, n, at);
   bool shared = info_of(c->g, n)->nuse > 1 && !(op_flags(n->op) & F_INDEX),
        outer = v.depth < c->scope.n - 1;
   if (v.cost && (shared || outer) && v.e->op != L_REG)
-    v = (Val){reg_at(c, v.depth, v.e), v.depth, 0};
+    v = (LowerVal){reg_at(c, v.depth, v.e), v.depth, 0};
   if (v.e->op == L_REG)
     v.cost = 0;
   memo_add(c, n, key, v);

@@ -4,7 +4,7 @@
 
 enum { TRANSPOSE_ROWS = 64 };
 
-typedef struct Emit {
+typedef struct ContractEmit {
   Lower *c;
   Inst *k;
   Tile *t;
@@ -14,7 +14,7 @@ typedef struct Emit {
   LExpr *rows, *cols; // of the tile
   Poly N;
   int64_t panel; // width of the panels that a member is stored in, 0: none
-} Emit;
+} ContractEmit;
 
 static bool stored(Prog *g, const Member *m) {
   return info_of(g, m->node)->needed;
@@ -26,7 +26,7 @@ static Poly last_stride(const Place *pl, const AxisList *l) {
 }
 
 // Sum of the outer coordinates' strides, plus x * step.
-static LExpr *base_index(Emit *e, const Place *pl, LExpr *x, Poly step) {
+static LExpr *base_index(ContractEmit *e, const Place *pl, LExpr *x, Poly step) {
   LExpr *v[2 * MAX_AXES];
   Poly s[2 * MAX_AXES];
   int n = 0;
@@ -49,7 +49,7 @@ static Poly panel_step(const Tile *t) {
   return poly_const(t->b->panel);
 }
 
-static LProduct product(Emit *e) {
+static LProduct product(ContractEmit *e) {
   Lower *c = e->c;
   Tile *t = e->t;
   LProduct p = {0};
@@ -70,13 +70,13 @@ static LProduct product(Emit *e) {
   return p;
 }
 
-static LExpr *slot_index(Emit *e, const Place *slots, const Coords *at) {
+static LExpr *slot_index(ContractEmit *e, const Place *slots, const Coords *at) {
   Lower *c = e->c;
   LExpr *base = liop(c, L_IMUL, e->rowblock, lpoly(c, c->g->buf.v[slots->buf].size));
   return liop(c, L_IADD, base, place_index(c, slots, at));
 }
 
-static void clear_slots(Emit *e) {
+static void clear_slots(ContractEmit *e) {
   Lower *c = e->c;
   for (int i = 0; i < e->k->m.n; i++) {
     Member *m = &e->k->m.v[i];
@@ -100,7 +100,7 @@ static LExpr *in_register(Lower *c, LExpr *v) {
   return lx_reg(c->a, v->dtype, lower_reg(c, v->dtype, v));
 }
 
-static void epilogue(Emit *e, const Coords *at) {
+static void epilogue(ContractEmit *e, const Coords *at) {
   Lower *c = e->c;
   for (int i = 0; i < e->k->m.n; i++) {
     Member *m = &e->k->m.v[i];
@@ -119,7 +119,7 @@ static void epilogue(Emit *e, const Coords *at) {
   }
 }
 
-static void emit_tile(Emit *e) {
+static void emit_tile(ContractEmit *e) {
   Lower *c = e->c;
   clear_slots(e);
   int64_t cols = task_columns(&c->g->p->o, e->panel ? e->panel : e->t->b->width);
@@ -176,7 +176,8 @@ void lower_tile(Prog *g, Inst *k) {
     return;
   Lower *c = lower_new(g, k, inst_label(g, k));
   Tile *t = k->tile;
-  Emit e = {.c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
+  ContractEmit e = {
+      .c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
   int64_t rows = task_rows(&g->p->o),
           columns = task_columns(&g->p->o, e.panel ? e.panel : t->b->width);
   if (t->outer.n)
@@ -222,7 +223,7 @@ static void transpose_panels(Lower *c, Inst *k, LStmt *s) {
 static void transpose_rows(Lower *c, Inst *k, LStmt *s) {
   Tile *t = k->tile;
   const Place *src = k->src, *dst = k->dst;
-  Emit e = {.c = c, .k = k, .t = t};
+  ContractEmit e = {.c = c, .k = k, .t = t};
   Poly N = extents(t->n.ax, t->n.n), K = extents(t->k.ax, t->k.n);
   int64_t rows = TRANSPOSE_ROWS / dst->width * dst->width;
   if (rows < dst->width)

@@ -50,19 +50,19 @@ int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Outpu
   return p->progs.n - 1;
 }
 
-typedef struct Wanted {
+typedef struct WantedThing {
   const Planner *p;
   const void *thing; // LKernel or Poly
-} Wanted;
+} WantedThing;
 
 static bool same_kernel(const void *wanted, uint64_t i) {
-  const Wanted *w = wanted;
+  const WantedThing *w = wanted;
   return loop_equal(w->p->kernels.v[i], w->thing);
 }
 
 // A verified kernel that no other equals yet is a new one.
 static int plan_kernel(Planner *p, LKernel *k) {
-  uint64_t h = loop_hash(k), *known = map_find(&p->kernel_at, h, same_kernel, &(Wanted){p, k});
+  uint64_t h = loop_hash(k), *known = map_find(&p->kernel_at, h, same_kernel, &(WantedThing){p, k});
   if (known)
     return (int)*known;
   const char *why = loop_verify(p->a, k);
@@ -74,7 +74,7 @@ static int plan_kernel(Planner *p, LKernel *k) {
 }
 
 static bool same_size(const void *wanted, uint64_t i) {
-  const Wanted *w = wanted;
+  const WantedThing *w = wanted;
   return poly_eq(&w->p->polys.v[i], w->thing);
 }
 
@@ -84,7 +84,7 @@ BigsSize plan_size(Planner *p, Poly x) {
     vec_push(p->a, &p->polys, (Poly){0});
   if (!x.n)
     return 0;
-  uint64_t h = poly_hash(&x), *known = map_find(&p->poly_at, h, same_size, &(Wanted){p, &x});
+  uint64_t h = poly_hash(&x), *known = map_find(&p->poly_at, h, same_size, &(WantedThing){p, &x});
   if (known)
     return (BigsSize)*known;
   map_add(&p->poly_at, h, (uint64_t)p->polys.n);

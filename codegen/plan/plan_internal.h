@@ -245,11 +245,11 @@ typedef struct Coords { // also of axes that index maps below gave names to
   int n;
   Coord v[COORDS_MAX];
 } Coords;
-typedef struct Val {
+typedef struct LowerVal {
   LExpr *e;
   int depth; // scopes that it needs: 0 is the task
   int cost;  // 0: no need for a register
-} Val;
+} LowerVal;
 typedef struct Memo Memo;
 struct LowerArg { // a buffer, from an element on
   int buf;
@@ -296,7 +296,7 @@ void lower_unflatten(Lower *c, LExpr *flat, Axis *const *ax, int n, Coords *out)
 void coords_set(Coords *co, Axis *a, LExpr *at);
 LExpr *coords_get(const Coords *co, const Axis *a);
 LExpr *place_index(Lower *c, const Place *pl, const Coords *at);
-Val lower_value(Lower *c, Node *n, const Coords *at);
+LowerVal lower_value(Lower *c, Node *n, const Coords *at);
 // what is stored for it; of a COLUMN the summand
 LExpr *lower_member(Lower *c, const Member *m, const Coords *at);
 LExpr *lower_load(Lower *c, const Place *pl, const Coords *at);

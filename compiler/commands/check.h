@@ -11,9 +11,9 @@ typedef struct Datum {
   int64_t n;
   double rms;
 } Datum;
-typedef struct Data {
+typedef struct CheckData {
   VEC(Datum) params, inputs;
-} Data;
+} CheckData;
 
 // A scalar function of the parameters: a train block's loss, or an entry times random numbers.
 typedef struct Subject {
@@ -37,15 +37,15 @@ typedef struct CheckModel {
 // Elaborates entries and subjects with gradients.  `model` must have no run-time dims.
 int check_build(CheckModel *c, Session *s, Model *model);
 // Parameters from their own initializers, inputs at random.
-int check_data(CheckModel *c, Data *d);
+int check_data(CheckModel *c, CheckData *d);
 // Values in the order of the outputs' axes, in the memory of `a`.
-int check_values(CheckModel *c, const Data *d, Arena *a, const Output *out, int n,
+int check_values(CheckModel *c, const CheckData *d, Arena *a, const Output *out, int n,
                  const double **value);
 typedef struct Shift { // parameters moved by h along `along` (per parameter; NULL: not moved)
   double h;
   const double *const *along;
 } Shift;
-int check_loss(CheckModel *c, const Data *d, const Subject *j, Shift shift, double *loss);
+int check_loss(CheckModel *c, const CheckData *d, const Subject *j, Shift shift, double *loss);
 // Numbers computed by an evaluation of the roots, and the memory it takes.
 double check_work(const CheckModel *c, Node *const *roots, int n, double *bytes);
 int64_t check_elements(Axis *const *ax, int nax);
@@ -55,12 +55,12 @@ typedef struct Checked {
   bool sampled; // not every parameter was checked by itself
 } Checked;
 // check_grad.c
-int check_gradients(CheckModel *c, const Data *d, Checked *sum);
+int check_gradients(CheckModel *c, const CheckData *d, Checked *sum);
 // check_forms.c
 bool check_has_forms(CheckModel *c); // with more than one member
 // reload(ctx, form, out) makes the model with that member of every `forms`.
 typedef int Reload(void *ctx, const char *form, CheckModel *out);
-int check_forms(CheckModel *c, const Data *d, Reload *reload, void *ctx, Checked *sum);
+int check_forms(CheckModel *c, const CheckData *d, Reload *reload, void *ctx, Checked *sum);
 
 const char *check_place(Session *s, Span at);                                  // "bag.mdl:12"
 void check_progress(const Session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); // a line that passes

@@ -34,7 +34,8 @@ static void worse(double *most, const char **where, double d, double scale, cons
   }
 }
 
-static int compare_values(CheckModel *x, CheckModel *y, const Data *d, Arena *a, Difference *out) {
+static int compare_values(CheckModel *x, CheckModel *y, const CheckData *d, Arena *a,
+                          Difference *out) {
   int n = x->entries.n;
   const double **p = NEWN(a, const double *, n + 1), **q = NEWN(a, const double *, n + 1);
   int status = check_values(x, d, a, x->entries.v, n, p);
@@ -62,7 +63,7 @@ static int find_param(const Subject *j, int index) {
   return -1;
 }
 
-static int compare_gradients(CheckModel *x, CheckModel *y, const Data *d, int k, Arena *a,
+static int compare_gradients(CheckModel *x, CheckModel *y, const CheckData *d, int k, Arena *a,
                              Difference *out) {
   const Subject *j = &x->subjects.v[k], *l = &y->subjects.v[k];
   const double **p = NEWN(a, const double *, j->n + 1), **q = NEWN(a, const double *, l->n + 1);
@@ -83,7 +84,7 @@ static int compare_gradients(CheckModel *x, CheckModel *y, const Data *d, int k,
   return status;
 }
 
-static int compare(CheckModel *x, CheckModel *y, const Data *d, Difference *out) {
+static int compare(CheckModel *x, CheckModel *y, const CheckData *d, Difference *out) {
   int status = 0;
   Arena *a = arena_new();
   *out = (Difference){0};
@@ -141,7 +142,7 @@ static void report(CheckModel *c, const char *name, const Difference *f, bool wr
     printf("    the gradient of `%s` differs\n", f->where_gradient);
 }
 
-int check_forms(CheckModel *c, const Data *d, Reload *reload, void *ctx, Checked *sum) {
+int check_forms(CheckModel *c, const CheckData *d, Reload *reload, void *ctx, Checked *sum) {
   const char **names;
   int n = member_names(c, &names), status = 0;
   for (int i = 0; i < n && !status; i++) {

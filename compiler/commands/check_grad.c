@@ -15,7 +15,7 @@ static const double BUDGET = 60; // seconds for one loss; past it directions are
 
 typedef struct Trial { // one loss under test
   CheckModel *c;
-  const Data *d;
+  const CheckData *d;
   const Subject *j;
   double loss, seconds;  // of one evaluation
   const double **grad;   // per parameter of the subject, in the order of its node
@@ -180,7 +180,7 @@ static int rows(Trial *w, Checked *sum) {
   return status;
 }
 
-int check_gradients(CheckModel *c, const Data *d, Checked *sum) {
+int check_gradients(CheckModel *c, const CheckData *d, Checked *sum) {
   Session *s = c->s;
   int status = 0;
   for (int i = 0; i < c->subjects.n && !status; i++) {

@@ -218,7 +218,7 @@ static void collect_roots(CheckModel *c, Node **roots, int *n) {
     roots[(*n)++] = c->subjects.v[i].loss;
 }
 
-int check_data(CheckModel *c, Data *d) {
+int check_data(CheckModel *c, CheckData *d) {
   Session *s = c->s;
   Graph *g = c->graph;
   int n, status = 0;
@@ -250,7 +250,7 @@ static const double *find(const Datum *v, int n, const char *name) {
   return NULL;
 }
 
-static Eval *bound(CheckModel *c, const Data *d, Arena *a) {
+static Eval *bound(CheckModel *c, const CheckData *d, Arena *a) {
   const Graph *g = c->graph;
   Eval *e = eval_new(a, g, NULL, (uint64_t)c->s->o->seed, 0);
   for (int i = 0; i < g->inputs.n; i++)
@@ -260,7 +260,7 @@ static Eval *bound(CheckModel *c, const Data *d, Arena *a) {
   return e;
 }
 
-int check_values(CheckModel *c, const Data *d, Arena *a, const Output *out, int n,
+int check_values(CheckModel *c, const CheckData *d, Arena *a, const Output *out, int n,
                  const double **value) {
   Eval *e = bound(c, d, a);
   const char *error;
@@ -270,7 +270,7 @@ int check_values(CheckModel *c, const Data *d, Arena *a, const Output *out, int 
   return 0;
 }
 
-int check_loss(CheckModel *c, const Data *d, const Subject *j, Shift shift, double *loss) {
+int check_loss(CheckModel *c, const CheckData *d, const Subject *j, Shift shift, double *loss) {
   Arena *a = arena_new();
   const char *error;
   Eval *e = bound(c, d, a);

@@ -115,7 +115,7 @@ static int verdict(Session *s, const Checked *sum) {
 
 static int check(Check *c) {
   CheckModel m;
-  Data d = {0};
+  CheckData d = {0};
   Checked sum = {0};
   Session *s = &c->s;
   int status = check_build(&m, s, s->model);

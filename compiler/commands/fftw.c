@@ -21,14 +21,14 @@ static int64_t smooth(int64_t n) {
   }
 }
 
-typedef struct Bed {
+typedef struct FftwBed {
   int n, channels; // padded length; lanes, which are channels
   float *x;
   fftwf_complex *f;
   fftwf_plan to, from;
-} Bed;
+} FftwBed;
 
-static void multiply(const Bed *b) {
+static void multiply(const FftwBed *b) {
   const float re = 0.5f, im = 0.25f;
   for (int64_t i = 0; i < (int64_t)(b->n / 2 + 1) * b->channels; i++) {
     float real = b->f[i][0] * re - b->f[i][1] * im;
@@ -37,7 +37,7 @@ static void multiply(const Bed *b) {
   }
 }
 
-static double best(const Bed *b) {
+static double best(const FftwBed *b) {
   double best = INFINITY, spent = 0;
   for (int i = 0; i < RUNS && spent < 0.3; i++) {
     memset(b->x, 0, sizeof *b->x * (size_t)b->n * (size_t)b->channels);
@@ -55,7 +55,7 @@ static double best(const Bed *b) {
 double fftw_convolution_ms(int64_t length, int64_t channels) {
   if (length < 1 || channels < 1 || length > LARGEST / 2 || channels > LARGEST / (4 * length))
     return 0;
-  Bed b = {.n = (int)smooth(2 * length), .channels = (int)channels};
+  FftwBed b = {.n = (int)smooth(2 * length), .channels = (int)channels};
   int n = b.n, h = b.channels;
   b.x = fftwf_malloc(sizeof *b.x * (size_t)n * (size_t)h);
   b.f = fftwf_malloc(sizeof *b.f * (size_t)(n / 2 + 1) * (size_t)h);

@@ -67,20 +67,20 @@ static double chains(float *sink) {
 #endif
 }
 
-typedef struct Job {
+typedef struct PeakJob {
   double flops;
   float sink;
-} Job;
+} PeakJob;
 
 static void *job(void *p) {
-  Job *j = p;
+  PeakJob *j = p;
   j->flops = chains(&j->sink);
   return NULL;
 }
 
 double peak_gflops(int threads, double *got) {
   pthread_t *t = calloc((size_t)threads, sizeof *t);
-  Job *jobs = calloc((size_t)threads, sizeof *jobs);
+  PeakJob *jobs = calloc((size_t)threads, sizeof *jobs);
   double best = 0, wall = 0, cpu = clock_cpu_seconds();
   if (!t || !jobs)
     out_of_memory();

@@ -180,7 +180,7 @@ static void declared_axes(Build *b, BigsModule *m) {
 
 void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   Arena *a = b->arena;
-  const Tokenizer *t = model_tokenizer(b->model);
+  const TokenizerDecl *t = model_tokenizer(b->model);
   const CkptTable *const *tables;
   m->abi = BIGS_ABI_VERSION;
   m->model = b->options.name ? b->options.name : model_name(b->model);

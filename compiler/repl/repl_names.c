@@ -2,37 +2,37 @@
 #include "compiler/repl/repl.h"
 #include <string.h>
 
-typedef struct Walk {
+typedef struct NameWalk {
   NameVisit *visit;
   void *ctx;
-} Walk;
-static void walk_body(const Walk *w, const Body *b);
+} NameWalk;
+static void walk_body(const NameWalk *w, const Body *b);
 
-static void walk_name(const Walk *w, const Name *n) {
+static void walk_name(const NameWalk *w, const Name *n) {
   if (n->s)
     w->visit(w->ctx, n->s);
 }
 
-static void walk_type(const Walk *w, const Type *t) {
+static void walk_type(const NameWalk *w, const Type *t) {
   for (int i = 0; t && i < t->dims.n; i++)
     walk_name(w, &t->dims.v[i].name);
 }
 
-static void walk_axes(const Walk *w, const AxisNames *l) {
+static void walk_axes(const NameWalk *w, const AxisNames *l) {
   for (int i = 0; i < l->n; i++)
     walk_name(w, &l->v[i].name);
 }
 
-static void walk_expr(const Walk *w, const Expr *e);
+static void walk_expr(const NameWalk *w, const Expr *e);
 
-static void walk_formals(const Walk *w, const Formals *f) {
+static void walk_formals(const NameWalk *w, const Formals *f) {
   for (int i = 0; i < f->n; i++) {
     walk_type(w, f->v[i].type);
     walk_expr(w, f->v[i].preset);
   }
 }
 
-static void walk_op(const Walk *w, const DimOp *op) {
+static void walk_op(const NameWalk *w, const DimOp *op) {
   for (int i = 0; i < op->from.n; i++)
     walk_name(w, &op->from.v[i]);
   for (int i = 0; i < op->to.n; i++)
@@ -41,7 +41,7 @@ static void walk_op(const Walk *w, const DimOp *op) {
   walk_expr(w, op->hi);
 }
 
-static void walk_expr(const Walk *w, const Expr *e) {
+static void walk_expr(const NameWalk *w, const Expr *e) {
   if (!e)
     return;
   walk_expr(w, e->a);
@@ -72,7 +72,7 @@ static void walk_expr(const Walk *w, const Expr *e) {
   }
 }
 
-static void walk_stmt(const Walk *w, const Stmt *s) {
+static void walk_stmt(const NameWalk *w, const Stmt *s) {
   walk_type(w, s->type);
   walk_expr(w, s->value);
   walk_name(w, &s->count);
@@ -87,17 +87,17 @@ static void walk_stmt(const Walk *w, const Stmt *s) {
     walk_expr(w, s->forms.v[i].value);
 }
 
-static void walk_body(const Walk *w, const Body *b) {
+static void walk_body(const NameWalk *w, const Body *b) {
   for (int i = 0; b && i < b->stmts.n; i++)
     walk_stmt(w, b->stmts.v[i]);
 }
 
 void names_of_expr(const Expr *e, NameVisit *visit, void *ctx) {
-  walk_expr(&(Walk){visit, ctx}, e);
+  walk_expr(&(NameWalk){visit, ctx}, e);
 }
 
 void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx) {
-  walk_stmt(&(Walk){visit, ctx}, s);
+  walk_stmt(&(NameWalk){visit, ctx}, s);
 }
 
 // ---- draws

@@ -64,15 +64,15 @@ char *array_type(Arena *a, DType dtype, const TypedAxis *axis, int rank) {
 
 // ---- elements
 
-typedef struct Printer {
+typedef struct ReplPrinter {
   FILE *f;
   const Array *x;
   bool shorten, scientific;
   double largest;
   int width;
-} Printer;
+} ReplPrinter;
 
-static int number_text(const Printer *p, double v, bool with_sign, char *buf, size_t size) {
+static int number_text(const ReplPrinter *p, double v, bool with_sign, char *buf, size_t size) {
   DType t = array_real(p->x->dtype);
   if (t == DT_BOOL)
     return snprintf(buf, size, "%s", v != 0 ? "true" : "false");
@@ -83,7 +83,7 @@ static int number_text(const Printer *p, double v, bool with_sign, char *buf, si
   return snprintf(buf, size, p->scientific ? "%.4e" : "%.4f", v);
 }
 
-static int element_text(const Printer *p, int64_t i, char *buf, size_t size) {
+static int element_text(const ReplPrinter *p, int64_t i, char *buf, size_t size) {
   if (!dtype_is_complex(p->x->dtype))
     return number_text(p, array_number(p->x, i), false, buf, size);
   int n = number_text(p, array_number(p->x, 2 * i), false, buf, size);
@@ -92,8 +92,8 @@ static int element_text(const Printer *p, int64_t i, char *buf, size_t size) {
 }
 
 // Calls visit on the number of every element that is shown, in order.
-typedef void Visit(Printer *p, int64_t element);
-static void each_shown(Printer *p, int axis, int64_t at, Visit *visit) {
+typedef void Visit(ReplPrinter *p, int64_t element);
+static void each_shown(ReplPrinter *p, int axis, int64_t at, Visit *visit) {
   const Array *x = p->x;
   if (axis == x->rank) {
     visit(p, at);
@@ -107,13 +107,13 @@ static void each_shown(Printer *p, int axis, int64_t at, Visit *visit) {
   }
 }
 
-static void measure(Printer *p, int64_t i) {
+static void measure(ReplPrinter *p, int64_t i) {
   char buf[128];
   int n = element_text(p, i, buf, sizeof buf);
   p->width = n > p->width ? n : p->width;
 }
 
-static void find_largest(Printer *p, int64_t i) {
+static void find_largest(ReplPrinter *p, int64_t i) {
   int parts = dtype_is_complex(p->x->dtype) ? 2 : 1;
   for (int k = 0; k < parts; k++) {
     double v = fabs(array_number(p->x, parts * i + k));
@@ -121,7 +121,7 @@ static void find_largest(Printer *p, int64_t i) {
   }
 }
 
-static void print_axis(Printer *p, int axis, int64_t at, int indent) {
+static void print_axis(ReplPrinter *p, int axis, int64_t at, int indent) {
   const Array *x = p->x;
   char buf[128];
   if (axis == x->rank) {
@@ -147,7 +147,7 @@ static void print_axis(Printer *p, int axis, int64_t at, int indent) {
 }
 
 void array_print(FILE *f, Arena *scratch, const Array *x) {
-  Printer p = {.f = f, .x = x, .shorten = x->n > WHOLE};
+  ReplPrinter p = {.f = f, .x = x, .shorten = x->n > WHOLE};
   if (dtype_is_float(array_real(x->dtype)))
     each_shown(&p, 0, 0, find_largest);
   // Fixed point would be long, or show nothing.

@@ -93,14 +93,14 @@ typedef struct ModelParam {
 } ModelParam;
 int model_params(const Model *m, const ModelParam **params); // in the order of the module tree
 
-typedef struct Tokenizer {
+typedef struct TokenizerDecl {
   const char *kind;  // "wordpiece"; NULL: the file has no tokenizer line
   const char *vocab; // path as written
   bool lower;
   int64_t pad_to; // 0: not
   Span span;
-} Tokenizer;
-const Tokenizer *model_tokenizer(const Model *m);
+} TokenizerDecl;
+const TokenizerDecl *model_tokenizer(const Model *m);
 
 // The text of `bigsc inspect`: entries and their types, run-time dims, every parameter, totals.
 char *model_describe(Arena *a, const Model *m);

@@ -39,19 +39,19 @@ Frame *frame_owner(Frame *f) {
   return f;
 }
 
-Binding *scope_find(const Scope *sc, const char *name) {
+Bound *scope_find(const Scope *sc, const char *name) {
   return names_get(&sc->table, name);
 }
 
-Binding *scope_bind(Sema *s, Name name, Value *v) {
-  Binding *old = scope_find(s->scope, name.s);
+Bound *scope_bind(Sema *s, Name name, Value *v) {
+  Bound *old = scope_find(s->scope, name.s);
   if (old) {
     Diag *g = sema_error(s, ERR_NAME_TWICE, name.span, "`%s` is bound twice%s", name.s,
                          old->rebound ? ": a state has one new value a step" : "");
     sema_label(s, g, old->rebound ? old->stmt->names.v[0].span : old->span, "first here");
     return NULL;
   }
-  Binding *b = NEW(s->a, Binding);
+  Bound *b = NEW(s->a, Bound);
   b->name = name.s;
   b->span = name.span;
   b->index = -1;

@@ -8,7 +8,7 @@ typedef struct Frame Frame;
 typedef struct Scope Scope;
 typedef struct Module Module;
 typedef struct Fn Fn;
-typedef struct Inst Inst;
+typedef struct ModuleInst ModuleInst;
 typedef struct Child Child;
 typedef struct Value Value;
 

@@ -35,8 +35,8 @@ static bool only_in_modules(Sema *s, const Stmt *st, const char *what) {
 
 // The model's own names are bound lazily in build mode: the binding is there and waits for its
 // value.
-static Binding *define(Sema *s, Name name, Value *v) {
-  Binding *b = scope_find(s->scope, name.s);
+static Bound *define(Sema *s, Name name, Value *v) {
+  Bound *b = scope_find(s->scope, name.s);
   if (b && !b->value)
     b->value = v;
   else
@@ -78,7 +78,7 @@ static void run_param(Sema *s, const Stmt *st) {
       sema_mark(s, st->names.v[i].span);
       v = sema_param(s, names_get(&s->frame->inst->params, st->names.v[i].s));
     }
-    Binding *b = define(s, st->names.v[i], v);
+    Bound *b = define(s, st->names.v[i], v);
     if (b)
       b->is_param = true;
   }
@@ -92,7 +92,7 @@ static void run_child(Sema *s, const Stmt *st) {
   for (int i = 0; i < st->names.n; i++) {
     Child *c = child_make(s, st, st->names.v[i].s, s->frame->inst);
     Value *v = v_poison(s);
-    Binding *b = define(s, st->names.v[i], v);
+    Bound *b = define(s, st->names.v[i], v);
     if (!c || !b)
       continue;
     v->kind = V_CHILD;
@@ -103,7 +103,7 @@ static void run_child(Sema *s, const Stmt *st) {
 }
 
 // ---- values
-static bool rebind(Sema *s, const Stmt *st, Binding *b, Value *v) {
+static bool rebind(Sema *s, const Stmt *st, Bound *b, Value *v) {
   Ty want = {.dtype = b->value->dtype, .ax = b->value->ax, .bad = is_poison(b->value)};
   bool ok =
       ty_same(s, st->value->span, v, &want, arena_printf(s->a, "the next `%s`", b->name), b->span);
@@ -117,7 +117,7 @@ static bool rebind(Sema *s, const Stmt *st, Binding *b, Value *v) {
 
 static void run_bind(Sema *s, const Stmt *st) {
   Value *v = sema_value(s, st->value);
-  Binding *b = scope_find(s->scope, st->names.v[0].s);
+  Bound *b = scope_find(s->scope, st->names.v[0].s);
   if (b && b->is_state)
     rebind(s, st, b, v);
   else
@@ -149,7 +149,7 @@ static void run_entry(Sema *s, const Stmt *st) {
   if (st->type && !ty_same(s, st->value->span, v, &want,
                            arena_printf(s->a, "entry `%s`", st->names.v[0].s), st->type->span))
     v = want.bad || !checking(s) ? v_poison(s) : ty_value(s, &want);
-  Binding *b = define(s, st->names.v[0], v);
+  Bound *b = define(s, st->names.v[0], v);
   if (b)
     b->is_entry = true;
 }
@@ -228,7 +228,7 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
   if (!result && !model) {
     result = v_poison(s);
     const Stmt *last = body->stmts.n ? body->stmts.v[body->stmts.n - 1] : NULL;
-    Binding *b = last && last->kind == ST_BIND ? scope_find(s->scope, last->names.v[0].s) : NULL;
+    Bound *b = last && last->kind == ST_BIND ? scope_find(s->scope, last->names.v[0].s) : NULL;
     if (b)
       b->used = true; // the result that was meant, not a value that nothing uses
     if (!body->bad && !s->stopped && !lost)
@@ -352,7 +352,7 @@ static void bind_states(Sema *s, States *st) {
                   : NULL;
     }
     st->leaf[i] = v;
-    Binding *b = scope_bind(s, st->formal[i].name, v);
+    Bound *b = scope_bind(s, st->formal[i].name, v);
     if (b)
       b->is_state = true;
   }
@@ -394,7 +394,7 @@ static Value *scan_node(Sema *s, const States *st, ScanBuild *sb, Value *r, Valu
 static bool states_change(Sema *s, const States *st, Span at) {
   bool ok = true;
   for (int i = 0; i < st->n; i++) {
-    Binding *b = scope_find(s->scope, st->formal[i].name.s);
+    Bound *b = scope_find(s->scope, st->formal[i].name.s);
     if (!b || !b->is_state)
       continue;
     Diag *g = sema_error(s, ERR_NO_SCAN, st->formal[i].name.span, "the state `%s` never changes",

@@ -63,7 +63,7 @@ static void register_param(Sema *s, const ParamDecl *d) {
   g_param(s->g, p);
 }
 
-static void register_inits(Sema *s, const Inst *inst) {
+static void register_inits(Sema *s, const ModuleInst *inst) {
   Frame *f = frame_push(s, FR_MODULE, inst->mod->name, inst->mod->decl->name.span);
   Saved here = frame_save(s);
   f->seq = inst->mod->seq;
@@ -128,7 +128,7 @@ static void bind_lazily(Sema *s, const Decl *d) {
   for (int i = 0; i < d->body->stmts.n; i++) {
     const Stmt *st = d->body->stmts.v[i];
     for (int k = 0; k < st->names.n; k++) {
-      Binding *b = scope_bind(s, st->names.v[k], NULL);
+      Bound *b = scope_bind(s, st->names.v[k], NULL);
       if (b) {
         b->stmt = st;
         b->index = i;
@@ -138,14 +138,14 @@ static void bind_lazily(Sema *s, const Decl *d) {
 }
 
 // Values of one graph are built once, however often they are asked for.
-static Session *sema_session(Sema *s, Graph *g, bool dropout) {
+static GraphBuild *sema_session(Sema *s, Graph *g, bool dropout) {
   Model *m = s->m;
   for (int i = 0; i < m->sessions.n; i++)
     if (m->sessions.v[i]->g == g && m->sessions.v[i]->dropout == dropout)
       return m->sessions.v[i];
   model_register_params(m, g);
   register_syms(m, g);
-  Session *ss = NEW(s->a, Session);
+  GraphBuild *ss = NEW(s->a, GraphBuild);
   const Decl *d = m->model->decl;
   s->frame = NULL;
   Frame *f = frame_push(s, FR_MODEL, m->model->name, d->name.span);
@@ -154,7 +154,7 @@ static Session *sema_session(Sema *s, Graph *g, bool dropout) {
   f->inst = m->root;
   f->depth = 1;
   f->key = hash_str("model");
-  *ss = (Session){.g = g, .dropout = dropout, .frame = f, .scope = s->scope};
+  *ss = (GraphBuild){.g = g, .dropout = dropout, .frame = f, .scope = s->scope};
   for (int i = 0; i < d->formals.n; i++) {
     Ty t = ty_eval(s, d->formals.v[i].type, false);
     scope_bind(s, d->formals.v[i].name, sema_input(s, &d->formals.v[i], &t));

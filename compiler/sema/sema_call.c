@@ -93,7 +93,7 @@ static Value *call_fn(Sema *s, Fn *f, const Expr *axes, const CallArgs *args, Sp
   s->frame = inner;
   s->scope = scope;
   for (int i = 0; i < formals->n; i++) {
-    Binding *b = ok ? scope_bind(s, formals->v[i].name, got[i].v) : NULL;
+    Bound *b = ok ? scope_bind(s, formals->v[i].name, got[i].v) : NULL;
     if (b)
       b->is_formal = true;
   }
@@ -166,7 +166,7 @@ static bool number_formals(Sema *s, const Formals *f, const Operand *got, const 
   return ok;
 }
 
-static uint64_t activation_key(Sema *s, const Inst *inst) {
+static uint64_t activation_key(Sema *s, const ModuleInst *inst) {
   Frame *f = frame_owner(s->frame);
   uint64_t h = hash_str(inst->path);
   h = hash_mix(h, f->key);
@@ -175,8 +175,8 @@ static uint64_t activation_key(Sema *s, const Inst *inst) {
 }
 
 // Axes that the formal's type names through generics, outside and inside.
-static void inner_axes(Sema *s, const Inst *inst, const Child *c, const Type *t, AxList *outer,
-                       AxList *inner) {
+static void inner_axes(Sema *s, const ModuleInst *inst, const Child *c, const Type *t,
+                       AxList *outer, AxList *inner) {
   *outer = *inner = (AxList){0};
   for (int i = 0; i < t->dims.n; i++)
     for (int k = 0; k < c->mod->ngenerics; k++)
@@ -186,7 +186,7 @@ static void inner_axes(Sema *s, const Inst *inst, const Child *c, const Type *t,
       }
 }
 
-static Value *run_instance(Sema *s, const Child *c, Inst *inst, Operand *got, AxList rest,
+static Value *run_instance(Sema *s, const Child *c, ModuleInst *inst, Operand *got, AxList rest,
                            Span at) {
   const Decl *d = c->mod->decl;
   uint64_t key = activation_key(s, inst);

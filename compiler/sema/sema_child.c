@@ -162,7 +162,7 @@ static void child_args(Sema *s, const Stmt *st, Child *c) {
   }
 }
 
-Child *child_make(Sema *s, const Stmt *st, const char *name, Inst *owner) {
+Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) {
   Module *m = module_find(s, st->module.s);
   if (!m) {
     Diag *g = sema_error(s, ERR_UNKNOWN_NAME, st->module.span, "unknown module `%s`", st->module.s);
@@ -228,7 +228,7 @@ static Value *part_param(Sema *s, const Child *c, Name part, const Stmt *st, con
   Value *v = v_tensor(s, t->dtype, t->ax);
   if (checking(s))
     return v;
-  Inst *inst = c->inst[0];
+  ModuleInst *inst = c->inst[0];
   const ParamDecl *p = names_get(&inst->params, part.s);
   CHECK(p && p->stmt == st);
   sema_mark(s, part.span);

@@ -22,12 +22,12 @@ typedef struct Expansion {
 
 // ---- the right side: text, {i}, (a, b), *
 typedef enum PieceKind { PIECE_TEXT, PIECE_INDEX, PIECE_GROUP, PIECE_STAR } PieceKind;
-typedef struct Piece {
+typedef struct PathPiece {
   PieceKind kind;
   const char *text;        // of PIECE_TEXT and PIECE_INDEX
   VEC(const char *) names; // of PIECE_GROUP
-} Piece;
-typedef VEC(Piece) Pieces;
+} PathPiece;
+typedef VEC(PathPiece) Pieces;
 
 static const char *trimmed(Arena *a, const char *s, size_t n) {
   while (n && *s == ' ') {
@@ -42,7 +42,7 @@ static const char *trimmed(Arena *a, const char *s, size_t n) {
 static bool parse_right(Sema *s, const CkRule *r, Pieces *out) {
   const char *p = r->to.s;
   while (*p) {
-    Piece piece = {.kind = PIECE_TEXT};
+    PathPiece piece = {.kind = PIECE_TEXT};
     size_t n = strcspn(p, "{(*");
     if (n) {
       piece.text = arena_strndup(s->a, p, n);
@@ -73,7 +73,7 @@ static bool parse_right(Sema *s, const CkRule *r, Pieces *out) {
 
 static bool match_groups(Sema *s, const CkRule *r, const Pieces *right) {
   VEC(const Seg *) left = {0};
-  VEC(const Piece *) other = {0};
+  VEC(const PathPiece *) other = {0};
   for (int i = 0; i < r->segs.n; i++)
     if (r->segs.v[i].kind == SEG_GROUP)
       vec_push(s->a, &left, &r->segs.v[i]);
@@ -157,7 +157,7 @@ static const char *right_text(RuleWalk *w) {
     if (w->rule->segs.v[i].kind == SEG_GROUP && n < COUNT(segs))
       segs[n++] = &w->rule->segs.v[i];
   for (int i = 0; i < w->right.n; i++) {
-    const Piece *p = &w->right.v[i];
+    const PathPiece *p = &w->right.v[i];
     const char *add = p->text;
     if (p->kind == PIECE_GROUP || p->kind == PIECE_STAR) {
       int c = w->choice[group];

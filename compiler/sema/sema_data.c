@@ -4,7 +4,7 @@
 #include <string.h>
 
 // ---- sources and their fields
-typedef enum FieldShape { SHAPE_BL, SHAPE_B, SHAPE_M } FieldShape;
+typedef enum SettingShape { SHAPE_BL, SHAPE_B, SHAPE_M } SettingShape;
 typedef enum SourceId {
 #define SOURCE(ID, id, name, least, argument) SOURCE_##ID,
 #define FIELD(ID, FIELD, name, dtype, shape)
@@ -29,7 +29,7 @@ typedef struct FieldSpec {
   const char *name;
   FieldKind kind;
   DType dtype;
-  FieldShape shape;
+  SettingShape shape;
 } FieldSpec;
 static const FieldSpec field_specs[] = {
 #define SOURCE(ID, id, name, least, argument)
@@ -71,7 +71,7 @@ static const char *const shape_words[] = {"like `ids`", "along the batch of `ids
                                           "along the masked rows, a run-time dim of its own"};
 
 // rows: the dim of masked rows seen so far in this block.
-static bool shape_fits(const Model *m, FieldShape shape, const Ty *t, Ax **rows) {
+static bool shape_fits(const Model *m, SettingShape shape, const Ty *t, Ax **rows) {
   const Formal *ids = ids_formal(m);
   const TDim *d = ids->type->dims.v;
   if (shape == SHAPE_M) {
@@ -151,7 +151,7 @@ static void bind_field(Sema *s, const Field *f, const Ty *t) {
     v = ty_value(s, t);
   else
     v = sema_input(s, &(Formal){.span = f->span, .name = f->name, .type = f->type}, t);
-  Binding *b = scope_bind(s, f->name, v);
+  Bound *b = scope_bind(s, f->name, v);
   if (b)
     b->is_formal = true;
 }

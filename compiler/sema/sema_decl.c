@@ -362,7 +362,7 @@ static void check_inputs(Sema *s, const Decl *d) {
         sema_error(s, ERR_OTHER_DTYPE, f->preset->span, "`%s` is %s, and its default bool",
                    f->name.s, dtype_name(t.dtype));
     }
-    Binding *b = scope_bind(s, f->name, v);
+    Bound *b = scope_bind(s, f->name, v);
     if (b)
       b->is_formal = true;
   }
@@ -370,7 +370,7 @@ static void check_inputs(Sema *s, const Decl *d) {
 
 static void unused_in_model(Sema *s) {
   for (int i = 0; i < s->m->model->scope->list.n; i++) {
-    const Binding *b = s->m->model->scope->list.v[i];
+    const Bound *b = s->m->model->scope->list.v[i];
     if (b->used || b->is_formal || b->is_entry || (b->value && is_poison(b->value)))
       continue;
     sema_error(s, ERR_OUT_OF_REACH, b->span, "`%s` is reached by no entry and no loss", b->name);

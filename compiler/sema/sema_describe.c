@@ -8,12 +8,12 @@
 void sema_check_tokenizer(Sema *s, const Expr *e) {
   static const char *const kinds[] = {"wordpiece"};
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
-  Tokenizer *t = &s->m->tokenizer;
+  TokenizerDecl *t = &s->m->tokenizer;
   if (t->kind) {
     sema_error(s, ERR_NAME_TWICE, e->span, "`tokenizer` is declared twice");
     return;
   }
-  *t = (Tokenizer){.kind = "", .span = e->span};
+  *t = (TokenizerDecl){.kind = "", .span = e->span};
   if (callee->kind != EX_NAME || strcmp(callee->name.s, kinds[0])) {
     Diag *g = sema_error(s, ERR_BAD_TOKENIZER, callee->span,
                          "unknown tokenizer: there is wordpiece(\"vocab.txt\", lower: true)");
@@ -171,7 +171,7 @@ int model_forms(const Model *m, const Stmt *const **forms) {
   return m->forms.n;
 }
 
-const Tokenizer *model_tokenizer(const Model *m) {
+const TokenizerDecl *model_tokenizer(const Model *m) {
   return &m->tokenizer;
 }
 
@@ -219,13 +219,13 @@ static const char *grouped(Arena *a, int64_t v) {
   return arena_strndup(a, out, (size_t)k);
 }
 
-typedef struct Text {
+typedef struct Description {
   Arena *a;
   VEC(char) s;
-} Text;
+} Description;
 
-static void put(Text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void put(Text *t, const char *fmt, ...) {
+static void put(Description *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void put(Description *t, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   const char *s = arena_vprintf(t->a, fmt, ap);
@@ -234,7 +234,7 @@ static void put(Text *t, const char *fmt, ...) {
     vec_push(t->a, &t->s, *s);
 }
 
-static void put_dims(Text *t, const Model *m) {
+static void put_dims(Description *t, const Model *m) {
   for (int run_time = 0; run_time < 2; run_time++) {
     int n = 0;
     for (int i = 0; i < m->pub_dims.n; i++) {
@@ -252,7 +252,7 @@ static void put_dims(Text *t, const Model *m) {
   }
 }
 
-static void put_params(Text *t, const Model *m) {
+static void put_params(Description *t, const Model *m) {
   int64_t total = 0;
   int width = 0;
   for (int i = 0; i < m->pub_params.n; i++) {
@@ -272,7 +272,7 @@ static void put_params(Text *t, const Model *m) {
 }
 
 char *model_describe(Arena *a, const Model *m) {
-  Text t = {.a = a};
+  Description t = {.a = a};
   put(&t, "model %s\n", m->model ? m->model->name : "(none)");
   put_dims(&t, m);
   for (int i = 0; i < m->inputs.n; i++) {

@@ -27,13 +27,13 @@ Ty sema_entry_type(Sema *s, const Stmt *st, Value **v) {
 Ty sema_entry_checked(Sema *s, const Stmt *st) {
   if (st->type)
     return ty_eval(s, st->type, false);
-  const Binding *b = scope_find(s->m->model->scope, st->names.v[0].s);
+  const Bound *b = scope_find(s->m->model->scope, st->names.v[0].s);
   return (Ty){.dtype = b->value->dtype, .ax = b->value->ax};
 }
 
 bool model_entry_type(Arena *a, const Model *m, const char *entry, DType *dtype, TypedAxis **axes,
                       int *nax) {
-  const Binding *b = NULL;
+  const Bound *b = NULL;
   for (int i = 0; m->ok && m->model && i < m->model->scope->list.n; i++)
     if (!strcmp(m->model->scope->list.v[i]->name, entry))
       b = m->model->scope->list.v[i];

@@ -21,7 +21,7 @@ int prim_by_name(const char *name) {
 
 // ---- names
 // Runs a statement of the model's body in the middle of another one.
-static void run_lazy(Sema *s, Scope *sc, const Binding *b) {
+static void run_lazy(Sema *s, Scope *sc, const Bound *b) {
   Saved old = frame_save(s);
   struct ScanBuild *scans = s->scans;
   Frame *f = sc->frame, saved = *f;
@@ -38,7 +38,7 @@ static void run_lazy(Sema *s, Scope *sc, const Binding *b) {
 
 // Build mode: a name of the model's body gets its value, after all that it needs, in the order of
 // the text (so that a long body is no deep recursion).
-static Value *force(Sema *s, Scope *sc, Binding *b) {
+static Value *force(Sema *s, Scope *sc, Bound *b) {
   if (b->value)
     return b->value;
   int n = s->m->model->decl->body->stmts.n;
@@ -54,14 +54,14 @@ static Value *force(Sema *s, Scope *sc, Binding *b) {
       vec_push(s->a, &todo, s->m->deps[i].v[k]);
   }
   for (int i = 0; i < sc->list.n; i++) {
-    const Binding *x = sc->list.v[i];
+    const Bound *x = sc->list.v[i];
     if (x->stmt && !x->value && needed[x->index] && !s->stopped)
       run_lazy(s, sc, x);
   }
   return b->value ? b->value : v_poison(s);
 }
 
-static void note_dependency(Sema *s, const Scope *sc, const Binding *b) {
+static void note_dependency(Sema *s, const Scope *sc, const Bound *b) {
   if (!checking(s) || sc->frame->kind != FR_MODEL || sc->up || s->frame != sc->frame ||
       b->index < 0)
     return;
@@ -73,10 +73,10 @@ static void note_dependency(Sema *s, const Scope *sc, const Binding *b) {
 }
 
 // Looks outwards from `sc`; a value found outside of a scan's body is seen there at l.
-static Value *lookup(Sema *s, Scope *sc, const char *name, Binding **found) {
+static Value *lookup(Sema *s, Scope *sc, const char *name, Bound **found) {
   if (!sc)
     return NULL;
-  Binding *b = scope_find(sc, name);
+  Bound *b = scope_find(sc, name);
   if (b) {
     b->used = true;
     note_dependency(s, sc, b);
@@ -139,7 +139,7 @@ static Value *fn_value(Sema *s, const char *name) {
 // A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be
 // called counts.
 static Value *eval_name(Sema *s, const Expr *e, bool callee) {
-  Binding *b = NULL;
+  Bound *b = NULL;
   Value *v = lookup(s, s->scope, e->name.s, &b), *f;
   if (v && (!callee || (!is_tensor(v) && !is_number(v))))
     return v;
@@ -254,9 +254,9 @@ static Value *complex_power(Sema *s, const Expr *e, Operand a, Operand b, DType 
   Value *v = v_tensor(s, t, a.v->ax);
   if (!checking(s)) {
     sema_mark(s, e->span);
-    Pair p = pair_power(s->g, pair_of(s, a.v, t), n < 0 ? (int)-n : (int)n);
+    NodePair p = pair_power(s->g, pair_of(s, a.v, t), n < 0 ? (int)-n : (int)n);
     if (n < 0)
-      p = pair_bin(s->g, BIN_DIV, (Pair){g_const(s->g, dtype_real(t), 1), NULL}, p);
+      p = pair_bin(s->g, BIN_DIV, (NodePair){g_const(s->g, dtype_real(t), 1), NULL}, p);
     pair_set(s, v, p);
   }
   return v;
@@ -316,8 +316,8 @@ static Node *combine(Graph *g, Op op, Node *a, Node *b) {
   return a || !b ? a : op == OP_SUB ? g_unary(g, OP_NEG, b) : b;
 }
 
-static Pair contract_pairs(Sema *s, Pair a, Pair b, Axis **ax, int n) {
-  return (Pair){
+static NodePair contract_pairs(Sema *s, NodePair a, NodePair b, Axis **ax, int n) {
+  return (NodePair){
       combine(s->g, OP_SUB, contract_nodes(s, a.re, b.re, ax, n),
               contract_nodes(s, a.im, b.im, ax, n)),
       combine(s->g, OP_ADD, contract_nodes(s, a.re, b.im, ax, n),

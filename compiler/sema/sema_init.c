@@ -218,7 +218,7 @@ static Value *draws(Sema *s, const Initializer *t, const double *x) {
     Node *d = t->draw(s, x);
     part[i] = g_cast(s->g, d, dtype_real(f->init.dtype));
   }
-  pair_set(s, v, (Pair){part[0], part[1]});
+  pair_set(s, v, (NodePair){part[0], part[1]});
   return v;
 }
 
@@ -327,7 +327,7 @@ Node *sema_param_init(Sema *s, const ParamDecl *p) {
     frame_restore(s, old);
     return NULL;
   }
-  Pair q = pair_of(s, v, t.dtype);
+  NodePair q = pair_of(s, v, t.dtype);
   Value *full = v_tensor(s, t.dtype, t.ax);
   if (is_number(v)) {
     Axis *ax[MAX_AXES];

@@ -29,12 +29,12 @@ typedef struct LetInfo {
 } LetInfo;
 
 // What was built into one graph: the values of the model's own body.
-typedef struct Session {
+typedef struct GraphBuild {
   Graph *g;
   bool dropout;
   Frame *frame;
   Scope *scope;
-} Session;
+} GraphBuild;
 
 typedef struct Hippo {
   int n;
@@ -73,8 +73,8 @@ struct Model {
   VEC(const Decl *) checkpoints, trains;
   VEC(const char *) used_files;
   VEC(Inclusion) inclusions;
-  Tokenizer tokenizer;
-  Inst *root;
+  TokenizerDecl tokenizer;
+  ModuleInst *root;
   VEC(ParamDecl *) params;
   VEC(ModelDim) pub_dims;
   VEC(ModelLet) pub_lets;
@@ -85,7 +85,7 @@ struct Model {
   VEC(const Stmt *) forms;
   CkptTable *native;
   VEC(Hippo) hippo; // tables so far
-  VEC(Session *) sessions;
+  VEC(GraphBuild *) sessions;
 };
 
 // The state of one walk.
@@ -95,7 +95,7 @@ struct Sema {
   Diags *d;
   Graph *g; // NULL: check mode
   bool dropout;
-  Session *session;
+  GraphBuild *session;
   Frame *frame;
   Scope *scope;
   int64_t work;

@@ -153,7 +153,7 @@ static Value *formal_value(Sema *s, Module *m, const Formal *f, int index) {
 static void check_body(Sema *s, Module *m) {
   const Decl *d = m->decl;
   for (int i = 0; i < d->formals.n; i++) {
-    Binding *b = scope_bind(s, d->formals.v[i].name, formal_value(s, m, &d->formals.v[i], i));
+    Bound *b = scope_bind(s, d->formals.v[i].name, formal_value(s, m, &d->formals.v[i], i));
     if (b)
       b->is_formal = true;
     else
@@ -223,7 +223,7 @@ static void check_fn_body(Sema *s, Fn *f) {
     }
     if (p->preset)
       sema_constant(s, p->preset, "a default");
-    Binding *b = scope_bind(s, p->name, v_poison(s));
+    Bound *b = scope_bind(s, p->name, v_poison(s));
     if (b)
       b->is_formal = true;
     else
@@ -282,7 +282,7 @@ void sema_check_unused(Sema *s, const char *what, bool untyped) {
   if (s->stopped)
     return;
   for (int i = 0; i < s->scope->list.n; i++) {
-    const Binding *b = s->scope->list.v[i];
+    const Bound *b = s->scope->list.v[i];
     if (b->used || b->is_formal || b->is_state || (b->value && is_poison(b->value) && !untyped))
       continue;
     Diag *g = sema_error(s, ERR_UNUSED, b->span, "`%s` is never used in `%s`", b->name, what);

@@ -46,11 +46,11 @@ struct Child {
   const char *name;
   const Stmt *stmt;
   Module *mod;
-  AxList *map;   // per generic of mod, in the terms of the body that sees the child
-  int64_t count; // of repeat and share; 1
-  Value **args;  // per formal of mod, from the declaration; NULL: not given
-  Inst **inst;   // build mode: one, or `count` of a repeat
-  Binding *root; // the child's binding, and the dotted path from it
+  AxList *map;       // per generic of mod, in the terms of the body that sees the child
+  int64_t count;     // of repeat and share; 1
+  Value **args;      // per formal of mod, from the declaration; NULL: not given
+  ModuleInst **inst; // build mode: one, or `count` of a repeat
+  Bound *root;       // the child's binding, and the dotted path from it
   const char *dotted;
 };
 
@@ -63,10 +63,10 @@ typedef struct ParamDecl {
 } ParamDecl;
 typedef struct InstChild {
   const char *name;
-  Inst **inst;
+  ModuleInst **inst;
   int n;
 } InstChild;
-struct Inst {
+struct ModuleInst {
   Module *mod;
   const char *path; // "" for the model
   int depth;
@@ -84,7 +84,7 @@ bool size_need(Sema *s, const Module *m, const AxList *map,
 Poly size_subst(Sema *s, const Poly *p, const AxList *map, bool *fits);
 void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at,
                     const char *what);
-Child *child_make(Sema *s, const Stmt *st, const char *name, Inst *owner);
+Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner);
 AxList *child_axes(Sema *s, const Stmt *st, const Module *m); // NULL when reported
 Value *child_part(Sema *s, Child *c, Name part);
 void sema_tree(Sema *s); // Model.root, Model.params

@@ -119,12 +119,12 @@ static bool poly_arith(BinOp op, const Number *a, const Number *b, Poly *out) {
   return true;
 }
 
-static Pair runtime_pair(Sema *s, const Number *n) {
+static NodePair runtime_pair(Sema *s, const Number *n) {
   Value v = {.kind = V_NUMBER, .num = (Number *)n};
   return pair_of(s, &v, n->is_complex ? DT_C128 : DT_F64);
 }
 
-static Value *runtime(Sema *s, bool whole, bool is_complex, Pair p) {
+static Value *runtime(Sema *s, bool whole, bool is_complex, NodePair p) {
   return v_number(s, (Number){.kind = NUMBER_RUNTIME,
                               .whole = whole,
                               .is_complex = is_complex,
@@ -143,7 +143,7 @@ static Value *runtime_bin(Sema *s, Span at, BinOp op, const Number *a, const Num
                      "a power of complex numbers that are known only at run time");
   if (cx && is_compare(op) && op != BIN_EQ && op != BIN_NE)
     return sema_fail(s, ERR_NOT_COMPLEX, at, "complex numbers have no order");
-  Pair p = {0};
+  NodePair p = {0};
   if (!checking(s)) {
     sema_mark(s, at);
     p = pair_bin(s->g, op, runtime_pair(s, a), runtime_pair(s, b));
@@ -277,7 +277,7 @@ Value *number_neg(Sema *s, const Number *a) {
     r = number_size(s, poly_scale(*a->size, -1));
   else if (a->kind == NUMBER_RUNTIME) {
     if (!checking(s)) {
-      Pair p = pair_neg(s->g, (Pair){a->nre, a->nim});
+      NodePair p = pair_neg(s->g, (NodePair){a->nre, a->nim});
       r.nre = p.re;
       r.nim = p.im;
     }
@@ -292,15 +292,15 @@ Value *number_neg(Sema *s, const Number *a) {
 Value *number_part(Sema *s, bool imag, const Number *a) {
   if (number_const(a))
     return v_number(s, number_real(imag ? a->im : a->re));
-  return runtime(s, false, false, (Pair){imag ? a->nim : a->nre, NULL});
+  return runtime(s, false, false, (NodePair){imag ? a->nim : a->nre, NULL});
 }
 
 static Value *runtime_fn(Sema *s, Span at, Op op, const Number *a) {
-  Pair p = {0};
+  NodePair p = {0};
   if (!checking(s)) {
     sema_mark(s, at);
     p = runtime_pair(s, a);
-    p = op == OP_EXP ? pair_exp(s->g, p) : (Pair){g_unary(s->g, op, p.re), NULL};
+    p = op == OP_EXP ? pair_exp(s->g, p) : (NodePair){g_unary(s->g, op, p.re), NULL};
   }
   return runtime(s, op == OP_ABS && a->whole, a->is_complex, p);
 }

@@ -13,43 +13,44 @@ void sema_mark(Sema *s, Span at) {
   s->g->span = at;
 }
 
-static Pair number_pair(Sema *s, const Number *n, DType t) {
+static NodePair number_pair(Sema *s, const Number *n, DType t) {
   Graph *g = s->g;
   DType r = dtype_real(t);
   bool cx = dtype_is_complex(t);
   switch (n->kind) {
-  case NUMBER_SIZE: return (Pair){g_extent(g, r, *n->size), NULL};
+  case NUMBER_SIZE: return (NodePair){g_extent(g, r, *n->size), NULL};
   case NUMBER_RUNTIME:
-    return (Pair){g_cast(g, n->nre, r), cx && n->nim ? g_cast(g, n->nim, r) : NULL};
-  default: return (Pair){g_const(g, r, n->re), cx && n->is_complex ? g_const(g, r, n->im) : NULL};
+    return (NodePair){g_cast(g, n->nre, r), cx && n->nim ? g_cast(g, n->nim, r) : NULL};
+  default:
+    return (NodePair){g_const(g, r, n->re), cx && n->is_complex ? g_const(g, r, n->im) : NULL};
   }
 }
 
-Pair pair_of(Sema *s, const Value *v, DType t) {
+NodePair pair_of(Sema *s, const Value *v, DType t) {
   if (v->kind == V_NUMBER)
     return number_pair(s, v->num, t);
   DType r = dtype_real(t);
-  return (Pair){g_cast(s->g, v->re, r), v->im ? g_cast(s->g, v->im, r) : NULL};
+  return (NodePair){g_cast(s->g, v->re, r), v->im ? g_cast(s->g, v->im, r) : NULL};
 }
 
 // Both parts get all of v's axes: later steps rely on it.
-void pair_set(Sema *s, Value *v, Pair p) {
+void pair_set(Sema *s, Value *v, NodePair p) {
   Axis *ax[MAX_AXES];
   ax_graphs(s, &v->ax, ax);
   v->re = g_expand(s->g, p.re, ax, v->ax.n);
   v->im = p.im ? g_expand(s->g, p.im, ax, v->ax.n) : NULL;
 }
 
-Pair pair_get(const Value *v) {
-  return (Pair){v->re, v->im};
+NodePair pair_get(const Value *v) {
+  return (NodePair){v->re, v->im};
 }
 
-Pair pair_neg(Graph *g, Pair a) {
-  return (Pair){g_unary(g, OP_NEG, a.re), a.im ? g_unary(g, OP_NEG, a.im) : NULL};
+NodePair pair_neg(Graph *g, NodePair a) {
+  return (NodePair){g_unary(g, OP_NEG, a.re), a.im ? g_unary(g, OP_NEG, a.im) : NULL};
 }
 
-static Pair pair_add(Graph *g, Op op, Pair a, Pair b) {
-  Pair r = {g_binary(g, op, a.re, b.re), a.im};
+static NodePair pair_add(Graph *g, Op op, NodePair a, NodePair b) {
+  NodePair r = {g_binary(g, op, a.re, b.re), a.im};
   if (a.im && b.im)
     r.im = g_binary(g, op, a.im, b.im);
   else if (b.im)
@@ -71,63 +72,64 @@ static Node *sum(Graph *g, Op op, Node *a, Node *b) {
   return a || !b ? a : op == OP_SUB ? g_unary(g, OP_NEG, b) : b;
 }
 
-static Pair pair_mul(Graph *g, Pair a, Pair b) {
+static NodePair pair_mul(Graph *g, NodePair a, NodePair b) {
   if (!a.im && !b.im)
-    return (Pair){g_binary(g, OP_MUL, a.re, b.re), NULL};
+    return (NodePair){g_binary(g, OP_MUL, a.re, b.re), NULL};
   Node *re = sum(g, OP_SUB, product(g, a.re, b.re), product(g, a.im, b.im));
   Node *im = sum(g, OP_ADD, product(g, a.re, b.im), product(g, a.im, b.re));
-  return (Pair){re ? re : g_const(g, (DType)a.re->dtype, 0), im};
+  return (NodePair){re ? re : g_const(g, (DType)a.re->dtype, 0), im};
 }
 
 // (a + bi) / (c + di) = ((ac + bd) + (bc - ad) i) / (c^2 + d^2)
-static Pair pair_div(Graph *g, Pair a, Pair b) {
+static NodePair pair_div(Graph *g, NodePair a, NodePair b) {
   if (!b.im)
-    return (Pair){g_binary(g, OP_DIV, a.re, b.re), a.im ? g_binary(g, OP_DIV, a.im, b.re) : NULL};
+    return (NodePair){g_binary(g, OP_DIV, a.re, b.re),
+                      a.im ? g_binary(g, OP_DIV, a.im, b.re) : NULL};
   Node *d = g_binary(g, OP_ADD, g_binary(g, OP_MUL, b.re, b.re), g_binary(g, OP_MUL, b.im, b.im));
-  Pair n = pair_mul(g, a, (Pair){b.re, g_unary(g, OP_NEG, b.im)});
-  return (Pair){g_binary(g, OP_DIV, n.re, d), n.im ? g_binary(g, OP_DIV, n.im, d) : NULL};
+  NodePair n = pair_mul(g, a, (NodePair){b.re, g_unary(g, OP_NEG, b.im)});
+  return (NodePair){g_binary(g, OP_DIV, n.re, d), n.im ? g_binary(g, OP_DIV, n.im, d) : NULL};
 }
 
 static Node *zero_like(Graph *g, const Node *x) {
   return g_const(g, (DType)x->dtype, 0);
 }
 
-static Pair pair_equal(Graph *g, Op op, Pair a, Pair b) {
+static NodePair pair_equal(Graph *g, Op op, NodePair a, NodePair b) {
   Node *re = g_binary(g, op, a.re, b.re);
   if (!a.im && !b.im)
-    return (Pair){re, NULL};
+    return (NodePair){re, NULL};
   Node *im = g_binary(g, op, a.im ? a.im : zero_like(g, b.im), b.im ? b.im : zero_like(g, a.im));
-  return (Pair){g_binary(g, op == OP_EQ ? OP_AND : OP_OR, re, im), NULL};
+  return (NodePair){g_binary(g, op == OP_EQ ? OP_AND : OP_OR, re, im), NULL};
 }
 
-Pair pair_bin(Graph *g, BinOp op, Pair a, Pair b) {
+NodePair pair_bin(Graph *g, BinOp op, NodePair a, NodePair b) {
   switch (op) {
   case BIN_ADD: return pair_add(g, OP_ADD, a, b);
   case BIN_SUB: return pair_add(g, OP_SUB, a, b);
   case BIN_MUL: return pair_mul(g, a, b);
   case BIN_DIV: return pair_div(g, a, b);
-  case BIN_POW: return (Pair){g_binary(g, OP_POW, a.re, b.re), NULL};
+  case BIN_POW: return (NodePair){g_binary(g, OP_POW, a.re, b.re), NULL};
   case BIN_EQ: return pair_equal(g, OP_EQ, a, b);
   case BIN_NE: return pair_equal(g, OP_NE, a, b);
-  case BIN_LT: return (Pair){g_binary(g, OP_LT, a.re, b.re), NULL};
-  case BIN_LE: return (Pair){g_binary(g, OP_LE, a.re, b.re), NULL};
-  case BIN_GT: return (Pair){g_binary(g, OP_LT, b.re, a.re), NULL};
-  case BIN_GE: return (Pair){g_binary(g, OP_LE, b.re, a.re), NULL};
+  case BIN_LT: return (NodePair){g_binary(g, OP_LT, a.re, b.re), NULL};
+  case BIN_LE: return (NodePair){g_binary(g, OP_LE, a.re, b.re), NULL};
+  case BIN_GT: return (NodePair){g_binary(g, OP_LT, b.re, a.re), NULL};
+  case BIN_GE: return (NodePair){g_binary(g, OP_LE, b.re, a.re), NULL};
   default: BUG("binary operator %d", op);
   }
 }
 
-Pair pair_exp(Graph *g, Pair a) {
+NodePair pair_exp(Graph *g, NodePair a) {
   Node *e = g_unary(g, OP_EXP, a.re);
   if (!a.im)
-    return (Pair){e, NULL};
-  return (Pair){g_binary(g, OP_MUL, e, g_unary(g, OP_COS, a.im)),
-                g_binary(g, OP_MUL, e, g_unary(g, OP_SIN, a.im))};
+    return (NodePair){e, NULL};
+  return (NodePair){g_binary(g, OP_MUL, e, g_unary(g, OP_COS, a.im)),
+                    g_binary(g, OP_MUL, e, g_unary(g, OP_SIN, a.im))};
 }
 
 // a^n for n >= 1, by squaring.
-Pair pair_power(Graph *g, Pair a, int n) {
-  Pair r = a;
+NodePair pair_power(Graph *g, NodePair a, int n) {
+  NodePair r = a;
   bool have = false;
   for (; n; n >>= 1) {
     if (n & 1) {

@@ -113,8 +113,9 @@ static Value *maths(Sema *s, PrimCall *c) {
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
-    Pair p = pair_of(s, x, t);
-    pair_set(s, v, c->op == OP_EXP ? pair_exp(s->g, p) : (Pair){g_unary(s->g, c->op, p.re), NULL});
+    NodePair p = pair_of(s, x, t);
+    pair_set(s, v,
+             c->op == OP_EXP ? pair_exp(s->g, p) : (NodePair){g_unary(s->g, c->op, p.re), NULL});
   }
   return v;
 }
@@ -132,7 +133,7 @@ static Value *complex_part(Sema *s, PrimCall *c, bool imag) {
   if (!checking(s)) {
     sema_mark(s, c->whole);
     Node *part = imag ? x->im : x->re;
-    pair_set(s, v, (Pair){part ? part : g_const(s->g, v->dtype, 0), NULL});
+    pair_set(s, v, (NodePair){part ? part : g_const(s->g, v->dtype, 0), NULL});
   }
   return v;
 }
@@ -162,11 +163,11 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
   if (!checking(s)) {
     sema_mark(s, at);
     // A number goes through f64, so that i32(1.5) truncates.
-    Pair p = is_number(x) && !x->num->whole ? pair_of(s, x, cx ? DT_C128 : DT_F64)
-             : is_number(x)                 ? pair_of(s, x, t == DT_BOOL ? DT_I32 : t)
-                                            : pair_get(x);
+    NodePair p = is_number(x) && !x->num->whole ? pair_of(s, x, cx ? DT_C128 : DT_F64)
+                 : is_number(x)                 ? pair_of(s, x, t == DT_BOOL ? DT_I32 : t)
+                                                : pair_get(x);
     DType r = dtype_real(t);
-    pair_set(s, v, (Pair){g_cast(s->g, p.re, r), p.im ? g_cast(s->g, p.im, r) : NULL});
+    pair_set(s, v, (NodePair){g_cast(s->g, p.re, r), p.im ? g_cast(s->g, p.im, r) : NULL});
   }
   return v;
 }
@@ -192,8 +193,8 @@ static Value *SELECT_call(Sema *s, PrimCall *c) {
     sema_mark(s, c->whole);
     Graph *g = s->g;
     Node *cond = c->x[0].v->re;
-    Pair p = pair_of(s, a->v, t), q = pair_of(s, b->v, t),
-         r = {g_select(g, cond, p.re, q.re), NULL};
+    NodePair p = pair_of(s, a->v, t), q = pair_of(s, b->v, t),
+             r = {g_select(g, cond, p.re, q.re), NULL};
     if (p.im || q.im) {
       Node *zero = g_const(g, dtype_real(t), 0);
       r.im = g_select(g, cond, p.im ? p.im : zero, q.im ? q.im : zero);
@@ -327,9 +328,9 @@ static Value *reduction(Sema *s, PrimCall *c) {
     return v;
   sema_mark(s, c->whole);
   DType r = dtype_real(t);
-  Pair p = {reduce_node(s, c, x->re, r), x->im ? reduce_node(s, c, x->im, r) : NULL};
+  NodePair p = {reduce_node(s, c, x->re, r), x->im ? reduce_node(s, c, x->im, r) : NULL};
   if (c->mean)
-    p = pair_bin(s->g, BIN_DIV, p, (Pair){count_node(s, c, r), NULL});
+    p = pair_bin(s->g, BIN_DIV, p, (NodePair){count_node(s, c, r), NULL});
   pair_set(s, v, p);
   return v;
 }
@@ -458,15 +459,15 @@ static Value *CAUSAL_CONV_call(Sema *s, PrimCall *c) {
   if (checking(s))
     return v;
   sema_mark(s, c->whole);
-  Pair u = pair_of(s, c->x[0].v, t), k = pair_of(s, c->x[1].v, t);
+  NodePair u = pair_of(s, c->x[0].v, t), k = pair_of(s, c->x[1].v, t);
   Ax *a = c->ax.v[0];
   Node *rr = conv_nodes(s, v, u.re, k.re, a), *ii = conv_nodes(s, v, u.im, k.im, a),
        *ri = conv_nodes(s, v, u.re, k.im, a), *ir = conv_nodes(s, v, u.im, k.re, a);
   pair_set(s, v,
-           (Pair){ii ? g_binary(s->g, OP_SUB, rr, ii) : rr, ri && ir
-                                                                ? g_binary(s->g, OP_ADD, ri, ir)
-                                                            : ri ? ri
-                                                                 : ir});
+           (NodePair){ii ? g_binary(s->g, OP_SUB, rr, ii) : rr, ri && ir
+                                                                    ? g_binary(s->g, OP_ADD, ri, ir)
+                                                                : ri ? ri
+                                                                     : ir});
   return v;
 }
 

@@ -8,7 +8,7 @@
 void *names_get(const Map *t, const char *key);               // NULL: absent
 void names_put(Arena *a, Map *t, const char *key, void *val); // replaces
 
-typedef struct Binding {
+typedef struct Bound {
   const char *name;
   Span span;
   Value *value;     // NULL while lazy
@@ -18,13 +18,13 @@ typedef struct Binding {
   bool rebound;            // a state that has its next value, by `stmt`
   bool called;             // a child of which all is reached
   VEC(const char *) parts; // a child not called: the dotted parts read, "weight", "attention.query"
-} Binding;
+} Bound;
 
 struct Scope {
   Scope *up;
   Frame *frame;
   Map table;
-  VEC(Binding *) list;
+  VEC(Bound *) list;
   Ax *strip;              // the body of a scan along this axis
   struct ScanBuild *scan; // build mode
   const Body *body;       // the statements that bind here
@@ -56,7 +56,7 @@ struct Frame {
   VEC(Ax *) locals;
   Module *mod;
   Fn *fn;
-  Inst *inst; // build mode
+  ModuleInst *inst; // build mode
   int depth;
   uint64_t key;             // identifies this activation for random draws
   int stmt, ncalls, ndraws; // of the statement being evaluated
@@ -77,7 +77,7 @@ void frame_restore(Sema *s, Saved old);
 Frame *frame_owner(Frame *f); // the module, model or train frame that a fn's frame is for
 void frame_raise_height(Sema *s, int height);
 Scope *scope_push(Sema *s, Frame *f, Scope *up);
-Binding *scope_find(const Scope *sc, const char *name); // this scope only
-Binding *scope_bind(Sema *s, Name name,
-                    Value *v); // NULL and reported when it is bound here already
+Bound *scope_find(const Scope *sc, const char *name); // this scope only
+Bound *scope_bind(Sema *s, Name name,
+                  Value *v); // NULL and reported when it is bound here already
 #endif

@@ -53,7 +53,7 @@ typedef struct ParamAxes {
   int *side, *group;
 } ParamAxes;
 
-static ParamAxes param_axes(Sema *s, const Inst *inst, const Type *t) {
+static ParamAxes param_axes(Sema *s, const ModuleInst *inst, const Type *t) {
   const Module *m = inst->mod;
   ParamAxes p = {
       {NEWN(s->a, Ax *, MAX_AXES), 0}, {0}, NEWN(s->a, int, MAX_AXES), NEWN(s->a, int, MAX_AXES)};
@@ -80,7 +80,7 @@ static const char **tag_names(Sema *s, const Stmt *st) {
   return tags;
 }
 
-static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
+static void add_param(Sema *s, ModuleInst *inst, const Stmt *st, Name name) {
   ParamAxes ax = param_axes(s, inst, st->type);
   if (ax.outer.n > MAX_PARAM_AXES) {
     sema_error(s, ERR_TOO_MANY_DIMS, name.span, "a parameter has at most %d dimensions",
@@ -116,9 +116,9 @@ static void add_param(Sema *s, Inst *inst, const Stmt *st, Name name) {
   vec_push(s->a, &s->m->params, p);
 }
 
-static Inst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer);
+static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer);
 
-static void add_children(Sema *s, Inst *inst, const Stmt *st) {
+static void add_children(Sema *s, ModuleInst *inst, const Stmt *st) {
   Module *m = module_find(s, st->module.s);
   AxList *map = m ? child_axes(s, st, m) : NULL;
   bool found;
@@ -138,7 +138,7 @@ static void add_children(Sema *s, Inst *inst, const Stmt *st) {
       sema_step(s, st->span);
       return;
     }
-    *c = (InstChild){name, NEWN(s->a, Inst *, count), (int)count};
+    *c = (InstChild){name, NEWN(s->a, ModuleInst *, count), (int)count};
     for (int64_t k = 0; k < count && !s->stopped; k++) {
       const char *p =
           st->repeat == REPEAT_REPEAT ? arena_printf(s->a, "%s.%lld", base, (long long)k) : base;
@@ -148,13 +148,13 @@ static void add_children(Sema *s, Inst *inst, const Stmt *st) {
   }
 }
 
-static Inst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer) {
-  Inst *inst = NEW(s->a, Inst);
-  *inst = (Inst){.mod = m,
-                 .path = path,
-                 .depth = depth,
-                 .outer = outer,
-                 .inner = NEWN(s->a, AxList, m->ngenerics + 1)};
+static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer) {
+  ModuleInst *inst = NEW(s->a, ModuleInst);
+  *inst = (ModuleInst){.mod = m,
+                       .path = path,
+                       .depth = depth,
+                       .outer = outer,
+                       .inner = NEWN(s->a, AxList, m->ngenerics + 1)};
   for (int i = 0; i < m->ngenerics; i++)
     inst->inner[i] = inner_axes(s, &m->generics[i], &outer[i], depth);
   Saved old = frame_save(s);
@@ -205,12 +205,12 @@ static void parts_under(Sema *s, const Parts *p, const char *name, Parts *out, b
   }
 }
 
-static void reach(Sema *s, const Inst *inst, bool called, const Parts *parts, bool *reached) {
+static void reach(Sema *s, const ModuleInst *inst, bool called, const Parts *parts, bool *reached) {
   const Stmts *st = &inst->mod->decl->body->stmts;
   for (int i = 0; i < st->n; i++)
     for (int k = 0; k < st->v[i]->names.n; k++) {
       const char *name = st->v[i]->names.v[k].s;
-      const Binding *b = scope_find(inst->mod->scope, name);
+      const Bound *b = scope_find(inst->mod->scope, name);
       if (st->v[i]->kind == ST_PARAM) {
         const ParamDecl *p = names_get(&inst->params, name);
         reached[p->index] |= (called && b->used) || in_parts(parts, name);

@@ -100,16 +100,16 @@ Value *number_fn(Sema *s, Span at, Op op, const Number *a); // op: of a MATHS ro
 Value *number_part(Sema *s, bool imag, const Number *a);    // real(a) or imag(a)
 
 // ---- pairs: complex arithmetic on nodes (sema_pair.c).  im NULL: zero.  Build mode only.
-typedef struct Pair {
+typedef struct NodePair {
   Node *re, *im;
-} Pair;
-Pair pair_of(Sema *s, const Value *v, DType t); // v as dtype t
-Pair pair_bin(Graph *g, BinOp op, Pair a, Pair b);
-Pair pair_neg(Graph *g, Pair a);
-Pair pair_exp(Graph *g, Pair a);
-Pair pair_power(Graph *g, Pair a, int n);
-void pair_set(Sema *s, Value *v, Pair p); // v->ax is set
-Pair pair_get(const Value *v);
+} NodePair;
+NodePair pair_of(Sema *s, const Value *v, DType t); // v as dtype t
+NodePair pair_bin(Graph *g, BinOp op, NodePair a, NodePair b);
+NodePair pair_neg(Graph *g, NodePair a);
+NodePair pair_exp(Graph *g, NodePair a);
+NodePair pair_power(Graph *g, NodePair a, int n);
+void pair_set(Sema *s, Value *v, NodePair p); // v->ax is set
+NodePair pair_get(const Value *v);
 void sema_mark(Sema *s, Span at); // span and fn of the nodes to come
 // Values computed from values, `one` real part at a time: renames, reductions and the like.
 typedef Node *NodeMap(Graph *g, Node *x, void *ctx);

@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct Printer {
+typedef struct AstPrinter {
   Arena *arena;
   VEC(char) text;
   int indent;
-} Printer;
+} AstPrinter;
 
-static void out(Printer *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void out(Printer *p, const char *fmt, ...) {
+static void out(AstPrinter *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void out(AstPrinter *p, const char *fmt, ...) {
   char small[256];
   va_list ap;
   va_start(ap, fmt);
@@ -29,36 +29,36 @@ static void out(Printer *p, const char *fmt, ...) {
   p->text.n += n;
 }
 
-static void line(Printer *p) {
+static void line(AstPrinter *p) {
   out(p, "%s%*s", p->text.n ? "\n" : "", 2 * p->indent, "");
 }
 
-static void place(Printer *p, Span s) {
+static void place(AstPrinter *p, Span s) {
   int row, col;
   span_pos(s, &row, &col);
   out(p, "  # %d:%d", row, col);
 }
 
 // ---- one line, in the language's syntax
-static void expr(Printer *p, const Expr *e);
+static void expr(AstPrinter *p, const Expr *e);
 
-static void names(Printer *p, const Names *n) {
+static void names(AstPrinter *p, const Names *n) {
   for (int i = 0; i < n->n; i++)
     out(p, "%s%s", i ? ", " : "", n->v[i].s);
 }
 
-static void group(Printer *p, const Names *n, bool brackets) {
+static void group(AstPrinter *p, const Names *n, bool brackets) {
   out(p, brackets ? "(" : "");
   names(p, n);
   out(p, brackets ? ")" : "");
 }
 
-static void axes(Printer *p, const AxisNames *x) {
+static void axes(AstPrinter *p, const AxisNames *x) {
   for (int i = 0; i < x->n; i++)
     out(p, "%s%s%s", i ? ", " : "", x->v[i].name.s, x->v[i].pack ? "..." : "");
 }
 
-static void generics(Printer *p, const Generics *g) {
+static void generics(AstPrinter *p, const Generics *g) {
   if (!g)
     return;
   out(p, "[");
@@ -68,7 +68,7 @@ static void generics(Printer *p, const Generics *g) {
   out(p, "]");
 }
 
-static void type(Printer *p, const Type *t) {
+static void type(AstPrinter *p, const Type *t) {
   if (t->has_dtype)
     out(p, "%s", dtype_name(t->dtype));
   if (!t->has_axes)
@@ -81,7 +81,7 @@ static void type(Printer *p, const Type *t) {
   out(p, "]");
 }
 
-static void args(Printer *p, const Args *a) {
+static void args(AstPrinter *p, const Args *a) {
   out(p, "(");
   for (int i = 0; i < a->n; i++) {
     out(p, "%s", i ? ", " : "");
@@ -92,7 +92,7 @@ static void args(Printer *p, const Args *a) {
   out(p, ")");
 }
 
-static void formals(Printer *p, const Formals *f) {
+static void formals(AstPrinter *p, const Formals *f) {
   out(p, "(");
   for (int i = 0; i < f->n; i++) {
     out(p, "%s%s", i ? ", " : "", f->v[i].name.s);
@@ -108,7 +108,7 @@ static void formals(Printer *p, const Formals *f) {
   out(p, ")");
 }
 
-static void dim_op(Printer *p, const DimOp *op) {
+static void dim_op(AstPrinter *p, const DimOp *op) {
   group(p, &op->from, op->kind == DIM_MERGE);
   if (op->kind == DIM_INDEX || op->kind == DIM_SLICE) {
     out(p, " = ");
@@ -123,9 +123,9 @@ static void dim_op(Printer *p, const DimOp *op) {
   group(p, &op->to, op->kind == DIM_SPLIT);
 }
 
-static void stmt(Printer *p, const Stmt *s, bool tree);
+static void stmt(AstPrinter *p, const Stmt *s, bool tree);
 
-static void scan(Printer *p, const ScanExpr *s) {
+static void scan(AstPrinter *p, const ScanExpr *s) {
   out(p, "scan[%s]", s->axis.s);
   formals(p, &s->states);
   out(p, " { ");
@@ -136,7 +136,7 @@ static void scan(Printer *p, const ScanExpr *s) {
   out(p, "}");
 }
 
-static void items(Printer *p, const Exprs *e, const char *between) {
+static void items(AstPrinter *p, const Exprs *e, const char *between) {
   out(p, "(");
   for (int i = 0; i < e->n; i++) {
     out(p, "%s", i ? between : "");
@@ -146,7 +146,7 @@ static void items(Printer *p, const Exprs *e, const char *between) {
 }
 
 // What stands after the operand of a postfix expression, or the whole of a leaf.
-static void tail(Printer *p, const Expr *e) {
+static void tail(AstPrinter *p, const Expr *e) {
   switch (e->kind) {
   case EX_NUM: out(p, "%.*s", (int)(e->op.hi - e->op.lo), e->op.src->text + e->op.lo); break;
   case EX_STR: out(p, "\"%s\"", e->str.s); break;
@@ -175,7 +175,7 @@ static void tail(Printer *p, const Expr *e) {
   }
 }
 
-static void oper(Printer *p, const Expr *e) {
+static void oper(AstPrinter *p, const Expr *e) {
   if (e->kind == EX_NEG)
     out(p, "-");
   else if (e->kind == EX_PIPE)
@@ -189,7 +189,7 @@ static void oper(Printer *p, const Expr *e) {
   }
 }
 
-static void expr(Printer *p, const Expr *e) {
+static void expr(AstPrinter *p, const Expr *e) {
   bool infix = e->kind == EX_BIN || e->kind == EX_CONTRACT || e->kind == EX_PIPE;
   out(p, e->parens ? "(" : "");
   if (e->kind == EX_NEG)
@@ -208,9 +208,9 @@ static void expr(Printer *p, const Expr *e) {
 }
 
 // ---- the tree: one node a line
-static void tree(Printer *p, const Expr *e);
+static void tree(AstPrinter *p, const Expr *e);
 
-static void formals_tree(Printer *p, const Formals *f) {
+static void formals_tree(AstPrinter *p, const Formals *f) {
   for (int i = 0; i < f->n; i++) {
     line(p);
     out(p, "formal %s", f->v[i].name.s);
@@ -223,14 +223,14 @@ static void formals_tree(Printer *p, const Formals *f) {
   }
 }
 
-static void body_tree(Printer *p, const Body *b) {
+static void body_tree(AstPrinter *p, const Body *b) {
   for (int i = 0; i < b->stmts.n; i++) {
     line(p);
     stmt(p, b->stmts.v[i], true);
   }
 }
 
-static void args_tree(Printer *p, const Args *a) {
+static void args_tree(AstPrinter *p, const Args *a) {
   for (int i = 0; i < a->n; i++) {
     if (a->v[i].name.s) {
       line(p);
@@ -242,7 +242,7 @@ static void args_tree(Printer *p, const Args *a) {
   }
 }
 
-static void node(Printer *p, const Expr *e) {
+static void node(AstPrinter *p, const Expr *e) {
   static const char *const kinds[EX_KIND_COUNT] = {
       "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ",
       "call",    "negate",  "",      "",      "pipe",   "tuple", "then",  "scan "};
@@ -256,7 +256,7 @@ static void node(Printer *p, const Expr *e) {
   place(p, e->span);
 }
 
-static void tree(Printer *p, const Expr *e) {
+static void tree(AstPrinter *p, const Expr *e) {
   p->indent++;
   line(p);
   node(p, e);
@@ -278,14 +278,14 @@ static void tree(Printer *p, const Expr *e) {
   p->indent--;
 }
 
-static void value(Printer *p, const Expr *e, bool as_tree) {
+static void value(AstPrinter *p, const Expr *e, bool as_tree) {
   if (as_tree)
     tree(p, e);
   else
     expr(p, e);
 }
 
-static void child(Printer *p, const Stmt *s) {
+static void child(AstPrinter *p, const Stmt *s) {
   if (s->repeat != REPEAT_NONE)
     out(p, "%s %s ", s->repeat == REPEAT_REPEAT ? "repeat" : "share", s->count.s);
   out(p, "%s", s->module.s);
@@ -294,7 +294,7 @@ static void child(Printer *p, const Stmt *s) {
     args(p, &s->args);
 }
 
-static void param(Printer *p, const Stmt *s, bool as_tree) {
+static void param(AstPrinter *p, const Stmt *s, bool as_tree) {
   type(p, s->type);
   if (!as_tree && s->value) {
     out(p, " ~ ");
@@ -306,7 +306,7 @@ static void param(Printer *p, const Stmt *s, bool as_tree) {
     tree(p, s->value);
 }
 
-static void forms(Printer *p, const Stmt *s, bool as_tree) {
+static void forms(AstPrinter *p, const Stmt *s, bool as_tree) {
   out(p, as_tree ? "" : " { ");
   p->indent++;
   for (int i = 0; i < s->forms.n; i++) {
@@ -321,7 +321,7 @@ static void forms(Printer *p, const Stmt *s, bool as_tree) {
 }
 
 // On one line it is the language's syntax, as a tree a word for the kind comes first.
-static void stmt(Printer *p, const Stmt *s, bool as_tree) {
+static void stmt(AstPrinter *p, const Stmt *s, bool as_tree) {
   static const char *const kinds[] = {"param ", "child ",          "bind ", "entry ",
                                       "forms ", "result or value", "bad "};
   if (as_tree || s->kind == ST_ENTRY || s->kind == ST_FORMS)
@@ -349,7 +349,7 @@ static void stmt(Printer *p, const Stmt *s, bool as_tree) {
 }
 
 // ---- declarations
-static void rule(Printer *p, const CkRule *r) {
+static void rule(AstPrinter *p, const CkRule *r) {
   line(p);
   out(p, "rule ");
   for (int i = 0; i < r->segs.n; i++) {
@@ -365,7 +365,7 @@ static void rule(Printer *p, const CkRule *r) {
   p->indent--;
 }
 
-static void config(Printer *p, const CkItem *c) {
+static void config(AstPrinter *p, const CkItem *c) {
   out(p, "config \"%s\"", c->path.s);
   p->indent++;
   for (int i = 0; i < c->config.n; i++) {
@@ -380,7 +380,7 @@ static void config(Printer *p, const CkItem *c) {
   p->indent--;
 }
 
-static void ckitem(Printer *p, const CkItem *c) {
+static void ckitem(AstPrinter *p, const CkItem *c) {
   if (c->kind == CK_RULE) {
     rule(p, c->rule);
     return;
@@ -405,13 +405,13 @@ static void ckitem(Printer *p, const CkItem *c) {
   }
 }
 
-static void setting(Printer *p, const Setting *s) {
+static void setting(AstPrinter *p, const Setting *s) {
   line(p);
   out(p, "set %s %s", s->name.s, s->times ? "*=" : "=");
   tree(p, s->value);
 }
 
-static void tritem(Printer *p, const TrItem *x) {
+static void tritem(AstPrinter *p, const TrItem *x) {
   if (x->kind == TR_SETTING) {
     setting(p, &x->setting);
     return;
@@ -440,7 +440,7 @@ static void tritem(Printer *p, const TrItem *x) {
   }
 }
 
-static void dims_and_lets(Printer *p, const Decl *d) {
+static void dims_and_lets(AstPrinter *p, const Decl *d) {
   static const char *const binds[] = {"", " =", " <="};
   for (int i = 0; i < d->dims.n; i++) {
     line(p);
@@ -457,7 +457,7 @@ static void dims_and_lets(Printer *p, const Decl *d) {
   }
 }
 
-static void inside(Printer *p, const Decl *d) {
+static void inside(AstPrinter *p, const Decl *d) {
   formals_tree(p, &d->formals);
   if (d->body)
     body_tree(p, d->body);
@@ -467,7 +467,7 @@ static void inside(Printer *p, const Decl *d) {
     tritem(p, &d->train.v[i]);
 }
 
-static void decl(Printer *p, const Decl *d) {
+static void decl(AstPrinter *p, const Decl *d) {
   static const char *const kinds[] = {"use ",        "dim ",   "let ",    "init",
                                       "tokenizer",   "fn ",    "module ", "model ",
                                       "checkpoint ", "train ", "bad "};
@@ -499,13 +499,13 @@ static void decl(Printer *p, const Decl *d) {
 }
 
 // ---- entry points
-static char *text(Printer *p) {
+static char *text(AstPrinter *p) {
   out(p, "%s", "");
   return p->text.v;
 }
 
 char *ast_print(Arena *a, const File *f) {
-  Printer p = {.arena = a};
+  AstPrinter p = {.arena = a};
   for (int i = 0; i < f->decls.n; i++)
     decl(&p, f->decls.v[i]);
   out(&p, p.text.n ? "\n" : "");
@@ -513,13 +513,13 @@ char *ast_print(Arena *a, const File *f) {
 }
 
 char *ast_print_expr(Arena *a, const Expr *e) {
-  Printer p = {.arena = a};
+  AstPrinter p = {.arena = a};
   expr(&p, e);
   return text(&p);
 }
 
 char *ast_print_type(Arena *a, const Type *t) {
-  Printer p = {.arena = a};
+  AstPrinter p = {.arena = a};
   type(&p, t);
   return text(&p);
 }

@@ -180,7 +180,7 @@ static void end_of_item(Parser *p) {
   }
 }
 
-Span parse_block(Parser *p, Item *item, void *out) {
+Span parse_block(Parser *p, ParseItem *item, void *out) {
   int first = p->at, outer = p->item;
   uint32_t depth = peek(p, 0)->depth + 1;
   expect(p, T_LBRACE, "");

@@ -52,8 +52,8 @@ static inline bool starts_decl(const Token *t) {
 
 // "{" {item EOL} "}".  `item` parses one item and stores it; it is called with `out`, and again
 // told of a failure (failed = true) after a panic, so that it can leave a trace of what is lost.
-typedef void Item(Parser *p, void *out, bool failed);
-Span parse_block(Parser *p, Item *item, void *out);
+typedef void ParseItem(Parser *p, void *out, bool failed);
+Span parse_block(Parser *p, ParseItem *item, void *out);
 
 // ---- parse_decl.c
 Decl *parse_decl(Parser *p);

@@ -36,34 +36,34 @@ static int64_t round_line(size_t bytes) {
   return (int64_t)((bytes + 63) / 64 * 64);
 }
 
-typedef struct Job {
+typedef struct ConvJob {
   ConvArgs args;
   int phase;
   const float *in0, *in1;
   float *out;
   char *shared, *scratch;
   int64_t stride;
-} Job;
+} ConvJob;
 static void conv_one(void *ctx, int64_t task, int thread) {
-  const Job *j = ctx;
+  const ConvJob *j = ctx;
   conv_task(&j->args, j->phase, task, j->in0, j->in1, j->out, j->shared,
             j->scratch + thread * j->stride);
 }
 static void grad_one(void *ctx, int64_t task, int thread) {
-  const Job *j = ctx;
+  const ConvJob *j = ctx;
   conv_grad_task(&j->args, j->phase, task, j->in0, j->in1, j->out, j->shared,
                  j->scratch + thread * j->stride);
 }
 
-static Job job_of(const BigsFrame *f, const void *tables, char *work, size_t shared,
-                  size_t scratch) {
-  return (Job){.args = conv_args(f, tables),
-               .in0 = f->arg[0],
-               .in1 = f->arg[1],
-               .out = f->arg[2],
-               .shared = work,
-               .scratch = work + round_line(shared),
-               .stride = round_line(scratch)};
+static ConvJob job_of(const BigsFrame *f, const void *tables, char *work, size_t shared,
+                      size_t scratch) {
+  return (ConvJob){.args = conv_args(f, tables),
+                   .in0 = f->arg[0],
+                   .in1 = f->arg[1],
+                   .out = f->arg[2],
+                   .shared = work,
+                   .scratch = work + round_line(shared),
+                   .stride = round_line(scratch)};
 }
 
 static int64_t conv_work(const BigsFrame *f, const void *tables, int threads) {
@@ -72,7 +72,7 @@ static int64_t conv_work(const BigsFrame *f, const void *tables, int threads) {
 }
 static int conv_run(const BigsFrame *f, const void *tables, Pool *pool, void *work) {
   ConvArgs a = conv_args(f, tables);
-  Job j = job_of(f, tables, work, conv_shared_bytes(&a), conv_scratch_bytes(&a));
+  ConvJob j = job_of(f, tables, work, conv_shared_bytes(&a), conv_scratch_bytes(&a));
   for (j.phase = 0; j.phase < CONV_PHASES; j.phase++)
     pool_run(pool, conv_tasks(&a, j.phase), conv_one, &j);
   return 0;
@@ -84,7 +84,7 @@ static int64_t grad_work(const BigsFrame *f, const void *tables, int threads) {
 }
 static int grad_run(const BigsFrame *f, const void *tables, Pool *pool, void *work) {
   ConvArgs a = conv_args(f, tables);
-  Job j = job_of(f, tables, work, conv_grad_shared_bytes(&a), conv_grad_scratch_bytes(&a));
+  ConvJob j = job_of(f, tables, work, conv_grad_shared_bytes(&a), conv_grad_scratch_bytes(&a));
   for (j.phase = 0; j.phase < CONV_GRAD_PHASES; j.phase++)
     pool_run(pool, conv_grad_tasks(&a, j.phase), grad_one, &j);
   return 0;

@@ -21,21 +21,21 @@ static int64_t scatter_work(const BigsFrame *f, const void *tables, int threads)
   return (int64_t)scatter_shared_bytes(&a);
 }
 
-typedef struct Job {
+typedef struct ScatterJob {
   ScatterArgs args;
   int phase;
   const float *src;
   float *out;
   void *shared;
-} Job;
+} ScatterJob;
 static void scatter_one(void *ctx, int64_t task, int thread) {
-  const Job *j = ctx;
+  const ScatterJob *j = ctx;
   (void)thread;
   scatter_task(&j->args, j->phase, task, j->src, j->out, j->shared);
 }
 
 static int scatter_run(const BigsFrame *f, const void *tables, Pool *pool, void *work) {
-  Job j = {.args = scatter_args(f), .src = f->arg[1], .out = f->arg[2], .shared = work};
+  ScatterJob j = {.args = scatter_args(f), .src = f->arg[1], .out = f->arg[2], .shared = work};
   (void)tables;
   if (!scatter_prepare(&j.args, f->arg[0], work))
     return BIGS_EMODEL;

@@ -194,15 +194,16 @@ INLINE void leaf(C *v, int r, bool up) {
     leaf5(v, up);
 }
 
-typedef enum Op { MULTIPLY, MULTIPLY_LANES, FORWARD, INVERSE, CORRELATE } Op;
-typedef struct Pass {
+typedef enum BlockOp { MULTIPLY, MULTIPLY_LANES, FORWARD, INVERSE, CORRELATE } BlockOp;
+typedef struct ConvPass {
   const ConvPlan *plan;
-  Op op;
+  BlockOp op;
   const float *spectrum; // MULTIPLY
   float *sum;            // CORRELATE
-} Pass;
+} ConvPass;
 
-INLINE void leaf_block(float *x, float *z, const float *k, float *sum, int count, int r, Op op) {
+INLINE void leaf_block(float *x, float *z, const float *k, float *sum, int count, int r,
+                       BlockOp op) {
   for (int b = 0; b < count; b++, x += r * E) {
     C v[5], u[5];
     UNROLL
@@ -237,7 +238,7 @@ INLINE void leaf_block(float *x, float *z, const float *k, float *sum, int count
   }
 }
 
-INLINE void leaves_of(const Pass *a, float *x, float *z, int64_t at, int count, Op op) {
+INLINE void leaves_of(const ConvPass *a, float *x, float *z, int64_t at, int count, BlockOp op) {
   const float *k = a->spectrum ? a->spectrum + at * (op == MULTIPLY ? 2 : E) : NULL;
   float *sum = a->sum ? a->sum + at * E : NULL;
   if (a->plan->leaf == 3)
@@ -248,7 +249,7 @@ INLINE void leaves_of(const Pass *a, float *x, float *z, int64_t at, int count, 
     leaf_block(x, z, k, sum, count, 5, op);
 }
 
-static void leaves(const Pass *a, float *x, float *z, int64_t at, int count) {
+static void leaves(const ConvPass *a, float *x, float *z, int64_t at, int count) {
   switch (a->op) {
   case MULTIPLY: leaves_of(a, x, z, at, count, MULTIPLY); break;
   case MULTIPLY_LANES: leaves_of(a, x, z, at, count, MULTIPLY_LANES); break;
@@ -260,8 +261,8 @@ static void leaves(const Pass *a, float *x, float *z, int64_t at, int count) {
 
 // Depth first, so that a block which fits a cache is finished while it is there.  `at`: position of
 // x in the transform.
-static void walk(const Pass *a, int level, float *x, float *z, int64_t at);
-static void children(const Pass *a, int level, float *x, float *z, int64_t at) {
+static void walk(const ConvPass *a, int level, float *x, float *z, int64_t at);
+static void children(const ConvPass *a, int level, float *x, float *z, int64_t at) {
   const ConvLevel *l = &a->plan->level[level];
   int64_t part = l->n / l->radix;
   if (level + 1 == a->plan->nlevel) {
@@ -271,7 +272,7 @@ static void children(const Pass *a, int level, float *x, float *z, int64_t at) {
   for (int i = 0; i < l->radix; i++)
     walk(a, level + 1, x + i * part * E, z ? z + i * part * E : NULL, at + i * part);
 }
-static void walk(const Pass *a, int level, float *x, float *z, int64_t at) {
+static void walk(const ConvPass *a, int level, float *x, float *z, int64_t at) {
   const ConvLevel *l = &a->plan->level[level];
   if (a->op != INVERSE)
     stage(x, l, false);
@@ -284,28 +285,28 @@ static void walk(const Pass *a, int level, float *x, float *z, int64_t at) {
 
 static void apply(const ConvPlan *p, ConvSignal in, ConvSignal out, const float *spectrum,
                   bool per_lane, float *work) {
-  Pass a = {.plan = p, .op = per_lane ? MULTIPLY_LANES : MULTIPLY, .spectrum = spectrum};
+  ConvPass a = {.plan = p, .op = per_lane ? MULTIPLY_LANES : MULTIPLY, .spectrum = spectrum};
   first_stage(p, in, work);
   children(&a, 0, work, NULL, 0);
   last_stage(p, work, out);
 }
 
 static void forward(const ConvPlan *p, ConvSignal in, float *work) {
-  Pass a = {.plan = p, .op = FORWARD};
+  ConvPass a = {.plan = p, .op = FORWARD};
   first_stage(p, in, work);
   children(&a, 0, work, NULL, 0);
 }
 
 static void correlate(const ConvPlan *p, ConvSignal u, ConvSignal dy, float *x, float *z,
                       float *sum) {
-  Pass a = {.plan = p, .op = CORRELATE, .sum = sum};
+  ConvPass a = {.plan = p, .op = CORRELATE, .sum = sum};
   first_stage(p, u, x);
   first_stage(p, dy, z);
   children(&a, 0, x, z, 0);
 }
 
 static void inverse(const ConvPlan *p, float *x) {
-  Pass a = {.plan = p, .op = INVERSE};
+  ConvPass a = {.plan = p, .op = INVERSE};
   walk(&a, 0, x, NULL, 0);
 }
 

@@ -11,16 +11,16 @@ typedef struct Z {
 
 // A pass takes `runs` transforms of n points, whose elements are `runs` apart, to radix times as
 // many of n / radix points: decimation in frequency.
-typedef struct Pass {
+typedef struct FftPass {
   int radix;
   int64_t part, runs; // part = n / radix
   const Z *root;      // for j < part: w^j .. w^((radix - 1) j), w = exp(-2 pi i / n)
-} Pass;
+} FftPass;
 enum { MAX_PASSES = 40 };
 struct Fft {
   int64_t n;
   int npass;
-  Pass pass[MAX_PASSES];
+  FftPass pass[MAX_PASSES];
   Z *quarter; // exp(-2 pi i j / n), 0 <= j <= n / 4
   Z *roots;   // of all passes
 };
@@ -76,14 +76,14 @@ static bool split(Fft *f) {
     r = radix_of(n);
     if (!r)
       return false;
-    f->pass[f->npass++] = (Pass){.radix = r, .part = n / r, .runs = runs};
+    f->pass[f->npass++] = (FftPass){.radix = r, .part = n / r, .runs = runs};
   }
   return true;
 }
 
 static void fill_roots(Fft *f) {
   Z *w = f->roots;
-  for (Pass *p = f->pass; p < f->pass + f->npass; p++) {
+  for (FftPass *p = f->pass; p < f->pass + f->npass; p++) {
     p->root = w;
     for (int64_t j = 0; j < p->part; j++)
       for (int m = 1; m < p->radix; m++)
@@ -164,7 +164,7 @@ static inline void five(const Z *x, int64_t apart, const Z *w, Z *y, int64_t run
   y[4 * runs] = mul(w[3], sub(e, g));
 }
 
-static void pass(const Pass *p, const Z *restrict x, Z *restrict y) {
+static void pass(const FftPass *p, const Z *restrict x, Z *restrict y) {
   int64_t runs = p->runs, apart = p->part * runs;
   for (int64_t j = 0; j < p->part; j++) {
     const Z *w = p->root + j * (p->radix - 1), *from = x + j * runs;

@@ -6,20 +6,20 @@
 
 enum { ROWS_PER_TASK = 16 };
 
-typedef struct Piece {
+typedef struct ScatterPiece {
   int64_t from, end; // sources order[from..end), all of one id
-} Piece;
+} ScatterPiece;
 // The parts of `shared`.
-typedef struct Block {
+typedef struct ScatterBlock {
   int64_t *pieces;      // how many there are
   int64_t *start;       // [rows + 1]: the run of id r is order[start[r]..start[r + 1])
   int64_t *first_piece; // [rows], of long runs
   int64_t *order;       // [n]: indices of sources, by id, stable
-  Piece *piece;
+  ScatterPiece *piece;
   float *sums; // [pieces][width], row stride sum_row
   int64_t sum_row;
   size_t bytes;
-} Block;
+} ScatterBlock;
 
 static size_t place(size_t *at, int64_t count, size_t size) {
   size_t here = *at;
@@ -27,9 +27,9 @@ static size_t place(size_t *at, int64_t count, size_t size) {
   return here;
 }
 
-static Block layout(const ScatterArgs *a, void *shared) {
+static ScatterBlock layout(const ScatterArgs *a, void *shared) {
   int64_t most = 2 * (a->n / SCATTER_CUT) + 1; // c > CUT sources make at most 2 c / CUT pieces
-  Block b = {.sum_row = (a->width + 15) / 16 * 16};
+  ScatterBlock b = {.sum_row = (a->width + 15) / 16 * 16};
   size_t pieces = place(&b.bytes, 1, sizeof *b.pieces),
          start = place(&b.bytes, a->rows + 1, sizeof *b.start);
   size_t first = place(&b.bytes, a->rows, sizeof *b.first_piece),
@@ -43,7 +43,7 @@ static Block layout(const ScatterArgs *a, void *shared) {
   b.start = (int64_t *)(base + start);
   b.first_piece = (int64_t *)(base + first);
   b.order = (int64_t *)(base + order);
-  b.piece = (Piece *)(base + piece);
+  b.piece = (ScatterPiece *)(base + piece);
   b.sums = (float *)(base + sums);
   return b;
 }
@@ -53,7 +53,7 @@ size_t scatter_shared_bytes(const ScatterArgs *a) {
 }
 
 // start[r] becomes the end of run r while sources are placed; then all move up by one.
-static bool sort(const ScatterArgs *a, const int32_t *id, const Block *b) {
+static bool sort(const ScatterArgs *a, const int32_t *id, const ScatterBlock *b) {
   memset(b->start, 0, (size_t)(a->rows + 1) * sizeof *b->start);
   for (int64_t i = 0; i < a->n; i++) {
     if (id[i] < 0 || id[i] >= a->rows)
@@ -73,12 +73,12 @@ static bool sort(const ScatterArgs *a, const int32_t *id, const Block *b) {
   return true;
 }
 
-static bool is_long(const Block *b, int64_t row) {
+static bool is_long(const ScatterBlock *b, int64_t row) {
   return b->start[row + 1] - b->start[row] > SCATTER_CUT;
 }
 
 bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared) {
-  Block b = layout(a, shared);
+  ScatterBlock b = layout(a, shared);
   int64_t n = 0;
   if (!sort(a, id, &b))
     return false;
@@ -87,7 +87,7 @@ bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared) {
       continue;
     b.first_piece[r] = n;
     for (int64_t from = b.start[r], end = b.start[r + 1]; from < end; from += SCATTER_CUT)
-      b.piece[n++] = (Piece){from, from + SCATTER_CUT < end ? from + SCATTER_CUT : end};
+      b.piece[n++] = (ScatterPiece){from, from + SCATTER_CUT < end ? from + SCATTER_CUT : end};
   }
   *b.pieces = n;
   return true;
@@ -151,7 +151,7 @@ static void add_pieces(float *out, const float *sums, int64_t row, int64_t n, in
   }
 }
 
-static void finish_row(const ScatterArgs *a, const Block *b, int64_t r, const float *src,
+static void finish_row(const ScatterArgs *a, const ScatterBlock *b, int64_t r, const float *src,
                        float *out) {
   int64_t n = b->start[r + 1] - b->start[r];
   if (is_long(b, r))
@@ -163,9 +163,9 @@ static void finish_row(const ScatterArgs *a, const Block *b, int64_t r, const fl
 
 void scatter_task(const ScatterArgs *a, int phase, int64_t task, const float *src, float *out,
                   void *shared) {
-  Block b = layout(a, shared);
+  ScatterBlock b = layout(a, shared);
   if (phase == 0) {
-    Piece p = b.piece[task];
+    ScatterPiece p = b.piece[task];
     add_rows(b.sums + task * b.sum_row, src, a->src_row, b.order + p.from, p.end - p.from, a->width,
              false);
     return;

@@ -138,14 +138,14 @@ int exec_ready_gradients(bigs_model *m, int program) {
 }
 
 // ---- steps
-typedef struct Job {
+typedef struct KernelJob {
   BigsKernel *kernel;
   BigsFrame frame;
   char *scratch;
   int64_t stride;
-} Job;
+} KernelJob;
 static void run_task(void *ctx, int64_t task, int thread) {
-  const Job *j = ctx;
+  const KernelJob *j = ctx;
   // A step without scratch memory has no address to add to.
   j->kernel(&j->frame, task, j->stride ? j->scratch + thread * j->stride : j->scratch);
 }
@@ -186,9 +186,9 @@ static int run_step(bigs_model *m, Binding *b, int s, RunFlags flags) {
   for (int i = 0; i < step->narg; i++)
     b->arg[i] = b->base[step->arg[i]];
   set_keys(b, s, flags);
-  Job j = {.frame = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar},
-           .scratch = m->scratch.p,
-           .stride = bound->scratch};
+  KernelJob j = {.frame = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar},
+                 .scratch = m->scratch.p,
+                 .stride = bound->scratch};
   if (step->kind == BIGS_BUILTIN) {
     int err = m->module->builtin[step->index]->run(&j.frame, bound->tables, m->pool, m->scratch.p);
     return err ? bigs_fail(&m->error, err, "%s: %s failed", b->program->name,

@@ -58,15 +58,15 @@ double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t
 }
 
 // ---- groups
-typedef struct Setting {
+typedef struct OptimSetting {
   bool known, frozen;
   double rate, decay;
   const char *name; // of a parameter that has it
-} Setting;
+} OptimSetting;
 
-static Setting setting_of(const BigsTrain *t, const TrainRecipe *r, const BigsParam *p,
-                          bool reached) {
-  Setting s = {
+static OptimSetting setting_of(const BigsTrain *t, const TrainRecipe *r, const BigsParam *p,
+                               bool reached) {
+  OptimSetting s = {
       .known = true, .frozen = !reached, .rate = r->rate, .decay = r->decay, .name = p->name};
   for (int i = 0; i < t->ngroup; i++) {
     const BigsGroup *g = &t->group[i];
@@ -82,17 +82,17 @@ static Setting setting_of(const BigsTrain *t, const TrainRecipe *r, const BigsPa
   return s;
 }
 
-static bool settings_equal(const Setting *a, const Setting *b) {
+static bool settings_equal(const OptimSetting *a, const OptimSetting *b) {
   return a->frozen == b->frozen && (a->frozen || (a->rate == b->rate && a->decay == b->decay));
 }
 
-static int settings_of_storages(bigs_model *m, int train, const TrainRecipe *r, Setting *of) {
+static int settings_of_storages(bigs_model *m, int train, const TrainRecipe *r, OptimSetting *of) {
   const BigsModule *module = m->module;
   const BigsTrain *t = &module->train[train];
   const uint8_t *used = module->program[t->program].param_used;
   for (int i = 0; i < module->nparam; i++) {
     const BigsParam *p = &module->param[i];
-    Setting s = setting_of(t, r, p, !used || used[i]), *known = &of[p->storage];
+    OptimSetting s = setting_of(t, r, p, !used || used[i]), *known = &of[p->storage];
     if (!known->known)
       *known = s;
     else if (!settings_equal(known, &s))
@@ -125,7 +125,7 @@ static int merge_ranges(OptRange *v, int n) {
 int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n) {
   const BigsModule *module = m->module;
   size_t count = (size_t)module->nstorage;
-  Setting *of = model_alloc(m, count, sizeof *of, "parameter groups");
+  OptimSetting *of = model_alloc(m, count, sizeof *of, "parameter groups");
   OptRange *v = of ? model_alloc(m, count, sizeof *v, "parameter groups") : NULL;
   int err = v ? settings_of_storages(m, train, r, of) : m->error.status, k = 0;
   for (int i = 0; i < module->nstorage && !err; i++) {

@@ -29,13 +29,13 @@ static int64_t place_of(const BigsParam *p, int64_t k, int64_t n) {
 
 // Calls move for every element, as runs along the last axis: place(i) in the arena, i * stride in
 // the dense side.
-typedef struct Walk {
+typedef struct ParamWalk {
   const BigsParam *p;
   char *arena, *dense;
   const int64_t *stride;
   bool to_arena;
   int elem;
-} Walk;
+} ParamWalk;
 
 static void copy_strided(char *to, int64_t to_step, const char *from, int64_t from_step, int elem,
                          int64_t n) {
@@ -47,7 +47,7 @@ static void copy_strided(char *to, int64_t to_step, const char *from, int64_t fr
       memcpy(to + i * to_step, from + i * from_step, 8);
 }
 
-static void move_row(const Walk *w, int64_t k, int64_t n, int64_t at) {
+static void move_row(const ParamWalk *w, int64_t k, int64_t n, int64_t at) {
   const BigsParam *p = w->p;
   int a = p->rank - 1, elem = w->elem;
   int64_t count = a >= 0 ? p->extent[a] : 1, kstep = a >= 0 ? p->kstep[a] : 0,
@@ -74,7 +74,7 @@ static void move_row(const Walk *w, int64_t k, int64_t n, int64_t at) {
   }
 }
 
-static void walk(const Walk *w, int axis, int64_t k, int64_t n, int64_t at) {
+static void walk(const ParamWalk *w, int axis, int64_t k, int64_t n, int64_t at) {
   const BigsParam *p = w->p;
   if (axis >= p->rank - 1) {
     move_row(w, k, n, at);
@@ -86,12 +86,12 @@ static void walk(const Walk *w, int axis, int64_t k, int64_t n, int64_t at) {
 
 static void move(const BigsParam *p, char *arena, char *dense, const int64_t *stride,
                  bool to_arena) {
-  Walk w = {.p = p,
-            .arena = arena,
-            .dense = dense,
-            .stride = stride,
-            .to_arena = to_arena,
-            .elem = param_elem(p)};
+  ParamWalk w = {.p = p,
+                 .arena = arena,
+                 .dense = dense,
+                 .stride = stride,
+                 .to_arena = to_arena,
+                 .elem = param_elem(p)};
   walk(&w, 0, 0, p->nlo, 0);
 }
 

@@ -53,10 +53,10 @@ static inline void relax(void) {
 #endif
 }
 
-typedef bool (*Ready)(Pool *p, unsigned arg);
+typedef bool (*PoolReady)(Pool *p, unsigned arg);
 
 // True as soon as ready() is; false after spin_ns.
-static bool spin(Pool *p, Ready ready, unsigned arg) {
+static bool spin(Pool *p, PoolReady ready, unsigned arg) {
   if (ready(p, arg))
     return true;
   for (int64_t end = clock_ns() + p->spin_ns; clock_ns() < end;) {

@@ -11,19 +11,19 @@
 
 enum { BLOCK = 512, MAX_FILE = 100 << 20 };
 
-typedef struct Block {
-  struct Block *next;
+typedef struct JsonBlock {
+  struct JsonBlock *next;
   int used;
   JsonValue v[BLOCK];
-} Block;
+} JsonBlock;
 
 struct JsonDoc {
-  Block *blocks;
+  JsonBlock *blocks;
   char *strings;
   JsonValue *root;
 };
 
-typedef struct Parser {
+typedef struct JsonParser {
   JsonDoc *doc;
   const char *start, *p, *end, *path;
   size_t base;
@@ -32,19 +32,19 @@ typedef struct Parser {
   JsonValue *open[JSON_MAX_DEPTH], *last[JSON_MAX_DEPTH]; // containers under way, their last child
   int depth;
   BigsError *e;
-} Parser;
+} JsonParser;
 
-static int fail_at(Parser *s, const char *at, const char *what) {
+static int fail_at(JsonParser *s, const char *at, const char *what) {
   size_t byte = (size_t)(at - s->start) + s->base;
   return bigs_fail(s->e, BIGS_EFILE, "%s: byte %zu: %s", s->path, byte, what);
 }
 
-static void skip_space(Parser *s) {
+static void skip_space(JsonParser *s) {
   while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\t' || *s->p == '\r'))
     s->p++;
 }
 
-static bool take(Parser *s, char c) {
+static bool take(JsonParser *s, char c) {
   if (s->p < s->end && *s->p == c) {
     s->p++;
     return true;
@@ -52,8 +52,8 @@ static bool take(Parser *s, char c) {
   return false;
 }
 
-static JsonValue *new_value(Parser *s) {
-  Block *b = s->doc->blocks;
+static JsonValue *new_value(JsonParser *s) {
+  JsonBlock *b = s->doc->blocks;
   if (!b || b->used == BLOCK) {
     if (!(b = calloc(1, sizeof *b))) {
       bigs_fail_memory(s->e, s->path);
@@ -69,7 +69,7 @@ static JsonValue *new_value(Parser *s) {
 
 // ---- strings
 
-static int hex4(Parser *s, unsigned *out) {
+static int hex4(JsonParser *s, unsigned *out) {
   *out = 0;
   for (int i = 0; i < 4; i++, s->p++) {
     int c = s->p < s->end ? *s->p : 0, lower = c | 32;
@@ -97,7 +97,7 @@ static char *put_utf8(char *o, unsigned c) {
 }
 
 // The low half behind a high one, when it is there.
-static int low_surrogate(Parser *s, unsigned *low) {
+static int low_surrogate(JsonParser *s, unsigned *low) {
   const char *behind = s->p;
   *low = 0;
   if (take(s, '\\') && take(s, 'u') && hex4(s, low))
@@ -110,7 +110,7 @@ static int low_surrogate(Parser *s, unsigned *low) {
 }
 
 // p stands behind "\u".
-static int unicode_escape(Parser *s, char **o) {
+static int unicode_escape(JsonParser *s, char **o) {
   const char *at = s->p - 2;
   unsigned c, low = 0;
   if (hex4(s, &c))
@@ -130,7 +130,7 @@ static int unicode_escape(Parser *s, char **o) {
   return 0;
 }
 
-static int escape(Parser *s, char **o) {
+static int escape(JsonParser *s, char **o) {
   static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
   char c = s->p < s->end ? *s->p++ : 0;
   if (c == 'u')
@@ -143,7 +143,7 @@ static int escape(Parser *s, char **o) {
 }
 
 // p stands at the opening quote.
-static int string(Parser *s, const char **text, size_t *size) {
+static int string(JsonParser *s, const char **text, size_t *size) {
   const char *open = s->p++;
   char *o = s->string_at;
   for (;;) {
@@ -170,14 +170,14 @@ static int string(Parser *s, const char **text, size_t *size) {
 
 // ---- numbers and words
 
-static bool digits(Parser *s) {
+static bool digits(JsonParser *s) {
   const char *at = s->p;
   while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
     s->p++;
   return s->p > at;
 }
 
-static int number_text(Parser *s, JsonValue *v, const char *at) {
+static int number_text(JsonParser *s, JsonValue *v, const char *at) {
   v->kind = JSON_NUMBER;
   v->size = (size_t)(s->p - at);
   v->text = memcpy(s->string_at, at, v->size);
@@ -186,18 +186,18 @@ static int number_text(Parser *s, JsonValue *v, const char *at) {
   return 0;
 }
 
-static bool is_word(Parser *s, const char *word) {
+static bool is_word(JsonParser *s, const char *word) {
   size_t n = strlen(word);
   bool yes = (size_t)(s->end - s->p) >= n && !memcmp(s->p, word, n);
   s->p += yes ? n : 0;
   return yes;
 }
 
-static bool not_finite(Parser *s) {
+static bool not_finite(JsonParser *s) {
   return s->python && (is_word(s, "NaN") || is_word(s, "Infinity") || is_word(s, "-Infinity"));
 }
 
-static int number(Parser *s, JsonValue *v) {
+static int number(JsonParser *s, JsonValue *v) {
   const char *at = s->p;
   take(s, '-');
   bool ok = take(s, '0') || digits(s);
@@ -213,7 +213,7 @@ static int number(Parser *s, JsonValue *v) {
   return number_text(s, v, at);
 }
 
-static int word(Parser *s, JsonValue *v) {
+static int word(JsonParser *s, JsonValue *v) {
   static const char *const words[] = {"null", "false", "true"};
   for (int i = 0; i < 3; i++)
     if (is_word(s, words[i])) {
@@ -232,7 +232,7 @@ static int by_key(const void *a, const void *b) {
   return c ? c : (x->key_size > y->key_size) - (x->key_size < y->key_size);
 }
 
-static int check_unique(Parser *s, const JsonValue *object) {
+static int check_unique(JsonParser *s, const JsonValue *object) {
   if (object->count < 2)
     return 0;
   JsonValue **sorted = malloc(sizeof *sorted * (size_t)object->count);
@@ -254,7 +254,7 @@ static int check_unique(Parser *s, const JsonValue *object) {
   return status;
 }
 
-static int open_container(Parser *s, JsonValue *v, JsonKind kind) {
+static int open_container(JsonParser *s, JsonValue *v, JsonKind kind) {
   if (s->depth == JSON_MAX_DEPTH)
     return fail_at(s, s->p, "nested too deep");
   v->kind = kind;
@@ -264,7 +264,7 @@ static int open_container(Parser *s, JsonValue *v, JsonKind kind) {
   return 0;
 }
 
-static int scalar_or_open(Parser *s, JsonValue *v) {
+static int scalar_or_open(JsonParser *s, JsonValue *v) {
   char c = s->p < s->end ? *s->p : 0;
   v->offset = (size_t)(s->p - s->start) + s->base;
   if (c == '{' || c == '[')
@@ -280,7 +280,7 @@ static int scalar_or_open(Parser *s, JsonValue *v) {
 }
 
 // The name and colon before a member's value.
-static int member_name(Parser *s, JsonValue *v) {
+static int member_name(JsonParser *s, JsonValue *v) {
   if (s->p == s->end || *s->p != '"')
     return fail_at(s, s->p, "a member's name in quotes should be here");
   if (string(s, &v->key, &v->key_size))
@@ -293,7 +293,7 @@ static int member_name(Parser *s, JsonValue *v) {
 }
 
 // One step inside the innermost container: its end, or one more item (which may open another).
-static int step(Parser *s) {
+static int step(JsonParser *s) {
   JsonValue *in = s->open[s->depth - 1], **last = &s->last[s->depth - 1];
   bool object = in->kind == JSON_OBJECT;
   skip_space(s);
@@ -317,7 +317,7 @@ static int step(Parser *s) {
   return status ? status : scalar_or_open(s, v);
 }
 
-static int parse(Parser *s) {
+static int parse(JsonParser *s) {
   size_t size = (size_t)(s->end - s->start), valid = utf8_valid(s->start, size);
   if (valid < size)
     return fail_at(s, s->start + valid, "not UTF-8");
@@ -344,7 +344,8 @@ static JsonDoc *document(const char *text, size_t size, const char *path, size_t
     bigs_fail_memory(e, path);
     return NULL;
   }
-  Parser s = {.doc = d, .start = text, .p = text, .end = text + size, .path = path, .base = base};
+  JsonParser s = {
+      .doc = d, .start = text, .p = text, .end = text + size, .path = path, .base = base};
   s.python = python;
   s.string_at = d->strings;
   s.e = e;
@@ -381,7 +382,7 @@ const JsonValue *json_root(const JsonDoc *d) {
 void json_free(JsonDoc *d) {
   if (!d)
     return;
-  for (Block *b = d->blocks, *next; b; b = next) {
+  for (JsonBlock *b = d->blocks, *next; b; b = next) {
     next = b->next;
     free(b);
   }

@@ -47,15 +47,15 @@ static bool is_unsigned(StDType t) {
 }
 
 // A piece of a tensor: n elements from number `first` on, as they are in the file.
-typedef struct Piece {
+typedef struct CopyPiece {
   const StTensor *t;
   const uint8_t *bytes;
   int64_t first, n;
-} Piece;
+} CopyPiece;
 // Puts the piece where it belongs in `out`, which has room for all of the tensor.
-typedef int Converter(const Piece *piece, StDType to, void *out, BigsError *e);
+typedef int Converter(const CopyPiece *piece, StDType to, void *out, BigsError *e);
 
-static int floats(const Piece *piece, StDType to, void *out, BigsError *e) {
+static int floats(const CopyPiece *piece, StDType to, void *out, BigsError *e) {
   const uint8_t *p = piece->bytes;
   int size = st_dtype_size(piece->t->dtype);
   for (int64_t i = piece->first; i < piece->first + piece->n; i++, p += size) {
@@ -72,7 +72,7 @@ static int floats(const Piece *piece, StDType to, void *out, BigsError *e) {
   return 0;
 }
 
-static int integers(const Piece *piece, StDType to, void *out, BigsError *e) {
+static int integers(const CopyPiece *piece, StDType to, void *out, BigsError *e) {
   const uint8_t *p = piece->bytes;
   bool negative = is_signed(piece->t->dtype);
   int size = st_dtype_size(piece->t->dtype), shift = 64 - 8 * size;
@@ -91,7 +91,7 @@ static int integers(const Piece *piece, StDType to, void *out, BigsError *e) {
   return 0;
 }
 
-static int bools(const Piece *piece, StDType to, void *out, BigsError *e) {
+static int bools(const CopyPiece *piece, StDType to, void *out, BigsError *e) {
   (void)to;
   for (int64_t i = 0; i < piece->n; i++)
     if (piece->bytes[i] > 1)
@@ -110,7 +110,7 @@ static int convert(const StTensor *t, StDType to, void *out, Converter *how, Big
   int64_t size = st_dtype_size(t->dtype), most = PIECE / size;
   int status = 0;
   for (int64_t i = 0; i < t->elements && !status; i += most) {
-    Piece piece = {t, bytes, i, t->elements - i < most ? t->elements - i : most};
+    CopyPiece piece = {t, bytes, i, t->elements - i < most ? t->elements - i : most};
     status = st_read(t, (size_t)(i * size), bytes, (size_t)(piece.n * size), e);
     status = status ? status : how(&piece, to, out, e);
   }

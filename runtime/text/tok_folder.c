@@ -88,12 +88,12 @@ static int check_normalizer(Reading *r, const JsonValue *root) {
                              rules[0].but[r->lower]);
 }
 
-typedef int Check(Reading *r, const JsonValue *root);
+typedef int TokenizerCheck(Reading *r, const JsonValue *root);
 static int check_config(Reading *r, const JsonValue *root) {
   return check_keys(r, root, false);
 }
 
-static int check_file(Reading *r, const char *folder, const char *name, Check *check) {
+static int check_file(Reading *r, const char *folder, const char *name, TokenizerCheck *check) {
   char *path = file_join(folder, name, r->e);
   if (!path)
     return BIGS_EMODEL;
@@ -111,7 +111,7 @@ static int check_file(Reading *r, const char *folder, const char *name, Check *c
 int tok_folder_check(const char *folder, bool lower, BigsError *e) {
   static const struct {
     const char *name;
-    Check *check;
+    TokenizerCheck *check;
   } files[] = {{"tokenizer_config.json", check_config},
                {"tokenizer.json", check_normalizer},
                {"config.json", check_config}};

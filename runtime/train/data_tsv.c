@@ -8,20 +8,20 @@
 
 enum { MAX_COLUMNS = 256 };
 
-typedef struct Field {
+typedef struct TsvField {
   const char *s;
   size_t n;
-} Field;
+} TsvField;
 
 typedef struct Columns {
   int count, a, b, label; // b -1: single texts
 } Columns;
 
-static int cut_fields(const TextLine *l, Field *field) {
+static int cut_fields(const TextLine *l, TsvField *field) {
   const char *s = l->s, *end = l->s + l->n;
   for (int n = 0; n < MAX_COLUMNS; n++) {
     const char *tab = memchr(s, '\t', (size_t)(end - s));
-    field[n] = (Field){s, (size_t)((tab ? tab : end) - s)};
+    field[n] = (TsvField){s, (size_t)((tab ? tab : end) - s)};
     if (!tab)
       return n + 1;
     s = tab + 1;
@@ -29,7 +29,7 @@ static int cut_fields(const TextLine *l, Field *field) {
   return MAX_COLUMNS + 1;
 }
 
-static int find_column(const Field *field, int n, const char *name) {
+static int find_column(const TsvField *field, int n, const char *name) {
   for (int i = 0; i < n; i++)
     if (field[i].n == strlen(name) && !memcmp(field[i].s, name, field[i].n))
       return i;
@@ -37,7 +37,7 @@ static int find_column(const Field *field, int n, const char *name) {
 }
 
 static int read_header(Data *d, const TextLine *l, Columns *c, bool first_file, BigsError *e) {
-  Field field[MAX_COLUMNS];
+  TsvField field[MAX_COLUMNS];
   int n = c->count = cut_fields(l, field);
   if (n > MAX_COLUMNS)
     return bigs_fail(e, BIGS_EMODEL, "%s:%zu: more than %d columns", l->path, l->line, MAX_COLUMNS);
@@ -63,7 +63,7 @@ static int read_header(Data *d, const TextLine *l, Columns *c, bool first_file, 
   return 0;
 }
 
-static int read_label(const Data *d, const TextLine *l, Field f, int32_t *label, BigsError *e) {
+static int read_label(const Data *d, const TextLine *l, TsvField f, int32_t *label, BigsError *e) {
   int64_t x = 0;
   bool ok = f.n > 0 && f.n < 10;
   for (size_t i = 0; i < f.n && ok; i++) {
@@ -98,7 +98,7 @@ static int grow_rows(Data *d, BigsError *e) {
   return 0;
 }
 
-static int push_text(Data *d, TokEncoder *c, Field f, TokIds *ids, BigsError *e) {
+static int push_text(Data *d, TokEncoder *c, TsvField f, TokIds *ids, BigsError *e) {
   ids->n = 0;
   int status = tok_encode(c, f.s, f.n, false, ids, e);
   for (size_t i = 0; i < ids->n && !status; i++)
@@ -108,7 +108,7 @@ static int push_text(Data *d, TokEncoder *c, Field f, TokIds *ids, BigsError *e)
 
 static int read_row(Data *d, TokEncoder *c, const TextLine *l, const Columns *col, TokIds *ids,
                     BigsError *e) {
-  Field field[MAX_COLUMNS];
+  TsvField field[MAX_COLUMNS];
   int n = cut_fields(l, field), status = grow_rows(d, e);
   if (!status && n != col->count)
     status = bigs_fail(e, BIGS_EMODEL, "%s:%zu: %d fields where the header has %d", l->path,

@@ -86,7 +86,7 @@ int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint6
 }
 
 // ---- a run under way
-typedef struct Run {
+typedef struct TrainRun {
   bigs_model *m;
   const TrainPlan *plan;
   const Feed *feed;
@@ -103,16 +103,16 @@ typedef struct Run {
   // since this process began, and since the last record
   double begin, before, first_seconds, sum_loss, rate, norm;
   int64_t first_step, tokens, nsum;
-} Run;
+} TrainRun;
 
-static int say_event(Run *r, const char *event) {
+static int say_event(TrainRun *r, const char *event) {
   record_begin(&r->record);
   record_text(&r->record, "event", event);
   record_int(&r->record, "step", r->m->step);
   return 0;
 }
 
-static void put_dims(Run *r) {
+static void put_dims(TrainRun *r) {
   const BigsModule *module = r->m->module;
   JsonText t = {0};
   record_begin(&t);
@@ -123,7 +123,7 @@ static void put_dims(Run *r) {
   free(t.s);
 }
 
-static int log_start(Run *r) {
+static int log_start(TrainRun *r) {
   char cpu[128];
   cpu_name(cpu, sizeof cpu);
   say_event(r, r->o->resume ? "resume" : "start");
@@ -144,12 +144,12 @@ static int log_start(Run *r) {
 }
 
 // Of the steps alone: saving and evaluating apart.
-static double speed(const Run *r) {
+static double speed(const TrainRun *r) {
   double t = r->state.seconds - r->first_seconds;
   return t > 0 ? (double)r->tokens / t : 0;
 }
 
-static int log_steps(Run *r) {
+static int log_steps(TrainRun *r) {
   record_begin(&r->record);
   record_int(&r->record, "step", r->m->step);
   record_number(&r->record, "loss", r->sum_loss / (double)r->nsum);
@@ -165,7 +165,7 @@ static int log_steps(Run *r) {
   return log_write(r->log, &r->record, &r->m->error);
 }
 
-static void show(Run *r, double loss, double now, bool force) {
+static void show(TrainRun *r, double loss, double now, bool force) {
   int64_t done = r->m->step - r->first_step, left = r->recipe.steps - r->m->step;
   ProgressNow v = {.step = r->m->step,
                    .steps = r->recipe.steps,
@@ -181,7 +181,7 @@ static void show(Run *r, double loss, double now, bool force) {
   }
 }
 
-static int save(Run *r) {
+static int save(TrainRun *r) {
   if (r->saved == r->m->step)
     return 0;
   r->state.recipe = r->recipe;
@@ -199,7 +199,7 @@ static int save(Run *r) {
 // On the way a few batches tell the trend, always the same ones; the last step is judged by all.
 enum { EVAL_BATCHES = 16 };
 
-static int held_out(Run *r) {
+static int held_out(TrainRun *r) {
   EvalResult v;
   if (!r->can_evaluate)
     return 0;
@@ -224,7 +224,7 @@ static int held_out(Run *r) {
 }
 
 // The same step again, looking at every op's results.
-static void find_op(Run *r, const FeedArgs *args, char *found, size_t size) {
+static void find_op(TrainRun *r, const FeedArgs *args, char *found, size_t size) {
   bigs_model *m = r->m;
   float loss;
   m->error.status = 0;
@@ -234,7 +234,7 @@ static void find_op(Run *r, const FeedArgs *args, char *found, size_t size) {
            status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
 }
 
-static int explain_numeric(Run *r, const FeedArgs *args, bool spoilt) {
+static int explain_numeric(TrainRun *r, const FeedArgs *args, bool spoilt) {
   bigs_model *m = r->m;
   char said[256], found[256] = "", last[96];
   snprintf(said, sizeof said, "%.250s", m->error.text);
@@ -252,7 +252,7 @@ static int explain_numeric(Run *r, const FeedArgs *args, bool spoilt) {
   return status;
 }
 
-static int one_step(Run *r) {
+static int one_step(TrainRun *r) {
   bigs_model *m = r->m;
   FeedBatch batch = {0};
   FeedArgs args;
@@ -280,11 +280,11 @@ static int one_step(Run *r) {
   return m->step % r->log_every == 0 || last ? log_steps(r) : 0;
 }
 
-static bool stopped(const Run *r) {
+static bool stopped(const TrainRun *r) {
   return r->o->stop && *r->o->stop;
 }
 
-static int loop(Run *r) {
+static int loop(TrainRun *r) {
   int err = 0;
   while (r->m->step < r->recipe.steps && !stopped(r) && !err) {
     err = one_step(r);
@@ -310,7 +310,7 @@ static int64_t at_least_one(int64_t n) {
   return n < 1 ? 1 : n;
 }
 
-static int choose_lengths(Run *r) {
+static int choose_lengths(TrainRun *r) {
   const BigsTrain *t = &r->m->module->train[r->plan->train];
   r->recipe = r->plan->recipe;
   if (!r->recipe.steps && t->epochs > 0 && r->feed->epoch_steps > 0)
@@ -328,7 +328,7 @@ static int choose_lengths(Run *r) {
   return 0;
 }
 
-static int find_out_about_evaluation(Run *r) {
+static int find_out_about_evaluation(TrainRun *r) {
   FeedBatch batch = {0};
   if (!r->feed->held_out || r->eval_every < 0)
     return 0;
@@ -344,7 +344,7 @@ static int check_start(bigs_model *m) {
   return err;
 }
 
-static int start(Run *r) {
+static int start(TrainRun *r) {
   bigs_model *m = r->m;
   const char *dir = r->o->out;
   r->saved = -1;
@@ -385,7 +385,7 @@ static int start(Run *r) {
 int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const TrainOptions *o,
               TrainResult *result) {
   TrainResult unused;
-  Run r = {.m = m, .plan = plan, .feed = feed, .o = o, .result = result ? result : &unused};
+  TrainRun r = {.m = m, .plan = plan, .feed = feed, .o = o, .result = result ? result : &unused};
   *r.result = (TrainResult){0};
   m->error.status = 0;
   m->error.text[0] = 0;

@@ -9,19 +9,19 @@
 
 // ---- strings with counts
 
-typedef struct Wanted {
+typedef struct WantedString {
   const Strings *t;
   const char *s;
   size_t n;
-} Wanted;
+} WantedString;
 
 static bool same_string(const void *wanted, uint64_t i) {
-  const Wanted *w = wanted;
+  const WantedString *w = wanted;
   return w->t->len[i] == w->n && !memcmp(w->t->pool + w->t->start[i], w->s, w->n);
 }
 
 int32_t strings_find(const Strings *t, const char *s, size_t n) {
-  const uint64_t *i = map_find(&t->at, hash_bytes(0, s, n), same_string, &(Wanted){t, s, n});
+  const uint64_t *i = map_find(&t->at, hash_bytes(0, s, n), same_string, &(WantedString){t, s, n});
   return i ? (int32_t)*i : -1;
 }
 

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Pair {
+typedef struct PiecePair {
   int32_t a, b;
   int64_t count;
   int32_t *word; // words that hold it, or once did; ascending runs, may repeat
   int32_t n, cap;
   int32_t mark; // last merge that raised it
-} Pair;
+} PiecePair;
 
 typedef struct Entry {
   int64_t count;
@@ -29,7 +29,7 @@ typedef struct Merger {
   int32_t *symbol; // pieces of all words, one word after another
   size_t *start;   // of word i in `symbol`
   uint8_t *length; // pieces of word i now; 0: a character of it is in no piece
-  Pair *pair;
+  PiecePair *pair;
   int npair, pair_cap;
   Map pair_at; // indices by pair_key
   Entry *heap;
@@ -145,7 +145,7 @@ static int32_t get_pair(Merger *m, int32_t a, int32_t b) {
     return (int32_t)*known;
   if (m->npair == m->pair_cap) {
     int cap = m->pair_cap * 2 + 4096;
-    Pair *pair = realloc(m->pair, sizeof *pair * (size_t)cap);
+    PiecePair *pair = realloc(m->pair, sizeof *pair * (size_t)cap);
     if (!pair)
       return -1;
     m->pair = pair;
@@ -153,11 +153,11 @@ static int32_t get_pair(Merger *m, int32_t a, int32_t b) {
   }
   if (!map_add(&m->pair_at, key, (uint64_t)m->npair))
     return -1;
-  m->pair[m->npair] = (Pair){.a = a, .b = b, .mark = -1};
+  m->pair[m->npair] = (PiecePair){.a = a, .b = b, .mark = -1};
   return m->npair++;
 }
 
-static bool list_word(Pair *p, int32_t word) {
+static bool list_word(PiecePair *p, int32_t word) {
   if (p->n && p->word[p->n - 1] == word)
     return true;
   if (p->n == p->cap) {
@@ -177,7 +177,7 @@ static bool list_word(Pair *p, int32_t word) {
 static bool before(const Merger *m, Entry x, Entry y) {
   if (x.count != y.count)
     return x.count > y.count;
-  const Pair *p = &m->pair[x.pair], *q = &m->pair[y.pair];
+  const PiecePair *p = &m->pair[x.pair], *q = &m->pair[y.pair];
   return p->a != q->a ? p->a < q->a : p->b < q->b;
 }
 
@@ -266,7 +266,7 @@ static int add_pairs(Merger *m, int32_t word, int sign, int32_t made) {
     int32_t k = get_pair(m, s[i], s[i + 1]);
     if (k < 0)
       return no_memory(m);
-    Pair *p = &m->pair[k];
+    PiecePair *p = &m->pair[k];
     p->count += sign * m->words->count[word];
     if (sign < 0 || (made >= 0 && s[i] != made && s[i + 1] != made))
       continue;

@@ -29,7 +29,7 @@ static int64_t tasks_of(const LKernel *k, const int64_t *sym) {
   return n;
 }
 
-static bool run_tasks(Run *r, const LKernel *k, BigsKernel *code) {
+static bool run_tasks(KernelRun *r, const LKernel *k, BigsKernel *code) {
   BigsFrame frame = {r->arg, r->sym, r->scalar};
   Poly bytes = loop_scratch_bytes(k);
   void *scratch = NULL;
@@ -41,7 +41,7 @@ static bool run_tasks(Run *r, const LKernel *k, BigsKernel *code) {
   return true;
 }
 
-bool run_kernel(Run *r, const LKernel *k) {
+bool run_kernel(KernelRun *r, const LKernel *k) {
   r->skipped = false;
   if ((r->error = loop_verify(r->arena, k)))
     return false;

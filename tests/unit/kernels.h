@@ -4,7 +4,7 @@
 #include "codegen/llvm/jit.h"
 
 enum { RUN_ARGS = 12 };
-typedef struct Run {
+typedef struct KernelRun {
   Arena *arena;
   const char *march; // NULL: native
   int opt;           // 0: -O2; n: -O(n - 1)
@@ -13,9 +13,9 @@ typedef struct Run {
   uint64_t scalar[8];
   const char *error;
   bool skipped; // the target cannot run here
-} Run;
+} KernelRun;
 // false: r->error.  A target that cannot run here counts as run.
-bool run_kernel(Run *r, const LKernel *k);
+bool run_kernel(KernelRun *r, const LKernel *k);
 // The targets that are worth testing here, with NULL at the end.
 extern const char *const run_targets[];
 

@@ -8,7 +8,7 @@ static int64_t size_of(Bed *b, const Axis *a) {
 }
 
 // Counts through the places of the axes, beginning with all zeros; false after the last.
-static bool next_place(Bed *b, Place *p, Axis *const *ax, int n) {
+static bool next_place(Bed *b, RefPlace *p, Axis *const *ax, int n) {
   for (int i = 0; i < n; i++) {
     if (++p->at[ax[i]->id] < size_of(b, ax[i]))
       return true;
@@ -17,33 +17,33 @@ static bool next_place(Bed *b, Place *p, Axis *const *ax, int n) {
   return false;
 }
 
-static Place from_zero(Place p, Axis *const *ax, int n) {
+static RefPlace from_zero(RefPlace p, Axis *const *ax, int n) {
   for (int i = 0; i < n; i++)
     p.at[ax[i]->id] = 0;
   return p;
 }
 
-static int64_t row_major(Bed *b, Axis *const *ax, int n, const Place *p) {
+static int64_t row_major(Bed *b, Axis *const *ax, int n, const RefPlace *p) {
   int64_t k = 0;
   for (int i = 0; i < n; i++)
     k = k * size_of(b, ax[i]) + p->at[ax[i]->id];
   return k;
 }
 
-static double leaf_value(Bed *b, const Node *n, const Place *p) {
+static double leaf_value(Bed *b, const Node *n, const RefPlace *p) {
   for (int i = 0; i < b->n; i++)
     if (b->leaf[i] == n)
       return b->data[i][row_major(b, n->ax, n->nax, p)];
   ck_abort_msg("a leaf without values");
 }
 
-static double uniform(Bed *b, uint64_t site, Axis *const *ax, int n, const Place *p) {
+static double uniform(Bed *b, uint64_t site, Axis *const *ax, int n, const RefPlace *p) {
   uint32_t key[2];
   rng_site_keys(b->seed, b->step, site, key);
   return rng_uniform(rng_element(key[0], key[1], (uint64_t)row_major(b, ax, n, p)));
 }
 
-static double reduce(Bed *b, const Node *n, Place p) {
+static double reduce(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   double sum = n->op == OP_SUM ? 0 : n->op == OP_RMAX ? -INFINITY : INFINITY;
   p = from_zero(p, at->axes, at->naxes);
@@ -54,7 +54,7 @@ static double reduce(Bed *b, const Node *n, Place p) {
   return sum;
 }
 
-static double argmax(Bed *b, const Node *n, Place p) {
+static double argmax(Bed *b, const Node *n, RefPlace p) {
   int64_t best = 0;
   double top = -INFINITY;
   for (int64_t i = 0; i < size_of(b, n->attr.axis); i++) {
@@ -66,7 +66,7 @@ static double argmax(Bed *b, const Node *n, Place p) {
   return (double)best;
 }
 
-static double contract(Bed *b, const Node *n, Place p) {
+static double contract(Bed *b, const Node *n, RefPlace p) {
   double sum = 0;
   p = from_zero(p, n->attr.axes, n->attr.naxes);
   do
@@ -75,13 +75,13 @@ static double contract(Bed *b, const Node *n, Place p) {
   return sum;
 }
 
-static double gather(Bed *b, const Node *n, Place p) {
-  Place q = p;
+static double gather(Bed *b, const Node *n, RefPlace p) {
+  RefPlace q = p;
   q.at[n->attr.axis->id] = (int64_t)reference_value(b, n->in[1], p);
   return reference_value(b, n->in[0], q);
 }
 
-static double scatter(Bed *b, const Node *n, Place p) {
+static double scatter(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   Axis *all[PLACE_AXES];
   int m = 0;
@@ -90,7 +90,7 @@ static double scatter(Bed *b, const Node *n, Place p) {
     for (int i = 0; i < n->in[k]->nax; i++)
       if (!k || !node_has(n->in[0], n->in[k]->ax[i]))
         all[m++] = n->in[k]->ax[i];
-  Place q = from_zero(p, all, m);
+  RefPlace q = from_zero(p, all, m);
   do {
     bool here = (int64_t)reference_value(b, n->in[0], q) == p.at[at->axis->id];
     for (int i = 0; i < at->naxes; i++)
@@ -101,14 +101,14 @@ static double scatter(Bed *b, const Node *n, Place p) {
   return sum;
 }
 
-static double renamed(Bed *b, const Node *n, Place p) {
-  Place q = p;
+static double renamed(Bed *b, const Node *n, RefPlace p) {
+  RefPlace q = p;
   for (int i = 0; i < n->attr.nmap; i++)
     q.at[n->attr.from[i]->id] = p.at[n->attr.to[i]->id];
   return reference_value(b, n->in[0], q);
 }
 
-static double merge(Bed *b, const Node *n, Place p) {
+static double merge(Bed *b, const Node *n, RefPlace p) {
   int64_t k = p.at[n->attr.axis->id];
   for (int i = n->attr.naxes - 1; i >= 0; i--) {
     int64_t extent = size_of(b, n->attr.axes[i]);
@@ -118,7 +118,7 @@ static double merge(Bed *b, const Node *n, Place p) {
   return reference_value(b, n->in[0], p);
 }
 
-static double moved(Bed *b, const Node *n, Place p) {
+static double moved(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   int64_t lo = poly_eval(&at->lo, b->syms), *to = at->axis ? &p.at[at->axis->id] : NULL;
   switch ((Op)n->op) {
@@ -137,7 +137,7 @@ static double moved(Bed *b, const Node *n, Place p) {
   return reference_value(b, n->in[0], p);
 }
 
-static double concat(Bed *b, const Node *n, Place p) {
+static double concat(Bed *b, const Node *n, RefPlace p) {
   int64_t k = p.at[n->attr.axis->id];
   for (int i = 0;; i++) {
     int64_t extent = size_of(b, n->attr.from[i]);
@@ -149,13 +149,13 @@ static double concat(Bed *b, const Node *n, Place p) {
   }
 }
 
-static double conv(Bed *b, const Node *n, Place p) {
+static double conv(Bed *b, const Node *n, RefPlace p) {
   int axis = n->attr.axis->id;
   int64_t l = p.at[axis], extent = size_of(b, n->attr.axis);
   double sum = 0;
   for (int64_t j = 0; j < extent; j++) {
     int64_t from = n->attr.reverse ? l + j : l - j;
-    Place kernel = p, u = p;
+    RefPlace kernel = p, u = p;
     kernel.at[axis] = j;
     u.at[axis] = from;
     if (from >= 0 && from < extent)
@@ -164,7 +164,7 @@ static double conv(Bed *b, const Node *n, Place p) {
   return sum;
 }
 
-static double conv_grad(Bed *b, const Node *n, Place p) {
+static double conv_grad(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   Axis *over[PLACE_AXES] = {at->axis};
   int m = 1;
@@ -173,9 +173,9 @@ static double conv_grad(Bed *b, const Node *n, Place p) {
     for (int i = 0; i < n->in[k]->nax; i++)
       if (!node_has(n, n->in[k]->ax[i]) && !(k && node_has(n->in[0], n->in[k]->ax[i])))
         over[m++] = n->in[k]->ax[i];
-  Place dy = from_zero(p, over, m);
+  RefPlace dy = from_zero(p, over, m);
   do {
-    Place u = dy;
+    RefPlace u = dy;
     int64_t j = p.at[at->axis->id];
     u.at[at->axis->id] += at->reverse ? j : -j;
     if (u.at[at->axis->id] >= 0 && u.at[at->axis->id] < size_of(b, at->axis))
@@ -184,7 +184,7 @@ static double conv_grad(Bed *b, const Node *n, Place p) {
   return sum;
 }
 
-static double score(Bed *b, const Node *n, Place p) {
+static double score(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   double sum = 0;
   for (int64_t i = 0; i < size_of(b, at->axis2); i++) {
@@ -195,12 +195,12 @@ static double score(Bed *b, const Node *n, Place p) {
                                               : -1e9;
 }
 
-static double attention(Bed *b, const Node *n, Place p) {
+static double attention(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   double below = 0, above = 0, top = -INFINITY;
   for (int pass = 0; pass < 2; pass++)
     for (int64_t i = 0; i < size_of(b, at->axis); i++) {
-      Place q = p;
+      RefPlace q = p;
       q.at[at->axis->id] = i;
       double s = score(b, n, q);
       if (!pass) {
@@ -219,7 +219,7 @@ static double cast(const Node *n, double x) {
   return n->dtype == DT_BOOL ? x != 0 : n->dtype == DT_I32 ? (double)(int32_t)x : x;
 }
 
-static double pointwise(Bed *b, const Node *n, Place p) {
+static double pointwise(Bed *b, const Node *n, RefPlace p) {
   double x[3] = {0};
   for (int i = 0; i < n->nin; i++)
     x[i] = reference_value(b, n->in[i], p);
@@ -255,7 +255,7 @@ static double pointwise(Bed *b, const Node *n, Place p) {
   }
 }
 
-double reference_value(Bed *b, const Node *n, Place p) {
+double reference_value(Bed *b, const Node *n, RefPlace p) {
   const Attr *at = &n->attr;
   if (op_flags(n->op) & F_POINTWISE)
     return pointwise(b, n, p);

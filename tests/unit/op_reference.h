@@ -4,10 +4,10 @@
 #include "tests/unit/graph_test.h"
 
 enum { PLACE_AXES = 64 };
-typedef struct Place {
+typedef struct RefPlace {
   int64_t at[PLACE_AXES]; // by axis id
-} Place;
+} RefPlace;
 // The element of n at a place; NAN for ops that have no definition here (scans, gradients of
 // attention, leaves of scans).
-double reference_value(Bed *b, const Node *n, Place p);
+double reference_value(Bed *b, const Node *n, RefPlace p);
 #endif

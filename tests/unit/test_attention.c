@@ -13,16 +13,16 @@ enum { NB = 2, D = 24, DV = 40, ROW = 72, LSE_ROW = 3 };
 static const uint64_t keys_scalar = 0x1234567890abcdefu;
 
 enum { Q, K, V, OUT, LSE, MASK, DOUT, DQ, DK, DV_, NMEM };
-typedef struct Case {
+typedef struct AttentionCase {
   int rows, keys;
   bool mask;
   double rate;
-} Case;
-static const Case cases[] = {{1, 1, false, 0},      {7, 5, true, 0},    {96, 256, false, 0.25},
-                             {97, 257, true, 0.25}, {50, 300, true, 0}, {200, 33, false, 0},
-                             {48, 520, true, 0.5}};
+} AttentionCase;
+static const AttentionCase cases[] = {
+    {1, 1, false, 0},   {7, 5, true, 0},     {96, 256, false, 0.25}, {97, 257, true, 0.25},
+    {50, 300, true, 0}, {200, 33, false, 0}, {48, 520, true, 0.5}};
 typedef struct Fix {
-  const Case *c;
+  const AttentionCase *c;
   Arena *a;
   LKernel *k;
   int mem[NMEM];
@@ -52,7 +52,7 @@ static AttentionMatrix matrix(Fix *f, int which, int64_t rows, int64_t row) {
 static LKernel *make(Fix *f, bool backward, int nr) {
   static const char *const names[NMEM] = {"q",    "k",    "v",  "out", "lse",
                                           "mask", "dout", "dq", "dk",  "dv"};
-  const Case *c = f->c;
+  const AttentionCase *c = f->c;
   f->k = loop_kernel(f->a, backward ? "backward" : "forward");
   for (int i = 0; i < NMEM; i++)
     f->mem[i] = loop_arg(f->a, f->k, names[i], i == MASK ? DT_BOOL : DT_F32,
@@ -100,14 +100,14 @@ typedef struct Reference {
   double *out, *lse, *dq, *dk, *dv;
 } Reference;
 
-static double keep_factor(const Case *c, int b, int i, int j) {
+static double keep_factor(const AttentionCase *c, int b, int i, int j) {
   uint32_t r = rng_element((uint32_t)keys_scalar, (uint32_t)(keys_scalar >> 32),
                            ((uint64_t)b * (uint64_t)c->rows + (uint64_t)i) * (uint64_t)c->keys +
                                (uint64_t)j);
   return c->rate == 0 ? 1 : c->rate <= ((r >> 8) + 0.5) / (1 << 24) ? 1 / (1 - c->rate) : 0;
 }
 
-static void reference(Arena *a, const Case *c, float *const *m, const unsigned char *mask,
+static void reference(Arena *a, const AttentionCase *c, float *const *m, const unsigned char *mask,
                       Reference *r) {
   int L = c->rows, S = c->keys;
   r->out = NEWN(a, double, NB *L *DV), r->lse = NEWN(a, double, NB *L);
@@ -181,7 +181,7 @@ START_TEST(attention_equals_plain_sums) {
   Arena *a = arena_new();
   const char *error = NULL;
   Fix f = {.c = &cases[_i], .a = a};
-  const Case *c = f.c;
+  const AttentionCase *c = f.c;
   Target *t = target_new(a, NULL, 2, &error);
   Jit *jit = jit_new(a, t, &error);
   ck_assert_msg(jit != NULL, "%s", error);

@@ -44,15 +44,15 @@ typedef struct Expect {
   const char *words;
   bool met;
 } Expect;
-typedef struct Case {
+typedef struct FileCase {
   bool ok;
   Define defs[MAX_DEFINES];
   int ndefs;
   Expect want[MAX_EXPECT];
   int n;
-} Case;
+} FileCase;
 
-static void read_expectation(Case *c, char *s) {
+static void read_expectation(FileCase *c, char *s) {
   Expect e = {.severity = SEV_ERROR};
   int used = 0;
   if (!strcmp(s, "expect ok")) {
@@ -75,7 +75,7 @@ static void read_expectation(Case *c, char *s) {
   c->want[c->n++] = e;
 }
 
-static void read_define(Case *c, char *s) {
+static void read_define(FileCase *c, char *s) {
   char *value = strchr(s, '=');
   ck_assert_msg(value && c->ndefs < MAX_DEFINES, "a bad `#! define %s`", s);
   *value = 0;
@@ -83,7 +83,7 @@ static void read_define(Case *c, char *s) {
 }
 
 // Reads the `#!` lines of `text`, which it cuts into lines.
-static void read_case(Case *c, char *text) {
+static void read_case(FileCase *c, char *text) {
   for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"))
     if (!strncmp(line, "#! define ", 10))
       read_define(c, line + 10);
@@ -108,7 +108,7 @@ static bool meets(const Diag *g, const Expect *e) {
 }
 
 // Diagnostics and expectations meet one to one.
-static bool all_met(Case *c, const Diags *d) {
+static bool all_met(FileCase *c, const Diags *d) {
   bool ok = true;
   for (int i = 0; i < d->list.n; i++) {
     bool met = false;
@@ -138,7 +138,7 @@ static void run_case(int which, int index) {
   Arena *a = arena_new();
   Diags d = {.arena = a};
   char *text = read_text(a, path, &size);
-  Case c = {0};
+  FileCase c = {0};
   char *lines = arena_strdup(a, text);
   read_case(&c, lines);
   ck_assert_msg(c.ok == (which == 0) && (c.n > 0) == (which == 1),

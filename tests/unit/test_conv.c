@@ -32,11 +32,11 @@ static void *aligned(size_t bytes) {
 }
 
 // ---- a problem: tensors with padded strides, and sentinels in the gaps
-typedef struct Problem {
+typedef struct ConvProblem {
   ConvArgs a;
   int64_t L, nu, ny, nk;
   float *u, *k, *y, *dy, *dk;
-} Problem;
+} ConvProblem;
 static const float gap = -12345;
 
 static float *tensor(int64_t n, uint64_t *s) {
@@ -46,9 +46,9 @@ static float *tensor(int64_t n, uint64_t *s) {
   return x;
 }
 
-static Problem problem(int64_t L, int64_t nbatch, int64_t channels, bool per_channel, bool reverse,
-                       ConvIsa isa, uint64_t *s) {
-  Problem p = {.L = L};
+static ConvProblem problem(int64_t L, int64_t nbatch, int64_t channels, bool per_channel,
+                           bool reverse, ConvIsa isa, uint64_t *s) {
+  ConvProblem p = {.L = L};
   ConvArgs *a = &p.a;
   a->plan = conv_plan_new(L, isa);
   ck_assert_ptr_nonnull(a->plan);
@@ -77,7 +77,7 @@ static Problem problem(int64_t L, int64_t nbatch, int64_t channels, bool per_cha
   return p;
 }
 
-static void problem_free(Problem *p) {
+static void problem_free(ConvProblem *p) {
   conv_plan_free((ConvPlan *)p->a.plan);
   free(p->u);
   free(p->k);
@@ -87,17 +87,17 @@ static void problem_free(Problem *p) {
 }
 
 // ---- running on a pool
-typedef struct Run {
+typedef struct ConvRun {
   const ConvArgs *a;
   int phase;
   bool grad;
   const float *u, *k; // k: dy of a gradient
   float *y;
   void *shared, *scratch[16];
-} Run;
+} ConvRun;
 
 static void run_task(void *ctx, int64_t task, int thread) {
-  Run *r = ctx;
+  ConvRun *r = ctx;
   if (r->grad)
     conv_grad_task(r->a, r->phase, task, r->u, r->k, r->y, r->shared, r->scratch[thread]);
   else
@@ -106,7 +106,7 @@ static void run_task(void *ctx, int64_t task, int thread) {
 
 static void run(const ConvArgs *a, bool grad, const float *u, const float *k, float *y,
                 Pool *pool) {
-  Run r = {.a = a, .grad = grad, .u = u, .k = k, .y = y};
+  ConvRun r = {.a = a, .grad = grad, .u = u, .k = k, .y = y};
   int threads = pool ? pool_threads(pool) : 1;
   r.shared = aligned(grad ? conv_grad_shared_bytes(a) : conv_shared_bytes(a));
   for (int i = 0; i < threads; i++)
@@ -128,7 +128,7 @@ static double at(const float *x, int64_t batch, int64_t row, int64_t b, int64_t 
   return x[b * batch + l * row + c];
 }
 
-static void check_forward(Problem *p) {
+static void check_forward(ConvProblem *p) {
   const ConvArgs *a = &p->a;
   run(a, false, p->u, p->k, p->y, NULL);
   double worst = 0, most = 0;
@@ -148,7 +148,7 @@ static void check_forward(Problem *p) {
       ck_assert(p->y[i] == gap);
 }
 
-static double lag(const Problem *p, int64_t j, int64_t c) {
+static double lag(const ConvProblem *p, int64_t j, int64_t c) {
   const ConvArgs *a = &p->a;
   double sum = 0;
   for (int64_t b = 0; b < a->nbatch; b++)
@@ -158,7 +158,7 @@ static double lag(const Problem *p, int64_t j, int64_t c) {
   return sum;
 }
 
-static void check_grad(Problem *p) {
+static void check_grad(ConvProblem *p) {
   const ConvArgs *a = &p->a;
   run(a, true, p->u, p->dy, p->dk, NULL);
   double worst = 0, most = 0;
@@ -187,7 +187,7 @@ static bool have(ConvIsa isa) {
 
 static void check(int64_t L, int64_t nbatch, int64_t channels, int flags, ConvIsa isa,
                   uint64_t *s) {
-  Problem p = problem(L, nbatch, channels, flags & 1, flags & 2, isa, s);
+  ConvProblem p = problem(L, nbatch, channels, flags & 1, flags & 2, isa, s);
   check_forward(&p);
   check_grad(&p);
   problem_free(&p);
@@ -240,7 +240,7 @@ START_TEST(in_place) {
   static const int64_t L[] = {1, 17, 50, 64, 300};
   for (int i = 0; i < COUNT(L); i++)
     for (int flags = 0; flags < 4; flags++) {
-      Problem p = problem(L[i], 3, 37, flags & 1, flags & 2, CONV_BEST, &s);
+      ConvProblem p = problem(L[i], 3, 37, flags & 1, flags & 2, CONV_BEST, &s);
       p.a.y_row = p.a.u_row;
       p.a.y_batch = p.a.u_batch;
       free(p.y);
@@ -263,7 +263,7 @@ START_TEST(adjoint) {
   static const int64_t L[] = {20, 64, 100, 777, 2000};
   for (int i = 0; i < COUNT(L); i++)
     for (int flags = 0; flags < 4; flags++) {
-      Problem p = problem(L[i], 2, 21, flags & 1, flags & 2, CONV_BEST, &s);
+      ConvProblem p = problem(L[i], 2, 21, flags & 1, flags & 2, CONV_BEST, &s);
       run(&p.a, false, p.u, p.k, p.y, NULL);
       run(&p.a, true, p.u, p.dy, p.dk, NULL);
       double a = 0, b = 0, c = 0, size = 0;
@@ -298,7 +298,7 @@ START_TEST(shift) {
   static const int64_t L[] = {7, 63, 64, 200, 1030};
   for (int i = 0; i < COUNT(L); i++)
     for (int flags = 0; flags < 4; flags++) {
-      Problem p = problem(L[i], 1, 19, flags & 1, flags & 2, CONV_BEST, &s);
+      ConvProblem p = problem(L[i], 1, 19, flags & 1, flags & 2, CONV_BEST, &s);
       int64_t j = below(&s, L[i]), sign = p.a.reverse ? 1 : -1;
       memset(p.k, 0, (size_t)p.nk * sizeof *p.k);
       for (int64_t c = 0; c < (p.a.k_channel ? 19 : 1); c++)
@@ -319,7 +319,7 @@ START_TEST(same_bits_for_any_threads) {
   static const int threads[] = {1, 2, 5};
   uint64_t s = 17;
   for (int flags = 0; flags < 8; flags++) {
-    Problem p = problem(flags & 4 ? 333 : 40, 5, 101, flags & 1, flags & 2, CONV_BEST, &s);
+    ConvProblem p = problem(flags & 4 ? 333 : 40, 5, 101, flags & 1, flags & 2, CONV_BEST, &s);
     run(&p.a, false, p.u, p.k, p.y, NULL);
     run(&p.a, true, p.u, p.dy, p.dk, NULL);
     for (int t = 0; t < 3; t++) {

@@ -7,12 +7,12 @@
 
 enum { MAX_BLOCKS = 200, MAX_PATH = 1024, FILE_ROOM = 1 << 18 };
 
-typedef struct Block {
+typedef struct DocBlock {
   const char *file;
   int line, code; // code 0: accepted
   char *text;
-} Block;
-static Block blocks[MAX_BLOCKS]; // filled once by docs_suite
+} DocBlock;
+static DocBlock blocks[MAX_BLOCKS]; // filled once by docs_suite
 static int nblocks;
 static const char *const files[] = {"docs/language.md",     "docs/adding-an-op.md",
                                     "docs/architecture.md", "docs/cli.md",
@@ -56,7 +56,7 @@ static void find_blocks(const char *file) {
     const char *start = opens(p, &code), *end = start ? strstr(start, "\n```") : NULL;
     if (end && nblocks < MAX_BLOCKS)
       blocks[nblocks++] =
-          (Block){file, line_of(text, p), code, strndup(start, (size_t)(end + 1 - start))};
+          (DocBlock){file, line_of(text, p), code, strndup(start, (size_t)(end + 1 - start))};
     p = strchr(end ? end + 1 : p, '\n');
     p += p != NULL;
   }
@@ -64,7 +64,7 @@ static void find_blocks(const char *file) {
 }
 
 START_TEST(block_is_as_said) {
-  const Block *b = &blocks[_i];
+  const DocBlock *b = &blocks[_i];
   Arena *a = arena_new();
   Diags d = {.arena = a};
   Model *m = model_load(a, intern_new(a), &d, b->file, b->text, NULL);

@@ -245,10 +245,10 @@ START_TEST(fresh_values_depend_on_the_seed_only) {
 END_TEST
 
 // ---- steps
-typedef struct Batch {
+typedef struct ExecBatch {
   int32_t ids[8], at[3], labels[3];
-} Batch;
-static const Batch batch = {{0, 1, 2, 3, 4, 5, 6, 0}, {0, 3, 7}, {2, 2, 5}};
+} ExecBatch;
+static const ExecBatch batch = {{0, 1, 2, 3, 4, 5, 6, 0}, {0, 3, 7}, {2, 2, 5}};
 #define BATCH_IN ((const void *[]){batch.ids, NULL, batch.at, batch.labels})
 
 START_TEST(a_step_is_adamw) {

@@ -25,15 +25,15 @@ static bool allowed(int64_t n) {
 }
 
 // ---- a transform, its input and its memory; sentinels behind both
-typedef struct Bed {
+typedef struct FftBed {
   Fft *fft;
   int64_t n;
   double *in, *x, *work;
-} Bed;
+} FftBed;
 static const double gap = -12345;
 
-static Bed bed(int64_t n, uint32_t seed) {
-  Bed b = {.fft = fft_new(n), .n = n};
+static FftBed bed(int64_t n, uint32_t seed) {
+  FftBed b = {.fft = fft_new(n), .n = n};
   ck_assert_msg(b.fft != NULL, "no transform of %lld points", (long long)n);
   b.in = malloc((size_t)n * sizeof *b.in);
   b.x = malloc((size_t)(n + 3) * sizeof *b.x);
@@ -49,7 +49,7 @@ static Bed bed(int64_t n, uint32_t seed) {
   return b;
 }
 
-static void end(Bed *b) {
+static void end(FftBed *b) {
   ck_assert(b->x[b->n + 2] == gap && b->work[b->n] == gap);
   fft_free(b->fft);
   free(b->in);
@@ -76,7 +76,7 @@ static void near(const double *x, const double *want, int64_t count, const char 
 #ifdef BIGSC_FFTW
 // ---- against FFTW, both ways
 static void against_fftw(int64_t n) {
-  Bed b = bed(n, (uint32_t)n);
+  FftBed b = bed(n, (uint32_t)n);
   double *f = fftw_malloc((size_t)(n + 2) * sizeof *f), *y = fftw_malloc((size_t)n * sizeof *y);
   fftw_plan to = fftw_plan_dft_r2c_1d((int)n, y, (fftw_complex *)f, FFTW_ESTIMATE);
   fftw_plan from = fftw_plan_dft_c2r_1d((int)n, (fftw_complex *)f, y, FFTW_ESTIMATE);
@@ -132,7 +132,7 @@ START_TEST(sums) {
     int64_t n = bases[_i] * scale;
     if (!allowed(n))
       continue;
-    Bed b = bed(n, 3);
+    FftBed b = bed(n, 3);
     for (int64_t k = 0; k <= n / 2; k++)
       sum(b.in, n, k, want + 2 * k);
     fft_forward(b.fft, b.x, b.work);
@@ -151,7 +151,7 @@ START_TEST(impulse) {
   for (int s = 0; s < COUNT(sizes); s++) {
     int64_t n = sizes[s], j = n / 2 - 1;
     const long double turn = 6.283185307179586476925286766559005768L / (long double)n;
-    Bed b = bed(n, 1);
+    FftBed b = bed(n, 1);
     memset(b.x, 0, (size_t)n * sizeof *b.x);
     b.x[j] = 1;
     fft_forward(b.fft, b.x, b.work);
@@ -167,7 +167,7 @@ END_TEST
 
 START_TEST(round_trip) {
   for (int64_t scale = 4; bases[_i] * scale <= 16 * MOST; scale *= 4) {
-    Bed b = bed(bases[_i] * scale, 7);
+    FftBed b = bed(bases[_i] * scale, 7);
     fft_forward(b.fft, b.x, b.work);
     ck_assert(b.x[1] == 0 && b.x[b.n + 1] == 0);
     b.x[1] = b.x[b.n + 1] = NAN; // not read
@@ -184,7 +184,7 @@ END_TEST
 START_TEST(linear) {
   for (int64_t scale = 4; bases[_i] * scale <= 4096; scale *= 4) {
     int64_t n = bases[_i] * scale;
-    Bed x = bed(n, 1), y = bed(n, 2), z = bed(n, 3);
+    FftBed x = bed(n, 1), y = bed(n, 2), z = bed(n, 3);
     for (int64_t i = 0; i < n; i++)
       z.x[i] = x.in[i] + 3 * y.in[i];
     fft_forward(x.fft, x.x, x.work);

@@ -7,7 +7,7 @@
 
 enum { N = 37 }; // no multiple of any vector
 
-static void run(Run *r, const LKernel *k) {
+static void run(KernelRun *r, const LKernel *k) {
   ck_assert_msg(run_kernel(r, k), "%s", r->error);
 }
 
@@ -30,7 +30,7 @@ START_TEST(random_numbers) {
       LStmt *f = ls_for(ar, v, lx_int(ar, 0), lx_int(ar, N), 1);
       vec_push(ar, &f->body, ls_store(ar, ym, i, lx_random(ar, 0, at)));
       vec_push(ar, &k->body, f);
-      Run r = {
+      KernelRun r = {
           .arena = ar, .arg = {y}, .scalar = {key[0] | (uint64_t)key[1] << 32, (uint64_t)start[s]}};
       run(&r, k);
       for (int64_t j = 0; j < N; j++) {
@@ -59,7 +59,7 @@ START_TEST(grids) {
                     lx_add(ar, lx_mul(ar, lx_var(ar, b), lx_int(ar, 10)), lx_var(ar, c)));
   vec_push(ar, &k->body, ls_store(ar, ym, at, lx_from_int(ar, DT_I32, v)));
   memset(y, -1, sizeof y);
-  Run r = {.arena = ar, .arg = {y}, .sym = {3, 4}};
+  KernelRun r = {.arena = ar, .arg = {y}, .sym = {3, 4}};
   run(&r, k);
   for (int i = 0; i < 3 * 4 * 5; i++)
     ck_assert_int_eq(y[i], i / 20 * 100 + i / 5 % 4 * 10 + i % 5);
@@ -84,7 +84,7 @@ START_TEST(scalars) {
   vec_push(ar, &k->body, f);
   float f32 = 0.25f;
   double f64 = 1e-9;
-  Run r = {.arena = ar, .arg = {y}, .scalar = {0, 0, (uint32_t)-7, 1000}};
+  KernelRun r = {.arena = ar, .arg = {y}, .scalar = {0, 0, (uint32_t)-7, 1000}};
   memcpy(&r.scalar[0], &f32, sizeof f32);
   memcpy(&r.scalar[1], &f64, sizeof f64);
   y[0] = y[1] = -1;
@@ -118,7 +118,7 @@ START_TEST(in_place) {
       was[i] = x[i] = (float)i;
       b[i] = 0.5f * (float)i;
     }
-    Run r = {.arena = ar, .opt = opt, .arg = {x, b, x}, .sym = {N}};
+    KernelRun r = {.arena = ar, .opt = opt, .arg = {x, b, x}, .sym = {N}};
     run(&r, k);
     for (int i = 0; i < N; i++)
       ck_assert_float_eq(x[i], was[i] + 2 * b[i]);

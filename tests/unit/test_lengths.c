@@ -22,7 +22,7 @@ static char *const bigs[] = {"-DV=50", "-DP=130",   "-DH=24",     "-DI=40",
                              "-DN=5",  "-DDepth=2", "-DLabels=3", "-Dp=0"};
 enum { NDEFS = 8, MAX_INPUTS = 8, MAX_ROWS = 5, VOCAB = 50 };
 
-typedef struct Bench {
+typedef struct LengthBench {
   char dir[TEST_PATH], mdl[TEST_PATH], so[2 * TEST_PATH];
   Arena *arena;
   Options options;
@@ -31,12 +31,12 @@ typedef struct Bench {
   Node **grad;
   void *library;
   Compiled by[2]; // the JIT, the .so
-} Bench;
+} LengthBench;
 
 static const BuildWant want = {
     .nentries = -1, .trains = (const char *const[]){"pretrain"}, .ntrains = 1, .init = true};
 
-static void open_jit(Bench *b, char *const *defs) {
+static void open_jit(LengthBench *b, char *const *defs) {
   char *argv[8 + NDEFS] = {"bigsc",  "run",     b->mdl,     "--entry=hidden",
                            "--in=x", "--out=y", "--seed=3", "-q"};
   memcpy(argv + 8, defs, NDEFS * sizeof *defs);
@@ -47,7 +47,7 @@ static void open_jit(Bench *b, char *const *defs) {
   b->by[0] = (Compiled){b->s.handle, b->s.module};
 }
 
-static void open_so(Bench *b, char *const *defs) {
+static void open_so(LengthBench *b, char *const *defs) {
   BigsError e;
   char error[512], *argv[5 + NDEFS] = {"bigsc", b->mdl, "-o", b->so, "-q"};
   memcpy(argv + 5, defs, NDEFS * sizeof *defs);
@@ -58,16 +58,16 @@ static void open_so(Bench *b, char *const *defs) {
   ck_assert_msg(c->handle != NULL, "%s", error);
 }
 
-static void build_reference(Bench *b) {
+static void build_reference(LengthBench *b) {
   BuildOptions o = {.opt = 0};
   ck_assert(build_until(&b->reference, b->s.arena, b->s.names, b->s.diags, b->s.model, &want, &o,
                         PASS_build));
   b->grad = loss_gradients(b->arena, b->reference.graph, b->reference.losses.v[0]);
 }
 
-static Bench *open_bench(const char *name, char *const *defs) {
+static LengthBench *open_bench(const char *name, char *const *defs) {
   Arena *a = arena_new();
-  Bench *b = NEW(a, Bench);
+  LengthBench *b = NEW(a, LengthBench);
   b->arena = a;
   test_make_dir(b->dir);
   snprintf(b->mdl, sizeof b->mdl, "%s/models/%s.mdl", test_source_dir(), name);
@@ -78,7 +78,7 @@ static Bench *open_bench(const char *name, char *const *defs) {
   return b;
 }
 
-static void close_bench(Bench *b) {
+static void close_bench(LengthBench *b) {
   bigs_model_close(b->by[1].handle);
   so_close(b->library);
   session_close(&b->s);
@@ -94,13 +94,13 @@ static int64_t largest_value(const char *name, const int64_t *dim) {
                                                          : VOCAB;
 }
 
-typedef struct Batch {
+typedef struct LengthBatch {
   const int64_t *dim;
   void *data[MAX_INPUTS]; // by input of the module
-} Batch;
+} LengthBatch;
 
-static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
-  Batch x = {.dim = dim};
+static LengthBatch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
+  LengthBatch x = {.dim = dim};
   uint64_t state = (uint64_t)(dim[0] * 1000 + dim[1]);
   ck_assert_int_le(m->ninput, MAX_INPUTS);
   for (int i = 0; i < m->ninput; i++) {
@@ -118,7 +118,7 @@ static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim) {
   return x;
 }
 
-static void run(const Compiled *c, int program, const Batch *x, void *out) {
+static void run(const Compiled *c, int program, const LengthBatch *x, void *out) {
   const BigsProgram *p = &c->module->program[program];
   const void *in[MAX_INPUTS];
   for (int i = 0; i < p->ninput; i++)
@@ -130,7 +130,7 @@ static void run(const Compiled *c, int program, const Batch *x, void *out) {
 // ---- what the interpreter says
 
 static void check_entry(const Compiled *c, Arena *a, const Output *o, const double *expected,
-                        const Batch *x) {
+                        const LengthBatch *x) {
   int program = bigs_model_entry(c->module, o->name);
   int64_t n = tensor_elements(&c->module->program[program].output[0], x->dim);
   float *out = NEWN(a, float, n + 1);
@@ -138,7 +138,7 @@ static void check_entry(const Compiled *c, Arena *a, const Output *o, const doub
   near(widened(a, out, DT_F32, n), expected, n, 1e-5 * largest(expected, n), o->name, x->dim);
 }
 
-static void check_entries(Bench *b, Arena *a, Eval *e, const Batch *x) {
+static void check_entries(LengthBench *b, Arena *a, Eval *e, const LengthBatch *x) {
   for (int i = 0; i < b->reference.entries.n; i++) {
     const Output *o = &b->reference.entries.v[i];
     const double *expected = interpreted(e, o->node, o->ax, o->nax);
@@ -148,7 +148,7 @@ static void check_entries(Bench *b, Arena *a, Eval *e, const Batch *x) {
 }
 
 // Gradients by parameter of the graph, and the largest of them.
-static const double **expected_gradients(Bench *b, Arena *a, Eval *e, double *all) {
+static const double **expected_gradients(LengthBench *b, Arena *a, Eval *e, double *all) {
   Graph *g = b->reference.graph;
   const BigsModule *m = b->by[0].module;
   const double **expected = NEWN(a, const double *, g->params.n + 1);
@@ -162,7 +162,7 @@ static const double **expected_gradients(Bench *b, Arena *a, Eval *e, double *al
   return expected;
 }
 
-static double loss_of(const Compiled *c, const Batch *x) {
+static double loss_of(const Compiled *c, const LengthBatch *x) {
   int train = bigs_model_train(c->module, "pretrain");
   const BigsProgram *p = &c->module->program[c->module->train[train].program];
   const void *in[MAX_INPUTS];
@@ -174,7 +174,7 @@ static double loss_of(const Compiled *c, const Batch *x) {
   return (double)got;
 }
 
-static void check_gradients(Bench *b, Arena *a, Eval *e, const Batch *x) {
+static void check_gradients(LengthBench *b, Arena *a, Eval *e, const LengthBatch *x) {
   Graph *g = b->reference.graph;
   double all, loss = *interpreted(e, b->reference.losses.v[0], NULL, 0);
   const double **expected = expected_gradients(b, a, e, &all);
@@ -191,15 +191,15 @@ static void check_gradients(Bench *b, Arena *a, Eval *e, const Batch *x) {
   }
 }
 
-static Bench *bench(int i) {
+static LengthBench *bench(int i) {
   return i ? open_bench("bigs", bigs) : open_bench("bert", bert);
 }
 
 START_TEST(equal_the_interpreter) {
-  Bench *b = bench(_i);
+  LengthBench *b = bench(_i);
   for (int i = 0; i < COUNT(sizes); i++) {
     Arena *a = arena_new();
-    Batch x = make_batch(a, b->by[0].module, sizes[i].dim);
+    LengthBatch x = make_batch(a, b->by[0].module, sizes[i].dim);
     Eval *e = interpreter_of(a, b->reference.graph, &b->by[0], x.dim, x.data);
     check_entries(b, a, e, &x);
     check_gradients(b, a, e, &x);
@@ -210,7 +210,7 @@ START_TEST(equal_the_interpreter) {
 END_TEST
 
 START_TEST(parameters_are_the_same) {
-  Bench *b = bench(_i);
+  LengthBench *b = bench(_i);
   const BigsModule *m = b->by[0].module, *so = b->by[1].module;
   ck_assert_int_eq(m->nparam, so->nparam);
   for (int i = 0; i < m->nparam; i++) {
@@ -226,11 +226,11 @@ END_TEST
 
 // A sequence's values do not depend on its neighbours in the batch.
 START_TEST(rows_alone) {
-  Bench *b = bench(_i);
+  LengthBench *b = bench(_i);
   int64_t dim[] = {MAX_ROWS, 37, 1}, one[] = {1, 37, 1};
   const BigsModule *mod = b->by[0].module;
   int program = bigs_model_entry(mod, "hidden");
-  Batch x = make_batch(b->arena, mod, dim), row = {.dim = one};
+  LengthBatch x = make_batch(b->arena, mod, dim), row = {.dim = one};
   int64_t n = tensor_elements(&mod->program[program].output[0], one);
   float *all = NEWN(b->arena, float, n *MAX_ROWS), *alone = NEWN(b->arena, float, n);
   run(&b->by[0], program, &x, all);

@@ -10,7 +10,7 @@
 enum { N = 37 }; // no multiple of any vector
 static const char *const two_targets[] = {"native", "x86-64"};
 
-static void run(Run *r, const LKernel *k) {
+static void run(KernelRun *r, const LKernel *k) {
   ck_assert_msg(run_kernel(r, k), "%s", r->error);
 }
 
@@ -121,7 +121,7 @@ static void check_op(const Scalar *op, DType t, const char *march) {
   for (int i = 0; i < N; i += 5)
     set(b, t, i, op->flags & F_NONZERO ? 2 : get(a, ta, i));
   for (int form = 0; form < 2; form++) {
-    Run r = {.arena = ar, .march = march, .arg = {a, b, c, y[form]}, .sym = {N}};
+    KernelRun r = {.arena = ar, .march = march, .arg = {a, b, c, y[form]}, .sym = {N}};
     run(&r, op_kernel(ar, op, t, form ? 2 : 0));
   }
   for (int i = 0; i < N; i++) {
@@ -169,7 +169,7 @@ START_TEST(casts) {
       LExpr *v = lx_op(ar, L_CAST, to, lx_load(ar, k, x, lx_var(ar, i)), NULL, NULL);
       vec_push(ar, &f->body, ls_store(ar, out, lx_var(ar, i), v));
       vec_push(ar, &k->body, f);
-      Run r = {.arena = ar, .arg = {a, y}};
+      KernelRun r = {.arena = ar, .arg = {a, y}};
       run(&r, k);
       for (int j = 0; j < N; j++)
         ck_assert_msg(get(y, to, j) == converted(get(a, from, j), to), "%s to %s: %.9g gives %.9g",
@@ -203,9 +203,9 @@ START_TEST(contraction) {
     for (int i = 0; i < 4; i++)
       vec_push(ar, &k->body, ls_store(ar, y, lx_int(ar, i), v[i]));
     float out[4];
-    Run r = {.arena = ar,
-             .march = two_targets[m],
-             .arg = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, (void *)(uintptr_t)c, out}};
+    KernelRun r = {.arena = ar,
+                   .march = two_targets[m],
+                   .arg = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, (void *)(uintptr_t)c, out}};
     run(&r, k);
     for (int i = 0; i < 4; i++)
       ck_assert_float_eq(out[i], t->has_fma ? fused[i] : apart[i]);
@@ -279,7 +279,7 @@ static void check_pattern(Pattern p, DType t, int vec, int n, bool known, bool s
     set(x, t, j, t == DT_BOOL ? (j * 5 % 7) & 1 : j);
     set(y, t, j, 0);
   }
-  Run r = {.arena = ar, .arg = {x, y, ids}, .sym = {n, 3}};
+  KernelRun r = {.arena = ar, .arg = {x, y, ids}, .sym = {n, 3}};
   run(&r, k);
   for (int j = 0; j < n; j++) {
     int other = pattern_at(p, j, n, ids);
@@ -330,7 +330,7 @@ START_TEST(adding_scatter) {
     ids[i] = (int32_t)(test_random(&seed) % 8);
     want[ids[i]] += x[i];
   }
-  Run r = {.arena = ar, .arg = {x, y, ids}, .sym = {N}};
+  KernelRun r = {.arena = ar, .arg = {x, y, ids}, .sym = {N}};
   run(&r, k);
   for (int i = 0; i < 8; i++)
     ck_assert_float_eq(y[i], want[i]);
@@ -379,7 +379,7 @@ START_TEST(sum_order) {
         uint64_t seed = (uint64_t)n;
         for (int i = 0; i < n; i++)
           x[i] = test_uniform(&seed);
-        Run r = {.arena = ar, .march = run_targets[m], .arg = {x, &y}, .sym = {n}};
+        KernelRun r = {.arena = ar, .march = run_targets[m], .arg = {x, &y}, .sym = {n}};
         run(&r, k);
         if (!r.skipped)
           ck_assert_float_eq(y, lane_sum(x, n, vec * t->vector_floats, t->vector_floats));
@@ -409,7 +409,7 @@ START_TEST(reductions_of_dtypes) {
         set(x, t, i, e);
         want = op == LR_SUM ? want + e : op == LR_MAX ? fmax(want, e) : fmin(want, e);
       }
-      Run r = {.arena = ar, .arg = {x, y}};
+      KernelRun r = {.arena = ar, .arg = {x, y}};
       run(&r, k);
       ck_assert_double_eq(get(y, t, 0), want);
       arena_free(ar);
@@ -470,7 +470,7 @@ START_TEST(layer_norm) {
       for (int j = 0; j < N; j++)
         want[i * N + j] = (float)((x[i * N + j] - s / N) / sqrt(q / N + eps));
     }
-    Run r = {.arena = ar, .march = run_targets[m], .arg = {x}, .sym = {ROWS, N}};
+    KernelRun r = {.arena = ar, .march = run_targets[m], .arg = {x}, .sym = {ROWS, N}};
     memcpy(&r.scalar[0], &eps, sizeof eps);
     run(&r, k);
     for (int i = 0; i < ROWS * N && !r.skipped; i++)
@@ -514,7 +514,7 @@ START_TEST(column_loops) {
   uint64_t seed = 2;
   for (int i = 0; i < ROWS * N; i++)
     x[i] = test_uniform(&seed);
-  Run r = {.arena = ar, .arg = {x, sum, most}, .sym = {N}};
+  KernelRun r = {.arena = ar, .arg = {x, sum, most}, .sym = {N}};
   run(&r, k);
   for (int j = 0; j < N; j++) {
     float want = 0, max = -100;

@@ -9,12 +9,12 @@
 #define MODELS_DIR "models"
 #endif
 
-typedef struct Case {
+typedef struct ModelCase {
   const char *path;
   Define defs[14];
   int64_t dims[3]; // B, L, M
-} Case;
-static const Case cases[] = {
+} ModelCase;
+static const ModelCase cases[] = {
     {"bert.mdl",
      {{"H", "24"}, {"F", "40"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "50"}, {"P", "20"}},
      {2, 11, 5}},
@@ -72,7 +72,7 @@ static void fill_leaves(PlanBed *t) {
       bed_fill(&t->b, g->params.v[i]->node, -0.5, 0.5);
 }
 
-static void run_case(const Case *c, int mode) {
+static void run_case(const ModelCase *c, int mode) {
   PlanBed t = plan_bed_new(3);
   Arena *a = t.b.arena;
   Diags d = {.arena = a};

@@ -15,7 +15,7 @@ static char *label(OpCase *c, const char *what) {
 
 static void check_values(OpCase *c, Node *n) {
   const double *v = bed_value(&c->b, n);
-  Place p = {{0}};
+  RefPlace p = {{0}};
   int64_t size = bed_size(&c->b, n->ax, n->nax);
   for (int64_t k = 0; k < size; k++) {
     int64_t rest = k;

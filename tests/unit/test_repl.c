@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct Run {
+typedef struct ReplRun {
   char *text; // values and diagnostics together
   size_t size;
   int failures;
-} Run;
+} ReplRun;
 
-static Run run(const char *script) {
-  Run out = {0};
+static ReplRun run(const char *script) {
+  ReplRun out = {0};
   Options o;
   char *argv[] = {"bigsc", "repl", "--threads", "2", NULL};
   const char *error = NULL;
@@ -35,20 +35,20 @@ static Run run(const char *script) {
 
 // The script prints exactly this.
 static void prints(const char *script, const char *want) {
-  Run r = run(script);
+  ReplRun r = run(script);
   ck_assert_msg(!strcmp(r.text, want), "%s\nprints\n%s\nnot\n%s", script, r.text, want);
   free(r.text);
 }
 
 static void succeeds_with(const char *script, const char *part) {
-  Run r = run(script);
+  ReplRun r = run(script);
   ck_assert_msg(r.failures == 0 && strstr(r.text, part), "%s\nprints\n%s\nwithout `%s`", script,
                 r.text, part);
   free(r.text);
 }
 
 static void fails_with(const char *script, int failures, const char *part) {
-  Run r = run(script);
+  ReplRun r = run(script);
   ck_assert_msg(r.failures == failures && strstr(r.text, part),
                 "%s\nprints\n%s\n(%d failures)\nwithout `%s`", script, r.text, r.failures, part);
   free(r.text);

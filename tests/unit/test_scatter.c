@@ -20,22 +20,22 @@ static float uniform(uint64_t *s) {
   return (float)((double)(next(s) >> 11) * 0x1p-52 - 1);
 }
 
-typedef struct Problem {
+typedef struct ScatterProblem {
   ScatterArgs a;
   int32_t *id;
   float *src, *out, *before;
   size_t out_bytes;
-} Problem;
+} ScatterProblem;
 
 // One id in three is 0 when `skewed`, so that its run is long.
-static Problem problem(int64_t n, int64_t rows, int64_t width, bool accumulate, bool skewed,
-                       uint64_t *s) {
-  Problem p = {.a = {.n = n,
-                     .width = width,
-                     .rows = rows,
-                     .src_row = width + (int64_t)(next(s) % 4),
-                     .out_row = width + (int64_t)(next(s) % 4),
-                     .accumulate = accumulate}};
+static ScatterProblem problem(int64_t n, int64_t rows, int64_t width, bool accumulate, bool skewed,
+                              uint64_t *s) {
+  ScatterProblem p = {.a = {.n = n,
+                            .width = width,
+                            .rows = rows,
+                            .src_row = width + (int64_t)(next(s) % 4),
+                            .out_row = width + (int64_t)(next(s) % 4),
+                            .accumulate = accumulate}};
   p.id = malloc(sizeof *p.id * (size_t)(n + 1));
   p.src = malloc(sizeof *p.src * (size_t)(n * p.a.src_row + 1));
   p.out_bytes = sizeof *p.out * (size_t)(rows * p.a.out_row);
@@ -50,26 +50,26 @@ static Problem problem(int64_t n, int64_t rows, int64_t width, bool accumulate, 
   return p;
 }
 
-static void problem_free(Problem *p) {
+static void problem_free(ScatterProblem *p) {
   free(p->id);
   free(p->src);
   free(p->out);
   free(p->before);
 }
 
-typedef struct Run {
-  const Problem *p;
+typedef struct ScatterRun {
+  const ScatterProblem *p;
   int phase;
   void *shared;
-} Run;
+} ScatterRun;
 static void task(void *ctx, int64_t i, int thread) {
-  Run *r = ctx;
+  ScatterRun *r = ctx;
   (void)thread;
   scatter_task(&r->p->a, r->phase, i, r->p->src, r->p->out, r->shared);
 }
 
-static bool run(const Problem *p, int threads) {
-  Run r = {.p = p};
+static bool run(const ScatterProblem *p, int threads) {
+  ScatterRun r = {.p = p};
   size_t bytes = scatter_shared_bytes(&p->a);
   ck_assert_int_eq(posix_memalign(&r.shared, 64, bytes + 64), 0);
   memset(r.shared, 0x5a, bytes + 64);
@@ -86,7 +86,7 @@ static bool run(const Problem *p, int threads) {
   return ok;
 }
 
-static void check(const Problem *p) {
+static void check(const ScatterProblem *p) {
   const ScatterArgs *a = &p->a;
   double *want = calloc((size_t)(a->rows * a->width), sizeof *want);
   for (int64_t i = 0; i < a->n; i++)
@@ -107,8 +107,9 @@ static void check(const Problem *p) {
 START_TEST(against_sums) {
   uint64_t s = 1 + (uint64_t)_i;
   for (int k = 0; k < 40; k++) {
-    Problem p = problem((int64_t)(next(&s) % (k < 20 ? 50 : 3000)), 1 + (int64_t)(next(&s) % 70),
-                        1 + (int64_t)(next(&s) % 100), k & 1, k & 2, &s);
+    ScatterProblem p =
+        problem((int64_t)(next(&s) % (k < 20 ? 50 : 3000)), 1 + (int64_t)(next(&s) % 70),
+                1 + (int64_t)(next(&s) % 100), k & 1, k & 2, &s);
     ck_assert(run(&p, 1));
     check(&p);
     problem_free(&p);
@@ -121,7 +122,7 @@ START_TEST(order_of_additions) {
   static const int64_t counts[] = {1, 127, 128, 129, 255, 256, 257, 1000};
   uint64_t s = 9;
   for (int k = 0; k < COUNT(counts); k++) {
-    Problem p = problem(counts[k], 1, 35, k & 1, false, &s);
+    ScatterProblem p = problem(counts[k], 1, 35, k & 1, false, &s);
     ck_assert(run(&p, 2));
     for (int64_t c = 0; c < 35; c++) {
       double total = 0;
@@ -142,7 +143,7 @@ END_TEST
 START_TEST(long_runs_err_like_pairwise_sums) {
   uint64_t s = 5;
   int64_t n = 3000000;
-  Problem p = problem(n, 2, 3, false, false, &s);
+  ScatterProblem p = problem(n, 2, 3, false, false, &s);
   double want[3] = {0};
   for (int64_t i = 0; i < n; i++) {
     float *x = p.src + i * p.a.src_row;
@@ -163,7 +164,7 @@ END_TEST
 START_TEST(same_bits_for_any_threads) {
   uint64_t s = 4;
   for (int k = 0; k < 4; k++) {
-    Problem p = problem(5000, 300, 64, k & 1, k & 2, &s);
+    ScatterProblem p = problem(5000, 300, 64, k & 1, k & 2, &s);
     ck_assert(run(&p, 1));
     float *one = malloc(p.out_bytes);
     memcpy(one, p.out, p.out_bytes);
@@ -182,7 +183,7 @@ START_TEST(ids_out_of_range) {
   static const int32_t bad[] = {-1, 10, INT32_MAX, INT32_MIN};
   uint64_t s = 2;
   for (int k = 0; k < COUNT(bad); k++) {
-    Problem p = problem(20, 10, 8, false, false, &s);
+    ScatterProblem p = problem(20, 10, 8, false, false, &s);
     p.id[7] = bad[k];
     ck_assert(!run(&p, 1));
     ck_assert_mem_eq(p.out, p.before, p.out_bytes);

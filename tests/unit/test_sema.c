@@ -545,13 +545,13 @@ START_TEST(used_files) {
 END_TEST
 
 // ---- limits
-typedef struct Text {
+typedef struct SemaText {
   char *s;
   size_t n, cap;
-} Text;
+} SemaText;
 
-static void put(Text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void put(Text *t, const char *fmt, ...) {
+static void put(SemaText *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void put(SemaText *t, const char *fmt, ...) {
   va_list ap;
   if (t->cap - t->n < 256)
     t->s = realloc(t->s, t->cap = 2 * t->cap + 4096);
@@ -560,7 +560,7 @@ static void put(Text *t, const char *fmt, ...) {
   va_end(ap);
 }
 
-static void must_fail(Text *t, const char *words) {
+static void must_fail(SemaText *t, const char *words) {
   Loaded l = load_text(t->s, NULL);
   const char *out = diags_string(l.a, &l.d, DIAG_TEXT, false);
   ck_assert_msg(!model_ok(l.m) && strstr(out, words), "%.300s", out);
@@ -570,14 +570,14 @@ static void must_fail(Text *t, const char *words) {
 }
 
 START_TEST(limits) {
-  Text t = {0};
+  SemaText t = {0};
   put(&t, "dim H = 4\nfn g0(x) = x + 1\n");
   for (int i = 1; i < 60; i++)
     put(&t, "fn g%d(x) = g%d(x) + g%d(x)\n", i, i - 1, i - 1);
   put(&t, "model M(x : [H]) { entry y : [H] = g59(x) }\n");
   must_fail(&t, "10 million");
   for (int up = 0; up < 2; up++) {
-    t = (Text){0};
+    t = (SemaText){0};
     put(&t, "dim H = 4\nmodule P0(x : [H]) -> [H] { x + 1 }\n");
     for (int i = 1; i < 3000; i++)
       put(&t, "module P%d(x : [H]) -> [H] { a : P%d; a(x) }\n", up ? i : 3000 - i,
@@ -585,11 +585,11 @@ START_TEST(limits) {
     put(&t, "model M(x : [H]) { a : P2999; entry y : [H] = a(x) }\n");
     must_fail(&t, "200 deep");
   }
-  t = (Text){0};
+  t = (SemaText){0};
   put(&t, "dim H = 4, Depth = 1_000_000_000\nmodule P(x : [H]) -> [H] { w : [H]; x + w }\n"
           "model M(x : [H]) { a : repeat Depth P; entry y : [H] = a(x) }\n");
   must_fail(&t, "10 million");
-  t = (Text){0};
+  t = (SemaText){0};
   put(&t, "dim Z = 1_000_000_000_000\nmodel M(x : [Z]) { w : [Z, Z2]; entry y : [Z] = x * w }\n");
   must_fail(&t, "did you mean `Z`");
 }
@@ -597,7 +597,7 @@ END_TEST
 
 // A long body is no deep recursion.
 START_TEST(long_body) {
-  Text t = {0};
+  SemaText t = {0};
   put(&t, "dim H = 4\nmodel M(x : [H]) {\n  a0 = x\n");
   for (int i = 1; i <= 20000; i++)
     put(&t, "  a%d = a%d + 1\n", i, i - 1);

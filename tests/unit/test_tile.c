@@ -16,7 +16,7 @@ typedef enum Epilogue {
   EP_ALL_SUM,
   EP_COUNT
 } Epilogue;
-typedef struct Case {
+typedef struct TileCase {
   const char *march;
   int64_t M, N, K;
   bool m_sym, n_sym, k_sym; // known at run time only
@@ -25,7 +25,7 @@ typedef struct Case {
   int products;
   Epilogue epilogue;
   bool bounded; // run-time M and N are min(192, n): the code knows a bound
-} Case;
+} TileCase;
 
 static int64_t panel_width(Arena *a, const char *march) {
   const char *error;
@@ -59,11 +59,11 @@ static LExpr *extent(Arena *ar, bool symbol, int sym, int64_t n) {
   return symbol ? lx_poly(ar, poly_sym(sym)) : lx_int(ar, n);
 }
 
-static LExpr *bounded(Arena *ar, const Case *c, LExpr *n) {
+static LExpr *bounded(Arena *ar, const TileCase *c, LExpr *n) {
   return c->bounded ? lx_iop(ar, L_IMIN, lx_int(ar, 192), n) : n;
 }
 
-static void arguments(Arena *ar, Built *b, const Case *c) {
+static void arguments(Arena *ar, Built *b, const TileCase *c) {
   for (int i = 0; i < c->products; i++) {
     b->a[i] = loop_arg(ar, b->k, "a", DT_F32, false);
     b->b[i] = loop_arg(ar, b->k, "b", DT_F32, false);
@@ -85,7 +85,7 @@ static void put(Arena *ar, Built *b, LExpr *value) {
   vec_push(ar, &b->tile->tile->body, ls_store(ar, b->c, b->at, value));
 }
 
-static void epilogue(Arena *ar, Built *b, const Case *c, int m, int n, int total) {
+static void epilogue(Arena *ar, Built *b, const TileCase *c, int m, int n, int total) {
   LExpr *acc = lx_acc(ar), *bias = lx_load(ar, b->k, b->bias, lx_var(ar, n));
   switch (c->epilogue) {
   case EP_STORE: put(ar, b, acc); break;
@@ -120,7 +120,7 @@ static void epilogue(Arena *ar, Built *b, const Case *c, int m, int n, int total
   (void)m;
 }
 
-static Built build(Arena *ar, const Case *c) {
+static Built build(Arena *ar, const TileCase *c) {
   Built b = {.k = loop_kernel(ar, "tile")};
   arguments(ar, &b, c);
   int m = loop_var(b.k), n = loop_var(b.k), total = loop_reg(b.k);
@@ -147,11 +147,11 @@ static Built build(Arena *ar, const Case *c) {
   return b;
 }
 
-typedef struct Data {
+typedef struct TileData {
   float *a[3], *b[3], *c, *bias, *residual, *second;
   uint8_t *mask;
   size_t nc;
-} Data;
+} TileData;
 
 static float *filled(size_t n, uint64_t *seed) {
   float *p = guarded(n * sizeof *p);
@@ -160,8 +160,8 @@ static float *filled(size_t n, uint64_t *seed) {
   return p;
 }
 
-static Data make_data(const Case *c, const Built *b, uint64_t *seed) {
-  Data d = {.nc = (size_t)(c->M * b->crow)};
+static TileData make_data(const TileCase *c, const Built *b, uint64_t *seed) {
+  TileData d = {.nc = (size_t)(c->M * b->crow)};
   int64_t na = (c->M - 1) * b->am + (c->K - 1) * b->ak + 1;
   int64_t nb = c->panels ? round_up(c->N, b->width) * c->K : (c->K - 1) * b->bk + c->N;
   for (int i = 0; i < c->products; i++) {
@@ -178,7 +178,7 @@ static Data make_data(const Case *c, const Built *b, uint64_t *seed) {
   return d;
 }
 
-static double sum_of(const Case *c, const Built *b, const Data *d, int64_t m, int64_t n) {
+static double sum_of(const TileCase *c, const Built *b, const TileData *d, int64_t m, int64_t n) {
   double s = 0;
   for (int i = 0; i < c->products; i++)
     for (int64_t k = 0; k < c->K; k++) {
@@ -188,7 +188,8 @@ static double sum_of(const Case *c, const Built *b, const Data *d, int64_t m, in
   return s;
 }
 
-static double finish(const Case *c, const Built *b, const Data *d, double s, int64_t m, int64_t n) {
+static double finish(const TileCase *c, const Built *b, const TileData *d, double s, int64_t m,
+                     int64_t n) {
   switch (c->epilogue) {
   case EP_BIAS_GELU: s += d->bias[n]; return 0.5 * s * (1 + erf(s / sqrt(2)));
   case EP_RESIDUAL: return s * d->bias[n] + d->residual[m * b->crow + n];
@@ -197,7 +198,8 @@ static double finish(const Case *c, const Built *b, const Data *d, double s, int
   }
 }
 
-static void near(const Case *c, const char *what, double got, double want, int64_t m, int64_t n) {
+static void near(const TileCase *c, const char *what, double got, double want, int64_t m,
+                 int64_t n) {
   double tolerance = 2e-6 * (4 + sqrt((double)c->K) + fabs(want));
   ck_assert_msg(fabs(got - want) <= tolerance,
                 "%s of %dx%dx%d at %d, %d: %g, not %g (%s, products %d, epilogue %d)", what,
@@ -205,7 +207,7 @@ static void near(const Case *c, const char *what, double got, double want, int64
                 c->epilogue);
 }
 
-static void compare(const Case *c, const Built *b, const Data *d, const float *c0,
+static void compare(const TileCase *c, const Built *b, const TileData *d, const float *c0,
                     const float *bias0) {
   double total = 0;
   for (int64_t n = 0; n < c->N; n++) {
@@ -227,14 +229,14 @@ static void compare(const Case *c, const Built *b, const Data *d, const float *c
     ck_assert_msg(d->c[m * b->crow + c->N] == c0[m * b->crow + c->N], "row %d was overrun", (int)m);
 }
 
-static void check_case(const Case *c, uint64_t *seed) {
+static void check_case(const TileCase *c, uint64_t *seed) {
   Arena *ar = arena_new();
   Built b = build(ar, c);
-  Data d = make_data(c, &b, seed);
+  TileData d = make_data(c, &b, seed);
   float *c0 = NEWN(ar, float, d.nc), *bias0 = NEWN(ar, float, c->N);
   memcpy(c0, d.c, d.nc * sizeof *c0);
   memcpy(bias0, d.bias, (size_t)c->N * sizeof *bias0);
-  Run r = {.arena = ar, .march = c->march, .sym = {c->M, c->N, c->K}};
+  KernelRun r = {.arena = ar, .march = c->march, .sym = {c->M, c->N, c->K}};
   for (int i = 0; i < c->products; i++) {
     r.arg[b.a[i]] = d.a[i];
     r.arg[b.b[i]] = d.b[i];
@@ -258,7 +260,8 @@ START_TEST(sizes) {
   uint64_t seed = 1;
   const int64_t *s = shape[_i];
   for (int v = 0; v < 4; v += 1 + (_i > 7)) {
-    Case c = {"native", s[0], s[1], s[2], v & 1, v & 1, v & 1, false, v & 2, 1, EP_STORE, false};
+    TileCase c = {"native", s[0],  s[1],  s[2], v & 1,    v & 1,
+                  v & 1,    false, v & 2, 1,    EP_STORE, false};
     check_case(&c, &seed);
   }
 }
@@ -267,8 +270,8 @@ END_TEST
 START_TEST(layouts) {
   uint64_t seed = 2;
   for (int v = 0; v < 8; v++) {
-    Case c = {run_targets[_i], 29,    45,    37,        v & 1,    false,
-              v & 1,           v & 2, v & 4, 1 + v % 3, EP_STORE, false};
+    TileCase c = {run_targets[_i], 29,    45,    37,        v & 1,    false,
+                  v & 1,           v & 2, v & 4, 1 + v % 3, EP_STORE, false};
     check_case(&c, &seed);
   }
 }
@@ -277,8 +280,8 @@ END_TEST
 START_TEST(epilogues) {
   uint64_t seed = 3;
   for (int march = 0; run_targets[march]; march += 2) {
-    Case c = {run_targets[march], 26,   53, 40, true, false, false, false, true, 2,
-              (Epilogue)_i,       false};
+    TileCase c = {run_targets[march], 26,   53, 40, true, false, false, false, true, 2,
+                  (Epilogue)_i,       false};
     check_case(&c, &seed);
     c.n_sym = true;
     c.panels = false;
@@ -301,9 +304,9 @@ START_TEST(blocked) {
       {70, 7, 391, true, true, 1, EP_COLUMN_SUM},  {96, 160, 385, true, false, 3, EP_STORE}};
   uint64_t seed = 6;
   for (int march = 0; run_targets[march]; march += 2) {
-    Case c = {run_targets[march], v[_i].M,   v[_i].N,         v[_i].K, v[_i].sym,
-              v[_i].sym,          v[_i].sym, v[_i].a_columns, false,   v[_i].products,
-              v[_i].epilogue,     true};
+    TileCase c = {run_targets[march], v[_i].M,   v[_i].N,         v[_i].K, v[_i].sym,
+                  v[_i].sym,          v[_i].sym, v[_i].a_columns, false,   v[_i].products,
+                  v[_i].epilogue,     true};
     check_case(&c, &seed);
   }
 }
@@ -314,8 +317,8 @@ START_TEST(run_time_extents) {
   uint64_t seed = 4;
   for (int panels = 0; panels < 2; panels++)
     for (int64_t m = 1; m <= 14; m++) {
-      Case c = {"native", m,     1 + 7 * (m % 5), 19,        true,         true,
-                true,     false, panels,          1 + m % 2, EP_BIAS_GELU, false};
+      TileCase c = {"native", m,     1 + 7 * (m % 5), 19,        true,         true,
+                    true,     false, panels,          1 + m % 2, EP_BIAS_GELU, false};
       check_case(&c, &seed);
     }
 }
@@ -325,9 +328,9 @@ START_TEST(random_cases) {
   uint64_t seed = 5;
   for (int i = 0; i < 24; i++) {
     uint32_t r = test_random(&seed);
-    Case c = {.march = run_targets[r % 3],
-              .M = 1 + test_random(&seed) % 40,
-              .N = 1 + test_random(&seed) % 70};
+    TileCase c = {.march = run_targets[r % 3],
+                  .M = 1 + test_random(&seed) % 40,
+                  .N = 1 + test_random(&seed) % 70};
     c.K = 1 + test_random(&seed) % 90;
     c.m_sym = r >> 4 & 1;
     c.n_sym = r >> 5 & 1;
@@ -372,7 +375,7 @@ static void check_transpose(const char *march, int64_t rows, int64_t cols, int64
     src[i] = (float)i;
   for (size_t i = 0; i < nd; i++)
     dst[i] = -1;
-  Run r = {.arena = ar, .march = march, .arg = {src, dst}, .sym = {rows, cols}};
+  KernelRun r = {.arena = ar, .march = march, .arg = {src, dst}, .sym = {rows, cols}};
   ck_assert_msg(run_kernel(&r, k), "%s", r.error);
   for (int64_t p = 0; p < panels && !r.skipped; p++)
     for (int64_t c = 0; c < cols; c++)

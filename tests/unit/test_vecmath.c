@@ -80,7 +80,7 @@ static LLVMValueRef emit(const VecMath *m, Func f, LLVMValueRef x, LLVMValueRef 
 
 // ---- compiling
 typedef void Kernel(const void *x, const void *y, void *out);
-typedef struct Build {
+typedef struct MathBuild {
   bool f64, plain; // plain: the baseline instruction set, no FMA (x86-64 only; elsewhere the host's
                    // without llvm.fma)
   int width;       // 0: scalar
@@ -88,7 +88,7 @@ typedef struct Build {
   LLVMOrcLLJITRef jit;
   Kernel *kernel[F_COUNT];
   bool called; // some float32 kernel contains a call of anything but an intrinsic
-} Build;
+} MathBuild;
 
 static void no_error(LLVMErrorRef e) {
   if (!e)
@@ -97,7 +97,7 @@ static void no_error(LLVMErrorRef e) {
   ck_abort_msg("%s", text);
 }
 
-static LLVMTargetMachineRef machine(const Build *b) {
+static LLVMTargetMachineRef machine(const MathBuild *b) {
   char *triple = LLVMGetDefaultTargetTriple(), *why = NULL;
   LLVMTargetRef t;
   ck_assert_msg(!LLVMGetTargetFromTriple(triple, &t, &why), "%s", why);
@@ -128,7 +128,7 @@ static bool calls_function(LLVMValueRef fn) {
   return false;
 }
 
-static void emit_kernel(VecMath *m, Build *b, Func f) {
+static void emit_kernel(VecMath *m, MathBuild *b, Func f) {
   LLVMTypeRef elem = b->f64 ? LLVMDoubleTypeInContext(m->cx) : LLVMFloatTypeInContext(m->cx);
   LLVMTypeRef ty = b->width ? LLVMVectorType(elem, (unsigned)b->width) : elem;
   LLVMTypeRef p = LLVMPointerTypeInContext(m->cx, 0);
@@ -149,11 +149,11 @@ static void emit_kernel(VecMath *m, Build *b, Func f) {
     b->called = true;
 }
 
-static void build_close(Build *b) {
+static void build_close(MathBuild *b) {
   no_error(LLVMOrcDisposeLLJIT(b->jit));
 }
 
-static void build_open(Build *b) {
+static void build_open(MathBuild *b) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
   LLVMOrcThreadSafeContextRef ts = LLVMOrcCreateNewThreadSafeContext();
@@ -222,7 +222,7 @@ static void note(Worst *w, double err, double x, double y, double got) {
     *w = (Worst){err, x, y, got};
 }
 
-static void report(const Worst *w, const Build *b, Func f, double limit) {
+static void report(const Worst *w, const MathBuild *b, Func f, double limit) {
   if (getenv("BIGSC_TEST_VERBOSE"))
     printf("%s %-5s width %2d%s: worst %.3f ulp at x = %a (%.9g), y = %.9g\n",
            b->f64 ? "f64" : "f32", func_name[f], b->width, b->plain ? " no fma" : "", w->err, w->x,
@@ -250,7 +250,7 @@ static uint64_t slow(void) { // 0: not asked for
 }
 
 // ---- float32
-static void sweep(const Build *b, Func f, uint64_t stride) {
+static void sweep(const MathBuild *b, Func f, uint64_t stride) {
   Worst w = {0};
   int n = b->width ? b->width : 1;
   float x[MAXW], y[MAXW] = {0}, out[MAXW];
@@ -284,7 +284,7 @@ static double random_exponent(uint64_t *s, int kind) {
   }
 }
 
-static void pow_random(const Build *b, int n) {
+static void pow_random(const MathBuild *b, int n) {
   Worst w = {0};
   uint64_t s = 12345;
   int width = b->width ? b->width : 1;
@@ -340,7 +340,7 @@ static const double special[] = {0.0,
                                  3.4e38,
                                  4503599627370497};
 
-static void pow_specials(const Build *b) {
+static void pow_specials(const MathBuild *b) {
   Worst w = {0};
   for (int i = 0; i < COUNT(special); i++)
     for (int j = 0; j < COUNT(special); j++) {
@@ -361,7 +361,7 @@ static void pow_specials(const Build *b) {
   report(&w, b, F_POW, 2);
 }
 
-static void test_f32(Build b, uint64_t stride) {
+static void test_f32(MathBuild b, uint64_t stride) {
   build_open(&b);
   ck_assert_msg(!b.called, "float32 code calls a function");
   for (int f = 0; f < F_COUNT; f++)
@@ -373,22 +373,22 @@ static void test_f32(Build b, uint64_t stride) {
 }
 
 START_TEST(f32_vector) {
-  test_f32((Build){.width = 8}, slow() ? slow() : STRIDE);
+  test_f32((MathBuild){.width = 8}, slow() ? slow() : STRIDE);
 }
 END_TEST
 
 START_TEST(f32_scalar) {
-  test_f32((Build){.width = 0}, 10 * STRIDE);
+  test_f32((MathBuild){.width = 0}, 10 * STRIDE);
 }
 END_TEST
 
 START_TEST(f32_wide) {
-  test_f32((Build){.width = 16, .passes = "default<O2>"}, 10 * STRIDE);
+  test_f32((MathBuild){.width = 16, .passes = "default<O2>"}, 10 * STRIDE);
 }
 END_TEST
 
 START_TEST(f32_without_fma) {
-  test_f32((Build){.width = 4, .plain = true}, slow() ? slow() : 5 * STRIDE);
+  test_f32((MathBuild){.width = 4, .plain = true}, slow() ? slow() : 5 * STRIDE);
 }
 END_TEST
 
@@ -426,7 +426,7 @@ static double listed(uint64_t *s, int k) {
   return special[k % COUNT(special)];
 }
 
-static void points(const Build *b, Func f, Point *p, int n) {
+static void points(const MathBuild *b, Func f, Point *p, int n) {
   Worst w = {0};
   uint64_t s = 99;
   int width = b->width ? b->width : 1;
@@ -441,7 +441,7 @@ static void points(const Build *b, Func f, Point *p, int n) {
   report(&w, b, f, 2);
 }
 
-static void test_f64(Build b, int n) {
+static void test_f64(MathBuild b, int n) {
   static Point *const all[] = {any_bits, near, moderate, phase, near_quarter, around_one, listed};
   build_open(&b);
   for (int f = 0; f < F_COUNT; f++)
@@ -454,28 +454,28 @@ static void test_f64(Build b, int n) {
 }
 
 START_TEST(f64_vector) {
-  test_f64((Build){.f64 = true, .width = 4}, slow() ? 10000000 : 60000);
+  test_f64((MathBuild){.f64 = true, .width = 4}, slow() ? 10000000 : 60000);
 }
 END_TEST
 
 START_TEST(f64_scalar) {
-  test_f64((Build){.f64 = true}, 20000);
+  test_f64((MathBuild){.f64 = true}, 20000);
 }
 END_TEST
 
 START_TEST(f64_wide) {
-  test_f64((Build){.f64 = true, .width = 8, .passes = "default<O2>"}, 20000);
+  test_f64((MathBuild){.f64 = true, .width = 8, .passes = "default<O2>"}, 20000);
 }
 END_TEST
 
 START_TEST(f64_without_fma) {
-  test_f64((Build){.f64 = true, .width = 2, .plain = true}, slow() ? 10000000 : 40000);
+  test_f64((MathBuild){.f64 = true, .width = 2, .plain = true}, slow() ? 10000000 : 40000);
 }
 END_TEST
 
 // ---- the bits do not depend on the width
 START_TEST(same_bits) {
-  Build one = {.f64 = _i, .width = 0}, many = {.f64 = _i, .width = 8};
+  MathBuild one = {.f64 = _i, .width = 0}, many = {.f64 = _i, .width = 8};
   build_open(&one);
   build_open(&many);
   uint64_t s = 7;

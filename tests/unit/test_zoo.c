@@ -70,14 +70,14 @@ static double input_value(const BigsTensor *t, const int64_t *dim, int64_t k, ui
   return floor(u * (double)most);
 }
 
-typedef struct Batch {
+typedef struct ZooBatch {
   const int64_t *dim;
   void *data[MAX_INPUTS]; // by input of the module
   bool given[MAX_INPUTS];
-} Batch;
+} ZooBatch;
 
-static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim, bool defaults) {
-  Batch x = {.dim = dim};
+static ZooBatch make_batch(Arena *a, const BigsModule *m, const int64_t *dim, bool defaults) {
+  ZooBatch x = {.dim = dim};
   uint64_t state = (uint64_t)(dim[0] * 1000 + dim[1]);
   for (int i = 0; i < m->ninput; i++) {
     const BigsTensor *t = &m->input[i];
@@ -94,7 +94,7 @@ static Batch make_batch(Arena *a, const BigsModule *m, const int64_t *dim, bool 
   return x;
 }
 
-static const void **inputs(Arena *a, const BigsProgram *p, const Batch *x) {
+static const void **inputs(Arena *a, const BigsProgram *p, const ZooBatch *x) {
   const void **in = NEWN(a, const void *, p->ninput + 1);
   for (int i = 0; i < p->ninput; i++)
     in[i] = x->given[p->input[i]] ? x->data[p->input[i]] : NULL;
@@ -117,7 +117,7 @@ static bool has_bf16(const Graph *g) {
   return false;
 }
 
-static void check_entries(Zoo *z, Arena *a, Eval *e, const Batch *x) {
+static void check_entries(Zoo *z, Arena *a, Eval *e, const ZooBatch *x) {
   const BigsModule *mod = z->s.module;
   for (int i = 0; i < z->reference.entries.n; i++) {
     const Output *o = &z->reference.entries.v[i];
@@ -137,7 +137,7 @@ static void check_entries(Zoo *z, Arena *a, Eval *e, const Batch *x) {
   }
 }
 
-static void check_gradients(Zoo *z, Arena *a, Eval *e, const Batch *x, int loss) {
+static void check_gradients(Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int loss) {
   Graph *g = z->reference.graph;
   const char *name = z->reference.trains.v[loss]->name;
   const double *value = interpreted(e, z->reference.losses.v[loss], NULL, 0);
@@ -195,7 +195,7 @@ START_TEST(equals_the_interpreter) {
     Arena *a = arena_new();
     int64_t dim[MAX_SYMS];
     within_bounds(&z, sizes[i], dim);
-    Batch x = make_batch(a, z.s.module, dim, i == COUNT(sizes) - 1);
+    ZooBatch x = make_batch(a, z.s.module, dim, i == COUNT(sizes) - 1);
     Compiled c = compiled(&z);
     Eval *e = interpreter_of(a, z.reference.graph, &c, x.dim, x.data);
     check_entries(&z, a, e, &x);
