@@ -15,8 +15,6 @@ Node *rule_fold_constants(Rewrite *r, Node *n) {
       return NULL;
     v[i] = dtype_round((DType)n->in[i]->dtype, v[i]);
   }
-  if (n->op == OP_CAST && n->dtype == DT_I32 && !(fabs(trunc(v[0])) <= INT32_MAX))
-    return NULL; // what does not fit, neither
   out = op_value(n->op, (DType)n->dtype, v[0], v[1], v[2]);
   return isfinite(out) ? g_full(r->g, n->dtype, out, n->ax, n->nax) : NULL;
 }

@@ -48,8 +48,8 @@ static Val cast(LlvmUnit *u, DType from, DType to, Val x) {
     return from_bool(u, to, x);
   if (to == DT_BOOL)
     return to_bool(u, from, x);
-  if (to == DT_I32)
-    return LLVMBuildFPToSI(u->b, x, t, "");
+  if (to == DT_I32) // NaN is 0, what does not fit the nearest end
+    return call_intrinsic(u, "llvm.fptosi.sat", (LLVMTypeRef[]){t, LLVMTypeOf(x)}, 2, &x, 1);
   if (from == DT_I32)
     v = LLVMBuildSIToFP(u->b, x, t, "");
   else
