@@ -1,5 +1,6 @@
 // Chunks of 64 KiB and more, each filled from its start: see arena.h.
 #include "base/arena.h"
+#include "base/asan.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,13 @@ struct Arena {
   Chunk *head;
   jmp_buf *oom;
 };
+// AddressSanitizer sees each block at the size that was asked for, with a gap behind it, and none of
+// a chunk's unused room.
+#ifdef BIGSC_ASAN
+enum { RED_ZONE = 16 };
+#else
+enum { RED_ZONE = 0 };
+#endif
 enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 16 };
 
 Arena *arena_try_new(void) {
@@ -31,6 +39,7 @@ void arena_free(Arena *a) {
     return;
   for (Chunk *c = a->head, *next; c; c = next) {
     next = c->next;
+    ASAN_UNPOISON_MEMORY_REGION((char *)c + CHUNK_HEADER, c->size);
     free(c);
   }
   free(a);
@@ -46,28 +55,28 @@ void arena_exhausted(const Arena *a) {
   out_of_memory();
 }
 
+static Chunk *new_chunk(Arena *a, size_t room, size_t size) {
+  Chunk *c = calloc(1, CHUNK_HEADER + size);
+  if (!c)
+    arena_exhausted(a);
+  c->size = size;
+  ASAN_POISON_MEMORY_REGION((char *)c + CHUNK_HEADER, size);
+  // A large block goes behind the head, so the head's free room is not lost.
+  Chunk **at = size == room && a->head ? &a->head->next : &a->head;
+  c->next = *at;
+  return *at = c;
+}
+
 void *arena_alloc(Arena *a, size_t bytes) {
   if (bytes > SIZE_MAX / 2)
     arena_exhausted(a);
-  bytes = (bytes + 15) / 16 * 16;
+  size_t room = (bytes + RED_ZONE + 15) / 16 * 16;
   Chunk *c = a->head;
-  if (!c || c->size - c->used < bytes) {
-    size_t size = bytes > CHUNK_MIN / 4 ? bytes : CHUNK_MIN;
-    c = calloc(1, CHUNK_HEADER + size);
-    if (!c)
-      arena_exhausted(a);
-    c->size = size;
-    // A large block goes behind the head, so the head's free room is not lost.
-    if (size == bytes && a->head) {
-      c->next = a->head->next;
-      a->head->next = c;
-    } else {
-      c->next = a->head;
-      a->head = c;
-    }
-  }
+  if (!c || c->size - c->used < room)
+    c = new_chunk(a, room, room > CHUNK_MIN / 4 ? room : CHUNK_MIN);
   void *p = (char *)c + CHUNK_HEADER + c->used;
-  c->used += bytes;
+  c->used += room;
+  ASAN_UNPOISON_MEMORY_REGION(p, bytes);
   return p;
 }
 

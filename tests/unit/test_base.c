@@ -1,6 +1,7 @@
 // Arenas, interned strings, hashing, polynomials.
 #include "tests/unit/suites.h"
 #include "base/arena.h"
+#include "base/asan.h"
 #include "base/edit.h"
 #include "base/intern.h"
 #include "base/map.h"
@@ -32,6 +33,23 @@ START_TEST(arena_reports_exhaustion_to_its_owner) {
   ck_abort_msg("an impossible size was given out");
 }
 END_TEST
+
+#ifdef BIGSC_ASAN
+// One byte too many is seen by AddressSanitizer, wherever in a chunk the block lies.
+START_TEST(arena_shows_overflows_to_sanitizers) {
+  Arena *a = arena_new();
+  for (size_t n = 0; n < 100000; n = n < 100 ? n + 1 : n * 3) {
+    char *p = arena_alloc(a, n);
+    ck_assert_ptr_null(__asan_region_is_poisoned(p, n));
+    ck_assert(__asan_address_is_poisoned(p + n));
+    char *s = arena_printf(a, "%zu", n);
+    ck_assert(__asan_address_is_poisoned(s + strlen(s) + 1));
+    ck_assert(__asan_address_is_poisoned(p + n));
+  }
+  arena_free(a);
+}
+END_TEST
+#endif
 
 START_TEST(interning_gives_one_pointer) {
   Arena *a = arena_new();
@@ -121,6 +139,9 @@ Suite *base_suite(void) {
   Suite *s = suite_create("base");
   TCase *t = tcase_create("base");
   tcase_add_test(t, arena_gives_zeroed_aligned_memory);
+#ifdef BIGSC_ASAN
+  tcase_add_test(t, arena_shows_overflows_to_sanitizers);
+#endif
   tcase_add_test(t, arena_reports_exhaustion_to_its_owner);
   tcase_add_test(t, interning_gives_one_pointer);
   tcase_add_test(t, polynomials_are_canonical);
