@@ -169,8 +169,9 @@ END_TEST
 START_TEST(unbound_leaves_and_sizes_that_do_not_fit_are_errors) {
   Bed b = bed_new(1);
   Graph *g = b.g;
-  Axis *l = bed_run_axis(&b, "L", 2), *to = bed_axis(&b, "T", 3), *over = bed_axis(&b, "over", 4);
-  Node *x = bed_leaf(&b, DT_F64, &l, 1, 0, 1);
+  Axis *l = bed_run_axis(&b, "L", 5), *to = bed_axis(&b, "T", 3), *over = bed_axis(&b, "over", 4);
+  Node *x = bed_leaf(&b, DT_F64, &l, 1, 0, 1); // data for the longer of the two lengths
+  b.syms[0] = 2;
   ck_assert_ptr_nonnull(bed_error(&b, g_input(g, "absent", DT_F64, NULL, 0)));
   Node *y = g_slice(g, x, l, poly_const(0), poly_const(3), to),
        *p = g_pad(g, x, l, poly_const(1), over);
