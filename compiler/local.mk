@@ -60,7 +60,6 @@ compiler_sources = \
 	%D%/repl/repl_state.c \
 	%D%/sema/blas.c \
 	%D%/sema/blas.h \
-	%D%/sema/ckpt_match.c \
 	%D%/sema/initializers.def \
 	%D%/sema/prims.def \
 	%D%/sema/sema.h \

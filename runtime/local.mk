@@ -30,6 +30,8 @@ runtime_sources = \
 	%D%/exec/exec.h \
 	%D%/exec/float_mode.h \
 	%D%/exec/info.c \
+	%D%/exec/match.c \
+	%D%/exec/match.h \
 	%D%/exec/module.c \
 	%D%/exec/names.c \
 	%D%/exec/optim.c \

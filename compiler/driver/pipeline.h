@@ -92,5 +92,7 @@ typedef struct TrainPrograms {
 } TrainPrograms;
 // The schedule of a recipe, r->schedule.n pieces.
 const BigsPiece *recipe_pieces(Arena *a, const Recipe *r);
+// A table of names as modules have it; `model` has no errors.
+BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c);
 void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs);
 #endif

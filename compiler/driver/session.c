@@ -4,6 +4,7 @@
 #include "compiler/driver/so.h"
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
+#include "runtime/exec/match.h"
 #include "runtime/files/hub.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -187,25 +188,35 @@ static int add_config(Session *s, const Model *m, const Defines *own, Defines *d
   return 0;
 }
 
-// How many of the folder's tensors a table knows: tells whose config.json this is.
-static int table_score(Session *s, const CkptTable *t, const Hub *h) {
-  int n = hub_count(h);
-  const char **names = NEWN(s->arena, const char *, n + 1);
-  for (int i = 0; i < n; i++)
+// The table that knows most names of the folder's tensors: whose config.json this is.  NULL: none knows one.
+static int config_table(Session *s, Model *m, const Hub *h, const CkptTable **best) {
+  const CkptTable *const *tables;
+  int n = model_checkpoints(m, &tables), count = hub_count(h),
+      nparam = model_native_table(m)->params.n, err = 0;
+  const char **names = NEWN(s->arena, const char *, count + 1);
+  NameMatch most = {0};
+  for (int i = 0; i < count; i++)
     names[i] = hub_at(h, i)->name;
-  return ckpt_match(s->arena, t, names, n)->nmatched;
+  for (int i = 0; i <= n && !err; i++) {
+    const CkptTable *t = i ? tables[i - 1] : model_native_table(m);
+    BigsCheckpoint c = checkpoint_table(s->arena, m, t);
+    NameMatch match;
+    err = name_match(&(NameSet){.n = nparam, .block = &c}, names, count, &match, &s->error);
+    bool better = !err && (!i || match.nknown > most.nknown);
+    name_match_free(better ? &most : &match);
+    most = better ? match : most;
+    *best = better ? t : *best;
+  }
+  if (!most.nknown)
+    *best = NULL;
+  name_match_free(&most);
+  return err ? session_fail(s, &s->error) : 0;
 }
 
 static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
   const JsonValue *config = hub_config(h);
-  const CkptTable *const *tables, *best = NULL;
-  int n = model_checkpoints(m, &tables), most = table_score(s, model_native_table(m), h);
-  for (int i = 0; i < n; i++) {
-    int score = table_score(s, tables[i], h);
-    if (score > most)
-      most = score, best = tables[i];
-  }
-  int status = 0;
+  const CkptTable *best = NULL;
+  int status = config_table(s, m, h, &best);
   for (int i = 0; best && i < best->config.n && !status; i++) {
     const CkptConfig *c = &best->config.v[i];
     if (c->name)

@@ -128,7 +128,7 @@ static double value_of(const Model *model, const char *name) {
   return 0;
 }
 
-static BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c) {
+BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c) {
   BigsAlias *alias = NEWN(a, BigsAlias, c->aliases.n + 1);
   BigsConfig *config = NEWN(a, BigsConfig, c->config.n + 1);
   BigsIgnore *ignore = NEWN(a, BigsIgnore, c->ignore.n + 1);

@@ -223,18 +223,4 @@ typedef struct CkptTable {
 int model_checkpoints(const Model *m, const CkptTable *const **tables);
 const CkptTable *model_checkpoint(const Model *m, const char *name); // NULL: none of that name
 const CkptTable *model_native_table(Model *m); // native names, shapes as declared, no aliases
-
-typedef struct CkptMatch {
-  int *file; // for every parameter the index of its tensor among the names given, or -1: starts
-             // fresh
-  int nmatched;
-  VEC(const char *) missing; // stored names that must be there and are not
-  VEC(int) extra;            // indices of names that are neither mapped nor ignored
-  VEC(int) fresh;            // `or init` groups that the file lacks altogether
-  VEC(int)
-  partial; // `or init` groups of which it has a part: an error; the lacking names are in `missing`
-  VEC(int) doubled; // indices of names that spell a parameter that another name has already
-} CkptMatch;
-// Exact names win over aliases.  The file fits when missing, extra, partial and doubled are empty.
-CkptMatch *ckpt_match(Arena *a, const CkptTable *t, const char *const *names, int n);
 #endif

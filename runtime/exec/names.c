@@ -1,4 +1,5 @@
-// Matching the names of a file's tensors with a model's parameters.
+// The tensors of a file against a model's parameters: in which names it is written, and what does not fit.
+#include "runtime/exec/match.h"
 #include "runtime/exec/weights.h"
 #include "base/edit.h"
 #include <inttypes.h>
@@ -6,57 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-bool name_glob(const char *pattern, const char *name) {
-  const char *star = NULL, *retry = NULL; // last star, and where its text would be longer by one
-  while (*name) {
-    if (*pattern == '*') {
-      star = ++pattern;
-      retry = name;
-    } else if (*pattern == *name) {
-      pattern++;
-      name++;
-    } else if (star) {
-      pattern = star;
-      name = ++retry;
-    } else {
-      return false;
-    }
-  }
-  while (*pattern == '*')
-    pattern++;
-  return !*pattern;
-}
-
-// ---- aliases.  A position in a name is the start of a segment, or its end "".
-static const char *after_segments(const char *s, const char *segments) {
-  size_t n = strlen(segments);
-  if (n == 0)
-    return s;
-  if (strncmp(s, segments, n) || (s[n] && s[n] != '.'))
-    return NULL;
-  return s[n] ? s + n + 1 : s + n;
-}
-
-static bool match_from(const BigsCheckpoint *c, const char *name, const char *expected) {
-  if (!*name && !*expected)
-    return true;
-  for (int i = 0; i < c->nalias; i++) {
-    const char *e =
-        *expected && *c->alias[i].now ? after_segments(expected, c->alias[i].now) : NULL;
-    const char *s = e ? after_segments(name, c->alias[i].old) : NULL;
-    if (s && match_from(c, s, e))
-      return true;
-  }
-  size_t n = strcspn(expected, "."), k = strcspn(name, ".");
-  if (n != k || memcmp(name, expected, n) || !*expected)
-    return false;
-  return match_from(c, name + n + (name[n] == '.'), expected + n + (expected[n] == '.'));
-}
-
-bool name_matches(const BigsCheckpoint *c, const char *name, const char *expected) {
-  return !strcmp(name, expected) || match_from(c, name, expected);
-}
 
 // ---- shapes
 StoredShape stored_shape(const BigsModule *module, int block, int param) {
@@ -99,8 +49,9 @@ typedef struct Match {
   const BigsModule *module;
   const Hub *hub;
   int block;
+  const char **names; // of the hub's tensors
+  NameMatch m;
   const StTensor **tensor; // per parameter
-  uint8_t *taken;          // per tensor of the hub
   BigsError *e;            // everything that does not fit, as far as there is room
   int complaints, untold;
   int err; // a file that cannot be read: then nothing else is said
@@ -143,50 +94,50 @@ static int verdict(const Match *x) {
   return x->complaints ? BIGS_EFILE : 0;
 }
 
-static const StTensor *find_tensor(const Match *x, const StoredShape *s) {
-  const StTensor *exact = hub_find(x->hub, s->name);
-  if (exact || x->block < 0)
-    return exact;
-  const BigsCheckpoint *c = &x->module->checkpoint[x->block];
-  for (int i = 0; i < hub_count(x->hub) && c->nalias; i++)
-    if (name_matches(c, hub_at(x->hub, i)->name, s->name))
-      return hub_at(x->hub, i);
-  return NULL;
+static int list_names(Match *x) {
+  int n = hub_count(x->hub);
+  x->names = malloc(((size_t)n + 1) * sizeof *x->names);
+  if (!x->names)
+    return bigs_fail_memory(x->e, "names of tensors");
+  for (int i = 0; i < n; i++)
+    x->names[i] = hub_at(x->hub, i)->name;
+  return 0;
 }
 
-static int count_found(Match *x, int block) {
-  int found = 0;
+static int match_block(Match *x, int block) {
+  const BigsCheckpoint *c = block < 0 ? NULL : &x->module->checkpoint[block];
+  NameSet set = {.n = x->module->nparam, .param = x->module->param, .block = c};
   x->block = block;
-  for (int i = 0; i < x->module->nparam; i++) {
-    StoredShape s = stored_shape(x->module, block, i);
-    found += find_tensor(x, &s) != NULL;
-  }
-  return found;
+  name_match_free(&x->m);
+  return name_match(&set, x->names, hub_count(x->hub), &x->m, x->e);
 }
 
+static bool fits(const StTensor *t, const StoredShape *s) {
+  return same_shape(t, s) && st_is_float(t->dtype);
+}
+
+// The set that knows most names, the native one first.
 static int choose_names(Match *x, int *block) {
-  int best = -1, most = count_found(x, -1);
-  for (int i = 0; i < x->module->ncheckpoint && most < x->module->nparam; i++) {
-    int found = count_found(x, i);
-    if (found > most) {
-      best = i;
-      most = found;
-    }
+  NameMatch best = {0};
+  int n = x->module->ncheckpoint, err = 0;
+  for (int i = 0; i <= n && !err; i++) {
+    int k = i - 1;
+    err = match_block(x, k);
+    if (err || (i && x->m.nknown <= best.nknown))
+      continue;
+    NameMatch worse = best;
+    best = x->m;
+    x->m = worse;
+    *block = k;
   }
-  *block = best;
-  if (most || !x->module->nparam)
-    return 0;
+  bool none = !best.nknown && x->module->nparam;
+  name_match_free(&best);
+  if (err || !none)
+    return err;
   StoredShape s = stored_shape(x->module, -1, 0);
   return bigs_fail(x->e, BIGS_EFILE,
                    "%s: no tensor has a name that the model knows; it holds %s, the model %s",
                    hub_path(x->hub), hub_count(x->hub) ? hub_at(x->hub, 0)->name : "none", s.name);
-}
-
-static int index_of(const Match *x, const StTensor *t) {
-  for (int i = 0; i < hub_count(x->hub); i++)
-    if (hub_at(x->hub, i) == t)
-      return i;
-  return -1;
 }
 
 static bool same_numbers(Match *x, const StTensor *a, const StTensor *b) {
@@ -215,39 +166,25 @@ static void check_repeated(Match *x, const StTensor *t, int param) {
              t->name, other->name, path);
 }
 
-static bool ignored(Match *x, const StTensor *t) {
-  bool found = false;
-  if (x->block < 0)
-    return false;
+static void check_ignored(Match *x, const StTensor *t) {
   const BigsCheckpoint *c = &x->module->checkpoint[x->block];
-  for (int i = 0; i < c->nignore; i++) {
-    bool fits = name_glob(c->ignore[i].pattern, t->name);
-    found |= fits;
-    if (fits && c->ignore[i].param >= 0)
+  for (int i = 0; i < c->nignore; i++)
+    if (c->ignore[i].param >= 0 && name_glob(c->ignore[i].pattern, t->name))
       check_repeated(x, t, c->ignore[i].param);
-  }
-  return found;
 }
 
 static void match_parameters(Match *x) {
   char have[128], want[128];
   for (int i = 0; i < x->module->nparam; i++) {
     StoredShape s = stored_shape(x->module, x->block, i);
-    const StTensor *t = find_tensor(x, &s);
-    int at = t ? index_of(x, t) : -1;
-    if (!t)
+    if (x->m.name[i] < 0)
       continue;
-    if (!same_shape(t, &s) || !st_is_float(t->dtype))
+    const StTensor *t = x->tensor[i] = hub_at(x->hub, x->m.name[i]);
+    if (!fits(t, &s))
       complain(x, "tensor %s is %s, but parameter %s needs %s%s", t->name,
                st_describe(t, have, sizeof have), x->module->param[i].name,
                st_is_float(t->dtype) ? "" : "F32 ",
                bigs_shape_text(s.shape, s.rank, want, sizeof want));
-    else if (at >= 0 && x->taken[at])
-      complain(x, "tensor %s stands for two parameters, one of them %s", t->name,
-               x->module->param[i].name);
-    if (at >= 0)
-      x->taken[at] = 1;
-    x->tensor[i] = t;
   }
 }
 
@@ -257,7 +194,7 @@ static const char *nearest_unused(const Match *x, const char *name) {
   int least = 4;
   for (int i = 0; i < hub_count(x->hub); i++) {
     const char *other = hub_at(x->hub, i)->name;
-    int d = x->taken[i] ? least : edit_distance(other, name, least - 1);
+    int d = x->m.found[i].role != NAME_SURPLUS ? least : edit_distance(other, name, least - 1);
     if (d < least) {
       least = d;
       best = other;
@@ -275,60 +212,89 @@ static void report_missing(Match *x, int param) {
            near ? near : "", near ? ", which the model does not know" : "");
 }
 
+// Another parameter of its `or init` rule that is there.
+static int neighbour(const Match *x, int param) {
+  const BigsName *name = x->module->checkpoint[x->block].entry;
+  int k = 0;
+  while (!x->tensor[k] || !name[k].may_init || name[k].init_group != name[param].init_group)
+    k++;
+  return k;
+}
+
 // Parameters of one `or init` rule are all there or all missing.
-static void check_groups(Match *x, const BigsName *name) {
-  for (int i = 0; i < x->module->nparam; i++)
-    for (int k = 0; !x->tensor[i] && k < x->module->nparam; k++)
-      if (name[i].may_init && name[k].may_init && name[k].init_group == name[i].init_group &&
-          x->tensor[k]) {
-        complain(x, "tensor %s is missing although %s is there: all of them or none",
-                 name[i].stored, x->tensor[k]->name);
-        break;
-      }
-}
-
 static void check_missing(Match *x) {
-  const BigsName *name = x->block >= 0 ? x->module->checkpoint[x->block].entry : NULL;
   for (int i = 0; i < x->module->nparam; i++)
-    if (!x->tensor[i] && !(name && name[i].may_init))
+    if (x->m.lack[i] == LACK_MUST)
       report_missing(x, i);
-  if (name)
-    check_groups(x, name);
+  for (int i = 0; i < x->module->nparam; i++)
+    if (x->m.lack[i] == LACK_PART)
+      complain(x, "tensor %s is missing although %s is there: all of them or none",
+               stored_shape(x->module, x->block, i).name, x->tensor[neighbour(x, i)]->name);
 }
 
-static void check_surplus(Match *x) {
+static void check_name(Match *x, const StTensor *t, const NameFound *f) {
   char have[128];
-  for (int i = 0; i < hub_count(x->hub); i++) {
-    const StTensor *t = hub_at(x->hub, i);
-    if (!x->taken[i] && !ignored(x, t))
-      complain(x, "tensor %s, %s, is not part of the model", t->name,
-               st_describe(t, have, sizeof have));
+  const BigsParam *p = x->module->param;
+  switch (f->role) {
+  case NAME_PARAM: break;
+  case NAME_IGNORED: check_ignored(x, t); break;
+  case NAME_DOUBLED:
+    complain(x, "tensor %s spells %s, parameter %s, which the file holds besides", t->name,
+             x->tensor[f->param[0]]->name, p[f->param[0]].name);
+    break;
+  case NAME_AMBIGUOUS:
+    complain(x, "tensor %s stands for two parameters, %s and %s", t->name, p[f->param[0]].name,
+             p[f->param[1]].name);
+    break;
+  case NAME_SURPLUS:
+    complain(x, "tensor %s, %s, is not part of the model", t->name,
+             st_describe(t, have, sizeof have));
+    break;
   }
+}
+
+static void check_names(Match *x) {
+  for (int i = 0; i < hub_count(x->hub); i++)
+    check_name(x, hub_at(x->hub, i), &x->m.found[i]);
+}
+
+static void end_match(Match *x) {
+  free(x->names);
+  name_match_free(&x->m);
 }
 
 int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError *e) {
   Match x = {.module = module, .hub = hub, .e = e};
-  return choose_names(&x, block);
+  int err = list_names(&x);
+  err = err ? err : choose_names(&x, block);
+  end_match(&x);
+  return err;
+}
+
+static int fill_map(Match *x, int block) {
+  x->tensor = calloc((size_t)x->module->nparam + 1, sizeof *x->tensor);
+  if (!x->tensor)
+    return bigs_fail_memory(x->e, "names of tensors");
+  int err = list_names(x);
+  err = err ? err : match_block(x, block);
+  if (err)
+    return err;
+  match_parameters(x);
+  check_missing(x);
+  check_names(x);
+  return verdict(x);
 }
 
 int name_map(const BigsModule *module, const Hub *hub, int block, NameMap *out, BigsError *e) {
-  Match x = {.module = module, .hub = hub, .block = block, .e = e};
+  Match x = {.module = module, .hub = hub, .e = e};
   *out = (NameMap){.block = -1};
-  x.tensor = calloc((size_t)module->nparam + 1, sizeof *x.tensor);
-  x.taken = calloc((size_t)hub_count(hub) + 1, 1);
-  int err = x.tensor && x.taken ? 0 : bigs_fail_memory(e, "names of tensors");
-  if (!err) {
-    match_parameters(&x);
-    check_missing(&x);
-    check_surplus(&x);
-    err = verdict(&x);
-  }
-  free(x.taken);
+  int err = fill_map(&x, block);
+  end_match(&x);
   if (err) {
     free(x.tensor);
     return err;
   }
-  *out = (NameMap){.block = x.block, .tensor = x.tensor};
+  *out = (NameMap){.block = block, .tensor = x.tensor};
   for (int i = 0; i < module->nparam; i++)
     out->fresh += !x.tensor[i];
   return 0;

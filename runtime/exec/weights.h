@@ -19,11 +19,6 @@ void name_map_free(NameMap *map);
 // Index of the block named `names`; -1 for NULL or "native"; -2 with the error set when there is
 // none.
 int name_block(const BigsModule *module, const char *names, BigsError *e);
-// Does a name in a file stand for `expected`, exactly or by the block's aliases?  (Whole segments
-// between dots.)
-bool name_matches(const BigsCheckpoint *c, const char *name, const char *expected);
-// Is it `pattern`, where * is any text?
-bool name_glob(const char *pattern, const char *name);
 
 // A dense copy of a parameter under a name: what a file holds.
 typedef struct StoredShape {

@@ -189,6 +189,7 @@ const char *hub_path(const Hub *h) {
 const JsonValue *hub_config(const Hub *h) {
   return h->config ? json_root(h->config) : NULL;
 }
+
 const char *hub_vocab(const Hub *h) {
   return h->vocab;
 }
@@ -205,13 +206,6 @@ const StTensor *hub_at(const Hub *h, int i) {
   for (; i >= st_count(h->shard[s]); s++)
     i -= st_count(h->shard[s]);
   return st_at(h->shard[s], i);
-}
-
-const StTensor *hub_find(const Hub *h, const char *name) {
-  const StTensor *t = NULL;
-  for (int i = 0; i < h->nshard && !t; i++)
-    t = st_find(h->shard[i], name);
-  return t;
 }
 
 const StFile *hub_file(const Hub *h, const StTensor *t) {

@@ -11,10 +11,9 @@ typedef struct Hub Hub;
 int hub_open(const char *path, Hub **out, BigsError *e);
 void hub_close(Hub *h); // NULL is allowed
 const char *hub_path(const Hub *h);
-const JsonValue *hub_config(const Hub *h);                // an object, or NULL: no config.json
-const char *hub_vocab(const Hub *h);                      // path of vocab.txt, or NULL: none
-int hub_count(const Hub *h);                              // tensors of all shards
-const StTensor *hub_at(const Hub *h, int i);              // 0 <= i < count, shard by shard
-const StTensor *hub_find(const Hub *h, const char *name); // NULL: no such tensor
-const StFile *hub_file(const Hub *h, const StTensor *t);  // the file that holds t
+const JsonValue *hub_config(const Hub *h);               // an object, or NULL: no config.json
+const char *hub_vocab(const Hub *h);                     // path of vocab.txt, or NULL: none
+int hub_count(const Hub *h);                             // tensors of all shards
+const StTensor *hub_at(const Hub *h, int i);             // 0 <= i < count, shard by shard
+const StFile *hub_file(const Hub *h, const StTensor *t); // the file that holds t
 #endif

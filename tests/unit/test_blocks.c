@@ -1,5 +1,6 @@
 // Checkpoint blocks against names of files; train blocks as recipes.
 #include "compiler/driver/pipeline.h"
+#include "runtime/exec/match.h"
 #include "runtime/exec/optim.h"
 #include "tests/unit/sema_test.h"
 #include "tests/unit/suites.h"
@@ -124,32 +125,59 @@ static const FileNames full = {{"blk.0.lin.weight", "blk.0.lin.bias", "blk.0.con
                                 "ln.weight", "ln.bias", "scale"},
                                9};
 
-static CkptMatch *match(Loaded *l, const FileNames *n) {
-  return ckpt_match(l->a, model_checkpoint(l->m, "a"), n->v, n->n);
+typedef struct Matched {
+  BigsCheckpoint block;
+  NameMatch m;
+} Matched;
+
+static Matched match(Loaded *l, const FileNames *n) {
+  Matched x = {.block = checkpoint_table(l->a, l->m, model_checkpoint(l->m, "a"))};
+  NameSet set = {.n = model_checkpoint(l->m, "a")->params.n, .block = &x.block};
+  ck_assert(!name_match(&set, n->v, n->n, &x.m, NULL));
+  return x;
 }
 
-static bool fits(const CkptMatch *m) {
-  return !m->missing.n && !m->extra.n && !m->partial.n && !m->doubled.n;
+static int count_role(const Matched *x, const FileNames *n, NameRole role) {
+  int count = 0;
+  for (int i = 0; i < n->n; i++)
+    count += x->m.found[i].role == role;
+  return count;
+}
+
+static bool fits(const Matched *x, const FileNames *n) {
+  int wrong = count_role(x, n, NAME_SURPLUS) + count_role(x, n, NAME_DOUBLED);
+  for (int i = 0; i < full.n; i++)
+    wrong += x->m.lack[i] >= LACK_PART;
+  return !wrong;
+}
+
+static bool fit(Loaded *l, const FileNames *n) {
+  Matched x = match(l, n);
+  bool yes = fits(&x, n);
+  name_match_free(&x.m);
+  return yes;
 }
 
 START_TEST(match_names) {
   Loaded l = must_load(small, NULL);
   FileNames n = full;
-  CkptMatch *m = match(&l, &n);
-  ck_assert(fits(m) && m->nmatched == 9 && !m->fresh.n);
+  Matched x = match(&l, &n);
+  ck_assert(fits(&x, &n) && x.m.nknown == 9);
   for (int i = 0; i < n.n; i++)
-    ck_assert_int_eq(m->file[i], i);
+    ck_assert(x.m.name[i] == i && x.m.found[i].param[0] == i && x.m.lack[i] == LACK_NOT);
+  name_match_free(&x.m);
   n.v[n.n++] = "a.junk";
   n.v[n.n++] = "old.layer.3.x";
-  ck_assert(fits(match(&l, &n)));
+  ck_assert(fit(&l, &n));
   n.v[n.n++] = "old.y";
-  m = match(&l, &n);
-  ck_assert(m->extra.n == 1 && m->extra.v[0] == 11);
+  x = match(&l, &n);
+  ck_assert(x.m.found[9].role == NAME_IGNORED && x.m.found[11].role == NAME_SURPLUS);
+  name_match_free(&x.m);
   n = full;
   n.v[0] = "nothing";
-  m = match(&l, &n);
-  ck_assert(m->missing.n == 1 && !strcmp(m->missing.v[0], "blk.0.lin.weight") && m->file[0] == -1 &&
-            m->extra.n == 1);
+  x = match(&l, &n);
+  ck_assert(x.m.name[0] == -1 && x.m.lack[0] == LACK_MUST && x.m.found[0].role == NAME_SURPLUS);
+  name_match_free(&x.m);
   unload(&l);
 }
 END_TEST
@@ -160,16 +188,17 @@ START_TEST(match_aliases) {
   n.v[0] = "block.0.lin.gamma";
   n.v[1] = "0.lin.beta"; // lacks the prefix, and an alias besides
   n.v[6] = "ln.gamma";
-  CkptMatch *m = match(&l, &n);
-  ck_assert(fits(m) && m->file[0] == 0 && m->file[1] == 1 && m->file[6] == 6);
+  Matched x = match(&l, &n);
+  ck_assert(fits(&x, &n) && x.m.name[0] == 0 && x.m.name[1] == 1 && x.m.name[6] == 6);
+  name_match_free(&x.m);
   n = full;
   n.v[9] = "ln.gamma"; // the exact name wins
   n.n = 10;
-  m = match(&l, &n);
-  ck_assert(m->file[6] == 6 && m->doubled.n == 1 && m->doubled.v[0] == 9);
+  x = match(&l, &n);
+  ck_assert(x.m.name[6] == 6 && x.m.found[9].role == NAME_DOUBLED && x.m.found[9].param[0] == 6);
+  name_match_free(&x.m);
   n.v[9] = "lng.amma"; // whole segments only
-  m = match(&l, &n);
-  ck_assert(!m->doubled.n && m->extra.n == 1);
+  ck_assert(!fit(&l, &n));
   unload(&l);
 }
 END_TEST
@@ -179,16 +208,62 @@ START_TEST(match_init) {
   FileNames n = full;
   n.v[6] = n.v[8];
   n.n = 7;
-  CkptMatch *m = match(&l, &n);
-  ck_assert(fits(m) && m->fresh.n == 1 && m->file[6] == -1 && m->file[7] == -1);
-  ck_assert_str_eq(model_checkpoint(l.m, "a")->groups.v[m->fresh.v[0]], "n");
+  Matched x = match(&l, &n);
+  ck_assert(fits(&x, &n) && x.m.lack[6] == LACK_FRESH && x.m.lack[7] == LACK_FRESH);
+  name_match_free(&x.m);
   n = full;
   n.v[6] = n.v[8];
   n.n = 8; // ln.bias without ln.weight
-  m = match(&l, &n);
-  ck_assert(!fits(m) && m->partial.n == 1 && !m->fresh.n && m->missing.n == 1 &&
-            !strcmp(m->missing.v[0], "ln.weight"));
+  x = match(&l, &n);
+  ck_assert(!fits(&x, &n) && x.m.lack[6] == LACK_PART && x.m.lack[7] == LACK_NOT);
+  name_match_free(&x.m);
   unload(&l);
+}
+END_TEST
+
+// What an alias means: see docs/language.md.
+static const struct {
+  const char *old, *now, *old2, *now2, *name, *stored;
+  bool spells;
+} spellings[] = {
+    {"", "bert", "", "", "bert.x.w", "bert.x.w", true}, // absent or not
+    {"", "bert", "", "", "x.w", "bert.x.w", true},
+    {"", "bert", "", "", "y.x.w", "y.bert.x.w", false}, // at the start only
+    {"", "bert", "", "", "bert.x.w", "x.w", false},     // and never added
+    {"", "bert", "", "", "", "bert", false},
+    {"", "bert", "", "", "bert.bert.x", "bert.x", false},
+    {"", "x.y", "", "", "w", "x.y.w", true},
+    {"model", "", "", "", "model.x.w", "x.w", true}, // added
+    {"model", "", "", "", "x.w", "x.w", true},
+    {"model", "", "", "", "model.model.x.w", "x.w", false},
+    {"model", "", "", "", "x.model.w", "x.w", false},
+    {"model", "", "", "", "x.w", "model.x.w", false},
+    {"model", "", "", "bert", "model.x.w", "bert.x.w", true}, // both
+    {"model", "", "", "bert", "model.bert.x.w", "bert.x.w", true},
+    {"gamma", "weight", "", "", "ln.gamma", "ln.weight", true},
+    {"gamma", "weight", "", "", "ln.weight", "ln.gamma", false},
+    {"gamma", "weight", "", "", "gamma.0.weight.gamma", "weight.0.weight.weight",
+     true}, // each of them
+    {"gamma", "weight", "", "", "ln.gam", "ln.weight", false},
+    {"gamma", "weight", "", "", "ln.gamma.x", "ln.weight", false},
+    {"gamma", "weight", "", "", "ln.gamma.", "ln.weight", false},
+    {"a.b", "c", "", "", "x.a.b.w", "x.c.w", true},
+    {"c", "a.b", "", "", "x.c.w", "x.a.b.w", true},
+    {"p", "m", "q", "n", "p.q.w", "m.n.w", true}, // two in a row
+    {"p", "q", "q", "r", "q.w", "r.w", true},
+    {"p", "q", "q", "r", "p.w", "r.w", false}, // and no chain
+    {"gamma", "weight", "", "ln", "gamma", "ln.weight", true},
+    {"a", "a.a", "a", "a", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.x",
+     "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
+     "a.a.y",
+     false}, // soon
+};
+
+START_TEST(spellings_of_a_name) {
+  BigsAlias alias[] = {{spellings[_i].old, spellings[_i].now},
+                       {spellings[_i].old2, spellings[_i].now2}};
+  BigsCheckpoint c = {.nalias = 2, .alias = alias};
+  ck_assert_int_eq(name_spells(&c, spellings[_i].name, spellings[_i].stored), spellings[_i].spells);
 }
 END_TEST
 
@@ -297,6 +372,7 @@ Suite *blocks_suite(void) {
   tcase_add_test(t, match_names);
   tcase_add_test(t, match_aliases);
   tcase_add_test(t, match_init);
+  tcase_add_loop_test(t, spellings_of_a_name, 0, COUNT(spellings));
   tcase_add_test(t, recipe_of_bigs);
   tcase_add_test(t, schedule_of_bigs);
   tcase_add_test(t, groups_of_bigs);

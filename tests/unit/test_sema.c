@@ -1,7 +1,8 @@
 // The checker and elaborator: what models have, their values against an independent implementation,
 // numbers, initializers, limits.  Single diagnostics are programs of tests/errors; checkpoint and
 // train blocks: test_blocks.c.
-#include "compiler/sema/sema.h"
+#include "compiler/driver/pipeline.h"
+#include "runtime/exec/match.h"
 #include "runtime/files/safetensors.h"
 #include "tests/unit/sema_test.h"
 #include "tests/unit/suites.h"
@@ -149,16 +150,20 @@ static void bind_weights(Loaded *l, Graph *g, Eval *e, const StFile *f) {
   const char **names = NEWN(l->a, const char *, st_count(f));
   for (int i = 0; i < st_count(f); i++)
     names[i] = st_at(f, i)->name;
-  CkptMatch *m = ckpt_match(l->a, t, names, st_count(f));
-  ck_assert_int_eq(m->missing.n + m->extra.n + m->partial.n + m->doubled.n + m->fresh.n, 0);
+  BigsCheckpoint block = checkpoint_table(l->a, l->m, t);
+  NameMatch m;
+  ck_assert(
+      !name_match(&(NameSet){.n = t->params.n, .block = &block}, names, st_count(f), &m, NULL));
+  ck_assert(m.nknown == t->params.n && m.nknown == st_count(f));
   for (int i = 0; i < g->params.n; i++) {
     const StTensor *st;
-    const double *v = numbers(l->a, f, names[m->file[i]], &st);
+    const double *v = numbers(l->a, f, names[m.name[i]], &st);
     ck_assert_int_eq(st->rank, t->params.v[i].nshape);
     for (int k = 0; k < st->rank; k++)
       ck_assert_int_eq(st->shape[k], t->params.v[i].shape[k]);
     eval_bind(e, g->params.v[i]->node, native(l->a, &t->params.v[i], v));
   }
+  name_match_free(&m);
 }
 
 static void compare(Arena *a, const StFile *want, const char *name, const double *got) {
