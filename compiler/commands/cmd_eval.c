@@ -3,6 +3,7 @@
 #include "compiler/commands/feeding.h"
 #include "runtime/files/file.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/corpus.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/fill.h"
 #include "runtime/train/log.h"
@@ -146,19 +147,35 @@ static int fill_one(Filling *f, const char *text) {
   return 0;
 }
 
+// The next line of standard input, of which no more is held than a line of a text may have.
+static int next_line(Filling *f, char *line, int number, bool *end) {
+  size_t n = 0;
+  int c;
+  while ((c = getchar()) != EOF && c != '\n') {
+    if (!c || n == TEXT_MAX_LINE)
+      return session_error(&f->s, EXIT_MODEL, "<stdin>:%d: %s", number,
+                           c ? "the line is longer than 1 MiB" : "not text: it holds a zero byte");
+    line[n++] = (char)c;
+  }
+  line[n] = 0;
+  *end = c == EOF && !n;
+  if (!ferror(stdin))
+    return 0;
+  bigs_fail_errno(&f->s.error, "read", "standard input");
+  return session_fail(&f->s, &f->s.error);
+}
+
 // Every line of standard input that holds something.
 static int fill_lines(Filling *f) {
-  char *line = NULL;
-  size_t room = 0;
+  char *line = arena_alloc(f->s.arena, TEXT_MAX_LINE + 1);
+  bool end = false;
   int status = 0;
-  bool first = true;
-  for (ssize_t n; !status && (n = getline(&line, &room, stdin)) >= 0; first = false) {
-    line[strcspn(line, "\r\n")] = 0;
-    const char *text = line + (first ? bom_length(line, strlen(line)) : 0);
+  for (int i = 1; !status && !(status = next_line(f, line, i, &end)) && !end; i++) {
+    line[strcspn(line, "\r")] = 0;
+    const char *text = line + (i == 1 ? bom_length(line, strlen(line)) : 0);
     if (*text)
       status = fill_one(f, text);
   }
-  free(line);
   return status;
 }
 
