@@ -41,6 +41,7 @@ compiler_sources = \
 	%D%/driver/session.h \
 	%D%/driver/so.c \
 	%D%/driver/so.h \
+	%D%/driver/stdin.c \
 	%D%/driver/tables.c \
 	%D%/driver/verbs.def \
 	%D%/repl/cmd_repl.c \

@@ -43,13 +43,27 @@ static int write_text(Session *s, const char *path, const char *text, size_t n) 
 
 // ---- the front end alone
 
-static int emit_syntax(Session *s, const char *path, const char *what, FILE *to) {
-  size_t n;
-  char *text = file_read(strcmp(path, "-") ? path : "/dev/stdin", SOURCE_MAX, &n, &s->error);
+static int read_source(Session *s, const char *path, Source **src) {
+  const char *given;
+  int status = session_source(s, path, &given);
+  size_t n = given ? strlen(given) : 0;
+  if (status || given) {
+    *src = given ? source_new(s->arena, "<stdin>", given, n) : NULL;
+    return status;
+  }
+  char *text = file_read(path, SOURCE_MAX, &n, &s->error);
   if (!text)
     return session_fail(s, &s->error);
-  Source *src = source_new(s->arena, path, text, n);
+  *src = source_new(s->arena, path, text, n);
   free(text);
+  return 0;
+}
+
+static int emit_syntax(Session *s, const char *path, const char *what, FILE *to) {
+  Source *src = NULL;
+  int status = read_source(s, path, &src);
+  if (status)
+    return status;
   bool tokens = !strcmp(what, "tokens");
   const char *out = tokens ? tokens_print(s->arena, lex(s->arena, s->names, s->diags, src, false))
                            : ast_print(s->arena, parse_file(s->arena, s->names, s->diags, src));

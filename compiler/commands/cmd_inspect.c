@@ -1,6 +1,7 @@
 // bigsc inspect: what a model, a compiled model, a weights file or a folder holds.
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/inspect.h"
+#include "compiler/syntax/lex.h"
 #include "runtime/files/file.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -105,12 +106,14 @@ static int inspect_stdin(Session *s, Options *o) {
   status = status ? status : session_stdin(s, &path);
   if (status)
     return status;
-  char *text = file_read(path, SIZE_MAX / 4, &n, &s->error);
+  if (session_stdin_holds_tensors(s))
+    return inspect_weights(s, path, "<stdin>");
+  char *text = file_read(path, SOURCE_MAX + 1, &n, &s->error);
   if (!text)
     return session_fail(s, &s->error);
-  if (n > 8 && !text[7] && text[8] == '{') {
+  if (memchr(text, 0, n)) {
     free(text);
-    return inspect_weights(s, path, "<stdin>");
+    return session_error(s, EXIT_FILE, "<stdin> is neither a model's text nor safetensors");
   }
   o->text = text;
   session_close(s);

@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 const char *session_text(Session *s, const char *fmt, ...) {
   va_list ap;
@@ -63,56 +60,6 @@ static Model *load(Session *s, const char *path, const char *text, const Defines
                    Diags *diags) {
   ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
   return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
-}
-
-// A second reader would find nothing.
-static int claim_stdin(Session *s) {
-  if (s->stdin_path || s->o->text)
-    return session_error(s, EXIT_USAGE, "standard input can be read only once");
-  return 0;
-}
-
-int session_source(Session *s, const char *path, const char **text) {
-  struct stat st;
-  *text = NULL;
-  if (!strcmp(path, "-")) {
-    VEC(char) all = {0};
-    int status = s->o->text ? 0 : claim_stdin(s);
-    *text = s->o->text;
-    if (status || *text)
-      return status;
-    for (int c; (c = getchar()) != EOF;)
-      vec_push(s->arena, &all, (char)c);
-    vec_push(s->arena, &all, 0);
-    s->stdin_path = "<stdin>";
-    *text = all.v;
-    return 0;
-  }
-  errno = !stat(path, &st) && S_ISDIR(st.st_mode) ? EISDIR : 0;
-  if (!errno && !access(path, R_OK))
-    return 0;
-  bigs_fail_errno(&s->error, "open", path);
-  return session_fail(s, &s->error);
-}
-
-// What is read by its path must be a file: a header is read before what it tells about.
-int session_stdin(Session *s, const char **path) {
-  char buffer[1 << 16];
-  size_t n = 1;
-  if (strcmp(*path, "-"))
-    return 0;
-  int status = claim_stdin(s), fd = status ? -1 : memfd_create("stdin", MFD_CLOEXEC);
-  if (status)
-    return status;
-  FILE *f = s->stdin_copy = fd < 0 ? NULL : fdopen(fd, "w+");
-  while (f && (n = fread(buffer, 1, sizeof buffer, stdin)) > 0 && fwrite(buffer, 1, n, f) == n)
-    ;
-  if (f && !n && !ferror(stdin) && !fflush(f)) {
-    *path = s->stdin_path = session_text(s, "/proc/self/fd/%d", fd);
-    return 0;
-  }
-  bigs_fail_errno(&s->error, "read", "standard input");
-  return session_fail(s, &s->error);
 }
 
 static const char *define_value(const Defines *d, const char *name) {

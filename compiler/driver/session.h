@@ -34,11 +34,13 @@ typedef struct Session {
 // becomes s->given, as with a .so, whose dims are what they are.
 int session_start(Session *s, const Options *o); // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
-// *text: what standard input holds, when path is "-"; else NULL, once path is seen to be a readable
-// file.
+// *text: what standard input holds, when path is "-", of which no more than SOURCE_MAX bytes and one
+// are read; else NULL, once path is seen to be a readable file.
 int session_source(Session *s, const char *path, const char **text);
-// The path "-" becomes one of a file that holds what standard input held.
+// The path "-" becomes one of a file that holds what standard input held: as much as the header of
+// its tensors announces, of anything else SOURCE_MAX bytes, and a byte that tells of more.
 int session_stdin(Session *s, const char **path);
+bool session_stdin_holds_tensors(const Session *s); // once session_stdin was there
 // What the options say of building, whatever is built.
 BuildOptions session_build_options(const Options *o);
 int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
