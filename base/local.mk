@@ -31,5 +31,6 @@ base_sources = \
 	%D%/source.c \
 	%D%/source.h \
 	%D%/sources.def \
+	%D%/tokenizers.def \
 	%D%/vec.c \
 	%D%/vec.h

@@ -21,3 +21,18 @@ const bool schedule_falls[SCHED_COUNT] = {
 #include "base/schedules.def"
 #undef SCHEDULE
 };
+const char *const tokenizer_names[TOKENIZER_COUNT] = {
+#define TOKENIZER(ID, name, file, arguments) #name,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+};
+const char *const tokenizer_files[TOKENIZER_COUNT] = {
+#define TOKENIZER(ID, name, file, arguments) file,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+};
+const char *const tokenizer_arguments[TOKENIZER_COUNT] = {
+#define TOKENIZER(ID, name, file, arguments) arguments,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+};

@@ -1,4 +1,4 @@
-// What a train block names, from optimizers.def and schedules.def.
+// What a model's text names, from optimizers.def, schedules.def and tokenizers.def.
 #ifndef BIGSC_RECIPE_H
 #define BIGSC_RECIPE_H
 #include <stdbool.h>
@@ -16,8 +16,18 @@ typedef enum ScheduleKind {
   SCHED_COUNT
 } ScheduleKind;
 
+typedef enum TokenizerKind {
+#define TOKENIZER(ID, name, file, arguments) TOKENIZER_##ID,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+  TOKENIZER_COUNT
+} TokenizerKind;
+
 extern const char *const optimizer_names[OPT_COUNT];
 extern const char *const optimizer_arguments[OPT_COUNT]; // words of "beta eps momentum"
 extern const char *const schedule_names[SCHED_COUNT];
 extern const bool schedule_falls[SCHED_COUNT]; // does it take the level that it ends at?
+extern const char *const tokenizer_names[TOKENIZER_COUNT];
+extern const char *const tokenizer_files[TOKENIZER_COUNT];     // of the vocabulary, in a folder
+extern const char *const tokenizer_arguments[TOKENIZER_COUNT]; // words of "lower pad_to"
 #endif

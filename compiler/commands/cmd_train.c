@@ -61,24 +61,33 @@ static int data_paths(Session *s, const BigsTrain *t, const char *const **paths,
 }
 
 // What the folder holds besides the model: a copy of the vocabulary.
-static int folder_files(Session *s, const char *vocab, TrainOptions *to) {
+static int folder_files(Session *s, TokenizerKind kind, const char *vocab, TrainOptions *to) {
   FolderFile *f = NEWN(s->arena, FolderFile, 1);
   size_t n;
   char *text = file_read(vocab, (size_t)1 << 30, &n, &s->error);
   if (!text)
     return session_fail(s, &s->error);
-  f[0] = (FolderFile){"vocab.txt", arena_strndup(s->arena, text, n), n};
+  f[0] = (FolderFile){tokenizer_files[kind], arena_strndup(s->arena, text, n), n};
   free(text);
   to->file = f;
   to->nfile = 1;
   return 0;
 }
 
-static const char *vocab_path(Session *s) {
+static const char *vocab_path(Session *s, TokenizerKind kind) {
   if (s->o->resume && !s->o->vocab)
-    return session_text(s, "%s/vocab.txt", s->o->out);
-  const char *path = feeding_vocab(s, NULL);
-  return path ? path : "vocab.txt";
+    return session_text(s, "%s/%s", s->o->out, tokenizer_files[kind]);
+  const char *path = feeding_vocab(s, kind, NULL);
+  return path ? path : tokenizer_files[kind];
+}
+
+// The tokenizer, and its vocabulary for the folder.
+static int tokenizer(Session *s, Feeding *f, TrainOptions *to) {
+  TokenizerKind kind;
+  int status = feeding_kind(s, &kind);
+  const char *vocab = status ? NULL : vocab_path(s, kind);
+  status = status ? status : feeding_load(s, kind, vocab, &f->tokens);
+  return status ? status : folder_files(s, kind, vocab, to);
 }
 
 static void print_result(const TrainResult *r, const Feeding *f) {
@@ -121,9 +130,7 @@ static int train(Session *s, int index, Feeding *f) {
   note_seed(s, &plan);
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
-  const char *vocab = vocab_path(s);
-  status = feeding_load(s, vocab, &f->tokens);
-  status = status ? status : folder_files(s, vocab, &to);
+  status = tokenizer(s, f, &to);
   status = status ? status
                   : feeding_open(s, f, t, paths, npaths, plan.batch, plan.length, plan.seed, true);
   if (status)

@@ -1,6 +1,5 @@
 // See feeding.h.
 #include "compiler/commands/feeding.h"
-#include "runtime/text/tok_folder.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,35 +59,52 @@ static const char *existing(Session *s, const char *dir, const char *name) {
 }
 
 // Does the folder of `path`, a file, read text as the model does?
-static int check_beside(Session *s, const char *path, bool lower) {
+static int check_beside(Session *s, TokenizerKind kind, const char *path, bool lower) {
   const char *slash = strrchr(path, '/');
   const char *dir = slash ? arena_strndup(s->arena, path, (size_t)(slash - path) + 1) : ".";
-  return tok_folder_check(dir, lower, &s->error);
+  return tok_folder_check(kind, dir, lower, &s->error);
 }
 
-int feeding_load(Session *s, const char *vocab, Tokenizer **out) {
+int feeding_kind(Session *s, TokenizerKind *kind) {
+  const char *name = s->module->tokenizer, *known = "";
+  int i = name ? tok_kind(name) : TOKENIZER_WORDPIECE;
+  *kind = (TokenizerKind)i;
+  if (i >= 0)
+    return 0;
+  for (int k = 0; k < TOKENIZER_COUNT; k++)
+    known = session_text(s, "%s%s%s", known, k ? ", " : "", tokenizer_names[k]);
+  return session_error(s, EXIT_MODEL,
+                       "%s has the tokenizer `%s`, which this bigsc does not know; known: %s",
+                       s->module->model, name, known);
+}
+
+int feeding_load(Session *s, TokenizerKind kind, const char *vocab, Tokenizer **out) {
   bool lower = !s->module->tokenizer || s->module->lower;
-  int status = tok_load(vocab, lower, out, &s->error);
-  status = status ? status : check_beside(s, vocab, lower);
+  int status = tok_load(kind, vocab, lower, out, &s->error);
+  status = status ? status : check_beside(s, kind, vocab, lower);
   if (!status && s->o->weights)
-    status = tok_folder_check(s->o->weights, lower, &s->error);
+    status = tok_folder_check(kind, s->o->weights, lower, &s->error);
   return status ? session_fail(s, &s->error) : 0;
 }
 
-const char *feeding_vocab(Session *s, const char *dir) {
-  const char *path = s->o->vocab;
+const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir) {
+  const char *path = s->o->vocab, *name = tokenizer_files[kind];
   if (!path && dir)
-    path = existing(s, dir, "vocab.txt");
+    path = existing(s, dir, name);
   if (!path && s->o->weights)
-    path = existing(s, s->o->weights, "vocab.txt");
+    path = existing(s, s->o->weights, name);
   return path ? path : s->module->vocab;
 }
 
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
-  const char *path = feeding_vocab(s, dir);
+  TokenizerKind kind;
+  int status = feeding_kind(s, &kind);
+  if (status)
+    return status;
+  const char *path = feeding_vocab(s, kind, dir);
   if (!path || access(path, R_OK))
     return session_error(s, EXIT_USAGE, "which vocabulary? --vocab FILE (bigsc vocab learns one)");
-  return feeding_load(s, path, out);
+  return feeding_load(s, kind, path, out);
 }
 
 static int show(void *ctx, const char *what, double share) {

@@ -17,13 +17,15 @@ typedef struct Feeding {
   Feed feed;
 } Feeding;
 
+// What cuts the model's text; a model without a `tokenizer` line has WordPiece.  An error where this bigsc has no such tokenizer.
+int feeding_kind(Session *s, TokenizerKind *kind);
 // The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
 // tokenizer line; NULL: none of them.
-const char *feeding_vocab(Session *s, const char *dir);
+const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir);
 // A tokenizer as the model has it.  An error where the folder of the vocabulary or of the weights
 // says that its text was cut in another way.
-int feeding_load(Session *s, const char *vocab, Tokenizer **out);
-// Both.
+int feeding_load(Session *s, TokenizerKind kind, const char *vocab, Tokenizer **out);
+// All three.
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
 // Opens the source of train block `train` (or, with kind given by `source`) over `paths`. hold_out:
 // whether to keep rows for evaluation; without, everything is training data and can be walked as

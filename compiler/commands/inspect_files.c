@@ -307,8 +307,8 @@ int inspect_folder(Session *s, const char *path) {
   int status = 0;
   if (!run && !hub_count(h) && !hub_config(h) && !hub_vocab(h))
     status = session_error(
-        s, EXIT_FILE, "%s has no config.json, no weights, no vocab.txt: it is no folder of a model",
-        path);
+        s, EXIT_FILE,
+        "%s has no config.json, no weights, no vocabulary: it is no folder of a model", path);
   else if (run && state_read(path, &st, train, sizeof train, &s->error)) {
     status = session_fail(s, &s->error);
     run = false;

@@ -199,7 +199,7 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   for (int i = 0; i < m->ncheckpoint; i++)
     c[i] = checkpoint_table(a, b->model, tables[i]);
   m->checkpoint = c;
-  m->tokenizer = t->kind;
+  m->tokenizer = t->given ? tokenizer_names[t->kind] : NULL;
   m->vocab = t->vocab;
   m->lower = t->lower;
   m->pad_to = t->pad_to;

@@ -94,7 +94,8 @@ typedef struct ModelParam {
 int model_params(const Model *m, const ModelParam **params); // in the order of the module tree
 
 typedef struct TokenizerDecl {
-  const char *kind;  // "wordpiece"; NULL: the file has no tokenizer line
+  bool given; // else the file has none
+  TokenizerKind kind;
   const char *vocab; // path as written
   bool lower;
   int64_t pad_to; // 0: not

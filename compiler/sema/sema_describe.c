@@ -4,46 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-// ---- tokenizer wordpiece("vocab.txt", lower: true, pad_to: P)
-void sema_check_tokenizer(Sema *s, const Expr *e) {
-  static const char *const kinds[] = {"wordpiece"};
-  const Expr *callee = e->kind == EX_CALL ? e->a : e;
-  TokenizerDecl *t = &s->m->tokenizer;
-  if (t->kind) {
-    sema_error(s, ERR_NAME_TWICE, e->span, "`tokenizer` is declared twice");
-    return;
-  }
-  *t = (TokenizerDecl){.kind = "", .span = e->span};
-  if (callee->kind != EX_NAME || strcmp(callee->name.s, kinds[0])) {
-    Diag *g = sema_error(s, ERR_BAD_TOKENIZER, callee->span,
-                         "unknown tokenizer: there is wordpiece(\"vocab.txt\", lower: true)");
-    Suggest best = {.wanted = callee->kind == EX_NAME ? callee->name.s : ""};
-    suggest_add(&best, kinds[0]);
-    suggest_help(s, g, &best);
-    return;
-  }
-  t->kind = kinds[0];
-  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
-    const Arg *a = &e->args.v[i];
-    if (!a->name.s && a->value->kind == EX_STR && !t->vocab) {
-      t->vocab = a->value->str.s;
-      continue;
-    }
-    Value *v = a->name.s ? sema_constant(s, a->value, "an argument of a tokenizer") : NULL;
-    int64_t n;
-    if (v && !strcmp(a->name.s, "lower") && is_tensor(v))
-      t->lower = v->truth;
-    else if (v && !strcmp(a->name.s, "pad_to") && v_whole(v, &n) && n > 0)
-      t->pad_to = n;
-    else if (!v || !is_poison(v))
-      sema_error(
-          s, ERR_BAD_TOKENIZER, a->span,
-          "`wordpiece` takes the path of its vocabulary, `lower: true` or `false`, `pad_to: N`");
-  }
-  if (!t->vocab)
-    sema_error(s, ERR_BAD_TOKENIZER, e->span, "`wordpiece` needs the path of its vocabulary");
-}
-
 // ---- public tables
 static int dim_index(const Model *m, const char *name) {
   for (int i = 0; i < m->dims.n; i++)

@@ -1,5 +1,6 @@
 // Hub folders: see hub.h.
 #include "runtime/files/hub.h"
+#include "base/recipe.h"
 #include "runtime/files/file.h"
 #include <errno.h>
 #include <stdbool.h>
@@ -129,7 +130,8 @@ static int when_there(Hub *h, const char *folder, const char *name, Opener open,
 static int open_folder(Hub *h, const char *path, BigsError *e) {
   int status = when_there(h, path, "config.json", open_config, e);
   status = status ? status : when_there(h, path, "state.json", need_config, e);
-  status = status ? status : when_there(h, path, "vocab.txt", open_vocab, e);
+  for (int i = 0; i < TOKENIZER_COUNT && !status && !h->vocab; i++)
+    status = when_there(h, path, tokenizer_files[i], open_vocab, e);
   status = status ? status : when_there(h, path, "model.safetensors", open_single, e);
   if (!status && !h->nshard)
     status = when_there(h, path, "model.safetensors.index.json", open_index, e);

@@ -1,25 +1,32 @@
-// WordPiece as BERT uses it: words by words.h, each cut into the longest pieces that the vocabulary
-// holds, from the left; pieces inside a word carry "##".  A word with a part in no piece, or of
-// more than TOK_MAX_CHARS characters, is [UNK].
+// Text to ids and back, by one of the kinds of base/tokenizers.def.  How a kind is added: docs/adding-a-source.md.
 #ifndef BIGSC_RUNTIME_TOKENIZER_H
 #define BIGSC_RUNTIME_TOKENIZER_H
 #include "base/error.h"
+#include "base/recipe.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TOK_MAX_CHARS = 100 };
+// What the sources of data need: five different ids of every kind.
 typedef enum TokSpecial { TOK_PAD, TOK_UNK, TOK_CLS, TOK_SEP, TOK_MASK, TOK_SPECIALS } TokSpecial;
-const char *tok_special_name(TokSpecial s); // "[PAD]"
+
+// WordPiece's limit of a word, and its name for a special token: "[PAD]".
+enum { TOK_MAX_CHARS = 100 };
+const char *tok_special_name(TokSpecial s);
+
+int tok_kind(const char *name); // a TokenizerKind, or -1: there is none of this name
 
 // Immutable once made: any number of threads may use one.
 typedef struct Tokenizer Tokenizer;
-// vocab.txt: a token a line, its id the line's number from 0; LF or CRLF.  Errors (status
+// Reads a vocabulary.  WordPiece's vocab.txt: a token a line, its id the line's number from 0; LF or CRLF.  Errors (status
 // BIGS_EFILE) name the line: an empty line, bad UTF-8, a token twice; or a special token that is
 // missing.  lower: fold case and strip accents before looking up, as for "uncased" models.
-int tok_load(const char *path, bool lower, Tokenizer **out, BigsError *e);
-int tok_parse(const char *text, size_t n, const char *path, bool lower, Tokenizer **out,
-              BigsError *e);
+int tok_load(TokenizerKind kind, const char *path, bool lower, Tokenizer **out, BigsError *e);
+int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, bool lower,
+              Tokenizer **out, BigsError *e);
+// Fails, with status BIGS_EFILE, the file and its key, where what the files of a folder say of its tokenizer differs from what this
+// kind does with this `lower`.  What they do not say changes nothing.
+int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsError *e);
 void tok_free(Tokenizer *t); // NULL is allowed
 int tok_size(const Tokenizer *t);
 bool tok_lower(const Tokenizer *t);
@@ -33,19 +40,25 @@ typedef struct TokIds {
   int32_t *v; // the caller frees it
   size_t n, cap;
 } TokIds;
+int tok_grow(TokIds *ids, BigsError *e);
 // Appends one id; only memory can fail.
-int tok_push(TokIds *ids, int32_t id, BigsError *e);
+static inline int tok_push(TokIds *ids, int32_t id, BigsError *e) {
+  if (ids->n == ids->cap && tok_grow(ids, e))
+    return BIGS_EMODEL;
+  ids->v[ids->n++] = id;
+  return 0;
+}
 
 // An encoder holds buffers for one thread; it must not outlive its tokenizer.
 typedef struct TokEncoder TokEncoder;
 TokEncoder *tok_encoder_new(const Tokenizer *t, BigsError *e);
 void tok_encoder_free(TokEncoder *c);
-// Appends the tokens of text[0, n) to ids; no [CLS] or [SEP] is added.  With `specials`, "[MASK]"
+// Appends the tokens of text[0, n) to ids; no special one is added.  With `specials`, "[MASK]"
 // and its like in the text, spelled exactly so, become their ids; else they are text.  Bad UTF-8:
 // status BIGS_EMODEL and the byte's offset.
 int tok_encode(TokEncoder *c, const char *text, size_t n, bool specials, TokIds *ids, BigsError *e);
 
-// Tokens joined by spaces, pieces with "##" joined to what is before them; [PAD], [CLS], [SEP] are
-// left out with skip_special.  Malloc'd; ids outside the vocabulary are an error (NULL).
+// The text of tokens (WordPiece: joined by spaces, pieces with "##" joined to what is before them);
+// [PAD], [CLS], [SEP] are left out with skip_special.  Malloc'd; ids outside the vocabulary are an error (NULL).
 char *tok_decode(const Tokenizer *t, const int32_t *ids, size_t n, bool skip_special, BigsError *e);
 #endif

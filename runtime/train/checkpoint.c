@@ -105,13 +105,17 @@ static bool is_temporary_of(const char *file, const char *name) {
 }
 
 static void drop_temporaries(const char *dir) {
-  static const char *const written[] = {"model.next.safetensors",
-                                        "optimizer.next.safetensors",
-                                        "state.json",
-                                        "log.jsonl",
-                                        "config.json",
-                                        "model.mdl",
-                                        "vocab.txt"};
+  static const char *const written[] = {
+      "model.next.safetensors",
+      "optimizer.next.safetensors",
+      "state.json",
+      "log.jsonl",
+      "config.json",
+      "model.mdl",
+#define TOKENIZER(ID, name, file, arguments) file,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+  };
   DIR *d = opendir(dir);
   for (struct dirent *f; d && (f = readdir(d));)
     for (int i = 0; i < COUNT(written); i++)

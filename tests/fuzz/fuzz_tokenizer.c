@@ -20,7 +20,7 @@ static Tokenizer *vocabulary(const char *lines, size_t n, bool lower) {
   memcpy(text + sizeof head - 1, lines, n);
   Tokenizer *t;
   BigsError e = {{0}, 0};
-  if (tok_parse(text, sizeof head - 1 + n, "v", lower, &t, &e) != 0)
+  if (tok_parse(TOKENIZER_WORDPIECE, text, sizeof head - 1 + n, "v", lower, &t, &e) != 0)
     must(e.status != 0 && e.text[0]);
   free(text);
   return t;

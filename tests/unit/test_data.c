@@ -18,7 +18,7 @@ static void setup(void) {
   char text[2048] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
   for (int i = 5; i < VOCAB; i++)
     sprintf(text + strlen(text), "w%d\n", i);
-  ck_assert_int_eq(tok_parse(text, strlen(text), "v", true, &tok, NULL), 0);
+  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, text, strlen(text), "v", true, &tok, NULL), 0);
 }
 static void teardown(void) {
   tok_free(tok);

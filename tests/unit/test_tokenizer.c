@@ -1,5 +1,4 @@
 // Text to words, words to pieces.
-#include "runtime/text/tok_folder.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/words.h"
 #include "tests/unit/suites.h"
@@ -143,7 +142,9 @@ enum {
 static Tokenizer *make(bool lower) {
   BigsError e = {0};
   Tokenizer *t;
-  ck_assert_msg(tok_parse(vocab, strlen(vocab), "vocab.txt", lower, &t, &e) == 0, "%s", e.text);
+  ck_assert_msg(tok_parse(TOKENIZER_WORDPIECE, vocab, strlen(vocab), "vocab.txt", lower, &t, &e) ==
+                    0,
+                "%s", e.text);
   return t;
 }
 
@@ -222,6 +223,14 @@ START_TEST(looks_up_and_decodes) {
 }
 END_TEST
 
+START_TEST(kinds_have_names) {
+  for (int i = 0; i < TOKENIZER_COUNT; i++)
+    ck_assert_int_eq(tok_kind(tokenizer_names[i]), i);
+  ck_assert_int_eq(tok_kind("wordpieces"), -1);
+  ck_assert_int_eq(tok_kind(""), -1);
+}
+END_TEST
+
 #define HEAD "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
 static const struct {
   const char *text, *error;
@@ -237,7 +246,8 @@ static const struct {
 START_TEST(bad_vocabularies) {
   BigsError e = {0};
   Tokenizer *t;
-  ck_assert_int_eq(tok_parse(bad_vocabs[_i].text, strlen(bad_vocabs[_i].text), "v", true, &t, &e),
+  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, bad_vocabs[_i].text, strlen(bad_vocabs[_i].text),
+                             "v", true, &t, &e),
                    BIGS_EFILE);
   ck_assert_ptr_null(t);
   ck_assert_msg(strstr(e.text, bad_vocabs[_i].error), "%s", e.text);
@@ -248,10 +258,11 @@ START_TEST(vocabulary_line_ends) {
   static const char text[] = "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\nlast";
   BigsError e = {0};
   Tokenizer *t;
-  ck_assert_msg(tok_parse(text, strlen(text), "v", true, &t, &e) == 0, "%s", e.text);
+  ck_assert_msg(tok_parse(TOKENIZER_WORDPIECE, text, strlen(text), "v", true, &t, &e) == 0, "%s",
+                e.text);
   ck_assert_int_eq(tok_find(t, "last", 4), 5);
   tok_free(t);
-  ck_assert_int_eq(tok_load("/no/such/vocab.txt", true, &t, &e), BIGS_EFILE);
+  ck_assert_int_eq(tok_load(TOKENIZER_WORDPIECE, "/no/such/vocab.txt", true, &t, &e), BIGS_EFILE);
   ck_assert_str_eq(e.text, "/no/such/vocab.txt: cannot open: No such file or directory");
 }
 END_TEST
@@ -263,7 +274,7 @@ START_TEST(many_tokens) {
     n += (size_t)sprintf(text + n, "%sw%d\n", i % 2 ? "##" : "", i);
   BigsError e = {0};
   Tokenizer *t;
-  ck_assert_msg(tok_parse(text, n, "v", true, &t, &e) == 0, "%s", e.text);
+  ck_assert_msg(tok_parse(TOKENIZER_WORDPIECE, text, n, "v", true, &t, &e) == 0, "%s", e.text);
   for (int i = 0; i < 20000; i++) {
     char name[16];
     int len = sprintf(name, "%sw%d", i % 2 ? "##" : "", i);
@@ -332,7 +343,7 @@ START_TEST(folders_of_another_case) {
   for (int lower = 0; lower < 2; lower++) {
     BigsError e = {0};
     const char *want = folders[_i].error[lower];
-    int status = tok_folder_check(dir, lower, &e);
+    int status = tok_folder_check(TOKENIZER_WORDPIECE, dir, lower, &e);
     ck_assert_msg(want ? status == BIGS_EFILE && strstr(e.text, want) : !status, "%s", e.text);
   }
 }
@@ -348,6 +359,7 @@ Suite *tokenizer_suite(void) {
   tcase_add_test(t, words_too_long);
   tcase_add_test(t, special_tokens_in_text);
   tcase_add_test(t, looks_up_and_decodes);
+  tcase_add_test(t, kinds_have_names);
   tcase_add_loop_test(t, bad_vocabularies, 0, N(bad_vocabs));
   tcase_add_test(t, vocabulary_line_ends);
   tcase_add_test(t, many_tokens);

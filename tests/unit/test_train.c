@@ -260,7 +260,8 @@ START_TEST(text_data_resumes_to_the_same_bits) {
   static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n";
   BigsError e = {0};
   Tokenizer *tok;
-  ck_assert_int_eq(tok_parse(vocab, sizeof vocab - 1, "vocab", true, &tok, &e), 0);
+  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, vocab, sizeof vocab - 1, "vocab", true, &tok, &e),
+                   0);
   FILE *f = fopen(path_of("text.txt", ""), "w");
   for (uint32_t i = 0; i < 3000; i++)
     fprintf(f, "%s%s", rng_mix(i) % 3 ? "a" : "b", i % 17 == 16 ? "\n" : " ");
@@ -539,7 +540,8 @@ START_TEST(gaps_get_the_best_words) {
   bigs_model *m = bigs_model_open(&toy_module, NULL, NULL, 0);
   float bias[TOY_V] = {0, 0, -1, 0.5f, -4, 2, 1}, sum = 0;
   bigs_model_set(m, BIGS_THE_WEIGHT, TOY_BIAS, bias); // gain 1: [MASK] itself has -3
-  ck_assert_int_eq(tok_parse(vocab, sizeof vocab - 1, "vocab", true, &tok, &e), 0);
+  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, vocab, sizeof vocab - 1, "vocab", true, &tok, &e),
+                   0);
   ck_assert_int_eq(fill_gaps(m, tok, "a [MASK] b [MASK].", 8, 3, &gap, &n), 0);
   ck_assert_int_eq(n, 2);
   ck_assert_int_eq(gap[1].position, 4);

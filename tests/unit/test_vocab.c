@@ -275,7 +275,8 @@ START_TEST(vocab_order_of_text_is_nothing) {
   ck_assert_str_eq(v.text, w.text);
   Tokenizer *t;
   BigsError e = {0};
-  ck_assert_msg(tok_parse(v.text, v.n, "v", true, &t, &e) == 0, "%s", e.text); // it loads
+  ck_assert_msg(tok_parse(TOKENIZER_WORDPIECE, v.text, v.n, "v", true, &t, &e) == 0, "%s",
+                e.text); // it loads
   tok_free(t);
   free(v.text);
   free(w.text);

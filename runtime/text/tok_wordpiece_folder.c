@@ -1,5 +1,6 @@
-// What a folder says of its tokenizer: see tok_folder.h.
-#include "runtime/text/tok_folder.h"
+// What a folder says of its WordPiece tokenizer, against what a model is told to do: by the first that speaks of case of
+// tokenizer_config.json, tokenizer.json and config.json.
+#include "runtime/text/tok_internal.h"
 #include "runtime/files/file.h"
 #include "runtime/files/json.h"
 #include <stdlib.h>
@@ -108,7 +109,7 @@ static int check_file(Reading *r, const char *folder, const char *name, Tokenize
   return status;
 }
 
-int tok_folder_check(const char *folder, bool lower, BigsError *e) {
+int tok_wordpiece_folder(const char *folder, bool lower, BigsError *e) {
   static const struct {
     const char *name;
     TokenizerCheck *check;
