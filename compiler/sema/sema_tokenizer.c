@@ -61,8 +61,10 @@ void sema_check_tokenizer(Sema *s, const Expr *e) {
     return;
   }
   *t = (TokenizerDecl){.given = true, .kind = (TokenizerKind)kind, .span = e->span};
-  if (kind == TOKENIZER_COUNT)
+  if (kind == TOKENIZER_COUNT) {
     unknown_tokenizer(s, callee);
-  else
-    arguments(s, e, t);
+    return;
+  }
+  t->lower = takes(t->kind, "lower");
+  arguments(s, e, t);
 }
