@@ -3,6 +3,7 @@ compiler_sources = \
 	%D%/commands/check.h \
 	%D%/commands/check_forms.c \
 	%D%/commands/check_grad.c \
+	%D%/commands/check_large.c \
 	%D%/commands/check_model.c \
 	%D%/commands/cmd.h \
 	%D%/commands/cmd_bench.c \

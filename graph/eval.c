@@ -1,6 +1,6 @@
 // The interpreter: float64 values of nodes, computed once each, by the evaluators of the op_*.c
-// files.  Nothing is rounded to f32 or bf16, and nothing is clever: every backend is tested against
-// it.
+// files.  Nothing is rounded to f32 or bf16 (unless eval_narrow asks for it), and nothing is clever:
+// every backend is tested against it.
 #include "graph/op.h"
 #include "base/rng.h"
 #include <inttypes.h>
@@ -30,6 +30,7 @@ struct Eval {
   VEC(ScanBody) bodies;
   const char *error;
   const volatile sig_atomic_t *cancel;
+  bool narrow;
 };
 
 Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uint64_t step) {
@@ -62,6 +63,10 @@ void eval_bind(Eval *e, const Node *leaf, const double *data) {
 
 void eval_cancel(Eval *e, const volatile sig_atomic_t *flag) {
   e->cancel = flag;
+}
+
+void eval_narrow(Eval *e) {
+  e->narrow = true;
 }
 
 // ---- what evaluators ask
@@ -214,6 +219,11 @@ void eval_set(Eval *e, const Node *n, const double *value) {
   e->value[n->id] = value;
 }
 
+static void narrow(DType t, double *v, int64_t n) {
+  for (int64_t i = 0; dtype_is_float(t) && i < n; i++)
+    v[i] = dtype_round(t, v[i]);
+}
+
 bool eval_compute(Eval *e, Node *n) {
   const double *few[8] = {0},
                **in = n->nin <= COUNT(few) ? few : NEWN(e->arena, const double *, n->nin);
@@ -235,6 +245,8 @@ bool eval_compute(Eval *e, Node *n) {
   rules[n->op](&o);
   if (e->error)
     return false;
+  if (e->narrow)
+    narrow((DType)n->dtype, o.out, o.size);
   e->value[n->id] = o.out;
   return true;
 }

@@ -267,6 +267,8 @@ Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uin
 void eval_bind(Eval *e, const Node *leaf, const double *data); // data is kept, not copied
 // once it is not 0, evaluation fails with "interrupted"
 void eval_cancel(Eval *e, const volatile sig_atomic_t *flag);
+// From now on results are rounded to their dtype: they overflow and lose digits as in compiled code, up to the order of sums.
+void eval_narrow(Eval *e);
 // Row-major values in the node's own axis order, memoized; NULL with *error set on a user's error
 // (index out of range, unbound leaf).
 const double *eval_node(Eval *e, Node *n, const char **error);

@@ -1,5 +1,5 @@
 // The parts of `bigsc check`: a model in the float64 interpreter, its gradients against finite
-// differences, the members of its `forms` against each other.
+// differences, with large inputs in float32 too, the members of its `forms` against each other.
 #ifndef BIGSC_CHECK_H
 #define BIGSC_CHECK_H
 #include "compiler/driver/session.h"
@@ -19,10 +19,12 @@ typedef struct CheckData {
 typedef struct Subject {
   const char *name;
   bool is_entry;
-  Node *loss; // as elaborated: what is evaluated for finite differences
-  int n;
+  Node *loss;         // as elaborated: what is evaluated for finite differences
+  const Node *random; // of an entry: the input that holds the random numbers
+  int n, ninputs;
   Param **param; // reached by the loss
-  Output *grad;  // one each, in the order of the parameter's axes
+  Output *
+      grad; // one each, in the order of the parameter's axes; then of the ninputs inputs that hold any number
 } Subject;
 
 typedef struct CheckModel {
@@ -41,6 +43,10 @@ int check_data(CheckModel *c, CheckData *d);
 // Values in the order of the outputs' axes, in the memory of `a`.
 int check_values(CheckModel *c, const CheckData *d, Arena *a, const Output *out, int n,
                  const double **value);
+// An interpreter with these values.
+Eval *check_bound(CheckModel *c, const CheckData *d, Arena *a);
+// Whether it is an input of the model that may hold any number.
+bool check_is_large(const CheckModel *c, const Node *n);
 typedef struct Shift { // parameters moved by h along `along` (per parameter; NULL: not moved)
   double h;
   const double *const *along;
@@ -56,6 +62,8 @@ typedef struct Checked {
 } Checked;
 // check_grad.c
 int check_gradients(CheckModel *c, const CheckData *d, Checked *sum);
+// check_large.c
+int check_large(CheckModel *c, const CheckData *d, Checked *sum);
 // check_forms.c
 bool check_has_forms(CheckModel *c); // with more than one member
 // reload(ctx, form, out) makes the model with that member of every `forms`.

@@ -76,7 +76,7 @@ double check_work(const CheckModel *c, Node *const *roots, int n, double *bytes)
 // ---- elaboration
 
 // sum(entry * r), r a new input of random numbers; of one number entry * r.
-static Node *projection(CheckModel *c, const Output *out) {
+static Node *projection(CheckModel *c, const Output *out, const Node **random) {
   Graph *g = c->graph;
   Node *x = out->node;
   if (!dtype_is_float((DType)x->dtype))
@@ -85,7 +85,24 @@ static Node *projection(CheckModel *c, const Output *out) {
   char *name = arena_printf(c->s->arena, "%s times random numbers", out->name);
   Node *r = g_input(g, name, (DType)x->dtype, x->ax, x->nax);
   Node *y = g_binary(g, OP_MUL, x, r);
+  *random = r;
   return x->nax ? g_reduce(g, OP_SUM, y, x->ax, x->nax) : y;
+}
+
+bool check_is_large(const CheckModel *c, const Node *n) {
+  if (n->op != OP_INPUT || !dtype_is_float((DType)n->dtype))
+    return false;
+  for (int i = 0; i < c->subjects.n; i++)
+    if (c->subjects.v[i].random == n)
+      return false;
+  return true;
+}
+
+static const char *input_name(const Graph *g, const Node *n) {
+  int i = 0;
+  while (g->inputs.v[i]->node != n)
+    i++;
+  return g->inputs.v[i]->name;
 }
 
 // Through the rewrites that simplify and claim attention, as a compilation does.
@@ -108,11 +125,17 @@ static int differentiate(CheckModel *c, Subject *j) {
       j->param[j->n] = g->params.v[live[i]->attr.i0];
       wrt[j->n++] = live[i];
     }
-  graph_grad(g, loss, wrt, j->n, grad);
-  graph_rewrite(g, RULES_SIMPLIFY, grad, j->n, NULL);
-  for (int i = 0; i < j->n; i++)
-    j->grad[i] =
-        (Output){.name = j->param[i]->path, .node = grad[i], .nax = wrt[i]->nax, .ax = wrt[i]->ax};
+  for (int i = 0; i < count; i++)
+    if (check_is_large(c, live[i]))
+      wrt[j->n + j->ninputs++] = live[i];
+  int n = j->n + j->ninputs;
+  graph_grad(g, loss, wrt, n, grad);
+  graph_rewrite(g, RULES_SIMPLIFY, grad, n, NULL);
+  for (int i = 0; i < n; i++)
+    j->grad[i] = (Output){.name = i < j->n ? j->param[i]->path : input_name(g, wrt[i]),
+                          .node = grad[i],
+                          .nax = wrt[i]->nax,
+                          .ax = wrt[i]->ax};
   return 0;
 }
 
@@ -131,7 +154,7 @@ static int add_losses(CheckModel *c) {
   bool none = !c->subjects.n;
   for (int i = 0; none && i < c->entries.n; i++) {
     Subject j = {.name = c->entries.v[i].name, .is_entry = true};
-    j.loss = projection(c, &c->entries.v[i]);
+    j.loss = projection(c, &c->entries.v[i], &j.random);
     if (j.loss)
       vec_push(s->arena, &c->subjects, j);
   }
@@ -250,7 +273,7 @@ static const double *find(const Datum *v, int n, const char *name) {
   return NULL;
 }
 
-static Eval *bound(CheckModel *c, const CheckData *d, Arena *a) {
+Eval *check_bound(CheckModel *c, const CheckData *d, Arena *a) {
   const Graph *g = c->graph;
   Eval *e = eval_new(a, g, NULL, (uint64_t)c->s->o->seed, 0);
   for (int i = 0; i < g->inputs.n; i++)
@@ -262,7 +285,7 @@ static Eval *bound(CheckModel *c, const CheckData *d, Arena *a) {
 
 int check_values(CheckModel *c, const CheckData *d, Arena *a, const Output *out, int n,
                  const double **value) {
-  Eval *e = bound(c, d, a);
+  Eval *e = check_bound(c, d, a);
   const char *error;
   for (int i = 0; i < n; i++)
     if (!(value[i] = eval_in_order(e, out[i].node, out[i].ax, out[i].nax, &error)))
@@ -273,7 +296,7 @@ int check_values(CheckModel *c, const CheckData *d, Arena *a, const Output *out,
 int check_loss(CheckModel *c, const CheckData *d, const Subject *j, Shift shift, double *loss) {
   Arena *a = arena_new();
   const char *error;
-  Eval *e = bound(c, d, a);
+  Eval *e = check_bound(c, d, a);
   for (int i = 0; i < d->params.n; i++) {
     const double *along = shift.along ? shift.along[i] : NULL;
     const Datum *p = &d->params.v[i];

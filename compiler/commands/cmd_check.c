@@ -1,5 +1,5 @@
-// bigsc check: gradients against finite differences, members of `forms` against each other, in the
-// float64 interpreter.
+// bigsc check: gradients against finite differences and members of `forms` against each other in the
+// float64 interpreter, large inputs in float32.
 #include "compiler/commands/check.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/driver/sample.h"
@@ -82,10 +82,11 @@ static int hopeless(CheckModel *c) {
   for (int i = 0; i < c->subjects.n; i++) {
     double bytes, grad_bytes, work = check_work(c, &c->subjects.v[i].loss, 1, &bytes);
     const Subject *j = &c->subjects.v[i];
-    Node **roots = NEWN(s->arena, Node *, j->n + 1);
-    for (int k = 0; k < j->n; k++)
+    int n = j->n + j->ninputs;
+    Node **roots = NEWN(s->arena, Node *, n + 1);
+    for (int k = 0; k < n; k++)
       roots[k] = j->grad[k].node;
-    work += check_work(c, roots, j->n, &grad_bytes);
+    work += check_work(c, roots, n, &grad_bytes);
     if (bytes + grad_bytes > 0.7 * physical_memory())
       return session_error(s, EXIT_MODEL,
                            "`%s` needs %.0f GB in the interpreter: make the model smaller, with%s",
@@ -129,6 +130,7 @@ static int check(Check *c) {
     print_dims(s);
   status = status ? status : check_data(&m, &d);
   status = status ? status : check_gradients(&m, &d, &sum);
+  status = status ? status : check_large(&m, &d, &sum);
   status = status ? status : check_forms(&m, &d, reload, c, &sum);
   return status ? status : verdict(s, &sum);
 }
