@@ -104,6 +104,17 @@ static bool take_value(Build *b) {
   return true;
 }
 
+// Before layers of several entries become one product, which each of these computes whole.
+static void note_reached(Build *b, Node *root) {
+  int n;
+  Node **live = graph_reachable(b->graph, &root, 1, &n);
+  uint8_t *reached = NEWN(b->arena, uint8_t, b->graph->params.n + 1);
+  for (int i = 0; i < n; i++)
+    if (live[i]->op == OP_PARAM)
+      reached[live[i]->attr.i0] = 1;
+  vec_push(b->arena, &b->reached, reached);
+}
+
 static bool run_build(Build *b) {
   const ModelValue *entries;
   const Recipe *const *trains;
@@ -128,6 +139,10 @@ static bool run_build(Build *b) {
     vec_push(b->arena, &b->trains, trains[i]);
     vec_push(b->arena, &b->losses, loss);
   }
+  for (int i = 0; i < b->entries.n; i++)
+    note_reached(b, b->entries.v[i].node);
+  for (int i = 0; i < b->losses.n; i++)
+    note_reached(b, b->losses.v[i]);
   return true;
 }
 

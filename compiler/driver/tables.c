@@ -178,6 +178,16 @@ static void declared_axes(Build *b, BigsModule *m) {
   }
 }
 
+// A program that computes a product of several layers for the sake of one depends on that one's parameters only.
+static void reached_params(Build *b, BigsModule *m, const TrainPrograms *programs) {
+  for (int i = 0; i < b->reached.n; i++) {
+    int program = i < b->entries.n ? i : programs[i - b->entries.n].gradient;
+    uint8_t *used = (uint8_t *)(uintptr_t)m->program[program].param_used;
+    for (int k = 0; k < m->nparam; k++)
+      used[k] &= b->reached.v[i][k];
+  }
+}
+
 void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   Arena *a = b->arena;
   const TokenizerDecl *t = model_tokenizer(b->model);
@@ -189,6 +199,7 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   m->features = b->target->features;
   constants(b, m);
   declared_axes(b, m);
+  reached_params(b, m, programs);
   BigsTrain *train = NEWN(a, BigsTrain, b->trains.n + 1);
   for (int i = 0; i < b->trains.n; i++)
     train[i] = train_table(b, m, b->trains.v[i], programs[i]);

@@ -60,14 +60,19 @@ double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t
 // ---- groups
 typedef struct OptimSetting {
   bool known, frozen;
+  bool reached; // one of the parameters of the storage is
   double rate, decay;
   const char *name; // of a parameter that has it
 } OptimSetting;
 
 static OptimSetting setting_of(const BigsTrain *t, const TrainRecipe *r, const BigsParam *p,
                                bool reached) {
-  OptimSetting s = {
-      .known = true, .frozen = !reached, .rate = r->rate, .decay = r->decay, .name = p->name};
+  OptimSetting s = {.known = true,
+                    .frozen = !reached,
+                    .reached = reached,
+                    .rate = r->rate,
+                    .decay = r->decay,
+                    .name = p->name};
   for (int i = 0; i < t->ngroup; i++) {
     const BigsGroup *g = &t->group[i];
     if (!(g->tags & p->tags))
@@ -90,9 +95,11 @@ static int settings_of_storages(bigs_model *m, int train, const TrainRecipe *r, 
   const BigsModule *module = m->module;
   const BigsTrain *t = &module->train[train];
   const uint8_t *used = module->program[t->program].param_used;
+  for (int i = 0; i < module->nparam; i++)
+    of[module->param[i].storage].reached |= !used || used[i];
   for (int i = 0; i < module->nparam; i++) {
     const BigsParam *p = &module->param[i];
-    OptimSetting s = setting_of(t, r, p, !used || used[i]), *known = &of[p->storage];
+    OptimSetting *known = &of[p->storage], s = setting_of(t, r, p, known->reached);
     if (!known->known)
       *known = s;
     else if (!settings_equal(known, &s))
