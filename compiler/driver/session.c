@@ -135,7 +135,8 @@ static int add_config(Session *s, const Model *m, const Defines *own, Defines *d
   return 0;
 }
 
-// The table that knows most names of the folder's tensors: whose config.json this is.  NULL: none knows one.
+// The table whose names tell most of the folder's tensors: whose config.json this is.  The native one is last, as for
+// whatever another program wrote.  NULL: none knows a tensor.
 static int config_table(Session *s, Model *m, const Hub *h, const CkptTable **best) {
   const CkptTable *const *tables;
   int n = model_checkpoints(m, &tables), count = hub_count(h),
@@ -145,11 +146,11 @@ static int config_table(Session *s, Model *m, const Hub *h, const CkptTable **be
   for (int i = 0; i < count; i++)
     names[i] = hub_at(h, i)->name;
   for (int i = 0; i <= n && !err; i++) {
-    const CkptTable *t = i ? tables[i - 1] : model_native_table(m);
+    const CkptTable *t = i < n ? tables[i] : model_native_table(m);
     BigsCheckpoint c = checkpoint_table(s->arena, m, t);
     NameMatch match;
     err = name_match(&(NameSet){.n = nparam, .block = &c}, names, count, &match, &s->error);
-    bool better = !err && (!i || match.nknown > most.nknown);
+    bool better = !err && (!i || name_match_better(&match, &most));
     name_match_free(better ? &most : &match);
     most = better ? match : most;
     *best = better ? t : *best;

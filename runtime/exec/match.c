@@ -200,9 +200,14 @@ static void find_lacks(const NameSet *set, int *held, NameMatch *m) {
   }
 }
 
-static void count_known(int count, NameMatch *m) {
-  for (int i = 0; i < count; i++)
-    m->nknown += m->found[i].role == NAME_PARAM || m->found[i].role >= NAME_DOUBLED;
+static void count_match(const NameSet *set, int count, NameMatch *m) {
+  for (int i = 0; i < set->n; i++)
+    m->nwrong += m->lack[i] >= LACK_PART;
+  for (int i = 0; i < count; i++) {
+    bool twice = m->found[i].role >= NAME_DOUBLED;
+    m->nwrong += twice || m->found[i].role == NAME_SURPLUS;
+    m->nknown += twice || m->found[i].role == NAME_PARAM;
+  }
 }
 
 int name_match(const NameSet *set, const char *const *names, int count, NameMatch *out,
@@ -220,7 +225,7 @@ int name_match(const NameSet *set, const char *const *names, int count, NameMatc
     if (set->block)
       match_block(set, names, count, out);
     find_lacks(set, held, out);
-    count_known(count, out);
+    count_match(set, count, out);
   }
   map_free(&index);
   free(held);
@@ -234,4 +239,8 @@ void name_match_free(NameMatch *m) {
   free(m->name);
   free(m->lack);
   *m = (NameMatch){0};
+}
+
+bool name_match_better(const NameMatch *a, const NameMatch *b) {
+  return a->nknown > b->nknown || (a->nknown == b->nknown && a->nwrong < b->nwrong);
 }

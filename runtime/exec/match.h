@@ -37,11 +37,14 @@ typedef struct NameMatch {
   int *name;        // per parameter: the name that holds it, or -1
   NameLack *lack;   // per parameter
   int nknown;       // names that spell a parameter
+  int nwrong; // parameters that must be there and are not, and names that stand for no parameter or not for one
 } NameMatch;
 // Matches `count` names.  An exact name wins over aliases, an alias over ignored names.  Fails when memory is short only.
 int name_match(const NameSet *set, const char *const *names, int count, NameMatch *out,
                BigsError *e);
 void name_match_free(NameMatch *m);
+// Does `a` tell more of the file than `b`?  It knows more names, or as many and less is wrong.
+bool name_match_better(const NameMatch *a, const NameMatch *b);
 
 const char *name_stored(const NameSet *set, int param);
 // Is it a spelling of the stored name under the block's aliases?  (The name itself is one.)

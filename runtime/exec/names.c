@@ -116,14 +116,24 @@ static bool fits(const StTensor *t, const StoredShape *s) {
   return same_shape(t, s) && st_is_float(t->dtype);
 }
 
-// The set that knows most names, the native one first.
+static int count_misfits(const Match *x) {
+  int n = 0;
+  for (int i = 0; i < x->module->nparam; i++) {
+    StoredShape s = stored_shape(x->module, x->block, i);
+    n += x->m.name[i] >= 0 && !fits(hub_at(x->hub, x->m.name[i]), &s);
+  }
+  return n;
+}
+
+// Of two sets that tell as much, the native one comes first, but not for a folder of another program.
 static int choose_names(Match *x, int *block) {
   NameMatch best = {0};
   int n = x->module->ncheckpoint, err = 0;
   for (int i = 0; i <= n && !err; i++) {
-    int k = i - 1;
+    int k = hub_is_foreign(x->hub) ? (i < n ? i : -1) : i - 1;
     err = match_block(x, k);
-    if (err || (i && x->m.nknown <= best.nknown))
+    x->m.nwrong += err ? 0 : count_misfits(x);
+    if (err || (i && !name_match_better(&x->m, &best)))
       continue;
     NameMatch worse = best;
     best = x->m;

@@ -191,6 +191,9 @@ const char *hub_path(const Hub *h) {
 const JsonValue *hub_config(const Hub *h) {
   return h->config ? json_root(h->config) : NULL;
 }
+bool hub_is_foreign(const Hub *h) {
+  return hub_config(h) && !json_get(hub_config(h), "bigsc");
+}
 
 const char *hub_vocab(const Hub *h) {
   return h->vocab;

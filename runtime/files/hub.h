@@ -12,6 +12,7 @@ int hub_open(const char *path, Hub **out, BigsError *e);
 void hub_close(Hub *h); // NULL is allowed
 const char *hub_path(const Hub *h);
 const JsonValue *hub_config(const Hub *h);               // an object, or NULL: no config.json
+bool hub_is_foreign(const Hub *h);                       // has one of another program than bigsc
 const char *hub_vocab(const Hub *h);                     // path of its vocabulary, or NULL
 int hub_count(const Hub *h);                             // tensors of all shards
 const StTensor *hub_at(const Hub *h, int i);             // 0 <= i < count, shard by shard

@@ -137,23 +137,9 @@ static Matched match(Loaded *l, const FileNames *n) {
   return x;
 }
 
-static int count_role(const Matched *x, const FileNames *n, NameRole role) {
-  int count = 0;
-  for (int i = 0; i < n->n; i++)
-    count += x->m.found[i].role == role;
-  return count;
-}
-
-static bool fits(const Matched *x, const FileNames *n) {
-  int wrong = count_role(x, n, NAME_SURPLUS) + count_role(x, n, NAME_DOUBLED);
-  for (int i = 0; i < full.n; i++)
-    wrong += x->m.lack[i] >= LACK_PART;
-  return !wrong;
-}
-
 static bool fit(Loaded *l, const FileNames *n) {
   Matched x = match(l, n);
-  bool yes = fits(&x, n);
+  bool yes = !x.m.nwrong;
   name_match_free(&x.m);
   return yes;
 }
@@ -162,7 +148,7 @@ START_TEST(match_names) {
   Loaded l = must_load(small, NULL);
   FileNames n = full;
   Matched x = match(&l, &n);
-  ck_assert(fits(&x, &n) && x.m.nknown == 9);
+  ck_assert(!x.m.nwrong && x.m.nknown == 9);
   for (int i = 0; i < n.n; i++)
     ck_assert(x.m.name[i] == i && x.m.found[i].param[0] == i && x.m.lack[i] == LACK_NOT);
   name_match_free(&x.m);
@@ -189,7 +175,7 @@ START_TEST(match_aliases) {
   n.v[1] = "0.lin.beta"; // lacks the prefix, and an alias besides
   n.v[6] = "ln.gamma";
   Matched x = match(&l, &n);
-  ck_assert(fits(&x, &n) && x.m.name[0] == 0 && x.m.name[1] == 1 && x.m.name[6] == 6);
+  ck_assert(!x.m.nwrong && x.m.name[0] == 0 && x.m.name[1] == 1 && x.m.name[6] == 6);
   name_match_free(&x.m);
   n = full;
   n.v[9] = "ln.gamma"; // the exact name wins
@@ -209,13 +195,13 @@ START_TEST(match_init) {
   n.v[6] = n.v[8];
   n.n = 7;
   Matched x = match(&l, &n);
-  ck_assert(fits(&x, &n) && x.m.lack[6] == LACK_FRESH && x.m.lack[7] == LACK_FRESH);
+  ck_assert(!x.m.nwrong && x.m.lack[6] == LACK_FRESH && x.m.lack[7] == LACK_FRESH);
   name_match_free(&x.m);
   n = full;
   n.v[6] = n.v[8];
   n.n = 8; // ln.bias without ln.weight
   x = match(&l, &n);
-  ck_assert(!fits(&x, &n) && x.m.lack[6] == LACK_PART && x.m.lack[7] == LACK_NOT);
+  ck_assert(x.m.lack[6] == LACK_PART && x.m.lack[7] == LACK_NOT);
   name_match_free(&x.m);
   unload(&l);
 }
