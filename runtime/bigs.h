@@ -64,6 +64,7 @@ int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *
 int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss);
 // Forward, backward, clipping, optimizer, by the block's own recipe.  *loss: before the update.
+// A block without a rate is refused (status 1).
 // When the loss or a gradient is not finite, the status is 4 and the parameters are as before.  When
 // the update makes a parameter that is not, the status is 4 too, the error names it, and the
 // parameters are spoilt: load good ones.

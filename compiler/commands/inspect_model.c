@@ -215,7 +215,7 @@ static void json_recipes(JsonText *t, const Model *m) {
     record_text(&o, "from", r[i]->from);
     record_text(&o, "optimizer",
                 r[i]->has_optimizer ? optimizer_names[r[i]->optimizer.kind] : NULL);
-    record_number(&o, "rate", r[i]->rate);
+    record_number(&o, "rate", r[i]->has_rate ? r[i]->rate : NAN); // null
     record_number(&o, "decay", r[i]->decay);
     record_number(&o, "clip", r[i]->clip);
     record_int(&o, "batch", r[i]->batch);

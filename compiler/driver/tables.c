@@ -63,7 +63,7 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .beta2 = r->optimizer.beta2,
                  .eps = r->optimizer.eps,
                  .momentum = r->optimizer.momentum,
-                 .rate = r->rate,
+                 .rate = r->has_rate ? r->rate : -1,
                  .decay = r->decay,
                  .clip = r->clip,
                  .batch = r->batch,

@@ -170,7 +170,8 @@ int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *c
 int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
                const void *const *inputs, float *loss, OptReport *report) {
   float value = 0;
-  int err = model_gradient(m, train, dims, inputs, &value, false);
+  int err = recipe_check(&m->module->train[train], r, &m->error);
+  err = err ? err : model_gradient(m, train, dims, inputs, &value, false);
   if (err)
     return err;
   if (loss)

@@ -11,6 +11,15 @@ TrainRecipe recipe_of(const BigsTrain *t) {
   return (TrainRecipe){.rate = t->rate, .decay = t->decay, .clip = t->clip, .steps = t->steps};
 }
 
+int recipe_check(const BigsTrain *t, const TrainRecipe *r, BigsError *e) {
+  return r->rate >= 0 ? 0
+                      : bigs_fail(e, BIGS_EMODEL,
+                                  "train block `%s` gives no rate, so that nothing would be "
+                                  "trained: write `rate = 1e-3`, "
+                                  "or another, in it (for `bigsc train`, --set rate=1e-3 will do)",
+                                  t->name);
+}
+
 // ---- schedules
 static double steps_of(const BigsPiece *p, int64_t used, int64_t total, bool last) {
   if (p->length >= 1)

@@ -10,7 +10,9 @@ typedef struct TrainRecipe {
   int64_t steps; // length of the run, for the schedule; 0: not known, then pieces given as shares
                  // of it are skipped
 } TrainRecipe;
-TrainRecipe recipe_of(const BigsTrain *t);
+TrainRecipe recipe_of(const BigsTrain *t); // rate -1: the block gives none
+// Status BIGS_EMODEL for a recipe without a rate, which would train nothing and not say so.
+int recipe_check(const BigsTrain *t, const TrainRecipe *r, BigsError *e);
 
 // Factor of the rate in step `step`, counted from 0, of a run of `total` steps.  Pieces follow each
 // other; each starts from the factor at which the one before ended (a warmup from 0, the first

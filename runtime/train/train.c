@@ -81,6 +81,8 @@ int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint6
     out->batch = c->batch;
   if (c->length > 0)
     out->length = c->length;
+  if (recipe_check(t, &out->recipe, e))
+    return bigs_status(e, BIGS_EMODEL);
   return out->batch > 0 ? 0
                         : bigs_fail(e, BIGS_EMODEL, "%s sets no batch size: give --batch", t->name);
 }

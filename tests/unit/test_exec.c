@@ -357,6 +357,23 @@ START_TEST(groups_apply_in_order) {
 }
 END_TEST
 
+START_TEST(a_block_without_a_rate) {
+  BigsModule module = toy_module;
+  BigsTrain train = toy_module.train[0];
+  float loss = 7;
+  train.rate = -1;
+  module.train = &train;
+  module.ntrain = 1;
+  bigs_model *m = bigs_model_open_with(&module, NULL, NULL, 0);
+  expect_error(m, bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 1, "gives no rate");
+  ck_assert(m->step == 0 && loss == 7);
+  ck_assert_int_eq(bigs_model_grad(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 0);
+  train.rate = 0; // said is said
+  ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 0);
+  bigs_model_close(m);
+}
+END_TEST
+
 START_TEST(schedules) {
   const BigsPiece linear[] = {{SCHED_WARMUP, 0, 0.1, 1}, {SCHED_LINEAR, 0, 0, 0}},
                   cosine[] = {{SCHED_WARMUP, 0, 5, 1}, {SCHED_COSINE, 0, 0, 0.1}},
@@ -637,6 +654,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, a_loss_that_is_no_number_changes_nothing);
   tcase_add_test(t, ranges_join_what_is_treated_alike);
   tcase_add_test(t, groups_apply_in_order);
+  tcase_add_test(t, a_block_without_a_rate);
   tcase_add_test(t, schedules);
   tcase_add_test(t, weights_round_trip_in_both_names);
   tcase_add_test(t, files_that_do_not_fit_are_named);
