@@ -79,8 +79,76 @@ static int refuse_run(const char *dir, BigsError *e) {
                                           dir);
 }
 
-int folder_make(const char *dir, BigsError *e) {
+// ---- what a folder holds that no run of ours wrote
+static bool is_there(const char *path) {
+  return !access(path, F_OK);
+}
+
+static bool is_config_of_ours(const char *path) {
+  JsonDoc *doc = json_read_python(path, NULL);
+  bool ours = doc && json_get(json_root(doc), "bigsc");
+  json_free(doc);
+  return ours;
+}
+
+static bool holds_other_text(const char *path, const FolderFile *f) {
+  size_t n = 0;
+  char *old = is_there(path) ? file_read(path, f->size, &n, NULL) : NULL;
+  bool same = old && n == f->size && !memcmp(old, f->text, n);
+  free(old);
+  return is_there(path) && !same;
+}
+
+// name in dir would be lost.  text: what is written there, NULL: it is not known yet.
+static int refuse_file(const char *dir, const char *name, const FolderFile *text, BigsError *e) {
+  char *path = file_join(dir, name, e);
+  if (!path)
+    return e->status;
+  int err = 0;
+  if (text ? holds_other_text(path, text) : is_there(path))
+    err = bigs_fail(e, BIGS_EUSAGE,
+                    "%s is there and not of a training run: training would overwrite it; choose "
+                    "another folder, or move the file away",
+                    path);
+  free(path);
+  return err;
+}
+
+// A run that was killed before its first save left its config.json, and what goes with it, but no weights.
+static int begun_here(const char *dir, bool *begun, BigsError *e) {
+  char *config = file_join(dir, "config.json", e);
+  *begun = config && is_config_of_ours(config);
+  free(config);
+  return config ? 0 : e->status;
+}
+
+static int refuse_files(const char *dir, const BigsModule *module, const FolderFile *file,
+                        int nfile, BigsError *e) {
+  bool begun = false;
+  const FolderFile nothing = {.text = ""}, mdl = {.text = module->mdl ? module->mdl : "",
+                                                  .size = module->mdl ? strlen(module->mdl) : 0};
+  int err = refuse_file(dir, "model.safetensors", NULL, e);
+  err = err ? err : refuse_file(dir, "optimizer.safetensors", NULL, e);
+  err = err ? err : begun_here(dir, &begun, e);
+  if (err || begun)
+    return err;
+  err = refuse_file(dir, "config.json", NULL, e);
+  err = err || !module->mdl ? err : refuse_file(dir, "model.mdl", &mdl, e);
+  err = err ? err : refuse_file(dir, "log.jsonl", &nothing, e); // made first, for its lock
+  for (int i = 0; i < nfile && !err; i++)
+    err = refuse_file(dir, file[i].name, &file[i], e);
+  return err;
+}
+
+static int refuse(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
+                  BigsError *e) {
   int err = refuse_run(dir, e);
+  return err ? err : refuse_files(dir, module, file, nfile, e);
+}
+
+int folder_make(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
+                BigsError *e) {
+  int err = refuse(dir, module, file, nfile, e);
   return err ? err : make_folders(dir, e);
 }
 
@@ -127,7 +195,7 @@ static void drop_temporaries(const char *dir) {
 
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                   BigsError *e) {
-  if (refuse_run(dir, e))
+  if (refuse(dir, module, file, nfile, e))
     return e->status;
   drop_next(dir);
   drop_temporaries(dir);

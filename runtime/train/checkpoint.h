@@ -30,8 +30,10 @@ typedef struct FolderFile {
   const char *name, *text;
   size_t size;
 } FolderFile;
-// Makes the folder where it is missing.  It must not hold a run already.
-int folder_make(const char *dir, BigsError *e);
+// Makes the folder where it is missing.  It must not hold a run already (status BIGS_EUSAGE), nor a file that folder_create or a
+// save would replace by another and that no run wrote.
+int folder_make(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
+                BigsError *e);
 // Writes model.mdl, config.json and `file` into it; neither may it hold a run now.  What a run that
 // was killed before its first save left there goes.
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,

@@ -355,7 +355,7 @@ static int start(TrainRun *r) {
     return m->error.status;
   if (!r->o->resume && check_start(m))
     return m->error.status;
-  if (!r->o->resume && folder_make(dir, &m->error))
+  if (!r->o->resume && folder_make(dir, m->module, r->o->file, r->o->nfile, &m->error))
     return m->error.status;
   // The log first: its lock keeps others out of the folder.
   if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
