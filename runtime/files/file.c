@@ -144,6 +144,16 @@ static void open_temporary(FileOut *f, const struct stat *old) {
   }
 }
 
+// A descriptor that is open already is written to, also where it is a regular file for once.  Other
+// files below /dev are as any: /dev/shm is a filesystem.
+static bool names_descriptor(const char *path) {
+  static const char *const names[] = {"/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strncmp(path, names[i], strlen(names[i])))
+      return true;
+  return false;
+}
+
 FileOut *file_create(const char *path, BigsError *e) {
   FileOut *f = calloc(1, sizeof *f);
   if (!f || !(f->path = strdup(path))) {
@@ -155,8 +165,7 @@ FileOut *file_create(const char *path, BigsError *e) {
   struct stat st;
   bool exists = stat(path, &st) == 0;
   errno = exists && S_ISDIR(st.st_mode) ? EISDIR : 0;
-  // What /dev names is never replaced, also where /dev/stdout is a regular file for once.
-  f->in_place = exists && (!S_ISREG(st.st_mode) || !strncmp(path, "/dev/", 5)) && !errno;
+  f->in_place = exists && (!S_ISREG(st.st_mode) || names_descriptor(path)) && !errno;
   if (f->in_place)
     f->fd = file_open(path, O_WRONLY | O_APPEND);
   else if (!errno)

@@ -16,7 +16,8 @@ char *file_read(const char *path, size_t limit, size_t *size, BigsError *e);
 
 // A file being written without a name, or under a temporary one, in the same directory.  The first
 // failure sticks: later calls return it again, the temporary is removed and what stood at `path`
-// stays. A path that names a device or a pipe ("/dev/stdout") is written in place instead.
+// stays. A path that names a device, a pipe or an open descriptor ("/dev/stdout") is written in
+// place instead.
 typedef struct FileOut FileOut;
 FileOut *file_create(const char *path, BigsError *e);
 int file_write(FileOut *f, const void *data, size_t size, BigsError *e);

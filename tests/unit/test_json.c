@@ -302,6 +302,25 @@ START_TEST(json_of_python) {
 }
 END_TEST
 
+// /dev/shm holds files as any folder does: a second one stands in the first one's place.
+START_TEST(files_of_dev_shm_are_replaced) {
+  char path[64];
+  snprintf(path, sizeof path, "/dev/shm/bigs-test-%ld", (long)getpid());
+  size_t n = 0;
+  for (int i = 0; i < 2; i++) {
+    FileOut *f = file_create(path, NULL);
+    if (!f && access("/dev/shm", W_OK))
+      return; // no such folder here
+    ck_assert_int_eq(file_write(f, "abc", 3, NULL), 0);
+    ck_assert_int_eq(file_commit(f, NULL), 0);
+  }
+  char *text = file_read(path, 100, &n, NULL);
+  unlink(path);
+  ck_assert_str_eq(text, "abc");
+  free(text);
+}
+END_TEST
+
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 Suite *json_suite(void) {
   Suite *s = suite_create("json");
@@ -319,6 +338,7 @@ Suite *json_suite(void) {
   tcase_add_test(t, file_abort_leaves_nothing);
   tcase_add_test(t, file_unwritable);
   tcase_add_test(t, file_device_full);
+  tcase_add_test(t, files_of_dev_shm_are_replaced);
   suite_add_tcase(s, t);
   return s;
 }
