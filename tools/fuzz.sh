@@ -23,8 +23,8 @@ clang() {
 seeds() {
   case $1 in
   fuzz_safetensors) find "$src/tests/fixtures" -type d ;;
-  fuzz_tokenizer) echo "$src/tests/fuzz/tokenizer" ;;
-  *) echo "$src/tests/cases $src/tests/errors $src/tests/zoo $src/models" ;;
+  fuzz_data | fuzz_folder | fuzz_json | fuzz_tokenizer) echo "$src/tests/fuzz/${1#fuzz_}" ;;
+  *) echo "$src/tests/fuzz/plan $src/tests/cases $src/tests/errors $src/tests/zoo $src/models" ;;
   esac
 }
 
