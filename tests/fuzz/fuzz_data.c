@@ -10,7 +10,8 @@ static const char vocabulary[] =
 static const Tokenizer *tokenizer(void) {
   static Tokenizer *t;
   if (!t)
-    must(tok_parse(vocabulary, sizeof vocabulary - 1, "v", true, &t, NULL) == 0);
+    must(tok_parse(TOKENIZER_WORDPIECE, vocabulary, sizeof vocabulary - 1, "v", true, &t, NULL) ==
+         0);
   return t;
 }
 
