@@ -82,7 +82,8 @@ static int reserve(bigs_model *m, Scores *s, int64_t n) {
   return s->v ? 0 : m->error.status;
 }
 
-static int evaluate_batch(bigs_model *m, const FeedBatch *batch, Scores *s, Tally *tally) {
+static int evaluate_batch(bigs_model *m, const FeedBatch *batch, bool check, Scores *s,
+                          Tally *tally) {
   FeedArgs args;
   Task task;
   int64_t rows, classes;
@@ -94,7 +95,8 @@ static int evaluate_batch(bigs_model *m, const FeedBatch *batch, Scores *s, Tall
   if (feed_args(m->module, entry, batch, &args, &m->error) ||
       output_size(m, p, args.dims, &rows, &classes) || reserve(m, s, rows * classes))
     return m->error.status;
-  if (exec_run(m, entry, args.dims, args.input, (void *[]){s->v}, (RunFlags){.seed = m->seed}))
+  if (exec_run(m, entry, args.dims, args.input, (void *[]){s->v},
+               (RunFlags){.check = check, .seed = m->seed}))
     return m->error.status;
   for (int64_t i = 0; i < task.n; i++) {
     int64_t row = task.row ? task.row[i] : i;
@@ -106,7 +108,8 @@ static int evaluate_batch(bigs_model *m, const FeedBatch *batch, Scores *s, Tall
   return 0;
 }
 
-int evaluate(bigs_model *m, const Feed *feed, int64_t max_batches, EvalResult *out) {
+static int evaluate_all(bigs_model *m, const Feed *feed, int64_t max_batches, bool check,
+                        EvalResult *out) {
   Tally tally = {0};
   Scores scores = {0};
   int err = 0;
@@ -115,11 +118,20 @@ int evaluate(bigs_model *m, const Feed *feed, int64_t max_batches, EvalResult *o
     err = feed->held_out(feed->ctx, i, &batch, &m->error);
     if (err || !batch.nfield)
       break;
-    err = evaluate_batch(m, &batch, &scores, &tally);
+    err = evaluate_batch(m, &batch, check, &scores, &tally);
   }
   free(scores.v);
   if (!err && !tally.count)
     err = bigs_fail(&m->error, BIGS_EMODEL, "nothing is held out");
   *out = tally_result(&tally);
   return err;
+}
+
+int evaluate(bigs_model *m, const Feed *feed, int64_t max_batches, EvalResult *out) {
+  return evaluate_all(m, feed, max_batches, false, out);
+}
+
+int evaluate_explain(bigs_model *m, const Feed *feed, int64_t max_batches) {
+  EvalResult unused;
+  return evaluate_all(m, feed, max_batches, true, &unused);
 }

@@ -18,6 +18,8 @@ typedef struct EvalResult {
 // A negative label is not counted.  Errors: no such entry, no held-out data.  Draws and parameters
 // are left alone.
 int evaluate(bigs_model *m, const Feed *feed, int64_t max_batches, EvalResult *out);
+// The same once more where the loss is not finite: status 4 with the first op whose result is not, or 0 where each is.
+int evaluate_explain(bigs_model *m, const Feed *feed, int64_t max_batches);
 // Can `evaluate` work for a source of batches like this one?
 bool evaluate_possible(const BigsModule *module, const FeedBatch *batch);
 

@@ -198,16 +198,49 @@ static int save(TrainRun *r) {
   return log_write(r->log, &r->record, &r->m->error);
 }
 
+// ---- values that are not finite
+static void clear_error(bigs_model *m) {
+  m->error.status = 0;
+  m->error.text[0] = 0;
+}
+
+// Ends the run: what was `said` of step `step`, and what is saved.  looked: the work was repeated with a look at every op's
+// results, and ended with `status`.
+static int end_numeric(TrainRun *r, int64_t step, const char *said, bool looked, int status) {
+  bigs_model *m = r->m;
+  char found[256] = "", last[96];
+  if (r->saved >= 0)
+    snprintf(last, sizeof last, "the last good checkpoint is of step %" PRId64, r->saved);
+  else
+    snprintf(last, sizeof last, "there is no checkpoint yet");
+  if (looked)
+    snprintf(found, sizeof found, "; %.250s",
+             status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
+  bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s%s; %s", step, said, found, last);
+  say_event(r, "numeric");
+  record_text(&r->record, "error", m->error.text);
+  log_write(r->log, &r->record, NULL);
+  return BIGS_ENUMERIC;
+}
+
 // On the way a few batches tell the trend, always the same ones; the last step is judged by all.
 enum { EVAL_BATCHES = 16 };
 
+static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
+  char said[64];
+  snprintf(said, sizeof said, "the held-out loss is %g", loss);
+  clear_error(r->m);
+  return end_numeric(r, r->m->step, said, true, evaluate_explain(r->m, r->feed, batches));
+}
+
 static int held_out(TrainRun *r) {
   EvalResult v;
+  int64_t batches = r->m->step == r->recipe.steps ? 0 : EVAL_BATCHES;
   if (!r->can_evaluate)
     return 0;
-  int err = evaluate(r->m, r->feed, r->m->step == r->recipe.steps ? 0 : EVAL_BATCHES, &v);
-  if (err)
-    return err;
+  int err = evaluate(r->m, r->feed, batches, &v);
+  if (err || !isfinite(v.loss))
+    return err ? err : spoilt_evaluation(r, batches, v.loss);
   r->result->evaluated = true;
   r->result->held_out = v;
   if (r->state.best_step < 0 || v.loss < r->state.best) {
@@ -226,32 +259,16 @@ static int held_out(TrainRun *r) {
 }
 
 // The same step again, looking at every op's results.
-static void find_op(TrainRun *r, const FeedArgs *args, char *found, size_t size) {
-  bigs_model *m = r->m;
+static int repeat_step(TrainRun *r, const FeedArgs *args) {
   float loss;
-  m->error.status = 0;
-  m->error.text[0] = 0;
-  int status = model_gradient(m, r->plan->train, args->dims, args->input, &loss, true);
-  snprintf(found, size, "; %.250s",
-           status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
+  clear_error(r->m);
+  return model_gradient(r->m, r->plan->train, args->dims, args->input, &loss, true);
 }
 
 static int explain_numeric(TrainRun *r, const FeedArgs *args, bool spoilt) {
-  bigs_model *m = r->m;
-  char said[256], found[256] = "", last[96];
-  snprintf(said, sizeof said, "%.250s", m->error.text);
-  if (r->saved >= 0)
-    snprintf(last, sizeof last, "the last good checkpoint is of step %" PRId64, r->saved);
-  else
-    snprintf(last, sizeof last, "there is no checkpoint yet");
-  if (!spoilt)
-    find_op(r, args, found, sizeof found);
-  int status = bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s%s; %s", m->step + 1, said,
-                         found, last);
-  say_event(r, "numeric");
-  record_text(&r->record, "error", m->error.text);
-  log_write(r->log, &r->record, NULL);
-  return status;
+  char said[256];
+  snprintf(said, sizeof said, "%.250s", r->m->error.text);
+  return end_numeric(r, r->m->step + 1, said, !spoilt, spoilt ? 0 : repeat_step(r, args));
 }
 
 static int one_step(TrainRun *r) {
@@ -389,8 +406,7 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   TrainResult unused;
   TrainRun r = {.m = m, .plan = plan, .feed = feed, .o = o, .result = result ? result : &unused};
   *r.result = (TrainResult){0};
-  m->error.status = 0;
-  m->error.text[0] = 0;
+  clear_error(m);
   int err = start(&r);
   err = err ? err : loop(&r);
   double now = clock_seconds();

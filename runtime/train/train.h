@@ -52,7 +52,7 @@ typedef struct TrainResult {
 } TrainResult;
 // Trains m, from its present parameters or, with resume, from the folder's checkpoint, to
 // plan->recipe.steps.  Returns 0, BIGS_EINTERRUPT after a stop (all saved), BIGS_ENUMERIC when the
-// loss, a gradient, or what an update makes is not finite (the error names the step, the first bad
+// loss, a gradient, what an update makes, or the held-out loss is not finite (the error names the step, the first bad
 // op or the parameter, and the last checkpoint), or another status; the text is bigs_model_error(m).
 int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const TrainOptions *o,
               TrainResult *result);
