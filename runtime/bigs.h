@@ -45,7 +45,7 @@ bigs_model *bigs_model_open_checked(const BigsModule *module, uint64_t interface
 void bigs_model_close(bigs_model *m); // NULL is allowed
 // Why the last call on m failed: one line; "" when it did not.  Valid until the next call.
 const char *bigs_model_error(const bigs_model *m);
-// What the last load has to say ("head.*: not in FILE, starts fresh"), lines ended by \n; "" when
+// What the last load has to say ("head.bias and 4 more: not in FILE"), lines ended by \n; "" when
 // nothing.
 const char *bigs_model_notes(const bigs_model *m);
 
@@ -72,7 +72,8 @@ int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *c
                     float *loss);
 
 // Parameters as safetensors, replaced at once.  names: a checkpoint block whose names and layout to
-// write; NULL: native.  A parameter that is not finite is not saved: status 4, and path is as before.
+// write; NULL: native.  What the weights lacked and nothing has set or trained is left out; where the
+// names must have it, the status is 3.  A parameter that is not finite is not saved: status 4, and path is as before.
 int bigs_model_save(bigs_model *m, const char *path, const char *names);
 // path: a safetensors file, or a folder that holds model.safetensors and perhaps config.json. Names
 // are native or those of a checkpoint block, told apart by themselves.  On failure the parameters

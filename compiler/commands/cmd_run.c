@@ -205,6 +205,7 @@ static int parameters(const Options *o, const char *verb) {
   BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
   status = session_load(&s, o, o->args.v[0], true);
   status = status ? status : session_compile(&s, &want);
+  s.lacking = "left out";
   status = status ? status : session_open(&s);
   status = status ? status : save(&s);
   session_close(&s);

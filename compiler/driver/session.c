@@ -139,21 +139,25 @@ static int add_config(Session *s, const Model *m, const Defines *own, Defines *d
 // whatever another program wrote.  NULL: none knows a tensor.
 static int config_table(Session *s, Model *m, const Hub *h, const CkptTable **best) {
   const CkptTable *const *tables;
-  int n = model_checkpoints(m, &tables), count = hub_count(h),
-      nparam = model_native_table(m)->params.n, err = 0;
+  int n = model_checkpoints(m, &tables), count = hub_count(h), err = 0;
+  BigsCheckpoint *block = NEWN(s->arena, BigsCheckpoint, n + 1);
   const char **names = NEWN(s->arena, const char *, count + 1);
   NameMatch most = {0};
   for (int i = 0; i < count; i++)
     names[i] = hub_at(h, i)->name;
+  for (int i = 0; i <= n; i++)
+    block[i] = checkpoint_table(s->arena, m, i < n ? tables[i] : model_native_table(m));
   for (int i = 0; i <= n && !err; i++) {
-    const CkptTable *t = i < n ? tables[i] : model_native_table(m);
-    BigsCheckpoint c = checkpoint_table(s->arena, m, t);
+    NameSet set = {.n = model_native_table(m)->params.n,
+                   .block = &block[i],
+                   .rules = i < n ? &block[i] : block,
+                   .nrules = i < n ? 1 : n};
     NameMatch match;
-    err = name_match(&(NameSet){.n = nparam, .block = &c}, names, count, &match, &s->error);
+    err = name_match(&set, names, count, &match, &s->error);
     bool better = !err && (!i || name_match_better(&match, &most));
     name_match_free(better ? &most : &match);
     most = better ? match : most;
-    *best = better ? t : *best;
+    *best = !better ? *best : i < n ? tables[i] : model_native_table(m);
   }
   if (!most.nknown)
     *best = NULL;
@@ -363,6 +367,16 @@ int session_recompile(Session *s, const BuildWant *want) {
   return session_compile(s, want);
 }
 
+static void print_notes(const Session *s, const char *notes) {
+  const char *what = s->lacking ? s->lacking : "fresh values";
+  for (size_t n; *notes; notes += n + 1) {
+    n = strcspn(notes, "\n");
+    fprintf(stderr, "%.*s, %s\n", (int)n, notes, what);
+    if (!notes[n])
+      return;
+  }
+}
+
 int session_open(Session *s) {
   char error[sizeof s->error.text];
   int status = 0;
@@ -374,9 +388,8 @@ int session_open(Session *s) {
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
   if (!s->handle)
     return session_error(s, status, "%s", error);
-  const char *notes = bigs_model_notes(s->handle);
-  if (notes && *notes && !s->o->quiet)
-    fprintf(stderr, "%s", notes);
+  if (!s->o->quiet)
+    print_notes(s, bigs_model_notes(s->handle));
   return 0;
 }
 

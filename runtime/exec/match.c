@@ -26,6 +26,15 @@ bool name_glob(const char *pattern, const char *name) {
   return !*pattern;
 }
 
+NameSet name_set(const BigsModule *module, int block) {
+  const BigsCheckpoint *c = block < 0 ? NULL : &module->checkpoint[block];
+  return (NameSet){.n = module->nparam,
+                   .param = module->param,
+                   .block = c,
+                   .rules = c ? c : module->checkpoint,
+                   .nrules = c ? 1 : module->ncheckpoint};
+}
+
 const char *name_stored(const NameSet *set, int param) {
   return set->block ? set->block->entry[param].stored : set->param[param].name;
 }
@@ -177,27 +186,51 @@ static void match_block(const NameSet *set, const char *const *names, int count,
       m->found[i].role = NAME_IGNORED;
 }
 
-// `or init` rules are numbered from 1; one whose parts have rules of their own has a number and no parameter.
-static size_t count_groups(const NameSet *set) {
+// ---- what is missing.  `or init` rules of a block are numbered from 1; one whose parts have rules of their own has a number
+// and no parameter.
+static size_t count_rules(const NameSet *set) {
   int32_t most = 0;
-  for (int i = 0; i < set->n && set->block; i++)
-    if (set->block->entry[i].init_group > most)
-      most = set->block->entry[i].init_group;
+  for (int b = 0; b < set->nrules; b++)
+    for (int i = 0; i < set->n; i++)
+      if (set->rules[b].entry[i].init_group > most)
+        most = set->rules[b].entry[i].init_group;
   return (size_t)most;
 }
 
-// `held`: of every `or init` rule, how many of its parameters are there.
-static void find_lacks(const NameSet *set, int *held, NameMatch *m) {
-  for (int i = 0; i < set->n; i++)
-    if (set->block && m->name[i] >= 0)
-      held[set->block->entry[i].init_group]++;
-  for (int i = 0; i < set->n; i++) {
-    const BigsName *n = set->block ? &set->block->entry[i] : NULL;
-    m->lack[i] = m->name[i] >= 0       ? LACK_NOT
-                 : !n || !n->may_init  ? LACK_MUST
-                 : held[n->init_group] ? LACK_PART
-                                       : LACK_FRESH;
+// Where several blocks have a rule for it, the mildest holds.  `held`: of every rule, how many of its parameters are there.
+static void add_block_lacks(const BigsName *entry, int n, const uint8_t *missing, int *held,
+                            NameLack *lack) {
+  for (int i = 0; i < n; i++)
+    held[entry[i].init_group] += !missing[i];
+  for (int i = 0; i < n; i++) {
+    NameLack own = held[entry[i].init_group] ? LACK_PART : LACK_FRESH;
+    if (entry[i].may_init && own < lack[i])
+      lack[i] = own;
   }
+}
+
+int name_lacks(const NameSet *set, const uint8_t *missing, NameLack *lack, BigsError *e) {
+  size_t rules = count_rules(set) + 1;
+  int *held = malloc(rules * sizeof *held);
+  if (!held)
+    return bigs_fail_memory(e, "names of tensors");
+  for (int i = 0; i < set->n; i++)
+    lack[i] = missing[i] ? LACK_MUST : LACK_NOT;
+  for (int b = 0; b < set->nrules; b++) {
+    memset(held, 0, rules * sizeof *held);
+    add_block_lacks(set->rules[b].entry, set->n, missing, held, lack);
+  }
+  free(held);
+  return 0;
+}
+
+bool name_same_rule(const NameSet *set, int a, int b) {
+  for (int i = 0; i < set->nrules; i++) {
+    const BigsName *x = &set->rules[i].entry[a], *y = &set->rules[i].entry[b];
+    if (x->may_init && y->may_init && x->init_group == y->init_group)
+      return true;
+  }
+  return false;
 }
 
 static void count_match(const NameSet *set, int count, NameMatch *m) {
@@ -210,28 +243,39 @@ static void count_match(const NameSet *set, int count, NameMatch *m) {
   }
 }
 
+static int finish_match(const NameSet *set, int count, NameMatch *m, BigsError *e) {
+  uint8_t *missing = malloc((size_t)set->n + 1);
+  if (!missing)
+    return bigs_fail_memory(e, "names of tensors");
+  for (int i = 0; i < set->n; i++)
+    missing[i] = m->name[i] < 0;
+  int err = name_lacks(set, missing, m->lack, e);
+  free(missing);
+  if (!err)
+    count_match(set, count, m);
+  return err;
+}
+
 int name_match(const NameSet *set, const char *const *names, int count, NameMatch *out,
                BigsError *e) {
   size_t n = (size_t)set->n + 1;
   Map index = {0};
-  int *held = calloc(count_groups(set) + 1, sizeof *held);
   *out = (NameMatch){.found = calloc((size_t)count + 1, sizeof *out->found),
                      .name = malloc(n * sizeof *out->name),
                      .lack = calloc(n, sizeof *out->lack)};
-  bool room = held && out->found && out->name && out->lack && index_stored(set, &index);
+  bool room = out->found && out->name && out->lack && index_stored(set, &index);
+  int err = room ? 0 : bigs_fail_memory(e, "names of tensors");
   if (room) {
     memset(out->name, -1, n * sizeof *out->name);
     match_exact(set, &index, names, count, out);
     if (set->block)
       match_block(set, names, count, out);
-    find_lacks(set, held, out);
-    count_match(set, count, out);
+    err = finish_match(set, count, out, e);
   }
   map_free(&index);
-  free(held);
-  if (!room)
+  if (err)
     name_match_free(out);
-  return room ? 0 : bigs_fail_memory(e, "names of tensors");
+  return err;
 }
 
 void name_match_free(NameMatch *m) {

@@ -11,7 +11,12 @@ typedef struct NameSet {
   int n;                       // parameters
   const BigsParam *param;      // read where `block` is NULL: the native names
   const BigsCheckpoint *block; // n entries, and aliases and ignored names
+  // The blocks whose `or init` rules say what a file may lack: of native names all of the model, else the one.
+  const BigsCheckpoint *rules;
+  int nrules;
 } NameSet;
+// That of a module's block; -1: the native one.
+NameSet name_set(const BigsModule *module, int block);
 
 typedef enum NameRole {
   NAME_SURPLUS,  // of nothing in the model
@@ -43,6 +48,10 @@ typedef struct NameMatch {
 int name_match(const NameSet *set, const char *const *names, int count, NameMatch *out,
                BigsError *e);
 void name_match_free(NameMatch *m);
+// What becomes of the parameters that are missing, 1 each: lack[set->n].
+int name_lacks(const NameSet *set, const uint8_t *missing, NameLack *lack, BigsError *e);
+// Does one `or init` rule cover both?
+bool name_same_rule(const NameSet *set, int a, int b);
 // Does `a` tell more of the file than `b`?  It knows more names, or as many and less is wrong.
 bool name_match_better(const NameMatch *a, const NameMatch *b);
 

@@ -50,6 +50,7 @@ typedef struct Match {
   const Hub *hub;
   int block;
   const char **names; // of the hub's tensors
+  NameSet set;
   NameMatch m;
   const StTensor **tensor; // per parameter
   BigsError *e;            // everything that does not fit, as far as there is room
@@ -105,11 +106,10 @@ static int list_names(Match *x) {
 }
 
 static int match_block(Match *x, int block) {
-  const BigsCheckpoint *c = block < 0 ? NULL : &x->module->checkpoint[block];
-  NameSet set = {.n = x->module->nparam, .param = x->module->param, .block = c};
   x->block = block;
+  x->set = name_set(x->module, block);
   name_match_free(&x->m);
-  return name_match(&set, x->names, hub_count(x->hub), &x->m, x->e);
+  return name_match(&x->set, x->names, hub_count(x->hub), &x->m, x->e);
 }
 
 static bool fits(const StTensor *t, const StoredShape *s) {
@@ -224,9 +224,8 @@ static void report_missing(Match *x, int param) {
 
 // Another parameter of its `or init` rule that is there.
 static int neighbour(const Match *x, int param) {
-  const BigsName *name = x->module->checkpoint[x->block].entry;
   int k = 0;
-  while (!x->tensor[k] || !name[k].may_init || name[k].init_group != name[param].init_group)
+  while (!x->tensor[k] || !name_same_rule(&x->set, k, param))
     k++;
   return k;
 }

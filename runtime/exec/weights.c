@@ -1,4 +1,5 @@
 // Parameters from and to safetensors files.
+#include "runtime/exec/match.h"
 #include "runtime/exec/weights.h"
 #include "base/dtype.h"
 #include <stdio.h>
@@ -37,28 +38,36 @@ static int read_all(bigs_model *m, const NameMap *map) {
   return err;
 }
 
-// "head.bias and 4 more of its rule: not in FILE, fresh values"
+static bool noted_before(const NameSet *set, const NameMap *map, int param) {
+  for (int k = 0; k < param; k++)
+    if (!map->tensor[k] && name_same_rule(set, k, param))
+      return true;
+  return false;
+}
+
+static int count_lacking(const NameSet *set, const NameMap *map, int param) {
+  int n = 0;
+  for (int k = 0; k < set->n; k++)
+    n += !map->tensor[k] && name_same_rule(set, k, param);
+  return n;
+}
+
+// "head.bias and 4 more: not in FILE", a line for each rule
 static void note_fresh(bigs_model *m, const NameMap *map, const char *path) {
-  const BigsName *name = map->block >= 0 ? m->module->checkpoint[map->block].entry : NULL;
+  NameSet set = name_set(m->module, map->block);
   JsonText t = {0};
-  for (int i = 0; i < m->module->nparam && name; i++) {
-    int members = 0;
-    bool first = true;
-    for (int k = 0; k < m->module->nparam; k++)
-      if (!map->tensor[k] && name[k].init_group == name[i].init_group) {
-        members++;
-        first = first && k >= i;
-      }
-    if (map->tensor[i] || !first)
+  for (int i = 0; i < set.n; i++) {
+    if (map->tensor[i] || noted_before(&set, map, i))
       continue;
-    char line[256];
-    if (members > 1)
-      snprintf(line, sizeof line, "%s and %d more: not in ", m->module->param[i].name, members - 1);
-    else
-      snprintf(line, sizeof line, "%s: not in ", m->module->param[i].name);
-    json_raw(&t, line);
+    char more[32] = "";
+    int n = count_lacking(&set, map, i);
+    if (n > 1)
+      snprintf(more, sizeof more, " and %d more", n - 1);
+    json_raw(&t, m->module->param[i].name);
+    json_raw(&t, more);
+    json_raw(&t, ": not in ");
     json_raw(&t, path);
-    json_raw(&t, ", fresh values\n");
+    json_raw(&t, "\n");
   }
   free(m->notes);
   m->notes = t.s; // cut when memory is short; it is only for reading
@@ -133,28 +142,36 @@ int weights_load(bigs_model *m, const char *path) {
 }
 
 // ---- writing
-int weights_declare(const BigsModule *module, StWriter *w, int block, const char *prefix,
-                    const char *suffix, BigsError *e) {
-  int err = 0;
-  for (int i = 0; i < module->nparam && !err; i++) {
-    StoredShape s = stored_shape(module, block, i);
-    size_t n = strlen(prefix) + strlen(s.name) + strlen(suffix) + 1;
-    char *name = malloc(n);
-    if (!name)
-      return bigs_fail_memory(e, "names of tensors");
-    snprintf(name, n, "%s%s%s", prefix, s.name, suffix);
-    err = st_declare(w, name, file_dtype(&module->param[i]), s.rank, s.shape, e);
-    free(name);
-  }
+static int declare(const BigsModule *module, StWriter *w, int block, int param, const char *suffix,
+                   BigsError *e) {
+  StoredShape s = stored_shape(module, block, param);
+  size_t n = strlen(s.name) + strlen(suffix) + 1;
+  char *name = malloc(n);
+  if (!name)
+    return bigs_fail_memory(e, "names of tensors");
+  snprintf(name, n, "%s%s", s.name, suffix);
+  int err = st_declare(w, name, file_dtype(&module->param[param]), s.rank, s.shape, e);
+  free(name);
   return err;
 }
 
-int weights_write(bigs_model *m, StWriter *w, int block, const char *arena) {
+int weights_declare(const BigsModule *module, StWriter *w, int block, const char *suffix,
+                    const uint8_t *skip, BigsError *e) {
+  int err = 0;
+  for (int i = 0; i < module->nparam && !err; i++)
+    if (!skip || !skip[i])
+      err = declare(module, w, block, i, suffix, e);
+  return err;
+}
+
+int weights_write(bigs_model *m, StWriter *w, int block, const uint8_t *skip, const char *arena) {
   char *dense = dense_buffer(m);
   int err = dense ? 0 : m->error.status;
   for (int i = 0; i < m->module->nparam && !err; i++) {
     const BigsParam *p = &m->module->param[i];
     StoredShape s = stored_shape(m->module, block, i);
+    if (skip && skip[i])
+      continue;
     param_get_strided(p, arena, dense, s.stride);
     if (first_not_finite(dense, param_elem(p) == 8 ? DT_F64 : DT_F32, param_count(p)) >= 0)
       err = exec_check_finite(m, arena);
@@ -164,39 +181,109 @@ int weights_write(bigs_model *m, StWriter *w, int block, const char *arena) {
   return err;
 }
 
-int weights_save(bigs_model *m, const char *path, const char *names) {
-  int block = name_block(m->module, names, &m->error);
-  if (block < -1)
-    return m->error.status;
-  StWriter *w = st_create(path, &m->error);
-  if (!w)
-    return m->error.status;
-  int err = weights_declare(m->module, w, block, "", "", &m->error);
-  err = err ? err : weights_write(m, w, block, m->param.p);
+static int cannot_lack(bigs_model *m, int block, int param) {
+  return bigs_fail(&m->error, BIGS_EFILE,
+                   "the weights lack the parameter %s, and a file in the names of `%s` must have "
+                   "it: train it first, or write "
+                   "the names that the weights are in",
+                   m->module->param[param].name, m->module->checkpoint[block].name);
+}
+
+// Of a rule of which a part is known, all is written: no file may hold a part of it.
+static int skip_lacking(bigs_model *m, int block, uint8_t *skip, NameLack *lack) {
+  NameSet set = name_set(m->module, block);
+  int err = name_lacks(&set, skip, lack, &m->error);
+  for (int i = 0; i < set.n && !err; i++)
+    if (lack[i] == LACK_MUST)
+      err = cannot_lack(m, block, i);
+    else
+      skip[i] = lack[i] == LACK_FRESH;
+  return err;
+}
+
+int weights_skip(bigs_model *m, int block, int train, uint8_t **skip) {
+  *skip = NULL;
+  if (!m->unread)
+    return 0;
+  const uint8_t *used =
+      train < 0 ? NULL : m->module->program[m->module->train[train].program].param_used;
+  size_t n = (size_t)m->module->nparam + 1;
+  uint8_t *out = model_alloc(m, n, 1, "names of parameters");
+  NameLack *lack = out ? model_alloc(m, n, sizeof *lack, "names of parameters") : NULL;
+  for (int i = 0; lack && i < m->module->nparam; i++)
+    out[i] = m->unread[i] && !(train >= 0 && (!used || used[i]));
+  int err = lack ? skip_lacking(m, block, out, lack) : m->error.status;
+  free(lack);
+  if (err)
+    free(out);
+  else
+    *skip = out;
+  return err;
+}
+
+static int save_to(bigs_model *m, StWriter *w, int block, const uint8_t *skip) {
+  int err = weights_declare(m->module, w, block, "", skip, &m->error);
+  err = err ? err : weights_write(m, w, block, skip, m->param.p);
   if (!err)
     return st_finish(w, &m->error);
   st_cancel(w);
   return err;
 }
 
+int weights_save(bigs_model *m, const char *path, const char *names) {
+  uint8_t *skip;
+  int block = name_block(m->module, names, &m->error);
+  if (block < -1 || weights_skip(m, block, -1, &skip))
+    return m->error.status;
+  StWriter *w = st_create(path, &m->error);
+  int err = w ? save_to(m, w, block, skip) : m->error.status;
+  free(skip);
+  return err;
+}
+
 // ---- a set of native tensors
-int weights_read(bigs_model *m, const StFile *f, const char *prefix, const char *suffix,
-                 char *arena) {
+static int read_native(bigs_model *m, const StFile *f, const StTensor *t, const char *name,
+                       int param, char *dense, char *arena) {
+  const BigsParam *p = &m->module->param[param];
+  StoredShape s = stored_shape(m->module, -1, param);
+  if (!t || t->rank != s.rank || memcmp(t->shape, s.shape, (size_t)s.rank * sizeof *s.shape))
+    return bigs_fail(&m->error, BIGS_EFILE, "%s: tensor %s is %s", st_path(f), name,
+                     t ? "misshapen" : "missing");
+  int err = st_copy(t, file_dtype(p), dense, &m->error);
+  if (!err)
+    param_set_strided(p, arena, dense, s.stride);
+  return err;
+}
+
+// Which parameters the file lacks, as native names may: m->unread.
+static int take_lacks(bigs_model *m, const StFile *f) {
+  NameSet set = name_set(m->module, -1);
+  size_t n = (size_t)set.n + 1, lacking = 0;
+  uint8_t *missing = model_alloc(m, n, 1, "names of parameters");
+  NameLack *lack = missing ? model_alloc(m, n, sizeof *lack, "names of parameters") : NULL;
+  for (int i = 0; lack && i < set.n; i++)
+    missing[i] = !st_find(f, set.param[i].name);
+  int err = lack ? name_lacks(&set, missing, lack, &m->error) : m->error.status;
+  for (int i = 0; i < set.n && !err; i++)
+    lacking += missing[i] = lack[i] == LACK_FRESH;
+  free(lack);
+  if (err || !lacking) {
+    free(missing);
+    missing = NULL;
+  }
+  free(m->unread);
+  m->unread = missing;
+  return err;
+}
+
+int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks, char *arena) {
   char *dense = dense_buffer(m), name[1024];
-  int err = dense ? 0 : m->error.status;
+  int err = !dense ? m->error.status : lacks ? take_lacks(m, f) : 0;
   for (int i = 0; i < m->module->nparam && !err; i++) {
-    const BigsParam *p = &m->module->param[i];
-    StoredShape s = stored_shape(m->module, -1, i);
-    snprintf(name, sizeof name, "%s%s%s", prefix, p->name, suffix);
-    const StTensor *t = st_find(f, name);
-    bool same =
-        t && t->rank == s.rank && !memcmp(t->shape, s.shape, (size_t)s.rank * sizeof *s.shape);
-    if (!same)
-      err = bigs_fail(&m->error, BIGS_EFILE, "%s: tensor %s is %s", st_path(f), name,
-                      t ? "misshapen" : "missing");
-    err = err ? err : st_copy(t, file_dtype(p), dense, &m->error);
-    if (!err)
-      param_set_strided(p, arena, dense, s.stride);
+    if (lacks && m->unread && m->unread[i])
+      continue;
+    snprintf(name, sizeof name, "%s%s", m->module->param[i].name, suffix);
+    err = read_native(m, f, st_find(f, name), name, i, dense, arena);
   }
   free(dense);
   return err;

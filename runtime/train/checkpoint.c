@@ -212,8 +212,22 @@ int folder_create(const char *dir, const BigsModule *module, const FolderFile *f
 }
 
 // ---- saving
-static int save_next(bigs_model *m, const char *dir, int which, int64_t step) {
+// Parameters, or moments.
+static int save_set(bigs_model *m, StWriter *w, int which, const uint8_t *skip) {
   static const char *const suffix[2] = {".m", ".v"};
+  int err = which == MODEL ? weights_declare(m->module, w, -1, "", skip, &m->error) : 0;
+  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
+    if (m->moment[i].p)
+      err = weights_declare(m->module, w, -1, suffix[i], NULL, &m->error);
+  if (which == MODEL && !err)
+    err = weights_write(m, w, -1, skip, m->param.p);
+  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
+    if (m->moment[i].p)
+      err = weights_write(m, w, -1, NULL, m->moment[i].p);
+  return err;
+}
+
+static int save_next(bigs_model *m, const char *dir, int which, int64_t step, const uint8_t *skip) {
   char number[32];
   char *path = set_path(dir, which, true, &m->error);
   StWriter *w = path ? st_create(path, &m->error) : NULL;
@@ -222,16 +236,7 @@ static int save_next(bigs_model *m, const char *dir, int which, int64_t step) {
     return m->error.status;
   snprintf(number, sizeof number, "%" PRId64, step);
   int err = st_add_metadata(w, "step", number, &m->error);
-  if (which == MODEL)
-    err = err ? err : weights_declare(m->module, w, -1, "", "", &m->error);
-  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
-    if (m->moment[i].p)
-      err = weights_declare(m->module, w, -1, "", suffix[i], &m->error);
-  if (which == MODEL)
-    err = err ? err : weights_write(m, w, -1, m->param.p);
-  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
-    if (m->moment[i].p)
-      err = weights_write(m, w, -1, m->moment[i].p);
+  err = err ? err : save_set(m, w, which, skip);
   if (!err)
     return st_finish(w, &m->error);
   st_cancel(w);
@@ -317,10 +322,12 @@ static int finish_set(const char *dir, BigsError *e) {
 
 int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState *s,
                     const Feed *feed) {
-  if (optim_ready(m, train))
+  uint8_t *skip;
+  if (optim_ready(m, train) || weights_skip(m, -1, train, &skip))
     return m->error.status;
-  int err = save_next(m, dir, MODEL, m->step);
-  err = err ? err : save_next(m, dir, OPTIMIZER, m->step);
+  int err = save_next(m, dir, MODEL, m->step, skip);
+  err = err ? err : save_next(m, dir, OPTIMIZER, m->step, NULL);
+  free(skip);
   if (err)
     drop_next(dir);
   // From here on the new files may be the ones that count, even when an error is reported.
@@ -441,13 +448,13 @@ static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
   static const char *const suffix[2] = {".m", ".v"};
   StFile *f = NULL;
   int err = open_set(dir, MODEL, s->step, true, &f, &m->error);
-  err = err ? err : weights_read(m, f, "", "", m->param.p);
+  err = err ? err : weights_read(m, f, "", true, m->param.p);
   st_close(f);
   f = NULL;
   err = err ? err : open_set(dir, OPTIMIZER, s->step, true, &f, &m->error);
   for (int i = 0; i < 2 && !err; i++)
     if (m->moment[i].p)
-      err = weights_read(m, f, "", suffix[i], m->moment[i].p);
+      err = weights_read(m, f, suffix[i], false, m->moment[i].p);
   st_close(f);
   return err;
 }

@@ -132,7 +132,10 @@ typedef struct Matched {
 
 static Matched match(Loaded *l, const FileNames *n) {
   Matched x = {.block = checkpoint_table(l->a, l->m, model_checkpoint(l->m, "a"))};
-  NameSet set = {.n = model_checkpoint(l->m, "a")->params.n, .block = &x.block};
+  NameSet set = {.n = model_checkpoint(l->m, "a")->params.n,
+                 .block = &x.block,
+                 .rules = &x.block,
+                 .nrules = 1};
   ck_assert(!name_match(&set, n->v, n->n, &x.m, NULL));
   return x;
 }

@@ -521,6 +521,31 @@ START_TEST(files_that_do_not_fit_are_named) {
 }
 END_TEST
 
+static int count_saved(bigs_model *m, const char *names) {
+  StFile *f;
+  ck_assert_msg(!bigs_model_save(m, path_of("saved.safetensors"), names), "%s",
+                bigs_model_error(m));
+  ck_assert(!st_open(path_of("saved.safetensors"), &f, NULL));
+  int n = st_count(f);
+  st_close(f);
+  return n;
+}
+
+START_TEST(what_a_file_lacked_is_not_saved) {
+  bigs_model *m = open_toy();
+  for (int i = 0; i < 2; i++) {
+    expect_load(m, (Edit){.skip = {"cls.bias", "cls.gain"}}, 0, "bias and 1 more: not in ");
+    ck_assert_int_eq(count_saved(m, i ? "hf" : NULL), TOY_NPARAM - 2);
+    ck_assert_int_eq(bigs_model_load(m, path_of("saved.safetensors")), 0);
+    ck_assert_ptr_nonnull(strstr(bigs_model_notes(m), "bias and 1 more: not in "));
+    float gain = 2;
+    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain), 0);
+    ck_assert_int_eq(count_saved(m, i ? "hf" : NULL), TOY_NPARAM); // all of a rule, or nothing
+  }
+  bigs_model_close(m);
+}
+END_TEST
+
 static void write_text(const char *path, const char *text) {
   FILE *f = fopen(path, "w");
   ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
@@ -658,6 +683,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, schedules);
   tcase_add_test(t, weights_round_trip_in_both_names);
   tcase_add_test(t, files_that_do_not_fit_are_named);
+  tcase_add_test(t, what_a_file_lacked_is_not_saved);
   tcase_add_test(t, config_must_agree);
   tcase_add_test(t, patterns_of_names);
   tcase_add_test(t, info_tells_all);

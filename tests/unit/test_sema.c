@@ -152,8 +152,8 @@ static void bind_weights(Loaded *l, Graph *g, Eval *e, const StFile *f) {
     names[i] = st_at(f, i)->name;
   BigsCheckpoint block = checkpoint_table(l->a, l->m, t);
   NameMatch m;
-  ck_assert(
-      !name_match(&(NameSet){.n = t->params.n, .block = &block}, names, st_count(f), &m, NULL));
+  ck_assert(!name_match(&(NameSet){.n = t->params.n, .block = &block, .rules = &block, .nrules = 1},
+                        names, st_count(f), &m, NULL));
   ck_assert(m.nknown == t->params.n && m.nknown == st_count(f));
   for (int i = 0; i < g->params.n; i++) {
     const StTensor *st;
