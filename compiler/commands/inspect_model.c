@@ -34,6 +34,19 @@ static void print_group(Session *s, const TagGroup *g) {
   printf("\n");
 }
 
+// What the optimizer takes, and nothing that it does not use.
+static void print_optimizer(const Optimizer *o) {
+  const char *takes = optimizer_arguments[o->kind];
+  printf("    %s", optimizer_names[o->kind]);
+  if (strstr(takes, "beta"))
+    printf(", beta %g %g", o->beta1, o->beta2);
+  if (strstr(takes, "eps"))
+    printf(", eps %g", o->eps);
+  if (strstr(takes, "momentum"))
+    printf(", momentum %g", o->momentum);
+  printf("\n");
+}
+
 static void print_recipe(Session *s, const Recipe *r) {
   printf("  train %s", r->name);
   if (r->source)
@@ -42,8 +55,7 @@ static void print_recipe(Session *s, const Recipe *r) {
     printf(" from \"%s\"", r->from);
   printf("\n");
   if (r->has_optimizer)
-    printf("    %s, beta %g %g, eps %g\n", optimizer_names[r->optimizer.kind], r->optimizer.beta1,
-           r->optimizer.beta2, r->optimizer.eps);
+    print_optimizer(&r->optimizer);
   if (r->has_rate)
     printf("    rate %s\n", schedule_text(s, r));
   printf("    decay %g, clip %g, batch %lld", r->decay, r->clip, (long long)r->batch);
