@@ -27,7 +27,7 @@ static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want,
   if (!file && !o->weights)
     o->weights = what;
   int status = session_load(s, o, path, true);
-  status = status ? status : session_compile(s, want);
+  status = status ? status : session_compile_trained(s, path, want);
   status = status ? status : session_open(s);
   return status ? status : session_check_finite(s);
 }

@@ -62,6 +62,7 @@ typedef struct Build {
   VEC(uint8_t *) reached; // an entry, a loss: 1 per parameter that it depends on as it is written
   Outputs *grads;         // per loss: the loss, then the gradients
   RewriteStats stats;
+  const char *unbound; // the run-time dim of a scan that cannot be compiled for it; else NULL
   Planner *plan;
   BigsModule *module;
   LKernel **kernels;

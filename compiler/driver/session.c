@@ -177,16 +177,23 @@ static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own
   return status;
 }
 
+static bool is_kept(const Session *s, const char *dim) {
+  for (int i = 0; i < s->kept.n; i++)
+    if (!strcmp(s->kept.v[i], dim))
+      return true;
+  return false;
+}
+
 // A training folder says the dims and lets that it was made with under their own names.  What -D
 // fixed of the run-time dims stays fixed when the run goes on; for other uses the weights fit any
-// size.
+// size, unless a scan needs it.
 static int folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
                           Defines *defs) {
   const ModelDim *dims;
   const ModelLet *lets;
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
   for (int i = 0; i < nd && !status; i++)
-    if (dims[i].fixed || s->o->resume)
+    if (dims[i].fixed || s->o->resume || is_kept(s, dims[i].name))
       status = add_config(s, m, own, defs, dims[i].name, dims[i].name,
                           json_get(constants, dims[i].name));
   for (int i = 0; i < nl && !status; i++)
@@ -336,13 +343,14 @@ BuildOptions session_build_options(const Options *o) {
                         .verify = o->verify_ir};
 }
 
-int session_compile(Session *s, const BuildWant *want) {
-  int lacking = session_needs_model(s);
-  if (lacking || !s->model)
-    return lacking;
+static bool build(Session *s, const BuildWant *want) {
+  BuildOptions b = session_build_options(s->o);
+  return build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b);
+}
+
+static int finish(Session *s, bool built) {
   const Options *o = s->o;
-  BuildOptions b = session_build_options(o);
-  if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b))
+  if (!built)
     return session_diags(s, EXIT_MODEL);
   session_diags(s, 0);
   int status = compile_kernels(s);
@@ -352,6 +360,28 @@ int session_compile(Session *s, const BuildWant *want) {
     fprintf(stderr, "compiled %s for %s at -O%d: %d programs, %d kernels\n", model_name(s->model),
             s->build.target->cpu, (int)o->opt, s->module->nprogram, s->build.nkernels);
   return status;
+}
+
+int session_compile(Session *s, const BuildWant *want) {
+  int lacking = session_needs_model(s);
+  return lacking || !s->model ? lacking : finish(s, build(s, want));
+}
+
+int session_compile_trained(Session *s, const char *path, const BuildWant *want) {
+  int status = session_needs_model(s);
+  if (status || !s->model)
+    return status;
+  bool built = build(s, want);
+  while (!built && s->build.unbound && !is_kept(s, s->build.unbound)) {
+    vec_push(s->arena, &s->kept, s->build.unbound);
+    *s->diags = (Diags){.arena = s->arena};
+    s->fixed.n = 0;
+    status = load_text(s, path, true);
+    if (status)
+      return status;
+    built = build(s, want);
+  }
+  return finish(s, built);
 }
 
 int session_recompile(Session *s, const BuildWant *want) {

@@ -21,6 +21,7 @@ typedef struct Session {
   bigs_model *handle;      // opened by session_weights
   int64_t given[MAX_SYMS]; // -D of dims that stay run-time; 0: not given
   VEC(ModelDim) fixed; // run-time dims of the text that are fixed here, by -D or by a resumed run
+  VEC(const char *) kept; // of those, what session_compile_trained took from the run's record
   bool color;
   FILE *stdin_copy;       // a file without a name, with what standard input held
   const char *stdin_path; // that it can be opened by; messages say <stdin>
@@ -47,6 +48,9 @@ bool session_stdin_holds_tensors(const Session *s); // once session_stdin was th
 BuildOptions session_build_options(const Options *o);
 int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
+// The same for the weights of a training folder.  Where a `scan` cannot be compiled without a run-time dim that the run had
+// fixed, the file at `path` is loaded again with that dim fixed as there; the other dims stay free.
+int session_compile_trained(Session *s, const char *path, const BuildWant *want);
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
 // compiled into it.
 int session_recompile(Session *s, const BuildWant *want);
