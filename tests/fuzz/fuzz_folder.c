@@ -99,7 +99,7 @@ static void look(void) {
     return;
   }
   for (int i = 0; i < hub_count(h); i++)
-    must(hub_find(h, hub_at(h, i)->name) == hub_at(h, i) && hub_file(h, hub_at(h, i)));
+    must(hub_at(h, i)->name && hub_file(h, hub_at(h, i)) == hub_at(h, i)->file);
   must(!hub_config(h) || hub_config(h)->kind == JSON_OBJECT);
   hub_close(h);
 }
