@@ -1,9 +1,15 @@
 // The REPL: scripts, and what they print.
 #include "compiler/repl/repl.h"
+#include "compiler/repl/repl_line.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/tmpdir.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <termios.h>
 #include <unistd.h>
 
 typedef struct ReplRun {
@@ -279,6 +285,145 @@ START_TEST(completion) {
 }
 END_TEST
 
+// ---- lines from a terminal: a pseudo-terminal whose other end is `keyboard`
+
+static volatile sig_atomic_t stopped;
+static int keyboard;
+
+static void stop(int signal) {
+  (void)signal;
+  stopped = 1;
+}
+
+// Raw, so that keys which are typed before somebody reads are kept as they are.
+static void terminal(void) {
+  struct termios t;
+  make_dir();
+  setenv("TERM", "vt100", 1);
+  setenv("HOME", dir, 1); // no .editrc of the user's
+  keyboard = posix_openpt(O_RDWR | O_NOCTTY);
+  ck_assert(keyboard >= 0 && !grantpt(keyboard) && !unlockpt(keyboard));
+  int fd = open(ptsname(keyboard), O_RDWR | O_NOCTTY);
+  ck_assert(fd >= 0 && tcgetattr(fd, &t) == 0);
+  cfmakeraw(&t);
+  ck_assert_int_eq(tcsetattr(fd, TCSANOW, &t), 0);
+  ck_assert(dup2(fd, 0) == 0 && dup2(fd, 1) == 1);
+  close(fd);
+}
+
+static int three_names(void *ctx, const char *start, const char **out, int max) {
+  static const char *const all[] = {"alpha", "alphabet", "beta"};
+  int n = 0;
+  (void)ctx;
+  for (int i = 0; i < 3 && n < max; i++)
+    if (!strncmp(all[i], start, strlen(start)))
+      out[n++] = all[i];
+  return n;
+}
+
+static Editor *new_editor(const char *history) {
+  FILE *out = tmpfile();
+  ck_assert_ptr_nonnull(out);
+  Editor *e = editor_new(out, &stopped, three_names, NULL, history);
+  ck_assert_ptr_nonnull(e);
+  return e;
+}
+
+// The line that these keys make.
+static const char *typed(Editor *e, const char *keys) {
+  bool interrupted;
+  ck_assert_int_eq(write(keyboard, keys, strlen(keys)), (ssize_t)strlen(keys));
+  const char *line = editor_line(e, false, &interrupted);
+  ck_assert(!interrupted);
+  return line;
+}
+
+START_TEST(keys_edit_a_line) {
+  Editor *e = new_editor(NULL);
+  ck_assert_str_eq(typed(e, "1 + 2\r"), "1 + 2\n");
+  ck_assert_str_eq(typed(e, "ac\x1b[Db\r"), "abc\n"); // left
+  ck_assert_str_eq(typed(e, "bc\x01"
+                            "a\x05"
+                            "d\r"),
+                   "abcd\n"); // to the start, to the end
+  ck_assert_str_eq(typed(e, "abx\x7f"
+                            "c\r"),
+                   "abc\n"); // backspace
+  ck_assert_str_eq(typed(e, "xyz\x15"
+                            "a\r"),
+                   "a\n"); // the whole line goes
+  ck_assert_str_eq(typed(e, "a\xff"
+                            "b\r"),
+                   "ab\n");             // no character
+  ck_assert_ptr_null(typed(e, "\x04")); // Ctrl-D
+  editor_free(e);
+}
+END_TEST
+
+START_TEST(tab_completes_names) {
+  Editor *e = new_editor(NULL);
+  ck_assert_str_eq(typed(e, "1 + b\t\r"), "1 + beta\n");
+  ck_assert_str_eq(typed(e, "a\t\r"), "alpha\n");             // what both have
+  ck_assert_str_eq(typed(e, "alpha\t\tb\t\r"), "alphabet\n"); // a list, which changes nothing
+  ck_assert_str_eq(typed(e, "x\t\ty\r"), "xy\n");
+  editor_free(e);
+}
+END_TEST
+
+START_TEST(history_is_walked_and_kept) {
+  Arena *a = arena_new();
+  setenv("XDG_STATE_HOME", in_dir("state"), 1);
+  const char *path = editor_history_path(a);
+  ck_assert_str_eq(path, in_dir("state/bigsc/history"));
+  for (int life = 0; life < 2; life++) {
+    Editor *e = new_editor(path);
+    if (!life) {
+      editor_remember(e, "first\n");
+      editor_remember(e, "second  \n");
+      editor_remember(e, " \n"); // nothing
+    }
+    ck_assert_str_eq(typed(e, "\x1b[A\r"), "second\n");
+    ck_assert_str_eq(typed(e, "\x1b[A\x1b[A!\r"), "first!\n");
+    ck_assert_str_eq(typed(e, "\x1b[A\x1b[A\x1b[B\r"), "second\n");
+    editor_free(e);
+  }
+  unsetenv("XDG_STATE_HOME");
+  ck_assert_str_eq(editor_history_path(a), in_dir(".local/state/bigsc/history"));
+  setenv("HOME", "relative", 1);
+  ck_assert_ptr_null(editor_history_path(a));
+  arena_free(a);
+}
+END_TEST
+
+// A signal ends the line that is being typed; the next one starts anew.
+START_TEST(control_c_ends_a_line) {
+  struct sigaction on = {.sa_handler = stop};
+  struct itimerval soon = {{0, 20000}, {0, 20000}}; // again, should the first come too early
+  bool interrupted = false;
+  Editor *e = new_editor(NULL);
+  sigaction(SIGALRM, &on, NULL);
+  ck_assert_int_eq(write(keyboard, "half", 4), 4);
+  setitimer(ITIMER_REAL, &soon, NULL);
+  ck_assert_str_eq(editor_line(e, true, &interrupted), "");
+  setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+  ck_assert(interrupted);
+  stopped = 0;
+  ck_assert_str_eq(typed(e, "whole\r"), "whole\n");
+  editor_free(e);
+}
+END_TEST
+
+static TCase *lines(void) {
+  TCase *t = tcase_create("lines");
+  tcase_set_timeout(t, 60);
+  tcase_add_checked_fixture(t, terminal, remove_dir);
+  tcase_add_test(t, keys_edit_a_line);
+  tcase_add_test(t, tab_completes_names);
+  tcase_add_test(t, history_is_walked_and_kept);
+  tcase_add_test(t, control_c_ends_a_line);
+  return t;
+}
+
 Suite *repl_suite(void) {
   Suite *s = suite_create("repl");
   TCase *t = tcase_create("repl");
@@ -299,5 +444,6 @@ Suite *repl_suite(void) {
   tcase_add_test(t, loaded_models);
   tcase_add_test(t, completion);
   suite_add_tcase(s, t);
+  suite_add_tcase(s, lines());
   return s;
 }
