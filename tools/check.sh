@@ -3,7 +3,8 @@
 # under AddressSanitizer and UndefinedBehaviorSanitizer.  The last line is `N passed, N failed`; the exit status is 0 only when
 # nothing failed.
 #   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers,
-#                                       and a minute of each libFuzzer target
+#                                       a build by clang, the suites with threads under
+#                                       ThreadSanitizer, a minute of each libFuzzer target
 # BUILD: the folder to build in (build/check).  JOBS: parallel jobs (as many as there are processors).
 # shellcheck disable=SC2317  # functions are called through `step` and `tests`
 set -u
@@ -72,6 +73,25 @@ sanitized_suites() {
   (cd "$build/sanitized" && ./tests/runner -l) | grep -v -x -F "$(echo "$slow" | tr ' ' '\n')"
 }
 
+# Suites in which threads meet.
+threaded="pool exec builtin scatter conv train"
+# Suites that show what another compiler makes of the sources, in seconds.
+quick="base data json pool rng safetensors tokenizer vocab lex parse diag sema graph ops rules loop exec cases"
+
+# The two with clang, which warns of other things, and whose order of evaluation and padding differ.
+clang_suites() {
+  step "set-up of clang" sh "$root/tools/setup.sh" fuzz
+  step "build by clang" build_in "$build/clang" "all tests/runner" CC=clang-19 --enable-werror
+  step "build under ThreadSanitizer" build_in "$build/threads" tests/runner CC=clang-19 CFLAGS="-O1 -g -fsanitize=thread" \
+    LDFLAGS=-fsanitize=thread
+  # shellcheck disable=SC2086
+  tests clang runner "$build/clang" $quick
+  totals clang
+  # shellcheck disable=SC2086
+  tests threads runner "$build/threads" $threaded
+  totals threads
+}
+
 step "set-up" sh "$root/tools/setup.sh" tests
 step "folder" mkdir -p "$build"
 rm -f "$build"/*.status
@@ -95,7 +115,7 @@ tests cli env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh"
 totals cli
 [ "$suites" = none ] || totals sanitized
 if [ "${1-}" = full ]; then
-  step "set-up of clang" sh "$root/tools/setup.sh" fuzz
+  clang_suites
   tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"
   totals fuzz
 fi

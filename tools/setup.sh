@@ -4,7 +4,7 @@
 #   sh tools/setup.sh [text] [tests] [fuzz]
 #     text       also the English text that the quick start trains on (package dict-gcide)
 #     tests      also what only tests use: valgrind, a C++ compiler, clang-format
-#     fuzz       also clang with libFuzzer
+#     fuzz       also clang with libFuzzer and ThreadSanitizer
 set -eu
 
 packages="gcc make autoconf automake pkg-config libc6-dev llvm-19-dev libopenblas-dev libfftw3-dev check libutf8proc-dev
