@@ -13,16 +13,25 @@ void sema_mark(Sema *s, Span at) {
   s->g->span = at;
 }
 
+// bf16 is computed in f32: what the user writes in it is rounded here, as a cast would.
+static Node *literal(Graph *g, DType r, double v) {
+  return g_const(g, r, r == DT_BF16 ? dtype_round(r, v) : v);
+}
+
+static Node *size_number(Graph *g, DType r, Poly size) {
+  return r == DT_BF16 ? g_cast(g, g_extent(g, DT_F32, size), r) : g_extent(g, r, size);
+}
+
 static NodePair number_pair(Sema *s, const Number *n, DType t) {
   Graph *g = s->g;
   DType r = dtype_real(t);
   bool cx = dtype_is_complex(t);
   switch (n->kind) {
-  case NUMBER_SIZE: return (NodePair){g_extent(g, r, *n->size), NULL};
+  case NUMBER_SIZE: return (NodePair){size_number(g, r, *n->size), NULL};
   case NUMBER_RUNTIME:
     return (NodePair){g_cast(g, n->nre, r), cx && n->nim ? g_cast(g, n->nim, r) : NULL};
   default:
-    return (NodePair){g_const(g, r, n->re), cx && n->is_complex ? g_const(g, r, n->im) : NULL};
+    return (NodePair){literal(g, r, n->re), cx && n->is_complex ? literal(g, r, n->im) : NULL};
   }
 }
 
