@@ -83,17 +83,43 @@ typedef double ScalarValue(double a, double b, double c);
 static Node *number(Grad *r, double v) {
   return g_const(r->g, (DType)r->dy->dtype, v);
 }
-static Node *mul(Grad *r, Node *a, Node *b) {
-  return g_binary(r->g, OP_MUL, a, b);
+
+static bool is_zero(const Node *x) {
+  double c;
+  return node_is_const(x, &c) && c == 0 && !x->nax;
 }
-static Node *div_(Grad *r, Node *a, Node *b) {
-  return g_binary(r->g, OP_DIV, a, b);
+
+static bool is_choice(const Node *dy) {
+  return dy->op == OP_SELECT && (is_zero(dy->in[1]) || is_zero(dy->in[2]));
+}
+
+enum {
+  CHOICES = 3
+}; // that a factor passes: as many as make no difference to the size of a long chain of them
+
+// d f, d / f, or d converted to the dtype of f.  What a choice left out stays 0 where f is infinite or no number:
+// select(c, d, 0) f = select(c, d f, 0).
+static Node *scaled(Grad *r, Op op, Node *d, Node *f, int choices) {
+  Node *x[2];
+  if (!choices || !is_choice(d))
+    return op == OP_CAST ? g_cast(r->g, d, (DType)f->dtype) : g_binary(r->g, op, d, f);
+  for (int i = 0; i < 2; i++)
+    x[i] = is_zero(d->in[i + 1]) ? g_const(r->g, (DType)f->dtype, 0)
+                                 : scaled(r, op, d->in[i + 1], f, choices - 1);
+  return g_select(r->g, d->in[0], x[0], x[1]);
+}
+
+static Node *neg(Grad *r, Node *d) {
+  return is_choice(d) ? scaled(r, OP_MUL, d, number(r, -1), CHOICES) : g_unary(r->g, OP_NEG, d);
+}
+static Node *mul(Grad *r, Node *d, Node *f) {
+  return scaled(r, OP_MUL, d, f, CHOICES);
+}
+static Node *div_(Grad *r, Node *d, Node *f) {
+  return scaled(r, OP_DIV, d, f, CHOICES);
 }
 static Node *sub(Grad *r, Node *a, Node *b) {
   return g_binary(r->g, OP_SUB, a, b);
-}
-static Node *neg(Grad *r, Node *a) {
-  return g_unary(r->g, OP_NEG, a);
 }
 static Node *zero_where(Grad *r, Node *cond, Node *otherwise) {
   return g_select(r->g, cond, number(r, 0), otherwise);
@@ -162,7 +188,7 @@ VALUE(CAST_to_i32, isnan(a)         ? 0
                                     : trunc(a))
 void CAST_grad(Grad *r) {
   if (grad_wants(r, 0))
-    grad_broadcast(r, 0, g_cast(r->g, r->dy, (DType)r->n->in[0]->dtype));
+    grad_broadcast(r, 0, scaled(r, OP_CAST, r->dy, r->n->in[0], CHOICES));
 }
 
 VALUE(NOT, !a)
