@@ -17,6 +17,7 @@ runtime_sources = \
 	%D%/builtin/conv_internal.h \
 	%D%/builtin/conv_kernels.h \
 	%D%/builtin/conv_plan.c \
+	%D%/builtin/conv_special.c \
 	%D%/builtin/fft.c \
 	%D%/builtin/fft.h \
 	%D%/builtin/scatter.c \

@@ -70,13 +70,18 @@ static size_t round_up(size_t floats) {
 }
 
 // A kernel's form: zero-padded for the tile; its spectrum for the FFT.  Of all channels, or of one
-// slice's.
-static size_t kernel_floats(const ConvArgs *a) {
+// slice's.  A spectrum is that of the kernel with 0 for what is not finite; the number behind it is 1
+// then, else 0.
+enum { MARK = 16 };
+static size_t form_floats(const ConvArgs *a) {
   const ConvPlan *p = a->plan;
   size_t w = (size_t)p->kernels->width, padded = (size_t)(p->L + 2 * p->kernels->rows);
   if (conv_per_lane(a))
     return round_up(p->N ? (size_t)p->N * 2 * w : padded * w);
   return round_up(p->N ? (size_t)p->N * 2 : padded);
+}
+static size_t kernel_floats(const ConvArgs *a) {
+  return form_floats(a) + MARK;
 }
 
 size_t conv_shared_bytes(const ConvArgs *a) {
@@ -118,9 +123,14 @@ static void pad_kernel(const ConvArgs *a, int64_t slice, const float *k, float *
 static void spectrum(const ConvArgs *a, const float *k, float *out, void *scratch) {
   const ConvPlan *p = a->plan;
   double *f = scratch;
+  float *mark = out + form_floats(a);
   memset(f, 0, (size_t)p->N * sizeof *f);
-  for (int64_t j = 0; j < p->L; j++)
-    f[j] = (double)k[j * a->k_row] / (double)p->N;
+  *mark = 0;
+  for (int64_t j = 0; j < p->L; j++) {
+    float x = k[j * a->k_row];
+    f[j] = (double)conv_finite(x) / (double)p->N;
+    *mark = x - x == 0 ? *mark : 1;
+  }
   fft_forward(p->fft, f, f + p->N + 2);
   for (int64_t i = 0; i < p->N; i++) {
     int64_t n = p->order[i], m = n <= p->N / 2 ? n : p->N - n;
@@ -140,7 +150,13 @@ static void lane_spectra(const ConvArgs *a, int64_t slice, const float *k, float
   for (int64_t j = 0; j < p->L; j++)
     for (int64_t c = 0; c < lanes; c++)
       stage[j * 2 * w + c] = k[j * a->k_row + (c0 + c) * a->k_channel];
-  p->kernels->forward(p, (ConvSignal){stage, stage + w, 2 * w}, out);
+  ConvSignal in = {stage, stage + w, 2 * w};
+  p->kernels->forward(p, in, out);
+  out[form_floats(a)] = conv_are_finite(out, 2 * w) ? 0 : 1; // frequency 0 is the sum
+  if (out[form_floats(a)] != 0) {
+    conv_make_finite(stage, p->L * 2 * w);
+    p->kernels->forward(p, in, out);
+  }
   float sign = a->reverse ? -scale : scale;
   for (int64_t i = 0; i < p->N; i++)
     for (int64_t c = 0; c < w; c++) {
@@ -161,24 +177,62 @@ static void prepare_kernel(const ConvArgs *a, int64_t slice, const float *k, flo
 }
 
 // ---- phase 1: a slice
-static void convolve(const ConvArgs *a, int64_t task, const float *u, float *y, const float *shared,
-                     float *scratch) {
+static bool convolve(const ConvArgs *a, ConvSignal in, ConvSignal out, const float *k,
+                     float *work) {
   const ConvPlan *p = a->plan;
   const ConvKernels *kern = p->kernels;
+  bool per_lane = conv_per_lane(a);
+  if (p->N)
+    return k[form_floats(a)] == 0 && kern->apply(p, in, out, k, per_lane, work, false);
+  k += kern->rows * (per_lane ? kern->width : 1);
+  return kern->direct(p->L, in, out, k, per_lane, a->reverse);
+}
+
+// A lane of a transform: what it has left out.  A lane of the tile, whose zeros spoil what they
+// multiply with: all of it, L is small.
+static void add_lane(const ConvArgs *a, const float *u, const float *k, float *y) {
+  int64_t L = a->plan->L;
+  ConvLine x = conv_line(u, a->u_row), z = conv_line(y, 2 * (int64_t)a->plan->kernels->width);
+  if (a->reverse) {
+    x = conv_backwards(L, x);
+    z = conv_backwards(L, z);
+  }
+  if (a->plan->N)
+    conv_add_special(L, x, conv_line(k, a->k_row), z);
+  else
+    conv_sum(L, x, conv_line(k, a->k_row), z);
+}
+
+// What is not finite spoils what depends on it and nothing else: neither the other lanes nor the
+// earlier steps.
+static void convolve_special(const ConvArgs *a, const ConvSlice *s, const float *u, const float *k,
+                             const float *form, float *work, float *stage) {
+  int w = a->plan->kernels->width;
+  if (a->plan->N) {
+    ConvSignal x = conv_finite_signal(a, s, u, a->u_batch, a->u_row, stage);
+    a->plan->kernels->apply(a->plan, x, x, form, conv_per_lane(a), work, true);
+  }
+  for (int h = 0; h < 2; h++)
+    for (int c = 0; c < s->lanes[h]; c++)
+      add_lane(a, u + s->batch[h] * a->u_batch + s->channel[h] + c,
+               k + (s->channel[h] + c) * a->k_channel, stage + h * w + c);
+}
+
+static void convolve_slice(const ConvArgs *a, int64_t task, const float *u, const float *k,
+                           float *y, const float *shared, float *scratch) {
   ConvSlice s = conv_slice(a, task);
-  float *stage = scratch + work_floats(p);
+  float *stage = scratch + work_floats(a->plan);
   ConvSignal in = conv_signal(a, &s, u, a->u_batch, a->u_row, stage), out = in;
-  bool staged = in.re == stage, per_lane = conv_per_lane(a);
+  bool staged = in.re == stage;
   if (!staged)
     out = conv_signal(a, &s, y, a->y_batch, a->y_row, NULL);
-  const float *k = shared;
-  if (per_lane)
-    k += (size_t)(s.channel[0] / kern->width) * kernel_floats(a);
-  if (p->N)
-    kern->apply(p, in, out, k, per_lane, scratch);
-  else
-    kern->direct(p->L, in, out, k + kern->rows * (per_lane ? kern->width : 1), per_lane,
-                 a->reverse);
+  const float *form = shared;
+  if (conv_per_lane(a))
+    form += (size_t)(s.channel[0] / a->plan->kernels->width) * kernel_floats(a);
+  if (!convolve(a, in, out, form, scratch)) {
+    convolve_special(a, &s, u, k, form, scratch, stage);
+    staged = true;
+  }
   if (staged)
     unstage(a, &s, stage, y);
 }
@@ -188,5 +242,5 @@ void conv_task(const ConvArgs *a, int phase, int64_t task, const float *u, const
   if (phase == 0)
     prepare_kernel(a, task, k, shared, scratch);
   else
-    convolve(a, task, u, y, shared, scratch);
+    convolve_slice(a, task, u, k, y, shared, scratch);
 }

@@ -11,6 +11,7 @@
 // vector lanes: two real signals share a complex lane, which is exact because kernels are real
 // (Cooley and Tukey 1965; Oppenheim and Schafer, "Discrete-Time Signal Processing", 8.7).  Results
 // agree with exact sums to about 1e-6 of the largest value.
+// What is not finite spoils the sums that it has a part in, and no others; that costs time, only where it occurs.
 //
 // Work is cut into phases of independent tasks.  The caller owns the threads and all memory:
 //

@@ -16,13 +16,14 @@ static size_t round_up(size_t floats) {
   return (floats + 15) / 16 * 16;
 }
 
-// Doubles of a group's sum: a spectrum, or L lags.
+// Doubles of a group's sum: a spectrum, or L lags.  Behind the sums stands one number a group: not 0
+// where something was not finite.
 static size_t sum_doubles(const ConvPlan *p) {
   return (size_t)(p->N ? 2 * p->N : p->L);
 }
 
 size_t conv_grad_shared_bytes(const ConvArgs *a) {
-  return conv_per_lane(a) ? 0 : (size_t)groups(a) * sum_doubles(a->plan) * sizeof(double);
+  return conv_per_lane(a) ? 0 : (size_t)groups(a) * (sum_doubles(a->plan) + 1) * sizeof(double);
 }
 
 // Scratch: the sum of one task; two staged signals; two transforms.  The last phase needs
@@ -55,15 +56,19 @@ int64_t conv_grad_tasks(const ConvArgs *a, int phase) {
   return conv_per_lane(a) ? 0 : 1;
 }
 
-// Adds slices [from, end) to the task's sum.
-static void correlate(const ConvArgs *a, int64_t from, int64_t end, const float *u, const float *dy,
-                      Scratch *m) {
+typedef ConvSignal ConvStage(const ConvArgs *a, const ConvSlice *s, const float *x, int64_t batch,
+                             int64_t row, float *stage);
+
+// The sum of slices [from, end), brought into place by `stage`; whether it is finite: every element
+// has a part in its first row, frequency 0 or lag 0.
+static bool correlate_staged(const ConvArgs *a, int64_t from, int64_t end, const float *u,
+                             const float *dy, Scratch *m, ConvStage *stage) {
   const ConvPlan *p = a->plan;
   memset(m->sum, 0, m->sum_floats * sizeof *m->sum);
   for (int64_t i = from; i < end; i++) {
     ConvSlice s = conv_slice(a, i);
-    ConvSignal x = conv_signal(a, &s, u, a->u_batch, a->u_row, m->stage[0]);
-    ConvSignal z = conv_signal(a, &s, dy, a->y_batch, a->y_row, m->stage[1]);
+    ConvSignal x = stage(a, &s, u, a->u_batch, a->u_row, m->stage[0]);
+    ConvSignal z = stage(a, &s, dy, a->y_batch, a->y_row, m->stage[1]);
     if (a->reverse) { // sum dy[l] u[l + j] = sum u[l] dy[l - j]
       ConvSignal t = x;
       x = z;
@@ -74,6 +79,35 @@ static void correlate(const ConvArgs *a, int64_t from, int64_t end, const float 
     else
       p->kernels->direct_correlate(p->L, x, z, m->sum);
   }
+  return conv_are_finite(m->sum, (p->N ? 2 : 1) * p->kernels->width);
+}
+
+// Returns whether all was finite; if not, what was not is left to add_special.
+static bool correlate(const ConvArgs *a, int64_t from, int64_t end, const float *u, const float *dy,
+                      Scratch *m) {
+  if (correlate_staged(a, from, end, u, dy, m, conv_signal))
+    return true;
+  correlate_staged(a, from, end, u, dy, m, conv_finite_signal);
+  return false;
+}
+
+// dk[j] = sum u[m] dy[m + j]: read backwards, dk is u convolved with dy read backwards.
+static void add_special(const ConvArgs *a, const float *u, const float *dy, float *dk) {
+  int64_t L = a->plan->L;
+  ConvLine x = conv_line(u, a->u_row), y = conv_line(dy, a->y_row), z = conv_line(dk, a->k_row);
+  if (a->reverse) {
+    ConvLine t = x;
+    x = y;
+    y = t;
+  }
+  conv_add_special(L, x, conv_backwards(L, y), conv_backwards(L, z));
+}
+
+static void add_all_special(const ConvArgs *a, int64_t from, int64_t end, const float *u,
+                            const float *dy, float *dk) {
+  for (int64_t b = 0; b < a->nbatch; b++)
+    for (int64_t c = from; c < end && c < a->channels; c++)
+      add_special(a, u + b * a->u_batch + c, dy + b * a->y_batch + c, dk + c * a->k_channel);
 }
 
 // Every row of W lanes becomes one double.
@@ -132,18 +166,45 @@ static void add_groups(const ConvArgs *a, float *dk, const double *shared, doubl
     dk[j * a->k_row] = (float)(p->N ? sum[j] / (double)p->N : sum[j]);
 }
 
+// The channels of one task.
+static void per_channel(const ConvArgs *a, int64_t task, const float *u, const float *dy, float *dk,
+                        Scratch *m) {
+  int64_t per = conv_slices(a) / conv_channel_slices(a), w = a->plan->kernels->width;
+  bool finite = correlate(a, task * per, (task + 1) * per, u, dy, m);
+  write_lanes(a, task, m, dk);
+  if (!finite)
+    add_all_special(a, task * w, (task + 1) * w, u, dy, dk);
+}
+
+static double *marks(const ConvArgs *a, double *shared) {
+  return shared + (size_t)groups(a) * sum_doubles(a->plan);
+}
+
+static void one_group(const ConvArgs *a, int64_t task, const float *u, const float *dy,
+                      double *shared, Scratch *m) {
+  int64_t n = conv_slices(a), g = groups(a);
+  bool finite = correlate(a, task * n / g, (task + 1) * n / g, u, dy, m);
+  marks(a, shared)[task] = finite ? 0 : 1;
+  sum_lanes(a, m->sum, shared + (size_t)task * sum_doubles(a->plan));
+}
+
+static void all_groups(const ConvArgs *a, const float *u, const float *dy, float *dk,
+                       double *shared, double *sum) {
+  bool finite = true;
+  add_groups(a, dk, shared, sum);
+  for (int64_t i = 0; i < groups(a); i++)
+    finite &= marks(a, shared)[i] == 0;
+  if (!finite)
+    add_all_special(a, 0, a->channels, u, dy, dk);
+}
+
 void conv_grad_task(const ConvArgs *a, int phase, int64_t task, const float *u, const float *dy,
                     float *dk, void *shared, void *scratch) {
   Scratch m = divide(a, scratch);
-  int64_t n = conv_slices(a), per = conv_per_lane(a) ? n / conv_channel_slices(a) : 0,
-          g = groups(a);
-  if (phase == 1) {
-    add_groups(a, dk, shared, scratch);
-  } else if (conv_per_lane(a)) {
-    correlate(a, task * per, (task + 1) * per, u, dy, &m);
-    write_lanes(a, task, &m, dk);
-  } else {
-    correlate(a, task * n / g, (task + 1) * n / g, u, dy, &m);
-    sum_lanes(a, m.sum, (double *)shared + (size_t)task * sum_doubles(a->plan));
-  }
+  if (phase == 1)
+    all_groups(a, u, dy, dk, shared, scratch);
+  else if (conv_per_lane(a))
+    per_channel(a, task, u, dy, dk, &m);
+  else
+    one_group(a, task, u, dy, shared, &m);
 }

@@ -18,17 +18,19 @@ typedef struct ConvKernels {
   int width; // W
   int rows;  // rows of the Toeplitz tile: its kernel is zero-padded by as many on both sides
   // out = inverse FFT(spectrum * FFT(in)).  spectrum: N complex numbers in leaf order, or with
-  // per_lane N * (re[W] im[W]).
-  void (*apply)(const ConvPlan *p, ConvSignal in, ConvSignal out, const float *spectrum,
-                bool per_lane, float *work);
+  // per_lane N * (re[W] im[W]).  false, and nothing is written, when an input is not finite or a sum
+  // overflows; `anyway` writes all the same.
+  bool (*apply)(const ConvPlan *p, ConvSignal in, ConvSignal out, const float *spectrum,
+                bool per_lane, float *work, bool anyway);
   // work = FFT(in) in leaf order.
   void (*forward)(const ConvPlan *p, ConvSignal in, float *work);
   // sum += conj(FFT(u)) * FFT(dy); x and z are work memory.
   void (*correlate)(const ConvPlan *p, ConvSignal u, ConvSignal dy, float *x, float *z, float *sum);
   // The inverse of `forward`, times N, in place: time order.
   void (*inverse)(const ConvPlan *p, float *x);
-  // The Toeplitz tile: k points at k[0]; per_lane: rows of W.  in may be out.
-  void (*direct)(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
+  // The Toeplitz tile: k points at k[0]; per_lane: rows of W.  in may be out.  false, and nothing is
+  // written, when an input or the kernel is not finite or a sum overflows.
+  bool (*direct)(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
                  bool reverse);
   // sum[j][W] += sum over l of dy[l] u[l - j], re and im together.
   void (*direct_correlate)(int64_t L, ConvSignal u, ConvSignal dy, float *sum);
@@ -71,5 +73,30 @@ ConvSignal conv_signal(const ConvArgs *a, const ConvSlice *s, const float *x, in
                        int64_t row, float *stage);
 static inline bool conv_per_lane(const ConvArgs *a) {
   return a->k_channel != 0;
+}
+
+// ---- conv_special.c: terms that are not finite
+// The slice as a copy in stage, with 0 for what is not finite.
+ConvSignal conv_finite_signal(const ConvArgs *a, const ConvSlice *s, const float *x, int64_t batch,
+                              int64_t row, float *stage);
+// Elements of one channel, or of one kernel: x[0], x[step], ...
+typedef struct ConvLine {
+  float *x;
+  int64_t step;
+} ConvLine;
+static inline ConvLine conv_line(const float *x, int64_t step) {
+  return (ConvLine){(float *)x, step};
+}
+static inline ConvLine conv_backwards(int64_t L, ConvLine x) {
+  return (ConvLine){x.x + (L - 1) * x.step, -x.step};
+}
+// z[l] += x[m] y[l - m] for 0 <= m <= l < L where a factor is not finite.
+void conv_add_special(int64_t L, ConvLine x, ConvLine y, ConvLine z);
+// z[l] = sum of x[m] y[l - m], all of them, in float64
+void conv_sum(int64_t L, ConvLine x, ConvLine y, ConvLine z);
+bool conv_are_finite(const float *x, int64_t n);
+void conv_make_finite(float *x, int64_t n); // 0 for what is not
+static inline float conv_finite(float x) {
+  return x - x == 0 ? x : 0;
 }
 #endif

@@ -283,12 +283,34 @@ static void walk(const ConvPass *a, int level, float *x, float *z, int64_t at) {
     stage(x, l, true);
 }
 
-static void apply(const ConvPlan *p, ConvSignal in, ConvSignal out, const float *spectrum,
-                  bool per_lane, float *work) {
+// 0 where v is finite, else NaN.
+INLINE V not_finite(V v) {
+  return v - v;
+}
+INLINE bool all_zero(V v) {
+  bool zero = true;
+  for (int i = 0; i < W; i++)
+    zero &= v[i] == 0;
+  return zero;
+}
+
+// Row 0 of what last_stage will store is the sum of four rows, and of all frequencies: one input that
+// is not finite spoils it.
+static bool first_row_is_finite(const ConvPlan *p, const float *x) {
+  int64_t q = p->N / 4 * E;
+  C y = add(add(get(x), get(x + q)), add(get(x + 2 * q), get(x + 3 * q)));
+  return all_zero(not_finite(y.r) + not_finite(y.i));
+}
+
+static bool apply(const ConvPlan *p, ConvSignal in, ConvSignal out, const float *spectrum,
+                  bool per_lane, float *work, bool anyway) {
   ConvPass a = {.plan = p, .op = per_lane ? MULTIPLY_LANES : MULTIPLY, .spectrum = spectrum};
   first_stage(p, in, work);
   children(&a, 0, work, NULL, 0);
+  if (!anyway && !first_row_is_finite(p, work))
+    return false;
   last_stage(p, work, out);
+  return true;
 }
 
 static void forward(const ConvPlan *p, ConvSignal in, float *work) {
@@ -310,9 +332,10 @@ static void inverse(const ConvPlan *p, float *x) {
   walk(&a, 0, x, NULL, 0);
 }
 
-// ---- the Toeplitz tile: ROWS outputs from l on, both halves of the slice
-INLINE void tile(int64_t L, ConvSignal in, ConvSignal out, const float *k, int64_t l, bool per_lane,
-                 bool reverse) {
+// ---- the Toeplitz tile: ROWS outputs from l on, both halves of the slice; with `check` only if all
+// are finite
+INLINE bool tile(int64_t L, ConvSignal in, ConvSignal out, const float *k, int64_t l, bool per_lane,
+                 bool reverse, bool check) {
   V re[ROWS], im[ROWS];
   UNROLL
   for (int i = 0; i < ROWS; i++)
@@ -330,31 +353,43 @@ INLINE void tile(int64_t L, ConvSignal in, ConvSignal out, const float *k, int64
       im[i] = FMA(t, b, im[i]);
     }
   }
+  if (check) {
+    V bad = splat(0);
+    UNROLL
+    for (int i = 0; i < ROWS; i++)
+      bad += not_finite(re[i]) + not_finite(im[i]);
+    if (!all_zero(bad))
+      return false;
+  }
   UNROLL
   for (int i = 0; i < ROWS; i++)
     if (l + i < L) {
       store(out.re + (l + i) * out.row, re[i]);
       store(out.im + (l + i) * out.row, im[i]);
     }
+  return true;
 }
 
-INLINE void tiles(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
+// Inputs that later tiles read are not yet overwritten.  The first tile holds the row that all inputs
+// have a part in: it tells whether one is not finite.
+INLINE bool tiles(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
                   bool reverse) {
   int64_t n = (L + ROWS - 1) / ROWS;
-  for (int64_t i = 0; i < n; i++) // inputs that later tiles read are not yet overwritten
-    tile(L, in, out, k, (reverse ? i : n - 1 - i) * ROWS, per_lane, reverse);
+  for (int64_t i = 0; i < n; i++)
+    if (!tile(L, in, out, k, (reverse ? i : n - 1 - i) * ROWS, per_lane, reverse, i == 0))
+      return false;
+  return true;
 }
 
-static void direct(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
+static bool direct(int64_t L, ConvSignal in, ConvSignal out, const float *k, bool per_lane,
                    bool reverse) {
   if (per_lane && reverse)
-    tiles(L, in, out, k, true, true);
-  else if (per_lane)
-    tiles(L, in, out, k, true, false);
-  else if (reverse)
-    tiles(L, in, out, k, false, true);
-  else
-    tiles(L, in, out, k, false, false);
+    return tiles(L, in, out, k, true, true);
+  if (per_lane)
+    return tiles(L, in, out, k, true, false);
+  if (reverse)
+    return tiles(L, in, out, k, false, true);
+  return tiles(L, in, out, k, false, false);
 }
 
 // ROWS lags from j on.

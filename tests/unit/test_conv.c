@@ -178,6 +178,76 @@ static void check_grad(ConvProblem *p) {
   ck_assert_int_eq(written, p->L * kernels);
 }
 
+// ---- what is not finite
+// NaN where NaN is due, infinite with its sign where that is, near elsewhere.
+static void check_number(double want, double got, double allowed, const char *what, int64_t L,
+                         int64_t l) {
+  bool same = isnan(want) ? isnan(got) : isinf(want) ? got == want : fabs(got - want) <= allowed;
+  ck_assert_msg(same, "L %lld: %s[%lld] is %g, not %g", (long long)L, what, (long long)l, got,
+                want);
+}
+
+static double forward_sum(const ConvProblem *p, int64_t b, int64_t l, int64_t c) {
+  const ConvArgs *a = &p->a;
+  double sum = 0;
+  for (int64_t j = 0; j <= (a->reverse ? p->L - 1 - l : l); j++)
+    sum += (double)p->k[j * a->k_row + c * a->k_channel] *
+           at(p->u, a->u_batch, a->u_row, b, a->reverse ? l + j : l - j, c);
+  return sum;
+}
+
+static void check_special_forward(ConvProblem *p) {
+  const ConvArgs *a = &p->a;
+  run(a, false, p->u, p->k, p->y, NULL);
+  for (int64_t b = 0; b < a->nbatch; b++)
+    for (int64_t c = 0; c < a->channels; c++)
+      for (int64_t l = 0; l < p->L; l++)
+        check_number(forward_sum(p, b, l, c), at(p->y, a->y_batch, a->y_row, b, l, c),
+                     2e-6 * (double)p->L, "y", p->L, l);
+}
+
+static void check_special_grad(ConvProblem *p) {
+  const ConvArgs *a = &p->a;
+  run(a, true, p->u, p->dy, p->dk, NULL);
+  for (int64_t n = 0; n < (a->k_channel ? a->channels : 1); n++)
+    for (int64_t j = 0; j < p->L; j++) {
+      double sum = 0;
+      for (int64_t c = 0; c < (a->k_channel ? 1 : a->channels); c++)
+        sum += lag(p, j, n + c);
+      check_number(sum, p->dk[j * a->k_row + n * a->k_channel], 2e-6 * (double)(p->L * a->channels),
+                   "dk", p->L, j);
+    }
+}
+
+// `count` numbers that are none, at steps m, m - 3, ... of some rows and channels.
+static void spoil(const ConvProblem *p, float *x, bool of_u, int64_t m, int count, uint64_t *s) {
+  static const float value[] = {NAN, INFINITY, -INFINITY};
+  const ConvArgs *a = &p->a;
+  int64_t first = below(s, 3);
+  for (int i = 0; i < count; i++, m = m < 3 ? m : m - 3) {
+    int64_t b = below(s, a->nbatch), c = below(s, a->channels);
+    x[b * (of_u ? a->u_batch : a->y_batch) + m * (of_u ? a->u_row : a->y_row) + c] =
+        value[(first + i) % 3];
+  }
+}
+
+static void check_special(int64_t L, int64_t m, int flags, ConvIsa isa, uint64_t *s) {
+  bool wide = flags & 4; // whole vectors of every width; else staged, too
+  for (int what = 0; what < 4; what++) {
+    ConvProblem p = problem(L, 3, wide ? 32 : 21, flags & 1, flags & 2, isa, s);
+    int count = 1 + (int)below(s, 3);
+    if (what == 0 || what == 3)
+      spoil(&p, p.u, true, m, count, s);
+    if (what == 1 || what == 3)
+      spoil(&p, p.dy, false, m, count, s);
+    if (what == 2)
+      p.k[m * p.a.k_row + below(s, p.a.channels) * p.a.k_channel] = count == 1 ? NAN : INFINITY;
+    check_special_forward(&p);
+    check_special_grad(&p);
+    problem_free(&p);
+  }
+}
+
 static const ConvIsa isas[] = {CONV_GENERIC, CONV_AVX2, CONV_AVX512};
 static bool have(ConvIsa isa) {
   ConvPlan *p = conv_plan_new(8, isa);
@@ -212,6 +282,61 @@ START_TEST(lengths_at_edges) { // of the tile, of the change to FFT, of every ki
   for (int i = 0; i < COUNT(L); i++)
     for (int flags = 0; flags < 4; flags++)
       check(L[i], 1 + i % 3, i % 4 == 3 ? 33 : 16, flags, isas[_i], &s);
+}
+END_TEST
+
+// At edges of the tile and of the transform's parts.
+START_TEST(not_finite_spoils_what_depends_on_it) {
+  static const int64_t L[] = {1, 5, 6, 7, 13, 24, 63, 64, 65, 80, 129};
+  uint64_t s = 19;
+  if (!have(isas[_i]))
+    return;
+  for (int i = 0; i < COUNT(L); i++) {
+    const int64_t place[] = {0, 1, 5, 6, L[i] / 4, L[i] / 2, L[i] - 2, L[i] - 1};
+    for (int k = 0; k < COUNT(place); k++)
+      if (place[k] >= 0 && place[k] < L[i])
+        check_special(L[i], place[k], (i + k) & 7, isas[_i], &s);
+  }
+}
+END_TEST
+
+// The result may lie where the input does.
+START_TEST(not_finite_in_place) {
+  static const int64_t L[] = {7, 40, 64, 200};
+  uint64_t s = 23;
+  for (int i = 0; i < COUNT(L); i++)
+    for (int flags = 0; flags < 4; flags++) {
+      ConvProblem p = problem(L[i], 2, 64, flags & 1, flags & 2, CONV_BEST, &s);
+      p.a.y_row = p.a.u_row;
+      p.a.y_batch = p.a.u_batch;
+      free(p.y);
+      p.y = tensor(p.nu, NULL);
+      spoil(&p, p.u, true, L[i] / 2, 3, &s);
+      memcpy(p.y, p.u, (size_t)p.nu * sizeof *p.u);
+      run(&p.a, false, p.y, p.k, p.y, NULL);
+      for (int64_t b = 0; b < 2; b++)
+        for (int64_t c = 0; c < 64; c++)
+          for (int64_t l = 0; l < L[i]; l++)
+            check_number(forward_sum(&p, b, l, c), at(p.y, p.a.u_batch, p.a.u_row, b, l, c),
+                         2e-6 * (double)L[i], "y", L[i], l);
+      problem_free(&p);
+    }
+}
+END_TEST
+
+// A row of them costs no more than one: 2^18 steps of NaN, and of both infinities.
+START_TEST(many_that_are_not_finite) {
+  uint64_t s = 29;
+  for (int flags = 0; flags < 4; flags++) {
+    ConvProblem p = problem(1 << 18, 1, 3, flags & 1, flags & 2, CONV_BEST, &s);
+    for (int64_t i = 0; i < p.nu; i++)
+      p.u[i] = flags & 1 ? NAN : i & 1 ? -INFINITY : INFINITY;
+    run(&p.a, false, p.u, p.k, p.y, NULL);
+    run(&p.a, true, p.u, p.dy, p.dk, NULL);
+    ck_assert(isnan(p.dk[0]));
+    ck_assert(isnan(at(p.y, 0, p.a.y_row, 0, flags & 2 ? 0 : p.L - 1, 1)));
+    problem_free(&p);
+  }
 }
 END_TEST
 
@@ -347,6 +472,9 @@ Suite *conv_suite(void) {
   tcase_add_loop_test(t, random_short, 0, COUNT(isas));
   tcase_add_loop_test(t, lengths_at_edges, 0, COUNT(isas));
   tcase_add_loop_test(t, random_long, 0, COUNT(isas));
+  tcase_add_loop_test(t, not_finite_spoils_what_depends_on_it, 0, COUNT(isas));
+  tcase_add_test(t, not_finite_in_place);
+  tcase_add_test(t, many_that_are_not_finite);
   suite_add_tcase(s, t);
   t = tcase_create("properties");
   tcase_set_timeout(t, 60);
