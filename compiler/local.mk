@@ -22,6 +22,8 @@ compiler_sources = \
 	%D%/commands/inspect_files.c \
 	%D%/commands/inspect_model.c \
 	%D%/commands/inspect_module.c \
+	%D%/commands/outputs.c \
+	%D%/commands/outputs.h \
 	%D%/commands/peak.c \
 	%D%/commands/peak.h \
 	%D%/commands/tensors.c \

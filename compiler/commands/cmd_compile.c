@@ -2,6 +2,7 @@
 #include "codegen/llvm/aot.h"
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
+#include "compiler/commands/outputs.h"
 #include "compiler/syntax/lex.h"
 #include "compiler/syntax/parse.h"
 #include "compiler/driver/session.h"
@@ -148,10 +149,13 @@ static int emit(Session *s, const char *path, const char *what) {
   bool file = out && strcmp(out, "-");
   char *text = NULL;
   size_t n = 0;
-  FILE *to = file ? open_memstream(&text, &n) : stdout;
+  int status = file ? session_check_output(s, out) : 0;
+  FILE *to = status ? NULL : file ? open_memstream(&text, &n) : stdout;
+  if (status)
+    return status;
   if (!to)
     out_of_memory();
-  int status = is_syntax(what) ? emit_syntax(s, path, what, to) : emit_passes(s, what, to);
+  status = is_syntax(what) ? emit_syntax(s, path, what, to) : emit_passes(s, what, to);
   if (file) {
     if (fclose(to))
       out_of_memory();
@@ -246,11 +250,19 @@ static void report_times(const Session *s, double front, double rest) {
           s->build.nkernels);
 }
 
+// Of a library OUT.so the header is OUT.h.
+static const char *header_of(Session *s, const char *path) {
+  return session_text(s, "%.*s.h", (int)(strlen(path) - strlen(suffix(path))), path);
+}
+
 static int write_output(Session *s, const char *path) {
   const char *end = suffix(path), *error = NULL;
   AotKind kind = aot_kind(path);
   if (!strcmp(path, "-"))
     return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
+  int status = session_check_output(s, path);
+  if (status)
+    return status;
   if (!strcmp(end, ".dot"))
     return write_dot(s, path, write_text);
   if (!strcmp(end, ".svg"))
@@ -261,18 +273,19 @@ static int write_output(Session *s, const char *path) {
   if (kind == AOT_UNKNOWN && !header)
     return session_error(s, EXIT_USAGE,
                          "what is %s to be? -o takes .so .h .o .a .s .ll .bc .dot or .svg", path);
-  int status = build(s, PASS_plan);
+  bool library = kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
+  status = library ? session_check_output(s, header_of(s, path)) : 0;
+  status = status ? status : build(s, PASS_plan);
   if (status)
     return status;
   remarks(s);
   AotInput in = aot_input(s);
   if (header)
     return write_header(s, path);
-  if (kind != AOT_SHARED && kind != AOT_ARCHIVE && kind != AOT_OBJECT)
+  if (!library)
     return aot_write(s->arena, &in, kind, path, &error) ? 0
                                                         : session_error(s, EXIT_FILE, "%s", error);
-  return write_library(s, &in, kind, path,
-                       session_text(s, "%.*s.h", (int)(strlen(path) - strlen(end)), path));
+  return write_library(s, &in, kind, path, header_of(s, path));
 }
 
 // What C takes for a name, and bigsc for that of a model.

@@ -1,5 +1,6 @@
 // bigsc run, grad, init, convert: values, gradients and parameters in and out of safetensors files.
 #include "compiler/commands/cmd.h"
+#include "compiler/commands/outputs.h"
 #include "compiler/driver/session.h"
 #include "compiler/commands/tensors.h"
 #include <math.h>
@@ -19,6 +20,11 @@ static int need(const Options *o, const char *verb, int nargs, const char *name,
     return EXIT_USAGE;
   }
   return 0;
+}
+
+static int load(Session *s, const Options *o) {
+  int status = session_load(s, o, o->args.v[0], true);
+  return status ? status : session_check_output(s, o->out);
 }
 
 static int run_entry(Session *s, int program) {
@@ -53,7 +59,7 @@ int cmd_RUN(const Options *o) {
   if (status)
     return status;
   BuildWant want = {.entries = &o->entry, .nentries = 1, .init = !o->weights};
-  status = session_load(&s, o, o->args.v[0], true);
+  status = load(&s, o);
   status = status ? status : session_needs_model(&s);
   if (!status && s.model && !model_entry(s.model, o->entry)) {
     const ModelValue *e;
@@ -174,7 +180,7 @@ int cmd_GRAD(const Options *o) {
     return status;
   BuildWant want = {
       .trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
-  status = session_load(&s, o, o->args.v[0], true);
+  status = load(&s, o);
   status = status ? status : s.so ? without_dropout(&s, &want) : session_compile(&s, &want);
   int train = status ? -1 : session_train(&s, o->train);
   if (!status)
@@ -203,7 +209,7 @@ static int parameters(const Options *o, const char *verb) {
   if (status)
     return status;
   BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
-  status = session_load(&s, o, o->args.v[0], true);
+  status = load(&s, o);
   status = status ? status : session_compile(&s, &want);
   s.lacking = "left out";
   status = status ? status : session_open(&s);

@@ -1,6 +1,7 @@
 // bigsc train: a recipe of the model, on text, into a folder.
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
+#include "compiler/commands/outputs.h"
 #include "runtime/files/file.h"
 #include "runtime/train/train.h"
 #include <signal.h>
@@ -47,17 +48,12 @@ static int changes_of(Session *s, TrainChanges *c) {
   return 0;
 }
 
-// The data's paths: --data, else what the train block names, beside the model's file.
-static int data_paths(Session *s, const BigsTrain *t, const char *const **paths, int *n) {
-  *paths = s->o->data.v;
-  *n = s->o->data.n;
-  if (!*n && t->path && *t->path) {
-    const char **one = NEWN(s->arena, const char *, 1);
-    one[0] = t->path;
-    *paths = one;
-    *n = 1;
-  }
-  return *n ? 0 : session_error(s, EXIT_USAGE, "what data? --data PATH...");
+// What the train block names, beside the model's file, where no option does.
+static void block_defaults(Session *s, Options *o, const BigsTrain *t) {
+  if (!o->data.n && t->path && *t->path)
+    vec_push(s->arena, &o->data, t->path);
+  if (!o->weights && t->from && *t->from)
+    s->weights = o->weights = t->from;
 }
 
 // What the folder holds besides the model: a copy of the vocabulary.
@@ -119,9 +115,9 @@ static int train(Session *s, int index, Feeding *f) {
   TrainChanges changes;
   TrainPlan plan;
   TrainResult result = {0};
-  const char *const *paths;
-  int npaths, status = changes_of(s, &changes);
-  status = status ? status : data_paths(s, t, &paths, &npaths);
+  int status = changes_of(s, &changes);
+  if (!status && !o->data.n)
+    status = session_error(s, EXIT_USAGE, "what data? --data PATH...");
   if (status)
     return status;
   if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
@@ -132,7 +128,8 @@ static int train(Session *s, int index, Feeding *f) {
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   status = tokenizer(s, f, &to);
   status = status ? status
-                  : feeding_open(s, f, t, paths, npaths, plan.batch, plan.length, plan.seed, true);
+                  : feeding_open(s, f, t, o->data.v, o->data.n, plan.batch, plan.length, plan.seed,
+                                 true);
   if (status)
     return status;
   if (!o->quiet)
@@ -195,8 +192,10 @@ int cmd_TRAIN(const Options *given) {
   int index = status ? -1 : session_train(&s, o.train);
   if (!status && index < 0)
     status = o.train ? EXIT_MODEL : EXIT_USAGE;
-  if (!status && !o.weights && s.module->train[index].from && *s.module->train[index].from)
-    s.weights = o.weights = s.module->train[index].from;
+  if (!status)
+    block_defaults(&s, &o, &s.module->train[index]);
+  if (!status && !o.resume) // a copy of the vocabulary may take its own place
+    status = session_check_folder(&s, o.out);
   status = status ? status : session_open(&s);
   status = status ? status : train(&s, index, &f);
   feeding_close(&f);

@@ -1,5 +1,6 @@
 // bigsc vocab: learns a WordPiece vocabulary from text.
 #include "compiler/commands/cmd.h"
+#include "compiler/commands/outputs.h"
 #include "runtime/files/file.h"
 #include "runtime/train/vocab.h"
 #include <signal.h>
@@ -31,6 +32,13 @@ static int write_file(const char *path, const char *text, size_t n, BigsError *e
   return file_commit(f, e);
 }
 
+static int check_output(const Options *o) {
+  Session s = {.o = o, .arena = arena_new(), .color = options_color(o)};
+  int status = session_check_output(&s, o->out);
+  arena_free(s.arena);
+  return status;
+}
+
 int cmd_VOCAB(const Options *o) {
   BigsError e = {{0}, 0};
   Vocab v;
@@ -46,8 +54,11 @@ int cmd_VOCAB(const Options *o) {
     fprintf(stderr, "bigsc vocab: --size is %d to %d\n", VOCAB_MIN_SIZE, VOCAB_MAX_SIZE);
     return EXIT_USAGE;
   }
+  int status = check_output(o);
+  if (status)
+    return status;
   signal(SIGINT, on_interrupt);
-  int status = vocab_learn(o->args.v, o->args.n, &opt, &v, &e);
+  status = vocab_learn(o->args.v, o->args.n, &opt, &v, &e);
   if (!o->quiet && isatty(2))
     fprintf(stderr, "\r\033[K");
   if (!status) {

@@ -60,7 +60,8 @@ typedef struct ModelLet {
   double value; // real part; 0 or 1 for a bool
   Span span;
 } ModelLet;
-int model_lets(const Model *m, const ModelLet **lets); // of the file itself, not of the prelude
+int model_files(const Model *m, const char *const **path); // its own and those it uses
+int model_lets(const Model *m, const ModelLet **lets);     // of the file itself, not of the prelude
 
 // Something with a written type: an input, an entry, a field of a train block.
 typedef struct ModelValue {

@@ -99,6 +99,11 @@ int model_dims(const Model *m, const ModelDim **dims) {
   return m->pub_dims.n;
 }
 
+int model_files(const Model *m, const char *const **path) {
+  *path = m->used_files.v;
+  return m->used_files.n;
+}
+
 int model_lets(const Model *m, const ModelLet **lets) {
   *lets = m->pub_lets.v;
   return m->pub_lets.n;

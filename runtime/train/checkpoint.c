@@ -162,6 +162,25 @@ static void drop_next(const char *dir) {
   }
 }
 
+static const char *const written[] = {
+    "model.safetensors",
+    "optimizer.safetensors",
+    "model.next.safetensors",
+    "optimizer.next.safetensors",
+    "state.json",
+    "log.jsonl",
+    "config.json",
+    "model.mdl",
+#define TOKENIZER(ID, name, file, arguments) file,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+};
+
+int folder_names(const char *const **names) {
+  *names = written;
+  return COUNT(written);
+}
+
 // NAME.PID-N.tmp, as file_create calls them
 static bool is_temporary_of(const char *file, const char *name) {
   size_t n = strlen(name);
@@ -173,17 +192,6 @@ static bool is_temporary_of(const char *file, const char *name) {
 }
 
 static void drop_temporaries(const char *dir) {
-  static const char *const written[] = {
-      "model.next.safetensors",
-      "optimizer.next.safetensors",
-      "state.json",
-      "log.jsonl",
-      "config.json",
-      "model.mdl",
-#define TOKENIZER(ID, name, file, arguments) file,
-#include "base/tokenizers.def"
-#undef TOKENIZER
-  };
   DIR *d = opendir(dir);
   for (struct dirent *f; d && (f = readdir(d));)
     for (int i = 0; i < COUNT(written); i++)

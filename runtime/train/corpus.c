@@ -139,6 +139,10 @@ void text_close(TextReader *r) {
   free(r);
 }
 
+int text_count(const TextReader *r) {
+  return r->count;
+}
+
 const char *text_file(const TextReader *r, int i) {
   return r->path[i];
 }

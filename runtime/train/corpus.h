@@ -18,7 +18,8 @@ typedef int BigsProgress(void *ctx, const char *what, double share);
 // unreadable fails here, not halfway through.  Status BIGS_EFILE.
 typedef struct TextReader TextReader;
 TextReader *text_open(const char *const *paths, int n, BigsError *e);
-void text_close(TextReader *r); // NULL is allowed
+void text_close(TextReader *r);      // NULL is allowed
+int text_count(const TextReader *r); // of files
 const char *text_file(const TextReader *r, int i);
 
 typedef struct TextLine {
