@@ -78,14 +78,16 @@ uint64_t aot_interface(Arena *a, const BigsModule *m) {
   char *text = NULL;
   size_t size = 0;
   Facts x = {.f = open_memstream(&text, &size), .arena = a, .m = m};
-  CHECK(x.f);
+  if (!x.f)
+    out_of_memory();
   for (int i = 0; i < m->ndim && i < MAX_SYMS; i++)
     x.dims[i] = m->dim[i].name;
   put_structs(&x);
   put_dims(&x);
   put_functions(&x);
   put_parameters(&x);
-  fclose(x.f);
+  if (fclose(x.f))
+    out_of_memory();
   uint64_t hash = hash_bytes(0, text, size);
   free(text);
   return hash;

@@ -227,14 +227,16 @@ static int write_header(Session *s, const char *path) {
   return write_text(s, path, text, strlen(text));
 }
 
-// A library and its header; neither without the other.
+// A library and its header; neither without the other.  The header's text needs memory, for want of
+// which the process ends: it comes first.
 static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
                          const char *header) {
   const char *error = NULL;
+  const char *text = aot_header(s->arena, s->build.module);
   bool fresh = access(path, F_OK) != 0;
   if (!aot_write(s->arena, in, kind, path, &error))
     return session_error(s, EXIT_FILE, "%s", error);
-  int status = write_header(s, header);
+  int status = write_text(s, header, text, strlen(text));
   if (status && fresh)
     unlink(path);
   return status;

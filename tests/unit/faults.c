@@ -22,7 +22,7 @@
   X(FAULT_MEMORY, 1, void *, aligned_alloc, (size_t align, size_t n), (align, n), NULL)            \
   X(FAULT_MEMORY, 1, char *, strdup, (const char *s), (s), NULL)                                   \
   X(FAULT_MEMORY, 1, char *, strndup, (const char *s, size_t n), (s, n), NULL)                     \
-  X(FAULT_MEMORY, 0, FILE *, open_memstream, (char **text, size_t *size), (text, size), NULL)      \
+  X(FAULT_STREAM, 0, FILE *, open_memstream, (char **text, size_t *size), (text, size), NULL)      \
   X(FAULT_MEMORY, 0, void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t at),     \
     (p, n, prot, flags, fd, at), MAP_FAILED)                                                       \
   X(FAULT_FILE, 0, ssize_t, write, (int fd, const void *data, size_t n), (fd, data, n), -1)        \

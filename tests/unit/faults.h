@@ -5,7 +5,7 @@
 #define BIGSC_TESTS_FAULTS_H
 #include <stdbool.h>
 
-typedef enum FaultKind { FAULT_MEMORY, FAULT_FILE, FAULT_KINDS } FaultKind;
+typedef enum FaultKind { FAULT_MEMORY, FAULT_STREAM, FAULT_FILE, FAULT_KINDS } FaultKind;
 typedef enum FaultHow {
   FAULT_ONCE,        // the n-th call fails
   FAULT_EVER_AFTER,  // and all that follow it

@@ -207,12 +207,26 @@ START_TEST(every_allocation_of_a_command_may_fail) {
 }
 END_TEST
 
+// Those of texts in memory are few: each fails.
+START_TEST(every_text_in_memory_may_fail) {
+  const Command *c = &commands[_i];
+  long calls = run(c->words, (Fault){FAULT_STREAM, 0, FAULT_ONCE, ENOMEM}).calls;
+  for (long n = 1; n <= calls; n++) {
+    if (c->made)
+      drop(c->made);
+    Outcome o = run(c->words, (Fault){FAULT_STREAM, n, FAULT_ONCE, ENOMEM});
+    check_outcome(c, &o, n, FAULT_ONCE);
+  }
+}
+END_TEST
+
 Suite *faults_suite(void) {
   Suite *s = suite_create("faults");
   TCase *t = tcase_create("faults");
   tcase_set_timeout(t, 600);
   tcase_add_unchecked_fixture(t, enter_folder, leave_folder);
   tcase_add_loop_test(t, every_allocation_of_a_command_may_fail, 0, COUNT(commands));
+  tcase_add_loop_test(t, every_text_in_memory_may_fail, 0, COUNT(commands));
   suite_add_tcase(s, t);
   return s;
 }
