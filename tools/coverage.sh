@@ -37,7 +37,7 @@ autotools
 # As the sanitizers' flags these leave libbigsrt.a alone, which compiled models are linked with.
 build_in "$build" "all tests/runner SAN_CFLAGS=--coverage" CC=gcc CFLAGS="-O0 -g"
 find "$build" -name '*.gcda' -exec rm -f {} +
-(cd "$build" && srcdir=$src builddir=$build ./tests/runner) | tail -n 1 || echo "coverage.sh: unit tests failed" >&2
-BIGSC=$build/bigsc sh "$src/tests/cli/run.sh" | tail -n 1 || echo "coverage.sh: command-line tests failed" >&2
+(cd "$build" && srcdir=$src builddir=$build ./tests/runner) | tail -n 1
+BIGSC=$build/bigsc sh "$src/tests/cli/run.sh" | tail -n 1
 echo " lines branches  of  file"
 (cd "$build" && find base codegen compiler graph runtime -name '*.gcda' -exec gcov -n -b {} +) 2>/dev/null | sums
