@@ -93,9 +93,8 @@ static bool is_choice(const Node *dy) {
   return dy->op == OP_SELECT && (is_zero(dy->in[1]) || is_zero(dy->in[2]));
 }
 
-enum {
-  CHOICES = 3
-}; // that a factor passes: as many as make no difference to the size of a long chain of them
+// That a factor passes: as many as make no difference to the size of a long chain of them.
+enum { CHOICES = 3 };
 
 // d f, d / f, or d converted to the dtype of f.  What a choice left out stays 0 where f is infinite or no number:
 // select(c, d, 0) f = select(c, d f, 0).
