@@ -110,6 +110,19 @@ bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, co
   return ok;
 }
 
+void sema_args_once(Sema *s, const Expr *call, const char *what) {
+  for (int i = 1; call->kind == EX_CALL && i < call->args.n; i++)
+    for (int j = 0; j < i; j++) {
+      const Arg *a = &call->args.v[i], *first = &call->args.v[j];
+      if (!a->name.s || a->name.s != first->name.s)
+        continue;
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` of `%s` is given twice",
+                           a->name.s, what);
+      sema_label(s, g, first->name.span, "first here");
+      break;
+    }
+}
+
 bool sema_missing_args(Sema *s, const Formals *f, const Operand *got, Span at, const char *what) {
   bool ok = true;
   for (int i = 0; i < f->n; i++)

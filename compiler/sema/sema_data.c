@@ -212,6 +212,7 @@ static void check_source(Sema *s, const TrItem *it, Recipe *r) {
                    r->source, suggest_text(s, sources, COUNT(sources)));
     suggest_list(s, g, r->source, sources, COUNT(sources));
   }
+  sema_args_once(s, e, r->source);
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
     source_arg(s, &e->args.v[i], i == 0, r);
 }

@@ -131,6 +131,8 @@ void suggest_table(Suggest *g, const Map *t);
 void suggest_help(Sema *s, Diag *d, const Suggest *g);
 bool name_listed(const char *const *v, int n, const char *name);
 const char *suggest_text(Sema *s, const char *const *v, int n); // "adamw, adam and sgd"
+// Refuses a named argument of a source, an optimizer, ... that is given twice.
+void sema_args_once(Sema *s, const Expr *call, const char *what);
 void suggest_list(Sema *s, Diag *g, const char *wanted, const char *const *v, int n);
 bool sema_enter_definition(Sema *s, Span at); // false: too deep, reported
 bool sema_step(Sema *s, Span at);             // counts work; false past the limit (reported once)

@@ -35,6 +35,7 @@ static void named_argument(Sema *s, const Arg *a, TokenizerDecl *t) {
 }
 
 static void arguments(Sema *s, const Expr *e, TokenizerDecl *t) {
+  sema_args_once(s, e, tokenizer_names[t->kind]);
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++) {
     const Arg *a = &e->args.v[i];
     if (a->name.s)

@@ -145,6 +145,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   }
   r->optimizer.kind = (OptimizerKind)kind;
   r->has_optimizer = true;
+  sema_args_once(s, e, callee->name.s);
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
     optimizer_argument(s, &e->args.v[i], &r->optimizer);
 }
@@ -169,16 +170,29 @@ static void unknown_schedule(Sema *s, const Expr *e) {
   suggest_list(s, g, callee->name.s, schedule_names, SCHED_COUNT);
 }
 
+// Steps, or below 1 a share of the run: 150 % are no steps, nor is 1.5.
+static bool length_of(Sema *s, const Expr *e, double *out) {
+  bool percent = e->span.src && e->span.src->text[e->span.hi - 1] == '%';
+  if (!number_of(s, e, "a length", 0, 1e15, out))
+    return false;
+  if (*out < 1 || (!percent && *out == floor(*out)))
+    return true;
+  sema_error(s, ERR_BAD_SETTING, e->span,
+             "a length is a whole number of steps, or a share of the run below 100 %%");
+  return false;
+}
+
 // False when an argument is wrong, which was reported.
 static bool piece_args(Sema *s, const Expr *e, bool falls, SchedulePiece *p) {
   bool ok = true;
+  sema_args_once(s, e, e->a->name.s);
   for (int i = 0; i < e->args.n; i++) {
     const Arg *a = &e->args.v[i];
     bool to = a->name.s && !strcmp(a->name.s, "to") && falls;
     if (to)
       ok &= number_of(s, a->value, "`to`", 0, 1e6, &p->to);
     else if (!a->name.s && i == 0)
-      ok &= number_of(s, a->value, "a length", 0, 1e15, &p->length);
+      ok &= length_of(s, a->value, &p->length);
     else {
       sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes %s", e->a->name.s,
                  falls ? "a length, and the level it ends at: `to: 0`" : "a length");
@@ -227,7 +241,7 @@ static void set_rate(Sema *s, const Expr *e, Recipe *r) {
     add_piece(s, e, true, r);
   } else if (e->kind == EX_BIN && e->bin == BIN_DIV) {
     set_rate(s, e->a, r);
-    if (number_of(s, e->b, "a rate", 1e-300, INFINITY, &x))
+    if (number_of(s, e->b, "what divides a rate", 1e-300, INFINITY, &x))
       r->rate /= x;
   } else if (e->kind == EX_BIN && e->bin == BIN_MUL) {
     bool left = r->schedule.n > 0;
