@@ -81,26 +81,42 @@ AotKind aot_kind(const char *path) {
   return AOT_UNKNOWN;
 }
 
-static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer,
-                         const char **error) {
+static bool cannot_write(Arena *a, const char *path, const char **error) {
+  *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
+  return false;
+}
+
+static bool failed(Arena *a, const BigsError *e, const char **error) {
+  if (e->status == BIGS_EMODEL)
+    arena_exhausted(a);
+  *error = arena_strdup(a, e->text);
+  return false;
+}
+
+static bool write_bytes(Arena *a, const char *path, const char *bytes, size_t n,
+                        const char **error) {
   BigsError e = {0};
   FileOut *f = file_create(path, &e);
-  if (f && file_write(f, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), &e))
+  if (f && file_write(f, bytes, n, &e))
     file_abort(f);
   else if (f)
     file_commit(f, &e);
-  if (e.status == BIGS_EMODEL)
-    arena_exhausted(a);
-  if (e.status)
-    *error = arena_strdup(a, e.text);
-  return !e.status;
+  return e.status ? failed(a, &e, error) : true;
 }
 
-static bool move(Arena *a, const char *from, const char *to, const char **error) {
-  if (!rename(from, to))
-    return true;
-  *error = arena_printf(a, "%s: cannot write: %s", to, strerror(errno));
-  return false;
+static bool write_buffer(Arena *a, const char *path, LLVMMemoryBufferRef buffer,
+                         const char **error) {
+  return write_bytes(a, path, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), error);
+}
+
+// A pipe or a device gets the bytes.
+static bool copy(Arena *a, const char *from, const char *to, const char **error) {
+  BigsError e = {0};
+  size_t n;
+  char *bytes = file_read(from, SIZE_MAX / 4, &n, &e);
+  bool ok = bytes ? write_bytes(a, to, bytes, n, error) : failed(a, &e, error);
+  free(bytes);
+  return ok;
 }
 
 static void remove_folder(const char *folder) {
@@ -112,22 +128,32 @@ static void remove_folder(const char *folder) {
   rmdir(folder);
 }
 
-static bool link_within(Arena *a, const AotInput *in, AotKind kind, const char *path,
+typedef struct LinkTo {
+  const char *path, *target; // as given; behind its links
+  bool in_place;
+} LinkTo;
+
+static bool link_within(Arena *a, const AotInput *in, AotKind kind, const LinkTo *to,
                         const char *folder, LLVMMemoryBufferRef buffer, const char **error) {
-  const char *object = arena_printf(a, "%s/kernels.o", folder), *made = NULL;
-  return write_buffer(a, object, buffer, error) &&
-         (made = aot_link(a, in, kind, object, folder, path, error)) && move(a, made, path, error);
+  const char *object = arena_printf(a, "%s/kernels.o", folder);
+  const char *made = write_buffer(a, object, buffer, error)
+                         ? aot_link(a, in, kind, object, folder, to->path, error)
+                         : NULL;
+  if (!made)
+    return false;
+  if (to->in_place)
+    return copy(a, made, to->path, error);
+  return rename(made, to->target) ? cannot_write(a, to->path, error) : true;
 }
 
 // Temporary files lie in a folder beside the result, for the rename, in a path that no tool takes
 // for an option.
-static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const char *path,
+static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const LinkTo *to,
                         LLVMMemoryBufferRef buffer, const char **error) {
-  char *folder = arena_printf(a, "%s%s.tmpXXXXXX", *path == '/' ? "" : "./", path);
-  if (!mkdtemp(folder)) {
-    *error = arena_printf(a, "%s: cannot write: %s", path, strerror(errno));
-    return false;
-  }
+  const char *beside = to->in_place ? to->path : to->target;
+  char *folder = arena_printf(a, "%s%s.tmpXXXXXX", *beside == '/' ? "" : "./", beside);
+  if (!mkdtemp(folder))
+    return cannot_write(a, to->path, error);
   Arena *own = arena_try_new();
   jmp_buf oom;
   if (!own || setjmp(oom)) { // the folder goes in any case
@@ -135,7 +161,7 @@ static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const char *
     arena_exhausted(a);
   }
   arena_on_oom(own, &oom);
-  bool ok = link_within(own, in, kind, path, folder, buffer, error);
+  bool ok = link_within(own, in, kind, to, folder, buffer, error);
   remove_folder(folder);
   if (!ok)
     *error = arena_strdup(a, *error);
@@ -153,6 +179,18 @@ static void hold_signals(sigset_t *old) {
   pthread_sigmask(SIG_BLOCK, &set, old);
 }
 
+static bool link_to(Arena *a, const AotInput *in, AotKind kind, const char *path,
+                    LLVMMemoryBufferRef buffer, const char **error) {
+  BigsError e = {0};
+  LinkTo to = {.path = path};
+  char *target = file_target(path, &to.in_place, &e);
+  if (!target)
+    return failed(a, &e, error);
+  to.target = arena_strdup(a, target);
+  free(target);
+  return link_buffer(a, in, kind, &to, buffer, error);
+}
+
 bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, const char **error) {
   bool linked = kind == AOT_ARCHIVE || kind == AOT_SHARED;
   sigset_t old;
@@ -160,7 +198,7 @@ bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, con
   LLVMMemoryBufferRef buffer = encode(&x, linked ? AOT_OBJECT : kind);
   hold_signals(&old);
   bool ok =
-      linked ? link_buffer(a, in, kind, path, buffer, error) : write_buffer(a, path, buffer, error);
+      linked ? link_to(a, in, kind, path, buffer, error) : write_buffer(a, path, buffer, error);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   LLVMDisposeMemoryBuffer(buffer);
   free_unit(&x);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -233,7 +234,8 @@ static int write_library(Session *s, const AotInput *in, AotKind kind, const cha
                          const char *header) {
   const char *error = NULL;
   const char *text = aot_header(s->arena, s->build.module);
-  bool fresh = access(path, F_OK) != 0;
+  struct stat st;
+  bool fresh = lstat(path, &st) != 0;
   if (!aot_write(s->arena, in, kind, path, &error))
     return session_error(s, EXIT_FILE, "%s", error);
   int status = write_text(s, header, text, strlen(text));

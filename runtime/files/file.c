@@ -15,7 +15,7 @@ enum { BUFFER = 1 << 18, MAX_IO = 1 << 30 };
 struct FileOut {
   int fd;
   bool in_place;
-  char *path, *temporary;
+  char *path, *temporary; // path: what is replaced, behind all links
   size_t used;
   BigsError failed; // the first failure
   char buffer[BUFFER];
@@ -144,8 +144,9 @@ static void open_temporary(FileOut *f, const struct stat *old) {
   }
 }
 
-// A descriptor that is open already is written to, also where it is a regular file for once.  Other
-// files below /dev are as any: /dev/shm is a filesystem.
+// ---- what a path stands for
+enum { MAX_LINKS = 40 }; // as Linux follows
+
 static bool names_descriptor(const char *path) {
   static const char *const names[] = {"/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -154,22 +155,80 @@ static bool names_descriptor(const char *path) {
   return false;
 }
 
+// What links of /proc lead to need not be what their text says: they name open files.
+static bool is_of_proc(const struct stat *st) {
+  struct stat proc;
+  return lstat("/proc/self", &proc) == 0 && proc.st_dev == st->st_dev;
+}
+
+// What the link says, from where it stands.  NULL with errno.
+static char *read_link(const char *path) {
+  char text[4096];
+  ssize_t n = readlink(path, text, sizeof text);
+  const char *slash = strrchr(path, '/');
+  size_t dir = slash && n > 0 && text[0] != '/' ? (size_t)(slash + 1 - path) : 0;
+  errno = n == sizeof text ? ENAMETOOLONG : errno;
+  char *to = n > 0 && n < (ssize_t)sizeof text ? malloc(dir + (size_t)n + 1) : NULL;
+  if (!to)
+    return NULL;
+  memcpy(to, path, dir);
+  memcpy(to + dir, text, (size_t)n);
+  to[dir + (size_t)n] = 0;
+  return to;
+}
+
+// *path, malloc'd, becomes what stands behind its links, or the name that a link without a target gives to it; *in_place is
+// set where that is an open descriptor, which may be a regular file for once, or no regular file.  -1 with errno.
+static int follow(char **path, bool *in_place) {
+  struct stat st;
+  for (int i = 0; i <= MAX_LINKS; i++) {
+    bool exists = lstat(*path, &st) == 0, link = exists && S_ISLNK(st.st_mode);
+    if (exists && S_ISDIR(st.st_mode))
+      return errno = EISDIR, -1;
+    *in_place =
+        exists && (names_descriptor(*path) || (link ? is_of_proc(&st) : !S_ISREG(st.st_mode)));
+    if (*in_place || !link)
+      return 0;
+    char *to = read_link(*path);
+    if (!to)
+      return -1;
+    free(*path);
+    *path = to;
+  }
+  return errno = ELOOP, -1;
+}
+
+char *file_target(const char *path, bool *in_place, BigsError *e) {
+  char *to = strdup(path);
+  if (!to) {
+    bigs_fail_memory(e, path);
+    return NULL;
+  }
+  if (follow(&to, in_place)) {
+    bigs_fail_errno(e, "write", path);
+    free(to);
+    return NULL;
+  }
+  return to;
+}
+
 FileOut *file_create(const char *path, BigsError *e) {
   FileOut *f = calloc(1, sizeof *f);
-  if (!f || !(f->path = strdup(path))) {
-    free(f);
+  if (!f) {
     bigs_fail_memory(e, path);
     return NULL;
   }
   f->fd = -1;
+  f->path = file_target(path, &f->in_place, e);
+  if (!f->path) {
+    free(f);
+    return NULL;
+  }
   struct stat st;
-  bool exists = stat(path, &st) == 0;
-  errno = exists && S_ISDIR(st.st_mode) ? EISDIR : 0;
-  f->in_place = exists && (!S_ISREG(st.st_mode) || names_descriptor(path)) && !errno;
   if (f->in_place)
     f->fd = file_open(path, O_WRONLY | O_APPEND);
-  else if (!errno)
-    open_temporary(f, exists ? &st : NULL);
+  else
+    open_temporary(f, stat(f->path, &st) == 0 ? &st : NULL);
   if (f->fd >= 0)
     return f;
   fail(f, "write", e);

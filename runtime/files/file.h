@@ -3,6 +3,7 @@
 #ifndef BIGSC_RUNTIME_FILE_H
 #define BIGSC_RUNTIME_FILE_H
 #include "base/error.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,8 +17,8 @@ char *file_read(const char *path, size_t limit, size_t *size, BigsError *e);
 
 // A file being written without a name, or under a temporary one, in the same directory.  The first
 // failure sticks: later calls return it again, the temporary is removed and what stood at `path`
-// stays. A path that names a device, a pipe or an open descriptor ("/dev/stdout") is written in
-// place instead.
+// stays.  A link stays, too: what it leads to is replaced.  A path that names a device, a pipe or an
+// open descriptor ("/dev/stdout") is written in place instead.
 typedef struct FileOut FileOut;
 FileOut *file_create(const char *path, BigsError *e);
 int file_write(FileOut *f, const void *data, size_t size, BigsError *e);
@@ -26,6 +27,10 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e);
 int file_commit(FileOut *f, BigsError *e);
 // Removes the temporary and frees f; NULL is allowed.
 void file_abort(FileOut *f);
+
+// What a writer of `path` replaces: the path behind all links, malloc'd, or with *in_place what is only written to.  NULL on
+// failure.
+char *file_target(const char *path, bool *in_place, BigsError *e);
 
 // dir + "/" + name, malloc'd; NULL when out of memory (reported).
 char *file_join(const char *dir, const char *name, BigsError *e);
