@@ -235,12 +235,14 @@ static int write_library(Session *s, const AotInput *in, AotKind kind, const cha
   const char *error = NULL;
   const char *text = aot_header(s->arena, s->build.module);
   struct stat st;
-  bool fresh = lstat(path, &st) != 0;
+  bool fresh = lstat(path, &st) != 0, alone = lstat(header, &st) != 0;
   if (!aot_write(s->arena, in, kind, path, &error))
     return session_error(s, EXIT_FILE, "%s", error);
   int status = write_text(s, header, text, strlen(text));
   if (status && fresh)
     unlink(path);
+  if (status && fresh && alone) // it stands already where only its folder could not be synced
+    unlink(header);
   return status;
 }
 
