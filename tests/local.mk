@@ -19,6 +19,8 @@ test_sources = \
 	%D%/unit/command.h \
 	%D%/unit/compiled.c \
 	%D%/unit/compiled.h \
+	%D%/unit/fault_bed.c \
+	%D%/unit/fault_bed.h \
 	%D%/unit/faults.c \
 	%D%/unit/faults.h \
 	%D%/unit/graph_test.c \
@@ -51,6 +53,7 @@ test_sources = \
 	%D%/unit/test_docs.c \
 	%D%/unit/test_exec.c \
 	%D%/unit/test_faults.c \
+	%D%/unit/test_faults_files.c \
 	%D%/unit/test_fft.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \

@@ -108,7 +108,11 @@ int __wrap_open(const char *path, int flags, ...) {
   va_start(ap, flags);
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
   va_end(ap);
-  if ((flags & O_ACCMODE) != O_RDONLY && fails(FAULT_FILE))
+  bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  if (writes && fails(FAULT_FILE))
     return -1;
-  return __real_open(path, flags, mode);
+  int fd = __real_open(path, flags, mode);
+  if (writes)
+    ends(FAULT_FILE);
+  return fd;
 }
