@@ -54,6 +54,7 @@ test_sources = \
 	%D%/unit/test_exec.c \
 	%D%/unit/test_faults.c \
 	%D%/unit/test_faults_files.c \
+	%D%/unit/test_faults_models.c \
 	%D%/unit/test_fft.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \

@@ -35,6 +35,7 @@ Outcome fault_run(const char *const *words, Fault f);
 // Without a fault; its status must be 0.
 void fault_must(const char *const *words);
 
-// The tests of test_faults_files.c.
+// The tests of test_faults_files.c and test_faults_models.c.
 TCase *faults_files_case(void);
+TCase *faults_models_case(void);
 #endif

@@ -1,5 +1,5 @@
-// What a process must survive: every allocation fails in turn, and every call that changes a file
-// (test_faults_files.c).  BIGSC_FAULTS=all: each of them, not a choice.
+// What a process must survive: every allocation fails in turn, in the commands and in a program
+// (test_faults_models.c), and every call that changes a file (test_faults_files.c).  BIGSC_FAULTS=all: each of them, not a choice.
 #include "compiler/driver/session.h"
 #include "tests/unit/fault_bed.h"
 #include "tests/unit/suites.h"
@@ -87,5 +87,6 @@ Suite *faults_suite(void) {
   tcase_add_loop_test(t, every_text_in_memory_may_fail, 0, COUNT(commands));
   suite_add_tcase(s, t);
   suite_add_tcase(s, faults_files_case());
+  suite_add_tcase(s, faults_models_case());
   return s;
 }
