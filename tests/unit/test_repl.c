@@ -4,12 +4,14 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct ReplRun {
@@ -329,12 +331,25 @@ static Editor *new_editor(const char *history) {
   return e;
 }
 
+// Between lines the terminal edits by itself, and would take Ctrl-D as an end: keys wait for the editor.
+static void *type_keys(void *keys) {
+  struct termios t;
+  while (tcgetattr(keyboard, &t) == 0 && t.c_lflag & ICANON)
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  return write(keyboard, keys, strlen(keys)) == (ssize_t)strlen(keys) ? keys : NULL;
+}
+
 // The line that these keys make.
 static const char *typed(Editor *e, const char *keys) {
   bool interrupted;
-  ck_assert_int_eq(write(keyboard, keys, strlen(keys)), (ssize_t)strlen(keys));
+  pthread_t typist;
+  void *done;
+  char text[32];
+  ck_assert_uint_lt(strlen(keys), sizeof text);
+  ck_assert_int_eq(pthread_create(&typist, NULL, type_keys, strcpy(text, keys)), 0);
   const char *line = editor_line(e, false, &interrupted);
-  ck_assert(!interrupted);
+  ck_assert_int_eq(pthread_join(typist, &done), 0);
+  ck_assert(done && !interrupted);
   return line;
 }
 
