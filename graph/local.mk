@@ -24,6 +24,7 @@ graph_sources = \
 	%D%/rules_attention.c \
 	%D%/rules_index.c \
 	%D%/rules_simplify.c \
+	%D%/rules_stable.c \
 	%D%/rules_stack.c \
 	%D%/rules_structural.c \
 	%D%/verify.c

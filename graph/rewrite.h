@@ -2,7 +2,8 @@
 // NULL when it does not apply, else a node with the same axes (as a set), dtype and values.
 //
 // Termination: every SIMPLIFY rule makes the expression smaller (fewer nodes, or constants nearer
-// the root, or a cheaper op that no rule turns back); STRUCTURAL flips move towards the roots only;
+// the root, or a cheaper op that no rule turns back) or, in rules_stable.c, makes an exp that they do
+// not match; STRUCTURAL flips move towards the roots only;
 // stacking and claiming remove the contractions they match.
 #ifndef BIGSC_REWRITE_H
 #define BIGSC_REWRITE_H

@@ -20,6 +20,7 @@ typedef struct Subject {
   const char *name;
   bool is_entry;
   Node *loss;         // as elaborated: what is evaluated for finite differences
+  Node *computed;     // the same as it is compiled
   const Node *random; // of an entry: the input that holds the random numbers
   int n, ninputs;
   Param **param; // reached by the loss

@@ -85,9 +85,9 @@ static double size_of(LargePair *p, Node *n) {
 static bool find_fault(LargePair *p, LargeFault *f) {
   const Subject *j = p->j;
   double least = 1e-3; // smaller ones may vanish
-  if (wrong(p, j->loss, HUGE_VAL, f))
+  if (wrong(p, j->computed, HUGE_VAL, f))
     return true;
-  if (!(size_of(p, j->loss) <= FLT_MAX))
+  if (!(size_of(p, j->computed) <= FLT_MAX))
     return false; // nor need its gradients fit
   for (int i = 0; i < j->n + j->ninputs; i++)
     least = fmax(least, 1e-3 * size_of(p, j->grad[i].node));
@@ -104,7 +104,7 @@ static const Node *culprit(LargePair *p) {
   const Subject *j = p->j;
   int n = 1, count;
   Node **roots = NEWN(p->arena, Node *, j->n + j->ninputs + 1);
-  roots[0] = j->loss;
+  roots[0] = j->computed;
   for (int i = 0; i < j->n + j->ninputs; i++)
     roots[n++] = j->grad[i].node;
   Node **live = graph_reachable(p->c->graph, roots, n, &count);

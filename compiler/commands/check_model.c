@@ -116,6 +116,7 @@ static int differentiate(CheckModel *c, Subject *j) {
                          "%s: the `scan` has more than %d steps: shorten it with -D",
                          check_place(c->s, at->span), MAX_STEPS);
   graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);
+  j->computed = loss;
   Node **live = graph_reachable(g, &loss, 1, &count);
   Node **wrt = NEWN(a, Node *, count), **grad = NEWN(a, Node *, count);
   j->param = NEWN(a, Param *, count);

@@ -180,6 +180,18 @@ MAKE(powers) {
 MAKE(casts) {
   return g_cast(G, g_cast(G, f->x, DT_F64), DT_F32);
 }
+MAKE(logistic) {
+  return g_binary(G, OP_DIV, f->y,
+                  g_binary(G, OP_ADD, g_const(G, DT_F32, 1), g_unary(G, OP_EXP, f->x)));
+}
+MAKE(softplus) {
+  return g_unary(G, OP_LOG, g_binary(G, OP_ADD, g_unary(G, OP_EXP, f->x), g_const(G, DT_F32, 1)));
+}
+MAKE(log_of_logistic) {
+  Node *e = g_unary(G, OP_EXP, g_select(G, f->m, f->x, f->z)), *one = g_const(G, DT_F32, 1);
+  return g_unary(G, OP_LOG,
+                 g_binary(G, OP_DIV, g_select(G, f->m, one, e), g_binary(G, OP_ADD, one, e)));
+}
 MAKE(selects) {
   return g_select(G, f->m, g_select(G, f->m, f->x, f->z), f->y);
 }
