@@ -197,7 +197,7 @@ static int64_t pad_length(Session *s, const char *dir) {
 
 // Does a train block predict what stood in the place of a [MASK]?
 static bool is_masked(const Recipe *r) {
-  bool labels = r->source && !strcmp(r->source, "mlm_text");
+  bool labels = r->source && data_has_field(r->source, "labels");
   for (int i = 0; i < r->fields.n; i++)
     labels |= r->fields.v[i].kind == FIELD_LABELS;
   return labels;
@@ -210,7 +210,7 @@ static int needs_masks(Session *s) {
   for (int i = 0; i < n; i++)
     is_masked(train[i]) ? masked++ : others++;
   for (int i = 0; !s->model && i < s->module->ntrain; i++)
-    strcmp(s->module->train[i].source, "mlm_text") ? others++ : masked++;
+    data_has_field(s->module->train[i].source, "labels") ? masked++ : others++;
   if (masked || !others)
     return 0;
   return session_error(

@@ -49,6 +49,11 @@ int data_kind(const char *source) {
   return -1;
 }
 
+bool data_has_field(const char *source, const char *field) {
+  int kind = data_kind(source);
+  return kind >= 0 && field_shape((DataKind)kind, field) != FIELD_NONE;
+}
+
 static const DataSource *source_of(const Data *d) {
   return &sources[d->o.kind].does;
 }

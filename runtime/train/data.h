@@ -29,6 +29,8 @@ typedef enum DataKind {
 } DataKind;
 // By its name in a train block; -1: there is none so called.
 int data_kind(const char *source);
+// May `data` pick this field of the source?
+bool data_has_field(const char *source, const char *field);
 
 typedef struct DataOptions {
   DataKind kind;
