@@ -1,7 +1,6 @@
 // bigsc train: a recipe of the model, on text, into a folder.
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
-#include "compiler/commands/outputs.h"
 #include "runtime/files/file.h"
 #include "runtime/train/train.h"
 #include <signal.h>
@@ -194,8 +193,6 @@ int cmd_TRAIN(const Options *given) {
     status = o.train ? EXIT_MODEL : EXIT_USAGE;
   if (!status)
     block_defaults(&s, &o, &s.module->train[index]);
-  if (!status && !o.resume) // a copy of the vocabulary may take its own place
-    status = session_check_folder(&s, o.out);
   status = status ? status : session_open(&s);
   status = status ? status : train(&s, index, &f);
   feeding_close(&f);

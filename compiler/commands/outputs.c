@@ -1,6 +1,5 @@
 // See outputs.h.
 #include "compiler/commands/outputs.h"
-#include "runtime/train/checkpoint.h"
 #include "runtime/train/corpus.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -49,15 +48,4 @@ int session_check_output(Session *s, const char *out) {
   return session_error(s, EXIT_USAGE,
                        "%s%s%s is read, and would be overwritten: choose another output", out,
                        strcmp(in, out) ? " is the same file as " : "", strcmp(in, out) ? in : "");
-}
-
-// A model that lies where its copy belongs is written as it is; another text there is refused by who
-// writes it.
-int session_check_folder(Session *s, const char *out) {
-  const char *const *name;
-  int n = folder_has_run(out) ? 0 : folder_names(&name), status = 0;
-  for (int i = 0; i < n && !status; i++)
-    if (strcmp(name[i], "model.mdl") != 0)
-      status = session_check_output(s, session_text(s, "%s/%s", out, name[i]));
-  return status;
 }

@@ -6,6 +6,4 @@
 // 0, or a usage error: the file `out`, which is to be replaced, is one that the command reads, under
 // whatever name.  Of a model that was loaded the files it uses count, too.
 int session_check_output(Session *s, const char *out);
-int session_check_folder(Session *s,
-                         const char *out); // the same of all that a new run writes there
 #endif

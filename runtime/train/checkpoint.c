@@ -133,6 +133,9 @@ static int refuse_files(const char *dir, const BigsModule *module, const FolderF
   if (err || begun)
     return err;
   err = refuse_file(dir, "config.json", NULL, e);
+  err =
+      err ? err : refuse_file(dir, "model.next.safetensors", NULL, e); // removed as a killed run's
+  err = err ? err : refuse_file(dir, "optimizer.next.safetensors", NULL, e);
   err = err || !module->mdl ? err : refuse_file(dir, "model.mdl", &mdl, e);
   err = err ? err : refuse_file(dir, "log.jsonl", &nothing, e); // made first, for its lock
   for (int i = 0; i < nfile && !err; i++)
@@ -175,11 +178,6 @@ static const char *const written[] = {
 #include "base/tokenizers.def"
 #undef TOKENIZER
 };
-
-int folder_names(const char *const **names) {
-  *names = written;
-  return COUNT(written);
-}
 
 // NAME.PID-N.tmp, as file_create calls them
 static bool is_temporary_of(const char *file, const char *name) {

@@ -38,8 +38,6 @@ int folder_make(const char *dir, const BigsModule *module, const FolderFile *fil
 // was killed before its first save left there goes.
 int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                   BigsError *e);
-// The names of all files that a run writes into its folder; how many.
-int folder_names(const char *const **names);
 bool folder_has_run(const char *dir); // is there a state.json?
 
 int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState *s,
