@@ -56,6 +56,7 @@ test_sources = \
 	%D%/unit/test_faults_files.c \
 	%D%/unit/test_faults_models.c \
 	%D%/unit/test_fft.c \
+	%D%/unit/test_fill.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
 	%D%/unit/test_json.c \
@@ -79,8 +80,10 @@ test_sources = \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_train.c \
+	%D%/unit/test_values.c \
 	%D%/unit/test_vecmath.c \
 	%D%/unit/test_vocab.c \
+	%D%/unit/test_weights.c \
 	%D%/unit/test_zoo.c \
 	%D%/unit/tmpdir.h \
 	%D%/unit/toy_module.c \

@@ -1,0 +1,216 @@
+// The values of the interpreter: of models against an independent implementation, of expressions.
+#include "compiler/driver/pipeline.h"
+#include "runtime/exec/match.h"
+#include "runtime/files/safetensors.h"
+#include "tests/unit/sema_test.h"
+#include "tests/unit/suites.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double *numbers(Arena *a, const StFile *f, const char *name, const StTensor **out) {
+  const StTensor *t = st_find(f, name);
+  BigsError e;
+  ck_assert_msg(t, "no tensor %s", name);
+  double *v = NEWN(a, double, t->elements + 1);
+  int32_t *ints = NEWN(a, int32_t, t->elements + 1);
+  if (t->dtype == ST_F32 || t->dtype == ST_F64)
+    ck_assert(!st_copy(t, ST_F64, v, &e));
+  else if (t->dtype == ST_I32)
+    ck_assert(!st_copy(t, ST_I32, ints, &e));
+  for (int64_t i = 0; i < t->elements && t->dtype == ST_I32; i++)
+    v[i] = ints[i];
+  bool *flags = NEWN(a, bool, t->elements + 1);
+  if (t->dtype == ST_BOOL)
+    ck_assert(!st_copy(t, ST_BOOL, flags, &e));
+  for (int64_t i = 0; i < t->elements && t->dtype == ST_BOOL; i++)
+    v[i] = flags[i];
+  *out = t;
+  return v;
+}
+
+static StFile *open_file(Arena *a, const char *folder, const char *name) {
+  const char *dir = getenv("srcdir");
+  StFile *f;
+  BigsError e;
+  ck_assert(
+      !st_open(arena_printf(a, "%s/tests/fixtures/%s/%s", dir ? dir : ".", folder, name), &f, &e));
+  return f;
+}
+
+// Stored [out, in] as native [in, out].
+static const double *native(Arena *a, const StoredParam *p, const double *v) {
+  if (!p->transposed)
+    return v;
+  double *n = NEWN(a, double, p->rows * p->cols);
+  for (int64_t r = 0; r < p->rows; r++)
+    for (int64_t c = 0; c < p->cols; c++)
+      n[r * p->cols + c] = v[c * p->rows + r];
+  return n;
+}
+
+static void bind_weights(Loaded *l, Graph *g, Eval *e, const StFile *f) {
+  const CkptTable *t = model_checkpoint(l->m, "hf");
+  const char **names = NEWN(l->a, const char *, st_count(f));
+  for (int i = 0; i < st_count(f); i++)
+    names[i] = st_at(f, i)->name;
+  BigsCheckpoint block = checkpoint_table(l->a, l->m, t);
+  NameMatch m;
+  ck_assert(!name_match(&(NameSet){.n = t->params.n, .block = &block, .rules = &block, .nrules = 1},
+                        names, st_count(f), &m, NULL));
+  ck_assert(m.nknown == t->params.n && m.nknown == st_count(f));
+  for (int i = 0; i < g->params.n; i++) {
+    const StTensor *st;
+    const double *v = numbers(l->a, f, names[m.name[i]], &st);
+    ck_assert_int_eq(st->rank, t->params.v[i].nshape);
+    for (int k = 0; k < st->rank; k++)
+      ck_assert_int_eq(st->shape[k], t->params.v[i].shape[k]);
+    eval_bind(e, g->params.v[i]->node, native(l->a, &t->params.v[i], v));
+  }
+  name_match_free(&m);
+}
+
+static void compare(Arena *a, const StFile *want, const char *name, const double *got) {
+  const StTensor *t;
+  const double *v = numbers(a, want, name, &t);
+  double worst = 0, most = 0;
+  for (int64_t i = 0; i < t->elements; i++) {
+    worst = fmax(worst, isfinite(got[i]) ? fabs(v[i] - got[i]) : INFINITY);
+    most = fmax(most, fabs(v[i]));
+  }
+  ck_assert_msg(worst <= 1e-7 * most, "%s: off by %g of %g", name, worst, most); // rounded to f32
+}
+
+static const struct {
+  const char *folder, *model, *defs;
+} fixtures[] = {
+    {"bert", "models/bert.mdl", "V=61 P=20 H=16 F=24 Heads=2 Depth=2 Labels=3"},
+    {"bert_one", "models/bert.mdl", "V=61 P=20 H=16 F=24 Heads=2 Depth=1 Labels=3"},
+    {"bigs", "models/bigs.mdl", "V=61 P=20 H=16 I=24 N=4 Depth=2 Labels=3"},
+    {"bigs", "models/bigs.mdl", "V=61 P=20 H=16 I=24 N=4 Depth=2 Labels=3 form=recur"},
+};
+
+START_TEST(values_of_the_interpreter) {
+  static const char *const entries[] = {"hidden", "logits", "pooled", "scores"};
+  Loaded l = must_load(fixtures[_i].model, fixtures[_i].defs);
+  Graph *g = graph_new(l.a, l.names);
+  Output out[4];
+  for (int i = 0; i < 4; i++)
+    ck_assert(model_build_entry(l.m, g, entries[i], false, &out[i]));
+  Node *loss = model_build_loss(l.m, g, "pretrain", false);
+  StFile *weights = open_file(l.a, fixtures[_i].folder, "model.safetensors");
+  StFile *batch = open_file(l.a, fixtures[_i].folder, "batch.safetensors");
+  StFile *want = open_file(l.a, fixtures[_i].folder, "expected.safetensors");
+  const StTensor *ids = st_find(batch, "ids"), *at = st_find(batch, "at");
+  Eval *e = eval_new(l.a, g, (int64_t[MAX_SYMS]){ids->shape[0], ids->shape[1], at->shape[0]}, 0, 0);
+  bind_weights(&l, g, e, weights);
+  for (int i = 0; i < g->inputs.n; i++) {
+    const StTensor *t;
+    eval_bind(e, g->inputs.v[i]->node, numbers(l.a, batch, g->inputs.v[i]->name, &t));
+  }
+  for (int i = 0; i < 4; i++) {
+    const char *error = NULL;
+    const double *v = eval_in_order(e, out[i].node, out[i].ax, out[i].nax, &error);
+    ck_assert_msg(v, "%s", error);
+    compare(l.a, want, entries[i], v);
+  }
+  const char *error = NULL;
+  compare(l.a, want, "loss", eval_node(e, loss, &error));
+  st_close(weights);
+  st_close(batch);
+  st_close(want);
+  unload(&l);
+}
+END_TEST
+
+// Values of small programs: the entry `y`, a scalar or a vector, with input x = 1, 2, 3, ... and
+// run-time dims of 3.
+double *run_entry(Loaded *l, int *n) {
+  Graph *g = graph_new(l->a, l->names);
+  Output out;
+  ck_assert(model_build_entry(l->m, g, "y", false, &out));
+  int64_t syms[MAX_SYMS];
+  for (int i = 0; i < MAX_SYMS; i++)
+    syms[i] = 3;
+  Eval *e = eval_new(l->a, g, syms, 7, 0);
+  double *x = NEWN(l->a, double, 4096);
+  for (int i = 0; i < 4096; i++)
+    x[i] = i + 1;
+  for (int i = 0; i < g->inputs.n; i++)
+    eval_bind(e, g->inputs.v[i]->node, x);
+  for (int i = 0; i < g->params.n; i++)
+    eval_bind(e, g->params.v[i]->node, x);
+  const char *error = NULL;
+  const double *v = eval_in_order(e, out.node, out.ax, out.nax, &error);
+  ck_assert_msg(v, "%s", error);
+  *n = 1;
+  for (int i = 0; i < out.nax; i++)
+    *n *= (int)poly_eval(&out.ax[i]->extent, syms);
+  return (double *)v;
+}
+
+static const struct {
+  const char *type, *expr;
+  double want[4];
+} values[] = {
+    {"f32", "sum(x)", {10}},
+    {"[H]", "x / 2 - 1e-1 * 0", {0.5, 1, 1.5, 2}},
+    {"[H]", "iota[H] / 2", {0, 0.5, 1, 1.5}},
+    {"i32[H]", "iota[H] * 2 - 1", {-1, 1, 3, 5}},
+    {"[H]", "flip[H](x)", {4, 3, 2, 1}},
+    {"f32", "x[H = H - 1] - x[H = 0]", {3}},
+    {"f32", "mean[H](x, where: x > 2)", {3.5}},
+    {"f32", "max[H](x, where: x < 3)", {2}},
+    {"i32", "argmax[H](x * (5 - x))", {1}},
+    {"[Q]", "sum[P](x[H as (P, Q)])", {4, 6}},
+    {"[Q]", "sum[R](x[H as (R, Q)])", {4, 6}},
+    {"f32",
+     "sum[T](x[H as (P, Q)][(Q, P) as T] * f32(iota[H][H as T]))",
+     {0 * 1 + 1 * 3 + 2 * 2 + 3 * 4}},
+    {"[P]", "x[H = 1 : 3][H as P]", {2, 3}},
+    {"[P, Q]", "x[H as (P, Q)][P as Q, Q as P]", {1, 3, 2, 4}},
+    {"f32", "x @[H] x", {30}},
+    {"f32", "real((x + 1i) @[H] (x * 1i))", {-10}},
+    {"f32", "imag(sum(exp(1i * x)))", {1.1350859}},
+    {"f32", "real((2 + 1i)^3 * (x[H = 0] + 0i))", {2}},
+    {"f32", "real((x[H = 1] + 1i)^3)", {2}},
+    {"f32", "real((x[H = 1] + 1i)^-1)", {0.4}},
+    {"f32", "real((1 + 2i) / (x[H = 1] - 1i))", {0}},
+    {"f32", "imag((1 + 2i) / (x[H = 1] - 1i))", {1}},
+    {"[H]", "causal_conv[H](x, x)", {1, 4, 10, 20}},
+    {"[H]", "scan[H](s : f32 = 1) { s = 2 * s + x; s - 1 }", {2, 7, 18, 41}},
+    {"[H]", "real(scan[H](s : c64 = 0) { s = 1i * s + x; s })", {1, 2, 2, 2}},
+    {"i32[H]", "scan[H](s : i32 = 0) { s = s + iota[H]; s }", {0, 1, 3, 6}},
+    {"f32", "L * 2 / (L - 1) + x[H = 0] * 0", {3}},
+    {"f32", "min(L, 2) + max(L / 2, 1) + sqrt(L * L) + x[H = 0] * 0", {6.5}},
+    {"[H]", "select(x >= 3, x, select(x == 1, 7, -x))", {7, -2, 3, 4}},
+    {"i32", "i32(7 / 2) + i32(sum(0 * x))", {3}},
+    {"i32", "sum(x > 1)", {3}},
+    {"f32", "gather[H](x, i32(x[H = 0]))", {2}},
+    {"[H]", "x^2 * 2^3 - 0.1 * 30", {5, 29, 69, 125}},
+};
+
+START_TEST(values_of_expressions) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "dim H = 4, P = 2, Q = 2\ndim L\nmodel M(x : [H]) {\n  entry y : %s = %s\n}\n",
+           values[_i].type, values[_i].expr);
+  Loaded l = must_load(text, NULL);
+  int n;
+  double *v = run_entry(&l, &n);
+  for (int i = 0; i < n; i++)
+    ck_assert_msg(fabs(v[i] - values[_i].want[i]) < 1e-6, "%s: element %d is %g, not %g",
+                  values[_i].expr, i, v[i], values[_i].want[i]);
+  unload(&l);
+}
+END_TEST
+
+Suite *values_suite(void) {
+  Suite *s = suite_create("values");
+  TCase *t = tcase_create("values");
+  tcase_set_timeout(t, 60);
+  tcase_add_loop_test(t, values_of_the_interpreter, 0, COUNT(fixtures));
+  tcase_add_loop_test(t, values_of_expressions, 0, COUNT(values));
+  suite_add_tcase(s, t);
+  return s;
+}

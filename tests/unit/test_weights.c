@@ -1,0 +1,194 @@
+// Files of weights for a handle: both spellings of names, what does not fit, what a file lacks, config.json.
+#include "runtime/exec/weights.h"
+#include "runtime/exec/match.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/tmpdir.h"
+#include "tests/unit/toy_module.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+START_TEST(weights_round_trip_in_both_names) {
+  bigs_model *m = toy_open();
+  toy_fill(m);
+  ck_assert_int_eq(bigs_model_save(m, in_dir("native.safetensors"), NULL), 0);
+  ck_assert_int_eq(bigs_model_save(m, in_dir("hf.safetensors"), "hf"), 0);
+  toy_fails(m, bigs_model_save(m, in_dir("x"), "tf"), 2, "no checkpoint block tf");
+  toy_fails(m, bigs_model_save(m, in_dir("no/such/folder"), NULL), 3, "no/such");
+  bigs_model_close(m);
+  for (int i = 0; i < 2; i++) {
+    m = bigs_model_open(&toy_module, in_dir(i ? "hf.safetensors" : "native.safetensors"), NULL, 0);
+    ck_assert_ptr_nonnull(m);
+    toy_is_filled(m, 0, TOY_NPARAM);
+    ck_assert_str_eq(bigs_model_notes(m), "");
+    bigs_model_close(m);
+  }
+  StFile *f;
+  ck_assert_int_eq(st_open(in_dir("hf.safetensors"), &f, NULL), 0);
+  const StTensor *t = st_find(f, "emb.k.weight");
+  ck_assert(t && t->rank == 2 && t->shape[0] == 4 && t->shape[1] == TOY_H);
+  float v[24];
+  st_copy(t, ST_F32, v, NULL);
+  ck_assert_float_eq(v[3 * TOY_H + 5], toy_value(TOY_K, 5 * 4 + 3)); // [c = 1, d = 1][h = 5]
+  st_close(f);
+}
+END_TEST
+
+// A file with the block's names, changed: `skip` names are left out, `old` in a name is written as
+// `now`, `extra` added.
+typedef struct Edit {
+  const char *skip[2], *old, *now, *extra, *wrong_shape;
+  int extra_size; // 0: 2
+  float extra_value;
+} Edit;
+static void write_edited(const char *path, Edit e) {
+  StWriter *w = st_create(path, NULL);
+  float zero = 0;
+  int64_t total = 0;
+  for (int i = 0; i < TOY_NPARAM; i++) {
+    StoredShape s = stored_shape(&toy_module, 0, i);
+    if ((e.skip[0] && !strcmp(s.name, e.skip[0])) || (e.skip[1] && !strcmp(s.name, e.skip[1])))
+      continue;
+    char name[128];
+    const char *at = e.old ? strstr(s.name, e.old) : NULL;
+    if (at)
+      snprintf(name, sizeof name, "%.*s%s%s", (int)(at - s.name), s.name, e.now,
+               at + strlen(e.old));
+    else
+      snprintf(name, sizeof name, "%s", s.name);
+    if (e.wrong_shape && !strcmp(s.name, e.wrong_shape))
+      s.shape[0]++;
+    ck_assert_int_eq(st_declare(w, name, ST_F32, s.rank, s.shape, NULL), 0);
+    for (int64_t n = 1, a = 0; a <= s.rank; a++)
+      if (a == s.rank)
+        total += n;
+      else
+        n *= s.shape[a];
+  }
+  int64_t more = !e.extra ? 0 : e.extra_size ? e.extra_size : 2;
+  if (e.extra)
+    ck_assert_int_eq(st_declare(w, e.extra, ST_F32, 1, &more, NULL), 0);
+  for (int64_t i = 0; i < total + more; i++)
+    ck_assert_int_eq(st_write(w, i < total ? &zero : &e.extra_value, sizeof zero, NULL), 0);
+  ck_assert_int_eq(st_finish(w, NULL), 0);
+}
+
+static void expect_load(bigs_model *m, Edit e, int want, const char *text) {
+  write_edited(in_dir("edited.safetensors"), e);
+  int status = bigs_model_load(m, in_dir("edited.safetensors"));
+  ck_assert_msg(status == want, "%s", bigs_model_error(m));
+  const char *said = want ? bigs_model_error(m) : bigs_model_notes(m);
+  ck_assert_msg(strstr(said, text) != NULL, "got: %s", said);
+}
+
+START_TEST(files_that_do_not_fit_are_named) {
+  bigs_model *m = toy_open();
+  expect_load(m, (Edit){.extra = "a.position_ids"}, 0, "");
+  expect_load(m, (Edit){.old = "weight", .now = "gamma"}, 0, "");
+  expect_load(m, (Edit){.old = "emb.", .now = ""}, 0, "");
+  expect_load(m, (Edit){.skip = {"cls.bias", "cls.gain"}}, 0, "bias and 1 more: not in ");
+  float gain;
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
+  ck_assert_float_eq(gain, 1); // fresh
+  expect_load(m, (Edit){.skip = {"cls.bias"}}, 3, "cls.bias is missing although cls.gain is there");
+  expect_load(m, (Edit){.skip = {"emb.q.weight"}}, 3, "tensor emb.q.weight [3, 6] is missing");
+  expect_load(m, (Edit){.old = "modes", .now = "mode"}, 3, "the file has emb.mode, which");
+  expect_load(m, (Edit){.extra = "emb.nothing"}, 3,
+              "tensor emb.nothing, F32 [2], is not part of the model");
+  Edit twice = {.extra = "out.bias", .extra_size = 7};
+  expect_load(m, twice, 0, "");
+  twice.extra_value = 1;
+  expect_load(m, twice, 3, "tensor out.bias differs from cls.bias: the model has one parameter");
+  twice.extra_size = 6;
+  expect_load(m, twice, 3, "tensor out.bias is F32 [6], but cls.bias, parameter bias, which it");
+  twice.skip[0] = "cls.bias";
+  twice.skip[1] = "cls.gain";
+  expect_load(m, twice, 3, "tensor out.bias repeats cls.bias, parameter bias, which is missing");
+  expect_load(m, (Edit){.wrong_shape = "emb.q.weight"}, 3,
+              "tensor emb.q.weight is F32 [4, 6], but parameter q.weight needs [3, 6]");
+  Edit all = {.skip = {"emb.k.weight"}, .wrong_shape = "emb.q.weight", .extra = "emb.nothing"};
+  expect_load(m, all, 3, "tensor emb.q.weight is F32 [4, 6], but");
+  expect_load(m, all, 3, "; tensor emb.k.weight [");
+  expect_load(m, all, 3, "; tensor emb.nothing, F32 [2], is not");
+  toy_fails(m, bigs_model_load(m, in_dir("none.safetensors")), 3, "none.safetensors");
+  bigs_model_close(m);
+}
+END_TEST
+
+static int count_saved(bigs_model *m, const char *names) {
+  StFile *f;
+  ck_assert_msg(!bigs_model_save(m, in_dir("saved.safetensors"), names), "%s", bigs_model_error(m));
+  ck_assert(!st_open(in_dir("saved.safetensors"), &f, NULL));
+  int n = st_count(f);
+  st_close(f);
+  return n;
+}
+
+START_TEST(what_a_file_lacked_is_not_saved) {
+  bigs_model *m = toy_open();
+  for (int i = 0; i < 2; i++) {
+    expect_load(m, (Edit){.skip = {"cls.bias", "cls.gain"}}, 0, "bias and 1 more: not in ");
+    ck_assert_int_eq(count_saved(m, i ? "hf" : NULL), TOY_NPARAM - 2);
+    ck_assert_int_eq(bigs_model_load(m, in_dir("saved.safetensors")), 0);
+    ck_assert_ptr_nonnull(strstr(bigs_model_notes(m), "bias and 1 more: not in "));
+    float gain = 2;
+    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain), 0);
+    ck_assert_int_eq(count_saved(m, i ? "hf" : NULL), TOY_NPARAM); // all of a rule, or nothing
+  }
+  bigs_model_close(m);
+}
+END_TEST
+
+static void write_text(const char *path, const char *text) {
+  FILE *f = fopen(path, "w");
+  ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+START_TEST(config_must_agree) {
+  bigs_model *m = toy_open();
+  toy_fill(m);
+  char *text = config_text(&toy_module);
+  ck_assert_ptr_nonnull(strstr(text, "\"vocab_size\": 7"));
+  ck_assert_ptr_nonnull(strstr(text, "\"H\": 6"));
+  ck_assert_int_eq(bigs_model_save(m, in_dir("model.safetensors"), "hf"), 0);
+  write_text(in_dir("config.json"), text);
+  free(text);
+  ck_assert_msg(bigs_model_load(m, dir) == 0, "%s", bigs_model_error(m));
+  write_text(in_dir("config.json"), "{\"vocab_size\": 8, \"other\": []}");
+  toy_fails(m, bigs_model_load(m, dir), 3,
+            "vocab_size is 8, but the model was compiled with V = 7");
+  write_text(in_dir("config.json"), "{\"act\": \"relu\"}");
+  toy_fails(m, bigs_model_load(m, dir), 3,
+            "act is \"relu\", but the model can only follow \"gelu\"");
+  write_text(in_dir("config.json"), "{\"pre_norm\": false}");
+  toy_fails(m, bigs_model_load(m, dir), 3, "only follow true");
+  write_text(in_dir("config.json"), "{\"eps\": 1e-5}");
+  toy_fails(m, bigs_model_load(m, dir), 3, "eps is 1e-5");
+  unlink(in_dir("config.json"));
+  unlink(in_dir("model.safetensors"));
+  toy_fails(m, bigs_model_load(m, dir), 3, "no weights");
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(patterns_of_names) {
+  ck_assert(name_glob("*.position_ids", "a.b.position_ids"));
+  ck_assert(name_glob("a*b*c", "aXbbYc") && name_glob("*", "") && name_glob("abc", "abc"));
+  ck_assert(!name_glob("a*b", "ac") && !name_glob("abc", "abcd") && !name_glob("", "x"));
+}
+END_TEST
+
+Suite *weights_suite(void);
+Suite *weights_suite(void) {
+  Suite *s = suite_create("weights");
+  TCase *t = tcase_create("weights");
+  tcase_add_checked_fixture(t, make_dir, remove_dir);
+  tcase_add_test(t, weights_round_trip_in_both_names);
+  tcase_add_test(t, files_that_do_not_fit_are_named);
+  tcase_add_test(t, what_a_file_lacked_is_not_saved);
+  tcase_add_test(t, config_must_agree);
+  tcase_add_test(t, patterns_of_names);
+  suite_add_tcase(s, t);
+  return s;
+}
