@@ -1,10 +1,14 @@
 // Tensors at the command line: inputs read from safetensors files, results written to them.
 #include "compiler/driver/session.h"
+#include "compiler/commands/inspect.h"
 #include "compiler/commands/tensors.h"
+#include "base/edit.h"
 #include "runtime/exec/exec.h"
 #include "runtime/files/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
+
+enum { STRANGERS_SHOWN = 3 };
 
 static StDType stored_dtype(int dtype) {
   static const StDType st[] = {
@@ -139,6 +143,50 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
   return status;
 }
 
+// Is this a name of an input, or of a field of a train block?  A .mdl is asked itself: its module has what one command compiled.
+static bool is_input(const Session *s, const char *name) {
+  const ModelValue *in;
+  const Recipe *const *train;
+  for (int i = 0; i < s->module->ninput; i++)
+    if (!strcmp(s->module->input[i].name, name))
+      return true;
+  for (int i = s->model ? model_inputs(s->model, &in) : 0; i-- > 0;)
+    if (!strcmp(in[i].name, name))
+      return true;
+  for (int i = s->model ? model_trains(s->model, &train) : 0; i-- > 0;)
+    for (int k = 0; k < train[i]->fields.n; k++)
+      if (!strcmp(train[i]->fields.v[k].value.name, name))
+        return true;
+  return false;
+}
+
+// The input that a misspelt name was meant for: of those that the program takes and the file lacks.
+static const char *meant(const Session *s, const StFile *f, const BigsProgram *p,
+                         const char *name) {
+  for (int limit = 1; limit <= 2; limit++)
+    for (int i = 0; i < p->ninput; i++) {
+      const char *of = s->module->input[p->input[i]].name;
+      if (!st_find(f, of) && edit_distance(name, of, limit) <= limit)
+        return of;
+    }
+  return NULL;
+}
+
+// A name that no input has is told of: where an input has a default, a slip would change values in silence.
+static void warn_of_strangers(Session *s, const StFile *f, const BigsProgram *p) {
+  int more = 0;
+  for (int i = 0; i < st_count(f); i++) {
+    const char *name = st_at(f, i)->name, *of = meant(s, f, p, name);
+    if (!is_input(s, name) && ++more <= STRANGERS_SHOWN)
+      session_error(s, 0, "warning: %s: `%s` is not read, as the model has no input of this name%s",
+                    st_path(f), inspect_shown(s, name),
+                    of ? session_text(s, "; did you mean `%s`?", of) : "");
+  }
+  if (more > STRANGERS_SHOWN)
+    session_error(s, 0, "warning: %s: %d more tensors are no inputs", st_path(f),
+                  more - STRANGERS_SHOWN);
+}
+
 int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int64_t *dims,
                         const void **inputs) {
   StFile *f;
@@ -148,6 +196,7 @@ int session_read_inputs(Session *s, const char *path, const BigsProgram *p, int6
     return status;
   if (st_open(path, &f, &s->error))
     return session_fail(s, &s->error);
+  warn_of_strangers(s, f, p);
   status = read_open(s, f, p, dims, inputs);
   st_close(f);
   return status;
