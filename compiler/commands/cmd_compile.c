@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static const char *suffix(const char *path) {
   const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
@@ -312,10 +311,6 @@ int cmd_COMPILE(const Options *o) {
   }
   const char *path = o->args.v[0];
   bool syntax = o->emit && is_syntax(o->emit);
-  if (access(path, R_OK) && strcmp(path, "-") && !strchr(path, '.') && !strchr(path, '/')) {
-    fprintf(stderr, "bigsc: there is no command and no file `%s`; see `bigsc --help`\n", path);
-    return EXIT_USAGE;
-  }
   double start = clock_seconds();
   int status = syntax ? session_start(&s, o) : session_load(&s, o, path, true);
   double loaded = clock_seconds();

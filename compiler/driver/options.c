@@ -1,6 +1,7 @@
 // Parsing the command line: see options.def and verbs.def.
 #include "compiler/driver/options_table.h"
 #include "compiler/driver/manual.h"
+#include "base/edit.h"
 #include "runtime/exec/pool.h"
 #include <errno.h>
 #include <stddef.h>
@@ -169,6 +170,23 @@ static bool is_option(const char *s) {
   return s[0] == '-' && s[1];
 }
 
+// The option of a command that a misspelt one was meant for, or NULL; what follows `=` is no part of it.
+static const char *nearest_option(Arena *a, const char *arg, int verb) {
+  const char *word = arena_strndup(a, arg, strcspn(arg, "="));
+  for (int limit = 1; limit <= 2 && !strncmp(arg, "--", 2); limit++)
+    for (int i = 0; i < option_count; i++)
+      if (option_listed(&option_rows[i], verb) &&
+          edit_distance(word, option_rows[i].spelling, limit) <= limit)
+        return option_rows[i].spelling;
+  return NULL;
+}
+
+static int unknown_option(Arena *a, const char *arg, int verb) {
+  const char *near = nearest_option(a, arg, verb);
+  return usage("unknown option %s",
+               near ? arena_printf(a, "%s; did you mean %s?", arg, near) : arg);
+}
+
 static int parse_one(Arena *a, Options *o, int argc, char **argv, int verb_at, int *i) {
   const char *arg = argv[*i], *value = NULL;
   bool other;
@@ -176,9 +194,7 @@ static int parse_one(Arena *a, Options *o, int argc, char **argv, int verb_at, i
   if (!opt) {
     if (other)
       fprintf(stderr, "bigsc: `%s` has no option %s\n", verb_rows[o->verb].name, arg);
-    else
-      fprintf(stderr, "bigsc: unknown option %s\n", arg);
-    return EXIT_USAGE;
+    return other ? EXIT_USAGE : unknown_option(a, arg, (int)o->verb);
   }
   if (opt->kind == FLAG && value)
     return usage("%s takes no value", opt->spelling);
@@ -296,6 +312,20 @@ static int find_verb(int argc, char **argv) {
   return 0;
 }
 
+// Where a model is wanted: a word that is no file is a command that is not there, whatever follows it.
+static bool no_command(const char *word) {
+  return strcmp(word, "-") && !strpbrk(word, "./") && access(word, R_OK);
+}
+
+static int unknown_command(Arena *a, const char *word) {
+  for (int limit = 1; limit <= 2; limit++)
+    for (int v = 1; v < VERB_COUNT; v++)
+      if (edit_distance(word, verb_rows[v].name, limit) <= limit)
+        return usage("there is no command and no file `%s",
+                     arena_printf(a, "%s`; did you mean `%s`?", word, verb_rows[v].name));
+  return usage("there is no command and no file `%s`; see `bigsc --help`", word);
+}
+
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
   *o = (Options){.opt = 2,
                  .steps = -1,
@@ -319,6 +349,8 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
       continue;
     if (!rest && !strcmp(argv[i], "--")) {
       rest = true;
+    } else if (!o->verb && (rest || !is_option(argv[i])) && no_command(argv[i])) {
+      return unknown_command(a, argv[i]);
     } else if (rest || !is_option(argv[i])) {
       vec_push(a, &o->args, argv[i]);
     } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
