@@ -162,7 +162,7 @@ static bool is_pack(const Sema *s, const char *name) {
 }
 
 // One name is reported once, however often it is used.
-static void unknown_axis(Sema *s, Name name) {
+static void unknown_axis(Sema *s, Name name, bool in_type) {
   bool later;
   if (names_get(&s->m->unknown_dims, name.s))
     return;
@@ -183,6 +183,12 @@ static void unknown_axis(Sema *s, Name name) {
   for (int i = 0; i < s->frame->locals.n; i++)
     suggest_add(&best, s->frame->locals.v[i]->name);
   suggest_help(s, g, &best);
+  if (!best.best && in_type)
+    diag_help(s->d, g, "`dim %s = 8` declares one, and `dim %s` one that each call brings", name.s,
+              name.s);
+  else if (!best.best)
+    diag_help(s->d, g, "`x[L as %s]` calls the axis `L` of a value so; `dim %s = 8` declares one",
+              name.s, name.s);
 }
 
 // A slice keeps the name of its source: on a value that has it, the name means the slice.
@@ -205,7 +211,7 @@ Ax *ax_ref(Sema *s, Name name, const Value *near) {
   if (slice)
     return slice;
   if (!found)
-    unknown_axis(s, name);
+    unknown_axis(s, name, false);
   else if (bad_dim(&l))
     return NULL;
   else if (is_pack(s, name.s) || l.n != 1 || l.v[0]->pack)
@@ -230,7 +236,7 @@ bool ax_refs(Sema *s, const AxisName *v, int n, const Value *const *near, int nn
     if (slice)
       l = (AxList){&slice, 1};
     else if (!found) {
-      unknown_axis(s, v[i].name);
+      unknown_axis(s, v[i].name, false);
       ok = false;
       continue;
     }
@@ -273,7 +279,7 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
     sema_label(s, g, l.v[0]->span, "`%s` is local to this body", d->name.s);
     out->bad = true;
   } else if (!found) {
-    unknown_axis(s, d->name);
+    unknown_axis(s, d->name, true);
     out->bad = true;
   } else if (is_pack(s, d->name.s) != d->pack) {
     sema_error(s, ERR_AXES_MISPLACED, d->span,
@@ -295,8 +301,12 @@ Ty ty_eval(Sema *s, const Type *t, bool allow_rest) {
           sema_error(s, ERR_DIM_TWICE, s->type_at, "%s would hold `%s` twice", s->type_of,
                      ax_str(s, l.v[k]));
         else
-          sema_error(s, ERR_DIM_TWICE, t->dims.v[i].span, "`%s` stands twice in one tensor",
-                     ax_str(s, l.v[k]));
+          diag_help(s->d,
+                    sema_error(s, ERR_DIM_TWICE, t->dims.v[i].span,
+                               "`%s` stands twice in one tensor", ax_str(s, l.v[k])),
+                    "give one of the two a name of its own, by a dim of its size: "
+                    "`x[%s as OTHER]` calls it so",
+                    ax_str(s, l.v[k]));
         out.bad = true;
       }
     out.ax = ax_join(s, out.ax, l);

@@ -250,7 +250,13 @@ bool at_decl(const Parser *p) {
 static void no_decl(Parser *p, Decl *d) {
   const Token *t = peek(p, 0), *next = peek(p, 1);
   if (t->kind != T_NAME && t->kind != T_ENTRY && t->kind != T_SCAN) {
-    fail_expected(p, "a declaration", "");
+    Diag *g = fail_expected(p, "a declaration", "");
+    const char *help = next->lo == t->hi
+                           ? habit_operator(arena_printf(p->arena, "%.*s", (int)(next->hi - t->lo),
+                                                         p->src->text + t->lo))
+                           : NULL;
+    if (help)
+      diag_help(p->diags, g, "%s", help);
     return;
   }
   Diag *g = fail(p, ERR_NOT_DECLARATION, t, "`%s` does not start a declaration", t->s);

@@ -108,7 +108,7 @@ static Expr *brackets(Parser *p, int first, Expr *a) {
   int open = p->at;
   advance(p);
   const Token *t = peek(p, 0);
-  if (t->kind == T_NUM || t->kind == T_STR) {
+  if (t->kind == T_NUM || t->kind == T_STR || t->kind == T_COLON) {
     Diag *g = fail(p, ERR_AXIS_IS_NAME, t, "`[ ]` takes names of axes, not %s", found(p, t));
     diag_help(p->diags, g, "`x[L = 0]` takes the first element along `L`");
   }
@@ -345,6 +345,14 @@ static void no_tag(Parser *p) {
   fail(p, ERR_TAG_OR_CONTRACTION, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
 }
 
+// The `[` of `@[`.
+static void contracted(Parser *p) {
+  if (accept(p, T_LBRACKET))
+    return;
+  Diag *g = fail_expected(p, "`[`", " after `@`");
+  diag_help(p->diags, g, "`a @[H] b` sums the products along `H`, whichever place it has");
+}
+
 // cmp  = sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
 // sum  = prod {("+" | "-") prod}
 // prod = unary {("*" | "/" | "@" "[" [axes] "]") unary}
@@ -359,7 +367,7 @@ static Expr *operators(Parser *p, int level) {
     advance(p);
     AxisNames axes = {0};
     if (t->kind == T_AT) {
-      expect(p, T_LBRACKET, " after `@`");
+      contracted(p);
       if (!is(p, T_RBRACKET))
         parse_axes(p, &axes, "an axis");
       expect(p, T_RBRACKET, "");
