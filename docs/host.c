@@ -55,12 +55,25 @@ static int64_t extent(const bigs_info *info, const bigs_info_tensor *t, int axis
   return t->size[axis];
 }
 
-// Zeros, 16 bytes for each element, which is enough for every dtype.
-static void *tensor(const bigs_info *info, const bigs_info_tensor *t, const int64_t *dims) {
+static size_t elements(const bigs_info *info, const bigs_info_tensor *t, const int64_t *dims) {
   size_t n = 1;
   for (int i = 0; i < t->rank; i++)
     n *= (size_t)extent(info, t, i, dims);
+  return n;
+}
+
+// Zeros, 16 bytes for each element, which is enough for every dtype.
+static void *tensor(const bigs_info *info, const bigs_info_tensor *t, const int64_t *dims) {
+  size_t n = elements(info, t, dims);
   return n ? calloc(n, 16) : NULL;
+}
+
+// The first numbers of an output; of another dtype only which one that is.
+static void show(const bigs_info_tensor *t, const void *data, size_t n) {
+  bool shown = !strcmp(t->dtype, "f32");
+  for (size_t i = 0; i < n && i < SHOWN && shown; i++)
+    printf("%s%.6f", i ? " " : "", ((const float *)data)[i]);
+  printf("%s\n", shown ? "" : t->dtype);
 }
 
 static int run(bigs_model *m, const bigs_info *info, const bigs_info_entry *e,
@@ -74,9 +87,8 @@ static int run(bigs_model *m, const bigs_info *info, const bigs_info_entry *e,
     fprintf(stderr, "%s: memory is short, or an axis is neither a number nor a dim\n", e->name);
   else if ((status = bigs_model_run(m, e->program, dims, (const void *const *)in, &out)))
     fprintf(stderr, "%s: %s\n", e->name, bigs_model_error(m));
-  for (int i = 0; i < SHOWN && !status && !strcmp(e->output.dtype, "f32"); i++)
-    printf("%s%.6f", i ? " " : "", ((float *)out)[i]);
-  printf("\n");
+  else
+    show(&e->output, out, elements(info, &e->output, dims));
   for (int i = 0; i < e->ninput && i < INPUTS; i++)
     free(in[i]);
   free(out);
@@ -86,7 +98,9 @@ static int run(bigs_model *m, const bigs_info *info, const bigs_info_entry *e,
 int main(int argc, char **argv) {
   char error[256];
   int64_t dims[DIMS] = {0};
-  const bigs_info *info = argc > 1 ? load(argv[1]) : NULL;
+  if (argc < 2)
+    return fprintf(stderr, "usage: host LIBRARY [ENTRY DIM...]\n"), 2;
+  const bigs_info *info = load(argv[1]);
   if (!info)
     return 2;
   if (argc == 2)
