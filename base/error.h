@@ -2,6 +2,7 @@
 // here prints, exits or keeps global state.
 #ifndef BIGSC_RUNTIME_ERROR_H
 #define BIGSC_RUNTIME_ERROR_H
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,10 @@ static inline int bigs_status(const BigsError *e, int otherwise) {
 }
 // "[2, 3]" into buf, cut where it is too small; buf.
 char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size);
+// x for a message: the sign of what is not a number is the processor's whim.
+static inline double bigs_shown(double x) {
+  return isnan(x) ? fabs(x) : x;
+}
 // Puts "PREFIX: " before the text already there.
 void bigs_error_prefix(BigsError *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

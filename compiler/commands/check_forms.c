@@ -1,5 +1,6 @@
 // Members of `forms`: the model elaborated with each of them must give the same values and the same
 // gradients as with the first.
+#include "base/error.h"
 #include "compiler/commands/check.h"
 #include <math.h>
 #include <string.h>
@@ -134,8 +135,8 @@ static void report(CheckModel *c, const char *name, const Difference *f, bool wr
       printf("%s: `%s` of forms `%s`, against `%s`\n", check_place(s, m->span), name,
              forms[i]->names.v[0].s, forms[i]->forms.v[0].name.s);
   }
-  printf("  values differ by %.1e, gradients by %.1e%s\n", f->value, f->gradient,
-         wrong ? "  WRONG" : "");
+  printf("  values differ by %.1e, gradients by %.1e%s\n", bigs_shown(f->value),
+         bigs_shown(f->gradient), wrong ? "  WRONG" : "");
   if (wrong && !(f->value <= TOLERANCE))
     printf("    `%s` differs\n", f->where_value);
   if (wrong && !(f->gradient <= TOLERANCE))

@@ -1,5 +1,6 @@
 // Gradients against finite differences: central differences at h and h/2, combined by Richardson's
 // extrapolation (4 D(h/2) - D(h)) / 3, along random directions of one parameter each.
+#include "base/error.h"
 #include "compiler/commands/check.h"
 #include "base/hash.h"
 #include "base/clock.h"
@@ -103,7 +104,7 @@ static int prepare(Trial *w, Arena *a) {
   w->seconds = clock_seconds() - start;
   if (!status && !isfinite(w->loss))
     status = session_error(s, EXIT_NUMERIC, "`%s` is %g with random parameters and inputs", j->name,
-                           w->loss);
+                           bigs_shown(w->loss));
   check_progress(s, "%s: gradients of %d parameters", j->name, j->n);
   status = status ? status : check_values(w->c, w->d, a, j->grad, j->n, w->grad);
   for (int i = 0; i < j->n && !status; i++) {
@@ -138,13 +139,16 @@ static int row(Trial *w, int which, int width, Checked *sum) {
   check_progress_end(s);
   const Param *p = which < 0 ? NULL : j->param[which];
   const char *size =
-      p ? session_text(s, "%.4g", norm(w->grad[which], w->d->params.v[p->index].n)) : "";
+      p ? session_text(s, "%.4g", bigs_shown(norm(w->grad[which], w->d->params.v[p->index].n)))
+        : "";
   const char *note = wrong ? "  WRONG" : v.blurred && v.analytic != 0 ? "  too small to tell" : "";
   if (!s->o->quiet || wrong)
-    printf("  %-*s %12s %10.1e%s\n", width, p ? p->path : "(all together)", size, v.error, note);
+    printf("  %-*s %12s %10.1e%s\n", width, p ? p->path : "(all together)", size,
+           bigs_shown(v.error), note);
   if (wrong)
     printf("    %s%sthe gradient along a random direction is %.9g, finite differences give %.9g\n",
-           p ? check_place(s, p->span) : "", p ? ": " : "", v.analytic, v.numeric);
+           p ? check_place(s, p->span) : "", p ? ": " : "", bigs_shown(v.analytic),
+           bigs_shown(v.numeric));
   fflush(stdout);
   return 0;
 }

@@ -2,6 +2,7 @@
 // overflow on its way to a value or a gradient that is itself an ordinary number.  The interpreter
 // runs twice, in float64 and with every result rounded to its dtype; where the first is finite and
 // fits, so must be the second.
+#include "base/error.h"
 #include "compiler/commands/check.h"
 #include "base/hash.h"
 #include "base/clock.h"
@@ -123,7 +124,8 @@ static void report(LargePair *p, const LargeFault *f) {
   const Node *n = isfinite(f->narrow) ? NULL : culprit(p);
   check_progress_end(s);
   printf("`%s` in float32 with inputs of size %g  WRONG\n", p->j->name, p->of.size);
-  printf("    %s is %g in float32 and %g in float64\n", what, f->narrow, f->wide);
+  printf("    %s is %g in float32 and %g in float64\n", what, bigs_shown(f->narrow),
+         bigs_shown(f->wide));
   if (n)
     printf("    %s: `%s` is the first that float32 cannot hold\n", check_place(s, n->span),
            op_name(n->op));

@@ -1,4 +1,5 @@
 // Commands of the REPL, which start with a colon: see repl_commands.def.
+#include "base/error.h"
 #include "compiler/repl/repl.h"
 #include "base/clock.h"
 #include <ctype.h>
@@ -56,10 +57,10 @@ static void grad_row(Repl *r, Ready *e, int i, int width) {
   for (int64_t k = 0; k < g->n; k++) {
     double x = array_number(g, k);
     sum += x * x;
-    most = fmax(most, fabs(x));
+    most = fabs(x) > most || isnan(x) ? fabs(x) : most;
   }
   fprintf(r->out, "  %-*s  norm %-11.5g largest %-11.5g %s\n", width, e->wrt.v[i]->attr.name,
-          sqrt(sum), most, array_type(e->arena, g->dtype, g->axis, g->rank));
+          bigs_shown(sqrt(sum)), most, array_type(e->arena, g->dtype, g->axis, g->rank));
 }
 
 static void grad_all(Repl *r, Ready *e) {

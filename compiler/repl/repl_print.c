@@ -1,4 +1,5 @@
 // Arrays as text: the type, then the elements in nested brackets; long axes show their ends only.
+#include "base/error.h"
 #include "compiler/repl/repl.h"
 #include <inttypes.h>
 #include <math.h>
@@ -74,6 +75,7 @@ typedef struct ReplPrinter {
 
 static int number_text(const ReplPrinter *p, double v, bool with_sign, char *buf, size_t size) {
   DType t = array_real(p->x->dtype);
+  v = bigs_shown(v);
   if (t == DT_BOOL)
     return snprintf(buf, size, "%s", v != 0 ? "true" : "false");
   if (t == DT_I32)

@@ -177,7 +177,7 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
   if (loss)
     *loss = value;
   if (!isfinite(value))
-    return bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", (double)value);
+    return bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", bigs_shown(value));
   err = optim_step(m, train, r, report);
   if (!err)
     weights_trained(m, train);

@@ -316,7 +316,8 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *repor
     return m->error.status;
   int err = gradient_norm(m, train, range, n, &norm);
   if (!err && !isfinite(norm))
-    err = bigs_fail(&m->error, BIGS_ENUMERIC, "the gradient is not finite (norm %g)", norm);
+    err = bigs_fail(&m->error, BIGS_ENUMERIC, "the gradient is not finite (norm %g)",
+                    bigs_shown(norm));
   double factor = schedule_factor(t->piece, t->npiece, m->step, r->steps),
          done = (double)(m->moment_steps + 1);
   if (!err) {

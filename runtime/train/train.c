@@ -228,7 +228,7 @@ enum { EVAL_BATCHES = 16 };
 
 static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
   char said[64];
-  snprintf(said, sizeof said, "the held-out loss is %g", loss);
+  snprintf(said, sizeof said, "the held-out loss is %g", bigs_shown(loss));
   clear_error(r->m);
   return end_numeric(r, r->m->step, said, true, evaluate_explain(r->m, r->feed, batches));
 }
