@@ -7,7 +7,6 @@
 #include "runtime/train/evaluate.h"
 #include "runtime/train/fill.h"
 #include "runtime/train/log.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,9 +85,8 @@ static int eval(Session *s, const char *dir, Feeding *f) {
     return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
   if ((status = evaluate(s->handle, &f->feed, 0, &r)))
     return session_error(s, status, "%s", bigs_model_error(s->handle));
-  if (isnan(r.loss))
-    return session_error(s, EXIT_NUMERIC,
-                         "the loss is not a number, though every parameter is finite");
+  if ((status = session_check_loss(s, r.loss)))
+    return status;
   if (o->json)
     return print_json(s, f, &r);
   feeding_print_result(f, &r);

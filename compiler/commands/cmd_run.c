@@ -3,7 +3,6 @@
 #include "compiler/commands/outputs.h"
 #include "compiler/driver/session.h"
 #include "compiler/commands/tensors.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,9 +144,8 @@ static int run_gradient(Session *s, int train) {
   int status = session_read_inputs(s, s->o->in, p, dims, inputs);
   if (!status && (status = bigs_model_grad(s->handle, train, dims, inputs, &loss)))
     return session_error(s, status, "%s", bigs_model_error(s->handle));
-  if (!status && isnan(loss))
-    return session_error(s, EXIT_NUMERIC,
-                         "the loss is not a number, though every parameter is finite");
+  status = status ? status : session_check_loss(s, loss);
+  status = status ? status : session_check_gradients(s);
   if (!status)
     status = write_gradients(s, &loss);
   if (!status && !s->o->quiet)

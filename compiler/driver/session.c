@@ -7,6 +7,7 @@
 #include "runtime/exec/match.h"
 #include "runtime/files/hub.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -423,9 +424,24 @@ int session_open(Session *s) {
   return 0;
 }
 
-int session_check_finite(Session *s) {
-  int status = exec_check_finite(s->handle, s->handle->param.p);
+static int check_arena(Session *s, const char *arena) {
+  int status = exec_check_finite(s->handle, arena);
   return status ? session_error(s, status, "%s", bigs_model_error(s->handle)) : 0;
+}
+
+int session_check_finite(Session *s) {
+  return check_arena(s, s->handle->param.p);
+}
+
+int session_check_gradients(Session *s) {
+  return check_arena(s, s->handle->grad.p);
+}
+
+int session_check_loss(Session *s, double loss) {
+  return isfinite(loss)
+             ? 0
+             : session_error(s, EXIT_NUMERIC, "the loss is %s, though every parameter is finite",
+                             isnan(loss) ? "not a number" : "infinite");
 }
 
 void session_close(Session *s) {

@@ -61,6 +61,9 @@ const struct BigsBuiltinOps *const *session_builtins(void);
 // Opens the handle: --weights, else fresh ones from --seed.
 int session_open(Session *s);
 int session_check_finite(Session *s); // of the handle's parameters: 0, or status 4 that names one
+// The same of the gradients that bigs_model_grad left in the handle.
+int session_check_gradients(Session *s);
+int session_check_loss(Session *s, double loss); // 0, or status 4 where it is not finite
 void session_close(Session *s);
 
 int session_fail(const Session *s, const BigsError *e); // prints "bigsc: text"; its status

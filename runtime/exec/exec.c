@@ -236,7 +236,8 @@ static int64_t bad_element(bigs_model *m, const BigsParam *p, const char *arena)
 }
 
 static const char *contents_of(const bigs_model *m, const char *arena) {
-  return arena == m->moment[0].p   ? "the first moment of "
+  return arena == m->grad.p        ? "the gradient of "
+         : arena == m->moment[0].p ? "the first moment of "
          : arena == m->moment[1].p ? "the second moment of "
                                    : "";
 }
