@@ -1,7 +1,7 @@
 // What a compiled model says of itself.  Headers made by bigsc carry this text, so that a program
 // needs no other file.
-#ifndef BIGS_INFO_H
-#define BIGS_INFO_H
+#ifndef Bigs_info_H
+#define Bigs_info_H
 #include <stdint.h>
 
 enum { BIGS_INFO_RANK = 8 };

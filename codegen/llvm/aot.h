@@ -44,6 +44,8 @@ void aot_print(FILE *f, const AotInput *in, AotKind kind);
 static inline bool aot_without(uint32_t bits, int32_t input) {
   return input < 32 && bits >> input & 1;
 }
+// NULL, or the name of a function or a constant of NAME.h that the header declares for something else.
+const char *aot_clash(Arena *a, const BigsModule *m);
 // The text of NAME.h.
 char *aot_header(Arena *a, const BigsModule *m);
 // The model's name in lower case.

@@ -159,6 +159,7 @@ static void put_handles(const HeaderText *t) {
     fputs("#define bigs_info() bigs_info_()\n", t->f);
 }
 
+// The guard is no name of any model's: those begin with one case throughout.
 static void put_all(const HeaderText *t) {
   fprintf(t->f, "/* %s, compiled by bigsc%s%s for %s.\n", t->m->model, t->m->version ? " " : "",
           t->m->version ? t->m->version : "", t->m->target ? t->m->target : "this machine");
@@ -170,7 +171,7 @@ static void put_all(const HeaderText *t) {
         " * Handles are independent of each other; each is used by one thread at a time. */\n",
         t->f);
   fprintf(t->f,
-          "#ifndef BIGS_%s_H\n#define BIGS_%s_H\n#include <stdbool.h>\n#include "
+          "#ifndef Bigs_%s_H\n#define Bigs_%s_H\n#include <stdbool.h>\n#include "
           "<stddef.h>\n#include <stdint.h>\n"
           "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
           t->upper, t->upper);
@@ -185,6 +186,38 @@ static void put_all(const HeaderText *t) {
   fputs("\n#ifdef __cplusplus\n}\n#endif\n#endif\n", t->f);
 }
 
+// The names that a header declares whatever the model: those of info.h, and what stands for the
+// function `bigs_info`.
+static bool is_taken(const char *name) {
+  static const char *const names[] = {"bigs_model",       "bigs_module_info", "bigs_info",
+                                      "bigs_info_",       "bigs_info_dim",    "bigs_info_value",
+                                      "bigs_info_tensor", "bigs_info_entry",  "BIGS_INFO_RANK"};
+  int i = COUNT(names);
+  while (--i >= 0 && strcmp(names[i], name))
+    ;
+  return i >= 0;
+}
+
+static char *upper_prefix(Arena *a, const BigsModule *m) {
+  char *upper = aot_prefix(a, m);
+  for (char *p = upper; *p; p++)
+    *p = (char)toupper((unsigned char)*p);
+  return upper;
+}
+
+const char *aot_clash(Arena *a, const BigsModule *m) {
+  const char *lower = aot_prefix(a, m), *upper = upper_prefix(a, m), *name;
+  for (int i = 0; i < m->nprogram; i++)
+    if (m->program[i].kind == BIGS_ENTRY &&
+        is_taken(name = arena_printf(a, "%s_%s", lower, m->program[i].name)))
+      return name;
+  for (int i = 0; i < m->nconst; i++)
+    if (aot_in_header(&m->constant[i]) &&
+        is_taken(name = arena_printf(a, "%s_%s", upper, m->constant[i].name)))
+      return name;
+  return NULL;
+}
+
 char *aot_header(Arena *a, const BigsModule *m) {
   char *text = NULL;
   size_t size = 0;
@@ -192,10 +225,7 @@ char *aot_header(Arena *a, const BigsModule *m) {
       .arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = aot_prefix(a, m)};
   if (!t.f)
     out_of_memory();
-  char *upper = arena_strdup(a, t.prefix);
-  for (char *p = upper; *p; p++)
-    *p = (char)toupper((unsigned char)*p);
-  t.upper = upper;
+  t.upper = upper_prefix(a, m);
   for (int i = 0; i < m->ndim && i < MAX_SYMS; i++)
     t.dims[i] = m->dim[i].name;
   put_all(&t);

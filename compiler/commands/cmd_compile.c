@@ -260,6 +260,16 @@ static const char *header_of(Session *s, const char *path) {
   return session_text(s, "%.*s.h", (int)(strlen(path) - strlen(suffix(path))), path);
 }
 
+// Of what C is to call.
+static int check_names(Session *s) {
+  const char *clash = aot_clash(s->arena, s->build.module);
+  return clash ? session_error(s, EXIT_MODEL,
+                               "the C interface declares %s for itself: call the model, the entry "
+                               "or the dim otherwise (--name NAME)",
+                               clash)
+               : 0;
+}
+
 static int write_output(Session *s, const char *path) {
   const char *end = suffix(path), *error = NULL;
   AotKind kind = aot_kind(path);
@@ -281,6 +291,7 @@ static int write_output(Session *s, const char *path) {
   bool library = kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
   status = library ? session_check_output(s, header_of(s, path)) : 0;
   status = status ? status : build(s, PASS_plan);
+  status = status || !(library || header) ? status : check_names(s);
   if (status)
     return status;
   remarks(s);
