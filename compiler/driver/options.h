@@ -38,6 +38,7 @@ typedef struct Options {
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, verify_ir, time_report, syntax_only, resume, cased, profile, json,
       verbose, quiet;
+  uint64_t given; // a bit for every row of options.def
 } Options;
 
 // Fills *o.  Returns -1 to go on, else the exit status (help and version print to standard output
