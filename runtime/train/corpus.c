@@ -1,6 +1,7 @@
 // Reading text: see text.h.
 #include "runtime/train/corpus.h"
 #include "runtime/files/file.h"
+#include "runtime/train/unpack.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 enum { BUFFER = TEXT_MAX_LINE + 65536, MAX_DEPTH = 64 };
 
@@ -19,7 +19,7 @@ struct TextReader {
   int64_t *size; // bytes on disk
   int count, cap, at;
   int64_t total, before; // bytes of all files; of those already finished
-  gzFile file;           // file[at], or NULL
+  Unpack *file;          // file[at], or NULL
   size_t lo, hi, offset, line;
   bool end, blank, inside; // end of file[at]; a document ended; within a line that came in parts
   char buffer[BUFFER];
@@ -130,8 +130,7 @@ TextReader *text_open(const char *const *paths, int n, BigsError *e) {
 void text_close(TextReader *r) {
   if (!r)
     return;
-  if (r->file)
-    gzclose(r->file);
+  unpack_close(r->file);
   for (int i = 0; i < r->count; i++)
     free(r->path[i]);
   free(r->path);
@@ -148,7 +147,7 @@ const char *text_file(const TextReader *r, int i) {
 }
 
 double text_share(const TextReader *r) {
-  int64_t done = r->before + (r->file ? (int64_t)gzoffset(r->file) : 0);
+  int64_t done = r->before + (r->file ? unpack_offset(r->file) : 0);
   return r->at == r->count ? 1 : r->total > 0 ? (double)done / (double)r->total : 0;
 }
 
@@ -159,26 +158,13 @@ static int open_file(TextReader *r, BigsError *e) {
   int fd = strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
   if (fd < 0)
     return bigs_fail_errno(e, "open", path);
-  r->file = gzdopen(fd, "rb");
-  if (!r->file) {
-    close(fd);
-    return bigs_fail_memory(e, path);
-  }
-  gzbuffer(r->file, 1 << 17);
+  r->file = unpack_open(fd, path, e);
+  if (!r->file)
+    return bigs_status(e, BIGS_EMODEL);
   r->lo = r->hi = r->offset = r->line = 0;
   r->end = r->inside = false;
   r->blank = true;
   return 0;
-}
-
-static int gz_fail(TextReader *r, BigsError *e) {
-  int code;
-  const char *path = r->path[r->at], *what = gzerror(r->file, &code);
-  if (code == Z_ERRNO)
-    return bigs_fail_errno(e, "read", path);
-  if (code == Z_BUF_ERROR)
-    return bigs_fail(e, BIGS_EFILE, "%s: the gzip file ends too early", path);
-  return bigs_fail(e, BIGS_EFILE, "%s: damaged gzip file: %s", path, what);
 }
 
 // Moves what is left to the front and reads behind it.
@@ -187,26 +173,21 @@ static int refill(TextReader *r, BigsError *e) {
   r->offset += r->lo;
   r->hi -= r->lo;
   r->lo = 0;
-  int n = gzread(r->file, r->buffer + r->hi, (unsigned)(BUFFER - r->hi));
+  ssize_t n = unpack_read(r->file, r->buffer + r->hi, BUFFER - r->hi, e);
   if (n < 0)
-    return gz_fail(r, e);
-  if (n == 0) {
-    int code;
-    gzerror(r->file, &code);
-    if (code != Z_OK && code != Z_STREAM_END)
-      return gz_fail(r, e);
-    r->end = true;
-  }
+    return bigs_status(e, BIGS_EFILE);
+  r->end = n == 0;
   const char *path = r->path[r->at];
   size_t len = strlen(path);
-  if (r->offset == 0 && n > 0 && len > 3 && !strcmp(path + len - 3, ".gz") && gzdirect(r->file))
+  if (r->offset == 0 && n > 0 && len > 3 && !strcmp(path + len - 3, ".gz") &&
+      !unpack_is_packed(r->file))
     return bigs_fail(e, BIGS_EFILE, "%s: not a gzip file", path);
   r->hi += (size_t)n;
   return 0;
 }
 
 static void close_file(TextReader *r) {
-  gzclose(r->file);
+  unpack_close(r->file);
   r->file = NULL;
   r->before += r->size[r->at++];
 }

@@ -21,6 +21,8 @@ train_sources = \
 	%D%/log.h \
 	%D%/train.c \
 	%D%/train.h \
+	%D%/unpack.c \
+	%D%/unpack.h \
 	%D%/vocab.c \
 	%D%/vocab.h \
 	%D%/vocab_internal.h \

@@ -110,6 +110,34 @@ START_TEST(text_errors) {
 }
 END_TEST
 
+// What is behind a stream of gzip: another one, or zeros; else it may be the half of a file.
+START_TEST(text_behind_gzip) {
+  size_t n;
+  put_gz("z.gz", "one\ntwo\n");
+  char *packed = file_read(in_dir("z.gz"), 1 << 20, &n, NULL), *longer = calloc(1, 2 * n + 300000);
+  memcpy(longer, packed, n);
+  put_bytes("z.gz", longer, n + 300000);
+  expect_text(PATHS(in_dir("z.gz")), "+one|two|");
+  longer[n + 200000] = 'x';
+  put_bytes("z.gz", longer, n + 300000);
+  expect_text_error(in_dir("z.gz"), BIGS_EFILE, "z.gz: damaged gzip file: what stands behind");
+  for (size_t k = 1; k < 3; k++) {
+    memcpy(longer + n, "\x1F\x8Cgarbage", 9);
+    put_bytes("z.gz", longer, n + k);
+    expect_text_error(in_dir("z.gz"), BIGS_EFILE, "z.gz: damaged gzip file: what stands behind");
+  }
+  memcpy(longer + n, packed, n);
+  put_bytes("z.gz", longer, 2 * n);
+  expect_text(PATHS(in_dir("z.gz")), "+one|two|one|two|");
+  for (size_t k = 2; k < n; k++) {
+    put_bytes("z.gz", longer, n + k);
+    expect_text_error(in_dir("z.gz"), BIGS_EFILE, "z.gz: the gzip file ends too early");
+  }
+  free(packed);
+  free(longer);
+}
+END_TEST
+
 // A line of 3 MB comes in parts cut between words, another without spaces between characters.
 START_TEST(text_long_lines) {
   size_t n = 3 << 20;
@@ -311,6 +339,7 @@ Suite *vocab_suite(void) {
   tcase_add_test(t, text_documents);
   tcase_add_test(t, text_directories_and_gzip);
   tcase_add_test(t, text_errors);
+  tcase_add_test(t, text_behind_gzip);
   tcase_add_test(t, text_long_lines);
   tcase_add_test(t, vocab_small_example);
   tcase_add_loop_test(t, vocab_equals_naive, 0, 3);
