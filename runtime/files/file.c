@@ -84,15 +84,15 @@ static int fail(FileOut *f, const char *doing, BigsError *e) {
 }
 
 // The directory of the file: "." or a prefix of its path that ends in '/'.
-static char *directory(const FileOut *f) {
-  const char *slash = strrchr(f->path, '/');
-  return strndup(slash ? f->path : ".", slash ? (size_t)(slash - f->path) + 1 : 1);
+static char *directory(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return strndup(slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
 }
 
 // A file without a name, which vanishes with the process however that ends; it gets one when it is
 // whole.  Not every filesystem has them.
 static int open_unnamed(FileOut *f) {
-  char link[32], *dir = directory(f);
+  char link[32], *dir = directory(f->path);
   f->fd = dir ? file_open(dir, O_WRONLY | O_TMPFILE) : -1;
   free(dir);
   snprintf(link, sizeof link, PROC_FD, f->fd);
@@ -271,17 +271,18 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
   return 0;
 }
 
-// Without this the rename itself may be lost in a power failure.  Filesystems that cannot sync a
-// directory say EINVAL.
-static int sync_directory(FileOut *f, BigsError *e) {
-  char *dir = directory(f);
+// A folder that may not be opened is synced with all else.
+int file_sync_folder(const char *path) {
+  char *dir = directory(path);
   int fd = dir ? file_open(dir, O_RDONLY | O_DIRECTORY) : -1, status = 0;
-  if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
-    status = fail(f, "sync the directory of", e);
-  if (fd >= 0)
-    close(fd);
   free(dir);
-  return status;
+  if (fd < 0)
+    return sync(), 0;
+  if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+    status = errno;
+  close(fd);
+  errno = status;
+  return status ? -1 : 0;
 }
 
 static int finish(FileOut *f, BigsError *e) {
@@ -303,7 +304,7 @@ static int finish(FileOut *f, BigsError *e) {
     return fail(f, "replace", e);
   free(f->temporary);
   f->temporary = NULL;
-  return sync_directory(f, e);
+  return file_sync_folder(f->path) ? fail(f, "sync the directory of", e) : 0;
 }
 
 int file_commit(FileOut *f, BigsError *e) {

@@ -27,6 +27,9 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e);
 int file_commit(FileOut *f, BigsError *e);
 // Removes the temporary and frees f; NULL is allowed.
 void file_abort(FileOut *f);
+// Makes the names in the folder of `path` last: without it a rename may be lost when the power fails.
+// -1 with errno.  A filesystem that cannot sync a folder says EINVAL, and has nothing to be synced.
+int file_sync_folder(const char *path);
 
 // What a writer of `path` replaces: the path behind all links, malloc'd, or with *in_place what is only written to.  NULL on
 // failure.

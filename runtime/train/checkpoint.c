@@ -303,14 +303,6 @@ static int save_state(bigs_model *m, const char *dir, int train, const TrainStat
   return err;
 }
 
-static void sync_folder(const char *dir) {
-  int fd = file_open(dir, O_RDONLY | O_DIRECTORY);
-  if (fd < 0)
-    return;
-  fsync(fd); // the files are whole in any case; this only makes their new names last
-  close(fd);
-}
-
 static int finish_set(const char *dir, BigsError *e) {
   int err = 0;
   for (int which = 0; which < 2 && !err; which++) {
@@ -319,10 +311,11 @@ static int finish_set(const char *dir, BigsError *e) {
       err = e->status;
     else if (rename(from, to))
       err = bigs_fail_errno(e, "replace", to);
+    else if (file_sync_folder(to))
+      err = bigs_fail_errno(e, "sync the directory of", to);
     free(from);
     free(to);
   }
-  sync_folder(dir);
   return err;
 }
 

@@ -26,7 +26,7 @@
   X(FAULT_MEMORY, 0, void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t at),     \
     (p, n, prot, flags, fd, at), MAP_FAILED)                                                       \
   X(FAULT_FILE, 0, ssize_t, write, (int fd, const void *data, size_t n), (fd, data, n), -1)        \
-  X(FAULT_FILE, 0, int, fsync, (int fd), (fd), -1)                                                 \
+  X(FAULT_FILE | FAULT_SYNC, 0, int, fsync, (int fd), (fd), -1)                                    \
   X(FAULT_FILE, 0, int, rename, (const char *from, const char *to), (from, to), -1)                \
   X(FAULT_FILE, 0, int, linkat, (int d, const char *from, int e, const char *to, int flags),       \
     (d, from, e, to, flags), -1)                                                                   \
@@ -61,8 +61,8 @@ long fault_blocks(void) {
   return atomic_load(&blocks);
 }
 
-static bool fails(FaultKind kind) {
-  if (!armed.on || armed.kind != kind)
+static bool fails(int kinds) {
+  if (!armed.on || !(armed.kind & kinds))
     return false;
   long n = atomic_fetch_add(&count, 1) + 1;
   if (n == armed.at && armed.how == FAULT_KILL)
@@ -72,8 +72,8 @@ static bool fails(FaultKind kind) {
          (armed.how == FAULT_EVER_AFTER && armed.at && n >= armed.at);
 }
 
-static void ends(FaultKind kind) {
-  if (armed.on && armed.kind == kind && armed.how == FAULT_KILL_BEHIND &&
+static void ends(int kinds) {
+  if (armed.on && armed.kind & kinds && armed.how == FAULT_KILL_BEHIND &&
       atomic_load(&count) == armed.at)
     raise(SIGKILL);
 }

@@ -5,7 +5,13 @@
 #define BIGSC_TESTS_FAULTS_H
 #include <stdbool.h>
 
-typedef enum FaultKind { FAULT_MEMORY, FAULT_STREAM, FAULT_FILE, FAULT_KINDS } FaultKind;
+// Of calls that change a file those are some that make it last.
+typedef enum FaultKind {
+  FAULT_MEMORY = 1,
+  FAULT_STREAM = 2,
+  FAULT_FILE = 4,
+  FAULT_SYNC = 8
+} FaultKind;
 typedef enum FaultHow {
   FAULT_ONCE,        // the n-th call fails
   FAULT_EVER_AFTER,  // and all that follow it

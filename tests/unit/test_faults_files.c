@@ -237,11 +237,29 @@ START_TEST(a_training_run_goes_on) {
 }
 END_TEST
 
+// What may be lost when the power fails is said: of a file, and of the folder that has its name.
+START_TEST(a_sync_that_fails_is_an_error) {
+  const Training *t = &trainings[_i];
+  before(t);
+  long calls = fault_run(t->words, (Fault){FAULT_SYNC, 0, FAULT_ONCE, 0}).calls;
+  ck_assert_int_ge(calls, 6);
+  for (long n = 1; n <= calls; n++) {
+    before(t);
+    Outcome o = fault_run(t->words, (Fault){FAULT_SYNC, n, FAULT_ONCE, EIO});
+    ck_assert_msg(o.status == EXIT_FILE && strstr(o.err, "cannot sync") &&
+                      strstr(o.err, strerror(EIO)),
+                  "training %d, sync %ld of %ld: status %d: %s", _i, n, calls, o.status, o.err);
+  }
+  fault_drop("made");
+}
+END_TEST
+
 TCase *faults_files_case(void) {
   TCase *t = tcase_create("files");
   tcase_set_timeout(t, 600);
   tcase_add_unchecked_fixture(t, fault_enter_folder, fault_leave_folder);
   tcase_add_loop_test(t, an_output_is_old_or_new, 0, COUNT(products));
   tcase_add_loop_test(t, a_training_run_goes_on, 0, COUNT(trainings));
+  tcase_add_loop_test(t, a_sync_that_fails_is_an_error, 0, COUNT(trainings));
   return t;
 }
