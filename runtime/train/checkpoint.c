@@ -16,11 +16,37 @@
 static const char *const set_names[2] = {"model", "optimizer"};
 enum { MODEL, OPTIMIZER };
 
-// dir/NAME.safetensors, or dir/NAME.next.safetensors; NULL when out of memory.
-static char *set_path(const char *dir, int which, bool next, BigsError *e) {
+static char *in_folder(const char *dir, int which, const char *suffix, BigsError *e) {
   char name[64];
-  snprintf(name, sizeof name, "%s%s.safetensors", set_names[which], next ? ".next" : "");
+  snprintf(name, sizeof name, "%s%s.safetensors", set_names[which], suffix);
   return file_join(dir, name, e);
+}
+
+// What is renamed onto a file behind links, on whatever disk, lies beside it.
+static char *next_path(const char *dir, int which, const char *target, bool linked, BigsError *e) {
+  size_t n = strlen(target) + 6;
+  char *path = linked ? malloc(n) : in_folder(dir, which, ".next", e);
+  if (linked && path)
+    snprintf(path, n, "%s.next", target);
+  else if (linked)
+    bigs_fail_memory(e, target);
+  return path;
+}
+
+// dir/NAME.safetensors, behind its links, or what will be renamed onto it: dir/NAME.next.safetensors, of a link TARGET.next.
+// NULL where memory is short, or nothing can be put there.
+static char *set_path(const char *dir, int which, bool next, BigsError *e) {
+  bool in_place = false;
+  char *name = in_folder(dir, which, "", e), *path = name ? file_target(name, &in_place, e) : NULL;
+  if (path && in_place)
+    bigs_fail(e, BIGS_EFILE, "%s: no regular file", name);
+  if (path && (next || in_place)) {
+    char *target = path;
+    path = in_place ? NULL : next_path(dir, which, target, strcmp(target, name) != 0, e);
+    free(target);
+  }
+  free(name);
+  return path;
 }
 
 void state_free(TrainState *s) {
