@@ -1,4 +1,5 @@
 // The examples of docs/*.md: a block ```mdl is accepted, a block ```mdl-error E0204 is refused with that error first.
+#include "compiler/driver/options_table.h"
 #include "compiler/sema/sema.h"
 #include "tests/unit/suites.h"
 #include <stdio.h>
@@ -98,6 +99,59 @@ START_TEST(codes_are_listed) {
 }
 END_TEST
 
+// Does the name stand in the text, alone or before what it takes?
+static bool names(const char *text, const char *name) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  size_t n = strlen(name);
+  for (const char *p = text; (p = strstr(p, name)); p += n)
+    if (p > text && !strchr(letters, p[-1]) && p[n] && !strchr(letters, p[n]))
+      return true;
+  return false;
+}
+
+// What users may write is a row of a table; who adds one tells them of it.
+START_TEST(names_are_listed) {
+  static const char *const listed[] = {
+#define PRIM(ID, name) name,
+#include "compiler/sema/prims.def"
+#undef PRIM
+#define INITIALIZER(ID, name) name,
+#include "compiler/sema/initializers.def"
+#define SOURCE(ID, id, name, least, argument) name,
+#define FIELD(ID, FIELD, name, dtype, shape) name,
+#include "base/sources.def"
+#undef SOURCE
+#undef FIELD
+#define OPTIMIZER(ID, name, arguments) #name,
+#include "base/optimizers.def"
+#undef OPTIMIZER
+#define SCHEDULE(ID, name, falls) #name,
+#include "base/schedules.def"
+#undef SCHEDULE
+#define TOKENIZER(ID, name, file, arguments) #name,
+#include "base/tokenizers.def"
+#undef TOKENIZER
+  };
+  char *text = read_text("docs/language.md");
+  ck_assert_ptr_nonnull(text);
+  for (int i = 0; i < COUNT(listed); i++)
+    ck_assert_msg(names(text, listed[i]), "docs/language.md lacks `%s`", listed[i]);
+  free(text);
+}
+END_TEST
+
+START_TEST(options_are_listed) {
+  char *text = read_text("docs/cli.md");
+  ck_assert_ptr_nonnull(text);
+  for (int i = 0; i < option_count; i++) {
+    const OptionRow *o = &option_rows[i];
+    ck_assert_msg(!o->help || o->kind == LEVEL || names(text, o->spelling),
+                  "docs/cli.md lacks `%s`", o->spelling);
+  }
+  free(text);
+}
+END_TEST
+
 START_TEST(found_blocks) {
   int refused = 0;
   for (int i = 0; i < nblocks; i++)
@@ -114,6 +168,8 @@ Suite *docs_suite(void) {
     find_blocks(files[i]);
   tcase_add_test(t, found_blocks);
   tcase_add_test(t, codes_are_listed);
+  tcase_add_test(t, names_are_listed);
+  tcase_add_test(t, options_are_listed);
   tcase_add_loop_test(t, block_is_as_said, 0, nblocks);
   suite_add_tcase(s, t);
   return s;
