@@ -12,11 +12,37 @@ static bool leaf_is_steady(const Node *n) {
   return n->op != OP_INPUT && n->op != OP_RANDOM && n->op != OP_STATE;
 }
 
+// First values have nothing to do with each other, and the order of ids may hold the first halves
+// of all of them before the second halves: each is computed in one go, straight into its parameter.
+// A node goes to the first root that reaches it; its operands then come before it.
+static void root_by_root(Prog *g, Node *const *roots) {
+  int *root = NEWN(g->a, int, g->g->nodes.n), *at = NEWN(g->a, int, g->nout + 2);
+  Node **order = NEWN(g->a, Node *, g->nnode);
+  for (int i = 0; i < g->nnode; i++)
+    root[g->node[i]->id] = g->nout;
+  for (int i = g->nout - 1; i >= 0; i--)
+    root[roots[i]->id] = i;
+  for (int i = g->nnode - 1; i >= 0; i--)
+    for (int k = 0; k < g->node[i]->nin; k++) {
+      int *below = &root[g->node[i]->in[k]->id], here = root[g->node[i]->id];
+      *below = here < *below ? here : *below;
+    }
+  for (int i = 0; i < g->nnode; i++)
+    at[root[g->node[i]->id] + 1]++;
+  for (int i = 0; i < g->nout; i++)
+    at[i + 1] += at[i];
+  for (int i = 0; i < g->nnode; i++)
+    order[at[root[g->node[i]->id]]++] = g->node[i];
+  g->node = order;
+}
+
 void mat_reach(Prog *g) {
   Node **roots = NEWN(g->a, Node *, g->nout);
   for (int i = 0; i < g->nout; i++)
     roots[i] = g->outs[i].node;
   g->node = graph_reachable(g->g, roots, g->nout, &g->nnode);
+  if (g->kind == BIGS_INIT)
+    root_by_root(g, roots);
   g->info = NEWN(g->a, Info *, g->g->nodes.n);
   Info *info = NEWN(g->a, Info, g->nnode + 1);
   for (int i = 0; i < g->nnode; i++)
