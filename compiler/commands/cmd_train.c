@@ -81,6 +81,12 @@ static int tokenizer(Session *s, Feeding *f, TrainOptions *to) {
   TokenizerKind kind;
   int status = feeding_kind(s, &kind);
   const char *vocab = status ? NULL : vocab_path(s, kind);
+  if (!status && !s->o->vocab && !s->o->resume && access(vocab, F_OK))
+    return session_error(
+        s, EXIT_FILE,
+        "%s: cannot open: there is no vocabulary of this name; --vocab FILE names one, "
+        "`bigsc vocab TEXT -o FILE` learns one",
+        vocab);
   status = status ? status : feeding_load(s, kind, vocab, &f->tokens);
   return status ? status : folder_files(s, kind, vocab, to);
 }
