@@ -45,9 +45,13 @@ static int set_up(bigs_model *m, const bigs_options *o) {
   return o->weights ? weights_load(m, o->weights) : o->unset ? 0 : exec_init(m);
 }
 
+// A text that is cut ends with "...", as one that is too long for a BigsError does.
 static void say(char *error, size_t size, const char *text) {
-  if (error && size)
-    snprintf(error, size, "%s", text);
+  if (!error || !size)
+    return;
+  int n = snprintf(error, size, "%s", text);
+  if (n >= 0 && (size_t)n >= size && size > sizeof "...")
+    memcpy(error + size - sizeof "...", "...", sizeof "...");
 }
 
 bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *options, char *error,

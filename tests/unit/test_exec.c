@@ -148,6 +148,13 @@ START_TEST(other_cpus_and_versions_are_refused) {
   other.abi = 99;
   ck_assert_ptr_null(bigs_model_open(&other, NULL, error, sizeof error));
   ck_assert_ptr_nonnull(strstr(error, "version 99"));
+  char cut[12], tiny[3] = "??";
+  ck_assert_ptr_null(bigs_model_open(&other, NULL, cut, sizeof cut));
+  ck_assert_int_eq(strlen(cut), sizeof cut - 1);
+  ck_assert_int_eq(strncmp(cut, error, sizeof cut - 4), 0);
+  ck_assert_str_eq(cut + sizeof cut - 4, "...");
+  ck_assert_ptr_null(bigs_model_open(&other, NULL, tiny, sizeof tiny));
+  ck_assert_int_eq(strlen(tiny), sizeof tiny - 1);
   other = toy_module;
   other.features = "-sse3,+no-such-thing,+sse3";
   bigs_model *m = bigs_model_open(&other, NULL, error, sizeof error);
