@@ -95,7 +95,7 @@ static int resolve(bigs_model *m, Binding *b, const void *const *inputs, void *c
     case BIGS_OUTPUT:
       at = outputs ? outputs[r->index] : NULL;
       if (!at)
-        err = bigs_fail(&m->error, BIGS_EUSAGE, "%s: no memory for output %s", p->name,
+        err = bigs_fail(&m->error, BIGS_EUSAGE, "%s: output %s is missing", p->name,
                         p->output[r->index].name);
       break;
     case BIGS_PARAM: at = m->param.p; break;

@@ -124,8 +124,7 @@ START_TEST(callers_mistakes_are_errors) {
             "B = 0: must be at least 1");
   toy_fails(m, bigs_model_run(m, TOY_SCALE, DIMS(INT64_MAX / 2, 4, 0), in, out), 1, "too large");
   toy_fails(m, bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), none, out), 2, "input x is missing");
-  toy_fails(m, bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), in, no_out), 2,
-            "no memory for output out");
+  toy_fails(m, bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), in, no_out), 2, "output out is missing");
   toy_fails(m, bigs_model_run(m, TOY_SCALE, NULL, in, out), 2, "no value for B");
   toy_fails(m, bigs_model_run(m, TOY_LOOKUP, DIMS(2, 4, 0), look, out), 1,
             "ids[1, 2] = 7: must be 0 to 6");
