@@ -169,13 +169,15 @@ static bool link_buffer(Arena *a, const AotInput *in, AotKind kind, const LinkTo
   return ok;
 }
 
-// Ctrl-C takes effect when nothing temporary is left; the tools that run meanwhile end at once.
+// What ends the process takes effect when nothing temporary is left; tools that run meanwhile end at
+// once.  A fault of ours is not held, nor could SIGKILL be.
 static void hold_signals(sigset_t *old) {
+  static const int ends[] = {SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGXCPU, SIGALRM,
+                             SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGPIPE};
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
+  for (int i = 0; i < COUNT(ends); i++)
+    sigaddset(&set, ends[i]);
   pthread_sigmask(SIG_BLOCK, &set, old);
 }
 
