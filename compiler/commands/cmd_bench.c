@@ -345,7 +345,7 @@ int cmd_BENCH(const Options *o) {
                     .update = true,
                     .init = !o->weights};
   int status = session_load(&b->s, o, o->args.v[0], true);
-  status = status ? status : session_compile(&b->s, &want);
+  status = status ? status : session_compile_trained(&b->s, o->args.v[0], &want);
   status = status ? status : run_bench(b);
   free(b->output);
   session_close(&b->s);

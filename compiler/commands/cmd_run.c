@@ -68,7 +68,7 @@ int cmd_RUN(const Options *o) {
     status = session_error(&s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", o->args.v[0],
                            o->entry, all);
   }
-  status = status ? status : session_compile(&s, &want);
+  status = status ? status : session_compile_trained(&s, o->args.v[0], &want);
   int program = status ? -1 : session_entry(&s, o->entry);
   if (!status)
     status = program < 0 ? EXIT_MODEL : session_open(&s);
@@ -179,7 +179,9 @@ int cmd_GRAD(const Options *o) {
   BuildWant want = {
       .trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
   status = load(&s, o);
-  status = status ? status : s.so ? without_dropout(&s, &want) : session_compile(&s, &want);
+  status = status ? status
+           : s.so ? without_dropout(&s, &want)
+                  : session_compile_trained(&s, o->args.v[0], &want);
   int train = status ? -1 : session_train(&s, o->train);
   if (!status)
     status = train < 0 ? EXIT_MODEL : session_open(&s);
@@ -208,7 +210,7 @@ static int parameters(const Options *o, const char *verb) {
     return status;
   BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
   status = load(&s, o);
-  status = status ? status : session_compile(&s, &want);
+  status = status ? status : session_compile_trained(&s, o->args.v[0], &want);
   s.lacking = "left out";
   status = status ? status : session_open(&s);
   status = status ? status : save(&s);

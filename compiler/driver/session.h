@@ -48,7 +48,7 @@ bool session_stdin_holds_tensors(const Session *s); // once session_stdin was th
 BuildOptions session_build_options(const Options *o);
 int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
-// The same for the weights of a training folder.  Where a `scan` cannot be compiled without a run-time dim that the run had
+// The same where --weights may be a training folder.  Where a `scan` cannot be compiled without a run-time dim that the run had
 // fixed, the file at `path` is loaded again with that dim fixed as there; the other dims stay free.
 int session_compile_trained(Session *s, const char *path, const BuildWant *want);
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
