@@ -50,7 +50,4 @@ const char *aot_clash(Arena *a, const BigsModule *m);
 char *aot_header(Arena *a, const BigsModule *m);
 // The model's name in lower case.
 char *aot_prefix(Arena *a, const BigsModule *m);
-// The folder of libbigsrt.a: environment BIGSC_RUNTIME_DIR, the folder of this program (a build
-// folder), the installed one. NULL: none has it.
-const char *aot_runtime_dir(Arena *a);
 #endif

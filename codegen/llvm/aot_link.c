@@ -93,7 +93,9 @@ static const char *own_dir(Arena *a) {
   return slash ? arena_strndup(a, path, (size_t)(slash - path)) : NULL;
 }
 
-const char *aot_runtime_dir(Arena *a) {
+// The folder of libbigsrt.a: environment BIGSC_RUNTIME_DIR, the folder of this program (a build
+// folder), the installed one. NULL: none has it.
+static const char *aot_runtime_dir(Arena *a) {
   const char *own = own_dir(a);
   const char *dirs[] = {getenv("BIGSC_RUNTIME_DIR"), own,
                         // libtool's and the tests' place below it

@@ -84,7 +84,7 @@ V vm_abs(const VecMath *m, V x) {
   return vmx_intrinsic(m, "llvm.fabs", LLVMTypeOf(x), &x, 1);
 }
 
-V vm_copysign(const VecMath *m, V magnitude, V sign) {
+static V vm_copysign(const VecMath *m, V magnitude, V sign) {
   return vmx_intrinsic(m, "llvm.copysign", LLVMTypeOf(magnitude), (V[]){magnitude, sign}, 2);
 }
 
@@ -92,7 +92,7 @@ V vmx_bits(const VecMath *m, V x) {
   return LLVMBuildBitCast(m->b, x, vmx_format(m, LLVMTypeOf(x)).ity, "");
 }
 
-V vmx_float(const VecMath *m, LLVMTypeRef ty, V bits) {
+static V vmx_float(const VecMath *m, LLVMTypeRef ty, V bits) {
   return LLVMBuildBitCast(m->b, bits, ty, "");
 }
 

@@ -34,7 +34,6 @@ LLVMValueRef vm_splat(const VecMath *m, LLVMTypeRef like, double v);
 LLVMValueRef vm_fma(const VecMath *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); // a * b + c
 LLVMValueRef vm_sqrt(const VecMath *m, LLVMValueRef x); // correctly rounded
 LLVMValueRef vm_abs(const VecMath *m, LLVMValueRef x);
-LLVMValueRef vm_copysign(const VecMath *m, LLVMValueRef magnitude, LLVMValueRef sign);
 
 LLVMValueRef vm_exp(const VecMath *m, LLVMValueRef x);
 LLVMValueRef vm_log(const VecMath *m, LLVMValueRef x);

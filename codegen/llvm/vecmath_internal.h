@@ -23,8 +23,7 @@ typedef struct VmPair {
 
 V vmx_iconst(LLVMTypeRef ity, uint64_t v);
 V vmx_intrinsic(const VecMath *m, const char *name, LLVMTypeRef overload, V *args, int n);
-V vmx_bits(const VecMath *m, V x); // float to integer, same bits
-V vmx_float(const VecMath *m, LLVMTypeRef ty, V bits);
+V vmx_bits(const VecMath *m, V x);           // float to integer, same bits
 V vmx_fnma(const VecMath *m, V a, V b, V c); // c - a * b
 V vmx_mulk(const VecMath *m, V x, double k);
 V vmx_addk(const VecMath *m, V x, double k);

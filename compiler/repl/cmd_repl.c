@@ -70,7 +70,8 @@ static int read_weights(Repl *r, const char *path) {
   return status;
 }
 
-int repl_open(Repl *r, const char *path, const char *weights) {
+// MODEL and --weights of the command line; an exit status.
+static int repl_open(Repl *r, const char *path, const char *weights) {
   VEC(Weight *) read = {0};
   if (access(path, R_OK)) {
     repl_fail(r, "%s: cannot read it", path);

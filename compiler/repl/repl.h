@@ -26,7 +26,6 @@ typedef struct Array {
 Array *array_new(DType dtype, const TypedAxis *axis,
                  int rank); // zeroed, one allocation; NULL: out of memory
 void array_free(Array *a);  // NULL is allowed
-DType array_real(DType t);  // dtype of the numbers in memory
 double array_number(const Array *a, int64_t i);
 void array_set(Array *a, int64_t i, double v);
 // "[B = 2, L = 5] f32", "f32"
@@ -100,8 +99,6 @@ void repl_free(Repl *r);
 bool repl_input(Repl *r, const char *text, bool last);
 // Lines of f until its end or :quit, as from a pipe.
 void repl_script(Repl *r, FILE *f);
-// MODEL and --weights of the command line; an exit status.
-int repl_open(Repl *r, const char *path, const char *weights);
 
 // Names that start with `start`: at most `max` into `out`; how many.  ctx is the Repl.
 int repl_complete(void *ctx, const char *start, const char **out, int max);
@@ -118,9 +115,8 @@ const DimNow *repl_dim(const Repl *r, const char *name); // NULL: none
 // Declarations, all or none.  False: refused, reported.
 bool repl_declare(Repl *r, Decl *const *decl, int n);
 bool repl_set(Repl *r, const char *name,
-              const char *value);          // a dim or a let; false: refused, reported
-bool repl_load(Repl *r, const char *path); // a .mdl file; false: refused, reported
-void repl_statement(Repl *r, Stmt *s);
+              const char *value);                      // a dim or a let; false: refused, reported
+bool repl_load(Repl *r, const char *path);             // a .mdl file; false: refused, reported
 const char *repl_child_text(Arena *a, const Item *it); // "repeat Depth Block[H]", as it was written
 void repl_command(Repl *r, const char *text);
 Source *repl_source(Repl *r, const char *text); // with the line numbers of the input
@@ -172,7 +168,6 @@ double ready_flops(const Ready *e);         // model FLOPs of one run; negative:
 Array *ready_take(Ready *e, int i);         // a result, for the caller to free
 void ready_free(Ready *e);
 // repl_interpret.c: parameters that have no value yet, and the values of `outs`.
-double *array_numbers(Arena *a, const Array *x);
 Weight *weight_find(const Ready *e, const Param *p); // NULL: none of this path, shape and draw
 Weight *weight_add(Ready *e, const Param *p);        // zero; NULL reported
 uint64_t weight_seed(const Repl *r, uint64_t draw);

@@ -215,7 +215,7 @@ static bool shown_as_stored(Repl *r, const Expr *value) {
   return twice || r->failures > before;
 }
 
-void repl_statement(Repl *r, Stmt *s) {
+static void repl_statement(Repl *r, Stmt *s) {
   int before = r->failures;
   Name it = {intern(r->names, "it"), s->span};
   Item *named =

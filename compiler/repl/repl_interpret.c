@@ -85,7 +85,7 @@ uint64_t weight_seed(const Repl *r, uint64_t draw) {
 
 // ---- the interpreter
 
-double *array_numbers(Arena *a, const Array *x) {
+static double *array_numbers(Arena *a, const Array *x) {
   double *v = NEWN(a, double, x->n + 1);
   for (int64_t i = 0; i < x->n; i++)
     v[i] = array_number(x, i);

@@ -10,7 +10,8 @@
 // so many columns, are shown whole.
 enum { EDGE = 3, WHOLE = 1000, COLUMNS = 120 };
 
-DType array_real(DType t) {
+// Of the numbers in memory.
+static DType array_real(DType t) {
   return t == DT_C64 ? DT_F32 : t == DT_C128 ? DT_F64 : t;
 }
 

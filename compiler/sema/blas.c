@@ -19,6 +19,11 @@ static bool find(void *library, const char *name, void *function) {
   return symbol != NULL;
 }
 
+static void blas_unload(Blas *b) {
+  // The library stays mapped: its threads outlive a dlclose.
+  b->library = NULL;
+}
+
 bool blas_load(Blas *b, int threads, const char **why) {
   static const char *const names[] = {"libopenblas.so.0", "libopenblas.so"};
   memset(b, 0, sizeof *b);
@@ -40,12 +45,9 @@ bool blas_load(Blas *b, int threads, const char **why) {
   return true;
 }
 
-void blas_unload(Blas *b) {
-  // The library stays mapped: its threads outlive a dlclose.
-  b->library = NULL;
-}
-
-void blas_product(const Blas *b, int m, int n, int k, const float *A, const float *B, float *C) {
+// C[m][n] = A[m][k] B[k][n], row-major and dense.
+static void blas_product(const Blas *b, int m, int n, int k, const float *A, const float *B,
+                         float *C) {
   b->sgemm(101, 111, 111, m, n, k, 1, A, k, B, n, 0, C, n);
 }
 

@@ -23,9 +23,6 @@ typedef struct Blas {
 // False when the library or a function is missing; *why is then a constant sentence.  threads 0: as
 // it likes.
 bool blas_load(Blas *b, int threads, const char **why);
-void blas_unload(Blas *b);
-// C[m][n] = A[m][k] B[k][n], row-major and dense.
-void blas_product(const Blas *b, int m, int n, int k, const float *A, const float *B, float *C);
-// GFLOP/s of such products, best of a few; 0 when memory is short.
+// GFLOP/s of C[m][n] = A[m][k] B[k][n], row-major and dense, best of a few; 0 when memory is short.
 double blas_gflops(const Blas *b, int m, int n, int k);
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 // A name that no program can write.
-Axis *pair_axis(Graph *g) {
+static Axis *pair_axis(Graph *g) {
   return graph_axis(g, "(re, im)", 0, poly_const(2));
 }
 

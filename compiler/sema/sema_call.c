@@ -241,7 +241,7 @@ static void note_use(Sema *s, Child *c) {
     c->root->called = true;
 }
 
-Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee) {
+static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee) {
   const Decl *d = c->mod->decl;
   Operand *got = NEWN(s->a, Operand, d->formals.n);
   note_use(s, c);

@@ -20,5 +20,4 @@ Frame *sema_train_frame(Sema *s,
                         const Decl *d); // a frame over the model's, with the block's fields bound
 const Expr *sema_train_loss(const Decl *d);
 void sema_train_data(Sema *s, const TrItem *it, Recipe *r); // r NULL: the values alone
-bool ckpt_native_shape(const ModelParam *p, StoredParam *out);
 #endif

@@ -309,7 +309,7 @@ static bool rules_without_parameters(Sema *s, const Expansion *e) {
   return last != NULL;
 }
 
-bool ckpt_native_shape(const ModelParam *p, StoredParam *out) {
+static bool ckpt_native_shape(const ModelParam *p, StoredParam *out) {
   out->nshape = 0;
   for (int i = 0; i < p->nax; i++)
     out->shape[out->nshape++] = p->extent[i];

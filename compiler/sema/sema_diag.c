@@ -61,7 +61,8 @@ void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) {
     diag_label(s->d, g, at, "%s", text);
 }
 
-const char *sema_place(Arena *a, Span at) {
+// "bert.mdl:5"
+static const char *sema_place(Arena *a, Span at) {
   int line = 0, col = 0;
   if (!at.src)
     return "an unknown place";

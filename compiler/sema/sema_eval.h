@@ -5,12 +5,9 @@
 
 // ---- evaluation
 Value *sema_unknown_name(Sema *s, const Expr *e); // reports it
-Value *sema_eval(Sema *s, const Expr *e);         // any value, callables included
 Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
 Value *sema_index(Sema *s, const Expr *e);
 Value *sema_scan(Sema *s, const Expr *e);
-Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax);
-Value *sema_callee(Sema *s, const Expr *e);
 Value *sema_constant(Sema *s, const Expr *e,
                      const char *what); // a number or a bool constant; else reported
 
@@ -26,7 +23,6 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at);
 const char *initializer_name(int i); // NULL past the last
 Value *sema_call_init(Sema *s,
                       const Expr *e); // FR_INIT: an initializer by name; NULL: none of that name
-Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee);
 // Matches arguments to formals: out[i] per formal, .v NULL when not given.  False when reported.
 bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what,
                     Operand *out);
@@ -37,7 +33,6 @@ bool sema_fit_all(Sema *s, Frame *inner, const Formals *f, Operand *got, const c
 // v against the formal's type in frame `inner`; binds inner->rest.  NULL when reported.
 Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *callee, Span at);
 bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what, Span declared);
-Node *ax_extent_node(Sema *s, const Ax *a, DType t);
 
 // ---- bodies
 Value *sema_body(Sema *s, const Body *b, Span header,

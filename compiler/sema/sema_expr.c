@@ -3,6 +3,9 @@
 #include "compiler/sema/sema_eval.h"
 #include <string.h>
 
+static Value *sema_eval(Sema *s, const Expr *e); // any value, callables included
+static Value *sema_callee(Sema *s, const Expr *e);
+
 const char *prim_name(Prim p) {
   static const char *const name[] = {
 #define PRIM(id, text) text,
@@ -345,7 +348,7 @@ static bool both_have(Sema *s, Span at, Operand a, Operand b, const AxList *ax) 
   return true;
 }
 
-Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
+static Value *sema_contract(Sema *s, Span at, Operand a, Operand b, const AxList *ax) {
   DType t;
   if (is_poison(a.v) || is_poison(b.v))
     return v_poison(s);
@@ -504,7 +507,7 @@ static bool enter(Sema *s, Span at) {
   return false;
 }
 
-Value *sema_eval(Sema *s, const Expr *e) {
+static Value *sema_eval(Sema *s, const Expr *e) {
   if (!enter(s, e->span))
     return v_poison(s);
   Value *v = eval_kind(s, e);
@@ -512,7 +515,7 @@ Value *sema_eval(Sema *s, const Expr *e) {
   return v;
 }
 
-Value *sema_callee(Sema *s, const Expr *e) {
+static Value *sema_callee(Sema *s, const Expr *e) {
   return e->kind == EX_NAME ? eval_name(s, e, true) : sema_eval(s, e);
 }
 

@@ -120,7 +120,6 @@ Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...)
 void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void sema_label_type(Sema *s, Diag *g, Span at, const Value *v);
 void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are declared
-const char *sema_place(Arena *a, Span at);                  // "bert.mdl:5"
 // The nearest of the names added, within edit distance 2; NULL: none
 typedef struct Suggest {
   const char *wanted, *best, *sigil; // sigil: what stands before the name

@@ -20,11 +20,11 @@ static Wide wide_gcd(Wide a, Wide b) {
   return a;
 }
 
-Number number_real(double x) {
+static Number number_real(double x) {
   return (Number){.kind = NUMBER_REAL, .re = x};
 }
 
-Number number_complex(double re, double im) {
+static Number number_complex(double re, double im) {
   return (Number){.kind = NUMBER_COMPLEX, .is_complex = true, .re = re, .im = im};
 }
 
@@ -43,7 +43,7 @@ static Number ratio(Wide num, Wide den, bool whole) {
                   .re = (double)num / (double)den};
 }
 
-Number number_ratio(int64_t num, int64_t den, bool whole) {
+static Number number_ratio(int64_t num, int64_t den, bool whole) {
   return ratio(num, den, whole);
 }
 

@@ -243,7 +243,7 @@ static Value *extreme(Sema *s, PrimCall *c, Op op) {
 }
 
 // ---- reductions
-Node *ax_extent_node(Sema *s, const Ax *a, DType t) {
+static Node *ax_extent_node(Sema *s, const Ax *a, DType t) {
   int64_t n;
   return poly_is_const(&a->size, &n) ? g_const(s->g, t, (double)n) : g_extent(s->g, t, a->size);
 }

@@ -68,7 +68,6 @@ bool v_const(const Value *v, double *x);  // a constant real number
 bool v_whole(const Value *v, int64_t *x); // a constant whole number
 Node *pair_join(Sema *s, Node *re,
                 Node *im); // a complex value as one real node with the axis `pair`
-Axis *pair_axis(Graph *g);
 Value *v_full(Sema *s, const Value *v, DType t,
               const AxList *ax); // a number as a tensor with these axes
 
@@ -87,9 +86,6 @@ DType number_dtype(const Number *n); // alone: i32, f32, c64
 DType dtype_real(DType t);           // c64 -> f32, c128 -> f64, else itself
 
 // ---- numbers (sema_num.c)
-Number number_ratio(int64_t num, int64_t den, bool whole);
-Number number_real(double x);
-Number number_complex(double re, double im);
 Number number_size(Sema *s, Poly p);
 Number number_literal(const Num *n);
 bool number_const(const Number *n);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool poly_value(const Poly *p, const int64_t *sym, int64_t *out) {
+// p's value, which may be negative, as a stride is; false when it overflows.
+static bool poly_value(const Poly *p, const int64_t *sym, int64_t *out) {
   int64_t sum = 0;
   for (int i = 0; i < p->n; i++) {
     int64_t x = p->t[i].coef;

@@ -91,8 +91,6 @@ struct bigs_model {
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
               BigsError *e);
 #define NO_SIZE INT64_MIN
-// p's value, which may be negative, as a stride is; false when it overflows.
-bool poly_value(const Poly *p, const int64_t *sym, int64_t *out);
 // p's value; false when it overflows or is negative.
 bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.

@@ -35,7 +35,7 @@ NameSet name_set(const BigsModule *module, int block) {
                    .nrules = c ? 1 : module->ncheckpoint};
 }
 
-const char *name_stored(const NameSet *set, int param) {
+static const char *name_stored(const NameSet *set, int param) {
   return set->block ? set->block->entry[param].stored : set->param[param].name;
 }
 

@@ -55,7 +55,6 @@ bool name_same_rule(const NameSet *set, int a, int b);
 // Does `a` tell more of the file than `b`?  It knows more names, or as many and less is wrong.
 bool name_match_better(const NameMatch *a, const NameMatch *b);
 
-const char *name_stored(const NameSet *set, int param);
 // Is it a spelling of the stored name under the block's aliases?  (The name itself is one.)
 bool name_spells(const BigsCheckpoint *c, const char *name, const char *stored);
 // Is it `pattern`, where * is any text?

@@ -5,7 +5,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
+typedef struct Tally {
+  double loss;
+  int64_t right, count;
+} Tally;
+
+// Adds one prediction: scores[0, n), of which `label` would be right.  Sums in float64.
+static void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
   int64_t best = 0;
   double sum = 0;
   if (label < 0 || label >= n)
@@ -20,7 +26,7 @@ void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
   t->count++;
 }
 
-EvalResult tally_result(const Tally *t) {
+static EvalResult tally_result(const Tally *t) {
   double n = t->count ? (double)t->count : NAN;
   return (EvalResult){t->loss / n, exp(t->loss / n), (double)t->right / n, t->count};
 }

@@ -23,11 +23,4 @@ int evaluate_explain(bigs_model *m, const Feed *feed, int64_t max_batches);
 // Can `evaluate` work for a source of batches like this one?
 bool evaluate_possible(const BigsModule *module, const FeedBatch *batch);
 
-typedef struct Tally {
-  double loss;
-  int64_t right, count;
-} Tally;
-// Adds one prediction: scores[0, n), of which `label` would be right.  Sums in float64.
-void tally_add(Tally *t, const float *scores, int64_t n, int64_t label);
-EvalResult tally_result(const Tally *t);
 #endif

@@ -134,8 +134,9 @@ static int sorted(const Strings *seen, Strings *words, BigsError *e) {
   return status;
 }
 
-int vocab_count(const char *const *paths, int npaths, const VocabOptions *o, Strings *words,
-                int64_t *total, BigsError *e) {
+// What is learned from: words sorted by their bytes, so that nothing depends on the order of text.
+static int vocab_count(const char *const *paths, int npaths, const VocabOptions *o, Strings *words,
+                       int64_t *total, BigsError *e) {
   Counter c = {.e = e};
   TextReader *r = text_open(paths, npaths, e);
   Words *w = r ? words_new(o->lower, e) : NULL;

@@ -20,9 +20,6 @@ int32_t strings_add(Strings *t, const char *s, size_t n);
 int32_t strings_find(const Strings *t, const char *s, size_t n); // its index, or -1
 void strings_free(Strings *t);
 
-// What is learned from: words sorted by their bytes, so that nothing depends on the order of text.
-int vocab_count(const char *const *paths, int npaths, const VocabOptions *o, Strings *words,
-                int64_t *total, BigsError *e);
 // Fills `pieces` with at most o->size special tokens, characters and merged pieces.
 int vocab_pieces(const Strings *words, const VocabOptions *o, Strings *pieces, BigsError *e);
 #endif
