@@ -1,6 +1,7 @@
 // Expressions: names, operators, contractions.  One evaluator for both modes; in build mode values
 // carry nodes.
 #include "compiler/sema/sema_eval.h"
+#include "compiler/syntax/habits.h"
 #include <string.h>
 
 static Value *sema_eval(Sema *s, const Expr *e); // any value, callables included
@@ -401,6 +402,8 @@ static Value *eval_dot(Sema *s, const Expr *e) {
                          v_type_str(s, v));
     if (fn_value(s, e->name.s))
       diag_help(s->d, g, "a function stands in front, or behind a pipe: `x |> %s`", e->name.s);
+    else if (habit_method(e->name.s))
+      diag_help(s->d, g, "%s", habit_method(e->name.s));
     return v_poison(s);
   }
   Value *part = child_part(s, v->child, e->name);

@@ -60,6 +60,21 @@ const char *habit_operator(const char *operator) {
   return look_up(table, COUNT(table), operator);
 }
 
+#define BY_NAME                                                                                    \
+  "tensors meet by the names of their axes: the order of axes is that of the written type"
+#define PARTS "`x[H as (Heads, D)]` splits an axis, `x[(B, L) as T]` merges two"
+#define EXTENT "a dim is a number too: `x / L`"
+#define CONSTANT "a tensor is constant along the axes that it lacks"
+
+const char *habit_method(const char *name) {
+  static const Habit table[] = {
+      {"T", BY_NAME},   {"mT", BY_NAME},         {"transpose", BY_NAME}, {"permute", BY_NAME},
+      {"view", PARTS},  {"reshape", PARTS},      {"flatten", PARTS},     {"shape", EXTENT},
+      {"size", EXTENT}, {"unsqueeze", CONSTANT}, {"expand", CONSTANT},   {"repeat", CONSTANT},
+  };
+  return look_up(table, COUNT(table), name);
+}
+
 const char *habit_decl(const char *word) {
   static const Habit table[] = {
       {"def", "fn"},     {"func", "fn"},     {"function", "fn"}, {"class", "module"},
