@@ -10,6 +10,7 @@
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
 #include "runtime/exec/optim.h"
+#include "runtime/train/log.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,14 +176,24 @@ static double baseline(int threads) {
   return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
 }
 
-// Those that -D fixed, then those that the program takes; fmt has a name and a number.
-static void print_dims(const Bench *b, const char *fmt) {
+// Those that -D fixed, then those that the program takes.
+static void each_dim(const Bench *b, void (*visit)(void *ctx, const char *name, int64_t size),
+                     void *ctx) {
   const BigsModule *m = b->s.module;
   for (int i = 0; i < b->s.fixed.n; i++)
-    printf(fmt, b->s.fixed.v[i].name, (long long)b->s.fixed.v[i].extent);
+    visit(ctx, b->s.fixed.v[i].name, b->s.fixed.v[i].extent);
   for (int k = 0; k < m->ndim; k++)
     if (b->p->syms >> k & 1)
-      printf(fmt, m->dim[k].name, (long long)b->dims[k]);
+      visit(ctx, m->dim[k].name, b->dims[k]);
+}
+
+static void print_dim(void *ctx, const char *name, int64_t size) {
+  (void)ctx;
+  printf("  %s=%lld", name, (long long)size);
+}
+
+static void record_dim(void *ctx, const char *name, int64_t size) {
+  record_int(ctx, name, size);
 }
 
 static int64_t scalar_of(const Bench *b, const BigsScalar *s) {
@@ -205,47 +216,89 @@ static double conv_baseline(const Bench *b, int64_t *length, int64_t *channels) 
   return *length ? fftw_convolution_ms(*length, *channels) : 0;
 }
 
-static void report(Bench *b, double peak, double before_mib) {
-  const Options *o = b->s.o;
+typedef struct BenchResult {
+  double flops, ms, least, rate, peak, blas,
+      fftw;                     // rate, peak, blas: GFLOP/s; blas, fftw: 0 for none
+  double used, planned, before; // MiB
+  int64_t length, channels;     // of the convolution that fftw is about
+} BenchResult;
+
+static BenchResult result_of(const Bench *b, double peak, double before_mib) {
   bigs_info *info = bigs_info_new(b->s.module);
-  double flops = info ? info->flops(info, b->program, b->dims) : 0;
+  BenchResult r = {.flops = info ? info->flops(info, b->program, b->dims) : 0,
+                   .ms = b->ms[b->calls / 2],
+                   .least = b->ms[0],
+                   .peak = peak,
+                   .used = peak_mib(),
+                   .planned = (double)model_peak_bytes(b->s.handle) / (1 << 20),
+                   .before = before_mib};
   bigs_info_free(info);
-  double ms = b->ms[b->calls / 2], least = b->ms[0], rate = flops / ms / 1e6;
-  double mib = peak_mib(), blas = baseline(b->s.handle->threads);
-  int64_t length, channels = 0;
-  double fftw = conv_baseline(b, &length, &channels);
-  double planned = (double)model_peak_bytes(b->s.handle) / (1 << 20);
-  if (o->json) {
-    printf("{\"model\": \"%s\", \"what\": \"%s\", ", b->s.module->model, b->p->name);
-    print_dims(b, "\"%s\": %lld, ");
-    printf("\"ms\": %.4f, \"ms_min\": %.4f, \"calls\": %d, \"cpu_ms\": %.4f, \"gflop\": %.9f, "
-           "\"gflop_s\": %.2f, \"peak_gflop_s\": %.2f, "
-           "\"share\": %.4f, \"blas_gflop_s\": %.2f, \"peak_mib\": %.1f, \"planned_mib\": %.1f, "
-           "\"base_mib\": %.1f, \"threads\": %d, \"processors\": %.2f",
-           ms, least, b->calls, b->cpu_ms, flops / 1e9, rate, peak, rate / peak, blas, mib, planned,
-           before_mib, b->s.handle->threads, b->got);
-    if (fftw > 0)
-      printf(", \"fftw_conv_ms\": %.4f", fftw);
-    printf("}\n");
-    return;
-  }
+  r.rate = r.flops / r.ms / 1e6;
+  r.blas = baseline(b->s.handle->threads);
+  r.fftw = conv_baseline(b, &r.length, &r.channels);
+  return r;
+}
+
+static void put_json(const Bench *b, const BenchResult *r, JsonText *t) {
+  record_begin(t);
+  record_text(t, "model", b->s.module->model);
+  record_text(t, "what", b->p->name);
+  each_dim(b, record_dim, t);
+  record_number(t, "ms", r->ms);
+  record_number(t, "ms_min", r->least);
+  record_int(t, "calls", b->calls);
+  record_number(t, "cpu_ms", b->cpu_ms);
+  record_number(t, "gflop", r->flops / 1e9);
+  record_number(t, "gflop_s", r->rate);
+  record_number(t, "peak_gflop_s", r->peak);
+  record_number(t, "share", r->rate / r->peak);
+  record_number(t, "blas_gflop_s", r->blas);
+  record_number(t, "peak_mib", r->used);
+  record_number(t, "planned_mib", r->planned);
+  record_number(t, "base_mib", r->before);
+  record_int(t, "threads", b->s.handle->threads);
+  record_number(t, "processors", b->got);
+  if (r->fftw > 0)
+    record_number(t, "fftw_conv_ms", r->fftw);
+  record_end(t);
+}
+
+static int print_json(Bench *b, const BenchResult *r) {
+  JsonText t = {0};
+  put_json(b, r, &t);
+  int status = t.failed ? session_error(&b->s, EXIT_MODEL, "out of memory") : 0;
+  if (!status)
+    printf("%s\n", t.s);
+  free(t.s);
+  return status;
+}
+
+static void print_text(const Bench *b, const BenchResult *r) {
   printf("%s.%s", b->s.module->model, b->p->name);
-  print_dims(b, "  %s=%lld");
-  printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, ms,
-         least, b->calls);
-  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", flops / 1e9, rate,
-         100 * rate / peak, peak);
+  each_dim(b, print_dim, NULL);
+  printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, r->ms,
+         r->least, b->calls);
+  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", r->flops / 1e9, r->rate,
+         100 * r->rate / r->peak, r->peak);
   // Where other programs share the processors, time on them tells more than the clock on the wall.
   printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms,
-         flops / b->cpu_ms / 1e6);
+         r->flops / b->cpu_ms / 1e6);
   printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n",
-         planned, mib, before_mib);
-  if (blas > 0)
-    printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", blas);
-  if (fftw > 0)
+         r->planned, r->used, r->before);
+  if (r->blas > 0)
+    printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", r->blas);
+  if (r->fftw > 0)
     printf("  for scale: FFTW, on one thread, convolves one sequence of %lld rows and %lld "
            "channels in %.3f ms\n",
-           (long long)length, (long long)channels, fftw);
+           (long long)r->length, (long long)r->channels, r->fftw);
+}
+
+static int report(Bench *b, double peak, double before_mib) {
+  BenchResult r = result_of(b, peak, before_mib);
+  if (b->s.o->json)
+    return print_json(b, &r);
+  print_text(b, &r);
+  return 0;
 }
 
 typedef struct Line {
@@ -317,7 +370,7 @@ static int run_bench(Bench *b) {
   peak = fmax(peak, peak_gflops(threads, &later));
   b->got = fmin(b->got, later);
   if (!status)
-    report(b, peak, before);
+    status = report(b, peak, before);
   if (!status && b->got < BUSY && !o->quiet)
     fprintf(stderr,
             "bigsc: warning: other programs were running: this one had %.0f %% of the processors' "
