@@ -118,8 +118,11 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_safetensors_LDADD = $(all_libs)
 %C%_fuzz_fuzz_tokenizer_LDADD = $(all_libs)
 CLEANFILES += $(fuzz_targets)
-.PHONY: fuzz
+.PHONY: fuzz fuzz-objects
 fuzz: $(fuzz_targets)
+# Whatever the compiler: they follow what they call.
+fuzz-objects: $(%C%_fuzz_fuzz_data_OBJECTS) $(%C%_fuzz_fuzz_folder_OBJECTS) $(%C%_fuzz_fuzz_json_OBJECTS) $(%C%_fuzz_fuzz_model_OBJECTS) $(%C%_fuzz_fuzz_parse_OBJECTS) $(%C%_fuzz_fuzz_plan_OBJECTS) $(%C%_fuzz_fuzz_safetensors_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_OBJECTS)
+check-am: fuzz-objects
 
 # The totals, which automake keeps in logs.
 check-local:

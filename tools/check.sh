@@ -97,7 +97,7 @@ step "folder" mkdir -p "$build"
 rm -f "$build"/*.status
 step "source" source_tree
 step "autoreconf" autotools
-step "build" build_in "$build/plain" "all tests/runner" --enable-werror
+step "build" build_in "$build/plain" "all tests/runner fuzz-objects" --enable-werror
 case "${1-}" in
 quick) suites=none ;;
 full) suites= ;;
