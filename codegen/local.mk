@@ -37,6 +37,7 @@ codegen_sources = \
 	%D%/loop/loop.h \
 	%D%/loop/loop_lanes.c \
 	%D%/loop/loop_lanes.h \
+	%D%/loop/loop_ops.def \
 	%D%/loop/loop_print.c \
 	%D%/loop/loop_verify.c \
 	%D%/plan/attention.c \

@@ -13,31 +13,16 @@
 #include "base/vec.h"
 #include <stdio.h>
 
-// clang-format off
 typedef enum LOp {
-  // integers (i64): indices and sizes
-  L_INT,       // inum
-  L_VAR,       // inum: variable of an enclosing FOR, TILE or of the grid
-  L_POLY,      // poly: a size, evaluated once per task from the frame's symbols
-  L_IADD, L_ISUB, L_IMUL, L_IDIV, L_IMOD, L_IMIN, L_IMAX, // division of non-negative by positive
-  L_TO_INT,    // a: i32 data -> index
-  L_SCALAR_INT,  // inum: frame scalar as i64
-  // data
-  L_CONST,     // num, of dtype
-  L_SCALAR,    // inum: frame scalar slot; dtype f32, f64 or i32 (its low bits)
-  L_LOAD,      // inum: memory; a: index.  bool is stored as one byte, bf16 as two
-  L_REG,       // inum: register
-  L_ACC,       // inside a TILE's epilogue: the finished sum for (mvar, nvar), f32
-  L_FROM_INT,  // a: index -> data of dtype (iota)
-  L_RANDOM,    // inum: frame scalar slot that holds a site's two 32-bit keys (k0 low, k1 high);
-               // a: element number; f32 in (0,1)
-  // the ops of base/scalar.def; operands in a, b, c
+#define LOOP_OP(id, name, arity) L_##id,
+#include "codegen/loop/loop_ops.def"
+#undef LOOP_OP
+// the ops of base/scalar.def; operands in a, b, c
 #define SCALAR(id, name, arity, domain, flags, cost) L_##id,
 #include "base/scalar.def"
 #undef SCALAR
   L_OP_COUNT
 } LOp;
-// clang-format on
 
 typedef struct LExpr {
   LOp op;

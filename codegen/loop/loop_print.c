@@ -11,9 +11,10 @@ typedef struct Out {
 } Out;
 
 static const char *const op_name[L_OP_COUNT] = {
-    [L_IADD] = "+", [L_ISUB] = "-",   [L_IMUL] = "*",   [L_IDIV] = "/",
-    [L_IMOD] = "%", [L_IMIN] = "min", [L_IMAX] = "max",
-#define SCALAR(id, name, arity, domain, flags, cost) [L_##id] = name,
+#define LOOP_OP(id, name, arity) name,
+#include "codegen/loop/loop_ops.def"
+#undef LOOP_OP
+#define SCALAR(id, name, arity, domain, flags, cost) name,
 #include "base/scalar.def"
 #undef SCALAR
 };
@@ -62,22 +63,23 @@ static void put_expr(const Out *o, const LExpr *e, bool inner) {
   }
   switch (e->op) {
   case L_INT: fprintf(o->f, "%" PRId64, e->inum); return;
-  case L_VAR: fprintf(o->f, "i%" PRId64, e->inum); return;
   case L_POLY: fprintf(o->f, "{%s}", poly_str(o->arena, &e->poly, NULL)); return;
-  case L_SCALAR_INT: fprintf(o->f, "scalar.i64(%" PRId64 ")", e->inum); return;
+  case L_SCALAR_INT: fprintf(o->f, "%s(%" PRId64 ")", op_name[e->op], e->inum); return;
   case L_CONST:
     fprintf(o->f, "%.17g%s", e->num, e->dtype == DT_F32 ? "" : dtype_name(e->dtype));
     return;
-  case L_SCALAR: fprintf(o->f, "scalar.%s(%" PRId64 ")", dtype_name(e->dtype), e->inum); return;
+  case L_SCALAR:
+    fprintf(o->f, "%s.%s(%" PRId64 ")", op_name[e->op], dtype_name(e->dtype), e->inum);
+    return;
   case L_LOAD: put_access(o, e->inum, e->a); return;
-  case L_REG: fprintf(o->f, "r%" PRId64, e->inum); return;
-  case L_ACC: fputs("acc", o->f); return;
-  case L_TO_INT: put_call(o, e, "index"); return;
+  case L_VAR:
+  case L_REG: fprintf(o->f, "%s%" PRId64, op_name[e->op], e->inum); return;
+  case L_ACC: fputs(op_name[e->op], o->f); return;
   case L_FROM_INT:
   case L_CAST: put_call(o, e, dtype_name(e->dtype)); return;
-  case L_RANDOM: put_call(o, e, arena_printf(o->arena, "random.%" PRId64, e->inum)); return;
-  case L_IMIN:
-  case L_IMAX: put_call(o, e, op_name[e->op]); return;
+  case L_RANDOM:
+    put_call(o, e, arena_printf(o->arena, "%s.%" PRId64, op_name[e->op], e->inum));
+    return;
   default: break;
   }
   if (e->op >= L_IADD && e->op <= L_IMOD)
@@ -85,7 +87,7 @@ static void put_expr(const Out *o, const LExpr *e, bool inner) {
   else if (e->op < L_OP_COUNT && infix[e->op])
     put_infix(o, e, infix[e->op], inner);
   else
-    put_call(o, e, e->op < L_OP_COUNT && op_name[e->op] ? op_name[e->op] : "?");
+    put_call(o, e, e->op < L_OP_COUNT ? op_name[e->op] : "?");
 }
 
 static void put_body(const Out *o, const LBody *b, int depth);

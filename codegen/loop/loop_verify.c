@@ -18,9 +18,10 @@ typedef struct Verify {
 #define FAIL(v, ...) ((void)((v)->error || ((v)->error = arena_printf((v)->arena, __VA_ARGS__))))
 
 static const int arity[L_OP_COUNT] = {
-    [L_IADD] = 2, [L_ISUB] = 2, [L_IMUL] = 2,     [L_IDIV] = 2,   [L_IMOD] = 2,   [L_IMIN] = 2,
-    [L_IMAX] = 2, [L_LOAD] = 1, [L_FROM_INT] = 1, [L_RANDOM] = 1, [L_TO_INT] = 1,
-#define SCALAR(id, name, n, domain, flags, cost) [L_##id] = n,
+#define LOOP_OP(id, name, n) n,
+#include "codegen/loop/loop_ops.def"
+#undef LOOP_OP
+#define SCALAR(id, name, n, domain, flags, cost) n,
 #include "base/scalar.def"
 #undef SCALAR
 };
