@@ -65,6 +65,8 @@ codegen_sources = \
 	%D%/plan/plan.c \
 	%D%/plan/plan.h \
 	%D%/plan/plan_internal.h \
+	%D%/plan/plan_target.c \
+	%D%/plan/plan_targets.def \
 	%D%/plan/recompute.c
 
 # The public structs stand in every header that is made beside a model.

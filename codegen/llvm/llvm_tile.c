@@ -71,6 +71,7 @@ Val tile_a(TileCx *c, const LProduct *p) {
 Val tile_b(TileCx *c, const LProduct *p) {
   Emit *e = c->e;
   Val at = c->ns;
+  CHECK(!p->bn);
   if (p->bwidth) {
     CHECK(p->bwidth == e->u->target->nr);
     at = LLVMBuildUDiv(e->b, c->ns, iconst(e, p->bwidth), "");

@@ -48,9 +48,10 @@ typedef VEC(LStmt *) LBody;
 typedef struct LProduct {
   int amem, bmem;         // f32 (bf16 later)
   LExpr *abase, *am, *ak; // A[m,k] at abase + m*am + k*ak
-  // B[k,n] at bbase + k*bk + n when bwidth is 0, else in panels (padded columns may be read), at
+  // B[k,n] at bbase + k*bk + n*bn when bwidth is 0 (bn NULL: 1), else in panels (padded columns may
+  // be read), at
   //   bbase + (n / bwidth)*bpanel + k*bk + n % bwidth
-  LExpr *bbase, *bk;
+  LExpr *bbase, *bk, *bn;
   int64_t bwidth;
   LExpr *bpanel;
   LExpr *K;

@@ -118,6 +118,8 @@ static void put_product(const Out *o, const LTile *t, const LProduct *p) {
     fprintf(o->f, " + i%d%%%d", t->nvar, (int)p->bwidth);
   } else {
     fprintf(o->f, " + i%d", t->nvar);
+    if (p->bn)
+      put(o, "*%", p->bn);
   }
   put(o, "], k < %\n", p->K);
 }

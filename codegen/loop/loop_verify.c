@@ -250,6 +250,10 @@ static void check_product(Verify *v, const LTile *t, const LProduct *p) {
     FAIL(v, "a panel of negative width");
   if (p->bwidth)
     check_size(v, p->bpanel, "bpanel");
+  if (p->bn)
+    check_size(v, p->bn, "bn");
+  if (p->bwidth && p->bn)
+    FAIL(v, "a step of columns in panels");
 }
 
 static void check_tile(Verify *v, const LTile *t) {

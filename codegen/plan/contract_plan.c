@@ -55,9 +55,11 @@ static bool stride_is(const Place *pl, const Axis *a, int64_t want) {
   return poly_is_const(&s, &v) && v == want;
 }
 
-// Columns can be read in place: at stride 1, or panels whose columns they are.
-static bool columns_direct(const Tile *t, const Place *b) {
+// Columns can be read in place: at stride 1 (or any), or panels whose columns they are.
+static bool columns_direct(const Planner *p, const Tile *t, const Place *b) {
   const Axis *last = t->n.ax[t->n.n - 1];
+  if (p->o.on->any_columns && !b->width)
+    return merged_tail(b, t->n.ax, t->n.n) == t->n.n;
   if (!b->width)
     return stride_is(b, last, 1);
   if (b->nlo || nstep_of(b, last) != 1 || merged_tail(b, t->n.ax, t->n.n) != t->n.n)
@@ -155,7 +157,7 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   t->b = place_view(g, c->in[side]);
   if (t->b)
     sort_axes(t->b, t->n.ax, t->n.n);
-  if (t->b && columns_direct(t, t->b)) {
+  if (t->b && columns_direct(g->p, t, t->b)) {
     sort_axes(t->b, t->k.ax, t->k.n);
     if (merged_tail(t->b, t->k.ax, t->k.n) != t->k.n)
       t->stage_b = STAGE_COPY;

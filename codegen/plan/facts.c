@@ -1,8 +1,6 @@
 // What several passes ask about a node, an axis, a target: no pass of its own.
 #include "codegen/plan/contract.h"
 
-enum { TASK_ROWS = 48, TASK_COLUMNS = 256 };
-
 // ---- nodes
 
 bool is_outer(const Node *n) {
@@ -87,10 +85,10 @@ double size_estimate(Axis *const *ax, int n) {
 // ---- tasks of a contraction
 
 int task_rows(const PlanOptions *o) {
-  return o->mr > TASK_ROWS ? o->mr : TASK_ROWS / o->mr * o->mr;
+  return o->mr > o->on->tile_rows ? o->mr : o->on->tile_rows / o->mr * o->mr;
 }
 
 int task_columns(const PlanOptions *o, int64_t width) {
   int w = (int)(width ? width : o->nr);
-  return w > TASK_COLUMNS ? w : TASK_COLUMNS / w * w;
+  return w > o->on->tile_columns ? w : o->on->tile_columns / w * w;
 }

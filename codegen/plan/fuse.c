@@ -252,7 +252,7 @@ static void join(Prog *g, Inst *k, Node *n, Role role, const Deps *d) {
   f->deep = depth_in(g, k, n, d);
   if (role == ROLE_COLUMN) {
     if (k->kind == IK_ROWS)
-      k->slot_block = 32;
+      k->slot_block = g->p->o.on->slot_rows;
     finish_column(g, k, n, &m);
   } else {
     m.place = f->place = new_place(g, k, n, role);

@@ -92,11 +92,10 @@ static void choose_order(const Node *n, Axis *const *inner, int ninner, Axis **o
     out[k++] = inner[i];
 }
 
-// Rows of constant length: an odd number of 64-byte lines apart, so that equal columns of many rows
-// fall into all cache sets.
-static int64_t row_stride(int64_t extent, DType t) {
-  int64_t per_line = 64 / dtype_size(t);
-  if (extent < 16)
+// Rows of constant length: an odd number of cache lines apart.
+static int64_t row_stride(const Planner *p, int64_t extent, DType t) {
+  int64_t per_line = p->o.on->row_line / dtype_size(t);
+  if (extent < 16 || !per_line)
     return extent;
   int64_t lines = (extent + per_line - 1) / per_line;
   return (lines | 1) * per_line;
@@ -112,7 +111,7 @@ Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool ke
     extent_is(order[--i], &e);
     block *= e;
   }
-  Poly s = poly_const(i ? row_stride(block, (DType)n->dtype) : block);
+  Poly s = poly_const(i ? row_stride(g->p, block, (DType)n->dtype) : block);
   while (i > 0) {
     i--;
     pl->stride[i] = s;

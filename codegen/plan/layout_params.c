@@ -93,12 +93,11 @@ static int64_t extent_at(const Node *w, int i) {
   return e;
 }
 
-// Rows of tables: not a multiple of 4 KB apart.
-static int64_t padded_row(int64_t n) {
-  return n >= 256 && n % 32 == 0 ? n + 16 : n;
+static int64_t padded_row(const Planner *p, int64_t n) {
+  return n >= 256 && n % 32 == 0 ? n + p->o.on->table_gap : n;
 }
 
-static void plain_layout(ParamPlace *s, const Node *w) {
+static void plain_layout(const Planner *p, ParamPlace *s, const Node *w) {
   int64_t step = 1;
   int order[BIGS_MAX_RANK], n = 0;
   if (s->nk) {
@@ -114,7 +113,7 @@ static void plain_layout(ParamPlace *s, const Node *w) {
     s->kstep[order[i]] = step;
     step *= extent_at(w, order[i]);
     if (i == n - 1 && n > 1)
-      step = padded_row(step);
+      step = padded_row(p, step);
   }
   s->kstride = 1;
   s->bytes = step;
@@ -146,10 +145,10 @@ static void own_layout(Planner *p, Param *x) {
   ParamPlace *s = place_of(p, x);
   const Node *w = x->node;
   int elem = x->dtype == DT_F64 || x->dtype == DT_C128 ? 8 : 4;
-  if (s->panels && count_columns(s, w) >= p->o.nr)
+  if (p->o.on->panels && s->panels && count_columns(s, w) >= p->o.nr)
     panel_layout(s, w, p->o.nr);
   else
-    plain_layout(s, w);
+    plain_layout(p, s, w);
   s->bytes = (s->bytes * elem + 63) / 64 * 64;
   s->offset = p->storage.n
                   ? p->storage.v[p->storage.n - 1].offset + p->storage.v[p->storage.n - 1].bytes

@@ -110,7 +110,8 @@ static Inst *plan_conv(Prog *g, Node *n) {
       kax[nk++] = other->ax[i];
   }
   Conv v;
-  if (n->dtype != DT_F32 || (grad && !axes_equal_sets(u->ax, u->nax, other->ax, other->nax)) ||
+  if (!g->p->o.on->builtins || n->dtype != DT_F32 ||
+      (grad && !axes_equal_sets(u->ax, u->nax, other->ax, other->nax)) ||
       !axis_in(kax, nk, n->attr.axis))
     return loops(g, n);
   conv_axes(u, kax, nk, n->attr.axis, &v);
@@ -162,7 +163,7 @@ static Inst *plan_scatter(Prog *g, Node *n) {
   Axis *order[2 * MAX_AXES], *kept[MAX_AXES];
   int rows = 0, nk = n->attr.naxes;
   const Node *both[2] = {src, ids};
-  if (n->dtype != DT_F32)
+  if (!g->p->o.on->builtins || n->dtype != DT_F32)
     return loops(g, n);
   for (int i = 0; i < nk; i++) {
     kept[i] = n->attr.axes[i];

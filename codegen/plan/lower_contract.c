@@ -62,7 +62,8 @@ static LProduct product(ContractEmit *e) {
   p.abase = base_index(e, t->a, e->row0, last_stride(t->a, &t->m));
   p.bwidth = t->b->width;
   if (!p.bwidth) {
-    p.bbase = base_index(e, t->b, e->col0, poly_const(1));
+    p.bn = c->g->p->o.on->any_columns ? lpoly(c, last_stride(t->b, &t->n)) : NULL;
+    p.bbase = base_index(e, t->b, e->col0, last_stride(t->b, &t->n));
     return p;
   }
   p.bpanel = lpoly(c, panel_step(t));

@@ -4,8 +4,6 @@
 #include "codegen/plan/lower_util.h"
 #include <string.h>
 
-enum { TOTAL_CHUNK = 65536, FINISH_COLUMNS = 256 };
-
 static LStmt *open_for(Lower *c, LExpr *lo, LExpr *hi, Poly range, int vec) {
   int v = lower_var(c, range, c->scope.n);
   LStmt *f = ls_for(c->a, v, lo, hi, vec);
@@ -63,9 +61,9 @@ void lower_total(Prog *g, Inst *k) {
   int nrow = k->nrow ? k->nrow - 1 : 0;
   Poly inner = k->nrow ? k->row[nrow]->extent : poly_const(1),
        R = nrow ? extents(k->row, nrow) : inner;
-  int64_t block = TOTAL_CHUNK, columns;
+  int64_t work = g->p->o.on->total_work, block = work, columns;
   if (nrow)
-    block = poly_is_const(&inner, &columns) && columns < TOTAL_CHUNK ? TOTAL_CHUNK / columns : 128;
+    block = poly_is_const(&inner, &columns) && columns < work ? work / columns : 128;
   DType t = reduce_kind(n) == LR_SUM ? sum_dtype(computed_dtype(n)) : computed_dtype(n);
   Lower *c = lower_new(g, k, inst_label(g, k));
   int task = lower_grid(c, R, block), acc = lower_reg(c, t, lx_const(c->a, t, reduce_identity(n)));
@@ -113,8 +111,8 @@ void lower_finish_slots(Prog *g, Inst *k) {
   int last = k->ncol - 1;
   if (last > 0)
     lower_unflatten(c, lvar(c, lower_grid(c, extents(k->col, last), 1)), k->col, last, &at);
-  int task = lower_grid(c, k->col[last]->extent, FINISH_COLUMNS);
-  LStmt *f = open_block(c, task, FINISH_COLUMNS, k->col[last]->extent, 2);
+  int work = g->p->o.on->finish_work, task = lower_grid(c, k->col[last]->extent, work);
+  LStmt *f = open_block(c, task, work, k->col[last]->extent, 2);
   coords_set(&at, k->col[last], lvar(c, f->var));
   int acc = lower_reg(c, DT_F64, lx_const(c->a, DT_F64, 0));
   LStmt *s = open_for(c, li(c, 0), slot_count(c, b->rows, b->block), (Poly){0}, 0);

@@ -367,24 +367,25 @@ static bool has_columns(Rows *s) {
   return false;
 }
 
-// About 8K elements a task; with partial sums as many rows as a slot takes.
+// With partial sums as many rows as a slot takes.
 static int64_t rows_of_task(const Rows *s) {
   double columns = size_estimate(s->col, s->ncol);
   if (s->k->slot_block)
     return s->k->slot_block;
-  int64_t n = (int64_t)(8192 / (columns < 1 ? 1 : columns));
+  int64_t n = (int64_t)(s->c->g->p->o.on->row_work / (columns < 1 ? 1 : columns));
   return n < 1 ? 1 : n > 64 ? 64 : n;
 }
 
 // A long row of pointwise work is many tasks.
 static int64_t columns_of_task(const Rows *s) {
-  enum { CHUNK = 8192, FEW = 16 };
+  enum { FEW = 16 };
+  int64_t chunk = s->c->g->p->o.on->row_chunk;
   Poly R = extents(s->row, s->nrow);
   int64_t rows, columns;
   if (s->levels || s->k->lanes || s->ncol != 1 || s->k->slot_block || !poly_is_const(&R, &rows) ||
       rows > FEW)
     return 0;
-  return extent_is(s->col[0], &columns) && columns < 2 * CHUNK ? 0 : CHUNK;
+  return extent_is(s->col[0], &columns) && columns < 2 * chunk ? 0 : chunk;
 }
 
 void lower_rows(Prog *g, Inst *k) {

@@ -8,6 +8,8 @@ Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
   p->a = p->kernel_at.arena = p->poly_at.arena = a;
   p->g = g;
   p->o = *opt;
+  if (!p->o.on)
+    p->o.on = &plan_on_cpu;
   return p;
 }
 

@@ -14,7 +14,15 @@
 #include "graph/ir.h"
 #include "runtime/abi.h"
 
+typedef struct PlanTarget { // the facts of plan_targets.def
+#define FACT(type, name, cpu, gpu) type name;
+#include "codegen/plan/plan_targets.def"
+#undef FACT
+} PlanTarget;
+extern const PlanTarget plan_on_cpu, plan_on_gpu;
+
 typedef struct PlanOptions {
+  const PlanTarget *on; // NULL: plan_on_cpu
   int nr; // columns of a register tile: the width of parameter panels; a multiple of vector_floats
   int mr; // rows of a register tile
   int vector_floats;  // f32 lanes of one native vector

@@ -4,7 +4,7 @@
 // memory is free in between: GELU's result from its argument, a gate from its factors.
 #include "codegen/plan/plan_internal.h"
 
-enum { MOST_FLOPS = 60, NEAR = 24, SEARCH = 16 };
+enum { SEARCH = 16 };
 
 static bool is_view(const Node *n) {
   return n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_SLICE ||
@@ -43,7 +43,7 @@ static double cone_flops(Prog *g, const Node *n, const Node *top) {
   double flops = op_flops(n);
   if (n != top && (f->place || (op_flags(n->op) & F_LEAF)))
     return n->op == OP_RANDOM ? flops : 0;
-  for (int i = 0; i < n->nin && flops <= MOST_FLOPS; i++)
+  for (int i = 0; i < n->nin && flops <= g->p->o.on->recompute_flops; i++)
     flops += cone_flops(g, n->in[i], top);
   return flops;
 }
@@ -54,9 +54,9 @@ static bool worth_it(Prog *g, Node *n, const Node *reader, const Deps *d) {
   if (g->kind != BIGS_GRADIENT || !g->p->o.fuse || n->id >= loss || reader->id <= loss)
     return false;
   if (!f->inst || !f->place || f->dest || f->alias || !(op_flags(n->op) & F_POINTWISE) ||
-      f->inst->index + NEAR > g->inst.n)
+      f->inst->index + g->p->o.on->recompute_near > g->inst.n)
     return false;
-  if (cone_flops(g, n, n) > MOST_FLOPS || !read_as_operand(g, n, reader->id))
+  if (cone_flops(g, n, n) > g->p->o.on->recompute_flops || !read_as_operand(g, n, reader->id))
     return false;
   int whole = 0;
   for (int i = 0; i < d->v.n; i++) {

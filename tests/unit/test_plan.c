@@ -466,6 +466,56 @@ START_TEST(attention) {
 }
 END_TEST
 
+// ---- kinds of machines
+static int transposes(const LBody *b) {
+  int n = 0;
+  for (int i = 0; i < b->n; i++)
+    n += (b->v[i]->kind == LS_TRANSPOSE) + transposes(&b->v[i]->body);
+  return n;
+}
+
+// A product with a parameter and its gradients, of a value that went through a convolution.
+static Planner *plan_layer(PlanBed *t, const PlanTarget *on, BigsModule *m) {
+  Graph *g = t->b.g;
+  Axis *B = bed_run_axis(&t->b, "B", 3), *L = bed_run_axis(&t->b, "L", 45),
+       *H = bed_axis(&t->b, "H", 64), *F = bed_axis(&t->b, "F", 96);
+  Param *w = plan_bed_param(t, "w", AX(H, F), -1, 1), *k = plan_bed_param(t, "k", AX(H), -1, 1);
+  Node *x = mul(t, g_conv(g, input(t, AX(B, L, H)), input(t, &L, 1), L, false), k->node);
+  Node *y = g_contract(g, x, w->node, &H, 1),
+       *loss = g_reduce(g, OP_SUM, mul(t, y, y), AX(B, L, F));
+  Node *wrt[] = {w->node, k->node}, *grad[2];
+  graph_grad(g, loss, wrt, 2, grad);
+  Output outs[] = {{.name = "loss", .node = loss},
+                   {.name = "w", .node = grad[0], .ax = w->ax, .nax = 2, .param = w},
+                   {.name = "k", .node = grad[1], .ax = k->ax, .nax = 1, .param = k}};
+  Planner *p =
+      plan_new(t->b.arena, g,
+               &(PlanOptions){.on = on, .nr = 32, .mr = 8, .vector_floats = 16, .fuse = true});
+  plan_program(p, "train", BIGS_GRADIENT, outs, 3);
+  ck_assert(plan_finish(p, m));
+  return p;
+}
+
+START_TEST(a_gpu_has_no_panels_and_no_library) {
+  for (int gpu = 0; gpu < 2; gpu++) {
+    PlanBed t = plan_bed_new(1);
+    BigsModule m = {0};
+    int n, transposed = 0, builtins = 0;
+    LKernel **k = plan_kernels(plan_layer(&t, gpu ? &plan_on_gpu : &plan_on_cpu, &m), &n);
+    for (int i = 0; i < n; i++) {
+      ck_assert_ptr_null(loop_verify(t.b.arena, k[i]));
+      transposed += transposes(&k[i]->body);
+    }
+    for (int i = 0; i < m.program[0].nstep; i++)
+      builtins += m.program[0].step[i].kind == BIGS_BUILTIN;
+    ck_assert_int_eq(transposed > 0, !gpu);
+    ck_assert_int_eq(builtins > 0, !gpu);
+    ck_assert_int_eq(m.param[0].width, gpu ? 0 : 32);
+    plan_bed_free(&t);
+  }
+}
+END_TEST
+
 Suite *plan_suite(void) {
   Suite *s = suite_create("plan");
   TCase *c = tcase_create("plan");
@@ -486,6 +536,7 @@ Suite *plan_suite(void) {
   tcase_add_loop_test(c, convolutions, 0, 4);
   tcase_add_loop_test(c, flipped_convolutions, 0, 4);
   tcase_add_loop_test(c, attention, 0, 4);
+  tcase_add_test(c, a_gpu_has_no_panels_and_no_library);
   suite_add_tcase(s, c);
   return s;
 }
