@@ -223,6 +223,5 @@ typedef struct CkptTable {
   Span span;
 } CkptTable;
 int model_checkpoints(const Model *m, const CkptTable *const **tables);
-const CkptTable *model_checkpoint(const Model *m, const char *name); // NULL: none of that name
 const CkptTable *model_native_table(Model *m); // native names, shapes as declared, no aliases
 #endif

@@ -157,13 +157,6 @@ int model_checkpoints(const Model *m, const CkptTable *const **tables) {
   return m->tables.n;
 }
 
-const CkptTable *model_checkpoint(const Model *m, const char *name) {
-  for (int i = 0; i < m->tables.n; i++)
-    if (!strcmp(m->tables.v[i]->name, name))
-      return m->tables.v[i];
-  return NULL;
-}
-
 // ---- text
 static const char *names_str(Arena *a, DType t, const char *const *axes, int n) {
   const char *text = t == DT_F32 ? "[" : arena_printf(a, "%s[", dtype_name(t));

@@ -13,6 +13,7 @@ typedef struct Loaded {
 // form=recur", or NULL.
 Loaded load_text(const char *text, const char *defs);
 Loaded must_load(const char *text, const char *defs); // fails the test with the diagnostics
+const CkptTable *must_find_block(const Model *m, const char *name); // of `checkpoint NAME`
 void unload(Loaded *l);
 double *run_entry(Loaded *l, int *n);
 #endif

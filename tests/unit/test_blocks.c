@@ -22,7 +22,7 @@ static void shape_is(const StoredParam *p, int n, int64_t a, int64_t b) {
 
 START_TEST(table_of_bert) {
   Loaded l = must_load("models/bert.mdl", "Depth=2");
-  const CkptTable *t = model_checkpoint(l.m, "hf");
+  const CkptTable *t = must_find_block(l.m, "hf");
   const ModelParam *p;
   ck_assert_int_eq(t->params.n, model_params(l.m, &p));
   for (int i = 0; i < t->params.n; i++)
@@ -53,7 +53,7 @@ END_TEST
 
 START_TEST(table_of_bigs) {
   Loaded l = must_load("models/bigs.mdl", "Depth=1 N=5");
-  const CkptTable *t = model_checkpoint(l.m, "hf"), *native = model_native_table(l.m);
+  const CkptTable *t = must_find_block(l.m, "hf"), *native = model_native_table(l.m);
   shape_is(stored(t, "bigs.encoder.layer.0.bs4.kernel.C"), 2, 5, 2);
   shape_is(stored(t, "bigs.encoder.layer.0.fs4.D"), 1, 1, 0);
   shape_is(stored(t, "bigs.encoder.layer.0.fs4.kernel.log_step"), 1, 1, 0);
@@ -83,7 +83,7 @@ static const char small[] =
 
 START_TEST(flat_groups) {
   Loaded l = must_load(small, NULL);
-  const CkptTable *t = model_checkpoint(l.m, "a");
+  const CkptTable *t = must_find_block(l.m, "a");
   const StoredParam *p = stored(t, "blk.1.lin.weight");
   ck_assert(p->transposed && p->rows == 4 && p->cols == 4);
   shape_is(p, 2, 4, 4);
@@ -106,7 +106,7 @@ START_TEST(empty_right_sides) {
                        "  q <-> \"deep\" {\n    a <-> \"\"\n    b.weight <-> \"one\"\n"
                        "    b <-> \"\" {\n      bias <-> \"two\"\n    }\n  }\n}\n",
                        NULL);
-  const CkptTable *t = model_checkpoint(l.m, "c");
+  const CkptTable *t = must_find_block(l.m, "c");
   static const char *const want[] = {"weight",      "bias",      "last.weight", "last.bias",
                                      "deep.weight", "deep.bias", "deep.one",    "deep.two"};
   ck_assert_int_eq(t->params.n, COUNT(want));
@@ -131,11 +131,9 @@ typedef struct Matched {
 } Matched;
 
 static Matched match(Loaded *l, const FileNames *n) {
-  Matched x = {.block = checkpoint_table(l->a, l->m, model_checkpoint(l->m, "a"))};
-  NameSet set = {.n = model_checkpoint(l->m, "a")->params.n,
-                 .block = &x.block,
-                 .rules = &x.block,
-                 .nrules = 1};
+  Matched x = {.block = checkpoint_table(l->a, l->m, must_find_block(l->m, "a"))};
+  NameSet set = {
+      .n = must_find_block(l->m, "a")->params.n, .block = &x.block, .rules = &x.block, .nrules = 1};
   ck_assert(!name_match(&set, n->v, n->n, &x.m, NULL));
   return x;
 }

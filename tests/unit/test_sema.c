@@ -39,6 +39,14 @@ Loaded must_load(const char *text, const char *defs) {
   return l;
 }
 
+const CkptTable *must_find_block(const Model *m, const char *name) {
+  const CkptTable *const *table;
+  for (int i = 0, n = model_checkpoints(m, &table); i < n; i++)
+    if (!strcmp(table[i]->name, name))
+      return table[i];
+  ck_abort_msg("no checkpoint block `%s`", name);
+}
+
 void unload(Loaded *l) {
   arena_free(l->a);
 }

@@ -50,7 +50,7 @@ static const double *native(Arena *a, const StoredParam *p, const double *v) {
 }
 
 static void bind_weights(Loaded *l, Graph *g, Eval *e, const StFile *f) {
-  const CkptTable *t = model_checkpoint(l->m, "hf");
+  const CkptTable *t = must_find_block(l->m, "hf");
   const char **names = NEWN(l->a, const char *, st_count(f));
   for (int i = 0; i < st_count(f); i++)
     names[i] = st_at(f, i)->name;
