@@ -14,6 +14,7 @@ endif
 # Calls that tests/unit/faults.c lets fail.
 wrapped = malloc calloc realloc aligned_alloc strdup strndup free open_memstream mmap open write fsync rename linkat fchmod ftruncate mkdir
 test_sources = \
+	%D%/cuda/frame.h \
 	%D%/fuzz/fuzz_graph.c \
 	%D%/unit/command.c \
 	%D%/unit/command.h \
@@ -77,6 +78,7 @@ test_sources = \
 	%D%/unit/test_safetensors.c \
 	%D%/unit/test_scatter.c \
 	%D%/unit/test_sema.c \
+	%D%/unit/test_shim.c \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_train.c \

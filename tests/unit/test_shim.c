@@ -1,0 +1,231 @@
+// The shim on which printed CUDA kernels are tested (tests/cuda/shim.h): hand-written kernels give the
+// same right bits in every order of threads, and every mistake that is planted in them is found.
+#include "tests/cuda/frame.h"
+#include "tests/unit/command.h"
+#include "tests/unit/kernels.h"
+#include "tests/unit/suites.h"
+#include <dlfcn.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ORDERS = 5, WORDS = sizeof(Frame) / 8 };
+
+typedef int ShimLaunch(void (*kernel)(void), unsigned grid, unsigned block, size_t shared_bytes,
+                       const void *params, size_t param_bytes, int order, char *error,
+                       size_t error_size);
+
+// One problem of a kernel: its frame, how much it writes, and what that should be.
+typedef struct ShimWork {
+  Frame f;
+  size_t count;
+  double *want;
+} ShimWork;
+
+// A kernel: `file`.cu, the name without the number of the mistake, how it is launched.
+typedef struct ShimKernel {
+  const char *file, *name;
+  unsigned grid, block;
+  size_t shared;
+  void (*make)(ShimWork *w);
+  double tolerance; // of what is computed, relative to 1 + |want|
+} ShimKernel;
+
+static char dir[TEST_PATH];
+
+static float *numbers(long long n, uint64_t seed) {
+  float *x = guarded((size_t)n * sizeof *x);
+  for (long long i = 0; i < n; i++)
+    x[i] = test_uniform(&seed);
+  return x;
+}
+
+static void results(ShimWork *w, long long n) {
+  w->count = (size_t)n;
+  w->f.y = guarded((size_t)n * sizeof(float));
+  w->want = calloc((size_t)n, sizeof *w->want);
+}
+
+static void make_block_sum(ShimWork *w) {
+  const float *a = w->f.a = numbers(w->f.m * w->f.n, 1);
+  results(w, w->f.m);
+  for (long long m = 0; m < w->f.m; m++)
+    for (long long n = 0; n < w->f.n; n++)
+      w->want[m] += (double)a[m * w->f.n + n];
+}
+
+static void make_warp_max(ShimWork *w) {
+  const float *a = w->f.a = numbers(w->f.m * w->f.n, 2);
+  results(w, w->f.m);
+  for (long long m = 0; m < w->f.m; m++) {
+    const float *row = a + m * w->f.n;
+    w->want[m] = -1e30;
+    for (long long n = 1; n < w->f.n; n += 2)
+      w->want[m] = fmax(w->want[m], (double)(row[n - 1] + row[n]));
+  }
+}
+
+static void make_transpose(ShimWork *w) {
+  const float *a = w->f.a = numbers(w->f.m * w->f.n, 3);
+  results(w, w->f.m * w->f.n);
+  for (long long m = 0; m < w->f.m; m++)
+    for (long long n = 0; n < w->f.n; n++)
+      w->want[n * w->f.m + m] = (double)a[m * w->f.n + n];
+}
+
+enum { BLOCK_SUM, WARP_MAX, TRANSPOSE, NKERNELS };
+static const ShimKernel kernels[NKERNELS] = {
+    {"reduce", "block_sum", 3, 256, 8 * 4, make_block_sum, 1e-5},
+    {"reduce", "warp_max", 2, 64, 2 * 32 * 4, make_warp_max, 1e-7},
+    {"transpose", "transpose", 2, 256, 32 * 33 * 4, make_transpose, 0},
+};
+
+// Ragged, and with more rows than the grid has blocks.
+static const long long sizes[][2] = {{1, 2}, {7, 66}, {34, 40}, {65, 33}, {9, 600}};
+enum { NSIZES = sizeof sizes / sizeof *sizes };
+
+// The number of a mistake, and what the shim says of it; NULL: nothing, the results are wrong.
+typedef struct Planted {
+  int kernel, error;
+  const char *says;
+} Planted;
+static const Planted planted[] = {
+    {BLOCK_SUM, 1, NULL},
+    {BLOCK_SUM, 2, NULL},
+    {BLOCK_SUM, 3, "other threads wait for this one in __syncthreads at reduce.cu:"},
+    {BLOCK_SUM, 4, "byte 32 of shared memory was written, which has 32"},
+    {BLOCK_SUM, 5, "touches memory that is not its own: address"},
+    {BLOCK_SUM, 6, "has 255 of 256 threads; thread 77 has ended"},
+    {WARP_MAX, 1, NULL},
+    {WARP_MAX, 2, NULL},
+    {WARP_MAX, 3, "__shfl_xor_sync at reduce.cu:"},
+    {WARP_MAX, 4, "other threads wait for this one in __shfl_xor_sync at reduce.cu:"},
+    {WARP_MAX, 5, "__shfl_xor_sync at reduce.cu:"},
+    {TRANSPOSE, 1, NULL},
+    {TRANSPOSE, 2, NULL},
+    {TRANSPOSE, 3, "touches memory that is not its own: address"},
+    {TRANSPOSE, 4, "of shared memory was written, which has 4224"},
+    {TRANSPOSE, 5, "of shared memory, which has 4224"},
+};
+
+static void compile(const char *file) {
+  char command[4 * TEST_PATH];
+  const char *src = test_source_dir();
+  snprintf(command, sizeof command,
+           "g++ -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Werror -I'%s' -include "
+           "'%s/tests/cuda/shim.h' -x c++ '%s/tests/cuda/%s.cu' -shared -fPIC -o '%s/%s.so'",
+           src, src, src, file, dir, file);
+  ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+// Each file once, for all tests.
+static void compile_all(void) {
+  test_make_dir(dir);
+  for (int i = 0; i < NKERNELS; i++)
+    if (!i || strcmp(kernels[i].file, kernels[i - 1].file))
+      compile(kernels[i].file);
+}
+
+static void remove_all(void) {
+  test_remove_dir(dir);
+}
+
+static void *library(const char *file) {
+  char path[TEST_PATH + 32];
+  snprintf(path, sizeof path, "%s/%s.so", dir, file);
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  ck_assert_msg(so != NULL, "%s", dlerror());
+  return so;
+}
+
+static void *symbol(void *so, const char *name) {
+  void *p = dlsym(so, name);
+  ck_assert_msg(p != NULL, "%s", dlerror());
+  return p;
+}
+
+static ShimWork work(const ShimKernel *k, int size) {
+  ShimWork w = {.f = {.m = sizes[size][0], .n = sizes[size][1], .k = 48}};
+  k->make(&w);
+  return w;
+}
+
+// Launches variant `error`; y begins as NaN.
+static int launch(const ShimKernel *k, int error, const ShimWork *w, int order, char *text,
+                  size_t room) {
+  char name[64];
+  void *so = library(k->file);
+  snprintf(name, sizeof name, "%s_%d", k->name, error);
+  ShimLaunch *run;
+  void (*kernel)(void);
+  *(void **)&run = symbol(so, "shim_launch");
+  *(void **)&kernel = symbol(so, name);
+  memset(w->f.y, 0xff, w->count * sizeof(float));
+  int bad = run(kernel, k->grid, k->block, k->shared, &w->f, sizeof w->f, order, text, room);
+  dlclose(so);
+  return bad;
+}
+
+static bool right(const ShimKernel *k, const ShimWork *w) {
+  for (size_t i = 0; i < w->count; i++)
+    if (!(fabs((double)w->f.y[i] - w->want[i]) <= k->tolerance * (1 + fabs(w->want[i]))))
+      return false;
+  return true;
+}
+
+START_TEST(right_kernels_give_equal_bits_in_every_order) {
+  const ShimKernel *k = &kernels[_i];
+  for (int s = 0; s < NSIZES; s++) {
+    ShimWork w = work(k, s);
+    float *first = malloc(w.count * sizeof *first);
+    char text[1024];
+    for (int order = 0; order < ORDERS; order++) {
+      ck_assert_msg(!launch(k, 0, &w, order, text, sizeof text), "order %d: %s", order, text);
+      ck_assert_msg(right(k, &w), "%s of size %d is wrong in order %d", k->name, s, order);
+      if (!order)
+        memcpy(first, w.f.y, w.count * sizeof *first);
+      ck_assert_msg(!memcmp(first, w.f.y, w.count * sizeof *first), "other bits in order %d",
+                    order);
+    }
+    free(first);
+    free(w.want);
+  }
+}
+END_TEST
+
+// Is the mistake seen at this size, as the table says?
+static bool found(const Planted *p, int size, char *text, size_t room) {
+  const ShimKernel *k = &kernels[p->kernel];
+  ShimWork w = work(k, size);
+  bool seen = false;
+  for (int order = 0; order < ORDERS && !seen; order++) {
+    int bad = launch(k, p->error, &w, order, text, room);
+    seen = p->says ? bad && strstr(text, p->says) : !bad && !right(k, &w);
+  }
+  free(w.want);
+  return seen;
+}
+
+START_TEST(a_planted_mistake_is_found) {
+  const Planted *p = &planted[_i];
+  char text[1024] = "";
+  bool seen = false;
+  for (int s = 0; s < NSIZES && !seen; s++)
+    seen = found(p, s, text, sizeof text);
+  ck_assert_msg(seen, "%s_%d: \"%s\", not \"%s\"", kernels[p->kernel].name, p->error, text,
+                p->says ? p->says : "(wrong results)");
+  if (getenv("SHIM_SHOW"))
+    fprintf(stderr, "%s_%d: %s\n", kernels[p->kernel].name, p->error, p->says ? text : "wrong");
+}
+END_TEST
+
+Suite *shim_suite(void) {
+  Suite *s = suite_create("shim");
+  TCase *t = tcase_create("shim");
+  tcase_add_unchecked_fixture(t, compile_all, remove_all);
+  tcase_set_timeout(t, 120);
+  tcase_add_loop_test(t, right_kernels_give_equal_bits_in_every_order, 0, NKERNELS);
+  tcase_add_loop_test(t, a_planted_mistake_is_found, 0, sizeof planted / sizeof *planted);
+  suite_add_tcase(s, t);
+  return s;
+}
