@@ -236,7 +236,7 @@ static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
   if (r && input && f->type)
     sema_error(s, ERR_BAD_FIELD, f->type->span, "`%s` is an input of the model, which has its type",
                f->name.s);
-  if (r && picked(r, f->name.s))
+  if (r && input && picked(r, f->name.s)) // of another field the binding tells
     sema_error(s, ERR_BAD_FIELD, f->span, "`%s` is picked twice", f->name.s);
   const FieldSpec *spec = source ? field_spec(source, f->name.s) : NULL;
   if (!type && (spec || !source))
