@@ -1,5 +1,6 @@
 // The verifier of loop IR: what every producer must guarantee and every backend may assume.
 #include "codegen/loop/loop_lanes.h"
+#include <stdarg.h>
 #include <string.h>
 
 typedef struct Verify {
@@ -15,7 +16,16 @@ typedef struct Verify {
   bool epilogue;
 } Verify;
 
-#define FAIL(v, ...) ((void)((v)->error || ((v)->error = arena_printf((v)->arena, __VA_ARGS__))))
+static void fail(Verify *v, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// Only the first is kept.
+static void fail(Verify *v, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  if (!v->error)
+    v->error = arena_vprintf(v->arena, format, args);
+  va_end(args);
+}
 
 static const int arity[L_OP_COUNT] = {
 #define LOOP_OP(id, name, n) n,
@@ -28,12 +38,12 @@ static const int arity[L_OP_COUNT] = {
 
 static void want(Verify *v, const LExpr *e, DType t, const char *what) {
   if (!v->error && e->dtype != t)
-    FAIL(v, "%s is %s, not %s", what, dtype_name(e->dtype), dtype_name(t));
+    fail(v, "%s is %s, not %s", what, dtype_name(e->dtype), dtype_name(t));
 }
 
 static void check_mem(Verify *v, int64_t mem) {
   if (mem < 0 || mem >= v->k->mem.n)
-    FAIL(v, "memory %d does not exist", (int)mem);
+    fail(v, "memory %d does not exist", (int)mem);
 }
 
 static void check_expr(Verify *v, const LExpr *e, const char *what);
@@ -48,7 +58,7 @@ static void check_int(Verify *v, const LExpr *e, const char *what) {
 static void check_size(Verify *v, const LExpr *e, const char *what) {
   check_int(v, e, what);
   if (!v->error && lanes_vary(&v->lanes, e))
-    FAIL(v, "%s differs between lanes", what);
+    fail(v, "%s differs between lanes", what);
 }
 
 // A function for each domain of scalar.def.
@@ -62,13 +72,13 @@ static void of_one_dtype(Verify *v, const LExpr *e) {
 
 static void floats_check(Verify *v, const LExpr *e) {
   if (!dtype_is_float(e->dtype))
-    FAIL(v, "function of %s", dtype_name(e->dtype));
+    fail(v, "function of %s", dtype_name(e->dtype));
   of_one_dtype(v, e);
 }
 
 static void numbers_check(Verify *v, const LExpr *e) {
   if (e->dtype == DT_BOOL)
-    FAIL(v, "arithmetic on bool");
+    fail(v, "arithmetic on bool");
   of_one_dtype(v, e);
 }
 
@@ -109,27 +119,27 @@ static void check_leaf(Verify *v, const LExpr *e) {
   switch (e->op) {
   case L_VAR:
     if (e->inum < 0 || e->inum >= v->k->nvars || !v->var[e->inum])
-      FAIL(v, "variable i%d is not in scope", (int)e->inum);
+      fail(v, "variable i%d is not in scope", (int)e->inum);
     return;
   case L_REG:
     if (e->inum < 0 || e->inum >= v->k->nregs || !v->reg[e->inum])
-      FAIL(v, "register r%d is not in scope", (int)e->inum);
+      fail(v, "register r%d is not in scope", (int)e->inum);
     else if (v->reg_dtype[e->inum] != e->dtype)
-      FAIL(v, "register r%d read as %s", (int)e->inum, dtype_name(e->dtype));
+      fail(v, "register r%d read as %s", (int)e->inum, dtype_name(e->dtype));
     else if (v->reduced && v->reduced[e->inum])
-      FAIL(v, "register r%d is read while lanes reduce into it", (int)e->inum);
+      fail(v, "register r%d is read while lanes reduce into it", (int)e->inum);
     return;
   case L_SCALAR:
   case L_SCALAR_INT:
   case L_RANDOM:
     if (e->inum < 0 || e->inum >= v->k->nscalars)
-      FAIL(v, "scalar %d does not exist", (int)e->inum);
+      fail(v, "scalar %d does not exist", (int)e->inum);
     else if (e->op == L_SCALAR && e->dtype != DT_F32 && e->dtype != DT_F64 && e->dtype != DT_I32)
-      FAIL(v, "scalar of %s", dtype_name(e->dtype));
+      fail(v, "scalar of %s", dtype_name(e->dtype));
     return;
   case L_ACC:
     if (!v->epilogue)
-      FAIL(v, "the sum of a tile outside of an epilogue");
+      fail(v, "the sum of a tile outside of an epilogue");
     want(v, e, DT_F32, "the sum of a tile");
     return;
   case L_LOAD:
@@ -150,7 +160,7 @@ static void check_expr(Verify *v, const LExpr *e, const char *what) {
   if (v->error || map_get(&v->seen, e, &seen))
     return;
   if (!e || (unsigned)e->op >= L_OP_COUNT) {
-    FAIL(v, "%s is missing", what);
+    fail(v, "%s is missing", what);
     return;
   }
   const LExpr *kid[3] = {e->a, e->b, e->c};
@@ -158,12 +168,12 @@ static void check_expr(Verify *v, const LExpr *e, const char *what) {
     if (i < arity[e->op])
       check_expr(v, kid[i], "operand");
     else if (kid[i])
-      FAIL(v, "an operand too many in %s", what);
+      fail(v, "an operand too many in %s", what);
   if (v->error)
     return;
   check_leaf(v, e);
   if (is_int_op(e->op) != (e->dtype == DT_I64))
-    FAIL(v, "dtype %s does not fit its op", dtype_name(e->dtype));
+    fail(v, "dtype %s does not fit its op", dtype_name(e->dtype));
   else if (e->op >= L_IADD && e->op <= L_IMAX)
     want(v, e->a, DT_I64, "operand of integers"), want(v, e->b, DT_I64, "operand of integers");
   else if (e->op == L_TO_INT)
@@ -180,9 +190,9 @@ static void check_body(Verify *v, const LBody *b);
 
 static void enter_var(Verify *v, int var) {
   if (var < 0 || var >= v->k->nvars)
-    FAIL(v, "variable i%d does not exist", var);
+    fail(v, "variable i%d does not exist", var);
   else if (v->var[var])
-    FAIL(v, "variable i%d is declared twice", var);
+    fail(v, "variable i%d is declared twice", var);
   else
     v->var[var] = true;
 }
@@ -190,7 +200,7 @@ static void enter_var(Verify *v, int var) {
 // A body with lanes: registers outside of it can only be reduced into.
 static void check_lanes(Verify *v, int var, const LBody *b) {
   if (v->lanes.var >= 0) {
-    FAIL(v, "a vector loop inside of a vector loop");
+    fail(v, "a vector loop inside of a vector loop");
     return;
   }
   size_t n = (size_t)v->k->nregs + 1;
@@ -209,7 +219,7 @@ static void check_for(Verify *v, const LStmt *s) {
   check_size(v, s->lo, "a loop's start");
   check_size(v, s->hi, "a loop's end");
   if (s->vec < 0 || s->vec > 4)
-    FAIL(v, "a loop of %d vectors", s->vec);
+    fail(v, "a loop of %d vectors", s->vec);
   enter_var(v, s->var);
   if (v->error)
     return;
@@ -232,9 +242,9 @@ static void check_operand(Verify *v, const LTile *t, int mem) {
   if (v->error)
     return;
   if (v->k->mem.v[mem].dtype != DT_F32)
-    FAIL(v, "a product of %s", dtype_name(v->k->mem.v[mem].dtype));
+    fail(v, "a product of %s", dtype_name(v->k->mem.v[mem].dtype));
   if (stores_to(&t->body, mem))
-    FAIL(v, "an epilogue writes an operand of its product");
+    fail(v, "an epilogue writes an operand of its product");
 }
 
 static void check_product(Verify *v, const LTile *t, const LProduct *p) {
@@ -247,22 +257,22 @@ static void check_product(Verify *v, const LTile *t, const LProduct *p) {
   check_size(v, p->bk, "bk");
   check_size(v, p->K, "K");
   if (p->bwidth < 0)
-    FAIL(v, "a panel of negative width");
+    fail(v, "a panel of negative width");
   if (p->bwidth)
     check_size(v, p->bpanel, "bpanel");
   if (p->bn)
     check_size(v, p->bn, "bn");
   if (p->bwidth && p->bn)
-    FAIL(v, "a step of columns in panels");
+    fail(v, "a step of columns in panels");
 }
 
 static void check_tile(Verify *v, const LTile *t) {
   if (!t || t->nprod < 1 || t->nprod > 3) {
-    FAIL(v, "a tile without products");
+    fail(v, "a tile without products");
     return;
   }
   if (v->lanes.var >= 0) {
-    FAIL(v, "a tile inside of a vector loop");
+    fail(v, "a tile inside of a vector loop");
     return;
   }
   check_size(v, t->M, "M");
@@ -289,11 +299,11 @@ static void check_transpose(Verify *v, const LStmt *s) {
   if (v->error)
     return;
   if (v->lanes.var >= 0)
-    FAIL(v, "a transpose inside of a vector loop");
+    fail(v, "a transpose inside of a vector loop");
   if (s->tr.dwidth < 1 || s->tr.src == s->tr.dst || !v->k->mem.v[s->tr.dst].written)
-    FAIL(v, "a transpose needs a width and a destination of its own");
+    fail(v, "a transpose needs a width and a destination of its own");
   if (v->k->mem.v[s->tr.src].dtype != DT_F32 || v->k->mem.v[s->tr.dst].dtype != DT_F32)
-    FAIL(v, "a transpose of other than f32");
+    fail(v, "a transpose of other than f32");
 }
 
 static void check_store(Verify *v, const LStmt *s) {
@@ -304,16 +314,16 @@ static void check_store(Verify *v, const LStmt *s) {
     return;
   want(v, s->value, v->k->mem.v[s->mem].dtype, "stored value");
   if (!v->k->mem.v[s->mem].written)
-    FAIL(v, "a store to memory %d, which is read-only", s->mem);
+    fail(v, "a store to memory %d, which is read-only", s->mem);
   if (v->lanes.var >= 0 && !lanes_vary(&v->lanes, s->index))
-    FAIL(v, "all lanes store to one element");
+    fail(v, "all lanes store to one element");
   if (s->add && v->k->mem.v[s->mem].dtype == DT_BOOL)
-    FAIL(v, "addition of bool");
+    fail(v, "addition of bool");
 }
 
 static void check_reg(Verify *v, const LStmt *s) {
   if (s->reg < 0 || s->reg >= v->k->nregs) {
-    FAIL(v, "register r%d does not exist", s->reg);
+    fail(v, "register r%d does not exist", s->reg);
     return;
   }
   check_expr(v, s->value, "a register's value");
@@ -327,13 +337,13 @@ static void check_reg(Verify *v, const LStmt *s) {
     return;
   }
   if (!own) {
-    FAIL(v, "register r%d is not in scope", s->reg);
+    fail(v, "register r%d is not in scope", s->reg);
     return;
   }
   want(v, s->value, v->reg_dtype[s->reg], "a register's value");
   if (v->outer && v->outer[s->reg]) {
     if (s->kind == LS_SET)
-      FAIL(v, "lanes set register r%d of outside", s->reg);
+      fail(v, "lanes set register r%d of outside", s->reg);
     v->reduced[s->reg] = true;
   }
 }
@@ -353,7 +363,7 @@ static void check_body(Verify *v, const LBody *b) {
     case LS_STORE: check_store(v, s); break;
     case LS_TILE: check_tile(v, s->tile); break;
     case LS_TRANSPOSE: check_transpose(v, s); break;
-    default: FAIL(v, "a statement of unknown kind"); break;
+    default: fail(v, "a statement of unknown kind"); break;
     }
   }
   memcpy(v->reg, saved, n);
@@ -366,7 +376,7 @@ const char *loop_verify(Arena *a, const LKernel *k) {
   v.reg_dtype = NEWN(a, DType, k->nregs + 1);
   for (int i = 0; i < k->mem.n; i++)
     if (k->mem.v[i].scratch != (i >= k->nargs))
-      FAIL(&v, "arguments come before scratch");
+      fail(&v, "arguments come before scratch");
   for (int i = 0; i < k->ngrid; i++)
     enter_var(&v, k->grid[i].var);
   check_body(&v, &k->body);
