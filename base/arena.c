@@ -1,5 +1,6 @@
 // Chunks of 64 KiB and more, each filled from its start: see arena.h.
 #include "base/arena.h"
+#include "base/alloc.h"
 #include "base/asan.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ enum { RED_ZONE = 0 };
 enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 16 };
 
 Arena *arena_try_new(void) {
-  return calloc(1, sizeof(Arena));
+  return ALLOC(Arena);
 }
 
 Arena *arena_new(void) {
@@ -56,7 +57,7 @@ void arena_exhausted(const Arena *a) {
 }
 
 static Chunk *new_chunk(Arena *a, size_t room, size_t size) {
-  Chunk *c = calloc(1, CHUNK_HEADER + size);
+  Chunk *c = (Chunk *)calloc(1, CHUNK_HEADER + size);
   if (!c)
     arena_exhausted(a);
   c->size = size;
@@ -88,7 +89,7 @@ void *arena_grow(Arena *a, void *old, size_t old_bytes, size_t new_bytes) {
 }
 
 char *arena_strndup(Arena *a, const char *s, size_t n) {
-  char *p = arena_alloc(a, n + 1);
+  char *p = NEWN(a, char, n + 1);
   if (n)
     memcpy(p, s, n);
   return p;
@@ -103,7 +104,7 @@ char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
   va_copy(again, ap);
   int n = vsnprintf(NULL, 0, fmt, ap);
   CHECK(n >= 0);
-  char *p = arena_alloc(a, (size_t)n + 1);
+  char *p = NEWN(a, char, n + 1);
   vsnprintf(p, (size_t)n + 1, fmt, again);
   va_end(again);
   return p;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 uint64_t hash_bytes(uint64_t seed, const void *p, size_t n) {
-  const unsigned char *s = p;
+  const unsigned char *s = (const unsigned char *)p;
   uint64_t h = 0xcbf29ce484222325u ^ seed;
   for (size_t i = 0; i < n; i++)
     h = (h ^ s[i]) * 0x100000001b3u;

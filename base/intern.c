@@ -21,14 +21,15 @@ Intern *intern_new(Arena *a) {
 }
 
 static bool same_text(const void *text, uint64_t value) {
-  const TextPiece *x = text;
-  const char *s = map_pointer(&value);
+  const TextPiece *x = (const TextPiece *)text;
+  const char *s = (const char *)map_pointer(&value);
   return !strncmp(s, x->s, x->n) && !s[x->n];
 }
 
 const char *intern_n(Intern *t, const char *s, size_t n) {
   uint64_t h = hash_bytes(0, s, n);
-  const char *known = map_pointer(map_find(&t->map, h, same_text, &(TextPiece){s, n}));
+  TextPiece wanted = {s, n};
+  const char *known = (const char *)map_pointer(map_find(&t->map, h, same_text, &wanted));
   if (known)
     return known;
   char *copy = arena_strndup(t->arena, s, n);

@@ -1,5 +1,6 @@
 # What everyone may include; compiled models carry it.
 base_sources = \
+	%D%/alloc.h \
 	%D%/arena.c \
 	%D%/arena.h \
 	%D%/asan.h \

@@ -1,6 +1,7 @@
 // See map.h.  Keys are spread by Fibonacci hashing: the high bits of key * 2^64 / golden ratio
 // (Knuth, The Art of Computer Programming 3, 6.4).
 #include "base/map.h"
+#include "base/alloc.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static bool grow(Map *m) {
   Map old = *m;
   int bits = old.slot ? old.bits + 1 : FIRST_BITS;
   size_t n = (size_t)1 << bits;
-  MapSlot *slot = m->arena ? NEWN(m->arena, MapSlot, n) : calloc(n, sizeof *slot);
+  MapSlot *slot = m->arena ? NEWN(m->arena, MapSlot, n) : ALLOC_N(MapSlot, n);
   if (!slot)
     return false;
   m->slot = slot;

@@ -161,8 +161,8 @@ int64_t poly_eval(const Poly *p, const int64_t *sym) {
   return sum;
 }
 
-char *poly_str(Arena *a, const Poly *p, const char *const *syms) {
-  char *s = p->n ? "" : "0";
+const char *poly_str(Arena *a, const Poly *p, const char *const *syms) {
+  const char *s = p->n ? "" : "0";
   for (int i = p->n - 1; i >= 0; i--) {
     const PolyTerm *t = &p->t[i];
     bool bare = t->sym[0] < 0;

@@ -4,6 +4,7 @@
 #ifndef BIGSC_POLY_H
 #define BIGSC_POLY_H
 #include "base/arena.h"
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,7 +14,7 @@ typedef struct PolyTerm {
   int8_t sym[POLY_FACTORS]; // ascending indices of symbols, then -1
 } PolyTerm;
 // Terms are compared and hashed as bytes: none of them may be padding.
-_Static_assert(sizeof(PolyTerm) == 16, "a term has padding");
+static_assert(sizeof(PolyTerm) == 16, "a term has padding");
 typedef struct Poly {
   int32_t n, pad;
   PolyTerm t[POLY_TERMS];
@@ -32,6 +33,6 @@ bool poly_is_const(const Poly *a, int64_t *value); // value may be NULL
 bool poly_div(const Poly *a, const Poly *b, Poly *q);
 int64_t poly_eval(const Poly *p, const int64_t *sym);
 // syms[i]: name for printing; NULL prints s0, s1, ...
-char *poly_str(Arena *a, const Poly *p, const char *const *syms);
+const char *poly_str(Arena *a, const Poly *p, const char *const *syms);
 uint64_t poly_hash(const Poly *p);
 #endif

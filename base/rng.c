@@ -20,10 +20,10 @@ void philox4x32(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]) {
 }
 
 void rng_site_keys(uint64_t seed, uint64_t step, uint64_t site, uint32_t key[2]) {
-  uint32_t out[4];
-  philox4x32(
-      (uint32_t[4]){(uint32_t)step, (uint32_t)(step >> 32), (uint32_t)site, (uint32_t)(site >> 32)},
-      (uint32_t[2]){(uint32_t)seed, (uint32_t)(seed >> 32)}, out);
+  uint32_t counter[4] = {(uint32_t)step, (uint32_t)(step >> 32), (uint32_t)site,
+                         (uint32_t)(site >> 32)};
+  uint32_t seeds[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)}, out[4];
+  philox4x32(counter, seeds, out);
   key[0] = out[0];
   key[1] = out[1];
 }

@@ -70,7 +70,7 @@ typedef enum BigsProgramKind {
 
 // The polynomial of a size.
 static inline const Poly *module_poly(const BigsModule *m, BigsSize size) {
-  static const Poly zero;
+  static const Poly zero = {0};
   return size ? &m->poly[size] : &zero;
 }
 #endif

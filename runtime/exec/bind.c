@@ -74,7 +74,7 @@ static bool buffer_bytes(const Binding *b, const BigsBuffer *u, int64_t *bytes) 
         __builtin_mul_overflow(elements, rows / u->block + (rows % u->block != 0), &elements))
       return false;
   }
-  return !__builtin_mul_overflow(elements, dtype_size(u->dtype), bytes);
+  return !__builtin_mul_overflow(elements, dtype_size((DType)u->dtype), bytes);
 }
 
 // What a buffer is in the end, and where within it, following pieces.
@@ -88,7 +88,7 @@ static int find_root(bigs_model *m, Binding *b, int i) {
   for (int hops = 0; p->buffer[root].where == BIGS_PIECE; hops++) {
     const BigsBuffer *piece = &p->buffer[root];
     if (!size_at(b, piece->offset, &size) ||
-        __builtin_mul_overflow(size, dtype_size(piece->dtype), &size) ||
+        __builtin_mul_overflow(size, dtype_size((DType)piece->dtype), &size) ||
         __builtin_add_overflow(offset, size, &offset))
       return too_large(m, p);
     root = piece->index;
@@ -322,20 +322,20 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
     if ((size_t)p->step[s].narg > narg)
       narg = (size_t)p->step[s].narg;
   }
-  Binding *b = model_alloc(m, 1, sizeof *b, what);
+  Binding *b = MODEL_ALLOC(m, Binding, 1, what);
   if (!b)
     return NULL;
   b->program = p;
-  if (!(b->size = model_alloc(m, (size_t)m->module->npoly, sizeof *b->size, what)) ||
-      !(b->buffer = model_alloc(m, nbuffer, sizeof *b->buffer, what)) ||
-      !(b->step = model_alloc(m, (size_t)p->nstep, sizeof *b->step, what)) ||
-      !(b->scalar = model_alloc(m, nscalar, sizeof *b->scalar, what)) ||
-      !(b->clear = model_alloc(m, nbuffer, sizeof *b->clear, what)) ||
-      !(b->base = model_alloc(m, nbuffer, sizeof *b->base, what)) ||
-      !(b->arg = model_alloc(m, narg, sizeof *b->arg, what)) ||
-      !(b->fallback = model_alloc(m, (size_t)p->ninput, sizeof *b->fallback, what)) ||
-      !(b->item = model_alloc(m, nbuffer, sizeof *b->item, what)) ||
-      !(b->order = model_alloc(m, nbuffer, sizeof *b->order, what))) {
+  if (!(b->size = MODEL_ALLOC(m, int64_t, m->module->npoly, what)) ||
+      !(b->buffer = MODEL_ALLOC(m, BoundBuffer, nbuffer, what)) ||
+      !(b->step = MODEL_ALLOC(m, BoundStep, p->nstep, what)) ||
+      !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
+      !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||
+      !(b->base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
+      !(b->arg = MODEL_ALLOC(m, void *, narg, what)) ||
+      !(b->fallback = MODEL_ALLOC(m, void *, p->ninput, what)) ||
+      !(b->item = MODEL_ALLOC(m, PlaceItem, nbuffer, what)) ||
+      !(b->order = MODEL_ALLOC(m, int32_t, nbuffer, what))) {
     binding_free(m, b);
     return NULL;
   }

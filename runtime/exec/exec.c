@@ -67,12 +67,12 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
                      b->program->name, t->name);
   if (given) {
     *out = (void *)(uintptr_t)given;
-    return check_ids(m, t, b->sym, given, n);
+    return check_ids(m, t, b->sym, (const int32_t *)given, n);
   }
   if (!t->optional)
     return bigs_fail(&m->error, BIGS_EUSAGE, "%s: input %s is missing", b->program->name, t->name);
   if (!b->fallback[i]) {
-    b->fallback[i] = model_alloc(m, (size_t)n, (size_t)dtype_size(t->dtype), t->name);
+    b->fallback[i] = model_alloc(m, (size_t)n, (size_t)dtype_size((DType)t->dtype), t->name);
     if (!b->fallback[i])
       return m->error.status;
     fill(b->fallback[i], t->dtype, t->fallback, n);
@@ -145,7 +145,7 @@ typedef struct KernelJob {
   int64_t stride;
 } KernelJob;
 static void run_task(void *ctx, int64_t task, int thread) {
-  const KernelJob *j = ctx;
+  const KernelJob *j = (const KernelJob *)ctx;
   // A step without scratch memory has no address to add to.
   j->kernel(&j->frame, task, j->stride ? j->scratch + thread * j->stride : j->scratch);
 }
@@ -156,13 +156,13 @@ typedef struct Clear {
 } Clear;
 enum { CLEAR_PIECE = 1 << 20 };
 static void clear_task(void *ctx, int64_t task, int thread) {
-  const Clear *c = ctx;
+  const Clear *c = (const Clear *)ctx;
   (void)thread;
   int64_t at = task * CLEAR_PIECE, n = c->bytes - at;
   memset(c->p + at, 0, (size_t)(n < CLEAR_PIECE ? n : CLEAR_PIECE));
 }
 static void clear_memory(bigs_model *m, void *p, int64_t bytes) {
-  Clear c = {.p = p, .bytes = bytes};
+  Clear c = {.p = (char *)p, .bytes = bytes};
   if (p)
     pool_run(m->pool, (bytes + CLEAR_PIECE - 1) / CLEAR_PIECE, clear_task, &c);
 }
@@ -220,7 +220,7 @@ int64_t first_not_finite(const void *data, int dtype, int64_t n) {
 static bool arg_is_bad(const Binding *b, int buffer) {
   const BoundBuffer *r = &b->buffer[buffer];
   return b->base[buffer] &&
-         first_not_finite(b->base[buffer], r->dtype, r->bytes / dtype_size(r->dtype)) >= 0;
+         first_not_finite(b->base[buffer], r->dtype, r->bytes / dtype_size((DType)r->dtype)) >= 0;
 }
 
 // The first element of a parameter that is not finite, in its declared order; -1: none; -2: no memory.

@@ -20,6 +20,7 @@ int region_set(bigs_model *m, Region *r, size_t bytes, const char *what);
 void region_free(bigs_model *m, Region *r);
 // malloc'd and zeroed; NULL with the error set.
 void *model_alloc(bigs_model *m, size_t count, size_t size, const char *what);
+#define MODEL_ALLOC(m, T, n, what) ((T *)model_alloc((m), (size_t)(n), sizeof(T), (what)))
 
 // ---- bindings: a program with its sizes evaluated and its buffers placed
 typedef struct BoundBuffer {

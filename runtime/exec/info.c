@@ -1,6 +1,7 @@
 // What a module says of itself in public: see bigs_info in bigs.h.
 #include "runtime/exec/exec.h"
 #include "base/dtype.h"
+#include "base/alloc.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static void fill_axis(Arena *a, bigs_info_tensor *out, int i, const char *axis, 
 
 static bigs_info_tensor tensor_info(Arena *a, const BigsTensor *t, const char *const *dims) {
   bigs_info_tensor out = {.name = t->name,
-                          .dtype = dtype_name(t->dtype),
+                          .dtype = dtype_name((DType)t->dtype),
                           .rank = t->rank,
                           .optional = t->optional,
                           .fallback = t->fallback};
@@ -34,7 +35,7 @@ static bigs_info_tensor tensor_info(Arena *a, const BigsTensor *t, const char *c
 
 static bigs_info_tensor param_info(Arena *a, const BigsParam *p) {
   bigs_info_tensor out = {.name = p->name, .rank = p->rank};
-  int dtype = p->dtype;
+  DType dtype = (DType)p->dtype;
   if (p->is_complex) { // in memory a last axis of 2
     dtype = param_elem(p) == 8 ? DT_C128 : DT_C64;
     out.rank--;
@@ -92,7 +93,7 @@ static void fill_parameters(Arena *a, bigs_info *info, const BigsModule *m) {
 
 static const BigsProgram *measured(const bigs_info *info, int program, const int64_t *dims,
                                    int64_t *sym) {
-  const BigsModule *m = info->module;
+  const BigsModule *m = (const BigsModule *)info->module;
   if (program < 0 || program >= m->nprogram || bind_dims(m, &m->program[program], dims, sym, NULL))
     return NULL;
   return &m->program[program];
@@ -103,7 +104,7 @@ static double info_flops(const bigs_info *info, int program, const int64_t *dims
   const BigsProgram *p = measured(info, program, dims, sym);
   double sum = 0;
   for (int s = 0; p && s < p->nstep; s++) {
-    if (!poly_size(module_poly(info->module, p->step[s].flops), sym, &n))
+    if (!poly_size(module_poly((const BigsModule *)info->module, p->step[s].flops), sym, &n))
       return -1;
     sum += (double)n;
   }
@@ -113,7 +114,7 @@ static double info_flops(const bigs_info *info, int program, const int64_t *dims
 static int64_t info_memory(const bigs_info *info, int program, const int64_t *dims) {
   int64_t sym[MAX_SYMS], arena, kept;
   const BigsProgram *p = measured(info, program, dims, sym);
-  const BigsModule *m = info->module;
+  const BigsModule *m = (const BigsModule *)info->module;
   if (!p || bind_measure(m, program, sym, &arena, &kept, NULL))
     return -1;
   int64_t moments = 0;
@@ -160,7 +161,7 @@ static void fill_info(Arena *a, bigs_info *info, const BigsModule *m) {
 }
 
 bigs_info *bigs_info_new(const BigsModule *module) {
-  Box *box = calloc(1, sizeof *box);
+  Box *box = ALLOC(Box);
   jmp_buf oom;
   if (!box)
     return NULL;
@@ -191,7 +192,7 @@ static void keep(Box *box, void **cache) {
 }
 
 const bigs_info *bigs_info_once(const BigsModule *module, void **cache) {
-  bigs_info *known = __atomic_load_n(cache, __ATOMIC_ACQUIRE);
+  bigs_info *known = (bigs_info *)__atomic_load_n(cache, __ATOMIC_ACQUIRE);
   if (known)
     return known;
   bigs_info *made = bigs_info_new(module);
@@ -201,7 +202,7 @@ const bigs_info *bigs_info_once(const BigsModule *module, void **cache) {
   if (!__atomic_compare_exchange_n(cache, &expected, (void *)made, false, __ATOMIC_ACQ_REL,
                                    __ATOMIC_ACQUIRE)) {
     bigs_info_free(made); // another thread was first
-    return expected;
+    return (bigs_info *)expected;
   }
   keep((Box *)made, cache);
   return made;

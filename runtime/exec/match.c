@@ -2,6 +2,7 @@
 #include "runtime/exec/match.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "base/alloc.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ typedef struct Wanted {
 } Wanted;
 
 static bool is_stored(const void *wanted, uint64_t param) {
-  const Wanted *w = wanted;
+  const Wanted *w = (const Wanted *)wanted;
   return !strcmp(name_stored(w->set, (int)param), w->name);
 }
 
@@ -140,8 +141,8 @@ static void hold(NameMatch *m, int name, int param) {
 static void match_exact(const NameSet *set, const Map *index, const char *const *names, int count,
                         NameMatch *m) {
   for (int i = 0; i < count; i++) {
-    const uint64_t *param =
-        map_find(index, hash_str(names[i]), is_stored, &(Wanted){set, names[i]});
+    Wanted wanted = {set, names[i]};
+    const uint64_t *param = map_find(index, hash_str(names[i]), is_stored, &wanted);
     if (param)
       hold(m, i, (int)*param);
   }
@@ -211,7 +212,7 @@ static void add_block_lacks(const BigsName *entry, int n, const uint8_t *missing
 
 int name_lacks(const NameSet *set, const uint8_t *missing, NameLack *lack, BigsError *e) {
   size_t rules = count_rules(set) + 1;
-  int *held = malloc(rules * sizeof *held);
+  int *held = MALLOC_N(int, rules);
   if (!held)
     return bigs_fail_memory(e, "names of tensors");
   for (int i = 0; i < set->n; i++)
@@ -244,7 +245,7 @@ static void count_match(const NameSet *set, int count, NameMatch *m) {
 }
 
 static int finish_match(const NameSet *set, int count, NameMatch *m, BigsError *e) {
-  uint8_t *missing = malloc((size_t)set->n + 1);
+  uint8_t *missing = MALLOC_N(uint8_t, set->n + 1);
   if (!missing)
     return bigs_fail_memory(e, "names of tensors");
   for (int i = 0; i < set->n; i++)
@@ -260,9 +261,9 @@ int name_match(const NameSet *set, const char *const *names, int count, NameMatc
                BigsError *e) {
   size_t n = (size_t)set->n + 1;
   Map index = {0};
-  *out = (NameMatch){.found = calloc((size_t)count + 1, sizeof *out->found),
-                     .name = malloc(n * sizeof *out->name),
-                     .lack = calloc(n, sizeof *out->lack)};
+  *out = (NameMatch){.found = ALLOC_N(NameFound, count + 1),
+                     .name = MALLOC_N(int, n),
+                     .lack = ALLOC_N(NameLack, n)};
   bool room = out->found && out->name && out->lack && index_stored(set, &index);
   int err = room ? 0 : bigs_fail_memory(e, "names of tensors");
   if (room) {

@@ -2,6 +2,7 @@
 #include "runtime/exec/cpu.h"
 #include "runtime/exec/optim.h"
 #include "runtime/exec/weights.h"
+#include "base/alloc.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,7 @@ static int set_up(bigs_model *m, const bigs_options *o) {
   if (!m->pool)
     return m->error.status;
   m->threads = pool_threads(m->pool);
-  m->binding =
-      model_alloc(m, (size_t)m->module->nprogram * BINDINGS, sizeof *m->binding, "bindings");
+  m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
   if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters"))
     return m->error.status;
   return o->weights ? weights_load(m, o->weights) : o->unset ? 0 : exec_init(m);
@@ -57,7 +57,7 @@ static void say(char *error, size_t size, const char *text) {
 bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *options, char *error,
                                  size_t error_size) {
   bigs_options o = options ? *options : (bigs_options){0};
-  bigs_model *m = calloc(1, sizeof *m);
+  bigs_model *m = ALLOC(bigs_model);
   say(error, error_size, "");
   if (o.status)
     *o.status = m ? 0 : BIGS_EMODEL;
@@ -69,10 +69,10 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *o
                     .may_allocate = o.may_allocate,
                     .ctx = o.ctx,
                     .seed = o.seed,
-                    .fresh = o.fresh,
                     .weights_version = 1,
                     .grad_program = -1,
-                    .moment_train = -1};
+                    .moment_train = -1,
+                    .fresh = o.fresh != 0};
   if (set_up(m, &o)) {
     say(error, error_size, m->error.text);
     if (o.status)
@@ -85,7 +85,8 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *o
 
 bigs_model *bigs_model_open(const BigsModule *module, const char *weights, char *error,
                             size_t error_size) {
-  return bigs_model_open_with(module, &(bigs_options){.weights = weights}, error, error_size);
+  bigs_options options = {.weights = weights};
+  return bigs_model_open_with(module, &options, error, error_size);
 }
 
 bigs_model *bigs_model_open_checked(const BigsModule *module, uint64_t interface, uint64_t header,
@@ -158,7 +159,8 @@ int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *co
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
   float value = 0;
   RunFlags flags = {.check = check, .seed = m->seed, .step = m->step};
-  int err = exec_run(m, m->module->train[train].program, dims, inputs, (void *[]){&value}, flags);
+  void *outputs[] = {&value};
+  int err = exec_run(m, m->module->train[train].program, dims, inputs, outputs, flags);
   if (!err && loss)
     *loss = value;
   return err;

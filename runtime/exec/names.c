@@ -2,6 +2,7 @@
 #include "runtime/exec/match.h"
 #include "runtime/exec/weights.h"
 #include "base/edit.h"
+#include "base/alloc.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -97,7 +98,7 @@ static int verdict(const Match *x) {
 
 static int list_names(Match *x) {
   int n = hub_count(x->hub);
-  x->names = malloc(((size_t)n + 1) * sizeof *x->names);
+  x->names = MALLOC_N(const char *, n + 1);
   if (!x->names)
     return bigs_fail_memory(x->e, "names of tensors");
   for (int i = 0; i < n; i++)
@@ -281,7 +282,7 @@ int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError 
 }
 
 static int fill_map(Match *x, int block) {
-  x->tensor = calloc((size_t)x->module->nparam + 1, sizeof *x->tensor);
+  x->tensor = ALLOC_N(const StTensor *, x->module->nparam + 1);
   if (!x->tensor)
     return bigs_fail_memory(x->e, "names of tensors");
   int err = list_names(x);

@@ -120,7 +120,7 @@ static int settings_of_storages(bigs_model *m, int train, const TrainRecipe *r, 
 }
 
 static int by_offset(const void *a, const void *b) {
-  const OptRange *x = a, *y = b;
+  const OptRange *x = (const OptRange *)a, *y = (const OptRange *)b;
   return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
@@ -141,8 +141,8 @@ static int merge_ranges(OptRange *v, int n) {
 int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n) {
   const BigsModule *module = m->module;
   size_t count = (size_t)module->nstorage;
-  OptimSetting *of = model_alloc(m, count, sizeof *of, "parameter groups");
-  OptRange *v = of ? model_alloc(m, count, sizeof *v, "parameter groups") : NULL;
+  OptimSetting *of = MODEL_ALLOC(m, OptimSetting, count, "parameter groups");
+  OptRange *v = of ? MODEL_ALLOC(m, OptRange, count, "parameter groups") : NULL;
   int err = v ? settings_of_storages(m, train, r, of) : m->error.status, k = 0;
   for (int i = 0; i < module->nstorage && !err; i++) {
     const BigsStorage *s = &module->storage[i];
@@ -187,7 +187,7 @@ static void *flat_value(Flat *f, const char *name) {
 
 static void flat_dims(const OptRange *range, int64_t dims[MAX_SYMS]) {
   for (int i = 0; i < MAX_SYMS; i++)
-    dims[i] = range->bytes / dtype_size(range->dtype);
+    dims[i] = range->bytes / dtype_size((DType)range->dtype);
 }
 
 enum { FLAT_ARGS = 16 };
@@ -206,7 +206,7 @@ static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, 
     if (t->rank && t->dtype != range->dtype)
       return bigs_fail(&m->error, BIGS_EMODEL,
                        "%s parameters cannot be trained: the optimizer is for %s",
-                       dtype_name(range->dtype), dtype_name(t->dtype));
+                       dtype_name((DType)range->dtype), dtype_name((DType)t->dtype));
   }
   for (int i = 0; i < p->noutput; i++)
     out[i] = result ? (void *)result : flat_value(f, p->output[i].name);

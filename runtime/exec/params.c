@@ -97,7 +97,7 @@ static void move(const BigsParam *p, char *arena, char *dense, const int64_t *st
 
 // The arena is only read here, and the dense side below: `move` has one form for both directions.
 void param_get_strided(const BigsParam *p, const char *arena, void *out, const int64_t *stride) {
-  move(p, (char *)(uintptr_t)arena, out, stride, false);
+  move(p, (char *)(uintptr_t)arena, (char *)out, stride, false);
 }
 void param_set_strided(const BigsParam *p, char *arena, const void *in, const int64_t *stride) {
   move(p, arena, (char *)(uintptr_t)in, stride, true);

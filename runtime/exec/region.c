@@ -16,7 +16,7 @@ static int refuse(bigs_model *m, size_t bytes, const char *what) {
 // touched.
 static char *map_large(Region *r, size_t bytes) {
   size_t length = bytes + HUGE_PAGE;
-  char *p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char *p = (char *)mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED)
     return NULL;
   size_t head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
@@ -42,7 +42,7 @@ int region_set(bigs_model *m, Region *r, size_t bytes, const char *what) {
     r->p = map_large(r, bytes);
   } else {
     size_t rounded = (bytes + 63) / 64 * 64;
-    r->p = aligned_alloc(64, rounded);
+    r->p = (char *)aligned_alloc(64, rounded);
     if (r->p)
       memset(r->p, 0, rounded);
   }

@@ -2,6 +2,7 @@
 #include "runtime/exec/match.h"
 #include "runtime/exec/weights.h"
 #include "base/dtype.h"
+#include "base/alloc.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,14 @@ static StDType file_dtype(const BigsParam *p) {
 }
 
 // Room for the largest parameter.
-static void *dense_buffer(bigs_model *m) {
+static char *dense_buffer(bigs_model *m) {
   size_t most = 8;
   for (int i = 0; i < m->module->nparam; i++) {
     size_t bytes =
         (size_t)param_count(&m->module->param[i]) * (size_t)param_elem(&m->module->param[i]);
     most = bytes > most ? bytes : most;
   }
-  return model_alloc(m, most, 1, "a copy of a parameter");
+  return MODEL_ALLOC(m, char, most, "a copy of a parameter");
 }
 
 // ---- reading
@@ -78,7 +79,7 @@ static int list_unread(bigs_model *m, const NameMap *map, uint8_t **out) {
   *out = NULL;
   if (!map->fresh || m->fresh)
     return 0;
-  *out = model_alloc(m, (size_t)m->module->nparam, 1, "names of parameters");
+  *out = MODEL_ALLOC(m, uint8_t, m->module->nparam, "names of parameters");
   for (int i = 0; *out && i < m->module->nparam; i++)
     (*out)[i] = !map->tensor[i];
   return *out ? 0 : m->error.status;
@@ -94,7 +95,7 @@ static int check_config(bigs_model *m, const Hub *hub, int block, const char *pa
   if (!hub_config(hub))
     return 0;
   size_t n = strlen(path) + sizeof "/config.json";
-  char *config = model_alloc(m, n, 1, "a path");
+  char *config = MODEL_ALLOC(m, char, n, "a path");
   if (!config)
     return m->error.status;
   snprintf(config, n, "%s/config.json", path);
@@ -146,7 +147,7 @@ static int declare(const BigsModule *module, StWriter *w, int block, int param, 
                    BigsError *e) {
   StoredShape s = stored_shape(module, block, param);
   size_t n = strlen(s.name) + strlen(suffix) + 1;
-  char *name = malloc(n);
+  char *name = MALLOC_N(char, n);
   if (!name)
     return bigs_fail_memory(e, "names of tensors");
   snprintf(name, n, "%s%s", s.name, suffix);
@@ -208,8 +209,8 @@ int weights_skip(bigs_model *m, int block, int train, uint8_t **skip) {
   const uint8_t *used =
       train < 0 ? NULL : m->module->program[m->module->train[train].program].param_used;
   size_t n = (size_t)m->module->nparam + 1;
-  uint8_t *out = model_alloc(m, n, 1, "names of parameters");
-  NameLack *lack = out ? model_alloc(m, n, sizeof *lack, "names of parameters") : NULL;
+  uint8_t *out = MODEL_ALLOC(m, uint8_t, n, "names of parameters");
+  NameLack *lack = out ? MODEL_ALLOC(m, NameLack, n, "names of parameters") : NULL;
   for (int i = 0; lack && i < m->module->nparam; i++)
     out[i] = m->unread[i] && !(train >= 0 && (!used || used[i]));
   int err = lack ? skip_lacking(m, block, out, lack) : m->error.status;
@@ -259,8 +260,8 @@ static int read_native(bigs_model *m, const StFile *f, const StTensor *t, const 
 static int take_lacks(bigs_model *m, const StFile *f) {
   NameSet set = name_set(m->module, -1);
   size_t n = (size_t)set.n + 1, lacking = 0;
-  uint8_t *missing = model_alloc(m, n, 1, "names of parameters");
-  NameLack *lack = missing ? model_alloc(m, n, sizeof *lack, "names of parameters") : NULL;
+  uint8_t *missing = MODEL_ALLOC(m, uint8_t, n, "names of parameters");
+  NameLack *lack = missing ? MODEL_ALLOC(m, NameLack, n, "names of parameters") : NULL;
   for (int i = 0; lack && i < set.n; i++)
     missing[i] = !st_find(f, set.param[i].name);
   int err = lack ? name_lacks(&set, missing, lack, &m->error) : m->error.status;

@@ -1,5 +1,6 @@
 // Whole files and their atomic replacement: see file.h.
 #include "runtime/files/file.h"
+#include "base/alloc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -33,17 +34,20 @@ int file_open(const char *path, int flags) {
 
 static char *read_open(int fd, const char *path, size_t limit, size_t *size, BigsError *e) {
   struct stat st;
-  if (fstat(fd, &st) != 0)
-    return bigs_fail_errno(e, "read", path), NULL;
+  if (fstat(fd, &st) != 0) {
+    bigs_fail_errno(e, "read", path);
+    return NULL;
+  }
   size_t cap = st.st_size > 0 ? (size_t)st.st_size + 1 : 4096, n = 0;
   char *text = NULL;
   for (;;) {
     if (cap - 1 > limit)
       cap = limit + 2; // one byte more than allowed tells whether the file is too long
-    char *grown = realloc(text, cap);
+    char *grown = REALLOC_N(char, text, cap);
     if (!grown) {
       free(text);
-      return bigs_fail_memory(e, path), NULL;
+      bigs_fail_memory(e, path);
+      return NULL;
     }
     text = grown;
     ssize_t got = read(fd, text + n, cap - 1 - n > MAX_IO ? MAX_IO : cap - 1 - n);
@@ -68,8 +72,10 @@ static char *read_open(int fd, const char *path, size_t limit, size_t *size, Big
 
 char *file_read(const char *path, size_t limit, size_t *size, BigsError *e) {
   int fd = file_open(path, O_RDONLY);
-  if (fd < 0)
-    return bigs_fail_errno(e, "open", path), NULL;
+  if (fd < 0) {
+    bigs_fail_errno(e, "open", path);
+    return NULL;
+  }
   char *text = read_open(fd, path, limit, size, e);
   close(fd);
   return text;
@@ -106,7 +112,7 @@ static int open_unnamed(FileOut *f) {
 // Calls make(f) with f->temporary set to free names until one is taken.
 static int with_temporary(FileOut *f, int (*make)(FileOut *)) {
   size_t room = strlen(f->path) + 48;
-  if (!f->temporary && !(f->temporary = malloc(room)))
+  if (!f->temporary && !(f->temporary = MALLOC_N(char, room)))
     return -1;
   int made = -1;
   for (int i = 0; i < 1000; i++) {
@@ -168,7 +174,7 @@ static char *read_link(const char *path) {
   const char *slash = strrchr(path, '/');
   size_t dir = slash && n > 0 && text[0] != '/' ? (size_t)(slash + 1 - path) : 0;
   errno = n == sizeof text ? ENAMETOOLONG : errno;
-  char *to = n > 0 && n < (ssize_t)sizeof text ? malloc(dir + (size_t)n + 1) : NULL;
+  char *to = n > 0 && n < (ssize_t)sizeof text ? MALLOC_N(char, dir + (size_t)n + 1) : NULL;
   if (!to)
     return NULL;
   memcpy(to, path, dir);
@@ -213,7 +219,7 @@ char *file_target(const char *path, bool *in_place, BigsError *e) {
 }
 
 FileOut *file_create(const char *path, BigsError *e) {
-  FileOut *f = calloc(1, sizeof *f);
+  FileOut *f = ALLOC(FileOut);
   if (!f) {
     bigs_fail_memory(e, path);
     return NULL;
@@ -263,7 +269,7 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
   if (size > BUFFER - f->used) {
     int status = flush(f, e);
     if (status || size > BUFFER)
-      return status ? status : put(f, data, size, e);
+      return status ? status : put(f, (const char *)data, size, e);
   }
   if (size)
     memcpy(f->buffer + f->used, data, size);
@@ -327,7 +333,7 @@ void file_abort(FileOut *f) {
 
 char *file_join(const char *dir, const char *name, BigsError *e) {
   size_t n = strlen(dir), m = strlen(name);
-  char *s = malloc(n + m + 2);
+  char *s = MALLOC_N(char, n + m + 2);
   if (!s) {
     bigs_fail_memory(e, "a path");
     return NULL;

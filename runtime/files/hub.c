@@ -2,6 +2,7 @@
 #include "runtime/files/hub.h"
 #include "base/recipe.h"
 #include "runtime/files/file.h"
+#include "base/alloc.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static int exists(const char *path, bool *yes, BigsError *e) {
 }
 
 static int add_shard(Hub *h, const char *path, BigsError *e) {
-  StFile **grown = realloc(h->shard, sizeof *grown * (size_t)(h->nshard + 1));
+  StFile **grown = REALLOC_N(StFile *, h->shard, h->nshard + 1);
   if (!grown)
     return bigs_fail_memory(e, path);
   h->shard = grown;
@@ -160,7 +161,7 @@ static int open_any(Hub *h, const char *path, BigsError *e) {
 
 int hub_open(const char *path, Hub **out, BigsError *e) {
   *out = NULL;
-  Hub *h = calloc(1, sizeof *h);
+  Hub *h = ALLOC(Hub);
   if (!h || !(h->path = strdup(path))) {
     free(h);
     return bigs_fail_memory(e, path);

@@ -4,6 +4,7 @@
 // (decoding never lengthens), so that a document is a handful of allocations.
 #include "runtime/files/json.h"
 #include "runtime/files/file.h"
+#include "base/alloc.h"
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static bool take(JsonParser *s, char c) {
 static JsonValue *new_value(JsonParser *s) {
   JsonBlock *b = s->doc->blocks;
   if (!b || b->used == BLOCK) {
-    if (!(b = calloc(1, sizeof *b))) {
+    if (!(b = ALLOC(JsonBlock))) {
       bigs_fail_memory(s->e, s->path);
       return NULL;
     }
@@ -180,7 +181,7 @@ static bool digits(JsonParser *s) {
 static int number_text(JsonParser *s, JsonValue *v, const char *at) {
   v->kind = JSON_NUMBER;
   v->size = (size_t)(s->p - at);
-  v->text = memcpy(s->string_at, at, v->size);
+  v->text = (const char *)memcpy(s->string_at, at, v->size);
   s->string_at[v->size] = 0;
   s->string_at += v->size + 1;
   return 0;
@@ -235,7 +236,7 @@ static int by_key(const void *a, const void *b) {
 static int check_unique(JsonParser *s, const JsonValue *object) {
   if (object->count < 2)
     return 0;
-  JsonValue **sorted = malloc(sizeof *sorted * (size_t)object->count);
+  JsonValue **sorted = MALLOC_N(JsonValue *, object->count);
   if (!sorted)
     return bigs_fail_memory(s->e, s->path);
   int n = 0, status = 0;
@@ -336,10 +337,10 @@ static int parse(JsonParser *s) {
 
 static JsonDoc *document(const char *text, size_t size, const char *path, size_t base, bool python,
                          BigsError *e) {
-  JsonDoc *d = calloc(1, sizeof *d);
+  JsonDoc *d = ALLOC(JsonDoc);
   // A number needs one byte more than its text, for the NUL, and all but the last one of a text
   // have a delimiter behind them; a string needs one byte less.
-  if (!d || !(d->strings = malloc(size + 1))) {
+  if (!d || !(d->strings = MALLOC_N(char, size + 1))) {
     free(d);
     bigs_fail_memory(e, path);
     return NULL;

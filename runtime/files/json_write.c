@@ -1,5 +1,6 @@
 // Writing JSON: see json.h.
 #include "runtime/files/json.h"
+#include "base/alloc.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@ static void add(JsonText *t, const char *s, size_t n) {
     return;
   if (t->cap - t->n <= n) {
     size_t cap = (t->n + n) * 2 + 64;
-    char *grown = realloc(t->s, cap);
+    char *grown = REALLOC_N(char, t->s, cap);
     if (!grown) {
       t->failed = true;
       return;

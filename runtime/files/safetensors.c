@@ -1,6 +1,7 @@
 // Reading safetensors: see safetensors.h.
 #include "runtime/files/safetensors.h"
 #include "runtime/files/file.h"
+#include "base/alloc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -179,7 +180,7 @@ static int read_metadata(StFile *f, const JsonValue *m, BigsError *e) {
 }
 
 static int by_offset(const void *a, const void *b) {
-  const StTensor *x = a, *y = b;
+  const StTensor *x = (const StTensor *)a, *y = (const StTensor *)b;
   if (x->offset != y->offset)
     return x->offset < y->offset ? -1 : 1;
   if (x->nbytes != y->nbytes)
@@ -212,7 +213,7 @@ static int check_cover(StFile *f, BigsError *e) {
 }
 
 static int by_name(const void *a, const void *b, void *ctx) {
-  const StTensor *t = ctx;
+  const StTensor *t = (const StTensor *)ctx;
   return strcmp(t[*(const int *)a].name, t[*(const int *)b].name);
 }
 
@@ -226,9 +227,9 @@ static int read_tensors(StFile *f, BigsError *e) {
     const JsonValue *shape = json_get(m, "shape");
     axes += shape && shape->count <= ST_MAX_RANK ? (size_t)shape->count : 0;
   }
-  f->tensor = calloc(n + 1, sizeof *f->tensor);
-  f->by_name = calloc(n + 1, sizeof *f->by_name);
-  f->shapes = calloc(axes + 1, sizeof *f->shapes);
+  f->tensor = ALLOC_N(StTensor, n + 1);
+  f->by_name = ALLOC_N(int, n + 1);
+  f->shapes = ALLOC_N(int64_t, axes + 1);
   if (!f->tensor || !f->by_name || !f->shapes)
     return bigs_fail_memory(e, f->path);
   int64_t *shape = f->shapes;
@@ -302,7 +303,7 @@ static int read_header(StFile *f, BigsError *e) {
   if (n == 0)
     return bigs_fail(e, BIGS_EFILE, NO_BRACE, f->path);
   f->data = 8 + (size_t)n;
-  char *text = malloc((size_t)n);
+  char *text = MALLOC_N(char, n);
   int status = text ? parse_header(f, text, (size_t)n, e) : bigs_fail_memory(e, f->path);
   free(text);
   return status;
@@ -328,7 +329,7 @@ static int open_file(StFile *f, BigsError *e) {
 
 int st_open(const char *path, StFile **out, BigsError *e) {
   *out = NULL;
-  StFile *f = calloc(1, sizeof *f);
+  StFile *f = ALLOC(StFile);
   if (!f || !(f->path = strdup(path))) {
     free(f);
     return bigs_fail_memory(e, path);

@@ -1,6 +1,7 @@
 // Writing safetensors: see safetensors.h.
 #include "runtime/files/file.h"
 #include "runtime/files/safetensors.h"
+#include "base/alloc.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,11 @@ static int stick(StWriter *w, BigsError *e) {
 }
 
 StWriter *st_create(const char *path, BigsError *e) {
-  StWriter *w = calloc(1, sizeof *w);
+  StWriter *w = ALLOC(StWriter);
   if (!w || !(w->path = strdup(path))) {
     st_cancel(w);
-    return bigs_fail_memory(e, path), NULL;
+    bigs_fail_memory(e, path);
+    return NULL;
   }
   w->file = file_create(path, e);
   if (!w->file) {
@@ -61,7 +63,7 @@ int st_add_metadata(StWriter *w, const char *key, const char *value, BigsError *
 static int remember(StWriter *w, const char *name) {
   if (w->count == w->cap) {
     int cap = w->cap * 2 + 64;
-    char **grown = realloc(w->names, sizeof *grown * (size_t)cap);
+    char **grown = REALLOC_N(char *, w->names, cap);
     if (!grown)
       return bigs_fail_memory(&w->failed, w->path);
     w->names = grown;
