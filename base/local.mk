@@ -4,6 +4,7 @@ base_sources = \
 	%D%/arena.c \
 	%D%/arena.h \
 	%D%/asan.h \
+	%D%/atomic.h \
 	%D%/bug.c \
 	%D%/bug.h \
 	%D%/clock.h \

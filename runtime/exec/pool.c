@@ -6,12 +6,13 @@
 // job and the count is 0.  So a worker that wakes too late finds the job closed and is not waited
 // for: small jobs cost little on a busy machine.
 #include "runtime/exec/pool.h"
+#include "base/alloc.h"
+#include "base/atomic.h"
 #include "base/clock.h"
 #include <fenv.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdalign.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,12 +36,12 @@ struct Pool {
   PoolFn fn;      // the job: written while `state` is closed and empty
   void *ctx;
   int64_t ntasks;
-  alignas(LINE) atomic_int_fast64_t next;
-  alignas(LINE) atomic_uint generation;
-  alignas(LINE) atomic_uint state; // OPEN | number of workers inside the job
-  alignas(LINE) atomic_int sleepers;
-  atomic_bool waiting; // the caller sleeps on `done`
-  atomic_bool stop;
+  alignas(LINE) ATOMIC(int64_t) next;
+  alignas(LINE) ATOMIC(unsigned) generation;
+  alignas(LINE) ATOMIC(unsigned) state; // OPEN | number of workers inside the job
+  alignas(LINE) ATOMIC(int) sleepers;
+  ATOMIC(bool) waiting; // the caller sleeps on `done`
+  ATOMIC(bool) stop;
   pthread_mutex_t lock;
   pthread_cond_t wake, done;
 };
@@ -70,29 +71,29 @@ static bool spin(Pool *p, PoolReady ready, unsigned arg) {
 }
 
 static bool has_news(Pool *p, unsigned seen) {
-  return atomic_load(&p->generation) != seen || atomic_load(&p->stop);
+  return atomic_get(&p->generation) != seen || atomic_get(&p->stop);
 }
 static bool is_empty(Pool *p, unsigned unused) {
   (void)unused;
-  return atomic_load(&p->state) == 0;
+  return atomic_get(&p->state) == 0;
 }
 
 static void work(Pool *p, int thread) {
   int64_t ntasks = p->ntasks;
-  for (int64_t i; (i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < ntasks;)
+  for (int64_t i; (i = atomic_add_relaxed(&p->next, 1)) < ntasks;)
     p->fn(p->ctx, i, thread);
 }
 
 static bool join(Pool *p) {
-  unsigned s = atomic_load(&p->state);
+  unsigned s = atomic_get(&p->state);
   while (s & OPEN)
-    if (atomic_compare_exchange_weak(&p->state, &s, s + 1))
+    if (atomic_replace(&p->state, &s, s + 1))
       return true;
   return false;
 }
 
 static void leave(Pool *p) {
-  if (atomic_fetch_sub(&p->state, 1) != 1 || !atomic_load(&p->waiting))
+  if (atomic_sub(&p->state, 1) != 1 || !atomic_get(&p->waiting))
     return;
   pthread_mutex_lock(&p->lock);
   pthread_cond_signal(&p->done);
@@ -104,10 +105,10 @@ static void leave(Pool *p) {
 // wake-up is lost.
 static void sleep_until_news(Pool *p, unsigned seen) {
   pthread_mutex_lock(&p->lock);
-  atomic_fetch_add(&p->sleepers, 1);
+  atomic_add(&p->sleepers, 1);
   while (!has_news(p, seen))
     pthread_cond_wait(&p->wake, &p->lock);
-  atomic_fetch_sub(&p->sleepers, 1);
+  atomic_sub(&p->sleepers, 1);
   pthread_mutex_unlock(&p->lock);
 }
 
@@ -140,15 +141,15 @@ static void float_restore(FloatMode old) {
 #endif
 
 static void *worker_main(void *arg) {
-  Worker *w = arg;
+  Worker *w = (Worker *)arg;
   float_default();
   Pool *p = w->pool;
   for (unsigned seen = 0;;) {
     if (!spin(p, has_news, seen))
       sleep_until_news(p, seen);
-    if (atomic_load(&p->stop))
+    if (atomic_get(&p->stop))
       return NULL;
-    seen = atomic_load(&p->generation);
+    seen = atomic_get(&p->generation);
     if (join(p)) {
       work(p, w->index);
       leave(p);
@@ -160,15 +161,15 @@ static void wait_until_empty(Pool *p) {
   if (spin(p, is_empty, 0))
     return;
   pthread_mutex_lock(&p->lock);
-  atomic_store(&p->waiting, true);
+  atomic_set(&p->waiting, true);
   while (!is_empty(p, 0))
     pthread_cond_wait(&p->done, &p->lock);
-  atomic_store(&p->waiting, false);
+  atomic_set(&p->waiting, false);
   pthread_mutex_unlock(&p->lock);
 }
 
 static void wake_workers(Pool *p, int64_t wanted) {
-  if (atomic_load(&p->sleepers) == 0)
+  if (atomic_get(&p->sleepers) == 0)
     return;
   pthread_mutex_lock(&p->lock);
   if (wanted >= p->threads - 1)
@@ -188,12 +189,12 @@ static void run_tasks(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
   p->fn = fn;
   p->ctx = ctx;
   p->ntasks = ntasks;
-  atomic_store(&p->next, 0);
-  atomic_store(&p->state, OPEN);
-  atomic_fetch_add(&p->generation, 1);
+  atomic_set(&p->next, 0);
+  atomic_set(&p->state, OPEN);
+  atomic_add(&p->generation, 1);
   wake_workers(p, ntasks - 1);
   work(p, 0);
-  atomic_fetch_and(&p->state, ~OPEN);
+  atomic_and(&p->state, ~OPEN);
   wait_until_empty(p);
 }
 
@@ -233,7 +234,7 @@ Pool *pool_new(int threads, BigsError *e) {
     bigs_fail(e, BIGS_EUSAGE, "%d threads: must be 1 to %d", threads, POOL_MAX_THREADS);
     return NULL;
   }
-  Pool *p = aligned_alloc(LINE, (sizeof *p + LINE - 1) / LINE * LINE);
+  Pool *p = (Pool *)aligned_alloc(LINE, (sizeof *p + LINE - 1) / LINE * LINE);
   if (!p) {
     bigs_fail_memory(e, "the thread pool");
     return NULL;
@@ -245,7 +246,7 @@ Pool *pool_new(int threads, BigsError *e) {
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
   pthread_cond_init(&p->done, NULL);
-  p->worker = calloc((size_t)threads, sizeof *p->worker);
+  p->worker = ALLOC_N(Worker, threads);
   if (!p->worker)
     bigs_fail_memory(e, "the thread pool");
   if (!p->worker || start_workers(p, e)) {
@@ -257,7 +258,7 @@ Pool *pool_new(int threads, BigsError *e) {
 
 static void end_workers(Pool *p) {
   pthread_mutex_lock(&p->lock);
-  atomic_store(&p->stop, true);
+  atomic_set(&p->stop, true);
   pthread_cond_broadcast(&p->wake);
   pthread_mutex_unlock(&p->lock);
   for (int i = 0; i < p->started; i++)
