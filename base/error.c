@@ -17,7 +17,7 @@ static void keep_one_line(char *s) {
   }
 }
 
-static void put(BigsError *e, const char *fmt, va_list ap) {
+static void set_text(BigsError *e, const char *fmt, va_list ap) {
   int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
   if (n >= (int)sizeof e->text)
     memcpy(e->text + sizeof e->text - 4, "...", 4);
@@ -29,7 +29,7 @@ int bigs_fail(BigsError *e, int status, const char *fmt, ...) {
     return status;
   va_list ap;
   va_start(ap, fmt);
-  put(e, fmt, ap);
+  set_text(e, fmt, ap);
   va_end(ap);
   e->status = status;
   return status;
@@ -55,7 +55,7 @@ void bigs_error_prefix(BigsError *e, const char *fmt, ...) {
   memcpy(old, e->text, sizeof old);
   va_list ap;
   va_start(ap, fmt);
-  put(e, fmt, ap);
+  set_text(e, fmt, ap);
   va_end(ap);
   size_t n = strlen(e->text);
   snprintf(e->text + n, sizeof e->text - n, ": %.*s", (int)sizeof old, old);

@@ -106,7 +106,7 @@ static int list_names(Match *x) {
   return 0;
 }
 
-static int match_block(Match *x, int block) {
+static int match_set(Match *x, int block) {
   x->block = block;
   x->set = name_set(x->module, block);
   name_match_free(&x->m);
@@ -132,7 +132,7 @@ static int choose_names(Match *x, int *block) {
   int n = x->module->ncheckpoint, err = 0;
   for (int i = 0; i <= n && !err; i++) {
     int k = hub_is_foreign(x->hub) ? (i < n ? i : -1) : i - 1;
-    err = match_block(x, k);
+    err = match_set(x, k);
     x->m.nwrong += err ? 0 : count_misfits(x);
     if (err || (i && !name_match_better(&x->m, &best)))
       continue;
@@ -286,7 +286,7 @@ static int fill_map(Match *x, int block) {
   if (!x->tensor)
     return bigs_fail_memory(x->e, "names of tensors");
   int err = list_names(x);
-  err = err ? err : match_block(x, block);
+  err = err ? err : match_set(x, block);
   if (err)
     return err;
   match_parameters(x);

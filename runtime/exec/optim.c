@@ -119,7 +119,7 @@ static int settings_of_storages(bigs_model *m, int train, const TrainRecipe *r, 
   return 0;
 }
 
-static int by_offset(const void *a, const void *b) {
+static int by_place(const void *a, const void *b) {
   const OptRange *x = (const OptRange *)a, *y = (const OptRange *)b;
   return (x->offset > y->offset) - (x->offset < y->offset);
 }
@@ -154,7 +154,7 @@ int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out,
     free(v);
     return err;
   }
-  qsort(v, (size_t)k, sizeof *v, by_offset);
+  qsort(v, (size_t)k, sizeof *v, by_place);
   *n = merge_ranges(v, k);
   *out = v;
   return 0;

@@ -113,7 +113,7 @@ void param_set(const BigsParam *p, char *arena, const void *dense) {
   param_set_strided(p, arena, dense, stride);
 }
 
-static bool fits(const BigsModule *module, const BigsParam *p) {
+static bool lies_within(const BigsModule *module, const BigsParam *p) {
   if (p->storage < 0 || p->storage >= module->nstorage || p->rank > BIGS_MAX_RANK)
     return false;
   const BigsStorage *s = &module->storage[p->storage];
@@ -133,7 +133,7 @@ static bool fits(const BigsModule *module, const BigsParam *p) {
 
 const char *params_verify(const BigsModule *module) {
   for (int i = 0; i < module->nparam; i++)
-    if (!fits(module, &module->param[i]))
+    if (!lies_within(module, &module->param[i]))
       return module->param[i].name;
   return NULL;
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define PROC_FD "/proc/self/fd/%d"
-enum { BUFFER = 1 << 18, MAX_IO = 1 << 30 };
+enum { BUFFER = 1 << 18 };
 
 struct FileOut {
   int fd;
@@ -50,7 +50,7 @@ static char *read_open(int fd, const char *path, size_t limit, size_t *size, Big
       return NULL;
     }
     text = grown;
-    ssize_t got = read(fd, text + n, cap - 1 - n > MAX_IO ? MAX_IO : cap - 1 - n);
+    ssize_t got = read(fd, text + n, cap - 1 - n > FILE_MAX_IO ? FILE_MAX_IO : cap - 1 - n);
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0 || (n += (size_t)got) > limit) {
@@ -242,9 +242,9 @@ FileOut *file_create(const char *path, BigsError *e) {
   return NULL;
 }
 
-static int put(FileOut *f, const char *data, size_t size, BigsError *e) {
+static int write_all(FileOut *f, const char *data, size_t size, BigsError *e) {
   while (size) {
-    ssize_t n = write(f->fd, data, size > MAX_IO ? MAX_IO : size);
+    ssize_t n = write(f->fd, data, size > FILE_MAX_IO ? FILE_MAX_IO : size);
     if (n < 0 && errno == EINTR)
       continue;
     if (n == 0)
@@ -260,7 +260,7 @@ static int put(FileOut *f, const char *data, size_t size, BigsError *e) {
 static int flush(FileOut *f, BigsError *e) {
   size_t n = f->used;
   f->used = 0;
-  return put(f, f->buffer, n, e);
+  return write_all(f, f->buffer, n, e);
 }
 
 int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
@@ -269,7 +269,7 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
   if (size > BUFFER - f->used) {
     int status = flush(f, e);
     if (status || size > BUFFER)
-      return status ? status : put(f, (const char *)data, size, e);
+      return status ? status : write_all(f, (const char *)data, size, e);
   }
   if (size)
     memcpy(f->buffer + f->used, data, size);

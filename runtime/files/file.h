@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { FILE_MAX_IO = 1 << 30 }; // bytes that one read(2) or write(2) may be asked for
+
 // As open(2), closed on exec and with mode 0666, but never descriptor 0, 1 or 2: where the host
 // closed those, what it prints must not land in a file of ours.  -1 with errno.
 int file_open(const char *path, int flags);

@@ -294,7 +294,7 @@ static int member_name(JsonParser *s, JsonValue *v) {
 }
 
 // One step inside the innermost container: its end, or one more item (which may open another).
-static int step(JsonParser *s) {
+static int take_item(JsonParser *s) {
   JsonValue *in = s->open[s->depth - 1], **last = &s->last[s->depth - 1];
   bool object = in->kind == JSON_OBJECT;
   skip_space(s);
@@ -328,7 +328,7 @@ static int parse(JsonParser *s) {
   s->doc->root = new_value(s);
   int status = s->doc->root ? scalar_or_open(s, s->doc->root) : BIGS_EMODEL;
   while (!status && s->depth)
-    status = step(s);
+    status = take_item(s);
   skip_space(s);
   if (!status && s->p < s->end)
     status = fail_at(s, s->p, "something follows the value");

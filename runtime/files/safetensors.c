@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 #define NO_BRACE "%s: byte 8: the header does not start with '{': not a safetensors file?"
-enum { MAX_IO = 1 << 30 };
 
 static const struct {
   const char *name;
   int bits;
-} dtypes[ST_DTYPES] = {
+} st_dtypes[ST_DTYPES] = {
     [ST_BOOL] = {"BOOL", 8},
     [ST_U8] = {"U8", 8},
     [ST_I8] = {"I8", 8},
@@ -43,10 +42,10 @@ static const struct {
 };
 
 const char *st_dtype_name(StDType t) {
-  return dtypes[t].name;
+  return st_dtypes[t].name;
 }
 int st_dtype_size(StDType t) {
-  return dtypes[t].bits / 8;
+  return st_dtypes[t].bits / 8;
 }
 
 struct StFile {
@@ -88,7 +87,7 @@ static int read_dtype(StFile *f, const JsonValue *m, StTensor *t, BigsError *e) 
   if (!v || v->kind != JSON_STRING)
     return TENSOR_FAIL(f, m, e, v ? "\"dtype\" is not a string" : "no \"dtype\"");
   for (int i = 0; i < ST_DTYPES; i++)
-    if (json_equals(v, dtypes[i].name)) {
+    if (json_equals(v, st_dtypes[i].name)) {
       t->dtype = (StDType)i;
       return 0;
     }
@@ -113,13 +112,13 @@ static int read_shape(StFile *f, const JsonValue *m, StTensor *t, int64_t *shape
     t->rank++;
   }
   int64_t bits;
-  if (overflow || __builtin_mul_overflow(t->elements, dtypes[t->dtype].bits, &bits))
+  if (overflow || __builtin_mul_overflow(t->elements, st_dtypes[t->dtype].bits, &bits))
     return TENSOR_FAIL(f, m, e, "the product of its extents overflows");
   if (empty)
     t->elements = bits = 0;
   if (bits % 8)
     return TENSOR_FAIL(f, m, e, "its %lld elements of %d bits end within a byte",
-                       (long long)t->elements, dtypes[t->dtype].bits);
+                       (long long)t->elements, st_dtypes[t->dtype].bits);
   t->nbytes = (size_t)bits / 8;
   return 0;
 }
@@ -256,7 +255,7 @@ static int changed(const StFile *f, BigsError *e) {
 // Bytes [at, at + size), which the file had when it was opened.
 static int read_bytes(const StFile *f, size_t at, void *out, size_t size, BigsError *e) {
   for (size_t n = 0; n < size;) {
-    size_t piece = size - n > MAX_IO ? MAX_IO : size - n;
+    size_t piece = size - n > FILE_MAX_IO ? FILE_MAX_IO : size - n;
     ssize_t got = pread(f->fd, (char *)out + n, piece, (off_t)(at + n));
     if (got < 0 && errno != EINTR)
       return bigs_fail_errno(e, "read", f->path);
@@ -385,7 +384,7 @@ const StTensor *st_find(const StFile *f, const char *name) {
 }
 
 char *st_describe(const StTensor *t, char *buf, size_t size) {
-  size_t n = (size_t)snprintf(buf, size, "%s [", dtypes[t->dtype].name);
+  size_t n = (size_t)snprintf(buf, size, "%s [", st_dtypes[t->dtype].name);
   for (int i = 0; i < t->rank && n < size; i++)
     n += (size_t)snprintf(buf + n, size - n, "%s%lld", i ? ", " : "", (long long)t->shape[i]);
   if (n < size)

@@ -131,8 +131,8 @@ int st_copy(const StTensor *t, StDType to, void *out, BigsError *e) {
 }
 
 // Elements [first, first + n) of both.
-static int compare(const StTensor *a, const StTensor *b, int64_t first, int64_t n, bool *same,
-                   BigsError *e) {
+static int compare_piece(const StTensor *a, const StTensor *b, int64_t first, int64_t n, bool *same,
+                         BigsError *e) {
   uint8_t p[PIECE], q[PIECE];
   int na = st_dtype_size(a->dtype), nb = st_dtype_size(b->dtype);
   int status = st_read(a, (size_t)(first * na), p, (size_t)(n * na), e);
@@ -151,6 +151,6 @@ int st_same_floats(const StTensor *a, const StTensor *b, bool *same, BigsError *
   int status = 0;
   *same = true;
   for (int64_t i = 0; i < a->elements && *same && !status; i += MOST)
-    status = compare(a, b, i, a->elements - i < MOST ? a->elements - i : MOST, same, e);
+    status = compare_piece(a, b, i, a->elements - i < MOST ? a->elements - i : MOST, same, e);
   return status;
 }

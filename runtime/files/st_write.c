@@ -122,13 +122,13 @@ int st_declare(StWriter *w, const char *name, StDType dtype, int rank, const int
   return 0;
 }
 
-static int compare(const void *a, const void *b) {
+static int by_text(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int check_names(StWriter *w) {
+static int check_declared(StWriter *w) {
   if (w->count)
-    qsort(w->names, (size_t)w->count, sizeof *w->names, compare);
+    qsort(w->names, (size_t)w->count, sizeof *w->names, by_text);
   for (int i = 1; i < w->count; i++)
     if (!strcmp(w->names[i - 1], w->names[i]))
       return bigs_fail(&w->failed, BIGS_EUSAGE, "%s: tensor \"%s\" is declared twice", w->path,
@@ -136,14 +136,14 @@ static int check_names(StWriter *w) {
   return 0;
 }
 
-static int put(StWriter *w, const void *data, size_t n) {
+static int put_bytes(StWriter *w, const void *data, size_t n) {
   return file_write(w->file, data, n, &w->failed);
 }
 
 // The header's length is a multiple of 8, so that data of 8 bytes is aligned in the mapped file.
 static int start(StWriter *w) {
   w->started = true;
-  if (check_names(w))
+  if (check_declared(w))
     return w->failed.status;
   json_raw(&w->tensors, "}");
   json_raw(&w->metadata, "}");
@@ -158,9 +158,9 @@ static int start(StWriter *w) {
   uint8_t length[8];
   for (int i = 0; i < 8; i++)
     length[i] = (uint8_t)(n >> (8 * i));
-  if (put(w, length, 8) || put(w, w->metadata.s, w->metadata.n))
+  if (put_bytes(w, length, 8) || put_bytes(w, w->metadata.s, w->metadata.n))
     return w->failed.status;
-  return put(w, w->tensors.s, w->tensors.n);
+  return put_bytes(w, w->tensors.s, w->tensors.n);
 }
 
 int st_write(StWriter *w, const void *data, size_t nbytes, BigsError *e) {
@@ -171,7 +171,7 @@ int st_write(StWriter *w, const void *data, size_t nbytes, BigsError *e) {
     return stick(w, e);
   }
   w->written += (int64_t)nbytes;
-  return put(w, data, nbytes) ? stick(w, e) : 0;
+  return put_bytes(w, data, nbytes) ? stick(w, e) : 0;
 }
 
 static void free_writer(StWriter *w) {
