@@ -1,6 +1,7 @@
 # The planner (no target), loop IR, and the LLVM backend.
 codegen_sources = \
 	%D%/target.h \
+	%D%/cuda/cuda_device.h \
 	%D%/llvm/aot.c \
 	%D%/llvm/aot.h \
 	%D%/llvm/aot_api.c \

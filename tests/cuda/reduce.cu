@@ -77,15 +77,17 @@ template <int error> static __device__ __forceinline__ void warp_max(const Frame
     name<error>(f);                                                                                 \
   }
 KERNEL(block_sum, 0)
+KERNEL(warp_max, 0)
+#ifdef BG_SHIM // nvcc need not read them all
 KERNEL(block_sum, 1)
 KERNEL(block_sum, 2)
 KERNEL(block_sum, 3)
 KERNEL(block_sum, 4)
 KERNEL(block_sum, 5)
 KERNEL(block_sum, 6)
-KERNEL(warp_max, 0)
 KERNEL(warp_max, 1)
 KERNEL(warp_max, 2)
 KERNEL(warp_max, 3)
 KERNEL(warp_max, 4)
 KERNEL(warp_max, 5)
+#endif

@@ -20,5 +20,7 @@
 #include "shim_fiber.h"
 #include "shim_meet.h"
 #include "shim_cuda.h"
+#include "shim_copy.h"
+#include "shim_tensor.h"
 #include "shim_launch.h"
 #endif

@@ -47,9 +47,10 @@ struct Run {
   uint64_t ready[MAX_THREADS / 64];
   int order; // 0 forward, 1 backward, 2 the first as far as it comes, 3 the last so, else by chance
   uint64_t chance;
-  void *host;       // the stack of shim_launch
-  void (*body)();   // calls the kernel
-  const char *name; // of the kernel
+  size_t shared_bytes; // of dynamic shared memory
+  void *host;          // the stack of shim_launch
+  void (*body)();      // calls the kernel
+  const char *name;    // of the kernel
   bool failed;
   char error[ERROR_BYTES];
 };

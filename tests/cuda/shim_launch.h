@@ -1,7 +1,7 @@
 // Runs a grid, and what makes an error of a signal.
 #ifndef SHIM_LAUNCH_H
 #define SHIM_LAUNCH_H
-#include "shim_cuda.h"
+#include "shim_tensor.h"
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -11,7 +11,7 @@ namespace {
 enum { PARAM_WORDS = 512, SECONDS = 100 }; // CUDA's limit is 4096 bytes
 struct Launch {
   void (*kernel)();
-  size_t grid, shared_bytes;
+  size_t grid;
   alignas(16) uint64_t params[PARAM_WORDS];
 };
 Launch launch;
@@ -50,8 +50,7 @@ stack_t old_stack;
 inline void add_address(char *text, const char *p) {
   const char *shared = (const char *)shim_shared, *stack = self().stack;
   if (p >= shared && p < shared + SHARED_ROOM)
-    add(text, ": byte %zu of shared memory, which has %zu", size_t(p - shared),
-        launch.shared_bytes);
+    add(text, ": byte %zu of shared memory, which has %zu", size_t(p - shared), run.shared_bytes);
   else if (p >= stack - PAGE && p < stack)
     add(text, ": its stack of %zu KB is full", STACK_BYTES >> 10);
   else
@@ -105,7 +104,7 @@ inline void release_signals() {
 // ---- shared memory
 // Bytes up to the end of its last page, or of one more page when it ends near there.
 inline size_t guarded_bytes() {
-  return (launch.shared_bytes + 64 + PAGE - 1) / PAGE * PAGE;
+  return (run.shared_bytes + 64 + PAGE - 1) / PAGE * PAGE;
 }
 
 inline void protect_shared(int how) {
@@ -114,18 +113,19 @@ inline void protect_shared(int how) {
 }
 
 inline bool check_guard() {
-  size_t i = launch.shared_bytes, end = guarded_bytes();
+  size_t i = run.shared_bytes, end = guarded_bytes();
   while (i < end && shim_shared[i] == 0xff)
     i++;
   if (i == end)
     return true;
   add_head();
-  add(run.error, ": byte %zu of shared memory was written, which has %zu", i, launch.shared_bytes);
+  add(run.error, ": byte %zu of shared memory was written, which has %zu", i, run.shared_bytes);
   return false;
 }
 
 // ---- the grid
 inline void thread_ends() {
+  check_copies();
 }
 
 // Blocks in the order of the run: forward, backward, or in steps of a prime.
@@ -140,6 +140,7 @@ inline bool run_block(unsigned block) {
   memset(shim_shared, 0xff, guarded_bytes());
   memset(run.ready, 0, sizeof run.ready);
   forget_meets();
+  forget_copies();
   blockIdx = {block, 0, 0};
   run.alive = run.threads, run.current = -1, run.failed = false;
   for (int i = 0; i < run.threads; i++)
@@ -157,9 +158,8 @@ inline bool refuse(const char *why, size_t number) {
 inline bool check_sizes(size_t block, size_t param_bytes) {
   if (!launch.grid || !block || block > MAX_THREADS)
     return refuse("a grid of 0 blocks, or blocks of %zu threads; there are 1 to 1024", block);
-  if (launch.shared_bytes > SHARED_BYTES)
-    return refuse("%zu bytes of shared memory are more than there are (232448)",
-                  launch.shared_bytes);
+  if (run.shared_bytes > SHARED_BYTES)
+    return refuse("%zu bytes of shared memory are more than there are (232448)", run.shared_bytes);
   if ((param_bytes && param_bytes <= 16) || param_bytes > sizeof launch.params)
     return refuse("parameters of %zu bytes; a struct has more than 16, to 4096", param_bytes);
   return make_stacks(int(block)) || refuse("no memory for %zu stacks", block);
@@ -195,7 +195,7 @@ extern "C" __attribute__((visibility("default"))) int
 shim_launch(void (*kernel)(void), unsigned grid, unsigned block, size_t shared_bytes,
             const void *params, size_t param_bytes, int order, char *error, size_t error_size) {
   shim::launch.kernel = kernel, shim::launch.grid = grid;
-  shim::launch.shared_bytes = shared_bytes;
+  shim::run.shared_bytes = shared_bytes;
   shim::run.name = shim::kernel_name(kernel);
   bool ok = shim::check_sizes(block, param_bytes);
   if (ok) {

@@ -34,8 +34,10 @@ template <int error> static __device__ __forceinline__ void transpose(const Fram
     transpose<error>(f);                                                                            \
   }
 KERNEL(0)
+#ifdef BG_SHIM // nvcc need not read them all
 KERNEL(1)
 KERNEL(2)
 KERNEL(3)
 KERNEL(4)
 KERNEL(5)
+#endif

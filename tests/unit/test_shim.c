@@ -22,7 +22,7 @@ typedef struct ShimWork {
   double *want;
 } ShimWork;
 
-// A kernel: `file`.cu, the name without the number of the mistake, how it is launched.
+// A kernel: its file, the name without the number of the mistake, how it is launched.
 typedef struct ShimKernel {
   const char *file, *name;
   unsigned grid, block;
@@ -31,6 +31,8 @@ typedef struct ShimKernel {
   double tolerance; // of what is computed, relative to 1 + |want|
 } ShimKernel;
 
+static const char *const files[] = {"reduce", "transpose", "tensor"};
+enum { NFILES = sizeof files / sizeof *files };
 static char dir[TEST_PATH];
 
 static float *numbers(long long n, uint64_t seed) {
@@ -73,15 +75,69 @@ static void make_transpose(ShimWork *w) {
       w->want[n * w->f.m + m] = (double)a[m * w->f.n + n];
 }
 
-enum { BLOCK_SUM, WARP_MAX, TRANSPOSE, NKERNELS };
+// What a number becomes with `bits` fewer bits of fraction.
+static float rounded(float x, int bits) {
+  uint32_t b;
+  memcpy(&b, &x, sizeof b);
+  b = (b + (1u << (bits - 1))) >> bits << bits;
+  memcpy(&x, &b, sizeof b);
+  return x;
+}
+
+// A matrix of bf16 whose rows lie at multiples of 8 numbers; NaN between them.
+static uint16_t *bf16_rows(const float *x, long long rows, long long columns) {
+  long long stride = (columns + 7) / 8 * 8;
+  uint16_t *y = guarded((size_t)(rows * stride) * sizeof *y);
+  memset(y, 0xff, (size_t)(rows * stride) * sizeof *y);
+  for (long long i = 0; i < rows * columns; i++) {
+    uint32_t b;
+    memcpy(&b, &x[i], sizeof b);
+    y[i / columns * stride + i % columns] = (uint16_t)(b >> 16);
+  }
+  return y;
+}
+
+static float *rounded_numbers(long long n, uint64_t seed, int bits) {
+  float *x = numbers(n, seed);
+  for (long long i = 0; i < n; i++)
+    x[i] = rounded(x[i], bits);
+  return x;
+}
+
+static void want_product(ShimWork *w, const float *a, const float *b) {
+  results(w, w->f.m * w->f.n);
+  for (long long m = 0; m < w->f.m; m++)
+    for (long long n = 0; n < w->f.n; n++)
+      for (long long k = 0; k < w->f.k; k++)
+        w->want[m * w->f.n + n] += (double)a[m * w->f.k + k] * (double)b[k * w->f.n + n];
+}
+
+static void make_product(ShimWork *w) {
+  const float *a = rounded_numbers(w->f.m * w->f.k, 4, 16);
+  const float *b = rounded_numbers(w->f.k * w->f.n, 5, 16);
+  w->f.a = bf16_rows(a, w->f.m, w->f.k);
+  w->f.b = bf16_rows(b, w->f.k, w->f.n);
+  want_product(w, a, b);
+}
+
+static void make_product_tf32(ShimWork *w) {
+  w->f.a = numbers(w->f.m * w->f.k, 6);
+  w->f.b = numbers(w->f.k * w->f.n, 7);
+  want_product(w, rounded_numbers(w->f.m * w->f.k, 6, 13), rounded_numbers(w->f.k * w->f.n, 7, 13));
+}
+
+enum { BLOCK_SUM, WARP_MAX, TRANSPOSE, PRODUCT, PRODUCT_TF32, NKERNELS };
 static const ShimKernel kernels[NKERNELS] = {
     {"reduce", "block_sum", 3, 256, 8 * 4, make_block_sum, 1e-5},
     {"reduce", "warp_max", 2, 64, 2 * 32 * 4, make_warp_max, 1e-7},
     {"transpose", "transpose", 2, 256, 32 * 33 * 4, make_transpose, 0},
+    {"tensor", "product", 40, 64, 2 * (32 + 16) * 24 * 2, make_product, 1e-6},
+    {"tensor", "product_tf32", 80, 32, 0, make_product_tf32, 1e-6},
 };
 
 // Ragged, and with more rows than the grid has blocks.
-static const long long sizes[][2] = {{1, 2}, {7, 66}, {34, 40}, {65, 33}, {9, 600}};
+static const long long sizes[][3] = {
+    {1, 2, 3}, {7, 66, 16}, {34, 40, 49}, {65, 33, 70}, {9, 600, 8}};
 enum { NSIZES = sizeof sizes / sizeof *sizes };
 
 // The number of a mistake, and what the shim says of it; NULL: nothing, the results are wrong.
@@ -106,6 +162,20 @@ static const Planted planted[] = {
     {TRANSPOSE, 3, "touches memory that is not its own: address"},
     {TRANSPOSE, 4, "of shared memory was written, which has 4224"},
     {TRANSPOSE, 5, "of shared memory, which has 4224"},
+    {PRODUCT, 1, NULL},
+    {PRODUCT, 2, NULL},
+    {PRODUCT, 3, NULL},
+    {PRODUCT, 4, NULL},
+    {PRODUCT, 5, "touches memory that is not its own: address"},
+    {PRODUCT, 6, NULL},
+    {PRODUCT, 7, NULL},
+    {PRODUCT, 8, "bg_ldmatrix_x4 at tensor.cu:"},
+    {PRODUCT, 9, "bg_mma_16816 at tensor.cu:"},
+    {PRODUCT, 10, "of shared memory, which has 4608"},
+    {PRODUCT, 11, "copies that it has not waited for"},
+    {PRODUCT_TF32, 1, NULL},
+    {PRODUCT_TF32, 2, "touches memory that is not its own: address"},
+    {PRODUCT_TF32, 3, NULL},
 };
 
 static void compile(const char *file) {
@@ -121,9 +191,8 @@ static void compile(const char *file) {
 // Each file once, for all tests.
 static void compile_all(void) {
   test_make_dir(dir);
-  for (int i = 0; i < NKERNELS; i++)
-    if (!i || strcmp(kernels[i].file, kernels[i - 1].file))
-      compile(kernels[i].file);
+  for (int i = 0; i < NFILES; i++)
+    compile(files[i]);
 }
 
 static void remove_all(void) {
@@ -145,7 +214,7 @@ static void *symbol(void *so, const char *name) {
 }
 
 static ShimWork work(const ShimKernel *k, int size) {
-  ShimWork w = {.f = {.m = sizes[size][0], .n = sizes[size][1], .k = 48}};
+  ShimWork w = {.f = {.m = sizes[size][0], .n = sizes[size][1], .k = sizes[size][2]}};
   k->make(&w);
   return w;
 }
@@ -193,6 +262,43 @@ START_TEST(right_kernels_give_equal_bits_in_every_order) {
 }
 END_TEST
 
+// The CUDA compiler, or NULL.
+static const char *nvcc(void) {
+  static const char *const names[] = {"nvcc", "/usr/local/cuda/bin/nvcc"};
+  char command[64];
+  for (int i = 0; i < 2; i++) {
+    snprintf(command, sizeof command, "%s --version >/dev/null 2>&1", names[i]);
+    if (!system(command))
+      return names[i];
+  }
+  return NULL;
+}
+
+static void check_silent(const char *command) {
+  char text[4096];
+  FILE *f = popen(command, "r");
+  ck_assert_ptr_nonnull(f);
+  size_t n = fread(text, 1, sizeof text - 1, f);
+  text[n] = 0;
+  ck_assert_msg(pclose(f) == 0 && !n, "%s: %s", command, text);
+}
+
+// The same sources for GPUs: no warning, and no register is spilled.  Where there is no nvcc, this shows nothing.
+START_TEST(nvcc_takes_the_kernels) {
+  char command[4 * TEST_PATH];
+  const char *compiler = nvcc(), *src = test_source_dir();
+  if (!compiler)
+    return;
+  snprintf(
+      command, sizeof command,
+      "%s -std=c++17 -I'%s' -gencode arch=compute_80,code=sm_80 -gencode "
+      "arch=compute_90a,code=sm_90a -Werror all-warnings -Xptxas -warn-spills,-warn-lmem-usage "
+      "-fatbin '%s/tests/cuda/%s.cu' -o '%s/%s.fatbin' 2>&1",
+      compiler, src, src, files[_i], dir, files[_i]);
+  check_silent(command);
+}
+END_TEST
+
 // Is the mistake seen at this size, as the table says?
 static bool found(const Planted *p, int size, char *text, size_t room) {
   const ShimKernel *k = &kernels[p->kernel];
@@ -225,6 +331,7 @@ Suite *shim_suite(void) {
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, right_kernels_give_equal_bits_in_every_order, 0, NKERNELS);
+  tcase_add_loop_test(t, nvcc_takes_the_kernels, 0, NFILES);
   tcase_add_loop_test(t, a_planted_mistake_is_found, 0, sizeof planted / sizeof *planted);
   suite_add_tcase(s, t);
   return s;
