@@ -1,5 +1,6 @@
 // The executor: placement, bindings, kept values, parameters' layouts, steps, files, errors; on a
 // module made by hand.
+#include "base/dtype.h"
 #include "base/recipe.h"
 #include "runtime/exec/optim.h"
 #include "base/rng.h"
@@ -7,7 +8,9 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include "tests/unit/toy_module.h"
+#include <float.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +140,85 @@ START_TEST(callers_mistakes_are_errors) {
   ids[6] = 6;
   ck_assert_int_eq(bigs_model_run(m, TOY_LOOKUP, DIMS(2, 4, 0), look, out), 0);
   ck_assert_str_eq(bigs_model_error(m), "");
+  bigs_model_close(m);
+}
+END_TEST
+
+// What a program that did not look at bigs_model_open's answer gets.
+START_TEST(a_handle_that_did_not_open) {
+  float x[8] = {0};
+  ck_assert_int_eq(bigs_model_run(NULL, TOY_SCALE, DIMS(2, 4, 0), NULL, NULL), BIGS_EUSAGE);
+  ck_assert_int_eq(bigs_model_grad(NULL, 0, DIMS(2, 4, 3), NULL, x), BIGS_EUSAGE);
+  ck_assert_int_eq(bigs_model_step(NULL, 0, DIMS(2, 4, 3), NULL, x), BIGS_EUSAGE);
+  ck_assert_int_eq(bigs_model_save(NULL, "w", NULL), BIGS_EUSAGE);
+  ck_assert_int_eq(bigs_model_load(NULL, "w"), BIGS_EUSAGE);
+  ck_assert_int_eq(bigs_model_get(NULL, BIGS_THE_WEIGHT, 0, x), BIGS_EUSAGE);
+  ck_assert_int_eq(bigs_model_set(NULL, BIGS_THE_WEIGHT, 0, x), BIGS_EUSAGE);
+  ck_assert_ptr_nonnull(strstr(bigs_model_error(NULL), "did not open"));
+  bigs_model_close(NULL);
+}
+END_TEST
+
+START_TEST(names_and_numbers_that_are_not_there) {
+  bigs_model *m = toy_open();
+  float x[8] = {0};
+  ck_assert_int_eq(bigs_model_entry(&toy_module, "lookup"), TOY_LOOKUP);
+  ck_assert_int_eq(bigs_model_entry(&toy_module, "fit"), -1);
+  ck_assert_int_eq(bigs_model_train(&toy_module, "fit"), 0);
+  ck_assert_int_eq(bigs_model_train(&toy_module, "lookup"), -1);
+  ck_assert_int_eq(bigs_model_parameter(&toy_module, "modes"), TOY_MODES);
+  ck_assert_int_eq(bigs_model_parameter(&toy_module, "mode"), -1);
+  toy_fails(m, bigs_model_run(m, -1, DIMS(2, 4, 0), NULL, NULL), 2, "program -1 is not an entry");
+  toy_fails(m, exec_ready(m, -1, DIMS(2, 4, 0)), 2, "no program -1");
+  toy_fails(m, exec_ready(m, 99, DIMS(2, 4, 0)), 2, "no program 99");
+  toy_fails(m, bigs_model_grad(m, -1, DIMS(2, 4, 3), NULL, x), 2, "no train block -1");
+  toy_fails(m, bigs_model_step(m, -1, DIMS(2, 4, 3), NULL, x), 2, "no train block -1");
+  toy_fails(m, bigs_model_step(m, 1, DIMS(2, 4, 3), NULL, x), 2, "no train block 1");
+  toy_fails(m, bigs_model_get(m, BIGS_THE_WEIGHT, TOY_NPARAM, x), 2, "no parameter 6");
+  toy_fails(m, bigs_model_set(m, BIGS_THE_WEIGHT, -1, x), 2, "no parameter -1");
+  toy_fails(m, bigs_model_get(m, (bigs_what)4, TOY_BIAS, x), 2, "bias has no such values");
+  toy_fails(m, bigs_model_get(m, (bigs_what)-1, TOY_BIAS, x), 2, "bias has no such values");
+  toy_fails(m, bigs_model_save(m, NULL, NULL), 2, "no path to save to");
+  toy_fails(m, bigs_model_load(m, NULL), 2, "no path to load from");
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(a_program_of_another_interface) {
+  char error[256];
+  bigs_model *m = bigs_model_open_checked(&toy_module, 7, 7, NULL, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  bigs_model_close(m);
+  ck_assert_ptr_null(bigs_model_open_checked(&toy_module, 7, 8, NULL, error, sizeof error));
+  ck_assert_ptr_nonnull(strstr(error, "the interface of Toy has changed"));
+  ck_assert_ptr_null(bigs_model_open_checked(&toy_module, 7, 8, NULL, NULL, 0));
+}
+END_TEST
+
+START_TEST(values_that_are_not_finite_are_found) {
+  const double wide[3] = {1, -DBL_MAX, INFINITY};
+  const uint16_t half[3] = {0x3F80, 0xFF7F, 0xFFC0}; // 1, the least, NaN
+  const float narrow[3] = {0, FLT_MAX, -INFINITY};
+  ck_assert_int_eq(first_not_finite(wide, DT_F64, 3), 2);
+  ck_assert_int_eq(first_not_finite(wide, DT_F64, 2), -1);
+  ck_assert_int_eq(first_not_finite(half, DT_BF16, 3), 2);
+  ck_assert_int_eq(first_not_finite(half, DT_BF16, 2), -1);
+  ck_assert_int_eq(first_not_finite(narrow, DT_F32, 3), 2);
+  ck_assert_int_eq(first_not_finite(narrow, DT_F32, 2), -1);
+  ck_assert_int_eq(first_not_finite(narrow, DT_I32, 3), -1); // every pattern is a number
+}
+END_TEST
+
+START_TEST(a_run_is_cancelled) {
+  bigs_model *m = toy_open();
+  float x[8] = {0}, y[8];
+  volatile sig_atomic_t cancel = 0;
+  m->cancel = &cancel;
+  run_scale(m, 2, 4, true, 1);
+  cancel = 1;
+  toy_fails(m,
+            bigs_model_run(m, TOY_SCALE, DIMS(2, 4, 0), (const void *[]){x, NULL}, (void *[]){y}),
+            BIGS_EINTERRUPT, "interrupted");
   bigs_model_close(m);
 }
 END_TEST
@@ -283,6 +365,50 @@ START_TEST(a_loss_that_is_no_number_changes_nothing) {
   bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
   toy_fails(m, model_gradient(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss, true), 4,
             "parameter gain holds");
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(a_gradient_that_is_no_number_changes_nothing) {
+  bigs_model *m = toy_open();
+  float zero = 0, gain = -1, bias[TOY_V], after[TOY_V], loss;
+  bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &zero); // sqrt(0) is finite, its derivative is not
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_BIAS, bias);
+  toy_fails(m, bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), BIGS_ENUMERIC,
+            "the gradient is not finite");
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, &gain);
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_BIAS, after);
+  ck_assert_float_eq(gain, 0);
+  ck_assert_mem_eq(bias, after, sizeof bias);
+  ck_assert(isfinite(loss) && m->step == 0);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(an_update_beyond_f32_is_told) {
+  bigs_model *m = toy_open();
+  TrainRecipe r = recipe_of(&toy_module.train[0]);
+  OptReport report;
+  float loss;
+  r.rate = 1e40;
+  toy_fails(m, model_step(m, 0, &r, DIMS(2, 4, 3), BATCH_IN, &loss, &report), BIGS_ENUMERIC,
+            "after the update: parameter ");
+  ck_assert(report.spoilt && m->step == 0);
+  bigs_model_close(m);
+}
+END_TEST
+
+START_TEST(moments_that_are_not_finite_are_named) {
+  bigs_model *m = toy_open();
+  float moment[TOY_V] = {0, 0, NAN}, loss;
+  ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 0);
+  ck_assert_int_eq(exec_check_state(m), 0);
+  bigs_model_set(m, BIGS_THE_MOMENT1, TOY_BIAS, moment);
+  toy_fails(m, exec_check_state(m), BIGS_ENUMERIC,
+            "the first moment of parameter bias holds a value that is not finite (element 2)");
+  bigs_model_set(m, BIGS_THE_MOMENT1, TOY_BIAS, (float[TOY_V]){0});
+  bigs_model_set(m, BIGS_THE_MOMENT2, TOY_BIAS, moment);
+  toy_fails(m, exec_check_state(m), BIGS_ENUMERIC, "the second moment of parameter bias");
   bigs_model_close(m);
 }
 END_TEST
@@ -452,6 +578,11 @@ Suite *exec_suite(void) {
   tcase_add_test(t, kept_values_follow_the_weights);
   tcase_add_test(t, nothing_is_allocated_again);
   tcase_add_test(t, callers_mistakes_are_errors);
+  tcase_add_test(t, a_handle_that_did_not_open);
+  tcase_add_test(t, names_and_numbers_that_are_not_there);
+  tcase_add_test(t, a_program_of_another_interface);
+  tcase_add_test(t, values_that_are_not_finite_are_found);
+  tcase_add_test(t, a_run_is_cancelled);
   tcase_add_test(t, other_cpus_and_versions_are_refused);
   tcase_add_test(t, layouts_round_trip);
   tcase_add_test(t, parameters_outside_their_storage_are_found);
@@ -459,6 +590,9 @@ Suite *exec_suite(void) {
   tcase_add_test(t, a_step_is_adamw);
   tcase_add_test(t, steps_do_not_depend_on_threads);
   tcase_add_test(t, a_loss_that_is_no_number_changes_nothing);
+  tcase_add_test(t, a_gradient_that_is_no_number_changes_nothing);
+  tcase_add_test(t, an_update_beyond_f32_is_told);
+  tcase_add_test(t, moments_that_are_not_finite_are_named);
   tcase_add_test(t, ranges_join_what_is_treated_alike);
   tcase_add_test(t, groups_apply_in_order);
   tcase_add_test(t, a_block_without_a_rate);
