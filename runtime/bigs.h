@@ -29,6 +29,7 @@ typedef struct bigs_options {
   // all are allowed.
   int (*may_allocate)(void *ctx, size_t bytes);
   void *ctx;
+  const struct BigsDevice *device; // runtime/exec/device.h; NULL: this computer's processors
   int *status; // why there is no handle, as a status of bigs_model_run; may be NULL
 } bigs_options;
 

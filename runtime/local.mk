@@ -27,8 +27,11 @@ runtime_sources = \
 	%D%/exec/cpu.c \
 	%D%/exec/cpu.h \
 	%D%/exec/cpus.c \
+	%D%/exec/device.h \
+	%D%/exec/device_cpu.c \
 	%D%/exec/exec.c \
 	%D%/exec/exec.h \
+	%D%/exec/finite.c \
 	%D%/exec/float_mode.h \
 	%D%/exec/info.c \
 	%D%/exec/match.c \

@@ -32,6 +32,8 @@ test_sources = \
 	%D%/unit/op_cases.h \
 	%D%/unit/op_reference.c \
 	%D%/unit/op_reference.h \
+	%D%/unit/far_device.c \
+	%D%/unit/far_device.h \
 	%D%/unit/plan_bed.c \
 	%D%/unit/plan_bed.h \
 	%D%/unit/runner.c \

@@ -424,17 +424,17 @@ int session_open(Session *s) {
   return 0;
 }
 
-static int check_arena(Session *s, const char *arena) {
-  int status = exec_check_finite(s->handle, arena);
+static int check_region(Session *s, Region *r) {
+  int status = exec_check_finite(s->handle, r);
   return status ? session_error(s, status, "%s", bigs_model_error(s->handle)) : 0;
 }
 
 int session_check_finite(Session *s) {
-  return check_arena(s, s->handle->param.p);
+  return check_region(s, &s->handle->param);
 }
 
 int session_check_gradients(Session *s) {
-  return check_arena(s, s->handle->grad.p);
+  return check_region(s, &s->handle->grad);
 }
 
 int session_check_loss(Session *s, double loss) {

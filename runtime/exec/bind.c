@@ -278,6 +278,10 @@ static void find_clears(Binding *b) {
   }
 }
 
+static int staged_count(const BigsProgram *p) {
+  return p->ninput + p->noutput + p->nbuffer;
+}
+
 static void drop_values(bigs_model *m, Binding *b) {
   region_free(m, &b->kept);
   b->kept_version = 0;
@@ -287,6 +291,8 @@ static void drop_values(bigs_model *m, Binding *b) {
     free(b->fallback[i]);
     b->fallback[i] = NULL;
   }
+  for (int i = 0; b->staged && i < staged_count(b->program); i++)
+    region_free(m, &b->staged[i]);
 }
 
 static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {
@@ -308,8 +314,8 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->size, b->buffer,   b->step, b->scalar, b->clear, b->base,
-                        b->arg,  b->fallback, b->item, b->order,  b};
+  void *const part[] = {b->size, b->buffer,   b->step,   b->scalar, b->clear, b->base,
+                        b->arg,  b->fallback, b->staged, b->item,   b->order, b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
 }
@@ -334,6 +340,7 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
       !(b->base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
       !(b->arg = MODEL_ALLOC(m, void *, narg, what)) ||
       !(b->fallback = MODEL_ALLOC(m, void *, p->ninput, what)) ||
+      !(b->staged = MODEL_ALLOC(m, Region, staged_count(p), what)) ||
       !(b->item = MODEL_ALLOC(m, PlaceItem, nbuffer, what)) ||
       !(b->order = MODEL_ALLOC(m, int32_t, nbuffer, what))) {
     binding_free(m, b);
@@ -360,7 +367,7 @@ Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
 
 int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
                  int64_t *kept_bytes, BigsError *e) {
-  bigs_model m = {.module = module, .threads = 1};
+  bigs_model m = {.module = module, .device = &device_cpu, .threads = 1};
   Binding *b = binding_new(&m, &module->program[program]);
   if (b && !rebind(&m, b, sym)) {
     *arena_bytes = b->arena_bytes;

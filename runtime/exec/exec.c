@@ -58,6 +58,64 @@ static void fill(void *out, int dtype, double value, int64_t n) {
     }
 }
 
+// ---- what the device cannot read where it is
+static bool on_device(const bigs_model *m, const void *p) {
+  return m->device->host || region_at(m, p);
+}
+
+// Memory of the device for number `slot` of the program's inputs, outputs and buffers.
+static int stage(bigs_model *m, Binding *b, int slot, size_t bytes, const char *name, void **out) {
+  Region *r = &b->staged[slot];
+  if (r->bytes < bytes && region_set(m, r, bytes, name))
+    return m->error.status;
+  *out = r->p;
+  return 0;
+}
+
+// An input of n elements, on the device.
+static int bring(bigs_model *m, Binding *b, int i, int64_t n, void **at) {
+  const BigsTensor *t = &m->module->input[b->program->input[i]];
+  const void *from = *at;
+  size_t bytes = (size_t)n * (size_t)dtype_size((DType)t->dtype);
+  if (on_device(m, from) || !bytes)
+    return 0;
+  int err = stage(m, b, i, bytes, t->name, at);
+  return err ? err : m->device->put(m, *at, from, bytes);
+}
+
+static int bring_constant(bigs_model *m, Binding *b, int i, void **at) {
+  const BoundBuffer *r = &b->buffer[i];
+  int slot = b->program->ninput + b->program->noutput + i;
+  bool there = b->staged[slot].p != NULL;
+  *at = (void *)(uintptr_t)r->data;
+  if (m->device->host || !r->bytes)
+    return 0;
+  int err = stage(m, b, slot, (size_t)r->bytes, "constants", at);
+  return err || there ? err : m->device->put(m, *at, r->data, (size_t)r->bytes);
+}
+
+static size_t output_bytes(const Binding *b, int i) {
+  const BigsTensor *t = &b->program->output[i];
+  return (size_t)tensor_elements(t, b->sym) * (size_t)dtype_size((DType)t->dtype);
+}
+
+static int take_output(bigs_model *m, Binding *b, int i, void *const *given, void **at) {
+  const BigsTensor *t = &b->program->output[i];
+  *at = given ? given[i] : NULL;
+  if (!*at)
+    return bigs_fail(&m->error, BIGS_EUSAGE, "%s: output %s is missing", b->program->name, t->name);
+  return on_device(m, *at) ? 0
+                           : stage(m, b, b->program->ninput + i, output_bytes(b, i), t->name, at);
+}
+
+static int return_outputs(bigs_model *m, Binding *b, void *const *outputs) {
+  int err = 0;
+  for (int i = 0; i < b->program->noutput && outputs && !err; i++)
+    if (!on_device(m, outputs[i]) && output_bytes(b, i))
+      err = m->device->get(m, outputs[i], b->staged[b->program->ninput + i].p, output_bytes(b, i));
+  return err ? err : m->device->wait(m);
+}
+
 // The memory that stands for input i: the caller's, or its default's.
 static int take_input(bigs_model *m, Binding *b, int i, const void *given, void **out) {
   const BigsTensor *t = &m->module->input[b->program->input[i]];
@@ -67,7 +125,8 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
                      b->program->name, t->name);
   if (given) {
     *out = (void *)(uintptr_t)given;
-    return check_ids(m, t, b->sym, (const int32_t *)given, n);
+    int err = region_at(m, given) ? 0 : check_ids(m, t, b->sym, (const int32_t *)given, n);
+    return err ? err : bring(m, b, i, n, out);
   }
   if (!t->optional)
     return bigs_fail(&m->error, BIGS_EUSAGE, "%s: input %s is missing", b->program->name, t->name);
@@ -78,7 +137,7 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
     fill(b->fallback[i], t->dtype, t->fallback, n);
   }
   *out = b->fallback[i];
-  return 0;
+  return bring(m, b, i, n, out);
 }
 
 // ---- addresses
@@ -92,15 +151,10 @@ static int resolve(bigs_model *m, Binding *b, const void *const *inputs, void *c
     case BIGS_ARENA: at = m->arena.p; break;
     case BIGS_KEPT: at = b->kept.p; break;
     case BIGS_INPUT: err = take_input(m, b, r->index, inputs ? inputs[r->index] : NULL, &at); break;
-    case BIGS_OUTPUT:
-      at = outputs ? outputs[r->index] : NULL;
-      if (!at)
-        err = bigs_fail(&m->error, BIGS_EUSAGE, "%s: output %s is missing", p->name,
-                        p->output[r->index].name);
-      break;
+    case BIGS_OUTPUT: err = take_output(m, b, r->index, outputs, &at); break;
     case BIGS_PARAM: at = m->param.p; break;
     case BIGS_GRAD: at = m->grad.p; break;
-    case BIGS_CONSTANT: at = (void *)(uintptr_t)r->data; break;
+    case BIGS_CONSTANT: err = bring_constant(m, b, i, &at); break;
     }
     b->base[i] = at ? (char *)at + r->offset : NULL;
   }
@@ -131,40 +185,16 @@ static int ready_memory(bigs_model *m, Binding *b) {
 int exec_ready_gradients(bigs_model *m, int program) {
   if (!m->grad.p && region_set(m, &m->grad, (size_t)m->module->param_bytes, "gradients"))
     return m->error.status;
-  if (m->grad_program != program && m->grad.p)
-    memset(m->grad.p, 0, m->grad.bytes);
+  if (m->grad_program != program && m->grad.p && m->device->clear(m, m->grad.p, m->grad.bytes))
+    return m->error.status;
   m->grad_program = program;
   return 0;
 }
 
 // ---- steps
-typedef struct KernelJob {
-  BigsKernel *kernel;
-  BigsFrame frame;
-  char *scratch;
-  int64_t stride;
-} KernelJob;
-static void run_task(void *ctx, int64_t task, int thread) {
-  const KernelJob *j = (const KernelJob *)ctx;
-  // A step without scratch memory has no address to add to.
-  j->kernel(&j->frame, task, j->stride ? j->scratch + thread * j->stride : j->scratch);
-}
-
-typedef struct Clear {
-  char *p;
-  int64_t bytes;
-} Clear;
-enum { CLEAR_PIECE = 1 << 20 };
-static void clear_task(void *ctx, int64_t task, int thread) {
-  const Clear *c = (const Clear *)ctx;
-  (void)thread;
-  int64_t at = task * CLEAR_PIECE, n = c->bytes - at;
-  memset(c->p + at, 0, (size_t)(n < CLEAR_PIECE ? n : CLEAR_PIECE));
-}
-static void clear_memory(bigs_model *m, void *p, int64_t bytes) {
-  Clear c = {.p = (char *)p, .bytes = bytes};
-  if (p)
-    pool_run(m->pool, (bytes + CLEAR_PIECE - 1) / CLEAR_PIECE, clear_task, &c);
+int exec_clear(bigs_model *m, Binding *b, int buffer) {
+  int64_t bytes = b->buffer[buffer].bytes;
+  return b->base[buffer] && bytes > 0 ? m->device->clear(m, b->base[buffer], (size_t)bytes) : 0;
 }
 
 static void set_keys(Binding *b, int s, RunFlags flags) {
@@ -177,119 +207,40 @@ static void set_keys(Binding *b, int s, RunFlags flags) {
     }
 }
 
-static int run_step(bigs_model *m, Binding *b, int s, RunFlags flags) {
+static int run_builtin(bigs_model *m, const Binding *b, int s, const BigsFrame *f) {
   const BigsStep *step = &b->program->step[s];
-  const BoundStep *bound = &b->step[s];
-  for (int i = 0; i < bound->nclear; i++)
-    clear_memory(m, b->base[b->clear[bound->clear + i]],
-                 b->buffer[b->clear[bound->clear + i]].bytes);
-  for (int i = 0; i < step->narg; i++)
-    b->arg[i] = b->base[step->arg[i]];
-  set_keys(b, s, flags);
-  KernelJob j = {.frame = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar},
-                 .scratch = m->scratch.p,
-                 .stride = bound->scratch};
-  if (step->kind == BIGS_BUILTIN) {
-    int err = m->module->builtin[step->index]->run(&j.frame, bound->tables, m->pool, m->scratch.p);
-    return err ? bigs_fail(&m->error, err, "%s: %s failed", b->program->name,
-                           step->label ? step->label : "a builtin")
-               : 0;
-  }
-  j.kernel = m->module->kernel[step->index];
-  pool_run(m->pool, bound->tasks, run_task, &j);
-  return 0;
+  int err = m->module->builtin[step->index]->run(f, b->step[s].tables, m->pool, m->scratch.p);
+  return err ? bigs_fail(&m->error, err, "%s: %s failed", b->program->name,
+                         step->label ? step->label : "a builtin")
+             : 0;
 }
 
-// ---- looking for values that are not finite
-int64_t first_not_finite(const void *data, int dtype, int64_t n) {
-  if (dtype == DT_F32)
-    for (int64_t i = 0; i < n; i++)
-      if (!isfinite(((const float *)data)[i]))
-        return i;
-  if (dtype == DT_F64)
-    for (int64_t i = 0; i < n; i++)
-      if (!isfinite(((const double *)data)[i]))
-        return i;
-  if (dtype == DT_BF16)
-    for (int64_t i = 0; i < n; i++)
-      if ((((const uint16_t *)data)[i] & 0x7F80) == 0x7F80)
-        return i;
-  return -1;
-}
-
-static bool arg_is_bad(const Binding *b, int buffer) {
-  const BoundBuffer *r = &b->buffer[buffer];
-  return b->base[buffer] &&
-         first_not_finite(b->base[buffer], r->dtype, r->bytes / dtype_size((DType)r->dtype)) >= 0;
-}
-
-// The first element of a parameter that is not finite, in its declared order; -1: none; -2: no memory.
-static int64_t bad_element(bigs_model *m, const BigsParam *p, const char *arena) {
-  int64_t n = param_count(p);
-  void *dense = model_alloc(m, (size_t)n, (size_t)param_elem(p), p->name);
-  if (!dense)
-    return -2;
-  param_get(p, arena, dense);
-  int64_t at = first_not_finite(dense, param_elem(p) == 8 ? DT_F64 : DT_F32, n);
-  free(dense);
-  return at;
-}
-
-static const char *contents_of(const bigs_model *m, const char *arena) {
-  return arena == m->grad.p        ? "the gradient of "
-         : arena == m->moment[0].p ? "the first moment of "
-         : arena == m->moment[1].p ? "the second moment of "
-                                   : "";
-}
-
-int exec_check_finite(bigs_model *m, const char *arena) {
-  int64_t at = -1;
-  for (int i = 0; i < m->module->nparam && arena && at == -1; i++) {
-    const BigsParam *p = &m->module->param[i];
-    at = bad_element(m, p, arena);
-    if (at >= 0)
-      return bigs_fail(&m->error, BIGS_ENUMERIC,
-                       "%sparameter %s holds a value that is not finite (element %" PRId64 ")",
-                       contents_of(m, arena), p->name, at);
-  }
-  return at == -1 ? 0 : m->error.status;
-}
-
-int exec_check_state(bigs_model *m) {
-  int err = exec_check_finite(m, m->param.p);
-  for (int i = 0; i < 2 && !err; i++)
-    err = exec_check_finite(m, m->moment[i].p);
+static int clear_for_step(bigs_model *m, Binding *b, const BoundStep *bound) {
+  int err = 0;
+  for (int i = 0; i < bound->nclear && !err; i++)
+    err = exec_clear(m, b, b->clear[bound->clear + i]);
   return err;
 }
 
-// Memory that a step may read before it is written (padding) must not look like a bad result.
-static void clear_for_check(bigs_model *m, Binding *b, int s) {
-  for (int i = 0; i < b->program->nbuffer; i++)
-    if (b->program->buffer[i].where == BIGS_ARENA && b->item[i].last >= 0 && b->item[i].first == s)
-      clear_memory(m, b->base[i], b->buffer[i].bytes);
-}
-static int check_before(bigs_model *m, Binding *b) {
-  for (int i = 0; i < b->program->nbuffer; i++) {
-    const BigsBuffer *u = &b->program->buffer[i];
-    if (u->where == BIGS_OUTPUT)
-      clear_memory(m, b->base[i], b->buffer[i].bytes);
-    if (u->where == BIGS_INPUT && arg_is_bad(b, i))
-      return bigs_fail(&m->error, BIGS_ENUMERIC, "input %s holds a value that is not finite",
-                       m->module->input[b->program->input[b->buffer[i].index]].name);
-  }
-  if (b->program->kind == BIGS_GRADIENT)
-    clear_memory(m, m->grad.p, (int64_t)m->grad.bytes);
-  return exec_check_finite(m, m->param.p);
-}
-static int check_after(bigs_model *m, Binding *b, int s) {
+static int run_step(bigs_model *m, Binding *b, int s, RunFlags flags) {
   const BigsStep *step = &b->program->step[s];
+  const BoundStep *bound = &b->step[s];
+  if (clear_for_step(m, b, bound))
+    return m->error.status;
   for (int i = 0; i < step->narg; i++)
-    if (arg_is_bad(b, step->arg[i]))
-      return bigs_fail(&m->error, BIGS_ENUMERIC,
-                       "the first op with a result that is not finite is %s%s%s",
-                       step->label ? step->label : "unnamed", step->source ? ", " : "",
-                       step->source ? step->source : "");
-  return 0;
+    b->arg[i] = b->base[step->arg[i]];
+  set_keys(b, s, flags);
+  BigsFrame f = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar};
+  if (step->kind == BIGS_BUILTIN)
+    return run_builtin(m, b, s, &f);
+  DeviceLaunch l = {.kernel = step->index,
+                    .tasks = bound->tasks,
+                    .frame = f,
+                    .narg = step->narg,
+                    .nscalar = step->nscalar,
+                    .scratch = m->scratch.p,
+                    .stride = bound->scratch};
+  return m->device->launch(m, &l);
 }
 
 // ---- programs
@@ -300,8 +251,8 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
     if (m->cancel && *m->cancel)
       return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
     if (flags.check)
-      clear_for_check(m, b, s);
-    err = run_step(m, b, s, flags);
+      err = check_clear(m, b, s);
+    err = err ? err : run_step(m, b, s, flags);
     if (!err && flags.check)
       err = check_after(m, b, s);
     if (m->step_ns)
@@ -340,7 +291,8 @@ static int run_program(bigs_model *m, int program, const int64_t *dims, const vo
       return m->error.status;
     b->kept_version = m->weights_version;
   }
-  return run_steps(m, b, p->nprologue, p->nstep, flags);
+  int err = run_steps(m, b, p->nprologue, p->nstep, flags);
+  return err ? err : return_outputs(m, b, outputs);
 }
 
 // No entry answers with values that nobody chose.
@@ -374,8 +326,8 @@ int module_program(const BigsModule *module, int kind, const char *name) {
 
 int exec_init(bigs_model *m) {
   int program = module_program(m->module, BIGS_INIT, NULL);
-  if (m->param.p)
-    memset(m->param.p, 0, m->param.bytes);
+  if (m->param.p && m->device->clear(m, m->param.p, m->param.bytes))
+    return m->error.status;
   m->weights_version++;
   if (program < 0)
     return 0;

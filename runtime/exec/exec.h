@@ -4,6 +4,7 @@
 #include "runtime/abi.h"
 #include "runtime/bigs.h"
 #include "runtime/builtin.h"
+#include "runtime/exec/device.h"
 #include "base/error.h"
 #include "runtime/exec/place.h"
 #include "runtime/exec/pool.h"
@@ -11,13 +12,20 @@
 
 // ---- memory that a handle accounts for
 typedef struct Region {
-  char *p; // 64-byte aligned (2 MiB, with huge pages asked for, when large); NULL while empty
+  char *
+      p; // on the device; 64-byte aligned (2 MiB, with huge pages asked for, when large); NULL while empty
   size_t bytes;
-  size_t mapped; // length of the mapping; 0: from malloc
+  char *copy; // on the host, where the device's memory is not; NULL until it is looked at
 } Region;
 // Zeroed memory in place of what the region held.  `what` names it in the error: "gradients".
 int region_set(bigs_model *m, Region *r, size_t bytes, const char *what);
 void region_free(bigs_model *m, Region *r);
+// What the region holds, on the host: the region itself, or a copy of now.  NULL with the error set.
+char *region_look(bigs_model *m, Region *r);
+// What was written into region_look's memory is in the region from now on.
+int region_put(bigs_model *m, Region *r);
+// The region of weights, gradients or moments that an address lies in, or NULL.
+const Region *region_at(const bigs_model *m, const void *p);
 // malloc'd and zeroed; NULL with the error set.
 void *model_alloc(bigs_model *m, size_t count, size_t size, const char *what);
 #define MODEL_ALLOC(m, T, n, what) ((T *)model_alloc((m), (size_t)(n), sizeof(T), (what)))
@@ -51,6 +59,8 @@ typedef struct Binding {
   void **base;     // per buffer, for the run under way
   void **arg;      // of the step under way
   void **fallback; // per input: memory filled with its default, or NULL
+  Region
+      *staged; // per input, output and buffer: its copy where the device's memory is not the host's
   PlaceItem *item; // workspace of placement
   int32_t *order;
   int64_t arena_bytes;               // as placed
@@ -63,6 +73,8 @@ enum { BINDINGS = 4 }; // kept per program
 
 struct bigs_model {
   const BigsModule *module;
+  const BigsDevice *device;
+  void *device_state;
   BigsError error;
   Pool *pool;
   int threads;
@@ -122,11 +134,17 @@ int exec_init(bigs_model *m);
 int module_program(const BigsModule *module, int kind, const char *name);
 int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
 
+int exec_clear(bigs_model *m, Binding *b, int buffer); // zeroes it
+// With RunFlags.check, in finite.c: before a step, before the first, after a step.
+int check_clear(bigs_model *m, Binding *b, int step);
+int check_before(bigs_model *m, Binding *b);
+int check_after(bigs_model *m, Binding *b, int step);
+
 // First value of `n` elements of dtype that is NaN or infinite, or -1.
 int64_t first_not_finite(const void *data, int dtype, int64_t n);
-// Status 4 names the first parameter with such a value in the arena, of the weights or of a moment;
-// NULL is in order.
-int exec_check_finite(bigs_model *m, const char *arena);
+// Status 4 names the first parameter with such a value in the region, of weights, gradients or a
+// moment; an empty one is in order.
+int exec_check_finite(bigs_model *m, Region *r);
 int exec_check_state(bigs_model *m); // the weights and the moments
 
 // ---- parameters: params.c

@@ -35,10 +35,8 @@ static int check_module(bigs_model *m) {
 static int set_up(bigs_model *m, const bigs_options *o) {
   if (check_module(m))
     return m->error.status;
-  m->pool = pool_new(o->threads, &m->error);
-  if (!m->pool)
+  if (m->device->open(m, o->threads))
     return m->error.status;
-  m->threads = pool_threads(m->pool);
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
   if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters"))
     return m->error.status;
@@ -66,6 +64,7 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *o
     return NULL;
   }
   *m = (bigs_model){.module = module,
+                    .device = o.device ? o.device : &device_cpu,
                     .may_allocate = o.may_allocate,
                     .ctx = o.ctx,
                     .seed = o.seed,
@@ -112,7 +111,7 @@ void bigs_model_close(bigs_model *m) {
                             &m->moment[1], &m->arena, &m->scratch};
   for (int i = 0; i < COUNT(region); i++)
     region_free(m, region[i]);
-  pool_free(m->pool);
+  m->device->close(m);
   free(m->notes);
   free(m->unread);
   free(m);
@@ -214,36 +213,39 @@ int bigs_model_load(bigs_model *m, const char *path) {
 }
 
 // ---- parameters
-static int arena_of(bigs_model *m, bigs_what what, int index, char **out) {
+static int region_of(bigs_model *m, bigs_what what, int index, Region **out, char **arena) {
   if (index < 0 || index >= m->module->nparam)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no parameter %d", index);
   Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1]};
   if ((int)what < 0 || (int)what >= COUNT(region) || !region[what]->p)
     return bigs_fail(&m->error, BIGS_EUSAGE, "parameter %s has no such values yet",
                      m->module->param[index].name);
-  *out = region[what]->p;
-  return 0;
+  *out = region[what];
+  *arena = region_look(m, *out);
+  return *arena ? 0 : m->error.status;
 }
 
 int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
+  Region *r = NULL;
   char *arena = NULL;
   if (!begin(m))
     return BIGS_EUSAGE;
-  if (arena_of(m, what, index, &arena))
+  if (region_of(m, what, index, &r, &arena))
     return m->error.status;
   param_get(&m->module->param[index], arena, dense);
   return 0;
 }
 
 int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) {
+  Region *r = NULL;
   char *arena = NULL;
   if (!begin(m))
     return BIGS_EUSAGE;
-  if (arena_of(m, what, index, &arena))
+  if (region_of(m, what, index, &r, &arena))
     return m->error.status;
   param_set(&m->module->param[index], arena, dense);
   if (m->unread && what == BIGS_THE_WEIGHT)
     m->unread[index] = 0;
   m->weights_version++;
-  return 0;
+  return region_put(m, r);
 }

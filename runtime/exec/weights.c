@@ -24,8 +24,8 @@ static char *dense_buffer(bigs_model *m) {
 
 // ---- reading
 static int read_all(bigs_model *m, const NameMap *map) {
-  char *dense = dense_buffer(m);
-  int err = dense ? 0 : m->error.status;
+  char *dense = dense_buffer(m), *arena = dense ? region_look(m, &m->param) : NULL;
+  int err = arena ? 0 : m->error.status;
   for (int i = 0; i < m->module->nparam && !err; i++) {
     const BigsParam *p = &m->module->param[i];
     if (!map->tensor[i])
@@ -33,10 +33,10 @@ static int read_all(bigs_model *m, const NameMap *map) {
     StoredShape s = stored_shape(m->module, map->block, i);
     err = st_copy(map->tensor[i], file_dtype(p), dense, &m->error);
     if (!err)
-      param_set_strided(p, m->param.p, dense, s.stride);
+      param_set_strided(p, arena, dense, s.stride);
   }
   free(dense);
-  return err;
+  return err ? err : region_put(m, &m->param);
 }
 
 static bool noted_before(const NameSet *set, const NameMap *map, int param) {
@@ -165,9 +165,9 @@ int weights_declare(const BigsModule *module, StWriter *w, int block, const char
   return err;
 }
 
-int weights_write(bigs_model *m, StWriter *w, int block, const uint8_t *skip, const char *arena) {
-  char *dense = dense_buffer(m);
-  int err = dense ? 0 : m->error.status;
+int weights_write(bigs_model *m, StWriter *w, int block, const uint8_t *skip, Region *r) {
+  char *dense = dense_buffer(m), *arena = dense ? region_look(m, r) : NULL;
+  int err = arena ? 0 : m->error.status;
   for (int i = 0; i < m->module->nparam && !err; i++) {
     const BigsParam *p = &m->module->param[i];
     StoredShape s = stored_shape(m->module, block, i);
@@ -175,7 +175,7 @@ int weights_write(bigs_model *m, StWriter *w, int block, const uint8_t *skip, co
       continue;
     param_get_strided(p, arena, dense, s.stride);
     if (first_not_finite(dense, param_elem(p) == 8 ? DT_F64 : DT_F32, param_count(p)) >= 0)
-      err = exec_check_finite(m, arena);
+      err = exec_check_finite(m, r);
     err = err ? err : st_write(w, dense, (size_t)param_count(p) * (size_t)param_elem(p), &m->error);
   }
   free(dense);
@@ -224,7 +224,7 @@ int weights_skip(bigs_model *m, int block, int train, uint8_t **skip) {
 
 static int save_to(bigs_model *m, StWriter *w, int block, const uint8_t *skip) {
   int err = weights_declare(m->module, w, block, "", skip, &m->error);
-  err = err ? err : weights_write(m, w, block, skip, m->param.p);
+  err = err ? err : weights_write(m, w, block, skip, &m->param);
   if (!err)
     return st_finish(w, &m->error);
   st_cancel(w);
@@ -277,9 +277,9 @@ static int take_lacks(bigs_model *m, const StFile *f) {
   return err;
 }
 
-int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks, char *arena) {
-  char *dense = dense_buffer(m), name[1024];
-  int err = !dense ? m->error.status : lacks ? take_lacks(m, f) : 0;
+int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks, Region *r) {
+  char *dense = dense_buffer(m), *arena = dense ? region_look(m, r) : NULL, name[1024];
+  int err = !arena ? m->error.status : lacks ? take_lacks(m, f) : 0;
   for (int i = 0; i < m->module->nparam && !err; i++) {
     if (lacks && m->unread && m->unread[i])
       continue;
@@ -287,5 +287,5 @@ int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks,
     err = read_native(m, f, st_find(f, name), name, i, dense, arena);
   }
   free(dense);
-  return err;
+  return err ? err : region_put(m, r);
 }

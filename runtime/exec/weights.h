@@ -39,17 +39,17 @@ int weights_load(bigs_model *m, const char *path);
 // What the train block reaches has values of its own now: entries may use it.
 void weights_trained(bigs_model *m, int train);
 int weights_save(bigs_model *m, const char *path, const char *names);
-// Values of one arena (weights, gradients, moments) as tensors of names and layout of `block`:
+// Values of one region (weights, gradients, moments) as tensors of names and layout of `block`:
 // declares them, then writes them.  suffix goes behind the names (".m").  skip: 1 for parameters to leave out; NULL: none.
 int weights_declare(const BigsModule *module, StWriter *w, int block, const char *suffix,
                     const uint8_t *skip, BigsError *e);
 // A value that is not finite is not written: status 4.
-int weights_write(bigs_model *m, StWriter *w, int block, const uint8_t *skip, const char *arena);
+int weights_write(bigs_model *m, StWriter *w, int block, const uint8_t *skip, Region *r);
 // What a file lacked and nothing has set or trained since is not written as if it were known: *skip, malloc'ed, says what to
 // leave out of a file of `block`, NULL: nothing.  `train`: a block of which all that it reaches is written; -1: none.  A
 // parameter that such a file cannot lack is an error.
 int weights_skip(bigs_model *m, int block, int train, uint8_t **skip);
-// All parameters' values from tensors of native names with suffix, into `arena`.  lacks: the file may lack what native names
+// All parameters' values from tensors of native names with suffix, into the region.  lacks: the file may lack what native names
 // may, which becomes unread.
-int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks, char *arena);
+int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks, Region *r);
 #endif

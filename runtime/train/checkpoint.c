@@ -252,10 +252,10 @@ static int save_set(bigs_model *m, StWriter *w, int which, const uint8_t *skip) 
     if (m->moment[i].p)
       err = weights_declare(m->module, w, -1, suffix[i], NULL, &m->error);
   if (which == MODEL && !err)
-    err = weights_write(m, w, -1, skip, m->param.p);
+    err = weights_write(m, w, -1, skip, &m->param);
   for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
     if (m->moment[i].p)
-      err = weights_write(m, w, -1, NULL, m->moment[i].p);
+      err = weights_write(m, w, -1, NULL, &m->moment[i]);
   return err;
 }
 
@@ -473,13 +473,13 @@ static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
   static const char *const suffix[2] = {".m", ".v"};
   StFile *f = NULL;
   int err = open_set(dir, MODEL, s->step, true, &f, &m->error);
-  err = err ? err : weights_read(m, f, "", true, m->param.p);
+  err = err ? err : weights_read(m, f, "", true, &m->param);
   st_close(f);
   f = NULL;
   err = err ? err : open_set(dir, OPTIMIZER, s->step, true, &f, &m->error);
   for (int i = 0; i < 2 && !err; i++)
     if (m->moment[i].p)
-      err = weights_read(m, f, suffix[i], false, m->moment[i].p);
+      err = weights_read(m, f, suffix[i], false, &m->moment[i]);
   st_close(f);
   return err;
 }

@@ -7,6 +7,7 @@
 #include "runtime/exec/weights.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
+#include "tests/unit/far_device.h"
 #include "tests/unit/toy_module.h"
 #include <float.h>
 #include <math.h>
@@ -567,6 +568,54 @@ START_TEST(every_allocation_may_fail) {
 }
 END_TEST
 
+// ---- devices
+static bigs_model *open_on(const BigsDevice *device, const char *weights) {
+  char error[256];
+  bigs_model *m = bigs_model_open_with(
+      &toy_module, &(bigs_options){.threads = 2, .weights = weights, .seed = 5, .device = device},
+      error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  return m;
+}
+
+static void same_weights(bigs_model *a, bigs_model *b) {
+  float x[64], y[64];
+  for (int i = 0; i < TOY_NPARAM; i++) {
+    ck_assert_int_le(param_count(&toy_module.param[i]), 64);
+    for (int what = BIGS_THE_WEIGHT; what <= BIGS_THE_GRADIENT; what++) {
+      ck_assert_int_eq(bigs_model_get(a, (bigs_what)what, i, x), 0);
+      ck_assert_int_eq(bigs_model_get(b, (bigs_what)what, i, y), 0);
+      ck_assert_mem_eq(x, y, (size_t)param_count(&toy_module.param[i]) * sizeof *x);
+    }
+  }
+}
+
+// Steps, values, files and checks, by a host that cannot reach the device's memory.
+START_TEST(memory_of_a_device_is_the_devices) {
+  bigs_model *near = open_on(NULL, NULL), *far = open_on(&far_device, NULL), *again;
+  float a, b;
+  run_scale(far, 3, 5, true, 1);
+  run_scale(far, 3, 5, false, 1);
+  for (int i = 0; i < 3; i++) {
+    ck_assert_int_eq(bigs_model_step(near, 0, DIMS(2, 4, 3), BATCH_IN, &a), 0);
+    ck_assert_int_eq(bigs_model_step(far, 0, DIMS(2, 4, 3), BATCH_IN, &b), 0);
+    ck_assert_float_eq(a, b);
+  }
+  same_weights(near, far);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  run_scale(far, 2, 4, true, 2);
+  ck_assert_int_eq(exec_check_state(far), 0);
+  ck_assert_int_eq(bigs_model_save(far, in_dir("far"), NULL), 0);
+  again = open_on(&far_device, in_dir("far"));
+  run_scale(again, 2, 4, true, 2);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){NAN}), 0);
+  toy_fails(far, exec_check_state(far), 4, "gain");
+  bigs_model_close(near);
+  bigs_model_close(far);
+  bigs_model_close(again);
+}
+END_TEST
+
 Suite *exec_suite(void);
 Suite *exec_suite(void) {
   Suite *s = suite_create("exec");
@@ -599,6 +648,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, schedules);
   tcase_add_test(t, info_tells_all);
   tcase_add_test(t, every_allocation_may_fail);
+  tcase_add_test(t, memory_of_a_device_is_the_devices);
   suite_add_tcase(s, t);
   return s;
 }

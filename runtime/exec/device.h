@@ -1,0 +1,37 @@
+// Where a handle's numbers lie and its kernels run: this computer's processors, or a GPU.  All that
+// exec.c does to memory of a handle goes through this table.
+#ifndef BIGSC_RUNTIME_DEVICE_H
+#define BIGSC_RUNTIME_DEVICE_H
+#include "runtime/abi.h"
+#include "runtime/bigs.h"
+#include <stddef.h>
+
+typedef struct DeviceLaunch {
+  int kernel; // of the module's
+  int64_t tasks;
+  BigsFrame frame; // pointers of the device; the arrays themselves are the host's
+  int narg, nscalar;
+  char *scratch; // `stride` bytes for each of the handle's workers
+  int64_t stride;
+} DeviceLaunch;
+
+// Functions with a status return 0, or an exit status with the reason in m's error.  They act in the
+// order in which they are called.
+typedef struct BigsDevice {
+  const char *name;
+  bool host; // its memory is the host's: put and get are never called
+  // Sets up m->device_state, m->threads (tasks that are under way at once) and what the others need.
+  int (*open)(bigs_model *m, int threads);
+  void (*close)(bigs_model *m);
+  // Zeroed memory, 64-byte aligned; NULL: there is none.
+  char *(*alloc)(bigs_model *m, size_t bytes);
+  void (*release)(bigs_model *m, char *p, size_t bytes);
+  int (*put)(bigs_model *m, void *to, const void *from, size_t bytes); // from the host
+  int (*get)(bigs_model *m, void *to, const void *from,
+             size_t bytes); // to the host, when all before is done
+  int (*clear)(bigs_model *m, void *p, size_t bytes);
+  int (*launch)(bigs_model *m, const DeviceLaunch *l);
+  int (*wait)(bigs_model *m); // until all is done
+} BigsDevice;
+extern const BigsDevice device_cpu;
+#endif
