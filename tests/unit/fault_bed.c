@@ -65,6 +65,8 @@ void __gcov_dump(void);
 #define KEEP_COUNTS() ((void)0)
 #endif
 
+enum { COMMAND_SECONDS = 600, ALL_SECONDS = 24 * 3600 };
+
 static void child(const char *const *words, Fault f, int calls) {
   char *argv[FAULT_WORDS + 1] = {"bigsc"};
   int argc = 1;
@@ -73,6 +75,7 @@ static void child(const char *const *words, Fault f, int calls) {
   int out = open("/dev/null", O_WRONLY), err = open("err", O_WRONLY | O_CREAT | O_TRUNC, 0666);
   dup2(out, 1);
   dup2(err, 2);
+  alarm(COMMAND_SECONDS);
   fault_arm(f.kind, f.n, f.how, f.error);
   int status = test_bigsc(argc, argv);
   long n = fault_disarm();
@@ -120,7 +123,7 @@ bool fault_matches(const char *pattern) {
   return any;
 }
 
-void fault_enter_folder(void) {
+static void enter_folder(void) {
   char from[TEST_PATH];
   home = open(".", O_RDONLY | O_DIRECTORY);
   ck_assert_int_ge(home, 0);
@@ -136,8 +139,16 @@ void fault_enter_folder(void) {
                               "--out", "run", "--length", "8", NULL});
 }
 
-void fault_leave_folder(void) {
+static void leave_folder(void) {
   ck_assert_int_eq(fchdir(home), 0);
   close(home);
   test_remove_dir(folder);
+}
+
+// Where all faults are tried, a test has as many runs as there are calls: what hangs is one run then.
+TCase *fault_case(const char *name) {
+  TCase *t = tcase_create(name);
+  tcase_set_timeout(t, fault_all() ? ALL_SECONDS : COMMAND_SECONDS);
+  tcase_add_unchecked_fixture(t, enter_folder, leave_folder);
+  return t;
 }

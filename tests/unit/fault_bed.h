@@ -22,15 +22,14 @@ enum { FAULT_WORDS = 16 };
 // Environment BIGSC_FAULTS=all: every fault is tried, not a choice.
 bool fault_all(void);
 
-// The folder is the current one, made once for all tests: m.mdl, m.so, its text t.txt and vocabulary
-// v.txt, and a training run `run`.  What a test makes, it drops itself.
-void fault_enter_folder(void);
-void fault_leave_folder(void);
+// A case whose folder is the current one, made once for all its tests: m.mdl, m.so, its text t.txt and
+// vocabulary v.txt, and a training run `run`.  What a test makes, it drops itself.
+TCase *fault_case(const char *name);
 void fault_put_file(const char *name, const char *text);
 void fault_drop(const char *names); // files and folders, as the shell reads them
 bool fault_matches(const char *pattern);
 
-// bigsc WORD... NULL in a process of its own.
+// bigsc WORD... NULL in a process of its own, which SIGALRM ends when it hangs.
 Outcome fault_run(const char *const *words, Fault f);
 // Without a fault; its status must be 0.
 void fault_must(const char *const *words);

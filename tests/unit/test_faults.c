@@ -80,9 +80,7 @@ END_TEST
 
 Suite *faults_suite(void) {
   Suite *s = suite_create("faults");
-  TCase *t = tcase_create("faults");
-  tcase_set_timeout(t, 600);
-  tcase_add_unchecked_fixture(t, fault_enter_folder, fault_leave_folder);
+  TCase *t = fault_case("faults");
   tcase_add_loop_test(t, every_allocation_of_a_command_may_fail, 0, COUNT(commands));
   tcase_add_loop_test(t, every_text_in_memory_may_fail, 0, COUNT(commands));
   suite_add_tcase(s, t);

@@ -255,9 +255,7 @@ START_TEST(a_sync_that_fails_is_an_error) {
 END_TEST
 
 TCase *faults_files_case(void) {
-  TCase *t = tcase_create("files");
-  tcase_set_timeout(t, 600);
-  tcase_add_unchecked_fixture(t, fault_enter_folder, fault_leave_folder);
+  TCase *t = fault_case("files");
   tcase_add_loop_test(t, an_output_is_old_or_new, 0, COUNT(products));
   tcase_add_loop_test(t, a_training_run_goes_on, 0, COUNT(trainings));
   tcase_add_loop_test(t, a_sync_that_fails_is_an_error, 0, COUNT(trainings));

@@ -199,9 +199,7 @@ START_TEST(every_allocation_of_two_models_may_fail) {
 END_TEST
 
 TCase *faults_models_case(void) {
-  TCase *t = tcase_create("models");
-  tcase_set_timeout(t, 600);
-  tcase_add_unchecked_fixture(t, fault_enter_folder, fault_leave_folder);
+  TCase *t = fault_case("models");
   tcase_add_test(t, every_allocation_of_two_models_may_fail);
   return t;
 }
