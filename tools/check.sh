@@ -2,8 +2,8 @@
 # Sets up what is missing, builds out of tree, runs every test: the plain build's and, beside them, the suites that gain by it
 # under AddressSanitizer and UndefinedBehaviorSanitizer.  The last line is `N passed, N failed`; the exit status is 0 only when
 # nothing failed.
-#   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers,
-#                                       a build by clang, the suites with threads under
+#   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers, each fault in
+#                                       turn, a build by clang, the suites with threads under
 #                                       ThreadSanitizer, a minute of each libFuzzer target
 # BUILD: the folder to build in (build/check).  JOBS: parallel jobs (as many as there are processors).
 # shellcheck disable=SC2317  # functions are called through `step` and `tests`
@@ -79,17 +79,31 @@ threaded="pool exec builtin scatter conv train"
 quick="base data json pool rng safetensors tokenizer vocab lex parse diag sema graph ops rules loop exec cases"
 
 # The two with clang, which warns of other things, and whose order of evaluation and padding differ.
-clang_suites() {
+clang_builds() {
   step "set-up of clang" sh "$root/tools/setup.sh" fuzz
   step "build by clang" build_in "$build/clang" "all tests/runner" CC=clang-19 --enable-werror
   step "build under ThreadSanitizer" build_in "$build/threads" tests/runner CC=clang-19 CFLAGS="-O1 -g -fsanitize=thread" \
     LDFLAGS=-fsanitize=thread
+}
+
+all_faults() {
+  BIGSC_FAULTS=all
+  export BIGSC_FAULTS
+  runner "$build/plain" faults
+}
+
+# One after the other, beside the many processes in which each fault has its turn.
+full_suites() {
+  tests faults all_faults
   # shellcheck disable=SC2086
   tests clang runner "$build/clang" $quick
   totals clang
   # shellcheck disable=SC2086
   tests threads runner "$build/threads" $threaded
   totals threads
+  tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"
+  totals fuzz
+  totals faults
 }
 
 step "set-up" sh "$root/tools/setup.sh" tests
@@ -103,6 +117,7 @@ quick) suites=none ;;
 full) suites= ;;
 *) suites=some ;;
 esac
+[ "${1-}" != full ] || clang_builds
 if [ "$suites" != none ]; then
   step "build under sanitizers" build_in "$build/sanitized" "all tests/runner" --enable-sanitizers CFLAGS="-O1 -g"
   [ -z "$suites" ] || suites=$(sanitized_suites)
@@ -114,9 +129,5 @@ totals plain
 tests cli env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh"
 totals cli
 [ "$suites" = none ] || totals sanitized
-if [ "${1-}" = full ]; then
-  clang_suites
-  tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"
-  totals fuzz
-fi
+[ "${1-}" != full ] || full_suites
 finish
