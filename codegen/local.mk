@@ -1,7 +1,14 @@
-# The planner (no target), loop IR, and the LLVM backend.
+# The planner (no target), loop IR, and the backends.
 codegen_sources = \
 	%D%/target.h \
+	%D%/cuda/cuda.h \
 	%D%/cuda/cuda_device.h \
+	%D%/cuda/cuda_expr.c \
+	%D%/cuda/cuda_internal.h \
+	%D%/cuda/cuda_kernel.c \
+	%D%/cuda/cuda_prelude.h \
+	%D%/cuda/cuda_scalar.c \
+	%D%/cuda/cuda_stmt.c \
 	%D%/llvm/aot.c \
 	%D%/llvm/aot.h \
 	%D%/llvm/aot_api.c \
@@ -74,3 +81,8 @@ codegen_sources = \
 nodist_llvm_sources = %D%/llvm/info_text.c
 %D%/llvm/info_text.c: runtime/info.h tools/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) %D%/llvm && sh $(srcdir)/tools/embed.sh info_text $(srcdir)/runtime/info.h > $@.tmp && mv $@.tmp $@
+
+# The device functions stand in front of every printed kernel.
+nodist_cuda_sources = %D%/cuda/cuda_text.c
+%D%/cuda/cuda_text.c: %D%/cuda/cuda_prelude.h tools/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) %D%/cuda && sh $(srcdir)/tools/embed.sh cuda_text $(srcdir)/%D%/cuda/cuda_prelude.h > $@.tmp && mv $@.tmp $@

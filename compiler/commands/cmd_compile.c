@@ -1,4 +1,5 @@
 // bigsc MODEL.mdl: checks a model, and compiles it to what the suffix of -o, or --emit, says.
+#include "codegen/cuda/cuda.h"
 #include "codegen/llvm/aot.h"
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
@@ -119,6 +120,13 @@ static AotInput aot_input(Session *s) {
                     .debug = s->o->debug};
 }
 
+// Self-contained but for what CUDA itself declares.
+static void print_cuda(Session *s, FILE *to) {
+  fputs(cuda_prelude(), to);
+  for (int i = 0; i < s->build.nkernels; i++)
+    cuda_kernel(to, s->build.kernels[i], s->build.module->ndim);
+}
+
 static int emit_passes(Session *s, const char *what, FILE *to) {
   bool graph = !strcmp(what, "graph");
   int status = build(s, graph ? PASS_simplify : PASS_plan);
@@ -132,6 +140,8 @@ static int emit_passes(Session *s, const char *what, FILE *to) {
   else if (!strcmp(what, "loops"))
     for (int i = 0; i < s->build.nkernels; i++)
       loop_print(to, s->build.kernels[i]);
+  else if (!strcmp(what, "cuda"))
+    print_cuda(s, to);
   else
     aot_print(to, &in, !strcmp(what, "asm") ? AOT_ASSEMBLY : AOT_LLVM);
   if (!graph)

@@ -231,7 +231,7 @@ static const struct {
     {"-fdiagnostics-color", offsetof(Options, diag_color), {"auto", "always", "never"}},
     {"--emit",
      offsetof(Options, emit),
-     {"tokens", "ast", "graph", "fused", "loops", "llvm", "asm"}},
+     {"tokens", "ast", "graph", "fused", "loops", "cuda", "llvm", "asm"}},
     {"--target", offsetof(Options, target), {"cpu"}},
     {"--precision", offsetof(Options, precision), {"f32"}},
     {"-Rpass", offsetof(Options, rpass), {"fuse"}},
@@ -251,7 +251,6 @@ static const struct {
   size_t field;
   const char *value, *what;
 } not_yet[] = {
-    {offsetof(Options, emit), "cuda", "code for CUDA"},
     {offsetof(Options, target), "cuda", "code for CUDA"},
     {offsetof(Options, precision), "bf16", "arithmetic in bf16"},
 };

@@ -1,0 +1,21 @@
+// Loop IR to CUDA C++: readable kernels, float32, one warp a task.
+//
+// A kernel takes its frame by value: the struct NAME_frame, whose members are words of eight bytes
+// in this order:
+//   tasks, stride, scratch, arg[nargs], sym[nsyms], scalar[nscalars]     (arrays: of at least one)
+// tasks is the number of tasks of the grid, stride the bytes of scratch that a warp has (at least
+// loop_scratch_bytes, a multiple of 64), scratch points to as many for each warp of the launch
+// (aligned to 64), arg to the arguments.  A block has CUDA_BLOCK threads, a grid any number of
+// blocks: warps walk on until all tasks are done.  The results depend on neither.
+#ifndef BIGSC_CUDA_H
+#define BIGSC_CUDA_H
+#include "codegen/loop/loop.h"
+
+enum { CUDA_BLOCK = 256 };
+
+// Prints the kernel: its frame's struct and the __global__ function, both named after k->name.
+// Requires: the kernel verifies, its name is one of C.  nsyms: dims of the module.
+void cuda_kernel(FILE *f, const LKernel *k, int nsyms);
+const char *cuda_prelude(void); // the device functions that kernels call; once, in front of them
+int cuda_frame_words(const LKernel *k, int nsyms);
+#endif

@@ -1,0 +1,45 @@
+// Inside of the CUDA backend: the state of one kernel's printing, shared by the cuda_*.c files.
+//
+// All 32 lanes of a warp run everything alike but vector loops, whose iterations they share out.
+// What a lane reads after another one wrote it lies behind a __syncwarp(), and so does what a lane
+// writes after others read it: `synced` says that nothing was printed since the last one.
+#ifndef BIGSC_CUDA_INTERNAL_H
+#define BIGSC_CUDA_INTERNAL_H
+#include "codegen/cuda/cuda.h"
+#include "base/map.h"
+
+typedef struct CudaCx {
+  FILE *f;
+  Arena *arena;
+  const LKernel *k;
+  int depth;             // of indentation
+  int lane_var;          // the lanes' variable; -1 outside of vector loops
+  bool *partial;         // registers that lanes reduce into
+  bool *used;            // grid variables and memories that the body names: by variable, by memory
+  bool *used_mem, lanes; // does it name `lane`?
+  bool synced;
+  int nnamed;        // values that got a name so far
+  Map counts, names; // of the current statement: uses of a node; its name's number, 0: none
+} CudaCx;
+
+// cuda_expr.c
+// Prints: % followed by d, s as in printf, @ for an expression as an operand of another, $ for one
+// alone.
+void cuda_put(CudaCx *c, const char *format, ...);
+void cuda_line(CudaCx *c, const char *format, ...); // cuda_put on a line of its own
+// Begins a statement that evaluates these: what is used more than once gets a name before it.
+void cuda_begin(CudaCx *c, const LExpr *const *roots, int n);
+void cuda_expr(CudaCx *c, const LExpr *x, bool operand);
+void cuda_poly(CudaCx *c, const Poly *p, bool operand);
+const char *cuda_type(DType t);   // as a value: bf16 as the float of equal value
+const char *cuda_memory(DType t); // as an element of memory
+const char *cuda_mem(CudaCx *c, int mem);
+
+// cuda_scalar.c
+// A pattern of operands A, B, C for an op of base/scalar.def, its first operand of dtype `from`, to t.
+const char *cuda_scalar(LOp op, DType t, DType from);
+const char *cuda_cast(DType from, DType to);
+
+// cuda_stmt.c
+void cuda_body(CudaCx *c, const LBody *b);
+#endif

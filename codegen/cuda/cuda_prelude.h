@@ -1,0 +1,209 @@
+// What the kernels below call.  A warp does a task; lanes are its 32 threads, blocks have 8 warps.
+#define BG_ALL 0xffffffffu
+#define BG_FN __device__ __forceinline__
+
+BG_FN int bg_lane() {
+  return (int)(threadIdx.x % 32);
+}
+BG_FN long long bg_warp() {
+  return blockIdx.x * 8LL + threadIdx.x / 32;
+}
+BG_FN long long bg_warps() {
+  return gridDim.x * 8LL;
+}
+
+// ---- sizes
+
+BG_FN long long bg_least(long long a, long long b) {
+  return a < b ? a : b;
+}
+BG_FN long long bg_most(long long a, long long b) {
+  return a > b ? a : b;
+}
+// Of a non-negative by a positive number; a divisor of 0 belongs to a result that nobody uses.
+BG_FN long long bg_quotient(long long a, long long b) {
+  return a / bg_most(b, 1);
+}
+BG_FN long long bg_rest(long long a, long long b) {
+  return a % bg_most(b, 1);
+}
+BG_FN long long bg_room(long long bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+// ---- numbers
+
+BG_FN float bg_infinity() {
+  return __uint_as_float(0x7f800000u);
+}
+BG_FN float bg_nan() {
+  return __uint_as_float(0x7fc00000u);
+}
+BG_FN float bg_f32(unsigned long long bits) {
+  return __uint_as_float((unsigned)bits);
+}
+BG_FN double bg_f64(unsigned long long bits) {
+  return __longlong_as_double((long long)bits);
+}
+
+// bf16: the upper half of a float, rounded to nearest even; what is no number stays so.
+BG_FN float bg_bf16(float x) {
+  unsigned u = __float_as_uint(x);
+  return x != x ? x : __uint_as_float((u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u);
+}
+BG_FN float bg_from_bf16(unsigned short x) {
+  return __uint_as_float((unsigned)x << 16);
+}
+BG_FN unsigned short bg_to_bf16(float x) {
+  return (unsigned short)(__float_as_uint(x) >> 16);
+}
+
+// Integers wrap around; conversions to them cut, end at the ends, and make 0 of what is no number.
+BG_FN int bg_add(int a, int b) {
+  return (int)((unsigned)a + (unsigned)b);
+}
+BG_FN int bg_sub(int a, int b) {
+  return (int)((unsigned)a - (unsigned)b);
+}
+BG_FN int bg_mul(int a, int b) {
+  return (int)((unsigned)a * (unsigned)b);
+}
+BG_FN int bg_int(double x) {
+  return x != x               ? 0
+         : x >= 2147483647.0  ? 2147483647
+         : x <= -2147483648.0 ? -2147483647 - 1
+                              : (int)x;
+}
+BG_FN int bg_abs(int x) {
+  return x < 0 ? bg_sub(0, x) : x;
+}
+
+BG_FN float bg_abs(float x) {
+  return fabsf(x);
+}
+BG_FN float bg_exp(float x) {
+  return expf(x);
+}
+BG_FN float bg_log(float x) {
+  return logf(x);
+}
+BG_FN float bg_sqrt(float x) {
+  return sqrtf(x);
+}
+BG_FN float bg_tanh(float x) {
+  return tanhf(x);
+}
+BG_FN float bg_erf(float x) {
+  return erff(x);
+}
+BG_FN float bg_sin(float x) {
+  return sinf(x);
+}
+BG_FN float bg_cos(float x) {
+  return cosf(x);
+}
+BG_FN float bg_pow(float x, float y) {
+  return powf(x, y);
+}
+BG_FN double bg_abs(double x) {
+  return fabs(x);
+}
+BG_FN double bg_exp(double x) {
+  return exp(x);
+}
+BG_FN double bg_log(double x) {
+  return log(x);
+}
+BG_FN double bg_sqrt(double x) {
+  return sqrt(x);
+}
+BG_FN double bg_tanh(double x) {
+  return tanh(x);
+}
+BG_FN double bg_erf(double x) {
+  return erf(x);
+}
+BG_FN double bg_sin(double x) {
+  return sin(x);
+}
+BG_FN double bg_cos(double x) {
+  return cos(x);
+}
+BG_FN double bg_pow(double x, double y) {
+  return pow(x, y);
+}
+
+// What is no number wins.
+template <class T> BG_FN T bg_max(T a, T b) {
+  return a > b || a != a ? a : b;
+}
+template <class T> BG_FN T bg_min(T a, T b) {
+  return a < b || a != a ? a : b;
+}
+
+// ---- random numbers: element `index` of the site with these keys, in (0, 1)
+
+BG_FN unsigned bg_mix(unsigned x) {
+  x ^= x >> 16;
+  x *= 0x7FEB352Du;
+  x ^= x >> 15;
+  x *= 0x846CA68Bu;
+  return x ^ x >> 16;
+}
+BG_FN float bg_random(unsigned long long keys, long long index) {
+  unsigned a =
+      (unsigned)index * 0x9E3779B9u + (unsigned)keys + (unsigned)(index >> 32) * 0x85EBCA6Bu;
+  unsigned r = bg_mix(bg_mix(a) ^ (unsigned)(keys >> 32));
+  return ((float)(r >> 9) + 0.5f) * 1.1920928955078125e-7f;
+}
+
+// ---- over the lanes of a warp, in a fixed order; all lanes get the result
+
+template <class T> BG_FN T bg_warp_sum(T x) {
+  for (int m = 16; m; m /= 2)
+    x += __shfl_xor_sync(BG_ALL, x, m);
+  return x;
+}
+template <> BG_FN int bg_warp_sum(int x) {
+  for (int m = 16; m; m /= 2)
+    x = bg_add(x, __shfl_xor_sync(BG_ALL, x, m));
+  return x;
+}
+BG_FN float bg_warp_sum_bf16(float x) {
+  for (int m = 16; m; m /= 2)
+    x = bg_bf16(x + __shfl_xor_sync(BG_ALL, x, m));
+  return x;
+}
+// Of 0 and -0 each lane may keep another: lane 0 says which.
+template <class T> BG_FN T bg_warp_max(T x) {
+  for (int m = 16; m; m /= 2)
+    x = bg_max(x, __shfl_xor_sync(BG_ALL, x, m));
+  return __shfl_sync(BG_ALL, x, 0);
+}
+template <class T> BG_FN T bg_warp_min(T x) {
+  for (int m = 16; m; m /= 2)
+    x = bg_min(x, __shfl_xor_sync(BG_ALL, x, m));
+  return __shfl_sync(BG_ALL, x, 0);
+}
+
+// ---- products: sum + a[k * ak] * b[k * bk] over k, in runs of 128
+
+template <class T>
+BG_FN T bg_product(T sum, const float *a, long long ak, const float *b, long long bk, long long K) {
+  for (long long k = 0; k < K;) {
+    float run = 0.0f;
+    for (long long end = bg_least(k + 128, K); k < end; k++)
+      run = __fmaf_rn(a[k * ak], b[k * bk], run);
+    sum += run;
+  }
+  return sum;
+}
+
+// ---- rows of src as columns of panels of dst, `width` wide; the last panel is filled with zeros
+
+BG_FN void bg_transpose(float *dst, long long panel, long long column, long long width,
+                        const float *src, long long row, long long rows, long long columns) {
+  for (long long r = 0; r < (rows + width - 1) / width * width; r++)
+    for (long long c = bg_lane(); c < columns; c += 32)
+      dst[r / width * panel + c * column + r % width] = r < rows ? src[r * row + c] : 0.0f;
+}
