@@ -1,6 +1,12 @@
 # The planner (no target), loop IR, and the backends.
 codegen_sources = \
 	%D%/target.h \
+	%D%/api/api.h \
+	%D%/api/header.c \
+	%D%/api/interface.c \
+	%D%/api/names.c \
+	%D%/api/tables.c \
+	%D%/api/tables.h \
 	%D%/cuda/cuda.h \
 	%D%/cuda/cuda_device.h \
 	%D%/cuda/cuda_expr.c \
@@ -12,8 +18,6 @@ codegen_sources = \
 	%D%/llvm/aot.c \
 	%D%/llvm/aot.h \
 	%D%/llvm/aot_api.c \
-	%D%/llvm/aot_header.c \
-	%D%/llvm/aot_interface.c \
 	%D%/llvm/aot_internal.h \
 	%D%/llvm/aot_link.c \
 	%D%/llvm/aot_tables.c \
@@ -78,9 +82,9 @@ codegen_sources = \
 	%D%/plan/recompute.c
 
 # The public structs stand in every header that is made beside a model.
-nodist_llvm_sources = %D%/llvm/info_text.c
-%D%/llvm/info_text.c: runtime/info.h tools/embed.sh
-	$(AM_V_GEN)$(MKDIR_P) %D%/llvm && sh $(srcdir)/tools/embed.sh info_text $(srcdir)/runtime/info.h > $@.tmp && mv $@.tmp $@
+nodist_llvm_sources = %D%/api/info_text.c
+%D%/api/info_text.c: runtime/info.h tools/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) %D%/api && sh $(srcdir)/tools/embed.sh info_text $(srcdir)/runtime/info.h > $@.tmp && mv $@.tmp $@
 
 # The device functions stand in front of every printed kernel.
 nodist_cuda_sources = %D%/cuda/cuda_text.c

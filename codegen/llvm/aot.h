@@ -40,14 +40,4 @@ bool aot_write(Arena *a, const AotInput *in, AotKind kind, const char *path, con
 // AOT_ASSEMBLY or AOT_LLVM, for --emit.
 void aot_print(FILE *f, const AotInput *in, AotKind kind);
 
-// Is module->input[i] among the bits?  See BigsTrain.unpicked.
-static inline bool aot_without(uint32_t bits, int32_t input) {
-  return input < 32 && bits >> input & 1;
-}
-// NULL, or the name of a function or a constant of NAME.h that the header declares for something else.
-const char *aot_clash(Arena *a, const BigsModule *m);
-// The text of NAME.h.
-char *aot_header(Arena *a, const BigsModule *m);
-// The model's name in lower case.
-char *aot_prefix(Arena *a, const BigsModule *m);
 #endif

@@ -4,7 +4,6 @@
 // They are compiled for the baseline of the architecture: NAME_open must run, and refuse, on a CPU
 // that lacks what the kernels need.
 #include "codegen/llvm/aot_internal.h"
-#include <ctype.h>
 #include <string.h>
 
 typedef LLVMValueRef ApiVal;
@@ -20,13 +19,6 @@ typedef struct Api {
   const char *prefix; // with the mark
   ApiVal tables, fn;
 } Api;
-
-char *aot_prefix(Arena *a, const BigsModule *m) {
-  char *s = arena_strdup(a, m->model);
-  for (char *p = s; *p; p++)
-    *p = (char)tolower((unsigned char)*p);
-  return s;
-}
 
 // Begins the exported function prefix_name.
 static void begin(Api *x, LLVMTypeRef result, LLVMTypeRef *params, int n, const char *name) {
@@ -80,7 +72,7 @@ static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t 
       params[n++] = x->i64;
   CHECK(n + p->ninput + 1 <= PARAMS_MAX);
   for (int i = 0; i < p->ninput; i++)
-    if (!aot_without(without, p->input[i]))
+    if (!api_without(without, p->input[i]))
       params[n++] = x->ptr;
   params[n++] = x->ptr;
   begin(x, x->i32, params, n, name);
@@ -90,7 +82,7 @@ static int begin_entry(Api *x, const BigsProgram *p, const char *name, uint32_t 
     put(x, x->i64, *dims, i, p->syms >> i & 1 ? param(x, at++) : LLVMConstInt(x->i64, 0, false));
   for (int i = 0; i < p->ninput; i++)
     put(x, x->ptr, *inputs, i,
-        aot_without(without, p->input[i]) ? LLVMConstNull(x->ptr) : param(x, at++));
+        api_without(without, p->input[i]) ? LLVMConstNull(x->ptr) : param(x, at++));
   return at;
 }
 
@@ -123,7 +115,7 @@ static void openers(Api *x) {
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open", with, 4));
   LLVMTypeRef checked[4] = {x->i64, x->ptr, x->ptr, x->i64};
   begin(x, x->ptr, checked, 4, "open_checked");
-  ApiVal interface = LLVMConstInt(x->i64, aot_interface(x->arena, x->m), false);
+  ApiVal interface = LLVMConstInt(x->i64, api_interface(x->arena, x->m), false);
   ApiVal all[6] = {x->tables, interface, param(x, 0), param(x, 1), param(x, 2), param(x, 3)};
   LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open_checked", all, 6));
 }
@@ -160,7 +152,7 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
            .arena = a,
            .m = m,
            .tables = tables};
-  x.prefix = arena_printf(a, "%s%s", mark, aot_prefix(a, m));
+  x.prefix = arena_printf(a, "%s%s", mark, api_prefix(a, m));
   x.i32 = LLVMInt32TypeInContext(cx);
   x.i64 = LLVMInt64TypeInContext(cx);
   x.ptr = LLVMPointerTypeInContext(cx, 0);
@@ -174,19 +166,4 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
   for (int i = 0; i < m->ntrain; i++)
     step(&x, i);
   LLVMDisposeBuilder(x.b);
-}
-
-const char **aot_exports(Arena *a, const BigsModule *m, int *n) {
-  static const char *const fixed[] = {"open", "open_checked", "close", "error", "save", "info"};
-  const char **out = NEWN(a, const char *, COUNT(fixed) + m->nprogram + m->ntrain),
-             *prefix = aot_prefix(a, m);
-  *n = 0;
-  for (int i = 0; i < COUNT(fixed); i++)
-    out[(*n)++] = arena_printf(a, "%s_%s", prefix, fixed[i]);
-  for (int i = 0; i < m->nprogram; i++)
-    if (m->program[i].kind == BIGS_ENTRY)
-      out[(*n)++] = arena_printf(a, "%s_%s", prefix, m->program[i].name);
-  for (int i = 0; i < m->ntrain; i++)
-    out[(*n)++] = arena_printf(a, "%s_%s_step", prefix, m->train[i].name);
-  return out;
 }

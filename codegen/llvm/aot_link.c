@@ -149,12 +149,12 @@ static bool tool(const Link *k, const char *name, const char *otherwise, const c
 static const char *whole(const Link *k, const char *lib, const char *object) {
   int n;
   Arena *a = k->arena;
-  const char **names = aot_exports(a, k->in->module, &n), *marked = "", *renamed = "";
+  const char **names = api_exports(a, k->in->module, &n), *marked = "", *renamed = "";
   for (int i = 0; i < n; i++) {
     marked = arena_printf(a, "%s" AOT_MARK "%s\n", marked, names[i]);
     renamed = arena_printf(a, "%s" AOT_MARK "%s %s\n", renamed, names[i], names[i]);
   }
-  const char *out = place(k, arena_printf(a, "%s.o", aot_prefix(a, k->in->module))),
+  const char *out = place(k, arena_printf(a, "%s.o", api_prefix(a, k->in->module))),
              *keep = place(k, "keep.txt"), *rename = place(k, "rename.txt"),
              *keep_option = arena_printf(a, "--keep-global-symbols=%s", keep),
              *rename_option = arena_printf(a, "--redefine-syms=%s", rename);
@@ -173,7 +173,7 @@ static const char *shared(const Link *k, const char *object) {
                         arena_printf(k->arena, "-soname=%s", slash ? slash + 1 : k->path),
                         // the one name that is the same in every model, for programs that load them
                         arena_printf(k->arena, "-Wl,--defsym=bigs_module_info=%s_info",
-                                     aot_prefix(k->arena, k->in->module)),
+                                     api_prefix(k->arena, k->in->module)),
                         k->in->debug ? "-Wl,-S" : "-Wl,-s", "-lm", "-lpthread"};
   return tool(k, "CC", "cc", args, COUNT(args)) ? out : NULL;
 }

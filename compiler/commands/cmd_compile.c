@@ -1,4 +1,5 @@
 // bigsc MODEL.mdl: checks a model, and compiles it to what the suffix of -o, or --emit, says.
+#include "codegen/api/api.h"
 #include "codegen/cuda/cuda.h"
 #include "codegen/llvm/aot.h"
 #include "base/clock.h"
@@ -25,7 +26,7 @@ static const char *suffix(const char *path) {
 static const char *default_output(Session *s, const char *path) {
   const char *model = s->o->name ? s->o->name : s->model ? model_name(s->model) : NULL;
   if ((s->o->name || !strcmp(path, "-")) && model)
-    return session_text(s, "%s.so", aot_prefix(s->arena, &(BigsModule){.model = model}));
+    return session_text(s, "%s.so", api_prefix(s->arena, &(BigsModule){.model = model}));
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   size_t n = strlen(name), m = strlen(suffix(name));
   return session_text(s, "%.*s.so", (int)(n - m), name);
@@ -233,7 +234,7 @@ static int write_svg(Session *s, const char *path, const char *text, size_t n) {
 }
 
 static int write_header(Session *s, const char *path) {
-  const char *text = aot_header(s->arena, s->build.module);
+  const char *text = api_header(s->arena, s->build.module);
   return write_text(s, path, text, strlen(text));
 }
 
@@ -242,7 +243,7 @@ static int write_header(Session *s, const char *path) {
 static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
                          const char *header) {
   const char *error = NULL;
-  const char *text = aot_header(s->arena, s->build.module);
+  const char *text = api_header(s->arena, s->build.module);
   struct stat st;
   bool fresh = lstat(path, &st) != 0, alone = lstat(header, &st) != 0;
   if (!aot_write(s->arena, in, kind, path, &error))
@@ -272,7 +273,7 @@ static const char *header_of(Session *s, const char *path) {
 
 // Of what C is to call.
 static int check_names(Session *s) {
-  const char *clash = aot_clash(s->arena, s->build.module);
+  const char *clash = api_clash(s->arena, s->build.module);
   return clash ? session_error(s, EXIT_MODEL,
                                "the C interface declares %s for itself: call the model, the entry "
                                "or the dim otherwise (--name NAME)",

@@ -3,6 +3,7 @@
 // runtime or a place to write.
 //
 //   entry scaled [N] = x * c[i mod 4] + bias, with x : f32[N], bias : f32[N] = 0.5
+#include "codegen/api/api.h"
 #include "codegen/llvm/aot.h"
 #include "runtime/bigs.h"
 #include "tests/unit/suites.h"
@@ -236,7 +237,7 @@ END_TEST
 START_TEST(header) {
   Arena *a = arena_new();
   AotInput in = toy(a);
-  char *text = aot_header(a, in.module), *h = file_in(a, "toy.h"), *c = file_in(a, "use.c"), *run;
+  char *text = api_header(a, in.module), *h = file_in(a, "toy.h"), *c = file_in(a, "use.c"), *run;
   ck_assert(strstr(text, "int toy_scaled(toy_model *model, int64_t N, const float *x, const float "
                          "*bias, float *out);"));
   ck_assert(strstr(text, "TOY_WIDTH = 4") && strstr(text, "N: 1 to 1000") &&

@@ -2,10 +2,12 @@
 //
 // It is the hash of a text that holds what a program compiles into itself when it includes NAME.h,
 // and what its arguments mean; not what may change beneath it: values, the CPU, the version.
-#include "codegen/llvm/aot_internal.h"
+#include "codegen/api/api.h"
+#include "base/dtype.h"
 #include "base/hash.h"
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +32,7 @@ static void put_dims(const Facts *x) {
     if (x->m->dim[i].name[0] != '#') // not the optimizer's own
       fprintf(x->f, "\ndim %s %" PRId64, x->m->dim[i].name, x->m->dim[i].bound);
   for (int i = 0; i < x->m->nconst; i++)
-    if (aot_in_header(&x->m->constant[i]))
+    if (api_in_header(&x->m->constant[i]))
       fprintf(x->f, "\nfixed %s %.0f", x->m->constant[i].name, x->m->constant[i].value);
 }
 
@@ -49,7 +51,7 @@ static void put_function(const Facts *x, const char *name, const BigsProgram *p,
     if (p->syms >> i & 1)
       fprintf(x->f, " %s", x->m->dim[i].name);
   for (int i = 0; i < p->ninput; i++)
-    if (!aot_without(without, p->input[i]))
+    if (!api_without(without, p->input[i]))
       put_tensor(x, &x->m->input[p->input[i]]);
   for (int i = 0; i < p->noutput; i++)
     put_tensor(x, &p->output[i]);
@@ -74,7 +76,7 @@ static void put_parameters(const Facts *x) {
   }
 }
 
-uint64_t aot_interface(Arena *a, const BigsModule *m) {
+uint64_t api_interface(Arena *a, const BigsModule *m) {
   char *text = NULL;
   size_t size = 0;
   Facts x = {.f = open_memstream(&text, &size), .arena = a, .m = m};

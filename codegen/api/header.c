@@ -1,7 +1,9 @@
 // NAME.h: the C interface of a compiled model.
-#include "codegen/llvm/aot_internal.h"
+#include "codegen/api/api.h"
+#include "base/dtype.h"
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,7 +76,7 @@ static void put_dims(const HeaderText *t, const BigsProgram *p, uint32_t without
     else if (p->syms >> i & 1)
       fprintf(t->f, " *   %s: at least 1\n", argument(t, t->m->dim[i].name));
   for (int i = 0; i < p->ninput; i++)
-    if (!aot_without(without, p->input[i]))
+    if (!api_without(without, p->input[i]))
       put_tensor(t, argument(t, t->m->input[p->input[i]].name), &t->m->input[p->input[i]]);
 }
 
@@ -86,7 +88,7 @@ static void put_prototype(const HeaderText *t, const BigsProgram *p, const char 
       fprintf(t->f, ", int64_t %s", argument(t, t->m->dim[i].name));
   for (int i = 0; i < p->ninput; i++) {
     const BigsTensor *x = &t->m->input[p->input[i]];
-    if (!aot_without(without, p->input[i]))
+    if (!api_without(without, p->input[i]))
       fprintf(t->f, ", const %s *%s", c_type(x->dtype), argument(t, x->name));
   }
   fprintf(t->f, ", %s);\n", last);
@@ -116,7 +118,7 @@ static void put_constants(const HeaderText *t) {
   int n = 0;
   for (int i = 0; i < t->m->nconst; i++) {
     double v = t->m->constant[i].value;
-    if (aot_in_header(&t->m->constant[i]))
+    if (api_in_header(&t->m->constant[i]))
       fprintf(t->f, "%s  %s_%s = %d",
               n++ ? ",\n" : "\n/* Dims that were fixed when the model was compiled. */\nenum {\n",
               t->upper, t->m->constant[i].name, (int)v);
@@ -141,7 +143,7 @@ static void put_handles(const HeaderText *t) {
       "%s_model *%s_open_checked(uint64_t header, const char *weights, char *error, size_t "
       "error_size);\n"
       "#define %s_open(...) %s_open_checked(0x%" PRIx64 "u, __VA_ARGS__)\n",
-      p, p, p, p, p, aot_interface(t->arena, t->m));
+      p, p, p, p, p, api_interface(t->arena, t->m));
   fprintf(t->f,
           "/* Why the last call on this model failed; valid until the next one. */\n"
           "const char *%s_error(const %s_model *model);\n",
@@ -199,30 +201,30 @@ static bool is_taken(const char *name) {
 }
 
 static char *upper_prefix(Arena *a, const BigsModule *m) {
-  char *upper = aot_prefix(a, m);
+  char *upper = api_prefix(a, m);
   for (char *p = upper; *p; p++)
     *p = (char)toupper((unsigned char)*p);
   return upper;
 }
 
-const char *aot_clash(Arena *a, const BigsModule *m) {
-  const char *lower = aot_prefix(a, m), *upper = upper_prefix(a, m), *name;
+const char *api_clash(Arena *a, const BigsModule *m) {
+  const char *lower = api_prefix(a, m), *upper = upper_prefix(a, m), *name;
   for (int i = 0; i < m->nprogram; i++)
     if (m->program[i].kind == BIGS_ENTRY &&
         is_taken(name = arena_printf(a, "%s_%s", lower, m->program[i].name)))
       return name;
   for (int i = 0; i < m->nconst; i++)
-    if (aot_in_header(&m->constant[i]) &&
+    if (api_in_header(&m->constant[i]) &&
         is_taken(name = arena_printf(a, "%s_%s", upper, m->constant[i].name)))
       return name;
   return NULL;
 }
 
-char *aot_header(Arena *a, const BigsModule *m) {
+char *api_header(Arena *a, const BigsModule *m) {
   char *text = NULL;
   size_t size = 0;
   HeaderText t = {
-      .arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = aot_prefix(a, m)};
+      .arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = api_prefix(a, m)};
   if (!t.f)
     out_of_memory();
   t.upper = upper_prefix(a, m);

@@ -1,0 +1,29 @@
+// What C sees of a compiled model, whatever its kernels are compiled for: its functions, their header, and the number
+// of its interface.
+#ifndef BIGSC_API_H
+#define BIGSC_API_H
+#include "base/arena.h"
+#include "runtime/abi.h"
+
+// Is module->input[i] among the bits?  See BigsTrain.unpicked.
+static inline bool api_without(uint32_t bits, int32_t input) {
+  return input < 32 && bits >> input & 1;
+}
+// Is this dim or let an enum constant of NAME.h?
+static inline bool api_in_header(const BigsNamedValue *v) {
+  return v->value >= INT32_MIN && v->value <= INT32_MAX && v->value == (double)(int32_t)v->value;
+}
+// The model's name in lower case.
+char *api_prefix(Arena *a, const BigsModule *m);
+// Names of the exported functions, in order.
+const char **api_exports(Arena *a, const BigsModule *m, int *n);
+// NULL, or the name of a function or a constant of NAME.h that the header declares for something else.
+const char *api_clash(Arena *a, const BigsModule *m);
+// The text of NAME.h.
+char *api_header(Arena *a, const BigsModule *m);
+// A number that two modules share when a program that was compiled with the header of one may use the other.  The header
+// and the library carry it, and NAME_open compares.
+uint64_t api_interface(Arena *a, const BigsModule *m);
+// The text of runtime/info.h.
+const char *info_text(void);
+#endif
