@@ -6,9 +6,11 @@
 #define BG_DEVICE static __device__ __forceinline__
 #ifdef BG_SHIM
 #define BG_DO(shim, ...) shim
-#define BG_AT , const char *file = __builtin_FILE(), int line = __builtin_LINE() // of the call
+#define BG_ALONE const char *file = __builtin_FILE(), int line = __builtin_LINE() // of the call
+#define BG_AT , BG_ALONE
 #else
 #define BG_DO(shim, ...) asm volatile(__VA_ARGS__)
+#define BG_ALONE
 #define BG_AT
 BG_DEVICE unsigned bg_shared_address(const void *p) {
   return (unsigned)__cvta_generic_to_shared(p);
@@ -79,4 +81,109 @@ BG_DEVICE unsigned bg_tf32(float x) {
   BG_DO(r = shim::to_tf32(x), "cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(x));
   return r;
 }
+// ---- barriers in shared memory that also count bytes of copies (sm_90); each is 8 bytes at a multiple of 8
+// A phase of the barrier ends when `count` arrivals and all expected bytes have come.  After it is initialised: the fence,
+// then __syncthreads.
+BG_DEVICE void bg_mbarrier_init(unsigned long long *bar, int count BG_AT) {
+  BG_DO(shim::mbarrier_init({"bg_mbarrier_init", file, line}, bar, count),
+        "mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(bg_shared_address(bar)),
+        "r"(count) : "memory");
+}
+BG_DEVICE void bg_mbarrier_fence() {
+  BG_DO((void)0, "fence.mbarrier_init.release.cluster;" :: : "memory");
+}
+BG_DEVICE void bg_mbarrier_arrive(unsigned long long *bar BG_AT) {
+  BG_DO(shim::mbarrier_arrive({"bg_mbarrier_arrive", file, line}, bar, 0),
+        "mbarrier.arrive.release.cta.shared::cta.b64 _, [%0];" ::"r"(
+            bg_shared_address(bar)) : "memory");
+}
+// Arrives, and `bytes` more are to come in this phase.
+BG_DEVICE void bg_mbarrier_expect(unsigned long long *bar, int bytes BG_AT) {
+  BG_DO(shim::mbarrier_arrive({"bg_mbarrier_expect", file, line}, bar, bytes),
+        "mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(
+            bg_shared_address(bar)),
+        "r"(bytes) : "memory");
+}
+// Waits for the end of the phase of that parity: phase 0 has 0, and before its end phase 1 counts as ended.
+BG_DEVICE void bg_mbarrier_wait(unsigned long long *bar, unsigned parity BG_AT) {
+  unsigned done;
+  do
+    BG_DO((shim::mbarrier_wait({"bg_mbarrier_wait", file, line}, bar, parity), done = 1),
+          "{\n.reg .pred p;\n"
+          "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 p, [%1], %2;\n"
+          "selp.u32 %0, 1, 0, p;\n}" : "=r"(done) : "r"(bg_shared_address(bar)),
+          "r"(parity) : "memory");
+  while (!done);
+}
+
+// ---- copies of boxes of a matrix to shared memory by one thread (TMA, sm_90)
+// Made by the host (cuTensorMapEncodeTiled; in tests shim_tensor_map): matrix, box, and how 16-byte pieces are swizzled.
+struct __align__(64) bg_tensor_map {
+  unsigned char opaque[128];
+};
+// The box at column x, row y comes to `to`, at a multiple of 128 bytes; what lies outside of the matrix is 0.  The bytes of
+// the whole box are counted by `bar`; until its phase has ended `to` has no value.
+BG_DEVICE void bg_tma_load(void *to, const bg_tensor_map *map, int x, int y,
+                           unsigned long long *bar BG_AT) {
+  BG_DO(shim::tma_load({"bg_tma_load", file, line}, to, map, x, y, bar),
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+        "[%0], [%1, {%2, %3}], [%4];" ::"r"(bg_shared_address(to)),
+        "l"(map), "r"(x), "r"(y), "r"(bg_shared_address(bar)) : "memory");
+}
+
+// ---- products by the four warps of a group, from shared memory (sm_90a)
+// Names a matrix of bf16 to bg_wgmma: rows of 64 along k (128 bytes), swizzled by 128 bytes, eight rows each 1024 bytes.
+// p lies at a multiple of 1024 bytes, and 32 bytes on for each step of 16 along k.
+BG_DEVICE unsigned long long bg_wgmma_matrix(const void *p) {
+#ifdef BG_SHIM
+  unsigned long long address = (unsigned long long)((const unsigned char *)p - shim_shared);
+#else
+  unsigned long long address = bg_shared_address(p);
+#endif
+  return (address & 0x3ffff) >> 4 | 1ull << 16 | (1024ull >> 4) << 32 | 1ull << 62;
+}
+// Before the first product, and after registers of d were written.
+BG_DEVICE void bg_wgmma_fence() {
+  BG_DO((void)0, "wgmma.fence.sync.aligned;" :: : "memory");
+}
+// The products since the last group become one.
+BG_DEVICE void bg_wgmma_commit(BG_ALONE) {
+  BG_DO(shim::wgmma_commit({"bg_wgmma_commit", file, line}),
+        "wgmma.commit_group.sync.aligned;" :: : "memory");
+}
+// Waits until no more than the latest `groups` are under way; until then d has no value.
+template <int groups> BG_DEVICE void bg_wgmma_wait(BG_ALONE) {
+  BG_DO(shim::wgmma_wait({"bg_wgmma_wait", file, line}, groups),
+        "wgmma.wait_group.sync.aligned %0;" ::"n"(groups) : "memory");
+}
+
+// d += a b of m = 64, k = 16: a is 64 x 16, b is N x 16 (its columns by k).  Warp w of the group has rows 16 w.., and of each 8
+// columns c[4 i ..] as bg_mma_16816 has them.
+#define BG_4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define BG_16(d, i) BG_4(d, i), BG_4(d, i + 4), BG_4(d, i + 8), BG_4(d, i + 12)
+#define BG_32(d, i) BG_16(d, i), BG_16(d, i + 16)
+#define BG_64(d, i) BG_32(d, i), BG_32(d, i + 32)
+#define BG_128(d, i) BG_64(d, i), BG_64(d, i + 64)
+#define BG_WGMMA(N, HALF, registers, matrices)                                                     \
+  BG_DEVICE void bg_wgmma_##N(float(&d)[HALF], unsigned long long a, unsigned long long b BG_AT) { \
+    BG_DO(shim::wgmma<N>({"bg_wgmma_" #N, file, line}, d, a, b),                                   \
+          "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" registers "}, " matrices    \
+          ", 1, 1, 1, 0, 0;" : BG_##HALF(d, 0) : "l"(a),                                           \
+          "l"(b) : "memory");                                                                      \
+  }
+// clang-format off
+#define BG_R32 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define BG_R64 BG_R32 ", " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define BG_R128 BG_R64 ", " \
+  "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
+  "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
+  "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+// clang-format on
+BG_WGMMA(64, 32, BG_R32, "%32, %33")
+BG_WGMMA(128, 64, BG_R64, "%64, %65")
+BG_WGMMA(256, 128, BG_R128, "%128, %129")
 #endif

@@ -22,5 +22,7 @@
 #include "shim_cuda.h"
 #include "shim_copy.h"
 #include "shim_tensor.h"
+#include "shim_bulk.h"
+#include "shim_wgmma.h"
 #include "shim_launch.h"
 #endif

@@ -167,6 +167,18 @@ inline int pick() {
 }
 
 [[noreturn]] inline void no_thread_can_go_on();
+inline bool something_arrives(); // shim_bulk.h
+
+// The thread whose turn is next.
+inline int next_thread() {
+  int id = pick();
+  while (id < 0) {
+    if (!something_arrives())
+      no_thread_can_go_on();
+    id = pick();
+  }
+  return id;
+}
 
 // Switches to thread `id`, which is ready; the present stack is kept in *save.
 inline void resume(int id, void **save) {
@@ -180,16 +192,16 @@ inline void resume(int id, void **save) {
 // Another thread's turn, until someone makes this one ready and it is picked.
 inline void wait() {
   Thread &t = self();
-  int id = pick();
-  if (id < 0)
-    no_thread_can_go_on();
+  int id = next_thread();
   if (id != t.id)
     resume(id, &t.sp);
   else
     run.ready[id / 64] &= ~(uint64_t(1) << id % 64);
 }
 
-inline void thread_ends(); // of what a thread may not leave behind
+// shim_launch.h: of what threads may not leave behind
+inline void thread_ends();
+inline void block_ends();
 
 // Where a fiber begins.
 inline void fiber_main() {
@@ -197,12 +209,11 @@ inline void fiber_main() {
   thread_ends();
   Thread &t = self();
   t.ended = true;
-  if (--run.alive == 0)
+  if (--run.alive == 0) {
+    block_ends();
     to_host();
-  int id = pick();
-  if (id < 0)
-    no_thread_can_go_on();
-  resume(id, &t.sp);
+  }
+  resume(next_thread(), &t.sp);
   abort();
 }
 

@@ -1,7 +1,7 @@
 // Runs a grid, and what makes an error of a signal.
 #ifndef SHIM_LAUNCH_H
 #define SHIM_LAUNCH_H
-#include "shim_tensor.h"
+#include "shim_wgmma.h"
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -126,6 +126,10 @@ inline bool check_guard() {
 // ---- the grid
 inline void thread_ends() {
   check_copies();
+  check_wgmmas();
+}
+inline void block_ends() {
+  check_bulk();
 }
 
 // Blocks in the order of the run: forward, backward, or in steps of a prime.
@@ -141,6 +145,8 @@ inline bool run_block(unsigned block) {
   memset(run.ready, 0, sizeof run.ready);
   forget_meets();
   forget_copies();
+  forget_bulk();
+  forget_wgmmas();
   blockIdx = {block, 0, 0};
   run.alive = run.threads, run.current = -1, run.failed = false;
   for (int i = 0; i < run.threads; i++)

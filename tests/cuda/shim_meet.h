@@ -146,6 +146,8 @@ inline void add_barrier(const Barrier &b) {
   add(run.error, ".");
 }
 
+inline void add_mbarriers(); // shim_bulk.h
+
 [[noreturn]] inline void no_thread_can_go_on() {
   run.current = -1;
   add_head();
@@ -154,6 +156,7 @@ inline void add_barrier(const Barrier &b) {
     add_barrier(b);
   for (int w = 0; w < MAX_WARPS; w++)
     add_warp(w);
+  add_mbarriers();
   run.failed = true;
   to_host();
 }

@@ -31,9 +31,32 @@ typedef struct ShimKernel {
   double tolerance; // of what is computed, relative to 1 + |want|
 } ShimKernel;
 
-static const char *const files[] = {"reduce", "transpose", "tensor"};
+// A file of kernels, and the GPUs that nvcc compiles it for.
+#define ARCH(n) " -gencode arch=compute_" n ",code=sm_" n
+static const struct {
+  const char *name, *arch;
+} files[] = {
+    {"reduce", ARCH("80") ARCH("90a")},
+    {"transpose", ARCH("80") ARCH("90a")},
+    {"tensor", ARCH("80") ARCH("90a")},
+    {"hopper", ARCH("90a")},
+};
 enum { NFILES = sizeof files / sizeof *files };
 static char dir[TEST_PATH];
+
+static void *library(const char *file) {
+  char path[TEST_PATH + 32];
+  snprintf(path, sizeof path, "%s/%s.so", dir, file);
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  ck_assert_msg(so != NULL, "%s", dlerror());
+  return so;
+}
+
+static void *symbol(void *so, const char *name) {
+  void *p = dlsym(so, name);
+  ck_assert_msg(p != NULL, "%s", dlerror());
+  return p;
+}
 
 static float *numbers(long long n, uint64_t seed) {
   float *x = guarded((size_t)n * sizeof *x);
@@ -126,18 +149,61 @@ static void make_product_tf32(ShimWork *w) {
   want_product(w, rounded_numbers(w->f.m * w->f.k, 6, 13), rounded_numbers(w->f.k * w->f.n, 7, 13));
 }
 
-enum { BLOCK_SUM, WARP_MAX, TRANSPOSE, PRODUCT, PRODUCT_TF32, NKERNELS };
+typedef const char *ShimMap(void *map, const void *base, int element, long long columns,
+                            long long rows, long long stride, int box_columns, int box_rows,
+                            int swizzle);
+
+// A map of boxes of 64 x 64, with rows of 128 bytes that are swizzled.
+static void *map_of(const uint16_t *x, long long rows, long long columns) {
+  void *so = library("hopper"), *map = aligned_alloc(128, 128);
+  ShimMap *make;
+  *(void **)&make = symbol(so, "shim_tensor_map");
+  const char *wrong = make(map, x, 2, columns, rows, (columns + 7) / 8 * 16, 64, 64, 128);
+  ck_assert_msg(!wrong, "%s", wrong);
+  dlclose(so);
+  return map;
+}
+
+// The same, of b transposed.
+static void make_product_wgmma(ShimWork *w) {
+  const Frame f = w->f;
+  float *a = rounded_numbers(f.m * f.k, 8, 16), *b = rounded_numbers(f.k * f.n, 9, 16);
+  float *columns = numbers(f.n * f.k, 0);
+  for (long long n = 0; n < f.n; n++)
+    for (long long k = 0; k < f.k; k++)
+      columns[n * f.k + k] = b[k * f.n + n];
+  w->f.a = map_of(bf16_rows(a, f.m, f.k), f.m, f.k);
+  w->f.b = map_of(bf16_rows(columns, f.n, f.k), f.n, f.k);
+  want_product(w, a, b);
+}
+
+enum {
+  BLOCK_SUM,
+  WARP_MAX,
+  TRANSPOSE,
+  PRODUCT,
+  PRODUCT_TF32,
+  PRODUCT_WGMMA,
+  PRODUCT_WGMMA_128,
+  PRODUCT_WGMMA_256,
+  NKERNELS
+};
 static const ShimKernel kernels[NKERNELS] = {
     {"reduce", "block_sum", 3, 256, 8 * 4, make_block_sum, 1e-5},
     {"reduce", "warp_max", 2, 64, 2 * 32 * 4, make_warp_max, 1e-7},
     {"transpose", "transpose", 2, 256, 32 * 33 * 4, make_transpose, 0},
-    {"tensor", "product", 40, 64, 2 * (32 + 16) * 24 * 2, make_product, 1e-6},
-    {"tensor", "product_tf32", 80, 32, 0, make_product_tf32, 1e-6},
+    {"tensor", "product", 40, 64, 2 * (32 + 16) * 24 * 2, make_product, 4e-6},
+    {"tensor", "product_tf32", 80, 32, 0, make_product_tf32, 4e-6},
+    {"hopper", "product_wgmma", 10, 160, 2 * (64 + 64) * 128 + 1024 + 32, make_product_wgmma, 4e-6},
+    {"hopper", "product_wgmma_128", 5, 160, 2 * (64 + 128) * 128 + 1024 + 32, make_product_wgmma,
+     4e-6},
+    {"hopper", "product_wgmma_256", 3, 160, 2 * (64 + 256) * 128 + 1024 + 32, make_product_wgmma,
+     4e-6},
 };
 
 // Ragged, and with more rows than the grid has blocks.
-static const long long sizes[][3] = {
-    {1, 2, 3}, {7, 66, 16}, {34, 40, 49}, {65, 33, 70}, {9, 600, 8}};
+static const long long sizes[][3] = {{1, 2, 3},    {7, 66, 16}, {34, 40, 49},
+                                     {65, 33, 70}, {9, 600, 8}, {70, 70, 300}};
 enum { NSIZES = sizeof sizes / sizeof *sizes };
 
 // The number of a mistake, and what the shim says of it; NULL: nothing, the results are wrong.
@@ -176,13 +242,27 @@ static const Planted planted[] = {
     {PRODUCT_TF32, 1, NULL},
     {PRODUCT_TF32, 2, "touches memory that is not its own: address"},
     {PRODUCT_TF32, 3, NULL},
+    {PRODUCT_WGMMA, 1, NULL},
+    {PRODUCT_WGMMA, 2, "one arrival more than the 1 of this phase"},
+    {PRODUCT_WGMMA, 3, "one arrival more than the 1 of this phase"},
+    {PRODUCT_WGMMA, 4, "no thread can go on: The barrier at byte"},
+    {PRODUCT_WGMMA, 5, "copies that nobody has waited for"},
+    {PRODUCT_WGMMA, 6, "lacks 0 of 1 arrivals and 16 bytes"},
+    {PRODUCT_WGMMA, 7, "begins no matrix"},
+    {PRODUCT_WGMMA, 8, "lacks 1 of 2 arrivals and 0 bytes"},
+    {PRODUCT_WGMMA, 9, NULL},
+    {PRODUCT_WGMMA, 10, "the barrier is not initialised"},
+    {PRODUCT_WGMMA, 11, NULL},
+    {PRODUCT_WGMMA, 12, "begins no matrix"},
+    {PRODUCT_WGMMA, 13, "bg_barrier at hopper.cu:"},
 };
 
 static void compile(const char *file) {
   char command[4 * TEST_PATH];
   const char *src = test_source_dir();
   snprintf(command, sizeof command,
-           "g++ -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Werror -I'%s' -include "
+           "g++ -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Wno-unknown-pragmas -Werror -I'%s' "
+           "-include "
            "'%s/tests/cuda/shim.h' -x c++ '%s/tests/cuda/%s.cu' -shared -fPIC -o '%s/%s.so'",
            src, src, src, file, dir, file);
   ck_assert_msg(system(command) == 0, "%s", command);
@@ -192,25 +272,11 @@ static void compile(const char *file) {
 static void compile_all(void) {
   test_make_dir(dir);
   for (int i = 0; i < NFILES; i++)
-    compile(files[i]);
+    compile(files[i].name);
 }
 
 static void remove_all(void) {
   test_remove_dir(dir);
-}
-
-static void *library(const char *file) {
-  char path[TEST_PATH + 32];
-  snprintf(path, sizeof path, "%s/%s.so", dir, file);
-  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  ck_assert_msg(so != NULL, "%s", dlerror());
-  return so;
-}
-
-static void *symbol(void *so, const char *name) {
-  void *p = dlsym(so, name);
-  ck_assert_msg(p != NULL, "%s", dlerror());
-  return p;
 }
 
 static ShimWork work(const ShimKernel *k, int size) {
@@ -262,6 +328,36 @@ START_TEST(right_kernels_give_equal_bits_in_every_order) {
 }
 END_TEST
 
+// What a GPU has no room for is refused before it runs.
+static const struct {
+  unsigned grid, block;
+  size_t shared, bytes;
+  const char *says;
+} refused[] = {
+    {0, 32, 0, 48, "a grid of 0 blocks"},
+    {1, 0, 0, 48, "blocks of 0 threads"},
+    {1, 1025, 0, 48, "blocks of 1025 threads"},
+    {1, 32, 232449, 48, "232449 bytes of shared memory"},
+    {1, 32, 0, 16, "parameters of 16 bytes"},
+    {1, 32, 0, 4097, "parameters of 4097 bytes"},
+};
+
+START_TEST(what_has_no_room_is_refused) {
+  char text[1024];
+  void *so = library("reduce");
+  ShimLaunch *run;
+  void (*kernel)(void);
+  *(void **)&run = symbol(so, "shim_launch");
+  *(void **)&kernel = symbol(so, "block_sum_0");
+  static const uint64_t params[513];
+  int bad = run(kernel, refused[_i].grid, refused[_i].block, refused[_i].shared, params,
+                refused[_i].bytes, 0, text, sizeof text);
+  ck_assert_msg(bad && strstr(text, refused[_i].says) && strstr(text, "kernel block_sum_0: "),
+                "\"%s\", not \"%s\"", text, refused[_i].says);
+  dlclose(so);
+}
+END_TEST
+
 // The CUDA compiler, or NULL.
 static const char *nvcc(void) {
   static const char *const names[] = {"nvcc", "/usr/local/cuda/bin/nvcc"};
@@ -289,12 +385,10 @@ START_TEST(nvcc_takes_the_kernels) {
   const char *compiler = nvcc(), *src = test_source_dir();
   if (!compiler)
     return;
-  snprintf(
-      command, sizeof command,
-      "%s -std=c++17 -I'%s' -gencode arch=compute_80,code=sm_80 -gencode "
-      "arch=compute_90a,code=sm_90a -Werror all-warnings -Xptxas -warn-spills,-warn-lmem-usage "
-      "-fatbin '%s/tests/cuda/%s.cu' -o '%s/%s.fatbin' 2>&1",
-      compiler, src, src, files[_i], dir, files[_i]);
+  snprintf(command, sizeof command,
+           "%s -std=c++17 -I'%s'%s -Werror all-warnings -Xptxas -warn-spills,-warn-lmem-usage "
+           "-fatbin '%s/tests/cuda/%s.cu' -o '%s/%s.fatbin' 2>&1",
+           compiler, src, files[_i].arch, src, files[_i].name, dir, files[_i].name);
   check_silent(command);
 }
 END_TEST
@@ -331,6 +425,7 @@ Suite *shim_suite(void) {
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, right_kernels_give_equal_bits_in_every_order, 0, NKERNELS);
+  tcase_add_loop_test(t, what_has_no_room_is_refused, 0, sizeof refused / sizeof *refused);
   tcase_add_loop_test(t, nvcc_takes_the_kernels, 0, NFILES);
   tcase_add_loop_test(t, a_planted_mistake_is_found, 0, sizeof planted / sizeof *planted);
   suite_add_tcase(s, t);
