@@ -122,7 +122,15 @@ inline bool something_arrives() {
   return true;
 }
 
+// Of threads that wait for such barriers the first, and what the barriers wait for.
 inline void add_mbarriers() {
+  int id = 0;
+  while (id < run.threads && !(polling[id / 64] >> id % 64 & 1))
+    id++;
+  if (id == run.threads)
+    return;
+  add_where(" ", id);
+  add(run.error, ".");
   for (int i = 0; i < mbarriers.n; i++)
     add(run.error, " The barrier at byte %zu lacks %d of %d arrivals and %lld bytes.",
         size_t((unsigned char *)mbarriers.at[i].at - shim_shared), mbarriers.at[i].missing,

@@ -110,14 +110,16 @@ inline void meet_block(const Place &place, int id, int size) {
   wait();
 }
 
-// Says of a thread that others wait for where it is.
-inline void add_absent(int id) {
+// Says where a thread is.
+inline void add_where(const char *before, int id) {
   const Thread &t = run.thread[id];
-  add(run.error, "; thread %d ", id);
+  add(run.error, "%sthread %d ", before, id);
   if (t.ended)
     add(run.error, "has ended");
   else if (t.last.what)
     add(run.error, "is in %s at %s:%d", t.last.what, base_name(t.last.file), t.last.line);
+  else
+    add(run.error, "came to no such place");
 }
 
 inline void add_waiting(const Place &p, int here, int size) {
@@ -129,7 +131,7 @@ inline void add_warp(int warp) {
   for (int i = 0; i < warps[warp].open; i++) {
     const WarpMeet &m = warps[warp].meet[i];
     add_waiting(m.place, __builtin_popcount(m.here), __builtin_popcount(m.members));
-    add_absent(warp * WARP + __builtin_ctz(m.members & ~m.here));
+    add_where("; ", warp * WARP + __builtin_ctz(m.members & ~m.here));
     add(run.error, ".");
   }
 }
@@ -140,7 +142,7 @@ inline void add_barrier(const Barrier &b) {
   add_waiting(b.place, b.here, b.size);
   for (int i = 0; i < run.threads; i++)
     if (!(b.who[i / 64] >> i % 64 & 1)) {
-      add_absent(i);
+      add_where("; ", i);
       break;
     }
   add(run.error, ".");

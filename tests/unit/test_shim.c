@@ -155,7 +155,7 @@ typedef const char *ShimMap(void *map, const void *base, int element, long long 
 
 // A map of boxes of 64 x 64, with rows of 128 bytes that are swizzled.
 static void *map_of(const uint16_t *x, long long rows, long long columns) {
-  void *so = library("hopper"), *map = aligned_alloc(128, 128);
+  void *so = library("hopper"), *map = guarded(128);
   ShimMap *make;
   *(void **)&make = symbol(so, "shim_tensor_map");
   const char *wrong = make(map, x, 2, columns, rows, (columns + 7) / 8 * 16, 64, 64, 128);
@@ -245,7 +245,7 @@ static const Planted planted[] = {
     {PRODUCT_WGMMA, 1, NULL},
     {PRODUCT_WGMMA, 2, "one arrival more than the 1 of this phase"},
     {PRODUCT_WGMMA, 3, "one arrival more than the 1 of this phase"},
-    {PRODUCT_WGMMA, 4, "no thread can go on: The barrier at byte"},
+    {PRODUCT_WGMMA, 4, "no thread can go on: thread 0 is in bg_mbarrier_wait at hopper.cu:"},
     {PRODUCT_WGMMA, 5, "copies that nobody has waited for"},
     {PRODUCT_WGMMA, 6, "lacks 0 of 1 arrivals and 16 bytes"},
     {PRODUCT_WGMMA, 7, "begins no matrix"},
