@@ -75,8 +75,8 @@ tests_of_cli() {
 # As the sanitizers' flags these leave libbigsrt.a alone, which compiled models are linked with.  Tests are fast: not measured.
 build_all() {
   autotools
-  build_in "$build" "all SAN_CFLAGS=--coverage" CC=gcc CFLAGS="-O0 -g"
-  build_in "$build" "tests/runner CFLAGS=-O2 SAN_CFLAGS=-DBIGSC_COVERAGE LDFLAGS=--coverage"
+  build_in "$build" "all SAN_CFLAGS=--coverage" CC=gcc CFLAGS="-O0 -g" CPPFLAGS=-DBIGSC_COVERAGE
+  build_in "$build" "tests/runner CFLAGS=-O2 SAN_CFLAGS= LDFLAGS=--coverage"
 }
 
 # gcov's files are locked while a process adds its counts: both may run at once.
