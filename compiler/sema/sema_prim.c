@@ -266,7 +266,8 @@ static Node *count_node(Sema *s, const PrimCall *c, DType t) {
 static double neutral(Op op, DType t) {
   if (op == OP_SUM)
     return 0;
-  double top = t == DT_I32 ? INT32_MAX : INFINITY;
+  double top =
+      t == DT_I32 ? (double)INT32_MAX : INFINITY; // INFINITY is a float, and would round it
   return op == OP_RMIN ? top : t == DT_I32 ? INT32_MIN : -top;
 }
 
