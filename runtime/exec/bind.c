@@ -173,6 +173,10 @@ static int bind_builtin(bigs_model *m, Binding *b, int s, int64_t *work) {
   if (!ops)
     return bigs_fail(&m->error, BIGS_EBUG, "%s: the module lacks builtin %d", b->program->name,
                      index);
+  if (!m->device->host)
+    return bigs_fail(&m->error, BIGS_EMODEL, "%s: %s is not to be had on a %s", b->program->name,
+                     b->program->step[s].label ? b->program->step[s].label : "a library step",
+                     m->device->name);
   BigsFrame f = {.sym = b->sym, .scalar = b->scalar + b->step[s].scalar};
   if (bind_tables(m, b, s, ops, &f))
     return m->error.status;
@@ -194,7 +198,7 @@ static int bind_step(bigs_model *m, Binding *b, int s) {
   if (!size_at(b, step->scratch, &bound->scratch) || bound->scratch > INT64_MAX / 4096)
     return too_large(m, b->program);
   bound->scratch = round_line(bound->scratch);
-  int64_t total = bound->scratch * m->threads;
+  int64_t total = bound->scratch * m->device->workers(m, bound->tasks, bound->scratch);
   if (step->kind == BIGS_BUILTIN && bind_builtin(m, b, s, &total))
     return m->error.status;
   if (total > b->scratch_bytes)

@@ -11,8 +11,9 @@ typedef struct DeviceLaunch {
   int64_t tasks;
   BigsFrame frame; // pointers of the device; the arrays themselves are the host's
   int narg, nscalar;
-  char *scratch; // `stride` bytes for each of the handle's workers
+  char *scratch; // `stride` bytes for each of the step's workers
   int64_t stride;
+  const char *program, *label, *source; // for messages; the last two may be NULL
 } DeviceLaunch;
 
 // Functions with a status return 0, or an exit status with the reason in m's error.  They act in the
@@ -22,8 +23,10 @@ typedef struct BigsDevice {
   bool host; // its memory is the host's: put and get are never called
   // Sets up m->device_state, m->threads (tasks that are under way at once) and what the others need.
   int (*open)(bigs_model *m, int threads);
-  void (*close)(bigs_model *m);
-  // Zeroed memory, 64-byte aligned; NULL: there is none.
+  void (*close)(bigs_model *m); // also after an open that failed
+  // Tasks of such a step that are under way at once, each with so many bytes of scratch memory.
+  int (*workers)(const bigs_model *m, int64_t tasks, int64_t scratch);
+  // Zeroed memory, 64-byte aligned; NULL: there is none, or m's error says why.
   char *(*alloc)(bigs_model *m, size_t bytes);
   void (*release)(bigs_model *m, char *p, size_t bytes);
   int (*put)(bigs_model *m, void *to, const void *from, size_t bytes); // from the host

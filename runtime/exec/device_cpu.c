@@ -57,6 +57,11 @@ static void cpu_close(bigs_model *m) {
   m->pool = NULL;
 }
 
+static int cpu_workers(const bigs_model *m, int64_t tasks, int64_t scratch) {
+  (void)tasks, (void)scratch;
+  return m->threads;
+}
+
 typedef struct Clear {
   char *p;
   int64_t bytes;
@@ -103,6 +108,7 @@ const BigsDevice device_cpu = {.name = "CPU",
                                .host = true,
                                .open = cpu_open,
                                .close = cpu_close,
+                               .workers = cpu_workers,
                                .alloc = cpu_alloc,
                                .release = cpu_release,
                                .clear = cpu_clear,

@@ -239,7 +239,10 @@ static int run_step(bigs_model *m, Binding *b, int s, RunFlags flags) {
                     .narg = step->narg,
                     .nscalar = step->nscalar,
                     .scratch = m->scratch.p,
-                    .stride = bound->scratch};
+                    .stride = bound->scratch,
+                    .program = b->program->name,
+                    .label = step->label,
+                    .source = step->source};
   return m->device->launch(m, &l);
 }
 
@@ -255,6 +258,8 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
     err = err ? err : run_step(m, b, s, flags);
     if (!err && flags.check)
       err = check_after(m, b, s);
+    if (m->step_ns && !err)
+      err = m->device->wait(m);
     if (m->step_ns)
       m->step_ns[s] += clock_ns() - begin;
   }
@@ -307,6 +312,14 @@ static int check_read(bigs_model *m, const BigsProgram *p) {
   return 0;
 }
 
+// A run that ended early leaves nothing behind that would still read or write the caller's memory.
+static int settle(bigs_model *m) {
+  BigsError why = m->error;
+  m->device->wait(m);
+  m->error = why;
+  return why.status;
+}
+
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags) {
   if (check_read(m, &m->module->program[program]))
@@ -314,7 +327,7 @@ int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const 
   fenv_t caller = float_mode_default();
   int err = run_program(m, program, dims, inputs, outputs, flags);
   float_mode_restore(caller);
-  return err;
+  return err ? settle(m) : 0;
 }
 
 int module_program(const BigsModule *module, int kind, const char *name) {

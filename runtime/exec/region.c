@@ -18,7 +18,7 @@ int region_set(bigs_model *m, Region *r, size_t bytes, const char *what) {
     return refuse(m, bytes, what);
   r->p = m->device->alloc(m, bytes);
   if (!r->p)
-    return refuse(m, bytes, what);
+    return m->error.status ? m->error.status : refuse(m, bytes, what);
   r->bytes = bytes;
   m->allocated += (int64_t)bytes;
   return 0;

@@ -36,6 +36,10 @@ static void far_close(bigs_model *m) {
   device_cpu.close(m);
 }
 
+static int far_workers(const bigs_model *m, int64_t tasks, int64_t scratch) {
+  return device_cpu.workers(m, tasks, scratch);
+}
+
 static char *far_alloc(bigs_model *m, size_t bytes) {
   (void)m;
   int i = 0;
@@ -81,6 +85,7 @@ static int far_wait(bigs_model *m) {
 const BigsDevice far_device = {.name = "far",
                                .open = far_open,
                                .close = far_close,
+                               .workers = far_workers,
                                .alloc = far_alloc,
                                .release = far_release,
                                .put = far_copy,
