@@ -22,6 +22,11 @@ runtime_sources = \
 	%D%/builtin/fft.h \
 	%D%/builtin/scatter.c \
 	%D%/builtin/scatter.h \
+	%D%/cuda/device_cuda.c \
+	%D%/cuda/device_cuda.h \
+	%D%/cuda/driver.c \
+	%D%/cuda/driver.def \
+	%D%/cuda/driver.h \
 	%D%/exec/bind.c \
 	%D%/exec/config.c \
 	%D%/exec/cpu.c \

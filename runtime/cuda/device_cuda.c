@@ -1,0 +1,343 @@
+// See device_cuda.h.  Every call goes to the driver with the GPU's context pushed and popped again:
+// the calling thread may have another one current.  After a fault of a kernel the driver answers
+// nothing any more, so the handle remembers it and says so.
+#include "runtime/cuda/device_cuda.h"
+#include "base/alloc.h"
+#include "runtime/cuda/driver.h"
+#include "runtime/exec/exec.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { WARP_LANES = 32, BLOCK_WARPS = 8, FRAME_HEAD = 3, SCRATCH_MOST = 256 << 20 };
+
+typedef struct CudaState {
+  CudaDriver driver;
+  CudaOrdinal device;
+  CudaContext context;
+  CudaStream stream;
+  CudaModule module;
+  CudaFunction *function; // of the module's kernels, NULL until the first launch
+  uint64_t *word;         // the frame of a launch
+  char name[64];          // "NVIDIA H200"
+  bool sync;              // waits for each step, so that a fault is that step's
+  CudaResult lost;        // the fault that ended all
+  DeviceLaunch last;
+} CudaState;
+
+static CudaState *cuda_state(const bigs_model *m) {
+  return (CudaState *)m->device_state;
+}
+
+// ---- errors
+// " in `gelu` (bigs.mdl:31) of mlm, kernel k12"
+static void say_step(const DeviceLaunch *l, char *buf, size_t size) {
+  int n = snprintf(buf, size, " in `%s`", l->label ? l->label : "a step");
+  if (l->source && (size_t)n < size)
+    n += snprintf(buf + n, size - (size_t)n, " (%s)", l->source);
+  if ((size_t)n < size)
+    snprintf(buf + n, size - (size_t)n, " of %s, kernel k%d", l->program, l->kernel);
+}
+
+static int cuda_lost(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  char text[256];
+  return bigs_fail(&m->error, BIGS_EFILE,
+                   "%s has failed before (%s): nothing in this process can use it any more, so end "
+                   "the process and start again from what was saved",
+                   s->name, driver_text(&s->driver, s->lost, text, sizeof text));
+}
+
+static int cuda_now_lost(bigs_model *m, CudaResult r) {
+  CudaState *s = cuda_state(m);
+  char text[256], step[512] = "";
+  s->lost = r;
+  if (s->last.program)
+    say_step(&s->last, step, sizeof step);
+  return bigs_fail(&m->error, BIGS_EFILE, "%s failed%s%s: %s%s", s->name,
+                   *step && !s->sync ? ", at the latest" : "", step,
+                   driver_text(&s->driver, r, text, sizeof text),
+                   s->sync ? "" : "; with BIGS_CUDA=sync in the environment it is the step itself");
+}
+
+static int cuda_fail(bigs_model *m, CudaResult r, const char *what) {
+  CudaState *s = cuda_state(m);
+  if (driver_is_lost(r))
+    return cuda_now_lost(m, r);
+  int err = driver_fail(&s->driver, r, &m->error, what);
+  bigs_error_prefix(&m->error, "%s", s->name);
+  return err;
+}
+
+static int cuda_enter(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  if (s->lost)
+    return cuda_lost(m);
+  CudaResult r = s->driver.context_push(s->context);
+  return r ? cuda_fail(m, r, "its context cannot be entered") : 0;
+}
+
+static int cuda_leave(bigs_model *m, CudaResult r, const char *what) {
+  CudaContext mine;
+  CudaResult popped = cuda_state(m)->driver.context_pop(&mine);
+  r = r ? r : popped;
+  return r ? cuda_fail(m, r, what) : 0;
+}
+
+// ---- open and close
+static int cuda_number(const CudaState *s, int attribute) {
+  int value = 0;
+  return s->driver.device_attribute(&value, attribute, s->device) ? 0 : value;
+}
+
+static int find_device(bigs_model *m, int ordinal) {
+  CudaState *s = cuda_state(m);
+  int count = 0;
+  CudaResult r = s->driver.device_count(&count);
+  if (!r && (ordinal < 0 || ordinal >= count))
+    return bigs_fail(&m->error, BIGS_EFILE, "there is no GPU %d: the NVIDIA driver sees %d",
+                     ordinal, count);
+  r = r ? r : s->driver.device_get(&s->device, ordinal);
+  r = r ? r : s->driver.device_name(s->name, sizeof s->name, s->device);
+  return r ? driver_fail(&s->driver, r, &m->error, "the GPU does not answer") : 0;
+}
+
+static int check_capability(bigs_model *m) {
+  const CudaState *s = cuda_state(m);
+  int major = cuda_number(s, CUDA_CAPABILITY_MAJOR), minor = cuda_number(s, CUDA_CAPABILITY_MINOR);
+  return major >= 8 ? 0
+                    : bigs_fail(&m->error, BIGS_EFILE,
+                                "%s has compute capability %d.%d, and 8.0 is needed: a GPU of the "
+                                "year 2020 or a later one",
+                                s->name, major, minor);
+}
+
+// Warps that the whole GPU has at once, in whole blocks.
+static int warps_at_once(const CudaState *s) {
+  int warps = cuda_number(s, CUDA_PROCESSOR_THREADS) / WARP_LANES;
+  int all = cuda_number(s, CUDA_PROCESSORS) * warps / BLOCK_WARPS * BLOCK_WARPS;
+  return all > BLOCK_WARPS ? all : BLOCK_WARPS;
+}
+
+static int most(int a, int b) {
+  return a > b ? a : b;
+}
+
+// Words of the largest frame: its head, and at least one of each of arguments, sizes and scalars.
+static size_t most_words(const BigsModule *module) {
+  int words = 0;
+  for (int p = 0; p < module->nprogram; p++)
+    for (int i = 0; i < module->program[p].nstep; i++) {
+      const BigsStep *step = &module->program[p].step[i];
+      words = most(words, most(step->narg, 1) + most(step->nscalar, 1));
+    }
+  return FRAME_HEAD + (size_t)most(module->ndim, 1) + (size_t)words;
+}
+
+static int make_context(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  CudaResult r = s->driver.context_retain(&s->context, s->device);
+  if (r)
+    return cuda_fail(m, r, "it cannot be used");
+  int err = cuda_enter(m);
+  if (err)
+    return err;
+  enum { NON_BLOCKING = 1 }; // does not wait for what others do on the default stream
+  r = s->driver.stream_new(&s->stream, NON_BLOCKING);
+  const void *image = ((const CudaDevice *)m->device)->image;
+  if (!r && image)
+    r = s->driver.module_load(&s->module, image);
+  return cuda_leave(m, r, image && s->stream ? "it does not take the kernels" : "no stream");
+}
+
+static int cuda_open(bigs_model *m, int threads) {
+  const CudaDevice *d = (const CudaDevice *)m->device;
+  CudaState *s = ALLOC(CudaState);
+  const char *how = getenv("BIGS_CUDA");
+  (void)threads;
+  m->device_state = s;
+  if (!s || !(s->function = ALLOC_N(CudaFunction, m->module->nkernel + 1)) ||
+      !(s->word = ALLOC_N(uint64_t, most_words(m->module))))
+    return bigs_fail_memory(&m->error, "a GPU's handle");
+  s->sync = how && !strcmp(how, "sync");
+  int err = driver_open(&s->driver, d->version, &m->error);
+  err = err ? err : find_device(m, d->ordinal);
+  err = err ? err : check_capability(m);
+  if (err)
+    return err;
+  m->threads = warps_at_once(s);
+  return make_context(m);
+}
+
+static void drop_context(CudaState *s) {
+  CudaContext mine;
+  if (!s->driver.context_push(s->context)) {
+    if (s->module)
+      s->driver.module_free(s->module);
+    if (s->stream)
+      s->driver.stream_free(s->stream);
+    s->driver.context_pop(&mine);
+  }
+  s->driver.context_release(s->device);
+}
+
+static void cuda_close(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  if (!s)
+    return;
+  if (s->context)
+    drop_context(s);
+  driver_close(&s->driver);
+  free(s->function);
+  free(s->word);
+  free(s);
+  m->device_state = NULL;
+}
+
+// ---- memory
+static CudaAddress address(const void *p) {
+  return (CudaAddress)(uintptr_t)p;
+}
+
+// It fills memory in the order of the stream, so what comes behind it finds zeros.
+static char *cuda_alloc(bigs_model *m, size_t bytes) {
+  CudaState *s = cuda_state(m);
+  CudaAddress p = 0;
+  if (cuda_enter(m))
+    return NULL;
+  CudaResult r = s->driver.memory_new(&p, bytes);
+  bool none = r == CUDA_NO_MEMORY;
+  if (!r && (r = s->driver.fill(p, 0, bytes, s->stream)))
+    s->driver.memory_free(p);
+  return cuda_leave(m, none ? 0 : r, "memory cannot be had") || r ? NULL : (char *)(uintptr_t)p;
+}
+
+// Waits for all that uses it.  What goes wrong was told by another call, or will be.
+static void cuda_release(bigs_model *m, char *p, size_t bytes) {
+  CudaState *s = cuda_state(m);
+  CudaContext mine;
+  (void)bytes;
+  if (s->driver.context_push(s->context))
+    return;
+  s->driver.memory_free(address(p));
+  s->driver.context_pop(&mine);
+}
+
+static int cuda_put(bigs_model *m, void *to, const void *from, size_t bytes) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m);
+  return err ? err
+             : cuda_leave(m, s->driver.put(address(to), from, bytes, s->stream),
+                          "numbers cannot be copied to it");
+}
+
+static int cuda_get(bigs_model *m, void *to, const void *from, size_t bytes) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m);
+  if (err)
+    return err;
+  CudaResult r = s->driver.get(to, address(from), bytes, s->stream);
+  r = r ? r : s->driver.stream_wait(s->stream);
+  return cuda_leave(m, r, "numbers cannot be copied from it");
+}
+
+static int cuda_clear(bigs_model *m, void *p, size_t bytes) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m);
+  return err ? err
+             : cuda_leave(m, s->driver.fill(address(p), 0, bytes, s->stream),
+                          "memory cannot be cleared");
+}
+
+static int cuda_wait(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m);
+  return err ? err : cuda_leave(m, s->driver.stream_wait(s->stream), "it does not finish");
+}
+
+// ---- launches
+// As many as there are tasks for, in whole blocks, and as have room in SCRATCH_MOST bytes.
+static int cuda_workers(const bigs_model *m, int64_t tasks, int64_t scratch) {
+  int64_t blocks = m->threads / BLOCK_WARPS, room = SCRATCH_MOST / BLOCK_WARPS;
+  int64_t needed = tasks / BLOCK_WARPS + (tasks % BLOCK_WARPS != 0);
+  blocks = blocks < needed ? blocks : needed;
+  if (scratch && blocks > room / scratch)
+    blocks = room / scratch;
+  return (int)(blocks > 1 ? blocks : 1) * BLOCK_WARPS;
+}
+
+static int find_function(bigs_model *m, int kernel) {
+  CudaState *s = cuda_state(m);
+  const CudaDevice *d = (const CudaDevice *)m->device;
+  char name[16];
+  if (s->function[kernel])
+    return 0;
+  if (!d->image) {
+    void *f = NULL;
+    int err = d->function(m, kernel, &f);
+    s->function[kernel] = (CudaFunction)f;
+    return err;
+  }
+  snprintf(name, sizeof name, "k%d", kernel);
+  CudaResult r = s->driver.module_function(&s->function[kernel], s->module, name);
+  return r ? cuda_fail(m, r, "its code lacks a kernel") : 0;
+}
+
+// The frame as codegen/cuda prints it: arguments, sizes and scalars are one word at least.
+static void fill_words(const bigs_model *m, const DeviceLaunch *l) {
+  uint64_t *w = cuda_state(m)->word;
+  int ndim = m->module->ndim;
+  *w++ = (uint64_t)l->tasks;
+  *w++ = (uint64_t)l->stride;
+  *w++ = address(l->scratch);
+  for (int i = 0; i < l->narg; i++)
+    w[i] = address(l->frame.arg[i]);
+  w += most(l->narg, 1);
+  for (int i = 0; i < ndim; i++)
+    w[i] = (uint64_t)l->frame.sym[i];
+  w += most(ndim, 1);
+  for (int i = 0; i < l->nscalar; i++)
+    w[i] = l->frame.scalar[i];
+}
+
+static CudaResult start_kernel(bigs_model *m, const DeviceLaunch *l) {
+  CudaState *s = cuda_state(m);
+  void *params[] = {s->word};
+  unsigned blocks = (unsigned)cuda_workers(m, l->tasks, l->stride) / BLOCK_WARPS;
+  fill_words(m, l);
+  CudaResult r = s->driver.launch(s->function[l->kernel], blocks, 1, 1, BLOCK_WARPS * WARP_LANES, 1,
+                                  1, 0, s->stream, params, NULL);
+  return r || !s->sync ? r : s->driver.stream_wait(s->stream);
+}
+
+static int cuda_launch(bigs_model *m, const DeviceLaunch *l) {
+  char step[512], what[600];
+  int err = cuda_enter(m);
+  if (err || !l->tasks)
+    return err ? err : cuda_leave(m, 0, "");
+  cuda_state(m)->last = *l;
+  err = find_function(m, l->kernel);
+  CudaResult r = err ? 0 : start_kernel(m, l);
+  say_step(l, step, sizeof step);
+  snprintf(what, sizeof what, "a kernel cannot be launched%s", step);
+  int left = cuda_leave(m, r, what);
+  return err ? err : left;
+}
+
+CudaDevice cuda_device(int ordinal, int version, const void *image,
+                       int (*function)(bigs_model *m, int kernel, void **out)) {
+  return (CudaDevice){.base = {.name = "GPU",
+                               .open = cuda_open,
+                               .close = cuda_close,
+                               .workers = cuda_workers,
+                               .alloc = cuda_alloc,
+                               .release = cuda_release,
+                               .put = cuda_put,
+                               .get = cuda_get,
+                               .clear = cuda_clear,
+                               .launch = cuda_launch,
+                               .wait = cuda_wait},
+                      .ordinal = ordinal,
+                      .version = version,
+                      .image = image,
+                      .function = function};
+}

@@ -1,0 +1,23 @@
+// An NVIDIA GPU as the device of a handle.  One stream; a warp does a task, as codegen/cuda prints
+// kernels.
+#ifndef BIGSC_RUNTIME_DEVICE_CUDA_H
+#define BIGSC_RUNTIME_DEVICE_CUDA_H
+#include "runtime/exec/device.h"
+
+// The GPU of a handle and its code.  It is what bigs_options.device points to (&device.base) and
+// outlives the handles; handles may share it.
+typedef struct CudaDevice {
+  BigsDevice base;
+  int ordinal; // of the GPUs that the driver shows
+  int version; // that the driver must know for this code, 13010 for CUDA 13.1; 0: any that runs it
+  // A cubin, whose functions are named k0, k1, ... as the kernels are numbered; NULL: `function` finds
+  // them.
+  const void *image;
+  // The CUfunction of a kernel of m->module into *out, called once for each with the GPU's primary
+  // context current.  0, or a status with the reason in m's error.
+  int (*function)(bigs_model *m, int kernel, void **out);
+} CudaDevice;
+// With image or function, the other is NULL.
+CudaDevice cuda_device(int ordinal, int version, const void *image,
+                       int (*function)(bigs_model *m, int kernel, void **out));
+#endif

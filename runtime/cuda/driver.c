@@ -1,0 +1,124 @@
+// See driver.h.
+#include "runtime/cuda/driver.h"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+  size_t at;
+  const char *symbol;
+} driver_calls[] = {
+#define CALL(name, symbol, ...) {offsetof(CudaDriver, name), symbol},
+#include "runtime/cuda/driver.def"
+#undef CALL
+};
+enum { DRIVER_CALLS = sizeof driver_calls / sizeof *driver_calls };
+
+// The first driver that knows such a version.
+static int release_of(int version) {
+  return version < 13000 ? 525 : 580;
+}
+
+static const char *library_name(void) {
+  const char *name = getenv("BIGSC_LIBCUDA");
+  return name && *name ? name : "libcuda.so.1";
+}
+
+static int find_calls(CudaDriver *d, int version, BigsError *e) {
+  for (int i = 0; i < DRIVER_CALLS; i++) {
+    void *p = dlsym(d->library, driver_calls[i].symbol);
+    if (!p)
+      return bigs_fail(e, BIGS_EFILE,
+                       "%s lacks %s: the NVIDIA driver is too old, install %d or a later one",
+                       library_name(), driver_calls[i].symbol, release_of(version));
+    memcpy((char *)d + driver_calls[i].at, &p, sizeof p);
+  }
+  return 0;
+}
+
+static int check_version(const CudaDriver *d, int version, BigsError *e) {
+  int known = 0;
+  CudaResult r = d->version(&known);
+  if (r)
+    return driver_fail(d, r, e, "the NVIDIA driver does not tell its version");
+  return known >= version
+             ? 0
+             : bigs_fail(e, BIGS_EFILE,
+                         "the NVIDIA driver is too old: it knows CUDA %d.%d and %d.%d is needed, "
+                         "install driver %d or a later one",
+                         known / 1000, known % 1000 / 10, version / 1000, version % 1000 / 10,
+                         release_of(version));
+}
+
+static int start_driver(const CudaDriver *d, BigsError *e) {
+  int count = 0;
+  CudaResult r = d->init(0);
+  r = r ? r : d->device_count(&count);
+  if (r && r != CUDA_NO_GPU)
+    return driver_fail(d, r, e, "the NVIDIA driver does not start");
+  return count > 0 ? 0
+                   : bigs_fail(e, BIGS_EFILE,
+                               "there is no GPU: the NVIDIA driver sees none (CUDA_VISIBLE_DEVICES "
+                               "may hide those that are there)");
+}
+
+int driver_open(CudaDriver *d, int version, BigsError *e) {
+  version = version > CUDA_OLDEST ? version : CUDA_OLDEST;
+  // It has threads of its own, which would not survive that it is unloaded.
+  d->library = dlopen(library_name(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (!d->library)
+    return bigs_fail(e, BIGS_EFILE, "there is no NVIDIA driver: %s", dlerror());
+  int err = find_calls(d, version, e);
+  err = err ? err : check_version(d, version, e);
+  return err ? err : start_driver(d, e);
+}
+
+void driver_close(CudaDriver *d) {
+  if (d->library)
+    dlclose(d->library);
+  d->library = NULL;
+}
+
+const char *driver_text(const CudaDriver *d, CudaResult r, char *buf, size_t size) {
+  const char *name = NULL, *text = NULL;
+  if (d->error_name(r, &name) || !name)
+    snprintf(buf, size, "CUDA error %d", r);
+  else if (d->error_text(r, &text) || !text)
+    snprintf(buf, size, "%s", name);
+  else
+    snprintf(buf, size, "%s (%s)", name, text);
+  return buf;
+}
+
+int driver_fail(const CudaDriver *d, CudaResult r, BigsError *e, const char *what) {
+  char text[256];
+  return bigs_fail(e, BIGS_EFILE, "%s: %s", what, driver_text(d, r, text, sizeof text));
+}
+
+// Faults of kernels and of the machine, after which the driver answers every call alike.
+static const short lost_results[] = {
+    214, // ECC_UNCORRECTABLE
+    220, // NVLINK_UNCORRECTABLE
+    226, // CONTAINED
+    700, // ILLEGAL_ADDRESS
+    702, // LAUNCH_TIMEOUT
+    709, // CONTEXT_IS_DESTROYED
+    710, // ASSERT
+    714, // HARDWARE_STACK_ERROR
+    715, // ILLEGAL_INSTRUCTION
+    716, // MISALIGNED_ADDRESS
+    717, // INVALID_ADDRESS_SPACE
+    718, // INVALID_PC
+    719, // LAUNCH_FAILED
+    721, // TENSOR_MEMORY_LEAK
+    911, // EXTERNAL_DEVICE
+    999, // UNKNOWN
+};
+
+bool driver_is_lost(CudaResult r) {
+  for (size_t i = 0; i < sizeof lost_results / sizeof *lost_results; i++)
+    if (lost_results[i] == r)
+      return true;
+  return false;
+}
