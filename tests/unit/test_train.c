@@ -4,6 +4,7 @@
 #include "base/dtype.h"
 #include "runtime/files/file.h"
 #include "base/rng.h"
+#include "runtime/train/checkpoint.h"
 #include "runtime/train/train.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
@@ -438,6 +439,52 @@ START_TEST(folders_that_cannot_be_used) {
 }
 END_TEST
 
+// Each field of state.json lacks, or holds what no run writes; `best` may lack.
+START_TEST(states_that_lack_a_field_are_refused) {
+  static const char state[] =
+      "{\"train\": \"fit\", \"step\": 3, \"moment_steps\": 2, \"seed\": 7, \"tokens\": 96, "
+      "\"seconds\": 0.5, \"recipe\": {\"rate\": 0.1, \"decay\": 0, \"clip\": 1, \"steps\": 5, "
+      "\"batch\": 4, \"length\": 8}}";
+  static const char *const changed[][2] = {
+      {"", ""},
+      {"\"train\": \"fit\"", "\"train\": 3"},
+      {"\"train\"", "\"name\""},
+      {"\"step\"", "\"at\""},
+      {"\"moment_steps\"", "\"at\""},
+      {"\"seed\"", "\"at\""},
+      {"\"tokens\"", "\"at\""},
+      {"\"seconds\"", "\"at\""},
+      {"\"recipe\"", "\"at\""},
+      {"\"rate\"", "\"at\""},
+      {"\"decay\"", "\"at\""},
+      {"\"clip\"", "\"at\""},
+      {"\"steps\"", "\"at\""},
+      {"\"batch\"", "\"at\""},
+      {"\"length\"", "\"at\""},
+      {"\"step\": 3", "\"step\": -3"},
+      {"\"moment_steps\": 2", "\"moment_steps\": -2"},
+      {"\"batch\": 4", "\"batch\": 0"},
+      {"\"length\": 8", "\"length\": -8"},
+      {"\"steps\": 5", "\"steps\": -5"},
+  };
+  for (int i = 0; i < COUNT(changed); i++) {
+    const char *at = strstr(state, changed[i][0]);
+    BigsError e = {0};
+    TrainState got;
+    char name[16];
+    FILE *f = fopen(path_of(".", "state.json"), "w");
+    fprintf(f, "%.*s%s%s", (int)(at - state), state, changed[i][1], at + strlen(changed[i][0]));
+    fclose(f);
+    int status = state_read(path_of(".", ""), &got, name, sizeof name, &e);
+    ck_assert_msg(status == (i ? BIGS_EFILE : 0), "%s: status %d", changed[i][0], status);
+    ck_assert(!i || strstr(e.text, "not the state of a training run"));
+    ck_assert(i || (!strcmp(name, "fit") && got.step == 3 && got.best_step == -1));
+    if (!i)
+      state_free(&got);
+  }
+}
+END_TEST
+
 START_TEST(changes_are_checked) {
   BigsError e = {0};
   TrainChanges c = train_no_changes();
@@ -539,6 +586,7 @@ Suite *train_suite(void) {
   tcase_add_test(t, files_do_not_take_standard_descriptors);
   tcase_add_test(t, a_loss_that_is_no_number_is_explained);
   tcase_add_test(t, folders_that_cannot_be_used);
+  tcase_add_test(t, states_that_lack_a_field_are_refused);
   tcase_add_test(t, changes_are_checked);
   tcase_add_test(t, progress_lines);
   tcase_add_test(t, held_out_loss_is_the_mean_cross_entropy);
