@@ -20,6 +20,8 @@ test_sources = \
 	%D%/unit/command.h \
 	%D%/unit/compiled.c \
 	%D%/unit/compiled.h \
+	%D%/unit/cuda_bed.c \
+	%D%/unit/cuda_bed.h \
 	%D%/unit/fault_bed.c \
 	%D%/unit/fault_bed.h \
 	%D%/unit/faults.c \
@@ -30,6 +32,8 @@ test_sources = \
 	%D%/unit/kernels.h \
 	%D%/unit/op_cases.c \
 	%D%/unit/op_cases.h \
+	%D%/unit/op_code.c \
+	%D%/unit/op_code.h \
 	%D%/unit/op_reference.c \
 	%D%/unit/op_reference.h \
 	%D%/unit/far_device.c \
@@ -51,6 +55,7 @@ test_sources = \
 	%D%/unit/test_cases.c \
 	%D%/unit/test_code.c \
 	%D%/unit/test_conv.c \
+	%D%/unit/test_cuda.c \
 	%D%/unit/test_data.c \
 	%D%/unit/test_diag.c \
 	%D%/unit/test_docs.c \

@@ -69,6 +69,17 @@ static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, i
   }
 }
 
+static bool make_code(PlanBed *t, const BigsModule *m, Target *target, LKernel **k,
+                      BigsKernel **code, Jit **jit) {
+  const char *error = NULL;
+  if (t->code)
+    return t->code->make(t->code, m, k, t->kernels, code);
+  *jit = jit_new(t->b.arena, target, &error);
+  ck_assert_msg(*jit && jit_kernels(*jit, t->b.arena, k, t->kernels, 1, code, &error), "%s", error);
+  return true;
+}
+
+// NULL: there is nothing to run.
 static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, Jit **jit) {
   Arena *a = t->b.arena;
   const char *error = NULL;
@@ -94,8 +105,8 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
       loop_print(stderr, k[i]);
   }
   BigsKernel **code = NEWN(a, BigsKernel *, t->kernels + 1);
-  *jit = jit_new(a, target, &error);
-  ck_assert_msg(*jit && jit_kernels(*jit, a, k, t->kernels, 1, code, &error), "%s", error);
+  if (!make_code(t, m, target, k, code, jit))
+    return NULL;
   static const BigsBuiltinOps *const builtins[BIGS_BUILTIN_COUNT] = {
 #define BUILTIN(id, name) [BIGS_##id] = &bigs_builtin_##name,
 #include "runtime/builtin.def"
@@ -281,21 +292,36 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
   }
 }
 
-void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, const char *what) {
-  Jit *jit = NULL;
+static void check_once(PlanBed *t, BigsModule *module, const Output *outs, int n,
+                       const char *what) {
   char error[512];
-  round_leaves(&t->b);
-  t->bits = 0;
-  BigsModule *module = compile(t, kind, outs, n, &jit);
-  const char *bad = params_verify(module);
-  ck_assert_msg(!bad, "%s: parameter %s lies outside of its storage", what, bad);
-  bigs_options o = {.threads = t->threads ? t->threads : 2, .unset = 1};
+  bigs_options o = {.threads = t->code ? 1 : t->threads ? t->threads : 2, .unset = 1};
   bigs_model *m = bigs_model_open_with(module, &o, error, sizeof error);
   ck_assert_msg(m != NULL, "%s", error);
+  t->bits = 0;
   set_params(t, m);
   m->weights_version++;
   run(t, m, outs, n, what);
   bigs_model_close(m);
+}
+
+void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, const char *what) {
+  Jit *jit = NULL;
+  round_leaves(&t->b);
+  BigsModule *module = compile(t, kind, outs, n, &jit);
+  if (!module)
+    return;
+  const char *bad = params_verify(module);
+  ck_assert_msg(!bad, "%s: parameter %s lies outside of its storage", what, bad);
+  check_once(t, module, outs, n, what);
+  uint64_t bits = t->bits;
+  for (int i = 1; t->code && i < t->code->runs; i++) {
+    t->code->run = i;
+    check_once(t, module, outs, n, what);
+    ck_assert_msg(bits == t->bits, "%s: other bits in run %d", what, i);
+  }
+  if (t->code)
+    t->code->run = 0;
   jit_free(jit);
 }
 

@@ -2,7 +2,17 @@
 #ifndef BIGSC_PLAN_BED_H
 #define BIGSC_PLAN_BED_H
 #include "codegen/plan/plan.h"
+#include "runtime/abi.h"
 #include "tests/unit/graph_test.h"
+
+// Other code for kernels than that of the JIT.
+typedef struct PlanCode PlanCode;
+struct PlanCode {
+  // A function for each of n kernels, which run in one thread; false: there is nothing to run yet.
+  bool (*make)(PlanCode *c, const BigsModule *m, LKernel *const *k, int n, BigsKernel **code);
+  int runs; // each check runs as often, `run` being 0, 1, ...; all must give the same bits
+  int run;
+};
 
 typedef struct PlanBed {
   Bed b;
@@ -11,6 +21,7 @@ typedef struct PlanBed {
   int threads;      // 0: 2
   double tolerance; // of the largest absolute value of an output; 0: 2e-5
   double least;     // an output's largest absolute value counts as at least this; 0: 1e-3
+  PlanCode *code;   // NULL: the JIT's
   bool print;       // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;

@@ -1,108 +1,28 @@
 // Every row of the op table as compiled code, against the interpreter: the instances of op_cases.c
 // through planner, JIT and runtime, with and without fusion, for several instruction sets; their
 // gradients too.
-#include "tests/unit/op_cases.h"
-#include "tests/unit/plan_bed.h"
+#include "tests/unit/op_code.h"
 #include "tests/unit/suites.h"
 #include <math.h>
-#include <string.h>
 
-static char *label(OpCase *c, const char *what) {
-  return arena_printf(c->b.arena, "%s %s, instance %d, %s", dtype_name(c->real), op_name(c->op),
-                      c->variant, what);
-}
-
-// What bf16 can hold, so that both sides compute with the same numbers.
-static void round_bf16(Bed *b) {
-  for (int i = 0; i < b->n; i++)
-    for (int64_t k = 0; b->leaf[i]->dtype == DT_BF16 && k < b->size[i]; k++) {
-      float f = (float)b->data[i][k];
-      uint32_t u;
-      memcpy(&u, &f, 4);
-      u &= 0xffff0000u;
-      memcpy(&f, &u, 4);
-      b->data[i][k] = f;
-    }
-}
-
-// Attention has no compiled gradient of its bias, nor of keys or values that batch elements share
-// (instances 3 and 4 of op_cases.c), and is not claimed where one is wanted.
-static bool has_gradient(const OpCase *c, const Node *y, const Node *leaf) {
-  return y->op != OP_ATTENTION || (y->in[4] != leaf && c->variant < 3);
-}
-
-// Gradients with respect to the float leaves of the sum of y times random weights.
-static int gradients(OpCase *c, Node *y, Output *outs) {
-  Graph *g = c->b.g;
-  Node *wrt[BED_LEAVES], *grad[BED_LEAVES];
-  int n = 0;
-  for (int i = 0; i < c->b.n; i++)
-    if (dtype_is_float((DType)c->b.leaf[i]->dtype) && has_gradient(c, y, c->b.leaf[i]))
-      wrt[n++] = c->b.leaf[i];
-  Node *loss = g_binary(g, OP_MUL, y, bed_leaf(&c->b, (DType)y->dtype, y->ax, y->nax, -2, 2));
-  graph_grad(g, y->nax ? g_reduce(g, OP_SUM, loss, y->ax, y->nax) : loss, wrt, n, grad);
-  for (int i = 0; i < n; i++)
-    outs[i] = (Output){.name = arena_printf(c->b.arena, "grad%d", i),
-                       .node = grad[i],
-                       .nax = wrt[i]->nax,
-                       .ax = wrt[i]->ax};
-  return n;
-}
-
-static bool differentiable(const OpCase *c, const Node *y) {
-  return !(op_flags(c->op) & F_NOGRAD) && dtype_is_float((DType)y->dtype);
-}
-
-static void check(OpCase *c, Node *y, const char *march, bool no_fuse) {
-  PlanBed t = {.b = c->b, .march = march, .no_fuse = no_fuse};
-  t.least = c->real == DT_BF16 ? 1 : 0; // sums of rounded values cancel
-  Output outs[BED_LEAVES];
-  plan_bed_check1(&t, y, label(c, march ? march : "native"));
-  c->b = t.b;
-  int n = differentiable(c, y) ? gradients(c, y, outs) : 0;
-  t.b = c->b;
-  for (int i = 0; i < n; i++)
-    plan_bed_check(&t, BIGS_ENTRY, &outs[i], 1, label(c, "gradient"));
-}
-
-// Attention is claimed, and random numbers are drawn, in f32 alone.
-static bool has_dtype(int op, DType real) {
-  return real == DT_F32 || (op != OP_ATTENTION && op != OP_ATTENTION_LSE &&
-                            op != OP_ATTENTION_GRAD && op != OP_RANDOM);
-}
-
-static bool run_instance(int op, int variant, DType real, const char *march, bool no_fuse) {
-  OpCase c;
-  op_case_open(&c, op, variant, real);
-  Node *y = op_case_make(&c), *at;
-  if (y && has_dtype(op, real) && !(op == OP_ATTENTION_GRAD && variant >= 3)) {
-    ck_assert_msg(graph_unroll_scans(c.b.g, &y, 1, 8, &at), "%s", label(&c, "unrolling"));
-    round_bf16(&c.b);
-    check(&c, y, march, no_fuse);
-  }
-  bed_free(&c.b);
-  return y != NULL;
-}
-
-static void run_instances(int op, const char *march, bool no_fuse) {
+static void check_op(int op, const PlanBed *like) {
   static const DType reals[] = {DT_F32, DT_F64, DT_BF16};
   for (int i = 0; i < COUNT(reals); i++)
-    for (int variant = 0; run_instance(op, variant, reals[i], march, no_fuse); variant++) {
-    }
+    op_code_check(op, reals[i], true, like);
 }
 
 START_TEST(op_is_compiled_as_it_is_interpreted) {
-  run_instances(_i, NULL, false);
+  check_op(_i, &(PlanBed){.no_fuse = false});
 }
 END_TEST
 
 START_TEST(op_is_compiled_without_fusion) {
-  run_instances(_i, NULL, true);
+  check_op(_i, &(PlanBed){.no_fuse = true});
 }
 END_TEST
 
 START_TEST(op_is_compiled_for_an_old_processor) {
-  run_instances(_i, "x86-64", false);
+  check_op(_i, &(PlanBed){.march = "x86-64"});
 }
 END_TEST
 

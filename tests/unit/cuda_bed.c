@@ -1,0 +1,201 @@
+// See cuda_bed.h.
+#include "tests/unit/cuda_bed.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "codegen/cuda/cuda.h"
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int ShimLaunchFn(void (*kernel)(void), unsigned grid, unsigned block, size_t shared_bytes,
+                         const void *params, size_t param_bytes, int order, char *error,
+                         size_t error_size);
+// Beside each printed kernel, what the test knows of it.
+typedef struct CudaInfo {
+  void (*kernel)(void);
+  const LKernel *loop;
+} CudaInfo;
+typedef void CudaRunFn(CudaInfo *info, const BigsFrame *f, int64_t task);
+
+enum { ORDERS = 5 };
+static CudaBed *bed; // whose kernels run; tests are processes
+static int ndim;     // of the module that runs
+
+// ---- collecting
+
+static const char head[] = "extern \"C\" {\n"
+                           "struct CudaInfo { void (*kernel)(); const void *loop; };\n"
+                           "void (*cuda_run)(CudaInfo *, const void *, long long);\n"
+                           "}\n";
+
+static char *text_of(const LKernel *k, const char *name, size_t *n) {
+  LKernel named = *k;
+  char *text = NULL;
+  FILE *f = open_memstream(&text, n);
+  named.name = name;
+  named.from = NULL;
+  cuda_kernel(f, &named, MAX_SYMS);
+  fclose(f);
+  return text;
+}
+
+// Equal text is one kernel.
+static uint64_t identity_of(const LKernel *k) {
+  size_t n;
+  char *text = text_of(k, "kernel", &n);
+  uint64_t h = hash_bytes(0, text, n);
+  free(text);
+  return h | 1;
+}
+
+static void name_of(const LKernel *k, char name[32]) {
+  snprintf(name, 32, "k_%016" PRIx64, identity_of(k));
+}
+
+static void collect(CudaBed *c, const LKernel *k) {
+  char name[32];
+  size_t n;
+  uint64_t h = identity_of(k);
+  if (map_find(&c->known, h, NULL, NULL))
+    return;
+  map_add(&c->known, h, 1);
+  name_of(k, name);
+  char *text = text_of(k, name, &n);
+  fprintf(c->source, "%sextern \"C\" {\nCudaInfo %s_info = {(void (*)())%s, 0};\n", text, name,
+          name);
+  fprintf(c->source, "void %s_task(const void *f, long long task, void *) {\n", name);
+  fprintf(c->source, "  cuda_run(&%s_info, f, task);\n}\n}\n", name);
+  free(text);
+}
+
+// ---- running
+
+static int64_t tasks_of(const LKernel *k, const int64_t *sym) {
+  int64_t n = 1;
+  for (int i = 0; i < k->ngrid; i++)
+    n *= (poly_eval(&k->grid[i].extent, sym) + k->grid[i].block - 1) / k->grid[i].block;
+  return n;
+}
+
+static uint64_t *fill_frame(const LKernel *k, const BigsFrame *f, int64_t tasks, int64_t stride,
+                            void *scratch) {
+  size_t nargs = (size_t)(k->nargs > 1 ? k->nargs : 1);
+  uint64_t *word = calloc((size_t)cuda_frame_words(k, MAX_SYMS), 8);
+  word[0] = (uint64_t)tasks;
+  word[1] = (uint64_t)stride;
+  word[2] = (uintptr_t)scratch;
+  for (int i = 0; i < k->nargs; i++)
+    word[3 + i] = (uintptr_t)f->arg[i];
+  memcpy(&word[3 + nargs], f->sym, (size_t)ndim * 8);
+  memcpy(&word[3 + nargs + MAX_SYMS], f->scalar, (size_t)k->nscalars * 8);
+  return word;
+}
+
+// All tasks at once.  Scratch begins as what is no number.
+static void launch(CudaInfo *info, const BigsFrame *f, int order) {
+  const LKernel *k = info->loop;
+  Poly bytes = loop_scratch_bytes(k);
+  int64_t stride = (poly_eval(&bytes, f->sym) + 63) / 64 * 64, tasks = tasks_of(k, f->sym);
+  unsigned grid = tasks > CUDA_BLOCK / 32 ? 1 + (unsigned)order % 3 : 1;
+  size_t room = (size_t)stride * grid * (CUDA_BLOCK / 32) + 64;
+  void *scratch = NULL;
+  ck_assert_int_eq(posix_memalign(&scratch, 64, room), 0);
+  memset(scratch, 0xff, room);
+  uint64_t *word = fill_frame(k, f, tasks, stride, scratch);
+  ShimLaunchFn *shim;
+  char error[1024];
+  *(void **)&shim = dlsym(bed->so, "shim_launch");
+  int bad = shim(info->kernel, grid, CUDA_BLOCK, 0, word, (size_t)cuda_frame_words(k, MAX_SYMS) * 8,
+                 order, error, sizeof error);
+  ck_assert_msg(!bad, "%s: %s", k->name, error);
+  free(word);
+  free(scratch);
+}
+
+static void run_task(CudaInfo *info, const BigsFrame *f, int64_t task) {
+  if (!task)
+    launch(info, f, bed->code.run);
+}
+
+static void *symbol_of(CudaBed *c, const LKernel *k, const char *suffix) {
+  char name[32], full[48];
+  name_of(k, name);
+  snprintf(full, sizeof full, "%s%s", name, suffix);
+  void *p = dlsym(c->so, full);
+  ck_assert_msg(p != NULL, "%s was not collected", k->name);
+  return p;
+}
+
+static CudaInfo *info_of_kernel(CudaBed *c, const LKernel *k) {
+  CudaInfo *info = symbol_of(c, k, "_info");
+  info->loop = k;
+  return info;
+}
+
+static bool make(PlanCode *code, const BigsModule *m, LKernel *const *k, int n, BigsKernel **out) {
+  CudaBed *c = (CudaBed *)code;
+  for (int i = 0; i < n; i++)
+    if (c->source) {
+      collect(c, k[i]);
+    } else {
+      info_of_kernel(c, k[i]);
+      *(void **)&out[i] = symbol_of(c, k[i], "_task");
+    }
+  bed = c;
+  ndim = m->ndim;
+  return !c->source;
+}
+
+bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order) {
+  BigsFrame f = {r->arg, r->sym, r->scalar};
+  const char *wrong = loop_verify(r->arena, k);
+  ck_assert_msg(!wrong, "%s", wrong);
+  bed = c;
+  ndim = MAX_SYMS;
+  if (c->source)
+    collect(c, k);
+  else
+    launch(info_of_kernel(c, k), &f, order);
+  return !c->source;
+}
+
+// ---- compiling
+
+static char *path_of(const CudaBed *c, const char *name, char *path) {
+  snprintf(path, TEST_PATH + 32, "%s/%s", c->dir, name);
+  return path;
+}
+
+void cuda_bed_collect(CudaBed *c) {
+  char path[TEST_PATH + 32];
+  *c = (CudaBed){.code = {.make = make, .runs = ORDERS}};
+  test_make_dir(c->dir);
+  c->source = fopen(path_of(c, "kernels.cu", path), "w");
+  ck_assert_ptr_nonnull(c->source);
+  fputs(cuda_prelude(), c->source);
+  fputs(head, c->source);
+}
+
+void cuda_bed_compile(CudaBed *c) {
+  char command[4 * TEST_PATH], path[TEST_PATH + 32];
+  const char *src = test_source_dir();
+  fclose(c->source);
+  c->source = NULL;
+  snprintf(command, sizeof command,
+           "g++ -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Werror -I'%s' -include "
+           "'%s/tests/cuda/shim.h' -x c++ '%s/kernels.cu' -shared -fPIC -o '%s/kernels.so'",
+           src, src, c->dir, c->dir);
+  ck_assert_msg(system(command) == 0, "%s", command);
+  c->so = dlopen(path_of(c, "kernels.so", path), RTLD_NOW | RTLD_LOCAL);
+  ck_assert_msg(c->so != NULL, "%s", dlerror());
+  CudaRunFn **run;
+  *(void **)&run = dlsym(c->so, "cuda_run");
+  *run = run_task;
+}
+
+void cuda_bed_free(CudaBed *c) {
+  dlclose(c->so);
+  map_free(&c->known);
+  test_remove_dir(c->dir);
+}

@@ -1,0 +1,23 @@
+// Kernels as CUDA C++ on the shim (tests/cuda/shim.h), in place of the JIT's code.
+//
+// Two passes: kernels of all tests are collected first and compiled once, then the tests run.  Each check runs in all
+// orders of the shim's threads, with grids of several sizes.
+#ifndef BIGSC_CUDA_BED_H
+#define BIGSC_CUDA_BED_H
+#include "tests/unit/command.h"
+#include "tests/unit/kernels.h"
+#include "tests/unit/plan_bed.h"
+
+typedef struct CudaBed {
+  PlanCode code; // first: for PlanBed.code
+  char dir[TEST_PATH];
+  FILE *source; // while kernels are collected
+  Map known;    // by the hash of their text
+  void *so;
+} CudaBed;
+void cuda_bed_collect(CudaBed *c);
+void cuda_bed_compile(CudaBed *c); // with g++; the test fails when there is a warning
+void cuda_bed_free(CudaBed *c);
+// As run_kernel, in one order.  false: the kernels are only collected.
+bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order);
+#endif

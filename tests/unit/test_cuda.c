@@ -1,0 +1,101 @@
+// Kernels printed as CUDA C++, on the shim: every row of the op table against the interpreter as in test_code.c, and
+// sizes that no warp divides.
+#include "tests/unit/cuda_bed.h"
+#include "tests/unit/op_code.h"
+#include "tests/unit/suites.h"
+#include <stdlib.h>
+
+static CudaBed cuda;
+
+// ---- the op table
+
+static void check_op(int op) {
+  static const DType reals[] = {DT_F32, DT_F64, DT_BF16};
+  for (int i = 0; i < COUNT(reals); i++)
+    op_code_check(op, reals[i], !i, &(PlanBed){.code = &cuda.code});
+}
+
+START_TEST(op_is_printed_as_it_is_interpreted) {
+  check_op(_i);
+}
+END_TEST
+
+// ---- sizes
+
+static void check_sizes(int64_t size, void (*f)(PlanBed *, Axis *, Axis *)) {
+  PlanBed t = plan_bed_new((uint64_t)size);
+  t.code = &cuda.code;
+  Axis *l = bed_run_axis(&t.b, "L", size), *h = bed_axis(&t.b, "H", 33);
+  f(&t, l, h);
+  plan_bed_free(&t);
+}
+
+static Node *exponent(Graph *g, Node *x, Axis *a) {
+  return g_unary(g, OP_EXP, g_binary(g, OP_SUB, x, g_reduce(g, OP_RMAX, x, &a, 1)));
+}
+
+static void softmax(PlanBed *t, Axis *l, Axis *h) {
+  Graph *g = t->b.g;
+  Node *x = bed_leaf(&t->b, DT_F32, (Axis *[]){h, l}, 2, -2, 2);
+  for (int i = 0; i < 2; i++) {
+    Axis *a = i ? l : h;
+    Node *e = exponent(g, x, a);
+    plan_bed_check1(t, g_binary(g, OP_DIV, e, g_reduce(g, OP_SUM, e, &a, 1)), "softmax");
+  }
+}
+
+static void sums(PlanBed *t, Axis *l, Axis *h) {
+  Graph *g = t->b.g;
+  Axis *both[] = {l, h};
+  Node *x = bed_leaf(&t->b, DT_F32, both, 2, -2, 2);
+  plan_bed_check1(t, g_reduce(g, OP_SUM, x, both, 2), "sum of all");
+  plan_bed_check1(t, g_reduce(g, OP_SUM, x, &l, 1), "sums of columns");
+  plan_bed_check1(t, g_reduce(g, OP_RMIN, x, &h, 1), "least of rows");
+  plan_bed_check1(t, g_random(g, 5, both, 2), "random numbers");
+}
+
+static void products(PlanBed *t, Axis *l, Axis *h) {
+  Graph *g = t->b.g;
+  Axis *n = bed_axis(&t->b, "N", 129), *m = graph_axis(g, "M", 1, l->extent);
+  Node *x = bed_leaf(&t->b, DT_F32, (Axis *[]){l, h}, 2, -2, 2);
+  Node *w = bed_leaf(&t->b, DT_F32, (Axis *[]){h, n}, 2, -2, 2);
+  Node *y = bed_leaf(&t->b, DT_F32, (Axis *[]){l, n}, 2, -2, 2);
+  Node *z = bed_leaf(&t->b, DT_F32, (Axis *[]){m, h}, 2, -2, 2);
+  plan_bed_check1(t, g_unary(g, OP_TANH, g_contract(g, x, w, &h, 1)), "rows of L");
+  plan_bed_check1(t, g_contract(g, x, y, &l, 1), "over L");
+  plan_bed_check1(t, g_contract(g, x, z, &h, 1), "L by L");
+}
+
+static void (*const sized[])(PlanBed *, Axis *, Axis *) = {softmax, sums, products};
+static const int64_t sizes[] = {1, 7, 33, 129};
+
+START_TEST(sizes_that_no_warp_divides) {
+  check_sizes(sizes[_i % COUNT(sizes)], sized[_i / COUNT(sizes)]);
+}
+END_TEST
+
+// ---- all kernels in one compilation
+
+static void compile_all(void) {
+  cuda_bed_collect(&cuda);
+  for (int op = 0; op < OP_COUNT; op++)
+    check_op(op);
+  for (int i = 0; i < COUNT(sized); i++)
+    check_sizes(sizes[0], sized[i]);
+  cuda_bed_compile(&cuda);
+}
+
+static void remove_all(void) {
+  cuda_bed_free(&cuda);
+}
+
+Suite *cuda_suite(void) {
+  Suite *s = suite_create("cuda");
+  TCase *t = tcase_create("cuda");
+  tcase_add_unchecked_fixture(t, compile_all, remove_all);
+  tcase_set_timeout(t, 120);
+  tcase_add_loop_test(t, op_is_printed_as_it_is_interpreted, 0, OP_COUNT);
+  tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
+  suite_add_tcase(s, t);
+  return s;
+}
