@@ -2,6 +2,7 @@
 runtime_sources = \
 	%D%/abi.def \
 	%D%/abi.h \
+	%D%/amalgam.h \
 	%D%/bigs.h \
 	%D%/builtin.def \
 	%D%/builtin.h \
@@ -64,3 +65,9 @@ runtime_sources = \
 	%D%/files/safetensors.h \
 	%D%/files/st_copy.c \
 	%D%/files/st_write.c
+
+# Not in libbigsrt.a, which it is the text of.
+nodist_runtime_sources = %D%/runtime_text.c
+%D%/runtime_text.c: $(base_sources) $(runtime_sources) tools/amalgamate.sh tools/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) %D% && sh $(srcdir)/tools/amalgamate.sh cuda > %D%/amalgam.tmp && \
+	sh $(srcdir)/tools/embed.sh runtime_text %D%/amalgam.tmp > $@.tmp && mv $@.tmp $@ && rm %D%/amalgam.tmp

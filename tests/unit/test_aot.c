@@ -5,7 +5,9 @@
 //   entry scaled [N] = x * c[i mod 4] + bias, with x : f32[N], bias : f32[N] = 0.5
 #include "codegen/api/api.h"
 #include "codegen/llvm/aot.h"
+#include "runtime/amalgam.h"
 #include "runtime/bigs.h"
+#include "tests/unit/command.h"
 #include "tests/unit/suites.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -326,6 +328,22 @@ START_TEST(reproducible) {
 }
 END_TEST
 
+// The text in bigsc is what the script prints: of these sources, whole.
+START_TEST(amalgam) {
+  Arena *a = arena_new();
+  const char *p = runtime_text();
+  FILE *f = popen(arena_printf(a, "sh '%s/tools/amalgamate.sh' cuda", test_source_dir()), "r");
+  ck_assert_ptr_nonnull(f);
+  int c;
+  while ((c = fgetc(f)) != EOF)
+    ck_assert_int_eq(*p++, (char)c);
+  ck_assert_int_eq(*p, 0);
+  ck_assert_int_gt(p - runtime_text(), 100000);
+  ck_assert_int_eq(pclose(f), 0);
+  arena_free(a);
+}
+END_TEST
+
 Suite *aot_suite(void) {
   Suite *s = suite_create("aot");
   TCase *t = tcase_create("aot");
@@ -337,6 +355,7 @@ Suite *aot_suite(void) {
   tcase_add_test(t, kinds);
   tcase_add_test(t, failures);
   tcase_add_test(t, reproducible);
+  tcase_add_test(t, amalgam);
   suite_add_tcase(s, t);
   return s;
 }
