@@ -10,11 +10,13 @@ codegen_sources = \
 	%D%/cuda/cuda.h \
 	%D%/cuda/cuda_device.h \
 	%D%/cuda/cuda_expr.c \
+	%D%/cuda/cuda_file.c \
 	%D%/cuda/cuda_internal.h \
 	%D%/cuda/cuda_kernel.c \
 	%D%/cuda/cuda_prelude.h \
 	%D%/cuda/cuda_scalar.c \
 	%D%/cuda/cuda_stmt.c \
+	%D%/cuda/cuda_tables.c \
 	%D%/llvm/aot.c \
 	%D%/llvm/aot.h \
 	%D%/llvm/aot_api.c \

@@ -10,12 +10,27 @@
 #ifndef BIGSC_CUDA_H
 #define BIGSC_CUDA_H
 #include "codegen/loop/loop.h"
+#include "codegen/target.h"
+#include "runtime/abi.h"
+#include <stdio.h>
 
 enum { CUDA_BLOCK = 256 };
+
+// What kernels are planned for: any GPU.
+Target *cuda_target(Arena *a, int opt);
 
 // Prints the kernel: its frame's struct and the __global__ function, both named after k->name.
 // Requires: the kernel verifies, its name is one of C.  nsyms: dims of the module.
 void cuda_kernel(FILE *f, const LKernel *k, int nsyms);
 const char *cuda_prelude(void); // the device functions that kernels call; once, in front of them
 int cuda_frame_words(const LKernel *k, int nsyms);
+
+typedef struct CudaFile {
+  const BigsModule
+      *module; // finished, except for `kernel`, `target` and `features`, which are ignored
+  LKernel *const *kernels; // module->nkernel of them
+} CudaFile;
+// Prints the source of a compiled model, which will be called `path`: its first lines say how it is
+// built.  Kernels are planned for plan_on_gpu, without builtins.
+void cuda_file(FILE *f, Arena *a, const CudaFile *in, const char *path);
 #endif

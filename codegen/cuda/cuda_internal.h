@@ -40,6 +40,10 @@ const char *cuda_mem(CudaCx *c, int mem);
 const char *cuda_scalar(LOp op, DType t, DType from);
 const char *cuda_cast(DType from, DType to);
 
+// cuda_tables.c: prints the module's tables; the name of the array that is the BigsModule.  It refers
+// to bg_kernels.
+const char *cuda_tables(FILE *f, Arena *a, const BigsModule *m);
+
 // cuda_stmt.c
 void cuda_body(CudaCx *c, const LBody *b);
 #endif

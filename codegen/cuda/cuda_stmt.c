@@ -233,6 +233,8 @@ static LExpr *first_of_a(CudaCx *c, const LTile *t, const LProduct *p) {
 static LExpr *first_of_b(CudaCx *c, const LTile *t, const LProduct *p) {
   Arena *a = c->arena;
   LExpr *n = lx_var(a, t->nvar), *w = lx_int(a, p->bwidth);
+  if (p->bn)
+    n = lx_mul(a, n, p->bn);
   if (p->bwidth) {
     LExpr *panel = lx_mul(a, lx_iop(a, L_IDIV, n, w), p->bpanel);
     n = sum_of(c, panel, lx_iop(a, L_IMOD, n, w));

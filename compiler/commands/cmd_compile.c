@@ -76,6 +76,30 @@ static int emit_syntax(Session *s, const char *path, const char *what, FILE *to)
 
 // ---- the passes
 
+// Words that only say what GPUs get, or only what processors do.
+static bool says_gpu(const Options *o) {
+  return o->emit ? !strcmp(o->emit, "cuda") : o->out && !strcmp(suffix(o->out), ".cu");
+}
+static bool says_cpu(const Options *o) {
+  return o->emit ? !strcmp(o->emit, "llvm") || !strcmp(o->emit, "asm")
+                 : !o->out || aot_kind(o->out) != AOT_UNKNOWN;
+}
+
+static bool for_gpu(const Options *o) {
+  return says_gpu(o) || (o->target && !strcmp(o->target, "cuda"));
+}
+
+static int check_target(Session *s) {
+  const Options *o = s->o;
+  if (says_gpu(o) && o->target && strcmp(o->target, "cuda"))
+    return session_error(s, EXIT_USAGE, "CUDA source is for --target=cuda");
+  if (for_gpu(o) && says_cpu(o) && !o->syntax_only)
+    return session_error(s, EXIT_USAGE,
+                         "--target=cuda makes CUDA source: -o NAME.cu, of which nvcc makes a "
+                         "library, or --emit=cuda");
+  return 0;
+}
+
 static int build(Session *s, int last) {
   static const BuildWant want = {
       .nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
@@ -84,6 +108,7 @@ static int build(Session *s, int last) {
   if (lacking)
     return lacking;
   BuildOptions b = session_build_options(o);
+  b.gpu = for_gpu(o);
   bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
   int status = session_diags(s, EXIT_MODEL);
   return ok ? status : EXIT_MODEL;
@@ -238,15 +263,32 @@ static int write_header(Session *s, const char *path) {
   return write_text(s, path, text, strlen(text));
 }
 
-// A library and its header; neither without the other.  The header's text needs memory, for want of
-// which the process ends: it comes first.
+// OUT.cu for CUDA.
+static bool write_cuda(Session *s, const char *path, const char **error) {
+  CudaFile in = {.module = s->build.module, .kernels = s->build.kernels};
+  char *text = NULL;
+  size_t n = 0;
+  FILE *f = open_memstream(&text, &n);
+  if (!f)
+    out_of_memory();
+  cuda_file(f, s->arena, &in, path);
+  if (fclose(f))
+    out_of_memory();
+  int status = write_text(s, path, text, n);
+  *error = s->error.text;
+  free(text);
+  return !status;
+}
+
+// A library, or its source, and its header; neither without the other.  The header's text needs
+// memory, for want of which the process ends: it comes first.
 static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
                          const char *header) {
   const char *error = NULL;
   const char *text = api_header(s->arena, s->build.module);
   struct stat st;
   bool fresh = lstat(path, &st) != 0, alone = lstat(header, &st) != 0;
-  if (!aot_write(s->arena, in, kind, path, &error))
+  if (for_gpu(s->o) ? !write_cuda(s, path, &error) : !aot_write(s->arena, in, kind, path, &error))
     return session_error(s, EXIT_FILE, "%s", error);
   int status = write_text(s, header, text, strlen(text));
   if (status && fresh)
@@ -293,13 +335,11 @@ static int write_output(Session *s, const char *path) {
     return write_dot(s, path, write_text);
   if (!strcmp(end, ".svg"))
     return write_dot(s, path, write_svg);
-  if (!strcmp(end, ".cu"))
-    return session_error(s, EXIT_USAGE, "code for CUDA is not there yet");
-  bool header = !strcmp(end, ".h");
-  if (kind == AOT_UNKNOWN && !header)
-    return session_error(s, EXIT_USAGE,
-                         "what is %s to be? -o takes .so .h .o .a .s .ll .bc .dot or .svg", path);
-  bool library = kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
+  bool header = !strcmp(end, ".h"), source = !strcmp(end, ".cu");
+  if (kind == AOT_UNKNOWN && !header && !source)
+    return session_error(
+        s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .cu .dot or .svg", path);
+  bool library = source || kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
   status = library ? session_check_output(s, header_of(s, path)) : 0;
   status = status ? status : build(s, PASS_plan);
   status = status || !(library || header) ? status : check_names(s);
@@ -336,6 +376,7 @@ int cmd_COMPILE(const Options *o) {
   double start = clock_seconds();
   int status = syntax ? session_start(&s, o) : session_load(&s, o, path, true);
   double loaded = clock_seconds();
+  status = status ? status : check_target(&s);
   if (!status && o->emit)
     status = emit(&s, path, o->emit);
   else if (!status && !o->syntax_only)

@@ -1,5 +1,6 @@
 // The ordered passes from a checked model to a module: see passes.def.  build_until() is the
 // pipeline, readable top to bottom.
+#include "codegen/cuda/cuda.h"
 #include "compiler/driver/pipeline.h"
 #include "base/hash.h"
 #include "base/clock.h"
@@ -224,14 +225,15 @@ static bool run_simplify(Build *b) {
 
 static bool run_target(Build *b) {
   const char *error = NULL;
-  b->target = b->options.target;
+  b->target = b->options.gpu ? cuda_target(b->arena, b->options.opt) : b->options.target;
   if (!b->target)
     b->target = target_new(b->arena, b->options.march, b->options.opt, &error);
   if (!b->target) {
     diag_error(b->diags, ERR_UNKNOWN_TARGET, (Span){0}, "%s", error);
     return false;
   }
-  PlanOptions o = {.nr = b->target->nr,
+  PlanOptions o = {.on = b->options.gpu ? &plan_on_gpu : &plan_on_cpu,
+                   .nr = b->target->nr,
                    .mr = b->target->mr,
                    .vector_floats = b->target->vector_floats,
                    .fuse = b->options.opt > 0};

@@ -2,6 +2,7 @@
 #include "tests/unit/plan_bed.h"
 #include "base/hash.h"
 #include "tests/unit/compiled.h"
+#include "codegen/cuda/cuda.h"
 #include "codegen/llvm/jit.h"
 #include "runtime/exec/exec.h"
 #include <math.h>
@@ -83,9 +84,10 @@ static bool make_code(PlanBed *t, const BigsModule *m, Target *target, LKernel *
 static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, Jit **jit) {
   Arena *a = t->b.arena;
   const char *error = NULL;
-  Target *target = target_new(a, t->march, 2, &error);
+  Target *target = t->code ? cuda_target(a, 2) : target_new(a, t->march, 2, &error);
   ck_assert_msg(target != NULL, "%s", error);
-  PlanOptions o = {.nr = target->nr,
+  PlanOptions o = {.on = t->code ? &plan_on_gpu : &plan_on_cpu,
+                   .nr = target->nr,
                    .mr = target->mr,
                    .vector_floats = target->vector_floats,
                    .fuse = !t->no_fuse};

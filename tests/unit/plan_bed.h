@@ -21,7 +21,7 @@ typedef struct PlanBed {
   int threads;      // 0: 2
   double tolerance; // of the largest absolute value of an output; 0: 2e-5
   double least;     // an output's largest absolute value counts as at least this; 0: 1e-3
-  PlanCode *code;   // NULL: the JIT's
+  PlanCode *code;   // of kernels planned for a GPU; NULL: the JIT's
   bool print;       // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;
