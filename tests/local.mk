@@ -22,6 +22,8 @@ test_sources = \
 	%D%/unit/compiled.h \
 	%D%/unit/cuda_bed.c \
 	%D%/unit/cuda_bed.h \
+	%D%/unit/cuda_kernels.c \
+	%D%/unit/cuda_kernels.h \
 	%D%/unit/fault_bed.c \
 	%D%/unit/fault_bed.h \
 	%D%/unit/faults.c \

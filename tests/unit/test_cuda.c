@@ -1,9 +1,12 @@
 // Kernels printed as CUDA C++, on the shim: every row of the op table against the interpreter as in test_code.c, and
 // sizes that no warp divides.
 #include "tests/unit/cuda_bed.h"
+#include "tests/unit/cuda_kernels.h"
 #include "tests/unit/op_code.h"
 #include "tests/unit/suites.h"
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static CudaBed cuda;
 
@@ -74,6 +77,57 @@ START_TEST(sizes_that_no_warp_divides) {
 }
 END_TEST
 
+// ---- by hand
+
+static HandData *hand_data(int n) {
+  HandData *d = calloc(1, sizeof *d);
+  uint64_t seed = (uint64_t)n;
+  for (int i = 0; i < COUNT(d->x); i++)
+    d->x[i] = test_uniform(&seed);
+  for (int i = 0; i < HAND_MAX; i++)
+    d->id[i] = (int32_t)(test_random(&seed) % 8);
+  return d;
+}
+
+static bool run_hand(const HandKernel *h, int n, int order, HandData *d) {
+  KernelRun r = {.arena = arena_new(), .arg = {d->x, d->id, d->y, d->z}, .sym = {n}};
+  bool ran = cuda_bed_run(&cuda, &r, hand_kernel(r.arena, h), order);
+  arena_free(r.arena);
+  return ran;
+}
+
+static void check_near(const HandKernel *h, int n, const HandData *got, const HandData *want) {
+  for (int i = 0; i < HAND_OUT; i++)
+    ck_assert_msg(fabsf(got->y[i] - want->y[i]) <= 2e-5f * (1 + fabsf(want->y[i])),
+                  "%s of %d: y[%d] is %.9g, not %.9g", h->name, n, i, (double)got->y[i],
+                  (double)want->y[i]);
+  for (int i = 0; i < COUNT(got->z); i++)
+    ck_assert_msg(got->z[i] == want->z[i], "%s of %d: z[%d] is %d, not %d", h->name, n, i,
+                  got->z[i], want->z[i]);
+}
+
+static void check_hand(const HandKernel *h, int n) {
+  HandData *want = hand_data(n), *first = NULL;
+  h->want(want, n);
+  for (int order = 0; order < cuda.code.runs; order++) {
+    HandData *got = hand_data(n);
+    ck_assert(run_hand(h, n, order, got));
+    check_near(h, n, got, want);
+    ck_assert_msg(!first || !memcmp(first, got, sizeof *got), "%s of %d: other bits in order %d",
+                  h->name, n, order);
+    free(order ? got : NULL);
+    first = order ? first : got;
+  }
+  free(first);
+  free(want);
+}
+
+START_TEST(kernels_by_hand) {
+  for (int i = 0; i < COUNT(sizes); i++)
+    check_hand(&hand_kernels[_i], (int)sizes[i]);
+}
+END_TEST
+
 // ---- all kernels in one compilation
 
 static void compile_all(void) {
@@ -82,6 +136,10 @@ static void compile_all(void) {
     check_op(op);
   for (int i = 0; i < COUNT(sized); i++)
     check_sizes(sizes[0], sized[i]);
+  HandData *none = hand_data(1);
+  for (int i = 0; i < hand_count; i++)
+    run_hand(&hand_kernels[i], 1, 0, none);
+  free(none);
   cuda_bed_compile(&cuda);
 }
 
@@ -96,6 +154,7 @@ Suite *cuda_suite(void) {
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, op_is_printed_as_it_is_interpreted, 0, OP_COUNT);
   tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
+  tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
   suite_add_tcase(s, t);
   return s;
 }

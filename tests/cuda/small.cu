@@ -1,0 +1,305 @@
+// k0  small.mdl:8
+struct k0_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[5];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k0(const k0_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  const int *const ids_0 = (const int *)f.arg[0];
+  const float *const word_weight_1 = (const float *)f.arg[1];
+  const float *const norm_weight_2 = (const float *)f.arg[2];
+  const float *const norm_bias_3 = (const float *)f.arg[3];
+  float *const LayerNorm_4 = (float *)f.arg[4];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, f.sym[0] * f.sym[1]); i1++) {
+      float r0 = 0.0f;
+      int r1 = ids_0[i1];
+      __syncwarp();
+      float r0_lane = 0.0f;
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        float r2 = word_weight_1[i2 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
+        r0_lane = r2 + r0_lane;
+      }
+      r0 = bg_warp_sum(r0_lane) + r0;
+      __syncwarp();
+      float r3 = 0.0f;
+      float r5 = r0 / 24.0f;
+      __syncwarp();
+      float r3_lane = 0.0f;
+      for (long long i3 = lane; i3 < 24; i3 += 32) {
+        float r4 = word_weight_1[i3 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
+        float r6 = r4 - r5;
+        r3_lane = __fmaf_rn(r6, r6, r3_lane);
+      }
+      r3 = bg_warp_sum(r3_lane) + r3;
+      __syncwarp();
+      float r9 = r3 / 24.0f;
+      float r10 = 9.99999996e-13f + r9;
+      float r11 = bg_sqrt(r10);
+      float r12 = 1.0f / r11;
+      __syncwarp();
+      for (long long i4 = lane; i4 < 24; i4 += 32) {
+        float r7 = word_weight_1[i4 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
+        float r8 = r7 - r5;
+        float r13 = __fmaf_rn(r8 * r12, norm_weight_2[i4], norm_bias_3[i4]);
+        LayerNorm_4[(i1 * 48) + i4] = r13;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k1  small.mdl:8
+struct k1_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[4];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  const float *const LayerNorm_0 = (const float *)f.arg[0];
+  const float *const mix_weight_1 = (const float *)f.arg[1];
+  const float *const mix_bias_2 = (const float *)f.arg[2];
+  float *const rows_3 = (float *)f.arg[3];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i1 = task % ((47 + f.sym[0] * f.sym[1]) / 48);
+    const long long i0 = task / ((47 + f.sym[0] * f.sym[1]) / 48);
+    __syncwarp();
+    for (long long i2 = 0; i2 < bg_least(48, (f.sym[0] * f.sym[1]) - (i1 * 48)); i2++) {
+      for (long long i3 = lane; i3 < bg_least(256, 24 - (i0 * 256)); i3 += 32) {
+        float sum = 0.0f;
+        sum = bg_product(sum, LayerNorm_0 + ((i1 * 2304) + (i2 * 48)), 1, mix_weight_1 + ((i0 * 6144) + (((i3 / 16) * 384) + (i3 % 16))), 16, 24);
+        const float acc = sum;
+        float r0 = acc + mix_bias_2[(i0 * 256) + i3];
+        rows_3[(((i0 * 256) + (i1 * 1152)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
+      }
+    }
+    __syncwarp();
+  }
+}
+
+// k2  small.mdl:9
+struct k2_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[3];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k2(const k2_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  const int *const ids_0 = (const int *)f.arg[0];
+  const float *const word_weight_1 = (const float *)f.arg[1];
+  float *const rmax_2 = (float *)f.arg[2];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, f.sym[0] * f.sym[1]); i1++) {
+      float r0 = -bg_infinity();
+      int r1 = ids_0[i1];
+      __syncwarp();
+      float r0_lane = -bg_infinity();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        r0_lane = bg_max(word_weight_1[i2 + (bg_least(bg_most((long long)r1, 0), 10) * 24)], r0_lane);
+      }
+      r0 = bg_max(bg_warp_max(r0_lane), r0);
+      __syncwarp();
+      if (lane == 0) rmax_2[i1] = r0;
+      __syncwarp();
+    }
+  }
+}
+
+// k3  small.mdl:9
+struct k3_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[2];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  const float *const rmax_0 = (const float *)f.arg[0];
+  float *const best_1 = (float *)f.arg[1];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, f.sym[0]); i1++) {
+      float r0 = -bg_infinity();
+      __syncwarp();
+      float r0_lane = -bg_infinity();
+      for (long long i2 = lane; i2 < f.sym[1]; i2 += 32) {
+        float r1 = rmax_0[(i1 * f.sym[1]) + i2];
+        r0_lane = bg_max(r1, r0_lane);
+      }
+      r0 = bg_max(bg_warp_max(r0_lane), r0);
+      __syncwarp();
+      double r2 = 0.0;
+      for (long long i3 = 0; i3 < (2047 + f.sym[1]) / 2048; i3++) {
+        float r3 = 0.0f;
+        const long long n2 = i3 * 2048;
+        __syncwarp();
+        float r3_lane = 0.0f;
+        for (long long i4 = n2 + lane; i4 < bg_least(n2 + 2048, f.sym[1]); i4 += 32) {
+          float r4 = rmax_0[(i1 * f.sym[1]) + i4];
+          float r5 = bg_exp(r4 - r0);
+          r3_lane = r5 + r3_lane;
+        }
+        r3 = bg_warp_sum(r3_lane) + r3;
+        __syncwarp();
+        r2 = (double)r3 + r2;
+      }
+      __syncwarp();
+      for (long long i5 = lane; i5 < f.sym[1]; i5 += 32) {
+        float r6 = rmax_0[(i1 * f.sym[1]) + i5];
+        float r7 = bg_exp(r6 - r0);
+        float r8 = r7 / (float)r2;
+        best_1[(i1 * f.sym[1]) + i5] = r8;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k4  <prelude>:39
+struct k4_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[1];
+  long long sym[2];
+  unsigned long long scalar[2];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  float *const word_weight_0 = (float *)f.arg[0];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, 11); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        const long long n2 = (i1 * 24) + i2;
+        float r0 = 0.0199999996f * (bg_sqrt((-2.0f) * bg_log(bg_random(f.scalar[0], n2))) * bg_cos(6.28318548f * bg_random(f.scalar[1], n2)));
+        word_weight_0[(i1 * 24) + i2] = r0;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k5
+struct k5_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[1];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k5(const k5_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  float *const const_0 = (float *)f.arg[0];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, 1); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        const_0[i2] = 1.0f;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k6
+struct k6_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[1];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k6(const k6_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  float *const const_0 = (float *)f.arg[0];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, 1); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        const_0[i2] = 0.0f;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k7  <prelude>:26
+struct k7_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[1];
+  long long sym[2];
+  unsigned long long scalar[2];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  float *const mix_weight_0 = (float *)f.arg[0];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, 24); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        const long long n2 = (i1 * 24) + i2;
+        float r0 = 0.0199999996f * (bg_sqrt((-2.0f) * bg_log(bg_random(f.scalar[0], n2))) * bg_cos(6.28318548f * bg_random(f.scalar[1], n2)));
+        mix_weight_0[((i1 * 16) + ((i2 / 16) * 384)) + (i2 % 16)] = r0;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k8
+struct k8_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[2];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k8(const k8_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  const float *const const_0 = (const float *)f.arg[0];
+  float *const norm_weight_1 = (float *)f.arg[1];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 64;
+    for (long long i1 = n1; i1 < bg_least(n1 + 64, 1); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        float r0 = const_0[i2];
+        norm_weight_1[i2] = r0;
+      }
+      __syncwarp();
+    }
+  }
+}

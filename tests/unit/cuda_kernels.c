@@ -1,0 +1,203 @@
+// See cuda_kernels.h.
+#include "tests/unit/cuda_kernels.h"
+
+enum { X, ID, Y, Z }; // arguments
+
+static LExpr *size(Arena *a) {
+  return lx_poly(a, poly_sym(0));
+}
+
+static LStmt *lanes(Arena *a, LKernel *k, LExpr **i) {
+  int var = loop_var(k);
+  *i = lx_var(a, var);
+  return ls_for(a, var, lx_int(a, 0), size(a), 2);
+}
+
+static LExpr *f32(Arena *a, LOp op, LExpr *x, LExpr *y) {
+  return lx_op(a, op, DT_F32, x, y, NULL);
+}
+
+// ---- y[id[i]] += x[i]: lanes meet
+
+static void add_build(Arena *a, LKernel *k) {
+  LExpr *i;
+  LStmt *f = lanes(a, k, &i);
+  LStmt *s = ls_store(a, Y, lx_to_int(a, lx_load(a, k, ID, i)), lx_load(a, k, X, i));
+  s->add = true;
+  vec_push(a, &f->body, s);
+  vec_push(a, &k->body, f);
+}
+
+static void add_want(HandData *d, int n) {
+  for (int i = 0; i < n; i++)
+    d->y[d->id[i]] += d->x[i];
+}
+
+// ---- y[i] += x[i] * x[0]: lanes do not meet
+
+static void axpy_build(Arena *a, LKernel *k) {
+  LExpr *i, *first = lx_load(a, k, X, lx_int(a, 0));
+  LStmt *f = lanes(a, k, &i);
+  LStmt *s = ls_store(a, Y, i, f32(a, L_MUL, lx_load(a, k, X, i), first));
+  s->add = true;
+  vec_push(a, &f->body, s);
+  vec_push(a, &k->body, f);
+}
+
+static void axpy_want(HandData *d, int n) {
+  for (int i = 0; i < n; i++)
+    d->y[i] += d->x[i] * d->x[0];
+}
+
+// ---- integers: sums that wrap around, the largest, the least
+
+static void integers_build(Arena *a, LKernel *k) {
+  LExpr *i;
+  LStmt *f = lanes(a, k, &i);
+  LExpr *id = lx_load(a, k, ID, i), *many = lx_const(a, DT_I32, 1 << 30);
+  LExpr *v[3] = {lx_op(a, L_MUL, DT_I32, lx_op(a, L_SUB, DT_I32, id, many, NULL), id, NULL), id,
+                 id};
+  int r[3];
+  for (int j = 0; j < 3; j++) {
+    r[j] = loop_reg(k);
+    vec_push(a, &k->body,
+             ls_reg(a, r[j], DT_I32, lx_const(a, DT_I32, j == 2 ? 100 : -2147483648.)));
+    vec_push(a, &f->body, ls_reduce(a, r[j], (LReduce)j, v[j]));
+  }
+  vec_push(a, &k->body, f);
+  for (int j = 0; j < 3; j++)
+    vec_push(a, &k->body, ls_store(a, Z, lx_int(a, j), lx_reg(a, DT_I32, r[j])));
+}
+
+static void integers_want(HandData *d, int n) {
+  uint32_t sum = 1u << 31;
+  d->z[1] = INT32_MIN, d->z[2] = 100;
+  for (int i = 0; i < n; i++) {
+    sum += ((uint32_t)d->id[i] - (1u << 30)) * (uint32_t)d->id[i];
+    d->z[1] = d->id[i] > d->z[1] ? d->id[i] : d->z[1];
+    d->z[2] = d->id[i] < d->z[2] ? d->id[i] : d->z[2];
+  }
+  d->z[0] = (int32_t)sum;
+}
+
+// ---- a value with 2^40 paths to it
+
+static void shared_build(Arena *a, LKernel *k) {
+  LExpr *i;
+  LStmt *f = lanes(a, k, &i);
+  LExpr *v = lx_load(a, k, X, i);
+  for (int j = 0; j < 40; j++)
+    v = f32(a, L_ADD, v, v);
+  vec_push(a, &f->body, ls_store(a, Y, i, v));
+  vec_push(a, &k->body, f);
+}
+
+static void shared_want(HandData *d, int n) {
+  for (int i = 0; i < n; i++)
+    d->y[i] = d->x[i] * 0x1p40f;
+}
+
+// ---- lane 0 stores and all read, again and again: y[0] = x[t]; y[1 + t*n + i] = y[0] * x[i]
+
+static void relay_build(Arena *a, LKernel *k) {
+  LExpr *i, *n = size(a);
+  LStmt *f = lanes(a, k, &i);
+  int var = loop_var(k), r = loop_reg(k);
+  LExpr *t = lx_var(a, var), *zero = lx_int(a, 0);
+  LStmt *rows = ls_for(a, var, zero, n, 0);
+  vec_push(a, &rows->body, ls_store(a, Y, zero, lx_load(a, k, X, t)));
+  vec_push(a, &rows->body, ls_reg(a, r, DT_F32, lx_load(a, k, Y, zero)));
+  LExpr *at = lx_add(a, lx_add(a, lx_mul(a, t, n), i), lx_int(a, 1));
+  vec_push(a, &f->body,
+           ls_store(a, Y, at, f32(a, L_MUL, lx_reg(a, DT_F32, r), lx_load(a, k, X, i))));
+  vec_push(a, &rows->body, f);
+  vec_push(a, &k->body, rows);
+}
+
+static void relay_want(HandData *d, int n) {
+  for (int t = 0; t < n; t++)
+    for (int i = 0; i < n; i++)
+      d->y[1 + t * n + i] = d->x[t] * d->x[i];
+  d->y[0] = d->x[n - 1];
+}
+
+// ---- a tile whose epilogue adds up columns and everything; C = A A
+
+static LProduct square(Arena *a) {
+  LExpr *n = size(a), *zero = lx_int(a, 0);
+  return (LProduct){.amem = X,
+                    .bmem = X,
+                    .abase = zero,
+                    .am = n,
+                    .ak = lx_int(a, 1),
+                    .bbase = zero,
+                    .bk = n,
+                    .K = n};
+}
+
+static void tile_build(Arena *a, LKernel *k) {
+  int m = loop_var(k), n = loop_var(k), total = loop_reg(k);
+  LStmt *t = ls_tile(a, m, n, size(a), size(a));
+  LStmt *columns = ls_store(a, Y, lx_var(a, n), lx_acc(a));
+  columns->add = true;
+  t->tile->prod[t->tile->nprod++] = square(a);
+  vec_push(a, &k->body, ls_reg(a, total, DT_F32, lx_const(a, DT_F32, 3)));
+  vec_push(a, &t->tile->body, columns);
+  vec_push(a, &t->tile->body, ls_reduce(a, total, LR_MAX, lx_acc(a)));
+  vec_push(a, &k->body, t);
+  vec_push(a, &k->body, ls_store(a, Y, size(a), lx_reg(a, DT_F32, total)));
+}
+
+static void tile_want(HandData *d, int n) {
+  double total = 3;
+  for (int j = 0; j < n; j++) {
+    double column = 0;
+    for (int m = 0; m < n; m++) {
+      double sum = 0;
+      for (int i = 0; i < n; i++)
+        sum += (double)d->x[m * n + i] * (double)d->x[i * n + j];
+      column += sum;
+      total = sum > total ? sum : total;
+    }
+    d->y[j] += (float)column;
+  }
+  d->y[n] = (float)total;
+}
+
+// ---- a loop whose end is data that its body changes: z[0] = min(id[0], n), then 2 in every turn
+
+static void end_build(Arena *a, LKernel *k) {
+  int var = loop_var(k);
+  LExpr *zero = lx_int(a, 0), *end = lx_to_int(a, lx_load(a, k, Z, zero));
+  LStmt *f = ls_for(a, var, zero, end, 0);
+  vec_push(a, &k->body, ls_store(a, Z, zero, lx_load(a, k, ID, zero)));
+  vec_push(a, &f->body, ls_store(a, Z, zero, lx_const(a, DT_I32, 2)));
+  vec_push(a, &f->body, ls_store(a, Y, lx_var(a, var), lx_load(a, k, X, lx_var(a, var))));
+  vec_push(a, &k->body, f);
+}
+
+static void end_want(HandData *d, int n) {
+  (void)n;
+  d->z[0] = d->id[0] ? 2 : 0;
+  for (int i = 0; i < d->id[0]; i++)
+    d->y[i] = d->x[i];
+}
+
+const HandKernel hand_kernels[] = {{"add", add_build, add_want},
+                                   {"axpy", axpy_build, axpy_want},
+                                   {"integers", integers_build, integers_want},
+                                   {"shared", shared_build, shared_want},
+                                   {"relay", relay_build, relay_want},
+                                   {"tile", tile_build, tile_want},
+                                   {"end", end_build, end_want}};
+const int hand_count = COUNT(hand_kernels);
+
+LKernel *hand_kernel(Arena *a, const HandKernel *h) {
+  LKernel *k = loop_kernel(a, h->name);
+  loop_arg(a, k, "x", DT_F32, false);
+  loop_arg(a, k, "id", DT_I32, false);
+  loop_arg(a, k, "y", DT_F32, true);
+  loop_arg(a, k, "z", DT_I32, true);
+  h->build(a, k);
+  return k;
+}
