@@ -14,6 +14,7 @@ endif
 # Calls that tests/unit/faults.c lets fail.
 wrapped = malloc calloc realloc aligned_alloc strdup strndup free open_memstream mmap open write fsync rename linkat fchmod ftruncate mkdir
 test_sources = \
+	%D%/cuda/fake_cuda.h \
 	%D%/cuda/frame.h \
 	%D%/fuzz/fuzz_graph.c \
 	%D%/unit/command.c \
@@ -58,6 +59,7 @@ test_sources = \
 	%D%/unit/test_code.c \
 	%D%/unit/test_conv.c \
 	%D%/unit/test_cuda.c \
+	%D%/unit/test_cuda_driver.c \
 	%D%/unit/test_data.c \
 	%D%/unit/test_diag.c \
 	%D%/unit/test_docs.c \

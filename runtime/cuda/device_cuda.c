@@ -268,7 +268,7 @@ static int cuda_workers(const bigs_model *m, int64_t tasks, int64_t scratch) {
 static int find_function(bigs_model *m, int kernel) {
   CudaState *s = cuda_state(m);
   const CudaDevice *d = (const CudaDevice *)m->device;
-  char name[16];
+  char name[16], what[48];
   if (s->function[kernel])
     return 0;
   if (!d->image) {
@@ -279,7 +279,8 @@ static int find_function(bigs_model *m, int kernel) {
   }
   snprintf(name, sizeof name, "k%d", kernel);
   CudaResult r = s->driver.module_function(&s->function[kernel], s->module, name);
-  return r ? cuda_fail(m, r, "its code lacks a kernel") : 0;
+  snprintf(what, sizeof what, "its code lacks kernel %s", name);
+  return r ? cuda_fail(m, r, what) : 0;
 }
 
 // The frame as codegen/cuda prints it: arguments, sizes and scalars are one word at least.

@@ -1,0 +1,284 @@
+// See fake_cuda.h.
+#include "tests/cuda/fake_cuda.h"
+#include "runtime/cuda/driver.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { AREAS = 256, JOBS = 512, WORDS = 128, PAGE = 4096, ALIGN = 256 };
+enum {
+  BAD_VALUE = 1,
+  BAD_CONTEXT = 201,
+  NOT_FOUND = 500,
+  ILLEGAL_ADDRESS = 700,
+  NO_RESOURCES = 701
+};
+
+#define API __attribute__((visibility("default")))
+
+static FakeCuda fake;
+
+// ---- memory: whole pages, the numbers at their end
+static struct {
+  char *page, *p;
+  size_t bytes; // of the pages that may be used
+} area[AREAS];
+
+static void reach(int protection) {
+  for (int i = 0; i < AREAS; i++)
+    if (area[i].page && mprotect(area[i].page, area[i].bytes, protection))
+      abort();
+}
+
+static int area_of(const char *p) {
+  int i = 0;
+  while (i < AREAS && (p ? area[i].p != p : area[i].page != NULL))
+    i++;
+  return i;
+}
+
+static int new_area(size_t bytes) {
+  int i = area_of(NULL);
+  size_t rounded = (bytes + ALIGN - 1) / ALIGN * ALIGN, whole = (rounded + PAGE - 1) / PAGE * PAGE;
+  if (i == AREAS)
+    abort();
+  char *page = mmap(NULL, whole + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED || mprotect(page, whole, PROT_READ | PROT_WRITE))
+    abort();
+  memset(page, 0xa5, whole);
+  mprotect(page, whole, PROT_NONE);
+  area[i].page = page, area[i].p = page + whole - rounded, area[i].bytes = whole;
+  return i;
+}
+
+// ---- what waits to be done
+typedef struct FakeJob {
+  enum { FAKE_COPY, FAKE_FILL, FAKE_KERNEL, FAKE_FAULT } what;
+  char *to;
+  const void *from;
+  size_t bytes;
+  int value;
+  unsigned blocks;
+  const FakeFunction *f;
+  uint64_t word[WORDS];
+} FakeJob;
+static FakeJob job[JOBS];
+static int jobs;
+static CudaResult lost; // the answer to all that follows
+
+static void run_job(const FakeJob *j) {
+  switch (j->what) {
+  case FAKE_COPY: memcpy(j->to, j->from, j->bytes); break;
+  case FAKE_FILL: memset(j->to, j->value, j->bytes); break;
+  case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks); break;
+  case FAKE_FAULT: lost = ILLEGAL_ADDRESS; break;
+  }
+}
+
+static CudaResult run_jobs(void) {
+  reach(PROT_READ | PROT_WRITE);
+  for (int i = 0; i < jobs && !lost; i++)
+    run_job(&job[i]);
+  jobs = 0;
+  reach(PROT_NONE);
+  return lost;
+}
+
+static CudaResult refused(void) {
+  return lost ? lost : fake.current ? 0 : BAD_CONTEXT;
+}
+
+static FakeJob *new_job(void) {
+  if (jobs == JOBS)
+    run_jobs();
+  memset(&job[jobs], 0, sizeof job[jobs]);
+  return &job[jobs++];
+}
+
+static CudaResult copy_later(void *to, const void *from, size_t bytes) {
+  CudaResult r = refused();
+  if (r)
+    return r;
+  FakeJob *j = new_job();
+  j->what = FAKE_COPY, j->to = to, j->from = from, j->bytes = bytes;
+  return 0;
+}
+
+// ---- the driver's functions
+API CudaResult cuInit(unsigned flags) {
+  return flags ? BAD_VALUE : fake.gpus ? 0 : CUDA_NO_GPU;
+}
+API CudaResult cuDriverGetVersion(int *version) {
+  *version = fake.version;
+  return 0;
+}
+API CudaResult cuDeviceGetCount(int *count) {
+  *count = fake.gpus;
+  return 0;
+}
+API CudaResult cuDeviceGet(CudaOrdinal *device, int ordinal) {
+  *device = ordinal;
+  return ordinal < fake.gpus ? 0 : BAD_VALUE;
+}
+API CudaResult cuDeviceGetName(char *name, int size, CudaOrdinal device) {
+  snprintf(name, (size_t)size, "Fake %d", device);
+  return 0;
+}
+API CudaResult cuDeviceGetAttribute(int *value, int attribute, CudaOrdinal device) {
+  (void)device;
+  *value = attribute == CUDA_PROCESSORS          ? fake.processors
+           : attribute == CUDA_PROCESSOR_THREADS ? fake.threads
+           : attribute == CUDA_CAPABILITY_MAJOR  ? fake.major
+                                                 : fake.minor;
+  return 0;
+}
+
+static const struct {
+  CudaResult result;
+  const char *name, *text;
+} results[] = {{CUDA_NO_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
+               {CUDA_NO_GPU, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+               {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
+               {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS",
+                "an illegal memory access was "
+                "encountered"},
+               {NO_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES",
+                "too many resources requested "
+                "for launch"}};
+static CudaResult say(CudaResult r, const char **out, bool name) {
+  *out = NULL;
+  for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+    if (results[i].result == r)
+      *out = name ? results[i].name : results[i].text;
+  return *out ? 0 : BAD_VALUE;
+}
+API CudaResult cuGetErrorName(CudaResult r, const char **text) {
+  return say(r, text, true);
+}
+API CudaResult cuGetErrorString(CudaResult r, const char **text) {
+  return say(r, text, false);
+}
+
+API CudaResult cuDevicePrimaryCtxRetain(CudaContext *context, CudaOrdinal device) {
+  (void)device;
+  fake.contexts++;
+  *context = (CudaContext)(void *)&fake;
+  return lost;
+}
+API CudaResult cuDevicePrimaryCtxRelease_v2(CudaOrdinal device) {
+  (void)device;
+  fake.contexts--;
+  return lost;
+}
+API CudaResult cuCtxPushCurrent_v2(CudaContext context) {
+  fake.current += (void *)context == (void *)&fake;
+  return 0;
+}
+API CudaResult cuCtxPopCurrent_v2(CudaContext *context) {
+  *context = (CudaContext)(void *)&fake;
+  return fake.current-- > 0 ? 0 : BAD_CONTEXT;
+}
+API CudaResult cuStreamCreate(CudaStream *stream, unsigned flags) {
+  (void)flags;
+  fake.streams++;
+  *stream = (CudaStream)(void *)&fake.streams;
+  return refused();
+}
+API CudaResult cuStreamDestroy_v2(CudaStream stream) {
+  (void)stream;
+  fake.streams--;
+  return run_jobs();
+}
+API CudaResult cuStreamSynchronize(CudaStream stream) {
+  CudaResult r = refused();
+  fake.waits++;
+  return r ? r : (void *)stream == (void *)&fake.streams ? run_jobs() : BAD_VALUE;
+}
+
+API CudaResult cuMemAlloc_v2(CudaAddress *p, size_t bytes) {
+  CudaResult r = refused();
+  fake.allocations++;
+  if (r || !bytes || (fake.no_memory_at && fake.allocations >= fake.no_memory_at))
+    return r ? r : bytes ? CUDA_NO_MEMORY : BAD_VALUE;
+  *p = (CudaAddress)(uintptr_t)area[new_area(bytes)].p;
+  fake.areas++;
+  return 0;
+}
+API CudaResult cuMemFree_v2(CudaAddress p) {
+  int i = area_of((const char *)(uintptr_t)p);
+  if (i == AREAS || !p)
+    return BAD_VALUE;
+  run_jobs();
+  munmap(area[i].page, area[i].bytes + PAGE);
+  area[i].page = area[i].p = NULL;
+  fake.areas--;
+  return lost;
+}
+API CudaResult cuMemGetInfo_v2(size_t *left, size_t *all) {
+  *left = *all = (size_t)1 << 30;
+  return refused();
+}
+API CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, CudaStream s) {
+  (void)s;
+  return copy_later((void *)(uintptr_t)to, from, n);
+}
+API CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t n, CudaStream s) {
+  (void)s;
+  return copy_later(to, (const void *)(uintptr_t)from, n);
+}
+API CudaResult cuMemsetD8Async(CudaAddress p, unsigned char value, size_t n, CudaStream s) {
+  CudaResult r = refused();
+  (void)s;
+  if (r)
+    return r;
+  FakeJob *j = new_job();
+  j->what = FAKE_FILL, j->to = (char *)(uintptr_t)p, j->value = value, j->bytes = n;
+  return 0;
+}
+
+API CudaResult cuModuleLoadData(CudaModule *module, const void *image) {
+  fake.modules++;
+  *module = (CudaModule)(uintptr_t)image;
+  return refused();
+}
+API CudaResult cuModuleUnload(CudaModule module) {
+  (void)module;
+  fake.modules--;
+  return lost;
+}
+API CudaResult cuModuleGetFunction(CudaFunction *f, CudaModule module, const char *name) {
+  const FakeImage *image = (const FakeImage *)(void *)module;
+  int k = atoi(name + 1);
+  if (*name != 'k' || k < 0 || k >= image->count)
+    return NOT_FOUND;
+  *f = (CudaFunction)(uintptr_t)&image->function[k];
+  return refused();
+}
+
+API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                              unsigned block_x, unsigned block_y, unsigned block_z,
+                              unsigned shared_bytes, CudaStream stream, void **params,
+                              void **extra) {
+  CudaResult r = refused();
+  const FakeFunction *function = (const FakeFunction *)(void *)f;
+  fake.launches++;
+  if (r || fake.launches == fake.refuse_at)
+    return r ? r : NO_RESOURCES;
+  if (!grid_x || grid_y != 1 || grid_z != 1 || block_x != 256 || block_y != 1 || block_z != 1 ||
+      shared_bytes || (void *)stream != (void *)&fake.streams || extra || function->words > WORDS)
+    return BAD_VALUE;
+  FakeJob *j = new_job();
+  j->what = fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL;
+  j->f = function, j->blocks = grid_x;
+  memcpy(j->word, params[0], (size_t)function->words * sizeof *j->word);
+  return 0;
+}
+
+FakeCuda *fake_cuda(void);
+API FakeCuda *fake_cuda(void) {
+  fake = (FakeCuda){
+      .version = 13000, .gpus = 1, .major = 9, .minor = 0, .processors = 3, .threads = 300};
+  jobs = lost = 0;
+  return &fake;
+}

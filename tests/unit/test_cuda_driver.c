@@ -1,0 +1,474 @@
+// A GPU as the device of a handle, on a driver of ours (tests/cuda/fake_cuda.c): values and files are
+// those of the processors, and every way in which a GPU fails is told in one sentence.
+#include "runtime/cuda/device_cuda.h"
+#include "runtime/exec/exec.h"
+#include "tests/cuda/fake_cuda.h"
+#include "tests/unit/command.h"
+#include "tests/unit/faults.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/toy_module.h"
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define DIMS(b, l, m) ((const int64_t[TOY_NDIM]){b, l, m, 1})
+enum { KERNELS = 16 };
+
+// ---- the toy's kernels, as a GPU runs them
+typedef struct ToyKernel {
+  BigsKernel *kernel;
+  int narg, nscalar;
+} ToyKernel;
+static ToyKernel toy_kernel[KERNELS];
+static FakeFunction toy_function[KERNELS];
+static const FakeImage toy_image = {.count = KERNELS, .function = toy_function};
+
+static int at_least_one(int n) {
+  return n ? n : 1;
+}
+
+// All tasks of a warp, the last warp first: their order is nobody's business.
+static void run_warps(const void *ctx, const uint64_t *word, unsigned blocks) {
+  const ToyKernel *k = ctx;
+  void *arg[16];
+  for (int i = 0; i < k->narg; i++)
+    arg[i] = (void *)(uintptr_t)word[3 + i];
+  const uint64_t *sym = word + 3 + at_least_one(k->narg);
+  BigsFrame f = {.arg = arg, .sym = (const int64_t *)sym, .scalar = sym + TOY_NDIM};
+  for (int64_t warps = blocks * 8, warp = warps - 1; warp >= 0; warp--)
+    for (int64_t task = warp; task < (int64_t)word[0]; task += warps)
+      k->kernel(&f, task, (char *)(uintptr_t)word[2] + warp * (int64_t)word[1]);
+}
+
+static void make_toy_functions(void) {
+  ck_assert_int_le(toy_module.nkernel, KERNELS);
+  for (int p = 0; p < toy_module.nprogram; p++)
+    for (int i = 0; i < toy_module.program[p].nstep; i++) {
+      const BigsStep *step = &toy_module.program[p].step[i];
+      ToyKernel *k = &toy_kernel[step->index];
+      *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar};
+      toy_function[step->index] = (FakeFunction){
+          run_warps, k, 3 + at_least_one(k->narg) + TOY_NDIM + at_least_one(k->nscalar)};
+    }
+}
+
+static int toy_finds(bigs_model *m, int kernel, void **out) {
+  *out = &toy_function[kernel];
+  return kernel < m->module->nkernel
+             ? 0
+             : bigs_fail(&m->error, BIGS_EBUG, "there is no kernel %d", kernel);
+}
+
+// ---- the driver
+static char dir[TEST_PATH];
+static FakeCuda *fake;
+
+static const char *in_dir(const char *name) {
+  static char path[4][TEST_PATH + 64];
+  static int i;
+  i = (i + 1) % 4;
+  snprintf(path[i], sizeof path[i], "%s/%s", dir, name);
+  return path[i];
+}
+
+// `more`: of the compiler's command line.
+static void compile_driver(const char *name, const char *more) {
+  char command[4 * TEST_PATH];
+  snprintf(
+      command, sizeof command,
+      "cc -std=gnu11 -O1 -Wall -Wextra -Werror -I'%s' %s -shared -fPIC '%s/tests/cuda/fake_cuda.c' "
+      "-o '%s'",
+      test_source_dir(), more, test_source_dir(), in_dir(name));
+  ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+static void compile_drivers(void) {
+  test_make_dir(dir);
+  compile_driver("libcuda.so", "");
+  compile_driver("without.so", "-DcuMemAlloc_v2=gone");
+  make_toy_functions();
+}
+static void remove_drivers(void) {
+  test_remove_dir(dir);
+}
+
+static void plug_in(void) {
+  void *so = dlopen(in_dir("libcuda.so"), RTLD_NOW | RTLD_LOCAL);
+  FakeCudaNew *anew;
+  ck_assert_msg(so != NULL, "%s", dlerror());
+  *(void **)&anew = dlsym(so, "fake_cuda");
+  fake = anew();
+  ck_assert_int_eq(setenv("BIGSC_LIBCUDA", in_dir("libcuda.so"), 1), 0);
+  unsetenv("BIGS_CUDA");
+}
+
+// Nothing is left on the GPU, and the thread's own context is current.
+static void unplug(void) {
+  ck_assert_int_eq(fake->areas, 0);
+  ck_assert_int_eq(fake->contexts, 0);
+  ck_assert_int_eq(fake->current, 0);
+  ck_assert_int_eq(fake->streams, 0);
+  ck_assert_int_eq(fake->modules, 0);
+  unsetenv("BIGSC_LIBCUDA");
+}
+
+// ---- handles
+static char error[2048];
+
+static bigs_model *try_open(const BigsDevice *device, const char *weights, int *status) {
+  bigs_options o = {
+      .threads = 2, .weights = weights, .seed = 5, .device = device, .status = status};
+  return bigs_model_open_with(&toy_module, &o, error, sizeof error);
+}
+
+static bigs_model *open_on(const BigsDevice *device, const char *weights) {
+  bigs_model *m = try_open(device, weights, NULL);
+  ck_assert_msg(m != NULL, "%s", error);
+  return m;
+}
+
+static const float ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static int scale(bigs_model *m, int64_t B, int64_t L, float *out) {
+  return bigs_model_run(m, TOY_SCALE, DIMS(B, L, 0), (const void *[]){ones, NULL}, (void *[]){out});
+}
+
+static int step(bigs_model *m, float *loss) {
+  static const int32_t ids[8] = {1, 2, 3, 4, 5, 6, 0, 1}, at[3] = {0, 3, 7}, labels[3] = {2, 5, 2};
+  static const bool mask[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+  return bigs_model_step(m, 0, DIMS(2, 4, 3), (const void *[]){ids, mask, at, labels}, loss);
+}
+
+static void same_scale(bigs_model *a, bigs_model *b, int64_t B, int64_t L) {
+  float x[64], y[64];
+  ck_assert_int_eq(scale(a, B, L, x), 0);
+  ck_assert_msg(scale(b, B, L, y) == 0, "%s", bigs_model_error(b));
+  ck_assert_mem_eq(x, y, (size_t)(B * L) * sizeof *x);
+}
+
+static void same_steps(bigs_model *a, bigs_model *b, int n) {
+  float x, y;
+  for (int i = 0; i < n; i++) {
+    ck_assert_int_eq(step(a, &x), 0);
+    ck_assert_msg(step(b, &y) == 0, "%s", bigs_model_error(b));
+    ck_assert_mem_eq(&x, &y, sizeof x);
+  }
+}
+
+static void same_parameters(bigs_model *a, bigs_model *b) {
+  float x[64], y[64];
+  for (int i = 0; i < TOY_NPARAM; i++)
+    for (int what = BIGS_THE_WEIGHT; what <= BIGS_THE_MOMENT2; what++) {
+      size_t n = (size_t)param_count(&toy_module.param[i]);
+      ck_assert_int_eq(bigs_model_get(a, (bigs_what)what, i, x), 0);
+      ck_assert_int_eq(bigs_model_get(b, (bigs_what)what, i, y), 0);
+      ck_assert_mem_eq(x, y, n * sizeof *x);
+    }
+}
+
+static void same_files(const char *a, const char *b) {
+  char command[4 * TEST_PATH];
+  snprintf(command, sizeof command, "diff -r '%s' '%s'", a, b);
+  ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+// ---- values
+// Twice: with functions of a cubin, and with those that somebody finds.
+START_TEST(a_gpu_does_what_the_processors_do) {
+  CudaDevice gpu = cuda_device(0, 0, _i ? &toy_image : NULL, _i ? NULL : toy_finds);
+  bigs_model *near = open_on(NULL, NULL), *far = open_on(&gpu.base, NULL), *again;
+  for (int64_t B = 1; B < 8; B += 2)
+    same_scale(near, far, B, 1 + B % 8);
+  same_steps(near, far, 3);
+  same_parameters(near, far);
+  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  same_scale(near, far, 3, 8);
+  same_steps(near, far, 2);
+  ck_assert_int_eq(bigs_model_save(near, in_dir("near"), NULL), 0);
+  ck_assert_int_eq(bigs_model_save(far, in_dir("far"), NULL), 0);
+  same_files(in_dir("near"), in_dir("far"));
+  again = open_on(&gpu.base, in_dir("near"));
+  same_scale(near, again, 2, 4);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  bigs_model_close(again);
+}
+END_TEST
+
+START_TEST(scratch_memory_is_bounded) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  fake->processors = 132, fake->threads = 2048;
+  bigs_model *m = open_on(&gpu.base, NULL);
+  ck_assert_int_eq(m->threads, 132 * 64);
+  ck_assert_int_eq(gpu.base.workers(m, 1, 0), 8);
+  ck_assert_int_eq(gpu.base.workers(m, 17, 64), 24);
+  ck_assert_int_eq(gpu.base.workers(m, INT64_MAX, 64), 132 * 64);
+  ck_assert_int_eq(gpu.base.workers(m, INT64_MAX, 1 << 20), 256);
+  ck_assert_int_eq(gpu.base.workers(m, 1 << 20, INT64_MAX / 4096), 8);
+  bigs_model_close(m);
+}
+END_TEST
+
+// ---- no GPU to be had
+typedef struct NoGpu {
+  const char *library; // NULL: the right one
+  FakeCuda is;         // what is not 0
+  int ordinal, version, status;
+  const char *says;
+} NoGpu;
+static const NoGpu no_gpus[] = {
+    {"nowhere.so", {0}, 0, 0, 3, "there is no NVIDIA driver: "},
+    {"without.so",
+     {0},
+     0,
+     0,
+     3,
+     "without.so lacks cuMemAlloc_v2: the NVIDIA driver is too old, install 525 or"},
+    {NULL,
+     {.version = 11080},
+     0,
+     0,
+     3,
+     "the NVIDIA driver is too old: it knows CUDA 11.8 and 12.0 is needed, install driver 525 or"},
+    {NULL,
+     {.version = 12090},
+     0,
+     13000,
+     3,
+     "the NVIDIA driver is too old: it knows CUDA 12.9 and 13.0 is needed, install driver 580 or"},
+    {NULL, {.gpus = -1}, 0, 0, 3, "there is no GPU: the NVIDIA driver sees none"},
+    {NULL, {.gpus = 2}, 2, 0, 3, "there is no GPU 2: the NVIDIA driver sees 2"},
+    {NULL, {.gpus = 2}, -1, 0, 3, "there is no GPU -1: the NVIDIA driver sees 2"},
+    {NULL,
+     {.major = 7, .minor = 5},
+     0,
+     0,
+     3,
+     "Fake 0 has compute capability 7.5, and 8.0 is needed"},
+    {NULL, {.no_memory_at = 1}, 0, 0, 1, "out of memory for parameters (0.0 MiB)"},
+    {NULL,
+     {.refuse_at = 2},
+     0,
+     0,
+     3,
+     "Fake 0: a kernel cannot be launched in `a step` of init, kernel k10: "
+     "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (too many resources requested for launch)"},
+};
+
+static void set_switches(const FakeCuda *is) {
+  fake->version = is->version ? is->version : fake->version;
+  fake->gpus = is->gpus < 0 ? 0 : is->gpus ? is->gpus : fake->gpus;
+  fake->major = is->major ? is->major : fake->major;
+  fake->minor = is->minor ? is->minor : fake->minor;
+  fake->no_memory_at = is->no_memory_at;
+  fake->refuse_at = is->refuse_at;
+  fake->fault_at = is->fault_at;
+}
+
+START_TEST(a_gpu_that_is_not_to_be_had) {
+  const NoGpu *n = &no_gpus[_i];
+  CudaDevice gpu = cuda_device(n->ordinal, n->version, &toy_image, NULL);
+  int status;
+  if (n->library)
+    setenv("BIGSC_LIBCUDA", in_dir(n->library), 1);
+  set_switches(&n->is);
+  ck_assert_ptr_null(try_open(&gpu.base, NULL, &status));
+  ck_assert_msg(strstr(error, n->says) != NULL, "got: %s", error);
+  ck_assert_int_eq(status, n->status);
+}
+END_TEST
+
+// The cubin of another model.
+START_TEST(code_that_lacks_a_kernel) {
+  FakeImage short_one = {.count = 3, .function = toy_function};
+  CudaDevice gpu = cuda_device(0, 0, &short_one, NULL);
+  int status;
+  ck_assert_ptr_null(try_open(&gpu.base, NULL, &status));
+  ck_assert_str_eq(
+      error, "Fake 0: its code lacks kernel k10: CUDA_ERROR_NOT_FOUND (named symbol not found)");
+  ck_assert_int_eq(status, 3);
+}
+END_TEST
+
+// ---- while it works
+static int use(bigs_model *m, float *out) {
+  int err = scale(m, 5, 6, out);
+  return err ? err : step(m, out);
+}
+
+// Nothing is lost by it, and with memory it works.
+START_TEST(every_allocation_may_fail_on_a_gpu) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  float got[64], want[64];
+  bigs_model *near = open_on(NULL, NULL);
+  ck_assert_int_eq(use(near, want), 0);
+  int n = 1, status = 1;
+  for (; status; n++) {
+    bigs_model *m = open_on(&gpu.base, NULL);
+    fake->no_memory_at = fake->allocations + n;
+    status = use(m, got);
+    fake->no_memory_at = 0;
+    if (status)
+      toy_fails(m, status, 1, "out of memory for ");
+    ck_assert_int_eq(status ? use(m, got) : 0, 0);
+    ck_assert_mem_eq(got, want, sizeof *got);
+    bigs_model_close(m);
+  }
+  ck_assert_int_gt(n, 8);
+  bigs_model_close(near);
+}
+END_TEST
+
+// Of the handle's own memory too.
+START_TEST(every_allocation_of_the_host_may_fail) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  float out[64];
+  long n = 1;
+  for (int status = 1; status; n++) {
+    fault_arm(FAULT_MEMORY, n, FAULT_ONCE, 12);
+    bigs_model *m = try_open(&gpu.base, NULL, &status);
+    status = m ? use(m, out) : status;
+    fault_disarm();
+    ck_assert_int_le(status, 1);
+    bigs_model_close(m);
+  }
+  ck_assert_int_gt(n, 8);
+}
+END_TEST
+
+START_TEST(a_launch_that_is_refused) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *m = open_on(&gpu.base, NULL);
+  float loss;
+  fake->refuse_at = fake->launches + 2;
+  toy_fails(m, step(m, &loss), 3,
+            "Fake 0: a kernel cannot be launched in `sqrt` (toy.mdl:12) of fit, kernel k5: "
+            "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES");
+  ck_assert_msg(step(m, &loss) == 0, "%s", bigs_model_error(m));
+  bigs_model_close(m);
+}
+END_TEST
+
+// What is still to be copied from the caller's memory is copied before the call returns.
+START_TEST(a_run_that_ends_early_leaves_the_callers_memory) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *m = open_on(&gpu.base, NULL);
+  float y[64];
+  float *x = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ck_assert_ptr_ne(x, MAP_FAILED);
+  fake->refuse_at = fake->launches + 2;
+  ck_assert_int_eq(
+      bigs_model_run(m, TOY_SCALE, DIMS(4, 4, 0), (const void *[]){x, NULL}, (void *[]){y}), 3);
+  munmap(x, 4096);
+  ck_assert_int_eq(scale(m, 4, 4, y), 0);
+  bigs_model_close(m);
+}
+END_TEST
+
+// The time of a step is what it takes, not what it takes to ask for it.
+START_TEST(steps_that_are_timed_are_done) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *m = open_on(&gpu.base, NULL);
+  int64_t ns[8] = {0};
+  float y[64];
+  m->step_ns = ns;
+  int waits = fake->waits;
+  ck_assert_int_eq(scale(m, 4, 4, y), 0);
+  ck_assert_int_ge(fake->waits - waits, 3);
+  ck_assert(ns[0] > 0 && ns[1] > 0 && ns[2] > 0);
+  bigs_model_close(m);
+}
+END_TEST
+
+// ---- library code
+static int64_t no_workspace(const BigsFrame *f, const void *tables, int threads) {
+  (void)f, (void)tables, (void)threads;
+  return 0;
+}
+static int not_here(const BigsFrame *f, const void *tables, Pool *pool, void *work) {
+  (void)f, (void)tables, (void)pool, (void)work;
+  ck_abort_msg("it runs on memory that it cannot reach");
+  return 0;
+}
+
+START_TEST(library_code_is_refused) {
+  const BigsBuiltinOps ops = {.workspace = no_workspace, .run = not_here};
+  const BigsBuiltinOps *const builtin[BIGS_BUILTIN_COUNT] = {&ops};
+  BigsStep lookup = toy_module.program[TOY_LOOKUP].step[0];
+  BigsProgram program[8];
+  BigsModule module = toy_module;
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  float y[8];
+  memcpy(program, toy_module.program, (size_t)module.nprogram * sizeof *program);
+  lookup.kind = BIGS_BUILTIN, lookup.index = 0, lookup.label = "conv";
+  program[TOY_LOOKUP].step = &lookup;
+  module.program = program, module.builtin = builtin;
+  bigs_model *m =
+      bigs_model_open_with(&module, &(bigs_options){.device = &gpu.base}, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  int status = bigs_model_run(m, TOY_LOOKUP, DIMS(1, 2, 0), (const void *[]){(int32_t[]){1, 2}},
+                              (void *[]){y});
+  toy_fails(m, status, 1, "lookup: conv is not to be had on a GPU");
+  bigs_model_close(m);
+}
+END_TEST
+
+// ---- the end
+static void is_dead(bigs_model *m) {
+  const char *says =
+      "Fake 0 has failed before (CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was "
+      "encountered)): nothing in this process can use it any more";
+  float x[64];
+  toy_fails(m, scale(m, 7, 8, x), 3, says);
+  toy_fails(m, step(m, x), 3, says);
+  toy_fails(m, bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, x), 3, says);
+  toy_fails(m, bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, x), 3, says);
+  toy_fails(m, bigs_model_save(m, in_dir("dead"), NULL), 3, says);
+}
+
+// The n-th kernel of a step touches what is not its own; with BIGS_CUDA=sync it is named.
+START_TEST(a_kernel_that_fails) {
+  static const char *const at[] = {"`cross_entropy` (toy.mdl:11) of fit, kernel k4",
+                                   "`sqrt` (toy.mdl:12) of fit, kernel k5",
+                                   "`loss` (toy.mdl:13) of fit, kernel k6"};
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  char says[256];
+  float loss;
+  if (_i < 3)
+    setenv("BIGS_CUDA", "sync", 1);
+  bigs_model *m = open_on(&gpu.base, NULL);
+  fake->fault_at = fake->launches + 1 + _i % 3;
+  snprintf(says, sizeof says, "Fake 0 failed%s %s%s", _i < 3 ? " in" : ", at the latest in",
+           _i < 3 ? at[_i] : "`a step` of fit, kernel k7",
+           _i < 3 ? ": CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)"
+                  : ": ");
+  toy_fails(m, step(m, &loss), 3, says);
+  is_dead(m);
+  bigs_model_close(m);
+  int status;
+  ck_assert_ptr_null(try_open(&gpu.base, NULL, &status));
+  ck_assert_int_eq(status, 3);
+}
+END_TEST
+
+Suite *cuda_driver_suite(void);
+Suite *cuda_driver_suite(void) {
+  Suite *s = suite_create("cuda_driver");
+  TCase *t = tcase_create("cuda_driver");
+  tcase_add_unchecked_fixture(t, compile_drivers, remove_drivers);
+  tcase_add_checked_fixture(t, plug_in, unplug);
+  tcase_add_loop_test(t, a_gpu_does_what_the_processors_do, 0, 2);
+  tcase_add_test(t, scratch_memory_is_bounded);
+  tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
+  tcase_add_test(t, code_that_lacks_a_kernel);
+  tcase_add_test(t, every_allocation_may_fail_on_a_gpu);
+  tcase_add_test(t, every_allocation_of_the_host_may_fail);
+  tcase_add_test(t, a_launch_that_is_refused);
+  tcase_add_test(t, a_run_that_ends_early_leaves_the_callers_memory);
+  tcase_add_test(t, steps_that_are_timed_are_done);
+  tcase_add_test(t, library_code_is_refused);
+  tcase_add_loop_test(t, a_kernel_that_fails, 0, 6);
+  suite_add_tcase(s, t);
+  return s;
+}
