@@ -125,7 +125,7 @@ API CudaResult cuDeviceGetName(char *name, int size, CudaOrdinal device) {
   snprintf(name, (size_t)size, "Fake %d", device);
   return 0;
 }
-API CudaResult cuDeviceGetAttribute(int *value, int attribute, CudaOrdinal device) {
+API CudaResult cuDeviceGetAttribute(int *value, CudaAttribute attribute, CudaOrdinal device) {
   (void)device;
   *value = attribute == CUDA_PROCESSORS          ? fake.processors
            : attribute == CUDA_PROCESSOR_THREADS ? fake.threads
