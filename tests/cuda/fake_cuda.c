@@ -17,7 +17,11 @@ enum {
 
 #define API __attribute__((visibility("default")))
 
-static FakeCuda fake;
+#ifndef FAKE_GPUS // what a program sees that does not call fake_cuda
+#define FAKE_GPUS 0
+#endif
+static FakeCuda fake = {
+    .version = 13000, .gpus = FAKE_GPUS, .major = 9, .processors = 2, .threads = 1024};
 
 // ---- memory: whole pages, the numbers at their end
 static struct {
