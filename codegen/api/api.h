@@ -18,9 +18,9 @@ char *api_prefix(Arena *a, const BigsModule *m);
 // Names of the exported functions, in order.
 const char **api_exports(Arena *a, const BigsModule *m, int *n);
 // NULL, or the name of a function or a constant of NAME.h that the header declares for something else.
-const char *api_clash(Arena *a, const BigsModule *m);
-// The text of NAME.h.
-char *api_header(Arena *a, const BigsModule *m);
+const char *api_clash(Arena *a, const BigsModule *m, bool gpu);
+// The text of NAME.h.  gpu: with the functions that take a GPU's pointers, NAME_open_on and NAME_ENTRY_on.
+char *api_header(Arena *a, const BigsModule *m, bool gpu);
 // A number that two modules share when a program that was compiled with the header of one may use the other.  The header
 // and the library carry it, and NAME_open compares.
 uint64_t api_interface(Arena *a, const BigsModule *m);

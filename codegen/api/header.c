@@ -12,6 +12,7 @@ typedef struct HeaderText {
   FILE *f;
   const BigsModule *m;
   const char *prefix, *upper;
+  const char *more; // parameters behind the model
   const char *dims[MAX_SYMS];
 } HeaderText;
 
@@ -37,7 +38,7 @@ static const char taken[] =
     " typeid typename typeof typeof_unqual union unsigned using virtual void volatile wchar_t"
     " while xor xor_eq NULL EOF INFINITY NAN I errno stdin stdout stderr assert complex"
     " imaginary unix linux int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t"
-    " size_t model out loss ";
+    " size_t model out loss stream ";
 
 // A dim or an input as an argument; callers know it by its place only.
 static const char *argument(const HeaderText *t, const char *name) {
@@ -82,7 +83,7 @@ static void put_dims(const HeaderText *t, const BigsProgram *p, uint32_t without
 
 static void put_prototype(const HeaderText *t, const BigsProgram *p, const char *name,
                           uint32_t without, const char *last) {
-  fprintf(t->f, "int %s_%s(%s_model *model", t->prefix, name, t->prefix);
+  fprintf(t->f, "int %s_%s(%s_model *model%s", t->prefix, name, t->prefix, t->more);
   for (int i = 0; i < t->m->ndim; i++)
     if (p->syms >> i & 1)
       fprintf(t->f, ", int64_t %s", argument(t, t->m->dim[i].name));
@@ -100,6 +101,25 @@ static void put_entry(const HeaderText *t, const BigsProgram *p) {
   put_tensor(t, "out", &p->output[0]);
   fputs(" */\n", t->f);
   put_prototype(t, p, p->name, 0, arena_printf(t->arena, "%s *out", c_type(p->output[0].dtype)));
+}
+
+static void put_gpu(HeaderText *t) {
+  fprintf(
+      t->f,
+      "\n/* GPU `device` of those that the driver shows; %s_open takes the first. */\n"
+      "%s_model *%s_open_on(const char *weights, int device, char *error, size_t error_size);\n"
+      "\n/* The entries with tensors in that GPU's memory.  The work is put into `stream`, a "
+      "CUstream or\n"
+      " * cudaStream_t of its primary context (NULL: the model's own, and the call waits for it), "
+      "behind what is\n"
+      " * there; ids are not checked, but those that no table has read its first or last row. */\n",
+      t->prefix, t->prefix, t->prefix);
+  t->more = ", void *stream";
+  for (int i = 0; i < t->m->nprogram; i++)
+    if (t->m->program[i].kind == BIGS_ENTRY)
+      put_prototype(t, &t->m->program[i], arena_printf(t->arena, "%s_on", t->m->program[i].name), 0,
+                    arena_printf(t->arena, "%s *out", c_type(t->m->program[i].output[0].dtype)));
+  t->more = "";
 }
 
 static void put_step(const HeaderText *t, const BigsTrain *train) {
@@ -162,7 +182,7 @@ static void put_handles(const HeaderText *t) {
 }
 
 // The guard is no name of any model's: those begin with one case throughout.
-static void put_all(const HeaderText *t) {
+static void put_all(HeaderText *t, bool gpu) {
   fprintf(t->f, "/* %s, compiled by bigsc%s%s for %s.\n", t->m->model, t->m->version ? " " : "",
           t->m->version ? t->m->version : "", t->m->target ? t->m->target : "this machine");
   fputs(" *\n"
@@ -185,6 +205,8 @@ static void put_all(const HeaderText *t) {
       put_entry(t, &t->m->program[i]);
   for (int i = 0; i < t->m->ntrain; i++)
     put_step(t, &t->m->train[i]);
+  if (gpu)
+    put_gpu(t);
   fputs("\n#ifdef __cplusplus\n}\n#endif\n#endif\n", t->f);
 }
 
@@ -207,11 +229,27 @@ static char *upper_prefix(Arena *a, const BigsModule *m) {
   return upper;
 }
 
-const char *api_clash(Arena *a, const BigsModule *m) {
+static bool is_entry(const BigsModule *m, const char *name, size_t n) {
+  for (int i = 0; i < m->nprogram; i++)
+    if (m->program[i].kind == BIGS_ENTRY && strlen(m->program[i].name) == n &&
+        !memcmp(m->program[i].name, name, n))
+      return true;
+  return false;
+}
+
+// An entry `x_on` beside an entry `x`, or `open_on`.
+static bool is_on(const BigsModule *m, const char *name) {
+  size_t n = strlen(name);
+  return n > 3 && !strcmp(name + n - 3, "_on") &&
+         (is_entry(m, name, n - 3) || !strcmp(name, "open_on"));
+}
+
+const char *api_clash(Arena *a, const BigsModule *m, bool gpu) {
   const char *lower = api_prefix(a, m), *upper = upper_prefix(a, m), *name;
   for (int i = 0; i < m->nprogram; i++)
     if (m->program[i].kind == BIGS_ENTRY &&
-        is_taken(name = arena_printf(a, "%s_%s", lower, m->program[i].name)))
+        (is_taken(name = arena_printf(a, "%s_%s", lower, m->program[i].name)) ||
+         (gpu && is_on(m, m->program[i].name))))
       return name;
   for (int i = 0; i < m->nconst; i++)
     if (api_in_header(&m->constant[i]) &&
@@ -220,17 +258,20 @@ const char *api_clash(Arena *a, const BigsModule *m) {
   return NULL;
 }
 
-char *api_header(Arena *a, const BigsModule *m) {
+char *api_header(Arena *a, const BigsModule *m, bool gpu) {
   char *text = NULL;
   size_t size = 0;
-  HeaderText t = {
-      .arena = a, .f = open_memstream(&text, &size), .m = m, .prefix = api_prefix(a, m)};
+  HeaderText t = {.arena = a,
+                  .f = open_memstream(&text, &size),
+                  .m = m,
+                  .prefix = api_prefix(a, m),
+                  .more = ""};
   if (!t.f)
     out_of_memory();
   t.upper = upper_prefix(a, m);
   for (int i = 0; i < m->ndim && i < MAX_SYMS; i++)
     t.dims[i] = m->dim[i].name;
-  put_all(&t);
+  put_all(&t, gpu);
   if (fclose(t.f))
     out_of_memory();
   char *out = arena_strdup(a, text);

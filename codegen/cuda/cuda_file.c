@@ -86,9 +86,9 @@ static void put_kernels(const CudaSource *x) {
 
 // int prefix_name(model, dims.., inputs.., last)
 static void put_function(const CudaSource *x, const BigsProgram *p, const char *name,
-                         uint32_t without) {
+                         const char *more, uint32_t without) {
   const BigsModule *m = x->in->module;
-  fprintf(x->f, "BG_EXPORT int %s_%s(bigs_model *model", x->prefix, name);
+  fprintf(x->f, "BG_EXPORT int %s_%s(bigs_model *model%s", x->prefix, name, more);
   for (int i = 0; i < m->ndim; i++)
     if (p->syms >> i & 1)
       fprintf(x->f, ", int64_t d%d", i);
@@ -108,12 +108,15 @@ static void put_entries(const CudaSource *x) {
   const BigsModule *m = x->in->module;
   for (int i = 0; i < m->nprogram; i++)
     if (m->program[i].kind == BIGS_ENTRY) {
-      put_function(x, &m->program[i], m->program[i].name, 0);
+      put_function(x, &m->program[i], m->program[i].name, "", 0);
       fprintf(x->f, "  return bigs_model_run(model, %d, dims, inputs, &out);\n}\n", i);
+      put_function(x, &m->program[i], arena_printf(x->arena, "%s_on", m->program[i].name),
+                   ", void *stream", 0);
+      fprintf(x->f, "  return bigs_model_run_on(model, %d, stream, dims, inputs, &out);\n}\n", i);
     }
   for (int i = 0; i < m->ntrain; i++) {
     const BigsTrain *t = &m->train[i];
-    put_function(x, &m->program[t->program], arena_printf(x->arena, "%s_step", t->name),
+    put_function(x, &m->program[t->program], arena_printf(x->arena, "%s_step", t->name), "",
                  t->unpicked);
     fprintf(x->f, "  return bigs_model_step(model, %d, dims, inputs, (float *)out);\n}\n", i);
   }
@@ -131,10 +134,16 @@ static void put_device(const CudaSource *x) {
         "                                      \"build it with nvcc's -gencode for it\", "
         "cudaGetErrorString(r));\n"
         "}\n"
-        "static const BigsDevice *bg_device() {\n"
-        "  static const CudaDevice device = cuda_device(0, CUDART_VERSION / 1000 * 1000, NULL, "
-        "bg_function);\n"
-        "  return &device.base;\n"
+        "// GPU number i of those that the driver shows.\n"
+        "static const BigsDevice *bg_device(int i) {\n"
+        "  static const struct Devices {\n"
+        "    CudaDevice d[64];\n"
+        "    Devices() {\n"
+        "      for (int k = 0; k < 64; k++)\n"
+        "        d[k] = cuda_device(k, CUDART_VERSION / 1000 * 1000, NULL, bg_function);\n"
+        "    }\n"
+        "  } all;\n"
+        "  return i >= 0 && i < 64 ? &all.d[i].base : NULL;\n"
         "}\n",
         x->f);
 }
@@ -153,11 +162,17 @@ static void put_handles(const CudaSource *x, const char *tables) {
           "}\n",
           tables);
   fprintf(x->f,
-          "BG_EXPORT bigs_model *%s_open(const char *weights, char *error, size_t size) {\n"
+          "BG_EXPORT bigs_model *%s_open_on(const char *weights, int device, char *error, size_t "
+          "size) {\n"
           "  bigs_options o = {};\n"
           "  o.weights = weights;\n"
-          "  o.device = bg_device();\n"
-          "  return bigs_model_open_with(bg_module(), &o, error, size);\n"
+          "  o.device = bg_device(device);\n"
+          "  if (!o.device && error && size)\n"
+          "    snprintf(error, size, \"there is no GPU %%d\", device);\n"
+          "  return o.device ? bigs_model_open_with(bg_module(), &o, error, size) : NULL;\n"
+          "}\n"
+          "BG_EXPORT bigs_model *%s_open(const char *weights, char *error, size_t size) {\n"
+          "  return %s_open_on(weights, 0, error, size);\n"
           "}\n"
           "BG_EXPORT bigs_model *%s_open_checked(uint64_t header, const char *weights, char "
           "*error, size_t size) {\n"
@@ -166,7 +181,7 @@ static void put_handles(const CudaSource *x, const char *tables) {
           "                             : bigs_model_open_checked(bg_module(), interface, header, "
           "weights, error, size);\n"
           "}\n",
-          p, p, api_interface(x->arena, x->in->module), p);
+          p, p, p, p, api_interface(x->arena, x->in->module), p);
   fprintf(x->f,
           "BG_EXPORT void %s_close(bigs_model *model) {\n  bigs_model_close(model);\n}\n"
           "BG_EXPORT const char *%s_error(const bigs_model *model) {\n  return "

@@ -259,7 +259,7 @@ static int write_svg(Session *s, const char *path, const char *text, size_t n) {
 }
 
 static int write_header(Session *s, const char *path) {
-  const char *text = api_header(s->arena, s->build.module);
+  const char *text = api_header(s->arena, s->build.module, for_gpu(s->o));
   return write_text(s, path, text, strlen(text));
 }
 
@@ -285,7 +285,7 @@ static bool write_cuda(Session *s, const char *path, const char **error) {
 static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
                          const char *header) {
   const char *error = NULL;
-  const char *text = api_header(s->arena, s->build.module);
+  const char *text = api_header(s->arena, s->build.module, for_gpu(s->o));
   struct stat st;
   bool fresh = lstat(path, &st) != 0, alone = lstat(header, &st) != 0;
   if (for_gpu(s->o) ? !write_cuda(s, path, &error) : !aot_write(s->arena, in, kind, path, &error))
@@ -315,7 +315,7 @@ static const char *header_of(Session *s, const char *path) {
 
 // Of what C is to call.
 static int check_names(Session *s) {
-  const char *clash = api_clash(s->arena, s->build.module);
+  const char *clash = api_clash(s->arena, s->build.module, for_gpu(s->o));
   return clash ? session_error(s, EXIT_MODEL,
                                "the C interface declares %s for itself: call the model, the entry "
                                "or the dim otherwise (--name NAME)",

@@ -16,7 +16,8 @@ static const char *tensor_text(Session *s, const bigs_info_tensor *t) {
 
 // The line of the C header that declares this function.
 static const char *prototype(Session *s, const bigs_info_entry *e) {
-  const char *header = api_header(s->arena, s->module), *prefix = api_prefix(s->arena, s->module);
+  const char *header = api_header(s->arena, s->module, false),
+             *prefix = api_prefix(s->arena, s->module);
   const char *start = session_text(s, "\nint %s_%s%s(", prefix, e->name, e->trains ? "_step" : "");
   const char *at = strstr(header, start), *end = at ? strchr(at, ';') : NULL;
   return end ? arena_strndup(s->arena, at + 1, (size_t)(end - at)) : "";

@@ -14,7 +14,7 @@ typedef struct CudaState {
   CudaDriver driver;
   CudaOrdinal device;
   CudaContext context;
-  CudaStream stream;
+  CudaStream own, stream; // the handle's; the one in use
   CudaModule module;
   CudaFunction *function; // of the module's kernels, NULL until the first launch
   uint64_t *word;         // the frame of a launch
@@ -142,11 +142,12 @@ static int make_context(bigs_model *m) {
   if (err)
     return err;
   enum { NON_BLOCKING = 1 }; // does not wait for what others do on the default stream
-  r = s->driver.stream_new(&s->stream, NON_BLOCKING);
+  r = s->driver.stream_new(&s->own, NON_BLOCKING);
+  s->stream = s->own;
   const void *image = ((const CudaDevice *)m->device)->image;
   if (!r && image)
     r = s->driver.module_load(&s->module, image);
-  return cuda_leave(m, r, image && s->stream ? "it does not take the kernels" : "no stream");
+  return cuda_leave(m, r, image && s->own ? "it does not take the kernels" : "no stream");
 }
 
 static int cuda_open(bigs_model *m, int threads) {
@@ -173,8 +174,8 @@ static void drop_context(CudaState *s) {
   if (!s->driver.context_push(s->context)) {
     if (s->module)
       s->driver.module_free(s->module);
-    if (s->stream)
-      s->driver.stream_free(s->stream);
+    if (s->own)
+      s->driver.stream_free(s->own);
     s->driver.context_pop(&mine);
   }
   s->driver.context_release(s->device);
@@ -246,6 +247,18 @@ static int cuda_clear(bigs_model *m, void *p, size_t bytes) {
   return err ? err
              : cuda_leave(m, s->driver.fill(address(p), 0, bytes, s->stream),
                           "memory cannot be cleared");
+}
+
+static int cuda_queue(bigs_model *m, void *queue) {
+  CudaState *s = cuda_state(m);
+  CudaStream next = queue ? (CudaStream)queue : s->own;
+  if (next == s->stream)
+    return 0;
+  int err = cuda_enter(m);
+  err = err ? err : cuda_leave(m, s->driver.stream_wait(s->stream), "it does not finish");
+  if (!err)
+    s->stream = next;
+  return err;
 }
 
 static int cuda_wait(bigs_model *m) {
@@ -336,7 +349,8 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .get = cuda_get,
                                .clear = cuda_clear,
                                .launch = cuda_launch,
-                               .wait = cuda_wait},
+                               .wait = cuda_wait,
+                               .queue = cuda_queue},
                       .ordinal = ordinal,
                       .version = version,
                       .image = image,

@@ -60,7 +60,7 @@ static void fill(void *out, int dtype, double value, int64_t n) {
 
 // ---- what the device cannot read where it is
 static bool on_device(const bigs_model *m, const void *p) {
-  return m->device->host || region_at(m, p);
+  return m->device->host || m->far || region_at(m, p);
 }
 
 // Memory of the device for number `slot` of the program's inputs, outputs and buffers.
@@ -113,7 +113,7 @@ static int return_outputs(bigs_model *m, Binding *b, void *const *outputs) {
   for (int i = 0; i < b->program->noutput && outputs && !err; i++)
     if (!on_device(m, outputs[i]) && output_bytes(b, i))
       err = m->device->get(m, outputs[i], b->staged[b->program->ninput + i].p, output_bytes(b, i));
-  return err ? err : m->device->wait(m);
+  return err || m->queue ? err : m->device->wait(m);
 }
 
 // The memory that stands for input i: the caller's, or its default's.
@@ -125,7 +125,8 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
                      b->program->name, t->name);
   if (given) {
     *out = (void *)(uintptr_t)given;
-    int err = region_at(m, given) ? 0 : check_ids(m, t, b->sym, (const int32_t *)given, n);
+    int err =
+        m->far || region_at(m, given) ? 0 : check_ids(m, t, b->sym, (const int32_t *)given, n);
     return err ? err : bring(m, b, i, n, out);
   }
   if (!t->optional)
@@ -323,6 +324,8 @@ static int settle(bigs_model *m) {
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags) {
   if (check_read(m, &m->module->program[program]))
+    return m->error.status;
+  if (m->device->queue && m->device->queue(m, m->queue))
     return m->error.status;
   fenv_t caller = float_mode_default();
   int err = run_program(m, program, dims, inputs, outputs, flags);

@@ -75,6 +75,8 @@ struct bigs_model {
   const BigsModule *module;
   const BigsDevice *device;
   void *device_state;
+  bool far;    // the caller's tensors are the device's in this call
+  void *queue; // the caller's, of this call, which then does not wait; NULL: the handle's own
   BigsError error;
   Pool *pool;
   int threads;

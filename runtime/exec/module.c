@@ -142,14 +142,29 @@ int bigs_model_parameter(const BigsModule *module, const char *name) {
 }
 
 // ---- running
-int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
-                   void *const *outputs) {
-  if (!begin(m))
-    return BIGS_EUSAGE;
+static int run_entry(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
+                     void *const *outputs) {
   if (program < 0 || program >= m->module->nprogram ||
       m->module->program[program].kind != BIGS_ENTRY)
     return bigs_fail(&m->error, BIGS_EUSAGE, "program %d is not an entry", program);
   return exec_run(m, program, dims, inputs, outputs, (RunFlags){.seed = m->seed, .step = m->step});
+}
+
+int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
+                   void *const *outputs) {
+  return begin(m) ? run_entry(m, program, dims, inputs, outputs) : BIGS_EUSAGE;
+}
+
+int bigs_model_run_on(bigs_model *m, int program, void *queue, const int64_t *dims,
+                      const void *const *inputs, void *const *outputs) {
+  if (!begin(m))
+    return BIGS_EUSAGE;
+  m->far = true;
+  m->queue = queue;
+  int err = run_entry(m, program, dims, inputs, outputs);
+  m->far = false;
+  m->queue = NULL;
+  return err;
 }
 
 int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,

@@ -239,7 +239,8 @@ END_TEST
 START_TEST(header) {
   Arena *a = arena_new();
   AotInput in = toy(a);
-  char *text = api_header(a, in.module), *h = file_in(a, "toy.h"), *c = file_in(a, "use.c"), *run;
+  char *text = api_header(a, in.module, false), *h = file_in(a, "toy.h"), *c = file_in(a, "use.c"),
+       *run;
   ck_assert(strstr(text, "int toy_scaled(toy_model *model, int64_t N, const float *x, const float "
                          "*bias, float *out);"));
   ck_assert(strstr(text, "TOY_WIDTH = 4") && strstr(text, "N: 1 to 1000") &&
