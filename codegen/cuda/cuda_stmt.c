@@ -120,7 +120,8 @@ static bool is_injective(const CudaCx *c, const LExpr *x) {
 static bool lanes_meet(const CudaCx *c, const LBody *b) {
   for (int i = 0; i < b->n; i++) {
     const LStmt *s = b->v[i];
-    if ((s->kind == LS_STORE && s->add && !is_injective(c, s->index)) || lanes_meet(c, &s->body))
+    if (((s->kind == LS_STORE || s->kind == LS_COLSUM) && s->add && !is_injective(c, s->index)) ||
+        lanes_meet(c, &s->body))
       return true;
   }
   return false;
@@ -293,7 +294,8 @@ void cuda_body(CudaCx *c, const LBody *b) {
     case LS_REG:
     case LS_SET: put_reg(c, s); break;
     case LS_REDUCE: put_reduce(c, s); break;
-    case LS_STORE: put_store(c, s); break;
+    case LS_STORE:
+    case LS_COLSUM: put_store(c, s); break;
     case LS_TILE: put_tile(c, s->tile); break;
     case LS_TRANSPOSE: put_transpose(c, s); break;
     }

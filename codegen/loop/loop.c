@@ -195,6 +195,13 @@ LStmt *ls_store(Arena *a, int mem, LExpr *index, LExpr *value) {
   return s;
 }
 
+LStmt *ls_colsum(Arena *a, int mem, LExpr *index, LExpr *value) {
+  LStmt *s = ls_store(a, mem, index, value);
+  s->kind = LS_COLSUM;
+  s->add = true;
+  return s;
+}
+
 LStmt *ls_reg(Arena *a, int reg, DType t, LExpr *value) {
   LStmt *s = stmt(a, LS_REG);
   s->reg = reg;

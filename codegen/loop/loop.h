@@ -35,7 +35,7 @@ typedef struct LExpr {
 
 // clang-format off
 typedef enum LStmtKind {
-  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_TILE, LS_TRANSPOSE
+  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE
 } LStmtKind;
 // clang-format on
 typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
@@ -76,7 +76,9 @@ struct LStmt {
   int reg;
   DType dtype;
   LReduce reduce;
-  // STORE: mem[index] = value (add: += value)
+  // STORE: mem[index] = value (add: += value).  COLSUM: mem[index] += value (add is set) where mem
+  // is not loaded in the kernel and index is no data; in a tile it depends on no row.  Values may be
+  // added up elsewhere first, in a fixed order.
   int mem;
   bool add;
   LExpr *index, *value;
@@ -134,6 +136,7 @@ LExpr *lx_from_int(Arena *a, DType t, LExpr *x);
 LExpr *lx_random(Arena *a, int slot, LExpr *index);
 LStmt *ls_for(Arena *a, int var, LExpr *lo, LExpr *hi, int vec);
 LStmt *ls_store(Arena *a, int mem, LExpr *index, LExpr *value);
+LStmt *ls_colsum(Arena *a, int mem, LExpr *index, LExpr *value);
 LStmt *ls_reg(Arena *a, int reg, DType t, LExpr *value);
 LStmt *ls_set(Arena *a, int reg, LExpr *value);
 LStmt *ls_reduce(Arena *a, int reg, LReduce op, LExpr *value);

@@ -10,10 +10,12 @@ typedef struct Verify {
   bool *var, *reg;   // in scope
   bool *outer;       // registers declared outside of the current vector loop
   bool *reduced;     // outer registers that the current vector loop reduces into
+  bool *summed;      // memories that hold sums of columns
   DType *reg_dtype;
   Lanes lanes; // of the current vector loop
   Map seen;    // expressions of the current statement found well-formed
   bool epilogue;
+  int row; // the variable of the current tile's rows, or -1
 } Verify;
 
 static void fail(Verify *v, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -146,6 +148,8 @@ static void check_leaf(Verify *v, const LExpr *e) {
     check_mem(v, e->inum);
     if (!v->error)
       want(v, e, v->k->mem.v[e->inum].dtype, "load");
+    if (!v->error && v->summed[e->inum])
+      fail(v, "memory %d is loaded while columns are added up in it", (int)e->inum);
     return;
   default: return;
   }
@@ -230,9 +234,13 @@ static void check_for(Verify *v, const LStmt *s) {
   v->var[s->var] = false;
 }
 
+static bool stores(const LStmt *s) {
+  return s->kind == LS_STORE || s->kind == LS_COLSUM;
+}
+
 static bool stores_to(const LBody *b, int mem) {
   for (int i = 0; i < b->n; i++)
-    if ((b->v[i]->kind == LS_STORE && b->v[i]->mem == mem) || stores_to(&b->v[i]->body, mem))
+    if ((stores(b->v[i]) && b->v[i]->mem == mem) || stores_to(&b->v[i]->body, mem))
       return true;
   return false;
 }
@@ -284,8 +292,10 @@ static void check_tile(Verify *v, const LTile *t) {
   if (v->error)
     return;
   v->epilogue = true;
+  v->row = t->mvar;
   check_lanes(v, t->nvar, &t->body);
   v->epilogue = false;
+  v->row = -1;
   v->var[t->mvar] = v->var[t->nvar] = false;
 }
 
@@ -319,6 +329,24 @@ static void check_store(Verify *v, const LStmt *s) {
     fail(v, "all lanes store to one element");
   if (s->add && v->k->mem.v[s->mem].dtype == DT_BOOL)
     fail(v, "addition of bool");
+}
+
+// Is it the same for all rows of a tile, and for whatever its memory holds?
+static bool is_columns(const Verify *v, const LExpr *e) {
+  return !e ||
+         (e->op != L_REG && e->op != L_ACC && e->op != L_LOAD && e->op != L_TO_INT &&
+          !(e->op == L_VAR && e->inum == v->row) && is_columns(v, e->a) && is_columns(v, e->b));
+}
+
+static void check_colsum(Verify *v, const LStmt *s) {
+  check_store(v, s);
+  if (v->error)
+    return;
+  v->summed[s->mem] = true;
+  if (!s->add)
+    fail(v, "a sum of columns that does not add");
+  if (!is_columns(v, s->index))
+    fail(v, "a sum of columns at a place that depends on a row or on data");
 }
 
 static void check_reg(Verify *v, const LStmt *s) {
@@ -361,6 +389,7 @@ static void check_body(Verify *v, const LBody *b) {
     case LS_SET:
     case LS_REDUCE: check_reg(v, s); break;
     case LS_STORE: check_store(v, s); break;
+    case LS_COLSUM: check_colsum(v, s); break;
     case LS_TILE: check_tile(v, s->tile); break;
     case LS_TRANSPOSE: check_transpose(v, s); break;
     default: fail(v, "a statement of unknown kind"); break;
@@ -370,10 +399,11 @@ static void check_body(Verify *v, const LBody *b) {
 }
 
 const char *loop_verify(Arena *a, const LKernel *k) {
-  Verify v = {.arena = a, .k = k, .lanes.var = -1, .seen.arena = a};
+  Verify v = {.arena = a, .k = k, .lanes.var = -1, .row = -1, .seen.arena = a};
   v.var = NEWN(a, bool, k->nvars + 1);
   v.reg = NEWN(a, bool, k->nregs + 1);
   v.reg_dtype = NEWN(a, DType, k->nregs + 1);
+  v.summed = NEWN(a, bool, k->mem.n + 1);
   for (int i = 0; i < k->mem.n; i++)
     if (k->mem.v[i].scratch != (i >= k->nargs))
       fail(&v, "arguments come before scratch");

@@ -114,9 +114,7 @@ static void epilogue(ContractEmit *e, const Coords *at) {
     LExpr *v = in_register(c, lower_member(c, m, at));
     int mem = lower_mem(c, m->place->buf, poly_const(0), true);
     c->k->mem.v[mem].read = true;
-    LStmt *s = ls_store(c->a, mem, slot_index(e, m->place, at), v);
-    s->add = true;
-    lower_emit(c, s);
+    lower_emit(c, ls_colsum(c->a, mem, slot_index(e, m->place, at), v));
   }
 }
 

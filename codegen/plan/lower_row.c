@@ -318,9 +318,7 @@ static void add_to_slot(Rows *s, const Member *m, LExpr *v, const Coords *at) {
   Lower *c = s->c;
   int mem = lower_mem(c, m->place->buf, poly_const(0), true);
   c->k->mem.v[mem].read = true;
-  LStmt *st = ls_store(c->a, mem, slot_index(s, m->place, at), v);
-  st->add = true;
-  lower_emit(c, st);
+  lower_emit(c, ls_colsum(c->a, mem, slot_index(s, m->place, at), v));
 }
 
 // ---- stores

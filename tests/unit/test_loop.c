@@ -85,7 +85,7 @@ START_TEST(structure) {
   LKernel *x = sample(a).k, *y = sample(b).k;
   y->name = "other";
   ck_assert(loop_equal(x, y) && loop_hash(x) == loop_hash(y));
-  for (int change = 0; change < 8; change++) {
+  for (int change = 0; change < 9; change++) {
     Sample s = sample(b);
     switch (change) {
     case 0: s.loop->vec = 2; break;
@@ -96,6 +96,7 @@ START_TEST(structure) {
     case 5: s.reduce->body.v[0]->reduce = LR_MAX; break;
     case 6: s.loop->hi = lx_int(b, 769); break;
     case 7: s.k->body.v[0]->value->num = 1; break;
+    case 8: s.loop->body.v[0]->kind = LS_COLSUM; break;
     }
     ck_assert_msg(!loop_equal(x, s.k), "change %d", change);
     ck_assert_msg(loop_hash(x) != loop_hash(s.k), "hash of change %d", change);
@@ -214,6 +215,30 @@ static void own_operand(Arena *a, Sample *s) {
   vec_push(a, &t->tile->body, ls_store(a, s->y, lx_var(a, t->tile->nvar), lx_acc(a)));
   vec_push(a, &s->k->body, t);
 }
+static void loaded_sum(Arena *a, Sample *s) {
+  LExpr *at = s->loop->body.v[0]->index, *v = lx_load(a, s->k, s->y, at);
+  vec_push(a, &s->loop->body, ls_colsum(a, s->y, at, v));
+}
+static void set_sum(Arena *a, Sample *s) {
+  LStmt *sum = ls_colsum(a, s->y, s->loop->body.v[0]->index, lx_const(a, DT_F32, 1));
+  sum->add = false;
+  vec_push(a, &s->loop->body, sum);
+}
+static void sum_of_a_row(Arena *a, Sample *s) {
+  LStmt *t = ls_tile(a, loop_var(s->k), loop_var(s->k), lx_int(a, 4), lx_int(a, 4));
+  LExpr *one = lx_int(a, 1), *row = lx_var(a, t->tile->mvar), *column = lx_var(a, t->tile->nvar);
+  t->tile->nprod = 1;
+  t->tile->prod[0] = (LProduct){.amem = s->x,
+                                .bmem = s->x,
+                                .abase = one,
+                                .am = one,
+                                .ak = one,
+                                .bbase = one,
+                                .bk = one,
+                                .K = one};
+  vec_push(a, &t->tile->body, ls_colsum(a, s->y, lx_add(a, row, column), lx_acc(a)));
+  vec_push(a, &s->k->body, t);
+}
 static void math_of_int(Arena *a, Sample *s) {
   LExpr *i = lx_const(a, DT_I32, 1);
   s->loop->body.v[0]->value =
@@ -245,6 +270,9 @@ static const struct {
     {wide_loop, "5 vectors"},
     {empty_tile, "without products"},
     {own_operand, "writes an operand"},
+    {loaded_sum, "loaded while columns"},
+    {set_sum, "does not add"},
+    {sum_of_a_row, "depends on a row"},
     {math_of_int, "function of i32"},
 };
 
