@@ -105,8 +105,12 @@ static void print_result(const TrainResult *r, const Feeding *f) {
   feeding_print_result(f, &r->held_out);
 }
 
-// The draws go on from the seed that the run began with.
-static void note_seed(Session *s, const TrainPlan *plan) {
+// The draws go on from the seed that the run began with, and the parameters from where they are.
+static void note_unused(Session *s, const Options *given, const TrainPlan *plan) {
+  if (s->o->resume && given->weights)
+    fprintf(stderr,
+            "bigsc: warning: --weights %s is not used: %s goes on with its own parameters\n",
+            given->weights, s->o->out);
   if (s->o->resume && s->o->seed_given && (uint64_t)s->o->seed != plan->seed)
     fprintf(
         stderr,
@@ -114,7 +118,7 @@ static void note_seed(Session *s, const TrainPlan *plan) {
         (long long)s->o->seed, s->o->out, (unsigned long long)plan->seed);
 }
 
-static int train(Session *s, int index, Feeding *f) {
+static int train(Session *s, const Options *given, int index, Feeding *f) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
   TrainChanges changes;
@@ -128,7 +132,7 @@ static int train(Session *s, int index, Feeding *f) {
   if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
                  &s->error))
     return session_fail(s, &s->error);
-  note_seed(s, &plan);
+  note_unused(s, given, &plan);
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   status = tokenizer(s, f, &to);
@@ -200,7 +204,7 @@ int cmd_TRAIN(const Options *given) {
   if (!status)
     block_defaults(&s, &o, &s.module->train[index]);
   status = status ? status : session_open(&s);
-  status = status ? status : train(&s, index, &f);
+  status = status ? status : train(&s, given, index, &f);
   feeding_close(&f);
   session_close(&s);
   arena_free(a);
