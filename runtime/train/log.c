@@ -162,8 +162,16 @@ static int replace_log(RunLog *log, const char *text, size_t n, BigsError *e) {
   return err;
 }
 
+// A device or a pipe that log.jsonl leads to keeps no records, and reading one may never end.
+static bool keeps_records(const RunLog *log) {
+  struct stat st;
+  return fstat(log->fd, &st) || S_ISREG(st.st_mode);
+}
+
 int log_cut(RunLog *log, int64_t step, BigsError *e) {
   size_t n, kept;
+  if (!keeps_records(log))
+    return 0;
   char *text = file_read(log->path, SIZE_MAX / 4, &n, e);
   if (!text)
     return e->status;
@@ -174,7 +182,7 @@ int log_cut(RunLog *log, int64_t step, BigsError *e) {
 }
 
 int log_clear(RunLog *log, BigsError *e) {
-  return ftruncate(log->fd, 0) ? bigs_fail_errno(e, "write", log->path) : 0;
+  return keeps_records(log) && ftruncate(log->fd, 0) ? bigs_fail_errno(e, "write", log->path) : 0;
 }
 
 int log_write(RunLog *log, JsonText *record, BigsError *e) {
