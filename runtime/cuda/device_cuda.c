@@ -12,13 +12,12 @@ enum { WARP_LANES = 32, BLOCK_WARPS = 8, FRAME_HEAD = 3, SCRATCH_MOST = 256 << 2
 
 typedef struct CudaState {
   CudaDriver driver;
-  CudaOrdinal device;
+  CudaGpu gpu;
   CudaContext context;
   CudaStream own, stream; // the handle's; the one in use
   CudaModule module;
   CudaFunction *function; // of the module's kernels, NULL until the first launch
   uint64_t *word;         // the frame of a launch
-  char name[64];          // "NVIDIA H200"
   bool sync;              // waits for each step, so that a fault is that step's
   CudaResult lost;        // the fault that ended all
   DeviceLaunch last;
@@ -44,7 +43,7 @@ static int cuda_lost(bigs_model *m) {
   return bigs_fail(&m->error, BIGS_EFILE,
                    "%s has failed before (%s): nothing in this process can use it any more, so end "
                    "the process and start again from what was saved",
-                   s->name, driver_text(&s->driver, s->lost, text, sizeof text));
+                   s->gpu.name, driver_text(&s->driver, s->lost, text, sizeof text));
 }
 
 static int cuda_now_lost(bigs_model *m, CudaResult r) {
@@ -53,7 +52,7 @@ static int cuda_now_lost(bigs_model *m, CudaResult r) {
   s->lost = r;
   if (s->last.program)
     say_step(&s->last, step, sizeof step);
-  return bigs_fail(&m->error, BIGS_EFILE, "%s failed%s%s: %s%s", s->name,
+  return bigs_fail(&m->error, BIGS_EFILE, "%s failed%s%s: %s%s", s->gpu.name,
                    *step && !s->sync ? ", at the latest" : "", step,
                    driver_text(&s->driver, r, text, sizeof text),
                    s->sync ? "" : "; with BIGS_CUDA=sync in the environment it is the step itself");
@@ -64,7 +63,7 @@ static int cuda_fail(bigs_model *m, CudaResult r, const char *what) {
   if (driver_is_lost(r))
     return cuda_now_lost(m, r);
   int err = driver_fail(&s->driver, r, &m->error, what);
-  bigs_error_prefix(&m->error, "%s", s->name);
+  bigs_error_prefix(&m->error, "%s", s->gpu.name);
   return err;
 }
 
@@ -86,29 +85,7 @@ static int cuda_leave(bigs_model *m, CudaResult r, const char *what) {
 // ---- open and close
 static int cuda_number(const CudaState *s, int attribute) {
   int value = 0;
-  return s->driver.device_attribute(&value, attribute, s->device) ? 0 : value;
-}
-
-static int find_device(bigs_model *m, int ordinal) {
-  CudaState *s = cuda_state(m);
-  int count = 0;
-  CudaResult r = s->driver.device_count(&count);
-  if (!r && (ordinal < 0 || ordinal >= count))
-    return bigs_fail(&m->error, BIGS_EFILE, "there is no GPU %d: the NVIDIA driver sees %d",
-                     ordinal, count);
-  r = r ? r : s->driver.device_get(&s->device, ordinal);
-  r = r ? r : s->driver.device_name(s->name, sizeof s->name, s->device);
-  return r ? driver_fail(&s->driver, r, &m->error, "the GPU does not answer") : 0;
-}
-
-static int check_capability(bigs_model *m) {
-  const CudaState *s = cuda_state(m);
-  int major = cuda_number(s, CUDA_CAPABILITY_MAJOR), minor = cuda_number(s, CUDA_CAPABILITY_MINOR);
-  return major >= 8 ? 0
-                    : bigs_fail(&m->error, BIGS_EFILE,
-                                "%s has compute capability %d.%d, and 8.0 is needed: a GPU of the "
-                                "year 2020 or a later one",
-                                s->name, major, minor);
+  return s->driver.device_attribute(&value, attribute, s->gpu.device) ? 0 : value;
 }
 
 // Warps that the whole GPU has at once, in whole blocks.
@@ -135,7 +112,7 @@ static size_t most_words(const BigsModule *module) {
 
 static int make_context(bigs_model *m) {
   CudaState *s = cuda_state(m);
-  CudaResult r = s->driver.context_retain(&s->context, s->device);
+  CudaResult r = s->driver.context_retain(&s->context, s->gpu.device);
   if (r)
     return cuda_fail(m, r, "it cannot be used");
   int err = cuda_enter(m);
@@ -161,8 +138,7 @@ static int cuda_open(bigs_model *m, int threads) {
     return bigs_fail_memory(&m->error, "a GPU's handle");
   s->sync = how && !strcmp(how, "sync");
   int err = driver_open(&s->driver, d->version, &m->error);
-  err = err ? err : find_device(m, d->ordinal);
-  err = err ? err : check_capability(m);
+  err = err ? err : driver_gpu(&s->driver, d->ordinal, &s->gpu, &m->error);
   if (err)
     return err;
   m->threads = warps_at_once(s);
@@ -178,7 +154,7 @@ static void drop_context(CudaState *s) {
       s->driver.stream_free(s->own);
     s->driver.context_pop(&mine);
   }
-  s->driver.context_release(s->device);
+  s->driver.context_release(s->gpu.device);
 }
 
 static void cuda_close(bigs_model *m) {

@@ -80,6 +80,34 @@ void driver_close(CudaDriver *d) {
   d->library = NULL;
 }
 
+// ---- a GPU
+static int find_gpu(const CudaDriver *d, int ordinal, CudaGpu *out, BigsError *e) {
+  int count = 0;
+  CudaResult r = d->device_count(&count);
+  if (!r && (ordinal < 0 || ordinal >= count))
+    return bigs_fail(e, BIGS_EFILE, "there is no GPU %d: the NVIDIA driver sees %d", ordinal,
+                     count);
+  r = r ? r : d->device_get(&out->device, ordinal);
+  r = r ? r : d->device_name(out->name, sizeof out->name, out->device);
+  return r ? driver_fail(d, r, e, "the GPU does not answer") : 0;
+}
+
+int driver_gpu(const CudaDriver *d, int ordinal, CudaGpu *out, BigsError *e) {
+  int major = 0, minor = 0, err = find_gpu(d, ordinal, out, e);
+  if (err)
+    return err;
+  CudaResult r = d->device_attribute(&major, CUDA_CAPABILITY_MAJOR, out->device);
+  r = r ? r : d->device_attribute(&minor, CUDA_CAPABILITY_MINOR, out->device);
+  if (r)
+    return driver_fail(d, r, e, "the GPU does not tell what it can do");
+  out->capability = major * 10 + minor;
+  return major >= 8 ? 0
+                    : bigs_fail(e, BIGS_EFILE,
+                                "%s has compute capability %d.%d, and 8.0 is needed: a GPU of the "
+                                "year 2020 or a later one",
+                                out->name, major, minor);
+}
+
 const char *driver_text(const CudaDriver *d, CudaResult r, char *buf, size_t size) {
   const char *name = NULL, *text = NULL;
   if (d->error_name(r, &name) || !name)

@@ -36,6 +36,15 @@ typedef struct CudaDriver {
 // e: no library, too old a one, no GPU.  driver_close afterwards in any case.
 int driver_open(CudaDriver *d, int version, BigsError *e);
 void driver_close(CudaDriver *d);
+
+typedef struct CudaGpu {
+  CudaOrdinal device;
+  int capability; // 90 for 9.0
+  char name[64];  // "NVIDIA H200"
+} CudaGpu;
+// The GPU of this number among those that the driver shows.  0, or status 3 with the reason in e: there
+// is none, or it is too old.
+int driver_gpu(const CudaDriver *d, int ordinal, CudaGpu *out, BigsError *e);
 // Status 3: "WHAT: CUDA_ERROR_INVALID_VALUE (invalid argument)".
 int driver_fail(const CudaDriver *d, CudaResult r, BigsError *e, const char *what);
 // "CUDA_ERROR_INVALID_VALUE (invalid argument)" into buf; buf.
