@@ -7,6 +7,8 @@ codegen_sources = \
 	%D%/api/names.c \
 	%D%/api/tables.c \
 	%D%/api/tables.h \
+	%D%/cuda/cache.c \
+	%D%/cuda/cache.h \
 	%D%/cuda/cuda.h \
 	%D%/cuda/cuda_device.h \
 	%D%/cuda/cuda_expr.c \
@@ -17,6 +19,9 @@ codegen_sources = \
 	%D%/cuda/cuda_scalar.c \
 	%D%/cuda/cuda_stmt.c \
 	%D%/cuda/cuda_tables.c \
+	%D%/cuda/nvrtc.c \
+	%D%/cuda/nvrtc.def \
+	%D%/cuda/nvrtc.h \
 	%D%/llvm/aot.c \
 	%D%/llvm/aot.h \
 	%D%/llvm/aot_api.c \

@@ -28,6 +28,8 @@ compiler_sources = \
 	%D%/commands/peak.h \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
+	%D%/driver/gpu.c \
+	%D%/driver/gpu.h \
 	%D%/driver/manual.c \
 	%D%/driver/manual.h \
 	%D%/driver/optimizer.c \

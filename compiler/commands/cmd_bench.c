@@ -156,7 +156,7 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
   }
   cpu = clock_cpu_seconds() - cpu;
   b->cpu_ms = cpu * 1e3 / b->calls;
-  if (b->s.handle->threads == 1) // several wait for each other, too
+  if (b->s.handle->threads == 1 && !b->s.device) // several wait for each other, too
     b->got = fmin(b->got, cpu / (clock_seconds() - start));
   qsort(b->ms, (size_t)b->calls, sizeof *b->ms, compare);
   return 0;
@@ -218,7 +218,7 @@ static double conv_baseline(const Bench *b, int64_t *length, int64_t *channels) 
 
 typedef struct BenchResult {
   double flops, ms, least, rate, peak, blas,
-      fftw;                     // rate, peak, blas: GFLOP/s; blas, fftw: 0 for none
+      fftw; // rate, peak, blas: GFLOP/s; blas, fftw: 0 for none; peak: NAN of a GPU
   double used, planned, before; // MiB
   int64_t length, channels;     // of the convolution that fftw is about
 } BenchResult;
@@ -234,7 +234,7 @@ static BenchResult result_of(const Bench *b, double peak, double before_mib) {
                    .before = before_mib};
   bigs_info_free(info);
   r.rate = r.flops / r.ms / 1e6;
-  r.blas = baseline(b->s.handle->threads);
+  r.blas = b->s.device ? 0 : baseline(b->s.handle->threads);
   r.fftw = conv_baseline(b, &r.length, &r.channels);
   return r;
 }
@@ -256,7 +256,8 @@ static void put_json(const Bench *b, const BenchResult *r, JsonText *t) {
   record_number(t, "peak_mib", r->used);
   record_number(t, "planned_mib", r->planned);
   record_number(t, "base_mib", r->before);
-  record_int(t, "threads", b->s.handle->threads);
+  record_text(t, "device", b->s.device ? "gpu" : "cpu");
+  record_int(t, "threads", b->s.device ? 1 : b->s.handle->threads);
   record_number(t, "processors", b->got);
   if (r->fftw > 0)
     record_number(t, "fftw_conv_ms", r->fftw);
@@ -273,16 +274,27 @@ static int print_json(Bench *b, const BenchResult *r) {
   return status;
 }
 
-static void print_text(const Bench *b, const BenchResult *r) {
-  printf("%s.%s", b->s.module->model, b->p->name);
-  each_dim(b, print_dim, NULL);
-  printf("  %d threads\n  %.3f ms median, %.3f ms least of %d calls\n", b->s.handle->threads, r->ms,
-         r->least, b->calls);
+static void print_rate(const BenchResult *r) {
+  printf("  %.2f GFLOP, %.1f GFLOP/s\n", r->flops / 1e9, r->rate);
+}
+
+static void print_share(const Bench *b, const BenchResult *r) {
   printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", r->flops / 1e9, r->rate,
          100 * r->rate / r->peak, r->peak);
   // Where other programs share the processors, time on them tells more than the clock on the wall.
   printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms,
          r->flops / b->cpu_ms / 1e6);
+}
+
+static void print_text(const Bench *b, const BenchResult *r) {
+  printf("%s.%s", b->s.module->model, b->p->name);
+  each_dim(b, print_dim, NULL);
+  if (b->s.device)
+    printf("  on the GPU\n");
+  else
+    printf("  %d threads\n", b->s.handle->threads);
+  printf("  %.3f ms median, %.3f ms least of %d calls\n", r->ms, r->least, b->calls);
+  b->s.device ? print_rate(r) : print_share(b, r);
   printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n",
          r->planned, r->used, r->before);
   if (r->blas > 0)
@@ -339,7 +351,8 @@ static int profile(Bench *b, double peak) {
     const BigsStep *step = &b->p->step[lines[i].step];
     double flops = (double)poly_eval(module_poly(b->s.handle->module, step->flops), b->dims);
     printf("  %9.4f %5.1f%% ", lines[i].ms, 100 * lines[i].ms / total);
-    flops > 0 ? printf("%6.1f%%", 100 * flops / lines[i].ms / 1e6 / peak) : printf("%7s", "");
+    flops > 0 && !isnan(peak) ? printf("%6.1f%%", 100 * flops / lines[i].ms / 1e6 / peak)
+                              : printf("%7s", "");
     printf("  %d %s  %s\n", lines[i].step, step->label ? step->label : "",
            step->source ? step->source : "");
   }
@@ -347,6 +360,13 @@ static int profile(Bench *b, double peak) {
   free(ns);
   free(lines);
   return status;
+}
+
+// NAN: of a GPU, it is not measured.  What other programs leave goes to b->got.
+static double peak_of(Bench *b) {
+  double got = 1, peak = b->s.device ? NAN : peak_gflops(b->s.handle->threads, &got);
+  b->got = fmin(b->got, got);
+  return peak;
 }
 
 static int run_bench(Bench *b) {
@@ -360,15 +380,14 @@ static int run_bench(Bench *b) {
   b->p = &b->s.module->program[b->program];
   double before = peak_mib();
   b->s.fresh = true; // times do not depend on values
+  b->got = 1;
   int status = session_open(&b->s);
   status = status ? status : prepare(b);
   if (status)
     return status;
-  int threads = b->s.handle->threads;
-  double later, peak = peak_gflops(threads, &b->got);
+  double peak = peak_of(b);
   status = measure(b, 3, o->repeat);
-  peak = fmax(peak, peak_gflops(threads, &later));
-  b->got = fmin(b->got, later);
+  peak = fmax(peak, peak_of(b));
   if (!status)
     status = report(b, peak, before);
   if (!status && b->got < BUSY && !o->quiet)

@@ -142,12 +142,12 @@ static int train(Session *s, const Options *given, int index, Feeding *f) {
   if (status)
     return status;
   if (!o->quiet)
-    fprintf(stderr,
-            "%lld tokens of text in %lld rows of %lld, %lld held out; batch %lld, %lld threads\n",
+    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld held out; batch %lld, %s\n",
             (long long)data_tokens(f->data),
             (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)),
             (long long)f->length, (long long)data_rows(f->data, DATA_HELD_OUT),
-            (long long)plan.batch, (long long)s->handle->threads);
+            (long long)plan.batch,
+            s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
   catch_interrupts();
   status = train_run(s->handle, &plan, &f->feed, &to, &result);
   if (status)

@@ -1,6 +1,7 @@
 // Making a model ready to run: see session.h.
 #include "compiler/driver/session.h"
 #include "codegen/llvm/jit.h"
+#include "compiler/driver/gpu.h"
 #include "compiler/driver/so.h"
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
@@ -251,9 +252,25 @@ static int load_text(Session *s, const char *path, bool fix) {
   return session_diags(s, EXIT_MODEL);
 }
 
+// Code of a library is what it is.
+static int so_runs_here(Session *s, const char *path) {
+  if (s->o->target && !strcmp(s->o->target, "cuda"))
+    return session_error(s, EXIT_USAGE,
+                         "--target=cuda compiles a model's text, a .mdl: %s is compiled", path);
+  if (!strcmp(s->module->target, "CUDA"))
+    return session_error(s, EXIT_FILE,
+                         "%s is compiled for CUDA, for programs that link with it: give the .mdl, "
+                         "and --target=cuda",
+                         path);
+  return 0;
+}
+
 static int load_so(Session *s, const char *path) {
   if (so_open(s->arena, path, &s->so, &s->module, &s->error))
     return session_fail(s, &s->error);
+  int status = so_runs_here(s, path);
+  if (status)
+    return status;
   for (int i = 0; i < s->o->defs.n; i++) {
     const Define *d = &s->o->defs.v[i];
     int k = 0;
@@ -264,7 +281,7 @@ static int load_so(Session *s, const char *path) {
           s, EXIT_MODEL,
           "-D %s: %s has no run-time dim of that name; the others were fixed when it was compiled",
           d->name, path);
-    int status = give_dim(s, d, k);
+    status = give_dim(s, d, k);
     if (status)
       return status;
   }
@@ -305,8 +322,23 @@ bool session_code(Build *b, Jit *jit, const char **error) {
   return true;
 }
 
+static int compile_for_gpu(Session *s) {
+  GpuCode how = {0};
+  int err = gpu_code(&s->build, &s->gpu, &how, &s->error);
+  if (err)
+    return session_fail(s, &s->error);
+  s->device = &s->gpu.base;
+  s->module = s->build.module;
+  if (s->o->verbose || s->o->time_report)
+    fprintf(stderr, "code for %s: %s in %.1f ms\n", how.name,
+            how.cached ? "from the cache" : "compiled by NVRTC", how.seconds * 1e3);
+  return 0;
+}
+
 static int compile_kernels(Session *s) {
   const char *error = NULL;
+  if (s->build.options.gpu)
+    return compile_for_gpu(s);
   s->jit = jit_new(s->arena, s->build.target, &error);
   if (!s->jit || !session_code(&s->build, s->jit, &error))
     return session_error(s, EXIT_MODEL, "%s", error);
@@ -315,17 +347,18 @@ static int compile_kernels(Session *s) {
 }
 
 static void report_times(const Session *s) {
-  JitStats j = jit_stats(s->jit);
   double total = 0;
   for (int i = 0; i < PASS_COUNT; i++) {
     fprintf(stderr, "%-14s %8.1f ms   %s\n", pass_name(i), s->build.seconds[i] * 1e3, pass_help(i));
     total += s->build.seconds[i];
   }
-  fprintf(stderr,
-          "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all "
-          "threads)\n",
-          "llvm", (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3,
-          j.code * 1e3);
+  JitStats j = s->jit ? jit_stats(s->jit) : (JitStats){0};
+  if (s->jit)
+    fprintf(stderr,
+            "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all "
+            "threads)\n",
+            "llvm", (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3,
+            j.code * 1e3);
   fprintf(stderr, "%-14s %8.1f ms\n", "passes", total * 1e3);
 }
 
@@ -338,6 +371,7 @@ int session_needs_model(Session *s) {
 BuildOptions session_build_options(const Options *o) {
   return (BuildOptions){.march = o->march,
                         .name = o->name,
+                        .gpu = o->target && !strcmp(o->target, "cuda"),
                         .opt = (int)o->opt,
                         .dump_ir = o->dump_ir,
                         .dump_to = stderr,
@@ -415,6 +449,7 @@ int session_open(Session *s) {
                     .threads = (int)s->o->threads,
                     .weights = s->weights,
                     .fresh = s->fresh,
+                    .device = s->device,
                     .status = &status};
   s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
   if (!s->handle)

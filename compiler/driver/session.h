@@ -5,6 +5,7 @@
 #include "compiler/driver/options.h"
 #include "compiler/driver/pipeline.h"
 #include "runtime/bigs.h"
+#include "runtime/cuda/device_cuda.h"
 #include "base/error.h"
 
 typedef struct Jit Jit;
@@ -16,6 +17,8 @@ typedef struct Session {
   Model *model; // NULL for a .so
   Build build;
   Jit *jit;
+  CudaDevice gpu;           // with --target=cuda, once it is compiled
+  const BigsDevice *device; // of handles; NULL: the processors
   void *so;
   const BigsModule *module;
   bigs_model *handle;      // opened by session_weights

@@ -1,14 +1,19 @@
 // See fake_cuda.h.
+#define _GNU_SOURCE 1 // memfd_create
 #include "tests/cuda/fake_cuda.h"
 #include "runtime/cuda/driver.h"
+#include <dlfcn.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { AREAS = 256, JOBS = 512, WORDS = 128, PAGE = 4096, ALIGN = 256 };
 enum {
   BAD_VALUE = 1,
+  BAD_IMAGE = 200,
   BAD_CONTEXT = 201,
   NOT_FOUND = 500,
   ILLEGAL_ADDRESS = 700,
@@ -241,23 +246,94 @@ API CudaResult cuMemsetD8Async(CudaAddress p, unsigned char value, size_t n, Cud
   return 0;
 }
 
+// A module is a FakeImage, or what fake_nvrtc.c made: a library of the shim.
+typedef struct FakeModule {
+  const FakeImage *image; // NULL: `library`, of dlopen
+  void *library;
+} FakeModule;
+
+// Where the headers of its sections end, which stand last.
+static size_t elf_bytes(const Elf64_Ehdr *h) {
+  return h->e_shoff + (size_t)h->e_shnum * h->e_shentsize;
+}
+
+static void *load_library(const void *elf) {
+  char path[64];
+  int fd = memfd_create("cubin", 0);
+  size_t n = elf_bytes(elf);
+  if (fd < 0 || write(fd, elf, n) != (ssize_t)n)
+    abort();
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  close(fd);
+  return library;
+}
+
+typedef int ShimLaunch(void (*kernel)(void), unsigned grid, unsigned block, size_t shared_bytes,
+                       const void *params, size_t param_bytes, int order, char *error,
+                       size_t error_size);
+typedef struct FakeKernel {
+  FakeFunction function;
+  ShimLaunch *launch;
+  void (*kernel)(void);
+} FakeKernel;
+
+// In the order of threads that the environment's SHIM_ORDER names (0).
+static void run_kernel(const void *ctx, const uint64_t *word, unsigned blocks) {
+  const FakeKernel *k = ctx;
+  const char *order = getenv("SHIM_ORDER");
+  char error[1024];
+  if (k->launch(k->kernel, blocks, 256, 0, word, (size_t)k->function.words * 8,
+                order ? atoi(order) : 0, error, sizeof error)) {
+    fprintf(stderr, "shim: %s\n", error);
+    abort();
+  }
+}
+
+static const FakeFunction *find_kernel(void *library, const char *name) {
+  char words[64];
+  snprintf(words, sizeof words, "%s_words", name);
+  const int *n = dlsym(library, words);
+  void *kernel = dlsym(library, name), *launch = dlsym(library, "shim_launch");
+  FakeKernel *k =
+      n && kernel && launch ? calloc(1, sizeof *k) : NULL; // for as long as the process is
+  if (!k)
+    return NULL;
+  k->function = (FakeFunction){.run = run_kernel, .ctx = k, .words = *n};
+  memcpy(&k->launch, &launch, sizeof launch);
+  memcpy(&k->kernel, &kernel, sizeof kernel);
+  return &k->function;
+}
+
+static const FakeFunction *find_image(const FakeImage *image, const char *name) {
+  int k = atoi(name + 1);
+  return *name == 'k' && k >= 0 && k < image->count ? &image->function[k] : NULL;
+}
+
 API CudaResult cuModuleLoadData(CudaModule *module, const void *image) {
+  FakeModule *m = calloc(1, sizeof *m);
+  bool elf = !memcmp(image, ELFMAG, SELFMAG);
+  if (!m)
+    abort();
+  m->image = elf ? NULL : image;
+  m->library = elf ? load_library(image) : NULL;
   fake.modules++;
-  *module = (CudaModule)(uintptr_t)image;
-  return refused();
+  *module = (CudaModule)(void *)m;
+  return elf && !m->library ? BAD_IMAGE : refused();
 }
 API CudaResult cuModuleUnload(CudaModule module) {
-  (void)module;
+  FakeModule *m = (FakeModule *)(void *)module;
+  if (m->library)
+    dlclose(m->library);
+  free(m);
   fake.modules--;
   return lost;
 }
 API CudaResult cuModuleGetFunction(CudaFunction *f, CudaModule module, const char *name) {
-  const FakeImage *image = (const FakeImage *)(void *)module;
-  int k = atoi(name + 1);
-  if (*name != 'k' || k < 0 || k >= image->count)
-    return NOT_FOUND;
-  *f = (CudaFunction)(uintptr_t)&image->function[k];
-  return refused();
+  const FakeModule *m = (const FakeModule *)(void *)module;
+  const FakeFunction *found = m->image ? find_image(m->image, name) : find_kernel(m->library, name);
+  *f = (CudaFunction)(uintptr_t)found;
+  return found ? refused() : NOT_FOUND;
 }
 
 API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -285,4 +361,18 @@ API FakeCuda *fake_cuda(void) {
       .version = 13000, .gpus = 1, .major = 9, .minor = 0, .processors = 3, .threads = 300};
   jobs = lost = 0;
   return &fake;
+}
+
+static int from_environment(const char *name, int otherwise) {
+  const char *s = getenv(name);
+  return s ? atoi(s) : otherwise;
+}
+
+// For a program that knows nothing of fake_cuda.
+__attribute__((constructor)) static void set_up(void) {
+  fake_cuda();
+  fake.gpus = from_environment("FAKE_CUDA_GPUS", fake.gpus);
+  fake.version = from_environment("FAKE_CUDA_VERSION", fake.version);
+  fake.major = from_environment("FAKE_CUDA_MAJOR", fake.major);
+  fake.fault_at = from_environment("FAKE_CUDA_FAULT_AT", 0);
 }

@@ -13,7 +13,7 @@ typedef struct FakeFunction {
   const void *ctx;
   int words; // of the parameter
 } FakeFunction;
-// A "cubin": functions k0, k1, ...
+// A "cubin": functions k0, k1, ...  Or it is a library that fake_nvrtc.c made of CUDA C++.
 typedef struct FakeImage {
   int count;
   const FakeFunction *function;
@@ -28,6 +28,8 @@ typedef struct FakeCuda {
   int contexts, current, streams, modules, areas; // there are so many now
   int launches, allocations, waits;               // there were so many
 } FakeCuda;
-// The library's fake_cuda: the one of this process, set to what an H200 is like, but smaller.
+// The library's fake_cuda: the one of this process, set to what an H200 is like, but smaller.  A
+// program that does not call it has that one too, but for what the environment says: FAKE_CUDA_GPUS,
+// FAKE_CUDA_VERSION, FAKE_CUDA_MAJOR, FAKE_CUDA_FAULT_AT.
 typedef FakeCuda *FakeCudaNew(void);
 #endif
