@@ -4,7 +4,8 @@
 
 // The input whose values `n` holds, in whatever order; NULL when they are computed.
 static const Node *values_of(const Node *n) {
-  while (n->op == OP_CAST || op_flags(n->op) & F_INDEX)
+  while ((n->op == OP_CAST && n->in[0]->dtype != DT_BOOL && n->dtype != DT_BOOL) ||
+         op_flags(n->op) & F_INDEX)
     n = n->in[0];
   return n->op == OP_INPUT ? n : NULL;
 }
@@ -24,6 +25,27 @@ void input_limits(const Planner *p, BigsTensor *input) {
         if (p->g->inputs.v[j]->node == in)
           lower_limit(&input[j].limit, &n->attr.axis->extent);
     }
+}
+
+typedef VEC(BigsLimit) Limits;
+
+static void add_limit(Planner *p, Limits *limits, int32_t input, const Poly *extent) {
+  for (int i = 0; i < limits->n; i++)
+    if (limits->v[i].input == input && poly_eq(&limits->v[i].limit, extent))
+      return;
+  vec_push(p->a, limits, (BigsLimit){.input = input, .limit = *extent});
+}
+
+void program_limits(Planner *p, const Prog *g, BigsProgram *out) {
+  Limits limits = {0};
+  for (int k = 0; k < g->nnode; k++) {
+    const Node *n = g->node[k], *in = n->op == OP_GATHER ? values_of(n->in[1]) : NULL;
+    for (int32_t j = 0; in && j < out->ninput; j++)
+      if (p->g->inputs.v[out->input[j]]->node == in)
+        add_limit(p, &limits, j, &n->attr.axis->extent);
+  }
+  out->limit = limits.v;
+  out->nlimit = limits.n;
 }
 
 // ---- sizes

@@ -163,6 +163,7 @@ static void fill_program(Planner *p, Prog *g) {
   g->out.output = out;
   g->out.param_used = used_params(p, g);
   program_rooms(p, g, &g->out);
+  program_limits(p, g, &g->out);
 }
 
 void module_fill(Planner *p, BigsModule *m) {

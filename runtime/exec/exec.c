@@ -36,15 +36,25 @@ static int report_id(bigs_model *m, const BigsTensor *t, const int64_t *sym, int
                    place, value, limit - 1);
 }
 
-static int check_ids(bigs_model *m, const BigsTensor *t, const int64_t *sym, const int32_t *id,
-                     int64_t n) {
+static int check_limit(bigs_model *m, const BigsTensor *t, const int64_t *sym, const Poly *below,
+                       const int32_t *id, int64_t n) {
   int64_t limit;
-  if (!t->limit.n || t->dtype != DT_I32 || !poly_size(&t->limit, sym, &limit))
+  if (t->dtype != DT_I32 || !poly_size(below, sym, &limit))
     return 0;
   for (int64_t i = 0; i < n; i++)
     if (id[i] < 0 || id[i] >= limit)
       return report_id(m, t, sym, i, id[i], limit);
   return 0;
+}
+
+// The n values of input i against all that this program indexes by them.
+static int check_ids(bigs_model *m, const Binding *b, int input, const int32_t *id, int64_t n) {
+  const BigsProgram *p = b->program;
+  int err = 0;
+  for (int i = 0; i < p->nlimit && !err; i++)
+    if (p->limit[i].input == input)
+      err = check_limit(m, &m->module->input[p->input[input]], b->sym, &p->limit[i].limit, id, n);
+  return err;
 }
 
 static void fill(void *out, int dtype, double value, int64_t n) {
@@ -125,8 +135,7 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
                      b->program->name, t->name);
   if (given) {
     *out = (void *)(uintptr_t)given;
-    int err =
-        m->far || region_at(m, given) ? 0 : check_ids(m, t, b->sym, (const int32_t *)given, n);
+    int err = m->far || region_at(m, given) ? 0 : check_ids(m, b, i, (const int32_t *)given, n);
     return err ? err : bring(m, b, i, n, out);
   }
   if (!t->optional)

@@ -411,6 +411,8 @@ static const BigsProgram programs[] = {
      .input = ARRAY(IDS),
      .noutput = 1,
      .output = out_bl,
+     .nlimit = 1,
+     .limit = (const BigsLimit[]){{.input = 0, .limit = CONST(V)}},
      STEPS(lookup)},
     {.name = "fit",
      .kind = BIGS_GRADIENT,
