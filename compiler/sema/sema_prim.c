@@ -381,6 +381,19 @@ static Node *gather_node(Graph *g, Node *x, void *ctx) {
   return g_gather(g, x, c->index, c->axis);
 }
 
+// A place that is known lies within the axis, if its length is known, too.
+static bool place_exists(Sema *s, PrimCall *c, const Value *index, const Ax *a) {
+  int64_t n;
+  double at;
+  if (checking(s) || !node_is_const(index->re, &at) || !ax_const(a, &n) ||
+      (at >= 0 && at < (double)n))
+    return true;
+  sema_error(s, ERR_BAD_INDEX, c->x[1].span,
+             "the index %.0f is outside of `%s`, which has %lld elements", at, a->name,
+             (long long)n);
+  return false;
+}
+
 static Value *GATHER_call(Sema *s, PrimCall *c) {
   if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1) || !tensor_arg(s, c, &c->x[0]) ||
       !has_axes(s, c, &c->x[0]))
@@ -391,6 +404,8 @@ static Value *GATHER_call(Sema *s, PrimCall *c) {
                      v_type_str(s, i));
   Ax *a = c->ax.v[0];
   sema_rows_need(s, i, &a->size, a->name, c->x[1].span, arena_printf(s->a, "`%s`", a->name));
+  if (!place_exists(s, c, i, a))
+    return v_poison(s);
   AxList keep = {NEWN(s->a, Ax *, x->ax.n), 0};
   for (int k = 0; k < x->ax.n; k++)
     if (x->ax.v[k] != a)
