@@ -115,6 +115,7 @@ static void add_tile(TileCx *c, bool copy_b) {
       .b = in_place ? floats(e, tile_b(c, p), LLVMBuildMul(e->b, x->k0, bk, "")) : x->b_pack,
       .c = c->tile,
       .K = x->kn,
+      .run = tile_run(e, emit_int(e, p->K)),
       .am = am,
       .ak = ak,
       .bk = bk,

@@ -4,8 +4,14 @@
 #include "codegen/llvm/micro.h"
 #include <string.h>
 
-// A run is a whole number of turns of the unrolled loop.
-enum { UNROLL = 4, PREFETCH_BYTES = 8192, LINE = 64, ACC_MAX = 64, ROWS_MAX = 16, NV_MAX = 4 };
+enum {
+  UNROLL = MICRO_UNROLL,
+  PREFETCH_BYTES = 8192,
+  LINE = 64,
+  ACC_MAX = 64,
+  ROWS_MAX = 16,
+  NV_MAX = 4
+};
 enum {
   ARG_A,
   ARG_B,
@@ -17,6 +23,7 @@ enum {
   ARG_COLS,
   ARG_LAST,
   ARG_PACK,
+  ARG_RUN,
   ARG_COUNT
 };
 
@@ -198,7 +205,7 @@ static void cut_loops(const Gen *g, Val k) {
   LLVMBuildBr(g->b, run);
   LLVMPositionBuilderAtEnd(g->b, run);
   Val from = LLVMBuildLoad2(g->b, g->u->i64, k, "");
-  Val end = LLVMBuildAdd(g->b, from, i64c(g, MICRO_RUN), "");
+  Val end = LLVMBuildAdd(g->b, from, LLVMGetParam(g->fn, ARG_RUN), "");
   end = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, end, g->K, ""), end, g->K, "");
   start_sums(g, false);
   k_loop(g, k, LLVMBuildAnd(g->b, end, i64c(g, -UNROLL), ""), UNROLL);
@@ -273,8 +280,8 @@ static const Micro *micro(LlvmUnit *u, const MicroKey *key) {
   for (Micro *m = u->micros; m; m = m->next)
     if (same_key(&m->key, key))
       return m;
-  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64,
-                                   u->i64, u->i64, u->i64, u->i64, u->ptr};
+  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64, u->i64,
+                                   u->i64, u->i64, u->i64, u->ptr, u->i64};
   Micro *m = NEW(u->arena, Micro);
   m->key = *key;
   m->type = LLVMFunctionType(u->none, params, ARG_COUNT, false);
@@ -301,6 +308,7 @@ void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args) {
                       key->bk == MICRO_RUNTIME ? args->bk : unused,
                       key->masked ? args->cols : unused,
                       key->clamped ? args->last : unused,
-                      key->copy_b ? args->pack : LLVMGetPoison(u->ptr)};
+                      key->copy_b ? args->pack : LLVMGetPoison(u->ptr),
+                      key->cut ? args->run : unused};
   LLVMBuildCall2(u->b, m->type, m->fn, v, ARG_COUNT, "");
 }

@@ -181,6 +181,11 @@ static void long_product(TileCx *c, const LProduct *p, const MicroArgs *args, bo
   tile_take_total(e, total, c->tile, n, c->vector);
 }
 
+Val tile_run(Emit *e, Val K) {
+  Val is_long = LLVMBuildICmp(e->b, LLVMIntSGT, K, iconst(e, TILE_LONG_K), "");
+  return LLVMBuildSelect(e->b, is_long, iconst(e, TILE_LONG_RUN), iconst(e, LOOP_K_BLOCK), "");
+}
+
 static void emit_product(TileCx *c, const LProduct *p, bool first, bool few) {
   Emit *e = c->e;
   MicroArgs a = {.a = tile_a(c, p),
@@ -191,6 +196,7 @@ static void emit_product(TileCx *c, const LProduct *p, bool first, bool few) {
                  .ak = emit_int(e, p->ak),
                  .bk = emit_int(e, p->bk),
                  .last = LLVMBuildSub(e->b, c->M, iconst(e, 1), "")};
+  a.run = tile_run(e, a.K);
   int64_t most = loop_upper_bound(p->K);
   if (most >= 0 && most <= TILE_LONG_K) {
     multiply(c, p, &a, first, few);

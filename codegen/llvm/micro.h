@@ -6,7 +6,7 @@
 
 #define MICRO_RUNTIME INT64_MIN // a stride or a count that is an argument
 
-enum { MICRO_RUN = 128 };
+enum { MICRO_UNROLL = 4 }; // values of k a turn of the loop takes
 
 // C[r][:] (+)= sum over k < K of A[r*am + k*ak] * B[k*bk + :], r < rows, nv vectors wide; C is
 // dense.
@@ -14,7 +14,7 @@ struct MicroKey {
   int64_t am, ak, bk, K;
   int rows, nv;
   bool first;  // C starts at zero, else it is added to
-  bool cut;    // k in runs of MICRO_RUN, each summed from zero and then added to C
+  bool cut;    // k in runs of `run`, each summed from zero and then added to C
   bool masked; // only `cols` columns of B may be read; the others are zero
   // there are `last + 1` <= rows rows of A; those past the last repeat it (am at run time)
   bool clamped;
@@ -26,6 +26,7 @@ typedef struct MicroArgs {
   Val a, b, c;       // pointers to floats
   Val K, am, ak, bk; // i64
   Val cols, last;    // i64; NULL unless masked, clamped
+  Val run;           // i64, a multiple of MICRO_UNROLL; NULL unless cut
   Val pack;          // pointer; NULL unless copy_b
 } MicroArgs;
 // Calls the function of that key at the builder's position, emitting it first if the unit has none.

@@ -3,10 +3,11 @@
 #define BIGSC_TILE_H
 #include "codegen/llvm/micro.h"
 
-// Sums over k are cut (MICRO_RUN) unless K is known to be no larger than TILE_UNCUT_K.  After
-// TILE_LONG_K values of k they go into totals in float64: rounding errors grow with the runs, not
-// with K.  Both are the same for all rows of a product, whatever inner loop computes them.
-enum { TILE_UNCUT_K = 1024, TILE_LONG_K = 8 * LOOP_K_BLOCK };
+// Sums over k are cut unless K is known to be no larger than TILE_UNCUT_K: into runs of LOOP_K_BLOCK
+// up to TILE_LONG_K, of TILE_LONG_RUN above.  After TILE_LONG_K values of k they go into totals in
+// float64: rounding errors grow with the runs, not with K, and where there are few runs longer ones
+// save time.  All is the same for all rows of a product, whatever inner loop computes them.
+enum { TILE_UNCUT_K = 1024, TILE_LONG_K = 8 * LOOP_K_BLOCK, TILE_LONG_RUN = 128 };
 
 typedef struct TileCx {
   Emit *e;
@@ -37,6 +38,8 @@ void tile_clear_total(Emit *e, Val total, Val n, int width);
 void tile_add_total(Emit *e, Val total, Val sums, Val n, int width);
 void tile_take_total(Emit *e, Val total, Val sums, Val n, int width);
 int64_t known_or(Val v, int64_t otherwise);
+// The length of a run, of K values of k in all.
+Val tile_run(Emit *e, Val K);
 // All of a TILE whose k is cut into blocks: loop_tile_workspace says which.
 void tile_blocked(TileCx *c);
 #endif
