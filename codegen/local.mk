@@ -1,5 +1,7 @@
 # The planner (no target), loop IR, and the backends.
 codegen_sources = \
+	%D%/made.c \
+	%D%/made.h \
 	%D%/target.h \
 	%D%/api/api.h \
 	%D%/api/header.c \

@@ -1,81 +1,10 @@
 // Objects to archives and shared objects by the system's tools, with the runtime inside.
 #include "codegen/llvm/aot_internal.h"
-#include <ctype.h>
+#include "codegen/made.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
-typedef VEC(char *) Words;
-
-// ---- running a program
-
-// The words of environment variable `name`, or of `otherwise`.
-static void command(Arena *a, Words *out, const char *name, const char *otherwise) {
-  const char *s = getenv(name);
-  if (!s || !*s)
-    s = otherwise;
-  while (*s) {
-    size_t n = strcspn(s, " \t");
-    if (n)
-      vec_push(a, out, arena_strndup(a, s, n));
-    s += n + (s[n] != 0);
-  }
-}
-
-static char *contents(Arena *a, const char *path, size_t limit) {
-  char *text = NEWN(a, char, limit + 1);
-  FILE *f = fopen(path, "r");
-  if (f) {
-    text[fread(text, 1, limit, f)] = 0;
-    fclose(f);
-  }
-  for (size_t n = strlen(text); n && isspace((unsigned char)text[n - 1]); n--)
-    text[n - 1] = 0;
-  return text;
-}
-
-// Runs words[0] with its output in the file `log`.
-static bool run(Arena *a, Words *words, const char *log, const char **error) {
-  posix_spawn_file_actions_t io;
-  posix_spawnattr_t attr;
-  sigset_t none;
-  pid_t pid;
-  int status = 0;
-  vec_push(a, words, NULL);
-  posix_spawn_file_actions_init(&io);
-  posix_spawn_file_actions_addopen(&io, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&io, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_adddup2(&io, 1, 2);
-  posix_spawnattr_init(&attr);
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attr, &none);
-  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-  int failed = posix_spawnp(&pid, words->v[0], &io, &attr, words->v, environ);
-  posix_spawnattr_destroy(&attr);
-  posix_spawn_file_actions_destroy(&io);
-  if (failed) {
-    *error = arena_printf(a,
-                          "cannot run `%s`, which makes libraries from objects: %s (install it, or "
-                          "name another in the "
-                          "environment variable CC, LD, OBJCOPY or AR)",
-                          words->v[0], strerror(failed));
-    return false;
-  }
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-    ;
-  if (WIFEXITED(status) && !WEXITSTATUS(status))
-    return true;
-  *error = WIFEXITED(status) && WEXITSTATUS(status) == 127
-               ? arena_printf(a, "cannot run `%s`, which makes libraries from objects", words->v[0])
-               : arena_printf(a, "`%s` failed: %s", words->v[0], contents(a, log, 4000));
-  return false;
-}
 
 // ---- where things are
 
@@ -136,11 +65,8 @@ static const char *place(const Link *k, const char *name) {
 
 static bool tool(const Link *k, const char *name, const char *otherwise, const char *const *args,
                  int n) {
-  Words w = {.n = 0};
-  command(k->arena, &w, name, otherwise);
-  for (int i = 0; i < n; i++)
-    vec_push(k->arena, &w, (char *)(uintptr_t)args[i]);
-  return run(k->arena, &w, k->log, k->error);
+  Tool t = {name, otherwise, "makes libraries from objects"};
+  return made_run(k->arena, &t, args, n, k->log, k->error);
 }
 
 // One object of the model and what it needs of the runtime, in which nothing but the interface is

@@ -1,0 +1,26 @@
+// Files that programs of the system make: compilers and linkers.
+#ifndef BIGSC_MADE_H
+#define BIGSC_MADE_H
+#include "base/arena.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+// All return false, or NULL, with the reason in *error, in the arena.  What ends the process takes
+// effect when nothing temporary is left.
+
+bool made_write(Arena *a, const char *path, const char *bytes, size_t n, const char **error);
+
+// Makes a file in `folder`, which is there for temporary ones; its path.
+typedef const char *MakeFile(void *ctx, Arena *a, const char *folder, const char **error);
+// The file at `path` becomes what `make` makes, whole or not at all; a pipe or a device gets the bytes.
+bool made_file(Arena *a, const char *path, MakeFile *make, void *ctx, const char **error);
+
+typedef struct Tool {
+  const char *variable;  // of the environment: words to begin the command with
+  const char *otherwise; // the program, where it is not set
+  const char *what;      // "makes libraries from objects", for messages
+} Tool;
+// Runs the program; a message quotes what it said, which goes to the file `log`.
+bool made_run(Arena *a, const Tool *t, const char *const *args, int n, const char *log,
+              const char **error);
+#endif
