@@ -1,12 +1,14 @@
 // bigsc MODEL.mdl: checks a model, and compiles it to what the suffix of -o, or --emit, says.
 #include "codegen/api/api.h"
 #include "codegen/cuda/cuda.h"
+#include "codegen/cuda/nvcc.h"
 #include "codegen/llvm/aot.h"
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/outputs.h"
 #include "compiler/syntax/lex.h"
 #include "compiler/syntax/parse.h"
+#include "compiler/driver/gpu.h"
 #include "compiler/driver/session.h"
 #include "runtime/files/file.h"
 #include <errno.h>
@@ -82,7 +84,7 @@ static bool says_gpu(const Options *o) {
 }
 static bool says_cpu(const Options *o) {
   return o->emit ? !strcmp(o->emit, "llvm") || !strcmp(o->emit, "asm")
-                 : !o->out || aot_kind(o->out) != AOT_UNKNOWN;
+                 : o->out && aot_kind(o->out) != AOT_UNKNOWN && aot_kind(o->out) != AOT_SHARED;
 }
 
 static bool for_gpu(const Options *o) {
@@ -94,9 +96,10 @@ static int check_target(Session *s) {
   if (says_gpu(o) && o->target && strcmp(o->target, "cuda"))
     return session_error(s, EXIT_USAGE, "CUDA source is for --target=cuda");
   if (for_gpu(o) && says_cpu(o) && !o->syntax_only)
-    return session_error(s, EXIT_USAGE,
-                         "--target=cuda makes CUDA source: -o NAME.cu, of which nvcc makes a "
-                         "library, or --emit=cuda");
+    return session_error(
+        s, EXIT_USAGE,
+        "--target=cuda makes CUDA source, -o NAME.cu or --emit=cuda, and by nvcc a "
+        "library, -o NAME.so");
   return 0;
 }
 
@@ -264,20 +267,41 @@ static int write_header(Session *s, const char *path) {
 }
 
 // OUT.cu for CUDA.
-static bool write_cuda(Session *s, const char *path, const char **error) {
-  CudaFile in = {.module = s->build.module, .kernels = s->build.kernels};
+static bool write_cuda(Session *s, const CudaFile *in, const char *path, const char **error) {
   char *text = NULL;
   size_t n = 0;
   FILE *f = open_memstream(&text, &n);
   if (!f)
     out_of_memory();
-  cuda_file(f, s->arena, &in, path);
+  cuda_file(f, s->arena, in, path);
   if (fclose(f))
     out_of_memory();
   int status = write_text(s, path, text, n);
   *error = s->error.text;
   free(text);
   return !status;
+}
+
+// OUT.so for the GPU at hand, by nvcc.  Without one, elsewhere two commands do the same.
+static bool nvcc_cuda(Session *s, const CudaFile *in, const char *path, const char **error) {
+  const char *sm = gpu_architecture(s->arena), *why;
+  int n = (int)(strlen(path) - strlen(suffix(path)));
+  if (nvcc_library(s->arena, in, sm, path, &why))
+    return true;
+  *error =
+      strncmp(why, "cannot run", 10)
+          ? why
+          : session_text(s,
+                         "%s; where there is one: bigsc %s --target=cuda -o %.*s.cu, then nvcc "
+                         "-gencode arch=compute_%s,code=sm_%s -shared -Xcompiler -fPIC %.*s.cu "
+                         "-o %s",
+                         why, s->o->args.v[0], n, path, sm, sm, n, path, path);
+  return false;
+}
+
+static bool write_for_gpu(Session *s, const char *path, const char **error) {
+  CudaFile in = {.module = s->build.module, .kernels = s->build.kernels};
+  return says_gpu(s->o) ? write_cuda(s, &in, path, error) : nvcc_cuda(s, &in, path, error);
 }
 
 // A library, or its source, and its header; neither without the other.  The header's text needs
@@ -288,7 +312,8 @@ static int write_library(Session *s, const AotInput *in, AotKind kind, const cha
   const char *text = api_header(s->arena, s->build.module, for_gpu(s->o));
   struct stat st;
   bool fresh = lstat(path, &st) != 0, alone = lstat(header, &st) != 0;
-  if (for_gpu(s->o) ? !write_cuda(s, path, &error) : !aot_write(s->arena, in, kind, path, &error))
+  if (for_gpu(s->o) ? !write_for_gpu(s, path, &error)
+                    : !aot_write(s->arena, in, kind, path, &error))
     return session_error(s, EXIT_FILE, "%s", error);
   int status = write_text(s, header, text, strlen(text));
   if (status && fresh)
