@@ -19,8 +19,11 @@ AxList sema_typed_axis(Sema *s, const TDim *d) {
 Ty sema_entry_type(Sema *s, const Stmt *st, Value **v) {
   if (st->type)
     return ty_eval(s, st->type, false);
-  if (is_number(*v))
-    *v = v_full(s, *v, number_dtype((*v)->num), &(AxList){0});
+  if (is_number(*v)) {
+    DType t = number_dtype((*v)->num);
+    *v = sema_number_fits(s, st->value->span, (*v)->num, t) ? v_full(s, *v, t, &(AxList){0})
+                                                            : v_poison(s);
+  }
   return (Ty){.dtype = (*v)->dtype, .ax = (*v)->ax, .bad = !is_tensor(*v)};
 }
 

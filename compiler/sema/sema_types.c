@@ -440,7 +440,7 @@ bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType 
   }
   if (is_number(a.v) && is_number(b.v)) {
     *t = dtype_promote(number_dtype(a.v->num), number_dtype(b.v->num));
-    return true;
+    return sema_number_fits(s, a.span, a.v->num, *t) && sema_number_fits(s, b.span, b.v->num, *t);
   }
   if (is_tensor(a.v) && is_tensor(b.v)) {
     *t = dtype_promote(a.v->dtype, b.v->dtype);
