@@ -9,6 +9,7 @@
 #ifndef BIGSC_REPL_H
 #define BIGSC_REPL_H
 #include "codegen/llvm/jit.h"
+#include "runtime/cuda/device_cuda.h"
 #include "compiler/driver/options.h"
 #include "compiler/syntax/parse.h"
 #include "compiler/driver/pipeline.h"
@@ -153,6 +154,7 @@ typedef struct Ready {
   Outputs outs;    // the value, then gradients, as elaborated
   VEC(Node *) wrt; // of gradients: the values and parameters
   BigsModule *module;
+  CudaDevice gpu;     // with --target=cuda, where the handle is
   bigs_model *handle; // NULL while it is not compiled
   const char *why;    // it is not compiled
   const void **inputs;

@@ -1,6 +1,7 @@
 // From a graph to values: compiled by the JIT, or interpreted where that cannot be.
 #include "compiler/repl/repl.h"
 #include "base/hash.h"
+#include "compiler/driver/gpu.h"
 #include "compiler/driver/sample.h"
 #include "compiler/driver/session.h"
 #include "runtime/exec/exec.h"
@@ -36,6 +37,14 @@ static bool refused(Ready *e, const Diags *d) {
   return false;
 }
 
+static bool gpu_kernels(Ready *e, const Build *b) {
+  GpuCode how;
+  BigsError error = {0};
+  bool done = !gpu_code(b, &e->gpu, &how, &error);
+  e->why = done ? NULL : arena_strdup(e->arena, error.text);
+  return done;
+}
+
 static bool compile(Ready *e, Param **fresh, int nfresh) {
   Repl *r = e->r;
   Build b;
@@ -51,7 +60,7 @@ static bool compile(Ready *e, Param **fresh, int nfresh) {
   if (!build_module(&b, e->arena, r->names, &diags, e->model, &want, &o))
     return refused(e, &diags);
   e->module = b.module;
-  return session_code(&b, r->jit, &e->why);
+  return o.gpu ? gpu_kernels(e, &b) : session_code(&b, r->jit, &e->why);
 }
 
 // ---- values in a handle
@@ -97,6 +106,7 @@ static bool set_params(Ready *e) {
 static bool open_handle(Ready *e, Param **fresh, int nfresh) {
   char error[512];
   bigs_options o = {.seed = (uint64_t)e->r->o->seed, .threads = (int)e->r->o->threads, .unset = 1};
+  o.device = e->gpu.base.name ? &e->gpu.base : NULL;
   e->handle = bigs_model_open_with(e->module, &o, error, sizeof error);
   if (!e->handle) {
     repl_fail(e->r, "%s", error);
