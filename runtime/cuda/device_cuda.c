@@ -244,14 +244,25 @@ static int cuda_wait(bigs_model *m) {
 }
 
 // ---- launches
-// As many as there are tasks for, in whole blocks, and as have room in SCRATCH_MOST bytes.
-static int cuda_workers(const bigs_model *m, int64_t tasks, int64_t scratch) {
+// Blocks that do `each` tasks at once: as many as there are tasks for, and as have room in SCRATCH_MOST
+// bytes.
+static int blocks_for(const bigs_model *m, int64_t tasks, int each, int64_t scratch) {
   int64_t blocks = m->threads / BLOCK_WARPS, room = SCRATCH_MOST / BLOCK_WARPS;
-  int64_t needed = tasks / BLOCK_WARPS + (tasks % BLOCK_WARPS != 0);
+  int64_t needed = tasks / each + (tasks % each != 0);
   blocks = blocks < needed ? blocks : needed;
   if (scratch && blocks > room / scratch)
     blocks = room / scratch;
-  return (int)(blocks > 1 ? blocks : 1) * BLOCK_WARPS;
+  return (int)(blocks > 1 ? blocks : 1);
+}
+
+static int cuda_workers(const bigs_model *m, int64_t tasks, int64_t scratch) {
+  return blocks_for(m, tasks, BLOCK_WARPS, scratch) * BLOCK_WARPS;
+}
+
+// Whoever made the module without saying it prints a warp a task.
+static BigsLaunch launch_of(const BigsModule *module, int kernel) {
+  const BigsLaunch warps = {.threads = BLOCK_WARPS * WARP_LANES, .tasks = BLOCK_WARPS};
+  return module->nlaunch ? module->launch[kernel] : warps;
 }
 
 static int find_function(bigs_model *m, int kernel) {
@@ -292,10 +303,11 @@ static void fill_words(const bigs_model *m, const DeviceLaunch *l) {
 static CudaResult start_kernel(bigs_model *m, const DeviceLaunch *l) {
   CudaState *s = cuda_state(m);
   void *params[] = {s->word};
-  unsigned blocks = (unsigned)cuda_workers(m, l->tasks, l->stride) / BLOCK_WARPS;
+  BigsLaunch how = launch_of(m->module, l->kernel);
+  unsigned blocks = (unsigned)blocks_for(m, l->tasks, how.tasks, l->stride);
   fill_words(m, l);
-  CudaResult r = s->driver.launch(s->function[l->kernel], blocks, 1, 1, BLOCK_WARPS * WARP_LANES, 1,
-                                  1, 0, s->stream, params, NULL);
+  CudaResult r = s->driver.launch(s->function[l->kernel], blocks, 1, 1, (unsigned)how.threads, 1, 1,
+                                  (unsigned)how.shared, s->stream, params, NULL);
   return r || !s->sync ? r : s->driver.stream_wait(s->stream);
 }
 

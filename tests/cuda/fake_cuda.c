@@ -68,7 +68,7 @@ typedef struct FakeJob {
   const void *from;
   size_t bytes;
   int value;
-  unsigned blocks;
+  unsigned blocks, shared;
   const FakeFunction *f;
   uint64_t word[WORDS];
 } FakeJob;
@@ -80,7 +80,7 @@ static void run_job(const FakeJob *j) {
   switch (j->what) {
   case FAKE_COPY: memcpy(j->to, j->from, j->bytes); break;
   case FAKE_FILL: memset(j->to, j->value, j->bytes); break;
-  case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks); break;
+  case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks, j->shared); break;
   case FAKE_FAULT: lost = ILLEGAL_ADDRESS; break;
   }
 }
@@ -279,11 +279,11 @@ typedef struct FakeKernel {
 } FakeKernel;
 
 // In the order of threads that the environment's SHIM_ORDER names (0).
-static void run_kernel(const void *ctx, const uint64_t *word, unsigned blocks) {
+static void run_kernel(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
   const FakeKernel *k = ctx;
   const char *order = getenv("SHIM_ORDER");
   char error[1024];
-  if (k->launch(k->kernel, blocks, 256, 0, word, (size_t)k->function.words * 8,
+  if (k->launch(k->kernel, blocks, 256, shared, word, (size_t)k->function.words * 8,
                 order ? atoi(order) : 0, error, sizeof error)) {
     fprintf(stderr, "shim: %s\n", error);
     abort();
@@ -346,11 +346,12 @@ API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, 
   if (r || fake.launches == fake.refuse_at)
     return r ? r : NO_RESOURCES;
   if (!grid_x || grid_y != 1 || grid_z != 1 || block_x != 256 || block_y != 1 || block_z != 1 ||
-      shared_bytes || (void *)stream != (void *)&fake.streams || extra || function->words > WORDS)
+      shared_bytes > 48 << 10 || (void *)stream != (void *)&fake.streams || extra ||
+      function->words > WORDS)
     return BAD_VALUE;
   FakeJob *j = new_job();
   j->what = fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL;
-  j->f = function, j->blocks = grid_x;
+  j->f = function, j->blocks = grid_x, j->shared = shared_bytes;
   memcpy(j->word, params[0], (size_t)function->words * sizeof *j->word);
   return 0;
 }

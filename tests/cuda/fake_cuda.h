@@ -9,7 +9,7 @@
 // What a CUfunction points to.
 typedef struct FakeFunction {
   // All warps of all blocks, with the words of the launch's parameter.
-  void (*run)(const void *ctx, const uint64_t *word, unsigned blocks);
+  void (*run)(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared);
   const void *ctx;
   int words; // of the parameter
 } FakeFunction;

@@ -16,11 +16,12 @@ static inline const char *cudaGetErrorString(cudaError_t) {
   return "no error";
 }
 
-static inline void shim_run_model(const void *kernel, const uint64_t *word, unsigned blocks) {
+static inline void shim_run_model(const void *kernel, const uint64_t *word, unsigned blocks,
+                                  unsigned shared) {
   const char *order = getenv("SHIM_ORDER");
   char error[1024];
-  if (shim_launch((void (*)(void))kernel, blocks, 256, 0, word, 128 * 8, order ? atoi(order) : 0,
-                  error, sizeof error)) {
+  if (shim_launch((void (*)(void))kernel, blocks, 256, shared, word, 128 * 8,
+                  order ? atoi(order) : 0, error, sizeof error)) {
     fprintf(stderr, "shim: %s\n", error);
     abort();
   }

@@ -24,21 +24,26 @@ static ToyKernel toy_kernel[KERNELS];
 static FakeFunction toy_function[KERNELS];
 static const FakeImage toy_image = {.count = KERNELS, .function = toy_function};
 
+static unsigned blocks_most, shared_most; // of all launches
+
 static int at_least_one(int n) {
   return n ? n : 1;
 }
 
-// All tasks of a warp, the last warp first: their order is nobody's business.
-static void run_warps(const void *ctx, const uint64_t *word, unsigned blocks) {
+// All tasks of a warp, or of a block when it has shared memory, the last one first: their order is
+// nobody's business.
+static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
   const ToyKernel *k = ctx;
   void *arg[16];
   for (int i = 0; i < k->narg; i++)
     arg[i] = (void *)(uintptr_t)word[3 + i];
   const uint64_t *sym = word + 3 + at_least_one(k->narg);
   BigsFrame f = {.arg = arg, .sym = (const int64_t *)sym, .scalar = sym + TOY_NDIM};
-  for (int64_t warps = blocks * 8, warp = warps - 1; warp >= 0; warp--)
-    for (int64_t task = warp; task < (int64_t)word[0]; task += warps)
-      k->kernel(&f, task, (char *)(uintptr_t)word[2] + warp * (int64_t)word[1]);
+  shared_most = shared > shared_most ? shared : shared_most;
+  blocks_most = blocks > blocks_most ? blocks : blocks_most;
+  for (int64_t n = blocks * (shared ? 1 : 8), i = n - 1; i >= 0; i--)
+    for (int64_t task = i; task < (int64_t)word[0]; task += n)
+      k->kernel(&f, task, (char *)(uintptr_t)word[2] + i * (int64_t)word[1]);
 }
 
 static void make_toy_functions(void) {
@@ -49,7 +54,7 @@ static void make_toy_functions(void) {
       ToyKernel *k = &toy_kernel[step->index];
       *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar};
       toy_function[step->index] = (FakeFunction){
-          run_warps, k, 3 + at_least_one(k->narg) + TOY_NDIM + at_least_one(k->nscalar)};
+          run_tasks, k, 3 + at_least_one(k->narg) + TOY_NDIM + at_least_one(k->nscalar)};
     }
 }
 
@@ -193,6 +198,28 @@ START_TEST(a_gpu_does_what_the_processors_do) {
   bigs_model_close(near);
   bigs_model_close(far);
   bigs_model_close(again);
+}
+END_TEST
+
+// The module's table says that blocks do the tasks, and with how much shared memory.
+START_TEST(a_block_does_a_task) {
+  static BigsLaunch launch[KERNELS];
+  BigsModule module = toy_module;
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  for (int i = 0; i < KERNELS; i++)
+    launch[i] = (BigsLaunch){.threads = 256, .tasks = 1, .shared = 4096};
+  fake->processors = 8;
+  module.launch = launch;
+  module.nlaunch = module.nkernel;
+  bigs_options o = {.threads = 2, .seed = 5, .device = &gpu.base};
+  bigs_model *near = open_on(NULL, NULL), *far = bigs_model_open_with(&module, &o, error, 0);
+  ck_assert_ptr_nonnull(far);
+  ck_assert_uint_eq(shared_most, 4096);
+  blocks_most = 0;
+  same_scale(near, far, 7, 8);
+  ck_assert_uint_eq(blocks_most, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
 }
 END_TEST
 
@@ -459,6 +486,7 @@ Suite *cuda_driver_suite(void) {
   tcase_add_unchecked_fixture(t, compile_drivers, remove_drivers);
   tcase_add_checked_fixture(t, plug_in, unplug);
   tcase_add_loop_test(t, a_gpu_does_what_the_processors_do, 0, 2);
+  tcase_add_test(t, a_block_does_a_task);
   tcase_add_test(t, scratch_memory_is_bounded);
   tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
   tcase_add_test(t, code_that_lacks_a_kernel);
