@@ -21,6 +21,7 @@ codegen_sources = \
 	%D%/cuda/cuda_scalar.c \
 	%D%/cuda/cuda_stmt.c \
 	%D%/cuda/cuda_tables.c \
+	%D%/cuda/cuda_tile.c \
 	%D%/cuda/nvcc.c \
 	%D%/cuda/nvcc.h \
 	%D%/cuda/nvrtc.c \

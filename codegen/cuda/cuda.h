@@ -19,6 +19,11 @@ enum { CUDA_BLOCK = 256 };
 // What kernels are planned for: any GPU.
 Target *cuda_target(Arena *a, int opt);
 
+// How a kernel is launched: a task is a warp's, or, where all it does is one product, a block's.
+BigsLaunch cuda_form(const LKernel *k);
+// The same of all kernels of a module: its table.
+void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels);
+
 // Prints the kernel: its frame's struct and the __global__ function, both named after k->name.
 // Requires: the kernel verifies, its name is one of C.  nsyms: dims of the module.
 void cuda_kernel(FILE *f, const LKernel *k, int nsyms);

@@ -13,6 +13,8 @@ typedef struct CudaCx {
   Arena *arena;
   const LKernel *k;
   int depth;             // of indentation
+  const LTile *tile;     // what a block does, NULL: tasks are warps'
+  int ncolumn;           // sums of columns in its epilogue so far
   int lane_var;          // the lanes' variable; -1 outside of vector loops
   bool *partial;         // registers that lanes reduce into
   bool *used;            // grid variables and memories that the body names: by variable, by memory
@@ -46,4 +48,11 @@ const char *cuda_tables(FILE *f, Arena *a, const BigsModule *m);
 
 // cuda_stmt.c
 void cuda_body(CudaCx *c, const LBody *b);
+bool cuda_declares(const LBody *b, int reg); // does it, inside?
+bool cuda_is_long(const LTile *t);           // are its sums added up in float64?
+
+// cuda_tile.c
+const LTile *cuda_block_tile(const LKernel *k); // what a block does in each task; NULL: warps do it
+void cuda_put_block_tile(CudaCx *c);
+void cuda_put_column(CudaCx *c, const LStmt *s); // a COLSUM in its epilogue
 #endif

@@ -106,10 +106,12 @@ static void put_function(CudaCx *c, const char *body) {
   c->depth = 1;
   if (c->lanes)
     cuda_line(c, "const int lane = bg_lane();");
-  cuda_line(c, "const long long warp = bg_warp(), warps = bg_warps();");
+  if (!c->tile)
+    cuda_line(c, "const long long warp = bg_warp(), warps = bg_warps();");
   put_args(c);
   put_scratch(c);
-  cuda_line(c, "for (long long task = warp; task < f.tasks; task += warps) {");
+  cuda_line(c, c->tile ? "for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {"
+                       : "for (long long task = warp; task < f.tasks; task += warps) {");
   c->depth = 2;
   put_grid(c);
   fputs(body, c->f);
@@ -122,7 +124,7 @@ static void put_function(CudaCx *c, const char *body) {
 // The body first: what it names is declared before it.
 void cuda_kernel(FILE *f, const LKernel *k, int nsyms) {
   Arena *a = arena_new();
-  CudaCx c = {.f = f, .arena = a, .k = k, .lane_var = -1};
+  CudaCx c = {.f = f, .arena = a, .k = k, .tile = cuda_block_tile(k), .lane_var = -1};
   c.partial = NEWN(a, bool, k->nregs + 1);
   c.used = NEWN(a, bool, k->nvars + 1);
   c.used_mem = NEWN(a, bool, k->mem.n + 1);

@@ -199,6 +199,86 @@ BG_FN T bg_product(T sum, const float *a, long long ak, const float *b, long lon
   return sum;
 }
 
+// ---- products by a block: 64 rows and columns at most, in blocks of 16 k
+
+#ifdef BG_SHIM
+#define BG_UNROLL
+#else
+#define BG_UNROLL _Pragma("unroll")
+#endif
+extern __shared__ __align__(16) float bg_shared[];
+enum { BG_K = 16, BG_ROW = 68, BG_STAGE = BG_K * BG_ROW }; // a stage: by k, then by row or column
+
+// Where the thread's piece i of a stage lies: neighbours are along k, or along the rows.
+template <bool along_k> BG_FN int bg_stage_k(int i) {
+  return (int)(along_k ? threadIdx.x % 16 : threadIdx.x / 64 + 4 * i);
+}
+template <bool along_k> BG_FN int bg_stage_row(int i) {
+  return (int)(along_k ? threadIdx.x / 16 + 16 * i : threadIdx.x % 64);
+}
+// The thread's pieces of x[row * xr + k * xk]; what lies outside is 0.
+template <bool along_k>
+BG_FN void bg_fetch(float (&v)[4], const float *x, long long xr, long long xk, long long rows,
+                    long long ks) {
+  BG_UNROLL for (int i = 0; i < 4; i++) {
+    const int row = bg_stage_row<along_k>(i), k = bg_stage_k<along_k>(i);
+    v[i] = row < rows && k < ks ? x[row * xr + k * xk] : 0.0f;
+  }
+}
+template <bool along_k> BG_FN void bg_put(float *stage, const float (&v)[4]) {
+  BG_UNROLL for (int i = 0; i < 4; i++)
+      stage[bg_stage_k<along_k>(i) * BG_ROW + bg_stage_row<along_k>(i)] = v[i];
+}
+BG_FN void bg_multiply(float (&sum)[4][4], const float *a, const float *b) {
+  BG_UNROLL for (int k = 0; k < BG_K; k++) {
+    const float4 x = *(const float4 *)(a + k * BG_ROW), y = *(const float4 *)(b + k * BG_ROW);
+    const float row[4] = {x.x, x.y, x.z, x.w}, column[4] = {y.x, y.y, y.z, y.w};
+    BG_UNROLL for (int i = 0; i < 16; i++) sum[i / 4][i % 4] =
+        __fmaf_rn(row[i / 4], column[i % 4], sum[i / 4][i % 4]);
+  }
+}
+// bg_shared[64 * m + n] = the sum of a[m * am + k * ak] * b[n * bn + k * bk] over k, in runs of 128 as
+// bg_product: for all threads, when it returns.
+template <class T, bool a_along_k, bool b_along_k>
+BG_FN void bg_tile(const float *a, long long am, long long ak, const float *b, long long bn,
+                   long long bk, long long M, long long N, long long K) {
+  const int warp = (int)threadIdx.x / 32, lane = bg_lane();
+  const int m = 16 * (warp / 2) + 4 * (lane / 8), n = 32 * (warp % 2) + 4 * (lane % 8);
+  float x[4], y[4], run[4][4] = {}, *stage = bg_shared;
+  T sum[4][4] = {};
+  bg_fetch<a_along_k>(x, a, am, ak, M, K);
+  bg_fetch<b_along_k>(y, b, bn, bk, N, K);
+  __syncthreads(); // what was there has been read
+  for (long long k = BG_K;; k += BG_K) {
+    bg_put<a_along_k>(stage, x);
+    bg_put<b_along_k>(stage + BG_STAGE, y);
+    __syncthreads(); // and the other stage has been used
+    if (k < K) {
+      bg_fetch<a_along_k>(x, a + k * ak, am, ak, M, K - k);
+      bg_fetch<b_along_k>(y, b + k * bk, bn, bk, N, K - k);
+    }
+    if (m < M && n < N)
+      bg_multiply(run, stage + m, stage + BG_STAGE + n);
+    if (k % 128 == 0 || k >= K)
+      BG_UNROLL for (int i = 0; i < 16; i++) {
+        sum[i / 4][i % 4] += run[i / 4][i % 4];
+        run[i / 4][i % 4] = 0.0f;
+      }
+    if (k >= K)
+      break;
+    stage = bg_shared + (stage == bg_shared ? 2 * BG_STAGE : 0);
+  }
+  __syncthreads();
+  BG_UNROLL for (int i = 0; i < 4; i++) * (float4 *)(bg_shared + 64 * (m + i) + n) =
+      make_float4((float)sum[i][0], (float)sum[i][1], (float)sum[i][2], (float)sum[i][3]);
+  __syncthreads();
+}
+// The sum of column threadIdx.x, of 64, from those of the four threads that had its rows.
+BG_FN float bg_column(int number) {
+  const float *x = bg_shared + 256 * number + threadIdx.x;
+  return x[0] + x[64] + (x[128] + x[192]);
+}
+
 // ---- rows of src as columns of panels of dst, `width` wide; the last panel is filled with zeros
 
 BG_FN void bg_transpose(float *dst, long long panel, long long column, long long width,

@@ -3,7 +3,7 @@
 #include <math.h>
 
 static void sync_warp(CudaCx *c) {
-  if (!c->synced)
+  if (!c->synced && !c->tile)
     cuda_line(c, "__syncwarp();");
   c->synced = true;
 }
@@ -47,9 +47,9 @@ static void put_reduce(CudaCx *c, const LStmt *s) {
 
 typedef void LanePartialFn(CudaCx *c, const LStmt *s);
 
-static bool declares(const LBody *b, int reg) {
+bool cuda_declares(const LBody *b, int reg) {
   for (int i = 0; i < b->n; i++)
-    if ((b->v[i]->kind == LS_REG && b->v[i]->reg == reg) || declares(&b->v[i]->body, reg))
+    if ((b->v[i]->kind == LS_REG && b->v[i]->reg == reg) || cuda_declares(&b->v[i]->body, reg))
       return true;
   return false;
 }
@@ -58,7 +58,7 @@ static bool declares(const LBody *b, int reg) {
 static void each_partial(CudaCx *c, const LBody *all, const LBody *b, LanePartialFn *f) {
   for (int i = 0; i < b->n; i++) {
     const LStmt *s = b->v[i];
-    if (s->kind == LS_REDUCE && !declares(all, s->reg))
+    if (s->kind == LS_REDUCE && !cuda_declares(all, s->reg))
       f(c, s);
     each_partial(c, all, &s->body, f);
   }
@@ -148,6 +148,13 @@ static void put_store(CudaCx *c, const LStmt *s) {
   sync_warp(c);
 }
 
+static void put_colsum(CudaCx *c, const LStmt *s) {
+  if (c->tile)
+    cuda_put_column(c, s);
+  else
+    put_store(c, s);
+}
+
 // ---- loops
 
 // Could a body change its value?
@@ -168,6 +175,12 @@ static void fix(CudaCx *c, const LExpr *x) {
 // Each lane takes its values of the variable; one alone takes all where lanes may meet.
 static void open_lanes(CudaCx *c, int var, const LExpr *lo, const LExpr *hi, const LBody *body) {
   c->lane_var = var;
+  if (c->tile) { // that clears columns
+    cuda_line(c, "for (long long i%d = threadIdx.x; i%d < $; i%d += %d) {", var, var, hi, var,
+              CUDA_BLOCK);
+    open_block(c);
+    return;
+  }
   c->lanes = true;
   if (lanes_meet(c, body))
     cuda_line(c, "for (long long i%d = lane == 0 ? $ : $; i%d < $; i%d++) {", var, lo, hi, var, hi,
@@ -214,7 +227,7 @@ static void put_for(CudaCx *c, const LStmt *s) {
 enum { LONG_K = 3072 }; // as in machine code for CPUs: see tile.h there
 
 // Sums of a long or unknown K are added up in float64.
-static bool is_long(const LTile *t) {
+bool cuda_is_long(const LTile *t) {
   for (int i = 0; i < t->nprod; i++) {
     int64_t most = loop_upper_bound(t->prod[i].K);
     if (most < 0 || most > LONG_K)
@@ -251,7 +264,7 @@ static void put_product(CudaCx *c, const LTile *t, const LProduct *p) {
 }
 
 static void put_element(CudaCx *c, const LTile *t) {
-  bool broad = is_long(t);
+  bool broad = cuda_is_long(t);
   cuda_line(c, broad ? "double sum = 0.0;" : "float sum = 0.0f;");
   for (int i = 0; i < t->nprod; i++)
     put_product(c, t, &t->prod[i]);
@@ -261,6 +274,10 @@ static void put_element(CudaCx *c, const LTile *t) {
 
 static void put_tile(CudaCx *c, const LTile *t) {
   const LExpr *zero = lx_int(c->arena, 0);
+  if (t == c->tile) {
+    cuda_put_block_tile(c);
+    return;
+  }
   cuda_begin(c, (const LExpr *const[]){t->M, t->N}, 2);
   fix(c, t->M);
   fix(c, t->N);
@@ -294,8 +311,8 @@ void cuda_body(CudaCx *c, const LBody *b) {
     case LS_REG:
     case LS_SET: put_reg(c, s); break;
     case LS_REDUCE: put_reduce(c, s); break;
-    case LS_STORE:
-    case LS_COLSUM: put_store(c, s); break;
+    case LS_STORE: put_store(c, s); break;
+    case LS_COLSUM: put_colsum(c, s); break;
     case LS_TILE: put_tile(c, s->tile); break;
     case LS_TRANSPOSE: put_transpose(c, s); break;
     }

@@ -297,6 +297,8 @@ static bool run_plan(Build *b) {
   }
   b->kernels = plan_kernels(b->plan, &b->nkernels);
   fill_tables(b, b->module, t);
+  if (b->options.gpu)
+    cuda_launches(b->arena, b->module, b->kernels);
   return true;
 }
 

@@ -16,8 +16,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k0(const k0_frame f) {
   float *const LayerNorm_4 = (float *)f.arg[4];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, f.sym[0] * f.sym[1]); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, f.sym[0] * f.sym[1]); i1++) {
       float r0 = 0.0f;
       int r1 = ids_0[i1];
       __syncwarp();
@@ -48,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k0(const k0_frame f) {
         float r7 = word_weight_1[i4 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
         float r8 = r7 - r5;
         float r13 = __fmaf_rn(r8 * r12, norm_weight_2[i4], norm_bias_3[i4]);
-        LayerNorm_4[(i1 * 48) + i4] = r13;
+        LayerNorm_4[(i1 * 24) + i4] = r13;
       }
       __syncwarp();
     }
@@ -64,26 +64,21 @@ struct k1_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
-  const int lane = bg_lane();
-  const long long warp = bg_warp(), warps = bg_warps();
   const float *const LayerNorm_0 = (const float *)f.arg[0];
   const float *const mix_weight_1 = (const float *)f.arg[1];
   const float *const mix_bias_2 = (const float *)f.arg[2];
   float *const rows_3 = (float *)f.arg[3];
-  for (long long task = warp; task < f.tasks; task += warps) {
-    const long long i1 = task % ((47 + f.sym[0] * f.sym[1]) / 48);
-    const long long i0 = task / ((47 + f.sym[0] * f.sym[1]) / 48);
-    __syncwarp();
-    for (long long i2 = 0; i2 < bg_least(48, (f.sym[0] * f.sym[1]) - (i1 * 48)); i2++) {
-      for (long long i3 = lane; i3 < bg_least(256, 24 - (i0 * 256)); i3 += 32) {
-        float sum = 0.0f;
-        sum = bg_product(sum, LayerNorm_0 + ((i1 * 2304) + (i2 * 48)), 1, mix_weight_1 + ((i0 * 6144) + (((i3 / 16) * 384) + (i3 % 16))), 16, 24);
-        const float acc = sum;
-        float r0 = acc + mix_bias_2[(i0 * 256) + i3];
-        rows_3[(((i0 * 256) + (i1 * 1152)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
-      }
+  for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {
+    const long long i1 = task % ((63 + f.sym[0] * f.sym[1]) / 64);
+    const long long i0 = task / ((63 + f.sym[0] * f.sym[1]) / 64);
+    const long long n1 = i0 * 64;
+    bg_tile<float, true, false>(LayerNorm_0 + (i1 * 1536), 24, 1, mix_weight_1 + n1, 1, 24, bg_least(64, (f.sym[0] * f.sym[1]) - (i1 * 64)), bg_least(64, 24 - n1), 24);
+    const long long i3 = threadIdx.x % 64, rows = i3 < bg_least(64, 24 - (i0 * 64)) ? bg_least(64, (f.sym[0] * f.sym[1]) - (i1 * 64)) : 0;
+    for (long long i2 = threadIdx.x / 64; i2 < rows; i2 += 4) {
+      const float acc = bg_shared[i2 * 64 + i3];
+      float r0 = acc + mix_bias_2[(i0 * 64) + i3];
+      rows_3[(((i0 * 64) + (i1 * 1536)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
     }
-    __syncwarp();
   }
 }
 
@@ -103,8 +98,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k2(const k2_frame f) {
   float *const rmax_2 = (float *)f.arg[2];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, f.sym[0] * f.sym[1]); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, f.sym[0] * f.sym[1]); i1++) {
       float r0 = -bg_infinity();
       int r1 = ids_0[i1];
       __syncwarp();
@@ -135,8 +130,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
   float *const best_1 = (float *)f.arg[1];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, f.sym[0]); i1++) {
+    const long long n1 = i0 * 4;
+    for (long long i1 = n1; i1 < bg_least(n1 + 4, f.sym[0]); i1++) {
       float r0 = -bg_infinity();
       __syncwarp();
       float r0_lane = -bg_infinity();
@@ -147,12 +142,12 @@ extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
       r0 = bg_max(bg_warp_max(r0_lane), r0);
       __syncwarp();
       double r2 = 0.0;
-      for (long long i3 = 0; i3 < (2047 + f.sym[1]) / 2048; i3++) {
+      for (long long i3 = 0; i3 < (8191 + f.sym[1]) / 8192; i3++) {
         float r3 = 0.0f;
-        const long long n2 = i3 * 2048;
+        const long long n2 = i3 * 8192;
         __syncwarp();
         float r3_lane = 0.0f;
-        for (long long i4 = n2 + lane; i4 < bg_least(n2 + 2048, f.sym[1]); i4 += 32) {
+        for (long long i4 = n2 + lane; i4 < bg_least(n2 + 8192, f.sym[1]); i4 += 32) {
           float r4 = rmax_0[(i1 * f.sym[1]) + i4];
           float r5 = bg_exp(r4 - r0);
           r3_lane = r5 + r3_lane;
@@ -187,8 +182,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
   float *const word_weight_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, 11); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 11); i1++) {
       __syncwarp();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
         const long long n2 = (i1 * 24) + i2;
@@ -214,8 +209,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k5(const k5_frame f) {
   float *const const_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, 1); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 1); i1++) {
       __syncwarp();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
         const_0[i2] = 1.0f;
@@ -239,8 +234,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k6(const k6_frame f) {
   float *const const_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, 1); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 1); i1++) {
       __syncwarp();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
         const_0[i2] = 0.0f;
@@ -264,13 +259,13 @@ extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
   float *const mix_weight_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, 24); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 24); i1++) {
       __syncwarp();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
         const long long n2 = (i1 * 24) + i2;
         float r0 = 0.0199999996f * (bg_sqrt((-2.0f) * bg_log(bg_random(f.scalar[0], n2))) * bg_cos(6.28318548f * bg_random(f.scalar[1], n2)));
-        mix_weight_0[((i1 * 16) + ((i2 / 16) * 384)) + (i2 % 16)] = r0;
+        mix_weight_0[(i1 * 24) + i2] = r0;
       }
       __syncwarp();
     }
@@ -292,8 +287,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k8(const k8_frame f) {
   float *const norm_weight_1 = (float *)f.arg[1];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
-    const long long n1 = i0 * 64;
-    for (long long i1 = n1; i1 < bg_least(n1 + 64, 1); i1++) {
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 1); i1++) {
       __syncwarp();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
         float r0 = const_0[i2];

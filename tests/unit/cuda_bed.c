@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "codegen/cuda/cuda.h"
+#include "runtime/files/file.h"
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -97,7 +98,8 @@ static void launch(CudaInfo *info, const BigsFrame *f, int order) {
   const LKernel *k = info->loop;
   Poly bytes = loop_scratch_bytes(k);
   int64_t stride = (poly_eval(&bytes, f->sym) + 63) / 64 * 64, tasks = tasks_of(k, f->sym);
-  unsigned grid = tasks > CUDA_BLOCK / 32 ? 1 + (unsigned)order % 3 : 1;
+  BigsLaunch how = cuda_form(k);
+  unsigned grid = tasks > how.tasks ? 1 + (unsigned)order % 3 : 1;
   size_t room = (size_t)stride * grid * (CUDA_BLOCK / 32) + 64;
   void *scratch = NULL;
   ck_assert_int_eq(posix_memalign(&scratch, 64, room), 0);
@@ -106,8 +108,8 @@ static void launch(CudaInfo *info, const BigsFrame *f, int order) {
   ShimLaunchFn *shim;
   char error[1024];
   *(void **)&shim = dlsym(bed->so, "shim_launch");
-  int bad = shim(info->kernel, grid, CUDA_BLOCK, 0, word, (size_t)cuda_frame_words(k, MAX_SYMS) * 8,
-                 order, error, sizeof error);
+  int bad = shim(info->kernel, grid, (unsigned)how.threads, (size_t)how.shared, word,
+                 (size_t)cuda_frame_words(k, MAX_SYMS) * 8, order, error, sizeof error);
   ck_assert_msg(!bad, "%s: %s", k->name, error);
   free(word);
   free(scratch);
@@ -175,6 +177,24 @@ void cuda_bed_collect(CudaBed *c) {
   ck_assert_ptr_nonnull(c->source);
   fputs(cuda_prelude(), c->source);
   fputs(head, c->source);
+}
+
+bool cuda_bed_unsync(CudaBed *c, int n) {
+  static const char sync[] = "__syncthreads();";
+  char path[TEST_PATH + 32];
+  size_t size;
+  BigsError e = {0};
+  fflush(c->source);
+  char *text = file_read(path_of(c, "kernels.cu", path), 1 << 24, &size, &e);
+  ck_assert_msg(text != NULL, "%s", e.text);
+  char *at = strstr(text, sync);
+  while (at && n--)
+    at = strstr(at + 1, sync);
+  if (at)
+    fseek(c->source, at - text, SEEK_SET);
+  bool found = at && fprintf(c->source, "%*s", (int)sizeof sync - 1, ";") > 0;
+  free(text);
+  return found;
 }
 
 void cuda_bed_compile(CudaBed *c) {

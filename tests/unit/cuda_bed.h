@@ -16,6 +16,8 @@ typedef struct CudaBed {
   void *so;
 } CudaBed;
 void cuda_bed_collect(CudaBed *c);
+// Takes the n-th __syncthreads() (from 0) out of what was collected; false: there are not so many.
+bool cuda_bed_unsync(CudaBed *c, int n);
 void cuda_bed_compile(CudaBed *c); // with g++; the test fails when there is a warning
 void cuda_bed_free(CudaBed *c);
 // As run_kernel, in one order.  false: the kernels are only collected.

@@ -164,6 +164,104 @@ static void tile_want(HandData *d, int n) {
   d->y[n] = (float)total;
 }
 
+// ---- products that blocks do, in all orders of the operands' elements:
+// y[m, n] = the sum over k of a[m, k] b[k, n]; behind it sums of their columns and of their squares', by 64 rows
+
+typedef struct Order {
+  int am, ak, bk, bn; // in sizes n; 0: 1; ORDER_BACK: -1, from the end
+} Order;
+enum { ORDER_BACK = -1 };
+
+static LExpr *step_of(Arena *a, int step) {
+  return step > 0 ? size(a) : lx_int(a, step ? -1 : 1);
+}
+
+static LProduct ordered(Arena *a, Order o, LExpr *m0, LExpr *n0) {
+  LExpr *last = lx_iop(a, L_ISUB, size(a), lx_int(a, 1));
+  LProduct p = {.amem = X, .bmem = X, .K = size(a)};
+  p.am = step_of(a, o.am), p.ak = step_of(a, o.ak);
+  p.bk = step_of(a, o.bk), p.bn = step_of(a, o.bn);
+  p.abase = lx_mul(a, m0, p.am);
+  p.bbase = lx_mul(a, n0, p.bn);
+  if (o.ak == ORDER_BACK)
+    p.abase = lx_add(a, p.abase, last);
+  return p;
+}
+
+static LExpr *rest_of(Arena *a, LExpr *from) {
+  return lx_iop(a, L_IMIN, lx_int(a, 64), lx_iop(a, L_ISUB, size(a), from));
+}
+
+// Where the sum `what` of a column of a block of rows is.
+static LExpr *column_at(Arena *a, int what, LExpr *block, LExpr *column) {
+  LExpr *slots = lx_mul(a, lx_add(a, size(a), lx_int(a, 4 * what)), size(a));
+  return lx_add(a, slots, lx_add(a, lx_mul(a, block, size(a)), column));
+}
+
+static void clear_columns(Arena *a, LKernel *k, LExpr *block, LExpr *n0, LExpr *columns) {
+  int var = loop_var(k);
+  LStmt *f = ls_for(a, var, lx_int(a, 0), columns, 2);
+  for (int i = 0; i < 2; i++)
+    vec_push(a, &f->body,
+             ls_store(a, Y, column_at(a, i, block, lx_add(a, n0, lx_var(a, var))),
+                      lx_const(a, DT_F32, 0)));
+  vec_push(a, &k->body, f);
+}
+
+static void product_build(Arena *a, LKernel *k, Order o) {
+  LExpr *block = lx_var(a, loop_grid(k, poly_sym(0), 64)), *m0 = lx_mul(a, block, lx_int(a, 64));
+  LExpr *n0 = lx_mul(a, lx_var(a, loop_grid(k, poly_sym(0), 64)), lx_int(a, 64));
+  clear_columns(a, k, block, n0, rest_of(a, n0));
+  LStmt *t = ls_tile(a, loop_var(k), loop_var(k), rest_of(a, m0), rest_of(a, n0));
+  LExpr *m = lx_add(a, m0, lx_var(a, t->tile->mvar)), *n = lx_add(a, n0, lx_var(a, t->tile->nvar));
+  t->tile->prod[t->tile->nprod++] = ordered(a, o, m0, n0);
+  vec_push(a, &t->tile->body, ls_colsum(a, Y, column_at(a, 0, block, n), lx_acc(a)));
+  vec_push(a, &t->tile->body, ls_store(a, Y, lx_add(a, lx_mul(a, m, size(a)), n), lx_acc(a)));
+  vec_push(a, &t->tile->body,
+           ls_colsum(a, Y, column_at(a, 1, block, n), f32(a, L_MUL, lx_acc(a), lx_acc(a))));
+  vec_push(a, &k->body, t);
+}
+
+static int64_t stride_of(int step, int n) {
+  return step > 0 ? n : step ? -1 : 1;
+}
+
+static double element(const HandData *d, int n, Order o, int row, int column) {
+  double sum = 0;
+  int64_t a = stride_of(o.am, n) * row + (o.ak == ORDER_BACK ? n - 1 : 0);
+  for (int k = 0; k < n; k++)
+    sum += (double)d->x[a + k * stride_of(o.ak, n)] *
+           (double)d->x[column * stride_of(o.bn, n) + k * stride_of(o.bk, n)];
+  return sum;
+}
+
+static void product_want(HandData *d, int n, Order o) {
+  for (int block = 0; block * 64 < n; block++)
+    for (int j = 0; j < n; j++) {
+      double sum = 0, squares = 0;
+      for (int i = 64 * block; i < n && i < 64 * block + 64; i++) {
+        double v = element(d, n, o, i, j);
+        d->y[i * n + j] = (float)v;
+        sum += v, squares += v * v;
+      }
+      d->y[(n + block) * n + j] = (float)sum;
+      d->y[(n + 4 + block) * n + j] = (float)squares;
+    }
+}
+
+#define PRODUCT(name, ...)                                                                         \
+  static void name##_build(Arena *a, LKernel *k) {                                                 \
+    product_build(a, k, (Order){__VA_ARGS__});                                                     \
+  }                                                                                                \
+  static void name##_want(HandData *d, int n) {                                                    \
+    product_want(d, n, (Order){__VA_ARGS__});                                                      \
+  }
+PRODUCT(rows_columns, 1, 0, 1, 0)
+PRODUCT(rows_rows, 1, 0, 0, 1)
+PRODUCT(columns_columns, 0, 1, 1, 0)
+PRODUCT(columns_rows, 0, 1, 0, 1)
+PRODUCT(back, 0, ORDER_BACK, 1, 0)
+
 // ---- a loop whose end is data that its body changes: z[0] = min(id[0], n), then 2 in every turn
 
 static void end_build(Arena *a, LKernel *k) {
@@ -183,13 +281,19 @@ static void end_want(HandData *d, int n) {
     d->y[i] = d->x[i];
 }
 
-const HandKernel hand_kernels[] = {{"add", add_build, add_want},
-                                   {"axpy", axpy_build, axpy_want},
-                                   {"integers", integers_build, integers_want},
-                                   {"shared", shared_build, shared_want},
-                                   {"relay", relay_build, relay_want},
-                                   {"tile", tile_build, tile_want},
-                                   {"end", end_build, end_want}};
+const HandKernel hand_kernels[] = {
+    {"add", add_build, add_want, false},
+    {"axpy", axpy_build, axpy_want, false},
+    {"integers", integers_build, integers_want, false},
+    {"shared", shared_build, shared_want, false},
+    {"relay", relay_build, relay_want, false},
+    {"tile", tile_build, tile_want, false},
+    {"end", end_build, end_want, false},
+    {"rows by columns", rows_columns_build, rows_columns_want, true},
+    {"rows by rows", rows_rows_build, rows_rows_want, true},
+    {"columns by columns", columns_columns_build, columns_columns_want, true},
+    {"columns by rows", columns_rows_build, columns_rows_want, true},
+    {"rows backwards", back_build, back_want, true}};
 const int hand_count = COUNT(hand_kernels);
 
 LKernel *hand_kernel(Arena *a, const HandKernel *h) {

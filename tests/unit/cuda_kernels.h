@@ -14,6 +14,7 @@ typedef struct HandKernel {
   // The body of a kernel with arguments x, id, y, z, for sizes n = sym[0].
   void (*build)(Arena *a, LKernel *k);
   void (*want)(HandData *d, int n); // the same in C
+  bool block;                       // a block does each of its tasks
 } HandKernel;
 extern const HandKernel hand_kernels[];
 extern const int hand_count;

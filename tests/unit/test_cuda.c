@@ -1,5 +1,6 @@
 // Kernels printed as CUDA C++, on the shim: every row of the op table against the interpreter as in test_code.c, and
 // sizes that no warp divides.
+#include "codegen/cuda/cuda.h"
 #include "tests/unit/cuda_bed.h"
 #include "tests/unit/cuda_kernels.h"
 #include "tests/unit/op_code.h"
@@ -69,8 +70,19 @@ static void products(PlanBed *t, Axis *l, Axis *h) {
   plan_bed_check1(t, g_contract(g, x, z, &h, 1), "L by L");
 }
 
-static void (*const sized[])(PlanBed *, Axis *, Axis *) = {softmax, sums, products};
-static const int64_t sizes[] = {1, 7, 33, 129};
+// A k whose sum has runs, in float32 and in float64.
+static void long_products(PlanBed *t, Axis *l, Axis *h) {
+  Graph *g = t->b.g;
+  for (int i = 0; i < 2; i++) {
+    Axis *k = bed_axis(&t->b, i ? "K" : "J", i ? 3100 : 300);
+    Node *x = bed_leaf(&t->b, DT_F32, (Axis *[]){l, k}, 2, -2, 2);
+    Node *w = bed_leaf(&t->b, DT_F32, (Axis *[]){k, h}, 2, -2, 2);
+    plan_bed_check1(t, g_contract(g, x, w, &k, 1), "a long sum");
+  }
+}
+
+static void (*const sized[])(PlanBed *, Axis *, Axis *) = {softmax, sums, products, long_products};
+static const int64_t sizes[] = {1, 7, 33, 65, 129};
 
 START_TEST(sizes_that_no_warp_divides) {
   check_sizes(sizes[_i % COUNT(sizes)], sized[_i / COUNT(sizes)]);
@@ -89,9 +101,11 @@ static HandData *hand_data(int n) {
   return d;
 }
 
-static bool run_hand(const HandKernel *h, int n, int order, HandData *d) {
+static bool run_hand(CudaBed *bed, const HandKernel *h, int n, int order, HandData *d) {
   KernelRun r = {.arena = arena_new(), .arg = {d->x, d->id, d->y, d->z}, .sym = {n}};
-  bool ran = cuda_bed_run(&cuda, &r, hand_kernel(r.arena, h), order);
+  const LKernel *k = hand_kernel(r.arena, h);
+  ck_assert_msg((cuda_form(k).tasks == 1) == h->block, "%s: another form", h->name);
+  bool ran = cuda_bed_run(bed, &r, k, order);
   arena_free(r.arena);
   return ran;
 }
@@ -111,7 +125,7 @@ static void check_hand(const HandKernel *h, int n) {
   h->want(want, n);
   for (int order = 0; order < cuda.code.runs; order++) {
     HandData *got = hand_data(n);
-    ck_assert(run_hand(h, n, order, got));
+    ck_assert(run_hand(&cuda, h, n, order, got));
     check_near(h, n, got, want);
     ck_assert_msg(!first || !memcmp(first, got, sizeof *got), "%s of %d: other bits in order %d",
                   h->name, n, order);
@@ -128,6 +142,44 @@ START_TEST(kernels_by_hand) {
 }
 END_TEST
 
+// ---- a barrier too few
+
+static bool is_right(CudaBed *bed, const HandKernel *h, int n, int order, const HandData *want) {
+  HandData *got = hand_data(n);
+  bool right = run_hand(bed, h, n, order, got);
+  for (int i = 0; i < HAND_OUT; i++)
+    right &= fabsf(got->y[i] - want->y[i]) <= 2e-5f * (1 + fabsf(want->y[i]));
+  free(got);
+  return right;
+}
+
+// Of the right code all orders are right: kernels_by_hand.
+static bool is_noticed(CudaBed *bed, const HandKernel *h, int n) {
+  HandData *want = hand_data(n);
+  bool noticed = false;
+  h->want(want, n);
+  for (int order = 0; order < bed->code.runs; order++)
+    noticed |= !is_right(bed, h, n, order, want);
+  free(want);
+  return noticed;
+}
+
+enum { BARRIERS = 5 }; // of a product with sums of columns
+
+START_TEST(a_barrier_too_few_is_noticed) {
+  CudaBed bed;
+  const HandKernel *h = hand_kernels + hand_count - 1;
+  HandData *none = hand_data(1);
+  cuda_bed_collect(&bed);
+  run_hand(&bed, h, 1, 0, none);
+  free(none);
+  ck_assert_int_eq(cuda_bed_unsync(&bed, _i), _i < BARRIERS);
+  cuda_bed_compile(&bed);
+  ck_assert_int_eq(is_noticed(&bed, h, 129), _i < BARRIERS);
+  cuda_bed_free(&bed);
+}
+END_TEST
+
 // ---- all kernels in one compilation
 
 static void compile_all(void) {
@@ -138,7 +190,7 @@ static void compile_all(void) {
     check_sizes(sizes[0], sized[i]);
   HandData *none = hand_data(1);
   for (int i = 0; i < hand_count; i++)
-    run_hand(&hand_kernels[i], 1, 0, none);
+    run_hand(&cuda, &hand_kernels[i], 1, 0, none);
   free(none);
   cuda_bed_compile(&cuda);
 }
@@ -155,6 +207,7 @@ Suite *cuda_suite(void) {
   tcase_add_loop_test(t, op_is_printed_as_it_is_interpreted, 0, OP_COUNT);
   tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
   tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
+  tcase_add_loop_test(t, a_barrier_too_few_is_noticed, 0, BARRIERS + 1);
   suite_add_tcase(s, t);
   return s;
 }

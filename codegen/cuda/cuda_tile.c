@@ -1,0 +1,141 @@
+// The form of a kernel whose work is one product: a block does a task.  Its threads bring blocks of
+// both operands into shared memory and sum 4 x 4 elements each (bg_tile); the sums go to shared memory,
+// and the epilogue walks over them with a thread on each column, whose rows it takes in order.
+#include "codegen/cuda/cuda_internal.h"
+
+enum {
+  SIDE = 64,                               // rows and columns of a task, at most
+  SHARED = 2 * 2 * 16 * (SIDE + 4) * 4,    // bytes: two stages of 16 k of both operands
+  COLUMNS_MOST = SIDE * SIDE / CUDA_BLOCK, // sums of columns that have room where the sums were
+};
+
+// ---- which kernels
+
+static bool fits(const LExpr *x) {
+  int64_t most = loop_upper_bound(x);
+  return most >= 0 && most <= SIDE;
+}
+
+// Sets elements from 0 on to constants, which nobody but a sum of columns looks at.
+static bool is_clearing(const LStmt *s) {
+  bool clears = s->kind == LS_FOR && s->vec && s->lo->op == L_INT && !s->lo->inum;
+  for (int i = 0; i < s->body.n && clears; i++)
+    clears =
+        s->body.v[i]->kind == LS_STORE && !s->body.v[i]->add && s->body.v[i]->value->op == L_CONST;
+  return clears;
+}
+
+// Can a thread run it for its own elements, in any order of rows?  Sums of columns stand at its top.
+static bool is_own(const LBody *all, const LBody *b, int *columns) {
+  bool own = true;
+  for (int i = 0; i < b->n && own; i++) {
+    const LStmt *s = b->v[i];
+    switch (s->kind) {
+    case LS_REG: break;
+    case LS_SET:
+    case LS_REDUCE: own = cuda_declares(all, s->reg); break;
+    case LS_STORE: own = !s->add; break;
+    case LS_COLSUM:
+      own = b == all && s->value->dtype == DT_F32 && ++*columns <= COLUMNS_MOST;
+      break;
+    case LS_FOR: own = !s->vec && is_own(all, &s->body, columns); break;
+    default: own = false; break;
+    }
+  }
+  return own;
+}
+
+static bool is_block(const LTile *t) {
+  int columns = 0;
+  return t->nprod == 1 && !t->prod[0].bwidth && fits(t->M) && fits(t->N) &&
+         is_own(&t->body, &t->body, &columns);
+}
+
+const LTile *cuda_block_tile(const LKernel *k) {
+  int last = k->body.n - 1;
+  if (last < 0 || k->mem.n != k->nargs || k->body.v[last]->kind != LS_TILE)
+    return NULL;
+  for (int i = 0; i < last; i++)
+    if (!is_clearing(k->body.v[i]))
+      return NULL;
+  const LTile *t = k->body.v[last]->tile;
+  return is_block(t) ? t : NULL;
+}
+
+BigsLaunch cuda_form(const LKernel *k) {
+  bool block = cuda_block_tile(k) != NULL;
+  return (BigsLaunch){
+      .threads = CUDA_BLOCK, .tasks = block ? 1 : CUDA_BLOCK / 32, .shared = block ? SHARED : 0};
+}
+
+void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels) {
+  BigsLaunch *l = NEWN(a, BigsLaunch, m->nkernel + 1);
+  for (int i = 0; i < m->nkernel; i++)
+    l[i] = cuda_form(kernels[i]);
+  m->launch = l;
+  m->nlaunch = m->nkernel;
+}
+
+// ---- its text
+
+// Neighbouring threads read along the operand's stride of 1.
+static const char *way(const LExpr *along_k) {
+  return along_k->op == L_INT && along_k->inum == 1 ? "true" : "false";
+}
+
+static void put_sums(CudaCx *c, const LTile *t) {
+  const LProduct *p = &t->prod[0];
+  const LExpr *bn = p->bn ? p->bn : lx_int(c->arena, 1);
+  const LExpr *x[] = {p->abase, p->am, p->ak, p->bbase, bn, p->bk, t->M, t->N, p->K};
+  cuda_begin(c, x, COUNT(x));
+  cuda_line(c, "bg_tile<%s, %s, %s>(%s + @, $, $, %s + @, $, $, $, $, $);",
+            cuda_is_long(t) ? "double" : "float", way(p->ak), way(p->bk), cuda_mem(c, p->amem),
+            x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4], x[5], x[6], x[7], x[8]);
+}
+
+static void open_elements(CudaCx *c, const LTile *t) {
+  cuda_begin(c, (const LExpr *const[]){t->M, t->N}, 2);
+  cuda_line(c, "const long long i%d = threadIdx.x % %d, rows = i%d < $ ? $ : 0;", t->nvar, SIDE,
+            t->nvar, t->N, t->M);
+  for (int i = 0, n = 0; i < t->body.n; i++)
+    if (t->body.v[i]->kind == LS_COLSUM)
+      cuda_line(c, "float column%d = 0.0f;", n++);
+  cuda_line(c, "for (long long i%d = threadIdx.x / %d; i%d < rows; i%d += %d) {", t->mvar, SIDE,
+            t->mvar, t->mvar, CUDA_BLOCK / SIDE);
+  c->depth++;
+  cuda_line(c, "const float acc = bg_shared[i%d * %d + i%d];", t->mvar, SIDE, t->nvar);
+}
+
+void cuda_put_column(CudaCx *c, const LStmt *s) {
+  cuda_begin(c, (const LExpr *const[]){s->value}, 1);
+  cuda_line(c, "column%d += $;", c->ncolumn++, s->value);
+}
+
+static void put_column_sum(CudaCx *c, const LStmt *s, int number) {
+  cuda_begin(c, (const LExpr *const[]){s->index}, 1);
+  cuda_line(c, "if (threadIdx.x < %d && rows > 0)", SIDE);
+  cuda_line(c, "  %s[$] += bg_column(%d);", cuda_mem(c, s->mem), s->index, number);
+}
+
+// Each thread puts its sums where it alone has read.
+static void put_column_sums(CudaCx *c, const LTile *t) {
+  for (int i = 0; i < c->ncolumn; i++)
+    cuda_line(c, "bg_shared[%d + threadIdx.x] = column%d;", i * CUDA_BLOCK, i);
+  cuda_line(c, "__syncthreads();");
+  for (int i = 0, n = 0; i < t->body.n; i++)
+    if (t->body.v[i]->kind == LS_COLSUM)
+      put_column_sum(c, t->body.v[i], n++);
+}
+
+void cuda_put_block_tile(CudaCx *c) {
+  const LTile *t = c->tile;
+  put_sums(c, t);
+  c->lane_var = t->nvar;
+  open_elements(c, t);
+  cuda_body(c, &t->body);
+  c->depth--;
+  cuda_line(c, "}");
+  c->lane_var = -1;
+  if (c->ncolumn)
+    put_column_sums(c, t);
+}
