@@ -2,12 +2,23 @@
 // an i32 holds.  The runtime checks them before a program runs, so that kernels need not.
 #include "codegen/plan/plan_internal.h"
 
-// The input whose values `n` holds, in whatever order; NULL when they are computed.
-static const Node *values_of(const Node *n) {
+// Whose values `n` holds, in whatever order.
+static const Node *source_of(const Node *n) {
   while ((n->op == OP_CAST && n->in[0]->dtype != DT_BOOL && n->dtype != DT_BOOL) ||
          op_flags(n->op) & F_INDEX)
     n = n->in[0];
-  return n->op == OP_INPUT ? n : NULL;
+  return n;
+}
+
+// The input among whose values n's are; NULL when they are computed.
+static const Node *values_of(const Node *n) {
+  const Node *from = source_of(n);
+  return from->op == OP_INPUT ? from : NULL;
+}
+
+bool index_is_computed(const Node *n) {
+  const Node *from = source_of(n);
+  return from->op != OP_INPUT && from->op != OP_IOTA;
 }
 
 // The stricter of two limits where that can be told, else the older.

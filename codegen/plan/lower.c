@@ -3,6 +3,7 @@
 // operands, at coordinates that index maps transform.  A value that several users or several
 // iterations of an inner loop need is put into a register as far out as its coordinates allow.
 #include "codegen/plan/plan_internal.h"
+#include <math.h>
 #include <string.h>
 
 struct Memo {
@@ -284,28 +285,50 @@ static LowerVal table_value(Lower *c, Node *n, const Coords *at) {
   return (LowerVal){e, depth_of(c, e->a), 1};
 }
 
+static LowerVal compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
+  return op2(c, op, DT_BOOL, of_index(c, DT_I32, i), of_index(c, DT_I32, j));
+}
+
 static LowerVal clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
   LExpr *last = lpoly(c, poly_sub(extent, poly_const(1)));
   *out = liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last);
   return (LowerVal){0};
 }
 
-// An index out of range reads the nearest element: what callers give is checked before programs
-// run.
+// What stands for an element that is not there.
+static LowerVal nothing(Lower *c, DType t) {
+  return constant(c, t, t == DT_BOOL ? 0 : t == DT_I32 ? -2147483648.0 : NAN);
+}
+
+static LowerVal is_inside(Lower *c, LExpr *i, Poly extent) {
+  return op2(c, L_AND, DT_BOOL, compare(c, L_LE, li(c, 0), i),
+             compare(c, L_LT, i, lpoly(c, extent)));
+}
+
+// Is it known that the gather's index is one of the axis?
+static bool is_there(const Node *n, const LExpr *index) {
+  int64_t extent;
+  if (index->op == L_INT && poly_is_const(&n->attr.axis->extent, &extent))
+    return index->inum >= 0 && index->inum < extent;
+  return !index_is_computed(n->in[1]);
+}
+
+// What callers give as an index is checked before programs run; of a computed one nothing is outside
+// of the axis.
 static LowerVal gathered(Lower *c, Node *n, const Coords *at) {
   Node *x = n->in[0];
   LowerVal i = lower_value(c, n->in[1], at);
   if (i.e->op != L_REG && i.e->op != L_CONST)
     i.e = reg_at(c, i.depth, i.e);
-  LExpr *index = i.e->op == L_CONST ? li(c, (int64_t)i.e->num) : lint(c, lx_to_int(c->a, i.e));
-  clamp_index(c, index, n->attr.axis->extent, &index);
+  LExpr *index = i.e->op == L_CONST ? li(c, (int64_t)i.e->num) : lint(c, lx_to_int(c->a, i.e)),
+        *near;
+  clamp_index(c, index, n->attr.axis->extent, &near);
   Coords inner = *at;
-  coords_set(&inner, n->attr.axis, index);
-  return lower_value(c, x, &inner);
-}
-
-static LowerVal compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
-  return op2(c, op, DT_BOOL, of_index(c, DT_I32, i), of_index(c, DT_I32, j));
+  coords_set(&inner, n->attr.axis, near);
+  LowerVal v = lower_value(c, x, &inner);
+  return is_there(n, index) ? v
+                            : select_value(c, is_inside(c, index, n->attr.axis->extent), v,
+                                           nothing(c, computed_dtype(n)));
 }
 
 static LowerVal padded(Lower *c, Node *n, const Coords *at) {

@@ -336,6 +336,8 @@ void memplan(Prog *g);
 void module_fill(Planner *p, BigsModule *m);
 void input_limits(const Planner *p, BigsTensor *input); // limits.c: fills BigsTensor.limit
 void program_limits(Planner *p, const Prog *g, BigsProgram *out);
+// Are n's values computed, so that nobody has checked them as places on an axis?
+bool index_is_computed(const Node *n);
 // What is wrong where *room is negative: n is a count or a position that i32 has to hold, and cannot.
 // NULL: n is neither.
 const char *i32_room(Arena *a, const Node *n, Poly *room);
