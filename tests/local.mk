@@ -100,7 +100,9 @@ test_sources = \
 	%D%/unit/test_zoo.c \
 	%D%/unit/tmpdir.h \
 	%D%/unit/toy_module.c \
-	%D%/unit/toy_module.h
+	%D%/unit/toy_module.h \
+	%D%/unit/zoo_bed.c \
+	%D%/unit/zoo_bed.h
 
 # `make fuzz` builds the libFuzzer targets: configure with CC=clang, --enable-sanitizers and CFLAGS="-O1 -g -fsanitize=fuzzer-no-link".
 fuzz_targets = %D%/fuzz/fuzz_data %D%/fuzz/fuzz_folder %D%/fuzz/fuzz_json %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_plan %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer

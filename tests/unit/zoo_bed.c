@@ -1,0 +1,309 @@
+// See zoo_bed.h.
+#include "tests/unit/zoo_bed.h"
+#include "base/hash.h"
+#include "compiler/driver/session.h"
+#include "runtime/exec/optim.h"
+#include "tests/unit/command.h"
+#include "tests/unit/suites.h"
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDICES = 11 };
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int zoo_files(const char *folder, char **name) {
+  char path[TEST_PATH];
+  int n = 0;
+  snprintf(path, sizeof path, "%s/%s", test_source_dir(), folder);
+  DIR *d = opendir(path);
+  for (struct dirent *e; d && (e = readdir(d)) && n < ZOO_FILES;) {
+    size_t length = strlen(e->d_name);
+    if (length > 4 && !strcmp(e->d_name + length - 4, ".mdl"))
+      name[n++] = strdup(e->d_name);
+  }
+  if (d)
+    closedir(d);
+  qsort(name, (size_t)n, sizeof *name, by_name);
+  return n;
+}
+
+void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model) {
+  static const BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
+  BuildOptions o = {.opt = 0};
+  Build *b = &z->reference;
+  ck_assert(build_until(b, z->arena, names, diags, model, &want, &o, PASS_unroll));
+  z->grad = NEWN(z->arena, Node **, b->losses.n + 1);
+  for (int i = 0; i < b->losses.n; i++)
+    z->grad[i] = loss_gradients(z->arena, b->graph, b->losses.v[i]);
+}
+
+// ---- data
+
+// Places of a batch, kinds of a token or of a text, tokens.
+static int64_t indices_of(const BigsTensor *t, const int64_t *dim) {
+  return !strcmp(t->name, "at") ? dim[0] * dim[1]
+         : !strcmp(t->name, "types") || (t->rank == 1 && !strcmp(t->name, "target")) ? 2
+         : t->rank == 1 && strcmp(t->name, "labels")                                 ? 3
+                                                                                     : INDICES;
+}
+
+static double input_value(const BigsTensor *t, const int64_t *dim, int64_t k, uint64_t *state) {
+  double u = (double)draw(state) / (double)(1u << 31);
+  if (t->dtype == DT_BOOL)
+    return k % 3 == 0 || u < 0.5;
+  if (t->dtype != DT_I32)
+    return 2 * u - 1;
+  return floor(u * (double)indices_of(t, dim));
+}
+
+static void within_bounds(const Zoo *z, const int64_t *from, int64_t *dim) {
+  const Graph *g = z->reference.graph;
+  for (int i = 0; i < MAX_SYMS; i++)
+    dim[i] = i < 3 ? from[i] : i % 2 + 1;
+  for (int i = 0; i < g->syms.n; i++)
+    if (g->syms.v[i].bound && dim[i] > g->syms.v[i].bound)
+      dim[i] = g->syms.v[i].bound;
+}
+
+static void fill_input(const BigsTensor *t, ZooBatch *x, int i, Arena *a, uint64_t *state) {
+  int64_t n = tensor_elements(t, x->dim);
+  x->data[i] = arena_alloc(a, (size_t)n * 8 + 64);
+  for (int64_t k = 0; k < n; k++)
+    element_put(x->data[i], t->dtype, k,
+                x->given[i] ? input_value(t, x->dim, k, state) : (double)t->fallback);
+}
+
+ZooBatch zoo_batch(const Zoo *z, Arena *a, const int64_t *size, bool defaults) {
+  const BigsModule *m = z->c.module;
+  ZooBatch x = {.dim = {0}};
+  within_bounds(z, size, x.dim);
+  uint64_t state = (uint64_t)(x.dim[0] * 1000 + x.dim[1]);
+  for (int i = 0; i < m->ninput; i++) {
+    if (m->input[i].name[0] == '#') // of the optimizer
+      continue;
+    ck_assert_int_lt(i, ZOO_INPUTS);
+    x.given[i] = !defaults || !m->input[i].optional;
+    fill_input(&m->input[i], &x, i, a, &state);
+  }
+  return x;
+}
+
+Eval *zoo_interpreter(const Zoo *z, Arena *a, const ZooBatch *x) {
+  return interpreter_of(a, z->reference.graph, &z->c, x->dim, x->data);
+}
+
+static const void **inputs(Arena *a, const BigsProgram *p, const ZooBatch *x) {
+  const void **in = NEWN(a, const void *, p->ninput + 1);
+  for (int i = 0; i < p->ninput; i++)
+    in[i] = x->given[p->input[i]] ? x->data[p->input[i]] : NULL;
+  return in;
+}
+
+static double *parameter(const Zoo *z, Arena *a, bigs_what what, const Param *p, int64_t *n) {
+  int k = parameter_number(z->c.module, p->path);
+  *n = parameter_size(&z->c.module->param[k]);
+  return parameter_values(a, &z->c, what, k);
+}
+
+static void add_bits(uint64_t *bits, const void *p, size_t bytes) {
+  if (bits)
+    *bits = hash_bytes(*bits, p, bytes);
+}
+
+// ---- comparison
+
+static bool has_bf16(const Graph *g) {
+  for (int i = 0; i < g->nodes.n; i++)
+    if (g->nodes.v[i]->dtype == DT_BF16)
+      return true;
+  return false;
+}
+
+static double tolerance_of(const Zoo *z, int dtype) {
+  return dtype == DT_I32 ? 0 : has_bf16(z->reference.graph) ? 3e-2 : dtype == DT_F64 ? 1e-12 : 2e-5;
+}
+
+static void check_entry(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, const Output *o,
+                        uint64_t *bits) {
+  int program = bigs_model_entry(z->c.module, o->name);
+  const BigsProgram *p = &z->c.module->program[program];
+  int64_t n = tensor_elements(&p->output[0], x->dim);
+  int dtype = p->output[0].dtype;
+  void *out = arena_alloc(a, (size_t)n * 8 + 64);
+  ck_assert_msg(!bigs_model_run(z->c.handle, program, x->dim, inputs(a, p, x), &out), "%s",
+                bigs_model_error(z->c.handle));
+  add_bits(bits, out, (size_t)(n * dtype_size((DType)dtype)));
+  if (!e)
+    return;
+  const double *expected = interpreted(e, o->node, o->ax, o->nax);
+  near(widened(a, out, dtype, n), expected, n, tolerance_of(z, dtype) * largest(expected, n),
+       o->name, x->dim);
+}
+
+void zoo_check_entries(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, uint64_t *bits) {
+  for (int i = 0; i < z->reference.entries.n; i++)
+    check_entry(z, a, e, x, &z->reference.entries.v[i], bits);
+}
+
+static int train_of(const Zoo *z, int loss) {
+  return bigs_model_train(z->c.module, z->reference.trains.v[loss]->name);
+}
+
+static const void **train_inputs(const Zoo *z, Arena *a, const ZooBatch *x, int train) {
+  return inputs(a, &z->c.module->program[z->c.module->train[train].program], x);
+}
+
+// Of all parameters, by parameter of the graph.
+static double **values_of(const Zoo *z, Arena *a, bigs_what what, uint64_t *bits) {
+  const Graph *g = z->reference.graph;
+  double **v = NEWN(a, double *, g->params.n + 1);
+  for (int i = 0; i < g->params.n; i++) {
+    int64_t n;
+    v[i] = parameter(z, a, what, g->params.v[i], &n);
+    add_bits(bits, v[i], (size_t)n * sizeof *v[i]);
+  }
+  return v;
+}
+
+static int64_t size_of(const Zoo *z, const Param *p) {
+  return parameter_size(&z->c.module->param[parameter_number(z->c.module, p->path)]);
+}
+
+// Small gradients are compared to a thousandth of the largest.
+static void compare_gradients(const Zoo *z, Eval *e, const ZooBatch *x, int loss, double **got,
+                              double tolerance) {
+  const Graph *g = z->reference.graph;
+  double all = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < g->params.n; i++) {
+      const Param *p = g->params.v[i];
+      const double *expected = interpreted(e, z->grad[loss][i], p->node->ax, p->node->nax);
+      int64_t n = size_of(z, p);
+      double most = largest(expected, n);
+      all = fmax(all, most);
+      if (pass)
+        near(got[i], expected, n, tolerance * fmax(most, all / 1000), p->path, x->dim);
+    }
+}
+
+void zoo_check_gradients(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int loss,
+                         uint64_t *bits) {
+  double tolerance = has_bf16(z->reference.graph) ? 6e-2 : 3e-4;
+  int train = train_of(z, loss);
+  float got = 0;
+  ck_assert_msg(!bigs_model_grad(z->c.handle, train, x->dim, train_inputs(z, a, x, train), &got),
+                "%s", bigs_model_error(z->c.handle));
+  double **grad = values_of(z, a, BIGS_THE_GRADIENT, bits);
+  add_bits(bits, &got, sizeof got);
+  if (!e)
+    return;
+  const double *value = interpreted(e, z->reference.losses.v[loss], NULL, 0);
+  near(&(double){(double)got}, value, 1, tolerance / 10 * (1 + fabs(*value)),
+       z->reference.trains.v[loss]->name, x->dim);
+  compare_gradients(z, e, x, loss, grad, tolerance);
+}
+
+void zoo_check_first_values(const Zoo *z) {
+  Graph *g = z->reference.graph;
+  Eval *e = eval_new(z->arena, g, NULL, z->seed, 0);
+  for (int i = 0; i < g->params.n; i++) {
+    const Param *p = g->params.v[i];
+    int64_t n;
+    const double *expected = interpreted(e, p->init, p->node->ax, p->node->nax);
+    double *got = parameter(z, z->arena, BIGS_THE_WEIGHT, p, &n);
+    double tolerance = p->dtype == DT_BF16 ? 1.0 / 256 : 1e-6;
+    near(got, expected, n, tolerance * largest(expected, n), p->path, (int64_t[3]){0});
+  }
+}
+
+// ---- the optimizer
+
+typedef struct ZooStep {
+  const Zoo *z;
+  const BigsTrain *train;
+  OptRange *range;
+  int nrange;
+  double **before, **grad;
+  double scale; // of the gradient
+} ZooStep;
+
+// NULL: it is not trained.
+static const OptRange *range_of(const ZooStep *s, const Param *p) {
+  const BigsModule *m = s->z->c.module;
+  int64_t at = m->storage[m->param[parameter_number(m, p->path)].storage].offset;
+  for (int i = 0; i < s->nrange; i++)
+    if (at >= s->range[i].offset && at < s->range[i].offset + s->range[i].bytes)
+      return &s->range[i];
+  return NULL;
+}
+
+// One over the norm, when that is too long.
+static double clipped(const ZooStep *s, double clip) {
+  const Graph *g = s->z->reference.graph;
+  double sum = 0;
+  for (int i = 0; i < g->params.n; i++)
+    for (int64_t k = 0, n = size_of(s->z, g->params.v[i]); range_of(s, g->params.v[i]) && k < n;
+         k++)
+      sum += s->grad[i][k] * s->grad[i][k];
+  return clip > 0 && sqrt(sum) > clip ? clip / sqrt(sum) : 1;
+}
+
+// AdamW (Loshchilov and Hutter 2019) from moments of zero: with the corrections of the first step they are the
+// gradient and its square.
+static void check_moved(const ZooStep *s, const Param *p, int i, const double *after,
+                        double factor) {
+  const OptRange *r = range_of(s, p);
+  for (int64_t k = 0, n = size_of(s->z, p); k < n; k++) {
+    double was = s->before[i][k], grad = s->grad[i][k] * s->scale;
+    double step = r ? grad / (fabs(grad) + s->train->eps) + r->decay * was : 0;
+    double want = was - (r ? r->rate * factor * step : 0);
+    double room = r ? 2e-5 * r->rate * factor * (1 + fabs(step)) + 2e-7 * fabs(was) : 0;
+    ck_assert_msg(fabs(after[k] - want) <= room,
+                  "%s of %s: element %d of %d becomes %.9g, not %.9g", s->train->name, p->path,
+                  (int)k, (int)n, after[k], want);
+  }
+}
+
+// Only f32 is trained, and what has a rate.
+static bool is_trained(const ZooStep *s, bigs_model *m, const TrainRecipe *r) {
+  BigsError e = {0};
+  for (int i = 0; i < s->nrange; i++)
+    if (s->range[i].dtype != DT_F32)
+      return false;
+  return m && !recipe_check(s->train, r, &e) && !strcmp(s->train->optimizer, "adamw");
+}
+
+static void take_step(ZooStep *s, Arena *a, const ZooBatch *x, int train, TrainRecipe *r,
+                      uint64_t *bits) {
+  const Zoo *z = s->z;
+  const Graph *g = z->reference.graph;
+  double factor = schedule_factor(s->train->piece, s->train->npiece, z->c.handle->step, r->steps);
+  s->before = values_of(z, a, BIGS_THE_WEIGHT, NULL);
+  ck_assert_msg(
+      !model_step(z->c.handle, train, r, x->dim, train_inputs(z, a, x, train), &(float){0}, NULL),
+      "%s", bigs_model_error(z->c.handle));
+  s->grad = values_of(z, a, BIGS_THE_GRADIENT, bits);
+  double **after = values_of(z, a, BIGS_THE_WEIGHT, bits);
+  s->scale = clipped(s, r->clip);
+  for (int i = 0; i < g->params.n; i++)
+    check_moved(s, g->params.v[i], i, after[i], factor);
+}
+
+// Of a warmup's first step little would be seen: it goes as far as later ones.
+void zoo_check_step(const Zoo *z, Arena *a, const ZooBatch *x, int loss, uint64_t *bits) {
+  int train = train_of(z, loss);
+  ZooStep s = {.z = z, .train = &z->c.module->train[train]};
+  TrainRecipe r = recipe_of(s.train);
+  double factor = schedule_factor(s.train->piece, s.train->npiece, z->c.handle->step, r.steps);
+  if (r.rate > 0)
+    r.rate = 0.01 / factor;
+  ck_assert_int_eq(optim_ranges(z->c.handle, train, &r, &s.range, &s.nrange), 0);
+  if (is_trained(&s, z->c.handle, &r))
+    take_step(&s, a, x, train, &r, bits);
+  free(s.range);
+}
