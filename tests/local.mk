@@ -17,6 +17,7 @@ test_sources = \
 	%D%/cuda/fake_cuda.h \
 	%D%/cuda/frame.h \
 	%D%/fuzz/fuzz_graph.c \
+	%D%/fuzz/fuzz_graph.h \
 	%D%/unit/command.c \
 	%D%/unit/command.h \
 	%D%/unit/compiled.c \

@@ -1,6 +1,6 @@
 // Random valid graphs: compiled kernels against the interpreter, fused and not.  BIGSC_FUZZ=N runs
 // N graphs from seed BIGSC_FUZZ_SEED on (defaults: a short run).
-#include "tests/unit/plan_bed.h"
+#include "tests/fuzz/fuzz_graph.h"
 #include "tests/unit/suites.h"
 #include <math.h>
 #include <stdlib.h>
@@ -347,9 +347,10 @@ static void check_gradients(Fuzz *f, const char *what) {
   plan_bed_check(&f->t, BIGS_GRADIENT, o, n + 1, what);
 }
 
-static void fuzz_one(uint64_t seed) {
+void fuzz_graph_one(uint64_t seed, PlanCode *code) {
   Fuzz f = {0};
   setup(&f, seed);
+  f.t.code = code;
   char *what = arena_printf(f.t.b.arena, "seed %llu", (unsigned long long)seed);
   int size = 8 + (int)pick(&f, 24);
   for (int tries = 0; f.n < size && tries < 400; tries++)
@@ -385,7 +386,7 @@ static int rounds(void) {
 START_TEST(random_graphs) {
   const char *s = getenv("BIGSC_FUZZ_SEED");
   for (int i = 0; i < PER_TEST; i++)
-    fuzz_one((uint64_t)((s ? atoi(s) : 0) + _i * PER_TEST + i));
+    fuzz_graph_one((uint64_t)((s ? atoi(s) : 0) + _i * PER_TEST + i), NULL);
 }
 END_TEST
 
