@@ -164,6 +164,13 @@ bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order) {
 
 // ---- compiling
 
+bool cuda_bed_possible(const char *suite) {
+  bool found = system("command -v g++ >/dev/null") == 0;
+  if (!found)
+    fprintf(stderr, "%s: skipped, g++ is not installed\n", suite);
+  return found;
+}
+
 static char *path_of(const CudaBed *c, const char *name, char *path) {
   snprintf(path, TEST_PATH + 32, "%s/%s", c->dir, name);
   return path;
@@ -197,6 +204,15 @@ bool cuda_bed_unsync(CudaBed *c, int n) {
   return found;
 }
 
+static void open_so(CudaBed *c, const char *so) {
+  c->code = (PlanCode){.make = make, .runs = ORDERS};
+  c->so = dlopen(so, RTLD_NOW | RTLD_LOCAL);
+  ck_assert_msg(c->so != NULL, "%s", dlerror());
+  CudaRunFn **run;
+  *(void **)&run = dlsym(c->so, "cuda_run");
+  *run = run_task;
+}
+
 void cuda_bed_compile(CudaBed *c) {
   char command[4 * TEST_PATH], path[TEST_PATH + 32];
   const char *src = test_source_dir();
@@ -207,15 +223,13 @@ void cuda_bed_compile(CudaBed *c) {
            "'%s/tests/cuda/shim.h' -x c++ '%s/kernels.cu' -shared -fPIC -o '%s/kernels.so'",
            src, src, c->dir, c->dir);
   ck_assert_msg(system(command) == 0, "%s", command);
-  c->so = dlopen(path_of(c, "kernels.so", path), RTLD_NOW | RTLD_LOCAL);
-  ck_assert_msg(c->so != NULL, "%s", dlerror());
-  CudaRunFn **run;
-  *(void **)&run = dlsym(c->so, "cuda_run");
-  *run = run_task;
+  open_so(c, path_of(c, "kernels.so", path));
 }
 
 void cuda_bed_free(CudaBed *c) {
-  dlclose(c->so);
+  if (c->so)
+    dlclose(c->so);
   map_free(&c->known);
-  test_remove_dir(c->dir);
+  if (*c->dir)
+    test_remove_dir(c->dir);
 }

@@ -15,6 +15,8 @@ typedef struct CudaBed {
   Map known;    // by the hash of their text
   void *so;
 } CudaBed;
+// Is there a g++?  Else says that the suite is skipped.
+bool cuda_bed_possible(const char *suite);
 void cuda_bed_collect(CudaBed *c);
 // Takes the n-th __syncthreads() (from 0) out of what was collected; false: there are not so many.
 bool cuda_bed_unsync(CudaBed *c, int n);

@@ -202,12 +202,14 @@ static void remove_all(void) {
 Suite *cuda_suite(void) {
   Suite *s = suite_create("cuda");
   TCase *t = tcase_create("cuda");
+  suite_add_tcase(s, t);
+  if (!cuda_bed_possible("cuda"))
+    return s;
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, op_is_printed_as_it_is_interpreted, 0, OP_COUNT);
   tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
   tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
   tcase_add_loop_test(t, a_barrier_too_few_is_noticed, 0, BARRIERS + 1);
-  suite_add_tcase(s, t);
   return s;
 }

@@ -1,0 +1,198 @@
+// Whole models as CUDA C++ on the shim: every kernel of all models of models/ and tests/zoo, small and of odd sizes.  First
+// values, entries, losses, gradients and a step of the optimizer against the interpreter, with equal bits in all orders of
+// threads; random graphs.  BIGSC_CUDA_FULL=1: more sizes, kernels that are not fused, more graphs.
+#include "tests/fuzz/fuzz_graph.h"
+#include "tests/unit/command.h"
+#include "tests/unit/cuda_bed.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/zoo_bed.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFINES = 10, LEVELS = 2, GRAPHS = 40, MORE_GRAPHS = 400 };
+static CudaBed cuda;
+
+// Sizes for the models of models/; where there is none, the file's own.
+static const struct {
+  const char *name;
+  Define def[DEFINES];
+} smaller[] = {
+    {"bert.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"bigs.mdl", {{"H", "35"}, {"I", "67"}, {"N", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"conv.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}}},
+    {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
+    {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
+    {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"rotary.mdl", {{"H", "42"}, {"Heads", "3"}, {"Half", "7"}, {"D", "14"}}},
+    {"s4d.mdl", {{"H", "35"}, {"N", "3"}, {"V", "13"}, {"C", "5"}}},
+};
+
+// Of run-time dims, in order of declaration; with the last, inputs take their defaults.
+static const int64_t sizes[][3] = {{2, 7, 3}, {1, 1, 1}, {3, 13, 5}, {1, 129, 7}, {2, 7, 3}};
+
+static char *file[2 * ZOO_FILES]; // those of the zoo behind those of models
+static int nmodels, nfiles;
+
+static bool is_full(void) {
+  return getenv("BIGSC_CUDA_FULL") != NULL;
+}
+
+// ---- a model
+
+static const Define *defines_of(int i, int *n) {
+  const Define *d = NULL;
+  for (int k = 0; i < nmodels && k < COUNT(smaller); k++)
+    if (!strcmp(smaller[k].name, file[i]))
+      d = smaller[k].def;
+  for (*n = 0; d && d[*n].name;)
+    ++*n;
+  return d;
+}
+
+static Model *load_model(Arena *a, int i, Intern *names, Diags *d) {
+  const char *path =
+      arena_printf(a, "%s/%s/%s", test_source_dir(), i < nmodels ? "models" : "tests/zoo", file[i]);
+  ModelOptions o = {0};
+  o.defs = defines_of(i, &o.ndefs);
+  Model *m = model_load(a, names, d, path, NULL, &o);
+  ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
+  return m;
+}
+
+// false: its kernels are only collected.
+static bool build_code(Build *b, CudaBed *c) {
+  BigsKernel **code = NEWN(b->arena, BigsKernel *, b->nkernels + 1);
+  bool made = c->code.make(&c->code, b->module, b->kernels, b->nkernels, code);
+  b->module->abi = BIGS_ABI_VERSION;
+  b->module->target = b->target->cpu;
+  b->module->features = b->target->features;
+  b->module->kernel = code;
+  return made;
+}
+
+static bool open_model(Zoo *z, int i, int opt) {
+  static const BuildWant want = {.nentries = -1, .ntrains = -1, .update = true, .init = true};
+  BuildOptions o = {.opt = opt, .gpu = true};
+  Arena *a = z->arena = arena_new();
+  Diags *d = NEW(a, Diags);
+  Build *b = NEW(a, Build);
+  Intern *names = intern_new(a);
+  d->arena = a;
+  Model *m = load_model(a, i, names, d);
+  ck_assert_msg(build_module(b, a, names, d, m, &want, &o), "%s",
+                diags_string(a, d, DIAG_TEXT, false));
+  z->c.module = b->module;
+  z->seed = (uint64_t)i;
+  bool made = build_code(b, &cuda);
+  if (made)
+    zoo_reference(z, names, d, m);
+  return made;
+}
+
+// ---- checks
+
+static void open_handle(Zoo *z) {
+  char error[512];
+  bigs_options o = {.seed = z->seed, .threads = 1};
+  z->c.handle = bigs_model_open_with(z->c.module, &o, error, sizeof error);
+  ck_assert_msg(z->c.handle != NULL, "%s", error);
+}
+
+// A handle's whole life in one order of threads; in the first, against the interpreter.
+static uint64_t life(Zoo *z, const int64_t *size, bool defaults, int order) {
+  Arena *a = arena_new();
+  uint64_t bits = 0;
+  cuda.code.run = order;
+  open_handle(z);
+  ZooBatch x = zoo_batch(z, a, size, defaults);
+  Eval *e = order ? NULL : zoo_interpreter(z, a, &x);
+  if (e)
+    zoo_check_first_values(z);
+  zoo_check_entries(z, a, e, &x, &bits);
+  for (int i = 0; i < z->reference.losses.n; i++)
+    zoo_check_gradients(z, a, e, &x, i, &bits);
+  for (int i = 0; i < z->reference.losses.n; i++)
+    zoo_check_step(z, a, &x, i, &bits);
+  bigs_model_close(z->c.handle);
+  arena_free(a);
+  return bits;
+}
+
+// All orders at the first sizes, then one after the other.
+static bool in_order(int size, int order) {
+  return !size || is_full() || order == 1 + size % (cuda.code.runs - 1);
+}
+
+static void check_model(int i, int opt) {
+  Zoo z = {0};
+  ck_assert(open_model(&z, i, opt));
+  for (int k = 0; k < COUNT(sizes); k++) {
+    bool defaults = k == COUNT(sizes) - 1;
+    uint64_t bits = life(&z, sizes[k], defaults, 0);
+    for (int order = 1; order < cuda.code.runs; order++)
+      ck_assert_msg(!in_order(k, order) || life(&z, sizes[k], defaults, order) == bits,
+                    "%s: other bits in order %d", file[i], order);
+  }
+  arena_free(z.arena);
+}
+
+START_TEST(model_on_the_shim) {
+  check_model(_i / LEVELS, _i % LEVELS ? 0 : 2);
+}
+END_TEST
+
+START_TEST(random_graphs_on_the_shim) {
+  fuzz_graph_one((uint64_t)_i, &cuda.code);
+}
+END_TEST
+
+START_TEST(there_are_models) {
+  ck_assert_int_eq(nmodels, COUNT(smaller));
+  ck_assert_int_gt(nfiles - nmodels, 10);
+}
+END_TEST
+
+// ---- all kernels in one compilation
+
+static int graphs(void) {
+  return is_full() ? MORE_GRAPHS : GRAPHS;
+}
+
+static void collect_model(int i, int opt) {
+  Zoo z = {0};
+  open_model(&z, i, opt);
+  arena_free(z.arena);
+}
+
+static void compile_all(void) {
+  cuda_bed_collect(&cuda);
+  for (int i = 0; i < nfiles * LEVELS; i++)
+    if (i % LEVELS == 0 || is_full())
+      collect_model(i / LEVELS, i % LEVELS ? 0 : 2);
+  for (int i = 0; i < graphs(); i++)
+    fuzz_graph_one((uint64_t)i, &cuda.code);
+  cuda_bed_compile(&cuda);
+}
+
+static void remove_all(void) {
+  cuda_bed_free(&cuda);
+}
+
+Suite *cuda_models_suite(void) {
+  Suite *s = suite_create("cuda_models");
+  TCase *t = tcase_create("cuda_models");
+  suite_add_tcase(s, t);
+  if (!cuda_bed_possible("cuda_models"))
+    return s;
+  nmodels = zoo_files("models", file);
+  nfiles = nmodels + zoo_files("tests/zoo", file + nmodels);
+  tcase_add_unchecked_fixture(t, compile_all, remove_all);
+  tcase_set_timeout(t, 300);
+  tcase_add_test(t, there_are_models);
+  for (int i = 0; i < nfiles * LEVELS; i++)
+    if (i % LEVELS == 0 || is_full())
+      tcase_add_loop_test(t, model_on_the_shim, i, i + 1);
+  tcase_add_loop_test(t, random_graphs_on_the_shim, 0, graphs());
+  return s;
+}
