@@ -124,6 +124,14 @@ static bool has_bf16(const Graph *g) {
   return false;
 }
 
+// Temporaries begin as what is no number, not as what another program left.
+static void spoil(const Zoo *z, int program, const ZooBatch *x) {
+  bigs_model *m = z->c.handle;
+  ck_assert_msg(!exec_ready(m, program, x->dim), "%s", bigs_model_error(m));
+  if (m->arena.p)
+    memset(m->arena.p, 0xff, m->arena.bytes);
+}
+
 static double tolerance_of(const Zoo *z, int dtype) {
   return dtype == DT_I32 ? 0 : has_bf16(z->reference.graph) ? 3e-2 : dtype == DT_F64 ? 1e-12 : 2e-5;
 }
@@ -135,6 +143,7 @@ static void check_entry(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, cons
   int64_t n = tensor_elements(&p->output[0], x->dim);
   int dtype = p->output[0].dtype;
   void *out = arena_alloc(a, (size_t)n * 8 + 64);
+  spoil(z, program, x);
   ck_assert_msg(!bigs_model_run(z->c.handle, program, x->dim, inputs(a, p, x), &out), "%s",
                 bigs_model_error(z->c.handle));
   add_bits(bits, out, (size_t)(n * dtype_size((DType)dtype)));
@@ -196,6 +205,7 @@ void zoo_check_gradients(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int
   double tolerance = has_bf16(z->reference.graph) ? 6e-2 : 3e-4;
   int train = train_of(z, loss);
   float got = 0;
+  spoil(z, z->c.module->train[train].program, x);
   ck_assert_msg(!bigs_model_grad(z->c.handle, train, x->dim, train_inputs(z, a, x, train), &got),
                 "%s", bigs_model_error(z->c.handle));
   double **grad = values_of(z, a, BIGS_THE_GRADIENT, bits);
@@ -218,6 +228,20 @@ void zoo_check_first_values(const Zoo *z) {
     double *got = parameter(z, z->arena, BIGS_THE_WEIGHT, p, &n);
     double tolerance = p->dtype == DT_BF16 ? 1.0 / 256 : 1e-6;
     near(got, expected, n, tolerance * largest(expected, n), p->path, (int64_t[3]){0});
+  }
+}
+
+void zoo_shake(const Zoo *z, Arena *a) {
+  const BigsModule *m = z->c.module;
+  uint64_t state = z->seed;
+  for (int i = 0; i < m->nparam; i++) {
+    int64_t n = parameter_size(&m->param[i]);
+    double *v = parameter_values(a, &z->c, BIGS_THE_WEIGHT, i);
+    void *dense = arena_alloc(a, (size_t)n * 8);
+    for (int64_t k = 0; k < n; k++)
+      element_put(dense, m->param[i].dtype, k,
+                  v[k] + 0.1 * ((double)draw(&state) / (double)(1u << 31) - 0.5));
+    ck_assert_int_eq(bigs_model_set(z->c.handle, BIGS_THE_WEIGHT, i, dense), 0);
   }
 }
 

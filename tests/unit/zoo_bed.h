@@ -30,6 +30,8 @@ ZooBatch zoo_batch(const Zoo *z, Arena *a, const int64_t *size, bool defaults);
 Eval *zoo_interpreter(const Zoo *z, Arena *a, const ZooBatch *x);
 
 void zoo_check_first_values(const Zoo *z);
+// Adds numbers to all parameters: of biases that are 0 nobody sees which one was read.
+void zoo_shake(const Zoo *z, Arena *a);
 // Against the interpreter e; NULL: they are only run.  *bits becomes a hash of what it was and of all results.
 void zoo_check_entries(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, uint64_t *bits);
 void zoo_check_gradients(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int loss,
