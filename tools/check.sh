@@ -3,7 +3,7 @@
 # under AddressSanitizer and UndefinedBehaviorSanitizer.  The last line is `N passed, N failed`; the exit status is 0 only when
 # nothing failed.
 #   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers, each fault in
-#                                       turn, a build by clang, the suites with threads under
+#                                       turn, more of CUDA and planted errors in it, a build by clang, the suites with threads under
 #                                       ThreadSanitizer, a minute of each libFuzzer target
 # BUILD: the folder to build in (build/check).  JOBS: parallel jobs (as many as there are processors).
 # shellcheck disable=SC2317  # functions are called through `step` and `tests`
@@ -92,6 +92,14 @@ all_faults() {
   runner "$build/plain" faults
 }
 
+# More sizes and forms of CUDA's kernels, and what nvcc says of all.
+all_cuda() {
+  BIGSC_CUDA_FULL=1
+  export BIGSC_CUDA_FULL
+  { runner "$build/plain" cuda_models; BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/cuda.test"; } |
+    awk '{ print } /^[0-9]+ passed, [0-9]+ failed$/ { good += $1; bad += $3 } END { print good " passed, " bad " failed"; exit bad > 0 }'
+}
+
 # One after the other, beside the many processes in which each fault has its turn.
 full_suites() {
   tests faults all_faults
@@ -101,6 +109,10 @@ full_suites() {
   # shellcheck disable=SC2086
   tests threads runner "$build/threads" $threaded
   totals threads
+  tests cuda all_cuda
+  totals cuda
+  tests mutants env RUNNER="$build/plain/tests/runner" sh "$src/tests/cuda/mutate.sh" 4
+  totals mutants
   tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"
   totals fuzz
   totals faults

@@ -204,7 +204,7 @@ bool cuda_bed_unsync(CudaBed *c, int n) {
   return found;
 }
 
-static void open_so(CudaBed *c, const char *so) {
+void cuda_bed_open(CudaBed *c, const char *so) {
   c->code = (PlanCode){.make = make, .runs = ORDERS};
   c->so = dlopen(so, RTLD_NOW | RTLD_LOCAL);
   ck_assert_msg(c->so != NULL, "%s", dlerror());
@@ -223,7 +223,7 @@ void cuda_bed_compile(CudaBed *c) {
            "'%s/tests/cuda/shim.h' -x c++ '%s/kernels.cu' -shared -fPIC -o '%s/kernels.so'",
            src, src, c->dir, c->dir);
   ck_assert_msg(system(command) == 0, "%s", command);
-  open_so(c, path_of(c, "kernels.so", path));
+  cuda_bed_open(c, path_of(c, "kernels.so", path));
 }
 
 void cuda_bed_free(CudaBed *c) {
@@ -232,4 +232,31 @@ void cuda_bed_free(CudaBed *c) {
   map_free(&c->known);
   if (*c->dir)
     test_remove_dir(c->dir);
+}
+
+// ---- mutants
+
+typedef struct CudaMutant {
+  CudaInfo *info;
+  void (*kernel)(void);
+} CudaMutant;
+
+void cuda_bed_write(CudaBed *c, const char *path) {
+  char command[4 * TEST_PATH], from[TEST_PATH + 32];
+  fclose(c->source);
+  c->source = NULL;
+  snprintf(command, sizeof command, "cp '%s' '%s'", path_of(c, "kernels.cu", from), path);
+  ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+int cuda_bed_mutants(const CudaBed *c) {
+  const int *n = dlsym(c->so, "cuda_mutant_count");
+  ck_assert_ptr_nonnull(n);
+  return *n;
+}
+
+void cuda_bed_mutate(CudaBed *c, int i) {
+  const CudaMutant *m = dlsym(c->so, "cuda_mutants");
+  ck_assert_ptr_nonnull(m);
+  m[i].info->kernel = m[i].kernel;
 }

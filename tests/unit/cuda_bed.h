@@ -22,6 +22,12 @@ void cuda_bed_collect(CudaBed *c);
 bool cuda_bed_unsync(CudaBed *c, int n);
 void cuda_bed_compile(CudaBed *c); // with g++; the test fails when there is a warning
 void cuda_bed_free(CudaBed *c);
+// For planted errors (tests/cuda/mutate.sh): the text of the kernels collected goes to `path`; instead of compiling it, a
+// library is opened that was made of it; its table of mutants has so many rows; row i takes its kernel's place.
+void cuda_bed_write(CudaBed *c, const char *path);
+void cuda_bed_open(CudaBed *c, const char *so);
+int cuda_bed_mutants(const CudaBed *c);
+void cuda_bed_mutate(CudaBed *c, int i);
 // As run_kernel, in one order.  false: the kernels are only collected.
 bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order);
 #endif

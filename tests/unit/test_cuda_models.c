@@ -18,7 +18,7 @@ static const struct {
   Define def[DEFINES];
 } smaller[] = {
     {"bert.mdl",
-     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
     {"bigs.mdl", {{"H", "35"}, {"I", "67"}, {"N", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"conv.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}}},
     {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
@@ -106,9 +106,10 @@ static uint64_t life(Zoo *z, const int64_t *size, bool defaults, int order) {
   cuda.code.run = order;
   open_handle(z);
   ZooBatch x = zoo_batch(z, a, size, defaults);
-  Eval *e = order ? NULL : zoo_interpreter(z, a, &x);
-  if (e)
+  if (!order)
     zoo_check_first_values(z);
+  zoo_shake(z, a);
+  Eval *e = order ? NULL : zoo_interpreter(z, a, &x);
   zoo_check_entries(z, a, e, &x, &bits);
   for (int i = 0; i < z->reference.losses.n; i++)
     zoo_check_gradients(z, a, e, &x, i, &bits);
@@ -179,6 +180,60 @@ static void remove_all(void) {
   cuda_bed_free(&cuda);
 }
 
+// ---- planted errors, for tests/cuda/mutate.sh: BERT's kernels are written to the file BIGSC_CUDA_MUTANTS_TEXT; of the
+// library BIGSC_CUDA_MUTANTS those mutants run that BIGSC_CUDA_MUTANTS_RANGE says, and a test that fails has found one.
+
+// In all orders; and so large that there is a second block of everything.
+static const int64_t mutant_sizes[][3] = {{2, 7, 3}, {1, 259, 70}};
+static Zoo mutated;
+
+static void write_bert(void) {
+  Zoo z = {0};
+  cuda_bed_collect(&cuda);
+  open_model(&z, 0, 2);
+  cuda_bed_write(&cuda, getenv("BIGSC_CUDA_MUTANTS_TEXT"));
+  arena_free(z.arena);
+}
+
+static void open_mutants(void) {
+  cuda_bed_open(&cuda, getenv("BIGSC_CUDA_MUTANTS"));
+  ck_assert(open_model(&mutated, 0, 2));
+}
+
+// The one before the first is the model as it is.
+START_TEST(mutant) {
+  if (_i)
+    cuda_bed_mutate(&cuda, _i - 1);
+  for (int k = 0; k < COUNT(mutant_sizes); k++) {
+    uint64_t bits = life(&mutated, mutant_sizes[k], false, 0);
+    for (int order = 1; !k && order < cuda.code.runs; order++)
+      ck_assert_msg(life(&mutated, mutant_sizes[k], false, order) == bits, "other bits in order %d",
+                    order);
+  }
+}
+END_TEST
+
+START_TEST(text_is_written) {
+  ck_assert_ptr_null(cuda.source);
+}
+END_TEST
+
+static Suite *mutants(Suite *s, TCase *t) {
+  const char *so = getenv("BIGSC_CUDA_MUTANTS");
+  tcase_set_timeout(t, 60);
+  tcase_add_unchecked_fixture(t, so ? open_mutants : write_bert, remove_all);
+  if (!so) {
+    tcase_add_test(t, text_is_written);
+    return s;
+  }
+  const char *range = getenv("BIGSC_CUDA_MUTANTS_RANGE"); // FIRST BEHIND
+  int first = 0, behind = 1;
+  if (!range || sscanf(range, "%d %d", &first, &behind) != 2)
+    behind = first;
+  tcase_add_loop_test(t, mutant, first, behind);
+  return s;
+}
+
 Suite *cuda_models_suite(void) {
   Suite *s = suite_create("cuda_models");
   TCase *t = tcase_create("cuda_models");
@@ -187,6 +242,8 @@ Suite *cuda_models_suite(void) {
     return s;
   nmodels = zoo_files("models", file);
   nfiles = nmodels + zoo_files("tests/zoo", file + nmodels);
+  if (getenv("BIGSC_CUDA_MUTANTS") || getenv("BIGSC_CUDA_MUTANTS_TEXT"))
+    return mutants(s, t);
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 300);
   tcase_add_test(t, there_are_models);
