@@ -3,6 +3,11 @@
 #   BIGSC=path/to/bigsc sh tests/cli/run.sh [FILE.test]...
 # The last line is `N passed, N failed`; the exit status is 0 when nothing failed.
 set -u
+# What nohup, or a shell that starts something in the background, ignores, the tested programs would ignore, too.
+if [ -z "${SIGNALS_AS_USUAL-}" ] && env --default-signal=HUP true 2>/dev/null; then
+  SIGNALS_AS_USUAL=1 exec env --default-signal=HUP,INT,QUIT sh "$0" "$@"
+fi
+unset SIGNALS_AS_USUAL
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 root=$(cd "$here/../.." && pwd) || exit 1
 BIGSC=${BIGSC:-${builddir:-$root}/bigsc}
