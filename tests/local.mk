@@ -81,6 +81,7 @@ test_sources = \
 	%D%/unit/test_loop.c \
 	%D%/unit/test_models.c \
 	%D%/unit/test_ops.c \
+	%D%/unit/test_optim.c \
 	%D%/unit/test_oracle.c \
 	%D%/unit/test_parse.c \
 	%D%/unit/test_plan.c \
