@@ -82,12 +82,12 @@ static int stage(bigs_model *m, Binding *b, int slot, size_t bytes, const char *
   return 0;
 }
 
-// An input of n elements, on the device.
+// An input of n elements that lies on the host, on the device.
 static int bring(bigs_model *m, Binding *b, int i, int64_t n, void **at) {
   const BigsTensor *t = &m->module->input[b->program->input[i]];
   const void *from = *at;
   size_t bytes = (size_t)n * (size_t)dtype_size((DType)t->dtype);
-  if (on_device(m, from) || !bytes)
+  if (m->device->host || !bytes)
     return 0;
   int err = stage(m, b, i, bytes, t->name, at);
   return err ? err : m->device->put(m, *at, from, bytes);
@@ -135,7 +135,9 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
                      b->program->name, t->name);
   if (given) {
     *out = (void *)(uintptr_t)given;
-    int err = m->far || region_at(m, given) ? 0 : check_ids(m, b, i, (const int32_t *)given, n);
+    if (!m->device->host && on_device(m, given))
+      return 0;
+    int err = check_ids(m, b, i, (const int32_t *)given, n);
     return err ? err : bring(m, b, i, n, out);
   }
   if (!t->optional)

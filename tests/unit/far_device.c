@@ -72,7 +72,17 @@ static int far_clear(bigs_model *m, void *p, size_t bytes) {
   return done(device_cpu.clear(m, p, bytes));
 }
 
+static bool is_far(const char *p) {
+  int i = 0;
+  while (i < AREAS && !(area[i].p && p >= area[i].p && p < area[i].p + area[i].bytes))
+    i++;
+  return i < AREAS;
+}
+
 static int far_launch(bigs_model *m, const DeviceLaunch *l) {
+  for (int i = 0; i < l->narg; i++)
+    ck_assert_msg(!l->frame.arg[i] || is_far(l->frame.arg[i]),
+                  "argument %d of %s is memory of the host", i, l->label ? l->label : "a step");
   begin();
   return done(device_cpu.launch(m, l));
 }

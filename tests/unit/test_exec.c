@@ -553,6 +553,24 @@ START_TEST(memory_of_a_device_is_the_devices) {
 }
 END_TEST
 
+// An input that is left out has its default on the device, too.
+START_TEST(tensors_of_a_device_are_taken_as_they_are) {
+  bigs_model *m = open_on(&far_device, NULL);
+  float x[6] = {1, 2, 3, 4, 5, 6}, y[6];
+  char *in = far_device.alloc(m, sizeof x), *out = far_device.alloc(m, sizeof y);
+  ck_assert_int_eq(far_device.put(m, in, x, sizeof x), 0);
+  int status = bigs_model_run_on(m, TOY_SCALE, NULL, DIMS(2, 3, 0), (const void *[]){in, NULL},
+                                 (void *[]){out});
+  ck_assert_msg(!status, "%s", bigs_model_error(m));
+  ck_assert_int_eq(far_device.get(m, y, out, sizeof y), 0);
+  for (int i = 0; i < 6; i++)
+    ck_assert_float_eq(y[i], 3 * x[i] + 1);
+  far_device.release(m, in, sizeof x);
+  far_device.release(m, out, sizeof y);
+  bigs_model_close(m);
+}
+END_TEST
+
 Suite *exec_suite(void);
 Suite *exec_suite(void) {
   Suite *s = suite_create("exec");
@@ -583,6 +601,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, info_tells_all);
   tcase_add_test(t, every_allocation_may_fail);
   tcase_add_test(t, memory_of_a_device_is_the_devices);
+  tcase_add_test(t, tensors_of_a_device_are_taken_as_they_are);
   suite_add_tcase(s, t);
   return s;
 }
