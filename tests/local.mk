@@ -84,6 +84,7 @@ test_sources = \
 	%D%/unit/test_optim.c \
 	%D%/unit/test_oracle.c \
 	%D%/unit/test_parse.c \
+	%D%/unit/test_place.c \
 	%D%/unit/test_plan.c \
 	%D%/unit/test_pool.c \
 	%D%/unit/test_repl.c \
