@@ -27,6 +27,8 @@ void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels);
 // Prints the kernel: its frame's struct and the __global__ function, both named after k->name.
 // Requires: the kernel verifies, its name is one of C.  nsyms: dims of the module.
 void cuda_kernel(FILE *f, const LKernel *k, int nsyms);
+// The device functions, then n kernels: a source that is complete but for what CUDA itself declares.
+void cuda_kernels(FILE *f, LKernel *const *k, int n, int nsyms);
 const char *cuda_prelude(void); // the device functions that kernels call; once, in front of them
 int cuda_frame_words(const LKernel *k, int nsyms);
 

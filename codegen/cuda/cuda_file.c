@@ -75,9 +75,7 @@ static void put_runtime(FILE *f) {
 
 static void put_kernels(const CudaSource *x) {
   const BigsModule *m = x->in->module;
-  fputs(cuda_prelude(), x->f);
-  for (int i = 0; i < m->nkernel; i++)
-    cuda_kernel(x->f, x->in->kernels[i], m->ndim);
+  cuda_kernels(x->f, x->in->kernels, m->nkernel, m->ndim);
   fputs("\nstatic const void *const bg_kernels[] = {", x->f);
   for (int i = 0; i < m->nkernel; i++)
     fprintf(x->f, "%s(const void *)%s", i % 8 ? ", " : ",\n    " + !i, x->in->kernels[i]->name);

@@ -137,3 +137,9 @@ void cuda_kernel(FILE *f, const LKernel *k, int nsyms) {
   free(body);
   arena_free(a);
 }
+
+void cuda_kernels(FILE *f, LKernel *const *k, int n, int nsyms) {
+  fputs(cuda_prelude(), f);
+  for (int i = 0; i < n; i++)
+    cuda_kernel(f, k[i], nsyms);
+}

@@ -149,13 +149,6 @@ static AotInput aot_input(Session *s) {
                     .debug = s->o->debug};
 }
 
-// Self-contained but for what CUDA itself declares.
-static void print_cuda(Session *s, FILE *to) {
-  fputs(cuda_prelude(), to);
-  for (int i = 0; i < s->build.nkernels; i++)
-    cuda_kernel(to, s->build.kernels[i], s->build.module->ndim);
-}
-
 static int emit_passes(Session *s, const char *what, FILE *to) {
   bool graph = !strcmp(what, "graph");
   int status = build(s, graph ? PASS_simplify : PASS_plan);
@@ -170,7 +163,7 @@ static int emit_passes(Session *s, const char *what, FILE *to) {
     for (int i = 0; i < s->build.nkernels; i++)
       loop_print(to, s->build.kernels[i]);
   else if (!strcmp(what, "cuda"))
-    print_cuda(s, to);
+    cuda_kernels(to, s->build.kernels, s->build.nkernels, s->build.module->ndim);
   else
     aot_print(to, &in, !strcmp(what, "asm") ? AOT_ASSEMBLY : AOT_LLVM);
   if (!graph)

@@ -39,9 +39,7 @@ static char *source_of(const Build *b) {
   FILE *f = open_memstream(&text, &n);
   if (!f)
     out_of_memory();
-  fputs(cuda_prelude(), f);
-  for (int i = 0; i < b->nkernels; i++)
-    cuda_kernel(f, b->kernels[i], b->module->ndim);
+  cuda_kernels(f, b->kernels, b->nkernels, b->module->ndim);
   if (fclose(f))
     out_of_memory();
   return text;
