@@ -62,7 +62,8 @@ int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *
                    void *const *outputs);
 // The same with tensors in the memory of the handle's device.  queue: a queue of that device's, a
 // CUstream say, behind whose work this is put, without waiting for it; NULL: the handle's own, and the
-// call waits.  The queue has to live until the next call on the handle, or its close, has returned.
+// call waits.  What the handle does later comes behind this work by itself; the queue is not kept, and
+// may be destroyed when the call has returned.
 // The ids in inputs are not checked: what no table has counts as its first or last row.
 int bigs_model_run_on(bigs_model *m, int program, void *queue, const int64_t *dims,
                       const void *const *inputs, void *const *outputs);

@@ -15,6 +15,7 @@ endif
 wrapped = malloc calloc realloc aligned_alloc strdup strndup free open_memstream mmap open write fsync rename linkat fchmod ftruncate mkdir
 test_sources = \
 	%D%/cuda/fake_cuda.h \
+	%D%/cuda/fake_queue.h \
 	%D%/cuda/frame.h \
 	%D%/fuzz/fuzz_graph.c \
 	%D%/fuzz/fuzz_graph.h \

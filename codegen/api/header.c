@@ -112,9 +112,7 @@ static void put_gpu(HeaderText *t) {
       "CUstream or\n"
       " * cudaStream_t of its primary context (NULL: the model's own, and the call waits for it), "
       "behind what is\n"
-      " * there.  The stream has to live until the next call on the model, or its close, has "
-      "returned.  Ids "
-      "are not\n"
+      " * there; it may be destroyed when the call has returned.  Ids are not\n"
       " * checked: one that no table has reads its first or last row. */\n",
       t->prefix, t->prefix, t->prefix);
   t->more = ", void *stream";

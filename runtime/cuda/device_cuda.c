@@ -15,6 +15,7 @@ typedef struct CudaState {
   CudaGpu gpu;
   CudaContext context;
   CudaStream own, stream; // the handle's; the one in use
+  CudaEvent joint;        // where one stream goes on behind another
   CudaModule module;
   CudaFunction *function; // of the module's kernels, NULL until the first launch
   uint64_t *word;         // the frame of a launch
@@ -118,13 +119,17 @@ static int make_context(bigs_model *m) {
   int err = cuda_enter(m);
   if (err)
     return err;
-  enum { NON_BLOCKING = 1 }; // does not wait for what others do on the default stream
+  enum {
+    NON_BLOCKING = 1,
+    NO_TIMING = 2
+  }; // does not wait for what others do on the default stream
   r = s->driver.stream_new(&s->own, NON_BLOCKING);
+  r = r ? r : s->driver.event_new(&s->joint, NO_TIMING);
   s->stream = s->own;
   const void *image = ((const CudaDevice *)m->device)->image;
   if (!r && image)
     r = s->driver.module_load(&s->module, image);
-  return cuda_leave(m, r, image && s->own ? "it does not take the kernels" : "no stream");
+  return cuda_leave(m, r, image && s->joint ? "it does not take the kernels" : "no stream");
 }
 
 static int cuda_open(bigs_model *m, int threads) {
@@ -150,6 +155,8 @@ static void drop_context(CudaState *s) {
   if (!s->driver.context_push(s->context)) {
     if (s->module)
       s->driver.module_free(s->module);
+    if (s->joint)
+      s->driver.event_free(s->joint);
     if (s->own)
       s->driver.stream_free(s->own);
     s->driver.context_pop(&mine);
@@ -225,14 +232,19 @@ static int cuda_clear(bigs_model *m, void *p, size_t bytes) {
                           "memory cannot be cleared");
 }
 
+// The host does not wait.  The way back is taken whatever happens: the caller's stream is not kept.
 static int cuda_queue(bigs_model *m, void *queue) {
   CudaState *s = cuda_state(m);
-  CudaStream next = queue ? (CudaStream)queue : s->own;
-  if (next == s->stream)
+  CudaStream before = s->stream, next = queue ? (CudaStream)queue : s->own;
+  if (next == before)
     return 0;
   int err = cuda_enter(m);
-  err = err ? err : cuda_leave(m, s->driver.stream_wait(s->stream), "it does not finish");
-  if (!err)
+  if (!err) {
+    CudaResult r = s->driver.event_record(s->joint, before);
+    r = r ? r : s->driver.stream_join(next, s->joint, 0);
+    err = cuda_leave(m, r, "the caller's stream cannot be joined");
+  }
+  if (!err || !queue)
     s->stream = next;
   return err;
 }

@@ -12,6 +12,7 @@ typedef int CudaAttribute;              // CUdevice_attribute
 typedef unsigned long long CudaAddress; // CUdeviceptr
 typedef struct CUctx_st *CudaContext;
 typedef struct CUstream_st *CudaStream;
+typedef struct CUevent_st *CudaEvent;
 typedef struct CUmod_st *CudaModule;
 typedef struct CUfunc_st *CudaFunction;
 

@@ -291,12 +291,13 @@ static void drop_values(bigs_model *m, Binding *b) {
   b->kept_version = 0;
   if (b->step)
     drop_tables(m, b);
+  for (int i = 0; b->staged && i < staged_count(b->program);
+       i++) // waits for copies of what follows
+    region_free(m, &b->staged[i]);
   for (int i = 0; b->fallback && i < b->program->ninput; i++) {
     free(b->fallback[i]);
     b->fallback[i] = NULL;
   }
-  for (int i = 0; b->staged && i < staged_count(b->program); i++)
-    region_free(m, &b->staged[i]);
 }
 
 static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {

@@ -35,8 +35,9 @@ typedef struct BigsDevice {
   int (*clear)(bigs_model *m, void *p, size_t bytes);
   int (*launch)(bigs_model *m, const DeviceLaunch *l);
   int (*wait)(bigs_model *m); // until all is done
-  // What follows goes into this queue of the caller's, NULL: the handle's own.  When it is another one,
-  // waits for all before.  NULL: the device has none.
+  // What follows goes into this queue of the caller's, behind all before, NULL: back into the handle's
+  // own.  Nothing waits here.  After the way back the caller may end its queue.  NULL: the device has
+  // none.
   int (*queue)(bigs_model *m, void *queue);
 } BigsDevice;
 extern const BigsDevice device_cpu;

@@ -332,16 +332,29 @@ static int settle(bigs_model *m) {
   return why.status;
 }
 
+static int to_queue(bigs_model *m, void *queue) {
+  return m->queue && m->device->queue ? m->device->queue(m, queue) : 0;
+}
+
+// Back into the handle's own, so that the caller may do with its queue what it likes.
+static int from_queue(bigs_model *m, int err) {
+  BigsError why = m->error;
+  int back = to_queue(m, NULL);
+  if (err)
+    m->error = why;
+  return err ? err : back;
+}
+
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags) {
   if (check_read(m, &m->module->program[program]))
     return m->error.status;
-  if (m->device->queue && m->device->queue(m, m->queue))
+  if (to_queue(m, m->queue))
     return m->error.status;
   fenv_t caller = float_mode_default();
   int err = run_program(m, program, dims, inputs, outputs, flags);
   float_mode_restore(caller);
-  return err ? settle(m) : 0;
+  return from_queue(m, err ? settle(m) : 0);
 }
 
 int module_program(const BigsModule *module, int kind, const char *name) {

@@ -1,7 +1,7 @@
 // See fake_cuda.h.
 #define _GNU_SOURCE 1 // memfd_create
 #include "tests/cuda/fake_cuda.h"
-#include "runtime/cuda/driver.h"
+#include "tests/cuda/fake_queue.h"
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdio.h>
@@ -10,11 +10,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { AREAS = 256, JOBS = 512, WORDS = 128, PAGE = 4096, ALIGN = 256 };
+enum { AREAS = 256, PAGE = 4096, ALIGN = 256 };
 enum {
   BAD_VALUE = 1,
   BAD_IMAGE = 200,
   BAD_CONTEXT = 201,
+  BAD_HANDLE = 400,
   NOT_FOUND = 500,
   ILLEGAL_ADDRESS = 700,
   NO_RESOURCES = 701
@@ -62,34 +63,12 @@ static int new_area(size_t bytes) {
 }
 
 // ---- what waits to be done
-typedef struct FakeJob {
-  enum { FAKE_COPY, FAKE_FILL, FAKE_KERNEL, FAKE_FAULT } what;
-  char *to;
-  const void *from;
-  size_t bytes;
-  int value;
-  unsigned blocks, shared;
-  const FakeFunction *f;
-  uint64_t word[WORDS];
-} FakeJob;
-static FakeJob job[JOBS];
-static int jobs;
-static CudaResult lost; // the answer to all that follows
-
-static void run_job(const FakeJob *j) {
-  switch (j->what) {
-  case FAKE_COPY: memcpy(j->to, j->from, j->bytes); break;
-  case FAKE_FILL: memset(j->to, j->value, j->bytes); break;
-  case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks, j->shared); break;
-  case FAKE_FAULT: lost = ILLEGAL_ADDRESS; break;
-  }
-}
-
-static CudaResult run_jobs(void) {
+static CudaResult run_jobs(const FakeStream *only) {
   reach(PROT_READ | PROT_WRITE);
-  for (int i = 0; i < jobs && !lost; i++)
-    run_job(&job[i]);
-  jobs = 0;
+  if (only)
+    run_stream(only, fake_jobs);
+  else
+    run_all();
   reach(PROT_NONE);
   return lost;
 }
@@ -98,20 +77,24 @@ static CudaResult refused(void) {
   return lost ? lost : fake.current ? 0 : BAD_CONTEXT;
 }
 
-static FakeJob *new_job(void) {
-  if (jobs == JOBS)
-    run_jobs();
-  memset(&job[jobs], 0, sizeof job[jobs]);
-  return &job[jobs++];
+// A job in that stream, or none and why.
+static CudaResult put_job(CudaStream stream, int what, FakeJob **out) {
+  const FakeStream *s = stream_of(stream);
+  CudaResult r = refused();
+  if (r || !s)
+    return r ? r : BAD_HANDLE;
+  if (fake_jobs == JOBS)
+    run_jobs(NULL);
+  *out = new_job(s, what);
+  return 0;
 }
 
-static CudaResult copy_later(void *to, const void *from, size_t bytes) {
-  CudaResult r = refused();
-  if (r)
-    return r;
-  FakeJob *j = new_job();
-  j->what = FAKE_COPY, j->to = to, j->from = from, j->bytes = bytes;
-  return 0;
+static CudaResult copy_later(void *to, const void *from, size_t bytes, CudaStream stream) {
+  FakeJob *j;
+  CudaResult r = put_job(stream, FAKE_COPY, &j);
+  if (!r)
+    j->to = to, j->from = from, j->bytes = bytes;
+  return r;
 }
 
 // ---- the driver's functions
@@ -148,6 +131,7 @@ static const struct {
   const char *name, *text;
 } results[] = {{CUDA_NO_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
                {CUDA_NO_GPU, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+               {BAD_HANDLE, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
                {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
                {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS",
                 "an illegal memory access was "
@@ -189,20 +173,69 @@ API CudaResult cuCtxPopCurrent_v2(CudaContext *context) {
   return fake.current-- > 0 ? 0 : BAD_CONTEXT;
 }
 API CudaResult cuStreamCreate(CudaStream *stream, unsigned flags) {
-  (void)flags;
+  CudaResult r = refused();
+  int i = 0;
+  while (i < STREAMS && fake_stream[i].live)
+    i++;
+  if (r || i == STREAMS || flags > 1)
+    return r ? r : BAD_VALUE;
   fake.streams++;
-  *stream = (CudaStream)(void *)&fake.streams;
-  return refused();
+  fake_stream[i].live = true;
+  *stream = (CudaStream)(void *)&fake_stream[i];
+  return 0;
 }
+// What is in it is done at some time after that.
 API CudaResult cuStreamDestroy_v2(CudaStream stream) {
-  (void)stream;
+  FakeStream *s = stream_of(stream);
+  if (!s)
+    return BAD_HANDLE;
+  run_jobs(s);
+  s->live = false;
   fake.streams--;
-  return run_jobs();
+  return lost;
 }
 API CudaResult cuStreamSynchronize(CudaStream stream) {
   CudaResult r = refused();
+  const FakeStream *s = stream_of(stream);
   fake.waits++;
-  return r ? r : (void *)stream == (void *)&fake.streams ? run_jobs() : BAD_VALUE;
+  return r ? r : s ? run_jobs(s) : BAD_HANDLE;
+}
+
+API CudaResult cuEventCreate(CudaEvent *event, unsigned flags) {
+  CudaResult r = refused();
+  int i = 0;
+  while (i < EVENTS && fake_event[i].live)
+    i++;
+  if (r || i == EVENTS || flags > 3)
+    return r ? r : BAD_VALUE;
+  fake.events++;
+  fake_event[i] = (FakeEvent){.live = true, .job = -1};
+  *event = (CudaEvent)(void *)&fake_event[i];
+  return 0;
+}
+API CudaResult cuEventDestroy_v2(CudaEvent event) {
+  FakeEvent *e = event_of(event);
+  if (!e)
+    return BAD_HANDLE;
+  e->live = false;
+  fake.events--;
+  return lost;
+}
+API CudaResult cuEventRecord(CudaEvent event, CudaStream stream) {
+  FakeEvent *e = event_of(event);
+  FakeJob *j;
+  CudaResult r = e ? put_job(stream, FAKE_RECORD, &j) : BAD_HANDLE;
+  if (!r)
+    e->job = fake_jobs - 1;
+  return r;
+}
+API CudaResult cuStreamWaitEvent(CudaStream stream, CudaEvent event, unsigned flags) {
+  const FakeEvent *e = event_of(event);
+  FakeJob *j;
+  CudaResult r = e && !flags ? put_job(stream, FAKE_JOIN, &j) : BAD_HANDLE;
+  if (!r)
+    j->value = e->job;
+  return r;
 }
 
 API CudaResult cuMemAlloc_v2(CudaAddress *p, size_t bytes) {
@@ -218,7 +251,7 @@ API CudaResult cuMemFree_v2(CudaAddress p) {
   int i = area_of((const char *)(uintptr_t)p);
   if (i == AREAS || !p)
     return BAD_VALUE;
-  run_jobs();
+  run_jobs(NULL);
   munmap(area[i].page, area[i].bytes + PAGE);
   area[i].page = area[i].p = NULL;
   fake.areas--;
@@ -229,21 +262,17 @@ API CudaResult cuMemGetInfo_v2(size_t *left, size_t *all) {
   return refused();
 }
 API CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, CudaStream s) {
-  (void)s;
-  return copy_later((void *)(uintptr_t)to, from, n);
+  return copy_later((void *)(uintptr_t)to, from, n, s);
 }
 API CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t n, CudaStream s) {
-  (void)s;
-  return copy_later(to, (const void *)(uintptr_t)from, n);
+  return copy_later(to, (const void *)(uintptr_t)from, n, s);
 }
 API CudaResult cuMemsetD8Async(CudaAddress p, unsigned char value, size_t n, CudaStream s) {
-  CudaResult r = refused();
-  (void)s;
-  if (r)
-    return r;
-  FakeJob *j = new_job();
-  j->what = FAKE_FILL, j->to = (char *)(uintptr_t)p, j->value = value, j->bytes = n;
-  return 0;
+  FakeJob *j;
+  CudaResult r = put_job(s, FAKE_FILL, &j);
+  if (!r)
+    j->to = (char *)(uintptr_t)p, j->value = value, j->bytes = n;
+  return r;
 }
 
 // A module is a FakeImage, or what fake_nvrtc.c made: a library of the shim.
@@ -346,11 +375,12 @@ API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, 
   if (r || fake.launches == fake.refuse_at)
     return r ? r : NO_RESOURCES;
   if (!grid_x || grid_y != 1 || grid_z != 1 || block_x != 256 || block_y != 1 || block_z != 1 ||
-      shared_bytes > 48 << 10 || (void *)stream != (void *)&fake.streams || extra ||
-      function->words > WORDS)
+      shared_bytes > 48 << 10 || extra || function->words > WORDS)
     return BAD_VALUE;
-  FakeJob *j = new_job();
-  j->what = fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL;
+  FakeJob *j;
+  r = put_job(stream, fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL, &j);
+  if (r)
+    return r;
   j->f = function, j->blocks = grid_x, j->shared = shared_bytes;
   memcpy(j->word, params[0], (size_t)function->words * sizeof *j->word);
   return 0;
@@ -360,7 +390,7 @@ FakeCuda *fake_cuda(void);
 API FakeCuda *fake_cuda(void) {
   fake = (FakeCuda){
       .version = 13000, .gpus = 1, .major = 9, .minor = 0, .processors = 3, .threads = 300};
-  jobs = lost = 0;
+  forget_queues();
   return &fake;
 }
 

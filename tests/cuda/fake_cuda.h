@@ -1,7 +1,7 @@
 // A driver of CUDA for the tests, on the CPU: fake_cuda.c, made a library that BIGSC_LIBCUDA names.
 // Memory of its GPU cannot be touched by the host, has anything but zeros in it when it is new, and
 // ends where a page without access begins.  Copies, fills and kernels run when somebody waits for
-// them and not before, so that a missing wait is seen.
+// them and not before, each stream by itself, so that a missing wait is seen.
 #ifndef BIGSC_FAKE_CUDA_H
 #define BIGSC_FAKE_CUDA_H
 #include <stdint.h>
@@ -25,8 +25,8 @@ typedef struct FakeCuda {
   int no_memory_at; // the n-th allocation fails, and those after it; 0: none
   int refuse_at;    // the n-th launch is refused, and nothing else
   int fault_at;     // the n-th launch touches what is not its own, which ends all
-  int contexts, current, streams, modules, areas; // there are so many now
-  int launches, allocations, waits;               // there were so many
+  int contexts, current, streams, events, modules, areas; // there are so many now
+  int launches, allocations, waits;                       // there were so many
 } FakeCuda;
 // The library's fake_cuda: the one of this process, set to what an H200 is like, but smaller.  A
 // program that does not call it has that one too, but for what the environment says: FAKE_CUDA_GPUS,

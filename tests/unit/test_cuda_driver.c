@@ -1,6 +1,7 @@
 // A GPU as the device of a handle, on a driver of ours (tests/cuda/fake_cuda.c): values and files are
 // those of the processors, and every way in which a GPU fails is told in one sentence.
 #include "runtime/cuda/device_cuda.h"
+#include "runtime/cuda/driver.h"
 #include "runtime/exec/exec.h"
 #include "tests/cuda/fake_cuda.h"
 #include "tests/unit/command.h"
@@ -114,6 +115,7 @@ static void unplug(void) {
   ck_assert_int_eq(fake->contexts, 0);
   ck_assert_int_eq(fake->current, 0);
   ck_assert_int_eq(fake->streams, 0);
+  ck_assert_int_eq(fake->events, 0);
   ck_assert_int_eq(fake->modules, 0);
   unsetenv("BIGSC_LIBCUDA");
 }
@@ -234,6 +236,101 @@ START_TEST(scratch_memory_is_bounded) {
   ck_assert_int_eq(gpu.base.workers(m, INT64_MAX, 1 << 20), 256);
   ck_assert_int_eq(gpu.base.workers(m, 1 << 20, INT64_MAX / 4096), 8);
   bigs_model_close(m);
+}
+END_TEST
+
+// ---- streams of the caller's
+typedef struct Caller {
+  CudaDriver driver;
+  CudaContext context;
+  CudaStream stream[2];
+  CudaAddress x, y[2];
+} Caller;
+enum { CALLER_BYTES = 64 * sizeof(float) };
+
+static void caller_begins(Caller *c, const float *x) {
+  BigsError e = {0};
+  CudaGpu gpu;
+  ck_assert_msg(!driver_open(&c->driver, 0, &e) && !driver_gpu(&c->driver, 0, &gpu, &e), "%s",
+                e.text);
+  ck_assert_int_eq(c->driver.context_retain(&c->context, gpu.device), 0);
+  ck_assert_int_eq(c->driver.context_push(c->context), 0);
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(c->driver.stream_new(&c->stream[i], 1), 0);
+    ck_assert_int_eq(c->driver.memory_new(&c->y[i], CALLER_BYTES), 0);
+  }
+  ck_assert_int_eq(c->driver.memory_new(&c->x, CALLER_BYTES), 0);
+  ck_assert_int_eq(c->driver.put(c->x, x, CALLER_BYTES, c->stream[0]), 0);
+}
+
+static void caller_ends(Caller *c) {
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(c->driver.memory_free(c->y[i]), 0);
+    if (c->stream[i])
+      ck_assert_int_eq(c->driver.stream_free(c->stream[i]), 0);
+  }
+  ck_assert_int_eq(c->driver.memory_free(c->x), 0);
+  ck_assert_int_eq(c->driver.context_pop(&c->context), 0);
+  ck_assert_int_eq(c->driver.context_release(0), 0);
+  driver_close(&c->driver);
+}
+
+// From the caller's memory into it, in one of its streams.
+static void scale_on(bigs_model *m, Caller *c, int stream, CudaAddress x, CudaAddress y,
+                     int64_t B) {
+  int status = bigs_model_run_on(m, TOY_SCALE, c->stream[stream], DIMS(B, 8, 0),
+                                 (const void *[]){(void *)(uintptr_t)x, NULL},
+                                 (void *[]){(void *)(uintptr_t)y});
+  ck_assert_msg(!status, "%s", bigs_model_error(m));
+}
+
+static void is_scaled(Caller *c, int stream, int y, const float *want, int64_t B) {
+  float got[64];
+  ck_assert_int_eq(c->driver.get(got, c->y[y], CALLER_BYTES, c->stream[stream]), 0);
+  ck_assert_int_eq(c->driver.stream_wait(c->stream[stream]), 0);
+  ck_assert_mem_eq(got, want, (size_t)B * 8 * sizeof *got);
+}
+
+// Nobody waits, and all is done in the order of the calls: the second stream waits for the first one,
+// whose result it reads, and new weights are none for work that was put before.
+START_TEST(streams_of_a_caller_are_joined) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near = open_on(NULL, NULL), *far = open_on(&gpu.base, NULL);
+  float once[64], twice[64];
+  Caller c;
+  caller_begins(&c, ones);
+  ck_assert_int_eq(scale(near, 7, 8, once), 0);
+  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
+                                  (void *[]){twice}),
+                   0);
+  int waits = fake->waits;
+  scale_on(far, &c, 0, c.x, c.y[0], 7);
+  scale_on(far, &c, 1, c.y[0], c.y[1], 7);
+  ck_assert_int_eq(fake->waits, waits);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  is_scaled(&c, 1, 1, twice, 7);
+  is_scaled(&c, 0, 0, once, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
+START_TEST(a_stream_may_end_after_the_call) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near = open_on(NULL, NULL), *far = open_on(&gpu.base, NULL);
+  float want[64];
+  Caller c;
+  caller_begins(&c, ones);
+  scale_on(far, &c, 0, c.x, c.y[0], 3);
+  ck_assert_int_eq(c.driver.stream_free(c.stream[0]), 0);
+  c.stream[0] = NULL;
+  same_scale(near, far, 5, 8);
+  ck_assert_int_eq(scale(near, 3, 8, want), 0);
+  is_scaled(&c, 1, 0, want, 3);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
 }
 END_TEST
 
@@ -488,6 +585,8 @@ Suite *cuda_driver_suite(void) {
   tcase_add_loop_test(t, a_gpu_does_what_the_processors_do, 0, 2);
   tcase_add_test(t, a_block_does_a_task);
   tcase_add_test(t, scratch_memory_is_bounded);
+  tcase_add_test(t, streams_of_a_caller_are_joined);
+  tcase_add_test(t, a_stream_may_end_after_the_call);
   tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
   tcase_add_test(t, code_that_lacks_a_kernel);
   tcase_add_test(t, every_allocation_may_fail_on_a_gpu);
