@@ -58,6 +58,14 @@ BG_FN unsigned short bg_to_bf16(float x) {
   return (unsigned short)(__float_as_uint(x) >> 16);
 }
 
+// An element of an operand.
+BG_FN float bg_read(const float *x) {
+  return *x;
+}
+BG_FN float bg_read(const unsigned short *x) {
+  return bg_from_bf16(*x);
+}
+
 // Integers wrap around; conversions to them cut, end at the ends, and make 0 of what is no number.
 BG_FN int bg_add(int a, int b) {
   return (int)((unsigned)a + (unsigned)b);
@@ -188,12 +196,12 @@ template <class T> BG_FN T bg_warp_min(T x) {
 
 // ---- products: sum + a[k * ak] * b[k * bk] over k, in runs of 128
 
-template <class T>
-BG_FN T bg_product(T sum, const float *a, long long ak, const float *b, long long bk, long long K) {
+template <class T, class A, class B>
+BG_FN T bg_product(T sum, const A *a, long long ak, const B *b, long long bk, long long K) {
   for (long long k = 0; k < K;) {
     float run = 0.0f;
     for (long long end = bg_least(k + 128, K); k < end; k++)
-      run = __fmaf_rn(a[k * ak], b[k * bk], run);
+      run = __fmaf_rn(bg_read(a + k * ak), bg_read(b + k * bk), run);
     sum += run;
   }
   return sum;
@@ -217,12 +225,12 @@ template <bool along_k> BG_FN int bg_stage_row(int i) {
   return (int)(along_k ? threadIdx.x / 16 + 16 * i : threadIdx.x % 64);
 }
 // The thread's pieces of x[row * xr + k * xk]; what lies outside is 0.
-template <bool along_k>
-BG_FN void bg_fetch(float (&v)[4], const float *x, long long xr, long long xk, long long rows,
+template <bool along_k, class X>
+BG_FN void bg_fetch(float (&v)[4], const X *x, long long xr, long long xk, long long rows,
                     long long ks) {
   BG_UNROLL for (int i = 0; i < 4; i++) {
     const int row = bg_stage_row<along_k>(i), k = bg_stage_k<along_k>(i);
-    v[i] = row < rows && k < ks ? x[row * xr + k * xk] : 0.0f;
+    v[i] = row < rows && k < ks ? bg_read(x + (row * xr + k * xk)) : 0.0f;
   }
 }
 template <bool along_k> BG_FN void bg_put(float *stage, const float (&v)[4]) {
@@ -239,9 +247,9 @@ BG_FN void bg_multiply(float (&sum)[4][4], const float *a, const float *b) {
 }
 // bg_shared[64 * m + n] = the sum of a[m * am + k * ak] * b[n * bn + k * bk] over k, in runs of 128 as
 // bg_product: for all threads, when it returns.
-template <class T, bool a_along_k, bool b_along_k>
-BG_FN void bg_tile(const float *a, long long am, long long ak, const float *b, long long bn,
-                   long long bk, long long M, long long N, long long K) {
+template <class T, bool a_along_k, bool b_along_k, class A, class B>
+BG_FN void bg_tile(const A *a, long long am, long long ak, const B *b, long long bn, long long bk,
+                   long long M, long long N, long long K) {
   const int warp = (int)threadIdx.x / 32, lane = bg_lane();
   const int m = 16 * (warp / 2) + 4 * (lane / 8), n = 32 * (warp % 2) + 4 * (lane % 8);
   float x[4], y[4], run[4][4] = {}, *stage = bg_shared;

@@ -46,7 +46,7 @@ typedef VEC(LStmt *) LBody;
 // element, k in order; a long k in runs, whose sums are added up in order, at last in float64.  The
 // epilogue runs for every (m, n) with L_ACC the sum.
 typedef struct LProduct {
-  int amem, bmem;         // f32 (bf16 later)
+  int amem, bmem;         // f32 or bf16 each
   LExpr *abase, *am, *ak; // A[m,k] at abase + m*am + k*ak
   // B[k,n] at bbase + k*bk + n*bn when bwidth is 0 (bn NULL: 1), else in panels (padded columns may
   // be read), at

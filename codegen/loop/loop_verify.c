@@ -249,8 +249,9 @@ static void check_operand(Verify *v, const LTile *t, int mem) {
   check_mem(v, mem);
   if (v->error)
     return;
-  if (v->k->mem.v[mem].dtype != DT_F32)
-    fail(v, "a product of %s", dtype_name(v->k->mem.v[mem].dtype));
+  DType of = v->k->mem.v[mem].dtype;
+  if (of != DT_F32 && of != DT_BF16)
+    fail(v, "a product of %s", dtype_name(of));
   if (stores_to(&t->body, mem))
     fail(v, "an epilogue writes an operand of its product");
 }

@@ -21,7 +21,8 @@ struct Tile {
   StageKind stage_a, stage_b;
   int64_t staged_width; // b is a staged copy in panels of this width
 };
-bool contract_fits_tile(const Node *c); // an f32 contraction with columns
-int task_rows(const PlanOptions *o);    // rows and columns of one task
+// A contraction with columns, of f32; of bf16 too, where the machine multiplies that.
+bool contract_fits_tile(const Prog *g, const Node *c);
+int task_rows(const PlanOptions *o); // rows and columns of one task
 int task_columns(const PlanOptions *o, int64_t width);
 #endif

@@ -148,13 +148,19 @@ static bool reads_rows(const Tile *t, const Place *a) {
   return is_plain(a) && merged_tail(a, t->k.ax, t->k.n) == t->k.n;
 }
 
+// Where the tile can read it; NULL: it is derived, or of a dtype that the machine does not multiply.
+static Place *operand_place(Prog *g, Node *x) {
+  Place *pl = place_view(g, x);
+  return pl && (pl->dtype == DT_F32 || g->p->o.on->bf16_products) ? pl : NULL;
+}
+
 // Fills in everything but the places of staged copies; false when `side` has no columns.
 static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   classify(c, side, t);
   if (!t->n.n)
     return false;
-  t->a = place_view(g, c->in[1 - side]);
-  t->b = place_view(g, c->in[side]);
+  t->a = operand_place(g, c->in[1 - side]);
+  t->b = operand_place(g, c->in[side]);
   if (t->b)
     sort_axes(t->b, t->n.ax, t->n.n);
   if (t->b && columns_direct(g->p, t, t->b)) {
@@ -267,8 +273,10 @@ static Place *stage_copy(Prog *g, Node *x, Tile *t, const AxisList *outer, const
     order[n++] = outer->ax[i];
   for (int i = 0; i < inner->n; i++)
     order[n++] = inner->ax[i];
+  Place *src = operand_place(g, x);
+  DType dtype = src ? src->dtype : DT_F32;
   dst = place_dense(
-      g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(order, n), "reordered"), DT_F32,
+      g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, dtype, extents(order, n), "reordered"), dtype,
       order, n);
   fuse_copy(g, x, dst, kept);
   vec_push(g->a, &g->staged, (Staged){x, dst, g->inst.v[g->inst.n - 1], key});
@@ -293,7 +301,7 @@ static Axis **list_of(Prog *g, const AxisList *a, const AxisList *b, int *n) {
 }
 
 Inst *contract_plan(Prog *g, Node *c) {
-  if (!contract_fits_tile(c))
+  if (!contract_fits_tile(g, c))
     return NULL;
   Tile *t[2] = {NEW(g->a, Tile), NEW(g->a, Tile)};
   double cost[2];

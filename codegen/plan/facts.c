@@ -52,6 +52,11 @@ Node *view_base(Node *n) {
   return n;
 }
 
+bool widens_product(const Prog *g, const Node *n) {
+  return g->p->o.on->bf16_products && n->op == OP_CAST && n->dtype == DT_F32 &&
+         n->in[0]->dtype == DT_BF16;
+}
+
 // ---- axes
 
 bool extent_is(const Axis *a, int64_t *v) {

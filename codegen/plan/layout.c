@@ -226,6 +226,8 @@ Place *place_view(Prog *g, Node *n) {
   if (f->place)
     return f->place;
   const Attr *at = &n->attr;
+  if (widens_product(g, n))
+    return place_view(g, n->in[0]);
   if (view_base(n) == n)
     return NULL;
   Place *x = place_view(g, n->in[0]);

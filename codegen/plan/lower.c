@@ -415,7 +415,7 @@ static LowerVal loaded(Lower *c, Node *n, const Place *pl, const Coords *at) {
 static LowerVal compute(Lower *c, Node *n, const Coords *at) {
   Info *f = info_of(c->g, n);
   if (n == c->acc)
-    return (LowerVal){lx_acc(c->a), c->scope.n - 1, 0};
+    return (LowerVal){rounded(c, n, lx_acc(c->a)), c->scope.n - 1, 0};
   if (f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   switch (n->op) {

@@ -84,20 +84,32 @@ static bool has_own_axis(const Node *a, const Node *b) {
   return false;
 }
 
-// Worth a register tile: sums of f32 products over something, with columns.
-bool contract_fits_tile(const Node *n) {
-  return n->op == OP_CONTRACT && n->attr.naxes && n->dtype == DT_F32 && n->in[0]->dtype == DT_F32 &&
-         n->in[1]->dtype == DT_F32 &&
+static bool multiplies(const Prog *g, const Node *n) {
+  return n->dtype == DT_F32 || (n->dtype == DT_BF16 && g->p->o.on->bf16_products);
+}
+
+// Worth a register tile: sums of products over something, with columns.
+bool contract_fits_tile(const Prog *g, const Node *n) {
+  return n->op == OP_CONTRACT && n->attr.naxes && multiplies(g, n) && multiplies(g, n->in[0]) &&
+         multiplies(g, n->in[1]) &&
          (has_own_axis(n->in[0], n->in[1]) || has_own_axis(n->in[1], n->in[0]));
+}
+
+// What has to be stored for an operand: of one that was bf16, that, where the machine multiplies it.
+static Node *operand_base(const Prog *g, Node *n) {
+  n = view_base(n);
+  while (widens_product(g, n))
+    n = view_base(n->in[0]);
+  return n;
 }
 
 static void mark_operands(Prog *g, Node *n) {
   switch (n->op) {
   case OP_CONTRACT:
-    if (!contract_fits_tile(n))
+    if (!contract_fits_tile(g, n))
       return;
-    must(g, view_base(n->in[0]));
-    must(g, view_base(n->in[1]));
+    must(g, operand_base(g, n->in[0]));
+    must(g, operand_base(g, n->in[1]));
     return;
   case OP_SCATTER:
     if (is_one_hot(n))
@@ -141,7 +153,7 @@ static void mark_node(Prog *g, Node *n) {
 // uses.
 static void mark_chain(Prog *g, Node *c) {
   Node *v = c;
-  if (!g->p->o.fuse || !contract_fits_tile(c))
+  if (!g->p->o.fuse || !contract_fits_tile(g, c))
     return;
   while (info_of(g, v)->nuse == 1 && !info_of(g, v)->dest) {
     Node *u = info_of(g, v)->use[0];

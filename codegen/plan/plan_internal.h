@@ -173,11 +173,13 @@ BigsSize plan_size(Planner *p, Poly x); // index of the equal polynomial
 bool is_map(const Node *n); // computes an element from elements of its operands: pointwise, gather,
                             // index map
 bool is_reduction(const Node *n);
-bool is_one_hot(const Node *n);            // a scatter that sums nothing
-bool is_outer(const Node *n);              // contraction over nothing: a pointwise product
-double op_flops(const Node *n);            // rough, in vector instructions an element
-DType computed_dtype(const Node *n);       // bf16 is computed in f32
-Node *view_base(Node *n);                  // below RENAME SPLIT MERGE SLICE INDEX FLIP
+bool is_one_hot(const Node *n);      // a scatter that sums nothing
+bool is_outer(const Node *n);        // contraction over nothing: a pointwise product
+double op_flops(const Node *n);      // rough, in vector instructions an element
+DType computed_dtype(const Node *n); // bf16 is computed in f32
+Node *view_base(Node *n);            // below RENAME SPLIT MERGE SLICE INDEX FLIP
+// A conversion of bf16 to f32 that a product need not see.
+bool widens_product(const Prog *g, const Node *n);
 bool extent_is(const Axis *a, int64_t *v); // constant extent
 bool is_feature(const Axis *a);            // not rows: constant in the text, too
 Poly extents(Axis *const *ax, int n);      // their product
@@ -212,7 +214,8 @@ Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-
 Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner,
                  bool kept); // a temporary; `inner` innermost
 Place *place_view(Prog *g,
-                  Node *n); // through index maps down to something stored; NULL when it is no view
+                  Node *n); // through index maps (and casts that widen a product's operand) down to
+                            // something stored; NULL when it is no view
 Place *place_through(Prog *g, const Node *map,
                      const Place *dest); // where map's operand goes if map goes to dest; NULL
 Place *place_piece(Prog *g, const Node *concat, int i, const Place *whole);

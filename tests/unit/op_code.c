@@ -1,23 +1,9 @@
 // See op_code.h.
 #include "tests/unit/op_code.h"
-#include <string.h>
 
 static char *label(OpCase *c, const char *what) {
   return arena_printf(c->b.arena, "%s %s, instance %d, %s", dtype_name(c->real), op_name(c->op),
                       c->variant, what);
-}
-
-// What bf16 can hold, so that both sides compute with the same numbers.
-static void round_bf16(Bed *b) {
-  for (int i = 0; i < b->n; i++)
-    for (int64_t k = 0; b->leaf[i]->dtype == DT_BF16 && k < b->size[i]; k++) {
-      float f = (float)b->data[i][k];
-      uint32_t u;
-      memcpy(&u, &f, 4);
-      u &= 0xffff0000u;
-      memcpy(&f, &u, 4);
-      b->data[i][k] = f;
-    }
 }
 
 // Attention has no compiled gradient of its bias, nor of keys or values that batch elements share
@@ -74,7 +60,6 @@ static bool run_instance(int op, int variant, DType real, bool with_gradients,
   Node *y = op_case_make(&c), *at;
   if (y && has_dtype(op, real) && !(op == OP_ATTENTION_GRAD && variant >= 3)) {
     ck_assert_msg(graph_unroll_scans(c.b.g, &y, 1, 8, &at), "%s", label(&c, "unrolling"));
-    round_bf16(&c.b);
     check(&c, y, with_gradients, like);
   }
   bed_free(&c.b);

@@ -43,11 +43,22 @@ static double *leaf_data(Bed *b, const Node *n, int64_t *size) {
   return NULL;
 }
 
-// f32 leaves hold what f32 can, so that both sides compute with the same numbers.
+// x, and of bf16 its upper half.
+static float shortened(float x, DType t) {
+  uint32_t u;
+  memcpy(&u, &x, 4);
+  u &= t == DT_BF16 ? 0xffff0000u : ~0u;
+  memcpy(&x, &u, 4);
+  return x;
+}
+
+// Leaves hold what their dtype can, so that both sides compute with the same numbers.
 static void round_leaves(Bed *b) {
-  for (int i = 0; i < b->n; i++)
-    for (int64_t k = 0; b->leaf[i]->dtype == DT_F32 && k < b->size[i]; k++)
-      b->data[i][k] = (float)b->data[i][k];
+  for (int i = 0; i < b->n; i++) {
+    DType t = (DType)b->leaf[i]->dtype;
+    for (int64_t k = 0; (t == DT_F32 || t == DT_BF16) && k < b->size[i]; k++)
+      b->data[i][k] = (double)shortened((float)b->data[i][k], t);
+  }
 }
 
 static void compare(PlanBed *t, const Output *o, const void *got, DType dtype, int out,

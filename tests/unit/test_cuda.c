@@ -70,6 +70,24 @@ static void products(PlanBed *t, Axis *l, Axis *h) {
   plan_bed_check1(t, g_contract(g, x, z, &h, 1), "L by L");
 }
 
+// Of bf16, which a tile reads as it is: behind names and conversions, beside f32, and with a result of bf16.
+static void products_of_bf16(PlanBed *t, Axis *l, Axis *h) {
+  Graph *g = t->b.g;
+  Axis *n = bed_axis(&t->b, "N", 129), *m = graph_axis(g, "M", 1, l->extent);
+  Node *x = bed_leaf(&t->b, DT_BF16, (Axis *[]){l, h}, 2, -2, 2), *wide = g_cast(g, x, DT_F32);
+  Node *w = bed_leaf(&t->b, DT_BF16, (Axis *[]){h, n}, 2, -2, 2);
+  Node *y = bed_leaf(&t->b, DT_F32, (Axis *[]){h, n}, 2, -2, 2);
+  Node *product[] = {g_contract(g, wide, g_cast(g, w, DT_F32), &h, 1),
+                     g_contract(g, wide, g_rename(g, wide, &l, &m, 1), &h, 1),
+                     g_unary(g, OP_TANH, g_contract(g, y, wide, &h, 1)),
+                     g_contract(g, x, w, &h, 1)};
+  for (int i = 0; i < 2 * COUNT(product); i++) {
+    t->no_fuse = i & 1;
+    plan_bed_check1(t, product[i / 2], "a product of bf16");
+    ck_assert_msg(t->no_fuse || t->steps == 1, "product %d: an operand is copied first", i / 2);
+  }
+}
+
 // A k whose sum has runs, in float32 and in float64.
 static void long_products(PlanBed *t, Axis *l, Axis *h) {
   Graph *g = t->b.g;
@@ -81,7 +99,8 @@ static void long_products(PlanBed *t, Axis *l, Axis *h) {
   }
 }
 
-static void (*const sized[])(PlanBed *, Axis *, Axis *) = {softmax, sums, products, long_products};
+static void (*const sized[])(PlanBed *, Axis *, Axis *) = {softmax, sums, products,
+                                                           products_of_bf16, long_products};
 static const int64_t sizes[] = {1, 7, 33, 65, 129};
 
 START_TEST(sizes_that_no_warp_divides) {
