@@ -195,6 +195,17 @@ const char *i32_room(Arena *a, const Node *n, Poly *room) {
 
 // ---- all of a program's
 
+// Sorted ids and their keys are i32.
+static void scatter_rooms(Planner *p, Rooms *rooms, const Node *n) {
+  Poly ids, rows;
+  if (is_one_hot(n) || !scatter_counts(n, &ids, &rows))
+    return;
+  ids = poly_sub(poly_const(INT32_MAX), ids);
+  rows = poly_sub(poly_const(INT32_MAX - 1), rows);
+  need_room(p, rooms, &ids, "more than 2147483647 places are indexed at once", n);
+  need_room(p, rooms, &rows, "more than 2147483646 rows are indexed at once", n);
+}
+
 void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
   Rooms rooms = {0};
   for (int i = 0; i < g->nnode; i++) {
@@ -205,6 +216,8 @@ void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
       need_room(p, &rooms, &room, text, n);
     if (n->op == OP_INDEX || n->op == OP_SLICE)
       slice_rooms(p, &rooms, n);
+    if (n->op == OP_SCATTER && p->o.on->sorts)
+      scatter_rooms(p, &rooms, n);
   }
   out->room = rooms.v;
   out->nroom = rooms.n;

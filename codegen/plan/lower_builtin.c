@@ -163,6 +163,9 @@ static Inst *plan_scatter(Prog *g, Node *n) {
   Axis *order[2 * MAX_AXES], *kept[MAX_AXES];
   int rows = 0, nk = n->attr.naxes;
   const Node *both[2] = {src, ids};
+  Poly n_ids, n_rows;
+  if (g->p->o.on->sorts && scatter_counts(n, &n_ids, &n_rows))
+    return inst_new(g, IK_SCATTER, n);
   if (!g->p->o.on->builtins || n->dtype != DT_F32)
     return loops(g, n);
   for (int i = 0; i < nk; i++) {

@@ -4,35 +4,33 @@
 #include "codegen/plan/lower_util.h"
 #include <string.h>
 
-static LStmt *open_for(Lower *c, LExpr *lo, LExpr *hi, Poly range, int vec) {
+LStmt *lower_for(Lower *c, LExpr *lo, LExpr *hi, Poly range, int vec) {
   int v = lower_var(c, range, c->scope.n);
   LStmt *f = ls_for(c->a, v, lo, hi, vec);
   lower_push(c, &f->body);
   return f;
 }
 
-static void close_for(Lower *c, LStmt *f) {
+void lower_end(Lower *c, LStmt *f) {
   lower_pop(c);
   lower_emit(c, f);
 }
 
-// [t * block, min(t * block + block, extent))
-static LStmt *open_block(Lower *c, int task, int64_t block, Poly extent, int vec) {
+LStmt *lower_block(Lower *c, int task, int64_t block, Poly extent, int vec) {
   LExpr *lo = liop(c, L_IMUL, lvar(c, task), li(c, block));
   LExpr *hi = liop(c, L_IMIN, liop(c, L_IADD, lo, li(c, block)), lpoly(c, extent));
-  return open_for(c, lo, hi, extent, vec);
+  return lower_for(c, lo, hi, extent, vec);
 }
 
-static LExpr *cast(Lower *c, DType t, LExpr *e) {
+LExpr *lower_cast(Lower *c, DType t, LExpr *e) {
   return e->dtype == t ? e : lx_op(c->a, L_CAST, t, e, NULL, NULL);
 }
 
-// What a sum of many values of dtype t is taken in.
-static DType sum_dtype(DType t) {
+DType lower_wide(DType t) {
   return dtype_is_float(t) ? DT_F64 : t;
 }
 
-static LExpr *slot_count(Lower *c, Poly rows, int64_t block) {
+LExpr *lower_slots(Lower *c, Poly rows, int64_t block) {
   LExpr *up = lpoly(c, poly_add(rows, poly_const(block - 1)));
   return liop(c, L_IDIV, up, li(c, block));
 }
@@ -45,11 +43,12 @@ static void sum_slots(Prog *g, Inst *k, const Place *slots, Poly rows, int64_t b
   Coords none = {0};
   lower_grid(c, poly_const(1), 1);
   int acc = lower_reg(c, slots->dtype, lx_const(c->a, slots->dtype, reduce_identity(n)));
-  LStmt *f = open_for(c, li(c, 0), slot_count(c, rows, block), (Poly){0}, 0);
+  LStmt *f = lower_for(c, li(c, 0), lower_slots(c, rows, block), (Poly){0}, 0);
   LExpr *v = lx_load(c->a, c->k, lower_mem(c, slots->buf, poly_const(0), false), lvar(c, f->var));
   lower_emit(c, ls_reduce(c->a, acc, reduce_kind(n), v));
-  close_for(c, f);
-  lower_store(c, dst, &none, cast(c, computed_dtype(n), lx_reg(c->a, slots->dtype, acc)), false);
+  lower_end(c, f);
+  lower_store(c, dst, &none, lower_cast(c, computed_dtype(n), lx_reg(c->a, slots->dtype, acc)),
+              false);
   lower_finish(c, poly_const(0));
 }
 
@@ -64,28 +63,29 @@ void lower_total(Prog *g, Inst *k) {
   int64_t work = g->p->o.on->total_work, block = work, columns;
   if (nrow)
     block = poly_is_const(&inner, &columns) && columns < work ? work / columns : 128;
-  DType t = reduce_kind(n) == LR_SUM ? sum_dtype(computed_dtype(n)) : computed_dtype(n);
+  DType t = reduce_kind(n) == LR_SUM ? lower_wide(computed_dtype(n)) : computed_dtype(n);
   Lower *c = lower_new(g, k, inst_label(g, k));
   int task = lower_grid(c, R, block), acc = lower_reg(c, t, lx_const(c->a, t, reduce_identity(n)));
   Coords at = {0};
   LStmt *rows = NULL, *f = NULL;
   if (nrow) {
-    rows = open_block(c, task, block, R, 0);
+    rows = lower_block(c, task, block, R, 0);
     lower_unflatten(c, lvar(c, rows->var), k->row, nrow, &at);
-    f = open_for(c, li(c, 0), lpoly(c, inner), inner, 2);
+    f = lower_for(c, li(c, 0), lpoly(c, inner), inner, 2);
   } else if (k->nrow) {
-    f = open_block(c, task, block, R, 2);
+    f = lower_block(c, task, block, R, 2);
   }
   if (f)
     coords_set(&at, k->row[nrow], lvar(c, f->var));
-  lower_emit(c, ls_reduce(c->a, acc, reduce_kind(n), cast(c, t, reduce_operand(c, n, &at))));
+  lower_emit(c, ls_reduce(c->a, acc, reduce_kind(n), lower_cast(c, t, reduce_operand(c, n, &at))));
   if (f)
-    close_for(c, f);
+    lower_end(c, f);
   if (rows)
-    close_for(c, rows);
+    lower_end(c, rows);
   int64_t all;
   if (poly_is_const(&R, &all) && all <= block) {
-    lower_store(c, m->place, &(Coords){0}, cast(c, computed_dtype(n), lx_reg(c->a, t, acc)), false);
+    lower_store(c, m->place, &(Coords){0}, lower_cast(c, computed_dtype(n), lx_reg(c->a, t, acc)),
+                false);
     lower_finish(c, poly_const(0));
     return;
   }
@@ -112,17 +112,17 @@ void lower_finish_slots(Prog *g, Inst *k) {
   if (last > 0)
     lower_unflatten(c, lvar(c, lower_grid(c, extents(k->col, last), 1)), k->col, last, &at);
   int work = g->p->o.on->finish_work, task = lower_grid(c, k->col[last]->extent, work);
-  LStmt *f = open_block(c, task, work, k->col[last]->extent, 2);
+  LStmt *f = lower_block(c, task, work, k->col[last]->extent, 2);
   coords_set(&at, k->col[last], lvar(c, f->var));
   int acc = lower_reg(c, DT_F64, lx_const(c->a, DT_F64, 0));
-  LStmt *s = open_for(c, li(c, 0), slot_count(c, b->rows, b->block), (Poly){0}, 0);
+  LStmt *s = lower_for(c, li(c, 0), lower_slots(c, b->rows, b->block), (Poly){0}, 0);
   LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)),
                       place_index(c, k->src, &at));
   LExpr *v = lx_load(c->a, c->k, lower_mem(c, k->src->buf, poly_const(0), false), index);
-  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, cast(c, DT_F64, v)));
-  close_for(c, s);
-  lower_store(c, k->dst, &at, cast(c, k->src->dtype, lx_reg(c->a, DT_F64, acc)), false);
-  close_for(c, f);
+  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, lower_cast(c, DT_F64, v)));
+  lower_end(c, s);
+  lower_store(c, k->dst, &at, lower_cast(c, k->src->dtype, lx_reg(c->a, DT_F64, acc)), false);
+  lower_end(c, f);
   lower_finish(c, poly_const(0));
 }
 
@@ -152,7 +152,7 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   coords_set(&in, a, li(c, 0));
   int best = lower_reg(c, t, lower_value(c, x, &in).e),
       arg = lower_reg(c, DT_I32, lx_const(c->a, DT_I32, 0));
-  LStmt *f = open_for(c, li(c, 1), lpoly(c, a->extent), a->extent, 0);
+  LStmt *f = lower_for(c, li(c, 1), lpoly(c, a->extent), a->extent, 0);
   coords_set(&in, a, lvar(c, f->var));
   int v = lower_reg(c, t, lower_value(c, x, &in).e);
   LExpr *value = lx_reg(c->a, t, v), *old = lx_reg(c->a, t, best),
@@ -162,19 +162,19 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   lower_emit(c,
              ls_set(c->a, arg, lx_op(c->a, L_SELECT, DT_I32, cond, i, lx_reg(c->a, DT_I32, arg))));
   lower_emit(c, ls_set(c->a, best, lx_op(c->a, L_SELECT, t, cond, value, old)));
-  close_for(c, f);
+  lower_end(c, f);
   lower_store(c, dst, &at, lx_reg(c->a, DT_I32, arg), false);
 }
 
 // A register for the sum of values of dtype t.
 static int sum_begin(Lower *c, DType t) {
-  return lower_reg(c, sum_dtype(t), lx_const(c->a, sum_dtype(t), 0));
+  return lower_reg(c, lower_wide(t), lx_const(c->a, lower_wide(t), 0));
 }
 static void sum_add(Lower *c, int sum, LExpr *v) {
-  lower_emit(c, ls_reduce(c->a, sum, LR_SUM, cast(c, sum_dtype(v->dtype), v)));
+  lower_emit(c, ls_reduce(c->a, sum, LR_SUM, lower_cast(c, lower_wide(v->dtype), v)));
 }
 static LExpr *sum_end(Lower *c, int sum, DType t) {
-  return cast(c, t, lx_reg(c->a, sum_dtype(t), sum));
+  return lower_cast(c, t, lx_reg(c->a, lower_wide(t), sum));
 }
 
 static LExpr *minus(Lower *c, LExpr *x, LExpr *y) {
@@ -197,14 +197,14 @@ static void loop_conv(Lower *c, Node *n, const Place *dst) {
   LExpr *l = coords_get(&at, a), *L = lpoly(c, a->extent);
   int acc = sum_begin(c, t);
   LStmt *f =
-      open_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
+      lower_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
   LExpr *j = lvar(c, f->var);
   coords_set(&k, a, j);
   coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
   LExpr *p =
       lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &k).e, NULL);
   sum_add(c, acc, p);
-  close_for(c, f);
+  lower_end(c, f);
   lower_store(c, dst, &at, sum_end(c, acc, t), false);
 }
 
@@ -218,7 +218,7 @@ static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *
       Axis *a = both[b]->ax[i];
       if (a == but || axis_in(n->attr.axes, n->attr.naxes, a) || (b && node_has(x, a)))
         continue;
-      open[k] = open_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
+      open[k] = lower_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
       coords_set(at, a, lvar(c, open[k++]->var));
     }
   return k;
@@ -232,8 +232,8 @@ static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
   LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
   LStmt *open[2 * MAX_AXES];
   int acc = sum_begin(c, t), k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
-  LStmt *f = n->attr.reverse ? open_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
-                             : open_for(c, j, L, a->extent, 0);
+  LStmt *f = n->attr.reverse ? lower_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
+                             : lower_for(c, j, L, a->extent, 0);
   LExpr *l = lvar(c, f->var);
   y = u;
   coords_set(&y, a, l);
@@ -241,15 +241,15 @@ static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
   LExpr *p =
       lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &y).e, NULL);
   sum_add(c, acc, p);
-  close_for(c, f);
+  lower_end(c, f);
   while (k > 0)
-    close_for(c, open[--k]);
+    lower_end(c, open[--k]);
   lower_store(c, dst, &at, sum_end(c, acc, t), false);
 }
 
 static int open_axes(Lower *c, Axis *const *ax, int n, Coords *at, LStmt **open) {
   for (int i = 0; i < n; i++) {
-    open[i] = open_for(c, li(c, 0), lpoly(c, ax[i]->extent), ax[i]->extent, 0);
+    open[i] = lower_for(c, li(c, 0), lpoly(c, ax[i]->extent), ax[i]->extent, 0);
     coords_set(at, ax[i], lvar(c, open[i]->var));
   }
   return n;
@@ -257,11 +257,11 @@ static int open_axes(Lower *c, Axis *const *ax, int n, Coords *at, LStmt **open)
 
 static void close_axes(Lower *c, LStmt **open, int n) {
   while (n > 0)
-    close_for(c, open[--n]);
+    lower_end(c, open[--n]);
 }
 
 static Place *scatter_sums(Prog *g, const Inst *k, const Node *n) {
-  DType t = sum_dtype(computed_dtype(n));
+  DType t = lower_wide(computed_dtype(n));
   int buf = buf_add(g, k->prologue ? BIGS_KEPT : BIGS_ARENA, t, extents(n->ax, n->nax), "sums");
   return place_dense(g, buf, t, n->ax, n->nax);
 }
@@ -278,7 +278,7 @@ static void store_sums(Lower *c, Node *n, const Place *sums, const Place *dst, b
   LStmt *open[MAX_AXES];
   Coords at = {0};
   int k = open_axes(c, n->ax, n->nax, &at, open);
-  lower_store(c, dst, &at, cast(c, computed_dtype(n), lower_load(c, sums, &at)), add);
+  lower_store(c, dst, &at, lower_cast(c, computed_dtype(n), lower_load(c, sums, &at)), add);
   close_axes(c, open, k);
 }
 
@@ -299,7 +299,7 @@ static void loop_scatter(Lower *c, Inst *inst, Node *n, const Place *dst) {
   out = at;
   LExpr *last = lpoly(c, poly_sub(n->attr.axis->extent, poly_const(1)));
   coords_set(&out, n->attr.axis, liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last));
-  lower_store(c, sums, &out, cast(c, sums->dtype, v), true);
+  lower_store(c, sums, &out, lower_cast(c, sums->dtype, v), true);
   close_axes(c, open, k);
   store_sums(c, n, sums, dst, inst->accumulate);
 }

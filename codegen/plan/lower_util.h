@@ -1,4 +1,4 @@
-// Private to the planner: reductions as loop IR.
+// Private to the planner: loops, reductions and slots as loop IR.
 #ifndef BIGSC_LOWER_UTIL_H
 #define BIGSC_LOWER_UTIL_H
 #include "codegen/plan/plan_internal.h"
@@ -6,4 +6,13 @@
 double reduce_identity(const Node *n); // what an empty reduction gives
 LReduce reduce_kind(const Node *n);
 LExpr *reduce_operand(Lower *c, Node *n, const Coords *at); // of a contraction: the product
+
+// Opens a loop over [lo, hi); values of its variable are below `range` (no terms: unknown).
+LStmt *lower_for(Lower *c, LExpr *lo, LExpr *hi, Poly range, int vec);
+// The same over [t * block, min(t * block + block, extent)), t being the variable `task`.
+LStmt *lower_block(Lower *c, int task, int64_t block, Poly extent, int vec);
+void lower_end(Lower *c, LStmt *loop);                  // closes it
+LExpr *lower_slots(Lower *c, Poly rows, int64_t block); // ceil(rows / block)
+LExpr *lower_cast(Lower *c, DType t, LExpr *e);
+DType lower_wide(DType t); // what a sum of many values of dtype t is taken in
 #endif

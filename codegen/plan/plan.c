@@ -147,6 +147,7 @@ static void lower_inst(Prog *g, Inst *k) {
   case IK_FINISH: lower_finish_slots(g, k); break;
   case IK_LOOPS: lower_loops(g, k); break;
   case IK_BUILTIN: lower_builtin(g, k); break;
+  case IK_SCATTER: lower_scatter(g, k); break;
   case IK_ATTENTION: lower_attention(g, k); break;
   case IK_JOIN: break;
   }

@@ -57,6 +57,7 @@ typedef enum InstKind {
   IK_FINISH,    // sums slots in order
   IK_LOOPS, // one element at a time: argmax, and convolution and scatter of shapes no builtin takes
   IK_BUILTIN,   // library code
+  IK_SCATTER,   // a scatter by sorted ids, as several kernels: lower_scatter.c
   IK_ATTENTION, // attention, forward or backward, as one kernel
   IK_JOIN,      // nothing to do: the parts of a stored concatenation are complete
 } InstKind;
@@ -315,6 +316,7 @@ void lower_total(Prog *g, Inst *inst);
 void lower_finish_slots(Prog *g, Inst *inst);
 void lower_loops(Prog *g, Inst *inst);
 void lower_builtin(Prog *g, Inst *inst);
+void lower_scatter(Prog *g, Inst *inst);
 void lower_attention(Prog *g, Inst *inst);
 void lower_attention_bias(Lower *c, Node *n, const Place *dst);
 const char *inst_label(Prog *g, const Inst *inst);
@@ -327,6 +329,8 @@ Inst *contract_plan(Prog *g, Node *n);
 // The same for convolutions and scatters: as library code, or loops where the shapes do not suit
 // it.
 Inst *builtin_plan(Prog *g, Node *n);
+// Can lower_scatter do it?  Then how many ids it sorts, and among how many rows.
+bool scatter_counts(const Node *n, Poly *ids, Poly *rows);
 // Attention and its gradients: starts an instance, or finds the one of the other results of the
 // same attention.  NULL with an error recorded when no kernel does it.
 Inst *attention_plan(Prog *g, Node *n);
