@@ -158,7 +158,9 @@ BG_FN unsigned bg_mix(unsigned x) {
   x *= 0x846CA68Bu;
   return x ^ x >> 16;
 }
-BG_FN float bg_random(unsigned long long keys, long long index) {
+// The keys of a place that draws are another in each step, and lie in memory.
+BG_FN float bg_random(unsigned long long at, long long index) {
+  const unsigned long long keys = __ldg((const unsigned long long *)at);
   unsigned a =
       (unsigned)index * 0x9E3779B9u + (unsigned)keys + (unsigned)(index >> 32) * 0x85EBCA6Bu;
   unsigned r = bg_mix(bg_mix(a) ^ (unsigned)(keys >> 32));
@@ -294,4 +296,16 @@ BG_FN void bg_transpose(float *dst, long long panel, long long column, long long
   for (long long r = 0; r < (rows + width - 1) / width * width; r++)
     for (long long c = bg_lane(); c < columns; c += 32)
       dst[r / width * panel + c * column + r % width] = r < rows ? src[r * row + c] : 0.0f;
+}
+
+// ---- numbers that are another in each call, for kernels that are launched alike: the host's, into memory
+
+struct bg_words_frame {
+  unsigned long long *to;
+  long long n;
+  unsigned long long word[64];
+};
+extern "C" __global__ void __launch_bounds__(256) bg_words(const bg_words_frame f) {
+  if (threadIdx.x < f.n)
+    f.to[threadIdx.x] = f.word[threadIdx.x];
 }

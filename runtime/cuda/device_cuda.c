@@ -277,10 +277,18 @@ static BigsLaunch launch_of(const BigsModule *module, int kernel) {
   return module->nlaunch ? module->launch[kernel] : warps;
 }
 
+// Those of the module, and the one that all have, behind them.
+static const char *function_name(const bigs_model *m, int kernel, char *buf, size_t size) {
+  if (kernel == m->module->nkernel)
+    return "bg_words";
+  snprintf(buf, size, "k%d", kernel);
+  return buf;
+}
+
 static int find_function(bigs_model *m, int kernel) {
   CudaState *s = cuda_state(m);
   const CudaDevice *d = (const CudaDevice *)m->device;
-  char name[16], what[48];
+  char buf[16], what[48];
   if (s->function[kernel])
     return 0;
   if (!d->image) {
@@ -289,7 +297,7 @@ static int find_function(bigs_model *m, int kernel) {
     s->function[kernel] = (CudaFunction)f;
     return err;
   }
-  snprintf(name, sizeof name, "k%d", kernel);
+  const char *name = function_name(m, kernel, buf, sizeof buf);
   CudaResult r = s->driver.module_function(&s->function[kernel], s->module, name);
   snprintf(what, sizeof what, "its code lacks kernel %s", name);
   return r ? cuda_fail(m, r, what) : 0;
@@ -337,6 +345,35 @@ static int cuda_launch(bigs_model *m, const DeviceLaunch *l) {
   return err ? err : left;
 }
 
+// ---- numbers
+enum { WORDS = 64 }; // as bg_words of codegen/cuda/cuda_prelude.h has
+typedef struct WordsFrame {
+  CudaAddress to;
+  int64_t n;
+  uint64_t word[WORDS];
+} WordsFrame;
+
+static CudaResult start_words(CudaState *s, CudaFunction f, void *to, const uint64_t *word, int n) {
+  WordsFrame frame = {.to = address(to), .n = n};
+  void *params[] = {&frame};
+  memcpy(frame.word, word, (size_t)n * sizeof *word);
+  return s->driver.launch(f, 1, 1, 1, BLOCK_WARPS * WARP_LANES, 1, 1, 0, s->stream, params, NULL);
+}
+
+static int cuda_words(bigs_model *m, void *to, const uint64_t *word, int n) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m), kernel = m->module->nkernel;
+  if (err)
+    return err;
+  CudaResult r = 0;
+  err = find_function(m, kernel);
+  for (int i = 0; i < n && !err && !r; i += WORDS)
+    r = start_words(s, s->function[kernel], (uint64_t *)to + i, word + i,
+                    n - i < WORDS ? n - i : WORDS);
+  int left = cuda_leave(m, r, "numbers cannot be written to it");
+  return err ? err : left;
+}
+
 CudaDevice cuda_device(int ordinal, int version, const void *image,
                        int (*function)(bigs_model *m, int kernel, void **out)) {
   return (CudaDevice){.base = {.name = "GPU",
@@ -348,6 +385,7 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .put = cuda_put,
                                .get = cuda_get,
                                .clear = cuda_clear,
+                               .words = cuda_words,
                                .launch = cuda_launch,
                                .wait = cuda_wait,
                                .queue = cuda_queue},

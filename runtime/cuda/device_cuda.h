@@ -10,11 +10,11 @@ typedef struct CudaDevice {
   BigsDevice base;
   int ordinal; // of the GPUs that the driver shows
   int version; // that the driver must know for this code, 13010 for CUDA 13.1; 0: any that runs it
-  // A cubin, whose functions are named k0, k1, ... as the kernels are numbered; NULL: `function` finds
-  // them.
+  // A cubin, whose functions are named k0, k1, ... as the kernels are numbered, and bg_words; NULL:
+  // `function` finds them.
   const void *image;
-  // The CUfunction of a kernel of m->module into *out, called once for each with the GPU's primary
-  // context current.  0, or a status with the reason in m's error.
+  // The CUfunction of a kernel of m->module into *out, of number nkernel that of bg_words, called once
+  // for each with the GPU's primary context current.  0, or a status with the reason in m's error.
   int (*function)(bigs_model *m, int kernel, void **out);
 } CudaDevice;
 // With image or function, the other is NULL.

@@ -288,6 +288,7 @@ static int staged_count(const BigsProgram *p) {
 
 static void drop_values(bigs_model *m, Binding *b) {
   region_free(m, &b->kept);
+  region_free(m, &b->keys);
   b->kept_version = 0;
   if (b->step)
     drop_tables(m, b);
@@ -319,7 +320,7 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->size, b->buffer,   b->step,   b->scalar, b->clear, b->base,
+  void *const part[] = {b->size, b->buffer,   b->step,   b->scalar, b->key,   b->clear, b->base,
                         b->arg,  b->fallback, b->staged, b->item,   b->order, b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
@@ -328,8 +329,11 @@ void binding_free(bigs_model *m, Binding *b) {
 static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
   static const char what[] = "the tables of a binding";
   size_t nscalar = 0, narg = 0, nbuffer = (size_t)p->nbuffer;
+  int nkey = 0;
   for (int s = 0; s < p->nstep; s++) {
     nscalar += (size_t)p->step[s].nscalar;
+    for (int i = 0; i < p->step[s].nscalar; i++)
+      nkey += p->step[s].scalar[i].kind == 1;
     if ((size_t)p->step[s].narg > narg)
       narg = (size_t)p->step[s].narg;
   }
@@ -337,10 +341,12 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
   if (!b)
     return NULL;
   b->program = p;
+  b->nkey = nkey;
   if (!(b->size = MODEL_ALLOC(m, int64_t, m->module->npoly, what)) ||
       !(b->buffer = MODEL_ALLOC(m, BoundBuffer, nbuffer, what)) ||
       !(b->step = MODEL_ALLOC(m, BoundStep, p->nstep, what)) ||
       !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
+      !(b->key = MODEL_ALLOC(m, uint64_t, nkey, what)) ||
       !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||
       !(b->base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
       !(b->arg = MODEL_ALLOC(m, void *, narg, what)) ||

@@ -33,6 +33,9 @@ typedef struct BigsDevice {
   int (*get)(bigs_model *m, void *to, const void *from,
              size_t bytes); // to the host, when all before is done
   int (*clear)(bigs_model *m, void *p, size_t bytes);
+  // n numbers of eight bytes, which may be others as soon as this has returned.  NULL: kernels find the
+  // keys of what they draw in their scalars; else there is the address of them.
+  int (*words)(bigs_model *m, void *to, const uint64_t *word, int n);
   int (*launch)(bigs_model *m, const DeviceLaunch *l);
   int (*wait)(bigs_model *m); // until all is done
   // What follows goes into this queue of the caller's, behind all before, NULL: back into the handle's

@@ -173,6 +173,41 @@ static int resolve(bigs_model *m, Binding *b, const void *const *inputs, void *c
   return err;
 }
 
+// ---- keys of random sites
+static bool keys_in_memory(const bigs_model *m, const Binding *b) {
+  return b->nkey && m->device->words;
+}
+
+// Their scalars are the addresses of the keys, so that nothing about a launch changes from step to step.
+static int ready_keys(bigs_model *m, Binding *b) {
+  if (!keys_in_memory(m, b) || b->keys.p)
+    return 0;
+  if (region_set(m, &b->keys, (size_t)b->nkey * sizeof *b->key, "keys of random numbers"))
+    return m->error.status;
+  for (int s = 0, n = 0; s < b->program->nstep; s++)
+    for (int i = 0; i < b->program->step[s].nscalar; i++)
+      if (b->program->step[s].scalar[i].kind == 1)
+        b->scalar[b->step[s].scalar + i] = (uintptr_t)b->keys.p + (size_t)n++ * sizeof *b->key;
+  return 0;
+}
+
+static int set_keys(bigs_model *m, Binding *b, RunFlags flags) {
+  bool far = keys_in_memory(m, b);
+  for (int s = 0, n = 0; s < b->program->nstep; s++)
+    for (int i = 0; i < b->program->step[s].nscalar; i++) {
+      const BigsScalar *v = &b->program->step[s].scalar[i];
+      uint32_t key[2];
+      if (v->kind != 1)
+        continue;
+      rng_site_keys(flags.seed, (uint64_t)flags.step, v->value, key);
+      b->key[n] = key[0] | (uint64_t)key[1] << 32;
+      if (!far)
+        b->scalar[b->step[s].scalar + i] = b->key[n];
+      n++;
+    }
+  return far ? m->device->words(m, b->keys.p, b->key, b->nkey) : 0;
+}
+
 static int ready_memory(bigs_model *m, Binding *b) {
   if (b->kept_bytes && !b->kept.p) {
     b->kept_version = 0;
@@ -188,6 +223,8 @@ static int ready_memory(bigs_model *m, Binding *b) {
     return m->error.status;
   if ((size_t)b->scratch_bytes > m->scratch.bytes &&
       region_set(m, &m->scratch, (size_t)b->scratch_bytes, "scratch memory"))
+    return m->error.status;
+  if (ready_keys(m, b))
     return m->error.status;
   return b->program->kind == BIGS_GRADIENT
              ? exec_ready_gradients(m, (int)(b->program - m->module->program))
@@ -209,16 +246,6 @@ int exec_clear(bigs_model *m, Binding *b, int buffer) {
   return b->base[buffer] && bytes > 0 ? m->device->clear(m, b->base[buffer], (size_t)bytes) : 0;
 }
 
-static void set_keys(Binding *b, int s, RunFlags flags) {
-  const BigsStep *step = &b->program->step[s];
-  uint32_t key[2];
-  for (int i = 0; i < step->nscalar; i++)
-    if (step->scalar[i].kind == 1) {
-      rng_site_keys(flags.seed, (uint64_t)flags.step, step->scalar[i].value, key);
-      b->scalar[b->step[s].scalar + i] = key[0] | (uint64_t)key[1] << 32;
-    }
-}
-
 static int run_builtin(bigs_model *m, const Binding *b, int s, const BigsFrame *f) {
   const BigsStep *step = &b->program->step[s];
   int err = m->module->builtin[step->index]->run(f, b->step[s].tables, m->pool, m->scratch.p);
@@ -234,14 +261,13 @@ static int clear_for_step(bigs_model *m, Binding *b, const BoundStep *bound) {
   return err;
 }
 
-static int run_step(bigs_model *m, Binding *b, int s, RunFlags flags) {
+static int run_step(bigs_model *m, Binding *b, int s) {
   const BigsStep *step = &b->program->step[s];
   const BoundStep *bound = &b->step[s];
   if (clear_for_step(m, b, bound))
     return m->error.status;
   for (int i = 0; i < step->narg; i++)
     b->arg[i] = b->base[step->arg[i]];
-  set_keys(b, s, flags);
   BigsFrame f = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar};
   if (step->kind == BIGS_BUILTIN)
     return run_builtin(m, b, s, &f);
@@ -267,7 +293,7 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
       return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
     if (flags.check)
       err = check_clear(m, b, s);
-    err = err ? err : run_step(m, b, s, flags);
+    err = err ? err : run_step(m, b, s);
     if (!err && flags.check)
       err = check_after(m, b, s);
     if (m->step_ns && !err)
@@ -300,7 +326,7 @@ static int run_program(bigs_model *m, int program, const int64_t *dims, const vo
   if (!b || resolve(m, b, inputs, outputs))
     return m->error.status;
   const BigsProgram *p = b->program;
-  if (flags.check && check_before(m, b))
+  if (set_keys(m, b, flags) || (flags.check && check_before(m, b)))
     return m->error.status;
   if (b->kept_version != m->weights_version || flags.check) {
     b->kept_version = 0;

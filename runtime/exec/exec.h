@@ -55,6 +55,9 @@ typedef struct Binding {
   BoundBuffer *buffer;
   BoundStep *step;
   uint64_t *scalar;
+  uint64_t *key; // of all its random sites, in the order of the steps; nkey
+  int nkey;
+  Region keys; // the same on a device whose kernels read them there
   int32_t *clear;
   void **base;     // per buffer, for the run under way
   void **arg;      // of the step under way

@@ -77,7 +77,7 @@ static NvrtcResult spoilt(NvrtcProgram p, const char *word) {
 // How many words each kernel's frame has, for who launches it.
 static void put_words(FILE *f, const char *source) {
   char name[WORD];
-  for (const char *s = source; (s = strstr(s, "\nstruct k")); s += 8)
+  for (const char *s = source; (s = strstr(s, "\nstruct ")); s += 8)
     if (sscanf(s, "\nstruct %63[a-z0-9_] {", name) == 1 && strstr(name, "_frame"))
       fprintf(f,
               "\nextern \"C\" { extern const int %.*s_words; const int %.*s_words = sizeof(%s) / "

@@ -79,6 +79,17 @@ static int64_t tasks_of(const LKernel *k, const int64_t *sym) {
   return n;
 }
 
+// Kernels find the keys of what they draw where the scalar says.
+static void take_scalars(const LKernel *k, const uint64_t *scalar, uint64_t *out) {
+  size_t n;
+  char *text = k->nscalars ? text_of(k, "kernel", &n) : NULL, use[48];
+  for (int i = 0; i < k->nscalars; i++) {
+    snprintf(use, sizeof use, "bg_random(f.scalar[%d],", i);
+    out[i] = strstr(text, use) ? (uintptr_t)&scalar[i] : scalar[i];
+  }
+  free(text);
+}
+
 static uint64_t *fill_frame(const LKernel *k, const BigsFrame *f, int64_t tasks, int64_t stride,
                             void *scratch) {
   size_t nargs = (size_t)(k->nargs > 1 ? k->nargs : 1);
@@ -89,7 +100,7 @@ static uint64_t *fill_frame(const LKernel *k, const BigsFrame *f, int64_t tasks,
   for (int i = 0; i < k->nargs; i++)
     word[3 + i] = (uintptr_t)f->arg[i];
   memcpy(&word[3 + nargs], f->sym, (size_t)ndim * 8);
-  memcpy(&word[3 + nargs + MAX_SYMS], f->scalar, (size_t)k->nscalars * 8);
+  take_scalars(k, f->scalar, &word[3 + nargs + MAX_SYMS]);
   return word;
 }
 

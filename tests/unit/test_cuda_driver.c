@@ -1,5 +1,6 @@
 // A GPU as the device of a handle, on a driver of ours (tests/cuda/fake_cuda.c): values and files are
 // those of the processors, and every way in which a GPU fails is told in one sentence.
+#include "base/hash.h"
 #include "runtime/cuda/device_cuda.h"
 #include "runtime/cuda/driver.h"
 #include "runtime/exec/exec.h"
@@ -20,15 +21,30 @@ enum { KERNELS = 16 };
 typedef struct ToyKernel {
   BigsKernel *kernel;
   int narg, nscalar;
+  const BigsScalar *scalar;
 } ToyKernel;
 static ToyKernel toy_kernel[KERNELS];
-static FakeFunction toy_function[KERNELS];
-static const FakeImage toy_image = {.count = KERNELS, .function = toy_function};
+static FakeFunction toy_function[KERNELS + 1];
+static const FakeImage toy_image = {
+    .count = KERNELS, .function = toy_function, .words = &toy_function[KERNELS]};
 
 static unsigned blocks_most, shared_most; // of all launches
+static uint64_t launched;                 // what they were launched with
 
 static int at_least_one(int n) {
   return n ? n : 1;
+}
+
+static void write_words(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
+  (void)ctx, (void)blocks, (void)shared;
+  ck_assert_uint_le(word[1], 64);
+  memcpy((void *)(uintptr_t)word[0], word + 2, word[1] * sizeof *word);
+}
+
+// Keys of what is drawn are read where the scalar says.
+static void take_scalars(const ToyKernel *k, const uint64_t *scalar, uint64_t *out) {
+  for (int i = 0; i < k->nscalar; i++)
+    out[i] = k->scalar[i].kind == 1 ? *(const uint64_t *)(uintptr_t)scalar[i] : scalar[i];
 }
 
 // All tasks of a warp, or of a block when it has shared memory, the last one first: their order is
@@ -36,10 +52,13 @@ static int at_least_one(int n) {
 static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
   const ToyKernel *k = ctx;
   void *arg[16];
+  uint64_t scalar[4];
   for (int i = 0; i < k->narg; i++)
     arg[i] = (void *)(uintptr_t)word[3 + i];
   const uint64_t *sym = word + 3 + at_least_one(k->narg);
-  BigsFrame f = {.arg = arg, .sym = (const int64_t *)sym, .scalar = sym + TOY_NDIM};
+  launched = hash_bytes(launched, word, (size_t)toy_function[k - toy_kernel].words * sizeof *word);
+  BigsFrame f = {.arg = arg, .sym = (const int64_t *)sym, .scalar = scalar};
+  take_scalars(k, sym + TOY_NDIM, scalar);
   shared_most = shared > shared_most ? shared : shared_most;
   blocks_most = blocks > blocks_most ? blocks : blocks_most;
   for (int64_t n = blocks * (shared ? 1 : 8), i = n - 1; i >= 0; i--)
@@ -48,22 +67,23 @@ static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, un
 }
 
 static void make_toy_functions(void) {
+  toy_function[KERNELS] = (FakeFunction){write_words, NULL, 66};
   ck_assert_int_le(toy_module.nkernel, KERNELS);
   for (int p = 0; p < toy_module.nprogram; p++)
     for (int i = 0; i < toy_module.program[p].nstep; i++) {
       const BigsStep *step = &toy_module.program[p].step[i];
       ToyKernel *k = &toy_kernel[step->index];
-      *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar};
+      ck_assert_int_le(step->nscalar, 4);
+      *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar, step->scalar};
       toy_function[step->index] = (FakeFunction){
           run_tasks, k, 3 + at_least_one(k->narg) + TOY_NDIM + at_least_one(k->nscalar)};
     }
 }
 
 static int toy_finds(bigs_model *m, int kernel, void **out) {
-  *out = &toy_function[kernel];
-  return kernel < m->module->nkernel
-             ? 0
-             : bigs_fail(&m->error, BIGS_EBUG, "there is no kernel %d", kernel);
+  int n = m->module->nkernel;
+  *out = &toy_function[kernel < n ? kernel : KERNELS];
+  return kernel <= n ? 0 : bigs_fail(&m->error, BIGS_EBUG, "there is no kernel %d", kernel);
 }
 
 // ---- the driver
@@ -140,10 +160,14 @@ static int scale(bigs_model *m, int64_t B, int64_t L, float *out) {
   return bigs_model_run(m, TOY_SCALE, DIMS(B, L, 0), (const void *[]){ones, NULL}, (void *[]){out});
 }
 
+static const int32_t ids[8] = {1, 2, 3, 4, 5, 6, 0, 1}, place[3] = {0, 3, 7}, labels[3] = {2, 5, 2};
+static const bool mask[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+static const void *const batch[] = {ids, mask, place, labels};
 static int step(bigs_model *m, float *loss) {
-  static const int32_t ids[8] = {1, 2, 3, 4, 5, 6, 0, 1}, at[3] = {0, 3, 7}, labels[3] = {2, 5, 2};
-  static const bool mask[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-  return bigs_model_step(m, 0, DIMS(2, 4, 3), (const void *[]){ids, mask, at, labels}, loss);
+  return bigs_model_step(m, 0, DIMS(2, 4, 3), batch, loss);
+}
+static int gradient(bigs_model *m, float *loss) {
+  return bigs_model_grad(m, 0, DIMS(2, 4, 3), batch, loss);
 }
 
 static void same_scale(bigs_model *a, bigs_model *b, int64_t B, int64_t L) {
@@ -200,6 +224,26 @@ START_TEST(a_gpu_does_what_the_processors_do) {
   bigs_model_close(near);
   bigs_model_close(far);
   bigs_model_close(again);
+}
+END_TEST
+
+// What is another from step to step is not in the launches, so that they can be kept and repeated.
+START_TEST(steps_are_launched_alike) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near = open_on(NULL, NULL), *far = open_on(&gpu.base, NULL);
+  uint64_t before = 0;
+  float last = 0, x, y;
+  for (int i = 0; i < 4; i++) {
+    near->step = far->step = 100 * i;
+    launched = 0;
+    ck_assert_int_eq(gradient(near, &x), 0);
+    ck_assert_int_eq(gradient(far, &y), 0);
+    ck_assert_mem_eq(&x, &y, sizeof x);
+    ck_assert(i < 2 || (launched == before && x != last)); // the first ones make what is there then
+    before = launched, last = x;
+  }
+  bigs_model_close(near);
+  bigs_model_close(far);
 }
 END_TEST
 
@@ -405,7 +449,7 @@ END_TEST
 
 // The cubin of another model.
 START_TEST(code_that_lacks_a_kernel) {
-  FakeImage short_one = {.count = 3, .function = toy_function};
+  FakeImage short_one = {.count = 3, .function = toy_function, .words = &toy_function[KERNELS]};
   CudaDevice gpu = cuda_device(0, 0, &short_one, NULL);
   int status;
   ck_assert_ptr_null(try_open(&gpu.base, NULL, &status));
@@ -465,7 +509,7 @@ START_TEST(a_launch_that_is_refused) {
   CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
   bigs_model *m = open_on(&gpu.base, NULL);
   float loss;
-  fake->refuse_at = fake->launches + 2;
+  fake->refuse_at = fake->launches + 3; // the first one writes the keys
   toy_fails(m, step(m, &loss), 3,
             "Fake 0: a kernel cannot be launched in `sqrt` (toy.mdl:12) of fit, kernel k5: "
             "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES");
@@ -562,7 +606,7 @@ START_TEST(a_kernel_that_fails) {
   if (_i < 3)
     setenv("BIGS_CUDA", "sync", 1);
   bigs_model *m = open_on(&gpu.base, NULL);
-  fake->fault_at = fake->launches + 1 + _i % 3;
+  fake->fault_at = fake->launches + 2 + _i % 3;
   snprintf(says, sizeof says, "Fake 0 failed%s %s%s", _i < 3 ? " in" : ", at the latest in",
            _i < 3 ? at[_i] : "`a step` of fit, kernel k7",
            _i < 3 ? ": CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)"
@@ -583,6 +627,7 @@ Suite *cuda_driver_suite(void) {
   tcase_add_unchecked_fixture(t, compile_drivers, remove_drivers);
   tcase_add_checked_fixture(t, plug_in, unplug);
   tcase_add_loop_test(t, a_gpu_does_what_the_processors_do, 0, 2);
+  tcase_add_test(t, steps_are_launched_alike);
   tcase_add_test(t, a_block_does_a_task);
   tcase_add_test(t, scratch_memory_is_bounded);
   tcase_add_test(t, streams_of_a_caller_are_joined);
