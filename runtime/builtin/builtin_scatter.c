@@ -37,8 +37,7 @@ static void scatter_one(void *ctx, int64_t task, int thread) {
 static int scatter_run(const BigsFrame *f, const void *tables, Pool *pool, void *work) {
   ScatterJob j = {.args = scatter_args(f), .src = f->arg[1], .out = f->arg[2], .shared = work};
   (void)tables;
-  if (!scatter_prepare(&j.args, f->arg[0], work))
-    return BIGS_EMODEL;
+  scatter_prepare(&j.args, f->arg[0], work);
   for (j.phase = 0; j.phase < SCATTER_PHASES; j.phase++)
     pool_run(pool, scatter_tasks(&j.args, j.phase, work), scatter_one, &j);
   return 0;

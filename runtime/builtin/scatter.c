@@ -52,14 +52,16 @@ size_t scatter_shared_bytes(const ScatterArgs *a) {
   return layout(a, NULL).bytes;
 }
 
+static bool is_row(const ScatterArgs *a, int32_t id) {
+  return id >= 0 && id < a->rows;
+}
+
 // start[r] becomes the end of run r while sources are placed; then all move up by one.
-static bool sort(const ScatterArgs *a, const int32_t *id, const ScatterBlock *b) {
+static void sort(const ScatterArgs *a, const int32_t *id, const ScatterBlock *b) {
   memset(b->start, 0, (size_t)(a->rows + 1) * sizeof *b->start);
-  for (int64_t i = 0; i < a->n; i++) {
-    if (id[i] < 0 || id[i] >= a->rows)
-      return false;
-    b->start[id[i]]++;
-  }
+  for (int64_t i = 0; i < a->n; i++)
+    if (is_row(a, id[i]))
+      b->start[id[i]]++;
   int64_t at = 0;
   for (int64_t r = 0; r <= a->rows; r++) {
     int64_t count = b->start[r];
@@ -67,21 +69,20 @@ static bool sort(const ScatterArgs *a, const int32_t *id, const ScatterBlock *b)
     at += count;
   }
   for (int64_t i = 0; i < a->n; i++)
-    b->order[b->start[id[i]]++] = i;
+    if (is_row(a, id[i]))
+      b->order[b->start[id[i]]++] = i;
   memmove(b->start + 1, b->start, (size_t)a->rows * sizeof *b->start);
   b->start[0] = 0;
-  return true;
 }
 
 static bool is_long(const ScatterBlock *b, int64_t row) {
   return b->start[row + 1] - b->start[row] > SCATTER_CUT;
 }
 
-bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared) {
+void scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared) {
   ScatterBlock b = layout(a, shared);
   int64_t n = 0;
-  if (!sort(a, id, &b))
-    return false;
+  sort(a, id, &b);
   for (int64_t r = 0; r < a->rows; r++) {
     if (!is_long(&b, r))
       continue;
@@ -90,7 +91,6 @@ bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared) {
       b.piece[n++] = (ScatterPiece){from, from + SCATTER_CUT < end ? from + SCATTER_CUT : end};
   }
   *b.pieces = n;
-  return true;
 }
 
 int64_t scatter_tasks(const ScatterArgs *a, int phase, const void *shared) {

@@ -24,9 +24,8 @@ typedef struct ScatterArgs {
 
 enum { SCATTER_PHASES = 2, SCATTER_CUT = 128 };
 size_t scatter_shared_bytes(const ScatterArgs *a);
-// Sorts the n ids; serial, O(n + rows).  False when one is outside [0, rows); `out` is untouched
-// then.
-bool scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared);
+// Sorts the n ids; serial, O(n + rows).  Those outside of [0, rows) are left out.
+void scatter_prepare(const ScatterArgs *a, const int32_t *id, void *shared);
 int64_t scatter_tasks(const ScatterArgs *a, int phase, const void *shared);
 void scatter_task(const ScatterArgs *a, int phase, int64_t task, const float *src, float *out,
                   void *shared);
