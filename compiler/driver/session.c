@@ -480,6 +480,8 @@ int session_check_loss(Session *s, double loss) {
 }
 
 void session_close(Session *s) {
+  if (s->handle && s->o->verbose && *s->handle->remark)
+    fprintf(stderr, "%s\n", s->handle->remark);
   bigs_model_close(s->handle);
   jit_free(s->jit);
   if (s->so)

@@ -19,6 +19,8 @@ typedef struct CudaState {
   CudaModule module;
   CudaFunction *function; // of the module's kernels, NULL until the first launch
   uint64_t *word;         // the frame of a launch
+  CudaStream outer;       // in use while one's own is recorded
+  bool plain;             // no graphs
   bool sync;              // waits for each step, so that a fault is that step's
   CudaResult lost;        // the fault that ended all
   DeviceLaunch last;
@@ -141,7 +143,7 @@ static int cuda_open(bigs_model *m, int threads) {
   if (!s || !(s->function = ALLOC_N(CudaFunction, m->module->nkernel + 1)) ||
       !(s->word = ALLOC_N(uint64_t, most_words(m->module))))
     return bigs_fail_memory(&m->error, "a GPU's handle");
-  s->sync = how && !strcmp(how, "sync");
+  s->plain = s->sync = how && !strcmp(how, "sync");
   int err = driver_open(&s->driver, d->version, &m->error);
   err = err ? err : driver_gpu(&s->driver, d->ordinal, &s->gpu, &m->error);
   if (err)
@@ -374,6 +376,96 @@ static int cuda_words(bigs_model *m, void *to, const uint64_t *word, int n) {
   return err ? err : left;
 }
 
+// ---- graphs
+typedef struct CudaRecording {
+  CudaGraphExec exec;
+  DeviceLaunch last;
+} CudaRecording;
+
+static bool has_graphs(const CudaDriver *d) {
+  return d->capture_begin && d->capture_end && d->graph_free && d->graph_ready && d->graph_launch &&
+         d->graph_drop;
+}
+
+static void go_plain(bigs_model *m, CudaResult r) {
+  CudaState *s = cuda_state(m);
+  char text[128];
+  s->plain = true;
+  snprintf(m->remark, sizeof m->remark,
+           "%s: steps are launched one by one, since the driver makes no graph of them: %s",
+           s->gpu.name, r ? driver_text(&s->driver, r, text, sizeof text) : "it is too old");
+}
+
+// In the handle's own stream, which nobody else looks at.
+static bool cuda_record(bigs_model *m) {
+  enum {
+    THREAD_LOCAL = 1
+  }; // what this thread may not do meanwhile is an error; others may do anything
+  CudaState *s = cuda_state(m);
+  if (s->plain || s->lost || cuda_enter(m))
+    return false;
+  CudaResult r = has_graphs(&s->driver) ? s->driver.capture_begin(s->own, THREAD_LOCAL) : 0;
+  if (r || !has_graphs(&s->driver))
+    go_plain(m, r);
+  s->outer = s->stream;
+  if (!s->plain)
+    s->stream = s->own;
+  return !cuda_leave(m, 0, "") && !s->plain;
+}
+
+static CudaResult make_exec(CudaState *s, CudaGraphExec *exec) {
+  CudaGraph graph = NULL;
+  CudaResult r = s->driver.capture_end(s->own, &graph);
+  r = r ? r : s->driver.graph_ready(exec, graph, 0);
+  if (graph)
+    s->driver.graph_free(graph);
+  return r;
+}
+
+static void *cuda_recorded(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  CudaRecording *made = ALLOC(CudaRecording);
+  CudaGraphExec exec = NULL;
+  s->stream = s->outer;
+  if (cuda_enter(m)) {
+    free(made);
+    return NULL;
+  }
+  CudaResult r = make_exec(s, &exec);
+  if (r)
+    go_plain(m, r);
+  else if (made)
+    *made = (CudaRecording){.exec = exec, .last = s->last};
+  else
+    s->driver.graph_drop(exec);
+  cuda_leave(m, 0, "");
+  if (r)
+    free(made);
+  return r ? NULL : made;
+}
+
+static int cuda_replay(bigs_model *m, void *recording) {
+  CudaState *s = cuda_state(m);
+  const CudaRecording *x = (const CudaRecording *)recording;
+  int err = cuda_enter(m);
+  s->last = x->last;
+  return err ? err
+             : cuda_leave(m, s->driver.graph_launch(x->exec, s->stream),
+                          "its steps cannot be launched");
+}
+
+// Work that is under way is not waited for, and ends by itself.
+static void cuda_forget(bigs_model *m, void *recording) {
+  CudaState *s = cuda_state(m);
+  CudaRecording *x = (CudaRecording *)recording;
+  CudaContext mine;
+  if (!s->driver.context_push(s->context)) {
+    s->driver.graph_drop(x->exec);
+    s->driver.context_pop(&mine);
+  }
+  free(x);
+}
+
 CudaDevice cuda_device(int ordinal, int version, const void *image,
                        int (*function)(bigs_model *m, int kernel, void **out)) {
   return (CudaDevice){.base = {.name = "GPU",
@@ -388,6 +480,10 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .words = cuda_words,
                                .launch = cuda_launch,
                                .wait = cuda_wait,
+                               .record = cuda_record,
+                               .recorded = cuda_recorded,
+                               .replay = cuda_replay,
+                               .forget = cuda_forget,
                                .queue = cuda_queue},
                       .ordinal = ordinal,
                       .version = version,

@@ -8,9 +8,12 @@
 static const struct {
   size_t at;
   const char *symbol;
+  bool needed;
 } driver_calls[] = {
-#define CALL(name, symbol, ...) {offsetof(CudaDriver, name), symbol},
+#define CALL(name, symbol, ...) {offsetof(CudaDriver, name), symbol, true},
+#define MAYBE(name, symbol, ...) {offsetof(CudaDriver, name), symbol, false},
 #include "runtime/cuda/driver.def"
+#undef MAYBE
 #undef CALL
 };
 enum { DRIVER_CALLS = sizeof driver_calls / sizeof *driver_calls };
@@ -28,7 +31,7 @@ static const char *library_name(void) {
 static int find_calls(CudaDriver *d, int version, BigsError *e) {
   for (int i = 0; i < DRIVER_CALLS; i++) {
     void *p = dlsym(d->library, driver_calls[i].symbol);
-    if (!p)
+    if (!p && driver_calls[i].needed)
       return bigs_fail(e, BIGS_EFILE,
                        "%s lacks %s: the NVIDIA driver is too old, install %d or a later one",
                        library_name(), driver_calls[i].symbol, release_of(version));

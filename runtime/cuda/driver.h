@@ -13,6 +13,8 @@ typedef unsigned long long CudaAddress; // CUdeviceptr
 typedef struct CUctx_st *CudaContext;
 typedef struct CUstream_st *CudaStream;
 typedef struct CUevent_st *CudaEvent;
+typedef struct CUgraph_st *CudaGraph;
+typedef struct CUgraphExec_st *CudaGraphExec;
 typedef struct CUmod_st *CudaModule;
 typedef struct CUfunc_st *CudaFunction;
 
@@ -28,7 +30,9 @@ enum { CUDA_OLDEST = 12000 }; // version of the interface that is needed at leas
 typedef struct CudaDriver {
   void *library; // of dlopen
 #define CALL(name, symbol, ...) CudaResult (*name)(__VA_ARGS__);
+#define MAYBE CALL
 #include "runtime/cuda/driver.def"
+#undef MAYBE
 #undef CALL
 } CudaDriver;
 

@@ -287,6 +287,8 @@ static int staged_count(const BigsProgram *p) {
 }
 
 static void drop_values(bigs_model *m, Binding *b) {
+  for (int i = 0; i < COUNT(b->part); i++)
+    exec_forget(m, &b->part[i]);
   region_free(m, &b->kept);
   region_free(m, &b->keys);
   b->kept_version = 0;
@@ -320,8 +322,9 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->size, b->buffer,   b->step,   b->scalar, b->key,   b->clear, b->base,
-                        b->arg,  b->fallback, b->staged, b->item,   b->order, b};
+  void *const part[] = {b->size,     b->buffer, b->step,  b->part[0].base, b->part[1].base,
+                        b->scalar,   b->key,    b->clear, b->base,         b->arg,
+                        b->fallback, b->staged, b->item,  b->order,        b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
 }
@@ -346,6 +349,8 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
       !(b->buffer = MODEL_ALLOC(m, BoundBuffer, nbuffer, what)) ||
       !(b->step = MODEL_ALLOC(m, BoundStep, p->nstep, what)) ||
       !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
+      !(b->part[0].base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
+      !(b->part[1].base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
       !(b->key = MODEL_ALLOC(m, uint64_t, nkey, what)) ||
       !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||
       !(b->base = MODEL_ALLOC(m, void *, nbuffer, what)) ||

@@ -38,6 +38,14 @@ typedef struct BigsDevice {
   int (*words)(bigs_model *m, void *to, const uint64_t *word, int n);
   int (*launch)(bigs_model *m, const DeviceLaunch *l);
   int (*wait)(bigs_model *m); // until all is done
+  // What is launched and cleared between record and recorded is noted and not done; replay does all of it
+  // again, with what lies in the same memory then.  record is false, and the result of recorded NULL,
+  // where the device cannot: m's remark may say why, and it has to be done the plain way.  NULL: the
+  // device has none of it.
+  bool (*record)(bigs_model *m);
+  void *(*recorded)(bigs_model *m);
+  int (*replay)(bigs_model *m, void *recording);
+  void (*forget)(bigs_model *m, void *recording);
   // What follows goes into this queue of the caller's, behind all before, NULL: back into the handle's
   // own.  Nothing waits here.  After the way back the caller may end its queue.  NULL: the device has
   // none.

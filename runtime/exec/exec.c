@@ -285,12 +285,16 @@ static int run_step(bigs_model *m, Binding *b, int s) {
 }
 
 // ---- programs
+static int interrupted(bigs_model *m) {
+  return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
+}
+
 static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags) {
   int err = 0;
   for (int s = from; s < to && !err; s++) {
     int64_t begin = m->step_ns ? clock_ns() : 0;
     if (m->cancel && *m->cancel)
-      return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
+      return interrupted(m);
     if (flags.check)
       err = check_clear(m, b, s);
     err = err ? err : run_step(m, b, s);
@@ -302,6 +306,59 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
       m->step_ns[s] += clock_ns() - begin;
   }
   return err;
+}
+
+// ---- steps as one
+void exec_forget(bigs_model *m, Recording *r) {
+  if (r->made)
+    m->device->forget(m, r->made);
+  r->made = NULL;
+  r->noted = false;
+}
+
+static bool is_noted(const bigs_model *m, const Binding *b, const Recording *r) {
+  return r->noted && r->scratch == m->scratch.p &&
+         !memcmp(r->base, b->base, (size_t)b->program->nbuffer * sizeof *r->base);
+}
+
+static void note(const bigs_model *m, const Binding *b, Recording *r) {
+  r->noted = true;
+  r->scratch = m->scratch.p;
+  memcpy(r->base, b->base, (size_t)b->program->nbuffer * sizeof *r->base);
+}
+
+// What goes wrong here goes wrong again where the steps are done, and is told there.
+static void *record_steps(bigs_model *m, Binding *b, int from, int to) {
+  BigsError before = m->error;
+  if (!m->device->record(m))
+    return NULL;
+  int err = run_steps(m, b, from, to, (RunFlags){0});
+  void *made = m->device->recorded(m);
+  m->error = before;
+  if (err && made)
+    m->device->forget(m, made);
+  return err ? NULL : made;
+}
+
+// Once one by one, which makes all that they need; from then on as one, as long as nothing moves.
+static int run_part(bigs_model *m, Binding *b, int part, RunFlags flags) {
+  int from = part ? b->program->nprologue : 0,
+      to = part ? b->program->nstep : b->program->nprologue;
+  Recording *r = &b->part[part];
+  if (!m->device->record || flags.check || m->step_ns || to - from < 2)
+    return run_steps(m, b, from, to, flags);
+  if (!is_noted(m, b, r)) {
+    exec_forget(m, r);
+    int err = run_steps(m, b, from, to, flags);
+    if (!err)
+      note(m, b, r);
+    return err;
+  }
+  if (m->cancel && *m->cancel)
+    return interrupted(m);
+  if (!r->made)
+    r->made = record_steps(m, b, from, to);
+  return r->made ? m->device->replay(m, r->made) : run_steps(m, b, from, to, flags);
 }
 
 static Binding *ready(bigs_model *m, int program, const int64_t *dims) {
@@ -325,16 +382,15 @@ static int run_program(bigs_model *m, int program, const int64_t *dims, const vo
   Binding *b = ready(m, program, dims);
   if (!b || resolve(m, b, inputs, outputs))
     return m->error.status;
-  const BigsProgram *p = b->program;
   if (set_keys(m, b, flags) || (flags.check && check_before(m, b)))
     return m->error.status;
   if (b->kept_version != m->weights_version || flags.check) {
     b->kept_version = 0;
-    if (run_steps(m, b, 0, p->nprologue, flags))
+    if (run_part(m, b, 0, flags))
       return m->error.status;
     b->kept_version = m->weights_version;
   }
-  int err = run_steps(m, b, p->nprologue, p->nstep, flags);
+  int err = run_part(m, b, 1, flags);
   return err ? err : return_outputs(m, b, outputs);
 }
 

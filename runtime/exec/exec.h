@@ -47,6 +47,13 @@ typedef struct BoundStep {
   void *tables;          // of a builtin; belongs to the first step of the binding that has it
   int64_t key;
 } BoundStep;
+// Steps that were launched with these addresses, and may be launched as one while none has moved.
+typedef struct Recording {
+  bool noted;
+  void **base; // per buffer
+  char *scratch;
+  void *made; // of the device; NULL: not yet
+} Recording;
 typedef struct Binding {
   const BigsProgram *program;
   int64_t sym[MAX_SYMS]; // 1 where the program does not use it
@@ -69,6 +76,7 @@ typedef struct Binding {
   int64_t arena_bytes;               // as placed
   int64_t live_bytes;                // most that was live at once: the least any placement needs
   int64_t kept_bytes, scratch_bytes; // scratch: of all threads together
+  Recording part[2];                 // of the prologue, of the other steps
   Region kept;
   uint64_t kept_version; // weights that `kept` was computed from; 0: none yet
 } Binding;
@@ -97,8 +105,9 @@ struct bigs_model {
   int64_t moment_steps; // updates they have seen
   Binding **binding;    // nprogram * BINDINGS
   char *notes;
-  bool fresh;      // of bigs_options
-  uint8_t *unread; // 1 per parameter that the weights lack and nothing has set; NULL: none
+  char remark[256]; // what the device does otherwise than it could, and why; "": nothing
+  bool fresh;       // of bigs_options
+  uint8_t *unread;  // 1 per parameter that the weights lack and nothing has set; NULL: none
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]
@@ -139,6 +148,7 @@ int exec_init(bigs_model *m);
 int module_program(const BigsModule *module, int kind, const char *name);
 int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
 
+void exec_forget(bigs_model *m, Recording *r);
 int exec_clear(bigs_model *m, Binding *b, int buffer); // zeroes it
 // With RunFlags.check, in finite.c: before a step, before the first, after a step.
 int check_clear(bigs_model *m, Binding *b, int step);

@@ -18,7 +18,8 @@ enum {
   BAD_HANDLE = 400,
   NOT_FOUND = 500,
   ILLEGAL_ADDRESS = 700,
-  NO_RESOURCES = 701
+  NO_RESOURCES = 701,
+  NOT_SUPPORTED = 801
 };
 
 #define API __attribute__((visibility("default")))
@@ -83,6 +84,8 @@ static CudaResult put_job(CudaStream stream, int what, FakeJob **out) {
   CudaResult r = refused();
   if (r || !s)
     return r ? r : BAD_HANDLE;
+  if (s->capture)
+    return (*out = capture_job(s->capture, what)) ? 0 : UNSUPPORTED;
   if (fake_jobs == JOBS)
     run_jobs(NULL);
   *out = new_job(s, what);
@@ -136,6 +139,8 @@ static const struct {
                {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS",
                 "an illegal memory access was "
                 "encountered"},
+               {NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
+               {INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "the capture was spoilt"},
                {NO_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES",
                 "too many resources requested "
                 "for launch"}};
@@ -198,6 +203,7 @@ API CudaResult cuStreamSynchronize(CudaStream stream) {
   CudaResult r = refused();
   const FakeStream *s = stream_of(stream);
   fake.waits++;
+  r = r ? r : not_in_capture();
   return r ? r : s ? run_jobs(s) : BAD_HANDLE;
 }
 
@@ -241,6 +247,7 @@ API CudaResult cuStreamWaitEvent(CudaStream stream, CudaEvent event, unsigned fl
 API CudaResult cuMemAlloc_v2(CudaAddress *p, size_t bytes) {
   CudaResult r = refused();
   fake.allocations++;
+  r = r ? r : not_in_capture();
   if (r || !bytes || (fake.no_memory_at && fake.allocations >= fake.no_memory_at))
     return r ? r : bytes ? CUDA_NO_MEMORY : BAD_VALUE;
   *p = (CudaAddress)(uintptr_t)area[new_area(bytes)].p;
@@ -249,8 +256,9 @@ API CudaResult cuMemAlloc_v2(CudaAddress *p, size_t bytes) {
 }
 API CudaResult cuMemFree_v2(CudaAddress p) {
   int i = area_of((const char *)(uintptr_t)p);
-  if (i == AREAS || !p)
-    return BAD_VALUE;
+  CudaResult r = not_in_capture();
+  if (r || i == AREAS || !p)
+    return r ? r : BAD_VALUE;
   run_jobs(NULL);
   munmap(area[i].page, area[i].bytes + PAGE);
   area[i].page = area[i].p = NULL;
@@ -388,6 +396,67 @@ API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, 
   return 0;
 }
 
+// ---- graphs
+API CudaResult cuStreamBeginCapture_v2(CudaStream stream, int mode) {
+  FakeStream *s = stream_of(stream);
+  CudaResult r = refused();
+  if (r || !s || s->capture || mode != 1)
+    return r ? r : BAD_VALUE;
+  if (fake.no_graph == 1)
+    return NOT_SUPPORTED;
+  s->capture = calloc(1, sizeof *s->capture);
+  return s->capture ? 0 : CUDA_NO_MEMORY;
+}
+API CudaResult cuStreamEndCapture(CudaStream stream, CudaGraph *graph) {
+  FakeStream *s = stream_of(stream);
+  *graph = NULL;
+  if (!s || !s->capture)
+    return BAD_VALUE;
+  FakeGraph *g = s->capture;
+  s->capture = NULL;
+  if (g->broken || fake.no_graph == 2) {
+    graph_end(g);
+    return INVALIDATED;
+  }
+  *graph = (CudaGraph)(void *)g;
+  fake.graphs++;
+  return lost;
+}
+API CudaResult cuGraphDestroy(CudaGraph graph) {
+  graph_end((FakeGraph *)(void *)graph);
+  fake.graphs--;
+  return lost;
+}
+API CudaResult cuGraphInstantiateWithFlags(CudaGraphExec *exec, CudaGraph graph,
+                                           unsigned long long flags) {
+  CudaResult r = refused();
+  if (r || flags || fake.no_graph == 3)
+    return r ? r : CUDA_NO_MEMORY;
+  *exec = (CudaGraphExec)(void *)graph_copy((const FakeGraph *)(void *)graph);
+  fake.graphs++;
+  return 0;
+}
+API CudaResult cuGraphExecDestroy(CudaGraphExec exec) {
+  graph_end((FakeGraph *)(void *)exec);
+  fake.graphs--;
+  return lost;
+}
+API CudaResult cuGraphLaunch(CudaGraphExec exec, CudaStream stream) {
+  const FakeGraph *g = (const FakeGraph *)(void *)exec;
+  const FakeStream *s = stream_of(stream);
+  CudaResult r = refused();
+  fake.replays++;
+  for (int i = 0; i < g->jobs && !r; i++) {
+    FakeJob *j;
+    r = put_job(stream, g->job[i].what, &j);
+    if (!r) {
+      *j = g->job[i];
+      j->stream = s;
+    }
+  }
+  return r;
+}
+
 FakeCuda *fake_cuda(void);
 API FakeCuda *fake_cuda(void) {
   fake = (FakeCuda){
@@ -408,4 +477,5 @@ __attribute__((constructor)) static void set_up(void) {
   fake.version = from_environment("FAKE_CUDA_VERSION", fake.version);
   fake.major = from_environment("FAKE_CUDA_MAJOR", fake.major);
   fake.fault_at = from_environment("FAKE_CUDA_FAULT_AT", 0);
+  fake.no_graph = from_environment("FAKE_CUDA_NO_GRAPH", 0);
 }

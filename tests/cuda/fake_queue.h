@@ -11,6 +11,7 @@ enum { STREAMS = 32, EVENTS = 64, JOBS = 512, WORDS = 128 };
 
 typedef struct FakeStream {
   bool live;
+  struct FakeGraph *capture; // NULL: what is put into it will be done
 } FakeStream;
 typedef struct FakeEvent {
   bool live;
@@ -28,6 +29,13 @@ typedef struct FakeJob {
   const FakeFunction *f;
   uint64_t word[WORDS];
 } FakeJob;
+
+// What was captured: kernels, with copies of their parameters, and fills.
+typedef struct FakeGraph {
+  FakeJob *job;
+  int jobs;
+  bool broken; // something was done that a capture does not allow
+} FakeGraph;
 
 static FakeStream fake_stream[STREAMS];
 static FakeEvent fake_event[EVENTS];
@@ -88,6 +96,48 @@ static FakeJob *new_job(const FakeStream *s, int what) {
   memset(j, 0, sizeof *j);
   j->what = what, j->stream = s;
   return j;
+}
+
+// ---- graphs
+enum { UNSUPPORTED = 900, INVALIDATED = 901 };
+
+static FakeJob *capture_job(FakeGraph *g, int what) {
+  if (what != FAKE_KERNEL && what != FAKE_FAULT && what != FAKE_FILL) {
+    g->broken = true;
+    return NULL;
+  }
+  g->job = realloc(g->job, (size_t)(g->jobs + 1) * sizeof *g->job);
+  if (!g->job)
+    abort();
+  FakeJob *j = &g->job[g->jobs++];
+  memset(j, 0, sizeof *j);
+  j->what = what;
+  return j;
+}
+
+// What a thread may not do while it captures, which spoils the capture.
+static CudaResult not_in_capture(void) {
+  CudaResult r = 0;
+  for (int i = 0; i < STREAMS; i++)
+    if (fake_stream[i].live && fake_stream[i].capture) {
+      fake_stream[i].capture->broken = true;
+      r = UNSUPPORTED;
+    }
+  return r;
+}
+
+static FakeGraph *graph_copy(const FakeGraph *from) {
+  FakeGraph *g = calloc(1, sizeof *g);
+  if (!g || !(g->job = malloc((size_t)from->jobs * sizeof *g->job + 1)))
+    abort();
+  memcpy(g->job, from->job, (size_t)from->jobs * sizeof *g->job);
+  g->jobs = from->jobs;
+  return g;
+}
+
+static void graph_end(FakeGraph *g) {
+  free(g->job);
+  free(g);
 }
 
 static void forget_queues(void) {

@@ -113,20 +113,25 @@ static void compile_drivers(void) {
   test_make_dir(dir);
   compile_driver("libcuda.so", "");
   compile_driver("without.so", "-DcuMemAlloc_v2=gone");
+  compile_driver("old.so", "-DcuGraphInstantiateWithFlags=gone");
   make_toy_functions();
 }
 static void remove_drivers(void) {
   test_remove_dir(dir);
 }
 
-static void plug_in(void) {
-  void *so = dlopen(in_dir("libcuda.so"), RTLD_NOW | RTLD_LOCAL);
+static void plug_in_driver(const char *name) {
+  void *so = dlopen(in_dir(name), RTLD_NOW | RTLD_LOCAL);
   FakeCudaNew *anew;
   ck_assert_msg(so != NULL, "%s", dlerror());
   *(void **)&anew = dlsym(so, "fake_cuda");
   fake = anew();
-  ck_assert_int_eq(setenv("BIGSC_LIBCUDA", in_dir("libcuda.so"), 1), 0);
+  ck_assert_int_eq(setenv("BIGSC_LIBCUDA", in_dir(name), 1), 0);
+}
+
+static void plug_in(void) {
   unsetenv("BIGS_CUDA");
+  plug_in_driver("libcuda.so");
 }
 
 // Nothing is left on the GPU, and the thread's own context is current.
@@ -136,6 +141,7 @@ static void unplug(void) {
   ck_assert_int_eq(fake->current, 0);
   ck_assert_int_eq(fake->streams, 0);
   ck_assert_int_eq(fake->events, 0);
+  ck_assert_int_eq(fake->graphs, 0);
   ck_assert_int_eq(fake->modules, 0);
   unsetenv("BIGSC_LIBCUDA");
 }
@@ -201,6 +207,18 @@ static void same_files(const char *a, const char *b) {
   char command[4 * TEST_PATH];
   snprintf(command, sizeof command, "diff -r '%s' '%s'", a, b);
   ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+static void is_dead(bigs_model *m) {
+  const char *says =
+      "Fake 0 has failed before (CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was "
+      "encountered)): nothing in this process can use it any more";
+  float x[64];
+  toy_fails(m, scale(m, 7, 8, x), 3, says);
+  toy_fails(m, step(m, x), 3, says);
+  toy_fails(m, bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, x), 3, says);
+  toy_fails(m, bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, x), 3, says);
+  toy_fails(m, bigs_model_save(m, in_dir("dead"), NULL), 3, says);
 }
 
 // ---- values
@@ -375,6 +393,119 @@ START_TEST(a_stream_may_end_after_the_call) {
   bigs_model_close(near);
   bigs_model_close(far);
   caller_ends(&c);
+}
+END_TEST
+
+// ---- steps as one
+static bigs_model *open_alike(const BigsDevice *device, bigs_model **near) {
+  *near = open_on(NULL, NULL);
+  return open_on(device, NULL);
+}
+
+// From the second call of a size on; sizes that were not seen lately, and memory that has moved since,
+// are noted again.
+START_TEST(steps_become_a_graph) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  same_scale(near, far, 3, 4);
+  ck_assert_int_eq(fake->replays, 0);
+  same_scale(near, far, 3, 4);
+  int launches = fake->launches, replays = fake->replays;
+  ck_assert_int_gt(replays, 0);
+  same_scale(near, far, 3, 4);
+  ck_assert_int_eq(fake->launches, launches);
+  ck_assert_int_eq(fake->replays, ++replays);
+  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  same_scale(near, far, 3, 4);
+  same_scale(near, far, 7, 8);
+  replays = fake->replays;
+  same_scale(near, far, 3, 4); // for which the arena was too small
+  ck_assert_int_eq(fake->replays, replays);
+  for (int i = 0; i < 4; i++)
+    for (int B = 1; B < 8; B++)
+      same_scale(near, far, B, 1 + i % 2);
+  same_steps(near, far, 5);
+  same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// While a caller's tensors lie elsewhere in each call nothing is recorded, and what was is not used.
+START_TEST(tensors_that_move_are_followed) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  float once[64], twice[64];
+  Caller c;
+  caller_begins(&c, ones);
+  ck_assert_int_eq(scale(near, 7, 8, once), 0);
+  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
+                                  (void *[]){twice}),
+                   0);
+  for (int i = 0; i < 3; i++) {
+    scale_on(far, &c, 0, c.x, c.y[0], 7);
+    scale_on(far, &c, 1, c.y[0], c.y[1], 7);
+  }
+  is_scaled(&c, 1, 1, twice, 7);
+  ck_assert_int_eq(fake->replays, 0);
+  for (int i = 0; i < 3; i++)
+    scale_on(far, &c, 0, c.x, c.y[0], 7);
+  ck_assert_int_eq(fake->replays, 2);
+  scale_on(far, &c, 0, c.y[0], c.y[1], 7);
+  is_scaled(&c, 0, 1, twice, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
+// A driver that makes no graphs: too old a one, one that says so at any point, and BIGS_CUDA=sync.
+START_TEST(steps_go_one_by_one_without_graphs) {
+  static const char *const says[] = {
+      "", "since the driver makes no graph of them: CUDA_ERROR_NOT_SUPPORTED (operation not",
+      "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "CUDA_ERROR_OUT_OF_MEMORY", "it is too old"};
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  fake->no_graph = _i < 4 ? _i : 0;
+  if (!_i)
+    setenv("BIGS_CUDA", "sync", 1);
+  if (_i == 4)
+    plug_in_driver("old.so");
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  for (int i = 0; i < 4; i++)
+    same_scale(near, far, 3, 4);
+  same_steps(near, far, 4);
+  same_parameters(near, far);
+  ck_assert_int_eq(fake->replays, 0);
+  ck_assert_msg(strstr(far->remark, says[_i]) != NULL, "got: %s", far->remark);
+  ck_assert(_i || !*far->remark);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// What cannot be recorded is done, and what fails where it is done is told as ever.
+START_TEST(a_launch_that_is_refused_while_it_is_recorded) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  same_scale(near, far, 3, 4);
+  fake->refuse_at = fake->launches + 1;
+  for (int i = 0; i < 3; i++)
+    same_scale(near, far, 3, 4);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+START_TEST(a_graph_that_fails) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *m = open_on(&gpu.base, NULL);
+  float out[64];
+  ck_assert_int_eq(scale(m, 3, 4, out), 0);
+  fake->fault_at = fake->launches + 1;
+  toy_fails(m, scale(m, 3, 4, out), 3, "Fake 0 failed, at the latest in `");
+  is_dead(m);
+  bigs_model_close(m);
 }
 END_TEST
 
@@ -583,18 +714,6 @@ START_TEST(library_code_is_refused) {
 END_TEST
 
 // ---- the end
-static void is_dead(bigs_model *m) {
-  const char *says =
-      "Fake 0 has failed before (CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was "
-      "encountered)): nothing in this process can use it any more";
-  float x[64];
-  toy_fails(m, scale(m, 7, 8, x), 3, says);
-  toy_fails(m, step(m, x), 3, says);
-  toy_fails(m, bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, x), 3, says);
-  toy_fails(m, bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, x), 3, says);
-  toy_fails(m, bigs_model_save(m, in_dir("dead"), NULL), 3, says);
-}
-
 // The n-th kernel of a step touches what is not its own; with BIGS_CUDA=sync it is named.
 START_TEST(a_kernel_that_fails) {
   static const char *const at[] = {"`cross_entropy` (toy.mdl:11) of fit, kernel k4",
@@ -632,6 +751,11 @@ Suite *cuda_driver_suite(void) {
   tcase_add_test(t, scratch_memory_is_bounded);
   tcase_add_test(t, streams_of_a_caller_are_joined);
   tcase_add_test(t, a_stream_may_end_after_the_call);
+  tcase_add_test(t, steps_become_a_graph);
+  tcase_add_test(t, tensors_that_move_are_followed);
+  tcase_add_loop_test(t, steps_go_one_by_one_without_graphs, 0, 5);
+  tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);
+  tcase_add_test(t, a_graph_that_fails);
   tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
   tcase_add_test(t, code_that_lacks_a_kernel);
   tcase_add_test(t, every_allocation_may_fail_on_a_gpu);
