@@ -85,6 +85,7 @@ codegen_sources = \
 	%D%/plan/lower_scatter.c \
 	%D%/plan/lower_util.h \
 	%D%/plan/materialise.c \
+	%D%/plan/library.c \
 	%D%/plan/memplan.c \
 	%D%/plan/module.c \
 	%D%/plan/plan.c \

@@ -4,7 +4,7 @@
 #define BIGSC_ABI_H
 #include "base/poly.h"
 
-enum { BIGS_ABI_VERSION = 7, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 8, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied
@@ -34,6 +34,15 @@ typedef enum BigsStepKind {
   BIGS_KERNEL,  // kernel[index]
   BIGS_BUILTIN, // module->builtin[index]: see runtime/builtin.h
 } BigsStepKind;
+
+typedef enum BigsGemmMatrix {
+  BIGS_GEMM_A,
+  BIGS_GEMM_B,
+  BIGS_GEMM_C,
+  BIGS_GEMM_BIAS,
+  BIGS_GEMM_REST,
+  BIGS_GEMM_MATRICES
+} BigsGemmMatrix;
 
 typedef struct BigsGrid {
   BigsSize extent;

@@ -23,6 +23,9 @@ runtime_sources = \
 	%D%/builtin/fft.h \
 	%D%/builtin/scatter.c \
 	%D%/builtin/scatter.h \
+	%D%/cuda/blas.c \
+	%D%/cuda/blas.def \
+	%D%/cuda/blas.h \
 	%D%/cuda/device_cuda.c \
 	%D%/cuda/device_cuda.h \
 	%D%/cuda/driver.c \

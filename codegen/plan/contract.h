@@ -25,4 +25,12 @@ struct Tile {
 bool contract_fits_tile(const Prog *g, const Node *c);
 int task_rows(const PlanOptions *o); // rows and columns of one task
 int task_columns(const PlanOptions *o, int64_t width);
+// library.c: contractions for a library of matrix products.  Is c one by its size?
+bool library_wants(Prog *g, const Node *c);
+// The last of what follows c that the library adds to it; c itself where that is nothing.
+Node *library_end(Prog *g, Node *c);
+// The instance that was lowered, as a row of g->gemm: its number from 1 on, 0 where it is no product for a library.
+int library_product(const Lower *c);
+// Are the axes one axis in pl, with the stride of the last?
+bool place_merges(const Place *pl, Axis *const *ax, int n);
 #endif

@@ -49,6 +49,10 @@ static int merged_tail(const Place *pl, Axis *const *ax, int n) {
   return k;
 }
 
+bool place_merges(const Place *pl, Axis *const *ax, int n) {
+  return merged_tail(pl, ax, n) == n;
+}
+
 static bool stride_is(const Place *pl, const Axis *a, int64_t want) {
   int64_t v;
   Poly s = place_stride(pl, a);
@@ -328,6 +332,7 @@ Inst *contract_plan(Prog *g, Node *c) {
     move_heads(b->b, &b->n, &b->outer);
   Inst *k = inst_new(g, IK_TILE, c);
   k->tile = b;
+  k->library = library_wants(g, c);
   k->split = true;
   k->row = list_of(g, &b->outer, &b->m, &k->nrow);
   k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);

@@ -163,7 +163,8 @@ static bool can_join(Prog *g, Inst *k, Node *n, const Deps *d, Role *role) {
   if ((k->kind != IK_ROWS && k->kind != IK_TILE) ||
       k->prologue != (g->prologue && info_of(g, n)->steady))
     return false;
-  if (!domain_fits(k, n, role))
+  if (!domain_fits(k, n, role) ||
+      (k->library && (*role != ROLE_FULL || n != library_end(g, k->root))))
     return false;
   for (int i = 0; i < d->v.n; i++)
     if (!dep_fits(g, k, &d->v.v[i], *role))

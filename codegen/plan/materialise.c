@@ -155,7 +155,9 @@ static void mark_chain(Prog *g, Node *c) {
   Node *v = c;
   if (!g->p->o.fuse || !contract_fits_tile(g, c))
     return;
-  while (info_of(g, v)->nuse == 1 && !info_of(g, v)->dest) {
+  if (library_wants(g, c))
+    v = library_end(g, c);
+  while (!library_wants(g, c) && info_of(g, v)->nuse == 1 && !info_of(g, v)->dest) {
     Node *u = info_of(g, v)->use[0];
     if (!is_pointwise(u) || !axes_equal_sets(u->ax, u->nax, c->ax, c->nax))
       break;

@@ -58,6 +58,8 @@ void memplan(Prog *g) {
     table[i] = finished(g, &g->buf.v[used.v[i]]);
   g->out.buffer = table;
   g->out.nbuffer = used.n;
+  g->out.gemm = g->gemm.v;
+  g->out.ngemm = g->gemm.n;
   g->out.step = g->step.v;
   g->out.nstep = g->step.n;
 }

@@ -216,18 +216,31 @@ static void print_buffer(const Print *o, const BigsBuffer *b, int i) {
   fprintf(f, "  steps %d..%d\n", b->first, b->last);
 }
 
-static void print_step(const Print *o, const BigsStep *s, int i) {
+static void print_gemm(const Print *o, const BigsGemm *g) {
+  const char *const more[] = {"", " + bias", " + rest"};
+  fprintf(o->f, "  library (%s) x (%s) x (%s)", size_text(o, g->m), size_text(o, g->n),
+          size_text(o, g->k));
+  fprintf(o->f, "%s%s", more[g->arg[BIGS_GEMM_BIAS] >= 0],
+          more[g->arg[BIGS_GEMM_REST] >= 0 ? 2 : 0]);
+  if (g->count != plan_size(o->p, poly_const(1)))
+    fprintf(o->f, ", %s of them", size_text(o, g->count));
+}
+
+static void print_step(const Print *o, const BigsProgram *p, int i) {
+  const BigsStep *s = &p->step[i];
   FILE *f = o->f;
-  Planner *p = o->p;
-  const char *name = s->kind == BIGS_KERNEL ? p->kernels.v[s->index]->name : "builtin";
+  LKernel *const *kernel = o->p->kernels.v;
+  const char *name = s->kind == BIGS_KERNEL ? kernel[s->index]->name : "builtin";
   fprintf(f, "  %d: %s", i, name);
   for (int k = 0; k < s->narg; k++)
     fprintf(f, "%sb%d%s", k ? ", " : "(", s->arg[k],
-            s->kind == BIGS_KERNEL && p->kernels.v[s->index]->mem.v[k].written ? "!" : "");
+            s->kind == BIGS_KERNEL && kernel[s->index]->mem.v[k].written ? "!" : "");
   fprintf(f, ")");
   for (int k = 0; k < s->ngrid; k++)
     fprintf(f, "%s(%s)/%" PRId32, k ? " x " : "  grid ", size_text(o, s->grid[k].extent),
             s->grid[k].block);
+  if (s->gemm)
+    print_gemm(o, &p->gemm[s->gemm - 1]);
   fprintf(f, "  # %s%s%s\n", s->label, s->source ? "  " : "", s->source ? s->source : "");
 }
 
@@ -245,7 +258,7 @@ void plan_print(FILE *f, Planner *p, const BigsModule *m) {
     const BigsProgram *g = &m->program[i];
     fprintf(f, "program %s: %d steps, %d of them once\n", g->name, g->nstep, g->nprologue);
     for (int k = 0; k < g->nstep; k++)
-      print_step(&o, &g->step[k], k);
+      print_step(&o, g, k);
     for (int k = 0; k < g->nbuffer; k++)
       print_buffer(&o, &g->buffer[k], k);
   }

@@ -1,6 +1,6 @@
 // The planner's outside: programs are recorded, then planned together, since parameters have one
 // layout for all of them.
-#include "codegen/plan/plan_internal.h"
+#include "codegen/plan/contract.h"
 #include <string.h>
 
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
@@ -307,6 +307,7 @@ void lower_finish(Lower *c, Poly flops) {
     s.grid[i] = grid_row(g->p, &c->k->grid[i]);
   s.scratch = plan_size(g->p, loop_scratch_bytes(c->k));
   s.flops = plan_size(g->p, flops);
+  s.gemm = c->inst->kind == IK_TILE ? library_product(c) : 0;
   s.label = inst_label(g, c->inst);
   s.source = inst_source(g, c->inst);
   vec_push(g->a, &g->step, s);

@@ -79,6 +79,7 @@ struct Inst {
   int slot_block;   // rows a slot
   Node *root;       // for labels
   bool accumulate;  // SCATTER: on top of what is there
+  bool library;     // TILE: it ends in what a library of matrix products can do
 };
 
 typedef struct Staged { // a transposed copy
@@ -131,6 +132,7 @@ struct Prog {
   int stamp;
   // results
   VEC(BigsStep) step;
+  VEC(BigsGemm) gemm;
   VEC(int) input; // graph->inputs indices reached
   BigsProgram out;
 };

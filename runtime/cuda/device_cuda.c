@@ -3,6 +3,7 @@
 // nothing any more, so the handle remembers it and says so.
 #include "runtime/cuda/device_cuda.h"
 #include "base/alloc.h"
+#include "runtime/cuda/blas.h"
 #include "runtime/cuda/driver.h"
 #include "runtime/exec/exec.h"
 #include <stdio.h>
@@ -17,6 +18,8 @@ typedef struct CudaState {
   CudaStream own, stream; // the handle's; the one in use
   CudaEvent joint;        // where one stream goes on behind another
   CudaModule module;
+  CudaBlas *blas;         // NULL: no product is left to it
+  Region room;            // of its own, while it works
   CudaFunction *function; // of the module's kernels, NULL until the first launch
   uint64_t *word;         // the frame of a launch
   CudaStream outer;       // in use while one's own is recorded
@@ -134,6 +137,23 @@ static int make_context(bigs_model *m) {
   return cuda_leave(m, r, image && s->joint ? "it does not take the kernels" : "no stream");
 }
 
+static bool has_products(const BigsModule *module) {
+  for (int p = 0; p < module->nprogram; p++)
+    if (module->program[p].ngemm)
+      return true;
+  return false;
+}
+
+static int open_blas(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  int err = has_products(m->module) ? cuda_enter(m) : 0;
+  if (err || !has_products(m->module))
+    return err;
+  s->blas = blas_open();
+  err = cuda_leave(m, 0, "");
+  return err || !s->blas ? err : region_set(m, &s->room, BLAS_ROOM, "products of matrices");
+}
+
 static int cuda_open(bigs_model *m, int threads) {
   const CudaDevice *d = (const CudaDevice *)m->device;
   CudaState *s = ALLOC(CudaState);
@@ -149,12 +169,16 @@ static int cuda_open(bigs_model *m, int threads) {
   if (err)
     return err;
   m->threads = warps_at_once(s);
-  return make_context(m);
+  err = make_context(m);
+  return err ? err : open_blas(m);
 }
 
-static void drop_context(CudaState *s) {
+static void drop_context(bigs_model *m) {
+  CudaState *s = cuda_state(m);
   CudaContext mine;
+  region_free(m, &s->room);
   if (!s->driver.context_push(s->context)) {
+    blas_close(s->blas);
     if (s->module)
       s->driver.module_free(s->module);
     if (s->joint)
@@ -171,7 +195,7 @@ static void cuda_close(bigs_model *m) {
   if (!s)
     return;
   if (s->context)
-    drop_context(s);
+    drop_context(m);
   driver_close(&s->driver);
   free(s->function);
   free(s->word);
@@ -333,14 +357,39 @@ static CudaResult start_kernel(bigs_model *m, const DeviceLaunch *l) {
   return r || !s->sync ? r : s->driver.stream_wait(s->stream);
 }
 
+// True: the library of products does the step, *err: or has failed.
+static bool library_step(bigs_model *m, const DeviceLaunch *l, int *err) {
+  CudaState *s = cuda_state(m);
+  BlasStatus status = 0;
+  char step[512];
+  if (!s->blas || !l->gemm ||
+      !blas_product(s->blas, l->gemm, l->frame.arg, s->room.p, s->stream, &status))
+    return false;
+  say_step(l, step, sizeof step);
+  *err = status ? bigs_fail(&m->error, BIGS_EFILE, "%s: cuBLASLt failed%s: status %d", s->gpu.name,
+                            step, status)
+                : 0;
+  return true;
+}
+
+static int start_step(bigs_model *m, const DeviceLaunch *l, CudaResult *r) {
+  const CudaState *s = cuda_state(m);
+  int err = 0;
+  if (library_step(m, l, &err))
+    *r = err || !s->sync ? 0 : s->driver.stream_wait(s->stream);
+  else if (!(err = find_function(m, l->kernel)))
+    *r = start_kernel(m, l);
+  return err;
+}
+
 static int cuda_launch(bigs_model *m, const DeviceLaunch *l) {
   char step[512], what[600];
+  CudaResult r = 0;
   int err = cuda_enter(m);
   if (err || !l->tasks)
     return err ? err : cuda_leave(m, 0, "");
   cuda_state(m)->last = *l;
-  err = find_function(m, l->kernel);
-  CudaResult r = err ? 0 : start_kernel(m, l);
+  err = start_step(m, l, &r);
   say_step(l, step, sizeof step);
   snprintf(what, sizeof what, "a kernel cannot be launched%s", step);
   int left = cuda_leave(m, r, what);

@@ -2,9 +2,21 @@
 // exec.c does to memory of a handle goes through this table.
 #ifndef BIGSC_RUNTIME_DEVICE_H
 #define BIGSC_RUNTIME_DEVICE_H
+#include "base/dtype.h"
 #include "runtime/abi.h"
 #include "runtime/bigs.h"
 #include <stddef.h>
+
+// A BigsGemm with its sizes: see runtime/abi.def.
+typedef struct DeviceMatrix {
+  int arg; // of the launch's frame; -1: none
+  DType dtype;
+  int64_t row, column, batch;
+} DeviceMatrix;
+typedef struct DeviceGemm {
+  int64_t m, n, k, count;
+  DeviceMatrix matrix[BIGS_GEMM_MATRICES];
+} DeviceGemm;
 
 typedef struct DeviceLaunch {
   int kernel; // of the module's
@@ -13,6 +25,7 @@ typedef struct DeviceLaunch {
   int narg, nscalar;
   char *scratch; // `stride` bytes for each of the step's workers
   int64_t stride;
+  const DeviceGemm *gemm;               // what the kernel does, as one product; NULL: it is none
   const char *program, *label, *source; // for messages; the last two may be NULL
 } DeviceLaunch;
 

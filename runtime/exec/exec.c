@@ -261,6 +261,16 @@ static int clear_for_step(bigs_model *m, Binding *b, const BoundStep *bound) {
   return err;
 }
 
+// The product that a step is, with its sizes.
+static DeviceGemm bound_gemm(const Binding *b, const BigsGemm *g) {
+  DeviceGemm x;
+  x.m = b->size[g->m], x.n = b->size[g->n], x.k = b->size[g->k], x.count = b->size[g->count];
+  for (int i = 0; i < BIGS_GEMM_MATRICES; i++)
+    x.matrix[i] = (DeviceMatrix){g->arg[i], (DType)g->dtype[i], b->size[g->row[i]],
+                                 b->size[g->column[i]], b->size[g->batch[i]]};
+  return x;
+}
+
 static int run_step(bigs_model *m, Binding *b, int s) {
   const BigsStep *step = &b->program->step[s];
   const BoundStep *bound = &b->step[s];
@@ -281,6 +291,11 @@ static int run_step(bigs_model *m, Binding *b, int s) {
                     .program = b->program->name,
                     .label = step->label,
                     .source = step->source};
+  DeviceGemm gemm;
+  if (step->gemm) {
+    gemm = bound_gemm(b, &b->program->gemm[step->gemm - 1]);
+    l.gemm = &gemm;
+  }
   return m->device->launch(m, &l);
 }
 

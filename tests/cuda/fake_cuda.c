@@ -457,6 +457,20 @@ API CudaResult cuGraphLaunch(CudaGraphExec exec, CudaStream stream) {
   return r;
 }
 
+// For other libraries of the tests: calls it with a copy of the data when that part of the stream is done.
+CudaResult fake_cuda_call(CudaStream stream, void (*call)(const void *data), const void *data,
+                          size_t bytes);
+API CudaResult fake_cuda_call(CudaStream stream, void (*call)(const void *data), const void *data,
+                              size_t bytes) {
+  FakeJob *j;
+  CudaResult r = bytes > sizeof j->word ? BAD_VALUE : put_job(stream, FAKE_CALL, &j);
+  if (!r) {
+    j->call = call;
+    memcpy(j->word, data, bytes);
+  }
+  return r;
+}
+
 FakeCuda *fake_cuda(void);
 API FakeCuda *fake_cuda(void) {
   fake = (FakeCuda){

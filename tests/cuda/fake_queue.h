@@ -18,7 +18,7 @@ typedef struct FakeEvent {
   int job; // at which it was recorded last, -1: done
 } FakeEvent;
 typedef struct FakeJob {
-  enum { FAKE_COPY, FAKE_FILL, FAKE_KERNEL, FAKE_FAULT, FAKE_RECORD, FAKE_JOIN } what;
+  enum { FAKE_COPY, FAKE_FILL, FAKE_KERNEL, FAKE_CALL, FAKE_FAULT, FAKE_RECORD, FAKE_JOIN } what;
   bool done;
   const FakeStream *stream;
   char *to;
@@ -27,6 +27,7 @@ typedef struct FakeJob {
   int value; // of a fill; the job that a join waits for, -1: none
   unsigned blocks, shared;
   const FakeFunction *f;
+  void (*call)(const void *data); // of `word`
   uint64_t word[WORDS];
 } FakeJob;
 
@@ -65,6 +66,7 @@ static void run_job(FakeJob *j) {
   case FAKE_COPY: memcpy(j->to, j->from, j->bytes); break;
   case FAKE_FILL: memset(j->to, j->value, j->bytes); break;
   case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks, j->shared); break;
+  case FAKE_CALL: j->call(j->word); break;
   case FAKE_FAULT: lost = 700; break; // an illegal address
   case FAKE_RECORD: break;
   case FAKE_JOIN:
