@@ -49,11 +49,14 @@ runtime_sources = \
 	%D%/exec/names.c \
 	%D%/exec/optim.c \
 	%D%/exec/optim.h \
+	%D%/exec/optim_far.c \
+	%D%/exec/optim_internal.h \
 	%D%/exec/params.c \
 	%D%/exec/place.c \
 	%D%/exec/place.h \
 	%D%/exec/pool.c \
 	%D%/exec/pool.h \
+	%D%/exec/record.c \
 	%D%/exec/region.c \
 	%D%/exec/weights.c \
 	%D%/exec/weights.h \

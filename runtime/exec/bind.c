@@ -288,7 +288,7 @@ static int staged_count(const BigsProgram *p) {
 
 static void drop_values(bigs_model *m, Binding *b) {
   for (int i = 0; i < COUNT(b->part); i++)
-    exec_forget(m, &b->part[i]);
+    recording_forget(m, &b->part[i]);
   region_free(m, &b->kept);
   region_free(m, &b->keys);
   b->kept_version = 0;
@@ -322,9 +322,9 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->size,     b->buffer, b->step,  b->part[0].base, b->part[1].base,
-                        b->scalar,   b->key,    b->clear, b->base,         b->arg,
-                        b->fallback, b->staged, b->item,  b->order,        b};
+  void *const part[] = {b->size,     b->buffer, b->step,  b->part[0].at, b->part[1].at,
+                        b->scalar,   b->key,    b->clear, b->base,       b->arg,
+                        b->fallback, b->staged, b->item,  b->order,      b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
 }
@@ -345,15 +345,16 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
     return NULL;
   b->program = p;
   b->nkey = nkey;
+  b->part[0].n = b->part[1].n = p->nbuffer + 1;
   if (!(b->size = MODEL_ALLOC(m, int64_t, m->module->npoly, what)) ||
       !(b->buffer = MODEL_ALLOC(m, BoundBuffer, nbuffer, what)) ||
       !(b->step = MODEL_ALLOC(m, BoundStep, p->nstep, what)) ||
       !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
-      !(b->part[0].base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
-      !(b->part[1].base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
+      !(b->part[0].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
+      !(b->part[1].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
       !(b->key = MODEL_ALLOC(m, uint64_t, nkey, what)) ||
       !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||
-      !(b->base = MODEL_ALLOC(m, void *, nbuffer, what)) ||
+      !(b->base = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
       !(b->arg = MODEL_ALLOC(m, void *, narg, what)) ||
       !(b->fallback = MODEL_ALLOC(m, void *, p->ninput, what)) ||
       !(b->staged = MODEL_ALLOC(m, Region, staged_count(p), what)) ||
@@ -363,6 +364,14 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
     return NULL;
   }
   return b;
+}
+
+Binding *bind_new(bigs_model *m, int program, const int64_t *sym) {
+  Binding *b = binding_new(m, &m->module->program[program]);
+  if (b && !rebind(m, b, sym))
+    return b;
+  binding_free(m, b);
+  return NULL;
 }
 
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {

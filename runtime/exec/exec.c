@@ -118,12 +118,16 @@ static int take_output(bigs_model *m, Binding *b, int i, void *const *given, voi
                            : stage(m, b, b->program->ninput + i, output_bytes(b, i), t->name, at);
 }
 
+// Whoever gets something has waited.
 static int return_outputs(bigs_model *m, Binding *b, void *const *outputs) {
   int err = 0;
+  bool waits = !m->queue;
   for (int i = 0; i < b->program->noutput && outputs && !err; i++)
-    if (!on_device(m, outputs[i]) && output_bytes(b, i))
+    if (!on_device(m, outputs[i]) && output_bytes(b, i)) {
       err = m->device->get(m, outputs[i], b->staged[b->program->ninput + i].p, output_bytes(b, i));
-  return err || m->queue ? err : m->device->wait(m);
+      waits = false;
+    }
+  return !err && waits ? m->device->wait(m) : err;
 }
 
 // The memory that stands for input i: the caller's, or its default's.
@@ -300,7 +304,7 @@ static int run_step(bigs_model *m, Binding *b, int s) {
 }
 
 // ---- programs
-static int interrupted(bigs_model *m) {
+int exec_interrupted(bigs_model *m) {
   return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
 }
 
@@ -309,7 +313,7 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
   for (int s = from; s < to && !err; s++) {
     int64_t begin = m->step_ns ? clock_ns() : 0;
     if (m->cancel && *m->cancel)
-      return interrupted(m);
+      return exec_interrupted(m);
     if (flags.check)
       err = check_clear(m, b, s);
     err = err ? err : run_step(m, b, s);
@@ -323,57 +327,33 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
   return err;
 }
 
-// ---- steps as one
-void exec_forget(bigs_model *m, Recording *r) {
-  if (r->made)
-    m->device->forget(m, r->made);
-  r->made = NULL;
-  r->noted = false;
+typedef struct Part {
+  Binding *b;
+  int from, to;
+  RunFlags flags;
+} Part;
+static int part_steps(bigs_model *m, void *ctx) {
+  const Part *p = (const Part *)ctx;
+  return run_steps(m, p->b, p->from, p->to, p->flags);
 }
 
-static bool is_noted(const bigs_model *m, const Binding *b, const Recording *r) {
-  return r->noted && r->scratch == m->scratch.p &&
-         !memcmp(r->base, b->base, (size_t)b->program->nbuffer * sizeof *r->base);
-}
-
-static void note(const bigs_model *m, const Binding *b, Recording *r) {
-  r->noted = true;
-  r->scratch = m->scratch.p;
-  memcpy(r->base, b->base, (size_t)b->program->nbuffer * sizeof *r->base);
-}
-
-// What goes wrong here goes wrong again where the steps are done, and is told there.
-static void *record_steps(bigs_model *m, Binding *b, int from, int to) {
-  BigsError before = m->error;
-  if (!m->device->record(m))
-    return NULL;
-  int err = run_steps(m, b, from, to, (RunFlags){0});
-  void *made = m->device->recorded(m);
-  m->error = before;
-  if (err && made)
-    m->device->forget(m, made);
-  return err ? NULL : made;
-}
-
-// Once one by one, which makes all that they need; from then on as one, as long as nothing moves.
+// The prologue (0), or the other steps (1).
 static int run_part(bigs_model *m, Binding *b, int part, RunFlags flags) {
-  int from = part ? b->program->nprologue : 0,
-      to = part ? b->program->nstep : b->program->nprologue;
-  Recording *r = &b->part[part];
-  if (!m->device->record || flags.check || m->step_ns || to - from < 2)
-    return run_steps(m, b, from, to, flags);
-  if (!is_noted(m, b, r)) {
-    exec_forget(m, r);
-    int err = run_steps(m, b, from, to, flags);
-    if (!err)
-      note(m, b, r);
-    return err;
-  }
-  if (m->cancel && *m->cancel)
-    return interrupted(m);
-  if (!r->made)
-    r->made = record_steps(m, b, from, to);
-  return r->made ? m->device->replay(m, r->made) : run_steps(m, b, from, to, flags);
+  int prologue = b->program->nprologue;
+  Part p = {b, part ? prologue : 0, part ? b->program->nstep : prologue, flags};
+  b->base[b->program->nbuffer] = m->scratch.p;
+  return flags.check || p.to - p.from < 2 ? part_steps(m, &p)
+                                          : exec_as_one(m, &b->part[part], b->base, part_steps, &p);
+}
+
+int exec_prepare(bigs_model *m, Binding *b) {
+  return ready_memory(m, b);
+}
+int exec_resolve(bigs_model *m, Binding *b, const void *const *inputs, void *const *outputs) {
+  return resolve(m, b, inputs, outputs);
+}
+int exec_steps(bigs_model *m, Binding *b) {
+  return run_steps(m, b, 0, b->program->nstep, (RunFlags){0});
 }
 
 static Binding *ready(bigs_model *m, int program, const int64_t *dims) {

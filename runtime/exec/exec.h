@@ -47,11 +47,11 @@ typedef struct BoundStep {
   void *tables;          // of a builtin; belongs to the first step of the binding that has it
   int64_t key;
 } BoundStep;
-// Steps that were launched with these addresses, and may be launched as one while none has moved.
+// Steps that were done with these addresses, and may be done as one while none has moved.
 typedef struct Recording {
   bool noted;
-  void **base; // per buffer
-  char *scratch;
+  int n;
+  void **at;  // n of them
   void *made; // of the device; NULL: not yet
 } Recording;
 typedef struct Binding {
@@ -66,7 +66,7 @@ typedef struct Binding {
   int nkey;
   Region keys; // the same on a device whose kernels read them there
   int32_t *clear;
-  void **base;     // per buffer, for the run under way
+  void **base;     // per buffer, for the run under way; behind them the scratch memory
   void **arg;      // of the step under way
   void **fallback; // per input: memory filled with its default, or NULL
   Region
@@ -81,6 +81,9 @@ typedef struct Binding {
   uint64_t kept_version; // weights that `kept` was computed from; 0: none yet
 } Binding;
 enum { BINDINGS = 4 }; // kept per program
+
+typedef struct FarOptim FarOptim;
+void optim_far_free(bigs_model *m);
 
 struct bigs_model {
   const BigsModule *module;
@@ -99,11 +102,12 @@ struct bigs_model {
   uint64_t clock;
   int64_t allocated; // bytes of regions and tables
   Region param, grad, moment[2], arena, scratch;
-  int64_t arena_used;   // most bytes of the arena that a binding asked for
-  int grad_program;     // program whose gradients `grad` holds, or -1
-  int moment_train;     // train block whose moments `moment` holds, or -1
-  int64_t moment_steps; // updates they have seen
-  Binding **binding;    // nprogram * BINDINGS
+  int64_t arena_used;         // most bytes of the arena that a binding asked for
+  int grad_program;           // program whose gradients `grad` holds, or -1
+  int moment_train;           // train block whose moments `moment` holds, or -1
+  int64_t moment_steps;       // updates they have seen
+  struct FarOptim *far_optim; // of optim_far.c
+  Binding **binding;          // nprogram * BINDINGS
   char *notes;
   char remark[256]; // what the device does otherwise than it could, and why; "": nothing
   bool fresh;       // of bigs_options
@@ -123,6 +127,8 @@ bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym);
 void binding_free(bigs_model *m, Binding *b);
+// One that is the caller's own, and stays.
+Binding *bind_new(bigs_model *m, int program, const int64_t *sym);
 // Sizes and places of a program without a handle, for bigs_info.memory.
 int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
                  int64_t *kept_bytes, BigsError *e);
@@ -140,6 +146,11 @@ int exec_ready(bigs_model *m, int program, const int64_t *dims);
 // wrong.
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags);
+// For a binding of the caller's own: the memory that it needs besides its tensors, and its addresses,
+// both before its steps; and these, all that it has.
+int exec_prepare(bigs_model *m, Binding *b);
+int exec_resolve(bigs_model *m, Binding *b, const void *const *inputs, void *const *outputs);
+int exec_steps(bigs_model *m, Binding *b);
 // Gradient memory, cleared when it held another program's.
 int exec_ready_gradients(bigs_model *m, int program);
 // First values of all parameters from m->seed; zeros without a BIGS_INIT program.
@@ -148,7 +159,16 @@ int exec_init(bigs_model *m);
 int module_program(const BigsModule *module, int kind, const char *name);
 int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
 
-void exec_forget(bigs_model *m, Recording *r);
+int exec_interrupted(bigs_model *m);
+
+// ---- steps as one: record.c.  Does the steps, which use memory at r->n addresses: one by one the first
+// time, which makes all that they need; from then on as one, if the device can, as long as nothing
+// moves.  Nothing is allocated in them, nor read by the host.
+typedef int StepsFn(bigs_model *m, void *ctx);
+int exec_as_one(bigs_model *m, Recording *r, void *const *at, StepsFn *steps, void *ctx);
+void recording_forget(bigs_model *m, Recording *r);
+void recording_free(bigs_model *m, Recording *r);
+
 int exec_clear(bigs_model *m, Binding *b, int buffer); // zeroes it
 // With RunFlags.check, in finite.c: before a step, before the first, after a step.
 int check_clear(bigs_model *m, Binding *b, int step);

@@ -107,6 +107,7 @@ void bigs_model_close(bigs_model *m) {
   for (int i = 0; m->binding && i < m->module->nprogram * BINDINGS; i++)
     binding_free(m, m->binding[i]);
   free(m->binding);
+  optim_far_free(m);
   Region *const region[] = {&m->param,     &m->grad,  &m->moment[0],
                             &m->moment[1], &m->arena, &m->scratch};
   for (int i = 0; i < COUNT(region); i++)

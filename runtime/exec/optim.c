@@ -1,5 +1,5 @@
 // The optimizer's steps: see optim.h.
-#include "runtime/exec/optim.h"
+#include "runtime/exec/optim_internal.h"
 #include "base/dtype.h"
 #include "base/recipe.h"
 #include "runtime/exec/float_mode.h"
@@ -161,12 +161,7 @@ int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out,
 }
 
 // ---- programs over a flat axis; their values' names start with `#`, as no name of a model does
-typedef struct Flat { // values that an update's inputs and outputs take, by name
-  void *p, *g, *m, *v;
-  float rate, decay, scale, correct1, correct2;
-} Flat;
-
-static void *flat_value(Flat *f, const char *name) {
+static void *flat_value(const Flat *f, const char *name) {
   const struct {
     const char *name;
     void *at;
@@ -174,11 +169,11 @@ static void *flat_value(Flat *f, const char *name) {
                {"#g", f->g},
                {"#m", f->m},
                {"#v", f->v},
-               {"#rate", &f->rate},
-               {"#decay", &f->decay},
-               {"#scale", &f->scale},
-               {"#correct1", &f->correct1},
-               {"#correct2", &f->correct2}};
+               {"#rate", f->rate},
+               {"#decay", f->decay},
+               {"#scale", f->scale},
+               {"#correct1", f->correct1},
+               {"#correct2", f->correct2}};
   for (int i = 0; i < COUNT(known); i++)
     if (!strcmp(known[i].name, name))
       return known[i].at;
@@ -190,13 +185,10 @@ static void flat_dims(const OptRange *range, int64_t dims[MAX_SYMS]) {
     dims[i] = range->bytes / dtype_size((DType)range->dtype);
 }
 
-enum { FLAT_ARGS = 16 };
-static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, double *result) {
+int flat_args(bigs_model *m, int program, const OptRange *range, const Flat *f,
+              int64_t dims[MAX_SYMS], const void **in, void **out) {
   const BigsProgram *p =
       program >= 0 && program < m->module->nprogram ? &m->module->program[program] : NULL;
-  const void *in[FLAT_ARGS];
-  void *out[FLAT_ARGS];
-  int64_t dims[MAX_SYMS];
   if (!p || p->ninput > FLAT_ARGS || p->noutput > FLAT_ARGS)
     return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
   flat_dims(range, dims);
@@ -209,26 +201,43 @@ static int run_flat(bigs_model *m, int program, const OptRange *range, Flat *f, 
                        dtype_name((DType)range->dtype), dtype_name((DType)t->dtype));
   }
   for (int i = 0; i < p->noutput; i++)
-    out[i] = result ? (void *)result : flat_value(f, p->output[i].name);
+    out[i] = f->result ? f->result : flat_value(f, p->output[i].name);
+  return 0;
+}
+
+void *flat_at(const Region *r, const OptRange *range) {
+  return r->p ? r->p + range->offset : NULL;
+}
+
+static int run_flat(bigs_model *m, int program, const OptRange *range, const Flat *f) {
+  const void *in[FLAT_ARGS];
+  void *out[FLAT_ARGS];
+  int64_t dims[MAX_SYMS];
+  if (flat_args(m, program, range, f, dims, in, out))
+    return m->error.status;
   return exec_run(m, program, dims, in, out, (RunFlags){.seed = m->seed, .step = m->step});
 }
 
 // The sum of the squares of a range's values in an arena.
-static int sum_squares(bigs_model *m, int train, const OptRange *range, char *arena, double *sum) {
-  Flat f = {.g = arena + range->offset};
-  return run_flat(m, m->module->train[train].norm, range, &f, sum);
+static int sum_squares(bigs_model *m, int train, const OptRange *range, const Region *arena,
+                       double *sum) {
+  Flat f = {.g = flat_at(arena, range), .result = sum};
+  return run_flat(m, m->module->train[train].norm, range, &f);
 }
 
 static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n, double *norm) {
+  const double *sums = NULL;
   double sum = 0, part = 0;
-  for (int i = 0; i < n; i++) {
-    int err = sum_squares(m, train, &range[i], m->grad.p, &part);
-    if (err)
-      return err;
+  int err = optim_is_far(m) ? far_norms(m, train, range, n, &sums) : 0;
+  for (int i = 0; i < n && !err; i++) {
+    if (sums)
+      part = sums[i];
+    else
+      err = sum_squares(m, train, &range[i], &m->grad, &part);
     sum += part;
   }
   *norm = sqrt(sum);
-  return 0;
+  return err;
 }
 
 static bool has_input(const BigsModule *module, int program, const char *name) {
@@ -260,25 +269,34 @@ int optim_ready(bigs_model *m, int train) {
   return 0;
 }
 
-// All memory is there before the first range changes: a step is done whole or not at all.
-static int update_ranges(bigs_model *m, int train, const OptRange *range, int n, Flat f,
-                         double factor) {
+static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars *s) {
+  float rate = (float)(r->rate * s->factor), decay = (float)r->decay;
+  Flat f = {.p = flat_at(&m->param, r),
+            .g = flat_at(&m->grad, r),
+            .m = flat_at(&m->moment[0], r),
+            .v = flat_at(&m->moment[1], r),
+            .rate = &rate,
+            .decay = &decay,
+            .scale = &s->scale,
+            .correct1 = &s->correct1,
+            .correct2 = &s->correct2};
+  return run_flat(m, m->module->train[train].update, r, &f);
+}
+
+// All memory is there before the first range changes: a step is done whole or not at all.  *sum: of
+// squares of the new parameters, where they are known.
+static int update_ranges(bigs_model *m, int train, const OptRange *range, int n, FlatScalars *s,
+                         const double **sum) {
   int64_t dims[MAX_SYMS];
   int err = 0;
+  if (optim_is_far(m))
+    return far_update(m, train, range, n, s, sum);
   for (int i = 0; i < n && !err; i++) {
     flat_dims(&range[i], dims);
     err = exec_ready(m, m->module->train[train].update, dims);
   }
-  for (int i = 0; i < n && !err; i++) {
-    const OptRange *r = &range[i];
-    f.p = m->param.p + r->offset;
-    f.g = m->grad.p + r->offset;
-    f.m = m->moment[0].p ? m->moment[0].p + r->offset : NULL;
-    f.v = m->moment[1].p ? m->moment[1].p + r->offset : NULL;
-    f.rate = (float)(r->rate * factor);
-    f.decay = (float)r->decay;
-    err = run_flat(m, m->module->train[train].update, r, &f, NULL);
-  }
+  for (int i = 0; i < n && !err; i++)
+    err = update_range(m, train, &range[i], s);
   return err;
 }
 
@@ -292,13 +310,17 @@ static int spoilt(bigs_model *m) {
 // Is what the update wrote finite?  A sum of squares in f64 is where all values in f32 are.  A first
 // moment that is not makes parameters that are not (infinity / x, 0 * infinity), a second one hides
 // (x / infinity): it is looked at where a square of what the optimizer saw may have passed 3.4e38.
-static int check_update(bigs_model *m, int train, const OptRange *range, int n, double gradient) {
-  double p, v = 0;
+static int check_update(bigs_model *m, int train, const OptRange *range, int n, double gradient,
+                        const double *sum) {
+  double p = 0, v = 0;
   int err = 0;
   for (int i = 0; i < n && !err; i++) {
-    err = sum_squares(m, train, &range[i], m->param.p, &p);
+    if (sum)
+      p = sum[i];
+    else
+      err = sum_squares(m, train, &range[i], &m->param, &p);
     if (!err && m->moment[1].p && !(gradient + range[i].decay * sqrt(p) < 1e18))
-      err = sum_squares(m, train, &range[i], m->moment[1].p, &v);
+      err = sum_squares(m, train, &range[i], &m->moment[1], &v);
     if (!err && !isfinite(p + v))
       err = spoilt(m);
   }
@@ -321,11 +343,13 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *repor
   double factor = schedule_factor(t->piece, t->npiece, m->step, r->steps),
          done = (double)(m->moment_steps + 1);
   if (!err) {
-    Flat f = {.scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1,
-              .correct1 = (float)(1 / (1 - pow(t->beta1, done))),
-              .correct2 = (float)(1 / (1 - pow(t->beta2, done)))};
-    err = update_ranges(m, train, range, n, f, factor);
-    err = err ? err : check_update(m, train, range, n, f.scale * norm);
+    const double *sum = NULL;
+    FlatScalars f = {.factor = factor,
+                     .scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1,
+                     .correct1 = (float)(1 / (1 - pow(t->beta1, done))),
+                     .correct2 = (float)(1 / (1 - pow(t->beta2, done)))};
+    err = update_ranges(m, train, range, n, &f, &sum);
+    err = err ? err : check_update(m, train, range, n, f.scale * norm, sum);
     m->weights_version++;
     if (report)
       report->spoilt = err == BIGS_ENUMERIC;

@@ -10,6 +10,7 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/toy_module.h"
 #include <dlfcn.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -432,6 +433,60 @@ START_TEST(steps_become_a_graph) {
 }
 END_TEST
 
+static FakeCuda since(const FakeCuda *then) {
+  return (FakeCuda){.launches = fake->launches - then->launches,
+                    .replays = fake->replays - then->replays,
+                    .allocations = fake->allocations - then->allocations,
+                    .waits = fake->waits - then->waits};
+}
+
+// Gradients, their norm, and the update: three graphs, and the host waits for a number of each.  What it
+// launches by itself are the keys and the rates.  Nothing is allocated.
+START_TEST(a_training_step_is_three_graphs) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  same_steps(near, far, 2);
+  FakeCuda then = *fake;
+  same_steps(near, far, 3);
+  FakeCuda got = since(&then);
+  ck_assert_int_eq(got.replays, 3 * 3);
+  ck_assert_int_eq(got.launches, 3 * 2);
+  ck_assert_int_eq(got.waits, 3 * 3);
+  ck_assert_int_eq(got.allocations, 0);
+  same_parameters(near, far);
+  same_scale(near, far, 7, 8); // with a larger arena
+  same_steps(near, far, 3);
+  same_parameters(near, far);
+  ck_assert_int_eq(bigs_model_save(near, in_dir("near"), NULL), 0);
+  ck_assert_int_eq(bigs_model_load(near, in_dir("near")), 0);
+  ck_assert_int_eq(bigs_model_load(far, in_dir("near")), 0);
+  same_steps(near, far, 3);
+  same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// In the first steps and in later ones: the parameters are as before, or the error says that they are
+// not.
+START_TEST(numbers_that_are_not_finite_are_told) {
+  static const float gain[] = {NAN, INFINITY, 1e-45f, 3e38f};
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  float x, y;
+  same_steps(near, far, _i / 4);
+  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % 4]), 0);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % 4]), 0);
+  int status = step(near, &x);
+  ck_assert_int_eq(step(far, &y), status);
+  ck_assert_str_eq(bigs_model_error(far), bigs_model_error(near));
+  if (_i / 4 || !status)
+    same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
 // While a caller's tensors lie elsewhere in each call nothing is recorded, and what was is not used.
 START_TEST(tensors_that_move_are_followed) {
   CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
@@ -752,6 +807,8 @@ Suite *cuda_driver_suite(void) {
   tcase_add_test(t, streams_of_a_caller_are_joined);
   tcase_add_test(t, a_stream_may_end_after_the_call);
   tcase_add_test(t, steps_become_a_graph);
+  tcase_add_test(t, a_training_step_is_three_graphs);
+  tcase_add_loop_test(t, numbers_that_are_not_finite_are_told, 0, 16);
   tcase_add_test(t, tensors_that_move_are_followed);
   tcase_add_loop_test(t, steps_go_one_by_one_without_graphs, 0, 5);
   tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);
