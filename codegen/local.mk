@@ -79,6 +79,7 @@ codegen_sources = \
 	%D%/plan/lower_attention.c \
 	%D%/plan/lower_builtin.c \
 	%D%/plan/lower_contract.c \
+	%D%/plan/lower_conv.c \
 	%D%/plan/lower_index.c \
 	%D%/plan/lower_reduce.c \
 	%D%/plan/lower_row.c \
@@ -93,7 +94,8 @@ codegen_sources = \
 	%D%/plan/plan_internal.h \
 	%D%/plan/plan_target.c \
 	%D%/plan/plan_targets.def \
-	%D%/plan/recompute.c
+	%D%/plan/recompute.c \
+	%D%/plan/toeplitz.c
 
 # The public structs stand in every header that is made beside a model.
 nodist_llvm_sources = %D%/api/info_text.c

@@ -237,6 +237,7 @@ static void emit_vector_for(Emit *e, const LStmt *s) {
 
 static void emit_for(Emit *e, const LStmt *s) {
   LoopCx loop;
+  CHECK(!s->apart);
   if (s->vec) {
     emit_vector_for(e, s);
     return;

@@ -66,8 +66,9 @@ typedef struct LTile {
 struct LStmt {
   LStmtKind kind;
   // FOR: for var in [lo, hi): body.  vec > 0: lanes; `vec` is how many native vectors to take at
-  // once (1 .. 4)
+  // once (1 .. 4).  apart: lanes of an enclosing vector loop may end it at different places (not on CPUs)
   int var, vec;
+  bool apart;
   LExpr *lo, *hi;
   LBody body; // FOR
   // REG: declares register `reg` of `dtype` with first value `value`; SET assigns it; REDUCE: reg =

@@ -151,6 +151,8 @@ static void put_for(const Out *o, const LStmt *s, int depth) {
   put(o, "%, %)", s->lo, s->hi);
   if (s->vec)
     fprintf(o->f, " vector x%d", s->vec);
+  if (s->apart)
+    fputs(" apart", o->f);
   fputs(" {\n", o->f);
   put_body(o, &s->body, depth + 1);
   fprintf(o->f, "%*s}\n", 2 * depth, "");

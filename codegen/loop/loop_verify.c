@@ -221,9 +221,14 @@ static void check_lanes(Verify *v, int var, const LBody *b) {
 
 static void check_for(Verify *v, const LStmt *s) {
   check_size(v, s->lo, "a loop's start");
-  check_size(v, s->hi, "a loop's end");
+  if (s->apart)
+    check_int(v, s->hi, "a loop's end");
+  else
+    check_size(v, s->hi, "a loop's end");
   if (s->vec < 0 || s->vec > 4)
     fail(v, "a loop of %d vectors", s->vec);
+  if (s->apart && s->vec)
+    fail(v, "a vector loop that its lanes end apart");
   enter_var(v, s->var);
   if (v->error)
     return;

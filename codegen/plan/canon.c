@@ -68,6 +68,11 @@ static bool is_library(const Node *n) {
          n->op == OP_ATTENTION_LSE || n->op == OP_ATTENTION_GRAD;
 }
 
+// A convolution that is a product may go on in an epilogue: it has its result's names.
+static bool has_own_names(const Canon *c, const Node *n) {
+  return is_library(n) && !(n->op == OP_CAUSAL_CONV && c->p->o.on->toeplitz);
+}
+
 static int slot(const Canon *c, const Node *n, const Axis *a) {
   int i = node_axis_index(n, a);
   return i < 0 ? -1 : c->first[n->id] + i;
@@ -85,6 +90,7 @@ static bool is_kept(const Node *n, int i, const Axis *a) {
   case OP_CONTRACT:
   case OP_MERGE: return !axis_in(t->axes, t->naxes, a);
   case OP_FLIP:
+  case OP_CAUSAL_CONV:
   case OP_SCATTER: return true;
   case OP_RENAME: return !axis_in(t->from, t->nmap, a);
   case OP_CONCAT: return t->from[i] != a;
@@ -171,6 +177,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
   case OP_CONST:
   case OP_RANDOM: t.axes = names(c, n, t.axes, t.naxes); break;
   case OP_TABLE:
+  case OP_CAUSAL_CONV:
   case OP_IOTA: t.axis = name(c, n, t.axis); break;
   case OP_SUM:
   case OP_RMAX:
@@ -234,7 +241,7 @@ static Node *rebuild(Canon *c, Node *n) {
   if (n->op == OP_RENAME)
     return rebuild_rename(c, n);
   Node **in = NEWN(c->a, Node *, n->nin + 1);
-  bool *same = NEWN(c->a, bool, n->nin + 1), library = is_library(n);
+  bool *same = NEWN(c->a, bool, n->nin + 1), library = has_own_names(c, n);
   for (int i = 0; i < n->nin; i++)
     in[i] = operand(c, n, i, library, &same[i]);
   Attr t = library ? n->attr : attributes(c, n, same);

@@ -13,6 +13,12 @@ typedef enum StageKind {
   STAGE_PANELS,    // a parameter's panels -> panels of the other axis
   STAGE_COPY,      // any order -> dense rows, element by element
 } StageKind;
+// Of a convolution with one kernel for all channels, y[l] = sum of A[l, j] u[j]: A's rows are the kernel, shifted.
+typedef enum Toeplitz {
+  TOEPLITZ_NONE,
+  TOEPLITZ_PAST,   // A[l, j] = kernel[l - j], 0 where j > l
+  TOEPLITZ_FUTURE, // A[l, j] = kernel[j - l], 0 where j < l
+} Toeplitz;
 struct Tile {
   int side;                // operand that is the vector side (B)
   AxisList batch, m, n, k; // each outermost first
@@ -20,6 +26,7 @@ struct Tile {
   Place *a, *b;            // as read by the tile
   StageKind stage_a, stage_b;
   int64_t staged_width; // b is a staged copy in panels of this width
+  Toeplitz toeplitz;    // then a is the kernel behind task_rows() zeros, and k is m
 };
 // A contraction with columns, of f32; of bf16 too, where the machine multiplies that.
 bool contract_fits_tile(const Prog *g, const Node *c);
@@ -33,4 +40,13 @@ Node *library_end(Prog *g, Node *c);
 int library_product(const Lower *c);
 // Are the axes one axis in pl, with the stride of the last?
 bool place_merges(const Place *pl, Axis *const *ax, int n);
+
+// Sorts by descending distance in pl; equal ones keep their order.
+void contract_sort_axes(const Place *pl, Axis **ax, int n);
+// Axes that do not merge with the last one in pl go from l to outer.
+void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer);
+
+// ---- toeplitz.c: convolutions with one kernel for all channels
+bool toeplitz_fits(const Prog *g, const Node *conv);
+Inst *toeplitz_plan(Prog *g, Node *conv);
 #endif

@@ -21,8 +21,7 @@ static double distance(const Place *pl, const Axis *a) {
   return d < 0 ? -d : d;
 }
 
-// Descending distance in pl; equal ones keep their order.
-static void sort_axes(const Place *pl, Axis **ax, int n) {
+void contract_sort_axes(const Place *pl, Axis **ax, int n) {
   for (int i = 1; i < n; i++)
     for (int j = i; j > 0 && distance(pl, ax[j]) > distance(pl, ax[j - 1]); j--) {
       Axis *t = ax[j];
@@ -166,30 +165,30 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   t->a = operand_place(g, c->in[1 - side]);
   t->b = operand_place(g, c->in[side]);
   if (t->b)
-    sort_axes(t->b, t->n.ax, t->n.n);
+    contract_sort_axes(t->b, t->n.ax, t->n.n);
   if (t->b && columns_direct(g->p, t, t->b)) {
-    sort_axes(t->b, t->k.ax, t->k.n);
+    contract_sort_axes(t->b, t->k.ax, t->k.n);
     if (merged_tail(t->b, t->k.ax, t->k.n) != t->k.n)
       t->stage_b = STAGE_COPY;
   } else {
     t->stage_b = STAGE_COPY;
     if (t->b) {
-      sort_axes(t->b, t->k.ax, t->k.n);
+      contract_sort_axes(t->b, t->k.ax, t->k.n);
       t->stage_b = transposable(t, t->b);
     }
   }
   if (t->stage_b == STAGE_COPY && t->a)
-    sort_axes(t->a, t->k.ax, t->k.n);
+    contract_sort_axes(t->a, t->k.ax, t->k.n);
   if (t->a && t->b && t->stage_b == STAGE_TRANSPOSE &&
       !reads_rows(t, t->a)) { // perhaps in a's own order
     AxisList k = t->k;
-    sort_axes(t->a, t->k.ax, t->k.n);
+    contract_sort_axes(t->a, t->k.ax, t->k.n);
     if (!reads_rows(t, t->a) || transposable(t, t->b) != STAGE_TRANSPOSE)
       t->k = k;
   }
   t->stage_a = t->a && reads_rows(t, t->a) ? STAGE_NONE : STAGE_COPY;
   if (t->a && t->stage_a == STAGE_NONE)
-    sort_axes(t->a, t->m.ax, t->m.n);
+    contract_sort_axes(t->a, t->m.ax, t->m.n);
   *cost = stage_cost(g, c->in[1 - side], t->stage_a) + stage_cost(g, c->in[side], t->stage_b) +
           output_cost(g, t, c);
   return true;
@@ -288,7 +287,7 @@ static Place *stage_copy(Prog *g, Node *x, Tile *t, const AxisList *outer, const
 }
 
 // Rows and columns that do not merge into one index are walked outside of the tile.
-static void move_heads(const Place *pl, AxisList *l, AxisList *outer) {
+void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer) {
   int tail = merged_tail(pl, l->ax, l->n), head = l->n - tail;
   for (int i = 0; i < head; i++)
     push(outer, l->ax[i]);
@@ -327,9 +326,9 @@ Inst *contract_plan(Prog *g, Node *c) {
   if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;
-  move_heads(b->a, &b->m, &b->outer);
+  contract_move_heads(b->a, &b->m, &b->outer);
   if (!b->staged_width && !b->b->width)
-    move_heads(b->b, &b->n, &b->outer);
+    contract_move_heads(b->b, &b->n, &b->outer);
   Inst *k = inst_new(g, IK_TILE, c);
   k->tile = b;
   k->library = library_wants(g, c);

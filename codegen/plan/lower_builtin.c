@@ -1,5 +1,5 @@
 // Convolutions and scatters as steps of library code.
-#include "codegen/plan/plan_internal.h"
+#include "codegen/plan/contract.h"
 #include "runtime/builtin.h"
 #include <string.h>
 
@@ -228,7 +228,9 @@ static Inst *plan_scatter(Prog *g, Node *n) {
 Inst *builtin_plan(Prog *g, Node *n) {
   Info *f = info_of(g, n);
   f->place = NULL;
-  Inst *k = n->op == OP_SCATTER ? plan_scatter(g, n) : plan_conv(g, n);
+  Inst *k = n->op == OP_SCATTER   ? plan_scatter(g, n)
+            : toeplitz_fits(g, n) ? toeplitz_plan(g, n)
+                                  : plan_conv(g, n);
   if (!f->place)
     f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);
   return k;

@@ -49,6 +49,20 @@ static Poly panel_step(const Tile *t) {
   return poly_const(t->b->panel);
 }
 
+// The tile's part of A that is not all zeros: k up to its last row of the past, from its first one of the future.
+static void toeplitz_product(ContractEmit *e, LProduct *p) {
+  Lower *c = e->c;
+  int64_t rows = task_rows(&c->g->p->o);
+  LExpr *L = p->K, *first = li(c, rows);
+  bool past = e->t->toeplitz == TOEPLITZ_PAST;
+  p->am = li(c, past ? 1 : -1);
+  p->ak = li(c, past ? -1 : 1);
+  p->abase = past ? liop(c, L_IADD, e->row0, first) : first;
+  p->K = past ? liop(c, L_IMIN, liop(c, L_IADD, e->row0, first), L) : liop(c, L_ISUB, L, e->row0);
+  if (!past)
+    p->bbase = liop(c, L_IADD, p->bbase, liop(c, L_IMUL, e->row0, p->bk));
+}
+
 static LProduct product(ContractEmit *e) {
   Lower *c = e->c;
   Tile *t = e->t;
@@ -64,6 +78,8 @@ static LProduct product(ContractEmit *e) {
   if (!p.bwidth) {
     p.bn = c->g->p->o.on->any_columns ? lpoly(c, last_stride(t->b, &t->n)) : NULL;
     p.bbase = base_index(e, t->b, e->col0, last_stride(t->b, &t->n));
+    if (t->toeplitz)
+      toeplitz_product(e, &p);
     return p;
   }
   p.bpanel = lpoly(c, panel_step(t));
@@ -133,6 +149,8 @@ static void emit_tile(ContractEmit *e) {
   if (e->t->m.n)
     lower_unflatten(c, liop(c, L_IADD, e->row0, lvar(c, mvar)), e->t->m.ax, e->t->m.n, &at);
   lower_unflatten(c, liop(c, L_IADD, e->col0, lvar(c, nvar)), e->t->n.ax, e->t->n.n, &at);
+  if (e->t->toeplitz)
+    lower_toeplitz_sum(c, e->k->root, &at);
   epilogue(e, &at);
   lower_pop(c);
   c->acc = NULL;
@@ -156,7 +174,7 @@ static int64_t stored_panels(Prog *g, const Inst *k) {
 }
 
 static Poly flops_of(const Tile *t) {
-  Poly p = poly_const(2);
+  Poly p = poly_const(t->toeplitz ? 1 : 2); // half of a Toeplitz matrix is zero
   const AxisList *l[4] = {&t->outer, &t->m, &t->n, &t->k};
   for (int i = 0; i < 4; i++)
     for (int j = 0; j < l[i]->n; j++) {

@@ -128,7 +128,7 @@ void lower_finish_slots(Prog *g, Inst *k) {
 
 // ---- loops
 
-static Coords open_elements(Lower *c, Node *n) {
+Coords lower_elements(Lower *c, Node *n) {
   Coords at = {0};
   LExpr *flat = lvar(c, lower_grid(c, extents(n->ax, n->nax), 1));
   lower_unflatten(c, flat, n->ax, n->nax, &at);
@@ -148,7 +148,7 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   Node *x = n->in[0];
   Axis *a = n->attr.axis;
   DType t = computed_dtype(x);
-  Coords at = open_elements(c, n), in = at;
+  Coords at = lower_elements(c, n), in = at;
   coords_set(&in, a, li(c, 0));
   int best = lower_reg(c, t, lower_value(c, x, &in).e),
       arg = lower_reg(c, DT_I32, lx_const(c->a, DT_I32, 0));
@@ -166,51 +166,8 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
   lower_store(c, dst, &at, lx_reg(c->a, DT_I32, arg), false);
 }
 
-// A register for the sum of values of dtype t.
-static int sum_begin(Lower *c, DType t) {
-  return lower_reg(c, lower_wide(t), lx_const(c->a, lower_wide(t), 0));
-}
-static void sum_add(Lower *c, int sum, LExpr *v) {
-  lower_emit(c, ls_reduce(c->a, sum, LR_SUM, lower_cast(c, lower_wide(v->dtype), v)));
-}
-static LExpr *sum_end(Lower *c, int sum, DType t) {
-  return lower_cast(c, t, lx_reg(c->a, lower_wide(t), sum));
-}
-
-static LExpr *minus(Lower *c, LExpr *x, LExpr *y) {
-  LExpr *t[2] = {x, y};
-  Poly s[2] = {poly_const(1), poly_const(-1)};
-  return llinear(c, t, s, 2, poly_const(0));
-}
-
-static LExpr *plus(Lower *c, LExpr *x, LExpr *y) {
-  LExpr *t[2] = {x, y};
-  Poly s[2] = {poly_const(1), poly_const(1)};
-  return llinear(c, t, s, 2, poly_const(0));
-}
-
-// y[l] = sum over j of k[j] u[l - j], j <= l; reversed: u[l + j], l + j < L
-static void loop_conv(Lower *c, Node *n, const Place *dst) {
-  Axis *a = n->attr.axis;
-  DType t = computed_dtype(n);
-  Coords at = open_elements(c, n), u = at, k = at;
-  LExpr *l = coords_get(&at, a), *L = lpoly(c, a->extent);
-  int acc = sum_begin(c, t);
-  LStmt *f =
-      lower_for(c, li(c, 0), n->attr.reverse ? minus(c, L, l) : plus(c, l, li(c, 1)), a->extent, 0);
-  LExpr *j = lvar(c, f->var);
-  coords_set(&k, a, j);
-  coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
-  LExpr *p =
-      lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &k).e, NULL);
-  sum_add(c, acc, p);
-  lower_end(c, f);
-  lower_store(c, dst, &at, sum_end(c, acc, t), false);
-}
-
-// Opens loops over the axes of x and y that n lacks; their number.
-static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
-                       const Axis *but) {
+int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
+                 const Axis *but) {
   int k = 0;
   const Node *both[2] = {x, y};
   for (int b = 0; b < 2; b++)
@@ -222,29 +179,6 @@ static int open_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *
       coords_set(at, a, lvar(c, open[k++]->var));
     }
   return k;
-}
-
-// dk[j] = sum over l and the axes not kept of dy[l] u[l - j]; reversed: dy[l] u[l + j]
-static void loop_conv_grad(Lower *c, Node *n, const Place *dst) {
-  Axis *a = n->attr.axis;
-  DType t = computed_dtype(n);
-  Coords at = open_elements(c, n), u = at, y = at;
-  LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
-  LStmt *open[2 * MAX_AXES];
-  int acc = sum_begin(c, t), k = open_summed(c, n, n->in[0], n->in[1], &u, open, a);
-  LStmt *f = n->attr.reverse ? lower_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
-                             : lower_for(c, j, L, a->extent, 0);
-  LExpr *l = lvar(c, f->var);
-  y = u;
-  coords_set(&y, a, l);
-  coords_set(&u, a, n->attr.reverse ? plus(c, l, j) : minus(c, l, j));
-  LExpr *p =
-      lx_op(c->a, L_MUL, t, lower_value(c, n->in[0], &u).e, lower_value(c, n->in[1], &y).e, NULL);
-  sum_add(c, acc, p);
-  lower_end(c, f);
-  while (k > 0)
-    lower_end(c, open[--k]);
-  lower_store(c, dst, &at, sum_end(c, acc, t), false);
 }
 
 static int open_axes(Lower *c, Axis *const *ax, int n, Coords *at, LStmt **open) {
@@ -291,7 +225,7 @@ static void loop_scatter(Lower *c, Inst *inst, Node *n, const Place *dst) {
   lower_grid(c, poly_const(1), 1);
   clear_sums(c, n, sums);
   int k = open_axes(c, n->attr.axes, n->attr.naxes, &at, open);
-  k += open_summed(c, n, n->in[0], n->in[1], &at, open + k, NULL);
+  k += lower_summed(c, n, n->in[0], n->in[1], &at, open + k, NULL);
   LExpr *id = lower_value(c, n->in[0], &at).e;
   int reg = lower_reg(c, DT_I32, id);
   LExpr *i = lint(c, lx_to_int(c->a, lx_reg(c->a, DT_I32, reg)));
@@ -312,8 +246,8 @@ void lower_loops(Prog *g, Inst *k) {
   Lower *c = lower_new(g, k, inst_label(g, k));
   switch (n->op) {
   case OP_ARGMAX: loop_argmax(c, n, dst); break;
-  case OP_CAUSAL_CONV: loop_conv(c, n, dst); break;
-  case OP_CONV_GRAD: loop_conv_grad(c, n, dst); break;
+  case OP_CAUSAL_CONV: lower_conv(c, n, dst); break;
+  case OP_CONV_GRAD: lower_conv_grad(c, n, dst); break;
   case OP_SCATTER: loop_scatter(c, k, n, dst); break;
   case OP_ATTENTION_GRAD: lower_attention_bias(c, n, dst); break;
   default: BUG("%s as loops", op_name(n->op));

@@ -15,4 +15,13 @@ void lower_end(Lower *c, LStmt *loop);                  // closes it
 LExpr *lower_slots(Lower *c, Poly rows, int64_t block); // ceil(rows / block)
 LExpr *lower_cast(Lower *c, DType t, LExpr *e);
 DType lower_wide(DType t); // what a sum of many values of dtype t is taken in
+// A task for each element of n: its coordinates.
+Coords lower_elements(Lower *c, Node *n);
+// Opens loops over the axes of x and y that n lacks, but one; their number.
+int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
+                 const Axis *but);
+
+// ---- lower_conv.c
+void lower_conv(Lower *c, Node *n, const Place *dst);
+void lower_conv_grad(Lower *c, Node *n, const Place *dst);
 #endif

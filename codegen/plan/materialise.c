@@ -149,11 +149,10 @@ static void mark_node(Prog *g, Node *n) {
   mark_operands(g, n);
 }
 
-// The end of the chain of pointwise nodes that a contraction's result flows into, and nothing else
-// uses.
+// The end of the chain of pointwise nodes that a tile's result flows into, and nothing else uses.
 static void mark_chain(Prog *g, Node *c) {
   Node *v = c;
-  if (!g->p->o.fuse || !contract_fits_tile(g, c))
+  if (!g->p->o.fuse || !(contract_fits_tile(g, c) || toeplitz_fits(g, c)))
     return;
   if (library_wants(g, c))
     v = library_end(g, c);

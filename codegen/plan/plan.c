@@ -143,6 +143,7 @@ static void lower_inst(Prog *g, Inst *k) {
   case IK_ROWS: lower_rows(g, k); break;
   case IK_TILE: lower_tile(g, k); break;
   case IK_TRANSPOSE: lower_transpose(g, k); break;
+  case IK_BEHIND: lower_behind(g, k); break;
   case IK_TOTAL: lower_total(g, k); break;
   case IK_FINISH: lower_finish_slots(g, k); break;
   case IK_LOOPS: lower_loops(g, k); break;
@@ -235,8 +236,9 @@ static const char *gradient_path(Prog *g, const Inst *k) {
 
 static const char *verb(const Inst *k, const Node *n) {
   switch (k->kind) {
-  case IK_TILE: return "matmul";
+  case IK_TILE: return n->op == OP_CONTRACT ? "matmul" : op_name(n->op);
   case IK_TRANSPOSE: return "transpose";
+  case IK_BEHIND: return "behind zeros";
   case IK_FINISH: return "sum of partials";
   default: return op_name(n->op);
   }

@@ -53,6 +53,7 @@ typedef enum InstKind {
   IK_ROWS, // rows of pointwise work, reductions over columns, partial sums over rows: lower_row.c
   IK_TILE, // a contraction with its epilogue: lower_contract.c
   IK_TRANSPOSE, // a contraction's operand transposed into panels
+  IK_BEHIND,    // a convolution's kernel, stored once more behind zeros: toeplitz.c
   IK_TOTAL,     // a reduction to a scalar: partials of a fixed number of elements
   IK_FINISH,    // sums slots in order
   IK_LOOPS, // one element at a time: argmax, and convolution and scatter of shapes no builtin takes
@@ -314,6 +315,10 @@ int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly);
 void lower_rows(Prog *g, Inst *inst);
 void lower_tile(Prog *g, Inst *inst);
 void lower_transpose(Prog *g, Inst *inst);
+void lower_behind(Prog *g, Inst *inst);
+// n's value in the epilogue of its tile.  A zero of the matrix times what is not finite is no number, though n does not
+// depend on it: such a sum is taken once more, of what it depends on.
+void lower_toeplitz_sum(Lower *c, Node *n, const Coords *at);
 void lower_total(Prog *g, Inst *inst);
 void lower_finish_slots(Prog *g, Inst *inst);
 void lower_loops(Prog *g, Inst *inst);

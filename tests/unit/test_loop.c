@@ -85,7 +85,7 @@ START_TEST(structure) {
   LKernel *x = sample(a).k, *y = sample(b).k;
   y->name = "other";
   ck_assert(loop_equal(x, y) && loop_hash(x) == loop_hash(y));
-  for (int change = 0; change < 9; change++) {
+  for (int change = 0; change < 10; change++) {
     Sample s = sample(b);
     switch (change) {
     case 0: s.loop->vec = 2; break;
@@ -97,6 +97,7 @@ START_TEST(structure) {
     case 6: s.loop->hi = lx_int(b, 769); break;
     case 7: s.k->body.v[0]->value->num = 1; break;
     case 8: s.loop->body.v[0]->kind = LS_COLSUM; break;
+    case 9: s.loop->apart = true; break;
     }
     ck_assert_msg(!loop_equal(x, s.k), "change %d", change);
     ck_assert_msg(loop_hash(x) != loop_hash(s.k), "hash of change %d", change);
@@ -193,6 +194,10 @@ static void nested_lanes(Arena *a, Sample *s) {
 static void lane_bound(Arena *a, Sample *s) {
   vec_push(a, &s->loop->body, ls_for(a, loop_var(s->k), lx_int(a, 0), lx_var(a, s->col), 0));
 }
+static void lanes_apart(Arena *a, Sample *s) {
+  (void)a;
+  s->loop->apart = true;
+}
 static void wide_loop(Arena *a, Sample *s) {
   (void)a;
   s->loop->vec = 5;
@@ -267,6 +272,7 @@ static const struct {
     {read_partial, "is read while"},
     {nested_lanes, "inside of a vector loop"},
     {lane_bound, "differs between lanes"},
+    {lanes_apart, "end apart"},
     {wide_loop, "5 vectors"},
     {empty_tile, "without products"},
     {own_operand, "writes an operand"},

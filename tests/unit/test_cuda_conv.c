@@ -1,0 +1,156 @@
+// Convolutions as a GPU does them, on the shim: values and gradients against the interpreter at lengths that no tile
+// divides, in both directions, with one kernel for all channels and with one for each.
+#include "codegen/cuda/cuda.h"
+#include "tests/unit/cuda_bed.h"
+#include "tests/unit/suites.h"
+#include <math.h>
+#include <string.h>
+
+static CudaBed cuda;
+
+// ---- convolutions; the axes of a case by their letters, which L is among
+
+typedef struct ConvForm {
+  const char *name, *u, *kernel;
+  DType dtype;
+  bool tile; // is it a product, which a block does?
+} ConvForm;
+static const ConvForm forms[] = {
+    {"one kernel", "BLH", "L", DT_F32, true},
+    {"places inside", "BHL", "L", DT_F32, true},
+    {"two axes of channels", "LGBH", "L", DT_F32, true},
+    {"no channels", "BL", "L", DT_F32, true},
+    {"nothing but places", "L", "L", DT_F32, false},
+    {"a kernel a channel", "BLH", "LH", DT_F32, false},
+    {"kernels inside out", "LBH", "HL", DT_F32, false},
+    {"in float64", "BLH", "L", DT_F64, false},
+    {"in bf16", "BLH", "L", DT_BF16, true},
+};
+enum { ODD = 7 }; // the first so many are tested with what is not finite
+static const int64_t lengths[] = {1, 7, 64, 65, 129, 200};
+
+typedef struct ConvCase {
+  PlanBed t;
+  const ConvForm *form;
+  Axis *axis[128];
+  Node *u, *kernel, *y; // y: as g_conv made it
+} ConvCase;
+
+// Numbers that bf16 has, too.
+static Node *leaf_of(ConvCase *c, const char *axes) {
+  Axis *ax[MAX_AXES];
+  int n = (int)strlen(axes);
+  for (int i = 0; i < n; i++)
+    ax[i] = c->axis[(int)axes[i]];
+  Bed *b = &c->t.b;
+  Node *x = bed_leaf(b, c->form->dtype, ax, n, -1, 1);
+  for (int64_t i = 0; i < b->size[b->n - 1]; i++)
+    b->data[b->n - 1][i] = round(64 * b->data[b->n - 1][i]) / 64;
+  return x;
+}
+
+static ConvCase open_case(const ConvForm *form, int64_t length, bool reverse) {
+  ConvCase c = {.t = plan_bed_new((uint64_t)length), .form = form};
+  Bed *b = &c.t.b;
+  c.t.code = &cuda.code;
+  c.axis['B'] = bed_run_axis(b, "B", length > 64 ? 1 : 3);
+  c.axis['L'] = bed_run_axis(b, "L", length);
+  c.axis['G'] = bed_axis(b, "G", 3);
+  c.axis['H'] = bed_axis(b, "H", length == 7 ? 67 : 5);
+  c.u = leaf_of(&c, form->u);
+  c.kernel = leaf_of(&c, form->kernel);
+  c.y = g_conv(b->g, c.u, c.kernel, c.axis['L'], reverse);
+  return c;
+}
+
+// ---- kernels that blocks do, of the last plan
+
+static bool (*make)(PlanCode *, const BigsModule *, LKernel *const *, int, BigsKernel **);
+static int blocks;
+
+static bool make_and_count(PlanCode *c, const BigsModule *m, LKernel *const *k, int n,
+                           BigsKernel **code) {
+  blocks = 0;
+  for (int i = 0; i < n; i++)
+    blocks += cuda_form(k[i]).tasks == 1;
+  return make(c, m, k, n, code);
+}
+
+static void count_blocks(void) {
+  make = cuda.code.make;
+  cuda.code.make = make_and_count;
+}
+
+// ---- checks
+
+// All of it at once: y behind a pointwise op, and what comes back to both operands.
+static void check_case(const ConvForm *form, int64_t length, bool reverse) {
+  ConvCase c = open_case(form, length, reverse);
+  Graph *g = c.t.b.g;
+  Node *dy = leaf_of(&c, form->u);
+  Node *of[] = {c.u, c.kernel}, *grad[2];
+  Node *loss = g_reduce(g, OP_SUM, g_binary(g, OP_MUL, c.y, dy), c.y->ax, c.y->nax);
+  graph_grad(g, loss, of, 2, grad);
+  plan_bed_check1(&c.t, g_unary(g, OP_TANH, c.y), form->name);
+  ck_assert_int_eq(blocks, form->tile);
+  plan_bed_check1(&c.t, grad[0], form->name);
+  ck_assert_int_eq(blocks, form->tile);
+  plan_bed_check1(&c.t, grad[1], form->name);
+  plan_bed_free(&c.t);
+}
+
+START_TEST(convolution_on_the_shim) {
+  const ConvForm *form = &forms[_i / (2 * COUNT(lengths))];
+  check_case(form, lengths[_i / 2 % COUNT(lengths)], _i % 2);
+}
+END_TEST
+
+static void check_odd(const ConvForm *form, bool reverse) {
+  static const double odd[] = {INFINITY, -INFINITY, NAN};
+  ConvCase c = open_case(form, 129, reverse);
+  Bed *b = &c.t.b;
+  for (int i = 0; i < b->n; i++)
+    if (b->leaf[i] == c.u)
+      for (int k = 0; k < COUNT(odd); k++)
+        b->data[i][(k + 1) * b->size[i] / 4] = odd[k];
+  plan_bed_check1(&c.t, c.y, "what is not finite");
+  plan_bed_free(&c.t);
+}
+
+// It spoils the places that depend on it, and no other.
+START_TEST(what_is_not_finite_stays_where_it_is) {
+  check_odd(&forms[_i / 2], _i % 2);
+}
+END_TEST
+
+// ---- all kernels in one compilation
+
+static void compile_all(void) {
+  cuda_bed_collect(&cuda);
+  count_blocks();
+  for (int i = 0; i < COUNT(forms) * 2; i++) {
+    check_case(&forms[i / 2], 7, i % 2);
+    check_case(&forms[i / 2], 65, i % 2);
+  }
+  for (int i = 0; i < ODD * 2; i++)
+    check_odd(&forms[i / 2], i % 2);
+  cuda_bed_compile(&cuda);
+  count_blocks();
+}
+
+static void remove_all(void) {
+  cuda_bed_free(&cuda);
+}
+
+Suite *cuda_conv_suite(void) {
+  Suite *s = suite_create("cuda_conv");
+  TCase *t = tcase_create("cuda_conv");
+  suite_add_tcase(s, t);
+  if (!cuda_bed_possible("cuda_conv"))
+    return s;
+  tcase_add_unchecked_fixture(t, compile_all, remove_all);
+  tcase_set_timeout(t, 120);
+  tcase_add_loop_test(t, convolution_on_the_shim, 0, COUNT(forms) * COUNT(lengths) * 2);
+  tcase_add_loop_test(t, what_is_not_finite_stays_where_it_is, 0, ODD * 2);
+  return s;
+}
