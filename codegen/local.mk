@@ -92,6 +92,7 @@ codegen_sources = \
 	%D%/plan/plan.c \
 	%D%/plan/plan.h \
 	%D%/plan/plan_internal.h \
+	%D%/plan/precision.c \
 	%D%/plan/plan_target.c \
 	%D%/plan/plan_targets.def \
 	%D%/plan/recompute.c \

@@ -291,11 +291,13 @@ BG_FN float bg_column(int number) {
 
 // ---- rows of src as columns of panels of dst, `width` wide; the last panel is filled with zeros
 
+template <class X>
 BG_FN void bg_transpose(float *dst, long long panel, long long column, long long width,
-                        const float *src, long long row, long long rows, long long columns) {
+                        const X *src, long long row, long long rows, long long columns) {
   for (long long r = 0; r < (rows + width - 1) / width * width; r++)
     for (long long c = bg_lane(); c < columns; c += 32)
-      dst[r / width * panel + c * column + r % width] = r < rows ? src[r * row + c] : 0.0f;
+      dst[r / width * panel + c * column + r % width] =
+          r < rows ? bg_read(src + (r * row + c)) : 0.0f;
 }
 
 // ---- numbers that are another in each call, for kernels that are launched alike: the host's, into memory

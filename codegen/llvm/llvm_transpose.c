@@ -149,6 +149,7 @@ void emit_transpose(Emit *e, const LStmt *s) {
   t.cols = emit_int(e, s->tr.cols);
   t.srow = emit_int(e, s->tr.srow);
   t.dcol = emit_int(e, s->tr.dcol);
+  CHECK(e->k->mem.v[s->tr.src].dtype == DT_F32);
   t.src = float_ptr(e, e->mem[s->tr.src], emit_int(e, s->tr.sbase));
   Val dbase = float_ptr(e, e->mem[s->tr.dst], emit_int(e, s->tr.dbase));
   Val dpanel = emit_int(e, s->tr.dpanel);

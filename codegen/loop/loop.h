@@ -42,7 +42,7 @@ typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
 typedef struct LStmt LStmt;
 typedef VEC(LStmt *) LBody;
 
-// C[m][n] = sum over products, then k ascending, of A[m,k] * B[k,n], f32 with FMA, one owner per
+// C[m][n] = sum over products, then k ascending, of A[m,k] * B[k,n], in f32 with FMA, one owner per
 // element, k in order; a long k in runs, whose sums are added up in order, at last in float64.  The
 // epilogue runs for every (m, n) with L_ACC the sum.
 typedef struct LProduct {
@@ -85,7 +85,8 @@ struct LStmt {
   LExpr *index, *value;
   LTile *tile;
   // TRANSPOSE: for r < rows, c < cols: dst[dbase + (r / dwidth)*dpanel + c*dcol + r % dwidth] =
-  // src[sbase + r*srow + c]; rows up to the next multiple of dwidth are filled with zeros.  f32.
+  // src[sbase + r*srow + c]; rows up to the next multiple of dwidth are filled with zeros.  f32, src
+  // perhaps bf16.
   struct {
     int src, dst;
     LExpr *rows, *cols, *sbase, *srow, *dbase, *dpanel, *dcol;

@@ -250,13 +250,17 @@ static bool stores_to(const LBody *b, int mem) {
   return false;
 }
 
+static bool is_factor(const Verify *v, int mem) {
+  DType t = v->k->mem.v[mem].dtype;
+  return t == DT_F32 || t == DT_BF16;
+}
+
 static void check_operand(Verify *v, const LTile *t, int mem) {
   check_mem(v, mem);
   if (v->error)
     return;
-  DType of = v->k->mem.v[mem].dtype;
-  if (of != DT_F32 && of != DT_BF16)
-    fail(v, "a product of %s", dtype_name(of));
+  if (!is_factor(v, mem))
+    fail(v, "a product of %s", dtype_name(v->k->mem.v[mem].dtype));
   if (stores_to(&t->body, mem))
     fail(v, "an epilogue writes an operand of its product");
 }
@@ -318,7 +322,7 @@ static void check_transpose(Verify *v, const LStmt *s) {
     fail(v, "a transpose inside of a vector loop");
   if (s->tr.dwidth < 1 || s->tr.src == s->tr.dst || !v->k->mem.v[s->tr.dst].written)
     fail(v, "a transpose needs a width and a destination of its own");
-  if (v->k->mem.v[s->tr.src].dtype != DT_F32 || v->k->mem.v[s->tr.dst].dtype != DT_F32)
+  if (!is_factor(v, s->tr.src) || v->k->mem.v[s->tr.dst].dtype != DT_F32)
     fail(v, "a transpose of other than f32");
 }
 

@@ -54,7 +54,8 @@ static LExpr *at(const AttentionBuild *b, const AttentionMatrix *m, LExpr *i) {
 }
 
 static LExpr *load(const AttentionBuild *b, int mem, LExpr *index) {
-  return lx_load(b->a, b->k, mem, index);
+  LExpr *x = lx_load(b->a, b->k, mem, index);
+  return x->dtype == DT_BF16 ? lx_op(b->a, L_CAST, DT_F32, x, NULL, NULL) : x;
 }
 
 static void put(const AttentionBuild *b, LBody *body, LStmt *s) {
@@ -63,6 +64,9 @@ static void put(const AttentionBuild *b, LBody *body, LStmt *s) {
 
 static void store(const AttentionBuild *b, LBody *body, int mem, LExpr *index, LExpr *value,
                   bool add) {
+  DType t = b->k->mem.v[mem].dtype;
+  if (t != value->dtype)
+    value = lx_op(b->a, L_CAST, t, value, NULL, NULL);
   LStmt *s = ls_store(b->a, mem, index, value);
   s->add = add;
   put(b, body, s);

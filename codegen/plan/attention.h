@@ -6,7 +6,7 @@
 #define BIGSC_ATTENTION_H
 #include "codegen/loop/loop.h"
 
-// A matrix in memory, f32: element (i, j) at base + i*row + j.
+// A matrix in memory, f32 or, where it is not added to, bf16: element (i, j) at base + i*row + j.
 typedef struct AttentionMatrix {
   int mem; // -1: absent
   LExpr *base, *row;

@@ -101,25 +101,28 @@ static int64_t row_stride(const Planner *p, int64_t extent, DType t) {
   return (lines | 1) * per_line;
 }
 
-Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool kept) {
+Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int ninner, bool kept) {
   Axis *order[MAX_AXES];
   choose_order(n, inner, ninner, order);
-  Place *pl = place_dense(g, -1, (DType)n->dtype, order, n->nax);
+  Place *pl = place_dense(g, -1, t, order, n->nax);
   int64_t block = 1, e;
   int i = n->nax;
   while (i > 0 && is_feature(order[i - 1])) {
     extent_is(order[--i], &e);
     block *= e;
   }
-  Poly s = poly_const(i ? row_stride(g->p, block, (DType)n->dtype) : block);
+  Poly s = poly_const(i ? row_stride(g->p, block, t) : block);
   while (i > 0) {
     i--;
     pl->stride[i] = s;
     s = poly_mul(s, order[i]->extent);
   }
-  pl->buf =
-      buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, s, n->fn ? n->fn : op_name(n->op));
+  pl->buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, t, s, n->fn ? n->fn : op_name(n->op));
   return pl;
+}
+
+Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool kept) {
+  return place_new_of(g, n, stored_dtype(g, n), inner, ninner, kept);
 }
 
 // ---- views

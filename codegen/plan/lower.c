@@ -36,7 +36,7 @@ static void node_key(Node *n, const Coords *at, LExpr **key) {
 
 // bf16 is computed as f32, and rounded like a value that is stored whether it is or not.
 static LExpr *rounded(Lower *c, const Node *n, LExpr *e) {
-  if (n->dtype != DT_BF16 || e->dtype != DT_F32)
+  if ((n->dtype != DT_BF16 && !is_rounded(c->g, n)) || e->dtype != DT_F32)
     return e;
   return lx_op(c->a, L_CAST, DT_F32, lx_op(c->a, L_CAST, DT_BF16, e, NULL, NULL), NULL, NULL);
 }
@@ -407,17 +407,12 @@ static LowerVal mapped(Lower *c, Node *n, const Coords *at) {
 static LowerVal loaded(Lower *c, Node *n, const Place *pl, const Coords *at) {
   LExpr *e = lower_load(c, pl, at);
   LowerVal v = {e, depth_of(c, e->a), 1};
-  if (n->dtype == DT_BF16)
-    v.e = lx_op(c->a, L_CAST, DT_F32, e, NULL, NULL);
+  if (e->dtype != computed_dtype(n))
+    v.e = lx_op(c->a, L_CAST, computed_dtype(n), e, NULL, NULL);
   return v;
 }
 
-static LowerVal compute(Lower *c, Node *n, const Coords *at) {
-  Info *f = info_of(c->g, n);
-  if (n == c->acc)
-    return (LowerVal){rounded(c, n, lx_acc(c->a)), c->scope.n - 1, 0};
-  if (f->place && f->inst != c->inst && n != c->own)
-    return loaded(c, n, f->place, at);
+static LowerVal derived(Lower *c, Node *n, const Coords *at) {
   switch (n->op) {
   case OP_CONST: return constant(c, computed_dtype(n), n->attr.num);
   case OP_IOTA: return of_index(c, DT_I32, coords_get(at, n->attr.axis));
@@ -434,10 +429,24 @@ static LowerVal compute(Lower *c, Node *n, const Coords *at) {
     return mapped(c, n, at);
   if ((op_flags(n->op) & F_POINTWISE) || is_outer(n)) {
     LowerVal v = pointwise(c, n, at);
-    v.e = rounded(c, n, v.e);
+    v.e = n->dtype == DT_BF16 ? rounded(c, n, v.e) : v.e;
     return v;
   }
   BUG("%s has no value here", op_name(n->op));
+}
+
+static LowerVal compute(Lower *c, Node *n, const Coords *at) {
+  Info *f = info_of(c->g, n);
+  if (n != c->acc && f->place && f->inst != c->inst && n != c->own)
+    return loaded(c, n, f->place, at);
+  if (n == c->acc)
+    return (LowerVal){rounded(c, n, lx_acc(c->a)), c->scope.n - 1, 0};
+  LowerVal v = derived(c, n, at);
+  if (is_rounded(c->g, n)) {
+    v.e = rounded(c, n, v.e);
+    v.cost++;
+  }
+  return v;
 }
 
 LowerVal lower_value(Lower *c, Node *n, const Coords *at) {

@@ -245,7 +245,7 @@ static AttentionMatrix gradient_matrix(Context *x, Inst *k, int64_t i0, Node *li
                                        Axis *row) {
   AttentionMatrix m = result_matrix(x, k, OP_ATTENTION_GRAD, i0, row);
   if (m.mem < 0)
-    m = at_place(x, place_new(x->c->g, like, &feature, 1, false), row, true);
+    m = at_place(x, place_new_of(x->c->g, like, DT_F32, &feature, 1, false), row, true);
   x->c->k->mem.v[m.mem].read = true;
   return m;
 }

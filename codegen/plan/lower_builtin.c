@@ -43,9 +43,9 @@ Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner)
         !memcmp(s->place->ax, order, sizeof *order * (size_t)norder))
       return s->place;
   }
-  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, (DType)n->dtype, extents(order, norder),
-                    "reordered");
-  pl = place_dense(g, buf, (DType)n->dtype, order, norder);
+  DType dtype = copied_dtype(g, n);
+  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, dtype, extents(order, norder), "reordered");
+  pl = place_dense(g, buf, dtype, order, norder);
   fuse_copy(g, n, pl, kept);
   vec_push(g->a, &g->staged, (Staged){n, pl, g->inst.v[g->inst.n - 1], 0});
   return pl;

@@ -176,8 +176,8 @@ static bool same_life(Prog *g, const Node *n, const Place *dest) {
 // Lets n be computed at dest; false when it has another place already, or is not computed at all.
 static bool assign_dest(Prog *g, Node *n, Place *dest) {
   Info *f = info_of(g, n);
-  if ((op_flags(n->op) & F_LEAF) || f->dest || f->alias || n->dtype != dest->dtype ||
-      !same_life(g, n, dest))
+  if ((op_flags(n->op) & F_LEAF) || f->dest || f->alias ||
+      (dest->dtype != n->dtype && dest->dtype != stored_dtype(g, n)) || !same_life(g, n, dest))
     return false;
   if (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE) {
     Place *inner = place_through(g, n, dest);

@@ -26,6 +26,7 @@ typedef struct PlanOptions {
   int nr; // columns of a register tile: the width of parameter panels; a multiple of vector_floats
   int mr; // rows of a register tile
   int vector_floats;  // f32 lanes of one native vector
+  bool bf16;          // activations and their gradients lie in memory as bf16 (precision.c)
   bool fuse;          // false (-O0): every node that computes something is stored
   const char *prefix; // of kernel names; NULL: "k"
 } PlanOptions;

@@ -92,10 +92,11 @@ typedef struct Staged { // a transposed copy
 
 // What the planner knows about a node within one program.
 typedef struct Info {
-  bool steady; // depends on parameters and sizes only
-  bool must;   // stored in any case (if anything uses it)
-  bool want;   // stored if it fits into a kernel next to its operands
-  bool pulled; // a contraction's result that its epilogue replaces
+  bool steady;           // depends on parameters and sizes only
+  bool statistic, exact; // see precision.c: exact values keep their dtype in memory
+  bool must;             // stored in any case (if anything uses it)
+  bool want;             // stored if it fits into a kernel next to its operands
+  bool pulled;           // a contraction's result that its epilogue replaces
   bool alias; // `whole`, its place, was decided first, and its operands were told where to go in it
   Place *whole, *inner; // inner: where the operand of an index map was told to go
   int nuse;
@@ -210,6 +211,13 @@ void mat_reach(Prog *g);  // reached, uses, steady
 void mat_mark(Prog *g);   // must, want, dest
 bool mat_refine(Prog *g); // after a schedule: more to store; false when nothing changed
 
+// ---- precision.c: as what they are stored
+void precision_mark(Prog *g);                     // after mat_reach
+DType stored_dtype(const Prog *g, const Node *n); // of n's elements in a temporary
+DType copied_dtype(Prog *g, Node *n);             // of one more copy of it
+// Is n of f32 stored as bf16?  Then it has no other value, in its own kernel neither.
+bool is_rounded(const Prog *g, const Node *n);
+
 // ---- layout.c: where they are stored
 void layout_params(Planner *p);
 int place_axis(const Place *pl, const Axis *a);    // -1
@@ -217,6 +225,8 @@ Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it la
 Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order
 Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner,
                  bool kept); // a temporary; `inner` innermost
+// The same with elements of dtype t.
+Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int ninner, bool kept);
 Place *place_view(Prog *g,
                   Node *n); // through index maps (and casts that widen a product's operand) down to
                             // something stored; NULL when it is no view

@@ -234,7 +234,7 @@ static const struct {
      offsetof(Options, emit),
      {"tokens", "ast", "graph", "fused", "loops", "cuda", "llvm", "asm"}},
     {"--target", offsetof(Options, target), {"cpu", "cuda"}},
-    {"--precision", offsetof(Options, precision), {"f32"}},
+    {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
     {"-Rpass", offsetof(Options, rpass), {"fuse"}},
     {"-Rpass-missed", offsetof(Options, rpass_missed), {"fuse"}},
     {"--dump-ir",
@@ -245,14 +245,6 @@ static const struct {
 #include "compiler/driver/passes.def"
 #undef PASS
      }},
-};
-
-// Names that are taken for what comes later.
-static const struct {
-  size_t field;
-  const char *value, *what;
-} not_yet[] = {
-    {offsetof(Options, precision), "bf16", "arithmetic in bf16"},
 };
 
 static int check_choice(const char *name, const char *value, const char *const *choice) {
@@ -268,18 +260,33 @@ static int check_choice(const char *name, const char *value, const char *const *
   return EXIT_USAGE;
 }
 
+static bool is(const char *value, const char *word) {
+  return value && !strcmp(value, word);
+}
+
+// CUDA source says so without --target.
+static bool is_for_gpu(const Options *o) {
+  size_t n = o->out ? strlen(o->out) : 0;
+  return is(o->target, "cuda") || is(o->emit, "cuda") || (n > 3 && !strcmp(o->out + n - 3, ".cu"));
+}
+
+static int check_precision(const Options *o) {
+  bool makes_code = (V(COMPILE) | V_GPU) & 1u << o->verb;
+  if (!is(o->precision, "bf16") || is_for_gpu(o) || !makes_code)
+    return -1;
+  return usage("--precision=bf16 is for %s: processors store what they compute, f32",
+               "--target=cuda");
+}
+
 static int check_values(const Options *o) {
-  for (int i = 0; i < COUNT(not_yet); i++) {
-    const char *value = *(const char *const *)((const char *)o + not_yet[i].field);
-    if (value && !strcmp(value, not_yet[i].value))
-      return usage("%s is not there yet", not_yet[i].what);
-  }
   for (int i = 0; i < COUNT(choices); i++) {
     const char *value = *(const char *const *)((const char *)o + choices[i].field);
     int status = value ? check_choice(choices[i].name, value, choices[i].choice) : -1;
     if (status >= 0)
       return status;
   }
+  if (check_precision(o) >= 0)
+    return EXIT_USAGE;
   if (o->threads > POOL_MAX_THREADS) {
     fprintf(stderr, "bigsc: --threads takes at most %d\n", POOL_MAX_THREADS);
     return EXIT_USAGE;

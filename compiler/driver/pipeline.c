@@ -236,6 +236,7 @@ static bool run_target(Build *b) {
                    .nr = b->target->nr,
                    .mr = b->target->mr,
                    .vector_floats = b->target->vector_floats,
+                   .bf16 = b->options.bf16,
                    .fuse = b->options.opt > 0};
   b->plan = plan_new(b->arena, b->graph, &o);
   b->module = NEW(b->arena, BigsModule);

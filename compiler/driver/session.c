@@ -372,6 +372,7 @@ BuildOptions session_build_options(const Options *o) {
   return (BuildOptions){.march = o->march,
                         .name = o->name,
                         .gpu = o->target && !strcmp(o->target, "cuda"),
+                        .bf16 = o->precision && !strcmp(o->precision, "bf16"),
                         .opt = (int)o->opt,
                         .dump_ir = o->dump_ir,
                         .dump_to = stderr,

@@ -1,0 +1,75 @@
+// Which values lie in memory as bf16.  Arithmetic is f32 either way: loads widen, stores round to the nearest even, and a
+// value that is stored so is that number wherever its kernel goes on with it.
+//
+// Activations and their gradients are bf16.  What is few numbers, or is summed up to become few, stays as it is: what depends on
+// parameters and sizes alone (a state-space model's kernel), gradients of parameters, statistics of rows, losses.
+#include "codegen/plan/plan_internal.h"
+
+// A sum of fewer is an addition, whose result is as large as its operands.
+enum { FEW = 16 };
+
+static bool has_run_time_axis(const Node *n) {
+  for (int i = 0; i < n->nax; i++)
+    if (!is_feature(n->ax[i]))
+      return true;
+  return false;
+}
+
+static bool reduces(const Node *n) {
+  return n->op == OP_ATTENTION_LSE || n->op == OP_RMAX || n->op == OP_RMIN ||
+         (n->op == OP_SUM && size_estimate(n->attr.axes, n->attr.naxes) >= FEW);
+}
+
+// A reduction's result, or what is made of one along its own axes: a row's loss, its variance.
+static bool is_statistic(Prog *g, const Node *n) {
+  bool is = reduces(n);
+  for (int i = 0; i < n->nin && !is && is_map(n) && n->op != OP_GATHER; i++)
+    is = info_of(g, n->in[i])->statistic &&
+         axes_equal_sets(n->in[i]->ax, n->in[i]->nax, n->ax, n->nax);
+  return is;
+}
+
+static bool operands_are_exact(Prog *g, const Node *n) {
+  bool exact = true;
+  for (int i = n->op == OP_SCATTER; i < n->nin && exact; i++)
+    exact = info_of(g, n->in[i])->exact;
+  return exact;
+}
+
+// Is it of the values that keep their dtype?
+static bool is_exact(Prog *g, const Node *n) {
+  const Info *f = info_of(g, n);
+  if (n->dtype != DT_F32 || f->steady || f->statistic || !has_run_time_axis(n))
+    return n->dtype != DT_BF16;
+  switch (n->op) {
+  case OP_INPUT: return false; // the caller's; what is made of it is an activation
+  case OP_RANDOM: return true; // compared with a rate
+  case OP_GATHER: return !info_of(g, n->in[0])->steady && info_of(g, n->in[0])->exact;
+  case OP_CONV_GRAD: return true;      // of a kernel
+  case OP_ATTENTION_GRAD: return true; // summed where it lies
+  default: return operands_are_exact(g, n);
+  }
+}
+
+void precision_mark(Prog *g) {
+  for (int i = 0; i < g->nnode; i++) {
+    Info *f = info_of(g, g->node[i]);
+    f->statistic = is_statistic(g, g->node[i]);
+    f->exact = is_exact(g, g->node[i]);
+  }
+}
+
+DType stored_dtype(const Prog *g, const Node *n) {
+  bool narrow = g->p->o.bf16 && (g->kind == BIGS_ENTRY || g->kind == BIGS_GRADIENT);
+  return narrow && n->dtype == DT_F32 && !info_of(g, n)->exact ? DT_BF16 : (DType)n->dtype;
+}
+
+bool is_rounded(const Prog *g, const Node *n) {
+  const Info *f = info_of(g, n);
+  return n->dtype == DT_F32 && f->needed && f->place && f->place->dtype == DT_BF16;
+}
+
+DType copied_dtype(Prog *g, Node *n) {
+  const Place *from = place_view(g, n);
+  return from ? from->dtype : stored_dtype(g, n);
+}
