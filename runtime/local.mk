@@ -26,6 +26,8 @@ runtime_sources = \
 	%D%/cuda/blas.c \
 	%D%/cuda/blas.def \
 	%D%/cuda/blas.h \
+	%D%/cuda/blas_record.c \
+	%D%/cuda/blas_record.h \
 	%D%/cuda/device_cuda.c \
 	%D%/cuda/device_cuda.h \
 	%D%/cuda/driver.c \

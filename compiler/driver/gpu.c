@@ -124,6 +124,7 @@ static int with_nvrtc(const Build *b, const CudaGpu *gpu, const Nvrtc *n, CudaDe
   free(source);
   // Within one major version a driver runs what any compiler made.
   *out = cuda_device(FIRST_GPU, n->major * 1000, code, NULL);
+  out->record = c.folder;
   return err;
 }
 

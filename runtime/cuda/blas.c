@@ -1,8 +1,10 @@
 // See blas.h.  The library's matrices are column after column: our C, row after row, is its transpose D' = B' A'.  So its A is our
 // B, n x k, and its B is our A, k x m; one whose other side has the stride 1 is given transposed.
-#include "runtime/cuda/blas.h"
+#include "runtime/cuda/blas_record.h"
 #include "base/alloc.h"
 #include <dlfcn.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +37,7 @@ struct CudaBlas {
   void *library; // of dlopen
   BlasCalls call;
   BlasHandle handle;
+  BlasRecord *record;
   BlasPlan *plan[BLAS_PLANS];
   int nplan;
 };
@@ -60,10 +63,19 @@ static bool find_blas_calls(CudaBlas *b) {
   return true;
 }
 
-CudaBlas *blas_open(void) {
+static size_t version_of(void *library) {
+  size_t (*version)(void) = NULL;
+  void *p = dlsym(library, "cublasLtGetVersion");
+  memcpy(&version, &p, sizeof p);
+  return p ? version() : 0;
+}
+
+CudaBlas *blas_open(const char *record, const char *gpu) {
   CudaBlas *b = ALLOC(CudaBlas);
-  if (b && (b->library = find_blas()) && find_blas_calls(b) && !b->call.create(&b->handle))
+  if (b && (b->library = find_blas()) && find_blas_calls(b) && !b->call.create(&b->handle)) {
+    b->record = record_open(record, gpu, version_of(b->library));
     return b;
+  }
   blas_close(b);
   return NULL;
 }
@@ -86,6 +98,7 @@ void blas_close(CudaBlas *b) {
     b->call.destroy(b->handle);
   if (b->library)
     dlclose(b->library);
+  record_close(b->record);
   free(b);
 }
 
@@ -180,11 +193,46 @@ static BlasStatus choose(const CudaBlas *b, BlasPlan *p) {
   return r ? r : found < 1 ? -1 : p->choice.state;
 }
 
+// "512 x 512 x 8, 1 of them: f32 1,512,0 at 256, ...": all that a choice depends on.
+static void write_shape(const BlasPlan *p, char *buf, size_t size) {
+  const DeviceGemm *g = &p->gemm;
+  int n = snprintf(buf, size, "%" PRId64 " x %" PRId64 " x %" PRId64 ", %" PRId64 " of them", g->m,
+                   g->n, g->k, g->count);
+  for (int i = 0; i < BIGS_GEMM_MATRICES && (size_t)n < size; i++) {
+    const DeviceMatrix *x = &g->matrix[i];
+    n += x->arg < 0 ? snprintf(buf + n, size - (size_t)n, ", none")
+                    : snprintf(buf + n, size - (size_t)n, ", %s %" PRId64 " %" PRId64 " %" PRId64,
+                               dtype_name(x->dtype), x->row, x->column, x->batch);
+  }
+  for (int i = 0; i <= BLAS_LAYOUTS && (size_t)n < size; i++)
+    n += snprintf(buf + n, size - (size_t)n, "%s%zu", i ? " " : " at ", p->aligned[i]);
+}
+
+// What the record says, if the library takes that.
+static bool recall(const CudaBlas *b, BlasPlan *p, const char *shape) {
+  BlasAlgorithm *x = &p->choice.algorithm;
+  return record_find(b->record, shape, x) &&
+         !b->call.check(b->handle, p->product, p->layout[LEFT], p->layout[RIGHT], p->layout[ADDED],
+                        p->layout[RESULT], x, &p->choice) &&
+         !p->choice.state && p->choice.workspace <= BLAS_ROOM;
+}
+
+static bool find_algorithm(const CudaBlas *b, BlasPlan *p) {
+  char shape[640];
+  write_shape(p, shape, sizeof shape);
+  if (recall(b, p, shape))
+    return true;
+  if (choose(b, p))
+    return false;
+  record_add(b->record, shape, &p->choice.algorithm);
+  return true;
+}
+
 static bool prepare(const CudaBlas *b, BlasPlan *p, void *const *arg) {
   for (int i = 0; i < BLAS_LAYOUTS; i++)
     if (!can_lie(&p->gemm, i) || make_layout(b, p, i))
       return false;
-  return !make_product(b, p, arg) && !choose(b, p);
+  return !make_product(b, p, arg) && find_algorithm(b, p);
 }
 
 static size_t alignment_of(const void *p) {

@@ -44,14 +44,15 @@ enum { // attributes, and the values of some
 
 typedef struct CudaBlas CudaBlas;
 // The library, which the environment's BIGSC_LIBCUBLASLT may name; NULL when there is none or it does not start, which
-// is no error.  The GPU's context is current.
-CudaBlas *blas_open(void);
+// is no error.  The GPU's context is current.  record: a folder where the algorithms of shapes are kept for such a GPU and
+// version of the library; NULL: nowhere.
+CudaBlas *blas_open(const char *record, const char *gpu);
 void blas_close(CudaBlas *b);
 // Bytes of memory of the GPU that a product may use beside its matrices, at a multiple of 256.
 enum { BLAS_ROOM = 32 << 20 };
 
-// Puts the product into the stream.  arg: the step's arguments.  room: BLAS_ROOM bytes.  The algorithm of a shape is the library's
-// first choice that splits no sum, and stays.  Equal shapes, equal bits.  False: it has none for this shape, nothing was done.
+// Puts the product into the stream.  arg: the step's arguments.  room: BLAS_ROOM bytes.  An algorithm
+// is what the record has for the shape, or the library's first choice of those that split no sum, and stays.  Equal shapes, equal bits.  False: it has none for this shape, nothing was done.
 // *status: of the library, not 0 where it failed.
 bool blas_product(CudaBlas *b, const DeviceGemm *g, void *const *arg, void *room, CudaStream stream,
                   BlasStatus *status);

@@ -149,7 +149,7 @@ static int open_blas(bigs_model *m) {
   int err = has_products(m->module) ? cuda_enter(m) : 0;
   if (err || !has_products(m->module))
     return err;
-  s->blas = blas_open();
+  s->blas = blas_open(((const CudaDevice *)m->device)->record, s->gpu.name);
   err = cuda_leave(m, 0, "");
   return err || !s->blas ? err : region_set(m, &s->room, BLAS_ROOM, "products of matrices");
 }

@@ -16,6 +16,7 @@ typedef struct CudaDevice {
   // The CUfunction of a kernel of m->module into *out, of number nkernel that of bg_words, called once
   // for each with the GPU's primary context current.  0, or a status with the reason in m's error.
   int (*function)(bigs_model *m, int kernel, void **out);
+  const char *record; // of blas_open; NULL at first
 } CudaDevice;
 // With image or function, the other is NULL.
 CudaDevice cuda_device(int ordinal, int version, const void *image,

@@ -1,7 +1,7 @@
 // cuBLASLt without a GPU: the functions of runtime/cuda/blas.def, by loops in float64, in the queue of fake_cuda.c, which BIGSC_LIBCUDA
 // names.  It refuses what the library would (values of a wrong size, unset wishes, pointers that are not aligned as they were said
 // to be).  FAKE_BLAS=none: it has no algorithm; fail: products fail.  FAKE_BLAS_LOG:
-// a file that gets a line for each product: m x n x k, count, types, what is added.
+// a file that gets a line for each product (m x n x k, count, types, what is added) and each choice of an algorithm.
 #define _GNU_SOURCE 1 // RTLD_NOLOAD
 #include "runtime/cuda/blas.h"
 #include <dlfcn.h>
@@ -50,6 +50,10 @@ API BlasStatus cublasLtCreate(BlasHandle *handle) {
   static int one;
   *handle = (BlasHandle)(void *)&one;
   return OK;
+}
+size_t cublasLtGetVersion(void);
+API size_t cublasLtGetVersion(void) {
+  return 130100;
 }
 BlasStatus cublasLtDestroy(BlasHandle handle);
 API BlasStatus cublasLtDestroy(BlasHandle handle) {
@@ -119,6 +123,15 @@ static bool fits(const Fake *p, const Fake *const *m) {
          m[2]->columns == m[3]->columns && (m[3]->type == BLAS_F32 || m[0]->type == BLAS_BF16);
 }
 
+static void log_line(const char *text) {
+  const char *path = getenv("FAKE_BLAS_LOG");
+  FILE *f = path ? fopen(path, "a") : NULL;
+  if (f) {
+    fprintf(f, "%s\n", text);
+    fclose(f);
+  }
+}
+
 static bool is_way(const char *word) {
   const char *way = getenv("FAKE_BLAS");
   return way && !strcmp(way, word);
@@ -138,11 +151,25 @@ API BlasStatus cublasLtMatmulAlgoGetHeuristic(BlasHandle handle, BlasProduct pro
     return INVALID;
   if (is_way("none"))
     return NOT_SUPPORTED;
+  log_line("choice");
   *choice = (BlasChoice){.algorithm = {{MAGIC}}, .workspace = 1024};
   for (int i = 0; i < 4; i++)
     choice->algorithm.data[1 + i] = fake_get(wish, BLAS_ALIGNED_A + i, 256);
   *found = 1;
   return OK;
+}
+
+BlasStatus cublasLtMatmulAlgoCheck(BlasHandle handle, BlasProduct product, BlasLayout a,
+                                   BlasLayout b, BlasLayout c, BlasLayout d,
+                                   const BlasAlgorithm *algorithm, BlasChoice *result);
+API BlasStatus cublasLtMatmulAlgoCheck(BlasHandle handle, BlasProduct product, BlasLayout a,
+                                       BlasLayout b, BlasLayout c, BlasLayout d,
+                                       const BlasAlgorithm *algorithm, BlasChoice *result) {
+  const Fake *const m[4] = {a, b, c, d};
+  bool well = handle && fits(product, m) && algorithm->data[0] == MAGIC;
+  result->workspace = 1024;
+  result->state = OK;
+  return well ? OK : INVALID;
 }
 
 // ---- a product
@@ -201,15 +228,13 @@ static struct JobMatrix job_matrix(const void *p, const Fake *x, uint64_t transp
 }
 
 static void log_job(const Job *j) {
-  const char *path = getenv("FAKE_BLAS_LOG");
-  FILE *f = path ? fopen(path, "a") : NULL;
-  if (!f)
-    return;
-  fprintf(f, "%" PRIu64 " x %" PRIu64 " x %" PRIu64, j->columns, j->rows, j->k);
-  fprintf(f, ", %" PRIu64 " of %s to %s%s%s\n", j->count, j->m[0].type == BLAS_F32 ? "f32" : "bf16",
-          j->m[3].type == BLAS_F32 ? "f32" : "bf16", j->bias ? " + bias" : "",
-          j->beta != 0 ? " + rest" : "");
-  fclose(f);
+  char line[256];
+  snprintf(line, sizeof line,
+           "%" PRIu64 " x %" PRIu64 " x %" PRIu64 ", %" PRIu64 " of %s to %s%s%s", j->columns,
+           j->rows, j->k, j->count, j->m[0].type == BLAS_F32 ? "f32" : "bf16",
+           j->m[3].type == BLAS_F32 ? "f32" : "bf16", j->bias ? " + bias" : "",
+           j->beta != 0 ? " + rest" : "");
+  log_line(line);
 }
 
 typedef CudaResult Later(CudaStream stream, void (*run)(const void *data), const void *data,
