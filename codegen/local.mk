@@ -96,7 +96,8 @@ codegen_sources = \
 	%D%/plan/plan_target.c \
 	%D%/plan/plan_targets.def \
 	%D%/plan/recompute.c \
-	%D%/plan/toeplitz.c
+	%D%/plan/toeplitz.c \
+	%D%/plan/traffic.c
 
 # The public structs stand in every header that is made beside a model.
 nodist_llvm_sources = %D%/api/info_text.c

@@ -25,6 +25,9 @@ compiler_sources = \
 	%D%/commands/outputs.c \
 	%D%/commands/outputs.h \
 	%D%/commands/peak.c \
+	%D%/commands/profile.c \
+	%D%/commands/gpus.def \
+	%D%/commands/profile.h \
 	%D%/commands/peak.h \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \

@@ -19,6 +19,13 @@ typedef void BigsKernel(const BigsFrame *f, int64_t task, void *scratch);
 // are many thousands of sizes in a large model, and a few hundred different ones.  0 is zero.
 typedef int32_t BigsSize;
 
+typedef enum BigsWork {
+#define WORK(id, name) BIGS_WORK_##id,
+#include "runtime/work.def"
+#undef WORK
+  BIGS_WORKS
+} BigsWork;
+
 typedef enum BigsWhere {
   BIGS_ARENA,    // temporary: placed by liveness in the one arena of a binding
   BIGS_KEPT,     // computed by prologue steps, lives as long as the binding and the weights

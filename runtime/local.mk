@@ -5,6 +5,7 @@ runtime_sources = \
 	%D%/amalgam.h \
 	%D%/bigs.h \
 	%D%/builtin.def \
+	%D%/work.def \
 	%D%/builtin.h \
 	%D%/info.h \
 	%D%/builtin/builtin_conv.c \

@@ -295,5 +295,7 @@ void lower_builtin(Prog *g, Inst *k) {
   s.arg = arg;
   s.scalar = v;
   s.nscalar = c;
+  s.bytes = plan_size(g->p, plan_traffic_of(g, arg, 3));
+  s.work = (uint8_t)inst_work(k);
   vec_push(g->a, &g->step, s);
 }

@@ -280,6 +280,21 @@ const char *inst_source(Prog *g, const Inst *k) {
 
 // ---- a finished kernel
 
+BigsWork inst_work(const Inst *k) {
+  static const uint8_t of_op[OP_COUNT] = {
+      [OP_CAUSAL_CONV] = BIGS_WORK_CONVOLUTION,  [OP_CONV_GRAD] = BIGS_WORK_CONVOLUTION,
+      [OP_ATTENTION] = BIGS_WORK_ATTENTION,      [OP_ATTENTION_LSE] = BIGS_WORK_ATTENTION,
+      [OP_ATTENTION_GRAD] = BIGS_WORK_ATTENTION, [OP_SCATTER] = BIGS_WORK_SCATTER};
+  switch (k->kind) {
+  case IK_TILE: return BIGS_WORK_PRODUCT;
+  case IK_TRANSPOSE: return BIGS_WORK_TRANSPOSE;
+  case IK_TOTAL:
+  case IK_FINISH: return BIGS_WORK_SUM;
+  case IK_ROWS: return BIGS_WORK_ROWS;
+  default: return (BigsWork)of_op[k->root->op];
+  }
+}
+
 static BigsGrid grid_row(Planner *p, const LGrid *x) {
   if (x->block > INT32_MAX)
     BUG("a task of more than %d elements", INT32_MAX);
@@ -311,6 +326,8 @@ void lower_finish(Lower *c, Poly flops) {
   s.scratch = plan_size(g->p, loop_scratch_bytes(c->k));
   s.flops = plan_size(g->p, flops);
   s.gemm = c->inst->kind == IK_TILE ? library_product(c) : 0;
+  s.bytes = plan_size(g->p, plan_traffic(c));
+  s.work = (uint8_t)inst_work(c->inst);
   s.label = inst_label(g, c->inst);
   s.source = inst_source(g, c->inst);
   vec_push(g->a, &g->step, s);

@@ -336,6 +336,10 @@ void lower_builtin(Prog *g, Inst *inst);
 void lower_scatter(Prog *g, Inst *inst);
 void lower_attention(Prog *g, Inst *inst);
 void lower_attention_bias(Lower *c, Node *n, const Place *dst);
+// traffic.c: bytes that a step of the kernel reads and writes, and one of library code with these arguments
+Poly plan_traffic(const Lower *c);
+Poly plan_traffic_of(const Prog *g, const int32_t *arg, int n);
+BigsWork inst_work(const Inst *inst);
 const char *inst_label(Prog *g, const Inst *inst);
 const char *node_source(Arena *a, const Node *n); // "bert.mdl:28", or NULL
 const char *inst_source(Prog *g, const Inst *inst);

@@ -6,6 +6,7 @@
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/fftw.h"
 #include "compiler/commands/peak.h"
+#include "compiler/commands/profile.h"
 #include "compiler/driver/session.h"
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
@@ -17,7 +18,12 @@
 #include <sys/resource.h>
 
 static const double BUSY = 0.8; // below that share of the processors' time, times mean little
-enum { WARM_UP = 2, MIN_CALLS = 5, MAX_CALLS = 1000 };
+enum {
+  WARM_UP = 2,
+  MIN_CALLS = 5,
+  MAX_CALLS = 1000,
+  SHOWN = 60
+}; // SHOWN: steps of a profile, without -v
 typedef struct Bench {
   Session s;
   int program, train; // train: -1 for an entry
@@ -239,7 +245,7 @@ static BenchResult result_of(const Bench *b, double peak, double before_mib) {
   return r;
 }
 
-static void put_json(const Bench *b, const BenchResult *r, JsonText *t) {
+static void put_json(const Bench *b, const BenchResult *r, const Profile *p, JsonText *t) {
   record_begin(t);
   record_text(t, "model", b->s.module->model);
   record_text(t, "what", b->p->name);
@@ -261,12 +267,14 @@ static void put_json(const Bench *b, const BenchResult *r, JsonText *t) {
   record_number(t, "processors", b->got);
   if (r->fftw > 0)
     record_number(t, "fftw_conv_ms", r->fftw);
+  if (p)
+    profile_json(p, t);
   record_end(t);
 }
 
-static int print_json(Bench *b, const BenchResult *r) {
+static int print_json(Bench *b, const BenchResult *r, const Profile *p) {
   JsonText t = {0};
-  put_json(b, r, &t);
+  put_json(b, r, p, &t);
   int status = t.failed ? session_error(&b->s, EXIT_MODEL, "out of memory") : 0;
   if (!status)
     printf("%s\n", t.s);
@@ -305,60 +313,48 @@ static void print_text(const Bench *b, const BenchResult *r) {
            (long long)r->length, (long long)r->channels, r->fftw);
 }
 
-static int report(Bench *b, double peak, double before_mib) {
-  BenchResult r = result_of(b, peak, before_mib);
+// p: NULL without a profile.
+static int report(Bench *b, const BenchResult *r, const Profile *p) {
   if (b->s.o->json)
-    return print_json(b, &r);
-  print_text(b, &r);
+    return print_json(b, r, p);
+  print_text(b, r);
+  if (p)
+    profile_print(p, b->s.o->verbose ? b->p->nstep : SHOWN);
   return 0;
 }
 
-typedef struct Line {
-  int step;
-  double ms;
-} Line;
-
-static int slower(const void *a, const void *b) {
-  double x = ((const Line *)a)->ms, y = ((const Line *)b)->ms;
-  return (x < y) - (x > y);
+// The calls of a profile: a whole training step ends in steps that are timed in no program of their own.
+static int timed_call(Bench *b) {
+  float loss;
+  return b->train < 0 ? call(b) : bigs_model_grad(b->s.handle, b->train, b->dims, b->inputs, &loss);
 }
 
-// --profile: one more set of calls with every step timed; the slowest first.
-static int profile(Bench *b, double peak) {
-  int n = b->p->nstep, runs = 5;
+// --profile: one more set of calls with every step timed, into ms, of which there are nstep.
+static int time_steps(Bench *b, double *ms) {
+  enum { RUNS = 5 };
+  int n = b->p->nstep, status = 0;
   int64_t *ns = calloc((size_t)n + 1, sizeof *ns);
-  Line *lines = calloc((size_t)n + 1, sizeof *lines);
-  if (!ns || !lines) {
-    free(ns);
-    free(lines);
+  if (!ns)
     return session_error(&b->s, EXIT_MODEL, "out of memory");
-  }
   b->s.handle->step_ns = ns;
-  float loss;
-  int status = 0;
-  for (int i = 0; i < runs && !status; i++)
-    status =
-        b->train < 0 ? call(b) : bigs_model_grad(b->s.handle, b->train, b->dims, b->inputs, &loss);
+  for (int i = 0; i < RUNS && !status; i++)
+    status = timed_call(b);
   b->s.handle->step_ns = NULL;
-  double total = 0;
-  for (int i = 0; i < n; i++) {
-    lines[i] = (Line){i, (double)ns[i] / 1e6 / runs};
-    total += lines[i].ms;
-  }
-  qsort(lines, (size_t)n, sizeof *lines, slower);
-  printf("  %9s %6s %7s  step\n", "ms", "share", "of peak");
-  for (int i = 0; i < n && (i < 60 || b->s.o->verbose); i++) {
-    const BigsStep *step = &b->p->step[lines[i].step];
-    double flops = (double)poly_eval(module_poly(b->s.handle->module, step->flops), b->dims);
-    printf("  %9.4f %5.1f%% ", lines[i].ms, 100 * lines[i].ms / total);
-    flops > 0 && !isnan(peak) ? printf("%6.1f%%", 100 * flops / lines[i].ms / 1e6 / peak)
-                              : printf("%7s", "");
-    printf("  %d %s  %s\n", lines[i].step, step->label ? step->label : "",
-           step->source ? step->source : "");
-  }
-  printf("  %9.4f in %d steps\n", total, n);
+  for (int i = 0; i < n; i++)
+    ms[i] = (double)ns[i] / 1e6 / RUNS;
   free(ns);
-  free(lines);
+  return status;
+}
+
+static int profile(Bench *b, double peak, Profile *p) {
+  double *ms = NEWN(b->s.arena, double, b->p->nstep + 1);
+  int status = time_steps(b, ms);
+  *p = (Profile){.module = b->s.handle->module,
+                 .program = b->p,
+                 .dims = b->dims,
+                 .ms = ms,
+                 .roof = b->s.device ? roof_of_gpu(b->s.gpu_name)
+                                     : roof_of_cpu(b->s.handle->threads, peak)};
   return status;
 }
 
@@ -367,6 +363,19 @@ static double peak_of(Bench *b) {
   double got = 1, peak = b->s.device ? NAN : peak_gflops(b->s.handle->threads, &got);
   b->got = fmin(b->got, got);
   return peak;
+}
+
+static int measure_all(Bench *b, double before) {
+  Profile p;
+  double peak = peak_of(b);
+  int status = measure(b, 3, b->s.o->repeat);
+  peak = fmax(peak, peak_of(b));
+  if (status)
+    return status;
+  BenchResult r = result_of(b, peak, before);
+  if (b->s.o->profile)
+    status = profile(b, peak, &p);
+  return status ? status : report(b, &r, b->s.o->profile ? &p : NULL);
 }
 
 static int run_bench(Bench *b) {
@@ -385,18 +394,12 @@ static int run_bench(Bench *b) {
   status = status ? status : prepare(b);
   if (status)
     return status;
-  double peak = peak_of(b);
-  status = measure(b, 3, o->repeat);
-  peak = fmax(peak, peak_of(b));
-  if (!status)
-    status = report(b, peak, before);
+  status = measure_all(b, before);
   if (!status && b->got < BUSY && !o->quiet)
     fprintf(stderr,
             "bigsc: warning: other programs were running: this one had %.0f %% of the processors' "
             "time, so times and the share of the peak mean little\n",
             100 * b->got);
-  if (!status && o->profile)
-    status = profile(b, peak);
   return status;
 }
 

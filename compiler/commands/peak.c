@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CHAINS = 12, LENGTH = 2000000, RUNS = 5 };
 
@@ -98,6 +99,52 @@ double peak_gflops(int threads, double *got) {
     best = rate > best ? rate : best;
   }
   *got = wall > 0 ? (clock_cpu_seconds() - cpu) / wall : 1;
+  free(t);
+  free(jobs);
+  return best;
+}
+
+// ---- memory
+
+enum { COPY_BYTES = 48 << 20 }; // a thread: more than its share of any cache
+
+typedef struct CopyJob {
+  char *from, *to;
+} CopyJob;
+
+static void *copy_job(void *p) {
+  CopyJob *j = p;
+  memcpy(j->to, j->from, COPY_BYTES);
+  return NULL;
+}
+
+// Seconds that all copies took together, started as one.
+static double copy_seconds(pthread_t *t, CopyJob *jobs, int threads, int *ran) {
+  double start = clock_seconds();
+  *ran = 0;
+  while (*ran < threads && !pthread_create(&t[*ran], NULL, copy_job, &jobs[*ran]))
+    ++*ran;
+  for (int i = 0; i < *ran; i++)
+    pthread_join(t[i], NULL);
+  return clock_seconds() - start;
+}
+
+double copy_gbytes(int threads) {
+  pthread_t *t = calloc((size_t)threads, sizeof *t);
+  CopyJob *jobs = calloc((size_t)threads, sizeof *jobs);
+  char *all = malloc(2 * (size_t)threads * COPY_BYTES);
+  double best = 0;
+  if (!t || !jobs || !all)
+    out_of_memory();
+  memset(all, 1, 2 * (size_t)threads * COPY_BYTES);
+  for (int i = 0; i < threads; i++)
+    jobs[i] = (CopyJob){all + 2 * (size_t)i * COPY_BYTES, all + (2 * (size_t)i + 1) * COPY_BYTES};
+  for (int run = 0; run < RUNS; run++) {
+    int n;
+    double seconds = copy_seconds(t, jobs, threads, &n), rate = 2e-9 * n * COPY_BYTES / seconds;
+    best = rate > best ? rate : best;
+  }
+  free(all);
   free(t);
   free(jobs);
   return best;

@@ -327,6 +327,7 @@ static int compile_for_gpu(Session *s) {
   int err = gpu_code(&s->build, &s->gpu, &how, &s->error);
   if (err)
     return session_fail(s, &s->error);
+  memcpy(s->gpu_name, how.name, sizeof s->gpu_name);
   s->device = &s->gpu.base;
   s->module = s->build.module;
   if (s->o->verbose || s->o->time_report)

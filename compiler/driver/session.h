@@ -18,6 +18,7 @@ typedef struct Session {
   Build build;
   Jit *jit;
   CudaDevice gpu;           // with --target=cuda, once it is compiled
+  char gpu_name[64];        // as the driver calls it
   const BigsDevice *device; // of handles; NULL: the processors
   void *so;
   const BigsModule *module;

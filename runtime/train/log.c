@@ -20,7 +20,7 @@ void record_begin(JsonText *t) {
   json_raw(t, "{");
 }
 static void put_key(JsonText *t, const char *key) {
-  if (t->n > 1)
+  if (t->n && t->s[t->n - 1] != '{') // a record may stand in another
     json_raw(t, ", ");
   json_put_string(t, key, strlen(key));
   json_raw(t, ": ");

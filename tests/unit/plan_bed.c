@@ -111,6 +111,9 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   }
   LKernel **k = plan_kernels(p, &t->kernels);
   t->steps = m->program[0].nstep;
+  t->bytes = 0;
+  for (int i = 0; i < t->steps; i++)
+    t->bytes += poly_eval(module_poly(m, m->program[0].step[i].bytes), t->b.syms);
   check_program(&m->program[0], k, "plan");
   if (t->print) {
     plan_print(stderr, p, m);

@@ -25,6 +25,7 @@ typedef struct PlanBed {
   bool print;       // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;
+  int64_t bytes; // that the steps say they read and write
   uint64_t bits; // hash of all outputs
 } PlanBed;
 PlanBed plan_bed_new(uint64_t seed);

@@ -177,6 +177,30 @@ START_TEST(gathers) {
 }
 END_TEST
 
+// ---- what steps move, for profiles
+
+static void check_bytes(PlanBed *t, Node *n, int64_t floats, const char *what) {
+  plan_bed_check1(t, n, what);
+  ck_assert_msg(t->bytes == 4 * floats, "%s moves %lld bytes, not %lld", what, (long long)t->bytes,
+                (long long)(4 * floats));
+}
+
+START_TEST(bytes_of_steps) {
+  PlanBed t = bed(0);
+  Bed *b = &t.b;
+  enum { L = 200, H = 96, N = 320, V = 1000 };
+  Axis *l = bed_run_axis(b, "L", L), *h = bed_axis(b, "H", H), *n = bed_axis(b, "N", N),
+       *v = bed_axis(b, "V", V);
+  Node *x = input(&t, AX(l, h)), *y = input(&t, AX(l, h)), *w = input(&t, AX(h, n));
+  Node *table = input(&t, AX(v, h)), *ids = bed_leaf(b, DT_I32, AX(l), 0, V);
+  check_bytes(&t, add(&t, gelu(&t, x), y), 3 * L * H, "a sum");
+  check_bytes(&t, g_reduce(b->g, OP_SUM, x, &h, 1), L * H + L, "sums of rows");
+  check_bytes(&t, g_contract(b->g, x, w, &h, 1), L * H + H * N + L * N, "a product");
+  check_bytes(&t, g_gather(b->g, table, ids, v), 2 * L * H + L, "rows of a table");
+  plan_bed_free(&t);
+}
+END_TEST
+
 // ---- reductions
 START_TEST(reductions) {
   PlanBed t = bed(_i);
@@ -526,6 +550,7 @@ Suite *plan_suite(void) {
   tcase_add_loop_test(c, index_maps, 0, 2);
   tcase_add_loop_test(c, gathers, 0, 2);
   tcase_add_loop_test(c, reductions, 0, 2);
+  tcase_add_test(c, bytes_of_steps);
   tcase_add_loop_test(c, many_sums, 0, 2);
   tcase_add_loop_test(c, rows, 0, 2);
   tcase_add_loop_test(c, row_gradients, 0, 2);
