@@ -9,7 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WARP_LANES = 32, BLOCK_WARPS = 8, FRAME_HEAD = 3, SCRATCH_MOST = 256 << 20 };
+enum {
+  WARP_LANES = 32,
+  BLOCK_WARPS = 8,
+  FRAME_HEAD = 3,
+  SCRATCH_MOST = 256 << 20,
+  SHARED_FREE = 48 << 10
+};
 
 typedef struct CudaState {
   CudaDriver driver;
@@ -311,12 +317,10 @@ static const char *function_name(const bigs_model *m, int kernel, char *buf, siz
   return buf;
 }
 
-static int find_function(bigs_model *m, int kernel) {
+static int look_up(bigs_model *m, int kernel) {
   CudaState *s = cuda_state(m);
   const CudaDevice *d = (const CudaDevice *)m->device;
   char buf[16], what[48];
-  if (s->function[kernel])
-    return 0;
   if (!d->image) {
     void *f = NULL;
     int err = d->function(m, kernel, &f);
@@ -327,6 +331,29 @@ static int find_function(bigs_model *m, int kernel) {
   CudaResult r = s->driver.module_function(&s->function[kernel], s->module, name);
   snprintf(what, sizeof what, "its code lacks kernel %s", name);
   return r ? cuda_fail(m, r, what) : 0;
+}
+
+// More than 48 KB of shared memory are for whoever asks.
+static int allow_shared(bigs_model *m, int kernel) {
+  CudaState *s = cuda_state(m);
+  int bytes = kernel < m->module->nkernel ? launch_of(m->module, kernel).shared : 0;
+  CudaResult r = bytes > SHARED_FREE
+                     ? s->driver.function_set(s->function[kernel], CUDA_SHARED_MOST, bytes)
+                     : 0;
+  char what[80];
+  snprintf(what, sizeof what, "a kernel cannot have %d bytes of shared memory", bytes);
+  return r ? cuda_fail(m, r, what) : 0;
+}
+
+static int find_function(bigs_model *m, int kernel) {
+  CudaState *s = cuda_state(m);
+  if (s->function[kernel])
+    return 0;
+  int err = look_up(m, kernel);
+  err = err ? err : allow_shared(m, kernel);
+  if (err)
+    s->function[kernel] = NULL;
+  return err;
 }
 
 // The frame as codegen/cuda prints it: arguments, sizes and scalars are one word at least.

@@ -26,7 +26,8 @@ enum {                                          // of device_attribute
   CUDA_CAPABILITY_MAJOR = 75,
   CUDA_CAPABILITY_MINOR = 76
 };
-enum { CUDA_OLDEST = 12000 }; // version of the interface that is needed at least: 12.0
+enum { CUDA_SHARED_MOST = 8 }; // of function_set: dynamic shared memory
+enum { CUDA_OLDEST = 12000 };  // version of the interface that is needed at least: 12.0
 
 typedef struct CudaDriver {
   void *library; // of dlopen

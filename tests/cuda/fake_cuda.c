@@ -375,6 +375,30 @@ API CudaResult cuModuleGetFunction(CudaFunction *f, CudaModule module, const cha
   return found ? refused() : NOT_FOUND;
 }
 
+// What functions have asked for beyond 48 KB.
+enum { ASKED = 64, SHARED_FREE = 48 << 10, SHARED_MOST = 227 << 10 };
+static struct {
+  CudaFunction f;
+  unsigned bytes;
+} asked[ASKED];
+
+static unsigned shared_room(CudaFunction f) {
+  for (int i = 0; i < ASKED; i++)
+    if (asked[i].f == f)
+      return asked[i].bytes;
+  return SHARED_FREE;
+}
+
+API CudaResult cuFuncSetAttribute(CudaFunction f, CudaAttribute attribute, int value) {
+  int i = 0;
+  while (i < ASKED && asked[i].f && asked[i].f != f)
+    i++;
+  if (attribute != CUDA_SHARED_MOST || value > SHARED_MOST || i == ASKED)
+    return BAD_VALUE;
+  asked[i].f = f, asked[i].bytes = (unsigned)value;
+  return refused();
+}
+
 API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                               unsigned block_x, unsigned block_y, unsigned block_z,
                               unsigned shared_bytes, CudaStream stream, void **params,
@@ -385,7 +409,7 @@ API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, 
   if (r || fake.launches == fake.refuse_at)
     return r ? r : NO_RESOURCES;
   if (!grid_x || grid_y != 1 || grid_z != 1 || block_x != 256 || block_y != 1 || block_z != 1 ||
-      shared_bytes > 48 << 10 || extra || function->words > WORDS)
+      shared_bytes > shared_room(f) || extra || function->words > WORDS)
     return BAD_VALUE;
   FakeJob *j;
   r = put_job(stream, fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL, &j);

@@ -266,20 +266,29 @@ START_TEST(steps_are_launched_alike) {
 }
 END_TEST
 
-// The module's table says that blocks do the tasks, and with how much shared memory.
+// The module's table says that blocks do the tasks, and with how much shared memory: that which all have, or more.
+static const int shared_sizes[] = {4096, 48 << 10, 70000, 300 << 10};
+
 START_TEST(a_block_does_a_task) {
   static BigsLaunch launch[KERNELS];
   BigsModule module = toy_module;
   CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
   for (int i = 0; i < KERNELS; i++)
-    launch[i] = (BigsLaunch){.threads = 256, .tasks = 1, .shared = 4096};
+    launch[i] = (BigsLaunch){.threads = 256, .tasks = 1, .shared = shared_sizes[_i]};
   fake->processors = 8;
   module.launch = launch;
   module.nlaunch = module.nkernel;
   bigs_options o = {.threads = 2, .seed = 5, .device = &gpu.base};
-  bigs_model *near = open_on(NULL, NULL), *far = bigs_model_open_with(&module, &o, error, 0);
-  ck_assert_ptr_nonnull(far);
-  ck_assert_uint_eq(shared_most, 4096);
+  bigs_model *far = bigs_model_open_with(&module, &o, error, sizeof error);
+  if (shared_sizes[_i] > 227 << 10) {
+    ck_assert_ptr_null(far);
+    ck_assert_msg(strstr(error, "a kernel cannot have 307200 bytes of shared memory") != NULL, "%s",
+                  error);
+    return;
+  }
+  bigs_model *near = open_on(NULL, NULL);
+  ck_assert_msg(far != NULL, "%s", error);
+  ck_assert_uint_eq(shared_most, (unsigned)shared_sizes[_i]);
   blocks_most = 0;
   same_scale(near, far, 7, 8);
   ck_assert_uint_eq(blocks_most, 7);
@@ -802,7 +811,7 @@ Suite *cuda_driver_suite(void) {
   tcase_add_checked_fixture(t, plug_in, unplug);
   tcase_add_loop_test(t, a_gpu_does_what_the_processors_do, 0, 2);
   tcase_add_test(t, steps_are_launched_alike);
-  tcase_add_test(t, a_block_does_a_task);
+  tcase_add_loop_test(t, a_block_does_a_task, 0, (int)(sizeof shared_sizes / sizeof *shared_sizes));
   tcase_add_test(t, scratch_memory_is_bounded);
   tcase_add_test(t, streams_of_a_caller_are_joined);
   tcase_add_test(t, a_stream_may_end_after_the_call);
