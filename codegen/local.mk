@@ -17,6 +17,8 @@ codegen_sources = \
 	%D%/cuda/cuda_file.c \
 	%D%/cuda/cuda_internal.h \
 	%D%/cuda/cuda_kernel.c \
+	%D%/cuda/cuda_micro_mma.c \
+	%D%/cuda/cuda_mma.h \
 	%D%/cuda/cuda_prelude.h \
 	%D%/cuda/cuda_scalar.c \
 	%D%/cuda/cuda_stmt.c \
@@ -106,5 +108,6 @@ nodist_llvm_sources = %D%/api/info_text.c
 
 # The device functions stand in front of every printed kernel.
 nodist_cuda_sources = %D%/cuda/cuda_text.c
-%D%/cuda/cuda_text.c: %D%/cuda/cuda_prelude.h tools/embed.sh
-	$(AM_V_GEN)$(MKDIR_P) %D%/cuda && sh $(srcdir)/tools/embed.sh cuda_text $(srcdir)/%D%/cuda/cuda_prelude.h > $@.tmp && mv $@.tmp $@
+cuda_device_text = %D%/cuda/cuda_prelude.h %D%/cuda/cuda_device.h %D%/cuda/cuda_mma.h
+%D%/cuda/cuda_text.c: $(cuda_device_text) tools/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) %D%/cuda && sh $(srcdir)/tools/embed.sh cuda_text $(cuda_device_text:%=$(srcdir)/%) > $@.tmp && mv $@.tmp $@

@@ -63,6 +63,7 @@ test_sources = \
 	%D%/unit/test_cuda.c \
 	%D%/unit/test_cuda_conv.c \
 	%D%/unit/test_cuda_driver.c \
+	%D%/unit/test_cuda_mma.c \
 	%D%/unit/test_cuda_models.c \
 	%D%/unit/test_cuda_scatter.c \
 	%D%/unit/test_data.c \

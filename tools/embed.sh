@@ -1,15 +1,17 @@
 #!/bin/sh
-# embed.sh NAME FILE: prints C source with a function `const char *NAME(void)` that returns the text of FILE.
+# embed.sh NAME FILE...: prints C source with a function `const char *NAME(void)` that returns the text of the files, one after the other.
 set -eu
+name=$1
+shift
 cat <<EOF
-// Generated from $2 by tools/embed.sh.
-const char *$1(void);
+// Generated from $* by tools/embed.sh.
+const char *$name(void);
 static const unsigned char text[] = {
 EOF
-od -A n -v -t u1 "$2" | awk '{ line = ""; for (i = 1; i <= NF; i++) line = line $i ","; print line }'
+cat "$@" | od -A n -v -t u1 | awk '{ line = ""; for (i = 1; i <= NF; i++) line = line $i ","; print line }'
 cat <<EOF
 0};
-const char *$1(void) {
+const char *$name(void) {
   return (const char *)text;
 }
 EOF

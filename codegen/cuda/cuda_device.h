@@ -3,7 +3,7 @@
 // PTX, and as what tests/cuda/shim.h, which defines BG_SHIM, does for it on the CPU.
 #ifndef BG_CUDA_DEVICE_H
 #define BG_CUDA_DEVICE_H
-#define BG_DEVICE static __device__ __forceinline__
+#define BG_DEVICE __device__ __forceinline__
 #ifdef BG_SHIM
 #define BG_DO(shim, ...) shim
 #define BG_ALONE const char *file = __builtin_FILE(), int line = __builtin_LINE() // of the call

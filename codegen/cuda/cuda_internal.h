@@ -8,21 +8,31 @@
 #include "codegen/cuda/cuda.h"
 #include "base/map.h"
 
-typedef struct CudaCx {
+typedef struct CudaCx CudaCx;
+// How the threads of a block sum up a product, and leave the sums in bg_shared, rows `row` floats apart.
+typedef struct CudaMicro {
+  bool (*suits)(const LKernel *k, const LProduct *p);
+  void (*put)(CudaCx *c);
+  int rows, columns, row; // of a tile, at most
+  int shared;             // bytes
+} CudaMicro;
+
+struct CudaCx {
   FILE *f;
   Arena *arena;
   const LKernel *k;
-  int depth;             // of indentation
-  const LTile *tile;     // what a block does, NULL: tasks are warps'
-  int ncolumn;           // sums of columns in its epilogue so far
-  int lane_var;          // the lanes' variable; -1 outside of vector loops
-  bool *partial;         // registers that lanes reduce into
-  bool *used;            // grid variables and memories that the body names: by variable, by memory
-  bool *used_mem, lanes; // does it name `lane`?
+  int depth;              // of indentation
+  const LTile *tile;      // what a block does, NULL: tasks are warps'
+  const CudaMicro *micro; // how
+  int ncolumn;            // sums of columns in its epilogue so far
+  int lane_var;           // the lanes' variable; -1 outside of vector loops
+  bool *partial;          // registers that lanes reduce into
+  bool *used;             // grid variables and memories that the body names: by variable, by memory
+  bool *used_mem, lanes;  // does it name `lane`?
   bool synced;
   int nnamed;        // values that got a name so far
   Map counts, names; // of the current statement: uses of a node; its name's number, 0: none
-} CudaCx;
+};
 
 // cuda_expr.c
 // Prints: % followed by d, s as in printf, @ for an expression as an operand of another, $ for one
@@ -52,7 +62,21 @@ bool cuda_declares(const LBody *b, int reg); // does it, inside?
 bool cuda_is_long(const LTile *t);           // are its sums added up in float64?
 
 // cuda_tile.c
-const LTile *cuda_block_tile(const LKernel *k); // what a block does in each task; NULL: warps do it
+// What a block does in each task, and how; NULL: warps do it.
+const LTile *cuda_block_tile(const LKernel *k, const CudaMicro **micro);
 void cuda_put_block_tile(CudaCx *c);
 void cuda_put_column(CudaCx *c, const LStmt *s); // a COLSUM in its epilogue
+// Calls a template of the prelude, from `function` to its closing bracket, with the operands' ways: a and b along k or not.
+void cuda_put_sums(CudaCx *c, const char *function);
+bool cuda_plain_suits(const LKernel *k, const LProduct *p);
+void cuda_put_plain(CudaCx *c);
+
+// cuda_micro_mma.c: tensor cores, by mma.sync
+// Bytes that its stages take, or the sums.
+#define CUDA_MMA_SHARED(rows, columns)                                                             \
+  (4 * 32 * 2 * ((rows) + (columns)) > 4 * (rows) * ((columns) + 8)                                \
+       ? 4 * 32 * 2 * ((rows) + (columns))                                                         \
+       : 4 * (rows) * ((columns) + 8))
+bool cuda_mma_suits(const LKernel *k, const LProduct *p);
+void cuda_put_mma(CudaCx *c);
 #endif

@@ -124,7 +124,8 @@ static void put_function(CudaCx *c, const char *body) {
 // The body first: what it names is declared before it.
 void cuda_kernel(FILE *f, const LKernel *k, int nsyms) {
   Arena *a = arena_new();
-  CudaCx c = {.f = f, .arena = a, .k = k, .tile = cuda_block_tile(k), .lane_var = -1};
+  CudaCx c = {.f = f, .arena = a, .k = k, .lane_var = -1};
+  c.tile = cuda_block_tile(k, &c.micro);
   c.partial = NEWN(a, bool, k->nregs + 1);
   c.used = NEWN(a, bool, k->nvars + 1);
   c.used_mem = NEWN(a, bool, k->mem.n + 1);

@@ -283,10 +283,10 @@ BG_FN void bg_tile(const A *a, long long am, long long ak, const B *b, long long
       make_float4((float)sum[i][0], (float)sum[i][1], (float)sum[i][2], (float)sum[i][3]);
   __syncthreads();
 }
-// The sum of column threadIdx.x, of 64, from those of the four threads that had its rows.
-BG_FN float bg_column(int number) {
+// The sum of column threadIdx.x of `columns`, from those of the threads that had its rows.
+template <int columns> BG_FN float bg_column(int number) {
   const float *x = bg_shared + 256 * number + threadIdx.x;
-  return x[0] + x[64] + (x[128] + x[192]);
+  return columns == 128 ? x[0] + x[128] : x[0] + x[64] + (x[128] + x[192]);
 }
 
 // ---- rows of src as columns of panels of dst, `width` wide; the last panel is filled with zeros

@@ -1,20 +1,36 @@
-// The form of a kernel whose work is one product: a block does a task.  Its threads bring blocks of
-// both operands into shared memory and sum 4 x 4 elements each (bg_tile); the sums go to shared memory,
-// and the epilogue walks over them with a thread on each column, whose rows it takes in order.
+// The form of a kernel whose work is one product: a block does a task.  Its threads sum up, by one of the table's ways, and
+// leave the sums in shared memory; the epilogue walks over them with a thread on each column, whose rows it takes in order.
 #include "codegen/cuda/cuda_internal.h"
 
-enum {
-  SIDE = 64,                               // rows and columns of a task, at most
-  SHARED = 2 * 2 * 16 * (SIDE + 4) * 4,    // bytes: two stages of 16 k of both operands
-  COLUMNS_MOST = SIDE * SIDE / CUDA_BLOCK, // sums of columns that have room where the sums were
+// ---- ways to sum up
+
+// The first of them that suits a kernel is taken.
+static const CudaMicro micros[] = {
+#define MMA(rows, columns)                                                                         \
+  {cuda_mma_suits, cuda_put_mma, rows, columns, columns + 8, CUDA_MMA_SHARED(rows, columns)}
+    MMA(64, 64),
+    MMA(64, 128),
+    MMA(128, 64),
+    MMA(128, 128),
+#undef MMA
+    {cuda_plain_suits, cuda_put_plain, 64, 64, 64,
+     2 * 2 * 16 * (64 + 4) * 4}, // two stages of 16 k of both operands
 };
 
-// ---- which kernels
-
-static bool fits(const LExpr *x) {
-  int64_t most = loop_upper_bound(x);
-  return most >= 0 && most <= SIDE;
+static bool fits(const LExpr *x, int most) {
+  int64_t bound = loop_upper_bound(x);
+  return bound >= 0 && bound <= most;
 }
+
+static const CudaMicro *micro_of(const LKernel *k, const LTile *t) {
+  for (int i = 0; i < COUNT(micros); i++)
+    if (fits(t->M, micros[i].rows) && fits(t->N, micros[i].columns) &&
+        micros[i].suits(k, &t->prod[0]))
+      return &micros[i];
+  return NULL;
+}
+
+// ---- which kernels
 
 // Sets elements from 0 on to constants, which nobody but a sum of columns looks at.
 static bool is_clearing(const LStmt *s) {
@@ -24,6 +40,10 @@ static bool is_clearing(const LStmt *s) {
         s->body.v[i]->kind == LS_STORE && !s->body.v[i]->add && s->body.v[i]->value->op == L_CONST;
   return clears;
 }
+
+enum {
+  COLUMNS_MOST = 64 * 64 / CUDA_BLOCK
+}; // sums of columns that have room where the sums of the least tile were
 
 // Can a thread run it for its own elements, in any order of rows?  Sums of columns stand at its top.
 static bool is_own(const LBody *all, const LBody *b, int *columns) {
@@ -45,27 +65,32 @@ static bool is_own(const LBody *all, const LBody *b, int *columns) {
   return own;
 }
 
-static bool is_block(const LTile *t) {
+static const CudaMicro *micro_of_block(const LKernel *k, const LTile *t) {
   int columns = 0;
-  return t->nprod == 1 && !t->prod[0].bwidth && fits(t->M) && fits(t->N) &&
-         is_own(&t->body, &t->body, &columns);
+  return t->nprod == 1 && !t->prod[0].bwidth && is_own(&t->body, &t->body, &columns)
+             ? micro_of(k, t)
+             : NULL;
 }
 
-const LTile *cuda_block_tile(const LKernel *k) {
+const LTile *cuda_block_tile(const LKernel *k, const CudaMicro **micro) {
   int last = k->body.n - 1;
+  *micro = NULL;
   if (last < 0 || k->mem.n != k->nargs || k->body.v[last]->kind != LS_TILE)
     return NULL;
   for (int i = 0; i < last; i++)
     if (!is_clearing(k->body.v[i]))
       return NULL;
   const LTile *t = k->body.v[last]->tile;
-  return is_block(t) ? t : NULL;
+  *micro = micro_of_block(k, t);
+  return *micro ? t : NULL;
 }
 
 BigsLaunch cuda_form(const LKernel *k) {
-  bool block = cuda_block_tile(k) != NULL;
-  return (BigsLaunch){
-      .threads = CUDA_BLOCK, .tasks = block ? 1 : CUDA_BLOCK / 32, .shared = block ? SHARED : 0};
+  const CudaMicro *micro;
+  bool block = cuda_block_tile(k, &micro) != NULL;
+  return (BigsLaunch){.threads = CUDA_BLOCK,
+                      .tasks = block ? 1 : CUDA_BLOCK / 32,
+                      .shared = block ? micro->shared : 0};
 }
 
 void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels) {
@@ -83,27 +108,38 @@ static const char *way(const LExpr *along_k) {
   return along_k->op == L_INT && along_k->inum == 1 ? "true" : "false";
 }
 
-static void put_sums(CudaCx *c, const LTile *t) {
+void cuda_put_sums(CudaCx *c, const char *function) {
+  const LTile *t = c->tile;
   const LProduct *p = &t->prod[0];
   const LExpr *bn = p->bn ? p->bn : lx_int(c->arena, 1);
   const LExpr *x[] = {p->abase, p->am, p->ak, p->bbase, bn, p->bk, t->M, t->N, p->K};
   cuda_begin(c, x, COUNT(x));
-  cuda_line(c, "bg_tile<%s, %s, %s>(%s + @, $, $, %s + @, $, $, $, $, $);",
-            cuda_is_long(t) ? "double" : "float", way(p->ak), way(p->bk), cuda_mem(c, p->amem),
-            x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4], x[5], x[6], x[7], x[8]);
+  cuda_line(c, "%s, %s, %s>(%s + @, $, $, %s + @, $, $, $, $, $);", function, way(p->ak),
+            way(p->bk), cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4],
+            x[5], x[6], x[7], x[8]);
+}
+
+bool cuda_plain_suits(const LKernel *k, const LProduct *p) {
+  (void)k, (void)p;
+  return true;
+}
+
+void cuda_put_plain(CudaCx *c) {
+  cuda_put_sums(c, cuda_is_long(c->tile) ? "bg_tile<double" : "bg_tile<float");
 }
 
 static void open_elements(CudaCx *c, const LTile *t) {
+  const CudaMicro *u = c->micro;
   cuda_begin(c, (const LExpr *const[]){t->M, t->N}, 2);
-  cuda_line(c, "const long long i%d = threadIdx.x % %d, rows = i%d < $ ? $ : 0;", t->nvar, SIDE,
-            t->nvar, t->N, t->M);
+  cuda_line(c, "const long long i%d = threadIdx.x % %d, rows = i%d < $ ? $ : 0;", t->nvar,
+            u->columns, t->nvar, t->N, t->M);
   for (int i = 0, n = 0; i < t->body.n; i++)
     if (t->body.v[i]->kind == LS_COLSUM)
       cuda_line(c, "float column%d = 0.0f;", n++);
-  cuda_line(c, "for (long long i%d = threadIdx.x / %d; i%d < rows; i%d += %d) {", t->mvar, SIDE,
-            t->mvar, t->mvar, CUDA_BLOCK / SIDE);
+  cuda_line(c, "for (long long i%d = threadIdx.x / %d; i%d < rows; i%d += %d) {", t->mvar,
+            u->columns, t->mvar, t->mvar, CUDA_BLOCK / u->columns);
   c->depth++;
-  cuda_line(c, "const float acc = bg_shared[i%d * %d + i%d];", t->mvar, SIDE, t->nvar);
+  cuda_line(c, "const float acc = bg_shared[i%d * %d + i%d];", t->mvar, u->row, t->nvar);
 }
 
 void cuda_put_column(CudaCx *c, const LStmt *s) {
@@ -113,12 +149,15 @@ void cuda_put_column(CudaCx *c, const LStmt *s) {
 
 static void put_column_sum(CudaCx *c, const LStmt *s, int number) {
   cuda_begin(c, (const LExpr *const[]){s->index}, 1);
-  cuda_line(c, "if (threadIdx.x < %d && rows > 0)", SIDE);
-  cuda_line(c, "  %s[$] += bg_column(%d);", cuda_mem(c, s->mem), s->index, number);
+  cuda_line(c, "if (threadIdx.x < %d && rows > 0)", c->micro->columns);
+  cuda_line(c, "  %s[$] += bg_column<%d>(%d);", cuda_mem(c, s->mem), s->index, c->micro->columns,
+            number);
 }
 
-// Each thread puts its sums where it alone has read.
+// They go where the sums of elements were: without a gap between rows there each thread's place is one that it alone has read.
 static void put_column_sums(CudaCx *c, const LTile *t) {
+  if (c->micro->row != c->micro->columns)
+    cuda_line(c, "__syncthreads();");
   for (int i = 0; i < c->ncolumn; i++)
     cuda_line(c, "bg_shared[%d + threadIdx.x] = column%d;", i * CUDA_BLOCK, i);
   cuda_line(c, "__syncthreads();");
@@ -129,7 +168,7 @@ static void put_column_sums(CudaCx *c, const LTile *t) {
 
 void cuda_put_block_tile(CudaCx *c) {
   const LTile *t = c->tile;
-  put_sums(c, t);
+  c->micro->put(c);
   c->lane_var = t->nvar;
   open_elements(c, t);
   cuda_body(c, &t->body);

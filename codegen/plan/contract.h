@@ -27,11 +27,14 @@ struct Tile {
   StageKind stage_a, stage_b;
   int64_t staged_width; // b is a staged copy in panels of this width
   Toeplitz toeplitz;    // then a is the kernel behind task_rows() zeros, and k is m
+  int rows, columns;    // of a task, at most; 0: as of any contraction
 };
 // A contraction with columns, of f32; of bf16 too, where the machine multiplies that.
 bool contract_fits_tile(const Prog *g, const Node *c);
-int task_rows(const PlanOptions *o); // rows and columns of one task
-int task_columns(const PlanOptions *o, int64_t width);
+// Rows and columns of one task of t (NULL: of any); `width` is that of the panels that hold its columns, or 0.
+int task_rows(const PlanOptions *o, const Tile *t);
+int task_columns(const PlanOptions *o, const Tile *t, int64_t width);
+void task_size(const Prog *g, Tile *t); // decides, once the operands' places are known
 // library.c: contractions for a library of matrix products.  Is c one by its size?
 bool library_wants(Prog *g, const Node *c);
 // The last of what follows c that the library adds to it; c itself where that is nothing.

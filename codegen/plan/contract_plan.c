@@ -335,7 +335,8 @@ Inst *contract_plan(Prog *g, Node *c) {
   k->split = true;
   k->row = list_of(g, &b->outer, &b->m, &k->nrow);
   k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);
-  k->slot_block = task_rows(&g->p->o);
+  task_size(g, b);
+  k->slot_block = task_rows(&g->p->o, b);
   Deps d = {0};
   deps_of(g, c, &d);
   for (int i = 0; i < d.v.n; i++)

@@ -1,5 +1,6 @@
 // What several passes ask about a node, an axis, a target: no pass of its own.
 #include "codegen/plan/contract.h"
+#include <math.h>
 
 // ---- nodes
 
@@ -89,11 +90,42 @@ double size_estimate(Axis *const *ax, int n) {
 
 // ---- tasks of a contraction
 
-int task_rows(const PlanOptions *o) {
-  return o->mr > o->on->tile_rows ? o->mr : o->on->tile_rows / o->mr * o->mr;
+int task_rows(const PlanOptions *o, const Tile *t) {
+  int most = t && t->rows ? t->rows : o->on->tile_rows;
+  return o->mr > most ? o->mr : most / o->mr * o->mr;
 }
 
-int task_columns(const PlanOptions *o, int64_t width) {
-  int w = (int)(width ? width : o->nr);
-  return w > o->on->tile_columns ? w : o->on->tile_columns / w * w;
+int task_columns(const PlanOptions *o, const Tile *t, int64_t width) {
+  int w = (int)(width ? width : o->nr), most = t && t->columns ? t->columns : o->on->tile_columns;
+  return w > most ? w : most / w * w;
+}
+
+// Tasks of so many rows and columns; sizes of run time have enough of them.
+static double tasks_of(const Tile *t, int rows, int columns) {
+  int64_t outer, m, n;
+  Poly size[] = {extents(t->outer.ax, t->outer.n), extents(t->m.ax, t->m.n),
+                 extents(t->n.ax, t->n.n)};
+  bool known =
+      poly_is_const(&size[0], &outer) && poly_is_const(&size[1], &m) && poly_is_const(&size[2], &n);
+  return known ? (double)outer * (double)((m + rows - 1) / rows) *
+                     (double)((n + columns - 1) / columns)
+               : INFINITY;
+}
+
+static int side_of(const AxisList *l, int side) {
+  int64_t size;
+  Poly p = extents(l->ax, l->n);
+  return poly_is_const(&p, &size) && size <= side / 2 ? side / 2 : side;
+}
+
+void task_size(const Prog *g, Tile *t) {
+  const PlanTarget *on = g->p->o.on;
+  if (!on->bf16_side || t->a->dtype != DT_BF16 || t->b->dtype != DT_BF16)
+    return;
+  t->rows = side_of(&t->m, on->bf16_side);
+  t->columns = side_of(&t->n, on->bf16_side);
+  if (tasks_of(t, t->rows, t->columns) < on->bf16_tasks)
+    t->columns = on->bf16_side / 2;
+  if (tasks_of(t, t->rows, t->columns) < on->bf16_tasks)
+    t->rows = on->bf16_side / 2;
 }

@@ -52,7 +52,7 @@ static Poly panel_step(const Tile *t) {
 // The tile's part of A that is not all zeros: k up to its last row of the past, from its first one of the future.
 static void toeplitz_product(ContractEmit *e, LProduct *p) {
   Lower *c = e->c;
-  int64_t rows = task_rows(&c->g->p->o);
+  int64_t rows = task_rows(&c->g->p->o, NULL);
   LExpr *L = p->K, *first = li(c, rows);
   bool past = e->t->toeplitz == TOEPLITZ_PAST;
   p->am = li(c, past ? 1 : -1);
@@ -137,8 +137,8 @@ static void epilogue(ContractEmit *e, const Coords *at) {
 static void emit_tile(ContractEmit *e) {
   Lower *c = e->c;
   clear_slots(e);
-  int64_t cols = task_columns(&c->g->p->o, e->panel ? e->panel : e->t->b->width);
-  int mvar = lower_var(c, poly_const(task_rows(&c->g->p->o)), c->scope.n);
+  int64_t cols = task_columns(&c->g->p->o, e->t, e->panel ? e->panel : e->t->b->width);
+  int mvar = lower_var(c, poly_const(task_rows(&c->g->p->o, e->t)), c->scope.n);
   int nvar = lower_var(c, poly_const(cols), c->scope.n);
   LStmt *s = ls_tile(c->a, mvar, nvar, e->rows, e->cols);
   s->tile->prod[0] = product(e);
@@ -195,8 +195,8 @@ void lower_tile(Prog *g, Inst *k) {
   Tile *t = k->tile;
   ContractEmit e = {
       .c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
-  int64_t rows = task_rows(&g->p->o),
-          columns = task_columns(&g->p->o, e.panel ? e.panel : t->b->width);
+  int64_t rows = task_rows(&g->p->o, t),
+          columns = task_columns(&g->p->o, t, e.panel ? e.panel : t->b->width);
   if (t->outer.n)
     lower_unflatten(c, lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), 1)), t->outer.ax,
                     t->outer.n, &e.outer);

@@ -29,7 +29,7 @@ static Place *staged_behind(Prog *g, Node *kernel, DType t) {
   for (int i = 0; i < g->staged.n; i++)
     if (g->staged.v[i].node == kernel && g->staged.v[i].key == key)
       return g->staged.v[i].place;
-  Poly zeros = poly_const(task_rows(&g->p->o)), size = poly_add(zeros, kernel->ax[0]->extent);
+  Poly zeros = poly_const(task_rows(&g->p->o, NULL)), size = poly_add(zeros, kernel->ax[0]->extent);
   int buf = buf_add(g, is_kept(g, kernel) ? BIGS_KEPT : BIGS_ARENA, t, size, "behind zeros");
   Place *pl = place_dense(g, buf, t, kernel->ax, 1);
   Inst *k = inst_new(g, IK_BEHIND, kernel);
@@ -40,7 +40,7 @@ static Place *staged_behind(Prog *g, Node *kernel, DType t) {
 }
 
 static LExpr *element_behind(Lower *c, Node *kernel, LExpr *i) {
-  LExpr *zeros = li(c, task_rows(&c->g->p->o));
+  LExpr *zeros = li(c, task_rows(&c->g->p->o, NULL));
   Coords at = {0};
   coords_set(&at, kernel->ax[0], liop(c, L_IMAX, liop(c, L_ISUB, i, zeros), li(c, 0)));
   LExpr *inside = lx_op(c->a, L_LE, DT_BOOL, lx_from_int(c->a, DT_I32, zeros),
@@ -117,7 +117,7 @@ static Inst *tile_inst(Prog *g, Node *n, Tile *t) {
   k->nrow = t->outer.n + t->m.n;
   k->col = list_of(g, &t->n, &none);
   k->ncol = t->n.n;
-  k->slot_block = task_rows(&g->p->o);
+  k->slot_block = task_rows(&g->p->o, NULL);
   return k;
 }
 

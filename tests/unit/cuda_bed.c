@@ -54,20 +54,33 @@ static void name_of(const LKernel *k, char name[32]) {
   snprintf(name, 32, "k_%016" PRIx64, identity_of(k));
 }
 
-static void collect(CudaBed *c, const LKernel *k) {
-  char name[32];
+static void put_kernel(CudaBed *c, const LKernel *k, const char *name) {
   size_t n;
-  uint64_t h = identity_of(k);
-  if (map_find(&c->known, h, NULL, NULL))
-    return;
-  map_add(&c->known, h, 1);
-  name_of(k, name);
   char *text = text_of(k, name, &n);
   fprintf(c->source, "%sextern \"C\" {\nCudaInfo %s_info = {(void (*)())%s, 0};\n", text, name,
           name);
   fprintf(c->source, "void %s_task(const void *f, long long task, void *) {\n", name);
   fprintf(c->source, "  cuda_run(&%s_info, f, task);\n}\n}\n", name);
   free(text);
+}
+
+static void collect(CudaBed *c, const LKernel *k) {
+  char name[32];
+  uint64_t h = identity_of(k);
+  if (map_find(&c->known, h, NULL, NULL))
+    return;
+  map_add(&c->known, h, 1);
+  name_of(k, name);
+  put_kernel(c, k, name);
+}
+
+void cuda_bed_copy(CudaBed *c, const LKernel *k, const char *suffix, const char *device) {
+  char name[32], full[48];
+  name_of(k, name);
+  snprintf(full, sizeof full, "%s%s", name, suffix);
+  fprintf(c->source, "namespace in_%s {\n%s\n", full, device);
+  put_kernel(c, k, full);
+  fputs("}\n", c->source);
 }
 
 // ---- running
@@ -104,8 +117,9 @@ static uint64_t *fill_frame(const LKernel *k, const BigsFrame *f, int64_t tasks,
   return word;
 }
 
-// All tasks at once.  Scratch begins as what is no number.
-static void launch(CudaInfo *info, const BigsFrame *f, int order) {
+// All tasks at once.  Scratch begins as what is no number.  NULL, or what is wrong.
+static const char *launch(CudaInfo *info, const BigsFrame *f, int order) {
+  static char error[1024];
   const LKernel *k = info->loop;
   Poly bytes = loop_scratch_bytes(k);
   int64_t stride = (poly_eval(&bytes, f->sym) + 63) / 64 * 64, tasks = tasks_of(k, f->sym);
@@ -117,18 +131,17 @@ static void launch(CudaInfo *info, const BigsFrame *f, int order) {
   memset(scratch, 0xff, room);
   uint64_t *word = fill_frame(k, f, tasks, stride, scratch);
   ShimLaunchFn *shim;
-  char error[1024];
   *(void **)&shim = dlsym(bed->so, "shim_launch");
   int bad = shim(info->kernel, grid, (unsigned)how.threads, (size_t)how.shared, word,
                  (size_t)cuda_frame_words(k, MAX_SYMS) * 8, order, error, sizeof error);
-  ck_assert_msg(!bad, "%s: %s", k->name, error);
   free(word);
   free(scratch);
+  return bad ? error : NULL;
 }
 
 static void run_task(CudaInfo *info, const BigsFrame *f, int64_t task) {
-  if (!task)
-    launch(info, f, bed->code.run);
+  const char *wrong = task ? NULL : launch(info, f, bed->code.run);
+  ck_assert_msg(!wrong, "%s: %s", info->loop->name, wrong);
 }
 
 static void *symbol_of(CudaBed *c, const LKernel *k, const char *suffix) {
@@ -140,8 +153,10 @@ static void *symbol_of(CudaBed *c, const LKernel *k, const char *suffix) {
   return p;
 }
 
-static CudaInfo *info_of_kernel(CudaBed *c, const LKernel *k) {
-  CudaInfo *info = symbol_of(c, k, "_info");
+static CudaInfo *info_of_kernel(CudaBed *c, const LKernel *k, const char *suffix) {
+  char full[32];
+  snprintf(full, sizeof full, "%s_info", suffix);
+  CudaInfo *info = symbol_of(c, k, full);
   info->loop = k;
   return info;
 }
@@ -152,7 +167,7 @@ static bool make(PlanCode *code, const BigsModule *m, LKernel *const *k, int n, 
     if (c->source) {
       collect(c, k[i]);
     } else {
-      info_of_kernel(c, k[i]);
+      info_of_kernel(c, k[i], "");
       *(void **)&out[i] = symbol_of(c, k[i], "_task");
     }
   bed = c;
@@ -160,17 +175,23 @@ static bool make(PlanCode *code, const BigsModule *m, LKernel *const *k, int n, 
   return !c->source;
 }
 
-bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order) {
+bool cuda_bed_run_copy(CudaBed *c, KernelRun *r, const LKernel *k, const char *suffix, int order) {
   BigsFrame f = {r->arg, r->sym, r->scalar};
   const char *wrong = loop_verify(r->arena, k);
   ck_assert_msg(!wrong, "%s", wrong);
   bed = c;
   ndim = MAX_SYMS;
-  if (c->source)
+  if (c->source) {
     collect(c, k);
-  else
-    launch(info_of_kernel(c, k), &f, order);
-  return !c->source;
+    return false;
+  }
+  wrong = launch(info_of_kernel(c, k, suffix), &f, order);
+  ck_assert_msg(!wrong || *suffix, "%s: %s", k->name, wrong);
+  return !wrong;
+}
+
+bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order) {
+  return cuda_bed_run_copy(c, r, k, "", order);
 }
 
 // ---- compiling
@@ -197,7 +218,7 @@ void cuda_bed_collect(CudaBed *c) {
   fputs(head, c->source);
 }
 
-bool cuda_bed_unsync(CudaBed *c, int n) {
+bool cuda_bed_unsync(CudaBed *c, const char *behind, int n) {
   static const char sync[] = "__syncthreads();";
   char path[TEST_PATH + 32];
   size_t size;
@@ -205,7 +226,8 @@ bool cuda_bed_unsync(CudaBed *c, int n) {
   fflush(c->source);
   char *text = file_read(path_of(c, "kernels.cu", path), 1 << 24, &size, &e);
   ck_assert_msg(text != NULL, "%s", e.text);
-  char *at = strstr(text, sync);
+  char *at = strstr(text, behind);
+  at = at ? strstr(at, sync) : NULL;
   while (at && n--)
     at = strstr(at + 1, sync);
   if (at)

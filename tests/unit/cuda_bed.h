@@ -18,8 +18,8 @@ typedef struct CudaBed {
 // Is there a g++?  Else says that the suite is skipped.
 bool cuda_bed_possible(const char *suite);
 void cuda_bed_collect(CudaBed *c);
-// Takes the n-th __syncthreads() (from 0) out of what was collected; false: there are not so many.
-bool cuda_bed_unsync(CudaBed *c, int n);
+// Takes the n-th __syncthreads() (from 0) behind a text out of what was collected; false: there are not so many.
+bool cuda_bed_unsync(CudaBed *c, const char *behind, int n);
 void cuda_bed_compile(CudaBed *c); // with g++; the test fails when there is a warning
 void cuda_bed_free(CudaBed *c);
 // For planted errors (tests/cuda/mutate.sh): the text of the kernels collected goes to `path`; instead of compiling it, a
@@ -30,4 +30,8 @@ int cuda_bed_mutants(const CudaBed *c);
 void cuda_bed_mutate(CudaBed *c, int i);
 // As run_kernel, in one order.  false: the kernels are only collected.
 bool cuda_bed_run(CudaBed *c, KernelRun *r, const LKernel *k, int order);
+// Collects a copy of the kernel, under its name with `suffix`, in a namespace of its own with other device functions.
+void cuda_bed_copy(CudaBed *c, const LKernel *k, const char *suffix, const char *device);
+// The same of such a copy ("": of the kernel).  Of a copy, false: the shim has found a mistake in it.
+bool cuda_bed_run_copy(CudaBed *c, KernelRun *r, const LKernel *k, const char *suffix, int order);
 #endif

@@ -1,0 +1,10 @@
+// A product of two operands of bf16 by mma.sync: what cuda_mma.h does.
+#include "codegen/cuda/cuda_internal.h"
+
+bool cuda_mma_suits(const LKernel *k, const LProduct *p) {
+  return k->mem.v[p->amem].dtype == DT_BF16 && k->mem.v[p->bmem].dtype == DT_BF16;
+}
+
+void cuda_put_mma(CudaCx *c) {
+  cuda_put_sums(c, arena_printf(c->arena, "bg_mma_tile<%d, %d", c->micro->rows, c->micro->columns));
+}
