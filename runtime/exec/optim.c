@@ -344,10 +344,10 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *repor
          done = (double)(m->moment_steps + 1);
   if (!err) {
     const double *sum = NULL;
-    FlatScalars f = {.factor = factor,
-                     .scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1,
+    FlatScalars f = {.scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1,
                      .correct1 = (float)(1 / (1 - pow(t->beta1, done))),
-                     .correct2 = (float)(1 / (1 - pow(t->beta2, done)))};
+                     .correct2 = (float)(1 / (1 - pow(t->beta2, done))),
+                     .factor = factor};
     err = update_ranges(m, train, range, n, &f, &sum);
     err = err ? err : check_update(m, train, range, n, f.scale * norm, sum);
     m->weights_version++;

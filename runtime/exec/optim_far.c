@@ -71,11 +71,11 @@ static Flat values_of(const bigs_model *m, const FarOptim *x, int which, int i) 
                 .g = flat_at(&m->grad, r),
                 .m = flat_at(&m->moment[0], r),
                 .v = flat_at(&m->moment[1], r),
+                .rate = word_at(x, own),
+                .decay = word_at(x, own + 1),
                 .scale = word_at(x, 0),
                 .correct1 = word_at(x, 1),
-                .correct2 = word_at(x, 2),
-                .rate = word_at(x, own),
-                .decay = word_at(x, own + 1)};
+                .correct2 = word_at(x, 2)};
 }
 
 static int make_binding(bigs_model *m, FarOptim *x, int which, int i) {
