@@ -61,6 +61,7 @@ runtime_sources = \
 	%D%/exec/pool.h \
 	%D%/exec/record.c \
 	%D%/exec/region.c \
+	%D%/exec/room.c \
 	%D%/exec/weights.c \
 	%D%/exec/weights.h \
 	%D%/files/file.c \

@@ -227,6 +227,17 @@ static char *cuda_alloc(bigs_model *m, size_t bytes) {
   return cuda_leave(m, none ? 0 : r, "memory cannot be had") || r ? NULL : (char *)(uintptr_t)p;
 }
 
+static int64_t cuda_room(bigs_model *m) {
+  CudaState *s = cuda_state(m);
+  CudaContext mine;
+  size_t left = 0, all = 0;
+  if (s->lost || s->driver.context_push(s->context))
+    return -1;
+  CudaResult r = s->driver.memory_info(&left, &all);
+  s->driver.context_pop(&mine);
+  return r ? -1 : (int64_t)left;
+}
+
 // Waits for all that uses it.  What goes wrong was told by another call, or will be.
 static void cuda_release(bigs_model *m, char *p, size_t bytes) {
   CudaState *s = cuda_state(m);
@@ -549,6 +560,7 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .close = cuda_close,
                                .workers = cuda_workers,
                                .alloc = cuda_alloc,
+                               .room = cuda_room,
                                .release = cuda_release,
                                .put = cuda_put,
                                .get = cuda_get,

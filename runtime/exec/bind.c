@@ -24,6 +24,14 @@ bool poly_size(const Poly *p, const int64_t *sym, int64_t *out) {
   return poly_value(p, sym, out) && *out >= 0;
 }
 
+int64_t poly_elements(const BigsTensor *t, const int64_t *sym) {
+  int64_t n = 1, extent;
+  for (int a = 0; a < t->rank; a++)
+    if (!poly_size(&t->extent[a], sym, &extent) || __builtin_mul_overflow(n, extent, &n))
+      return -1;
+  return n;
+}
+
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
               BigsError *e) {
   for (int i = 0; i < MAX_SYMS; i++)

@@ -41,6 +41,8 @@ typedef struct BigsDevice {
   int (*workers)(const bigs_model *m, int64_t tasks, int64_t scratch);
   // Zeroed memory, 64-byte aligned; NULL: there is none, or m's error says why.
   char *(*alloc)(bigs_model *m, size_t bytes);
+  // Bytes that alloc may still give; -1: not known.  NULL: as many as may be asked for.
+  int64_t (*room)(bigs_model *m);
   void (*release)(bigs_model *m, char *p, size_t bytes);
   int (*put)(bigs_model *m, void *to, const void *from, size_t bytes); // from the host
   int (*get)(bigs_model *m, void *to, const void *from,

@@ -11,14 +11,6 @@
 #include <string.h>
 
 // ---- what the caller passed
-static int64_t tensor_elements(const BigsTensor *t, const int64_t *sym) {
-  int64_t n = 1, extent;
-  for (int a = 0; a < t->rank; a++)
-    if (!poly_size(&t->extent[a], sym, &extent) || __builtin_mul_overflow(n, extent, &n))
-      return -1;
-  return n;
-}
-
 // "ids[3, 17] = 40000: must be 0 to 30521"
 static int report_id(bigs_model *m, const BigsTensor *t, const int64_t *sym, int64_t at,
                      int32_t value, int64_t limit) {
@@ -106,7 +98,7 @@ static int bring_constant(bigs_model *m, Binding *b, int i, void **at) {
 
 static size_t output_bytes(const Binding *b, int i) {
   const BigsTensor *t = &b->program->output[i];
-  return (size_t)tensor_elements(t, b->sym) * (size_t)dtype_size((DType)t->dtype);
+  return (size_t)poly_elements(t, b->sym) * (size_t)dtype_size((DType)t->dtype);
 }
 
 static int take_output(bigs_model *m, Binding *b, int i, void *const *given, void **at) {
@@ -133,7 +125,7 @@ static int return_outputs(bigs_model *m, Binding *b, void *const *outputs) {
 // The memory that stands for input i: the caller's, or its default's.
 static int take_input(bigs_model *m, Binding *b, int i, const void *given, void **out) {
   const BigsTensor *t = &m->module->input[b->program->input[i]];
-  int64_t n = tensor_elements(t, b->sym);
+  int64_t n = poly_elements(t, b->sym);
   if (n < 0)
     return bigs_fail(&m->error, BIGS_EMODEL, "%s: size of input %s is negative or too large",
                      b->program->name, t->name);
@@ -212,7 +204,19 @@ static int set_keys(bigs_model *m, Binding *b, RunFlags flags) {
   return far ? m->device->words(m, b->keys.p, b->key, b->nkey) : 0;
 }
 
+// A little room for growth: sizes that vary from call to call (masked rows) do not make new pages
+// each time.
+static int ready_arena(bigs_model *m, const Binding *b, int64_t spare) {
+  int64_t growth = b->arena_bytes / 8 <= spare ? b->arena_bytes / 8 : 0;
+  return (size_t)b->arena_bytes <= m->arena.bytes
+             ? 0
+             : region_set(m, &m->arena, (size_t)(b->arena_bytes + growth), "activations");
+}
+
 static int ready_memory(bigs_model *m, Binding *b) {
+  int64_t spare;
+  if (exec_room(m, b, &spare))
+    return m->error.status;
   if (b->kept_bytes && !b->kept.p) {
     b->kept_version = 0;
     if (region_set(m, &b->kept, (size_t)b->kept_bytes, "values kept between calls"))
@@ -220,10 +224,7 @@ static int ready_memory(bigs_model *m, Binding *b) {
   }
   if (b->arena_bytes > m->arena_used)
     m->arena_used = b->arena_bytes;
-  // A little room for growth: sizes that vary from call to call (masked rows) do not make new pages
-  // each time.
-  if ((size_t)b->arena_bytes > m->arena.bytes &&
-      region_set(m, &m->arena, (size_t)(b->arena_bytes + b->arena_bytes / 8), "activations"))
+  if (ready_arena(m, b, spare))
     return m->error.status;
   if ((size_t)b->scratch_bytes > m->scratch.bytes &&
       region_set(m, &m->scratch, (size_t)b->scratch_bytes, "scratch memory"))

@@ -82,6 +82,10 @@ typedef struct Binding {
 } Binding;
 enum { BINDINGS = 4 }; // kept per program
 
+// Memory that is asked for: of its own, and at least so much of what all share.
+typedef struct Needs {
+  int64_t bytes, arena, scratch;
+} Needs;
 typedef struct FarOptim FarOptim;
 void optim_far_free(bigs_model *m);
 
@@ -102,6 +106,7 @@ struct bigs_model {
   uint64_t clock;
   int64_t allocated; // bytes of regions and tables
   Region param, grad, moment[2], arena, scratch;
+  Needs later;                // of the call under way, after the program that runs: the optimizer's
   int64_t arena_used;         // most bytes of the arena that a binding asked for
   int grad_program;           // program whose gradients `grad` holds, or -1
   int moment_train;           // train block whose moments `moment` holds, or -1
@@ -132,6 +137,14 @@ Binding *bind_new(bigs_model *m, int program, const int64_t *sym);
 // Sizes and places of a program without a handle, for bigs_info.memory.
 int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
                  int64_t *kept_bytes, BigsError *e);
+
+// Elements of a tensor, -1: negative or too many.
+int64_t poly_elements(const BigsTensor *t, const int64_t *sym);
+// What this binding needs besides its tensors; *freed: what it gives back first.
+void needs_add(const Binding *b, Needs *n, int64_t *freed);
+// Has the device room for all that a call with this binding will ask for?  Else status 1 with what it
+// needs and the largest batch that fits.  *spare: bytes that are left.
+int exec_room(bigs_model *m, const Binding *b, int64_t *spare);
 
 // ---- running
 typedef struct RunFlags {

@@ -192,7 +192,9 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
                const void *const *inputs, float *loss, OptReport *report) {
   float value = 0;
   int err = recipe_check(&m->module->train[train], r, &m->error);
+  err = err ? err : optim_needs(m, train, r, &m->later);
   err = err ? err : model_gradient(m, train, dims, inputs, &value, false);
+  m->later = (Needs){0};
   if (err)
     return err;
   if (loss)

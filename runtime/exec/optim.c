@@ -248,14 +248,42 @@ static bool has_input(const BigsModule *module, int program, const char *name) {
   return false;
 }
 
+static const char *const moment_name[2] = {"#m", "#v"};
+
+// Of the moments.
+static int64_t moment_bytes(const bigs_model *m, int train) {
+  int update = m->module->train[train].update;
+  int64_t bytes = 0;
+  if (m->moment_train == train || update < 0 || update >= m->module->nprogram)
+    return 0;
+  for (int i = 0; i < 2; i++)
+    if (has_input(m->module, update, moment_name[i]))
+      bytes += m->module->param_bytes - (int64_t)m->moment[i].bytes;
+  return bytes;
+}
+
+int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out) {
+  OptRange *range;
+  int n;
+  *out = (Needs){0};
+  if (!m->device->room || !optim_is_far(m))
+    return 0;
+  int err = optim_ranges(m, train, r, &range, &n);
+  if (err)
+    return err;
+  err = far_needs(m, train, range, n, out);
+  out->bytes += moment_bytes(m, train);
+  free(range);
+  return err;
+}
+
 int optim_ready(bigs_model *m, int train) {
-  static const char *const name[2] = {"#m", "#v"};
   int update = m->module->train[train].update;
   if (update < 0 || update >= m->module->nprogram)
     return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
   bool same = m->moment_train == train;
   for (int i = 0; i < 2; i++) {
-    bool wanted = has_input(m->module, update, name[i]);
+    bool wanted = has_input(m->module, update, moment_name[i]);
     if (!wanted)
       region_free(m, &m->moment[i]);
     else if ((!m->moment[i].p || !same) &&

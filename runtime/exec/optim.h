@@ -45,6 +45,8 @@ int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
 // block.
 int optim_ready(bigs_model *m, int train);
+// What a step will ask for besides the gradients; nothing where the device's memory has no end.
+int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out);
 
 // ---- steps, for the trainer: as bigs_model_grad and bigs_model_step, which clear the error before
 // (module.c) check: look for the first op whose result is not finite; status 4 when there is one.

@@ -83,7 +83,7 @@ static int make_binding(bigs_model *m, FarOptim *x, int which, int i) {
   const void *in[FLAT_ARGS];
   void *out[FLAT_ARGS];
   int program = program_of(m, x, which);
-  Flat f = values_of(m, x, which, i);
+  Flat f = {0};
   if (flat_args(m, program, &x->range[i], &f, dims, in, out) ||
       bind_dims(m->module, &m->module->program[program], dims, sym, &m->error))
     return m->error.status;
@@ -126,12 +126,12 @@ static FarOptim *far_new(bigs_model *m, int train, const OptRange *range, int n)
 static int far_make(bigs_model *m, int train, const OptRange *range, int n) {
   optim_far_free(m);
   FarOptim *x = far_new(m, train, range, n);
-  if (!x || region_set(m, &x->block, (size_t)(words(n) + 2 * n) * 8, "numbers of the optimizer"))
-    return m->error.status;
-  for (int i = 0; i < PROGRAMS * n; i++)
-    if (make_binding(m, x, i % PROGRAMS, i / PROGRAMS))
-      return m->error.status;
-  return 0;
+  int err = x ? 0 : m->error.status;
+  for (int i = 0; i < PROGRAMS * n && !err; i++)
+    err = make_binding(m, x, i % PROGRAMS, i / PROGRAMS);
+  if (err)
+    optim_far_free(m);
+  return err;
 }
 
 static bool is_for(const FarOptim *x, int train, const OptRange *range, int n) {
@@ -142,18 +142,36 @@ static bool is_for(const FarOptim *x, int train, const OptRange *range, int n) {
   return same;
 }
 
+static int far_bind(bigs_model *m, int train, const OptRange *range, int n) {
+  return is_for(m->far_optim, train, range, n) ? 0 : far_make(m, train, range, n);
+}
+
+static size_t block_bytes(int n) {
+  return (size_t)(words(n) + 2 * n) * sizeof(uint64_t);
+}
+
+int far_needs(bigs_model *m, int train, const OptRange *range, int n, Needs *out) {
+  int64_t freed = 0;
+  if (far_bind(m, train, range, n))
+    return m->error.status;
+  for (int i = 0; i < PROGRAMS * n; i++)
+    needs_add(m->far_optim->binding[i], out, &freed);
+  out->bytes += m->far_optim->block.p ? 0 : (int64_t)block_bytes(n);
+  return 0;
+}
+
 // All memory that any program needs, and then the addresses of all: the arena may have moved.
 static int far_ready(bigs_model *m, int train, const OptRange *range, int n) {
-  int err = is_for(m->far_optim, train, range, n) ? 0 : far_make(m, train, range, n);
+  int err = far_bind(m, train, range, n);
   FarOptim *x = m->far_optim;
+  if (!err && !x->block.p)
+    err = region_set(m, &x->block, block_bytes(n), "numbers of the optimizer");
+  m->far = true;
   for (int i = 0; i < PROGRAMS * n && !err; i++)
     err = exec_prepare(m, x->binding[i]);
-  m->far = true;
   for (int i = 0; i < PROGRAMS * n && !err; i++)
     err = resolve_binding(m, x, i % PROGRAMS, i / PROGRAMS);
   m->far = false;
-  if (err)
-    optim_far_free(m);
   return err;
 }
 

@@ -27,6 +27,7 @@ typedef struct FlatScalars {
 // The host waits twice: for the sums of squares of the gradients, after which nothing has changed, and
 // for those of the parameters after the update.  *sum: one for each range, until the next call.
 bool optim_is_far(const bigs_model *m);
+int far_needs(bigs_model *m, int train, const OptRange *range, int n, Needs *out);
 int far_norms(bigs_model *m, int train, const OptRange *range, int n, const double **sum);
 int far_update(bigs_model *m, int train, const OptRange *range, int n, const FlatScalars *f,
                const double **sum);

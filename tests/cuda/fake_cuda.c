@@ -27,13 +27,17 @@ enum {
 #ifndef FAKE_GPUS // what a program sees that does not call fake_cuda
 #define FAKE_GPUS 0
 #endif
-static FakeCuda fake = {
-    .version = 13000, .gpus = FAKE_GPUS, .major = 9, .processors = 2, .threads = 1024};
+static FakeCuda fake = {.version = 13000,
+                        .gpus = FAKE_GPUS,
+                        .major = 9,
+                        .processors = 2,
+                        .threads = 1024,
+                        .memory = (size_t)1 << 30};
 
 // ---- memory: whole pages, the numbers at their end
 static struct {
   char *page, *p;
-  size_t bytes; // of the pages that may be used
+  size_t bytes, asked; // of the pages that may be used; for
 } area[AREAS];
 
 static void reach(int protection) {
@@ -248,9 +252,13 @@ API CudaResult cuMemAlloc_v2(CudaAddress *p, size_t bytes) {
   CudaResult r = refused();
   fake.allocations++;
   r = r ? r : not_in_capture();
-  if (r || !bytes || (fake.no_memory_at && fake.allocations >= fake.no_memory_at))
+  if (r || !bytes || bytes > fake.memory - fake.taken ||
+      (fake.no_memory_at && fake.allocations >= fake.no_memory_at))
     return r ? r : bytes ? CUDA_NO_MEMORY : BAD_VALUE;
-  *p = (CudaAddress)(uintptr_t)area[new_area(bytes)].p;
+  int i = new_area(bytes);
+  *p = (CudaAddress)(uintptr_t)area[i].p;
+  area[i].asked = bytes;
+  fake.taken += bytes;
   fake.areas++;
   return 0;
 }
@@ -261,12 +269,14 @@ API CudaResult cuMemFree_v2(CudaAddress p) {
     return r ? r : BAD_VALUE;
   run_jobs(NULL);
   munmap(area[i].page, area[i].bytes + PAGE);
+  fake.taken -= area[i].asked;
   area[i].page = area[i].p = NULL;
   fake.areas--;
   return lost;
 }
 API CudaResult cuMemGetInfo_v2(size_t *left, size_t *all) {
-  *left = *all = (size_t)1 << 30;
+  *all = fake.memory;
+  *left = fake.memory - fake.taken;
   return refused();
 }
 API CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, CudaStream s) {
@@ -497,8 +507,13 @@ API CudaResult fake_cuda_call(CudaStream stream, void (*call)(const void *data),
 
 FakeCuda *fake_cuda(void);
 API FakeCuda *fake_cuda(void) {
-  fake = (FakeCuda){
-      .version = 13000, .gpus = 1, .major = 9, .minor = 0, .processors = 3, .threads = 300};
+  fake = (FakeCuda){.version = 13000,
+                    .gpus = 1,
+                    .major = 9,
+                    .minor = 0,
+                    .processors = 3,
+                    .threads = 300,
+                    .memory = (size_t)1 << 30};
   forget_queues();
   return &fake;
 }
@@ -515,5 +530,6 @@ __attribute__((constructor)) static void set_up(void) {
   fake.version = from_environment("FAKE_CUDA_VERSION", fake.version);
   fake.major = from_environment("FAKE_CUDA_MAJOR", fake.major);
   fake.fault_at = from_environment("FAKE_CUDA_FAULT_AT", 0);
+  fake.memory = (size_t)from_environment("FAKE_CUDA_KIB", 1 << 20) << 10;
   fake.no_graph = from_environment("FAKE_CUDA_NO_GRAPH", 0);
 }

@@ -4,6 +4,7 @@
 // them and not before, each stream by itself, so that a missing wait is seen.
 #ifndef BIGSC_FAKE_CUDA_H
 #define BIGSC_FAKE_CUDA_H
+#include <stddef.h>
 #include <stdint.h>
 
 // What a CUfunction points to.
@@ -22,15 +23,17 @@ typedef struct FakeImage {
 // What the tests choose, and what they may look at.
 typedef struct FakeCuda {
   int version, gpus, major, minor, processors, threads;
-  int no_memory_at; // the n-th allocation fails, and those after it; 0: none
-  int refuse_at;    // the n-th launch is refused, and nothing else
-  int fault_at;     // the n-th launch touches what is not its own, which ends all
-  int no_graph;     // no capture begins (1), or ends (2), or is made a graph (3)
+  size_t memory, taken; // bytes in all, and of them
+  int no_memory_at;     // the n-th allocation fails, and those after it; 0: none
+  int refuse_at;        // the n-th launch is refused, and nothing else
+  int fault_at;         // the n-th launch touches what is not its own, which ends all
+  int no_graph;         // no capture begins (1), or ends (2), or is made a graph (3)
   int contexts, current, streams, events, graphs, modules, areas; // there are so many now
   int launches, replays, allocations, waits;                      // there were so many
 } FakeCuda;
 // The library's fake_cuda: the one of this process, set to what an H200 is like, but smaller.  A
 // program that does not call it has that one too, but for what the environment says: FAKE_CUDA_GPUS,
-// FAKE_CUDA_VERSION, FAKE_CUDA_MAJOR, FAKE_CUDA_FAULT_AT, FAKE_CUDA_NO_GRAPH.
+// FAKE_CUDA_VERSION, FAKE_CUDA_MAJOR, FAKE_CUDA_FAULT_AT, FAKE_CUDA_NO_GRAPH,
+// FAKE_CUDA_KIB.
 typedef FakeCuda *FakeCudaNew(void);
 #endif

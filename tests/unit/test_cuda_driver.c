@@ -573,6 +573,70 @@ START_TEST(a_graph_that_fails) {
 }
 END_TEST
 
+// ---- memory
+// What a batch of B asks of a GPU with `memory` bytes left: the largest that would fit, B itself when it
+// did, 0 when not even one would.  Nothing is allocated or launched for what does not fit.
+static int64_t largest(bigs_model *m, size_t memory, int64_t B) {
+  static const char said[] = " MiB more of the GPU's memory, of which 0.0 MiB are free";
+  float y[64];
+  long long fits = 0;
+  fake->memory = fake->taken + memory;
+  FakeCuda then = *fake;
+  int status = scale(m, B, 8, y);
+  if (!status)
+    return B;
+  FakeCuda got = since(&then);
+  ck_assert_int_eq(got.allocations + got.launches + got.replays, 0);
+  toy_fails(m, status, 1, "scale with B = ");
+  const char *text = strstr(bigs_model_error(m), said);
+  ck_assert_msg(text != NULL, "%s", bigs_model_error(m));
+  if (strcmp(text + strlen(said), ": not even B = 1 fits"))
+    ck_assert_int_eq(sscanf(text + strlen(said), ": B = %lld is the largest that fits", &fits), 1);
+  return fits;
+}
+
+START_TEST(the_largest_batch_is_told) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  int seen = 0;
+  for (size_t memory = 0; memory < 4096; memory += 64) {
+    bigs_model *m = open_on(&gpu.base, NULL);
+    int64_t fits = largest(m, memory, 8);
+    ck_assert_int_le(fits, 8);
+    for (int64_t B = 8; B > fits; B--)
+      ck_assert_int_eq(largest(m, memory, B), fits);
+    ck_assert(!fits || largest(m, memory, fits) == fits);
+    seen |= 1 << fits;
+    fake->memory = 1 << 30;
+    bigs_model_close(m);
+  }
+  ck_assert_int_eq(seen & 0x103, 0x103); // none, one, all
+  ck_assert_int_ne(seen & 0xfc, 0);
+}
+END_TEST
+
+// The moments are part of what a step needs, and so is what the norm and the update need, though they come
+// after the gradients.
+START_TEST(a_step_fits_whole_or_is_not_begun) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  int status = 1, too_little = 0;
+  for (size_t memory = 0; status; memory += 16) {
+    float loss;
+    bigs_model *m = open_on(&gpu.base, NULL);
+    fake->memory = fake->taken + memory;
+    FakeCuda then = *fake;
+    status = step(m, &loss);
+    FakeCuda got = since(&then);
+    if (status)
+      toy_fails(m, status, 1, "fit with B = 2 needs 0.0 MiB more of the GPU's memory");
+    ck_assert_int_eq(!status, got.launches > 0);
+    too_little += status != 0;
+    fake->memory = 1 << 30;
+    bigs_model_close(m);
+  }
+  ck_assert_int_ge(too_little, (int)(3 * toy_module.param_bytes / 16));
+}
+END_TEST
+
 // ---- no GPU to be had
 typedef struct NoGpu {
   const char *library; // NULL: the right one
@@ -822,6 +886,8 @@ Suite *cuda_driver_suite(void) {
   tcase_add_loop_test(t, steps_go_one_by_one_without_graphs, 0, 5);
   tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);
   tcase_add_test(t, a_graph_that_fails);
+  tcase_add_test(t, the_largest_batch_is_told);
+  tcase_add_test(t, a_step_fits_whole_or_is_not_begun);
   tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
   tcase_add_test(t, code_that_lacks_a_kernel);
   tcase_add_test(t, every_allocation_may_fail_on_a_gpu);

@@ -1,0 +1,148 @@
+// Does a call fit into the device's memory?  Told before anything is allocated or launched for it, with
+// the largest batch that would.
+#include "runtime/exec/exec.h"
+#include "base/dtype.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void add_bytes(int64_t *sum, int64_t bytes) {
+  if (bytes < 0 || __builtin_add_overflow(*sum, bytes, sum))
+    *sum = INT64_MAX;
+}
+
+// One more region, or a larger one in place of what there is, which goes first.
+static void add_region(int64_t *need, int64_t *freed, const Region *r, int64_t bytes) {
+  if (bytes <= (int64_t)r->bytes)
+    return;
+  add_bytes(need, bytes);
+  *freed += (int64_t)r->bytes;
+}
+
+static int64_t bytes_of_tensor(const BigsTensor *t, const int64_t *sym) {
+  int64_t n = poly_elements(t, sym), bytes;
+  return n < 0 || __builtin_mul_overflow(n, dtype_size((DType)t->dtype), &bytes) ? -1 : bytes;
+}
+
+void needs_add(const Binding *b, Needs *n, int64_t *freed) {
+  const BigsProgram *p = b->program;
+  add_region(&n->bytes, freed, &b->kept, b->kept_bytes);
+  add_region(&n->bytes, freed, &b->keys, (int64_t)((size_t)b->nkey * sizeof *b->key));
+  for (int i = 0; i < p->nbuffer; i++)
+    if (b->buffer[i].where == BIGS_CONSTANT)
+      add_region(&n->bytes, freed, &b->staged[p->ninput + p->noutput + i], b->buffer[i].bytes);
+  n->arena = b->arena_bytes > n->arena ? b->arena_bytes : n->arena;
+  n->scratch = b->scratch_bytes > n->scratch ? b->scratch_bytes : n->scratch;
+}
+
+// Copies of what the caller has on the host.
+static void add_tensors(const bigs_model *m, const Binding *b, int64_t *need, int64_t *freed) {
+  const BigsProgram *p = b->program;
+  for (int i = 0; i < p->ninput && !m->far; i++)
+    add_region(need, freed, &b->staged[i], bytes_of_tensor(&m->module->input[p->input[i]], b->sym));
+  for (int i = 0; i < p->noutput && !m->far; i++)
+    add_region(need, freed, &b->staged[p->ninput + i], bytes_of_tensor(&p->output[i], b->sym));
+}
+
+// What a call with these sizes asks for, but for a margin of the arena; *freed: what it gives back first.
+static int64_t needed(const bigs_model *m, const Binding *b, int64_t *freed) {
+  bool gradient = b->program->kind == BIGS_GRADIENT;
+  Needs n = gradient ? m->later : (Needs){0};
+  *freed = 0;
+  needs_add(b, &n, freed);
+  add_region(&n.bytes, freed, &m->arena, n.arena);
+  add_region(&n.bytes, freed, &m->scratch, n.scratch);
+  add_tensors(m, b, &n.bytes, freed);
+  if (gradient)
+    add_region(&n.bytes, freed, &m->grad, m->module->param_bytes);
+  return n.bytes;
+}
+
+// ---- other sizes
+// The dim that an input's rows are, -1: they are none alone.  (`#n` is the optimizer's.)
+static int rows_of(const bigs_model *m, const BigsProgram *p, int input) {
+  const BigsTensor *t = input < p->ninput ? &m->module->input[p->input[input]] : NULL;
+  const Poly *rows = t && t->rank ? &t->extent[0] : NULL;
+  bool alone = rows && rows->n == 1 && rows->t[0].coef == 1 && rows->t[0].sym[0] >= 0 &&
+               rows->t[0].sym[1] < 0;
+  int dim = alone && rows->t[0].sym[0] < m->module->ndim ? rows->t[0].sym[0] : -1;
+  return dim >= 0 && *m->module->dim[dim].name == '#' ? -1 : dim;
+}
+
+static int batch_dim(const bigs_model *m, const BigsProgram *p) {
+  return rows_of(m, p, 0);
+}
+
+static bool has_dim(const BigsTensor *t, int dim) {
+  bool has = false;
+  for (int a = 0; a < t->rank; a++)
+    for (int i = 0; i < t->extent[a].n; i++)
+      for (int k = 0; k < POLY_FACTORS; k++)
+        has = has || t->extent[a].t[i].sym[k] == dim;
+  return has;
+}
+
+// Sizes with another batch: rows that are picked from it, as masked places are, go with it.
+static void resize(const bigs_model *m, const Binding *b, int dim, int64_t value, int64_t *sym) {
+  const BigsProgram *p = b->program;
+  double share = (double)value / (double)b->sym[dim];
+  memcpy(sym, b->sym, sizeof b->sym);
+  sym[dim] = value;
+  for (int i = 1; i < p->ninput; i++) {
+    int rows = rows_of(m, p, i);
+    if (rows >= 0 && !has_dim(&m->module->input[p->input[0]], rows))
+      sym[rows] = 1 + (int64_t)(share * (double)(b->sym[rows] - 1));
+  }
+}
+
+static bool fits_with(bigs_model *m, const Binding *b, int dim, int64_t value, int64_t room) {
+  BigsError before = m->error;
+  int64_t sym[MAX_SYMS], freed;
+  resize(m, b, dim, value, sym);
+  Binding *other = bind_new(m, (int)(b->program - m->module->program), sym);
+  bool fits = other && needed(m, other, &freed) - freed <= room;
+  binding_free(m, other);
+  m->error = before;
+  return fits;
+}
+
+// 0: not even 1 does.
+static int64_t largest_that_fits(bigs_model *m, const Binding *b, int dim, int64_t room) {
+  int64_t fits = 0, not_so = b->sym[dim];
+  while (not_so - fits > 1) {
+    int64_t middle = fits + (not_so - fits) / 2;
+    if (fits_with(m, b, dim, middle, room))
+      fits = middle;
+    else
+      not_so = middle;
+  }
+  return fits;
+}
+
+static int does_not_fit(bigs_model *m, const Binding *b, int64_t need, int64_t room) {
+  char asked[96] = "", largest[96] = "";
+  int dim = batch_dim(m, b->program);
+  const char *name = dim < 0 ? "" : m->module->dim[dim].name;
+  int64_t fits = dim < 0 ? 0 : largest_that_fits(m, b, dim, room);
+  if (dim >= 0)
+    snprintf(asked, sizeof asked, " with %s = %" PRId64, name, b->sym[dim]);
+  if (fits)
+    snprintf(largest, sizeof largest, ": %s = %" PRId64 " is the largest that fits", name, fits);
+  else if (dim >= 0)
+    snprintf(largest, sizeof largest, ": not even %s = 1 fits", name);
+  const double mib = 1 << 20;
+  return bigs_fail(&m->error, BIGS_EMODEL,
+                   "%s%s needs %.1f MiB more of the %s's memory, of which %.1f MiB are free%s",
+                   b->program->name, asked, (double)need / mib, m->device->name, (double)room / mib,
+                   largest);
+}
+
+int exec_room(bigs_model *m, const Binding *b, int64_t *spare) {
+  int64_t freed, need = needed(m, b, &freed), room;
+  *spare = INT64_MAX;
+  if (!m->device->room || !need)
+    return 0;
+  room = m->device->room(m);
+  *spare = room + freed - need;
+  return room < 0 || *spare >= 0 ? 0 : does_not_fit(m, b, need - freed, room);
+}
