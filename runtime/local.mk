@@ -34,6 +34,8 @@ runtime_sources = \
 	%D%/cuda/driver.c \
 	%D%/cuda/driver.def \
 	%D%/cuda/driver.h \
+	%D%/cuda/nvtx.c \
+	%D%/cuda/nvtx.h \
 	%D%/exec/bind.c \
 	%D%/exec/config.c \
 	%D%/exec/cpu.c \

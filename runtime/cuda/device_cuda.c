@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "runtime/cuda/blas.h"
 #include "runtime/cuda/driver.h"
+#include "runtime/cuda/nvtx.h"
 #include "runtime/exec/exec.h"
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,8 @@ typedef struct CudaState {
   CudaFunction *function; // of the module's kernels, NULL until the first launch
   uint64_t *word;         // the frame of a launch
   CudaStream outer;       // in use while one's own is recorded
+  Nvtx nvtx;              // of a profiler
+  bool named;             // which wants to be told steps
   bool plain;             // no graphs
   bool sync;              // waits for each step, so that a fault is that step's
   CudaResult lost;        // the fault that ended all
@@ -169,7 +172,9 @@ static int cuda_open(bigs_model *m, int threads) {
   if (!s || !(s->function = ALLOC_N(CudaFunction, m->module->nkernel + 1)) ||
       !(s->word = ALLOC_N(uint64_t, most_words(m->module))))
     return bigs_fail_memory(&m->error, "a GPU's handle");
-  s->plain = s->sync = how && !strcmp(how, "sync");
+  s->named = nvtx_open(&s->nvtx);
+  s->sync = how && !strcmp(how, "sync");
+  s->plain = s->sync || s->named; // a graph's steps have no names
   int err = driver_open(&s->driver, d->version, &m->error);
   err = err ? err : driver_gpu(&s->driver, d->ordinal, &s->gpu, &m->error);
   if (err)
@@ -410,6 +415,15 @@ static bool library_step(bigs_model *m, const DeviceLaunch *l, int *err) {
   return true;
 }
 
+// "gelu  bigs.mdl:31": the time in which it is handed to the GPU; a profiler knows what became of that.
+static void name_step(const CudaState *s, const DeviceLaunch *l) {
+  char name[512];
+  if (!s->named)
+    return;
+  snprintf(name, sizeof name, "%s  %s", l->label ? l->label : "a step", l->source ? l->source : "");
+  nvtx_push(&s->nvtx, name);
+}
+
 static int start_step(bigs_model *m, const DeviceLaunch *l, CudaResult *r) {
   const CudaState *s = cuda_state(m);
   int err = 0;
@@ -427,7 +441,10 @@ static int cuda_launch(bigs_model *m, const DeviceLaunch *l) {
   if (err || !l->tasks)
     return err ? err : cuda_leave(m, 0, "");
   cuda_state(m)->last = *l;
+  name_step(cuda_state(m), l);
   err = start_step(m, l, &r);
+  if (cuda_state(m)->named)
+    nvtx_pop(&cuda_state(m)->nvtx);
   say_step(l, step, sizeof step);
   snprintf(what, sizeof what, "a kernel cannot be launched%s", step);
   int left = cuda_leave(m, r, what);
