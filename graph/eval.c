@@ -31,6 +31,8 @@ struct Eval {
   const char *error;
   const volatile sig_atomic_t *cancel;
   bool narrow;
+  bool (*store)(void *ctx, const Node *n, int operand); // NULL: nothing is stored narrower
+  void *stored;
 };
 
 Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uint64_t step) {
@@ -67,6 +69,11 @@ void eval_cancel(Eval *e, const volatile sig_atomic_t *flag) {
 
 void eval_narrow(Eval *e) {
   e->narrow = true;
+}
+
+void eval_store(Eval *e, bool (*store)(void *ctx, const Node *n, int operand), void *ctx) {
+  e->store = store;
+  e->stored = ctx;
 }
 
 // ---- what evaluators ask
@@ -224,6 +231,21 @@ static void narrow(DType t, double *v, int64_t n) {
     v[i] = dtype_round(t, v[i]);
 }
 
+static bool stored_narrow(const Eval *e, const Node *n, int operand) {
+  return e->store && e->store(e->stored, n, operand);
+}
+
+static const double *operand_value(Eval *e, const Node *n, int i) {
+  const double *v = eval_value(e, n->in[i]);
+  if (!v || !stored_narrow(e, n, i))
+    return v;
+  int64_t size = eval_size(e, n->in[i]->ax, n->in[i]->nax);
+  double *rounded = NEWN(e->arena, double, size);
+  memcpy(rounded, v, (size_t)size * sizeof *v);
+  narrow(DT_BF16, rounded, size);
+  return rounded;
+}
+
 bool eval_compute(Eval *e, Node *n) {
   const double *few[8] = {0},
                **in = n->nin <= COUNT(few) ? few : NEWN(e->arena, const double *, n->nin);
@@ -232,7 +254,7 @@ bool eval_compute(Eval *e, Node *n) {
   if (e->cancel && *e->cancel)
     e->error = "interrupted";
   for (int i = 0; i < n->nin; i++)
-    if (!(in[i] = eval_value(e, n->in[i])))
+    if (!(in[i] = operand_value(e, n, i)))
       return false;
   if (!sizes_fit(e, n, &o.size))
     return false;
@@ -247,6 +269,8 @@ bool eval_compute(Eval *e, Node *n) {
     return false;
   if (e->narrow)
     narrow((DType)n->dtype, o.out, o.size);
+  if (stored_narrow(e, n, -1))
+    narrow(DT_BF16, o.out, o.size);
   e->value[n->id] = o.out;
   return true;
 }

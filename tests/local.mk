@@ -92,6 +92,7 @@ test_sources = \
 	%D%/unit/test_plan.c \
 	%D%/unit/test_pool.c \
 	%D%/unit/test_precision.c \
+	%D%/unit/test_precision_models.c \
 	%D%/unit/test_repl.c \
 	%D%/unit/test_rng.c \
 	%D%/unit/test_rules.c \

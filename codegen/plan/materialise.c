@@ -44,6 +44,7 @@ void mat_reach(Prog *g) {
   if (g->kind == BIGS_INIT)
     root_by_root(g, roots);
   g->info = NEWN(g->a, Info *, g->g->nodes.n);
+  g->ninfo = g->g->nodes.n;
   Info *info = NEWN(g->a, Info, g->nnode + 1);
   for (int i = 0; i < g->nnode; i++)
     g->info[g->node[i]->id] = &info[i];

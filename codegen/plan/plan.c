@@ -202,6 +202,11 @@ LKernel **plan_kernels(Planner *p, int *n) {
   return p->kernels.v;
 }
 
+const Output *plan_outputs(const Planner *p, int program, int *n) {
+  *n = p->progs.v[program]->nout;
+  return p->progs.v[program]->outs;
+}
+
 const PlanError *plan_errors(Planner *p, int *n) {
   *n = p->errors.n;
   return p->errors.v;

@@ -41,6 +41,11 @@ Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt);
 // one program are all given here.
 int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Output *outs, int n);
 
+// Of a finished plan, for tests: a program's outputs, whose nodes have other names by now; does n take its operand
+// rounded to bf16?  -1: is n itself, of f32, stored so?
+const Output *plan_outputs(const Planner *p, int program, int *n);
+bool plan_rounds(const Planner *p, int program, const Node *n, int operand);
+
 // Plans every recorded program and fills m's params, storage, param_bytes, inputs, dims and
 // programs (and nkernel); tables live in the planner's arena.  What else a module has is the
 // driver's.  BigsParam.tags are bits of m->tag, which this sets too. False when something cannot be

@@ -127,6 +127,7 @@ struct Prog {
   Node **node;   // reached, ascending ids
   int nnode;
   Info **info; // by node id; NULL where not reached
+  int ninfo;
   VEC(Buf) buf;
   VEC(Inst *) inst;
   VEC(Staged) staged;

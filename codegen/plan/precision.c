@@ -3,7 +3,7 @@
 //
 // Activations and their gradients are bf16.  What is few numbers, or is summed up to become few, stays as it is: what depends on
 // parameters and sizes alone (a state-space model's kernel), gradients of parameters, statistics of rows, losses.
-#include "codegen/plan/plan_internal.h"
+#include "codegen/plan/contract.h"
 
 // A sum of fewer is an addition, whose result is as large as its operands.
 enum { FEW = 16 };
@@ -72,4 +72,15 @@ bool is_rounded(const Prog *g, const Node *n) {
 DType copied_dtype(Prog *g, Node *n) {
   const Place *from = place_view(g, n);
   return from ? from->dtype : stored_dtype(g, n);
+}
+
+// A tile may read a copy.
+bool plan_rounds(const Planner *p, int program, const Node *n, int operand) {
+  const Prog *g = p->progs.v[program];
+  if (n->id >= g->ninfo || !info_of(g, n))
+    return false;
+  const Inst *k = info_of(g, n)->inst;
+  if (operand < 0 || !k || k->kind != IK_TILE || k->root != n)
+    return operand < 0 && is_rounded(g, n);
+  return (operand == k->tile->side ? k->tile->b : k->tile->a)->dtype == DT_BF16;
 }

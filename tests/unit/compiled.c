@@ -47,6 +47,30 @@ int64_t parameter_size(const BigsParam *p) {
   return n;
 }
 
+static int64_t extent_of(const Axis *a) {
+  int64_t n = 0;
+  ck_assert(poly_is_const(&a->extent, &n));
+  return n;
+}
+
+int64_t stack_index(const Param *p, int64_t at) {
+  const Node *w = p->node, *s = p->stack->node;
+  int64_t place[MAX_AXES] = {0}, column = 0, scale = 1, index = 0;
+  for (int i = w->nax - 1; i >= 0; i--) {
+    int64_t e = extent_of(w->ax[i]), x = at % e;
+    int k = p->stack_ax[i] ? node_axis_index(s, p->stack_ax[i]) : -1;
+    at /= e;
+    if (k >= 0)
+      place[k] = x;
+    else
+      column += x * scale, scale *= e;
+  }
+  int last = node_axis_index(s, p->stack->ax[p->stack->nax - 1]);
+  for (int i = 0; i < s->nax; i++)
+    index = index * extent_of(s->ax[i]) + (i == last ? p->stack_lo + column : place[i]);
+  return index;
+}
+
 double *parameter_values(Arena *a, const Compiled *c, bigs_what what, int i) {
   const BigsParam *p = &c->module->param[i];
   int64_t n = parameter_size(p);
@@ -66,17 +90,32 @@ Node **loss_gradients(Arena *a, Graph *g, Node *loss) {
 static void bind_input(Eval *e, Arena *a, const Input *in, const BigsModule *m, const int64_t *dim,
                        void *const *data) {
   for (int k = 0; k < m->ninput; k++)
-    if (!strcmp(m->input[k].name, in->name))
+    if (*in->name != '#' && !strcmp(m->input[k].name, in->name)) // of the optimizer
       eval_bind(e, in->node,
                 widened(a, data[k], m->input[k].dtype, tensor_elements(&m->input[k], dim)));
 }
 
+static double *values_of(Arena *a, const Graph *g, const Compiled *c, const Param *p) {
+  int64_t size = 1;
+  if (!p->is_stack)
+    return parameter_values(a, c, BIGS_THE_WEIGHT, parameter_number(c->module, p->path));
+  for (int i = 0; i < p->node->nax; i++)
+    size *= extent_of(p->node->ax[i]);
+  double *v = NEWN(a, double, size);
+  for (int i = 0; i < g->params.n; i++) {
+    const Param *x = g->params.v[i];
+    int k = x->stack == p ? parameter_number(c->module, x->path) : -1;
+    const double *part = k < 0 ? NULL : parameter_values(a, c, BIGS_THE_WEIGHT, k);
+    for (int64_t at = 0; part && at < parameter_size(&c->module->param[k]); at++)
+      v[stack_index(x, at)] = part[at];
+  }
+  return v;
+}
+
 Eval *interpreter_of(Arena *a, Graph *g, const Compiled *c, const int64_t *dim, void *const *data) {
   Eval *e = eval_new(a, g, dim, 0, 0);
-  for (int i = 0; i < g->params.n; i++) {
-    int k = parameter_number(c->module, g->params.v[i]->path);
-    eval_bind(e, g->params.v[i]->node, parameter_values(a, c, BIGS_THE_WEIGHT, k));
-  }
+  for (int i = 0; i < g->params.n; i++)
+    eval_bind(e, g->params.v[i]->node, values_of(a, g, c, g->params.v[i]));
   for (int i = 0; i < g->inputs.n; i++)
     bind_input(e, a, g->inputs.v[i], c->module, dim, data);
   return e;

@@ -16,6 +16,8 @@ double *widened(Arena *a, const void *data, int dtype, int64_t n);
 
 int parameter_number(const BigsModule *m, const char *path); // fails the test when there is none
 int64_t parameter_size(const BigsParam *p);                  // elements
+// Where element `at` of p (row-major) lies in its stack, whose last axis is the columns.
+int64_t stack_index(const Param *p, int64_t at);
 // The weight or gradient of parameter i in its declared order.
 double *parameter_values(Arena *a, const Compiled *c, bigs_what what, int i);
 

@@ -146,25 +146,6 @@ static int module_param(const BigsModule *m, const Param *p) {
   return -1;
 }
 
-// Where element `at` of child p (row-major) lies in its stack, whose last axis is the columns.
-static int64_t stack_index(Bed *b, const Param *p, int64_t at) {
-  const Node *w = p->node, *s = p->stack->node;
-  int64_t place[MAX_AXES] = {0}, column = 0, scale = 1, index = 0;
-  for (int i = w->nax - 1; i >= 0; i--) {
-    int64_t e = bed_size(b, &w->ax[i], 1), x = at % e;
-    int k = p->stack_ax[i] ? node_axis_index(s, p->stack_ax[i]) : -1;
-    at /= e;
-    if (k >= 0)
-      place[k] = x;
-    else
-      column += x * scale, scale *= e;
-  }
-  int last = node_axis_index(s, p->stack->ax[p->stack->nax - 1]);
-  for (int i = 0; i < s->nax; i++)
-    index = index * bed_size(b, &s->ax[i], 1) + (i == last ? p->stack_lo + column : place[i]);
-  return index;
-}
-
 // Values of parameter p, as the interpreter has them, into the module's arena.
 static void set_param(PlanBed *t, bigs_model *m, Param *p) {
   Bed *b = &t->b;
@@ -175,7 +156,7 @@ static void set_param(PlanBed *t, bigs_model *m, Param *p) {
     return;
   void *dense = arena_alloc(b->arena, (size_t)size * 8);
   for (int64_t k = 0; k < size; k++)
-    element_put(dense, (DType)p->node->dtype, k, stack ? stack[stack_index(b, p, k)] : own[k]);
+    element_put(dense, (DType)p->node->dtype, k, stack ? stack[stack_index(p, k)] : own[k]);
   param_set(&m->module->param[module_param(m->module, p)], m->param.p, dense);
 }
 
@@ -201,7 +182,7 @@ static void *get_param(PlanBed *t, bigs_model *m, const char *arena, Param *p) {
       continue;
     param_get(&m->module->param[module_param(m->module, child)], arena, dense);
     for (int64_t k = 0, n = bed_size(b, child->node->ax, child->node->nax); k < n; k++)
-      element_put(out, (DType)p->node->dtype, stack_index(b, child, k),
+      element_put(out, (DType)p->node->dtype, stack_index(child, k),
                   element_get(dense, (DType)p->node->dtype, k));
   }
   return out;

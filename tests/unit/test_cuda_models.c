@@ -9,24 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFINES = 10, LEVELS = 2, GRAPHS = 40, MORE_GRAPHS = 400 };
+enum { LEVELS = 2, GRAPHS = 40, MORE_GRAPHS = 400 };
 static CudaBed cuda;
-
-// Sizes for the models of models/; where there is none, the file's own.
-static const struct {
-  const char *name;
-  Define def[DEFINES];
-} smaller[] = {
-    {"bert.mdl",
-     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
-    {"bigs.mdl", {{"H", "35"}, {"I", "67"}, {"N", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
-    {"conv.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}}},
-    {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
-    {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
-    {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
-    {"rotary.mdl", {{"H", "42"}, {"Heads", "3"}, {"Half", "7"}, {"D", "14"}}},
-    {"s4d.mdl", {{"H", "35"}, {"N", "3"}, {"V", "13"}, {"C", "5"}}},
-};
 
 // Of run-time dims, in order of declaration; with the last, inputs take their defaults.
 static const int64_t sizes[][3] = {{2, 7, 3}, {1, 1, 1}, {3, 13, 5}, {1, 129, 7}, {2, 7, 3}};
@@ -39,26 +23,6 @@ static bool is_full(void) {
 }
 
 // ---- a model
-
-static const Define *defines_of(int i, int *n) {
-  const Define *d = NULL;
-  for (int k = 0; i < nmodels && k < COUNT(smaller); k++)
-    if (!strcmp(smaller[k].name, file[i]))
-      d = smaller[k].def;
-  for (*n = 0; d && d[*n].name;)
-    ++*n;
-  return d;
-}
-
-static Model *load_model(Arena *a, int i, Intern *names, Diags *d) {
-  const char *path =
-      arena_printf(a, "%s/%s/%s", test_source_dir(), i < nmodels ? "models" : "tests/zoo", file[i]);
-  ModelOptions o = {0};
-  o.defs = defines_of(i, &o.ndefs);
-  Model *m = model_load(a, names, d, path, NULL, &o);
-  ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
-  return m;
-}
 
 // false: its kernels are only collected.
 static bool build_code(Build *b, CudaBed *c) {
@@ -79,7 +43,7 @@ static bool open_model(Zoo *z, int i, int opt) {
   Build *b = NEW(a, Build);
   Intern *names = intern_new(a);
   d->arena = a;
-  Model *m = load_model(a, i, names, d);
+  Model *m = zoo_model(a, i < nmodels ? "models" : "tests/zoo", file[i], names, d);
   ck_assert_msg(build_module(b, a, names, d, m, &want, &o), "%s",
                 diags_string(a, d, DIAG_TEXT, false));
   z->c.module = b->module;
@@ -149,7 +113,7 @@ START_TEST(random_graphs_on_the_shim) {
 END_TEST
 
 START_TEST(there_are_models) {
-  ck_assert_int_eq(nmodels, COUNT(smaller));
+  ck_assert_int_eq(nmodels, zoo_sized());
   ck_assert_int_gt(nfiles - nmodels, 10);
 }
 END_TEST

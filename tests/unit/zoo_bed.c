@@ -10,7 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDICES = 11 };
+enum { INDICES = 11, DEFINES = 10 };
+
+// Sizes for the models of models/; where there is none, the file's own.
+static const struct {
+  const char *name;
+  Define def[DEFINES];
+} smaller[] = {
+    {"bert.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
+    {"bigs.mdl", {{"H", "35"}, {"I", "67"}, {"N", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"conv.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}}},
+    {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
+    {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
+    {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"rotary.mdl", {{"H", "42"}, {"Heads", "3"}, {"Half", "7"}, {"D", "14"}}},
+    {"s4d.mdl", {{"H", "35"}, {"N", "3"}, {"V", "13"}, {"C", "5"}}},
+};
 
 static int by_name(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
@@ -30,6 +46,29 @@ int zoo_files(const char *folder, char **name) {
     closedir(d);
   qsort(name, (size_t)n, sizeof *name, by_name);
   return n;
+}
+
+static const Define *defines_of(const char *folder, const char *file, int *n) {
+  const Define *d = NULL;
+  for (int k = 0; !strcmp(folder, "models") && k < COUNT(smaller); k++)
+    if (!strcmp(smaller[k].name, file))
+      d = smaller[k].def;
+  for (*n = 0; d && d[*n].name;)
+    ++*n;
+  return d;
+}
+
+int zoo_sized(void) {
+  return COUNT(smaller);
+}
+
+Model *zoo_model(Arena *a, const char *folder, const char *file, Intern *names, Diags *d) {
+  const char *path = arena_printf(a, "%s/%s/%s", test_source_dir(), folder, file);
+  ModelOptions o = {0};
+  o.defs = defines_of(folder, file, &o.ndefs);
+  Model *m = model_load(a, names, d, path, NULL, &o);
+  ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
+  return m;
 }
 
 void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model) {
