@@ -12,6 +12,8 @@ codegen_sources = \
 	%D%/cuda/cache.c \
 	%D%/cuda/cache.h \
 	%D%/cuda/cuda.h \
+	%D%/cuda/cuda_attention.c \
+	%D%/cuda/cuda_attention.h \
 	%D%/cuda/cuda_device.h \
 	%D%/cuda/cuda_expr.c \
 	%D%/cuda/cuda_file.c \
@@ -61,6 +63,7 @@ codegen_sources = \
 	%D%/llvm/vecmath_trig.c \
 	%D%/loop/loop.c \
 	%D%/loop/loop.h \
+	%D%/loop/loop_attention.def \
 	%D%/loop/loop_lanes.c \
 	%D%/loop/loop_lanes.h \
 	%D%/loop/loop_ops.def \
@@ -68,6 +71,7 @@ codegen_sources = \
 	%D%/loop/loop_verify.c \
 	%D%/plan/attention.c \
 	%D%/plan/attention.h \
+	%D%/plan/attention_block.c \
 	%D%/plan/canon.c \
 	%D%/plan/contract.h \
 	%D%/plan/contract_plan.c \
@@ -108,6 +112,6 @@ nodist_llvm_sources = %D%/api/info_text.c
 
 # The device functions stand in front of every printed kernel.
 nodist_cuda_sources = %D%/cuda/cuda_text.c
-cuda_device_text = %D%/cuda/cuda_prelude.h %D%/cuda/cuda_device.h %D%/cuda/cuda_mma.h
+cuda_device_text = %D%/cuda/cuda_prelude.h %D%/cuda/cuda_device.h %D%/cuda/cuda_mma.h %D%/cuda/cuda_attention.h
 %D%/cuda/cuda_text.c: $(cuda_device_text) tools/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) %D%/cuda && sh $(srcdir)/tools/embed.sh cuda_text $(cuda_device_text:%=$(srcdir)/%) > $@.tmp && mv $@.tmp $@

@@ -61,6 +61,7 @@ test_sources = \
 	%D%/unit/test_code.c \
 	%D%/unit/test_conv.c \
 	%D%/unit/test_cuda.c \
+	%D%/unit/test_cuda_attention.c \
 	%D%/unit/test_cuda_conv.c \
 	%D%/unit/test_cuda_driver.c \
 	%D%/unit/test_cuda_mma.c \

@@ -22,7 +22,8 @@ struct CudaCx {
   Arena *arena;
   const LKernel *k;
   int depth;              // of indentation
-  const LTile *tile;      // what a block does, NULL: tasks are warps'
+  bool block;             // tasks are blocks', not warps'
+  const LTile *tile;      // what a block does, NULL: something else
   const CudaMicro *micro; // how
   int ncolumn;            // sums of columns in its epilogue so far
   int lane_var;           // the lanes' variable; -1 outside of vector loops
@@ -79,4 +80,10 @@ void cuda_put_plain(CudaCx *c);
        : 4 * (rows) * ((columns) + 8))
 bool cuda_mma_suits(const LKernel *k, const LProduct *p);
 void cuda_put_mma(CudaCx *c);
+
+// cuda_attention.c
+const LStmt *cuda_attention(
+    const LKernel *k); // what a block does in each task; NULL: the kernel does something else
+BigsLaunch cuda_attention_form(const LKernel *k);
+void cuda_put_attention(CudaCx *c, const LStmt *s);
 #endif

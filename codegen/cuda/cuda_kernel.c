@@ -106,12 +106,12 @@ static void put_function(CudaCx *c, const char *body) {
   c->depth = 1;
   if (c->lanes)
     cuda_line(c, "const int lane = bg_lane();");
-  if (!c->tile)
+  if (!c->block)
     cuda_line(c, "const long long warp = bg_warp(), warps = bg_warps();");
   put_args(c);
   put_scratch(c);
-  cuda_line(c, c->tile ? "for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {"
-                       : "for (long long task = warp; task < f.tasks; task += warps) {");
+  cuda_line(c, c->block ? "for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {"
+                        : "for (long long task = warp; task < f.tasks; task += warps) {");
   c->depth = 2;
   put_grid(c);
   fputs(body, c->f);
@@ -126,6 +126,7 @@ void cuda_kernel(FILE *f, const LKernel *k, int nsyms) {
   Arena *a = arena_new();
   CudaCx c = {.f = f, .arena = a, .k = k, .lane_var = -1};
   c.tile = cuda_block_tile(k, &c.micro);
+  c.block = c.tile || cuda_attention(k);
   c.partial = NEWN(a, bool, k->nregs + 1);
   c.used = NEWN(a, bool, k->nvars + 1);
   c.used_mem = NEWN(a, bool, k->mem.n + 1);

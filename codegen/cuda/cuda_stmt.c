@@ -3,7 +3,7 @@
 #include <math.h>
 
 static void sync_warp(CudaCx *c) {
-  if (!c->synced && !c->tile)
+  if (!c->synced && !c->block)
     cuda_line(c, "__syncwarp();");
   c->synced = true;
 }
@@ -315,6 +315,7 @@ void cuda_body(CudaCx *c, const LBody *b) {
     case LS_COLSUM: put_colsum(c, s); break;
     case LS_TILE: put_tile(c, s->tile); break;
     case LS_TRANSPOSE: put_transpose(c, s); break;
+    case LS_ATTENTION: cuda_put_attention(c, s); break;
     }
   }
 }

@@ -87,6 +87,8 @@ const LTile *cuda_block_tile(const LKernel *k, const CudaMicro **micro) {
 
 BigsLaunch cuda_form(const LKernel *k) {
   const CudaMicro *micro;
+  if (cuda_attention(k))
+    return cuda_attention_form(k);
   bool block = cuda_block_tile(k, &micro) != NULL;
   return (BigsLaunch){.threads = CUDA_BLOCK,
                       .tasks = block ? 1 : CUDA_BLOCK / 32,

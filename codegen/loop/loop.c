@@ -237,6 +237,56 @@ LStmt *ls_tile(Arena *a, int mvar, int nvar, LExpr *M, LExpr *N) {
   return s;
 }
 
+LStmt *ls_attention(Arena *a, LPart part) {
+  LStmt *s = stmt(a, LS_ATTENTION);
+  LAttention *t = s->attention = NEW(a, LAttention);
+  t->part = part;
+  t->seen = t->kept = -1;
+  for (int i = 0; i < LM_COUNT; i++)
+    t->m[i].mem = -1;
+  return s;
+}
+
+// ---- attention
+
+char loop_attention_use(LPart part, int matrix) {
+  static const char *const use[] = {
+#define MATRIX(id, name, side, columns, out, rows, keys) #out #rows #keys,
+#include "codegen/loop/loop_attention.def"
+#undef MATRIX
+  };
+  return use[matrix][part];
+}
+
+const char *loop_attention_name(int matrix) {
+  static const char *const name[] = {
+#define MATRIX(id, text, side, columns, out, rows, keys) text,
+#include "codegen/loop/loop_attention.def"
+#undef MATRIX
+  };
+  return name[matrix];
+}
+
+bool loop_attention_of_keys(int matrix) {
+  enum { rows, keys };
+  static const bool of_keys[] = {
+#define MATRIX(id, name, side, columns, o, r, k) side,
+#include "codegen/loop/loop_attention.def"
+#undef MATRIX
+  };
+  return of_keys[matrix];
+}
+
+int64_t loop_attention_columns(const LAttention *t, int matrix) {
+  const int64_t d = t->d, dv = t->dv;
+  const int64_t columns[] = {
+#define MATRIX(id, name, side, columns, out, rows, keys) columns,
+#include "codegen/loop/loop_attention.def"
+#undef MATRIX
+  };
+  return columns[matrix];
+}
+
 // ---- kernels
 
 LKernel *loop_kernel(Arena *a, const char *name) {
@@ -383,6 +433,32 @@ static void product_parts(const LProduct *p, const LExpr *e[PROD_EXPRS], int64_t
   memcpy(n, pn, sizeof pn);
 }
 
+enum { ATTENTION_EXPRS = 3 + 2 * LM_COUNT, ATTENTION_INTS = 10 + LM_COUNT };
+
+static void attention_parts(const LAttention *t, const LExpr *e[ATTENTION_EXPRS],
+                            int64_t n[ATTENTION_INTS]) {
+  e[0] = t->first, e[1] = t->rows, e[2] = t->keys;
+  n[0] = t->part, n[1] = t->d, n[2] = t->dv, n[3] = t->row, n[4] = t->key;
+  n[5] = t->score, n[6] = t->seen, n[7] = t->kept;
+  memcpy(&n[8], &t->scale, 8);
+  memcpy(&n[9], &t->rate, 8);
+  for (int i = 0; i < LM_COUNT; i++) {
+    n[10 + i] = t->m[i].mem;
+    e[3 + 2 * i] = t->m[i].base;
+    e[4 + 2 * i] = t->m[i].row;
+  }
+}
+
+static uint64_t hash_attention(Map *m, uint64_t h, const LAttention *t) {
+  const LExpr *e[ATTENTION_EXPRS];
+  int64_t n[ATTENTION_INTS];
+  attention_parts(t, e, n);
+  h = hash_bytes(h, n, sizeof n);
+  for (int i = 0; i < ATTENTION_EXPRS; i++)
+    h = hash_mix(h, hash_expr(m, e[i]));
+  return h;
+}
+
 static uint64_t hash_body(Map *m, uint64_t h, const LBody *b);
 
 static uint64_t hash_tile(Map *m, uint64_t h, const LTile *t) {
@@ -410,6 +486,8 @@ static uint64_t hash_body(Map *m, uint64_t h, const LBody *b) {
       h = hash_mix(h, hash_expr(m, e[j]));
     if (b->v[i]->tile)
       h = hash_tile(m, h, b->v[i]->tile);
+    if (b->v[i]->attention)
+      h = hash_attention(m, h, b->v[i]->attention);
     h = hash_body(m, h, &b->v[i]->body);
   }
   return h;
@@ -459,6 +537,16 @@ static bool same_tile(Map *m, const LTile *a, const LTile *b) {
   return same_body(m, &a->body, &b->body);
 }
 
+static bool same_attention(Map *m, const LAttention *a, const LAttention *b) {
+  const LExpr *ea[ATTENTION_EXPRS], *eb[ATTENTION_EXPRS];
+  int64_t na[ATTENTION_INTS], nb[ATTENTION_INTS];
+  if (!a || !b)
+    return a == b;
+  attention_parts(a, ea, na);
+  attention_parts(b, eb, nb);
+  return !memcmp(na, nb, sizeof na) && same_exprs(m, ea, eb, ATTENTION_EXPRS);
+}
+
 static bool same_body(Map *m, const LBody *a, const LBody *b) {
   if (a->n != b->n)
     return false;
@@ -469,6 +557,7 @@ static bool same_body(Map *m, const LBody *a, const LBody *b) {
     stmt_parts(b->v[i], eb, nb);
     if (memcmp(na, nb, sizeof na) || !same_exprs(m, ea, eb, STMT_EXPRS) ||
         !same_tile(m, a->v[i]->tile, b->v[i]->tile) ||
+        !same_attention(m, a->v[i]->attention, b->v[i]->attention) ||
         !same_body(m, &a->v[i]->body, &b->v[i]->body))
       return false;
   }

@@ -35,7 +35,7 @@ typedef struct LExpr {
 
 // clang-format off
 typedef enum LStmtKind {
-  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE
+  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE, LS_ATTENTION
 } LStmtKind;
 // clang-format on
 typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
@@ -63,6 +63,36 @@ typedef struct LTile {
   int nprod;
   LBody body; // epilogue
 } LTile;
+
+// Attention of one head, a block of rows or of keys a task, all of a side's matrices f32 or bf16, sums f32.  With
+//   x = score where seen, else -1e9;  p = softmax of x over the keys;  P(y) = y / (1 - rate) where kept, else 0
+// the parts are, for rows (KEYS: keys) [first, first + LOOP_ATTENTION_BLOCK) as far as there are any,
+//   OUT:  out = P(p) v;  lse = log sum exp x
+//   ROWS: delta = sum dout out;  dq = ds k           ds = p (P(dout v') - delta) scale where seen, else 0
+//   KEYS: dk = ds' q;  dv = P(p)' dout
+// (Dao et al. 2022.)  Where a row has no key that is seen, lse is that of -1e9 everywhere.
+typedef enum LPart { LA_OUT, LA_ROWS, LA_KEYS } LPart;
+typedef enum LAttentionMatrix {
+#define MATRIX(id, name, side, columns, out, rows, keys) LM_##id,
+#include "codegen/loop/loop_attention.def"
+#undef MATRIX
+  LM_COUNT
+} LAttentionMatrix;
+typedef struct LMatrix { // element (i, j) at base + i*row + j
+  int mem;               // -1: absent
+  LExpr *base, *row;
+} LMatrix;
+enum { LOOP_ATTENTION_BLOCK = 64 };
+typedef struct LAttention {
+  LPart part;
+  LExpr *first, *rows, *keys;
+  int64_t d, dv; // columns of q and k; of v
+  double scale, rate;
+  LMatrix m[LM_COUNT];
+  // For (row, key) the statement's body declares registers at its top: score (f32), which it makes of L_ACC, the sum of
+  // q k; seen and kept (bool; -1: always).  It stores nothing; `key` is a vector variable in it.
+  int row, key, score, seen, kept;
+} LAttention;
 struct LStmt {
   LStmtKind kind;
   // FOR: for var in [lo, hi): body.  vec > 0: lanes; `vec` is how many native vectors to take at
@@ -70,7 +100,7 @@ struct LStmt {
   int var, vec;
   bool apart;
   LExpr *lo, *hi;
-  LBody body; // FOR
+  LBody body; // FOR, ATTENTION
   // REG: declares register `reg` of `dtype` with first value `value`; SET assigns it; REDUCE: reg =
   // reg op value. A REDUCE inside a vector loop of a register declared outside it keeps lane
   // partials and combines them, in a fixed order, when that loop ends.
@@ -84,6 +114,7 @@ struct LStmt {
   bool add;
   LExpr *index, *value;
   LTile *tile;
+  LAttention *attention; // alone in its kernel
   // TRANSPOSE: for r < rows, c < cols: dst[dbase + (r / dwidth)*dpanel + c*dcol + r % dwidth] =
   // src[sbase + r*srow + c]; rows up to the next multiple of dwidth are filled with zeros.  f32, src
   // perhaps bf16.
@@ -144,12 +175,19 @@ LStmt *ls_set(Arena *a, int reg, LExpr *value);
 LStmt *ls_reduce(Arena *a, int reg, LReduce op, LExpr *value);
 // the caller adds products and the epilogue
 LStmt *ls_tile(Arena *a, int mvar, int nvar, LExpr *M, LExpr *N);
+LStmt *ls_attention(Arena *a, LPart part); // all matrices absent, seen and kept always
 LKernel *loop_kernel(Arena *a, const char *name);
 int loop_arg(Arena *a, LKernel *k, const char *name, DType t, bool written); // before any scratch
 int loop_scratch(Arena *a, LKernel *k, const char *name, DType t, Poly size);
 int loop_var(LKernel *k);
 int loop_reg(LKernel *k);
 int loop_grid(LKernel *k, Poly extent, int64_t block); // adds a grid dimension; its variable
+
+// How a part uses a matrix: 'N', 'R', 'W', 'O' of loop_attention.def; its name; whose rows it has; its columns.
+char loop_attention_use(LPart part, int matrix);
+const char *loop_attention_name(int matrix);
+bool loop_attention_of_keys(int matrix);
+int64_t loop_attention_columns(const LAttention *t, int matrix);
 
 // Bytes per thread that the kernel's scratch memories take (an upper bound where sizes depend on
 // symbols).

@@ -158,12 +158,49 @@ static void put_for(const Out *o, const LStmt *s, int depth) {
   fprintf(o->f, "%*s}\n", 2 * depth, "");
 }
 
+static void put_matrix(const Out *o, const LAttention *t, int i, int depth) {
+  char use = loop_attention_use(t->part, i);
+  if (use == 'N' || t->m[i].mem < 0)
+    return;
+  fprintf(o->f, "%*s%s %s %s[", 2 * depth, "", loop_attention_name(i), use == 'R' ? "=" : "->",
+          mem_name(o, t->m[i].mem));
+  put(o, "% + i*% + j]\n", t->m[i].base, t->m[i].row);
+}
+
+// A register that is -1 has nothing to say.
+static void put_yield(const Out *o, const char *what, int reg) {
+  if (reg >= 0)
+    fprintf(o->f, " %s r%d", what, reg);
+}
+
+static void put_attention(const Out *o, const LStmt *s, int depth) {
+  static const char *const part[] = {"out", "rows", "keys"};
+  const LAttention *t = s->attention;
+  fprintf(o->f, "attention %s from ", part[t->part]);
+  put(o, "%", t->first);
+  fprintf(o->f, ", i%d < ", t->row);
+  put(o, "%", t->rows);
+  fprintf(o->f, ", i%d < ", t->key);
+  put(o, "%", t->keys);
+  fprintf(o->f, ", d = %" PRId64 ", dv = %" PRId64 ", scale %.9g, rate %.9g {\n", t->d, t->dv,
+          t->scale, t->rate);
+  for (int i = 0; i < LM_COUNT; i++)
+    put_matrix(o, t, i, depth + 1);
+  put_body(o, &s->body, depth + 1);
+  fprintf(o->f, "%*s}", 2 * depth, "");
+  put_yield(o, "score", t->score);
+  put_yield(o, "seen", t->seen);
+  put_yield(o, "kept", t->kept);
+  fputc('\n', o->f);
+}
+
 static void put_stmt(const Out *o, const LStmt *s, int depth) {
   fprintf(o->f, "%*s", 2 * depth, "");
   switch (s->kind) {
   case LS_FOR: put_for(o, s, depth); return;
   case LS_TILE: put_tile(o, s->tile, depth); return;
   case LS_TRANSPOSE: put_transpose(o, s); return;
+  case LS_ATTENTION: put_attention(o, s, depth); return;
   case LS_REG:
     fprintf(o->f, "r%d : %s = ", s->reg, dtype_name(s->dtype));
     put(o, "%\n", s->value);

@@ -326,6 +326,83 @@ static void check_transpose(Verify *v, const LStmt *s) {
     fail(v, "a transpose of other than f32");
 }
 
+static void check_matrix(Verify *v, const LAttention *t, int i) {
+  const LMatrix *m = &t->m[i];
+  const char *name = loop_attention_name(i);
+  char use = loop_attention_use(t->part, i);
+  bool number = i == LM_LSE || i == LM_DELTA;
+  if (m->mem < 0 && use != 'R' && use != 'W')
+    return;
+  if (use == 'N') {
+    fail(v, "%s where it is not used", name);
+    return;
+  }
+  check_mem(v, m->mem);
+  check_size(v, m->base, name);
+  check_size(v, m->row, name);
+  if (v->error)
+    return;
+  DType is = v->k->mem.v[m->mem].dtype;
+  if (is != DT_F32 && (is != DT_BF16 || number))
+    fail(v, "%s of %s", name, dtype_name(is));
+  if (use != 'R' && !v->k->mem.v[m->mem].written)
+    fail(v, "%s is written to memory %d, which is read-only", name, m->mem);
+}
+
+// Values only, for whoever evaluates them in whatever order.
+static bool is_pure(const LBody *b) {
+  for (int i = 0; i < b->n; i++) {
+    LStmtKind kind = b->v[i]->kind;
+    if ((kind != LS_FOR && kind != LS_REG && kind != LS_SET && kind != LS_REDUCE) ||
+        (kind == LS_FOR && b->v[i]->vec) || !is_pure(&b->v[i]->body))
+      return false;
+  }
+  return true;
+}
+
+static void check_yield(Verify *v, const LBody *b, int reg, DType t, const char *what) {
+  for (int i = 0; i < b->n; i++)
+    if (b->v[i]->kind == LS_REG && b->v[i]->reg == reg && b->v[i]->dtype == t)
+      return;
+  fail(v, "%s is no %s register at the top of its body", what, dtype_name(t));
+}
+
+static void check_elements(Verify *v, const LStmt *s) {
+  const LAttention *t = s->attention;
+  enter_var(v, t->row);
+  enter_var(v, t->key);
+  if (v->error)
+    return;
+  v->epilogue = true;
+  check_lanes(v, t->key, &s->body);
+  v->epilogue = false;
+  check_yield(v, &s->body, t->score, DT_F32, "score");
+  if (t->seen >= 0)
+    check_yield(v, &s->body, t->seen, DT_BOOL, "seen");
+  if (t->kept >= 0)
+    check_yield(v, &s->body, t->kept, DT_BOOL, "kept");
+  v->var[t->row] = v->var[t->key] = false;
+}
+
+static void check_attention(Verify *v, const LStmt *s) {
+  const LAttention *t = s->attention;
+  if (!t || v->k->body.n != 1 || v->k->body.v[0] != s) {
+    fail(v, "attention beside other statements");
+    return;
+  }
+  check_size(v, t->first, "attention's first row");
+  check_size(v, t->rows, "attention's rows");
+  check_size(v, t->keys, "attention's keys");
+  for (int i = 0; i < LM_COUNT; i++)
+    check_matrix(v, t, i);
+  if (t->d < 1 || t->dv < 1 || !(t->rate >= 0 && t->rate < 1) || (t->rate > 0 && t->kept < 0))
+    fail(v, "attention of no columns or at a rate of %g", t->rate);
+  if (!is_pure(&s->body))
+    fail(v, "attention's scores have effects");
+  if (!v->error)
+    check_elements(v, s);
+}
+
 static void check_store(Verify *v, const LStmt *s) {
   check_mem(v, s->mem);
   check_int(v, s->index, "index");
@@ -402,6 +479,7 @@ static void check_body(Verify *v, const LBody *b) {
     case LS_COLSUM: check_colsum(v, s); break;
     case LS_TILE: check_tile(v, s->tile); break;
     case LS_TRANSPOSE: check_transpose(v, s); break;
+    case LS_ATTENTION: check_attention(v, s); break;
     default: fail(v, "a statement of unknown kind"); break;
     }
   }

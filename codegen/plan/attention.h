@@ -6,11 +6,7 @@
 #define BIGSC_ATTENTION_H
 #include "codegen/loop/loop.h"
 
-// A matrix in memory, f32 or, where it is not added to, bf16: element (i, j) at base + i*row + j.
-typedef struct AttentionMatrix {
-  int mem; // -1: absent
-  LExpr *base, *row;
-} AttentionMatrix;
+typedef LMatrix AttentionMatrix; // f32 or, where it is not added to, bf16
 typedef struct AttentionShape {
   LExpr *rows, *keys;                // L (queries), S (keys and values)
   Poly rows_size;                    // L
@@ -20,6 +16,7 @@ typedef struct AttentionShape {
   AttentionMatrix q, k, v, out;      // rows x d, keys x d, keys x dv, rows x dv
   AttentionMatrix lse;               // rows x 1 (row: distance of rows); forward: may be absent
   AttentionMatrix dout, dq, dk, dv_; // backward
+  AttentionMatrix delta;             // rows x 1; of attention_block only
   // The mask (bool) and the bias (f32) at (row, key), and the uniform number that dropout draws
   // there; statements they need go to `body`.  `key` is a vector variable's expression.  NULL
   // functions: absent.
@@ -35,4 +32,7 @@ void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *
                        LExpr *nrows);
 // dq, dk, dv of all rows and keys: one task owns them, so nothing needs atomics.
 void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s);
+// A part as one ATTENTION statement, for the block of rows or keys from `first` on.
+void attention_block(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LPart part,
+                     LExpr *first);
 #endif

@@ -272,6 +272,148 @@ static Node *primary(Inst *k) {
   return k->root;
 }
 
+// One kernel of an instance.
+typedef struct AttentionPart {
+  Prog *g;
+  Inst *k;
+  Node *n;
+  Context x;
+  Axis *batch[MAX_AXES], *rows, *keys;
+  int nb;
+  AttentionShape s;
+} AttentionPart;
+
+static void start_part(AttentionPart *p, Prog *g, Inst *k) {
+  Node *n = primary(k);
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  *p = (AttentionPart){
+      .g = g, .k = k, .n = n, .x = {.c = c, .n = n}, .rows = rows_axis(n), .keys = n->attr.axis};
+  p->nb = batch_axes(n, p->batch);
+  LExpr *flat = lvar(c, lower_grid(c, extents(p->batch, p->nb), 1));
+  lower_unflatten(c, flat, p->batch, p->nb, &p->x.batch);
+  p->s = (AttentionShape){.rows = lpoly(c, p->rows->extent),
+                          .keys = lpoly(c, p->keys->extent),
+                          .rows_size = p->rows->extent,
+                          .d = constant_extent(n->attr.axis2),
+                          .dv = constant_extent(value_axis(n)),
+                          .scale = n->attr.num,
+                          .rate = n->attr.num2,
+                          .nr = g->p->o.nr,
+                          .ctx = &p->x};
+}
+
+static void add_operands(AttentionPart *p) {
+  const Node *n = p->n;
+  AttentionShape *s = &p->s;
+  double constant;
+  s->q = at_place(&p->x, p->k->arg[Q], p->rows, false);
+  s->k = at_place(&p->x, p->k->arg[K], p->keys, false);
+  s->v = at_place(&p->x, p->k->arg[V], p->keys, false);
+  if (!node_is_const(n->in[MASK], &constant) || !constant)
+    s->mask = mask_value;
+  if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
+    s->bias = bias_value;
+  if (s->rate > 0)
+    s->random = random_value;
+}
+
+static void add_saved(AttentionPart *p) {
+  p->s.lse = at_place(&p->x, p->k->arg[LSE], p->rows, false);
+  p->s.dout = at_place(&p->x, p->k->arg[DOUT], p->rows, false);
+}
+
+static void add_results(AttentionPart *p) {
+  const Place *out = result(p->k, OP_ATTENTION, 0);
+  out = out ? out : place_new(p->g, p->n, NULL, 0, false);
+  p->s.out = at_place(&p->x, out, p->rows, true);
+  p->s.lse = result_matrix(&p->x, p->k, OP_ATTENTION_LSE, 0, p->rows);
+}
+
+static void finish_part(AttentionPart *p) {
+  lower_finish(p->x.c, attention_flops(p->n, p->batch, p->nb));
+}
+
+// ---- as loops
+
+static void lower_gradient(Prog *g, Inst *k) {
+  AttentionPart p;
+  start_part(&p, g, k);
+  const Node *n = p.n;
+  AttentionShape *s = &p.s;
+  add_operands(&p);
+  s->out = at_place(&p.x, k->arg[OUT], p.rows, false);
+  add_saved(&p);
+  s->dq = gradient_matrix(&p.x, k, 0, n->in[Q], n->attr.axis2, p.rows);
+  s->dk = gradient_matrix(&p.x, k, 1, n->in[K], n->attr.axis2, p.keys);
+  s->dv_ = gradient_matrix(&p.x, k, 2, n->in[V], value_axis(n), p.keys);
+  preload(&p.x, s);
+  attention_backward(p.x.c->a, p.x.c->k, &p.x.c->k->body, s);
+  finish_part(&p);
+}
+
+static void lower_forward(Prog *g, Inst *k) {
+  AttentionPart p;
+  start_part(&p, g, k);
+  Lower *c = p.x.c;
+  LExpr *block = lvar(c, lower_grid(c, p.rows->extent, ATTENTION_ROWS));
+  add_operands(&p);
+  add_results(&p);
+  preload(&p.x, &p.s);
+  LExpr *row0 = liop(c, L_IMUL, block, li(c, ATTENTION_ROWS));
+  LExpr *n0 =
+      liop(c, L_IMIN, li(c, ATTENTION_ROWS), liop(c, L_ISUB, lpoly(c, p.rows->extent), row0));
+  attention_forward(c->a, c->k, &c->k->body, &p.s, row0, n0);
+  finish_part(&p);
+}
+
+// ---- as statements
+
+static LExpr *block_of(AttentionPart *p, const Axis *side) {
+  Lower *c = p->x.c;
+  LExpr *block = lvar(c, lower_grid(c, side->extent, LOOP_ATTENTION_BLOCK));
+  return liop(c, L_IMUL, block, li(c, LOOP_ATTENTION_BLOCK));
+}
+
+static void add_gradients(AttentionPart *p, LPart part, const Place *delta) {
+  AttentionShape *s = &p->s;
+  add_saved(p);
+  s->delta = at_place(&p->x, delta, p->rows, part == LA_ROWS);
+  if (part == LA_ROWS) {
+    s->out = at_place(&p->x, p->k->arg[OUT], p->rows, false);
+    s->dq = result_matrix(&p->x, p->k, OP_ATTENTION_GRAD, 0, p->rows);
+  } else {
+    s->dk = result_matrix(&p->x, p->k, OP_ATTENTION_GRAD, 1, p->keys);
+    s->dv_ = result_matrix(&p->x, p->k, OP_ATTENTION_GRAD, 2, p->keys);
+  }
+}
+
+static void state_part(Prog *g, Inst *k, LPart part, const Place *delta) {
+  AttentionPart p;
+  start_part(&p, g, k);
+  Lower *c = p.x.c;
+  LExpr *first = block_of(&p, part == LA_KEYS ? p.keys : p.rows);
+  add_operands(&p);
+  if (part == LA_OUT)
+    add_results(&p);
+  else
+    add_gradients(&p, part, delta);
+  attention_block(c->a, c->k, &c->k->body, &p.s, part, first);
+  finish_part(&p);
+}
+
+// Rows first: they leave the deltas to the keys.
+static void state_gradient(Prog *g, Inst *k) {
+  const Place *delta = place_new_of(g, primary(k)->in[LSE], DT_F32, NULL, 0, false);
+  state_part(g, k, LA_ROWS, delta);
+  if (result(k, OP_ATTENTION_GRAD, 1) || result(k, OP_ATTENTION_GRAD, 2))
+    state_part(g, k, LA_KEYS, delta);
+}
+
+static bool is_statement(const Prog *g, const Node *n) {
+  int64_t most = g->p->o.on->attention_columns;
+  return constant_extent(n->attr.axis2) <= most && constant_extent(value_axis(n)) <= most;
+}
+
 void lower_attention(Prog *g, Inst *k) {
   Node *n = primary(k);
   bool grad = n->op == OP_ATTENTION_GRAD, any = false;
@@ -279,53 +421,12 @@ void lower_attention(Prog *g, Inst *k) {
     any |= info_of(g, k->m.v[i].node)->needed;
   if (!any)
     return;
-  Axis *batch[MAX_AXES], *rows = rows_axis(n), *keys = n->attr.axis;
-  int nb = batch_axes(n, batch);
-  Lower *c = lower_new(g, k, inst_label(g, k));
-  Context x = {.c = c, .n = n};
-  lower_unflatten(c, lvar(c, lower_grid(c, extents(batch, nb), 1)), batch, nb, &x.batch);
-  LExpr *block = grad ? NULL : lvar(c, lower_grid(c, rows->extent, ATTENTION_ROWS));
-  AttentionShape s = {.rows = lpoly(c, rows->extent),
-                      .keys = lpoly(c, keys->extent),
-                      .rows_size = rows->extent,
-                      .d = constant_extent(n->attr.axis2),
-                      .dv = constant_extent(value_axis(n)),
-                      .scale = n->attr.num,
-                      .rate = n->attr.num2,
-                      .nr = g->p->o.nr,
-                      .ctx = &x};
-  double constant;
-  s.q = at_place(&x, k->arg[Q], rows, false);
-  s.k = at_place(&x, k->arg[K], keys, false);
-  s.v = at_place(&x, k->arg[V], keys, false);
-  if (!node_is_const(n->in[MASK], &constant) || !constant)
-    s.mask = mask_value;
-  if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
-    s.bias = bias_value;
-  if (s.rate > 0)
-    s.random = random_value;
-  LBody *body = &c->k->body;
-  if (grad) {
-    s.out = at_place(&x, k->arg[OUT], rows, false);
-    s.lse = at_place(&x, k->arg[LSE], rows, false);
-    s.dout = at_place(&x, k->arg[DOUT], rows, false);
-    s.dq = gradient_matrix(&x, k, 0, n->in[Q], n->attr.axis2, rows);
-    s.dk = gradient_matrix(&x, k, 1, n->in[K], n->attr.axis2, keys);
-    s.dv_ = gradient_matrix(&x, k, 2, n->in[V], value_axis(n), keys);
-    preload(&x, &s);
-    attention_backward(c->a, c->k, body, &s);
-  } else {
-    const Place *out = result(k, OP_ATTENTION, 0);
-    s.out = out ? at_place(&x, out, rows, true)
-                : at_place(&x, place_new(g, n, NULL, 0, false), rows, true);
-    s.lse = result_matrix(&x, k, OP_ATTENTION_LSE, 0, rows);
-    preload(&x, &s);
-    LExpr *row0 = liop(c, L_IMUL, block, li(c, ATTENTION_ROWS));
-    LExpr *n0 =
-        liop(c, L_IMIN, li(c, ATTENTION_ROWS), liop(c, L_ISUB, lpoly(c, rows->extent), row0));
-    attention_forward(c->a, c->k, body, &s, row0, n0);
-  }
-  lower_finish(c, attention_flops(n, batch, nb));
+  if (is_statement(g, n) && grad)
+    state_gradient(g, k);
+  else if (is_statement(g, n))
+    state_part(g, k, LA_OUT, NULL);
+  else
+    (grad ? lower_gradient : lower_forward)(g, k);
 }
 
 // ---- the gradient of the bias, one element at a time: it is a sum over the axes of the weights

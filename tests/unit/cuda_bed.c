@@ -218,8 +218,7 @@ void cuda_bed_collect(CudaBed *c) {
   fputs(head, c->source);
 }
 
-bool cuda_bed_unsync(CudaBed *c, const char *behind, int n) {
-  static const char sync[] = "__syncthreads();";
+bool cuda_bed_unsync(CudaBed *c, const char *behind, const char *sync, int n) {
   char path[TEST_PATH + 32];
   size_t size;
   BigsError e = {0};
@@ -227,12 +226,11 @@ bool cuda_bed_unsync(CudaBed *c, const char *behind, int n) {
   char *text = file_read(path_of(c, "kernels.cu", path), 1 << 24, &size, &e);
   ck_assert_msg(text != NULL, "%s", e.text);
   char *at = strstr(text, behind);
-  at = at ? strstr(at, sync) : NULL;
-  while (at && n--)
+  for (int i = 0; i <= n && at; i++)
     at = strstr(at + 1, sync);
   if (at)
     fseek(c->source, at - text, SEEK_SET);
-  bool found = at && fprintf(c->source, "%*s", (int)sizeof sync - 1, ";") > 0;
+  bool found = at && fprintf(c->source, "%*s", (int)strlen(sync), ";") > 0;
   free(text);
   return found;
 }

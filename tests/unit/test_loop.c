@@ -34,6 +34,33 @@ static Sample sample(Arena *a) {
   return s;
 }
 
+// Attention of 100 rows and s0 keys in matrices that lie one behind the other in y, under a mask.
+typedef struct Attend {
+  LKernel *k;
+  LStmt *s;
+  LAttention *t;
+} Attend;
+
+static Attend attend(Arena *a, LPart part) {
+  Attend s = {.k = loop_kernel(a, "attend"), .s = ls_attention(a, part)};
+  LAttention *t = s.t = s.s->attention;
+  int y = loop_arg(a, s.k, "y", DT_F32, true), seen = loop_arg(a, s.k, "seen", DT_BOOL, false);
+  t->first = lx_mul(a, lx_var(a, loop_grid(s.k, poly_const(100), 64)), lx_int(a, 64));
+  t->rows = lx_int(a, 100);
+  t->keys = lx_poly(a, poly_sym(0));
+  t->d = 8, t->dv = 16, t->scale = 0.5;
+  for (int i = 0; i < LM_COUNT; i++)
+    if (loop_attention_use(part, i) != 'N')
+      t->m[i] = (LMatrix){y, lx_int(a, i), lx_int(a, loop_attention_columns(t, i))};
+  t->row = loop_var(s.k), t->key = loop_var(s.k);
+  t->score = loop_reg(s.k), t->seen = loop_reg(s.k);
+  LExpr *x = lx_op(a, L_MUL, DT_F32, lx_acc(a), lx_const(a, DT_F32, 0.5), NULL);
+  vec_push(a, &s.s->body, ls_reg(a, t->score, DT_F32, x));
+  vec_push(a, &s.s->body, ls_reg(a, t->seen, DT_BOOL, lx_load(a, s.k, seen, lx_var(a, t->key))));
+  vec_push(a, &s.k->body, s.s);
+  return s;
+}
+
 START_TEST(folding) {
   Arena *a = arena_new();
   LExpr *v = lx_var(a, 0), *b = lx_poly(a, poly_sym(0)), *n;
@@ -77,6 +104,57 @@ START_TEST(text) {
                         "}\n");
   free(out);
   arena_free(a);
+}
+END_TEST
+
+START_TEST(text_of_attention) {
+  Arena *a = arena_new();
+  char *out = NULL;
+  size_t size;
+  FILE *f = open_memstream(&out, &size);
+  loop_print(f, attend(a, LA_OUT).k);
+  fclose(f);
+  ck_assert_str_eq(out, "kernel attend {\n"
+                        "  arg y.0 : f32 written\n"
+                        "  arg seen.1 : bool\n"
+                        "  grid i0 < ceil((100) / 64)\n"
+                        "  attention out from i0 * 64, i1 < 100, i2 < {s0}, d = 8, dv = 16, "
+                        "scale 0.5, rate 0 {\n"
+                        "    q = y.0[0 + i*8 + j]\n"
+                        "    k = y.0[1 + i*8 + j]\n"
+                        "    v = y.0[2 + i*16 + j]\n"
+                        "    out -> y.0[3 + i*16 + j]\n"
+                        "    lse -> y.0[4 + i*1 + j]\n"
+                        "    r0 : f32 = acc * 0.5\n"
+                        "    r1 : bool = seen.1[i2]\n"
+                        "  } score r0 seen r1\n"
+                        "}\n");
+  free(out);
+  arena_free(a);
+}
+END_TEST
+
+START_TEST(structure_of_attention) {
+  Arena *a = arena_new(), *b = arena_new();
+  LKernel *x = attend(a, LA_ROWS).k, *y = attend(b, LA_ROWS).k;
+  ck_assert(loop_equal(x, y) && loop_hash(x) == loop_hash(y));
+  for (int change = 0; change < 8; change++) {
+    Attend s = attend(b, LA_ROWS);
+    switch (change) {
+    case 0: s.t->part = LA_OUT; break;
+    case 1: s.t->first = lx_int(b, 64); break;
+    case 2: s.t->scale = 1; break;
+    case 3: s.t->rate = 0.1; break;
+    case 4: s.t->m[LM_DQ].mem = -1; break;
+    case 5: s.t->m[LM_K].row = lx_int(b, 9); break;
+    case 6: s.t->seen = -1; break;
+    case 7: s.t->dv = 15; break;
+    }
+    ck_assert_msg(!loop_equal(x, s.k), "change %d", change);
+    ck_assert_msg(loop_hash(x) != loop_hash(s.k), "hash of change %d", change);
+  }
+  arena_free(a);
+  arena_free(b);
 }
 END_TEST
 
@@ -294,6 +372,63 @@ START_TEST(verifier) {
 }
 END_TEST
 
+typedef void SpoilAttention(Arena *a, Attend *s);
+static void beside_others(Arena *a, Attend *s) {
+  vec_push(a, &s->k->body, ls_store(a, 0, lx_int(a, 0), lx_const(a, DT_F32, 0)));
+}
+static void no_operand(Arena *a, Attend *s) {
+  (void)a;
+  s->t->m[LM_V].mem = -1;
+}
+static void operand_too_many(Arena *a, Attend *s) {
+  (void)a;
+  s->t->m[LM_DK] = s->t->m[LM_K];
+}
+static void operand_of_bools(Arena *a, Attend *s) {
+  (void)a;
+  s->t->m[LM_Q].mem = 1;
+}
+static void read_only_result(Arena *a, Attend *s) {
+  (void)a;
+  s->k->mem.v[0].written = false;
+}
+static void storing_score(Arena *a, Attend *s) {
+  vec_push(a, &s->s->body, ls_store(a, 0, lx_var(a, s->t->key), lx_const(a, DT_F32, 0)));
+}
+static void no_score(Arena *a, Attend *s) {
+  (void)a;
+  s->t->score = s->t->seen;
+}
+static void no_columns(Arena *a, Attend *s) {
+  (void)a;
+  s->t->d = 0;
+}
+static void nothing_kept(Arena *a, Attend *s) {
+  (void)a;
+  s->t->rate = 0.5;
+}
+
+static const struct {
+  SpoilAttention *spoil;
+  const char *text;
+} bad_attention[] = {{beside_others, "beside other"},   {no_operand, "memory -1"},
+                     {operand_too_many, "dk where"},    {operand_of_bools, "q of bool"},
+                     {read_only_result, "read-only"},   {storing_score, "have effects"},
+                     {no_score, "score is no f32"},     {no_columns, "no columns"},
+                     {nothing_kept, "at a rate of 0.5"}};
+
+START_TEST(verifier_of_attention) {
+  Arena *a = arena_new();
+  Attend s = attend(a, LA_ROWS);
+  ck_assert_msg(!loop_verify(a, s.k), "%s", loop_verify(a, s.k));
+  bad_attention[_i].spoil(a, &s);
+  const char *error = loop_verify(a, s.k);
+  ck_assert_msg(error && strstr(error, bad_attention[_i].text), "case %d: %s instead of %s", _i,
+                error ? error : "(nothing)", bad_attention[_i].text);
+  arena_free(a);
+}
+END_TEST
+
 Suite *loop_suite(void) {
   Suite *s = suite_create("loop");
   TCase *t = tcase_create("loop");
@@ -303,6 +438,9 @@ Suite *loop_suite(void) {
   tcase_add_test(t, shared_nodes);
   tcase_add_test(t, scratch);
   tcase_add_loop_test(t, verifier, 0, COUNT(bad));
+  tcase_add_test(t, text_of_attention);
+  tcase_add_test(t, structure_of_attention);
+  tcase_add_loop_test(t, verifier_of_attention, 0, COUNT(bad_attention));
   suite_add_tcase(s, t);
   return s;
 }
