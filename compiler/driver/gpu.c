@@ -5,6 +5,7 @@
 #include "codegen/cuda/nvrtc.h"
 #include "base/clock.h"
 #include "runtime/cuda/driver.h"
+#include "runtime/exec/pool.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,13 +34,22 @@ const char *gpu_architecture(Arena *a) {
 }
 
 // ---- the text
-static char *source_of(const Build *b) {
+
+// Kernels are compiled a few together: units of equal size, of which several are compiled at once.
+enum { UNIT_MOST = 16 };
+
+static int unit_kernels(const Build *b) {
+  int units = (b->nkernels + UNIT_MOST - 1) / UNIT_MOST;
+  return units ? (b->nkernels + units - 1) / units : 1;
+}
+
+static char *source_of(const Build *b, int from, int n) {
   char *text = NULL;
-  size_t n;
-  FILE *f = open_memstream(&text, &n);
+  size_t size;
+  FILE *f = open_memstream(&text, &size);
   if (!f)
     out_of_memory();
-  cuda_kernels(f, b->kernels, b->nkernels, b->module->ndim);
+  cuda_kernels(f, b->kernels + from, n, b->module->ndim);
   if (fclose(f))
     out_of_memory();
   return text;
@@ -70,65 +80,134 @@ static const char *first_error(Arena *a, const char *log, const char *name, int 
 }
 
 // ---- the code
+typedef struct GpuUnit {
+  char *source;
+  CacheKey key;
+  char *code; // NULL: to be compiled
+  size_t size;
+  Arena *arena; // of its own, since others are compiled meanwhile
+  const char *log;
+  BigsError e;
+} GpuUnit;
+
 typedef struct Compiling {
   Arena *arena;
   const Build *build;
   const CudaGpu *gpu;
   const Nvrtc *nvrtc;
-  const char *source;
   const char *folder; // of the cache
-  CacheKey key;
-  BigsError *e;
+  const char *name;   // of the text, in messages
+  const char *const *option;
+  int options;
+  GpuUnit *unit;
+  int units;
+  VEC(GpuUnit *) missing; // from the cache
 } Compiling;
 
-static int does_not_compile(const Compiling *c, const char *name, const char *log) {
+static int does_not_compile(const Compiling *c, const GpuUnit *u, BigsError *e) {
   int line;
-  const char *wrong = first_error(c->arena, log, name, &line);
-  const char *kernel = kernel_at(c->arena, c->source, line);
-  const char *kept = cache_keep_source(c->arena, c->folder, c->key, c->source);
+  const char *wrong = first_error(c->arena, u->log, c->name, &line);
+  const char *kernel = kernel_at(c->arena, u->source, line);
+  const char *kept = cache_keep_source(c->arena, c->folder, u->key, u->source);
   return bigs_fail(
-      c->e, BIGS_EBUG, "NVRTC %d.%d does not take %s%s of %s: %s; this is a bug in bigsc%s%s",
+      e, BIGS_EBUG, "NVRTC %d.%d does not take %s%s of %s: %s; this is a bug in bigsc%s%s",
       c->nvrtc->major, c->nvrtc->minor, kernel ? "kernel " : "the code", kernel ? kernel : "",
       c->build->module->model, wrong, kept ? ": report it with " : "", kept ? kept : "");
 }
 
-static int compile(const Compiling *c, const char *const *option, int options, char **code,
-                   size_t *size) {
-  const char *name = arena_printf(c->arena, "%s.cu", c->build->module->model), *log = "";
-  int err =
-      nvrtc_compile(c->nvrtc, c->arena, name, c->source, option, options, code, size, &log, c->e);
-  if (err == BIGS_EBUG)
-    return does_not_compile(c, name, log);
-  if (!err)
-    cache_put(c->arena, c->folder, c->key, *code, *size, CACHE_MOST);
-  return err;
+static void compile_unit(void *ctx, int64_t task, int thread) {
+  const Compiling *c = ctx;
+  GpuUnit *u = c->missing.v[task];
+  (void)thread;
+  u->log = "";
+  nvrtc_compile(c->nvrtc, u->arena, c->name, u->source, c->option, c->options, &u->code, &u->size,
+                &u->log, &u->e);
 }
 
-static int code_of(Compiling *c, char **code, bool *cached) {
-  int options;
-  size_t size;
-  const char *const *option = nvrtc_options(c->arena, c->gpu->capability, &options);
-  c->key = cache_key(c->source, option, options, c->nvrtc->major, c->nvrtc->minor);
-  c->folder = cache_folder(c->arena);
-  *code = cache_get(c->arena, c->folder, c->key, &size);
-  *cached = *code != NULL;
-  return *cached ? 0 : compile(c, option, options, code, &size);
+// The first unit's that has gone wrong, whichever was first to end.
+static int keep_units(const Compiling *c, BigsError *e) {
+  for (int i = 0; i < c->missing.n; i++) {
+    const GpuUnit *u = c->missing.v[i];
+    if (u->e.status == BIGS_EBUG)
+      return does_not_compile(c, u, e);
+    if (u->e.status) {
+      *e = u->e;
+      return e->status;
+    }
+  }
+  for (int i = 0; i < c->missing.n; i++)
+    cache_put(c->arena, c->folder, c->missing.v[i]->key, c->missing.v[i]->code,
+              c->missing.v[i]->size, CACHE_MOST);
+  return 0;
 }
 
-static int with_nvrtc(const Build *b, const CudaGpu *gpu, const Nvrtc *n, CudaDevice *out,
-                      GpuCode *how, BigsError *e) {
-  char *source = source_of(b);
-  Compiling c = {.arena = b->arena, .build = b, .gpu = gpu, .nvrtc = n, .source = source, .e = e};
-  char *code = NULL;
-  int err = code_of(&c, &code, &how->cached);
-  free(source);
+static int compile(const Compiling *c, int threads, BigsError *e) {
+  Pool *pool = c->missing.n ? pool_new(threads, e) : NULL;
+  if (!c->missing.n || !pool)
+    return c->missing.n ? e->status : 0;
+  pool_run(pool, c->missing.n, compile_unit, (void *)(uintptr_t)c);
+  pool_free(pool);
+  return keep_units(c, e);
+}
+
+static void find_units(Compiling *c, int each) {
+  const Build *b = c->build;
+  c->units = b->nkernels ? (b->nkernels + each - 1) / each : 1;
+  c->unit = NEWN(c->arena, GpuUnit, c->units);
+  for (int i = 0; i < c->units; i++) {
+    GpuUnit *u = &c->unit[i];
+    int left = b->nkernels - i * each;
+    u->source = source_of(b, i * each, left < each ? left : each);
+    u->key = cache_key(u->source, c->option, c->options, c->nvrtc->major, c->nvrtc->minor);
+    u->code = cache_get(c->arena, c->folder, u->key, &u->size);
+    u->arena = u->code ? NULL : arena_new();
+    if (!u->code)
+      vec_push(c->arena, &c->missing, u);
+  }
+}
+
+// Their code, in the build's arena.
+static const void *const *images_of(const Compiling *c) {
+  const void **image = NEWN(c->arena, const void *, c->units);
+  for (int i = 0; i < c->units; i++) {
+    const GpuUnit *u = &c->unit[i];
+    char *code = u->code;
+    if (u->arena && code)
+      memcpy(code = arena_alloc(c->arena, u->size + 1), u->code, u->size);
+    image[i] = code;
+  }
+  return image;
+}
+
+static void drop_units(const Compiling *c) {
+  for (int i = 0; i < c->units; i++) {
+    free(c->unit[i].source);
+    arena_free(c->unit[i].arena);
+  }
+}
+
+static int with_nvrtc(const Build *b, const CudaGpu *gpu, const Nvrtc *n, int threads,
+                      CudaDevice *out, GpuCode *how, BigsError *e) {
+  Compiling c = {.arena = b->arena, .build = b, .gpu = gpu, .nvrtc = n};
+  int each = unit_kernels(b);
+  c.option = nvrtc_options(b->arena, gpu->capability, &c.options);
+  c.folder = cache_folder(b->arena);
+  c.name = arena_printf(b->arena, "%s.cu", b->module->model);
+  find_units(&c, each);
+  how->cached = !c.missing.n;
+  int err = compile(&c, threads, e);
+  const void *const *image = images_of(&c);
   // Within one major version a driver runs what any compiler made.
-  *out = cuda_device(FIRST_GPU, n->major * 1000, code, NULL);
+  *out = cuda_device(FIRST_GPU, n->major * 1000, image[0], NULL);
+  out->unit = image;
+  out->units = c.units;
+  out->each = each;
   out->record = c.folder;
+  drop_units(&c);
   return err;
 }
 
-int gpu_code(const Build *b, CudaDevice *out, GpuCode *how, BigsError *e) {
+int gpu_code(const Build *b, int threads, CudaDevice *out, GpuCode *how, BigsError *e) {
   CudaGpu gpu;
   Nvrtc n;
   int version = 0;
@@ -137,7 +216,7 @@ int gpu_code(const Build *b, CudaDevice *out, GpuCode *how, BigsError *e) {
   if (err)
     return err;
   err = nvrtc_open(&n, version, gpu.capability, e);
-  err = err ? err : with_nvrtc(b, &gpu, &n, out, how, e);
+  err = err ? err : with_nvrtc(b, &gpu, &n, threads, out, how, e);
   nvrtc_close(&n);
   memcpy(how->name, gpu.name, sizeof how->name);
   how->seconds = clock_seconds() - start;

@@ -324,7 +324,7 @@ bool session_code(Build *b, Jit *jit, const char **error) {
 
 static int compile_for_gpu(Session *s) {
   GpuCode how = {0};
-  int err = gpu_code(&s->build, &s->gpu, &how, &s->error);
+  int err = gpu_code(&s->build, (int)s->o->threads, &s->gpu, &how, &s->error);
   if (err)
     return session_fail(s, &s->error);
   memcpy(s->gpu_name, how.name, sizeof s->gpu_name);

@@ -40,7 +40,7 @@ static bool refused(Ready *e, const Diags *d) {
 static bool gpu_kernels(Ready *e, const Build *b) {
   GpuCode how;
   BigsError error = {0};
-  bool done = !gpu_code(b, &e->gpu, &how, &error);
+  bool done = !gpu_code(b, (int)e->r->o->threads, &e->gpu, &how, &error);
   e->why = done ? NULL : arena_strdup(e->arena, error.text);
   return done;
 }

@@ -24,7 +24,7 @@ typedef struct CudaState {
   CudaContext context;
   CudaStream own, stream; // the handle's; the one in use
   CudaEvent joint;        // where one stream goes on behind another
-  CudaModule module;
+  CudaModule *module;     // of each unit of the code
   CudaBlas *blas;         // NULL: no product is left to it
   Region room;            // of its own, while it works
   CudaFunction *function; // of the module's kernels, NULL until the first launch
@@ -125,6 +125,10 @@ static size_t most_words(const BigsModule *module) {
   return FRAME_HEAD + (size_t)most(module->ndim, 1) + (size_t)words;
 }
 
+static int units_of(const CudaDevice *d) {
+  return d->units ? d->units : d->image != NULL;
+}
+
 static int make_context(bigs_model *m) {
   CudaState *s = cuda_state(m);
   CudaResult r = s->driver.context_retain(&s->context, s->gpu.device);
@@ -140,10 +144,10 @@ static int make_context(bigs_model *m) {
   r = s->driver.stream_new(&s->own, NON_BLOCKING);
   r = r ? r : s->driver.event_new(&s->joint, NO_TIMING);
   s->stream = s->own;
-  const void *image = ((const CudaDevice *)m->device)->image;
-  if (!r && image)
-    r = s->driver.module_load(&s->module, image);
-  return cuda_leave(m, r, image && s->joint ? "it does not take the kernels" : "no stream");
+  const CudaDevice *d = (const CudaDevice *)m->device;
+  for (int i = 0; i < units_of(d) && !r; i++)
+    r = s->driver.module_load(&s->module[i], d->units ? d->unit[i] : d->image);
+  return cuda_leave(m, r, units_of(d) && s->joint ? "it does not take the kernels" : "no stream");
 }
 
 static bool has_products(const BigsModule *module) {
@@ -170,6 +174,7 @@ static int cuda_open(bigs_model *m, int threads) {
   (void)threads;
   m->device_state = s;
   if (!s || !(s->function = ALLOC_N(CudaFunction, m->module->nkernel + 1)) ||
+      !(s->module = ALLOC_N(CudaModule, units_of(d) + 1)) ||
       !(s->word = ALLOC_N(uint64_t, most_words(m->module))))
     return bigs_fail_memory(&m->error, "a GPU's handle");
   s->named = nvtx_open(&s->nvtx);
@@ -190,8 +195,9 @@ static void drop_context(bigs_model *m) {
   region_free(m, &s->room);
   if (!s->driver.context_push(s->context)) {
     blas_close(s->blas);
-    if (s->module)
-      s->driver.module_free(s->module);
+    for (int i = 0; i < units_of((const CudaDevice *)m->device); i++)
+      if (s->module[i])
+        s->driver.module_free(s->module[i]);
     if (s->joint)
       s->driver.event_free(s->joint);
     if (s->own)
@@ -209,6 +215,7 @@ static void cuda_close(bigs_model *m) {
     drop_context(m);
   driver_close(&s->driver);
   free(s->function);
+  free(s->module);
   free(s->word);
   free(s);
   m->device_state = NULL;
@@ -344,7 +351,8 @@ static int look_up(bigs_model *m, int kernel) {
     return err;
   }
   const char *name = function_name(m, kernel, buf, sizeof buf);
-  CudaResult r = s->driver.module_function(&s->function[kernel], s->module, name);
+  int unit = d->each && kernel < m->module->nkernel ? kernel / d->each : 0;
+  CudaResult r = s->driver.module_function(&s->function[kernel], s->module[unit], name);
   snprintf(what, sizeof what, "its code lacks kernel %s", name);
   return r ? cuda_fail(m, r, what) : 0;
 }

@@ -13,6 +13,9 @@ typedef struct CudaDevice {
   // A cubin, whose functions are named k0, k1, ... as the kernels are numbered, and bg_words; NULL:
   // `function` finds them.
   const void *image;
+  // Or several: kernel k is in unit[k / each], bg_words in the first, which is `image`.
+  const void *const *unit;
+  int units, each; // 0: `image` has all
   // The CUfunction of a kernel of m->module into *out, of number nkernel that of bg_words, called once
   // for each with the GPU's primary context current.  0, or a status with the reason in m's error.
   int (*function)(bigs_model *m, int kernel, void **out);

@@ -297,6 +297,7 @@ API CudaResult cuMemsetD8Async(CudaAddress p, unsigned char value, size_t n, Cud
 typedef struct FakeModule {
   const FakeImage *image; // NULL: `library`, of dlopen
   void *library;
+  int file;
 } FakeModule;
 
 // Where the headers of its sections end, which stand last.
@@ -304,16 +305,15 @@ static size_t elf_bytes(const Elf64_Ehdr *h) {
   return h->e_shoff + (size_t)h->e_shnum * h->e_shentsize;
 }
 
-static void *load_library(const void *elf) {
+// Its file stays open, so that no other has its name meanwhile: dlopen knows files by that.
+static void *load_library(const void *elf, int *file) {
   char path[64];
-  int fd = memfd_create("cubin", 0);
+  int fd = *file = memfd_create("cubin", 0);
   size_t n = elf_bytes(elf);
   if (fd < 0 || write(fd, elf, n) != (ssize_t)n)
     abort();
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  close(fd);
-  return library;
+  return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
 typedef int ShimLaunch(void (*kernel)(void), unsigned grid, unsigned block, size_t shared_bytes,
@@ -365,7 +365,7 @@ API CudaResult cuModuleLoadData(CudaModule *module, const void *image) {
   if (!m)
     abort();
   m->image = elf ? NULL : image;
-  m->library = elf ? load_library(image) : NULL;
+  m->library = elf ? load_library(image, &m->file) : NULL;
   fake.modules++;
   *module = (CudaModule)(void *)m;
   return elf && !m->library ? BAD_IMAGE : refused();
@@ -374,6 +374,8 @@ API CudaResult cuModuleUnload(CudaModule module) {
   FakeModule *m = (FakeModule *)(void *)module;
   if (m->library)
     dlclose(m->library);
+  if (!m->image)
+    close(m->file);
   free(m);
   fake.modules--;
   return lost;
