@@ -152,8 +152,9 @@ static bool reads_rows(const Tile *t, const Place *a) {
 }
 
 // Where the tile can read it; NULL: it is derived, or of a dtype that the machine does not multiply.
-static Place *operand_place(Prog *g, Node *x) {
-  Place *pl = place_view(g, x);
+static Place *operand_place(Prog *g, const Node *c, Node *x) {
+  Place *pl = shadow_view(g, c, x);
+  pl = pl ? pl : place_view(g, x);
   return pl && (pl->dtype == DT_F32 || g->p->o.on->bf16_products) ? pl : NULL;
 }
 
@@ -162,8 +163,8 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   classify(c, side, t);
   if (!t->n.n)
     return false;
-  t->a = operand_place(g, c->in[1 - side]);
-  t->b = operand_place(g, c->in[side]);
+  t->a = operand_place(g, c, c->in[1 - side]);
+  t->b = operand_place(g, c, c->in[side]);
   if (t->b)
     contract_sort_axes(t->b, t->n.ax, t->n.n);
   if (t->b && columns_direct(g->p, t, t->b)) {
@@ -262,8 +263,10 @@ static Place *stage_transpose(Prog *g, Node *x, Tile *t) {
 }
 
 // The operand's values in the order `batch, outer, inner`, dense.
-static Place *stage_copy(Prog *g, Node *x, Tile *t, const AxisList *outer, const AxisList *inner) {
-  uint64_t key = stage_key(inner, outer, 2);
+static Place *stage_copy(Prog *g, Node *x, const Place *src, Tile *t, const AxisList *outer,
+                         const AxisList *inner) {
+  DType dtype = src ? src->dtype : DT_F32;
+  uint64_t key = stage_key(inner, outer, dtype == DT_F32 ? 2 : 3);
   Place *dst = find_staged(g, x, key);
   if (dst)
     return dst;
@@ -276,8 +279,6 @@ static Place *stage_copy(Prog *g, Node *x, Tile *t, const AxisList *outer, const
     order[n++] = outer->ax[i];
   for (int i = 0; i < inner->n; i++)
     order[n++] = inner->ax[i];
-  Place *src = operand_place(g, x);
-  DType dtype = src ? src->dtype : DT_F32;
   dst = place_dense(
       g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, dtype, extents(order, n), "reordered"), dtype,
       order, n);
@@ -319,10 +320,10 @@ Inst *contract_plan(Prog *g, Node *c) {
     b->staged_width = g->p->o.nr;
     b->b = stage_transpose(g, bn, copy);
   } else if (b->stage_b == STAGE_COPY) {
-    b->b = stage_copy(g, bn, b, &b->k, &b->n);
+    b->b = stage_copy(g, bn, b->b, b, &b->k, &b->n);
   }
   if (b->stage_a == STAGE_COPY)
-    b->a = stage_copy(g, an, b, &b->m, &b->k);
+    b->a = stage_copy(g, an, b->a, b, &b->m, &b->k);
   if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;

@@ -399,7 +399,7 @@ static void start_other(Prog *g, Node *n) {
 }
 
 // n's value once more, at dest.
-void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue) {
+void fuse_shadow(Prog *g, Node *n, Place *dest, bool prologue) {
   Deps d = {0};
   deps_below(g, n, &d);
   Node domain = *n;
@@ -409,6 +409,10 @@ void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue) {
   k->prologue = prologue;
   note_loads(g, k, &d);
   vec_push(g->a, &k->m, (Member){.node = n, .role = ROLE_FULL, .place = dest, .copy = true});
+}
+
+void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue) {
+  fuse_shadow(g, n, dest, prologue);
   plan_remark(g->p, false, n->span, "%s is stored once more for another layout", op_name(n->op));
 }
 

@@ -252,6 +252,8 @@ static const char *verb(const Inst *k, const Node *n) {
 
 const char *inst_label(Prog *g, const Inst *k) {
   const char *path = param_path(g, k->root), *s = "", *last = NULL, *grad = gradient_path(g, k);
+  if (k->root->op == OP_PARAM && k->root->attr.i0 >= 0 && k->root->attr.i0 < g->g->params.n)
+    return arena_printf(g->a, "%s as bf16", g->g->params.v[k->root->attr.i0]->path);
   s = grad          ? arena_printf(g->a, "grad %s %s", grad, verb(k, k->root))
       : path        ? arena_printf(g->a, "%s %s", path, verb(k, k->root))
       : k->root->fn ? arena_printf(g->a, "%s: %s", k->root->fn, verb(k, k->root))

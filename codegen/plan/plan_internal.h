@@ -216,6 +216,8 @@ bool mat_refine(Prog *g); // after a schedule: more to store; false when nothing
 void precision_mark(Prog *g);                     // after mat_reach
 DType stored_dtype(const Prog *g, const Node *n); // of n's elements in a temporary
 DType copied_dtype(Prog *g, Node *n);             // of one more copy of it
+// A product's operand x that is a parameter as the product reads it: a view of a copy in bf16.  NULL: as it is.
+Place *shadow_view(Prog *g, const Node *product, Node *x);
 // Is n of f32 stored as bf16?  Then it has no other value, in its own kernel neither.
 bool is_rounded(const Prog *g, const Node *n);
 
@@ -245,6 +247,7 @@ void fuse_needed(Prog *g);
 Inst *inst_new(Prog *g, InstKind kind, Node *root);
 // An instance that writes n's value, derived or loaded, to dest.
 void fuse_copy(Prog *g, Node *n, Place *dest, bool prologue);
+void fuse_shadow(Prog *g, Node *n, Place *dest, bool prologue); // without a remark
 // Computes n anew: in one of the last `back` instances, if it suits one, else in its own.  From
 // here on n is there.
 void fuse_again(Prog *g, Node *n, const Deps *d, int back);

@@ -4,6 +4,7 @@
 // Activations and their gradients are bf16.  What is few numbers, or is summed up to become few, stays as it is: what depends on
 // parameters and sizes alone (a state-space model's kernel), gradients of parameters, statistics of rows, losses.
 #include "codegen/plan/contract.h"
+#include <string.h>
 
 // A sum of fewer is an addition, whose result is as large as its operands.
 enum { FEW = 16 };
@@ -45,8 +46,7 @@ static bool is_exact(Prog *g, const Node *n) {
   case OP_INPUT: return false; // the caller's; what is made of it is an activation
   case OP_RANDOM: return true; // compared with a rate
   case OP_GATHER: return !info_of(g, n->in[0])->steady && info_of(g, n->in[0])->exact;
-  case OP_CONV_GRAD: return true;      // of a kernel
-  case OP_ATTENTION_GRAD: return true; // summed where it lies
+  case OP_CONV_GRAD: return true; // of a kernel
   default: return operands_are_exact(g, n);
   }
 }
@@ -61,7 +61,9 @@ void precision_mark(Prog *g) {
 
 DType stored_dtype(const Prog *g, const Node *n) {
   bool narrow = g->p->o.bf16 && (g->kind == BIGS_ENTRY || g->kind == BIGS_GRADIENT);
-  return narrow && n->dtype == DT_F32 && !info_of(g, n)->exact ? DT_BF16 : (DType)n->dtype;
+  bool summed = n->op == OP_ATTENTION_GRAD; // where it lies
+  return narrow && n->dtype == DT_F32 && !summed && !info_of(g, n)->exact ? DT_BF16
+                                                                          : (DType)n->dtype;
 }
 
 bool is_rounded(const Prog *g, const Node *n) {
@@ -72,6 +74,43 @@ bool is_rounded(const Prog *g, const Node *n) {
 DType copied_dtype(Prog *g, Node *n) {
   const Place *from = place_view(g, n);
   return from ? from->dtype : stored_dtype(g, n);
+}
+
+// ---- shadows of parameters: an entry makes them once for its weights, a gradient program in each step
+
+enum { SHADOW = 0x5ad }; // key of a staged copy
+
+// In the parameter's own order, dense.
+static Place *shadow_place(Prog *g, const Node *w, bool kept) {
+  Axis *order[BIGS_MAX_RANK];
+  memcpy(order, w->ax, sizeof *order * (size_t)w->nax);
+  contract_sort_axes(info_of(g, w)->place, order, w->nax);
+  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, DT_BF16, extents(order, w->nax), "shadow");
+  return place_dense(g, buf, DT_BF16, order, w->nax);
+}
+
+static Place *shadow_of(Prog *g, Node *w) {
+  for (int i = 0; i < g->staged.n; i++)
+    if (g->staged.v[i].node == w && g->staged.v[i].key == SHADOW)
+      return g->staged.v[i].place;
+  Place *pl = shadow_place(g, w, g->prologue);
+  fuse_shadow(g, w, pl, g->prologue);
+  vec_push(g->a, &g->staged, (Staged){w, pl, g->inst.v[g->inst.n - 1], SHADOW});
+  return pl;
+}
+
+// Of products that make activations.
+Place *shadow_view(Prog *g, const Node *product, Node *x) {
+  Node *w = view_base(x);
+  if (w->op != OP_PARAM || w->dtype != DT_F32 || stored_dtype(g, product) != DT_BF16 ||
+      product->dtype != DT_F32 || !g->p->o.on->bf16_products)
+    return NULL;
+  Info *f = info_of(g, w);
+  Place *own = f->place;
+  f->place = shadow_of(g, w);
+  Place *view = place_view(g, x);
+  f->place = own;
+  return view;
 }
 
 // A tile may read a copy.

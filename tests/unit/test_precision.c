@@ -2,6 +2,7 @@
 #include "codegen/plan/plan_internal.h"
 #include "tests/unit/plan_bed.h"
 #include "tests/unit/suites.h"
+#include <string.h>
 
 #define AX(...) ((Axis *[]){__VA_ARGS__}), (int)(sizeof((Axis *[]){__VA_ARGS__}) / sizeof(Axis *))
 
@@ -196,11 +197,68 @@ START_TEST(values_as_they_are) {
 }
 END_TEST
 
+// ---- parameters as products read them
+
+// Bytes of bf16 with that name and kind of memory in the program.
+static int64_t bytes_of(const Prog *g, const char *name, BigsWhere where) {
+  int64_t bytes = 0, n;
+  for (int i = 0; i < g->buf.n; i++) {
+    const Buf *b = &g->buf.v[i];
+    if (b->number >= 0 && b->where == where && b->dtype == DT_BF16 && !strcmp(b->name, name) &&
+        poly_is_const(&b->size, &n))
+      bytes += 2 * n;
+  }
+  return bytes;
+}
+
+static const Prog *plan_value(Kinds *k, Node *n, BigsProgramKind kind, bool bf16) {
+  PlanOptions o = {
+      .on = &plan_on_gpu, .nr = 32, .mr = 8, .vector_floats = 16, .bf16 = bf16, .fuse = true};
+  Planner *p = plan_new(k->t.b.arena, k->g, &o);
+  Output out = {.name = "y", .node = n, .ax = n->ax, .nax = n->nax};
+  plan_program(p, "value", kind, &out, 1);
+  ck_assert(plan_finish(p, NEW(k->t.b.arena, BigsModule)));
+  return p->progs.v[0];
+}
+
+// Two products read one copy.  An entry keeps it, a gradient program has it as long as a step takes.
+START_TEST(shadows_of_parameters) {
+  static const struct {
+    BigsProgramKind kind;
+    BigsWhere where;
+  } row[] = {{BIGS_ENTRY, BIGS_KEPT}, {BIGS_GRADIENT, BIGS_ARENA}};
+  for (int i = 0; i < COUNT(row); i++) {
+    Kinds k = kinds_new();
+    Node *twice =
+        g_binary(k.g, OP_MUL, pointwise(&k), g_contract(k.g, of_input(&k), k.weight, &k.H, 1));
+    const Prog *g = plan_value(&k, twice, row[i].kind, true);
+    ck_assert_int_eq(bytes_of(g, "shadow", row[i].where), 2 * 24 * 32);
+    ck_assert_int_eq(g->out.nprologue, row[i].kind == BIGS_ENTRY);
+    g = plan_value(&k, twice, row[i].kind, false);
+    ck_assert_int_eq(bytes_of(g, "shadow", row[i].where), 0);
+    plan_bed_free(&k.t);
+  }
+}
+END_TEST
+
+// A table that is only looked up in, and a product of what stays f32.
+START_TEST(no_shadow_where_none_is_read) {
+  Kinds k = kinds_new();
+  Node *steady = g_contract(k.g, of_parameters(&k), k.weight, &k.H, 1);
+  ck_assert_int_eq(bytes_of(plan_value(&k, embedding(&k), BIGS_ENTRY, true), "shadow", BIGS_KEPT),
+                   0);
+  ck_assert_int_eq(bytes_of(plan_value(&k, steady, BIGS_ENTRY, true), "shadow", BIGS_KEPT), 0);
+  plan_bed_free(&k.t);
+}
+END_TEST
+
 Suite *precision_suite(void) {
   Suite *s = suite_create("precision");
   TCase *t = tcase_create("precision");
   suite_add_tcase(s, t);
   tcase_add_test(t, kinds_of_values);
   tcase_add_test(t, values_as_they_are);
+  tcase_add_test(t, shadows_of_parameters);
+  tcase_add_test(t, no_shadow_where_none_is_read);
   return s;
 }
