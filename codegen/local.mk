@@ -78,6 +78,7 @@ codegen_sources = \
 	%D%/plan/deps.c \
 	%D%/plan/facts.c \
 	%D%/plan/fuse.c \
+	%D%/plan/lags.c \
 	%D%/plan/layout.c \
 	%D%/plan/layout_params.c \
 	%D%/plan/limits.c \

@@ -289,6 +289,17 @@ template <int columns> BG_FN float bg_column(int number) {
   return columns == 128 ? x[0] + x[128] : x[0] + x[64] + (x[128] + x[192]);
 }
 
+// The sum of a tile's sums whose row - column is `diagonal`; in bg_shared rows are `row` floats apart.
+template <int row> BG_FN float bg_diagonal(long long diagonal, long long M, long long N) {
+  float sum = 0.0f;
+  for (int m = 0; m < (int)M; m++) {
+    const int n = m - (int)diagonal;
+    if (n >= 0 && n < (int)N)
+      sum += bg_shared[row * m + n];
+  }
+  return sum;
+}
+
 // ---- rows of src as columns of panels of dst, `width` wide; the last panel is filled with zeros
 
 template <class X>

@@ -120,7 +120,8 @@ static bool is_injective(const CudaCx *c, const LExpr *x) {
 static bool lanes_meet(const CudaCx *c, const LBody *b) {
   for (int i = 0; i < b->n; i++) {
     const LStmt *s = b->v[i];
-    if (((s->kind == LS_STORE || s->kind == LS_COLSUM) && s->add && !is_injective(c, s->index)) ||
+    if (s->diagonal || // which those of other rows have, too
+        ((s->kind == LS_STORE || s->kind == LS_COLSUM) && s->add && !is_injective(c, s->index)) ||
         lanes_meet(c, &s->body))
       return true;
   }

@@ -56,7 +56,8 @@ static bool is_own(const LBody *all, const LBody *b, int *columns) {
     case LS_REDUCE: own = cuda_declares(all, s->reg); break;
     case LS_STORE: own = !s->add; break;
     case LS_COLSUM:
-      own = b == all && s->value->dtype == DT_F32 && ++*columns <= COLUMNS_MOST;
+      own = s->diagonal ? b == all && all->n == 1 && s->value->op == L_ACC
+                        : b == all && s->value->dtype == DT_F32 && ++*columns <= COLUMNS_MOST;
       break;
     case LS_FOR: own = !s->vec && is_own(all, &s->body, columns); break;
     default: own = false; break;
@@ -168,9 +169,29 @@ static void put_column_sums(CudaCx *c, const LTile *t) {
       put_column_sum(c, t->body.v[i], n++);
 }
 
+// Each thread has a diagonal of those that there are.
+static void put_diagonals(CudaCx *c, const LTile *t, const LStmt *s) {
+  const int first = 1 - c->micro->columns;
+  cuda_begin(c, (const LExpr *const[]){t->M, t->N}, 2);
+  cuda_line(c, "const long long diagonal = (int)threadIdx.x + %d;", first);
+  cuda_line(c, "const long long i%d = bg_most(diagonal, 0), i%d = bg_most(-diagonal, 0);", t->mvar,
+            t->nvar);
+  cuda_line(c, "if (i%d < $ && i%d < $) {", t->mvar, t->M, t->nvar, t->N);
+  c->depth++;
+  cuda_line(c, "const float sum = bg_diagonal<%d>(diagonal, $, $);", c->micro->row, t->M, t->N);
+  cuda_begin(c, (const LExpr *const[]){s->index}, 1);
+  cuda_line(c, "%s[$] += sum;", cuda_mem(c, s->mem), s->index);
+  c->depth--;
+  cuda_line(c, "}");
+}
+
 void cuda_put_block_tile(CudaCx *c) {
   const LTile *t = c->tile;
   c->micro->put(c);
+  if (t->body.n && t->body.v[0]->diagonal) {
+    put_diagonals(c, t, t->body.v[0]);
+    return;
+  }
   c->lane_var = t->nvar;
   open_elements(c, t);
   cuda_body(c, &t->body);

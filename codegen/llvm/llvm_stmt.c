@@ -260,7 +260,10 @@ void emit_body(Emit *e, const LBody *b) {
     case LS_SET: emit_reg(e, s); break;
     case LS_REDUCE: emit_reduction(e, s); break;
     case LS_STORE:
-    case LS_COLSUM: emit_store(e, s); break;
+    case LS_COLSUM:
+      CHECK(!s->diagonal);
+      emit_store(e, s);
+      break;
     case LS_TILE: emit_tile(e, s->tile); break;
     case LS_TRANSPOSE: emit_transpose(e, s); break;
     case LS_ATTENTION: BUG("attention is planned as loops for CPUs");

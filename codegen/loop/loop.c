@@ -419,9 +419,10 @@ static void stmt_parts(const LStmt *s, const LExpr *e[STMT_EXPRS], int64_t n[STM
   const LExpr *pe[STMT_EXPRS] = {s->lo,       s->hi,        s->index,    s->value,
                                  s->tr.rows,  s->tr.cols,   s->tr.sbase, s->tr.srow,
                                  s->tr.dbase, s->tr.dpanel, s->tr.dcol};
-  int64_t pn[STMT_INTS] = {s->kind,   s->var,    s->vec,       s->reg,
-                           s->dtype,  s->reduce, s->mem,       s->add + 2 * s->apart,
-                           s->tr.src, s->tr.dst, s->tr.dwidth, t ? t->nprod : 0};
+  int64_t pn[STMT_INTS] = {
+      s->kind,   s->var,    s->vec,       s->reg,
+      s->dtype,  s->reduce, s->mem,       s->add + 2 * s->apart + 4 * s->diagonal,
+      s->tr.src, s->tr.dst, s->tr.dwidth, t ? t->nprod : 0};
   memcpy(e, pe, sizeof pe);
   memcpy(n, pn, sizeof pn);
 }

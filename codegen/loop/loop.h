@@ -108,10 +108,10 @@ struct LStmt {
   DType dtype;
   LReduce reduce;
   // STORE: mem[index] = value (add: += value).  COLSUM: mem[index] += value (add is set) where mem
-  // is not loaded in the kernel and index is no data; in a tile it depends on no row.  Values may be
-  // added up elsewhere first, in a fixed order.
+  // is not loaded in the kernel and index is no data; in a tile it depends on no row, or (diagonal) on
+  // row - column alone.  Values may be added up elsewhere first, in a fixed order.
   int mem;
-  bool add;
+  bool add, diagonal;
   LExpr *index, *value;
   LTile *tile;
   LAttention *attention; // alone in its kernel

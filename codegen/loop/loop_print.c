@@ -215,7 +215,7 @@ static void put_stmt(const Out *o, const LStmt *s, int depth) {
     return;
   case LS_STORE:
   case LS_COLSUM:
-    fputs(s->kind == LS_COLSUM ? "colsum " : "", o->f);
+    fputs(s->diagonal ? "diagonal sum " : s->kind == LS_COLSUM ? "colsum " : "", o->f);
     put_access(o, s->mem, s->index);
     put(o, s->add ? " += %\n" : " = %\n", s->value);
     return;

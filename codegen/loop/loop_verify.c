@@ -425,6 +425,19 @@ static bool is_columns(const Verify *v, const LExpr *e) {
           !(e->op == L_VAR && e->inum == v->row) && is_columns(v, e->a) && is_columns(v, e->b));
 }
 
+static bool is_var(const LExpr *e, int var) {
+  return e && e->op == L_VAR && e->inum == var;
+}
+
+// The same for all elements of a diagonal of a tile, and for whatever its memory holds?
+static bool is_diagonal(const Verify *v, const LExpr *e) {
+  if (!e || (e->op == L_ISUB && is_var(e->a, v->row) && is_var(e->b, v->lanes.var)))
+    return true;
+  return e->op != L_REG && e->op != L_ACC && e->op != L_LOAD && e->op != L_TO_INT &&
+         !is_var(e, v->row) && !is_var(e, v->lanes.var) && is_diagonal(v, e->a) &&
+         is_diagonal(v, e->b);
+}
+
 static void check_colsum(Verify *v, const LStmt *s) {
   check_store(v, s);
   if (v->error)
@@ -432,7 +445,9 @@ static void check_colsum(Verify *v, const LStmt *s) {
   v->summed[s->mem] = true;
   if (!s->add)
     fail(v, "a sum of columns that does not add");
-  if (!is_columns(v, s->index))
+  if (s->diagonal && (!v->epilogue || !is_diagonal(v, s->index)))
+    fail(v, "a sum of a diagonal at a place that is not the diagonal's");
+  if (!s->diagonal && !is_columns(v, s->index))
     fail(v, "a sum of columns at a place that depends on a row or on data");
 }
 

@@ -52,4 +52,13 @@ void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer);
 // ---- toeplitz.c: convolutions with one kernel for all channels
 bool toeplitz_fits(const Prog *g, const Node *conv);
 Inst *toeplitz_plan(Prog *g, Node *conv);
+bool toeplitz_multiplies(const Prog *g, const Node *n); // by its dtype
+// Fills t's batch and m, and the list of channels.
+void toeplitz_axes(const Node *u, Axis *along, Tile *t, AxisList *channels);
+// u where a tile can read it.
+Place *toeplitz_operand(Prog *g, Node *u, const Tile *t, const AxisList *channels);
+
+// ---- lags.c: the gradients of their kernels
+bool lags_fit(const Prog *g, const Node *grad);
+Inst *lags_plan(Prog *g, Node *grad);
 #endif

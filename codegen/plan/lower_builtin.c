@@ -230,6 +230,7 @@ Inst *builtin_plan(Prog *g, Node *n) {
   f->place = NULL;
   Inst *k = n->op == OP_SCATTER   ? plan_scatter(g, n)
             : toeplitz_fits(g, n) ? toeplitz_plan(g, n)
+            : lags_fit(g, n)      ? lags_plan(g, n)
                                   : plan_conv(g, n);
   if (!f->place)
     f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);

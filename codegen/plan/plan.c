@@ -144,6 +144,7 @@ static void lower_inst(Prog *g, Inst *k) {
   case IK_TILE: lower_tile(g, k); break;
   case IK_TRANSPOSE: lower_transpose(g, k); break;
   case IK_BEHIND: lower_behind(g, k); break;
+  case IK_LAGS: lower_lags(g, k); break;
   case IK_TOTAL: lower_total(g, k); break;
   case IK_FINISH: lower_finish_slots(g, k); break;
   case IK_LOOPS: lower_loops(g, k); break;

@@ -54,6 +54,7 @@ typedef enum InstKind {
   IK_TILE, // a contraction with its epilogue: lower_contract.c
   IK_TRANSPOSE, // a contraction's operand transposed into panels
   IK_BEHIND,    // a convolution's kernel, stored once more behind zeros: toeplitz.c
+  IK_LAGS,      // the gradient of a convolution's kernel by diagonals of products: lags.c
   IK_TOTAL,     // a reduction to a scalar: partials of a fixed number of elements
   IK_FINISH,    // sums slots in order
   IK_LOOPS, // one element at a time: argmax, and convolution and scatter of shapes no builtin takes
@@ -330,6 +331,7 @@ void lower_rows(Prog *g, Inst *inst);
 void lower_tile(Prog *g, Inst *inst);
 void lower_transpose(Prog *g, Inst *inst);
 void lower_behind(Prog *g, Inst *inst);
+void lower_lags(Prog *g, Inst *inst);
 // n's value in the epilogue of its tile.  A zero of the matrix times what is not finite is no number, though n does not
 // depend on it: such a sum is taken once more, of what it depends on.
 void lower_toeplitz_sum(Lower *c, Node *n, const Coords *at);

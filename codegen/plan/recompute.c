@@ -22,7 +22,8 @@ static bool read_as_operand(Prog *g, const Node *n, int before) {
       continue;
     if (is_view(u) && !x->place ? read_as_operand(g, u, before)
                                 : x->inst && x->inst->root == u &&
-                                      (x->inst->kind == IK_TILE || x->inst->kind == IK_BUILTIN))
+                                      (x->inst->kind == IK_TILE || x->inst->kind == IK_LAGS ||
+                                       x->inst->kind == IK_BUILTIN))
       continue;
     return false;
   }

@@ -4,7 +4,7 @@
 // rows.
 #include "codegen/plan/contract.h"
 
-static bool multiplies(const Prog *g, const Node *n) {
+bool toeplitz_multiplies(const Prog *g, const Node *n) {
   return n->dtype == DT_F32 || (n->dtype == DT_BF16 && g->p->o.on->bf16_products);
 }
 
@@ -12,8 +12,9 @@ bool toeplitz_fits(const Prog *g, const Node *n) {
   if (!g->p->o.on->toeplitz || n->op != OP_CAUSAL_CONV)
     return false;
   const Node *u = n->in[0], *kernel = n->in[1];
-  return multiplies(g, n) && multiplies(g, u) && multiplies(g, kernel) && kernel->nax == 1 &&
-         kernel->ax[0] == n->attr.axis && node_has(u, n->attr.axis) && u->nax > 1;
+  return toeplitz_multiplies(g, n) && toeplitz_multiplies(g, u) && toeplitz_multiplies(g, kernel) &&
+         kernel->nax == 1 && kernel->ax[0] == n->attr.axis && node_has(u, n->attr.axis) &&
+         u->nax > 1;
 }
 
 // ---- the kernel behind zeros
@@ -75,30 +76,29 @@ static void push(AxisList *l, Axis *a) {
   l->ax[l->n++] = a;
 }
 
-// Columns are the constant axes; where there is none, all others are.
-static void axes_of(const Node *u, Axis *along, Tile *t) {
+// `channels` are the constant axes; where there is none, all but the convolved one.
+void toeplitz_axes(const Node *u, Axis *along, Tile *t, AxisList *channels) {
   for (int i = 0; i < u->nax; i++)
     if (u->ax[i] != along)
-      push(is_feature(u->ax[i]) ? &t->n : &t->batch, u->ax[i]);
-  if (!t->n.n) {
-    t->n = t->batch;
+      push(is_feature(u->ax[i]) ? channels : &t->batch, u->ax[i]);
+  if (!channels->n) {
+    *channels = t->batch;
     t->batch.n = 0;
   }
   push(&t->m, along);
-  push(&t->k, along);
 }
 
-static Place *plain_view(Prog *g, Node *u, const Tile *t) {
+Place *toeplitz_operand(Prog *g, Node *u, const Tile *t, const AxisList *channels) {
   Place *pl = place_view(g, u);
   if (pl && !pl->width)
     return pl;
   Axis *order[MAX_AXES];
   int n = 0;
-  const AxisList *l[] = {&t->batch, &t->m, &t->n};
+  const AxisList *l[] = {&t->batch, &t->m, channels};
   for (int i = 0; i < COUNT(l); i++)
     for (int j = 0; j < l[i]->n; j++)
       order[n++] = l[i]->ax[j];
-  return staged_rows(g, u, order, n, t->n.n);
+  return staged_rows(g, u, order, n, channels->n);
 }
 
 static Axis **list_of(Prog *g, const AxisList *x, const AxisList *y) {
@@ -125,12 +125,15 @@ Inst *toeplitz_plan(Prog *g, Node *n) {
   Info *f = info_of(g, n);
   Tile *t = NEW(g->a, Tile);
   t->toeplitz = n->attr.reverse ? TOEPLITZ_FUTURE : TOEPLITZ_PAST;
-  axes_of(n->in[0], n->attr.axis, t);
-  t->b = plain_view(g, n->in[0], t);
+  toeplitz_axes(n->in[0], n->attr.axis, t, &t->n);
+  t->k = t->m;
+  t->b = toeplitz_operand(g, n->in[0], t, &t->n);
   t->a = staged_behind(g, n->in[1], t->b->dtype);
   contract_sort_axes(t->b, t->n.ax, t->n.n);
   t->outer = t->batch;
   contract_move_heads(t->b, &t->n, &t->outer);
+  task_size(g, t);
+  t->rows = task_rows(&g->p->o, NULL); // more would be more zeros
   Inst *k = tile_inst(g, n, t);
   f->place = f->dest ? f->dest : place_new(g, n, k->col, k->ncol, k->prologue);
   return k;

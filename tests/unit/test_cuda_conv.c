@@ -96,6 +96,7 @@ static void check_case(const ConvForm *form, int64_t length, bool reverse) {
   plan_bed_check1(&c.t, grad[0], form->name);
   ck_assert_int_eq(blocks, form->tile);
   plan_bed_check1(&c.t, grad[1], form->name);
+  ck_assert_int_eq(blocks, form->tile);
   plan_bed_free(&c.t);
 }
 

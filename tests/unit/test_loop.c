@@ -163,7 +163,7 @@ START_TEST(structure) {
   LKernel *x = sample(a).k, *y = sample(b).k;
   y->name = "other";
   ck_assert(loop_equal(x, y) && loop_hash(x) == loop_hash(y));
-  for (int change = 0; change < 10; change++) {
+  for (int change = 0; change < 11; change++) {
     Sample s = sample(b);
     switch (change) {
     case 0: s.loop->vec = 2; break;
@@ -176,6 +176,7 @@ START_TEST(structure) {
     case 7: s.k->body.v[0]->value->num = 1; break;
     case 8: s.loop->body.v[0]->kind = LS_COLSUM; break;
     case 9: s.loop->apart = true; break;
+    case 10: s.loop->body.v[0]->diagonal = true; break;
     }
     ck_assert_msg(!loop_equal(x, s.k), "change %d", change);
     ck_assert_msg(loop_hash(x) != loop_hash(s.k), "hash of change %d", change);
@@ -307,7 +308,8 @@ static void set_sum(Arena *a, Sample *s) {
   sum->add = false;
   vec_push(a, &s->loop->body, sum);
 }
-static void sum_of_a_row(Arena *a, Sample *s) {
+// A tile whose epilogue adds its sums where they say, of the row and the column.
+static void spoil_sum(Arena *a, Sample *s, LOp op, bool diagonal) {
   LStmt *t = ls_tile(a, loop_var(s->k), loop_var(s->k), lx_int(a, 4), lx_int(a, 4));
   LExpr *one = lx_int(a, 1), *row = lx_var(a, t->tile->mvar), *column = lx_var(a, t->tile->nvar);
   t->tile->nprod = 1;
@@ -319,8 +321,16 @@ static void sum_of_a_row(Arena *a, Sample *s) {
                                 .bbase = one,
                                 .bk = one,
                                 .K = one};
-  vec_push(a, &t->tile->body, ls_colsum(a, s->y, lx_add(a, row, column), lx_acc(a)));
+  LStmt *sum = ls_colsum(a, s->y, lx_iop(a, op, row, column), lx_acc(a));
+  sum->diagonal = diagonal;
+  vec_push(a, &t->tile->body, sum);
   vec_push(a, &s->k->body, t);
+}
+static void sum_of_a_row(Arena *a, Sample *s) {
+  spoil_sum(a, s, L_IADD, false);
+}
+static void sum_across(Arena *a, Sample *s) {
+  spoil_sum(a, s, L_IADD, true);
 }
 static void math_of_int(Arena *a, Sample *s) {
   LExpr *i = lx_const(a, DT_I32, 1);
@@ -357,6 +367,7 @@ static const struct {
     {loaded_sum, "loaded while columns"},
     {set_sum, "does not add"},
     {sum_of_a_row, "depends on a row"},
+    {sum_across, "not the diagonal's"},
     {math_of_int, "function of i32"},
 };
 
