@@ -85,6 +85,7 @@ codegen_sources = \
 	%D%/plan/lower.c \
 	%D%/plan/lower_attention.c \
 	%D%/plan/lower_builtin.c \
+	%D%/plan/lower_columns.c \
 	%D%/plan/lower_contract.c \
 	%D%/plan/lower_conv.c \
 	%D%/plan/lower_index.c \

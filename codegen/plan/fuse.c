@@ -104,18 +104,19 @@ static bool all_features(Axis *const *ax, int n) {
 }
 
 // A sum of many rows into few columns: done by chunks of rows, in parallel.
-static bool is_column_sum(const Node *n) {
+static bool is_column_sum(const Prog *g, const Node *n) {
   if (n->op != OP_SUM || !n->nax || !dtype_is_float((DType)n->dtype))
     return false;
-  return all_features(n->ax, n->nax) && size_estimate(n->attr.axes, n->attr.naxes) >= 128 &&
+  return all_features(n->ax, n->nax) &&
+         size_estimate(n->attr.axes, n->attr.naxes) >= g->p->o.on->column_rows &&
          size_estimate(n->ax, n->nax) <= 1 << 16 &&
          (!all_features(n->attr.axes, n->attr.naxes) || size_estimate(n->ax, n->nax) < 4096);
 }
 
-static Role role_of(const Node *n) {
+static Role role_of(const Prog *g, const Node *n) {
   if (!is_reduction(n))
     return ROLE_FULL;
-  return is_column_sum(n) ? ROLE_COLUMN : ROLE_REDUCE;
+  return is_column_sum(g, n) ? ROLE_COLUMN : ROLE_REDUCE;
 }
 
 // How n could be a member of k's domain; false when it cannot.  `undecided` domains are split by
@@ -218,6 +219,25 @@ static Place *new_place(Prog *g, Inst *k, Node *n, Role role) {
   return place_new(g, n, &vec, has, k->prologue);
 }
 
+// What adds up the slots of k's sums, if they have such an instance already.
+static Inst *finish_of(Prog *g, const Inst *k) {
+  for (int i = k->index + 1; i < g->inst.n && g->p->o.on->finish_together; i++)
+    if (g->inst.v[i]->kind == IK_FINISH && g->inst.v[i]->of == k)
+      return g->inst.v[i];
+  return NULL;
+}
+
+static Inst *finish_new(Prog *g, const Inst *k, Node *n) {
+  Inst *fin = inst_new(g, IK_FINISH, n);
+  fin->of = k;
+  fin->slot_block = k->slot_block;
+  fin->row = k->row;
+  fin->nrow = k->nrow;
+  fin->col = k->col;
+  fin->ncol = k->ncol;
+  return fin;
+}
+
 static void finish_column(Prog *g, Inst *k, Node *n, Member *m) {
   Info *f = info_of(g, n);
   Axis **col = k->col;
@@ -229,16 +249,23 @@ static void finish_column(Prog *g, Inst *k, Node *n, Member *m) {
   b->rows = extents(k->row, k->nrow);
   b->block = k->slot_block;
   m->place = slots;
-  Inst *fin = inst_new(g, IK_FINISH, n);
-  fin->src = slots;
-  fin->slot_block = k->slot_block;
-  fin->row = k->row;
-  fin->nrow = k->nrow;
-  fin->col = k->col;
-  fin->ncol = k->ncol;
-  fin->dst = f->place = f->dest ? f->dest : place_new(g, n, col, k->ncol, k->prologue);
+  Inst *fin = finish_of(g, k);
+  if (!fin)
+    fin = finish_new(g, k, n);
+  f->place = f->dest ? f->dest : place_new(g, n, col, k->ncol, k->prologue);
   f->inst = fin;
-  vec_push(g->a, &fin->m, (Member){.node = n, .role = ROLE_FULL, .place = f->place});
+  vec_push(g->a, &fin->m,
+           (Member){.node = n, .role = ROLE_FULL, .place = f->place, .slots = slots});
+}
+
+// Rows a slot of n's sum takes.
+static int rows_of_slot(Prog *g, const Inst *k, const Node *n) {
+  enum { FEW_COLUMNS = 256, LEAST = 8 };
+  int rows = g->p->o.on->slot_rows, most = g->p->o.on->slot_work;
+  bool few = most && size_estimate(k->col, k->ncol) <= FEW_COLUMNS;
+  while (few && rows > LEAST && rows * info_of(g, n)->flops > most)
+    rows /= 2;
+  return rows;
 }
 
 static void join(Prog *g, Inst *k, Node *n, Role role, const Deps *d) {
@@ -252,8 +279,8 @@ static void join(Prog *g, Inst *k, Node *n, Role role, const Deps *d) {
   f->inst = k;
   f->deep = depth_in(g, k, n, d);
   if (role == ROLE_COLUMN) {
-    if (k->kind == IK_ROWS)
-      k->slot_block = g->p->o.on->slot_rows;
+    if (k->kind == IK_ROWS && !k->slot_block)
+      k->slot_block = rows_of_slot(g, k, n);
     finish_column(g, k, n, &m);
   } else {
     m.place = f->place = new_place(g, k, n, role);
@@ -493,7 +520,7 @@ static void schedule_node(Prog *g, Node *n) {
   }
   Deps d = {0};
   deps_of(g, n, &d);
-  Role role = role_of(n);
+  Role role = role_of(g, n);
   Inst *k = find_join(g, n, &d, &role);
   if (k)
     join(g, k, n, role, &d);

@@ -100,28 +100,56 @@ void lower_total(Prog *g, Inst *k) {
   sum_slots(g, k, slots, R, block, m->place);
 }
 
+typedef struct Total {
+  const Member *m;
+  int reg, mem;
+} Total;
+
+// The sums that somebody wants, each with a register.
+static int begin_totals(Lower *c, Total *total) {
+  int n = 0;
+  for (int i = 0; i < c->inst->m.n; i++) {
+    const Member *m = &c->inst->m.v[i];
+    if (info_of(c->g, m->node)->needed)
+      total[n++] = (Total){m, lower_reg(c, DT_F64, lx_const(c->a, DT_F64, 0)),
+                           lower_mem(c, m->slots->buf, poly_const(0), false)};
+  }
+  return n;
+}
+
+static void add_slots(Lower *c, const Total *total, int n, const Coords *at) {
+  const Buf *b = &c->g->buf.v[total->m->slots->buf];
+  LStmt *s = lower_for(c, li(c, 0), lower_slots(c, b->rows, b->block), (Poly){0}, 0);
+  for (int i = 0; i < n; i++) {
+    LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)),
+                        place_index(c, total[i].m->slots, at));
+    LExpr *v = lx_load(c->a, c->k, total[i].mem, index);
+    lower_emit(c, ls_reduce(c->a, total[i].reg, LR_SUM, lower_cast(c, DT_F64, v)));
+  }
+  lower_end(c, s);
+}
+
 // out[columns] = sum of slot[s][columns] over s, in order, in float64: there may be many slots.
 void lower_finish_slots(Prog *g, Inst *k) {
-  Node *n = k->root;
-  if (!info_of(g, n)->needed)
+  Total *total = NEWN(g->a, Total, k->m.n);
+  bool any = false;
+  for (int i = 0; i < k->m.n; i++)
+    any |= info_of(g, k->m.v[i].node)->needed;
+  if (!any)
     return;
   Lower *c = lower_new(g, k, inst_label(g, k));
   Coords at = {0};
-  const Buf *b = &g->buf.v[k->src->buf];
   int last = k->ncol - 1;
   if (last > 0)
     lower_unflatten(c, lvar(c, lower_grid(c, extents(k->col, last), 1)), k->col, last, &at);
   int work = g->p->o.on->finish_work, task = lower_grid(c, k->col[last]->extent, work);
   LStmt *f = lower_block(c, task, work, k->col[last]->extent, 2);
   coords_set(&at, k->col[last], lvar(c, f->var));
-  int acc = lower_reg(c, DT_F64, lx_const(c->a, DT_F64, 0));
-  LStmt *s = lower_for(c, li(c, 0), lower_slots(c, b->rows, b->block), (Poly){0}, 0);
-  LExpr *index = liop(c, L_IADD, liop(c, L_IMUL, lvar(c, s->var), lpoly(c, b->size)),
-                      place_index(c, k->src, &at));
-  LExpr *v = lx_load(c->a, c->k, lower_mem(c, k->src->buf, poly_const(0), false), index);
-  lower_emit(c, ls_reduce(c->a, acc, LR_SUM, lower_cast(c, DT_F64, v)));
-  lower_end(c, s);
-  lower_store(c, k->dst, &at, lower_cast(c, k->src->dtype, lx_reg(c->a, DT_F64, acc)), false);
+  int n = begin_totals(c, total);
+  add_slots(c, total, n, &at);
+  for (int i = 0; i < n; i++)
+    lower_store(c, total[i].m->place, &at,
+                lower_cast(c, total[i].m->slots->dtype, lx_reg(c->a, DT_F64, total[i].reg)), false);
   lower_end(c, f);
   lower_finish(c, poly_const(0));
 }

@@ -140,7 +140,7 @@ static bool can_plan(Prog *g) {
 
 static void lower_inst(Prog *g, Inst *k) {
   switch (k->kind) {
-  case IK_ROWS: lower_rows(g, k); break;
+  case IK_ROWS: lower_is_columns(g, k) ? lower_columns(g, k) : lower_rows(g, k); break;
   case IK_TILE: lower_tile(g, k); break;
   case IK_TRANSPOSE: lower_transpose(g, k); break;
   case IK_BEHIND: lower_behind(g, k); break;

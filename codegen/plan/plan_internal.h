@@ -45,6 +45,7 @@ typedef struct Member {
   Node *node;
   Role role;
   Place *place; // destination; of a COLUMN the slots
+  Place *slots; // FINISH: what it adds up
   bool copy;    // the node is stored elsewhere too: this writes one more copy
   bool derive;  // the node was computed again later: this instance derives it all the same
 } Member;
@@ -76,7 +77,8 @@ struct Inst {
   VEC(Member) m;
   VEC(Node *) loads; // what the members read from memory
   Tile *tile;
-  Place *src, *dst; // TRANSPOSE, FINISH
+  Place *src, *dst; // TRANSPOSE
+  const Inst *of;   // FINISH: whose slots
   Place *arg[8];    // BUILTIN, ATTENTION: operands as they are read
   int slot_block;   // rows a slot
   Node *root;       // for labels
@@ -328,6 +330,10 @@ int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly);
 
 // ---- lower_*.c: one step an instance
 void lower_rows(Prog *g, Inst *inst);
+bool lower_is_columns(
+    Prog *g,
+    const Inst *inst); // of ROWS: is it nothing but sums of columns that can be in registers?
+void lower_columns(Prog *g, Inst *inst);
 void lower_tile(Prog *g, Inst *inst);
 void lower_transpose(Prog *g, Inst *inst);
 void lower_behind(Prog *g, Inst *inst);

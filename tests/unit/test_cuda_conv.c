@@ -1,5 +1,5 @@
 // Convolutions as a GPU does them, on the shim: values and gradients against the interpreter at lengths that no tile
-// divides, in both directions, with one kernel for all channels and with one for each.
+// divides, in both directions, with one kernel for all channels and with one for each; and a state-space model's kernel.
 #include "codegen/cuda/cuda.h"
 #include "tests/unit/cuda_bed.h"
 #include "tests/unit/suites.h"
@@ -66,13 +66,26 @@ static ConvCase open_case(const ConvForm *form, int64_t length, bool reverse) {
 // ---- kernels that blocks do, of the last plan
 
 static bool (*make)(PlanCode *, const BigsModule *, LKernel *const *, int, BigsKernel **);
-static int blocks;
+static int blocks, walks;
+
+// Loops over all of an axis whose size is known at run time alone, one value after the other.
+static int walks_in(const LBody *b) {
+  int n = 0;
+  for (int i = 0; i < b->n; i++) {
+    const LStmt *s = b->v[i];
+    n += s->kind == LS_FOR && !s->vec && s->hi->op == L_POLY && !poly_is_const(&s->hi->poly, NULL);
+    n += walks_in(&s->body);
+  }
+  return n;
+}
 
 static bool make_and_count(PlanCode *c, const BigsModule *m, LKernel *const *k, int n,
                            BigsKernel **code) {
-  blocks = 0;
-  for (int i = 0; i < n; i++)
+  blocks = walks = 0;
+  for (int i = 0; i < n; i++) {
     blocks += cuda_form(k[i]).tasks == 1;
+    walks += walks_in(&k[i]->body);
+  }
   return make(c, m, k, n, code);
 }
 
@@ -124,6 +137,53 @@ START_TEST(what_is_not_finite_stays_where_it_is) {
 }
 END_TEST
 
+// ---- the kernel of a state-space model: k[l] = sum over modes of a e^(p l) cos(q l) - b e^(p l) sin(q l)
+
+typedef struct Modes {
+  PlanBed t;
+  Axis *l;
+  Node *of[4], *grad[4], *kernel; // a, b, p, q
+} Modes;
+
+static Modes open_modes(int64_t length) {
+  Modes m = {.t = plan_bed_new((uint64_t)length)};
+  Graph *g = m.t.b.g;
+  Axis *n = bed_axis(&m.t.b, "N", 67);
+  m.t.code = &cuda.code;
+  m.l = bed_run_axis(&m.t.b, "L", length);
+  for (int i = 0; i < 4; i++)
+    m.of[i] = bed_leaf(&m.t.b, DT_F64, &n, 1, i == 2 ? -0.1 : -3, i == 2 ? -0.01 : 3);
+  Node *l = g_cast(g, g_iota(g, m.l), DT_F64), *angle = g_binary(g, OP_MUL, m.of[3], l);
+  Node *size = g_unary(g, OP_EXP, g_binary(g, OP_MUL, m.of[2], l)), *part[2];
+  for (int i = 0; i < 2; i++) {
+    Node *wave = g_binary(g, OP_MUL, size, g_unary(g, i ? OP_SIN : OP_COS, angle));
+    part[i] = g_binary(g, OP_MUL, m.of[i], wave);
+  }
+  Node *sum = g_reduce(g, OP_SUM, g_binary(g, OP_SUB, part[0], part[1]), &n, 1);
+  m.kernel = g_cast(g, sum, DT_F32);
+  Node *dk = bed_leaf(&m.t.b, DT_F32, &m.l, 1, -1, 1);
+  Node *loss = g_reduce(g, OP_SUM, g_binary(g, OP_MUL, m.kernel, dk), &m.l, 1);
+  graph_grad(g, loss, m.of, 4, m.grad);
+  return m;
+}
+
+static void check_modes(int64_t length) {
+  Modes m = open_modes(length);
+  Output out[4];
+  plan_bed_check1(&m.t, m.kernel, "kernel");
+  for (int i = 0; i < 4; i++)
+    out[i] = plan_bed_output(&m.t, m.grad[i]);
+  plan_bed_check(&m.t, BIGS_ENTRY, out, 4, "gradients of modes");
+  ck_assert_int_eq(walks, 0);
+  ck_assert_int_eq(m.t.steps, 2); // slots of all four sums, and what adds them up
+  plan_bed_free(&m.t);
+}
+
+START_TEST(modes_on_the_shim) {
+  check_modes(lengths[_i]);
+}
+END_TEST
+
 // ---- all kernels in one compilation
 
 static void compile_all(void) {
@@ -135,6 +195,7 @@ static void compile_all(void) {
   }
   for (int i = 0; i < ODD * 2; i++)
     check_odd(&forms[i / 2], i % 2);
+  check_modes(7);
   cuda_bed_compile(&cuda);
   count_blocks();
 }
@@ -152,6 +213,7 @@ Suite *cuda_conv_suite(void) {
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, convolution_on_the_shim, 0, COUNT(forms) * COUNT(lengths) * 2);
+  tcase_add_loop_test(t, modes_on_the_shim, 0, COUNT(lengths));
   tcase_add_loop_test(t, what_is_not_finite_stays_where_it_is, 0, ODD * 2);
   return s;
 }
