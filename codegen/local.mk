@@ -89,6 +89,7 @@ codegen_sources = \
 	%D%/plan/lower_contract.c \
 	%D%/plan/lower_conv.c \
 	%D%/plan/lower_index.c \
+	%D%/plan/lower_lanes.c \
 	%D%/plan/lower_reduce.c \
 	%D%/plan/lower_row.c \
 	%D%/plan/lower_scatter.c \

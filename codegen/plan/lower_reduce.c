@@ -271,6 +271,8 @@ void lower_loops(Prog *g, Inst *k) {
   const Place *dst = k->m.v[0].place;
   if (!info_of(g, n)->needed)
     return;
+  if (lower_conv_lanes(g, k))
+    return;
   Lower *c = lower_new(g, k, inst_label(g, k));
   switch (n->op) {
   case OP_ARGMAX: loop_argmax(c, n, dst); break;

@@ -24,4 +24,7 @@ int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LS
 // ---- lower_conv.c
 void lower_conv(Lower *c, Node *n, const Place *dst);
 void lower_conv_grad(Lower *c, Node *n, const Place *dst);
+
+// ---- lower_lanes.c: false where no channels could be lanes
+bool lower_conv_lanes(Prog *g, Inst *k);
 #endif
