@@ -31,13 +31,13 @@ static LExpr *conv_terms(Lower *c, const Node *n, const Coords *at) {
 }
 
 // y[l] = sum over j < terms of k[j] u[l - j]; reversed: k[j] u[l + j]
-static LExpr *conv_sum(Lower *c, Node *n, const Coords *at, LExpr *terms, bool apart) {
+static LExpr *conv_sum(Lower *c, Node *n, const Coords *at, LExpr *terms, int vec, bool apart) {
   Axis *a = n->attr.axis;
   DType t = computed_dtype(n);
   Coords u = *at, k = *at;
   LExpr *l = coords_get(at, a);
   int acc = sum_begin(c, t);
-  LStmt *f = lower_for(c, li(c, 0), terms, a->extent, 0);
+  LStmt *f = lower_for(c, li(c, 0), terms, a->extent, vec);
   f->apart = apart;
   LExpr *j = lvar(c, f->var);
   coords_set(&k, a, j);
@@ -49,9 +49,14 @@ static LExpr *conv_sum(Lower *c, Node *n, const Coords *at, LExpr *terms, bool a
   return sum_end(c, acc, t);
 }
 
+// Do lanes share out the terms of an element?  On CPUs, for shapes that no builtin takes, it is not worth it.
+static int lanes(const Lower *c) {
+  return c->g->p->o.on->builtins ? 0 : 2;
+}
+
 void lower_conv(Lower *c, Node *n, const Place *dst) {
   Coords at = lower_elements(c, n);
-  lower_store(c, dst, &at, conv_sum(c, n, &at, conv_terms(c, n, &at), false), false);
+  lower_store(c, dst, &at, conv_sum(c, n, &at, conv_terms(c, n, &at), lanes(c), false), false);
 }
 
 void lower_toeplitz_sum(Lower *c, Node *n, const Coords *at) {
@@ -59,7 +64,7 @@ void lower_toeplitz_sum(Lower *c, Node *n, const Coords *at) {
   LExpr *spoilt = lx_op(c->a, L_NE, DT_BOOL, sum, sum, NULL);
   int r = lower_reg(c, DT_I32, lx_op(c->a, L_CAST, DT_I32, spoilt, NULL, NULL));
   LExpr *reg = lx_reg(c->a, DT_I32, r), *often = lint(c, lx_to_int(c->a, reg));
-  LExpr *again = conv_sum(c, n, at, liop(c, L_IMUL, conv_terms(c, n, at), often), true);
+  LExpr *again = conv_sum(c, n, at, liop(c, L_IMUL, conv_terms(c, n, at), often), 0, true);
   LExpr *is = lx_op(c->a, L_NE, DT_BOOL, reg, lx_const(c->a, DT_I32, 0), NULL);
   lower_define(c, n, at, lx_op(c->a, L_SELECT, DT_F32, is, again, sum));
 }
@@ -72,8 +77,9 @@ void lower_conv_grad(Lower *c, Node *n, const Place *dst) {
   LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
   LStmt *open[2 * MAX_AXES];
   int acc = sum_begin(c, t), k = lower_summed(c, n, n->in[0], n->in[1], &u, open, a);
-  LStmt *f = n->attr.reverse ? lower_for(c, li(c, 0), minus(c, L, j), a->extent, 0)
-                             : lower_for(c, j, L, a->extent, 0);
+  bool back = n->attr.reverse;
+  LStmt *f = lower_for(c, back ? li(c, 0) : j, back ? minus(c, L, j) : L, a->extent, 0);
+  (k ? open[k - 1] : f)->vec = lanes(c);
   LExpr *l = lvar(c, f->var);
   y = u;
   coords_set(&y, a, l);

@@ -262,6 +262,52 @@ PRODUCT(columns_columns, 0, 1, 1, 0)
 PRODUCT(columns_rows, 0, 1, 0, 1)
 PRODUCT(back, 0, ORDER_BACK, 1, 0)
 
+// ---- sums of diagonals of A B, all by one warp, or those of each 64 rows with the first 64 columns by a block:
+// y[2 * side * block + side - 1 + m - n] += C[m, n]
+
+static void diagonals_build(Arena *a, LKernel *k, LExpr *block, LExpr *side, LExpr *rows,
+                            LExpr *columns) {
+  int m = loop_var(k), n = loop_var(k);
+  LStmt *t = ls_tile(a, m, n, rows, columns);
+  LProduct p = square(a);
+  p.bn = lx_int(a, 1);
+  p.abase = lx_mul(a, lx_mul(a, block, side), size(a));
+  LExpr *lag = lx_iop(a, L_ISUB, lx_var(a, m), lx_var(a, n));
+  LExpr *first = lx_mul(a, lx_mul(a, block, side), lx_int(a, 2));
+  LExpr *zero = lx_iop(a, L_ISUB, lx_add(a, first, side), lx_int(a, 1));
+  LStmt *sum = ls_colsum(a, Y, lx_add(a, lag, zero), lx_acc(a));
+  sum->diagonal = true;
+  t->tile->prod[t->tile->nprod++] = p;
+  vec_push(a, &t->tile->body, sum);
+  vec_push(a, &k->body, t);
+}
+
+static void diagonals_want(HandData *d, int n, int side) {
+  for (int m = 0; m < n; m++)
+    for (int j = 0; j < n && j < side; j++)
+      d->y[2 * side * (m / side) + side - 1 + m % side - j] +=
+          (float)element(d, n, (Order){1, 0, 1, 0}, m, j);
+}
+
+static void warp_diagonals_build(Arena *a, LKernel *k) {
+  diagonals_build(a, k, lx_int(a, 0), size(a), size(a), size(a));
+}
+
+static void warp_diagonals_want(HandData *d, int n) {
+  diagonals_want(d, n, n);
+}
+
+static void block_diagonals_build(Arena *a, LKernel *k) {
+  LExpr *block = lx_var(a, loop_grid(k, poly_sym(0), 64)), *side = lx_int(a, 64);
+  LExpr *left = lx_iop(a, L_ISUB, size(a), lx_mul(a, block, side));
+  diagonals_build(a, k, block, side, lx_iop(a, L_IMIN, side, left),
+                  lx_iop(a, L_IMIN, side, size(a)));
+}
+
+static void block_diagonals_want(HandData *d, int n) {
+  diagonals_want(d, n, 64);
+}
+
 // ---- a loop whose end is data that its body changes: z[0] = min(id[0], n), then 2 in every turn
 
 static void end_build(Arena *a, LKernel *k) {
@@ -289,6 +335,8 @@ const HandKernel hand_kernels[] = {
     {"relay", relay_build, relay_want, false},
     {"tile", tile_build, tile_want, false},
     {"end", end_build, end_want, false},
+    {"diagonals by a warp", warp_diagonals_build, warp_diagonals_want, false},
+    {"diagonals by blocks", block_diagonals_build, block_diagonals_want, true},
     {"rows by columns", rows_columns_build, rows_columns_want, true},
     {"rows by rows", rows_rows_build, rows_rows_want, true},
     {"columns by columns", columns_columns_build, columns_columns_want, true},

@@ -191,17 +191,28 @@ static bool leave_out(CudaBed *bed, int barrier) {
              : cuda_bed_unsync(bed, "bg_tile<", "__syncthreads();", barrier - TILE_BARRIERS);
 }
 
-START_TEST(a_barrier_too_few_is_noticed) {
+static void check_barrier(const char *name, int barrier, bool there) {
   CudaBed bed;
-  const HandKernel *h = hand_kernels + hand_count - 1;
+  const HandKernel *h = hand_kernels;
   HandData *none = hand_data(1);
+  while (strcmp(h->name, name))
+    h++;
   cuda_bed_collect(&bed);
   run_hand(&bed, h, 1, 0, none);
   free(none);
-  ck_assert_int_eq(leave_out(&bed, _i), _i < BARRIERS);
+  ck_assert_int_eq(leave_out(&bed, barrier), there);
   cuda_bed_compile(&bed);
-  ck_assert_int_eq(is_noticed(&bed, h, 129), _i < BARRIERS);
+  ck_assert_int_eq(is_noticed(&bed, h, 129), there);
   cuda_bed_free(&bed);
+}
+
+START_TEST(a_barrier_too_few_is_noticed) {
+  check_barrier("rows backwards", _i, _i < BARRIERS);
+}
+END_TEST
+
+START_TEST(a_barrier_too_few_before_diagonals_is_noticed) {
+  check_barrier("diagonals by blocks", _i, _i < TILE_BARRIERS);
 }
 END_TEST
 
@@ -236,5 +247,6 @@ Suite *cuda_suite(void) {
   tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
   tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
   tcase_add_loop_test(t, a_barrier_too_few_is_noticed, 0, BARRIERS + 1);
+  tcase_add_loop_test(t, a_barrier_too_few_before_diagonals_is_noticed, 0, BARRIERS);
   return s;
 }

@@ -106,8 +106,10 @@ static void check_case(const ConvForm *form, int64_t length, bool reverse) {
   graph_grad(g, loss, of, 2, grad);
   plan_bed_check1(&c.t, g_unary(g, OP_TANH, c.y), form->name);
   ck_assert_int_eq(blocks, form->tile);
+  ck_assert_int_eq(walks, 0);
   plan_bed_check1(&c.t, grad[0], form->name);
   ck_assert_int_eq(blocks, form->tile);
+  ck_assert_int_eq(walks, 0);
   plan_bed_check1(&c.t, grad[1], form->name);
   ck_assert_int_eq(blocks, form->tile);
   plan_bed_free(&c.t);
