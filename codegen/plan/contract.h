@@ -19,6 +19,7 @@ typedef enum Toeplitz {
   TOEPLITZ_PAST,   // A[l, j] = kernel[l - j], 0 where j > l
   TOEPLITZ_FUTURE, // A[l, j] = kernel[j - l], 0 where j < l
 } Toeplitz;
+enum { TOEPLITZ_SIDE = 64 }; // rows of a tile of such a matrix
 struct Tile {
   int side;                // operand that is the vector side (B)
   AxisList batch, m, n, k; // each outermost first
@@ -26,7 +27,7 @@ struct Tile {
   Place *a, *b;            // as read by the tile
   StageKind stage_a, stage_b;
   int64_t staged_width; // b is a staged copy in panels of this width
-  Toeplitz toeplitz;    // then a is the kernel behind task_rows() zeros, and k is m
+  Toeplitz toeplitz;    // then a is the kernel behind TOEPLITZ_SIDE zeros, and k is m
   int rows, columns;    // of a task, at most; 0: as of any contraction
 };
 // A contraction with columns, of f32; of bf16 too, where the machine multiplies that.

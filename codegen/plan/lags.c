@@ -10,7 +10,7 @@
 #include "codegen/plan/contract.h"
 #include "codegen/plan/lower_util.h"
 
-enum { SIDE = 64 };
+enum { SIDE = TOEPLITZ_SIDE };
 
 typedef struct Lags {
   Lower *c;

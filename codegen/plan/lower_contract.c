@@ -52,8 +52,7 @@ static Poly panel_step(const Tile *t) {
 // The tile's part of A that is not all zeros: k up to its last row of the past, from its first one of the future.
 static void toeplitz_product(ContractEmit *e, LProduct *p) {
   Lower *c = e->c;
-  int64_t rows = task_rows(&c->g->p->o, NULL);
-  LExpr *L = p->K, *first = li(c, rows);
+  LExpr *L = p->K, *first = li(c, TOEPLITZ_SIDE);
   bool past = e->t->toeplitz == TOEPLITZ_PAST;
   p->am = li(c, past ? 1 : -1);
   p->ak = li(c, past ? -1 : 1);

@@ -1,7 +1,7 @@
 // Convolutions with one kernel for all channels as products: rows are places, columns are channels, and A is the
 // Toeplitz matrix of the kernel, which is nowhere stored: its elements are those of the kernel at strides 1 and -1.
 // Tiles on the diagonal read beyond the kernel's start; so it is stored once more, behind as many zeros as a tile has
-// rows.
+// rows: more rows would be more zeros that are multiplied.
 #include "codegen/plan/contract.h"
 
 bool toeplitz_multiplies(const Prog *g, const Node *n) {
@@ -30,7 +30,7 @@ static Place *staged_behind(Prog *g, Node *kernel, DType t) {
   for (int i = 0; i < g->staged.n; i++)
     if (g->staged.v[i].node == kernel && g->staged.v[i].key == key)
       return g->staged.v[i].place;
-  Poly zeros = poly_const(task_rows(&g->p->o, NULL)), size = poly_add(zeros, kernel->ax[0]->extent);
+  Poly zeros = poly_const(TOEPLITZ_SIDE), size = poly_add(zeros, kernel->ax[0]->extent);
   int buf = buf_add(g, is_kept(g, kernel) ? BIGS_KEPT : BIGS_ARENA, t, size, "behind zeros");
   Place *pl = place_dense(g, buf, t, kernel->ax, 1);
   Inst *k = inst_new(g, IK_BEHIND, kernel);
@@ -41,7 +41,7 @@ static Place *staged_behind(Prog *g, Node *kernel, DType t) {
 }
 
 static LExpr *element_behind(Lower *c, Node *kernel, LExpr *i) {
-  LExpr *zeros = li(c, task_rows(&c->g->p->o, NULL));
+  LExpr *zeros = li(c, TOEPLITZ_SIDE);
   Coords at = {0};
   coords_set(&at, kernel->ax[0], liop(c, L_IMAX, liop(c, L_ISUB, i, zeros), li(c, 0)));
   LExpr *inside = lx_op(c->a, L_LE, DT_BOOL, lx_from_int(c->a, DT_I32, zeros),
@@ -117,7 +117,7 @@ static Inst *tile_inst(Prog *g, Node *n, Tile *t) {
   k->nrow = t->outer.n + t->m.n;
   k->col = list_of(g, &t->n, &none);
   k->ncol = t->n.n;
-  k->slot_block = task_rows(&g->p->o, NULL);
+  k->slot_block = TOEPLITZ_SIDE;
   return k;
 }
 
@@ -132,8 +132,10 @@ Inst *toeplitz_plan(Prog *g, Node *n) {
   contract_sort_axes(t->b, t->n.ax, t->n.n);
   t->outer = t->batch;
   contract_move_heads(t->b, &t->n, &t->outer);
-  task_size(g, t);
-  t->rows = task_rows(&g->p->o, NULL); // more would be more zeros
+  t->columns = TOEPLITZ_SIDE;
+  if (t->b->dtype == DT_BF16)
+    task_size(g, t);
+  t->rows = TOEPLITZ_SIDE;
   Inst *k = tile_inst(g, n, t);
   f->place = f->dest ? f->dest : place_new(g, n, k->col, k->ncol, k->prologue);
   return k;
