@@ -17,6 +17,7 @@ codegen_sources = \
 	%D%/cuda/cuda_device.h \
 	%D%/cuda/cuda_expr.c \
 	%D%/cuda/cuda_file.c \
+	%D%/cuda/cuda_group.c \
 	%D%/cuda/cuda_internal.h \
 	%D%/cuda/cuda_kernel.c \
 	%D%/cuda/cuda_micro_mma.c \

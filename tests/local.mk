@@ -64,6 +64,7 @@ test_sources = \
 	%D%/unit/test_cuda_attention.c \
 	%D%/unit/test_cuda_conv.c \
 	%D%/unit/test_cuda_driver.c \
+	%D%/unit/test_cuda_group.c \
 	%D%/unit/test_cuda_mma.c \
 	%D%/unit/test_cuda_models.c \
 	%D%/unit/test_cuda_scatter.c \

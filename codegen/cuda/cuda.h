@@ -7,6 +7,8 @@
 // loop_scratch_bytes, a multiple of 64), scratch points to as many for each warp of the launch
 // (aligned to 64), arg to the arguments.  A block has CUDA_BLOCK threads, a grid any number of
 // blocks: warps walk on until all tasks are done.  The results depend on neither.
+// A kernel that is `grouped` takes the struct NAME_group, three words of which the first is the address of
+// frames: blocks of blockIdx.z do what the frame of that number says.
 #ifndef BIGSC_CUDA_H
 #define BIGSC_CUDA_H
 #include "codegen/loop/loop.h"
@@ -19,9 +21,13 @@ enum { CUDA_BLOCK = 256 };
 // What kernels are planned for: any GPU.
 Target *cuda_target(Arena *a, int opt);
 
+// Puts steps of a program that are one launch next to each other, and says in their kernels (`grouped`)
+// and in the tables how many they are.
+void cuda_groups(Arena *a, BigsModule *m, LKernel *const *kernels);
+
 // How a kernel is launched: a task is a warp's, or, where all it does is one product, a block's.
 BigsLaunch cuda_form(const LKernel *k);
-// The same of all kernels of a module: its table.
+// The same of all kernels of a module, whose steps are grouped before, and who takes frames: its table.
 void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels);
 
 // Prints the kernel: its frame's struct and the __global__ function, both named after k->name.

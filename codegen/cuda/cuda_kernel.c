@@ -26,6 +26,12 @@ static void put_frame(CudaCx *c, int nsyms) {
   cuda_line(c, "  long long sym[%d];", at_least_one(nsyms));
   cuda_line(c, "  unsigned long long scalar[%d];", at_least_one(k->nscalars));
   cuda_line(c, "};");
+  if (k->grouped) {
+    cuda_line(c, "struct %s_group {", k->name);
+    cuda_line(c, "  const %s_frame *frame;", k->name);
+    cuda_line(c, "  unsigned long long none[2];");
+    cuda_line(c, "};");
+  }
 }
 
 static void put_args(CudaCx *c) {
@@ -101,9 +107,11 @@ static char *body_text(CudaCx *c) {
 // Two blocks a multiprocessor are asked for: with a bound of its own choice ptxas spills around divisions.
 static void put_function(CudaCx *c, const char *body) {
   const char *name = c->k->name;
-  cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, 2) %s(const %s_frame f) {",
-            CUDA_BLOCK, name, name);
+  cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, 2) %s(const %s_%s) {",
+            CUDA_BLOCK, name, name, c->k->grouped ? "group group" : "frame f");
   c->depth = 1;
+  if (c->k->grouped)
+    cuda_line(c, "const %s_frame f = group.frame[blockIdx.z];", name);
   if (c->lanes)
     cuda_line(c, "const int lane = bg_lane();");
   if (!c->block)

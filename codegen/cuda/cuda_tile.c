@@ -98,8 +98,11 @@ BigsLaunch cuda_form(const LKernel *k) {
 
 void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels) {
   BigsLaunch *l = NEWN(a, BigsLaunch, m->nkernel + 1);
-  for (int i = 0; i < m->nkernel; i++)
+  cuda_groups(a, m, kernels);
+  for (int i = 0; i < m->nkernel; i++) {
     l[i] = cuda_form(kernels[i]);
+    l[i].frames = kernels[i]->grouped;
+  }
   m->launch = l;
   m->nlaunch = m->nkernel;
 }

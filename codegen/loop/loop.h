@@ -146,6 +146,7 @@ typedef struct LKernel {
   LGrid grid[GRID_MAX]; // last dimension fastest
   int ngrid;
   int nscalars, nvars, nregs;
+  bool grouped; // a launch of it does several steps; not hashed
   LBody body;
 } LKernel;
 

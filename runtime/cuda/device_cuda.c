@@ -381,8 +381,8 @@ static int find_function(bigs_model *m, int kernel) {
 }
 
 // The frame as codegen/cuda prints it: arguments, sizes and scalars are one word at least.
-static void fill_words(const bigs_model *m, const DeviceLaunch *l) {
-  uint64_t *w = cuda_state(m)->word;
+static int cuda_frame(const bigs_model *m, const DeviceLaunch *l, uint64_t *word) {
+  uint64_t *w = word;
   int ndim = m->module->ndim;
   *w++ = (uint64_t)l->tasks;
   *w++ = (uint64_t)l->stride;
@@ -395,16 +395,20 @@ static void fill_words(const bigs_model *m, const DeviceLaunch *l) {
   w += most(ndim, 1);
   for (int i = 0; i < l->nscalar; i++)
     w[i] = l->frame.scalar[i];
+  return (int)(w + most(l->nscalar, 1) - word);
 }
 
 static CudaResult start_kernel(bigs_model *m, const DeviceLaunch *l) {
   CudaState *s = cuda_state(m);
-  void *params[] = {s->word};
   BigsLaunch how = launch_of(m->module, l->kernel);
+  uint64_t group[3] = {address(l->frames)};
+  void *params[] = {how.frames ? group : s->word};
   unsigned blocks = (unsigned)blocks_for(m, l->tasks, how.tasks, l->stride);
-  fill_words(m, l);
-  CudaResult r = s->driver.launch(s->function[l->kernel], blocks, 1, 1, (unsigned)how.threads, 1, 1,
-                                  (unsigned)how.shared, s->stream, params, NULL);
+  if (!how.frames)
+    cuda_frame(m, l, s->word);
+  CudaResult r =
+      s->driver.launch(s->function[l->kernel], blocks, 1, (unsigned)l->group, (unsigned)how.threads,
+                       1, 1, (unsigned)how.shared, s->stream, params, NULL);
   return r || !s->sync ? r : s->driver.stream_wait(s->stream);
 }
 
@@ -592,6 +596,7 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .clear = cuda_clear,
                                .words = cuda_words,
                                .launch = cuda_launch,
+                               .frame = cuda_frame,
                                .wait = cuda_wait,
                                .record = cuda_record,
                                .recorded = cuda_recorded,

@@ -222,26 +222,53 @@ static int bind_steps(bigs_model *m, Binding *b) {
   return err;
 }
 
+static int at_least_one(int n) {
+  return n > 1 ? n : 1;
+}
+// Of a frame on a GPU: see codegen/cuda/cuda.h.
+static int frame_words(const BigsModule *module, const BigsStep *step) {
+  return 3 + at_least_one(step->narg) + at_least_one(module->ndim) + at_least_one(step->nscalar);
+}
+
+// Steps whose kernels read their frames from the device's memory: where those are, in order.
+static void find_frames(const BigsModule *module, Binding *b) {
+  b->nframe = 0;
+  for (int s = 0; s < b->program->nstep; s++) {
+    const BigsStep *step = &b->program->step[s];
+    bool has = step->kind == BIGS_KERNEL && module->nlaunch && module->launch[step->index].frames;
+    b->step[s].frame = has ? b->nframe : -1;
+    b->nframe += has ? frame_words(module, step) : 0;
+  }
+}
+
+// All of a group live at once.
+static int group_end(const BigsProgram *p, int s) {
+  return p->step[s].group ? s + p->step[s].group - 1 : s;
+}
+
 // Lifetimes of the buffers in arena and kept region, from the steps that use them or their pieces.
 static int find_lifetimes(bigs_model *m, Binding *b) {
   const BigsProgram *p = b->program;
   for (int i = 0; i < p->nbuffer; i++)
     b->item[i] = (PlaceItem){.first = INT32_MAX, .last = -1};
-  for (int s = 0; s < p->nstep; s++)
+  for (int s = 0, begin = 0, end = -1; s < p->nstep; s++) {
+    if (s > end)
+      begin = s, end = group_end(p, s);
     for (int i = 0; i < p->step[s].narg; i++) {
       const BoundBuffer *r = &b->buffer[p->step[s].arg[i]];
       if (r->where != BIGS_ARENA)
         continue;
       PlaceItem *x = &b->item[r->index];
       if (x->last < 0)
-        x->first = s;
-      x->last = s;
+        x->first = begin;
+      x->last = end;
       x->bytes = b->buffer[r->index].bytes;
       if (x->first < p->nprologue && s >= p->nprologue)
         return bigs_fail(&m->error, BIGS_EBUG,
                          "%s: temporary %d is made by the prologue and used by step %d", p->name,
                          r->index, s);
     }
+  }
   return 0;
 }
 
@@ -299,6 +326,8 @@ static void drop_values(bigs_model *m, Binding *b) {
     recording_forget(m, &b->part[i]);
   region_free(m, &b->kept);
   region_free(m, &b->keys);
+  region_free(m, &b->frames);
+  b->has_frames = false;
   b->kept_version = 0;
   if (b->step)
     drop_tables(m, b);
@@ -312,6 +341,8 @@ static void drop_values(bigs_model *m, Binding *b) {
 }
 
 static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {
+  if (m->device->frame)
+    find_frames(m->module, b);
   drop_values(m, b);
   memcpy(b->sym, sym, sizeof b->sym);
   bind_sizes(m->module, b);
@@ -330,9 +361,9 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->size,     b->buffer, b->step,  b->part[0].at, b->part[1].at,
-                        b->scalar,   b->key,    b->clear, b->base,       b->arg,
-                        b->fallback, b->staged, b->item,  b->order,      b};
+  void *const part[] = {b->size,       b->buffer, b->step, b->frame, b->framed, b->part[0].at,
+                        b->part[1].at, b->scalar, b->key,  b->clear, b->base,   b->arg,
+                        b->fallback,   b->staged, b->item, b->order, b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
 }
@@ -353,6 +384,8 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
     return NULL;
   b->program = p;
   b->nkey = nkey;
+  for (int s = 0; m->device->frame && s < p->nstep; s++)
+    b->nframe += frame_words(m->module, &p->step[s]);
   b->part[0].n = b->part[1].n = p->nbuffer + 1;
   if (!(b->size = MODEL_ALLOC(m, int64_t, m->module->npoly, what)) ||
       !(b->buffer = MODEL_ALLOC(m, BoundBuffer, nbuffer, what)) ||
@@ -360,6 +393,8 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
       !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
       !(b->part[0].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
       !(b->part[1].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
+      !(b->frame = MODEL_ALLOC(m, uint64_t, b->nframe, what)) ||
+      !(b->framed = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
       !(b->key = MODEL_ALLOC(m, uint64_t, nkey, what)) ||
       !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||
       !(b->base = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||

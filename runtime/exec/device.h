@@ -25,6 +25,8 @@ typedef struct DeviceLaunch {
   int narg, nscalar;
   char *scratch; // `stride` bytes for each of the step's workers
   int64_t stride;
+  int group; // steps in one, with as many frames; 1 but for kernels with `frames` in their BigsLaunch
+  void *frames; // of the device, where such a kernel reads them: all of the above but `kernel`
   const DeviceGemm *gemm;               // what the kernel does, as one product; NULL: it is none
   const char *program, *label, *source; // for messages; the last two may be NULL
 } DeviceLaunch;
@@ -52,6 +54,9 @@ typedef struct BigsDevice {
   // keys of what they draw in their scalars; else there is the address of them.
   int (*words)(bigs_model *m, void *to, const uint64_t *word, int n);
   int (*launch)(bigs_model *m, const DeviceLaunch *l);
+  // The launch's frame, as kernels with `frames` read it; the words that it has.  NULL: steps are launched
+  // one by one.
+  int (*frame)(const bigs_model *m, const DeviceLaunch *l, uint64_t *word);
   int (*wait)(bigs_model *m); // until all is done
   // What is launched and cleared between record and recorded is noted and not done; replay does all of it
   // again, with what lies in the same memory then.  record is false, and the result of recorded NULL,

@@ -206,6 +206,7 @@ static int set_keys(bigs_model *m, Binding *b, RunFlags flags) {
 
 // A little room for growth: sizes that vary from call to call (masked rows) do not make new pages
 // each time.
+static int ready_frames(bigs_model *m, Binding *b);
 static int ready_arena(bigs_model *m, const Binding *b, int64_t spare) {
   int64_t growth = b->arena_bytes / 8 <= spare ? b->arena_bytes / 8 : 0;
   return (size_t)b->arena_bytes <= m->arena.bytes
@@ -229,7 +230,7 @@ static int ready_memory(bigs_model *m, Binding *b) {
   if ((size_t)b->scratch_bytes > m->scratch.bytes &&
       region_set(m, &m->scratch, (size_t)b->scratch_bytes, "scratch memory"))
     return m->error.status;
-  if (ready_keys(m, b))
+  if (ready_keys(m, b) || ready_frames(m, b))
     return m->error.status;
   return b->program->kind == BIGS_GRADIENT
              ? exec_ready_gradients(m, (int)(b->program - m->module->program))
@@ -276,27 +277,36 @@ static DeviceGemm bound_gemm(const Binding *b, const BigsGemm *g) {
   return x;
 }
 
-static int run_step(bigs_model *m, Binding *b, int s) {
+// But for its product.
+static DeviceLaunch launch_of_step(const bigs_model *m, Binding *b, int s) {
   const BigsStep *step = &b->program->step[s];
   const BoundStep *bound = &b->step[s];
-  if (clear_for_step(m, b, bound))
-    return m->error.status;
   for (int i = 0; i < step->narg; i++)
     b->arg[i] = b->base[step->arg[i]];
-  BigsFrame f = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar};
-  if (step->kind == BIGS_BUILTIN)
-    return run_builtin(m, b, s, &f);
-  DeviceLaunch l = {.kernel = step->index,
-                    .tasks = bound->tasks,
-                    .frame = f,
-                    .narg = step->narg,
-                    .nscalar = step->nscalar,
-                    .scratch = m->scratch.p,
-                    .stride = bound->scratch,
-                    .program = b->program->name,
-                    .label = step->label,
-                    .source = step->source};
+  return (DeviceLaunch){
+      .kernel = step->index,
+      .tasks = bound->tasks,
+      .frame = {.arg = b->arg, .sym = b->sym, .scalar = b->scalar + bound->scalar},
+      .narg = step->narg,
+      .nscalar = step->nscalar,
+      .scratch = m->scratch.p,
+      .stride = bound->scratch,
+      .group = 1,
+      .program = b->program->name,
+      .label = step->label,
+      .source = step->source};
+}
+
+// n steps from s on, which are one launch.
+static int launch_steps(bigs_model *m, Binding *b, int s, int n) {
+  const BigsStep *step = &b->program->step[s];
+  DeviceLaunch l = launch_of_step(m, b, s);
   DeviceGemm gemm;
+  l.group = n;
+  if (b->nframe && b->step[s].frame >= 0)
+    l.frames = b->frames.p + (size_t)b->step[s].frame * sizeof *b->frame;
+  for (int i = 1; i < n; i++)
+    l.tasks = b->step[s + i].tasks > l.tasks ? b->step[s + i].tasks : l.tasks;
   if (step->gemm) {
     gemm = bound_gemm(b, &b->program->gemm[step->gemm - 1]);
     l.gemm = &gemm;
@@ -304,20 +314,66 @@ static int run_step(bigs_model *m, Binding *b, int s) {
   return m->device->launch(m, &l);
 }
 
+static int run_step(bigs_model *m, Binding *b, int s, int n) {
+  const BigsStep *step = &b->program->step[s];
+  for (int i = 0; i < n; i++)
+    if (clear_for_step(m, b, &b->step[s + i]))
+      return m->error.status;
+  if (step->kind != BIGS_BUILTIN)
+    return launch_steps(m, b, s, n);
+  DeviceLaunch l = launch_of_step(m, b, s);
+  return run_builtin(m, b, s, &l.frame);
+}
+
+// ---- frames in the device's memory
+static int ready_frames(bigs_model *m, Binding *b) {
+  return b->nframe && m->device->frame && !b->frames.p &&
+                 region_set(m, &b->frames, (size_t)b->nframe * sizeof *b->frame,
+                            "frames of kernels")
+             ? m->error.status
+             : 0;
+}
+
+// The copy of those before may be under way.
+int exec_frames(bigs_model *m, Binding *b) {
+  size_t n = (size_t)b->program->nbuffer + 1;
+  b->base[n - 1] = m->scratch.p;
+  if (!b->nframe || !m->device->frame ||
+      (b->has_frames && !memcmp(b->base, b->framed, n * sizeof *b->base)))
+    return 0;
+  if (b->has_frames && m->device->wait(m))
+    return m->error.status;
+  for (int s = 0; s < b->program->nstep; s++)
+    if (b->step[s].frame >= 0) {
+      DeviceLaunch l = launch_of_step(m, b, s);
+      m->device->frame(m, &l, b->frame + b->step[s].frame);
+    }
+  memcpy(b->framed, b->base, n * sizeof *b->base);
+  b->has_frames = true;
+  return m->device->put(m, b->frames.p, b->frame, (size_t)b->nframe * sizeof *b->frame);
+}
+
 // ---- programs
 int exec_interrupted(bigs_model *m) {
   return bigs_fail(&m->error, BIGS_EINTERRUPT, "interrupted");
 }
 
+// Steps that are done at once from s on.
+static int steps_at_once(const bigs_model *m, const Binding *b, int s, RunFlags flags) {
+  int n = b->program->step[s].group;
+  return n > 1 && m->device->frame && !flags.check ? n : 1;
+}
+
 static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags) {
   int err = 0;
-  for (int s = from; s < to && !err; s++) {
+  for (int s = from, n; s < to && !err; s += n) {
+    n = steps_at_once(m, b, s, flags);
     int64_t begin = m->step_ns ? clock_ns() : 0;
     if (m->cancel && *m->cancel)
       return exec_interrupted(m);
     if (flags.check)
       err = check_clear(m, b, s);
-    err = err ? err : run_step(m, b, s);
+    err = err ? err : run_step(m, b, s, n);
     if (!err && flags.check)
       err = check_after(m, b, s);
     if (m->step_ns && !err)
@@ -378,7 +434,7 @@ static int run_program(bigs_model *m, int program, const int64_t *dims, const vo
   Binding *b = ready(m, program, dims);
   if (!b || resolve(m, b, inputs, outputs))
     return m->error.status;
-  if (set_keys(m, b, flags) || (flags.check && check_before(m, b)))
+  if (set_keys(m, b, flags) || exec_frames(m, b) || (flags.check && check_before(m, b)))
     return m->error.status;
   if (b->kept_version != m->weights_version || flags.check) {
     b->kept_version = 0;

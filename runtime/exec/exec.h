@@ -43,6 +43,7 @@ typedef struct BoundStep {
   int64_t tasks;
   int64_t scratch;       // bytes a thread; of a builtin: in all
   int32_t scalar;        // its first in Binding.scalar
+  int32_t frame;         // its first word in Binding.frame, -1: it has none there
   int32_t clear, nclear; // buffers in Binding.clear to be zeroed before it
   void *tables;          // of a builtin; belongs to the first step of the binding that has it
   int64_t key;
@@ -65,6 +66,12 @@ typedef struct Binding {
   uint64_t *key; // of all its random sites, in the order of the steps; nkey
   int nkey;
   Region keys; // the same on a device whose kernels read them there
+  uint64_t *
+      frame; // what kernels read from the device's memory, nframe words; as it was made for `framed`
+  int nframe;
+  void **framed; // what `base` was then
+  bool has_frames;
+  Region frames;
   int32_t *clear;
   void **base;     // per buffer, for the run under way; behind them the scratch memory
   void **arg;      // of the step under way
@@ -163,6 +170,7 @@ int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const 
 // both before its steps; and these, all that it has.
 int exec_prepare(bigs_model *m, Binding *b);
 int exec_resolve(bigs_model *m, Binding *b, const void *const *inputs, void *const *outputs);
+int exec_frames(bigs_model *m, Binding *b); // after the addresses
 int exec_steps(bigs_model *m, Binding *b);
 // Gradient memory, cleared when it held another program's.
 int exec_ready_gradients(bigs_model *m, int program);

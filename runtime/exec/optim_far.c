@@ -97,8 +97,10 @@ static int resolve_binding(bigs_model *m, FarOptim *x, int which, int i) {
   const void *in[FLAT_ARGS];
   void *out[FLAT_ARGS];
   Flat f = values_of(m, x, which, i);
+  Binding *b = x->binding[PROGRAMS * i + which];
   int err = flat_args(m, program_of(m, x, which), &x->range[i], &f, dims, in, out);
-  return err ? err : exec_resolve(m, x->binding[PROGRAMS * i + which], in, out);
+  err = err ? err : exec_resolve(m, b, in, out);
+  return err ? err : exec_frames(m, b);
 }
 
 // ---- made once

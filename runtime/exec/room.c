@@ -28,6 +28,7 @@ void needs_add(const Binding *b, Needs *n, int64_t *freed) {
   const BigsProgram *p = b->program;
   add_region(&n->bytes, freed, &b->kept, b->kept_bytes);
   add_region(&n->bytes, freed, &b->keys, (int64_t)((size_t)b->nkey * sizeof *b->key));
+  add_region(&n->bytes, freed, &b->frames, (int64_t)((size_t)b->nframe * sizeof *b->frame));
   for (int i = 0; i < p->nbuffer; i++)
     if (b->buffer[i].where == BIGS_CONSTANT)
       add_region(&n->bytes, freed, &b->staged[p->ninput + p->noutput + i], b->buffer[i].bytes);

@@ -322,14 +322,17 @@ typedef int ShimLaunch(void (*kernel)(void), unsigned grid, unsigned block, size
 typedef struct FakeKernel {
   FakeFunction function;
   ShimLaunch *launch;
+  unsigned *depth; // the shim's
   void (*kernel)(void);
 } FakeKernel;
 
 // In the order of threads that the environment's SHIM_ORDER names (0).
-static void run_kernel(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
+static void run_kernel(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
+                       unsigned shared) {
   const FakeKernel *k = ctx;
   const char *order = getenv("SHIM_ORDER");
   char error[1024];
+  *k->depth = depth;
   if (k->launch(k->kernel, blocks, 256, shared, word, (size_t)k->function.words * 8,
                 order ? atoi(order) : 0, error, sizeof error)) {
     fprintf(stderr, "shim: %s\n", error);
@@ -341,13 +344,15 @@ static const FakeFunction *find_kernel(void *library, const char *name) {
   char words[64];
   snprintf(words, sizeof words, "%s_words", name);
   const int *n = dlsym(library, words);
-  void *kernel = dlsym(library, name), *launch = dlsym(library, "shim_launch");
+  void *kernel = dlsym(library, name), *launch = dlsym(library, "shim_launch"),
+       *depth = dlsym(library, "shim_depth");
   FakeKernel *k =
-      n && kernel && launch ? calloc(1, sizeof *k) : NULL; // for as long as the process is
+      n && kernel && launch && depth ? calloc(1, sizeof *k) : NULL; // for as long as the process is
   if (!k)
     return NULL;
   k->function = (FakeFunction){.run = run_kernel, .ctx = k, .words = *n};
   memcpy(&k->launch, &launch, sizeof launch);
+  k->depth = depth;
   memcpy(&k->kernel, &kernel, sizeof kernel);
   return &k->function;
 }
@@ -420,14 +425,14 @@ API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, 
   fake.launches++;
   if (r || fake.launches == fake.refuse_at)
     return r ? r : NO_RESOURCES;
-  if (!grid_x || grid_y != 1 || grid_z != 1 || block_x != 256 || block_y != 1 || block_z != 1 ||
+  if (!grid_x || grid_y != 1 || !grid_z || block_x != 256 || block_y != 1 || block_z != 1 ||
       shared_bytes > shared_room(f) || extra || function->words > WORDS)
     return BAD_VALUE;
   FakeJob *j;
   r = put_job(stream, fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL, &j);
   if (r)
     return r;
-  j->f = function, j->blocks = grid_x, j->shared = shared_bytes;
+  j->f = function, j->blocks = grid_x, j->depth = grid_z, j->shared = shared_bytes;
   memcpy(j->word, params[0], (size_t)function->words * sizeof *j->word);
   return 0;
 }

@@ -9,8 +9,9 @@
 
 // What a CUfunction points to.
 typedef struct FakeFunction {
-  // All warps of all blocks, with the words of the launch's parameter.
-  void (*run)(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared);
+  // All warps of all blocks, `blocks` in each of `depth` grids, with the words of the launch's parameter.
+  void (*run)(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
+              unsigned shared);
   const void *ctx;
   int words; // of the parameter
 } FakeFunction;

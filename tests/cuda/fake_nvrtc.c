@@ -74,15 +74,19 @@ static NvrtcResult spoilt(NvrtcProgram p, const char *word) {
   return COMPILATION;
 }
 
-// How many words each kernel's frame has, for who launches it.
+// How many words each kernel's parameter has, for who launches it: its frame, or what points to frames.
 static void put_words(FILE *f, const char *source) {
-  char name[WORD];
+  char name[WORD], group[WORD + 16];
   for (const char *s = source; (s = strstr(s, "\nstruct ")); s += 8)
-    if (sscanf(s, "\nstruct %63[a-z0-9_] {", name) == 1 && strstr(name, "_frame"))
-      fprintf(f,
-              "\nextern \"C\" { extern const int %.*s_words; const int %.*s_words = sizeof(%s) / "
-              "8; }\n",
-              (int)(strlen(name) - 6), name, (int)(strlen(name) - 6), name, name);
+    if (sscanf(s, "\nstruct %63[a-z0-9_] {", name) == 1 && strstr(name, "_frame")) {
+      int n = (int)(strlen(name) - 6);
+      snprintf(group, sizeof group, "struct %.*s_group {", n, name);
+      fprintf(
+          f,
+          "\nextern \"C\" { extern const int %.*s_words; const int %.*s_words = sizeof(%.*s_%s) "
+          "/ 8; }\n",
+          n, name, n, name, n, name, strstr(source, group) ? "group" : "frame");
+    }
 }
 
 static void read_cubin(NvrtcProgram p, const char *path) {

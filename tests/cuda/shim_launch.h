@@ -6,6 +6,12 @@
 #include <signal.h>
 #include <sys/time.h>
 
+// gridDim.z of the next launches.
+extern "C" {
+extern __attribute__((visibility("default"))) unsigned shim_depth;
+unsigned shim_depth = 1;
+}
+
 namespace shim {
 namespace {
 enum { PARAM_WORDS = 512, SECONDS = 100 }; // CUDA's limit is 4096 bytes
@@ -132,9 +138,13 @@ inline void block_ends() {
   check_bulk();
 }
 
+inline size_t all_blocks() {
+  return launch.grid * shim_depth;
+}
+
 // Blocks in the order of the run: forward, backward, or in steps of a prime.
 inline unsigned nth_block(size_t i) {
-  const size_t prime = 7919, n = launch.grid;
+  const size_t prime = 7919, n = all_blocks();
   if (run.order > 3 && n % prime)
     return unsigned((i * prime + size_t(run.order)) % n);
   return unsigned(run.order == 1 || run.order == 3 ? n - 1 - i : i);
@@ -147,7 +157,7 @@ inline bool run_block(unsigned block) {
   forget_copies();
   forget_bulk();
   forget_wgmmas();
-  blockIdx = {block, 0, 0};
+  blockIdx = {unsigned(block % launch.grid), 0, unsigned(block / launch.grid)};
   run.alive = run.threads, run.current = -1, run.failed = false;
   for (int i = 0; i < run.threads; i++)
     make_thread(i);
@@ -178,14 +188,14 @@ inline void prepare(unsigned block, const void *params, size_t param_bytes, int 
   run.body = param_bytes <= 256 ? call_kernel<32> : call_kernel<PARAM_WORDS>;
   run.threads = int(block), run.order = order;
   run.chance = uint64_t(order);
-  blockDim = dim3(block), gridDim = dim3(unsigned(launch.grid));
+  blockDim = dim3(block), gridDim = dim3(unsigned(launch.grid), 1, shim_depth);
 }
 
 inline bool run_grid() {
   bool ok = true;
   protect_shared(PROT_NONE);
   catch_signals();
-  for (size_t i = 0; ok && i < launch.grid; i++)
+  for (size_t i = 0; ok && i < all_blocks(); i++)
     ok = run_block(nth_block(i));
   release_signals();
   protect_shared(PROT_READ | PROT_WRITE);

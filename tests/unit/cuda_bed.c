@@ -36,6 +36,7 @@ static char *text_of(const LKernel *k, const char *name, size_t *n) {
   FILE *f = open_memstream(&text, n);
   named.name = name;
   named.from = NULL;
+  named.grouped = false; // steps are done one by one here
   cuda_kernel(f, &named, MAX_SYMS);
   fclose(f);
   return text;

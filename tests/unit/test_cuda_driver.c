@@ -23,6 +23,7 @@ typedef struct ToyKernel {
   BigsKernel *kernel;
   int narg, nscalar;
   const BigsScalar *scalar;
+  int words; // of a frame
 } ToyKernel;
 static ToyKernel toy_kernel[KERNELS];
 static FakeFunction toy_function[KERNELS + 1];
@@ -31,13 +32,15 @@ static const FakeImage toy_image = {
 
 static unsigned blocks_most, shared_most; // of all launches
 static uint64_t launched;                 // what they were launched with
+static bool framed;                       // kernels get the address of their frames
 
 static int at_least_one(int n) {
   return n ? n : 1;
 }
 
-static void write_words(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
-  (void)ctx, (void)blocks, (void)shared;
+static void write_words(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
+                        unsigned shared) {
+  (void)ctx, (void)blocks, (void)depth, (void)shared;
   ck_assert_uint_le(word[1], 64);
   memcpy((void *)(uintptr_t)word[0], word + 2, word[1] * sizeof *word);
 }
@@ -50,14 +53,13 @@ static void take_scalars(const ToyKernel *k, const uint64_t *scalar, uint64_t *o
 
 // All tasks of a warp, or of a block when it has shared memory, the last one first: their order is
 // nobody's business.
-static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, unsigned shared) {
-  const ToyKernel *k = ctx;
+static void run_frame(const ToyKernel *k, const uint64_t *word, unsigned blocks, unsigned shared) {
   void *arg[16];
   uint64_t scalar[4];
   for (int i = 0; i < k->narg; i++)
     arg[i] = (void *)(uintptr_t)word[3 + i];
   const uint64_t *sym = word + 3 + at_least_one(k->narg);
-  launched = hash_bytes(launched, word, (size_t)toy_function[k - toy_kernel].words * sizeof *word);
+  launched = hash_bytes(launched, word, (size_t)k->words * sizeof *word);
   BigsFrame f = {.arg = arg, .sym = (const int64_t *)sym, .scalar = scalar};
   take_scalars(k, sym + TOY_NDIM, scalar);
   shared_most = shared > shared_most ? shared : shared_most;
@@ -65,6 +67,15 @@ static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, un
   for (int64_t n = blocks * (shared ? 1 : 8), i = n - 1; i >= 0; i--)
     for (int64_t task = i; task < (int64_t)word[0]; task += n)
       k->kernel(&f, task, (char *)(uintptr_t)word[2] + i * (int64_t)word[1]);
+}
+
+static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
+                      unsigned shared) {
+  const ToyKernel *k = ctx;
+  ck_assert(framed || depth == 1);
+  const uint64_t *frame = framed ? (const uint64_t *)(uintptr_t)word[0] : word;
+  for (unsigned i = depth; i-- > 0;)
+    run_frame(k, frame + i * (unsigned)k->words, blocks, shared);
 }
 
 static void make_toy_functions(void) {
@@ -75,9 +86,9 @@ static void make_toy_functions(void) {
       const BigsStep *step = &toy_module.program[p].step[i];
       ToyKernel *k = &toy_kernel[step->index];
       ck_assert_int_le(step->nscalar, 4);
-      *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar, step->scalar};
-      toy_function[step->index] = (FakeFunction){
-          run_tasks, k, 3 + at_least_one(k->narg) + TOY_NDIM + at_least_one(k->nscalar)};
+      *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar, step->scalar,
+                       3 + at_least_one(step->narg) + TOY_NDIM + at_least_one(step->nscalar)};
+      toy_function[step->index] = (FakeFunction){run_tasks, k, k->words};
     }
 }
 
@@ -573,6 +584,73 @@ START_TEST(a_graph_that_fails) {
 }
 END_TEST
 
+// A handle whose kernels read their frames from the GPU's memory, and whose initial values are two
+// launches: two steps of one kernel are one.
+static bigs_model *open_framed(BigsModule *module, const CudaDevice *gpu) {
+  static BigsLaunch launch[KERNELS];
+  static BigsProgram program[8];
+  static BigsStep init[4];
+  const BigsProgram *p = &toy_module.program[TOY_INIT];
+  *module = toy_module;
+  memcpy(program, module->program, (size_t)module->nprogram * sizeof *program);
+  memcpy(init, p->step, (size_t)p->nstep * sizeof *init);
+  for (int i = 0; i < KERNELS; i++)
+    launch[i] = (BigsLaunch){.threads = 256, .tasks = 8, .frames = 1};
+  for (int i = 0; i < KERNELS; i++)
+    toy_function[i].words = 3;
+  framed = true;
+  init[0].group = 2;
+  program[TOY_INIT].step = init;
+  module->program = program, module->launch = launch, module->nlaunch = module->nkernel;
+  bigs_options o = {.threads = 2, .seed = 5, .device = &gpu->base};
+  bigs_model *m = bigs_model_open_with(module, &o, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  return m;
+}
+
+START_TEST(steps_of_one_kernel_are_one_launch) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  BigsModule module;
+  bigs_model *near = open_on(NULL, NULL);
+  int launches = fake->launches;
+  bigs_model *far = open_framed(&module, &gpu);
+  ck_assert_int_eq(fake->launches - launches, 3); // and the keys
+  for (int i = 0; i < 12; i++)
+    same_scale(near, far, 1 + i / 3, 8 - i % 2);
+  same_steps(near, far, 4);
+  same_parameters(near, far);
+  same_scale(near, far, 7, 8);
+  same_steps(near, far, 3);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// The frames of a caller's tensors, which are elsewhere in each call, are not written over while they may
+// be read.
+START_TEST(frames_follow_tensors_that_move) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  BigsModule module;
+  bigs_model *near = open_on(NULL, NULL), *far = open_framed(&module, &gpu);
+  float once[64], twice[64];
+  Caller c;
+  caller_begins(&c, ones);
+  ck_assert_int_eq(scale(near, 7, 8, once), 0);
+  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
+                                  (void *[]){twice}),
+                   0);
+  for (int i = 0; i < 3; i++) {
+    scale_on(far, &c, 0, c.x, c.y[0], 7);
+    scale_on(far, &c, 1, c.y[0], c.y[1], 7);
+  }
+  is_scaled(&c, 1, 1, twice, 7);
+  is_scaled(&c, 0, 0, once, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
 // ---- memory
 // What a batch of B asks of a GPU with `memory` bytes left: the largest that would fit, B itself when it
 // did, 0 when not even one would.  Nothing is allocated or launched for what does not fit.
@@ -886,6 +964,8 @@ Suite *cuda_driver_suite(void) {
   tcase_add_loop_test(t, steps_go_one_by_one_without_graphs, 0, 5);
   tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);
   tcase_add_test(t, a_graph_that_fails);
+  tcase_add_test(t, steps_of_one_kernel_are_one_launch);
+  tcase_add_test(t, frames_follow_tensors_that_move);
   tcase_add_test(t, the_largest_batch_is_told);
   tcase_add_test(t, a_step_fits_whole_or_is_not_begun);
   tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
