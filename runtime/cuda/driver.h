@@ -9,6 +9,7 @@
 typedef int CudaResult;                 // CUresult; 0: done
 typedef int CudaOrdinal;                // CUdevice
 typedef int CudaAttribute;              // CUdevice_attribute
+typedef int CudaFunctionAttribute;      // CUfunction_attribute
 typedef int CudaCaptureMode;            // CUstreamCaptureMode
 typedef unsigned long long CudaAddress; // CUdeviceptr
 typedef struct CUctx_st *CudaContext;
