@@ -31,15 +31,17 @@ template <bool along_k, int rows> struct bg_mma_operand {
   enum { PIECES = along_k ? BG_MMA_K / 8 : rows / 8, LINES = 256 / PIECES };
   const unsigned short *x;
   long long along, line;
-  int left; // of the rows: of this piece, or along it
+  int left;  // of the rows: of this piece, or along it
+  bool bulk; // this operand's pieces can be copied as they are, though the other's cannot
 
   BG_FN void begin(const unsigned short *from, long long xr, long long xk, long long count) {
     along = along_k ? xk : xr;
     line = along_k ? xr : xk;
+    bulk = bg_mma_whole(from, along, line);
     x = from + (threadIdx.x / PIECES * line + threadIdx.x % PIECES * 8 * along);
     left = (int)count - (int)(along_k ? threadIdx.x / PIECES : threadIdx.x % PIECES * 8);
   }
-  // The thread's pieces of the next step, of which ks k are there; what is not is 0.  whole: pieces are copied as they are.
+  // The thread's pieces of the next step, of which ks k are there; what is not is 0.  whole: of both, pieces are copied as they are.
   template <bool whole> BG_FN void fetch(unsigned short *stage, long long ks) {
     const int first = (int)(threadIdx.x / PIECES), piece = (int)(threadIdx.x % PIECES);
     const int k = (int)bg_least(ks, BG_MMA_K) - (along_k ? 8 * piece : first);
@@ -48,7 +50,7 @@ template <bool along_k, int rows> struct bg_mma_operand {
       const int there = row <= 0 || far <= 0 ? 0 : along_k ? far : row;
       unsigned short *to = bg_mma_at<along_k, rows>(stage, first + i * LINES, piece);
       const unsigned short *from = x + i * LINES * line;
-      if (whole)
+      if (whole || bulk)
         bg_cp_async_16(to, from, there < 8 ? 2 * there : 16);
       else
         *(uint4 *)to = bg_mma_gather(from, along, there);

@@ -25,6 +25,7 @@ static const ConvForm forms[] = {
     {"kernels inside out", "LBH", "HL", DT_F32, false},
     {"in float64", "BLH", "L", DT_F64, false},
     {"in bf16", "BLH", "L", DT_BF16, true},
+    {"in bf16, pieces of 16 bytes", "BLW", "L", DT_BF16, true},
 };
 enum { ODD = 7 }; // the first so many are tested with what is not finite
 static const int64_t lengths[] = {1, 7, 64, 65, 129, 200};
@@ -56,6 +57,7 @@ static ConvCase open_case(const ConvForm *form, int64_t length, bool reverse) {
   c.axis['B'] = bed_run_axis(b, "B", length > 64 ? 1 : 3);
   c.axis['L'] = bed_run_axis(b, "L", length);
   c.axis['G'] = bed_axis(b, "G", 3);
+  c.axis['W'] = bed_axis(b, "W", 16);
   c.axis['H'] = bed_axis(b, "H", length == 7 ? 67 : 5);
   c.u = leaf_of(&c, form->u);
   c.kernel = leaf_of(&c, form->kernel);
