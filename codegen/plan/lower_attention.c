@@ -409,7 +409,7 @@ static void state_gradient(Prog *g, Inst *k) {
     state_part(g, k, LA_KEYS, delta);
 }
 
-static bool is_statement(const Prog *g, const Node *n) {
+bool attention_is_statement(const Prog *g, const Node *n) {
   int64_t most = g->p->o.on->attention_columns;
   return constant_extent(n->attr.axis2) <= most && constant_extent(value_axis(n)) <= most;
 }
@@ -421,9 +421,9 @@ void lower_attention(Prog *g, Inst *k) {
     any |= info_of(g, k->m.v[i].node)->needed;
   if (!any)
     return;
-  if (is_statement(g, n) && grad)
+  if (attention_is_statement(g, n) && grad)
     state_gradient(g, k);
-  else if (is_statement(g, n))
+  else if (attention_is_statement(g, n))
     state_part(g, k, LA_OUT, NULL);
   else
     (grad ? lower_gradient : lower_forward)(g, k);

@@ -367,6 +367,8 @@ bool scatter_counts(const Node *n, Poly *ids, Poly *rows);
 // Attention and its gradients: starts an instance, or finds the one of the other results of the
 // same attention.  NULL with an error recorded when no kernel does it.
 Inst *attention_plan(Prog *g, Node *n);
+// Is it one statement of the loop IR, which writes its results once?
+bool attention_is_statement(const Prog *g, const Node *n);
 // n as a view in which `inner` has stride 1 and the other axes any strides; copied when it is not
 // stored that way.
 Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner);

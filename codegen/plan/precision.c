@@ -61,7 +61,7 @@ void precision_mark(Prog *g) {
 
 DType stored_dtype(const Prog *g, const Node *n) {
   bool narrow = g->p->o.bf16 && (g->kind == BIGS_ENTRY || g->kind == BIGS_GRADIENT);
-  bool summed = n->op == OP_ATTENTION_GRAD; // where it lies
+  bool summed = n->op == OP_ATTENTION_GRAD && !attention_is_statement(g, n); // where it lies
   return narrow && n->dtype == DT_F32 && !summed && !info_of(g, n)->exact ? DT_BF16
                                                                           : (DType)n->dtype;
 }
