@@ -270,6 +270,10 @@ static bool is_for_gpu(const Options *o) {
   return is(o->target, "cuda") || is(o->emit, "cuda") || (n > 3 && !strcmp(o->out + n - 3, ".cu"));
 }
 
+bool options_bf16(const Options *o) {
+  return is_for_gpu(o) && !is(o->precision, "f32");
+}
+
 static int check_precision(const Options *o) {
   bool makes_code = (V(COMPILE) | V_GPU) & 1u << o->verb;
   if (!is(o->precision, "bf16") || is_for_gpu(o) || !makes_code)

@@ -373,7 +373,7 @@ BuildOptions session_build_options(const Options *o) {
   return (BuildOptions){.march = o->march,
                         .name = o->name,
                         .gpu = o->target && !strcmp(o->target, "cuda"),
-                        .bf16 = o->precision && !strcmp(o->precision, "bf16"),
+                        .bf16 = options_bf16(o),
                         .opt = (int)o->opt,
                         .dump_ir = o->dump_ir,
                         .dump_to = stderr,

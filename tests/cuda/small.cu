@@ -1,19 +1,46 @@
-// k0  small.mdl:8
+// k0  <prelude>:26
 struct k0_frame {
   long long tasks, stride;
   char *scratch;
-  void *arg[5];
+  void *arg[2];
   long long sym[2];
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k0(const k0_frame f) {
   const int lane = bg_lane();
   const long long warp = bg_warp(), warps = bg_warps();
+  const float *const mix_weight_0 = (const float *)f.arg[0];
+  unsigned short *const shadow_1 = (unsigned short *)f.arg[1];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 24); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
+        float r0 = mix_weight_0[(i1 * 24) + i2];
+        shadow_1[(i1 * 24) + i2] = bg_to_bf16(bg_bf16(r0));
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k1  small.mdl:8
+struct k1_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[5];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
   const int *const ids_0 = (const int *)f.arg[0];
   const float *const word_weight_1 = (const float *)f.arg[1];
   const float *const norm_weight_2 = (const float *)f.arg[2];
   const float *const norm_bias_3 = (const float *)f.arg[3];
-  float *const LayerNorm_4 = (float *)f.arg[4];
+  unsigned short *const LayerNorm_4 = (unsigned short *)f.arg[4];
   for (long long task = warp; task < f.tasks; task += warps) {
     const long long i0 = task;
     const long long n1 = i0 * 10;
@@ -47,50 +74,50 @@ extern "C" __global__ void __launch_bounds__(256, 2) k0(const k0_frame f) {
       for (long long i4 = lane; i4 < 24; i4 += 32) {
         float r7 = word_weight_1[i4 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
         float r8 = r7 - r5;
-        float r13 = __fmaf_rn(r8 * r12, norm_weight_2[i4], norm_bias_3[i4]);
-        LayerNorm_4[(i1 * 24) + i4] = r13;
+        float r13 = bg_bf16(__fmaf_rn(r8 * r12, norm_weight_2[i4], norm_bias_3[i4]));
+        LayerNorm_4[(i1 * 24) + i4] = bg_to_bf16(bg_bf16(r13));
       }
       __syncwarp();
     }
   }
 }
 
-// k1  small.mdl:8
-struct k1_frame {
+// k2  small.mdl:8
+struct k2_frame {
   long long tasks, stride;
   char *scratch;
   void *arg[4];
   long long sym[2];
   unsigned long long scalar[1];
 };
-extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
-  const float *const LayerNorm_0 = (const float *)f.arg[0];
-  const float *const mix_weight_1 = (const float *)f.arg[1];
+extern "C" __global__ void __launch_bounds__(256, 2) k2(const k2_frame f) {
+  const unsigned short *const LayerNorm_0 = (const unsigned short *)f.arg[0];
+  const unsigned short *const shadow_1 = (const unsigned short *)f.arg[1];
   const float *const mix_bias_2 = (const float *)f.arg[2];
   float *const rows_3 = (float *)f.arg[3];
   for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {
-    const long long i1 = task % ((63 + f.sym[0] * f.sym[1]) / 64);
-    const long long i0 = task / ((63 + f.sym[0] * f.sym[1]) / 64);
+    const long long i1 = task % ((127 + f.sym[0] * f.sym[1]) / 128);
+    const long long i0 = task / ((127 + f.sym[0] * f.sym[1]) / 128);
     const long long n1 = i0 * 64;
-    bg_tile<float, true, false>(LayerNorm_0 + (i1 * 1536), 24, 1, mix_weight_1 + n1, 1, 24, bg_least(64, (f.sym[0] * f.sym[1]) - (i1 * 64)), bg_least(64, 24 - n1), 24);
-    const long long i3 = threadIdx.x % 64, rows = i3 < bg_least(64, 24 - (i0 * 64)) ? bg_least(64, (f.sym[0] * f.sym[1]) - (i1 * 64)) : 0;
+    bg_mma_tile<128, 64, true, false>(LayerNorm_0 + (i1 * 3072), 24, 1, shadow_1 + n1, 1, 24, bg_least(128, (f.sym[0] * f.sym[1]) - (i1 * 128)), bg_least(64, 24 - n1), 24);
+    const long long i3 = threadIdx.x % 64, rows = i3 < bg_least(64, 24 - (i0 * 64)) ? bg_least(128, (f.sym[0] * f.sym[1]) - (i1 * 128)) : 0;
     for (long long i2 = threadIdx.x / 64; i2 < rows; i2 += 4) {
-      const float acc = bg_shared[i2 * 64 + i3];
+      const float acc = bg_shared[i2 * 72 + i3];
       float r0 = acc + mix_bias_2[(i0 * 64) + i3];
-      rows_3[(((i0 * 64) + (i1 * 1536)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
+      rows_3[(((i0 * 64) + (i1 * 3072)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
     }
   }
 }
 
-// k2  small.mdl:9
-struct k2_frame {
+// k3  small.mdl:9
+struct k3_frame {
   long long tasks, stride;
   char *scratch;
   void *arg[3];
   long long sym[2];
   unsigned long long scalar[1];
 };
-extern "C" __global__ void __launch_bounds__(256, 2) k2(const k2_frame f) {
+extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
   const int lane = bg_lane();
   const long long warp = bg_warp(), warps = bg_warps();
   const int *const ids_0 = (const int *)f.arg[0];
@@ -115,15 +142,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) k2(const k2_frame f) {
   }
 }
 
-// k3  small.mdl:9
-struct k3_frame {
+// k4  small.mdl:9
+struct k4_frame {
   long long tasks, stride;
   char *scratch;
   void *arg[2];
   long long sym[2];
   unsigned long long scalar[1];
 };
-extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
+extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
   const int lane = bg_lane();
   const long long warp = bg_warp(), warps = bg_warps();
   const float *const rmax_0 = (const float *)f.arg[0];
@@ -168,15 +195,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
   }
 }
 
-// k4  <prelude>:39
-struct k4_frame {
+// k5  <prelude>:39
+struct k5_frame {
   long long tasks, stride;
   char *scratch;
   void *arg[1];
   long long sym[2];
   unsigned long long scalar[2];
 };
-extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
+extern "C" __global__ void __launch_bounds__(256, 2) k5(const k5_frame f) {
   const int lane = bg_lane();
   const long long warp = bg_warp(), warps = bg_warps();
   float *const word_weight_0 = (float *)f.arg[0];
@@ -189,31 +216,6 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
         const long long n2 = (i1 * 24) + i2;
         float r0 = 0.0199999996f * (bg_sqrt((-2.0f) * bg_log(bg_random(f.scalar[0], n2))) * bg_cos(6.28318548f * bg_random(f.scalar[1], n2)));
         word_weight_0[(i1 * 24) + i2] = r0;
-      }
-      __syncwarp();
-    }
-  }
-}
-
-// k5
-struct k5_frame {
-  long long tasks, stride;
-  char *scratch;
-  void *arg[1];
-  long long sym[2];
-  unsigned long long scalar[1];
-};
-extern "C" __global__ void __launch_bounds__(256, 2) k5(const k5_frame f) {
-  const int lane = bg_lane();
-  const long long warp = bg_warp(), warps = bg_warps();
-  float *const const_0 = (float *)f.arg[0];
-  for (long long task = warp; task < f.tasks; task += warps) {
-    const long long i0 = task;
-    const long long n1 = i0 * 10;
-    for (long long i1 = n1; i1 < bg_least(n1 + 10, 1); i1++) {
-      __syncwarp();
-      for (long long i2 = lane; i2 < 24; i2 += 32) {
-        const_0[i2] = 1.0f;
       }
       __syncwarp();
     }
@@ -238,6 +240,31 @@ extern "C" __global__ void __launch_bounds__(256, 2) k6(const k6_frame f) {
     for (long long i1 = n1; i1 < bg_least(n1 + 10, 1); i1++) {
       __syncwarp();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
+        const_0[i2] = 1.0f;
+      }
+      __syncwarp();
+    }
+  }
+}
+
+// k7
+struct k7_frame {
+  long long tasks, stride;
+  char *scratch;
+  void *arg[1];
+  long long sym[2];
+  unsigned long long scalar[1];
+};
+extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
+  const int lane = bg_lane();
+  const long long warp = bg_warp(), warps = bg_warps();
+  float *const const_0 = (float *)f.arg[0];
+  for (long long task = warp; task < f.tasks; task += warps) {
+    const long long i0 = task;
+    const long long n1 = i0 * 10;
+    for (long long i1 = n1; i1 < bg_least(n1 + 10, 1); i1++) {
+      __syncwarp();
+      for (long long i2 = lane; i2 < 24; i2 += 32) {
         const_0[i2] = 0.0f;
       }
       __syncwarp();
@@ -245,15 +272,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) k6(const k6_frame f) {
   }
 }
 
-// k7  <prelude>:26
-struct k7_frame {
+// k8  <prelude>:26
+struct k8_frame {
   long long tasks, stride;
   char *scratch;
   void *arg[1];
   long long sym[2];
   unsigned long long scalar[2];
 };
-extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
+extern "C" __global__ void __launch_bounds__(256, 2) k8(const k8_frame f) {
   const int lane = bg_lane();
   const long long warp = bg_warp(), warps = bg_warps();
   float *const mix_weight_0 = (float *)f.arg[0];
@@ -272,15 +299,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
   }
 }
 
-// k8
-struct k8_frame {
+// k9
+struct k9_frame {
   long long tasks, stride;
   char *scratch;
   void *arg[2];
   long long sym[2];
   unsigned long long scalar[1];
 };
-extern "C" __global__ void __launch_bounds__(256, 2) k8(const k8_frame f) {
+extern "C" __global__ void __launch_bounds__(256, 2) k9(const k9_frame f) {
   const int lane = bg_lane();
   const long long warp = bg_warp(), warps = bg_warps();
   const float *const const_0 = (const float *)f.arg[0];
