@@ -429,6 +429,25 @@ int exec_ready(bigs_model *m, int program, const int64_t *dims) {
   return ready(m, program, dims) ? 0 : m->error.status;
 }
 
+static int stage_input(bigs_model *m, Binding *b, int i) {
+  const BigsTensor *t = &m->module->input[b->program->input[i]];
+  int64_t n = poly_elements(t, b->sym);
+  void *at;
+  return n <= 0 ? 0 : stage(m, b, i, (size_t)n * (size_t)dtype_size((DType)t->dtype), t->name, &at);
+}
+
+int exec_reserve(bigs_model *m, int program, const int64_t *dims) {
+  Binding *b = m->device->host ? NULL : ready(m, program, dims);
+  const BigsProgram *p = &m->module->program[program];
+  int err = b || m->device->host ? 0 : m->error.status;
+  void *at;
+  for (int i = 0; b && i < p->ninput && !err; i++)
+    err = stage_input(m, b, i);
+  for (int i = 0; b && i < p->noutput && !err; i++)
+    err = stage(m, b, p->ninput + i, output_bytes(b, i), p->output[i].name, &at);
+  return err;
+}
+
 static int run_program(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                        void *const *outputs, RunFlags flags) {
   Binding *b = ready(m, program, dims);

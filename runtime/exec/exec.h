@@ -162,6 +162,9 @@ typedef struct RunFlags {
 } RunFlags;
 // The binding and all memory that exec_run will need for the same dims.
 int exec_ready(bigs_model *m, int program, const int64_t *dims);
+// On a device whose memory is not the host's also that for copies of its tensors, so that it is there
+// while other programs take theirs.  Elsewhere nothing is done.
+int exec_reserve(bigs_model *m, int program, const int64_t *dims);
 // dims per module; NULL inputs take their defaults.  Checks everything that the caller can get
 // wrong.
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,

@@ -114,6 +114,16 @@ static int evaluate_batch(bigs_model *m, const FeedBatch *batch, bool check, Sco
   return 0;
 }
 
+int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
+  FeedArgs args;
+  Task task;
+  int entry = task_of(batch, &task) ? bigs_model_entry(m->module, task.entry) : -1;
+  if (entry < 0)
+    return 0;
+  int err = feed_args(m->module, entry, batch, &args, &m->error);
+  return err ? err : exec_reserve(m, entry, args.dims);
+}
+
 static int evaluate_all(bigs_model *m, const Feed *feed, int64_t max_batches, bool check,
                         EvalResult *out) {
   Tally tally = {0};

@@ -22,5 +22,7 @@ int evaluate(bigs_model *m, const Feed *feed, int64_t max_batches, EvalResult *o
 int evaluate_explain(bigs_model *m, const Feed *feed, int64_t max_batches);
 // Can `evaluate` work for a source of batches like this one?
 bool evaluate_possible(const BigsModule *module, const FeedBatch *batch);
+// Takes the device's memory that such a batch needs, if it is not the host's: training does not take it then.
+int evaluate_reserve(bigs_model *m, const FeedBatch *batch);
 
 #endif

@@ -353,7 +353,7 @@ static int find_out_about_evaluation(TrainRun *r) {
     return 0;
   int err = r->feed->held_out(r->feed->ctx, 0, &batch, &r->m->error);
   r->can_evaluate = !err && batch.nfield && evaluate_possible(r->m->module, &batch);
-  return err;
+  return r->can_evaluate ? evaluate_reserve(r->m, &batch) : err;
 }
 
 static int check_start(bigs_model *m) {
