@@ -393,7 +393,7 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
       !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
       !(b->part[0].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
       !(b->part[1].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
-      !(b->frame = MODEL_ALLOC(m, uint64_t, b->nframe, what)) ||
+      !(b->frame = MODEL_ALLOC(m, uint64_t, 2 * b->nframe, what)) ||
       !(b->framed = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
       !(b->key = MODEL_ALLOC(m, uint64_t, nkey, what)) ||
       !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||

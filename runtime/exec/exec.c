@@ -334,23 +334,31 @@ static int ready_frames(bigs_model *m, Binding *b) {
              : 0;
 }
 
-// The copy of those before may be under way.
-int exec_frames(bigs_model *m, Binding *b) {
-  size_t n = (size_t)b->program->nbuffer + 1;
-  b->base[n - 1] = m->scratch.p;
-  if (!b->nframe || !m->device->frame ||
-      (b->has_frames && !memcmp(b->base, b->framed, n * sizeof *b->base)))
-    return 0;
-  if (b->has_frames && m->device->wait(m))
-    return m->error.status;
+static void make_frames(const bigs_model *m, Binding *b, uint64_t *out) {
   for (int s = 0; s < b->program->nstep; s++)
     if (b->step[s].frame >= 0) {
       DeviceLaunch l = launch_of_step(m, b, s);
-      m->device->frame(m, &l, b->frame + b->step[s].frame);
+      m->device->frame(m, &l, out + b->step[s].frame);
     }
-  memcpy(b->framed, b->base, n * sizeof *b->base);
+}
+
+// The copy of those before may be under way.  Most have nothing of a caller's and stay as they are.
+int exec_frames(bigs_model *m, Binding *b) {
+  size_t nbase = (size_t)b->program->nbuffer + 1, bytes = (size_t)b->nframe * sizeof *b->frame;
+  uint64_t *made = b->frame + b->nframe;
+  b->base[nbase - 1] = m->scratch.p;
+  if (!b->nframe || !m->device->frame ||
+      (b->has_frames && !memcmp(b->base, b->framed, nbase * sizeof *b->base)))
+    return 0;
+  make_frames(m, b, made);
+  memcpy(b->framed, b->base, nbase * sizeof *b->base);
+  if (b->has_frames && !memcmp(made, b->frame, bytes))
+    return 0;
+  if (b->has_frames && m->device->wait(m))
+    return m->error.status;
+  memcpy(b->frame, made, bytes);
   b->has_frames = true;
-  return m->device->put(m, b->frames.p, b->frame, (size_t)b->nframe * sizeof *b->frame);
+  return m->device->put(m, b->frames.p, b->frame, bytes);
 }
 
 // ---- programs

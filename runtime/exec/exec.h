@@ -66,8 +66,9 @@ typedef struct Binding {
   uint64_t *key; // of all its random sites, in the order of the steps; nkey
   int nkey;
   Region keys; // the same on a device whose kernels read them there
-  uint64_t *
-      frame; // what kernels read from the device's memory, nframe words; as it was made for `framed`
+  // What kernels read from the device's memory, nframe words, as it was for the addresses `framed`; behind
+  // it as much for what is made next.
+  uint64_t *frame;
   int nframe;
   void **framed; // what `base` was then
   bool has_frames;
