@@ -36,6 +36,7 @@ typedef struct CudaState {
   bool sync;              // waits for each step, so that a fault is that step's
   CudaResult lost;        // the fault that ended all
   DeviceLaunch last;
+  CudaEvent mark[DEVICE_MARKS]; // with times; NULL until the first is wanted
 } CudaState;
 
 static CudaState *cuda_state(const bigs_model *m) {
@@ -198,6 +199,9 @@ static void drop_context(bigs_model *m) {
     for (int i = 0; i < units_of((const CudaDevice *)m->device); i++)
       if (s->module[i])
         s->driver.module_free(s->module[i]);
+    for (int i = 0; i < DEVICE_MARKS; i++)
+      if (s->mark[i])
+        s->driver.event_free(s->mark[i]);
     if (s->joint)
       s->driver.event_free(s->joint);
     if (s->own)
@@ -308,6 +312,28 @@ static int cuda_wait(bigs_model *m) {
   CudaState *s = cuda_state(m);
   int err = cuda_enter(m);
   return err ? err : cuda_leave(m, s->driver.stream_wait(s->stream), "it does not finish");
+}
+
+// ---- times
+static bool cuda_mark(bigs_model *m, int i) {
+  CudaState *s = cuda_state(m);
+  if (!s->driver.event_time || cuda_enter(m))
+    return false;
+  CudaResult r = s->mark[i] ? 0 : s->driver.event_new(&s->mark[i], 0);
+  r = r ? r : s->driver.event_record(s->mark[i], s->stream);
+  return !cuda_leave(m, r, "its time cannot be noted");
+}
+
+static int cuda_marked(bigs_model *m, int n, int64_t *ns) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m);
+  CudaResult r = err ? 0 : s->driver.stream_wait(s->stream);
+  for (int i = 0; i < n && !err && !r; i++) {
+    float ms = 0;
+    r = s->driver.event_time(&ms, s->mark[i], s->mark[i + 1]);
+    ns[i] += (int64_t)((double)ms * 1e6);
+  }
+  return err ? err : cuda_leave(m, r, "it does not finish");
 }
 
 // ---- launches
@@ -598,6 +624,8 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .launch = cuda_launch,
                                .frame = cuda_frame,
                                .wait = cuda_wait,
+                               .mark = cuda_mark,
+                               .marked = cuda_marked,
                                .record = cuda_record,
                                .recorded = cuda_recorded,
                                .replay = cuda_replay,

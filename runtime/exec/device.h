@@ -33,6 +33,7 @@ typedef struct DeviceLaunch {
 
 // Functions with a status return 0, or an exit status with the reason in m's error.  They act in the
 // order in which they are called.
+enum { DEVICE_MARKS = 48 };
 typedef struct BigsDevice {
   const char *name;
   bool host; // its memory is the host's: put and get are never called
@@ -58,6 +59,10 @@ typedef struct BigsDevice {
   // one by one.
   int (*frame)(const bigs_model *m, const DeviceLaunch *l, uint64_t *word);
   int (*wait)(bigs_model *m); // until all is done
+  // mark notes the device's time, when it has done all before, as number i below DEVICE_MARKS; marked waits, and adds the
+  // time from mark i to mark i + 1 to ns[i], of n.  false: the device cannot, or m's error says why.  NULL: it cannot.
+  bool (*mark)(bigs_model *m, int i);
+  int (*marked)(bigs_model *m, int n, int64_t *ns);
   // What is launched and cleared between record and recorded is noted and not done; replay does all of it
   // again, with what lies in the same memory then.  record is false, and the result of recorded NULL,
   // where the device cannot: m's remark may say why, and it has to be done the plain way.  NULL: the

@@ -372,11 +372,38 @@ static int steps_at_once(const bigs_model *m, const Binding *b, int s, RunFlags 
   return n > 1 && m->device->frame && !flags.check ? n : 1;
 }
 
-static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags) {
+// Those from *first to before s have marks.
+static int mark_step(bigs_model *m, int s, int to, int *first) {
+  int n = s + 1 - *first;
+  if (!m->device->mark(m, n))
+    return m->error.status;
+  if (n + 1 < DEVICE_MARKS && s + 1 < to)
+    return 0;
+  int err = m->device->marked(m, n, m->step_ns + *first);
+  *first = s + 1;
+  return err || s + 1 == to || m->device->mark(m, 0) ? err : m->error.status;
+}
+
+// The first of n that were done at once gets all of their time.
+static int mark_steps(bigs_model *m, int s, int n, int to, int *first) {
   int err = 0;
+  for (int i = s; i < s + n && !err; i++)
+    err = mark_step(m, i, to, first);
+  return err;
+}
+
+static int wait_for_step(bigs_model *m, int s, int64_t begin) {
+  int err = m->device->wait(m);
+  m->step_ns[s] += clock_ns() - begin;
+  return err;
+}
+
+static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags) {
+  bool marks = m->step_ns && from < to && m->device->mark && m->device->mark(m, 0);
+  int err = 0, first = from;
   for (int s = from, n; s < to && !err; s += n) {
     n = steps_at_once(m, b, s, flags);
-    int64_t begin = m->step_ns ? clock_ns() : 0;
+    int64_t begin = m->step_ns && !marks ? clock_ns() : 0;
     if (m->cancel && *m->cancel)
       return exec_interrupted(m);
     if (flags.check)
@@ -385,9 +412,7 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
     if (!err && flags.check)
       err = check_after(m, b, s);
     if (m->step_ns && !err)
-      err = m->device->wait(m);
-    if (m->step_ns)
-      m->step_ns[s] += clock_ns() - begin;
+      err = marks ? mark_steps(m, s, n, to, &first) : wait_for_step(m, s, begin);
   }
   return err;
 }

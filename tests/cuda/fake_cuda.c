@@ -219,7 +219,7 @@ API CudaResult cuEventCreate(CudaEvent *event, unsigned flags) {
   if (r || i == EVENTS || flags > 3)
     return r ? r : BAD_VALUE;
   fake.events++;
-  fake_event[i] = (FakeEvent){.live = true, .job = -1};
+  fake_event[i] = (FakeEvent){.live = true, .job = -1, .flags = flags};
   *event = (CudaEvent)(void *)&fake_event[i];
   return 0;
 }
@@ -235,9 +235,19 @@ API CudaResult cuEventRecord(CudaEvent event, CudaStream stream) {
   FakeEvent *e = event_of(event);
   FakeJob *j;
   CudaResult r = e ? put_job(stream, FAKE_RECORD, &j) : BAD_HANDLE;
-  if (!r)
+  if (!r) {
+    j->value = (int)(e - fake_event);
     e->job = fake_jobs - 1;
+    e->ns = 0;
+  }
   return r;
+}
+API CudaResult cuEventElapsedTime_v2(float *ms, CudaEvent from, CudaEvent to) {
+  const FakeEvent *a = event_of(from), *b = event_of(to);
+  if (!a || !b || (a->flags | b->flags) & 2) // without times
+    return BAD_HANDLE;
+  *ms = (float)((double)(b->ns - a->ns) / 1e6);
+  return a->ns && b->ns ? lost : 600; // not ready
 }
 API CudaResult cuStreamWaitEvent(CudaStream stream, CudaEvent event, unsigned flags) {
   const FakeEvent *e = event_of(event);

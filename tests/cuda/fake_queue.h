@@ -6,6 +6,7 @@
 #include "tests/cuda/fake_cuda.h"
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { STREAMS = 32, EVENTS = 64, JOBS = 512, WORDS = 128 };
 
@@ -16,6 +17,8 @@ typedef struct FakeStream {
 typedef struct FakeEvent {
   bool live;
   int job; // at which it was recorded last, -1: done
+  unsigned flags;
+  long long ns; // when it was done, 0: it was not
 } FakeEvent;
 typedef struct FakeJob {
   enum { FAKE_COPY, FAKE_FILL, FAKE_KERNEL, FAKE_CALL, FAKE_FAULT, FAKE_RECORD, FAKE_JOIN } what;
@@ -58,6 +61,12 @@ static FakeEvent *event_of(CudaEvent e) {
   return NULL;
 }
 
+static long long fake_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
 // ---- doing it
 static void run_stream(const FakeStream *s, int end);
 
@@ -68,7 +77,7 @@ static void run_job(FakeJob *j) {
   case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks, j->depth, j->shared); break;
   case FAKE_CALL: j->call(j->word); break;
   case FAKE_FAULT: lost = 700; break; // an illegal address
-  case FAKE_RECORD: break;
+  case FAKE_RECORD: fake_event[j->value].ns = fake_now(); break;
   case FAKE_JOIN:
     if (j->value >= 0)
       run_stream(fake_job[j->value].stream, j->value + 1);

@@ -126,6 +126,7 @@ static void compile_drivers(void) {
   compile_driver("libcuda.so", "");
   compile_driver("without.so", "-DcuMemAlloc_v2=gone");
   compile_driver("old.so", "-DcuGraphInstantiateWithFlags=gone");
+  compile_driver("timeless.so", "-DcuEventElapsedTime_v2=gone");
   make_toy_functions();
 }
 static void remove_drivers(void) {
@@ -878,16 +879,19 @@ START_TEST(a_run_that_ends_early_leaves_the_callers_memory) {
 }
 END_TEST
 
-// The time of a step is what it takes, not what it takes to ask for it.
+// The time of a step is what it takes, not what it takes to ask for it: the GPU notes when it ends; by waiting for each
+// where the driver has no times.
 START_TEST(steps_that_are_timed_are_done) {
   CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  if (_i)
+    plug_in_driver("timeless.so");
   bigs_model *m = open_on(&gpu.base, NULL);
   int64_t ns[8] = {0};
   float y[64];
   m->step_ns = ns;
   int waits = fake->waits;
   ck_assert_int_eq(scale(m, 4, 4, y), 0);
-  ck_assert_int_ge(fake->waits - waits, 3);
+  ck_assert_int_eq(fake->waits - waits > 3, _i);
   ck_assert(ns[0] > 0 && ns[1] > 0 && ns[2] > 0);
   bigs_model_close(m);
 }
@@ -981,7 +985,7 @@ Suite *cuda_driver_suite(void) {
   tcase_add_test(t, every_allocation_of_the_host_may_fail);
   tcase_add_test(t, a_launch_that_is_refused);
   tcase_add_test(t, a_run_that_ends_early_leaves_the_callers_memory);
-  tcase_add_test(t, steps_that_are_timed_are_done);
+  tcase_add_loop_test(t, steps_that_are_timed_are_done, 0, 2);
   tcase_add_test(t, library_code_is_refused);
   tcase_add_loop_test(t, a_kernel_that_fails, 0, 6);
   suite_add_tcase(s, t);
