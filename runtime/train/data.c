@@ -310,9 +310,13 @@ static int64_t choose_held(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
 }
 
 int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e) {
-  if (B < 1 || B > INT32_MAX)
-    return bigs_fail(e, BIGS_EUSAGE, "a batch of %lld rows", (long long)B);
-  int status = make_chosen(d, B, choose_sample, d->cursor, false, out, e);
+  return data_next_part(d, B, 0, B, out, e);
+}
+
+int data_next_part(Data *d, int64_t B, int64_t from, int64_t rows, DataBatch *out, BigsError *e) {
+  if (B < 1 || B > INT32_MAX || rows < 1)
+    return bigs_fail(e, BIGS_EUSAGE, "a batch of %lld rows", (long long)(rows < 1 ? rows : B));
+  int status = make_chosen(d, rows, choose_sample, d->cursor + (uint64_t)from, false, out, e);
   d->cursor += status ? 0 : (uint64_t)B;
   return status;
 }

@@ -77,6 +77,8 @@ typedef struct DataBatch {
 // [MASK] with probability 0.8, an ordinary token drawn evenly with 0.1, and stays with 0.1.  A row
 // of special tokens alone has one of those chosen.
 int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e);
+// The same, of which rows from, ..., from + rows - 1 are made: at least one.
+int data_next_part(Data *d, int64_t B, int64_t from, int64_t rows, DataBatch *out, BigsError *e);
 // Rows first, ..., first + B - 1 of a split, in order; fewer at its end, and B = 0 behind it.
 // Always the same choices, independent of seed, B and cursor: losses of different runs compare.
 int data_at(Data *d, DataSplit s, int64_t first, int64_t B, DataBatch *out, BigsError *e);

@@ -26,9 +26,11 @@ typedef struct FeedBatch {
   int nfield;
   const FeedField *field; // memory of the source, valid until its next call
   int64_t tokens;         // for counting: not padding
+  int64_t count;          // what its loss is the mean of: labels, or rows; 0 is as 1
 } FeedBatch;
 
-// Where batches come from.  Training batches are asked for in order of steps.
+// Where batches come from.  Training batches are asked for in order of steps.  In a team the source of each rank gives its rows
+// of the batch alone, and of what is held out all.
 typedef struct Feed {
   void *ctx;
   int (*train)(void *ctx, int64_t step, FeedBatch *out, BigsError *e);

@@ -21,8 +21,13 @@ static void add_field(DataFeed *d, FeedBatch *out, const char *name, int dtype, 
         (FeedField){.name = name, .dtype = dtype, .rank = rank, .shape = {n0, n1}, .data = data};
 }
 
+// A loss is a mean over labels, targets of places, or rows.
+static int64_t predictions(const DataBatch *b) {
+  return b->labels ? b->M : b->target && b->target_rank == 2 ? b->B * b->L : b->B;
+}
+
 static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
-  *out = (FeedBatch){.field = d->field, .tokens = b->tokens};
+  *out = (FeedBatch){.field = d->field, .tokens = b->tokens, .count = predictions(b)};
   add_field(d, out, "ids", DT_I32, b->ids, 2, b->B, b->L);
   add_field(d, out, "types", DT_I32, b->types, 2, b->B, b->L);
   add_field(d, out, "mask", DT_BOOL, b->mask, 2, b->B, b->L);
@@ -36,7 +41,8 @@ static int next_batch(void *ctx, int64_t step, FeedBatch *out, BigsError *e) {
   DataFeed *d = ctx;
   DataBatch b = {0};
   (void)step;
-  int err = data_next(d->data, d->batch, &b, e);
+  int64_t ranks = d->ranks > 1 ? d->ranks : 1, from = d->batch * d->rank / ranks;
+  int err = data_next_part(d->data, d->batch, from, d->batch * (d->rank + 1) / ranks - from, &b, e);
   if (!err)
     fill_batch(d, &b, out);
   return err;

@@ -14,6 +14,7 @@ typedef struct DataFeed {
   FeedField field[DATA_FIELDS];
   const BigsModule *module; // of `unpicked`, or NULL
   uint32_t unpicked;
+  int rank, ranks; // of a team whose ranks share each training batch; 0 of 0: alone
 } DataFeed;
 // `out` uses *d and data until it is no longer used.  A resume on other data than the cursor's is
 // refused.

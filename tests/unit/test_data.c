@@ -216,6 +216,35 @@ START_TEST(mlm_positions_uniform) {
 }
 END_TEST
 
+// Ranks that share a batch have its rows, in order, and go on together.
+START_TEST(parts_of_a_batch_are_its_rows) {
+  const char *path = put_words("t", 2000);
+  DataOptions o = {.kind = DATA_MLM, .length = 32, .seed = 9};
+  Data *d = open_data(path, o), *f = open_data(path, o);
+  DataBatch b, c;
+  ck_assert_int_eq(data_next(d, 7, &b, NULL), 0);
+  int64_t at = 0;
+  for (int64_t from = 0; from < 7; from += 3) {
+    int64_t rows = from + 3 > 7 ? 7 - from : 3;
+    data_seek(f, 0);
+    ck_assert_int_eq(data_next_part(f, 7, from, rows, &c, NULL), 0);
+    ck_assert_uint_eq(data_cursor(f), 7);
+    ck_assert_int_eq(c.B, rows);
+    ck_assert_mem_eq(c.ids, b.ids + from * 32, (size_t)rows * 32 * 4);
+    for (int64_t i = 0; i < c.M; i++, at++) {
+      ck_assert_int_eq(c.at[i] + from * 32, b.at[at]);
+      ck_assert_int_eq(c.labels[i], b.labels[at]);
+    }
+  }
+  ck_assert_int_eq(at, b.M);
+  BigsError e = {0};
+  ck_assert_int_eq(data_next_part(f, 2, 0, 0, &c, &e), BIGS_EUSAGE);
+  ck_assert_uint_eq(data_cursor(f), 7);
+  data_free(d);
+  data_free(f);
+}
+END_TEST
+
 START_TEST(resumes_and_ignores_batch_size) {
   const char *path = put_words("t", 2000);
   DataOptions o = {.kind = DATA_MLM, .length = 32, .seed = 9, .hold_out = true};
@@ -477,6 +506,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, mlm_rows);
   tcase_add_test(t, mlm_short_row);
   tcase_add_test(t, mlm_positions_uniform);
+  tcase_add_test(t, parts_of_a_batch_are_its_rows);
   tcase_add_test(t, resumes_and_ignores_batch_size);
   tcase_add_test(t, fingerprints_differ);
   tcase_add_test(t, holds_out_rows);
