@@ -64,6 +64,8 @@ runtime_sources = \
 	%D%/exec/record.c \
 	%D%/exec/region.c \
 	%D%/exec/room.c \
+	%D%/exec/team.c \
+	%D%/exec/team.h \
 	%D%/exec/weights.c \
 	%D%/exec/weights.h \
 	%D%/files/file.c \

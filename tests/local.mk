@@ -102,6 +102,7 @@ test_sources = \
 	%D%/unit/test_scatter.c \
 	%D%/unit/test_sema.c \
 	%D%/unit/test_shim.c \
+	%D%/unit/test_team.c \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_train.c \
@@ -110,6 +111,8 @@ test_sources = \
 	%D%/unit/test_vocab.c \
 	%D%/unit/test_weights.c \
 	%D%/unit/test_zoo.c \
+	%D%/unit/thread_team.c \
+	%D%/unit/thread_team.h \
 	%D%/unit/tmpdir.h \
 	%D%/unit/toy_module.c \
 	%D%/unit/toy_module.h \

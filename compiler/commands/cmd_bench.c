@@ -130,7 +130,7 @@ static int prepare(Bench *b) {
 static int step(Bench *b) {
   TrainRecipe r = recipe_of(&b->s.module->train[b->train]);
   r.rate = r.rate < 0 ? 0 : r.rate;
-  return model_step(b->s.handle, b->train, &r, b->dims, b->inputs, NULL, NULL);
+  return model_step(b->s.handle, b->train, &r, b->dims, b->inputs, 1, NULL, NULL);
 }
 
 static int call(Bench *b) {

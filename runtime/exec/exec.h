@@ -96,6 +96,8 @@ typedef struct Needs {
 } Needs;
 typedef struct FarOptim FarOptim;
 void optim_far_free(bigs_model *m);
+typedef struct Team Team;           // team.h
+typedef struct TeamPiece TeamPiece; // team.h
 
 struct bigs_model {
   const BigsModule *module;
@@ -128,6 +130,11 @@ struct bigs_model {
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]
+  Team *team;       // NULL: the handle trains alone
+  TeamPiece *team_piece;
+  int team_pieces;
+  bool team_told;  // the error is that of all ranks
+  char *team_room; // for what they say
 };
 
 // The dims as they will be bound: checks bounds.  `sym` gets MAX_SYMS values, 1 where the program

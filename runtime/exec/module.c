@@ -1,6 +1,7 @@
 // The handle of a compiled model: open, run, step, save.  See bigs.h.
 #include "runtime/exec/cpu.h"
 #include "runtime/exec/optim.h"
+#include "runtime/exec/team.h"
 #include "runtime/exec/weights.h"
 #include "base/alloc.h"
 #include <math.h>
@@ -173,7 +174,7 @@ int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *co
   if (train < 0 || train >= m->module->ntrain)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
   float value = 0;
-  RunFlags flags = {.check = check, .seed = m->seed, .step = m->step};
+  RunFlags flags = {.check = check, .seed = team_seed(m), .step = m->step};
   void *outputs[] = {&value};
   int err = exec_run(m, m->module->train[train].program, dims, inputs, outputs, flags);
   if (!err && loss)
@@ -189,19 +190,21 @@ int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *c
 }
 
 int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
-               const void *const *inputs, float *loss, OptReport *report) {
+               const void *const *inputs, int64_t count, float *loss, OptReport *report) {
   float value = 0;
+  double weight;
   int err = recipe_check(&m->module->train[train], r, &m->error);
   err = err ? err : optim_needs(m, train, r, &m->later);
   err = err ? err : model_gradient(m, train, dims, inputs, &value, false);
   m->later = (Needs){0};
+  err = team_loss(m, err, (double)count, &value, &weight);
   if (err)
     return err;
   if (loss)
     *loss = value;
   if (!isfinite(value))
     return bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", bigs_shown(value));
-  err = optim_step(m, train, r, report);
+  err = optim_step(m, train, r, weight, report);
   if (!err)
     weights_trained(m, train);
   return err;
@@ -214,7 +217,7 @@ int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *c
   if (train < 0 || train >= m->module->ntrain)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
   TrainRecipe r = recipe_of(&m->module->train[train]);
-  return model_step(m, train, &r, dims, inputs, loss, NULL);
+  return model_step(m, train, &r, dims, inputs, 1, loss, NULL);
 }
 
 // ---- files

@@ -1,5 +1,6 @@
 // The optimizer's steps: see optim.h.
 #include "runtime/exec/optim_internal.h"
+#include "runtime/exec/team.h"
 #include "base/dtype.h"
 #include "base/recipe.h"
 #include "runtime/exec/float_mode.h"
@@ -225,10 +226,13 @@ static int sum_squares(bigs_model *m, int train, const OptRange *range, const Re
   return run_flat(m, m->module->train[train].norm, range, &f);
 }
 
-static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n, double *norm) {
+// err: what this rank knows to have gone wrong.
+static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n, int err,
+                         double *norm) {
   const double *sums = NULL;
   double sum = 0, part = 0;
-  int err = optim_is_far(m) ? far_norms(m, train, range, n, &sums) : 0;
+  if (!err && n && optim_is_far(m))
+    err = far_norms(m, train, range, n, &sums);
   for (int i = 0; i < n && !err; i++) {
     if (sums)
       part = sums[i];
@@ -236,6 +240,7 @@ static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n,
       err = sum_squares(m, train, &range[i], &m->grad, &part);
     sum += part;
   }
+  err = team_together(m, err, &sum, 1);
   *norm = sqrt(sum);
   return err;
 }
@@ -317,7 +322,7 @@ static int update_ranges(bigs_model *m, int train, const OptRange *range, int n,
                          const double **sum) {
   int64_t dims[MAX_SYMS];
   int err = 0;
-  if (optim_is_far(m))
+  if (n && optim_is_far(m))
     return far_update(m, train, range, n, s, sum);
   for (int i = 0; i < n && !err; i++) {
     flat_dims(&range[i], dims);
@@ -355,16 +360,28 @@ static int check_update(bigs_model *m, int train, const OptRange *range, int n, 
   return err;
 }
 
-static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
+// What this rank updates.
+static int own_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n) {
+  int err = optim_ready(m, train);
+  err = err ? err : optim_ranges(m, train, r, out, n);
+  return err ? err : team_own(m, out, n);
+}
+
+// Ranks take part in the sums whether or not something has failed.
+static int reduce(bigs_model *m, double weight, int err) {
+  int lost = team_reduce(m, weight);
+  return err ? err : lost;
+}
+
+static int step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report) {
   const BigsTrain *t = &m->module->train[train];
-  OptRange *range;
-  int n;
+  OptRange *range = NULL;
+  int n = 0;
   double norm;
   if (report)
     *report = (OptReport){0};
-  if (optim_ready(m, train) || optim_ranges(m, train, r, &range, &n))
-    return m->error.status;
-  int err = gradient_norm(m, train, range, n, &norm);
+  int err = reduce(m, weight, own_ranges(m, train, r, &range, &n));
+  err = gradient_norm(m, train, range, n, err, &norm);
   if (!err && !isfinite(norm))
     err = bigs_fail(&m->error, BIGS_ENUMERIC, "the gradient is not finite (norm %g)",
                     bigs_shown(norm));
@@ -378,6 +395,8 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *repor
                      .factor = factor};
     err = update_ranges(m, train, range, n, &f, &sum);
     err = err ? err : check_update(m, train, range, n, f.scale * norm, sum);
+    err = team_agree(m, err, NULL);
+    err = err ? err : team_gather(m, &m->param);
     m->weights_version++;
     if (report)
       report->spoilt = err == BIGS_ENUMERIC;
@@ -392,9 +411,9 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptReport *repor
   return 0;
 }
 
-int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report) {
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report) {
   fenv_t caller = float_mode_default();
-  int err = step(m, train, r, report);
+  int err = step(m, train, r, weight, report);
   float_mode_restore(caller);
   return err;
 }

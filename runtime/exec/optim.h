@@ -37,11 +37,12 @@ typedef struct OptReport {
   double rate; // of this step, for parameters without a group
   bool spoilt; // status 4, and the parameters are not what they were
 } OptReport;
-// One update from the gradients at hand: norm, clipping, update.  Advances m->step.  Status 4, with
+// One update from the gradients at hand: norm, clipping, update.  weight: of this rank's gradients in a team, else 1.
+// Advances m->step.  Status 4, with
 // nothing changed, when the norm is not finite; and status 4 when the update makes a parameter or
 // a moment that is not: the error names it, and the handle's parameters are of no more use.
 // report may be NULL.
-int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptReport *report);
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report);
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
 // block.
 int optim_ready(bigs_model *m, int train);
@@ -52,6 +53,7 @@ int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out);
 // (module.c) check: look for the first op whose result is not finite; status 4 when there is one.
 int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                    float *loss, bool check);
+// count: what the loss is the mean of, for the weights of a team's ranks; at least 1.
 int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
-               const void *const *inputs, float *loss, OptReport *report);
+               const void *const *inputs, int64_t count, float *loss, OptReport *report);
 #endif

@@ -495,7 +495,7 @@ static int check_optimizer(const BigsTrain *t, const char *dir, const TrainState
       was->text, t->optimizer);
 }
 
-int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) {
+static int load(bigs_model *m, const char *dir, int train, bool values, TrainState *out) {
   char name[128];
   int err = state_read(dir, out, name, sizeof name, &m->error);
   if (err)
@@ -505,7 +505,7 @@ int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) 
                     m->module->train[train].name);
   err = err ? err : check_optimizer(&m->module->train[train], dir, out, &m->error);
   err = err ? err : optim_ready(m, train);
-  err = err ? err : read_set(m, dir, out);
+  err = err || !values ? err : read_set(m, dir, out);
   m->weights_version++;
   if (err) {
     state_free(out);
@@ -514,7 +514,18 @@ int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) 
   m->step = out->step;
   m->moment_steps = out->moment_steps;
   m->seed = out->seed;
-  drop_next(dir);
-  drop_temporaries(dir);
   return 0;
+}
+
+int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out) {
+  int err = load(m, dir, train, true, out);
+  if (!err) {
+    drop_next(dir);
+    drop_temporaries(dir);
+  }
+  return err;
+}
+
+int checkpoint_join(bigs_model *m, const char *dir, int train, TrainState *out) {
+  return load(m, dir, train, false, out);
 }

@@ -45,6 +45,9 @@ int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState 
 // Reads the set of state.json into the handle: parameters, moments, step, seed.  Finishes what an
 // interrupted save left.
 int checkpoint_load(bigs_model *m, const char *dir, int train, TrainState *out);
+// The same but for the values of parameters and moments, which another rank of a team reads, and finishes nothing: for memory
+// that is to get them from it.
+int checkpoint_join(bigs_model *m, const char *dir, int train, TrainState *out);
 // Are the files of state.json's step there?  Fails when there is no run in `dir`.
 int checkpoint_check(const char *dir, BigsError *e);
 // Finishes what an interrupted save left, if anything: afterwards model.safetensors and

@@ -1,5 +1,6 @@
 // Held-out loss and accuracy: see evaluate.h.
 #include "runtime/train/evaluate.h"
+#include "runtime/exec/team.h"
 #include "base/dtype.h"
 #include <inttypes.h>
 #include <math.h>
@@ -24,6 +25,14 @@ static void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
   t->loss += log(sum) + scores[best] - scores[label];
   t->right += best == label;
   t->count++;
+}
+
+// The tally of all ranks, where there are several.
+static int tally_together(bigs_model *m, int err, Tally *t) {
+  double number[] = {t->loss, (double)t->right, (double)t->count};
+  err = team_together(m, err, number, COUNT(number));
+  *t = (Tally){number[0], (int64_t)number[1], (int64_t)number[2]};
+  return err;
 }
 
 static EvalResult tally_result(const Tally *t) {
@@ -129,7 +138,10 @@ static int evaluate_all(bigs_model *m, const Feed *feed, int64_t max_batches, bo
   Tally tally = {0};
   Scores scores = {0};
   int err = 0;
-  for (int64_t i = 0; (max_batches <= 0 || i < max_batches) && feed->held_out && !err; i++) {
+  // The ranks of a team take batches in turn.
+  int64_t first = m->team ? m->team->rank : 0, every = m->team ? m->team->ranks : 1;
+  for (int64_t i = first; (max_batches <= 0 || i < max_batches) && feed->held_out && !err;
+       i += every) {
     FeedBatch batch = {0};
     err = feed->held_out(feed->ctx, i, &batch, &m->error);
     if (err || !batch.nfield)
@@ -137,6 +149,7 @@ static int evaluate_all(bigs_model *m, const Feed *feed, int64_t max_batches, bo
     err = evaluate_batch(m, &batch, check, &scores, &tally);
   }
   free(scores.v);
+  err = tally_together(m, err, &tally);
   if (!err && !tally.count)
     err = bigs_fail(&m->error, BIGS_EMODEL, "nothing is held out");
   *out = tally_result(&tally);

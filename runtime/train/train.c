@@ -1,6 +1,7 @@
 // The training loop: see train.h.
 #include "runtime/train/train.h"
 #include "base/clock.h"
+#include "runtime/exec/team.h"
 #include <errno.h>
 #include <float.h>
 #include <inttypes.h>
@@ -107,11 +108,15 @@ typedef struct TrainRun {
   int64_t first_step, tokens, nsum;
 } TrainRun;
 
-static int say_event(TrainRun *r, const char *event) {
+static void say_event(TrainRun *r, const char *event) {
   record_begin(&r->record);
   record_text(&r->record, "event", event);
   record_int(&r->record, "step", r->m->step);
-  return 0;
+}
+
+// Of a team the first rank has the log, and all else that is in the folder.
+static int put_record(TrainRun *r, BigsError *e) {
+  return r->log ? log_write(r->log, &r->record, e) : 0;
 }
 
 static void put_dims(TrainRun *r) {
@@ -137,12 +142,14 @@ static int log_start(TrainRun *r) {
   record_text(&r->record, "cpu", cpu);
   record_text(&r->record, "target", r->m->module->target);
   record_int(&r->record, "threads", r->m->threads);
+  if (r->m->team)
+    record_int(&r->record, "ranks", r->m->team->ranks);
   record_int(&r->record, "steps", r->recipe.steps);
   record_int(&r->record, "batch", r->plan->batch);
   record_int(&r->record, "length", r->plan->length);
   record_number(&r->record, "rate", r->recipe.rate);
   put_dims(r);
-  return log_write(r->log, &r->record, &r->m->error);
+  return put_record(r, &r->m->error);
 }
 
 // Of the steps alone: saving and evaluating apart.
@@ -164,7 +171,7 @@ static int log_steps(TrainRun *r) {
   r->result->loss = r->sum_loss / (double)r->nsum;
   r->sum_loss = 0;
   r->nsum = 0;
-  return log_write(r->log, &r->record, &r->m->error);
+  return put_record(r, &r->m->error);
 }
 
 static void show(TrainRun *r, double loss, double now, bool force) {
@@ -183,9 +190,7 @@ static void show(TrainRun *r, double loss, double now, bool force) {
   }
 }
 
-static int save(TrainRun *r) {
-  if (r->saved == r->m->step)
-    return 0;
+static int write_checkpoint(TrainRun *r) {
   r->state.recipe = r->recipe;
   r->state.batch = r->plan->batch;
   r->state.length = r->plan->length;
@@ -193,15 +198,35 @@ static int save(TrainRun *r) {
     bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
     return r->m->error.status;
   }
-  r->saved = r->m->step;
   say_event(r, "save");
-  return log_write(r->log, &r->record, &r->m->error);
+  return put_record(r, &r->m->error);
+}
+
+// Each rank of a team has its own slices of the moments.
+static int gather_moments(TrainRun *r) {
+  int err = r->m->team ? optim_ready(r->m, r->plan->train) : 0;
+  err = team_agree(r->m, err, NULL);
+  for (int i = 0; i < 2 && !err; i++)
+    err = team_gather(r->m, &r->m->moment[i]);
+  return err;
+}
+
+static int save(TrainRun *r) {
+  if (r->saved == r->m->step)
+    return 0;
+  int err = gather_moments(r);
+  err = err || !team_first(r->m) ? err : write_checkpoint(r);
+  err = team_agree(r->m, err, NULL);
+  if (!err)
+    r->saved = r->m->step;
+  return err;
 }
 
 // ---- values that are not finite
 static void clear_error(bigs_model *m) {
   m->error.status = 0;
   m->error.text[0] = 0;
+  m->team_told = false;
 }
 
 // Ends the run: what was `said` of step `step`, and what is saved.  looked: the work was repeated with a look at every op's
@@ -219,7 +244,7 @@ static int end_numeric(TrainRun *r, int64_t step, const char *said, bool looked,
   bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s%s; %s", step, said, found, last);
   say_event(r, "numeric");
   record_text(&r->record, "error", m->error.text);
-  log_write(r->log, &r->record, NULL);
+  put_record(r, NULL);
   return BIGS_ENUMERIC;
 }
 
@@ -255,14 +280,19 @@ static int held_out(TrainRun *r) {
   record_number(&r->record, "perplexity", v.perplexity);
   record_number(&r->record, "accuracy", v.accuracy);
   record_int(&r->record, "count", v.count);
-  return log_write(r->log, &r->record, &r->m->error);
+  return put_record(r, &r->m->error);
+}
+
+static int64_t at_least_one(int64_t n) {
+  return n < 1 ? 1 : n;
 }
 
 // The same step again, looking at every op's results.
 static int repeat_step(TrainRun *r, const FeedArgs *args) {
   float loss;
   clear_error(r->m);
-  return model_gradient(r->m, r->plan->train, args->dims, args->input, &loss, true);
+  int err = model_gradient(r->m, r->plan->train, args->dims, args->input, &loss, true);
+  return team_agree(r->m, err, NULL);
 }
 
 static int explain_numeric(TrainRun *r, const FeedArgs *args, bool spoilt) {
@@ -271,18 +301,28 @@ static int explain_numeric(TrainRun *r, const FeedArgs *args, bool spoilt) {
   return end_numeric(r, r->m->step + 1, said, !spoilt, spoilt ? 0 : repeat_step(r, args));
 }
 
+static int next_batch(TrainRun *r, FeedBatch *batch, FeedArgs *args) {
+  bigs_model *m = r->m;
+  int program = m->module->train[r->plan->train].program;
+  int err = r->feed->train(r->feed->ctx, m->step, batch, &m->error);
+  err = err ? err : feed_args(m->module, program, batch, args, &m->error);
+  double tokens = (double)batch->tokens;
+  err = team_together(m, err, &tokens, 1);
+  batch->tokens = (int64_t)tokens;
+  return err;
+}
+
 static int one_step(TrainRun *r) {
   bigs_model *m = r->m;
   FeedBatch batch = {0};
   FeedArgs args;
   OptReport report = {0};
   float loss;
-  int program = m->module->train[r->plan->train].program;
-  int err = r->feed->train(r->feed->ctx, m->step, &batch, &m->error);
-  err = err ? err : feed_args(m->module, program, &batch, &args, &m->error);
+  int err = next_batch(r, &batch, &args);
   if (err)
     return err;
-  err = model_step(m, r->plan->train, &r->recipe, args.dims, args.input, &loss, &report);
+  err = model_step(m, r->plan->train, &r->recipe, args.dims, args.input, at_least_one(batch.count),
+                   &loss, &report);
   if (err)
     return err == BIGS_ENUMERIC ? explain_numeric(r, &args, report.spoilt) : err;
   double now = clock_seconds();
@@ -303,16 +343,25 @@ static bool stopped(const TrainRun *r) {
   return r->o->stop && *r->o->stop;
 }
 
+static int steps_and_saves(TrainRun *r) {
+  int err = one_step(r);
+  if (!err && r->eval_every > 0 &&
+      (r->m->step % r->eval_every == 0 || r->m->step == r->recipe.steps))
+    err = held_out(r);
+  if (!err && r->m->step % r->save_every == 0)
+    err = save(r);
+  r->before = clock_seconds();
+  return err;
+}
+
+// A team stops when one of its ranks is to.
 static int loop(TrainRun *r) {
-  int err = 0;
-  while (r->m->step < r->recipe.steps && !stopped(r) && !err) {
-    err = one_step(r);
-    if (!err && r->eval_every > 0 &&
-        (r->m->step % r->eval_every == 0 || r->m->step == r->recipe.steps))
-      err = held_out(r);
-    if (!err && r->m->step % r->save_every == 0)
-      err = save(r);
-    r->before = clock_seconds();
+  bool stop = stopped(r);
+  int err = team_agree(r->m, 0, &stop);
+  while (r->m->step < r->recipe.steps && !stop && !err) {
+    err = steps_and_saves(r);
+    stop = stopped(r);
+    err = team_agree(r->m, err, &stop);
   }
   if (err)
     return err;
@@ -320,13 +369,9 @@ static int loop(TrainRun *r) {
   if (err || r->m->step >= r->recipe.steps)
     return err;
   say_event(r, "interrupted");
-  log_write(r->log, &r->record, NULL);
+  put_record(r, NULL);
   return bigs_fail(&r->m->error, BIGS_EINTERRUPT, "interrupted; step %" PRId64 " is saved",
                    r->m->step);
-}
-
-static int64_t at_least_one(int64_t n) {
-  return n < 1 ? 1 : n;
 }
 
 static int choose_lengths(TrainRun *r) {
@@ -363,38 +408,75 @@ static int check_start(bigs_model *m) {
   return err;
 }
 
-static int start(TrainRun *r) {
+// ---- the start
+// The log first: its lock keeps others out of the folder.
+static int begin_folder(TrainRun *r) {
   bigs_model *m = r->m;
   const char *dir = r->o->out;
-  r->saved = -1;
-  r->state.best_step = -1;
-  if (choose_lengths(r))
-    return m->error.status;
-  if (!r->o->resume && check_start(m))
-    return m->error.status;
   if (!r->o->resume && folder_make(dir, m->module, r->o->file, r->o->nfile, &m->error))
     return m->error.status;
-  // The log first: its lock keeps others out of the folder.
   if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
     return m->error.status;
-  if (r->o->resume) {
-    if (checkpoint_load(m, dir, r->plan->train, &r->state) || check_start(m))
-      return m->error.status;
+  if (r->o->resume)
+    return 0;
+  return folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error) ||
+                 log_clear(r->log, &m->error)
+             ? m->error.status
+             : 0;
+}
+
+static int load_checkpoint(TrainRun *r) {
+  bigs_model *m = r->m;
+  const char *dir = r->o->out;
+  int train = r->plan->train;
+  int err = team_first(m) ? checkpoint_load(m, dir, train, &r->state)
+                          : checkpoint_join(m, dir, train, &r->state);
+  err = err || !team_first(m) ? err : check_start(m);
+  err = err || !r->log ? err : log_cut(r->log, m->step, &m->error);
+  return err || !r->feed->seek ? err
+                               : r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error);
+}
+
+static void begin_from_nothing(TrainRun *r) {
+  r->m->step = 0;
+  r->m->moment_train = -1; // moments start from zero
+  r->m->seed = r->plan->seed;
+}
+
+// All ranks have what the first one has.
+static int share_state(bigs_model *m, bool moments) {
+  int err = team_share(m, &m->param);
+  for (int i = 0; i < 2 && !err && moments; i++)
+    err = team_share(m, &m->moment[i]);
+  m->weights_version++;
+  return err;
+}
+
+// The first rank opens the folder before others look into it.
+static int begin(TrainRun *r) {
+  bigs_model *m = r->m;
+  int err = choose_lengths(r);
+  err = err || r->o->resume ? err : check_start(m);
+  err = err || !team_first(m) ? err : begin_folder(r);
+  err = team_agree(m, err, NULL);
+  if (!err && r->o->resume) {
+    err = team_agree(m, load_checkpoint(r), NULL);
     r->saved = m->step;
-    if (log_cut(r->log, m->step, &m->error))
-      return m->error.status;
-    if (r->feed->seek && r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error))
-      return m->error.status;
-  } else {
-    m->step = 0;
-    m->moment_train = -1; // moments start from zero
-    m->seed = r->plan->seed;
-    if (folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error) ||
-        log_clear(r->log, &m->error))
-      return m->error.status;
-  }
-  if (log_start(r) || find_out_about_evaluation(r))
-    return m->error.status;
+  } else if (!err)
+    begin_from_nothing(r);
+  return err || !m->team ? err : share_state(m, r->o->resume);
+}
+
+static int start(TrainRun *r) {
+  bigs_model *m = r->m;
+  r->saved = -1;
+  r->state.best_step = -1;
+  int err = begin(r);
+  err = err ? err : log_start(r);
+  err = err ? err : find_out_about_evaluation(r);
+  err = team_agree(m, err, NULL);
+  if (err)
+    return err;
   r->first_step = r->result->first_step = m->step;
   r->first_seconds = r->state.seconds;
   r->begin = r->before = clock_seconds();
@@ -407,7 +489,8 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   TrainRun r = {.m = m, .plan = plan, .feed = feed, .o = o, .result = result ? result : &unused};
   *r.result = (TrainResult){0};
   clear_error(m);
-  int err = start(&r);
+  int err = o->team ? team_join(m, o->team) : 0;
+  err = err ? err : start(&r);
   err = err ? err : loop(&r);
   double now = clock_seconds();
   r.result->step = m->step;
@@ -419,6 +502,7 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
     err = log_write(r.log, &r.record, &m->error);
   }
   log_close(r.log);
+  team_leave(m);
   free(r.record.s);
   state_free(&r.state);
   return err;

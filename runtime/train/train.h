@@ -41,6 +41,9 @@ typedef struct TrainOptions {
   Progress progress; // `every` 0: a thirtieth of the run
   // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
   const volatile sig_atomic_t *stop;
+  // NULL: alone.  Else every rank calls train_run with equal plans, options and data, and a feed that gives its rows of each
+  // batch; all return the same status.  The folder is the first rank's alone to write; the others read what a resume needs.
+  Team *team;
 } TrainOptions;
 typedef struct TrainResult {
   int64_t step;       // steps done in all

@@ -352,7 +352,7 @@ START_TEST(an_update_beyond_f32_is_told) {
   OptReport report;
   float loss;
   r.rate = 1e40;
-  toy_fails(m, model_step(m, 0, &r, DIMS(2, 4, 3), BATCH_IN, &loss, &report), BIGS_ENUMERIC,
+  toy_fails(m, model_step(m, 0, &r, DIMS(2, 4, 3), BATCH_IN, 1, &loss, &report), BIGS_ENUMERIC,
             "after the update: parameter ");
   ck_assert(report.spoilt && m->step == 0);
   bigs_model_close(m);

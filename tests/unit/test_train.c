@@ -305,7 +305,7 @@ static void expect_resumable(const char *folder, int64_t *step) {
     FeedArgs args;
     toy_next(&toy, want->step, &batch, NULL);
     ck_assert_int_eq(feed_args(&toy_module, TOY_FIT, &batch, &args, NULL), 0);
-    ck_assert_int_eq(model_step(want, 0, &r, args.dims, args.input, NULL, NULL), 0);
+    ck_assert_int_eq(model_step(want, 0, &r, args.dims, args.input, 1, NULL, NULL), 0);
   }
   ck_assert_mem_eq(m->param.p, want->param.p, (size_t)toy_module.param_bytes);
   if (m->step) {

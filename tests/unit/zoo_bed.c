@@ -347,9 +347,9 @@ static void take_step(ZooStep *s, Arena *a, const ZooBatch *x, int train, TrainR
   const Graph *g = z->reference.graph;
   double factor = schedule_factor(s->train->piece, s->train->npiece, z->c.handle->step, r->steps);
   s->before = values_of(z, a, BIGS_THE_WEIGHT, NULL);
-  ck_assert_msg(
-      !model_step(z->c.handle, train, r, x->dim, train_inputs(z, a, x, train), &(float){0}, NULL),
-      "%s", bigs_model_error(z->c.handle));
+  ck_assert_msg(!model_step(z->c.handle, train, r, x->dim, train_inputs(z, a, x, train), 1,
+                            &(float){0}, NULL),
+                "%s", bigs_model_error(z->c.handle));
   s->grad = values_of(z, a, BIGS_THE_GRADIENT, bits);
   double **after = values_of(z, a, BIGS_THE_WEIGHT, bits);
   s->scale = clipped(s, r->clip);

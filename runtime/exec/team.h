@@ -1,0 +1,68 @@
+// Several handles that train one model together, each by a rank of its own: a process with its GPU, or a thread.  What they say
+// to each other goes through one table of functions; bigs_model.team NULL: the handle is alone.
+//
+// A step: each rank computes the gradient of its rows of the batch.  The gradients, each times its rank's share of what the loss
+// is the mean of, are added up, and rank k gets the sums of slice k of the arena; it updates that slice of the parameters, and
+// gives it to the others.  The loss has to be a mean over the batch: what is a sum over its rows comes out as the ranks' mean.
+// Sums are in an order that the number of ranks decides, so two runs of equally many have the same bits.
+//
+// All ranks call the same functions in the same order.  What fails on one of them alone is told to all by team_together or
+// team_agree; until then this rank takes part in what the others do, and afterwards none calls the table any more.
+#ifndef BIGSC_RUNTIME_TEAM_H
+#define BIGSC_RUNTIME_TEAM_H
+#include "runtime/exec/optim.h"
+
+// Functions return 0, or an exit status with the reason in m's error.  When one has failed, so do all that are called later, at
+// once, and none of the other ranks waits for this one for ever.
+struct Team {
+  const char *name; // "NCCL"
+  int rank, ranks;  // 0, ..., ranks - 1
+  bool
+      host; // `data` is memory of the host; else of the handle's device, and calls are in order with its other work
+  // mine of all ranks into all[ranks * bytes], in order of ranks, on every rank.  Memory of the host; bytes are equal everywhere.
+  int (*exchange)(Team *t, bigs_model *m, const void *mine, void *all, size_t bytes);
+  // Each of v[n] becomes the largest of the ranks', n at most TEAM_FLAGS.  Memory of the host.
+  int (*agree)(Team *t, bigs_model *m, int32_t *v, int n);
+  // data[bytes] of rank 0 to all others.
+  int (*share)(Team *t, bigs_model *m, void *data, size_t bytes);
+  // data[ranks * n] of dtype DT_F32 or DT_F64: on rank k data[k * n, (k + 1) * n) becomes the sum over ranks of weight * data.
+  // The rest of data stays: what lies between parameters is zero.
+  int (*reduce_scatter)(Team *t, bigs_model *m, void *data, int64_t n, int dtype, double weight);
+  // data[ranks * bytes]: slice k of rank k to all others.
+  int (*all_gather)(Team *t, bigs_model *m, void *data, size_t bytes);
+};
+enum { TEAM_FLAGS = 4 };
+
+// A piece of the arenas, of one dtype: `ranks` slices of equal size, and a rest of less than 64 bytes a rank, which is rank 0's.
+struct TeamPiece {
+  int64_t offset, slice, rest; // bytes
+  uint8_t dtype;
+};
+
+// The handle joins, with those of all other ranks, until it leaves; t outlives that.
+int team_join(bigs_model *m, Team *t);
+void team_leave(bigs_model *m);
+
+// ---- each of these does nothing, and returns err or 0, where the handle is alone
+// Before this, ranks may have failed on their own: err of each.  Every rank returns the status of the first one that has, and
+// others' errors begin with its number.  number[n], n at most TEAM_NUMBERS: becomes the sum over ranks, added in their order.
+enum { TEAM_NUMBERS = 4 };
+int team_together(bigs_model *m, int err, double *number, int n);
+// The same without numbers.  *flag, where it is not NULL, becomes true when it is on one rank.
+int team_agree(bigs_model *m, int err, bool *flag);
+// As team_together at the end of a gradient: *loss becomes the mean of the ranks', each with `count` as its weight, and *weight
+// this rank's share.
+int team_loss(bigs_model *m, int err, double count, float *loss, double *weight);
+int team_reduce(bigs_model *m, double weight); // the gradients
+// What of the ranges is this rank's, in place of them (malloc'd).
+int team_own(bigs_model *m, OptRange **range, int *n);
+int team_gather(bigs_model *m, Region *r); // whole again, from all ranks' slices
+int team_share(bigs_model *m, Region *r);  // as on rank 0
+uint64_t team_seed(const bigs_model *m);   // of random draws: each rank has its own
+// For tables: sum[n] += x[n], x[n] *= weight, of DT_F32 or DT_F64.
+void team_add(void *sum, const void *x, int64_t n, int dtype);
+void team_scale(void *x, int64_t n, int dtype, double weight);
+static inline bool team_first(const bigs_model *m) {
+  return !m->team || m->team->rank == 0;
+}
+#endif
