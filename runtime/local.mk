@@ -75,6 +75,8 @@ runtime_sources = \
 	%D%/files/json.c \
 	%D%/files/json.h \
 	%D%/files/json_write.c \
+	%D%/files/meet.c \
+	%D%/files/meet.h \
 	%D%/files/safetensors.c \
 	%D%/files/safetensors.h \
 	%D%/files/st_copy.c \

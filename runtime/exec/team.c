@@ -49,11 +49,15 @@ typedef struct TeamFault {
   char text[508];
 } TeamFault;
 
-// Memory for all that is said later, so that no rank lacks it while others wait: words, or faults, of
-// all ranks, or what does not divide of one piece, and of all ranks.
+// Words, or faults, or what does not divide of one piece.
+size_t team_most(int ranks) {
+  size_t rest = (size_t)TEAM_LINE * (size_t)ranks;
+  return rest > sizeof(TeamFault) ? rest : sizeof(TeamFault);
+}
+
+// Memory for what one rank says and what all do, so that no rank lacks it while others wait.
 static size_t room_for(int ranks) {
-  size_t n = (size_t)ranks, words = n * sizeof(TeamFault), rests = (n + 1) * n * TEAM_LINE;
-  return words > rests ? words : rests;
+  return ((size_t)ranks + 1) * team_most(ranks);
 }
 
 static int make_pieces(bigs_model *m, const BigsStorage *sorted, int n, int ranks) {
@@ -120,7 +124,7 @@ static int fail_together(bigs_model *m, int err) {
   return m->error.status;
 }
 
-static int meet(bigs_model *m, int err, double *number, int n) {
+static int hear_all(bigs_model *m, int err, double *number, int n) {
   Team *t = m->team;
   TeamWord mine = {.status = err, .rank = t->rank}, *all = (TeamWord *)(void *)m->team_room;
   for (int i = 0; i < n; i++)
@@ -137,7 +141,7 @@ static int meet(bigs_model *m, int err, double *number, int n) {
 }
 
 int team_together(bigs_model *m, int err, double *number, int n) {
-  return !m->team ? err : m->team_told ? m->error.status : meet(m, err, number, n);
+  return !m->team ? err : m->team_told ? m->error.status : hear_all(m, err, number, n);
 }
 
 static int agree(bigs_model *m, int err, bool *flag) {

@@ -381,3 +381,21 @@ size_t utf8_valid(const char *s, size_t n) {
   }
   return n;
 }
+
+int file_make_folders(const char *dir, BigsError *e) {
+  char *path = file_join(dir, "", e);
+  if (!path)
+    return e->status;
+  for (char *s = path + 1; *s; s++)
+    if (*s == '/') {
+      *s = 0;
+      if (mkdir(path, 0777) && errno != EEXIST) {
+        bigs_fail_errno(e, "make the folder", path);
+        free(path);
+        return e->status;
+      }
+      *s = '/';
+    }
+  free(path);
+  return 0;
+}

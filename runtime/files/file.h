@@ -39,6 +39,8 @@ char *file_target(const char *path, bool *in_place, BigsError *e);
 
 // dir + "/" + name, malloc'd; NULL when out of memory (reported).
 char *file_join(const char *dir, const char *name, BigsError *e);
+// Makes the folder where it is missing, and those that it lies in.
+int file_make_folders(const char *dir, BigsError *e);
 // Length of the longest prefix of s[0, n) that is well-formed UTF-8 (RFC 3629: no surrogates, no
 // overlong forms, at most U+10FFFF); n when all of it is.
 size_t utf8_valid(const char *s, size_t n);

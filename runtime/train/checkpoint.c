@@ -72,24 +72,6 @@ static int write_text(const char *dir, const char *name, const char *text, size_
   return file_commit(f, e);
 }
 
-static int make_folders(const char *dir, BigsError *e) {
-  char *path = file_join(dir, "", e);
-  if (!path)
-    return e->status;
-  for (char *s = path + 1; *s; s++)
-    if (*s == '/') {
-      *s = 0;
-      if (mkdir(path, 0777) && errno != EEXIST) {
-        bigs_fail_errno(e, "make the folder", path);
-        free(path);
-        return e->status;
-      }
-      *s = '/';
-    }
-  free(path);
-  return 0;
-}
-
 bool folder_has_run(const char *dir) {
   char *path = file_join(dir, "state.json", NULL);
   bool has = path && access(path, F_OK) == 0;
@@ -178,7 +160,7 @@ static int refuse(const char *dir, const BigsModule *module, const FolderFile *f
 int folder_make(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                 BigsError *e) {
   int err = refuse(dir, module, file, nfile, e);
-  return err ? err : make_folders(dir, e);
+  return err ? err : file_make_folders(dir, e);
 }
 
 // ---- what a process that was killed left

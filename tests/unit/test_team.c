@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "compiler/driver/session.h"
 #include "runtime/files/file.h"
+#include "runtime/files/meet.h"
 #include "runtime/train/feed_data.h"
 #include "runtime/train/train.h"
 #include "tests/unit/command.h"
@@ -382,16 +383,16 @@ static BigsModule sliced_module(BigsStorage *s) {
   return (BigsModule){.storage = s, .nstorage = SLICE_RANGES, .param_bytes = at};
 }
 
-typedef struct Slices {
+typedef struct SliceTest {
   TeamHub hub;
   const BigsModule *module;
   bigs_model m[TEAM_MOST];
   OptRange *own[TEAM_MOST];
   int n[TEAM_MOST], status[TEAM_MOST];
-} Slices;
+} SliceTest;
 
 static void take_slices(void *ctx, int k) {
-  Slices *s = ctx;
+  SliceTest *s = ctx;
   bigs_model *m = &s->m[k];
   *m = (bigs_model){.module = s->module, .device = &device_cpu};
   OptRange *all = calloc(SLICE_RANGES, sizeof *all);
@@ -408,7 +409,7 @@ static void take_slices(void *ctx, int k) {
 }
 
 // Each byte of each range belongs to one rank, and the ranks have about as much.
-static void check_slices(const Slices *s, int ranks) {
+static void check_slices(const SliceTest *s, int ranks) {
   for (int i = 0; i < SLICE_RANGES; i++) {
     int64_t sum = 0;
     for (int k = 0; k < ranks; k++)
@@ -432,7 +433,7 @@ static void check_slices(const Slices *s, int ranks) {
 START_TEST(slices_of_all_ranks_are_the_whole) {
   BigsStorage storage[SLICE_RANGES];
   BigsModule module = sliced_module(storage);
-  Slices s = {.module = &module};
+  SliceTest s = {.module = &module};
   hub_start(&s.hub, _i);
   hub_run(&s.hub, take_slices, &s);
   for (int k = 0; k < _i; k++) {
@@ -584,6 +585,76 @@ START_TEST(a_team_of_the_host_serves_another_device) {
 }
 END_TEST
 
+// ---- meeting in a folder
+typedef struct Meeters {
+  TeamHub hub;
+  char place[96];
+  char heard[TEAM_MOST][MEET_BYTES];
+  int status[TEAM_MOST];
+  int missing; // rank that does not come, or -1
+  double seconds;
+} Meeters;
+
+static void come_to_meet(void *ctx, int k) {
+  Meeters *x = ctx;
+  if (k == x->missing)
+    return;
+  snprintf(x->heard[k], MEET_BYTES, k ? "nothing" : "what rank 0 says");
+  x->heard[k][MEET_BYTES - 1] = k ? 0 : '\n';
+  x->status[k] = meet(x->place, k, x->hub.ranks, x->heard[k], MEET_BYTES, x->seconds, NULL);
+}
+
+static void old_file(const Meeters *x, const char *name, const char *text) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", x->place, name);
+  FILE *f = fopen(path, "w");
+  fputs(text, f);
+  ck_assert_int_eq(fclose(f), 0);
+}
+
+static void hold_meeting(Meeters *x, int ranks) {
+  snprintf(x->place, sizeof x->place, "%s/deep/place", dir);
+  hub_start(&x->hub, ranks);
+  hub_run(&x->hub, come_to_meet, x);
+  hub_end(&x->hub);
+}
+
+START_TEST(ranks_meet_in_a_folder) {
+  Meeters x = {.missing = -1, .seconds = 30};
+  make_dir();
+  for (int round = 0; round < 3; round++) {
+    hold_meeting(&x, 4);
+    for (int k = 0; k < 4; k++) {
+      ck_assert_int_eq(x.status[k], 0);
+      ck_assert_mem_eq(x.heard[k], x.heard[0], MEET_BYTES);
+    }
+    ck_assert_str_eq(x.heard[3], "what rank 0 says");
+    // What was left by processes that were killed: an id, and answers.
+    char old[2 * MEET_BYTES + 64] = "77 ";
+    memset(old + 3, '4', 2 * MEET_BYTES);
+    strcpy(old + 3 + 2 * MEET_BYTES, " 1 2 3");
+    old_file(&x, "team.0", round ? "rubbish" : old);
+    old_file(&x, "team.1", "1 77");
+    old_file(&x, "team.2", round ? "" : "2 77");
+  }
+  remove_dir();
+}
+END_TEST
+
+START_TEST(who_does_not_come_is_named) {
+  BigsError e = {0};
+  Meeters x = {.missing = 2, .seconds = 0.3};
+  make_dir();
+  hold_meeting(&x, 4);
+  for (int k = 0; k < 4; k++)
+    ck_assert_int_eq(x.status[k], k == 2 ? 0 : BIGS_EFILE);
+  ck_assert_int_eq(meet(x.place, 0, 2, x.heard[0], MEET_BYTES, 0.05, &e), BIGS_EFILE);
+  ck_assert_msg(strstr(e.text, "rank 1 of 2 has not come here"), "%s", e.text);
+  ck_assert_int_eq(meet("/proc/nowhere", 1, 2, x.heard[0], MEET_BYTES, 0.05, &e), BIGS_EFILE);
+  remove_dir();
+}
+END_TEST
+
 // ---- draws
 START_TEST(ranks_draw_for_themselves) {
   TeamHub hub;
@@ -615,6 +686,8 @@ Suite *team_suite(void) {
   tcase_add_loop_test(c, sums_are_those_of_all_ranks, 1, TEAM_MOST + 1);
   tcase_add_test(c, a_team_of_the_host_serves_another_device);
   tcase_add_test(c, ranks_draw_for_themselves);
+  tcase_add_test(c, ranks_meet_in_a_folder);
+  tcase_add_test(c, who_does_not_come_is_named);
   suite_add_tcase(s, c);
   return s;
 }
