@@ -29,10 +29,15 @@ compiler_sources = \
 	%D%/commands/gpus.def \
 	%D%/commands/profile.h \
 	%D%/commands/peak.h \
+	%D%/commands/ranks.c \
+	%D%/commands/ranks.h \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
 	%D%/driver/gpu.c \
 	%D%/driver/gpu.h \
+	%D%/driver/launcher.c \
+	%D%/driver/launcher.h \
+	%D%/driver/launchers.def \
 	%D%/driver/manual.c \
 	%D%/driver/manual.h \
 	%D%/driver/optimizer.c \

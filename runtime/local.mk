@@ -31,9 +31,13 @@ runtime_sources = \
 	%D%/cuda/blas_record.h \
 	%D%/cuda/device_cuda.c \
 	%D%/cuda/device_cuda.h \
+	%D%/cuda/device_internal.h \
 	%D%/cuda/driver.c \
 	%D%/cuda/driver.def \
 	%D%/cuda/driver.h \
+	%D%/cuda/nccl.c \
+	%D%/cuda/nccl.def \
+	%D%/cuda/nccl.h \
 	%D%/cuda/nvtx.c \
 	%D%/cuda/nvtx.h \
 	%D%/exec/bind.c \

@@ -1,6 +1,7 @@
 // bigsc train: a recipe of the model, on text, into a folder.
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
+#include "compiler/commands/ranks.h"
 #include "runtime/files/file.h"
 #include "runtime/train/train.h"
 #include <signal.h>
@@ -118,7 +119,16 @@ static void note_unused(Session *s, const Options *given, const TrainPlan *plan)
         (long long)s->o->seed, s->o->out, (unsigned long long)plan->seed);
 }
 
-static int train(Session *s, const Options *given, int index, Feeding *f) {
+static int check_shares(Session *s, const Ranks *r, int64_t batch) {
+  return batch >= r->place.ranks
+             ? 0
+             : session_error(
+                   s, EXIT_USAGE,
+                   "a batch of %lld cannot be shared by %d ranks: give --batch %d, or more",
+                   (long long)batch, r->place.ranks, r->place.ranks);
+}
+
+static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
   TrainChanges changes;
@@ -136,6 +146,7 @@ static int train(Session *s, const Options *given, int index, Feeding *f) {
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   status = tokenizer(s, f, &to);
+  status = status ? status : check_shares(s, ranks, plan.batch);
   status = status ? status
                   : feeding_open(s, f, t, o->data.v, o->data.n, plan.batch, plan.length, plan.seed,
                                  true);
@@ -148,6 +159,11 @@ static int train(Session *s, const Options *given, int index, Feeding *f) {
             (long long)f->length, (long long)data_rows(f->data, DATA_HELD_OUT),
             (long long)plan.batch,
             s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
+  f->from.rank = ranks->place.rank;
+  f->from.ranks = ranks->place.ranks;
+  status = ranks_meet(s, ranks, &to.team);
+  if (status)
+    return status;
   catch_interrupts();
   status = train_run(s->handle, &plan, &f->feed, &to, &result);
   if (status)
@@ -158,14 +174,16 @@ static int train(Session *s, const Options *given, int index, Feeding *f) {
 }
 
 // A resumed run is of the folder's own model and train block, with the dims of its config.json.
-static int resume_options(Options *o, Arena *a) {
+// The first rank finishes what an interrupted save left.
+static int resume_options(Options *o, const Ranks *r, Arena *a) {
   BigsError e = {0};
   TrainState state;
   char train[256];
   const char *mdl = arena_printf(a, "%s/model.mdl", o->out);
   if (!o->resume)
     return 0;
-  if (checkpoint_repair(o->out, &e) || state_read(o->out, &state, train, sizeof train, &e)) {
+  if ((r->place.rank == 0 && checkpoint_repair(o->out, &e)) ||
+      state_read(o->out, &state, train, sizeof train, &e)) {
     fprintf(stderr, "bigsc: no run to resume: %s\n", e.text);
     return EXIT_FILE;
   }
@@ -178,35 +196,61 @@ static int resume_options(Options *o, Arena *a) {
   return 0;
 }
 
-int cmd_TRAIN(const Options *given) {
-  Arena *a = arena_new();
-  Options o = *given;
+static int usage_of_train(void) {
+  fprintf(stderr, "bigsc train: give one MODEL and --out DIR; see `bigsc train --help`\n");
+  return EXIT_USAGE;
+}
+
+// Which GPU a rank has; and the first one alone says how it goes.
+static void rank_options(Options *o, const Ranks *r) {
+  o->gpu = r->place.local;
+  o->quiet = o->quiet || r->place.rank > 0;
+}
+
+// Of a resumed run the other ranks get the parameters from the first one.
+static void forget_weights(Session *s, const Ranks *r) {
+  if (s->o->resume && r->place.rank > 0)
+    s->weights = NULL;
+}
+
+static int train_model(const Options *given, Options *o, Ranks *ranks) {
   Session s;
   Feeding f = {0};
-  if (!o.out || resume_options(&o, a) || o.args.n != 1) {
-    int status = o.out && o.resume ? EXIT_FILE : EXIT_USAGE;
-    if (status == EXIT_USAGE)
-      fprintf(stderr, "bigsc train: give one MODEL and --out DIR; see `bigsc train --help`\n");
-    arena_free(a);
-    return status;
-  }
   BuildWant want = {.nentries = -1,
-                    .trains = o.train ? &o.train : NULL,
-                    .ntrains = o.train ? 1 : -1,
+                    .trains = o->train ? &o->train : NULL,
+                    .ntrains = o->train ? 1 : -1,
                     .dropout = true,
                     .update = true,
                     .init = true};
-  int status = session_load(&s, &o, o.args.v[0], true);
+  int status = session_load(&s, o, o->args.v[0], true);
   status = status ? status : session_compile(&s, &want);
-  int index = status ? -1 : session_train(&s, o.train);
+  int index = status ? -1 : session_train(&s, o->train);
   if (!status && index < 0)
-    status = o.train ? EXIT_MODEL : EXIT_USAGE;
+    status = o->train ? EXIT_MODEL : EXIT_USAGE;
   if (!status)
-    block_defaults(&s, &o, &s.module->train[index]);
+    block_defaults(&s, o, &s.module->train[index]);
+  forget_weights(&s, ranks);
   status = status ? status : session_open(&s);
-  status = status ? status : train(&s, given, index, &f);
+  status = status ? status : train(&s, given, index, ranks, &f);
   feeding_close(&f);
+  ranks_close(ranks);
   session_close(&s);
+  return status;
+}
+
+int cmd_TRAIN(const Options *given) {
+  Arena *a = arena_new();
+  Options o = *given;
+  Ranks ranks;
+  int status = ranks_find(given, &ranks);
+  rank_options(&o, &ranks);
+  if (!status && !o.out)
+    status = usage_of_train();
+  status = status ? status : resume_options(&o, &ranks, a);
+  if (!status && o.args.n != 1)
+    status = usage_of_train();
+  status = status ? status : train_model(given, &o, &ranks);
+  ranks_close(&ranks);
   arena_free(a);
   return status;
 }

@@ -9,27 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_GPU = 0 }; // CUDA_VISIBLE_DEVICES chooses which that is
-
 // ---- what there is
-static int ask_driver(CudaDriver *d, CudaGpu *gpu, int *version, BigsError *e) {
-  int err = driver_open(d, 0, e);
+// *number counts on from the first one, which CUDA_VISIBLE_DEVICES chooses, and becomes that of a GPU that is there.
+static int ask_driver(CudaDriver *d, int *number, CudaGpu *gpu, int *version, BigsError *e) {
+  int count = 0, err = driver_open(d, 0, e);
   CudaResult r = err ? 0 : d->version(version);
+  r = err || r ? r : d->device_count(&count);
   if (r)
     err = driver_fail(d, r, e, "the NVIDIA driver does not tell its version");
-  return err ? err : driver_gpu(d, FIRST_GPU, gpu, e);
+  if (!err)
+    *number %= count;
+  return err ? err : driver_gpu(d, *number, gpu, e);
 }
 
-static int find_gpu(CudaGpu *gpu, int *version, BigsError *e) {
+static int find_gpu(int *number, CudaGpu *gpu, int *version, BigsError *e) {
   CudaDriver d = {0};
-  int err = ask_driver(&d, gpu, version, e);
+  int err = ask_driver(&d, number, gpu, version, e);
   driver_close(&d);
   return err;
 }
 
 const char *gpu_architecture(Arena *a) {
   CudaGpu gpu;
-  int version, capability = find_gpu(&gpu, &version, NULL) ? 90 : gpu.capability;
+  int version, first = 0, capability = find_gpu(&first, &gpu, &version, NULL) ? 90 : gpu.capability;
   return nvrtc_architecture(a, capability);
 }
 
@@ -198,7 +200,7 @@ static int with_nvrtc(const Build *b, const CudaGpu *gpu, const Nvrtc *n, int th
   int err = compile(&c, threads, e);
   const void *const *image = images_of(&c);
   // Within one major version a driver runs what any compiler made.
-  *out = cuda_device(FIRST_GPU, n->major * 1000, image[0], NULL);
+  *out = cuda_device(how->number, n->major * 1000, image[0], NULL);
   out->unit = image;
   out->units = c.units;
   out->each = each;
@@ -212,7 +214,8 @@ int gpu_code(const Build *b, int threads, CudaDevice *out, GpuCode *how, BigsErr
   Nvrtc n;
   int version = 0;
   double start = clock_seconds();
-  int err = find_gpu(&gpu, &version, e);
+  how->number = b->options.gpu_number;
+  int err = find_gpu(&how->number, &gpu, &version, e);
   if (err)
     return err;
   err = nvrtc_open(&n, version, gpu.capability, e);

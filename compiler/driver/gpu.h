@@ -7,6 +7,7 @@
 
 typedef struct GpuCode {
   char name[64];  // of the GPU
+  int number;     // of those that the driver shows
   bool cached;    // it was compiled before
   double seconds; // that it took
 } GpuCode;

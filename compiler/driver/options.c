@@ -235,6 +235,7 @@ static const struct {
      {"tokens", "ast", "graph", "fused", "loops", "cuda", "llvm", "asm"}},
     {"--target", offsetof(Options, target), {"cpu", "cuda"}},
     {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
+    {"--team", offsetof(Options, team), {"nccl", "none"}},
     {"-Rpass", offsetof(Options, rpass), {"fuse"}},
     {"-Rpass-missed", offsetof(Options, rpass_missed), {"fuse"}},
     {"--dump-ir",

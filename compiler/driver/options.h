@@ -30,7 +30,7 @@ typedef struct Options {
   const char *out, *march, *target, *precision, *emit, *dump_ir, *rpass, *rpass_missed,
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
-  const char *name, *entry, *train, *in, *weights, *names, *vocab;
+  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team;
   Defines defs, sets;
   Strings data;
   const char *text; // the model's, once it was read from standard input
@@ -38,6 +38,7 @@ typedef struct Options {
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, verify_ir, time_report, syntax_only, resume, cased, profile, json,
       verbose, quiet;
+  int gpu;        // no option: which of the GPUs, counted on from the first when there are fewer
   uint64_t given; // a bit for every row of options.def
 } Options;
 

@@ -34,6 +34,7 @@ typedef struct BuildOptions {
   Target *target;      // NULL: that of march
   const char *name;    // of the model in the module; NULL: as the file says
   bool gpu;            // planned for a GPU, whatever `march`
+  int gpu_number;      // which of those there are: modulo their number
   bool bf16;           // PlanOptions.bf16
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL

@@ -373,6 +373,7 @@ BuildOptions session_build_options(const Options *o) {
   return (BuildOptions){.march = o->march,
                         .name = o->name,
                         .gpu = o->target && !strcmp(o->target, "cuda"),
+                        .gpu_number = o->gpu,
                         .bf16 = options_bf16(o),
                         .opt = (int)o->opt,
                         .dump_ir = o->dump_ir,

@@ -4,6 +4,7 @@
 #include "runtime/cuda/device_cuda.h"
 #include "base/alloc.h"
 #include "runtime/cuda/blas.h"
+#include "runtime/cuda/device_internal.h"
 #include "runtime/cuda/driver.h"
 #include "runtime/cuda/nvtx.h"
 #include "runtime/exec/exec.h"
@@ -41,6 +42,13 @@ typedef struct CudaState {
 
 static CudaState *cuda_state(const bigs_model *m) {
   return (CudaState *)m->device_state;
+}
+
+CudaStream cuda_stream(const bigs_model *m) {
+  return cuda_state(m)->stream;
+}
+const CudaDriver *cuda_driver(const bigs_model *m) {
+  return &cuda_state(m)->driver;
 }
 
 // ---- errors
@@ -83,7 +91,7 @@ static int cuda_fail(bigs_model *m, CudaResult r, const char *what) {
   return err;
 }
 
-static int cuda_enter(bigs_model *m) {
+int cuda_enter(bigs_model *m) {
   CudaState *s = cuda_state(m);
   if (s->lost)
     return cuda_lost(m);
@@ -91,7 +99,7 @@ static int cuda_enter(bigs_model *m) {
   return r ? cuda_fail(m, r, "its context cannot be entered") : 0;
 }
 
-static int cuda_leave(bigs_model *m, CudaResult r, const char *what) {
+int cuda_leave(bigs_model *m, CudaResult r, const char *what) {
   CudaContext mine;
   CudaResult popped = cuda_state(m)->driver.context_pop(&mine);
   r = r ? r : popped;

@@ -20,8 +20,8 @@ typedef struct CUgraphExec_st *CudaGraphExec;
 typedef struct CUmod_st *CudaModule;
 typedef struct CUfunc_st *CudaFunction;
 
-enum { CUDA_NO_MEMORY = 2, CUDA_NO_GPU = 100 }; // of CudaResult
-enum {                                          // of device_attribute
+enum { CUDA_NOT_READY = 600, CUDA_NO_MEMORY = 2, CUDA_NO_GPU = 100 }; // of CudaResult
+enum {                                                                // of device_attribute
   CUDA_PROCESSORS = 16,
   CUDA_PROCESSOR_THREADS = 39, // most threads that one of them has at once
   CUDA_CAPABILITY_MAJOR = 75,

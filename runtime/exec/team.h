@@ -32,6 +32,8 @@ struct Team {
   int (*all_gather)(Team *t, bigs_model *m, void *data, size_t bytes);
 };
 enum { TEAM_FLAGS = 4 };
+// Most bytes that a rank gives in one exchange.
+size_t team_most(int ranks);
 
 // A piece of the arenas, of one dtype: `ranks` slices of equal size, and a rest of less than 64 bytes a rank, which is rank 0's.
 struct TeamPiece {

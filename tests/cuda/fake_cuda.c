@@ -203,6 +203,12 @@ API CudaResult cuStreamDestroy_v2(CudaStream stream) {
   fake.streams--;
   return lost;
 }
+API CudaResult cuStreamQuery(CudaStream stream) {
+  CudaResult r = refused();
+  const FakeStream *s = stream_of(stream);
+  r = r ? r : not_in_capture();
+  return r ? r : s ? run_jobs(s) : BAD_HANDLE;
+}
 API CudaResult cuStreamSynchronize(CudaStream stream) {
   CudaResult r = refused();
   const FakeStream *s = stream_of(stream);
