@@ -1,7 +1,10 @@
 // The form of a kernel that is attention: a block does a task, by functions of cuda_attention.h, which call the scores' body.
 #include "codegen/cuda/cuda_internal.h"
 
-enum { SHARED_MOST = 48 << 10 }; // what a block has without asking for more
+enum {
+  SHARED_MOST = 48 << 10, // what a block has without asking for more
+  WIDE = 160,             // columns of q and v together
+};
 
 const LStmt *cuda_attention(const LKernel *k) {
   const LStmt *s = k->body.n == 1 ? k->body.v[0] : NULL;
@@ -14,30 +17,69 @@ typedef struct
     AttentionBlocks { // rows, or keys, of the side that a block owns, and of the other side at a time
   int own, other;
 } AttentionBlocks;
+typedef struct
+    AttentionForm { // functions of the prelude, in sizes of which the first that fits is taken
+  const char *suffix;
+  int threads;
+  int64_t (*shared)(const LAttention *t, AttentionBlocks b); // bytes
+  AttentionBlocks sizes[6];
+} AttentionForm;
 
 static int64_t wide(int64_t columns) { // as bg_wide
   return (columns + 15) / 16 * 16 + 4;
 }
 
-static int64_t shared_bytes(const LAttention *t, AttentionBlocks b) {
+static int64_t plain_shared(const LAttention *t, AttentionBlocks b) {
   int64_t both = wide(t->d) + wide(t->dv), own = t->part == LA_OUT ? wide(t->d) : both;
   return 4 * (b.own * own + b.other * both + b.own * (b.other + 4));
 }
 
+static int64_t most(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+// Two stages, which take the block's own rows first; of keys, three numbers of each row come with them.
+static int64_t tensor_shared(const LAttention *t, AttentionBlocks b) {
+  int64_t d = wide(t->d) + 4, dv = wide(t->dv) + 4; // as bg_half_row
+  int64_t stage = 2 * b.other * (d + dv) + (t->part == LA_KEYS ? 12 * b.other : 0);
+  return most(2 * stage, 2 * b.own * most(d, dv));
+}
+
+static const AttentionForm plain_form = {
+    "", CUDA_BLOCK, plain_shared, {{64, 64}, {64, 32}, {32, 32}, {32, 16}, {16, 16}}};
+static const AttentionForm tensor_form = {"_mma", 128, tensor_shared, {{64, 64}, {64, 32}}};
+static const AttentionForm tensor_keys = {"_mma", 128, tensor_shared, {{64, 32}}};
+static const AttentionForm tensor_wide = {"_mma", 128, tensor_shared, {{64, 16}}};
+
+static bool is_bf16(const LKernel *k, const LAttention *t, int matrix) {
+  int mem = t->m[matrix].mem;
+  return mem < 0 || k->mem.v[mem].dtype == DT_BF16;
+}
+
+static const AttentionForm *form_of(const LKernel *k) {
+  const LAttention *t = cuda_attention(k)->attention;
+  if (!is_bf16(k, t, LM_Q) || !is_bf16(k, t, LM_K) || !is_bf16(k, t, LM_V) ||
+      !is_bf16(k, t, LM_DOUT))
+    return &plain_form;
+  if (t->part != LA_KEYS)
+    return &tensor_form;
+  return t->d + t->dv > WIDE ? &tensor_wide : &tensor_keys; // two sums, in registers
+}
+
 // The largest that fit, in order of the traffic that they save.
-static AttentionBlocks blocks_of(const LAttention *t) {
-  static const AttentionBlocks sizes[] = {{64, 64}, {64, 32}, {32, 32}, {32, 16}, {16, 16}};
+static AttentionBlocks blocks_of(const AttentionForm *f, const LAttention *t) {
   int i = 0;
-  while (i < COUNT(sizes) - 1 && shared_bytes(t, sizes[i]) > SHARED_MOST)
+  while (f->sizes[i + 1].own && f->shared(t, f->sizes[i]) > SHARED_MOST)
     i++;
-  return sizes[i];
+  return f->sizes[i];
 }
 
 BigsLaunch cuda_attention_form(const LKernel *k) {
   const LAttention *t = cuda_attention(k)->attention;
-  int64_t shared = shared_bytes(t, blocks_of(t));
+  const AttentionForm *f = form_of(k);
+  int64_t shared = f->shared(t, blocks_of(f, t));
   CHECK(shared <= SHARED_MOST);
-  return (BigsLaunch){.threads = CUDA_BLOCK, .tasks = 1, .shared = (int32_t)shared};
+  return (BigsLaunch){.threads = f->threads, .tasks = 1, .shared = (int32_t)shared};
 }
 
 // ---- text
@@ -79,7 +121,9 @@ static void put_score(CudaCx *c, const LStmt *s) {
 }
 
 // The matrices in the order of loop_attention.def, then the block and the sizes.
-static void put_call(CudaCx *c, const LAttention *t, AttentionBlocks b) {
+static void put_call(CudaCx *c, const LAttention *t) {
+  const AttentionForm *f = form_of(c->k);
+  AttentionBlocks b = blocks_of(f, t);
   static const char *const part[] = {"out", "rows", "keys"};
   const LExpr *of = t->part == LA_KEYS ? t->keys : t->rows;
   const LExpr *end = lx_add(c->arena, t->first, lx_int(c->arena, LOOP_ATTENTION_BLOCK));
@@ -89,8 +133,10 @@ static void put_call(CudaCx *c, const LAttention *t, AttentionBlocks b) {
   LExpr *boost = lx_const(c->arena, DT_F32, 1 / (1 - t->rate));
   cuda_begin(c, x, COUNT(x));
   cuda_line(c, "for (long long first = $; first < $; first += %d)", x[0], x[1], b.own);
-  cuda_put(c, "%s  bg_attention_%s<%d, %d, %d, %d>(", "    ", part[t->part], b.own, b.other,
-           (int)t->d, (int)t->dv);
+  cuda_put(c, "%s  bg_attention_%s%s<", "    ", part[t->part], f->suffix);
+  if (f == &plain_form)
+    cuda_put(c, "%d, ", b.own);
+  cuda_put(c, "%d, %d, %d>(", b.other, (int)t->d, (int)t->dv);
   for (int i = 0; i < LM_COUNT; i++)
     if (loop_attention_use(t->part, i) != 'N')
       cuda_put(c, "%s, ", loop_attention_name(i));
@@ -106,5 +152,5 @@ void cuda_put_attention(CudaCx *c, const LStmt *s) {
     if (loop_attention_use(t->part, i) != 'N')
       put_matrix(c, t, i);
   put_score(c, s);
-  put_call(c, t, blocks_of(t));
+  put_call(c, t);
 }

@@ -168,7 +168,8 @@ BG_FN void bg_attention_out(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_m
   bg_write<E>(out, sum, scale, first, rows);
 }
 
-// What of lse float32 has lost: where nothing is seen, it is -1e9 + log(keys), of which -1e9 remains.
+// What of lse float32 has lost: where nothing is seen, it is -1e9 + log(keys), of which -1e9 remains.  Only dv has weights of
+// such rows.
 BG_FN float bg_lost(float lse, long long keys) {
   return lse < -5e8f ? bg_log((float)keys) : 0.0f;
 }
@@ -183,7 +184,7 @@ BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_
   constexpr int M = OWN / 16, N = OTHER / 16, C = bg_wide(D) / 16;
   float *const qs = bg_shared, *const gs = qs + OWN * bg_wide(D), *const ks = gs + OWN * bg_wide(E),
                *const vs = ks + OTHER * bg_wide(D), *const ws = vs + OTHER * bg_wide(E);
-  float sum[M][C] = {}, one[M], less[M], lost[M], mean[M] = {};
+  float sum[M][C] = {}, one[M], less[M], mean[M] = {};
   __syncthreads();
   bg_bring<OWN, D>(qs, q, first, rows);
   bg_bring<OWN, E>(gs, dout, first, rows);
@@ -191,7 +192,6 @@ BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_
     const long long row = first + bg_y() + 16 * i;
     one[i] = 1.0f;
     less[i] = row < rows ? lse.at[row * lse.row] : 0.0f;
-    lost[i] = bg_lost(less[i], keys);
     for (int c = bg_x(); c < E && row < rows; c += 16)
       mean[i] = __fmaf_rn(bg_read(dout.at + (row * dout.row + c)),
                           bg_read(out.at + (row * out.row + c)), mean[i]);
@@ -213,7 +213,7 @@ BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_
       float &x = s[i / N][i % N], ds = 0.0f;
       bool seen, kept;
       if (row < rows && key < keys) {
-        x = bg_exp(bg_scored(x, row, key, seen, kept, score) - less[i / N] - lost[i / N]);
+        x = bg_exp(bg_scored(x, row, key, seen, kept, score) - less[i / N]);
         ds = x * ((kept ? g[i / N][i % N] * boost : 0.0f) - mean[i / N]) * scale;
         ds = seen ? ds : 0.0f;
       }

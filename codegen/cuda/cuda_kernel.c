@@ -108,7 +108,7 @@ static char *body_text(CudaCx *c) {
 static void put_function(CudaCx *c, const char *body) {
   const char *name = c->k->name;
   cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, 2) %s(const %s_%s) {",
-            CUDA_BLOCK, name, name, c->k->grouped ? "group group" : "frame f");
+            cuda_form(c->k).threads, name, name, c->k->grouped ? "group group" : "frame f");
   c->depth = 1;
   if (c->k->grouped)
     cuda_line(c, "const %s_frame f = group.frame[blockIdx.z];", name);

@@ -219,7 +219,8 @@ void cuda_bed_collect(CudaBed *c) {
   fputs(head, c->source);
 }
 
-bool cuda_bed_unsync(CudaBed *c, const char *behind, const char *sync, int n) {
+bool cuda_bed_unsync(CudaBed *c, const char *behind, int n) {
+  static const char sync[] = "__syncthreads();";
   char path[TEST_PATH + 32];
   size_t size;
   BigsError e = {0};
@@ -227,11 +228,12 @@ bool cuda_bed_unsync(CudaBed *c, const char *behind, const char *sync, int n) {
   char *text = file_read(path_of(c, "kernels.cu", path), 1 << 24, &size, &e);
   ck_assert_msg(text != NULL, "%s", e.text);
   char *at = strstr(text, behind);
-  for (int i = 0; i <= n && at; i++)
+  at = at ? strstr(at, sync) : NULL;
+  while (at && n--)
     at = strstr(at + 1, sync);
   if (at)
     fseek(c->source, at - text, SEEK_SET);
-  bool found = at && fprintf(c->source, "%*s", (int)strlen(sync), ";") > 0;
+  bool found = at && fprintf(c->source, "%*s", (int)sizeof sync - 1, ";") > 0;
   free(text);
   return found;
 }

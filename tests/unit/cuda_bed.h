@@ -18,8 +18,8 @@ typedef struct CudaBed {
 // Is there a g++?  Else says that the suite is skipped.
 bool cuda_bed_possible(const char *suite);
 void cuda_bed_collect(CudaBed *c);
-// Takes the n-th barrier (from 0), as it is written, behind a text out of what was collected; false: there are not so many.
-bool cuda_bed_unsync(CudaBed *c, const char *behind, const char *sync, int n);
+// Takes the n-th __syncthreads() (from 0) behind a text out of what was collected; false: there are not so many.
+bool cuda_bed_unsync(CudaBed *c, const char *behind, int n);
 void cuda_bed_compile(CudaBed *c); // with g++; the test fails when there is a warning
 void cuda_bed_free(CudaBed *c);
 // For planted errors (tests/cuda/mutate.sh): the text of the kernels collected goes to `path`; instead of compiling it, a

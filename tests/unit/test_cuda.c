@@ -186,9 +186,8 @@ static bool is_noticed(CudaBed *bed, const HandKernel *h, int n) {
 enum { TILE_BARRIERS = 4, BARRIERS = TILE_BARRIERS + 1 }; // of a product with sums of columns
 
 static bool leave_out(CudaBed *bed, int barrier) {
-  return barrier < TILE_BARRIERS
-             ? cuda_bed_unsync(bed, "BG_FN void bg_tile(", "__syncthreads();", barrier)
-             : cuda_bed_unsync(bed, "bg_tile<", "__syncthreads();", barrier - TILE_BARRIERS);
+  return barrier < TILE_BARRIERS ? cuda_bed_unsync(bed, "BG_FN void bg_tile(", barrier)
+                                 : cuda_bed_unsync(bed, "bg_tile<", barrier - TILE_BARRIERS);
 }
 
 static void check_barrier(const char *name, int barrier, bool there) {

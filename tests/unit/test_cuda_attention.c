@@ -4,10 +4,15 @@
 #include "codegen/plan/attention.h"
 #include "tests/unit/cuda_bed.h"
 #include "tests/unit/suites.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static CudaBed cuda;
+
+static bool is_full(void) { // else a part of what is many
+  return getenv("BIGSC_CUDA_FULL") != NULL;
+}
 
 typedef enum See {
   SEE_ALL,
@@ -120,85 +125,265 @@ START_TEST(attention_in_blocks) {
 }
 END_TEST
 
-// ---- a barrier too few
+// ---- parts by themselves: of bf16 on tensor cores against those of float32
 
-enum { ROWS = 70, COLUMNS = 20, HEADS = 3, SIZE = HEADS * ROWS * COLUMNS };
+enum { LONGEST = 129, WIDEST = 128, HEADS = 2, SIZE = HEADS * LONGEST * WIDEST, SEEN = LM_COUNT };
 typedef struct Memory {
   float m[LM_COUNT][SIZE];
+  unsigned char seen[LONGEST * LONGEST];
 } Memory;
+typedef struct PartShape {
+  int d, dv;
+  bool mask;
+  double rate;
+} PartShape;
+static const PartShape shapes[] = {{20, 20, false, 0},
+                                   {8, 8, true, 0},
+                                   {20, 12, false, 0.25},
+                                   {64, 64, true, 0.1},
+                                   {128, 128, false, 0}};
+typedef struct PartCx {
+  Arena *a;
+  LKernel *k;
+} PartCx;
 
-// A part by itself, of HEADS heads that lie one behind the other.
-static LKernel *part_kernel(Arena *a, LPart part) {
-  LKernel *k = loop_kernel(a, "part");
+static bool is_number(int matrix) {
+  return matrix == LM_LSE || matrix == LM_DELTA;
+}
+
+static LExpr *pair_of(PartCx *x, LExpr *row, LExpr *key) {
+  return lx_add(x->a, lx_mul(x->a, row, lx_poly(x->a, poly_sym(1))), key);
+}
+
+static LExpr *part_mask(void *ctx, LBody *body, LExpr *row, LExpr *key) {
+  PartCx *x = ctx;
+  (void)body;
+  return lx_load(x->a, x->k, SEEN, pair_of(x, row, key));
+}
+
+static LExpr *part_random(void *ctx, LBody *body, LExpr *row, LExpr *key) {
+  PartCx *x = ctx;
+  (void)body;
+  return lx_random(x->a, 0, pair_of(x, row, key));
+}
+
+static int64_t part_columns(const PartShape *s, int matrix) {
+  LAttention t = {.d = s->d, .dv = s->dv};
+  return loop_attention_columns(&t, matrix);
+}
+
+// sym[0] rows, sym[1] keys, of HEADS heads that lie one behind the other.
+static LKernel *part_kernel(Arena *a, LPart part, const PartShape *w, DType t) {
+  PartCx x = {a, loop_kernel(a, "part")};
+  LKernel *k = x.k;
   AttentionMatrix m[LM_COUNT];
+  Poly rows = poly_sym(0), keys = poly_sym(1);
   for (int i = 0; i < LM_COUNT; i++)
-    loop_arg(a, k, loop_attention_name(i), DT_F32, true);
+    loop_arg(a, k, loop_attention_name(i), is_number(i) ? DT_F32 : t, true);
+  loop_arg(a, k, "seen", DT_BOOL, false);
+  k->nscalars = w->rate > 0;
   LExpr *head = lx_var(a, loop_grid(k, poly_const(HEADS), 1));
-  LExpr *block = lx_var(a, loop_grid(k, poly_const(ROWS), LOOP_ATTENTION_BLOCK));
-  for (int i = 0; i < LM_COUNT; i++)
-    m[i] = (AttentionMatrix){i, lx_mul(a, head, lx_int(a, ROWS * COLUMNS)), lx_int(a, COLUMNS)};
-  AttentionShape s = {
-      .rows = lx_int(a, ROWS), .keys = lx_int(a, ROWS), .d = COLUMNS, .dv = COLUMNS, .scale = 0.3};
+  LExpr *block = lx_var(a, loop_grid(k, part == LA_KEYS ? keys : rows, LOOP_ATTENTION_BLOCK));
+  for (int i = 0; i < LM_COUNT; i++) {
+    Poly size = poly_scale(loop_attention_of_keys(i) ? keys : rows, part_columns(w, i));
+    m[i] = (AttentionMatrix){i, lx_mul(a, head, lx_poly(a, size)), lx_int(a, part_columns(w, i))};
+  }
+  AttentionShape s = {.rows = lx_poly(a, rows),
+                      .keys = lx_poly(a, keys),
+                      .d = w->d,
+                      .dv = w->dv,
+                      .scale = 0.3,
+                      .rate = w->rate,
+                      .random = part_random,
+                      .ctx = &x};
+  s.mask = w->mask ? part_mask : NULL;
   s.q = m[LM_Q], s.k = m[LM_K], s.v = m[LM_V], s.out = m[LM_OUT], s.lse = m[LM_LSE];
   s.dout = m[LM_DOUT], s.delta = m[LM_DELTA], s.dq = m[LM_DQ], s.dk = m[LM_DK], s.dv_ = m[LM_DV];
   attention_block(a, k, &k->body, &s, part, lx_mul(a, block, lx_int(a, LOOP_ATTENTION_BLOCK)));
   return k;
 }
 
-static Memory *run_part(CudaBed *bed, LPart part, int order) {
-  Arena *a = arena_new();
-  KernelRun r = {.arena = a};
-  Memory *x = calloc(1, sizeof *x);
-  uint64_t seed = 5;
-  for (int i = 0; i < LM_COUNT; i++) {
-    r.arg[i] = x->m[i];
-    for (int k = 0; k < SIZE; k++)
-      x->m[i][k] = test_uniform(&seed);
-  }
-  cuda_bed_run(bed, &r, part_kernel(a, part), order);
-  arena_free(a);
+static float cut(float x) { // of numbers below 2^8 with 16 bits: cut to 8
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  bits &= 0xffff0000u;
+  memcpy(&x, &bits, 4);
   return x;
 }
 
+// Of every fifth row nothing is seen, and lse says so.
+static Memory *part_memory(const PartShape *w, int rows, int keys) {
+  Memory *x = calloc(1, sizeof *x);
+  uint64_t seed = 5;
+  for (int i = 0; i < LM_COUNT; i++)
+    for (int k = 0; k < SIZE; k++)
+      x->m[i][k] = cut(test_uniform(&seed));
+  for (int i = 0; i < rows * keys; i++)
+    x->seen[i] = i / keys % 5 && test_random(&seed) % 3;
+  for (int i = 0; i < HEADS * rows && w->mask; i++)
+    x->m[LM_LSE][i] = i % rows % 5 ? x->m[LM_LSE][i] : -1e9f;
+  return x;
+}
+
+static void to_halves(float *m, bool back) {
+  uint16_t *half = (uint16_t *)m;
+  for (int i = 0; i < SIZE && !back; i++)
+    memcpy(&half[i], (char *)&m[i] + 2, 2);
+  for (int i = SIZE - 1; i >= 0 && back; i--) {
+    uint32_t bits = (uint32_t)half[i] << 16;
+    memcpy(&m[i], &bits, 4);
+  }
+}
+
+// NULL: the shim has found a mistake in the kernel with that suffix, or it is only collected.
+static Memory *run_part(const char *suffix, LPart part, const PartShape *w, DType t, int rows,
+                        int keys, int order) {
+  Arena *a = arena_new();
+  KernelRun r = {.arena = a, .sym = {rows, keys}, .scalar = {0x1234567890abcdefu}};
+  Memory *x = part_memory(w, rows, keys);
+  for (int i = 0; i < LM_COUNT; i++) {
+    if (t == DT_BF16 && !is_number(i))
+      to_halves(x->m[i], false);
+    r.arg[i] = x->m[i];
+  }
+  r.arg[SEEN] = x->seen;
+  bool right = cuda_bed_run_copy(&cuda, &r, part_kernel(a, part, w, t), suffix, order);
+  for (int i = 0; i < LM_COUNT && t == DT_BF16; i++)
+    if (!is_number(i))
+      to_halves(x->m[i], true);
+  arena_free(a);
+  free(right ? NULL : x);
+  return right ? x : NULL;
+}
+
+static void compare(const Memory *got, const Memory *want, LPart part, const PartShape *w, int rows,
+                    int keys) {
+  for (int i = 0; i < LM_COUNT; i++) {
+    int n = (int)part_columns(w, i) * HEADS * (loop_attention_of_keys(i) ? keys : rows);
+    float most = 0.1f;
+    for (int k = 0; k < n; k++)
+      most = fmaxf(most, fabsf(want->m[i][k]) < 1e8f ? fabsf(want->m[i][k]) : 0);
+    for (int k = 0; k < n; k++)
+      ck_assert_msg(fabsf(got->m[i][k] - want->m[i][k]) <= (is_number(i) ? 1e-5f : 1e-2f) * most,
+                    "part %d, %d x %d of %d: %s[%d] is %g, not %g", part, rows, keys, w->d,
+                    loop_attention_name(i), k, (double)got->m[i][k], (double)want->m[i][k]);
+  }
+}
+
+static const int lengths[][2] = {{1, 1}, {7, 65}, {64, 64}, {65, 129}, {129, 7}};
+
+static void check_part(LPart part, const PartShape *w, int rows, int keys) {
+  Memory *want = run_part("", part, w, DT_F32, rows, keys, 0), *first = NULL;
+  for (int order = 0; order < cuda.code.runs; order++) {
+    Memory *got = run_part("", part, w, DT_BF16, rows, keys, order);
+    compare(got, want, part, w, rows, keys);
+    ck_assert_msg(!first || !memcmp(first, got, sizeof *got), "other bits in order %d", order);
+    free(order ? got : NULL);
+    first = order ? first : got;
+  }
+  free(first);
+  free(want);
+}
+
+START_TEST(attention_on_tensor_cores) {
+  const int *n = lengths[_i % COUNT(lengths)];
+  for (LPart part = LA_OUT; part <= LA_KEYS; part++)
+    check_part(part, &shapes[_i / COUNT(lengths)], n[0], n[1]);
+}
+END_TEST
+
+// ---- planted errors: a barrier too few, a wrong edge
+
+enum {
+  ODD,
+  WHOLE = 3
+}; // shapes: of odd columns, or of pieces that are copied as they are, under a mask and dropout
 static const struct {
   LPart part;
-  const char *behind, *sync;
+  DType t;
+  int shape;
+  const char *behind, *what, *with;
   int number;
-} barriers[] = {{LA_OUT, "void bg_attention_out(", "__syncthreads();", 0},
-                {LA_OUT, "void bg_attention_out(", "__syncthreads();", 1},
-                {LA_OUT, "void bg_attention_out(", "__syncthreads();", 2},
-                {LA_ROWS, "void bg_attention_rows(", "__syncthreads();", 0},
-                {LA_ROWS, "void bg_attention_rows(", "__syncthreads();", 1},
-                {LA_ROWS, "void bg_attention_rows(", "__syncthreads();", 2},
-                {LA_KEYS, "void bg_attention_keys(", "__syncthreads();", 0},
-                {LA_KEYS, "void bg_attention_keys(", "__syncthreads();", 1},
-                {LA_KEYS, "void bg_attention_keys(", "__syncthreads();", 2},
-                {LA_KEYS, "void bg_keep(", "__syncwarp();", 0},
-                {LA_OUT, "void bg_keep(", "__syncwarp();", 1}};
+} mistakes[] = {
+    {LA_OUT, DT_F32, ODD, "void bg_attention_out(", "__syncthreads();", ";", 0},
+    {LA_OUT, DT_F32, ODD, "void bg_attention_out(", "__syncthreads();", ";", 1},
+    {LA_OUT, DT_F32, ODD, "void bg_attention_out(", "__syncthreads();", ";", 2},
+    {LA_ROWS, DT_F32, ODD, "void bg_attention_rows(", "__syncthreads();", ";", 0},
+    {LA_ROWS, DT_F32, ODD, "void bg_attention_rows(", "__syncthreads();", ";", 1},
+    {LA_ROWS, DT_F32, ODD, "void bg_attention_rows(", "__syncthreads();", ";", 2},
+    {LA_KEYS, DT_F32, ODD, "void bg_attention_keys(", "__syncthreads();", ";", 0},
+    {LA_KEYS, DT_F32, ODD, "void bg_attention_keys(", "__syncthreads();", ";", 1},
+    {LA_KEYS, DT_F32, ODD, "void bg_attention_keys(", "__syncthreads();", ";", 2},
+    {LA_KEYS, DT_F32, ODD, "void bg_keep(", "__syncwarp();", ";", 0},
+    {LA_OUT, DT_F32, ODD, "void bg_keep(", "__syncwarp();", ";", 1},
+    {LA_OUT, DT_F32, WHOLE, "void bg_attention_out(", " < keys ? bg_exp", " <= keys ? bg_exp", 0},
+    {LA_OUT, DT_F32, WHOLE, "void bg_attention_out(", "s[i][j] * boost", "s[i][j] / boost", 0},
+    {LA_OUT, DT_BF16, ODD, "void bg_hold(", "__syncthreads();", ";", 0},
+    {LA_KEYS, DT_BF16, WHOLE, "void bg_hold(", "__syncthreads();", ";", 1},
+    {LA_ROWS, DT_BF16, WHOLE, "void bg_hold(", "__syncthreads();", ";", 2},
+    {LA_OUT, DT_BF16, ODD, "void bg_attention_out_mma(", "__syncthreads();", ";", 0},
+    {LA_ROWS, DT_BF16, ODD, "void bg_attention_rows_mma(", "__syncthreads();", ";", 0},
+    {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", "__syncthreads();", ";", 0},
+    {LA_OUT, DT_BF16, WHOLE, "void bg_attention_out_mma(", "bg_cp_async_wait<0>();", ";", 0},
+    {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", "bg_cp_async_wait<0>();", ";", 0},
+    {LA_OUT, DT_BF16, WHOLE, "void bg_attention_out_mma(", " < keys ? bg_weight",
+     " <= keys ? bg_weight", 0},
+    {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", " - number[N + at]",
+     " + number[N + at]", 0},
+    {LA_ROWS, DT_BF16, WHOLE, "void bg_attention_rows_mma(", "seen ? ds : 0.0f", "ds", 0},
+    {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", "kept ? p : 0.0f", "p", 0}};
+enum { MISTAKE_ROWS = 129 };
+
+static Memory *run_mistake(int i, const char *suffix, int order) {
+  return run_part(suffix, mistakes[i].part, &shapes[mistakes[i].shape], mistakes[i].t, MISTAKE_ROWS,
+                  MISTAKE_ROWS, order);
+}
+
+static const char *mistake_name(Arena *a, int i) {
+  return arena_printf(a, "_%d", i);
+}
+
+// The device functions of attention with the mistake.
+static const char *mistaken(Arena *a, int i) {
+  const char *text = strstr(cuda_prelude(), "// ---- attention by a block, float32");
+  ck_assert_ptr_nonnull(text);
+  const char *at = strstr(text, mistakes[i].behind);
+  for (int n = 0; n <= mistakes[i].number && at; n++)
+    at = strstr(at + 1, mistakes[i].what);
+  ck_assert_msg(at != NULL, "what mistake %d is about is not there", i);
+  return arena_printf(a, "%.*s%s%s", (int)(at - text), text, mistakes[i].with,
+                      at + strlen(mistakes[i].what));
+}
+
+static bool is_tried(int i) {
+  return i % 8 == 2 || is_full();
+}
+
+static void collect_mistake(int i) {
+  Arena *a = arena_new();
+  LKernel *k = part_kernel(a, mistakes[i].part, &shapes[mistakes[i].shape], mistakes[i].t);
+  cuda_bed_copy(&cuda, k, mistake_name(a, i), mistaken(a, i));
+  arena_free(a);
+}
 
 // Of the right code all orders give these bits.
-static bool is_noticed(CudaBed *bed, LPart part, const Memory *right) {
+static bool is_noticed(int i, const char *suffix, const Memory *right) {
   bool noticed = false;
-  for (int order = 0; order < bed->code.runs; order++) {
-    Memory *x = run_part(bed, part, order);
-    noticed |= memcmp(x, right, sizeof *x) != 0;
+  for (int order = 0; order < cuda.code.runs; order++) {
+    Memory *x = run_mistake(i, suffix, order);
+    noticed |= !x || memcmp(x, right, sizeof *x);
     free(x);
   }
   return noticed;
 }
 
-START_TEST(a_barrier_too_few_is_noticed) {
-  CudaBed bed;
-  LPart part = barriers[_i].part;
-  Memory *right = run_part(&cuda, part, 0);
-  ck_assert(!is_noticed(&cuda, part, right));
-  cuda_bed_collect(&bed);
-  free(run_part(&bed, part, 0));
-  ck_assert(cuda_bed_unsync(&bed, barriers[_i].behind, barriers[_i].sync, barriers[_i].number));
-  cuda_bed_compile(&bed);
-  ck_assert(is_noticed(&bed, part, right));
-  cuda_bed_free(&bed);
+START_TEST(a_mistake_is_noticed) {
+  Arena *a = arena_new();
+  Memory *right = run_mistake(_i, "", 0);
+  ck_assert(!is_noticed(_i, "", right));
+  ck_assert(is_noticed(_i, mistake_name(a, _i), right));
   free(right);
+  arena_free(a);
 }
 END_TEST
 
@@ -208,8 +393,13 @@ static void compile_all(void) {
   cuda_bed_collect(&cuda);
   for (int i = 0; i < COUNT(ways); i++)
     check_way(&ways[i], 1, 1);
-  for (LPart part = LA_OUT; part <= LA_KEYS; part++)
-    free(run_part(&cuda, part, 0));
+  for (int i = 0; i < 3 * COUNT(shapes); i++) {
+    free(run_part("", (LPart)(i % 3), &shapes[i / 3], DT_F32, 1, 1, 0));
+    free(run_part("", (LPart)(i % 3), &shapes[i / 3], DT_BF16, 1, 1, 0));
+  }
+  for (int i = 0; i < COUNT(mistakes); i++)
+    if (is_tried(i))
+      collect_mistake(i);
   cuda_bed_compile(&cuda);
 }
 
@@ -226,8 +416,11 @@ Suite *cuda_attention_suite(void) {
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, attention_in_blocks, 0, COUNT(sizes));
-  for (int i = 0; i < COUNT(barriers); i++) // each is a compilation
-    if (i % 4 == 1 || getenv("BIGSC_CUDA_FULL"))
-      tcase_add_loop_test(t, a_barrier_too_few_is_noticed, i, i + 1);
+  for (int i = 0; i < COUNT(shapes) * COUNT(lengths); i++)
+    if (i % 2 || is_full())
+      tcase_add_loop_test(t, attention_on_tensor_cores, i, i + 1);
+  for (int i = 0; i < COUNT(mistakes); i++)
+    if (is_tried(i))
+      tcase_add_loop_test(t, a_mistake_is_noticed, i, i + 1);
   return s;
 }

@@ -213,7 +213,7 @@ START_TEST(model_in_bf16) {
 }
 END_TEST
 
-// How many of the values of BERT's training program whose rounding is turned round are found so.
+// How many of the values of BiGS's training program whose rounding is turned round are found so.
 static void plant(Narrow *m, const ZooBatch *x, const Got *g, bool is_stored, int *planted,
                   int *found) {
   const Graph *graph = m->build->graph;
@@ -234,14 +234,15 @@ static void plant_in(Narrow *m, const ZooBatch *x, const Got *g) {
     plant(m, x, g, is_stored, &planted[is_stored], &found[is_stored]);
   ck_assert_int_gt(planted[1], 30);
   ck_assert_int_gt(2 * found[1], planted[1]); // what was rounded before does not show
-  ck_assert_int_ge(found[0], 6);              // layer norms
+  ck_assert_int_ge(found[0], 4);              // layer norms
 }
 
-// A value that is stored unrounded, a statistic (a root of a row's variance) in bf16.
+// A value that is stored unrounded, a statistic (a root of a row's variance) in bf16.  Not of BERT: inside of attention weights
+// are rounded that nobody stores.
 START_TEST(planted_errors) {
   Narrow m = {0};
   bool same = false;
-  ck_assert(open_model(&m, 0));
+  ck_assert(open_model(&m, 1));
   for (int i = 0; i < 5 && !same; i++) {
     Arena *a = arena_new();
     const char *which;
