@@ -18,6 +18,7 @@ codegen_sources = \
 	%D%/cuda/cuda_device.h \
 	%D%/cuda/cuda_expr.c \
 	%D%/cuda/cuda_file.c \
+	%D%/cuda/cuda_form.c \
 	%D%/cuda/cuda_group.c \
 	%D%/cuda/cuda_internal.h \
 	%D%/cuda/cuda_kernel.c \
@@ -28,6 +29,7 @@ codegen_sources = \
 	%D%/cuda/cuda_stmt.c \
 	%D%/cuda/cuda_tables.c \
 	%D%/cuda/cuda_tile.c \
+	%D%/cuda/cuda_wide.c \
 	%D%/cuda/nvcc.c \
 	%D%/cuda/nvcc.h \
 	%D%/cuda/nvrtc.c \

@@ -58,8 +58,10 @@ static bool fused(const LExpr *x, Fused *f) {
 // ---- names
 
 // What the text of x evaluates; their number, 0 for leaves.
-static int operands(const LExpr *x, const LExpr *kid[3]) {
+static int operands(CudaCx *c, const LExpr *x, const LExpr *kid[3]) {
   Fused f;
+  if (cuda_array(c, x))
+    return 0;
   if (fused(x, &f)) {
     kid[0] = f.a, kid[1] = f.b, kid[2] = f.c;
     return 3;
@@ -71,7 +73,7 @@ static int operands(const LExpr *x, const LExpr *kid[3]) {
 static void count(CudaCx *c, const LExpr *x) {
   const LExpr *kid[3];
   uint64_t uses = 0;
-  int n = operands(x, kid);
+  int n = operands(c, x, kid);
   if (!n)
     return;
   map_get(&c->counts, x, &uses);
@@ -93,7 +95,7 @@ static void give_name(CudaCx *c, const LExpr *x) {
 static void name_shared(CudaCx *c, const LExpr *x) {
   const LExpr *kid[3];
   uint64_t uses = 0, seen;
-  int n = operands(x, kid);
+  int n = operands(c, x, kid);
   if (!n || map_get(&c->names, x, &seen))
     return;
   for (int i = 0; i < n; i++)
@@ -233,12 +235,21 @@ static void put_const(CudaCx *c, const LExpr *x, bool operand) {
     put_real(c, rounded(x->dtype, x->num), x->dtype == DT_F64, operand);
 }
 
-static void put_load(CudaCx *c, const LExpr *x, bool operand) {
-  const char *mem = cuda_mem(c, (int)x->inum);
-  if (x->dtype == DT_BOOL)
-    cuda_put(c, operand ? "(%s[$] != 0)" : "%s[$] != 0", mem, x->a);
+static void put_stored(CudaCx *c, const LExpr *x) {
+  const CudaArray *in = cuda_array(c, x);
+  if (in)
+    cuda_put(c, in->old ? "bg_again(v%d[s + e])" : in->kept ? "v%d[s + e]" : "v%d[e]", in->number);
   else
-    cuda_put(c, x->dtype == DT_BF16 ? "bg_from_bf16(%s[$])" : "%s[$]", mem, x->a);
+    cuda_put(c, "%s[$]", cuda_mem(c, (int)x->inum), x->a);
+}
+
+// Arrays have bf16 as the float of equal value.
+static void put_load(CudaCx *c, const LExpr *x, bool operand) {
+  bool group = x->dtype == DT_BOOL && operand, bf16 = x->dtype == DT_BF16 && !cuda_array(c, x);
+  fputs(group ? "(" : bf16 ? "bg_from_bf16(" : "", c->f);
+  put_stored(c, x);
+  fputs(x->dtype == DT_BOOL ? " != 0" : "", c->f);
+  fputs(group || bf16 ? ")" : "", c->f);
 }
 
 static void put_scalar_slot(CudaCx *c, const LExpr *x) {

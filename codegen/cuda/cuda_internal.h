@@ -17,6 +17,31 @@ typedef struct CudaMicro {
   int shared;             // bytes
 } CudaMicro;
 
+// Elements of a memory, in registers of each lane: see cuda_wide.c.
+typedef struct CudaArray {
+  int mem, number;
+  const LExpr *first; // index of the loop's first element
+  bool kept, old;     // it is the row's; from an earlier pass
+} CudaArray;
+typedef VEC(CudaArray) CudaArrays;
+typedef struct CudaRow { // that a body passes over several times
+  int64_t count, cost;   // its elements; what an element costs in all passes
+  int elements, passes;  // elements of a lane
+  CudaArrays kept;       // number 0: not yet
+} CudaRow;
+typedef struct CudaWide { // a vector loop
+  const LStmt *loop;
+  int64_t count;       // of its elements; -1: not known
+  bool small;          // an int holds it
+  int group, elements; // neighbours; a lane's elements in a step
+  bool row;            // a step takes all
+  bool partly;         // a step may take less than all lanes' elements
+  bool gathers;        // loads what lies apart
+  bool reduces;
+  bool *apart; // memories that are so loaded
+  CudaArrays take, give;
+} CudaWide;
+
 struct CudaCx {
   FILE *f;
   Arena *arena;
@@ -26,6 +51,9 @@ struct CudaCx {
   const LTile *tile;      // what a block does, NULL: something else
   const CudaMicro *micro; // how
   int ncolumn;            // sums of columns in its epilogue so far
+  int crew;               // threads that do a task: a warp's 32, or a block's
+  CudaWide *wide;         // the loop whose elements are being printed, if it has arrays
+  CudaRow *row;           // of the body that is being printed, if it has one
   int lane_var;           // the lanes' variable; -1 outside of vector loops
   bool *partial;          // registers that lanes reduce into
   bool *used;             // grid variables and memories that the body names: by variable, by memory
@@ -56,6 +84,21 @@ const char *cuda_cast(DType from, DType to);
 // cuda_tables.c: prints the module's tables; the name of the array that is the BigsModule.  It refers
 // to bg_kernels.
 const char *cuda_tables(FILE *f, Arena *a, const BigsModule *m);
+
+// cuda_form.c
+int cuda_crew(const LKernel *k);          // threads that do a task together: 32, 256 or 512
+int64_t cuda_exact_count(const LStmt *s); // a loop's elements; -1: not known
+
+// cuda_wide.c
+bool cuda_put_vector(CudaCx *c, const LStmt *s); // false: nothing is printed, as it is not one
+const CudaArray *cuda_array(CudaCx *c,
+                            const LExpr *x); // where the element that x loads lies; NULL: in memory
+int cuda_given(CudaCx *c, const LStmt *s);   // the number of the array that it stores to
+CudaRow *cuda_row(CudaCx *c, const LBody *b);
+void cuda_forget(CudaCx *c, const LStmt *s); // what was kept, where the statement stores
+
+// cuda_kernel.c
+char *cuda_text_of(CudaCx *c, const LBody *b); // its statements' text; the caller frees it
 
 // cuda_stmt.c
 void cuda_body(CudaCx *c, const LBody *b);

@@ -88,38 +88,38 @@ static void put_grid(CudaCx *c) {
     cuda_line(c, "const long long i%d = task;", g[0].var);
 }
 
-static char *body_text(CudaCx *c) {
+char *cuda_text_of(CudaCx *c, const LBody *b) {
   char *text = NULL;
   size_t n;
   FILE *to = c->f;
   c->f = open_memstream(&text, &n);
   if (!c->f)
     out_of_memory();
-  c->depth = 2;
-  cuda_body(c, &c->k->body);
+  cuda_body(c, b);
   if (fclose(c->f))
     out_of_memory();
   c->f = to;
-  c->depth = 0;
   return text;
 }
 
 // Two blocks a multiprocessor are asked for: with a bound of its own choice ptxas spills around divisions.
 static void put_function(CudaCx *c, const char *body) {
   const char *name = c->k->name;
-  cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, 2) %s(const %s_%s) {",
-            cuda_form(c->k).threads, name, name, c->k->grouped ? "group group" : "frame f");
+  int threads = cuda_form(c->k).threads;
+  cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, %d) %s(const %s_%s) {", threads,
+            threads > CUDA_BLOCK ? 1 : 2, name, name, c->k->grouped ? "group group" : "frame f");
   c->depth = 1;
   if (c->k->grouped)
     cuda_line(c, "const %s_frame f = group.frame[blockIdx.z];", name);
-  if (c->lanes)
-    cuda_line(c, "const int lane = bg_lane();");
-  if (!c->block)
+  if (c->lanes) // the rest tells the compiler how large it is
+    cuda_line(c, "const int lane = (int)(threadIdx.x % %d);", c->crew);
+  if (!c->block && c->crew == 32)
     cuda_line(c, "const long long warp = bg_warp(), warps = bg_warps();");
   put_args(c);
   put_scratch(c);
-  cuda_line(c, c->block ? "for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {"
-                        : "for (long long task = warp; task < f.tasks; task += warps) {");
+  cuda_line(c, c->block || c->crew > 32
+                   ? "for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {"
+                   : "for (long long task = warp; task < f.tasks; task += warps) {");
   c->depth = 2;
   put_grid(c);
   fputs(body, c->f);
@@ -132,14 +132,16 @@ static void put_function(CudaCx *c, const char *body) {
 // The body first: what it names is declared before it.
 void cuda_kernel(FILE *f, const LKernel *k, int nsyms) {
   Arena *a = arena_new();
-  CudaCx c = {.f = f, .arena = a, .k = k, .lane_var = -1};
+  CudaCx c = {.f = f, .arena = a, .k = k, .lane_var = -1, .crew = cuda_crew(k)};
   c.tile = cuda_block_tile(k, &c.micro);
   c.block = c.tile || cuda_attention(k);
   c.partial = NEWN(a, bool, k->nregs + 1);
   c.used = NEWN(a, bool, k->nvars + 1);
   c.used_mem = NEWN(a, bool, k->mem.n + 1);
   c.counts.arena = c.names.arena = a;
-  char *body = body_text(&c);
+  c.depth = 2;
+  char *body = cuda_text_of(&c, &k->body);
+  c.depth = 0;
   map_clear(&c.names);
   fprintf(f, "\n// %s%s%s\n", k->name, k->from ? "  " : "", k->from ? k->from : "");
   put_frame(&c, nsyms);

@@ -169,13 +169,11 @@ BG_FN float bg_random(unsigned long long at, long long index) {
 
 // ---- over the lanes of a warp, in a fixed order; all lanes get the result
 
-template <class T> BG_FN T bg_warp_sum(T x) {
-  for (int m = 16; m; m /= 2)
-    x += __shfl_xor_sync(BG_ALL, x, m);
-  return x;
+template <class T> BG_FN T bg_add(T a, T b) {
+  return a + b;
 }
-template <> BG_FN int bg_warp_sum(int x) {
-  for (int m = 16; m; m /= 2)
+template <class T> BG_FN T bg_warp_sum(T x, int lanes = 32) { // of each `lanes` neighbours
+  for (int m = lanes / 2; m; m /= 2)
     x = bg_add(x, __shfl_xor_sync(BG_ALL, x, m));
   return x;
 }
@@ -196,6 +194,112 @@ template <class T> BG_FN T bg_warp_min(T x) {
   return __shfl_sync(BG_ALL, x, 0);
 }
 
+#ifdef BG_SHIM
+#define BG_UNROLL
+#else
+#define BG_UNROLL _Pragma("unroll")
+#endif
+
+// ---- over the threads of a block of so many warps, likewise
+
+extern __shared__ __align__(16) float bg_shared[];
+
+// What the threads of this one's lane in the warps have: of warp lane % warps.
+template <int warps, class T> BG_FN T bg_of_warp(T x) {
+  T *all = (T *)bg_shared;
+  __syncthreads(); // what was there has been read
+  if (bg_lane() == 0)
+    all[threadIdx.x / 32] = x;
+  __syncthreads();
+  return all[bg_lane() % warps];
+}
+template <int warps, class T> BG_FN T bg_block_sum(T x) {
+  return bg_warp_sum(bg_of_warp<warps>(bg_warp_sum(x)), warps);
+}
+template <int warps, class T> BG_FN T bg_block_max(T x) {
+  return bg_warp_max(bg_of_warp<warps>(bg_warp_max(x)));
+}
+template <int warps, class T> BG_FN T bg_block_min(T x) {
+  return bg_warp_min(bg_of_warp<warps>(bg_warp_min(x)));
+}
+
+// ---- elements of a vector loop, in registers: a lane has groups of neighbours, those of the `crew` lanes
+// one after the other
+
+// How far behind its first element a lane's element e lies.
+template <int crew, int group> BG_FN int bg_at(int e) {
+  return e / group * (crew * group) + e % group;
+}
+// The same value, of which the compiler does not know it: what was computed from it in an earlier pass is
+// computed again, as it would not find room in registers.
+template <class T> BG_FN T bg_again(T x) {
+  return x;
+}
+#ifndef BG_SHIM
+BG_FN float bg_again(float x) {
+  asm volatile("" : "+f"(x));
+  return x;
+}
+BG_FN double bg_again(double x) {
+  asm volatile("" : "+d"(x));
+  return x;
+}
+#endif
+template <class T, int n> struct __align__(sizeof(T) * n) bg_group {
+  T v[n];
+};
+// Do whole pieces of n elements lie at p, of `end` elements?
+template <int n, class T> BG_FN bool bg_in_pieces(const T *p, long long end) {
+  return (unsigned long long)p % (sizeof(T) * n) == 0 && end % n == 0;
+}
+template <class T> BG_FN T bg_element(T x) {
+  return x;
+}
+BG_FN float bg_element(unsigned short x) {
+  return bg_from_bf16(x);
+}
+template <int crew, int group, int piece, class E, int n, class T, class I>
+BG_FN void bg_take_pieces(E (&to)[n], const T *from, I first, I end) {
+  BG_UNROLL for (int e = 0; e < n; e += piece) {
+    const I at = first + bg_at<crew, group>(e);
+    bg_group<T, piece> x = {};
+    if (at < end)
+      x = *(const bg_group<T, piece> *)(from + at);
+    BG_UNROLL for (int i = 0; i < piece; i++) to[e + i] = bg_element(x.v[i]);
+  }
+}
+template <int crew, int group, int piece, class T, int n, class I>
+BG_FN void bg_give_pieces(T *to, const T (&from)[n], I first, I end) {
+  BG_UNROLL for (int e = 0; e < n; e += piece) {
+    const I at = first + bg_at<crew, group>(e);
+    bg_group<T, piece> x;
+    BG_UNROLL for (int i = 0; i < piece; i++) x.v[i] = from[e + i];
+    if (at < end)
+      *(bg_group<T, piece> *)(to + at) = x;
+  }
+}
+// The lane's elements of from[0 .. end), whose first is `first`; what lies behind the end is 0.  In whole
+// groups, where the address allows it, or in pieces of so many elements.
+template <int crew, int group, int less, class E, int n, class T, class I>
+BG_FN void bg_take(E (&to)[n], const T *from, I first, I end) {
+  if (bg_in_pieces<group>(from, end))
+    bg_take_pieces<crew, group, group>(to, from, first, end);
+  else if (less > 1 && less < group && bg_in_pieces<less>(from, end))
+    bg_take_pieces<crew, group, less>(to, from, first, end);
+  else
+    bg_take_pieces<crew, group, 1>(to, from, first, end);
+}
+// The other way; stores nothing behind the end.
+template <int crew, int group, int less, class T, int n, class I>
+BG_FN void bg_give(T *to, const T (&from)[n], I first, I end) {
+  if (bg_in_pieces<group>(to, end))
+    bg_give_pieces<crew, group, group>(to, from, first, end);
+  else if (less > 1 && less < group && bg_in_pieces<less>(to, end))
+    bg_give_pieces<crew, group, less>(to, from, first, end);
+  else
+    bg_give_pieces<crew, group, 1>(to, from, first, end);
+}
+
 // ---- products: sum + a[k * ak] * b[k * bk] over k, in runs of 128
 
 template <class T, class A, class B>
@@ -211,12 +315,6 @@ BG_FN T bg_product(T sum, const A *a, long long ak, const B *b, long long bk, lo
 
 // ---- products by a block: 64 rows and columns at most, in blocks of 16 k
 
-#ifdef BG_SHIM
-#define BG_UNROLL
-#else
-#define BG_UNROLL _Pragma("unroll")
-#endif
-extern __shared__ __align__(16) float bg_shared[];
 enum { BG_K = 16, BG_ROW = 68, BG_STAGE = BG_K * BG_ROW }; // a stage: by k, then by row or column
 
 // Where the thread's piece i of a stage lies: neighbours are along k, or along the rows.

@@ -4,7 +4,7 @@
 
 static void sync_warp(CudaCx *c) {
   if (!c->synced && !c->block)
-    cuda_line(c, "__syncwarp();");
+    cuda_line(c, c->crew == 32 ? "__syncwarp();" : "__syncthreads();");
   c->synced = true;
 }
 
@@ -39,8 +39,12 @@ static LExpr *combined(CudaCx *c, LReduce op, LExpr *x, LExpr *y) {
 
 static void put_reduce(CudaCx *c, const LStmt *s) {
   LExpr *r = reg_expr(c, s), *now = combined(c, s->reduce, s->value, r);
+  bool partly = c->wide && c->wide->partly && !c->wide->gathers && c->partial[s->reg];
   cuda_begin(c, (const LExpr *const[]){now}, 1);
-  cuda_line(c, "$ = $;", r, now);
+  if (partly)
+    cuda_line(c, "$ = within ? @ : $;", r, now, r);
+  else
+    cuda_line(c, "$ = $;", r, now);
 }
 
 // ---- lane partials
@@ -84,15 +88,17 @@ static void close_partial(CudaCx *c, const LStmt *s) {
   if (!c->partial[s->reg])
     return;
   c->partial[s->reg] = false;
-  bool round = t == DT_BF16 && s->reduce == LR_SUM;
-  if (s->reduce == LR_SUM && t != DT_I32)
-    cuda_line(c,
-              round ? "r%d = bg_bf16(bg_warp_sum_bf16(r%d_lane) + r%d);"
-                    : "r%d = bg_warp_sum(r%d_lane) + r%d;",
-              s->reg, s->reg, s->reg);
+  bool sum = s->reduce == LR_SUM, round = t == DT_BF16 && sum;
+  const char *all = name[s->reduce],
+             *how = round ? "warp_sum_bf16" : arena_printf(c->arena, "warp_%s", all);
+  if (c->crew > 32)
+    how = arena_printf(c->arena, "block_%s<%d>", all, c->crew / 32);
+  if (sum && t != DT_I32)
+    cuda_line(c, round ? "r%d = bg_bf16(bg_%s(r%d_lane) + r%d);" : "r%d = bg_%s(r%d_lane) + r%d;",
+              s->reg, how, s->reg, s->reg);
   else
-    cuda_line(c, "r%d = bg_%s(bg_warp_%s(r%d_lane), r%d);", s->reg,
-              s->reduce == LR_SUM ? "add" : name[s->reduce], name[s->reduce], s->reg, s->reg);
+    cuda_line(c, "r%d = bg_%s(bg_%s(r%d_lane), r%d);", s->reg, sum ? "add" : all, how, s->reg,
+              s->reg);
 }
 
 // ---- stores
@@ -134,10 +140,20 @@ static void put_stored(CudaCx *c, const LStmt *s, const LExpr *value, const char
             s->index, value);
 }
 
+// Into its loop's array.
+static void put_given(CudaCx *c, int number, const LExpr *value) {
+  cuda_begin(c, &value, 1);
+  cuda_line(c, value->dtype == DT_BF16 ? "v%d[e] = bg_to_bf16($);" : "v%d[e] = $;", number, value);
+}
+
 static void put_store(CudaCx *c, const LStmt *s) {
   LExpr *value = s->value;
   if (s->add)
     value = combined(c, LR_SUM, value, lx_load(c->arena, c->k, s->mem, s->index));
+  if (c->wide) {
+    put_given(c, cuda_given(c, s), value);
+    return;
+  }
   cuda_begin(c, (const LExpr *const[]){s->index, value}, 2);
   if (c->lane_var >= 0) {
     put_stored(c, s, value, "");
@@ -187,9 +203,10 @@ static void open_lanes(CudaCx *c, int var, const LExpr *lo, const LExpr *hi, con
     cuda_line(c, "for (long long i%d = lane == 0 ? $ : $; i%d < $; i%d++) {", var, lo, hi, var, hi,
               var);
   else if (lo->op == L_INT && !lo->inum)
-    cuda_line(c, "for (long long i%d = lane; i%d < $; i%d += 32) {", var, var, hi, var);
+    cuda_line(c, "for (long long i%d = lane; i%d < $; i%d += %d) {", var, var, hi, var, c->crew);
   else
-    cuda_line(c, "for (long long i%d = @ + lane; i%d < $; i%d += 32) {", var, lo, var, hi, var);
+    cuda_line(c, "for (long long i%d = @ + lane; i%d < $; i%d += %d) {", var, lo, var, hi, var,
+              c->crew);
   open_block(c);
 }
 
@@ -203,9 +220,11 @@ static void put_vector_for(CudaCx *c, const LStmt *s) {
   fix(c, s->hi);
   sync_warp(c);
   each_partial(c, &s->body, &s->body, open_partial);
-  open_lanes(c, s->var, s->lo, s->hi, &s->body);
-  cuda_body(c, &s->body);
-  close_lanes(c);
+  if (!cuda_put_vector(c, s)) {
+    open_lanes(c, s->var, s->lo, s->hi, &s->body);
+    cuda_body(c, &s->body);
+    close_lanes(c);
+  }
   each_partial(c, &s->body, &s->body, close_partial);
   sync_warp(c);
 }
@@ -304,19 +323,26 @@ static void put_transpose(CudaCx *c, const LStmt *s) {
   sync_warp(c);
 }
 
-void cuda_body(CudaCx *c, const LBody *b) {
-  for (int i = 0; i < b->n; i++) {
-    const LStmt *s = b->v[i];
-    switch (s->kind) {
-    case LS_FOR: put_for(c, s); break;
-    case LS_REG:
-    case LS_SET: put_reg(c, s); break;
-    case LS_REDUCE: put_reduce(c, s); break;
-    case LS_STORE: put_store(c, s); break;
-    case LS_COLSUM: put_colsum(c, s); break;
-    case LS_TILE: put_tile(c, s->tile); break;
-    case LS_TRANSPOSE: put_transpose(c, s); break;
-    case LS_ATTENTION: cuda_put_attention(c, s); break;
-    }
+static void put_statement(CudaCx *c, const LStmt *s) {
+  switch (s->kind) {
+  case LS_FOR: put_for(c, s); break;
+  case LS_REG:
+  case LS_SET: put_reg(c, s); break;
+  case LS_REDUCE: put_reduce(c, s); break;
+  case LS_STORE: put_store(c, s); break;
+  case LS_COLSUM: put_colsum(c, s); break;
+  case LS_TILE: put_tile(c, s->tile); break;
+  case LS_TRANSPOSE: put_transpose(c, s); break;
+  case LS_ATTENTION: cuda_put_attention(c, s); break;
   }
+}
+
+void cuda_body(CudaCx *c, const LBody *b) {
+  CudaRow *outer = c->row;
+  c->row = cuda_row(c, b);
+  for (int i = 0; i < b->n; i++) {
+    put_statement(c, b->v[i]);
+    cuda_forget(c, b->v[i]);
+  }
+  c->row = outer;
 }

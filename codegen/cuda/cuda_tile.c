@@ -91,6 +91,9 @@ BigsLaunch cuda_form(const LKernel *k) {
   if (cuda_attention(k))
     return cuda_attention_form(k);
   bool block = cuda_block_tile(k, &micro) != NULL;
+  int crew = cuda_crew(k);
+  if (crew > 32)
+    return (BigsLaunch){.threads = crew, .tasks = 1, .shared = crew / 32 * 8};
   return (BigsLaunch){.threads = CUDA_BLOCK,
                       .tasks = block ? 1 : CUDA_BLOCK / 32,
                       .shared = block ? micro->shared : 0};

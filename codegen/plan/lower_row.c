@@ -191,8 +191,12 @@ enum { RUN = 128 };
 
 static Cut cut_of(const Rows *s) {
   int64_t room = s->k->lanes ? RUN : (int64_t)RUN * s->c->g->p->o.vector_floats * s->reduce_vec, n;
+  int64_t most = s->c->g->p->o.on->sum_lanes * RUN;
   for (int i = s->ncol - 1; i >= 0; i--) {
-    if (!extent_is(s->col[i], &n) || n > room)
+    bool known = extent_is(s->col[i], &n);
+    if (i == s->ncol - 1 && known && !s->k->lanes && n <= most)
+      continue;
+    if (!known || n > room)
       return (Cut){i, room};
     room /= n > 0 ? n : 1;
   }

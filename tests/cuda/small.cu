@@ -7,7 +7,7 @@ struct k0_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k0(const k0_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   const float *const mix_weight_0 = (const float *)f.arg[0];
   unsigned short *const shadow_1 = (unsigned short *)f.arg[1];
@@ -34,7 +34,7 @@ struct k1_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   const int *const ids_0 = (const int *)f.arg[0];
   const float *const word_weight_1 = (const float *)f.arg[1];
@@ -118,7 +118,7 @@ struct k3_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   const int *const ids_0 = (const int *)f.arg[0];
   const float *const word_weight_1 = (const float *)f.arg[1];
@@ -151,7 +151,7 @@ struct k4_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   const float *const rmax_0 = (const float *)f.arg[0];
   float *const best_1 = (float *)f.arg[1];
@@ -162,33 +162,57 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
       float r0 = -bg_infinity();
       __syncwarp();
       float r0_lane = -bg_infinity();
-      for (long long i2 = lane; i2 < f.sym[1]; i2 += 32) {
-        float r1 = rmax_0[(i1 * f.sym[1]) + i2];
-        r0_lane = bg_max(r1, r0_lane);
+      const long long m2 = f.sym[1];
+      const float *const p2 = rmax_0 + (i1 * f.sym[1]);
+      for (long long j2 = 4 * lane; j2 < m2; j2 += 256) {
+        float v2[8];
+        bg_take<32, 4, 2>(v2, p2, j2, m2);
+        BG_UNROLL for (int e = 0; e < 8; e++) {
+          const bool within = j2 + bg_at<32, 4>(e) < m2;
+          float r1 = v2[e];
+          r0_lane = within ? bg_max(r1, r0_lane) : r0_lane;
+        }
       }
       r0 = bg_max(bg_warp_max(r0_lane), r0);
       __syncwarp();
       double r2 = 0.0;
       for (long long i3 = 0; i3 < (8191 + f.sym[1]) / 8192; i3++) {
         float r3 = 0.0f;
-        const long long n2 = i3 * 8192;
+        const long long n3 = i3 * 8192;
         __syncwarp();
         float r3_lane = 0.0f;
-        for (long long i4 = n2 + lane; i4 < bg_least(n2 + 8192, f.sym[1]); i4 += 32) {
-          float r4 = rmax_0[(i1 * f.sym[1]) + i4];
-          float r5 = bg_exp(r4 - r0);
-          r3_lane = r5 + r3_lane;
+        const int m4 = (int)(bg_least(n3 + 8192, f.sym[1]) - n3);
+        const float *const p4 = rmax_0 + ((i1 * f.sym[1]) + (i3 * 8192));
+        for (int j4 = 4 * lane; j4 < m4; j4 += 256) {
+          float v4[8];
+          bg_take<32, 4, 2>(v4, p4, j4, m4);
+          BG_UNROLL for (int e = 0; e < 8; e++) {
+            const bool within = j4 + bg_at<32, 4>(e) < m4;
+            float r4 = v4[e];
+            float r5 = bg_exp(r4 - r0);
+            r3_lane = within ? (r5 + r3_lane) : r3_lane;
+          }
         }
         r3 = bg_warp_sum(r3_lane) + r3;
         __syncwarp();
         r2 = (double)r3 + r2;
       }
       __syncwarp();
-      for (long long i5 = lane; i5 < f.sym[1]; i5 += 32) {
-        float r6 = rmax_0[(i1 * f.sym[1]) + i5];
-        float r7 = bg_exp(r6 - r0);
-        float r8 = r7 / (float)r2;
-        best_1[(i1 * f.sym[1]) + i5] = r8;
+      const long long m5 = f.sym[1];
+      const long long n7 = i1 * f.sym[1];
+      const float *const p5 = rmax_0 + n7;
+      float *const p6 = best_1 + n7;
+      for (long long j5 = 4 * lane; j5 < m5; j5 += 256) {
+        float v5[8];
+        bg_take<32, 4, 2>(v5, p5, j5, m5);
+        float v6[8] = {};
+        BG_UNROLL for (int e = 0; e < 8; e++) {
+          float r6 = v5[e];
+          float r7 = bg_exp(r6 - r0);
+          float r8 = r7 / (float)r2;
+          v6[e] = r8;
+        }
+        bg_give<32, 4, 2>(p6, v6, j5, m5);
       }
       __syncwarp();
     }
@@ -204,7 +228,7 @@ struct k5_frame {
   unsigned long long scalar[2];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k5(const k5_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   float *const word_weight_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
@@ -231,7 +255,7 @@ struct k6_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k6(const k6_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   float *const const_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
@@ -256,7 +280,7 @@ struct k7_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   float *const const_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
@@ -281,7 +305,7 @@ struct k8_frame {
   unsigned long long scalar[2];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k8(const k8_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   float *const mix_weight_0 = (float *)f.arg[0];
   for (long long task = warp; task < f.tasks; task += warps) {
@@ -308,7 +332,7 @@ struct k9_frame {
   unsigned long long scalar[1];
 };
 extern "C" __global__ void __launch_bounds__(256, 2) k9(const k9_frame f) {
-  const int lane = bg_lane();
+  const int lane = (int)(threadIdx.x % 32);
   const long long warp = bg_warp(), warps = bg_warps();
   const float *const const_0 = (const float *)f.arg[0];
   float *const norm_weight_1 = (float *)f.arg[1];

@@ -308,6 +308,169 @@ static void block_diagonals_want(HandData *d, int n) {
   diagonals_want(d, n, 64);
 }
 
+// ---- rows of a number of columns that is known, from addresses that may be any; three passes each: of row r and
+// s = the sum of x[at + i] / 1024, q = that of (x[at + i] - s)^2 / 1024:
+// y[out + i] = (x[at + i] - s) * q + m x[i], at = 37 r + n, out = columns * r + n - 1, m = the largest x[at + i]
+
+enum { ROW_STRIDE = 37, LONG_ROW = 1000, FEW_ROWS = 3 }; // of long rows there are few
+
+static LExpr *columns_from(Arena *a, LExpr *base, int var) {
+  return lx_add(a, base, lx_var(a, var));
+}
+
+static LStmt *pass(Arena *a, LKernel *k, int columns) {
+  LStmt *f = ls_for(a, loop_var(k), lx_int(a, 0), lx_int(a, columns), 2);
+  vec_push(a, &k->body, f);
+  return f;
+}
+
+static LExpr *part_of(Arena *a, int reg) {
+  return f32(a, L_MUL, lx_reg(a, DT_F32, reg), lx_const(a, DT_F32, 0x1p-10));
+}
+
+static int sum_reg(Arena *a, LKernel *k) {
+  int r = loop_reg(k);
+  vec_push(a, &k->body, ls_reg(a, r, DT_F32, lx_const(a, DT_F32, 0)));
+  return r;
+}
+
+static void row_build(Arena *a, LKernel *k, int columns) {
+  LExpr *r = lx_var(a, loop_grid(k, columns > LONG_ROW ? poly_const(FEW_ROWS) : poly_sym(0), 1));
+  LExpr *at = lx_add(a, lx_mul(a, r, lx_int(a, ROW_STRIDE)), size(a));
+  LExpr *out =
+      lx_add(a, lx_mul(a, r, lx_int(a, columns)), lx_iop(a, L_ISUB, size(a), lx_int(a, 1)));
+  int s = sum_reg(a, k), m = sum_reg(a, k);
+  LStmt *f = pass(a, k, columns);
+  vec_push(a, &f->body, ls_reduce(a, s, LR_SUM, lx_load(a, k, X, columns_from(a, at, f->var))));
+  vec_push(a, &f->body, ls_reduce(a, m, LR_MAX, lx_load(a, k, X, columns_from(a, at, f->var))));
+  int q = sum_reg(a, k);
+  f = pass(a, k, columns);
+  LExpr *off = f32(a, L_SUB, lx_load(a, k, X, columns_from(a, at, f->var)), part_of(a, s));
+  vec_push(a, &f->body, ls_reduce(a, q, LR_SUM, f32(a, L_MUL, off, off)));
+  f = pass(a, k, columns);
+  off = f32(a, L_SUB, lx_load(a, k, X, columns_from(a, at, f->var)), part_of(a, s));
+  LExpr *scaled = f32(a, L_MUL, lx_load(a, k, X, lx_var(a, f->var)), lx_reg(a, DT_F32, m));
+  LExpr *v = f32(a, L_ADD, f32(a, L_MUL, off, part_of(a, q)), scaled);
+  vec_push(a, &f->body, ls_store(a, Y, columns_from(a, out, f->var), v));
+}
+
+static void row_want(HandData *d, int n, int columns) {
+  for (int r = 0; r < (columns > LONG_ROW ? FEW_ROWS : n); r++) {
+    const float *x = d->x + ROW_STRIDE * r + n;
+    double s = 0, q = 0, m = 0;
+    for (int i = 0; i < columns; i++) {
+      s += (double)x[i] / 1024;
+      m = (double)x[i] > m ? (double)x[i] : m;
+    }
+    for (int i = 0; i < columns; i++)
+      q += ((double)x[i] - s) * ((double)x[i] - s) / 1024;
+    for (int i = 0; i < columns; i++)
+      d->y[columns * r + n - 1 + i] = (float)(((double)x[i] - s) * q + m * (double)d->x[i]);
+  }
+}
+
+#define ROW(columns)                                                                               \
+  static void row##columns##_build(Arena *a, LKernel *k) {                                         \
+    row_build(a, k, columns);                                                                      \
+  }                                                                                                \
+  static void row##columns##_want(HandData *d, int n) {                                            \
+    row_want(d, n, columns);                                                                       \
+  }
+ROW(128)
+ROW(250)
+ROW(251)
+ROW(252)
+ROW(1030)
+ROW(9001)
+ROW(9004)
+
+// ---- what a pass stores, the next one reads: y[i] += the sum of y, twice
+
+enum { TWICE = 256 };
+
+static void twice_build(Arena *a, LKernel *k) {
+  for (int i = 0; i < 2; i++) {
+    int s = sum_reg(a, k);
+    LStmt *f = pass(a, k, TWICE);
+    vec_push(a, &f->body,
+             ls_reduce(a, s, LR_SUM,
+                       f32(a, L_ADD, lx_load(a, k, Y, lx_var(a, f->var)),
+                           lx_load(a, k, X, lx_var(a, f->var)))));
+    f = pass(a, k, TWICE);
+    LStmt *add = ls_store(a, Y, lx_var(a, f->var), lx_reg(a, DT_F32, s));
+    add->add = true;
+    vec_push(a, &f->body, add);
+  }
+}
+
+static void twice_want(HandData *d, int n) {
+  (void)n;
+  for (int i = 0; i < 2; i++) {
+    double s = 0;
+    for (int j = 0; j < TWICE; j++)
+      s += (double)d->y[j] + (double)d->x[j];
+    for (int j = 0; j < TWICE; j++)
+      d->y[j] += (float)s;
+  }
+}
+
+// ---- as many elements as are known when it runs, in parts of 100 and in one loop:
+// y[1 + i] = x[i] * x[id[i % 129]], y[n * n + i] = 2 x[i], for i < n * n - 1
+
+static LStmt *parts(Arena *a, LKernel *k, LExpr *end) {
+  int t = loop_var(k);
+  LExpr *hundred = lx_int(a, 100), *lo = lx_mul(a, lx_var(a, t), hundred);
+  LStmt *all =
+      ls_for(a, t, lx_int(a, 0), lx_iop(a, L_IDIV, lx_add(a, end, lx_int(a, 99)), hundred), 0);
+  LStmt *f = ls_for(a, loop_var(k), lo, lx_iop(a, L_IMIN, lx_add(a, lo, hundred), end), 2);
+  vec_push(a, &k->body, all);
+  vec_push(a, &all->body, f);
+  return f;
+}
+
+static void flat_build(Arena *a, LKernel *k) {
+  LExpr *square = lx_mul(a, size(a), size(a)), *one = lx_int(a, 1);
+  LExpr *end = lx_iop(a, L_ISUB, square, one);
+  LStmt *f = parts(a, k, end);
+  LExpr *i = lx_var(a, f->var);
+  LExpr *id = lx_load(a, k, ID, lx_iop(a, L_IMOD, i, lx_int(a, HAND_MAX)));
+  LExpr *far = lx_load(a, k, X, lx_to_int(a, id));
+  vec_push(a, &f->body, ls_store(a, Y, lx_add(a, i, one), f32(a, L_MUL, lx_load(a, k, X, i), far)));
+  f = ls_for(a, loop_var(k), lx_int(a, 0), end, 2);
+  i = lx_var(a, f->var);
+  vec_push(a, &f->body,
+           ls_store(a, Y, lx_add(a, square, i),
+                    f32(a, L_MUL, lx_const(a, DT_F32, 2), lx_load(a, k, X, i))));
+  vec_push(a, &k->body, f);
+}
+
+static void flat_want(HandData *d, int n) {
+  for (int i = 0; i < n * n - 1; i++) {
+    d->y[1 + i] = d->x[i] * d->x[d->id[i % HAND_MAX]];
+    d->y[n * n + i] = 2 * d->x[i];
+  }
+}
+
+// ---- sums of columns, from an address that may be any
+
+enum { COLUMNS = 200 };
+
+static void colsum_build(Arena *a, LKernel *k) {
+  int r = loop_var(k);
+  LStmt *rows = ls_for(a, r, lx_int(a, 0), size(a), 0);
+  LStmt *f = ls_for(a, loop_var(k), lx_int(a, 0), lx_int(a, COLUMNS), 2);
+  LExpr *at = lx_add(a, lx_mul(a, lx_var(a, r), lx_int(a, ROW_STRIDE)), lx_var(a, f->var));
+  vec_push(a, &f->body, ls_colsum(a, Y, columns_from(a, size(a), f->var), lx_load(a, k, X, at)));
+  vec_push(a, &rows->body, f);
+  vec_push(a, &k->body, rows);
+}
+
+static void colsum_want(HandData *d, int n) {
+  for (int r = 0; r < n; r++)
+    for (int i = 0; i < COLUMNS; i++)
+      d->y[n + i] += d->x[ROW_STRIDE * r + i];
+}
+
 // ---- a loop whose end is data that its body changes: z[0] = min(id[0], n), then 2 in every turn
 
 static void end_build(Arena *a, LKernel *k) {
@@ -337,6 +500,16 @@ const HandKernel hand_kernels[] = {
     {"end", end_build, end_want, false},
     {"diagonals by a warp", warp_diagonals_build, warp_diagonals_want, false},
     {"diagonals by blocks", block_diagonals_build, block_diagonals_want, true},
+    {"row of 128", row128_build, row128_want, false},
+    {"row of 250", row250_build, row250_want, false},
+    {"row of 251", row251_build, row251_want, false},
+    {"row of 252", row252_build, row252_want, false},
+    {"row of 1030", row1030_build, row1030_want, true},
+    {"row of 9001", row9001_build, row9001_want, true},
+    {"row of 9004", row9004_build, row9004_want, true},
+    {"twice", twice_build, twice_want, false},
+    {"flat", flat_build, flat_want, false},
+    {"sums of columns", colsum_build, colsum_want, false},
     {"rows by columns", rows_columns_build, rows_columns_want, true},
     {"rows by rows", rows_rows_build, rows_rows_want, true},
     {"columns by columns", columns_columns_build, columns_columns_want, true},

@@ -99,12 +99,48 @@ static void long_products(PlanBed *t, Axis *l, Axis *h) {
   }
 }
 
-static void (*const sized[])(PlanBed *, Axis *, Axis *) = {softmax, sums, products,
-                                                           products_of_bf16, long_products};
+static Node *mean(Graph *g, Node *x, Axis *a, double n) {
+  return g_binary(g, OP_DIV, g_reduce(g, OP_SUM, x, &a, 1), g_const(g, x->dtype, n));
+}
+
+// Norms of rows so short and so long that lanes have from one element to many, and of no multiples.
+static void norms(PlanBed *t, Axis *l, Axis *h) {
+  static const int width[] = {64, 250, 256, 1001, 2050};
+  static const DType dtype[] = {DT_F32, DT_BF16, DT_F64};
+  Graph *g = t->b.g;
+  for (int i = 0; i < COUNT(width) * COUNT(dtype); i++) {
+    int n = width[i / COUNT(dtype)];
+    DType d = dtype[i % COUNT(dtype)];
+    Axis *w = bed_axis(&t->b, "W", n);
+    Node *x = bed_leaf(&t->b, d, (Axis *[]){l, w}, 2, -2, 2), *b = bed_leaf(&t->b, d, &w, 1, -2, 2);
+    Node *off = g_binary(g, OP_SUB, x, mean(g, x, w, n));
+    Node *square = mean(g, g_binary(g, OP_MUL, off, off), w, n);
+    plan_bed_check1(t, g_binary(g, OP_MUL, g_binary(g, OP_DIV, off, square), b), "norm");
+  }
+  (void)h;
+}
+
+// Softmax over so many columns that a block does a row; of the last, more than stay in registers.
+static void long_rows(PlanBed *t, Axis *l, Axis *h) {
+  static const int width[] = {9001, 33000};
+  Graph *g = t->b.g;
+  for (int i = 0; i < COUNT(width); i++) {
+    Axis *a = bed_axis(&t->b, "V", width[i]);
+    Node *e = exponent(g, bed_leaf(&t->b, DT_F32, (Axis *[]){l, a}, 2, -2, 2), a);
+    plan_bed_check1(t, g_binary(g, OP_DIV, e, g_reduce(g, OP_SUM, e, &a, 1)), "a long row");
+  }
+  (void)h;
+}
+
+static void (*const sized[])(PlanBed *, Axis *, Axis *) = {
+    softmax, sums, products, products_of_bf16, long_products, norms, long_rows};
 static const int64_t sizes[] = {1, 7, 33, 65, 129};
 
 START_TEST(sizes_that_no_warp_divides) {
-  check_sizes(sizes[_i % COUNT(sizes)], sized[_i / COUNT(sizes)]);
+  int64_t size = sizes[_i % COUNT(sizes)];
+  void (*check)(PlanBed *, Axis *, Axis *) = sized[_i / COUNT(sizes)];
+  if (check != long_rows || size <= 7)
+    check_sizes(size, check);
 }
 END_TEST
 
@@ -183,9 +219,16 @@ static bool is_noticed(CudaBed *bed, const HandKernel *h, int n) {
   return noticed;
 }
 
-enum { TILE_BARRIERS = 4, BARRIERS = TILE_BARRIERS + 1 }; // of a product with sums of columns
+enum {
+  ROW_BARRIERS = 2,
+  TILE_BARRIERS = 4,
+  BARRIERS = TILE_BARRIERS + 1
+}; // of a product with sums of columns
 
+// A negative barrier is of the sums of a block, from -ROW_BARRIERS on.
 static bool leave_out(CudaBed *bed, int barrier) {
+  if (barrier < 0)
+    return cuda_bed_unsync(bed, "BG_FN T bg_of_warp(", barrier + ROW_BARRIERS);
   return barrier < TILE_BARRIERS ? cuda_bed_unsync(bed, "BG_FN void bg_tile(", barrier)
                                  : cuda_bed_unsync(bed, "bg_tile<", barrier - TILE_BARRIERS);
 }
@@ -207,6 +250,11 @@ static void check_barrier(const char *name, int barrier, bool there) {
 
 START_TEST(a_barrier_too_few_is_noticed) {
   check_barrier("rows backwards", _i, _i < BARRIERS);
+}
+END_TEST
+
+START_TEST(a_barrier_too_few_in_a_sum_is_noticed) {
+  check_barrier("row of 1030", _i - ROW_BARRIERS, true);
 }
 END_TEST
 
@@ -246,6 +294,7 @@ Suite *cuda_suite(void) {
   tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
   tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
   tcase_add_loop_test(t, a_barrier_too_few_is_noticed, 0, BARRIERS + 1);
+  tcase_add_loop_test(t, a_barrier_too_few_in_a_sum_is_noticed, 0, ROW_BARRIERS);
   tcase_add_loop_test(t, a_barrier_too_few_before_diagonals_is_noticed, 0, BARRIERS);
   return s;
 }
