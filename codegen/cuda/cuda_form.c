@@ -1,4 +1,5 @@
-// How many threads do a task: a warp, or a block where it passes over long rows.
+// How many threads do a task: a warp, or a block where it passes over long rows, or over many rows for sums of
+// their columns: of such tasks there are few.
 #include "codegen/cuda/cuda_internal.h"
 
 enum {
@@ -43,9 +44,24 @@ static bool is_for_blocks(const LBody *b) {
   return true;
 }
 
+// The most columns that are summed up; 0: none, or it is not known.
+static int64_t columns_of(const LBody *b) {
+  int64_t most = 0, n;
+  for (int i = 0; i < b->n; i++) {
+    const LStmt *s = b->v[i];
+    bool sums = false;
+    for (int j = 0; j < s->body.n; j++)
+      sums |= s->body.v[j]->kind == LS_COLSUM;
+    n = sums && s->vec ? cuda_exact_count(s) : columns_of(&s->body);
+    most = n > most ? n : most;
+  }
+  return most;
+}
+
 int cuda_crew(const LKernel *k) {
-  int64_t most = longest(&k->body);
-  if (most <= 32 * LANE_MOST || k->mem.n != k->nargs || !is_for_blocks(&k->body))
+  int64_t most = longest(&k->body), columns = columns_of(&k->body);
+  if ((most <= 32 * LANE_MOST && columns < CUDA_BLOCK) || k->mem.n != k->nargs ||
+      !is_for_blocks(&k->body))
     return 32;
   return most <= CUDA_BLOCK * LANE_MOST ? CUDA_BLOCK : BLOCK_MOST;
 }

@@ -90,10 +90,9 @@ static int group_of(const CudaCx *c, const LStmt *s) {
 
 // STEP elements, but for what would leave lanes without work.
 static int elements_of(const CudaCx *c, const LStmt *s, int group) {
-  int64_t count = cuda_exact_count(s), most = most_of(s), step = c->crew * group;
+  int64_t most = most_of(s), step = c->crew * group, groups = (most + step - 1) / step;
   int n = group < STEP ? STEP / group : 2;
-  while (n > 1 && most >= 0 &&
-         (n * step > most || (count >= 0 && count % step == 0 && count / step % n)))
+  while (n > 1 && most >= 0 && (groups + n - 1) / n * n > groups)
     n /= 2;
   return n * group;
 }
