@@ -15,12 +15,19 @@ function keep(kind, at, text, why,   i) {
 
 # Variables that are lanes, and what names stand for, of this kernel.
 function know(   i, t, v) {
-  split("", lane); split("", stands)
+  split("", lane); split("", stands); split("", base)
   for (i = 1; i <= lines; i++) {
     if (match(line[i], /long long i[0-9]+ = ([^;]* \+ )?lane;/)) {
       t = substr(line[i], RSTART + 10)
       sub(/ .*/, "", t)
       lane[t] = 1
+    }
+    if (match(line[i], /\*const p[0-9]+ = /)) {
+      v = substr(line[i], RSTART + 7, RLENGTH - 10)
+      t = substr(line[i], RSTART + RLENGTH)
+      sub(/;$/, "", t)
+      sub(/ .*/, "[L" plain(substr(t, index(t, " "))), t)
+      base[v] = t
     }
     if (match(line[i], /const long long n[0-9]+ = /)) {
       v = substr(line[i], RSTART + 16, RLENGTH - 19)
@@ -42,6 +49,17 @@ function plain(s,   out, t) {
 # What a line stores to and reads, by the name of the memory: into wrote and read.  An index of which a lane has its own
 # comes with the name, as each such place is touched by one lane.
 function touch(s, wrote, read,   to, i, deep, at, name_, c) {
+  if (s ~ /\*const p[0-9]+ = /)
+    return
+  if (match(s, /bg_(take|give)<.*p[0-9]+,/)) {
+    match(s, /p[0-9]+,/)
+    if (s ~ /bg_give/)
+      wrote[base[substr(s, RSTART, RLENGTH - 1)]] = 1
+    else
+      read[base[substr(s, RSTART, RLENGTH - 1)]] = 1
+    return
+  }
+  gsub(/(^|[^A-Za-z_0-9])v[0-9]+\[[se +]*\]/, " ", s)
   while (match(s, /[A-Za-z_0-9]+(\[| \+ [(0-9])/)) {
     name_ = substr(s, RSTART, RLENGTH)
     s = substr(s, RSTART + RLENGTH)
@@ -142,6 +160,16 @@ function few(s,   t) {
   sub(/.* /, "", t)
   return t + 0 <= 32 ? "equal: a lane takes one step at most" : ""
 }
+# A loop of lanes with several elements each, over no more than one step takes.
+function one_step(s,   t, step) {
+  if (!match(s, /j[0-9]+ < [0-9]+;/))
+    return ""
+  t = substr(s, RSTART, RLENGTH - 1)
+  sub(/.* /, "", t)
+  match(s, /\+= [0-9]+/)
+  step = substr(s, RSTART + 3, RLENGTH - 3)
+  return t + 0 <= step + 0 ? "equal: a lane takes one step at most" : ""
+}
 # Is the factor that of a block's number, where there is one block?
 function alone(before,   v, i, t, most) {
   if (!match(before, /i[0-9]+ $/))
@@ -170,6 +198,12 @@ function mutate(   i, s, number) {
       keep("bound", i, substr(s, 1, RSTART + 1) "1 + " substr(s, RSTART + 2), only_zeros())
     if (sub(/\+= 32\)/, "+= 33)", s))
       keep("stride", i, s, few(line[i]) ? few(line[i]) : only_zeros())
+    s = line[i]
+    if (match(s, /j[0-9]+ \+= [0-9]+\)/))
+      keep("steps", i, substr(s, 1, RSTART + RLENGTH - 2) " * 2" substr(s, RSTART + RLENGTH - 1), one_step(s))
+    s = line[i]
+    if (s ~ /bg_(take|give)</ && sub(/\);$/, " - 1);", s))
+      keep("count", i, s, only_zeros())
     s = line[i]
     if (sub(/\+= 4\)/, "+= 5)", s))
       keep("rows", i, s, "")
