@@ -12,9 +12,10 @@ enum {
   STEP = 8,        // elements of a lane, where there is no reason for others
   COST_MOST = 100, // of an element: what takes longer waits for no memory
   ROW_COST_MOST =
-      100,        // of an element in all passes over a row: what takes longer would spill registers
-  ROW_MOST = 32,  // elements of a lane, where a step is a row
-  KEPT_MOST = 64, // elements of a lane that are kept
+      100,       // of an element in all passes over a row: what takes longer would spill registers
+  ROW_MOST = 32, // elements of a lane, where a step is a row
+  ARRAYS_MOST = 80, // elements of a lane in all arrays of a step
+  KEPT_MOST = 64,   // elements of a lane that are kept
   SMALL = 1 << 30,
 };
 
@@ -239,13 +240,23 @@ static void set_size(const CudaCx *c, CudaWide *w) {
   w->elements = elements_of(c, s, w->group);
   if (w->row)
     w->elements = part_of_row(c, w->group);
+}
+
+// The arrays of all memories lie in registers at once.
+static void fit_registers(const CudaCx *c, CudaWide *w) {
+  int arrays = w->take.n + w->give.n;
+  while (!w->row && w->elements > w->group && arrays * w->elements > ARRAYS_MOST)
+    w->elements /= 2;
   w->partly = w->count < 0 || w->count % (c->crew * w->elements);
 }
 
 static bool is_wide(CudaCx *c, const LStmt *s, CudaWide *w) {
   *w = (CudaWide){.loop = s};
   set_size(c, w);
-  return !c->block && w->elements > 1 && body_cost(c, &s->body) <= COST_MOST && take_all(c, w);
+  if (c->block || w->elements < 2 || body_cost(c, &s->body) > COST_MOST || !take_all(c, w))
+    return false;
+  fit_registers(c, w);
+  return true;
 }
 
 // ---- rows that stay in registers
