@@ -35,36 +35,11 @@ codegen_sources = \
 	%D%/cuda/nvrtc.c \
 	%D%/cuda/nvrtc.def \
 	%D%/cuda/nvrtc.h \
-	%D%/llvm/aot.c \
 	%D%/llvm/aot.h \
-	%D%/llvm/aot_api.c \
-	%D%/llvm/aot_internal.h \
-	%D%/llvm/aot_link.c \
-	%D%/llvm/aot_tables.c \
-	%D%/llvm/jit.c \
+	%D%/llvm/aot_kind.c \
+	%D%/llvm/isa.c \
+	%D%/llvm/isa.h \
 	%D%/llvm/jit.h \
-	%D%/llvm/llvm.c \
-	%D%/llvm/llvm.h \
-	%D%/llvm/llvm_block.c \
-	%D%/llvm/llvm_expr.c \
-	%D%/llvm/llvm_int.c \
-	%D%/llvm/llvm_internal.h \
-	%D%/llvm/llvm_mem.c \
-	%D%/llvm/llvm_micro.c \
-	%D%/llvm/llvm_scalar.c \
-	%D%/llvm/llvm_stmt.c \
-	%D%/llvm/llvm_tile.c \
-	%D%/llvm/llvm_transpose.c \
-	%D%/llvm/micro.h \
-	%D%/llvm/target.c \
-	%D%/llvm/target_cpus.def \
-	%D%/llvm/tile.h \
-	%D%/llvm/vecmath.c \
-	%D%/llvm/vecmath.h \
-	%D%/llvm/vecmath_coeffs.h \
-	%D%/llvm/vecmath_internal.h \
-	%D%/llvm/vecmath_pow.c \
-	%D%/llvm/vecmath_trig.c \
 	%D%/loop/loop.c \
 	%D%/loop/loop.h \
 	%D%/loop/loop_attention.def \
@@ -111,6 +86,42 @@ codegen_sources = \
 	%D%/plan/recompute.c \
 	%D%/plan/toeplitz.c \
 	%D%/plan/traffic.c
+
+# Machine code for processors, by LLVM or not at all.
+if HAVE_LLVM
+llvm_sources = \
+	%D%/llvm/aot.c \
+	%D%/llvm/aot_api.c \
+	%D%/llvm/aot_internal.h \
+	%D%/llvm/aot_link.c \
+	%D%/llvm/aot_tables.c \
+	%D%/llvm/jit.c \
+	%D%/llvm/llvm.c \
+	%D%/llvm/llvm.h \
+	%D%/llvm/llvm_block.c \
+	%D%/llvm/llvm_expr.c \
+	%D%/llvm/llvm_int.c \
+	%D%/llvm/llvm_internal.h \
+	%D%/llvm/llvm_mem.c \
+	%D%/llvm/llvm_micro.c \
+	%D%/llvm/llvm_scalar.c \
+	%D%/llvm/llvm_stmt.c \
+	%D%/llvm/llvm_tile.c \
+	%D%/llvm/llvm_transpose.c \
+	%D%/llvm/micro.h \
+	%D%/llvm/start.c \
+	%D%/llvm/target.c \
+	%D%/llvm/target_cpus.def \
+	%D%/llvm/tile.h \
+	%D%/llvm/vecmath.c \
+	%D%/llvm/vecmath.h \
+	%D%/llvm/vecmath_coeffs.h \
+	%D%/llvm/vecmath_internal.h \
+	%D%/llvm/vecmath_pow.c \
+	%D%/llvm/vecmath_trig.c
+else
+llvm_sources = %D%/llvm/without.c
+endif
 
 # The public structs stand in every header that is made beside a model.
 nodist_llvm_sources = %D%/api/info_text.c

@@ -25,6 +25,11 @@ typedef struct Target {
 // march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
 // failure NULL, and *error says why (in the arena).
 Target *target_new(Arena *a, const char *march, int opt, const char **error);
+// NULL; or why there is no code for processors here, a sentence, and target_new gives none: a build --without-llvm.
+const char *target_missing(void);
+// Once in a process, before anything else: failed is called with LLVM's reason where it would end the process, no_memory where it
+// gets none; neither returns.
+void target_start(void (*failed)(const char *reason), void (*no_memory)(void));
 // The ISA that code with these features needs, as -march names it: "x86-64-v3", the least level that
 // has them all; on other architectures their name.  The features themselves when no level has them.
 const char *target_isa(Arena *a, const char *features);

@@ -1,8 +1,7 @@
 // bigsc: the command line.  Only here and in the cmd_*.c files is anything printed or the process
 // ended.
 #include "compiler/commands/cmd.h"
-#include <llvm-c/ErrorHandling.h>
-#include <dlfcn.h>
+#include "codegen/target.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -23,26 +22,6 @@ static void keep_standard_descriptors(void) {
       open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
-static void llvm_out_of_memory(void *ctx, const char *reason, bool diagnose) {
-  (void)ctx, (void)reason, (void)diagnose;
-  out_of_memory();
-}
-
-// LLVM takes memory by malloc and by C++'s `new`, and its C interface has no say in what happens
-// when there is none.  Where these two functions are not exported, it aborts.
-static void when_llvm_is_out_of_memory(void) {
-  void (*of_malloc)(void (*)(void *, const char *, bool), void *);
-  void (*(*of_new)(void (*)(void)))(void);
-  void *p = dlsym(RTLD_DEFAULT, "_ZN4llvm31install_bad_alloc_error_handlerEPFvPvPKcbES0_");
-  memcpy(&of_malloc, &p, sizeof p);
-  if (p)
-    of_malloc(llvm_out_of_memory, NULL);
-  p = dlsym(RTLD_DEFAULT, "_ZSt15set_new_handlerPFvvE");
-  memcpy(&of_new, &p, sizeof p);
-  if (p)
-    of_new(out_of_memory);
-}
-
 int main(int argc, char **argv) {
   static int (*const run[VERB_COUNT])(const Options *) = {
 #define VERB(id, name, args, help) cmd_##id,
@@ -52,8 +31,7 @@ int main(int argc, char **argv) {
   keep_standard_descriptors();
   Arena *a = arena_new();
   Options o;
-  LLVMInstallFatalErrorHandler(llvm_failed);
-  when_llvm_is_out_of_memory();
+  target_start(llvm_failed, out_of_memory);
   // A file size limit shows as a failed write, with a message, rather than as a signal.
   signal(SIGXFSZ, SIG_IGN);
   int status = options_parse(a, &o, argc, argv);

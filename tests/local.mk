@@ -1,15 +1,22 @@
 # The unit tests are one program; tests/cli tests the commands from outside.
-TESTS = %D%/cli/run.sh
+TESTS =
+if HAVE_LLVM
+TESTS += %D%/cli/run.sh
+endif
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = srcdir=$(abs_srcdir) builddir=$(abs_builddir); export srcdir builddir;
 if HAVE_CHECK
 check_PROGRAMS = %D%/runner
 TESTS += %D%/runner
-tests_runner_SOURCES = $(test_sources)
+tests_runner_SOURCES = $(test_sources) $(llvm_test_sources)
 tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(FFTW_DOUBLE_CFLAGS)
 tests_runner_LDADD = $(all_libs) $(CHECK_LIBS) $(FFTW_DOUBLE_LIBS)
 tests_runner_LDFLAGS = $(AM_LDFLAGS) $(wrapped:%=-Wl,--wrap=%)
+endif
+# Suites of suites.def that need LLVM are not run without it; these are not even compiled.
+if HAVE_LLVM
+llvm_test_sources = %D%/unit/test_vecmath.c
 endif
 # Calls that tests/unit/faults.c lets fail.
 wrapped = malloc calloc realloc aligned_alloc strdup strndup free open_memstream mmap open write fsync rename linkat fchmod ftruncate mkdir
@@ -107,7 +114,6 @@ test_sources = \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_train.c \
 	%D%/unit/test_values.c \
-	%D%/unit/test_vecmath.c \
 	%D%/unit/test_vocab.c \
 	%D%/unit/test_weights.c \
 	%D%/unit/test_zoo.c \

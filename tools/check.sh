@@ -100,6 +100,11 @@ all_cuda() {
     awk '{ print } /^[0-9]+ passed, [0-9]+ failed$/ { good += $1; bad += $3 } END { print good " passed, " bad " failed"; exit bad > 0 }'
 }
 
+# From configure on.
+without_llvm() {
+  BIGSC_WITHOUT_LLVM=1 BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/without.test"
+}
+
 # One after the other, beside the many processes in which each fault has its turn.
 full_suites() {
   tests faults all_faults
@@ -111,6 +116,8 @@ full_suites() {
   totals threads
   tests cuda all_cuda
   totals cuda
+  tests without without_llvm
+  totals without
   tests mutants env RUNNER="$build/plain/tests/runner" sh "$src/tests/cuda/mutate.sh" 4
   totals mutants
   tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"

@@ -1,5 +1,6 @@
 // Targets by name: see target.h.
 #include "codegen/target.h"
+#include "codegen/llvm/isa.h"
 #include "base/edit.h"
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
@@ -7,23 +8,6 @@
 #include <llvm/Config/llvm-config.h>
 #include <string.h>
 
-typedef struct Level {
-  const char *cpu, *features;
-  int vector_floats, registers;
-  bool has_fma, has_masks;
-  int mr, nr;
-} Level;
-
-#define FEATURES_V2 "+cx16,+popcnt,+sahf,+sse3,+ssse3,+sse4.1,+sse4.2"
-#define FEATURES_V3 FEATURES_V2 ",+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
-#define FEATURES_V4 FEATURES_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
-// Tiles leave registers for a row of B, a broadcast of A and, without FMA, a product.
-static const Level x86[] = {
-    {"x86-64", "", 4, 16, false, false, 4, 8},
-    {"x86-64-v2", FEATURES_V2, 4, 16, false, false, 4, 8},
-    {"x86-64-v3", FEATURES_V3, 8, 16, true, true, 6, 16},
-    {"x86-64-v4", FEATURES_V4, 16, 32, true, true, 12, 32},
-};
 static const Level aarch64 = {"generic", "", 4, 32, true, false, 8, 8};
 static const Level unknown = {"", "", 4, 16, false, false, 4, 8};
 
@@ -43,24 +27,10 @@ static int cpu_level(const char *name) {
   return 0;
 }
 
-// Does the comma-separated list `have` hold every word of `need`?
-static bool has_all(const char *have, const char *need) {
-  while (*need) {
-    size_t n = strcspn(need, ",");
-    const char *p = have;
-    while (p && !(strncmp(p, need, n) == 0 && (p[n] == ',' || !p[n])))
-      p = (p = strchr(p, ',')) ? p + 1 : NULL;
-    if (!p)
-      return false;
-    need += n + (need[n] == ',');
-  }
-  return true;
-}
-
 static int host_level(void) {
   char *have = LLVMGetHostCPUFeatures();
-  int level = COUNT(x86);
-  while (level > 1 && !has_all(have, x86[level - 1].features))
+  int level = X86_LEVELS;
+  while (level > 1 && !isa_has_all(have, x86_levels[level - 1].features))
     level--;
   LLVMDisposeMessage(have);
   return level;
@@ -101,7 +71,11 @@ static const Level *choose_x86(Arena *a, Target *t, const char *march, bool nati
     return NULL;
   }
   t->tune = native ? host_cpu(a) : strncmp(march, "x86-64", 6) ? march : "generic";
-  return &x86[level - 1];
+  return &x86_levels[level - 1];
+}
+
+const char *target_missing(void) {
+  return NULL;
 }
 
 Target *target_new(Arena *a, const char *march, int opt, const char **error) {
@@ -131,16 +105,4 @@ Target *target_new(Arena *a, const char *march, int opt, const char **error) {
   t->mr = l->mr;
   t->nr = l->nr;
   return t;
-}
-
-const char *target_isa(Arena *a, const char *features) {
-  char *triple = LLVMGetDefaultTargetTriple();
-  const char *arch = arena_strndup(a, triple, strcspn(triple, "-"));
-  LLVMDisposeMessage(triple);
-  if (strcmp(arch, "x86_64"))
-    return arch;
-  for (int i = 0; i < COUNT(x86); i++)
-    if (has_all(x86[i].features, features))
-      return x86[i].cpu;
-  return features;
 }

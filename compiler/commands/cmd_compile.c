@@ -112,6 +112,8 @@ static int build(Session *s, int last) {
     return lacking;
   BuildOptions b = session_build_options(o);
   b.gpu = for_gpu(o);
+  if (last >= PASS_target && session_needs_code(s, b.gpu))
+    return EXIT_FILE;
   bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
   int status = session_diags(s, EXIT_MODEL);
   return ok ? status : EXIT_MODEL;

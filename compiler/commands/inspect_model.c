@@ -1,6 +1,7 @@
 // What a model's text says: entries, parameters, recipes, checkpoint blocks; and what running it
 // costs.
 #include "compiler/commands/inspect.h"
+#include "codegen/target.h"
 #include <math.h>
 #include <string.h>
 
@@ -133,6 +134,7 @@ void inspect_costs(Session *s, const BigsModule *m, JsonText *json) {
 static int plan(Session *s) {
   BuildWant want = {.nentries = -1, .ntrains = -1, .update = true};
   BuildOptions b = session_build_options(s->o);
+  b.gpu = b.gpu || target_missing(); // the plan for whatever code can be made
   if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, &want, &b))
     return session_diags(s, EXIT_MODEL);
   s->build.module->builtin = session_builtins();

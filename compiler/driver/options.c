@@ -11,8 +11,10 @@
 #ifndef PACKAGE_VERSION
 #error "configure tells the version"
 #endif
-#ifndef BIGSC_LLVM_VERSION
-#define BIGSC_LLVM_VERSION "?"
+#ifdef BIGSC_LLVM_VERSION
+#define WITH_LLVM "LLVM " BIGSC_LLVM_VERSION
+#else
+#define WITH_LLVM "without LLVM"
 #endif
 
 #define V(id) (1u << VERB_##id)
@@ -385,7 +387,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
     } else if (!strcmp(argv[i], "--manual") || !strncmp(argv[i], "--completion=", 13)) {
       return manual_print(argv[i] + (argv[i][2] == 'm' ? 2 : 13));
     } else if (!strcmp(argv[i], "--version")) {
-      printf("bigsc %s (LLVM %s%s)\n", bigsc_version(), BIGSC_LLVM_VERSION, with_fftw);
+      printf("bigsc %s (%s%s)\n", bigsc_version(), WITH_LLVM, with_fftw);
       return 0;
     } else if (!strncmp(argv[i], "--explain", 9) &&
                (argv[i][9] == '=' || (!argv[i][9] && i + 1 < argc))) {

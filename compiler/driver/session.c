@@ -400,13 +400,24 @@ static int finish(Session *s, bool built) {
   return status;
 }
 
+int session_needs_code(Session *s, bool gpu) {
+  const char *missing = gpu ? NULL : target_missing();
+  return missing ? session_error(s, EXIT_FILE, "%s", missing) : 0;
+}
+
+// A model's text, and a compiler for what it is to run on.
+static int needs_model_and_code(Session *s) {
+  int status = session_needs_model(s);
+  return status || !s->model ? status : session_needs_code(s, session_build_options(s->o).gpu);
+}
+
 int session_compile(Session *s, const BuildWant *want) {
-  int lacking = session_needs_model(s);
+  int lacking = needs_model_and_code(s);
   return lacking || !s->model ? lacking : finish(s, build(s, want));
 }
 
 int session_compile_trained(Session *s, const char *path, const BuildWant *want) {
-  int status = session_needs_model(s);
+  int status = needs_model_and_code(s);
   if (status || !s->model)
     return status;
   bool built = build(s, want);

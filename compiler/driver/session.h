@@ -50,7 +50,9 @@ int session_stdin(Session *s, const char **path);
 bool session_stdin_holds_tensors(const Session *s); // once session_stdin was there
 // What the options say of building, whatever is built.
 BuildOptions session_build_options(const Options *o);
-int session_needs_model(Session *s);                    // 0, or an error: the .mdl declares none
+int session_needs_model(Session *s); // 0, or an error: the .mdl declares none
+// 0, or status 3: this bigsc makes no code for processors.
+int session_needs_code(Session *s, bool gpu);
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
 // The same where --weights may be a training folder.  Where a `scan` cannot be compiled without a run-time dim that the run had
 // fixed, the file at `path` is loaded again with that dim fixed as there; the other dims stay free.

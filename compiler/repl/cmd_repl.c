@@ -162,7 +162,7 @@ int cmd_REPL(const Options *given) {
   Repl *r = repl_new(o, stdout, stderr, terminal ? "<prompt>" : "<stdin>", &error);
   if (!r) {
     fprintf(stderr, "bigsc: %s\n", error);
-    return EXIT_MODEL;
+    return target_missing() ? EXIT_FILE : EXIT_MODEL;
   }
   r->color = options_color(o);
   r->cancel = &interrupts;

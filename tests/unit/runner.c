@@ -13,8 +13,14 @@ static const struct {
   MakeSuite make;
 } suites[] = {
 #define SUITE(name) {#name, name##_suite},
+#ifdef BIGSC_LLVM_VERSION
+#define LLVM_SUITE(name) SUITE(name)
+#else
+#define LLVM_SUITE(name)
+#endif
 #include "tests/unit/suites.def"
 #undef SUITE
+#undef LLVM_SUITE
 };
 
 static int chosen(const char *name, int argc, char **argv) {

@@ -3,6 +3,8 @@
 #define BIGSC_SUITES_H
 #include <check.h>
 #define SUITE(name) Suite *name##_suite(void);
+#define LLVM_SUITE(name) SUITE(name)
 #include "tests/unit/suites.def"
 #undef SUITE
+#undef LLVM_SUITE
 #endif
