@@ -142,6 +142,15 @@ BG_DEVICE unsigned long long bg_wgmma_matrix(const void *p) {
 #endif
   return (address & 0x3ffff) >> 4 | 1ull << 16 | (1024ull >> 4) << 32 | 1ull << 62;
 }
+// The same where rows lie along the matrix's rows (or columns): 64 of them for each k, the next 64 `next` bytes on; p lies 2048
+// bytes on for each step of 16 along k.
+BG_DEVICE unsigned long long bg_wgmma_matrix_across(const void *p, int next) {
+  return (bg_wgmma_matrix(p) & ~(0x3fffull << 16)) | (unsigned long long)(next >> 4) << 16;
+}
+// Between what a thread, or a copy of its that it has waited for, has stored, and products that read it; then a barrier.
+BG_DEVICE void bg_wgmma_stored() {
+  BG_DO((void)0, "fence.proxy.async.shared::cta;" :: : "memory");
+}
 // Before the first product, and after registers of d were written.
 BG_DEVICE void bg_wgmma_fence() {
   BG_DO((void)0, "wgmma.fence.sync.aligned;" :: : "memory");
@@ -158,18 +167,19 @@ template <int groups> BG_DEVICE void bg_wgmma_wait(BG_ALONE) {
 }
 
 // d += a b of m = 64, k = 16: a is 64 x 16, b is N x 16 (its columns by k).  Warp w of the group has rows 16 w.., and of each 8
-// columns c[4 i ..] as bg_mma_16816 has them.
+// columns c[4 i ..] as bg_mma_16816 has them.  a_across, b_across: the matrix is one of bg_wgmma_matrix_across.
 #define BG_4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define BG_16(d, i) BG_4(d, i), BG_4(d, i + 4), BG_4(d, i + 8), BG_4(d, i + 12)
 #define BG_32(d, i) BG_16(d, i), BG_16(d, i + 16)
 #define BG_64(d, i) BG_32(d, i), BG_32(d, i + 32)
 #define BG_128(d, i) BG_64(d, i), BG_64(d, i + 64)
 #define BG_WGMMA(N, HALF, registers, matrices)                                                     \
+  template <int a_across = 0, int b_across = 0>                                                    \
   BG_DEVICE void bg_wgmma_##N(float(&d)[HALF], unsigned long long a, unsigned long long b BG_AT) { \
-    BG_DO(shim::wgmma<N>({"bg_wgmma_" #N, file, line}, d, a, b),                                   \
-          "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" registers "}, " matrices    \
-          ", 1, 1, 1, 0, 0;" : BG_##HALF(d, 0) : "l"(a),                                           \
-          "l"(b) : "memory");                                                                      \
+    BG_DO((shim::wgmma<N>({"bg_wgmma_" #N, file, line}, d, a, b, a_across, b_across)),             \
+          "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" registers                   \
+          "}, " matrices : BG_##HALF(d, 0) : "l"(a),                                               \
+          "l"(b), "n"(a_across), "n"(b_across) : "memory");                                        \
   }
 // clang-format off
 #define BG_R32 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
@@ -183,7 +193,7 @@ template <int groups> BG_DEVICE void bg_wgmma_wait(BG_ALONE) {
   "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
   "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 // clang-format on
-BG_WGMMA(64, 32, BG_R32, "%32, %33")
-BG_WGMMA(128, 64, BG_R64, "%64, %65")
-BG_WGMMA(256, 128, BG_R128, "%128, %129")
+BG_WGMMA(64, 32, BG_R32, "%32, %33, 1, 1, 1, %34, %35;")
+BG_WGMMA(128, 64, BG_R64, "%64, %65, 1, 1, 1, %66, %67;")
+BG_WGMMA(256, 128, BG_R128, "%128, %129, 1, 1, 1, %130, %131;")
 #endif

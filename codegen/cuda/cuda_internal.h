@@ -110,7 +110,7 @@ bool cuda_is_long(const LTile *t);           // are its sums added up in float64
 const LTile *cuda_block_tile(const LKernel *k, const CudaMicro **micro);
 void cuda_put_block_tile(CudaCx *c);
 void cuda_put_column(CudaCx *c, const LStmt *s); // a COLSUM in its epilogue
-// Calls a template of the prelude, from `function` to its closing bracket, with the operands' ways: a and b along k or not.
+// Calls a template of the prelude, whose last arguments are the operands' ways: a and b along k or not.
 void cuda_put_sums(CudaCx *c, const char *function);
 bool cuda_plain_suits(const LKernel *k, const LProduct *p);
 void cuda_put_plain(CudaCx *c);
@@ -129,4 +129,9 @@ const LStmt *cuda_attention(
     const LKernel *k); // what a block does in each task; NULL: the kernel does something else
 BigsLaunch cuda_attention_form(const LKernel *k);
 void cuda_put_attention(CudaCx *c, const LStmt *s);
+
+// cuda_micro_wgmma.c: the same by wgmma, where the GPU has it.  Bytes of its stages.
+enum { CUDA_WGMMA_SHARED = 3 * 64 * 2 * (128 + 128) };
+bool cuda_wgmma_suits(const LKernel *k, const LProduct *p);
+void cuda_put_wgmma(CudaCx *c);
 #endif

@@ -6,5 +6,6 @@ bool cuda_mma_suits(const LKernel *k, const LProduct *p) {
 }
 
 void cuda_put_mma(CudaCx *c) {
-  cuda_put_sums(c, arena_printf(c->arena, "bg_mma_tile<%d, %d", c->micro->rows, c->micro->columns));
+  cuda_put_sums(c,
+                arena_printf(c->arena, "bg_mma_tile<%d, %d, ", c->micro->rows, c->micro->columns));
 }

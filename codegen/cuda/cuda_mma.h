@@ -8,11 +8,14 @@ enum { BG_MMA_K = 32, BG_MMA_STAGES = 4 };
 
 // A step of an operand has lines of pieces, each piece 8 numbers: lines are rows and pieces go along k, or lines are k and
 // pieces go along the rows.  Where they lie: eight lines of one piece, and the pieces of a line, are in banks of their own.
-template <bool along_k, int rows>
-BG_FN unsigned short *bg_mma_at(unsigned short *stage, int line, int piece) {
-  return along_k ? stage + line * BG_MMA_K + (piece ^ line / 2 % 4) * 8
-                 : stage + line * rows + (piece ^ line % 8) * 8;
-}
+struct bg_mma_step {
+  enum { DEEP = BG_MMA_K };
+  template <bool along_k, int rows>
+  static BG_FN unsigned short *at(unsigned short *stage, int line, int piece) {
+    return along_k ? stage + line * BG_MMA_K + (piece ^ line / 2 % 4) * 8
+                   : stage + line * rows + (piece ^ line % 8) * 8;
+  }
+};
 
 // Eight numbers, of which `count` are there, a step apart.
 BG_FN uint4 bg_mma_gather(const unsigned short *x, long long step, int count) {
@@ -27,8 +30,8 @@ BG_FN bool bg_mma_whole(const unsigned short *x, long long along, long long line
 }
 
 // An operand, from the thread's first piece on: `along` is the step along a piece, `line` that between lines.
-template <bool along_k, int rows> struct bg_mma_operand {
-  enum { PIECES = along_k ? BG_MMA_K / 8 : rows / 8, LINES = 256 / PIECES };
+template <class Step, bool along_k, int rows> struct bg_mma_operand {
+  enum { DEEP = Step::DEEP, PIECES = (along_k ? DEEP : rows) / 8, LINES = 256 / PIECES };
   const unsigned short *x;
   long long along, line;
   int left;  // of the rows: of this piece, or along it
@@ -44,18 +47,18 @@ template <bool along_k, int rows> struct bg_mma_operand {
   // The thread's pieces of the next step, of which ks k are there; what is not is 0.  whole: of both, pieces are copied as they are.
   template <bool whole> BG_FN void fetch(unsigned short *stage, long long ks) {
     const int first = (int)(threadIdx.x / PIECES), piece = (int)(threadIdx.x % PIECES);
-    const int k = (int)bg_least(ks, BG_MMA_K) - (along_k ? 8 * piece : first);
-    BG_UNROLL for (int i = 0; i < rows / 64; i++) {
+    const int k = (int)bg_least(ks, DEEP) - (along_k ? 8 * piece : first);
+    BG_UNROLL for (int i = 0; i < rows * DEEP / 2048; i++) {
       const int row = left - (along_k ? i * LINES : 0), far = k - (along_k ? 0 : i * LINES);
       const int there = row <= 0 || far <= 0 ? 0 : along_k ? far : row;
-      unsigned short *to = bg_mma_at<along_k, rows>(stage, first + i * LINES, piece);
+      unsigned short *to = Step::template at<along_k, rows>(stage, first + i * LINES, piece);
       const unsigned short *from = x + i * LINES * line;
       if (whole || bulk)
         bg_cp_async_16(to, from, there < 8 ? 2 * there : 16);
       else
         *(uint4 *)to = bg_mma_gather(from, along, there);
     }
-    x += along_k ? BG_MMA_K * along : BG_MMA_K * line;
+    x += along_k ? DEEP * along : DEEP * line;
   }
 };
 
@@ -64,21 +67,22 @@ template <bool along_k, int rows>
 BG_FN void bg_mma_a(unsigned (&a)[4], unsigned short *stage, int row, int half) {
   const int lane = bg_lane();
   if (along_k)
-    bg_ldmatrix_x4(a, bg_mma_at<along_k, rows>(stage, row + lane % 16, 2 * half + lane / 16));
+    bg_ldmatrix_x4(a, bg_mma_step::at<along_k, rows>(stage, row + lane % 16, 2 * half + lane / 16));
   else
-    bg_ldmatrix_x4_trans(a, bg_mma_at<along_k, rows>(stage, 16 * half + lane % 8 + lane / 16 * 8,
-                                                     row / 8 + lane / 8 % 2));
+    bg_ldmatrix_x4_trans(a,
+                         bg_mma_step::at<along_k, rows>(stage, 16 * half + lane % 8 + lane / 16 * 8,
+                                                        row / 8 + lane / 8 % 2));
 }
 // The same as b: of eight columns b[0] and b[1], of the next eight b[2] and b[3].
 template <bool along_k, int columns>
 BG_FN void bg_mma_b(unsigned (&b)[4], unsigned short *stage, int column, int half) {
   const int lane = bg_lane();
   if (along_k)
-    bg_ldmatrix_x4(b, bg_mma_at<along_k, columns>(stage, column + lane % 8 + lane / 16 * 8,
-                                                  2 * half + lane / 8 % 2));
+    bg_ldmatrix_x4(b, bg_mma_step::at<along_k, columns>(stage, column + lane % 8 + lane / 16 * 8,
+                                                        2 * half + lane / 8 % 2));
   else
     bg_ldmatrix_x4_trans(
-        b, bg_mma_at<along_k, columns>(stage, 16 * half + lane % 16, column / 8 + lane / 16));
+        b, bg_mma_step::at<along_k, columns>(stage, 16 * half + lane % 16, column / 8 + lane / 16));
 }
 
 // Warps go 2 by 4 over the tile, 4 by 2 where it is narrow; each has `down` times 16 rows, `across` times 16 columns.
@@ -109,9 +113,9 @@ BG_FN void bg_mma_multiply(Sum &sum, unsigned short *stage, int row, int column)
 }
 
 template <int rows, int columns, bool a_along_k, bool b_along_k, bool whole, class Sum>
-BG_FN void bg_mma_walk(Sum &sum, bg_mma_operand<a_along_k, rows> a,
-                       bg_mma_operand<b_along_k, columns> b, int row, int column, bool used,
-                       long long K) {
+BG_FN void bg_mma_walk(Sum &sum, bg_mma_operand<bg_mma_step, a_along_k, rows> a,
+                       bg_mma_operand<bg_mma_step, b_along_k, columns> b, int row, int column,
+                       bool used, long long K) {
   typedef bg_mma_shape<rows, columns> Shape;
   unsigned short *stages = (unsigned short *)bg_shared;
   const int steps = (int)((K + BG_MMA_K - 1) / BG_MMA_K);
@@ -146,8 +150,8 @@ BG_FN void bg_mma_tile(const unsigned short *a, long long am, long long ak, cons
   const bool whole = bg_mma_whole(a, a_along_k ? ak : am, a_along_k ? am : ak) &&
                      bg_mma_whole(b, b_along_k ? bk : bn, b_along_k ? bn : bk);
   float sum[Shape::DOWN][2 * Shape::ACROSS][4] = {};
-  bg_mma_operand<a_along_k, rows> x;
-  bg_mma_operand<b_along_k, columns> y;
+  bg_mma_operand<bg_mma_step, a_along_k, rows> x;
+  bg_mma_operand<bg_mma_step, b_along_k, columns> y;
   x.begin(a, am, ak, M);
   y.begin(b, bn, bk, N);
   __syncthreads(); // what was there has been read

@@ -202,7 +202,7 @@ template <class T> BG_FN T bg_warp_min(T x) {
 
 // ---- over the threads of a block of so many warps, likewise
 
-extern __shared__ __align__(16) float bg_shared[];
+extern __shared__ __align__(1024) float bg_shared[];
 
 // What the threads of this one's lane in the warps have: of warp lane % warps.
 template <int warps, class T> BG_FN T bg_of_warp(T x) {

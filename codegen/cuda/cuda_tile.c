@@ -11,6 +11,7 @@ static const CudaMicro micros[] = {
     MMA(64, 64),
     MMA(64, 128),
     MMA(128, 64),
+    {cuda_wgmma_suits, cuda_put_wgmma, 128, 128, 128 + 8, CUDA_WGMMA_SHARED},
     MMA(128, 128),
 #undef MMA
     {cuda_plain_suits, cuda_put_plain, 64, 64, 64,
@@ -123,9 +124,9 @@ void cuda_put_sums(CudaCx *c, const char *function) {
   const LExpr *bn = p->bn ? p->bn : lx_int(c->arena, 1);
   const LExpr *x[] = {p->abase, p->am, p->ak, p->bbase, bn, p->bk, t->M, t->N, p->K};
   cuda_begin(c, x, COUNT(x));
-  cuda_line(c, "%s, %s, %s>(%s + @, $, $, %s + @, $, $, $, $, $);", function, way(p->ak),
-            way(p->bk), cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4],
-            x[5], x[6], x[7], x[8]);
+  cuda_line(c, "%s%s, %s>(%s + @, $, $, %s + @, $, $, $, $, $);", function, way(p->ak), way(p->bk),
+            cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4], x[5], x[6],
+            x[7], x[8]);
 }
 
 bool cuda_plain_suits(const LKernel *k, const LProduct *p) {
@@ -134,7 +135,7 @@ bool cuda_plain_suits(const LKernel *k, const LProduct *p) {
 }
 
 void cuda_put_plain(CudaCx *c) {
-  cuda_put_sums(c, cuda_is_long(c->tile) ? "bg_tile<double" : "bg_tile<float");
+  cuda_put_sums(c, cuda_is_long(c->tile) ? "bg_tile<double, " : "bg_tile<float, ");
 }
 
 static void open_elements(CudaCx *c, const LTile *t) {

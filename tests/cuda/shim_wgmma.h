@@ -10,6 +10,7 @@ struct Operands {
   float *d;
   uint64_t a, b;
   int groups;
+  bool a_across, b_across;
 };
 // The registers d of a warp while products are under way: the kernel sees NaN, the sums are here.
 struct Sums {
@@ -21,6 +22,7 @@ struct Wgmma {
   float *d; // of lane 0
   uint64_t a, b;
   int group;
+  bool a_across, b_across;
 };
 struct Wgmmas {
   List<Sums> sums;
@@ -53,20 +55,24 @@ inline void show(Wgmmas &w, Sums &s) {
   s = w.sums.at[--w.sums.n];
 }
 
-// Element k of row `row` of the matrix that bg_wgmma_matrix names.
-inline float of_matrix(uint64_t matrix, int row, int k) {
+// Element k of row `row` of the matrix that bg_wgmma_matrix names; or, across, bg_wgmma_matrix_across.
+inline float of_matrix(uint64_t matrix, bool across, int row, int k) {
   size_t start = (matrix & 0x3fff) << 4, eight = (matrix >> 32 & 0x3fff) << 4;
-  size_t at = start + size_t(row / 8) * eight + size_t(row % 8 * 128 + 2 * k);
+  size_t next = (matrix >> 16 & 0x3fff) << 4;
+  size_t at = across ? start + size_t(row / 64) * next + size_t(k / 8) * eight +
+                           size_t(k % 8 * 128 + row % 64 * 2)
+                     : start + size_t(row / 8) * eight + size_t(row % 8 * 128 + 2 * k);
   uint16_t x;
   memcpy(&x, shim_shared + swizzled(at, 128), sizeof x);
   return low_bf16(x);
 }
 
-inline void check_matrix(const Place &place, uint64_t matrix, int rows) {
-  size_t start = (matrix & 0x3fff) << 4;
-  if (matrix >> 62 != 1 || start % 1024 > 96 || start % 32)
+inline void check_matrix(const Place &place, uint64_t matrix, bool across, int rows) {
+  size_t start = (matrix & 0x3fff) << 4, next = (matrix >> 16 & 0x3fff) << 4;
+  if (matrix >> 62 != 1 || start % 1024 > (across ? 0 : 96) || start % 32)
     fail(&place, "byte %zu of shared memory begins no matrix with rows of 128 bytes", start);
-  shared_offset(place, shim_shared + start / 1024 * 1024, size_t(rows) * 128, 1024);
+  size_t bytes = across ? size_t(rows / 64 - 1) * next + 2048 : size_t(rows) * 128;
+  shared_offset(place, shim_shared + start / 1024 * 1024, bytes, 1024);
 }
 
 // The rows of this warp, which is one of four.
@@ -75,10 +81,10 @@ inline void multiply(const Wgmma &x, Sums &s) {
   float a[16][16], b[16];
   for (int m = 0; m < 16; m++)
     for (int k = 0; k < 16; k++)
-      a[m][k] = of_matrix(x.a, first + m, k);
+      a[m][k] = of_matrix(x.a, x.a_across, first + m, k);
   for (int n = 0; n < s.columns; n++) {
     for (int k = 0; k < 16; k++)
-      b[k] = of_matrix(x.b, n, k);
+      b[k] = of_matrix(x.b, x.b_across, n, k);
     for (int m = 0; m < 16; m++) {
       float sum = 0;
       for (int k = 0; k < 16; k++)
@@ -94,14 +100,15 @@ template <int N> void wgmma_all(void *const *mine, unsigned) {
   if (!sums_of(w, o->d))
     hide(w, mine, N);
   sums_of(w, o->d)->pending++;
-  w.list.push({o->d, o->a, o->b, w.group});
+  w.list.push({o->d, o->a, o->b, w.group, o->a_across, o->b_across});
 }
 template <int N, int half>
-inline void wgmma(const Place &place, float (&d)[half], uint64_t a, uint64_t b) {
+inline void wgmma(const Place &place, float (&d)[half], uint64_t a, uint64_t b, bool a_across,
+                  bool b_across) {
   static_assert(half * 2 == N, "64 x N numbers in 128 threads");
-  check_matrix(place, a, 64);
-  check_matrix(place, b, N);
-  Operands o = {d, a, b, 0};
+  check_matrix(place, a, a_across, 64);
+  check_matrix(place, b, b_across, N);
+  Operands o = {d, a, b, 0, a_across, b_across};
   meet_whole_warp(place, &o, wgmma_all<N>);
 }
 
@@ -124,7 +131,7 @@ inline void wait_all(void *const *mine, unsigned) {
   w.list.drop_first(n);
 }
 inline void wgmma_wait(const Place &place, int groups) {
-  Operands o = {nullptr, 0, 0, groups};
+  Operands o = {nullptr, 0, 0, groups, false, false};
   meet_whole_warp(place, &o, wait_all);
 }
 

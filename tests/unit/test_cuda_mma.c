@@ -19,18 +19,24 @@ typedef struct MmaCase {
   const char *name;
   Lie a, b;
   int rows, columns; // of a task
+  bool wgmma;
 } MmaCase;
 static const MmaCase cases[] = {
-    {"rows by columns", ALONG_K, ALONG_ROWS, 128, 128},
-    {"rows by rows", ALONG_K, ALONG_K, 128, 128},
-    {"columns by columns", ALONG_ROWS, ALONG_ROWS, 128, 128},
-    {"columns by rows", ALONG_ROWS, ALONG_K, 128, 128},
-    {"rows by columns, 64 x 64", ALONG_K, ALONG_ROWS, 64, 64},
-    {"columns by rows, 64 x 128", ALONG_ROWS, ALONG_K, 64, 128},
-    {"columns by columns, 128 x 64", ALONG_ROWS, ALONG_ROWS, 128, 64},
-    {"odd rows by odd columns", ODD_K, ODD_ROWS, 128, 128},
-    {"odd columns by rows", ODD_ROWS, ALONG_K, 64, 64},
-    {"backwards", BACK, ALONG_ROWS, 128, 64},
+    {"rows by columns", ALONG_K, ALONG_ROWS, 128, 128, false},
+    {"rows by rows", ALONG_K, ALONG_K, 128, 128, false},
+    {"columns by columns", ALONG_ROWS, ALONG_ROWS, 128, 128, false},
+    {"columns by rows", ALONG_ROWS, ALONG_K, 128, 128, false},
+    {"rows by columns, 64 x 64", ALONG_K, ALONG_ROWS, 64, 64, false},
+    {"columns by rows, 64 x 128", ALONG_ROWS, ALONG_K, 64, 128, false},
+    {"columns by columns, 128 x 64", ALONG_ROWS, ALONG_ROWS, 128, 64, false},
+    {"odd rows by odd columns", ODD_K, ODD_ROWS, 128, 128, false},
+    {"odd columns by rows", ODD_ROWS, ALONG_K, 64, 64, false},
+    {"backwards", BACK, ALONG_ROWS, 128, 64, false},
+    {"rows by columns by wgmma", ALONG_K, ALONG_ROWS, 128, 128, true},
+    {"rows by rows by wgmma", ALONG_K, ALONG_K, 128, 128, true},
+    {"columns by columns by wgmma", ALONG_ROWS, ALONG_ROWS, 128, 128, true},
+    {"columns by rows by wgmma", ALONG_ROWS, ALONG_K, 128, 128, true},
+    {"odd rows by columns by wgmma", ODD_K, ALONG_ROWS, 128, 128, true},
 };
 // M, N, K
 static const int64_t sizes[][3] = {{1, 1, 1}, {7, 9, 200}, {129, 7, 129}, {200, 136, 40}};
@@ -113,6 +119,7 @@ static void epilogue(MmaBuild *x, LBody *to) {
 }
 
 static LKernel *mma_kernel(Arena *a, const MmaCase *c) {
+  setenv("BIGSC_CUDA_PRODUCTS", c->wgmma ? "wgmma" : "mma", 1);
   static const char *const name[ARGS] = {"a", "b", "bias", "gate", "rest", "pre", "out", "sums"};
   MmaBuild x = {.a = a, .k = loop_kernel(a, "mma")};
   for (int i = 0; i < ARGS; i++)
@@ -289,7 +296,7 @@ END_TEST
 
 // ---- mistakes
 
-// In the text of cuda_mma.h, from `behind` on, `what` becomes `with`.
+// In the text of cuda_mma.h, or cuda_wgmma.h where the case is one of it, from `behind` on, `what` becomes `with`.
 typedef struct MmaMistake {
   const char *behind, *what, *with;
   int of; // the case that shows it
@@ -306,8 +313,8 @@ static const MmaMistake mistakes[] = {
     {"void fetch", "i * LINES * line", "0 * line", 1},
     {"void fetch", "there < 8 ? 2 * there : 16", "16", 1},
     {"bg_mma_gather(", "i < count", "i <= count", 7},
-    {"bg_mma_at(", "line / 2 % 4", "threadIdx.x % 4", 1},
-    {"bg_mma_at(", "line % 8", "threadIdx.x % 8", 2},
+    {"*at(", "line / 2 % 4", "threadIdx.x % 4", 1},
+    {"*at(", "line % 8", "threadIdx.x % 8", 2},
     {"bg_mma_a(", "2 * half", "half", 0},
     {"bg_mma_a(", "lane / 8 % 2", "lane / 16", 3},
     {"bg_mma_b(", "lane / 8 % 2", "lane / 16", 1},
@@ -315,6 +322,19 @@ static const MmaMistake mistakes[] = {
     {"bg_mma_b(", "column / 8 + lane / 16", "column / 8 + lane / 8 % 2", 2},
     {"bg_mma_multiply(", "b[j / 2][j % 2 * 2 + 1]", "b[j / 2][j % 2 * 2]", 0},
     {"bg_mma_whole(", "% 16 == 0", "% 2 == 0", 7},
+    {"bg_wgmma_walk(", "bg_cp_async_wait<Step::STAGES - 2>", "bg_cp_async_wait<Step::STAGES - 1>",
+     10},
+    {"bg_wgmma_walk(", "__syncthreads();", ";", 10},
+    {"bg_wgmma_walk(", "bg_wgmma_wait<0>();\n", ";\n", 11},
+    {"bg_wgmma_walk(", "s + Step::STAGES - 1", "s + Step::STAGES", 11},
+    {"bg_wgmma_walk(", "now, row, k", "now, row - row, k", 11},
+    {"bg_wgmma_tile(", "__syncthreads(); // what", "; // what", 10},
+    {"bg_wgmma_walk<a", "__syncthreads();", ";", 12},
+    {"make_float2", "__syncthreads();", ";", 10},
+    {"*at(", "piece ^ line % 8", "piece ^ line % 4", 11},
+    {"*at(", "piece / 8 * 64", "piece / 8 * 32", 12},
+    {"bg_wgmma_rows(", "k * 64", "k * 32", 12},
+    {"bg_wgmma_rows(", "64 * DEEP * 2", "64 * DEEP", 12},
 };
 
 static void suffix_of(int i, char suffix[16]) {
@@ -328,20 +348,27 @@ static char *mistaken(Arena *a, const char *text, const MmaMistake *m) {
   return arena_printf(a, "%.*s%s%s", (int)(at - text), text, m->with, at + strlen(m->what));
 }
 
-static void collect_mistakes(void) {
-  char path[TEST_PATH + 64], suffix[16];
+static char *device_text(const char *name) {
+  char path[TEST_PATH + 64];
   BigsError e = {0};
   size_t size;
-  Arena *a = arena_new();
-  snprintf(path, sizeof path, "%s/codegen/cuda/cuda_mma.h", test_source_dir());
+  snprintf(path, sizeof path, "%s/codegen/cuda/%s", test_source_dir(), name);
   char *text = file_read(path, 1 << 20, &size, &e);
   ck_assert_msg(text != NULL, "%s", e.text);
+  return text;
+}
+
+static void collect_mistakes(void) {
+  char suffix[16], *of[2] = {device_text("cuda_mma.h"), device_text("cuda_wgmma.h")};
+  Arena *a = arena_new();
   for (int i = 0; i < COUNT(mistakes); i++) {
+    const char *text = of[cases[mistakes[i].of].wgmma];
     suffix_of(i, suffix);
     cuda_bed_copy(&cuda, mma_kernel(a, &cases[mistakes[i].of]), suffix,
                   mistaken(a, text, &mistakes[i]));
   }
-  free(text);
+  free(of[0]);
+  free(of[1]);
   arena_free(a);
 }
 
