@@ -11,10 +11,11 @@
 typedef struct CudaCx CudaCx;
 // How the threads of a block sum up a product, and leave the sums in bg_shared, rows `row` floats apart.
 typedef struct CudaMicro {
-  bool (*suits)(const LKernel *k, const LProduct *p);
+  bool (*suits)(const LKernel *k, const LTile *t);
   void (*put)(CudaCx *c);
   int rows, columns, row; // of a tile, at most
   int shared;             // bytes
+  int blocks;             // that a multiprocessor has room for, by their registers
 } CudaMicro;
 
 // Elements of a memory, in registers of each lane: see cuda_wide.c.
@@ -112,8 +113,10 @@ void cuda_put_block_tile(CudaCx *c);
 void cuda_put_column(CudaCx *c, const LStmt *s); // a COLSUM in its epilogue
 // Calls a template of the prelude, whose last arguments are the operands' ways: a and b along k or not.
 void cuda_put_sums(CudaCx *c, const char *function);
-bool cuda_plain_suits(const LKernel *k, const LProduct *p);
+bool cuda_plain_suits(const LKernel *k, const LTile *t);
 void cuda_put_plain(CudaCx *c);
+bool cuda_wide_suits(const LKernel *k, const LTile *t);
+void cuda_put_wide(CudaCx *c);
 
 // cuda_micro_mma.c: tensor cores, by mma.sync
 // Bytes that its stages take, or the sums.
@@ -121,7 +124,7 @@ void cuda_put_plain(CudaCx *c);
   (4 * 32 * 2 * ((rows) + (columns)) > 4 * (rows) * ((columns) + 8)                                \
        ? 4 * 32 * 2 * ((rows) + (columns))                                                         \
        : 4 * (rows) * ((columns) + 8))
-bool cuda_mma_suits(const LKernel *k, const LProduct *p);
+bool cuda_mma_suits(const LKernel *k, const LTile *t);
 void cuda_put_mma(CudaCx *c);
 
 // cuda_attention.c
@@ -132,6 +135,6 @@ void cuda_put_attention(CudaCx *c, const LStmt *s);
 
 // cuda_micro_wgmma.c: the same by wgmma, where the GPU has it.  Bytes of its stages.
 enum { CUDA_WGMMA_SHARED = 3 * 64 * 2 * (128 + 128) };
-bool cuda_wgmma_suits(const LKernel *k, const LProduct *p);
+bool cuda_wgmma_suits(const LKernel *k, const LTile *t);
 void cuda_put_wgmma(CudaCx *c);
 #endif

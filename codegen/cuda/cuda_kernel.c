@@ -105,9 +105,11 @@ char *cuda_text_of(CudaCx *c, const LBody *b) {
 // Two blocks a multiprocessor are asked for: with a bound of its own choice ptxas spills around divisions.
 static void put_function(CudaCx *c, const char *body) {
   const char *name = c->k->name;
-  int threads = cuda_form(c->k).threads;
+  int threads = cuda_form(c->k).threads, blocks = c->micro               ? c->micro->blocks
+                                                  : threads > CUDA_BLOCK ? 1
+                                                                         : 2;
   cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, %d) %s(const %s_%s) {", threads,
-            threads > CUDA_BLOCK ? 1 : 2, name, name, c->k->grouped ? "group group" : "frame f");
+            blocks, name, name, c->k->grouped ? "group group" : "frame f");
   c->depth = 1;
   if (c->k->grouped)
     cuda_line(c, "const %s_frame f = group.frame[blockIdx.z];", name);

@@ -1,7 +1,8 @@
 // A product of two operands of bf16 by mma.sync: what cuda_mma.h does.
 #include "codegen/cuda/cuda_internal.h"
 
-bool cuda_mma_suits(const LKernel *k, const LProduct *p) {
+bool cuda_mma_suits(const LKernel *k, const LTile *t) {
+  const LProduct *p = &t->prod[0];
   return k->mem.v[p->amem].dtype == DT_BF16 && k->mem.v[p->bmem].dtype == DT_BF16;
 }
 

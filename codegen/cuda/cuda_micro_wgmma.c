@@ -15,8 +15,8 @@ static bool is_faster(void) {
   return said && *said ? !strcmp(said, "wgmma") : COST_wgmma > COST_mma;
 }
 
-bool cuda_wgmma_suits(const LKernel *k, const LProduct *p) {
-  return cuda_mma_suits(k, p) && is_faster();
+bool cuda_wgmma_suits(const LKernel *k, const LTile *t) {
+  return cuda_mma_suits(k, t) && is_faster();
 }
 
 void cuda_put_wgmma(CudaCx *c) {

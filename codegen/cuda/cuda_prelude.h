@@ -313,36 +313,57 @@ BG_FN T bg_product(T sum, const A *a, long long ak, const B *b, long long bk, lo
   return sum;
 }
 
-// ---- products by a block: 64 rows and columns at most, in blocks of 16 k
+// ---- products by a block: 64 or 128 (`side`) rows and columns at most, in blocks of 16 or 8 k (`deep`)
 
-enum { BG_K = 16, BG_ROW = 68, BG_STAGE = BG_K * BG_ROW }; // a stage: by k, then by row or column
+// A stage: by k, then by row or column.
+template <int side, int deep> struct bg_stage {
+  enum { ROW = side + 4, SIZE = deep * ROW, PIECES = side * deep / 256 };
 
-// Where the thread's piece i of a stage lies: neighbours are along k, or along the rows.
-template <bool along_k> BG_FN int bg_stage_k(int i) {
-  return (int)(along_k ? threadIdx.x % 16 : threadIdx.x / 64 + 4 * i);
-}
-template <bool along_k> BG_FN int bg_stage_row(int i) {
-  return (int)(along_k ? threadIdx.x / 16 + 16 * i : threadIdx.x % 64);
-}
-// The thread's pieces of x[row * xr + k * xk]; what lies outside is 0.
-template <bool along_k, class X>
-BG_FN void bg_fetch(float (&v)[4], const X *x, long long xr, long long xk, long long rows,
-                    long long ks) {
-  BG_UNROLL for (int i = 0; i < 4; i++) {
-    const int row = bg_stage_row<along_k>(i), k = bg_stage_k<along_k>(i);
-    v[i] = row < rows && k < ks ? bg_read(x + (row * xr + k * xk)) : 0.0f;
+  // Where the thread's piece i lies: neighbours are along k, or along the rows.
+  template <bool along_k> static BG_FN int k(int i) {
+    return (int)(along_k ? threadIdx.x % deep : threadIdx.x / side + 256 / side * i);
+  }
+  template <bool along_k> static BG_FN int row(int i) {
+    return (int)(along_k ? threadIdx.x / deep + 256 / deep * i : threadIdx.x % side);
+  }
+  // The thread's pieces of x[row * xr + k * xk]; what lies outside is 0.
+  template <bool along_k, class X>
+  static BG_FN void fetch(float (&v)[PIECES], const X *x, long long xr, long long xk,
+                          long long rows, long long ks) {
+    BG_UNROLL for (int i = 0; i < PIECES; i++) {
+      const int r = row<along_k>(i), at = k<along_k>(i);
+      v[i] = r < rows && at < ks ? bg_read(x + (r * xr + at * xk)) : 0.0f;
+    }
+  }
+  template <bool along_k> static BG_FN void put(float *stage, const float (&v)[PIECES]) {
+    BG_UNROLL for (int i = 0; i < PIECES; i++) stage[k<along_k>(i) * ROW + row<along_k>(i)] = v[i];
+  }
+};
+// A thread has 4 x 4 elements of each 64 x 64.
+template <int side, int deep>
+BG_FN void bg_multiply(float (&sum)[side / 16][side / 16], const float *a, const float *b) {
+  enum { MANY = side / 16, ROW = bg_stage<side, deep>::ROW };
+  BG_UNROLL for (int k = 0; k < deep; k++) {
+    float row[MANY], column[MANY];
+    BG_UNROLL for (int i = 0; i < MANY; i += 4) {
+      const float4 x = *(const float4 *)(a + k * ROW + 16 * i),
+                   y = *(const float4 *)(b + k * ROW + 16 * i);
+      row[i] = x.x, row[i + 1] = x.y, row[i + 2] = x.z, row[i + 3] = x.w;
+      column[i] = y.x, column[i + 1] = y.y, column[i + 2] = y.z, column[i + 3] = y.w;
+    }
+    BG_UNROLL for (int i = 0; i < MANY * MANY; i++) sum[i / MANY][i % MANY] =
+        __fmaf_rn(row[i / MANY], column[i % MANY], sum[i / MANY][i % MANY]);
   }
 }
-template <bool along_k> BG_FN void bg_put(float *stage, const float (&v)[4]) {
-  BG_UNROLL for (int i = 0; i < 4; i++)
-      stage[bg_stage_k<along_k>(i) * BG_ROW + bg_stage_row<along_k>(i)] = v[i];
-}
-BG_FN void bg_multiply(float (&sum)[4][4], const float *a, const float *b) {
-  BG_UNROLL for (int k = 0; k < BG_K; k++) {
-    const float4 x = *(const float4 *)(a + k * BG_ROW), y = *(const float4 *)(b + k * BG_ROW);
-    const float row[4] = {x.x, x.y, x.z, x.w}, column[4] = {y.x, y.y, y.z, y.w};
-    BG_UNROLL for (int i = 0; i < 16; i++) sum[i / 4][i % 4] =
-        __fmaf_rn(row[i / 4], column[i % 4], sum[i / 4][i % 4]);
+// Puts the thread's sums where the result is, or adds them to what it has put there.
+template <int side, class Sum> BG_FN void bg_store_sums(const Sum &sum, int m, int n, bool add) {
+  BG_UNROLL for (int i = 0; i < side / 16; i++) BG_UNROLL for (int j = 0; j < side / 16; j += 4) {
+    float4 *to = (float4 *)(bg_shared + side * (m + i / 4 * 64 + i % 4) + n + 16 * j);
+    float4 x = make_float4((float)sum[i][j], (float)sum[i][j + 1], (float)sum[i][j + 2],
+                           (float)sum[i][j + 3]);
+    if (add)
+      x = make_float4(to->x + x.x, to->y + x.y, to->z + x.z, to->w + x.w);
+    *to = x;
   }
 }
 // bg_shared[64 * m + n] = the sum of a[m * am + k * ak] * b[n * bn + k * bk] over k, in runs of 128 as
@@ -350,23 +371,24 @@ BG_FN void bg_multiply(float (&sum)[4][4], const float *a, const float *b) {
 template <class T, bool a_along_k, bool b_along_k, class A, class B>
 BG_FN void bg_tile(const A *a, long long am, long long ak, const B *b, long long bn, long long bk,
                    long long M, long long N, long long K) {
+  typedef bg_stage<64, 16> Stage;
   const int warp = (int)threadIdx.x / 32, lane = bg_lane();
   const int m = 16 * (warp / 2) + 4 * (lane / 8), n = 32 * (warp % 2) + 4 * (lane % 8);
   float x[4], y[4], run[4][4] = {}, *stage = bg_shared;
   T sum[4][4] = {};
-  bg_fetch<a_along_k>(x, a, am, ak, M, K);
-  bg_fetch<b_along_k>(y, b, bn, bk, N, K);
+  Stage::fetch<a_along_k>(x, a, am, ak, M, K);
+  Stage::fetch<b_along_k>(y, b, bn, bk, N, K);
   __syncthreads(); // what was there has been read
-  for (long long k = BG_K;; k += BG_K) {
-    bg_put<a_along_k>(stage, x);
-    bg_put<b_along_k>(stage + BG_STAGE, y);
+  for (long long k = 16;; k += 16) {
+    Stage::put<a_along_k>(stage, x);
+    Stage::put<b_along_k>(stage + Stage::SIZE, y);
     __syncthreads(); // and the other stage has been used
     if (k < K) {
-      bg_fetch<a_along_k>(x, a + k * ak, am, ak, M, K - k);
-      bg_fetch<b_along_k>(y, b + k * bk, bn, bk, N, K - k);
+      Stage::fetch<a_along_k>(x, a + k * ak, am, ak, M, K - k);
+      Stage::fetch<b_along_k>(y, b + k * bk, bn, bk, N, K - k);
     }
     if (m < M && n < N)
-      bg_multiply(run, stage + m, stage + BG_STAGE + n);
+      bg_multiply<64, 16>(run, stage + m, stage + Stage::SIZE + n);
     if (k % 128 == 0 || k >= K)
       BG_UNROLL for (int i = 0; i < 16; i++) {
         sum[i / 4][i % 4] += run[i / 4][i % 4];
@@ -374,11 +396,40 @@ BG_FN void bg_tile(const A *a, long long am, long long ak, const B *b, long long
       }
     if (k >= K)
       break;
-    stage = bg_shared + (stage == bg_shared ? 2 * BG_STAGE : 0);
+    stage = bg_shared + (stage == bg_shared ? 2 * Stage::SIZE : 0);
   }
   __syncthreads();
-  BG_UNROLL for (int i = 0; i < 4; i++) * (float4 *)(bg_shared + 64 * (m + i) + n) =
-      make_float4((float)sum[i][0], (float)sum[i][1], (float)sum[i][2], (float)sum[i][3]);
+  bg_store_sums<64>(sum, m, n, false);
+  __syncthreads();
+}
+// The same of 128 rows and columns, in runs of 512, whose sums are added up where the result will be.
+template <bool a_along_k, bool b_along_k, class A, class B>
+BG_FN void bg_wide_tile(const A *a, long long am, long long ak, const B *b, long long bn,
+                        long long bk, long long M, long long N, long long K) {
+  typedef bg_stage<128, 8> Stage;
+  const int warp = (int)threadIdx.x / 32, lane = bg_lane();
+  const int m = 16 * (warp / 2) + 4 * (lane / 8), n = 32 * (warp % 2) + 4 * (lane % 8);
+  float *const stages = bg_shared + 128 * 128;
+  float x[4], y[4], run[8][8] = {}, *stage = stages;
+  Stage::fetch<a_along_k>(x, a, am, ak, M, K);
+  Stage::fetch<b_along_k>(y, b, bn, bk, N, K);
+  for (long long k = 8;; k += 8) {
+    Stage::put<a_along_k>(stage, x);
+    Stage::put<b_along_k>(stage + Stage::SIZE, y);
+    __syncthreads(); // and the other stage has been used, and all that was there
+    if (k < K) {
+      Stage::fetch<a_along_k>(x, a + k * ak, am, ak, M, K - k);
+      Stage::fetch<b_along_k>(y, b + k * bk, bn, bk, N, K - k);
+    }
+    bg_multiply<128, 8>(run, stage + m, stage + Stage::SIZE + n);
+    if (k % 512 == 0 || k >= K) {
+      bg_store_sums<128>(run, m, n, k > 512);
+      BG_UNROLL for (int i = 0; i < 64; i++) run[i / 8][i % 8] = 0.0f;
+    }
+    if (k >= K)
+      break;
+    stage = stages + (stage == stages ? 2 * Stage::SIZE : 0);
+  }
   __syncthreads();
 }
 // The sum of column threadIdx.x of `columns`, from those of the threads that had its rows.

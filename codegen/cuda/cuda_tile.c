@@ -4,18 +4,21 @@
 
 // ---- ways to sum up
 
+// Bytes of two stages of both operands.
+#define STAGES(side, deep) (2 * 2 * (deep) * ((side) + 4) * 4)
+
 // The first of them that suits a kernel is taken.
 static const CudaMicro micros[] = {
 #define MMA(rows, columns)                                                                         \
-  {cuda_mma_suits, cuda_put_mma, rows, columns, columns + 8, CUDA_MMA_SHARED(rows, columns)}
+  {cuda_mma_suits, cuda_put_mma, rows, columns, columns + 8, CUDA_MMA_SHARED(rows, columns), 2}
     MMA(64, 64),
     MMA(64, 128),
     MMA(128, 64),
-    {cuda_wgmma_suits, cuda_put_wgmma, 128, 128, 128 + 8, CUDA_WGMMA_SHARED},
+    {cuda_wgmma_suits, cuda_put_wgmma, 128, 128, 128 + 8, CUDA_WGMMA_SHARED, 2},
     MMA(128, 128),
 #undef MMA
-    {cuda_plain_suits, cuda_put_plain, 64, 64, 64,
-     2 * 2 * 16 * (64 + 4) * 4}, // two stages of 16 k of both operands
+    {cuda_plain_suits, cuda_put_plain, 64, 64, 64, STAGES(64, 16), 2},
+    {cuda_wide_suits, cuda_put_wide, 128, 128, 128, 128 * 128 * 4 + STAGES(128, 8), 1},
 };
 
 static bool fits(const LExpr *x, int most) {
@@ -25,8 +28,7 @@ static bool fits(const LExpr *x, int most) {
 
 static const CudaMicro *micro_of(const LKernel *k, const LTile *t) {
   for (int i = 0; i < COUNT(micros); i++)
-    if (fits(t->M, micros[i].rows) && fits(t->N, micros[i].columns) &&
-        micros[i].suits(k, &t->prod[0]))
+    if (fits(t->M, micros[i].rows) && fits(t->N, micros[i].columns) && micros[i].suits(k, t))
       return &micros[i];
   return NULL;
 }
@@ -129,9 +131,19 @@ void cuda_put_sums(CudaCx *c, const char *function) {
             x[7], x[8]);
 }
 
-bool cuda_plain_suits(const LKernel *k, const LProduct *p) {
-  (void)k, (void)p;
+bool cuda_plain_suits(const LKernel *k, const LTile *t) {
+  (void)k, (void)t;
   return true;
+}
+
+// Its sums are float32.
+bool cuda_wide_suits(const LKernel *k, const LTile *t) {
+  (void)k;
+  return !cuda_is_long(t);
+}
+
+void cuda_put_wide(CudaCx *c) {
+  cuda_put_sums(c, "bg_wide_tile<");
 }
 
 void cuda_put_plain(CudaCx *c) {

@@ -100,32 +100,39 @@ int task_columns(const PlanOptions *o, const Tile *t, int64_t width) {
   return w > most ? w : most / w * w;
 }
 
-// Tasks of so many rows and columns; sizes of run time have enough of them.
+static double size_of(const AxisList *l) {
+  return size_estimate(l->ax, l->n);
+}
+
 static double tasks_of(const Tile *t, int rows, int columns) {
-  int64_t outer, m, n;
-  Poly size[] = {extents(t->outer.ax, t->outer.n), extents(t->m.ax, t->m.n),
-                 extents(t->n.ax, t->n.n)};
-  bool known =
-      poly_is_const(&size[0], &outer) && poly_is_const(&size[1], &m) && poly_is_const(&size[2], &n);
-  return known ? (double)outer * (double)((m + rows - 1) / rows) *
-                     (double)((n + columns - 1) / columns)
-               : INFINITY;
+  return size_of(&t->outer) * ceil(size_of(&t->m) / rows) * ceil(size_of(&t->n) / columns);
 }
 
 static int side_of(const AxisList *l, int side) {
-  int64_t size;
-  Poly p = extents(l->ax, l->n);
-  return poly_is_const(&p, &size) && size <= side / 2 ? side / 2 : side;
+  return size_of(l) <= side / 2 ? side / 2 : side;
 }
 
+static bool is_bf16(const Tile *t) {
+  return t->a->dtype == DT_BF16 && t->b->dtype == DT_BF16;
+}
+
+static bool may_be_wide(const PlanTarget *on, const Tile *t) {
+  int64_t k;
+  Poly sum = extents(t->k.ax, t->k.n);
+  return is_bf16(t) || (poly_is_const(&sum, &k) && k <= on->wide_sum);
+}
+
+// Of f32 tasks are square.
 void task_size(const Prog *g, Tile *t) {
   const PlanTarget *on = g->p->o.on;
-  if (!on->bf16_side || t->a->dtype != DT_BF16 || t->b->dtype != DT_BF16)
+  if (!on->wide_side || !may_be_wide(on, t))
     return;
-  t->rows = side_of(&t->m, on->bf16_side);
-  t->columns = side_of(&t->n, on->bf16_side);
-  if (tasks_of(t, t->rows, t->columns) < on->bf16_tasks)
-    t->columns = on->bf16_side / 2;
-  if (tasks_of(t, t->rows, t->columns) < on->bf16_tasks)
-    t->rows = on->bf16_side / 2;
+  t->rows = side_of(&t->m, on->wide_side);
+  t->columns = side_of(&t->n, on->wide_side);
+  if (tasks_of(t, t->rows, t->columns) < on->wide_tasks)
+    t->columns = on->wide_side / 2;
+  if (tasks_of(t, t->rows, t->columns) < on->wide_tasks)
+    t->rows = on->wide_side / 2;
+  if (!is_bf16(t) && (t->rows != on->wide_side || t->columns != on->wide_side))
+    t->rows = t->columns = 0;
 }

@@ -96,15 +96,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) k2(const k2_frame f) {
   const float *const mix_bias_2 = (const float *)f.arg[2];
   float *const rows_3 = (float *)f.arg[3];
   for (long long task = blockIdx.x; task < f.tasks; task += gridDim.x) {
-    const long long i1 = task % ((127 + f.sym[0] * f.sym[1]) / 128);
-    const long long i0 = task / ((127 + f.sym[0] * f.sym[1]) / 128);
+    const long long i1 = task % ((63 + f.sym[0] * f.sym[1]) / 64);
+    const long long i0 = task / ((63 + f.sym[0] * f.sym[1]) / 64);
     const long long n1 = i0 * 64;
-    bg_mma_tile<128, 64, true, false>(LayerNorm_0 + (i1 * 3072), 24, 1, shadow_1 + n1, 1, 24, bg_least(128, (f.sym[0] * f.sym[1]) - (i1 * 128)), bg_least(64, 24 - n1), 24);
-    const long long i3 = threadIdx.x % 64, rows = i3 < bg_least(64, 24 - (i0 * 64)) ? bg_least(128, (f.sym[0] * f.sym[1]) - (i1 * 128)) : 0;
+    bg_mma_tile<64, 64, true, false>(LayerNorm_0 + (i1 * 1536), 24, 1, shadow_1 + n1, 1, 24, bg_least(64, (f.sym[0] * f.sym[1]) - (i1 * 64)), bg_least(64, 24 - n1), 24);
+    const long long i3 = threadIdx.x % 64, rows = i3 < bg_least(64, 24 - (i0 * 64)) ? bg_least(64, (f.sym[0] * f.sym[1]) - (i1 * 64)) : 0;
     for (long long i2 = threadIdx.x / 64; i2 < rows; i2 += 4) {
       const float acc = bg_shared[i2 * 72 + i3];
       float r0 = acc + mix_bias_2[(i0 * 64) + i3];
-      rows_3[(((i0 * 64) + (i1 * 3072)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
+      rows_3[(((i0 * 64) + (i1 * 1536)) + (i2 * 24)) + i3] = (0.5f * r0) * (1.0f + bg_erf(0.707106769f * r0));
     }
   }
 }

@@ -1,4 +1,4 @@
-// Products of bf16 on tensor cores, on the shim: all orders of the operands, ragged sizes, tiles of all sizes, a whole epilogue,
+// Products by blocks, of bf16 on tensor cores and of f32 in large tiles, on the shim: all orders of the operands, ragged sizes, tiles of all sizes, a whole epilogue,
 // against sums in float64; and the same with one mistake planted, which has to be found.
 #include "base/hash.h"
 #include "codegen/cuda/cuda.h"
@@ -20,26 +20,32 @@ typedef struct MmaCase {
   Lie a, b;
   int rows, columns; // of a task
   bool wgmma;
+  DType a_type, b_type;
 } MmaCase;
 static const MmaCase cases[] = {
-    {"rows by columns", ALONG_K, ALONG_ROWS, 128, 128, false},
-    {"rows by rows", ALONG_K, ALONG_K, 128, 128, false},
-    {"columns by columns", ALONG_ROWS, ALONG_ROWS, 128, 128, false},
-    {"columns by rows", ALONG_ROWS, ALONG_K, 128, 128, false},
-    {"rows by columns, 64 x 64", ALONG_K, ALONG_ROWS, 64, 64, false},
-    {"columns by rows, 64 x 128", ALONG_ROWS, ALONG_K, 64, 128, false},
-    {"columns by columns, 128 x 64", ALONG_ROWS, ALONG_ROWS, 128, 64, false},
-    {"odd rows by odd columns", ODD_K, ODD_ROWS, 128, 128, false},
-    {"odd columns by rows", ODD_ROWS, ALONG_K, 64, 64, false},
-    {"backwards", BACK, ALONG_ROWS, 128, 64, false},
-    {"rows by columns by wgmma", ALONG_K, ALONG_ROWS, 128, 128, true},
-    {"rows by rows by wgmma", ALONG_K, ALONG_K, 128, 128, true},
-    {"columns by columns by wgmma", ALONG_ROWS, ALONG_ROWS, 128, 128, true},
-    {"columns by rows by wgmma", ALONG_ROWS, ALONG_K, 128, 128, true},
-    {"odd rows by columns by wgmma", ODD_K, ALONG_ROWS, 128, 128, true},
+    {"rows by columns", ALONG_K, ALONG_ROWS, 128, 128, false, DT_BF16, DT_BF16},
+    {"rows by rows", ALONG_K, ALONG_K, 128, 128, false, DT_BF16, DT_BF16},
+    {"columns by columns", ALONG_ROWS, ALONG_ROWS, 128, 128, false, DT_BF16, DT_BF16},
+    {"columns by rows", ALONG_ROWS, ALONG_K, 128, 128, false, DT_BF16, DT_BF16},
+    {"rows by columns, 64 x 64", ALONG_K, ALONG_ROWS, 64, 64, false, DT_BF16, DT_BF16},
+    {"columns by rows, 64 x 128", ALONG_ROWS, ALONG_K, 64, 128, false, DT_BF16, DT_BF16},
+    {"columns by columns, 128 x 64", ALONG_ROWS, ALONG_ROWS, 128, 64, false, DT_BF16, DT_BF16},
+    {"odd rows by odd columns", ODD_K, ODD_ROWS, 128, 128, false, DT_BF16, DT_BF16},
+    {"odd columns by rows", ODD_ROWS, ALONG_K, 64, 64, false, DT_BF16, DT_BF16},
+    {"backwards", BACK, ALONG_ROWS, 128, 64, false, DT_BF16, DT_BF16},
+    {"rows by columns by wgmma", ALONG_K, ALONG_ROWS, 128, 128, true, DT_BF16, DT_BF16},
+    {"rows by rows by wgmma", ALONG_K, ALONG_K, 128, 128, true, DT_BF16, DT_BF16},
+    {"columns by columns by wgmma", ALONG_ROWS, ALONG_ROWS, 128, 128, true, DT_BF16, DT_BF16},
+    {"columns by rows by wgmma", ALONG_ROWS, ALONG_K, 128, 128, true, DT_BF16, DT_BF16},
+    {"odd rows by columns by wgmma", ODD_K, ALONG_ROWS, 128, 128, true, DT_BF16, DT_BF16},
+    {"rows by columns of f32", ALONG_K, ALONG_ROWS, 128, 128, false, DT_F32, DT_F32},
+    {"columns by rows of f32", ODD_ROWS, ALONG_K, 128, 128, false, DT_F32, DT_F32},
+    {"columns by columns of both", ALONG_ROWS, ALONG_ROWS, 128, 128, false, DT_BF16, DT_F32},
+    {"backwards by rows of both", BACK, ODD_K, 128, 128, false, DT_F32, DT_BF16},
 };
 // M, N, K
-static const int64_t sizes[][3] = {{1, 1, 1}, {7, 9, 200}, {129, 7, 129}, {200, 136, 40}};
+static const int64_t sizes[][3] = {
+    {1, 1, 1}, {7, 9, 200}, {129, 7, 129}, {200, 136, 40}, {9, 70, 1100}};
 
 // ---- the kernel: pre = a b + bias, out = bf16(gelu(pre) gate + rest), and sums of both by columns and blocks of rows
 
@@ -118,13 +124,16 @@ static void epilogue(MmaBuild *x, LBody *to) {
   vec_push(a, to, ls_colsum(a, SUMS, slot_at(x, 1, n), p));
 }
 
+static DType type_of(const MmaCase *c, int arg) {
+  return arg == A ? c->a_type : arg == B ? c->b_type : arg == GATE || arg == OUT ? DT_BF16 : DT_F32;
+}
+
 static LKernel *mma_kernel(Arena *a, const MmaCase *c) {
   setenv("BIGSC_CUDA_PRODUCTS", c->wgmma ? "wgmma" : "mma", 1);
   static const char *const name[ARGS] = {"a", "b", "bias", "gate", "rest", "pre", "out", "sums"};
   MmaBuild x = {.a = a, .k = loop_kernel(a, "mma")};
   for (int i = 0; i < ARGS; i++)
-    loop_arg(a, x.k, name[i], i == A || i == B || i == GATE || i == OUT ? DT_BF16 : DT_F32,
-             i >= PRE);
+    loop_arg(a, x.k, name[i], type_of(c, i), i >= PRE);
   x.batch = lx_var(a, loop_grid(x.k, poly_const(BATCH), 1));
   x.block = lx_var(a, loop_grid(x.k, poly_sym(0), c->rows));
   x.m0 = lx_mul(a, x.block, lx_int(a, c->rows));
@@ -141,7 +150,8 @@ static LKernel *mma_kernel(Arena *a, const MmaCase *c) {
                                      .bbase = lx_add(a, q.first, lx_mul(a, x.n0, q.row)),
                                      .bk = q.k,
                                      .bn = q.row,
-                                     .K = sym(a, 2)};
+                                     // a bound that is known
+                                     .K = lx_iop(a, L_IMIN, lx_int(a, 3000), sym(a, 2))};
   x.tile->tile->nprod = 1;
   epilogue(&x, &x.tile->tile->body);
   vec_push(a, &x.k->body, x.tile);
@@ -153,6 +163,7 @@ static LKernel *mma_kernel(Arena *a, const MmaCase *c) {
 typedef struct MmaData {
   int64_t sym[6], m, n, k;
   uint16_t *a, *b, *gate, *out;
+  void *given[2]; // a and b as their dtypes are
   float *bias, *rest, *pre, *sums;
   double *want_pre, *want_out, *want_sums;
   size_t count, sum_count;
@@ -166,11 +177,19 @@ static int64_t stride_for(int64_t n, bool odd) {
   return odd ? n | 1 : (n + 7) / 8 * 8;
 }
 
+static bool lies_along_k(Lie lie) {
+  return lie != ALONG_ROWS && lie != ODD_ROWS;
+}
+
+static size_t count_of(Lie lie, int64_t rows, int64_t ks, int64_t row, int64_t k_row) {
+  return (size_t)(BATCH * (lies_along_k(lie) ? rows * k_row : ks * row));
+}
+
 // Of x[batch][row][k]; what lies between is no number.
 static uint16_t *bf16_numbers(Lie lie, int64_t rows, int64_t ks, int64_t row, int64_t k_row,
                               uint64_t seed) {
-  bool along_k = lie != ALONG_ROWS && lie != ODD_ROWS;
-  size_t n = (size_t)(BATCH * (along_k ? rows * k_row : ks * row));
+  bool along_k = lies_along_k(lie);
+  size_t n = count_of(lie, rows, ks, row, k_row);
   uint16_t *x = guarded(n * sizeof *x);
   for (size_t i = 0; i < n; i++) {
     int64_t inner = (int64_t)i % (along_k ? k_row : row);
@@ -178,6 +197,15 @@ static uint16_t *bf16_numbers(Lie lie, int64_t rows, int64_t ks, int64_t row, in
     x[i] = there ? bf16_of((double)test_uniform(&seed)) : 0x7fc0;
   }
   return x;
+}
+
+static void *as_type(DType t, uint16_t *x, size_t n) {
+  if (t == DT_BF16)
+    return x;
+  float *y = guarded(n * sizeof *y);
+  for (size_t i = 0; i < n; i++)
+    y[i] = (float)bf16_value(x[i]);
+  return y;
 }
 
 static double number(const uint16_t *x, const MmaData *d, Lie lie, int side, int64_t batch,
@@ -218,6 +246,8 @@ static MmaData mma_data(const MmaCase *c, const int64_t *size) {
   d.count = (size_t)(BATCH * d.m * d.n), d.sum_count = (size_t)(BATCH * SLOTS * 2 * d.n);
   d.a = bf16_numbers(c->a, d.m, d.k, d.sym[4], d.sym[3], 1);
   d.b = bf16_numbers(c->b, d.n, d.k, d.sym[5], d.sym[3], 2);
+  d.given[0] = as_type(c->a_type, d.a, count_of(c->a, d.m, d.k, d.sym[4], d.sym[3]));
+  d.given[1] = as_type(c->b_type, d.b, count_of(c->b, d.n, d.k, d.sym[5], d.sym[3]));
   d.gate = bf16_numbers(ALONG_K, d.m * d.n, 1, 1, 1, 3);
   d.bias = floats((size_t)d.n, 4), d.rest = floats(d.count, 5);
   d.want_pre = calloc(d.count, sizeof(double)), d.want_out = calloc(d.count, sizeof(double));
@@ -239,8 +269,9 @@ static void mma_data_free(MmaData *d) {
 static CudaBed cuda;
 // "": the printed kernel; else with a mistake, whose copy has this suffix.
 static bool run_mma(const MmaCase *c, MmaData *d, const char *suffix, int order) {
-  KernelRun r = {.arena = arena_new(),
-                 .arg = {d->a, d->b, d->bias, d->gate, d->rest, d->pre, d->out, d->sums}};
+  KernelRun r = {
+      .arena = arena_new(),
+      .arg = {d->given[0], d->given[1], d->bias, d->gate, d->rest, d->pre, d->out, d->sums}};
   memcpy(r.sym, d->sym, sizeof d->sym);
   memset(d->pre, 0xff, d->count * 4);
   memset(d->out, 0xff, d->count * 2);
@@ -296,7 +327,7 @@ END_TEST
 
 // ---- mistakes
 
-// In the text of cuda_mma.h, or cuda_wgmma.h where the case is one of it, from `behind` on, `what` becomes `with`.
+// In the device text of the case, from `behind` on, `what` becomes `with`.
 typedef struct MmaMistake {
   const char *behind, *what, *with;
   int of; // the case that shows it
@@ -335,6 +366,11 @@ static const MmaMistake mistakes[] = {
     {"*at(", "piece / 8 * 64", "piece / 8 * 32", 12},
     {"bg_wgmma_rows(", "k * 64", "k * 32", 12},
     {"bg_wgmma_rows(", "64 * DEEP * 2", "64 * DEEP", 12},
+    {"bg_wide_tile(", "__syncthreads(); // and", "; // and", 15},
+    {"  }\n  __sync", "__syncthreads();", ";", 15},
+    {"bg_wide_tile(", "k > 512", "true", 15},
+    {"bg_wide_tile(", "k % 512 == 0", "k % 1024 == 8", 15},
+    {"bg_wide_tile(", "run[i / 8][i % 8] = 0.0f", "", 15},
 };
 
 static void suffix_of(int i, char suffix[16]) {
@@ -358,17 +394,28 @@ static char *device_text(const char *name) {
   return text;
 }
 
+// Of the prelude, the large tile of f32 alone.
+static char *wide_text(void) {
+  char *text = device_text("cuda_prelude.h"), *from = strstr(text, "template <bool a_along_k");
+  char *to = from ? strstr(from, "\n}\n") : NULL;
+  ck_assert_msg(to && strstr(from, "bg_wide_tile(") < to, "no bg_wide_tile");
+  to[3] = 0;
+  memmove(text, from, strlen(from) + 1);
+  return text;
+}
+
 static void collect_mistakes(void) {
-  char suffix[16], *of[2] = {device_text("cuda_mma.h"), device_text("cuda_wgmma.h")};
+  char suffix[16], *of[3] = {device_text("cuda_mma.h"), device_text("cuda_wgmma.h"), wide_text()};
   Arena *a = arena_new();
   for (int i = 0; i < COUNT(mistakes); i++) {
-    const char *text = of[cases[mistakes[i].of].wgmma];
+    const MmaCase *c = &cases[mistakes[i].of];
+    const char *text = of[c->wgmma ? 1 : c->a_type == DT_F32 ? 2 : 0];
     suffix_of(i, suffix);
     cuda_bed_copy(&cuda, mma_kernel(a, &cases[mistakes[i].of]), suffix,
                   mistaken(a, text, &mistakes[i]));
   }
-  free(of[0]);
-  free(of[1]);
+  for (int i = 0; i < COUNT(of); i++)
+    free(of[i]);
   arena_free(a);
 }
 
