@@ -34,13 +34,11 @@ template <class Step, bool along_k, int rows> struct bg_mma_operand {
   enum { DEEP = Step::DEEP, PIECES = (along_k ? DEEP : rows) / 8, LINES = 256 / PIECES };
   const unsigned short *x;
   long long along, line;
-  int left;  // of the rows: of this piece, or along it
-  bool bulk; // this operand's pieces can be copied as they are, though the other's cannot
+  int left; // of the rows: of this piece, or along it
 
   BG_FN void begin(const unsigned short *from, long long xr, long long xk, long long count) {
     along = along_k ? xk : xr;
     line = along_k ? xr : xk;
-    bulk = bg_mma_whole(from, along, line);
     x = from + (threadIdx.x / PIECES * line + threadIdx.x % PIECES * 8 * along);
     left = (int)count - (int)(along_k ? threadIdx.x / PIECES : threadIdx.x % PIECES * 8);
   }
@@ -53,7 +51,7 @@ template <class Step, bool along_k, int rows> struct bg_mma_operand {
       const int there = row <= 0 || far <= 0 ? 0 : along_k ? far : row;
       unsigned short *to = Step::template at<along_k, rows>(stage, first + i * LINES, piece);
       const unsigned short *from = x + i * LINES * line;
-      if (whole || bulk)
+      if (whole || bg_mma_whole(x, along, line)) // its own can be, though the other's cannot
         bg_cp_async_16(to, from, there < 8 ? 2 * there : 16);
       else
         *(uint4 *)to = bg_mma_gather(from, along, there);
