@@ -18,6 +18,9 @@ int dtype_size(DType t);         // bytes of one element in memory; bool is 1
 uint16_t bf16_of(double v);      // the nearest bf16, ties to even; NaN stays one
 double bf16_value(uint16_t bits);
 double dtype_round(DType t, double v); // the nearest value of a float dtype; of the others v itself
+// Element i of a dense array as a number, and a number rounded into it.
+double dtype_get(DType t, const void *array, int64_t i);
+void dtype_put(DType t, void *array, int64_t i, double v);
 static inline bool dtype_is_float(DType t) {
   return t == DT_BF16 || t == DT_F32 || t == DT_F64;
 }

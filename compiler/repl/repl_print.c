@@ -38,23 +38,11 @@ void array_free(Array *a) {
 }
 
 double array_number(const Array *a, int64_t i) {
-  switch (array_real(a->dtype)) {
-  case DT_BOOL: return ((const uint8_t *)a->data)[i] != 0;
-  case DT_I32: return ((const int32_t *)a->data)[i];
-  case DT_BF16: return bf16_value(((const uint16_t *)a->data)[i]);
-  case DT_F64: return ((const double *)a->data)[i];
-  default: return (double)((const float *)a->data)[i];
-  }
+  return dtype_get(array_real(a->dtype), a->data, i);
 }
 
 void array_set(Array *a, int64_t i, double v) {
-  switch (array_real(a->dtype)) {
-  case DT_BOOL: ((uint8_t *)a->data)[i] = v != 0; break;
-  case DT_I32: ((int32_t *)a->data)[i] = (int32_t)v; break;
-  case DT_BF16: ((uint16_t *)a->data)[i] = bf16_of(v); break;
-  case DT_F64: ((double *)a->data)[i] = v; break;
-  default: ((float *)a->data)[i] = (float)v; break;
-  }
+  dtype_put(array_real(a->dtype), a->data, i, v);
 }
 
 char *array_type(Arena *a, DType dtype, const TypedAxis *axis, int rank) {

@@ -49,15 +49,9 @@ static int check_ids(bigs_model *m, const Binding *b, int input, const int32_t *
   return err;
 }
 
-static void fill(void *out, int dtype, double value, int64_t n) {
+static void fill(void *out, DType dtype, double value, int64_t n) {
   for (int64_t i = 0; i < n; i++)
-    switch (dtype) {
-    case DT_BOOL: ((uint8_t *)out)[i] = value != 0; break;
-    case DT_I32: ((int32_t *)out)[i] = (int32_t)value; break;
-    case DT_F64: ((double *)out)[i] = value; break;
-    case DT_BF16: ((uint16_t *)out)[i] = bf16_of(value); break;
-    default: ((float *)out)[i] = (float)value;
-    }
+    dtype_put(dtype, out, i, value);
 }
 
 // ---- what the device cannot read where it is
@@ -142,7 +136,7 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
     b->fallback[i] = model_alloc(m, (size_t)n, (size_t)dtype_size((DType)t->dtype), t->name);
     if (!b->fallback[i])
       return m->error.status;
-    fill(b->fallback[i], t->dtype, t->fallback, n);
+    fill(b->fallback[i], (DType)t->dtype, t->fallback, n);
   }
   *out = b->fallback[i];
   return bring(m, b, i, n, out);
