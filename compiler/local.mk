@@ -1,6 +1,8 @@
 # Text to graphs, the driver, the commands.  main.c is the program alone.
 compiler_sources = \
 	%D%/commands/check.h \
+	%D%/commands/check_compiled.c \
+	%D%/commands/check_far.c \
 	%D%/commands/check_forms.c \
 	%D%/commands/check_grad.c \
 	%D%/commands/check_large.c \

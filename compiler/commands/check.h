@@ -1,5 +1,5 @@
 // The parts of `bigsc check`: a model in the float64 interpreter, its gradients against finite
-// differences, with large inputs in float32 too, the members of its `forms` against each other.
+// differences, with large inputs in float32 too, the members of its `forms` against each other, compiled code against it.
 #ifndef BIGSC_CHECK_H
 #define BIGSC_CHECK_H
 #include "compiler/driver/session.h"
@@ -57,9 +57,22 @@ int check_loss(CheckModel *c, const CheckData *d, const Subject *j, Shift shift,
 double check_work(const CheckModel *c, Node *const *roots, int n, double *bytes);
 int64_t check_elements(Axis *const *ax, int nax);
 
+// check_far.c: relative to the largest number that should be there
+typedef struct Difference {
+  double value, gradient;
+  const char *where_value, *where_gradient; // the names of what is farthest off
+} Difference;
+double check_largest(double most, const double *v, int64_t n); // or most
+void check_worse_value(Difference *f, const double *got, const double *want, int64_t n,
+                       const char *name);
+// most: the largest number of all gradients; those that are small beside it are compared with a thousandth of it
+void check_worse_gradient(Difference *f, const double *got, const double *want, int64_t n,
+                          double most, const char *name);
+
 typedef struct Checked {
   int gradients, forms, wrong;
-  bool sampled; // not every parameter was checked by itself
+  bool compiled; // compared with what was compiled, too
+  bool sampled;  // not every parameter was checked by itself
 } Checked;
 // check_grad.c
 int check_gradients(CheckModel *c, const CheckData *d, Checked *sum);
@@ -70,6 +83,9 @@ bool check_has_forms(CheckModel *c); // with more than one member
 // reload(ctx, form, out) makes the model with that member of every `forms`.
 typedef int Reload(void *ctx, const char *form, CheckModel *out);
 int check_forms(CheckModel *c, const CheckData *d, Reload *reload, void *ctx, Checked *sum);
+
+// check_compiled.c: with --target, what is compiled for it against the interpreter.
+int check_compiled(CheckModel *c, const CheckData *d, Checked *sum);
 
 const char *check_place(Session *s, Span at);                                  // "bag.mdl:12"
 void check_progress(const Session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); // a line that passes

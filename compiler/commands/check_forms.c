@@ -7,34 +7,6 @@
 
 static const double TOLERANCE = 1e-6;
 
-typedef struct Difference {
-  double value, gradient; // relative to the largest
-  const char *where_value, *where_gradient;
-} Difference;
-
-static double largest(const double *v, int64_t n) {
-  double most = 0;
-  for (int64_t i = 0; i < n; i++)
-    most = fmax(most, fabs(v[i]));
-  return most;
-}
-
-// NaN counts as infinitely far.
-static double distance(const double *x, const double *y, int64_t n) {
-  double most = 0;
-  for (int64_t i = 0; i < n; i++)
-    most = fabs(x[i] - y[i]) <= most ? most : isnan(x[i] - y[i]) ? HUGE_VAL : fabs(x[i] - y[i]);
-  return most;
-}
-
-static void worse(double *most, const char **where, double d, double scale, const char *name) {
-  double error = d > 0 ? d / fmax(scale, 1e-300) : 0;
-  if (error > *most || !*where) {
-    *most = error;
-    *where = name;
-  }
-}
-
 static int compare_values(CheckModel *x, CheckModel *y, const CheckData *d, Arena *a,
                           Difference *out) {
   int n = x->entries.n;
@@ -44,15 +16,14 @@ static int compare_values(CheckModel *x, CheckModel *y, const CheckData *d, Aren
   for (int i = 0; i < n && !status; i++) {
     const Output *e = &x->entries.v[i];
     int64_t size = check_elements(e->ax, e->nax);
-    worse(&out->value, &out->where_value, distance(p[i], q[i], size), largest(p[i], size), e->name);
+    check_worse_value(out, q[i], p[i], size, e->name);
   }
   for (int i = 0; i < x->subjects.n && !status; i++) {
     double loss[2];
     status = check_loss(x, d, &x->subjects.v[i], (Shift){0}, &loss[0]);
     status = status ? status : check_loss(y, d, &y->subjects.v[i], (Shift){0}, &loss[1]);
     if (!status)
-      worse(&out->value, &out->where_value, distance(&loss[0], &loss[1], 1), fabs(loss[0]),
-            x->subjects.v[i].name);
+      check_worse_value(out, &loss[1], &loss[0], 1, x->subjects.v[i].name);
   }
   return status;
 }
@@ -72,15 +43,14 @@ static int compare_gradients(CheckModel *x, CheckModel *y, const CheckData *d, i
   int status = check_values(x, d, a, j->grad, j->n, p);
   status = status ? status : check_values(y, d, a, l->grad, l->n, q);
   for (int i = 0; i < j->n && !status; i++)
-    most = fmax(most, largest(p[i], d->params.v[j->param[i]->index].n));
+    most = check_largest(most, p[i], d->params.v[j->param[i]->index].n);
   for (int i = 0; i < d->params.n && !status; i++) {
     // A form that does not reach a parameter has no gradient of it: zero.
     int u = find_param(j, i), v = find_param(l, i);
     int64_t n = d->params.v[i].n;
     const double *zero = u < 0 || v < 0 ? NEWN(a, double, n + 1) : NULL;
     const double *gu = u < 0 ? zero : p[u], *gv = v < 0 ? zero : q[v];
-    worse(&out->gradient, &out->where_gradient, distance(gu, gv, n),
-          fmax(largest(gu, n), 1e-3 * most), d->params.v[i].name);
+    check_worse_gradient(out, gv, gu, n, most, d->params.v[i].name);
   }
   return status;
 }

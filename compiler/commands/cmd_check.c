@@ -1,5 +1,5 @@
 // bigsc check: gradients against finite differences and members of `forms` against each other in the
-// float64 interpreter, large inputs in float32.
+// float64 interpreter, large inputs in float32; with --target, compiled code against the interpreter.
 #include "compiler/commands/check.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/driver/sample.h"
@@ -105,8 +105,9 @@ static const char *count(Session *s, int n, const char *what) {
 }
 
 static int verdict(Session *s, const Checked *sum) {
-  const char *what = session_text(s, "%s%s, %s", count(s, sum->gradients, "gradient"),
-                                  sum->sampled ? " (a sample)" : "", count(s, sum->forms, "form"));
+  const char *what = session_text(s, "%s%s, %s%s", count(s, sum->gradients, "gradient"),
+                                  sum->sampled ? " (a sample)" : "", count(s, sum->forms, "form"),
+                                  sum->compiled ? ", compiled code" : "");
   if (sum->wrong)
     printf("%d WRONG of %s\n", sum->wrong, what);
   else
@@ -132,6 +133,7 @@ static int check(Check *c) {
   status = status ? status : check_gradients(&m, &d, &sum);
   status = status ? status : check_large(&m, &d, &sum);
   status = status ? status : check_forms(&m, &d, reload, c, &sum);
+  status = status ? status : check_compiled(&m, &d, &sum);
   return status ? status : verdict(s, &sum);
 }
 

@@ -24,7 +24,7 @@
    V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL))
 #define V_CODE (V_MODEL & ~V(CHECK)) // what is checked is interpreted
 #define V_BUILD (V_CODE & ~(V(REPL) | V(INSPECT)))
-#define V_GPU (V(RUN) | V(GRAD) | V(TRAIN) | V(EVAL) | V(FILL) | V(BENCH) | V(REPL))
+#define V_GPU (V(RUN) | V(GRAD) | V(TRAIN) | V(EVAL) | V(FILL) | V(BENCH) | V(CHECK) | V(REPL))
 #define V_WEIGHTS                                                                                  \
   (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V(CONVERT) | V(TRAIN) | V(REPL))
 
