@@ -40,6 +40,8 @@ void task_size(const Prog *g, Tile *t); // decides, once the operands' places ar
 bool library_wants(Prog *g, const Node *c);
 // The last of what follows c that the library adds to it; c itself where that is nothing.
 Node *library_end(Prog *g, Node *c);
+// The bias among that is a parameter, which the library wants in the result's dtype: its copy.  NULL: it is read as it is.
+Place *library_bias(Prog *g, Node *c, const Node **param);
 // The instance that was lowered, as a row of g->gemm: its number from 1 on, 0 where it is no product for a library.
 int library_product(const Lower *c);
 // Are the axes one axis in pl, with the stride of the last?

@@ -330,9 +330,13 @@ Inst *contract_plan(Prog *g, Node *c) {
   contract_move_heads(b->a, &b->m, &b->outer);
   if (!b->staged_width && !b->b->width)
     contract_move_heads(b->b, &b->n, &b->outer);
+  const Node *bias;
+  Place *shadow = library_bias(g, c, &bias);
   Inst *k = inst_new(g, IK_TILE, c);
   k->tile = b;
   k->library = library_wants(g, c);
+  k->bias = bias;
+  k->bias_place = shadow;
   k->split = true;
   k->row = list_of(g, &b->outer, &b->m, &k->nrow);
   k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);

@@ -64,6 +64,14 @@ Node *library_end(Prog *g, Node *c) {
   return added_to(g, c, NULL).end;
 }
 
+Place *library_bias(Prog *g, Node *c, const Node **param) {
+  Added a = library_wants(g, c) ? added_to(g, c, NULL) : (Added){0};
+  const Place *dest = a.end ? info_of(g, a.end)->dest : NULL;
+  DType t = !a.end ? DT_F32 : dest ? dest->dtype : stored_dtype(g, a.end);
+  *param = a.bias && t == DT_BF16 ? view_base(a.bias) : NULL;
+  return *param ? shadow_param(g, c, view_base(a.bias)) : NULL;
+}
+
 // ---- what it is told
 
 enum { MATRICES = BIGS_GEMM_MATRICES };
@@ -113,8 +121,9 @@ static bool put_added(LibraryCx *x, int which, Node *n) {
   x->out->arg[which] = -1;
   if (!n)
     return true;
-  if (!put_matrix(x, which, place_view(x->g, n), &t->m, &t->n) ||
-      x->out->dtype[which] != x->out->dtype[BIGS_GEMM_C])
+  bool shadow = x->c->inst->bias_place && view_base(n) == x->c->inst->bias;
+  const Place *pl = shadow ? shadow_view(x->g, x->c->inst->root, n) : place_view(x->g, n);
+  if (!put_matrix(x, which, pl, &t->m, &t->n) || x->out->dtype[which] != x->out->dtype[BIGS_GEMM_C])
     return false;
   bool bias = which == BIGS_GEMM_BIAS;
   return x->out->column[which] == plan_size(x->g->p, poly_const(1)) &&

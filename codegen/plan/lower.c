@@ -437,6 +437,8 @@ static LowerVal derived(Lower *c, Node *n, const Coords *at) {
 
 static LowerVal compute(Lower *c, Node *n, const Coords *at) {
   Info *f = info_of(c->g, n);
+  if (c->inst->bias_place && n == c->inst->bias)
+    return loaded(c, n, c->inst->bias_place, at);
   if (n != c->acc && f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   if (n == c->acc)

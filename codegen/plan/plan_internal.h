@@ -84,6 +84,8 @@ struct Inst {
   Node *root;       // for labels
   bool accumulate;  // SCATTER: on top of what is there
   bool library;     // TILE: it ends in what a library of matrix products can do
+  const Node *bias; // TILE: a parameter that it reads as the copy at bias_place
+  Place *bias_place;
 };
 
 typedef struct Staged { // a transposed copy
@@ -221,6 +223,7 @@ DType stored_dtype(const Prog *g, const Node *n); // of n's elements in a tempor
 DType copied_dtype(Prog *g, Node *n);             // of one more copy of it
 // A product's operand x that is a parameter as the product reads it: a view of a copy in bf16.  NULL: as it is.
 Place *shadow_view(Prog *g, const Node *product, Node *x);
+Place *shadow_param(Prog *g, const Node *product, Node *w); // the copy itself, of the parameter w
 // Is n of f32 stored as bf16?  Then it has no other value, in its own kernel neither.
 bool is_rounded(const Prog *g, const Node *n);
 

@@ -100,14 +100,20 @@ static Place *shadow_of(Prog *g, Node *w) {
 }
 
 // Of products that make activations.
+Place *shadow_param(Prog *g, const Node *product, Node *w) {
+  bool has = w->op == OP_PARAM && w->dtype == DT_F32 && stored_dtype(g, product) == DT_BF16 &&
+             product->dtype == DT_F32 && g->p->o.on->bf16_products;
+  return has ? shadow_of(g, w) : NULL;
+}
+
 Place *shadow_view(Prog *g, const Node *product, Node *x) {
   Node *w = view_base(x);
-  if (w->op != OP_PARAM || w->dtype != DT_F32 || stored_dtype(g, product) != DT_BF16 ||
-      product->dtype != DT_F32 || !g->p->o.on->bf16_products)
+  Place *shadow = shadow_param(g, product, w);
+  if (!shadow)
     return NULL;
   Info *f = info_of(g, w);
   Place *own = f->place;
-  f->place = shadow_of(g, w);
+  f->place = shadow;
   Place *view = place_view(g, x);
   f->place = own;
   return view;
