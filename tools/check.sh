@@ -67,7 +67,8 @@ runner() {
 
 # Under sanitizers these take minutes and show little: their time goes into code that is made at run time and is not
 # instrumented (CUDA kernels on fibers, too), and smaller tests go through the same passes.
-slow="vecmath conv code tile shim cuda cuda_models plan models lengths zoo fuzz_graph"
+slow="vecmath conv code tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan precision_models models lengths
+zoo fuzz_graph"
 
 sanitized_suites() {
   (cd "$build/sanitized" && ./tests/runner -l) | grep -v -x -F "$(echo "$slow" | tr ' ' '\n')"
