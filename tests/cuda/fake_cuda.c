@@ -343,14 +343,13 @@ typedef struct FakeKernel {
 } FakeKernel;
 
 // In the order of threads that the environment's SHIM_ORDER names (0).
-static void run_kernel(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
-                       unsigned shared) {
+static void run_kernel(const void *ctx, const uint64_t *word, const FakeGrid *grid) {
   const FakeKernel *k = ctx;
   const char *order = getenv("SHIM_ORDER");
   char error[1024];
-  *k->depth = depth;
-  if (k->launch(k->kernel, blocks, 256, shared, word, (size_t)k->function.words * 8,
-                order ? atoi(order) : 0, error, sizeof error)) {
+  *k->depth = grid->depth;
+  if (k->launch(k->kernel, grid->blocks, grid->threads, grid->shared, word,
+                (size_t)k->function.words * 8, order ? atoi(order) : 0, error, sizeof error)) {
     fprintf(stderr, "shim: %s\n", error);
     abort();
   }
@@ -432,6 +431,12 @@ API CudaResult cuFuncSetAttribute(CudaFunction f, CudaAttribute attribute, int v
   return refused();
 }
 
+// What GPUs launch, of whole warps.
+static bool has_size(FakeGrid g) {
+  return g.blocks && g.depth && g.depth <= 65535 && g.threads && g.threads <= 1024 &&
+         g.threads % 32 == 0;
+}
+
 API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                               unsigned block_x, unsigned block_y, unsigned block_z,
                               unsigned shared_bytes, CudaStream stream, void **params,
@@ -441,14 +446,15 @@ API CudaResult cuLaunchKernel(CudaFunction f, unsigned grid_x, unsigned grid_y, 
   fake.launches++;
   if (r || fake.launches == fake.refuse_at)
     return r ? r : NO_RESOURCES;
-  if (!grid_x || grid_y != 1 || !grid_z || block_x != 256 || block_y != 1 || block_z != 1 ||
+  FakeGrid grid = {grid_x, grid_z, block_x, shared_bytes};
+  if (!has_size(grid) || grid_y != 1 || block_y != 1 || block_z != 1 ||
       shared_bytes > shared_room(f) || extra || function->words > WORDS)
     return BAD_VALUE;
   FakeJob *j;
   r = put_job(stream, fake.launches == fake.fault_at ? FAKE_FAULT : FAKE_KERNEL, &j);
   if (r)
     return r;
-  j->f = function, j->blocks = grid_x, j->depth = grid_z, j->shared = shared_bytes;
+  j->f = function, j->grid = grid;
   memcpy(j->word, params[0], (size_t)function->words * sizeof *j->word);
   return 0;
 }

@@ -7,11 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// `depth` grids of `blocks` of `threads`, each block with bytes of shared memory.
+typedef struct FakeGrid {
+  unsigned blocks, depth, threads, shared;
+} FakeGrid;
 // What a CUfunction points to.
 typedef struct FakeFunction {
-  // All warps of all blocks, `blocks` in each of `depth` grids, with the words of the launch's parameter.
-  void (*run)(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
-              unsigned shared);
+  // All warps of all blocks, with the words of the launch's parameter.
+  void (*run)(const void *ctx, const uint64_t *word, const FakeGrid *grid);
   const void *ctx;
   int words; // of the parameter
 } FakeFunction;

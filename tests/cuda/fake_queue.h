@@ -28,7 +28,7 @@ typedef struct FakeJob {
   const void *from;
   size_t bytes;
   int value; // of a fill; the job that a join waits for, -1: none
-  unsigned blocks, depth, shared;
+  FakeGrid grid;
   const FakeFunction *f;
   void (*call)(const void *data); // of `word`
   uint64_t word[WORDS];
@@ -74,7 +74,7 @@ static void run_job(FakeJob *j) {
   switch (j->what) {
   case FAKE_COPY: memcpy(j->to, j->from, j->bytes); break;
   case FAKE_FILL: memset(j->to, j->value, j->bytes); break;
-  case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, j->blocks, j->depth, j->shared); break;
+  case FAKE_KERNEL: j->f->run(j->f->ctx, j->word, &j->grid); break;
   case FAKE_CALL: j->call(j->word); break;
   case FAKE_FAULT: lost = 700; break; // an illegal address
   case FAKE_RECORD: fake_event[j->value].ns = fake_now(); break;

@@ -16,12 +16,11 @@ static inline const char *cudaGetErrorString(cudaError_t) {
   return "no error";
 }
 
-static inline void shim_run_model(const void *kernel, const uint64_t *word, unsigned blocks,
-                                  unsigned depth, unsigned shared) {
+static inline void shim_run_model(const void *kernel, const uint64_t *word, const FakeGrid *grid) {
   const char *order = getenv("SHIM_ORDER");
   char error[1024];
-  shim_depth = depth;
-  if (shim_launch((void (*)(void))kernel, blocks, 256, shared, word, 128 * 8,
+  shim_depth = grid->depth;
+  if (shim_launch((void (*)(void))kernel, grid->blocks, grid->threads, grid->shared, word, 128 * 8,
                   order ? atoi(order) : 0, error, sizeof error)) {
     fprintf(stderr, "shim: %s\n", error);
     abort();

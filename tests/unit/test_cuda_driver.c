@@ -37,9 +37,8 @@ static int at_least_one(int n) {
   return n ? n : 1;
 }
 
-static void write_words(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
-                        unsigned shared) {
-  (void)ctx, (void)blocks, (void)depth, (void)shared;
+static void write_words(const void *ctx, const uint64_t *word, const FakeGrid *grid) {
+  (void)ctx, (void)grid;
   ck_assert_uint_le(word[1], 64);
   memcpy((void *)(uintptr_t)word[0], word + 2, word[1] * sizeof *word);
 }
@@ -52,7 +51,8 @@ static void take_scalars(const ToyKernel *k, const uint64_t *scalar, uint64_t *o
 
 // All tasks of a warp, or of a block when it has shared memory, the last one first: their order is
 // nobody's business.
-static void run_frame(const ToyKernel *k, const uint64_t *word, unsigned blocks, unsigned shared) {
+static void run_frame(const ToyKernel *k, const uint64_t *word, const FakeGrid *grid) {
+  unsigned blocks = grid->blocks, shared = grid->shared;
   void *arg[16];
   uint64_t scalar[4];
   for (int i = 0; i < k->narg; i++)
@@ -68,14 +68,14 @@ static void run_frame(const ToyKernel *k, const uint64_t *word, unsigned blocks,
       k->kernel(&f, task, (char *)(uintptr_t)word[2] + i * (int64_t)word[1]);
 }
 
-static void run_tasks(const void *ctx, const uint64_t *word, unsigned blocks, unsigned depth,
-                      unsigned shared) {
+static void run_tasks(const void *ctx, const uint64_t *word, const FakeGrid *grid) {
   const ToyKernel *k = ctx;
   bool framed = toy_function[k - toy_kernel].words == 3; // it gets the address of its frames
-  ck_assert(framed || depth == 1);
+  ck_assert(framed || grid->depth == 1);
+  ck_assert_uint_eq(grid->threads, 256);
   const uint64_t *frame = framed ? (const uint64_t *)(uintptr_t)word[0] : word;
-  for (unsigned i = depth; i-- > 0;)
-    run_frame(k, frame + i * (unsigned)k->words, blocks, shared);
+  for (unsigned i = grid->depth; i-- > 0;)
+    run_frame(k, frame + i * (unsigned)k->words, grid);
 }
 
 static void make_toy_functions(void) {
