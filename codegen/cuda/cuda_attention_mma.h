@@ -74,6 +74,7 @@ BG_FN void bg_mma_dots(float (&s)[N / 8][4], const unsigned (&own)[bg_half_steps
   const unsigned short *at =
       other + ((bg_lane() % 8 + bg_lane() / 16 * 8) * bg_half_row(D) + bg_lane() / 8 % 2 * 8);
   BG_UNROLL for (int j = 0; j < N / 2; j++) s[j / 4][j % 4] = 0.0f;
+  __syncwarp(); // ldmatrix and mma are for whole warps, and lanes may have gone ways of their own
   BG_UNROLL for (int k = 0; k < bg_half_steps(D); k++) BG_UNROLL for (int j = 0; j < N / 16; j++) {
     unsigned b[4];
     bg_ldmatrix_x4(b, at + (16 * j * bg_half_row(D) + 16 * k));
@@ -86,6 +87,7 @@ template <int D, int N>
 BG_FN void bg_mma_weigh(float (&sum)[2 * bg_half_steps(D)][4], const float (&w)[N / 8][4],
                         const unsigned short *other) {
   const unsigned short *at = other + (bg_lane() % 16 * bg_half_row(D) + bg_lane() / 16 * 8);
+  __syncwarp();
   BG_UNROLL for (int j = 0; j < N / 16; j++) {
     const float(&x)[4] = w[2 * j], (&y)[4] = w[2 * j + 1];
     const unsigned a[4] = {bg_pair(x[0], x[1]), bg_pair(x[2], x[3]), bg_pair(y[0], y[1]),

@@ -130,6 +130,8 @@ BG_FN void bg_mma_walk(Sum &sum, bg_mma_operand<bg_mma_step, a_along_k, rows> a,
       b.template fetch<whole>(stage + rows * BG_MMA_K, left);
     }
     bg_cp_async_commit();
+    if (!whole)
+      __syncwarp(); // lanes have gathered numbers, each its own
     if (s >= 0 && used)
       bg_mma_multiply<rows, columns, a_along_k, b_along_k>(
           sum, stages + s % BG_MMA_STAGES * Shape::STAGE, row, column);
