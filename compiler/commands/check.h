@@ -65,9 +65,9 @@ typedef struct Difference {
 double check_largest(double most, const double *v, int64_t n); // or most
 void check_worse_value(Difference *f, const double *got, const double *want, int64_t n,
                        const char *name);
-// most: the largest number of all gradients; those that are small beside it are compared with a thousandth of it
+// least: what gradients that are smaller than that are compared with
 void check_worse_gradient(Difference *f, const double *got, const double *want, int64_t n,
-                          double most, const char *name);
+                          double least, const char *name);
 
 typedef struct Checked {
   int gradients, forms, wrong;

@@ -30,7 +30,7 @@ void check_worse_value(Difference *f, const double *got, const double *want, int
 }
 
 void check_worse_gradient(Difference *f, const double *got, const double *want, int64_t n,
-                          double most, const char *name) {
-  worse(&f->gradient, &f->where_gradient, distance(got, want, n),
-        check_largest(1e-3 * most, want, n), name);
+                          double least, const char *name) {
+  worse(&f->gradient, &f->where_gradient, distance(got, want, n), check_largest(least, want, n),
+        name);
 }

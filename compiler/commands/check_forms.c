@@ -50,7 +50,7 @@ static int compare_gradients(CheckModel *x, CheckModel *y, const CheckData *d, i
     int64_t n = d->params.v[i].n;
     const double *zero = u < 0 || v < 0 ? NEWN(a, double, n + 1) : NULL;
     const double *gu = u < 0 ? zero : p[u], *gv = v < 0 ? zero : q[v];
-    check_worse_gradient(out, gv, gu, n, most, d->params.v[i].name);
+    check_worse_gradient(out, gv, gu, n, 1e-3 * most, d->params.v[i].name);
   }
   return status;
 }
