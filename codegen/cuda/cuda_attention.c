@@ -38,11 +38,13 @@ static int64_t most(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
-// Two stages, which take the block's own rows first; of keys, three numbers of each row come with them.
+// Two stages, which take the block's own rows first; of keys, three numbers of each row come with them, and values of wide
+// heads stay behind them.
 static int64_t tensor_shared(const LAttention *t, AttentionBlocks b) {
   int64_t d = wide(t->d) + 4, dv = wide(t->dv) + 4; // as bg_half_row
   int64_t stage = 2 * b.other * (d + dv) + (t->part == LA_KEYS ? 12 * b.other : 0);
-  return most(2 * stage, 2 * b.own * most(d, dv));
+  int64_t stays = t->part == LA_KEYS && b.other == 16 ? 2 * b.own * dv : 0;
+  return most(2 * stage + stays, 2 * b.own * most(d, dv));
 }
 
 static const AttentionForm plain_form = {

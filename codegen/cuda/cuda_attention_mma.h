@@ -67,19 +67,43 @@ BG_FN void bg_hold(unsigned (&own)[bg_half_steps(D)][4], bg_halves m, long long 
       bg_ldmatrix_x4(own[k], at + (line * bg_half_row(D) + 16 * k + lane / 16 * 8));
   __syncthreads();
 }
+// The block's own rows as bg_mma_16816 takes them, 16 columns a step: in registers.
+template <int D, bool held = true> struct bg_own {
+  unsigned x[bg_half_steps(D)][4];
+  BG_FN void bring(bg_halves m, long long first, long long rows, unsigned short *) {
+    bg_hold<D>(x, m, first, rows);
+  }
+  BG_FN void step(unsigned (&a)[4], int k) const {
+    BG_UNROLL for (int i = 0; i < 4; i++) a[i] = x[k][i];
+  }
+};
+// Or in shared memory of their own, on their way there with the first of the other side.
+template <int D> struct bg_own<D, false> {
+  const unsigned short *x;
+  BG_FN void bring(bg_halves m, long long first, long long rows, unsigned short *at) {
+    bg_send<64, D>(at, m, first, rows);
+    x = at + ((threadIdx.x / 32 * 16 + bg_lane() % 16) * bg_half_row(D) + bg_lane() / 16 * 8);
+  }
+  BG_FN void step(unsigned (&a)[4], int k) const {
+    bg_ldmatrix_x4(a, x + 16 * k);
+  }
+};
 // s = own rows times N other rows.
-template <int D, int N>
-BG_FN void bg_mma_dots(float (&s)[N / 8][4], const unsigned (&own)[bg_half_steps(D)][4],
-                       const unsigned short *other) {
+template <int D, int N, class Own>
+BG_FN void bg_mma_dots(float (&s)[N / 8][4], const Own &own, const unsigned short *other) {
   const unsigned short *at =
       other + ((bg_lane() % 8 + bg_lane() / 16 * 8) * bg_half_row(D) + bg_lane() / 8 % 2 * 8);
   BG_UNROLL for (int j = 0; j < N / 2; j++) s[j / 4][j % 4] = 0.0f;
   __syncwarp(); // ldmatrix and mma are for whole warps, and lanes may have gone ways of their own
-  BG_UNROLL for (int k = 0; k < bg_half_steps(D); k++) BG_UNROLL for (int j = 0; j < N / 16; j++) {
-    unsigned b[4];
-    bg_ldmatrix_x4(b, at + (16 * j * bg_half_row(D) + 16 * k));
-    bg_mma_16816(s[2 * j], own[k], b[0], b[1]);
-    bg_mma_16816(s[2 * j + 1], own[k], b[2], b[3]);
+  BG_UNROLL for (int k = 0; k < bg_half_steps(D); k++) {
+    unsigned a[4];
+    own.step(a, k);
+    BG_UNROLL for (int j = 0; j < N / 16; j++) {
+      unsigned b[4];
+      bg_ldmatrix_x4(b, at + (16 * j * bg_half_row(D) + 16 * k));
+      bg_mma_16816(s[2 * j], a, b[0], b[1]);
+      bg_mma_16816(s[2 * j + 1], a, b[2], b[3]);
+    }
   }
 }
 // sum += weights times N other rows.
@@ -119,9 +143,9 @@ BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix
   const long long line = first + threadIdx.x / 32 * 16 + bg_lane() / 4;
   const int pair = bg_lane() % 4 * 2;
   unsigned short *stage = (unsigned short *)bg_shared;
-  unsigned own[bg_half_steps(D)][4];
+  bg_own<D> own;
   float most[2] = {-3e38f, -3e38f}, total[2] = {}, scale[2], sum[2 * bg_half_steps(E)][4] = {};
-  bg_hold<D>(own, q, first, rows);
+  own.bring(q, first, rows, nullptr);
   bg_send<N, D>(stage, k, 0, keys);
   bg_send<N, E>(stage + N * bg_half_row(D), v, 0, keys);
   bg_cp_async_commit();
@@ -183,10 +207,11 @@ BG_FN void bg_attention_rows_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
   const int pair = bg_lane() % 4 * 2;
   const long long end = dq.at ? keys : 0;
   unsigned short *stage = (unsigned short *)bg_shared;
-  unsigned own[bg_half_steps(D)][4], grad[bg_half_steps(E)][4];
+  bg_own<D> own;
+  bg_own<E> grad;
   float less[2], mean[2] = {}, sum[2 * bg_half_steps(D)][4] = {};
-  bg_hold<D>(own, q, first, rows);
-  bg_hold<E>(grad, dout, first, rows);
+  own.bring(q, first, rows, nullptr);
+  grad.bring(dout, first, rows, nullptr);
   BG_UNROLL for (int h = 0; h < 2; h++) {
     const long long row = line + 8 * h;
     less[h] = row < rows ? lse.at[row * lse.row] : 0.0f;
@@ -255,10 +280,11 @@ BG_FN void bg_attention_keys_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
   const long long line = first + threadIdx.x / 32 * 16 + bg_lane() / 4;
   const int pair = bg_lane() % 4 * 2;
   unsigned short *stage = (unsigned short *)bg_shared;
-  unsigned own[bg_half_steps(D)][4], value[bg_half_steps(E)][4];
+  bg_own<D> own;
+  bg_own<E, (N > 16)> value; // of wide heads not all have room in registers
   float sum[2 * bg_half_steps(D)][4] = {}, mean[2 * bg_half_steps(E)][4] = {};
-  bg_hold<D>(own, k, first, keys);
-  bg_hold<E>(value, v, first, keys);
+  own.bring(k, first, keys, nullptr);
+  value.bring(v, first, keys, stage + 2 * STAGE);
   bg_send<N, D>(stage, q, 0, rows);
   bg_send<N, E>(stage + N * bg_half_row(D), dout, 0, rows);
   bg_numbers<N>((float *)(stage + NUMBERS), lse, delta, 0, rows, keys);
