@@ -29,7 +29,8 @@ typedef struct bigs_options {
   // all are allowed.
   int (*may_allocate)(void *ctx, size_t bytes);
   void *ctx;
-  const struct BigsDevice *device; // runtime/exec/device.h; NULL: this computer's processors
+  const struct BigsDevice *
+      device; // runtime/exec/device.h; NULL: this computer's processors, for which the model is compiled
   int *status; // why there is no handle, as a status of bigs_model_run; may be NULL
 } bigs_options;
 

@@ -33,8 +33,19 @@ static int check_module(bigs_model *m) {
   return bad ? bigs_fail(&m->error, BIGS_EBUG, "parameter %s lies outside its storage", bad) : 0;
 }
 
+// Code for a GPU comes with a device; called as functions of the processors its kernels would compute nothing.
+static int check_device(bigs_model *m, const bigs_options *o) {
+  if (o->device || !m->module->target || strcmp(m->module->target, "CUDA") != 0)
+    return 0;
+  return bigs_fail(
+      &m->error, BIGS_EMODEL,
+      "%s is compiled for CUDA, and this runtime is for processors: call the functions of the "
+      "library's header, or compile the model without --target=cuda",
+      m->module->model);
+}
+
 static int set_up(bigs_model *m, const bigs_options *o) {
-  if (check_module(m))
+  if (check_module(m) || check_device(m, o))
     return m->error.status;
   if (m->device->open(m, o->threads))
     return m->error.status;

@@ -793,6 +793,19 @@ START_TEST(a_gpu_that_is_not_to_be_had) {
 END_TEST
 
 // The cubin of another model.
+// A host with the processors' runtime, as docs/host.c: kernels of a GPU are no functions that it could call.
+START_TEST(code_for_a_gpu_is_not_run_by_processors) {
+  char why[256];
+  int status = 0;
+  BigsModule module = toy_module;
+  module.target = "CUDA";
+  ck_assert_ptr_null(
+      bigs_model_open_with(&module, &(bigs_options){.status = &status}, why, sizeof why));
+  ck_assert_int_eq(status, BIGS_EMODEL);
+  ck_assert_ptr_nonnull(strstr(why, "is compiled for CUDA, and this runtime is for processors"));
+}
+END_TEST
+
 START_TEST(code_that_lacks_a_kernel) {
   FakeImage short_one = {.count = 3, .function = toy_function, .words = &toy_function[KERNELS]};
   CudaDevice gpu = cuda_device(0, 0, &short_one, NULL);
@@ -980,6 +993,7 @@ Suite *cuda_driver_suite(void) {
   tcase_add_test(t, the_largest_batch_is_told);
   tcase_add_test(t, a_step_fits_whole_or_is_not_begun);
   tcase_add_loop_test(t, a_gpu_that_is_not_to_be_had, 0, sizeof no_gpus / sizeof *no_gpus);
+  tcase_add_test(t, code_for_a_gpu_is_not_run_by_processors);
   tcase_add_test(t, code_that_lacks_a_kernel);
   tcase_add_test(t, every_allocation_may_fail_on_a_gpu);
   tcase_add_test(t, every_allocation_of_the_host_may_fail);

@@ -1,6 +1,7 @@
 // Whole models as CUDA C++ on the shim: every kernel of all models of models/ and tests/zoo, small and of odd sizes.  First
 // values, entries, losses, gradients and a step of the optimizer against the interpreter, with equal bits in all orders of
 // threads; random graphs.  BIGSC_CUDA_FULL=1: more sizes, kernels that are not fused, more graphs.
+#include "runtime/exec/device.h"
 #include "tests/fuzz/fuzz_graph.h"
 #include "tests/unit/command.h"
 #include "tests/unit/cuda_bed.h"
@@ -58,7 +59,8 @@ static bool open_model(Zoo *z, int i, int opt) {
 
 static void open_handle(Zoo *z) {
   char error[512];
-  bigs_options o = {.seed = z->seed, .threads = 1};
+  bigs_options o = {
+      .seed = z->seed, .threads = 1, .device = &device_cpu}; // its kernels are the shim's
   z->c.handle = bigs_model_open_with(z->c.module, &o, error, sizeof error);
   ck_assert_msg(z->c.handle != NULL, "%s", error);
 }

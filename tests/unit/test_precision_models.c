@@ -1,5 +1,6 @@
 // Whole models with --precision=bf16 on the shim, against the interpreter of the graph as it was planned, in which values that
 // the plan stores as bf16 are rounded.
+#include "runtime/exec/device.h"
 #include "runtime/exec/exec.h"
 #include "compiler/driver/session.h"
 #include "tests/unit/command.h"
@@ -184,7 +185,8 @@ static void check_programs(Narrow *m, Arena *a, const ZooBatch *x) {
 
 static ZooBatch open_handle(Narrow *m, Arena *a, const int64_t *size) {
   char error[512];
-  bigs_options o = {.seed = m->z.seed, .threads = 1};
+  bigs_options o = {
+      .seed = m->z.seed, .threads = 1, .device = &device_cpu}; // its kernels are the shim's
   m->z.c.handle = bigs_model_open_with(m->z.c.module, &o, error, sizeof error);
   ck_assert_msg(m->z.c.handle != NULL, "%s", error);
   zoo_shake(&m->z, a);
