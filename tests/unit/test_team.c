@@ -31,6 +31,8 @@ static void write_text(void) {
   ck_assert_int_eq(fclose(f), 0);
 }
 
+static Arena *words; // of the options
+
 static void compile_bert(bool dropout) {
   char path[TEST_PATH];
   snprintf(path, sizeof path, "%s/models/bert.mdl", test_source_dir());
@@ -38,7 +40,8 @@ static void compile_bert(bool dropout) {
                   "-D",    "Heads=3", "-D", "Depth=1", "-D",     "V=11", "-O0",  "-D", "P=20"};
   BuildWant want = {
       .nentries = -1, .ntrains = -1, .dropout = dropout, .update = true, .init = true};
-  ck_assert_int_eq(options_parse(arena_new(), &options, COUNT(line), line), -1);
+  words = arena_new();
+  ck_assert_int_eq(options_parse(words, &options, COUNT(line), line), -1);
   ck_assert_int_eq(session_load(&session, &options, path, true), 0);
   ck_assert_int_eq(session_compile(&session, &want), 0);
   bert = session.module;
@@ -56,6 +59,7 @@ static void set_up(void) {
 
 static void tear_down(void) {
   session_close(&session);
+  arena_free(words);
   tok_free(tok);
   remove_dir();
 }
