@@ -6,16 +6,19 @@
 // Of the largest number.  float32 keeps seven digits, and sums lose some; bf16 keeps less than three.
 // A gradient smaller than `least` of the largest one is compared with that much: it is what larger terms that
 // cancel leave, as in the bias of attention's keys, and rounding leaves more.
-static const struct CompiledTolerance {
+enum { IN_FLOAT, IN_BF16, CHECKED_PRECISIONS };
+static const struct CheckedPrecision {
+  const char *name;
   double value, gradient, least;
-} tolerance_f32 = {1e-4, 1e-3, 1e-3}, tolerance_bf16 = {0.05, 0.2, 0.02};
+} precisions[] = {[IN_FLOAT] = {"", 1e-4, 1e-3, 1e-3}, [IN_BF16] = {" with bf16", 0.05, 0.2, 0.02}};
 
 typedef struct CheckedCode {
   CheckModel *c;
   Session *s;
   CheckData d; // in float32, as both sides take it
   Arena *arena;
-  Difference out;
+  Difference out[CHECKED_PRECISIONS];
+  int precision; // of what is compared now
 } CheckedCode;
 
 // ---- the same numbers on both sides
@@ -85,12 +88,42 @@ static const void **inputs_of(CheckedCode *x, const BigsProgram *p) {
 
 // ---- comparing
 
+// Is any number in bf16 that this one is made of?
+static int precision_of(const CheckedCode *x, Node *n) {
+  int count;
+  Node **live = graph_reachable(x->c->graph, &n, 1, &count);
+  bool narrow = x->s->build.options.bf16;
+  for (int i = 0; i < count; i++)
+    narrow = narrow || live[i]->dtype == DT_BF16;
+  return narrow ? IN_BF16 : IN_FLOAT;
+}
+
+// Whole numbers and truths are equal or not; where bf16 is in play a comparison of near numbers may go either way.
+static void worse_count(CheckedCode *x, const double *got, const double *want, int64_t n,
+                        const char *name) {
+  double all[2] = {1, 1};
+  for (int64_t i = 0; i < n; i++)
+    all[0] += got[i] != want[i];
+  if (x->precision == IN_FLOAT)
+    check_worse_value(&x->out[IN_FLOAT], &all[0], &all[1], 1, name);
+}
+
+static void worse_entry(CheckedCode *x, DType t, const void *out, const double *want, int64_t n,
+                        const char *name) {
+  const double *got = unpacked(x->arena, t, out, n);
+  if (dtype_is_float(t))
+    check_worse_value(&x->out[x->precision], got, want, n, name);
+  else
+    worse_count(x, got, want, n, name);
+}
+
 static int compare_entry(CheckedCode *x, const Output *e) {
   int program = bigs_model_entry(x->s->module, e->name);
   DType t = (DType)e->node->dtype;
-  if (program < 0 || !dtype_is_float(t))
+  if (program < 0)
     return 0;
   const double *want;
+  x->precision = precision_of(x, e->node);
   int64_t n = check_elements(e->ax, e->nax);
   void *out = arena_alloc(x->arena, (size_t)n * (size_t)dtype_size(t) + 16);
   const int64_t dims[MAX_SYMS] = {0};
@@ -100,15 +133,8 @@ static int compare_entry(CheckedCode *x, const Output *e) {
     return failed(x, status);
   status = check_values(x->c, &x->d, x->arena, e, 1, &want);
   if (!status)
-    check_worse_value(&x->out, unpacked(x->arena, t, out, n), want, n, e->name);
+    worse_entry(x, t, out, want, n, e->name);
   return status;
-}
-
-static const struct CompiledTolerance *tolerance(const CheckedCode *x) {
-  bool narrow = x->s->build.options.bf16;
-  for (int i = 0; i < x->c->graph->nodes.n; i++)
-    narrow = narrow || x->c->graph->nodes.v[i]->dtype == DT_BF16;
-  return narrow ? &tolerance_bf16 : &tolerance_f32;
 }
 
 static int compare_gradient(CheckedCode *x, const Subject *j, int k, const double *want,
@@ -120,8 +146,8 @@ static int compare_gradient(CheckedCode *x, const Subject *j, int k, const doubl
   void *got = arena_alloc(x->arena, (size_t)n * (size_t)dtype_size(t) + 16);
   int status = index < 0 ? 0 : bigs_model_get(x->s->handle, BIGS_THE_GRADIENT, index, got);
   if (index >= 0 && !status)
-    check_worse_gradient(&x->out, unpacked(x->arena, t, got, n), want, n,
-                         tolerance(x)->least * most, p->path);
+    check_worse_gradient(&x->out[x->precision], unpacked(x->arena, t, got, n), want, n,
+                         precisions[x->precision].least * most, p->path);
   return status ? failed(x, status) : 0;
 }
 
@@ -144,6 +170,7 @@ static int compare_loss(CheckedCode *x, const Subject *j) {
   double got, want = 0;
   if (train < 0)
     return 0;
+  x->precision = precision_of(x, j->loss);
   const BigsProgram *p = &x->s->module->program[x->s->module->train[train].program];
   int status = bigs_model_grad(x->s->handle, train, dims, inputs_of(x, p), &loss);
   if (status)
@@ -151,7 +178,7 @@ static int compare_loss(CheckedCode *x, const Subject *j) {
   status = check_loss(x->c, &x->d, j, (Shift){0}, &want);
   got = (double)loss;
   if (!status)
-    check_worse_value(&x->out, &got, &want, 1, j->name);
+    check_worse_value(&x->out[x->precision], &got, &want, 1, j->name);
   return status ? status : compare_gradients(x, j);
 }
 
@@ -164,13 +191,23 @@ static int compare_all(CheckedCode *x) {
   return status;
 }
 
-static void report(const CheckedCode *x, const struct CompiledTolerance *t, bool wrong) {
-  const Difference *f = &x->out;
-  printf("compiled for %s: values differ by %.1e, gradients by %.1e%s\n", x->s->o->target,
-         bigs_shown(f->value), bigs_shown(f->gradient), wrong ? "  WRONG" : "");
-  if (!(f->value <= t->value))
+static bool is_wrong(const CheckedCode *x, int precision) {
+  const Difference *f = &x->out[precision];
+  return !(f->value <= precisions[precision].value &&
+           f->gradient <= precisions[precision].gradient);
+}
+
+static void report(const CheckedCode *x, int precision) {
+  const struct CheckedPrecision *p = &precisions[precision];
+  const Difference *f = &x->out[precision];
+  if (!f->where_value || (x->s->o->quiet && !is_wrong(x, precision)))
+    return;
+  printf("compiled for %s%s: values differ by %.1e, gradients by %.1e%s\n", x->s->o->target,
+         p->name, bigs_shown(f->value), bigs_shown(f->gradient),
+         is_wrong(x, precision) ? "  WRONG" : "");
+  if (!(f->value <= p->value))
     printf("  `%s` differs\n", f->where_value);
-  if (!(f->gradient <= t->gradient))
+  if (!(f->gradient <= p->gradient))
     printf("  the gradient of `%s` differs\n", f->where_gradient);
 }
 
@@ -186,12 +223,11 @@ int check_compiled(CheckModel *c, const CheckData *d, Checked *sum) {
   round_data(&x, d);
   status = status ? status : compare_all(&x);
   check_progress_end(s);
-  const struct CompiledTolerance *t = tolerance(&x);
-  bool wrong = !(x.out.value <= t->value && x.out.gradient <= t->gradient);
   sum->compiled = true;
-  sum->wrong += !status && wrong;
-  if (!status && (!s->o->quiet || wrong))
-    report(&x, t, wrong);
+  for (int i = 0; i < CHECKED_PRECISIONS && !status; i++) {
+    sum->wrong += is_wrong(&x, i);
+    report(&x, i);
+  }
   arena_free(x.arena);
   return status;
 }
