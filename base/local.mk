@@ -19,6 +19,8 @@ base_sources = \
 	%D%/hash.h \
 	%D%/intern.c \
 	%D%/intern.h \
+	%D%/library.c \
+	%D%/library.h \
 	%D%/map.c \
 	%D%/map.h \
 	%D%/optimizers.def \

@@ -1,17 +1,14 @@
 // See nvrtc.h.
 #include "codegen/cuda/nvrtc.h"
+#include "base/library.h"
 #include "base/vec.h"
 #include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { COMPILATION = 6, BUILTINS = 7 }; // of NvrtcResult
 
-static const struct {
-  size_t at;
-  const char *symbol;
-} nvrtc_calls[] = {
-#define CALL(name, symbol, ...) {offsetof(Nvrtc, name), symbol},
+static const LibraryCall nvrtc_calls[] = {
+#define CALL(name, symbol, ...) {offsetof(Nvrtc, name), symbol, false},
 #include "codegen/cuda/nvrtc.def"
 #undef CALL
 };
@@ -23,14 +20,10 @@ static const struct {
 
 // ---- finding it
 static int find_calls(Nvrtc *n, const char *library, BigsError *e) {
-  for (int i = 0; i < COUNT(nvrtc_calls); i++) {
-    void *p = dlsym(n->library, nvrtc_calls[i].symbol);
-    if (!p)
-      return bigs_fail(e, BIGS_EFILE, "%s lacks %s: it is too old, install CUDA 12 or 13", library,
-                       nvrtc_calls[i].symbol);
-    memcpy((char *)n + nvrtc_calls[i].at, &p, sizeof p);
-  }
-  return 0;
+  const char *lacking = library_calls(n->library, n, nvrtc_calls, COUNT(nvrtc_calls));
+  return lacking ? bigs_fail(e, BIGS_EFILE, "%s lacks %s: it is too old, install CUDA 12 or 13",
+                             library, lacking)
+                 : 0;
 }
 
 static int check_driver(const Nvrtc *n, int driver, BigsError *e) {
@@ -45,9 +38,9 @@ static int check_driver(const Nvrtc *n, int driver, BigsError *e) {
 
 // NULL: none; then *refused is one that is too new for the driver, or 0.
 static const char *load(Nvrtc *n, int driver, int *refused) {
-  const char *said = getenv("BIGSC_LIBNVRTC");
+  const char *said = library_name("BIGSC_LIBNVRTC", NULL);
   *refused = 0;
-  if (said && *said)
+  if (said)
     return (n->library = dlopen(said, RTLD_NOW | RTLD_LOCAL)) ? said : NULL;
   for (int i = 0; i < COUNT(libraries); i++) {
     n->library = dlopen(libraries[i].name, RTLD_NOW | RTLD_LOCAL);
@@ -60,8 +53,7 @@ static const char *load(Nvrtc *n, int driver, int *refused) {
 }
 
 static int none(int driver, int refused, BigsError *e) {
-  const char *said = getenv("BIGSC_LIBNVRTC");
-  if (said && *said)
+  if (library_name("BIGSC_LIBNVRTC", NULL))
     return bigs_fail(e, BIGS_EFILE, "there is no NVRTC, as BIGSC_LIBNVRTC names it: %s", dlerror());
   if (refused)
     return check_driver(&(Nvrtc){.major = refused}, driver, e);

@@ -2,6 +2,7 @@
 // B, n x k, and its B is our A, k x m; one whose other side has the stride 1 is given transposed.
 #include "runtime/cuda/blas_record.h"
 #include "base/alloc.h"
+#include "base/library.h"
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,11 +14,8 @@ typedef struct BlasCalls {
 #include "runtime/cuda/blas.def"
 #undef CALL
 } BlasCalls;
-static const struct {
-  size_t at;
-  const char *symbol;
-} blas_calls[] = {
-#define CALL(name, symbol, ...) {offsetof(BlasCalls, name), symbol},
+static const LibraryCall blas_calls[] = {
+#define CALL(name, symbol, ...) {offsetof(BlasCalls, name), symbol, false},
 #include "runtime/cuda/blas.def"
 #undef CALL
 };
@@ -46,21 +44,15 @@ struct CudaBlas {
 
 static void *find_blas(void) {
   static const char *const names[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
-  const char *name = getenv("BIGSC_LIBCUBLASLT");
-  void *library = name && *name ? dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) : NULL;
-  for (size_t i = 0; i < sizeof names / sizeof *names && !library && !(name && *name); i++)
-    library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  const char *said = library_name("BIGSC_LIBCUBLASLT", NULL);
+  void *library = said ? library_open(said) : NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names && !library && !said; i++)
+    library = library_open(names[i]);
   return library;
 }
 
 static bool find_blas_calls(CudaBlas *b) {
-  for (size_t i = 0; i < sizeof blas_calls / sizeof *blas_calls; i++) {
-    void *p = dlsym(b->library, blas_calls[i].symbol);
-    if (!p)
-      return false;
-    memcpy((char *)&b->call + blas_calls[i].at, &p, sizeof p);
-  }
-  return true;
+  return !library_calls(b->library, &b->call, blas_calls, sizeof blas_calls / sizeof *blas_calls);
 }
 
 static size_t version_of(void *library) {

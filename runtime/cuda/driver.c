@@ -1,43 +1,33 @@
 // See driver.h.
 #include "runtime/cuda/driver.h"
+#include "base/library.h"
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-static const struct {
-  size_t at;
-  const char *symbol;
-  bool needed;
-} driver_calls[] = {
-#define CALL(name, symbol, ...) {offsetof(CudaDriver, name), symbol, true},
-#define MAYBE(name, symbol, ...) {offsetof(CudaDriver, name), symbol, false},
+static const LibraryCall driver_calls[] = {
+#define CALL(name, symbol, ...) {offsetof(CudaDriver, name), symbol, false},
+#define MAYBE(name, symbol, ...) {offsetof(CudaDriver, name), symbol, true},
 #include "runtime/cuda/driver.def"
 #undef MAYBE
 #undef CALL
 };
-enum { DRIVER_CALLS = sizeof driver_calls / sizeof *driver_calls };
 
 // The first driver that knows such a version.
 static int release_of(int version) {
   return version < 13000 ? 525 : 580;
 }
 
-static const char *library_name(void) {
-  const char *name = getenv("BIGSC_LIBCUDA");
-  return name && *name ? name : "libcuda.so.1";
+static const char *driver_name(void) {
+  return library_name("BIGSC_LIBCUDA", "libcuda.so.1");
 }
 
 static int find_calls(CudaDriver *d, int version, BigsError *e) {
-  for (int i = 0; i < DRIVER_CALLS; i++) {
-    void *p = dlsym(d->library, driver_calls[i].symbol);
-    if (!p && driver_calls[i].needed)
-      return bigs_fail(e, BIGS_EFILE,
-                       "%s lacks %s: the NVIDIA driver is too old, install %d or a later one",
-                       library_name(), driver_calls[i].symbol, release_of(version));
-    memcpy((char *)d + driver_calls[i].at, &p, sizeof p);
-  }
-  return 0;
+  const char *lacking =
+      library_calls(d->library, d, driver_calls, sizeof driver_calls / sizeof *driver_calls);
+  return lacking ? bigs_fail(e, BIGS_EFILE,
+                             "%s lacks %s: the NVIDIA driver is too old, install %d or a later one",
+                             driver_name(), lacking, release_of(version))
+                 : 0;
 }
 
 static int check_version(const CudaDriver *d, int version, BigsError *e) {
@@ -68,8 +58,7 @@ static int start_driver(const CudaDriver *d, BigsError *e) {
 
 int driver_open(CudaDriver *d, int version, BigsError *e) {
   version = version > CUDA_OLDEST ? version : CUDA_OLDEST;
-  // It has threads of its own, which would not survive that it is unloaded.
-  d->library = dlopen(library_name(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  d->library = library_open(driver_name());
   if (!d->library)
     return bigs_fail(e, BIGS_EFILE, "there is no NVIDIA driver: %s", dlerror());
   int err = find_calls(d, version, e);

@@ -3,6 +3,7 @@
 #include "runtime/cuda/nccl.h"
 #include "base/alloc.h"
 #include "base/dtype.h"
+#include "base/library.h"
 #include "runtime/cuda/device_internal.h"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -14,15 +15,11 @@ typedef struct NcclCalls {
 #include "runtime/cuda/nccl.def"
 #undef CALL
 } NcclCalls;
-static const struct {
-  size_t at;
-  const char *symbol;
-} nccl_calls[] = {
-#define CALL(returns, name, symbol, ...) {offsetof(NcclCalls, name), symbol},
+static const LibraryCall nccl_calls[] = {
+#define CALL(returns, name, symbol, ...) {offsetof(NcclCalls, name), symbol, false},
 #include "runtime/cuda/nccl.def"
 #undef CALL
 };
-enum { NCCL_CALLS = sizeof nccl_calls / sizeof *nccl_calls };
 
 struct NcclTeam {
   Team base; // the first member
@@ -40,8 +37,7 @@ struct NcclTeam {
 
 // ---- the library
 static const char *nccl_name(void) {
-  const char *name = getenv("BIGSC_LIBNCCL");
-  return name && *name ? name : "libnccl.so.2";
+  return library_name("BIGSC_LIBNCCL", "libnccl.so.2");
 }
 
 static int too_old(BigsError *e, const char *how) {
@@ -51,14 +47,10 @@ static int too_old(BigsError *e, const char *how) {
 
 static int find_nccl_calls(NcclTeam *t, BigsError *e) {
   char lacks[64];
-  for (int i = 0; i < NCCL_CALLS; i++) {
-    void *p = dlsym(t->library, nccl_calls[i].symbol);
-    snprintf(lacks, sizeof lacks, "lacks %s", nccl_calls[i].symbol);
-    if (!p)
-      return too_old(e, lacks);
-    memcpy((char *)&t->call + nccl_calls[i].at, &p, sizeof p);
-  }
-  return 0;
+  const char *symbol =
+      library_calls(t->library, &t->call, nccl_calls, sizeof nccl_calls / sizeof *nccl_calls);
+  snprintf(lacks, sizeof lacks, "lacks %s", symbol ? symbol : "");
+  return symbol ? too_old(e, lacks) : 0;
 }
 
 static int check_nccl_version(const NcclTeam *t, BigsError *e) {
@@ -75,8 +67,7 @@ NcclTeam *nccl_load(BigsError *e) {
     bigs_fail_memory(e, "a team");
     return NULL;
   }
-  // It has threads of its own, which would not survive that it is unloaded.
-  t->library = dlopen(nccl_name(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  t->library = library_open(nccl_name());
   if (!t->library)
     bigs_fail(e, BIGS_EFILE, "there is no NCCL, by which several GPUs train together: %s",
               dlerror());
