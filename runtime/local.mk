@@ -31,7 +31,9 @@ runtime_sources = \
 	%D%/cuda/blas_record.h \
 	%D%/cuda/device_cuda.c \
 	%D%/cuda/device_cuda.h \
+	%D%/cuda/device_graph.c \
 	%D%/cuda/device_internal.h \
+	%D%/cuda/device_launch.c \
 	%D%/cuda/driver.c \
 	%D%/cuda/driver.def \
 	%D%/cuda/driver.h \
