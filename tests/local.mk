@@ -40,6 +40,8 @@ test_sources = \
 	%D%/unit/faults.h \
 	%D%/unit/graph_test.c \
 	%D%/unit/graph_test.h \
+	%D%/unit/gpu_bed.c \
+	%D%/unit/gpu_bed.h \
 	%D%/unit/kernels.c \
 	%D%/unit/kernels.h \
 	%D%/unit/op_cases.c \
@@ -71,6 +73,7 @@ test_sources = \
 	%D%/unit/test_cuda_attention.c \
 	%D%/unit/test_cuda_conv.c \
 	%D%/unit/test_cuda_driver.c \
+	%D%/unit/test_cuda_graph.c \
 	%D%/unit/test_cuda_group.c \
 	%D%/unit/test_cuda_mma.c \
 	%D%/unit/test_cuda_models.c \

@@ -1,0 +1,356 @@
+// How a handle's steps get to a GPU: a caller's streams, graphs, grouped launches.
+#include "runtime/cuda/driver.h"
+#include "tests/unit/gpu_bed.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- streams of the caller's
+typedef struct Caller {
+  CudaDriver driver;
+  CudaContext context;
+  CudaStream stream[2];
+  CudaAddress x, y[2];
+} Caller;
+enum { CALLER_BYTES = 64 * sizeof(float) };
+
+static void caller_begins(Caller *c, const float *x) {
+  BigsError e = {0};
+  CudaGpu gpu;
+  ck_assert_msg(!driver_open(&c->driver, 0, &e) && !driver_gpu(&c->driver, 0, &gpu, &e), "%s",
+                e.text);
+  ck_assert_int_eq(c->driver.context_retain(&c->context, gpu.device), 0);
+  ck_assert_int_eq(c->driver.context_push(c->context), 0);
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(c->driver.stream_new(&c->stream[i], 1), 0);
+    ck_assert_int_eq(c->driver.memory_new(&c->y[i], CALLER_BYTES), 0);
+  }
+  ck_assert_int_eq(c->driver.memory_new(&c->x, CALLER_BYTES), 0);
+  ck_assert_int_eq(c->driver.put(c->x, x, CALLER_BYTES, c->stream[0]), 0);
+}
+
+static void caller_ends(Caller *c) {
+  for (int i = 0; i < 2; i++) {
+    ck_assert_int_eq(c->driver.memory_free(c->y[i]), 0);
+    if (c->stream[i])
+      ck_assert_int_eq(c->driver.stream_free(c->stream[i]), 0);
+  }
+  ck_assert_int_eq(c->driver.memory_free(c->x), 0);
+  ck_assert_int_eq(c->driver.context_pop(&c->context), 0);
+  ck_assert_int_eq(c->driver.context_release(0), 0);
+  driver_close(&c->driver);
+}
+
+// From the caller's memory into it, in one of its streams.
+static void scale_on(bigs_model *m, Caller *c, int stream, CudaAddress x, CudaAddress y,
+                     int64_t B) {
+  int status = bigs_model_run_on(m, TOY_SCALE, c->stream[stream], DIMS(B, 8, 0),
+                                 (const void *[]){(void *)(uintptr_t)x, NULL},
+                                 (void *[]){(void *)(uintptr_t)y});
+  ck_assert_msg(!status, "%s", bigs_model_error(m));
+}
+
+static void is_scaled(Caller *c, int stream, int y, const float *want, int64_t B) {
+  float got[64];
+  ck_assert_int_eq(c->driver.get(got, c->y[y], CALLER_BYTES, c->stream[stream]), 0);
+  ck_assert_int_eq(c->driver.stream_wait(c->stream[stream]), 0);
+  ck_assert_mem_eq(got, want, (size_t)B * 8 * sizeof *got);
+}
+
+// Nobody waits, and all is done in the order of the calls: the second stream waits for the first one,
+// whose result it reads, and new weights are none for work that was put before.
+START_TEST(streams_of_a_caller_are_joined) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near = gpu_open_on(NULL, NULL), *far = gpu_open_on(&gpu.base, NULL);
+  float once[64], twice[64];
+  Caller c;
+  caller_begins(&c, gpu_ones);
+  ck_assert_int_eq(gpu_scale(near, 7, 8, once), 0);
+  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
+                                  (void *[]){twice}),
+                   0);
+  int waits = gpu_fake->waits;
+  scale_on(far, &c, 0, c.x, c.y[0], 7);
+  scale_on(far, &c, 1, c.y[0], c.y[1], 7);
+  ck_assert_int_eq(gpu_fake->waits, waits);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  is_scaled(&c, 1, 1, twice, 7);
+  is_scaled(&c, 0, 0, once, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
+START_TEST(a_stream_may_end_after_the_call) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near = gpu_open_on(NULL, NULL), *far = gpu_open_on(&gpu.base, NULL);
+  float want[64];
+  Caller c;
+  caller_begins(&c, gpu_ones);
+  scale_on(far, &c, 0, c.x, c.y[0], 3);
+  ck_assert_int_eq(c.driver.stream_free(c.stream[0]), 0);
+  c.stream[0] = NULL;
+  gpu_same_scale(near, far, 5, 8);
+  ck_assert_int_eq(gpu_scale(near, 3, 8, want), 0);
+  is_scaled(&c, 1, 0, want, 3);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
+// ---- steps as one
+static bigs_model *open_alike(const BigsDevice *device, bigs_model **near) {
+  *near = gpu_open_on(NULL, NULL);
+  return gpu_open_on(device, NULL);
+}
+
+// From the second call of a size on; sizes that were not seen lately, and memory that has moved since,
+// are noted again.
+START_TEST(steps_become_a_graph) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  gpu_same_scale(near, far, 3, 4);
+  ck_assert_int_eq(gpu_fake->replays, 0);
+  gpu_same_scale(near, far, 3, 4);
+  int launches = gpu_fake->launches, replays = gpu_fake->replays;
+  ck_assert_int_gt(replays, 0);
+  gpu_same_scale(near, far, 3, 4);
+  ck_assert_int_eq(gpu_fake->launches, launches);
+  ck_assert_int_eq(gpu_fake->replays, ++replays);
+  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &(float){2}), 0);
+  gpu_same_scale(near, far, 3, 4);
+  gpu_same_scale(near, far, 7, 8);
+  replays = gpu_fake->replays;
+  gpu_same_scale(near, far, 3, 4); // for which the arena was too small
+  ck_assert_int_eq(gpu_fake->replays, replays);
+  for (int i = 0; i < 4; i++)
+    for (int B = 1; B < 8; B++)
+      gpu_same_scale(near, far, B, 1 + i % 2);
+  gpu_same_steps(near, far, 5);
+  gpu_same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// Gradients, their norm, and the update: three graphs, and the host waits for a number of each.  What it
+// launches by itself are the keys and the rates.  Nothing is allocated.
+START_TEST(a_training_step_is_three_graphs) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  gpu_same_steps(near, far, 2);
+  FakeCuda then = *gpu_fake;
+  gpu_same_steps(near, far, 3);
+  FakeCuda got = gpu_since(&then);
+  ck_assert_int_eq(got.replays, 3 * 3);
+  ck_assert_int_eq(got.launches, 3 * 2);
+  ck_assert_int_eq(got.waits, 3 * 3);
+  ck_assert_int_eq(got.allocations, 0);
+  gpu_same_parameters(near, far);
+  gpu_same_scale(near, far, 7, 8); // with a larger arena
+  gpu_same_steps(near, far, 3);
+  gpu_same_parameters(near, far);
+  ck_assert_int_eq(bigs_model_save(near, gpu_path("near"), NULL), 0);
+  ck_assert_int_eq(bigs_model_load(near, gpu_path("near")), 0);
+  ck_assert_int_eq(bigs_model_load(far, gpu_path("near")), 0);
+  gpu_same_steps(near, far, 3);
+  gpu_same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// In the first steps and in later ones: the parameters are as before, or the error says that they are
+// not.
+START_TEST(numbers_that_are_not_finite_are_told) {
+  static const float gain[] = {NAN, INFINITY, 1e-45f, 3e38f};
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  float x, y;
+  gpu_same_steps(near, far, _i / 4);
+  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % 4]), 0);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % 4]), 0);
+  int status = gpu_step(near, &x);
+  ck_assert_int_eq(gpu_step(far, &y), status);
+  ck_assert_str_eq(bigs_model_error(far), bigs_model_error(near));
+  if (_i / 4 || !status)
+    gpu_same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// While a caller's tensors lie elsewhere in each call nothing is recorded, and what was is not used.
+START_TEST(tensors_that_move_are_followed) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  float once[64], twice[64];
+  Caller c;
+  caller_begins(&c, gpu_ones);
+  ck_assert_int_eq(gpu_scale(near, 7, 8, once), 0);
+  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
+                                  (void *[]){twice}),
+                   0);
+  for (int i = 0; i < 3; i++) {
+    scale_on(far, &c, 0, c.x, c.y[0], 7);
+    scale_on(far, &c, 1, c.y[0], c.y[1], 7);
+  }
+  is_scaled(&c, 1, 1, twice, 7);
+  ck_assert_int_eq(gpu_fake->replays, 0);
+  for (int i = 0; i < 3; i++)
+    scale_on(far, &c, 0, c.x, c.y[0], 7);
+  ck_assert_int_eq(gpu_fake->replays, 2);
+  scale_on(far, &c, 0, c.y[0], c.y[1], 7);
+  is_scaled(&c, 0, 1, twice, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
+// A driver that makes no graphs: too old a one, one that says so at any point, and BIGS_CUDA=sync.
+START_TEST(steps_go_one_by_one_without_graphs) {
+  static const char *const says[] = {
+      "", "since the driver makes no graph of them: CUDA_ERROR_NOT_SUPPORTED (operation not",
+      "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "CUDA_ERROR_OUT_OF_MEMORY", "it is too old"};
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  gpu_fake->no_graph = _i < 4 ? _i : 0;
+  if (!_i)
+    setenv("BIGS_CUDA", "sync", 1);
+  if (_i == 4)
+    gpu_plug_in_driver("old.so");
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  for (int i = 0; i < 4; i++)
+    gpu_same_scale(near, far, 3, 4);
+  gpu_same_steps(near, far, 4);
+  gpu_same_parameters(near, far);
+  ck_assert_int_eq(gpu_fake->replays, 0);
+  ck_assert_msg(strstr(far->remark, says[_i]) != NULL, "got: %s", far->remark);
+  ck_assert(_i || !*far->remark);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// What cannot be recorded is done, and what fails where it is done is told as ever.
+START_TEST(a_launch_that_is_refused_while_it_is_recorded) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  gpu_same_scale(near, far, 3, 4);
+  gpu_fake->refuse_at = gpu_fake->launches + 1;
+  for (int i = 0; i < 3; i++)
+    gpu_same_scale(near, far, 3, 4);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+START_TEST(a_graph_that_fails) {
+  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
+  bigs_model *m = gpu_open_on(&gpu.base, NULL);
+  float out[64];
+  ck_assert_int_eq(gpu_scale(m, 3, 4, out), 0);
+  gpu_fake->fault_at = gpu_fake->launches + 1;
+  toy_fails(m, gpu_scale(m, 3, 4, out), 3, "Fake 0 failed, at the latest in `");
+  gpu_is_dead(m);
+  bigs_model_close(m);
+}
+END_TEST
+
+// A handle whose kernels read their frames from the GPU's memory, and whose initial values are two
+// launches: two steps of one kernel are one.
+// but_for: a program whose kernels do so in its prologue alone; NULL: all do.
+static bigs_model *open_framed(BigsModule *module, const CudaDevice *gpu,
+                               const BigsProgram *but_for) {
+  static BigsLaunch launch[GPU_KERNELS];
+  static BigsProgram program[8];
+  static BigsStep init[4];
+  const BigsProgram *p = &toy_module.program[TOY_INIT];
+  *module = toy_module;
+  memcpy(program, module->program, (size_t)module->nprogram * sizeof *program);
+  memcpy(init, p->step, (size_t)p->nstep * sizeof *init);
+  for (int i = 0; i < GPU_KERNELS; i++)
+    launch[i] = (BigsLaunch){.threads = 256, .tasks = 8, .frames = 1};
+  for (int i = 0; but_for && i < but_for->nstep; i++)
+    launch[but_for->step[i].index].frames = i < but_for->nprologue;
+  for (int i = 0; i < GPU_KERNELS; i++)
+    toy_function[i].words = launch[i].frames ? 3 : toy_kernel[i].words;
+  init[0].group = 2;
+  program[TOY_INIT].step = init;
+  module->program = program, module->launch = launch, module->nlaunch = module->nkernel;
+  bigs_options o = {.threads = 2, .seed = 5, .device = &gpu->base};
+  bigs_model *m = bigs_model_open_with(module, &o, gpu_error, sizeof gpu_error);
+  ck_assert_msg(m != NULL, "%s", gpu_error);
+  return m;
+}
+
+START_TEST(steps_of_one_kernel_are_one_launch) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  BigsModule module;
+  bigs_model *near = gpu_open_on(NULL, NULL);
+  int launches = gpu_fake->launches;
+  bigs_model *far = open_framed(&module, &gpu, NULL);
+  ck_assert_int_eq(gpu_fake->launches - launches, 3); // and the keys
+  for (int i = 0; i < 12; i++)
+    gpu_same_scale(near, far, 1 + i / 3, 8 - i % 2);
+  gpu_same_steps(near, far, 4);
+  gpu_same_parameters(near, far);
+  gpu_same_scale(near, far, 7, 8);
+  gpu_same_steps(near, far, 3);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// The frames of a caller's tensors, which are elsewhere in each call, are not written over while they may
+// be read; nobody waits where no frame has a caller's tensor.
+START_TEST(frames_follow_tensors_that_move) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  BigsModule module;
+  bigs_model *near = gpu_open_on(NULL, NULL), *far;
+  far = open_framed(&module, &gpu, _i ? &toy_module.program[TOY_SCALE] : NULL);
+  float once[64], twice[64];
+  Caller c;
+  caller_begins(&c, gpu_ones);
+  ck_assert_int_eq(gpu_scale(near, 7, 8, once), 0);
+  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
+                                  (void *[]){twice}),
+                   0);
+  scale_on(far, &c, 0, c.x, c.y[0], 7);
+  int waits = gpu_fake->waits;
+  for (int i = 0; i < 3; i++) {
+    scale_on(far, &c, 0, c.x, c.y[0], 7);
+    scale_on(far, &c, 1, c.y[0], c.y[1], 7);
+  }
+  ck_assert((gpu_fake->waits == waits) == (_i == 1));
+  is_scaled(&c, 1, 1, twice, 7);
+  is_scaled(&c, 0, 0, once, 7);
+  bigs_model_close(near);
+  bigs_model_close(far);
+  caller_ends(&c);
+}
+END_TEST
+
+Suite *cuda_graph_suite(void);
+Suite *cuda_graph_suite(void) {
+  Suite *s = suite_create("cuda_graph");
+  TCase *t = tcase_create("cuda_graph");
+  tcase_add_unchecked_fixture(t, gpu_compile_drivers, gpu_remove_drivers);
+  tcase_add_checked_fixture(t, gpu_plug_in, gpu_unplug);
+  tcase_add_test(t, streams_of_a_caller_are_joined);
+  tcase_add_test(t, a_stream_may_end_after_the_call);
+  tcase_add_test(t, steps_become_a_graph);
+  tcase_add_test(t, a_training_step_is_three_graphs);
+  tcase_add_loop_test(t, numbers_that_are_not_finite_are_told, 0, 16);
+  tcase_add_test(t, tensors_that_move_are_followed);
+  tcase_add_loop_test(t, steps_go_one_by_one_without_graphs, 0, 5);
+  tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);
+  tcase_add_test(t, a_graph_that_fails);
+  tcase_add_test(t, steps_of_one_kernel_are_one_launch);
+  tcase_add_loop_test(t, frames_follow_tensors_that_move, 0, 2);
+  suite_add_tcase(s, t);
+  return s;
+}
