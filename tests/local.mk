@@ -40,8 +40,6 @@ test_sources = \
 	%D%/unit/faults.h \
 	%D%/unit/graph_test.c \
 	%D%/unit/graph_test.h \
-	%D%/unit/gpu_bed.c \
-	%D%/unit/gpu_bed.h \
 	%D%/unit/kernels.c \
 	%D%/unit/kernels.h \
 	%D%/unit/op_cases.c \
@@ -52,6 +50,8 @@ test_sources = \
 	%D%/unit/op_reference.h \
 	%D%/unit/far_device.c \
 	%D%/unit/far_device.h \
+	%D%/unit/gpu_bed.c \
+	%D%/unit/gpu_bed.h \
 	%D%/unit/plan_bed.c \
 	%D%/unit/plan_bed.h \
 	%D%/unit/runner.c \
@@ -113,6 +113,7 @@ test_sources = \
 	%D%/unit/test_sema.c \
 	%D%/unit/test_shim.c \
 	%D%/unit/test_team.c \
+	%D%/unit/test_team_train.c \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_train.c \
