@@ -284,8 +284,7 @@ Suite *precision_models_suite(void) {
     return s;
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 300);
-  if (getenv("BIGSC_CUDA_FULL"))
-    tcase_add_test(t, planted_errors);
+  tcase_add_test(t, planted_errors);
   tcase_add_loop_test(t, model_in_bf16, 0, COUNT(models));
   return s;
 }
