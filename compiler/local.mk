@@ -104,6 +104,8 @@ compiler_sources = \
 	%D%/sema/sema_prim.c \
 	%D%/sema/sema_scope.h \
 	%D%/sema/sema_text.c \
+	%D%/sema/sema_use.c \
+	%D%/sema/sema_extend.c \
 	%D%/sema/sema_tokenizer.c \
 	%D%/sema/sema_train.c \
 	%D%/sema/sema_tree.c \

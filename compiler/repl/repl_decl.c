@@ -347,8 +347,10 @@ static bool file_checks(Repl *r, File *f) {
 bool repl_load(Repl *r, const char *path) {
   VEC(Decl *) decls = {0};
   File *f = read_file(r, path);
+  Diags none = {.arena = r->arena};
   if (!f || !file_checks(r, f))
     return false;
+  f = model_join(r->arena, r->names, &none, f);
   for (int i = 0; i < f->decls.n; i++)
     if (f->decls.v[i]->kind < DECL_MODEL)
       vec_push(r->arena, &decls, f->decls.v[i]);

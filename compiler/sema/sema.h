@@ -38,6 +38,8 @@ Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const
                   const ModelOptions *opt);
 // The same for a syntax tree, which must outlive the model.
 Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt);
+// The file with all that it uses as one, without a `use`; itself where it uses nothing.  The trees live in `a`.
+File *model_join(Arena *a, Intern *names, Diags *diags, File *file);
 bool model_ok(const Model *m);
 // The text of the main file with what it uses put in place of each `use`: means the same, alone.
 const char *model_text(const Model *m);

@@ -4,6 +4,11 @@
 #define BIGSC_SEMA_CHECK_H
 #include "compiler/sema/sema_internal.h"
 
+// m->file becomes one file with all that it uses (sema_use.c).
+void sema_use_files(Sema *s);
+// ---- of those: what goes on `from` u, as one declaration (sema_extend.c)
+Decl *sema_extend(Sema *s, const Decl *d, const Decl *u);
+char *sema_read_text(Model *m, const char *path, Span at, size_t *size); // NULL: reported
 void sema_check_unused(Sema *s, const char *what, bool untyped);
 AxList sema_typed_axis(Sema *s, const TDim *d);         // of a type that no text wrote
 Ty sema_entry_type(Sema *s, const Stmt *st, Value **v); // as written, or that of *v, made a tensor

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 void sema_start(Sema *s, Model *m, Graph *g) {
   *s = (Sema){.m = m, .a = m->a, .d = m->d, .g = g};
@@ -15,7 +13,7 @@ void sema_start(Sema *s, Model *m, Graph *g) {
 // ---- text
 enum { MAX_FILE = 4 << 20 };
 
-static char *read_text(Model *m, const char *path, Span at, size_t *size) {
+char *sema_read_text(Model *m, const char *path, Span at, size_t *size) {
   FILE *f = fopen(path, "rb");
   if (!f) {
     diag_error(m->d, ERR_UNUSABLE_FILE, at, "cannot read `%s`: %s", path, strerror(errno));
@@ -264,49 +262,9 @@ static void declare_block(Sema *s, const Decl *d) {
     vec_push(s->a, &s->m->checkpoints, d);
 }
 
-// ---- files
-static bool declare_file(Sema *s, const File *f, bool prelude, bool library);
-
-static const char *beside(Arena *a, const char *from, const char *path) {
-  const char *slash = strrchr(from, '/');
-  if (path[0] == '/' || !slash)
-    return path;
-  return arena_printf(a, "%.*s%s", (int)(slash - from + 1), from, path);
-}
-
-// However it is spelled: `./lib.mdl`, or through a link.
-static bool same_file(const char *a, const char *b) {
-  struct stat x, y;
-  return a == b || (!stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
-}
-
-static void use_file(Sema *s, const Decl *d) {
-  Model *m = s->m;
-  const char *path = intern(m->names, beside(s->a, d->span.src->path, d->path.s));
-  for (int i = 0; i < m->used_files.n; i++)
-    if (same_file(m->used_files.v[i], path))
-      return;
-  vec_push(s->a, &m->used_files, path);
-  size_t size;
-  if (m->file->bad && access(path, R_OK))
-    return; // the name itself may be what is wrong
-  char *text = read_text(m, path, d->path.span, &size);
-  if (!text)
-    return;
-  File *f = parse_file(s->a, m->names, m->d, source_new(s->a, path, text, size));
-  vec_push(m->a, &m->inclusions, (Inclusion){d, f});
-  declare_file(s, f, false, true);
-}
-
-static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
-  if (library && d->kind != DECL_USE && d->kind != DECL_LET && d->kind != DECL_FN &&
-      d->kind != DECL_MODULE && d->kind != DECL_BAD) {
-    sema_error(s, ERR_UNUSABLE_FILE, d->keyword,
-               "a file that is used has modules, fns and lets only");
-    return true;
-  }
+static bool declare(Sema *s, const Decl *d, bool prelude) {
   switch (d->kind) {
-  case DECL_USE: use_file(s, d); break;
+  case DECL_USE: break; // could not be read
   case DECL_DIM:
     for (int i = 0; i < d->dims.n; i++)
       declare_dim(s, &d->dims.v[i]);
@@ -337,10 +295,10 @@ static bool declare(Sema *s, const Decl *d, bool prelude, bool library) {
 }
 
 // False: something is missing, so that unknown names say nothing.
-static bool declare_file(Sema *s, const File *f, bool prelude, bool library) {
+static bool declare_file(Sema *s, const File *f, bool prelude) {
   bool whole = true;
   for (int i = 0; i < f->decls.n; i++)
-    whole &= declare(s, f->decls.v[i], prelude, library);
+    whole &= declare(s, f->decls.v[i], prelude);
   return whole;
 }
 
@@ -469,8 +427,9 @@ static Model *check_file(Model *m, int before) {
       parse_file(m->a, m->names, diags, source_new(m->a, "<prelude>", prelude, strlen(prelude)));
   vec_push(m->a, &m->used_files, intern(m->names, m->path));
   const_frame(&s, false);
-  declare_file(&s, pre, true, false);
-  if (!declare_file(&s, m->file, false, false))
+  declare_file(&s, pre, true);
+  sema_use_files(&s);
+  if (!declare_file(&s, m->file, false))
     return m;
   unknown_defines(&s);
   check_all(&s);
@@ -487,11 +446,22 @@ Model *model_load(Arena *a, Intern *names, Diags *diags, const char *path, const
   Model *m = new_model(a, names, diags, path, opt);
   int before = diags->errors;
   size_t size = text ? strlen(text) : 0;
-  const char *buf = text ? arena_strndup(a, text, size) : read_text(m, path, (Span){0}, &size);
+  const char *buf = text ? arena_strndup(a, text, size) : sema_read_text(m, path, (Span){0}, &size);
   if (!buf)
     return m;
   m->file = parse_file(a, names, diags, source_new(a, arena_strdup(a, path), buf, size));
   return check_file(m, before);
+}
+
+File *model_join(Arena *a, Intern *names, Diags *diags, File *file) {
+  Sema s;
+  Model *m = new_model(a, names, diags, file->src->path, NULL);
+  m->file = file;
+  vec_push(m->a, &m->used_files, intern(m->names, m->path));
+  sema_start(&s, m, NULL);
+  const_frame(&s, false);
+  sema_use_files(&s);
+  return m->file;
 }
 
 Model *model_load_tree(Arena *a, Intern *names, Diags *diags, File *file, const ModelOptions *opt) {

@@ -41,11 +41,21 @@ typedef struct Hippo {
   double *w;
 } Hippo;
 
-// A `use` that brought something: not one of a file that was there already.
-typedef struct Inclusion {
-  const Decl *decl;
-  const File *file;
-} Inclusion;
+// A declaration of a file or of one that it uses: a dim or a let alone.
+typedef struct Declared {
+  Decl *decl;
+  const char *lead; // comments before it
+  bool own;         // of the file itself, not of one that it uses
+  bool made;        // the tree is not what stands at its span
+} Declared;
+typedef VEC(Declared) DeclaredList;
+typedef struct UsedFile {
+  const char *path;
+  DeclaredList decls;
+  Names taken; // brought by name so far
+  bool whole;  // all of it was brought
+  bool open;   // it is being read: it uses, in the end, itself
+} UsedFile;
 
 struct Model {
   Arena *a;
@@ -72,7 +82,9 @@ struct Model {
   int init_seq;
   VEC(const Decl *) checkpoints, trains;
   VEC(const char *) used_files;
-  VEC(Inclusion) inclusions;
+  VEC(UsedFile *) used;
+  DeclaredList
+      decls; // of all files in one, as they stand in m->file; empty: m->file is what was read
   TokenizerDecl tokenizer;
   ModuleInst *root;
   VEC(ParamDecl *) params;

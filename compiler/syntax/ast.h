@@ -287,16 +287,16 @@ typedef struct TrItem {
 
 // ---- declarations
 typedef enum DeclKind {
-  DECL_USE,        // path
+  DECL_USE,        // path only
   DECL_DIM,        // dims
   DECL_LET,        // lets
   DECL_INIT,       // value
   DECL_TOKENIZER,  // value
   DECL_FN,         // name generics formals type body
   DECL_MODULE,     // name generics formals type body
-  DECL_MODEL,      // name formals body
-  DECL_CHECKPOINT, // name checkpoint
-  DECL_TRAIN,      // name train
+  DECL_MODEL,      // name from formals body
+  DECL_CHECKPOINT, // name from checkpoint
+  DECL_TRAIN,      // name from train
   DECL_BAD // did not parse, already reported; `names` are what it would have declared, as far as
            // known: poison
 } DeclKind;
@@ -312,8 +312,10 @@ typedef struct Decl {
   Span span;
   Span keyword;
   Name name;   // fn, module, model, checkpoint, train
+  Name from;   // model, checkpoint, train: what it goes on from; from.s NULL: nothing
   Names names; // DECL_BAD
   Str path;
+  Names only; // use: what it brings; empty: everything
   VEC(Dim) dims;
   Binds lets;
   Expr *value;

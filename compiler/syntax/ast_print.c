@@ -481,10 +481,14 @@ static void decl(AstPrinter *p, const Decl *d) {
     names(p, &d->names);
     return;
   }
-  if (d->kind == DECL_USE)
-    out(p, "\"%s\"", d->path.s);
+  if (d->kind == DECL_USE) {
+    names(p, &d->only);
+    out(p, "%s\"%s\"", d->only.n ? " from " : "", d->path.s);
+  }
   if (d->name.s)
     out(p, "%s", d->name.s);
+  if (d->from.s)
+    out(p, " from %s", d->from.s);
   generics(p, d->generics);
   if (d->type) {
     out(p, " -> ");

@@ -119,7 +119,14 @@ void parse_formals(Parser *p, Formals *out) {
 }
 
 // ---- one function for each kind of declaration, called behind its first word
+// "use" [names "from"] STRING
 static void use(Parser *p, Decl *d) {
+  if (is(p, T_NAME)) {
+    parse_names(p, &d->only, "a name");
+    if (!is_word(p, "from"))
+      fail_expected(p, "`from`", " and the file that declares them");
+    advance(p);
+  }
   d->path = expect_string(p);
 }
 
@@ -155,6 +162,15 @@ static void name_of(Parser *p, Decl *d, const char *what) {
   d->name = expect_name(p, what);
   if (d->name.s)
     vec_push(p->arena, &d->names, d->name);
+}
+
+// ["from" NAME]
+static bool from(Parser *p, Decl *d, const char *what) {
+  if (!is_word(p, "from"))
+    return false;
+  advance(p);
+  d->from = expect_name(p, what);
+  return true;
 }
 
 static Body *short_body(Parser *p) {
@@ -198,22 +214,25 @@ static void module(Parser *p, Decl *d) {
   d->body = parse_body(p);
 }
 
-// "model" NAME formals body
+// "model" NAME (formals | "from" NAME [formals]) body
 static void model(Parser *p, Decl *d) {
   name_of(p, d, "the name of a model");
-  parse_formals(p, &d->formals);
+  if (!from(p, d, "the model that it goes on from") || is(p, T_LPAREN))
+    parse_formals(p, &d->formals);
   d->body = parse_body(p);
 }
 
-// "checkpoint" NAME "{" {ckitem EOL} "}"
+// "checkpoint" NAME ["from" NAME] "{" {ckitem EOL} "}"
 static void checkpoint(Parser *p, Decl *d) {
   name_of(p, d, "the name of a checkpoint block");
+  from(p, d, "the block that it goes on from");
   parse_block(p, parse_ckitem, d);
 }
 
-// "train" NAME "{" {tritem EOL} "}"
+// "train" NAME ["from" NAME] "{" {tritem EOL} "}"
 static void train(Parser *p, Decl *d) {
   name_of(p, d, "the name of a train block");
+  from(p, d, "the block that it goes on from");
   parse_block(p, parse_tritem, d);
 }
 

@@ -68,7 +68,8 @@ START_TEST(block_is_as_said) {
   const DocBlock *b = &blocks[_i];
   Arena *a = arena_new();
   Diags d = {.arena = a};
-  Model *m = model_load(a, intern_new(a), &d, b->file, b->text, NULL);
+  const char *root = getenv("srcdir"), *path = arena_printf(a, "%s/%s", root ? root : ".", b->file);
+  Model *m = model_load(a, intern_new(a), &d, path, b->text, NULL);
   if (!b->code)
     ck_assert_msg(model_ok(m), "%s:%d is refused:\n%s", b->file, b->line,
                   diags_string(a, &d, DIAG_TEXT, false));
