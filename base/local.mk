@@ -7,6 +7,7 @@ base_sources = \
 	%D%/atomic.h \
 	%D%/bug.c \
 	%D%/bug.h \
+	%D%/c_api.def \
 	%D%/clock.h \
 	%D%/dtype.c \
 	%D%/dtype.def \

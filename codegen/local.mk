@@ -127,9 +127,11 @@ llvm_sources = %D%/llvm/without.c
 endif
 
 # The public structs stand in every header that is made beside a model.
-nodist_llvm_sources = %D%/api/info_text.c
+nodist_llvm_sources = %D%/api/info_text.c %D%/api/options_text.c
 %D%/api/info_text.c: runtime/info.h tools/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) %D%/api && sh $(srcdir)/tools/embed.sh info_text $(srcdir)/runtime/info.h > $@.tmp && mv $@.tmp $@
+%D%/api/options_text.c: runtime/options.h tools/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) %D%/api && sh $(srcdir)/tools/embed.sh options_text $(srcdir)/runtime/options.h > $@.tmp && mv $@.tmp $@
 
 # The device functions stand in front of every printed kernel.
 nodist_cuda_sources = %D%/cuda/cuda_text.c

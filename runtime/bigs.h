@@ -1,5 +1,5 @@
-// What the functions of a compiled model are made of: the handle behind them, and the tables of
-// info.h.
+// What the functions of a compiled model are made of: the handle behind them, the tables of info.h
+// and options.h.
 //
 // Functions that return int return 0 or an exit status: 1 the model or the data is wrong, 2 wrong
 // use, 3 a file or a checkpoint, 4 not-a-number or infinity, 70 a bug in bigsc.  Handles are
@@ -7,7 +7,8 @@
 // keeps global state.
 #ifndef BIGSC_RUNTIME_BIGS_H
 #define BIGSC_RUNTIME_BIGS_H
-#include "info.h" // beside it, in the tree and where the two are installed
+#include "info.h" // beside it, in the tree and where they are installed
+#include "options.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,31 +20,18 @@ extern "C" {
 typedef struct BigsModule BigsModule;
 typedef struct bigs_model bigs_model;
 
-typedef struct bigs_options {
-  uint64_t seed;       // of fresh parameters, dropout, data
-  int threads;         // 0: as many as the process may use
-  const char *weights; // file or folder, as bigs_model_load; NULL: fresh parameters
-  int fresh;           // 1: parts that the files lack (`or init`) may be used with fresh values
-  int unset;           // 1 (weights NULL): leave the parameters zero; they are set or loaded later
-  // Asked before each large allocation; 0 refuses it, which fails the call that needed it.  NULL:
-  // all are allowed.
-  int (*may_allocate)(void *ctx, size_t bytes);
-  void *ctx;
-  const struct BigsDevice *
-      device; // runtime/exec/device.h; NULL: this computer's processors, for which the model is compiled
-  int *status; // why there is no handle, as a status of bigs_model_run; may be NULL
-} bigs_options;
-
 // A handle, or NULL with the reason in `error` (at most error_size bytes, terminated; may be NULL).
-// A CPU that lacks module->features is a reason.
+// A CPU that lacks module->features is a reason.  weights: file or folder, as bigs_model_load; NULL:
+// fresh parameters, of options' seed.  options: NULL stands for the defaults.
 bigs_model *bigs_model_open(const BigsModule *module, const char *weights, char *error,
                             size_t error_size);
-bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *options, char *error,
-                                 size_t error_size);
-// The first, for a program whose header has the number `header`; a module of another interface is
-// refused.
-bigs_model *bigs_model_open_checked(const BigsModule *module, uint64_t interface, uint64_t header,
-                                    const char *weights, char *error, size_t error_size);
+bigs_model *bigs_model_open_with(const BigsModule *module, const char *weights,
+                                 const bigs_options *options, char *error, size_t error_size);
+// The same for a program whose header has the number `header`; a module of another interface is
+// refused.  device: for options without one; NULL: the processors.
+bigs_model *bigs_model_open_checked(const BigsModule *module, const struct BigsDevice *device,
+                                    uint64_t interface, uint64_t header, const char *weights,
+                                    const bigs_options *options, char *error, size_t error_size);
 void bigs_model_close(bigs_model *m); // NULL is allowed
 // Why the last call on m failed: one line; "" when it did not.  Valid until the next call.
 const char *bigs_model_error(const bigs_model *m);

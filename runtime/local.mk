@@ -8,6 +8,7 @@ runtime_sources = \
 	%D%/work.def \
 	%D%/builtin.h \
 	%D%/info.h \
+	%D%/options.h \
 	%D%/builtin/builtin_conv.c \
 	%D%/builtin/builtin_scatter.c \
 	%D%/builtin/conv.c \

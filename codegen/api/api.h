@@ -13,6 +13,13 @@ static inline bool api_without(uint32_t bits, int32_t input) {
 static inline bool api_in_header(const BigsNamedValue *v) {
   return v->value >= INT32_MIN && v->value <= INT32_MAX && v->value == (double)(int32_t)v->value;
 }
+// A row of base/c_api.def.
+typedef struct ApiFunction {
+  const char *name, *result, *params, *arguments, *runtime, *forward, *comment;
+} ApiFunction;
+const ApiFunction *api_function(int i); // NULL: there are no more
+// `text` with the prefix in place of each @.
+char *api_prefixed(Arena *a, const char *text, const char *prefix);
 // The model's name in lower case.
 char *api_prefix(Arena *a, const BigsModule *m);
 // Names of the exported functions, in order.
@@ -24,6 +31,7 @@ char *api_header(Arena *a, const BigsModule *m, bool gpu);
 // A number that two modules share when a program that was compiled with the header of one may use the other.  The header
 // and the library carry it, and NAME_open compares.
 uint64_t api_interface(Arena *a, const BigsModule *m);
-// The text of runtime/info.h.
+// The texts of runtime/info.h and of runtime/options.h.
 const char *info_text(void);
+const char *options_text(void);
 #endif

@@ -147,33 +147,25 @@ static void put_constants(const HeaderText *t) {
   fputs(n ? "\n};\n" : "", t->f);
 }
 
+static void put_fixed(const HeaderText *t, const ApiFunction *f) {
+  if (*f->comment)
+    fprintf(t->f, "/* %s */\n", f->comment);
+  fprintf(t->f, "%s%s_%s(%s);\n", api_prefixed(t->arena, f->result, t->prefix), t->prefix, f->name,
+          api_prefixed(t->arena, f->arguments, t->prefix));
+}
+
+static void put_checked(const HeaderText *t, const char *name) {
+  fprintf(t->f, "#define %s_%s(...) %s_%s_checked(0x%" PRIx64 "u, __VA_ARGS__)\n", t->prefix, name,
+          t->prefix, name, api_interface(t->arena, t->m));
+}
+
 static void put_handles(const HeaderText *t) {
   const char *p = t->prefix;
-  fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n", p);
-  fprintf(t->f,
-          "\n/* weights: a safetensors file or a folder with model.safetensors; NULL: fresh ones, "
-          "seed 0.\n"
-          " * NULL on failure, with the reason in `error` (of error_size bytes; may be NULL). */\n"
-          "%s_model *%s_open(const char *weights, char *error, size_t error_size);\n"
-          "void %s_close(%s_model *model); /* NULL is allowed */\n",
-          p, p, p, p);
-  fprintf(
-      t->f,
-      "/* A call of %s_open goes through this one: a library whose functions are no longer those "
-      "of this header is refused. */\n"
-      "%s_model *%s_open_checked(uint64_t header, const char *weights, char *error, size_t "
-      "error_size);\n"
-      "#define %s_open(...) %s_open_checked(0x%" PRIx64 "u, __VA_ARGS__)\n",
-      p, p, p, p, p, api_interface(t->arena, t->m));
-  fprintf(t->f,
-          "/* Why the last call on this model failed; valid until the next one. */\n"
-          "const char *%s_error(const %s_model *model);\n",
-          p, p);
-  fprintf(
-      t->f,
-      "/* Writes the parameters as safetensors, in native names; replaces the file at once. */\n"
-      "int %s_save(%s_model *model, const char *path);\n",
-      p, p);
+  fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n\n", p);
+  for (int i = 0; api_function(i); i++)
+    put_fixed(t, api_function(i));
+  put_checked(t, "open");
+  put_checked(t, "open_with");
   // A model named BiGS has a function of the name that is the type's.
   bool hidden = !strcmp(p, "bigs");
   fprintf(t->f, "const bigs_info *%s_info%s(void)%s;\n", p, hidden ? "_" : "",
@@ -198,7 +190,7 @@ static void put_all(HeaderText *t, bool gpu) {
           "<stddef.h>\n#include <stdint.h>\n"
           "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
           t->upper, t->upper);
-  fprintf(t->f, "\n%s", info_text());
+  fprintf(t->f, "\n%s\n%s", info_text(), options_text());
   put_constants(t);
   put_handles(t);
   for (int i = 0; i < t->m->nprogram; i++)
@@ -211,12 +203,12 @@ static void put_all(HeaderText *t, bool gpu) {
   fputs("\n#ifdef __cplusplus\n}\n#endif\n#endif\n", t->f);
 }
 
-// The names that a header declares whatever the model: those of info.h, and what stands for the
+// The names that a header declares whatever the model: those of info.h and options.h, and what stands for the
 // function `bigs_info`.
 static bool is_taken(const char *name) {
-  static const char *const names[] = {"bigs_model",       "bigs_module_info", "bigs_info",
-                                      "bigs_info_",       "bigs_info_dim",    "bigs_info_value",
-                                      "bigs_info_tensor", "bigs_info_entry",  "BIGS_INFO_RANK"};
+  static const char *const names[] = {
+      "bigs_model",      "bigs_module_info", "bigs_info",       "bigs_info_",     "bigs_info_dim",
+      "bigs_info_value", "bigs_info_tensor", "bigs_info_entry", "BIGS_INFO_RANK", "bigs_options"};
   int i = COUNT(names);
   while (--i >= 0 && strcmp(names[i], name))
     ;

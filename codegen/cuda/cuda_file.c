@@ -146,6 +146,36 @@ static void put_device(const CudaSource *x) {
         x->f);
 }
 
+// The name of parameter number `at` of a declaration: the word before a comma, or the end.
+static const char *argument(const CudaSource *x, const char *declared, int at) {
+  const char *end = declared + strcspn(declared, ","), *s;
+  for (; at; at--)
+    end += 1 + strcspn(end + 1, ",");
+  for (s = end; s > declared && s[-1] != ' ' && s[-1] != '*'; s--)
+    ;
+  return arena_strndup(x->arena, s, (size_t)(end - s));
+}
+
+// An argument by its character in FORWARD.
+static const char *forwarded(const CudaSource *x, const ApiFunction *f, char what) {
+  switch (what) {
+  case 'T': return "bg_module()";
+  case 'D': return "bg_device(0)";
+  case 'I': return arena_printf(x->arena, "0x%" PRIx64 "u", api_interface(x->arena, x->in->module));
+  case 'N': return "NULL";
+  default: return argument(x, f->arguments, what - '0');
+  }
+}
+
+static void put_fixed(const CudaSource *x, const ApiFunction *f) {
+  fprintf(x->f, "BG_EXPORT %s%s_%s(%s) {\n  %s%s(", api_prefixed(x->arena, f->result, "bigs"),
+          x->prefix, f->name, api_prefixed(x->arena, f->arguments, "bigs"),
+          strcmp(f->result, "void ") ? "return " : "", f->runtime);
+  for (const char *c = f->forward; *c; c++)
+    fprintf(x->f, "%s%s", c > f->forward ? ", " : "", forwarded(x, f, *c));
+  fputs(");\n}\n", x->f);
+}
+
 static void put_handles(const CudaSource *x, const char *tables) {
   const char *p = x->prefix;
   put_device(x);
@@ -159,34 +189,20 @@ static void put_handles(const CudaSource *x, const char *tables) {
           "  return bigs_info_once(bg_module(), &cache);\n"
           "}\n",
           tables);
-  fprintf(x->f,
-          "BG_EXPORT bigs_model *%s_open_on(const char *weights, int device, char *error, size_t "
-          "size) {\n"
-          "  bigs_options o = {};\n"
-          "  o.weights = weights;\n"
-          "  o.device = bg_device(device);\n"
-          "  if (!o.device && error && size)\n"
-          "    snprintf(error, size, \"there is no GPU %%d\", device);\n"
-          "  return o.device ? bigs_model_open_with(bg_module(), &o, error, size) : NULL;\n"
-          "}\n"
-          "BG_EXPORT bigs_model *%s_open(const char *weights, char *error, size_t size) {\n"
-          "  return %s_open_on(weights, 0, error, size);\n"
-          "}\n"
-          "BG_EXPORT bigs_model *%s_open_checked(uint64_t header, const char *weights, char "
-          "*error, size_t size) {\n"
-          "  const uint64_t interface = 0x%" PRIx64 "u;\n"
-          "  return header == interface ? %s_open(weights, error, size)\n"
-          "                             : bigs_model_open_checked(bg_module(), interface, header, "
-          "weights, error, size);\n"
-          "}\n",
-          p, p, p, p, api_interface(x->arena, x->in->module), p);
-  fprintf(x->f,
-          "BG_EXPORT void %s_close(bigs_model *model) {\n  bigs_model_close(model);\n}\n"
-          "BG_EXPORT const char *%s_error(const bigs_model *model) {\n  return "
-          "bigs_model_error(model);\n}\n"
-          "BG_EXPORT int %s_save(bigs_model *model, const char *path) {\n"
-          "  return bigs_model_save(model, path, NULL);\n}\n",
-          p, p, p);
+  fprintf(
+      x->f,
+      "BG_EXPORT bigs_model *%s_open_on(const char *weights, int device, char *error, size_t "
+      "size) {\n"
+      "  bigs_options o = {};\n"
+      "  o.size = sizeof o;\n"
+      "  o.device = bg_device(device);\n"
+      "  if (!o.device && error && size)\n"
+      "    snprintf(error, size, \"there is no GPU %%d\", device);\n"
+      "  return o.device ? bigs_model_open_with(bg_module(), weights, &o, error, size) : NULL;\n"
+      "}\n",
+      p);
+  for (int i = 0; api_function(i); i++)
+    put_fixed(x, api_function(i));
   // A model named BiGS has a function of the name that is the type's.
   fprintf(x->f,
           "BG_EXPORT const bigs_info *bg_info_of_model(void) __asm__(\"%s_info\");\n"

@@ -107,31 +107,40 @@ static void step(Api *x, int train) {
   LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_step", args, COUNT(args)));
 }
 
-// NAME_open, and what NAME.h makes of a call of it, which passes the header's interface.
-static void openers(Api *x) {
-  LLVMTypeRef open[3] = {x->ptr, x->ptr, x->i64};
-  begin(x, x->ptr, open, 3, "open");
-  ApiVal with[4] = {x->tables, param(x, 0), param(x, 1), param(x, 2)};
-  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open", with, 4));
-  LLVMTypeRef checked[4] = {x->i64, x->ptr, x->ptr, x->i64};
-  begin(x, x->ptr, checked, 4, "open_checked");
-  ApiVal interface = LLVMConstInt(x->i64, api_interface(x->arena, x->m), false);
-  ApiVal all[6] = {x->tables, interface, param(x, 0), param(x, 1), param(x, 2), param(x, 3)};
-  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_open_checked", all, 6));
+static LLVMTypeRef type_of(const Api *x, char letter) {
+  return letter == 'p' ? x->ptr : letter == 'l' ? x->i64 : x->i32;
 }
 
-static void handles(Api *x) {
-  begin(x, x->none, &x->ptr, 1, "close");
-  ApiVal m = param(x, 0);
-  call(x, x->none, "bigs_model_close", &m, 1);
-  LLVMBuildRetVoid(x->b);
-  begin(x, x->ptr, &x->ptr, 1, "error");
-  m = param(x, 0);
-  LLVMBuildRet(x->b, call(x, x->ptr, "bigs_model_error", &m, 1));
-  LLVMTypeRef save[2] = {x->ptr, x->ptr};
-  begin(x, x->i32, save, 2, "save");
-  ApiVal to[3] = {param(x, 0), param(x, 1), LLVMConstNull(x->ptr)};
-  LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_save", to, 3));
+static LLVMTypeRef result_of(const Api *x, const char *text) {
+  return !strcmp(text, "void ") ? x->none : !strcmp(text, "int ") ? x->i32 : x->ptr;
+}
+
+// An argument by its character in FORWARD.
+static ApiVal forwarded(const Api *x, char what) {
+  switch (what) {
+  case 'T': return x->tables;
+  case 'I': return LLVMConstInt(x->i64, api_interface(x->arena, x->m), false);
+  case 'D':
+  case 'N': return LLVMConstNull(x->ptr);
+  default: return param(x, what - '0');
+  }
+}
+
+static void fixed(Api *x, const ApiFunction *f) {
+  LLVMTypeRef params[8], result = result_of(x, f->result);
+  ApiVal args[8];
+  int n = 0;
+  CHECK(strlen(f->params) <= COUNT(params) && strlen(f->forward) <= COUNT(args));
+  for (; f->params[n]; n++)
+    params[n] = type_of(x, f->params[n]);
+  begin(x, result, params, n, f->name);
+  for (n = 0; f->forward[n]; n++)
+    args[n] = forwarded(x, f->forward[n]);
+  ApiVal v = call(x, result, f->runtime, args, n);
+  if (result == x->none)
+    LLVMBuildRetVoid(x->b);
+  else
+    LLVMBuildRet(x->b, v);
 }
 
 static void info(Api *x) {
@@ -157,8 +166,8 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
   x.i64 = LLVMInt64TypeInContext(cx);
   x.ptr = LLVMPointerTypeInContext(cx, 0);
   x.none = LLVMVoidTypeInContext(cx);
-  openers(&x);
-  handles(&x);
+  for (int i = 0; api_function(i); i++)
+    fixed(&x, api_function(i));
   info(&x);
   for (int i = 0; i < m->nprogram; i++)
     if (m->program[i].kind == BIGS_ENTRY)

@@ -459,13 +459,13 @@ static void print_notes(const Session *s, const char *notes) {
 int session_open(Session *s) {
   char error[sizeof s->error.text];
   int status = 0;
-  bigs_options o = {.seed = (uint64_t)s->o->seed,
+  bigs_options o = {.size = sizeof(bigs_options),
+                    .seed = (uint64_t)s->o->seed,
                     .threads = (int)s->o->threads,
-                    .weights = s->weights,
                     .fresh = s->fresh,
                     .device = s->device,
                     .status = &status};
-  s->handle = bigs_model_open_with(s->module, &o, error, sizeof error);
+  s->handle = bigs_model_open_with(s->module, s->weights, &o, error, sizeof error);
   if (!s->handle)
     return session_error(s, status, "%s", error);
   if (!s->o->quiet)

@@ -105,9 +105,12 @@ static bool set_params(Ready *e) {
 
 static bool open_handle(Ready *e, Param **fresh, int nfresh) {
   char error[512];
-  bigs_options o = {.seed = (uint64_t)e->r->o->seed, .threads = (int)e->r->o->threads, .unset = 1};
+  bigs_options o = {.size = sizeof(bigs_options),
+                    .seed = (uint64_t)e->r->o->seed,
+                    .threads = (int)e->r->o->threads,
+                    .unset = 1};
   o.device = e->gpu.base.name ? &e->gpu.base : NULL;
-  e->handle = bigs_model_open_with(e->module, &o, error, sizeof error);
+  e->handle = bigs_model_open_with(e->module, NULL, &o, error, sizeof error);
   if (!e->handle) {
     repl_fail(e->r, "%s", error);
     return false;

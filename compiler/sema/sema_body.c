@@ -125,7 +125,11 @@ static void run_bind(Sema *s, const Stmt *st) {
 }
 
 static void reserved_entry(Sema *s, Name name) {
-  static const char *const taken[] = {"open", "open_checked", "close", "error", "save", "info"};
+  static const char *const taken[] = {
+#define API(name, result, params, arguments, runtime, forward, comment) #name,
+#include "base/c_api.def"
+#undef API
+      "info"};
   for (int i = 0; i < COUNT(taken); i++)
     if (!strcmp(name.s, taken[i]))
       sema_error(s, ERR_RESERVED_ENTRY, name.span,

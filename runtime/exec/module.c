@@ -44,7 +44,7 @@ static int check_device(bigs_model *m, const bigs_options *o) {
       m->module->model);
 }
 
-static int set_up(bigs_model *m, const bigs_options *o) {
+static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
   if (check_module(m) || check_device(m, o))
     return m->error.status;
   if (m->device->open(m, o->threads))
@@ -52,7 +52,7 @@ static int set_up(bigs_model *m, const bigs_options *o) {
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
   if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters"))
     return m->error.status;
-  return o->weights ? weights_load(m, o->weights) : o->unset ? 0 : exec_init(m);
+  return weights ? weights_load(m, weights) : o->unset ? 0 : exec_init(m);
 }
 
 // A text that is cut ends with "...", as one that is too long for a BigsError does.
@@ -64,53 +64,106 @@ static void say(char *error, size_t size, const char *text) {
     memcpy(error + size - sizeof "...", "...", sizeof "...");
 }
 
-bigs_model *bigs_model_open_with(const BigsModule *module, const bigs_options *options, char *error,
-                                 size_t error_size) {
-  bigs_options o = options ? *options : (bigs_options){0};
+// What is behind the fields that this version knows has to be 0: it would ask for what is not done.
+static int take_options(const bigs_options *given, bigs_options *out, BigsError *e) {
+  size_t n = given ? given->size : 0;
+  *out = (bigs_options){0};
+  if (n)
+    memcpy(out, given, n < sizeof *out ? n : sizeof *out);
+  if (given && !n)
+    return bigs_fail(e, BIGS_EUSAGE, "bigs_options.size is 0: set it to sizeof(bigs_options)");
+  for (const char *p = (const char *)given + sizeof *out; n > sizeof *out; p++, n--)
+    if (*p)
+      return bigs_fail(
+          e, BIGS_EUSAGE,
+          "bigs_options has %zu bytes, of which this version knows %zu, and the others "
+          "are not 0: leave them 0, or compile the model with a newer bigsc",
+          given->size, sizeof *out);
+  return 0;
+}
+
+static bigs_model *new_model(const BigsModule *module, const bigs_options *o, BigsError *e) {
   bigs_model *m = ALLOC(bigs_model);
-  say(error, error_size, "");
-  if (o.status)
-    *o.status = m ? 0 : BIGS_EMODEL;
   if (!m) {
-    say(error, error_size, "out of memory for a model");
+    bigs_fail(e, BIGS_EMODEL, "out of memory for a model");
     return NULL;
   }
   *m = (bigs_model){.module = module,
-                    .device = o.device ? o.device : &device_cpu,
-                    .may_allocate = o.may_allocate,
-                    .ctx = o.ctx,
-                    .seed = o.seed,
+                    .device = o->device ? o->device : &device_cpu,
+                    .may_allocate = o->may_allocate,
+                    .ctx = o->ctx,
+                    .seed = o->seed,
                     .weights_version = 1,
                     .grad_program = -1,
                     .moment_train = -1,
-                    .fresh = o.fresh != 0};
-  if (set_up(m, &o)) {
-    say(error, error_size, m->error.text);
-    if (o.status)
-      *o.status = m->error.status;
-    bigs_model_close(m);
-    return NULL;
-  }
+                    .fresh = o->fresh != 0};
   return m;
+}
+
+// NULL, and *e says why, where set_up failed, which has left its reason in m.
+static bigs_model *opened(bigs_model *m, int err, BigsError *e) {
+  if (!err)
+    return m;
+  *e = m->error;
+  bigs_model_close(m);
+  return NULL;
+}
+
+// What an opener returns, for a caller who asked for the reason in these places.
+static bigs_model *hand_over(bigs_model *m, const BigsError *e, int *status, char *error,
+                             size_t error_size) {
+  say(error, error_size, m ? "" : e->text);
+  if (status)
+    *status = m ? 0 : e->status;
+  return m;
+}
+
+typedef struct Opening {
+  const BigsModule *module;
+  const BigsDevice *device;   // of options without one
+  uint64_t interface, header; // equal, or the program knows another interface
+  const char *weights;
+  const bigs_options *options;
+} Opening;
+
+static int check_interface(const Opening *x, BigsError *e) {
+  return x->interface == x->header
+             ? 0
+             : bigs_fail(e, BIGS_EMODEL,
+                         "the interface of %s has changed since this program was compiled: "
+                         "compile it again with "
+                         "the header that was written beside the library",
+                         x->module->model);
+}
+
+static bigs_model *open_model(const Opening *x, char *error, size_t error_size) {
+  bigs_options o;
+  BigsError e = {0};
+  int err = take_options(x->options, &o, &e);
+  err = err ? err : check_interface(x, &e);
+  o.device = o.device ? o.device : x->device;
+  bigs_model *m = err ? NULL : new_model(x->module, &o, &e);
+  if (m)
+    m = opened(m, set_up(m, x->weights, &o), &e);
+  return hand_over(m, &e, o.status, error, error_size);
+}
+
+bigs_model *bigs_model_open_with(const BigsModule *module, const char *weights,
+                                 const bigs_options *options, char *error, size_t error_size) {
+  Opening x = {.module = module, .weights = weights, .options = options};
+  return open_model(&x, error, error_size);
 }
 
 bigs_model *bigs_model_open(const BigsModule *module, const char *weights, char *error,
                             size_t error_size) {
-  bigs_options options = {.weights = weights};
-  return bigs_model_open_with(module, &options, error, error_size);
+  return bigs_model_open_with(module, weights, NULL, error, error_size);
 }
 
-bigs_model *bigs_model_open_checked(const BigsModule *module, uint64_t interface, uint64_t header,
-                                    const char *weights, char *error, size_t error_size) {
-  if (interface == header)
-    return bigs_model_open(module, weights, error, error_size);
-  if (error && error_size)
-    snprintf(
-        error, error_size,
-        "the interface of %s has changed since this program was compiled: compile it again with "
-        "the header that was written beside the library",
-        module->model);
-  return NULL;
+bigs_model *bigs_model_open_checked(const BigsModule *module, const BigsDevice *device,
+                                    uint64_t interface, uint64_t header, const char *weights,
+                                    const bigs_options *options, char *error, size_t error_size) {
+  Opening x = {module, device, interface, header, weights, options};
+  return open_model(&x, error, error_size);
 }
 
 void bigs_model_close(bigs_model *m) {
@@ -134,7 +187,7 @@ const char *bigs_model_error(const bigs_model *m) {
   return m ? m->error.text : "there is no model: it did not open";
 }
 const char *bigs_model_notes(const bigs_model *m) {
-  return m->notes ? m->notes : "";
+  return m && m->notes ? m->notes : "";
 }
 
 // ---- names

@@ -125,13 +125,12 @@ static void same_weights(bigs_model *a, bigs_model *b) {
 static void open_weights(void) {
   char error[512] = "";
   int status = 0;
-  bigs_options o = {.weights = folder, .status = &status, .threads = 1};
-  bigs_model *m = bigs_model_open_with(module(), &o, error, sizeof error);
+  bigs_options o = {.size = sizeof(bigs_options), .status = &status, .threads = 1};
+  bigs_model *m = bigs_model_open_with(module(), folder, &o, error, sizeof error);
   must((m != NULL) == (status == 0) && (m != NULL) == !error[0]);
   must(status != BIGS_EBUG);
   if (m && (status = bigs_model_save(m, copy, "hf")) == 0) {
-    o.weights = copy;
-    bigs_model *again = bigs_model_open_with(module(), &o, error, sizeof error);
+    bigs_model *again = bigs_model_open_with(module(), copy, &o, error, sizeof error);
     if (!again)
       fuzz_failed(error, __FILE__, __LINE__);
     same_weights(m, again);

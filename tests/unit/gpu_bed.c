@@ -144,8 +144,8 @@ char gpu_error[GPU_ERROR];
 
 bigs_model *gpu_try_open(const BigsDevice *device, const char *weights, int *status) {
   bigs_options o = {
-      .threads = 2, .weights = weights, .seed = 5, .device = device, .status = status};
-  return bigs_model_open_with(&toy_module, &o, gpu_error, sizeof gpu_error);
+      .size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = device, .status = status};
+  return bigs_model_open_with(&toy_module, weights, &o, gpu_error, sizeof gpu_error);
 }
 
 bigs_model *gpu_open_on(const BigsDevice *device, const char *weights) {

@@ -292,12 +292,13 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
 static void check_once(PlanBed *t, BigsModule *module, const Output *outs, int n,
                        const char *what) {
   char error[512];
-  bigs_options o = {.threads = t->code      ? 1
+  bigs_options o = {.size = sizeof(bigs_options),
+                    .threads = t->code      ? 1
                                : t->threads ? t->threads
                                             : 2,
                     .unset = 1,
                     .device = t->code ? &device_cpu : NULL};
-  bigs_model *m = bigs_model_open_with(module, &o, error, sizeof error);
+  bigs_model *m = bigs_model_open_with(module, NULL, &o, error, sizeof error);
   ck_assert_msg(m != NULL, "%s", error);
   t->bits = 0;
   set_params(t, m);

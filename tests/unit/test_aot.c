@@ -231,7 +231,10 @@ START_TEST(exports) {
     n++;
   }
   ck_assert(nm && pclose(nm) == 0);
-  ck_assert_int_eq(n, 8);
+  int fixed = 0;
+  while (api_function(fixed))
+    fixed++;
+  ck_assert_int_eq(n, fixed + 3); // toy_info, bigs_module_info, its entry
   arena_free(a);
 }
 END_TEST

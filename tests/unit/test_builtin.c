@@ -165,7 +165,8 @@ static void check_values(const Values *v) {
 START_TEST(builtins_compute_what_they_say) {
   static const int64_t size[][2] = {{3, 7},   {2, 100}, {1, 1},  {3, 7},
                                     {4, 130}, {2, 33},  {1, 64}, {2, 100}};
-  bigs_model *m = bigs_model_open_with(&module, &(bigs_options){.threads = 2}, NULL, 0);
+  bigs_model *m = bigs_model_open_with(
+      &module, NULL, &(bigs_options){.size = sizeof(bigs_options), .threads = 2}, NULL, 0);
   ck_assert_ptr_nonnull(m);
   for (int i = 0; i < COUNT(size); i++) {
     Values v = make(size[i][0], size[i][1]);
@@ -181,7 +182,8 @@ START_TEST(builtins_have_the_same_bits_for_any_threads) {
   Values want = make(3, 150);
   for (int threads = 1; threads <= 5; threads += 2) {
     Values v = make(3, 150);
-    bigs_model *m = bigs_model_open_with(&module, &(bigs_options){.threads = threads}, NULL, 0);
+    bigs_model *m = bigs_model_open_with(
+        &module, NULL, &(bigs_options){.size = sizeof(bigs_options), .threads = threads}, NULL, 0);
     ck_assert_int_eq(run(m, threads == 1 ? &want : &v), 0);
     bigs_model_close(m);
     if (threads > 1) {

@@ -63,8 +63,8 @@ START_TEST(a_block_does_a_task) {
   gpu_fake->processors = 8;
   module.launch = launch;
   module.nlaunch = module.nkernel;
-  bigs_options o = {.threads = 2, .seed = 5, .device = &gpu.base};
-  bigs_model *far = bigs_model_open_with(&module, &o, gpu_error, sizeof gpu_error);
+  bigs_options o = {.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = &gpu.base};
+  bigs_model *far = bigs_model_open_with(&module, NULL, &o, gpu_error, sizeof gpu_error);
   if (shared_sizes[_i] > 227 << 10) {
     ck_assert_ptr_null(far);
     ck_assert_msg(strstr(gpu_error, "a kernel cannot have 307200 bytes of shared memory") != NULL,
@@ -236,8 +236,9 @@ START_TEST(code_for_a_gpu_is_not_run_by_processors) {
   int status = 0;
   BigsModule module = toy_module;
   module.target = "CUDA";
-  ck_assert_ptr_null(
-      bigs_model_open_with(&module, &(bigs_options){.status = &status}, why, sizeof why));
+  ck_assert_ptr_null(bigs_model_open_with(
+      &module, NULL, &(bigs_options){.size = sizeof(bigs_options), .status = &status}, why,
+      sizeof why));
   ck_assert_int_eq(status, BIGS_EMODEL);
   ck_assert_ptr_nonnull(strstr(why, "is compiled for CUDA, and this runtime is for processors"));
 }
@@ -371,8 +372,9 @@ START_TEST(library_code_is_refused) {
   lookup.kind = BIGS_BUILTIN, lookup.index = 0, lookup.label = "conv";
   program[TOY_LOOKUP].step = &lookup;
   module.program = program, module.builtin = builtin;
-  bigs_model *m = bigs_model_open_with(&module, &(bigs_options){.device = &gpu.base}, gpu_error,
-                                       sizeof gpu_error);
+  bigs_model *m = bigs_model_open_with(
+      &module, NULL, &(bigs_options){.size = sizeof(bigs_options), .device = &gpu.base}, gpu_error,
+      sizeof gpu_error);
   ck_assert_msg(m != NULL, "%s", gpu_error);
   int status = bigs_model_run(m, TOY_LOOKUP, DIMS(1, 2, 0), (const void *[]){(int32_t[]){1, 2}},
                               (void *[]){y});

@@ -281,8 +281,8 @@ static bigs_model *open_framed(BigsModule *module, const CudaDevice *gpu,
   init[0].group = 2;
   program[TOY_INIT].step = init;
   module->program = program, module->launch = launch, module->nlaunch = module->nkernel;
-  bigs_options o = {.threads = 2, .seed = 5, .device = &gpu->base};
-  bigs_model *m = bigs_model_open_with(module, &o, gpu_error, sizeof gpu_error);
+  bigs_options o = {.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = &gpu->base};
+  bigs_model *m = bigs_model_open_with(module, NULL, &o, gpu_error, sizeof gpu_error);
   ck_assert_msg(m != NULL, "%s", gpu_error);
   return m;
 }

@@ -59,9 +59,11 @@ static bool open_model(Zoo *z, int i, int opt) {
 
 static void open_handle(Zoo *z) {
   char error[512];
-  bigs_options o = {
-      .seed = z->seed, .threads = 1, .device = &device_cpu}; // its kernels are the shim's
-  z->c.handle = bigs_model_open_with(z->c.module, &o, error, sizeof error);
+  bigs_options o = {.size = sizeof(bigs_options),
+                    .seed = z->seed,
+                    .threads = 1,
+                    .device = &device_cpu}; // its kernels are the shim's
+  z->c.handle = bigs_model_open_with(z->c.module, NULL, &o, error, sizeof error);
   ck_assert_msg(z->c.handle != NULL, "%s", error);
 }
 

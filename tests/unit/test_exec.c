@@ -76,6 +76,31 @@ START_TEST(nothing_is_allocated_again) {
 }
 END_TEST
 
+START_TEST(options_may_be_those_of_another_version) {
+  struct {
+    bigs_options o;
+    int64_t more;
+  } later = {.o = {.size = sizeof later, .seed = 9}, .more = 0};
+  char error[256];
+  int status = -1;
+  bigs_model *m = bigs_model_open_with(&toy_module, NULL, &later.o, error, sizeof error);
+  ck_assert_uint_eq(m->seed, 9);
+  bigs_model_close(m);
+  later.more = 1;
+  later.o.status = &status;
+  ck_assert_ptr_null(bigs_model_open_with(&toy_module, NULL, &later.o, error, sizeof error));
+  ck_assert_int_eq(status, BIGS_EUSAGE);
+  ck_assert_ptr_nonnull(strstr(error, "the others are not 0"));
+  later.o.size = offsetof(bigs_options, seed); // of an earlier version
+  m = bigs_model_open_with(&toy_module, NULL, &later.o, error, sizeof error);
+  ck_assert_uint_eq(m->seed, 0);
+  bigs_model_close(m);
+  later.o.size = 0;
+  ck_assert_ptr_null(bigs_model_open_with(&toy_module, NULL, &later.o, error, sizeof error));
+  ck_assert_ptr_nonnull(strstr(error, "size is 0"));
+}
+END_TEST
+
 START_TEST(callers_mistakes_are_errors) {
   bigs_model *m = toy_open();
   float x[8] = {0}, y[8];
@@ -147,12 +172,13 @@ END_TEST
 
 START_TEST(a_program_of_another_interface) {
   char error[256];
-  bigs_model *m = bigs_model_open_checked(&toy_module, 7, 7, NULL, error, sizeof error);
+  bigs_model *m = bigs_model_open_checked(&toy_module, NULL, 7, 7, NULL, NULL, error, sizeof error);
   ck_assert_msg(m != NULL, "%s", error);
   bigs_model_close(m);
-  ck_assert_ptr_null(bigs_model_open_checked(&toy_module, 7, 8, NULL, error, sizeof error));
+  ck_assert_ptr_null(
+      bigs_model_open_checked(&toy_module, NULL, 7, 8, NULL, NULL, error, sizeof error));
   ck_assert_ptr_nonnull(strstr(error, "the interface of Toy has changed"));
-  ck_assert_ptr_null(bigs_model_open_checked(&toy_module, 7, 8, NULL, NULL, 0));
+  ck_assert_ptr_null(bigs_model_open_checked(&toy_module, NULL, 7, 8, NULL, NULL, NULL, 0));
 }
 END_TEST
 
@@ -247,8 +273,9 @@ END_TEST
 START_TEST(fresh_values_depend_on_the_seed_only) {
   float a[64], b[64];
   for (int threads = 1; threads < 4; threads++) {
-    bigs_model *m =
-        bigs_model_open_with(&toy_module, &(bigs_options){.seed = 9, .threads = threads}, NULL, 0);
+    bigs_model *m = bigs_model_open_with(
+        &toy_module, NULL,
+        &(bigs_options){.size = sizeof(bigs_options), .seed = 9, .threads = threads}, NULL, 0);
     bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, threads == 1 ? a : b);
     bigs_model_close(m);
     ck_assert(threads == 1 || !memcmp(a, b, TOY_V * TOY_H * sizeof *a));
@@ -300,8 +327,9 @@ END_TEST
 START_TEST(steps_do_not_depend_on_threads) {
   float want[64], got[64];
   for (int threads = 1; threads <= 5; threads += 2) {
-    bigs_model *m =
-        bigs_model_open_with(&toy_module, &(bigs_options){.seed = 4, .threads = threads}, NULL, 0);
+    bigs_model *m = bigs_model_open_with(
+        &toy_module, NULL,
+        &(bigs_options){.size = sizeof(bigs_options), .seed = 4, .threads = threads}, NULL, 0);
     for (int i = 0; i < 5; i++)
       ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, NULL), 0);
     bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, threads == 1 ? want : got);
@@ -381,7 +409,7 @@ START_TEST(a_block_without_a_rate) {
   train.rate = -1;
   module.train = &train;
   module.ntrain = 1;
-  bigs_model *m = bigs_model_open_with(&module, NULL, NULL, 0);
+  bigs_model *m = bigs_model_open_with(&module, NULL, NULL, NULL, 0);
   toy_fails(m, bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 1, "gives no rate");
   ck_assert(m->step == 0 && loss == 7);
   ck_assert_int_eq(bigs_model_grad(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss), 0);
@@ -435,8 +463,9 @@ START_TEST(every_allocation_may_fail) {
     Ration r = {n};
     float x[8] = {1}, y[8];
     m = bigs_model_open_with(
-        &toy_module,
-        &(bigs_options){.threads = 1, .weights = in_dir("w"), .may_allocate = ration, .ctx = &r},
+        &toy_module, in_dir("w"),
+        &(bigs_options){
+            .size = sizeof(bigs_options), .threads = 1, .may_allocate = ration, .ctx = &r},
         error, sizeof error);
     if (!m) {
       ck_assert_ptr_nonnull(strstr(error, "out of memory for"));
@@ -469,7 +498,8 @@ END_TEST
 static bigs_model *open_on(const BigsDevice *device, const char *weights) {
   char error[256];
   bigs_model *m = bigs_model_open_with(
-      &toy_module, &(bigs_options){.threads = 2, .weights = weights, .seed = 5, .device = device},
+      &toy_module, weights,
+      &(bigs_options){.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = device},
       error, sizeof error);
   ck_assert_msg(m != NULL, "%s", error);
   return m;
@@ -539,6 +569,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, entries_run_for_any_size);
   tcase_add_test(t, kept_values_follow_the_weights);
   tcase_add_test(t, nothing_is_allocated_again);
+  tcase_add_test(t, options_may_be_those_of_another_version);
   tcase_add_test(t, callers_mistakes_are_errors);
   tcase_add_test(t, a_handle_that_did_not_open);
   tcase_add_test(t, names_and_numbers_that_are_not_there);

@@ -78,8 +78,8 @@ static const void *const *inputs_of(const BigsModule *m, int program) {
 
 static int call_open(Host *h, int k) {
   int status = 0;
-  bigs_options o = {.seed = 3, .threads = 2, .status = &status};
-  h->model[k] = bigs_model_open_with(module[k], &o, h->said, sizeof h->said);
+  bigs_options o = {.size = sizeof(bigs_options), .seed = 3, .threads = 2, .status = &status};
+  h->model[k] = bigs_model_open_with(module[k], NULL, &o, h->said, sizeof h->said);
   return h->model[k] ? 0 : status ? status : 1;
 }
 

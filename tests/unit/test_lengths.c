@@ -54,7 +54,9 @@ static void open_so(LengthBench *b, char *const *defs) {
   ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
   Compiled *c = &b->by[1];
   ck_assert_msg(!so_open(b->arena, b->so, &b->library, &c->module, &e), "%s", e.text);
-  c->handle = bigs_model_open_with(c->module, &(bigs_options){.seed = 3}, error, sizeof error);
+  c->handle = bigs_model_open_with(c->module, NULL,
+                                   &(bigs_options){.size = sizeof(bigs_options), .seed = 3}, error,
+                                   sizeof error);
   ck_assert_msg(c->handle != NULL, "%s", error);
 }
 

@@ -35,7 +35,7 @@ START_TEST(groups_apply_in_order) {
   module.train = &train;
   module.ntrain = 1;
   for (train.ngroup = 0; train.ngroup <= 3; train.ngroup++) {
-    bigs_model *m = bigs_model_open_with(&module, NULL, NULL, 0);
+    bigs_model *m = bigs_model_open_with(&module, NULL, NULL, NULL, 0);
     TrainRecipe r = recipe_of(&train);
     int n, decayed = 0;
     ck_assert_int_eq(optim_ranges(m, 0, &r, &range, &n), 0);

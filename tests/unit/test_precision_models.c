@@ -185,9 +185,11 @@ static void check_programs(Narrow *m, Arena *a, const ZooBatch *x) {
 
 static ZooBatch open_handle(Narrow *m, Arena *a, const int64_t *size) {
   char error[512];
-  bigs_options o = {
-      .seed = m->z.seed, .threads = 1, .device = &device_cpu}; // its kernels are the shim's
-  m->z.c.handle = bigs_model_open_with(m->z.c.module, &o, error, sizeof error);
+  bigs_options o = {.size = sizeof(bigs_options),
+                    .seed = m->z.seed,
+                    .threads = 1,
+                    .device = &device_cpu}; // its kernels are the shim's
+  m->z.c.handle = bigs_model_open_with(m->z.c.module, NULL, &o, error, sizeof error);
   ck_assert_msg(m->z.c.handle != NULL, "%s", error);
   zoo_shake(&m->z, a);
   return zoo_batch(&m->z, a, size, false);

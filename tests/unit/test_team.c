@@ -204,10 +204,10 @@ static void toy_join(void *ctx, int rank) {
 
 START_TEST(a_team_of_the_host_serves_another_device) {
   TeamHub hub;
-  bigs_options o = {.seed = 4, .threads = 1}, far = o;
+  bigs_options o = {.size = sizeof(bigs_options), .seed = 4, .threads = 1}, far = o;
   far.device = &far_device;
-  bigs_model *m = bigs_model_open_with(&toy_module, &o, NULL, 0),
-             *n = bigs_model_open_with(&toy_module, &far, NULL, 0);
+  bigs_model *m = bigs_model_open_with(&toy_module, NULL, &o, NULL, 0),
+             *n = bigs_model_open_with(&toy_module, NULL, &far, NULL, 0);
   float a[64], b[64];
   hub_start(&hub, 1);
   ck_assert_int_eq(team_join(n, &hub.seat[0].team), 0);

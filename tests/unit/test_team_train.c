@@ -160,8 +160,12 @@ static void train_rank(void *ctx, int k) {
   TrainPlan plan = {.recipe = recipe, .batch = BATCH, .length = LENGTH, .seed = 3};
   plan.recipe.steps = run->steps ? run->steps : STEPS;
   // Ranks begin with parameters of their own, and go on with those of the first.
-  bigs_options o = {.seed = 3 + (uint64_t)k, .threads = 1, .may_allocate = allowed, .ctx = r};
-  bigs_model *m = bigs_model_open_with(bert, &o, r->error, sizeof r->error);
+  bigs_options o = {.size = sizeof(bigs_options),
+                    .seed = 3 + (uint64_t)k,
+                    .threads = 1,
+                    .may_allocate = allowed,
+                    .ctx = r};
+  bigs_model *m = bigs_model_open_with(bert, NULL, &o, r->error, sizeof r->error);
   if (!m || open_data(r, k)) {
     r->status = -1;
     return;

@@ -101,8 +101,11 @@ static int run(RunSpec s, TrainResult *result, char *error, size_t size) {
   snprintf(error, size, "%s", e.text);
   if (status)
     return status;
-  bigs_model *m = bigs_model_open_with(
-      &toy_module, &(bigs_options){.seed = 11, .threads = s.threads ? s.threads : 1}, error, size);
+  bigs_model *m = bigs_model_open_with(&toy_module, NULL,
+                                       &(bigs_options){.size = sizeof(bigs_options),
+                                                       .seed = 11,
+                                                       .threads = s.threads ? s.threads : 1},
+                                       error, size);
   ck_assert_ptr_nonnull(m);
   TrainOptions o = {.out = out,
                     .resume = s.resume,
@@ -269,8 +272,9 @@ START_TEST(text_data_resumes_to_the_same_bits) {
     ck_assert_int_ge(feed.epoch_steps, 20);
     plan.recipe.steps = part == 1 ? 9 : 20;
     plan.recipe.rate = 0.01;
-    bigs_model *m =
-        bigs_model_open_with(&toy_module, &(bigs_options){.seed = 5, .threads = 1}, NULL, 0);
+    bigs_model *m = bigs_model_open_with(
+        &toy_module, NULL, &(bigs_options){.size = sizeof(bigs_options), .seed = 5, .threads = 1},
+        NULL, 0);
     TrainOptions to = {.out = path_of(part ? "parts" : "whole", ""), .resume = part == 2};
     TrainResult r;
     // The schedule depends on the length of the run: a constant one here.
@@ -295,7 +299,9 @@ END_TEST
 static void expect_resumable(const char *folder, int64_t *step) {
   TrainState s;
   bigs_model *m = bigs_model_open(&toy_module, NULL, NULL, 0),
-             *want = bigs_model_open_with(&toy_module, &(bigs_options){.seed = 11}, NULL, 0);
+             *want = bigs_model_open_with(&toy_module, NULL,
+                                          &(bigs_options){.size = sizeof(bigs_options), .seed = 11},
+                                          NULL, 0);
   ck_assert_msg(checkpoint_load(m, path_of(folder, ""), 0, &s) == 0, "%s", bigs_model_error(m));
   *step = m->step;
   TrainRecipe r = s.recipe;

@@ -533,8 +533,9 @@ const BigsModule toy_module = {.abi = BIGS_ABI_VERSION,
 
 bigs_model *toy_open(void) {
   char error[512];
-  bigs_model *m = bigs_model_open_with(&toy_module, &(bigs_options){.seed = 3, .threads = 2}, error,
-                                       sizeof error);
+  bigs_model *m = bigs_model_open_with(
+      &toy_module, NULL, &(bigs_options){.size = sizeof(bigs_options), .seed = 3, .threads = 2},
+      error, sizeof error);
   ck_assert_msg(m != NULL, "%s", error);
   return m;
 }
