@@ -59,6 +59,7 @@ runtime_sources = \
 	%D%/exec/match.h \
 	%D%/exec/module.c \
 	%D%/exec/names.c \
+	%D%/exec/open.c \
 	%D%/exec/optim.c \
 	%D%/exec/optim.h \
 	%D%/exec/optim_far.c \
