@@ -32,6 +32,10 @@ bigs_model *bigs_model_open_with(const BigsModule *module, const char *weights,
 bigs_model *bigs_model_open_checked(const BigsModule *module, const struct BigsDevice *device,
                                     uint64_t interface, uint64_t header, const char *weights,
                                     const bigs_options *options, char *error, size_t error_size);
+// One more handle of m's weights, which then are in memory once: with m's options, m's step of training and no optimizer's moments.
+// A handle whose weights are trained, set or loaded gets weights of its own first; the others keep theirs.  This is a call on m;
+// afterwards the two are independent, and either may be closed first.
+bigs_model *bigs_model_clone(const bigs_model *m, char *error, size_t error_size);
 void bigs_model_close(bigs_model *m); // NULL is allowed
 // Why the last call on m failed: one line; "" when it did not.  Valid until the next call.
 const char *bigs_model_error(const bigs_model *m);

@@ -546,6 +546,8 @@ int module_program(const BigsModule *module, int kind, const char *name) {
 
 int exec_init(bigs_model *m) {
   int program = module_program(m->module, BIGS_INIT, NULL);
+  if (region_own(m, &m->param, "parameters"))
+    return m->error.status;
   if (m->param.p && m->device->clear(m, m->param.p, m->param.bytes))
     return m->error.status;
   m->weights_version++;

@@ -11,11 +11,14 @@
 #include <signal.h>
 
 // ---- memory that a handle accounts for
+typedef struct RegionShares RegionShares;
 typedef struct Region {
   char *
       p; // on the device; 64-byte aligned (2 MiB, with huge pages asked for, when large); NULL while empty
   size_t bytes;
-  char *copy; // on the host, where the device's memory is not; NULL until it is looked at
+  char *copy;           // on the host, where the device's memory is not; NULL until it is looked at
+  RegionShares *shares; // of handles whose memory this is; NULL: this one's alone
+  bool lent;            // another handle allocated it
 } Region;
 // Zeroed memory in place of what the region held.  `what` names it in the error: "gradients".
 int region_set(bigs_model *m, Region *r, size_t bytes, const char *what);
@@ -24,6 +27,11 @@ void region_free(bigs_model *m, Region *r);
 char *region_look(bigs_model *m, Region *r);
 // What was written into region_look's memory is in the region from now on.
 int region_put(bigs_model *m, Region *r);
+// Memory that handles share: nobody writes to it but after region_own, which gives m a copy of its own
+// where others have it too.
+int region_sharable(bigs_model *m, Region *r);
+void region_share(const Region *r, Region *out);
+int region_own(bigs_model *m, Region *r, const char *what);
 // The region of weights, gradients or moments that an address lies in, or NULL.
 const Region *region_at(const bigs_model *m, const void *p);
 // malloc'd and zeroed; NULL with the error set.
@@ -126,7 +134,8 @@ struct bigs_model {
   char *notes;
   char remark[256]; // what the device does otherwise than it could, and why; "": nothing
   bool fresh;       // of bigs_options
-  uint8_t *unread;  // 1 per parameter that the weights lack and nothing has set; NULL: none
+  bigs_options asked;
+  uint8_t *unread; // 1 per parameter that the weights lack and nothing has set; NULL: none
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]

@@ -86,6 +86,7 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
   float value = 0;
   double weight;
   int err = recipe_check(&m->module->train[train], r, &m->error);
+  err = err ? err : region_own(m, &m->param, "parameters");
   err = err ? err : optim_needs(m, train, r, &m->later);
   err = err ? err : model_gradient(m, train, dims, inputs, &value, false);
   m->later = (Needs){0};
@@ -126,7 +127,8 @@ int bigs_model_load(bigs_model *m, const char *path) {
 }
 
 // ---- parameters
-static int region_of(bigs_model *m, bigs_what what, int index, Region **out, char **arena) {
+static int region_of(bigs_model *m, bigs_what what, int index, bool write, Region **out,
+                     char **arena) {
   if (index < 0 || index >= m->module->nparam)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no parameter %d", index);
   Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1]};
@@ -134,6 +136,8 @@ static int region_of(bigs_model *m, bigs_what what, int index, Region **out, cha
     return bigs_fail(&m->error, BIGS_EUSAGE, "parameter %s has no such values yet",
                      m->module->param[index].name);
   *out = region[what];
+  if (write && region_own(m, *out, "parameters"))
+    return m->error.status;
   *arena = region_look(m, *out);
   return *arena ? 0 : m->error.status;
 }
@@ -143,7 +147,7 @@ int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
   char *arena = NULL;
   if (!begin(m))
     return BIGS_EUSAGE;
-  if (region_of(m, what, index, &r, &arena))
+  if (region_of(m, what, index, false, &r, &arena))
     return m->error.status;
   param_get(&m->module->param[index], arena, dense);
   return 0;
@@ -154,7 +158,7 @@ int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) 
   char *arena = NULL;
   if (!begin(m))
     return BIGS_EUSAGE;
-  if (region_of(m, what, index, &r, &arena))
+  if (region_of(m, what, index, true, &r, &arena))
     return m->error.status;
   param_set(&m->module->param[index], arena, dense);
   if (m->unread && what == BIGS_THE_WEIGHT)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// ---- open and close
 static int check_module(bigs_model *m) {
   const BigsModule *module = m->module;
   char missing[64];
@@ -39,7 +40,8 @@ static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
   if (m->device->open(m, o->threads))
     return m->error.status;
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
-  if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters"))
+  if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters") ||
+      region_sharable(m, &m->param))
     return m->error.status;
   return weights ? weights_load(m, weights) : o->unset ? 0 : exec_init(m);
 }
@@ -85,7 +87,10 @@ static bigs_model *new_model(const BigsModule *module, const bigs_options *o, Bi
                     .weights_version = 1,
                     .grad_program = -1,
                     .moment_train = -1,
-                    .fresh = o->fresh != 0};
+                    .fresh = o->fresh != 0,
+                    .asked = *o};
+  m->asked.status = NULL; // the caller's, of that call
+  m->asked.vocab = NULL;
   return m;
 }
 
@@ -153,6 +158,42 @@ bigs_model *bigs_model_open_checked(const BigsModule *module, const BigsDevice *
                                     const bigs_options *options, char *error, size_t error_size) {
   Opening x = {module, device, interface, header, weights, options};
   return open_model(&x, error, error_size);
+}
+
+// ---- clones
+static char *copied(bigs_model *m, const void *from, size_t bytes) {
+  char *to = from ? MODEL_ALLOC(m, char, bytes, "what the weights lack") : NULL;
+  if (to)
+    memcpy(to, from, bytes);
+  return to;
+}
+
+static int set_up_clone(bigs_model *m, bigs_model *of) {
+  if (of->device->wait(of)) { // for weights that are on their way
+    m->error = of->error;
+    return m->error.status;
+  }
+  if (m->device->open(m, m->asked.threads))
+    return m->error.status;
+  m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
+  m->notes = copied(m, of->notes, of->notes ? strlen(of->notes) + 1 : 0);
+  m->unread = (uint8_t *)copied(m, of->unread, (size_t)m->module->nparam);
+  if (!m->binding || !m->notes != !of->notes || !m->unread != !of->unread)
+    return m->error.status;
+  m->seed = of->seed;
+  m->step = of->step;
+  region_share(&of->param, &m->param);
+  return 0;
+}
+
+bigs_model *bigs_model_clone(const bigs_model *model, char *error, size_t error_size) {
+  bigs_model *of = (bigs_model *)(uintptr_t)model, *m = NULL;
+  BigsError e = {0};
+  if (!of)
+    bigs_fail(&e, BIGS_EUSAGE, "%s", bigs_model_error(NULL));
+  else if ((m = new_model(of->module, &of->asked, &e)) != NULL)
+    m = opened(m, set_up_clone(m, of), &e);
+  return hand_over(m, &e, NULL, error, error_size);
 }
 
 void bigs_model_close(bigs_model *m) {

@@ -1,5 +1,6 @@
 // Memory of a handle: see exec.h.
 #include "runtime/exec/exec.h"
+#include "base/atomic.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,12 +25,60 @@ int region_set(bigs_model *m, Region *r, size_t bytes, const char *what) {
   return 0;
 }
 
+struct RegionShares {
+  ATOMIC(int) n;
+};
+
+// The last one who has it frees it.
+static bool is_last(const Region *r) {
+  return !r->shares || atomic_sub(&r->shares->n, 1) == 1;
+}
+
 void region_free(bigs_model *m, Region *r) {
-  if (r->p)
+  if (r->p && is_last(r)) {
     m->device->release(m, r->p, r->bytes);
+    free(r->shares);
+  }
   free(r->copy);
-  m->allocated -= (int64_t)r->bytes;
+  m->allocated -= r->lent ? 0 : (int64_t)r->bytes;
   *r = (Region){0};
+}
+
+int region_sharable(bigs_model *m, Region *r) {
+  r->shares = r->p ? MODEL_ALLOC(m, RegionShares, 1, "a counter") : NULL;
+  if (r->p && !r->shares)
+    return m->error.status;
+  if (r->shares)
+    atomic_set(&r->shares->n, 1);
+  return 0;
+}
+
+void region_share(const Region *r, Region *out) {
+  *out = (Region){.p = r->p, .bytes = r->bytes, .shares = r->shares, .lent = true};
+  if (r->shares)
+    atomic_add(&r->shares->n, 1);
+}
+
+static int copy_region(bigs_model *m, Region *from, Region *to, const char *what) {
+  const char *data = region_look(m, from);
+  if (!data || region_set(m, to, from->bytes, what) || region_sharable(m, to))
+    return m->error.status;
+  if (m->device->host)
+    memcpy(to->p, data, to->bytes);
+  else if (m->device->put(m, to->p, data, to->bytes) || m->device->wait(m))
+    return m->error.status;
+  return 0;
+}
+
+int region_own(bigs_model *m, Region *r, const char *what) {
+  Region own = {0};
+  if (!r->shares || atomic_get(&r->shares->n) == 1)
+    return 0;
+  int err = copy_region(m, r, &own, what);
+  region_free(m, err ? &own : r);
+  if (!err)
+    *r = own;
+  return err;
 }
 
 char *region_look(bigs_model *m, Region *r) {

@@ -24,7 +24,8 @@ static char *dense_buffer(bigs_model *m) {
 
 // ---- reading
 static int read_all(bigs_model *m, const NameMap *map) {
-  char *dense = dense_buffer(m), *arena = dense ? region_look(m, &m->param) : NULL;
+  char *dense = region_own(m, &m->param, "parameters") ? NULL : dense_buffer(m),
+       *arena = dense ? region_look(m, &m->param) : NULL;
   int err = arena ? 0 : m->error.status;
   for (int i = 0; i < m->module->nparam && !err; i++) {
     const BigsParam *p = &m->module->param[i];
@@ -278,7 +279,8 @@ static int take_lacks(bigs_model *m, const StFile *f) {
 }
 
 int weights_read(bigs_model *m, const StFile *f, const char *suffix, bool lacks, Region *r) {
-  char *dense = dense_buffer(m), *arena = dense ? region_look(m, r) : NULL, name[1024];
+  char *dense = region_own(m, r, "parameters") ? NULL : dense_buffer(m),
+       *arena = dense ? region_look(m, r) : NULL, name[1024];
   int err = !arena ? m->error.status : lacks ? take_lacks(m, f) : 0;
   for (int i = 0; i < m->module->nparam && !err; i++) {
     if (lacks && m->unread && m->unread[i])

@@ -445,7 +445,8 @@ static void begin_from_nothing(TrainRun *r) {
 
 // All ranks have what the first one has.
 static int share_state(bigs_model *m, bool moments) {
-  int err = team_share(m, &m->param);
+  int err = region_own(m, &m->param, "parameters");
+  err = err ? err : team_share(m, &m->param);
   for (int i = 0; i < 2 && !err && moments; i++)
     err = team_share(m, &m->moment[i]);
   m->weights_version++;

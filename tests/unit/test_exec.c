@@ -9,6 +9,7 @@
 #include "tests/unit/tmpdir.h"
 #include "tests/unit/far_device.h"
 #include "tests/unit/toy_module.h"
+#include <pthread.h>
 #include <float.h>
 #include <math.h>
 #include <signal.h>
@@ -505,6 +506,18 @@ static bigs_model *open_on(const BigsDevice *device, const char *weights) {
   return m;
 }
 
+static void *train_a_little(void *model) {
+  bigs_model *m = (bigs_model *)model;
+  float loss = 0;
+  for (int i = 0; i < 3; i++)
+    if (bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &loss))
+      return NULL;
+  bigs_model_close(m);
+  uint32_t bits;
+  memcpy(&bits, &loss, sizeof bits);
+  return (void *)(uintptr_t)bits;
+}
+
 static void same_weights(bigs_model *a, bigs_model *b) {
   float x[64], y[64];
   for (int i = 0; i < TOY_NPARAM; i++) {
@@ -516,6 +529,84 @@ static void same_weights(bigs_model *a, bigs_model *b) {
     }
   }
 }
+
+// The weights of m and of its clone are one until one of the two is written.
+static void clone_and_part(bigs_model *m) {
+  char error[256];
+  float was, x;
+  bigs_model_get(m, BIGS_THE_WEIGHT, TOY_GAIN, &was);
+  m->step = 7;
+  bigs_model *clone = bigs_model_clone(m, error, sizeof error), *third;
+  ck_assert_msg(clone != NULL, "%s", error);
+  third = bigs_model_clone(clone, NULL, 0);
+  ck_assert_ptr_eq(clone->param.p, m->param.p);
+  ck_assert_ptr_eq(third->param.p, m->param.p);
+  ck_assert_int_eq(third->step, 7);
+  ck_assert_int_lt(clone->allocated, (int64_t)m->param.bytes);
+  ck_assert_int_eq(bigs_model_set(clone, BIGS_THE_WEIGHT, TOY_GAIN, &(float){was + 1}), 0);
+  ck_assert_ptr_ne(clone->param.p, m->param.p);
+  bigs_model_close(m);
+  bigs_model_get(third, BIGS_THE_WEIGHT, TOY_GAIN, &x);
+  ck_assert_float_eq(x, was);
+  char *alone = third->param.p;
+  ck_assert_int_eq(bigs_model_set(third, BIGS_THE_WEIGHT, TOY_GAIN, &x), 0);
+  ck_assert_ptr_eq(third->param.p, alone);
+  bigs_model_close(third);
+  run_scale(clone, 2, 3, true, was + 1);
+  ck_assert_int_eq(bigs_model_step(clone, 0, DIMS(2, 4, 3), BATCH_IN, &x), 0);
+  bigs_model_close(clone);
+}
+
+START_TEST(clones_share_weights_until_one_is_written) {
+  clone_and_part(open_on(NULL, NULL));
+  clone_and_part(open_on(&far_device, NULL));
+}
+END_TEST
+
+// Those that write their own part without a word from the others.
+START_TEST(clones_of_other_threads) {
+  enum { N = 4 };
+  pthread_t thread[N];
+  bigs_model *m = open_on(NULL, NULL);
+  for (int i = 0; i < N; i++)
+    ck_assert_int_eq(pthread_create(&thread[i], NULL, train_a_little, bigs_model_clone(m, NULL, 0)),
+                     0);
+  bigs_model_close(m);
+  void *loss[N];
+  for (int i = 0; i < N; i++) {
+    ck_assert_int_eq(pthread_join(thread[i], &loss[i]), 0);
+    ck_assert_ptr_eq(loss[i], loss[0]);
+  }
+}
+END_TEST
+
+START_TEST(a_clone_or_nothing) {
+  char error[256];
+  for (int n = 0;; n++) {
+    ck_assert_int_lt(n, 200);
+    Ration r = {1000};
+    bigs_model *m = bigs_model_open_with(
+        &toy_module, NULL,
+        &(bigs_options){
+            .size = sizeof(bigs_options), .threads = 1, .may_allocate = ration, .ctx = &r},
+        NULL, 0);
+    r.left = n;
+    bigs_model *clone = bigs_model_clone(m, error, sizeof error);
+    float x = 1;
+    int status = clone ? bigs_model_set(clone, BIGS_THE_WEIGHT, TOY_GAIN, &x) : 1;
+    if (!clone)
+      ck_assert_ptr_nonnull(strstr(error, "out of memory for"));
+    else if (status)
+      toy_fails(clone, status, 1, "out of memory for");
+    r.left = 1000;
+    bigs_model_close(clone);
+    ck_assert_int_eq(bigs_model_step(m, 0, DIMS(2, 4, 3), BATCH_IN, &x), 0);
+    bigs_model_close(m);
+    if (!status)
+      break;
+  }
+}
+END_TEST
 
 // Steps, values, files and checks, by a host that cannot reach the device's memory.
 START_TEST(memory_of_a_device_is_the_devices) {
@@ -589,6 +680,9 @@ Suite *exec_suite(void) {
   tcase_add_test(t, a_block_without_a_rate);
   tcase_add_test(t, info_tells_all);
   tcase_add_test(t, every_allocation_may_fail);
+  tcase_add_test(t, clones_share_weights_until_one_is_written);
+  tcase_add_test(t, clones_of_other_threads);
+  tcase_add_test(t, a_clone_or_nothing);
   tcase_add_test(t, memory_of_a_device_is_the_devices);
   tcase_add_test(t, tensors_of_a_device_are_taken_as_they_are);
   suite_add_tcase(s, t);
