@@ -37,5 +37,7 @@ base_sources = \
 	%D%/source.h \
 	%D%/sources.def \
 	%D%/tokenizers.def \
+	%D%/utf8.c \
+	%D%/utf8.h \
 	%D%/vec.c \
 	%D%/vec.h

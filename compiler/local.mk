@@ -114,6 +114,9 @@ compiler_sources = \
 	%D%/sema/sema_value.h \
 	%D%/syntax/ast.h \
 	%D%/syntax/ast_print.c \
+	%D%/syntax/char_width.c \
+	%D%/syntax/char_width.h \
+	%D%/syntax/char_widths.h \
 	%D%/syntax/diag.c \
 	%D%/syntax/diag.h \
 	%D%/syntax/diag_render.c \

@@ -10,8 +10,8 @@ if HAVE_CHECK
 check_PROGRAMS = %D%/runner
 TESTS += %D%/runner
 tests_runner_SOURCES = $(test_sources) $(llvm_test_sources)
-tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(FFTW_DOUBLE_CFLAGS)
-tests_runner_LDADD = $(all_libs) $(CHECK_LIBS) $(FFTW_DOUBLE_LIBS)
+tests_runner_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(UTF8PROC_CFLAGS) $(FFTW_DOUBLE_CFLAGS)
+tests_runner_LDADD = $(all_libs) $(CHECK_LIBS) $(UTF8PROC_LIBS) $(FFTW_DOUBLE_LIBS)
 tests_runner_LDFLAGS = $(AM_LDFLAGS) $(wrapped:%=-Wl,--wrap=%)
 endif
 # Suites of suites.def that need LLVM are not run without it; these are not even compiled.
@@ -117,6 +117,7 @@ test_sources = \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_train.c \
+	%D%/unit/test_unicode.c \
 	%D%/unit/test_values.c \
 	%D%/unit/test_vocab.c \
 	%D%/unit/test_weights.c \

@@ -2,9 +2,9 @@
 // diag_render.c.
 #include "compiler/syntax/diag.h"
 #include "compiler/syntax/diag_render.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 enum { DEFAULT_LIMIT = 100 };
 
@@ -135,10 +135,10 @@ static const Diag **sorted(Arena *a, const Diags *d) {
 // ---- JSON: one object a line
 static void json_string(FILE *f, const char *s) {
   fputc('"', f);
-  for (const unsigned char *p = (const unsigned char *)s; *p;) {
-    utf8proc_int32_t c;
-    utf8proc_ssize_t n = utf8proc_iterate(p, -1, &c);
-    if (n <= 0) {
+  for (const char *p = s, *end = s + strlen(s); p < end;) {
+    int32_t c;
+    size_t n = utf8_read(p, (size_t)(end - p), &c);
+    if (!n) {
       fputs("\\ufffd", f);
       p++;
       continue;
@@ -148,7 +148,7 @@ static void json_string(FILE *f, const char *s) {
     else if (c < 0x20 || c == 0x7f)
       fprintf(f, "\\u%04x", (unsigned)c);
     else
-      fwrite(p, 1, (size_t)n, f);
+      fwrite(p, 1, n, f);
     p += n;
   }
   fputc('"', f);

@@ -10,9 +10,10 @@
 //
 // A span of several lines is marked on its first and its last line.
 #include "compiler/syntax/diag_render.h"
+#include "base/utf8.h"
+#include "compiler/syntax/char_width.h"
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 enum {
   TAB = 4,
@@ -62,15 +63,14 @@ static uint32_t line_end(const Source *src, int line) {
 // is then false.
 static uint32_t char_at(const Source *src, uint32_t at, uint32_t end, int col, int *columns,
                         bool *show) {
-  utf8proc_int32_t c;
-  utf8proc_ssize_t n =
-      utf8proc_iterate((const utf8proc_uint8_t *)src->text + at, (utf8proc_ssize_t)(end - at), &c);
+  int32_t c = 0;
+  size_t n = utf8_read(src->text + at, end - at, &c);
   *show = n > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0);
   *columns = 1;
   if (n > 0 && c == '\t')
     *columns = TAB - col % TAB;
   else if (*show)
-    *columns = utf8proc_charwidth(c);
+    *columns = char_width(c);
   return n > 0 ? (uint32_t)n : 1;
 }
 

@@ -1,9 +1,9 @@
 // The lexer: one pass over the text with a stack of open brackets.  See lex.h.
 #include "compiler/syntax/lex.h"
+#include "base/utf8.h"
 #include "compiler/syntax/habits.h"
 #include <stdio.h>
 #include <string.h>
-#include <utf8proc.h>
 
 enum { BAD_UTF8_SHOWN = 5, UNCLOSED_SHOWN = 4 }; // reports of one kind from one cause
 
@@ -266,9 +266,9 @@ static void tag(Lexer *l) {
 }
 
 // What a pasted typographic character was meant to be; NULL: no idea.
-static const char *meant(utf8proc_int32_t c) {
+static const char *meant(int32_t c) {
   static const struct {
-    utf8proc_int32_t c;
+    int32_t c;
     const char *ascii;
   } table[] = {
       {0x2212, "-"},   {0x2013, "-"},  {0x2014, "-"},  {0xd7, "*"},       {0xb7, "*"},
@@ -285,12 +285,11 @@ static void stray(Lexer *l) {
   uint32_t lo = l->at, hi = lo + 1;
   unsigned char c = (unsigned char)l->s[lo];
   if (c >= 0x80) {
-    utf8proc_int32_t point;
-    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)l->s + lo,
-                                          (utf8proc_ssize_t)(l->size - lo), &point);
+    int32_t point = 0;
+    size_t n = utf8_read(l->s + lo, l->size - lo, &point);
     while (hi < l->size && (unsigned char)l->s[hi] >= 0x80)
       hi++;
-    if (n > 0) { // else not UTF-8: reported at the start
+    if (n) { // else not UTF-8: reported at the start
       Diag *g =
           error(l, ERR_NOT_ASCII, lo, hi,
                 arena_printf(l->arena,
@@ -353,11 +352,8 @@ static void token(Lexer *l) {
 static void check_utf8(Lexer *l) {
   int shown = 0;
   for (uint32_t i = 0; i < l->size && shown < BAD_UTF8_SHOWN;) {
-    utf8proc_int32_t c;
-    utf8proc_ssize_t n = 1;
-    if ((unsigned char)l->s[i] >= 0x80)
-      n = utf8proc_iterate((const utf8proc_uint8_t *)l->s + i, (utf8proc_ssize_t)(l->size - i), &c);
-    if (n > 0) {
+    size_t n = utf8_char(l->s + i, l->size - i);
+    if (n) {
       i += (uint32_t)n;
       continue;
     }

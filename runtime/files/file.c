@@ -345,41 +345,8 @@ char *file_join(const char *dir, const char *name, BigsError *e) {
   return s;
 }
 
-// Bytes of the well-formed character at s, at most n; 0 when there is none.
-static size_t utf8_char(const unsigned char *s, size_t n) {
-  unsigned c = s[0];
-  size_t len = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
-  if (len > n || len < 2)
-    return len > n ? 0 : len;
-  unsigned lo = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
-  unsigned hi = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
-  if (s[1] < lo || s[1] > hi)
-    return 0;
-  for (size_t i = 2; i < len; i++)
-    if ((s[i] & 0xC0) != 0x80)
-      return 0;
-  return len;
-}
-
 size_t bom_length(const char *s, size_t n) {
   return n >= 3 && !memcmp(s, "\xEF\xBB\xBF", 3) ? 3 : 0;
-}
-
-size_t utf8_valid(const char *s, size_t n) {
-  const unsigned char *p = (const unsigned char *)s;
-  size_t i = 0;
-  while (i < n) {
-    uint64_t word;
-    if (n - i >= 8 && (memcpy(&word, p + i, 8), !(word & 0x8080808080808080u))) {
-      i += 8;
-      continue;
-    }
-    size_t len = utf8_char(p + i, n - i);
-    if (!len)
-      return i;
-    i += len;
-  }
-  return n;
 }
 
 int file_make_folders(const char *dir, BigsError *e) {

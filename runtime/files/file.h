@@ -3,6 +3,7 @@
 #ifndef BIGSC_RUNTIME_FILE_H
 #define BIGSC_RUNTIME_FILE_H
 #include "base/error.h"
+#include "base/utf8.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +42,6 @@ char *file_target(const char *path, bool *in_place, BigsError *e);
 char *file_join(const char *dir, const char *name, BigsError *e);
 // Makes the folder where it is missing, and those that it lies in.
 int file_make_folders(const char *dir, BigsError *e);
-// Length of the longest prefix of s[0, n) that is well-formed UTF-8 (RFC 3629: no surrogates, no
-// overlong forms, at most U+10FFFF); n when all of it is.
-size_t utf8_valid(const char *s, size_t n);
 // 3 where a text begins with a byte order mark, which some editors write, else 0.
 size_t bom_length(const char *s, size_t n);
 #endif

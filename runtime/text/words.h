@@ -6,7 +6,7 @@
 //            compatibility ideographs), as a word of its own
 //   lower    when asked for: lower-case, canonical decomposition (NFD), then marks (Mn) dropped
 //   isolate  each punctuation character: ASCII's symbols all count, and categories P*
-// Unassigned characters are kept.  Categories are those of the utf8proc library's Unicode version.
+// Unassigned characters are kept.  Categories are those of runtime/text/unicode.h.
 #ifndef BIGSC_RUNTIME_WORDS_H
 #define BIGSC_RUNTIME_WORDS_H
 #include "base/error.h"
