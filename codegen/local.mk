@@ -63,6 +63,7 @@ codegen_sources = \
 	%D%/plan/lags.c \
 	%D%/plan/layout.c \
 	%D%/plan/layout_params.c \
+	%D%/plan/light.c \
 	%D%/plan/limits.c \
 	%D%/plan/lower.c \
 	%D%/plan/lower_attention.c \

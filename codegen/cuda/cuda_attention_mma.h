@@ -13,15 +13,6 @@ BG_FN constexpr int bg_half_row(int columns) {
 BG_FN constexpr int bg_half_steps(int columns) {
   return (columns + 15) / 16;
 }
-BG_FN unsigned bg_pair(float low, float high) {
-  unsigned r;
-#ifdef BG_SHIM
-  r = (unsigned)bg_to_bf16(bg_bf16(high)) << 16 | bg_to_bf16(bg_bf16(low));
-#else
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
-#endif
-  return r;
-}
 // exp, to a few units of float32 in the exponent: what it gives is rounded to bf16.
 BG_FN float bg_weight(float x) {
   return exp2f(x * 1.44269504f);

@@ -113,6 +113,8 @@ void cuda_put_block_tile(CudaCx *c);
 void cuda_put_column(CudaCx *c, const LStmt *s); // a COLSUM in its epilogue
 // Calls a template of the prelude, whose last arguments are the operands' ways: a and b along k or not.
 void cuda_put_sums(CudaCx *c, const char *function);
+// Prints what turns the elements of a product's operands into others; the arguments behind the others, or nothing.
+const char *cuda_put_firsts(CudaCx *c, const LProduct *p);
 bool cuda_plain_suits(const LKernel *k, const LTile *t);
 void cuda_put_plain(CudaCx *c);
 bool cuda_wide_suits(const LKernel *k, const LTile *t);

@@ -16,7 +16,7 @@ static bool is_faster(void) {
 }
 
 bool cuda_wgmma_suits(const LKernel *k, const LTile *t) {
-  return cuda_mma_suits(k, t) && is_faster();
+  return cuda_mma_suits(k, t) && cuda_plain_suits(k, t) && is_faster();
 }
 
 void cuda_put_wgmma(CudaCx *c) {

@@ -24,6 +24,29 @@ BG_FN uint4 bg_mma_gather(const unsigned short *x, long long step, int count) {
   return make_uint4(v[0] | v[1] << 16, v[2] | v[3] << 16, v[4] | v[5] << 16, v[6] | v[7] << 16);
 }
 
+// Two numbers, rounded to bf16.
+BG_FN unsigned bg_pair(float low, float high) {
+  unsigned r;
+#ifdef BG_SHIM
+  r = (unsigned)bg_to_bf16(bg_bf16(high)) << 16 | bg_to_bf16(bg_bf16(low));
+#else
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+#endif
+  return r;
+}
+
+// Of eight numbers the first `count`, as `first` makes them.
+template <class First> BG_FN uint4 bg_mma_make(uint4 x, int count, First first) {
+  const unsigned from[4] = {x.x, x.y, x.z, x.w};
+  unsigned to[4];
+  BG_UNROLL for (int i = 0; i < 4; i++) {
+    const float low = first(__uint_as_float(from[i] << 16));
+    const float high = first(__uint_as_float(from[i] & 0xffff0000u));
+    to[i] = bg_pair(2 * i < count ? low : 0.0f, 2 * i + 1 < count ? high : 0.0f);
+  }
+  return make_uint4(to[0], to[1], to[2], to[3]);
+}
+
 // Can pieces be copied as they are?  `along` is the step along a piece, `line` that between lines.
 BG_FN bool bg_mma_whole(const unsigned short *x, long long along, long long line) {
   return along == 1 && ((unsigned long long)x | (unsigned long long)line * 2) % 16 == 0;
@@ -57,6 +80,19 @@ template <class Step, bool along_k, int rows> struct bg_mma_operand {
         *(uint4 *)to = bg_mma_gather(from, along, there);
     }
     x += along_k ? DEEP * along : DEEP * line;
+  }
+  // What the thread has brought of a step, of which ks k are there, once it is: `first` of it.
+  BG_FN void make(unsigned short *, long long, bg_same) const {
+  }
+  template <class First> BG_FN void make(unsigned short *stage, long long ks, First first) const {
+    const int line_0 = (int)(threadIdx.x / PIECES), piece = (int)(threadIdx.x % PIECES);
+    const int k = (int)bg_least(ks, DEEP) - (along_k ? 8 * piece : line_0);
+    BG_UNROLL for (int i = 0; i < rows * DEEP / 2048; i++) {
+      const int row = left - (along_k ? i * LINES : 0), far = k - (along_k ? 0 : i * LINES);
+      const int there = row <= 0 || far <= 0 ? 0 : along_k ? far : row;
+      uint4 *const at = (uint4 *)Step::template at<along_k, rows>(stage, line_0 + i * LINES, piece);
+      *at = bg_mma_make(*at, there, first);
+    }
   }
 };
 
@@ -110,16 +146,20 @@ BG_FN void bg_mma_multiply(Sum &sum, unsigned short *stage, int row, int column)
   }
 }
 
-template <int rows, int columns, bool a_along_k, bool b_along_k, bool whole, class Sum>
+template <int rows, int columns, bool a_along_k, bool b_along_k, bool whole, class Sum, class FA,
+          class FB>
 BG_FN void bg_mma_walk(Sum &sum, bg_mma_operand<bg_mma_step, a_along_k, rows> a,
                        bg_mma_operand<bg_mma_step, b_along_k, columns> b, int row, int column,
-                       bool used, long long K) {
+                       bool used, long long K, FA first_a, FB first_b) {
   typedef bg_mma_shape<rows, columns> Shape;
   unsigned short *stages = (unsigned short *)bg_shared;
   const int steps = (int)((K + BG_MMA_K - 1) / BG_MMA_K);
   for (int s = 1 - BG_MMA_STAGES; s < steps; s++) {
     if (s >= 0) {
+      unsigned short *stage = stages + s % BG_MMA_STAGES * Shape::STAGE;
       bg_cp_async_wait<BG_MMA_STAGES - 2>();
+      a.make(stage, K - s * (long long)BG_MMA_K, first_a);
+      b.make(stage + rows * BG_MMA_K, K - s * (long long)BG_MMA_K, first_b);
       __syncthreads(); // step s is there, and the stage of the one before has been used
     }
     const int next = s + BG_MMA_STAGES - 1;
@@ -140,9 +180,11 @@ BG_FN void bg_mma_walk(Sum &sum, bg_mma_operand<bg_mma_step, a_along_k, rows> a,
 
 // bg_shared[(columns + 8) * m + n] = the sum of a[m * am + k * ak] * b[n * bn + k * bk] over k: for all threads, when it
 // returns.  The 8 keep the rows of a store in banks of their own.
-template <int rows, int columns, bool a_along_k, bool b_along_k>
+template <int rows, int columns, bool a_along_k, bool b_along_k, class FA = bg_same,
+          class FB = bg_same>
 BG_FN void bg_mma_tile(const unsigned short *a, long long am, long long ak, const unsigned short *b,
-                       long long bn, long long bk, long long M, long long N, long long K) {
+                       long long bn, long long bk, long long M, long long N, long long K,
+                       FA first_a = FA(), FB first_b = FB()) {
   typedef bg_mma_shape<rows, columns> Shape;
   const int warp = (int)threadIdx.x / 32, lane = bg_lane();
   const int row = warp / Shape::WARPS * Shape::ROWS, column = warp % Shape::WARPS * Shape::COLUMNS;
@@ -156,9 +198,11 @@ BG_FN void bg_mma_tile(const unsigned short *a, long long am, long long ak, cons
   y.begin(b, bn, bk, N);
   __syncthreads(); // what was there has been read
   if (whole)
-    bg_mma_walk<rows, columns, a_along_k, b_along_k, true>(sum, x, y, row, column, used, K);
+    bg_mma_walk<rows, columns, a_along_k, b_along_k, true>(sum, x, y, row, column, used, K, first_a,
+                                                           first_b);
   else
-    bg_mma_walk<rows, columns, a_along_k, b_along_k, false>(sum, x, y, row, column, used, K);
+    bg_mma_walk<rows, columns, a_along_k, b_along_k, false>(sum, x, y, row, column, used, K,
+                                                            first_a, first_b);
   __syncthreads();
   BG_UNROLL for (int i = 0; i < Shape::DOWN; i++)
       BG_UNROLL for (int j = 0; j < 2 * Shape::ACROSS; j++) BG_UNROLL for (int h = 0; h < 2; h++) {

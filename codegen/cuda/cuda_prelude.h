@@ -302,12 +302,23 @@ BG_FN void bg_give(T *to, const T (&from)[n], I first, I end) {
 
 // ---- products: sum + a[k * ak] * b[k * bk] over k, in runs of 128
 
-template <class T, class A, class B>
-BG_FN T bg_product(T sum, const A *a, long long ak, const B *b, long long bk, long long K) {
+// An operand's element is what is loaded, or what a function makes of that, rounded to bf16.
+struct bg_same {};
+BG_FN float bg_first(float x, bg_same) {
+  return x;
+}
+template <class First> BG_FN float bg_first(float x, First first) {
+  return bg_bf16(first(x));
+}
+
+template <class T, class A, class B, class FA = bg_same, class FB = bg_same>
+BG_FN T bg_product(T sum, const A *a, long long ak, const B *b, long long bk, long long K,
+                   FA first_a = FA(), FB first_b = FB()) {
   for (long long k = 0; k < K;) {
     float run = 0.0f;
     for (long long end = bg_least(k + 128, K); k < end; k++)
-      run = __fmaf_rn(bg_read(a + k * ak), bg_read(b + k * bk), run);
+      run = __fmaf_rn(bg_first(bg_read(a + k * ak), first_a),
+                      bg_first(bg_read(b + k * bk), first_b), run);
     sum += run;
   }
   return sum;

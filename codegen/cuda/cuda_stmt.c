@@ -278,9 +278,10 @@ static LExpr *first_of_b(CudaCx *c, const LTile *t, const LProduct *p) {
 
 static void put_product(CudaCx *c, const LTile *t, const LProduct *p) {
   LExpr *a = first_of_a(c, t, p), *b = first_of_b(c, t, p);
+  const char *firsts = cuda_put_firsts(c, p);
   cuda_begin(c, (const LExpr *const[]){a, p->ak, b, p->bk, p->K}, 5);
-  cuda_line(c, "sum = bg_product(sum, %s + @, $, %s + @, $, $);", cuda_mem(c, p->amem), a, p->ak,
-            cuda_mem(c, p->bmem), b, p->bk, p->K);
+  cuda_line(c, "sum = bg_product(sum, %s + @, $, %s + @, $, $%s);", cuda_mem(c, p->amem), a, p->ak,
+            cuda_mem(c, p->bmem), b, p->bk, p->K, firsts);
 }
 
 static void put_element(CudaCx *c, const LTile *t) {

@@ -120,26 +120,46 @@ static const char *way(const LExpr *along_k) {
   return along_k->op == L_INT && along_k->inum == 1 ? "true" : "false";
 }
 
+// Functions of an operand's element, and where there is one, the arguments that name them.
+static const char *put_first(CudaCx *c, const LExpr *x, const char *name) {
+  if (!x)
+    return "bg_same()";
+  cuda_line(c, "const auto %s = [&](float acc) {", name);
+  c->depth++;
+  cuda_begin(c, (const LExpr *const[]){x}, 1);
+  cuda_line(c, "return $;", x);
+  c->depth--;
+  cuda_line(c, "};");
+  return name;
+}
+
+const char *cuda_put_firsts(CudaCx *c, const LProduct *p) {
+  if (!p->afirst && !p->bfirst)
+    return "";
+  const char *a = put_first(c, p->afirst, "first_a"), *b = put_first(c, p->bfirst, "first_b");
+  return arena_printf(c->arena, ", %s, %s", a, b);
+}
+
 void cuda_put_sums(CudaCx *c, const char *function) {
   const LTile *t = c->tile;
   const LProduct *p = &t->prod[0];
+  const char *firsts = cuda_put_firsts(c, p);
   const LExpr *bn = p->bn ? p->bn : lx_int(c->arena, 1);
   const LExpr *x[] = {p->abase, p->am, p->ak, p->bbase, bn, p->bk, t->M, t->N, p->K};
   cuda_begin(c, x, COUNT(x));
-  cuda_line(c, "%s%s, %s>(%s + @, $, $, %s + @, $, $, $, $, $);", function, way(p->ak), way(p->bk),
-            cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4], x[5], x[6],
-            x[7], x[8]);
+  cuda_line(c, "%s%s, %s>(%s + @, $, $, %s + @, $, $, $, $, $%s);", function, way(p->ak),
+            way(p->bk), cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4],
+            x[5], x[6], x[7], x[8], firsts);
 }
 
 bool cuda_plain_suits(const LKernel *k, const LTile *t) {
-  (void)k, (void)t;
-  return true;
+  (void)k;
+  return !t->prod[0].afirst && !t->prod[0].bfirst;
 }
 
 // Its sums are float32.
 bool cuda_wide_suits(const LKernel *k, const LTile *t) {
-  (void)k;
-  return !cuda_is_long(t);
+  return !cuda_is_long(t) && cuda_plain_suits(k, t);
 }
 
 void cuda_put_wide(CudaCx *c) {

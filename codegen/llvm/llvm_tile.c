@@ -64,7 +64,7 @@ static Val float_at(Emit *e, int mem, Val index) {
 
 Val tile_a(TileCx *c, const LProduct *p) {
   Emit *e = c->e;
-  CHECK(e->k->mem.v[p->amem].dtype == DT_F32);
+  CHECK(!p->afirst && e->k->mem.v[p->amem].dtype == DT_F32);
   Val at = LLVMBuildMul(e->b, c->ms, emit_int(e, p->am), "");
   return float_at(e, p->amem, LLVMBuildAdd(e->b, emit_int(e, p->abase), at, ""));
 }
@@ -72,7 +72,7 @@ Val tile_a(TileCx *c, const LProduct *p) {
 Val tile_b(TileCx *c, const LProduct *p) {
   Emit *e = c->e;
   Val at = c->ns;
-  CHECK(!p->bn && e->k->mem.v[p->bmem].dtype == DT_F32);
+  CHECK(!p->bn && !p->bfirst && e->k->mem.v[p->bmem].dtype == DT_F32);
   if (p->bwidth) {
     CHECK(p->bwidth == e->u->target->nr);
     at = LLVMBuildUDiv(e->b, c->ns, iconst(e, p->bwidth), "");

@@ -55,6 +55,9 @@ typedef struct LProduct {
   int64_t bwidth;
   LExpr *bpanel;
   LExpr *K;
+  // What takes the place of an element as it is loaded, of L_ACC, that element: f32, then rounded to its memory's dtype.
+  // NULL: the element does.  Not on CPUs.
+  LExpr *afirst, *bfirst;
 } LProduct;
 typedef struct LTile {
   int mvar, nvar; // row and column, 0 <= m < M, 0 <= n < N; nvar is a vector variable in `body`

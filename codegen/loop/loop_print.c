@@ -121,7 +121,12 @@ static void put_product(const Out *o, const LTile *t, const LProduct *p) {
     if (p->bn)
       put(o, "*%", p->bn);
   }
-  put(o, "], k < %\n", p->K);
+  put(o, "], k < %", p->K);
+  if (p->afirst)
+    put(o, ", of the first %", p->afirst);
+  if (p->bfirst)
+    put(o, ", of the second %", p->bfirst);
+  fputc('\n', o->f);
 }
 
 static void put_tile(const Out *o, const LTile *t, int depth) {

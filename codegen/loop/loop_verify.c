@@ -265,6 +265,18 @@ static void check_operand(Verify *v, const LTile *t, int mem) {
     fail(v, "an epilogue writes an operand of its product");
 }
 
+// What an operand's element is turned into.
+static void check_first(Verify *v, const LExpr *x, int mem) {
+  if (!x || v->error)
+    return;
+  if (v->k->mem.v[mem].dtype != DT_BF16)
+    fail(v, "elements of %s that are turned into others", dtype_name(v->k->mem.v[mem].dtype));
+  v->epilogue = true;
+  check_expr(v, x, "an element of a product");
+  want(v, x, DT_F32, "an element of a product");
+  v->epilogue = false;
+}
+
 static void check_product(Verify *v, const LTile *t, const LProduct *p) {
   check_operand(v, t, p->amem);
   check_operand(v, t, p->bmem);
@@ -282,6 +294,8 @@ static void check_product(Verify *v, const LTile *t, const LProduct *p) {
     check_size(v, p->bn, "bn");
   if (p->bwidth && p->bn)
     fail(v, "a step of columns in panels");
+  check_first(v, p->afirst, p->amem);
+  check_first(v, p->bfirst, p->bmem);
 }
 
 static void check_tile(Verify *v, const LTile *t) {

@@ -29,6 +29,8 @@ struct Tile {
   int64_t staged_width; // b is a staged copy in panels of this width
   Toeplitz toeplitz;    // then a is the kernel behind TOEPLITZ_SIDE zeros, and k is m
   int rows, columns;    // of a task, at most; 0: as of any contraction
+  Node *light_a,
+      *light_b; // what the tile derives of the elements of a and b as it loads them; NULL: it takes those
 };
 // A contraction with columns, of f32; of bf16 too, where the machine multiplies that.
 bool contract_fits_tile(const Prog *g, const Node *c);
@@ -58,8 +60,8 @@ Inst *toeplitz_plan(Prog *g, Node *conv);
 bool toeplitz_multiplies(const Prog *g, const Node *n); // by its dtype
 // Fills t's batch and m, and the list of channels.
 void toeplitz_axes(const Node *u, Axis *along, Tile *t, AxisList *channels);
-// u where a tile can read it.
-Place *toeplitz_operand(Prog *g, Node *u, const Tile *t, const AxisList *channels);
+// u where a tile can read it; *light: what it derives of what it reads there.
+Place *toeplitz_operand(Prog *g, Node *u, const Tile *t, const AxisList *channels, Node **light);
 
 // ---- lags.c: the gradients of their kernels
 bool lags_fit(const Prog *g, const Node *grad);

@@ -50,8 +50,8 @@ Inst *lags_plan(Prog *g, Node *n) {
   Tile *t = NEW(g->a, Tile);
   int ahead = n->attr.reverse ? 0 : 1; // the operand at the larger places
   toeplitz_axes(n->in[0], n->attr.axis, t, &t->k);
-  t->a = toeplitz_operand(g, n->in[ahead], t, &t->k);
-  t->b = toeplitz_operand(g, n->in[1 - ahead], t, &t->k);
+  t->a = toeplitz_operand(g, n->in[ahead], t, &t->k, &t->light_a);
+  t->b = toeplitz_operand(g, n->in[1 - ahead], t, &t->k, &t->light_b);
   contract_sort_axes(t->a, t->k.ax, t->k.n);
   t->outer = t->batch;
   contract_move_heads(t->a, &t->k, &t->outer);
@@ -114,6 +114,8 @@ static LProduct product_of(Lags *s, const Coords *outer, LExpr *row, LExpr *colu
                     .bbase = block_base(s, t->b, outer, column),
                     .bn = lpoly(c, place_stride(t->b, s->along)),
                     .bk = lpoly(c, place_stride(t->b, last)),
+                    .afirst = light_value(c, t->light_a),
+                    .bfirst = light_value(c, t->light_b),
                     .K = count};
 }
 

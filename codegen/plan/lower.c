@@ -35,7 +35,7 @@ static void node_key(Node *n, const Coords *at, LExpr **key) {
 }
 
 // bf16 is computed as f32, and rounded like a value that is stored whether it is or not.
-static LExpr *rounded(Lower *c, const Node *n, LExpr *e) {
+LExpr *lower_rounded(Lower *c, const Node *n, LExpr *e) {
   if ((n->dtype != DT_BF16 && !is_rounded(c->g, n)) || e->dtype != DT_F32)
     return e;
   return lx_op(c->a, L_CAST, DT_F32, lx_op(c->a, L_CAST, DT_BF16, e, NULL, NULL), NULL, NULL);
@@ -44,7 +44,7 @@ static LExpr *rounded(Lower *c, const Node *n, LExpr *e) {
 void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e) {
   LExpr *key[MAX_AXES];
   node_key(n, at, key);
-  e = rounded(c, n, e);
+  e = lower_rounded(c, n, e);
   memo_add(c, n, key, (LowerVal){e, c->scope.n - 1, 0});
 }
 
@@ -242,6 +242,13 @@ static const LOp scalar_op[OP_COUNT] = {
     [OP_CONTRACT] = L_MUL,
 };
 
+LExpr *lower_operation(Lower *c, Node *n, LExpr *const x[3]) {
+  DType t = computed_dtype(n);
+  if (n->op == OP_CAST && x[0]->dtype == t)
+    return x[0];
+  return lx_op(c->a, scalar_op[n->op], t, x[0], x[1], x[2]);
+}
+
 static LowerVal pointwise(Lower *c, Node *n, const Coords *at) {
   LExpr *x[3] = {0};
   LowerVal v = {.cost = 1};
@@ -251,12 +258,7 @@ static LowerVal pointwise(Lower *c, Node *n, const Coords *at) {
     v.depth = max2(v.depth, a.depth);
     v.cost += a.cost;
   }
-  DType t = computed_dtype(n);
-  if (n->op == OP_CAST && x[0]->dtype == t) {
-    v.e = x[0];
-    return v;
-  }
-  v.e = lx_op(c->a, scalar_op[n->op], t, x[0], x[1], x[2]);
+  v.e = lower_operation(c, n, x);
   return v;
 }
 
@@ -429,7 +431,7 @@ static LowerVal derived(Lower *c, Node *n, const Coords *at) {
     return mapped(c, n, at);
   if ((op_flags(n->op) & F_POINTWISE) || is_outer(n)) {
     LowerVal v = pointwise(c, n, at);
-    v.e = n->dtype == DT_BF16 ? rounded(c, n, v.e) : v.e;
+    v.e = n->dtype == DT_BF16 ? lower_rounded(c, n, v.e) : v.e;
     return v;
   }
   BUG("%s has no value here", op_name(n->op));
@@ -442,10 +444,10 @@ static LowerVal compute(Lower *c, Node *n, const Coords *at) {
   if (n != c->acc && f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   if (n == c->acc)
-    return (LowerVal){rounded(c, n, lx_acc(c->a)), c->scope.n - 1, 0};
+    return (LowerVal){lower_rounded(c, n, lx_acc(c->a)), c->scope.n - 1, 0};
   LowerVal v = derived(c, n, at);
   if (is_rounded(c->g, n)) {
-    v.e = rounded(c, n, v.e);
+    v.e = lower_rounded(c, n, v.e);
     v.cost++;
   }
   return v;

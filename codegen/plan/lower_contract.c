@@ -77,6 +77,7 @@ static LProduct product(ContractEmit *e) {
   if (!p.bwidth) {
     p.bn = c->g->p->o.on->any_columns ? lpoly(c, last_stride(t->b, &t->n)) : NULL;
     p.bbase = base_index(e, t->b, e->col0, last_stride(t->b, &t->n));
+    p.bfirst = light_value(c, t->light_b);
     if (t->toeplitz)
       toeplitz_product(e, &p);
     return p;

@@ -118,6 +118,8 @@ static void mark_operands(Prog *g, Node *n) {
     // fall through
   case OP_CAUSAL_CONV:
   case OP_CONV_GRAD:
+    if (g->p->o.on->derived_loads)
+      return; // light_mark does it
     must(g, view_base(n->in[0]));
     must(g, view_base(n->in[1]));
     return;
@@ -300,7 +302,7 @@ static void mark_costly(Prog *g) {
       f->depth = !x->must && x->depth > f->depth ? x->depth : f->depth;
     }
     f->depth++;
-    if (f->must || !is_pointwise(n))
+    if (f->must || f->light || !is_pointwise(n))
       continue;
     if (g->prologue && f->steady && f->flops >= 4 && n->nax && feeds_unsteady(g, f))
       f->must = true;
@@ -315,6 +317,7 @@ void mat_mark(Prog *g) {
   for (int i = 0; i < g->nnode; i++)
     mark_node(g, g->node[i]);
   mark_outputs(g);
+  light_mark(g);
   for (int i = g->nnode - 1; i >= 0; i--) {
     mark_scatter(g, g->node[i]);
     if (g->node[i]->op == OP_CONCAT && info_of(g, g->node[i])->must &&
@@ -332,7 +335,8 @@ void mat_mark(Prog *g) {
 // Counts the kernels that derive n, and n's cost down to what is stored.
 static void count_derived(Prog *g, Node *n, const Inst *k) {
   Info *f = info_of(g, n);
-  if (f->stamp[0] == g->stamp || (op_flags(n->op) & F_LEAF) || (f->place && f->inst != k))
+  if (f->stamp[0] == g->stamp || (op_flags(n->op) & F_LEAF) || (f->place && f->inst != k) ||
+      f->light)
     return;
   f->stamp[0] = g->stamp;
   if (f->inst != k)

@@ -4,6 +4,7 @@
 #include "codegen/plan/plan.h"
 
 typedef struct Prog Prog;
+typedef struct Lower Lower;
 typedef struct Inst Inst;
 
 // Where a tensor's elements lie in a buffer: element (i_a) is at
@@ -102,6 +103,7 @@ typedef struct Info {
   bool must;             // stored in any case (if anything uses it)
   bool want;             // stored if it fits into a kernel next to its operands
   bool pulled;           // a contraction's result that its epilogue replaces
+  bool light;            // never stored, though convolutions read it: see light.c
   bool alias; // `whole`, its place, was decided first, and its operands were told where to go in it
   Place *whole, *inner; // inner: where the operand of an index map was told to go
   int nuse;
@@ -262,6 +264,15 @@ void fuse_again(Prog *g, Node *n, const Deps *d, int back);
 // pass
 void recompute_operand(Prog *g, Node *operand, const Node *reader);
 
+// ---- light.c: what convolutions derive as they load it
+// Lets what convolutions read be stored, but for what is light.
+void light_mark(Prog *g);
+// u, a view of something light, as what that is made of lies in memory, and in *of what is light; NULL: it is none, or does
+// not lie so.
+Place *light_view(Prog *g, Node *u, Node **of);
+// An element of n (NULL: none) as an expression of L_ACC, that of what it is made of.
+LExpr *light_value(Lower *c, Node *n);
+
 // ---- lower.c: scalar lowering
 typedef struct Coord {
   Axis *ax;
@@ -282,7 +293,7 @@ struct LowerArg { // a buffer, from an element on
   int buf;
   Poly base;
 };
-typedef struct Lower {
+struct Lower {
   Prog *g;
   Inst *inst;
   Arena *a;
@@ -297,7 +308,7 @@ typedef struct Lower {
   Map ints;        // interned integer expressions, by hash: equal ones are one pointer
   const Node *acc; // the contraction that L_ACC stands for
   const Node *own; // derived even if it is stored elsewhere
-} Lower;
+};
 Lower *lower_new(Prog *g, Inst *inst, const char *name);
 int lower_mem(Lower *c, int buf, Poly base,
               bool write); // the argument that is the buffer from element `base` on
@@ -324,6 +335,10 @@ void coords_set(Coords *co, Axis *a, LExpr *at);
 LExpr *coords_get(const Coords *co, const Axis *a);
 LExpr *place_index(Lower *c, const Place *pl, const Coords *at);
 LowerVal lower_value(Lower *c, Node *n, const Coords *at);
+// e, n's value, as it is stored, where that is rounded.
+LExpr *lower_rounded(Lower *c, const Node *n, LExpr *e);
+// The pointwise op n of its operands' values x.
+LExpr *lower_operation(Lower *c, Node *n, LExpr *const x[3]);
 // what is stored for it; of a COLUMN the summand
 LExpr *lower_member(Lower *c, const Member *m, const Coords *at);
 LExpr *lower_load(Lower *c, const Place *pl, const Coords *at);

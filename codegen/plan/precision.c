@@ -68,7 +68,7 @@ DType stored_dtype(const Prog *g, const Node *n) {
 
 bool is_rounded(const Prog *g, const Node *n) {
   const Info *f = info_of(g, n);
-  return n->dtype == DT_F32 && f->needed && f->place && f->place->dtype == DT_BF16;
+  return n->dtype == DT_F32 && (f->light || (f->needed && f->place && f->place->dtype == DT_BF16));
 }
 
 DType copied_dtype(Prog *g, Node *n) {

@@ -88,8 +88,9 @@ void toeplitz_axes(const Node *u, Axis *along, Tile *t, AxisList *channels) {
   push(&t->m, along);
 }
 
-Place *toeplitz_operand(Prog *g, Node *u, const Tile *t, const AxisList *channels) {
-  Place *pl = place_view(g, u);
+Place *toeplitz_operand(Prog *g, Node *u, const Tile *t, const AxisList *channels, Node **light) {
+  Place *pl = light_view(g, u, light);
+  pl = pl ? pl : place_view(g, u);
   if (pl && !pl->width)
     return pl;
   Axis *order[MAX_AXES];
@@ -127,7 +128,7 @@ Inst *toeplitz_plan(Prog *g, Node *n) {
   t->toeplitz = n->attr.reverse ? TOEPLITZ_FUTURE : TOEPLITZ_PAST;
   toeplitz_axes(n->in[0], n->attr.axis, t, &t->n);
   t->k = t->m;
-  t->b = toeplitz_operand(g, n->in[0], t, &t->n);
+  t->b = toeplitz_operand(g, n->in[0], t, &t->n, &t->light_b);
   t->a = staged_behind(g, n->in[1], t->b->dtype);
   contract_sort_axes(t->b, t->n.ax, t->n.n);
   t->outer = t->batch;

@@ -13,28 +13,31 @@ static CudaBed cuda;
 typedef struct ConvForm {
   const char *name, *u, *kernel;
   DType dtype;
-  bool tile; // is it a product, which a block does?
+  bool tile;    // is it a product, which a block does?
+  int64_t most; // that L can be, where the operand is max(u, 1 / 4); 0: it is u, and L may be any
 } ConvForm;
 static const ConvForm forms[] = {
-    {"one kernel", "BLH", "L", DT_F32, true},
-    {"places inside", "BHL", "L", DT_F32, true},
-    {"two axes of channels", "LGBH", "L", DT_F32, true},
-    {"no channels", "BL", "L", DT_F32, true},
-    {"nothing but places", "L", "L", DT_F32, false},
-    {"a kernel a channel", "BLH", "LH", DT_F32, false},
-    {"kernels inside out", "LBH", "HL", DT_F32, false},
-    {"in float64", "BLH", "L", DT_F64, false},
-    {"in bf16", "BLH", "L", DT_BF16, true},
-    {"in bf16, pieces of 16 bytes", "BLW", "L", DT_BF16, true},
+    {"of what is derived", "BLH", "L", DT_BF16, true, 192},
+    {"of what is derived, in pieces of 16 bytes", "BLW", "L", DT_BF16, true, 192},
+    {"one kernel", "BLH", "L", DT_F32, true, 0},
+    {"places inside", "BHL", "L", DT_F32, true, 0},
+    {"two axes of channels", "LGBH", "L", DT_F32, true, 0},
+    {"no channels", "BL", "L", DT_F32, true, 0},
+    {"nothing but places", "L", "L", DT_F32, false, 0},
+    {"a kernel a channel", "BLH", "LH", DT_F32, false, 0},
+    {"kernels inside out", "LBH", "HL", DT_F32, false, 0},
+    {"in float64", "BLH", "L", DT_F64, false, 0},
+    {"in bf16", "BLH", "L", DT_BF16, true, 0},
+    {"in bf16, pieces of 16 bytes", "BLW", "L", DT_BF16, true, 0},
 };
-enum { ODD = 7 }; // the first so many are tested with what is not finite
+enum { ODD = 9 }; // the first so many are tested with what is not finite
 static const int64_t lengths[] = {1, 7, 64, 65, 129, 200};
 
 typedef struct ConvCase {
   PlanBed t;
   const ConvForm *form;
   Axis *axis[128];
-  Node *u, *kernel, *y; // y: as g_conv made it
+  Node *u, *x, *kernel, *y; // x: the operand; y: as g_conv made it
 } ConvCase;
 
 // Numbers that bf16 has, too.
@@ -55,13 +58,16 @@ static ConvCase open_case(const ConvForm *form, int64_t length, bool reverse) {
   Bed *b = &c.t.b;
   c.t.code = &cuda.code;
   c.axis['B'] = bed_run_axis(b, "B", length > 64 ? 1 : 3);
-  c.axis['L'] = bed_run_axis(b, "L", length);
+  c.axis['L'] = bed_run_axis(b, "L", form->most && length > form->most ? form->most : length);
+  b->g->syms.v[b->g->syms.n - 1].bound = form->most;
   c.axis['G'] = bed_axis(b, "G", 3);
   c.axis['W'] = bed_axis(b, "W", 16);
   c.axis['H'] = bed_axis(b, "H", length == 7 ? 67 : 5);
   c.u = leaf_of(&c, form->u);
   c.kernel = leaf_of(&c, form->kernel);
-  c.y = g_conv(b->g, c.u, c.kernel, c.axis['L'], reverse);
+  c.x = form->most ? g_binary(b->g, OP_MAX, c.u, g_const(b->g, form->dtype, 0.25))
+                   : c.u; // of a 0 that is not there: no 0
+  c.y = g_conv(b->g, c.x, c.kernel, c.axis['L'], reverse);
   return c;
 }
 
@@ -120,6 +126,25 @@ static void check_case(const ConvForm *form, int64_t length, bool reverse) {
 START_TEST(convolution_on_the_shim) {
   const ConvForm *form = &forms[_i / (2 * COUNT(lengths))];
   check_case(form, lengths[_i / 2 % COUNT(lengths)], _i % 2);
+}
+END_TEST
+
+// How many steps y takes of a derived operand where L is `most` at most; *bits: of its values.
+static int steps_of(int64_t most, uint64_t *bits) {
+  const ConvForm form = {"derived or stored", "BLH", "L", DT_BF16, true, most};
+  ConvCase c = open_case(&form, 65, false);
+  plan_bed_check1(&c.t, c.y, form.name);
+  *bits = c.t.bits;
+  plan_bed_free(&c.t);
+  return c.t.steps;
+}
+
+// It is stored where blocks would derive it again too often.
+START_TEST(what_is_cheap_is_derived_by_few_blocks) {
+  uint64_t derived, stored;
+  ck_assert_int_eq(steps_of(192, &derived), 2); // the kernel behind zeros, the product
+  ck_assert_int_eq(steps_of(193, &stored), 3);
+  ck_assert(derived == stored);
 }
 END_TEST
 
@@ -199,6 +224,9 @@ static void compile_all(void) {
   }
   for (int i = 0; i < ODD * 2; i++)
     check_odd(&forms[i / 2], i % 2);
+  uint64_t unused;
+  steps_of(192, &unused);
+  steps_of(193, &unused);
   check_modes(7);
   cuda_bed_compile(&cuda);
   count_blocks();
@@ -217,6 +245,7 @@ Suite *cuda_conv_suite(void) {
   tcase_add_unchecked_fixture(t, compile_all, remove_all);
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, convolution_on_the_shim, 0, COUNT(forms) * COUNT(lengths) * 2);
+  tcase_add_test(t, what_is_cheap_is_derived_by_few_blocks);
   tcase_add_loop_test(t, modes_on_the_shim, 0, COUNT(lengths));
   tcase_add_loop_test(t, what_is_not_finite_stays_where_it_is, 0, ODD * 2);
   return s;
