@@ -338,6 +338,7 @@ static void drop_values(bigs_model *m, Binding *b) {
     free(b->fallback[i]);
     b->fallback[i] = NULL;
   }
+  b->fallback_bytes = 0;
 }
 
 static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {
@@ -352,8 +353,6 @@ static int rebind(bigs_model *m, Binding *b, const int64_t *sym) {
   err = err ? err : place_buffers(m, b);
   if (!err)
     find_clears(b);
-  else
-    b->sym[0] = 0; // equal to no dims
   return err;
 }
 
@@ -368,8 +367,17 @@ void binding_free(bigs_model *m, Binding *b) {
     free(part[i]);
 }
 
+// A launch in a recording: a driver does not tell what it takes for one.
+enum { BYTES_OF_LAUNCH = 4096 };
+
+static void *table(bigs_model *m, Binding *b, size_t n, size_t size) {
+  void *p = model_alloc(m, n, size, "the tables of a binding");
+  b->table_bytes += p ? (int64_t)(n * size) : 0;
+  return p;
+}
+#define TABLE(T, n) ((T *)table(m, b, (size_t)(n), sizeof(T)))
+
 static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
-  static const char what[] = "the tables of a binding";
   size_t nscalar = 0, narg = 0, nbuffer = (size_t)p->nbuffer;
   int nkey = 0;
   for (int s = 0; s < p->nstep; s++) {
@@ -379,30 +387,24 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
     if ((size_t)p->step[s].narg > narg)
       narg = (size_t)p->step[s].narg;
   }
-  Binding *b = MODEL_ALLOC(m, Binding, 1, what);
+  Binding *b = MODEL_ALLOC(m, Binding, 1, "a binding");
   if (!b)
     return NULL;
   b->program = p;
   b->nkey = nkey;
+  b->table_bytes = m->device->record ? (int64_t)p->nstep * BYTES_OF_LAUNCH : 0;
   for (int s = 0; m->device->frame && s < p->nstep; s++)
     b->nframe += frame_words(m->module, &p->step[s]);
   b->part[0].n = b->part[1].n = p->nbuffer + 1;
-  if (!(b->size = MODEL_ALLOC(m, int64_t, m->module->npoly, what)) ||
-      !(b->buffer = MODEL_ALLOC(m, BoundBuffer, nbuffer, what)) ||
-      !(b->step = MODEL_ALLOC(m, BoundStep, p->nstep, what)) ||
-      !(b->scalar = MODEL_ALLOC(m, uint64_t, nscalar, what)) ||
-      !(b->part[0].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
-      !(b->part[1].at = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
-      !(b->frame = MODEL_ALLOC(m, uint64_t, 2 * b->nframe, what)) ||
-      !(b->framed = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
-      !(b->key = MODEL_ALLOC(m, uint64_t, nkey, what)) ||
-      !(b->clear = MODEL_ALLOC(m, int32_t, nbuffer, what)) ||
-      !(b->base = MODEL_ALLOC(m, void *, nbuffer + 1, what)) ||
-      !(b->arg = MODEL_ALLOC(m, void *, narg, what)) ||
-      !(b->fallback = MODEL_ALLOC(m, void *, p->ninput, what)) ||
-      !(b->staged = MODEL_ALLOC(m, Region, staged_count(p), what)) ||
-      !(b->item = MODEL_ALLOC(m, PlaceItem, nbuffer, what)) ||
-      !(b->order = MODEL_ALLOC(m, int32_t, nbuffer, what))) {
+  if (!(b->size = TABLE(int64_t, m->module->npoly)) || !(b->buffer = TABLE(BoundBuffer, nbuffer)) ||
+      !(b->step = TABLE(BoundStep, p->nstep)) || !(b->scalar = TABLE(uint64_t, nscalar)) ||
+      !(b->part[0].at = TABLE(void *, nbuffer + 1)) ||
+      !(b->part[1].at = TABLE(void *, nbuffer + 1)) ||
+      !(b->frame = TABLE(uint64_t, 2 * b->nframe)) || !(b->framed = TABLE(void *, nbuffer + 1)) ||
+      !(b->key = TABLE(uint64_t, nkey)) || !(b->clear = TABLE(int32_t, nbuffer)) ||
+      !(b->base = TABLE(void *, nbuffer + 1)) || !(b->arg = TABLE(void *, narg)) ||
+      !(b->fallback = TABLE(void *, p->ninput)) || !(b->staged = TABLE(Region, staged_count(p))) ||
+      !(b->item = TABLE(PlaceItem, nbuffer)) || !(b->order = TABLE(int32_t, nbuffer))) {
     binding_free(m, b);
     return NULL;
   }
@@ -417,20 +419,108 @@ Binding *bind_new(bigs_model *m, int program, const int64_t *sym) {
   return NULL;
 }
 
-Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
-  Binding **slot = &m->binding[program * BINDINGS], **oldest = slot;
-  for (int i = 0; i < BINDINGS; i++) {
-    if (slot[i] && !memcmp(slot[i]->sym, sym, sizeof slot[i]->sym)) {
-      slot[i]->used = ++m->clock;
-      return slot[i];
+// ---- those that are kept
+int64_t binding_bytes(const Binding *b) {
+  const BigsProgram *p = b->program;
+  int64_t sum = b->table_bytes + b->fallback_bytes + b->kept_bytes +
+                (int64_t)(b->keys.bytes + b->frames.bytes);
+  for (int i = 0; i < staged_count(p); i++)
+    sum += (int64_t)b->staged[i].bytes;
+  return sum;
+}
+
+static void take_out(Binding **list, Binding *b) {
+  while (*list != b)
+    list = &(*list)->next;
+  *list = b->next;
+}
+
+static void drop(bigs_model *m, Binding *b) {
+  take_out(&m->binding[b->program - m->module->program], b);
+  binding_free(m, b);
+}
+
+void bindings_free(bigs_model *m) {
+  for (int i = 0; m->binding && i < m->module->nprogram; i++)
+    while (m->binding[i])
+      drop(m, m->binding[i]);
+  free(m->binding);
+  m->binding = NULL;
+}
+
+static Binding *older(Binding *a, Binding *b) {
+  return !a || (b && b->used < a->used) ? b : a;
+}
+
+// The least recently used one but `newest`; NULL: there is no other.  *bytes: of all.
+static Binding *oldest_of_all(const bigs_model *m, const Binding *newest, int64_t *bytes) {
+  Binding *oldest = NULL;
+  *bytes = 0;
+  for (int i = 0; i < m->module->nprogram; i++)
+    for (Binding *b = m->binding[i]; b; b = b->next) {
+      *bytes += binding_bytes(b);
+      oldest = b == newest ? oldest : older(oldest, b);
     }
-    if (*oldest && (!slot[i] || slot[i]->used < (*oldest)->used))
-      oldest = &slot[i];
+  return oldest;
+}
+
+static void keep_within(bigs_model *m, const Binding *newest) {
+  int64_t most = m->asked.memory ? m->asked.memory : BINDINGS_MEMORY, bytes;
+  for (Binding *b; (b = oldest_of_all(m, newest, &bytes)) && bytes > most;)
+    drop(m, b);
+}
+
+static Binding *oldest_of(Binding *b, int *n) {
+  Binding *oldest = NULL;
+  for (*n = 0; b; b = b->next, ++*n)
+    oldest = older(oldest, b);
+  return oldest;
+}
+
+// One to bind anew, in the list: of a gradient perhaps one that is there.
+static Binding *one_more(bigs_model *m, int program) {
+  const BigsProgram *p = &m->module->program[program];
+  int n;
+  Binding **list = &m->binding[program], *b = oldest_of(*list, &n);
+  if (p->kind != BIGS_GRADIENT || n < BINDINGS_OF_GRADIENT)
+    b = binding_new(m, p);
+  else
+    take_out(list, b);
+  if (b) {
+    b->next = *list;
+    *list = b;
   }
-  if (!*oldest && !(*oldest = binding_new(m, &m->module->program[program])))
+  return b;
+}
+
+static Binding *find_bound(Binding *b, const int64_t *sym) {
+  while (b && memcmp(b->sym, sym, sizeof b->sym) != 0)
+    b = b->next;
+  return b;
+}
+
+// In front, where it is found at once.
+static void use(bigs_model *m, Binding *b) {
+  Binding **list = &m->binding[b->program - m->module->program];
+  take_out(list, b);
+  b->next = *list;
+  *list = b;
+  b->used = ++m->clock;
+}
+
+Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
+  Binding *b = find_bound(m->binding[program], sym);
+  bool found = b != NULL;
+  if (!found && !(b = one_more(m, program)))
     return NULL;
-  (*oldest)->used = ++m->clock;
-  return rebind(m, *oldest, sym) ? NULL : *oldest;
+  use(m, b);
+  if (!found && rebind(m, b, sym)) {
+    drop(m, b);
+    return NULL;
+  }
+  if (!found)
+    keep_within(m, b);
+  return b;
 }
 
 int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,

@@ -134,6 +134,7 @@ static int take_input(bigs_model *m, Binding *b, int i, const void *given, void 
     return bigs_fail(&m->error, BIGS_EUSAGE, "%s: input %s is missing", b->program->name, t->name);
   if (!b->fallback[i]) {
     b->fallback[i] = model_alloc(m, (size_t)n, (size_t)dtype_size((DType)t->dtype), t->name);
+    b->fallback_bytes += b->fallback[i] ? n * dtype_size((DType)t->dtype) : 0;
     if (!b->fallback[i])
       return m->error.status;
     fill(b->fallback[i], (DType)t->dtype, t->fallback, n);

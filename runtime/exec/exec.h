@@ -65,8 +65,10 @@ typedef struct Recording {
 } Recording;
 typedef struct Binding {
   const BigsProgram *program;
+  struct Binding *next;  // of the same program
   int64_t sym[MAX_SYMS]; // 1 where the program does not use it
   uint64_t used;         // handle's clock at its last use
+  int64_t table_bytes;   // of the arrays below
   int64_t *size;         // of the module's polynomials, NO_SIZE: too large to count
   BoundBuffer *buffer;
   BoundStep *step;
@@ -85,6 +87,7 @@ typedef struct Binding {
   void **base;     // per buffer, for the run under way; behind them the scratch memory
   void **arg;      // of the step under way
   void **fallback; // per input: memory filled with its default, or NULL
+  int64_t fallback_bytes;
   Region
       *staged; // per input, output and buffer: its copy where the device's memory is not the host's
   PlaceItem *item; // workspace of placement
@@ -96,7 +99,9 @@ typedef struct Binding {
   Region kept;
   uint64_t kept_version; // weights that `kept` was computed from; 0: none yet
 } Binding;
-enum { BINDINGS = 4 }; // kept per program
+// Those of earlier calls are kept, the least recently used dropped where they would pass m->asked.memory; of a
+// gradient at most so many: the number of masked places is seldom the same twice.
+enum { BINDINGS_OF_GRADIENT = 4, BINDINGS_MEMORY = 64 << 20 };
 
 // Memory that is asked for: of its own, and at least so much of what all share.
 typedef struct Needs {
@@ -130,7 +135,7 @@ struct bigs_model {
   int moment_train;           // train block whose moments `moment` holds, or -1
   int64_t moment_steps;       // updates they have seen
   struct FarOptim *far_optim; // of optim_far.c
-  Binding **binding;          // nprogram * BINDINGS
+  Binding **binding;          // a list for each program
   char *notes;
   char remark[256]; // what the device does otherwise than it could, and why; "": nothing
   bool fresh;       // of bigs_options
@@ -156,6 +161,8 @@ bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym);
 void binding_free(bigs_model *m, Binding *b);
+void bindings_free(bigs_model *m);       // of all programs
+int64_t binding_bytes(const Binding *b); // that it keeps
 // One that is the caller's own, and stays.
 Binding *bind_new(bigs_model *m, int program, const int64_t *sym);
 // Sizes and places of a program without a handle, for bigs_info.memory.

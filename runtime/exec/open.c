@@ -39,7 +39,7 @@ static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
     return m->error.status;
   if (m->device->open(m, o->threads))
     return m->error.status;
-  m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
+  m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
   if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters") ||
       region_sharable(m, &m->param))
     return m->error.status;
@@ -175,7 +175,7 @@ static int set_up_clone(bigs_model *m, bigs_model *of) {
   }
   if (m->device->open(m, m->asked.threads))
     return m->error.status;
-  m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram * BINDINGS, "bindings");
+  m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
   m->notes = copied(m, of->notes, of->notes ? strlen(of->notes) + 1 : 0);
   m->unread = (uint8_t *)copied(m, of->unread, (size_t)m->module->nparam);
   if (!m->binding || !m->notes != !of->notes || !m->unread != !of->unread)
@@ -199,9 +199,7 @@ bigs_model *bigs_model_clone(const bigs_model *model, char *error, size_t error_
 void bigs_model_close(bigs_model *m) {
   if (!m)
     return;
-  for (int i = 0; m->binding && i < m->module->nprogram * BINDINGS; i++)
-    binding_free(m, m->binding[i]);
-  free(m->binding);
+  bindings_free(m);
   optim_far_free(m);
   Region *const region[] = {&m->param,     &m->grad,  &m->moment[0],
                             &m->moment[1], &m->arena, &m->scratch};

@@ -65,7 +65,7 @@ START_TEST(nothing_is_allocated_again) {
   run_scale(m, 7, 8, false, 1);
   run_scale(m, 2, 8, false, 1);
   int64_t before = m->allocated;
-  Binding *b = m->binding[TOY_SCALE * BINDINGS];
+  Binding *b = m->binding[TOY_SCALE]->next;
   void *kept = b->kept.p, *arena = m->arena.p;
   for (int i = 0; i < 4; i++)
     run_scale(m, i % 2 ? 7 : 2, 8, false, 1);
@@ -73,6 +73,53 @@ START_TEST(nothing_is_allocated_again) {
   ck_assert_ptr_eq(b->kept.p, kept);
   ck_assert_ptr_eq(m->arena.p, arena);
   ck_assert_int_eq(b->arena_bytes, (7 * 8 * 4 + 63) / 64 * 64);
+  bigs_model_close(m);
+}
+END_TEST
+
+static int bindings_of(const bigs_model *m, int64_t *bytes) {
+  int n = 0;
+  *bytes = 0;
+  for (const Binding *b = m->binding[TOY_SCALE]; b; b = b->next, n++)
+    *bytes += binding_bytes(b);
+  return n;
+}
+
+// All lengths that were seen stay ready, as long as they fit into the bound.
+START_TEST(sizes_are_kept_within_a_bound_of_memory) {
+  bigs_options o = {.size = sizeof o, .threads = 1};
+  int64_t bytes, bound;
+  bigs_model *m = bigs_model_open_with(&toy_module, NULL, &o, NULL, 0);
+  toy_prologues = 0;
+  for (int k = 0; k < 2; k++)
+    for (int64_t B = 1; B < 8; B++)
+      for (int64_t L = 1; L < 9; L++)
+        run_scale(m, B, L, true, 1);
+  ck_assert_int_eq(toy_prologues, 7 * 8);
+  ck_assert_int_eq(bindings_of(m, &bytes), 7 * 8);
+  bigs_model_close(m);
+  o.memory = bound = bytes / 4;
+  m = bigs_model_open_with(&toy_module, NULL, &o, NULL, 0);
+  for (int64_t B = 1; B < 8; B++)
+    for (int64_t L = 1; L < 9; L++) {
+      run_scale(m, B, L, true, 1);
+      run_scale(m, 1, 1, true, 1); // used last but one, always
+      bindings_of(m, &bytes);
+      ck_assert_int_le(bytes, bound);
+    }
+  toy_prologues = 0;
+  run_scale(m, 1, 1, true, 1);
+  run_scale(m, 7, 8, true, 1);
+  run_scale(m, 7, 7, true, 1);
+  ck_assert_int_eq(toy_prologues, 0);
+  run_scale(m, 1, 2, true, 1);
+  ck_assert_int_eq(toy_prologues, 1);
+  bigs_model_close(m);
+  o.memory = 1; // that of the call under way is there
+  m = bigs_model_open_with(&toy_module, NULL, &o, NULL, 0);
+  run_scale(m, 3, 4, true, 1);
+  run_scale(m, 3, 5, false, 1);
+  ck_assert_int_eq(bindings_of(m, &bytes), 1);
   bigs_model_close(m);
 }
 END_TEST
@@ -660,6 +707,7 @@ Suite *exec_suite(void) {
   tcase_add_test(t, entries_run_for_any_size);
   tcase_add_test(t, kept_values_follow_the_weights);
   tcase_add_test(t, nothing_is_allocated_again);
+  tcase_add_test(t, sizes_are_kept_within_a_bound_of_memory);
   tcase_add_test(t, options_may_be_those_of_another_version);
   tcase_add_test(t, callers_mistakes_are_errors);
   tcase_add_test(t, a_handle_that_did_not_open);
