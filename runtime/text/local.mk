@@ -7,6 +7,8 @@ text_sources = \
 	%D%/tok_wordpiece_folder.c \
 	%D%/tokenizer.c \
 	%D%/tokenizer.h \
+	%D%/trie.c \
+	%D%/trie.h \
 	%D%/unicode.c \
 	%D%/unicode.h \
 	%D%/unicode_tables.h \

@@ -46,7 +46,8 @@ static bool is_bool(const JsonValue *v) {
   return v->kind == JSON_TRUE || v->kind == JSON_FALSE;
 }
 
-static int contradiction(const Reading *r, const char *key, const char *value, const char *but) {
+static int fold_contradiction(const Reading *r, const char *key, const char *value,
+                              const char *but) {
   return bigs_fail(r->e, BIGS_EFILE, "%s: %s is %s, but the model %s", r->path, key, value, but);
 }
 
@@ -58,7 +59,7 @@ static int check_keys(Reading *r, const JsonValue *object, bool normalizer) {
       continue;
     r->said |= i == 0;
     if (!is_bool(v) || (v->kind == JSON_TRUE) != rules[i].follows[r->lower])
-      return contradiction(r, key, json_kind_name(v->kind), rules[i].but[r->lower]);
+      return fold_contradiction(r, key, json_kind_name(v->kind), rules[i].but[r->lower]);
   }
   return 0;
 }
@@ -83,14 +84,14 @@ static int check_normalizer(Reading *r, const JsonValue *root) {
   if (status || r->said)
     return status;
   r->said = true;
-  return folds == r->lower
-             ? 0
-             : contradiction(r, "normalizer", folds ? "one that folds the case" : "none of case",
-                             rules[0].but[r->lower]);
+  return folds == r->lower ? 0
+                           : fold_contradiction(r, "normalizer",
+                                                folds ? "one that folds the case" : "none of case",
+                                                rules[0].but[r->lower]);
 }
 
 typedef int TokenizerCheck(Reading *r, const JsonValue *root);
-static int check_config(Reading *r, const JsonValue *root) {
+static int check_case(Reading *r, const JsonValue *root) {
   return check_keys(r, root, false);
 }
 
@@ -113,9 +114,9 @@ int tok_wordpiece_folder(const char *folder, bool lower, BigsError *e) {
   static const struct {
     const char *name;
     TokenizerCheck *check;
-  } files[] = {{"tokenizer_config.json", check_config},
+  } files[] = {{"tokenizer_config.json", check_case},
                {"tokenizer.json", check_normalizer},
-               {"config.json", check_config}};
+               {"config.json", check_case}};
   Reading r = {.lower = lower, .e = e};
   int status = 0;
   for (int i = 0; i < 3 && !status && !r.said; i++)

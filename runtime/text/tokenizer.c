@@ -1,8 +1,8 @@
 // What tokenizers of all kinds have in common: see tokenizer.h.
 #include "runtime/text/tokenizer.h"
+#include "base/alloc.h"
 #include "runtime/files/file.h"
 #include "runtime/text/tok_internal.h"
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_VOCAB_FILE = 256 << 20 };
@@ -85,7 +85,7 @@ const char *tok_text(const Tokenizer *t, int32_t id) {
 
 int tok_grow(TokIds *ids, BigsError *e) {
   size_t cap = ids->cap * 2 + 256;
-  int32_t *v = realloc(ids->v, cap * sizeof *v);
+  int32_t *v = REALLOC_N(int32_t, ids->v, cap);
   if (!v)
     return bigs_fail_memory(e, "tokens");
   ids->v = v;
@@ -143,7 +143,7 @@ int tok_encode(TokEncoder *c, const char *text, size_t n, bool specials, TokIds 
 // ---- decoding
 
 // Room for the text of the tokens; 0: an id outside the vocabulary.
-static size_t room_for(const Tokenizer *t, const int32_t *ids, size_t n, BigsError *e) {
+static size_t text_room(const Tokenizer *t, const int32_t *ids, size_t n, BigsError *e) {
   size_t size = 1;
   for (size_t i = 0; i < n; i++) {
     const char *s = tok_text(t, ids[i]);
@@ -163,8 +163,8 @@ static bool is_silent(const Tokenizer *t, int32_t id) {
 
 char *tok_decode(const Tokenizer *t, const int32_t *ids, size_t n, bool skip_special,
                  BigsError *e) {
-  size_t size = room_for(t, ids, n, e);
-  char *out = size ? malloc(size) : NULL, *o = out;
+  size_t size = text_room(t, ids, n, e);
+  char *out = size ? MALLOC_N(char, size) : NULL, *o = out;
   if (size && !out)
     bigs_fail_memory(e, "text");
   for (size_t i = 0; out && i < n; i++)
