@@ -76,7 +76,7 @@ int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *c
 // write; NULL: native.  What the weights lacked and nothing has set or trained is left out; where the
 // names must have it, the status is 3.  A parameter that is not finite is not saved: status 4, and path is as before.
 int bigs_model_save(bigs_model *m, const char *path, const char *names);
-// path: a safetensors file, or a folder that holds model.safetensors and perhaps config.json. Names
+// path: a safetensors file, or a folder that holds model.safetensors and perhaps config.json.  Names
 // are native or those of a checkpoint block, told apart by themselves.  On failure the parameters
 // may be partly changed.
 int bigs_model_load(bigs_model *m, const char *path);

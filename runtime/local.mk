@@ -78,6 +78,7 @@ runtime_sources = \
 	%D%/exec/weights.h \
 	%D%/files/file.c \
 	%D%/files/file.h \
+	%D%/files/forms.def \
 	%D%/files/hub.c \
 	%D%/files/hub.h \
 	%D%/files/json.c \

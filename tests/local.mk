@@ -38,6 +38,8 @@ test_sources = \
 	%D%/unit/fault_bed.h \
 	%D%/unit/faults.c \
 	%D%/unit/faults.h \
+	%D%/unit/foreign_files.c \
+	%D%/unit/foreign_files.h \
 	%D%/unit/graph_test.c \
 	%D%/unit/graph_test.h \
 	%D%/unit/kernels.c \
@@ -87,6 +89,7 @@ test_sources = \
 	%D%/unit/test_faults_models.c \
 	%D%/unit/test_fft.c \
 	%D%/unit/test_fill.c \
+	%D%/unit/test_foreign.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
 	%D%/unit/test_json.c \

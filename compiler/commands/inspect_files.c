@@ -2,7 +2,7 @@
 #include "compiler/commands/inspect.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/files/file.h"
-#include "runtime/files/hub.h"
+#include "runtime/foreign/foreign.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,7 +89,7 @@ static void put_metadata(Session *s, JsonText *json, const Hub *h) {
 
 int inspect_weights(Session *s, const char *path, const char *name) {
   Hub *h;
-  if (hub_open(path, &h, &s->error))
+  if (hub_open(path, &foreign_readers, &h, &s->error))
     return session_fail(s, &s->error);
   int status = 0;
   if (s->o->json) {
@@ -302,7 +302,7 @@ int inspect_folder(Session *s, const char *path) {
   bool run = folder_has_run(path);
   if (run && checkpoint_check(path, &s->error))
     return session_fail(s, &s->error);
-  if (hub_open(path, &h, &s->error))
+  if (hub_open(path, &foreign_readers, &h, &s->error))
     return session_fail(s, &s->error);
   int status = 0;
   if (!run && !hub_count(h) && !hub_config(h) && !hub_vocab(h))

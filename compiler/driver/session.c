@@ -6,7 +6,7 @@
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
 #include "runtime/exec/match.h"
-#include "runtime/files/hub.h"
+#include "runtime/foreign/foreign.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -208,7 +208,7 @@ static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) 
   Hub *h;
   if (!s->weights || !model_ok(m))
     return 0;
-  if (hub_open(s->weights, &h, &s->error))
+  if (hub_open(s->weights, &foreign_readers, &h, &s->error))
     return session_fail(s, &s->error);
   const JsonValue *constants =
       hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
@@ -464,6 +464,7 @@ int session_open(Session *s) {
                     .threads = (int)s->o->threads,
                     .fresh = s->fresh,
                     .device = s->device,
+                    .readers = &foreign_readers,
                     .status = &status};
   s->handle = bigs_model_open_with(s->module, s->weights, &o, error, sizeof error);
   if (!s->handle)

@@ -133,7 +133,7 @@ static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
 
 int weights_load(bigs_model *m, const char *path) {
   Hub *hub;
-  int err = hub_open(path, &hub, &m->error);
+  int err = hub_open(path, m->asked.readers, &hub, &m->error);
   if (err)
     return err;
   err = hub_count(hub)

@@ -4,12 +4,15 @@
 #include "runtime/files/file.h"
 #include "base/alloc.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct Hub {
+  const HubReaders *readers;
   char *path, *vocab;
   JsonDoc *config;
   StFile **shard;
@@ -22,12 +25,57 @@ static int exists(const char *path, bool *yes, BigsError *e) {
   return *yes || errno == ENOENT ? 0 : bigs_fail_errno(e, "open", path);
 }
 
+// ---- forms
+static const struct {
+  const char *what, *file, *index;
+} hub_forms[HUB_FORMS] = {
+#define FORM(ID, what, file, index) {what, file, index},
+#include "runtime/files/forms.def"
+#undef FORM
+};
+
+enum { HUB_HEAD = 9 }; // bytes that tell a form
+
+static bool is_header_length(const unsigned char *head, size_t n) {
+  return n >= 9 && !head[5] && !head[6] && !head[7] && head[8] == '{';
+}
+
+// A zip archive; or a pickle of protocol 2 or above.  A msgpack'd map that is not empty, of some size.
+HubForm hub_form(const unsigned char *head, size_t n) {
+  if (n < 4 || is_header_length(head, n))
+    return FORM_SAFETENSORS;
+  if (!memcmp(head, "PK\3\4", 4) || (head[0] == 0x80 && head[1] >= 2 && head[1] <= 5))
+    return FORM_PICKLE;
+  bool map = (head[0] > 0x80 && head[0] <= 0x8f) || head[0] == 0xde || head[0] == 0xdf;
+  return map ? FORM_MSGPACK : FORM_SAFETENSORS;
+}
+
+// What cannot be read is left to what opens it.
+static HubForm form_of(const char *path) {
+  unsigned char head[HUB_HEAD];
+  int fd = file_open(path, O_RDONLY | O_NONBLOCK);
+  ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof head);
+  if (fd >= 0)
+    close(fd);
+  return hub_form(head, n < 0 ? 0 : (size_t)n);
+}
+
+static int open_form(const Hub *h, const char *path, StFile **out, BigsError *e) {
+  HubForm form = form_of(path);
+  if (form == FORM_SAFETENSORS)
+    return st_open(path, out, e);
+  if (h->readers && h->readers->open[form])
+    return h->readers->open[form](path, out, e);
+  return bigs_fail(e, BIGS_EFILE, "%s is %s: `bigsc convert` makes safetensors of it", path,
+                   hub_forms[form].what);
+}
+
 static int add_shard(Hub *h, const char *path, BigsError *e) {
   StFile **grown = REALLOC_N(StFile *, h->shard, h->nshard + 1);
   if (!grown)
     return bigs_fail_memory(e, path);
   h->shard = grown;
-  int status = st_open(path, &h->shard[h->nshard], e);
+  int status = open_form(h, path, &h->shard[h->nshard], e);
   h->nshard += !status;
   return status;
 }
@@ -133,9 +181,11 @@ static int open_folder(Hub *h, const char *path, BigsError *e) {
   status = status ? status : when_there(h, path, "state.json", need_config, e);
   for (int i = 0; i < TOKENIZER_COUNT && !status && !h->vocab; i++)
     status = when_there(h, path, tokenizer_files[i], open_vocab, e);
-  status = status ? status : when_there(h, path, "model.safetensors", open_single, e);
-  if (!status && !h->nshard)
-    status = when_there(h, path, "model.safetensors.index.json", open_index, e);
+  for (int i = 0; i < HUB_FORMS && !status && !h->nshard; i++) {
+    status = when_there(h, path, hub_forms[i].file, open_single, e);
+    if (!status && !h->nshard)
+      status = when_there(h, path, hub_forms[i].index, open_index, e);
+  }
   return status;
 }
 
@@ -159,13 +209,14 @@ static int open_any(Hub *h, const char *path, BigsError *e) {
   return status;
 }
 
-int hub_open(const char *path, Hub **out, BigsError *e) {
+int hub_open(const char *path, const HubReaders *readers, Hub **out, BigsError *e) {
   *out = NULL;
   Hub *h = ALLOC(Hub);
   if (!h || !(h->path = strdup(path))) {
     free(h);
     return bigs_fail_memory(e, path);
   }
+  h->readers = readers;
   int status = open_any(h, path, e);
   if (status)
     hub_close(h);

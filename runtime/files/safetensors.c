@@ -59,6 +59,8 @@ struct StFile {
   StTensor *tensor; // in order of data
   int *by_name;     // indices in order of name
   int64_t *shapes;
+  const StSource *source; // of a file of another form
+  void *own;
 };
 
 // A tensor under check: all messages about it start alike.
@@ -94,6 +96,22 @@ static int read_dtype(StFile *f, const JsonValue *m, StTensor *t, BigsError *e) 
   return TENSOR_FAIL(f, m, e, "unknown dtype \"%.40s\"", v->text);
 }
 
+// Sets *bits, the elements and the bytes, of rank, shape and dtype; false: too many to count.
+static bool measure(StTensor *t, int64_t *bits) {
+  bool overflow = false, empty = false;
+  t->elements = 1;
+  for (int i = 0; i < t->rank; i++) {
+    empty |= t->shape[i] == 0;
+    overflow |= __builtin_mul_overflow(t->elements, t->shape[i] ? t->shape[i] : 1, &t->elements);
+  }
+  if (overflow || __builtin_mul_overflow(t->elements, st_dtypes[t->dtype].bits, bits))
+    return false;
+  if (empty)
+    t->elements = *bits = 0;
+  t->nbytes = (size_t)*bits / 8;
+  return true;
+}
+
 static int read_shape(StFile *f, const JsonValue *m, StTensor *t, int64_t *shape, BigsError *e) {
   const JsonValue *v = json_get(m, "shape");
   if (!v || v->kind != JSON_ARRAY)
@@ -101,25 +119,15 @@ static int read_shape(StFile *f, const JsonValue *m, StTensor *t, int64_t *shape
   if (v->count > ST_MAX_RANK)
     return TENSOR_FAIL(f, m, e, "%d axes, more than %d", v->count, ST_MAX_RANK);
   t->shape = shape;
-  t->elements = 1;
-  bool overflow = false, empty = false;
-  for (const JsonValue *x = v->child; x; x = x->next) {
-    if (read_count(f, m, x, "an extent", shape, e))
+  for (const JsonValue *x = v->child; x; x = x->next, t->rank++)
+    if (read_count(f, m, x, "an extent", shape++, e))
       return BIGS_EFILE;
-    empty |= *shape == 0;
-    overflow |= __builtin_mul_overflow(t->elements, *shape ? *shape : 1, &t->elements);
-    shape++;
-    t->rank++;
-  }
   int64_t bits;
-  if (overflow || __builtin_mul_overflow(t->elements, st_dtypes[t->dtype].bits, &bits))
+  if (!measure(t, &bits))
     return TENSOR_FAIL(f, m, e, "the product of its extents overflows");
-  if (empty)
-    t->elements = bits = 0;
   if (bits % 8)
     return TENSOR_FAIL(f, m, e, "its %lld elements of %d bits end within a byte",
                        (long long)t->elements, st_dtypes[t->dtype].bits);
-  t->nbytes = (size_t)bits / 8;
   return 0;
 }
 
@@ -216,6 +224,12 @@ static int by_name(const void *a, const void *b, void *ctx) {
   return strcmp(t[*(const int *)a].name, t[*(const int *)b].name);
 }
 
+static void sort_names(StFile *f) {
+  for (int i = 0; i < f->count; i++)
+    f->by_name[i] = i;
+  qsort_r(f->by_name, (size_t)f->count, sizeof *f->by_name, by_name, f->tensor);
+}
+
 static int read_tensors(StFile *f, BigsError *e) {
   const JsonValue *root = json_root(f->header);
   if (root->kind != JSON_OBJECT)
@@ -242,9 +256,7 @@ static int read_tensors(StFile *f, BigsError *e) {
     f->count += !meta;
   }
   qsort(f->tensor, (size_t)f->count, sizeof *f->tensor, by_offset);
-  for (int i = 0; i < f->count; i++)
-    f->by_name[i] = i;
-  qsort_r(f->by_name, (size_t)f->count, sizeof *f->by_name, by_name, f->tensor);
+  sort_names(f);
   return check_cover(f, e);
 }
 
@@ -272,6 +284,8 @@ static int read_bytes(const StFile *f, size_t at, void *out, size_t size, BigsEr
 }
 
 int st_read(const StTensor *t, size_t at, void *out, size_t size, BigsError *e) {
+  if (t->made && size)
+    return t->file->source->read(t->file->own, t, at, out, size, e);
   return size ? read_bytes(t->file, t->offset + at, out, size, e) : 0;
 }
 
@@ -286,6 +300,9 @@ static int parse_header(StFile *f, char *text, size_t n, BigsError *e) {
 static int read_header(StFile *f, BigsError *e) {
   uint8_t length[8];
   uint64_t n = 0;
+  if (f->size < 8)
+    return bigs_fail(e, BIGS_EFILE, "%s: %zu bytes: too short for a safetensors file", f->path,
+                     f->size);
   if (read_bytes(f, 0, length, 8, e))
     return BIGS_EFILE;
   for (int i = 8; i-- > 0;)
@@ -318,15 +335,12 @@ static int open_file(StFile *f, BigsError *e) {
     return bigs_fail_errno(e, "read", f->path);
   if (!S_ISREG(st.st_mode))
     return bigs_fail(e, BIGS_EFILE, "%s: not a regular file", f->path);
-  if (st.st_size < 8)
-    return bigs_fail(e, BIGS_EFILE, "%s: %lld bytes: too short for a safetensors file", f->path,
-                     (long long)st.st_size);
   f->size = (size_t)st.st_size;
   f->changed = st.st_mtim;
   return 0;
 }
 
-int st_open(const char *path, StFile **out, BigsError *e) {
+int st_start(const char *path, StFile **out, BigsError *e) {
   *out = NULL;
   StFile *f = ALLOC(StFile);
   if (!f || !(f->path = strdup(path))) {
@@ -335,7 +349,6 @@ int st_open(const char *path, StFile **out, BigsError *e) {
   }
   f->fd = -1;
   int status = open_file(f, e);
-  status = status ? status : read_header(f, e);
   if (status)
     st_close(f);
   else
@@ -343,11 +356,76 @@ int st_open(const char *path, StFile **out, BigsError *e) {
   return status;
 }
 
+int st_open(const char *path, StFile **out, BigsError *e) {
+  int status = st_start(path, out, e);
+  if (!status && (status = read_header(*out, e))) {
+    st_close(*out);
+    *out = NULL;
+  }
+  return status;
+}
+
+// ---- a file of another form
+size_t st_size(const StFile *f) {
+  return f->size;
+}
+
+int st_bytes(const StFile *f, size_t at, void *out, size_t size, BigsError *e) {
+  if (at <= f->size && size <= f->size - at)
+    return size ? read_bytes(f, at, out, size, e) : 0;
+  return bigs_fail(e, BIGS_EFILE,
+                   "%s: ends at byte %zu, where %zu bytes from byte %zu are needed: truncated?",
+                   f->path, f->size, size, at);
+}
+
+static int fill_tensor(StFile *f, const StTensor *given, BigsError *e) {
+  StTensor *t = &f->tensor[f->count++];
+  int64_t bits;
+  *t = *given;
+  t->file = f;
+  if (t->rank > ST_MAX_RANK || !measure(t, &bits))
+    return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%.120s\": %s", f->path, t->name,
+                     t->rank > ST_MAX_RANK ? "too many axes"
+                                           : "the product of its extents overflows");
+  if (!t->made && (t->offset > f->size || t->nbytes > f->size - t->offset))
+    return bigs_fail(
+        e, BIGS_EFILE,
+        "%s: tensor \"%.120s\": its %zu bytes from byte %zu end behind the file: truncated?",
+        f->path, t->name, t->nbytes, t->offset);
+  return 0;
+}
+
+static int check_names_differ(const StFile *f, BigsError *e) {
+  for (int i = 1; i < f->count; i++) {
+    const char *a = f->tensor[f->by_name[i - 1]].name, *b = f->tensor[f->by_name[i]].name;
+    if (!strcmp(a, b))
+      return bigs_fail(e, BIGS_EFILE, "%s: two tensors have the name \"%.120s\"", f->path, a);
+  }
+  return 0;
+}
+
+int st_fill(StFile *f, const StSource *source, void *own, const StTensor *tensor, int count,
+            BigsError *e) {
+  int status = 0;
+  f->source = source;
+  f->own = own;
+  f->tensor = ALLOC_N(StTensor, count + 1);
+  f->by_name = ALLOC_N(int, count + 1);
+  if (!f->tensor || !f->by_name)
+    return bigs_fail_memory(e, f->path);
+  for (int i = 0; i < count && !status; i++)
+    status = fill_tensor(f, &tensor[i], e);
+  sort_names(f);
+  return status ? status : check_names_differ(f, e);
+}
+
 void st_close(StFile *f) {
   if (!f)
     return;
   if (f->fd >= 0)
     close(f->fd);
+  if (f->source)
+    f->source->close(f->own);
   json_free(f->header);
   free(f->tensor);
   free(f->by_name);

@@ -49,6 +49,8 @@ typedef struct StTensor {
   const struct StFile *file;
   size_t nbytes; // elements * bits of the dtype / 8
   size_t offset; // of its bytes, from the start of the file: row-major, not aligned in general
+  const void *
+      made; // NULL; else its bytes do not lie so in the file, and this is how its StSource knows it
 } StTensor;
 
 // ---- reading
@@ -72,6 +74,21 @@ int st_same_floats(const StTensor *a, const StTensor *b, bool *same, BigsError *
 
 // Bytes [at, at + size) of t, which has them, to `out`.  Any threads may read at once.
 int st_read(const StTensor *t, size_t at, void *out, size_t size, BigsError *e);
+
+// ---- a file of another form as one of these, by what knows the form (runtime/foreign)
+typedef struct StSource {
+  int (*read)(void *own, const StTensor *t, size_t at, void *out, size_t size,
+              BigsError *e); // as st_read, of one with `made`
+  void (*close)(void *own);  // and with it what the tensors' names and shapes point to
+} StSource;
+int st_start(const char *path, StFile **out, BigsError *e); // opened, without tensors
+size_t st_size(const StFile *f);                            // bytes of the file
+// Bytes [at, at + size) of the file; some that it lacks are an error.  Any threads may read at once.
+int st_bytes(const StFile *f, size_t at, void *out, size_t size, BigsError *e);
+// The tensors' list, once: name, dtype, rank, shape and place of each are given.  The source and `own`, its own, are f's from
+// now on, also on failure.  Two of one name are an error, and so is one that ends behind the file.
+int st_fill(StFile *f, const StSource *source, void *own, const StTensor *tensor, int count,
+            BigsError *e);
 
 // "F32 [2, 3]", for messages; returns buf.
 char *st_describe(const StTensor *t, char *buf, size_t size);

@@ -94,7 +94,7 @@ static void write_folder(const char *s, size_t n) {
 static void look(void) {
   BigsError e = {{0}, 0};
   Hub *h;
-  if (hub_open(folder, &h, &e)) {
+  if (hub_open(folder, NULL, &h, &e)) {
     must_explain(&e);
     return;
   }

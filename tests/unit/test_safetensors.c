@@ -473,26 +473,26 @@ static const StTensor *tensor_of(const Hub *h, const char *name) {
 START_TEST(hub_folder) {
   BigsError e = {0};
   Hub *h;
-  ck_assert_int_eq(hub_open(dir, &h, &e), 0);
+  ck_assert_int_eq(hub_open(dir, NULL, &h, &e), 0);
   ck_assert(hub_count(h) == 0 && !hub_config(h) && !hub_vocab(h));
   hub_close(h);
   put_text("config.json", "{\"hidden_size\": 8}");
   put_text("vocab.txt", "[PAD]\n");
   put_shard("model.safetensors", "x", 3);
-  ck_assert_msg(hub_open(dir, &h, &e) == 0, "%s", e.text);
+  ck_assert_msg(hub_open(dir, NULL, &h, &e) == 0, "%s", e.text);
   int64_t hidden;
   ck_assert(json_int(json_get(hub_config(h), "hidden_size"), &hidden) && hidden == 8);
   ck_assert_str_eq(hub_vocab(h), in_dir("vocab.txt"));
   ck_assert_str_eq(hub_path(h), dir);
   ck_assert(hub_count(h) == 1 && tensor_of(h, "x") == hub_at(h, 0) && !tensor_of(h, "y"));
   hub_close(h);
-  ck_assert_int_eq(hub_open(in_dir("model.safetensors"), &h, &e), 0);
+  ck_assert_int_eq(hub_open(in_dir("model.safetensors"), NULL, &h, &e), 0);
   ck_assert(tensor_of(h, "x") && !hub_config(h));
   hub_close(h);
   put_text("config.json", "[1]");
-  ck_assert_int_eq(hub_open(dir, &h, &e), BIGS_EFILE);
+  ck_assert_int_eq(hub_open(dir, NULL, &h, &e), BIGS_EFILE);
   ck_assert_ptr_nonnull(strstr(e.text, "config.json: an array, not an object"));
-  ck_assert_int_eq(hub_open(in_dir("none"), &h, &e), BIGS_EFILE);
+  ck_assert_int_eq(hub_open(in_dir("none"), NULL, &h, &e), BIGS_EFILE);
 }
 END_TEST
 
@@ -506,7 +506,7 @@ START_TEST(hub_shards) {
   put_text(index_name, "{\"metadata\": {}, \"weight_map\": {\"y\": \"two.safetensors\", \"x\": "
                        "\"one.safetensors\"}}");
   for (int i = 0; i < 2; i++) {
-    ck_assert_msg(hub_open(i ? in_dir(index_name) : dir, &h, &e) == 0, "%s", e.text);
+    ck_assert_msg(hub_open(i ? in_dir(index_name) : dir, NULL, &h, &e) == 0, "%s", e.text);
     ck_assert_int_eq(hub_count(h), 2);
     ck_assert_str_eq(hub_at(h, 1)->name, "x");
     float v;
@@ -523,13 +523,13 @@ START_TEST(hub_shards) {
   };
   for (int i = 0; i < 5; i++) {
     put_text(index_name, bad[i][0]);
-    ck_assert_int_eq(hub_open(dir, &h, &e), BIGS_EFILE);
+    ck_assert_int_eq(hub_open(dir, NULL, &h, &e), BIGS_EFILE);
     ck_assert_msg(strstr(e.text, bad[i][1]), "%s", e.text);
   }
   put_shard("two.safetensors", "x", 2); // one name in two shards
   put_text(index_name,
            "{\"weight_map\": {\"x\": \"one.safetensors\", \"y\": \"two.safetensors\"}}");
-  ck_assert_int_eq(hub_open(dir, &h, &e), BIGS_EFILE);
+  ck_assert_int_eq(hub_open(dir, NULL, &h, &e), BIGS_EFILE);
 }
 END_TEST
 
