@@ -4,7 +4,7 @@
 #define BIGSC_ABI_H
 #include "base/poly.h"
 
-enum { BIGS_ABI_VERSION = 8, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 9, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied
@@ -83,6 +83,16 @@ typedef enum BigsProgramKind {
 #define END(T) } T;
 #include "runtime/abi.def"
 // clang-format on
+
+// Frames on a GPU: `plain` words, which all have, then, where there are maps, a word that is 0 when they could not be made, and
+// from the next multiple of 128 bytes on (word bigs_map_word of the frame) the maps.
+enum { BIGS_MAP_WORDS = 16 };
+static inline int bigs_map_word(int plain) {
+  return (plain + BIGS_MAP_WORDS) / BIGS_MAP_WORDS * BIGS_MAP_WORDS;
+}
+static inline int bigs_frame_words(int plain, int maps) {
+  return maps ? bigs_map_word(plain) + maps * BIGS_MAP_WORDS : plain;
+}
 
 // The polynomial of a size.
 static inline const Poly *module_poly(const BigsModule *m, BigsSize size) {

@@ -35,6 +35,7 @@ runtime_sources = \
 	%D%/cuda/device_graph.c \
 	%D%/cuda/device_internal.h \
 	%D%/cuda/device_launch.c \
+	%D%/cuda/device_maps.c \
 	%D%/cuda/driver.c \
 	%D%/cuda/driver.def \
 	%D%/cuda/driver.h \

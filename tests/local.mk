@@ -24,6 +24,7 @@ test_sources = \
 	%D%/cuda/fake_cuda.h \
 	%D%/cuda/fake_queue.h \
 	%D%/cuda/frame.h \
+	%D%/cuda/tensor_map.h \
 	%D%/fuzz/fuzz_graph.c \
 	%D%/fuzz/fuzz_graph.h \
 	%D%/unit/command.c \

@@ -104,6 +104,11 @@ BG_DEVICE void bg_mbarrier_expect(unsigned long long *bar, int bytes BG_AT) {
             bg_shared_address(bar)),
         "r"(bytes) : "memory");
 }
+// It is no barrier any more; none of its phases is under way.
+BG_DEVICE void bg_mbarrier_end(unsigned long long *bar BG_AT) {
+  BG_DO(shim::mbarrier_end({"bg_mbarrier_end", file, line}, bar),
+        "mbarrier.inval.shared::cta.b64 [%0];" ::"r"(bg_shared_address(bar)) : "memory");
+}
 // Waits for the end of the phase of that parity: phase 0 has 0, and before its end phase 1 counts as ended.
 BG_DEVICE void bg_mbarrier_wait(unsigned long long *bar, unsigned parity BG_AT) {
   unsigned done;
@@ -117,18 +122,32 @@ BG_DEVICE void bg_mbarrier_wait(unsigned long long *bar, unsigned parity BG_AT) 
 }
 
 // ---- copies of boxes of a matrix to shared memory by one thread (TMA, sm_90)
-// Made by the host (cuTensorMapEncodeTiled; in tests shim_tensor_map): matrix, box, and how 16-byte pieces are swizzled.
-struct __align__(64) bg_tensor_map {
+// Made by the host (cuTensorMapEncodeTiled): tensor, box, and how 16-byte pieces are swizzled.  A kernel's struct has it at a
+// multiple of 128 bytes; the shim's structs as a whole lie at multiples of 8.
+#ifndef BG_SHIM
+#define BG_MAP_ALIGN __align__(128)
+#else
+#define BG_MAP_ALIGN
+#endif
+struct BG_MAP_ALIGN bg_tensor_map {
   unsigned char opaque[128];
 };
 // The box at column x, row y comes to `to`, at a multiple of 128 bytes; what lies outside of the matrix is 0.  The bytes of
 // the whole box are counted by `bar`; until its phase has ended `to` has no value.
 BG_DEVICE void bg_tma_load(void *to, const bg_tensor_map *map, int x, int y,
                            unsigned long long *bar BG_AT) {
-  BG_DO(shim::tma_load({"bg_tma_load", file, line}, to, map, x, y, bar),
+  BG_DO(shim::tma_load({"bg_tma_load", file, line}, to, map, x, y, 0, bar),
         "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
         "[%0], [%1, {%2, %3}], [%4];" ::"r"(bg_shared_address(to)),
         "l"(map), "r"(x), "r"(y), "r"(bg_shared_address(bar)) : "memory");
+}
+// The same of plane z of a tensor of three dimensions.
+BG_DEVICE void bg_tma_load_3(void *to, const bg_tensor_map *map, int x, int y, int z,
+                             unsigned long long *bar BG_AT) {
+  BG_DO(shim::tma_load({"bg_tma_load_3", file, line}, to, map, x, y, z, bar),
+        "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+        "[%0], [%1, {%2, %3, %4}], [%5];" ::"r"(bg_shared_address(to)),
+        "l"(map), "r"(x), "r"(y), "r"(z), "r"(bg_shared_address(bar)) : "memory");
 }
 
 // ---- products by the four warps of a group, from shared memory (sm_90a)

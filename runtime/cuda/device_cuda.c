@@ -88,7 +88,8 @@ static size_t most_words(const BigsModule *module) {
       const BigsStep *step = &module->program[p].step[i];
       words = cuda_most(words, cuda_most(step->narg, 1) + cuda_most(step->nscalar, 1));
     }
-  return FRAME_HEAD + (size_t)cuda_most(module->ndim, 1) + (size_t)words;
+  size_t maps = module->nmap ? BIGS_MAP_WORDS * (1 + (size_t)module->nmap) : 0; // more than any has
+  return FRAME_HEAD + (size_t)cuda_most(module->ndim, 1) + (size_t)words + maps;
 }
 
 static int units_of(const CudaDevice *d) {

@@ -55,6 +55,10 @@ void cuda_say_step(const DeviceLaunch *l, char *buf, size_t size);
 int cuda_workers(const bigs_model *m, int64_t tasks, int64_t scratch);
 int cuda_frame(const bigs_model *m, const DeviceLaunch *l, uint64_t *word);
 int cuda_launch(bigs_model *m, const DeviceLaunch *l);
+// device_maps.c: the maps of a launch to where they stand in its frame.  *made: 1, or 0 where what they are of does not allow it, or
+// the GPU or its driver have none; the kernel does without.
+void cuda_put_maps(const bigs_model *m, const DeviceLaunch *l, const BigsLaunch *how,
+                   uint64_t *made, uint64_t *word);
 int cuda_words(bigs_model *m, void *to, const uint64_t *word, int n);
 // device_graph.c
 bool cuda_record(bigs_model *m);

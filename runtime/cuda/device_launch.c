@@ -79,6 +79,7 @@ static int find_function(bigs_model *m, int kernel) {
 int cuda_frame(const bigs_model *m, const DeviceLaunch *l, uint64_t *word) {
   uint64_t *w = word;
   int ndim = m->module->ndim;
+  BigsLaunch how = launch_of(m->module, l->kernel);
   *w++ = (uint64_t)l->tasks;
   *w++ = (uint64_t)l->stride;
   *w++ = cuda_address(l->scratch);
@@ -90,7 +91,10 @@ int cuda_frame(const bigs_model *m, const DeviceLaunch *l, uint64_t *word) {
   w += cuda_most(ndim, 1);
   for (int i = 0; i < l->nscalar; i++)
     w[i] = l->frame.scalar[i];
-  return (int)(w + cuda_most(l->nscalar, 1) - word);
+  int plain = (int)(w + cuda_most(l->nscalar, 1) - word);
+  if (how.maps)
+    cuda_put_maps(m, l, &how, word + plain, word + bigs_map_word(plain));
+  return bigs_frame_words(plain, how.maps);
 }
 
 static CudaResult start_kernel(bigs_model *m, const DeviceLaunch *l) {

@@ -225,9 +225,21 @@ static int bind_steps(bigs_model *m, Binding *b) {
 static int at_least_one(int n) {
   return n > 1 ? n : 1;
 }
+static const BigsLaunch *step_launch(const BigsModule *module, const BigsStep *step) {
+  return step->kind == BIGS_KERNEL && module->nlaunch ? &module->launch[step->index] : NULL;
+}
+
 // Of a frame on a GPU: see codegen/cuda/cuda.h.
 static int frame_words(const BigsModule *module, const BigsStep *step) {
-  return 3 + at_least_one(step->narg) + at_least_one(module->ndim) + at_least_one(step->nscalar);
+  const BigsLaunch *l = step_launch(module, step);
+  int plain =
+      3 + at_least_one(step->narg) + at_least_one(module->ndim) + at_least_one(step->nscalar);
+  return bigs_frame_words(plain, l ? l->maps : 0);
+}
+
+// Where a step's frame begins behind `words` of others: those with maps at a multiple of a map's size.
+static int frame_begin(const BigsLaunch *l, int words) {
+  return l->maps ? bigs_map_word(words - 1) : words;
 }
 
 // Steps whose kernels read their frames from the device's memory: where those are, in order.
@@ -235,9 +247,10 @@ static void find_frames(const BigsModule *module, Binding *b) {
   b->nframe = 0;
   for (int s = 0; s < b->program->nstep; s++) {
     const BigsStep *step = &b->program->step[s];
-    bool has = step->kind == BIGS_KERNEL && module->nlaunch && module->launch[step->index].frames;
-    b->step[s].frame = has ? b->nframe : -1;
-    b->nframe += has ? frame_words(module, step) : 0;
+    const BigsLaunch *l = step_launch(module, step);
+    b->step[s].frame = l && l->frames ? frame_begin(l, b->nframe) : -1;
+    if (b->step[s].frame >= 0)
+      b->nframe = b->step[s].frame + frame_words(module, step);
   }
 }
 
@@ -394,7 +407,7 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
   b->nkey = nkey;
   b->table_bytes = m->device->record ? (int64_t)p->nstep * BYTES_OF_LAUNCH : 0;
   for (int s = 0; m->device->frame && s < p->nstep; s++)
-    b->nframe += frame_words(m->module, &p->step[s]);
+    b->nframe += frame_words(m->module, &p->step[s]) + BIGS_MAP_WORDS;
   b->part[0].n = b->part[1].n = p->nbuffer + 1;
   if (!(b->size = TABLE(int64_t, m->module->npoly)) || !(b->buffer = TABLE(BoundBuffer, nbuffer)) ||
       !(b->step = TABLE(BoundStep, p->nstep)) || !(b->scalar = TABLE(uint64_t, nscalar)) ||

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1 // memfd_create
 #include "tests/cuda/fake_cuda.h"
 #include "tests/cuda/fake_queue.h"
+#include "tests/cuda/tensor_map.h"
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdio.h>
@@ -294,6 +295,16 @@ API CudaResult cuMemGetInfo_v2(size_t *left, size_t *all) {
   *all = fake.memory;
   *left = fake.memory - fake.taken;
   return refused();
+}
+API CudaResult cuTensorMapEncodeTiled(void *map, int dtype, unsigned rank, void *address,
+                                      const uint64_t *extent, const uint64_t *stride,
+                                      const unsigned *box, const unsigned *step, int interleave,
+                                      int swizzle, int promotion, int fill) {
+  fake.maps++;
+  return tensor_map_encode(map, dtype, rank, address, extent, stride, box, step, interleave,
+                           swizzle, promotion, fill)
+             ? BAD_VALUE
+             : 0;
 }
 API CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, CudaStream s) {
   return copy_later((void *)(uintptr_t)to, from, n, s);

@@ -3,6 +3,7 @@
 #ifndef SHIM_BULK_H
 #define SHIM_BULK_H
 #include "shim_tensor.h"
+#include "tensor_map.h"
 
 namespace shim {
 namespace {
@@ -17,19 +18,10 @@ struct Mbarrier {
 List<Mbarrier> mbarriers;
 uint64_t polling[MAX_THREADS / 64]; // threads that wait for any of them
 
-// In the 128 bytes of a bg_tensor_map.
-struct TensorMap {
-  const unsigned char *base;
-  long long columns, rows, stride; // stride in bytes
-  int element, box_columns, box_rows, swizzle;
-  int bytes() const {
-    return element * box_columns * box_rows;
-  }
-};
 struct Bulk {
   size_t to;
   TensorMap map;
-  int x, y;
+  int x, y, z;
   uint64_t *barrier;
 };
 List<Bulk> bulk;
@@ -47,6 +39,9 @@ inline void mbarrier_init(const Place &place, void *at, int count) {
   shared_offset(place, at, 8, 8);
   if (count < 1)
     fail(&place, "a barrier for %d arrivals", count);
+  for (int i = 0; i < mbarriers.n; i++)
+    if (mbarriers.at[i].at == at && *(uint64_t *)at == MBARRIER_MARK)
+      fail(&place, "the barrier is initialised already");
   *(uint64_t *)at = MBARRIER_MARK;
   mbarriers.push({(uint64_t *)at, count, count, 0, 0});
 }
@@ -57,6 +52,14 @@ inline void end_phase(Mbarrier &b) {
   b.missing = b.count, b.parity ^= 1;
   for (int w = 0; w < MAX_THREADS / 64; w++)
     run.ready[w] |= polling[w], polling[w] = 0;
+}
+
+inline void mbarrier_end(const Place &place, void *at) {
+  Mbarrier &b = mbarrier(place, at);
+  if (b.bytes)
+    fail(&place, "the barrier ends while it lacks %lld bytes", b.bytes);
+  *(uint64_t *)at = ~uint64_t(0);
+  b = mbarriers.at[--mbarriers.n];
 }
 
 inline void mbarrier_arrive(const Place &place, void *at, int bytes) {
@@ -74,13 +77,14 @@ inline void mbarrier_wait(const Place &place, void *at, unsigned parity) {
   }
 }
 
-inline void tma_load(const Place &place, void *to, const void *map, int x, int y, void *barrier) {
+inline void tma_load(const Place &place, void *to, const void *map, int x, int y, int z,
+                     void *barrier) {
   TensorMap m;
   memcpy(&m, map, sizeof m);
-  size_t offset = shared_offset(place, to, size_t(m.bytes()), 128);
+  size_t offset = shared_offset(place, to, size_t(tensor_map_bytes(&m)), 128);
   mbarrier(place, barrier);
-  memset(to, 0xff, size_t(m.bytes()));
-  bulk.push({offset, m, x, y, (uint64_t *)barrier});
+  memset(to, 0xff, size_t(tensor_map_bytes(&m)));
+  bulk.push({offset, m, x, y, z, (uint64_t *)barrier});
 }
 
 // Where 16-byte pieces lie: bits of the number of the row of 128 bytes are added to the piece's number in the row.
@@ -90,22 +94,22 @@ inline size_t swizzled(size_t offset, int swizzle) {
 
 inline void deliver_element(const Bulk &b, int row, int column) {
   const TensorMap &m = b.map;
-  size_t n = size_t(m.element), at = b.to + size_t(row * m.box_columns + column) * n;
+  size_t n = size_t(m.element), at = b.to + size_t(row * m.box[0] + column) * n;
   unsigned char *to = shim_shared + swizzled(at, m.swizzle);
   long long x = b.x + column, y = b.y + row;
-  if (x < 0 || x >= m.columns || y < 0 || y >= m.rows)
+  if (x < 0 || x >= m.extent[0] || y < 0 || y >= m.extent[1] || b.z < 0 || b.z >= m.extent[2])
     memset(to, 0, n);
   else
-    memcpy(to, m.base + y * m.stride + x * m.element, n);
+    memcpy(to, m.base + b.z * m.stride[1] + y * m.stride[0] + x * m.element, n);
 }
 
 inline void deliver(const Bulk &b) {
-  for (int row = 0; row < b.map.box_rows; row++)
-    for (int column = 0; column < b.map.box_columns; column++)
+  for (int row = 0; row < b.map.box[1]; row++)
+    for (int column = 0; column < b.map.box[0]; column++)
       deliver_element(b, row, column);
   for (int i = 0; i < mbarriers.n; i++)
     if (mbarriers.at[i].at == b.barrier) {
-      mbarriers.at[i].bytes -= b.map.bytes();
+      mbarriers.at[i].bytes -= tensor_map_bytes(&b.map);
       end_phase(mbarriers.at[i]);
     }
 }
@@ -149,21 +153,16 @@ inline void forget_bulk() {
 } // namespace
 } // namespace shim
 
-// Fills a bg_tensor_map, as cuTensorMapEncodeTiled does for the device: a matrix of elements of 1 to 8 bytes whose rows lie
-// `stride` bytes apart, boxes of it, and swizzle 0, 32, 64 or 128 bytes.  NULL, or what is wrong.
+// Fills a bg_tensor_map with a matrix of one plane: see tensor_map.h.  NULL, or what is wrong.
 extern "C" __attribute__((visibility("default"))) const char *
 shim_tensor_map(void *map, const void *base, int element, long long columns, long long rows,
                 long long stride, int box_columns, int box_rows, int swizzle) {
-  if (uintptr_t(base) % 16 || stride % 16)
-    return "the matrix or its rows lie at no multiple of 16 bytes";
-  if (box_columns < 1 || box_columns > 256 || box_rows < 1 || box_rows > 256)
-    return "a side of a box has 1 to 256 elements";
-  if (box_columns * element % 16 || (swizzle && box_columns * element > swizzle))
-    return "a row of a box has a multiple of 16 bytes, and no more than the swizzle";
-  shim::TensorMap m = {
-      (const unsigned char *)base, columns, rows, stride, element, box_columns, box_rows, swizzle};
-  static_assert(sizeof m <= 128, "fits");
-  memcpy(map, &m, sizeof m);
-  return nullptr;
+  TensorMap m = {(const unsigned char *)base,
+                 {columns, rows, 1},
+                 {stride, 16},
+                 element,
+                 {box_columns, box_rows},
+                 swizzle};
+  return tensor_map_put(&m, map);
 }
 #endif

@@ -1,6 +1,7 @@
 // See gpu_bed.h.
 #include "tests/unit/gpu_bed.h"
 #include "base/hash.h"
+#include "tests/cuda/tensor_map.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,19 @@ static void take_scalars(const ToyKernel *k, const uint64_t *scalar, uint64_t *o
     out[i] = k->scalar[i].kind == 1 ? *(const uint64_t *)(uintptr_t)scalar[i] : scalar[i];
 }
 
+// One map, of the first argument.
+static void see_maps(const ToyKernel *k, const uint64_t *word, bool framed) {
+  const uint64_t *map = word + k->words - BIGS_MAP_WORDS;
+  int plain = 3 + at_least_one(k->narg) + TOY_NDIM + at_least_one(k->nscalar);
+  TensorMap made;
+  memcpy(&made, map, sizeof made);
+  ck_assert(!framed || (uintptr_t)map % 128 == 0);
+  ck_assert_int_eq((map - word) % BIGS_MAP_WORDS, 0);
+  ck_assert_uint_le(word[plain], 1);
+  ck_assert(!word[plain] || (uintptr_t)made.base == word[3]);
+  gpu_seen.mapped += (int)word[plain];
+}
+
 // All tasks of a warp, or of a block when it has shared memory, the last one first: their order is
 // nobody's business.
 static void run_frame(const ToyKernel *k, const uint64_t *word, const FakeGrid *grid) {
@@ -54,8 +68,11 @@ static void run_tasks(const void *ctx, const uint64_t *word, const FakeGrid *gri
   ck_assert(framed || grid->depth == 1);
   ck_assert_uint_eq(grid->threads, 256);
   const uint64_t *frame = framed ? (const uint64_t *)(uintptr_t)word[0] : word;
-  for (unsigned i = grid->depth; i-- > 0;)
+  for (unsigned i = grid->depth; i-- > 0;) {
+    if (k->maps)
+      see_maps(k, frame + i * (unsigned)k->words, framed);
     run_frame(k, frame + i * (unsigned)k->words, grid);
+  }
 }
 
 static void make_toy_functions(void) {
@@ -66,8 +83,12 @@ static void make_toy_functions(void) {
       const BigsStep *step = &toy_module.program[p].step[i];
       ToyKernel *k = &toy_kernel[step->index];
       ck_assert_int_le(step->nscalar, 4);
-      *k = (ToyKernel){toy_module.kernel[step->index], step->narg, step->nscalar, step->scalar,
-                       3 + at_least_one(step->narg) + TOY_NDIM + at_least_one(step->nscalar)};
+      *k = (ToyKernel){toy_module.kernel[step->index],
+                       step->narg,
+                       step->nscalar,
+                       step->scalar,
+                       3 + at_least_one(step->narg) + TOY_NDIM + at_least_one(step->nscalar),
+                       0};
       toy_function[step->index] = (FakeFunction){run_tasks, k, k->words};
     }
 }

@@ -16,6 +16,7 @@ typedef struct ToyKernel {
   int narg, nscalar;
   const BigsScalar *scalar;
   int words; // of a frame
+  int maps;  // in it
 } ToyKernel;
 extern ToyKernel toy_kernel[GPU_KERNELS];
 extern FakeFunction toy_function[GPU_KERNELS + 1];
@@ -24,6 +25,7 @@ extern const FakeImage toy_image;
 typedef struct GpuSeen {
   unsigned blocks, shared; // most of all launches
   uint64_t launched;       // what they were launched with
+  int mapped;              // frames whose maps were made
 } GpuSeen;
 extern GpuSeen gpu_seen;
 extern FakeCuda *gpu_fake;

@@ -305,6 +305,49 @@ START_TEST(steps_of_one_kernel_are_one_launch) {
 }
 END_TEST
 
+// All kernels have a map of their first argument, whose lines are `step` numbers apart.
+static bigs_model *open_mapped(BigsModule *module, const CudaDevice *gpu, bool framed,
+                               int64_t step) {
+  static BigsLaunch launch[GPU_KERNELS];
+  static BigsMap map = {.lines = 64};
+  *module = toy_module;
+  for (int i = 0; i < 3; i++)
+    map.extent[i] = poly_const(i < 2 ? 64 : 1);
+  for (int i = 0; i < 2; i++)
+    map.step[i] = poly_const(step);
+  for (int i = 0; i < GPU_KERNELS; i++) {
+    launch[i] = (BigsLaunch){.threads = 256, .tasks = 8, .frames = framed, .maps = 1};
+    toy_kernel[i].words = bigs_frame_words(toy_kernel[i].words, 1);
+    toy_kernel[i].maps = 1;
+    toy_function[i].words = framed ? 3 : toy_kernel[i].words;
+  }
+  module->launch = launch, module->nlaunch = module->nkernel, module->map = &map, module->nmap = 1;
+  bigs_options o = {.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = &gpu->base};
+  bigs_model *m = bigs_model_open_with(module, NULL, &o, gpu_error, sizeof gpu_error);
+  ck_assert_msg(m != NULL, "%s", gpu_error);
+  return m;
+}
+
+// Maps stand in the frames, wherever these are, or the frames say that there are none: of a GPU that has none (1), or of lines at no
+// multiple of 16 bytes (2).
+START_TEST(maps_stand_in_frames) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  BigsModule module;
+  bigs_model *near = gpu_open_on(NULL, NULL);
+  int without = _i / 2;
+  gpu_fake->major = without == 1 ? 10 : 9;
+  bigs_model *far = open_mapped(&module, &gpu, _i % 2, without == 2 ? 65 : 64);
+  for (int i = 0; i < 4; i++)
+    gpu_same_scale(near, far, 1 + i, 8);
+  gpu_same_steps(near, far, 3);
+  gpu_same_parameters(near, far);
+  ck_assert((gpu_seen.mapped > 10) == !without);
+  ck_assert((gpu_fake->maps > 10) == !without);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
 // The frames of a caller's tensors, which are elsewhere in each call, are not written over while they may
 // be read; nobody waits where no frame has a caller's tensor.
 START_TEST(frames_follow_tensors_that_move) {
@@ -350,6 +393,7 @@ Suite *cuda_graph_suite(void) {
   tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);
   tcase_add_test(t, a_graph_that_fails);
   tcase_add_test(t, steps_of_one_kernel_are_one_launch);
+  tcase_add_loop_test(t, maps_stand_in_frames, 0, 6);
   tcase_add_loop_test(t, frames_follow_tensors_that_move, 0, 2);
   suite_add_tcase(s, t);
   return s;
