@@ -23,7 +23,9 @@ codegen_sources = \
 	%D%/cuda/cuda_internal.h \
 	%D%/cuda/cuda_kernel.c \
 	%D%/cuda/cuda_costs.def \
+	%D%/cuda/cuda_maps.c \
 	%D%/cuda/cuda_micro_mma.c \
+	%D%/cuda/cuda_micro_tma.c \
 	%D%/cuda/cuda_micro_wgmma.c \
 	%D%/cuda/cuda_mma.h \
 	%D%/cuda/cuda_wgmma.h \
@@ -31,6 +33,7 @@ codegen_sources = \
 	%D%/cuda/cuda_scalar.c \
 	%D%/cuda/cuda_stmt.c \
 	%D%/cuda/cuda_tables.c \
+	%D%/cuda/cuda_tma.h \
 	%D%/cuda/cuda_tile.c \
 	%D%/cuda/cuda_wide.c \
 	%D%/cuda/nvcc.c \
@@ -136,7 +139,8 @@ nodist_llvm_sources = %D%/api/info_text.c %D%/api/options_text.c
 
 # The device functions stand in front of every printed kernel.
 nodist_cuda_sources = %D%/cuda/cuda_text.c
-cuda_device_text = %D%/cuda/cuda_prelude.h %D%/cuda/cuda_device.h %D%/cuda/cuda_mma.h %D%/cuda/cuda_wgmma.h %D%/cuda/cuda_attention.h \
+cuda_device_text = %D%/cuda/cuda_prelude.h %D%/cuda/cuda_device.h %D%/cuda/cuda_mma.h %D%/cuda/cuda_wgmma.h %D%/cuda/cuda_tma.h \
+	%D%/cuda/cuda_attention.h \
 	%D%/cuda/cuda_attention_mma.h
 %D%/cuda/cuda_text.c: $(cuda_device_text) tools/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) %D%/cuda && sh $(srcdir)/tools/embed.sh cuda_text $(cuda_device_text:%=$(srcdir)/%) > $@.tmp && mv $@.tmp $@

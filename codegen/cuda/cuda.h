@@ -7,6 +7,8 @@
 // loop_scratch_bytes, a multiple of 64), scratch points to as many for each warp of the launch
 // (aligned to 64), arg to the arguments.  A block has CUDA_BLOCK threads, a grid any number of
 // blocks: warps walk on until all tasks are done.  The results depend on neither.
+// With maps of operands in its BigsLaunch (cuda_operands) there follow a word that is 0 where they could not be made, and
+// from the next multiple of 128 bytes on the maps: see bigs_frame_words.
 // A kernel that is `grouped` takes the struct NAME_group, three words of which the first is the address of
 // frames: blocks of blockIdx.z do what the frame of that number says.
 #ifndef BIGSC_CUDA_H
@@ -27,6 +29,8 @@ void cuda_groups(Arena *a, BigsModule *m, LKernel *const *kernels);
 
 // How a kernel is launched: a task is a warp's, or, where all it does is one product, a block's.
 BigsLaunch cuda_form(const LKernel *k);
+// Maps that the host makes of the kernel's arguments, and their number: `maps` of its form, 2 at most.
+int cuda_operands(const LKernel *k, BigsMap *map);
 // The same of all kernels of a module, whose steps are grouped before, and who takes frames: its table.
 void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels);
 

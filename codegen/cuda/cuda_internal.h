@@ -16,7 +16,15 @@ typedef struct CudaMicro {
   int rows, columns, row; // of a tile, at most
   int shared;             // bytes
   int blocks;             // that a multiprocessor has room for, by their registers
+  int copiers; // threads of a block behind its CUDA_BLOCK, which copy by maps of the operands; 0: there are no maps
 } CudaMicro;
+
+// An operand's map, and the grid's dimensions whose variables are the number of a task's rows, in blocks, and of its plane, or -1.
+typedef struct CudaMap {
+  BigsMap map;
+  int row, plane;
+} CudaMap;
+enum { CUDA_MAPS = 2 }; // of a product
 
 // Elements of a memory, in registers of each lane: see cuda_wide.c.
 typedef struct CudaArray {
@@ -112,7 +120,8 @@ const LTile *cuda_block_tile(const LKernel *k, const CudaMicro **micro);
 void cuda_put_block_tile(CudaCx *c);
 void cuda_put_column(CudaCx *c, const LStmt *s); // a COLSUM in its epilogue
 // Calls a template of the prelude, whose last arguments are the operands' ways: a and b along k or not.
-void cuda_put_sums(CudaCx *c, const char *function);
+// `maps` are arguments that come before the operands.
+void cuda_put_sums(CudaCx *c, const char *function, const char *maps);
 // Prints what turns the elements of a product's operands into others; the arguments behind the others, or nothing.
 const char *cuda_put_firsts(CudaCx *c, const LProduct *p);
 bool cuda_plain_suits(const LKernel *k, const LTile *t);
@@ -137,6 +146,20 @@ void cuda_put_attention(CudaCx *c, const LStmt *s);
 
 // cuda_micro_wgmma.c: the same by wgmma, where the GPU has it.  Bytes of its stages.
 enum { CUDA_WGMMA_SHARED = 3 * 64 * 2 * (128 + 128) };
+typedef enum CudaWay { // of products of bf16, in the order of cuda_costs.def
+#define COST(name, tflops) CUDA_BY_##name,
+#include "codegen/cuda/cuda_costs.def"
+#undef COST
+  CUDA_WAYS
+} CudaWay;
+bool cuda_way_is(CudaWay way); // is it the one that is taken where the sizes are large?
 bool cuda_wgmma_suits(const LKernel *k, const LTile *t);
 void cuda_put_wgmma(CudaCx *c);
+
+// cuda_micro_tma.c: the same from copies of boxes, where the host can make maps of the operands.  Its stages and their barriers.
+enum { CUDA_TMA_SHARED = CUDA_WGMMA_SHARED + 2 * 3 * 8 };
+bool cuda_tma_suits(const LKernel *k, const LTile *t);
+void cuda_put_tma(CudaCx *c);
+// cuda_maps.c: of a and b; false: they have none.
+bool cuda_maps(const LKernel *k, const LTile *t, CudaMap map[CUDA_MAPS]);
 #endif

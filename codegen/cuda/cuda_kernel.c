@@ -13,8 +13,16 @@ static int at_least_one(int n) {
   return n > 1 ? n : 1;
 }
 
-int cuda_frame_words(const LKernel *k, int nsyms) {
+static int plain_words(const LKernel *k, int nsyms) {
   return 3 + at_least_one(k->nargs) + at_least_one(nsyms) + at_least_one(k->nscalars);
+}
+
+int cuda_frame_words(const LKernel *k, int nsyms) {
+  return bigs_frame_words(plain_words(k, nsyms), cuda_form(k).maps);
+}
+
+static bool has_maps(const CudaCx *c) {
+  return c->micro && c->micro->copiers;
 }
 
 static void put_frame(CudaCx *c, int nsyms) {
@@ -25,6 +33,11 @@ static void put_frame(CudaCx *c, int nsyms) {
   cuda_line(c, "  void *arg[%d];", at_least_one(k->nargs));
   cuda_line(c, "  long long sym[%d];", at_least_one(nsyms));
   cuda_line(c, "  unsigned long long scalar[%d];", at_least_one(k->nscalars));
+  if (has_maps(c)) {
+    int plain = plain_words(k, nsyms);
+    cuda_line(c, "  unsigned long long mapped[%d];", bigs_map_word(plain) - plain);
+    cuda_line(c, "  bg_tensor_map map[%d];", CUDA_MAPS);
+  }
   cuda_line(c, "};");
   if (k->grouped) {
     cuda_line(c, "struct %s_group {", k->name);
@@ -102,17 +115,31 @@ char *cuda_text_of(CudaCx *c, const LBody *b) {
   return text;
 }
 
+// Who would copy is not needed where a GPU has no such copies.
+static void put_maps(CudaCx *c) {
+  cuda_line(c, "if (threadIdx.x >= BG_TMA_THREADS)");
+  cuda_line(c, "  return;");
+  cuda_line(c, "const bg_tensor_map *const map = %smap;",
+            c->k->grouped ? "group.frame[blockIdx.z]." : "f.");
+}
+
 // Two blocks a multiprocessor are asked for: with a bound of its own choice ptxas spills around divisions.
+static const char *blocks_of(CudaCx *c, int threads) {
+  int blocks = c->micro ? c->micro->blocks : threads > CUDA_BLOCK ? 1 : 2;
+  return has_maps(c) ? "BG_TMA_BLOCKS" : arena_printf(c->arena, "%d", blocks);
+}
+
 static void put_function(CudaCx *c, const char *body) {
   const char *name = c->k->name;
-  int threads = cuda_form(c->k).threads, blocks = c->micro               ? c->micro->blocks
-                                                  : threads > CUDA_BLOCK ? 1
-                                                                         : 2;
-  cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, %d) %s(const %s_%s) {", threads,
-            blocks, name, name, c->k->grouped ? "group group" : "frame f");
+  int threads = cuda_form(c->k).threads;
+  cuda_line(c, "extern \"C\" __global__ void __launch_bounds__(%d, %s) %s(const %s%s_%s) {",
+            threads, blocks_of(c, threads), name, has_maps(c) ? "__grid_constant__ " : "", name,
+            c->k->grouped ? "group group" : "frame f");
   c->depth = 1;
   if (c->k->grouped)
     cuda_line(c, "const %s_frame f = group.frame[blockIdx.z];", name);
+  if (has_maps(c))
+    put_maps(c);
   if (c->lanes) // the rest tells the compiler how large it is
     cuda_line(c, "const int lane = (int)(threadIdx.x % %d);", c->crew);
   if (!c->block && c->crew == 32)

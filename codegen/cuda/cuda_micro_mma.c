@@ -7,6 +7,6 @@ bool cuda_mma_suits(const LKernel *k, const LTile *t) {
 }
 
 void cuda_put_mma(CudaCx *c) {
-  cuda_put_sums(c,
-                arena_printf(c->arena, "bg_mma_tile<%d, %d, ", c->micro->rows, c->micro->columns));
+  const CudaMicro *u = c->micro;
+  cuda_put_sums(c, arena_printf(c->arena, "bg_mma_tile<%d, %d, ", u->rows, u->columns), "");
 }

@@ -3,22 +3,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-#define COST(name, tflops) COST_##name = tflops,
+static const struct {
+  const char *name;
+  int tflops;
+} ways[] = {
+#define COST(name, tflops) {#name, tflops},
 #include "codegen/cuda/cuda_costs.def"
 #undef COST
 };
 
-// For tests and measurements BIGSC_CUDA_PRODUCTS names the way.
-static bool is_faster(void) {
-  const char *said = getenv("BIGSC_CUDA_PRODUCTS");
-  return said && *said ? !strcmp(said, "wgmma") : COST_wgmma > COST_mma;
+static CudaWay fastest(void) {
+  int best = 0;
+  for (int i = 1; i < COUNT(ways); i++)
+    best = ways[i].tflops > ways[best].tflops ? i : best;
+  return (CudaWay)best;
 }
 
+// For tests and measurements BIGSC_CUDA_PRODUCTS names it.
+static CudaWay chosen(void) {
+  const char *said = getenv("BIGSC_CUDA_PRODUCTS");
+  for (int i = 0; said && i < COUNT(ways); i++)
+    if (!strcmp(said, ways[i].name))
+      return (CudaWay)i;
+  return said && *said ? CUDA_BY_mma : fastest();
+}
+
+bool cuda_way_is(CudaWay way) {
+  return chosen() == way;
+}
+
+// Also where copies of boxes are faster, and cannot be had.
 bool cuda_wgmma_suits(const LKernel *k, const LTile *t) {
-  return cuda_mma_suits(k, t) && cuda_plain_suits(k, t) && is_faster();
+  return cuda_mma_suits(k, t) && cuda_plain_suits(k, t) && !cuda_way_is(CUDA_BY_mma);
 }
 
 void cuda_put_wgmma(CudaCx *c) {
-  cuda_put_sums(c, "bg_wgmma_tile<");
+  cuda_put_sums(c, "bg_wgmma_tile<", "");
 }

@@ -10,15 +10,16 @@
 // The first of them that suits a kernel is taken.
 static const CudaMicro micros[] = {
 #define MMA(rows, columns)                                                                         \
-  {cuda_mma_suits, cuda_put_mma, rows, columns, columns + 8, CUDA_MMA_SHARED(rows, columns), 2}
+  {cuda_mma_suits, cuda_put_mma, rows, columns, columns + 8, CUDA_MMA_SHARED(rows, columns), 2, 0}
     MMA(64, 64),
     MMA(64, 128),
     MMA(128, 64),
-    {cuda_wgmma_suits, cuda_put_wgmma, 128, 128, 128 + 8, CUDA_WGMMA_SHARED, 2},
+    {cuda_tma_suits, cuda_put_tma, 128, 128, 128 + 8, CUDA_TMA_SHARED, 2, 32},
+    {cuda_wgmma_suits, cuda_put_wgmma, 128, 128, 128 + 8, CUDA_WGMMA_SHARED, 2, 0},
     MMA(128, 128),
 #undef MMA
-    {cuda_plain_suits, cuda_put_plain, 64, 64, 64, STAGES(64, 16), 2},
-    {cuda_wide_suits, cuda_put_wide, 128, 128, 128, 128 * 128 * 4 + STAGES(128, 8), 1},
+    {cuda_plain_suits, cuda_put_plain, 64, 64, 64, STAGES(64, 16), 2, 0},
+    {cuda_wide_suits, cuda_put_wide, 128, 128, 128, 128 * 128 * 4 + STAGES(128, 8), 1, 0},
 };
 
 static bool fits(const LExpr *x, int most) {
@@ -97,18 +98,35 @@ BigsLaunch cuda_form(const LKernel *k) {
   int crew = cuda_crew(k);
   if (crew > 32)
     return (BigsLaunch){.threads = crew, .tasks = 1, .shared = crew / 32 * 8};
-  return (BigsLaunch){.threads = CUDA_BLOCK,
+  return (BigsLaunch){.threads = CUDA_BLOCK + (block ? micro->copiers : 0),
                       .tasks = block ? 1 : CUDA_BLOCK / 32,
-                      .shared = block ? micro->shared : 0};
+                      .shared = block ? micro->shared : 0,
+                      .maps = block && micro->copiers ? CUDA_MAPS : 0};
+}
+
+int cuda_operands(const LKernel *k, BigsMap *map) {
+  const CudaMicro *micro;
+  const LTile *t = cuda_block_tile(k, &micro);
+  CudaMap both[CUDA_MAPS];
+  if (!t || !micro->copiers)
+    return 0;
+  CHECK(cuda_maps(k, t, both));
+  for (int i = 0; i < CUDA_MAPS; i++)
+    map[i] = both[i].map;
+  return CUDA_MAPS;
 }
 
 void cuda_launches(Arena *a, BigsModule *m, LKernel *const *kernels) {
   BigsLaunch *l = NEWN(a, BigsLaunch, m->nkernel + 1);
+  BigsMap *map = NEWN(a, BigsMap, CUDA_MAPS * m->nkernel + 1);
   cuda_groups(a, m, kernels);
   for (int i = 0; i < m->nkernel; i++) {
     l[i] = cuda_form(kernels[i]);
     l[i].frames = kernels[i]->grouped;
+    l[i].map = m->nmap;
+    m->nmap += cuda_operands(kernels[i], map + m->nmap);
   }
+  m->map = map;
   m->launch = l;
   m->nlaunch = m->nkernel;
 }
@@ -140,16 +158,16 @@ const char *cuda_put_firsts(CudaCx *c, const LProduct *p) {
   return arena_printf(c->arena, ", %s, %s", a, b);
 }
 
-void cuda_put_sums(CudaCx *c, const char *function) {
+void cuda_put_sums(CudaCx *c, const char *function, const char *maps) {
   const LTile *t = c->tile;
   const LProduct *p = &t->prod[0];
   const char *firsts = cuda_put_firsts(c, p);
   const LExpr *bn = p->bn ? p->bn : lx_int(c->arena, 1);
   const LExpr *x[] = {p->abase, p->am, p->ak, p->bbase, bn, p->bk, t->M, t->N, p->K};
   cuda_begin(c, x, COUNT(x));
-  cuda_line(c, "%s%s, %s>(%s + @, $, $, %s + @, $, $, $, $, $%s);", function, way(p->ak),
-            way(p->bk), cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3], x[4],
-            x[5], x[6], x[7], x[8], firsts);
+  cuda_line(c, "%s%s, %s>(%s%s + @, $, $, %s + @, $, $, $, $, $%s);", function, way(p->ak),
+            way(p->bk), maps, cuda_mem(c, p->amem), x[0], x[1], x[2], cuda_mem(c, p->bmem), x[3],
+            x[4], x[5], x[6], x[7], x[8], firsts);
 }
 
 bool cuda_plain_suits(const LKernel *k, const LTile *t) {
@@ -163,18 +181,18 @@ bool cuda_wide_suits(const LKernel *k, const LTile *t) {
 }
 
 void cuda_put_wide(CudaCx *c) {
-  cuda_put_sums(c, "bg_wide_tile<");
+  cuda_put_sums(c, "bg_wide_tile<", "");
 }
 
 void cuda_put_plain(CudaCx *c) {
-  cuda_put_sums(c, cuda_is_long(c->tile) ? "bg_tile<double, " : "bg_tile<float, ");
+  cuda_put_sums(c, cuda_is_long(c->tile) ? "bg_tile<double, " : "bg_tile<float, ", "");
 }
 
 static void open_elements(CudaCx *c, const LTile *t) {
   const CudaMicro *u = c->micro;
   cuda_begin(c, (const LExpr *const[]){t->M, t->N}, 2);
-  cuda_line(c, "const long long i%d = threadIdx.x % %d, rows = i%d < $ ? $ : 0;", t->nvar,
-            u->columns, t->nvar, t->N, t->M);
+  cuda_line(c, "const long long i%d = threadIdx.x % %d, rows = %si%d < $ ? $ : 0;", t->nvar,
+            u->columns, u->copiers ? "threadIdx.x < 256 && " : "", t->nvar, t->N, t->M);
   for (int i = 0, n = 0; i < t->body.n; i++)
     if (t->body.v[i]->kind == LS_COLSUM)
       cuda_line(c, "float column%d = 0.0f;", n++);
@@ -201,7 +219,8 @@ static void put_column_sums(CudaCx *c, const LTile *t) {
   if (c->micro->row != c->micro->columns)
     cuda_line(c, "__syncthreads();");
   for (int i = 0; i < c->ncolumn; i++)
-    cuda_line(c, "bg_shared[%d + threadIdx.x] = column%d;", i * CUDA_BLOCK, i);
+    cuda_line(c, "%sbg_shared[%d + threadIdx.x] = column%d;",
+              c->micro->copiers ? "if (threadIdx.x < 256) " : "", i * CUDA_BLOCK, i);
   cuda_line(c, "__syncthreads();");
   for (int i = 0, n = 0; i < t->body.n; i++)
     if (t->body.v[i]->kind == LS_COLSUM)

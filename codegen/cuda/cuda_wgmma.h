@@ -49,6 +49,14 @@ BG_FN void bg_wgmma_walk(float (&sum)[64], bg_mma_operand<bg_wgmma_step, a_along
   }
 }
 
+// The thread's sums, to bg_shared in rows of 136.
+BG_FN void bg_wgmma_store(const float (&sum)[64]) {
+  const int warp = (int)threadIdx.x / 32, lane = bg_lane();
+  BG_UNROLL for (int i = 0; i < 32; i++) *
+      (float2 *)(bg_shared + (16 * warp + i % 2 * 8 + lane / 4) * 136 + i / 2 * 8 +
+                 2 * (lane % 4)) = make_float2(sum[2 * i], sum[2 * i + 1]);
+}
+
 // As bg_mma_tile, which does it where pieces cannot be copied as they are.
 template <bool a_along_k, bool b_along_k>
 BG_FN void bg_wgmma_tile(const unsigned short *a, long long am, long long ak,
@@ -59,7 +67,6 @@ BG_FN void bg_wgmma_tile(const unsigned short *a, long long am, long long ak,
     bg_mma_tile<128, 128, a_along_k, b_along_k>(a, am, ak, b, bn, bk, M, N, K);
     return;
   }
-  const int warp = (int)threadIdx.x / 32, lane = bg_lane();
   float sum[64] = {};
   bg_mma_operand<bg_wgmma_step, a_along_k, 128> x;
   bg_mma_operand<bg_wgmma_step, b_along_k, 128> y;
@@ -68,9 +75,7 @@ BG_FN void bg_wgmma_tile(const unsigned short *a, long long am, long long ak,
   __syncthreads(); // what was there has been read
   bg_wgmma_walk<a_along_k, b_along_k>(sum, x, y, K);
   __syncthreads();
-  BG_UNROLL for (int i = 0; i < 32; i++) *
-      (float2 *)(bg_shared + (16 * warp + i % 2 * 8 + lane / 4) * 136 + i / 2 * 8 +
-                 2 * (lane % 4)) = make_float2(sum[2 * i], sum[2 * i + 1]);
+  bg_wgmma_store(sum);
   __syncthreads();
 }
 #else

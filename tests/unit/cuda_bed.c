@@ -3,7 +3,9 @@
 #include "base/hash.h"
 #include "base/map.h"
 #include "codegen/cuda/cuda.h"
+#include "runtime/cuda/device_internal.h"
 #include "runtime/files/file.h"
+#include "tests/cuda/tensor_map.h"
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -104,6 +106,19 @@ static void take_scalars(const LKernel *k, const uint64_t *scalar, uint64_t *out
   free(text);
 }
 
+// By the runtime, for a GPU that has them.
+static void put_maps(const LKernel *k, const BigsFrame *f, uint64_t *word, int plain) {
+  BigsMap map[2];
+  int maps = cuda_operands(k, map);
+  CudaState state = {.driver = {.tensor_map = tensor_map_encode}, .gpu = {.capability = 90}};
+  const BigsModule module = {.map = map};
+  const bigs_model m = {.module = &module, .device_state = &state};
+  const BigsLaunch how = {.maps = maps};
+  const DeviceLaunch l = {.frame = *f};
+  if (maps)
+    cuda_put_maps(&m, &l, &how, word + plain, word + bigs_map_word(plain));
+}
+
 static uint64_t *fill_frame(const LKernel *k, const BigsFrame *f, int64_t tasks, int64_t stride,
                             void *scratch) {
   size_t nargs = (size_t)(k->nargs > 1 ? k->nargs : 1);
@@ -115,6 +130,7 @@ static uint64_t *fill_frame(const LKernel *k, const BigsFrame *f, int64_t tasks,
     word[3 + i] = (uintptr_t)f->arg[i];
   memcpy(&word[3 + nargs], f->sym, (size_t)ndim * 8);
   take_scalars(k, f->scalar, &word[3 + nargs + MAX_SYMS]);
+  put_maps(k, f, word, (int)(3 + nargs + MAX_SYMS) + (k->nscalars > 1 ? k->nscalars : 1));
   return word;
 }
 
