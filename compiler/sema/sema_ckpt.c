@@ -1,6 +1,7 @@
 // Checkpoint blocks: rules are expanded into a total map from parameters to stored names.
 #include "compiler/sema/sema_check.h"
 #include "compiler/sema/sema_eval.h"
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Mapping { // one left path after expansion
@@ -147,6 +148,41 @@ static int repeats(const Model *m, const char *path) {
   return count;
 }
 
+// "{i}", "{3i + 1}": [NUMBER] NAME ["+" NUMBER], without the braces.  NULL: reported.
+static const char *index_text(RuleWalk *w, const char *text) {
+  Sema *s = w->e->s;
+  char *end;
+  bool scaled = *text >= '0' && *text <= '9';
+  long long times = scaled ? strtoll(text, &end, 10) : 1, plus = 0;
+  const char *name = scaled ? end : text, *sign = strchr(name, '+');
+  if (sign) {
+    plus = strtoll(sign + 1, &end, 10);
+    sign = *end || end == sign + 1 ? NULL : sign;
+    name = trimmed(s->a, name, strcspn(name, "+"));
+  }
+  int k = w->e->index.n - 1;
+  while (k >= 0 && strcmp(w->e->index.v[k].s, name))
+    k--;
+  bool bad =
+      (strchr(text, '+') && !sign) || times < 1 || times > 1000 || plus < 0 || plus > 1000000;
+  if (k >= 0 && !bad)
+    return arena_printf(s->a, "%lld", times * w->e->value.v[k] + plus);
+  if (bad)
+    sema_error(s, ERR_BAD_PATH, w->rule->to.span,
+               "`{%s}` is no index: there are `{i}` and `{3i + 1}`", text);
+  else
+    sema_error(s, ERR_BAD_PATH, w->rule->to.span, "`{%s}` is not on the left", text);
+  w->e->bad = true;
+  return NULL;
+}
+
+// A name of a group on the right: text, or an index alone.
+static const char *group_text(RuleWalk *w, const char *name) {
+  size_t n = strlen(name);
+  return *name == '{' && name[n - 1] == '}' ? index_text(w, trimmed(w->e->s->a, name + 1, n - 2))
+                                            : name;
+}
+
 static const char *right_text(RuleWalk *w) {
   Sema *s = w->e->s;
   const char *text = w->rp;
@@ -161,19 +197,12 @@ static const char *right_text(RuleWalk *w) {
     const char *add = p->text;
     if (p->kind == PIECE_GROUP || p->kind == PIECE_STAR) {
       int c = w->choice[group];
-      add = p->kind == PIECE_STAR ? segs[group]->names.v[c].s : p->names.v[c];
+      add = p->kind == PIECE_STAR ? segs[group]->names.v[c].s : group_text(w, p->names.v[c]);
       group++;
-    } else if (p->kind == PIECE_INDEX) {
-      int k = w->e->index.n - 1;
-      while (k >= 0 && strcmp(w->e->index.v[k].s, p->text))
-        k--;
-      if (k < 0) {
-        sema_error(s, ERR_BAD_PATH, w->rule->to.span, "`{%s}` is not on the left", p->text);
-        w->e->bad = true;
-        return text;
-      }
-      add = arena_printf(s->a, "%d", w->e->value.v[k]);
-    }
+    } else if (p->kind == PIECE_INDEX)
+      add = index_text(w, p->text);
+    if (!add)
+      return text;
     text = arena_printf(s->a, "%s%s", text, add);
   }
   return text;

@@ -65,7 +65,15 @@ static void rule_item(Parser *p, void *out, bool failed) {
   vec_push(p->arena, &outer->rules, r);
 }
 
-// NAME ("=" NAME | "==" sum)
+// A key that is a word of the language stands as a string.
+static Name config_key(Parser *p) {
+  if (!is(p, T_STR))
+    return expect_name(p, "a key of the file");
+  Str s = expect_string(p);
+  return (Name){intern(p->names, s.s), s.span};
+}
+
+// NAME ("=" (NAME | STRING) | "==" sum)
 static void config_item(Parser *p, void *out, bool failed) {
   CkItem *c = out;
   if (failed) {
@@ -81,7 +89,7 @@ static void config_item(Parser *p, void *out, bool failed) {
     if (!is(p, T_SET))
       fail_expected(p, "`=` or `==`", "");
     accept(p, T_SET);
-    x.key = expect_name(p, "a key of the file");
+    x.key = config_key(p);
   }
   x.span = since(p, first);
   vec_push(p->arena, &c->config, x);
@@ -115,7 +123,7 @@ static void ignores(Parser *p, CkItem *c) {
   } while (accept(p, T_COMMA));
 }
 
-// ckitem = "layout" NAME | "config" STRING "{" {NAME ("=" NAME | "==" sum) EOL} "}"
+// ckitem = "layout" NAME | "config" STRING "{" {NAME ("=" (NAME | STRING) | "==" sum) EOL} "}"
 //        | "alias" STRING "=" STRING {"," STRING "=" STRING} | "ignore" ignored {"," ignored} | rule
 void parse_ckitem(Parser *p, void *decl, bool failed) {
   Decl *d = decl;
