@@ -1,5 +1,5 @@
-// BERT, BiGS and GPT-2 against an independent implementation: values through the JIT and through a .so,
-// the loss and every gradient. The fixtures are described in tests/fixtures/README.md.
+// The models that read published files against independent implementations: values through the JIT and through a .so,
+// losses and gradients. The fixtures are described in tests/fixtures/README.md.
 #include "tests/unit/command.h"
 #include "tests/unit/suites.h"
 #include "runtime/files/safetensors.h"
@@ -12,10 +12,16 @@ static const char *const folders[] = {"bert", "bert_one", "bigs", "bigs_long"};
 static const char *const entries[] = {"hidden", "logits", "pooled", "scores", NULL};
 static const char *const gpt_folders[] = {"gpt", "gpt_bare"};
 static const char *const gpt_entries[] = {"hidden", "logits", "next", NULL};
+// Of these a folder is called as its model is, and what expected.safetensors holds is compared.
+static const char *const encoders[] = {"sentence", "distilbert",    "roberta",
+                                       "electra",  "electra_small", "modernbert"};
 enum { PATH = TEST_PATH };
 static char scratch[PATH];
 
 static const char *model_of(const char *folder) {
+  for (int i = 0; i < COUNT(encoders); i++)
+    if (!strcmp(folder, encoders[i]))
+      return folder;
   return !strncmp(folder, "bert", 4) ? "bert" : !strncmp(folder, "gpt", 3) ? "gpt" : "bigs";
 }
 
@@ -211,6 +217,74 @@ START_TEST(gpt_equals_the_oracle) {
 }
 END_TEST
 
+static bool is_gradient(const StTensor *t) {
+  return !strcmp(t->name, "loss") || !strncmp(t->name, "grad.", 5);
+}
+
+static void compare_encoder(const Paths *p, char *model, char *level, int most) {
+  StFile *want = must_open(p->want);
+  const char *names[16] = {0};
+  int n = 0;
+  for (int i = 0; i < st_count(want) && n < most; i++)
+    if (!is_gradient(st_at(want, i)))
+      names[n++] = st_at(want, i)->name;
+  ck_assert_int_gt(n, 0);
+  compare_all(p, model, names, NULL, level);
+  st_close(want);
+}
+
+// A few of the gradients, and the loss.
+static void compare_some_gradients(const Paths *p, char *model) {
+  char *argv[] = {
+      "bigsc", "grad",         model,       "--train",          "pretrain", "--in", (char *)p->in,
+      "--out", (char *)p->out, "--weights", (char *)p->weights, "--names",  "hf",   "-q"};
+  StFile *want = must_open(p->want);
+  if (!st_find(want, "loss")) {
+    st_close(want);
+    return;
+  }
+  ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+  StFile *got = must_open(p->out);
+  for (int i = 0; i < st_count(want); i++) {
+    const StTensor *t = st_at(want, i), *g = st_find(got, t->name);
+    if (!is_gradient(t))
+      continue;
+    ck_assert_msg(g != NULL, "%s is missing", t->name);
+    double error = difference(g, t) / largest(t);
+    ck_assert_msg(error <= 1e-5, "%s of %s is off by %.2g", t->name, p->weights, error);
+  }
+  st_close(got);
+  st_close(want);
+}
+
+START_TEST(encoder_equals_the_oracle) {
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, encoders[_i]);
+  compare_encoder(&p, p.mdl, NULL, 15);
+  compare_encoder(&p, p.mdl, "-O0", 1);
+  compare_some_gradients(&p, p.mdl);
+  test_remove_dir(scratch);
+}
+END_TEST
+
+// Of the layouts that the others have not.
+START_TEST(compiled_encoder_equals_the_oracle) {
+  static const char *const small[] = {"-DV=24",    "-DP=32",    "-DH=12",    "-DF=20",
+                                      "-DHeads=3", "-DDepth=4", "-Dwindow=4"};
+  Paths p;
+  char so[2 * PATH], *argv[4 + COUNT(small)] = {"bigsc", p.mdl, "-o", so};
+  test_make_dir(scratch);
+  paths_for(&p, "modernbert");
+  snprintf(so, sizeof so, "%s/modernbert.so", scratch);
+  for (int i = 0; i < COUNT(small); i++)
+    argv[4 + i] = (char *)small[i];
+  ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+  compare_encoder(&p, so, NULL, 15);
+  test_remove_dir(scratch);
+}
+END_TEST
+
 Suite *oracle_suite(void) {
   Suite *s = suite_create("oracle");
   TCase *t = tcase_create("oracle");
@@ -219,6 +293,8 @@ Suite *oracle_suite(void) {
   tcase_add_loop_test(t, shared_object_equals_the_oracle, 0, 2);
   tcase_add_loop_test(t, gradients_equal_the_oracle, 0, COUNT(folders));
   tcase_add_loop_test(t, gpt_equals_the_oracle, 0, COUNT(gpt_folders));
+  tcase_add_loop_test(t, encoder_equals_the_oracle, 0, COUNT(encoders));
+  tcase_add_test(t, compiled_encoder_equals_the_oracle);
   suite_add_tcase(s, t);
   return s;
 }

@@ -21,11 +21,37 @@ static const struct {
      {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
     {"bigs.mdl", {{"H", "35"}, {"I", "67"}, {"N", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"conv.mdl", {{"H", "130"}, {"F", "132"}, {"V", "13"}}},
+    {"distilbert.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
+    {"electra.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
+    {"electra_small.mdl",
+     {{"E", "30"},
+      {"H", "39"},
+      {"F", "70"},
+      {"Heads", "3"},
+      {"Depth", "2"},
+      {"V", "67"},
+      {"P", "260"}}},
     {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
     {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
     {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"modernbert.mdl",
+     {{"H", "42"},
+      {"F", "70"},
+      {"Heads", "3"},
+      {"Depth", "4"},
+      {"V", "67"},
+      {"P", "260"},
+      {"window", "6"}}},
+    {"roberta.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
     {"rotary.mdl", {{"H", "42"}, {"Heads", "3"}, {"Half", "7"}, {"D", "14"}}},
     {"s4d.mdl", {{"H", "35"}, {"N", "3"}, {"V", "13"}, {"C", "5"}}},
+    {"sentence.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
+    {"xlmr.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
 };
 
 static int by_name(const void *a, const void *b) {
@@ -56,6 +82,16 @@ static const Define *defines_of(const char *folder, const char *file, int *n) {
   for (*n = 0; d && d[*n].name;)
     ++*n;
   return d;
+}
+
+bool zoo_again(const char *file) {
+  static const char *const again[] = {"distilbert.mdl", "electra.mdl", "electra_small.mdl",
+                                      "modernbert.mdl", "roberta.mdl", "sentence.mdl",
+                                      "xlmr.mdl"};
+  for (int k = 0; k < COUNT(again); k++)
+    if (!strcmp(again[k], file))
+      return true;
+  return false;
 }
 
 int zoo_sized(void) {

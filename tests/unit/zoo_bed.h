@@ -18,7 +18,8 @@ typedef struct Zoo {
 int zoo_files(const char *folder, char **name);
 // One of models/ with small sizes, of odd numbers, or of tests/zoo as it is.
 Model *zoo_model(Arena *a, const char *folder, const char *file, Intern *names, Diags *d);
-int zoo_sized(void); // how many files have such sizes
+bool zoo_again(const char *file); // one of models/ whose kernels are those of others
+int zoo_sized(void);              // how many files have such sizes
 // Fills z->reference and z->grad.
 void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model);
 
