@@ -145,7 +145,11 @@ static void put_call(CudaCx *c, const LAttention *t) {
   cuda_put(c, "first, $, $, ", t->rows, t->keys);
   if (t->part != LA_OUT)
     cuda_put(c, "$, ", scale);
-  cuda_put(c, "$, score);\n", boost);
+  cuda_put(c, "$, score, ", boost);
+  if (t->causal)
+    cuda_put(c, "bg_sees_past{%d});\n", (int)t->ahead);
+  else
+    cuda_put(c, "bg_sees_all());\n");
 }
 
 void cuda_put_attention(CudaCx *c, const LStmt *s) {

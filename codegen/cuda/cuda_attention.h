@@ -113,12 +113,52 @@ BG_FN float bg_scored(float acc, long long row, long long key, bool &seen, bool 
   return seen ? x : -1e9f;
 }
 
+// What rows may see: all keys, or those up to `ahead` behind the row.  Then blocks beyond are not computed, whose weights are 0
+// in any case: unless a row sees nothing, of which all keys have the same.
+struct bg_sees_all {
+  enum { SKIPS = 0 };
+  BG_FN long long keys(long long, long long keys) const { // that rows up to this one see
+    return keys;
+  }
+  BG_FN long long row(long long) const { // the first that sees this key, or one behind it
+    return 0;
+  }
+};
+struct bg_sees_past {
+  enum { SKIPS = 1 };
+  long long ahead;
+  BG_FN long long keys(long long row, long long keys) const {
+    const long long last = bg_least(row + ahead + 1, keys);
+    return last > 0 ? last : keys;
+  }
+  BG_FN long long row(long long key) const {
+    return bg_most(key - ahead, 0);
+  }
+};
+// Is it not certain that a row has seen a key, by the largest score or by lse?
+BG_FN bool bg_sees_nothing(float most) {
+  return !(most >= -5e8f);
+}
+// The first of the other side's rows that a block of keys takes, in whole blocks of them: for all threads.
+template <int OTHER, int THREADS, class Sight>
+BG_FN long long bg_first_row(Sight sight, bg_matrix<const float> lse, long long first,
+                             long long rows) {
+  const long long from = bg_least(sight.row(first), rows) / OTHER * OTHER;
+  bool lost = false;
+  if (!Sight::SKIPS || !from)
+    return 0;
+  for (long long row = threadIdx.x; row < from; row += THREADS)
+    lost |= bg_sees_nothing(lse.at[row * lse.row]);
+  return __syncthreads_or(lost) ? 0 : from;
+}
+
 // out and, unless it is absent, lse: see LS_ATTENTION.  Online softmax: `most` and `total` are the largest score and the
 // sum of exp(score - most) so far.
-template <int OWN, int OTHER, int D, int E, class Q, class K, class V, class O, class Score>
+template <int OWN, int OTHER, int D, int E, class Q, class K, class V, class O, class Score,
+          class Sight>
 BG_FN void bg_attention_out(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_matrix<O> out,
                             bg_matrix<float> lse, long long first, long long rows, long long keys,
-                            float boost, Score score) {
+                            float boost, Score score, Sight sight) {
   constexpr int M = OWN / 16, N = OTHER / 16, C = bg_wide(E) / 16;
   float *const qs = bg_shared, *const ks = qs + OWN * bg_wide(D),
                *const vs = ks + OTHER * bg_wide(D), *const ws = vs + OTHER * bg_wide(E);
@@ -126,7 +166,8 @@ BG_FN void bg_attention_out(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_m
   BG_UNROLL for (int i = 0; i < M; i++) most[i] = -3e38f;
   __syncthreads(); // what was there has been used
   bg_bring<OWN, D>(qs, q, first, rows);
-  for (long long other = 0; other < keys; other += OTHER) {
+  long long end = sight.keys(bg_least(first + OWN, rows) - 1, keys);
+  for (long long other = 0; other < end; other += OTHER) {
     float s[M][N];
     unsigned dropped = 0;
     __syncthreads();
@@ -158,6 +199,12 @@ BG_FN void bg_attention_out(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_m
     }
     bg_keep(ws, s);
     bg_weigh<E, OTHER>(sum, scale, ws, vs);
+    if (Sight::SKIPS && other + OTHER >= end && end < keys) {
+      bool lost = false;
+      BG_UNROLL for (int i = 0; i < M; i++) lost |=
+          first + bg_y() + 16 * i < rows && bg_sees_nothing(most[i]);
+      end = __syncthreads_or(lost) ? keys : end;
+    }
   }
   BG_UNROLL for (int i = 0; i < M; i++) {
     const long long row = first + bg_y() + 16 * i;
@@ -176,11 +223,11 @@ BG_FN float bg_lost(float lse, long long keys) {
 
 // delta and, unless it is absent, dq.
 template <int OWN, int OTHER, int D, int E, class Q, class K, class V, class O, class G, class R,
-          class Score>
+          class Score, class Sight>
 BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_matrix<O> out,
                              bg_matrix<const float> lse, bg_matrix<G> dout, bg_matrix<float> delta,
                              bg_matrix<R> dq, long long first, long long rows, long long keys,
-                             float scale, float boost, Score score) {
+                             float scale, float boost, Score score, Sight sight) {
   constexpr int M = OWN / 16, N = OTHER / 16, C = bg_wide(D) / 16;
   float *const qs = bg_shared, *const gs = qs + OWN * bg_wide(D), *const ks = gs + OWN * bg_wide(E),
                *const vs = ks + OTHER * bg_wide(D), *const ws = vs + OTHER * bg_wide(E);
@@ -199,7 +246,7 @@ BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_
     if (row < rows && !bg_x())
       delta.at[row * delta.row] = mean[i];
   }
-  const long long end = dq.at ? keys : 0;
+  const long long end = dq.at ? sight.keys(bg_least(first + OWN, rows) - 1, keys) : 0;
   for (long long other = 0; other < end; other += OTHER) {
     float s[M][N], g[M][N];
     __syncthreads();
@@ -228,12 +275,12 @@ BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_
 
 // dk and dv, each unless it is absent.
 template <int OWN, int OTHER, int D, int E, class Q, class K, class V, class G, class R, class S,
-          class Score>
+          class Score, class Sight>
 BG_FN void bg_attention_keys(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v,
                              bg_matrix<const float> lse, bg_matrix<G> dout,
                              bg_matrix<const float> delta, bg_matrix<R> dk, bg_matrix<S> dv,
                              long long first, long long rows, long long keys, float scale,
-                             float boost, Score score) {
+                             float boost, Score score, Sight sight) {
   constexpr int M = OWN / 16, N = OTHER / 16, C = bg_wide(D) / 16, F = bg_wide(E) / 16;
   float *const ks = bg_shared, *const vs = ks + OWN * bg_wide(D), *const qs = vs + OWN * bg_wide(E),
                *const gs = qs + OTHER * bg_wide(D), *const ws = gs + OTHER * bg_wide(E);
@@ -242,7 +289,8 @@ BG_FN void bg_attention_keys(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v,
   __syncthreads();
   bg_bring<OWN, D>(ks, k, first, keys);
   bg_bring<OWN, E>(vs, v, first, keys);
-  for (long long other = 0; other < rows; other += OTHER) {
+  const long long begin = bg_first_row<OTHER, 256>(sight, lse, first, rows);
+  for (long long other = begin; other < rows; other += OTHER) {
     float s[M][N], g[M][N];
     __syncthreads();
     bg_bring<OTHER, D>(qs, q, other, rows);

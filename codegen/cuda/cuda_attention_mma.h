@@ -126,10 +126,10 @@ BG_FN void bg_mma_write(bg_matrix<T> m, const float (&x)[2 * bg_half_steps(D)][4
   }
 }
 
-template <int N, int D, int E, class O, class Score>
+template <int N, int D, int E, class O, class Score, class Sight>
 BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix<O> out,
                                 bg_matrix<float> lse, long long first, long long rows,
-                                long long keys, float boost, Score score) {
+                                long long keys, float boost, Score score, Sight sight) {
   constexpr int STAGE = N * (bg_half_row(D) + bg_half_row(E));
   const long long line = first + threadIdx.x / 32 * 16 + bg_lane() / 4;
   const int pair = bg_lane() % 4 * 2;
@@ -140,13 +140,14 @@ BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix
   bg_send<N, D>(stage, k, 0, keys);
   bg_send<N, E>(stage + N * bg_half_row(D), v, 0, keys);
   bg_cp_async_commit();
-  for (long long other = 0; other < keys; other += N) {
+  long long end = sight.keys(bg_least(first + 64, rows) - 1, keys);
+  for (long long other = 0; other < end; other += N) {
     unsigned short *const next = (unsigned short *)bg_shared + (other / N % 2 ? 0 : STAGE);
     float s[N / 8][4], top[2] = {most[0], most[1]}, part[2] = {};
     unsigned dropped = 0;
     bg_cp_async_wait<0>();
     __syncthreads(); // this stage is there, and the next has been used
-    if (other + N < keys) {
+    if (other + N < end) {
       bg_send<N, D>(next, k, other + N, keys);
       bg_send<N, E>(next + N * bg_half_row(D), v, other + N, keys);
     }
@@ -177,6 +178,16 @@ BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix
         __fmaf_rn(total[h], scale[h], bg_quad_sum(part[h]));
     BG_UNROLL for (int i = 0; i < 8 * bg_half_steps(E); i++) sum[i / 4][i % 4] *= scale[i % 4 / 2];
     bg_mma_weigh<E, N>(sum, s, stage + N * bg_half_row(D));
+    if (Sight::SKIPS && other + N >= end && end < keys) {
+      const bool lost = (line < rows && bg_sees_nothing(most[0])) ||
+                        (line + 8 < rows && bg_sees_nothing(most[1]));
+      if (__syncthreads_or(lost)) {
+        end = keys;
+        bg_send<N, D>(next, k, other + N, keys);
+        bg_send<N, E>(next + N * bg_half_row(D), v, other + N, keys);
+        bg_cp_async_commit();
+      }
+    }
     stage = next;
   }
   BG_UNROLL for (int h = 0; h < 2; h++) {
@@ -188,15 +199,15 @@ BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix
   bg_mma_write<E>(out, sum, scale, first, rows);
 }
 
-template <int N, int D, int E, class O, class R, class Score>
+template <int N, int D, int E, class O, class R, class Score, class Sight>
 BG_FN void bg_attention_rows_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix<O> out,
                                  bg_matrix<const float> lse, bg_halves dout, bg_matrix<float> delta,
                                  bg_matrix<R> dq, long long first, long long rows, long long keys,
-                                 float scale, float boost, Score score) {
+                                 float scale, float boost, Score score, Sight sight) {
   constexpr int STAGE = N * (bg_half_row(D) + bg_half_row(E));
   const long long line = first + threadIdx.x / 32 * 16 + bg_lane() / 4;
   const int pair = bg_lane() % 4 * 2;
-  const long long end = dq.at ? keys : 0;
+  const long long end = dq.at ? sight.keys(bg_least(first + 64, rows) - 1, keys) : 0;
   unsigned short *stage = (unsigned short *)bg_shared;
   bg_own<D> own;
   bg_own<E> grad;
@@ -221,7 +232,7 @@ BG_FN void bg_attention_rows_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
     float s[N / 8][4], g[N / 8][4];
     bg_cp_async_wait<0>();
     __syncthreads(); // this stage is there, and the next has been used
-    if (other + N < keys) {
+    if (other + N < end) {
       bg_send<N, D>(next, k, other + N, keys);
       bg_send<N, E>(next + N * bg_half_row(D), v, other + N, keys);
     }
@@ -262,11 +273,11 @@ BG_FN void bg_numbers(float *to, bg_matrix<const float> lse, bg_matrix<const flo
   to[2 * N + threadIdx.x] = row < rows ? delta.at[row * delta.row] : 0.0f;
 }
 
-template <int N, int D, int E, class R, class S, class Score>
+template <int N, int D, int E, class R, class S, class Score, class Sight>
 BG_FN void bg_attention_keys_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix<const float> lse,
                                  bg_halves dout, bg_matrix<const float> delta, bg_matrix<R> dk,
                                  bg_matrix<S> dv, long long first, long long rows, long long keys,
-                                 float scale, float boost, Score score) {
+                                 float scale, float boost, Score score, Sight sight) {
   constexpr int NUMBERS = N * (bg_half_row(D) + bg_half_row(E)), STAGE = NUMBERS + 6 * N;
   const long long line = first + threadIdx.x / 32 * 16 + bg_lane() / 4;
   const int pair = bg_lane() % 4 * 2;
@@ -276,12 +287,14 @@ BG_FN void bg_attention_keys_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
   float sum[2 * bg_half_steps(D)][4] = {}, mean[2 * bg_half_steps(E)][4] = {};
   own.bring(k, first, keys, nullptr);
   value.bring(v, first, keys, stage + 2 * STAGE);
-  bg_send<N, D>(stage, q, 0, rows);
-  bg_send<N, E>(stage + N * bg_half_row(D), dout, 0, rows);
-  bg_numbers<N>((float *)(stage + NUMBERS), lse, delta, 0, rows, keys);
+  const long long begin = bg_first_row<N, 128>(sight, lse, first, rows);
+  bg_send<N, D>(stage, q, begin, rows);
+  bg_send<N, E>(stage + N * bg_half_row(D), dout, begin, rows);
+  bg_numbers<N>((float *)(stage + NUMBERS), lse, delta, begin, rows, keys);
   bg_cp_async_commit();
-  for (long long other = 0; other < rows; other += N) {
-    unsigned short *const next = (unsigned short *)bg_shared + (other / N % 2 ? 0 : STAGE);
+  for (long long other = begin; other < rows; other += N) {
+    unsigned short *const next =
+        (unsigned short *)bg_shared + ((other - begin) / N % 2 ? 0 : STAGE);
     const float *const number = (const float *)(stage + NUMBERS);
     float s[N / 8][4], g[N / 8][4];
     bg_cp_async_wait<0>();

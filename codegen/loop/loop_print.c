@@ -187,8 +187,11 @@ static void put_attention(const Out *o, const LStmt *s, int depth) {
   put(o, "%", t->rows);
   fprintf(o->f, ", i%d < ", t->key);
   put(o, "%", t->keys);
-  fprintf(o->f, ", d = %" PRId64 ", dv = %" PRId64 ", scale %.9g, rate %.9g {\n", t->d, t->dv,
-          t->scale, t->rate);
+  fprintf(o->f, ", d = %" PRId64 ", dv = %" PRId64 ", scale %.9g, rate %.9g", t->d, t->dv, t->scale,
+          t->rate);
+  if (t->causal)
+    fprintf(o->f, ", i%d <= i%d + %" PRId64, t->key, t->row, t->ahead);
+  fputs(" {\n", o->f);
   for (int i = 0; i < LM_COUNT; i++)
     put_matrix(o, t, i, depth + 1);
   put_body(o, &s->body, depth + 1);

@@ -8,10 +8,12 @@
 
 typedef LMatrix AttentionMatrix; // f32 or, where it is not added to, bf16
 typedef struct AttentionShape {
-  LExpr *rows, *keys;                // L (queries), S (keys and values)
-  Poly rows_size;                    // L
-  int64_t d, dv;                     // features of queries and keys; of values
-  double scale, rate;                // rate of dropout, 0: none
+  LExpr *rows, *keys; // L (queries), S (keys and values)
+  Poly rows_size;     // L
+  int64_t d, dv;      // features of queries and keys; of values
+  double scale, rate; // rate of dropout, 0: none
+  bool causal;        // keys beyond row + ahead are masked
+  int64_t ahead;
   int nr;                            // width of the target's panels
   AttentionMatrix q, k, v, out;      // rows x d, keys x d, keys x dv, rows x dv
   AttentionMatrix lse;               // rows x 1 (row: distance of rows); forward: may be absent

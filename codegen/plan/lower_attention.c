@@ -311,6 +311,7 @@ static void add_operands(AttentionPart *p) {
   s->v = at_place(&p->x, p->k->arg[V], p->keys, false);
   if (!node_is_const(n->in[MASK], &constant) || !constant)
     s->mask = mask_value;
+  s->causal = mask_is_causal(n->in[MASK], p->rows, p->keys, &s->ahead);
   if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
     s->bias = bias_value;
   if (s->rate > 0)

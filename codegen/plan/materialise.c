@@ -127,7 +127,7 @@ static void mark_operands(Prog *g, Node *n) {
   case OP_ATTENTION_LSE:
   case OP_ATTENTION_GRAD:
     for (int i = 0; i < n->nin; i++)
-      if (!node_is_const(n->in[i], NULL))
+      if (!node_is_const(n->in[i], NULL) && !(i == 3 && mask_is_derived(g, n)))
         must(g, view_base(n->in[i]));
     return;
   case OP_GATHER: {

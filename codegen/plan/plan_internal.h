@@ -387,6 +387,10 @@ bool scatter_counts(const Node *n, Poly *ids, Poly *rows);
 Inst *attention_plan(Prog *g, Node *n);
 // Is it one statement of the loop IR, which writes its results once?
 bool attention_is_statement(const Prog *g, const Node *n);
+// causal.c: are keys beyond row + *ahead never seen?
+bool mask_is_causal(const Node *mask, const Axis *row, const Axis *key, int64_t *ahead);
+// Is its mask so cheap to derive from rows and keys that it is not stored?
+bool mask_is_derived(const Prog *g, const Node *attention);
 // n as a view in which `inner` has stride 1 and the other axes any strides; copied when it is not
 // stored that way.
 Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner);

@@ -63,6 +63,9 @@ SHIM_VECTOR4(unsigned char, uchar4, 4)
 static inline void __syncthreads(SHIM_AT) {
   shim::meet_block({"__syncthreads", file, line}, 0, shim::run.threads);
 }
+static inline int __syncthreads_or(int yes, SHIM_AT) {
+  return shim::meet_any({"__syncthreads_or", file, line}, yes);
+}
 static inline void __syncwarp(unsigned mask = ~0u, SHIM_AT) {
   shim::meet_warp({"__syncwarp", file, line}, mask, nullptr, nullptr);
 }

@@ -23,6 +23,7 @@ struct WarpState {
 struct Barrier {
   Place place;
   int size, here;
+  int yes, any; // votes of those who came; all that there were the last time
   uint64_t who[MAX_THREADS / 64];
 };
 enum { BARRIERS = 16 };
@@ -108,6 +109,16 @@ inline void meet_block(const Place &place, int id, int size) {
     b.here = 0;
   }
   wait();
+}
+
+// The same with a vote: has any thread one?  It is read before the last can come again.
+inline int meet_any(const Place &place, int yes) {
+  Barrier &b = barriers[0];
+  b.yes |= yes != 0;
+  if (b.here + 1 == run.threads)
+    b.any = b.yes, b.yes = 0;
+  meet_block(place, 0, run.threads);
+  return b.any;
 }
 
 // Says where a thread is.

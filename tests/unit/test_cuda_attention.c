@@ -132,16 +132,22 @@ typedef struct Memory {
   float m[LM_COUNT][SIZE];
   unsigned char seen[LONGEST * LONGEST];
 } Memory;
+typedef struct Past { // a mask of keys up to row + ahead
+  int ahead;
+  bool skips; // does the kernel know it?
+  bool gaps;  // are there rows that see nothing?
+} Past;
 typedef struct PartShape {
   int d, dv;
   bool mask;
   double rate;
+  const Past *past; // NULL: another mask
 } PartShape;
-static const PartShape shapes[] = {{20, 20, false, 0},
-                                   {8, 8, true, 0},
-                                   {20, 12, false, 0.25},
-                                   {64, 64, true, 0.1},
-                                   {128, 128, false, 0}};
+static const PartShape shapes[] = {{20, 20, false, 0, NULL},
+                                   {8, 8, true, 0, NULL},
+                                   {20, 12, false, 0.25, NULL},
+                                   {64, 64, true, 0.1, NULL},
+                                   {128, 128, false, 0, NULL}};
 typedef struct PartCx {
   Arena *a;
   LKernel *k;
@@ -197,6 +203,8 @@ static LKernel *part_kernel(Arena *a, LPart part, const PartShape *w, DType t) {
                       .random = part_random,
                       .ctx = &x};
   s.mask = w->mask ? part_mask : NULL;
+  s.causal = w->past && w->past->skips;
+  s.ahead = s.causal ? w->past->ahead : 0;
   s.q = m[LM_Q], s.k = m[LM_K], s.v = m[LM_V], s.out = m[LM_OUT], s.lse = m[LM_LSE];
   s.dout = m[LM_DOUT], s.delta = m[LM_DELTA], s.dq = m[LM_DQ], s.dk = m[LM_DK], s.dv_ = m[LM_DV];
   attention_block(a, k, &k->body, &s, part, lx_mul(a, block, lx_int(a, LOOP_ATTENTION_BLOCK)));
@@ -211,6 +219,16 @@ static float cut(float x) { // of numbers below 2^8 with 16 bits: cut to 8
   return x;
 }
 
+static void set_past(Memory *x, const Past *p, int rows, int keys) {
+  for (int i = 0; i < rows; i++) {
+    for (int k = 0; k < keys; k++)
+      x->seen[i * keys + k] = k <= i + p->ahead && !(p->gaps && i % 5 == 0);
+    for (int h = 0; h < HEADS; h++)
+      if (i + p->ahead < 0 || (p->gaps && i % 5 == 0))
+        x->m[LM_LSE][h * rows + i] = -1e9f;
+  }
+}
+
 // Of every fifth row nothing is seen, and lse says so.
 static Memory *part_memory(const PartShape *w, int rows, int keys) {
   Memory *x = calloc(1, sizeof *x);
@@ -220,8 +238,10 @@ static Memory *part_memory(const PartShape *w, int rows, int keys) {
       x->m[i][k] = cut(test_uniform(&seed));
   for (int i = 0; i < rows * keys; i++)
     x->seen[i] = i / keys % 5 && test_random(&seed) % 3;
-  for (int i = 0; i < HEADS * rows && w->mask; i++)
+  for (int i = 0; i < HEADS * rows && w->mask && !w->past; i++)
     x->m[LM_LSE][i] = i % rows % 5 ? x->m[LM_LSE][i] : -1e9f;
+  if (w->past)
+    set_past(x, w->past, rows, keys);
   return x;
 }
 
@@ -292,12 +312,49 @@ START_TEST(attention_on_tensor_cores) {
 }
 END_TEST
 
+// ---- blocks of keys that no row sees
+
+static const Past past[] = {{0, true, false}, {0, true, true}, {-20, true, false}};
+enum { PAST_ROWS = 129, PAST_FORMS = COUNT(past) * 3 * 2 };
+
+static PartShape past_shape(const Past *p) {
+  return (PartShape){p->ahead ? 64 : 8, p->ahead ? 64 : 8, true, p->ahead ? 0.1 : 0, p};
+}
+
+static Memory *run_past(const Past *p, LPart part, DType t, int order) {
+  PartShape w = past_shape(p);
+  return run_part("", part, &w, t, PAST_ROWS, PAST_ROWS, order);
+}
+
+static void collect_past(void) {
+  for (int i = 0; i < PAST_FORMS; i++)
+    free(run_past(&past[i / 6], (LPart)(i % 3), i / 3 % 2 ? DT_BF16 : DT_F32, 0));
+}
+
+START_TEST(blocks_that_nobody_sees_change_no_bit) {
+  Past all = past[_i / 6];
+  LPart part = (LPart)(_i % 3);
+  DType t = _i / 3 % 2 ? DT_BF16 : DT_F32;
+  all.skips = false;
+  PartShape w = past_shape(&past[_i / 6]);
+  w.past = &all;
+  Memory *want = run_part("", part, &w, t, PAST_ROWS, PAST_ROWS, 0);
+  for (int order = 0; order < cuda.code.runs; order++) {
+    Memory *got = run_past(&past[_i / 6], part, t, order);
+    ck_assert_msg(got && !memcmp(got, want, sizeof *got), "other bits in order %d", order);
+    free(got);
+  }
+  free(want);
+}
+END_TEST
+
 // ---- planted errors: a barrier too few, a wrong edge
 
 enum {
   ODD,
-  WHOLE = 3
-}; // shapes: of odd columns, or of pieces that are copied as they are, under a mask and dropout
+  WHOLE = 3,
+  BEFORE = COUNT(shapes)
+}; // shapes: of odd columns, or of pieces that are copied as they are, under a mask and dropout; of past[0]
 static const struct {
   LPart part;
   DType t;
@@ -331,12 +388,18 @@ static const struct {
     {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", " - number[N + at]",
      " + number[N + at]", 0},
     {LA_ROWS, DT_BF16, WHOLE, "void bg_attention_rows_mma(", "seen ? ds : 0.0f", "ds", 0},
-    {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", "kept ? p : 0.0f", "p", 0}};
+    {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", "kept ? p : 0.0f", "p", 0},
+    {LA_KEYS, DT_BF16, BEFORE, "struct bg_sees_past", "key - ahead", "key - ahead + 64", 0},
+    {LA_OUT, DT_F32, BEFORE, "struct bg_sees_past", "row + ahead + 1", "row + ahead - 40", 0}};
 enum { MISTAKE_ROWS = 129 };
 
+static PartShape mistake_shape(int i) {
+  return mistakes[i].shape == BEFORE ? past_shape(&past[0]) : shapes[mistakes[i].shape];
+}
+
 static Memory *run_mistake(int i, const char *suffix, int order) {
-  return run_part(suffix, mistakes[i].part, &shapes[mistakes[i].shape], mistakes[i].t, MISTAKE_ROWS,
-                  MISTAKE_ROWS, order);
+  PartShape w = mistake_shape(i);
+  return run_part(suffix, mistakes[i].part, &w, mistakes[i].t, MISTAKE_ROWS, MISTAKE_ROWS, order);
 }
 
 static const char *mistake_name(Arena *a, int i) {
@@ -361,7 +424,8 @@ static bool is_tried(int i) {
 
 static void collect_mistake(int i) {
   Arena *a = arena_new();
-  LKernel *k = part_kernel(a, mistakes[i].part, &shapes[mistakes[i].shape], mistakes[i].t);
+  PartShape w = mistake_shape(i);
+  LKernel *k = part_kernel(a, mistakes[i].part, &w, mistakes[i].t);
   cuda_bed_copy(&cuda, k, mistake_name(a, i), mistaken(a, i));
   arena_free(a);
 }
@@ -397,6 +461,7 @@ static void compile_all(void) {
     free(run_part("", (LPart)(i % 3), &shapes[i / 3], DT_F32, 1, 1, 0));
     free(run_part("", (LPart)(i % 3), &shapes[i / 3], DT_BF16, 1, 1, 0));
   }
+  collect_past();
   for (int i = 0; i < COUNT(mistakes); i++)
     if (is_tried(i))
       collect_mistake(i);
@@ -419,6 +484,9 @@ Suite *cuda_attention_suite(void) {
   for (int i = 0; i < COUNT(shapes) * COUNT(lengths); i++)
     if (i % 2 || is_full())
       tcase_add_loop_test(t, attention_on_tensor_cores, i, i + 1);
+  for (int i = 0; i < PAST_FORMS; i++)
+    if (i / 6 % 2 == i % 2 || is_full())
+      tcase_add_loop_test(t, blocks_that_nobody_sees_change_no_bit, i, i + 1);
   for (int i = 0; i < COUNT(mistakes); i++)
     if (is_tried(i))
       tcase_add_loop_test(t, a_mistake_is_noticed, i, i + 1);
