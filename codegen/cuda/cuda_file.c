@@ -79,7 +79,7 @@ static void put_kernels(const CudaSource *x) {
   fputs("\nstatic const void *const bg_kernels[] = {", x->f);
   for (int i = 0; i < m->nkernel; i++)
     fprintf(x->f, "%s(const void *)%s", i % 8 ? ", " : ",\n    " + !i, x->in->kernels[i]->name);
-  fputs(",\n    (const void *)bg_words};\n\n", x->f);
+  fputs(",\n    (const void *)bg_words, (const void *)bg_decide};\n\n", x->f);
 }
 
 // int prefix_name(model, dims.., inputs.., last)

@@ -482,3 +482,26 @@ extern "C" __global__ void __launch_bounds__(256) bg_words(const bg_words_frame 
   if (threadIdx.x < f.n)
     f.to[threadIdx.x] = f.word[threadIdx.x];
 }
+
+// ---- what the host would decide between the gradients of a training step and its update: see DeviceVerdict in runtime/exec/device.h
+
+struct bg_decide_frame {
+  const float *loss;
+  const double *sum;
+  long long n;
+  const double *clip;
+  unsigned long long *out;
+};
+extern "C" __global__ void __launch_bounds__(32) bg_decide(const bg_decide_frame f) {
+  if (threadIdx.x)
+    return;
+  double sum = 0.0;
+  for (long long i = 0; i < f.n; i++)
+    sum += f.sum[i];
+  const double norm = sqrt(sum), clip = *f.clip;
+  const bool go = fabsf(*f.loss) <= 3.4028234663852886e38f && norm <= 1.7976931348623157e308;
+  f.out[0] = __float_as_uint(clip > 0.0 && norm > clip ? (float)(clip / norm) : 1.0f);
+  f.out[1] = go;
+  f.out[2] = __float_as_uint(*f.loss);
+  f.out[3] = (unsigned long long)__double_as_longlong(norm);
+}

@@ -10,6 +10,7 @@ typedef struct Update {
   Node *p, *grad; // values before
   Node *rate, *decay, *scale;
   Output out[3]; // the parameter, and moments
+  Node *was[3];  // before
   int nout;
 } Update;
 
@@ -44,7 +45,8 @@ static Output output(Update *u, const char *name, Node *n) {
   return (Output){.name = name, .node = n, .nax = 1, .ax = &u->axis};
 }
 
-static void result(Update *u, const char *name, Node *n) {
+static void result(Update *u, const char *name, Node *was, Node *n) {
+  u->was[u->nout] = was;
   u->out[u->nout++] = output(u, name, n);
 }
 
@@ -61,8 +63,8 @@ static Node *adam_step(Update *u, const Optimizer *o, Node *grad) {
   Node *m = average(u, was_m, o->beta1, grad);
   Node *v = average(u, was_v, o->beta2, mul(u, grad, grad));
   Node *root = add(u, g_unary(g, OP_SQRT, mul(u, v, correct2)), number(u, o->eps));
-  result(u, "#m", m);
-  result(u, "#v", v);
+  result(u, "#m", was_m, m);
+  result(u, "#v", was_v, v);
   return g_binary(g, OP_DIV, mul(u, m, correct1), root);
 }
 
@@ -81,8 +83,9 @@ static Node *emit_sgd(Update *u, const Optimizer *o) {
   Node *step = add(u, mul(u, u->grad, u->scale), decay);
   if (o->momentum <= 0)
     return step;
-  step = add(u, mul(u, moment(u, "#m"), number(u, o->momentum)), step);
-  result(u, "#m", step);
+  Node *was = moment(u, "#m");
+  step = add(u, mul(u, was, number(u, o->momentum)), step);
+  result(u, "#m", was, step);
   return step;
 }
 
@@ -100,6 +103,13 @@ static Node *(*const emit[OPT_COUNT])(Update *, const Optimizer *) = {
 #undef OPTIMIZER
 };
 
+// A GPU has begun the update before the host knows that the loss is finite: where `#go` is not set all stays as it was.
+static void or_as_before(Update *u) {
+  Node *go = g_input(u->g, "#go", DT_BOOL, NULL, 0);
+  for (int i = 0; i < u->nout; i++)
+    u->out[i].node = g_select(u->g, go, u->out[i].node, u->was[i]);
+}
+
 void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   Graph *g = b->graph;
   // A run-time dim of its own, behind the model's: `elements` cannot meet a dim of the file, whose
@@ -113,6 +123,9 @@ void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   u.decay = scalar(&u, "#decay");
   Node *step = emit[r->optimizer.kind](&u, &r->optimizer);
   u.out[0] = output(&u, "#p", g_binary(g, OP_SUB, u.p, mul(&u, step, u.rate)));
+  u.was[0] = u.p;
+  if (b->options.gpu)
+    or_as_before(&u);
   Node *roots[3];
   for (int i = 0; i < u.nout; i++)
     roots[i] = u.out[i].node;

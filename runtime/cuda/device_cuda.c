@@ -137,7 +137,7 @@ static int cuda_open(bigs_model *m, int threads) {
   const char *how = getenv("BIGS_CUDA");
   (void)threads;
   m->device_state = s;
-  if (!s || !(s->function = ALLOC_N(CudaFunction, m->module->nkernel + 1)) ||
+  if (!s || !(s->function = ALLOC_N(CudaFunction, m->module->nkernel + CUDA_OWN_KERNELS)) ||
       !(s->module = ALLOC_N(CudaModule, units_of(d) + 1)) ||
       !(s->word = ALLOC_N(uint64_t, most_words(m->module))))
     return bigs_fail_memory(&m->error, "a GPU's handle");
@@ -308,6 +308,7 @@ CudaDevice cuda_device(int ordinal, int version, const void *image,
                                .get = cuda_get,
                                .clear = cuda_clear,
                                .words = cuda_words,
+                               .decide = cuda_decide,
                                .launch = cuda_launch,
                                .frame = cuda_frame,
                                .wait = cuda_wait,

@@ -18,14 +18,15 @@ typedef struct CudaState {
   CudaModule *module;     // of each unit of the code
   CudaBlas *blas;         // NULL: no product is left to it
   Region room;            // of its own, while it works
-  CudaFunction *function; // of the module's kernels, NULL until the first launch
-  uint64_t *word;         // the frame of a launch
-  CudaStream outer;       // in use while one's own is recorded
-  Nvtx nvtx;              // of a profiler
-  bool named;             // which wants to be told steps
-  bool plain;             // no graphs
-  bool sync;              // waits for each step, so that a fault is that step's
-  CudaResult lost;        // the fault that ended all
+  CudaFunction
+      *function;    // of the module's kernels and those behind them, NULL until the first launch
+  uint64_t *word;   // the frame of a launch
+  CudaStream outer; // in use while one's own is recorded
+  Nvtx nvtx;        // of a profiler
+  bool named;       // which wants to be told steps
+  bool plain;       // no graphs
+  bool sync;        // waits for each step, so that a fault is that step's
+  CudaResult lost;  // the fault that ended all
   DeviceLaunch last;
   CudaEvent mark[DEVICE_MARKS]; // with times; NULL until the first is wanted
 } CudaState;
@@ -60,6 +61,7 @@ int cuda_launch(bigs_model *m, const DeviceLaunch *l);
 void cuda_put_maps(const bigs_model *m, const DeviceLaunch *l, const BigsLaunch *how,
                    uint64_t *made, uint64_t *word);
 int cuda_words(bigs_model *m, void *to, const uint64_t *word, int n);
+int cuda_decide(bigs_model *m, const DeviceVerdict *v);
 // device_graph.c
 bool cuda_record(bigs_model *m);
 void *cuda_recorded(bigs_model *m);

@@ -27,10 +27,12 @@ static BigsLaunch launch_of(const BigsModule *module, int kernel) {
   return module->nlaunch ? module->launch[kernel] : warps;
 }
 
-// Those of the module, and the one that all have, behind them.
+// Those of the module, and those that all have, behind them.
 static const char *function_name(const bigs_model *m, int kernel, char *buf, size_t size) {
-  if (kernel == m->module->nkernel)
-    return "bg_words";
+  static const char *const all_have[CUDA_OWN_KERNELS] = {
+      [CUDA_WORDS] = "bg_words", [CUDA_DECIDE] = "bg_decide"};
+  if (kernel >= m->module->nkernel)
+    return all_have[kernel - m->module->nkernel];
   snprintf(buf, size, "k%d", kernel);
   return buf;
 }
@@ -38,7 +40,7 @@ static const char *function_name(const bigs_model *m, int kernel, char *buf, siz
 static int look_up(bigs_model *m, int kernel) {
   CudaState *s = cuda_state(m);
   const CudaDevice *d = (const CudaDevice *)m->device;
-  char buf[16], what[48];
+  char buf[16], what[64];
   if (!d->image) {
     void *f = NULL;
     int err = d->function(m, kernel, &f);
@@ -179,7 +181,7 @@ static CudaResult start_words(CudaState *s, CudaFunction f, void *to, const uint
 
 int cuda_words(bigs_model *m, void *to, const uint64_t *word, int n) {
   CudaState *s = cuda_state(m);
-  int err = cuda_enter(m), kernel = m->module->nkernel;
+  int err = cuda_enter(m), kernel = m->module->nkernel + CUDA_WORDS;
   if (err)
     return err;
   CudaResult r = 0;
@@ -188,5 +190,30 @@ int cuda_words(bigs_model *m, void *to, const uint64_t *word, int n) {
     r = start_words(s, s->function[kernel], (uint64_t *)to + i, word + i,
                     n - i < WORDS ? n - i : WORDS);
   int left = cuda_leave(m, r, "numbers cannot be written to it");
+  return err ? err : left;
+}
+
+// ---- whether a step goes on: the frame of bg_decide in codegen/cuda/cuda_prelude.h
+typedef struct DecideFrame {
+  CudaAddress loss, sum;
+  int64_t n;
+  CudaAddress clip, out;
+} DecideFrame;
+
+static CudaResult start_decide(CudaState *s, CudaFunction f, const DeviceVerdict *v) {
+  DecideFrame frame = {cuda_address(v->loss), cuda_address(v->sum), v->n, cuda_address(v->clip),
+                       cuda_address(v->out)};
+  void *params[] = {&frame};
+  return s->driver.launch(f, 1, 1, 1, WARP_LANES, 1, 1, 0, s->stream, params, NULL);
+}
+
+int cuda_decide(bigs_model *m, const DeviceVerdict *v) {
+  CudaState *s = cuda_state(m);
+  int err = cuda_enter(m), kernel = m->module->nkernel + CUDA_DECIDE;
+  if (err)
+    return err;
+  err = find_function(m, kernel);
+  CudaResult r = err ? 0 : start_decide(s, s->function[kernel], v);
+  int left = cuda_leave(m, r, "a step's end cannot be launched");
   return err ? err : left;
 }

@@ -337,6 +337,7 @@ static int staged_count(const BigsProgram *p) {
 static void drop_values(bigs_model *m, Binding *b) {
   for (int i = 0; i < COUNT(b->part); i++)
     recording_forget(m, &b->part[i]);
+  recording_forget(m, &b->whole);
   region_free(m, &b->kept);
   region_free(m, &b->keys);
   region_free(m, &b->frames);
@@ -373,9 +374,9 @@ void binding_free(bigs_model *m, Binding *b) {
   if (!b)
     return;
   drop_values(m, b);
-  void *const part[] = {b->size,       b->buffer, b->step, b->frame, b->framed, b->part[0].at,
-                        b->part[1].at, b->scalar, b->key,  b->clear, b->base,   b->arg,
-                        b->fallback,   b->staged, b->item, b->order, b};
+  void *const part[] = {b->size,       b->buffer,   b->step,   b->frame, b->framed, b->part[0].at,
+                        b->part[1].at, b->whole.at, b->scalar, b->key,   b->clear,  b->base,
+                        b->arg,        b->fallback, b->staged, b->item,  b->order,  b};
   for (int i = 0; i < COUNT(part); i++)
     free(part[i]);
 }
@@ -409,13 +410,14 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
   for (int s = 0; m->device->frame && s < p->nstep; s++)
     b->nframe += frame_words(m->module, &p->step[s]) + BIGS_MAP_WORDS;
   b->part[0].n = b->part[1].n = p->nbuffer + 1;
+  b->whole.n = p->nbuffer + 1 + OPTIM_PLACES;
   if (!(b->size = TABLE(int64_t, m->module->npoly)) || !(b->buffer = TABLE(BoundBuffer, nbuffer)) ||
       !(b->step = TABLE(BoundStep, p->nstep)) || !(b->scalar = TABLE(uint64_t, nscalar)) ||
       !(b->part[0].at = TABLE(void *, nbuffer + 1)) ||
-      !(b->part[1].at = TABLE(void *, nbuffer + 1)) ||
+      !(b->part[1].at = TABLE(void *, nbuffer + 1)) || !(b->whole.at = TABLE(void *, b->whole.n)) ||
       !(b->frame = TABLE(uint64_t, 2 * b->nframe)) || !(b->framed = TABLE(void *, nbuffer + 1)) ||
       !(b->key = TABLE(uint64_t, nkey)) || !(b->clear = TABLE(int32_t, nbuffer)) ||
-      !(b->base = TABLE(void *, nbuffer + 1)) || !(b->arg = TABLE(void *, narg)) ||
+      !(b->base = TABLE(void *, b->whole.n)) || !(b->arg = TABLE(void *, narg)) ||
       !(b->fallback = TABLE(void *, p->ninput)) || !(b->staged = TABLE(Region, staged_count(p))) ||
       !(b->item = TABLE(PlaceItem, nbuffer)) || !(b->order = TABLE(int32_t, nbuffer))) {
     binding_free(m, b);

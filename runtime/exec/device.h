@@ -31,6 +31,18 @@ typedef struct DeviceLaunch {
   const char *program, *label, *source; // for messages; the last two may be NULL
 } DeviceLaunch;
 
+// Whether a training step may change anything, decided on the device from what lies in its memory: with sums added up in order,
+// norm = sqrt(sum[0] + sum[1] + ...), it may where loss and norm are finite.  VERDICT_WORDS words of eight bytes get: scale
+// (float), which is clip / norm where that is less than 1 and clip is above 0; whether it may (1, 0); loss (float); norm (double).
+enum { VERDICT_SCALE, VERDICT_GO, VERDICT_LOSS, VERDICT_NORM, VERDICT_WORDS };
+typedef struct DeviceVerdict {
+  const void *loss; // float
+  const void *sum;  // n double, of squares of gradients
+  int n;
+  const void *clip; // double
+  void *out;
+} DeviceVerdict;
+
 // Functions with a status return 0, or an exit status with the reason in m's error.  They act in the
 // order in which they are called.
 enum { DEVICE_MARKS = 48 };
@@ -54,6 +66,8 @@ typedef struct BigsDevice {
   // n numbers of eight bytes, which may be others as soon as this has returned.  NULL: kernels find the
   // keys of what they draw in their scalars; else there is the address of them.
   int (*words)(bigs_model *m, void *to, const uint64_t *word, int n);
+  // NULL: the host decides.
+  int (*decide)(bigs_model *m, const DeviceVerdict *v);
   int (*launch)(bigs_model *m, const DeviceLaunch *l);
   // The launch's frame, as kernels with `frames` read it; the words that it has.  NULL: steps are launched
   // one by one.

@@ -182,7 +182,7 @@ static int ready_keys(bigs_model *m, Binding *b) {
   return 0;
 }
 
-static int set_keys(bigs_model *m, Binding *b, RunFlags flags) {
+int exec_keys(bigs_model *m, Binding *b, RunFlags flags) {
   bool far = keys_in_memory(m, b);
   for (int s = 0, n = 0; s < b->program->nstep; s++)
     for (int i = 0; i < b->program->step[s].nscalar; i++) {
@@ -441,7 +441,7 @@ int exec_steps(bigs_model *m, Binding *b) {
   return run_steps(m, b, 0, b->program->nstep, (RunFlags){0});
 }
 
-static Binding *ready(bigs_model *m, int program, const int64_t *dims) {
+Binding *exec_bind(bigs_model *m, int program, const int64_t *dims) {
   int64_t sym[MAX_SYMS];
   if (program < 0 || program >= m->module->nprogram) {
     bigs_fail(&m->error, BIGS_EUSAGE, "there is no program %d", program);
@@ -454,7 +454,7 @@ static Binding *ready(bigs_model *m, int program, const int64_t *dims) {
 }
 
 int exec_ready(bigs_model *m, int program, const int64_t *dims) {
-  return ready(m, program, dims) ? 0 : m->error.status;
+  return exec_bind(m, program, dims) ? 0 : m->error.status;
 }
 
 static int stage_input(bigs_model *m, Binding *b, int i) {
@@ -465,7 +465,7 @@ static int stage_input(bigs_model *m, Binding *b, int i) {
 }
 
 int exec_reserve(bigs_model *m, int program, const int64_t *dims) {
-  Binding *b = m->device->host ? NULL : ready(m, program, dims);
+  Binding *b = m->device->host ? NULL : exec_bind(m, program, dims);
   const BigsProgram *p = &m->module->program[program];
   int err = b || m->device->host ? 0 : m->error.status;
   void *at;
@@ -478,10 +478,10 @@ int exec_reserve(bigs_model *m, int program, const int64_t *dims) {
 
 static int run_program(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                        void *const *outputs, RunFlags flags) {
-  Binding *b = ready(m, program, dims);
+  Binding *b = exec_bind(m, program, dims);
   if (!b || resolve(m, b, inputs, outputs))
     return m->error.status;
-  if (set_keys(m, b, flags) || exec_frames(m, b) || (flags.check && check_before(m, b)))
+  if (exec_keys(m, b, flags) || exec_frames(m, b) || (flags.check && check_before(m, b)))
     return m->error.status;
   if (b->kept_version != m->weights_version || flags.check) {
     b->kept_version = 0;
@@ -505,8 +505,7 @@ static int check_read(bigs_model *m, const BigsProgram *p) {
   return 0;
 }
 
-// A run that ended early leaves nothing behind that would still read or write the caller's memory.
-static int settle(bigs_model *m) {
+int exec_settle(bigs_model *m) {
   BigsError why = m->error;
   m->device->wait(m);
   m->error = why;
@@ -535,7 +534,7 @@ int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const 
   fenv_t caller = float_mode_default();
   int err = run_program(m, program, dims, inputs, outputs, flags);
   float_mode_restore(caller);
-  return from_queue(m, err ? settle(m) : 0);
+  return from_queue(m, err ? exec_settle(m) : 0);
 }
 
 int module_program(const BigsModule *module, int kind, const char *name) {

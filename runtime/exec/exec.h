@@ -84,7 +84,8 @@ typedef struct Binding {
   bool has_frames;
   Region frames;
   int32_t *clear;
-  void **base;     // per buffer, for the run under way; behind them the scratch memory
+  // Per buffer, for the run under way; behind them the scratch memory, and what whole.at has besides.
+  void **base;
   void **arg;      // of the step under way
   void **fallback; // per input: memory filled with its default, or NULL
   int64_t fallback_bytes;
@@ -96,12 +97,14 @@ typedef struct Binding {
   int64_t live_bytes;                // most that was live at once: the least any placement needs
   int64_t kept_bytes, scratch_bytes; // scratch: of all threads together
   Recording part[2];                 // of the prologue, of the other steps
+  Recording whole;                   // of a gradient: of all, and the optimizer's steps behind them
   Region kept;
   uint64_t kept_version; // weights that `kept` was computed from; 0: none yet
 } Binding;
 // Those of earlier calls are kept, the least recently used dropped where they would pass m->asked.memory; of a
 // gradient at most so many: the number of masked places is seldom the same twice.
 enum { BINDINGS_OF_GRADIENT = 4, BINDINGS_MEMORY = 64 << 20 };
+enum { OPTIM_PLACES = 8 }; // in Recording.at, of the optimizer's
 
 // Memory that is asked for: of its own, and at least so much of what all share.
 typedef struct Needs {
@@ -186,6 +189,8 @@ typedef struct RunFlags {
 } RunFlags;
 // The binding and all memory that exec_run will need for the same dims.
 int exec_ready(bigs_model *m, int program, const int64_t *dims);
+Binding *exec_bind(bigs_model *m, int program,
+                   const int64_t *dims); // the same; NULL with the error set
 // On a device whose memory is not the host's also that for copies of its tensors, so that it is there
 // while other programs take theirs.  Elsewhere nothing is done.
 int exec_reserve(bigs_model *m, int program, const int64_t *dims);
@@ -194,10 +199,11 @@ int exec_reserve(bigs_model *m, int program, const int64_t *dims);
 int exec_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
              void *const *outputs, RunFlags flags);
 // For a binding of the caller's own: the memory that it needs besides its tensors, and its addresses,
-// both before its steps; and these, all that it has.
+// both before its steps; and these, all that it has.  (exec_bind gives the memory too.)
 int exec_prepare(bigs_model *m, Binding *b);
 int exec_resolve(bigs_model *m, Binding *b, const void *const *inputs, void *const *outputs);
-int exec_frames(bigs_model *m, Binding *b); // after the addresses
+int exec_frames(bigs_model *m, Binding *b);               // after the addresses
+int exec_keys(bigs_model *m, Binding *b, RunFlags flags); // of what it draws
 int exec_steps(bigs_model *m, Binding *b);
 // Gradient memory, cleared when it held another program's.
 int exec_ready_gradients(bigs_model *m, int program);
@@ -208,6 +214,8 @@ int module_program(const BigsModule *module, int kind, const char *name);
 int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
 
 int exec_interrupted(bigs_model *m);
+// After an error, which it returns: nothing is left that would still read or write the caller's memory.
+int exec_settle(bigs_model *m);
 
 // ---- steps as one: record.c.  Does the steps, which use memory at r->n addresses: one by one the first
 // time, which makes all that they need; from then on as one, if the device can, as long as nothing

@@ -4,7 +4,6 @@
 #include "runtime/exec/team.h"
 #include "runtime/exec/weights.h"
 #include "base/alloc.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,23 +80,31 @@ int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *c
   return model_gradient(m, train, dims, inputs, loss, false);
 }
 
-int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
-               const void *const *inputs, int64_t count, float *loss, OptReport *report) {
+// The gradient, a look at the loss, the optimizer's step.  err: what has gone wrong before.
+static int step_in_parts(bigs_model *m, int err, int train, const TrainRecipe *r,
+                         const int64_t *dims, const void *const *inputs, int64_t count, float *loss,
+                         OptReport *report) {
   float value = 0;
   double weight;
-  int err = recipe_check(&m->module->train[train], r, &m->error);
-  err = err ? err : region_own(m, &m->param, "parameters");
-  err = err ? err : optim_needs(m, train, r, &m->later);
   err = err ? err : model_gradient(m, train, dims, inputs, &value, false);
   m->later = (Needs){0};
   err = team_loss(m, err, (double)count, &value, &weight);
   if (err)
     return err;
-  if (loss)
-    *loss = value;
-  if (!isfinite(value))
-    return bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", bigs_shown(value));
-  err = optim_step(m, train, r, weight, report);
+  *loss = value;
+  err = optim_loss(m, value);
+  return err ? err : optim_step(m, train, r, weight, report);
+}
+
+int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
+               const void *const *inputs, int64_t count, float *loss, OptReport *report) {
+  float value, *out = loss ? loss : &value;
+  int err = recipe_check(&m->module->train[train], r, &m->error);
+  err = err ? err : region_own(m, &m->param, "parameters");
+  err = err ? err : optim_needs(m, train, r, &m->later);
+  err = !err && optim_at_once(m, train)
+            ? optim_whole(m, train, r, dims, inputs, out, report)
+            : step_in_parts(m, err, train, r, dims, inputs, count, out, report);
   if (!err)
     weights_trained(m, train);
   return err;

@@ -174,7 +174,8 @@ static void *flat_value(const Flat *f, const char *name) {
                {"#decay", f->decay},
                {"#scale", f->scale},
                {"#correct1", f->correct1},
-               {"#correct2", f->correct2}};
+               {"#correct2", f->correct2},
+               {"#go", f->go}};
   for (int i = 0; i < COUNT(known); i++)
     if (!strcmp(known[i].name, name))
       return known[i].at;
@@ -304,6 +305,7 @@ int optim_ready(bigs_model *m, int train) {
 
 static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars *s) {
   float rate = (float)(r->rate * s->factor), decay = (float)r->decay;
+  bool go = true;
   Flat f = {.p = flat_at(&m->param, r),
             .g = flat_at(&m->grad, r),
             .m = flat_at(&m->moment[0], r),
@@ -312,7 +314,8 @@ static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars
             .decay = &decay,
             .scale = &s->scale,
             .correct1 = &s->correct1,
-            .correct2 = &s->correct2};
+            .correct2 = &s->correct2,
+            .go = &go};
   return run_flat(m, m->module->train[train].update, r, &f);
 }
 
@@ -373,8 +376,35 @@ static int reduce(bigs_model *m, double weight, int err) {
   return err ? err : lost;
 }
 
+int optim_loss(bigs_model *m, float loss) {
+  return isfinite(loss) ? 0
+                        : bigs_fail(&m->error, BIGS_ENUMERIC, "the loss is %g", bigs_shown(loss));
+}
+
+static int check_norm(bigs_model *m, double norm) {
+  return isfinite(norm) ? 0
+                        : bigs_fail(&m->error, BIGS_ENUMERIC,
+                                    "the gradient is not finite (norm %g)", bigs_shown(norm));
+}
+
+// But for what the norm decides.
+static FlatScalars flat_scalars(const bigs_model *m, const BigsTrain *t, const TrainRecipe *r) {
+  double done = (double)(m->moment_steps + 1);
+  return (FlatScalars){.correct1 = (float)(1 / (1 - pow(t->beta1, done))),
+                       .correct2 = (float)(1 / (1 - pow(t->beta2, done))),
+                       .factor = schedule_factor(t->piece, t->npiece, m->step, r->steps),
+                       .clip = r->clip};
+}
+
+static void count_step(bigs_model *m, const TrainRecipe *r, double factor, double norm,
+                       OptReport *report) {
+  m->step++;
+  m->moment_steps++;
+  if (report)
+    *report = (OptReport){.norm = norm, .rate = r->rate * factor};
+}
+
 static int step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report) {
-  const BigsTrain *t = &m->module->train[train];
   OptRange *range = NULL;
   int n = 0;
   double norm;
@@ -382,17 +412,11 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, double weight, O
     *report = (OptReport){0};
   int err = reduce(m, weight, own_ranges(m, train, r, &range, &n));
   err = gradient_norm(m, train, range, n, err, &norm);
-  if (!err && !isfinite(norm))
-    err = bigs_fail(&m->error, BIGS_ENUMERIC, "the gradient is not finite (norm %g)",
-                    bigs_shown(norm));
-  double factor = schedule_factor(t->piece, t->npiece, m->step, r->steps),
-         done = (double)(m->moment_steps + 1);
+  err = err ? err : check_norm(m, norm);
+  FlatScalars f = flat_scalars(m, &m->module->train[train], r);
+  f.scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1;
   if (!err) {
     const double *sum = NULL;
-    FlatScalars f = {.scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1,
-                     .correct1 = (float)(1 / (1 - pow(t->beta1, done))),
-                     .correct2 = (float)(1 / (1 - pow(t->beta2, done))),
-                     .factor = factor};
     err = update_ranges(m, train, range, n, &f, &sum);
     err = err ? err : check_update(m, train, range, n, f.scale * norm, sum);
     err = team_agree(m, err, NULL);
@@ -402,18 +426,59 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, double weight, O
       report->spoilt = err == BIGS_ENUMERIC;
   }
   free(range);
-  if (err)
-    return err;
-  m->step++;
-  m->moment_steps++;
-  if (report)
-    *report = (OptReport){.norm = norm, .rate = r->rate * factor};
-  return 0;
+  if (!err)
+    count_step(m, r, f.factor, norm, report);
+  return err;
 }
 
 int optim_step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report) {
   fenv_t caller = float_mode_default();
   int err = step(m, train, r, weight, report);
+  float_mode_restore(caller);
+  return err;
+}
+
+bool optim_at_once(const bigs_model *m, int train) {
+  return m->device->decide && optim_is_far(m) && !m->team && m->moment_train == train &&
+         has_input(m->module, m->module->train[train].update, "#go");
+}
+
+static int check_whole(bigs_model *m, int train, const OptRange *range, int n, const FarStep *done,
+                       OptReport *report) {
+  int err = optim_loss(m, done->loss);
+  err = err ? err : check_norm(m, done->norm);
+  if (err)
+    return err;
+  err = check_update(m, train, range, n, done->scale * done->norm, done->sum);
+  if (report)
+    report->spoilt = err == BIGS_ENUMERIC;
+  return err;
+}
+
+static int whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
+                 const void *const *inputs, float *loss, OptReport *report) {
+  OptRange *range = NULL;
+  int n = 0;
+  FarStep done;
+  FlatScalars f = flat_scalars(m, &m->module->train[train], r);
+  if (report)
+    *report = (OptReport){0};
+  int err = own_ranges(m, train, r, &range, &n);
+  err = err ? err : far_whole(m, train, range, n, dims, inputs, &f, &done);
+  if (!err) {
+    *loss = done.loss;
+    err = check_whole(m, train, range, n, &done, report);
+  }
+  free(range);
+  if (!err)
+    count_step(m, r, f.factor, done.norm, report);
+  return err;
+}
+
+int optim_whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
+                const void *const *inputs, float *loss, OptReport *report) {
+  fenv_t caller = float_mode_default();
+  int err = whole(m, train, r, dims, inputs, loss, report);
   float_mode_restore(caller);
   return err;
 }

@@ -43,6 +43,14 @@ typedef struct OptReport {
 // a moment that is not: the error names it, and the handle's parameters are of no more use.
 // report may be NULL.
 int optim_step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report);
+// Status 4: the loss is not finite.
+int optim_loss(bigs_model *m, float loss);
+// Can the step be done with its gradient, without a look at the loss between them?  By a handle that trains alone, on a device
+// that decides, from the block's second step on: the first one wipes other blocks' moments, and has to be known to go well.
+bool optim_at_once(const bigs_model *m, int train);
+// Both, with the results of the one after the other: of bigs_model_grad, optim_loss, optim_step.  *loss is set where there is one.
+int optim_whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
+                const void *const *inputs, float *loss, OptReport *report);
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
 // block.
 int optim_ready(bigs_model *m, int train);

@@ -8,6 +8,7 @@
 typedef struct Flat {
   void *p, *g, *m, *v;
   void *rate, *decay, *scale, *correct1, *correct2; // float
+  void *go;                                         // bool
   void *result;                                     // of a norm: double; NULL in an update
 } Flat;
 enum { FLAT_ARGS = 16 };
@@ -21,14 +22,26 @@ void *flat_at(const Region *r, const OptRange *range);
 typedef struct FlatScalars {
   float scale, correct1, correct2;
   double factor; // of the rates
+  double clip;   // from which a device makes `scale` where it decides
 } FlatScalars;
 
 // ---- optim_far.c: the ranges of a step together, on a device that has its own copy of such numbers.
-// The host waits twice: for the sums of squares of the gradients, after which nothing has changed, and
+// In parts the host waits twice: for the sums of squares of the gradients, after which nothing has changed, and
 // for those of the parameters after the update.  *sum: one for each range, until the next call.
 bool optim_is_far(const bigs_model *m);
 int far_needs(bigs_model *m, int train, const OptRange *range, int n, Needs *out);
 int far_norms(bigs_model *m, int train, const OptRange *range, int n, const double **sum);
 int far_update(bigs_model *m, int train, const OptRange *range, int n, const FlatScalars *f,
                const double **sum);
+
+// The whole step, its gradient too, on a device that decides: the host waits once, for what follows.  Where loss or norm is
+// not finite nothing has changed.
+typedef struct FarStep {
+  float loss, scale;
+  double norm;
+  const double *
+      sum; // of squares of the parameters after the update, one for each range, until the next call
+} FarStep;
+int far_whole(bigs_model *m, int train, const OptRange *range, int n, const int64_t *dims,
+              const void *const *inputs, const FlatScalars *f, FarStep *out);
 #endif

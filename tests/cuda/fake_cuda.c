@@ -387,6 +387,8 @@ static const FakeFunction *find_image(const FakeImage *image, const char *name) 
   int k = atoi(name + 1);
   if (!strcmp(name, "bg_words"))
     return image->words;
+  if (!strcmp(name, "bg_decide"))
+    return image->decide;
   return *name == 'k' && k >= 0 && k < image->count ? &image->function[k] : NULL;
 }
 

@@ -18,10 +18,10 @@ typedef struct FakeFunction {
   const void *ctx;
   int words; // of the parameter
 } FakeFunction;
-// A "cubin": functions k0, k1, ... and bg_words.  Or it is a library that fake_nvrtc.c made of CUDA C++.
+// A "cubin": functions k0, k1, ..., bg_words and bg_decide.  Or it is a library that fake_nvrtc.c made of CUDA C++.
 typedef struct FakeImage {
   int count;
-  const FakeFunction *function, *words;
+  const FakeFunction *function, *words, *decide;
 } FakeImage;
 
 // What the tests choose, and what they may look at.

@@ -284,6 +284,19 @@ void cuda_bed_free(CudaBed *c) {
     test_remove_dir(c->dir);
 }
 
+void cuda_bed_launch(const CudaBed *c, const char *name, unsigned threads, const uint64_t *frame,
+                     size_t words, int order) {
+  ShimLaunchFn *start;
+  void (*kernel)(void);
+  char error[1024];
+  *(void **)&start = dlsym(c->so, "shim_launch");
+  *(void **)&kernel = dlsym(c->so, name);
+  ck_assert_msg(start && kernel, "there is no %s", name);
+  ck_assert_msg(
+      !start(kernel, 1, threads, 0, frame, words * sizeof *frame, order, error, sizeof error), "%s",
+      error);
+}
+
 // ---- mutants
 
 typedef struct CudaMutant {

@@ -22,6 +22,9 @@ void cuda_bed_collect(CudaBed *c);
 bool cuda_bed_unsync(CudaBed *c, const char *behind, int n);
 void cuda_bed_compile(CudaBed *c); // with g++; the test fails when there is a warning
 void cuda_bed_free(CudaBed *c);
+// A kernel of the prelude, of one block of so many threads, with the words of its frame.
+void cuda_bed_launch(const CudaBed *c, const char *name, unsigned threads, const uint64_t *frame,
+                     size_t words, int order);
 // For planted errors (tests/cuda/mutate.sh): the text of the kernels collected goes to `path`; instead of compiling it, a
 // library is opened that was made of it; its table of mutants has so many rows; row i takes its kernel's place.
 void cuda_bed_write(CudaBed *c, const char *path);

@@ -3,14 +3,17 @@
 #include "base/hash.h"
 #include "tests/cuda/tensor_map.h"
 #include <dlfcn.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 // ---- the toy's kernels, as a GPU runs them
 ToyKernel toy_kernel[GPU_KERNELS];
-FakeFunction toy_function[GPU_KERNELS + 1];
-const FakeImage toy_image = {
-    .count = GPU_KERNELS, .function = toy_function, .words = &toy_function[GPU_KERNELS]};
+FakeFunction toy_function[GPU_KERNELS + CUDA_OWN_KERNELS];
+const FakeImage toy_image = {.count = GPU_KERNELS,
+                             .function = toy_function,
+                             .words = &toy_function[GPU_KERNELS + CUDA_WORDS],
+                             .decide = &toy_function[GPU_KERNELS + CUDA_DECIDE]};
 
 GpuSeen gpu_seen;
 
@@ -22,6 +25,23 @@ static void write_words(const void *ctx, const uint64_t *word, const FakeGrid *g
   (void)ctx, (void)grid;
   ck_assert_uint_le(word[1], 64);
   memcpy((void *)(uintptr_t)word[0], word + 2, word[1] * sizeof *word);
+}
+
+static void decide(const void *ctx, const uint64_t *word, const FakeGrid *grid) {
+  const float *loss = (const float *)(uintptr_t)word[0];
+  const double *part = (const double *)(uintptr_t)word[1],
+               *clip = (const double *)(uintptr_t)word[3];
+  uint64_t *out = (uint64_t *)(uintptr_t)word[4];
+  double sum = 0;
+  (void)ctx, (void)grid;
+  for (uint64_t i = 0; i < word[2]; i++)
+    sum += part[i];
+  double norm = sqrt(sum);
+  float scale = *clip > 0 && norm > *clip ? (float)(*clip / norm) : 1;
+  memcpy(&out[VERDICT_SCALE], &scale, sizeof scale);
+  out[VERDICT_GO] = isfinite(*loss) && isfinite(norm);
+  memcpy(&out[VERDICT_LOSS], loss, sizeof *loss);
+  memcpy(&out[VERDICT_NORM], &norm, sizeof norm);
 }
 
 // Keys of what is drawn are read where the scalar says.
@@ -76,7 +96,8 @@ static void run_tasks(const void *ctx, const uint64_t *word, const FakeGrid *gri
 }
 
 static void make_toy_functions(void) {
-  toy_function[GPU_KERNELS] = (FakeFunction){write_words, NULL, 66};
+  toy_function[GPU_KERNELS + CUDA_WORDS] = (FakeFunction){write_words, NULL, 66};
+  toy_function[GPU_KERNELS + CUDA_DECIDE] = (FakeFunction){decide, NULL, 5};
   ck_assert_int_le(toy_module.nkernel, GPU_KERNELS);
   for (int p = 0; p < toy_module.nprogram; p++)
     for (int i = 0; i < toy_module.program[p].nstep; i++) {
@@ -95,8 +116,10 @@ static void make_toy_functions(void) {
 
 int toy_finds(bigs_model *m, int kernel, void **out) {
   int n = m->module->nkernel;
-  *out = &toy_function[kernel < n ? kernel : GPU_KERNELS];
-  return kernel <= n ? 0 : bigs_fail(&m->error, BIGS_EBUG, "there is no kernel %d", kernel);
+  *out = &toy_function[kernel < n ? kernel : GPU_KERNELS + kernel - n];
+  return kernel < n + CUDA_OWN_KERNELS
+             ? 0
+             : bigs_fail(&m->error, BIGS_EBUG, "there is no kernel %d", kernel);
 }
 
 // ---- the driver
@@ -181,11 +204,22 @@ int gpu_scale(bigs_model *m, int64_t B, int64_t L, float *out) {
                         (void *[]){out});
 }
 
-static const int32_t ids[8] = {1, 2, 3, 4, 5, 6, 0, 1}, place[3] = {0, 3, 7}, labels[3] = {2, 5, 2};
+static const int32_t ids[8] = {1, 2, 3, 4, 5, 6, 0, 1}, place[4] = {0, 3, 7, 5},
+                     labels[4] = {2, 5, 2, 6};
 static const bool mask[8] = {1, 1, 1, 1, 1, 1, 1, 1};
 static const void *const batch[] = {ids, mask, place, labels};
 int gpu_step(bigs_model *m, float *loss) {
   return bigs_model_step(m, 0, DIMS(2, 4, 3), batch, loss);
+}
+int gpu_step_without_labels(bigs_model *m) {
+  float loss;
+  return bigs_model_step(m, 0, DIMS(2, 4, 3), (const void *[]){ids, mask, place, NULL}, &loss);
+}
+int gpu_step_of(bigs_model *m, int64_t M, float *loss) {
+  return bigs_model_step(m, 0, DIMS(2, 4, M), batch, loss);
+}
+int gpu_recipe(bigs_model *m, const TrainRecipe *r, float *loss, OptReport *report) {
+  return model_step(m, 0, r, DIMS(2, 4, 3), batch, 1, loss, report);
 }
 int gpu_gradient(bigs_model *m, float *loss) {
   return bigs_model_grad(m, 0, DIMS(2, 4, 3), batch, loss);

@@ -2,7 +2,7 @@
 #ifndef BIGSC_GPU_BED_H
 #define BIGSC_GPU_BED_H
 #include "runtime/cuda/device_cuda.h"
-#include "runtime/exec/exec.h"
+#include "runtime/exec/optim.h"
 #include "tests/cuda/fake_cuda.h"
 #include "tests/unit/command.h"
 #include "tests/unit/suites.h"
@@ -19,7 +19,7 @@ typedef struct ToyKernel {
   int maps;  // in it
 } ToyKernel;
 extern ToyKernel toy_kernel[GPU_KERNELS];
-extern FakeFunction toy_function[GPU_KERNELS + 1];
+extern FakeFunction toy_function[GPU_KERNELS + CUDA_OWN_KERNELS];
 extern const FakeImage toy_image;
 
 typedef struct GpuSeen {
@@ -50,6 +50,9 @@ bigs_model *gpu_open_on(const BigsDevice *device, const char *weights);
 int gpu_scale(bigs_model *m, int64_t B, int64_t L, float *out);
 int gpu_step(bigs_model *m, float *loss);
 int gpu_gradient(bigs_model *m, float *loss);
+int gpu_step_without_labels(bigs_model *m);
+int gpu_step_of(bigs_model *m, int64_t M, float *loss); // of M labels, at most 4
+int gpu_recipe(bigs_model *m, const TrainRecipe *r, float *loss, OptReport *report);
 // The second handle does what the first does, to the bit.
 void gpu_same_scale(bigs_model *a, bigs_model *b, int64_t B, int64_t L);
 void gpu_same_steps(bigs_model *a, bigs_model *b, int n);

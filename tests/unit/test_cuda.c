@@ -1,6 +1,7 @@
 // Kernels printed as CUDA C++, on the shim: every row of the op table against the interpreter as in test_code.c, and
 // sizes that no warp divides.
 #include "codegen/cuda/cuda.h"
+#include "runtime/exec/device.h"
 #include "tests/unit/cuda_bed.h"
 #include "tests/unit/cuda_kernels.h"
 #include "tests/unit/op_code.h"
@@ -197,6 +198,54 @@ START_TEST(kernels_by_hand) {
 }
 END_TEST
 
+// ---- what the host would decide
+
+typedef struct Deciding {
+  float loss;
+  double clip, sum[4];
+} Deciding;
+static const Deciding deciding[] = {{1, 1, {0.25, 0.5, 1e-17, 3}},
+                                    {-2.5f, 0, {1e300, 1, 2, 3}},
+                                    {3e38f, 1e9, {0.1, 0.2, 0.3, 0.7}},
+                                    {0, 0.3, {1, 1e-16, 1e-16, 1e-16}},
+                                    {NAN, 1, {1, 2, 3, 4}},
+                                    {-INFINITY, 1, {1, 2, 3, 4}},
+                                    {1, 1, {1, INFINITY, 3, 4}},
+                                    {1, 1, {1, 2, NAN, 4}},
+                                    {0, 1, {1e308, 1e308, 1e308, 0}}};
+
+static void decide_here(const Deciding *d, int n, uint64_t *out) {
+  double sum = 0;
+  for (int i = 0; i < n; i++)
+    sum += d->sum[i];
+  double norm = sqrt(sum);
+  float scale = d->clip > 0 && norm > d->clip ? (float)(d->clip / norm) : 1;
+  memset(out, 0, VERDICT_WORDS * sizeof *out);
+  memcpy(&out[VERDICT_SCALE], &scale, sizeof scale);
+  out[VERDICT_GO] = isfinite(d->loss) && isfinite(norm);
+  memcpy(&out[VERDICT_LOSS], &d->loss, sizeof d->loss);
+  memcpy(&out[VERDICT_NORM], &norm, sizeof norm);
+}
+
+// To the bit, for any number of ranges.
+START_TEST(a_step_is_decided_as_by_the_host) {
+  const Deciding *d = &deciding[_i];
+  for (int i = 0; i < 5 * cuda.code.runs; i++) {
+    uint64_t want[VERDICT_WORDS], got[VERDICT_WORDS] = {0};
+    int n = i % 5;
+    decide_here(d, n, want);
+    uint64_t frame[] = {(uintptr_t)&d->loss, (uintptr_t)d->sum, (uint64_t)n, (uintptr_t)&d->clip,
+                        (uintptr_t)got};
+    cuda_bed_launch(&cuda, "bg_decide", 32, frame, COUNT(frame), i / 5);
+    ck_assert_int_eq(memcmp(got, want, VERDICT_NORM * sizeof *got), 0);
+    double a, b;
+    memcpy(&a, &got[VERDICT_NORM], sizeof a);
+    memcpy(&b, &want[VERDICT_NORM], sizeof b);
+    ck_assert(a == b || (isnan(a) && isnan(b)));
+  }
+}
+END_TEST
+
 // ---- a barrier too few
 
 static bool is_right(CudaBed *bed, const HandKernel *h, int n, int order, const HandData *want) {
@@ -293,6 +342,7 @@ Suite *cuda_suite(void) {
   tcase_add_loop_test(t, op_is_printed_as_it_is_interpreted, 0, OP_COUNT);
   tcase_add_loop_test(t, sizes_that_no_warp_divides, 0, COUNT(sized) * COUNT(sizes));
   tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
+  tcase_add_loop_test(t, a_step_is_decided_as_by_the_host, 0, COUNT(deciding));
   // each is a compilation of its own
   bool full = getenv("BIGSC_CUDA_FULL") != NULL;
   tcase_add_loop_test(t, a_barrier_too_few_is_noticed, full ? 0 : BARRIERS - 1, BARRIERS + 1);

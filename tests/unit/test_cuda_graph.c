@@ -136,26 +136,30 @@ START_TEST(steps_become_a_graph) {
 }
 END_TEST
 
-// Gradients, their norm, and the update: three graphs, and the host waits for a number of each.  What it
-// launches by itself are the keys and the rates.  Nothing is allocated.
-START_TEST(a_training_step_is_three_graphs) {
+static void save_and_load(bigs_model *near, bigs_model *far) {
+  ck_assert_int_eq(bigs_model_save(near, gpu_path("near"), NULL), 0);
+  ck_assert_int_eq(bigs_model_load(near, gpu_path("near")), 0);
+  ck_assert_int_eq(bigs_model_load(far, gpu_path("near")), 0);
+}
+
+// From the third step on: gradients, their norm, what follows from it, and the update; the host waits once.  What it launches
+// by itself are the keys and the rates.  Nothing is allocated.
+START_TEST(a_training_step_is_one_graph) {
   CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
   bigs_model *near, *far = open_alike(&gpu.base, &near);
-  gpu_same_steps(near, far, 2);
+  gpu_same_steps(near, far, 3);
   FakeCuda then = *gpu_fake;
   gpu_same_steps(near, far, 3);
   FakeCuda got = gpu_since(&then);
-  ck_assert_int_eq(got.replays, 3 * 3);
+  ck_assert_int_eq(got.replays, 3);
   ck_assert_int_eq(got.launches, 3 * 2);
-  ck_assert_int_eq(got.waits, 3 * 3);
+  ck_assert_int_eq(got.waits, 3);
   ck_assert_int_eq(got.allocations, 0);
   gpu_same_parameters(near, far);
   gpu_same_scale(near, far, 7, 8); // with a larger arena
   gpu_same_steps(near, far, 3);
   gpu_same_parameters(near, far);
-  ck_assert_int_eq(bigs_model_save(near, gpu_path("near"), NULL), 0);
-  ck_assert_int_eq(bigs_model_load(near, gpu_path("near")), 0);
-  ck_assert_int_eq(bigs_model_load(far, gpu_path("near")), 0);
+  save_and_load(near, far);
   gpu_same_steps(near, far, 3);
   gpu_same_parameters(near, far);
   bigs_model_close(near);
@@ -163,21 +167,109 @@ START_TEST(a_training_step_is_three_graphs) {
 }
 END_TEST
 
-// In the first steps and in later ones: the parameters are as before, or the error says that they are
-// not.
+// In the first step, in one that is noted, is recorded, is replayed: the parameters are as before, or the error says
+// that they are not.  0: the loss is finite, the gradient is infinite.
+enum { NOT_FINITE = 6 };
 START_TEST(numbers_that_are_not_finite_are_told) {
-  static const float gain[] = {NAN, INFINITY, 1e-45f, 3e38f};
+  static const float gain[] = {NAN, INFINITY, 1e-45f, 3e38f, 0, -1};
   CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
   bigs_model *near, *far = open_alike(&gpu.base, &near);
   float x, y;
-  gpu_same_steps(near, far, _i / 4);
-  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % 4]), 0);
-  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % 4]), 0);
+  gpu_same_steps(near, far, _i / NOT_FINITE);
+  ck_assert_int_eq(bigs_model_set(near, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % NOT_FINITE]), 0);
+  ck_assert_int_eq(bigs_model_set(far, BIGS_THE_WEIGHT, TOY_GAIN, &gain[_i % NOT_FINITE]), 0);
   int status = gpu_step(near, &x);
   ck_assert_int_eq(gpu_step(far, &y), status);
   ck_assert_str_eq(bigs_model_error(far), bigs_model_error(near));
-  if (_i / 4 || !status)
+  if (_i / NOT_FINITE || !status)
     gpu_same_parameters(near, far);
+  ck_assert_int_eq(far->step, near->step);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// The graph of the step that went wrong is that of those behind it.
+START_TEST(a_step_that_failed_leaves_the_graph) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  float x, y, was[2][TOY_V], zero = 0;
+  gpu_same_steps(near, far, 3);
+  for (int i = 0; i < 2; i++)
+    ck_assert_int_eq(bigs_model_get(i ? far : near, BIGS_THE_WEIGHT, TOY_GAIN, was[i]), 0);
+  for (int i = 0; i < 2; i++) {
+    bigs_model *m = i ? far : near;
+    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, &zero), 0);
+    toy_fails(m, gpu_step(m, i ? &y : &x), BIGS_ENUMERIC, "the gradient is not finite (norm inf)");
+    toy_fails(m, gpu_step_without_labels(m), BIGS_EUSAGE, "input labels is missing");
+    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, TOY_GAIN, was[i]), 0);
+  }
+  ck_assert_mem_eq(&x, &y, sizeof x);
+  FakeCuda then = *gpu_fake;
+  gpu_same_steps(near, far, 2);
+  FakeCuda got = gpu_since(&then);
+  ck_assert_int_eq(got.replays, 2);
+  ck_assert_int_eq(got.launches, 2 * 2);
+  gpu_same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+static void same_recipe(bigs_model *near, bigs_model *far, const TrainRecipe *r) {
+  float x, y;
+  OptReport a, b;
+  ck_assert_int_eq(gpu_recipe(near, r, &x, &a), 0);
+  ck_assert_msg(!gpu_recipe(far, r, &y, &b), "%s", bigs_model_error(far));
+  ck_assert_mem_eq(&x, &y, sizeof x);
+  ck_assert(a.norm == b.norm && a.rate == b.rate && !b.spoilt);
+}
+
+// Other rates and other lengths of the gradient's clip are in the block, so the graph stays; a decay that is that of a group
+// joins ranges, and another graph follows.
+START_TEST(a_recipe_changes_between_steps) {
+  static const double clips[] = {1, 0, 1e-3, 1e9, 0.25};
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  TrainRecipe r = recipe_of(&toy_module.train[0]);
+  gpu_same_steps(near, far, 3);
+  FakeCuda then = *gpu_fake;
+  for (int i = 0; i < COUNT(clips); i++) {
+    r.clip = clips[i];
+    r.rate = 0.01 * (i + 1);
+    same_recipe(near, far, &r);
+    gpu_same_parameters(near, far);
+  }
+  FakeCuda got = gpu_since(&then);
+  ck_assert_int_eq(got.replays, COUNT(clips));
+  ck_assert_int_eq(got.launches, 2 * COUNT(clips));
+  for (int i = 0; i < 6; i++) {
+    r.decay = i < 3 ? 0 : 0.1;
+    same_recipe(near, far, &r);
+    gpu_same_parameters(near, far);
+  }
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
+// As masked places differ from batch to batch: each of the last sizes has its own.
+START_TEST(batches_of_some_sizes_keep_their_graphs) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near, *far = open_alike(&gpu.base, &near);
+  FakeCuda then;
+  for (int i = 0; i < 5 * BINDINGS_OF_GRADIENT; i++) {
+    float x, y;
+    if (i == 3 * BINDINGS_OF_GRADIENT)
+      then = *gpu_fake;
+    ck_assert_int_eq(gpu_step_of(near, 1 + i % BINDINGS_OF_GRADIENT, &x), 0);
+    ck_assert_msg(!gpu_step_of(far, 1 + i % BINDINGS_OF_GRADIENT, &y), "%s", bigs_model_error(far));
+    ck_assert_mem_eq(&x, &y, sizeof x);
+  }
+  FakeCuda got = gpu_since(&then);
+  ck_assert_int_eq(got.replays, 2 * BINDINGS_OF_GRADIENT);
+  ck_assert_int_eq(got.launches, 2 * 2 * BINDINGS_OF_GRADIENT);
+  gpu_same_parameters(near, far);
   bigs_model_close(near);
   bigs_model_close(far);
 }
@@ -386,8 +478,11 @@ Suite *cuda_graph_suite(void) {
   tcase_add_test(t, streams_of_a_caller_are_joined);
   tcase_add_test(t, a_stream_may_end_after_the_call);
   tcase_add_test(t, steps_become_a_graph);
-  tcase_add_test(t, a_training_step_is_three_graphs);
-  tcase_add_loop_test(t, numbers_that_are_not_finite_are_told, 0, 16);
+  tcase_add_test(t, a_training_step_is_one_graph);
+  tcase_add_loop_test(t, numbers_that_are_not_finite_are_told, 0, 5 * NOT_FINITE);
+  tcase_add_test(t, a_step_that_failed_leaves_the_graph);
+  tcase_add_test(t, a_recipe_changes_between_steps);
+  tcase_add_test(t, batches_of_some_sizes_keep_their_graphs);
   tcase_add_test(t, tensors_that_move_are_followed);
   tcase_add_loop_test(t, steps_go_one_by_one_without_graphs, 0, 5);
   tcase_add_test(t, a_launch_that_is_refused_while_it_is_recorded);

@@ -83,6 +83,8 @@ static uint64_t life(Zoo *z, const int64_t *size, bool defaults, int order) {
     zoo_check_gradients(z, a, e, &x, i, &bits);
   for (int i = 0; i < z->reference.losses.n; i++)
     zoo_check_step(z, a, &x, i, &bits);
+  for (int i = 0; i < z->reference.losses.n && !order; i++)
+    zoo_check_no_step(z, i);
   bigs_model_close(z->c.handle);
   arena_free(a);
   return bits;

@@ -99,14 +99,14 @@ static void copy_sixteenth(const BigsFrame *f, int64_t task, void *scratch) {
   (void)scratch;
   ((float *)f->arg[1])[task] = ((const float *)f->arg[0])[task] / 16;
 }
-// arg: p g m v rate decay scale correct1 correct2 -> p m v; 16 elements a task
+// arg: p g m v rate decay scale correct1 correct2 go -> p m v; 16 elements a task
 static void adamw(const BigsFrame *f, int64_t task, void *scratch) {
   const float *p = f->arg[0], *g = f->arg[1], *m = f->arg[2], *v = f->arg[3];
   float rate = *(float *)f->arg[4], decay = *(float *)f->arg[5], scale = *(float *)f->arg[6],
         c1 = *(float *)f->arg[7], c2 = *(float *)f->arg[8];
-  float *po = f->arg[9], *mo = f->arg[10], *vo = f->arg[11];
+  float *po = f->arg[10], *mo = f->arg[11], *vo = f->arg[12];
   (void)scratch;
-  for (int64_t i = task * 16; i < f->sym[TOY_N] && i < task * 16 + 16; i++) {
+  for (int64_t i = task * 16; i < f->sym[TOY_N] && i < task * 16 + 16 && *(bool *)f->arg[9]; i++) {
     float grad = g[i] * scale, mi = m[i] * 0.9f + grad * 0.1f,
           vi = v[i] * 0.99f + grad * grad * 0.01f;
     po[i] = p[i] - rate * (mi * c1 / (sqrtf(vi * c2) + 1e-6f) + p[i] * decay);
@@ -158,7 +158,7 @@ static const BigsDim dims[] = {{"B", 0}, {"L", 8}, {"M", 0}, {"#n", 0}};
 #define FLAT(n) {.name = n, .dtype = DT_F32, .rank = 1, .extent = {SYM(TOY_N)}, .axis = {"#n"}}
 #define NUMBER(n) {.name = n, .dtype = DT_F32}
 // clang-format on
-enum { IDS, MASK, AT, LABELS, X, P, G, MOM, VAR, RATE, DECAY, SCALE, C1, C2 };
+enum { IDS, MASK, AT, LABELS, X, P, G, MOM, VAR, RATE, DECAY, SCALE, C1, C2, GO };
 static const BigsTensor inputs[] = {
     {.name = "ids", .dtype = DT_I32, BL, .limit = CONST(V)},
     {.name = "mask", .dtype = DT_BOOL, .optional = 1, .fallback = 1, BL},
@@ -184,6 +184,7 @@ static const BigsTensor inputs[] = {
     NUMBER("#scale"),
     NUMBER("#correct1"),
     NUMBER("#correct2"),
+    {.name = "#go", .dtype = DT_BOOL},
 };
 // Bytes of the storages; elements of table, of q and k, ...
 enum { AT_TABLE = 0, AT_QK = 256, AT_MODES = 448, AT_BIAS = 512, AT_GAIN = 576, BYTES = 640 };
@@ -347,21 +348,23 @@ static const BigsStep fit_steps[] = {
 #define FLAT_IN(i) BUFFER(BIGS_INPUT, i, S_N)
 #define NUMBER_IN(i) BUFFER(BIGS_INPUT, i, 1)
 static const BigsTensor out_update[] = {FLAT("#p"), FLAT("#m"), FLAT("#v")};
-static const BigsBuffer update_buffers[] = {FLAT_IN(0),
-                                            FLAT_IN(1),
-                                            FLAT_IN(2),
-                                            FLAT_IN(3),
-                                            NUMBER_IN(4),
-                                            NUMBER_IN(5),
-                                            NUMBER_IN(6),
-                                            NUMBER_IN(7),
-                                            NUMBER_IN(8),
-                                            BUFFER(BIGS_OUTPUT, 0, S_N),
-                                            BUFFER(BIGS_OUTPUT, 1, S_N),
-                                            BUFFER(BIGS_OUTPUT, 2, S_N)};
+static const BigsBuffer update_buffers[] = {
+    FLAT_IN(0),
+    FLAT_IN(1),
+    FLAT_IN(2),
+    FLAT_IN(3),
+    NUMBER_IN(4),
+    NUMBER_IN(5),
+    NUMBER_IN(6),
+    NUMBER_IN(7),
+    NUMBER_IN(8),
+    {.where = BIGS_INPUT, .dtype = DT_BOOL, .index = 9, .size = 1},
+    BUFFER(BIGS_OUTPUT, 0, S_N),
+    BUFFER(BIGS_OUTPUT, 1, S_N),
+    BUFFER(BIGS_OUTPUT, 2, S_N)};
 static const BigsStep update_steps[] = {{.index = ADAMW,
-                                         .narg = 12,
-                                         .arg = ARRAY(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+                                         .narg = 13,
+                                         .arg = ARRAY(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
                                          GRID(S_N, 16)}};
 
 static const BigsTensor out_norm[] = {{.name = "norm2", .dtype = DT_F64}};
@@ -425,8 +428,8 @@ static const BigsProgram programs[] = {
     {.name = "fit.update",
      .kind = BIGS_UPDATE,
      .syms = 8,
-     .ninput = 9,
-     .input = ARRAY(P, G, MOM, VAR, RATE, DECAY, SCALE, C1, C2),
+     .ninput = 10,
+     .input = ARRAY(P, G, MOM, VAR, RATE, DECAY, SCALE, C1, C2, GO),
      .noutput = 3,
      .output = out_update,
      STEPS(update)},

@@ -4,6 +4,7 @@
 #include "compiler/driver/session.h"
 #include "runtime/exec/optim.h"
 #include "tests/unit/command.h"
+#include "tests/unit/kernels.h"
 #include "tests/unit/suites.h"
 #include <dirent.h>
 #include <math.h>
@@ -405,4 +406,52 @@ void zoo_check_step(const Zoo *z, Arena *a, const ZooBatch *x, int loss, uint64_
   if (is_trained(&s, z->c.handle, &r))
     take_step(&s, a, x, train, &r, bits);
   free(s.range);
+}
+
+// ---- an update that may not go on
+enum { STANDING = 37, VECTORS = 16 };
+typedef struct Standing {
+  float vector[VECTORS][STANDING];
+  const void *in[VECTORS];
+  void *out[VECTORS];
+} Standing;
+
+static void stand(Standing *s, const BigsModule *m, const BigsProgram *p) {
+  static const float one = 1;
+  static const bool no = false;
+  uint64_t seed = 3;
+  for (int i = 0; i < p->ninput; i++) {
+    const BigsTensor *t = &m->input[p->input[i]];
+    s->in[i] = t->rank ? s->vector[i] : t->dtype == DT_BOOL ? (const void *)&no : &one;
+    for (int k = 0; k < STANDING; k++)
+      s->vector[i][k] = k % 5 && strcmp(t->name, "#g") ? test_uniform(&seed) : NAN;
+  }
+  for (int i = 0; i < p->noutput; i++)
+    s->out[i] = s->vector[p->ninput + i];
+}
+
+static const void *input_named(const Standing *s, const BigsModule *m, const BigsProgram *p,
+                               const char *name) {
+  int i = 0;
+  while (i < p->ninput && strcmp(m->input[p->input[i]].name, name))
+    i++;
+  ck_assert_msg(i < p->ninput, "an update has no input %s", name);
+  return s->in[i];
+}
+
+void zoo_check_no_step(const Zoo *z, int loss) {
+  const BigsModule *m = z->c.module;
+  int program = m->train[train_of(z, loss)].update;
+  const BigsProgram *p = &m->program[program];
+  int64_t dims[MAX_SYMS];
+  Standing s = {0};
+  for (int i = 0; i < MAX_SYMS; i++)
+    dims[i] = STANDING;
+  ck_assert_int_le(p->ninput + p->noutput, VECTORS);
+  stand(&s, m, p);
+  input_named(&s, m, p, "#go");
+  ck_assert_msg(!exec_run(z->c.handle, program, dims, s.in, s.out, (RunFlags){0}), "%s",
+                bigs_model_error(z->c.handle));
+  for (int i = 0; i < p->noutput; i++)
+    ck_assert_mem_eq(s.out[i], input_named(&s, m, p, p->output[i].name), sizeof s.vector[i]);
 }

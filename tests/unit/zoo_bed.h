@@ -43,4 +43,6 @@ void zoo_check_gradients(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int
 // One step of the optimizer, the first of the handle with this loss.  Against the same in float64, from the
 // gradients that zoo_check_gradients left.
 void zoo_check_step(const Zoo *z, Arena *a, const ZooBatch *x, int loss, uint64_t *bits);
+// Of code for a GPU: an update whose step may not go on stores the bits that were there, whatever the gradient is.
+void zoo_check_no_step(const Zoo *z, int loss);
 #endif
