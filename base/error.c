@@ -69,3 +69,18 @@ char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size) {
     snprintf(buf + n, size - n, "]");
   return buf;
 }
+
+// What follows from the room of a GPU is seen in its hundredths of a GiB.
+BigsBytes bigs_bytes(double bytes) {
+  static const struct {
+    const char *name;
+    int places;
+  } unit[] = {{"bytes", 0}, {"KiB", 1}, {"MiB", 1}, {"GiB", 2}, {"TiB", 2}};
+  const int last = (int)(sizeof unit / sizeof *unit) - 1;
+  BigsBytes b;
+  int k = 0;
+  for (; bytes >= 1024 && k < last; k++)
+    bytes /= 1024;
+  snprintf(b.text, sizeof b.text, "%.*f %s", unit[k].places, bytes, unit[k].name);
+  return b;
+}

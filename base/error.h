@@ -41,6 +41,11 @@ char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size);
 static inline double bigs_shown(double x) {
   return isnan(x) ? fabs(x) : x;
 }
+// "640 bytes", "1.5 KiB", "71.0 MiB", "148.74 GiB": for a message.
+typedef struct BigsBytes {
+  char text[32];
+} BigsBytes;
+BigsBytes bigs_bytes(double bytes);
 // Puts "PREFIX: " before the text already there.
 void bigs_error_prefix(BigsError *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -18,12 +18,7 @@ const char *inspect_grouped(Session *s, int64_t n) {
 }
 
 const char *inspect_bytes(Session *s, int64_t n) {
-  static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-  double x = (double)n;
-  int k = 0;
-  for (; x >= 1024 && k + 1 < COUNT(unit); k++)
-    x /= 1024;
-  return session_text(s, k ? "%.1f %s" : "%.0f %s", x, unit[k]);
+  return session_text(s, "%s", bigs_bytes((double)n).text);
 }
 
 // Bytes of the control character (C0, DEL, C1 in UTF-8) at s; 0: it is none.

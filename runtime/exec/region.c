@@ -5,8 +5,8 @@
 #include <string.h>
 
 static int refuse(bigs_model *m, size_t bytes, const char *what) {
-  return bigs_fail(&m->error, BIGS_EMODEL, "out of memory for %s (%.1f MiB)", what,
-                   (double)bytes / (1 << 20));
+  return bigs_fail(&m->error, BIGS_EMODEL, "out of memory for %s (%s)", what,
+                   bigs_bytes((double)bytes).text);
 }
 
 // Memory is accounted for, so that a size beyond all of it is refused here, and does not end the

@@ -131,11 +131,10 @@ static int does_not_fit(bigs_model *m, const Binding *b, int64_t need, int64_t r
     snprintf(largest, sizeof largest, ": %s = %" PRId64 " is the largest that fits", name, fits);
   else if (dim >= 0)
     snprintf(largest, sizeof largest, ": not even %s = 1 fits", name);
-  const double mib = 1 << 20;
   return bigs_fail(&m->error, BIGS_EMODEL,
-                   "%s%s needs %.1f MiB more of the %s's memory, of which %.1f MiB are free%s",
-                   b->program->name, asked, (double)need / mib, m->device->name, (double)room / mib,
-                   largest);
+                   "%s%s needs %s more of the %s's memory, of which %s are free%s",
+                   b->program->name, asked, bigs_bytes((double)need).text, m->device->name,
+                   bigs_bytes((double)room).text, largest);
 }
 
 int exec_room(bigs_model *m, const Binding *b, int64_t *spare) {

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/asan.h"
 #include "base/edit.h"
+#include "base/error.h"
 #include "base/intern.h"
 #include "base/map.h"
 #include "base/poly.h"
@@ -104,6 +105,22 @@ static bool is_number(const void *wanted, uint64_t value) {
 }
 
 // Every value has one of three hashes, 0 among them: the values tell them apart.
+START_TEST(sizes_have_units) {
+  static const struct {
+    double bytes;
+    const char *text;
+  } row[] = {{0, "0 bytes"},
+             {640, "640 bytes"},
+             {1536, "1.5 KiB"},
+             {71.0 * (1 << 20), "71.0 MiB"},
+             {148.74 * (1 << 30), "148.74 GiB"},
+             {3e12, "2.73 TiB"},
+             {18446744073709551615.0, "16777216.00 TiB"}};
+  for (int i = 0; i < (int)(sizeof row / sizeof *row); i++)
+    ck_assert_str_eq(bigs_bytes(row[i].bytes).text, row[i].text);
+}
+END_TEST
+
 START_TEST(a_map_tells_values_of_one_hash_apart) {
   Map m = {0};
   for (uint64_t i = 0; i < 500; i++) {
@@ -146,6 +163,7 @@ Suite *base_suite(void) {
   tcase_add_test(t, interning_gives_one_pointer);
   tcase_add_test(t, polynomials_are_canonical);
   tcase_add_test(t, edit_distance_stops_at_its_limit);
+  tcase_add_test(t, sizes_have_units);
   tcase_add_test(t, a_map_tells_values_of_one_hash_apart);
   tcase_add_test(t, a_map_keeps_values_by_pointer);
   suite_add_tcase(s, t);

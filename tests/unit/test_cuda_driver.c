@@ -100,7 +100,7 @@ END_TEST
 // What a batch of B asks of a GPU with `memory` bytes left: the largest that would fit, B itself when it
 // did, 0 when not even one would.  Nothing is allocated or launched for what does not fit.
 static int64_t largest(bigs_model *m, size_t memory, int64_t B) {
-  static const char said[] = " MiB more of the GPU's memory, of which 0.0 MiB are free";
+  char said[80];
   float y[64];
   long long fits = 0;
   gpu_fake->memory = gpu_fake->taken + memory;
@@ -111,6 +111,8 @@ static int64_t largest(bigs_model *m, size_t memory, int64_t B) {
   FakeCuda got = gpu_since(&then);
   ck_assert_int_eq(got.allocations + got.launches + got.replays, 0);
   toy_fails(m, status, 1, "scale with B = ");
+  snprintf(said, sizeof said, " more of the GPU's memory, of which %s are free",
+           bigs_bytes((double)memory).text);
   const char *text = strstr(bigs_model_error(m), said);
   ck_assert_msg(text != NULL, "%s", bigs_model_error(m));
   if (strcmp(text + strlen(said), ": not even B = 1 fits"))
@@ -150,7 +152,7 @@ START_TEST(a_step_fits_whole_or_is_not_begun) {
     status = gpu_step(m, &loss);
     FakeCuda got = gpu_since(&then);
     if (status)
-      toy_fails(m, status, 1, "fit with B = 2 needs 0.0 MiB more of the GPU's memory");
+      toy_fails(m, status, 1, "fit with B = 2 needs 2.2 KiB more of the GPU's memory, of which ");
     ck_assert_int_eq(!status, got.launches > 0);
     too_little += status != 0;
     gpu_fake->memory = 1 << 30;
@@ -196,7 +198,7 @@ static const NoGpu no_gpus[] = {
      0,
      3,
      "Fake 0 has compute capability 7.5, and 8.0 is needed"},
-    {NULL, {.no_memory_at = 1}, 0, 0, 1, "out of memory for parameters (0.0 MiB)"},
+    {NULL, {.no_memory_at = 1}, 0, 0, 1, "out of memory for parameters (640 bytes)"},
     {NULL,
      {.refuse_at = 2},
      0,
