@@ -223,11 +223,23 @@ static bool run_simplify(Build *b) {
   return true;
 }
 
+static Target *cpu_target(Build *b, const char **error) {
+  const BuildOptions *o = &b->options;
+  return o->target ? o->target : target_new(b->arena, o->march, o->opt, error);
+}
+
+// A CPU says nothing to a GPU's code, but has to be one, where LLVM is there to know it.
+static Target *gpu_target(Build *b, const char **error) {
+  const BuildOptions *o = &b->options;
+  if (!o->march || target_missing() || target_new(b->arena, o->march, o->opt, error))
+    return cuda_target(b->arena, o->opt);
+  *error = arena_printf(b->arena, "%s (a GPU is named to nvcc, by its -gencode)", *error);
+  return NULL;
+}
+
 static bool run_target(Build *b) {
   const char *error = NULL;
-  b->target = b->options.gpu ? cuda_target(b->arena, b->options.opt) : b->options.target;
-  if (!b->target)
-    b->target = target_new(b->arena, b->options.march, b->options.opt, &error);
+  b->target = b->options.gpu ? gpu_target(b, &error) : cpu_target(b, &error);
   if (!b->target) {
     diag_error(b->diags, ERR_UNKNOWN_TARGET, (Span){0}, "%s", error);
     return false;
