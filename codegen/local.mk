@@ -4,6 +4,8 @@ codegen_sources = \
 	%D%/made.h \
 	%D%/target.h \
 	%D%/api/api.h \
+	%D%/api/embed.c \
+	%D%/api/embed.h \
 	%D%/api/header.c \
 	%D%/api/interface.c \
 	%D%/api/names.c \

@@ -78,6 +78,7 @@ typedef enum BigsProgramKind {
 #define PER_PARAM(type, field) const type *field;
 #define DATA(field) const void *field;
 #define KERNELS(field) BigsKernel *const *field;
+#define WEIGHTS(field) const void *field;
 // BIGS_BUILTIN_COUNT of them; only those used are set.  NULL: none is used
 #define BUILTINS(field) const struct BigsBuiltinOps *const *field;
 #define END(T) } T;

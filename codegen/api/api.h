@@ -20,6 +20,8 @@ typedef struct ApiFunction {
 const ApiFunction *api_function(int i); // NULL: there are no more
 // `text` with the prefix in place of each @.
 char *api_prefixed(Arena *a, const char *text, const char *prefix);
+// The symbol of the weights that are linked with the module, where it has any.
+const char *api_weights_symbol(Arena *a, const BigsModule *m);
 // The model's name in lower case.
 char *api_prefix(Arena *a, const BigsModule *m);
 // Names of the exported functions, in order.

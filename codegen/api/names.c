@@ -28,6 +28,10 @@ char *api_prefixed(Arena *a, const char *text, const char *prefix) {
               : arena_strdup(a, text);
 }
 
+const char *api_weights_symbol(Arena *a, const BigsModule *m) {
+  return arena_printf(a, "%s_weights_inside", api_prefix(a, m));
+}
+
 const char **api_exports(Arena *a, const BigsModule *m, int *n) {
   const char **out = NEWN(a, const char *, COUNT(functions) + 1 + m->nprogram + m->ntrain),
              *prefix = api_prefix(a, m);

@@ -36,6 +36,7 @@ static const TableStruct *describe_text(void) {
 #define PER_PARAM(type, f) {TABLE_ARRAY, offsetof(Self, f), TABLE_PER_PARAM, describe_##type},
 #define DATA(f) {TABLE_DATA, offsetof(Self, f), 0, NULL},
 #define KERNELS(f) {TABLE_KERNELS, offsetof(Self, f), 0, NULL},
+#define WEIGHTS(f) {TABLE_WEIGHTS, offsetof(Self, f), 0, NULL},
 #define BUILTINS(f) {TABLE_BUILTINS, offsetof(Self, f), 0, NULL},
 #define END(T) {.kind = TABLE_END}}; static const TableStruct s = {sizeof(Self), field}; return &s; }
 #include "runtime/abi.def"

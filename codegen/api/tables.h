@@ -13,6 +13,7 @@ typedef enum TableFieldKind {
   TABLE_ARRAY,
   TABLE_DATA,
   TABLE_KERNELS,
+  TABLE_WEIGHTS,
   TABLE_BUILTINS
 } TableFieldKind;
 enum { TABLE_PER_PARAM = -1 }; // as many as the module has parameters

@@ -222,6 +222,8 @@ void cuda_file(FILE *f, Arena *a, const CudaFile *in, const char *path) {
   fputs("\n// ---- the kernels\n", f);
   put_kernels(&x);
   fputs("// ---- the tables\n", f);
+  if (m.weights)
+    fprintf(f, "extern \"C\" const unsigned char %s;\n", api_weights_symbol(a, &m));
   const char *tables = cuda_tables(f, a, &m);
   fputs("\n// ---- the functions\n", f);
   put_handles(&x, tables);

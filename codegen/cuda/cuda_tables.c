@@ -1,5 +1,6 @@
 // A module's tables as C++ constants: arrays of words of eight bytes, each a number or an address,
 // since all structs of runtime/abi.def are made of such words and nobody reads them here.
+#include "codegen/api/api.h"
 #include "codegen/api/tables.h"
 #include "codegen/cuda/cuda_internal.h"
 #include <inttypes.h>
@@ -68,6 +69,8 @@ static const char *pointer_of(Tables *t, const TableField *f, const char *base,
     return "bg_kernels";
   if (f->kind == TABLE_BUILTINS || !target)
     return "0u";
+  if (f->kind == TABLE_WEIGHTS)
+    return arena_printf(t->arena, "&%s", api_weights_symbol(t->arena, t->m));
   if (f->kind == TABLE_TEXT)
     return text_of(t, target);
   int32_t n = table_count(t->m, f, base);

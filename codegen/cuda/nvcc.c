@@ -1,5 +1,6 @@
 // See nvcc.h.
 #include "codegen/cuda/nvcc.h"
+#include "codegen/api/embed.h"
 #include "codegen/made.h"
 #include "base/vec.h"
 #include <stdlib.h>
@@ -41,9 +42,14 @@ static const char *make(void *ctx, Arena *a, const char *folder, const char **er
       "-shared",  "-Xcompiler",
       "-fPIC",    source,
       "-o",       made,
-      "-Xlinker", arena_printf(a, "-soname=%s", name_of(n->path))};
-  int count = COUNT(args) - (strchr(n->path, ',') ? 2 : 0);
-  bool ok = write_source(n, a, source, error) &&
+      "-Xlinker", arena_printf(a, "-soname=%s", name_of(n->path)),
+      NULL};
+  int count = COUNT(args) - 1 - (strchr(n->path, ',') ? 2 : 0);
+  const BigsModule *m = n->in->module;
+  const char *weights = m->weights ? embed_object(a, m, folder, error) : NULL;
+  if (weights)
+    args[count++] = weights;
+  bool ok = !weights == !m->weights && write_source(n, a, source, error) &&
             made_run(a, &nvcc, args, count, arena_printf(a, "%s/log", folder), error);
   return ok ? made : NULL;
 }

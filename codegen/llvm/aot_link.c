@@ -1,5 +1,6 @@
 // Objects to archives and shared objects by the system's tools, with the runtime inside.
 #include "codegen/llvm/aot_internal.h"
+#include "codegen/api/embed.h"
 #include "codegen/made.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ static bool write_text(Arena *a, const char *path, const char *text, const char 
 typedef struct Link {
   Arena *arena;
   const AotInput *in;
+  AotKind kind;
   const char *folder, *path, *log, **error;
 } Link;
 
@@ -91,7 +93,7 @@ static const char *whole(const Link *k, const char *lib, const char *object) {
   return ok ? out : NULL;
 }
 
-static const char *shared(const Link *k, const char *object) {
+static const char *shared(const Link *k, const char *object, const char *weights) {
   const char *out = place(k, "made.so"), *slash = strrchr(k->path, '/');
   const char *args[] = {"-shared", "-o", out, object, "-Wl,--gc-sections", "-Wl,-z,defs",
                         "-Wl,-z,relro",
@@ -100,13 +102,23 @@ static const char *shared(const Link *k, const char *object) {
                         // the one name that is the same in every model, for programs that load them
                         arena_printf(k->arena, "-Wl,--defsym=bigs_module_info=%s_info",
                                      api_prefix(k->arena, k->in->module)),
-                        k->in->debug ? "-Wl,-S" : "-Wl,-s", "-lm", "-lpthread"};
-  return tool(k, "CC", "cc", args, COUNT(args)) ? out : NULL;
+                        k->in->debug ? "-Wl,-S" : "-Wl,-s", "-lm", "-lpthread", weights};
+  return tool(k, "CC", "cc", args, COUNT(args) - !weights) ? out : NULL;
 }
 
-static const char *archive(const Link *k, const char *object) {
+static const char *archive(const Link *k, const char *object, const char *weights) {
   const char *out = place(k, "made.a");
-  return tool(k, "AR", "ar", (const char *[]){"rcsD", out, object}, 3) ? out : NULL;
+  return tool(k, "AR", "ar", (const char *[]){"rcsD", out, object, weights}, weights ? 4 : 3)
+             ? out
+             : NULL;
+}
+
+static const char *link_all(const Link *k, const char *object) {
+  const char *weights =
+      k->in->module->weights ? embed_object(k->arena, k->in->module, k->folder, k->error) : NULL;
+  if (k->in->module->weights && !weights)
+    return NULL;
+  return k->kind == AOT_SHARED ? shared(k, object, weights) : archive(k, object, weights);
 }
 
 const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object,
@@ -120,10 +132,8 @@ const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *obj
                              "in the environment variable BIGSC_RUNTIME_DIR";
     return NULL;
   }
-  Link k = {.arena = a, .in = in, .folder = folder, .path = path, .error = error};
+  Link k = {.arena = a, .in = in, .kind = kind, .folder = folder, .path = path, .error = error};
   k.log = place(&k, "log");
   object = whole(&k, arena_printf(a, "%s/libbigsrt.a", dir), object);
-  if (!object)
-    return NULL;
-  return kind == AOT_SHARED ? shared(&k, object) : archive(&k, object);
+  return object ? link_all(&k, object) : NULL;
 }

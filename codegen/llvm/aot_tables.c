@@ -79,6 +79,16 @@ static LLVMValueRef builtins_of(Writer *w) {
              : LLVMConstNull(w->ptr);
 }
 
+// Beside the module: see codegen/api/embed.h.
+static LLVMValueRef weights_of(Writer *w, const void *weights) {
+  if (!weights)
+    return LLVMConstNull(w->ptr);
+  LLVMValueRef g = LLVMAddGlobal(w->module, w->i8, api_weights_symbol(w->arena, w->m));
+  LLVMSetGlobalConstant(g, true);
+  LLVMSetVisibility(g, LLVMHiddenVisibility);
+  return g;
+}
+
 static LLVMValueRef elements_of(Writer *w, const TableField *f, const char *base,
                                 const void *target) {
   int32_t n = table_count(w->m, f, base);
@@ -93,6 +103,7 @@ static LLVMValueRef pointer_of(Writer *w, const TableField *f, const char *base,
   case TABLE_DATA: return data_of(w, (const BigsBuffer *)base);
   case TABLE_KERNELS: return kernels_of(w);
   case TABLE_BUILTINS: return builtins_of(w);
+  case TABLE_WEIGHTS: return weights_of(w, target);
   case TABLE_END:
   case TABLE_BYTES: break;
   }

@@ -10,6 +10,7 @@
 #include "compiler/syntax/parse.h"
 #include "compiler/driver/gpu.h"
 #include "compiler/driver/session.h"
+#include "runtime/exec/exec.h"
 #include "runtime/files/file.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -299,6 +300,37 @@ static bool write_for_gpu(Session *s, const char *path, const char **error) {
   return says_gpu(s->o) ? write_cuda(s, &in, path, error) : nvcc_cuda(s, &in, path, error);
 }
 
+// ---- parameters inside
+
+// The module with the values of --weights, as they lie in the memory of the session's handle.
+static int embed(Session *s) {
+  BigsModule *m = s->build.module, *values = NEW(s->arena, BigsModule);
+  *values = *m; // without code, so that it opens wherever that is to run
+  values->target = NULL;
+  values->features = "";
+  s->module = values;
+  s->unset = true;
+  s->lacking = "left out";
+  int status = session_open(s);
+  status = status ? status : session_check_finite(s);
+  if (status)
+    return status;
+  m->weights = s->handle->param.p;
+  m->unread = s->handle->unread;
+  m->notes = s->handle->notes;
+  return 0;
+}
+
+static int check_embedding(Session *s, AotKind kind) {
+  if (!s->o->embed_weights)
+    return 0;
+  if (!s->weights)
+    return session_error(s, EXIT_USAGE, "--embed-weights: which? --weights says them");
+  return kind == AOT_SHARED || kind == AOT_ARCHIVE
+             ? 0
+             : session_error(s, EXIT_USAGE, "--embed-weights makes libraries, .so or .a");
+}
+
 // A library, or its source, and its header; neither without the other.  The header's text needs
 // memory, for want of which the process ends: it comes first.
 static int write_library(Session *s, const AotInput *in, AotKind kind, const char *path,
@@ -361,8 +393,10 @@ static int write_output(Session *s, const char *path) {
         s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .cu .dot or .svg", path);
   bool library = source || kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
   status = library ? session_check_output(s, header_of(s, path)) : 0;
+  status = status ? status : check_embedding(s, kind);
   status = status ? status : build(s, PASS_plan);
   status = status || !(library || header) ? status : check_names(s);
+  status = status || !s->o->embed_weights ? status : embed(s);
   if (status)
     return status;
   remarks(s);

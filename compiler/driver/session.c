@@ -463,6 +463,7 @@ int session_open(Session *s) {
                     .seed = (uint64_t)s->o->seed,
                     .threads = (int)s->o->threads,
                     .fresh = s->fresh,
+                    .unset = s->unset,
                     .device = s->device,
                     .readers = &foreign_readers,
                     .status = &status};

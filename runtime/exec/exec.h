@@ -18,7 +18,8 @@ typedef struct Region {
   size_t bytes;
   char *copy;           // on the host, where the device's memory is not; NULL until it is looked at
   RegionShares *shares; // of handles whose memory this is; NULL: this one's alone
-  bool lent;            // another handle allocated it
+  bool lent;            // another handle allocated it, or it is
+  bool constant;        // part of the program: never written, nor freed
 } Region;
 // Zeroed memory in place of what the region held.  `what` names it in the error: "gradients".
 int region_set(bigs_model *m, Region *r, size_t bytes, const char *what);

@@ -34,16 +34,65 @@ static int check_device(bigs_model *m, const bigs_options *o) {
       m->module->model);
 }
 
+static int new_parameters(bigs_model *m) {
+  int err = region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters");
+  return err ? err : region_sharable(m, &m->param);
+}
+
+static char *copied(bigs_model *m, const void *from, size_t bytes) {
+  char *to = from ? MODEL_ALLOC(m, char, bytes, "what the weights lack") : NULL;
+  if (to)
+    memcpy(to, from, bytes);
+  return to;
+}
+
+// Notes of the weights, and which parameters they lack, for a handle that has them.
+static int take_lacks(bigs_model *m, const char *notes, const uint8_t *unread) {
+  m->notes = copied(m, notes, notes ? strlen(notes) + 1 : 0);
+  m->unread = (uint8_t *)copied(m, unread, (size_t)m->module->nparam);
+  return !m->notes != !notes || !m->unread != !unread ? m->error.status : 0;
+}
+
+// Fresh values of what the weights lack, beside those that they have.
+static int add_fresh(bigs_model *m) {
+  region_free(m, &m->param);
+  int err = new_parameters(m);
+  err = err ? err : exec_init(m);
+  err = err ? err : weights_take(m, (const char *)m->module->weights);
+  free(m->unread);
+  m->unread = NULL;
+  return err;
+}
+
+// Those that the library carries: they are read where they are.
+static int weights_inside(bigs_model *m) {
+  const BigsModule *module = m->module;
+  Region inside = {.p = (char *)(uintptr_t)module->weights,
+                   .bytes = (size_t)module->param_bytes,
+                   .lent = true,
+                   .constant = true};
+  int err = take_lacks(m, module->notes, module->unread);
+  if (err)
+    return err;
+  if (m->device->host)
+    m->param = inside;
+  else if (new_parameters(m) || m->device->put(m, m->param.p, inside.p, inside.bytes))
+    return m->error.status;
+  return m->fresh && m->unread ? add_fresh(m) : 0;
+}
+
 static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
   if (check_module(m) || check_device(m, o))
     return m->error.status;
   if (m->device->open(m, o->threads))
     return m->error.status;
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
-  if (!m->binding || region_set(m, &m->param, (size_t)m->module->param_bytes, "parameters") ||
-      region_sharable(m, &m->param))
+  if (!m->binding)
     return m->error.status;
-  return weights ? weights_load(m, weights) : o->unset ? 0 : exec_init(m);
+  if (!weights && !o->unset && m->module->weights)
+    return weights_inside(m);
+  int err = new_parameters(m);
+  return err || (!weights && o->unset) ? err : weights ? weights_load(m, weights) : exec_init(m);
 }
 
 // A text that is cut ends with "...", as one that is too long for a BigsError does.
@@ -161,13 +210,6 @@ bigs_model *bigs_model_open_checked(const BigsModule *module, const BigsDevice *
 }
 
 // ---- clones
-static char *copied(bigs_model *m, const void *from, size_t bytes) {
-  char *to = from ? MODEL_ALLOC(m, char, bytes, "what the weights lack") : NULL;
-  if (to)
-    memcpy(to, from, bytes);
-  return to;
-}
-
 static int set_up_clone(bigs_model *m, bigs_model *of) {
   if (of->device->wait(of)) { // for weights that are on their way
     m->error = of->error;
@@ -176,9 +218,7 @@ static int set_up_clone(bigs_model *m, bigs_model *of) {
   if (m->device->open(m, m->asked.threads))
     return m->error.status;
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
-  m->notes = copied(m, of->notes, of->notes ? strlen(of->notes) + 1 : 0);
-  m->unread = (uint8_t *)copied(m, of->unread, (size_t)m->module->nparam);
-  if (!m->binding || !m->notes != !of->notes || !m->unread != !of->unread)
+  if (!m->binding || take_lacks(m, of->notes, of->unread))
     return m->error.status;
   m->seed = of->seed;
   m->step = of->step;

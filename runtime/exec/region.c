@@ -35,7 +35,7 @@ static bool is_last(const Region *r) {
 }
 
 void region_free(bigs_model *m, Region *r) {
-  if (r->p && is_last(r)) {
+  if (r->p && !r->constant && is_last(r)) {
     m->device->release(m, r->p, r->bytes);
     free(r->shares);
   }
@@ -54,7 +54,8 @@ int region_sharable(bigs_model *m, Region *r) {
 }
 
 void region_share(const Region *r, Region *out) {
-  *out = (Region){.p = r->p, .bytes = r->bytes, .shares = r->shares, .lent = true};
+  *out = (Region){
+      .p = r->p, .bytes = r->bytes, .shares = r->shares, .lent = true, .constant = r->constant};
   if (r->shares)
     atomic_add(&r->shares->n, 1);
 }
@@ -72,7 +73,7 @@ static int copy_region(bigs_model *m, Region *from, Region *to, const char *what
 
 int region_own(bigs_model *m, Region *r, const char *what) {
   Region own = {0};
-  if (!r->shares || atomic_get(&r->shares->n) == 1)
+  if (!r->constant && (!r->shares || atomic_get(&r->shares->n) == 1))
     return 0;
   int err = copy_region(m, r, &own, what);
   region_free(m, err ? &own : r);

@@ -40,6 +40,17 @@ static int read_all(bigs_model *m, const NameMap *map) {
   return err ? err : region_put(m, &m->param);
 }
 
+int weights_take(bigs_model *m, const char *from) {
+  char *dense = dense_buffer(m), *arena = dense ? region_look(m, &m->param) : NULL;
+  for (int i = 0; arena && i < m->module->nparam; i++)
+    if (!m->unread || !m->unread[i]) {
+      param_get(&m->module->param[i], from, dense);
+      param_set(&m->module->param[i], arena, dense);
+    }
+  free(dense);
+  return arena ? region_put(m, &m->param) : m->error.status;
+}
+
 static bool noted_before(const NameSet *set, const NameMap *map, int param) {
   for (int k = 0; k < param; k++)
     if (!map->tensor[k] && name_same_rule(set, k, param))
@@ -119,7 +130,7 @@ static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   if (err)
     return err;
   err = list_unread(m, &map, &unread);
-  if (!err && map.fresh)
+  if (!err && map.fresh && !m->asked.unset)
     err = exec_init(m);
   err = err ? err : read_all(m, &map);
   m->weights_version++;

@@ -36,6 +36,8 @@ char *config_text(const BigsModule *module);
 
 // Behind bigs_model_load and bigs_model_save.
 int weights_load(bigs_model *m, const char *path);
+// The parameters that m->unread does not name, from an arena that lies as m's does.
+int weights_take(bigs_model *m, const char *arena);
 // What the train block reaches has values of its own now: entries may use it.
 void weights_trained(bigs_model *m, int train);
 int weights_save(bigs_model *m, const char *path, const char *names);

@@ -1,0 +1,10 @@
+// The weights of a module as an object that is linked with it: their bytes under api_weights_symbol.
+#ifndef BIGSC_EMBED_H
+#define BIGSC_EMBED_H
+#include "base/arena.h"
+#include "runtime/abi.h"
+
+// Makes it in `folder`, which is there for temporary files, with the system's assembler (environment CC); its path.  NULL with
+// the reason, a sentence in the arena, in *error.  m->weights is not NULL.
+const char *embed_object(Arena *a, const BigsModule *m, const char *folder, const char **error);
+#endif
