@@ -204,3 +204,13 @@ bool made_run(Arena *a, const Tool *t, const char *const *args, int n, const cha
     vec_push(a, &w, (char *)(uintptr_t)args[i]);
   return run(a, t, &w, log, error);
 }
+
+const char *made_own_dir(Arena *a) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0)
+    return NULL;
+  path[n] = 0;
+  char *slash = strrchr(path, '/');
+  return slash ? arena_strndup(a, path, (size_t)(slash - path)) : NULL;
+}

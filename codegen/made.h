@@ -15,6 +15,9 @@ typedef const char *MakeFile(void *ctx, Arena *a, const char *folder, const char
 // The file at `path` becomes what `make` makes, whole or not at all; a pipe or a device gets the bytes.
 bool made_file(Arena *a, const char *path, MakeFile *make, void *ctx, const char **error);
 
+// The folder that this program lies in, or NULL.
+const char *made_own_dir(Arena *a);
+
 typedef struct Tool {
   const char *variable;  // of the environment: words to begin the command with
   const char *otherwise; // the program, where it is not set

@@ -54,6 +54,9 @@ compiler_sources = \
 	%D%/driver/sample.h \
 	%D%/driver/session.c \
 	%D%/driver/session.h \
+	%D%/driver/shipped.c \
+	%D%/driver/shipped.def \
+	%D%/driver/shipped.h \
 	%D%/driver/so.c \
 	%D%/driver/so.h \
 	%D%/driver/stdin.c \

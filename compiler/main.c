@@ -2,6 +2,7 @@
 // ended.
 #include "compiler/commands/cmd.h"
 #include "codegen/target.h"
+#include "compiler/driver/shipped.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,6 +23,15 @@ static void keep_standard_descriptors(void) {
       open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
+// -1 to go on.
+static int folder_for_model(Arena *a, Options *o) {
+  BigsError e = {0};
+  if (!shipped_folder(a, o, &e))
+    return -1;
+  fprintf(stderr, "bigsc: %s\n", e.text);
+  return e.status;
+}
+
 int main(int argc, char **argv) {
   static int (*const run[VERB_COUNT])(const Options *) = {
 #define VERB(id, name, args, help) cmd_##id,
@@ -35,6 +45,8 @@ int main(int argc, char **argv) {
   // A file size limit shows as a failed write, with a message, rather than as a signal.
   signal(SIGXFSZ, SIG_IGN);
   int status = options_parse(a, &o, argc, argv);
+  if (status < 0)
+    status = folder_for_model(a, &o);
   if (status < 0)
     status = run[o.verb](&o);
   arena_free(a);

@@ -13,20 +13,10 @@ static bool has_runtime(Arena *a, const char *dir) {
   return dir && !access(arena_printf(a, "%s/libbigsrt.a", dir), R_OK);
 }
 
-static const char *own_dir(Arena *a) {
-  char path[4096];
-  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (n <= 0)
-    return NULL;
-  path[n] = 0;
-  char *slash = strrchr(path, '/');
-  return slash ? arena_strndup(a, path, (size_t)(slash - path)) : NULL;
-}
-
 // The folder of libbigsrt.a: environment BIGSC_RUNTIME_DIR, the folder of this program (a build
 // folder), the installed one. NULL: none has it.
 static const char *aot_runtime_dir(Arena *a) {
-  const char *own = own_dir(a);
+  const char *own = made_own_dir(a);
   const char *dirs[] = {getenv("BIGSC_RUNTIME_DIR"), own,
                         // libtool's and the tests' place below it
                         own ? arena_printf(a, "%s/..", own) : NULL,

@@ -1,5 +1,6 @@
 // What safetensors files, training folders and hub folders hold.
 #include "compiler/commands/inspect.h"
+#include "compiler/driver/shipped.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/files/file.h"
 #include "runtime/foreign/foreign.h"
@@ -283,6 +284,9 @@ static int folder_text(Session *s, const char *path, const Hub *h, const TrainSt
   printf("%s: %s\n", inspect_shown(s, path), st ? "a training run" : "weights");
   if (hub_config(h))
     print_config(s, hub_config(h));
+  const char *model = st ? NULL : shipped_model(hub_config(h), false);
+  if (model)
+    printf("  model      %s.mdl, of those installed with bigsc\n", model);
   if (hub_vocab(h))
     printf("  vocabulary %s\n", inspect_shown(s, hub_vocab(h)));
   if (st)
