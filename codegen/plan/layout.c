@@ -92,11 +92,18 @@ static void choose_order(const Node *n, Axis *const *inner, int ninner, Axis **o
     out[k++] = inner[i];
 }
 
-// Rows of constant length: an odd number of cache lines apart.
+// Of rows of constant length, whole pieces.  That of short ones would be much memory that nobody uses.
+static int64_t whole_pieces(const Planner *p, int64_t extent, DType t) {
+  enum { SHORT = 64 };
+  int64_t piece = p->o.on->row_piece / dtype_size(t);
+  return extent < SHORT || !piece ? extent : (extent + piece - 1) / piece * piece;
+}
+
+// Rows of constant length: an odd number of cache lines apart, or whole pieces.
 static int64_t row_stride(const Planner *p, int64_t extent, DType t) {
   int64_t per_line = p->o.on->row_line / dtype_size(t);
   if (extent < 16 || !per_line)
-    return extent;
+    return whole_pieces(p, extent, t);
   int64_t lines = (extent + per_line - 1) / per_line;
   return (lines | 1) * per_line;
 }

@@ -540,6 +540,38 @@ START_TEST(a_gpu_has_no_panels_and_no_library) {
 }
 END_TEST
 
+// Elements of the only temporary and of the output of tanh(x w) - its rows' sums, for one row of `columns` on a GPU.
+static void sizes_on_gpu(int columns, int64_t size[2]) {
+  PlanBed t = plan_bed_new(1);
+  Graph *g = t.b.g;
+  BigsModule m = {0};
+  Axis *B = bed_run_axis(&t.b, "B", 1), *H = bed_axis(&t.b, "H", 64),
+       *F = bed_axis(&t.b, "F", columns);
+  Node *x = g_contract(g, input(&t, AX(B, H)), input(&t, AX(H, F)), &H, 1);
+  Node *y = g_unary(g, OP_TANH, x);
+  Output out = plan_bed_output(&t, g_binary(g, OP_SUB, y, g_reduce(g, OP_SUM, y, &F, 1)));
+  PlanOptions o = {.on = &plan_on_gpu, .nr = 32, .mr = 8, .vector_floats = 16, .fuse = true};
+  Planner *p = plan_new(t.b.arena, g, &o);
+  plan_program(p, "run", BIGS_ENTRY, &out, 1);
+  ck_assert(plan_finish(p, &m));
+  for (int i = 0; i < m.program[0].nbuffer; i++) {
+    const BigsBuffer *b = &m.program[0].buffer[i];
+    if (b->where == BIGS_ARENA || b->where == BIGS_OUTPUT)
+      size[b->where == BIGS_OUTPUT] = poly_eval(module_poly(&m, b->size), t.b.syms);
+  }
+  plan_bed_free(&t);
+}
+
+// So 16 bytes of one are read at once.  Short ones, and what the caller sees, are as they were.
+START_TEST(long_rows_on_a_gpu_are_whole_pieces) {
+  static const int columns[][2] = {{67, 68}, {64, 64}, {30522, 30524}, {7, 7}};
+  int64_t size[2] = {0};
+  sizes_on_gpu(columns[_i][0], size);
+  ck_assert_int_eq(size[0], columns[_i][1]);
+  ck_assert_int_eq(size[1], columns[_i][0]);
+}
+END_TEST
+
 Suite *plan_suite(void) {
   Suite *s = suite_create("plan");
   TCase *c = tcase_create("plan");
@@ -562,6 +594,7 @@ Suite *plan_suite(void) {
   tcase_add_loop_test(c, flipped_convolutions, 0, 4);
   tcase_add_loop_test(c, attention, 0, 4);
   tcase_add_test(c, a_gpu_has_no_panels_and_no_library);
+  tcase_add_loop_test(c, long_rows_on_a_gpu_are_whole_pieces, 0, 4);
   suite_add_tcase(s, c);
   return s;
 }
