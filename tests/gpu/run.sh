@@ -257,6 +257,30 @@ END
       row ceiling "a product, $precision" "$(why $?)"
     fi
   done
+  part_ways
+}
+
+# What ways of our own to do a product of bf16 reach: the figures of codegen/cuda/cuda_costs.def.
+part_ways() {
+  side=4096
+  [ -z "$small" ] || side=128
+  cat >own.mdl <<END
+dim M = $side, K = M, N = M
+model Own(x : bf16[M, K]) {
+  w : bf16[K, N] ~ normal(0.02)
+  entry y : [M, N] = f32(x) @[K] f32(w)
+}
+END
+  for way in mma wgmma tma; do
+    if (
+      export BIGSC_CUDA_PRODUCTS=$way BIGSC_LIBCUBLASLT=none
+      gpu 30 bench own.mdl --entry y --repeat 5 --profile --json -q
+    ); then
+      row ceiling "our own product of $side x $side x $side by $way" "$(first_value tflop_s) TFLOP/s of $(first_value roof_bf16_tflop_s)"
+    else
+      row ceiling "our own product by $way" "$(why $?)"
+    fi
+  done
 }
 
 # sized MODEL L: dims of BERT-large and BiGS
