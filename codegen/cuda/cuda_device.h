@@ -132,6 +132,10 @@ BG_DEVICE void bg_mbarrier_wait(unsigned long long *bar, unsigned parity BG_AT) 
 struct BG_MAP_ALIGN bg_tensor_map {
   unsigned char opaque[128];
 };
+// Before the thread copies by a map that lies in global memory, where the host has put it.
+BG_DEVICE void bg_map_acquire(const bg_tensor_map *map) {
+  BG_DO((void)map, "fence.proxy.tensormap::generic.acquire.sys [%0], 128;" ::"l"(map) : "memory");
+}
 // The box at column x, row y comes to `to`, at a multiple of 128 bytes; what lies outside of the matrix is 0.  The bytes of
 // the whole box are counted by `bar`; until its phase has ended `to` has no value.
 BG_DEVICE void bg_tma_load(void *to, const bg_tensor_map *map, int x, int y,

@@ -119,8 +119,8 @@ char *cuda_text_of(CudaCx *c, const LBody *b) {
 static void put_maps(CudaCx *c) {
   cuda_line(c, "if (threadIdx.x >= BG_TMA_THREADS)");
   cuda_line(c, "  return;");
-  cuda_line(c, "const bg_tensor_map *const map = %smap;",
-            c->k->grouped ? "group.frame[blockIdx.z]." : "f.");
+  cuda_line(c, "const bg_tensor_map *const map = %s;",
+            c->k->grouped ? "bg_tma_maps(group.frame[blockIdx.z].map)" : "f.map");
 }
 
 // Two blocks a multiprocessor are asked for: with a bound of its own choice ptxas spills around divisions.

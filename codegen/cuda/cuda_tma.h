@@ -10,6 +10,15 @@ enum { BG_TMA_CREW = 256 }; // threads that multiply
 #if defined(BG_SHIM) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 enum { BG_TMA_THREADS = BG_TMA_CREW + 32, BG_TMA_BLOCKS = 2 };
 
+// Of frames in global memory, which the host fills anew when tensors move: the GPU may still have the maps from before.
+BG_FN const bg_tensor_map *bg_tma_maps(const bg_tensor_map *map) {
+  if (threadIdx.x == BG_TMA_CREW) {
+    bg_map_acquire(map);
+    bg_map_acquire(map + 1);
+  }
+  return map;
+}
+
 // Barriers behind the stages: a stage is full when its bytes have come, and empty when all eight warps have multiplied it.
 struct bg_tma_ring {
   enum { STAGES = bg_wgmma_step::STAGES, BYTES = 2 * bg_wgmma_step::STAGE };
@@ -136,6 +145,10 @@ BG_FN void bg_tma_tile(unsigned long long mapped, const bg_tensor_map *map, int 
 }
 #else
 enum { BG_TMA_THREADS = BG_TMA_CREW, BG_TMA_BLOCKS = 1 }; // nobody copies
+
+BG_FN const bg_tensor_map *bg_tma_maps(const bg_tensor_map *map) {
+  return map;
+}
 template <bool a_along_k, bool b_along_k>
 BG_FN void bg_tma_tile(unsigned long long mapped, const bg_tensor_map *map, int m, int a_plane,
                        int n, int b_plane, const unsigned short *a, long long am, long long ak,
