@@ -60,6 +60,14 @@ static Value *define_value(Sema *s, const Define *def) {
   return e ? sema_constant(s, e, "the value of -D") : v_poison(s);
 }
 
+// Tables and config.json have numbers only: 0 and 1 stand for the values of a let that is written as a truth value.
+static Value *define_let(Sema *s, const Define *def, const Expr *own) {
+  Value *v = define_value(s, def);
+  int64_t whole;
+  bool truth = own->kind == EX_BOOL && v_whole(v, &whole) && (whole == 0 || whole == 1);
+  return truth ? v_bool(s, whole) : v;
+}
+
 static void unknown_defines(Sema *s) {
   for (int i = 0; i < s->m->opt.ndefs; i++) {
     if (s->m->def_used[i])
@@ -191,7 +199,7 @@ static void declare_let(Sema *s, const Bind *b, bool prelude) {
   const_frame(s, prelude);
   const Define *def = prelude ? NULL : define_of(s->m, b->name.s, &k);
   LetInfo *l = NEW(s->a, LetInfo);
-  Value *v = def ? define_value(s, def) : sema_constant(s, b->value, "a let");
+  Value *v = def ? define_let(s, def, b->value) : sema_constant(s, b->value, "a let");
   *l = (LetInfo){
       .name = b->name.s, .value = v, .seq = s->m->seq++, .prelude = prelude, .span = b->name.span};
   names_put(s->a, prelude ? &s->m->prelude_lets : &s->m->let_table, b->name.s, l);
