@@ -180,7 +180,7 @@ void msg_text(MadeFile *f, const char *s) {
   grow_text(f, s);
 }
 void msg_map(MadeFile *f, unsigned pairs) {
-  grow_number_big(f, 0x80 | pairs, 1);
+  grow_number_big(f, pairs < 16 ? 0x80 | pairs : 0xde0000 | pairs, pairs < 16 ? 1 : 3);
 }
 static void msg_int(MadeFile *f, int64_t v) {
   grow_text(f, "\xcf");

@@ -1,6 +1,7 @@
 // The models that read published files against independent implementations: values through the JIT and through a .so,
 // losses and gradients. The fixtures are described in tests/fixtures/README.md.
 #include "tests/unit/command.h"
+#include "tests/unit/foreign_files.h"
 #include "tests/unit/suites.h"
 #include "runtime/files/safetensors.h"
 #include <math.h>
@@ -55,6 +56,14 @@ static double difference(const StTensor *got, const StTensor *want) {
   free(x);
   free(y);
   return most;
+}
+
+static float *transposed(const float *x, int64_t rows, int64_t cols) {
+  float *y = malloc(sizeof *y * (size_t)(rows * cols));
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t k = 0; k < cols; k++)
+      y[k * rows + i] = x[i * cols + k];
+  return y;
 }
 
 static StFile *must_open(const char *path) {
@@ -119,6 +128,175 @@ START_TEST(jit_equals_the_oracle) {
   paths_for(&p, folders[_i]);
   compare_entries(&p, p.mdl, true, NULL);
   compare_entries(&p, p.mdl, true, "-O0");
+  test_remove_dir(scratch);
+}
+END_TEST
+
+// ---- the same weights in files of other programs
+enum { FOREIGN_TENSORS = 128 };
+
+// A storage a tensor; matrices are views of their transposes.
+static MadeFile torch_file(const StFile *f) {
+  MadeZip z = {.deflate = true};
+  MadeFile pickle = {0};
+  static const char *names[FOREIGN_TENSORS];
+  static MadeTensor t[FOREIGN_TENSORS];
+  static char key[FOREIGN_TENSORS][16];
+  for (int i = 0; i < st_count(f); i++) {
+    const StTensor *s = st_at(f, i);
+    bool matrix = s->rank == 2;
+    float *x = numbers_of(s), *y = matrix ? transposed(x, s->shape[0], s->shape[1]) : x;
+    snprintf(key[i], sizeof key[i], "%d", i);
+    names[i] = s->name;
+    t[i] = (MadeTensor){"FloatStorage",
+                        key[i],
+                        s->elements,
+                        0,
+                        s->rank,
+                        {s->shape[0], matrix ? s->shape[1] : 0},
+                        {1, matrix ? s->shape[0] : 0}};
+    char path[32];
+    snprintf(path, sizeof path, "w/data/%d", i);
+    zip_put(&z, path, y, s->nbytes);
+    if (matrix)
+      free(y);
+    free(x);
+  }
+  pickle_start(&pickle);
+  pickle_state_dict(&pickle, names, t, st_count(f));
+  grow_text(&pickle, ".");
+  zip_put(&z, "w/data.pkl", pickle.p, pickle.n);
+  zip_finish(&z);
+  grow_free(&pickle);
+  return z.file;
+}
+
+// bigs.encoder.layer.0.fs4.kernel.C is s4_bert.encoder.layer.0.fs4.C, and `weight` has three names.
+static void flax_name(const StTensor *t, char *out, size_t size) {
+  const char *rest = strncmp(t->name, "bigs.", 5) ? t->name : t->name + 5,
+             *kernel = strstr(rest, ".kernel.");
+  const char *weight = strstr(rest, ".weight");
+  bool table = strstr(rest, "_embeddings.weight") != NULL;
+  snprintf(out, size, "%s%.*s%s", rest == t->name ? "" : "s4_bert.",
+           (int)(kernel   ? kernel - rest
+                 : weight ? weight - rest
+                          : (ptrdiff_t)strlen(rest)),
+           rest,
+           kernel         ? kernel + strlen(".kernel")
+           : !weight      ? ""
+           : table        ? ".embedding"
+           : t->rank == 2 ? ".kernel"
+                          : ".scale");
+}
+
+// A map within a map for each tensor, as deep as its name has parts.
+static void flax_entry(MadeFile *f, const StTensor *t) {
+  char name[256];
+  flax_name(t, name, sizeof name);
+  bool kernel = strstr(name, ".kernel") != NULL;
+  float *x = numbers_of(t), *y = kernel ? transposed(x, t->shape[0], t->shape[1]) : x;
+  char *part = strtok(name, ".");
+  for (char *next; part; part = next) {
+    next = strtok(NULL, ".");
+    msg_text(f, part);
+    if (next)
+      msg_map(f, 1);
+  }
+  msg_array(f, "float32", t->rank, kernel ? (int64_t[]){t->shape[1], t->shape[0]} : t->shape, y,
+            t->nbytes);
+  if (kernel)
+    free(y);
+  free(x);
+}
+
+static MadeFile flax_file(const StFile *f) {
+  MadeFile out = {0};
+  msg_map(&out, (unsigned)st_count(f));
+  for (int i = 0; i < st_count(f); i++)
+    flax_entry(&out, st_at(f, i));
+  return out;
+}
+
+// scratch/w has the configuration and the weights in the other form.
+static void write_foreign(Paths *p, const char *name, MadeFile make(const StFile *f)) {
+  char path[3 * PATH], command[4 * PATH];
+  snprintf(path, sizeof path, "%s/model.safetensors", p->weights);
+  StFile *f = must_open(path);
+  ck_assert_int_le(st_count(f), FOREIGN_TENSORS);
+  MadeFile made = make(f);
+  st_close(f);
+  snprintf(command, sizeof command, "mkdir '%s/w' && cp '%s/config.json' '%s/w'", scratch,
+           p->weights, scratch);
+  ck_assert_int_eq(system(command), 0);
+  snprintf(p->weights, sizeof p->weights, "%.500s/w", scratch);
+  snprintf(path, sizeof path, "%s/%s", p->weights, name);
+  grow_write(&made, path);
+  grow_free(&made);
+}
+
+static const struct {
+  const char *folder, *name;
+  MadeFile (*make)(const StFile *f);
+} foreign[] = {{"bigs", "flax_model.msgpack", flax_file},
+               {"bigs", "pytorch_model.bin", torch_file},
+               {"bert", "pytorch_model.bin", torch_file}};
+
+START_TEST(weights_of_other_programs_equal_the_oracle) {
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, foreign[_i].folder);
+  write_foreign(&p, foreign[_i].name, foreign[_i].make);
+  compare_all(&p, p.mdl, (const char *const[]){"logits", NULL}, LABELS, NULL);
+  test_remove_dir(scratch);
+}
+END_TEST
+
+static void same_tensors(const StFile *a, const StFile *b) {
+  ck_assert_int_eq(st_count(a), st_count(b));
+  for (int i = 0; i < st_count(a); i++) {
+    const StTensor *t = st_at(a, i), *u = st_find(b, t->name);
+    ck_assert_msg(u != NULL, "%s is missing", t->name);
+    ck_assert_msg(difference(u, t) == 0, "%s differs", t->name);
+  }
+}
+
+static int convert(const Paths *p, const char *weights, const char *names) {
+  char *argv[] = {"bigsc",        "convert", (char *)p->mdl, "--weights", (char *)weights, "-o",
+                  (char *)p->out, "--names", (char *)names,  "-q",        LABELS};
+  return test_bigsc(COUNT(argv), argv);
+}
+
+// What another program wrote, as safetensors in the names of torch, which are those of the fixture; and there and back.
+START_TEST(convert_from_other_programs) {
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, foreign[_i].folder);
+  char path[3 * PATH], back[PATH];
+  snprintf(path, sizeof path, "%s/model.safetensors", p.weights);
+  StFile *want = must_open(path);
+  write_foreign(&p, foreign[_i].name, foreign[_i].make);
+  ck_assert_int_eq(convert(&p, p.weights, "hf"), 0);
+  StFile *got = must_open(p.out);
+  same_tensors(want, got);
+  st_close(got);
+  if (!strcmp(foreign[_i].folder, "bigs")) {
+    ck_assert_int_eq(convert(&p, p.weights, "flax"), 0);
+    got = must_open(p.out);
+    const StTensor *t = st_find(got, "s4_bert.encoder.layer.1.dol.kernel");
+    ck_assert(t && t->shape[0] == 16 && t->shape[1] == 24 &&
+              st_find(got, "s4_bert.encoder.layer.1.bs4.log_step"));
+    st_close(got);
+    snprintf(back, sizeof back, "%.400s/flax.safetensors", scratch);
+    ck_assert_int_eq(rename(p.out, back), 0);
+    char *argv[] = {"bigsc",  "convert", p.mdl,    "--weights", back,       "-o",
+                    p.out,    "--names", "hf",     "-q",        LABELS,     "-DV=61",
+                    "-DP=20", "-DH=16",  "-DI=24", "-DN=4",     "-DDepth=2"};
+    ck_assert_int_eq(test_bigsc(COUNT(argv), argv), 0);
+    got = must_open(p.out);
+    same_tensors(want, got);
+    st_close(got);
+  }
+  st_close(want);
   test_remove_dir(scratch);
 }
 END_TEST
@@ -292,6 +470,8 @@ Suite *oracle_suite(void) {
   tcase_add_loop_test(t, jit_equals_the_oracle, 0, COUNT(folders));
   tcase_add_loop_test(t, shared_object_equals_the_oracle, 0, 2);
   tcase_add_loop_test(t, gradients_equal_the_oracle, 0, COUNT(folders));
+  tcase_add_loop_test(t, weights_of_other_programs_equal_the_oracle, 0, COUNT(foreign));
+  tcase_add_loop_test(t, convert_from_other_programs, 0, COUNT(foreign));
   tcase_add_loop_test(t, gpt_equals_the_oracle, 0, COUNT(gpt_folders));
   tcase_add_loop_test(t, encoder_equals_the_oracle, 0, COUNT(encoders));
   tcase_add_test(t, compiled_encoder_equals_the_oracle);
