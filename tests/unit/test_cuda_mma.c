@@ -77,9 +77,9 @@ static LExpr *rest(Arena *a, LExpr *from, int size, int most) {
   return lx_iop(a, L_IMIN, lx_int(a, most), lx_iop(a, L_ISUB, sym(a, size), from));
 }
 
-// Of an operand whose other extent is sym[rows]: its steps and the first element of a batch.  Strides are sym[3] (of rows of k)
-// and sym[4 + rows] (of k's of rows).
-// by_pieces: known to be a multiple of 8.
+// Strides are sym[3] (of rows of k) and sym[4 + rows] (of k's of rows), or 8 times that, which is known to be a multiple of 8;
+// then operands begin LEAD elements behind their pointers.
+enum { LEAD = 24 };
 static bool by_pieces(const MmaCase *c) {
   return !strcmp(c->way, "tma") && !is_odd(c->a) && !is_odd(c->b);
 }
@@ -88,6 +88,7 @@ static LExpr *stride(Arena *a, const MmaCase *c, int i) {
   return by_pieces(c) ? lx_poly(a, poly_scale(poly_sym(i), 8)) : sym(a, i);
 }
 
+// Of an operand whose other extent is sym[rows]: its steps and the first element of a batch.
 typedef struct MmaOperand {
   LExpr *row, *k, *first;
 } MmaOperand;
@@ -168,15 +169,17 @@ static LKernel *mma_kernel(Arena *a, const MmaCase *c) {
   x.tile = ls_tile(a, loop_var(x.k), loop_var(x.k), rest(a, x.m0, 0, c->rows),
                    rest(a, x.n0, 1, c->columns));
   MmaOperand p = operand(a, c, 0, x.batch), q = operand(a, c, 1, x.batch);
-  x.tile->tile->prod[0] = (LProduct){.amem = A,
-                                     .bmem = B,
-                                     .abase = lx_add(a, p.first, lx_mul(a, x.m0, p.row)),
-                                     .am = p.row,
-                                     .ak = p.k,
-                                     .bbase = lx_add(a, q.first, lx_mul(a, x.n0, q.row)),
-                                     .bk = q.k,
-                                     .bn = q.row,
-                                     .K = depth(a, c)};
+  LExpr *lead = lx_int(a, by_pieces(c) ? LEAD : 0);
+  x.tile->tile->prod[0] =
+      (LProduct){.amem = A,
+                 .bmem = B,
+                 .abase = lx_add(a, lx_add(a, p.first, lead), lx_mul(a, x.m0, p.row)),
+                 .am = p.row,
+                 .ak = p.k,
+                 .bbase = lx_add(a, lx_add(a, q.first, lead), lx_mul(a, x.n0, q.row)),
+                 .bk = q.k,
+                 .bn = q.row,
+                 .K = depth(a, c)};
   x.tile->tile->nprod = 1;
   epilogue(&x, &x.tile->tile->body);
   vec_push(a, &x.k->body, x.tile);
@@ -296,6 +299,8 @@ static bool run_mma(const MmaCase *c, MmaData *d, const char *suffix, int order)
   memcpy(r.sym, d->sym, sizeof d->sym);
   for (int i = 3; i < COUNT(d->sym) && by_pieces(c); i++)
     r.sym[i] /= 8;
+  for (int i = 0; i < 2 && by_pieces(c); i++)
+    r.arg[i] = (void *)((uintptr_t)d->given[i] - LEAD * sizeof *d->a);
   memset(d->pre, 0xff, d->count * 4);
   memset(d->out, 0xff, d->count * 2);
   memset(d->sums, 0, d->sum_count * 4);
@@ -460,6 +465,9 @@ static char *wide_text(void) {
 // Whose calls name no type of the other text: a copy's functions would not hide that one's.
 static const char own_maps[] =
     "struct bg_tensor_map { unsigned char opaque[128]; };\n"
+    "BG_FN void bg_map_acquire(const bg_tensor_map *map) {\n"
+    "  ::bg_map_acquire((const ::bg_tensor_map *)map);\n"
+    "}\n"
     "BG_FN void bg_tma_load_3(void *to, const bg_tensor_map *map, int x, int y, int z,\n"
     "                         unsigned long long *bar) {\n"
     "  ::bg_tma_load_3(to, (const ::bg_tensor_map *)map, x, y, z, bar);\n"
