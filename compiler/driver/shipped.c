@@ -15,16 +15,18 @@ static const struct {
 #undef SHIPPED
 };
 
-static bool are_equal(const JsonValue *config, const char *const *key) {
+static bool fits(const JsonValue *config, const char *const *key) {
   const JsonValue *a = key[0] ? json_get(config, key[0]) : NULL,
                   *b = key[1] ? json_get(config, key[1]) : NULL;
+  if (!key[1])
+    return !key[0] || (a && a->kind == JSON_TRUE);
   return !a || !b || (a->kind == b->kind && a->text && b->text && !strcmp(a->text, b->text));
 }
 
 const char *shipped_model(const JsonValue *config, bool embed) {
   const JsonValue *type = json_get(config, "model_type");
   for (int i = 0; type && i < COUNT(shipped); i++)
-    if (json_equals(type, shipped[i].type) && are_equal(config, shipped[i].key))
+    if (json_equals(type, shipped[i].type) && fits(config, shipped[i].key))
       return embed ? shipped[i].embed : shipped[i].model;
   return NULL;
 }

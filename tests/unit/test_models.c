@@ -36,6 +36,12 @@ static const ModelCase cases[] = {
     {"gpt.mdl",
      {{"H", "24"}, {"F", "40"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "60"}, {"P", "40"}},
      {2, 19, 0}},
+    {"gated_attention.mdl",
+     {{"H", "24"}, {"I", "40"}, {"Heads", "3"}, {"Depth", "1"}, {"V", "50"}, {"P", "20"}},
+     {2, 11, 5}},
+    {"m2bert.mdl",
+     {{"H", "24"}, {"F", "40"}, {"Order", "6"}, {"Depth", "1"}, {"V", "50"}, {"P", "20"}},
+     {2, 11, 5}},
     {"modernbert.mdl",
      {{"H", "24"},
       {"F", "40"},
@@ -47,6 +53,15 @@ static const ModelCase cases[] = {
      {2, 19, 5}},
     {"rotary.mdl", {{0}}, {3, 13, 0}},
     {"s4d.mdl", {{0}}, {2, 30, 0}},
+    {"stack_ssm.mdl",
+     {{"H", "24"},
+      {"F", "40"},
+      {"N", "4"},
+      {"Heads", "3"},
+      {"Depth", "1"},
+      {"V", "50"},
+      {"P", "20"}},
+     {2, 11, 5}},
 };
 
 static char *path_of(Arena *a, const char *name) {

@@ -14,8 +14,8 @@ static const char *const entries[] = {"hidden", "logits", "pooled", "scores", NU
 static const char *const gpt_folders[] = {"gpt", "gpt_bare"};
 static const char *const gpt_entries[] = {"hidden", "logits", "next", NULL};
 // Of these a folder is called as its model is, and what expected.safetensors holds is compared.
-static const char *const encoders[] = {"sentence", "distilbert",    "roberta",
-                                       "electra",  "electra_small", "modernbert"};
+static const char *const encoders[] = {"sentence",      "distilbert", "roberta", "electra",
+                                       "electra_small", "modernbert", "m2bert"};
 enum { PATH = TEST_PATH };
 static char scratch[PATH];
 

@@ -35,8 +35,12 @@ static const struct {
       {"V", "67"},
       {"P", "260"}}},
     {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
+    {"gated_attention.mdl",
+     {{"H", "39"}, {"I", "67"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
     {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"m2bert.mdl",
+     {{"H", "36"}, {"F", "68"}, {"Order", "7"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"modernbert.mdl",
      {{"H", "42"},
       {"F", "70"},
@@ -51,6 +55,14 @@ static const struct {
     {"s4d.mdl", {{"H", "35"}, {"N", "3"}, {"V", "13"}, {"C", "5"}}},
     {"sentence.mdl",
      {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
+    {"stack_ssm.mdl",
+     {{"H", "35"},
+      {"F", "67"},
+      {"N", "3"},
+      {"Heads", "5"},
+      {"Depth", "2"},
+      {"V", "67"},
+      {"P", "150"}}},
     {"xlmr.mdl",
      {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
 };
@@ -86,9 +98,9 @@ static const Define *defines_of(const char *folder, const char *file, int *n) {
 }
 
 bool zoo_again(const char *file) {
-  static const char *const again[] = {"distilbert.mdl", "electra.mdl", "electra_small.mdl",
-                                      "modernbert.mdl", "roberta.mdl", "sentence.mdl",
-                                      "xlmr.mdl"};
+  static const char *const again[] = {
+      "distilbert.mdl", "electra.mdl", "electra_small.mdl", "gated_attention.mdl", "m2bert.mdl",
+      "modernbert.mdl", "roberta.mdl", "sentence.mdl",      "stack_ssm.mdl",       "xlmr.mdl"};
   for (int k = 0; k < COUNT(again); k++)
     if (!strcmp(again[k], file))
       return true;
