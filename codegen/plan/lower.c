@@ -441,6 +441,9 @@ static LowerVal compute(Lower *c, Node *n, const Coords *at) {
   Info *f = info_of(c->g, n);
   if (c->inst->bias_place && n == c->inst->bias)
     return loaded(c, n, c->inst->bias_place, at);
+  for (int i = 0; i < COUNT(c->inst->operand); i++)
+    if (c->inst->operand_place[i] && n == c->inst->operand[i])
+      return loaded(c, n, c->inst->operand_place[i], at);
   if (n != c->acc && f->place && f->inst != c->inst && n != c->own)
     return loaded(c, n, f->place, at);
   if (n == c->acc)

@@ -87,6 +87,9 @@ struct Inst {
   bool library;     // TILE: it ends in what a library of matrix products can do
   const Node *bias; // TILE: a parameter that it reads as the copy at bias_place
   Place *bias_place;
+  const Node *operand
+      [2]; // TILE of a convolution: what it reads, and where that was when it was planned: a value that is
+  Place *operand_place[2]; // computed again later has another place then
 };
 
 typedef struct Staged { // a transposed copy

@@ -122,6 +122,13 @@ static Inst *tile_inst(Prog *g, Node *n, Tile *t) {
   return k;
 }
 
+static void note_operands(Prog *g, Inst *k, const Node *n) {
+  for (int i = 0; i < 2; i++) {
+    k->operand[i] = view_base(n->in[i]);
+    k->operand_place[i] = info_of(g, k->operand[i])->place;
+  }
+}
+
 Inst *toeplitz_plan(Prog *g, Node *n) {
   Info *f = info_of(g, n);
   Tile *t = NEW(g->a, Tile);
@@ -138,6 +145,7 @@ Inst *toeplitz_plan(Prog *g, Node *n) {
     task_size(g, t);
   t->rows = TOEPLITZ_SIDE;
   Inst *k = tile_inst(g, n, t);
+  note_operands(g, k, n);
   f->place = f->dest ? f->dest : place_new(g, n, k->col, k->ncol, k->prologue);
   return k;
 }

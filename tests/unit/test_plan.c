@@ -572,6 +572,39 @@ START_TEST(long_rows_on_a_gpu_are_whole_pieces) {
 }
 END_TEST
 
+static bool make_nothing(PlanCode *c, const BigsModule *m, LKernel *const *k, int n,
+                         BigsKernel **code) {
+  (void)c, (void)m, (void)k, (void)n, (void)code;
+  return false;
+}
+
+// Convolutions of gelu, which the backward part derives again: the forward part reads what it has itself, though a sum that
+// is not finite is taken once more.
+START_TEST(a_convolution_reads_what_was_there) {
+  enum { LAYERS = 14 };
+  PlanCode none = {.make = make_nothing, .runs = 1};
+  PlanBed t = plan_bed_new(1);
+  Graph *g = t.b.g;
+  Axis *B = bed_run_axis(&t.b, "B", 3), *L = bed_run_axis(&t.b, "L", 45),
+       *H = bed_axis(&t.b, "H", 64);
+  Node *x = input(&t, AX(B, L, H)), *wrt[LAYERS], *grad[LAYERS];
+  Param *p[LAYERS];
+  Output out[LAYERS + 1];
+  t.code = &none;
+  for (int i = 0; i < LAYERS; i++) {
+    p[i] = plan_bed_param(&t, arena_printf(t.b.arena, "p%d", i), NULL, 0, -1, 1);
+    wrt[i] = p[i]->node;
+    x = g_conv(g, gelu(&t, x), mul(&t, input(&t, &L, 1), wrt[i]), L, false);
+  }
+  out[0] = (Output){.name = "loss", .node = g_reduce(g, OP_SUM, x, AX(B, L, H))};
+  graph_grad(g, out[0].node, wrt, LAYERS, grad);
+  for (int i = 0; i < LAYERS; i++)
+    out[i + 1] = (Output){.name = p[i]->path, .node = grad[i], .param = p[i]};
+  plan_bed_check(&t, BIGS_GRADIENT, out, LAYERS + 1, "convolutions of gelu");
+  plan_bed_free(&t);
+}
+END_TEST
+
 Suite *plan_suite(void) {
   Suite *s = suite_create("plan");
   TCase *c = tcase_create("plan");
@@ -594,6 +627,7 @@ Suite *plan_suite(void) {
   tcase_add_loop_test(c, flipped_convolutions, 0, 4);
   tcase_add_loop_test(c, attention, 0, 4);
   tcase_add_test(c, a_gpu_has_no_panels_and_no_library);
+  tcase_add_test(c, a_convolution_reads_what_was_there);
   tcase_add_loop_test(c, long_rows_on_a_gpu_are_whole_pieces, 0, 4);
   suite_add_tcase(s, c);
   return s;
