@@ -162,7 +162,36 @@ static void child_args(Sema *s, const Stmt *st, Child *c) {
   }
 }
 
-Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) {
+static bool is_truth(const LetInfo *l) {
+  return l && is_tensor(l->value) && l->value->dtype == DT_BOOL && l->value->known;
+}
+
+static void no_choice(Sema *s, Name cond, const LetInfo *l) {
+  const LetInfo *below = l ? NULL : names_get(&s->m->let_table, cond.s);
+  Diag *g = sema_error(s, ERR_UNKNOWN_NAME, cond.span,
+                       "a child is chosen by a `let` that is true or false, and `%s` is %s", cond.s,
+                       l ? "a number" : "none");
+  if (below)
+    sema_label(s, g, below->span, "declared here: it is seen from its line on");
+  Suggest best = {.wanted = cond.s};
+  for (int i = 0; i < s->m->lets.n && !l && !below; i++)
+    if (is_truth(s->m->lets.v[i]))
+      suggest_add(&best, s->m->lets.v[i]->name);
+  suggest_help(s, g, &best);
+}
+
+const Stmt *child_chosen(Sema *s, const Stmt *st) {
+  if (!st->other)
+    return st;
+  const LetInfo *l = let_find(s, st->cond.s);
+  if (is_truth(l))
+    return l->value->truth ? st : child_chosen(s, st->other);
+  if (checking(s) && !(l && is_poison(l->value)))
+    no_choice(s, st->cond, l);
+  return st;
+}
+
+static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) {
   Module *m = module_find(s, st->module.s);
   if (!m) {
     Diag *g = sema_error(s, ERR_UNKNOWN_NAME, st->module.span, "unknown module `%s`", st->module.s);
@@ -197,6 +226,14 @@ Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) 
     c->inst = ic->inst;
   }
   return c;
+}
+
+Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) {
+  const Stmt *chosen = child_chosen(s, st);
+  for (const Stmt *one = st; checking(s) && one; one = one->other)
+    if (one != chosen)
+      make(s, one, name, NULL); // its errors
+  return make(s, chosen, name, owner);
 }
 
 // ---- child.weight, child.part

@@ -328,14 +328,18 @@ static int rules_of(Sema *s, const Expansion *e, const char *path, const Mapping
 }
 
 static bool rules_without_parameters(Sema *s, const Expansion *e) {
-  const CkRule *last = NULL; // a rule with groups leads to several paths and is reported once
+  VEC(const CkRule *) told = {0}; // a rule leads to several paths and is reported once
   for (int i = 0; i < e->out.n; i++) {
-    if (e->out.v[i]->used || e->out.v[i]->rule == last)
+    const CkRule *rule = e->out.v[i]->rule;
+    int k = 0;
+    while (k < told.n && told.v[k] != rule)
+      k++;
+    if (e->out.v[i]->used || k < told.n)
       continue;
-    last = e->out.v[i]->rule;
-    no_parameter(s, last->span, e->out.v[i]->left);
+    vec_push(s->a, &told, rule);
+    no_parameter(s, rule->span, e->out.v[i]->left);
   }
-  return last != NULL;
+  return told.n > 0;
 }
 
 static bool ckpt_native_shape(const ModelParam *p, StoredParam *out) {

@@ -4,6 +4,7 @@
 #include "compiler/sema/sema_internal.h"
 
 // ---- evaluation
+LetInfo *let_find(Sema *s, const char *name);     // of the file above this line, or of the prelude
 Value *sema_unknown_name(Sema *s, const Expr *e); // reports it
 Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
 Value *sema_index(Sema *s, const Expr *e);

@@ -114,7 +114,7 @@ static Value *dim_value(Sema *s, const Expr *e, const AxList *l) {
   return v_number(s, number_size(s, l->v[0]->size));
 }
 
-static LetInfo *let_find(Sema *s, const char *name) {
+LetInfo *let_find(Sema *s, const char *name) {
   LetInfo *l = s->frame->prelude ? NULL : names_get(&s->m->let_table, name);
   if (l && l->seq < s->frame->seq)
     return l;

@@ -84,6 +84,8 @@ bool size_need(Sema *s, const Module *m, const AxList *map,
 Poly size_subst(Sema *s, const Poly *p, const AxList *map, bool *fits);
 void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *axis, Span at,
                     const char *what);
+// What the lets choose of `A if x or B`; the statement itself where there is no choice.
+const Stmt *child_chosen(Sema *s, const Stmt *st);
 Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner);
 AxList *child_axes(Sema *s, const Stmt *st, const Module *m); // NULL when reported
 Value *child_part(Sema *s, Child *c, Name part);

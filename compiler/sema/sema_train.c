@@ -361,8 +361,22 @@ static bool has_tag(const ModelParam *p, const char *tag) {
   return false;
 }
 
+// Of a module that this model has none of, by its lets or by what it goes on from.
+static bool is_tag_of_module(const Model *m, const char *tag) {
+  for (int i = 0; i < m->mods.n; i++) {
+    const Body *b = m->mods.v[i]->decl->body;
+    for (int k = 0; b && k < b->stmts.n; k++)
+      for (int j = 0; j < b->stmts.v[k]->tags.n && !m->mods.v[i]->prelude; j++)
+        if (b->stmts.v[k]->tags.v[j].s == tag)
+          return true;
+  }
+  return false;
+}
+
 static void check_tag(Sema *s, Name tag) {
   const Model *m = s->m;
+  if (is_tag_of_module(m, tag.s))
+    return;
   Suggest best = {.wanted = tag.s, .sigil = "@"};
   for (int i = 0; i < m->params.n; i++) {
     const ModelParam *p = &m->params.v[i]->info;

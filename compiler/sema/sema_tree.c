@@ -119,6 +119,8 @@ static void add_param(Sema *s, ModuleInst *inst, const Stmt *st, Name name) {
 static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer);
 
 static void add_children(Sema *s, ModuleInst *inst, const Stmt *st) {
+  const Names *names = &st->names;
+  st = child_chosen(s, st);
   Module *m = module_find(s, st->module.s);
   AxList *map = m ? child_axes(s, st, m) : NULL;
   bool found;
@@ -129,9 +131,9 @@ static void add_children(Sema *s, ModuleInst *inst, const Stmt *st) {
     AxList l = ax_lookup(s, st->count, &found);
     CHECK(found && l.n == 1 && ax_const(l.v[0], &count));
   }
-  for (int i = 0; i < st->names.n && !s->stopped; i++) {
+  for (int i = 0; i < names->n && !s->stopped; i++) {
     InstChild *c = NEW(s->a, InstChild);
-    const char *name = st->names.v[i].s,
+    const char *name = names->v[i].s,
                *base = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name) : name;
     if (count > MAX_WORK) {
       s->work = MAX_WORK;

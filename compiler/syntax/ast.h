@@ -216,6 +216,8 @@ struct Stmt {
   Generics *generics; // ST_CHILD; NULL: none written
   bool has_args;      // ST_CHILD: `( )` was written
   Args args;          // ST_CHILD
+  Name cond;          // ST_CHILD: the let that chooses between it and `other`; cond.s NULL without
+  struct Stmt *other; // ST_CHILD: what it is where the let is false
   Binds forms;        // ST_FORMS
 };
 

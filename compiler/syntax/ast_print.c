@@ -292,6 +292,10 @@ static void child(AstPrinter *p, const Stmt *s) {
   generics(p, s->generics);
   if (s->has_args)
     args(p, &s->args);
+  if (!s->other)
+    return;
+  out(p, " if %s or ", s->cond.s);
+  child(p, s->other);
 }
 
 static void param(AstPrinter *p, const Stmt *s, bool as_tree) {

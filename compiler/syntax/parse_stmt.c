@@ -11,7 +11,23 @@ static bool bracketed_args(Parser *p, Args *out) {
   return true;
 }
 
-// child = [("repeat" | "share") NAME] NAME [generics] ["(" args ")"]
+static void child(Parser *p, Stmt *s);
+
+// "if" NAME "or" child
+static void other_child(Parser *p, Stmt *s) {
+  advance(p);
+  s->cond = expect_name(p, "a let that is true or false");
+  if (!is_word(p, "or"))
+    fail_expected(p, "`or`", " and what it is otherwise");
+  advance(p);
+  int first = p->at;
+  s->other = NEW(p->arena, Stmt);
+  s->other->names = s->names;
+  child(p, s->other);
+  s->other->span = since(p, first);
+}
+
+// child = [("repeat" | "share") NAME] NAME [generics] ["(" args ")"] ["if" NAME "or" child]
 static void child(Parser *p, Stmt *s) {
   s->kind = ST_CHILD;
   const Token *t = peek(p, 0), *next = peek(p, 1);
@@ -30,6 +46,8 @@ static void child(Parser *p, Stmt *s) {
   s->module = expect_name(p, "a type or a module");
   s->generics = parse_generics(p);
   s->has_args = bracketed_args(p, &s->args);
+  if (is_word(p, "if"))
+    other_child(p, s);
 }
 
 // param = type ["~" expr] {TAG}

@@ -35,7 +35,7 @@ static const struct {
       {"V", "67"},
       {"P", "260"}}},
     {"fnet.mdl", {{"H", "35"}, {"F", "67"}, {"V", "13"}, {"P", "150"}}},
-    {"gated_attention.mdl",
+    {"gated.mdl",
      {{"H", "39"}, {"I", "67"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
     {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
@@ -55,7 +55,7 @@ static const struct {
     {"s4d.mdl", {{"H", "35"}, {"N", "3"}, {"V", "13"}, {"C", "5"}}},
     {"sentence.mdl",
      {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
-    {"stack_ssm.mdl",
+    {"stack.mdl",
      {{"H", "35"},
       {"F", "67"},
       {"N", "3"},
@@ -99,8 +99,8 @@ static const Define *defines_of(const char *folder, const char *file, int *n) {
 
 bool zoo_again(const char *file) {
   static const char *const again[] = {
-      "distilbert.mdl", "electra.mdl", "electra_small.mdl", "gated_attention.mdl", "m2bert.mdl",
-      "modernbert.mdl", "roberta.mdl", "sentence.mdl",      "stack_ssm.mdl",       "xlmr.mdl"};
+      "distilbert.mdl", "electra.mdl", "electra_small.mdl", "gated.mdl", "m2bert.mdl",
+      "modernbert.mdl", "roberta.mdl", "sentence.mdl",      "stack.mdl", "xlmr.mdl"};
   for (int k = 0; k < COUNT(again); k++)
     if (!strcmp(again[k], file))
       return true;
