@@ -19,6 +19,7 @@ typedef struct bigs_options {
   int unset; // 1, and no weights: the parameters stay zero; they are set or loaded later
   // Where the kernels run (runtime/exec/device.h); default: what the model is compiled for.
   const struct BigsDevice *device;
+  int fresh_head; // 1: parts that the files may lack (`or init`), and have in another size, count as lacking
   // What reads weights that are no safetensors (runtime/files/hub.h); default: nothing, such are refused.
   const struct HubReaders *readers;
 } bigs_options;

@@ -173,8 +173,10 @@ static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own
   int status = config_table(s, m, h, &best);
   for (int i = 0; best && i < best->config.n && !status; i++) {
     const CkptConfig *c = &best->config.v[i];
+    HubNumber room;
     if (c->name)
-      status = add_config(s, m, own, defs, c->name, c->key, json_get(config, c->key));
+      status =
+          add_config(s, m, own, defs, c->name, c->key, hub_config_value(config, c->key, &room));
   }
   return status;
 }
@@ -463,6 +465,7 @@ int session_open(Session *s) {
                     .seed = (uint64_t)s->o->seed,
                     .threads = (int)s->o->threads,
                     .fresh = s->fresh,
+                    .fresh_head = s->o->fresh_head,
                     .unset = s->unset,
                     .device = s->device,
                     .readers = &foreign_readers,

@@ -44,6 +44,11 @@ static int contradiction(const BigsConfig *c, const JsonValue *v, const char *pa
                    has, number);
 }
 
+// The number of labels is told by the head, where there is one: a file may say it of a head that it lacks, or that starts fresh.
+static bool is_of_head(const BigsConfig *c) {
+  return c->name && !strcmp(c->key, "num_labels");
+}
+
 int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,
                  BigsError *e) {
   if (block < 0 || !config)
@@ -53,7 +58,7 @@ int config_check(const BigsModule *module, int block, const JsonValue *config, c
     const JsonValue *v = json_get(config, b->config[i].key);
     bool unsaid =
         !v || (v->kind == JSON_NULL && b->config[i].name); // as where dims are set from it
-    if (!unsaid && !holds(&b->config[i], v))
+    if (!unsaid && !is_of_head(&b->config[i]) && !holds(&b->config[i], v))
       return contradiction(&b->config[i], v, path, e);
   }
   return 0;

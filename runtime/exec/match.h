@@ -19,11 +19,12 @@ typedef struct NameSet {
 NameSet name_set(const BigsModule *module, int block);
 
 typedef enum NameRole {
-  NAME_SURPLUS,  // of nothing in the model
-  NAME_PARAM,    // holds param[0]
-  NAME_IGNORED,  // of nothing, and listed as such
-  NAME_DOUBLED,  // spells param[0], which another name holds
-  NAME_AMBIGUOUS // spells param[0] and param[1]
+  NAME_SURPLUS,   // of nothing in the model
+  NAME_PARAM,     // holds param[0]
+  NAME_IGNORED,   // of nothing, and listed as such
+  NAME_DOUBLED,   // spells param[0], which another name holds
+  NAME_AMBIGUOUS, // spells param[0] and param[1]
+  NAME_DROPPED    // of a part that starts fresh, whatever the file has
 } NameRole;
 typedef struct NameFound {
   NameRole role;

@@ -54,6 +54,8 @@ typedef struct Match {
   NameSet set;
   NameMatch m;
   const StTensor **tensor; // per parameter
+  uint8_t *resized;        // of NameMap
+  bool told;               // how a part starts fresh
   BigsError *e;            // everything that does not fit, as far as there is room
   int complaints, untold;
   int err; // a file that cannot be read: then nothing else is said
@@ -179,9 +181,19 @@ static void check_repeated(Match *x, const StTensor *t, int param) {
 
 static void check_ignored(Match *x, const StTensor *t) {
   const BigsCheckpoint *c = &x->module->checkpoint[x->block];
-  for (int i = 0; i < c->nignore; i++)
-    if (c->ignore[i].param >= 0 && name_glob(c->ignore[i].pattern, t->name))
-      check_repeated(x, t, c->ignore[i].param);
+  for (int i = 0; i < c->nignore; i++) {
+    int param = c->ignore[i].param;
+    bool fresh = param >= 0 && x->resized && x->resized[param];
+    if (param >= 0 && !fresh && name_glob(c->ignore[i].pattern, t->name))
+      check_repeated(x, t, param);
+  }
+}
+
+// What to do about a part of another size, once.
+static const char *fresh_hint(Match *x, int param) {
+  bool say = !x->told && name_same_rule(&x->set, param, param);
+  x->told |= say;
+  return say ? " (`train --fresh-head` starts this part fresh)" : "";
 }
 
 static void match_parameters(Match *x) {
@@ -192,10 +204,10 @@ static void match_parameters(Match *x) {
       continue;
     const StTensor *t = x->tensor[i] = hub_at(x->hub, x->m.name[i]);
     if (!fits(t, &s))
-      complain(x, "tensor %s is %s, but parameter %s needs %s%s", t->name,
+      complain(x, "tensor %s is %s, but parameter %s needs %s%s%s", t->name,
                st_describe(t, have, sizeof have), x->module->param[i].name,
                st_is_float(t->dtype) ? "" : "F32 ",
-               bigs_shape_text(s.shape, s.rank, want, sizeof want));
+               bigs_shape_text(s.shape, s.rank, want, sizeof want), fresh_hint(x, i));
   }
 }
 
@@ -246,7 +258,8 @@ static void check_name(Match *x, const StTensor *t, const NameFound *f) {
   char have[128];
   const BigsParam *p = x->module->param;
   switch (f->role) {
-  case NAME_PARAM: break;
+  case NAME_PARAM:
+  case NAME_DROPPED: break;
   case NAME_IGNORED: check_ignored(x, t); break;
   case NAME_DOUBLED:
     complain(x, "tensor %s spells %s, parameter %s, which the file holds besides", t->name,
@@ -281,12 +294,50 @@ int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError 
   return err;
 }
 
-static int fill_map(Match *x, int block) {
+// ---- parts that start fresh because the file has them in another size
+static void mark_resized(Match *x) {
+  for (int i = 0; i < x->set.n; i++) {
+    StoredShape s = stored_shape(x->module, x->block, i);
+    if (x->m.name[i] < 0 || fits(hub_at(x->hub, x->m.name[i]), &s))
+      continue;
+    for (int k = 0; k < x->set.n; k++)
+      x->resized[k] |= name_same_rule(&x->set, i, k);
+  }
+}
+
+static void drop_resized(Match *x) {
+  for (int i = 0; i < hub_count(x->hub); i++) {
+    NameFound *f = &x->m.found[i];
+    if ((f->role == NAME_PARAM || f->role == NAME_DOUBLED) && x->resized[f->param[0]])
+      f->role = NAME_DROPPED;
+  }
+  for (int i = 0; i < x->set.n; i++)
+    x->m.name[i] = x->resized[i] ? -1 : x->m.name[i];
+}
+
+static int fresh_heads(Match *x) {
+  uint8_t *missing = ALLOC_N(uint8_t, x->set.n + 1);
+  x->resized = ALLOC_N(uint8_t, x->set.n + 1);
+  if (!missing || !x->resized) {
+    free(missing);
+    return bigs_fail_memory(x->e, "names of tensors");
+  }
+  mark_resized(x);
+  drop_resized(x);
+  for (int i = 0; i < x->set.n; i++)
+    missing[i] = x->m.name[i] < 0;
+  int err = name_lacks(&x->set, missing, x->m.lack, x->e);
+  free(missing);
+  return err;
+}
+
+static int fill_map(Match *x, int block, bool fresh) {
   x->tensor = ALLOC_N(const StTensor *, x->module->nparam + 1);
   if (!x->tensor)
     return bigs_fail_memory(x->e, "names of tensors");
   int err = list_names(x);
   err = err ? err : match_set(x, block);
+  err = err || !fresh ? err : fresh_heads(x);
   if (err)
     return err;
   match_parameters(x);
@@ -295,16 +346,18 @@ static int fill_map(Match *x, int block) {
   return verdict(x);
 }
 
-int name_map(const BigsModule *module, const Hub *hub, int block, NameMap *out, BigsError *e) {
+int name_map(const BigsModule *module, const Hub *hub, int block, bool fresh_heads_too,
+             NameMap *out, BigsError *e) {
   Match x = {.module = module, .hub = hub, .e = e};
   *out = (NameMap){.block = -1};
-  int err = fill_map(&x, block);
+  int err = fill_map(&x, block, fresh_heads_too);
   end_match(&x);
   if (err) {
     free(x.tensor);
+    free(x.resized);
     return err;
   }
-  *out = (NameMap){.block = block, .tensor = x.tensor};
+  *out = (NameMap){.block = block, .tensor = x.tensor, .resized = x.resized};
   for (int i = 0; i < module->nparam; i++)
     out->fresh += !x.tensor[i];
   return 0;
@@ -312,7 +365,8 @@ int name_map(const BigsModule *module, const Hub *hub, int block, NameMap *out, 
 
 void name_map_free(NameMap *map) {
   free(map->tensor);
-  map->tensor = NULL;
+  free(map->resized);
+  *map = (NameMap){.block = map->block};
 }
 
 int name_block(const BigsModule *module, const char *names, BigsError *e) {

@@ -65,7 +65,7 @@ static int count_lacking(const NameSet *set, const NameMap *map, int param) {
   return n;
 }
 
-// "head.bias and 4 more: not in FILE", a line for each rule
+// "head.bias and 4 more: not in FILE", or of another size there, a line for each rule
 static void note_fresh(bigs_model *m, const NameMap *map, const char *path) {
   NameSet set = name_set(m->module, map->block);
   JsonText t = {0};
@@ -78,7 +78,7 @@ static void note_fresh(bigs_model *m, const NameMap *map, const char *path) {
       snprintf(more, sizeof more, " and %d more", n - 1);
     json_raw(&t, m->module->param[i].name);
     json_raw(&t, more);
-    json_raw(&t, ": not in ");
+    json_raw(&t, map->resized && map->resized[i] ? ": of another size in " : ": not in ");
     json_raw(&t, path);
     json_raw(&t, "\n");
   }
@@ -120,7 +120,7 @@ static int check_config(bigs_model *m, const Hub *hub, int block, const char *pa
 static int match_hub(bigs_model *m, const Hub *hub, const char *path, NameMap *map) {
   int block = -1, err = name_choose(m->module, hub, &block, &m->error);
   err = err ? err : check_config(m, hub, block, path);
-  return err ? err : name_map(m->module, hub, block, map, &m->error);
+  return err ? err : name_map(m->module, hub, block, m->asked.fresh_head, map, &m->error);
 }
 
 static int load_hub(bigs_model *m, const Hub *hub, const char *path) {

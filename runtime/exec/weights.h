@@ -9,12 +9,16 @@ typedef struct NameMap {
   int block;               // index into module->checkpoint; -1: native names
   const StTensor **tensor; // one per parameter; NULL: the file may lack it (`or init`) and does
   int fresh;               // how many lack
+  uint8_t
+      *resized; // per parameter: it is there, in another size, and counts as lacking; NULL: none
 } NameMap;
 // The names that the file is written in: a checkpoint block, or -1, the native ones.
 int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError *e);
 // Matches every parameter and every tensor.  Missing, surplus and misshapen tensors are errors that
-// name them.  The map's memory is freed by name_map_free.
-int name_map(const BigsModule *module, const Hub *hub, int block, NameMap *out, BigsError *e);
+// name them.  fresh_heads: a part that the file may lack (`or init`), and that has another size there, counts as lacking.  The
+// map's memory is freed by name_map_free.
+int name_map(const BigsModule *module, const Hub *hub, int block, bool fresh_heads, NameMap *out,
+             BigsError *e);
 void name_map_free(NameMap *map);
 // Index of the block named `names`; -1 for NULL or "native"; -2 with the error set when there is
 // none.

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -242,6 +243,18 @@ const char *hub_path(const Hub *h) {
 }
 const JsonValue *hub_config(const Hub *h) {
   return h->config ? json_root(h->config) : NULL;
+}
+const JsonValue *hub_config_value(const JsonValue *config, const char *key, HubNumber *room) {
+  const JsonValue *v = json_get(config, key);
+  const JsonValue *labels = v || strcmp(key, "num_labels") ? NULL : json_get(config, "id2label");
+  if (!labels || labels->kind != JSON_OBJECT)
+    return v;
+  int n = snprintf(room->text, sizeof room->text, "%d", labels->count);
+  room->value = *labels;
+  room->value.kind = JSON_NUMBER;
+  room->value.text = room->text;
+  room->value.size = (size_t)n;
+  return &room->value;
 }
 bool hub_is_foreign(const Hub *h) {
   return hub_config(h) && !json_get(hub_config(h), "bigsc");

@@ -26,7 +26,14 @@ typedef struct Hub Hub;
 int hub_open(const char *path, const HubReaders *readers, Hub **out, BigsError *e);
 void hub_close(Hub *h); // NULL is allowed
 const char *hub_path(const Hub *h);
-const JsonValue *hub_config(const Hub *h);               // an object, or NULL: no config.json
+const JsonValue *hub_config(const Hub *h); // an object, or NULL: no config.json
+// What a config.json says under a key, NULL: nothing.  "num_labels" of one that lists the labels alone (id2label), as transformers
+// writes it, is their number, made in *room.
+typedef struct HubNumber {
+  JsonValue value;
+  char text[16];
+} HubNumber;
+const JsonValue *hub_config_value(const JsonValue *config, const char *key, HubNumber *room);
 bool hub_is_foreign(const Hub *h);                       // has one of another program than bigsc
 const char *hub_vocab(const Hub *h);                     // path of its vocabulary, or NULL
 int hub_count(const Hub *h);                             // tensors of all shards

@@ -41,12 +41,12 @@ START_TEST(table_of_bert) {
   q = stored(t, "cls.predictions.bias");
   ck_assert_str_eq(t->groups.v[q->group], "head");
   ck_assert_int_eq(q->group, stored(t, "cls.predictions.transform.dense.weight")->group);
-  ck_assert_int_eq(t->config.n, 13);
+  ck_assert_int_eq(t->config.n, 14);
   ck_assert(!strcmp(t->config.v[0].name, "V") && !strcmp(t->config.v[0].key, "vocab_size"));
-  ck_assert(!t->config.v[7].name && t->config.v[7].is_text && !strcmp(t->config.v[7].text, "gelu"));
-  ck_assert(!t->config.v[8].name && t->config.v[8].num == 1e-12);
-  ck_assert(!t->config.v[9].name && !strcmp(t->config.v[9].key, "model_type") &&
-            t->config.v[9].is_text && !strcmp(t->config.v[9].text, "bert"));
+  ck_assert(!t->config.v[8].name && t->config.v[8].is_text && !strcmp(t->config.v[8].text, "gelu"));
+  ck_assert(!t->config.v[9].name && t->config.v[9].num == 1e-12);
+  ck_assert(!t->config.v[10].name && !strcmp(t->config.v[10].key, "model_type") &&
+            t->config.v[10].is_text && !strcmp(t->config.v[10].text, "bert"));
   unload(&l);
 }
 END_TEST
