@@ -143,13 +143,15 @@ BG_FN bool bg_sees_nothing(float most) {
 template <int OTHER, int THREADS, class Sight>
 BG_FN long long bg_first_row(Sight sight, bg_matrix<const float> lse, long long first,
                              long long rows) {
-  const long long from = bg_least(sight.row(first), rows) / OTHER * OTHER;
-  bool lost = false;
-  if (!Sight::SKIPS || !from)
-    return 0;
-  for (long long row = threadIdx.x; row < from; row += THREADS)
-    lost |= bg_sees_nothing(lse.at[row * lse.row]);
-  return __syncthreads_or(lost) ? 0 : from;
+  long long from = 0;
+  if constexpr (Sight::SKIPS) {
+    bool lost = false;
+    from = bg_least(sight.row(first), rows) / OTHER * OTHER;
+    for (long long row = threadIdx.x; row < from; row += THREADS)
+      lost |= bg_sees_nothing(lse.at[row * lse.row]);
+    from = __syncthreads_or(lost) ? 0 : from;
+  }
+  return from;
 }
 
 // out and, unless it is absent, lse: see LS_ATTENTION.  Online softmax: `most` and `total` are the largest score and the
