@@ -11,6 +11,12 @@ typedef int CudaOrdinal;                // CUdevice
 typedef int CudaAttribute;              // CUdevice_attribute
 typedef int CudaFunctionAttribute;      // CUfunction_attribute
 typedef int CudaCaptureMode;            // CUstreamCaptureMode
+typedef void CudaTensorMap;             // CUtensorMap
+typedef int CudaMapDtype;               // CUtensorMapDataType
+typedef int CudaMapInterleave;          // CUtensorMapInterleave
+typedef int CudaMapSwizzle;             // CUtensorMapSwizzle
+typedef int CudaMapPromotion;           // CUtensorMapL2promotion
+typedef int CudaMapFill;                // CUtensorMapFloatOOBfill
 typedef unsigned long long CudaAddress; // CUdeviceptr
 typedef struct CUctx_st *CudaContext;
 typedef struct CUstream_st *CudaStream;

@@ -47,7 +47,7 @@ static char *copied(bigs_model *m, const void *from, size_t bytes) {
 }
 
 // Notes of the weights, and which parameters they lack, for a handle that has them.
-static int take_lacks(bigs_model *m, const char *notes, const uint8_t *unread) {
+static int copy_lacks(bigs_model *m, const char *notes, const uint8_t *unread) {
   m->notes = copied(m, notes, notes ? strlen(notes) + 1 : 0);
   m->unread = (uint8_t *)copied(m, unread, (size_t)m->module->nparam);
   return !m->notes != !notes || !m->unread != !unread ? m->error.status : 0;
@@ -71,7 +71,7 @@ static int weights_inside(bigs_model *m) {
                    .bytes = (size_t)module->param_bytes,
                    .lent = true,
                    .constant = true};
-  int err = take_lacks(m, module->notes, module->unread);
+  int err = copy_lacks(m, module->notes, module->unread);
   if (err)
     return err;
   if (m->device->host)
@@ -218,7 +218,7 @@ static int set_up_clone(bigs_model *m, bigs_model *of) {
   if (m->device->open(m, m->asked.threads))
     return m->error.status;
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
-  if (!m->binding || take_lacks(m, of->notes, of->unread))
+  if (!m->binding || copy_lacks(m, of->notes, of->unread))
     return m->error.status;
   m->seed = of->seed;
   m->step = of->step;
