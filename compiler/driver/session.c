@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *session_text(Session *s, const char *fmt, ...) {
   va_list ap;
@@ -112,9 +113,14 @@ static bool is_dim(const Model *m, const char *name) {
   return i < n;
 }
 
-// config.json says v under `key`; the model calls it `name`.
-static int add_config(Session *s, const Model *m, const Defines *own, Defines *defs,
-                      const char *name, const char *key, const JsonValue *v) {
+// `file` says v under `key`; the model calls it `name`.
+typedef struct ConfigKey {
+  const char *file, *key, *name;
+} ConfigKey;
+
+static int add_config(Session *s, const Model *m, const Defines *own, Defines *defs, ConfigKey k,
+                      const JsonValue *v) {
+  const char *name = k.name, *key = k.key;
   int64_t whole;
   if (!v || v->kind == JSON_NULL || define_value(own, name) || define_value(defs, name))
     return 0;
@@ -123,16 +129,16 @@ static int add_config(Session *s, const Model *m, const Defines *own, Defines *d
                      : v->kind == JSON_FALSE ? "false"
                                              : NULL;
   if (!text)
-    return session_error(s, EXIT_FILE, "%s/config.json: %s is %s, not a number", s->weights, key,
+    return session_error(s, EXIT_FILE, "%s/%s: %s is %s, not a number", s->weights, k.file, key,
                          json_kind_name(v->kind));
   double finite;
   if (!is_dim(m, name) && v->kind == JSON_NUMBER && !json_double(v, &finite))
-    return session_error(s, EXIT_FILE, "%s/config.json: %s is %s: `%s` needs a finite number",
-                         s->weights, key, text, name);
+    return session_error(s, EXIT_FILE, "%s/%s: %s is %s: `%s` needs a finite number", s->weights,
+                         k.file, key, text, name);
   if (is_dim(m, name) && (!json_int(v, &whole) || whole < 1))
     return session_error(s, EXIT_FILE,
-                         "%s/config.json: %s is %s: the dim `%s` is a whole number, at least 1",
-                         s->weights, key, text, name);
+                         "%s/%s: %s is %s: the dim `%s` is a whole number, at least 1", s->weights,
+                         k.file, key, text, name);
   vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
   return 0;
 }
@@ -167,17 +173,55 @@ static int config_table(Session *s, Model *m, const Hub *h, const CkptTable **be
   return err ? session_fail(s, &s->error) : 0;
 }
 
+// Of a file beside config.json, which only what is compiled here is compared with.
+static int check_config(Session *s, const CkptConfig *c, const JsonValue *v) {
+  double x;
+  bool same = !v || (c->is_text   ? json_equals(v, c->text)
+                     : c->is_bool ? v->kind == (c->num != 0 ? JSON_TRUE : JSON_FALSE)
+                                  : json_double(v, &x) && x == c->num);
+  const char *want = c->is_text   ? session_text(s, "\"%s\"", c->text)
+                     : c->is_bool ? (c->num != 0 ? "true" : "false")
+                                  : session_text(s, "%.10g", c->num);
+  return same ? 0
+              : session_error(s, EXIT_FILE,
+                              "%s/%s: %s is not %s, which is all that the model can follow",
+                              s->weights, c->file, c->key, want);
+}
+
+static bool in_main_config(const CkptConfig *c) {
+  return !strcmp(c->file, "config.json");
+}
+
+// *doc: the file of the row, where that of the row before was another one; NULL: config.json, or a file that is not there.
+static int other_config(Session *s, const CkptConfig *c, const CkptConfig *before, JsonDoc **doc) {
+  const char *path = session_text(s, "%s/%s", s->weights, c->file);
+  if (before && !strcmp(before->file, c->file))
+    return 0;
+  json_free(*doc);
+  *doc = NULL;
+  if (in_main_config(c) || access(path, F_OK))
+    return 0;
+  *doc = json_read_python(path, &s->error);
+  return *doc ? 0 : session_fail(s, &s->error);
+}
+
 static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
-  const JsonValue *config = hub_config(h);
   const CkptTable *best = NULL;
+  JsonDoc *doc = NULL;
   int status = config_table(s, m, h, &best);
   for (int i = 0; best && i < best->config.n && !status; i++) {
     const CkptConfig *c = &best->config.v[i];
     HubNumber room;
-    if (c->name)
-      status =
-          add_config(s, m, own, defs, c->name, c->key, hub_config_value(config, c->key, &room));
+    status = other_config(s, c, i ? c - 1 : NULL, &doc);
+    const JsonValue *v = in_main_config(c) ? hub_config_value(hub_config(h), c->key, &room)
+                         : doc             ? json_get(json_root(doc), c->key)
+                                           : NULL;
+    if (c->name && !status)
+      status = add_config(s, m, own, defs, (ConfigKey){c->file, c->key, c->name}, v);
+    else if (!in_main_config(c) && !status)
+      status = check_config(s, c, v);
   }
+  json_free(doc);
   return status;
 }
 
@@ -198,11 +242,11 @@ static int folder_defines(Session *s, Model *m, const JsonValue *constants, cons
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
   for (int i = 0; i < nd && !status; i++)
     if (dims[i].fixed || s->o->resume || is_kept(s, dims[i].name))
-      status = add_config(s, m, own, defs, dims[i].name, dims[i].name,
+      status = add_config(s, m, own, defs, (ConfigKey){"config.json", dims[i].name, dims[i].name},
                           json_get(constants, dims[i].name));
   for (int i = 0; i < nl && !status; i++)
-    status =
-        add_config(s, m, own, defs, lets[i].name, lets[i].name, json_get(constants, lets[i].name));
+    status = add_config(s, m, own, defs, (ConfigKey){"config.json", lets[i].name, lets[i].name},
+                        json_get(constants, lets[i].name));
   return status;
 }
 

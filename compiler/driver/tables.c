@@ -132,23 +132,26 @@ BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c
   BigsAlias *alias = NEWN(a, BigsAlias, c->aliases.n + 1);
   BigsConfig *config = NEWN(a, BigsConfig, c->config.n + 1);
   BigsIgnore *ignore = NEWN(a, BigsIgnore, c->ignore.n + 1);
+  int nconfig = 0;
   for (int i = 0; i < c->aliases.n; i++)
     alias[i] = (BigsAlias){.old = c->aliases.v[i].old_name.s, .now = c->aliases.v[i].new_name.s};
   for (int i = 0; i < c->ignore.n; i++)
     ignore[i] = (BigsIgnore){.pattern = c->ignore.v[i].pattern, .param = c->ignore.v[i].param};
   for (int i = 0; i < c->config.n; i++) {
     const CkptConfig *k = &c->config.v[i];
-    config[i] = (BigsConfig){.key = k->key,
-                             .name = k->name,
-                             .number = k->name ? value_of(model, k->name) : k->num,
-                             .text = k->is_text ? k->text : NULL,
-                             .is_bool = k->is_bool};
+    if (strcmp(k->file, "config.json")) // no other is read beside weights later
+      continue;
+    config[nconfig++] = (BigsConfig){.key = k->key,
+                                     .name = k->name,
+                                     .number = k->name ? value_of(model, k->name) : k->num,
+                                     .text = k->is_text ? k->text : NULL,
+                                     .is_bool = k->is_bool};
   }
   return (BigsCheckpoint){.name = c->name,
                           .entry = names_table(a, model, c),
                           .nalias = c->aliases.n,
                           .nignore = c->ignore.n,
-                          .nconfig = c->config.n,
+                          .nconfig = nconfig,
                           .alias = alias,
                           .ignore = ignore,
                           .config = config};
