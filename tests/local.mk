@@ -135,10 +135,11 @@ test_sources = \
 	%D%/unit/zoo_bed.h
 
 # `make fuzz` builds the libFuzzer targets: configure with CC=clang, --enable-sanitizers and CFLAGS="-O1 -g -fsanitize=fuzzer-no-link".
-fuzz_targets = %D%/fuzz/fuzz_data %D%/fuzz/fuzz_folder %D%/fuzz/fuzz_json %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_plan %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer
+fuzz_targets = %D%/fuzz/fuzz_data %D%/fuzz/fuzz_flax %D%/fuzz/fuzz_folder %D%/fuzz/fuzz_json %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_plan %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer %D%/fuzz/fuzz_torch
 EXTRA_PROGRAMS = $(fuzz_targets)
 fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_data_SOURCES = %D%/fuzz/fuzz_data.c %D%/fuzz/fuzz.h
+%C%_fuzz_fuzz_flax_SOURCES = %D%/fuzz/fuzz_flax.c %D%/fuzz/fuzz_foreign.h %D%/fuzz/fuzz.h
 %C%_fuzz_fuzz_folder_SOURCES = %D%/fuzz/fuzz_folder.c %D%/fuzz/fuzz.h
 %C%_fuzz_fuzz_json_SOURCES = %D%/fuzz/fuzz_json.c %D%/fuzz/fuzz.h
 %C%_fuzz_fuzz_model_SOURCES = %D%/fuzz/fuzz_model.c
@@ -146,7 +147,9 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_plan_SOURCES = %D%/fuzz/fuzz_plan.c %D%/fuzz/fuzz.h
 %C%_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c
 %C%_fuzz_fuzz_tokenizer_SOURCES = %D%/fuzz/fuzz_tokenizer.c
+%C%_fuzz_fuzz_torch_SOURCES = %D%/fuzz/fuzz_torch.c %D%/fuzz/fuzz_foreign.h %D%/fuzz/fuzz.h %D%/unit/foreign_files.c
 %C%_fuzz_fuzz_data_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_flax_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_folder_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_json_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_model_LDFLAGS = $(fuzz_flags)
@@ -154,7 +157,9 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_plan_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_safetensors_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_tokenizer_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_torch_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_data_LDADD = $(all_libs)
+%C%_fuzz_fuzz_flax_LDADD = $(all_libs)
 %C%_fuzz_fuzz_folder_LDADD = $(all_libs)
 %C%_fuzz_fuzz_json_LDADD = $(all_libs)
 %C%_fuzz_fuzz_model_LDADD = $(all_libs)
@@ -162,6 +167,7 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_plan_LDADD = $(all_libs)
 %C%_fuzz_fuzz_safetensors_LDADD = $(all_libs)
 %C%_fuzz_fuzz_tokenizer_LDADD = $(all_libs)
+%C%_fuzz_fuzz_torch_LDADD = $(all_libs)
 CLEANFILES += $(fuzz_targets)
 .PHONY: fuzz fuzz-objects
 fuzz: $(fuzz_targets)
