@@ -54,6 +54,7 @@ runtime_sources = \
 	%D%/exec/exec.c \
 	%D%/exec/exec.h \
 	%D%/exec/finite.c \
+	%D%/exec/first.c \
 	%D%/exec/float_mode.h \
 	%D%/exec/info.c \
 	%D%/exec/match.c \

@@ -78,7 +78,7 @@ static bool get_fresh(Ready *e, Param **fresh, int n) {
     if (done)
       continue;
     m->seed = weight_seed(e->r, w[i]->draw);
-    if (exec_init(m)) {
+    if (exec_init(m, NULL)) {
       repl_fail(e->r, "%s", bigs_model_error(m));
       return false;
     }

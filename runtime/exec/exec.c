@@ -394,10 +394,12 @@ static int wait_for_step(bigs_model *m, int s, int64_t begin) {
 }
 
 static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags) {
-  bool marks = m->step_ns && from < to && m->device->mark && m->device->mark(m, 0);
+  bool marks = m->step_ns && from < to && !flags.steps && m->device->mark && m->device->mark(m, 0);
   int err = 0, first = from;
   for (int s = from, n; s < to && !err; s += n) {
     n = steps_at_once(m, b, s, flags);
+    if (flags.steps && !memchr(flags.steps + s, 1, (size_t)n))
+      continue;
     int64_t begin = m->step_ns && !marks ? clock_ns() : 0;
     if (m->cancel && *m->cancel)
       return exec_interrupted(m);
@@ -427,8 +429,9 @@ static int run_part(bigs_model *m, Binding *b, int part, RunFlags flags) {
   int prologue = b->program->nprologue;
   Part p = {b, part ? prologue : 0, part ? b->program->nstep : prologue, flags};
   b->base[b->program->nbuffer] = m->scratch.p;
-  return flags.check || p.to - p.from < 2 ? part_steps(m, &p)
-                                          : exec_as_one(m, &b->part[part], b->base, part_steps, &p);
+  return flags.check || flags.steps || p.to - p.from < 2
+             ? part_steps(m, &p)
+             : exec_as_one(m, &b->part[part], b->base, part_steps, &p);
 }
 
 int exec_prepare(bigs_model *m, Binding *b) {
@@ -476,6 +479,16 @@ int exec_reserve(bigs_model *m, int program, const int64_t *dims) {
   return err;
 }
 
+static int run_parts(bigs_model *m, Binding *b, RunFlags flags) {
+  if (b->kept_version != m->weights_version || flags.check || flags.steps) {
+    b->kept_version = 0;
+    if (run_part(m, b, 0, flags))
+      return m->error.status;
+    b->kept_version = flags.steps ? 0 : m->weights_version;
+  }
+  return run_part(m, b, 1, flags);
+}
+
 static int run_program(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                        void *const *outputs, RunFlags flags) {
   Binding *b = exec_bind(m, program, dims);
@@ -483,13 +496,12 @@ static int run_program(bigs_model *m, int program, const int64_t *dims, const vo
     return m->error.status;
   if (exec_keys(m, b, flags) || exec_frames(m, b) || (flags.check && check_before(m, b)))
     return m->error.status;
-  if (b->kept_version != m->weights_version || flags.check) {
-    b->kept_version = 0;
-    if (run_part(m, b, 0, flags))
-      return m->error.status;
-    b->kept_version = m->weights_version;
-  }
-  int err = run_part(m, b, 1, flags);
+  uint8_t *steps = flags.wanted ? exec_steps_for(m, b, flags.wanted) : NULL;
+  if (flags.wanted && !steps)
+    return m->error.status;
+  flags.steps = steps;
+  int err = run_parts(m, b, flags);
+  free(steps);
   return err ? err : return_outputs(m, b, outputs);
 }
 
@@ -542,20 +554,6 @@ int module_program(const BigsModule *module, int kind, const char *name) {
     if (module->program[i].kind == kind && (!name || !strcmp(module->program[i].name, name)))
       return i;
   return -1;
-}
-
-int exec_init(bigs_model *m) {
-  int program = module_program(m->module, BIGS_INIT, NULL);
-  if (region_own(m, &m->param, "parameters"))
-    return m->error.status;
-  if (m->param.p && m->device->clear(m, m->param.p, m->param.bytes))
-    return m->error.status;
-  m->weights_version++;
-  if (program < 0)
-    return 0;
-  int err = exec_run(m, program, NULL, NULL, NULL, (RunFlags){.seed = m->seed});
-  m->weights_version++;
-  return err;
 }
 
 int64_t model_peak_bytes(const bigs_model *m) {

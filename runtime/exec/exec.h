@@ -187,6 +187,9 @@ typedef struct RunFlags {
               // the first step
   uint64_t seed; // of random draws
   int64_t step;
+  // Of a program of first values: 1 per parameter that is to have one; what only others need is not run.  NULL: all.
+  const uint8_t *wanted;
+  const uint8_t *steps; // those that it comes to; set by exec_run
 } RunFlags;
 // The binding and all memory that exec_run will need for the same dims.
 int exec_ready(bigs_model *m, int program, const int64_t *dims);
@@ -208,8 +211,11 @@ int exec_keys(bigs_model *m, Binding *b, RunFlags flags); // of what it draws
 int exec_steps(bigs_model *m, Binding *b);
 // Gradient memory, cleared when it held another program's.
 int exec_ready_gradients(bigs_model *m, int program);
-// First values of all parameters from m->seed; zeros without a BIGS_INIT program.
-int exec_init(bigs_model *m);
+// First values of the parameters from m->seed; zeros without a BIGS_INIT program.  wanted: 1 per parameter that needs one; the
+// others' are not defined.  NULL: all do.
+int exec_init(bigs_model *m, const uint8_t *wanted);
+// 1 per step of a bound program of first values that these parameters need, malloc'd; NULL with the error set.
+uint8_t *exec_steps_for(bigs_model *m, const Binding *b, const uint8_t *wanted);
 // Number of the first program of that kind and name (name NULL: any), or -1.
 int module_program(const BigsModule *module, int kind, const char *name);
 int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated

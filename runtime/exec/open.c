@@ -57,7 +57,7 @@ static int copy_lacks(bigs_model *m, const char *notes, const uint8_t *unread) {
 static int add_fresh(bigs_model *m) {
   region_free(m, &m->param);
   int err = new_parameters(m);
-  err = err ? err : exec_init(m);
+  err = err ? err : exec_init(m, NULL);
   err = err ? err : weights_take(m, (const char *)m->module->weights);
   free(m->unread);
   m->unread = NULL;
@@ -92,7 +92,9 @@ static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
   if (!weights && !o->unset && m->module->weights)
     return weights_inside(m);
   int err = new_parameters(m);
-  return err || (!weights && o->unset) ? err : weights ? weights_load(m, weights) : exec_init(m);
+  return err || (!weights && o->unset) ? err
+         : weights                     ? weights_load(m, weights)
+                                       : exec_init(m, NULL);
 }
 
 // A text that is cut ends with "...", as one that is too long for a BigsError does.

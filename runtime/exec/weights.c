@@ -86,10 +86,10 @@ static void note_fresh(bigs_model *m, const NameMap *map, const char *path) {
   m->notes = t.s; // cut when memory is short; it is only for reading
 }
 
-// Which parameters no entry may use; *out is NULL when the file has all or fresh ones are wanted.
-static int list_unread(bigs_model *m, const NameMap *map, uint8_t **out) {
+// Which parameters the file lacks; *out is NULL when it has all.
+static int list_lacking(bigs_model *m, const NameMap *map, uint8_t **out) {
   *out = NULL;
-  if (!map->fresh || m->fresh)
+  if (!map->fresh)
     return 0;
   *out = MODEL_ALLOC(m, uint8_t, m->module->nparam, "names of parameters");
   for (int i = 0; *out && i < m->module->nparam; i++)
@@ -123,19 +123,26 @@ static int match_hub(bigs_model *m, const Hub *hub, const char *path, NameMap *m
   return err ? err : name_map(m->module, hub, block, m->asked.fresh_head, map, &m->error);
 }
 
+// Entries may use what is lacking, where fresh values are wanted.
+static void keep_unread(bigs_model *m, uint8_t *lacking) {
+  free(m->unread);
+  m->unread = m->fresh ? NULL : lacking;
+  if (m->fresh)
+    free(lacking);
+}
+
 static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   NameMap map;
-  uint8_t *unread = NULL;
+  uint8_t *lacking = NULL;
   int err = match_hub(m, hub, path, &map);
   if (err)
     return err;
-  err = list_unread(m, &map, &unread);
+  err = list_lacking(m, &map, &lacking);
   if (!err && map.fresh && !m->asked.unset)
-    err = exec_init(m);
+    err = exec_init(m, lacking);
   err = err ? err : read_all(m, &map);
   m->weights_version++;
-  free(m->unread);
-  m->unread = unread;
+  keep_unread(m, lacking);
   if (!err)
     note_fresh(m, &map, path);
   name_map_free(&map);

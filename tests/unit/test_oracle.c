@@ -3,6 +3,8 @@
 #include "tests/unit/command.h"
 #include "tests/unit/foreign_files.h"
 #include "tests/unit/suites.h"
+#include "compiler/driver/session.h"
+#include "runtime/exec/exec.h"
 #include "runtime/files/safetensors.h"
 #include <math.h>
 #include <stdio.h>
@@ -305,6 +307,104 @@ START_TEST(convert_from_other_programs) {
 }
 END_TEST
 
+// ---- parts that a file lacks
+// A module of a shipped model, small; the session keeps it.
+static const BigsModule *small_module(Session *s, Arena *a, char *mdl) {
+  static Options o;
+  bool bigs = strstr(mdl, "bigs.mdl") != NULL;
+  char *argv[] = {"bigsc",
+                  "init",
+                  mdl,
+                  "-o",
+                  "x",
+                  "-DV=40",
+                  "-DP=8",
+                  "-DH=16",
+                  "-DDepth=2",
+                  bigs ? "-DI=24" : "-DF=24",
+                  bigs ? "-DN=4" : "-DHeads=2"};
+  BuildWant want = {.nentries = -1, .init = true};
+  ck_assert_int_lt(options_parse(a, &o, COUNT(argv), argv), 0);
+  ck_assert_int_eq(session_load(s, &o, mdl, true) | session_compile(s, &want), 0);
+  return s->module;
+}
+
+static bool of_a_head(const char *name) {
+  return strstr(name, "pooler") || strstr(name, "cls.") || strstr(name, "classifier");
+}
+
+// The tensors of a file but for heads.
+static void write_body(const char *from, const char *to) {
+  BigsError e = {0};
+  StFile *f = must_open(from);
+  StWriter *w = st_create(to, &e);
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < st_count(f); i++) {
+      const StTensor *t = st_at(f, i);
+      float *x = numbers_of(t);
+      if (!of_a_head(t->name))
+        ck_assert_int_eq(pass ? st_write(w, x, t->nbytes, &e)
+                              : st_declare(w, t->name, ST_F32, t->rank, t->shape, &e),
+                         0);
+      free(x);
+    }
+  ck_assert_int_eq(st_finish(w, &e), 0);
+  st_close(f);
+}
+
+static bigs_model *opened(const BigsModule *module, const char *weights) {
+  char error[512] = "";
+  bigs_options o = {.size = sizeof o, .seed = 7, .fresh = 1};
+  bigs_model *m = bigs_model_open_with(module, weights, &o, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  return m;
+}
+
+static void same_parameters(bigs_model *a, bigs_model *b) {
+  static float x[8192], y[8192];
+  for (int i = 0; i < a->module->nparam; i++) {
+    ck_assert_int_eq(
+        bigs_model_get(a, BIGS_THE_WEIGHT, i, x) | bigs_model_get(b, BIGS_THE_WEIGHT, i, y), 0);
+    ck_assert_msg(!memcmp(x, y, sizeof x), "%s differs", a->module->param[i].name);
+  }
+}
+
+// What a file lacks has the values that it has in a fresh model, and nothing else is made for it.
+START_TEST(only_what_is_lacking_is_made) {
+  static int64_t ns[4096];
+  char full[2 * PATH], body[2 * PATH];
+  Arena *a = arena_new();
+  Session s;
+  Paths p;
+  test_make_dir(scratch);
+  paths_for(&p, _i ? "bert" : "bigs");
+  const BigsModule *module = small_module(&s, a, p.mdl);
+  int init = module_program(module, BIGS_INIT, NULL), made = 0, steps = module->program[init].nstep;
+  snprintf(full, sizeof full, "%s/full", scratch);
+  snprintf(body, sizeof body, "%s/body", scratch);
+  bigs_model *fresh = opened(module, NULL), *m = opened(module, NULL);
+  ck_assert_int_eq(bigs_model_save(fresh, full, "hf"), 0);
+  write_body(full, body);
+  m->step_ns = ns;
+  ck_assert_msg(bigs_model_load(m, body) == 0, "%s", bigs_model_error(m));
+  ck_assert_ptr_nonnull(strstr(bigs_model_notes(m), "head.transform.weight and 4 more: not in"));
+  same_parameters(fresh, m);
+  for (int i = 0; i < steps; i++)
+    made += ns[i] != 0;
+  ck_assert_msg(made > 0 && made < steps / 2, "%d of %d steps", made, steps);
+  memset(ns, 0, sizeof ns);
+  ck_assert_int_eq(bigs_model_load(m, full), 0);
+  same_parameters(fresh, m);
+  for (int i = 0; i < steps; i++)
+    ck_assert_int_eq(ns[i], 0);
+  bigs_model_close(m);
+  bigs_model_close(fresh);
+  session_close(&s);
+  arena_free(a);
+  test_remove_dir(scratch);
+}
+END_TEST
+
 static double largest_gradient(StFile *f) {
   double most = 0;
   for (int i = 0; i < st_count(f); i++)
@@ -475,6 +575,7 @@ Suite *oracle_suite(void) {
   tcase_add_loop_test(t, shared_object_equals_the_oracle, 0, 2);
   tcase_add_loop_test(t, gradients_equal_the_oracle, 0, COUNT(folders));
   tcase_add_loop_test(t, weights_of_other_programs_equal_the_oracle, 0, COUNT(foreign));
+  tcase_add_loop_test(t, only_what_is_lacking_is_made, 0, 2);
   tcase_add_loop_test(t, convert_from_other_programs, 0, COUNT(foreign));
   tcase_add_loop_test(t, gpt_equals_the_oracle, 0, COUNT(gpt_folders));
   tcase_add_loop_test(t, encoder_equals_the_oracle, 0, COUNT(encoders));
