@@ -69,6 +69,7 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   if (index < 0)
     return train ? EXIT_MODEL : EXIT_USAGE;
   int status = feeding_tokenizer(s, dir, &f->tokens);
+  status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
   if (!status)
     status = feeding_open(s, f, &s->module->train[index], o->data.v, o->data.n,
                           o->batch > 0 ? o->batch : st.batch, o->length > 0 ? o->length : st.length,
@@ -121,6 +122,51 @@ typedef struct Filling {
   bool echo;      // the texts, too
 } Filling;
 
+// The table may have more rows than the vocabulary.
+static const char *word_text(const Filling *f, int32_t id) {
+  const char *word = tok_text(f->tokens, id);
+  return word ? word : "?";
+}
+
+static void print_gaps(const Filling *f, const FillGap *gap, int n) {
+  for (int i = 0; i < n; i++) {
+    if (n > 1)
+      printf("  [MASK] %d:", i + 1);
+    for (int k = 0; k < gap[i].n; k++)
+      printf("  %s %.1f %%", word_text(f, gap[i].word[k].id), 100 * gap[i].word[k].probability);
+    printf("\n");
+  }
+}
+
+static void put_words(JsonText *t, const Filling *f, const FillGap *gap) {
+  for (int k = 0; k < gap->n; k++) {
+    const char *word = word_text(f, gap->word[k].id);
+    json_raw(t, k ? ", {\"word\": " : "{\"word\": ");
+    json_put_string(t, word, strlen(word));
+    json_raw(t, ", \"probability\": ");
+    json_put_double(t, gap->word[k].probability);
+    json_raw(t, "}");
+  }
+}
+
+// {"text": "the [MASK]", "masks": [[{"word": "cat", "probability": 0.5}, ...], ...]}
+static int print_gaps_json(Filling *f, const char *text, const FillGap *gap, int n) {
+  JsonText t = {0};
+  json_raw(&t, "{\"text\": ");
+  json_put_string(&t, text, strlen(text));
+  json_raw(&t, ", \"masks\": [");
+  for (int i = 0; i < n; i++) {
+    json_raw(&t, i ? ", [" : "[");
+    put_words(&t, f, &gap[i]);
+    json_raw(&t, "]");
+  }
+  json_raw(&t, "]}");
+  if (!t.failed)
+    printf("%s\n", t.s);
+  free(t.s);
+  return t.failed ? session_error(&f->s, EXIT_MODEL, "out of memory") : 0;
+}
+
 static int fill_one(Filling *f, const char *text) {
   Session *s = &f->s;
   FillGap *gap;
@@ -128,21 +174,16 @@ static int fill_one(Filling *f, const char *text) {
   int status = fill_gaps(s->handle, f->tokens, text, f->length, top, &gap, &n);
   if (status)
     return session_error(s, status, "%s", bigs_model_error(s->handle));
-  if (f->echo)
-    printf("%s\n", text);
-  for (int i = 0; i < n; i++) {
-    if (n > 1)
-      printf("  [MASK] %d:", i + 1);
-    for (int k = 0; k < gap[i].n; k++) {
-      const char *word = tok_text(
-          f->tokens, gap[i].word[k].id); // the table may have more rows than the vocabulary
-      printf("  %s %.1f %%", word ? word : "?", 100 * gap[i].word[k].probability);
-    }
-    printf("\n");
+  if (s->o->json) {
+    status = print_gaps_json(f, text, gap, n);
+  } else {
+    if (f->echo)
+      printf("%s\n", text);
+    print_gaps(f, gap, n);
   }
   fflush(stdout); // an error of the next text comes behind it
   free(gap);
-  return 0;
+  return status;
 }
 
 // The next line of standard input, of which no more is held than a line of a text may have.

@@ -146,6 +146,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   status = tokenizer(s, f, &to);
+  status = status ? status : feeding_labels(s, f, o->resume ? o->out : s->weights, o->resume);
   status = status ? status : check_shares(s, ranks, plan.batch);
   status = status ? status
                   : feeding_open(s, f, t, o->data.v, o->data.n, plan.batch, plan.length, plan.seed,
@@ -159,6 +160,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
             (long long)f->length, (long long)data_rows(f->data, DATA_HELD_OUT),
             (long long)plan.batch,
             s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
+  to.labels = data_labels(f->data);
   f->from.rank = ranks->place.rank;
   f->from.ranks = ranks->place.ranks;
   status = ranks_meet(s, ranks, &to.team);

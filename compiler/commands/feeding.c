@@ -130,6 +130,11 @@ static int check_fixed(Session *s, int64_t batch, int64_t length) {
   return 0;
 }
 
+int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed) {
+  f->labels_fixed = fixed;
+  return folder && labels_of_folder(folder, &f->labels, &s->error) ? session_fail(s, &s->error) : 0;
+}
+
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
   f->module = s->module;
@@ -151,6 +156,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                    .length = f->length,
                    .table = token_table(s->module),
                    .classes = classes(s->module),
+                   .labels = &f->labels,
+                   .labels_fixed = f->labels_fixed,
                    .mask_rate = train->mask_rate,
                    .seed = seed,
                    .hold_out = hold_out,
@@ -184,4 +191,5 @@ void feeding_print_result(const Feeding *f, const EvalResult *r) {
 void feeding_close(Feeding *f) {
   data_free(f->data);
   tok_free(f->tokens);
+  labels_free(&f->labels);
 }

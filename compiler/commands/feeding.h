@@ -15,6 +15,8 @@ typedef struct Feeding {
   int64_t length;
   DataFeed from;
   Feed feed;
+  Labels labels;     // of the model's classes, as its folder names them
+  bool labels_fixed; // no others
 } Feeding;
 
 // What cuts the model's text; a model without a `tokenizer` line has WordPiece.  An error where this bigsc has no such tokenizer.
@@ -27,6 +29,8 @@ const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir);
 int feeding_load(Session *s, TokenizerKind kind, const char *vocab, Tokenizer **out);
 // All three.
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
+// The names that folder/config.json has for classes; of a training folder or a model to be evaluated no others are allowed.
+int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed);
 // Opens the source of train block `train` (or, with kind given by `source`) over `paths`. hold_out:
 // whether to keep rows for evaluation; without, everything is training data and can be walked as
 // such.

@@ -95,11 +95,12 @@ static void put_block(JsonText *t, const BigsModule *m, int block) {
   }
 }
 
-char *config_text(const BigsModule *m) {
+char *config_text(const BigsModule *m, const char *members) {
   JsonText t = {0};
   json_raw(&t, "{\n");
   for (int b = 0; b < m->ncheckpoint; b++)
     put_block(&t, m, b);
+  json_raw(&t, members);
   json_raw(&t, "  \"bigsc\": {\n");
   put_key(&t, "    ", "version");
   json_put_string(&t, m->version, strlen(m->version));

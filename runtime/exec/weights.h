@@ -35,8 +35,9 @@ StoredShape stored_shape(const BigsModule *module, int block, int param);
 // What config.json says against what was compiled in; block -1: nothing is checked.
 int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,
                  BigsError *e);
-// The keys of all blocks and the constants, as a config.json.  NULL: out of memory.
-char *config_text(const BigsModule *module);
+// The keys of all blocks, other members (text, each with a comma behind it) and the constants, as a config.json.  NULL: out of
+// memory.
+char *config_text(const BigsModule *module, const char *members);
 
 // Behind bigs_model_load and bigs_model_save.
 int weights_load(bigs_model *m, const char *path);

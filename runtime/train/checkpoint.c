@@ -207,13 +207,22 @@ static void drop_temporaries(const char *dir) {
     closedir(d);
 }
 
-int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
-                  BigsError *e) {
+static char *config_with_labels(const BigsModule *module, const Labels *labels) {
+  JsonText t = {0};
+  if (labels)
+    labels_put(&t, labels);
+  char *text = t.failed ? NULL : config_text(module, t.s ? t.s : "");
+  free(t.s);
+  return text;
+}
+
+int folder_create(const char *dir, const BigsModule *module, const Labels *labels,
+                  const FolderFile *file, int nfile, BigsError *e) {
   if (refuse(dir, module, file, nfile, e))
     return e->status;
   drop_next(dir);
   drop_temporaries(dir);
-  char *config = config_text(module);
+  char *config = config_with_labels(module, labels);
   if (!config)
     return bigs_fail_memory(e, "config.json");
   int err = write_text(dir, "config.json", config, strlen(config), e);

@@ -9,6 +9,7 @@
 #ifndef BIGSC_RUNTIME_CHECKPOINT_H
 #define BIGSC_RUNTIME_CHECKPOINT_H
 #include "runtime/train/feed.h"
+#include "runtime/train/labels.h"
 #include "runtime/exec/optim.h"
 
 typedef struct TrainState {
@@ -34,10 +35,10 @@ typedef struct FolderFile {
 // save would replace by another and that no run wrote.
 int folder_make(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
                 BigsError *e);
-// Writes model.mdl, config.json and `file` into it; neither may it hold a run now.  What a run that
+// Writes model.mdl, config.json with the names of classes and `file` into it; neither may it hold a run now.  What a run that
 // was killed before its first save left there goes.
-int folder_create(const char *dir, const BigsModule *module, const FolderFile *file, int nfile,
-                  BigsError *e);
+int folder_create(const char *dir, const BigsModule *module, const Labels *labels,
+                  const FolderFile *file, int nfile, BigsError *e);
 bool folder_has_run(const char *dir); // is there a state.json?
 
 int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState *s,

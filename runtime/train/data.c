@@ -198,6 +198,7 @@ void data_free(Data *d) {
   free(d->start);
   free(d->first);
   free(d->label);
+  labels_free(&d->labels);
   free(d->train);
   free(d->held);
   free(d);
@@ -208,6 +209,9 @@ int64_t data_rows(const Data *d, DataSplit s) {
 }
 int64_t data_tokens(const Data *d) {
   return d->ntoken;
+}
+const Labels *data_labels(const Data *d) {
+  return &d->labels;
 }
 uint64_t data_cursor(const Data *d) {
   return d->cursor;

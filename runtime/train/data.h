@@ -15,6 +15,7 @@
 #define BIGSC_RUNTIME_DATA_H
 #include "base/error.h"
 #include "runtime/train/corpus.h"
+#include "runtime/train/labels.h"
 #include "runtime/text/tokenizer.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,10 +35,12 @@ bool data_has_field(const char *source, const char *field);
 
 typedef struct DataOptions {
   DataKind kind;
-  int64_t length;   // L: mlm_text at least 3, lm_text 1, tsv 4
-  int64_t table;    // rows of the model's token table; 0: unknown
-  int64_t classes;  // tsv: labels must lie below; 0: unknown
-  double mask_rate; // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
+  int64_t length;       // L: mlm_text at least 3, lm_text 1, tsv 4
+  int64_t table;        // rows of the model's token table; 0: unknown
+  int64_t classes;      // tsv: labels must lie below; 0: unknown
+  const Labels *labels; // tsv: the names of the model's classes; NULL: none
+  bool labels_fixed;    // and no others, nor words where there are none
+  double mask_rate;     // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
   uint64_t seed;
   bool hold_out;          // false: every row is for training, as when a whole file is evaluated
   bool pad;               // tsv: pad to `length` always, not to the longest row of a batch
@@ -56,7 +59,8 @@ void data_free(Data *d); // NULL is allowed
 // Every row is of one split; without hold_out all are for training.
 typedef enum DataSplit { DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 int64_t data_rows(const Data *d, DataSplit s);
-int64_t data_tokens(const Data *d); // of the text, separators included; of all TSV rows
+int64_t data_tokens(const Data *d);       // of the text, separators included; of all TSV rows
+const Labels *data_labels(const Data *d); // tsv: names of its classes, n 0 where labels are numbers
 // A hash of ids, labels, kind and length: to refuse a resume on other data.
 uint64_t data_fingerprint(const Data *d);
 

@@ -26,6 +26,7 @@ struct Data {
   int64_t *start; // [rows + 1] in the stream
   int32_t *first; // [rows] tokens of a
   int32_t *label; // [rows]
+  Labels labels;  // names of its classes
   int64_t row_cap;
   bool pair;
   // rows

@@ -1,7 +1,7 @@
 // Labelled rows from TSV files: see data.h.
 //
 // The first line names the columns: `text` or `sentence`, or `text_a` and `text_b`; and `label`,
-// whole numbers from 0.  Others are skipped.  Fields are what stands between tabs: no quoting.
+// whole numbers from 0, or words, which are classes in the order of their bytes.  Others are skipped.  Fields are what stands between tabs: no quoting.
 #include "runtime/train/data_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -63,24 +63,6 @@ static int read_header(Data *d, const TextLine *l, Columns *c, bool first_file, 
   return 0;
 }
 
-static int read_label(const Data *d, const TextLine *l, TsvField f, int32_t *label, BigsError *e) {
-  int64_t x = 0;
-  bool ok = f.n > 0 && f.n < 10;
-  for (size_t i = 0; i < f.n && ok; i++) {
-    ok = f.s[i] >= '0' && f.s[i] <= '9';
-    x = x * 10 + (f.s[i] - '0');
-  }
-  if (!ok)
-    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: label \"%.*s\" is not a whole number from 0", l->path,
-                     l->line, (int)(f.n < 40 ? f.n : 40), f.s);
-  if (d->o.classes > 0 && x >= d->o.classes)
-    return bigs_fail(e, BIGS_EMODEL,
-                     "%s:%zu: label %lld, but the model has %lld classes, 0 to %lld", l->path,
-                     l->line, (long long)x, (long long)d->o.classes, (long long)d->o.classes - 1);
-  *label = (int32_t)x;
-  return 0;
-}
-
 static int grow_rows(Data *d, BigsError *e) {
   if (d->rows < d->row_cap)
     return 0;
@@ -106,30 +88,42 @@ static int push_text(Data *d, TokEncoder *c, TsvField f, TokIds *ids, BigsError 
   return status;
 }
 
-static int read_row(Data *d, TokEncoder *c, const TextLine *l, const Columns *col, TokIds *ids,
-                    BigsError *e) {
+typedef struct TsvReader {
+  Data *d;
+  TextReader *from;
+  TokEncoder *encoder;
+  TokIds ids;
+  LabelWords words; // d->label holds their numbers, until all are known
+} TsvReader;
+
+static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsError *e) {
+  Data *d = t->d;
   TsvField field[MAX_COLUMNS];
   int n = cut_fields(l, field), status = grow_rows(d, e);
   if (!status && n != col->count)
     status = bigs_fail(e, BIGS_EMODEL, "%s:%zu: %d fields where the header has %d", l->path,
                        l->line, n, col->count);
-  status = status ? status : read_label(d, l, field[col->label], &d->label[d->rows], e);
-  status = status ? status : push_text(d, c, field[col->a], ids, e);
+  const TsvField *label = &field[col->label];
+  if (!status)
+    status = label_words_add(&t->words, label->s, label->n, (LabelWord){NULL, l->path, l->line},
+                             &d->label[d->rows], e);
+  status = status ? status : push_text(d, t->encoder, field[col->a], &t->ids, e);
   if (status)
     return status;
   d->first[d->rows] = (int32_t)(d->ntoken - d->start[d->rows]);
-  status = col->b >= 0 ? push_text(d, c, field[col->b], ids, e) : 0;
+  status = col->b >= 0 ? push_text(d, t->encoder, field[col->b], &t->ids, e) : 0;
   d->start[++d->rows] = d->ntoken;
   return status;
 }
 
-static int read_all(Data *d, TextReader *r, TokEncoder *c, TokIds *ids, BigsError *e) {
+static int read_all(TsvReader *t, BigsError *e) {
+  Data *d = t->d;
   Columns col = {0};
   const char *path = NULL;
   size_t last_line = 0;
   TextLine l;
   for (int64_t i = 0;; i++) {
-    int status = text_next(r, &l, e);
+    int status = text_next(t->from, &l, e);
     if (status || !l.s)
       return status;
     if (l.path == path && l.line == last_line)
@@ -138,26 +132,42 @@ static int read_all(Data *d, TextReader *r, TokEncoder *c, TokIds *ids, BigsErro
     if (l.path != path)
       status = read_header(d, &l, &col, !path, e);
     else
-      status = read_row(d, c, &l, &col, ids, e);
+      status = read_row(t, &l, &col, e);
     if (status)
       return status;
     path = l.path;
     last_line = l.line;
-    if (i % 4096 == 0 && d->o.progress && d->o.progress(d->o.ctx, "reading rows", text_share(r)))
+    if (i % 4096 == 0 && d->o.progress &&
+        d->o.progress(d->o.ctx, "reading rows", text_share(t->from)))
       return bigs_fail(e, BIGS_EINTERRUPT, "interrupted");
   }
 }
 
+// The rows' words become classes.
+static int read_classes(TsvReader *t, BigsError *e) {
+  Data *d = t->d;
+  LabelRules rules = {d->o.labels, d->o.labels_fixed, d->o.classes};
+  int32_t *class_of = malloc(sizeof *class_of * (size_t)(t->words.n + 1));
+  if (!class_of)
+    return bigs_fail_memory(e, "the labels of the data");
+  int status = label_words_classes(&t->words, &rules, class_of, &d->labels, e);
+  for (int64_t i = 0; i < d->rows && !status; i++)
+    d->label[i] = class_of[d->label[i]];
+  free(class_of);
+  return status;
+}
+
 int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  TokIds ids = {0};
-  TextReader *r = text_open(paths, n, e);
-  TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
-  int status = !r ? bigs_status(e, BIGS_EFILE) : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
+  TsvReader t = {.d = d, .from = text_open(paths, n, e)};
+  t.encoder = t.from ? tok_encoder_new(d->tok, e) : NULL;
+  int status = !t.from ? bigs_status(e, BIGS_EFILE) : !t.encoder ? BIGS_EMODEL : read_all(&t, e);
   if (!status && d->rows == 0)
-    status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(r, 0));
-  free(ids.v);
-  tok_encoder_free(c);
-  text_close(r);
+    status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(t.from, 0));
+  status = status ? status : read_classes(&t, e);
+  free(t.ids.v);
+  label_words_free(&t.words);
+  tok_encoder_free(t.encoder);
+  text_close(t.from);
   return status;
 }
 

@@ -17,6 +17,8 @@ train_sources = \
 	%D%/feed_data.h \
 	%D%/fill.c \
 	%D%/fill.h \
+	%D%/labels.c \
+	%D%/labels.h \
 	%D%/log.c \
 	%D%/log.h \
 	%D%/train.c \

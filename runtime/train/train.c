@@ -419,7 +419,7 @@ static int begin_folder(TrainRun *r) {
     return m->error.status;
   if (r->o->resume)
     return 0;
-  return folder_create(dir, m->module, r->o->file, r->o->nfile, &m->error) ||
+  return folder_create(dir, m->module, r->o->labels, r->o->file, r->o->nfile, &m->error) ||
                  log_clear(r->log, &m->error)
              ? m->error.status
              : 0;

@@ -34,7 +34,8 @@ typedef struct TrainOptions {
   const char *flags;      // the command line, for the log
   const FolderFile *file; // copied into the folder: vocab.txt, files that model.mdl uses
   int nfile;
-  int64_t save_every; // steps between checkpoints; 0: a tenth of the run, at most 1,000
+  const Labels *labels; // names of classes, for the folder; NULL: none
+  int64_t save_every;   // steps between checkpoints; 0: a tenth of the run, at most 1,000
   // between held-out evaluations; 0: as save_every; -1: never, not even at the end
   int64_t eval_every;
   int64_t log_every; // between records of the log; 0: 10

@@ -143,3 +143,31 @@ write_corpus() {
   }' >corpus.txt
   printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the a red blue small big cat dog bird fish sees eats likes finds . >vocab.txt
 }
+
+# A task of two classes, which are words, and a model that learns it.
+write_task() {
+  cat >task.mdl <<'END'
+dim V = 20, H = 8, Labels = 2, Types = 2
+dim B, L <= 12
+init normal(0.3)
+tokenizer wordpiece("vocab.txt", lower: true)
+model Task(ids : i32[B, L], types : i32[B, L] = 0, mask : bool[B, L] = true) {
+  word       : Embedding[V, H]
+  segment    : Embedding[Types, H]
+  classifier : Linear[H -> Labels]
+  entry scores : [B, Labels] = mean[L](word(ids) + segment(types), where: mask) |> classifier
+}
+train classify {
+  data ids, types, mask, target : i32[B] = tsv("task.tsv")
+  loss = mean(cross_entropy[Labels](scores, target))
+  optimizer = adamw(beta: (0.9, 0.999), eps: 1e-6)
+  rate = 5e-2; batch = 16; steps = 120
+}
+END
+  {
+    printf 'text\tlabel\n'
+    for i in $(seq 50); do
+      printf 'the big cat\tbig one\na small dog\tsmall\nbig fish sees a bird\tbig one\nthe small bird likes the fish\tsmall\n'
+    done
+  } >task.tsv
+}

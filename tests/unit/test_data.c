@@ -401,7 +401,11 @@ static const struct {
   const char *text, *error;
 } bad_tsv[] = {
     {"text\tlabel\nw5\t0\nw5\n", "t.tsv:3: 1 fields where the header has 2"},
-    {"text\tlabel\nw5\tx\n", "t.tsv:2: label \"x\" is not a whole number from 0"},
+    {"text\tlabel\nw5\t1\nw6\t2.5\n", "t.tsv:3: label \"2.5\" is not a whole number from 0"},
+    {"text\tlabel\nw5\t1\nw6\tx\n", "t.tsv:3: label \"x\" is not a whole number from 0"},
+    {"text\tlabel\nw5\tx\nw6\t1\n", "t.tsv:3: label \"1\" is a number, and others are words"},
+    {"text\tlabel\nw5\td\nw5\tc\nw5\td\nw5\tb\nw5\ta\n",
+     "t.tsv:6: label \"a\" is one of 4, but the model has 3 classes"},
     {"text\tlabel\nw5\t-1\n", "label \"-1\""},
     {"text\tlabel\nw5\t\n", "label \"\""},
     {"text\tlabel\nw5\t99999999999\n", "label \"99999999999\""},
@@ -418,6 +422,39 @@ START_TEST(tsv_errors) {
   expect_error(put("t.tsv", bad_tsv[_i].text),
                (DataOptions){.kind = DATA_TSV, .length = 8, .classes = 3}, BIGS_EMODEL,
                bad_tsv[_i].error);
+}
+END_TEST
+
+// Words are classes in the order of their bytes, or as the model names them.
+static void expect_classes(const char *rows, const Labels *known, bool fixed, const int *want) {
+  Data *d = open_data(
+      put("t.tsv", rows),
+      (DataOptions){
+          .kind = DATA_TSV, .length = 8, .classes = 3, .labels = known, .labels_fixed = fixed});
+  DataBatch b;
+  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 4, &b, NULL), 0);
+  for (int i = 0; i < 4; i++)
+    ck_assert_int_eq(b.target[i], want[i]);
+  data_free(d);
+}
+
+START_TEST(tsv_words) {
+  static const char rows[] = "text\tlabel\nw5\tno\nw6\tyes\nw7\tmay be\nw8\tyes\n",
+                    numbers[] = "text\tlabel\nw5\t2\nw6\t1\nw7\t0\nw8\t1\n";
+  char *name[] = {"yes", "may be", "no"}, *digits[] = {"2", "0", "1"};
+  const Labels known = {3, name}, figures = {3, digits};
+  expect_classes(rows, NULL, false, (int[]){1, 2, 0, 2});
+  expect_classes(rows, &known, true, (int[]){2, 0, 1, 0});
+  expect_classes(rows, &figures, false, (int[]){1, 2, 0, 2});
+  expect_classes(numbers, &known, true, (int[]){2, 1, 0, 1});
+  expect_classes(numbers, &figures, true, (int[]){0, 2, 1, 2});
+  expect_error(
+      put("t.tsv", rows),
+      (DataOptions){.kind = DATA_TSV, .length = 8, .labels = &figures, .labels_fixed = true},
+      BIGS_EMODEL, "t.tsv:2: label \"no\" is none of those that the model was trained with");
+  expect_error(put("t.tsv", rows),
+               (DataOptions){.kind = DATA_TSV, .length = 8, .labels_fixed = true}, BIGS_EMODEL,
+               "names no labels");
 }
 END_TEST
 
@@ -513,6 +550,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, lm_rows);
   tcase_add_test(t, tsv_single);
   tcase_add_test(t, tsv_pairs);
+  tcase_add_test(t, tsv_words);
   tcase_add_loop_test(t, tsv_errors, 0, N(bad_tsv));
   tcase_add_test(t, open_errors);
   tcase_add_test(t, batch_errors);
