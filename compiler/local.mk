@@ -10,12 +10,17 @@ compiler_sources = \
 	%D%/commands/cmd.h \
 	%D%/commands/cmd_bench.c \
 	%D%/commands/cmd_check.c \
+	%D%/commands/cmd_classify.c \
 	%D%/commands/cmd_compile.c \
+	%D%/commands/cmd_embed.c \
 	%D%/commands/cmd_eval.c \
 	%D%/commands/cmd_inspect.c \
 	%D%/commands/cmd_run.c \
+	%D%/commands/cmd_score.c \
 	%D%/commands/cmd_train.c \
 	%D%/commands/cmd_vocab.c \
+	%D%/commands/embed_out.c \
+	%D%/commands/embed_out.h \
 	%D%/commands/feeding.c \
 	%D%/commands/feeding.h \
 	%D%/commands/fftw.c \
@@ -24,6 +29,8 @@ compiler_sources = \
 	%D%/commands/inspect_files.c \
 	%D%/commands/inspect_model.c \
 	%D%/commands/inspect_module.c \
+	%D%/commands/lines.c \
+	%D%/commands/lines.h \
 	%D%/commands/outputs.c \
 	%D%/commands/outputs.h \
 	%D%/commands/peak.c \
@@ -33,8 +40,14 @@ compiler_sources = \
 	%D%/commands/peak.h \
 	%D%/commands/ranks.c \
 	%D%/commands/ranks.h \
+	%D%/commands/sentence.c \
+	%D%/commands/sentence.h \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
+	%D%/commands/texts.c \
+	%D%/commands/texts.h \
+	%D%/commands/trained.c \
+	%D%/commands/trained.h \
 	%D%/driver/gpu.c \
 	%D%/driver/gpu.h \
 	%D%/driver/launcher.c \

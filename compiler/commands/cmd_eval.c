@@ -1,35 +1,14 @@
 // bigsc eval and fill: how good a trained model is, and what it puts in the place of a [MASK].
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
-#include "runtime/files/file.h"
+#include "compiler/commands/lines.h"
+#include "compiler/commands/trained.h"
 #include "runtime/train/checkpoint.h"
-#include "runtime/train/corpus.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/fill.h"
 #include "runtime/train/log.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-// The model of a training folder, or of `--weights` with a MODEL.mdl.
-static int open_trained(Session *s, Options *o, Arena *a, const BuildWant *want, const char **dir) {
-  const char *what = o->args.v[0];
-  size_t n = strlen(what);
-  bool file = (n > 4 && !strcmp(what + n - 4, ".mdl")) || (n > 3 && !strcmp(what + n - 3, ".so"));
-  const char *path = file ? what : arena_printf(a, "%s/model.mdl", what);
-  *dir = file ? NULL : what;
-  if (!file && access(path, R_OK)) {
-    fprintf(stderr, "bigsc: %s is no training folder: it has no model.mdl\n", what);
-    *s = (Session){.o = o, .arena = arena_new()};
-    return EXIT_FILE;
-  }
-  if (!file && !o->weights)
-    o->weights = what;
-  int status = session_load(s, o, path, true);
-  status = status ? status : session_compile_trained(s, path, want);
-  status = status ? status : session_open(s);
-  return status ? status : session_check_finite(s);
-}
 
 // What is not finite (a perplexity beyond f64) is null, as in log.jsonl.
 static int print_json(Session *s, const Feeding *f, const EvalResult *r) {
@@ -105,7 +84,7 @@ int cmd_EVAL(const Options *given) {
   }
   Arena *a = arena_new();
   BuildWant want = {.nentries = -1, .ntrains = -1};
-  int status = open_trained(&s, &o, a, &want, &dir);
+  int status = trained_open(&s, &o, a, &want, &dir);
   status = status ? status : eval(&s, dir, &f);
   feeding_close(&f);
   session_close(&s);
@@ -186,77 +165,14 @@ static int fill_one(Filling *f, const char *text) {
   return status;
 }
 
-// The next line of standard input, of which no more is held than a line of a text may have.
-static int next_line(Filling *f, char *line, int number, bool *end) {
-  size_t n = 0;
-  int c;
-  while ((c = getchar()) != EOF && c != '\n') {
-    if (!c || n == TEXT_MAX_LINE)
-      return session_error(&f->s, EXIT_MODEL, "<stdin>:%d: %s", number,
-                           c ? "the line is longer than 1 MiB" : "not text: it holds a zero byte");
-    line[n++] = (char)c;
-  }
-  line[n] = 0;
-  *end = c == EOF && !n;
-  if (!ferror(stdin))
-    return 0;
-  bigs_fail_errno(&f->s.error, "read", "standard input");
-  return session_fail(&f->s, &f->s.error);
-}
-
 // Every line of standard input that holds something.
 static int fill_lines(Filling *f) {
-  char *line = arena_alloc(f->s.arena, TEXT_MAX_LINE + 1);
-  bool end = false;
-  int status = 0;
-  for (int i = 1; !status && !(status = next_line(f, line, i, &end)) && !end; i++) {
-    line[strcspn(line, "\r")] = 0;
-    const char *text = line + (i == 1 ? bom_length(line, strlen(line)) : 0);
-    if (*text)
-      status = fill_one(f, text);
-  }
+  Lines in = lines_of_stdin(&f->s);
+  int status;
+  while (!(status = lines_next(&in)) && in.line)
+    if (*in.line && (status = fill_one(f, in.line)))
+      break;
   return status;
-}
-
-// The length to pad to: the only one that the model takes, or as it was trained, when it says that
-// padding matters.
-static int64_t pad_length(Session *s, const char *dir) {
-  TrainState st;
-  char name[128];
-  int64_t length = s->o->length > 0 ? s->o->length : s->module->pad_to;
-  if (fixed_length(s->module))
-    return fixed_length(s->module);
-  if (s->o->length <= 0 && s->module->pad_to && dir &&
-      !state_read(dir, &st, name, sizeof name, &s->error)) {
-    length = st.length > 0 ? st.length : length;
-    state_free(&st);
-  }
-  return length;
-}
-
-// Does a train block predict what stood in the place of a [MASK]?
-static bool is_masked(const Recipe *r) {
-  bool labels = r->source && data_has_field(r->source, "labels");
-  for (int i = 0; i < r->fields.n; i++)
-    labels |= r->fields.v[i].kind == FIELD_LABELS;
-  return labels;
-}
-
-// A model that is trained, but not on masks, would give the words that follow.
-static int needs_masks(Session *s) {
-  const Recipe *const *train = NULL;
-  int n = s->model ? model_trains(s->model, &train) : 0, masked = 0, others = 0;
-  for (int i = 0; i < n; i++)
-    is_masked(train[i]) ? masked++ : others++;
-  for (int i = 0; !s->model && i < s->module->ntrain; i++)
-    data_has_field(s->module->train[i].source, "labels") ? masked++ : others++;
-  if (masked || !others)
-    return 0;
-  return session_error(
-      s, EXIT_MODEL,
-      "%s never saw a [MASK]: no train block of it predicts masked tokens (mlm_text), "
-      "so there is nothing to fill",
-      s->module->model);
 }
 
 int cmd_FILL(const Options *given) {
@@ -273,10 +189,10 @@ int cmd_FILL(const Options *given) {
   }
   Arena *a = arena_new();
   BuildWant want = {.entries = &entry, .nentries = 1};
-  int status = open_trained(&f.s, &o, a, &want, &dir);
-  status = status ? status : needs_masks(&f.s);
+  int status = trained_open(&f.s, &o, a, &want, &dir);
+  status = status ? status : trained_on_masks(&f.s);
   status = status ? status : feeding_tokenizer(&f.s, dir, &f.tokens);
-  f.length = status ? 0 : pad_length(&f.s, dir);
+  f.length = status ? 0 : trained_pad(&f.s, dir);
   for (int i = 1; i < o.args.n && !status; i++) {
     bool lines = !strcmp(o.args.v[i], "-");
     f.echo = !o.quiet || o.args.n > 2 || lines;

@@ -18,7 +18,7 @@ static int64_t fixed_axis(const BigsModule *m, int axis) {
 }
 
 // Rows of `ids`, known when compiled; 0: not.
-static int64_t fixed_batch(const BigsModule *m) {
+int64_t fixed_batch(const BigsModule *m) {
   return fixed_axis(m, 0);
 }
 
@@ -27,7 +27,7 @@ int64_t fixed_length(const BigsModule *m) {
 }
 
 // Bound of the length of `ids`; 0: none.
-static int64_t longest_length(const BigsModule *m) {
+int64_t model_longest(const BigsModule *m) {
   const BigsTensor *t = ids_input(m);
   if (!t || fixed_length(m))
     return fixed_length(m);
@@ -139,7 +139,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
   f->module = s->module;
   f->o = s->o;
-  f->length = length > 0 ? length : longest_length(s->module);
+  f->length = length > 0 ? length : model_longest(s->module);
   int kind = train->source ? data_kind(train->source) : -1;
   if (kind < 0)
     return session_error(s, EXIT_MODEL, "train block `%s` has no data source that can be read here",
@@ -148,9 +148,9 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
   if (check_fixed(s, batch, f->length))
     return EXIT_MODEL;
-  if (longest_length(s->module) && f->length > longest_length(s->module))
+  if (model_longest(s->module) && f->length > model_longest(s->module))
     return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
-                         (long long)f->length, (long long)longest_length(s->module));
+                         (long long)f->length, (long long)model_longest(s->module));
   f->kind = (DataKind)kind;
   DataOptions o = {.kind = f->kind,
                    .length = f->length,

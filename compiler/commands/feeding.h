@@ -39,5 +39,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
 // A line for people; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);
-int64_t fixed_length(const BigsModule *m); // of `ids`, known when compiled; 0: not
+int64_t fixed_length(const BigsModule *m);  // of `ids`, known when compiled; 0: not
+int64_t fixed_batch(const BigsModule *m);   // the same of its rows
+int64_t model_longest(const BigsModule *m); // bound of the length of `ids`; 0: none
 #endif

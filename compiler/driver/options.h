@@ -30,7 +30,8 @@ typedef struct Options {
   const char *out, *march, *target, *precision, *emit, *dump_ir, *rpass, *rpass_missed,
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
-  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team;
+  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *format, *pool,
+      *normalize;
   Defines defs, sets;
   Strings data;
   const char *text; // the model's, once it was read from standard input

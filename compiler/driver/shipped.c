@@ -78,9 +78,14 @@ static int config_file(Arena *a, const char *folder, const JsonValue *config, bo
   return 0;
 }
 
+// Asks a training folder for more than its model.
+static bool takes_a_run(Verb v) {
+  return v == VERB_FILL || v == VERB_EMBED || v == VERB_CLASSIFY || v == VERB_SCORE;
+}
+
 static bool takes_a_model(Verb v) {
   return v == VERB_COMPILE || v == VERB_RUN || v == VERB_GRAD || v == VERB_CONVERT ||
-         v == VERB_FILL || v == VERB_BENCH || v == VERB_CHECK || v == VERB_REPL;
+         takes_a_run(v) || v == VERB_BENCH || v == VERB_CHECK || v == VERB_REPL;
 }
 
 static bool is_folder(const char *path) {
@@ -93,7 +98,7 @@ static int model_of_folder(Arena *a, const Options *o, const char *folder, const
                            BigsError *e) {
   const char *config = arena_printf(a, "%s/config.json", folder),
              *own = arena_printf(a, "%s/model.mdl", folder);
-  bool embed = o->entry && !strcmp(o->entry, "embed");
+  bool embed = o->verb == VERB_EMBED || (o->entry && !strcmp(o->entry, "embed"));
   *path = access(own, R_OK) ? NULL : own;
   if (*path || access(config, R_OK))
     return 0;
@@ -109,8 +114,7 @@ int shipped_folder(Arena *a, Options *o, BigsError *e) {
     return 0;
   int status = model_of_folder(a, o, o->args.v[0], &path, e);
   bool trains = path && !strcmp(path + strlen(path) - strlen("model.mdl"), "model.mdl");
-  if (status || !path ||
-      (trains && o->verb == VERB_FILL)) // which asks the run for more than its model
+  if (status || !path || (trains && takes_a_run(o->verb)))
     return status;
   o->weights = o->weights ? o->weights : o->args.v[0];
   o->args.v[0] = path;

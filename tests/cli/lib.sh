@@ -171,3 +171,11 @@ END
     done
   } >task.tsv
 }
+
+# A Python that has numpy.
+with_numpy() {
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import numpy' 2>/dev/null; then echo "$python" && return; fi
+  done
+  return 1
+}

@@ -1,0 +1,151 @@
+// bigsc classify: the class of every text, or pair of texts.
+#include "compiler/commands/cmd.h"
+#include "compiler/commands/feeding.h"
+#include "compiler/commands/lines.h"
+#include "compiler/commands/texts.h"
+#include "compiler/commands/trained.h"
+#include "base/alloc.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK_TEXTS = 4096, CHUNK_BYTES = 4 << 20 };
+
+typedef struct Classifying {
+  Session s;
+  Texts texts;
+  Labels labels;
+  float *scores; // of a chunk, by text
+} Classifying;
+
+static int take_scores(void *ctx, const TextRow *row, const float *out, int64_t n) {
+  Classifying *c = ctx;
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(out[i]))
+      return session_error(&c->s, EXIT_NUMERIC, "the scores of a text are not finite");
+  memcpy(c->scores + row->number * n, out, (size_t)n * sizeof *out);
+  return 0;
+}
+
+// Softmax, in place of the scores.
+static int64_t probabilities(float *score, int64_t n) {
+  int64_t best = 0;
+  double sum = 0;
+  for (int64_t i = 1; i < n; i++)
+    best = score[i] > score[best] ? i : best;
+  const double most = score[best];
+  for (int64_t i = 0; i < n; i++)
+    sum += exp(score[i] - most);
+  for (int64_t i = 0; i < n; i++)
+    score[i] = (float)(exp(score[i] - most) / sum);
+  return best;
+}
+
+// Classes without a name are called by their number.
+static const char *label_name(const Classifying *c, int64_t i, char number[32]) {
+  snprintf(number, 32, "%lld", (long long)i);
+  return i < c->labels.n ? c->labels.name[i] : number;
+}
+
+static void print_object(const Classifying *c, const float *p, int64_t best) {
+  JsonText t = {0};
+  char number[32];
+  const char *name = label_name(c, best, number);
+  json_raw(&t, "{\"label\": ");
+  json_put_string(&t, name, strlen(name));
+  json_raw(&t, ", \"probabilities\": {");
+  for (int64_t i = 0; i < c->texts.width; i++) {
+    name = label_name(c, i, number);
+    json_raw(&t, i ? ", " : "");
+    json_put_string(&t, name, strlen(name));
+    json_raw(&t, ": ");
+    json_put_double(&t, p[i]);
+  }
+  printf("%s}}\n", t.s);
+  free(t.s);
+}
+
+static void print_class(const Classifying *c, float *scores) {
+  char number[32];
+  int64_t best = probabilities(scores, c->texts.width);
+  if (c->s.o->json)
+    print_object(c, scores, best);
+  else
+    printf("%s\t%.6f\n", label_name(c, best, number), (double)scores[best]);
+}
+
+static int classify_chunk(Classifying *c) {
+  int64_t n = c->texts.nrow;
+  int status = texts_run(&c->texts, take_scores, c);
+  for (int64_t i = 0; i < n && !status; i++)
+    print_class(c, c->scores + i * c->texts.width);
+  fflush(stdout);
+  return status;
+}
+
+static int add_line(Classifying *c, Lines *in) {
+  char *tab = strchr(in->line, '\t');
+  if (tab && strchr(tab + 1, '\t'))
+    return lines_error(in, EXIT_MODEL, "more than two texts: a line is a text, or two by a tab");
+  if (tab)
+    *tab = 0;
+  return texts_add(&c->texts, (const char *[]){in->line, tab ? tab + 1 : NULL}, tab ? 2 : 1);
+}
+
+static int classify_lines(Classifying *c) {
+  Lines in = lines_of_stdin(&c->s);
+  int status = 0;
+  size_t bytes = 0;
+  while (!status && !(status = lines_next(&in)) && in.line) {
+    bytes += in.n;
+    status = add_line(c, &in);
+    if (!status && (c->texts.nrow == CHUNK_TEXTS || bytes > CHUNK_BYTES)) {
+      status = classify_chunk(c);
+      bytes = 0;
+    }
+  }
+  return status ? status : classify_chunk(c);
+}
+
+static int find_labels(Classifying *c, const char *dir) {
+  const char *folder = trained_folder(&c->s, dir);
+  if (folder && labels_of_folder(folder, &c->labels, &c->s.error))
+    return session_fail(&c->s, &c->s.error);
+  if (c->labels.n > c->texts.width)
+    return session_error(&c->s, EXIT_FILE,
+                         "%s/config.json names %d labels (id2label), and %s has %lld classes",
+                         folder, c->labels.n, c->s.module->model, (long long)c->texts.width);
+  c->scores = MALLOC_N(float, CHUNK_TEXTS * c->texts.width);
+  return c->scores ? 0 : session_error(&c->s, EXIT_MODEL, "out of memory");
+}
+
+static int open_classes(Classifying *c, const char *dir) {
+  int64_t longest = c->s.o->length > 0 ? c->s.o->length : trained_length(dir);
+  int status = texts_open(&c->s, &c->texts, "scores", dir, longest);
+  if (!status && c->s.module->program[c->texts.program].output[0].rank != 2)
+    status = session_error(&c->s, EXIT_MODEL, "entry `scores` is not [B, Labels]");
+  return status ? status : find_labels(c, dir);
+}
+
+int cmd_CLASSIFY(const Options *given) {
+  Options o = *given;
+  Classifying c = {0};
+  const char *dir, *entry = "scores";
+  if (o.args.n != 1) {
+    fprintf(stderr, "bigsc classify: give one RUN, and texts on standard input; see `bigsc "
+                    "classify --help`\n");
+    return EXIT_USAGE;
+  }
+  Arena *a = arena_new();
+  BuildWant want = {.entries = &entry, .nentries = 1};
+  int status = trained_open(&c.s, &o, a, &want, &dir);
+  status = status ? status : open_classes(&c, dir);
+  status = status ? status : classify_lines(&c);
+  texts_note_cut(&c.texts);
+  free(c.scores);
+  labels_free(&c.labels);
+  texts_close(&c.texts);
+  session_close(&c.s);
+  arena_free(a);
+  return status;
+}
