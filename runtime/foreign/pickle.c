@@ -264,7 +264,8 @@ static bool push_global(Pickle *p, const char *module, size_t m, const char *nam
     }
   return pickle_fail(
       p,
-      "it asks for %.120s, which may do anything: only tensors and dictionaries of them are read",
+      "it asks for %.120s, which may do anything: only tensors and dictionaries of them are read; "
+      "save the state_dict alone",
       full);
 }
 
