@@ -16,10 +16,17 @@ static int print_json(Session *s, const Feeding *f, const EvalResult *r) {
   BigsError none = {0};
   JsonText t = {0};
   record_begin(&t);
+  if (r->rows)
+    record_int(&t, "rows", r->rows);
   record_number(&t, "loss", r->loss);
-  record_number(&t, "perplexity", r->perplexity);
-  record_number(&t, "accuracy", r->accuracy);
+  if (!r->task.numbers) {
+    record_number(&t, "perplexity", r->perplexity);
+    record_number(&t, "accuracy", r->accuracy);
+  }
   record_int(&t, "count", r->count);
+  for (int i = 0; i < METRICS && r->rows; i++)
+    if (i != METRIC_accuracy && metric_fits((MetricId)i, &r->task))
+      record_number(&t, metric_names[i], r->metric[i]);
   if (!data_unigram(f->data, &u, &none)) {
     record_number(&t, "unigram", u.cross);
     record_number(&t, "below", u.cross - r->loss);
@@ -32,7 +39,21 @@ static int print_json(Session *s, const Feeding *f, const EvalResult *r) {
   return status;
 }
 
-// What is not given is as the model was trained: the block, the batch, the length.
+static int check_batches(Session *s, const Feeding *f) {
+  int64_t rows = data_rows(f->data, f->from.evaluated);
+  if (f->from.whole && rows % f->from.batch)
+    return session_error(s, EXIT_MODEL,
+                         "%lld rows are %s, which batches of %lld rows do not divide, and the "
+                         "model is compiled for no other: leave the dim of the batch free",
+                         (long long)rows,
+                         f->from.evaluated == DATA_HELD_OUT ? "held out" : "to be scored",
+                         (long long)f->from.batch);
+  if (!f->feed.held_out)
+    return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
+  return 0;
+}
+
+// Of text the rows that training holds out, of a task all.  What is not given is as the model was trained: the block, the batch, the length.
 static int eval(Session *s, const char *dir, Feeding *f) {
   const Options *o = s->o;
   TrainState st = {.batch = 16};
@@ -47,22 +68,17 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   int index = session_train(s, train);
   if (index < 0)
     return train ? EXIT_MODEL : EXIT_USAGE;
+  const BigsTrain *t = &s->module->train[index];
+  bool task =
+      t->source && data_kind(t->source) >= 0 && data_is_task((DataKind)data_kind(t->source));
   int status = feeding_tokenizer(s, dir, &f->tokens);
   status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
   if (!status)
-    status = feeding_open(s, f, &s->module->train[index], o->data.v, o->data.n,
-                          o->batch > 0 ? o->batch : st.batch, o->length > 0 ? o->length : st.length,
-                          0, true);
+    status = feeding_open(s, f, t, o->data.v, o->data.n, o->batch > 0 ? o->batch : st.batch,
+                          o->length > 0 ? o->length : st.length, 0, !task);
+  status = status ? status : check_batches(s, f);
   if (status)
     return status;
-  if (f->from.whole && data_rows(f->data, DATA_HELD_OUT) % f->from.batch)
-    return session_error(
-        s, EXIT_MODEL,
-        "%lld rows are held out, which batches of %lld rows do not divide, and the "
-        "model is compiled for no other: leave the dim of the batch free",
-        (long long)data_rows(f->data, DATA_HELD_OUT), (long long)f->from.batch);
-  if (!f->feed.held_out)
-    return session_error(s, EXIT_MODEL, "the data is too small: no row of it is held out");
   if ((status = evaluate(s->handle, &f->feed, 0, &r)))
     return session_error(s, status, "%s", bigs_model_error(s->handle));
   if ((status = session_check_loss(s, r.loss)))

@@ -53,6 +53,15 @@ static int64_t classes(const BigsModule *m) {
   return 0;
 }
 
+// Does the block's loss take a target that is a number?
+static bool has_numbers(const BigsModule *m, const BigsTrain *t) {
+  const BigsProgram *p = &m->program[t->program];
+  for (int i = 0; i < p->ninput; i++)
+    if (!strcmp(m->input[p->input[i]].name, "target"))
+      return m->input[p->input[i]].dtype == DT_F32;
+  return false;
+}
+
 static const char *existing(Session *s, const char *dir, const char *name) {
   const char *path = dir ? session_text(s, "%s/%s", dir, name) : name;
   return !access(path, R_OK) ? path : NULL;
@@ -158,6 +167,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                    .classes = classes(s->module),
                    .labels = &f->labels,
                    .labels_fixed = f->labels_fixed,
+                   .numbers = has_numbers(s->module, train),
                    .mask_rate = train->mask_rate,
                    .seed = seed,
                    .hold_out = hold_out,
@@ -169,7 +179,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     fprintf(stderr, "\r\033[K");
   if (status)
     return session_fail(s, &s->error);
-  feed_from_data(&f->from, f->data, f->kind, batch, DATA_HELD_OUT, &f->feed);
+  feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
+                 &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
   f->from.whole = fixed_batch(s->module) > 0;
   if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (f->from.whole ? batch : 1))
@@ -178,9 +189,23 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   return 0;
 }
 
+static void print_metrics(const EvalResult *r) {
+  printf("loss %.4f", r->loss);
+  for (int i = 0; i < METRICS; i++)
+    if (metric_fits((MetricId)i, &r->task) && i == METRIC_accuracy)
+      printf(", accuracy %.1f %%", 100 * r->accuracy);
+    else if (metric_fits((MetricId)i, &r->task))
+      printf(", %s %.4f", metric_names[i], r->metric[i]);
+  printf(" of %lld rows\n", (long long)r->rows);
+}
+
 void feeding_print_result(const Feeding *f, const EvalResult *r) {
   DataUnigram u;
   BigsError none = {0};
+  if (r->rows) {
+    print_metrics(r);
+    return;
+  }
   printf("loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n", r->loss,
          r->perplexity, 100 * r->accuracy, (long long)r->count);
   if (!data_unigram(f->data, &u, &none))

@@ -36,7 +36,7 @@ int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed);
 // such.
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out);
-// A line for people; for text, one more with the unigram entropy.
+// A line for people: of a task its metrics; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);
 int64_t fixed_length(const BigsModule *m);  // of `ids`, known when compiled; 0: not

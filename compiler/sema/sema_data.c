@@ -44,11 +44,34 @@ static bool is_of(const FieldSpec *f, const char *source) {
   return !strcmp(sources[f->source], source);
 }
 
+static bool is_field(const FieldSpec *f, const char *source, const char *name) {
+  return is_of(f, source) && !strcmp(f->name, name);
+}
+
 static const FieldSpec *field_spec(const char *source, const char *name) {
   for (int i = 0; i < COUNT(field_specs); i++)
-    if (is_of(&field_specs[i], source) && !strcmp(field_specs[i].name, name))
+    if (is_field(&field_specs[i], source, name))
       return &field_specs[i];
   return NULL;
+}
+
+// May a field have this dtype?
+static bool dtype_fits(const FieldSpec *spec, DType dtype) {
+  bool fits = false;
+  for (int i = 0; i < COUNT(field_specs); i++)
+    fits |= is_field(&field_specs[i], sources[spec->source], spec->name) &&
+            field_specs[i].dtype == dtype;
+  return fits;
+}
+
+// "i32 or f32"
+static const char *dtype_words(Sema *s, const FieldSpec *spec) {
+  const char *text = "";
+  for (int i = 0; i < COUNT(field_specs); i++)
+    if (is_field(&field_specs[i], sources[spec->source], spec->name))
+      text =
+          arena_printf(s->a, "%s%s%s", text, *text ? " or " : "", dtype_name(field_specs[i].dtype));
+  return text;
 }
 
 static const Formal *input_formal(const Model *m, const char *name) {
@@ -94,7 +117,7 @@ static bool shape_fits(const Model *m, SettingShape shape, const Ty *t, Ax **row
 static const char *field_names(Sema *s, const char *source) {
   const char *text = "";
   for (int i = 0; i < COUNT(field_specs); i++)
-    if (is_of(&field_specs[i], source))
+    if (field_spec(source, field_specs[i].name) == &field_specs[i]) // the first so called
       text = arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", field_specs[i].name);
   return text;
 }
@@ -137,11 +160,10 @@ static bool check_field(Sema *s, const Field *f, const char *source, const Ty *t
                source);
     return false;
   }
-  if (t->bad || (t->dtype == spec->dtype && shape_fits(s->m, spec->shape, t, rows)))
+  if (t->bad || (dtype_fits(spec, t->dtype) && shape_fits(s->m, spec->shape, t, rows)))
     return true;
   sema_error(s, ERR_BAD_FIELD, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
-             dtype_name(spec->dtype), shape_words[spec->shape],
-             dtype_axes_str(s, t->dtype, &t->ax));
+             dtype_words(s, spec), shape_words[spec->shape], dtype_axes_str(s, t->dtype, &t->ax));
   return false;
 }
 

@@ -54,6 +54,10 @@ bool data_has_field(const char *source, const char *field) {
   return kind >= 0 && field_shape((DataKind)kind, field) != FIELD_NONE;
 }
 
+bool data_is_task(DataKind kind) {
+  return field_shape(kind, "target") == FIELD_B;
+}
+
 static const DataSource *source_of(const Data *d) {
   return &sources[d->o.kind].does;
 }
@@ -186,6 +190,7 @@ static void free_buffer(DataBuffer *b) {
   free(b->at);
   free(b->labels);
   free(b->target);
+  free(b->value);
   free(b->mask);
 }
 
@@ -198,6 +203,7 @@ void data_free(Data *d) {
   free(d->start);
   free(d->first);
   free(d->label);
+  free(d->value);
   labels_free(&d->labels);
   free(d->train);
   free(d->held);
@@ -225,13 +231,21 @@ static uint64_t mix(uint64_t h, uint64_t x) {
   return h ^ h >> 29;
 }
 
+static uint64_t target_bits(const Data *d, int64_t row) {
+  uint32_t bits;
+  if (!d->o.numbers)
+    return (uint64_t)d->label[row];
+  memcpy(&bits, &d->value[row], sizeof bits);
+  return bits;
+}
+
 uint64_t data_fingerprint(const Data *d) {
   uint64_t h = mix(0xcbf29ce484222325u, (uint64_t)d->o.kind);
   h = mix(h, (uint64_t)d->o.length);
   for (int64_t i = 0; i < d->ntoken; i++)
     h = mix(h, (uint64_t)data_token(d, i));
   for (int64_t i = 0; d->start && i < d->rows; i++)
-    h = mix(h, mix((uint64_t)d->label[i], mix((uint64_t)d->first[i], (uint64_t)d->start[i])));
+    h = mix(h, mix(target_bits(d, i), mix((uint64_t)d->first[i], (uint64_t)d->start[i])));
   return mix(h, (uint64_t)d->rows);
 }
 
@@ -244,9 +258,10 @@ static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
     return 0;
   free_buffer(b);
   size_t n = (size_t)cells + 1;
-  *b = (DataBuffer){malloc(4 * n), malloc(4 * n), malloc(4 * n), malloc(4 * n),
-                    malloc(4 * n), malloc(n),     cells,         B};
-  if (b->ids && b->types && b->at && b->labels && b->target && b->mask)
+  *b = (DataBuffer){malloc(4 * n), malloc(4 * n), malloc(4 * n),
+                    malloc(4 * n), malloc(4 * n), malloc(sizeof(float) * (size_t)(B + 1)),
+                    malloc(n),     cells,         B};
+  if (b->ids && b->types && b->at && b->labels && b->target && b->value && b->mask)
     return 0;
   free_buffer(b);
   *b = (DataBuffer){0};
@@ -259,7 +274,8 @@ static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   *out = (DataBatch){.B = B, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
   out->at = field_shape(d->o.kind, "at") ? b->at : NULL;
   out->labels = field_shape(d->o.kind, "labels") ? b->labels : NULL;
-  out->target = target ? b->target : NULL;
+  out->target = target && !d->o.numbers ? b->target : NULL;
+  out->value = target && d->o.numbers ? b->value : NULL;
   out->target_rank = target == FIELD_BL ? 2 : 1;
 }
 

@@ -32,6 +32,7 @@ typedef enum DataKind {
 int data_kind(const char *source);
 // May `data` pick this field of the source?
 bool data_has_field(const char *source, const char *field);
+bool data_is_task(DataKind kind); // rows have a target each
 
 typedef struct DataOptions {
   DataKind kind;
@@ -40,6 +41,7 @@ typedef struct DataOptions {
   int64_t classes;      // tsv: labels must lie below; 0: unknown
   const Labels *labels; // tsv: the names of the model's classes; NULL: none
   bool labels_fixed;    // and no others, nor words where there are none
+  bool numbers;         // tsv: targets are numbers
   double mask_rate;     // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
   uint64_t seed;
   bool hold_out;          // false: every row is for training, as when a whole file is evaluated
@@ -72,6 +74,7 @@ typedef struct DataBatch {
   const int32_t *at;          // [M] mlm_text: chosen positions in B * L, ascending; M >= B
   const int32_t *labels;      // [M]: the tokens that stood there
   const int32_t *target;      // lm_text [B, L]; tsv [B]
+  const float *value;         // [B]: tsv with `numbers`, instead of target
   int target_rank;
   int64_t tokens; // positions with mask true
 } DataBatch;

@@ -10,6 +10,7 @@
 
 typedef struct DataBuffer { // of one batch
   int32_t *ids, *types, *at, *labels, *target;
+  float *value;
   bool *mask;
   int64_t cells, rows; // room: B * L, B
 } DataBuffer;
@@ -26,6 +27,7 @@ struct Data {
   int64_t *start; // [rows + 1] in the stream
   int32_t *first; // [rows] tokens of a
   int32_t *label; // [rows]
+  float *value;   // [rows], of numbers
   Labels labels;  // names of its classes
   int64_t row_cap;
   bool pair;

@@ -1,8 +1,11 @@
 // Labelled rows from TSV files: see data.h.
 //
 // The first line names the columns: `text` or `sentence`, or `text_a` and `text_b`; and `label`,
-// whole numbers from 0, or words, which are classes in the order of their bytes.  Others are skipped.  Fields are what stands between tabs: no quoting.
+// whole numbers from 0, or words, which are classes in the order of their bytes, or any numbers where the model's target is one.  Others
+// are skipped.  Fields are what stands between tabs: no quoting.
 #include "runtime/train/data_internal.h"
+#include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,7 +76,9 @@ static int grow_rows(Data *d, BigsError *e) {
   d->first = first ? first : d->first;
   int32_t *label = realloc(d->label, sizeof *label * (size_t)cap);
   d->label = label ? label : d->label;
-  if (!start || !first || !label)
+  float *value = realloc(d->value, sizeof *value * (size_t)cap);
+  d->value = value ? value : d->value;
+  if (!start || !first || !label || !value)
     return bigs_fail_memory(e, "the rows of the data");
   d->row_cap = cap;
   d->start[d->rows] = d->ntoken;
@@ -96,6 +101,26 @@ typedef struct TsvReader {
   LabelWords words; // d->label holds their numbers, until all are known
 } TsvReader;
 
+static int read_number(const TextLine *l, const TsvField *f, float *out, BigsError *e) {
+  char text[64] = "", *end = text;
+  if (f->n < sizeof text)
+    memcpy(text, f->s, f->n);
+  double x = strtod(text, &end);
+  *out = (float)x;
+  if (end != text && !*end && !isspace((unsigned char)*text) && isfinite(*out))
+    return 0;
+  return bigs_fail(e, BIGS_EMODEL, "%s:%zu: label \"%.*s\" is not a number", l->path, l->line,
+                   (int)(f->n < 40 ? f->n : 40), f->s);
+}
+
+static int read_target(TsvReader *t, const TextLine *l, const TsvField *f, BigsError *e) {
+  Data *d = t->d;
+  if (d->o.numbers)
+    return read_number(l, f, &d->value[d->rows], e);
+  return label_words_add(&t->words, f->s, f->n, (LabelWord){NULL, l->path, l->line},
+                         &d->label[d->rows], e);
+}
+
 static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsError *e) {
   Data *d = t->d;
   TsvField field[MAX_COLUMNS];
@@ -103,10 +128,7 @@ static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsErr
   if (!status && n != col->count)
     status = bigs_fail(e, BIGS_EMODEL, "%s:%zu: %d fields where the header has %d", l->path,
                        l->line, n, col->count);
-  const TsvField *label = &field[col->label];
-  if (!status)
-    status = label_words_add(&t->words, label->s, label->n, (LabelWord){NULL, l->path, l->line},
-                             &d->label[d->rows], e);
+  status = status ? status : read_target(t, l, &field[col->label], e);
   status = status ? status : push_text(d, t->encoder, field[col->a], &t->ids, e);
   if (status)
     return status;
@@ -151,7 +173,7 @@ static int read_classes(TsvReader *t, BigsError *e) {
   if (!class_of)
     return bigs_fail_memory(e, "the labels of the data");
   int status = label_words_classes(&t->words, &rules, class_of, &d->labels, e);
-  for (int64_t i = 0; i < d->rows && !status; i++)
+  for (int64_t i = 0; i < d->rows && !status && !d->o.numbers; i++)
     d->label[i] = class_of[d->label[i]];
   free(class_of);
   return status;
@@ -225,5 +247,8 @@ void data_tsv_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBa
     d->buf.mask[b * L + i] = i < n;
   for (int64_t i = n; i < L; i++)
     ids[i] = tok_special(d->tok, TOK_PAD);
-  d->buf.target[b] = d->label[row];
+  if (d->o.numbers)
+    d->buf.value[b] = d->value[row];
+  else
+    d->buf.target[b] = d->label[row];
 }

@@ -1,29 +1,36 @@
 // Held-out loss and accuracy: see evaluate.h.
 #include "runtime/train/evaluate.h"
 #include "runtime/exec/team.h"
+#include "base/alloc.h"
 #include "base/dtype.h"
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 
 typedef struct Tally {
   double loss;
   int64_t right, count;
 } Tally;
 
-// Adds one prediction: scores[0, n), of which `label` would be right.  Sums in float64.
-static void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
+// The best of scores[0, n); the cross-entropy of `label`, or of the best where that is negative, summed in float64: not finite
+// where a score is not.
+static int64_t best_class(const float *scores, int64_t n, int64_t label, double *loss) {
   int64_t best = 0;
   double sum = 0;
-  if (label < 0 || label >= n)
-    return;
   for (int64_t i = 1; i < n; i++)
     if (scores[i] > scores[best])
       best = i;
   for (int64_t i = 0; i < n; i++)
     sum += exp((double)scores[i] - scores[best]);
-  t->loss += log(sum) + scores[best] - scores[label];
-  t->right += best == label;
+  *loss = log(sum) + scores[best] - scores[label < 0 ? best : label];
+  return best;
+}
+
+static void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
+  double loss;
+  if (label < 0 || label >= n)
+    return;
+  t->right += best_class(scores, n, label, &loss) == label;
+  t->loss += loss;
   t->count++;
 }
 
@@ -37,7 +44,61 @@ static int tally_together(bigs_model *m, int err, Tally *t) {
 
 static EvalResult tally_result(const Tally *t) {
   double n = t->count ? (double)t->count : NAN;
-  return (EvalResult){t->loss / n, exp(t->loss / n), (double)t->right / n, t->count};
+  return (EvalResult){.loss = t->loss / n,
+                      .perplexity = exp(t->loss / n),
+                      .accuracy = (double)t->right / n,
+                      .count = t->count};
+}
+
+// ---- rows of a task
+void eval_rows_free(EvalRows *r) {
+  free(r->v);
+  *r = (EvalRows){0};
+}
+
+static int rows_add(EvalRows *r, EvalRow row, BigsError *e) {
+  if (r->n == r->cap) {
+    int64_t cap = r->cap * 2 + 1024;
+    EvalRow *v = REALLOC_N(EvalRow, r->v, cap);
+    if (!v)
+      return bigs_fail_memory(e, "predictions");
+    r->v = v;
+    r->cap = cap;
+  }
+  r->v[r->n++] = row;
+  return 0;
+}
+
+// The metrics of n rows whose target is known: x, then what was said.
+static int put_metrics(const double *x, int64_t n, EvalResult *out, BigsError *e) {
+  int err = 0;
+  for (int i = 0; i < METRICS && !err; i++)
+    if (metric_fits((MetricId)i, &out->task))
+      err = metric_compute((MetricId)i, &out->task, x, x + n, n, &out->metric[i], e);
+  out->accuracy = out->metric[METRIC_accuracy];
+  return err;
+}
+
+int eval_rows_result(const EvalRows *r, int64_t from, int64_t to, EvalResult *out, BigsError *e) {
+  *out = (EvalResult){.rows = to - from, .task = r->task};
+  for (int i = 0; i < METRICS; i++)
+    out->metric[i] = NAN;
+  for (int64_t i = from; i < to; i++)
+    out->count += !isnan(r->v[i].target);
+  double *x = MALLOC_N(double, 2 * out->count + 1), sum = 0;
+  if (!x)
+    return bigs_fail_memory(e, "predictions");
+  for (int64_t i = from, n = 0; i < to; i++)
+    if (!isnan(r->v[i].target)) {
+      sum += r->v[i].loss;
+      x[n] = r->v[i].target;
+      x[out->count + n++] = r->v[i].said;
+    }
+  out->loss = out->count ? sum / (double)out->count : NAN;
+  out->perplexity = r->task.numbers ? NAN : exp(out->loss);
+  int err = put_metrics(x, out->count, out, e);
+  free(x);
+  return err;
 }
 
 // What of a batch is predicted: labels, and the row of the entry's output that each is about.
@@ -45,20 +106,29 @@ typedef struct Task {
   const char *entry;
   const int32_t *row; // NULL: prediction i is about row i
   const int32_t *label;
+  const float *value; // instead of labels
   int64_t n;
+  bool rows; // one target a row: metrics are computed
 } Task;
 
 static bool task_of(const FeedBatch *batch, Task *out) {
   const FeedField *at = feed_find(batch, "at"), *labels = feed_find(batch, "labels"),
                   *target = feed_find(batch, "target");
   if (at && labels && at->rank == 1 && labels->rank == 1 && at->shape[0] == labels->shape[0]) {
-    *out = (Task){"logits", at->data, labels->data, labels->shape[0]};
+    *out = (Task){.entry = "logits", .row = at->data, .label = labels->data, .n = labels->shape[0]};
     return true;
   }
-  if (!target || target->rank < 1 || target->rank > 2 || target->dtype != DT_I32)
+  if (!target || target->rank < 1 || target->rank > 2)
     return false;
-  int64_t n = target->shape[0] * (target->rank == 2 ? target->shape[1] : 1);
-  *out = (Task){target->rank == 2 ? "logits" : "scores", NULL, target->data, n};
+  bool rows = target->rank == 1, numbers = target->dtype == DT_F32;
+  if (numbers ? !rows : target->dtype != DT_I32)
+    return false;
+  int64_t n = target->shape[0] * (rows ? 1 : target->shape[1]);
+  *out = (Task){.entry = rows ? "scores" : "logits", .n = n, .rows = rows};
+  if (numbers)
+    out->value = target->data;
+  else
+    out->label = target->data;
   return true;
 }
 
@@ -97,8 +167,71 @@ static int reserve(bigs_model *m, Scores *s, int64_t n) {
   return s->v ? 0 : m->error.status;
 }
 
-static int evaluate_batch(bigs_model *m, const FeedBatch *batch, bool check, Scores *s,
-                          Tally *tally) {
+typedef struct Evaluation {
+  bigs_model *m;
+  const Feed *feed;
+  bool check;
+  Scores scores;
+  Tally tally;
+  EvalRows *rows;
+} Evaluation;
+
+static int add_number(Evaluation *v, const float *score, float target) {
+  double off = (double)*score - target;
+  return rows_add(v->rows, (EvalRow){target, *score, off * off}, &v->m->error);
+}
+
+static int add_class(Evaluation *v, const float *scores, int64_t n, int64_t label) {
+  double loss;
+  int64_t best = best_class(scores, n, label, &loss);
+  EvalRow row = {NAN, isfinite(loss) ? (double)best : NAN, NAN};
+  if (label >= 0) {
+    row.target = (double)label;
+    row.loss = loss;
+  }
+  return rows_add(v->rows, row, &v->m->error);
+}
+
+// Targets are numbers: one for each row.
+static int add_numbers(Evaluation *v, const Task *task, const char *entry, int64_t scores) {
+  int err = 0;
+  if (scores != task->n)
+    return bigs_fail(&v->m->error, BIGS_EMODEL,
+                     "entry %s has %" PRId64 " numbers for %" PRId64
+                     " rows: where targets are numbers it has one a row, as [B] or [B, 1]",
+                     entry, scores, task->n);
+  v->rows->task = (MetricTask){.numbers = true};
+  for (int64_t i = 0; i < task->n && !err; i++)
+    err = add_number(v, v->scores.v + i, task->value[i]);
+  return err;
+}
+
+static MetricTask classes_of(const Feed *feed, int64_t scores) {
+  bool named = feed->classes > 0;
+  return (MetricTask){.classes = named ? feed->classes : scores,
+                      .positive = named ? (double)feed->last_class : 1};
+}
+
+static int add_labels(Evaluation *v, const Task *task, const char *entry, int64_t rows,
+                      int64_t classes) {
+  int err = 0;
+  v->rows->task = classes_of(v->feed, classes);
+  for (int64_t i = 0; i < task->n && !err; i++) {
+    int64_t row = task->row ? task->row[i] : i;
+    if (row < 0 || row >= rows || task->label[i] >= classes)
+      return bigs_fail(&v->m->error, BIGS_EMODEL,
+                       "entry %s has no row %" PRId64 " of class %" PRId32, entry, row,
+                       task->label[i]);
+    if (task->rows)
+      err = add_class(v, v->scores.v + row * classes, classes, task->label[i]);
+    else
+      tally_add(&v->tally, v->scores.v + row * classes, classes, task->label[i]);
+  }
+  return err;
+}
+
+static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
+  bigs_model *m = v->m;
   FeedArgs args;
   Task task;
   int64_t rows, classes;
@@ -108,19 +241,13 @@ static int evaluate_batch(bigs_model *m, const FeedBatch *batch, bool check, Sco
                      task.entry ? task.entry : "scores");
   const BigsProgram *p = &m->module->program[entry];
   if (feed_args(m->module, entry, batch, &args, &m->error) ||
-      output_size(m, p, args.dims, &rows, &classes) || reserve(m, s, rows * classes))
+      output_size(m, p, args.dims, &rows, &classes) || reserve(m, &v->scores, rows * classes))
     return m->error.status;
-  if (exec_run(m, entry, args.dims, args.input, (void *[]){s->v},
-               (RunFlags){.check = check, .seed = m->seed}))
+  if (exec_run(m, entry, args.dims, args.input, (void *[]){v->scores.v},
+               (RunFlags){.check = v->check, .seed = m->seed}))
     return m->error.status;
-  for (int64_t i = 0; i < task.n; i++) {
-    int64_t row = task.row ? task.row[i] : i;
-    if (row < 0 || row >= rows || task.label[i] >= classes)
-      return bigs_fail(&m->error, BIGS_EMODEL, "entry %s has no row %" PRId64 " of class %" PRId32,
-                       p->name, row, task.label[i]);
-    tally_add(tally, s->v + row * classes, classes, task.label[i]);
-  }
-  return 0;
+  return task.value ? add_numbers(v, &task, p->name, rows * classes)
+                    : add_labels(v, &task, p->name, rows, classes);
 }
 
 int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
@@ -133,34 +260,66 @@ int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
   return err ? err : exec_reserve(m, entry, args.dims);
 }
 
-static int evaluate_all(bigs_model *m, const Feed *feed, int64_t max_batches, bool check,
-                        EvalResult *out) {
-  Tally tally = {0};
-  Scores scores = {0};
+// Metrics look at all rows, so of a task every rank of a team goes through all batches; of a text they take them in turn.
+static int evaluate_batches(Evaluation *v, int64_t max_batches, bool shared) {
+  const Team *team = shared ? v->m->team : NULL;
   int err = 0;
-  // The ranks of a team take batches in turn.
-  int64_t first = m->team ? m->team->rank : 0, every = m->team ? m->team->ranks : 1;
-  for (int64_t i = first; (max_batches <= 0 || i < max_batches) && feed->held_out && !err;
-       i += every) {
+  for (int64_t i = team ? team->rank : 0;
+       (max_batches <= 0 || i < max_batches) && v->feed->held_out && !err;
+       i += team ? team->ranks : 1) {
     FeedBatch batch = {0};
-    err = feed->held_out(feed->ctx, i, &batch, &m->error);
+    err = v->feed->held_out(v->feed->ctx, i, &batch, &v->m->error);
     if (err || !batch.nfield)
       break;
-    err = evaluate_batch(m, &batch, check, &scores, &tally);
+    err = evaluate_batch(v, &batch);
   }
-  free(scores.v);
-  err = tally_together(m, err, &tally);
-  if (!err && !tally.count)
+  return err;
+}
+
+static bool has_rows(const Feed *feed) {
+  FeedBatch batch = {0};
+  Task task;
+  BigsError unused = {0};
+  return feed->held_out && !feed->held_out(feed->ctx, 0, &batch, &unused) &&
+         task_of(&batch, &task) && task.rows;
+}
+
+static int evaluate_all(Evaluation *v, int64_t max_batches, EvalResult *out) {
+  bigs_model *m = v->m;
+  bool rows = has_rows(v->feed);
+  int err = evaluate_batches(v, max_batches, !rows);
+  free(v->scores.v);
+  if (rows) {
+    err = err ? err : eval_rows_result(v->rows, 0, v->rows->n, out, &m->error);
+    return team_agree(m, err, NULL);
+  }
+  err = tally_together(m, err, &v->tally);
+  if (!err && !v->tally.count)
     err = bigs_fail(&m->error, BIGS_EMODEL, "nothing is held out");
-  *out = tally_result(&tally);
+  *out = tally_result(&v->tally);
+  return err;
+}
+
+static int evaluate_alone(bigs_model *m, const Feed *feed, int64_t max_batches, bool check,
+                          EvalResult *out) {
+  EvalRows rows = {0};
+  Evaluation v = {.m = m, .feed = feed, .check = check, .rows = &rows};
+  int err = evaluate_all(&v, max_batches, out);
+  eval_rows_free(&rows);
   return err;
 }
 
 int evaluate(bigs_model *m, const Feed *feed, int64_t max_batches, EvalResult *out) {
-  return evaluate_all(m, feed, max_batches, false, out);
+  return evaluate_alone(m, feed, max_batches, false, out);
+}
+
+int evaluate_rows(bigs_model *m, const Feed *feed, int64_t max_batches, EvalRows *rows,
+                  EvalResult *out) {
+  Evaluation v = {.m = m, .feed = feed, .rows = rows};
+  return evaluate_all(&v, max_batches, out);
 }
 
 int evaluate_explain(bigs_model *m, const Feed *feed, int64_t max_batches) {
   EvalResult unused;
-  return evaluate_all(m, feed, max_batches, true, &unused);
+  return evaluate_alone(m, feed, max_batches, true, &unused);
 }

@@ -41,6 +41,9 @@ typedef struct Feed {
   int (*cursor)(void *ctx, JsonText *out, BigsError *e);
   int (*seek)(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e);
   int64_t epoch_steps; // steps that see all data once; 0: not known
+  // Of a task whose classes have names: how many, and which is the last of them in the order of their bytes.  0: numbers, 0 to
+  // as many as the model has.
+  int64_t classes, last_class;
 } Feed;
 
 // Arguments of a program from a batch's fields.  Fields that the program does not take are left

@@ -35,6 +35,7 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
   add_field(d, out, "labels", DT_I32, b->labels, 1, b->M, 0);
   add_field(d, out, "target", DT_I32, b->target, b->target_rank, b->B,
             b->target_rank == 2 ? b->L : 0);
+  add_field(d, out, "target", DT_F32, b->value, 1, b->B, 0);
 }
 
 static int next_batch(void *ctx, int64_t step, FeedBatch *out, BigsError *e) {
@@ -91,6 +92,11 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
                 .cursor = put_cursor,
                 .seek = seek_cursor};
   out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;
+  const Labels *l = data_labels(data);
+  out->classes = l->n;
+  for (int i = 1; i < l->n; i++)
+    if (strcmp(l->name[i], l->name[out->last_class]) > 0)
+      out->last_class = i;
 }
 
 void feed_leave_unpicked(DataFeed *d, const BigsModule *m, uint32_t unpicked) {

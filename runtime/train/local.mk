@@ -21,6 +21,9 @@ train_sources = \
 	%D%/labels.h \
 	%D%/log.c \
 	%D%/log.h \
+	%D%/metrics.c \
+	%D%/metrics.def \
+	%D%/metrics.h \
 	%D%/train.c \
 	%D%/train.h \
 	%D%/unpack.c \

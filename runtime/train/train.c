@@ -258,6 +258,18 @@ static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
   return end_numeric(r, r->m->step, said, true, evaluate_explain(r->m, r->feed, batches));
 }
 
+static void say_held_out(TrainRun *r, const EvalResult *v) {
+  char text[256];
+  size_t n = (size_t)snprintf(text, sizeof text, "held-out loss %.4f", v->loss);
+  if (!v->task.numbers)
+    n += (size_t)snprintf(text + n, sizeof text - n, "  perplexity %.2f  accuracy %.1f %%",
+                          v->perplexity, 100 * v->accuracy);
+  for (int i = 0; i < METRICS && v->rows && n < sizeof text; i++)
+    if (i != METRIC_accuracy && metric_fits((MetricId)i, &v->task))
+      n += (size_t)snprintf(text + n, sizeof text - n, "  %s %.4f", metric_names[i], v->metric[i]);
+  progress_say(&r->progress, "step %" PRId64 "  %s", r->m->step, text);
+}
+
 static int held_out(TrainRun *r) {
   EvalResult v;
   int64_t batches = r->m->step == r->recipe.steps ? 0 : EVAL_BATCHES;
@@ -272,13 +284,16 @@ static int held_out(TrainRun *r) {
     r->state.best = v.loss;
     r->state.best_step = r->m->step;
   }
-  progress_say(&r->progress,
-               "step %" PRId64 "  held-out loss %.4f  perplexity %.2f  accuracy %.1f %%",
-               r->m->step, v.loss, v.perplexity, 100 * v.accuracy);
+  say_held_out(r, &v);
   say_event(r, "held_out");
   record_number(&r->record, "loss", v.loss);
-  record_number(&r->record, "perplexity", v.perplexity);
-  record_number(&r->record, "accuracy", v.accuracy);
+  if (!v.task.numbers) {
+    record_number(&r->record, "perplexity", v.perplexity);
+    record_number(&r->record, "accuracy", v.accuracy);
+  }
+  for (int i = 0; i < METRICS && v.rows; i++)
+    if (i != METRIC_accuracy && metric_fits((MetricId)i, &v.task))
+      record_number(&r->record, metric_names[i], v.metric[i]);
   record_int(&r->record, "count", v.count);
   return put_record(r, &r->m->error);
 }

@@ -1,0 +1,31 @@
+// How well predictions agree with their targets.
+#ifndef BIGSC_RUNTIME_METRICS_H
+#define BIGSC_RUNTIME_METRICS_H
+#include "base/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum MetricId {
+#define METRIC(name, fits) METRIC_##name,
+#include "runtime/train/metrics.def"
+#undef METRIC
+  METRICS
+} MetricId;
+extern const char *const metric_names[METRICS];
+
+typedef struct MetricTask {
+  bool numbers;    // targets are numbers, not classes
+  int64_t classes; // how many there are
+  double positive; // of two, the class that F1 counts
+} MetricTask;
+bool metric_fits(MetricId id, const MetricTask *t);
+// Of targets and of what was said, n each.
+//   accuracy   share of rows where both are equal
+//   f1         2 tp / (2 tp + fp + fn); 0 where no row is positive and none was said to be
+//   matthews   (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn)); 0 where a factor is
+//   pearson    correlation; NaN where either is the same everywhere
+//   spearman   that of the ranks, equal values sharing the mean of theirs
+// Fails for want of memory only.
+int metric_compute(MetricId id, const MetricTask *t, const double *target, const double *said,
+                   int64_t n, double *out, BigsError *e);
+#endif

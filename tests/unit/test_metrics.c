@@ -1,0 +1,78 @@
+// Measures of predictions, against what scikit-learn 1.9.1 and scipy 1.17.1 say of the same ones.
+#include "runtime/train/metrics.h"
+#include "base/bug.h"
+#include "tests/unit/suites.h"
+#include <math.h>
+
+static const double two[] = {1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0,
+                             1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1},
+                    two_said[] = {1, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0,
+                                  1, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1},
+                    three[] = {0, 2, 1, 0, 0, 1, 2, 1, 1, 2, 2, 1, 1, 1, 0,
+                               0, 1, 1, 1, 0, 0, 0, 1, 2, 1, 1, 1, 2, 1, 1},
+                    three_said[] = {2, 0, 2, 0, 0, 1, 2, 1, 1, 2, 1, 1, 0, 0, 0,
+                                    1, 2, 0, 1, 0, 0, 2, 1, 2, 2, 1, 1, 2, 1, 1},
+                    number[] = {1.8, 3.0, 3.4, 1.8, 2.6, 3.8, 4.6, 0.8, 4.6, 0.0, 3.8, 4.0,
+                                0.6, 2.0, 4.0, 0.0, 3.2, 4.0, 2.6, 3.6, 1.2, 1.0, 1.8, 0.8},
+                    number_said[] = {0.05, 3.76, 2.55, 2.58, 2.73, 2.72, 5.85, 2.24,
+                                     4.53, 2.72, 3.64, 3.02, 1.7,  1.46, 3.95, -0.79,
+                                     2.57, 2.72, 3.86, 3.45, 2.17, 1.01, 1.11, 0.47};
+static const MetricTask last = {.classes = 2, .positive = 1}, first = {.classes = 2, .positive = 0},
+                        many = {.classes = 3, .positive = 1}, numbers = {.numbers = true};
+
+static const struct {
+  MetricId id;
+  const MetricTask *task;
+  const double *target, *said;
+  int n;
+  double value;
+} known[] = {
+    {METRIC_accuracy, &last, two, two_said, 30, 0.7666666666666667},
+    {METRIC_f1, &last, two, two_said, 30, 0.7407407407407407},
+    {METRIC_f1, &first, two, two_said, 30, 0.7878787878787878},
+    {METRIC_matthews, &last, two, two_said, 30, 0.5443310539518174},
+    {METRIC_matthews, &first, two, two_said, 30, 0.5443310539518174},
+    {METRIC_accuracy, &many, three, three_said, 30, 0.6333333333333333},
+    {METRIC_pearson, &numbers, number, number_said, 24, 0.7452490006424989},
+    {METRIC_spearman, &numbers, number, number_said, 24, 0.7558382455495959},
+    // one class alone, and none said to be positive
+    {METRIC_f1, &last, (const double[]){0, 0}, (const double[]){0, 0}, 2, 0},
+    {METRIC_matthews, &last, (const double[]){1, 1}, (const double[]){1, 0}, 2, 0},
+    {METRIC_pearson, &numbers, (const double[]){1, 2}, (const double[]){3, 3}, 2, NAN},
+    {METRIC_spearman, &numbers, (const double[]){1, 2}, (const double[]){3, 3}, 2, NAN},
+    {METRIC_accuracy, &last, NULL, NULL, 0, NAN},
+};
+
+START_TEST(values_are_as_known) {
+  double x;
+  ck_assert_int_eq(metric_compute(known[_i].id, known[_i].task, known[_i].target, known[_i].said,
+                                  known[_i].n, &x, NULL),
+                   0);
+  if (isnan(known[_i].value))
+    ck_assert(isnan(x));
+  else
+    ck_assert_double_eq_tol(x, known[_i].value, 1e-14);
+}
+END_TEST
+
+START_TEST(metrics_fit_their_tasks) {
+  static const struct {
+    const MetricTask *task;
+    bool fits[METRICS];
+  } table[] = {{&last, {true, true, true, false, false}},
+               {&many, {true, false, false, false, false}},
+               {&numbers, {false, false, false, true, true}}};
+  for (int t = 0; t < COUNT(table); t++)
+    for (int i = 0; i < METRICS; i++)
+      ck_assert_int_eq(metric_fits((MetricId)i, table[t].task), table[t].fits[i]);
+}
+END_TEST
+
+Suite *metrics_suite(void) {
+  Suite *s = suite_create("metrics");
+  TCase *t = tcase_create("metrics");
+  tcase_add_loop_test(t, values_are_as_known, 0, COUNT(known));
+  tcase_add_test(t, metrics_fit_their_tasks);
+  suite_add_tcase(s, t);
+  return s;
+}
