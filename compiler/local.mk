@@ -34,6 +34,8 @@ compiler_sources = \
 	%D%/commands/outputs.c \
 	%D%/commands/outputs.h \
 	%D%/commands/peak.c \
+	%D%/commands/predictions.c \
+	%D%/commands/predictions.h \
 	%D%/commands/profile.c \
 	%D%/commands/gpus.def \
 	%D%/commands/profile.h \

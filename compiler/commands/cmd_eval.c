@@ -2,6 +2,8 @@
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
 #include "compiler/commands/lines.h"
+#include "compiler/commands/outputs.h"
+#include "compiler/commands/predictions.h"
 #include "compiler/commands/trained.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
@@ -10,33 +12,92 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What is not finite (a perplexity beyond f64) is null, as in log.jsonl.
-static int print_json(Session *s, const Feeding *f, const EvalResult *r) {
-  DataUnigram u;
-  BigsError none = {0};
-  JsonText t = {0};
-  record_begin(&t);
+// A task's result has a metric only where one fits, and none where no target is known.
+static void put_result(JsonText *t, const EvalResult *r) {
   if (r->rows)
-    record_int(&t, "rows", r->rows);
-  record_number(&t, "loss", r->loss);
+    record_int(t, "rows", r->rows);
+  if (r->rows && !r->count)
+    return;
+  record_number(t, "loss", r->loss);
   if (!r->task.numbers) {
-    record_number(&t, "perplexity", r->perplexity);
-    record_number(&t, "accuracy", r->accuracy);
+    record_number(t, "perplexity", r->perplexity);
+    record_number(t, "accuracy", r->accuracy);
   }
-  record_int(&t, "count", r->count);
+  record_int(t, "count", r->count);
   for (int i = 0; i < METRICS && r->rows; i++)
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &r->task))
-      record_number(&t, metric_names[i], r->metric[i]);
+      record_number(t, metric_names[i], r->metric[i]);
+}
+
+// {"file": ..., "rows": ...} of rows from, ..., to - 1
+static int put_file(Session *s, JsonText *list, const EvalRows *rows, const char *path,
+                    int64_t from, int64_t to) {
+  EvalResult r;
+  JsonText t = {0};
+  if (eval_rows_result(rows, from, to, &r, &s->error))
+    return session_fail(s, &s->error);
+  record_begin(&t);
+  record_text(&t, "file", path);
+  put_result(&t, &r);
+  record_end(&t);
+  json_raw(list, t.s ? t.s : "");
+  list->failed |= t.failed;
+  free(t.s);
+  return 0;
+}
+
+static int put_files(Session *s, JsonText *t, const Feeding *f, const EvalRows *rows) {
+  const DataFile *file;
+  int n = data_files(f->data, &file), status = 0;
+  JsonText list = {0};
+  for (int i = 0; i < n && !status; i++) {
+    json_raw(&list, i ? ", " : "[");
+    status = put_file(s, &list, rows, file[i].path, file[i].first,
+                      i + 1 < n ? file[i + 1].first : rows->n);
+  }
+  json_raw(&list, "]");
+  record_raw(t, "files", list.s ? list.s : "null");
+  t->failed |= list.failed;
+  free(list.s);
+  return status;
+}
+
+// What is not finite (a perplexity beyond f64) is null, as in log.jsonl.
+static int print_json(Session *s, const Feeding *f, const EvalResult *r, const EvalRows *rows) {
+  DataUnigram u;
+  BigsError none = {0};
+  const DataFile *file;
+  int status = 0;
+  JsonText t = {0};
+  record_begin(&t);
+  put_result(&t, r);
   if (!data_unigram(f->data, &u, &none)) {
     record_number(&t, "unigram", u.cross);
     record_number(&t, "below", u.cross - r->loss);
   }
+  if (data_files(f->data, &file) > 1)
+    status = put_files(s, &t, f, rows);
   record_end(&t);
-  int status = t.failed ? session_error(s, EXIT_MODEL, "out of memory") : 0;
+  if (!status && t.failed)
+    status = session_error(s, EXIT_MODEL, "out of memory");
   if (!status)
     printf("%s\n", t.s);
   free(t.s);
   return status;
+}
+
+static int print_text(Session *s, const Feeding *f, const EvalResult *r, const EvalRows *rows) {
+  const DataFile *file;
+  int n = data_files(f->data, &file), status = 0;
+  feeding_print_result(f, r);
+  for (int i = 0; i < n && n > 1 && !status; i++) {
+    EvalResult part;
+    status = eval_rows_result(rows, file[i].first, i + 1 < n ? file[i + 1].first : rows->n, &part,
+                              &s->error);
+    printf("%s: ", file[i].path);
+    feeding_print_result(f, &part);
+  }
+  return status ? session_fail(s, &s->error) : 0;
 }
 
 static int check_batches(Session *s, const Feeding *f) {
@@ -53,11 +114,24 @@ static int check_batches(Session *s, const Feeding *f) {
   return 0;
 }
 
+static int score(Session *s, Feeding *f, EvalRows *rows) {
+  EvalResult r;
+  int status = evaluate_rows(s->handle, &f->feed, 0, rows, &r);
+  if (status)
+    return session_error(s, status, "%s", bigs_model_error(s->handle));
+  if (r.count && (status = session_check_loss(s, r.loss)))
+    return status;
+  if (s->o->predictions && (status = predictions_write(s, f->data, rows, s->o->predictions)))
+    return status;
+  if (s->o->predictions && !strcmp(s->o->predictions, OUT_STDOUT))
+    return 0;
+  return s->o->json ? print_json(s, f, &r, rows) : print_text(s, f, &r, rows);
+}
+
 // Of text the rows that training holds out, of a task all.  What is not given is as the model was trained: the block, the batch, the length.
 static int eval(Session *s, const char *dir, Feeding *f) {
   const Options *o = s->o;
   TrainState st = {.batch = 16};
-  EvalResult r;
   char name[128] = "";
   if (dir && folder_has_run(dir)) {
     if (state_read(dir, &st, name, sizeof name, &s->error))
@@ -71,7 +145,13 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   const BigsTrain *t = &s->module->train[index];
   bool task =
       t->source && data_kind(t->source) >= 0 && data_is_task((DataKind)data_kind(t->source));
-  int status = feeding_tokenizer(s, dir, &f->tokens);
+  int status = 0;
+  if (o->predictions && !task)
+    status = session_error(
+        s, EXIT_USAGE,
+        "--predictions is for tasks, whose rows have a target each, and `%s` is none", t->name);
+  status = status ? status : session_check_output(s, o->predictions);
+  status = status ? status : feeding_tokenizer(s, dir, &f->tokens);
   status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
   if (!status)
     status = feeding_open(s, f, t, o->data.v, o->data.n, o->batch > 0 ? o->batch : st.batch,
@@ -79,14 +159,10 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   status = status ? status : check_batches(s, f);
   if (status)
     return status;
-  if ((status = evaluate(s->handle, &f->feed, 0, &r)))
-    return session_error(s, status, "%s", bigs_model_error(s->handle));
-  if ((status = session_check_loss(s, r.loss)))
-    return status;
-  if (o->json)
-    return print_json(s, f, &r);
-  feeding_print_result(f, &r);
-  return 0;
+  EvalRows rows = {0};
+  status = score(s, f, &rows);
+  eval_rows_free(&rows);
+  return status;
 }
 
 int cmd_EVAL(const Options *given) {

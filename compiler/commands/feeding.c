@@ -144,6 +144,21 @@ int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed) {
   return folder && labels_of_folder(folder, &f->labels, &s->error) ? session_fail(s, &s->error) : 0;
 }
 
+// What of a task's rows is not as the files have it.
+static void note_rows(Session *s, const Feeding *f) {
+  const char *first;
+  long long skipped = data_skipped(f->data, &first), cut = data_cut(f->data);
+  if (skipped)
+    fprintf(stderr,
+            "bigsc: warning: lines left out, whose fields are not those of the header: %lld, the "
+            "first %s\n",
+            skipped, first);
+  if (cut && !s->o->quiet)
+    fprintf(stderr, "bigsc: note: texts that are cut to %lld tokens: %lld of %lld rows\n",
+            (long long)f->length, cut,
+            (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)));
+}
+
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
   f->module = s->module;
@@ -168,6 +183,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                    .labels = &f->labels,
                    .labels_fixed = f->labels_fixed,
                    .numbers = has_numbers(s->module, train),
+                   .unlabelled = s->o->predictions != NULL,
+                   .skip_bad = s->o->skip_bad,
                    .mask_rate = train->mask_rate,
                    .seed = seed,
                    .hold_out = hold_out,
@@ -179,6 +196,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     fprintf(stderr, "\r\033[K");
   if (status)
     return session_fail(s, &s->error);
+  note_rows(s, f);
   feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
                  &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
@@ -190,6 +208,10 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
 }
 
 static void print_metrics(const EvalResult *r) {
+  if (!r->count) {
+    printf("%lld rows without labels\n", (long long)r->rows);
+    return;
+  }
   printf("loss %.4f", r->loss);
   for (int i = 0; i < METRICS; i++)
     if (metric_fits((MetricId)i, &r->task) && i == METRIC_accuracy)

@@ -402,6 +402,8 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
   }
   if (o->verb != VERB_COMPILE && o->out && !strcmp(o->out, "-"))
     o->out = OUT_STDOUT;
+  if (o->predictions && !strcmp(o->predictions, "-"))
+    o->predictions = OUT_STDOUT;
   o->seed_given = o->seed >= 0;
   o->seed = o->seed_given ? o->seed : 0;
   return check_values(o);

@@ -31,14 +31,14 @@ typedef struct Options {
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *format, *pool,
-      *normalize;
+      *normalize, *predictions;
   Defines defs, sets;
   Strings data;
   const char *text; // the model's, once it was read from standard input
   int64_t opt, steps, batch, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
-      cased, profile, json, verbose, quiet;
+      cased, profile, json, skip_bad, verbose, quiet;
   int gpu;        // no option: which of the GPUs, counted on from the first when there are fewer
   uint64_t given; // a bit for every row of options.def
 } Options;

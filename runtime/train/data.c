@@ -204,6 +204,9 @@ void data_free(Data *d) {
   free(d->first);
   free(d->label);
   free(d->value);
+  for (int i = 0; i < d->nfile; i++)
+    free(d->file[i].path);
+  free(d->file);
   labels_free(&d->labels);
   free(d->train);
   free(d->held);
@@ -218,6 +221,20 @@ int64_t data_tokens(const Data *d) {
 }
 const Labels *data_labels(const Data *d) {
   return &d->labels;
+}
+int data_files(const Data *d, const DataFile **out) {
+  *out = d->file;
+  return d->nfile;
+}
+int64_t data_skipped(const Data *d, const char **at) {
+  *at = d->first_skipped;
+  return d->skipped;
+}
+int64_t data_cut(const Data *d) {
+  int64_t n = 0;
+  for (int64_t i = 0; d->start && i < d->rows; i++)
+    n += d->start[i + 1] - d->start[i] > d->o.length - (d->pair ? 3 : 2);
+  return n;
 }
 uint64_t data_cursor(const Data *d) {
   return d->cursor;

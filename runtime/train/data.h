@@ -42,6 +42,8 @@ typedef struct DataOptions {
   const Labels *labels; // tsv: the names of the model's classes; NULL: none
   bool labels_fixed;    // and no others, nor words where there are none
   bool numbers;         // tsv: targets are numbers
+  bool unlabelled;      // tsv: files without a label are read, too: target -1, value NaN
+  bool skip_bad;        // tsv: lines with another number of fields than the header are left out
   double mask_rate;     // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
   uint64_t seed;
   bool hold_out;          // false: every row is for training, as when a whole file is evaluated
@@ -63,6 +65,15 @@ typedef enum DataSplit { DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 int64_t data_rows(const Data *d, DataSplit s);
 int64_t data_tokens(const Data *d);       // of the text, separators included; of all TSV rows
 const Labels *data_labels(const Data *d); // tsv: names of its classes, n 0 where labels are numbers
+// The files that rows are of, in order: rows from first on, as far as the next one's.  tsv only.
+typedef struct DataFile {
+  char *path;
+  int64_t first;
+} DataFile;
+int data_files(const Data *d, const DataFile **out);
+// tsv: lines left out (skip_bad), of which `at` names the first one, and rows whose texts do not fit and lose tokens.
+int64_t data_skipped(const Data *d, const char **at);
+int64_t data_cut(const Data *d);
 // A hash of ids, labels, kind and length: to refuse a resume on other data.
 uint64_t data_fingerprint(const Data *d);
 

@@ -31,6 +31,10 @@ struct Data {
   Labels labels;  // names of its classes
   int64_t row_cap;
   bool pair;
+  DataFile *file;
+  int nfile;
+  int64_t skipped;
+  char first_skipped[256];
   // rows
   int64_t rows, ntrain, nheld;
   int64_t *train, *held; // row numbers, ascending

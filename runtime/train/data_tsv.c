@@ -1,68 +1,34 @@
 // Labelled rows from TSV files: see data.h.
 //
-// The first line names the columns: `text` or `sentence`, or `text_a` and `text_b`; and `label`,
-// whole numbers from 0, or words, which are classes in the order of their bytes, or any numbers where the model's target is one.  Others
-// are skipped.  Fields are what stands between tabs: no quoting.
+// The first line names the columns: see columns.def.  Labels are whole numbers from 0, or words, which are classes in the order of
+// their bytes, or any numbers where the model's target is one.
+#include "runtime/train/columns.h"
 #include "runtime/train/data_internal.h"
+#include "base/alloc.h"
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 256 };
-
-typedef struct TsvField {
-  const char *s;
-  size_t n;
-} TsvField;
-
-typedef struct Columns {
-  int count, a, b, label; // b -1: single texts
-} Columns;
-
-static int cut_fields(const TextLine *l, TsvField *field) {
-  const char *s = l->s, *end = l->s + l->n;
-  for (int n = 0; n < MAX_COLUMNS; n++) {
-    const char *tab = memchr(s, '\t', (size_t)(end - s));
-    field[n] = (TsvField){s, (size_t)((tab ? tab : end) - s)};
-    if (!tab)
-      return n + 1;
-    s = tab + 1;
-  }
-  return MAX_COLUMNS + 1;
-}
-
-static int find_column(const TsvField *field, int n, const char *name) {
-  for (int i = 0; i < n; i++)
-    if (field[i].n == strlen(name) && !memcmp(field[i].s, name, field[i].n))
-      return i;
-  return -1;
-}
-
-static int read_header(Data *d, const TextLine *l, Columns *c, bool first_file, BigsError *e) {
-  TsvField field[MAX_COLUMNS];
-  int n = c->count = cut_fields(l, field);
-  if (n > MAX_COLUMNS)
-    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: more than %d columns", l->path, l->line, MAX_COLUMNS);
-  c->a = find_column(field, n, "text_a");
-  c->b = find_column(field, n, "text_b");
-  c->label = find_column(field, n, "label");
-  if ((c->a < 0) != (c->b < 0))
-    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: the header has one of text_a and text_b, not both",
-                     l->path, l->line);
-  if (c->a < 0)
-    c->a = find_column(field, n, "text");
-  if (c->a < 0)
-    c->a = find_column(field, n, "sentence");
-  if (c->a < 0 || c->label < 0)
-    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: the header has no column %s", l->path, l->line,
-                     c->label < 0 ? "\"label\""
-                                  : "\"text\" or \"sentence\" (nor \"text_a\" and \"text_b\")");
+static int read_header(Data *d, const TextLine *l, Columns *c, BigsError *e) {
+  int status = columns_read(l, !d->o.unlabelled, c, e);
   bool pair = c->b >= 0;
-  if (!first_file && pair != d->pair)
+  if (!status && d->nfile && pair != d->pair)
     return bigs_fail(e, BIGS_EMODEL, "%s:%zu: %s here, unlike in the files before", l->path,
                      l->line, pair ? "pairs of texts" : "single texts");
   d->pair = pair;
+  return status;
+}
+
+// A file begins with the next row.
+static int push_file(Data *d, const char *path, BigsError *e) {
+  DataFile *f = REALLOC_N(DataFile, d->file, d->nfile + 1);
+  d->file = f ? f : d->file;
+  char *name = f ? strdup(path) : NULL;
+  if (!name)
+    return bigs_fail_memory(e, "the files of the data");
+  d->file[d->nfile++] = (DataFile){name, d->rows};
   return 0;
 }
 
@@ -113,22 +79,42 @@ static int read_number(const TextLine *l, const TsvField *f, float *out, BigsErr
                    (int)(f->n < 40 ? f->n : 40), f->s);
 }
 
+// f NULL: it is not known.
 static int read_target(TsvReader *t, const TextLine *l, const TsvField *f, BigsError *e) {
   Data *d = t->d;
+  d->label[d->rows] = -1;
+  d->value[d->rows] = NAN;
+  if (!f)
+    return 0;
   if (d->o.numbers)
     return read_number(l, f, &d->value[d->rows], e);
   return label_words_add(&t->words, f->s, f->n, (LabelWord){NULL, l->path, l->line},
                          &d->label[d->rows], e);
 }
 
+static int bad_row(const TextLine *l, int n, int count, BigsError *e) {
+  return bigs_fail(
+      e, BIGS_EMODEL,
+      "%s:%zu: %d fields where the header has %d (--skip-bad-rows leaves such lines out)", l->path,
+      l->line, n, count);
+}
+
+// The first one is told.
+static int skip_row(Data *d, const TextLine *l) {
+  if (!d->skipped++)
+    snprintf(d->first_skipped, sizeof d->first_skipped, "%s:%zu", l->path, l->line);
+  return 0;
+}
+
 static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsError *e) {
   Data *d = t->d;
   TsvField field[MAX_COLUMNS];
   int n = cut_fields(l, field), status = grow_rows(d, e);
+  if (!status && n != col->count && d->o.skip_bad)
+    return skip_row(d, l);
   if (!status && n != col->count)
-    status = bigs_fail(e, BIGS_EMODEL, "%s:%zu: %d fields where the header has %d", l->path,
-                       l->line, n, col->count);
-  status = status ? status : read_target(t, l, &field[col->label], e);
+    status = bad_row(l, n, col->count, e);
+  status = status ? status : read_target(t, l, col->label < 0 ? NULL : &field[col->label], e);
   status = status ? status : push_text(d, t->encoder, field[col->a], &t->ids, e);
   if (status)
     return status;
@@ -151,9 +137,11 @@ static int read_all(TsvReader *t, BigsError *e) {
     if (l.path == path && l.line == last_line)
       return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l.path, l.line,
                        TEXT_MAX_LINE);
-    if (l.path != path)
-      status = read_header(d, &l, &col, !path, e);
-    else
+    bool first = l.path != path;
+    status = first ? read_header(d, &l, &col, e) : 0;
+    if (!status && first)
+      status = push_file(d, l.path, e);
+    if (!status && (!first || col.headless))
       status = read_row(t, &l, &col, e);
     if (status)
       return status;
@@ -174,7 +162,8 @@ static int read_classes(TsvReader *t, BigsError *e) {
     return bigs_fail_memory(e, "the labels of the data");
   int status = label_words_classes(&t->words, &rules, class_of, &d->labels, e);
   for (int64_t i = 0; i < d->rows && !status && !d->o.numbers; i++)
-    d->label[i] = class_of[d->label[i]];
+    if (d->label[i] >= 0)
+      d->label[i] = class_of[d->label[i]];
   free(class_of);
   return status;
 }

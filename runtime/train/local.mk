@@ -2,6 +2,9 @@
 train_sources = \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \
+	%D%/columns.c \
+	%D%/columns.def \
+	%D%/columns.h \
 	%D%/corpus.c \
 	%D%/corpus.h \
 	%D%/data.c \

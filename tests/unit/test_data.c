@@ -397,6 +397,34 @@ START_TEST(tsv_pairs) {
 }
 END_TEST
 
+// Whatever the columns are called: w5 of label 1, and of a pair w6 behind it.
+static const struct {
+  const char *text;
+  bool pair;
+} columns[] = {
+    {"a\t1\t\tw5\na\t1\t*\tw5\n", false}, // no header
+    {"sentence\tlabel\nw5\t1\n", false},
+    {"\357\273\277Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t2\t3\tw5\tw6\n", true},
+    {"id\tquestion2\tquestion1\tis_duplicate\n0\tw6\tw5\t1\n", true},
+    {"label\tsentence\tquestion\n1\tw6\tw5\n", true},
+    {"sentence1\tsentence2\tlabel1\tgold_label\nw5\tw6\t0\t1\n", true},
+    {"score\tsentence2\tsentence1\n1\tw6\tw5\n", true},
+    {"premise\thypothesis\ttext\tscore\tlabel\nw5\tw6\tw7\t0\t1\n", true},
+};
+
+START_TEST(tsv_columns) {
+  static const int32_t want[] = {CLS, 5, SEP, 6, SEP};
+  Data *d = open_data(put("t.tsv", columns[_i].text),
+                      (DataOptions){.kind = DATA_TSV, .length = 8, .classes = 2});
+  DataBatch b;
+  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 1, &b, NULL), 0);
+  ck_assert_int_eq(b.L, columns[_i].pair ? 5 : 3);
+  ck_assert_mem_eq(b.ids, want, sizeof *want * (size_t)b.L);
+  ck_assert_int_eq(b.target[0], 1);
+  data_free(d);
+}
+END_TEST
+
 static const struct {
   const char *text, *error;
 } bad_tsv[] = {
@@ -413,6 +441,7 @@ static const struct {
     {"text\nw5\n", "t.tsv:1: the header has no column \"label\""},
     {"words\tlabel\nw5\t0\n", "no column \"text\" or \"sentence\""},
     {"text_a\tlabel\nw5\t0\n", "one of text_a and text_b, not both"},
+    {"question1\tlabel\nw5\t0\n", "one of question1 and question2, not both"},
     {"text\tlabel\n", "no rows behind the header"},
     {"", "no rows behind the header"},
     {"text\tlabel\nw5 \xff\t0\n", "t.tsv: byte 14 (line 2): not UTF-8"},
@@ -550,6 +579,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, lm_rows);
   tcase_add_test(t, tsv_single);
   tcase_add_test(t, tsv_pairs);
+  tcase_add_loop_test(t, tsv_columns, 0, N(columns));
   tcase_add_test(t, tsv_words);
   tcase_add_loop_test(t, tsv_errors, 0, N(bad_tsv));
   tcase_add_test(t, open_errors);
