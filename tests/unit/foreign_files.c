@@ -5,8 +5,17 @@
 #include <string.h>
 #include <zlib.h>
 
+static size_t room_for(size_t n) {
+  size_t room = 64;
+  while (room < n)
+    room *= 2;
+  return room;
+}
+
 void grow_put(MadeFile *f, const void *bytes, size_t n) {
-  f->p = realloc(f->p, f->n + n + 1);
+  size_t room = room_for(f->n + n);
+  if (!f->p || room != room_for(f->n))
+    f->p = realloc(f->p, room);
   if (!f->p)
     abort();
   if (n)
