@@ -544,7 +544,8 @@ START_TEST(encoder_equals_the_oracle) {
   test_make_dir(scratch);
   paths_for(&p, encoders[_i]);
   compare_encoder(&p, p.mdl, NULL, 15);
-  compare_encoder(&p, p.mdl, "-O0", 1);
+  if (_i >= COUNT(encoders) - 2) // without fusion too what is not made of BERT's parts
+    compare_encoder(&p, p.mdl, "-O0", 1);
   compare_some_gradients(&p, p.mdl);
   test_remove_dir(scratch);
 }
