@@ -92,7 +92,19 @@ static int tokenizer(Session *s, Feeding *f, TrainOptions *to) {
   return status ? status : folder_files(s, kind, vocab, to);
 }
 
-static void print_result(const TrainResult *r, const Feeding *f) {
+static void print_best(const TrainResult *r, const TrainOptions *to) {
+  if (r->early)
+    printf("ended early: of the last %lld evaluations none was better\n", (long long)to->patience);
+  if (to->best_by && r->best_step >= 0)
+    printf("best by %s at step %lld, %.4f: %s/best\n", to->best_by, (long long)r->best_step,
+           r->best, to->out);
+}
+
+static void print_result(const TrainResult *r, const Feeding *f, const TrainOptions *to) {
+  if (r->first_step == r->step && r->early) {
+    print_best(r, to);
+    return;
+  }
   if (r->first_step == r->step) {
     printf("step %lld: nothing is left to train; --steps N goes on to step N\n",
            (long long)r->step);
@@ -104,6 +116,7 @@ static void print_result(const TrainResult *r, const Feeding *f) {
     return;
   printf("held-out ");
   feeding_print_result(f, &r->held_out);
+  print_best(r, to);
 }
 
 // The draws go on from the seed that the run began with, and the parameters from where they are.
@@ -128,6 +141,30 @@ static int check_shares(Session *s, const Ranks *r, int64_t batch) {
                    (long long)batch, r->place.ranks, r->place.ranks);
 }
 
+static void say_rows(Session *s, const Feeding *f, const TrainPlan *plan) {
+  int64_t held = f->dev ? data_rows(f->dev, DATA_TRAIN) : data_rows(f->data, DATA_HELD_OUT);
+  int64_t rows = data_rows(f->data, DATA_TRAIN) + (f->dev ? 0 : held);
+  if (!s->o->quiet)
+    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld %s; batch %lld, %s\n",
+            (long long)data_tokens(f->data), (long long)rows, (long long)f->length, (long long)held,
+            f->dev ? "of --dev" : "held out", (long long)plan->batch,
+            s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
+}
+
+// What the best is chosen by, if one is kept: as the options ask, or as a resumed run did before.
+static const char *best_by(Session *s) {
+  const Options *o = s->o;
+  TrainState st;
+  BigsError none = {0};
+  const char *by = o->best ? o->best : o->dev.n || o->patience > 0 ? "loss" : NULL;
+  if (!o->resume || o->best || state_read(o->out, &st, NULL, 0, &none))
+    return by;
+  if (by || folder_has_run(session_text(s, "%s/best", o->out)))
+    by = arena_strdup(s->arena, st.best_step >= 0 ? st.best_by : "loss");
+  state_free(&st);
+  return by;
+}
+
 static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
@@ -144,22 +181,21 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
     return session_fail(s, &s->error);
   note_unused(s, given, &plan);
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
+  to.best_by = best_by(s);
+  to.patience = o->patience > 0 ? o->patience : 0;
+  to.eval_every = o->eval_every > 0 ? o->eval_every : 0;
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   status = tokenizer(s, f, &to);
   status = status ? status : feeding_labels(s, f, o->resume ? o->out : s->weights, o->resume);
   status = status ? status : check_shares(s, ranks, plan.batch);
   status = status ? status
                   : feeding_open(s, f, t, o->data.v, o->data.n, plan.batch, plan.length, plan.seed,
-                                 true);
+                                 !o->dev.n);
+  if (!status && o->dev.n)
+    status = feeding_open_dev(s, f, t, o->dev.v, o->dev.n, plan.batch);
   if (status)
     return status;
-  if (!o->quiet)
-    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld held out; batch %lld, %s\n",
-            (long long)data_tokens(f->data),
-            (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)),
-            (long long)f->length, (long long)data_rows(f->data, DATA_HELD_OUT),
-            (long long)plan.batch,
-            s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
+  say_rows(s, f, &plan);
   to.labels = data_labels(f->data);
   f->from.rank = ranks->place.rank;
   f->from.ranks = ranks->place.ranks;
@@ -171,7 +207,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   if (status)
     session_error(s, status, "%s", bigs_model_error(s->handle));
   else if (!o->quiet)
-    print_result(&result, f);
+    print_result(&result, f, &to);
   return status;
 }
 

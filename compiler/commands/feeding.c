@@ -145,9 +145,9 @@ int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed) {
 }
 
 // What of a task's rows is not as the files have it.
-static void note_rows(Session *s, const Feeding *f) {
+static void note_rows(Session *s, const Feeding *f, const Data *d) {
   const char *first;
-  long long skipped = data_skipped(f->data, &first), cut = data_cut(f->data);
+  long long skipped = data_skipped(d, &first), cut = data_cut(d);
   if (skipped)
     fprintf(stderr,
             "bigsc: warning: lines left out, whose fields are not those of the header: %lld, the "
@@ -156,7 +156,31 @@ static void note_rows(Session *s, const Feeding *f) {
   if (cut && !s->o->quiet)
     fprintf(stderr, "bigsc: note: texts that are cut to %lld tokens: %lld of %lld rows\n",
             (long long)f->length, cut,
-            (long long)(data_rows(f->data, DATA_TRAIN) + data_rows(f->data, DATA_HELD_OUT)));
+            (long long)(data_rows(d, DATA_TRAIN) + data_rows(d, DATA_HELD_OUT)));
+}
+
+static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) {
+  return (DataOptions){.kind = f->kind,
+                       .length = f->length,
+                       .table = token_table(s->module),
+                       .classes = classes(s->module),
+                       .labels = &f->labels,
+                       .labels_fixed = f->labels_fixed,
+                       .numbers = has_numbers(s->module, train),
+                       .unlabelled = s->o->predictions != NULL,
+                       .skip_bad = s->o->skip_bad,
+                       .mask_rate = train->mask_rate,
+                       .pad = s->module->pad_to > 0 || fixed_length(s->module),
+                       .progress = show,
+                       .ctx = f};
+}
+
+static int open_rows(Session *s, Feeding *f, const char *const *paths, int npaths,
+                     const DataOptions *o, Data **out) {
+  int status = data_open(paths, npaths, f->tokens, o, out, &s->error);
+  if (!f->o->quiet && isatty(2))
+    fprintf(stderr, "\r\033[K");
+  return status ? session_fail(s, &s->error) : 0;
 }
 
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
@@ -176,27 +200,12 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
                          (long long)f->length, (long long)model_longest(s->module));
   f->kind = (DataKind)kind;
-  DataOptions o = {.kind = f->kind,
-                   .length = f->length,
-                   .table = token_table(s->module),
-                   .classes = classes(s->module),
-                   .labels = &f->labels,
-                   .labels_fixed = f->labels_fixed,
-                   .numbers = has_numbers(s->module, train),
-                   .unlabelled = s->o->predictions != NULL,
-                   .skip_bad = s->o->skip_bad,
-                   .mask_rate = train->mask_rate,
-                   .seed = seed,
-                   .hold_out = hold_out,
-                   .pad = s->module->pad_to > 0 || fixed_length(s->module),
-                   .progress = show,
-                   .ctx = f};
-  int status = data_open(paths, npaths, f->tokens, &o, &f->data, &s->error);
-  if (!f->o->quiet && isatty(2))
-    fprintf(stderr, "\r\033[K");
-  if (status)
-    return session_fail(s, &s->error);
-  note_rows(s, f);
+  DataOptions o = data_options(s, f, train);
+  o.seed = seed;
+  o.hold_out = hold_out;
+  if (open_rows(s, f, paths, npaths, &o, &f->data))
+    return s->error.status;
+  note_rows(s, f, f->data);
   feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
                  &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
@@ -204,6 +213,25 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (f->from.whole ? batch : 1))
     f->feed.held_out = NULL;
   f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + batch - 1) / batch;
+  return 0;
+}
+
+int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
+                     int npaths, int64_t batch) {
+  DataOptions o = data_options(s, f, train);
+  o.labels = data_labels(f->data);
+  o.labels_fixed = true;
+  int status = open_rows(s, f, paths, npaths, &o, &f->dev);
+  if (status)
+    return status;
+  note_rows(s, f, f->dev);
+  long long rows = data_rows(f->dev, DATA_TRAIN);
+  if (f->from.whole && rows % batch)
+    return session_error(s, EXIT_MODEL,
+                         "--dev has %lld rows, which batches of %lld rows do not divide, and the "
+                         "model is compiled for no other: leave the dim of the batch free",
+                         rows, (long long)batch);
+  feed_evaluate_by(&f->from, f->dev, &f->feed);
   return 0;
 }
 
@@ -237,6 +265,7 @@ void feeding_print_result(const Feeding *f, const EvalResult *r) {
 
 void feeding_close(Feeding *f) {
   data_free(f->data);
+  data_free(f->dev);
   tok_free(f->tokens);
   labels_free(&f->labels);
 }

@@ -11,6 +11,7 @@ typedef struct Feeding {
   const Options *o;
   Tokenizer *tokens;
   Data *data;
+  Data *dev; // of --dev, or NULL
   DataKind kind;
   int64_t length;
   DataFeed from;
@@ -36,6 +37,9 @@ int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed);
 // such.
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out);
+// Evaluates by all rows of other files, with the labels of those that are trained on, instead of what is held out of them.
+int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
+                     int npaths, int64_t batch);
 // A line for people: of a task its metrics; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);

@@ -31,11 +31,11 @@ typedef struct Options {
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *format, *pool,
-      *normalize, *predictions;
+      *normalize, *predictions, *best;
   Defines defs, sets;
-  Strings data;
+  Strings data, dev;
   const char *text; // the model's, once it was read from standard input
-  int64_t opt, steps, batch, length, size, top, repeat, threads,
+  int64_t opt, steps, patience, eval_every, batch, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
       cased, profile, json, skip_bad, verbose, quiet;

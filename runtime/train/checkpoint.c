@@ -308,6 +308,7 @@ static int save_state(bigs_model *m, const char *dir, int train, const TrainStat
   if (s->best_step >= 0) {
     record_number(&t, "best", s->best);
     record_int(&t, "best_step", s->best_step);
+    record_text(&t, "best_by", *s->best_by ? s->best_by : "loss");
   }
   put_recipe(&t, b, s);
   int err = put_cursor(&t, feed, &m->error);
@@ -374,6 +375,8 @@ static bool parse_state(const JsonValue *root, TrainState *s) {
   s->cursor = json_get(root, "cursor");
   if (!number_of(root, "best", &s->best) || !int_of(root, "best_step", &s->best_step))
     s->best_step = -1;
+  const JsonValue *by = json_get(root, "best_by");
+  snprintf(s->best_by, sizeof s->best_by, "%s", by && by->kind == JSON_STRING ? by->text : "loss");
   return true;
 }
 

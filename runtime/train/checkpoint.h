@@ -20,9 +20,11 @@ typedef struct TrainState {
   int64_t batch, length; // of the data; length 0: the model's longest
   int64_t tokens;        // seen so far
   double seconds;        // of training so far
-  double best;           // least held-out loss so far, at best_step; best_step -1: none yet
+  double
+      best; // least held-out loss so far, or greatest value of a metric, at best_step; best_step -1: none yet
   int64_t best_step;
-  JsonDoc *doc; // of a state that was read: holds `cursor`
+  char best_by[16]; // the metric; "loss" where it is none
+  JsonDoc *doc;     // of a state that was read: holds `cursor`
   const JsonValue *cursor;
 } TrainState;
 void state_free(TrainState *s);

@@ -259,6 +259,8 @@ static uint64_t target_bits(const Data *d, int64_t row) {
 uint64_t data_fingerprint(const Data *d) {
   uint64_t h = mix(0xcbf29ce484222325u, (uint64_t)d->o.kind);
   h = mix(h, (uint64_t)d->o.length);
+  if (!d->o.hold_out) // other rows are trained on
+    h = mix(h, 1);
   for (int64_t i = 0; i < d->ntoken; i++)
     h = mix(h, (uint64_t)data_token(d, i));
   for (int64_t i = 0; d->start && i < d->rows; i++)

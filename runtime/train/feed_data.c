@@ -53,7 +53,8 @@ static int batch_at(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
   DataFeed *d = ctx;
   DataBatch b = {0};
   *out = (FeedBatch){0};
-  int err = data_at(d->data, d->evaluated, i * d->batch, d->batch, &b, e);
+  int err = data_at(d->dev ? d->dev : d->data, d->dev ? DATA_TRAIN : d->evaluated, i * d->batch,
+                    d->batch, &b, e);
   if (!err && b.B > 0 && (!d->whole || b.B == d->batch))
     fill_batch(d, &b, out);
   return err;
@@ -77,8 +78,10 @@ static int seek_cursor(void *ctx, const JsonValue *cursor, int64_t step, BigsErr
       !json_int(json_get(cursor, "fingerprint"), &fingerprint) || samples < 0)
     return bigs_fail(e, BIGS_EFILE, "state.json does not tell where the data was");
   if ((uint64_t)fingerprint != data_fingerprint(d->data))
-    return bigs_fail(e, BIGS_EMODEL,
-                     "the data, the vocabulary or the length is not what this run was trained on");
+    return bigs_fail(
+        e, BIGS_EMODEL,
+        "the data, the vocabulary or the length is not what this run was trained on, or "
+        "--dev was given to one of both");
   data_seek(d->data, (uint64_t)samples);
   return 0;
 }
@@ -97,6 +100,11 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
   for (int i = 1; i < l->n; i++)
     if (strcmp(l->name[i], l->name[out->last_class]) > 0)
       out->last_class = i;
+}
+
+void feed_evaluate_by(DataFeed *d, Data *dev, Feed *feed) {
+  d->dev = dev;
+  feed->held_out = batch_at;
 }
 
 void feed_leave_unpicked(DataFeed *d, const BigsModule *m, uint32_t unpicked) {

@@ -9,7 +9,8 @@ typedef struct DataFeed {
   Data *data;
   DataKind kind;
   int64_t batch;
-  DataSplit evaluated; // what `held_out` of the feed goes through
+  Data *dev;           // what `held_out` of the feed goes through: all of it, or, where it is NULL,
+  DataSplit evaluated; // this part of the data
   bool whole;          // it leaves out a last batch of fewer rows: the model takes no such batch
   FeedField field[DATA_FIELDS];
   const BigsModule *module; // of `unpicked`, or NULL
@@ -20,6 +21,8 @@ typedef struct DataFeed {
 // refused.
 void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
                     Feed *out);
+// Evaluates by all rows of `dev` from now on; it must outlive the feed.
+void feed_evaluate_by(DataFeed *d, Data *dev, Feed *feed);
 // Inputs that the train block's data line does not pick take their defaults, whatever the data has:
 // BigsTrain.unpicked.
 void feed_leave_unpicked(DataFeed *d, const BigsModule *m, uint32_t unpicked);

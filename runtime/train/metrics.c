@@ -2,12 +2,20 @@
 #include "runtime/train/metrics.h"
 #include "base/alloc.h"
 #include <math.h>
+#include <string.h>
 
 const char *const metric_names[METRICS] = {
 #define METRIC(name, fits) #name,
 #include "runtime/train/metrics.def"
 #undef METRIC
 };
+
+int metric_find(const char *name) {
+  for (int i = 0; i < METRICS; i++)
+    if (!strcmp(metric_names[i], name))
+      return i;
+  return -1;
+}
 
 typedef enum MetricFits { FITS_CLASSES, FITS_TWO, FITS_NUMBERS } MetricFits;
 static const MetricFits fits_what[METRICS] = {

@@ -12,6 +12,7 @@ typedef enum MetricId {
   METRICS
 } MetricId;
 extern const char *const metric_names[METRICS];
+int metric_find(const char *name); // a MetricId; -1: none is so called
 
 typedef struct MetricTask {
   bool numbers;    // targets are numbers, not classes

@@ -2,6 +2,7 @@
 #include "runtime/train/train.h"
 #include "base/clock.h"
 #include "runtime/exec/team.h"
+#include "runtime/files/file.h"
 #include <errno.h>
 #include <float.h>
 #include <inttypes.h>
@@ -190,15 +191,15 @@ static void show(TrainRun *r, double loss, double now, bool force) {
   }
 }
 
-static int write_checkpoint(TrainRun *r) {
+static int write_checkpoint(TrainRun *r, const char *dir, const char *event) {
   r->state.recipe = r->recipe;
   r->state.batch = r->plan->batch;
   r->state.length = r->plan->length;
-  if (checkpoint_save(r->m, r->o->out, r->plan->train, &r->state, r->feed)) {
+  if (checkpoint_save(r->m, dir, r->plan->train, &r->state, r->feed)) {
     bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
     return r->m->error.status;
   }
-  say_event(r, "save");
+  say_event(r, event);
   return put_record(r, &r->m->error);
 }
 
@@ -215,10 +216,90 @@ static int save(TrainRun *r) {
   if (r->saved == r->m->step)
     return 0;
   int err = gather_moments(r);
-  err = err || !team_first(r->m) ? err : write_checkpoint(r);
+  err = err || !team_first(r->m) ? err : write_checkpoint(r, r->o->out, "save");
   err = team_agree(r->m, err, NULL);
   if (!err)
     r->saved = r->m->step;
+  return err;
+}
+
+// ---- the best of the run
+static int write_best(TrainRun *r, const char *dir) {
+  bigs_model *m = r->m;
+  const TrainOptions *o = r->o;
+  if (!folder_has_run(dir) &&
+      (folder_make(dir, m->module, o->file, o->nfile, &m->error) ||
+       folder_create(dir, m->module, o->labels, o->file, o->nfile, &m->error)))
+    return m->error.status;
+  return write_checkpoint(r, dir, "best");
+}
+
+static int save_best(TrainRun *r) {
+  char *dir = file_join(r->o->out, "best", &r->m->error);
+  int err = team_agree(r->m, dir ? 0 : r->m->error.status, NULL);
+  err = err ? err : gather_moments(r);
+  err = err || !team_first(r->m) ? err : write_best(r, dir);
+  free(dir);
+  return team_agree(r->m, err, NULL);
+}
+
+// Is it better than all before?  A metric is the better the greater it is.
+static bool note_best(TrainRun *r, const EvalResult *v) {
+  int metric = metric_find(r->state.best_by);
+  double x = metric < 0 ? v->loss : v->metric[metric], best = r->state.best;
+  if (isnan(x) || (r->state.best_step >= 0 && !(metric < 0 ? x < best : x > best)))
+    return false;
+  r->state.best = x;
+  r->state.best_step = r->m->step;
+  return true;
+}
+
+// After an evaluation: has there been no better one for long enough?
+static bool stalled(const TrainRun *r) {
+  int64_t best = r->state.best_step > 0 ? r->state.best_step : 0;
+  return r->o->patience > 0 && r->eval_every > 0 && r->m->step % r->eval_every == 0 &&
+         (r->m->step - best) / r->eval_every >= r->o->patience;
+}
+
+static int check_measure_name(bigs_model *m, const char *name) {
+  char known[128] = "loss";
+  size_t n = strlen(known);
+  if (!name || !strcmp(name, known) || metric_find(name) >= 0)
+    return 0;
+  for (int i = 0; i < METRICS; i++)
+    n += (size_t)snprintf(known + n, sizeof known - n, ", %s", metric_names[i]);
+  return bigs_fail(&m->error, BIGS_EUSAGE, "the best by `%.40s`: there are %s", name, known);
+}
+
+// By what the best is chosen, which a resumed run cannot change.
+static int choose_measure(TrainRun *r) {
+  const char *by = r->o->best_by ? r->o->best_by : r->o->resume ? r->state.best_by : "loss";
+  if (r->o->resume && r->state.best_step >= 0 && strcmp(by, r->state.best_by) != 0)
+    return bigs_fail(&r->m->error, BIGS_EUSAGE,
+                     "this run chose its best by %s so far, and cannot go on by %s",
+                     r->state.best_by, by);
+  snprintf(r->state.best_by, sizeof r->state.best_by, "%s", by);
+  return 0;
+}
+
+// A first look at what is held out: does the metric fit it?
+static int check_measure(TrainRun *r) {
+  int metric = metric_find(r->state.best_by);
+  EvalResult v;
+  if (!r->o->best_by)
+    return 0;
+  if (!r->can_evaluate)
+    return bigs_fail(&r->m->error, BIGS_EMODEL,
+                     "nothing is held out that the best could be chosen by");
+  if (metric < 0)
+    return 0;
+  int err = evaluate(r->m, r->feed, 1, &v);
+  if (!err && (!v.rows || !metric_fits((MetricId)metric, &v.task)))
+    err = bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not fit what is held out: %s",
+                    r->state.best_by,
+                    !v.rows          ? "it has no rows with a target each"
+                    : v.task.numbers ? "its targets are numbers"
+                                     : "its targets are classes, and f1 and matthews want two");
   return err;
 }
 
@@ -272,7 +353,7 @@ static void say_held_out(TrainRun *r, const EvalResult *v) {
 
 static int held_out(TrainRun *r) {
   EvalResult v;
-  int64_t batches = r->m->step == r->recipe.steps ? 0 : EVAL_BATCHES;
+  int64_t batches = r->m->step == r->recipe.steps || r->o->best_by ? 0 : EVAL_BATCHES;
   if (!r->can_evaluate)
     return 0;
   int err = evaluate(r->m, r->feed, batches, &v);
@@ -280,10 +361,7 @@ static int held_out(TrainRun *r) {
     return err ? err : spoilt_evaluation(r, batches, v.loss);
   r->result->evaluated = true;
   r->result->held_out = v;
-  if (r->state.best_step < 0 || v.loss < r->state.best) {
-    r->state.best = v.loss;
-    r->state.best_step = r->m->step;
-  }
+  bool better = note_best(r, &v);
   say_held_out(r, &v);
   say_event(r, "held_out");
   record_number(&r->record, "loss", v.loss);
@@ -295,7 +373,8 @@ static int held_out(TrainRun *r) {
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &v.task))
       record_number(&r->record, metric_names[i], v.metric[i]);
   record_int(&r->record, "count", v.count);
-  return put_record(r, &r->m->error);
+  err = put_record(r, &r->m->error);
+  return err || !better || !r->o->best_by ? err : save_best(r);
 }
 
 static int64_t at_least_one(int64_t n) {
@@ -369,11 +448,18 @@ static int steps_and_saves(TrainRun *r) {
   return err;
 }
 
+static int stop_early(TrainRun *r) {
+  r->result->early = true;
+  say_event(r, "early");
+  record_int(&r->record, "best_step", r->state.best_step);
+  return put_record(r, &r->m->error);
+}
+
 // A team stops when one of its ranks is to.
 static int loop(TrainRun *r) {
   bool stop = stopped(r);
   int err = team_agree(r->m, 0, &stop);
-  while (r->m->step < r->recipe.steps && !stop && !err) {
+  while (r->m->step < r->recipe.steps && !stop && !err && !stalled(r)) {
     err = steps_and_saves(r);
     stop = stopped(r);
     err = team_agree(r->m, err, &stop);
@@ -383,6 +469,8 @@ static int loop(TrainRun *r) {
   err = save(r);
   if (err || r->m->step >= r->recipe.steps)
     return err;
+  if (!stop)
+    return stop_early(r);
   say_event(r, "interrupted");
   put_record(r, NULL);
   return bigs_fail(&r->m->error, BIGS_EINTERRUPT, "interrupted; step %" PRId64 " is saved",
@@ -424,10 +512,26 @@ static int check_start(bigs_model *m) {
 }
 
 // ---- the start
+// What an earlier run left would be taken for this one's.
+static int best_is_there(TrainRun *r) {
+  char *dir = file_join(r->o->out, "best", &r->m->error);
+  if (!dir)
+    return r->m->error.status;
+  int err = !folder_has_run(dir) ? 0
+                                 : bigs_fail(&r->m->error, BIGS_EUSAGE,
+                                             "%s holds the best of another run: choose another "
+                                             "folder",
+                                             dir);
+  free(dir);
+  return err;
+}
+
 // The log first: its lock keeps others out of the folder.
 static int begin_folder(TrainRun *r) {
   bigs_model *m = r->m;
   const char *dir = r->o->out;
+  if (!r->o->resume && r->o->best_by && best_is_there(r))
+    return m->error.status;
   if (!r->o->resume && folder_make(dir, m->module, r->o->file, r->o->nfile, &m->error))
     return m->error.status;
   if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
@@ -487,9 +591,12 @@ static int start(TrainRun *r) {
   bigs_model *m = r->m;
   r->saved = -1;
   r->state.best_step = -1;
-  int err = begin(r);
+  int err = check_measure_name(m, r->o->best_by);
+  err = err ? err : begin(r);
+  err = err ? err : choose_measure(r);
   err = err ? err : log_start(r);
   err = err ? err : find_out_about_evaluation(r);
+  err = err ? err : check_measure(r);
   err = team_agree(m, err, NULL);
   if (err)
     return err;
@@ -510,6 +617,8 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   err = err ? err : loop(&r);
   double now = clock_seconds();
   r.result->step = m->step;
+  r.result->best = r.state.best;
+  r.result->best_step = r.state.best_step;
   r.result->seconds = r.begin > 0 ? now - r.begin : 0;
   r.result->tokens_per_second = r.begin > 0 ? speed(&r) : 0;
   progress_end(&r.progress);

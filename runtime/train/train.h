@@ -38,6 +38,11 @@ typedef struct TrainOptions {
   int64_t save_every;   // steps between checkpoints; 0: a tenth of the run, at most 1,000
   // between held-out evaluations; 0: as save_every; -1: never, not even at the end
   int64_t eval_every;
+  // Keeps the model that was best in an evaluation, by the "loss" or a metric, as a training folder `best` in `out`; evaluations are
+  // of all that is held out then.  NULL: none is kept.
+  const char *best_by;
+  int64_t
+      patience; // evaluations in a row without a better one that end the run; 0: it goes to its end
   int64_t log_every; // between records of the log; 0: 10
   Progress progress; // `every` 0: a thirtieth of the run
   // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
@@ -51,7 +56,10 @@ typedef struct TrainResult {
   int64_t first_step; // of which before this run: more than 0 when resumed
   double loss;        // mean of the last record's steps
   bool evaluated;
-  EvalResult held_out;               // after the last step
+  EvalResult held_out; // after the last step
+  double best;         // of all evaluations, at best_step; -1: there was none
+  int64_t best_step;
+  bool early;                        // ended by patience
   double seconds, tokens_per_second; // of this process
 } TrainResult;
 // Trains m, from its present parameters or, with resume, from the folder's checkpoint, to
