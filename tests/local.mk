@@ -121,6 +121,7 @@ test_sources = \
 	%D%/unit/test_team_train.c \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \
+	%D%/unit/test_tokenizer_file.c \
 	%D%/unit/test_train.c \
 	%D%/unit/test_unicode.c \
 	%D%/unit/test_values.c \

@@ -80,7 +80,7 @@ static const char *vocab_path(Session *s, TokenizerKind kind) {
 // The tokenizer, and its vocabulary for the folder.
 static int tokenizer(Session *s, Feeding *f, TrainOptions *to) {
   TokenizerKind kind;
-  int status = feeding_kind(s, &kind);
+  int status = feeding_kind(s, s->o->resume ? s->o->out : NULL, &kind);
   const char *vocab = status ? NULL : vocab_path(s, kind);
   if (!status && !s->o->vocab && !s->o->resume && access(vocab, F_OK))
     return session_error(
@@ -89,6 +89,10 @@ static int tokenizer(Session *s, Feeding *f, TrainOptions *to) {
         "`bigsc vocab TEXT -o FILE` learns one",
         vocab);
   status = status ? status : feeding_load(s, kind, vocab, &f->tokens);
+  if (!status && tok_beside(f->tokens))
+    return session_error(
+        s, EXIT_MODEL,
+        "%s has its merges in another file: a run keeps one, so give it a tokenizer.json", vocab);
   return status ? status : folder_files(s, kind, vocab, to);
 }
 

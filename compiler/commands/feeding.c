@@ -74,9 +74,25 @@ static int check_beside(Session *s, TokenizerKind kind, const char *path, bool l
   return tok_folder_check(kind, dir, lower, &s->error);
 }
 
-int feeding_kind(Session *s, TokenizerKind *kind) {
+static bool only_in(Session *s, const char *folder, TokenizerKind kind, TokenizerKind other) {
+  return folder && existing(s, folder, tokenizer_files[kind]) &&
+         !existing(s, folder, tokenizer_files[other]);
+}
+
+// Where the model does not say it: that of the vocabulary, of the run, or of the folder of weights.
+static TokenizerKind kind_at_hand(Session *s, const char *dir) {
+  const char *vocab = s->o->vocab;
+  size_t n = vocab ? strlen(vocab) : 0;
+  bool json = n > 5 && !strcmp(vocab + n - 5, ".json");
+  const char *folder = dir ? dir : s->o->weights;
+  return json || (!vocab && only_in(s, folder, TOKENIZER_FILE, TOKENIZER_WORDPIECE))
+             ? TOKENIZER_FILE
+             : TOKENIZER_WORDPIECE;
+}
+
+int feeding_kind(Session *s, const char *dir, TokenizerKind *kind) {
   const char *name = s->module->tokenizer, *known = "";
-  int i = name ? tok_kind(name) : TOKENIZER_WORDPIECE;
+  int i = name ? tok_kind(name) : (int)kind_at_hand(s, dir);
   *kind = (TokenizerKind)i;
   if (i >= 0)
     return 0;
@@ -107,7 +123,7 @@ const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir) {
 
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
   TokenizerKind kind;
-  int status = feeding_kind(s, &kind);
+  int status = feeding_kind(s, dir, &kind);
   if (status)
     return status;
   const char *path = feeding_vocab(s, kind, dir);

@@ -21,7 +21,7 @@ typedef struct Feeding {
 } Feeding;
 
 // What cuts the model's text; a model without a `tokenizer` line has WordPiece.  An error where this bigsc has no such tokenizer.
-int feeding_kind(Session *s, TokenizerKind *kind);
+int feeding_kind(Session *s, const char *dir, TokenizerKind *kind);
 // The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
 // tokenizer line; NULL: none of them.
 const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir);

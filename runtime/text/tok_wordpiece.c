@@ -22,11 +22,6 @@ typedef struct PieceEncoder {
   Words *words;
 } PieceEncoder;
 
-const char *tok_special_name(TokSpecial s) {
-  static const char *const names[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-  return names[s];
-}
-
 // ---- loading
 
 static int add_token(WordPiece *t, const char *s, size_t n, const char *path, BigsError *e) {
@@ -68,14 +63,14 @@ static int add_lines(WordPiece *t, size_t n, const char *path, BigsError *e) {
 }
 
 static int find_specials(Tokenizer *t, const char *path, BigsError *e) {
-  for (int i = 0; i < TOK_SPECIALS; i++) {
-    const char *name = tok_special_name((TokSpecial)i);
-    t->special[i] = tok_find(t, name, strlen(name));
+  int status = tok_find_specials(t, path, e);
+  for (int i = 0; i < TOK_SPECIALS && !status; i++)
     if (t->special[i] < 0)
-      return bigs_fail(e, BIGS_EFILE, "%s: no line \"%s\": not a WordPiece vocabulary?", path,
-                       name);
-  }
-  return 0;
+      status = bigs_fail(e, BIGS_EFILE, "%s: no line \"%s\": not a WordPiece vocabulary?", path,
+                         tok_special_name((TokSpecial)i));
+  if (!status)
+    tok_wrap_bert(t);
+  return status;
 }
 
 Tokenizer *tok_wordpiece_new(void) {
@@ -147,8 +142,33 @@ void tok_wordpiece_encoder_free(TokEncoder *c) {
   free(c);
 }
 
-int tok_wordpiece_encode(TokEncoder *c, const char *text, size_t n) {
-  return words_split(((PieceEncoder *)c)->words, text, n, encode_word, c, c->e);
+// The first special token in s[0, n): its place, id and length; NULL: none.
+static const char *find_special(const Tokenizer *t, const char *s, size_t n, int32_t *id,
+                                size_t *len) {
+  for (const char *p = s, *end = s + n; p < end; p++)
+    for (int i = 0; i < TOK_SPECIALS; i++) {
+      const char *name = t->token[ *id = t->special[i]];
+      *len = strlen(name);
+      if ((size_t)(end - p) >= *len && !memcmp(p, name, *len))
+        return p;
+    }
+  return NULL;
+}
+
+int tok_wordpiece_encode(TokEncoder *c, const char *text, size_t n, bool specials) {
+  Words *words = ((PieceEncoder *)c)->words;
+  const char *end = text + n;
+  size_t len = 0;
+  int32_t id = 0;
+  int status = 0;
+  for (const char *at = text; at && !status; text = at + len) {
+    at = specials ? find_special(c->tok, text, (size_t)(end - text), &id, &len) : NULL;
+    status = words_split(words, text, (size_t)((at ? at : end) - text), encode_word, c, c->e);
+    if (!at)
+      break;
+    status = status ? status : tok_push(c->ids, id, c->e);
+  }
+  return status;
 }
 
 // ---- decoding

@@ -65,12 +65,15 @@ int tok_size(const Tokenizer *t) {
 bool tok_lower(const Tokenizer *t) {
   return t->lower;
 }
+bool tok_beside(const Tokenizer *t) {
+  return t->beside;
+}
 int32_t tok_special(const Tokenizer *t, TokSpecial s) {
   return t->special[s];
 }
 bool tok_is_special(const Tokenizer *t, int32_t id) {
   for (int i = 0; i < TOK_SPECIALS; i++)
-    if (t->special[i] == id)
+    if (id >= 0 && t->special[i] == id)
       return true;
   return false;
 }
@@ -107,36 +110,93 @@ void tok_encoder_free(TokEncoder *c) {
     kinds[c->tok->kind].encoder_free(c);
 }
 
-// The first special token in s[0, n): its place, id and length; NULL: none.
-static const char *find_special(const Tokenizer *t, const char *s, size_t n, int32_t *id,
-                                size_t *len) {
-  for (const char *p = s, *end = s + n; p < end; p++)
-    for (int i = 0; i < TOK_SPECIALS; i++) {
-      const char *name = t->token[ *id = t->special[i]];
-      *len = strlen(name);
-      if ((size_t)(end - p) >= *len && !memcmp(p, name, *len))
-        return p;
-    }
-  return NULL;
-}
-
 int tok_encode(TokEncoder *c, const char *text, size_t n, bool specials, TokIds *ids,
                BigsError *e) {
-  size_t valid = utf8_valid(text, n), len = 0;
+  size_t valid = utf8_valid(text, n);
   if (valid < n)
     return bigs_fail(e, BIGS_EMODEL, "byte %zu of the text is not UTF-8", valid);
   c->ids = ids;
   c->e = e;
-  const char *end = text + n;
-  int32_t id;
-  int status = 0;
-  for (const char *at = text; at && !status; text = at + len) {
-    at = specials ? find_special(c->tok, text, (size_t)(end - text), &id, &len) : NULL;
-    status = kinds[c->tok->kind].encode(c, text, (size_t)((at ? at : end) - text));
-    if (!at)
-      break;
-    status = status ? status : tok_push(ids, id, e);
+  return kinds[c->tok->kind].encode(c, text, n, specials);
+}
+
+// ---- whole inputs
+
+void tok_wrap_bert(Tokenizer *t) {
+  for (int pair = 0; pair < 2; pair++) {
+    const TokSlot all[5] = {{t->special[TOK_CLS], 0, 0},
+                            {-1, 0, 0},
+                            {t->special[TOK_SEP], 0, 0},
+                            {-1, 1, 1},
+                            {t->special[TOK_SEP], 0, 1}};
+    t->wrap[pair].n = pair ? 5 : 3;
+    for (int i = 0; i < t->wrap[pair].n; i++)
+      t->wrap[pair].v[i] = all[i];
   }
+}
+
+int tok_slots(const Tokenizer *t, int texts, const TokSlot **slots) {
+  *slots = t->wrap[texts - 1].v;
+  return t->wrap[texts - 1].n;
+}
+
+int tok_around(const Tokenizer *t, int texts) {
+  const TokWrap *w = &t->wrap[texts - 1];
+  int n = 0;
+  for (int i = 0; i < w->n; i++)
+    n += w->v[i].id >= 0;
+  return n;
+}
+
+// Of two texts the longer one is cut first: n[0] and n[1] become what is left where they have `room` tokens.
+static void cut_longest(size_t *n, size_t room) {
+  int shorter = n[1] < n[0];
+  size_t least = n[shorter];
+  if (n[0] + n[1] <= room)
+    return;
+  if (2 * least > room) {
+    n[shorter] = room / 2;
+    n[!shorter] = room / 2 + room % 2;
+  } else {
+    n[!shorter] = room - least;
+  }
+}
+
+static int push_whole(const TokWrap *w, const TokIds *part, const size_t *n, TokIds *ids,
+                      TokIds *types, BigsError *e) {
+  int status = 0;
+  for (int i = 0; i < w->n; i++) {
+    const TokSlot *s = &w->v[i];
+    size_t many = s->id >= 0 ? 1 : n[s->text];
+    for (size_t k = 0; k < many && !status; k++) {
+      status = tok_push(ids, s->id >= 0 ? s->id : part[s->text].v[k], e);
+      status = status || !types ? status : tok_push(types, s->type, e);
+    }
+  }
+  return status;
+}
+
+int tok_whole(TokEncoder *c, const char *const *text, const size_t *size, int texts, size_t max,
+              TokIds *ids, TokIds *types, bool *cut, BigsError *e) {
+  const TokWrap *w = &c->tok->wrap[texts - 1];
+  TokIds part[2];
+  size_t n[2] = {0, 0}, around = (size_t)tok_around(c->tok, texts);
+  int status = 0;
+  memset(part, 0, sizeof part);
+  for (int i = 0; i < texts && !status; i++)
+    status = tok_encode(c, text[i], size[i], true, &part[i], e);
+  n[0] = part[0].n;
+  n[1] = part[1].n;
+  if (!status && max && max < around)
+    status = bigs_fail(e, BIGS_EUSAGE,
+                       "%zu tokens are less than the %zu special ones around a text", max, around);
+  if (!status && max)
+    cut_longest(n, max - around);
+  if (cut)
+    *cut = n[0] + n[1] < part[0].n + part[1].n;
+  status = status ? status : push_whole(w, part, n, ids, types, e);
+  free(part[0].v);
+  free(part[1].v);
   return status;
 }
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What the sources of data need: five different ids of every kind.
+// Ids that most kinds have; -1 of one that has none.
 typedef enum TokSpecial { TOK_PAD, TOK_UNK, TOK_CLS, TOK_SEP, TOK_MASK, TOK_SPECIALS } TokSpecial;
 
 // WordPiece's limit of a word, and its name for a special token: "[PAD]".
@@ -24,13 +24,17 @@ typedef struct Tokenizer Tokenizer;
 int tok_load(TokenizerKind kind, const char *path, bool lower, Tokenizer **out, BigsError *e);
 int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, bool lower,
               Tokenizer **out, BigsError *e);
+// What a folder or a file holds: a tokenizer.json, a vocab.txt whose case the files beside it tell (folded, where they do not), or a
+// vocab.json with a merges.txt.
+int tok_open(const char *path, Tokenizer **out, BigsError *e);
 // Fails, with status BIGS_EFILE, the file and its key, where what the files of a folder say of its tokenizer differs from what this
 // kind does with this `lower`.  What they do not say changes nothing.
 int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsError *e);
 void tok_free(Tokenizer *t); // NULL is allowed
 int tok_size(const Tokenizer *t);
 bool tok_lower(const Tokenizer *t);
-int32_t tok_special(const Tokenizer *t, TokSpecial s); // its id
+bool tok_beside(const Tokenizer *t); // whether it was read from more than the one file
+int32_t tok_special(const Tokenizer *t, TokSpecial s); // its id, or -1
 bool tok_is_special(const Tokenizer *t, int32_t id);
 // The id of exactly the token of these n bytes, or -1.
 int32_t tok_find(const Tokenizer *t, const char *token, size_t n);
@@ -57,6 +61,20 @@ void tok_encoder_free(TokEncoder *c);
 // and its like in the text, spelled exactly so, become their ids; else they are text.  Bad UTF-8:
 // status BIGS_EMODEL and the byte's offset.
 int tok_encode(TokEncoder *c, const char *text, size_t n, bool specials, TokIds *ids, BigsError *e);
+
+// What stands around one text or two: a token (id >= 0), or text 0 or 1; and its type.
+typedef struct TokSlot {
+  int32_t id;
+  int text, type;
+} TokSlot;
+int tok_slots(const Tokenizer *t, int texts, const TokSlot **slots); // how many
+int tok_around(const Tokenizer *t, int texts);                       // how many of them are tokens
+
+// The input of a model for `texts` texts, 1 or 2: their tokens, those of special tokens in them, and the special ones that the tokenizer
+// puts around them, appended to ids; the type of each to types, NULL: not wanted.  Above `max` tokens (0: no bound) the texts' ends are
+// cut off, of two first that of the longer; *cut, NULL: not wanted.  Errors: as above; a bound that is too small (BIGS_EUSAGE).
+int tok_whole(TokEncoder *c, const char *const *text, const size_t *size, int texts, size_t max,
+              TokIds *ids, TokIds *types, bool *cut, BigsError *e);
 
 // The text of tokens (WordPiece: joined by spaces, pieces with "##" joined to what is before them);
 // [PAD], [CLS], [SEP] are left out with skip_special.  Malloc'd; ids outside the vocabulary are an error (NULL).

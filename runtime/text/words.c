@@ -38,7 +38,7 @@ void words_free(Words *w) {
   free(w);
 }
 
-static bool is_ideograph(int32_t c) {
+bool is_ideograph(int32_t c) {
   static const struct {
     int32_t lo, hi;
   } blocks[] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},   {0x20000, 0x2A6DF},
@@ -63,7 +63,7 @@ static WordClass classify(int32_t c) {
   return unicode_is_between(c, UNICODE_CC, UNICODE_CO) ? WORD_DROP : WORD_KEEP;
 }
 
-static bool is_symbol(int32_t c) {
+bool is_symbol_char(int32_t c) {
   if (c < 0x80)
     return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
            (c >= 123 && c <= 126);
@@ -119,7 +119,7 @@ static int flush_words(Words *w) {
   size_t start = 0;
   int status = make_room(w);
   for (size_t i = 0; i < w->chunk.n && !status; i++) {
-    if (!is_symbol(w->chunk.v[i]))
+    if (!is_symbol_char(w->chunk.v[i]))
       continue;
     status = start < i ? emit_word(w, start, i) : 0;
     status = status ? status : emit_word(w, i, i + 1);

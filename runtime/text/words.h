@@ -12,6 +12,10 @@
 #include "base/error.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+bool is_ideograph(int32_t c);   // of the blocks above
+bool is_symbol_char(int32_t c); // is isolated as punctuation
 
 // Called once a word, in order: `n` bytes of UTF-8, `chars` characters.  A result other than 0 ends
 // the walk and is returned by words_split.

@@ -139,7 +139,9 @@ static int64_t sample_row(const Data *d, uint64_t sample) {
 
 static int check_options(const Data *d, BigsError *e) {
   const DataOptions *o = &d->o;
-  int64_t least = sources[o->kind].least;
+  int64_t least = sources[o->kind].least, around = tok_around(d->tok, 2) + 1;
+  if (o->kind == DATA_TSV && least < around)
+    least = around;
   if (o->length < least || o->length > INT32_MAX / 2)
     return bigs_fail(e, BIGS_EUSAGE, "rows of %lld tokens: at least %lld", (long long)o->length,
                      (long long)least);
@@ -157,7 +159,33 @@ static int check_options(const Data *d, BigsError *e) {
 }
 
 static int ascending(const void *a, const void *b) {
-  return *(const int32_t *)a < *(const int32_t *)b ? -1 : 1; // ids differ
+  int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
+
+// One token may be special in two ways, and a way may have none.
+static void list_specials(Data *d) {
+  int n = 0;
+  for (int i = 0; i < TOK_SPECIALS; i++)
+    if (tok_special(d->tok, (TokSpecial)i) >= 0)
+      d->special[n++] = tok_special(d->tok, (TokSpecial)i);
+  qsort(d->special, (size_t)n, sizeof *d->special, ascending);
+  for (int i = 0; i < n; i++)
+    if (!i || d->special[i] != d->special[d->nspecial - 1])
+      d->special[d->nspecial++] = d->special[i];
+  d->pad = tok_special(d->tok, TOK_PAD) < 0 ? 0 : tok_special(d->tok, TOK_PAD);
+}
+
+// What a source puts into its rows.
+static int check_specials(const Data *d, BigsError *e) {
+  static const bool needs[DATA_KINDS][TOK_SPECIALS] = {
+      [DATA_MLM] = {[TOK_CLS] = true, [TOK_SEP] = true, [TOK_MASK] = true},
+      [DATA_LM] = {[TOK_SEP] = true}};
+  for (int i = 0; i < TOK_SPECIALS; i++)
+    if (needs[d->o.kind][i] && tok_special(d->tok, (TokSpecial)i) < 0)
+      return bigs_fail(e, BIGS_EMODEL, "%s needs a token %s, and the tokenizer has none like it",
+                       sources[d->o.kind].name, tok_special_name((TokSpecial)i));
+  return 0;
 }
 
 int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,
@@ -170,10 +198,9 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
   d->tok = t;
   if (d->o.mask_rate == 0)
     d->o.mask_rate = 0.15;
-  for (int i = 0; i < TOK_SPECIALS; i++)
-    d->special[i] = tok_special(t, (TokSpecial)i);
-  qsort(d->special, TOK_SPECIALS, sizeof *d->special, ascending);
+  list_specials(d);
   int status = check_options(d, e);
+  status = status ? status : check_specials(d, e);
   if (!status)
     status = source_of(d)->read(d, paths, npaths, e);
   status = status ? status : split(d, e);

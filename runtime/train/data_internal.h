@@ -18,7 +18,9 @@ typedef struct DataBuffer { // of one batch
 struct Data {
   DataOptions o;
   const Tokenizer *tok;
-  int32_t special[TOK_SPECIALS]; // their ids, ascending
+  int32_t special[TOK_SPECIALS]; // their ids, ascending, each once
+  int nspecial;
+  int32_t pad; // what stands behind a row: the tokenizer's own, or 0, which no mask lets through
   // text: the stream.  TSV: the rows' tokens one after another, a's then b's
   uint16_t *narrow; // one of the two, by the size of the vocabulary
   int32_t *wide;

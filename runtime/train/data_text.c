@@ -82,8 +82,8 @@ int64_t data_lm_length(const Data *d, int64_t row) {
 
 // An ordinary token, evenly: a draw over as many ids as are ordinary, moved past the special ones.
 static int32_t random_ordinary(const Data *d, uint32_t r) {
-  int32_t id = (int32_t)rng_below(r, (uint32_t)(tok_size(d->tok) - TOK_SPECIALS));
-  for (int i = 0; i < TOK_SPECIALS; i++)
+  int32_t id = (int32_t)rng_below(r, (uint32_t)(tok_size(d->tok) - d->nspecial));
+  for (int i = 0; i < d->nspecial; i++)
     id += id >= d->special[i];
   return id;
 }
@@ -137,7 +137,7 @@ void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBa
     ids[i + 1] = data_token(d, from + i);
   ids[n + 1] = tok_special(d->tok, TOK_SEP);
   for (int64_t i = n + 2; i < L; i++)
-    ids[i] = tok_special(d->tok, TOK_PAD);
+    ids[i] = d->pad;
   for (int64_t i = 0; i < L; i++)
     d->buf.mask[b * L + i] = i < n + 2;
   memset(d->buf.types + b * L, 0, sizeof *ids * (size_t)L);

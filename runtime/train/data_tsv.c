@@ -186,7 +186,7 @@ int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
 
 // Tokens of a and b that fit.  The longer text loses tokens first, of equal ones the second.
 static void cut_row(const Data *d, int64_t row, int64_t *na, int64_t *nb) {
-  int64_t room = d->o.length - (d->pair ? 3 : 2), half = room / 2;
+  int64_t room = d->o.length - tok_around(d->tok, d->pair ? 2 : 1), half = room / 2;
   int64_t a = d->first[row], b = d->start[row + 1] - d->start[row] - a;
   if (a + b > room) {
     if (a <= room - half)
@@ -203,7 +203,7 @@ static void cut_row(const Data *d, int64_t row, int64_t *na, int64_t *nb) {
 int64_t data_tsv_length(const Data *d, int64_t row) {
   int64_t na, nb;
   cut_row(d, row, &na, &nb);
-  return na + nb + (d->pair ? 3 : 2);
+  return na + nb + tok_around(d->tok, d->pair ? 2 : 1);
 }
 
 // A label is no token.
@@ -215,27 +215,22 @@ int64_t data_tsv_count(const Data *d, int64_t *count) {
 
 void data_tsv_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
   (void)key;
-  int64_t na, nb, L = out->L, n = 0, from = d->start[row];
-  cut_row(d, row, &na, &nb);
+  int64_t many[2], L = out->L, n = 0, from[2] = {d->start[row], d->start[row] + d->first[row]};
+  cut_row(d, row, &many[0], &many[1]);
   int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;
-  int32_t sep = tok_special(d->tok, TOK_SEP);
+  const TokSlot *slot;
+  int slots = tok_slots(d->tok, d->pair ? 2 : 1, &slot);
   memset(types, 0, sizeof *types * (size_t)L);
-  ids[n++] = tok_special(d->tok, TOK_CLS);
-  for (int64_t i = 0; i < na; i++)
-    ids[n++] = data_token(d, from + i);
-  ids[n++] = sep;
-  int64_t second = n;
-  for (int64_t i = 0; i < nb; i++)
-    ids[n++] = data_token(d, from + d->first[row] + i);
-  if (d->pair)
-    ids[n++] = sep;
-  for (int64_t i = second; i < n; i++)
-    types[i] = 1;
+  for (; slots--; slot++)
+    for (int64_t i = 0, all = slot->id >= 0 ? 1 : many[slot->text]; i < all; i++) {
+      types[n] = slot->type;
+      ids[n++] = slot->id >= 0 ? slot->id : data_token(d, from[slot->text] + i);
+    }
   out->tokens += n;
   for (int64_t i = 0; i < L; i++)
     d->buf.mask[b * L + i] = i < n;
   for (int64_t i = n; i < L; i++)
-    ids[i] = tok_special(d->tok, TOK_PAD);
+    ids[i] = d->pad;
   if (d->o.numbers)
     d->buf.value[b] = d->value[row];
   else

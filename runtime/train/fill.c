@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-// [CLS] text [SEP]
+// The text with what goes around it.
 static int encode(const Tokenizer *t, const char *text, TokIds *ids, BigsError *e) {
+  size_t n = strlen(text);
   TokEncoder *c = tok_encoder_new(t, e);
-  int err = c ? tok_push(ids, tok_special(t, TOK_CLS), e) : e->status;
-  err = err ? err : tok_encode(c, text, strlen(text), true, ids, e);
-  err = err ? err : tok_push(ids, tok_special(t, TOK_SEP), e);
+  int err = c ? tok_whole(c, &text, &n, 1, 0, ids, NULL, NULL, e) : e->status;
   tok_encoder_free(c);
   return err;
 }
@@ -90,13 +89,17 @@ static int fill_row(bigs_model *m, const Tokenizer *t, TokIds *ids, int64_t leng
     masks += ids->v[i] == tok_special(t, TOK_MASK);
   if (entry < 0)
     return bigs_fail(&m->error, BIGS_EMODEL, "the model has no entry `logits`");
+  if (tok_special(t, TOK_MASK) < 0)
+    return bigs_fail(&m->error, BIGS_EMODEL,
+                     "the tokenizer has no token like [MASK]: there is nothing to fill");
   if (!masks)
-    return bigs_fail(&m->error, BIGS_EMODEL, "the text has no [MASK]");
+    return bigs_fail(&m->error, BIGS_EMODEL, "the text has no %s",
+                     tok_text(t, tok_special(t, TOK_MASK)));
   if (length && used > (size_t)length)
     return bigs_fail(&m->error, BIGS_EMODEL,
                      "the text is %zu tokens long, and the model takes %" PRId64, used, length);
   while (ids->n < (size_t)length)
-    if (tok_push(ids, tok_special(t, TOK_PAD), &m->error))
+    if (tok_push(ids, tok_special(t, TOK_PAD) < 0 ? 0 : tok_special(t, TOK_PAD), &m->error))
       return m->error.status;
   bool *mask = model_alloc(m, ids->n, sizeof *mask, "a mask");
   float *scores = NULL;
