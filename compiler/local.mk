@@ -17,6 +17,7 @@ compiler_sources = \
 	%D%/commands/cmd_inspect.c \
 	%D%/commands/cmd_run.c \
 	%D%/commands/cmd_score.c \
+	%D%/commands/cmd_tokenize.c \
 	%D%/commands/cmd_train.c \
 	%D%/commands/cmd_vocab.c \
 	%D%/commands/embed_out.c \

@@ -38,7 +38,7 @@ typedef struct Options {
   int64_t opt, steps, patience, eval_every, batch, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
-      cased, profile, json, skip_bad, verbose, quiet;
+      cased, pair, profile, json, skip_bad, verbose, quiet;
   int gpu;        // no option: which of the GPUs, counted on from the first when there are fewer
   uint64_t given; // a bit for every row of options.def
 } Options;
