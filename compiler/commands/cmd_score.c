@@ -68,16 +68,16 @@ static int encode(Scoring *c, const char *text, size_t n, bool specials, TokIds 
              : 0;
 }
 
-// [CLS] text [SEP]
+// The text with what goes around it.
 static int encode_sentence(Scoring *c, const char *text, bool specials, TokIds *ids) {
-  const Tokenizer *t = c->texts.tokens;
+  const TokSlot *slot;
+  int slots = tok_slots(c->texts.tokens, 1, &slot);
   TokIds inner = {0};
   int status = encode(c, text, strlen(text), specials, &inner), err = 0;
   ids->n = 0;
-  err = status ? 0 : tok_push(ids, tok_special(t, TOK_CLS), &c->s.error);
-  for (size_t i = 0; i < inner.n && !err && !status; i++)
-    err = tok_push(ids, inner.v[i], &c->s.error);
-  err = err || status ? err : tok_push(ids, tok_special(t, TOK_SEP), &c->s.error);
+  for (; slots-- && !status && !err; slot++)
+    for (size_t i = 0, n = slot->id >= 0 ? 1 : inner.n; i < n && !err; i++)
+      err = tok_push(ids, slot->id >= 0 ? slot->id : inner.v[i], &c->s.error);
   free(inner.v);
   return status ? status : err ? session_fail(&c->s, &c->s.error) : 0;
 }

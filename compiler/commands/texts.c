@@ -122,16 +122,15 @@ static void share_room(int64_t room, int64_t *a, int64_t *b) {
 }
 
 static int push_whole(Texts *t, const TokIds part[2], int n, bool *cut) {
-  int64_t len[2] = {(int64_t)part[0].n, (int64_t)part[1].n}, own = n + 1;
-  const int32_t cls = tok_special(t->tokens, TOK_CLS), sep = tok_special(t->tokens, TOK_SEP);
+  int64_t len[2] = {(int64_t)part[0].n, (int64_t)part[1].n}, own = tok_around(t->tokens, n);
+  const TokSlot *slot;
+  int slots = tok_slots(t->tokens, n, &slot), err = 0;
   if (t->longest)
     share_room(t->longest > own ? t->longest - own : 0, &len[0], &len[1]);
   *cut = len[0] + len[1] < (int64_t)(part[0].n + part[1].n);
-  int err = push_typed(t, &cls, 1, 0);
-  for (int i = 0; i < n && !err; i++) {
-    err = push_typed(t, part[i].v, (size_t)len[i], i);
-    err = err ? err : push_typed(t, &sep, 1, i);
-  }
+  for (; slots-- && !err; slot++)
+    err = slot->id >= 0 ? push_typed(t, &slot->id, 1, slot->type)
+                        : push_typed(t, part[slot->text].v, (size_t)len[slot->text], slot->type);
   return err;
 }
 
