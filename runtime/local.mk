@@ -67,6 +67,8 @@ runtime_sources = \
 	%D%/exec/optim_far.c \
 	%D%/exec/optim_internal.h \
 	%D%/exec/params.c \
+	%D%/exec/pieces.c \
+	%D%/exec/pieces.h \
 	%D%/exec/place.c \
 	%D%/exec/place.h \
 	%D%/exec/pool.c \

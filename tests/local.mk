@@ -118,6 +118,7 @@ test_sources = \
 	%D%/unit/test_sema.c \
 	%D%/unit/test_shim.c \
 	%D%/unit/test_team.c \
+	%D%/unit/test_pieces.c \
 	%D%/unit/test_team_train.c \
 	%D%/unit/test_tile.c \
 	%D%/unit/test_tokenizer.c \

@@ -67,7 +67,7 @@ runner() {
 
 # Under sanitizers these take minutes and show little: their time goes into code that is made at run time and is not
 # instrumented (CUDA kernels on fibers, too), and smaller tests go through the same passes.
-slow="vecmath conv code tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan precision_models models lengths
+slow="pieces vecmath conv code tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan precision_models models lengths
 zoo fuzz_graph"
 
 sanitized_suites() {

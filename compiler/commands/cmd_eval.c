@@ -131,7 +131,7 @@ static int score(Session *s, Feeding *f, EvalRows *rows) {
 // Of text the rows that training holds out, of a task all.  What is not given is as the model was trained: the block, the batch, the length.
 static int eval(Session *s, const char *dir, Feeding *f) {
   const Options *o = s->o;
-  TrainState st = {.batch = 16};
+  TrainState st = {.batch = 16, .pieces = 1};
   char name[128] = "";
   if (dir && folder_has_run(dir)) {
     if (state_read(dir, &st, name, sizeof name, &s->error))
@@ -154,7 +154,8 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   status = status ? status : feeding_tokenizer(s, dir, &f->tokens);
   status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
   if (!status)
-    status = feeding_open(s, f, t, o->data.v, o->data.n, o->batch > 0 ? o->batch : st.batch,
+    status = feeding_open(s, f, t, o->data.v, o->data.n,
+                          (FeedingRows){o->batch > 0 ? o->batch : st.batch / st.pieces, 1},
                           o->length > 0 ? o->length : st.length, 0, !task);
   status = status ? status : check_batches(s, f);
   if (status)

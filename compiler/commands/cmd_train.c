@@ -45,6 +45,8 @@ static int changes_of(Session *s, TrainChanges *c) {
     c->batch = o->batch;
   if (o->length >= 0)
     c->length = o->length;
+  if (o->pieces >= 0)
+    c->pieces = o->pieces;
   return 0;
 }
 
@@ -136,7 +138,11 @@ static void note_unused(Session *s, const Options *given, const TrainPlan *plan)
         (long long)s->o->seed, s->o->out, (unsigned long long)plan->seed);
 }
 
-static int check_shares(Session *s, const Ranks *r, int64_t batch) {
+static int check_shares(Session *s, const Ranks *r, int64_t batch, int64_t pieces) {
+  if (pieces > 1 && pieces % r->place.ranks)
+    return session_error(s, EXIT_USAGE,
+                         "%lld pieces cannot be shared by %d ranks: each has equally many",
+                         (long long)pieces, r->place.ranks);
   return batch >= r->place.ranks
              ? 0
              : session_error(
@@ -149,9 +155,10 @@ static void say_rows(Session *s, const Feeding *f, const TrainPlan *plan) {
   int64_t held = f->dev ? data_rows(f->dev, DATA_TRAIN) : data_rows(f->data, DATA_HELD_OUT);
   int64_t rows = data_rows(f->data, DATA_TRAIN) + (f->dev ? 0 : held);
   if (!s->o->quiet)
-    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld %s; batch %lld, %s\n",
+    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld %s; batch %lld%s, %s\n",
             (long long)data_tokens(f->data), (long long)rows, (long long)f->length, (long long)held,
             f->dev ? "of --dev" : "held out", (long long)plan->batch,
+            plan->pieces > 1 ? session_text(s, " in %lld pieces", (long long)plan->pieces) : "",
             s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
 }
 
@@ -191,12 +198,13 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
   status = tokenizer(s, f, &to);
   status = status ? status : feeding_labels(s, f, o->resume ? o->out : s->weights, o->resume);
-  status = status ? status : check_shares(s, ranks, plan.batch);
-  status = status ? status
-                  : feeding_open(s, f, t, o->data.v, o->data.n, plan.batch, plan.length, plan.seed,
-                                 !o->dev.n);
+  status = status ? status : check_shares(s, ranks, plan.batch, plan.pieces);
+  status = status
+               ? status
+               : feeding_open(s, f, t, o->data.v, o->data.n, (FeedingRows){plan.batch, plan.pieces},
+                              plan.length, plan.seed, !o->dev.n);
   if (!status && o->dev.n)
-    status = feeding_open_dev(s, f, t, o->dev.v, o->dev.n, plan.batch);
+    status = feeding_open_dev(s, f, t, o->dev.v, o->dev.n, plan.batch / plan.pieces);
   if (status)
     return status;
   say_rows(s, f, &plan);
@@ -263,6 +271,7 @@ static int train_model(const Options *given, Options *o, Ranks *ranks) {
                     .ntrains = o->train ? 1 : -1,
                     .dropout = true,
                     .update = true,
+                    .pieces = true,
                     .init = true};
   int status = session_load(&s, o, o->args.v[0], true);
   status = status ? status : session_compile(&s, &want);

@@ -140,14 +140,14 @@ static int show(void *ctx, const char *what, double share) {
 }
 
 // Sizes of `ids` that the model has for good, against those of the batches.
-static int check_fixed(Session *s, int64_t batch, int64_t length) {
+static int check_fixed(Session *s, int64_t batch, int64_t pieces, int64_t length) {
   int64_t B = fixed_batch(s->module), L = fixed_length(s->module);
   const BigsTensor *t = ids_input(s->module);
   if (B && B != batch)
-    return session_error(
-        s, EXIT_MODEL,
-        "the batch is %lld rows, but the model is compiled for %s = %lld: --batch %lld",
-        (long long)batch, t->axis[0], (long long)B, (long long)B);
+    return session_error(s, EXIT_MODEL,
+                         "%s is %lld rows, but the model is compiled for %s = %lld: --batch %lld",
+                         pieces > 1 ? "a piece" : "the batch", (long long)batch, t->axis[0],
+                         (long long)B, (long long)(B * pieces));
   if (L && L != length)
     return session_error(
         s, EXIT_MODEL, "the length is %lld, but the model is compiled for %s = %lld: --length %lld",
@@ -200,7 +200,8 @@ static int open_rows(Session *s, Feeding *f, const char *const *paths, int npath
 }
 
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
-                 int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out) {
+                 int npaths, FeedingRows rows, int64_t length, uint64_t seed, bool hold_out) {
+  int64_t batch = rows.step / rows.pieces;
   f->module = s->module;
   f->o = s->o;
   f->length = length > 0 ? length : model_longest(s->module);
@@ -210,7 +211,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                          train->name);
   if (f->length <= 0)
     return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
-  if (check_fixed(s, batch, f->length))
+  if (check_fixed(s, batch, rows.pieces, f->length))
     return EXIT_MODEL;
   if (model_longest(s->module) && f->length > model_longest(s->module))
     return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
@@ -225,10 +226,11 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
                  &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
+  f->from.pieces = rows.pieces;
   f->from.whole = fixed_batch(s->module) > 0;
   if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (f->from.whole ? batch : 1))
     f->feed.held_out = NULL;
-  f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + batch - 1) / batch;
+  f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + rows.step - 1) / rows.step;
   return 0;
 }
 

@@ -20,6 +20,10 @@ typedef struct Feeding {
   bool labels_fixed; // no others
 } Feeding;
 
+typedef struct FeedingRows {
+  int64_t step, pieces; // of a batch, and in how many pieces it comes
+} FeedingRows;
+
 // What cuts the model's text; a model without a `tokenizer` line has WordPiece.  An error where this bigsc has no such tokenizer.
 int feeding_kind(Session *s, const char *dir, TokenizerKind *kind);
 // The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
@@ -36,7 +40,7 @@ int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed);
 // whether to keep rows for evaluation; without, everything is training data and can be walked as
 // such.
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
-                 int npaths, int64_t batch, int64_t length, uint64_t seed, bool hold_out);
+                 int npaths, FeedingRows rows, int64_t length, uint64_t seed, bool hold_out);
 // Evaluates by all rows of other files, with the labels of those that are trained on, instead of what is held out of them.
 int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                      int npaths, int64_t batch);

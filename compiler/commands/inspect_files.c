@@ -175,8 +175,11 @@ static void print_run(Session *s, const TrainState *st, const char *train, const
   printf("  train %s: step %lld of %lld, seed %llu, %lld tokens seen, %.0f s\n",
          inspect_shown(s, train), (long long)st->step, (long long)st->recipe.steps,
          (unsigned long long)st->seed, (long long)st->tokens, st->seconds);
-  printf("  rate %g, decay %g, clip %g, batch %lld\n", st->recipe.rate, st->recipe.decay,
+  printf("  rate %g, decay %g, clip %g, batch %lld", st->recipe.rate, st->recipe.decay,
          st->recipe.clip, (long long)st->batch);
+  if (st->pieces > 1)
+    printf(" in %lld pieces", (long long)st->pieces);
+  printf("\n");
   if (tail->version[0])
     printf("  by bigsc %s on %s\n", inspect_shown(s, tail->version), inspect_shown(s, tail->cpu));
   log_line(tail, 0, &n);
@@ -205,6 +208,7 @@ static void json_run(JsonText *t, const TrainState *st, const char *train, const
   record_number(t, "decay", st->recipe.decay);
   record_number(t, "clip", st->recipe.clip);
   record_int(t, "batch", st->batch);
+  record_int(t, "pieces", st->pieces);
   for (int i = 0; log_line(tail, i, &n); i++) {
     JsonText o = {0};
     record_begin(&o);

@@ -60,6 +60,8 @@ static void print_recipe(Session *s, const Recipe *r) {
   if (r->has_rate)
     printf("    rate %s\n", schedule_text(s, r));
   printf("    decay %g, clip %g, batch %lld", r->decay, r->clip, (long long)r->batch);
+  if (r->pieces > 1)
+    printf(" in %lld pieces", (long long)r->pieces);
   if (r->steps)
     printf(", %s steps", inspect_grouped(s, r->steps));
   if (r->epochs)
@@ -233,6 +235,7 @@ static void json_recipes(JsonText *t, const Model *m) {
     record_number(&o, "decay", r[i]->decay);
     record_number(&o, "clip", r[i]->clip);
     record_int(&o, "batch", r[i]->batch);
+    record_int(&o, "pieces", r[i]->pieces > 1 ? r[i]->pieces : 1);
     record_int(&o, "steps", r[i]->steps);
     record_int(&o, "epochs", r[i]->epochs);
     record_end(&o);

@@ -96,6 +96,18 @@ static int norm_program(Build *b, Axis *axis) {
   return plan_program(b->plan, "norm", BIGS_NORM, &out, 1);
 }
 
+// Pieces of a step: a product is rounded before it is added to anything, so that a sum is the same wherever its leaves were made.
+int sum_program(Build *b) {
+  Graph *g = b->graph;
+  Axis *axis = graph_axis(g, "#elements", 0, poly_sym(graph_sym(g, "#elements", 0)));
+  Node *a = g_input(g, "#a", DT_F32, &axis, 1), *grad = g_input(g, "#g", DT_F32, &axis, 1);
+  Node *weight = g_input(g, "#weight", DT_F32, NULL, 0),
+       *leaf = g_input(g, "#leaf", DT_BOOL, NULL, 0);
+  Node *value = g_select(g, leaf, g_binary(g, OP_MUL, grad, weight), g_binary(g, OP_ADD, a, grad));
+  Output out = {.name = "sum", .node = value, .nax = 1, .ax = &axis};
+  return plan_program(b->plan, "sum", BIGS_UPDATE, &out, 1);
+}
+
 // Each makes the step, which the rate scales, and the new moments.
 static Node *(*const emit[OPT_COUNT])(Update *, const Optimizer *) = {
 #define OPTIMIZER(ID, name, arguments) emit_##name,

@@ -356,6 +356,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
   *o = (Options){.opt = 2,
                  .steps = -1,
                  .batch = -1,
+                 .pieces = -1,
                  .length = -1,
                  .size = -1,
                  .top = -1,

@@ -35,7 +35,7 @@ typedef struct Options {
   Defines defs, sets;
   Strings data, dev;
   const char *text; // the model's, once it was read from standard input
-  int64_t opt, steps, patience, eval_every, batch, length, size, top, repeat, threads,
+  int64_t opt, steps, patience, eval_every, batch, pieces, length, size, top, repeat, threads,
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
       cased, pair, profile, json, skip_bad, verbose, quiet;

@@ -281,17 +281,20 @@ static void init_program(Build *b) {
 // The programs in the module's order: entries, gradients, updates, norm, first values.
 static TrainPrograms *record_programs(Build *b) {
   TrainPrograms *t = NEWN(b->arena, TrainPrograms, b->losses.n + 1);
-  int norm = -1;
+  int norm = -1, sum = -1;
   int one = b->want->graph ? b->entries.n : 1; // outputs of a program
   for (int i = 0; i < b->entries.n; i += one)
     plan_program(b->plan, b->entries.v[i].name, BIGS_ENTRY, &b->entries.v[i], one);
   for (int i = 0; i < b->losses.n; i++)
     t[i] = (TrainPrograms){
         plan_program(b->plan, b->trains.v[i]->name, BIGS_GRADIENT, b->grads[i].v, b->grads[i].n),
-        -1, -1};
+        -1, -1, -1};
   for (int i = 0; b->want->update && i < b->losses.n; i++) {
     optimizer_programs(b, b->trains.v[i], &t[i].update, &norm);
     t[i].norm = norm;
+    if (b->want->pieces && sum < 0)
+      sum = sum_program(b);
+    t[i].sum = sum;
   }
   if (b->want->init)
     init_program(b);

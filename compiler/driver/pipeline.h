@@ -17,6 +17,7 @@ typedef struct BuildWant {
   int ntrains;
   bool dropout; // in gradient programs
   bool update;  // optimizer programs, for training
+  bool pieces;  // what adds up the gradients of pieces of a step, too
   bool init;    // first values of the parameters
   // Instead of entries and train blocks: one program "value" with the outputs `value`, elaborated
   // by the caller in `graph`, and with `init` one for the first values of `fresh`; they are the
@@ -90,10 +91,12 @@ int build_roots(Build *b, Node ***roots, const char *const **names);
 // Adds the optimizer's update program for recipe r, and the norm program (once: *norm < 0 on
 // entry), to the planner.
 void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm);
+// Of abi.def's BigsTrain.sum; -1 where there is none.
+int sum_program(Build *b);
 // Fills what the planner leaves: names, constants, tokenizer, recipes, checkpoint blocks, source
 // text.  programs: per train block of b->trains its gradient, update and norm program.
 typedef struct TrainPrograms {
-  int gradient, update, norm;
+  int gradient, update, norm, sum;
 } TrainPrograms;
 // The schedule of a recipe, r->schedule.n pieces.
 const BigsPiece *recipe_pieces(Arena *a, const Recipe *r);

@@ -182,10 +182,10 @@ typedef struct Recipe {
   VEC(TrainField) fields; // in the order written
   bool has_loss, has_optimizer, has_rate;
   Optimizer optimizer;
-  double rate;                  // the factor before the schedule
-  VEC(SchedulePiece) schedule;  // empty: constant
-  double decay, clip;           // 0: none
-  int64_t batch, steps, epochs; // 0: not given
+  double rate;                          // the factor before the schedule
+  VEC(SchedulePiece) schedule;          // empty: constant
+  double decay, clip;                   // 0: none
+  int64_t batch, pieces, steps, epochs; // 0: not given
   VEC(TagGroup) groups;
   Span span;
 } Recipe;

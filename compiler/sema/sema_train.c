@@ -321,8 +321,8 @@ static void check_rate(Sema *s, const Expr *e, const Recipe *r) {
 }
 
 static void setting(Sema *s, const Setting *st, Recipe *r) {
-  static const char *const names[] = {"loss",  "optimizer", "rate",   "decay",
-                                      "batch", "steps",     "epochs", "clip"};
+  static const char *const names[] = {"loss",  "optimizer", "rate", "decay", "batch",
+                                      "steps", "epochs",    "clip", "pieces"};
   int k = 0;
   while (k < COUNT(names) && strcmp(names[k], st->name.s))
     k++;
@@ -344,10 +344,11 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
   case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
   case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
   case 7: f32_of(s, st->value, "`clip`", FLT_MAX, false, &r->clip); break;
+  case 8: whole_of(s, st->value, "`pieces`", &r->pieces); break;
   default: {
     Diag *g = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
                          "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "
-                         "steps, epochs and clip",
+                         "pieces, steps, epochs and clip",
                          st->name.s);
     suggest_list(s, g, st->name.s, names, COUNT(names));
   }
@@ -433,6 +434,10 @@ void sema_check_train(Sema *s, const Decl *d) {
       setting(s, &it->setting, r);
     }
   }
+  if (r->batch && r->pieces && r->batch % r->pieces)
+    sema_error(s, ERR_BAD_SETTING, d->name.span,
+               "`pieces` has to divide `batch`, and %lld does not divide %lld",
+               (long long)r->pieces, (long long)r->batch);
   if (r->steps && r->epochs)
     sema_error(s, ERR_UNKNOWN_SETTING, d->name.span,
                "`steps` and `epochs` are both given: one of them says how long the run is");

@@ -105,12 +105,18 @@ typedef struct Binding {
 // Those of earlier calls are kept, the least recently used dropped where they would pass m->asked.memory; of a
 // gradient at most so many: the number of masked places is seldom the same twice.
 enum { BINDINGS_OF_GRADIENT = 4, BINDINGS_MEMORY = 64 << 20 };
-enum { OPTIM_PLACES = 8 }; // in Recording.at, of the optimizer's
+enum { PIECE_LEVELS = 32 }; // of sums of pieces: pieces.h
+enum { OPTIM_PLACES = 8 };  // in Recording.at, of the optimizer's
 
 // Memory that is asked for: of its own, and at least so much of what all share.
 typedef struct Needs {
   int64_t bytes, arena, scratch;
 } Needs;
+// Of a training step that a command asked for, for messages: then a processor's memory has an end, too.
+typedef struct StepSize {
+  int64_t rows, pieces; // of the whole step; 0: not known
+  int64_t ranks;        // that share them
+} StepSize;
 typedef struct FarOptim FarOptim;
 void optim_far_free(bigs_model *m);
 typedef struct Team Team;           // team.h
@@ -133,6 +139,9 @@ struct bigs_model {
   uint64_t clock;
   int64_t allocated; // bytes of regions and tables
   Region param, grad, moment[2], arena, scratch;
+  Region piece_sum[PIECE_LEVELS]; // sums of gradients
+  int64_t piece, pieces;          // of the step under way, 0 of 0: it has none
+  StepSize asked_step;
   Needs later;                // of the call under way, after the program that runs: the optimizer's
   int64_t arena_used;         // most bytes of the arena that a binding asked for
   int grad_program;           // program whose gradients `grad` holds, or -1
@@ -177,6 +186,10 @@ int bind_measure(const BigsModule *module, int program, const int64_t *sym, int6
 int64_t poly_elements(const BigsTensor *t, const int64_t *sym);
 // What this binding needs besides its tensors; *freed: what it gives back first.
 void needs_add(const Binding *b, Needs *n, int64_t *freed);
+// Of the computer, or what its control groups leave of that.
+int64_t host_memory(void);
+// The dim that the rows of the program's first input are; -1: there is none.
+int exec_batch_dim(const BigsModule *module, const BigsProgram *p);
 // Has the device room for all that a call with this binding will ask for?  Else status 1 with what it
 // needs and the largest batch that fits.  *spare: bytes that are left.
 int exec_room(bigs_model *m, const Binding *b, int64_t *spare);

@@ -93,7 +93,8 @@ static int step_in_parts(bigs_model *m, int err, int train, const TrainRecipe *r
     return err;
   *loss = value;
   err = optim_loss(m, value);
-  return err ? err : optim_step(m, train, r, weight, report);
+  OptShare share = {.weight = weight, .unit = 1};
+  return err ? err : optim_step(m, train, r, share, report);
 }
 
 int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,

@@ -247,6 +247,8 @@ void bigs_model_close(bigs_model *m) {
                             &m->moment[1], &m->arena, &m->scratch};
   for (int i = 0; i < COUNT(region); i++)
     region_free(m, region[i]);
+  for (int i = 0; i < PIECE_LEVELS; i++)
+    region_free(m, &m->piece_sum[i]);
   m->device->close(m);
   free(m->notes);
   free(m->unread);

@@ -139,6 +139,12 @@ static int merge_ranges(OptRange *v, int n) {
   return out;
 }
 
+int optim_join(OptRange *range, int n) {
+  for (int i = 0; i < n; i++)
+    range[i].rate = range[i].decay = 0;
+  return merge_ranges(range, n);
+}
+
 int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n) {
   const BigsModule *module = m->module;
   size_t count = (size_t)module->nstorage;
@@ -175,7 +181,10 @@ static void *flat_value(const Flat *f, const char *name) {
                {"#scale", f->scale},
                {"#correct1", f->correct1},
                {"#correct2", f->correct2},
-               {"#go", f->go}};
+               {"#go", f->go},
+               {"#a", f->a},
+               {"#weight", f->weight},
+               {"#leaf", f->leaf}};
   for (int i = 0; i < COUNT(known); i++)
     if (!strcmp(known[i].name, name))
       return known[i].at;
@@ -211,7 +220,7 @@ void *flat_at(const Region *r, const OptRange *range) {
   return r->p ? r->p + range->offset : NULL;
 }
 
-static int run_flat(bigs_model *m, int program, const OptRange *range, const Flat *f) {
+int flat_run(bigs_model *m, int program, const OptRange *range, const Flat *f) {
   const void *in[FLAT_ARGS];
   void *out[FLAT_ARGS];
   int64_t dims[MAX_SYMS];
@@ -224,7 +233,7 @@ static int run_flat(bigs_model *m, int program, const OptRange *range, const Fla
 static int sum_squares(bigs_model *m, int train, const OptRange *range, const Region *arena,
                        double *sum) {
   Flat f = {.g = flat_at(arena, range), .result = sum};
-  return run_flat(m, m->module->train[train].norm, range, &f);
+  return flat_run(m, m->module->train[train].norm, range, &f);
 }
 
 // err: what this rank knows to have gone wrong.
@@ -272,13 +281,13 @@ int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out) {
   OptRange *range;
   int n;
   *out = (Needs){0};
+  out->bytes = moment_bytes(m, train);
   if (!m->device->room || !optim_is_far(m))
     return 0;
   int err = optim_ranges(m, train, r, &range, &n);
   if (err)
     return err;
   err = far_needs(m, train, range, n, out);
-  out->bytes += moment_bytes(m, train);
   free(range);
   return err;
 }
@@ -316,7 +325,7 @@ static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars
             .correct1 = &s->correct1,
             .correct2 = &s->correct2,
             .go = &go};
-  return run_flat(m, m->module->train[train].update, r, &f);
+  return flat_run(m, m->module->train[train].update, r, &f);
 }
 
 // All memory is there before the first range changes: a step is done whole or not at all.  *sum: of
@@ -401,24 +410,26 @@ static void count_step(bigs_model *m, const TrainRecipe *r, double factor, doubl
   m->step++;
   m->moment_steps++;
   if (report)
-    *report = (OptReport){.norm = norm, .rate = r->rate * factor};
+    *report = (OptReport){.norm = norm, .rate = r->rate * factor, .piece = -1};
 }
 
-static int step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report) {
+static int step(bigs_model *m, int train, const TrainRecipe *r, OptShare share, OptReport *report) {
   OptRange *range = NULL;
   int n = 0;
   double norm;
   if (report)
-    *report = (OptReport){0};
-  int err = reduce(m, weight, own_ranges(m, train, r, &range, &n));
+    *report = (OptReport){.piece = -1};
+  int err = reduce(m, share.weight, own_ranges(m, train, r, &range, &n));
   err = gradient_norm(m, train, range, n, err, &norm);
+  norm *= share.unit;
   err = err ? err : check_norm(m, norm);
   FlatScalars f = flat_scalars(m, &m->module->train[train], r);
-  f.scale = r->clip > 0 && norm > r->clip ? (float)(r->clip / norm) : 1;
+  double cut = r->clip > 0 && norm > r->clip ? r->clip / norm : 1;
+  f.scale = (float)(cut * share.unit);
   if (!err) {
     const double *sum = NULL;
     err = update_ranges(m, train, range, n, &f, &sum);
-    err = err ? err : check_update(m, train, range, n, f.scale * norm, sum);
+    err = err ? err : check_update(m, train, range, n, cut * norm, sum);
     err = team_agree(m, err, NULL);
     err = err ? err : team_gather(m, &m->param);
     m->weights_version++;
@@ -431,9 +442,9 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, double weight, O
   return err;
 }
 
-int optim_step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report) {
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptShare share, OptReport *report) {
   fenv_t caller = float_mode_default();
-  int err = step(m, train, r, weight, report);
+  int err = step(m, train, r, share, report);
   float_mode_restore(caller);
   return err;
 }
@@ -462,7 +473,7 @@ static int whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *
   FarStep done;
   FlatScalars f = flat_scalars(m, &m->module->train[train], r);
   if (report)
-    *report = (OptReport){0};
+    *report = (OptReport){.piece = -1};
   int err = own_ranges(m, train, r, &range, &n);
   err = err ? err : far_whole(m, train, range, n, dims, inputs, &f, &done);
   if (!err) {

@@ -33,16 +33,25 @@ typedef struct OptRange { // neighbours in the arenas that are updated alike
 int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out, int *n);
 
 typedef struct OptReport {
-  double norm; // of the gradient, before clipping
-  double rate; // of this step, for parameters without a group
-  bool spoilt; // status 4, and the parameters are not what they were
+  double norm;   // of the gradient, before clipping
+  double rate;   // of this step, for parameters without a group
+  bool spoilt;   // status 4, and the parameters are not what they were
+  int64_t piece; // what went wrong in, by pieces_step, else -1
 } OptReport;
-// One update from the gradients at hand: norm, clipping, update.  weight: of this rank's gradients in a team, else 1.
+// Neighbours that are of one dtype as one, whatever their rates; returns how many are left.
+int optim_join(OptRange *range, int n);
+
+// What the gradients at hand are of the step's.
+typedef struct OptShare {
+  double weight; // of this rank's, in a team, else 1
+  double unit;   // of the sum over ranks, else 1: times that it is the gradient
+} OptShare;
+// One update from the gradients at hand: norm, clipping, update.
 // Advances m->step.  Status 4, with
 // nothing changed, when the norm is not finite; and status 4 when the update makes a parameter or
 // a moment that is not: the error names it, and the handle's parameters are of no more use.
 // report may be NULL.
-int optim_step(bigs_model *m, int train, const TrainRecipe *r, double weight, OptReport *report);
+int optim_step(bigs_model *m, int train, const TrainRecipe *r, OptShare share, OptReport *report);
 // Status 4: the loss is not finite.
 int optim_loss(bigs_model *m, float loss);
 // Can the step be done with its gradient, without a look at the loss between them?  By a handle that trains alone, on a device
@@ -54,7 +63,7 @@ int optim_whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *d
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
 // block.
 int optim_ready(bigs_model *m, int train);
-// What a step will ask for besides the gradients; nothing where the device's memory has no end.
+// What a step will ask for besides the gradients: on a device with room for so much only, its own numbers too.
 int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out);
 
 // ---- steps, for the trainer: as bigs_model_grad and bigs_model_step, which clear the error before

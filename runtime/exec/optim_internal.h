@@ -9,12 +9,14 @@ typedef struct Flat {
   void *p, *g, *m, *v;
   void *rate, *decay, *scale, *correct1, *correct2; // float
   void *go;                                         // bool
-  void *result;                                     // of a norm: double; NULL in an update
+  void *a, *weight, *leaf; // of a sum of pieces: the other one; float; bool
+  void *result;            // of a norm: double; of a sum of pieces; NULL in an update
 } Flat;
 enum { FLAT_ARGS = 16 };
 // The program's arguments for a range: dims, and FLAT_ARGS inputs and outputs.
 int flat_args(bigs_model *m, int program, const OptRange *range, const Flat *f,
               int64_t dims[MAX_SYMS], const void **in, void **out);
+int flat_run(bigs_model *m, int program, const OptRange *range, const Flat *f);
 // Of an arena, at a range.
 void *flat_at(const Region *r, const OptRange *range);
 

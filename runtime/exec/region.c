@@ -100,6 +100,10 @@ const Region *region_at(const bigs_model *m, const void *p) {
   for (int i = 0; i < COUNT(region); i++)
     if (region[i]->p && at >= region[i]->p && at < region[i]->p + region[i]->bytes)
       return region[i];
+  for (int i = 0; i < PIECE_LEVELS; i++)
+    if (m->piece_sum[i].p && at >= m->piece_sum[i].p &&
+        at < m->piece_sum[i].p + m->piece_sum[i].bytes)
+      return &m->piece_sum[i];
   return NULL;
 }
 

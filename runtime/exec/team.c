@@ -171,7 +171,8 @@ int team_loss(bigs_model *m, int err, double count, float *loss, double *weight)
 }
 
 uint64_t team_seed(const bigs_model *m) {
-  return m->team ? m->seed + (uint64_t)m->team->rank * 0x9E3779B97F4A7C15u : m->seed;
+  uint64_t part = (uint64_t)(m->pieces ? m->piece : m->team ? m->team->rank : 0);
+  return m->seed + part * 0x9E3779B97F4A7C15u;
 }
 
 // ---- what does not divide.  A rank that fails goes on to take part, since the others wait for it: it tells them later.

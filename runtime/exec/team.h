@@ -60,7 +60,8 @@ int team_reduce(bigs_model *m, double weight); // the gradients
 int team_own(bigs_model *m, OptRange **range, int *n);
 int team_gather(bigs_model *m, Region *r); // whole again, from all ranks' slices
 int team_share(bigs_model *m, Region *r);  // as on rank 0
-uint64_t team_seed(const bigs_model *m);   // of random draws: each rank has its own
+uint64_t
+team_seed(const bigs_model *m); // of random draws: each piece of a step has its own, or each rank
 // For tables: sum[n] += x[n], x[n] *= weight, of DT_F32 or DT_F64.
 void team_add(void *sum, const void *x, int64_t n, int dtype);
 void team_scale(void *x, int64_t n, int dtype, double weight);

@@ -275,6 +275,7 @@ static void put_recipe(JsonText *t, const BigsTrain *train, const TrainState *s)
   record_number(&r, "clip", s->recipe.clip);
   record_int(&r, "steps", s->recipe.steps);
   record_int(&r, "batch", s->batch);
+  record_int(&r, "pieces", s->pieces);
   record_int(&r, "length", s->length);
   record_end(&r);
   record_raw(t, "recipe", r.s ? r.s : "null");
@@ -370,6 +371,10 @@ static bool parse_state(const JsonValue *root, TrainState *s) {
       !int_of(r, "steps", &s->recipe.steps) || !int_of(r, "batch", &s->batch) ||
       !int_of(r, "length", &s->length) || s->step < 0 || s->moment_steps < 0 || s->batch < 1 ||
       s->length < 0 || s->recipe.steps < 0)
+    return false;
+  if (!json_get(r, "pieces"))
+    s->pieces = 1; // of a version that had none
+  else if (!int_of(r, "pieces", &s->pieces) || s->pieces < 1)
     return false;
   s->seed = (uint64_t)seed;
   s->cursor = json_get(root, "cursor");

@@ -17,7 +17,8 @@ typedef struct TrainState {
   int64_t moment_steps;
   uint64_t seed;
   TrainRecipe recipe;
-  int64_t batch, length; // of the data; length 0: the model's longest
+  int64_t batch, pieces; // rows of a step, and in how many pieces it takes them
+  int64_t length;        // of the data; 0: the model's longest
   int64_t tokens;        // seen so far
   double seconds;        // of training so far
   double

@@ -29,11 +29,14 @@ typedef struct FeedBatch {
   int64_t count;          // what its loss is the mean of: labels, or rows; 0 is as 1
 } FeedBatch;
 
-// Where batches come from.  Training batches are asked for in order of steps.  In a team the source of each rank gives its rows
+// Where batches come from.  Training batches are asked for in order of steps; of a step in pieces (pieces.h) each of this rank's
+// on its own, number step * pieces + piece.  In a team the source of each rank gives its rows
 // of the batch alone, and of what is held out all.
 typedef struct Feed {
   void *ctx;
-  int (*train)(void *ctx, int64_t step, FeedBatch *out, BigsError *e);
+  int (*train)(void *ctx, int64_t number, FeedBatch *out, BigsError *e);
+  // The pieces of the step under way, or just done, are asked for again.  NULL: they depend on their numbers alone.
+  int (*again)(void *ctx, BigsError *e);
   // The same batches every time; nfield 0 behind the last.  NULL: nothing is held out.
   int (*held_out)(void *ctx, int64_t i, FeedBatch *out, BigsError *e);
   // Where the source is, as JSON text to be written to state.json; and back there, so that the next

@@ -38,15 +38,38 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
   add_field(d, out, "target", DT_F32, b->value, 1, b->B, 0);
 }
 
-static int next_batch(void *ctx, int64_t step, FeedBatch *out, BigsError *e) {
+// A rank has neighbouring pieces, and the next step begins behind all.
+static int next_piece(DataFeed *d, int64_t i, DataBatch *b, BigsError *e) {
+  int64_t own = d->pieces / (d->ranks > 1 ? d->ranks : 1), first = own * d->rank;
+  if (i == first)
+    d->began = data_cursor(d->data);
+  data_seek(d->data, d->began + (uint64_t)(i * d->batch));
+  int err = data_next(d->data, d->batch, b, e);
+  if (!err && i + 1 == first + own)
+    data_seek(d->data, d->began + (uint64_t)(d->pieces * d->batch));
+  return err;
+}
+
+static int next_rows(DataFeed *d, DataBatch *b, BigsError *e) {
+  int64_t ranks = d->ranks > 1 ? d->ranks : 1, from = d->batch * d->rank / ranks;
+  d->began = data_cursor(d->data);
+  return data_next_part(d->data, d->batch, from, d->batch * (d->rank + 1) / ranks - from, b, e);
+}
+
+static int next_batch(void *ctx, int64_t number, FeedBatch *out, BigsError *e) {
   DataFeed *d = ctx;
   DataBatch b = {0};
-  (void)step;
-  int64_t ranks = d->ranks > 1 ? d->ranks : 1, from = d->batch * d->rank / ranks;
-  int err = data_next_part(d->data, d->batch, from, d->batch * (d->rank + 1) / ranks - from, &b, e);
+  int err = d->pieces > 1 ? next_piece(d, number % d->pieces, &b, e) : next_rows(d, &b, e);
   if (!err)
     fill_batch(d, &b, out);
   return err;
+}
+
+static int step_again(void *ctx, BigsError *e) {
+  DataFeed *d = ctx;
+  (void)e;
+  data_seek(d->data, d->began);
+  return 0;
 }
 
 static int batch_at(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
@@ -91,6 +114,7 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
   *d = (DataFeed){.data = data, .kind = kind, .batch = batch, .evaluated = evaluated};
   *out = (Feed){.ctx = d,
                 .train = next_batch,
+                .again = step_again,
                 .held_out = batch_at,
                 .cursor = put_cursor,
                 .seek = seek_cursor};

@@ -8,7 +8,9 @@ enum { DATA_FIELDS = 6 };
 typedef struct DataFeed {
   Data *data;
   DataKind kind;
-  int64_t batch;
+  int64_t batch;       // rows; of a step in pieces those of a piece
+  int64_t pieces;      // of a step; 0: one
+  uint64_t began;      // the cursor where the step begins
   Data *dev;           // what `held_out` of the feed goes through: all of it, or, where it is NULL,
   DataSplit evaluated; // this part of the data
   bool whole;          // it leaves out a last batch of fewer rows: the model takes no such batch

@@ -1,6 +1,7 @@
 // The training loop: see train.h.
 #include "runtime/train/train.h"
 #include "base/clock.h"
+#include "runtime/exec/pieces.h"
 #include "runtime/exec/team.h"
 #include "runtime/files/file.h"
 #include <errno.h>
@@ -10,9 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int64_t at_least_one(int64_t n) {
+  return n < 1 ? 1 : n;
+}
+
 // ---- the plan
 TrainChanges train_no_changes(void) {
-  return (TrainChanges){NAN, NAN, NAN, -1, -1, -1};
+  return (TrainChanges){NAN, NAN, NAN, -1, -1, -1, -1};
 }
 
 static int bad_value(BigsError *e, const char *assignment, const char *want) {
@@ -30,7 +35,8 @@ int train_change(TrainChanges *c, const char *assignment, BigsError *e) {
                {.name = "clip", .number = &c->clip, .positive = true},
                {.name = "steps", .whole = &c->steps},
                {.name = "batch", .whole = &c->batch},
-               {.name = "length", .whole = &c->length}};
+               {.name = "length", .whole = &c->length},
+               {.name = "pieces", .whole = &c->pieces}};
   size_t n = strcspn(assignment, "=");
   for (int i = 0; i < COUNT(known); i++) {
     if (strlen(known[i].name) != n || memcmp(known[i].name, assignment, n))
@@ -53,22 +59,43 @@ int train_change(TrainChanges *c, const char *assignment, BigsError *e) {
       *known[i].number = x;
     return 0;
   }
-  return bad_value(
-      e, assignment,
-      "only rate, decay, clip, steps, batch and length can be set; the rest is compiled in");
+  return bad_value(e, assignment,
+                   "only rate, decay, clip, steps, batch, length and pieces can be set; the rest "
+                   "is compiled in");
+}
+
+// The divisors of the batch on either side of what was asked for.
+static int refuse_pieces(const BigsTrain *t, const TrainPlan *p, BigsError *e) {
+  int64_t below = p->pieces < p->batch ? p->pieces : p->batch, above = p->pieces;
+  char more[64] = "";
+  while (p->batch % below)
+    below--;
+  while (above < p->batch && p->batch % above)
+    above++;
+  if (above < p->batch)
+    snprintf(more, sizeof more, " or --pieces %" PRId64, above);
+  return bigs_fail(e, BIGS_EUSAGE,
+                   "%s: a batch of %" PRId64 " rows cannot be taken in %" PRId64
+                   " equal pieces: --pieces %" PRId64 "%s would divide it",
+                   t->name, p->batch, p->pieces, below, more);
 }
 
 int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint64_t seed,
                const char *dir, TrainPlan *out, BigsError *e) {
   const BigsTrain *t = &module->train[train];
   TrainState s = {0};
-  *out = (TrainPlan){.train = train, .recipe = recipe_of(t), .batch = t->batch, .seed = seed};
+  *out = (TrainPlan){
+      .train = train, .recipe = recipe_of(t), .batch = t->batch, .pieces = t->pieces, .seed = seed};
   if (dir) {
     int err = state_read(dir, &s, NULL, 0, e);
     if (err)
       return err;
-    *out = (TrainPlan){
-        .train = train, .recipe = s.recipe, .batch = s.batch, .length = s.length, .seed = s.seed};
+    *out = (TrainPlan){.train = train,
+                       .recipe = s.recipe,
+                       .batch = s.batch,
+                       .length = s.length,
+                       .pieces = s.pieces,
+                       .seed = s.seed};
     state_free(&s);
   }
   if (!isnan(c->rate))
@@ -79,14 +106,20 @@ int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint6
     out->recipe.clip = c->clip;
   if (c->steps > 0)
     out->recipe.steps = c->steps;
+  if (c->batch > 0 && c->batch != out->batch)
+    out->pieces = 1;
   if (c->batch > 0)
     out->batch = c->batch;
+  if (c->pieces > 0)
+    out->pieces = c->pieces;
+  out->pieces = at_least_one(out->pieces);
   if (c->length > 0)
     out->length = c->length;
   if (recipe_check(t, &out->recipe, e))
     return bigs_status(e, BIGS_EMODEL);
-  return out->batch > 0 ? 0
-                        : bigs_fail(e, BIGS_EMODEL, "%s sets no batch size: give --batch", t->name);
+  if (out->batch <= 0)
+    return bigs_fail(e, BIGS_EMODEL, "%s sets no batch size: give --batch", t->name);
+  return out->batch % out->pieces ? refuse_pieces(t, out, e) : 0;
 }
 
 // ---- a run under way
@@ -104,6 +137,10 @@ typedef struct TrainRun {
   int64_t save_every, eval_every, log_every;
   int64_t saved; // step of the last checkpoint, or -1
   bool can_evaluate;
+  int64_t pieces;      // of a step
+  FeedArgs args;       // of the batch, or piece, under way
+  int64_t step_tokens; // of the pieces so far
+  bool cut;            // the step under way is dropped: the run has to stop
   // since this process began, and since the last record
   double begin, before, first_seconds, sum_loss, rate, norm;
   int64_t first_step, tokens, nsum;
@@ -147,6 +184,7 @@ static int log_start(TrainRun *r) {
     record_int(&r->record, "ranks", r->m->team->ranks);
   record_int(&r->record, "steps", r->recipe.steps);
   record_int(&r->record, "batch", r->plan->batch);
+  record_int(&r->record, "pieces", r->pieces);
   record_int(&r->record, "length", r->plan->length);
   record_number(&r->record, "rate", r->recipe.rate);
   put_dims(r);
@@ -194,6 +232,7 @@ static void show(TrainRun *r, double loss, double now, bool force) {
 static int write_checkpoint(TrainRun *r, const char *dir, const char *event) {
   r->state.recipe = r->recipe;
   r->state.batch = r->plan->batch;
+  r->state.pieces = r->pieces;
   r->state.length = r->plan->length;
   if (checkpoint_save(r->m, dir, r->plan->train, &r->state, r->feed)) {
     bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
@@ -353,7 +392,7 @@ static void say_held_out(TrainRun *r, const EvalResult *v) {
 
 static int held_out(TrainRun *r) {
   EvalResult v;
-  int64_t batches = r->m->step == r->recipe.steps || r->o->best_by ? 0 : EVAL_BATCHES;
+  int64_t batches = r->m->step == r->recipe.steps || r->o->best_by ? 0 : EVAL_BATCHES * r->pieces;
   if (!r->can_evaluate)
     return 0;
   int err = evaluate(r->m, r->feed, batches, &v);
@@ -377,53 +416,118 @@ static int held_out(TrainRun *r) {
   return err || !better || !r->o->best_by ? err : save_best(r);
 }
 
-static int64_t at_least_one(int64_t n) {
-  return n < 1 ? 1 : n;
+// The same batch again, looking at every op's results.
+static int repeat_batch(TrainRun *r, const FeedArgs *args) {
+  float loss;
+  return model_gradient(r->m, r->plan->train, args->dims, args->input, &loss, true);
 }
 
-// The same step again, looking at every op's results.
-static int repeat_step(TrainRun *r, const FeedArgs *args) {
-  float loss;
+// What there is to compute a gradient of: a batch, or a piece of it.
+static int next_args(TrainRun *r, int64_t number, FeedBatch *batch) {
+  bigs_model *m = r->m;
+  int program = m->module->train[r->plan->train].program;
+  int err = r->feed->train(r->feed->ctx, number, batch, &m->error);
+  return err ? err : feed_args(m->module, program, batch, &r->args, &m->error);
+}
+
+// This rank's pieces are neighbours.
+static StepPieces pieces_of(TrainRun *r) {
+  const Team *t = r->m->team;
+  int64_t own = r->pieces / (t ? t->ranks : 1);
+  return (StepPieces){.n = r->pieces, .first = t ? own * t->rank : 0, .own = own, .ctx = r};
+}
+
+// Which piece it was is not known: the first one with a result that is not finite is.
+static int repeat_pieces(TrainRun *r) {
+  bigs_model *m = r->m;
+  StepPieces p = pieces_of(r);
+  FeedBatch batch = {0};
+  int err = r->feed->again ? r->feed->again(r->feed->ctx, &m->error) : 0;
+  for (int64_t i = p.first; i < p.first + p.own && !err; i++) {
+    m->piece = i;
+    err = next_args(r, m->step * p.n + i, &batch);
+    err = err ? err : repeat_batch(r, &r->args);
+    if (err)
+      bigs_error_prefix(&m->error, "in piece %" PRId64 " of %" PRId64, i + 1, p.n);
+  }
+  return err;
+}
+
+static int explain_numeric(TrainRun *r, const OptReport *report) {
+  char said[256];
+  int status = 0;
+  snprintf(said, sizeof said, "%.250s", r->m->error.text);
+  if (!report->spoilt) {
+    clear_error(r->m);
+    status = r->pieces > 1 && report->piece < 0 ? repeat_pieces(r) : repeat_batch(r, &r->args);
+    status = team_agree(r->m, status, NULL);
+  }
+  return end_numeric(r, r->m->step + 1, said, !report->spoilt, status);
+}
+
+static bool stopped(const TrainRun *r) {
+  return r->o->stop && *r->o->stop;
+}
+
+static int next_piece(void *ctx, int64_t i, PieceArgs *out) {
+  TrainRun *r = ctx;
+  FeedBatch batch = {0};
+  if (stopped(r))
+    return bigs_fail(&r->m->error, BIGS_EINTERRUPT, "interrupted");
+  int err = next_args(r, r->m->step * r->pieces + i, &batch);
+  *out = (PieceArgs){r->args.dims, r->args.input, at_least_one(batch.count)};
+  r->step_tokens += batch.tokens;
+  return err;
+}
+
+static int step_of_pieces(TrainRun *r, float *loss, OptReport *report) {
+  StepPieces p = pieces_of(r);
+  p.next = next_piece;
+  return pieces_step(r->m, r->plan->train, &r->recipe, &p, loss, report);
+}
+
+static int step_at_once(TrainRun *r, float *loss, OptReport *report) {
+  FeedBatch batch = {0};
+  int err = team_agree(r->m, next_args(r, r->m->step, &batch), NULL);
+  r->step_tokens = batch.tokens;
+  return err ? err
+             : model_step(r->m, r->plan->train, &r->recipe, r->args.dims, r->args.input,
+                          at_least_one(batch.count), loss, report);
+}
+
+// Some pieces of the step are done, and lost: the run goes on from the step's beginning.
+static int drop_step(TrainRun *r) {
   clear_error(r->m);
-  int err = model_gradient(r->m, r->plan->train, args->dims, args->input, &loss, true);
+  r->cut = true;
+  int err = r->feed->again ? r->feed->again(r->feed->ctx, &r->m->error) : 0;
   return team_agree(r->m, err, NULL);
 }
 
-static int explain_numeric(TrainRun *r, const FeedArgs *args, bool spoilt) {
-  char said[256];
-  snprintf(said, sizeof said, "%.250s", r->m->error.text);
-  return end_numeric(r, r->m->step + 1, said, !spoilt, spoilt ? 0 : repeat_step(r, args));
-}
-
-static int next_batch(TrainRun *r, FeedBatch *batch, FeedArgs *args) {
-  bigs_model *m = r->m;
-  int program = m->module->train[r->plan->train].program;
-  int err = r->feed->train(r->feed->ctx, m->step, batch, &m->error);
-  err = err ? err : feed_args(m->module, program, batch, args, &m->error);
-  double tokens = (double)batch->tokens;
-  err = team_together(m, err, &tokens, 1);
-  batch->tokens = (int64_t)tokens;
+static int take_step(TrainRun *r, float *loss, OptReport *report) {
+  r->step_tokens = 0;
+  int err = r->pieces > 1 ? step_of_pieces(r, loss, report) : step_at_once(r, loss, report);
+  if (err == BIGS_EINTERRUPT && r->pieces > 1)
+    return drop_step(r);
+  if (err == BIGS_ENUMERIC)
+    return explain_numeric(r, report);
+  double tokens = (double)r->step_tokens;
+  err = err ? err : team_together(r->m, 0, &tokens, 1);
+  r->step_tokens = (int64_t)tokens;
   return err;
 }
 
 static int one_step(TrainRun *r) {
   bigs_model *m = r->m;
-  FeedBatch batch = {0};
-  FeedArgs args;
-  OptReport report = {0};
+  OptReport report = {.piece = -1};
   float loss;
-  int err = next_batch(r, &batch, &args);
-  if (err)
+  int err = take_step(r, &loss, &report);
+  if (err || r->cut)
     return err;
-  err = model_step(m, r->plan->train, &r->recipe, args.dims, args.input, at_least_one(batch.count),
-                   &loss, &report);
-  if (err)
-    return err == BIGS_ENUMERIC ? explain_numeric(r, &args, report.spoilt) : err;
   double now = clock_seconds();
   r->state.seconds += now - r->before;
   r->before = now;
-  r->state.tokens += batch.tokens;
-  r->tokens += batch.tokens;
+  r->state.tokens += r->step_tokens;
+  r->tokens += r->step_tokens;
   r->sum_loss += loss;
   r->nsum++;
   r->rate = report.rate;
@@ -433,14 +537,11 @@ static int one_step(TrainRun *r) {
   return m->step % r->log_every == 0 || last ? log_steps(r) : 0;
 }
 
-static bool stopped(const TrainRun *r) {
-  return r->o->stop && *r->o->stop;
-}
-
 static int steps_and_saves(TrainRun *r) {
   int err = one_step(r);
-  if (!err && r->eval_every > 0 &&
-      (r->m->step % r->eval_every == 0 || r->m->step == r->recipe.steps))
+  if (err || r->cut)
+    return err;
+  if (r->eval_every > 0 && (r->m->step % r->eval_every == 0 || r->m->step == r->recipe.steps))
     err = held_out(r);
   if (!err && r->m->step % r->save_every == 0)
     err = save(r);
@@ -461,7 +562,7 @@ static int loop(TrainRun *r) {
   int err = team_agree(r->m, 0, &stop);
   while (r->m->step < r->recipe.steps && !stop && !err && !stalled(r)) {
     err = steps_and_saves(r);
-    stop = stopped(r);
+    stop = stopped(r) || r->cut;
     err = team_agree(r->m, err, &stop);
   }
   if (err)
@@ -609,9 +710,15 @@ static int start(TrainRun *r) {
 int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const TrainOptions *o,
               TrainResult *result) {
   TrainResult unused;
-  TrainRun r = {.m = m, .plan = plan, .feed = feed, .o = o, .result = result ? result : &unused};
+  TrainRun r = {.m = m,
+                .plan = plan,
+                .feed = feed,
+                .o = o,
+                .result = result ? result : &unused,
+                .pieces = at_least_one(plan->pieces)};
   *r.result = (TrainResult){0};
   clear_error(m);
+  m->asked_step = (StepSize){plan->batch, r.pieces, o->team ? o->team->ranks : 1};
   int err = o->team ? team_join(m, o->team) : 0;
   err = err ? err : start(&r);
   err = err ? err : loop(&r);
@@ -628,6 +735,8 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   }
   log_close(r.log);
   team_leave(m);
+  m->asked_step = (StepSize){0};
+  m->pieces = m->piece = 0;
   free(r.record.s);
   state_free(&r.state);
   return err;

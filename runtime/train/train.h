@@ -6,11 +6,11 @@
 #include "runtime/train/log.h"
 #include <signal.h>
 
-// What a run may change of the block's recipe: "rate", "decay", "clip", "steps", "batch", "length".
+// What a run may change of the block's recipe: "rate", "decay", "clip", "steps", "batch", "length", "pieces".
 // Unset members are NaN or -1.
 typedef struct TrainChanges {
   double rate, decay, clip;
-  int64_t steps, batch, length;
+  int64_t steps, batch, length, pieces;
 } TrainChanges;
 TrainChanges train_no_changes(void);
 // Notes one `--set NAME=VALUE`.  An unknown name or a bad value is of status BIGS_EUSAGE.
@@ -23,8 +23,11 @@ typedef struct TrainPlan {
   int train;
   TrainRecipe recipe;    // steps 0: to be found from the block's epochs
   int64_t batch, length; // length 0: the model's longest
+  int64_t pieces;        // of a step, each of batch / pieces rows; 0 is as 1
   uint64_t seed;
 } TrainPlan;
+// Pieces that do not divide the batch are of status BIGS_EUSAGE.  A batch that is given alone is taken in one piece: the block's
+// pieces, or those of the folder, are for its own batch.
 int train_plan(const BigsModule *module, int train, const TrainChanges *changes, uint64_t seed,
                const char *dir, TrainPlan *out, BigsError *e);
 

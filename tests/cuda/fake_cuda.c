@@ -310,6 +310,7 @@ API CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, 
   return copy_later((void *)(uintptr_t)to, from, n, s);
 }
 API CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t n, CudaStream s) {
+  fake.fetched += (int64_t)n;
   return copy_later(to, (const void *)(uintptr_t)from, n, s);
 }
 API CudaResult cuMemsetD8Async(CudaAddress p, unsigned char value, size_t n, CudaStream s) {

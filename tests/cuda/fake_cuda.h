@@ -34,6 +34,7 @@ typedef struct FakeCuda {
   int no_graph;         // no capture begins (1), or ends (2), or is made a graph (3)
   int contexts, current, streams, events, graphs, modules, areas; // there are so many now
   int launches, replays, allocations, waits, maps;                // there were so many
+  int64_t fetched;                                                // bytes, to the host
 } FakeCuda;
 // The library's fake_cuda: the one of this process, set to what an H200 is like, but smaller.  A
 // program that does not call it has that one too, but for what the environment says: FAKE_CUDA_GPUS,

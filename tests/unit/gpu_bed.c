@@ -221,6 +221,17 @@ int gpu_step_of(bigs_model *m, int64_t M, float *loss) {
 int gpu_recipe(bigs_model *m, const TrainRecipe *r, float *loss, OptReport *report) {
   return model_step(m, 0, r, DIMS(2, 4, 3), batch, 1, loss, report);
 }
+static int next_piece(void *ctx, int64_t i, PieceArgs *out) {
+  static int64_t dims[TOY_NDIM];
+  (void)ctx;
+  memcpy(dims, DIMS(2, 4, 1 + i % 4), sizeof dims);
+  *out = (PieceArgs){dims, batch, 1 + i % 4};
+  return 0;
+}
+int gpu_pieces(bigs_model *m, const TrainRecipe *r, int64_t n, float *loss, OptReport *report) {
+  StepPieces p = {.n = n, .own = n, .next = next_piece};
+  return pieces_step(m, 0, r, &p, loss, report);
+}
 int gpu_gradient(bigs_model *m, float *loss) {
   return bigs_model_grad(m, 0, DIMS(2, 4, 3), batch, loss);
 }

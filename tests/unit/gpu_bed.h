@@ -2,7 +2,7 @@
 #ifndef BIGSC_GPU_BED_H
 #define BIGSC_GPU_BED_H
 #include "runtime/cuda/device_cuda.h"
-#include "runtime/exec/optim.h"
+#include "runtime/exec/pieces.h"
 #include "tests/cuda/fake_cuda.h"
 #include "tests/unit/command.h"
 #include "tests/unit/suites.h"
@@ -53,6 +53,8 @@ int gpu_gradient(bigs_model *m, float *loss);
 int gpu_step_without_labels(bigs_model *m);
 int gpu_step_of(bigs_model *m, int64_t M, float *loss); // of M labels, at most 4
 int gpu_recipe(bigs_model *m, const TrainRecipe *r, float *loss, OptReport *report);
+// A step of n pieces, of 1, 2, 3, 4, 1, ... labels.
+int gpu_pieces(bigs_model *m, const TrainRecipe *r, int64_t n, float *loss, OptReport *report);
 // The second handle does what the first does, to the bit.
 void gpu_same_scale(bigs_model *a, bigs_model *b, int64_t B, int64_t L);
 void gpu_same_steps(bigs_model *a, bigs_model *b, int n);

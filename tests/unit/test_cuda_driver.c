@@ -31,6 +31,29 @@ START_TEST(a_gpu_does_what_the_processors_do) {
 END_TEST
 
 // What is another from step to step is not in the launches, so that they can be kept and repeated.
+START_TEST(pieces_are_added_on_the_gpu) {
+  CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
+  bigs_model *near = gpu_open_on(NULL, NULL), *far = gpu_open_on(&gpu.base, NULL);
+  TrainRecipe r = recipe_of(&toy_module.train[0]);
+  OptReport a, b;
+  float x, y;
+  for (int64_t n = 2; n < 8; n++) {
+    ck_assert_msg(!gpu_pieces(near, &r, n, &x, &a), "%s", bigs_model_error(near));
+    FakeCuda then = *gpu_fake;
+    ck_assert_msg(!gpu_pieces(far, &r, n, &y, &b), "%s", bigs_model_error(far));
+    ck_assert_int_lt(gpu_fake->fetched - then.fetched,
+                     toy_module.param_bytes); // losses, norms, no gradients
+    ck_assert_mem_eq(&x, &y, sizeof x);
+    ck_assert_double_eq(a.norm, b.norm);
+    gpu_same_parameters(near, far);
+  }
+  gpu_same_steps(near, far, 3);
+  gpu_same_parameters(near, far);
+  bigs_model_close(near);
+  bigs_model_close(far);
+}
+END_TEST
+
 START_TEST(steps_are_launched_alike) {
   CudaDevice gpu = cuda_device(0, 0, &toy_image, NULL);
   bigs_model *near = gpu_open_on(NULL, NULL), *far = gpu_open_on(&gpu.base, NULL);
@@ -418,6 +441,7 @@ Suite *cuda_driver_suite(void) {
   tcase_add_unchecked_fixture(t, gpu_compile_drivers, gpu_remove_drivers);
   tcase_add_checked_fixture(t, gpu_plug_in, gpu_unplug);
   tcase_add_loop_test(t, a_gpu_does_what_the_processors_do, 0, 2);
+  tcase_add_loop_test(t, pieces_are_added_on_the_gpu, 0, 2);
   tcase_add_test(t, steps_are_launched_alike);
   tcase_add_loop_test(t, a_block_does_a_task, 0, (int)(sizeof shared_sizes / sizeof *shared_sizes));
   tcase_add_test(t, scratch_memory_is_bounded);

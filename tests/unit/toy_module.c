@@ -122,6 +122,14 @@ static void sum_of_squares(const BigsFrame *f, int64_t task, void *scratch) {
     sum += (double)g[i] * g[i];
   *(double *)f->arg[1] = sum;
 }
+// arg: a g weight leaf -> sum
+static void sum_of_pieces(const BigsFrame *f, int64_t task, void *scratch) {
+  const float *a = f->arg[0], *g = f->arg[1];
+  bool leaf = *(bool *)f->arg[3];
+  (void)scratch;
+  for (int64_t i = task * 16; i < f->sym[TOY_N] && i < task * 16 + 16; i++)
+    ((float *)f->arg[4])[i] = leaf ? g[i] * *(float *)f->arg[2] : a[i] + g[i];
+}
 static void fill_random(const BigsFrame *f, int64_t task, void *scratch) {
   uint64_t key = f->scalar[0];
   (void)scratch;
@@ -145,11 +153,13 @@ enum {
   SQUARES,
   RANDOM,
   VALUE,
-  LOGITS
+  LOGITS,
+  PIECES
 };
-static BigsKernel *const kernels[] = {
-    triple,         multiply, add_mask,       lookup,      cross_entropy, root_of_gain, total_loss,
-    copy_sixteenth, adamw,    sum_of_squares, fill_random, fill_value,    logits};
+static BigsKernel *const kernels[] = {triple,        multiply,       add_mask,    lookup,
+                                      cross_entropy, root_of_gain,   total_loss,  copy_sixteenth,
+                                      adamw,         sum_of_squares, fill_random, fill_value,
+                                      logits,        sum_of_pieces};
 
 // ---- tables
 static const BigsDim dims[] = {{"B", 0}, {"L", 8}, {"M", 0}, {"#n", 0}};
@@ -158,7 +168,26 @@ static const BigsDim dims[] = {{"B", 0}, {"L", 8}, {"M", 0}, {"#n", 0}};
 #define FLAT(n) {.name = n, .dtype = DT_F32, .rank = 1, .extent = {SYM(TOY_N)}, .axis = {"#n"}}
 #define NUMBER(n) {.name = n, .dtype = DT_F32}
 // clang-format on
-enum { IDS, MASK, AT, LABELS, X, P, G, MOM, VAR, RATE, DECAY, SCALE, C1, C2, GO };
+enum {
+  IDS,
+  MASK,
+  AT,
+  LABELS,
+  X,
+  P,
+  G,
+  MOM,
+  VAR,
+  RATE,
+  DECAY,
+  SCALE,
+  C1,
+  C2,
+  GO,
+  OTHER,
+  WEIGHT,
+  LEAF
+};
 static const BigsTensor inputs[] = {
     {.name = "ids", .dtype = DT_I32, BL, .limit = CONST(V)},
     {.name = "mask", .dtype = DT_BOOL, .optional = 1, .fallback = 1, BL},
@@ -185,6 +214,9 @@ static const BigsTensor inputs[] = {
     NUMBER("#correct1"),
     NUMBER("#correct2"),
     {.name = "#go", .dtype = DT_BOOL},
+    FLAT("#a"),
+    NUMBER("#weight"),
+    {.name = "#leaf", .dtype = DT_BOOL},
 };
 // Bytes of the storages; elements of table, of q and k, ...
 enum { AT_TABLE = 0, AT_QK = 256, AT_MODES = 448, AT_BIAS = 512, AT_GAIN = 576, BYTES = 640 };
@@ -372,6 +404,16 @@ static const BigsBuffer norm_buffers[] = {
     FLAT_IN(0), {.where = BIGS_OUTPUT, .dtype = DT_F64, .index = 0, .size = 1}};
 static const BigsStep norm_steps[] = {{.index = SQUARES, .narg = 2, .arg = ARRAY(0, 1)}};
 
+static const BigsTensor out_sum[] = {FLAT("sum")};
+static const BigsBuffer sum_buffers[] = {
+    FLAT_IN(0),
+    FLAT_IN(1),
+    NUMBER_IN(2),
+    {.where = BIGS_INPUT, .dtype = DT_BOOL, .index = 3, .size = 1},
+    BUFFER(BIGS_OUTPUT, 0, S_N)};
+static const BigsStep sum_steps[] = {
+    {.index = PIECES, .narg = 5, .arg = ARRAY(0, 1, 2, 3, 4), GRID(S_N, 16)}};
+
 // Only the first panel of table gets values other than 0; padding stays 0 (columns 6 and 7 of its
 // second).
 static const BigsBuffer init_buffers[] = {PARAM(AT_TABLE, 4 * V), PARAM(AT_MODES, 6),
@@ -450,6 +492,14 @@ static const BigsProgram programs[] = {
      .noutput = 1,
      .output = out_logits,
      STEPS(logits)},
+    {.name = "sum",
+     .kind = BIGS_UPDATE,
+     .syms = 8,
+     .ninput = 4,
+     .input = ARRAY(OTHER, G, WEIGHT, LEAF),
+     .noutput = 1,
+     .output = out_sum,
+     STEPS(sum)},
 };
 
 static const BigsPiece pieces[] = {{SCHED_WARMUP, 0, 4, 1}, {SCHED_LINEAR, 0, 0, 0}};
@@ -459,6 +509,7 @@ static const BigsTrain trains[] = {{.name = "fit",
                                     .program = TOY_FIT,
                                     .update = TOY_UPDATE,
                                     .norm = TOY_NORM,
+                                    .sum = TOY_SUM,
                                     .source = "mlm_text",
                                     .path = "corpus.txt",
                                     .mask_rate = 0.5,

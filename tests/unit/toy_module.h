@@ -18,9 +18,18 @@
 #include "runtime/bigs.h"
 
 enum { TOY_V = 7, TOY_H = 6 };
-enum { TOY_SCALE, TOY_LOOKUP, TOY_FIT, TOY_UPDATE, TOY_NORM, TOY_INIT, TOY_LOGITS }; // programs
-enum { TOY_TABLE, TOY_Q, TOY_K, TOY_MODES, TOY_BIAS, TOY_GAIN, TOY_NPARAM };         // parameters
-enum { TOY_B, TOY_L, TOY_M, TOY_N, TOY_NDIM };                                       // dims: L <= 8
+enum {
+  TOY_SCALE,
+  TOY_LOOKUP,
+  TOY_FIT,
+  TOY_UPDATE,
+  TOY_NORM,
+  TOY_INIT,
+  TOY_LOGITS,
+  TOY_SUM
+}; // programs
+enum { TOY_TABLE, TOY_Q, TOY_K, TOY_MODES, TOY_BIAS, TOY_GAIN, TOY_NPARAM }; // parameters
+enum { TOY_B, TOY_L, TOY_M, TOY_N, TOY_NDIM };                               // dims: L <= 8
 extern const BigsModule toy_module;
 extern int toy_prologues; // how often the kept value was computed
 

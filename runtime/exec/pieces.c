@@ -1,0 +1,162 @@
+// Steps in pieces: see pieces.h.
+#include "runtime/exec/pieces.h"
+#include "runtime/exec/optim_internal.h"
+#include "runtime/exec/team.h"
+#include "runtime/exec/weights.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+typedef struct PieceNode { // sums over some pieces
+  double loss, count;
+} PieceNode;
+
+typedef struct PieceTree {
+  bigs_model *m;
+  int train;
+  const StepPieces *p;
+  OptRange *range; // what is trained
+  int n;
+  PieceNode node[PIECE_LEVELS]; // level k: of 2^k pieces, whose gradients are in m->piece_sum[k]
+  PieceNode all;                // in the end
+} PieceTree;
+
+// Levels that are in use before the last piece: bits of the number of pieces before it.
+static int piece_levels(int64_t own) {
+  int n = 0;
+  for (int64_t i = own - 1; i > 0; i >>= 1)
+    n++;
+  return n;
+}
+
+int64_t pieces_bytes(const BigsModule *module, int64_t own) {
+  return piece_levels(own) * module->param_bytes;
+}
+
+int64_t pieces_missing(const bigs_model *m, int64_t own) {
+  int64_t bytes = 0;
+  for (int k = 0; k < piece_levels(own); k++)
+    bytes += m->piece_sum[k].p ? 0 : m->module->param_bytes;
+  return bytes;
+}
+
+// ---- sums
+// to = sum + g, or, where sum is NULL, g times weight.
+static int sum_range(PieceTree *t, const OptRange *range, const Region *sum, double weight,
+                     const Region *to) {
+  float w = (float)weight;
+  bool leaf = !sum;
+  Flat f = {.g = flat_at(&t->m->grad, range),
+            .a = flat_at(leaf ? &t->m->grad : sum, range),
+            .weight = &w,
+            .leaf = &leaf,
+            .result = flat_at(to, range)};
+  return flat_run(t->m, t->m->module->train[t->train].sum, range, &f);
+}
+
+static int sum_ranges(PieceTree *t, const Region *sum, double weight, const Region *to) {
+  int err = 0;
+  for (int i = 0; i < t->n && !err; i++)
+    err = sum_range(t, &t->range[i], sum, weight, to);
+  return err;
+}
+
+// The gradients of all levels in `mask` are added to those of now; the last sum goes to `to`.
+static int add_levels(PieceTree *t, int64_t mask, PieceNode *now, const Region *to) {
+  int err = 0;
+  for (int k = 0; k < PIECE_LEVELS && !err; k++)
+    if (mask >> k & 1) {
+      err = sum_ranges(t, &t->m->piece_sum[k], 1, mask >> k == 1 ? to : &t->m->grad);
+      now->loss = t->node[k].loss + now->loss;
+      now->count = t->node[k].count + now->count;
+    }
+  return err;
+}
+
+// Number j of this rank's: it joins the levels of the ones at the end of j, and the last one joins all that are left.
+static int add_piece(PieceTree *t, int64_t j, PieceNode now) {
+  bigs_model *m = t->m;
+  bool last = j + 1 == t->p->own;
+  int64_t mask = last ? j : j & ~(j + 1);
+  int level = piece_levels((j & ~(j + 1)) + 1);
+  Region *to = last ? &m->grad : &m->piece_sum[level];
+  if (!to->p && region_set(m, to, (size_t)m->module->param_bytes, "sums of gradients"))
+    return m->error.status;
+  int err = sum_ranges(t, NULL, now.count, mask ? &m->grad : to);
+  err = err ? err : add_levels(t, mask, &now, to);
+  *(last ? &t->all : &t->node[level]) = now;
+  return err;
+}
+
+// ---- a piece
+static int say_piece(PieceTree *t, int64_t i, int err, OptReport *report) {
+  if (!err || err == BIGS_EINTERRUPT)
+    return err;
+  bigs_error_prefix(&t->m->error, "piece %" PRId64 " of %" PRId64, i + 1, t->p->n);
+  report->piece = i;
+  return err;
+}
+
+static int one_piece(PieceTree *t, int64_t i, const Needs *optimizer, OptReport *report) {
+  bigs_model *m = t->m;
+  PieceArgs a;
+  float loss = 0;
+  m->piece = i;
+  m->later = *optimizer;
+  m->later.bytes += pieces_missing(m, t->p->own);
+  int err = t->p->next(t->p->ctx, i, &a);
+  err = err ? err : model_gradient(m, t->train, a.dims, a.inputs, &loss, false);
+  m->later = (Needs){0};
+  err = err ? err : optim_loss(m, loss);
+  if (!err) {
+    PieceNode now = {(double)loss * (double)a.count, (double)a.count};
+    err = add_piece(t, i - t->p->first, now);
+  }
+  return team_agree(m, say_piece(t, i, err, report), NULL);
+}
+
+static int all_pieces(PieceTree *t, const Needs *optimizer, float *loss, OptReport *report) {
+  int err = 0;
+  for (int64_t i = t->p->first; i < t->p->first + t->p->own && !err; i++)
+    err = one_piece(t, i, optimizer, report);
+  double sums[2] = {t->all.loss, t->all.count};
+  err = err ? err : team_together(t->m, 0, sums, 2);
+  t->all.count = sums[1];
+  if (!err)
+    *loss = (float)(sums[0] / sums[1]);
+  return err;
+}
+
+// ---- the step
+static int step_begin(PieceTree *t, const TrainRecipe *r, Needs *later) {
+  bigs_model *m = t->m;
+  int err = recipe_check(&m->module->train[t->train], r, &m->error);
+  err = err ? err : region_own(m, &m->param, "parameters");
+  err = err ? err : optim_needs(m, t->train, r, later);
+  err = err ? err : optim_ranges(m, t->train, r, &t->range, &t->n);
+  if (!err)
+    t->n = optim_join(t->range, t->n);
+  m->pieces = t->p->n;
+  return team_agree(m, err, NULL);
+}
+
+int pieces_step(bigs_model *m, int train, const TrainRecipe *r, const StepPieces *p, float *loss,
+                OptReport *report) {
+  PieceTree t = {.m = m, .train = train, .p = p};
+  OptReport unused, *out = report ? report : &unused;
+  Needs later = {0};
+  *out = (OptReport){.piece = -1};
+  float value = 0;
+  int err = step_begin(&t, r, &later);
+  err = err ? err : all_pieces(&t, &later, &value, out);
+  free(t.range);
+  if (!err && loss)
+    *loss = value;
+  err = err ? err : optim_loss(m, value);
+  OptShare share = {.weight = 1, .unit = 1 / t.all.count};
+  err = err ? err : optim_step(m, train, r, share, out);
+  if (err)
+    return err;
+  m->pieces = m->piece = 0;
+  weights_trained(m, train);
+  return 0;
+}

@@ -1,0 +1,475 @@
+// Steps in pieces: their sums against a tree made here, against the whole batch, on several devices and ranks.
+#include "runtime/exec/pieces.h"
+#include "runtime/exec/team.h"
+#include "base/rng.h"
+#include "compiler/driver/session.h"
+#include "runtime/files/file.h"
+#include "runtime/train/feed_data.h"
+#include "runtime/train/train.h"
+#include "tests/unit/command.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/thread_team.h"
+#include "tests/unit/tmpdir.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 12, LENGTH = 20 };
+static Tokenizer *tok;
+static Arena *words; // of the options
+static const char *text_path;
+
+typedef struct PieceCode { // BERT's, compiled
+  Session s;
+  Options o;
+} PieceCode;
+
+static void write_text(void) {
+  FILE *f = fopen(in_dir("text"), "w");
+  for (uint32_t i = 0; i < 2500; i++)
+    fprintf(f, "%c%s", 'a' + (int)rng_below(rng_mix(i), 6), i % 23 < 6 ? "\n\n" : " ");
+  ck_assert_int_eq(fclose(f), 0);
+}
+
+static void compile(PieceCode *c, bool dropout, const char *level) {
+  char path[TEST_PATH], opt[8];
+  snprintf(path, sizeof path, "%s/models/bert.mdl", test_source_dir());
+  snprintf(opt, sizeof opt, "%s", level);
+  char *line[] = {"bigsc", "train",   path, "--out",   "unused", "-D",   "H=24", "-D", "F=40",
+                  "-D",    "Heads=3", "-D", "Depth=1", "-D",     "V=11", opt,    "-D", "P=20"};
+  BuildWant want = {.nentries = -1,
+                    .ntrains = -1,
+                    .dropout = dropout,
+                    .update = true,
+                    .pieces = true,
+                    .init = true};
+  *c = (PieceCode){0};
+  ck_assert_int_eq(options_parse(words, &c->o, COUNT(line), line), -1);
+  ck_assert_int_eq(session_load(&c->s, &c->o, path, true), 0);
+  ck_assert_int_eq(session_compile(&c->s, &want), 0);
+}
+
+static PieceCode code; // with dropout, for most tests
+static void set_up_all(void) {
+  words = arena_new();
+  compile(&code, true, "-O2");
+}
+static void tear_down_all(void) {
+  session_close(&code.s);
+  arena_free(words);
+}
+
+static void set_up(void) {
+  static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\nf\n";
+  make_dir();
+  write_text();
+  ck_assert_int_eq(
+      tok_parse(TOKENIZER_WORDPIECE, vocab, sizeof vocab - 1, "vocab", true, &tok, NULL), 0);
+  text_path = arena_printf(words, "%s/text", dir);
+}
+
+static void tear_down(void) {
+  tok_free(tok);
+  remove_dir();
+}
+
+// ---- a handle, and the pieces of its data
+typedef struct PieceBed {
+  bigs_model *m;
+  Data *data;
+  DataFeed from;
+  Feed feed;
+  FeedArgs args;
+  int64_t pieces;
+  double count[ROWS], loss[ROWS];
+  bool same; // every piece is the first one
+} PieceBed;
+
+static void open_bed(PieceBed *b, const PieceCode *c, const BigsDevice *device, int threads,
+                     int64_t pieces) {
+  BigsError e = {0};
+  char error[512];
+  DataOptions o = {.kind = DATA_MLM, .length = LENGTH, .seed = 5, .hold_out = true};
+  *b = (PieceBed){.pieces = pieces};
+  b->m = bigs_model_open_with(
+      c->s.module, NULL,
+      &(bigs_options){
+          .size = sizeof(bigs_options), .seed = 3, .threads = threads, .device = device},
+      error, sizeof error);
+  ck_assert_msg(b->m != NULL, "%s", error);
+  ck_assert_msg(!data_open(&text_path, 1, tok, &o, &b->data, &e), "%s", e.text);
+  feed_from_data(&b->from, b->data, DATA_MLM, ROWS / pieces, DATA_HELD_OUT, &b->feed);
+  b->from.pieces = pieces;
+}
+
+static void close_bed(PieceBed *b) {
+  bigs_model_close(b->m);
+  data_free(b->data);
+}
+
+static int bed_next(void *ctx, int64_t i, PieceArgs *out) {
+  PieceBed *b = ctx;
+  FeedBatch batch;
+  if (i == 0 || !b->same) {
+    ck_assert_int_eq(b->feed.train(&b->from, b->m->step * b->pieces + i, &batch, &b->m->error), 0);
+    ck_assert_int_eq(
+        feed_args(b->m->module, b->m->module->train[0].program, &batch, &b->args, &b->m->error), 0);
+    b->count[i] = (double)batch.count;
+  } else
+    b->count[i] = b->count[0];
+  *out = (PieceArgs){b->args.dims, b->args.input, (int64_t)b->count[i]};
+  return 0;
+}
+
+static TrainRecipe recipe(const PieceBed *b) {
+  TrainRecipe r = recipe_of(&b->m->module->train[0]);
+  r.steps = 4;
+  r.rate = 1e-3;
+  return r;
+}
+
+static float step_in_pieces(PieceBed *b) {
+  StepPieces p = {.n = b->pieces, .own = b->pieces, .ctx = b, .next = bed_next};
+  TrainRecipe r = recipe(b);
+  float loss = NAN;
+  ck_assert_msg(!pieces_step(b->m, 0, &r, &p, &loss, NULL), "%s", bigs_model_error(b->m));
+  return loss;
+}
+
+static int64_t elements(const PieceBed *b) {
+  return b->m->module->param_bytes / (int64_t)sizeof(float);
+}
+static float *copy_of(PieceBed *b, Region *r) {
+  float *out = malloc(r->bytes);
+  ck_assert_ptr_nonnull(out);
+  memcpy(out, region_look(b->m, r), r->bytes);
+  return out;
+}
+
+// ---- the sum, made once more
+// Of pieces lo, ..., lo + n - 1: the larger of two parts is the first 2^k, as many as there are below n.
+static float tree(float *const *leaf, int64_t i, int lo, int n) {
+  int p = 1;
+  while (2 * p < n)
+    p *= 2;
+  return n == 1 ? leaf[lo][i] : tree(leaf, i, lo, p) + tree(leaf, i, lo + p, n - p);
+}
+
+// The weighted gradients of each piece on its own.
+static void take_leaves(PieceBed *b, float **leaf) {
+  b->m->pieces = b->pieces;
+  for (int64_t i = 0; i < b->pieces; i++) {
+    PieceArgs a;
+    float loss;
+    b->m->piece = i;
+    bed_next(b, i, &a);
+    ck_assert_msg(!model_gradient(b->m, 0, a.dims, a.inputs, &loss, false), "%s",
+                  bigs_model_error(b->m));
+    b->loss[i] = loss;
+    leaf[i] = copy_of(b, &b->m->grad);
+    for (int64_t k = 0; k < elements(b); k++)
+      leaf[i][k] *= (float)b->count[i];
+  }
+  b->m->pieces = b->m->piece = 0;
+  ck_assert_int_eq(b->feed.again(&b->from, &b->m->error), 0);
+}
+
+static void expect_tree(PieceBed *b) {
+  float *leaf[ROWS], *sum;
+  double loss = 0, count = 0;
+  take_leaves(b, leaf);
+  double mean = step_in_pieces(b);
+  sum = copy_of(b, &b->m->grad);
+  for (int64_t k = 0; k < elements(b); k++)
+    ck_assert_msg(sum[k] == tree(leaf, k, 0, (int)b->pieces), "element %lld", (long long)k);
+  for (int i = 0; i < b->pieces; i++) {
+    loss += b->loss[i] * b->count[i];
+    count += b->count[i];
+    free(leaf[i]);
+  }
+  ck_assert_double_eq_tol(mean, loss / count, 1e-6);
+  free(sum);
+}
+
+static const int all_pieces[] = {2, 3, 4, 6, 12};
+
+START_TEST(gradients_are_added_in_a_tree_of_the_number_of_pieces) {
+  PieceBed b;
+  for (int i = 0; i < COUNT(all_pieces); i++) {
+    open_bed(&b, &code, NULL, 2, all_pieces[i]);
+    expect_tree(&b);
+    expect_tree(&b);
+    close_bed(&b);
+  }
+}
+END_TEST
+
+// ---- against the whole batch
+static double whole_step(PieceBed *b, float **grad, OptReport *report) {
+  PieceArgs a;
+  TrainRecipe r = recipe(b);
+  float loss;
+  r.clip = 0.05;
+  bed_next(b, 0, &a);
+  ck_assert_int_eq(model_step(b->m, 0, &r, a.dims, a.inputs, a.count, &loss, report), 0);
+  *grad = copy_of(b, &b->m->grad);
+  return loss;
+}
+
+// Whether its pieces have different numbers of labels.
+static bool expect_whole(const PieceCode *c, int64_t pieces) {
+  PieceBed one, b;
+  OptReport want, got;
+  float *mean, loss = NAN;
+  open_bed(&one, c, NULL, 1, 1);
+  open_bed(&b, c, NULL, 1, pieces);
+  double whole = whole_step(&one, &mean, &want), count = 0;
+  StepPieces p = {.n = pieces, .own = pieces, .ctx = &b, .next = bed_next};
+  TrainRecipe r = recipe(&b);
+  r.clip = 0.05;
+  ck_assert_msg(!pieces_step(b.m, 0, &r, &p, &loss, &got), "%s", bigs_model_error(b.m));
+  float *sum = copy_of(&b, &b.m->grad), *p1 = copy_of(&one, &one.m->param),
+        *pn = copy_of(&b, &b.m->param);
+  bool differ = false;
+  for (int i = 0; i < pieces; i++) {
+    count += b.count[i];
+    differ = differ || b.count[i] != b.count[0];
+  }
+  ck_assert_double_eq(count, one.count[0]);
+  ck_assert_double_eq_tol(loss, whole, 2e-6);
+  ck_assert_double_gt(want.norm, 0.1); // clipped
+  ck_assert_double_eq_tol(got.norm, want.norm, 2e-6 * want.norm);
+  for (int64_t k = 0; k < elements(&b); k++) {
+    ck_assert_float_eq_tol((float)(sum[k] / count), mean[k], 3e-7f);
+    ck_assert_float_eq_tol(pn[k], p1[k], 3e-5f);
+  }
+  free(mean), free(sum), free(p1), free(pn);
+  close_bed(&one);
+  close_bed(&b);
+  return differ;
+}
+
+START_TEST(a_step_in_pieces_is_that_of_the_whole_batch) {
+  PieceCode c;
+  bool differ = false;
+  compile(&c, false, _i ? "-O2" : "-O0");
+  for (int i = 0; i < COUNT(all_pieces); i++)
+    differ = expect_whole(&c, all_pieces[i]) || differ;
+  ck_assert(differ);
+  session_close(&c.s);
+}
+END_TEST
+
+START_TEST(pieces_have_draws_of_their_own) {
+  PieceBed b;
+  float *leaf[ROWS];
+  open_bed(&b, &code, NULL, 1, 4);
+  b.same = true;
+  take_leaves(&b, leaf);
+  for (int i = 0; i < 4; i++)
+    for (int k = 0; k < i; k++)
+      ck_assert_double_ne(b.loss[i], b.loss[k]);
+  for (int i = 0; i < 4; i++)
+    free(leaf[i]);
+  close_bed(&b);
+}
+END_TEST
+
+// ---- runs
+typedef struct PieceRun {
+  const PieceCode *code;
+  const char *out;
+  int64_t pieces;
+  int ranks, threads; // ranks 0: alone
+  bool resume;
+  int stop_at, fail_at, spoil_at; // when that piece is asked for, counted from 1
+  TeamHub hub;
+  struct PieceRank {
+    struct PieceRun *run;
+    PieceBed bed;
+    int asked, status;
+    volatile sig_atomic_t stop;
+    char error[2048];
+    TrainResult result;
+    float *param;
+  } rank[TEAM_MOST];
+} PieceRun;
+
+static void spoil(bigs_model *m) {
+  float nan = NAN;
+  memcpy(m->param.p, &nan, sizeof nan);
+}
+
+static int run_next(void *ctx, int64_t number, FeedBatch *out, BigsError *e) {
+  struct PieceRank *r = ctx;
+  int at = ++r->asked;
+  if (at == r->run->stop_at)
+    r->stop = 1;
+  if (at == r->run->spoil_at)
+    spoil(r->bed.m);
+  if (at == r->run->fail_at)
+    return bigs_fail(e, BIGS_EFILE, "the disk is gone");
+  return r->bed.feed.train(&r->bed.from, number, out, e);
+}
+static int run_again(void *ctx, BigsError *e) {
+  return ((struct PieceRank *)ctx)->bed.feed.again(&((struct PieceRank *)ctx)->bed.from, e);
+}
+static int run_held_out(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
+  struct PieceRank *r = ctx;
+  return r->bed.feed.held_out(&r->bed.from, i, out, e);
+}
+static int run_cursor(void *ctx, JsonText *out, BigsError *e) {
+  struct PieceRank *r = ctx;
+  return r->bed.feed.cursor(&r->bed.from, out, e);
+}
+static int run_seek(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e) {
+  struct PieceRank *r = ctx;
+  return r->bed.feed.seek(&r->bed.from, cursor, step, e);
+}
+
+static void run_rank(void *ctx, int k) {
+  PieceRun *run = ctx;
+  struct PieceRank *r = &run->rank[k];
+  r->run = run;
+  open_bed(&r->bed, run->code, NULL, run->threads ? run->threads : 1, run->pieces);
+  r->bed.from.rank = k;
+  r->bed.from.ranks = run->ranks;
+  TrainPlan plan = {
+      .recipe = recipe(&r->bed), .batch = ROWS, .pieces = run->pieces, .length = LENGTH, .seed = 3};
+  Feed feed = {.ctx = r,
+               .train = run_next,
+               .again = run_again,
+               .held_out = run_held_out,
+               .cursor = run_cursor,
+               .seek = run_seek};
+  TrainOptions to = {.out = run->out,
+                     .resume = run->resume,
+                     .log_every = 1,
+                     .eval_every = 2,
+                     .stop = &r->stop,
+                     .team = run->ranks ? &run->hub.seat[k].team : NULL};
+  r->status = train_run(r->bed.m, &plan, &feed, &to, &r->result);
+  snprintf(r->error, sizeof r->error, "%s", bigs_model_error(r->bed.m));
+  r->param = copy_of(&r->bed, &r->bed.m->param);
+}
+
+static void run(PieceRun *x) {
+  if (x->ranks) {
+    hub_start(&x->hub, x->ranks);
+    hub_run(&x->hub, run_rank, x);
+    hub_end(&x->hub);
+  } else
+    run_rank(x, 0);
+}
+static void run_ok(PieceRun *x) {
+  run(x);
+  ck_assert_msg(!x->rank[0].status, "%s", x->rank[0].error);
+}
+static void run_end(PieceRun *x) {
+  for (int k = 0; k < x->ranks || !k; k++) {
+    close_bed(&x->rank[k].bed);
+    free(x->rank[k].param);
+  }
+}
+static void same_bits(const PieceRun *a, const PieceRun *b) {
+  ck_assert_mem_eq(a->rank[0].param, b->rank[0].param, a->rank[0].bed.m->param.bytes);
+  ck_assert_double_eq(a->rank[0].result.loss, b->rank[0].result.loss);
+  ck_assert_double_eq(a->rank[0].result.held_out.loss, b->rank[0].result.held_out.loss);
+}
+
+static const char *lasting(const char *name) {
+  return arena_printf(words, "%s/%s", dir, name);
+}
+
+START_TEST(pieces_have_the_same_bits_on_any_threads_and_after_a_resume) {
+  PieceRun one = {.code = &code, .out = lasting("one"), .pieces = 3};
+  PieceRun many = {.code = &code, .out = lasting("many"), .pieces = 3, .threads = 4};
+  // In the second step, between its first piece and its second one, and then before its last one.
+  PieceRun cut = {.code = &code, .out = lasting("cut"), .pieces = 3, .stop_at = 4};
+  PieceRun more = {.code = &code, .out = lasting("cut"), .pieces = 3, .stop_at = 2, .resume = true};
+  PieceRun rest = {.code = &code, .out = lasting("cut"), .pieces = 3, .threads = 2, .resume = true};
+  run_ok(&one);
+  run_ok(&many);
+  same_bits(&one, &many);
+  run(&cut);
+  ck_assert_int_eq(cut.rank[0].status, BIGS_EINTERRUPT);
+  ck_assert_str_eq(cut.rank[0].error, "interrupted; step 1 is saved");
+  run(&more);
+  ck_assert_int_eq(more.rank[0].status, BIGS_EINTERRUPT);
+  ck_assert_str_eq(more.rank[0].error, "interrupted; step 1 is saved");
+  run_ok(&rest);
+  ck_assert_int_eq(rest.rank[0].result.first_step, 1);
+  same_bits(&one, &rest);
+  PieceRun *const all[] = {&one, &many, &cut, &more, &rest};
+  for (int i = 0; i < COUNT(all); i++)
+    run_end(all[i]);
+}
+END_TEST
+
+// Each of two ranks has a half of the tree, and the draws of its pieces.
+START_TEST(ranks_own_subtrees) {
+  PieceRun alone = {.code = &code, .out = lasting("alone"), .pieces = 4};
+  PieceRun two = {.code = &code, .out = lasting("two"), .pieces = 4, .ranks = 2};
+  run_ok(&alone);
+  run_ok(&two);
+  for (int k = 0; k < 2; k++)
+    ck_assert_mem_eq(alone.rank[0].param, two.rank[k].param, alone.rank[0].bed.m->param.bytes);
+  ck_assert_double_eq(alone.rank[0].result.loss, two.rank[0].result.loss);
+  run_end(&alone);
+  run_end(&two);
+}
+END_TEST
+
+static void fails(PieceRun *x, int status, const char *text, const char *more) {
+  run(x);
+  ck_assert_msg(x->rank[0].status == status && strstr(x->rank[0].error, text) &&
+                    strstr(x->rank[0].error, more),
+                "%d: %s", x->rank[0].status, x->rank[0].error);
+  run_end(x);
+}
+
+START_TEST(errors_say_which_piece) {
+  fails(&(PieceRun){.code = &code, .out = lasting("a"), .pieces = 4, .fail_at = 7}, BIGS_EFILE,
+        "piece 3 of 4: the disk is gone", "");
+  fails(&(PieceRun){.code = &code, .out = lasting("b"), .pieces = 4, .spoil_at = 6}, BIGS_ENUMERIC,
+        "step 2: piece 2 of 4: the loss is nan; ", "checkpoint is of step 1");
+  fails(&(PieceRun){.code = &code, .out = lasting("c"), .pieces = 4, .ranks = 2, .spoil_at = 4},
+        BIGS_ENUMERIC, "step 2: ", "the loss is nan; ");
+}
+END_TEST
+
+START_TEST(a_module_without_the_sum_says_so) {
+  PieceBed b;
+  open_bed(&b, &code, NULL, 1, 2);
+  BigsModule module = *b.m->module;
+  BigsTrain train = module.train[0];
+  StepPieces p = {.n = 2, .own = 2, .ctx = &b, .next = bed_next};
+  TrainRecipe r = recipe(&b);
+  float loss;
+  train.sum = -1;
+  module.train = &train;
+  b.m->module = &module;
+  ck_assert_int_eq(pieces_step(b.m, 0, &r, &p, &loss, NULL), BIGS_EBUG);
+  ck_assert_msg(strstr(bigs_model_error(b.m), "lacks its optimizer"), "%s", bigs_model_error(b.m));
+  ck_assert_int_eq(b.m->step, 0);
+  b.m->module = code.s.module;
+  close_bed(&b);
+}
+END_TEST
+
+Suite *pieces_suite(void) {
+  Suite *s = suite_create("pieces");
+  TCase *c = tcase_create("steps");
+  tcase_add_unchecked_fixture(c, set_up_all, tear_down_all);
+  tcase_add_checked_fixture(c, set_up, tear_down);
+  tcase_set_timeout(c, 120);
+  tcase_add_test(c, gradients_are_added_in_a_tree_of_the_number_of_pieces);
+  tcase_add_loop_test(c, a_step_in_pieces_is_that_of_the_whole_batch, 0, 2);
+  tcase_add_test(c, pieces_have_draws_of_their_own);
+  tcase_add_test(c, pieces_have_the_same_bits_on_any_threads_and_after_a_resume);
+  tcase_add_test(c, ranks_own_subtrees);
+  tcase_add_test(c, errors_say_which_piece);
+  tcase_add_test(c, a_module_without_the_sum_says_so);
+  suite_add_tcase(s, c);
+  return s;
+}
