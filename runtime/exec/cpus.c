@@ -1,5 +1,6 @@
-// How many threads are worth starting: the affinity mask and the control groups' CPU quotas
-// (pool.h).
+// What the computer lets this process have: threads that are worth starting, by the affinity mask and the control groups' CPU
+// quotas (pool.h), and memory (exec.h).
+#include "runtime/exec/exec.h"
 #include "runtime/exec/pool.h"
 #include <sched.h>
 #include <stdio.h>
@@ -35,16 +36,38 @@ static double quota_of(const char *dir) {
   return value[0] > 0 && value[1] > 0 ? value[0] / value[1] : 0;
 }
 
+// The bytes that DIR grants, by memory.max (v2) or memory.limit_in_bytes (v1); 0: it sets no limit.
+static double memory_of(const char *dir) {
+  const char *const name[2] = {"memory.max", "memory.limit_in_bytes"};
+  double value = 0;
+  for (int i = 0; i < 2 && value <= 0; i++) {
+    char path[PATH_SIZE + 32];
+    snprintf(path, sizeof path, "%s/%s", dir, name[i]);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%lf", &value) != 1) // "max"
+      value = 0;
+    if (f)
+      fclose(f);
+  }
+  return value;
+}
+
+typedef struct GroupLimit {
+  const char *controller;
+  const char *mount[2];          // of version 1
+  double (*of)(const char *dir); // 0: none
+} GroupLimit;
+
 // The least quota from base + group up to base.  A group that this mount does not show (in a
 // container) is skipped.
-static double quota_upwards(const char *base, const char *group) {
+static double limit_upwards(const GroupLimit *l, const char *base, const char *group) {
   char dir[PATH_SIZE];
   double least = 0;
   int n = snprintf(dir, sizeof dir, "%s%s", base, group);
   if (n < 0 || n >= (int)sizeof dir)
     return 0;
   for (size_t keep = strlen(base);;) {
-    double q = quota_of(dir);
+    double q = l->of(dir);
     if (q > 0 && (least == 0 || q < least))
       least = q;
     char *slash = strrchr(dir + keep, '/');
@@ -54,17 +77,18 @@ static double quota_upwards(const char *base, const char *group) {
   }
 }
 
-// Is `cpu` one of the comma-separated controllers?
-static int names_cpu(const char *list) {
+// Is `name` one of the comma-separated controllers?
+static int names_controller(const char *list, const char *name) {
+  size_t n = strlen(name);
   for (const char *s = list; s; s = strchr(s, ',')) {
     s += *s == ',';
-    if (!strncmp(s, "cpu", 3) && (s[3] == 0 || s[3] == ','))
+    if (!strncmp(s, name, n) && (s[n] == 0 || s[n] == ','))
       return 1;
   }
   return 0;
 }
 
-double pool_cgroup_cpus(const char *proc_cgroup, const char *root) {
+static double group_limit(const GroupLimit *l, const char *proc_cgroup, const char *root) {
   FILE *f = fopen(proc_cgroup, "r");
   if (!f)
     return 0;
@@ -76,19 +100,31 @@ double pool_cgroup_cpus(const char *proc_cgroup, const char *root) {
     if (!group)
       continue;
     *list++ = *group++ = 0;
-    if (*list && !names_cpu(list))
+    if (*list && !names_controller(list, l->controller))
       continue;
-    const char *const mount[2] = {*list ? "/cpu" : "", *list ? "/cpu,cpuacct" : "/unified"};
+    const char *const mount[2] = {*list ? l->mount[0] : "", *list ? l->mount[1] : "/unified"};
     for (int i = 0; i < 2; i++) {
       if (snprintf(base, sizeof base, "%s%s", root, mount[i]) >= (int)sizeof base)
         continue;
-      double q = quota_upwards(base, group);
+      double q = limit_upwards(l, base, group);
       if (q > 0 && (least == 0 || q < least))
         least = q;
     }
   }
   fclose(f);
   return least;
+}
+
+double pool_cgroup_cpus(const char *proc_cgroup, const char *root) {
+  const GroupLimit cpu = {"cpu", {"/cpu", "/cpu,cpuacct"}, quota_of};
+  return group_limit(&cpu, proc_cgroup, root);
+}
+
+int64_t host_memory(void) {
+  const GroupLimit memory = {"memory", {"/memory", "/memory"}, memory_of};
+  double all = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+  double group = group_limit(&memory, "/proc/self/cgroup", "/sys/fs/cgroup");
+  return (int64_t)(group > 0 && group < all ? group : all);
 }
 
 static int affinity_cpus(void) {

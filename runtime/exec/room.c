@@ -2,6 +2,7 @@
 // the largest batch that would.
 #include "runtime/exec/exec.h"
 #include "base/dtype.h"
+#include "runtime/exec/pieces.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,16 +62,16 @@ static int64_t needed(const bigs_model *m, const Binding *b, int64_t *freed) {
 
 // ---- other sizes
 // The dim that an input's rows are, -1: they are none alone.  (`#n` is the optimizer's.)
-static int rows_of(const bigs_model *m, const BigsProgram *p, int input) {
-  const BigsTensor *t = input < p->ninput ? &m->module->input[p->input[input]] : NULL;
+static int rows_of(const BigsModule *m, const BigsProgram *p, int input) {
+  const BigsTensor *t = input < p->ninput ? &m->input[p->input[input]] : NULL;
   const Poly *rows = t && t->rank ? &t->extent[0] : NULL;
   bool alone = rows && rows->n == 1 && rows->t[0].coef == 1 && rows->t[0].sym[0] >= 0 &&
                rows->t[0].sym[1] < 0;
-  int dim = alone && rows->t[0].sym[0] < m->module->ndim ? rows->t[0].sym[0] : -1;
-  return dim >= 0 && *m->module->dim[dim].name == '#' ? -1 : dim;
+  int dim = alone && rows->t[0].sym[0] < m->ndim ? rows->t[0].sym[0] : -1;
+  return dim >= 0 && *m->dim[dim].name == '#' ? -1 : dim;
 }
 
-static int batch_dim(const bigs_model *m, const BigsProgram *p) {
+int exec_batch_dim(const BigsModule *m, const BigsProgram *p) {
   return rows_of(m, p, 0);
 }
 
@@ -90,7 +91,7 @@ static void resize(const bigs_model *m, const Binding *b, int dim, int64_t value
   memcpy(sym, b->sym, sizeof b->sym);
   sym[dim] = value;
   for (int i = 1; i < p->ninput; i++) {
-    int rows = rows_of(m, p, i);
+    int rows = rows_of(m->module, p, i);
     if (rows >= 0 && !has_dim(&m->module->input[p->input[0]], rows))
       sym[rows] = 1 + (int64_t)(share * (double)(b->sym[rows] - 1));
   }
@@ -120,9 +121,32 @@ static int64_t largest_that_fits(bigs_model *m, const Binding *b, int dim, int64
   return fits;
 }
 
+// The least number of pieces in which a step that was asked for fits, with the sums that it keeps; 0: in none.
+static int64_t pieces_that_fit(bigs_model *m, const Binding *b, int dim, int64_t fits,
+                               int64_t room) {
+  const StepSize *s = &m->asked_step;
+  for (int64_t n = s->pieces + 1; n <= s->rows && fits > 0; n++) {
+    int64_t own = n / s->ranks,
+            more = pieces_missing(m, own) - pieces_missing(m, s->pieces / s->ranks);
+    if (s->rows % n == 0 && n % s->ranks == 0 && s->rows / n <= fits &&
+        fits_with(m, b, dim, s->rows / n, room - more))
+      return n;
+  }
+  return 0;
+}
+
+static void say_pieces(bigs_model *m, const Binding *b, int dim, int64_t fits, int64_t room,
+                       char *out, size_t size) {
+  int64_t n = dim >= 0 && m->asked_step.rows ? pieces_that_fit(m, b, dim, fits, room) : 0;
+  if (n)
+    snprintf(out, size,
+             "; --pieces %" PRId64 " takes the step of %" PRId64 " rows in pieces of %" PRId64, n,
+             m->asked_step.rows, m->asked_step.rows / n);
+}
+
 static int does_not_fit(bigs_model *m, const Binding *b, int64_t need, int64_t room) {
-  char asked[96] = "", largest[96] = "";
-  int dim = batch_dim(m, b->program);
+  char asked[96] = "", largest[96] = "", pieces[128] = "";
+  int dim = exec_batch_dim(m->module, b->program);
   const char *name = dim < 0 ? "" : m->module->dim[dim].name;
   int64_t fits = dim < 0 ? 0 : largest_that_fits(m, b, dim, room);
   if (dim >= 0)
@@ -131,18 +155,26 @@ static int does_not_fit(bigs_model *m, const Binding *b, int64_t need, int64_t r
     snprintf(largest, sizeof largest, ": %s = %" PRId64 " is the largest that fits", name, fits);
   else if (dim >= 0)
     snprintf(largest, sizeof largest, ": not even %s = 1 fits", name);
+  say_pieces(m, b, dim, fits, room, pieces, sizeof pieces);
   return bigs_fail(&m->error, BIGS_EMODEL,
-                   "%s%s needs %s more of the %s's memory, of which %s are free%s",
-                   b->program->name, asked, bigs_bytes((double)need).text, m->device->name,
-                   bigs_bytes((double)room).text, largest);
+                   "%s%s needs %s more of the %s's memory, of which %s are free%s%s",
+                   b->program->name, asked, bigs_bytes((double)need).text,
+                   m->device->host ? "computer" : m->device->name, bigs_bytes((double)room).text,
+                   largest, pieces);
+}
+
+// On processors that of a training step alone, which can be taken in pieces: what a computer gives is not known to the byte.
+static bool has_end(const bigs_model *m, const Binding *b) {
+  return m->device->room ||
+         (m->device->host && m->asked_step.rows && b->program->kind == BIGS_GRADIENT);
 }
 
 int exec_room(bigs_model *m, const Binding *b, int64_t *spare) {
   int64_t freed, need = needed(m, b, &freed), room;
   *spare = INT64_MAX;
-  if (!m->device->room || !need)
+  if (!need || !has_end(m, b))
     return 0;
-  room = m->device->room(m);
+  room = m->device->room ? m->device->room(m) : host_memory() - m->allocated;
   *spare = room + freed - need;
   return room < 0 || *spare >= 0 ? 0 : does_not_fit(m, b, need - freed, room);
 }
