@@ -10,9 +10,10 @@
 #include "compiler/driver/session.h"
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
-#include "runtime/exec/optim.h"
+#include "runtime/exec/pieces.h"
 #include "runtime/train/log.h"
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,6 +28,7 @@ enum {
 typedef struct Bench {
   Session s;
   int program, train; // train: -1 for an entry
+  int64_t pieces;     // of a step; the sizes below are those of one
   const BigsProgram *p;
   int64_t dims[MAX_SYMS];
   const void **inputs;
@@ -126,10 +128,20 @@ static int prepare(Bench *b) {
   return status || b->output ? status : too_large(b, t);
 }
 
+static int same_piece(void *ctx, int64_t i, PieceArgs *out) {
+  const Bench *b = ctx;
+  (void)i;
+  *out = (PieceArgs){b->dims, b->inputs, 1};
+  return 0;
+}
+
 // A step takes as long without a rate.
 static int step(Bench *b) {
   TrainRecipe r = recipe_of(&b->s.module->train[b->train]);
   r.rate = r.rate < 0 ? 0 : r.rate;
+  StepPieces p = {.n = b->pieces, .own = b->pieces, .ctx = b, .next = same_piece};
+  if (b->pieces > 1)
+    return pieces_step(b->s.handle, b->train, &r, &p, NULL, NULL);
   return model_step(b->s.handle, b->train, &r, b->dims, b->inputs, 1, NULL, NULL);
 }
 
@@ -187,15 +199,23 @@ static double baseline(int threads) {
   return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
 }
 
+// Those that are the whole step's.
+static bool is_shared(const char *dim) {
+  return !strcmp(dim, "B") || !strcmp(dim, "M");
+}
+static int64_t times(const Bench *b, const char *dim) {
+  return is_shared(dim) ? b->pieces : 1;
+}
+
 // Those that -D fixed, then those that the program takes.
 static void each_dim(const Bench *b, void (*visit)(void *ctx, const char *name, int64_t size),
                      void *ctx) {
   const BigsModule *m = b->s.module;
   for (int i = 0; i < b->s.fixed.n; i++)
-    visit(ctx, b->s.fixed.v[i].name, b->s.fixed.v[i].extent);
+    visit(ctx, b->s.fixed.v[i].name, b->s.fixed.v[i].extent * times(b, b->s.fixed.v[i].name));
   for (int k = 0; k < m->ndim; k++)
     if (b->p->syms >> k & 1)
-      visit(ctx, m->dim[k].name, b->dims[k]);
+      visit(ctx, m->dim[k].name, b->dims[k] * times(b, m->dim[k].name));
 }
 
 static void print_dim(void *ctx, const char *name, int64_t size) {
@@ -236,13 +256,14 @@ typedef struct BenchResult {
 
 static BenchResult result_of(const Bench *b, double peak, double before_mib) {
   bigs_info *info = bigs_info_new(b->s.module);
-  BenchResult r = {.flops = info ? info->flops(info, b->program, b->dims) : 0,
-                   .ms = b->ms[b->calls / 2],
-                   .least = b->ms[0],
-                   .peak = peak,
-                   .used = peak_mib(),
-                   .planned = (double)model_peak_bytes(b->s.handle) / (1 << 20),
-                   .before = before_mib};
+  BenchResult r = {
+      .flops = info ? (double)info->flops(info, b->program, b->dims) * (double)b->pieces : 0,
+      .ms = b->ms[b->calls / 2],
+      .least = b->ms[0],
+      .peak = peak,
+      .used = peak_mib(),
+      .planned = (double)model_peak_bytes(b->s.handle) / (1 << 20),
+      .before = before_mib};
   bigs_info_free(info);
   r.rate = r.flops / r.ms / 1e6;
   r.blas = b->s.device ? 0 : baseline(b->s.handle->threads);
@@ -255,6 +276,8 @@ static void put_json(const Bench *b, const BenchResult *r, const Profile *p, Jso
   record_text(t, "model", b->s.module->model);
   record_text(t, "what", b->p->name);
   each_dim(b, record_dim, t);
+  if (b->pieces > 1)
+    record_int(t, "pieces", b->pieces);
   record_number(t, "ms", r->ms);
   record_number(t, "ms_min", r->least);
   record_int(t, "calls", b->calls);
@@ -302,6 +325,8 @@ static void print_share(const Bench *b, const BenchResult *r) {
 static void print_text(const Bench *b, const BenchResult *r) {
   printf("%s.%s", b->s.module->model, b->p->name);
   each_dim(b, print_dim, NULL);
+  if (b->pieces > 1)
+    printf("  in %lld pieces", (long long)b->pieces);
   if (b->s.device)
     printf("  on the GPU\n");
   else
@@ -421,27 +446,69 @@ static int run_bench(Bench *b) {
   return status;
 }
 
-int cmd_BENCH(const Options *o) {
-  if (o->args.n != 1 || (!o->entry && !o->train) || (o->entry && o->train)) {
-    fprintf(stderr,
-            "bigsc bench: give one MODEL, and --entry or --train; see `bigsc bench --help`\n");
-    return EXIT_USAGE;
+static int bench_usage(const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fprintf(stderr, "bigsc bench: ");
+  vfprintf(stderr, fmt, ap);
+  fprintf(stderr, "\n");
+  va_end(ap);
+  return EXIT_USAGE;
+}
+
+// The model is compiled for one piece.
+static int divide_dims(Bench *b, Options *o, Arena *a) {
+  bool batch = b->pieces == 1;
+  Defines own = {0};
+  for (int i = 0; i < o->defs.n; i++) {
+    Define d = o->defs.v[i];
+    long long all = strtoll(d.value, NULL, 10);
+    if (is_shared(d.name) && b->pieces > 1 && all > 0) {
+      if (all % b->pieces)
+        return bench_usage("--pieces %lld does not divide %s = %lld", (long long)b->pieces, d.name,
+                           all);
+      d.value = arena_printf(a, "%lld", all / (long long)b->pieces);
+      batch = batch || !strcmp(d.name, "B");
+    }
+    vec_push(a, &own, d);
   }
-  Bench *b = calloc(1, sizeof *b);
-  if (!b)
-    out_of_memory();
+  o->defs = own;
+  return batch
+             ? 0
+             : bench_usage("--pieces %lld: of what batch? Give it as -D B=N", (long long)b->pieces);
+}
+
+static int bench_model(Bench *b, const Options *o) {
   BuildWant want = {.entries = &o->entry,
                     .nentries = o->entry ? 1 : 0,
                     .trains = &o->train,
                     .ntrains = o->train ? 1 : 0,
                     .dropout = true,
                     .update = true,
+                    .pieces = b->pieces > 1,
                     .init = !o->weights};
   int status = session_load(&b->s, o, o->args.v[0], true);
   status = status ? status : session_compile_trained(&b->s, o->args.v[0], &want);
   status = status ? status : run_bench(b);
   free(b->output);
   session_close(&b->s);
+  return status;
+}
+
+int cmd_BENCH(const Options *given) {
+  Options o = *given;
+  if (o.args.n != 1 || (!o.entry && !o.train) || (o.entry && o.train))
+    return bench_usage("give one MODEL, and --entry or --train; see `bigsc bench --help`");
+  if (o.pieces > 1 && !o.train)
+    return bench_usage("--pieces is of a training step: give --train");
+  Bench *b = calloc(1, sizeof *b);
+  if (!b)
+    out_of_memory();
+  Arena *a = arena_new();
+  b->pieces = o.pieces > 1 ? o.pieces : 1;
+  int status = divide_dims(b, &o, a);
+  status = status ? status : bench_model(b, &o);
+  arena_free(a);
   free(b);
   return status;
 }
