@@ -150,6 +150,7 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_plan_SOURCES = %D%/fuzz/fuzz_plan.c %D%/fuzz/fuzz.h
 %C%_fuzz_fuzz_safetensors_SOURCES = %D%/fuzz/fuzz_safetensors.c
 %C%_fuzz_fuzz_tokenizer_SOURCES = %D%/fuzz/fuzz_tokenizer.c
+%C%_fuzz_fuzz_tokenizer_file_SOURCES = %D%/fuzz/fuzz_tokenizer_file.c
 %C%_fuzz_fuzz_torch_SOURCES = %D%/fuzz/fuzz_torch.c %D%/fuzz/fuzz_foreign.h %D%/fuzz/fuzz.h %D%/unit/foreign_files.c
 %C%_fuzz_fuzz_data_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_flax_LDFLAGS = $(fuzz_flags)
@@ -160,6 +161,7 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_plan_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_safetensors_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_tokenizer_LDFLAGS = $(fuzz_flags)
+%C%_fuzz_fuzz_tokenizer_file_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_torch_LDFLAGS = $(fuzz_flags)
 %C%_fuzz_fuzz_data_LDADD = $(all_libs)
 %C%_fuzz_fuzz_flax_LDADD = $(all_libs)
@@ -170,12 +172,13 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_plan_LDADD = $(all_libs)
 %C%_fuzz_fuzz_safetensors_LDADD = $(all_libs)
 %C%_fuzz_fuzz_tokenizer_LDADD = $(all_libs)
+%C%_fuzz_fuzz_tokenizer_file_LDADD = $(all_libs)
 %C%_fuzz_fuzz_torch_LDADD = $(all_libs)
 CLEANFILES += $(fuzz_targets)
 .PHONY: fuzz fuzz-objects
 fuzz: $(fuzz_targets)
 # Whatever the compiler: they follow what they call.
-fuzz-objects: $(%C%_fuzz_fuzz_data_OBJECTS) $(%C%_fuzz_fuzz_folder_OBJECTS) $(%C%_fuzz_fuzz_json_OBJECTS) $(%C%_fuzz_fuzz_model_OBJECTS) $(%C%_fuzz_fuzz_parse_OBJECTS) $(%C%_fuzz_fuzz_plan_OBJECTS) $(%C%_fuzz_fuzz_safetensors_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_OBJECTS)
+fuzz-objects: $(%C%_fuzz_fuzz_data_OBJECTS) $(%C%_fuzz_fuzz_folder_OBJECTS) $(%C%_fuzz_fuzz_json_OBJECTS) $(%C%_fuzz_fuzz_model_OBJECTS) $(%C%_fuzz_fuzz_parse_OBJECTS) $(%C%_fuzz_fuzz_plan_OBJECTS) $(%C%_fuzz_fuzz_safetensors_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_file_OBJECTS)
 check-am: fuzz-objects
 
 # The totals, which automake keeps in logs.

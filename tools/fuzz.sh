@@ -23,7 +23,7 @@ clang() {
 seeds() {
   case $1 in
   fuzz_safetensors) find "$src/tests/fixtures" -type d ;;
-  fuzz_data | fuzz_flax | fuzz_folder | fuzz_json | fuzz_tokenizer | fuzz_torch) echo "$src/tests/fuzz/${1#fuzz_}" ;;
+  fuzz_data | fuzz_flax | fuzz_folder | fuzz_json | fuzz_tokenizer | fuzz_tokenizer_file | fuzz_torch) echo "$src/tests/fuzz/${1#fuzz_}" ;;
   *) echo "$src/tests/fuzz/plan $src/tests/cases $src/tests/errors $src/tests/zoo $src/models" ;;
   esac
 }

@@ -190,17 +190,20 @@ int refuse_part(const TokReading *r, const JsonValue *v, TokStage stage) {
 
 static bool is_listed(const char *list, const char *word) {
   size_t n = strlen(word);
-  for (const char *p = list; (p = strstr(p, word)) != NULL; p++)
-    if (n && (p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
+  for (const char *p = list; n && (p = strstr(p, word)) != NULL; p++)
+    if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
       return true;
   return false;
 }
 
 int check_part_keys(const TokReading *r, const JsonValue *v, const char *keys) {
+  const JsonValue *type = json_get(v, "type");
+  if (v->kind != JSON_OBJECT)
+    return read_fail(r, v, "%s where an object is wanted", json_kind_name(v->kind));
   for (const JsonValue *x = v->child; x; x = x->next)
     if (strcmp(x->key, "type") && !is_listed(keys, x->key))
       return read_fail(r, x, "\"%.60s\" of %.60s is not known", x->key,
-                       json_get(v, "type") ? json_get(v, "type")->text : "the model");
+                       type && type->kind == JSON_STRING ? type->text : "the file");
   return 0;
 }
 

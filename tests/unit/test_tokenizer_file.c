@@ -137,7 +137,7 @@ static const struct {
      "\"a\" has the id 3 here, and 1 in the vocabulary"},
     {"{" MODEL ",\"added_tokens\":[{\"id\":3,\"content\":\"new\"}]}",
      "the id 3 is that of \"ab\" already"},
-    {"{" MODEL ",\"spelling\":{}}", "\"spelling\" of the model is not known"},
+    {"{" MODEL ",\"spelling\":{}}", "\"spelling\" of the file is not known"},
     {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":0},\"unk_token\":\"a\"}}",
      "the id 0 is that of \"a\" already"},
     {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":99999999},\"unk_token\":\"a\"}}",
@@ -154,6 +154,11 @@ static const struct {
      "\"unk_id\" is no id of the vocabulary"},
     {"{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}}",
      "is not a map of characters"},
+    {"{" MODEL ",\"\":1}", "\"\" of the file is not known"},
+    {"{" MODEL ",\"type\":[],"
+     "\"x\":1}",
+     "\"x\" of the file is not known"},
+    {"{" MODEL ",\"added_tokens\":[[1]]}", "an array where an object is wanted"},
     {"{" MODEL, "t.json: byte"},
 };
 
