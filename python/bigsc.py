@@ -236,7 +236,7 @@ class Model:
 
     def token(self, id):
         """The text of a token; None: there is no such id."""
-        text = self._function("token", C.c_char_p)(self._at(), C.c_int32(id))
+        text = self._function("token", C.c_char_p)(self._at(), C.c_int32(int(id)))
         return None if text is None else text.decode(errors="replace")
 
     def clone(self):

@@ -119,6 +119,8 @@ full_suites() {
   totals cuda
   tests without without_llvm
   totals without
+  tests real env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/real/minilm.test"
+  totals real
   tests mutants env RUNNER="$build/plain/tests/runner" sh "$src/tests/cuda/mutate.sh" 4
   totals mutants
   tests fuzz env BUILD="$build/fuzz" sh "$root/tools/fuzz.sh"

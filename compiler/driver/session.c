@@ -517,7 +517,7 @@ int session_open(Session *s) {
   s->handle = bigs_model_open_with(s->module, s->weights, &o, error, sizeof error);
   if (!s->handle)
     return session_error(s, status, "%s", error);
-  if (!s->o->quiet)
+  if (!s->o->quiet && !s->unnoted)
     print_notes(s, bigs_model_notes(s->handle));
   return 0;
 }
