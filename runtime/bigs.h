@@ -47,6 +47,20 @@ const char *bigs_model_notes(const bigs_model *m);
 int bigs_model_entry(const BigsModule *module, const char *name);
 int bigs_model_train(const BigsModule *module, const char *name);
 
+// ---- text, by the vocabulary of bigs_options.vocab, beside the weights, or in the library; it is read at the first call.
+// The tokens of a text, or of two, with the special ones around them, at most `max` (0: as many as there are): ids and types, each NULL
+// or room for max of them, are written unless max is 0.  Their number, or minus a status.  What is too long is cut.
+int64_t bigs_model_tokenize(bigs_model *m, const char *text, const char *pair, int64_t max,
+                            int32_t *ids, int32_t *types);
+// A token's text, valid until m is closed; NULL: there is none of this id, or no vocabulary.
+const char *bigs_model_token(const bigs_model *m, int32_t id);
+// Entry `program` of n texts, whose inputs are ids, and perhaps types and mask, and whose output has one row a text: out gets the
+// rows in the texts' order.  Texts are put together by length; what is longer than the model takes is cut, or an error by
+// bigs_options.whole.
+int bigs_model_text(bigs_model *m, int program, int64_t n, const char *const *texts, float *out);
+// Texts that the last call of these cut.
+int64_t bigs_model_cut(const bigs_model *m);
+
 // Runs program `program` (of bigs_model_entry) forward.  dims: one for every dim of the module, in
 // its order (ignored where the entry does not use it); inputs and outputs: in the program's order.
 // A NULL optional input takes its default.  An entry that reaches a parameter which the weights

@@ -97,6 +97,6 @@ runtime_sources = \
 
 # Not in libbigsrt.a, which it is the text of.
 nodist_runtime_sources = %D%/runtime_text.c
-%D%/runtime_text.c: $(base_sources) $(runtime_sources) tools/amalgamate.sh tools/embed.sh
-	$(AM_V_GEN)$(MKDIR_P) %D% && sh $(srcdir)/tools/amalgamate.sh cuda > %D%/amalgam.tmp && \
+%D%/runtime_text.c: $(base_sources) $(runtime_sources) $(text_sources) $(serve_sources) tools/amalgamate.sh tools/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) %D% && sh $(srcdir)/tools/amalgamate.sh cuda text > %D%/amalgam.tmp && \
 	sh $(srcdir)/tools/embed.sh runtime_text %D%/amalgam.tmp > $@.tmp && mv $@.tmp $@ && rm %D%/amalgam.tmp

@@ -12,6 +12,7 @@ typedef struct bigs_options {
   int64_t memory; // bytes that may be kept for sizes of earlier calls; default: 64 MiB
   // A vocabulary for functions that take text; default: the one beside the weights, or inside the library.
   const char *vocab;
+  int whole;   // 1: a text longer than the model takes is an error; default: its end is cut off
   int *status; // where to put why there is no model, as a status of its functions; default: nowhere
   // Asked before each large allocation; 0 refuses it, which fails the call that needed it.
   int (*may_allocate)(void *ctx, size_t bytes);

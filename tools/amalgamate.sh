@@ -3,14 +3,15 @@
 # extensions and C++17 alike: what a model that is compiled as one file carries instead of being linked with libbigsrt.a.  It lacks
 # runtime/builtin: a module that names none of its functions never calls them.  Compile it with -ffp-contract=off.
 # `amalgamate.sh cuda` prints runtime/cuda/ too, for a model whose kernels run on a GPU; `amalgamate.sh text` the tokenizers of
-# runtime/text/.  Both words may be given.
+# runtime/text/ and what models with one have, runtime/serve/.  Both words may be given.
 # All files are one scope: a static name that two of them define is an error of the compiler.
 set -eu
 cd "$(dirname "$0")/.."
 more=
 for part in "$@"; do
   case $part in
-    cuda | text) more="$more runtime/$part/*.c" ;;
+    cuda) more="$more runtime/cuda/*.c" ;;
+    text) more="$more runtime/text/*.c runtime/serve/*.c" ;;
     *)
       echo "amalgamate.sh: there is no part $part" >&2
       exit 2

@@ -16,8 +16,11 @@ static inline bool api_in_header(const BigsNamedValue *v) {
 // A row of base/c_api.def.
 typedef struct ApiFunction {
   const char *name, *result, *params, *arguments, *runtime, *forward, *comment;
+  bool text; // of models with a tokenizer
 } ApiFunction;
-const ApiFunction *api_function(int i); // NULL: there are no more
+const ApiFunction *api_function(const BigsModule *m, int i); // NULL: m has no more
+// Has entry p a function `text_p`?
+bool api_takes_text(const BigsModule *m, const BigsProgram *p);
 // `text` with the prefix in place of each @.
 char *api_prefixed(Arena *a, const char *text, const char *prefix);
 // The symbol of the weights that are linked with the module, where it has any.

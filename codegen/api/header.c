@@ -103,6 +103,18 @@ static void put_entry(const HeaderText *t, const BigsProgram *p) {
   put_prototype(t, p, p->name, 0, arena_printf(t->arena, "%s *out", c_type(p->output[0].dtype)));
 }
 
+static void put_text(const HeaderText *t, const BigsProgram *p) {
+  fprintf(t->f,
+          "\n/* %s of n texts, in the order of the texts; they are cut into tokens, sorted and put "
+          "together by length.\n",
+          p->name);
+  put_tensor(t, "out, where B is n", &p->output[0]);
+  fprintf(
+      t->f,
+      " */\nint %s_text_%s(%s_model *model, int64_t n, const char *const *texts, float *out);\n",
+      t->prefix, p->name, t->prefix);
+}
+
 static void put_gpu(HeaderText *t) {
   fprintf(
       t->f,
@@ -162,8 +174,8 @@ static void put_checked(const HeaderText *t, const char *name) {
 static void put_handles(const HeaderText *t) {
   const char *p = t->prefix;
   fprintf(t->f, "\ntypedef struct bigs_model %s_model;\n\n", p);
-  for (int i = 0; api_function(i); i++)
-    put_fixed(t, api_function(i));
+  for (int i = 0; api_function(t->m, i); i++)
+    put_fixed(t, api_function(t->m, i));
   put_checked(t, "open");
   put_checked(t, "open_with");
   // A model named BiGS has a function of the name that is the type's.
@@ -196,6 +208,9 @@ static void put_all(HeaderText *t, bool gpu) {
   for (int i = 0; i < t->m->nprogram; i++)
     if (t->m->program[i].kind == BIGS_ENTRY)
       put_entry(t, &t->m->program[i]);
+  for (int i = 0; i < t->m->nprogram; i++)
+    if (api_takes_text(t->m, &t->m->program[i]))
+      put_text(t, &t->m->program[i]);
   for (int i = 0; i < t->m->ntrain; i++)
     put_step(t, &t->m->train[i]);
   if (gpu)
@@ -237,12 +252,21 @@ static bool is_on(const BigsModule *m, const char *name) {
          (is_entry(m, name, n - 3) || !strcmp(name, "open_on"));
 }
 
+// An entry `text_x` beside an entry `x` of texts.
+static bool is_text(const BigsModule *m, const char *name) {
+  bool is = false;
+  for (int i = 0; i < m->nprogram; i++)
+    is = is || (!strncmp(name, "text_", 5) && m->program[i].kind == BIGS_ENTRY &&
+                !strcmp(m->program[i].name, name + 5) && api_takes_text(m, &m->program[i]));
+  return is;
+}
+
 const char *api_clash(Arena *a, const BigsModule *m, bool gpu) {
   const char *lower = api_prefix(a, m), *upper = upper_prefix(a, m), *name;
   for (int i = 0; i < m->nprogram; i++)
     if (m->program[i].kind == BIGS_ENTRY &&
         (is_taken(name = arena_printf(a, "%s_%s", lower, m->program[i].name)) ||
-         (gpu && is_on(m, m->program[i].name))))
+         is_text(m, m->program[i].name) || (gpu && is_on(m, m->program[i].name))))
       return name;
   for (int i = 0; i < m->nconst; i++)
     if (api_in_header(&m->constant[i]) &&

@@ -112,6 +112,12 @@ static void put_entries(const CudaSource *x) {
                    ", void *stream", 0);
       fprintf(x->f, "  return bigs_model_run_on(model, %d, stream, dims, inputs, &out);\n}\n", i);
     }
+  for (int i = 0; i < m->nprogram; i++)
+    if (api_takes_text(m, &m->program[i]))
+      fprintf(x->f,
+              "BG_EXPORT int %s_text_%s(bigs_model *model, int64_t n, const char *const *texts, "
+              "float *out) {\n  return bigs_model_text(model, %d, n, texts, out);\n}\n",
+              x->prefix, m->program[i].name, i);
   for (int i = 0; i < m->ntrain; i++) {
     const BigsTrain *t = &m->train[i];
     put_function(x, &m->program[t->program], arena_printf(x->arena, "%s_step", t->name), "",
@@ -201,8 +207,8 @@ static void put_handles(const CudaSource *x, const char *tables) {
       "  return o.device ? bigs_model_open_with(bg_module(), weights, &o, error, size) : NULL;\n"
       "}\n",
       p);
-  for (int i = 0; api_function(i); i++)
-    put_fixed(x, api_function(i));
+  for (int i = 0; api_function(x->in->module, i); i++)
+    put_fixed(x, api_function(x->in->module, i));
   // A model named BiGS has a function of the name that is the type's.
   fprintf(x->f,
           "BG_EXPORT const bigs_info *bg_info_of_model(void) __asm__(\"%s_info\");\n"

@@ -112,7 +112,10 @@ static LLVMTypeRef type_of(const Api *x, char letter) {
 }
 
 static LLVMTypeRef result_of(const Api *x, const char *text) {
-  return !strcmp(text, "void ") ? x->none : !strcmp(text, "int ") ? x->i32 : x->ptr;
+  return !strcmp(text, "void ")      ? x->none
+         : !strcmp(text, "int ")     ? x->i32
+         : !strcmp(text, "int64_t ") ? x->i64
+                                     : x->ptr;
 }
 
 // An argument by its character in FORWARD.
@@ -143,6 +146,14 @@ static void fixed(Api *x, const ApiFunction *f) {
     LLVMBuildRet(x->b, v);
 }
 
+static void text(Api *x, int program) {
+  LLVMTypeRef params[4] = {x->ptr, x->i64, x->ptr, x->ptr};
+  begin(x, x->i32, params, 4, arena_printf(x->arena, "text_%s", x->m->program[program].name));
+  ApiVal args[5] = {param(x, 0), LLVMConstInt(x->i32, (unsigned long long)program, false),
+                    param(x, 1), param(x, 2), param(x, 3)};
+  LLVMBuildRet(x->b, call(x, x->i32, "bigs_model_text", args, 5));
+}
+
 static void info(Api *x) {
   ApiVal cache = LLVMAddGlobal(x->module, x->ptr, "info_cache");
   LLVMSetInitializer(cache, LLVMConstNull(x->ptr));
@@ -166,12 +177,15 @@ void aot_api(LLVMModuleRef module, Arena *a, const BigsModule *m, LLVMValueRef t
   x.i64 = LLVMInt64TypeInContext(cx);
   x.ptr = LLVMPointerTypeInContext(cx, 0);
   x.none = LLVMVoidTypeInContext(cx);
-  for (int i = 0; api_function(i); i++)
-    fixed(&x, api_function(i));
+  for (int i = 0; api_function(m, i); i++)
+    fixed(&x, api_function(m, i));
   info(&x);
   for (int i = 0; i < m->nprogram; i++)
     if (m->program[i].kind == BIGS_ENTRY)
       entry(&x, i);
+  for (int i = 0; i < m->nprogram; i++)
+    if (api_takes_text(m, &m->program[i]))
+      text(&x, i);
   for (int i = 0; i < m->ntrain; i++)
     step(&x, i);
   LLVMDisposeBuilder(x.b);

@@ -12,6 +12,7 @@
 #include "compiler/driver/session.h"
 #include "runtime/exec/exec.h"
 #include "runtime/files/file.h"
+#include "runtime/text/tokenizer.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <spawn.h>
@@ -302,6 +303,51 @@ static bool write_for_gpu(Session *s, const char *path, const char **error) {
 
 // ---- parameters inside
 
+enum { VOCABULARY_MAX = 64 << 20 };
+
+static int no_vocabulary(const Session *s, const char *why) {
+  if (!s->o->quiet)
+    fprintf(stderr, "bigsc: no vocabulary goes into the library: %s\n", why);
+  return 0;
+}
+
+static const char *weights_folder(Session *s) {
+  struct stat st;
+  const char *slash = strrchr(s->weights, '/');
+  if (!stat(s->weights, &st) && S_ISDIR(st.st_mode))
+    return s->weights;
+  return slash ? arena_strndup(s->arena, s->weights, (size_t)(slash - s->weights) + 1) : ".";
+}
+
+static int embed_text(Session *s, BigsModule *m, const TokPlace *place) {
+  const char *slash = strrchr(place->path, '/');
+  size_t n;
+  if (!strcmp(slash ? slash + 1 : place->path, "vocab.json")) // read with its merges.txt
+    return no_vocabulary(
+        s, "it is two files, vocab.json and merges.txt, where a tokenizer.json would be one");
+  char *text = file_read(place->path, VOCABULARY_MAX, &n, &s->error);
+  if (!text)
+    return session_fail(s, &s->error);
+  m->vocab_text = arena_strdup(s->arena, text);
+  m->vocab_kind = (int32_t)place->kind;
+  m->vocab_lower = place->lower;
+  free(text);
+  return 0;
+}
+
+// The vocabulary beside the weights, for a model that has a tokenizer.
+static int embed_vocabulary(Session *s, BigsModule *m) {
+  BigsError why = {0};
+  TokPlace place;
+  if (!m->tokenizer)
+    return 0;
+  if (tok_locate(weights_folder(s), m->lower != 0, &place, &why))
+    return no_vocabulary(s, why.text);
+  int status = embed_text(s, m, &place);
+  free(place.path);
+  return status;
+}
+
 // The module with the values of --weights, as they lie in the memory of the session's handle.
 static int embed(Session *s) {
   BigsModule *m = s->build.module, *values = NEW(s->arena, BigsModule);
@@ -318,7 +364,7 @@ static int embed(Session *s) {
   m->weights = s->handle->param.p;
   m->unread = s->handle->unread;
   m->notes = s->handle->notes;
-  return 0;
+  return embed_vocabulary(s, m);
 }
 
 static int check_embedding(Session *s, AotKind kind) {

@@ -81,7 +81,7 @@ int cmd_TOKENIZE(const Options *o) {
                     "see `bigsc tokenize --help`\n");
     return EXIT_USAGE;
   }
-  int status = tok_open(o->args.v[0], &tokens, &e);
+  int status = tok_open(o->args.v[0], true, &tokens, &e);
   Tokenizing t = {.o = o, .e = &e};
   t.encoder = status ? NULL : tok_encoder_new(tokens, &e);
   status = status ? status : t.encoder ? tokenize_lines(&t) : e.status;

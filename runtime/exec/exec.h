@@ -122,6 +122,12 @@ void optim_far_free(bigs_model *m);
 typedef struct Team Team;           // team.h
 typedef struct TeamPiece TeamPiece; // team.h
 
+// What a handle's tokenizer is to those who do not know it: runtime/serve.
+typedef struct ModelTextOps {
+  void (*close)(void *text);
+  int (*share)(bigs_model *clone, void *text);
+} ModelTextOps;
+
 struct bigs_model {
   const BigsModule *module;
   const BigsDevice *device;
@@ -153,7 +159,11 @@ struct bigs_model {
   char remark[256]; // what the device does otherwise than it could, and why; "": nothing
   bool fresh;       // of bigs_options
   bigs_options asked;
-  uint8_t *unread; // 1 per parameter that the weights lack and nothing has set; NULL: none
+  char *files, *vocab; // paths of weights and vocabulary as they were given, or NULL
+  void *text;          // the tokenizer, NULL: not needed yet
+  const ModelTextOps *text_ops;
+  int64_t texts_cut; // by the last call that took text
+  uint8_t *unread;   // 1 per parameter that the weights lack and nothing has set; NULL: none
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]

@@ -40,7 +40,7 @@ static int new_parameters(bigs_model *m) {
 }
 
 static char *copied(bigs_model *m, const void *from, size_t bytes) {
-  char *to = from ? MODEL_ALLOC(m, char, bytes, "what the weights lack") : NULL;
+  char *to = from ? MODEL_ALLOC(m, char, bytes, "names of files") : NULL;
   if (to)
     memcpy(to, from, bytes);
   return to;
@@ -81,13 +81,20 @@ static int weights_inside(bigs_model *m) {
   return m->fresh && m->unread ? add_fresh(m) : 0;
 }
 
+// For the vocabulary, which is read when it is needed.
+static int keep_paths(bigs_model *m, const char *files, const char *vocab) {
+  m->files = copied(m, files, files ? strlen(files) + 1 : 0);
+  m->vocab = copied(m, vocab, vocab ? strlen(vocab) + 1 : 0);
+  return !m->files != !files || !m->vocab != !vocab ? m->error.status : 0;
+}
+
 static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
   if (check_module(m) || check_device(m, o))
     return m->error.status;
   if (m->device->open(m, o->threads))
     return m->error.status;
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
-  if (!m->binding)
+  if (!m->binding || keep_paths(m, weights, o->vocab))
     return m->error.status;
   if (!weights && !o->unset && m->module->weights)
     return weights_inside(m);
@@ -220,7 +227,9 @@ static int set_up_clone(bigs_model *m, bigs_model *of) {
   if (m->device->open(m, m->asked.threads))
     return m->error.status;
   m->binding = MODEL_ALLOC(m, Binding *, m->module->nprogram, "bindings");
-  if (!m->binding || copy_lacks(m, of->notes, of->unread))
+  if (!m->binding || copy_lacks(m, of->notes, of->unread) || keep_paths(m, of->files, of->vocab))
+    return m->error.status;
+  if (of->text && of->text_ops->share(m, of->text))
     return m->error.status;
   m->seed = of->seed;
   m->step = of->step;
@@ -250,6 +259,10 @@ void bigs_model_close(bigs_model *m) {
   for (int i = 0; i < PIECE_LEVELS; i++)
     region_free(m, &m->piece_sum[i]);
   m->device->close(m);
+  if (m->text)
+    m->text_ops->close(m->text);
+  free(m->files);
+  free(m->vocab);
   free(m->notes);
   free(m->unread);
   free(m);

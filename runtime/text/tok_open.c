@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "runtime/files/file.h"
 #include "runtime/text/tok_internal.h"
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,45 +15,64 @@ static const struct {
                         {"vocab.txt", TOKENIZER_WORDPIECE},
                         {"vocab.json", TOKENIZER_FILE}};
 
-// Case is folded unless the folder's files say that it is not.
-static int open_as(TokenizerKind kind, const char *folder, const char *path, Tokenizer **out,
-                   BigsError *e) {
-  BigsError lowers, keeps;
-  memset(&lowers, 0, sizeof lowers);
-  memset(&keeps, 0, sizeof keeps);
-  bool lower = !tok_folder_check(kind, folder, true, &lowers);
-  if (!lower && tok_folder_check(kind, folder, false, &keeps))
-    return bigs_fail(e, keeps.status, "%s", keeps.text);
-  return tok_load(kind, path, lower, out, e);
+// Case is as the folder's files say, or as the caller does.
+static int locate_as(TokenizerKind kind, const char *folder, bool lower, TokPlace *out,
+                     BigsError *e) {
+  BigsError first;
+  memset(&first, 0, sizeof first);
+  out->kind = kind;
+  out->lower = lower;
+  if (!tok_folder_check(kind, folder, lower, &first))
+    return 0;
+  out->lower = !lower;
+  return tok_folder_check(kind, folder, !lower, e);
 }
 
-static int open_in(const char *folder, Tokenizer **out, BigsError *e) {
+static int locate_in(const char *folder, bool lower, TokPlace *out, BigsError *e) {
   for (size_t i = 0; i < sizeof vocabulary_files / sizeof *vocabulary_files; i++) {
-    char *path = file_join(folder, vocabulary_files[i].name, e);
-    bool there = path && !access(path, F_OK);
-    int status = !path   ? BIGS_EMODEL
-                 : there ? open_as(vocabulary_files[i].kind, folder, path, out, e)
-                         : 0;
-    free(path);
-    if (there || status)
-      return status;
+    out->path = file_join(folder, vocabulary_files[i].name, e);
+    if (!out->path)
+      return BIGS_EMODEL;
+    if (!access(out->path, F_OK))
+      return locate_as(vocabulary_files[i].kind, folder, lower, out, e);
+    free(out->path);
+    out->path = NULL;
   }
   return bigs_fail(e, BIGS_EFILE, "%s: no tokenizer.json, vocab.txt or vocab.json in it", folder);
 }
 
-int tok_open(const char *path, Tokenizer **out, BigsError *e) {
-  struct stat st;
-  *out = NULL;
-  if (stat(path, &st))
-    return bigs_fail_errno(e, "open", path);
-  if (S_ISDIR(st.st_mode))
-    return open_in(path, out, e);
+static int locate_file(const char *path, bool lower, TokPlace *out, BigsError *e) {
   const char *slash = strrchr(path, '/');
   size_t n = strlen(path);
   bool json = n > 5 && !strcmp(path + n - 5, ".json");
   char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-  int status = folder ? open_as(json ? TOKENIZER_FILE : TOKENIZER_WORDPIECE, folder, path, out, e)
-                      : bigs_fail_memory(e, path);
+  out->path = strdup(path);
+  int status = folder && out->path
+                   ? locate_as(json ? TOKENIZER_FILE : TOKENIZER_WORDPIECE, folder, lower, out, e)
+                   : bigs_fail_memory(e, path);
   free(folder);
+  return status;
+}
+
+int tok_locate(const char *path, bool lower, TokPlace *out, BigsError *e) {
+  struct stat st;
+  memset(out, 0, sizeof *out);
+  if (stat(path, &st))
+    return bigs_fail_errno(e, "open", path);
+  int status =
+      S_ISDIR(st.st_mode) ? locate_in(path, lower, out, e) : locate_file(path, lower, out, e);
+  if (status) {
+    free(out->path);
+    out->path = NULL;
+  }
+  return status;
+}
+
+int tok_open(const char *path, bool lower, Tokenizer **out, BigsError *e) {
+  TokPlace file;
+  *out = NULL;
+  int status = tok_locate(path, lower, &file, e);
+  status = status ? status : tok_load(file.kind, file.path, file.lower, out, e);
+  free(file.path);
   return status;
 }

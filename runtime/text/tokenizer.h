@@ -24,9 +24,15 @@ typedef struct Tokenizer Tokenizer;
 int tok_load(TokenizerKind kind, const char *path, bool lower, Tokenizer **out, BigsError *e);
 int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, bool lower,
               Tokenizer **out, BigsError *e);
-// What a folder or a file holds: a tokenizer.json, a vocab.txt whose case the files beside it tell (folded, where they do not), or a
-// vocab.json with a merges.txt.
-int tok_open(const char *path, Tokenizer **out, BigsError *e);
+// Where a folder's tokenizer is, or of what kind a file is: a tokenizer.json, a vocab.txt whose case the files beside it tell (`lower`,
+// where they do not), or a vocab.json with a merges.txt.  tok_open reads it, too.
+typedef struct TokPlace {
+  TokenizerKind kind;
+  bool lower;
+  char *path; // the caller frees it
+} TokPlace;
+int tok_locate(const char *path, bool lower, TokPlace *out, BigsError *e);
+int tok_open(const char *path, bool lower, Tokenizer **out, BigsError *e);
 // Fails, with status BIGS_EFILE, the file and its key, where what the files of a folder say of its tokenizer differs from what this
 // kind does with this `lower`.  What they do not say changes nothing.
 int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsError *e);

@@ -232,7 +232,7 @@ START_TEST(exports) {
   }
   ck_assert(nm && pclose(nm) == 0);
   int fixed = 0;
-  while (api_function(fixed))
+  while (api_function(&(BigsModule){0}, fixed))
     fixed++;
   ck_assert_int_eq(n, fixed + 3); // toy_info, bigs_module_info, its entry
   arena_free(a);
@@ -336,7 +336,7 @@ END_TEST
 START_TEST(amalgam) {
   Arena *a = arena_new();
   const char *p = runtime_text();
-  FILE *f = popen(arena_printf(a, "sh '%s/tools/amalgamate.sh' cuda", test_source_dir()), "r");
+  FILE *f = popen(arena_printf(a, "sh '%s/tools/amalgamate.sh' cuda text", test_source_dir()), "r");
   ck_assert_ptr_nonnull(f);
   int c;
   while ((c = fgetc(f)) != EOF)

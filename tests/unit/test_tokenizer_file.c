@@ -46,7 +46,7 @@ static char *read_all(const char *path) {
 static Tokenizer *open_or_fail(const char *path) {
   BigsError e = {0};
   Tokenizer *t;
-  ck_assert_msg(!tok_open(path, &t, &e), "%s", e.text);
+  ck_assert_msg(!tok_open(path, true, &t, &e), "%s", e.text);
   return t;
 }
 
@@ -279,7 +279,7 @@ START_TEST(special_tokens_of_a_folder) {
   ck_assert(tok_is_special(t, 4) && !tok_is_special(t, 3));
   tok_free(t);
   put("special_tokens_map.json", "{\"mask_token\":\"[MASK]\"}");
-  ck_assert_int_eq(tok_open(dir, &t, &e), BIGS_EFILE);
+  ck_assert_int_eq(tok_open(dir, true, &t, &e), BIGS_EFILE);
   ck_assert_msg(
       strstr(e.text, "special_tokens_map.json: the mask_token \"[MASK]\" is not in the vocabulary"),
       "%s", e.text);
@@ -297,9 +297,9 @@ START_TEST(a_folder_decides_about_case) {
     tok_free(t);
   }
   put("tokenizer_config.json", "{\"do_lower_case\":true,\"strip_accents\":false}");
-  ck_assert_int_eq(tok_open(dir, &t, &e), BIGS_EFILE);
+  ck_assert_int_eq(tok_open(dir, true, &t, &e), BIGS_EFILE);
   remove(in_dir("vocab.txt"));
-  ck_assert_int_eq(tok_open(dir, &t, &e), BIGS_EFILE);
+  ck_assert_int_eq(tok_open(dir, true, &t, &e), BIGS_EFILE);
   ck_assert_msg(strstr(e.text, "no tokenizer.json, vocab.txt or vocab.json in it"), "%s", e.text);
 }
 END_TEST

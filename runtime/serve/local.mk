@@ -1,0 +1,5 @@
+# Texts through a model: what has a tokenizer.
+serve_sources = \
+	%D%/text.c \
+	%D%/text_entry.c \
+	%D%/text_entry.h

@@ -1,0 +1,378 @@
+// Text in, vectors out: see bigs.h.  Texts are cut into tokens, sorted by how many there are, and run in groups of
+// nearly equal length, so that little padding is computed; results go where the caller's order wants them.
+#include "runtime/serve/text_entry.h"
+#include "runtime/exec/exec.h"
+#include "runtime/text/tokenizer.h"
+#include "base/alloc.h"
+#include "base/atomic.h"
+#include "base/dtype.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// ---- the tokenizer of a handle, and of its clones
+typedef struct Shared {
+  ATOMIC(int) n;
+  Tokenizer *tokens;
+} Shared;
+typedef struct ModelText {
+  Shared *shared;
+  TokEncoder *encoder; // this handle's
+} ModelText;
+
+static void shared_drop(Shared *shared) {
+  if (atomic_sub(&shared->n, 1) != 1)
+    return;
+  tok_free(shared->tokens);
+  free(shared);
+}
+
+static void text_close(void *text) {
+  ModelText *x = (ModelText *)text;
+  tok_encoder_free(x->encoder);
+  shared_drop(x->shared);
+  free(x);
+}
+
+static int text_share(bigs_model *m, void *of);
+static const ModelTextOps text_ops = {text_close, text_share};
+
+// Takes one count of `shared`, also when it fails.
+static int text_new(bigs_model *m, Shared *shared) {
+  ModelText *x = MODEL_ALLOC(m, ModelText, 1, "a tokenizer");
+  if (!x) {
+    shared_drop(shared);
+    return m->error.status;
+  }
+  x->shared = shared;
+  x->encoder = tok_encoder_new(shared->tokens, &m->error);
+  if (!x->encoder) {
+    text_close(x);
+    return m->error.status;
+  }
+  m->text = x;
+  m->text_ops = &text_ops;
+  return 0;
+}
+
+static int text_share(bigs_model *m, void *of) {
+  Shared *shared = ((ModelText *)of)->shared;
+  atomic_add(&shared->n, 1);
+  return text_new(m, shared);
+}
+
+// ---- opened when it is needed
+static int vocab_inside(bigs_model *m, Tokenizer **out) {
+  const BigsModule *module = m->module;
+  return tok_parse((TokenizerKind)module->vocab_kind, module->vocab_text,
+                   strlen(module->vocab_text), "the vocabulary in the library",
+                   module->vocab_lower != 0, out, &m->error);
+}
+
+// The folder of a file; a folder is one already.
+static char *folder_of(bigs_model *m, const char *path) {
+  struct stat st;
+  const char *slash = strrchr(path, '/');
+  bool file = !stat(path, &st) && !S_ISDIR(st.st_mode);
+  size_t n = !file ? strlen(path) : slash ? (size_t)(slash - path) + 1 : 0;
+  char *out = MODEL_ALLOC(m, char, n + 2, "a path");
+  if (out)
+    memcpy(out, n ? path : ".", n ? n : 1);
+  return out;
+}
+
+static int vocab_beside(bigs_model *m, Tokenizer **out) {
+  char *folder = m->vocab || !m->files ? NULL : folder_of(m, m->files);
+  const char *path = m->vocab ? m->vocab : folder;
+  int err =
+      path ? tok_open(path, m->module->lower != 0, out, &m->error)
+      : m->files
+          ? m->error.status
+          : bigs_fail(&m->error, BIGS_EFILE,
+                      "there is no vocabulary: open the model with a folder that has one beside "
+                      "the weights, or name its file (bigs_options.vocab)");
+  free(folder);
+  return err;
+}
+
+// TextTokens that the model's table has no rows for would fail at some text only.
+static int check_token_table(bigs_model *m, const Tokenizer *t) {
+  for (int i = 0; i < m->module->ninput; i++) {
+    const BigsTensor *x = &m->module->input[i];
+    int64_t rows;
+    if (!strcmp(x->name, "ids") && x->limit.n && poly_is_const(&x->limit, &rows) &&
+        rows < tok_size(t))
+      return bigs_fail(&m->error, BIGS_EFILE,
+                       "the vocabulary has %d tokens, and %s takes ids below %" PRId64
+                       ": it is that of another model",
+                       tok_size(t), m->module->model, rows);
+  }
+  return 0;
+}
+
+static int tokenizer_load(bigs_model *m, Tokenizer **out) {
+  bool inside = !m->vocab && m->module->vocab_text && !m->files;
+  int err = inside ? vocab_inside(m, out) : vocab_beside(m, out);
+  err = err ? err : check_token_table(m, *out);
+  if (err) {
+    tok_free(*out);
+    *out = NULL;
+  }
+  return err;
+}
+
+static int tokenizer_take(bigs_model *m, Tokenizer *tokens) {
+  Shared *shared = MODEL_ALLOC(m, Shared, 1, "a tokenizer");
+  if (!shared) {
+    tok_free(tokens);
+    return m->error.status;
+  }
+  shared->tokens = tokens;
+  atomic_set(&shared->n, 1);
+  return text_new(m, shared);
+}
+
+static int model_text_ready(bigs_model *m) {
+  Tokenizer *tokens = NULL;
+  int err = m->text ? 0 : tokenizer_load(m, &tokens);
+  return err || m->text ? err : tokenizer_take(m, tokens);
+}
+
+static const ModelText *text_of(const bigs_model *m) {
+  return (const ModelText *)m->text;
+}
+
+// A call on a handle, if there is one.
+static bool begin_text(bigs_model *m) {
+  if (!m)
+    return false;
+  m->error.status = 0;
+  m->error.text[0] = 0;
+  return true;
+}
+
+// ---- tokens
+typedef struct TextTokens {
+  TokIds ids, types; // of all texts, one behind the other
+} TextTokens;
+
+static void tokens_free(TextTokens *t) {
+  free(t->ids.v);
+  free(t->types.v);
+}
+
+static int encode_texts(bigs_model *m, const char *const *text, int texts, int64_t max,
+                        TextTokens *out, bool *cut) {
+  const size_t size[2] = {strlen(text[0]), texts > 1 ? strlen(text[1]) : 0};
+  return tok_whole(text_of(m)->encoder, text, size, texts, (size_t)max, &out->ids, &out->types, cut,
+                   &m->error);
+}
+
+static void ids_give(const TokIds *from, int32_t *to) {
+  if (to)
+    memcpy(to, from->v, from->n * sizeof *to);
+}
+
+int64_t bigs_model_tokenize(bigs_model *m, const char *text, const char *pair, int64_t max,
+                            int32_t *ids, int32_t *types) {
+  TextTokens t = {{0}, {0}};
+  const char *const texts[2] = {text, pair};
+  if (!begin_text(m))
+    return -BIGS_EUSAGE;
+  bool cut = false;
+  int err = !text || max < 0
+                ? bigs_fail(&m->error, BIGS_EUSAGE, text ? "max is negative" : "there is no text")
+                : model_text_ready(m);
+  err = err ? err : encode_texts(m, texts, pair ? 2 : 1, max, &t, &cut);
+  m->texts_cut = cut;
+  if (!err && max)
+    ids_give(&t.ids, ids), ids_give(&t.types, types);
+  int64_t n = err ? -err : (int64_t)t.ids.n;
+  tokens_free(&t);
+  return n;
+}
+
+const char *bigs_model_token(const bigs_model *m, int32_t id) {
+  bigs_model *of = (bigs_model *)(uintptr_t)m;
+  return !begin_text(of) || model_text_ready(of) ? NULL : tok_text(text_of(m)->shared->tokens, id);
+}
+
+int64_t bigs_model_cut(const bigs_model *m) {
+  return m ? m->texts_cut : 0;
+}
+
+// ---- vectors of many texts
+enum { GROUP_TOKENS = 1024, GROUP_LEAST = 256 };
+
+typedef struct Row {
+  int64_t text; // its number
+  size_t at;    // of its first token
+  int64_t n;    // tokens
+} Row;
+typedef struct TextRun {
+  bigs_model *m;
+  const BigsProgram *p;
+  int program;
+  TextEntry entry;
+  TextTokens tokens;
+  Row *row;                  // by falling numbers of tokens
+  int64_t n, longest, width; // longest: that the model takes, 0: any; width: numbers a text
+  int32_t *ids, *types;      // of a group
+  bool *mask;
+  float *values, *out;
+} TextRun;
+
+static int64_t longest_text(const BigsModule *m, const TextEntry *x) {
+  int64_t bound = m->dim[x->length].bound;
+  return m->pad_to && (!bound || m->pad_to < bound) ? m->pad_to : bound;
+}
+
+static int64_t row_width(const BigsTensor *t) {
+  int64_t n = 1, extent;
+  for (int a = 1; a < t->rank; a++)
+    n *= poly_is_const(&t->extent[a], &extent) ? extent : 1;
+  return n;
+}
+
+// "text 3: ..."
+static int text_failed(bigs_model *m, int64_t text) {
+  char where[48];
+  snprintf(where, sizeof where, "text %" PRId64, text);
+  bigs_error_prefix(&m->error, where);
+  return m->error.status;
+}
+
+static int encode_text_row(TextRun *x, const char *const *texts, int64_t i) {
+  bigs_model *m = x->m;
+  Row *r = &x->row[i];
+  bool cut = false;
+  *r = (Row){.text = i, .at = x->tokens.ids.n, .n = 0};
+  if (!texts[i])
+    return bigs_fail(&m->error, BIGS_EUSAGE, "text %" PRId64 " is NULL", i);
+  if (encode_texts(m, &texts[i], 1, x->longest, &x->tokens, &cut))
+    return text_failed(m, i);
+  r->n = (int64_t)(x->tokens.ids.n - r->at);
+  m->texts_cut += cut;
+  return cut && m->asked.whole ? bigs_fail(&m->error, BIGS_EMODEL,
+                                           "text %" PRId64 " is longer than the %" PRId64
+                                           " tokens that %s takes (bigs_options.whole)",
+                                           i, x->longest, m->module->model)
+                               : 0;
+}
+
+static int by_token_count(const void *a, const void *b) {
+  const Row *x = (const Row *)a, *y = (const Row *)b;
+  return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : (x->text > y->text) - (x->text < y->text);
+}
+
+// The length that a group of this first row runs with.
+static int64_t group_length(const TextRun *x, int64_t first) {
+  return x->m->module->pad_to ? x->longest : x->row[first].n;
+}
+
+// How many rows from `first` on are run together.  Without a mask, padding is no padding: lengths are equal then.  Where
+// many tokens are together already, much shorter rows begin a group of their own.
+static int64_t group_size(const TextRun *x, int64_t first) {
+  int64_t L = group_length(x, first), n = 1;
+  bool padded = x->m->module->pad_to != 0;
+  for (; first + n < x->n && (n + 1) * L <= GROUP_TOKENS; n++) {
+    int64_t own = x->row[first + n].n;
+    if (!padded && ((x->entry.mask < 0 && own != L) || (n * L >= GROUP_LEAST && own < L / 2)))
+      break;
+  }
+  return n;
+}
+
+static void fill_text_row(TextRun *x, const Row *r, int64_t at, int64_t L, int32_t pad) {
+  memcpy(x->ids + at, x->tokens.ids.v + r->at, (size_t)r->n * sizeof *x->ids);
+  memcpy(x->types + at, x->tokens.types.v + r->at, (size_t)r->n * sizeof *x->types);
+  for (int64_t i = 0; i < L; i++) {
+    x->mask[at + i] = i < r->n;
+    if (i >= r->n)
+      x->ids[at + i] = pad, x->types[at + i] = 0;
+  }
+}
+
+static int run_group(TextRun *x, int64_t first, int64_t n) {
+  int64_t L = group_length(x, first), dims[MAX_SYMS] = {0};
+  int32_t pad = tok_special(text_of(x->m)->shared->tokens, TOK_PAD);
+  const void *in[3] = {NULL, NULL, NULL};
+  for (int64_t i = 0; i < n; i++)
+    fill_text_row(x, &x->row[first + i], i * L, L, pad < 0 ? 0 : pad);
+  dims[x->entry.batch] = n;
+  dims[x->entry.length] = L;
+  in[x->entry.ids] = x->ids;
+  if (x->entry.types >= 0)
+    in[x->entry.types] = x->types;
+  if (x->entry.mask >= 0)
+    in[x->entry.mask] = x->mask;
+  void *out[1] = {x->values};
+  int err = bigs_model_run(x->m, x->program, dims, in, out);
+  for (int64_t i = 0; i < n && !err; i++)
+    memcpy(x->out + x->row[first + i].text * x->width, x->values + i * x->width,
+           (size_t)x->width * sizeof *x->out);
+  return err;
+}
+
+// Room for the largest group: a row alone may have more tokens than one of several.
+static int group_memory(TextRun *x) {
+  static const char what[] = "tokens of texts";
+  int64_t cells = x->n ? group_length(x, 0) : 1, rows = 1;
+  cells = cells > GROUP_TOKENS ? cells : GROUP_TOKENS;
+  for (int64_t i = 0, n; i < x->n; i += n)
+    rows = (n = group_size(x, i)) > rows ? n : rows;
+  bool ok = (x->ids = MODEL_ALLOC(x->m, int32_t, cells, what)) &&
+            (x->types = MODEL_ALLOC(x->m, int32_t, cells, what)) &&
+            (x->mask = MODEL_ALLOC(x->m, bool, cells, what)) &&
+            (x->values = MODEL_ALLOC(x->m, float, rows * x->width, "results of texts"));
+  return ok ? 0 : x->m->error.status;
+}
+
+static int run_groups(TextRun *x) {
+  int err = group_memory(x);
+  for (int64_t i = 0, n; i < x->n && !err; i += n)
+    err = run_group(x, i, n = group_size(x, i));
+  return err;
+}
+
+static void free_text_run(TextRun *x) {
+  void *const part[] = {x->row, x->ids, x->types, x->mask, x->values};
+  for (int i = 0; i < COUNT(part); i++)
+    free(part[i]);
+  tokens_free(&x->tokens);
+}
+
+static int run_texts(TextRun *x, const char *const *texts) {
+  int err = model_text_ready(x->m);
+  x->row = err ? NULL : MODEL_ALLOC(x->m, Row, x->n, "a table of texts");
+  if (!x->row)
+    return x->m->error.status;
+  x->m->texts_cut = 0;
+  for (int64_t i = 0; i < x->n && !err; i++)
+    err = encode_text_row(x, texts, i);
+  if (err)
+    return err;
+  qsort(x->row, (size_t)x->n, sizeof *x->row, by_token_count);
+  return run_groups(x);
+}
+
+int bigs_model_text(bigs_model *m, int program, int64_t n, const char *const *texts, float *out) {
+  if (!begin_text(m))
+    return BIGS_EUSAGE;
+  if (n < 0 || (n && (!texts || !out)))
+    return bigs_fail(&m->error, BIGS_EUSAGE,
+                     n < 0 ? "a negative number of texts"
+                           : "there are no texts, or no place for results");
+  TextRun x = {.m = m, .program = program, .n = n, .out = out};
+  bool known = program >= 0 && program < m->module->nprogram;
+  x.p = known ? &m->module->program[program] : NULL;
+  if (!known || !text_entry(m->module, x.p, &x.entry))
+    return bigs_fail(&m->error, BIGS_EUSAGE, "program %d is no entry that takes texts", program);
+  x.longest = longest_text(m->module, &x.entry);
+  x.width = row_width(&x.p->output[0]);
+  int err = run_texts(&x, texts);
+  free_text_run(&x);
+  return err;
+}
