@@ -4,6 +4,7 @@
 #include "compiler/commands/ranks.h"
 #include "runtime/files/file.h"
 #include "runtime/train/train.h"
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,66 @@ static const char *best_by(Session *s) {
   return by;
 }
 
+// 4G, 512M, 1.5G, or bytes.
+static int memory_of(Session *s, int64_t *out) {
+  static const char units[] = "KMGT";
+  const char *text = s->o->memory;
+  char *end = NULL;
+  double v = strtod(text, &end);
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  for (; unit && unit >= units; unit--)
+    v *= 1024;
+  end += unit != NULL;
+  if (end == text || *end || !(v >= 1 && v < 1e18))
+    return session_error(s, EXIT_USAGE, "--memory %s: must be a size, as 4G, 512M or 1.5G", text);
+  *out = (int64_t)v;
+  return 0;
+}
+
+// Of the whole step; as many labels as its rows may have.
+static int step_dims(Session *s, const BigsTrain *t, const TrainPlan *plan, int64_t *dims) {
+  const BigsModule *m = s->module;
+  int64_t L = plan->length > 0 ? plan->length : model_longest(m);
+  double labels = floor((t->mask_rate > 0 ? t->mask_rate : 0.15) * (double)(L - 2) + 0.5);
+  int batch = exec_batch_dim(m, &m->program[t->program]);
+  for (int i = 0; i < MAX_SYMS; i++)
+    dims[i] = i >= m->ndim                           ? 1
+              : i == batch                           ? plan->batch
+              : !strcmp(m->dim[i].name, "L")         ? L
+              : m->program[t->program].syms >> i & 1 ? plan->batch * (int64_t)fmax(labels, 1)
+                                                     : 1;
+  return L > 0 ? 0 : session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
+}
+
+static int fewest_pieces(Session *s, const BigsTrain *t, const Ranks *ranks, TrainPlan *plan) {
+  int64_t dims[MAX_SYMS];
+  Needs later;
+  bigs_model *m = s->handle;
+  if (step_dims(s, t, plan, dims))
+    return EXIT_USAGE;
+  int64_t n = optim_needs(m, plan->train, &plan->recipe, &later)
+                  ? -1
+                  : exec_pieces(m, t->program, dims, (StepSize){plan->batch, 0, ranks->place.ranks},
+                                later.bytes);
+  if (n < 0)
+    return session_error(s, m->error.status, "--memory %s: %s", s->o->memory, bigs_model_error(m));
+  if (!n)
+    return session_error(s, EXIT_MODEL,
+                         "--memory %s is less than a step of %s takes a row at a time",
+                         s->o->memory, t->name);
+  plan->pieces = n;
+  return 0;
+}
+
+// The pieces are the run's: one that goes on, or is told, keeps to them.
+static int keep_to_memory(Session *s, const BigsTrain *t, const TrainChanges *c, const Ranks *ranks,
+                          TrainPlan *plan) {
+  int status = s->o->memory ? memory_of(s, &s->handle->memory_limit) : 0;
+  if (status || !s->o->memory || s->o->resume || c->pieces > 0)
+    return status;
+  return fewest_pieces(s, t, ranks, plan);
+}
+
 static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
@@ -191,6 +252,9 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
                  &s->error))
     return session_fail(s, &s->error);
   note_unused(s, given, &plan);
+  status = keep_to_memory(s, t, &changes, ranks, &plan);
+  if (status)
+    return status;
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
   to.best_by = best_by(s);
   to.patience = o->patience > 0 ? o->patience : 0;

@@ -30,7 +30,7 @@ typedef struct Options {
   const char *out, *march, *target, *precision, *emit, *dump_ir, *rpass, *rpass_missed,
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
-  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *format, *pool,
+  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
       *normalize, *predictions, *best;
   Defines defs, sets;
   Strings data, dev;

@@ -148,6 +148,7 @@ struct bigs_model {
   Region piece_sum[PIECE_LEVELS]; // sums of gradients
   int64_t piece, pieces;          // of the step under way, 0 of 0: it has none
   StepSize asked_step;
+  int64_t memory_limit;       // that training keeps to, in all; 0: what there is
   Needs later;                // of the call under way, after the program that runs: the optimizer's
   int64_t arena_used;         // most bytes of the arena that a binding asked for
   int grad_program;           // program whose gradients `grad` holds, or -1
@@ -198,6 +199,9 @@ int64_t poly_elements(const BigsTensor *t, const int64_t *sym);
 void needs_add(const Binding *b, Needs *n, int64_t *freed);
 // Of the computer, or what its control groups leave of that.
 int64_t host_memory(void);
+// The least number of pieces, equally many for each of s.ranks, in which a step of s.rows rows keeps to m->memory_limit, with
+// `later` bytes that are asked for besides.  dims: those of the whole step.  0: in none; -1: an error is set.
+int64_t exec_pieces(bigs_model *m, int program, const int64_t *dims, StepSize s, int64_t later);
 // The dim that the rows of the program's first input are; -1: there is none.
 int exec_batch_dim(const BigsModule *module, const BigsProgram *p);
 // Has the device room for all that a call with this binding will ask for?  Else status 1 with what it

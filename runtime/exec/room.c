@@ -163,6 +163,32 @@ static int does_not_fit(bigs_model *m, const Binding *b, int64_t need, int64_t r
                    largest, pieces);
 }
 
+// What may still be asked for; below 0: it is not known.
+static int64_t room_left(bigs_model *m) {
+  int64_t room = m->device->room ? m->device->room(m) : host_memory() - m->allocated;
+  int64_t left = m->memory_limit - m->allocated;
+  bool less = m->memory_limit && (room < 0 || left < room);
+  return !less ? room : left > 0 ? left : 0;
+}
+
+int64_t exec_pieces(bigs_model *m, int program, const int64_t *dims, StepSize s, int64_t later) {
+  int64_t sym[MAX_SYMS], n;
+  const BigsProgram *p = &m->module->program[program];
+  int dim = exec_batch_dim(m->module, p);
+  if (dim < 0) {
+    bigs_fail(&m->error, BIGS_EUSAGE, "%s is compiled for one size of a batch", p->name);
+    return -1;
+  }
+  Binding *b = bind_dims(m->module, p, dims, sym, &m->error) ? NULL : bind_new(m, program, sym);
+  if (!b)
+    return -1;
+  m->asked_step = (StepSize){.rows = s.rows, .ranks = s.ranks};
+  n = pieces_that_fit(m, b, dim, s.rows, room_left(m) - later);
+  m->asked_step = (StepSize){0};
+  binding_free(m, b);
+  return n;
+}
+
 // On processors that of a training step alone, which can be taken in pieces: what a computer gives is not known to the byte.
 static bool has_end(const bigs_model *m, const Binding *b) {
   return m->device->room ||
@@ -174,7 +200,7 @@ int exec_room(bigs_model *m, const Binding *b, int64_t *spare) {
   *spare = INT64_MAX;
   if (!need || !has_end(m, b))
     return 0;
-  room = m->device->room ? m->device->room(m) : host_memory() - m->allocated;
+  room = room_left(m);
   *spare = room + freed - need;
   return room < 0 || *spare >= 0 ? 0 : does_not_fit(m, b, need - freed, room);
 }
