@@ -68,16 +68,20 @@ static int encode(Scoring *c, const char *text, size_t n, bool specials, TokIds 
              : 0;
 }
 
-// The text with what goes around it.
-static int encode_sentence(Scoring *c, const char *text, bool specials, TokIds *ids) {
+// The text with what goes around it; its own tokens are ids[*from, *to).
+static int encode_sentence(Scoring *c, const char *text, bool specials, TokIds *ids, int64_t *from,
+                           int64_t *to) {
   const TokSlot *slot;
   int slots = tok_slots(c->texts.tokens, 1, &slot);
   TokIds inner = {0};
   int status = encode(c, text, strlen(text), specials, &inner), err = 0;
   ids->n = 0;
-  for (; slots-- && !status && !err; slot++)
+  for (; slots-- && !status && !err; slot++) {
+    if (slot->id < 0)
+      *from = (int64_t)ids->n, *to = *from + (int64_t)inner.n;
     for (size_t i = 0, n = slot->id >= 0 ? 1 : inner.n; i < n && !err; i++)
       err = tok_push(ids, slot->id >= 0 ? slot->id : inner.v[i], &c->s.error);
+  }
   free(inner.v);
   return status ? status : err ? session_fail(&c->s, &c->s.error) : 0;
 }
@@ -123,10 +127,12 @@ static int add_word(Scoring *c, const TokIds *text, int at, bool spaced, const c
 
 static int add_words(Scoring *c, const char *text, const char *const word[SIDES]) {
   TokIds ids = {0};
+  int64_t from = 0, to = 0;
   const char *gap = strstr(text, "[MASK]");
   const char *own = tok_text(c->texts.tokens, tok_special(c->texts.tokens, TOK_MASK));
   const char *whole = session_text(&c->s, "%.*s%s%s", (int)(gap - text), text, own, gap + 6);
-  int status = encode_sentence(c, whole, true, &ids), at = status ? -1 : mask_of(c, &ids);
+  int status = encode_sentence(c, whole, true, &ids, &from, &to),
+      at = status ? -1 : mask_of(c, &ids);
   if (!status && at < 0)
     status = pair_error(c, "more than one [MASK]: there is one word to compare");
   for (int side = 0; side < SIDES && !status; side++)
@@ -136,14 +142,15 @@ static int add_words(Scoring *c, const char *text, const char *const word[SIDES]
 }
 
 // ---- sentences
-// A row for each of its tokens from `from` on, but the special ones around it, with that one masked.
+// A row for each of its tokens, but the special ones around it, with that one masked.
 static int add_sentence(Scoring *c, const char *text, int side) {
   TokIds ids = {0};
-  int status = encode_sentence(c, text, false, &ids);
+  int64_t from = 0, to = 0;
+  int status = encode_sentence(c, text, false, &ids, &from, &to);
   status = status ? status : check_room(c, (int64_t)ids.n);
-  if (!status && ids.n < 3)
+  if (!status && from == to)
     status = pair_error(c, "there is no sentence");
-  for (int64_t i = 1; !status && i + 1 < (int64_t)ids.n; i++) {
+  for (int64_t i = from; !status && i < to; i++) {
     int32_t token = ids.v[i];
     ids.v[i] = tok_special(c->texts.tokens, TOK_MASK);
     status = ask(c, i, token, side);
