@@ -1,7 +1,9 @@
 // See feeding.h.
 #include "compiler/commands/feeding.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const BigsTensor *ids_input(const BigsModule *m) {
@@ -121,12 +123,41 @@ const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir) {
   return path ? path : s->module->vocab;
 }
 
+static bool is_folder(const char *path) {
+  struct stat st;
+  return path && !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static bool has_tokenizer(const char *folder) {
+  TokPlace place;
+  BigsError none = {0};
+  bool has = is_folder(folder) && !tok_locate(folder, false, &place, &none);
+  if (has)
+    free(place.path);
+  return has;
+}
+
+// What tells of itself of which kind it is: a .json that the model's kind does not read, or a folder that has another kind's
+// file.  NULL: neither.
+static const char *told_by_itself(Session *s, TokenizerKind kind, const char *path,
+                                  const char *dir) {
+  const char *dot = path ? strrchr(path, '.') : NULL, *folder = dir ? dir : s->o->weights;
+  bool json = dot && !strcmp(dot, ".json") && kind != TOKENIZER_FILE;
+  if (json || is_folder(path))
+    return path;
+  bool beside = path && path != s->module->vocab;
+  return !beside && has_tokenizer(folder) ? folder : NULL;
+}
+
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
   TokenizerKind kind;
   int status = feeding_kind(s, dir, &kind);
   if (status)
     return status;
   const char *path = feeding_vocab(s, kind, dir);
+  const char *own = told_by_itself(s, kind, path, dir);
+  if (own)
+    return tok_open(own, s->module->lower != 0, out, &s->error) ? session_fail(s, &s->error) : 0;
   if (!path || access(path, R_OK))
     return session_error(s, EXIT_USAGE, "which vocabulary? --vocab FILE (bigsc vocab learns one)");
   return feeding_load(s, kind, path, out);
