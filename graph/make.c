@@ -12,10 +12,18 @@ static Node *make1(Graph *g, Op op, Node *x, const Attr *at) {
 
 // ---- leaves
 
+static bool same_input(const Input *x, const char *name, DType t, Axis *const *ax, int nax) {
+  bool same = x->name == name && x->dtype == t && x->nax == nax;
+  for (int i = 0; i < nax && same; i++)
+    same = x->ax[i] == ax[i];
+  return same;
+}
+
+// Train blocks may have fields of one name and of several types: each is an input of its own.
 Node *g_input(Graph *g, const char *name, DType t, Axis *const *ax, int nax) {
   name = intern(g->intern, name);
   int i = 0;
-  while (i < g->inputs.n && g->inputs.v[i]->name != name)
+  while (i < g->inputs.n && !same_input(g->inputs.v[i], name, t, ax, nax))
     i++;
   Node *n =
       make0(g, OP_INPUT, t, &(Attr){.name = name, .axes = (Axis **)ax, .naxes = nax, .i0 = i});

@@ -7,6 +7,7 @@
 // Values of parameters and inputs by name: the same for every form.
 typedef struct Datum {
   const char *name;
+  int dtype; // DType, of an input: two may have one name
   double *data;
   int64_t n;
   double rms;

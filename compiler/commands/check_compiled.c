@@ -76,11 +76,24 @@ static int set_parameters(CheckedCode *x) {
   return 0;
 }
 
+// Inputs of one name differ in type.  All dims are fixed here.
+static const Datum *find_input(const CheckedCode *x, const BigsTensor *t) {
+  int64_t size = 1, extent;
+  for (int a = 0; a < t->rank; a++)
+    size *= poly_is_const(&t->extent[a], &extent) ? extent : 0;
+  for (int i = 0; i < x->d.inputs.n; i++) {
+    const Datum *v = &x->d.inputs.v[i];
+    if (!strcmp(v->name, t->name) && v->dtype == t->dtype && v->n == size)
+      return v;
+  }
+  return NULL;
+}
+
 static const void **inputs_of(CheckedCode *x, const BigsProgram *p) {
   const void **in = NEWN(x->arena, const void *, p->ninput + 1);
   for (int i = 0; i < p->ninput; i++) {
     const BigsTensor *t = &x->s->module->input[p->input[i]];
-    const Datum *v = find_datum(x->d.inputs.v, x->d.inputs.n, t->name);
+    const Datum *v = find_input(x, t);
     in[i] = v ? packed(x->arena, (DType)t->dtype, v->data, v->n) : NULL;
   }
   return in;

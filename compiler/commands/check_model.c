@@ -257,7 +257,7 @@ int check_data(CheckModel *c, CheckData *d) {
     const Input *in = g->inputs.v[i];
     uint64_t seed = hash_mix(hash_str(in->name), (uint64_t)s->o->seed + 1);
     int64_t limit = in->dtype == DT_I32 ? sample_limit(g, roots, n, in->node, NULL) : 0;
-    Datum x = {.name = in->name, .n = check_elements(in->ax, in->nax)};
+    Datum x = {.name = in->name, .dtype = in->dtype, .n = check_elements(in->ax, in->nax)};
     x.data = sample_input(s->arena, in, limit, NULL, seed);
     finish(&x);
     vec_push(s->arena, &d->inputs, x);
@@ -267,9 +267,10 @@ int check_data(CheckModel *c, CheckData *d) {
 
 // ---- evaluation
 
-static const double *find(const Datum *v, int n, const char *name) {
+static const double *find(const Datum *v, int n, const Input *in) {
+  int64_t size = check_elements(in->ax, in->nax);
   for (int i = 0; i < n; i++)
-    if (!strcmp(v[i].name, name))
+    if (!strcmp(v[i].name, in->name) && v[i].dtype == (int)in->dtype && v[i].n == size)
       return v[i].data;
   return NULL;
 }
@@ -278,7 +279,7 @@ Eval *check_bound(CheckModel *c, const CheckData *d, Arena *a) {
   const Graph *g = c->graph;
   Eval *e = eval_new(a, g, NULL, (uint64_t)c->s->o->seed, 0);
   for (int i = 0; i < g->inputs.n; i++)
-    eval_bind(e, g->inputs.v[i]->node, find(d->inputs.v, d->inputs.n, g->inputs.v[i]->name));
+    eval_bind(e, g->inputs.v[i]->node, find(d->inputs.v, d->inputs.n, g->inputs.v[i]));
   for (int i = 0; i < g->params.n && i < d->params.n; i++)
     eval_bind(e, g->params.v[i]->node, d->params.v[i].data);
   return e;

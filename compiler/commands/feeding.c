@@ -48,20 +48,13 @@ static int64_t token_table(const BigsModule *m) {
   return limit_of(ids_input(m));
 }
 
-static int64_t classes(const BigsModule *m) {
-  for (int i = 0; i < m->ninput; i++)
-    if (!strcmp(m->input[i].name, "target"))
-      return limit_of(&m->input[i]);
-  return 0;
-}
-
-// Does the block's loss take a target that is a number?
-static bool has_numbers(const BigsModule *m, const BigsTrain *t) {
+// What the block's loss is compared with; NULL: nothing.
+static const BigsTensor *target_input(const BigsModule *m, const BigsTrain *t) {
   const BigsProgram *p = &m->program[t->program];
   for (int i = 0; i < p->ninput; i++)
     if (!strcmp(m->input[p->input[i]].name, "target"))
-      return m->input[p->input[i]].dtype == DT_F32;
-  return false;
+      return &m->input[p->input[i]];
+  return NULL;
 }
 
 static const char *existing(Session *s, const char *dir, const char *name) {
@@ -207,13 +200,14 @@ static void note_rows(Session *s, const Feeding *f, const Data *d) {
 }
 
 static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) {
+  const BigsTensor *target = target_input(s->module, train);
   return (DataOptions){.kind = f->kind,
                        .length = f->length,
                        .table = token_table(s->module),
-                       .classes = classes(s->module),
+                       .classes = limit_of(target),
                        .labels = &f->labels,
                        .labels_fixed = f->labels_fixed,
-                       .numbers = has_numbers(s->module, train),
+                       .numbers = target && target->dtype == DT_F32,
                        .unlabelled = s->o->predictions != NULL,
                        .skip_bad = s->o->skip_bad,
                        .mask_rate = train->mask_rate,
