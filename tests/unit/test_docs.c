@@ -15,9 +15,10 @@ typedef struct DocBlock {
 } DocBlock;
 static DocBlock blocks[MAX_BLOCKS]; // filled once by docs_suite
 static int nblocks;
-static const char *const files[] = {"docs/language.md",     "docs/adding-an-op.md",
-                                    "docs/architecture.md", "docs/cli.md",
-                                    "docs/c-interface.md",  "README.md"};
+static const char *const files[] = {
+    "docs/language.md", "docs/adding-an-op.md", "docs/architecture.md",
+    "docs/cli.md",      "docs/c-interface.md",  "docs/tasks.md",
+    "README.md"};
 
 static char *read_text(const char *name) {
   char path[MAX_PATH];
