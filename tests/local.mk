@@ -138,7 +138,7 @@ test_sources = \
 	%D%/unit/zoo_bed.h
 
 # `make fuzz` builds the libFuzzer targets: configure with CC=clang, --enable-sanitizers and CFLAGS="-O1 -g -fsanitize=fuzzer-no-link".
-fuzz_targets = %D%/fuzz/fuzz_data %D%/fuzz/fuzz_flax %D%/fuzz/fuzz_folder %D%/fuzz/fuzz_json %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_plan %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer %D%/fuzz/fuzz_torch
+fuzz_targets = %D%/fuzz/fuzz_data %D%/fuzz/fuzz_flax %D%/fuzz/fuzz_folder %D%/fuzz/fuzz_json %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_plan %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer %D%/fuzz/fuzz_tokenizer_file %D%/fuzz/fuzz_torch
 EXTRA_PROGRAMS = $(fuzz_targets)
 fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_data_SOURCES = %D%/fuzz/fuzz_data.c %D%/fuzz/fuzz.h
@@ -178,7 +178,7 @@ CLEANFILES += $(fuzz_targets)
 .PHONY: fuzz fuzz-objects
 fuzz: $(fuzz_targets)
 # Whatever the compiler: they follow what they call.
-fuzz-objects: $(%C%_fuzz_fuzz_data_OBJECTS) $(%C%_fuzz_fuzz_folder_OBJECTS) $(%C%_fuzz_fuzz_json_OBJECTS) $(%C%_fuzz_fuzz_model_OBJECTS) $(%C%_fuzz_fuzz_parse_OBJECTS) $(%C%_fuzz_fuzz_plan_OBJECTS) $(%C%_fuzz_fuzz_safetensors_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_file_OBJECTS)
+fuzz-objects: $(%C%_fuzz_fuzz_data_OBJECTS) $(%C%_fuzz_fuzz_folder_OBJECTS) $(%C%_fuzz_fuzz_json_OBJECTS) $(%C%_fuzz_fuzz_model_OBJECTS) $(%C%_fuzz_fuzz_parse_OBJECTS) $(%C%_fuzz_fuzz_plan_OBJECTS) $(%C%_fuzz_fuzz_safetensors_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_OBJECTS) $(%C%_fuzz_fuzz_tokenizer_file_OBJECTS) $(%C%_fuzz_fuzz_flax_OBJECTS) $(%C%_fuzz_fuzz_torch_OBJECTS)
 check-am: fuzz-objects
 
 # The totals, which automake keeps in logs.
