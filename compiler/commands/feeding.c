@@ -142,12 +142,22 @@ static const char *told_by_itself(Session *s, TokenizerKind kind, const char *pa
   return !beside && has_tokenizer(folder) ? folder : NULL;
 }
 
+// The vocabulary that a library carries.
+static int load_inside(Session *s, Tokenizer **out) {
+  const BigsModule *m = s->module;
+  int status = tok_parse((TokenizerKind)m->vocab_kind, m->vocab_text, strlen(m->vocab_text),
+                         "the vocabulary in the library", m->vocab_lower != 0, out, &s->error);
+  return status ? session_fail(s, &s->error) : 0;
+}
+
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
   TokenizerKind kind;
   int status = feeding_kind(s, dir, &kind);
   if (status)
     return status;
   const char *path = feeding_vocab(s, kind, dir);
+  if (s->module->vocab_text && !s->o->vocab && !s->o->weights)
+    return load_inside(s, out);
   const char *own = told_by_itself(s, kind, path, dir);
   if (own)
     return tok_open(own, s->module->lower != 0, out, &s->error) ? session_fail(s, &s->error) : 0;
