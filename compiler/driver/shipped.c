@@ -37,8 +37,9 @@ const char *shipped_file(Arena *a, const char *model) {
 #ifdef BIGSC_PKGDATADIR
                         BIGSC_PKGDATADIR "/models",
 #endif
-                        own ? arena_printf(a, "%s/models", own)
-                            : NULL, // built here, in the source or two below
+                        // built in the source, or in a folder or two below it
+                        own ? arena_printf(a, "%s/models", own) : NULL,
+                        own ? arena_printf(a, "%s/../models", own) : NULL,
                         own ? arena_printf(a, "%s/../../models", own) : NULL, NULL};
   if (said && *said) // no other will do
     dirs[0] = said;

@@ -14,7 +14,8 @@ BIGSC=${BIGSC:-${builddir:-$root}/bigsc}
 case $BIGSC in /*) ;; *) BIGSC=$PWD/$BIGSC ;; esac
 MODELS=$root/models
 ROOT=$root
-export BIGSC MODELS ROOT
+BIGSC_MODELS_DIR=$MODELS # of a program that lies in a folder of a build
+export BIGSC MODELS ROOT BIGSC_MODELS_DIR
 unset BIGSC_FLAGS 2>/dev/null
 passed=0 failed=0
 
