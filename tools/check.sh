@@ -1,7 +1,7 @@
 #!/bin/sh
-# Sets up what is missing, builds out of tree, runs every test: the plain build's and, beside them, the suites that gain by it
-# under AddressSanitizer and UndefinedBehaviorSanitizer.  The last line is `N passed, N failed`; the exit status is 0 only when
-# nothing failed.
+# Sets up what is missing, builds out of tree, runs every test: the plain build's suites, beside them the tests of the command
+# line and, of the suites, those that gain by it under AddressSanitizer and UndefinedBehaviorSanitizer.  The last line is
+# `N passed, N failed`; the exit status is 0 only when nothing failed.
 #   sh tools/check.sh [quick|full]      quick: nothing under sanitizers; full: every suite under sanitizers, each fault in
 #                                       turn, more of CUDA and planted errors in it, a build by clang, the suites with threads under
 #                                       ThreadSanitizer, a minute of each libFuzzer target
@@ -67,7 +67,7 @@ runner() {
 
 # Under sanitizers these take minutes and show little: their time goes into code that is made at run time and is not
 # instrumented (CUDA kernels on fibers, too), and smaller tests go through the same passes.
-slow="pieces vecmath conv code tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan precision_models models lengths
+slow="pieces vecmath conv code tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan precision_models models oracle lengths
 zoo fuzz_graph"
 
 sanitized_suites() {
@@ -147,8 +147,8 @@ if [ "$suites" != none ]; then
   tests sanitized runner "$build/sanitized" $suites
 fi
 tests plain runner "$build/plain"
-totals plain
 tests cli env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh"
+totals plain
 totals cli
 [ "$suites" = none ] || totals sanitized
 [ "${1-}" != full ] || full_suites
