@@ -90,9 +90,14 @@ static uint64_t life(Zoo *z, const int64_t *size, bool defaults, int order) {
   return bits;
 }
 
-// Of models/ all orders at the first sizes, then one after the other.
+// What the others are made of.
+static bool is_base(const char *name) {
+  return !strcmp(name, "bert.mdl") || !strcmp(name, "bigs.mdl") || !strcmp(name, "gpt.mdl");
+}
+
+// Of those all orders at the first sizes, else one after the other, so that a model's sizes go through all.
 static bool in_order(int i, int size, int order) {
-  return is_full() || (!size && i < nmodels) || order == 1 + (i + size) % (cuda.code.runs - 1);
+  return is_full() || (!size && is_base(file[i])) || order == 1 + (i + size) % (cuda.code.runs - 1);
 }
 
 static void check_model(int i, int opt) {
