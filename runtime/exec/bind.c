@@ -467,12 +467,14 @@ static Binding *older(Binding *a, Binding *b) {
   return !a || (b && b->used < a->used) ? b : a;
 }
 
-// The least recently used one but `newest`; NULL: there is no other.  *bytes: of all.
-static Binding *oldest_of_all(const bigs_model *m, const Binding *newest, int64_t *bytes) {
+// Of entries, the least recently used one but `newest`; NULL: there is no other.  *bytes: of all of these.  Training binds
+// few sizes, and all before a step changes anything.
+static Binding *oldest_of_entries(const bigs_model *m, const Binding *newest, int64_t *bytes) {
   Binding *oldest = NULL;
   *bytes = 0;
   for (int i = 0; i < m->module->nprogram; i++)
-    for (Binding *b = m->binding[i]; b; b = b->next) {
+    for (Binding *b = m->module->program[i].kind == BIGS_ENTRY ? m->binding[i] : NULL; b;
+         b = b->next) {
       *bytes += binding_bytes(b);
       oldest = b == newest ? oldest : older(oldest, b);
     }
@@ -481,7 +483,7 @@ static Binding *oldest_of_all(const bigs_model *m, const Binding *newest, int64_
 
 static void keep_within(bigs_model *m, const Binding *newest) {
   int64_t most = m->asked.memory ? m->asked.memory : BINDINGS_MEMORY, bytes;
-  for (Binding *b; (b = oldest_of_all(m, newest, &bytes)) && bytes > most;)
+  for (Binding *b; (b = oldest_of_entries(m, newest, &bytes)) && bytes > most;)
     drop(m, b);
 }
 

@@ -102,8 +102,8 @@ typedef struct Binding {
   Region kept;
   uint64_t kept_version; // weights that `kept` was computed from; 0: none yet
 } Binding;
-// Those of earlier calls are kept, the least recently used dropped where they would pass m->asked.memory; of a
-// gradient at most so many: the number of masked places is seldom the same twice.
+// Those of earlier calls are kept: of entries the least recently used are dropped where they would pass m->asked.memory, of a
+// gradient there are at most so many: the number of masked places is seldom the same twice.
 enum { BINDINGS_OF_GRADIENT = 4, BINDINGS_MEMORY = 64 << 20 };
 enum { PIECE_LEVELS = 32 }; // of sums of pieces: pieces.h
 enum { OPTIM_PLACES = 8 };  // in Recording.at, of the optimizer's
