@@ -57,7 +57,7 @@ static int copy_lacks(bigs_model *m, const char *notes, const uint8_t *unread) {
 static int add_fresh(bigs_model *m) {
   region_free(m, &m->param);
   int err = new_parameters(m);
-  err = err ? err : exec_init(m, NULL);
+  err = err ? err : exec_init(m, m->unread);
   err = err ? err : weights_take(m, (const char *)m->module->weights);
   free(m->unread);
   m->unread = NULL;
