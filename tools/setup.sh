@@ -3,7 +3,7 @@
 # what to install, and `configure` tells what is missing.
 #   sh tools/setup.sh [text] [tests] [fuzz]
 #     text       also the English text that the quick start trains on (package dict-gcide)
-#     tests      also what only tests use: valgrind, a C++ compiler, clang-format
+#     tests      also what only tests use: valgrind, a C++ compiler, clang-format, numpy
 #     fuzz       also clang with libFuzzer and ThreadSanitizer
 set -eu
 
@@ -12,7 +12,7 @@ libedit-dev zlib1g-dev"
 for extra in "$@"; do
   case $extra in
     text) packages="$packages dict-gcide" ;;
-    tests) packages="$packages valgrind g++ clang-format-19" ;;
+    tests) packages="$packages valgrind g++ clang-format-19 python3-numpy" ;;
     fuzz) packages="$packages clang-19 libclang-rt-19-dev" ;;
     *)
       echo "usage: sh tools/setup.sh [text] [tests] [fuzz]" >&2
