@@ -29,6 +29,12 @@ train_sources = \
 	%D%/metrics.h \
 	%D%/train.c \
 	%D%/train.h \
+	%D%/train_held_out.c \
+	%D%/train_internal.h \
+	%D%/train_log.c \
+	%D%/train_plan.c \
+	%D%/train_save.c \
+	%D%/train_step.c \
 	%D%/unpack.c \
 	%D%/unpack.h \
 	%D%/vocab.c \

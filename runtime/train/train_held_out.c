@@ -1,0 +1,145 @@
+// Evaluation on the way: the held-out loss, the best model of the run, and the patience with those that are no better.
+#include "runtime/train/train_internal.h"
+#include "runtime/exec/team.h"
+#include "runtime/files/file.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int train_check_measure_name(bigs_model *m, const char *name) {
+  char known[128] = "loss";
+  size_t n = strlen(known);
+  if (!name || !strcmp(name, known) || metric_find(name) >= 0)
+    return 0;
+  for (int i = 0; i < METRICS; i++)
+    n += (size_t)snprintf(known + n, sizeof known - n, ", %s", metric_names[i]);
+  return bigs_fail(&m->error, BIGS_EUSAGE, "the best by `%.40s`: there are %s", name, known);
+}
+
+// By what the best is chosen, which a resumed run cannot change.
+int train_choose_measure(TrainRun *r) {
+  const char *by = r->o->best_by ? r->o->best_by : r->o->resume ? r->state.best_by : "loss";
+  if (r->o->resume && r->state.best_step >= 0 && strcmp(by, r->state.best_by) != 0)
+    return bigs_fail(&r->m->error, BIGS_EUSAGE,
+                     "this run chose its best by %s so far, and cannot go on by %s",
+                     r->state.best_by, by);
+  snprintf(r->state.best_by, sizeof r->state.best_by, "%s", by);
+  return 0;
+}
+
+// A first look at what is held out: does the metric fit it?
+int train_check_measure(TrainRun *r) {
+  int metric = metric_find(r->state.best_by);
+  EvalResult v;
+  if (!r->o->best_by)
+    return 0;
+  if (!r->can_evaluate)
+    return bigs_fail(&r->m->error, BIGS_EMODEL,
+                     "nothing is held out that the best could be chosen by");
+  if (metric < 0)
+    return 0;
+  int err = evaluate(r->m, r->feed, 1, &v);
+  if (!err && (!v.rows || !metric_fits((MetricId)metric, &v.task)))
+    err = bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not fit what is held out: %s",
+                    r->state.best_by,
+                    !v.rows          ? "it has no rows with a target each"
+                    : v.task.numbers ? "its targets are numbers"
+                                     : "its targets are classes, and f1 and matthews want two");
+  return err;
+}
+
+int train_find_held_out(TrainRun *r) {
+  FeedBatch batch = {0};
+  if (!r->feed->held_out || r->eval_every < 0)
+    return 0;
+  int err = r->feed->held_out(r->feed->ctx, 0, &batch, &r->m->error);
+  r->can_evaluate = !err && batch.nfield && evaluate_possible(r->m->module, &batch);
+  return r->can_evaluate ? evaluate_reserve(r->m, &batch) : err;
+}
+
+static int write_best(TrainRun *r, const char *dir) {
+  bigs_model *m = r->m;
+  const TrainOptions *o = r->o;
+  if (!folder_has_run(dir) &&
+      (folder_make(dir, m->module, o->file, o->nfile, &m->error) ||
+       folder_create(dir, m->module, o->labels, o->file, o->nfile, &m->error)))
+    return m->error.status;
+  return train_write(r, dir, "best");
+}
+
+static int save_best(TrainRun *r) {
+  char *dir = file_join(r->o->out, "best", &r->m->error);
+  int err = team_agree(r->m, dir ? 0 : r->m->error.status, NULL);
+  err = err ? err : train_gather(r);
+  err = err || !team_first(r->m) ? err : write_best(r, dir);
+  free(dir);
+  return team_agree(r->m, err, NULL);
+}
+
+// Is it better than all before?  A metric is the better the greater it is.
+static bool note_best(TrainRun *r, const EvalResult *v) {
+  int metric = metric_find(r->state.best_by);
+  double x = metric < 0 ? v->loss : v->metric[metric], best = r->state.best;
+  if (isnan(x) || (r->state.best_step >= 0 && !(metric < 0 ? x < best : x > best)))
+    return false;
+  r->state.best = x;
+  r->state.best_step = r->m->step;
+  return true;
+}
+
+// After an evaluation: has there been no better one for long enough?
+bool train_stalled(const TrainRun *r) {
+  int64_t best = r->state.best_step > 0 ? r->state.best_step : 0;
+  return r->o->patience > 0 && r->eval_every > 0 && r->m->step % r->eval_every == 0 &&
+         (r->m->step - best) / r->eval_every >= r->o->patience;
+}
+
+// On the way a few batches tell the trend, always the same ones; the last step is judged by all.
+enum { EVAL_BATCHES = 16 };
+
+static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
+  char said[64];
+  snprintf(said, sizeof said, "the held-out loss is %g", bigs_shown(loss));
+  train_clear_error(r->m);
+  return train_end_numeric(r, r->m->step, said, true, evaluate_explain(r->m, r->feed, batches));
+}
+
+static void say_held_out(TrainRun *r, const EvalResult *v) {
+  char text[256];
+  size_t n = (size_t)snprintf(text, sizeof text, "held-out loss %.4f", v->loss);
+  if (!v->task.numbers)
+    n += (size_t)snprintf(text + n, sizeof text - n, "  perplexity %.2f  accuracy %.1f %%",
+                          v->perplexity, 100 * v->accuracy);
+  for (int i = 0; i < METRICS && v->rows && n < sizeof text; i++)
+    if (i != METRIC_accuracy && metric_fits((MetricId)i, &v->task))
+      n += (size_t)snprintf(text + n, sizeof text - n, "  %s %.4f", metric_names[i], v->metric[i]);
+  progress_say(&r->progress, "step %" PRId64 "  %s", r->m->step, text);
+}
+
+int train_held_out(TrainRun *r) {
+  EvalResult v;
+  int64_t batches = r->m->step == r->recipe.steps || r->o->best_by ? 0 : EVAL_BATCHES * r->pieces;
+  if (!r->can_evaluate)
+    return 0;
+  int err = evaluate(r->m, r->feed, batches, &v);
+  if (err || !isfinite(v.loss))
+    return err ? err : spoilt_evaluation(r, batches, v.loss);
+  r->result->evaluated = true;
+  r->result->held_out = v;
+  bool better = note_best(r, &v);
+  say_held_out(r, &v);
+  train_say(r, "held_out");
+  record_number(&r->record, "loss", v.loss);
+  if (!v.task.numbers) {
+    record_number(&r->record, "perplexity", v.perplexity);
+    record_number(&r->record, "accuracy", v.accuracy);
+  }
+  for (int i = 0; i < METRICS && v.rows; i++)
+    if (i != METRIC_accuracy && metric_fits((MetricId)i, &v.task))
+      record_number(&r->record, metric_names[i], v.metric[i]);
+  record_int(&r->record, "count", v.count);
+  err = train_put(r, &r->m->error);
+  return err || !better || !r->o->best_by ? err : save_best(r);
+}

@@ -1,0 +1,90 @@
+// The folder of a run: what it begins with, checkpoints, and going on from one.
+#include "runtime/train/train_internal.h"
+#include "runtime/exec/team.h"
+#include "runtime/files/file.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+// What an earlier run left would be taken for this one's.
+static int best_is_there(TrainRun *r) {
+  char *dir = file_join(r->o->out, "best", &r->m->error);
+  if (!dir)
+    return r->m->error.status;
+  int err = !folder_has_run(dir) ? 0
+                                 : bigs_fail(&r->m->error, BIGS_EUSAGE,
+                                             "%s holds the best of another run: choose another "
+                                             "folder",
+                                             dir);
+  free(dir);
+  return err;
+}
+
+// The log first: its lock keeps others out of the folder.
+int train_begin_folder(TrainRun *r) {
+  bigs_model *m = r->m;
+  const char *dir = r->o->out;
+  if (!r->o->resume && r->o->best_by && best_is_there(r))
+    return m->error.status;
+  if (!r->o->resume && folder_make(dir, m->module, r->o->file, r->o->nfile, &m->error))
+    return m->error.status;
+  if ((!r->o->resume || folder_has_run(dir)) && !(r->log = log_open(dir, &m->error)))
+    return m->error.status;
+  if (r->o->resume)
+    return 0;
+  return folder_create(dir, m->module, r->o->labels, r->o->file, r->o->nfile, &m->error) ||
+                 log_clear(r->log, &m->error)
+             ? m->error.status
+             : 0;
+}
+
+int train_check_start(bigs_model *m) {
+  int err = exec_check_state(m);
+  if (err)
+    bigs_error_prefix(&m->error, "nothing can be trained from this");
+  return err;
+}
+
+int train_load(TrainRun *r) {
+  bigs_model *m = r->m;
+  const char *dir = r->o->out;
+  int train = r->plan->train;
+  int err = team_first(m) ? checkpoint_load(m, dir, train, &r->state)
+                          : checkpoint_join(m, dir, train, &r->state);
+  err = err || !team_first(m) ? err : train_check_start(m);
+  err = err || !r->log ? err : log_cut(r->log, m->step, &m->error);
+  return err || !r->feed->seek ? err
+                               : r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error);
+}
+
+int train_write(TrainRun *r, const char *dir, const char *event) {
+  r->state.recipe = r->recipe;
+  r->state.batch = r->plan->batch;
+  r->state.pieces = r->pieces;
+  r->state.length = r->plan->length;
+  if (checkpoint_save(r->m, dir, r->plan->train, &r->state, r->feed)) {
+    bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
+    return r->m->error.status;
+  }
+  train_say(r, event);
+  return train_put(r, &r->m->error);
+}
+
+// Each rank of a team has its own slices of the moments.
+int train_gather(TrainRun *r) {
+  int err = r->m->team ? optim_ready(r->m, r->plan->train) : 0;
+  err = team_agree(r->m, err, NULL);
+  for (int i = 0; i < 2 && !err; i++)
+    err = team_gather(r->m, &r->m->moment[i]);
+  return err;
+}
+
+int train_save(TrainRun *r) {
+  if (r->saved == r->m->step)
+    return 0;
+  int err = train_gather(r);
+  err = err || !team_first(r->m) ? err : train_write(r, r->o->out, "save");
+  err = team_agree(r->m, err, NULL);
+  if (!err)
+    r->saved = r->m->step;
+  return err;
+}
