@@ -108,47 +108,12 @@ static int push_typed(Texts *t, const int32_t *ids, size_t n, int32_t type) {
   return err;
 }
 
-// Tokens of two texts that fit: the longer one loses tokens first, of equal ones the second.
-static void share_room(int64_t room, int64_t *a, int64_t *b) {
-  int64_t half = room / 2;
-  if (*a + *b <= room)
-    return;
-  if (*a <= room - half)
-    *b = room - *a;
-  else if (*b <= half)
-    *a = room - *b;
-  else
-    *a = room - half, *b = half;
-}
-
-static int push_whole(Texts *t, const TokIds part[2], int n, bool *cut) {
-  int64_t len[2] = {(int64_t)part[0].n, (int64_t)part[1].n}, own = tok_around(t->tokens, n);
-  const TokSlot *slot;
-  int slots = tok_slots(t->tokens, n, &slot), err = 0;
-  if (t->longest)
-    share_room(t->longest > own ? t->longest - own : 0, &len[0], &len[1]);
-  *cut = len[0] + len[1] < (int64_t)(part[0].n + part[1].n);
-  for (; slots-- && !err; slot++)
-    err = slot->id >= 0 ? push_typed(t, &slot->id, 1, slot->type)
-                        : push_typed(t, part[slot->text].v, (size_t)len[slot->text], slot->type);
-  return err;
-}
-
-static int encode_row(Texts *t, const char *const *text, int n, bool *cut) {
-  TokIds part[2] = {{0}, {0}};
-  int err = 0;
-  for (int i = 0; i < n && !err; i++)
-    err = tok_encode(t->encoder, text[i], strlen(text[i]), true, &part[i], &t->s->error);
-  err = err ? err : push_whole(t, part, n, cut);
-  free(part[0].v);
-  free(part[1].v);
-  return err;
-}
-
 int texts_add(Texts *t, const char *const *text, int n) {
+  const size_t size[2] = {strlen(text[0]), n > 1 ? strlen(text[1]) : 0};
   bool cut = false;
   TextRow *row = new_row(t);
-  if (!row || encode_row(t, text, n, &cut))
+  if (!row || tok_whole(t->encoder, text, size, n, (size_t)t->longest, &t->ids, &t->types, &cut,
+                        &t->s->error))
     return session_fail(t->s, &t->s->error);
   row->n = (int64_t)(t->ids.n - row->at);
   t->cut += cut;

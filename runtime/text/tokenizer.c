@@ -148,10 +148,10 @@ int tok_around(const Tokenizer *t, int texts) {
   return n;
 }
 
-// Of two texts the longer one is cut first: n[0] and n[1] become what is left where they have `room` tokens.
-static void cut_longest(size_t *n, size_t room) {
+// As Hugging Face's `tokenizers` do (TruncationStrategy::LongestFirst).
+void tok_cut(const Tokenizer *t, int texts, size_t max, size_t n[2]) {
   int shorter = n[1] < n[0];
-  size_t least = n[shorter];
+  size_t least = n[shorter], room = max - (size_t)tok_around(t, texts);
   if (n[0] + n[1] <= room)
     return;
   if (2 * least > room) {
@@ -191,7 +191,7 @@ int tok_whole(TokEncoder *c, const char *const *text, const size_t *size, int te
     status = bigs_fail(e, BIGS_EUSAGE,
                        "%zu tokens are less than the %zu special ones around a text", max, around);
   if (!status && max)
-    cut_longest(n, max - around);
+    tok_cut(c->tok, texts, max, n);
   if (cut)
     *cut = n[0] + n[1] < part[0].n + part[1].n;
   status = status ? status : push_whole(w, part, n, ids, types, e);

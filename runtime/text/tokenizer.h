@@ -76,9 +76,14 @@ typedef struct TokSlot {
 int tok_slots(const Tokenizer *t, int texts, const TokSlot **slots); // how many
 int tok_around(const Tokenizer *t, int texts);                       // how many of them are tokens
 
+// Where texts that are too long are cut, in training and wherever a model is used: n[0], and of two texts n[1], are their numbers of
+// tokens, and become those of which an input of `max` tokens has room, with what stands around them; max >= tok_around.  The longer
+// text loses tokens first; of two that lose to the same length the shorter one, of equals the first, loses the odd one.
+void tok_cut(const Tokenizer *t, int texts, size_t max, size_t n[2]);
+
 // The input of a model for `texts` texts, 1 or 2: their tokens, those of special tokens in them, and the special ones that the tokenizer
 // puts around them, appended to ids; the type of each to types, NULL: not wanted.  Above `max` tokens (0: no bound) the texts' ends are
-// cut off, of two first that of the longer; *cut, NULL: not wanted.  Errors: as above; a bound that is too small (BIGS_EUSAGE).
+// cut off, as tok_cut says; *cut, NULL: not wanted.  Errors: as above; a bound that is too small (BIGS_EUSAGE).
 int tok_whole(TokEncoder *c, const char *const *text, const size_t *size, int texts, size_t max,
               TokIds *ids, TokIds *types, bool *cut, BigsError *e);
 

@@ -184,26 +184,17 @@ int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
 
 // ---- rows
 
-// Tokens of a and b that fit.  The longer text loses tokens first, of equal ones the second.
-static void cut_row(const Data *d, int64_t row, int64_t *na, int64_t *nb) {
-  int64_t room = d->o.length - tok_around(d->tok, d->pair ? 2 : 1), half = room / 2;
-  int64_t a = d->first[row], b = d->start[row + 1] - d->start[row] - a;
-  if (a + b > room) {
-    if (a <= room - half)
-      b = room - a;
-    else if (b <= half)
-      a = room - b;
-    else
-      a = room - half, b = half;
-  }
-  *na = a;
-  *nb = b;
+// Tokens of both texts that fit: there is room for what stands around them (check_options of data.c).
+static void cut_row(const Data *d, int64_t row, size_t n[2]) {
+  n[0] = (size_t)d->first[row];
+  n[1] = (size_t)(d->start[row + 1] - d->start[row]) - n[0];
+  tok_cut(d->tok, d->pair ? 2 : 1, (size_t)d->o.length, n);
 }
 
 int64_t data_tsv_length(const Data *d, int64_t row) {
-  int64_t na, nb;
-  cut_row(d, row, &na, &nb);
-  return na + nb + tok_around(d->tok, d->pair ? 2 : 1);
+  size_t n[2];
+  cut_row(d, row, n);
+  return (int64_t)(n[0] + n[1]) + tok_around(d->tok, d->pair ? 2 : 1);
 }
 
 // A label is no token.
@@ -215,14 +206,15 @@ int64_t data_tsv_count(const Data *d, int64_t *count) {
 
 void data_tsv_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
   (void)key;
-  int64_t many[2], L = out->L, n = 0, from[2] = {d->start[row], d->start[row] + d->first[row]};
-  cut_row(d, row, &many[0], &many[1]);
+  int64_t L = out->L, n = 0, from[2] = {d->start[row], d->start[row] + d->first[row]};
+  size_t many[2];
+  cut_row(d, row, many);
   int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;
   const TokSlot *slot;
   int slots = tok_slots(d->tok, d->pair ? 2 : 1, &slot);
   memset(types, 0, sizeof *types * (size_t)L);
   for (; slots--; slot++)
-    for (int64_t i = 0, all = slot->id >= 0 ? 1 : many[slot->text]; i < all; i++) {
+    for (int64_t i = 0, all = slot->id >= 0 ? 1 : (int64_t)many[slot->text]; i < all; i++) {
       types[n] = slot->type;
       ids[n++] = slot->id >= 0 ? slot->id : data_token(d, from[slot->text] + i);
     }

@@ -387,13 +387,54 @@ START_TEST(tsv_pairs) {
   DataBatch b;
   ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 4, &b, NULL), 0);
   static const int32_t ids[32] = {CLS, 5,   SEP, 6,  SEP, PAD, PAD, PAD, CLS, 10, 11,
-                                  12,  SEP, 20,  21, SEP, CLS, 10,  11,  12,  13, SEP,
+                                  SEP, 20,  21,  22, SEP, CLS, 10,  11,  12,  13, SEP,
                                   20,  SEP, CLS, 10, SEP, 20,  21,  22,  23,  SEP};
-  static const int32_t types[32] = {0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1,
+  static const int32_t types[32] = {0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1,
                                     0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1};
   ck_assert_mem_eq(b.ids, ids, sizeof ids);
   ck_assert_mem_eq(b.types, types, sizeof types);
   data_free(d);
+}
+END_TEST
+
+// Texts of a and b words, as the column or the text of a caller.
+static void words_of_pair(int a, int b, char text[2][64]) {
+  for (int side = 0; side < 2; side++) {
+    text[side][0] = 0;
+    for (int i = 0; i < (side ? b : a); i++)
+      sprintf(text[side] + strlen(text[side]), "w%d ", (side ? 50 : 10) + i);
+  }
+}
+
+// Training, and all that takes texts from a caller, cut a pair at the same place.
+static void check_pair_cut(TokEncoder *c, int a, int b, int length) {
+  char text[2][64], file[192];
+  words_of_pair(a, b, text);
+  snprintf(file, sizeof file, "label\ttext_a\ttext_b\n0\t%s\t%s\n", text[0], text[1]);
+  Data *d = open_data(put("t.tsv", file), (DataOptions){.kind = DATA_TSV, .length = length});
+  DataBatch batch;
+  TokIds ids = {0}, types = {0};
+  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 1, &batch, NULL), 0);
+  ck_assert_int_eq(tok_whole(c, (const char *const[]){text[0], text[1]},
+                             (size_t[]){strlen(text[0]), strlen(text[1])}, 2, (size_t)length, &ids,
+                             &types, NULL, NULL),
+                   0);
+  ck_assert_msg((size_t)batch.L == ids.n, "%d and %d in %d: %d tokens, %d", a, b, length,
+                (int)batch.L, (int)ids.n);
+  ck_assert_mem_eq(batch.ids, ids.v, ids.n * sizeof *ids.v);
+  ck_assert_mem_eq(batch.types, types.v, ids.n * sizeof *types.v);
+  free(ids.v);
+  free(types.v);
+  data_free(d);
+}
+
+START_TEST(tsv_pairs_are_cut_as_texts_are) {
+  TokEncoder *c = tok_encoder_new(tok, NULL);
+  for (int a = 0; a < 6; a++)
+    for (int b = 0; b < 6; b++)
+      for (int length = 4; length < 12; length++)
+        check_pair_cut(c, a, b, length);
+  tok_encoder_free(c);
 }
 END_TEST
 
@@ -579,6 +620,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, lm_rows);
   tcase_add_test(t, tsv_single);
   tcase_add_test(t, tsv_pairs);
+  tcase_add_test(t, tsv_pairs_are_cut_as_texts_are);
   tcase_add_loop_test(t, tsv_columns, 0, N(columns));
   tcase_add_test(t, tsv_words);
   tcase_add_loop_test(t, tsv_errors, 0, N(bad_tsv));
