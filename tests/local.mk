@@ -93,6 +93,7 @@ test_sources = \
 	%D%/unit/test_foreign.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
+	%D%/unit/test_handles.c \
 	%D%/unit/test_json.c \
 	%D%/unit/test_lengths.c \
 	%D%/unit/test_lex.c \
@@ -132,6 +133,8 @@ test_sources = \
 	%D%/unit/thread_team.c \
 	%D%/unit/thread_team.h \
 	%D%/unit/tmpdir.h \
+	%D%/unit/toy_bed.c \
+	%D%/unit/toy_bed.h \
 	%D%/unit/toy_module.c \
 	%D%/unit/toy_module.h \
 	%D%/unit/zoo_bed.c \

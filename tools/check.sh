@@ -75,9 +75,9 @@ sanitized_suites() {
 }
 
 # Suites in which threads meet.
-threaded="pool exec builtin scatter conv train"
+threaded="pool exec handles builtin scatter conv train"
 # Suites that show what another compiler makes of the sources, in seconds.
-quick="base data json pool rng safetensors tokenizer vocab lex parse diag sema graph ops rules loop exec cases"
+quick="base data json pool rng safetensors tokenizer vocab lex parse diag sema graph ops rules loop exec handles cases"
 
 # The two with clang, which warns of other things, and whose order of evaluation and padding differ.
 clang_builds() {

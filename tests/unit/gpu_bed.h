@@ -6,9 +6,8 @@
 #include "tests/cuda/fake_cuda.h"
 #include "tests/unit/command.h"
 #include "tests/unit/suites.h"
-#include "tests/unit/toy_module.h"
+#include "tests/unit/toy_bed.h"
 
-#define DIMS(b, l, m) ((const int64_t[TOY_NDIM]){b, l, m, 1})
 enum { GPU_KERNELS = 16, GPU_ERROR = 2048 };
 
 typedef struct ToyKernel {

@@ -3,7 +3,7 @@
 #include "base/recipe.h"
 #include "runtime/exec/optim.h"
 #include "tests/unit/suites.h"
-#include "tests/unit/toy_module.h"
+#include "tests/unit/toy_bed.h"
 #include <stdlib.h>
 
 START_TEST(ranges_join_what_is_treated_alike) {

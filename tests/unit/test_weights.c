@@ -3,7 +3,7 @@
 #include "runtime/exec/match.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
-#include "tests/unit/toy_module.h"
+#include "tests/unit/toy_bed.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

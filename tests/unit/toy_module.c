@@ -4,7 +4,6 @@
 #include "base/dtype.h"
 #include "base/rng.h"
 #include "runtime/exec/exec.h"
-#include <check.h>
 #include <math.h>
 #include <string.h>
 
@@ -582,39 +581,3 @@ const BigsModule toy_module = {.abi = BIGS_ABI_VERSION,
                                .vocab = "vocab.txt",
                                .lower = 1,
                                .mdl = "# toy\n"};
-
-// ---- handles of it in tests
-
-bigs_model *toy_open(void) {
-  char error[512];
-  bigs_model *m = bigs_model_open_with(
-      &toy_module, NULL, &(bigs_options){.size = sizeof(bigs_options), .seed = 3, .threads = 2},
-      error, sizeof error);
-  ck_assert_msg(m != NULL, "%s", error);
-  return m;
-}
-
-void toy_fails(bigs_model *m, int status, int want, const char *text) {
-  ck_assert_int_eq(status, want);
-  ck_assert_msg(strstr(bigs_model_error(m), text) != NULL, "got: %s", bigs_model_error(m));
-}
-
-float toy_value(int param, int64_t i) {
-  return (float)(param * 1000 + i + 1);
-}
-void toy_fill(bigs_model *m) {
-  float v[64];
-  for (int p = 0; p < TOY_NPARAM; p++) {
-    for (int64_t i = 0; i < param_count(&toy_module.param[p]); i++)
-      v[i] = toy_value(p, i);
-    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, p, v), 0);
-  }
-}
-void toy_is_filled(bigs_model *m, int from, int to) {
-  float v[64];
-  for (int p = from; p < to; p++) {
-    ck_assert_int_eq(bigs_model_get(m, BIGS_THE_WEIGHT, p, v), 0);
-    for (int64_t i = 0; i < param_count(&toy_module.param[p]); i++)
-      ck_assert_float_eq(v[i], toy_value(p, i));
-  }
-}

@@ -32,11 +32,4 @@ enum { TOY_TABLE, TOY_Q, TOY_K, TOY_MODES, TOY_BIAS, TOY_GAIN, TOY_NPARAM }; // 
 enum { TOY_B, TOY_L, TOY_M, TOY_N, TOY_NDIM };                               // dims: L <= 8
 extern const BigsModule toy_module;
 extern int toy_prologues; // how often the kept value was computed
-
-bigs_model *toy_open(void); // a handle with two threads
-// The call's status, and what the handle says of it.
-void toy_fails(bigs_model *m, int status, int want, const char *text);
-float toy_value(int param, int64_t i);               // a number of its own for every element
-void toy_fill(bigs_model *m);                        // with toy_value
-void toy_is_filled(bigs_model *m, int from, int to); // parameters from, ..., to - 1
 #endif
