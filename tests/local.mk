@@ -39,6 +39,8 @@ test_sources = \
 	%D%/unit/fault_bed.h \
 	%D%/unit/faults.c \
 	%D%/unit/faults.h \
+	%D%/unit/foreign_bed.c \
+	%D%/unit/foreign_bed.h \
 	%D%/unit/foreign_files.c \
 	%D%/unit/foreign_files.h \
 	%D%/unit/graph_test.c \
@@ -90,6 +92,7 @@ test_sources = \
 	%D%/unit/test_faults_models.c \
 	%D%/unit/test_fft.c \
 	%D%/unit/test_fill.c \
+	%D%/unit/test_flax.c \
 	%D%/unit/test_foreign.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
@@ -125,6 +128,7 @@ test_sources = \
 	%D%/unit/test_tokenizer.c \
 	%D%/unit/test_tokenizer_file.c \
 	%D%/unit/test_train.c \
+	%D%/unit/test_torch.c \
 	%D%/unit/test_unicode.c \
 	%D%/unit/test_values.c \
 	%D%/unit/test_vocab.c \
