@@ -59,6 +59,7 @@ test_sources = \
 	%D%/unit/gpu_bed.h \
 	%D%/unit/plan_bed.c \
 	%D%/unit/plan_bed.h \
+	%D%/unit/plan_nodes.h \
 	%D%/unit/runner.c \
 	%D%/unit/sema_test.h \
 	%D%/unit/suites.def \
@@ -111,6 +112,7 @@ test_sources = \
 	%D%/unit/test_parse.c \
 	%D%/unit/test_place.c \
 	%D%/unit/test_plan.c \
+	%D%/unit/test_plan_gpu.c \
 	%D%/unit/test_pool.c \
 	%D%/unit/test_precision.c \
 	%D%/unit/test_precision_models.c \

@@ -5,6 +5,9 @@
 #include "runtime/abi.h"
 #include "tests/unit/graph_test.h"
 
+// Axes as an array, and their number: two arguments.
+#define AX(...) ((Axis *[]){__VA_ARGS__}), (int)(sizeof((Axis *[]){__VA_ARGS__}) / sizeof(Axis *))
+
 // Other code for kernels than that of the JIT.
 typedef struct PlanCode PlanCode;
 struct PlanCode {

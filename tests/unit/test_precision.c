@@ -4,8 +4,6 @@
 #include "tests/unit/suites.h"
 #include <string.h>
 
-#define AX(...) ((Axis *[]){__VA_ARGS__}), (int)(sizeof((Axis *[]){__VA_ARGS__}) / sizeof(Axis *))
-
 // What values are made of: B texts of L tokens, states of H, F features, an axis of two.
 typedef struct Kinds {
   PlanBed t;
