@@ -75,7 +75,7 @@ static void print_class(const Classifying *c, float *scores) {
 }
 
 static int classify_chunk(Classifying *c) {
-  int64_t n = c->texts.nrow;
+  int64_t n = c->texts.rows.n;
   int status = texts_run(&c->texts, take_scores, c);
   for (int64_t i = 0; i < n && !status; i++)
     print_class(c, c->scores + i * c->texts.width);
@@ -99,7 +99,7 @@ static int classify_lines(Classifying *c) {
   while (!status && !(status = lines_next(&in)) && in.line) {
     bytes += in.n;
     status = add_line(c, &in);
-    if (!status && (c->texts.nrow == CHUNK_TEXTS || bytes > CHUNK_BYTES)) {
+    if (!status && (c->texts.rows.n == CHUNK_TEXTS || bytes > CHUNK_BYTES)) {
       status = classify_chunk(c);
       bytes = 0;
     }

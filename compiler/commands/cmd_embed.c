@@ -131,7 +131,7 @@ static void show_progress(const Embedding *e) {
 }
 
 static int embed_chunk(Embedding *e) {
-  int64_t n = e->texts.nrow, H = e->texts.width;
+  int64_t n = e->texts.rows.n, H = e->texts.width;
   int status = texts_run(&e->texts, take_vector, e);
   for (int64_t i = 0; i < n && !status; i++)
     status = vectors_add(e->out, e->line[i], e->vectors + i * H, H);
@@ -144,7 +144,7 @@ static int embed_chunk(Embedding *e) {
 }
 
 static int add_text(Embedding *e, const Lines *in) {
-  char *copy = e->line[e->texts.nrow] = strdup(in->line);
+  char *copy = e->line[e->texts.rows.n] = strdup(in->line);
   return copy ? texts_add(&e->texts, (const char *[]){in->line}, 1)
               : session_error(&e->s, EXIT_MODEL, "out of memory");
 }
@@ -156,7 +156,7 @@ static int embed_lines(Embedding *e) {
   while (!status && !(status = lines_next(&in)) && in.line) {
     bytes += in.n;
     status = add_text(e, &in);
-    if (!status && (e->texts.nrow == CHUNK_TEXTS || bytes > CHUNK_BYTES)) {
+    if (!status && (e->texts.rows.n == CHUNK_TEXTS || bytes > CHUNK_BYTES)) {
       status = embed_chunk(e);
       bytes = 0;
     }

@@ -49,16 +49,16 @@ static int ask(Scoring *c, int64_t at, int32_t token, int side) {
     c->asked = v;
     c->cap = cap;
   }
-  c->asked[c->nasked++] = (Asked){c->texts.nrow, at, token, c->pairs, side};
+  c->asked[c->nasked++] = (Asked){c->texts.rows.n, at, token, c->pairs, side};
   return 0;
 }
 
 static int check_room(const Scoring *c, int64_t n) {
-  return !c->texts.longest || n <= c->texts.longest
+  return !c->texts.rows.takes.longest || n <= c->texts.rows.takes.longest
              ? 0
              : pair_error(c, session_text((Session *)(uintptr_t)&c->s,
                                           "%lld tokens, and the model takes %lld", (long long)n,
-                                          (long long)c->texts.longest));
+                                          (long long)c->texts.rows.takes.longest));
 }
 
 static int encode(Scoring *c, const char *text, size_t n, bool specials, TokIds *ids) {

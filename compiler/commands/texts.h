@@ -1,31 +1,20 @@
-// Texts through an entry of a model: cut into tokens, sorted by their number, run in groups of nearly equal length, and given back
-// in the order in which they came.
+// Texts through an entry of a model: cut into tokens, run in groups of nearly equal length, and given back with the number under which
+// they came (runtime/serve/text_rows.h).
 #ifndef BIGSC_TEXTS_H
 #define BIGSC_TEXTS_H
 #include "compiler/driver/session.h"
-#include "runtime/text/tokenizer.h"
+#include "runtime/serve/text_rows.h"
 
-typedef struct TextRow {
-  int64_t number; // in the order of texts_add
-  size_t at;      // of its first token
-  int64_t n;      // tokens
-} TextRow;
 typedef struct Texts {
   Session *s;
   Tokenizer *tokens;
   TokEncoder *encoder;
   int program;
-  int64_t longest; // tokens of a text at most; 0: any number
-  int64_t pad;     // to this length always; 0: to the longest of a group
-  int64_t rows;    // that the model takes, no more and no less; 0: any number
-  int64_t group;   // tokens that are run together
-  int64_t width;   // of the last axis of the entry's output
-  bool masked;     // the entry knows padding: lengths may differ in a group
-  int64_t cut;     // texts that were too long, so far
-  TokIds ids, types;
-  TextRow *row;
-  int64_t nrow, cap;
-  struct TextCells *cells;
+  TextRows rows;
+  int64_t width; // of the last axis of the entry's output
+  int64_t cut;   // texts that were too long, so far
+  float *out;    // of a group
+  int64_t nout;
 } Texts;
 
 // Takes an entry with a row a text, of f32 and at least two axes.  longest 0: what the model bounds.  texts_close in any case.

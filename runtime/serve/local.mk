@@ -2,4 +2,6 @@
 serve_sources = \
 	%D%/text.c \
 	%D%/text_entry.c \
-	%D%/text_entry.h
+	%D%/text_entry.h \
+	%D%/text_rows.c \
+	%D%/text_rows.h

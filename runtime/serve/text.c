@@ -1,6 +1,7 @@
-// Text in, vectors out: see bigs.h.  Texts are cut into tokens, sorted by how many there are, and run in groups of
-// nearly equal length, so that little padding is computed; results go where the caller's order wants them.
+// Text in, vectors out: see bigs.h.  Texts are run in groups of nearly equal length (text_rows.h); results go where the caller's order
+// wants them.
 #include "runtime/serve/text_entry.h"
+#include "runtime/serve/text_rows.h"
 #include "runtime/exec/exec.h"
 #include "runtime/text/tokenizer.h"
 #include "base/alloc.h"
@@ -154,22 +155,6 @@ static bool begin_text(bigs_model *m) {
 }
 
 // ---- tokens
-typedef struct TextTokens {
-  TokIds ids, types; // of all texts, one behind the other
-} TextTokens;
-
-static void tokens_free(TextTokens *t) {
-  free(t->ids.v);
-  free(t->types.v);
-}
-
-static int encode_texts(bigs_model *m, const char *const *text, int texts, int64_t max,
-                        TextTokens *out, bool *cut) {
-  const size_t size[2] = {strlen(text[0]), texts > 1 ? strlen(text[1]) : 0};
-  return tok_whole(text_of(m)->encoder, text, size, texts, (size_t)max, &out->ids, &out->types, cut,
-                   &m->error);
-}
-
 static void ids_give(const TokIds *from, int32_t *to) {
   if (to)
     memcpy(to, from->v, from->n * sizeof *to);
@@ -177,7 +162,7 @@ static void ids_give(const TokIds *from, int32_t *to) {
 
 int64_t bigs_model_tokenize(bigs_model *m, const char *text, const char *pair, int64_t max,
                             int32_t *ids, int32_t *types) {
-  TextTokens t = {{0}, {0}};
+  TextRows r = {.takes = {.longest = max}};
   const char *const texts[2] = {text, pair};
   if (!begin_text(m))
     return -BIGS_EUSAGE;
@@ -185,12 +170,12 @@ int64_t bigs_model_tokenize(bigs_model *m, const char *text, const char *pair, i
   int err = !text || max < 0
                 ? bigs_fail(&m->error, BIGS_EUSAGE, text ? "max is negative" : "there is no text")
                 : model_text_ready(m);
-  err = err ? err : encode_texts(m, texts, pair ? 2 : 1, max, &t, &cut);
+  err = err ? err : text_rows_add(&r, text_of(m)->encoder, texts, pair ? 2 : 1, &cut, &m->error);
   m->texts_cut = cut;
   if (!err && max)
-    ids_give(&t.ids, ids), ids_give(&t.types, types);
-  int64_t n = err ? -err : (int64_t)t.ids.n;
-  tokens_free(&t);
+    ids_give(&r.ids, ids), ids_give(&r.types, types);
+  int64_t n = err ? -err : (int64_t)r.ids.n;
+  text_rows_free(&r);
   return n;
 }
 
@@ -204,24 +189,14 @@ int64_t bigs_model_cut(const bigs_model *m) {
 }
 
 // ---- vectors of many texts
-enum { GROUP_TOKENS = 1024, GROUP_LEAST = 256 };
-
-typedef struct Row {
-  int64_t text; // its number
-  size_t at;    // of its first token
-  int64_t n;    // tokens
-} Row;
 typedef struct TextRun {
   bigs_model *m;
   const BigsProgram *p;
   int program;
   TextEntry entry;
-  TextTokens tokens;
-  Row *row;                  // by falling numbers of tokens
-  int64_t n, longest, width; // longest: that the model takes, 0: any; width: numbers a text
-  int32_t *ids, *types;      // of a group
-  bool *mask;
-  float *values, *out;
+  TextRows rows;
+  int64_t n, width;    // texts; numbers that become of each
+  float *values, *out; // values: of a group
 } TextRun;
 
 static int64_t longest_text(const BigsModule *m, const TextEntry *x) {
@@ -246,116 +221,79 @@ static int text_failed(bigs_model *m, int64_t text) {
 
 static int encode_text_row(TextRun *x, const char *const *texts, int64_t i) {
   bigs_model *m = x->m;
-  Row *r = &x->row[i];
   bool cut = false;
-  *r = (Row){.text = i, .at = x->tokens.ids.n, .n = 0};
   if (!texts[i])
     return bigs_fail(&m->error, BIGS_EUSAGE, "text %" PRId64 " is NULL", i);
-  if (encode_texts(m, &texts[i], 1, x->longest, &x->tokens, &cut))
+  if (text_rows_add(&x->rows, text_of(m)->encoder, &texts[i], 1, &cut, &m->error))
     return text_failed(m, i);
-  r->n = (int64_t)(x->tokens.ids.n - r->at);
   m->texts_cut += cut;
   return cut && m->asked.whole ? bigs_fail(&m->error, BIGS_EMODEL,
                                            "text %" PRId64 " is longer than the %" PRId64
                                            " tokens that %s takes (bigs_options.whole)",
-                                           i, x->longest, m->module->model)
+                                           i, x->rows.takes.longest, m->module->model)
                                : 0;
 }
 
-static int by_token_count(const void *a, const void *b) {
-  const Row *x = (const Row *)a, *y = (const Row *)b;
-  return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : (x->text > y->text) - (x->text < y->text);
-}
-
-// The length that a group of this first row runs with.
-static int64_t group_length(const TextRun *x, int64_t first) {
-  return x->m->module->pad_to ? x->longest : x->row[first].n;
-}
-
-// How many rows from `first` on are run together.  Without a mask, padding is no padding: lengths are equal then.  Where
-// many tokens are together already, much shorter rows begin a group of their own.
-static int64_t group_size(const TextRun *x, int64_t first) {
-  int64_t L = group_length(x, first), n = 1;
-  bool padded = x->m->module->pad_to != 0;
-  for (; first + n < x->n && (n + 1) * L <= GROUP_TOKENS; n++) {
-    int64_t own = x->row[first + n].n;
-    if (!padded && ((x->entry.mask < 0 && own != L) || (n * L >= GROUP_LEAST && own < L / 2)))
-      break;
-  }
-  return n;
-}
-
-static void fill_text_row(TextRun *x, const Row *r, int64_t at, int64_t L, int32_t pad) {
-  memcpy(x->ids + at, x->tokens.ids.v + r->at, (size_t)r->n * sizeof *x->ids);
-  memcpy(x->types + at, x->tokens.types.v + r->at, (size_t)r->n * sizeof *x->types);
-  for (int64_t i = 0; i < L; i++) {
-    x->mask[at + i] = i < r->n;
-    if (i >= r->n)
-      x->ids[at + i] = pad, x->types[at + i] = 0;
-  }
-}
-
-static int run_group(TextRun *x, int64_t first, int64_t n) {
-  int64_t L = group_length(x, first), dims[MAX_SYMS] = {0};
-  int32_t pad = tok_special(text_of(x->m)->shared->tokens, TOK_PAD);
+static int run_group(TextRun *x, const TextGroup *g) {
+  int64_t dims[MAX_SYMS] = {0};
   const void *in[3] = {NULL, NULL, NULL};
-  for (int64_t i = 0; i < n; i++)
-    fill_text_row(x, &x->row[first + i], i * L, L, pad < 0 ? 0 : pad);
-  dims[x->entry.batch] = n;
-  dims[x->entry.length] = L;
-  in[x->entry.ids] = x->ids;
+  dims[x->entry.batch] = g->B;
+  dims[x->entry.length] = g->L;
+  in[x->entry.ids] = g->ids;
   if (x->entry.types >= 0)
-    in[x->entry.types] = x->types;
+    in[x->entry.types] = g->types;
   if (x->entry.mask >= 0)
-    in[x->entry.mask] = x->mask;
+    in[x->entry.mask] = g->mask;
   void *out[1] = {x->values};
   int err = bigs_model_run(x->m, x->program, dims, in, out);
-  for (int64_t i = 0; i < n && !err; i++)
-    memcpy(x->out + x->row[first + i].text * x->width, x->values + i * x->width,
+  for (int64_t i = 0; i < g->n && !err; i++)
+    memcpy(x->out + g->row[i].number * x->width, x->values + i * x->width,
            (size_t)x->width * sizeof *x->out);
   return err;
 }
 
-// Room for the largest group: a row alone may have more tokens than one of several.
-static int group_memory(TextRun *x) {
-  static const char what[] = "tokens of texts";
-  int64_t cells = x->n ? group_length(x, 0) : 1, rows = 1;
-  cells = cells > GROUP_TOKENS ? cells : GROUP_TOKENS;
+// Room for the results of the largest group.
+static int group_results(TextRun *x) {
+  int64_t rows = 1;
   for (int64_t i = 0, n; i < x->n; i += n)
-    rows = (n = group_size(x, i)) > rows ? n : rows;
-  bool ok = (x->ids = MODEL_ALLOC(x->m, int32_t, cells, what)) &&
-            (x->types = MODEL_ALLOC(x->m, int32_t, cells, what)) &&
-            (x->mask = MODEL_ALLOC(x->m, bool, cells, what)) &&
-            (x->values = MODEL_ALLOC(x->m, float, rows * x->width, "results of texts"));
-  return ok ? 0 : x->m->error.status;
+    rows = (n = text_rows_together(&x->rows, i)) > rows ? n : rows;
+  x->values = MODEL_ALLOC(x->m, float, rows * x->width, "results of texts");
+  return x->values ? 0 : x->m->error.status;
 }
 
 static int run_groups(TextRun *x) {
-  int err = group_memory(x);
-  for (int64_t i = 0, n; i < x->n && !err; i += n)
-    err = run_group(x, i, n = group_size(x, i));
+  TextGroup g;
+  text_rows_sort(&x->rows);
+  int err = group_results(x);
+  for (int64_t i = 0; i < x->n && !err; i += g.n) {
+    err = text_rows_group(&x->rows, i, &g, &x->m->error);
+    err = err ? err : run_group(x, &g);
+  }
   return err;
 }
 
-static void free_text_run(TextRun *x) {
-  void *const part[] = {x->row, x->ids, x->types, x->mask, x->values};
-  for (int i = 0; i < COUNT(part); i++)
-    free(part[i]);
-  tokens_free(&x->tokens);
+static void take_shape(TextRun *x) {
+  const BigsModule *module = x->m->module;
+  TextTakes *t = &x->rows.takes;
+  int32_t filler = tok_special(text_of(x->m)->shared->tokens, TOK_PAD);
+  x->rows.filler = filler < 0 ? 0 : filler;
+  t->longest = longest_text(module, &x->entry);
+  t->pad = module->pad_to ? t->longest : 0;
+  t->tokens = TEXT_GROUP_TOKENS;
+  t->masked = x->entry.mask >= 0;
 }
 
 static int run_texts(TextRun *x, const char *const *texts) {
   int err = model_text_ready(x->m);
-  x->row = err ? NULL : MODEL_ALLOC(x->m, Row, x->n, "a table of texts");
-  if (!x->row)
+  x->rows.row = err ? NULL : MODEL_ALLOC(x->m, TextRow, x->n, "a table of texts");
+  if (!x->rows.row)
     return x->m->error.status;
+  x->rows.cap = x->n;
+  take_shape(x);
   x->m->texts_cut = 0;
   for (int64_t i = 0; i < x->n && !err; i++)
     err = encode_text_row(x, texts, i);
-  if (err)
-    return err;
-  qsort(x->row, (size_t)x->n, sizeof *x->row, by_token_count);
-  return run_groups(x);
+  return err ? err : run_groups(x);
 }
 
 int bigs_model_text(bigs_model *m, int program, int64_t n, const char *const *texts, float *out) {
@@ -370,9 +308,9 @@ int bigs_model_text(bigs_model *m, int program, int64_t n, const char *const *te
   x.p = known ? &m->module->program[program] : NULL;
   if (!known || !text_entry(m->module, x.p, &x.entry))
     return bigs_fail(&m->error, BIGS_EUSAGE, "program %d is no entry that takes texts", program);
-  x.longest = longest_text(m->module, &x.entry);
   x.width = row_width(&x.p->output[0]);
   int err = run_texts(&x, texts);
-  free_text_run(&x);
+  text_rows_free(&x.rows);
+  free(x.values);
   return err;
 }
