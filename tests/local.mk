@@ -117,6 +117,7 @@ test_sources = \
 	%D%/unit/test_precision.c \
 	%D%/unit/test_precision_models.c \
 	%D%/unit/test_repl.c \
+	%D%/unit/test_resume.c \
 	%D%/unit/test_rng.c \
 	%D%/unit/test_rules.c \
 	%D%/unit/test_safetensors.c \
@@ -143,6 +144,8 @@ test_sources = \
 	%D%/unit/toy_bed.h \
 	%D%/unit/toy_module.c \
 	%D%/unit/toy_module.h \
+	%D%/unit/train_bed.c \
+	%D%/unit/train_bed.h \
 	%D%/unit/zoo_bed.c \
 	%D%/unit/zoo_bed.h
 

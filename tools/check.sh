@@ -75,7 +75,7 @@ sanitized_suites() {
 }
 
 # Suites in which threads meet.
-threaded="pool exec handles builtin scatter conv train"
+threaded="pool exec handles builtin scatter conv train resume"
 # Suites that show what another compiler makes of the sources, in seconds.
 quick="base data json pool rng safetensors tokenizer vocab lex parse diag sema graph ops rules loop exec handles cases"
 
