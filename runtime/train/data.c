@@ -258,9 +258,9 @@ int64_t data_skipped(const Data *d, const char **at) {
   return d->skipped;
 }
 int64_t data_cut(const Data *d) {
-  int64_t n = 0;
+  int64_t n = 0, room = d->o.length - tok_around(d->tok, d->pair ? 2 : 1);
   for (int64_t i = 0; d->start && i < d->rows; i++)
-    n += d->start[i + 1] - d->start[i] > d->o.length - (d->pair ? 3 : 2);
+    n += d->start[i + 1] - d->start[i] > room;
   return n;
 }
 uint64_t data_cursor(const Data *d) {

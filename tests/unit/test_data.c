@@ -438,6 +438,52 @@ START_TEST(tsv_pairs_are_cut_as_texts_are) {
 }
 END_TEST
 
+// Rows of 1 to 12 letters, the second text with one less.
+static const char *put_letters(bool pair) {
+  char file[1024];
+  int n = sprintf(file, pair ? "label\ttext_a\ttext_b\n" : "label\ttext\n");
+  for (int letters = 1; letters <= 12; letters++) {
+    n += sprintf(file + n, "0\t%.*s", 2 * letters, "a b c d e f g h i j k l ");
+    n += sprintf(file + n, pair ? "\t%.*s\n" : "\n", 2 * letters - 2, "a b c d e f g h i j k l ");
+  }
+  return put("t.tsv", file);
+}
+
+static int64_t cut_rows(TokEncoder *c, bool pair, size_t max) {
+  static const char all[] = "a b c d e f g h i j k l ";
+  const char *const text[2] = {all, all};
+  int64_t rows = 0;
+  for (size_t letters = 1; letters <= 12; letters++) {
+    TokIds ids = {0};
+    bool cut;
+    ck_assert_int_eq(tok_whole(c, text, (size_t[]){2 * letters, 2 * letters - 2}, pair ? 2 : 1, max,
+                               &ids, NULL, &cut, NULL),
+                     0);
+    rows += cut;
+    free(ids.v);
+  }
+  return rows;
+}
+
+// What stands around a text is the tokenizer's: nothing, or four tokens around two.
+START_TEST(tsv_cut_rows_are_counted) {
+  static const char *const name[] = {"gpt2.json", "bpe.json", "wordpiece.json"};
+  char path[512];
+  const char *root = getenv("srcdir");
+  snprintf(path, sizeof path, "%s/tests/fixtures/tokenizers/%s", root ? root : ".", name[_i]);
+  tok_free(tok);
+  ck_assert_int_eq(tok_open(path, true, &tok, NULL), 0);
+  TokEncoder *c = tok_encoder_new(tok, NULL);
+  for (int pair = 0; pair < 2; pair++)
+    for (int length = 8; length < 24; length++) {
+      Data *d = open_data(put_letters(pair), (DataOptions){.kind = DATA_TSV, .length = length});
+      ck_assert_int_eq(data_cut(d), cut_rows(c, pair, (size_t)length));
+      data_free(d);
+    }
+  tok_encoder_free(c);
+}
+END_TEST
+
 // Whatever the columns are called: w5 of label 1, and of a pair w6 behind it.
 static const struct {
   const char *text;
@@ -621,6 +667,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, tsv_single);
   tcase_add_test(t, tsv_pairs);
   tcase_add_test(t, tsv_pairs_are_cut_as_texts_are);
+  tcase_add_loop_test(t, tsv_cut_rows_are_counted, 0, 3);
   tcase_add_loop_test(t, tsv_columns, 0, N(columns));
   tcase_add_test(t, tsv_words);
   tcase_add_loop_test(t, tsv_errors, 0, N(bad_tsv));
