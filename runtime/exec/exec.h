@@ -245,6 +245,8 @@ int exec_init(bigs_model *m, const uint8_t *wanted);
 uint8_t *exec_steps_for(bigs_model *m, const Binding *b, const uint8_t *wanted);
 // Number of the first program of that kind and name (name NULL: any), or -1.
 int module_program(const BigsModule *module, int kind, const char *name);
+// Begins a call of the caller's: is there a handle?  One that failed to open is NULL.  The error of the last call is gone.
+bool model_begin(bigs_model *m);
 int64_t model_peak_bytes(const bigs_model *m); // what the handle has allocated
 
 int exec_interrupted(bigs_model *m);

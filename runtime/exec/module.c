@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Whether there is a handle to work with: one that failed to open is NULL.
-static bool begin(bigs_model *m) {
+bool model_begin(bigs_model *m) {
   if (!m)
     return false;
   m->error.status = 0;
@@ -45,12 +44,12 @@ static int run_entry(bigs_model *m, int program, const int64_t *dims, const void
 
 int bigs_model_run(bigs_model *m, int program, const int64_t *dims, const void *const *inputs,
                    void *const *outputs) {
-  return begin(m) ? run_entry(m, program, dims, inputs, outputs) : BIGS_EUSAGE;
+  return model_begin(m) ? run_entry(m, program, dims, inputs, outputs) : BIGS_EUSAGE;
 }
 
 int bigs_model_run_on(bigs_model *m, int program, void *queue, const int64_t *dims,
                       const void *const *inputs, void *const *outputs) {
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   m->far = true;
   m->queue = queue;
@@ -75,7 +74,7 @@ int model_gradient(bigs_model *m, int train, const int64_t *dims, const void *co
 
 int bigs_model_grad(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss) {
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   return model_gradient(m, train, dims, inputs, loss, false);
 }
@@ -113,7 +112,7 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
 
 int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *const *inputs,
                     float *loss) {
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   if (train < 0 || train >= m->module->ntrain)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no train block %d", train);
@@ -123,13 +122,13 @@ int bigs_model_step(bigs_model *m, int train, const int64_t *dims, const void *c
 
 // ---- files
 int bigs_model_save(bigs_model *m, const char *path, const char *names) {
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   return path ? weights_save(m, path, names)
               : bigs_fail(&m->error, BIGS_EUSAGE, "no path to save to");
 }
 int bigs_model_load(bigs_model *m, const char *path) {
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   return path ? weights_load(m, path) : bigs_fail(&m->error, BIGS_EUSAGE, "no path to load from");
 }
@@ -153,7 +152,7 @@ static int region_of(bigs_model *m, bigs_what what, int index, bool write, Regio
 int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
   Region *r = NULL;
   char *arena = NULL;
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   if (region_of(m, what, index, false, &r, &arena))
     return m->error.status;
@@ -164,7 +163,7 @@ int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense) {
 int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense) {
   Region *r = NULL;
   char *arena = NULL;
-  if (!begin(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   if (region_of(m, what, index, true, &r, &arena))
     return m->error.status;

@@ -145,15 +145,6 @@ static const ModelText *text_of(const bigs_model *m) {
   return (const ModelText *)m->text;
 }
 
-// A call on a handle, if there is one.
-static bool begin_text(bigs_model *m) {
-  if (!m)
-    return false;
-  m->error.status = 0;
-  m->error.text[0] = 0;
-  return true;
-}
-
 // ---- tokens
 static void ids_give(const TokIds *from, int32_t *to) {
   if (to)
@@ -164,7 +155,7 @@ int64_t bigs_model_tokenize(bigs_model *m, const char *text, const char *pair, i
                             int32_t *ids, int32_t *types) {
   TextRows r = {.takes = {.longest = max}};
   const char *const texts[2] = {text, pair};
-  if (!begin_text(m))
+  if (!model_begin(m))
     return -BIGS_EUSAGE;
   bool cut = false;
   int err = !text || max < 0
@@ -181,7 +172,7 @@ int64_t bigs_model_tokenize(bigs_model *m, const char *text, const char *pair, i
 
 const char *bigs_model_token(const bigs_model *m, int32_t id) {
   bigs_model *of = (bigs_model *)(uintptr_t)m;
-  return !begin_text(of) || model_text_ready(of) ? NULL : tok_text(text_of(m)->shared->tokens, id);
+  return !model_begin(of) || model_text_ready(of) ? NULL : tok_text(text_of(m)->shared->tokens, id);
 }
 
 int64_t bigs_model_cut(const bigs_model *m) {
@@ -297,7 +288,7 @@ static int run_texts(TextRun *x, const char *const *texts) {
 }
 
 int bigs_model_text(bigs_model *m, int program, int64_t n, const char *const *texts, float *out) {
-  if (!begin_text(m))
+  if (!model_begin(m))
     return BIGS_EUSAGE;
   if (n < 0 || (n && (!texts || !out)))
     return bigs_fail(&m->error, BIGS_EUSAGE,
