@@ -1,4 +1,5 @@
-// Text to words, words to pieces.
+// Text to words, words to pieces, rows of tokens to groups.
+#include "runtime/serve/text_rows.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/words.h"
 #include "tests/unit/suites.h"
@@ -349,6 +350,71 @@ START_TEST(folders_of_another_case) {
 }
 END_TEST
 
+// ---- rows of tokens in groups
+
+// Tokens of each row, ended by a 0, what the model takes, and the groups: B x L, and the numbers of their rows.
+static const struct {
+  int tokens[8];
+  TextTakes takes;
+  const char *groups;
+} groupings[] = {
+    {{0}, {.tokens = 1024, .masked = true}, ""},
+    {{4, 5, 4, 5, 5}, {.tokens = 1024, .masked = true}, "5x5: 1 3 4 0 2|"},
+    {{4, 5, 4, 5, 5}, {.tokens = 1024}, "3x5: 1 3 4|2x4: 0 2|"}, // padding would be text
+    {{4, 12, 4, 4}, {.tokens = 10, .masked = true}, "1x12: 1|2x4: 0 2|1x4: 3|"},
+    {{3, 300, 149, 150, 3}, {.tokens = 1024, .masked = true}, "2x300: 1 3|2x149: 2 0|1x3: 4|"},
+    {{3, 2, 1, 3, 3}, {.longest = 6, .pad = 6, .tokens = 14}, "2x6: 0 3|2x6: 4 1|1x6: 2|"},
+    {{3, 2, 1, 3, 3}, {.batch = 4, .tokens = 2, .masked = true}, "4x3: 0 3 4 1|4x1: 2|"},
+    {{9, 4, 9}, {.batch = 2, .tokens = 1024}, "2x9: 0 2|2x4: 1|"},
+};
+enum { FILLER = -7 };
+
+// Token k of row r is 1000 r + k; in a fixed batch the first row stands in for those that lack.
+static void check_cells(const TextGroup *g) {
+  for (int64_t cell = 0; cell < g->B * g->L; cell++) {
+    int64_t i = cell / g->L, k = cell % g->L;
+    const TextRow *row = &g->row[i < g->n ? i : 0];
+    ck_assert_int_eq(g->mask[cell], k < row->n);
+    ck_assert_int_eq(g->ids[cell], k < row->n ? 1000 * row->number + k : FILLER);
+    ck_assert_int_eq(g->types[cell], 0);
+  }
+}
+
+static void add_rows(TextRows *r, const int *tokens) {
+  int32_t ids[512];
+  for (int row = 0; tokens[row]; row++) {
+    for (int k = 0; k < tokens[row]; k++)
+      ids[k] = 1000 * row + k;
+    ck_assert_int_eq(text_rows_add_ids(r, ids, tokens[row], NULL), 0);
+  }
+}
+
+static void check_groups(TextRows *r, const char *want) {
+  char got[256] = "", *out = got;
+  TextGroup g;
+  text_rows_sort(r);
+  for (int64_t first = 0; first < r->n; first += g.n) {
+    ck_assert_int_eq(text_rows_group(r, first, &g, NULL), 0);
+    check_cells(&g);
+    out += sprintf(out, "%dx%d:", (int)g.B, (int)g.L);
+    for (int64_t i = 0; i < g.n; i++)
+      out += sprintf(out, " %d", (int)g.row[i].number);
+    out += sprintf(out, "|");
+  }
+  ck_assert_str_eq(got, want);
+}
+
+START_TEST(rows_in_groups) {
+  TextRows r = {.takes = groupings[_i].takes, .filler = FILLER};
+  for (int again = 0; again < 2; again++) {
+    add_rows(&r, groupings[_i].tokens);
+    check_groups(&r, groupings[_i].groups);
+    text_rows_clear(&r);
+  }
+  text_rows_free(&r);
+}
+END_TEST
+
 Suite *tokenizer_suite(void) {
   Suite *s = suite_create("tokenizer");
   TCase *t = tcase_create("tokenizer");
@@ -363,6 +429,7 @@ Suite *tokenizer_suite(void) {
   tcase_add_loop_test(t, bad_vocabularies, 0, N(bad_vocabs));
   tcase_add_test(t, vocabulary_line_ends);
   tcase_add_test(t, many_tokens);
+  tcase_add_loop_test(t, rows_in_groups, 0, N(groupings));
   suite_add_tcase(s, t);
   t = tcase_create("folders");
   tcase_add_checked_fixture(t, make_dir, remove_dir);
