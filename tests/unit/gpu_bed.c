@@ -198,6 +198,18 @@ bigs_model *gpu_open_on(const BigsDevice *device, const char *weights) {
   return m;
 }
 
+bigs_model *gpu_open_module(const BigsModule *module, const BigsDevice *device) {
+  bigs_options o = {.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = device};
+  bigs_model *m = bigs_model_open_with(module, NULL, &o, gpu_error, sizeof gpu_error);
+  ck_assert_msg(m != NULL, "%s", gpu_error);
+  return m;
+}
+
+bigs_model *gpu_open_found(CudaDevice *gpu) {
+  *gpu = cuda_device(0, 0, NULL, toy_finds);
+  return gpu_open_on(&gpu->base, NULL);
+}
+
 const float gpu_ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 int gpu_scale(bigs_model *m, int64_t B, int64_t L, float *out) {
   return bigs_model_run(m, TOY_SCALE, DIMS(B, L, 0), (const void *[]){gpu_ones, NULL},

@@ -45,6 +45,10 @@ void gpu_remove_drivers(void);
 // NULL with gpu_error.
 bigs_model *gpu_try_open(const BigsDevice *device, const char *weights, int *status);
 bigs_model *gpu_open_on(const BigsDevice *device, const char *weights);
+// A handle of a module made from the toy, as gpu_open_on opens them.
+bigs_model *gpu_open_module(const BigsModule *module, const BigsDevice *device);
+// Of the toy, by a device made here, whose kernels are found without an image.
+bigs_model *gpu_open_found(CudaDevice *gpu);
 // Of gpu_ones; of a fixed batch.  Statuses of bigs.h.
 int gpu_scale(bigs_model *m, int64_t B, int64_t L, float *out);
 int gpu_step(bigs_model *m, float *loss);

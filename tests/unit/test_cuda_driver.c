@@ -328,8 +328,8 @@ START_TEST(every_allocation_of_the_host_may_fail) {
 END_TEST
 
 START_TEST(a_launch_that_is_refused) {
-  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
-  bigs_model *m = gpu_open_on(&gpu.base, NULL);
+  CudaDevice gpu;
+  bigs_model *m = gpu_open_found(&gpu);
   float loss;
   gpu_fake->refuse_at = gpu_fake->launches + 3; // the first one writes the keys
   toy_fails(m, gpu_step(m, &loss), 3,
@@ -342,8 +342,8 @@ END_TEST
 
 // What is still to be copied from the caller's memory is copied before the call returns.
 START_TEST(a_run_that_ends_early_leaves_the_callers_memory) {
-  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
-  bigs_model *m = gpu_open_on(&gpu.base, NULL);
+  CudaDevice gpu;
+  bigs_model *m = gpu_open_found(&gpu);
   float y[64];
   float *x = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ck_assert_ptr_ne(x, MAP_FAILED);

@@ -57,6 +57,14 @@ static void is_scaled(Caller *c, int stream, int y, const float *want, int64_t B
   ck_assert_mem_eq(got, want, (size_t)B * 8 * sizeof *got);
 }
 
+// What the entry makes of gpu_ones, B = 7, and of that.
+static void scale_twice(bigs_model *m, float *once, float *twice) {
+  ck_assert_int_eq(gpu_scale(m, 7, 8, once), 0);
+  ck_assert_int_eq(
+      bigs_model_run(m, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL}, (void *[]){twice}),
+      0);
+}
+
 // Nobody waits, and all is done in the order of the calls: the second stream waits for the first one,
 // whose result it reads, and new weights are none for work that was put before.
 START_TEST(streams_of_a_caller_are_joined) {
@@ -65,10 +73,7 @@ START_TEST(streams_of_a_caller_are_joined) {
   float once[64], twice[64];
   Caller c;
   caller_begins(&c, gpu_ones);
-  ck_assert_int_eq(gpu_scale(near, 7, 8, once), 0);
-  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
-                                  (void *[]){twice}),
-                   0);
+  scale_twice(near, once, twice);
   int waits = gpu_fake->waits;
   scale_on(far, &c, 0, c.x, c.y[0], 7);
   scale_on(far, &c, 1, c.y[0], c.y[1], 7);
@@ -282,10 +287,7 @@ START_TEST(tensors_that_move_are_followed) {
   float once[64], twice[64];
   Caller c;
   caller_begins(&c, gpu_ones);
-  ck_assert_int_eq(gpu_scale(near, 7, 8, once), 0);
-  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
-                                  (void *[]){twice}),
-                   0);
+  scale_twice(near, once, twice);
   for (int i = 0; i < 3; i++) {
     scale_on(far, &c, 0, c.x, c.y[0], 7);
     scale_on(far, &c, 1, c.y[0], c.y[1], 7);
@@ -341,8 +343,8 @@ START_TEST(a_launch_that_is_refused_while_it_is_recorded) {
 END_TEST
 
 START_TEST(a_graph_that_fails) {
-  CudaDevice gpu = cuda_device(0, 0, NULL, toy_finds);
-  bigs_model *m = gpu_open_on(&gpu.base, NULL);
+  CudaDevice gpu;
+  bigs_model *m = gpu_open_found(&gpu);
   float out[64];
   ck_assert_int_eq(gpu_scale(m, 3, 4, out), 0);
   gpu_fake->fault_at = gpu_fake->launches + 1;
@@ -373,10 +375,7 @@ static bigs_model *open_framed(BigsModule *module, const CudaDevice *gpu,
   init[0].group = 2;
   program[TOY_INIT].step = init;
   module->program = program, module->launch = launch, module->nlaunch = module->nkernel;
-  bigs_options o = {.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = &gpu->base};
-  bigs_model *m = bigs_model_open_with(module, NULL, &o, gpu_error, sizeof gpu_error);
-  ck_assert_msg(m != NULL, "%s", gpu_error);
-  return m;
+  return gpu_open_module(module, &gpu->base);
 }
 
 START_TEST(steps_of_one_kernel_are_one_launch) {
@@ -414,10 +413,7 @@ static bigs_model *open_mapped(BigsModule *module, const CudaDevice *gpu, bool f
     toy_function[i].words = framed ? 3 : toy_kernel[i].words;
   }
   module->launch = launch, module->nlaunch = module->nkernel, module->map = &map, module->nmap = 1;
-  bigs_options o = {.size = sizeof(bigs_options), .threads = 2, .seed = 5, .device = &gpu->base};
-  bigs_model *m = bigs_model_open_with(module, NULL, &o, gpu_error, sizeof gpu_error);
-  ck_assert_msg(m != NULL, "%s", gpu_error);
-  return m;
+  return gpu_open_module(module, &gpu->base);
 }
 
 // Maps stand in the frames, wherever these are, or the frames say that there are none: of a GPU that has none (1), or of lines at no
@@ -450,10 +446,7 @@ START_TEST(frames_follow_tensors_that_move) {
   float once[64], twice[64];
   Caller c;
   caller_begins(&c, gpu_ones);
-  ck_assert_int_eq(gpu_scale(near, 7, 8, once), 0);
-  ck_assert_int_eq(bigs_model_run(near, TOY_SCALE, DIMS(7, 8, 0), (const void *[]){once, NULL},
-                                  (void *[]){twice}),
-                   0);
+  scale_twice(near, once, twice);
   scale_on(far, &c, 0, c.x, c.y[0], 7);
   int waits = gpu_fake->waits;
   for (int i = 0; i < 3; i++) {
