@@ -37,6 +37,18 @@ START_TEST(torch_files) {
 }
 END_TEST
 
+// The pickle, which is freed, has as many tensors, and made_floats by this name.
+static void pickle_holds(MadeFile *p, int tensors, const char *name) {
+  MadeFile f = made_archive_of(p, false, false);
+  grow_write(&f, in_dir("w"));
+  Hub *h = hub_opened(in_dir("w"));
+  ck_assert_int_eq(hub_count(h), tensors);
+  hub_holds(h, name, "F32 [3, 4]", made_floats);
+  hub_close(h);
+  grow_free(p);
+  grow_free(&f);
+}
+
 // Protocol 4, as later pythons write: frames, short texts, names from the stack, a memo by count.
 START_TEST(torch_protocol_4) {
   MadeFile p = {0};
@@ -48,14 +60,7 @@ START_TEST(torch_protocol_4) {
   grow_text(&p, "\x88");
   pickle_global(&p, "collections", "OrderedDict");
   grow_put(&p, ")R\x87Rs\x8c\1vh\1h\1\x86s.", 16);
-  MadeFile f = made_archive_of(&p, false, false);
-  grow_write(&f, in_dir("w"));
-  Hub *h = hub_opened(in_dir("w"));
-  ck_assert_int_eq(hub_count(h), 1);
-  hub_holds(h, "w", "F32 [3, 4]", made_floats);
-  hub_close(h);
-  grow_free(&p);
-  grow_free(&f);
+  pickle_holds(&p, 1, "w");
 }
 END_TEST
 
@@ -76,14 +81,7 @@ START_TEST(torch_state_dict_within) {
   pickle_text(&p, under[_i]);
   pickle_state_dict(&p, made_names, made_tensors, 2);
   grow_text(&p, "u.");
-  MadeFile f = made_archive_of(&p, false, false);
-  grow_write(&f, in_dir("w"));
-  Hub *h = hub_opened(in_dir("w"));
-  ck_assert_int_eq(hub_count(h), 2);
-  hub_holds(h, "a.weight", "F32 [3, 4]", made_floats);
-  hub_close(h);
-  grow_free(&p);
-  grow_free(&f);
+  pickle_holds(&p, 2, "a.weight");
 }
 END_TEST
 
@@ -164,6 +162,14 @@ START_TEST(torch_bad_pickles) {
 }
 END_TEST
 
+// The pickle, which is freed, is refused.
+static void pickle_is_refused(MadeFile *p, bool deflate, const char *why) {
+  MadeFile f = made_archive_of(p, deflate, false);
+  hub_refuses(in_dir("bad"), &f, why);
+  grow_free(p);
+  grow_free(&f);
+}
+
 // Lists within lists to any depth, and a list that holds itself, are read and found to hold nothing.
 START_TEST(torch_depth) {
   MadeFile p = {0};
@@ -175,10 +181,7 @@ START_TEST(torch_depth) {
   for (int i = 0; i < 200000 - 1; i++)
     grow_text(&p, "a");
   grow_text(&p, "s.");
-  MadeFile f = made_archive_of(&p, true, false);
-  hub_refuses(in_dir("bad"), &f, "holds no tensor");
-  grow_free(&p);
-  grow_free(&f);
+  pickle_is_refused(&p, true, "holds no tensor");
 }
 END_TEST
 
@@ -209,10 +212,7 @@ START_TEST(torch_bad_tensors) {
   pickle_start(&p);
   pickle_state_dict(&p, made_names, &bad_tensors[_i].t, 1);
   grow_text(&p, ".");
-  MadeFile f = made_archive_of(&p, false, false);
-  hub_refuses(in_dir("bad"), &f, bad_tensors[_i].why);
-  grow_free(&p);
-  grow_free(&f);
+  pickle_is_refused(&p, false, bad_tensors[_i].why);
 }
 END_TEST
 
@@ -243,10 +243,7 @@ START_TEST(torch_bad_dictionaries) {
     grow_text(&p, "\x88stR");
   }
   grow_text(&p, "u.");
-  MadeFile f = made_archive_of(&p, false, false);
-  hub_refuses(in_dir("bad"), &f, why[_i]);
-  grow_free(&p);
-  grow_free(&f);
+  pickle_is_refused(&p, false, why[_i]);
 }
 END_TEST
 
