@@ -62,6 +62,8 @@ test_sources = \
 	%D%/unit/plan_nodes.h \
 	%D%/unit/runner.c \
 	%D%/unit/sema_test.h \
+	%D%/unit/small_bert.c \
+	%D%/unit/small_bert.h \
 	%D%/unit/suites.def \
 	%D%/unit/suites.h \
 	%D%/unit/syntax_test.c \

@@ -2,11 +2,11 @@
 #include "runtime/exec/pieces.h"
 #include "runtime/exec/team.h"
 #include "base/rng.h"
-#include "compiler/driver/session.h"
 #include "runtime/files/file.h"
 #include "runtime/train/feed_data.h"
 #include "runtime/train/train.h"
 #include "tests/unit/command.h"
+#include "tests/unit/small_bert.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/thread_team.h"
 #include "tests/unit/tmpdir.h"
@@ -24,19 +24,7 @@ typedef struct PieceCode { // BERT's, compiled
   Options o;
 } PieceCode;
 
-static void write_text(void) {
-  FILE *f = fopen(in_dir("text"), "w");
-  for (uint32_t i = 0; i < 2500; i++)
-    fprintf(f, "%c%s", 'a' + (int)rng_below(rng_mix(i), 6), i % 23 < 6 ? "\n\n" : " ");
-  ck_assert_int_eq(fclose(f), 0);
-}
-
 static void compile(PieceCode *c, bool dropout, const char *level) {
-  char path[TEST_PATH], opt[8];
-  snprintf(path, sizeof path, "%s/models/bert.mdl", test_source_dir());
-  snprintf(opt, sizeof opt, "%s", level);
-  char *line[] = {"bigsc", "train",   path, "--out",   "unused", "-D",   "H=24", "-D", "F=40",
-                  "-D",    "Heads=3", "-D", "Depth=1", "-D",     "V=11", opt,    "-D", "P=20"};
   BuildWant want = {.nentries = -1,
                     .ntrains = -1,
                     .dropout = dropout,
@@ -44,9 +32,7 @@ static void compile(PieceCode *c, bool dropout, const char *level) {
                     .pieces = true,
                     .init = true};
   *c = (PieceCode){0};
-  ck_assert_int_eq(options_parse(words, &c->o, COUNT(line), line), -1);
-  ck_assert_int_eq(session_load(&c->s, &c->o, path, true), 0);
-  ck_assert_int_eq(session_compile(&c->s, &want), 0);
+  small_bert_compile(&c->s, &c->o, words, level, &want);
 }
 
 static PieceCode code; // with dropout, for most tests
@@ -60,11 +46,9 @@ static void tear_down_all(void) {
 }
 
 static void set_up(void) {
-  static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\nf\n";
   make_dir();
-  write_text();
-  ck_assert_int_eq(
-      tok_parse(TOKENIZER_WORDPIECE, vocab, sizeof vocab - 1, "vocab", true, &tok, NULL), 0);
+  small_bert_text(in_dir("text"), 2500, 0, 6);
+  tok = small_bert_tokenizer();
   text_path = arena_printf(words, "%s/text", dir);
 }
 

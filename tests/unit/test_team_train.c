@@ -2,13 +2,13 @@
 #include "runtime/exec/team.h"
 #include "base/dtype.h"
 #include "base/rng.h"
-#include "compiler/driver/session.h"
 #include "runtime/files/file.h"
 #include "runtime/files/meet.h"
 #include "runtime/train/feed_data.h"
 #include "runtime/train/train.h"
 #include "tests/unit/command.h"
 #include "tests/unit/far_device.h"
+#include "tests/unit/small_bert.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/thread_team.h"
 #include "tests/unit/tmpdir.h"
@@ -24,35 +24,20 @@ static Options options;
 static const BigsModule *bert;
 static const char *text_path;
 
-static void write_text(void) {
-  FILE *f = fopen(in_dir("text"), "w");
-  for (uint32_t i = 0; i < 1500; i++)
-    fprintf(f, "%c%s", 'a' + (int)rng_below(rng_mix(i), 6), i % 23 == 22 ? "\n\n" : " ");
-  ck_assert_int_eq(fclose(f), 0);
-}
-
 static Arena *words; // of the options
 
 static void compile_bert(bool dropout) {
-  char path[TEST_PATH];
-  snprintf(path, sizeof path, "%s/models/bert.mdl", test_source_dir());
-  char *line[] = {"bigsc", "train",   path, "--out",   "unused", "-D",   "H=24", "-D", "F=40",
-                  "-D",    "Heads=3", "-D", "Depth=1", "-D",     "V=11", "-O0",  "-D", "P=20"};
   BuildWant want = {
       .nentries = -1, .ntrains = -1, .dropout = dropout, .update = true, .init = true};
   words = arena_new();
-  ck_assert_int_eq(options_parse(words, &options, COUNT(line), line), -1);
-  ck_assert_int_eq(session_load(&session, &options, path, true), 0);
-  ck_assert_int_eq(session_compile(&session, &want), 0);
+  small_bert_compile(&session, &options, words, "-O0", &want);
   bert = session.module;
 }
 
 static void set_up(void) {
-  static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\nf\n";
   make_dir();
-  write_text();
-  ck_assert_int_eq(
-      tok_parse(TOKENIZER_WORDPIECE, vocab, sizeof vocab - 1, "vocab", true, &tok, NULL), 0);
+  small_bert_text(in_dir("text"), 1500, 22, 23);
+  tok = small_bert_tokenizer();
   compile_bert(false);
   text_path = arena_printf(session.arena, "%s/text", dir);
 }
