@@ -155,15 +155,13 @@ static int set_pair(Arena *a, const OptionRow *o, Defines *list, const char *tex
 
 // Two values for one thing: which was meant?  Of -O the last one counts, as in every compiler.
 static bool again(Options *opts, const OptionRow *o) {
-  uint64_t bit = (uint64_t)1 << (o - option_rows);
-  bool before = opts->given & bit;
-  opts->given |= bit;
+  bool *given = &opts->given[o - option_rows], before = *given;
+  *given = true;
   return before && (o->kind == TEXT || o->kind == NUM || o->kind == SIZE);
 }
 
 static int set_option(Arena *a, Options *opts, const OptionRow *o, const char *value) {
   void *field = (char *)opts + o->field;
-  _Static_assert(COUNT(option_rows) <= 64, "a bit of Options.given each");
   if (again(opts, o))
     return usage("%s is given twice", o->spelling);
   switch (o->kind) {

@@ -22,6 +22,13 @@ enum {
 
 #define OUT_STDOUT "/dev/stdout" // Options.out for `-`, but when compiling
 
+enum {
+  OPTION_ROWS = 0 // of options.def
+#define OPT(field, kind, spelling, verbs, metavar, help) +1
+#include "compiler/driver/options.def"
+#undef OPT
+};
+
 typedef VEC(Define) Defines;
 typedef VEC(const char *) Strings;
 typedef struct Options {
@@ -39,8 +46,8 @@ typedef struct Options {
       seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
       cased, pair, profile, json, skip_bad, verbose, quiet;
-  int gpu;        // no option: which of the GPUs, counted on from the first when there are fewer
-  uint64_t given; // a bit for every row of options.def
+  int gpu; // no option: which of the GPUs, counted on from the first when there are fewer
+  bool given[OPTION_ROWS]; // is that row of options.def on the command line?
 } Options;
 
 // Fills *o.  Returns -1 to go on, else the exit status (help and version print to standard output
