@@ -148,6 +148,8 @@ test_sources = \
 	%D%/unit/toy_module.h \
 	%D%/unit/train_bed.c \
 	%D%/unit/train_bed.h \
+	%D%/unit/watched_feed.c \
+	%D%/unit/watched_feed.h \
 	%D%/unit/zoo_bed.c \
 	%D%/unit/zoo_bed.h
 

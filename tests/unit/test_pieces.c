@@ -10,6 +10,7 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/thread_team.h"
 #include "tests/unit/tmpdir.h"
+#include "tests/unit/watched_feed.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,68 +270,35 @@ typedef struct PieceRun {
   int stop_at, fail_at, spoil_at; // when that piece is asked for, counted from 1
   TeamHub hub;
   struct PieceRank {
-    struct PieceRun *run;
     PieceBed bed;
-    int asked, status;
-    volatile sig_atomic_t stop;
+    WatchedFeed watched;
+    int status;
     char error[2048];
     TrainResult result;
     float *param;
   } rank[TEAM_MOST];
 } PieceRun;
 
-static void spoil(bigs_model *m) {
-  float nan = NAN;
-  memcpy(m->param.p, &nan, sizeof nan);
-}
-
-static int run_next(void *ctx, int64_t number, FeedBatch *out, BigsError *e) {
-  struct PieceRank *r = ctx;
-  int at = ++r->asked;
-  if (at == r->run->stop_at)
-    r->stop = 1;
-  if (at == r->run->spoil_at)
-    spoil(r->bed.m);
-  if (at == r->run->fail_at)
-    return bigs_fail(e, BIGS_EFILE, "the disk is gone");
-  return r->bed.feed.train(&r->bed.from, number, out, e);
-}
-static int run_again(void *ctx, BigsError *e) {
-  return ((struct PieceRank *)ctx)->bed.feed.again(&((struct PieceRank *)ctx)->bed.from, e);
-}
-static int run_held_out(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
-  struct PieceRank *r = ctx;
-  return r->bed.feed.held_out(&r->bed.from, i, out, e);
-}
-static int run_cursor(void *ctx, JsonText *out, BigsError *e) {
-  struct PieceRank *r = ctx;
-  return r->bed.feed.cursor(&r->bed.from, out, e);
-}
-static int run_seek(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e) {
-  struct PieceRank *r = ctx;
-  return r->bed.feed.seek(&r->bed.from, cursor, step, e);
-}
-
 static void run_rank(void *ctx, int k) {
   PieceRun *run = ctx;
   struct PieceRank *r = &run->rank[k];
-  r->run = run;
   open_bed(&r->bed, run->code, NULL, run->threads ? run->threads : 1, run->pieces);
   r->bed.from.rank = k;
   r->bed.from.ranks = run->ranks;
   TrainPlan plan = {
       .recipe = recipe(&r->bed), .batch = ROWS, .pieces = run->pieces, .length = LENGTH, .seed = 3};
-  Feed feed = {.ctx = r,
-               .train = run_next,
-               .again = run_again,
-               .held_out = run_held_out,
-               .cursor = run_cursor,
-               .seek = run_seek};
+  r->watched = (WatchedFeed){.of = r->bed.feed,
+                             .m = r->bed.m,
+                             .stop_at = run->stop_at,
+                             .fail_at = run->fail_at,
+                             .spoil_at = run->spoil_at,
+                             .spoilt = NAN};
+  Feed feed = watched_feed(&r->watched);
   TrainOptions to = {.out = run->out,
                      .resume = run->resume,
                      .log_every = 1,
                      .eval_every = 2,
-                     .stop = &r->stop,
+                     .stop = &r->watched.stop,
                      .team = run->ranks ? &run->hub.seat[k].team : NULL};
   r->status = train_run(r->bed.m, &plan, &feed, &to, &r->result);
   snprintf(r->error, sizeof r->error, "%s", bigs_model_error(r->bed.m));

@@ -13,6 +13,7 @@
 #include "tests/unit/thread_team.h"
 #include "tests/unit/tmpdir.h"
 #include "tests/unit/toy_module.h"
+#include "tests/unit/watched_feed.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,8 @@ typedef struct RankRun {
   Data *data;
   DataFeed from;
   Feed feed;
-  volatile sig_atomic_t stop;
-  int status, asked; // batches asked for
+  WatchedFeed watched;
+  int status;
   char error[2048];
   TrainResult result;
   float *param; // all of them, one behind the other
@@ -73,45 +74,14 @@ struct Run {
   int spoil_at;  // before that batch, a parameter of `bad` becomes infinite
   int refuse_at; // from that batch on it has no memory
   TeamHub hub;
-  bigs_model *handle[TEAM_MOST];
   RankRun rank[TEAM_MOST];
 };
 
 static int allowed(void *ctx, size_t bytes) {
   const RankRun *r = ctx;
   (void)bytes;
-  return !(r->run->refuse_at && r == &r->run->rank[r->run->bad] && r->asked >= r->run->refuse_at);
-}
-
-static void spoil(bigs_model *m) {
-  m->param.p[3] = 0x7f; // the first of all parameters
-  m->param.p[2] = (char)0x80;
-  m->param.p[1] = m->param.p[0] = 0;
-}
-
-static int next_batch(void *ctx, int64_t step, FeedBatch *out, BigsError *e) {
-  RankRun *r = ctx;
-  const Run *run = r->run;
-  int at = ++r->asked, k = (int)(r - run->rank);
-  if (k == run->bad && at == run->stop_at)
-    r->stop = 1;
-  if (k == run->bad && at == run->spoil_at)
-    spoil(run->handle[k]);
-  if (k == run->bad && at == run->fail_at)
-    return bigs_fail(e, BIGS_EFILE, "the disk is gone");
-  return r->feed.train(&r->from, step, out, e);
-}
-static int batch_at(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
-  RankRun *r = ctx;
-  return r->feed.held_out(&r->from, i, out, e);
-}
-static int put_cursor(void *ctx, JsonText *out, BigsError *e) {
-  RankRun *r = ctx;
-  return r->feed.cursor(&r->from, out, e);
-}
-static int seek(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e) {
-  RankRun *r = ctx;
-  return r->feed.seek(&r->from, cursor, step, e);
+  return !(r->run->refuse_at && r == &r->run->rank[r->run->bad] &&
+           r->watched.asked >= r->run->refuse_at);
 }
 
 static int open_data(RankRun *r, int k) {
@@ -155,18 +125,19 @@ static void train_rank(void *ctx, int k) {
     r->status = -1;
     return;
   }
-  run->handle[k] = m;
-  Feed feed = r->feed;
-  feed.ctx = r;
-  feed.train = next_batch;
-  feed.held_out = batch_at;
-  feed.cursor = put_cursor;
-  feed.seek = seek;
+  bool bad = k == run->bad;
+  r->watched.of = r->feed;
+  r->watched.m = m;
+  r->watched.stop_at = bad ? run->stop_at : 0;
+  r->watched.fail_at = bad ? run->fail_at : 0;
+  r->watched.spoil_at = bad ? run->spoil_at : 0;
+  r->watched.spoilt = INFINITY;
+  Feed feed = watched_feed(&r->watched);
   TrainOptions to = {.out = run->out,
                      .resume = run->resume,
                      .log_every = 1,
                      .eval_every = 3,
-                     .stop = &r->stop,
+                     .stop = &r->watched.stop,
                      .team = run->ranks ? &run->hub.seat[k].team : NULL};
   r->status = train_run(m, &plan, &feed, &to, &r->result);
   snprintf(r->error, sizeof r->error, "%s", bigs_model_error(m));
