@@ -111,6 +111,13 @@ static bigs_model *open_alike(const BigsDevice *device, bigs_model **near) {
   return gpu_open_on(device, NULL);
 }
 
+// Since then there were n replays of a graph, and two launches for each.
+static void only_replays(const FakeCuda *then, int n) {
+  FakeCuda got = gpu_since(then);
+  ck_assert_int_eq(got.replays, n);
+  ck_assert_int_eq(got.launches, 2 * n);
+}
+
 // From the second call of a size on; sizes that were not seen lately, and memory that has moved since,
 // are noted again.
 START_TEST(steps_become_a_graph) {
@@ -212,9 +219,7 @@ START_TEST(a_step_that_failed_leaves_the_graph) {
   ck_assert_mem_eq(&x, &y, sizeof x);
   FakeCuda then = *gpu_fake;
   gpu_same_steps(near, far, 2);
-  FakeCuda got = gpu_since(&then);
-  ck_assert_int_eq(got.replays, 2);
-  ck_assert_int_eq(got.launches, 2 * 2);
+  only_replays(&then, 2);
   gpu_same_parameters(near, far);
   bigs_model_close(near);
   bigs_model_close(far);
@@ -245,9 +250,7 @@ START_TEST(a_recipe_changes_between_steps) {
     same_recipe(near, far, &r);
     gpu_same_parameters(near, far);
   }
-  FakeCuda got = gpu_since(&then);
-  ck_assert_int_eq(got.replays, COUNT(clips));
-  ck_assert_int_eq(got.launches, 2 * COUNT(clips));
+  only_replays(&then, COUNT(clips));
   for (int i = 0; i < 6; i++) {
     r.decay = i < 3 ? 0 : 0.1;
     same_recipe(near, far, &r);
@@ -271,9 +274,7 @@ START_TEST(batches_of_some_sizes_keep_their_graphs) {
     ck_assert_msg(!gpu_step_of(far, 1 + i % BINDINGS_OF_GRADIENT, &y), "%s", bigs_model_error(far));
     ck_assert_mem_eq(&x, &y, sizeof x);
   }
-  FakeCuda got = gpu_since(&then);
-  ck_assert_int_eq(got.replays, 2 * BINDINGS_OF_GRADIENT);
-  ck_assert_int_eq(got.launches, 2 * 2 * BINDINGS_OF_GRADIENT);
+  only_replays(&then, 2 * BINDINGS_OF_GRADIENT);
   gpu_same_parameters(near, far);
   bigs_model_close(near);
   bigs_model_close(far);
