@@ -147,7 +147,7 @@ static const ModelText *text_of(const bigs_model *m) {
 
 // ---- tokens
 static void ids_give(const TokIds *from, int32_t *to) {
-  if (to)
+  if (to && from->n) // no tokens may be no memory
     memcpy(to, from->v, from->n * sizeof *to);
 }
 
