@@ -198,6 +198,7 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
   d->tok = t;
   if (d->o.mask_rate == 0)
     d->o.mask_rate = 0.15;
+  d->mask_rate = d->o.mask_rate;
   list_specials(d);
   int status = check_options(d, e);
   status = status ? status : check_specials(d, e);
@@ -269,6 +270,9 @@ uint64_t data_cursor(const Data *d) {
 void data_seek(Data *d, uint64_t samples) {
   d->cursor = samples;
 }
+void data_mask_rate(Data *d, double rate) {
+  d->mask_rate = rate;
+}
 
 static uint64_t mix(uint64_t h, uint64_t x) {
   h = (h ^ x) * 0x100000001b3u;
@@ -339,6 +343,7 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
   if (status)
     return status;
   start_batch(d, B, L, out);
+  d->masking = eval ? d->o.mask_rate : d->mask_rate;
   for (int64_t b = 0; b < B; b++) {
     uint32_t key[2];
     rng_site_keys(eval ? 0 : d->o.seed, draw[b], eval ? SITE_EVAL : SITE_MASK, key);

@@ -102,6 +102,9 @@ int data_next_part(Data *d, int64_t B, int64_t from, int64_t rows, DataBatch *ou
 int data_at(Data *d, DataSplit s, int64_t first, int64_t B, DataBatch *out, BigsError *e);
 uint64_t data_cursor(const Data *d); // training samples drawn
 void data_seek(Data *d, uint64_t samples);
+// mlm_text: the share of masked tokens, above 0 and at most 1, of the training rows that are drawn from now on.  data_at keeps to
+// that of the options, so that held-out losses compare.
+void data_mask_rate(Data *d, double rate);
 
 // What predicting each held-out target (the labels of mlm_text, the targets of lm_text, as data_at
 // gives them) costs without looking at its context, in nats a token:

@@ -41,6 +41,7 @@ struct Data {
   int64_t rows, ntrain, nheld;
   int64_t *train, *held; // row numbers, ascending
   uint64_t cursor;
+  double mask_rate, masking; // of training rows to come; of the batch under way
   DataBuffer buf;
 };
 

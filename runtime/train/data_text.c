@@ -108,7 +108,7 @@ static void choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2
     left += ordinary(d, ids[cell + i]);
   bool any = left == 0;
   left = any ? n : left;
-  int64_t wanted = any ? 1 : (int64_t)(d->o.mask_rate * (double)left + 0.5);
+  int64_t wanted = any ? 1 : (int64_t)(d->masking * (double)left + 0.5);
   wanted = wanted < 1 ? 1 : wanted > left ? left : wanted;
   for (int64_t i = 0; i < n && wanted; i++) {
     if (!any && !ordinary(d, ids[cell + i]))

@@ -245,6 +245,30 @@ START_TEST(parts_of_a_batch_are_its_rows) {
 }
 END_TEST
 
+// The rate of training rows may change from draw to draw; what is held out is masked as ever.
+START_TEST(mask_rates_change) {
+  const char *path = put_words("t", 2000);
+  Data *d = open_data(path, (DataOptions){.kind = DATA_MLM, .length = 42, .hold_out = true});
+  DataBatch b;
+  ck_assert_int_eq(data_at(d, DATA_HELD_OUT, 0, 1, &b, NULL), 0);
+  Copy held = copy(&b);
+  ck_assert_int_eq(data_next(d, 1, &b, NULL), 0);
+  ck_assert_int_eq(b.M, 6); // of 39 words: a row of 40 tokens has one separator or two
+  data_seek(d, 0);
+  data_mask_rate(d, 0.5);
+  ck_assert_int_eq(data_next(d, 1, &b, NULL), 0);
+  ck_assert(b.M == 19 || b.M == 20);
+  ck_assert_int_eq(data_at(d, DATA_HELD_OUT, 0, 1, &b, NULL), 0);
+  expect_same(&held, &b);
+  data_mask_rate(d, 0.15);
+  data_seek(d, 0);
+  ck_assert_int_eq(data_next(d, 1, &b, NULL), 0);
+  ck_assert_int_eq(b.M, 6);
+  drop(&held);
+  data_free(d);
+}
+END_TEST
+
 START_TEST(resumes_and_ignores_batch_size) {
   const char *path = put_words("t", 2000);
   DataOptions o = {.kind = DATA_MLM, .length = 32, .seed = 9, .hold_out = true};
@@ -660,6 +684,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, mlm_short_row);
   tcase_add_test(t, mlm_positions_uniform);
   tcase_add_test(t, parts_of_a_batch_are_its_rows);
+  tcase_add_test(t, mask_rates_change);
   tcase_add_test(t, resumes_and_ignores_batch_size);
   tcase_add_test(t, fingerprints_differ);
   tcase_add_test(t, holds_out_rows);
