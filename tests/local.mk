@@ -77,6 +77,7 @@ test_sources = \
 	%D%/unit/test_cases.c \
 	%D%/unit/test_code.c \
 	%D%/unit/test_conv.c \
+	%D%/unit/test_corpus.c \
 	%D%/unit/test_cuda.c \
 	%D%/unit/test_cuda_attention.c \
 	%D%/unit/test_cuda_conv.c \

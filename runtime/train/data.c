@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_OUT_GROUP = 50 };
-
 // ---- the table of sources
 #define FIELD(ID, FIELD, name, dtype, shape)
 static const struct {
@@ -83,56 +81,13 @@ int data_push(Data *d, int32_t token, BigsError *e) {
   return 0;
 }
 
-// ---- which rows are held out, and the order of the others
-
-// Rows lie in groups of nearly equal size, at most HELD_OUT_GROUP; a hash picks one of each group.
-// A single row is for training.
-static int split(Data *d, BigsError *e) {
-  int64_t n = d->rows,
-          groups = d->o.hold_out && n > 1 ? (n + HELD_OUT_GROUP - 1) / HELD_OUT_GROUP : 0;
-  d->train = malloc(sizeof *d->train * (size_t)(n + 1));
-  d->held = malloc(sizeof *d->held * (size_t)(groups + 1));
-  if (!d->train || !d->held)
-    return bigs_fail_memory(e, "the rows of the data");
-  int64_t group = 0, chosen = -1, end = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (i == end && group < groups) { // group g is [g n / groups, (g + 1) n / groups)
-      group++;
-      end = n / groups * group + n % groups * group / groups;
-      chosen = i + rng_below(rng_element(0, SITE_EVAL, (uint64_t)group), (uint32_t)(end - i));
-    }
-    if (i == chosen)
-      d->held[d->nheld++] = i;
-    else
-      d->train[d->ntrain++] = i;
-  }
-  return 0;
-}
-
-// Place i of [0, n) in the permutation of this key: a Feistel network (Luby, Rackoff, 1988) over
-// the next larger even number of bits, walked until it falls into [0, n).
-static uint64_t permute(const uint32_t key[2], uint64_t i, uint64_t n) {
-  int half = 1;
-  while (half < 31 && (uint64_t)1 << (2 * half) < n)
-    half++;
-  uint32_t mask = ((uint32_t)1 << half) - 1;
-  do {
-    uint32_t left = (uint32_t)(i >> half), right = (uint32_t)i & mask;
-    for (uint64_t round = 0; round < 6; round++) {
-      uint32_t next = left ^ (rng_element(key[0], key[1], round << 32 | right) & mask);
-      left = right;
-      right = next;
-    }
-    i = (uint64_t)left << half | right;
-  } while (i >= n);
-  return i;
-}
+// ---- the order of rows
 
 static int64_t sample_row(const Data *d, uint64_t sample) {
   uint32_t key[2];
-  uint64_t n = (uint64_t)d->ntrain;
+  uint64_t n = (uint64_t)data_rows(d, DATA_TRAIN);
   rng_site_keys(d->o.seed, sample / n, SITE_SHUFFLE, key);
-  return d->train[permute(key, sample % n, n)];
+  return split_row(&d->split, false, (int64_t)permuted(key, sample % n, n));
 }
 
 // ---- opening
@@ -204,7 +159,7 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
   status = status ? status : check_specials(d, e);
   if (!status)
     status = source_of(d)->read(d, paths, npaths, e);
-  status = status ? status : split(d, e);
+  d->split = row_split(d->rows, o->hold_out);
   if (status)
     data_free(d);
   else
@@ -236,13 +191,11 @@ void data_free(Data *d) {
     free(d->file[i].path);
   free(d->file);
   labels_free(&d->labels);
-  free(d->train);
-  free(d->held);
   free(d);
 }
 
 int64_t data_rows(const Data *d, DataSplit s) {
-  return s == DATA_TRAIN ? d->ntrain : d->nheld;
+  return split_count(&d->split, s == DATA_HELD_OUT);
 }
 int64_t data_tokens(const Data *d) {
   return d->ntoken;
@@ -374,10 +327,10 @@ static int64_t choose_sample(Data *d, uint64_t from, int64_t b, uint64_t *draw) 
   return sample_row(d, *draw);
 }
 static int64_t choose_train(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
-  return (int64_t)(*draw = (uint64_t)d->train[from + (uint64_t)b]);
+  return (int64_t)(*draw = (uint64_t)split_row(&d->split, false, (int64_t)from + b));
 }
 static int64_t choose_held(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
-  return (int64_t)(*draw = (uint64_t)d->held[from + (uint64_t)b]);
+  return (int64_t)(*draw = (uint64_t)split_row(&d->split, true, (int64_t)from + b));
 }
 
 int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e) {
@@ -410,7 +363,7 @@ int data_at(Data *d, DataSplit s, int64_t first, int64_t B, DataBatch *out, Bigs
 static int count_targets(Data *d, int64_t *count, int64_t *total, BigsError *e) {
   DataBatch b;
   *total = 0;
-  for (int64_t row = 0; row < d->nheld; row += b.B) {
+  for (int64_t row = 0; row < data_rows(d, DATA_HELD_OUT); row += b.B) {
     int status = data_at(d, DATA_HELD_OUT, row, 64, &b, e);
     if (status)
       return status;
@@ -437,7 +390,7 @@ int data_unigram(Data *d, DataUnigram *out, BigsError *e) {
   size_t V = (size_t)tok_size(d->tok);
   int64_t *train = calloc(V, sizeof *train), *held = calloc(V, sizeof *held), total = 0;
   int status = train && held ? 0 : bigs_fail_memory(e, "counts");
-  if (!status && (!d->nheld || (total = source_of(d)->count(d, train)) < 0))
+  if (!status && (!data_rows(d, DATA_HELD_OUT) || (total = source_of(d)->count(d, train)) < 0))
     status = bigs_fail(e, BIGS_EUSAGE, "no tokens are held out to predict");
   status = status ? status : count_targets(d, held, &out->targets, e);
   if (!status)

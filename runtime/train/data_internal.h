@@ -2,6 +2,7 @@
 #ifndef BIGSC_RUNTIME_DATA_INTERNAL_H
 #define BIGSC_RUNTIME_DATA_INTERNAL_H
 #include "runtime/train/data.h"
+#include "runtime/train/order.h"
 
 // Sites of random draws (rng.h).
 #define SITE_SHUFFLE 0x656c6666756873u // "shuffle"
@@ -38,8 +39,8 @@ struct Data {
   int64_t skipped;
   char first_skipped[256];
   // rows
-  int64_t rows, ntrain, nheld;
-  int64_t *train, *held; // row numbers, ascending
+  int64_t rows;
+  RowSplit split;
   uint64_t cursor;
   double mask_rate, masking; // of training rows to come; of the batch under way
   DataBuffer buf;

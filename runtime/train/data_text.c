@@ -168,8 +168,9 @@ void data_lm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBat
 
 int64_t data_mlm_count(const Data *d, int64_t *count) {
   int64_t step = d->o.length - 2, total = 0;
-  for (int64_t k = 0; k < d->ntrain; k++)
-    for (int64_t at = d->train[k] * step; at < (d->train[k] + 1) * step && at < d->ntoken; at++)
+  for (int64_t k = 0; k < split_count(&d->split, false); k++)
+    for (int64_t row = split_row(&d->split, false, k), at = row * step;
+         at < (row + 1) * step && at < d->ntoken; at++)
       if (ordinary(d, data_token(d, at))) {
         count[data_token(d, at)]++;
         total++;
@@ -179,8 +180,9 @@ int64_t data_mlm_count(const Data *d, int64_t *count) {
 
 int64_t data_lm_count(const Data *d, int64_t *count) {
   int64_t step = d->o.length;
-  for (int64_t k = 0; k < d->ntrain; k++)
-    for (int64_t at = d->train[k] * step + 1; at <= (d->train[k] + 1) * step; at++)
+  for (int64_t k = 0; k < split_count(&d->split, false); k++)
+    for (int64_t row = split_row(&d->split, false, k), at = row * step + 1; at <= (row + 1) * step;
+         at++)
       count[data_token(d, at)]++;
-  return d->ntrain * step;
+  return split_count(&d->split, false) * step;
 }

@@ -27,6 +27,8 @@ train_sources = \
 	%D%/metrics.c \
 	%D%/metrics.def \
 	%D%/metrics.h \
+	%D%/order.c \
+	%D%/order.h \
 	%D%/train.c \
 	%D%/train.h \
 	%D%/train_held_out.c \
