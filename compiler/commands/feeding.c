@@ -299,7 +299,7 @@ static void print_metrics(const EvalResult *r) {
       printf(", accuracy %.1f %%", 100 * r->accuracy);
     else if (metric_fits((MetricId)i, &r->task))
       printf(", %s %.4f", metric_names[i], r->metric[i]);
-  printf(" of %lld rows\n", (long long)r->rows);
+  printf(" of %lld %s\n", (long long)r->rows, r->task.kind == OF_TAGS ? "words" : "rows");
 }
 
 void feeding_print_result(const Feeding *f, const EvalResult *r) {

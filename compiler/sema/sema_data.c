@@ -91,7 +91,7 @@ static const Formal *ids_formal(const Model *m) {
 }
 
 static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`",
-                                          "along the masked rows, a run-time dim of its own"};
+                                          "along the chosen places, a run-time dim of its own"};
 
 // rows: the dim of masked rows seen so far in this block.
 static bool shape_fits(const Model *m, SettingShape shape, const Ty *t, Ax **rows) {

@@ -53,7 +53,8 @@ bool data_has_field(const char *source, const char *field) {
 }
 
 bool data_is_task(DataKind kind) {
-  return field_shape(kind, "target") == FIELD_B;
+  FieldShape target = field_shape(kind, "target");
+  return target == FIELD_B || target == FIELD_M;
 }
 
 static const DataSource *source_of(const Data *d) {
@@ -95,7 +96,7 @@ static int64_t sample_row(const Data *d, uint64_t sample) {
 static int check_options(const Data *d, BigsError *e) {
   const DataOptions *o = &d->o;
   int64_t least = sources[o->kind].least, around = tok_around(d->tok, 2) + 1;
-  if (o->kind == DATA_TSV && least < around)
+  if (data_is_task(o->kind) && least < around)
     least = around;
   if (o->length < least || o->length > INT32_MAX / 2)
     return bigs_fail(e, BIGS_EUSAGE, "rows of %lld tokens: at least %lld", (long long)o->length,
@@ -173,6 +174,7 @@ static void free_buffer(DataBuffer *b) {
   free(b->at);
   free(b->labels);
   free(b->target);
+  free(b->part);
   free(b->value);
   free(b->mask);
 }
@@ -187,6 +189,8 @@ void data_free(Data *d) {
   free(d->first);
   free(d->label);
   free(d->value);
+  if (d->own)
+    d->own_free(d->own);
   for (int i = 0; i < d->nfile; i++)
     free(d->file[i].path);
   free(d->file);
@@ -212,7 +216,7 @@ int64_t data_skipped(const Data *d, const char **at) {
   return d->skipped;
 }
 int64_t data_cut(const Data *d) {
-  int64_t n = 0, room = d->o.length - tok_around(d->tok, d->pair ? 2 : 1);
+  int64_t n = d->ncut, room = d->o.length - tok_around(d->tok, d->pair ? 2 : 1);
   for (int64_t i = 0; d->start && i < d->rows; i++)
     n += d->start[i + 1] - d->start[i] > room;
   return n;
@@ -249,6 +253,8 @@ uint64_t data_fingerprint(const Data *d) {
     h = mix(h, (uint64_t)data_token(d, i));
   for (int64_t i = 0; d->start && i < d->rows; i++)
     h = mix(h, mix(target_bits(d, i), mix((uint64_t)d->first[i], (uint64_t)d->start[i])));
+  for (int64_t i = 0; i < d->nnote; i++)
+    h = mix(h, (uint64_t)d->notes[i]);
   return mix(h, (uint64_t)d->rows);
 }
 
@@ -261,10 +267,17 @@ static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
     return 0;
   free_buffer(b);
   size_t n = (size_t)cells + 1;
-  *b = (DataBuffer){malloc(4 * n), malloc(4 * n), malloc(4 * n),
-                    malloc(4 * n), malloc(4 * n), malloc(sizeof(float) * (size_t)(B + 1)),
-                    malloc(n),     cells,         B};
-  if (b->ids && b->types && b->at && b->labels && b->target && b->value && b->mask)
+  *b = (DataBuffer){.ids = malloc(4 * n),
+                    .types = malloc(4 * n),
+                    .at = malloc(4 * n),
+                    .labels = malloc(4 * n),
+                    .target = malloc(4 * n),
+                    .part = malloc(4 * (size_t)(B + 1)),
+                    .value = malloc(sizeof(float) * (size_t)(B + 1)),
+                    .mask = malloc(n),
+                    .cells = cells,
+                    .rows = B};
+  if (b->ids && b->types && b->at && b->labels && b->target && b->part && b->value && b->mask)
     return 0;
   free_buffer(b);
   *b = (DataBuffer){0};
@@ -280,6 +293,7 @@ static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   out->target = target && !d->o.numbers ? b->target : NULL;
   out->value = target && d->o.numbers ? b->value : NULL;
   out->target_rank = target == FIELD_BL ? 2 : 1;
+  out->part = target == FIELD_M ? b->part : NULL;
 }
 
 // Rows by number; draws[b] is what sample number b's draws are keyed with.

@@ -7,6 +7,7 @@
 //   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
 //             cut, of a pair the longer one first
+//   tags      [CLS] words [SEP], a target for each word, at its first token; a sentence too long goes on in the next row
 // One row of about 50 is held out, chosen by a hash of its place and not by the seed, so that every
 // run on the same text holds out the same rows.  All random choices are functions of (seed, sample
 // number, position): the order of rows is a new permutation every epoch, sample s being row
@@ -32,7 +33,7 @@ typedef enum DataKind {
 int data_kind(const char *source);
 // May `data` pick this field of the source?
 bool data_has_field(const char *source, const char *field);
-bool data_is_task(DataKind kind); // rows have a target each
+bool data_is_task(DataKind kind); // every row is scored: it has a target, or its words do
 
 typedef struct DataOptions {
   DataKind kind;
@@ -65,7 +66,7 @@ typedef enum DataSplit { DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 int64_t data_rows(const Data *d, DataSplit s);
 int64_t data_tokens(const Data *d);       // of the text, separators included; of all TSV rows
 const Labels *data_labels(const Data *d); // tsv: names of its classes, n 0 where labels are numbers
-// The files that rows are of, in order: rows from first on, as far as the next one's.  tsv only.
+// The files that rows (of tags: words) are of, in order: from first on, as far as the next one's.  Of tasks only.
 typedef struct DataFile {
   char *path;
   int64_t first;
@@ -82,13 +83,18 @@ typedef struct DataBatch {
   int64_t B, L, M;
   const int32_t *ids, *types; // [B, L]
   const bool *mask;           // [B, L]: false on padding
-  const int32_t *at;          // [M] mlm_text: chosen positions in B * L, ascending; M >= B
-  const int32_t *labels;      // [M]: the tokens that stood there
-  const int32_t *target;      // lm_text [B, L]; tsv [B]
-  const float *value;         // [B]: tsv with `numbers`, instead of target
+  const int32_t
+      *at; // [M] mlm_text: chosen positions in B * L, ascending; M >= B; tags: those of words
+  const int32_t *labels; // [M]: the tokens that stood there
+  const int32_t *target; // lm_text [B, L]; tsv [B]; tags [M]
+  const float *value;    // [B]: tsv with `numbers`, instead of target
   int target_rank;
-  int64_t tokens; // positions with mask true
+  const int32_t *part; // [B]: tags: the sentence that a row is of, from 0
+  int64_t tokens;      // positions with mask true
 } DataBatch;
+
+// tags: word i of all, n bytes, and the sentence that it is of.
+const char *data_word(const Data *d, int64_t i, size_t *n, int32_t *sentence);
 
 // The next B training rows at the cursor, which moves on; epochs follow one another without a gap.
 // mlm_text: of a row's ordinary tokens max(1, round(mask_rate * count)) are chosen; each becomes

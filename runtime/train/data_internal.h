@@ -10,7 +10,7 @@
 #define SITE_EVAL 0x6c617665u          // "eval": masks that depend on no seed
 
 typedef struct DataBuffer { // of one batch
-  int32_t *ids, *types, *at, *labels, *target;
+  int32_t *ids, *types, *at, *labels, *target, *part;
   float *value;
   bool *mask;
   int64_t cells, rows; // room: B * L, B
@@ -36,6 +36,12 @@ struct Data {
   bool pair;
   DataFile *file;
   int nfile;
+  // of a source's own; `notes`: numbers of its rows beside their tokens, which tell one data from another
+  void *own;
+  void (*own_free)(void *own);
+  const int32_t *notes;
+  int64_t nnote;
+  int64_t ncut; // what it cut while reading
   int64_t skipped;
   char first_skipped[256];
   // rows
@@ -50,6 +56,21 @@ static inline int32_t data_token(const Data *d, int64_t i) {
   return d->narrow ? d->narrow[i] : d->wide[i];
 }
 int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
+// A file begins with row (of tags: word) `first`.
+int data_push_file(Data *d, const char *path, int64_t first, BigsError *e);
+// The classes of words, which label[n] numbers: they become classes, and their names d->labels.
+int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, BigsError *e);
+// Every 4096th line: the progress.  Other than 0: interrupted.
+int data_read_progress(Data *d, const TextReader *r, int64_t line, BigsError *e);
+
+// A text of a row: n tokens of the stream.
+typedef struct DataText {
+  int64_t from, n;
+} DataText;
+// Row b of a batch: one text or two, with what the tokenizer puts around them, which has room, and what pads it.  at[i]: where text i
+// begins in the row, -1: the tokenizer leaves it out.  Adds to out->tokens.
+void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
+                    int64_t at[2]);
 
 // What a source does.  The functions of source `id` are data_id_read, data_id_length, ...: one that is missing is an error of the linker.
 typedef struct DataSource {

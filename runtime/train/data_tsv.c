@@ -4,7 +4,6 @@
 // their bytes, or any numbers where the model's target is one.
 #include "runtime/train/columns.h"
 #include "runtime/train/data_internal.h"
-#include "base/alloc.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,17 +18,6 @@ static int read_header(Data *d, const TextLine *l, Columns *c, BigsError *e) {
                      l->line, pair ? "pairs of texts" : "single texts");
   d->pair = pair;
   return status;
-}
-
-// A file begins with the next row.
-static int push_file(Data *d, const char *path, BigsError *e) {
-  DataFile *f = REALLOC_N(DataFile, d->file, d->nfile + 1);
-  d->file = f ? f : d->file;
-  char *name = f ? strdup(path) : NULL;
-  if (!name)
-    return bigs_fail_memory(e, "the files of the data");
-  d->file[d->nfile++] = (DataFile){name, d->rows};
-  return 0;
 }
 
 static int grow_rows(Data *d, BigsError *e) {
@@ -140,32 +128,17 @@ static int read_all(TsvReader *t, BigsError *e) {
     bool first = l.path != path;
     status = first ? read_header(d, &l, &col, e) : 0;
     if (!status && first)
-      status = push_file(d, l.path, e);
+      status = data_push_file(d, l.path, d->rows, e);
     if (!status && (!first || col.headless))
       status = read_row(t, &l, &col, e);
     if (status)
       return status;
     path = l.path;
     last_line = l.line;
-    if (i % 4096 == 0 && d->o.progress &&
-        d->o.progress(d->o.ctx, "reading rows", text_share(t->from)))
-      return bigs_fail(e, BIGS_EINTERRUPT, "interrupted");
+    status = data_read_progress(d, t->from, i, e);
+    if (status)
+      return status;
   }
-}
-
-// The rows' words become classes.
-static int read_classes(TsvReader *t, BigsError *e) {
-  Data *d = t->d;
-  LabelRules rules = {d->o.labels, d->o.labels_fixed, d->o.classes};
-  int32_t *class_of = malloc(sizeof *class_of * (size_t)(t->words.n + 1));
-  if (!class_of)
-    return bigs_fail_memory(e, "the labels of the data");
-  int status = label_words_classes(&t->words, &rules, class_of, &d->labels, e);
-  for (int64_t i = 0; i < d->rows && !status && !d->o.numbers; i++)
-    if (d->label[i] >= 0)
-      d->label[i] = class_of[d->label[i]];
-  free(class_of);
-  return status;
 }
 
 int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
@@ -174,7 +147,8 @@ int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
   int status = !t.from ? bigs_status(e, BIGS_EFILE) : !t.encoder ? BIGS_EMODEL : read_all(&t, e);
   if (!status && d->rows == 0)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(t.from, 0));
-  status = status ? status : read_classes(&t, e);
+  if (!status)
+    status = data_classes(d, &t.words, d->label, d->o.numbers ? 0 : d->rows, e);
   free(t.ids.v);
   label_words_free(&t.words);
   tok_encoder_free(t.encoder);
@@ -206,23 +180,13 @@ int64_t data_tsv_count(const Data *d, int64_t *count) {
 
 void data_tsv_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
   (void)key;
-  int64_t L = out->L, n = 0, from[2] = {d->start[row], d->start[row] + d->first[row]};
-  size_t many[2];
-  cut_row(d, row, many);
-  int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;
-  const TokSlot *slot;
-  int slots = tok_slots(d->tok, d->pair ? 2 : 1, &slot);
-  memset(types, 0, sizeof *types * (size_t)L);
-  for (; slots--; slot++)
-    for (int64_t i = 0, all = slot->id >= 0 ? 1 : (int64_t)many[slot->text]; i < all; i++) {
-      types[n] = slot->type;
-      ids[n++] = slot->id >= 0 ? slot->id : data_token(d, from[slot->text] + i);
-    }
-  out->tokens += n;
-  for (int64_t i = 0; i < L; i++)
-    d->buf.mask[b * L + i] = i < n;
-  for (int64_t i = n; i < L; i++)
-    ids[i] = d->pad;
+  size_t n[2];
+  int64_t at[2];
+  cut_row(d, row, n);
+  data_put_texts(
+      d,
+      (DataText[]){{d->start[row], (int64_t)n[0]}, {d->start[row] + d->first[row], (int64_t)n[1]}},
+      d->pair ? 2 : 1, b, out, at);
   if (d->o.numbers)
     d->buf.value[b] = d->value[row];
   else

@@ -1,5 +1,5 @@
 // Held-out loss and accuracy: see evaluate.h.
-#include "runtime/train/evaluate.h"
+#include "runtime/train/evaluate_internal.h"
 #include "runtime/exec/team.h"
 #include "base/alloc.h"
 #include "base/dtype.h"
@@ -50,57 +50,6 @@ static EvalResult tally_result(const Tally *t) {
                       .count = t->count};
 }
 
-// ---- rows of a task
-void eval_rows_free(EvalRows *r) {
-  free(r->v);
-  *r = (EvalRows){0};
-}
-
-static int rows_add(EvalRows *r, EvalRow row, BigsError *e) {
-  if (r->n == r->cap) {
-    int64_t cap = r->cap * 2 + 1024;
-    EvalRow *v = REALLOC_N(EvalRow, r->v, cap);
-    if (!v)
-      return bigs_fail_memory(e, "predictions");
-    r->v = v;
-    r->cap = cap;
-  }
-  r->v[r->n++] = row;
-  return 0;
-}
-
-// The metrics of n rows whose target is known: x, then what was said.
-static int put_metrics(const double *x, int64_t n, EvalResult *out, BigsError *e) {
-  int err = 0;
-  for (int i = 0; i < METRICS && !err; i++)
-    if (metric_fits((MetricId)i, &out->task))
-      err = metric_compute((MetricId)i, &out->task, x, x + n, n, &out->metric[i], e);
-  out->accuracy = out->metric[METRIC_accuracy];
-  return err;
-}
-
-int eval_rows_result(const EvalRows *r, int64_t from, int64_t to, EvalResult *out, BigsError *e) {
-  *out = (EvalResult){.rows = to - from, .task = r->task};
-  for (int i = 0; i < METRICS; i++)
-    out->metric[i] = NAN;
-  for (int64_t i = from; i < to; i++)
-    out->count += !isnan(r->v[i].target);
-  double *x = MALLOC_N(double, 2 * out->count + 1), sum = 0;
-  if (!x)
-    return bigs_fail_memory(e, "predictions");
-  for (int64_t i = from, n = 0; i < to; i++)
-    if (!isnan(r->v[i].target)) {
-      sum += r->v[i].loss;
-      x[n] = r->v[i].target;
-      x[out->count + n++] = r->v[i].said;
-    }
-  out->loss = out->count ? sum / (double)out->count : NAN;
-  out->perplexity = r->task.numbers ? NAN : exp(out->loss);
-  int err = put_metrics(x, out->count, out, e);
-  free(x);
-  return err;
-}
-
 // What of a batch is predicted: labels, and the row of the entry's output that each is about.
 typedef struct Task {
   const char *entry;
@@ -108,20 +57,33 @@ typedef struct Task {
   const int32_t *label;
   const float *value; // instead of labels
   int64_t n;
-  bool rows; // one target a row: metrics are computed
+  bool rows; // one target a row, or a word: metrics are computed
+  MetricKind kind;
+  const int32_t *part; // OF_TAGS: [B], the text that a row is of
+  int64_t length;      // and its places
 } Task;
 
-static bool task_of(const FeedBatch *batch, Task *out) {
-  const FeedField *at = feed_find(batch, "at"), *labels = feed_find(batch, "labels"),
-                  *target = feed_find(batch, "target");
-  if (at && labels && at->rank == 1 && labels->rank == 1 && at->shape[0] == labels->shape[0]) {
-    *out = (Task){.entry = "logits", .row = at->data, .label = labels->data, .n = labels->shape[0]};
-    return true;
-  }
-  if (!target || target->rank < 1 || target->rank > 2)
-    return false;
+static bool same_shape(const FeedField *a, const FeedField *b) {
+  return a && b && a->rank == 1 && b->rank == 1 && a->shape[0] == b->shape[0];
+}
+
+static void task_of_places(const FeedField *at, const FeedField *label, Task *out) {
+  *out = (Task){.entry = "logits", .row = at->data, .label = label->data, .n = label->shape[0]};
+}
+
+static void task_of_words(const FeedBatch *batch, const FeedField *at, const FeedField *target,
+                          Task *out) {
+  task_of_places(at, target, out);
+  out->entry = "scores";
+  out->rows = true;
+  out->kind = OF_TAGS;
+  out->part = batch->part;
+  out->length = feed_find(batch, "ids")->shape[1];
+}
+
+static bool task_of_rows(const FeedField *target, Task *out) {
   bool rows = target->rank == 1, numbers = target->dtype == DT_F32;
-  if (numbers ? !rows : target->dtype != DT_I32)
+  if (target->rank < 1 || target->rank > 2 || (numbers ? !rows : target->dtype != DT_I32))
     return false;
   int64_t n = target->shape[0] * (rows ? 1 : target->shape[1]);
   *out = (Task){.entry = rows ? "scores" : "logits", .n = n, .rows = rows};
@@ -129,6 +91,19 @@ static bool task_of(const FeedBatch *batch, Task *out) {
     out->value = target->data;
   else
     out->label = target->data;
+  return true;
+}
+
+static bool task_of(const FeedBatch *batch, Task *out) {
+  const FeedField *at = feed_find(batch, "at"), *labels = feed_find(batch, "labels"),
+                  *target = feed_find(batch, "target");
+  *out = (Task){0};
+  if (same_shape(at, labels))
+    task_of_places(at, labels, out);
+  else if (batch->part && same_shape(at, target))
+    task_of_words(batch, at, target, out);
+  else
+    return target && task_of_rows(target, out);
   return true;
 }
 
@@ -178,18 +153,18 @@ typedef struct Evaluation {
 
 static int add_number(Evaluation *v, const float *score, float target) {
   double off = (double)*score - target;
-  return rows_add(v->rows, (EvalRow){target, *score, off * off}, &v->m->error);
+  return eval_rows_add(v->rows, (EvalRow){target, *score, off * off, 0}, &v->m->error);
 }
 
-static int add_class(Evaluation *v, const float *scores, int64_t n, int64_t label) {
+static int add_class(Evaluation *v, const float *scores, int64_t n, int64_t label, double part) {
   double loss;
   int64_t best = best_class(scores, n, label, &loss);
-  EvalRow row = {NAN, isfinite(loss) ? (double)best : NAN, NAN};
+  EvalRow row = {NAN, isfinite(loss) ? (double)best : NAN, NAN, part};
   if (label >= 0) {
     row.target = (double)label;
     row.loss = loss;
   }
-  return rows_add(v->rows, row, &v->m->error);
+  return eval_rows_add(v->rows, row, &v->m->error);
 }
 
 // Targets are numbers: one for each row.
@@ -206,16 +181,18 @@ static int add_numbers(Evaluation *v, const Task *task, const char *entry, int64
   return err;
 }
 
-static MetricTask classes_of(const Feed *feed, int64_t scores) {
+static MetricTask classes_of(const Feed *feed, MetricKind kind, int64_t scores) {
   bool named = feed->classes > 0;
-  return (MetricTask){.classes = named ? feed->classes : scores,
-                      .positive = named ? (double)feed->last_class : 1};
+  return (MetricTask){.kind = kind,
+                      .classes = named ? feed->classes : scores,
+                      .positive = named ? (double)feed->last_class : 1,
+                      .names = feed->labels};
 }
 
 static int add_labels(Evaluation *v, const Task *task, const char *entry, int64_t rows,
                       int64_t classes) {
   int err = 0;
-  v->rows->task = classes_of(v->feed, classes);
+  v->rows->task = classes_of(v->feed, task->kind, classes);
   for (int64_t i = 0; i < task->n && !err; i++) {
     int64_t row = task->row ? task->row[i] : i;
     if (row < 0 || row >= rows || task->label[i] >= classes)
@@ -223,7 +200,8 @@ static int add_labels(Evaluation *v, const Task *task, const char *entry, int64_
                        "entry %s has no row %" PRId64 " of class %" PRId32, entry, row,
                        task->label[i]);
     if (task->rows)
-      err = add_class(v, v->scores.v + row * classes, classes, task->label[i]);
+      err = add_class(v, v->scores.v + row * classes, classes, task->label[i],
+                      task->part ? task->part[row / task->length] : 0);
     else
       tally_add(&v->tally, v->scores.v + row * classes, classes, task->label[i]);
   }

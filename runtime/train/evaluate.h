@@ -9,8 +9,8 @@ typedef struct EvalResult {
   double perplexity; // exp(loss); NaN for numbers
   double accuracy;   // share of predictions whose best class is right; NaN for numbers
   int64_t count;
-  // Of a task (target [B]):
-  int64_t rows;    // evaluated, with a known target or not; 0: no task
+  // Of a task (target [B], or of words):
+  int64_t rows;    // evaluated, with a known target or not, of tags the words; 0: no task
   MetricTask task; // says which metrics there are
   double metric[METRICS];
 } EvalResult;
@@ -19,6 +19,7 @@ typedef struct EvalResult {
 typedef struct EvalRow {
   double target, said,
       loss; // a class or a number; NaN: target and loss where it is not known, said where a score is not finite
+  double part; // of a word: its text
 } EvalRow;
 typedef struct EvalRows {
   EvalRow *v; // malloc'd
@@ -30,6 +31,7 @@ void eval_rows_free(EvalRows *r);
 // Runs an entry over the held-out batches (at most max_batches; 0: all), dropout off.  What is
 // predicted follows from the fields:
 //   at, labels   entry `logits` [B, L, V] at the rows `at` of (B, L)      (masked language model)
+//   at, target   entry `scores` [B, L, C] at the rows `at` of (B, L)     (tags of words)
 //   target of the axes of ids   entry `logits` [B, L, V] everywhere      (language model)
 //   target [B]   entry `scores` [B, C]                                     (classification)
 //   target [B] f32   entry `scores` [B], or [B, 1]                             (regression)

@@ -23,17 +23,18 @@ static void add_field(DataFeed *d, FeedBatch *out, const char *name, int dtype, 
 
 // A loss is a mean over labels, targets of places, or rows.
 static int64_t predictions(const DataBatch *b) {
-  return b->labels ? b->M : b->target && b->target_rank == 2 ? b->B * b->L : b->B;
+  return b->at ? b->M : b->target && b->target_rank == 2 ? b->B * b->L : b->B;
 }
 
 static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
-  *out = (FeedBatch){.field = d->field, .tokens = b->tokens, .count = predictions(b)};
+  *out =
+      (FeedBatch){.field = d->field, .tokens = b->tokens, .count = predictions(b), .part = b->part};
   add_field(d, out, "ids", DT_I32, b->ids, 2, b->B, b->L);
   add_field(d, out, "types", DT_I32, b->types, 2, b->B, b->L);
   add_field(d, out, "mask", DT_BOOL, b->mask, 2, b->B, b->L);
   add_field(d, out, "at", DT_I32, b->at, 1, b->M, 0);
   add_field(d, out, "labels", DT_I32, b->labels, 1, b->M, 0);
-  add_field(d, out, "target", DT_I32, b->target, b->target_rank, b->B,
+  add_field(d, out, "target", DT_I32, b->target, b->target_rank, b->at ? b->M : b->B,
             b->target_rank == 2 ? b->L : 0);
   add_field(d, out, "target", DT_F32, b->value, 1, b->B, 0);
 }
@@ -120,6 +121,7 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
                 .seek = seek_cursor};
   out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;
   const Labels *l = data_labels(data);
+  out->labels = l;
   out->classes = l->n;
   for (int i = 1; i < l->n; i++)
     if (strcmp(l->name[i], l->name[out->last_class]) > 0)

@@ -10,10 +10,16 @@ train_sources = \
 	%D%/data.c \
 	%D%/data.h \
 	%D%/data_internal.h \
+	%D%/data_rows.c \
+	%D%/data_tags.c \
 	%D%/data_text.c \
 	%D%/data_tsv.c \
+	%D%/entities.c \
+	%D%/entities.h \
 	%D%/evaluate.c \
 	%D%/evaluate.h \
+	%D%/evaluate_internal.h \
+	%D%/evaluate_rows.c \
 	%D%/feed.c \
 	%D%/feed.h \
 	%D%/feed_data.c \
@@ -22,6 +28,7 @@ train_sources = \
 	%D%/fill.h \
 	%D%/labels.c \
 	%D%/labels.h \
+	%D%/list.h \
 	%D%/log.c \
 	%D%/log.h \
 	%D%/metrics.c \

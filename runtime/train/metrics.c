@@ -1,13 +1,17 @@
 // See metrics.h.
 #include "runtime/train/metrics.h"
+#include "runtime/train/entities.h"
 #include "base/alloc.h"
+#include "base/bug.h"
 #include <math.h>
 #include <string.h>
 
 const char *const metric_names[METRICS] = {
-#define METRIC(name, fits) #name,
+#define METRIC(name) #name,
+#define MEASURE(name, fits, function)
 #include "runtime/train/metrics.def"
 #undef METRIC
+#undef MEASURE
 };
 
 int metric_find(const char *name) {
@@ -17,19 +21,6 @@ int metric_find(const char *name) {
   return -1;
 }
 
-typedef enum MetricFits { FITS_CLASSES, FITS_TWO, FITS_NUMBERS } MetricFits;
-static const MetricFits fits_what[METRICS] = {
-#define METRIC(name, fits) FITS_##fits,
-#include "runtime/train/metrics.def"
-#undef METRIC
-};
-
-bool metric_fits(MetricId id, const MetricTask *t) {
-  if (fits_what[id] == FITS_NUMBERS || t->numbers)
-    return fits_what[id] == FITS_NUMBERS && t->numbers;
-  return fits_what[id] == FITS_CLASSES || t->classes == 2;
-}
-
 typedef struct MetricRows {
   const MetricTask *task;
   const double *target, *said;
@@ -37,7 +28,7 @@ typedef struct MetricRows {
 } MetricRows;
 
 // ---- classes
-static int metric_accuracy(const MetricRows *r, double *out) {
+static int measure_equal(const MetricRows *r, double *out) {
   int64_t right = 0;
   for (int64_t i = 0; i < r->n; i++)
     right += r->target[i] == r->said[i];
@@ -58,14 +49,14 @@ static Confusion confusion(const MetricRows *r) {
   return c;
 }
 
-static int metric_f1(const MetricRows *r, double *out) {
+static int measure_f1(const MetricRows *r, double *out) {
   Confusion c = confusion(r);
   double all = 2 * c.tp + c.fp + c.fn;
   *out = all > 0 ? 2 * c.tp / all : 0;
   return 0;
 }
 
-static int metric_matthews(const MetricRows *r, double *out) {
+static int measure_matthews(const MetricRows *r, double *out) {
   Confusion c = confusion(r);
   double all = sqrt(c.tp + c.fp) * sqrt(c.tp + c.fn) * sqrt(c.tn + c.fp) * sqrt(c.tn + c.fn);
   *out = all > 0 ? (c.tp * c.tn - c.fp * c.fn) / all : 0;
@@ -90,7 +81,7 @@ static double correlation(const double *x, const double *y, int64_t n) {
   return xx > 0 && yy > 0 ? xy / (sqrt(xx) * sqrt(yy)) : NAN;
 }
 
-static int metric_pearson(const MetricRows *r, double *out) {
+static int measure_pearson(const MetricRows *r, double *out) {
   *out = correlation(r->target, r->said, r->n);
   return 0;
 }
@@ -122,7 +113,7 @@ static bool rank_values(const double *x, int64_t n, double *rank) {
   return true;
 }
 
-static int metric_spearman(const MetricRows *r, double *out) {
+static int measure_spearman(const MetricRows *r, double *out) {
   double *rank = MALLOC_N(double, 2 * r->n + 1);
   bool ok = rank && rank_values(r->target, r->n, rank) && rank_values(r->said, r->n, rank + r->n);
   *out = ok ? correlation(rank, rank + r->n, r->n) : NAN;
@@ -130,16 +121,64 @@ static int metric_spearman(const MetricRows *r, double *out) {
   return ok ? 0 : -1;
 }
 
-int metric_compute(MetricId id, const MetricTask *t, const double *target, const double *said,
-                   int64_t n, double *out, BigsError *e) {
-  static int (*const compute[METRICS])(const MetricRows *r, double *out) = {
-#define METRIC(name, fits) metric_##name,
+// ---- entities
+static int measure_entities(const MetricRows *r, double *out) {
+  EntityCount c;
+  entities_count(r->task->names, r->target, r->said, r->task->part, r->n, &c);
+  *out = c.is + c.said > 0 ? 2 * (double)c.both / (double)(c.is + c.said) : 0;
+  return 0;
+}
+
+// ---- the table
+typedef enum MetricFits {
+  FITS_CLASSES,
+  FITS_TWO,
+  FITS_NUMBERS,
+  FITS_TAGS,
+  FITS_ENTITIES
+} MetricFits;
+
+static bool fits(MetricFits what, const MetricTask *t) {
+  switch (what) {
+  case FITS_CLASSES: return t->kind == OF_CLASSES && !t->numbers;
+  case FITS_TWO: return t->kind == OF_CLASSES && !t->numbers && t->classes == 2;
+  case FITS_NUMBERS: return t->numbers;
+  case FITS_TAGS: return t->kind == OF_TAGS;
+  case FITS_ENTITIES: return t->kind == OF_TAGS && entities_named(t->names);
+  }
+  return false;
+}
+
+typedef struct Measure {
+  MetricId id;
+  MetricFits fits;
+  int (*compute)(const MetricRows *r, double *out); // other than 0: no memory
+} Measure;
+static const Measure measures[] = {
+#define METRIC(name)
+#define MEASURE(name, fits, function) {METRIC_##name, FITS_##fits, measure_##function},
 #include "runtime/train/metrics.def"
 #undef METRIC
-  };
+#undef MEASURE
+};
+
+static const Measure *measure_of(MetricId id, const MetricTask *t) {
+  for (int i = 0; i < COUNT(measures); i++)
+    if (measures[i].id == id && fits(measures[i].fits, t))
+      return &measures[i];
+  return NULL;
+}
+
+bool metric_fits(MetricId id, const MetricTask *t) {
+  return measure_of(id, t) != NULL;
+}
+
+int metric_compute(MetricId id, const MetricTask *t, const double *target, const double *said,
+                   int64_t n, double *out, BigsError *e) {
+  const Measure *m = measure_of(id, t);
   MetricRows r = {t, target, said, n};
   *out = NAN;
-  if (n < 1)
+  if (n < 1 || !m)
     return 0;
-  return compute[id](&r, out) ? bigs_fail_memory(e, "ranks of predictions") : 0;
+  return m->compute(&r, out) ? bigs_fail_memory(e, "predictions") : 0;
 }

@@ -29,6 +29,16 @@ int train_choose_measure(TrainRun *r) {
   return 0;
 }
 
+// Why a metric does not fit.
+static const char *misfit(const EvalResult *v) {
+  if (!v->rows)
+    return "it has no rows with a target each";
+  if (v->task.numbers)
+    return "its targets are numbers";
+  return v->task.kind == OF_TAGS ? "its targets are tags, and f1 wants those of entities (B- I- O)"
+                                 : "its targets are classes, and f1 and matthews want two";
+}
+
 // A first look at what is held out: does the metric fit it?
 int train_check_measure(TrainRun *r) {
   int metric = metric_find(r->state.best_by);
@@ -43,10 +53,7 @@ int train_check_measure(TrainRun *r) {
   int err = evaluate(r->m, r->feed, 1, &v);
   if (!err && (!v.rows || !metric_fits((MetricId)metric, &v.task)))
     err = bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not fit what is held out: %s",
-                    r->state.best_by,
-                    !v.rows          ? "it has no rows with a target each"
-                    : v.task.numbers ? "its targets are numbers"
-                                     : "its targets are classes, and f1 and matthews want two");
+                    r->state.best_by, misfit(&v));
   return err;
 }
 

@@ -53,6 +53,10 @@ static void check_batch(const DataBatch *b, DataKind kind) {
     must(b->target[i] >= 0 && b->target[i] < tok_size(tokenizer()));
   for (int64_t i = 0; kind == DATA_TSV && i < b->B; i++)
     must(b->target[i] >= 0 && b->target[i] < 3);
+  for (int64_t i = 0; kind == DATA_TAGS && i < b->M; i++) {
+    must(b->at[i] >= 0 && b->at[i] < n && (!i || b->at[i] > b->at[i - 1]) && b->mask[b->at[i]]);
+    must(b->target[i] >= 0 && b->target[i] < 3);
+  }
 }
 
 static void check_split(Data *d, DataSplit s, DataKind kind) {

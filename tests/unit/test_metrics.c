@@ -68,11 +68,69 @@ START_TEST(metrics_fit_their_tasks) {
 }
 END_TEST
 
+// Tags, of which the words of each text stand together: tests/make_metrics.py.
+static const double inside[] = {4, 4, 5, 0, 4, 3, 1, 5, 0, 3, 0, 0, 0, 5, 0, 4, 1, 4, 0, 5,
+                                1, 4, 4, 5, 1, 3, 1, 1, 4, 3, 0, 4, 5, 0, 1, 3, 0, 3, 5, 4,
+                                5, 1, 3, 3, 5, 4, 5, 4, 5, 0, 4, 1, 4, 4, 1, 3, 5, 3},
+                    inside_said[] = {4, 4, 5, 0, 3, 3, 1, 5, 5, 3, 0, 0, 0, 1, 0, 1, 1, 4, 3, 5,
+                                     1, 4, 0, 5, 5, 5, 1, 1, 4, 5, 0, 4, 5, 0, 1, 3, 0, 3, 5, 4,
+                                     5, 1, 3, 5, 3, 4, 0, 4, 5, 0, 1, 1, 1, 4, 1, 3, 5, 3},
+                    inside_part[] = {0, 0, 0, 1, 1,  2,  2,  2,  2,  2,  3,  3,  4, 4, 4,
+                                     4, 4, 4, 4, 4,  5,  5,  5,  5,  5,  5,  5,  5, 6, 6,
+                                     6, 6, 6, 6, 6,  6,  7,  7,  7,  7,  7,  7,  7, 8, 8,
+                                     8, 8, 9, 9, 10, 10, 10, 10, 10, 10, 10, 10, 11},
+                    ends[] = {6, 5, 6, 4, 2, 4, 3, 4, 2, 0, 6, 0, 2, 3, 2, 3, 3, 4, 1, 4, 1, 1, 1,
+                              0, 1, 2, 1, 1, 4, 4, 2, 4, 5, 4, 1, 3, 6, 3, 5, 4, 6, 2, 6, 4, 2, 2},
+                    ends_said[] = {3, 5, 5, 5, 2, 4, 4, 4, 5, 3, 6, 4, 3, 3, 6, 3,
+                                   3, 2, 3, 4, 5, 4, 1, 0, 1, 2, 1, 1, 4, 6, 5, 4,
+                                   5, 4, 1, 3, 6, 3, 6, 4, 1, 0, 6, 0, 2, 2},
+                    ends_part[] = {0,  1,  1,  2,  2,  3,  3,  3,  3,  3,  3,  4,  4,  4, 5, 5,
+                                   5,  5,  5,  6,  6,  6,  6,  6,  7,  7,  7,  7,  8,  9, 9, 9,
+                                   10, 10, 10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11};
+static const Labels tag_names = {
+    7, (char *[]){"B-LOC", "B-PER", "E-PER", "I-LOC", "I-PER", "O", "S-LOC"}};
+
+static const struct {
+  const double *target, *said, *part;
+  int n;
+  double f1;
+} tagged[] = {{inside, inside_said, inside_part, COUNT(inside), 0.7631578947368421},
+              {ends, ends_said, ends_part, COUNT(ends), 0.619718309859155},
+              // none is, and none is said
+              {(const double[]){5, 5}, (const double[]){5, 5}, (const double[]){0, 0}, 2, 0},
+              // one text, and two: an entity ends with its text
+              {(const double[]){1, 4}, (const double[]){1, 4}, (const double[]){0, 0}, 2, 1},
+              {(const double[]){1, 4}, (const double[]){1, 1}, (const double[]){0, 0}, 2, 0},
+              {(const double[]){1, 4}, (const double[]){1, 1}, (const double[]){0, 1}, 2, 1}};
+
+START_TEST(entities_are_as_seqeval_has_them) {
+  double x;
+  MetricTask task = {.kind = OF_TAGS, .classes = 7, .names = &tag_names, .part = tagged[_i].part};
+  ck_assert(metric_fits(METRIC_f1, &task) && metric_fits(METRIC_accuracy, &task));
+  ck_assert(!metric_fits(METRIC_matthews, &task) && !metric_fits(METRIC_pearson, &task));
+  ck_assert_int_eq(
+      metric_compute(METRIC_f1, &task, tagged[_i].target, tagged[_i].said, tagged[_i].n, &x, NULL),
+      0);
+  ck_assert_double_eq_tol(x, tagged[_i].f1, 1e-14);
+}
+END_TEST
+
+START_TEST(tags_that_name_no_entities_have_no_f1) {
+  const Labels speech = {3, (char *[]){"NN", "O", "B-X"}}, none = {1, (char *[]){"O"}};
+  for (int i = 0; i < 3; i++) {
+    MetricTask task = {.kind = OF_TAGS, .classes = 3, .names = i ? i > 1 ? NULL : &speech : &none};
+    ck_assert(metric_fits(METRIC_accuracy, &task) && !metric_fits(METRIC_f1, &task));
+  }
+}
+END_TEST
+
 Suite *metrics_suite(void) {
   Suite *s = suite_create("metrics");
   TCase *t = tcase_create("metrics");
   tcase_add_loop_test(t, values_are_as_known, 0, COUNT(known));
   tcase_add_test(t, metrics_fit_their_tasks);
+  tcase_add_loop_test(t, entities_are_as_seqeval_has_them, 0, COUNT(tagged));
+  tcase_add_test(t, tags_that_name_no_entities_have_no_f1);
   suite_add_tcase(s, t);
   return s;
 }

@@ -1,0 +1,56 @@
+// What sources of rows that are scored share: files, classes, texts with what stands around them.
+#include "runtime/train/data_internal.h"
+#include "base/alloc.h"
+#include <string.h>
+
+int data_push_file(Data *d, const char *path, int64_t first, BigsError *e) {
+  DataFile *f = REALLOC_N(DataFile, d->file, d->nfile + 1);
+  d->file = f ? f : d->file;
+  char *name = f ? strdup(path) : NULL;
+  if (!name)
+    return bigs_fail_memory(e, "the files of the data");
+  d->file[d->nfile++] = (DataFile){name, first};
+  return 0;
+}
+
+int data_read_progress(Data *d, const TextReader *r, int64_t line, BigsError *e) {
+  bool stop =
+      line % 4096 == 0 && d->o.progress && d->o.progress(d->o.ctx, "reading rows", text_share(r));
+  return stop ? bigs_fail(e, BIGS_EINTERRUPT, "interrupted") : 0;
+}
+
+int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, BigsError *e) {
+  LabelRules rules = {d->o.labels, d->o.labels_fixed, d->o.classes};
+  int32_t *class_of = MALLOC_N(int32_t, words->n + 1);
+  if (!class_of)
+    return bigs_fail_memory(e, "the labels of the data");
+  int status = label_words_classes(words, &rules, class_of, &d->labels, e);
+  for (int64_t i = 0; i < n && !status; i++)
+    if (label[i] >= 0)
+      label[i] = class_of[label[i]];
+  free(class_of);
+  return status;
+}
+
+void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
+                    int64_t at[2]) {
+  int64_t L = out->L, n = 0;
+  int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;
+  const TokSlot *slot;
+  at[0] = at[1] = -1;
+  memset(types, 0, sizeof *types * (size_t)L);
+  for (int slots = tok_slots(d->tok, texts, &slot); slots--; slot++) {
+    const DataText *t = slot->id >= 0 ? NULL : &text[slot->text];
+    if (t)
+      at[slot->text] = n;
+    for (int64_t i = 0, all = t ? t->n : 1; i < all; i++) {
+      types[n] = slot->type;
+      ids[n++] = t ? data_token(d, t->from + i) : slot->id;
+    }
+  }
+  out->tokens += n;
+  for (int64_t i = 0; i < L; i++)
+    d->buf.mask[b * L + i] = i < n;
+  for (int64_t i = n; i < L; i++)
+    ids[i] = d->pad;
+}

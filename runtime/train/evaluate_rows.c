@@ -1,0 +1,57 @@
+// What was said of the rows of a task, and its measures: see evaluate.h.
+#include "runtime/train/evaluate_internal.h"
+#include "base/alloc.h"
+#include <math.h>
+
+void eval_rows_free(EvalRows *r) {
+  free(r->v);
+  *r = (EvalRows){0};
+}
+
+int eval_rows_add(EvalRows *r, EvalRow row, BigsError *e) {
+  if (r->n == r->cap) {
+    int64_t cap = r->cap * 2 + 1024;
+    EvalRow *v = REALLOC_N(EvalRow, r->v, cap);
+    if (!v)
+      return bigs_fail_memory(e, "predictions");
+    r->v = v;
+    r->cap = cap;
+  }
+  r->v[r->n++] = row;
+  return 0;
+}
+
+// The metrics of n rows whose target is known: x, then what was said, then what each is a part of.
+static int put_metrics(const double *x, int64_t n, EvalResult *out, BigsError *e) {
+  int err = 0;
+  MetricTask task = out->task;
+  task.part = x + 2 * n;
+  for (int i = 0; i < METRICS && !err; i++)
+    if (metric_fits((MetricId)i, &task))
+      err = metric_compute((MetricId)i, &task, x, x + n, n, &out->metric[i], e);
+  out->accuracy = out->metric[METRIC_accuracy];
+  return err;
+}
+
+int eval_rows_result(const EvalRows *r, int64_t from, int64_t to, EvalResult *out, BigsError *e) {
+  *out = (EvalResult){.rows = to - from, .task = r->task};
+  for (int i = 0; i < METRICS; i++)
+    out->metric[i] = NAN;
+  for (int64_t i = from; i < to; i++)
+    out->count += !isnan(r->v[i].target);
+  double *x = MALLOC_N(double, 3 * out->count + 1), sum = 0;
+  if (!x)
+    return bigs_fail_memory(e, "predictions");
+  for (int64_t i = from, n = 0; i < to; i++)
+    if (!isnan(r->v[i].target)) {
+      sum += r->v[i].loss;
+      x[n] = r->v[i].target;
+      x[out->count + n] = r->v[i].said;
+      x[2 * out->count + n++] = r->v[i].part;
+    }
+  out->loss = out->count ? sum / (double)out->count : NAN;
+  out->perplexity = r->task.numbers ? NAN : exp(out->loss);
+  int err = put_metrics(x, out->count, out, e);
+  free(x);
+  return err;
+}
