@@ -69,6 +69,7 @@ compiler_sources = \
 	%D%/driver/sample.c \
 	%D%/driver/sample.h \
 	%D%/driver/session.c \
+	%D%/driver/session_open.c \
 	%D%/driver/session.h \
 	%D%/driver/shipped.c \
 	%D%/driver/shipped.def \

@@ -53,6 +53,8 @@ runtime_sources = \
 	%D%/exec/device_cpu.c \
 	%D%/exec/exec.c \
 	%D%/exec/exec.h \
+	%D%/exec/extend.c \
+	%D%/exec/extend.h \
 	%D%/exec/finite.c \
 	%D%/exec/first.c \
 	%D%/exec/float_mode.h \

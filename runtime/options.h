@@ -23,5 +23,7 @@ typedef struct bigs_options {
   int fresh_head; // 1: parts that the files may lack (`or init`), and have in another size, count as lacking
   // What reads weights that are no safetensors (runtime/files/hub.h); default: nothing, such are refused.
   const struct HubReaders *readers;
+  // Tables that may have more rows than the files: "NAME=HOW,...", HOW tile, interpolate or fresh; default: none.
+  const char *extend;
 } bigs_options;
 #endif

@@ -427,9 +427,12 @@ BuildOptions session_build_options(const Options *o) {
                         .verify = o->verify_ir};
 }
 
+// Rows that weights lack may have to be drawn.
 static bool build(Session *s, const BuildWant *want) {
   BuildOptions b = session_build_options(s->o);
-  return build_module(&s->build, s->arena, s->names, s->diags, s->model, want, &b);
+  BuildWant w = *want;
+  w.init |= s->o->extends.n > 0;
+  return build_module(&s->build, s->arena, s->names, s->diags, s->model, &w, &b);
 }
 
 static int finish(Session *s, bool built) {
@@ -490,36 +493,6 @@ int session_recompile(Session *s, const BuildWant *want) {
   if (status)
     return status;
   return session_compile(s, want);
-}
-
-static void print_notes(const Session *s, const char *notes) {
-  const char *what = s->lacking ? s->lacking : "fresh values";
-  for (size_t n; *notes; notes += n + 1) {
-    n = strcspn(notes, "\n");
-    fprintf(stderr, "%.*s, %s\n", (int)n, notes, what);
-    if (!notes[n])
-      return;
-  }
-}
-
-int session_open(Session *s) {
-  char error[sizeof s->error.text];
-  int status = 0;
-  bigs_options o = {.size = sizeof(bigs_options),
-                    .seed = (uint64_t)s->o->seed,
-                    .threads = (int)s->o->threads,
-                    .fresh = s->fresh,
-                    .fresh_head = s->o->fresh_head,
-                    .unset = s->unset,
-                    .device = s->device,
-                    .readers = &foreign_readers,
-                    .status = &status};
-  s->handle = bigs_model_open_with(s->module, s->weights, &o, error, sizeof error);
-  if (!s->handle)
-    return session_error(s, status, "%s", error);
-  if (!s->o->quiet && !s->unnoted)
-    print_notes(s, bigs_model_notes(s->handle));
-  return 0;
 }
 
 static int check_region(Session *s, Region *r) {

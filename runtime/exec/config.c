@@ -1,5 +1,5 @@
 // config.json of a folder: checked against what was compiled in, and written.
-#include "runtime/exec/weights.h"
+#include "runtime/exec/extend.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +27,44 @@ static const char *said(const JsonValue *v, char *buf, size_t size) {
   return buf;
 }
 
-static int contradiction(const BigsConfig *c, const JsonValue *v, const char *path, BigsError *e) {
-  char has[80], number[64];
+// The parameter that may have as many rows as the key says, and more than the file does; extend NULL: any, but only one.  -1: none.
+static int longer_table(const BigsModule *m, const BigsConfig *c, const JsonValue *v,
+                        const uint8_t *extend) {
+  double rows;
+  int found = -1;
+  bool fewer = c->name && json_double(v, &rows) && rows >= 1 && rows < c->number;
+  for (int i = 0; i < m->nparam && fewer; i++) {
+    const BigsParam *p = &m->param[i];
+    if (!p->rank || (double)p->extent[0] != c->number || (extend && !extend[i]))
+      continue;
+    if (!extend && found >= 0)
+      return -1;
+    found = i;
+  }
+  return found;
+}
+
+// " (`--extend position=...` ...)" where that would do.
+static const char *config_hint(const BigsModule *m, const BigsConfig *c, const JsonValue *v,
+                               char *buf, size_t size) {
+  char name[160];
+  int param = longer_table(m, c, v, NULL);
+  if (param < 0)
+    return "";
+  extend_name(m, param, name, sizeof name);
+  snprintf(buf, size, " (`--extend %s=tile`, `=interpolate` or `=fresh` makes the table longer)",
+           name);
+  return buf;
+}
+
+static int contradiction(const BigsModule *m, const BigsConfig *c, const JsonValue *v,
+                         const char *path, BigsError *e) {
+  char has[80], number[64], hint[256];
   said(v, has, sizeof has);
   json_double_text(c->number, number, sizeof number);
   if (c->name)
-    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model was compiled with %s = %s", path,
-                     c->key, has, c->name, number);
+    return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model was compiled with %s = %s%s", path,
+                     c->key, has, c->name, number, config_hint(m, c, v, hint, sizeof hint));
   if (c->text)
     return bigs_fail(e, BIGS_EFILE, "%s: %s is %s, but the model can only follow \"%s\"", path,
                      c->key, has, c->text);
@@ -50,7 +81,7 @@ static bool is_of_head(const BigsConfig *c) {
 }
 
 int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,
-                 BigsError *e) {
+                 const uint8_t *extend, BigsError *e) {
   if (block < 0 || !config)
     return 0;
   const BigsCheckpoint *b = &module->checkpoint[block];
@@ -58,8 +89,10 @@ int config_check(const BigsModule *module, int block, const JsonValue *config, c
     const JsonValue *v = json_get(config, b->config[i].key);
     bool unsaid =
         !v || (v->kind == JSON_NULL && b->config[i].name); // as where dims are set from it
-    if (!unsaid && !is_of_head(&b->config[i]) && !holds(&b->config[i], v))
-      return contradiction(&b->config[i], v, path, e);
+    if (unsaid || is_of_head(&b->config[i]) || holds(&b->config[i], v))
+      continue;
+    if (!extend || longer_table(module, &b->config[i], v, extend) < 0)
+      return contradiction(module, &b->config[i], v, path, e);
   }
   return 0;
 }

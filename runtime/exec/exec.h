@@ -165,6 +165,7 @@ struct bigs_model {
   const ModelTextOps *text_ops;
   int64_t texts_cut; // by the last call that took text
   uint8_t *unread;   // 1 per parameter that the weights lack and nothing has set; NULL: none
+  uint8_t *extend;   // per parameter: an ExtendHow (extend.h); NULL: none is to grow
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]

@@ -1,6 +1,6 @@
 // The tensors of a file against a model's parameters: in which names it is written, and what does not fit.
+#include "runtime/exec/extend.h"
 #include "runtime/exec/match.h"
-#include "runtime/exec/weights.h"
 #include "base/edit.h"
 #include "base/alloc.h"
 #include <inttypes.h>
@@ -55,7 +55,9 @@ typedef struct Match {
   NameMatch m;
   const StTensor **tensor; // per parameter
   uint8_t *resized;        // of NameMap
-  bool told;               // how a part starts fresh
+  TableGrowth *growth;     // of NameMap
+  const uint8_t *extend;   // of NameAsk
+  bool told, told_extend;  // how a part starts fresh, and a table grows
   BigsError *e;            // everything that does not fit, as far as there is room
   int complaints, untold;
   int err; // a file that cannot be read: then nothing else is said
@@ -160,10 +162,19 @@ static bool same_numbers(Match *x, const StTensor *a, const StTensor *b) {
   return same;
 }
 
+// What the file has to hold of the parameter.
+static StoredShape shape_in_file(const Match *x, int param) {
+  StoredShape s = stored_shape(x->module, x->block, param);
+  const TableGrowth *g = x->growth ? &x->growth[param] : NULL;
+  if (g && g->old)
+    s.shape[g->axis] = g->old;
+  return s;
+}
+
 // A tensor that repeats a parameter: a tied layer that the file holds twice.
 static void check_repeated(Match *x, const StTensor *t, int param) {
   char want[128], have[128];
-  StoredShape s = stored_shape(x->module, x->block, param);
+  StoredShape s = shape_in_file(x, param);
   const StTensor *other = x->tensor[param];
   const char *path = x->module->param[param].name;
   if (!other)
@@ -189,25 +200,55 @@ static void check_ignored(Match *x, const StTensor *t) {
   }
 }
 
-// What to do about a part of another size, once.
-static const char *fresh_hint(Match *x, int param) {
-  bool say = !x->told && name_same_rule(&x->set, param, param);
-  x->told |= say;
-  return say ? " (`train --fresh-head` starts this part fresh)" : "";
+// What to do about a table that is shorter in the file.
+static const char *extend_hint(Match *x, int param, char *buf, size_t size) {
+  char name[160];
+  extend_name(x->module, param, name, sizeof name);
+  snprintf(buf, size, " (`--extend %s=tile`, `=interpolate` or `=fresh` makes the table longer)",
+           name);
+  x->told_extend = true;
+  return buf;
+}
+
+// What to do about a parameter of another size, once.
+static const char *size_hint(Match *x, int param, const StTensor *t, char *buf, size_t size) {
+  StoredShape s = stored_shape(x->module, x->block, param);
+  TableGrowth g;
+  if (x->extend && x->extend[param])
+    return " (--extend makes a table longer, along its first axis: no shorter, and along no other)";
+  bool fresh = !x->told && name_same_rule(&x->set, param, param);
+  x->told |= fresh;
+  if (fresh)
+    return " (`train --fresh-head` starts this part fresh)";
+  return !x->told_extend && st_is_float(t->dtype) &&
+                 extend_fits(&x->module->param[param], &s, t, &g)
+             ? extend_hint(x, param, buf, size)
+             : "";
+}
+
+// Is it a table that is asked to grow, and can?
+static bool grows(Match *x, int param, const StTensor *t, const StoredShape *s) {
+  TableGrowth g;
+  bool does = x->extend && x->extend[param] && st_is_float(t->dtype) &&
+              extend_fits(&x->module->param[param], s, t, &g);
+  if (does)
+    x->growth[param] = g;
+  return does;
 }
 
 static void match_parameters(Match *x) {
-  char have[128], want[128];
+  char have[128], want[128], hint[256];
   for (int i = 0; i < x->module->nparam; i++) {
     StoredShape s = stored_shape(x->module, x->block, i);
     if (x->m.name[i] < 0)
       continue;
     const StTensor *t = x->tensor[i] = hub_at(x->hub, x->m.name[i]);
-    if (!fits(t, &s))
+    if (!fits(t, &s) && !grows(x, i, t, &s))
       complain(x, "tensor %s is %s, but parameter %s needs %s%s%s", t->name,
                st_describe(t, have, sizeof have), x->module->param[i].name,
                st_is_float(t->dtype) ? "" : "F32 ",
-               bigs_shape_text(s.shape, s.rank, want, sizeof want), fresh_hint(x, i));
+               bigs_shape_text(s.shape, s.rank, want, sizeof want),
+               size_hint(x, i, t, hint, sizeof hint));
   }
 }
 
@@ -298,7 +339,8 @@ int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError 
 static void mark_resized(Match *x) {
   for (int i = 0; i < x->set.n; i++) {
     StoredShape s = stored_shape(x->module, x->block, i);
-    if (x->m.name[i] < 0 || fits(hub_at(x->hub, x->m.name[i]), &s))
+    const StTensor *t = x->m.name[i] < 0 ? NULL : hub_at(x->hub, x->m.name[i]);
+    if (!t || fits(t, &s) || grows(x, i, t, &s))
       continue;
     for (int k = 0; k < x->set.n; k++)
       x->resized[k] |= name_same_rule(&x->set, i, k);
@@ -333,7 +375,8 @@ static int fresh_heads(Match *x) {
 
 static int fill_map(Match *x, int block, bool fresh) {
   x->tensor = ALLOC_N(const StTensor *, x->module->nparam + 1);
-  if (!x->tensor)
+  x->growth = ALLOC_N(TableGrowth, x->module->nparam + 1);
+  if (!x->tensor || !x->growth)
     return bigs_fail_memory(x->e, "names of tensors");
   int err = list_names(x);
   err = err ? err : match_set(x, block);
@@ -346,18 +389,18 @@ static int fill_map(Match *x, int block, bool fresh) {
   return verdict(x);
 }
 
-int name_map(const BigsModule *module, const Hub *hub, int block, bool fresh_heads_too,
-             NameMap *out, BigsError *e) {
-  Match x = {.module = module, .hub = hub, .e = e};
+int name_map(const BigsModule *module, const Hub *hub, int block, NameAsk ask, NameMap *out,
+             BigsError *e) {
+  Match x = {.module = module, .hub = hub, .extend = ask.extend, .e = e};
   *out = (NameMap){.block = -1};
-  int err = fill_map(&x, block, fresh_heads_too);
+  int err = fill_map(&x, block, ask.fresh_heads);
   end_match(&x);
+  NameMap map = {.block = block, .tensor = x.tensor, .resized = x.resized, .growth = x.growth};
   if (err) {
-    free(x.tensor);
-    free(x.resized);
+    name_map_free(&map);
     return err;
   }
-  *out = (NameMap){.block = block, .tensor = x.tensor, .resized = x.resized};
+  *out = map;
   for (int i = 0; i < module->nparam; i++)
     out->fresh += !x.tensor[i];
   return 0;
@@ -366,6 +409,7 @@ int name_map(const BigsModule *module, const Hub *hub, int block, bool fresh_hea
 void name_map_free(NameMap *map) {
   free(map->tensor);
   free(map->resized);
+  free(map->growth);
   *map = (NameMap){.block = map->block};
 }
 

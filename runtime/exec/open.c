@@ -1,8 +1,8 @@
 // Handles of a compiled model, opened and closed.  See bigs.h.
 #include "runtime/exec/cpu.h"
+#include "runtime/exec/extend.h"
 #include "runtime/exec/optim.h"
 #include "runtime/exec/team.h"
-#include "runtime/exec/weights.h"
 #include "base/alloc.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +88,15 @@ static int keep_paths(bigs_model *m, const char *files, const char *vocab) {
   return !m->files != !files || !m->vocab != !vocab ? m->error.status : 0;
 }
 
+static int keep_extend(bigs_model *m, const char *text) {
+  if (!text || !*text)
+    return 0;
+  m->extend = MODEL_ALLOC(m, uint8_t, m->module->nparam + 1, "names of parameters");
+  return m->extend ? extend_read(m->module, text, m->extend, &m->error) : m->error.status;
+}
+
 static int set_up(bigs_model *m, const char *weights, const bigs_options *o) {
-  if (check_module(m) || check_device(m, o))
+  if (check_module(m) || check_device(m, o) || keep_extend(m, o->extend))
     return m->error.status;
   if (m->device->open(m, o->threads))
     return m->error.status;
@@ -148,7 +155,7 @@ static bigs_model *new_model(const BigsModule *module, const bigs_options *o, Bi
                     .fresh = o->fresh != 0,
                     .asked = *o};
   m->asked.status = NULL; // the caller's, of that call
-  m->asked.vocab = NULL;
+  m->asked.vocab = m->asked.extend = NULL;
   return m;
 }
 
@@ -231,6 +238,9 @@ static int set_up_clone(bigs_model *m, bigs_model *of) {
     return m->error.status;
   if (of->text && of->text_ops->share(m, of->text))
     return m->error.status;
+  m->extend = (uint8_t *)copied(m, of->extend, (size_t)m->module->nparam + 1);
+  if (of->extend && !m->extend)
+    return m->error.status;
   m->seed = of->seed;
   m->step = of->step;
   region_share(&of->param, &m->param);
@@ -265,6 +275,7 @@ void bigs_model_close(bigs_model *m) {
   free(m->vocab);
   free(m->notes);
   free(m->unread);
+  free(m->extend);
   free(m);
 }
 

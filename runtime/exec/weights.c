@@ -1,6 +1,6 @@
 // Parameters from and to safetensors files.
+#include "runtime/exec/extend.h"
 #include "runtime/exec/match.h"
-#include "runtime/exec/weights.h"
 #include "base/dtype.h"
 #include "base/alloc.h"
 #include <stdio.h>
@@ -23,6 +23,22 @@ static char *dense_buffer(bigs_model *m) {
 }
 
 // ---- reading
+// A table that has more rows than the file.
+static int read_longer(bigs_model *m, const NameMap *map, int i, const char *arena, char *dense) {
+  const BigsParam *p = &m->module->param[i];
+  const TableGrowth *g = &map->growth[i];
+  StoredShape s = stored_shape(m->module, map->block, i);
+  char *from = MODEL_ALLOC(m, char, (size_t)(g->outer * g->old * g->inner * param_elem(p)),
+                           "a shorter table");
+  int err = from ? st_copy(map->tensor[i], file_dtype(p), from, &m->error) : m->error.status;
+  if (!err) {
+    param_get_strided(p, arena, dense, s.stride);
+    extend_fill(g, (ExtendHow)m->extend[i], param_elem(p), from, dense);
+  }
+  free(from);
+  return err;
+}
+
 static int read_all(bigs_model *m, const NameMap *map) {
   char *dense = region_own(m, &m->param, "parameters") ? NULL : dense_buffer(m),
        *arena = dense ? region_look(m, &m->param) : NULL;
@@ -32,7 +48,8 @@ static int read_all(bigs_model *m, const NameMap *map) {
     if (!map->tensor[i])
       continue;
     StoredShape s = stored_shape(m->module, map->block, i);
-    err = st_copy(map->tensor[i], file_dtype(p), dense, &m->error);
+    err = map->growth[i].old ? read_longer(m, map, i, arena, dense)
+                             : st_copy(map->tensor[i], file_dtype(p), dense, &m->error);
     if (!err)
       param_set_strided(p, arena, dense, s.stride);
   }
@@ -111,7 +128,7 @@ static int check_config(bigs_model *m, const Hub *hub, int block, const char *pa
   if (!config)
     return m->error.status;
   snprintf(config, n, "%s/config.json", path);
-  int err = config_check(m->module, block, hub_config(hub), config, &m->error);
+  int err = config_check(m->module, block, hub_config(hub), config, m->extend, &m->error);
   free(config);
   return err;
 }
@@ -120,7 +137,8 @@ static int check_config(bigs_model *m, const Hub *hub, int block, const char *pa
 static int match_hub(bigs_model *m, const Hub *hub, const char *path, NameMap *map) {
   int block = -1, err = name_choose(m->module, hub, &block, &m->error);
   err = err ? err : check_config(m, hub, block, path);
-  return err ? err : name_map(m->module, hub, block, m->asked.fresh_head, map, &m->error);
+  NameAsk ask = {.fresh_heads = m->asked.fresh_head != 0, .extend = m->extend};
+  return err ? err : name_map(m->module, hub, block, ask, map, &m->error);
 }
 
 // Entries may use what is lacking, where fresh values are wanted.
@@ -131,6 +149,29 @@ static void keep_unread(bigs_model *m, uint8_t *lacking) {
     free(lacking);
 }
 
+static bool has_fresh_rows(const bigs_model *m, const NameMap *map, int param) {
+  return map->growth[param].old && m->extend[param] == EXTEND_FRESH;
+}
+
+// First values of what lacks, which a handle that gets its weights later needs not, and of the rows that tables lack.
+static int draw_fresh(bigs_model *m, const NameMap *map, const uint8_t *lacking) {
+  uint8_t *wanted = MODEL_ALLOC(m, uint8_t, m->module->nparam + 1, "names of parameters");
+  bool any = false, rows = false;
+  for (int i = 0; wanted && i < m->module->nparam; i++) {
+    rows |= has_fresh_rows(m, map, i);
+    wanted[i] = (lacking && lacking[i] && !m->asked.unset) || has_fresh_rows(m, map, i);
+    any |= wanted[i];
+  }
+  int err = !wanted ? m->error.status : 0;
+  if (rows && module_program(m->module, BIGS_INIT, NULL) < 0)
+    err = bigs_fail(&m->error, BIGS_EMODEL,
+                    "the model was compiled without its first values, of which "
+                    "--extend wants fresh rows: extend by tile or interpolate");
+  err = err || !any ? err : exec_init(m, wanted);
+  free(wanted);
+  return err;
+}
+
 static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   NameMap map;
   uint8_t *lacking = NULL;
@@ -138,8 +179,7 @@ static int load_hub(bigs_model *m, const Hub *hub, const char *path) {
   if (err)
     return err;
   err = list_lacking(m, &map, &lacking);
-  if (!err && map.fresh && !m->asked.unset)
-    err = exec_init(m, lacking);
+  err = err ? err : draw_fresh(m, &map, lacking);
   err = err ? err : read_all(m, &map);
   m->weights_version++;
   keep_unread(m, lacking);

@@ -4,6 +4,12 @@
 #include "runtime/exec/exec.h"
 #include "runtime/files/hub.h"
 
+// A table, [outer, rows, inner] as it is stored, of which a file has the first, or other, `old` rows.  See extend.h.
+typedef struct TableGrowth {
+  int axis; // of the stored shape
+  int64_t outer, old, rows, inner;
+} TableGrowth;
+
 // Which tensor of a file holds which parameter.
 typedef struct NameMap {
   int block;               // index into module->checkpoint; -1: native names
@@ -11,13 +17,19 @@ typedef struct NameMap {
   int fresh;               // how many lack
   uint8_t
       *resized; // per parameter: it is there, in another size, and counts as lacking; NULL: none
+  TableGrowth *growth; // per parameter; old 0: it is as long as in the file.  NULL: all are
 } NameMap;
+// What of a file may be otherwise than the model has it.
+typedef struct NameAsk {
+  bool
+      fresh_heads; // a part that the file may lack (`or init`), and that has another size there, counts as lacking
+  const uint8_t *extend; // per parameter, an ExtendHow: its table may be shorter there; NULL: none
+} NameAsk;
 // The names that the file is written in: a checkpoint block, or -1, the native ones.
 int name_choose(const BigsModule *module, const Hub *hub, int *block, BigsError *e);
 // Matches every parameter and every tensor.  Missing, surplus and misshapen tensors are errors that
-// name them.  fresh_heads: a part that the file may lack (`or init`), and that has another size there, counts as lacking.  The
-// map's memory is freed by name_map_free.
-int name_map(const BigsModule *module, const Hub *hub, int block, bool fresh_heads, NameMap *out,
+// name them.  The map's memory is freed by name_map_free.
+int name_map(const BigsModule *module, const Hub *hub, int block, NameAsk ask, NameMap *out,
              BigsError *e);
 void name_map_free(NameMap *map);
 // Index of the block named `names`; -1 for NULL or "native"; -2 with the error set when there is
@@ -32,9 +44,10 @@ typedef struct StoredShape {
 } StoredShape;
 StoredShape stored_shape(const BigsModule *module, int block, int param);
 
-// What config.json says against what was compiled in; block -1: nothing is checked.
+// What config.json says against what was compiled in; block -1: nothing is checked.  extend: as in NameAsk; the rows of such a table
+// may be more than it says.
 int config_check(const BigsModule *module, int block, const JsonValue *config, const char *path,
-                 BigsError *e);
+                 const uint8_t *extend, BigsError *e);
 // The keys of all blocks, other members (text, each with a comma behind it) and the constants, as a config.json.  NULL: out of
 // memory.
 char *config_text(const BigsModule *module, const char *members);

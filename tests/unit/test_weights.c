@@ -165,10 +165,115 @@ START_TEST(config_must_agree) {
   toy_fails(m, bigs_model_load(m, dir), 3, "only follow true");
   write_text(in_dir("config.json"), "{\"eps\": 1e-5}");
   toy_fails(m, bigs_model_load(m, dir), 3, "eps is 1e-5");
+  write_text(in_dir("config.json"), "{\"vocab_size\": 5}"); // the table and the bias: which one?
+  toy_fails(m, bigs_model_load(m, dir), 3, "compiled with V = 7");
+  ck_assert_ptr_null(strstr(bigs_model_error(m), "--extend"));
   unlink(in_dir("config.json"));
   unlink(in_dir("model.safetensors"));
   toy_fails(m, bigs_model_load(m, dir), 3, "no weights");
   bigs_model_close(m);
+}
+END_TEST
+
+// ---- tables that are longer than in the file: of `param` the file has `rows` rows, value row * 100 + element * element
+static float short_value(int64_t row, int64_t element) {
+  return (float)(row * 100 + element * element);
+}
+
+static void write_short(int block, int param, int64_t rows) {
+  StWriter *w = st_create(in_dir("short.safetensors"), NULL);
+  float zero = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (int i = 0; i < TOY_NPARAM; i++) {
+      const BigsParam *p = &toy_module.param[i];
+      StoredShape s = stored_shape(&toy_module, block, i);
+      int64_t n = 1, of = i == param ? rows : p->rank ? p->extent[0] : 1, first = of, inner = 1;
+      int axis = block >= 0 && s.rank == 2 && s.shape[1] == (p->rank ? p->extent[0] : 0);
+      s.shape[axis] = i == param ? rows : s.shape[axis];
+      for (int a = 0; a < s.rank; a++)
+        n *= s.shape[a];
+      inner = n / first;
+      if (!pass)
+        ck_assert_int_eq(st_declare(w, s.name, ST_F32, s.rank, s.shape, NULL), 0);
+      for (int64_t k = 0; pass && k < n; k++) { // row and element of a table that may be transposed
+        int64_t row = axis ? k % first : k / inner, element = axis ? k / first : k % inner;
+        float v = i == param ? short_value(row, element) : zero;
+        ck_assert_int_eq(st_write(w, &v, sizeof v, NULL), 0);
+      }
+    }
+  ck_assert_int_eq(st_finish(w, NULL), 0);
+}
+
+static bigs_model *open_longer(const char *extend, int want, const char *said) {
+  char error[512];
+  int status = 0;
+  bigs_options o = {.size = sizeof o, .extend = extend, .status = &status};
+  bigs_model *m =
+      bigs_model_open_with(&toy_module, in_dir("short.safetensors"), &o, error, sizeof error);
+  ck_assert_msg(status == want && !m == (want != 0), "status %d: %s", status, error);
+  ck_assert_msg(strstr(error, said) != NULL, "got: %s", error);
+  return m;
+}
+
+static double longer_value(const char *how, int64_t i, int64_t old, int64_t rows, int64_t k) {
+  if (how[0] == 't')
+    return (double)short_value(i % old, k);
+  double at = (double)i * (double)(old - 1) / (double)(rows - 1);
+  int64_t low = (int64_t)at, high = low + 1 < old ? low + 1 : low;
+  return (double)short_value(low, k) +
+         (at - (double)low) * (double)(short_value(high, k) - short_value(low, k));
+}
+
+static void check_longer(bigs_model *m, int param, const char *how, int64_t old) {
+  float got[64], fresh[64];
+  const BigsParam *p = &toy_module.param[param];
+  int64_t rows = p->extent[0], inner = param_count(p) / rows;
+  bigs_model *drawn = bigs_model_open(&toy_module, NULL, NULL, 0);
+  bigs_model_get(drawn, BIGS_THE_WEIGHT, param, fresh);
+  bigs_model_get(m, BIGS_THE_WEIGHT, param, got);
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t k = 0; k < inner; k++) {
+      double want = how[0] != 'f' ? longer_value(how, i, old, rows, k)
+                    : i < old     ? (double)short_value(i, k)
+                                  : (double)fresh[i * inner + k];
+      ck_assert_double_eq_tol((double)got[i * inner + k], want, 1e-4);
+    }
+  bigs_model_close(drawn);
+  bigs_model_close(m);
+}
+
+START_TEST(tables_get_longer) {
+  static const char *const how[] = {"tile", "interpolate", "fresh"};
+  static const int params[] = {TOY_TABLE, TOY_K, TOY_BIAS};
+  char extend[64];
+  for (int i = 0; i < 3 * 3 * 2; i++) {
+    int block = i / 9 - 1, param = params[i % 9 / 3];
+    const char *name = toy_module.param[param].name;
+    write_short(block, param, 2);
+    snprintf(extend, sizeof extend, "q=tile,%.*s=%s", (int)strcspn(name, "."), name, how[i % 3]);
+    check_longer(open_longer(extend, 0, ""), param, how[i % 3], 2);
+    write_short(block, param, 1); // between one row and itself
+    check_longer(open_longer(extend, 0, ""), param, how[i % 3], 1);
+  }
+  write_short(-1, TOY_BIAS, TOY_V);
+  bigs_model_close(open_longer("bias=tile", 0, "")); // as long: nothing to do
+}
+END_TEST
+
+START_TEST(tables_that_cannot_get_longer) {
+  write_short(-1, TOY_TABLE, 3);
+  open_longer(
+      NULL, 3,
+      "tensor table.weight is F32 [3, 6], but parameter table.weight needs [7, 6] (`--extend "
+      "table=tile`, `=interpolate` or `=fresh` makes the table longer)");
+  open_longer("q=tile", 3, "needs [7, 6] (`--extend table=tile`");
+  open_longer("table=stretch", 2,
+              "--extend table=stretch: it takes NAME=tile, NAME=interpolate or");
+  open_longer("table", 2, "--extend table: it takes");
+  open_longer("tab=tile", 2,
+              "--extend tab=tile: Toy has no parameter whose name is, or begins with,");
+  write_short(-1, TOY_TABLE, 8);
+  open_longer("table=tile", 3, "needs [7, 6] (--extend makes a table longer");
 }
 END_TEST
 
@@ -188,6 +293,8 @@ Suite *weights_suite(void) {
   tcase_add_test(t, files_that_do_not_fit_are_named);
   tcase_add_test(t, what_a_file_lacked_is_not_saved);
   tcase_add_test(t, config_must_agree);
+  tcase_add_test(t, tables_get_longer);
+  tcase_add_test(t, tables_that_cannot_get_longer);
   tcase_add_test(t, patterns_of_names);
   suite_add_tcase(s, t);
   return s;
