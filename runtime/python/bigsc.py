@@ -8,12 +8,14 @@
     ids, types = m.tokenize("one text")
 
 The library is made by `bigsc bert.mdl -o bert.so`, and may carry its weights (--embed-weights): then Model("bert.so") is all.
-A handle is used by one thread at a time; m.clone() shares its weights, for another thread.  Nothing is to be built: this file can be
-copied beside a program.
+A handle computes for one thread at a time, and others wait; m.clone() shares its weights, for another thread.  Nothing is to be
+built: this file can be copied beside a program.
 """
 
 import ctypes as C
+import operator
 import os
+import threading
 
 import numpy as np
 
@@ -94,14 +96,29 @@ def _shape(tensor, dims):
     )
 
 
+def _fits(given, dtype):
+    """Whether the numbers stay what they are, but for the rounding of floating ones."""
+    kinds = given.dtype.kind + np.dtype(dtype).kind
+    if kinds in ("ff", "fc", "cc"):
+        with np.errstate(over="ignore"):
+            return np.array_equal(np.isfinite(given.astype(dtype)), np.isfinite(given))
+    return given.dtype.kind in "iub" and np.array_equal(given.astype(dtype), given)
+
+
+def _whole(name, value, least, most):
+    """ctypes takes any number, and cuts it off."""
+    if not least <= operator.index(value) <= most:
+        raise ValueError(f"{name} is {value}: it is {least} to {most}")
+    return operator.index(value)
+
+
 def _array(value, tensor):
     """`value` as the entry takes it; numbers that would change are refused."""
     name, dtype = tensor.name.decode(), _DTYPES[tensor.dtype.decode()]
     given = np.asarray(value)
-    x = np.ascontiguousarray(given, dtype).reshape(given.shape)
-    exact = x.dtype.kind in "fc" and given.dtype.kind in "iufcb"
-    if not exact and not (given.dtype.kind in "iub" and np.array_equal(x, given)) and given.size:
+    if given.size and not _fits(given, dtype):
         raise TypeError(f"{name} is {given.dtype}, and cannot be {np.dtype(dtype).name} as it is")
+    x = np.ascontiguousarray(given, dtype).reshape(given.shape)
     if x.ndim != tensor.rank:
         raise ValueError(f"{name} has {x.ndim} axes, and the model's {tensor.rank}")
     return x
@@ -124,10 +141,13 @@ class Model:
         self._info = info().contents
         self._prefix = self._info.model.decode().lower()
         size = C.sizeof(_Options) if vocab else _Options.vocab.offset
-        options = _Options(size, threads, fresh, seed, memory, os.fsencode(vocab) if vocab else None)
+        threads, seed = _whole("threads", threads, 0, 1024), _whole("seed", seed, 0, 2**64 - 1)
+        memory = _whole("memory", memory, 0, 2**63 - 1)
+        options = _Options(size, threads, bool(fresh), seed, memory, os.fsencode(vocab) if vocab else None)
         self._open("open_with", os.fsencode(weights) if weights else None, C.byref(options))
 
     def _open(self, name, *arguments):
+        self._lock = threading.RLock()
         error = C.create_string_buffer(1024)
         function = self._function(name, C.c_void_p)
         pointers = [C.c_char_p(a) if isinstance(a, bytes) else a for a in arguments]
@@ -157,9 +177,13 @@ class Model:
             raise ValueError("the model is closed")
         return C.c_void_p(self._handle)
 
-    def _check(self, status):
-        if status:
-            raise Error(self._function("error", C.c_char_p)(self._at()).decode(errors="replace"), abs(status))
+    def _do(self, name, result, *arguments):
+        """A function of the handle, by one thread at a time: ctypes lets others run meanwhile.  An int is a status."""
+        with self._lock:
+            got = self._function(name, result)(self._at(), *arguments)
+            if got and result is C.c_int or result is C.c_int64 and got < 0:
+                raise Error(self._function("error", C.c_char_p)(self._at()).decode(errors="replace"), abs(got))
+        return got
 
     def _names(self, entry):
         return [self._info.dim[entry.dim[i]].name.decode() for i in range(entry.ndim)]
@@ -199,7 +223,7 @@ class Model:
         out = np.empty(_shape(entry.output, dims), _DTYPES[entry.output.dtype.decode()])
         pointers = [C.c_void_p(None if x is None else x.ctypes.data) for x in arrays + [out]]
         sizes = [C.c_int64(dims[n]) for n in self._names(entry)]
-        self._check(self._function(name, C.c_int)(self._at(), *sizes, *pointers))
+        self._do(name, C.c_int, *sizes, *pointers)
         return out
 
     def _texts(self, name, entry, texts):
@@ -209,8 +233,7 @@ class Model:
         row = _shape(entry.output, dict.fromkeys(self._names(entry), 1))[1:]
         out = np.empty((len(encoded), *row), np.float32)
         array = (C.c_char_p * len(encoded))(*encoded)
-        function = self._function(f"text_{name}", C.c_int)
-        self._check(function(self._at(), C.c_int64(len(encoded)), array, C.c_void_p(out.ctypes.data)))
+        self._do(f"text_{name}", C.c_int, C.c_int64(len(encoded)), array, C.c_void_p(out.ctypes.data))
         return out
 
     # ---- besides the entries
@@ -221,35 +244,37 @@ class Model:
     @property
     def notes(self):
         """Parts that the weights lacked, a line each."""
-        return self._function("notes", C.c_char_p)(self._at()).decode()
+        return self._do("notes", C.c_char_p).decode(errors="replace")
 
     def tokenize(self, text, pair=None):
         """Ids and types of a text, or of two, with the special tokens around them."""
-        function = self._function("tokenize", C.c_int64)
         texts = [C.c_char_p(None if t is None else _text(t)) for t in (text, pair)]
-        n = function(self._at(), *texts, C.c_int64(0), None, None)
-        self._check(-n if n < 0 else 0)
+        n = self._do("tokenize", C.c_int64, *texts, C.c_int64(0), None, None)
         ids, types = np.empty(n, np.int32), np.empty(n, np.int32)
         pointers = [C.c_void_p(x.ctypes.data) for x in (ids, types)]
-        self._check(min(0, function(self._at(), *texts, C.c_int64(n), *pointers)))
+        self._do("tokenize", C.c_int64, *texts, C.c_int64(n), *pointers)
         return ids, types
 
     def token(self, id):
         """The text of a token; None: there is no such id."""
-        text = self._function("token", C.c_char_p)(self._at(), C.c_int32(int(id)))
+        known = -(2**31) <= operator.index(id) < 2**31
+        text = self._do("token", C.c_char_p, C.c_int32(id)) if known else None
         return None if text is None else text.decode(errors="replace")
 
     def clone(self):
         """Another handle of the same weights, which are in memory once."""
         other = object.__new__(type(self))
         other._library, other._info, other._prefix = self._library, self._info, self._prefix
-        other._open("clone", self._at())
+        with self._lock:
+            other._open("clone", self._at())
         return other
 
     def close(self):
-        handle, self._handle = getattr(self, "_handle", None), None
-        if handle:
-            self._function("close", None)(C.c_void_p(handle))
+        if getattr(self, "_handle", None):
+            with self._lock:
+                handle, self._handle = self._handle, None
+                if handle:
+                    self._function("close", None)(C.c_void_p(handle))
 
     def __enter__(self):
         return self
