@@ -55,6 +55,7 @@ static int read_made(void *own, const StTensor *t, size_t at, void *out, size_t 
 static void close_foreign(void *own) {
   Foreign *x = own;
   free(x->dense);
+  free(x->unpacked);
   pthread_mutex_destroy(&x->lock);
   arena_free(x->arena);
   free(x);

@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 typedef struct Foreign Foreign;
-// All bytes of a tensor with `made`, dense and row-major.  No memory of the arena: it may be asked by any thread.
-typedef int ForeignMake(const Foreign *x, const StTensor *t, char *dense, BigsError *e);
+// All bytes of a tensor with `made`, dense and row-major.  No memory of the arena: it may be asked by any thread, by one at a time.
+typedef int ForeignMake(Foreign *x, const StTensor *t, char *dense, BigsError *e);
 struct Foreign {
   Arena *
       arena; // of it, and of all that the tensors' list points to; when memory is out, the opening fails
@@ -20,6 +20,9 @@ struct Foreign {
   pthread_mutex_t lock;
   const StTensor *held; // the last one that was made, in `dense`
   char *dense;
+  const void *
+      unpacked_of; // what `make` unpacked last and may need again, in `unpacked`, which is malloc'd
+  char *unpacked;
 };
 // Opens the file; `list` adds its tensors.
 int foreign_open(const char *path, int (*list)(Foreign *x), ForeignMake *make, StFile **out,

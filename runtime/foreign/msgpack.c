@@ -317,7 +317,7 @@ static int read_chunked(Msgpack *m, uint64_t pairs) {
   return name_tensor(m, &t);
 }
 
-static int make_chunked(const Foreign *x, const StTensor *t, char *dense, BigsError *e) {
+static int make_chunked(Foreign *x, const StTensor *t, char *dense, BigsError *e) {
   const Chunks *c = t->made;
   int status = 0;
   for (int i = 0; i < c->n && !status; i++) {

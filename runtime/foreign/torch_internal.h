@@ -36,5 +36,5 @@ TorchStorage *torch_storage(const Torch *t, const char *key);
 // The tensors of a dictionary, once their storages are placed, into x.
 int torch_add_tensors(Pickle *p, const PyValue *root);
 // As ForeignMake.
-int torch_make(const Foreign *x, const StTensor *t, char *dense, BigsError *e);
+int torch_make(Foreign *x, const StTensor *t, char *dense, BigsError *e);
 #endif

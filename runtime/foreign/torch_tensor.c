@@ -91,15 +91,34 @@ int torch_add_tensors(Pickle *p, const PyValue *root) {
 }
 
 // ---- bytes
+static int drop_unpacked(Foreign *x, int status) {
+  free(x->unpacked);
+  x->unpacked = NULL;
+  x->unpacked_of = NULL;
+  return status;
+}
+
+// All of a storage.  The tensors of one are mostly made one after another: it is unpacked once for them.
+static int unpack_storage(Foreign *x, const ZipEntry *entry, BigsError *e) {
+  if (x->unpacked_of == entry)
+    return 0;
+  drop_unpacked(x, 0);
+  x->unpacked = MALLOC_N(char, entry->size + 1);
+  int status =
+      x->unpacked ? zip_unpack(x->file, entry, x->unpacked, e) : bigs_fail_memory(e, "a storage");
+  x->unpacked_of = entry;
+  return status ? drop_unpacked(x, status) : 0;
+}
+
 // Bytes [at, at + n) of a storage; *free_it is what to free.
-static const char *storage_bytes(const Foreign *x, const TorchStorage *s, size_t at, size_t n,
+static const char *storage_bytes(Foreign *x, const TorchStorage *s, size_t at, size_t n,
                                  char **free_it, BigsError *e) {
   bool packed = s->entry && s->entry->deflated;
-  char *p = *free_it = MALLOC_N(char, (packed ? s->entry->size : n) + 1);
-  int status = !p       ? bigs_fail_memory(e, "a storage")
-               : packed ? zip_unpack(x->file, s->entry, p, e)
-                        : st_bytes(x->file, s->at + at, p, n, e);
-  return status ? NULL : packed ? p + at : p;
+  char *p = *free_it = packed ? NULL : MALLOC_N(char, n + 1);
+  if (packed)
+    return unpack_storage(x, s->entry, e) ? NULL : x->unpacked + at;
+  int status = p ? st_bytes(x->file, s->at + at, p, n, e) : bigs_fail_memory(e, "a storage");
+  return status ? NULL : p;
 }
 
 // Elements in the order of the shape from those in the order of the strides.
@@ -118,7 +137,7 @@ static void gather_elements(const TorchTensor *t, size_t elem, const char *from,
   }
 }
 
-int torch_make(const Foreign *x, const StTensor *t, char *dense, BigsError *e) {
+int torch_make(Foreign *x, const StTensor *t, char *dense, BigsError *e) {
   const TorchTensor *v = t->made;
   size_t elem = (size_t)st_dtype_size(t->dtype);
   int64_t last = v->offset;

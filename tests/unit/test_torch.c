@@ -2,6 +2,7 @@
 #include "tests/unit/foreign_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,28 @@ static void check_torch(const MadeFile *f) {
 START_TEST(torch_files) {
   MadeFile f = _i == 4 ? made_row() : made_archive(_i & 1, _i & 2);
   check_torch(&f);
+  grow_free(&f);
+}
+END_TEST
+
+// A compressed storage that many tensors look at is unpacked once: a small file could keep the reader busy for hours.
+START_TEST(torch_storage_is_unpacked_once) {
+  MadeFile f = made_archive(true, false);
+  grow_write(&f, in_dir("w"));
+  Hub *h = hub_opened(in_dir("w"));
+  hub_holds(h, "a.weight", "F32 [3, 4]", made_floats);
+  FILE *disk = fopen(in_dir("w"), "r+b"); // the bytes in it are lost
+  for (size_t i = 0; i < f.n; i++)
+    putc(0, disk);
+  fclose(disk);
+  hub_holds(h, "t", "F32 [4, 3]", (float[]){1, 5, 9, -2, 6, 10, 3, 7, 11, 4.5f, 8, 12});
+  hub_holds(h, "part", "F32 [2, 2]", (float[]){6, 7, 10, 11});
+  BigsError e = {0};
+  float x[4]; // of another storage
+  ck_assert_int_eq(st_copy(hub_at(h, 3), ST_F32, x, &e), BIGS_EFILE);
+  ck_assert_int_eq(st_copy(hub_at(h, 3), ST_F32, x, &e), BIGS_EFILE);
+  hub_holds(h, "empty", "F32 [0, 7]", made_floats);
+  hub_close(h);
   grow_free(&f);
 }
 END_TEST
@@ -357,6 +380,7 @@ Suite *torch_suite(void) {
   tcase_set_timeout(c, 120);
   tcase_add_checked_fixture(c, make_dir, remove_dir);
   tcase_add_loop_test(c, torch_files, 0, 5);
+  tcase_add_test(c, torch_storage_is_unpacked_once);
   tcase_add_test(c, torch_protocol_4);
   tcase_add_loop_test(c, torch_state_dict_within, 0, 3);
   tcase_add_test(c, torch_view_of_a_storage);
