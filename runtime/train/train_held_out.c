@@ -1,5 +1,6 @@
 // Evaluation on the way: the held-out loss, the best model of the run, and the patience with those that are no better.
 #include "runtime/train/train_internal.h"
+#include "runtime/exec/weights.h"
 #include "runtime/exec/team.h"
 #include "runtime/files/file.h"
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static const char *misfit(const EvalResult *v) {
                                  : "its targets are classes, and f1 and matthews want two";
 }
 
-// A first look at what is held out: does the metric fit it?
+// A first look at what is held out: does the metric fit it?  What the weights lacked is this run's to train, and may be looked at.
 int train_check_measure(TrainRun *r) {
   int metric = metric_find(r->state.best_by);
   EvalResult v;
@@ -50,6 +51,7 @@ int train_check_measure(TrainRun *r) {
                      "nothing is held out that the best could be chosen by");
   if (metric < 0)
     return 0;
+  weights_trained(r->m, r->plan->train);
   int err = evaluate(r->m, r->feed, 1, &v);
   if (!err && (!v.rows || !metric_fits((MetricId)metric, &v.task)))
     err = bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not fit what is held out: %s",
