@@ -9,6 +9,7 @@
 #include "runtime/train/evaluate.h"
 #include "runtime/train/fill.h"
 #include "runtime/train/log.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,13 +115,26 @@ static int check_batches(Session *s, const Feeding *f) {
   return 0;
 }
 
+// The loss is not finite: is the data?  The batches again, up to the first to blame.
+static int blame_data(Session *s, Feeding *f, double loss) {
+  char text[512];
+  FeedBatch batch = {.nfield = 1};
+  int status = 0;
+  for (int64_t i = 0; batch.nfield && !status; i++) {
+    status = f->feed.held_out(f->feed.ctx, i, &batch, &s->error);
+    if (!status && batch.nfield && f->feed.doubt(f->feed.ctx, text, sizeof text))
+      return session_error(s, EXIT_NUMERIC, "%s", text);
+  }
+  return status ? session_fail(s, &s->error) : session_check_loss(s, loss);
+}
+
 static int score(Session *s, Feeding *f, EvalRows *rows) {
   EvalResult r;
   int status = evaluate_rows(s->handle, &f->feed, 0, rows, &r);
   if (status)
     return session_error(s, status, "%s", bigs_model_error(s->handle));
-  if (r.count && (status = session_check_loss(s, r.loss)))
-    return status;
+  if (r.count && !isfinite(r.loss))
+    return blame_data(s, f, r.loss);
   if (s->o->predictions && (status = predictions_write(s, f->data, rows, s->o->predictions)))
     return status;
   if (s->o->predictions && !strcmp(s->o->predictions, OUT_STDOUT))
@@ -143,15 +157,15 @@ static int eval(Session *s, const char *dir, Feeding *f) {
   if (index < 0)
     return train ? EXIT_MODEL : EXIT_USAGE;
   const BigsTrain *t = &s->module->train[index];
-  bool task =
-      t->source && data_kind(t->source) >= 0 && data_is_task((DataKind)data_kind(t->source));
+  bool task = feeding_is_task(s->module, t);
   int status = 0;
   if (o->predictions && !task)
     status = session_error(
         s, EXIT_USAGE,
         "--predictions is for tasks, whose rows have a target each, and `%s` is none", t->name);
   status = status ? status : session_check_output(s, o->predictions);
-  status = status ? status : feeding_tokenizer(s, dir, &f->tokens);
+  if (!status && feeding_of_tokens(t))
+    status = feeding_tokenizer(s, dir, &f->tokens);
   status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
   if (!status)
     status = feeding_open(s, f, t, o->data.v, o->data.n,

@@ -117,8 +117,8 @@ static void print_result(const TrainResult *r, const Feeding *f, const TrainOpti
            (long long)r->step);
     return;
   }
-  printf("step %lld: training loss %.4f, %.0f tokens/s\n", (long long)r->step, r->loss,
-         r->tokens_per_second);
+  printf("step %lld: training loss %.4f, %.0f %s/s\n", (long long)r->step, r->loss,
+         r->tokens_per_second, f->tokens ? "tokens" : "rows");
   if (!r->evaluated)
     return;
   printf("held-out ");
@@ -155,9 +155,12 @@ static int check_shares(Session *s, const Ranks *r, int64_t batch, int64_t piece
 static void say_rows(Session *s, const Feeding *f, const TrainPlan *plan) {
   int64_t held = f->dev ? data_rows(f->dev, DATA_TRAIN) : data_rows(f->data, DATA_HELD_OUT);
   int64_t rows = data_rows(f->data, DATA_TRAIN) + (f->dev ? 0 : held);
+  const char *tokens =
+      session_text(s, "%lld tokens of text in %lld rows of %lld", (long long)data_tokens(f->data),
+                   (long long)rows, (long long)f->length);
   if (!s->o->quiet)
-    fprintf(stderr, "%lld tokens of text in %lld rows of %lld, %lld %s; batch %lld%s, %s\n",
-            (long long)data_tokens(f->data), (long long)rows, (long long)f->length, (long long)held,
+    fprintf(stderr, "%s, %lld %s; batch %lld%s, %s\n",
+            f->tokens ? tokens : session_text(s, "%lld rows", (long long)rows), (long long)held,
             f->dev ? "of --dev" : "held out", (long long)plan->batch,
             plan->pieces > 1 ? session_text(s, " in %lld pieces", (long long)plan->pieces) : "",
             s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
@@ -193,6 +196,21 @@ static int memory_of(Session *s, int64_t *out) {
   return 0;
 }
 
+// Of a step of arrays, whose other axes only the files tell.
+static int step_dims_of_arrays(Session *s, const BigsTrain *t, const TrainPlan *plan,
+                               int64_t *dims) {
+  const BigsModule *m = s->module;
+  int batch = exec_batch_dim(m, &m->program[t->program]);
+  for (int i = 0; i < MAX_SYMS; i++) {
+    dims[i] = i == batch ? plan->batch : 1;
+    if (i < m->ndim && i != batch && (m->program[t->program].syms >> i & 1))
+      return session_error(
+          s, EXIT_USAGE, "--memory: how large %s is only the data tells: give --pieces, or -D %s=N",
+          m->dim[i].name, m->dim[i].name);
+  }
+  return 0;
+}
+
 // Of the whole step; as many labels as its rows may have.
 static int step_dims(Session *s, const BigsTrain *t, const TrainPlan *plan, int64_t *dims) {
   const BigsModule *m = s->module;
@@ -212,7 +230,7 @@ static int fewest_pieces(Session *s, const BigsTrain *t, const Ranks *ranks, Tra
   int64_t dims[MAX_SYMS];
   Needs later;
   bigs_model *m = s->handle;
-  if (step_dims(s, t, plan, dims))
+  if (feeding_of_tokens(t) ? step_dims(s, t, plan, dims) : step_dims_of_arrays(s, t, plan, dims))
     return EXIT_USAGE;
   int64_t n = optim_needs(m, plan->train, &plan->recipe, &later)
                   ? -1
@@ -260,7 +278,8 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   to.patience = o->patience > 0 ? o->patience : 0;
   to.eval_every = o->eval_every > 0 ? o->eval_every : 0;
   to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
-  status = tokenizer(s, f, &to);
+  to.progress.unit = feeding_of_tokens(t) ? "tokens" : "rows";
+  status = feeding_of_tokens(t) ? tokenizer(s, f, &to) : 0;
   status = status ? status : feeding_labels(s, f, o->resume ? o->out : s->weights, o->resume);
   status = status ? status : check_shares(s, ranks, plan.batch, plan.pieces);
   status = status

@@ -57,6 +57,18 @@ static const BigsTensor *target_input(const BigsModule *m, const BigsTrain *t) {
   return NULL;
 }
 
+bool feeding_of_tokens(const BigsTrain *train) {
+  int kind = train->source ? data_kind(train->source) : -1;
+  return kind < 0 || data_of_tokens((DataKind)kind);
+}
+
+bool feeding_is_task(const BigsModule *m, const BigsTrain *train) {
+  int kind = train->source ? data_kind(train->source) : -1;
+  const BigsTensor *target = target_input(m, train);
+  return kind >= 0 && (data_of_tokens((DataKind)kind) ? data_is_task((DataKind)kind)
+                                                      : target && target->rank == 1);
+}
+
 static const char *existing(Session *s, const char *dir, const char *name) {
   const char *path = dir ? session_text(s, "%s/%s", dir, name) : name;
   return !access(path, R_OK) ? path : NULL;
@@ -173,6 +185,19 @@ static int show(void *ctx, const char *what, double share) {
   return 0;
 }
 
+// The rows of a batch that is no text: all inputs have as many.
+static int check_rows(Session *s, const BigsTrain *train, int64_t batch, int64_t pieces,
+                      int64_t *fixed) {
+  const BigsProgram *p = &s->module->program[train->program];
+  const BigsTensor *t = p->ninput ? &s->module->input[p->input[0]] : NULL;
+  if (!t || !t->rank || !poly_is_const(&t->extent[0], fixed) || *fixed == batch)
+    return 0;
+  return session_error(s, EXIT_MODEL,
+                       "%s is %lld rows, but the model is compiled for %s = %lld: --batch %lld",
+                       pieces > 1 ? "a piece" : "the batch", (long long)batch, t->axis[0],
+                       (long long)*fixed, (long long)(*fixed * pieces));
+}
+
 // Sizes of `ids` that the model has for good, against those of the batches.
 static int check_fixed(Session *s, int64_t batch, int64_t pieces, int64_t length) {
   int64_t B = fixed_batch(s->module), L = fixed_length(s->module);
@@ -221,6 +246,8 @@ static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) 
                        .unlabelled = s->o->predictions != NULL,
                        .skip_bad = s->o->skip_bad,
                        .mask_rate = train->mask_rate,
+                       .module = s->module,
+                       .train = train,
                        .pad = s->module->pad_to > 0 || fixed_length(s->module),
                        .progress = show,
                        .ctx = f};
@@ -234,6 +261,30 @@ static int open_rows(Session *s, Feeding *f, const char *const *paths, int npath
   return status ? session_fail(s, &s->error) : 0;
 }
 
+// What only text has.
+static int refuse_options(Session *s) {
+  const char *given = s->o->length > 0 ? "--length" : s->o->vocab ? "--vocab" : NULL;
+  return given ? session_error(s, EXIT_USAGE, "%s is for text: the block's data are arrays", given)
+               : 0;
+}
+
+static int check_arrays(Session *s, const BigsTrain *train, int64_t batch, int64_t pieces,
+                        int64_t *fixed) {
+  int status = refuse_options(s);
+  return status ? status : check_rows(s, train, batch, pieces, fixed);
+}
+
+static int check_length(Session *s, const Feeding *f, int64_t batch, int64_t pieces) {
+  if (f->length <= 0)
+    return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
+  if (check_fixed(s, batch, pieces, f->length))
+    return EXIT_MODEL;
+  if (model_longest(s->module) && f->length > model_longest(s->module))
+    return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
+                         (long long)f->length, (long long)model_longest(s->module));
+  return 0;
+}
+
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, FeedingRows rows, int64_t length, uint64_t seed, bool hold_out) {
   int64_t batch = rows.step / rows.pieces;
@@ -244,14 +295,12 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   if (kind < 0)
     return session_error(s, EXIT_MODEL, "train block `%s` has no data source that can be read here",
                          train->name);
-  if (f->length <= 0)
-    return session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
-  if (check_fixed(s, batch, rows.pieces, f->length))
-    return EXIT_MODEL;
-  if (model_longest(s->module) && f->length > model_longest(s->module))
-    return session_error(s, EXIT_MODEL, "--length %lld is above the model's bound of %lld",
-                         (long long)f->length, (long long)model_longest(s->module));
   f->kind = (DataKind)kind;
+  int64_t fixed = fixed_batch(s->module);
+  int status = data_of_tokens(f->kind) ? check_length(s, f, batch, rows.pieces)
+                                       : check_arrays(s, train, batch, rows.pieces, &fixed);
+  if (status)
+    return status;
   DataOptions o = data_options(s, f, train);
   o.seed = seed;
   o.hold_out = hold_out;
@@ -262,7 +311,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
                  &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
   f->from.pieces = rows.pieces;
-  f->from.whole = fixed_batch(s->module) > 0;
+  f->from.whole = fixed > 0;
   if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (f->from.whole ? batch : 1))
     f->feed.held_out = NULL;
   f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + rows.step - 1) / rows.step;

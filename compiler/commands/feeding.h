@@ -26,6 +26,10 @@ typedef struct FeedingRows {
 
 // What cuts the model's text; a model without a `tokenizer` line has WordPiece.  An error where this bigsc has no such tokenizer.
 int feeding_kind(Session *s, const char *dir, TokenizerKind *kind);
+// Is the block's data text, to be cut into tokens?  Other data has no vocabulary, and no length of rows.
+bool feeding_of_tokens(const BigsTrain *train);
+// Has each row a target, so that all are to be scored?
+bool feeding_is_task(const BigsModule *m, const BigsTrain *train);
 // The vocabulary: --vocab, else the one beside the weights or in the folder `dir`, else the model's
 // tokenizer line; NULL: none of them.
 const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir);

@@ -144,6 +144,7 @@ typedef enum FieldKind {
   FIELD_AT,
   FIELD_LABELS,
   FIELD_TARGET,
+  FIELD_ANY, // of a source that has what is named
   FIELD_COUNT
 } FieldKind;
 typedef struct TrainField {

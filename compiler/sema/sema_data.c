@@ -55,6 +55,14 @@ static const FieldSpec *field_spec(const char *source, const char *name) {
   return NULL;
 }
 
+// A source without fields of its own has those that a block names: arrays of whatever is in its files.
+static bool has_any_field(const char *source) {
+  for (int i = 0; i < COUNT(field_specs); i++)
+    if (is_of(&field_specs[i], source))
+      return false;
+  return true;
+}
+
 // May a field have this dtype?
 static bool dtype_fits(const FieldSpec *spec, DType dtype) {
   bool fits = false;
@@ -93,7 +101,7 @@ static const Formal *ids_formal(const Model *m) {
 static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`",
                                           "along the chosen places, a run-time dim of its own"};
 
-// rows: the dim of masked rows seen so far in this block.
+// rows: the dim of masked rows (of `tensors`: of all rows) seen so far in this block.
 static bool shape_fits(const Model *m, SettingShape shape, const Ty *t, Ax **rows) {
   const Formal *ids = ids_formal(m);
   const TDim *d = ids->type->dims.v;
@@ -134,7 +142,7 @@ static void unknown_field(Sema *s, const Field *f, const char *source) {
 
 static void missing_type(Sema *s, const Field *f, const FieldSpec *spec) {
   const Formal *ids = ids_formal(s->m);
-  const char *axes = "M";
+  const char *axes = spec ? "M" : "B";
   if (spec && ids && spec->shape != SHAPE_M) {
     const TDim *d = ids->type->dims.v;
     axes = spec->shape == SHAPE_B ? d[0].name.s
@@ -145,10 +153,32 @@ static void missing_type(Sema *s, const Field *f, const FieldSpec *spec) {
   diag_help(s->d, g, "`%s : %s[%s]`", f->name.s, dtype_name(spec ? spec->dtype : DT_I32), axes);
 }
 
+// Any array of rows, of the same number in each field.
+static bool check_array(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows) {
+  bool held = t->dtype == DT_BOOL || t->dtype == DT_I32 || t->dtype == DT_F32 || t->dtype == DT_F64;
+  Ax *first = t->ax.n ? t->ax.v[0] : NULL;
+  if (t->bad)
+    return true;
+  if (!held || !first || (*rows && *rows != first)) {
+    sema_error(
+        s, ERR_BAD_FIELD, f->span,
+        "`%s` of `%s` is bool, i32, f32 or f64, and its first axis is that of the rows%s%s%s, "
+        "not %s",
+        f->name.s, source, *rows ? ", `" : "", *rows ? (*rows)->name : "", *rows ? "`" : "",
+        dtype_axes_str(s, t->dtype, &t->ax));
+    return false;
+  }
+  *rows = first;
+  return true;
+}
+
 // Whether the source has the field and its type, t, is right.
 static bool check_field(Sema *s, const Field *f, const char *source, const Ty *t, Ax **rows,
                         FieldKind *kind) {
   const FieldSpec *spec = field_spec(source, f->name.s);
+  *kind = FIELD_ANY;
+  if (has_any_field(source))
+    return check_array(s, f, source, t, rows);
   if (!spec) {
     unknown_field(s, f, source);
     return false;
@@ -261,7 +291,7 @@ static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
   if (r && input && picked(r, f->name.s)) // of another field the binding tells
     sema_error(s, ERR_BAD_FIELD, f->span, "`%s` is picked twice", f->name.s);
   const FieldSpec *spec = source ? field_spec(source, f->name.s) : NULL;
-  if (!type && (spec || !source))
+  if (!type && (spec || !source || has_any_field(source)))
     missing_type(s, f, spec);
   else if (source && !check_field(s, f, source, &t, rows, &out.kind))
     t.bad = true;

@@ -1,6 +1,7 @@
 // What all sources of batches share: rows and their order, the split, the cursor.  See data.h.
 #include "runtime/train/data.h"
 #include "runtime/train/data_internal.h"
+#include "base/alloc.h"
 #include "base/bug.h"
 #include "base/rng.h"
 #include <math.h>
@@ -55,6 +56,10 @@ bool data_has_field(const char *source, const char *field) {
 bool data_is_task(DataKind kind) {
   FieldShape target = field_shape(kind, "target");
   return target == FIELD_B || target == FIELD_M;
+}
+
+bool data_of_tokens(DataKind kind) {
+  return sources[kind].least > 0;
 }
 
 static const DataSource *source_of(const Data *d) {
@@ -144,6 +149,12 @@ static int check_specials(const Data *d, BigsError *e) {
   return 0;
 }
 
+static int check_tokens(Data *d, BigsError *e) {
+  list_specials(d);
+  int status = check_options(d, e);
+  return status ? status : check_specials(d, e);
+}
+
 int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,
               Data **out, BigsError *e) {
   *out = NULL;
@@ -155,9 +166,7 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
   if (d->o.mask_rate == 0)
     d->o.mask_rate = 0.15;
   d->mask_rate = d->o.mask_rate;
-  list_specials(d);
-  int status = check_options(d, e);
-  status = status ? status : check_specials(d, e);
+  int status = data_of_tokens(d->o.kind) ? check_tokens(d, e) : 0;
   if (!status)
     status = source_of(d)->read(d, paths, npaths, e);
   d->split = row_split(d->rows, o->hold_out);
@@ -216,7 +225,7 @@ int64_t data_skipped(const Data *d, const char **at) {
   return d->skipped;
 }
 int64_t data_cut(const Data *d) {
-  int64_t n = d->ncut, room = d->o.length - tok_around(d->tok, d->pair ? 2 : 1);
+  int64_t n = d->ncut, room = d->start ? d->o.length - tok_around(d->tok, d->pair ? 2 : 1) : 0;
   for (int64_t i = 0; d->start && i < d->rows; i++)
     n += d->start[i + 1] - d->start[i] > room;
   return n;
@@ -306,17 +315,19 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
   }
   if (!d->o.pad)
     L = longest;
-  int status = make_room(d, B, L, e);
+  int status = data_of_tokens(d->o.kind) ? make_room(d, B, L, e) : data_tensors_start(d, B, out, e);
   if (status)
     return status;
-  start_batch(d, B, L, out);
+  if (data_of_tokens(d->o.kind))
+    start_batch(d, B, L, out);
   d->masking = eval ? d->o.mask_rate : d->mask_rate;
+  d->late.status = 0;
   for (int64_t b = 0; b < B; b++) {
     uint32_t key[2];
     rng_site_keys(eval ? 0 : d->o.seed, draw[b], eval ? SITE_EVAL : SITE_MASK, key);
     source_of(d)->row(d, row[b], b, key, out);
   }
-  return 0;
+  return d->late.status ? bigs_fail(e, d->late.status, "%s", d->late.text) : 0;
 }
 
 static int make_chosen(Data *d, int64_t B,
@@ -401,6 +412,8 @@ static void cross_entropy(const int64_t *train, int64_t total, const int64_t *he
 
 int data_unigram(Data *d, DataUnigram *out, BigsError *e) {
   *out = (DataUnigram){0};
+  if (!data_of_tokens(d->o.kind))
+    return bigs_fail(e, BIGS_EUSAGE, "no tokens are predicted");
   size_t V = (size_t)tok_size(d->tok);
   int64_t *train = calloc(V, sizeof *train), *held = calloc(V, sizeof *held), total = 0;
   int status = train && held ? 0 : bigs_fail_memory(e, "counts");

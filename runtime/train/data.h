@@ -5,6 +5,7 @@
 //   mlm_text  [CLS], length - 2 tokens, [SEP]; the last row may be short, and is padded with [PAD]
 //             (mask false); a rest without an ordinary token is left out
 //   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
+//   tensors   rows of the arrays in files, which stay there: data_tensors.c
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
 //             cut, of a pair the longer one first
 //   tags      [CLS] words [SEP], a target for each word, at its first token; a sentence too long goes on in the next row
@@ -34,10 +35,12 @@ int data_kind(const char *source);
 // May `data` pick this field of the source?
 bool data_has_field(const char *source, const char *field);
 bool data_is_task(DataKind kind); // every row is scored: it has a target, or its words do
+// Are its rows texts, cut into tokens?  Of others there is no length, and no tokenizer.
+bool data_of_tokens(DataKind kind);
 
 typedef struct DataOptions {
   DataKind kind;
-  int64_t length;       // L: mlm_text at least 3, lm_text 1, tsv 4
+  int64_t length;       // L: mlm_text at least 3, lm_text 1, tsv 4; where rows are no tokens 1
   int64_t table;        // rows of the model's token table; 0: unknown
   int64_t classes;      // tsv: labels must lie below; 0: unknown
   const Labels *labels; // tsv: the names of the model's classes; NULL: none
@@ -47,6 +50,8 @@ typedef struct DataOptions {
   bool skip_bad;        // tsv: lines with another number of fields than the header are left out
   double mask_rate;     // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
   uint64_t seed;
+  const struct BigsModule *module; // tensors: whose inputs are read,
+  const struct BigsTrain *train;   // those of this block's loss, and of the entry `scores`
   bool hold_out;          // false: every row is for training, as when a whole file is evaluated
   bool pad;               // tsv: pad to `length` always, not to the longest row of a batch
   BigsProgress *progress; // may be NULL
@@ -54,7 +59,7 @@ typedef struct DataOptions {
 } DataOptions;
 
 typedef struct Data Data;
-// `paths` as in text.h.  The tokenizer must outlive the data.  Errors: status BIGS_EMODEL for what
+// `paths` as in corpus.h.  The tokenizer must outlive the data; NULL where rows are no tokens.  Errors: status BIGS_EMODEL for what
 // the data says (empty; smaller than one row; a vocabulary larger than the table; a TSV line with
 // the wrong number of fields or a bad label, with file and line), BIGS_EFILE for files.
 int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,
@@ -89,9 +94,13 @@ typedef struct DataBatch {
   const int32_t *target; // lm_text [B, L]; tsv [B]; tags [M]
   const float *value;    // [B]: tsv with `numbers`, instead of target
   int target_rank;
-  const int32_t *part; // [B]: tags: the sentence that a row is of, from 0
-  int64_t tokens;      // positions with mask true
+  const int32_t *part;           // [B]: tags: the sentence that a row is of, from 0
+  const struct FeedField *field; // tensors: all that there is, and nothing of the above
+  int nfield;
+  int64_t tokens; // positions with mask true; tensors: rows
 } DataBatch;
+// What of the batch made last is not finite: "x[17, 3] of train.safetensors is nan"; false: nothing, or it is not looked at.
+bool data_doubt(const Data *d, char *text, size_t size);
 
 // tags: word i of all, n bytes, and the sentence that it is of.
 const char *data_word(const Data *d, int64_t i, size_t *n, int32_t *sentence);

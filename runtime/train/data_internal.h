@@ -50,6 +50,7 @@ struct Data {
   uint64_t cursor;
   double mask_rate, masking; // of training rows to come; of the batch under way
   DataBuffer buf;
+  BigsError late; // of a row of the batch under way that cannot be made
 };
 
 static inline int32_t data_token(const Data *d, int64_t i) {
@@ -71,6 +72,9 @@ typedef struct DataText {
 // begins in the row, -1: the tokenizer leaves it out.  Adds to out->tokens.
 void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
                     int64_t at[2]);
+
+// Begins a batch of rows that are no tokens.
+int data_tensors_start(Data *d, int64_t B, DataBatch *out, BigsError *e);
 
 // What a source does.  The functions of source `id` are data_id_read, data_id_length, ...: one that is missing is an error of the linker.
 typedef struct DataSource {

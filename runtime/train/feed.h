@@ -42,6 +42,8 @@ typedef struct Feed {
   int (*again)(void *ctx, BigsError *e);
   // The same batches every time; nfield 0 behind the last.  NULL: nothing is held out.
   int (*held_out)(void *ctx, int64_t i, FeedBatch *out, BigsError *e);
+  // What of the batch given last is not finite, where the source looks at that: "x[17] of train.npy is nan".  NULL: it never does.
+  bool (*doubt)(void *ctx, char *text, size_t size);
   // Where the source is, as JSON text to be written to state.json; and back there, so that the next
   // call of train gives what it would have given.  NULL: batches depend on the step alone.
   int (*cursor)(void *ctx, JsonText *out, BigsError *e);

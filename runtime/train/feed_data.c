@@ -27,6 +27,10 @@ static int64_t predictions(const DataBatch *b) {
 }
 
 static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
+  if (b->field) {
+    *out = (FeedBatch){.nfield = b->nfield, .field = b->field, .tokens = b->tokens, .count = b->B};
+    return;
+  }
   *out =
       (FeedBatch){.field = d->field, .tokens = b->tokens, .count = predictions(b), .part = b->part};
   add_field(d, out, "ids", DT_I32, b->ids, 2, b->B, b->L);
@@ -84,6 +88,11 @@ static int batch_at(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
   return err;
 }
 
+static bool doubt(void *ctx, char *text, size_t size) {
+  const DataFeed *d = ctx;
+  return data_doubt(d->data, text, size) || (d->dev && data_doubt(d->dev, text, size));
+}
+
 static int put_cursor(void *ctx, JsonText *out, BigsError *e) {
   DataFeed *d = ctx;
   (void)e;
@@ -117,6 +126,7 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
                 .train = next_batch,
                 .again = step_again,
                 .held_out = batch_at,
+                .doubt = doubt,
                 .cursor = put_cursor,
                 .seek = seek_cursor};
   out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;

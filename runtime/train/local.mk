@@ -12,6 +12,8 @@ train_sources = \
 	%D%/data_internal.h \
 	%D%/data_rows.c \
 	%D%/data_tags.c \
+	%D%/data_tensors.c \
+	%D%/data_tensors.h \
 	%D%/data_text.c \
 	%D%/data_tsv.c \
 	%D%/entities.c \
@@ -34,8 +36,11 @@ train_sources = \
 	%D%/metrics.c \
 	%D%/metrics.def \
 	%D%/metrics.h \
+	%D%/npy.c \
+	%D%/npy.h \
 	%D%/order.c \
 	%D%/order.h \
+	%D%/tensor_files.c \
 	%D%/train.c \
 	%D%/train.h \
 	%D%/train_held_out.c \

@@ -33,9 +33,10 @@ void log_close(RunLog *log); // NULL is allowed
 typedef struct Progress {
   FILE *to; // NULL: silent
   bool terminal;
-  int64_t every; // elsewhere: steps between lines
-  double next;   // internal, seconds
-  int width;     // internal: of what stands on the terminal's line
+  const char *unit; // of speed; NULL: "tokens"
+  int64_t every;    // elsewhere: steps between lines
+  double next;      // internal, seconds
+  int width;        // internal: of what stands on the terminal's line
 } Progress;
 typedef struct ProgressNow {
   int64_t step, steps;

@@ -98,7 +98,7 @@ void train_clear_error(bigs_model *m) {
 // results, and ended with `status`.
 int train_end_numeric(TrainRun *r, int64_t step, const char *said, bool looked, int status) {
   bigs_model *m = r->m;
-  char found[256] = "", last[96];
+  char found[256] = "", last[96], doubt[512];
   if (r->saved >= 0)
     snprintf(last, sizeof last, "the last good checkpoint is of step %" PRId64, r->saved);
   else
@@ -106,7 +106,9 @@ int train_end_numeric(TrainRun *r, int64_t step, const char *said, bool looked, 
   if (looked)
     snprintf(found, sizeof found, "; %.250s",
              status == BIGS_ENUMERIC ? m->error.text : "no single op's result shows why");
-  bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s%s; %s", step, said, found, last);
+  bool data = looked && r->feed->doubt && r->feed->doubt(r->feed->ctx, doubt, sizeof doubt);
+  bigs_fail(&m->error, BIGS_ENUMERIC, "step %" PRId64 ": %s%s%s%s; %s", step, said, found,
+            data ? ": " : "", data ? doubt : "", last);
   train_say(r, "numeric");
   record_text(&r->record, "error", m->error.text);
   train_put(r, NULL);
