@@ -1,12 +1,19 @@
 // Generates, from the utf8proc library, what tokenizers need to know of characters and what messages do: tables in the form that
 // runtime/text/unicode.c and compiler/syntax/char_width.c read.
 //
-//   gcc -std=gnu11 -O2 -o /tmp/unicode tools/unicode.c -lutf8proc
-//   /tmp/unicode text > runtime/text/unicode_tables.h
-//   /tmp/unicode width > compiler/syntax/char_widths.h
-//   sh tools/format.sh -i runtime/text/unicode_tables.h compiler/syntax/char_widths.h
-//
 // Not part of the build: the headers are committed, and tests/unit/test_unicode.c compares them with utf8proc.
+//
+// The widths are those of the library at hand:
+//   gcc -std=gnu11 -O2 -o /tmp/unicode tools/unicode.c -lutf8proc && /tmp/unicode width > compiler/syntax/char_widths.h
+//
+// A text's tokens are what the library `tokenizers` makes of it, whose parts know Unicode in different versions (`Age`).  utf8proc has
+// had each in a release of its own, whose sources this is compiled with to say what it knows:
+//   for v in 1.3.1:8 2.0.2:9 2.10.0:16 2.11.3:17; do # release of https://github.com/JuliaStrings/utf8proc, and its Unicode
+//     gcc -std=gnu11 -O2 -DUTF8PROC_STATIC -Iutf8proc-${v%:*} -o /tmp/unicode tools/unicode.c utf8proc-${v%:*}/utf8proc.c
+//     /tmp/unicode known > /tmp/${v#*:}.txt
+//   done
+//   /tmp/unicode text /tmp/8.txt /tmp/9.txt /tmp/16.txt /tmp/17.txt > runtime/text/unicode_tables.h
+//   sh tools/format.sh -i runtime/text/unicode_tables.h compiler/syntax/char_widths.h
 //
 // A character's properties are a record, found in three steps of equal kind: its block of SIDE * SIDE characters, the block of SIDE
 // characters there, its place in that.  Equal blocks are one.
@@ -21,11 +28,28 @@
 enum { LIMIT = 0x110000, SIDE = 64, MAX_TEXT = 32 };
 enum { HANGUL = 0xAC00, HANGUL_END = 0xD7A4 };
 
+// Who knows what, in the order of the arguments of `text`.
+typedef enum Age {
+  OF_BERT,     // Unicode 8: BERT's punctuation, accents, controls (the crate unicode_categories)
+  OF_FORMS,    // 9: normal forms, marks (unicode-normalization-alignments)
+  OF_PATTERNS, // 16: categories in regular expressions (Oniguruma; the crate regex)
+  OF_LANGUAGE, // 17: lower case, numbers (Rust), clusters (unicode-segmentation)
+  AGES
+} Age;
+
+// What a version of Unicode says of a character.
+typedef struct Known {
+  int category, combining, cluster, lower;
+  int canonical[MAX_TEXT], compatible[MAX_TEXT]; // what it decomposes into: their number, and they
+  int pair[2];                                   // what composes to it
+} Known;
+static Known *known[AGES];
+
 // As in runtime/text/unicode.h.
 typedef struct Record {
-  unsigned char category, combining, flags;
+  unsigned char category, bert, combining, flags;
 } Record;
-enum { CLUSTER = 7, LOWERS = 1 << 3, CANONICAL = 1 << 4, COMPATIBLE = 1 << 5 };
+enum { LOWERS = 1 << 3, CANONICAL = 1 << 4, COMPATIBLE = 1 << 5, NUMBER = 1 << 6, MARK = 1 << 7 };
 
 static Record records[256];
 static int nrecord;
@@ -34,11 +58,7 @@ typedef struct Blocks {
 } Blocks;
 static Blocks fine, coarse;
 
-static void put(const char *type, const char *name, int n) {
-  printf("static const %s %s[%d] = {", type, name, n);
-}
-
-// ---- mappings
+// ---- what the library at hand knows, as lines of numbers
 
 // The characters that c decomposes into, in out; 0: it does not.
 static int decomposed(int32_t c, bool compatible, int32_t *out) {
@@ -49,10 +69,104 @@ static int decomposed(int32_t c, bool compatible, int32_t *out) {
   return n < 1 || (n == 1 && out[0] == c) ? 0 : (int)n;
 }
 
-// A table has the full canonical decomposition where there is one, else the full compatible one.
-static int mapping(int32_t c, int32_t *out) {
-  int n = decomposed(c, false, out);
-  return n ? n : decomposed(c, true, out);
+// Composes v[0, n) and says whether it is one character, *c.
+static bool composes(const int32_t *v, int n, int32_t *c) {
+  utf8proc_uint8_t text[4 * MAX_TEXT + 1], *whole = NULL;
+  utf8proc_ssize_t size = 0;
+  for (int i = 0; i < n; i++)
+    size += utf8proc_encode_char(v[i], text + size);
+  size = utf8proc_map(text, size, &whole, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+  bool one = size > 0 && utf8proc_iterate(whole, size, c) == size;
+  free(whole);
+  return one;
+}
+
+// The two characters that compose to c, in out; or 0, 0.
+static void composed(int32_t c, int32_t *out) {
+  int32_t v[MAX_TEXT], both, first;
+  int n = decomposed(c, false, v);
+  bool is = n > 1 && composes(v, n, &both) && both == c && composes(v, n - 1, &first);
+  out[0] = is ? first : 0;
+  out[1] = is ? v[n - 1] : 0;
+}
+
+// The classes of UAX 29 as far as clusters of few bytes need them: `UnicodeCluster` in runtime/text/unicode.h.
+static int cluster(int32_t c) {
+  enum { JOINER = 0x200D, PREPEND = 13 }; // classes of their own since Unicode 9
+  switch (utf8proc_get_property(c)->boundclass) {
+  case UTF8PROC_BOUNDCLASS_CR:
+  case UTF8PROC_BOUNDCLASS_LF:
+  case UTF8PROC_BOUNDCLASS_CONTROL: return 1;
+  case UTF8PROC_BOUNDCLASS_EXTEND: return 2;
+  case UTF8PROC_BOUNDCLASS_SPACINGMARK: return 3;
+  case PREPEND: return 4;
+  default: return c == JOINER ? 2 : 0;
+  }
+}
+
+static void put_list(const int32_t *v, int n) {
+  printf(" %d", n);
+  for (int i = 0; i < n; i++)
+    printf(" %d", (int)v[i]);
+}
+
+static void put_known(void) {
+  int32_t v[MAX_TEXT];
+  for (int32_t c = 0; c < LIMIT; c++) {
+    printf("%d %d %d %d", (int)utf8proc_category(c), (int)utf8proc_get_property(c)->combining_class,
+           cluster(c), (int)utf8proc_tolower(c));
+    put_list(v, decomposed(c, false, v));
+    put_list(v, decomposed(c, true, v));
+    composed(c, v);
+    printf(" %d %d\n", (int)v[0], (int)v[1]);
+  }
+}
+
+static int number(FILE *f) {
+  int n;
+  if (fscanf(f, "%d", &n) != 1) {
+    fprintf(stderr, "unicode: not what `unicode known` writes\n");
+    exit(1);
+  }
+  return n;
+}
+
+static void read_list(FILE *f, int *list) {
+  list[0] = number(f);
+  for (int i = 1; i <= list[0]; i++)
+    list[i] = number(f);
+}
+
+static void read_known(Age age, const char *path) {
+  FILE *f = fopen(path, "r");
+  known[age] = calloc(LIMIT + 2, sizeof **known);
+  if (!f || !known[age]) {
+    perror(path);
+    exit(1);
+  }
+  for (Known *k = known[age]; k < known[age] + LIMIT; k++) {
+    k->category = number(f);
+    k->combining = number(f);
+    k->cluster = number(f);
+    k->lower = number(f);
+    read_list(f, k->canonical);
+    read_list(f, k->compatible);
+    k->pair[0] = number(f);
+    k->pair[1] = number(f);
+  }
+  fclose(f);
+}
+
+static void put(const char *type, const char *name, int n) {
+  printf("static const %s %s[%d] = {", type, name, n);
+}
+
+// ---- mappings
+
+// A table has the full canonical decomposition where there is one, else the full compatible one: their number, and they.
+static const int *mapping(int32_t c) {
+  const Known *k = &known[OF_FORMS][c];
+  return k->canonical[0] ? k->canonical : k->compatible;
 }
 
 static int put_units(const int32_t *v, int n) {
@@ -71,16 +185,15 @@ static int put_units(const int32_t *v, int n) {
 static void put_decompositions(void) {
   static int at[LIMIT];
   static int32_t from[LIMIT];
-  int32_t v[MAX_TEXT];
   int n = 0, units = 0, runs = 0;
   printf("static const uint16_t decompose_unit[] = {");
   for (int32_t c = 0; c < LIMIT; c++) {
-    int len = mapping(c, v);
-    if (!len)
+    const int *list = mapping(c);
+    if (!list[0])
       continue;
     from[n] = c;
     at[n++] = units;
-    units += put_units(v, len);
+    units += put_units(list + 1, list[0]);
   }
   at[n] = units;
   printf("};\n");
@@ -103,15 +216,6 @@ static void put_decompositions(void) {
   printf("};\n");
 }
 
-// Composes v[0, n) and says whether it is one character, *c.
-static bool composes(const int32_t *v, int n, int32_t *c) {
-  int32_t copy[MAX_TEXT];
-  memcpy(copy, v, sizeof *v * (size_t)n);
-  *c = copy[0];
-  return utf8proc_normalize_utf32(copy, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE) == 1 &&
-         (*c = copy[0], true);
-}
-
 typedef struct Pair {
   int32_t first, second, both;
 } Pair;
@@ -124,13 +228,11 @@ static int by_pair(const void *x, const void *y) {
 
 static void put_compositions(void) {
   static Pair pairs[4096];
-  int32_t v[MAX_TEXT], c;
   int n = 0;
-  for (int32_t x = 0; x < LIMIT; x++) {
-    int len = decomposed(x, false, v);
-    if (len < 2 || !composes(v, len, &c) || c != x || !composes(v, len - 1, &c))
-      continue;
-    pairs[n++] = (Pair){c, v[len - 1], x};
+  for (int32_t c = 0; c < LIMIT; c++) {
+    const int *pair = known[OF_FORMS][c].pair;
+    if (pair[1])
+      pairs[n++] = (Pair){pair[0], pair[1], c};
   }
   qsort(pairs, (size_t)n, sizeof *pairs, by_pair);
   int far = n;
@@ -147,17 +249,21 @@ static void put_compositions(void) {
   printf("};\n");
 }
 
+// What is added to c for its lower case.
+static int32_t lowered(int32_t c) {
+  return c < LIMIT ? known[OF_LANGUAGE][c].lower - c : 0;
+}
+
 static void put_lower(void) {
   printf("// First and last character of a run, their distance, and what is added to each.\n");
   printf("static const int32_t lower_run[][4] = {");
   for (int32_t c = 0; c < LIMIT; c++) {
-    int32_t add = utf8proc_tolower(c) - c, step = 1, last = c;
+    int32_t add = lowered(c), step = 1, last = c;
     if (!add)
       continue;
-    if (utf8proc_tolower(c + 1) - c - 1 != add && utf8proc_tolower(c + 2) - c - 2 == add)
+    if (lowered(c + 1) != add && lowered(c + 2) == add)
       step = 2;
-    while (last + step < LIMIT && utf8proc_tolower(last + step) - last - step == add &&
-           (step == 1 || utf8proc_tolower(last + 1) == last + 1))
+    while (lowered(last + step) == add && (step == 1 || !lowered(last + 1)))
       last += step;
     printf("{%d,%d,%d,%d},", c, last, step, add);
     c = last;
@@ -167,27 +273,20 @@ static void put_lower(void) {
 
 // ---- properties
 
-// The classes of UAX 29 as far as clusters of few bytes need them: `UnicodeCluster` in runtime/text/unicode.h.
-static int cluster(int32_t c) {
-  switch (utf8proc_get_property(c)->boundclass) {
-  case UTF8PROC_BOUNDCLASS_CR:
-  case UTF8PROC_BOUNDCLASS_LF:
-  case UTF8PROC_BOUNDCLASS_CONTROL: return 1;
-  case UTF8PROC_BOUNDCLASS_EXTEND:
-  case UTF8PROC_BOUNDCLASS_ZWJ: return 2;
-  case UTF8PROC_BOUNDCLASS_SPACINGMARK: return 3;
-  case UTF8PROC_BOUNDCLASS_PREPEND: return 4;
-  default: return 0;
-  }
+static bool is_between(const Known *k, int lo, int hi) {
+  return k->category >= lo && k->category <= hi;
 }
 
 static int record_of(int32_t c) {
-  int32_t v[MAX_TEXT];
-  bool canonical = decomposed(c, false, v), compatible = !canonical && decomposed(c, true, v);
-  Record r = {(unsigned char)utf8proc_category(c),
-              (unsigned char)utf8proc_get_property(c)->combining_class,
-              (unsigned char)(cluster(c) | (utf8proc_tolower(c) != c ? LOWERS : 0) |
-                              (canonical ? CANONICAL : 0) | (compatible ? COMPATIBLE : 0))};
+  const Known *forms = &known[OF_FORMS][c], *language = &known[OF_LANGUAGE][c];
+  bool canonical = forms->canonical[0], compatible = !canonical && forms->compatible[0];
+  bool numeric = is_between(language, UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO),
+       mark = is_between(forms, UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME);
+  Record r = {(unsigned char)known[OF_PATTERNS][c].category,
+              (unsigned char)known[OF_BERT][c].category, (unsigned char)forms->combining,
+              (unsigned char)(language->cluster | (lowered(c) ? LOWERS : 0) |
+                              (canonical ? CANONICAL : 0) | (compatible ? COMPATIBLE : 0) |
+                              (numeric ? NUMBER : 0) | (mark ? MARK : 0))};
   for (int i = 0; i < nrecord; i++)
     if (!memcmp(&records[i], &r, sizeof r))
       return i;
@@ -236,14 +335,14 @@ static void put_properties(void) {
   put_blocks("uint8_t", "record_of", &fine);
   put("UnicodeRecord", "records", nrecord);
   for (int i = 0; i < nrecord; i++)
-    printf("{%d,%d,%d},", records[i].category, records[i].combining, records[i].flags);
+    printf("{%d,%d,%d,%d},", records[i].category, records[i].bert, records[i].combining,
+           records[i].flags);
   printf("};\n");
 }
 
 static void put_text(void) {
   printf("#ifndef BIGSC_RUNTIME_UNICODE_TABLES_H\n#define BIGSC_RUNTIME_UNICODE_TABLES_H\n#include "
          "\"runtime/text/unicode.h\"\n");
-  printf("// Of Unicode.\n#define UNICODE_VERSION \"%s\"\n", utf8proc_unicode_version());
   put_properties();
   put_decompositions();
   put_compositions();
@@ -268,11 +367,17 @@ static void put_width(void) {
 }
 
 int main(int argc, char **argv) {
-  bool width = argc == 2 && !strcmp(argv[1], "width");
-  if (argc != 2 || (!width && strcmp(argv[1], "text"))) {
-    fprintf(stderr, "usage: unicode text|width\n");
+  const char *what = argc > 1 ? argv[1] : "";
+  bool text = !strcmp(what, "text") && argc == 2 + AGES,
+       width = !strcmp(what, "width") && argc == 2;
+  if (!strcmp(what, "known") && argc == 2)
+    return put_known(), 0;
+  if (!text && !width) {
+    fprintf(stderr, "usage: unicode width | known | text 8.txt 9.txt 16.txt 17.txt\n");
     return 2;
   }
+  for (int i = 0; text && i < AGES; i++)
+    read_known((Age)i, argv[2 + i]);
   printf("// Generated by tools/unicode.c; do not edit.\n");
   width ? put_width() : put_text();
   printf("#endif\n");

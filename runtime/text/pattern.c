@@ -24,7 +24,13 @@ typedef struct PatternStep {
 } PatternStep;
 
 // Of a set: characters from lo to hi, or those of some categories, or of a class; or all others.
-typedef enum PatternClass { CLASS_RANGE, CLASS_CATEGORIES, CLASS_SPACE, CLASS_WORD } PatternClass;
+typedef enum PatternClass {
+  CLASS_RANGE,
+  CLASS_CATEGORIES,
+  CLASS_SPACE,
+  CLASS_WORD,
+  CLASS_WORD_ALONE // \w outside of brackets, which has Latin-1's numbers too in Oniguruma
+} PatternClass;
 typedef struct PatternItem {
   PatternClass is;
   bool others;
@@ -53,6 +59,7 @@ static bool item_has(const PatternItem *i, int32_t c) {
   case CLASS_CATEGORIES: has = i->categories >> unicode_category(c) & 1; break;
   case CLASS_SPACE: has = unicode_is_space(c); break;
   case CLASS_WORD: has = is_word_char(c); break;
+  case CLASS_WORD_ALONE: has = is_word_char(c) || (c < 0x100 && unicode_is_number(c)); break;
   }
   return has != i->others;
 }
@@ -273,6 +280,7 @@ static int read_set(PatternReader *r) {
     status = add_item(r, s, i);
   } else {
     status = read_item(r, &i, &c);
+    i.is = i.is == CLASS_WORD ? CLASS_WORD_ALONE : i.is;
     status = status ? status : c < 0 ? add_item(r, s, i) : add_range(r, s, c, c);
   }
   return status ? status : end_set(r, s);

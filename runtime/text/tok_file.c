@@ -157,11 +157,6 @@ static int encode_stretch(const TokFile *t, TokScratch *c) {
 
 // ---- added tokens
 
-// Of a word, for a token that has to be one.
-static bool is_within_word(int32_t c) {
-  return is_word_char(c) || c == 0x200C || c == 0x200D;
-}
-
 static bool word_before(const char *s, size_t at) {
   size_t i = at;
   while (i > 0 && (s[--i] & 0xC0) == 0x80)

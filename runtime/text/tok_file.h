@@ -160,8 +160,10 @@ void steps_free(TokSteps *s);
 int32_t vocab_find(const TokFile *t, const char *s, size_t n);
 int vocab_add(TokReading *r, int32_t id, const char *s, size_t n, const JsonValue *v);
 int vocab_reserve(TokReading *r, int size, size_t bytes); // before any is added
-bool is_word_char(int32_t c);                             // \w of regular expressions
-int normalize(const TokFile *t, TokWork *w);              // w->text
+bool is_word_char(int32_t c);                             // \w of regular expressions, in brackets
+bool is_within_word(
+    int32_t c); // of what is between words' ends: the two joiners (U+200C, U+200D) too
+int normalize(const TokFile *t, TokWork *w); // w->text
 int char_byte(
     const char *
         *s); // the byte that GPT-2's next character stands for, which it goes past; -1: none

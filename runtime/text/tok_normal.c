@@ -122,7 +122,7 @@ static int add_clean(const TokStep *s, TokWork *w, int32_t c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' ? chars_push(out, ' ', w->e) : 0;
   if (c < 0x7F)
     return chars_push(out, c, w->e);
-  if (s->clean && (c == 0xFFFD || unicode_is_between(c, UNICODE_CC, UNICODE_CO)))
+  if (s->clean && (c == 0xFFFD || is_control(c)))
     return 0;
   if (s->clean && unicode_is_space(c))
     return chars_push(out, ' ', w->e);
@@ -139,7 +139,7 @@ static int put_bert(const TokStep *s, TokWork *w, bool ascii) {
   w->other.n = 0;
   for (size_t i = 0; i < w->chars.n && !status; i++) {
     int32_t c = w->chars.v[i];
-    if (s->strip && !ascii && c >= 0x300 && unicode_category(c) == UNICODE_MN)
+    if (s->strip && !ascii && is_accent(c))
       continue;
     status = s->lower ? add_lower(w, c) : bytes_add_char(&w->other, c, w->e);
   }

@@ -48,13 +48,17 @@ int pieces_add(TokPieces *p, size_t at, size_t n, BigsError *e) {
 
 // ---- classes of characters
 
-// \w: alphabetic characters, marks, digits, connectors.  Of the alphabetic ones that are no letters all but the circled and squared
+// Alphabetic characters, marks, digits, connectors.  Of the alphabetic ones that are no letters all but the circled and squared
 // Latin ones are marks or numbers.
 bool is_word_char(int32_t c) {
   UnicodeCategory k = unicode_category(c);
   return (k >= UNICODE_LU && k <= UNICODE_NL) || k == UNICODE_PC || (c >= 0x24B6 && c <= 0x24E9) ||
          (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
          (c >= 0x1F170 && c <= 0x1F189);
+}
+
+bool is_within_word(int32_t c) {
+  return is_word_char(c) || c == 0x200C || c == 0x200D;
 }
 
 // ---- settings

@@ -186,16 +186,32 @@ int step_delimiter(const TokStep *s, TokWork *w) {
   return split_pieces(s, w, SPLIT_REMOVED, by_own_pattern);
 }
 
-// \w+|[^\w\s]+, where \w has the two joiners too (U+200C, U+200D).
+// 0: space, which goes; 1: of a word; 2: any other.
+static int word_kind(int32_t c) {
+  return unicode_is_space(c) ? 0 : is_within_word(c) ? 1 : 2;
+}
+
+// Runs of one kind.
+static int at_words(const TokStep *step, Splitter *s, size_t at, size_t n) {
+  const char *text = s->w->text.s, *p = text + at, *end = p + n;
+  int status = 0;
+  (void)step;
+  while (p < end && !status) {
+    const char *start = p, *next = p;
+    int kind = word_kind(utf8_next(&next));
+    do
+      p = next;
+    while (p < end && word_kind(utf8_next(&next)) == kind);
+    status = add_split(s, (size_t)(start - text), (size_t)(p - start), kind == 0);
+  }
+  return status;
+}
+
 int step_whitespace_read(TokReading *r, const JsonValue *v, TokStep *s) {
-  static const char words[] = "[\\w\xE2\x80\x8C\xE2\x80\x8D]+|[^\\w\\s\xE2\x80\x8C\xE2\x80\x8D]+";
-  (void)v;
-  s->pattern = pattern_new(words, sizeof words - 1, r->e);
-  s->invert = true;
-  return s->pattern ? 0 : bigs_status(r->e, BIGS_EMODEL);
+  return (void)r, (void)v, (void)s, 0;
 }
 int step_whitespace(const TokStep *s, TokWork *w) {
-  return split_pieces(s, w, SPLIT_REMOVED, by_own_pattern);
+  return split_pieces(s, w, SPLIT_REMOVED, at_words);
 }
 
 // ---- those that change the text

@@ -5,10 +5,6 @@
 enum { L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11A7, S_BASE = 0xAC00 };
 enum { L_COUNT = 19, V_COUNT = 21, T_COUNT = 28, S_COUNT = L_COUNT * V_COUNT * T_COUNT };
 
-const char *unicode_version(void) {
-  return UNICODE_VERSION;
-}
-
 const UnicodeRecord *unicode_record(int32_t c) {
   return &records[record_of[fine_of[coarse_of[c >> 12]][c >> 6 & 63]][c & 63]];
 }
@@ -16,7 +12,8 @@ const UnicodeRecord *unicode_record(int32_t c) {
 bool unicode_is_space(int32_t c) {
   if (c < 0x80)
     return c == ' ' || (c >= '\t' && c <= '\r');
-  return c == 0x85 || unicode_is_between(c, UNICODE_ZS, UNICODE_ZP);
+  UnicodeCategory k = unicode_category(c);
+  return c == 0x85 || (k >= UNICODE_ZS && k <= UNICODE_ZP);
 }
 
 // ---- lower case

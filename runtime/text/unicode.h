@@ -1,5 +1,12 @@
-// What tokenizers know of characters, by tables of about 75 kB (tools/unicode.c makes them).  A character is a code point from 0 to
+// What tokenizers know of characters, by tables of about 80 kB (tools/unicode.c makes them).  A character is a code point from 0 to
 // 0x10FFFF.
+//
+// Tokens are those of the library `tokenizers`, whose parts know Unicode in different versions: a character that is younger than the
+// version of a part is unassigned there.  So do the tables here:
+//   8   BERT's punctuation, accents and controls: unicode_bert_category
+//   9   normal forms and marks: unicode_combining, unicode_decompose, unicode_compose, unicode_is_mark
+//   16  categories in regular expressions: unicode_category
+//   17  lower case, numbers, clusters: unicode_lower, unicode_is_number
 #ifndef BIGSC_RUNTIME_UNICODE_H
 #define BIGSC_RUNTIME_UNICODE_H
 #include <stdbool.h>
@@ -52,12 +59,18 @@ typedef enum UnicodeCluster {
 
 // A character's record in the tables.  flags: its UnicodeCluster in the low bits, and the rest.
 typedef struct UnicodeRecord {
-  uint8_t category, combining, flags;
+  uint8_t category, bert, combining, flags;
 } UnicodeRecord;
-enum { UNICODE_CLUSTER = 7, UNICODE_LOWERS = 8, UNICODE_CANONICAL = 16, UNICODE_COMPATIBLE = 32 };
+enum {
+  UNICODE_CLUSTER = 7,
+  UNICODE_LOWERS = 1 << 3,
+  UNICODE_CANONICAL = 1 << 4,
+  UNICODE_COMPATIBLE = 1 << 5,
+  UNICODE_NUMBER = 1 << 6,
+  UNICODE_MARK = 1 << 7
+};
 enum { UNICODE_MAX_DECOMPOSED = 18 };
 
-const char *unicode_version(void); // "15.0.0"
 const UnicodeRecord *unicode_record(int32_t c);
 static inline UnicodeCategory unicode_category(int32_t c) {
   return (UnicodeCategory)unicode_record(c)->category;
@@ -65,21 +78,14 @@ static inline UnicodeCategory unicode_category(int32_t c) {
 static inline int unicode_combining(int32_t c) { // the canonical combining class
   return c < 0x300 ? 0 : unicode_record(c)->combining;
 }
-static inline bool unicode_is_between(int32_t c, UnicodeCategory lo, UnicodeCategory hi) {
-  UnicodeCategory k = unicode_category(c);
-  return k >= lo && k <= hi;
-}
-static inline bool unicode_is_letter(int32_t c) {
-  return unicode_is_between(c, UNICODE_LU, UNICODE_LO);
+static inline UnicodeCategory unicode_bert_category(int32_t c) {
+  return (UnicodeCategory)unicode_record(c)->bert;
 }
 static inline bool unicode_is_number(int32_t c) {
-  return unicode_is_between(c, UNICODE_ND, UNICODE_NO);
+  return unicode_record(c)->flags & UNICODE_NUMBER;
 }
 static inline bool unicode_is_mark(int32_t c) {
-  return unicode_is_between(c, UNICODE_MN, UNICODE_ME);
-}
-static inline bool unicode_is_punctuation(int32_t c) {
-  return unicode_is_between(c, UNICODE_PC, UNICODE_PO);
+  return unicode_record(c)->flags & UNICODE_MARK;
 }
 bool unicode_is_space(int32_t c); // the property White_Space
 int32_t unicode_lower(int32_t c); // the simple mapping; c where there is none

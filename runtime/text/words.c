@@ -42,11 +42,20 @@ bool is_ideograph(int32_t c) {
   static const struct {
     int32_t lo, hi;
   } blocks[] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},   {0x20000, 0x2A6DF},
-                {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F}, {0x2B820, 0x2CEAF}, {0x2F800, 0x2FA1F}};
+                {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F}, {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F}};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
     if (c >= blocks[i].lo && c <= blocks[i].hi)
       return true;
   return false;
+}
+
+bool is_control(int32_t c) {
+  UnicodeCategory k = unicode_bert_category(c);
+  return k >= UNICODE_CC && k <= UNICODE_CO;
+}
+
+bool is_accent(int32_t c) {
+  return c >= 0x300 && unicode_bert_category(c) == UNICODE_MN;
 }
 
 static WordClass classify(int32_t c) {
@@ -58,16 +67,17 @@ static WordClass classify(int32_t c) {
     return WORD_DROP;
   if (is_ideograph(c))
     return WORD_IDEOGRAPH;
-  if (unicode_is_between(c, UNICODE_ZS, UNICODE_ZP))
-    return WORD_SPACE;
-  return unicode_is_between(c, UNICODE_CC, UNICODE_CO) ? WORD_DROP : WORD_KEEP;
+  if (is_control(c))
+    return WORD_DROP;
+  return unicode_is_space(c) ? WORD_SPACE : WORD_KEEP;
 }
 
 bool is_symbol_char(int32_t c) {
   if (c < 0x80)
     return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
            (c >= 123 && c <= 126);
-  return unicode_is_punctuation(c);
+  UnicodeCategory k = unicode_bert_category(c);
+  return k >= UNICODE_PC && k <= UNICODE_PO;
 }
 
 // ---- the chunk
@@ -83,7 +93,7 @@ static int push_lowered(Words *w, int32_t c) {
 static void drop_marks(Chars *t) {
   size_t n = 0;
   for (size_t i = 0; i < t->n; i++)
-    if (t->v[i] < 0x300 || unicode_category(t->v[i]) != UNICODE_MN)
+    if (!is_accent(t->v[i]))
       t->v[n++] = t->v[i];
   t->n = n;
 }

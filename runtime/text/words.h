@@ -3,10 +3,11 @@
 //   drop     U+0000, U+FFFD, categories Cc, Cf, Co, Cs except tab, line feed, carriage return
 //   split    at tab, line feed, carriage return, Zs, Zl, Zp, which vanish
 //   isolate  each CJK ideograph (the blocks of Unified Ideographs, extensions A to E, and the
-//            compatibility ideographs), as a word of its own
+//            compatibility ideographs), as a word of its own; of extension E from U+2B920 on, as
+//            the library `tokenizers` has it
 //   lower    when asked for: lower-case, canonical decomposition (NFD), then marks (Mn) dropped
 //   isolate  each punctuation character: ASCII's symbols all count, and categories P*
-// Unassigned characters are kept.  Categories are those of runtime/text/unicode.h.
+// Unassigned characters are kept.  Categories are those of Unicode 8 (runtime/text/unicode.h).
 #ifndef BIGSC_RUNTIME_WORDS_H
 #define BIGSC_RUNTIME_WORDS_H
 #include "base/error.h"
@@ -15,6 +16,8 @@
 #include <stdint.h>
 
 bool is_ideograph(int32_t c);   // of the blocks above
+bool is_control(int32_t c);     // of Cc, Cf, Co, Cs
+bool is_accent(int32_t c);      // of Mn
 bool is_symbol_char(int32_t c); // is isolated as punctuation
 
 // Called once a word, in order: `n` bytes of UTF-8, `chars` characters.  A result other than 0 ends

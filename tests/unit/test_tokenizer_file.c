@@ -374,6 +374,8 @@ static const struct {
     {"[\\r\\n\\]-]+", "a\r\n]-b", "\r\n]-|"},
     {".", "\xE4\xB8\xAD\n", "\xE4\xB8\xAD|"},
     {"a{2}", "aaaaa", "aa|aa|"},
+    {"\\w+", "a\xC2\xB2-\xC2\xBC", "a\xC2\xB2|\xC2\xBC|"}, // Oniguruma's, outside of brackets
+    {"[\\w]+", "a\xC2\xB2-\xC2\xBC", "a|"},
 };
 
 START_TEST(expressions_match) {

@@ -1,4 +1,5 @@
-// The tables of characters against the library that they were made from, over all characters.
+// The tables of characters against the library that they were made from, over all characters; it knows one version of Unicode, and
+// they several: what a version has not is counted.
 #include "base/utf8.h"
 #include "compiler/syntax/char_width.h"
 #include "runtime/text/forms.h"
@@ -10,14 +11,10 @@
 
 enum { LIMIT = 0x110000, MAX_TEXT = 64 };
 
-// What a character decomposes into never changes once it is assigned; all else may, from version to version.
-static bool same_version(void) {
-  return !strcmp(unicode_version(), utf8proc_unicode_version());
-}
+// Of Unicode 8, so that everything here knows it.
 static bool is_known(int32_t c) {
-  return utf8proc_codepoint_valid(c) &&
-         (same_version() ||
-          (unicode_category(c) != UNICODE_CN && utf8proc_category(c) != UTF8PROC_CATEGORY_CN));
+  return utf8proc_codepoint_valid(c) && utf8proc_category(c) != UTF8PROC_CATEGORY_CN &&
+         unicode_bert_category(c) != UNICODE_CN;
 }
 
 static UnicodeCluster cluster_of(int32_t c) {
@@ -33,21 +30,90 @@ static UnicodeCluster cluster_of(int32_t c) {
   }
 }
 
-// What differs for c, or NULL.
+// Extending and spacing marks, which changed places, join alike.
+static bool same_cluster(int32_t c) {
+  int is = unicode_record(c)->flags & UNICODE_CLUSTER, other = (int)cluster_of(c);
+  return (is == UNICODE_SPACING ? UNICODE_EXTENDS : is) ==
+         (other == UNICODE_SPACING ? UNICODE_EXTENDS : other);
+}
+
+// What differs for c, which both know, or NULL.  U+295 and U+1171E changed their category behind Unicode 15.
 static const char *differing(int32_t c) {
   const utf8proc_property_t *p = utf8proc_get_property(c);
-  return (int)unicode_category(c) != (int)utf8proc_category(c)           ? "category"
-         : unicode_combining(c) != p->combining_class                    ? "combining class"
-         : unicode_lower(c) != utf8proc_tolower(c)                       ? "lower case"
-         : char_width(c) != utf8proc_charwidth(c)                        ? "width"
-         : (unicode_record(c)->flags & UNICODE_CLUSTER) != cluster_of(c) ? "cluster"
-                                                                         : NULL;
+  bool changed = c == 0x295 || c == 0x1171E;
+  return (int)unicode_category(c) != (int)utf8proc_category(c) && !changed ? "category"
+         : unicode_lower(c) != utf8proc_tolower(c)                         ? "lower case"
+         : !same_cluster(c) && c != 0x11A3A                                ? "cluster"
+         : is_known(c) && unicode_combining(c) != p->combining_class       ? "combining class"
+                                                                           : NULL;
 }
 
 START_TEST(properties_of_all_characters) {
-  for (int32_t c = 0; c < LIMIT && same_version(); c++)
+  int both = 0;
+  for (int32_t c = 0; c < LIMIT; c++) {
+    if ((c >= 0xD800 && c < 0xE000) || utf8proc_category(c) == UTF8PROC_CATEGORY_CN ||
+        unicode_category(c) == UNICODE_CN)
+      continue;
+    both++;
     if (differing(c))
       ck_abort_msg("%s of U+%04X", differing(c), (unsigned)c);
+  }
+  ck_assert_int_gt(both, 250000);
+}
+END_TEST
+
+START_TEST(widths_of_all_characters) {
+  for (int32_t c = 0; c < LIMIT && !strcmp(utf8proc_unicode_version(), "15.0.0"); c++)
+    if (char_width(c) != utf8proc_charwidth(c))
+      ck_abort_msg("width of U+%04X", (unsigned)c);
+}
+END_TEST
+
+// ---- how many characters each version has of what tokenizers ask for
+
+static bool bert_between(int32_t c, UnicodeCategory lo, UnicodeCategory hi) {
+  return unicode_bert_category(c) >= lo && unicode_bert_category(c) <= hi;
+}
+static bool is_bert_punctuation(int32_t c) {
+  return bert_between(c, UNICODE_PC, UNICODE_PO);
+}
+static bool is_bert_accent(int32_t c) {
+  return bert_between(c, UNICODE_MN, UNICODE_MN);
+}
+static bool is_bert_control(int32_t c) {
+  return bert_between(c, UNICODE_CC, UNICODE_CF);
+}
+static bool is_canonical(int32_t c) {
+  return unicode_record(c)->flags & UNICODE_CANONICAL;
+}
+static bool is_compatible(int32_t c) {
+  return unicode_record(c)->flags & UNICODE_COMPATIBLE;
+}
+static bool is_assigned(int32_t c) {
+  return unicode_category(c) != UNICODE_CN && unicode_category(c) < UNICODE_CS;
+}
+
+static const struct {
+  bool (*is)(int32_t c);
+  int many;
+  int32_t first_without; // a character that later versions give the property
+} counted[] = {
+    {is_bert_punctuation, 717, 0x61D},  // Unicode 8
+    {is_bert_accent, 1567, 0x7FD},      // 8
+    {is_bert_control, 215, 0x8E2},      // 8
+    {is_canonical, 2060, 0x11938},      // 9
+    {is_compatible, 3662, 0x32FF},      // 9
+    {unicode_is_mark, 2097, 0x7FD},     // 9
+    {is_assigned, 155063, 0x11DE0},     // 16
+    {unicode_is_number, 1924, 0x16FF7}, // 17
+};
+
+START_TEST(each_version_has_its_characters) {
+  int many = 0;
+  for (int32_t c = 0; c < LIMIT; c++)
+    many += counted[_i].is(c);
+  ck_assert_int_eq(many, counted[_i].many);
+  ck_assert(!counted[_i].is(counted[_i].first_without));
 }
 END_TEST
 
@@ -160,6 +226,8 @@ Suite *unicode_suite(void) {
   Suite *s = suite_create("unicode");
   TCase *t = tcase_create("unicode");
   tcase_add_test(t, properties_of_all_characters);
+  tcase_add_test(t, widths_of_all_characters);
+  tcase_add_loop_test(t, each_version_has_its_characters, 0, sizeof counted / sizeof *counted);
   tcase_add_test(t, decompositions_of_all_characters);
   tcase_add_test(t, compositions_of_all_characters);
   tcase_add_loop_test(t, forms_of_text, 0, 4);
