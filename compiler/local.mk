@@ -51,6 +51,17 @@ compiler_sources = \
 	%D%/commands/texts.h \
 	%D%/commands/trained.c \
 	%D%/commands/trained.h \
+	%D%/draw/chart.c \
+	%D%/draw/chart.h \
+	%D%/draw/chart_svg.c \
+	%D%/draw/chart_text.c \
+	%D%/draw/marks.c \
+	%D%/draw/marks.def \
+	%D%/draw/marks.h \
+	%D%/draw/svg.c \
+	%D%/draw/svg.h \
+	%D%/draw/ticks.c \
+	%D%/draw/ticks.h \
 	%D%/driver/gpu.c \
 	%D%/driver/gpu.h \
 	%D%/driver/launcher.c \

@@ -75,6 +75,7 @@ test_sources = \
 	%D%/unit/test_blocks.c \
 	%D%/unit/test_builtin.c \
 	%D%/unit/test_cases.c \
+	%D%/unit/test_chart.c \
 	%D%/unit/test_code.c \
 	%D%/unit/test_conv.c \
 	%D%/unit/test_corpus.c \
