@@ -15,23 +15,31 @@ compiler_sources = \
 	%D%/commands/cmd_embed.c \
 	%D%/commands/cmd_eval.c \
 	%D%/commands/cmd_inspect.c \
+	%D%/commands/cmd_plot.c \
 	%D%/commands/cmd_run.c \
 	%D%/commands/cmd_score.c \
 	%D%/commands/cmd_tokenize.c \
 	%D%/commands/cmd_train.c \
 	%D%/commands/cmd_vocab.c \
+	%D%/commands/curves.c \
+	%D%/commands/curves.h \
+	%D%/commands/drawing.c \
+	%D%/commands/drawing.h \
 	%D%/commands/embed_out.c \
 	%D%/commands/embed_out.h \
 	%D%/commands/feeding.c \
 	%D%/commands/feeding.h \
 	%D%/commands/fftw.c \
 	%D%/commands/fftw.h \
+	%D%/commands/history.c \
+	%D%/commands/history.h \
 	%D%/commands/inspect.h \
 	%D%/commands/inspect_files.c \
 	%D%/commands/inspect_model.c \
 	%D%/commands/inspect_module.c \
 	%D%/commands/lines.c \
 	%D%/commands/lines.h \
+	%D%/commands/measures.def \
 	%D%/commands/outputs.c \
 	%D%/commands/outputs.h \
 	%D%/commands/peak.c \

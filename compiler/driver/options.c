@@ -238,6 +238,8 @@ static const struct {
     {"--target", offsetof(Options, target), {"cpu", "cuda"}},
     {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
     {"--team", offsetof(Options, team), {"nccl", "none"}},
+    {"--x", offsetof(Options, x), {"steps", "tokens", "hours"}},
+    {"--log", offsetof(Options, log_axes), {"x", "y", "xy", "yx"}},
     {"-Rpass", offsetof(Options, rpass), {"fuse"}},
     {"-Rpass-missed", offsetof(Options, rpass_missed), {"fuse"}},
     {"--dump-ir",
@@ -358,6 +360,7 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
                  .length = -1,
                  .size = -1,
                  .top = -1,
+                 .smooth = -1,
                  .repeat = -1,
                  .seed = -1};
   o->line = command_line(a, argc, argv);

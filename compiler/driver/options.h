@@ -38,12 +38,12 @@ typedef struct Options {
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
-      *normalize, *predictions, *best;
+      *normalize, *predictions, *best, *x, *y, *log_axes;
   Defines defs, sets, extends;
   Strings data, dev;
   const char *text; // the model's, once it was read from standard input
-  int64_t opt, steps, patience, eval_every, batch, pieces, length, size, top, repeat, threads,
-      seed; // -1: not given (opt: 2, seed: 0, threads: 0)
+  int64_t opt, steps, patience, eval_every, batch, pieces, length, size, top, smooth, repeat,
+      threads, seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
       cased, pair, profile, json, skip_bad, verbose, quiet;
   int gpu; // no option: which of the GPUs, counted on from the first when there are fewer
