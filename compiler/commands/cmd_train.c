@@ -76,7 +76,7 @@ static int folder_files(Session *s, TokenizerKind kind, const char *vocab, Train
 static const char *vocab_path(Session *s, TokenizerKind kind) {
   if (s->o->resume && !s->o->vocab)
     return session_text(s, "%s/%s", s->o->out, tokenizer_files[kind]);
-  const char *path = feeding_vocab(s, kind, NULL);
+  const char *path = feeding_vocab(s, kind);
   return path ? path : tokenizer_files[kind];
 }
 

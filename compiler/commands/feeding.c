@@ -119,10 +119,8 @@ int feeding_load(Session *s, TokenizerKind kind, const char *vocab, Tokenizer **
   return status ? session_fail(s, &s->error) : 0;
 }
 
-const char *feeding_vocab(Session *s, TokenizerKind kind, const char *dir) {
+const char *feeding_vocab(Session *s, TokenizerKind kind) {
   const char *path = s->o->vocab, *name = tokenizer_files[kind];
-  if (!path && dir)
-    path = existing(s, dir, name);
   if (!path && s->o->weights)
     path = existing(s, s->o->weights, name);
   return path ? path : s->module->vocab;
@@ -133,25 +131,11 @@ static bool is_folder(const char *path) {
   return path && !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static bool has_tokenizer(const char *folder) {
-  TokPlace place;
-  BigsError none = {0};
-  bool has = is_folder(folder) && !tok_locate(folder, false, &place, &none);
-  if (has)
-    free(place.path);
-  return has;
-}
-
-// What tells of itself of which kind it is: a .json that the model's kind does not read, or a folder that has another kind's
-// file.  NULL: neither.
-static const char *told_by_itself(Session *s, TokenizerKind kind, const char *path,
-                                  const char *dir) {
-  const char *dot = path ? strrchr(path, '.') : NULL, *folder = dir ? dir : s->o->weights;
-  bool json = dot && !strcmp(dot, ".json") && kind != TOKENIZER_FILE;
-  if (json || is_folder(path))
-    return path;
-  bool beside = path && path != s->module->vocab;
-  return !beside && has_tokenizer(folder) ? folder : NULL;
+// The folder whose files say how text is cut: the run's, or that of the weights, where it has any.  They are asked before the model: a
+// tokenizer.json has tokens that the vocab.txt beside it lacks, and a folder tells whether its words keep their case.
+static const char *folder_of_tokens(Session *s, const char *dir) {
+  const char *folder = dir ? dir : s->o->weights;
+  return is_folder(folder) && tok_in_folder(folder) ? folder : NULL;
 }
 
 // The vocabulary that a library carries.
@@ -163,19 +147,19 @@ static int load_inside(Session *s, Tokenizer **out) {
 }
 
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
-  TokenizerKind kind;
+  TokenizerKind kind; // one that is not known here is an error
   int status = feeding_kind(s, dir, &kind);
   if (status)
     return status;
-  const char *path = feeding_vocab(s, kind, dir);
   if (s->module->vocab_text && !s->o->vocab && !s->o->weights)
     return load_inside(s, out);
-  const char *own = told_by_itself(s, kind, path, dir);
-  if (own)
-    return tok_open(own, s->module->lower != 0, out, &s->error) ? session_fail(s, &s->error) : 0;
+  const char *folder = folder_of_tokens(s, dir), *path = s->o->vocab ? s->o->vocab
+                                                         : folder    ? folder
+                                                                     : s->module->vocab;
   if (!path || access(path, R_OK))
     return session_error(s, EXIT_USAGE, "which vocabulary? --vocab FILE (bigsc vocab learns one)");
-  return feeding_load(s, kind, path, out);
+  bool lower = !s->module->tokenizer || s->module->lower;
+  return tok_open(path, lower, out, &s->error) ? session_fail(s, &s->error) : 0;
 }
 
 static int show(void *ctx, const char *what, double share) {

@@ -180,7 +180,8 @@ static int when_there(Hub *h, const char *folder, const char *name, Opener open,
 static int open_folder(Hub *h, const char *path, BigsError *e) {
   int status = when_there(h, path, "config.json", open_config, e);
   status = status ? status : when_there(h, path, "state.json", need_config, e);
-  for (int i = 0; i < TOKENIZER_COUNT && !status && !h->vocab; i++)
+  for (int i = TOKENIZER_COUNT - 1; i >= 0 && !status && !h->vocab;
+       i--) // a tokenizer.json says more than a vocab.txt
     status = when_there(h, path, tokenizer_files[i], open_vocab, e);
   for (int i = 0; i < HUB_FORMS && !status && !h->nshard; i++) {
     status = when_there(h, path, hub_forms[i].file, open_single, e);

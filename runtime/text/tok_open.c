@@ -28,6 +28,21 @@ static int locate_as(TokenizerKind kind, const char *folder, bool lower, TokPlac
   return tok_folder_check(kind, folder, !lower, e);
 }
 
+static bool is_in(const char *folder, const char *name) {
+  BigsError none = {0};
+  char *path = file_join(folder, name, &none);
+  bool is = path && !access(path, F_OK);
+  free(path);
+  return is;
+}
+
+bool tok_in_folder(const char *folder) {
+  for (size_t i = 0; i < sizeof vocabulary_files / sizeof *vocabulary_files; i++)
+    if (is_in(folder, vocabulary_files[i].name))
+      return true;
+  return false;
+}
+
 static int locate_in(const char *folder, bool lower, TokPlace *out, BigsError *e) {
   for (size_t i = 0; i < sizeof vocabulary_files / sizeof *vocabulary_files; i++) {
     out->path = file_join(folder, vocabulary_files[i].name, e);

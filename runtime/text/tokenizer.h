@@ -32,6 +32,7 @@ typedef struct TokPlace {
   char *path; // the caller frees it
 } TokPlace;
 int tok_locate(const char *path, bool lower, TokPlace *out, BigsError *e);
+bool tok_in_folder(const char *folder); // whether it has a file of a tokenizer
 int tok_open(const char *path, bool lower, Tokenizer **out, BigsError *e);
 // Fails, with status BIGS_EFILE, the file and its key, where what the files of a folder say of its tokenizer differs from what this
 // kind does with this `lower`.  What they do not say changes nothing.
