@@ -61,20 +61,19 @@ static int check_room(const Scoring *c, int64_t n) {
                                           (long long)c->texts.rows.takes.longest));
 }
 
-static int encode(Scoring *c, const char *text, size_t n, bool specials, TokIds *ids) {
+static int encode(Scoring *c, const char *text, size_t n, TokIds *ids) {
   ids->n = 0;
-  return tok_encode(c->texts.encoder, text, n, specials, ids, &c->s.error)
+  return tok_encode(c->texts.encoder, text, n, true, ids, &c->s.error)
              ? pair_error(c, c->s.error.text)
              : 0;
 }
 
 // The text with what goes around it; its own tokens are ids[*from, *to).
-static int encode_sentence(Scoring *c, const char *text, bool specials, TokIds *ids, int64_t *from,
-                           int64_t *to) {
+static int encode_sentence(Scoring *c, const char *text, TokIds *ids, int64_t *from, int64_t *to) {
   const TokSlot *slot;
   int slots = tok_slots(c->texts.tokens, 1, &slot);
   TokIds inner = {0};
-  int status = encode(c, text, strlen(text), specials, &inner), err = 0;
+  int status = encode(c, text, strlen(text), &inner), err = 0;
   ids->n = 0;
   for (; slots-- && !status && !err; slot++) {
     if (slot->id < 0)
@@ -117,7 +116,7 @@ static int add_word(Scoring *c, const TokIds *text, int at, bool spaced, const c
                     int side) {
   TokIds ids = {0};
   const char *in = spaced ? session_text(&c->s, " %s", word) : word; // as it stands in the text
-  int status = encode(c, in, strlen(in), false, &ids);
+  int status = encode(c, in, strlen(in), &ids);
   if (!status && !ids.n)
     status = pair_error(c, "there is no word");
   status = status ? status : add_masked(c, text, at, &ids, side);
@@ -131,8 +130,7 @@ static int add_words(Scoring *c, const char *text, const char *const word[SIDES]
   const char *gap = strstr(text, "[MASK]");
   const char *own = tok_text(c->texts.tokens, tok_special(c->texts.tokens, TOK_MASK));
   const char *whole = session_text(&c->s, "%.*s%s%s", (int)(gap - text), text, own, gap + 6);
-  int status = encode_sentence(c, whole, true, &ids, &from, &to),
-      at = status ? -1 : mask_of(c, &ids);
+  int status = encode_sentence(c, whole, &ids, &from, &to), at = status ? -1 : mask_of(c, &ids);
   if (!status && at < 0)
     status = pair_error(c, "more than one [MASK]: there is one word to compare");
   for (int side = 0; side < SIDES && !status; side++)
@@ -146,7 +144,7 @@ static int add_words(Scoring *c, const char *text, const char *const word[SIDES]
 static int add_sentence(Scoring *c, const char *text, int side) {
   TokIds ids = {0};
   int64_t from = 0, to = 0;
-  int status = encode_sentence(c, text, false, &ids, &from, &to);
+  int status = encode_sentence(c, text, &ids, &from, &to);
   status = status ? status : check_room(c, (int64_t)ids.n);
   if (!status && from == to)
     status = pair_error(c, "there is no sentence");

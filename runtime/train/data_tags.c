@@ -98,7 +98,7 @@ static int word_tokens(TagsReader *t, const TextLine *l, const TagLine *c, bool 
   *text = ' '; // some tokenizers tell by it where a word begins
   memcpy(text + 1, c->word, c->nword);
   t->ids.n = 0;
-  int status = tok_encode(t->encoder, text + first, c->nword + !first, false, &t->ids, e);
+  int status = tok_encode(t->encoder, text + first, c->nword + !first, true, &t->ids, e);
   free(text);
   if (status || t->ids.n)
     return status;

@@ -39,9 +39,10 @@ static int grow_rows(Data *d, BigsError *e) {
   return 0;
 }
 
+// As the same text becomes tokens where the model is used: tok_whole.
 static int push_text(Data *d, TokEncoder *c, TsvField f, TokIds *ids, BigsError *e) {
   ids->n = 0;
-  int status = tok_encode(c, f.s, f.n, false, ids, e);
+  int status = tok_encode(c, f.s, f.n, true, ids, e);
   for (size_t i = 0; i < ids->n && !status; i++)
     status = data_push(d, ids->v[i], e);
   return status;
