@@ -20,10 +20,10 @@ static void put_result(JsonText *t, const EvalResult *r) {
   if (r->rows && !r->count)
     return;
   record_number(t, "loss", r->loss);
-  if (!r->task.numbers) {
+  if (!isnan(r->perplexity))
     record_number(t, "perplexity", r->perplexity);
+  if (!r->rows || metric_fits(METRIC_accuracy, &r->task))
     record_number(t, "accuracy", r->accuracy);
-  }
   record_int(t, "count", r->count);
   for (int i = 0; i < METRICS && r->rows; i++)
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &r->task))

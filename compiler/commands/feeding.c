@@ -212,6 +212,11 @@ static void note_rows(Session *s, const Feeding *f, const Data *d) {
             "bigsc: warning: lines left out, whose fields are not those of the header: %lld, the "
             "first %s\n",
             skipped, first);
+  if (data_longer(d) && !s->o->quiet)
+    fprintf(stderr,
+            "bigsc: note: contexts that do not fit into %lld tokens, and are in several rows: of "
+            "%lld questions\n",
+            (long long)f->length, (long long)data_longer(d));
   if (cut && !s->o->quiet)
     fprintf(stderr, "bigsc: note: texts that are cut to %lld tokens: %lld of %lld rows\n",
             (long long)f->length, cut,
@@ -321,6 +326,9 @@ int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char 
   return 0;
 }
 
+static const char *const row_words[] = {
+    [OF_CLASSES] = "rows", [OF_TAGS] = "words", [OF_SPANS] = "questions"};
+
 static void print_metrics(const EvalResult *r) {
   if (!r->count) {
     printf("%lld rows without labels\n", (long long)r->rows);
@@ -332,7 +340,7 @@ static void print_metrics(const EvalResult *r) {
       printf(", accuracy %.1f %%", 100 * r->accuracy);
     else if (metric_fits((MetricId)i, &r->task))
       printf(", %s %.4f", metric_names[i], r->metric[i]);
-  printf(" of %lld %s\n", (long long)r->rows, r->task.kind == OF_TAGS ? "words" : "rows");
+  printf(" of %lld %s\n", (long long)r->rows, row_words[r->task.kind]);
 }
 
 void feeding_print_result(const Feeding *f, const EvalResult *r) {

@@ -145,6 +145,9 @@ typedef enum FieldKind {
   FIELD_LABELS,
   FIELD_TARGET,
   FIELD_ANY, // of a source that has what is named
+  FIELD_CONTEXT,
+  FIELD_START,
+  FIELD_END,
   FIELD_COUNT
 } FieldKind;
 typedef struct TrainField {

@@ -55,7 +55,7 @@ bool data_has_field(const char *source, const char *field) {
 
 bool data_is_task(DataKind kind) {
   FieldShape target = field_shape(kind, "target");
-  return target == FIELD_B || target == FIELD_M;
+  return target == FIELD_B || target == FIELD_M || field_shape(kind, "start") != FIELD_NONE;
 }
 
 bool data_of_tokens(DataKind kind) {
@@ -184,6 +184,10 @@ static void free_buffer(DataBuffer *b) {
   free(b->labels);
   free(b->target);
   free(b->part);
+  free(b->start);
+  free(b->end);
+  free(b->context);
+  free(b->row);
   free(b->value);
   free(b->mask);
 }
@@ -282,11 +286,16 @@ static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
                     .labels = malloc(4 * n),
                     .target = malloc(4 * n),
                     .part = malloc(4 * (size_t)(B + 1)),
+                    .start = malloc(4 * (size_t)(B + 1)),
+                    .end = malloc(4 * (size_t)(B + 1)),
+                    .context = malloc(n),
+                    .row = malloc(sizeof(int64_t) * (size_t)(B + 1)),
                     .value = malloc(sizeof(float) * (size_t)(B + 1)),
                     .mask = malloc(n),
                     .cells = cells,
                     .rows = B};
-  if (b->ids && b->types && b->at && b->labels && b->target && b->part && b->value && b->mask)
+  if (b->ids && b->types && b->at && b->labels && b->target && b->part && b->value && b->mask &&
+      b->start && b->end && b->context && b->row)
     return 0;
   free_buffer(b);
   *b = (DataBuffer){0};
@@ -303,6 +312,12 @@ static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   out->value = target && d->o.numbers ? b->value : NULL;
   out->target_rank = target == FIELD_BL ? 2 : 1;
   out->part = target == FIELD_M ? b->part : NULL;
+  out->row = b->row;
+  if (field_shape(d->o.kind, "start")) {
+    out->start = b->start;
+    out->end = b->end;
+    out->context = b->context;
+  }
 }
 
 // Rows by number; draws[b] is what sample number b's draws are keyed with.
@@ -325,6 +340,7 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
   for (int64_t b = 0; b < B; b++) {
     uint32_t key[2];
     rng_site_keys(eval ? 0 : d->o.seed, draw[b], eval ? SITE_EVAL : SITE_MASK, key);
+    d->buf.row[b] = row[b];
     source_of(d)->row(d, row[b], b, key, out);
   }
   return d->late.status ? bigs_fail(e, d->late.status, "%s", d->late.text) : 0;

@@ -8,6 +8,7 @@
 //   tensors   rows of the arrays in files, which stay there: data_tensors.c
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
 //             cut, of a pair the longer one first
+//   spans     [CLS] question [SEP] context [SEP]; a context too long has several rows, which overlap by half
 //   tags      [CLS] words [SEP], a target for each word, at its first token; a sentence too long goes on in the next row
 // One row of about 50 is held out, chosen by a hash of its place and not by the seed, so that every
 // run on the same text holds out the same rows.  All random choices are functions of (seed, sample
@@ -18,6 +19,7 @@
 #include "base/error.h"
 #include "runtime/train/corpus.h"
 #include "runtime/train/labels.h"
+#include "runtime/train/spans.h"
 #include "runtime/text/tokenizer.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,7 +73,7 @@ typedef enum DataSplit { DATA_TRAIN, DATA_HELD_OUT } DataSplit;
 int64_t data_rows(const Data *d, DataSplit s);
 int64_t data_tokens(const Data *d);       // of the text, separators included; of all TSV rows
 const Labels *data_labels(const Data *d); // tsv: names of its classes, n 0 where labels are numbers
-// The files that rows (of tags: words) are of, in order: from first on, as far as the next one's.  Of tasks only.
+// The files that rows (of tags: words; of spans: questions) are of, in order: from first on, as far as the next one's.  Of tasks only.
 typedef struct DataFile {
   char *path;
   int64_t first;
@@ -94,14 +96,24 @@ typedef struct DataBatch {
   const int32_t *target; // lm_text [B, L]; tsv [B]; tags [M]
   const float *value;    // [B]: tsv with `numbers`, instead of target
   int target_rank;
-  const int32_t *part;           // [B]: tags: the sentence that a row is of, from 0
   const struct FeedField *field; // tensors: all that there is, and nothing of the above
   int nfield;
-  int64_t tokens; // positions with mask true; tensors: rows
+  const int32_t *part;        // [B]: tags: the sentence that a row is of, from 0
+  const int32_t *start, *end; // [B]: spans: places in the row, the last one included; -1: not known
+  const bool *context;        // [B, L]: spans: where an answer may lie
+  const int64_t *row;         // [B]: the number of each row
+  int64_t tokens;             // positions with mask true; tensors: rows
 } DataBatch;
 // What of the batch made last is not finite: "x[17, 3] of train.safetensors is nan"; false: nothing, or it is not looked at.
 bool data_doubt(const Data *d, char *text, size_t size);
 
+// spans: questions whose contexts have several rows.
+int64_t data_longer(const Data *d);
+// spans: the answers to the questions that these rows, n of ascending numbers, are of: malloc'd, *answers of them.
+int data_answers(const Data *d, const SpanSaid *said, int64_t n, SpanAnswer **out, int64_t *answers,
+                 BigsError *e);
+const char *data_question_id(const Data *d, int64_t question,
+                             size_t *n); // as JSON has it; n 0: none
 // tags: word i of all, n bytes, and the sentence that it is of.
 const char *data_word(const Data *d, int64_t i, size_t *n, int32_t *sentence);
 

@@ -10,9 +10,10 @@
 #define SITE_EVAL 0x6c617665u          // "eval": masks that depend on no seed
 
 typedef struct DataBuffer { // of one batch
-  int32_t *ids, *types, *at, *labels, *target, *part;
+  int32_t *ids, *types, *at, *labels, *target, *part, *start, *end;
+  int64_t *row;
   float *value;
-  bool *mask;
+  bool *mask, *context;
   int64_t cells, rows; // room: B * L, B
 } DataBuffer;
 

@@ -11,25 +11,11 @@ typedef struct Tally {
   int64_t right, count;
 } Tally;
 
-// The best of scores[0, n); the cross-entropy of `label`, or of the best where that is negative, summed in float64: not finite
-// where a score is not.
-static int64_t best_class(const float *scores, int64_t n, int64_t label, double *loss) {
-  int64_t best = 0;
-  double sum = 0;
-  for (int64_t i = 1; i < n; i++)
-    if (scores[i] > scores[best])
-      best = i;
-  for (int64_t i = 0; i < n; i++)
-    sum += exp((double)scores[i] - scores[best]);
-  *loss = log(sum) + scores[best] - scores[label < 0 ? best : label];
-  return best;
-}
-
 static void tally_add(Tally *t, const float *scores, int64_t n, int64_t label) {
   double loss;
   if (label < 0 || label >= n)
     return;
-  t->right += best_class(scores, n, label, &loss) == label;
+  t->right += eval_best_class(scores, n, 1, label, &loss) == label;
   t->loss += loss;
   t->count++;
 }
@@ -98,7 +84,9 @@ static bool task_of(const FeedBatch *batch, Task *out) {
   const FeedField *at = feed_find(batch, "at"), *labels = feed_find(batch, "labels"),
                   *target = feed_find(batch, "target");
   *out = (Task){0};
-  if (same_shape(at, labels))
+  if (feed_find(batch, "start") && feed_find(batch, "context"))
+    *out = (Task){.entry = "spans", .n = batch->field->shape[0], .rows = true, .kind = OF_SPANS};
+  else if (same_shape(at, labels))
     task_of_places(at, labels, out);
   else if (batch->part && same_shape(at, target))
     task_of_words(batch, at, target, out);
@@ -158,7 +146,7 @@ static int add_number(Evaluation *v, const float *score, float target) {
 
 static int add_class(Evaluation *v, const float *scores, int64_t n, int64_t label, double part) {
   double loss;
-  int64_t best = best_class(scores, n, label, &loss);
+  int64_t best = eval_best_class(scores, n, 1, label, &loss);
   EvalRow row = {NAN, isfinite(loss) ? (double)best : NAN, NAN, part};
   if (label >= 0) {
     row.target = (double)label;
@@ -208,6 +196,17 @@ static int add_labels(Evaluation *v, const Task *task, const char *entry, int64_
   return err;
 }
 
+static int add_spans(Evaluation *v, const FeedBatch *batch, const BigsProgram *p, int64_t places,
+                     int64_t scores) {
+  const FeedField *f = feed_find(batch, "context");
+  v->rows->task = (MetricTask){.kind = OF_SPANS};
+  if (p->output[0].rank != 3 || scores != 2 || places != f->shape[0] * f->shape[1])
+    return bigs_fail(&v->m->error, BIGS_EMODEL,
+                     "entry %s is not [B, L, 2], the scores of being an answer's start and end",
+                     p->name);
+  return eval_spans_add(v->rows, batch, v->scores.v, &v->m->error);
+}
+
 static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
   bigs_model *m = v->m;
   FeedArgs args;
@@ -224,6 +223,8 @@ static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
   if (exec_run(m, entry, args.dims, args.input, (void *[]){v->scores.v},
                (RunFlags){.check = v->check, .seed = m->seed}))
     return m->error.status;
+  if (task.kind == OF_SPANS)
+    return add_spans(v, batch, p, rows, classes);
   return task.value ? add_numbers(v, &task, p->name, rows * classes)
                     : add_labels(v, &task, p->name, rows, classes);
 }
@@ -268,6 +269,7 @@ static int evaluate_all(Evaluation *v, int64_t max_batches, EvalResult *out) {
   int err = evaluate_batches(v, max_batches, !rows);
   free(v->scores.v);
   if (rows) {
+    err = err || v->rows->task.kind != OF_SPANS ? err : eval_spans_end(v->rows, v->feed, &m->error);
     err = err ? err : eval_rows_result(v->rows, 0, v->rows->n, out, &m->error);
     return team_agree(m, err, NULL);
   }

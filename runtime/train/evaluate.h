@@ -25,6 +25,9 @@ typedef struct EvalRows {
   EvalRow *v; // malloc'd
   int64_t n, cap;
   MetricTask task;
+  SpanSaid *span; // OF_SPANS: malloc'd, of each row of the batches
+  int64_t nspan, span_cap;
+  SpanAnswer *answer; // of each row here
 } EvalRows;
 void eval_rows_free(EvalRows *r);
 
@@ -32,6 +35,7 @@ void eval_rows_free(EvalRows *r);
 // predicted follows from the fields:
 //   at, labels   entry `logits` [B, L, V] at the rows `at` of (B, L)      (masked language model)
 //   at, target   entry `scores` [B, L, C] at the rows `at` of (B, L)     (tags of words)
+//   start, end   entry `spans` [B, L, 2]                                (answers in a text)
 //   target of the axes of ids   entry `logits` [B, L, V] everywhere      (language model)
 //   target [B]   entry `scores` [B, C]                                     (classification)
 //   target [B] f32   entry `scores` [B], or [B, 1]                             (regression)

@@ -4,4 +4,10 @@
 #include "runtime/train/evaluate.h"
 
 int eval_rows_add(EvalRows *r, EvalRow row, BigsError *e);
+// The best of scores[0], scores[step], ..., n of them; the cross-entropy of `label`, or of the best where that is negative, summed in
+// float64: not finite where a score is not.
+int64_t eval_best_class(const float *scores, int64_t n, int64_t step, int64_t label, double *loss);
+// What is said of a batch of questions, scores[B, L, 2] of it; and, once all are, a row for each question.
+int eval_spans_add(EvalRows *r, const FeedBatch *batch, const float *scores, BigsError *e);
+int eval_spans_end(EvalRows *r, const Feed *feed, BigsError *e);
 #endif

@@ -3,8 +3,22 @@
 #include "base/alloc.h"
 #include <math.h>
 
+int64_t eval_best_class(const float *scores, int64_t n, int64_t step, int64_t label, double *loss) {
+  int64_t best = 0;
+  double sum = 0;
+  for (int64_t i = 1; i < n; i++)
+    if (scores[i * step] > scores[best * step])
+      best = i;
+  for (int64_t i = 0; i < n; i++)
+    sum += exp((double)scores[i * step] - scores[best * step]);
+  *loss = log(sum) + scores[best * step] - scores[(label < 0 ? best : label) * step];
+  return best;
+}
+
 void eval_rows_free(EvalRows *r) {
   free(r->v);
+  free(r->span);
+  free(r->answer);
   *r = (EvalRows){0};
 }
 
@@ -50,7 +64,7 @@ int eval_rows_result(const EvalRows *r, int64_t from, int64_t to, EvalResult *ou
       x[2 * out->count + n++] = r->v[i].part;
     }
   out->loss = out->count ? sum / (double)out->count : NAN;
-  out->perplexity = r->task.numbers ? NAN : exp(out->loss);
+  out->perplexity = r->task.numbers || r->task.kind == OF_SPANS ? NAN : exp(out->loss);
   int err = put_metrics(x, out->count, out, e);
   free(x);
   return err;

@@ -4,6 +4,7 @@
 #include "runtime/exec/exec.h"
 #include "runtime/files/json.h"
 #include "runtime/train/labels.h"
+#include "runtime/train/spans.h"
 
 // Run-time dims from the shapes of a program's inputs.  shape[i] is that of the program's input i;
 // rank -1: absent.  dims has one value for each of the module's, 0 where nothing is known yet;
@@ -28,8 +29,8 @@ typedef struct FeedBatch {
   const FeedField *field; // memory of the source, valid until its next call
   int64_t tokens;         // for counting: not padding
   int64_t count;          // what its loss is the mean of: labels, or rows; 0 is as 1
-  const int32_t
-      *part; // a number for each row, of the text that it is a part of; NULL: rows are no parts
+  const int64_t *row;     // the number of each, in the data
+  const int32_t *part;    // of each, the number of the text that it is a part of; NULL: none
 } FeedBatch;
 
 // Where batches come from.  Training batches are asked for in order of steps; of a step in pieces (pieces.h) each of this rank's
@@ -52,6 +53,9 @@ typedef struct Feed {
   // Of a task whose classes have names: how many, and which is the last of them in the order of their bytes.  0: numbers, 0 to
   // as many as the model has.
   int64_t classes, last_class;
+  // Of rows of questions: what a model's words on them come to, as data_answers says.  NULL: it has none.
+  int (*answers)(void *ctx, const SpanSaid *said, int64_t n, SpanAnswer **out, int64_t *answers,
+                 BigsError *e);
   const Labels *labels; // their names; NULL, or none: numbers
 } Feed;
 

@@ -31,12 +31,18 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
     *out = (FeedBatch){.nfield = b->nfield, .field = b->field, .tokens = b->tokens, .count = b->B};
     return;
   }
-  *out =
-      (FeedBatch){.field = d->field, .tokens = b->tokens, .count = predictions(b), .part = b->part};
+  *out = (FeedBatch){.field = d->field,
+                     .tokens = b->tokens,
+                     .count = predictions(b),
+                     .row = b->row,
+                     .part = b->part};
   add_field(d, out, "ids", DT_I32, b->ids, 2, b->B, b->L);
   add_field(d, out, "types", DT_I32, b->types, 2, b->B, b->L);
   add_field(d, out, "mask", DT_BOOL, b->mask, 2, b->B, b->L);
   add_field(d, out, "at", DT_I32, b->at, 1, b->M, 0);
+  add_field(d, out, "context", DT_BOOL, b->context, 2, b->B, b->L);
+  add_field(d, out, "start", DT_I32, b->start, 1, b->B, 0);
+  add_field(d, out, "end", DT_I32, b->end, 1, b->B, 0);
   add_field(d, out, "labels", DT_I32, b->labels, 1, b->M, 0);
   add_field(d, out, "target", DT_I32, b->target, b->target_rank, b->at ? b->M : b->B,
             b->target_rank == 2 ? b->L : 0);
@@ -119,6 +125,12 @@ static int seek_cursor(void *ctx, const JsonValue *cursor, int64_t step, BigsErr
   return 0;
 }
 
+static int answers_of(void *ctx, const SpanSaid *said, int64_t n, SpanAnswer **out,
+                      int64_t *answers, BigsError *e) {
+  const DataFeed *d = ctx;
+  return data_answers(d->dev ? d->dev : d->data, said, n, out, answers, e);
+}
+
 void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
                     Feed *out) {
   *d = (DataFeed){.data = data, .kind = kind, .batch = batch, .evaluated = evaluated};
@@ -128,7 +140,8 @@ void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataS
                 .held_out = batch_at,
                 .doubt = doubt,
                 .cursor = put_cursor,
-                .seek = seek_cursor};
+                .seek = seek_cursor,
+                .answers = answers_of};
   out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;
   const Labels *l = data_labels(data);
   out->labels = l;

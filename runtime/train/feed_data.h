@@ -4,7 +4,7 @@
 #include "runtime/train/data.h"
 #include "runtime/train/feed.h"
 
-enum { DATA_FIELDS = 6 };
+enum { DATA_FIELDS = 12 };
 typedef struct DataFeed {
   Data *data;
   DataKind kind;

@@ -11,6 +11,9 @@ train_sources = \
 	%D%/data.h \
 	%D%/data_internal.h \
 	%D%/data_rows.c \
+	%D%/data_spans.c \
+	%D%/data_spans.h \
+	%D%/data_spans_read.c \
 	%D%/data_tags.c \
 	%D%/data_tensors.c \
 	%D%/data_tensors.h \
@@ -22,6 +25,7 @@ train_sources = \
 	%D%/evaluate.h \
 	%D%/evaluate_internal.h \
 	%D%/evaluate_rows.c \
+	%D%/evaluate_spans.c \
 	%D%/feed.c \
 	%D%/feed.h \
 	%D%/feed_data.c \
@@ -41,6 +45,8 @@ train_sources = \
 	%D%/order.c \
 	%D%/order.h \
 	%D%/tensor_files.c \
+	%D%/spans.c \
+	%D%/spans.h \
 	%D%/train.c \
 	%D%/train.h \
 	%D%/train_held_out.c \

@@ -71,6 +71,16 @@ static double mean_of(const double *x, int64_t n) {
   return sum / (double)n;
 }
 
+static int measure_mean_target(const MetricRows *r, double *out) {
+  *out = mean_of(r->target, r->n);
+  return 0;
+}
+
+static int measure_mean_said(const MetricRows *r, double *out) {
+  *out = mean_of(r->said, r->n);
+  return 0;
+}
+
 static double correlation(const double *x, const double *y, int64_t n) {
   double mx = mean_of(x, n), my = mean_of(y, n), xx = 0, yy = 0, xy = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -135,7 +145,8 @@ typedef enum MetricFits {
   FITS_TWO,
   FITS_NUMBERS,
   FITS_TAGS,
-  FITS_ENTITIES
+  FITS_ENTITIES,
+  FITS_SPANS
 } MetricFits;
 
 static bool fits(MetricFits what, const MetricTask *t) {
@@ -144,6 +155,7 @@ static bool fits(MetricFits what, const MetricTask *t) {
   case FITS_TWO: return t->kind == OF_CLASSES && !t->numbers && t->classes == 2;
   case FITS_NUMBERS: return t->numbers;
   case FITS_TAGS: return t->kind == OF_TAGS;
+  case FITS_SPANS: return t->kind == OF_SPANS;
   case FITS_ENTITIES: return t->kind == OF_TAGS && entities_named(t->names);
   }
   return false;

@@ -36,6 +36,8 @@ static const char *misfit(const EvalResult *v) {
     return "it has no rows with a target each";
   if (v->task.numbers)
     return "its targets are numbers";
+  if (v->task.kind == OF_SPANS)
+    return "its targets are answers: exact or f1 fit them";
   return v->task.kind == OF_TAGS ? "its targets are tags, and f1 wants those of entities (B- I- O)"
                                  : "its targets are classes, and f1 and matthews want two";
 }
@@ -118,9 +120,10 @@ static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
 static void say_held_out(TrainRun *r, const EvalResult *v) {
   char text[256];
   size_t n = (size_t)snprintf(text, sizeof text, "held-out loss %.4f", v->loss);
-  if (!v->task.numbers)
-    n += (size_t)snprintf(text + n, sizeof text - n, "  perplexity %.2f  accuracy %.1f %%",
-                          v->perplexity, 100 * v->accuracy);
+  if (!isnan(v->perplexity))
+    n += (size_t)snprintf(text + n, sizeof text - n, "  perplexity %.2f", v->perplexity);
+  if (!v->rows || metric_fits(METRIC_accuracy, &v->task))
+    n += (size_t)snprintf(text + n, sizeof text - n, "  accuracy %.1f %%", 100 * v->accuracy);
   for (int i = 0; i < METRICS && v->rows && n < sizeof text; i++)
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &v->task))
       n += (size_t)snprintf(text + n, sizeof text - n, "  %s %.4f", metric_names[i], v->metric[i]);
@@ -141,10 +144,10 @@ int train_held_out(TrainRun *r) {
   say_held_out(r, &v);
   train_say(r, "held_out");
   record_number(&r->record, "loss", v.loss);
-  if (!v.task.numbers) {
+  if (!isnan(v.perplexity))
     record_number(&r->record, "perplexity", v.perplexity);
+  if (!v.rows || metric_fits(METRIC_accuracy, &v.task))
     record_number(&r->record, "accuracy", v.accuracy);
-  }
   for (int i = 0; i < METRICS && v.rows; i++)
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &v.task))
       record_number(&r->record, metric_names[i], v.metric[i]);

@@ -1,8 +1,10 @@
 // Measures of predictions, against what scikit-learn 1.9.1 and scipy 1.17.1 say of the same ones.
 #include "runtime/train/metrics.h"
+#include "runtime/train/spans.h"
 #include "base/bug.h"
 #include "tests/unit/suites.h"
 #include <math.h>
+#include <string.h>
 
 static const double two[] = {1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0,
                              1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1},
@@ -124,12 +126,64 @@ START_TEST(tags_that_name_no_entities_have_no_f1) {
 }
 END_TEST
 
+// tests/make_metrics.py
+static const struct {
+  const char *said, *right;
+  double exact, f1;
+} answers[] = {
+    {"The Eiffel Tower!", "eiffel tower", 1, 1},
+    {"in the city of Oslo, in Norway", "the city of oslo in the north", 0, 0.7272727272727272},
+    {"a", "the", 1, 1},
+    {"", "an answer", 0, 0},
+    {"", "...", 1, 1},
+    {"a theme, an anthem", "theme anthem", 1, 1},
+    {"it's 1,000 $", "its 1000", 1, 1},
+    {"the the cat the", "cat", 1, 1},
+    {"cat cat dog", "cat dog dog", 0, 0.6666666666666666},
+    {"\u00c5rhus \u2013 the \u00c9t\u00c9", "\u00e5rhus \u2013 \u00e9t\u00e9", 1, 1},
+    {"an\u2013a x", "x", 0, 0.6666666666666666},
+    {"co-operate\u00a0now", "cooperate now", 1, 1},
+    {"nothing", "something else", 0, 0},
+    {"th\u00e9", "the th\u00e9", 1, 1}};
+
+START_TEST(answers_are_as_squad_has_them) {
+  double exact, f1;
+  const char *said = answers[_i].said, *right = answers[_i].right;
+  ck_assert_int_eq(span_compare(said, strlen(said), right, strlen(right), &exact, &f1, NULL), 0);
+  ck_assert_double_eq(exact, answers[_i].exact);
+  ck_assert_double_eq_tol(f1, answers[_i].f1, 1e-15);
+}
+END_TEST
+
+// The end is not before the start, both lie in the context, and not too far apart.
+START_TEST(the_best_answer_is_a_valid_one) {
+  enum { PLACES = 50 };
+  float scores[2 * PLACES] = {[0] = 9,          [1] = 8,          [2 * 20] = 5,
+                              [2 * 10 + 1] = 7, [2 * 30 + 1] = 3, [2 * 49 + 1] = 6};
+  bool context[PLACES] = {false};
+  for (int i = 5; i < PLACES; i++)
+    context[i] = true;
+  SpanSaid said = span_best(scores, context, PLACES);
+  ck_assert(said.start == 20 && said.end == 49 && said.score == 11 && said.none == 17);
+  scores[2 * 19] = 6; // from there 49 would be the 31st place
+  said = span_best(scores, context, PLACES);
+  ck_assert(said.start == 20 && said.end == 49);
+  context[40] = false;
+  said = span_best(scores, context, PLACES);
+  ck_assert(said.start == 19 && said.end == 30 && said.score == 9);
+  memset(context, 0, sizeof context);
+  ck_assert_int_eq(span_best(scores, context, PLACES).start, -1);
+}
+END_TEST
+
 Suite *metrics_suite(void) {
   Suite *s = suite_create("metrics");
   TCase *t = tcase_create("metrics");
   tcase_add_loop_test(t, values_are_as_known, 0, COUNT(known));
   tcase_add_test(t, metrics_fit_their_tasks);
   tcase_add_loop_test(t, entities_are_as_seqeval_has_them, 0, COUNT(tagged));
+  tcase_add_loop_test(t, answers_are_as_squad_has_them, 0, COUNT(answers));
+  tcase_add_test(t, the_best_answer_is_a_valid_one);
   tcase_add_test(t, tags_that_name_no_entities_have_no_f1);
   suite_add_tcase(s, t);
   return s;
