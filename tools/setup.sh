@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo; elsewhere it says
 # what to install, and `configure` tells what is missing.
-#   sh tools/setup.sh [text] [tests] [fuzz]
+#   sh tools/setup.sh [text] [study] [tests] [fuzz]
 #     text       also the English text that the quick start trains on (package dict-gcide)
-#     tests      also what only tests use: valgrind, a C++ compiler, clang-format, numpy
+#     study      also the texts of tools/study.sh
+#     tests      also what only tests use: valgrind, a C++ compiler, clang-format, numpy, small texts
 #     fuzz       also clang with libFuzzer and ThreadSanitizer
 set -eu
 
@@ -12,10 +13,11 @@ libedit-dev zlib1g-dev"
 for extra in "$@"; do
   case $extra in
     text) packages="$packages dict-gcide" ;;
-    tests) packages="$packages valgrind g++ clang-format-19 python3-numpy" ;;
+    study) packages="$packages dict-gcide wordnet-base bible-kjv linux-doc" ;;
+    tests) packages="$packages valgrind g++ clang-format-19 python3-numpy dict-gcide wordnet-base bible-kjv" ;;
     fuzz) packages="$packages clang-19 libclang-rt-19-dev" ;;
     *)
-      echo "usage: sh tools/setup.sh [text] [tests] [fuzz]" >&2
+      echo "usage: sh tools/setup.sh [text] [study] [tests] [fuzz]" >&2
       exit 2
       ;;
   esac

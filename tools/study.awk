@@ -1,0 +1,160 @@
+# The text of a study: reads the logs of tools/study.sh, a line a measurement, and writes Markdown.  Means over seeds, with the
+# standard deviation of the samples where there are several.
+BEGIN {
+  ncell = split("bert stack gated bigs", cell)
+  head["bert"] = "BERT: stack, attention"
+  head["stack"] = "stack, state space"
+  head["gated"] = "gated, attention"
+  head["bigs"] = "BiGS: gated, state space"
+}
+
+# What stands behind a key, in the part of a line that begins behind `from` (none: the whole line).
+function part(from,   at) {
+  at = from == "" ? 1 : index($0, from)
+  return at ? substr($0, at) : ""
+}
+function text(key,   s) {
+  s = part("\"" key "\": \"")
+  s = substr(s, length(key) + 6)
+  return substr(s, 1, index(s, "\"") - 1)
+}
+function number(key, from,   s, at) {
+  s = part(from)
+  at = index(s, "\"" key "\": ")
+  if (!at) return "none"
+  s = substr(s, at + length(key) + 4)
+  match(s, /^[-+.0-9e]+/)
+  return RLENGTH > 0 ? substr(s, 1, RLENGTH) + 0 : "none"
+}
+
+function add(key, x) {
+  if (x == "none") return
+  n[key]++
+  sum[key] += x
+  square[key] += x * x
+}
+function mean(key) { return sum[key] / n[key] }
+function spread(key,   v) {
+  v = (square[key] - sum[key] * sum[key] / n[key]) / (n[key] - 1)
+  return v > 0 ? sqrt(v) : 0
+}
+function shown(key, form) {
+  if (!(key in n)) return ""
+  return n[key] > 1 ? sprintf(form " ± " form, mean(key), spread(key)) : sprintf(form, mean(key))
+}
+
+# A row of a table, once, in the order of the lines.
+function row(table, name) {
+  if ((table, name) in seen) return
+  seen[table, name] = 1
+  rows[table, ++nrow[table]] = name
+}
+function put(table, name, x) {
+  row(table, name)
+  add(table SUBSEP name SUBSEP text("cell"), x)
+}
+
+{
+  kind = text("kind")
+  size = text("size")
+  seconds[kind] += number("seconds")
+  if (!(kind in command)) command[kind] = $0
+}
+kind == "cell" { put("cells", "parameters", number("parameters")) }
+kind == "rate" { put("rates", sprintf("%g", number("rate")), number("loss", "\"held_out\": ")) }
+kind == "pretrain" {
+  put("losses", number("budget"), number("loss", "\"held_out\": "))
+  put("chosen", "rate", number("rate"))
+}
+kind == "task" {
+  name = text("task") ", " text("measure")
+  put("tasks", name, number(text("measure"), "\"dev\": "))
+  by_seed[text("cell") SUBSEP number("seed")] += number(text("measure"), "\"dev\": ")
+  done[text("cell") SUBSEP number("seed")]++
+  if (text("task") == "kinds") put("tasks", "kinds, mismatched, accuracy", number("accuracy", "\"mismatched\": "))
+  if (text("task") == "glosses") {
+    put("adversarial", "dev", number("accuracy", "\"dev\": "))
+    put("adversarial", "with another gloss before it", number("accuracy", "\"adversarial\": "))
+  }
+}
+kind == "agree" {
+  s = part("\"share\": [")
+  budget = number("budget")
+  for (nouns = 0; match(s, /"share": [.0-9]+/); nouns++) {
+    share = substr(s, RSTART + 9, RLENGTH - 9)
+    s = substr(s, RSTART + RLENGTH)
+    put("agree", budget ", " nouns, 100 * share)
+  }
+}
+kind == "long" { put("long", number("length"), number("loss", "\"held_out\": ")) }
+kind == "which" { put("which", text("set") ", " number("length") ", " number("classes"), 100 * number("accuracy", "\"dev\": ")) }
+kind == "time" {
+  put("flop", number("length"), number("gflop") / 4.096)
+  put("time", number("length"), number("ms") * 1000 / 4096)
+}
+
+function table(name, first, form,   i, j, line) {
+  if (!nrow[name]) return
+  line = "| " first
+  for (i = 1; i <= ncell; i++) line = line " | " head[cell[i]]
+  print "\n" line " |\n|---|---|---|---|---|"
+  for (j = 1; j <= nrow[name]; j++) {
+    line = "| " rows[name, j]
+    for (i = 1; i <= ncell; i++) line = line " | " shown(name SUBSEP rows[name, j] SUBSEP cell[i], form)
+    print line " |"
+  }
+}
+function section(kind, title, about) {
+  if (!(kind in command)) return
+  print "\n## " title "\n\n" about
+}
+function commands_of(kind,   s, list, i, k) {
+  if (!(kind in command)) return
+  s = command[kind]
+  s = substr(s, index(s, "\"commands\": [") + 13)
+  s = substr(s, 1, index(s, "\"]") - 1)
+  k = split(s, list, "\",\"")
+  for (i = 1; i <= k; i++) {
+    gsub(/"/, "", list[i])
+    print list[i]
+  }
+}
+# The mean over tasks, of each seed.
+function averages(   key, at) {
+  for (key in by_seed) {
+    split(key, at, SUBSEP)
+    row("average", "all")
+    add("average" SUBSEP "all" SUBSEP at[1], by_seed[key] / done[key])
+  }
+}
+END {
+  averages()
+  print "# A study: BERT's questions to BiGS on two cores\n"
+  print "Written by `sh tools/study.sh " size " DIR` from its logs: a file of JSON a measurement, each with the commands that made it."
+  print "Numbers are means over seeds, ± the standard deviation of the samples. All cells see the same text for as many tokens, by one recipe;"
+  print "the rate is each cell's own, and pooling is the mean in all."
+  section("cell", "The cells", "Of equal layers: the widths inside them differ.")
+  table("cells", "", "%.0f")
+  section("rate", "Rates", "Held-out loss in nats after budget 1, of a seed that is used nowhere else. The least one gives the cell its rate.")
+  table("rates", "rate", "%.3f")
+  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget.")
+  table("losses", "budget", "%.3f")
+  section("agree", "Agreement", "How often, in percent, the verb that agrees with its subject is likelier than the other one, by the number of nouns of random\nnumber between them; chance is 50. Nothing is fine-tuned.")
+  table("agree", "budget, nouns", "%.1f")
+  section("task", "Tasks", "The best of the run, on the dev file that chose it.")
+  table("tasks", "task, measure", "%.3f")
+  table("average", "mean of the measures", "%.3f")
+  if (nrow["adversarial"]) print "\nDoes a gloss belong to its word, when the gloss of another word stands before it? Accuracy of the same models:"
+  table("adversarial", "glosses", "%.3f")
+  section("long", "Longer texts", "Pretraining goes on at more tokens a row; held-out loss in nats.")
+  table("long", "length", "%.3f")
+  if (nrow["which"]) print "\nWhich book a piece of it is of, which subsystem: accuracy in percent."
+  table("which", "text, length, classes", "%.1f")
+  section("time", "Arithmetic and time by length", "Two layers, 4,096 tokens in rows of that length: MFLOP a token as a model counts them (a convolution counts 0), and measured\nmicroseconds a token.")
+  table("flop", "MFLOP at length", "%.2f")
+  table("time", "µs at length", "%.1f")
+  print "\n## Commands\n\nOf the first measurement of each kind; `logs/` has those of all.\n\n```sh"
+  for (i = split("rate pretrain agree task long which time", kinds); i; i--) commands_of(kinds[8 - i])
+  print "```\n\n## Time it took\n\n| measurements | seconds |\n|---|---|"
+  for (i = 1; i <= 7; i++) if (kinds[i] in seconds) printf "| %s | %d |\n", kinds[i], seconds[kinds[i]]
+}
