@@ -51,8 +51,6 @@ compiler_sources = \
 	%D%/commands/peak.h \
 	%D%/commands/ranks.c \
 	%D%/commands/ranks.h \
-	%D%/commands/sentence.c \
-	%D%/commands/sentence.h \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
 	%D%/commands/texts.c \
@@ -87,7 +85,10 @@ compiler_sources = \
 	%D%/driver/pipeline.h \
 	%D%/driver/sample.c \
 	%D%/driver/sample.h \
+	%D%/driver/sentence.c \
+	%D%/driver/sentence.h \
 	%D%/driver/session.c \
+	%D%/driver/session_config.c \
 	%D%/driver/session_open.c \
 	%D%/driver/session.h \
 	%D%/driver/shipped.c \

@@ -3,9 +3,9 @@
 #include "compiler/commands/embed_out.h"
 #include "compiler/commands/lines.h"
 #include "compiler/commands/outputs.h"
-#include "compiler/commands/sentence.h"
 #include "compiler/commands/texts.h"
 #include "compiler/commands/trained.h"
+#include "compiler/driver/sentence.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include <math.h>
@@ -24,6 +24,7 @@ typedef struct Embedding {
   bool normalize;
   int64_t longest;
   bool lower;
+  const char *prompt; // in front of every text
   VectorFile *out;
   char **line;    // of a chunk
   float *vectors; // of it
@@ -77,9 +78,10 @@ static int choose(Embedding *e, const char *dir) {
       unit = chosen(s, "--normalize", s->o->normalize, units);
   if (pool < 0 || unit < 0)
     return EXIT_USAGE;
-  SentenceRules r = {.chosen = pool > 0};
-  if (folder && sentence_rules(folder, &r, &s->error))
+  SentenceRules r = {.chosen = pool > 0, .choice = "--pool mean or --pool cls", .prompt = ""};
+  if (folder && sentence_rules(s->arena, folder, &r, &s->error))
     return session_fail(s, &s->error);
+  e->prompt = r.prompt;
   e->longest = s->o->length > 0 ? s->o->length : r.longest;
   e->lower = r.lower;
   return choose_entry(e, pool, unit, &r);
@@ -144,9 +146,15 @@ static int embed_chunk(Embedding *e) {
 }
 
 static int add_text(Embedding *e, const Lines *in) {
-  char *copy = e->line[e->texts.rows.n] = strdup(in->line);
-  return copy ? texts_add(&e->texts, (const char *[]){in->line}, 1)
-              : session_error(&e->s, EXIT_MODEL, "out of memory");
+  size_t n = strlen(e->prompt);
+  char *copy = e->line[e->texts.rows.n] = MALLOC_N(char, n + in->n + 1);
+  if (!copy)
+    return session_error(&e->s, EXIT_MODEL, "out of memory");
+  memcpy(copy, e->prompt, n);
+  memcpy(copy + n, in->line, in->n + 1);
+  int status = texts_add(&e->texts, (const char *[]){copy}, 1);
+  memmove(copy, copy + n, in->n + 1); // the line alone is what is shown
+  return status;
 }
 
 static int embed_lines(Embedding *e) {

@@ -65,13 +65,6 @@ static Model *load(Session *s, const char *path, const char *text, const Defines
   return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
 }
 
-static const char *define_value(const Defines *d, const char *name) {
-  for (int i = 0; i < d->n; i++)
-    if (!strcmp(d->v[i].name, name))
-      return d->v[i].value;
-  return NULL;
-}
-
 static int give_dim(Session *s, const Define *d, int sym) {
   char *end;
   errno = 0;
@@ -103,168 +96,6 @@ static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
   return 0;
 }
 
-// ---- dims from a folder's config.json
-
-static bool is_dim(const Model *m, const char *name) {
-  const ModelDim *dims;
-  int n = model_dims(m, &dims), i = 0;
-  while (i < n && strcmp(dims[i].name, name))
-    i++;
-  return i < n;
-}
-
-// `file` says v under `key`; the model calls it `name`.
-typedef struct ConfigKey {
-  const char *file, *key, *name;
-} ConfigKey;
-
-static int add_config(Session *s, const Model *m, const Defines *own, Defines *defs, ConfigKey k,
-                      const JsonValue *v) {
-  const char *name = k.name, *key = k.key;
-  int64_t whole;
-  if (!v || v->kind == JSON_NULL || define_value(own, name) || define_value(defs, name))
-    return 0;
-  const char *text = v->kind == JSON_NUMBER  ? arena_strdup(s->arena, v->text)
-                     : v->kind == JSON_TRUE  ? "true"
-                     : v->kind == JSON_FALSE ? "false"
-                                             : NULL;
-  if (!text)
-    return session_error(s, EXIT_FILE, "%s/%s: %s is %s, not a number", s->weights, k.file, key,
-                         json_kind_name(v->kind));
-  double finite;
-  if (!is_dim(m, name) && v->kind == JSON_NUMBER && !json_double(v, &finite))
-    return session_error(s, EXIT_FILE, "%s/%s: %s is %s: `%s` needs a finite number", s->weights,
-                         k.file, key, text, name);
-  if (is_dim(m, name) && (!json_int(v, &whole) || whole < 1))
-    return session_error(s, EXIT_FILE,
-                         "%s/%s: %s is %s: the dim `%s` is a whole number, at least 1", s->weights,
-                         k.file, key, text, name);
-  vec_push(s->arena, defs, (Define){arena_strdup(s->arena, name), text});
-  return 0;
-}
-
-// The table whose names tell most of the folder's tensors: whose config.json this is.  The native one is last, as for
-// whatever another program wrote.  NULL: none knows a tensor.
-static int config_table(Session *s, Model *m, const Hub *h, const CkptTable **best) {
-  const CkptTable *const *tables;
-  int n = model_checkpoints(m, &tables), count = hub_count(h), err = 0;
-  BigsCheckpoint *block = NEWN(s->arena, BigsCheckpoint, n + 1);
-  const char **names = NEWN(s->arena, const char *, count + 1);
-  NameMatch most = {0};
-  for (int i = 0; i < count; i++)
-    names[i] = hub_at(h, i)->name;
-  for (int i = 0; i <= n; i++)
-    block[i] = checkpoint_table(s->arena, m, i < n ? tables[i] : model_native_table(m));
-  for (int i = 0; i <= n && !err; i++) {
-    NameSet set = {.n = model_native_table(m)->params.n,
-                   .block = &block[i],
-                   .rules = i < n ? &block[i] : block,
-                   .nrules = i < n ? 1 : n};
-    NameMatch match;
-    err = name_match(&set, names, count, &match, &s->error);
-    bool better = !err && (!i || name_match_better(&match, &most));
-    name_match_free(better ? &most : &match);
-    most = better ? match : most;
-    *best = !better ? *best : i < n ? tables[i] : model_native_table(m);
-  }
-  if (!most.nknown)
-    *best = NULL;
-  name_match_free(&most);
-  return err ? session_fail(s, &s->error) : 0;
-}
-
-// Of a file beside config.json, which only what is compiled here is compared with.
-static int check_config(Session *s, const CkptConfig *c, const JsonValue *v) {
-  double x;
-  bool same = !v || (c->is_text   ? json_equals(v, c->text)
-                     : c->is_bool ? v->kind == (c->num != 0 ? JSON_TRUE : JSON_FALSE)
-                                  : json_double(v, &x) && x == c->num);
-  const char *want = c->is_text   ? session_text(s, "\"%s\"", c->text)
-                     : c->is_bool ? (c->num != 0 ? "true" : "false")
-                                  : session_text(s, "%.10g", c->num);
-  return same ? 0
-              : session_error(s, EXIT_FILE,
-                              "%s/%s: %s is not %s, which is all that the model can follow",
-                              s->weights, c->file, c->key, want);
-}
-
-static bool in_main_config(const CkptConfig *c) {
-  return !strcmp(c->file, "config.json");
-}
-
-// *doc: the file of the row, where that of the row before was another one; NULL: config.json, or a file that is not there.
-static int other_config(Session *s, const CkptConfig *c, const CkptConfig *before, JsonDoc **doc) {
-  const char *path = session_text(s, "%s/%s", s->weights, c->file);
-  if (before && !strcmp(before->file, c->file))
-    return 0;
-  json_free(*doc);
-  *doc = NULL;
-  if (in_main_config(c) || access(path, F_OK))
-    return 0;
-  *doc = json_read_python(path, &s->error);
-  return *doc ? 0 : session_fail(s, &s->error);
-}
-
-static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
-  const CkptTable *best = NULL;
-  JsonDoc *doc = NULL;
-  int status = config_table(s, m, h, &best);
-  for (int i = 0; best && i < best->config.n && !status; i++) {
-    const CkptConfig *c = &best->config.v[i];
-    HubNumber room;
-    status = other_config(s, c, i ? c - 1 : NULL, &doc);
-    const JsonValue *v = in_main_config(c) ? hub_config_value(hub_config(h), c->key, &room)
-                         : doc             ? json_get(json_root(doc), c->key)
-                                           : NULL;
-    if (c->name && !status)
-      status = add_config(s, m, own, defs, (ConfigKey){c->file, c->key, c->name}, v);
-    else if (!in_main_config(c) && !status)
-      status = check_config(s, c, v);
-  }
-  json_free(doc);
-  return status;
-}
-
-static bool is_kept(const Session *s, const char *dim) {
-  for (int i = 0; i < s->kept.n; i++)
-    if (!strcmp(s->kept.v[i], dim))
-      return true;
-  return false;
-}
-
-// A training folder says the dims and lets that it was made with under their own names.  What -D
-// fixed of the run-time dims stays fixed when the run goes on; for other uses the weights fit any
-// size, unless a scan needs it.
-static int folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
-                          Defines *defs) {
-  const ModelDim *dims;
-  const ModelLet *lets;
-  int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
-  for (int i = 0; i < nd && !status; i++)
-    if (dims[i].fixed || s->o->resume || is_kept(s, dims[i].name))
-      status = add_config(s, m, own, defs, (ConfigKey){"config.json", dims[i].name, dims[i].name},
-                          json_get(constants, dims[i].name));
-  for (int i = 0; i < nl && !status; i++)
-    status = add_config(s, m, own, defs, (ConfigKey){"config.json", lets[i].name, lets[i].name},
-                        json_get(constants, lets[i].name));
-  return status;
-}
-
-static int with_config(Session *s, Model *m, const Defines *own, Defines *defs) {
-  Hub *h;
-  if (!s->weights || !model_ok(m))
-    return 0;
-  if (hub_open(s->weights, &foreign_readers, &h, &s->error))
-    return session_fail(s, &s->error);
-  const JsonValue *constants =
-      hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
-  int status = constants       ? folder_defines(s, m, constants, own, defs)
-               : hub_config(h) ? config_defines(s, m, h, own, defs)
-                               : 0;
-  hub_close(h);
-  return status;
-}
-
 static void note_fixed(Session *s, const Model *plain) {
   const ModelDim *was, *now;
   int n = model_ok(plain) && model_ok(s->model) ? model_dims(plain, &was) : 0;
@@ -288,7 +119,7 @@ static int load_text(Session *s, const char *path, bool fix) {
   Model *plain = load(s, path, text, &none, quiet);
   status = split_defines(s, plain, fix, &own);
   if (!status)
-    status = with_config(s, plain, &own, &defs);
+    status = session_config(s, plain, &own, &defs);
   if (status)
     return status;
   for (int i = 0; i < own.n; i++)
@@ -470,7 +301,7 @@ int session_compile_trained(Session *s, const char *path, const BuildWant *want)
   if (status || !s->model)
     return status;
   bool built = build(s, want);
-  while (!built && s->build.unbound && !is_kept(s, s->build.unbound)) {
+  while (!built && s->build.unbound && !session_keeps(s, s->build.unbound)) {
     vec_push(s->arena, &s->kept, s->build.unbound);
     *s->diags = (Diags){.arena = s->arena};
     s->fixed.n = 0;
