@@ -14,6 +14,7 @@ compiler_sources = \
 	%D%/commands/cmd_compile.c \
 	%D%/commands/cmd_embed.c \
 	%D%/commands/cmd_eval.c \
+	%D%/commands/cmd_fill.c \
 	%D%/commands/cmd_inspect.c \
 	%D%/commands/cmd_plot.c \
 	%D%/commands/cmd_run.c \

@@ -1,13 +1,11 @@
-// bigsc eval and fill: how good a trained model is, and what it puts in the place of a [MASK].
+// bigsc eval: how good a trained model is.
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
-#include "compiler/commands/lines.h"
 #include "compiler/commands/outputs.h"
 #include "compiler/commands/predictions.h"
 #include "compiler/commands/trained.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
-#include "runtime/train/fill.h"
 #include "runtime/train/log.h"
 #include <math.h>
 #include <stdlib.h>
@@ -195,118 +193,6 @@ int cmd_EVAL(const Options *given) {
   status = status ? status : eval(&s, dir, &f);
   feeding_close(&f);
   session_close(&s);
-  arena_free(a);
-  return status;
-}
-
-// ---- fill
-
-typedef struct Filling {
-  Session s;
-  Tokenizer *tokens;
-  int64_t length; // to pad to
-  bool echo;      // the texts, too
-} Filling;
-
-// The table may have more rows than the vocabulary.
-static const char *word_text(const Filling *f, int32_t id) {
-  const char *word = tok_text(f->tokens, id);
-  return word ? word : "?";
-}
-
-static void print_gaps(const Filling *f, const FillGap *gap, int n) {
-  for (int i = 0; i < n; i++) {
-    if (n > 1)
-      printf("  [MASK] %d:", i + 1);
-    for (int k = 0; k < gap[i].n; k++)
-      printf("  %s %.1f %%", word_text(f, gap[i].word[k].id), 100 * gap[i].word[k].probability);
-    printf("\n");
-  }
-}
-
-static void put_words(JsonText *t, const Filling *f, const FillGap *gap) {
-  for (int k = 0; k < gap->n; k++) {
-    const char *word = word_text(f, gap->word[k].id);
-    json_raw(t, k ? ", {\"word\": " : "{\"word\": ");
-    json_put_string(t, word, strlen(word));
-    json_raw(t, ", \"probability\": ");
-    json_put_double(t, gap->word[k].probability);
-    json_raw(t, "}");
-  }
-}
-
-// {"text": "the [MASK]", "masks": [[{"word": "cat", "probability": 0.5}, ...], ...]}
-static int print_gaps_json(Filling *f, const char *text, const FillGap *gap, int n) {
-  JsonText t = {0};
-  json_raw(&t, "{\"text\": ");
-  json_put_string(&t, text, strlen(text));
-  json_raw(&t, ", \"masks\": [");
-  for (int i = 0; i < n; i++) {
-    json_raw(&t, i ? ", [" : "[");
-    put_words(&t, f, &gap[i]);
-    json_raw(&t, "]");
-  }
-  json_raw(&t, "]}");
-  if (!t.failed)
-    printf("%s\n", t.s);
-  free(t.s);
-  return t.failed ? session_error(&f->s, EXIT_MODEL, "out of memory") : 0;
-}
-
-static int fill_one(Filling *f, const char *text) {
-  Session *s = &f->s;
-  FillGap *gap;
-  int n, top = s->o->top > 0 ? (int)s->o->top : 5;
-  int status = fill_gaps(s->handle, f->tokens, text, f->length, top, &gap, &n);
-  if (status)
-    return session_error(s, status, "%s", bigs_model_error(s->handle));
-  if (s->o->json) {
-    status = print_gaps_json(f, text, gap, n);
-  } else {
-    if (f->echo)
-      printf("%s\n", text);
-    print_gaps(f, gap, n);
-  }
-  fflush(stdout); // an error of the next text comes behind it
-  free(gap);
-  return status;
-}
-
-// Every line of standard input that holds something.
-static int fill_lines(Filling *f) {
-  Lines in = lines_of_stdin(&f->s);
-  int status;
-  while (!(status = lines_next(&in)) && in.line)
-    if (*in.line && (status = fill_one(f, in.line)))
-      break;
-  return status;
-}
-
-int cmd_FILL(const Options *given) {
-  Options o = *given;
-  Filling f = {0};
-  const char *dir, *entry = "logits";
-  if (o.args.n < 2) {
-    fprintf(stderr, "bigsc fill: give one DIR and a text with [MASK]; see `bigsc fill --help`\n");
-    return EXIT_USAGE;
-  }
-  if (o.top > FILL_TOP) {
-    fprintf(stderr, "bigsc fill: --top is 1 to %d\n", FILL_TOP);
-    return EXIT_USAGE;
-  }
-  Arena *a = arena_new();
-  BuildWant want = {.entries = &entry, .nentries = 1};
-  int status = trained_open(&f.s, &o, a, &want, &dir);
-  status = status ? status : trained_on_masks(&f.s);
-  status = status ? status : feeding_tokenizer(&f.s, dir, &f.tokens);
-  f.length = status ? 0 : trained_pad(&f.s, dir);
-  for (int i = 1; i < o.args.n && !status; i++) {
-    bool lines = !strcmp(o.args.v[i], "-");
-    f.echo = !o.quiet || o.args.n > 2 || lines;
-    status = lines ? fill_lines(&f) : fill_one(&f, o.args.v[i]);
-  }
-  tok_free(f.tokens);
-  session_close(&f.s);
   arena_free(a);
   return status;
 }

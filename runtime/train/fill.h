@@ -20,4 +20,13 @@ typedef struct FillGap {
 // order.
 int fill_gaps(bigs_model *m, const Tokenizer *t, const char *text, int64_t length, int top,
               FillGap **out, int *n);
+// The same in steps: the tokens of a text with what goes around it, and a row of `used` tokens.
+int fill_encode(const Tokenizer *t, const char *text, TokIds *ids, BigsError *e);
+int fill_ids(bigs_model *m, const Tokenizer *t, const int32_t *ids, int64_t used, int64_t length,
+             int top, FillGap **out, int *n);
+// What the n gaps of such a row depend on.  change, [n, used]: by how much (nats) the log probability of a gap's best word falls when
+// the token there is replaced by [MASK], too; NaN for special tokens and for the gaps.  As many rows are run together as there is room
+// for.
+int fill_why(bigs_model *m, const Tokenizer *t, const int32_t *ids, int64_t used, int64_t length,
+             const FillGap *gap, int n, double *change);
 #endif

@@ -30,6 +30,14 @@ START_TEST(gaps_get_the_best_words) {
     ck_assert_double_eq_tol(gap[0].word[i].probability, exp(bias[want[i]]) / sum, 1e-6);
   }
   free(gap);
+  // A model that looks at nothing depends on nothing: of [CLS] a [MASK] b [SEP], a and b can be masked.
+  const int32_t row[] = {2, 5, 4, 6, 3};
+  double change[COUNT(row)];
+  ck_assert_int_eq(fill_ids(m, tok, row, COUNT(row), 8, 3, &gap, &n), 0);
+  ck_assert_int_eq(fill_why(m, tok, row, COUNT(row), 8, gap, n, change), 0);
+  for (int i = 0; i < COUNT(row); i++)
+    ck_assert(i == 1 || i == 3 ? fabs(change[i]) < 1e-6 : isnan(change[i]));
+  free(gap);
   ck_assert_int_eq(fill_gaps(m, tok, "a b", 8, 3, &gap, &n), 1);
   ck_assert_int_eq(fill_gaps(m, tok, "a b a b a b a [MASK]", 8, 3, &gap, &n), 1);
   ck_assert_ptr_nonnull(strstr(bigs_model_error(m), "10 tokens long"));
