@@ -327,7 +327,7 @@ int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char 
 }
 
 static const char *const row_words[] = {
-    [OF_CLASSES] = "rows", [OF_TAGS] = "words", [OF_SPANS] = "questions"};
+    [OF_CLASSES] = "rows", [OF_TAGS] = "words", [OF_SPANS] = "questions", [OF_PAIRS] = "pairs"};
 
 static void print_metrics(const EvalResult *r) {
   if (!r->count) {

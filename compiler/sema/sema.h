@@ -148,6 +148,12 @@ typedef enum FieldKind {
   FIELD_CONTEXT,
   FIELD_START,
   FIELD_END,
+  FIELD_IDS_A,
+  FIELD_TYPES_A,
+  FIELD_MASK_A,
+  FIELD_IDS_B,
+  FIELD_TYPES_B,
+  FIELD_MASK_B,
   FIELD_COUNT
 } FieldKind;
 typedef struct TrainField {

@@ -104,6 +104,7 @@ int columns_read(const TextLine *l, bool need_label, Columns *out, BigsError *e)
     return bigs_fail(e, BIGS_EMODEL, "%s:%zu: more than %d columns", l->path, l->line, MAX_COLUMNS);
   find_texts(&h, out);
   out->label = first_column(&h, labels, COUNT(labels));
+  out->scored = out->label >= 0 && is_text(&field[out->label], "score");
   if (out->a < 0 && out->label < 0 && is_cola(&h)) {
     *out = (Columns){.count = 4, .label = 1, .a = 3, .b = -1, .headless = true};
     return 0;

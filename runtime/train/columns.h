@@ -14,6 +14,7 @@ int cut_fields(const TextLine *l, TsvField *field);
 typedef struct Columns {
   int count, a, b, label; // b -1: single texts; label -1: none
   bool headless;          // the line is a row already
+  bool scored;            // the label's column is called `score`
 } Columns;
 // From the first line of a file: its header, or, of CoLA's files, which have none, a row.  A file without a label is an error
 // where one is needed; status BIGS_EMODEL, with file and line.

@@ -188,6 +188,9 @@ static void free_buffer(DataBuffer *b) {
   free(b->end);
   free(b->context);
   free(b->row);
+  free(b->ids_b);
+  free(b->types_b);
+  free(b->mask_b);
   free(b->value);
   free(b->mask);
 }
@@ -230,7 +233,7 @@ int64_t data_skipped(const Data *d, const char **at) {
 }
 int64_t data_cut(const Data *d) {
   int64_t n = d->ncut, room = d->start ? d->o.length - tok_around(d->tok, d->pair ? 2 : 1) : 0;
-  for (int64_t i = 0; d->start && i < d->rows; i++)
+  for (int64_t i = 0; d->o.kind == DATA_TSV && i < d->rows; i++)
     n += d->start[i + 1] - d->start[i] > room;
   return n;
 }
@@ -289,13 +292,16 @@ static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
                     .start = malloc(4 * (size_t)(B + 1)),
                     .end = malloc(4 * (size_t)(B + 1)),
                     .context = malloc(n),
+                    .ids_b = malloc(4 * n),
+                    .types_b = malloc(4 * n),
+                    .mask_b = malloc(n),
                     .row = malloc(sizeof(int64_t) * (size_t)(B + 1)),
                     .value = malloc(sizeof(float) * (size_t)(B + 1)),
                     .mask = malloc(n),
                     .cells = cells,
                     .rows = B};
   if (b->ids && b->types && b->at && b->labels && b->target && b->part && b->value && b->mask &&
-      b->start && b->end && b->context && b->row)
+      b->start && b->end && b->context && b->row && b->ids_b && b->types_b && b->mask_b)
     return 0;
   free_buffer(b);
   *b = (DataBuffer){0};
@@ -308,11 +314,18 @@ static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   *out = (DataBatch){.B = B, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
   out->at = field_shape(d->o.kind, "at") ? b->at : NULL;
   out->labels = field_shape(d->o.kind, "labels") ? b->labels : NULL;
-  out->target = target && !d->o.numbers ? b->target : NULL;
+  out->target = target && !d->o.numbers && d->o.kind != DATA_PAIRS
+                    ? b->target
+                    : NULL; // pairs have numbers or nothing
   out->value = target && d->o.numbers ? b->value : NULL;
   out->target_rank = target == FIELD_BL ? 2 : 1;
   out->part = target == FIELD_M ? b->part : NULL;
   out->row = b->row;
+  if (field_shape(d->o.kind, "ids_b")) {
+    out->ids_b = b->ids_b;
+    out->types_b = b->types_b;
+    out->mask_b = b->mask_b;
+  }
   if (field_shape(d->o.kind, "start")) {
     out->start = b->start;
     out->end = b->end;

@@ -8,6 +8,7 @@
 //   tensors   rows of the arrays in files, which stay there: data_tensors.c
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
 //             cut, of a pair the longer one first
+//   pairs     [CLS] a [SEP] and [CLS] b [SEP], of one length
 //   spans     [CLS] question [SEP] context [SEP]; a context too long has several rows, which overlap by half
 //   tags      [CLS] words [SEP], a target for each word, at its first token; a sentence too long goes on in the next row
 // One row of about 50 is held out, chosen by a hash of its place and not by the seed, so that every
@@ -94,7 +95,7 @@ typedef struct DataBatch {
       *at; // [M] mlm_text: chosen positions in B * L, ascending; M >= B; tags: those of words
   const int32_t *labels; // [M]: the tokens that stood there
   const int32_t *target; // lm_text [B, L]; tsv [B]; tags [M]
-  const float *value;    // [B]: tsv with `numbers`, instead of target
+  const float *value;    // [B]: tsv with `numbers`, and pairs, instead of target
   int target_rank;
   const struct FeedField *field; // tensors: all that there is, and nothing of the above
   int nfield;
@@ -102,7 +103,10 @@ typedef struct DataBatch {
   const int32_t *start, *end; // [B]: spans: places in the row, the last one included; -1: not known
   const bool *context;        // [B, L]: spans: where an answer may lie
   const int64_t *row;         // [B]: the number of each row
-  int64_t tokens;             // positions with mask true; tensors: rows
+  const int32_t *ids_b,
+      *types_b; // [B, L]: pairs: of the second text; ids, types and mask are the first one's
+  const bool *mask_b;
+  int64_t tokens; // positions with mask true; tensors: rows
 } DataBatch;
 // What of the batch made last is not finite: "x[17, 3] of train.safetensors is nan"; false: nothing, or it is not looked at.
 bool data_doubt(const Data *d, char *text, size_t size);

@@ -10,10 +10,10 @@
 #define SITE_EVAL 0x6c617665u          // "eval": masks that depend on no seed
 
 typedef struct DataBuffer { // of one batch
-  int32_t *ids, *types, *at, *labels, *target, *part, *start, *end;
+  int32_t *ids, *types, *at, *labels, *target, *part, *start, *end, *ids_b, *types_b;
   int64_t *row;
   float *value;
-  bool *mask, *context;
+  bool *mask, *context, *mask_b;
   int64_t cells, rows; // room: B * L, B
 } DataBuffer;
 
@@ -76,6 +76,13 @@ void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBat
 
 // Begins a batch of rows that are no tokens.
 int data_tensors_start(Data *d, int64_t B, DataBatch *out, BigsError *e);
+// The same, `ids`, `types` and `mask` being those of the row alone.
+typedef struct DataSide {
+  int32_t *ids, *types;
+  bool *mask;
+} DataSide;
+void data_put_side(Data *d, const DataText *text, int texts, DataSide to, DataBatch *out,
+                   int64_t at[2]);
 
 // What a source does.  The functions of source `id` are data_id_read, data_id_length, ...: one that is missing is an error of the linker.
 typedef struct DataSource {

@@ -32,25 +32,31 @@ int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, Bi
   return status;
 }
 
-void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
-                    int64_t at[2]) {
+void data_put_side(Data *d, const DataText *text, int texts, DataSide to, DataBatch *out,
+                   int64_t at[2]) {
   int64_t L = out->L, n = 0;
-  int32_t *ids = d->buf.ids + b * L, *types = d->buf.types + b * L;
   const TokSlot *slot;
   at[0] = at[1] = -1;
-  memset(types, 0, sizeof *types * (size_t)L);
+  memset(to.types, 0, sizeof *to.types * (size_t)L);
   for (int slots = tok_slots(d->tok, texts, &slot); slots--; slot++) {
     const DataText *t = slot->id >= 0 ? NULL : &text[slot->text];
     if (t)
       at[slot->text] = n;
     for (int64_t i = 0, all = t ? t->n : 1; i < all; i++) {
-      types[n] = slot->type;
-      ids[n++] = t ? data_token(d, t->from + i) : slot->id;
+      to.types[n] = slot->type;
+      to.ids[n++] = t ? data_token(d, t->from + i) : slot->id;
     }
   }
   out->tokens += n;
   for (int64_t i = 0; i < L; i++)
-    d->buf.mask[b * L + i] = i < n;
+    to.mask[i] = i < n;
   for (int64_t i = n; i < L; i++)
-    ids[i] = d->pad;
+    to.ids[i] = d->pad;
+}
+
+void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
+                    int64_t at[2]) {
+  int64_t cell = b * out->L;
+  DataSide to = {d->buf.ids + cell, d->buf.types + cell, d->buf.mask + cell};
+  data_put_side(d, text, texts, to, out, at);
 }

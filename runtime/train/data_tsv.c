@@ -10,8 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Rows of `pairs` need a label where the block has a target, and of other columns than `score` it is read there only.
+static int read_pair_columns(Data *d, const TextLine *l, Columns *c, BigsError *e) {
+  int status = columns_read(l, d->o.numbers && !d->o.unlabelled, c, e);
+  if (!status && c->b < 0)
+    return bigs_fail(e, BIGS_EMODEL,
+                     "%s:%zu: the header has no two columns of texts, as \"text_a\" and \"text_b\"",
+                     l->path, l->line);
+  if (!d->o.numbers && !c->scored)
+    c->label = -1;
+  d->o.numbers |= c->label >= 0;
+  return status;
+}
+
 static int read_header(Data *d, const TextLine *l, Columns *c, BigsError *e) {
-  int status = columns_read(l, !d->o.unlabelled, c, e);
+  int status = d->o.kind == DATA_PAIRS ? read_pair_columns(d, l, c, e)
+                                       : columns_read(l, !d->o.unlabelled, c, e);
   bool pair = c->b >= 0;
   if (!status && d->nfile && pair != d->pair)
     return bigs_fail(e, BIGS_EMODEL, "%s:%zu: %s here, unlike in the files before", l->path,

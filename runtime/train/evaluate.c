@@ -86,6 +86,8 @@ static bool task_of(const FeedBatch *batch, Task *out) {
   *out = (Task){0};
   if (feed_find(batch, "start") && feed_find(batch, "context"))
     *out = (Task){.entry = "spans", .n = batch->field->shape[0], .rows = true, .kind = OF_SPANS};
+  else if (feed_find(batch, "ids_a") && feed_find(batch, "ids_b"))
+    *out = (Task){.entry = "embed", .n = batch->field->shape[0], .rows = true, .kind = OF_PAIRS};
   else if (same_shape(at, labels))
     task_of_places(at, labels, out);
   else if (batch->part && same_shape(at, target))
@@ -207,21 +209,51 @@ static int add_spans(Evaluation *v, const FeedBatch *batch, const BigsProgram *p
   return eval_spans_add(v->rows, batch, v->scores.v, &v->m->error);
 }
 
-static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
+// Its scores are v->scores.
+static int run_entry(Evaluation *v, int entry, const FeedBatch *batch, int64_t *rows,
+                     int64_t *classes) {
   bigs_model *m = v->m;
   FeedArgs args;
+  if (feed_args(m->module, entry, batch, &args, &m->error) ||
+      output_size(m, &m->module->program[entry], args.dims, rows, classes) ||
+      reserve(m, &v->scores, *rows * *classes))
+    return m->error.status;
+  exec_run(m, entry, args.dims, args.input, (void *[]){v->scores.v},
+           (RunFlags){.check = v->check, .seed = m->seed});
+  return m->error.status;
+}
+
+static int add_pairs(Evaluation *v, int entry, const FeedBatch *batch) {
+  const BigsProgram *p = &v->m->module->program[entry];
+  FeedField field[EVAL_SIDE_FIELDS];
+  FeedBatch text;
+  int64_t rows, width;
+  v->rows->task = (MetricTask){.kind = OF_PAIRS};
+  for (int side = 0; side < 2; side++) {
+    eval_side(batch, side, field, &text);
+    if (run_entry(v, entry, &text, &rows, &width))
+      return v->m->error.status;
+    if (p->output[0].rank != 2 || rows != batch->field->shape[0])
+      return bigs_fail(&v->m->error, BIGS_EMODEL, "entry %s is not a vector a row, [B, H]",
+                       p->name);
+    if (eval_pairs_add(v->rows, batch, side, v->scores.v, width, &v->m->error))
+      return v->m->error.status;
+  }
+  return 0;
+}
+
+static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
+  bigs_model *m = v->m;
   Task task;
   int64_t rows, classes;
   int entry = task_of(batch, &task) ? bigs_model_entry(m->module, task.entry) : -1;
   if (entry < 0)
     return bigs_fail(&m->error, BIGS_EMODEL, "the model has no entry `%s` to be evaluated",
                      task.entry ? task.entry : "scores");
+  if (task.kind == OF_PAIRS)
+    return add_pairs(v, entry, batch);
   const BigsProgram *p = &m->module->program[entry];
-  if (feed_args(m->module, entry, batch, &args, &m->error) ||
-      output_size(m, p, args.dims, &rows, &classes) || reserve(m, &v->scores, rows * classes))
-    return m->error.status;
-  if (exec_run(m, entry, args.dims, args.input, (void *[]){v->scores.v},
-               (RunFlags){.check = v->check, .seed = m->seed}))
+  if (run_entry(v, entry, batch, &rows, &classes))
     return m->error.status;
   if (task.kind == OF_SPANS)
     return add_spans(v, batch, p, rows, classes);
@@ -232,10 +264,14 @@ static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
 int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
   FeedArgs args;
   Task task;
+  FeedField field[EVAL_SIDE_FIELDS];
+  FeedBatch text;
   int entry = task_of(batch, &task) ? bigs_model_entry(m->module, task.entry) : -1;
   if (entry < 0)
     return 0;
-  int err = feed_args(m->module, entry, batch, &args, &m->error);
+  if (task.kind == OF_PAIRS)
+    eval_side(batch, 0, field, &text);
+  int err = feed_args(m->module, entry, task.kind == OF_PAIRS ? &text : batch, &args, &m->error);
   return err ? err : exec_reserve(m, entry, args.dims);
 }
 
@@ -263,13 +299,22 @@ static bool has_rows(const Feed *feed) {
          task_of(&batch, &task) && task.rows;
 }
 
+// What needs all rows to be said of each.
+static int end_rows(Evaluation *v) {
+  switch (v->rows->task.kind) {
+  case OF_SPANS: return eval_spans_end(v->rows, v->feed, &v->m->error);
+  case OF_PAIRS: return eval_pairs_end(v->rows, &v->m->error);
+  default: return 0;
+  }
+}
+
 static int evaluate_all(Evaluation *v, int64_t max_batches, EvalResult *out) {
   bigs_model *m = v->m;
   bool rows = has_rows(v->feed);
   int err = evaluate_batches(v, max_batches, !rows);
   free(v->scores.v);
   if (rows) {
-    err = err || v->rows->task.kind != OF_SPANS ? err : eval_spans_end(v->rows, v->feed, &m->error);
+    err = err ? err : end_rows(v);
     err = err ? err : eval_rows_result(v->rows, 0, v->rows->n, out, &m->error);
     return team_agree(m, err, NULL);
   }

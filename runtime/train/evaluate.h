@@ -28,6 +28,10 @@ typedef struct EvalRows {
   SpanSaid *span; // OF_SPANS: malloc'd, of each row of the batches
   int64_t nspan, span_cap;
   SpanAnswer *answer; // of each row here
+  float *vector[2];   // OF_PAIRS: malloc'd, of both texts of each row: `width` numbers
+  double *score;      // of each row, NaN where it has none
+  bool scored;        // rows may have one
+  int64_t npair, vector_cap[2], score_cap, width;
 } EvalRows;
 void eval_rows_free(EvalRows *r);
 
@@ -36,6 +40,7 @@ void eval_rows_free(EvalRows *r);
 //   at, labels   entry `logits` [B, L, V] at the rows `at` of (B, L)      (masked language model)
 //   at, target   entry `scores` [B, L, C] at the rows `at` of (B, L)     (tags of words)
 //   start, end   entry `spans` [B, L, 2]                                (answers in a text)
+//   ids_a, ids_b entry `embed` [B, H] of each of them                    (two texts)
 //   target of the axes of ids   entry `logits` [B, L, V] everywhere      (language model)
 //   target [B]   entry `scores` [B, C]                                     (classification)
 //   target [B] f32   entry `scores` [B], or [B, 1]                             (regression)

@@ -19,6 +19,9 @@ void eval_rows_free(EvalRows *r) {
   free(r->v);
   free(r->span);
   free(r->answer);
+  free(r->vector[0]);
+  free(r->vector[1]);
+  free(r->score);
   *r = (EvalRows){0};
 }
 
@@ -64,7 +67,9 @@ int eval_rows_result(const EvalRows *r, int64_t from, int64_t to, EvalResult *ou
       x[2 * out->count + n++] = r->v[i].part;
     }
   out->loss = out->count ? sum / (double)out->count : NAN;
-  out->perplexity = r->task.numbers || r->task.kind == OF_SPANS ? NAN : exp(out->loss);
+  out->perplexity = r->task.numbers || r->task.kind == OF_SPANS || r->task.kind == OF_PAIRS
+                        ? NAN
+                        : exp(out->loss);
   int err = put_metrics(x, out->count, out, e);
   free(x);
   return err;

@@ -36,9 +36,13 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
                      .count = predictions(b),
                      .row = b->row,
                      .part = b->part};
-  add_field(d, out, "ids", DT_I32, b->ids, 2, b->B, b->L);
-  add_field(d, out, "types", DT_I32, b->types, 2, b->B, b->L);
-  add_field(d, out, "mask", DT_BOOL, b->mask, 2, b->B, b->L);
+  bool two = b->ids_b != NULL;
+  add_field(d, out, two ? "ids_a" : "ids", DT_I32, b->ids, 2, b->B, b->L);
+  add_field(d, out, two ? "types_a" : "types", DT_I32, b->types, 2, b->B, b->L);
+  add_field(d, out, two ? "mask_a" : "mask", DT_BOOL, b->mask, 2, b->B, b->L);
+  add_field(d, out, "ids_b", DT_I32, b->ids_b, 2, b->B, b->L);
+  add_field(d, out, "types_b", DT_I32, b->types_b, 2, b->B, b->L);
+  add_field(d, out, "mask_b", DT_BOOL, b->mask_b, 2, b->B, b->L);
   add_field(d, out, "at", DT_I32, b->at, 1, b->M, 0);
   add_field(d, out, "context", DT_BOOL, b->context, 2, b->B, b->L);
   add_field(d, out, "start", DT_I32, b->start, 1, b->B, 0);

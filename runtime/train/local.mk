@@ -10,6 +10,7 @@ train_sources = \
 	%D%/data.c \
 	%D%/data.h \
 	%D%/data_internal.h \
+	%D%/data_pairs.c \
 	%D%/data_rows.c \
 	%D%/data_spans.c \
 	%D%/data_spans.h \
@@ -24,6 +25,7 @@ train_sources = \
 	%D%/evaluate.c \
 	%D%/evaluate.h \
 	%D%/evaluate_internal.h \
+	%D%/evaluate_pairs.c \
 	%D%/evaluate_rows.c \
 	%D%/evaluate_spans.c \
 	%D%/feed.c \

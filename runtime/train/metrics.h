@@ -20,7 +20,8 @@ int metric_find(const char *name); // a MetricId; -1: none is so called
 typedef enum MetricKind {
   OF_CLASSES, // or of numbers: one a row
   OF_TAGS,    // classes of words
-  OF_SPANS    // answers: the target is 1 where one is exactly right, what is said is its f1
+  OF_SPANS,   // answers: the target is 1 where one is exactly right, what is said is its f1
+  OF_PAIRS    // texts: the number of a text's partner, and of the one that is nearest; or numbers
 } MetricKind;
 typedef struct MetricTask {
   MetricKind kind;
@@ -36,6 +37,7 @@ bool metric_fits(MetricId id, const MetricTask *t);
 //   f1         2 tp / (2 tp + fp + fn); 0 where no row is positive and none was said to be; of entities the
 //              same over those that are (entities.h)
 //   exact      share of answers that are exactly right, and f1 of answers the mean of theirs (spans.h)
+//   recall     share of texts whose partner is the nearest of all
 //   matthews   (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn)); 0 where a factor is
 //   pearson    correlation; NaN where either is the same everywhere
 //   spearman   that of the ranks, equal values sharing the mean of theirs

@@ -34,6 +34,9 @@ int train_choose_measure(TrainRun *r) {
 static const char *misfit(const EvalResult *v) {
   if (!v->rows)
     return "it has no rows with a target each";
+  if (v->task.kind == OF_PAIRS)
+    return v->task.numbers ? "its targets are scores: pearson or spearman fit them"
+                           : "its pairs have no scores: recall fits them";
   if (v->task.numbers)
     return "its targets are numbers";
   if (v->task.kind == OF_SPANS)
