@@ -144,6 +144,7 @@ compiler_sources = \
 	%D%/sema/sema_pair.c \
 	%D%/sema/sema_prim.c \
 	%D%/sema/sema_scope.h \
+	%D%/sema/sema_schedule.c \
 	%D%/sema/sema_text.c \
 	%D%/sema/sema_use.c \
 	%D%/sema/sema_extend.c \

@@ -152,6 +152,13 @@ static int check_shares(Session *s, const Ranks *r, int64_t batch, int64_t piece
                    (long long)batch, r->place.ranks, r->place.ranks);
 }
 
+// "32 to 256", where it grows.
+static const char *batch_text(Session *s, const TrainPlan *plan) {
+  int64_t most = train_most_rows(&s->module->train[plan->train], plan->batch);
+  return session_text(s, most > plan->batch ? "%lld to %lld" : "%lld", (long long)plan->batch,
+                      (long long)most);
+}
+
 static void say_rows(Session *s, const Feeding *f, const TrainPlan *plan) {
   int64_t held = f->dev ? data_rows(f->dev, DATA_TRAIN) : data_rows(f->data, DATA_HELD_OUT);
   int64_t rows = data_rows(f->data, DATA_TRAIN) + (f->dev ? 0 : held);
@@ -159,9 +166,9 @@ static void say_rows(Session *s, const Feeding *f, const TrainPlan *plan) {
       session_text(s, "%lld tokens of text in %lld rows of %lld", (long long)data_tokens(f->data),
                    (long long)rows, (long long)f->length);
   if (!s->o->quiet)
-    fprintf(stderr, "%s, %lld %s; batch %lld%s, %s\n",
+    fprintf(stderr, "%s, %lld %s; batch %s%s, %s\n",
             f->tokens ? tokens : session_text(s, "%lld rows", (long long)rows), (long long)held,
-            f->dev ? "of --dev" : "held out", (long long)plan->batch,
+            f->dev ? "of --dev" : "held out", batch_text(s, plan),
             plan->pieces > 1 ? session_text(s, " in %lld pieces", (long long)plan->pieces) : "",
             s->device ? "on the GPU" : session_text(s, "%d threads", s->handle->threads));
 }
@@ -202,7 +209,7 @@ static int step_dims_of_arrays(Session *s, const BigsTrain *t, const TrainPlan *
   const BigsModule *m = s->module;
   int batch = exec_batch_dim(m, &m->program[t->program]);
   for (int i = 0; i < MAX_SYMS; i++) {
-    dims[i] = i == batch ? plan->batch : 1;
+    dims[i] = i == batch ? train_most_rows(t, plan->batch) : 1;
     if (i < m->ndim && i != batch && (m->program[t->program].syms >> i & 1))
       return session_error(
           s, EXIT_USAGE, "--memory: how large %s is only the data tells: give --pieces, or -D %s=N",
@@ -211,31 +218,43 @@ static int step_dims_of_arrays(Session *s, const BigsTrain *t, const TrainPlan *
   return 0;
 }
 
-// Of the whole step; as many labels as its rows may have.
+// Of the whole step, the largest of the run; as many labels as its rows may have.
 static int step_dims(Session *s, const BigsTrain *t, const TrainPlan *plan, int64_t *dims) {
   const BigsModule *m = s->module;
   int64_t L = plan->length > 0 ? plan->length : model_longest(m);
-  double labels = floor((t->mask_rate > 0 ? t->mask_rate : 0.15) * (double)(L - 2) + 0.5);
+  int64_t rows = train_most_rows(t, plan->batch);
+  double masked = train_most_masked(t),
+         labels = floor((masked > 0 ? masked : 0.15) * (double)(L - 2) + 0.5);
   int batch = exec_batch_dim(m, &m->program[t->program]);
   for (int i = 0; i < MAX_SYMS; i++)
     dims[i] = i >= m->ndim                           ? 1
-              : i == batch                           ? plan->batch
+              : i == batch                           ? rows
               : !strcmp(m->dim[i].name, "L")         ? L
-              : m->program[t->program].syms >> i & 1 ? plan->batch * (int64_t)fmax(labels, 1)
+              : m->program[t->program].syms >> i & 1 ? rows * (int64_t)fmax(labels, 1)
                                                      : 1;
   return L > 0 ? 0 : session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
 }
 
+// Pieces in which the largest step fits, 0: in none, -1: an error is set.  They divide the smallest batch, too.
+static int64_t pieces_for(Session *s, const BigsTrain *t, const Ranks *ranks, const TrainPlan *plan,
+                          const int64_t *dims) {
+  Needs later;
+  int64_t ranks_too = ranks->place.ranks;
+  StepSize size = {train_most_rows(t, plan->batch), 0, ranks_too};
+  if (optim_needs(s->handle, plan->train, &plan->recipe, &later))
+    return -1;
+  int64_t n = exec_pieces(s->handle, t->program, dims, size, later.bytes);
+  while (n > 0 && n <= plan->batch && (plan->batch % n || n % ranks_too))
+    n++;
+  return n > plan->batch ? 0 : n;
+}
+
 static int fewest_pieces(Session *s, const BigsTrain *t, const Ranks *ranks, TrainPlan *plan) {
   int64_t dims[MAX_SYMS];
-  Needs later;
   bigs_model *m = s->handle;
   if (feeding_of_tokens(t) ? step_dims(s, t, plan, dims) : step_dims_of_arrays(s, t, plan, dims))
     return EXIT_USAGE;
-  int64_t n = optim_needs(m, plan->train, &plan->recipe, &later)
-                  ? -1
-                  : exec_pieces(m, t->program, dims, (StepSize){plan->batch, 0, ranks->place.ranks},
-                                later.bytes);
+  int64_t n = pieces_for(s, t, ranks, plan, dims);
   if (n < 0)
     return session_error(s, m->error.status, "--memory %s: %s", s->o->memory, bigs_model_error(m));
   if (!n)
@@ -255,6 +274,30 @@ static int keep_to_memory(Session *s, const BigsTrain *t, const TrainChanges *c,
   return fewest_pieces(s, t, ranks, plan);
 }
 
+// A batch that grows ends as large as its block says: is there room for it, and does the model take it?
+static int check_growth(Session *s, const BigsTrain *t, const Ranks *ranks, const TrainPlan *plan) {
+  int64_t dims[MAX_SYMS], most = train_most_rows(t, plan->batch);
+  if (most == plan->batch)
+    return 0;
+  if (fixed_batch(s->module))
+    return session_error(
+        s, EXIT_MODEL,
+        "the batch grows from %lld to %lld, but the model is compiled for one: leave "
+        "the dim of the batch free",
+        (long long)plan->batch, (long long)most);
+  if (!feeding_of_tokens(t)) // how large their rows are is not known yet
+    return 0;
+  if (step_dims(s, t, plan, dims))
+    return EXIT_USAGE;
+  int64_t n = pieces_for(s, t, ranks, plan, dims);
+  return n <= plan->pieces
+             ? 0
+             : session_error(s, EXIT_MODEL,
+                             "the batch grows to %lld rows, for which there is no memory: "
+                             "--pieces %lld takes it in pieces of %lld",
+                             (long long)most, (long long)n, (long long)(most / n));
+}
+
 static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
@@ -271,6 +314,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
     return session_fail(s, &s->error);
   note_unused(s, given, &plan);
   status = keep_to_memory(s, t, &changes, ranks, &plan);
+  status = status ? status : check_growth(s, t, ranks, &plan);
   if (status)
     return status;
   TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};

@@ -6,10 +6,10 @@
 #include <string.h>
 
 // ---- recipes
-static const char *schedule_text(Session *s, const Recipe *r) {
-  const char *text = session_text(s, "%g", r->rate);
-  for (int i = 0; i < r->schedule.n; i++) {
-    const SchedulePiece *p = &r->schedule.v[i];
+static const char *schedule_text(Session *s, double number, const Schedule *v) {
+  const char *text = session_text(s, "%.10g", number);
+  for (int i = 0; i < v->n; i++) {
+    const SchedulePiece *p = &v->v[i];
     text = session_text(s, "%s%s%s", text, i ? " then " : ", ", schedule_names[p->kind]);
     if (p->length > 0 && p->length < 1)
       text = session_text(s, "%s %g %%", text, 100 * p->length);
@@ -48,6 +48,14 @@ static void print_optimizer(const Optimizer *o) {
   printf("\n");
 }
 
+// What the source masks, before its schedule.
+static double masked(const Recipe *r) {
+  double rate = 0;
+  for (int i = 0; i < r->args.n; i++)
+    rate = r->args.v[i].name ? r->args.v[i].num : rate;
+  return rate;
+}
+
 static void print_recipe(Session *s, const Recipe *r) {
   printf("  train %s", r->name);
   if (r->source)
@@ -58,7 +66,11 @@ static void print_recipe(Session *s, const Recipe *r) {
   if (r->has_optimizer)
     print_optimizer(&r->optimizer);
   if (r->has_rate)
-    printf("    rate %s\n", schedule_text(s, r));
+    printf("    rate %s\n", schedule_text(s, r->rate, &r->schedule));
+  if (r->masking.n)
+    printf("    masked %s\n", schedule_text(s, masked(r), &r->masking));
+  if (r->growth.n)
+    printf("    batch %s\n", schedule_text(s, (double)r->batch, &r->growth));
   printf("    decay %g, clip %g, batch %lld", r->decay, r->clip, (long long)r->batch);
   if (r->pieces > 1)
     printf(" in %lld pieces", (long long)r->pieces);

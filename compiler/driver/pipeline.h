@@ -98,8 +98,8 @@ int sum_program(Build *b);
 typedef struct TrainPrograms {
   int gradient, update, norm, sum;
 } TrainPrograms;
-// The schedule of a recipe, r->schedule.n pieces.
-const BigsPiece *recipe_pieces(Arena *a, const Recipe *r);
+// A schedule of a recipe, of->n pieces.
+const BigsPiece *schedule_pieces(Arena *a, const Schedule *of);
 // A table of names as modules have it; `model` has no errors.
 BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c);
 void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs);

@@ -13,10 +13,10 @@ static uint32_t tag_bits(const BigsModule *m, const char *const *tags, int n) {
   return bits;
 }
 
-const BigsPiece *recipe_pieces(Arena *a, const Recipe *r) {
-  BigsPiece *p = NEWN(a, BigsPiece, r->schedule.n + 1);
-  for (int i = 0; i < r->schedule.n; i++) {
-    const SchedulePiece *s = &r->schedule.v[i];
+const BigsPiece *schedule_pieces(Arena *a, const Schedule *of) {
+  BigsPiece *p = NEWN(a, BigsPiece, of->n + 1);
+  for (int i = 0; i < of->n; i++) {
+    const SchedulePiece *s = &of->v[i];
     p[i] = (BigsPiece){.kind = (int32_t)s->kind, .length = s->length, .to = s->to};
   }
   return p;
@@ -72,8 +72,12 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .steps = r->steps,
                  .epochs = (double)r->epochs,
                  .npiece = r->schedule.n,
+                 .nmask_piece = r->masking.n,
+                 .nbatch_piece = r->growth.n,
                  .ngroup = r->groups.n,
-                 .piece = recipe_pieces(b->arena, r),
+                 .piece = schedule_pieces(b->arena, &r->schedule),
+                 .mask_piece = schedule_pieces(b->arena, &r->masking),
+                 .batch_piece = schedule_pieces(b->arena, &r->growth),
                  .group = groups(b->arena, m, r),
                  .from = r->from};
   for (int i = 0; i < r->args.n; i++) {

@@ -171,6 +171,7 @@ typedef struct SchedulePiece {
   double length; // steps; below 1 a share of the run; 0: what is left (the last only)
   double to;     // level at the end, relative to Recipe.rate (a warmup: 1)
 } SchedulePiece;
+typedef VEC(SchedulePiece) Schedule; // empty: constant
 typedef struct Optimizer {
   OptimizerKind kind;
   double beta1, beta2, eps, momentum;
@@ -193,7 +194,9 @@ typedef struct Recipe {
   bool has_loss, has_optimizer, has_rate;
   Optimizer optimizer;
   double rate;                          // the factor before the schedule
-  VEC(SchedulePiece) schedule;          // empty: constant
+  Schedule schedule;                    // of the rate
+  Schedule masking;                     // of the source's rate of masked tokens, which is in args
+  Schedule growth;                      // of the batch, in whole multiples of it
   double decay, clip;                   // 0: none
   int64_t batch, pieces, steps, epochs; // 0: not given
   VEC(TagGroup) groups;

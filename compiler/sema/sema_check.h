@@ -24,5 +24,13 @@ void sema_model_value(Sema *s, Name name, const Ty *t, ModelValue *out);
 Frame *sema_train_frame(Sema *s,
                         const Decl *d); // a frame over the model's, with the block's fields bound
 const Expr *sema_train_loss(const Decl *d);
+// A number from lo to hi; false: reported, as `what`.
+bool sema_number(Sema *s, const Expr *e, const char *what, double lo, double hi, double *out);
+// Is it a schedule, or a number times one?  What calls a name that nothing has counts as one, for its message.
+bool sema_is_schedule(Sema *s, const Expr *e);
+// `x * (warmup(n) then linear(to: y))`: *number is x, or 1.  False: reported, as `what`, "a rate".
+bool sema_schedule(Sema *s, const Expr *e, const char *what, double *number, Schedule *v);
+double schedule_most(const Schedule *v); // of the levels that it ends at, and 1
+double schedule_least(const Schedule *v);
 void sema_train_data(Sema *s, const TrItem *it, Recipe *r); // r NULL: the values alone
 #endif

@@ -224,6 +224,16 @@ static void unknown_argument(Sema *s, const Arg *a, const Recipe *r) {
     suggest_list(s, g, a->name.s, &known, 1);
 }
 
+// mlm_text's rate of masked tokens, at each moment between 0 and 1.
+static bool masked_rate(Sema *s, const Arg *a, double *out, Recipe *r) {
+  if (!sema_schedule(s, a->value, "a rate of masked tokens", out, &r->masking))
+    return false;
+  if (*out > 0 && *out * schedule_most(&r->masking) < 1 && schedule_least(&r->masking) > 0)
+    return true;
+  sema_error(s, ERR_BAD_SETTING, a->span, "the rate of masked tokens lies between 0 and 1");
+  return false;
+}
+
 static void source_arg(Sema *s, const Arg *a, bool first, Recipe *r) {
   const char *known = r->source_known ? argument_of(r) : NULL;
   SourceArg arg = {.name = a->name.s};
@@ -234,6 +244,11 @@ static void source_arg(Sema *s, const Arg *a, bool first, Recipe *r) {
   if (r->source_known && !a->name.s && (!first || a->value->kind != EX_STR)) {
     sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes a path, then arguments by name",
                r->source);
+    return;
+  }
+  if (known && a->name.s && a->value->kind != EX_STR) {
+    if (masked_rate(s, a, &arg.num, r))
+      vec_push(s->a, &r->args, arg);
     return;
   }
   Value *v =

@@ -31,7 +31,7 @@ const Expr *sema_train_loss(const Decl *d) {
 }
 
 // ---- values of settings
-static bool number_of(Sema *s, const Expr *e, const char *what, double lo, double hi, double *out) {
+bool sema_number(Sema *s, const Expr *e, const char *what, double lo, double hi, double *out) {
   Value *v = sema_constant(s, e, what);
   double x;
   if (is_poison(v))
@@ -55,7 +55,7 @@ static bool number_of(Sema *s, const Expr *e, const char *what, double lo, doubl
 // What a kernel takes as f32: a number that f32 holds in full.  zero: may it be 0?
 static bool f32_of(Sema *s, const Expr *e, const char *what, double hi, bool zero, double *out) {
   double x;
-  if (!number_of(s, e, what, 0, hi, &x))
+  if (!sema_number(s, e, what, 0, hi, &x))
     return false;
   bool ok = x >= FLT_MIN || (x == 0 && zero);
   if (!ok && x == 0)
@@ -72,7 +72,7 @@ static bool f32_of(Sema *s, const Expr *e, const char *what, double hi, bool zer
 static void below_one(Sema *s, const Expr *e, const char *what, double *out) {
   const double most = 0.9999999;
   double x;
-  if (!number_of(s, e, what, 0, INFINITY, &x))
+  if (!sema_number(s, e, what, 0, INFINITY, &x))
     return;
   if (x <= most)
     *out = x;
@@ -82,7 +82,7 @@ static void below_one(Sema *s, const Expr *e, const char *what, double *out) {
 
 static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
   double x;
-  if (!number_of(s, e, what, 1, 1e15, &x))
+  if (!sema_number(s, e, what, 1, 1e15, &x))
     return;
   if (x == floor(x))
     *out = (int64_t)x;
@@ -150,115 +150,6 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
     optimizer_argument(s, &e->args.v[i], &r->optimizer);
 }
 
-// ---- the rate: a factor times a schedule
-static bool is_schedule(const Expr *e) {
-  if (e->kind == EX_THEN)
-    return true;
-  return e->kind == EX_CALL && e->a->kind == EX_NAME &&
-         name_listed(schedule_names, SCHED_COUNT, e->a->name.s);
-}
-
-static void unknown_schedule(Sema *s, const Expr *e) {
-  const Expr *callee = e->kind == EX_CALL ? e->a : e;
-  if (callee->kind != EX_NAME) {
-    sema_error(s, ERR_UNKNOWN_SOURCE, e->span, "a piece of a schedule is a call: there are %s",
-               suggest_text(s, schedule_names, SCHED_COUNT));
-    return;
-  }
-  Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown schedule `%s`: there are %s",
-                       callee->name.s, suggest_text(s, schedule_names, SCHED_COUNT));
-  suggest_list(s, g, callee->name.s, schedule_names, SCHED_COUNT);
-}
-
-// Steps, or below 1 a share of the run: 150 % are no steps, nor is 1.5.
-static bool length_of(Sema *s, const Expr *e, double *out) {
-  bool percent = e->span.src && e->span.src->text[e->span.hi - 1] == '%';
-  if (!number_of(s, e, "a length", 0, 1e15, out))
-    return false;
-  if (*out < 1 || (!percent && *out == floor(*out)))
-    return true;
-  sema_error(s, ERR_BAD_SETTING, e->span,
-             "a length is a whole number of steps, or a share of the run below 100 %%");
-  return false;
-}
-
-// False when an argument is wrong, which was reported.
-static bool piece_args(Sema *s, const Expr *e, bool falls, SchedulePiece *p) {
-  bool ok = true;
-  sema_args_once(s, e, e->a->name.s);
-  for (int i = 0; i < e->args.n; i++) {
-    const Arg *a = &e->args.v[i];
-    bool to = a->name.s && !strcmp(a->name.s, "to") && falls;
-    if (to)
-      ok &= number_of(s, a->value, "`to`", 0, 1e6, &p->to);
-    else if (!a->name.s && i == 0)
-      ok &= length_of(s, a->value, &p->length);
-    else {
-      sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes %s", e->a->name.s,
-                 falls ? "a length, and the level it ends at: `to: 0`" : "a length");
-      ok = false;
-    }
-  }
-  return ok;
-}
-
-static void add_piece(Sema *s, const Expr *e, bool last, Recipe *r) {
-  if (!is_schedule(e) || e->kind == EX_THEN) {
-    unknown_schedule(s, e);
-    return;
-  }
-  SchedulePiece p = {.kind = (ScheduleKind)find_name(schedule_names, SCHED_COUNT, e->a->name.s)};
-  bool falls = schedule_falls[p.kind];
-  p.to = !falls;
-  if (!piece_args(s, e, falls, &p))
-    return;
-  if (p.kind == SCHED_WARMUP && p.length == 0)
-    sema_error(s, ERR_WRONG_ARGUMENTS, e->span,
-               "`warmup` needs its length: steps, or below 1 a share of the run");
-  else if (!last && p.length == 0)
-    sema_error(s, ERR_WRONG_ARGUMENTS, e->span, "`%s` is not the last: it needs its length",
-               e->a->name.s);
-  vec_push(s->a, &r->schedule, p);
-}
-
-// Pieces whose lengths are shares must fit into the run.
-static void check_shares(Sema *s, const Expr *e, const Recipe *r) {
-  double sum = 0;
-  for (int i = 0; i < r->schedule.n; i++)
-    sum += r->schedule.v[i].length < 1 ? r->schedule.v[i].length : 0;
-  if (sum > 1 + 1e-9)
-    sema_error(s, ERR_BAD_SETTING, e->span, "the pieces of the schedule take %g %% of the run",
-               100 * sum);
-}
-
-static void set_rate(Sema *s, const Expr *e, Recipe *r) {
-  double x;
-  if (e->kind == EX_THEN) {
-    for (int i = 0; i < e->items.n; i++)
-      add_piece(s, e->items.v[i], i == e->items.n - 1, r);
-    check_shares(s, e, r);
-  } else if (is_schedule(e)) {
-    add_piece(s, e, true, r);
-  } else if (e->kind == EX_BIN && e->bin == BIN_DIV) {
-    set_rate(s, e->a, r);
-    if (number_of(s, e->b, "what divides a rate", 1e-300, INFINITY, &x))
-      r->rate /= x;
-  } else if (e->kind == EX_BIN && e->bin == BIN_MUL) {
-    bool left = r->schedule.n > 0;
-    set_rate(s, e->a, r);
-    if (r->schedule.n && !left && is_schedule(e->b))
-      sema_error(s, ERR_BAD_SETTING, e->b->span, "a rate has one schedule");
-    else
-      set_rate(s, e->b, r);
-  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 &&
-             !fn_find(s, e->a->name.s)) {
-    add_piece(s, e, true, r);
-  } else if (e->kind == EX_TUPLE) {
-    sema_error(s, ERR_BAD_SETTING, e->span, "a rate is a number, or a number times a schedule");
-  } else if (number_of(s, e, "a rate", 0, INFINITY, &x))
-    r->rate *= x;
-}
-
 // ---- groups
 static void add_group(Sema *s, const TrItem *it, Recipe *r) {
   static const char *const names[] = {"rate", "decay", "frozen"};
@@ -273,7 +164,7 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
                            "unknown setting `%s` of a group: there are rate, decay and frozen",
                            st->name.s);
       suggest_list(s, d, st->name.s, names, COUNT(names));
-    } else if (!strcmp(st->name.s, "rate") && is_schedule(st->value)) {
+    } else if (!strcmp(st->name.s, "rate") && sema_is_schedule(s, st->value)) {
       sema_error(s, ERR_BAD_SETTING, st->value->span,
                  "the rate of a group is a number: it goes through the schedule of the block");
     } else if (!strcmp(st->name.s, "rate")) {
@@ -311,13 +202,33 @@ static void check_loss(Sema *s, const Expr *e, Recipe *r) {
 
 // The product of the rate's factors, at the schedule's highest.
 static void check_rate(Sema *s, const Expr *e, const Recipe *r) {
-  double most = 1;
-  for (int i = 0; i < r->schedule.n; i++)
-    most = fmax(most, r->schedule.v[i].to);
+  double most = schedule_most(&r->schedule);
   if (r->rate * most > FLT_MAX || (r->rate > 0 && r->rate < FLT_MIN))
     sema_error(s, ERR_BAD_SETTING, e->span,
                "a rate is 0, or lies between %.3g and %.3g, and this is %g", (double)FLT_MIN,
                (double)FLT_MAX, r->rate * most);
+}
+
+// Rows of a step: a number, or one that grows in whole multiples of itself.
+static void set_batch(Sema *s, const Expr *e, Recipe *r) {
+  double x;
+  if (!sema_is_schedule(s, e)) {
+    whole_of(s, e, "`batch`", &r->batch);
+    return;
+  }
+  if (!sema_schedule(s, e, "a batch", &x, &r->growth))
+    return;
+  bool least = true;
+  for (int i = 0; i < r->growth.n; i++)
+    least &= r->growth.v[i].kind != SCHED_WARMUP && r->growth.v[i].to >= 1;
+  if (!least)
+    sema_error(s, ERR_BAD_SETTING, e->span,
+               "a batch grows from the number that stands there: without `warmup`, and `to` is at "
+               "least 1");
+  else if (!(x >= 1 && x == floor(x) && x * schedule_most(&r->growth) <= 1e15))
+    sema_error(s, ERR_BAD_SETTING, e->span, "`batch` is whole, at least 1, not %g", x);
+  else
+    r->batch = (int64_t)x;
 }
 
 static void setting(Sema *s, const Setting *st, Recipe *r) {
@@ -335,12 +246,11 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
   case 1: set_optimizer(s, st->value, r); break;
   case 2:
     r->has_rate = true;
-    r->rate = 1;
-    set_rate(s, st->value, r);
+    sema_schedule(s, st->value, "a rate", &r->rate, &r->schedule);
     check_rate(s, st->value, r);
     break;
   case 3: f32_of(s, st->value, "`decay`", FLT_MAX, true, &r->decay); break;
-  case 4: whole_of(s, st->value, "`batch`", &r->batch); break;
+  case 4: set_batch(s, st->value, r); break;
   case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
   case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
   case 7: f32_of(s, st->value, "`clip`", FLT_MAX, false, &r->clip); break;

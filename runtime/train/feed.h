@@ -33,6 +33,12 @@ typedef struct FeedBatch {
   const int32_t *part;    // of each, the number of the text that it is a part of; NULL: none
 } FeedBatch;
 
+// How a training step is, where the block has schedules.
+typedef struct FeedPace {
+  int64_t times; // as many times the rows of a batch
+  double masked; // share of masked tokens; 0: as the source has it
+} FeedPace;
+
 // Where batches come from.  Training batches are asked for in order of steps; of a step in pieces (pieces.h) each of this rank's
 // on its own, number step * pieces + piece.  In a team the source of each rank gives its rows
 // of the batch alone, and of what is held out all.
@@ -41,6 +47,8 @@ typedef struct Feed {
   int (*train)(void *ctx, int64_t number, FeedBatch *out, BigsError *e);
   // The pieces of the step under way, or just done, are asked for again.  NULL: they depend on their numbers alone.
   int (*again)(void *ctx, BigsError *e);
+  // Comes before the first call of `train` of each step, with how it is.  NULL: steps are all alike.
+  void (*pace)(void *ctx, FeedPace pace);
   // The same batches every time; nfield 0 behind the last.  NULL: nothing is held out.
   int (*held_out)(void *ctx, int64_t i, FeedBatch *out, BigsError *e);
   // What of the batch given last is not finite, where the source looks at that: "x[17] of train.npy is nan".  NULL: it never does.
@@ -49,7 +57,8 @@ typedef struct Feed {
   // call of train gives what it would have given.  NULL: batches depend on the step alone.
   int (*cursor)(void *ctx, JsonText *out, BigsError *e);
   int (*seek)(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e);
-  int64_t epoch_steps; // steps that see all data once; 0: not known
+  int64_t epoch_steps; // steps that see all data once, in batches that do not grow; 0: not known
+  int64_t epoch_rows;  // rows to train on; 0: not known
   // Of a task whose classes have names: how many, and which is the last of them in the order of their bytes.  0: numbers, 0 to
   // as many as the model has.
   int64_t classes, last_class;

@@ -56,19 +56,21 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
 // A rank has neighbouring pieces, and the next step begins behind all.
 static int next_piece(DataFeed *d, int64_t i, DataBatch *b, BigsError *e) {
   int64_t own = d->pieces / (d->ranks > 1 ? d->ranks : 1), first = own * d->rank;
+  int64_t rows = d->batch * d->times;
   if (i == first)
     d->began = data_cursor(d->data);
-  data_seek(d->data, d->began + (uint64_t)(i * d->batch));
-  int err = data_next(d->data, d->batch, b, e);
+  data_seek(d->data, d->began + (uint64_t)(i * rows));
+  int err = data_next(d->data, rows, b, e);
   if (!err && i + 1 == first + own)
-    data_seek(d->data, d->began + (uint64_t)(d->pieces * d->batch));
+    data_seek(d->data, d->began + (uint64_t)(d->pieces * rows));
   return err;
 }
 
 static int next_rows(DataFeed *d, DataBatch *b, BigsError *e) {
-  int64_t ranks = d->ranks > 1 ? d->ranks : 1, from = d->batch * d->rank / ranks;
+  int64_t ranks = d->ranks > 1 ? d->ranks : 1, rows = d->batch * d->times,
+          from = rows * d->rank / ranks;
   d->began = data_cursor(d->data);
-  return data_next_part(d->data, d->batch, from, d->batch * (d->rank + 1) / ranks - from, b, e);
+  return data_next_part(d->data, rows, from, rows * (d->rank + 1) / ranks - from, b, e);
 }
 
 static int next_batch(void *ctx, int64_t number, FeedBatch *out, BigsError *e) {
@@ -78,6 +80,13 @@ static int next_batch(void *ctx, int64_t number, FeedBatch *out, BigsError *e) {
   if (!err)
     fill_batch(d, &b, out);
   return err;
+}
+
+static void set_pace(void *ctx, FeedPace pace) {
+  DataFeed *d = ctx;
+  d->times = pace.times;
+  if (pace.masked > 0)
+    data_mask_rate(d->data, pace.masked);
 }
 
 static int step_again(void *ctx, BigsError *e) {
@@ -137,15 +146,17 @@ static int answers_of(void *ctx, const SpanSaid *said, int64_t n, SpanAnswer **o
 
 void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
                     Feed *out) {
-  *d = (DataFeed){.data = data, .kind = kind, .batch = batch, .evaluated = evaluated};
+  *d = (DataFeed){.data = data, .kind = kind, .batch = batch, .times = 1, .evaluated = evaluated};
   *out = (Feed){.ctx = d,
                 .train = next_batch,
                 .again = step_again,
+                .pace = set_pace,
                 .held_out = batch_at,
                 .doubt = doubt,
                 .cursor = put_cursor,
                 .seek = seek_cursor,
                 .answers = answers_of};
+  out->epoch_rows = data_rows(data, DATA_TRAIN);
   out->epoch_steps = (data_rows(data, DATA_TRAIN) + batch - 1) / batch;
   const Labels *l = data_labels(data);
   out->labels = l;

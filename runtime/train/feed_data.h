@@ -10,6 +10,7 @@ typedef struct DataFeed {
   DataKind kind;
   int64_t batch;       // rows; of a step in pieces those of a piece
   int64_t pieces;      // of a step; 0: one
+  int64_t times;       // of this step: as many times the rows
   uint64_t began;      // the cursor where the step begins
   Data *dev;           // what `held_out` of the feed goes through: all of it, or, where it is NULL,
   DataSplit evaluated; // this part of the data

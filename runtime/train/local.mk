@@ -54,6 +54,7 @@ train_sources = \
 	%D%/train_held_out.c \
 	%D%/train_internal.h \
 	%D%/train_log.c \
+	%D%/train_pace.c \
 	%D%/train_plan.c \
 	%D%/train_save.c \
 	%D%/train_step.c \

@@ -1,5 +1,5 @@
 // The training loop: see train.h.  What it calls stands in train_plan.c (what a run is going to be), train_step.c (a step, its
-// pieces), train_held_out.c (evaluation, the best, patience), train_save.c (folder, checkpoints) and train_log.c (log, progress).
+// pieces), train_held_out.c (evaluation, the best, patience), train_pace.c (schedules of the data), train_save.c (folder, checkpoints) and train_log.c (log, progress).
 #include "runtime/train/train.h"
 #include "base/clock.h"
 #include "runtime/exec/team.h"
@@ -72,7 +72,9 @@ static int loop(TrainRun *r) {
 static int choose_lengths(TrainRun *r) {
   const BigsTrain *t = &r->m->module->train[r->plan->train];
   r->recipe = r->plan->recipe;
-  if (!r->recipe.steps && t->epochs > 0 && r->feed->epoch_steps > 0)
+  if (!r->recipe.steps && t->epochs > 0 && t->nbatch_piece && r->feed->epoch_rows > 0)
+    r->recipe.steps = train_steps(t, r->plan->batch, t->epochs * (double)r->feed->epoch_rows);
+  else if (!r->recipe.steps && t->epochs > 0 && r->feed->epoch_steps > 0)
     r->recipe.steps = at_least_one((int64_t)(t->epochs * (double)r->feed->epoch_steps + 0.5));
   if (!r->recipe.steps)
     return bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not say how long to train: give --steps",
@@ -124,6 +126,7 @@ static int start(TrainRun *r) {
   r->state.best_step = -1;
   int err = train_check_measure_name(m, r->o->best_by);
   err = err ? err : begin(r);
+  err = err ? err : train_check_pace(r);
   err = err ? err : train_choose_measure(r);
   err = err ? err : train_log_start(r);
   err = err ? err : train_find_held_out(r);

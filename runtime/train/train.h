@@ -31,6 +31,14 @@ typedef struct TrainPlan {
 int train_plan(const BigsModule *module, int train, const TrainChanges *changes, uint64_t seed,
                const char *dir, TrainPlan *out, BigsError *e);
 
+// ---- schedules of the block's data; `batch`: rows of a step without a factor, total: steps of the run
+// Rows of step `step`, counted from 0: a whole multiple of `batch`, by the factor rounded.
+int64_t train_rows(const BigsTrain *t, int64_t batch, int64_t step, int64_t total);
+int64_t train_most_rows(const BigsTrain *t, int64_t batch); // of any step
+double train_most_masked(const BigsTrain *t); // share of masked tokens; 0: the source's own
+// Steps of the shortest run that sees so many rows.
+int64_t train_steps(const BigsTrain *t, int64_t batch, double rows);
+
 typedef struct TrainOptions {
   const char *out; // the folder
   bool resume;

@@ -21,6 +21,8 @@ typedef struct TrainRun {
   int64_t pieces;      // of a step
   FeedArgs args;       // of the batch, or piece, under way
   int64_t step_tokens; // of the pieces so far
+  int64_t rows;        // of this step
+  double masked;       // share of its tokens; 0: as the source has it
   bool cut;            // the step under way is dropped: the run has to stop
   // since this process began, and since the last record
   double begin, before, first_seconds, sum_loss, rate, norm;
@@ -75,6 +77,12 @@ int train_find_held_out(TrainRun *r);
 int train_held_out(TrainRun *r);
 // After an evaluation: has there been no better one for long enough?
 bool train_stalled(const TrainRun *r);
+
+// ---- train_pace.c
+// Does the data follow the block's schedules?
+int train_check_pace(TrainRun *r);
+// Tells the feed how the step to come is.
+void train_pace(TrainRun *r);
 
 // ---- train_step.c
 // Has the caller asked for the end of the run?

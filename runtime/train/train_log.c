@@ -56,6 +56,15 @@ double train_speed(const TrainRun *r) {
   return t > 0 ? (double)r->tokens / t : 0;
 }
 
+// What schedules made of the last step.
+static void put_pace(TrainRun *r) {
+  const BigsTrain *t = &r->m->module->train[r->plan->train];
+  if (t->nbatch_piece)
+    record_int(&r->record, "batch", r->rows);
+  if (t->nmask_piece)
+    record_number(&r->record, "masked", r->masked);
+}
+
 int train_log_steps(TrainRun *r) {
   record_begin(&r->record);
   record_int(&r->record, "step", r->m->step);
@@ -64,6 +73,7 @@ int train_log_steps(TrainRun *r) {
   record_number(&r->record, "norm", r->norm);
   record_number(&r->record, "tokens_s", train_speed(r));
   record_int(&r->record, "tokens", r->state.tokens);
+  put_pace(r);
   record_number(&r->record, "seconds", r->state.seconds);
   record_int(&r->record, "memory", process_bytes());
   r->result->loss = r->sum_loss / (double)r->nsum;

@@ -94,6 +94,7 @@ static int drop_step(TrainRun *r) {
 
 int train_take_step(TrainRun *r, float *loss, OptReport *report) {
   r->step_tokens = 0;
+  train_pace(r);
   int err = r->pieces > 1 ? step_of_pieces(r, loss, report) : step_at_once(r, loss, report);
   if (err == BIGS_EINTERRUPT && r->pieces > 1)
     return drop_step(r);

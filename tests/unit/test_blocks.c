@@ -278,7 +278,7 @@ END_TEST
 
 // The rate as the trainer computes it from the module's tables.
 static double rate_at(const Loaded *l, const Recipe *r, int64_t step, int64_t total) {
-  return r->rate * schedule_factor(recipe_pieces(l->a, r), r->schedule.n, step, total);
+  return r->rate * schedule_factor(schedule_pieces(l->a, &r->schedule), r->schedule.n, step, total);
 }
 
 START_TEST(schedule_of_bigs) {
@@ -349,6 +349,25 @@ START_TEST(schedules) {
 }
 END_TEST
 
+START_TEST(schedules_of_the_data) {
+  Loaded l = must_load(
+      "dim V = 9, H = 4\ndim B, L <= 8, M\nmodel M(ids : i32[B, L]) { w : Embedding[V, H]; entry y "
+      ": [B, L, H] = "
+      "w(ids) }\ntrain t {\n  data ids, at : i32[M], labels : i32[M] = mlm_text(\"x\", rate: 0.3 * "
+      "linear(to: 0.5))\n  batch = 2 * 16 * (constant(10) then linear(80%, to: 4) then "
+      "constant())\n}\n",
+      NULL);
+  const Recipe *r = model_train(l.m, "t");
+  ck_assert(r->args.n == 2 && r->args.v[1].num == 0.3 && r->masking.n == 1 && r->batch == 32 &&
+            r->growth.n == 3 && r->schedule.n == 0);
+  double at = schedule_factor(schedule_pieces(l.a, &r->growth), r->growth.n, 50, 100);
+  ck_assert_double_eq_tol(at, 1 + 3 * 40.0 / 80, 1e-12);
+  at = schedule_factor(schedule_pieces(l.a, &r->masking), r->masking.n, 50, 100);
+  ck_assert_double_eq_tol(at, 0.75, 1e-12);
+  unload(&l);
+}
+END_TEST
+
 Suite *blocks_suite(void) {
   Suite *s = suite_create("blocks");
   TCase *t = tcase_create("blocks");
@@ -364,6 +383,7 @@ Suite *blocks_suite(void) {
   tcase_add_test(t, schedule_of_bigs);
   tcase_add_test(t, groups_of_bigs);
   tcase_add_loop_test(t, schedules, 0, 5);
+  tcase_add_test(t, schedules_of_the_data);
   suite_add_tcase(s, t);
   return s;
 }

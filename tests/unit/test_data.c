@@ -1,5 +1,5 @@
 // Batches: rows of text and TSV, masks, order, hold-out, resuming, statistics.
-#include "runtime/train/data.h"
+#include "runtime/train/feed_data.h"
 #include "tests/unit/suites.h"
 #include <math.h>
 #include <stdio.h>
@@ -265,6 +265,39 @@ START_TEST(mask_rates_change) {
   ck_assert_int_eq(data_next(d, 1, &b, NULL), 0);
   ck_assert_int_eq(b.M, 6);
   drop(&held);
+  data_free(d);
+}
+END_TEST
+
+static const FeedField *field_of(const FeedBatch *b, const char *name) {
+  const FeedField *f = feed_find(b, name);
+  ck_assert_ptr_nonnull(f);
+  return f;
+}
+
+// As many times the rows of a batch, whole or in pieces, and as many masked tokens as the pace says.
+START_TEST(a_feed_keeps_the_pace) {
+  Data *d = open_data(put_words("t", 3000), (DataOptions){.kind = DATA_MLM, .length = 22});
+  DataFeed from;
+  Feed feed;
+  FeedBatch b;
+  feed_from_data(&from, d, DATA_MLM, 3, DATA_TRAIN, &feed);
+  ck_assert_int_eq(feed.epoch_rows, data_rows(d, DATA_TRAIN));
+  from.pieces = _i ? 2 : 1;
+  uint64_t seen = 0;
+  for (int64_t step = 0; step < 4; step++) {
+    feed.pace(&from, (FeedPace){.times = 1 + step, .masked = 0.2 + 0.1 * (double)step});
+    for (int64_t piece = 0; piece < from.pieces; piece++) {
+      ck_assert_int_eq(feed.train(&from, step * from.pieces + piece, &b, NULL), 0);
+      ck_assert_int_eq(field_of(&b, "ids")->shape[0], 3 * (1 + step));
+      double of_row = (double)field_of(&b, "labels")->shape[0] / (3 * (1 + (double)step));
+      ck_assert_double_eq_tol(of_row, (0.2 + 0.1 * (double)step) * 20, 0.6); // but for separators
+    }
+    seen += (uint64_t)(3 * (1 + step) * from.pieces);
+    ck_assert_uint_eq(data_cursor(d), seen);
+  }
+  ck_assert_int_eq(feed.held_out(&from, 0, &b, NULL), 0);
+  ck_assert_int_eq(field_of(&b, "ids")->shape[0], 3);
   data_free(d);
 }
 END_TEST
@@ -685,6 +718,7 @@ Suite *data_suite(void) {
   tcase_add_test(t, mlm_positions_uniform);
   tcase_add_test(t, parts_of_a_batch_are_its_rows);
   tcase_add_test(t, mask_rates_change);
+  tcase_add_loop_test(t, a_feed_keeps_the_pace, 0, 2);
   tcase_add_test(t, resumes_and_ignores_batch_size);
   tcase_add_test(t, fingerprints_differ);
   tcase_add_test(t, holds_out_rows);

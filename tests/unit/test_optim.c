@@ -2,6 +2,7 @@
 // made by hand.
 #include "base/recipe.h"
 #include "runtime/exec/optim.h"
+#include "runtime/train/train.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/toy_bed.h"
 #include <stdlib.h>
@@ -48,6 +49,28 @@ START_TEST(groups_apply_in_order) {
 }
 END_TEST
 
+// Rows of the steps of a run against the definition: a whole multiple of the batch, by the factor rounded.
+START_TEST(batches_grow) {
+  const BigsPiece piece[] = {{.kind = SCHED_CONSTANT, .length = 0.25},
+                             {.kind = SCHED_LINEAR, .length = 0, .to = 4}};
+  const BigsTrain t = {.batch_piece = piece, .nbatch_piece = 2}, plain = {0};
+  double sum = 0;
+  for (int64_t i = 0; i < 40; i++) {
+    double want = i < 10 ? 1 : 1 + 3.0 * (double)(i - 10) / 30;
+    int64_t rows = train_rows(&t, 6, i, 40);
+    ck_assert_int_eq(rows % 6, 0);
+    ck_assert_double_le(fabs((double)rows / 6 - want), 0.5);
+    ck_assert_int_eq(train_rows(&plain, 6, i, 40), 6);
+    sum += (double)rows;
+  }
+  ck_assert_int_eq(train_most_rows(&t, 6), 24);
+  ck_assert_int_eq(train_steps(&t, 6, sum), 40);
+  ck_assert_int_eq(train_steps(&t, 6, sum + 1), 41);
+  ck_assert_int_eq(train_steps(&plain, 6, 61), 11);
+  ck_assert_int_eq(train_steps(&plain, 6, 60), 10);
+}
+END_TEST
+
 START_TEST(schedules) {
   const BigsPiece linear[] = {{SCHED_WARMUP, 0, 0.1, 1}, {SCHED_LINEAR, 0, 0, 0}},
                   cosine[] = {{SCHED_WARMUP, 0, 5, 1}, {SCHED_COSINE, 0, 0, 0.1}},
@@ -75,6 +98,7 @@ Suite *optim_suite(void) {
   tcase_add_test(t, ranges_join_what_is_treated_alike);
   tcase_add_test(t, groups_apply_in_order);
   tcase_add_test(t, schedules);
+  tcase_add_test(t, batches_grow);
   suite_add_tcase(s, t);
   return s;
 }

@@ -17,6 +17,10 @@ static int watched_again(void *ctx, BigsError *e) {
   const WatchedFeed *w = ctx;
   return w->of.again(w->of.ctx, e);
 }
+static void watched_pace(void *ctx, FeedPace pace) {
+  const WatchedFeed *w = ctx;
+  w->of.pace(w->of.ctx, pace);
+}
 static int watched_held_out(void *ctx, int64_t i, FeedBatch *out, BigsError *e) {
   const WatchedFeed *w = ctx;
   return w->of.held_out(w->of.ctx, i, out, e);
@@ -35,6 +39,7 @@ Feed watched_feed(WatchedFeed *w) {
   f.ctx = w;
   f.train = watched_train;
   f.again = f.again ? watched_again : NULL;
+  f.pace = f.pace ? watched_pace : NULL;
   f.held_out = f.held_out ? watched_held_out : NULL;
   f.cursor = f.cursor ? watched_cursor : NULL;
   f.seek = f.seek ? watched_seek : NULL;
