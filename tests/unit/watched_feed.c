@@ -34,6 +34,16 @@ static int watched_seek(void *ctx, const JsonValue *cursor, int64_t step, BigsEr
   return w->of.seek(w->of.ctx, cursor, step, e);
 }
 
+static bool watched_doubt(void *ctx, char *text, size_t size) {
+  const WatchedFeed *w = ctx;
+  return w->of.doubt(w->of.ctx, text, size);
+}
+static int watched_answers(void *ctx, const SpanSaid *said, int64_t n, SpanAnswer **out,
+                           int64_t *answers, BigsError *e) {
+  const WatchedFeed *w = ctx;
+  return w->of.answers(w->of.ctx, said, n, out, answers, e);
+}
+
 Feed watched_feed(WatchedFeed *w) {
   Feed f = w->of;
   f.ctx = w;
@@ -43,5 +53,7 @@ Feed watched_feed(WatchedFeed *w) {
   f.held_out = f.held_out ? watched_held_out : NULL;
   f.cursor = f.cursor ? watched_cursor : NULL;
   f.seek = f.seek ? watched_seek : NULL;
+  f.doubt = f.doubt ? watched_doubt : NULL;
+  f.answers = f.answers ? watched_answers : NULL;
   return f;
 }
