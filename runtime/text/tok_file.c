@@ -72,6 +72,7 @@ static int read_text_of(TokFile *t, const char *text, size_t n, const char *path
   if (!status && bare && !joined) {
     t->tok.beside = true;
     status = tok_merges_join(root, text + bom, n - bom, path, &all, e);
+    t->tok.hash = status ? 0 : hash_words(t->tok.hash, all.s, all.n);
     status = status ? status : read_text_of(t, all.s, all.n, path, true, e);
   } else if (!status) {
     status = read_root(&r, root);

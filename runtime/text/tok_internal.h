@@ -14,6 +14,7 @@ struct Tokenizer {
   TokenizerKind kind;
   bool lower, beside; // beside: its vocabulary is not all in one file
   int size;
+  uint64_t hash;                 // of the texts that it was read from
   const char **token;            // [size] text of each
   int32_t special[TOK_SPECIALS]; // -1: none
   TokWrap wrap[2];               // of one text, of two

@@ -1,6 +1,7 @@
 // What tokenizers of all kinds have in common: see tokenizer.h.
 #include "runtime/text/tokenizer.h"
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "runtime/files/file.h"
 #include "runtime/text/tok_internal.h"
 #include <string.h>
@@ -37,6 +38,7 @@ int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, 
     return bigs_fail_memory(e, path);
   t->kind = kind;
   t->lower = lower;
+  t->hash = hash_words((uint64_t)kind * 2 + lower, text, n);
   int status = kinds[kind].read(t, text, n, path, e);
   if (status)
     tok_free(t);
@@ -64,6 +66,9 @@ int tok_size(const Tokenizer *t) {
 }
 bool tok_lower(const Tokenizer *t) {
   return t->lower;
+}
+uint64_t tok_hash(const Tokenizer *t) {
+  return hash_words(t->hash, t->special, sizeof t->special);
 }
 bool tok_beside(const Tokenizer *t) {
   return t->beside;

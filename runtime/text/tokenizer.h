@@ -40,6 +40,8 @@ int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsErr
 void tok_free(Tokenizer *t); // NULL is allowed
 int tok_size(const Tokenizer *t);
 bool tok_lower(const Tokenizer *t);
+// Of all that decides which ids a text becomes: what it was read from, and its special tokens.
+uint64_t tok_hash(const Tokenizer *t);
 bool tok_beside(const Tokenizer *t); // whether it was read from more than the one file
 int32_t tok_special(const Tokenizer *t, TokSpecial s); // its id, or -1
 bool tok_is_special(const Tokenizer *t, int32_t id);
