@@ -199,6 +199,7 @@ void data_free(Data *d) {
   if (!d)
     return;
   free_buffer(&d->buf);
+  tokens_free(&d->text);
   free(d->narrow);
   free(d->wide);
   free(d->start);
@@ -218,7 +219,7 @@ int64_t data_rows(const Data *d, DataSplit s) {
   return split_count(&d->split, s == DATA_HELD_OUT);
 }
 int64_t data_tokens(const Data *d) {
-  return d->ntoken;
+  return d->ntoken + d->text.n;
 }
 const Labels *data_labels(const Data *d) {
   return &d->labels;
@@ -265,6 +266,7 @@ uint64_t data_fingerprint(const Data *d) {
   h = mix(h, (uint64_t)d->o.length);
   if (!d->o.hold_out) // other rows are trained on
     h = mix(h, 1);
+  h = d->text.n ? mix(h, tokens_hash(&d->text)) : h;
   for (int64_t i = 0; i < d->ntoken; i++)
     h = mix(h, (uint64_t)data_token(d, i));
   for (int64_t i = 0; d->start && i < d->rows; i++)

@@ -1,7 +1,7 @@
 // Batches for training and evaluation, from text or from TSV files.
 //
-// Text is tokenized once and kept in memory as one stream of ids, 2 bytes each where they fit: the
-// documents one after another, [SEP] behind each.  Rows are cut from the stream:
+// Text is tokenized once and kept as one stream of ids, in memory or in mapped files (token_cache.h), 2 bytes each where they fit:
+// the documents one after another, [SEP] behind each.  Rows are cut from the stream:
 //   mlm_text  [CLS], length - 2 tokens, [SEP]; the last row may be short, and is padded with [PAD]
 //             (mask false); a rest without an ordinary token is left out
 //   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
@@ -55,9 +55,16 @@ typedef struct DataOptions {
   uint64_t seed;
   const struct BigsModule *module; // tensors: whose inputs are read,
   const struct BigsTrain *train;   // those of this block's loss, and of the entry `scores`
-  bool hold_out;          // false: every row is for training, as when a whole file is evaluated
-  bool pad;               // tsv: pad to `length` always, not to the longest row of a batch
-  BigsProgress *progress; // may be NULL
+  bool hold_out; // false: every row is for training, as when a whole file is evaluated
+  bool pad;      // tsv: pad to `length` always, not to the longest row of a batch
+  // text: the folder where tokens are kept (token_cache.h), of texts of so many bytes and more, so that the next start need not cut them
+  // again, nor any hold them in memory; NULL: they are held there
+  const char *cache;
+  int64_t cache_least;
+  int chunk;                                // text: log2 of the tokens in a file of those; 0: as tokens.h says
+  int threads;                              // text: that cut it; 0 is as 1
+  BigsProgress *progress;                   // may be NULL
+  void (*say)(void *ctx, const char *text); // a line for people; may be NULL
   void *ctx;
 } DataOptions;
 

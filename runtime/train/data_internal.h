@@ -3,6 +3,7 @@
 #define BIGSC_RUNTIME_DATA_INTERNAL_H
 #include "runtime/train/data.h"
 #include "runtime/train/order.h"
+#include "runtime/train/tokenize.h"
 
 // Sites of random draws (rng.h).
 #define SITE_SHUFFLE 0x656c6666756873u // "shuffle"
@@ -23,7 +24,8 @@ struct Data {
   int32_t special[TOK_SPECIALS]; // their ids, ascending, each once
   int nspecial;
   int32_t pad; // what stands behind a row: the tokenizer's own, or 0, which no mask lets through
-  // text: the stream.  TSV: the rows' tokens one after another, a's then b's
+  TokenStream text; // the stream
+  // TSV: the rows' tokens one after another, a's then b's
   uint16_t *narrow; // one of the two, by the size of the vocabulary
   int32_t *wide;
   int64_t ntoken, token_cap;

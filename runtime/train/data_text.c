@@ -10,61 +10,43 @@ static bool ordinary(const Data *d, int32_t token) {
   return !tok_is_special(d->tok, token);
 }
 
-static int read_line(Data *d, TokEncoder *c, const TextLine *l, TokIds *ids, BigsError *e) {
-  int status = l->new_document && d->ntoken ? data_push(d, tok_special(d->tok, TOK_SEP), e) : 0;
-  ids->n = 0;
-  status = status ? status : tok_encode(c, l->s, l->n, false, ids, e);
-  for (size_t i = 0; i < ids->n && !status; i++)
-    status = data_push(d, ids->v[i], e);
-  return status;
-}
-
-static int read_all(Data *d, TextReader *r, TokEncoder *c, TokIds *ids, BigsError *e) {
-  TextLine l;
-  for (int64_t i = 0;; i++) {
-    int status = text_next(r, &l, e);
-    if (status)
-      return status;
-    if (!l.s)
-      return d->ntoken ? data_push(d, tok_special(d->tok, TOK_SEP), e) : 0;
-    status = read_line(d, c, &l, ids, e);
-    if (status)
-      return status;
-    if (i % 4096 == 0 && d->o.progress && d->o.progress(d->o.ctx, "reading text", text_share(r)))
-      return bigs_fail(e, BIGS_EINTERRUPT, "interrupted");
-  }
-}
-
 // Is there an ordinary token from `i` on?
 static bool any_ordinary(const Data *d, int64_t i) {
-  for (; i < d->ntoken; i++)
-    if (ordinary(d, data_token(d, i)))
+  for (; i < d->text.n; i++)
+    if (ordinary(d, tokens_at(&d->text, i)))
       return true;
   return false;
 }
 
 // step: tokens of the text in a row; more: behind them, that the last row needs too.
 static int count_rows(Data *d, const char *path, int64_t step, int64_t more, BigsError *e) {
-  if (!d->ntoken)
+  if (!d->text.n)
     return bigs_fail(e, BIGS_EMODEL, "%s: the text is empty", path);
   if (!any_ordinary(d, 0))
     return bigs_fail(e, BIGS_EMODEL, "%s: no words of the vocabulary in the text", path);
-  if (d->ntoken < step + more)
+  if (d->text.n < step + more)
     return bigs_fail(e, BIGS_EMODEL, "%s: %lld tokens of text are fewer than one row of %lld", path,
-                     (long long)d->ntoken, (long long)d->o.length);
-  d->rows = (d->ntoken - more) / step;
+                     (long long)d->text.n, (long long)d->o.length);
+  d->rows = (d->text.n - more) / step;
   return 0;
+}
+
+static TokenizeOptions how_to_cut(const DataOptions *o) {
+  return (TokenizeOptions){.place = {.folder = o->cache,
+                                     .least = o->cache_least,
+                                     .progress = o->progress,
+                                     .say = o->say,
+                                     .ctx = o->ctx},
+                           .threads = o->threads,
+                           .shift = o->chunk};
 }
 
 static int read_text(Data *d, const char *const *paths, int n, int64_t step, int64_t more,
                      BigsError *e) {
-  TokIds ids = {0};
   TextReader *r = text_open(paths, n, e);
-  TokEncoder *c = r ? tok_encoder_new(d->tok, e) : NULL;
-  int status = !r ? bigs_status(e, BIGS_EFILE) : !c ? BIGS_EMODEL : read_all(d, r, c, &ids, e);
+  TokenizeOptions how = how_to_cut(&d->o);
+  int status = r ? tokenize(r, d->tok, &how, &d->text, NULL, e) : bigs_status(e, BIGS_EFILE);
   status = status ? status : count_rows(d, text_file(r, 0), step, more, e);
-  free(ids.v);
-  tok_encoder_free(c);
   text_close(r);
   return status;
 }
@@ -130,11 +112,11 @@ int data_mlm_read(Data *d, const char *const *paths, int n, BigsError *e) {
 }
 
 void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
-  int64_t L = out->L, from = row * (L - 2), n = d->ntoken - from < L - 2 ? d->ntoken - from : L - 2;
+  int64_t L = out->L, from = row * (L - 2), n = d->text.n - from < L - 2 ? d->text.n - from : L - 2;
   int32_t *ids = d->buf.ids + b * L;
   ids[0] = tok_special(d->tok, TOK_CLS);
   for (int64_t i = 0; i < n; i++)
-    ids[i + 1] = data_token(d, from + i);
+    ids[i + 1] = tokens_at(&d->text, from + i);
   ids[n + 1] = tok_special(d->tok, TOK_SEP);
   for (int64_t i = n + 2; i < L; i++)
     ids[i] = d->pad;
@@ -156,8 +138,8 @@ void data_lm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBat
   int64_t L = out->L;
   for (int64_t i = 0; i < L; i++) {
     int64_t cell = b * L + i, at = row * L + i;
-    d->buf.ids[cell] = data_token(d, at);
-    d->buf.target[cell] = data_token(d, at + 1);
+    d->buf.ids[cell] = tokens_at(&d->text, at);
+    d->buf.target[cell] = tokens_at(&d->text, at + 1);
     d->buf.types[cell] = 0;
     d->buf.mask[cell] = true;
   }
@@ -170,9 +152,9 @@ int64_t data_mlm_count(const Data *d, int64_t *count) {
   int64_t step = d->o.length - 2, total = 0;
   for (int64_t k = 0; k < split_count(&d->split, false); k++)
     for (int64_t row = split_row(&d->split, false, k), at = row * step;
-         at < (row + 1) * step && at < d->ntoken; at++)
-      if (ordinary(d, data_token(d, at))) {
-        count[data_token(d, at)]++;
+         at < (row + 1) * step && at < d->text.n; at++)
+      if (ordinary(d, tokens_at(&d->text, at))) {
+        count[tokens_at(&d->text, at)]++;
         total++;
       }
   return total;
@@ -183,6 +165,6 @@ int64_t data_lm_count(const Data *d, int64_t *count) {
   for (int64_t k = 0; k < split_count(&d->split, false); k++)
     for (int64_t row = split_row(&d->split, false, k), at = row * step + 1; at <= (row + 1) * step;
          at++)
-      count[data_token(d, at)]++;
+      count[tokens_at(&d->text, at)]++;
   return split_count(&d->split, false) * step;
 }

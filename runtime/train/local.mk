@@ -49,6 +49,12 @@ train_sources = \
 	%D%/tensor_files.c \
 	%D%/spans.c \
 	%D%/spans.h \
+	%D%/token_cache.c \
+	%D%/token_cache.h \
+	%D%/tokenize.c \
+	%D%/tokenize.h \
+	%D%/tokens.c \
+	%D%/tokens.h \
 	%D%/train.c \
 	%D%/train.h \
 	%D%/train_held_out.c \
