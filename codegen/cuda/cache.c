@@ -52,11 +52,16 @@ static bool make_folder(char *path) {
 }
 
 // A relative one is ignored, as the convention of XDG_CACHE_HOME has it.
-const char *cache_folder(Arena *a) {
+const char *cache_place(Arena *a, const char *name) {
   const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  char *path = cache && *cache == '/' ? arena_printf(a, "%s/bigsc/cubin", cache)
-               : home && *home == '/' ? arena_printf(a, "%s/.cache/bigsc/cubin", home)
-                                      : NULL;
+  return cache && *cache == '/' ? arena_printf(a, "%s/bigsc/%s", cache, name)
+         : home && *home == '/' ? arena_printf(a, "%s/.cache/bigsc/%s", home, name)
+                                : NULL;
+}
+
+const char *cache_folder(Arena *a) {
+  const char *place = cache_place(a, "cubin");
+  char *path = place ? arena_strdup(a, place) : NULL;
   return path && make_folder(path) ? path : NULL;
 }
 

@@ -17,7 +17,9 @@ typedef struct CacheKey {
 CacheKey cache_key(const char *source, const char *const *option, int options, int major,
                    int minor);
 
-// The folder, made where it is not there yet; NULL: there is none.
+// bigsc's own folder for what it keeps under this name, in the user's cache; NULL: there is none.
+const char *cache_place(Arena *a, const char *name);
+// That of code, made where it is not there yet; NULL: there is none.
 const char *cache_folder(Arena *a);
 // FOLDER/KEY.SUFFIX
 const char *cache_path(Arena *a, const char *folder, CacheKey key, const char *suffix);

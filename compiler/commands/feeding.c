@@ -1,10 +1,13 @@
 // See feeding.h.
 #include "compiler/commands/feeding.h"
+#include "codegen/cuda/cache.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { KEPT_TEXT = 8 << 20 }; // bytes of text from which tokens are kept without being asked
 
 static const BigsTensor *ids_input(const BigsModule *m) {
   for (int i = 0; i < m->ninput; i++)
@@ -182,6 +185,19 @@ static int check_rows(Session *s, const BigsTrain *train, int64_t batch, int64_t
                        (long long)*fixed, (long long)(*fixed * pieces));
 }
 
+static void say(void *ctx, const char *text) {
+  Feeding *f = ctx;
+  if (!f->o->quiet)
+    fprintf(stderr, "%sbigsc: note: %s\n", isatty(2) ? "\r\033[K" : "", text);
+}
+
+// Tokens of large texts are kept, of all where a folder is given.
+static void choose_cache(Session *s, DataOptions *o) {
+  const char *folder = s->o->cache;
+  o->cache_least = folder ? 0 : KEPT_TEXT;
+  o->cache = !folder ? cache_place(s->arena, "tokens") : strcmp(folder, "none") ? folder : NULL;
+}
+
 // Sizes of `ids` that the model has for good, against those of the batches.
 static int check_fixed(Session *s, int64_t batch, int64_t pieces, int64_t length) {
   int64_t B = fixed_batch(s->module), L = fixed_length(s->module);
@@ -238,7 +254,9 @@ static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) 
                        .module = s->module,
                        .train = train,
                        .pad = s->module->pad_to > 0 || fixed_length(s->module),
+                       .threads = s->handle->threads,
                        .progress = show,
+                       .say = say,
                        .ctx = f};
 }
 
@@ -293,6 +311,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   DataOptions o = data_options(s, f, train);
   o.seed = seed;
   o.hold_out = hold_out;
+  choose_cache(s, &o);
   if (open_rows(s, f, paths, npaths, &o, &f->data))
     return s->error.status;
   note_rows(s, f, f->data);

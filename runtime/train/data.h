@@ -61,9 +61,9 @@ typedef struct DataOptions {
   // again, nor any hold them in memory; NULL: they are held there
   const char *cache;
   int64_t cache_least;
-  int chunk;                                // text: log2 of the tokens in a file of those; 0: as tokens.h says
-  int threads;                              // text: that cut it; 0 is as 1
-  BigsProgress *progress;                   // may be NULL
+  int chunk;              // text: log2 of the tokens in a file of those; 0: as tokens.h says
+  int threads;            // text: that cut it; 0 is as 1
+  BigsProgress *progress; // may be NULL
   void (*say)(void *ctx, const char *text); // a line for people; may be NULL
   void *ctx;
 } DataOptions;
