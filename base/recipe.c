@@ -2,12 +2,17 @@
 #include "base/recipe.h"
 
 const char *const optimizer_names[OPT_COUNT] = {
-#define OPTIMIZER(ID, name, arguments) #name,
+#define OPTIMIZER(ID, name, arguments, beta2) #name,
 #include "base/optimizers.def"
 #undef OPTIMIZER
 };
 const char *const optimizer_arguments[OPT_COUNT] = {
-#define OPTIMIZER(ID, name, arguments) arguments,
+#define OPTIMIZER(ID, name, arguments, beta2) arguments,
+#include "base/optimizers.def"
+#undef OPTIMIZER
+};
+const double optimizer_beta2[OPT_COUNT] = {
+#define OPTIMIZER(ID, name, arguments, beta2) beta2,
 #include "base/optimizers.def"
 #undef OPTIMIZER
 };

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 typedef enum OptimizerKind {
-#define OPTIMIZER(ID, name, arguments) OPT_##ID,
+#define OPTIMIZER(ID, name, arguments, beta2) OPT_##ID,
 #include "base/optimizers.def"
 #undef OPTIMIZER
   OPT_COUNT
@@ -25,6 +25,7 @@ typedef enum TokenizerKind {
 
 extern const char *const optimizer_names[OPT_COUNT];
 extern const char *const optimizer_arguments[OPT_COUNT]; // words of "beta eps momentum"
+extern const double optimizer_beta2[OPT_COUNT];          // where none is given
 extern const char *const schedule_names[SCHED_COUNT];
 extern const bool schedule_falls[SCHED_COUNT]; // does it take the level that it ends at?
 extern const char *const tokenizer_names[TOKENIZER_COUNT];

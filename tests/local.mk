@@ -113,6 +113,7 @@ test_sources = \
 	%D%/unit/test_models.c \
 	%D%/unit/test_ops.c \
 	%D%/unit/test_optim.c \
+	%D%/unit/test_optimizers.c \
 	%D%/unit/test_oracle.c \
 	%D%/unit/test_parse.c \
 	%D%/unit/test_place.c \

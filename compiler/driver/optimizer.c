@@ -1,6 +1,6 @@
 // Optimizers as graphs over one flat axis of elements, so that every target lowers them like
 // anything else: AdamW (Loshchilov and Hutter 2019, with bias correction as in Kingma and Ba 2015),
-// Adam with L2, SGD with momentum.
+// Adam with L2, SGD with momentum, Lion (Chen et al. 2023, "Symbolic discovery of optimization algorithms", program 1).
 #include "compiler/driver/pipeline.h"
 #include <string.h>
 
@@ -89,6 +89,22 @@ static Node *emit_sgd(Update *u, const Optimizer *o) {
   return step;
 }
 
+// -1, 0 or 1
+static Node *sign_of(Update *u, Node *x) {
+  Graph *g = u->g;
+  Node *zero = number(u, 0), *one = number(u, 1), *minus = number(u, -1);
+  Node *below = g_select(g, g_binary(g, OP_LT, x, zero), minus, zero);
+  return g_select(g, g_binary(g, OP_LT, zero, x), one, below);
+}
+
+// The moment that is kept is another average than the one whose sign is the step.
+static Node *emit_lion(Update *u, const Optimizer *o) {
+  Node *grad = mul(u, u->grad, u->scale), *was = moment(u, "#m");
+  Node *step = sign_of(u, average(u, was, o->beta1, grad));
+  result(u, "#m", was, average(u, was, o->beta2, grad));
+  return add(u, step, mul(u, u->p, u->decay));
+}
+
 static int norm_program(Build *b, Axis *axis) {
   Graph *g = b->graph;
   Node *x = g_cast(g, g_input(g, "#g", DT_F32, &axis, 1), DT_F64);
@@ -110,7 +126,7 @@ int sum_program(Build *b) {
 
 // Each makes the step, which the rate scales, and the new moments.
 static Node *(*const emit[OPT_COUNT])(Update *, const Optimizer *) = {
-#define OPTIMIZER(ID, name, arguments) emit_##name,
+#define OPTIMIZER(ID, name, arguments, beta2) emit_##name,
 #include "base/optimizers.def"
 #undef OPTIMIZER
 };

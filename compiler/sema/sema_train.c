@@ -144,6 +144,7 @@ static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
     return;
   }
   r->optimizer.kind = (OptimizerKind)kind;
+  r->optimizer.beta2 = optimizer_beta2[kind];
   r->has_optimizer = true;
   sema_args_once(s, e, callee->name.s);
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
@@ -322,8 +323,9 @@ static bool once(Sema *s, Span at, const char *what, bool *seen) {
 void sema_check_train(Sema *s, const Decl *d) {
   Recipe *r = NEW(s->a, Recipe);
   bool from = false, data = false;
-  *r = (Recipe){
-      .name = d->name.s, .span = d->name.span, .optimizer = {OPT_ADAMW, 0.9, 0.999, 1e-8, 0}};
+  *r = (Recipe){.name = d->name.s,
+                .span = d->name.span,
+                .optimizer = {OPT_ADAMW, 0.9, optimizer_beta2[OPT_ADAMW], 1e-8, 0}};
   sema_train_frame(s, d);
   for (int i = 0; i < d->train.n; i++)
     if (d->train.v[i].kind == TR_DATA) {

@@ -43,7 +43,7 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
 #define SCHEDULE(ID, name, falls) {#name, "a schedule, in the `rate` of a train block"},
 #include "base/schedules.def"
 #undef SCHEDULE
-#define OPTIMIZER(ID, name, arguments)                                                             \
+#define OPTIMIZER(ID, name, arguments, beta2)                                                      \
   {#name, "an optimizer: `optimizer = " #name "(...)` in a train block"},
 #include "base/optimizers.def"
 #undef OPTIMIZER

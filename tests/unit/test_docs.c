@@ -124,7 +124,7 @@ START_TEST(names_are_listed) {
 #include "base/sources.def"
 #undef SOURCE
 #undef FIELD
-#define OPTIMIZER(ID, name, arguments) #name,
+#define OPTIMIZER(ID, name, arguments, beta2) #name,
 #include "base/optimizers.def"
 #undef OPTIMIZER
 #define SCHEDULE(ID, name, falls) #name,
