@@ -86,6 +86,17 @@ kind == "agree" {
     put("agree", budget ", " nouns, 100 * share)
   }
 }
+kind == "why" {
+  s = part("\"change\": [")
+  budget = number("budget")
+  while (match(s, /"distance": -?[0-9]+, "nats": [.0-9]+/)) {
+    pair = substr(s, RSTART + 12, RLENGTH - 12)
+    s = substr(s, RSTART + RLENGTH)
+    split(pair, at, /, "nats": /)
+    if (budget >= most) most = budget
+    found[budget SUBSEP at[1] SUBSEP text("cell")] = found[budget SUBSEP at[1] SUBSEP text("cell")] " " at[2]
+  }
+}
 kind == "long" { put("long", number("length"), number("loss", "\"held_out\": ")) }
 kind == "which" { put("which", text("set") ", " number("length") ", " number("classes"), 100 * number("accuracy", "\"dev\": ")) }
 kind == "time" {
@@ -127,8 +138,19 @@ function averages(   key, at) {
     add("average" SUBSEP "all" SUBSEP at[1], by_seed[key] / done[key])
   }
 }
+# Of the largest budget alone.
+function distances(   d, i, k, list, key) {
+  for (d = -8; d <= 8; d++)
+    for (i = 1; i <= ncell; i++) {
+      key = most SUBSEP d SUBSEP cell[i]
+      if (!(key in found)) continue
+      row("why", d)
+      for (k = split(found[key], list, " "); k; k--) add("why" SUBSEP d SUBSEP cell[i], list[k])
+    }
+}
 END {
   averages()
+  distances()
   print "# A study: BERT's questions to BiGS on two cores\n"
   print "Written by `sh tools/study.sh " size " DIR` from its logs: a file of JSON a measurement, each with the commands that made it."
   print "Numbers are means over seeds, ± the standard deviation of the samples. All cells see the same text for as many tokens, by one recipe;"
@@ -137,10 +159,12 @@ END {
   table("cells", "", "%.0f")
   section("rate", "Rates", "Held-out loss in nats after budget 1, of a seed that is used nowhere else. The least one gives the cell its rate.")
   table("rates", "rate", "%.3f")
-  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget.")
+  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget. `curves.svg` draws the\nlongest runs of the first seed.")
   table("losses", "budget", "%.3f")
   section("agree", "Agreement", "How often, in percent, the verb that agrees with its subject is likelier than the other one, by the number of nouns of random\nnumber between them; chance is 50. Nothing is fine-tuned.")
   table("agree", "budget, nouns", "%.1f")
+  section("why", "What a masked word depends on", "How many nats the likeliest word gains or loses when the word at that distance is masked, too; glosses, budget " most ".")
+  table("why", "distance", "%.3f")
   section("task", "Tasks", "The best of the run, on the dev file that chose it.")
   table("tasks", "task, measure", "%.3f")
   table("average", "mean of the measures", "%.3f")
@@ -154,7 +178,7 @@ END {
   table("flop", "MFLOP at length", "%.2f")
   table("time", "µs at length", "%.1f")
   print "\n## Commands\n\nOf the first measurement of each kind; `logs/` has those of all.\n\n```sh"
-  for (i = split("rate pretrain agree task long which time", kinds); i; i--) commands_of(kinds[8 - i])
+  for (i = split("rate pretrain agree why task long which time", kinds); i; i--) commands_of(kinds[9 - i])
   print "```\n\n## Time it took\n\n| measurements | seconds |\n|---|---|"
-  for (i = 1; i <= 7; i++) if (kinds[i] in seconds) printf "| %s | %d |\n", kinds[i], seconds[kinds[i]]
+  for (i = 1; i <= 8; i++) if (kinds[i] in seconds) printf "| %s | %d |\n", kinds[i], seconds[kinds[i]]
 }

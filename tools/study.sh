@@ -33,19 +33,19 @@ case $size in
   tiny)
     width=16 heads=2 modes=4 depth=1 pieces=300 seeds=0 budgets=1 steps=10 rates="2e-3 4e-3" rows=50 task_steps=10
     tasks=glosses:2:accuracy lengths=128 long_steps=4 probe=128 probe_width=16 repeat=2 text_lines=4000 sources=wordnet sets=bible
-    long_rows=5 long_bytes=2000
+    long_rows=5 long_bytes=2000 why_texts=3
     ;;
   small)
     width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets=1 steps=600 rates="4e-3" rows=1000 task_steps=150
     tasks="glosses:2:accuracy kinds:3:accuracy" lengths=512 long_steps=40 probe="128 512 2048" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
-    long_rows=200 long_bytes=99999999
+    long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   full)
     width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=1500 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
     task_steps=600 tasks=$every lengths="512 4096" long_steps=300 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
-    long_rows=200 long_bytes=99999999
+    long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   *) fail 2 "$size: sizes are tiny, small and full" ;;
 esac
@@ -236,6 +236,7 @@ pretrain() { # CELL
       measure "pretrain-$name" "\"kind\": \"pretrain\", \"cell\": \"$1\", \"budget\": $budget, \"seed\": $seed, \"rate\": $rate" \
         pretrained "pretrain-$name" "$1" "$(awk "BEGIN { print int($steps * $budget) }")" "$rate" "$seed"
       measure "agree-$name" "\"kind\": \"agree\", \"cell\": \"$1\", \"budget\": $budget, \"seed\": $seed" agreement "$dir/runs/pretrain-$name"
+      measure "why-$name" "\"kind\": \"why\", \"cell\": \"$1\", \"budget\": $budget, \"seed\": $seed" dependence "$dir/runs/pretrain-$name"
     done
   done
 }
@@ -279,6 +280,18 @@ fine_tune() { # CELL: what was pretrained longest
         tuned "$dir/runs/pretrain-$1-$most-$seed" "$1" "$seed" "${task%%:*}" "${rest#*:}" "$measure_of"
     done
   done
+}
+
+# How much the likeliest word for a mask in the middle of a gloss loses without each word around it, by distance.
+dependence() { # RUN
+  awk -F '\t' -v n="$why_texts" 'NR > 1 && (k = split($3, w, " ")) >= 12 && k <= 40 && done++ < n { w[int(k / 2)] = "[MASK]"
+    for (i = 1; i <= k; i++) printf "%s%s", w[i], i < k ? " " : "\n" }' "$dir/tasks/glosses/train.tsv" >"$dir/masked.txt"
+  run fill "$1" - --why --json <"$dir/masked.txt" >"$dir/why.json"
+  printf '"change": ['
+  sed 's/{"token"/\n&/g' "$dir/why.json" | sed -n 's/.*"change": \([-+.0-9e]*\), "distance": \(-*[0-9]*\).*/\1 \2/p' |
+    awk '{ by[$2] += $1 < 0 ? -$1 : $1; n[$2]++ } END { for (d = -8; d <= 8; d++) if (n[d])
+      printf "%s{\"distance\": %d, \"nats\": %.6f}", comma, d, by[d] / n[d], comma = ", " }'
+  printf ']'
 }
 
 # ---- long texts: pretraining goes on at a greater length, then which book, which subsystem
@@ -331,6 +344,16 @@ time_lengths() { # CELL
   done
 }
 
+# Losses of the longest runs of the first seed.
+draw_curves() {
+  set --
+  for cell in $cells; do
+    run=$dir/runs/pretrain-$cell-${budgets##* }-${seeds%% *}
+    [ ! -e "$run/state.json" ] || set -- "$@" "$run"
+  done
+  [ $# = 0 ] || "$bigsc" plot "$@" -o "$dir/curves.svg" -q
+}
+
 for package in wordnet-base:/usr/share/wordnet/data.noun dict-gcide:/usr/share/dictd/gcide.dict.dz bible-kjv:/usr/bin/bible; do
   [ -r "${package#*:}" ] || fail 3 "${package#*:} is missing; Debian's package ${package%%:*} has it"
 done
@@ -345,7 +368,8 @@ for cell in $cells; do write_cell "$cell"; done
 for part in describe time_lengths tune pretrain fine_tune lengthen; do
   for cell in $cells; do $part "$cell"; done
 done
-rm -f "$dir/commands" "$dir/result" "$dir/errors" "$dir/inspected" "$dir"/pairs-?.tsv
+rm -f "$dir/commands" "$dir/result" "$dir/errors" "$dir/inspected" "$dir"/pairs-?.tsv "$dir/masked.txt" "$dir/why.json"
+draw_curves
 cat "$dir"/logs/*.json | awk -f "$here/study.awk" >"$dir/study.new"
 mv "$dir/study.new" "$dir/study.md"
 echo "$dir/study.md"
