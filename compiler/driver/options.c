@@ -220,7 +220,7 @@ static int parse_one(Arena *a, Options *o, int argc, char **argv, int verb_at, i
   int status = set_option(a, o, opt, value);
   while (status < 0 && opt->kind == LIST && *i + 1 < argc && *i + 1 != verb_at &&
          !is_option(argv[*i + 1]))
-    vec_push(a, &o->data, argv[++*i]);
+    vec_push(a, (Strings *)(void *)((char *)o + opt->field), argv[++*i]);
   return status;
 }
 
