@@ -17,6 +17,7 @@ compiler_sources = \
 	%D%/commands/cmd_fill.c \
 	%D%/commands/cmd_inspect.c \
 	%D%/commands/cmd_plot.c \
+	%D%/commands/cmd_report.c \
 	%D%/commands/cmd_run.c \
 	%D%/commands/cmd_score.c \
 	%D%/commands/cmd_tokenize.c \
@@ -52,6 +53,11 @@ compiler_sources = \
 	%D%/commands/peak.h \
 	%D%/commands/ranks.c \
 	%D%/commands/ranks.h \
+	%D%/commands/report.h \
+	%D%/commands/report_curves.c \
+	%D%/commands/report_examples.c \
+	%D%/commands/report_kernels.c \
+	%D%/commands/report_recipe.c \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
 	%D%/commands/texts.c \
@@ -62,6 +68,8 @@ compiler_sources = \
 	%D%/draw/chart.h \
 	%D%/draw/chart_svg.c \
 	%D%/draw/chart_text.c \
+	%D%/draw/html.c \
+	%D%/draw/html.h \
 	%D%/draw/marks.c \
 	%D%/draw/marks.def \
 	%D%/draw/marks.h \

@@ -33,6 +33,11 @@ int drawing_write(Session *s, Drawing *d, const char *path) {
   return status;
 }
 
+void drawing_drop(Drawing *d) {
+  fclose(d->f);
+  free(d->text);
+}
+
 bool drawing_suffix(const char *path, const char *suffix) {
   size_t n = strlen(path), k = strlen(suffix);
   return n > k && !strcmp(path + n - k, suffix);

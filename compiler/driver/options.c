@@ -22,7 +22,7 @@
 #define V_TEXTS (V(EMBED) | V(CLASSIFY) | V(SCORE))
 #define V_MODEL                                                                                    \
   (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(TRAIN) | V(EVAL) | V(FILL) | V_TEXTS | \
-   V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL))
+   V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL) | V(REPORT))
 #define V_CODE (V_MODEL & ~V(CHECK)) // what is checked is interpreted
 #define V_BUILD (V_CODE & ~(V(REPL) | V(INSPECT)))
 #define V_GPU                                                                                      \
