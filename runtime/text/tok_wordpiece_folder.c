@@ -38,7 +38,8 @@ enum { RULES = sizeof rules / sizeof *rules };
 typedef struct Reading {
   const char *path;
   bool lower;
-  bool said; // of case
+  bool said;        // of case
+  Tokenizer *vocab; // the folder's vocab.txt
   BigsError *e;
 } Reading;
 
@@ -95,6 +96,56 @@ static int check_case(Reading *r, const JsonValue *root) {
   return check_keys(r, root, false);
 }
 
+// ---- words and tokens of another making
+// As BertJapaneseTokenizer has them.
+static int check_words(Reading *r, const JsonValue *root) {
+  static const char *const rule[][2] = {{"word_tokenizer_type", "basic"},
+                                        {"subword_tokenizer_type", "wordpiece"}};
+  for (size_t i = 0; i < sizeof rule / sizeof *rule; i++) {
+    const JsonValue *v = json_get(root, rule[i][0]);
+    if (v && v->kind != JSON_NULL && !json_equals(v, rule[i][1]))
+      return bigs_fail(r->e, BIGS_EFILE,
+                       "%s: %s is %s%.40s, and a vocab.txt is read by \"%s\" only", r->path,
+                       rule[i][0], v->kind == JSON_STRING ? "" : json_kind_name(v->kind),
+                       v->kind == JSON_STRING ? v->text : "", rule[i][1]);
+  }
+  const JsonValue *whole = json_get(root, "never_split");
+  return whole && whole->count
+             ? bigs_fail(r->e, BIGS_EFILE, "%s: never_split has words, and WordPiece splits all",
+                         r->path)
+             : 0;
+}
+
+// What is added behind a vocab.txt is looked for before text becomes words, which a tokenizer.json alone can tell of.
+static int check_added(const Reading *r, const char *token, size_t n) {
+  return tok_find(r->vocab, token, n) >= 0
+             ? 0
+             : bigs_fail(r->e, BIGS_EFILE,
+                         "%s: the token \"%.60s\" is not in vocab.txt: save the tokenizer with "
+                         "transformers' fast one, whose tokenizer.json has both",
+                         r->path, token);
+}
+
+// tokenizer_config.json: {"added_tokens_decoder": {"ID": {"content": TOKEN}}}
+static int check_decoder(Reading *r, const JsonValue *root) {
+  const JsonValue *all = json_get(root, "added_tokens_decoder");
+  int status = 0;
+  for (const JsonValue *v = all ? all->child : NULL; v && !status; v = v->next) {
+    const JsonValue *token = json_get(v, "content");
+    if (token && token->kind == JSON_STRING)
+      status = check_added(r, token->text, token->size);
+  }
+  return status;
+}
+
+// added_tokens.json: {TOKEN: ID}
+static int check_added_file(Reading *r, const JsonValue *root) {
+  int status = 0;
+  for (const JsonValue *v = root->child; v && !status; v = v->next)
+    status = check_added(r, v->key, v->key_size);
+  return status;
+}
+
 static int check_file(Reading *r, const char *folder, const char *name, TokenizerCheck *check) {
   char *path = file_join(folder, name, r->e);
   if (!path)
@@ -103,9 +154,29 @@ static int check_file(Reading *r, const char *folder, const char *name, Tokenize
   if (!access(path, F_OK)) {
     JsonDoc *doc = json_read_python(path, r->e);
     r->path = path;
-    status = doc ? check(r, json_root(doc)) : BIGS_EFILE;
+    status = !doc ? BIGS_EFILE
+             : json_root(doc)->kind == JSON_OBJECT
+                 ? check(r, json_root(doc))
+                 : bigs_fail(r->e, BIGS_EFILE, "%s: %s, not an object", path,
+                             json_kind_name(json_root(doc)->kind));
     json_free(doc);
   }
+  free(path);
+  return status;
+}
+
+// A vocab.txt that is damaged is left to who needs it.
+static int check_all_added(Reading *r, const char *folder) {
+  BigsError none = {0};
+  char *path = file_join(folder, "vocab.txt", r->e);
+  int status = path ? 0 : BIGS_EMODEL;
+  if (path && tok_load(TOKENIZER_WORDPIECE, path, r->lower, &r->vocab, &none))
+    r->vocab = NULL;
+  if (!status && r->vocab)
+    status = check_file(r, folder, "tokenizer_config.json", check_decoder);
+  if (!status && r->vocab)
+    status = check_file(r, folder, "added_tokens.json", check_added_file);
+  tok_free(r->vocab);
   free(path);
   return status;
 }
@@ -118,8 +189,8 @@ int tok_wordpiece_folder(const char *folder, bool lower, BigsError *e) {
                {"tokenizer.json", check_normalizer},
                {"config.json", check_case}};
   Reading r = {.lower = lower, .e = e};
-  int status = 0;
+  int status = check_file(&r, folder, "tokenizer_config.json", check_words);
   for (int i = 0; i < 3 && !status && !r.said; i++)
     status = check_file(&r, folder, files[i].name, files[i].check);
-  return status;
+  return status ? status : check_all_added(&r, folder);
 }

@@ -369,6 +369,40 @@ START_TEST(folders_of_another_case) {
 }
 END_TEST
 
+// What vocab.txt does not hold, or is not cut by: tokenizer_config.json, added_tokens.json, and the error.
+static const struct {
+  const char *config, *added, *error;
+} folders_of_more[] = {
+    {"{\"never_split\": null, \"word_tokenizer_type\": \"basic\"}", "{\"[MASK]\": 4}", NULL},
+    {"{\"added_tokens_decoder\": {\"5\": {\"content\": \"cat\"}}}", "{}", NULL},
+    {NULL, "{\"cat\": 5, \"zebra\": 6}",
+     "added_tokens.json: the token \"zebra\" is not in vocab.txt"},
+    {"{\"added_tokens_decoder\": {\"0\": {\"content\": \"[PAD]\"}, \"6\": {\"content\": \"a b\"}}}",
+     NULL, "tokenizer_config.json: the token \"a b\" is not in vocab.txt"},
+    {"{\"word_tokenizer_type\": \"mecab\"}", NULL, "word_tokenizer_type is mecab"},
+    {"{\"subword_tokenizer_type\": false}", NULL, "subword_tokenizer_type is false"},
+    {"{\"never_split\": [\"a b\"]}", NULL, "never_split has words"},
+    {"[]", NULL, "tokenizer_config.json: an array, not an object"},
+    {NULL, "[]", "added_tokens.json: an array, not an object"},
+};
+
+START_TEST(folders_of_more_than_a_vocabulary) {
+  put("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncat\n");
+  put("tokenizer_config.json", folders_of_more[_i].config);
+  put("added_tokens.json", folders_of_more[_i].added);
+  for (int lower = 0; lower < 2; lower++) {
+    BigsError e = {0};
+    const char *want = folders_of_more[_i].error;
+    int status = tok_folder_check(TOKENIZER_WORDPIECE, dir, lower, &e);
+    ck_assert_msg(want ? status == BIGS_EFILE && strstr(e.text, want) : !status, "%s", e.text);
+  }
+  put("vocab.txt", "damaged");
+  BigsError e = {0};
+  bool of_tokens = folders_of_more[_i].error && strstr(folders_of_more[_i].error, "is not in");
+  ck_assert(!of_tokens || !tok_folder_check(TOKENIZER_WORDPIECE, dir, false, &e));
+}
+END_TEST
+
 // ---- rows of tokens in groups
 
 // Tokens of each row, ended by a 0, what the model takes, and the groups: B x L, and the numbers of their rows.
@@ -453,6 +487,7 @@ Suite *tokenizer_suite(void) {
   t = tcase_create("folders");
   tcase_add_checked_fixture(t, make_dir, remove_dir);
   tcase_add_loop_test(t, folders_of_another_case, 0, N(folders));
+  tcase_add_loop_test(t, folders_of_more_than_a_vocabulary, 0, N(folders_of_more));
   suite_add_tcase(s, t);
   return s;
 }
