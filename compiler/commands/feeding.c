@@ -77,13 +77,6 @@ static const char *existing(Session *s, const char *dir, const char *name) {
   return !access(path, R_OK) ? path : NULL;
 }
 
-// Does the folder of `path`, a file, read text as the model does?
-static int check_beside(Session *s, TokenizerKind kind, const char *path, bool lower) {
-  const char *slash = strrchr(path, '/');
-  const char *dir = slash ? arena_strndup(s->arena, path, (size_t)(slash - path) + 1) : ".";
-  return tok_folder_check(kind, dir, lower, &s->error);
-}
-
 static bool only_in(Session *s, const char *folder, TokenizerKind kind, TokenizerKind other) {
   return folder && existing(s, folder, tokenizer_files[kind]) &&
          !existing(s, folder, tokenizer_files[other]);
@@ -113,22 +106,6 @@ int feeding_kind(Session *s, const char *dir, TokenizerKind *kind) {
                        s->module->model, name, known);
 }
 
-int feeding_load(Session *s, TokenizerKind kind, const char *vocab, Tokenizer **out) {
-  bool lower = !s->module->tokenizer || s->module->lower;
-  int status = tok_load(kind, vocab, lower, out, &s->error);
-  status = status ? status : check_beside(s, kind, vocab, lower);
-  if (!status && s->o->weights)
-    status = tok_folder_check(kind, s->o->weights, lower, &s->error);
-  return status ? session_fail(s, &s->error) : 0;
-}
-
-const char *feeding_vocab(Session *s, TokenizerKind kind) {
-  const char *path = s->o->vocab, *name = tokenizer_files[kind];
-  if (!path && s->o->weights)
-    path = existing(s, s->o->weights, name);
-  return path ? path : s->module->vocab;
-}
-
 static bool is_folder(const char *path) {
   struct stat st;
   return path && !stat(path, &st) && S_ISDIR(st.st_mode);
@@ -149,20 +126,30 @@ static int load_inside(Session *s, Tokenizer **out) {
   return status ? session_fail(s, &s->error) : 0;
 }
 
-int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
+int feeding_vocab(Session *s, const char *dir, const char **path) {
+  const char *folder = folder_of_tokens(s, dir);
   TokenizerKind kind; // one that is not known here is an error
+  *path = NULL;
   int status = feeding_kind(s, dir, &kind);
-  if (status)
+  if (status || (s->module->vocab_text && !s->o->vocab && !s->o->weights))
     return status;
-  if (s->module->vocab_text && !s->o->vocab && !s->o->weights)
-    return load_inside(s, out);
-  const char *folder = folder_of_tokens(s, dir), *path = s->o->vocab ? s->o->vocab
-                                                         : folder    ? folder
-                                                                     : s->module->vocab;
-  if (!path || access(path, R_OK))
+  *path = s->o->vocab ? s->o->vocab : folder ? folder : s->module->vocab;
+  if (!*path || (!s->o->vocab && access(*path, R_OK)))
     return session_error(s, EXIT_USAGE, "which vocabulary? --vocab FILE (bigsc vocab learns one)");
+  return 0;
+}
+
+int feeding_cut_by(Session *s, const char *path, Tokenizer **out) {
   bool lower = !s->module->tokenizer || s->module->lower;
+  if (!path)
+    return load_inside(s, out);
   return tok_open(path, lower, out, &s->error) ? session_fail(s, &s->error) : 0;
+}
+
+int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
+  const char *path;
+  int status = feeding_vocab(s, dir, &path);
+  return status ? status : feeding_cut_by(s, path, out);
 }
 
 static int show(void *ctx, const char *what, double share) {

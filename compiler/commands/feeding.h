@@ -30,13 +30,11 @@ int feeding_kind(Session *s, const char *dir, TokenizerKind *kind);
 bool feeding_of_tokens(const BigsTrain *train);
 // Has each row a target, so that all are to be scored?
 bool feeding_is_task(const BigsModule *m, const BigsTrain *train);
-// For training.  The vocabulary: --vocab, else the one beside the weights, else the model's tokenizer line; NULL: none of them.
-const char *feeding_vocab(Session *s, TokenizerKind kind);
-// For training.  A tokenizer as the model has it.  An error where the folder of the vocabulary or of the weights
-// says that its text was cut in another way.
-int feeding_load(Session *s, TokenizerKind kind, const char *vocab, Tokenizer **out);
-// What cuts text for a model that is used: --vocab, else what the files of the folder `dir` or of the weights say (tok_open), else the
-// file of the model's tokenizer line.
+// What cuts text: --vocab, a file or a folder; else the folder `dir` (a run's; NULL: none) or that of the weights, where it has a
+// tokenizer of its own, whose files say it all; else the file of the model's tokenizer line.  *path NULL: what a library carries.
+int feeding_vocab(Session *s, const char *dir, const char **path);
+int feeding_cut_by(Session *s, const char *path, Tokenizer **out);
+// Both.
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
 // The names that folder/config.json has for classes; of a training folder or a model to be evaluated no others are allowed.
 int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed);

@@ -15,6 +15,16 @@ static const struct {
                         {"vocab.txt", TOKENIZER_WORDPIECE},
                         {"vocab.json", TOKENIZER_FILE}};
 
+const char *const tok_folder_files[TOK_FOLDER_FILES] = {
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+};
+
 // Case is as the folder's files say, or as the caller does.
 static int locate_as(TokenizerKind kind, const char *folder, bool lower, TokPlace *out,
                      BigsError *e) {

@@ -61,6 +61,9 @@ void tok_free(Tokenizer *t) {
     kinds[t->kind].free(t);
 }
 
+TokenizerKind tok_kind_of(const Tokenizer *t) {
+  return t->kind;
+}
 int tok_size(const Tokenizer *t) {
   return t->size;
 }

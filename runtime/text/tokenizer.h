@@ -33,11 +33,15 @@ typedef struct TokPlace {
 } TokPlace;
 int tok_locate(const char *path, bool lower, TokPlace *out, BigsError *e);
 bool tok_in_folder(const char *folder); // whether it has a file of a tokenizer
+// What a folder may have of its tokenizer, here and in `transformers`.
+enum { TOK_FOLDER_FILES = 7 };
+extern const char *const tok_folder_files[TOK_FOLDER_FILES];
 int tok_open(const char *path, bool lower, Tokenizer **out, BigsError *e);
 // Fails, with status BIGS_EFILE, the file and its key, where what the files of a folder say of its tokenizer differs from what this
 // kind does with this `lower`.  What they do not say changes nothing.
 int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsError *e);
 void tok_free(Tokenizer *t); // NULL is allowed
+TokenizerKind tok_kind_of(const Tokenizer *t);
 int tok_size(const Tokenizer *t);
 bool tok_lower(const Tokenizer *t);
 // Of all that decides which ids a text becomes: what it was read from, and its special tokens.

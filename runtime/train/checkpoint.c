@@ -1,6 +1,7 @@
 // Saving and resuming: see checkpoint.h.
 #include "runtime/train/checkpoint.h"
 #include "runtime/files/file.h"
+#include "runtime/text/tokenizer.h"
 #include "runtime/train/log.h"
 #include "runtime/exec/weights.h"
 #include <dirent.h>
@@ -182,9 +183,6 @@ static const char *const written[] = {
     "log.jsonl",
     "config.json",
     "model.mdl",
-#define TOKENIZER(ID, name, file, arguments) file,
-#include "base/tokenizers.def"
-#undef TOKENIZER
 };
 
 // NAME.PID-N.tmp, as file_create calls them
@@ -199,10 +197,15 @@ static bool is_temporary_of(const char *file, const char *name) {
 
 static void drop_temporaries(const char *dir) {
   DIR *d = opendir(dir);
-  for (struct dirent *f; d && (f = readdir(d));)
+  for (struct dirent *f; d && (f = readdir(d));) {
+    bool left = false;
     for (int i = 0; i < COUNT(written); i++)
-      if (is_temporary_of(f->d_name, written[i]))
-        unlinkat(dirfd(d), f->d_name, 0);
+      left |= is_temporary_of(f->d_name, written[i]);
+    for (int i = 0; i < TOK_FOLDER_FILES; i++)
+      left |= is_temporary_of(f->d_name, tok_folder_files[i]);
+    if (left)
+      unlinkat(dirfd(d), f->d_name, 0);
+  }
   if (d)
     closedir(d);
 }
