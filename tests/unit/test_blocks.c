@@ -270,8 +270,7 @@ START_TEST(recipe_of_bigs) {
             r->optimizer.eps == 1e-6);
   ck_assert(r->decay == 0.05 && r->batch == 1048 && r->steps == 100000 && !r->epochs &&
             r->clip == 0);
-  ck_assert_str_eq(c->from, "runs/pretrain");
-  ck_assert(c->epochs == 3 && c->fields.v[3].kind == FIELD_TARGET);
+  ck_assert(!c->from && c->epochs == 3 && c->fields.v[3].kind == FIELD_TARGET);
   unload(&l);
 }
 END_TEST
@@ -320,6 +319,23 @@ START_TEST(groups_of_bigs) {
   group_is(frozen, "ssm", "mode");
   ck_assert(frozen->has_frozen && frozen->frozen && !frozen->has_decay);
   unload(&l);
+}
+END_TEST
+
+// Both of the paper's ways to fine-tune, for classes and for numbers.
+START_TEST(fine_tuning_of_bigs) {
+  static const char *const names[] = {"classify", "regress"};
+  for (int all = 0; all < 2; all++) {
+    Loaded l = must_load("models/bigs.mdl", all ? "Depth=1 freeze=false" : "Depth=1");
+    for (int i = 0; i < COUNT(names); i++) {
+      const Recipe *r = model_train(l.m, names[i]);
+      ck_assert(r && r->groups.n == 2 && r->fields.n == 4);
+      group_is(&r->groups.v[1], "ssm", "mode");
+      ck_assert(r->groups.v[1].has_frozen && r->groups.v[1].frozen == !all);
+      ck_assert_int_eq(r->fields.v[3].value.dtype, i ? DT_F32 : DT_I32);
+    }
+    unload(&l);
+  }
 }
 END_TEST
 
@@ -382,6 +398,7 @@ Suite *blocks_suite(void) {
   tcase_add_test(t, recipe_of_bigs);
   tcase_add_test(t, schedule_of_bigs);
   tcase_add_test(t, groups_of_bigs);
+  tcase_add_test(t, fine_tuning_of_bigs);
   tcase_add_loop_test(t, schedules, 0, 5);
   tcase_add_test(t, schedules_of_the_data);
   suite_add_tcase(s, t);
