@@ -158,13 +158,17 @@ static int add_class(Evaluation *v, const float *scores, int64_t n, int64_t labe
 }
 
 // Targets are numbers: one for each row.
-static int add_numbers(Evaluation *v, const Task *task, const char *entry, int64_t scores) {
+static int check_numbers(bigs_model *m, const Task *task, const char *entry, int64_t scores) {
+  if (!task->value || scores == task->n)
+    return 0;
+  return bigs_fail(&m->error, BIGS_EMODEL,
+                   "entry %s has %" PRId64 " numbers for %" PRId64
+                   " rows: where targets are numbers it has one a row, as [B] or [B, 1]",
+                   entry, scores, task->n);
+}
+
+static int add_numbers(Evaluation *v, const Task *task) {
   int err = 0;
-  if (scores != task->n)
-    return bigs_fail(&v->m->error, BIGS_EMODEL,
-                     "entry %s has %" PRId64 " numbers for %" PRId64
-                     " rows: where targets are numbers it has one a row, as [B] or [B, 1]",
-                     entry, scores, task->n);
   v->rows->task = (MetricTask){.numbers = true};
   for (int64_t i = 0; i < task->n && !err; i++)
     err = add_number(v, v->scores.v + i, task->value[i]);
@@ -257,8 +261,9 @@ static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
     return m->error.status;
   if (task.kind == OF_SPANS)
     return add_spans(v, batch, p, rows, classes);
-  return task.value ? add_numbers(v, &task, p->name, rows * classes)
-                    : add_labels(v, &task, p->name, rows, classes);
+  if (check_numbers(m, &task, p->name, rows * classes))
+    return m->error.status;
+  return task.value ? add_numbers(v, &task) : add_labels(v, &task, p->name, rows, classes);
 }
 
 int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
@@ -266,12 +271,18 @@ int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
   Task task;
   FeedField field[EVAL_SIDE_FIELDS];
   FeedBatch text;
+  int64_t rows, classes;
   int entry = task_of(batch, &task) ? bigs_model_entry(m->module, task.entry) : -1;
   if (entry < 0)
     return 0;
+  const BigsProgram *p = &m->module->program[entry];
   if (task.kind == OF_PAIRS)
     eval_side(batch, 0, field, &text);
   int err = feed_args(m->module, entry, task.kind == OF_PAIRS ? &text : batch, &args, &m->error);
+  if (!err && task.value && task.kind != OF_PAIRS) {
+    err = output_size(m, p, args.dims, &rows, &classes);
+    err = err ? err : check_numbers(m, &task, p->name, rows * classes);
+  }
   return err ? err : exec_reserve(m, entry, args.dims);
 }
 

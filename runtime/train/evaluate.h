@@ -56,7 +56,8 @@ int eval_rows_result(const EvalRows *r, int64_t from, int64_t to, EvalResult *ou
 int evaluate_explain(bigs_model *m, const Feed *feed, int64_t max_batches);
 // Can `evaluate` work for a source of batches like this one?
 bool evaluate_possible(const BigsModule *module, const FeedBatch *batch);
-// Takes the device's memory that such a batch needs, if it is not the host's: training does not take it then.
+// Errors that `evaluate` would come to by the entry's shape; else takes the device's memory that such a batch needs, if it is not
+// the host's: training does not take it then.
 int evaluate_reserve(bigs_model *m, const FeedBatch *batch);
 
 #endif
