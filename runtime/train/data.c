@@ -345,11 +345,13 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
   }
   if (!d->o.pad)
     L = longest;
-  int status = data_of_tokens(d->o.kind) ? make_room(d, B, L, e) : data_tensors_start(d, B, out, e);
+  int status = make_room(d, B, L, e);
+  if (!status && data_of_tokens(d->o.kind))
+    start_batch(d, B, L, out);
+  else if (!status)
+    status = data_tensors_start(d, B, out, e);
   if (status)
     return status;
-  if (data_of_tokens(d->o.kind))
-    start_batch(d, B, L, out);
   d->masking = eval ? d->o.mask_rate : d->mask_rate;
   d->late.status = 0;
   for (int64_t b = 0; b < B; b++) {
