@@ -9,16 +9,19 @@
 
 enum { KEPT_TEXT = 8 << 20 }; // bytes of text from which tokens are kept without being asked
 
+// [B, L], or, of choices, [B, C, L].
 static const BigsTensor *ids_input(const BigsModule *m) {
   for (int i = 0; i < m->ninput; i++)
-    if (!strcmp(m->input[i].name, "ids") && m->input[i].rank == 2)
+    if (!strcmp(m->input[i].name, "ids") && (m->input[i].rank == 2 || m->input[i].rank == 3))
       return &m->input[i];
   return NULL;
 }
 
+// axis -1: the last one.
 static int64_t fixed_axis(const BigsModule *m, int axis) {
   const BigsTensor *t = ids_input(m);
   int64_t c;
+  axis += t && axis < 0 ? t->rank : 0;
   return t && poly_is_const(&t->extent[axis], &c) ? c : 0;
 }
 
@@ -28,7 +31,7 @@ int64_t fixed_batch(const BigsModule *m) {
 }
 
 int64_t fixed_length(const BigsModule *m) {
-  return fixed_axis(m, 1);
+  return fixed_axis(m, -1);
 }
 
 // Bound of the length of `ids`; 0: none.
@@ -36,7 +39,7 @@ int64_t model_longest(const BigsModule *m) {
   const BigsTensor *t = ids_input(m);
   if (!t || fixed_length(m))
     return fixed_length(m);
-  const Poly *p = &t->extent[1];
+  const Poly *p = &t->extent[t->rank - 1];
   return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[1] < 0 ? m->dim[p->t[0].sym[0]].bound : 0;
 }
 
@@ -197,7 +200,7 @@ static int check_fixed(Session *s, int64_t batch, int64_t pieces, int64_t length
   if (L && L != length)
     return session_error(
         s, EXIT_MODEL, "the length is %lld, but the model is compiled for %s = %lld: --length %lld",
-        (long long)length, t->axis[1], (long long)L, (long long)L);
+        (long long)length, t->axis[t->rank - 1], (long long)L, (long long)L);
   return 0;
 }
 
@@ -247,12 +250,23 @@ static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) 
                        .ctx = f};
 }
 
+// Of choices: as many in a row as the model has for good.
+static int check_choices(Session *s, const Data *d) {
+  const BigsTensor *t = ids_input(s->module);
+  int64_t n = data_choices(d), c = n && t && t->rank == 3 ? fixed_axis(s->module, 1) : 0;
+  return !c || c == n
+             ? 0
+             : session_error(s, EXIT_MODEL,
+                             "rows have %lld choices, but the model is compiled for %s = %lld",
+                             (long long)n, t->axis[1], (long long)c);
+}
+
 static int open_rows(Session *s, Feeding *f, const char *const *paths, int npaths,
                      const DataOptions *o, Data **out) {
   int status = data_open(paths, npaths, f->tokens, o, out, &s->error);
   if (!f->o->quiet && isatty(2))
     fprintf(stderr, "\r\033[K");
-  return status ? session_fail(s, &s->error) : 0;
+  return status ? session_fail(s, &s->error) : check_choices(s, *out);
 }
 
 // What only text has.
@@ -299,8 +313,9 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   o.seed = seed;
   o.hold_out = hold_out;
   choose_cache(s, &o);
-  if (open_rows(s, f, paths, npaths, &o, &f->data))
-    return s->error.status;
+  status = open_rows(s, f, paths, npaths, &o, &f->data);
+  if (status)
+    return status;
   note_rows(s, f, f->data);
   feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
                  &f->feed);
@@ -332,8 +347,11 @@ int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char 
   return 0;
 }
 
-static const char *const row_words[] = {
-    [OF_CLASSES] = "rows", [OF_TAGS] = "words", [OF_SPANS] = "questions", [OF_PAIRS] = "pairs"};
+static const char *const row_words[] = {[OF_CLASSES] = "rows",
+                                        [OF_CHOICES] = "rows",
+                                        [OF_TAGS] = "words",
+                                        [OF_SPANS] = "questions",
+                                        [OF_PAIRS] = "pairs"};
 
 static void print_metrics(const EvalResult *r) {
   if (!r->count) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 // ---- sources and their fields
-typedef enum SettingShape { SHAPE_BL, SHAPE_B, SHAPE_M } SettingShape;
+typedef enum SettingShape { SHAPE_BL, SHAPE_BCL, SHAPE_B, SHAPE_M } SettingShape;
 typedef enum SourceId {
 #define SOURCE(ID, id, name, least, argument) SOURCE_##ID,
 #define FIELD(ID, FIELD, name, dtype, shape)
@@ -90,29 +90,39 @@ static const Formal *input_formal(const Model *m, const char *name) {
   return NULL;
 }
 
-static const Formal *ids_formal(const Model *m) {
+// Do rows of the source have several choices?
+static bool has_choices(const char *source) {
+  bool has = false;
+  for (int i = 0; i < COUNT(field_specs); i++)
+    has |= is_of(&field_specs[i], source) && field_specs[i].shape == SHAPE_BCL;
+  return has;
+}
+
+// The input whose axes those of fields are.
+static const Formal *ids_formal(const Model *m, const char *source) {
   const Formals *f = &m->model->decl->formals;
+  int axes = has_choices(source) ? 3 : 2;
   for (int i = 0; i < f->n; i++)
-    if (!strcmp(f->v[i].name.s, "ids") && f->v[i].type && f->v[i].type->dims.n == 2)
+    if (!strcmp(f->v[i].name.s, "ids") && f->v[i].type && f->v[i].type->dims.n == axes)
       return &f->v[i];
   return NULL;
 }
 
-static const char *const shape_words[] = {"like `ids`", "along the batch of `ids`",
+static const char *const shape_words[] = {"like `ids`", "like `ids`", "along the batch of `ids`",
                                           "along the chosen places, a run-time dim of its own"};
 
 // rows: the dim of masked rows (of `tensors`: of all rows) seen so far in this block.
-static bool shape_fits(const Model *m, SettingShape shape, const Ty *t, Ax **rows) {
-  const Formal *ids = ids_formal(m);
+static bool shape_fits(const Model *m, const FieldSpec *spec, const Ty *t, Ax **rows) {
+  const Formal *ids = ids_formal(m, sources[spec->source]);
   const TDim *d = ids->type->dims.v;
-  if (shape == SHAPE_M) {
+  if (spec->shape == SHAPE_M) {
     bool ok = t->ax.n == 1 && t->ax.v[0]->name != d[0].name.s && t->ax.v[0]->name != d[1].name.s &&
               (!*rows || *rows == t->ax.v[0]);
     if (ok)
       *rows = t->ax.v[0];
     return ok;
   }
-  int n = shape == SHAPE_B ? 1 : 2;
+  int n = spec->shape == SHAPE_B ? 1 : ids->type->dims.n;
   if (t->ax.n != n)
     return false;
   for (int i = 0; i < n; i++)
@@ -141,13 +151,12 @@ static void unknown_field(Sema *s, const Field *f, const char *source) {
 }
 
 static void missing_type(Sema *s, const Field *f, const FieldSpec *spec) {
-  const Formal *ids = ids_formal(s->m);
+  const Formal *ids = spec ? ids_formal(s->m, sources[spec->source]) : NULL;
   const char *axes = spec ? "M" : "B";
-  if (spec && ids && spec->shape != SHAPE_M) {
-    const TDim *d = ids->type->dims.v;
-    axes = spec->shape == SHAPE_B ? d[0].name.s
-                                  : arena_printf(s->a, "%s, %s", d[0].name.s, d[1].name.s);
-  }
+  for (int i = 0; ids && spec->shape != SHAPE_M && i < ids->type->dims.n; i++)
+    if (!i || spec->shape != SHAPE_B)
+      axes =
+          arena_printf(s->a, "%s%s%s", i ? axes : "", i ? ", " : "", ids->type->dims.v[i].name.s);
   Diag *g = sema_error(s, ERR_BAD_FIELD, f->span, "`%s` is no input of the model: give its type",
                        f->name.s);
   diag_help(s->d, g, "`%s : %s[%s]`", f->name.s, dtype_name(spec ? spec->dtype : DT_I32), axes);
@@ -184,13 +193,15 @@ static bool check_field(Sema *s, const Field *f, const char *source, const Ty *t
     return false;
   }
   *kind = spec->kind;
-  if (!ids_formal(s->m)) {
+  if (!ids_formal(s->m, source)) {
+    bool choices = has_choices(source);
     sema_error(s, ERR_BAD_FIELD, f->span,
-               "`%s` needs an input `ids : i32[B, L]` of the model: its axes are batch and length",
-               source);
+               "`%s` needs an input `ids : i32[%s]` of the model: its axes are %s", source,
+               choices ? "B, C, L" : "B, L",
+               choices ? "batch, choices and length" : "batch and length");
     return false;
   }
-  if (t->bad || (dtype_fits(spec, t->dtype) && shape_fits(s->m, spec->shape, t, rows)))
+  if (t->bad || (dtype_fits(spec, t->dtype) && shape_fits(s->m, spec, t, rows)))
     return true;
   sema_error(s, ERR_BAD_FIELD, f->span, "`%s` of `%s` is %s %s, not %s", f->name.s, source,
              dtype_words(s, spec), shape_words[spec->shape], dtype_axes_str(s, t->dtype, &t->ax));

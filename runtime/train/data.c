@@ -22,7 +22,7 @@ static const struct {
 };
 #undef FIELD
 
-typedef enum FieldShape { FIELD_NONE, FIELD_BL, FIELD_B, FIELD_M } FieldShape;
+typedef enum FieldShape { FIELD_NONE, FIELD_BL, FIELD_BCL, FIELD_B, FIELD_M } FieldShape;
 static FieldShape field_shape(DataKind kind, const char *name) {
   static const struct {
     DataKind kind;
@@ -278,9 +278,14 @@ uint64_t data_fingerprint(const Data *d) {
 
 // ---- batches
 
+// Rows of tokens that one of a batch has.
+static int64_t choices_of(const Data *d) {
+  return d->choices ? d->choices : 1;
+}
+
 static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
   DataBuffer *b = &d->buf;
-  int64_t cells = B * L; // checked by make_chosen
+  int64_t cells = B * L * choices_of(d); // checked by make_chosen
   if (cells <= b->cells && B <= b->rows)
     return 0;
   free_buffer(b);
@@ -313,7 +318,8 @@ static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
 static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   const DataBuffer *b = &d->buf;
   FieldShape target = field_shape(d->o.kind, "target");
-  *out = (DataBatch){.B = B, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
+  *out = (DataBatch){
+      .B = B, .C = d->choices, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
   out->at = field_shape(d->o.kind, "at") ? b->at : NULL;
   out->labels = field_shape(d->o.kind, "labels") ? b->labels : NULL;
   out->target = target && !d->o.numbers && d->o.kind != DATA_PAIRS
@@ -366,7 +372,7 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
 static int make_chosen(Data *d, int64_t B,
                        int64_t (*choose)(Data *d, uint64_t from, int64_t b, uint64_t *draw),
                        uint64_t from, bool eval, DataBatch *out, BigsError *e) {
-  if (B > INT32_MAX / d->o.length)
+  if (B > INT32_MAX / (d->o.length * choices_of(d)))
     return bigs_fail(e, BIGS_EUSAGE, "a batch of %lld rows of %lld tokens is too large",
                      (long long)B, (long long)d->o.length);
   int64_t *row = malloc(sizeof *row * (size_t)(B + 1));

@@ -8,6 +8,7 @@
 //   tensors   rows of the arrays in files, which stay there: data_tensors.c
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
 //             cut, of a pair the longer one first
+//   choices   for each choice of a row what tsv has: [CLS] context [SEP] choice [SEP], or [CLS] choice [SEP]
 //   pairs     [CLS] a [SEP] and [CLS] b [SEP], of one length
 //   spans     [CLS] question [SEP] context [SEP]; a context too long has several rows, which overlap by half
 //   tags      [CLS] words [SEP], a target for each word, at its first token; a sentence too long goes on in the next row
@@ -95,7 +96,7 @@ uint64_t data_fingerprint(const Data *d);
 
 // Owned by the data, valid until the next batch.  Fields a kind lacks are NULL.
 typedef struct DataBatch {
-  int64_t B, L, M;
+  int64_t B, C, L, M; // C: choices of a row, 0: none; then ids, types and mask are [B, C, L]
   const int32_t *ids, *types; // [B, L]
   const bool *mask;           // [B, L]: false on padding
   const int32_t
@@ -118,6 +119,8 @@ typedef struct DataBatch {
 // What of the batch made last is not finite: "x[17, 3] of train.safetensors is nan"; false: nothing, or it is not looked at.
 bool data_doubt(const Data *d, char *text, size_t size);
 
+// choices: of each row; 0: another kind.
+int64_t data_choices(const Data *d);
 // spans: questions whose contexts have several rows.
 int64_t data_longer(const Data *d);
 // spans: the answers to the questions that these rows, n of ascending numbers, are of: malloc'd, *answers of them.

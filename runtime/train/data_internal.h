@@ -44,7 +44,8 @@ struct Data {
   void (*own_free)(void *own);
   const int32_t *notes;
   int64_t nnote;
-  int64_t ncut; // what it cut while reading
+  int64_t choices; // of each row; 0: a row is no choice
+  int64_t ncut;    // what it cut while reading
   int64_t skipped;
   char first_skipped[256];
   // rows

@@ -92,8 +92,9 @@ static bool task_of(const FeedBatch *batch, Task *out) {
     task_of_places(at, labels, out);
   else if (batch->part && same_shape(at, target))
     task_of_words(batch, at, target, out);
-  else
-    return target && task_of_rows(target, out);
+  else if (!target || !task_of_rows(target, out))
+    return false;
+  out->kind = batch->choices ? OF_CHOICES : out->kind;
   return true;
 }
 

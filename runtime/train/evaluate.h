@@ -41,6 +41,7 @@ void eval_rows_free(EvalRows *r);
 //   at, target   entry `scores` [B, L, C] at the rows `at` of (B, L)     (tags of words)
 //   start, end   entry `spans` [B, L, 2]                                (answers in a text)
 //   ids_a, ids_b entry `embed` [B, H] of each of them                    (two texts)
+//   target [B], ids [B, C, L]   entry `scores` [B, C]                      (several choices)
 //   target of the axes of ids   entry `logits` [B, L, V] everywhere      (language model)
 //   target [B]   entry `scores` [B, C]                                     (classification)
 //   target [B] f32   entry `scores` [B], or [B, 1]                             (regression)

@@ -29,6 +29,7 @@ typedef struct FeedBatch {
   const FeedField *field; // memory of the source, valid until its next call
   int64_t tokens;         // for counting: not padding
   int64_t count;          // what its loss is the mean of: labels, or rows; 0 is as 1
+  int64_t choices;        // of each row; 0: rows are no choices
   const int64_t *row;     // the number of each, in the data
   const int32_t *part;    // of each, the number of the text that it is a part of; NULL: none
 } FeedBatch;

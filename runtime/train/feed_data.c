@@ -21,6 +21,18 @@ static void add_field(DataFeed *d, FeedBatch *out, const char *name, int dtype, 
         (FeedField){.name = name, .dtype = dtype, .rank = rank, .shape = {n0, n1}, .data = data};
 }
 
+// [B, L], or, of choices, [B, C, L].
+static void add_tokens(DataFeed *d, FeedBatch *out, const char *name, int dtype, const void *data,
+                       const DataBatch *b) {
+  int before = out->nfield;
+  add_field(d, out, name, dtype, data, 2, b->B, b->L);
+  if (b->C && out->nfield > before) {
+    d->field[before].rank = 3;
+    d->field[before].shape[1] = b->C;
+    d->field[before].shape[2] = b->L;
+  }
+}
+
 // A loss is a mean over labels, targets of places, or rows.
 static int64_t predictions(const DataBatch *b) {
   return b->at ? b->M : b->target && b->target_rank == 2 ? b->B * b->L : b->B;
@@ -35,11 +47,12 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
                      .tokens = b->tokens,
                      .count = predictions(b),
                      .row = b->row,
+                     .choices = b->C,
                      .part = b->part};
   bool two = b->ids_b != NULL;
-  add_field(d, out, two ? "ids_a" : "ids", DT_I32, b->ids, 2, b->B, b->L);
-  add_field(d, out, two ? "types_a" : "types", DT_I32, b->types, 2, b->B, b->L);
-  add_field(d, out, two ? "mask_a" : "mask", DT_BOOL, b->mask, 2, b->B, b->L);
+  add_tokens(d, out, two ? "ids_a" : "ids", DT_I32, b->ids, b);
+  add_tokens(d, out, two ? "types_a" : "types", DT_I32, b->types, b);
+  add_tokens(d, out, two ? "mask_a" : "mask", DT_BOOL, b->mask, b);
   add_field(d, out, "ids_b", DT_I32, b->ids_b, 2, b->B, b->L);
   add_field(d, out, "types_b", DT_I32, b->types_b, 2, b->B, b->L);
   add_field(d, out, "mask_b", DT_BOOL, b->mask_b, 2, b->B, b->L);

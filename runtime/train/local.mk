@@ -9,6 +9,9 @@ train_sources = \
 	%D%/corpus.h \
 	%D%/data.c \
 	%D%/data.h \
+	%D%/data_choices.c \
+	%D%/data_choices.h \
+	%D%/data_choices_read.c \
 	%D%/data_internal.h \
 	%D%/data_pairs.c \
 	%D%/data_rows.c \

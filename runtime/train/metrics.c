@@ -147,7 +147,8 @@ typedef enum MetricFits {
   FITS_TAGS,
   FITS_ENTITIES,
   FITS_SPANS,
-  FITS_PAIRS
+  FITS_PAIRS,
+  FITS_CHOICES
 } MetricFits;
 
 static bool fits(MetricFits what, const MetricTask *t) {
@@ -156,6 +157,7 @@ static bool fits(MetricFits what, const MetricTask *t) {
   case FITS_TWO: return t->kind == OF_CLASSES && !t->numbers && t->classes == 2;
   case FITS_NUMBERS: return t->numbers;
   case FITS_TAGS: return t->kind == OF_TAGS;
+  case FITS_CHOICES: return t->kind == OF_CHOICES;
   case FITS_PAIRS: return t->kind == OF_PAIRS && !t->numbers;
   case FITS_SPANS: return t->kind == OF_SPANS;
   case FITS_ENTITIES: return t->kind == OF_TAGS && entities_named(t->names);

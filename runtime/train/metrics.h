@@ -21,6 +21,7 @@ typedef enum MetricKind {
   OF_CLASSES, // or of numbers: one a row
   OF_TAGS,    // classes of words
   OF_SPANS,   // answers: the target is 1 where one is exactly right, what is said is its f1
+  OF_CHOICES, // which one
   OF_PAIRS    // texts: the number of a text's partner, and of the one that is nearest; or numbers
 } MetricKind;
 typedef struct MetricTask {

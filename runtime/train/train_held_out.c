@@ -37,6 +37,8 @@ static const char *misfit(const EvalResult *v) {
   if (v->task.kind == OF_PAIRS)
     return v->task.numbers ? "its targets are scores: pearson or spearman fit them"
                            : "its pairs have no scores: recall fits them";
+  if (v->task.kind == OF_CHOICES)
+    return "its targets are choices: accuracy fits them";
   if (v->task.numbers)
     return "its targets are numbers";
   if (v->task.kind == OF_SPANS)
