@@ -55,7 +55,7 @@ static int chosen(Session *s, const char *option, const char *value, const char 
 static int choose_entry(Embedding *e, int pool, int unit, const SentenceRules *r) {
   Session *s = &e->s;
   bool hidden = has_entry(s, "hidden"), embed = has_entry(s, "embed");
-  if (embed && !pool && !unit && !r->said) {
+  if (embed && !pool && !unit && (!r->said || s->sentence)) {
     e->entry = "embed";
     return 0;
   }

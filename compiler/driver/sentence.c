@@ -2,6 +2,7 @@
 #include "compiler/driver/sentence.h"
 #include "base/vec.h"
 #include "runtime/files/file.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -229,15 +230,35 @@ int sentence_rules(Arena *a, const char *folder, SentenceRules *r, BigsError *e)
 }
 
 // ---- `config` lines of a model
+typedef enum RowKind { ROW_CLS, ROW_NORMALIZE, ROW_LONGEST, ROWS } RowKind;
+static const struct {
+  const char *file, *key;
+} rows[ROWS] = {{"1_Pooling/config.json", "pooling_mode_cls_token"},
+                {"modules.json", "Normalize"},
+                {"sentence_bert_config.json", "max_seq_length"}};
+
 bool sentence_has_key(const char *file, const char *key) {
-  return (!strcmp(file, "1_Pooling/config.json") && !strcmp(key, "pooling_mode_cls_token")) ||
-         (!strcmp(file, "modules.json") && !strcmp(key, "Normalize"));
+  for (int i = 0; i < ROWS; i++)
+    if (!strcmp(file, rows[i].file) && !strcmp(key, rows[i].key))
+      return true;
+  return false;
 }
 
-const JsonValue *sentence_value(const SentenceRules *r, const char *key) {
+static const JsonValue *truth(bool said, bool is) {
   static const JsonValue yes = {.kind = JSON_TRUE}, no = {.kind = JSON_FALSE};
-  bool pools = !strcmp(key, "pooling_mode_cls_token");
-  if (pools ? r->pool == POOL_AUTO : !r->said)
-    return NULL;
-  return (pools ? r->pool == POOL_CLS : r->normalize) ? &yes : &no;
+  return !said ? NULL : is ? &yes : &no;
+}
+
+static const JsonValue *length_value(SentenceRules *r) {
+  HubNumber *n = &r->number;
+  int most = r->longest < INT32_MAX ? (int)r->longest : INT32_MAX, // more than any model's
+      size = snprintf(n->text, sizeof n->text, "%d", most);
+  n->value = (JsonValue){.kind = JSON_NUMBER, .text = n->text, .size = (size_t)size};
+  return r->longest ? &n->value : NULL;
+}
+
+const JsonValue *sentence_value(SentenceRules *r, const char *key) {
+  return !strcmp(key, rows[ROW_CLS].key)         ? truth(r->pool != POOL_AUTO, r->pool == POOL_CLS)
+         : !strcmp(key, rows[ROW_NORMALIZE].key) ? truth(r->said, r->normalize)
+                                                 : length_value(r);
 }

@@ -30,6 +30,7 @@ typedef struct Session {
   FILE *stdin_copy;       // a file without a name, with what standard input held
   const char *stdin_path; // that it can be opened by; messages say <stdin>
   bool fresh;             // parts that the weights lack may be used with fresh values
+  bool sentence;          // the entry `embed` is as a folder of sentence-transformers says
   bool unnoted;           // parts that they lack go without a word: what reaches one is refused
   bool unset;             // parameters without weights stay zero
   const char

@@ -121,10 +121,31 @@ static const CkptConfig *sentence_row(const CkptTable *t) {
   return NULL;
 }
 
+// Does `embed` of the model do what the folder says?
+static bool follows(const CkptTable *t) {
+  bool pools = false, normalizes = false;
+  for (int i = 0; t && i < t->config.n; i++) {
+    const CkptConfig *c = &t->config.v[i];
+    bool row = c->name && sentence_has_key(c->file, c->key);
+    pools |= row && !strcmp(c->key, "pooling_mode_cls_token");
+    normalizes |= row && !strcmp(c->key, "Normalize");
+  }
+  return pools && normalizes;
+}
+
 // Is the vector of a text made of it?  Then what the folder asks for besides is asked of this model.
 static bool makes_vectors(const Options *o) {
   return o->verb == VERB_COMPILE || o->verb == VERB_EMBED ||
          (o->entry && !strcmp(o->entry, "embed"));
+}
+
+static void note_prompt(const Session *s, const SentenceRules *r) {
+  if (s->o->verb == VERB_COMPILE && *r->prompt && !s->o->quiet)
+    fprintf(
+        stderr,
+        "bigsc: note: %s puts \"%s\" in front of every text; in front of the library's texts its "
+        "caller does\n",
+        s->weights, r->prompt);
 }
 
 static int sentence_config(Session *s, const CkptTable *t, const Defines *own, SentenceRules *r) {
@@ -134,11 +155,17 @@ static int sentence_config(Session *s, const CkptTable *t, const Defines *own, S
   bool pools = s->o->pool && strcmp(s->o->pool, "auto") != 0;
   BigsError e = {0};
   *r = (SentenceRules){.chosen = !strict || (embeds && pools) || define_value(own, name),
+                       .prompt = "",
                        .choice = embeds ? "--pool mean or --pool cls"
                                         : session_text(s, "-D %s=true or -D %s=false", name, name)};
-  if (!row || !sentence_rules(s->arena, s->weights, r, &e) || !strict)
-    return 0;
-  return session_fail(s, &e);
+  s->sentence = follows(t);
+  int err = row ? sentence_rules(s->arena, s->weights, r, &e) : 0;
+  if (!strict || s->o->length > 0) // the length that the user gives counts
+    r->longest = 0;
+  if (err && strict)
+    return session_fail(s, &e);
+  note_prompt(s, r);
+  return 0;
 }
 
 static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own, Defines *defs) {
