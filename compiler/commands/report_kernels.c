@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KERNEL_WIDTH = 370, KERNEL_HEIGHT = 230, CHANNELS = 4 };
+enum { KERNEL_WIDTH = 370, KERNEL_HEIGHT = 200, LEGEND_ROW = 18, CHANNELS = 4 };
 static const double most_work = 3e8; // turns of the interpreter, for one kernel
 
 typedef struct ConvKernel {
@@ -68,6 +68,24 @@ static const char *layer_of(Arena *a, const char *path) {
   return path[n] ? arena_strndup(a, path, n) : path;
 }
 
+// What carries the axis into a node: for a convolution what it is of, and not its kernel.
+static Node *carrier(const Node *n, const Axis *a) {
+  for (int i = 0; i < n->nin; i++)
+    if (node_has(n->in[i], a))
+      return n->in[i];
+  return NULL;
+}
+
+// A convolution whose operand is the text turned around takes from what stands behind: all ways to the model's inputs have turned it
+// as often, or what is added up would not belong together.
+static bool is_of_future(const Node *conv) {
+  const Axis *a = conv->attr.axis;
+  bool turned = conv->attr.reverse;
+  for (const Node *n = conv->in[0]; n; n = carrier(n, a))
+    turned ^= n->op == OP_FLIP && axis_in(n->attr.axes, n->attr.naxes, a);
+  return turned;
+}
+
 static void list_kernels(Kernelling *k, Node *root) {
   int n;
   Arena *a = k->s->arena;
@@ -79,21 +97,7 @@ static void list_kernels(Kernelling *k, Node *root) {
                (ConvKernel){.path = path,
                             .layer = layer_of(a, path),
                             .conv = live[i],
-                            .future = live[i]->attr.reverse});
-    }
-}
-
-// A convolution between two flips is one of the future: the rewrites take the flips away, and say so.
-static void find_direction(Kernelling *k, Node *root) {
-  int n;
-  graph_rewrite(k->g, RULES_STRUCTURAL | RULES_SIMPLIFY, &root, 1, NULL);
-  Node **live = graph_reachable(k->g, &root, 1, &n);
-  for (int i = 0; i < n; i++)
-    if (live[i]->op == OP_CAUSAL_CONV && is_of_parameters(k->g, live[i]->in[1])) {
-      const char *path = path_of(k->s->arena, k->g, live[i]->in[1]);
-      for (int j = 0; j < k->list.n; j++)
-        if (!strcmp(k->list.v[j].path, path))
-          k->list.v[j].future = live[i]->attr.reverse;
+                            .future = is_of_future(live[i])});
     }
 }
 
@@ -227,7 +231,10 @@ static void put_layer(const Kernelling *k, const char *layer) {
   if (!n || !chart_frame(&c, &unused))
     return;
   fprintf(k->r->f, "<figure class=\"kernels\">\n");
-  chart_svg(k->r->f, &c, (SvgSize){.width = KERNEL_WIDTH, .height = KERNEL_HEIGHT, .inside = true});
+  chart_svg(k->r->f, &c,
+            (SvgSize){.width = KERNEL_WIDTH,
+                      .height = KERNEL_HEIGHT + LEGEND_ROW * style,
+                      .inside = true});
   html_close(k->r->f, "figure");
 }
 
@@ -289,8 +296,6 @@ int report_kernels(Report *r) {
     return 0;
   set_dims(&k);
   list_kernels(&k, root);
-  if (k.list.n)
-    find_direction(&k, root);
   for (int i = 0; i < k.list.n && !status; i++)
     status = evaluate_kernel(&k, &k.list.v[i]);
   if (!status && k.list.n)
