@@ -11,12 +11,16 @@
 #include <sys/stat.h>
 
 enum { EXAMPLES = 4, EXAMPLE_TOKENS = 64, SHOWN_WORDS = 3, SHOWN_GAPS = 8, WRONG_ROWS = 10 };
-enum { UNASKED_BYTES = 64 << 20 }; // of data that is read without being asked to
+enum {
+  UNASKED_BYTES = 64 << 20,
+  UNASKED_ROWS = 1024
+}; // of data that is read without being asked to
 
 // ---- data
 typedef struct ReportData {
   Strings paths;
   bool hold_out; // some of its rows are those that were held out; else all are
+  bool asked;    // by --data
 } ReportData;
 
 // The next word of a command line as options.c writes it into the log; NULL behind the last.
@@ -58,7 +62,7 @@ static bool at_hand(const Strings *paths) {
 // What the options say, else what the run was judged by, where that is here.
 static bool find_data(Report *r, bool task, ReportData *d) {
   const char *line = history_text(&r->h, "flags");
-  *d = (ReportData){.paths = r->o.data, .hold_out = !task};
+  *d = (ReportData){.paths = r->o.data, .hold_out = !task, .asked = r->o.data.n > 0};
   if (d->paths.n || !line)
     return d->paths.n > 0;
   logged_paths(r->s.arena, line, "--dev", &d->paths);
@@ -133,24 +137,51 @@ static double greatest(const Example *x) {
   return most;
 }
 
+// What begins a word in vocabularies that mark that, and else what goes on with one.
+static const char *const word_marks[] = {"\xC4\xA0", "\xE2\x96\x81"};
+
+static size_t word_mark(const char *text) {
+  for (int i = 0; i < COUNT(word_marks); i++)
+    if (!strncmp(text, word_marks[i], strlen(word_marks[i])))
+      return strlen(word_marks[i]);
+  return 0;
+}
+
+static bool marks_words(const Report *r) {
+  for (int i = 0, n = tok_size(r->feeding.tokens); i < n; i++)
+    if (word_mark(token(r, i)))
+      return true;
+  return false;
+}
+
+// A token as it stands in a text.
+static void put_word(const Report *r, const char *text, bool marked) {
+  size_t mark = marked ? word_mark(text) : strncmp(text, "##", 2) ? 0 : 2;
+  xml_text(r->f, text + mark);
+}
+
+static bool begins_word(const char *text, bool marked) {
+  return marked ? word_mark(text) > 0 : strncmp(text, "##", 2) != 0;
+}
+
 // A token with its share of why the first mask is filled so: blue where the word is less likely without it, else orange.
-static void put_token(const Report *r, const Example *x, int64_t i, double most) {
+static void put_token(const Report *r, const Example *x, int64_t i, double most, bool marked) {
   double change = x->change[i];
   const char *text = token(r, x->ids[i]);
-  bool joined = !strncmp(text, "##", 2);
-  if (i && !joined)
+  if (i && begins_word(text, marked))
     fputc(' ', r->f);
   if (isnan(change))
     fprintf(r->f, "<span>");
   else
     fprintf(r->f, "<span title=\"%.3f nats\" style=\"background:rgba(%s,%.2f)\">", change,
             change > 0 ? "0,114,178" : "213,94,0", most > 0 ? 0.6 * fabs(change) / most : 0);
-  xml_text(r->f, joined ? text + 2 : text);
+  put_word(r, text, marked);
   fprintf(r->f, "</span>");
 }
 
 static void put_sentence(const Report *r, const Example *x) {
   double most = greatest(x);
+  bool marked = marks_words(r);
   int gap = 0;
   fprintf(r->f, "<p class=\"text\">");
   for (int64_t i = 0; i < x->used; i++)
@@ -158,7 +189,7 @@ static void put_sentence(const Report *r, const Example *x) {
       fprintf(r->f, " <span class=\"gap\">%d</span>", ++gap);
     else if (!tok_is_special(r->feeding.tokens, x->ids[i]) ||
              x->ids[i] == tok_special(r->feeding.tokens, TOK_UNK))
-      put_token(r, x, i, most);
+      put_token(r, x, i, most, marked);
   fprintf(r->f, "</p>\n");
 }
 
@@ -315,12 +346,16 @@ static void put_scores(Report *r, const EvalResult *v) {
 static int put_task(Report *r, const ReportData *d) {
   EvalRows rows = {0};
   EvalResult v;
-  int status = evaluate_rows(r->s.handle, &r->feeding.feed, 0, &rows, &v);
+  int64_t all = data_rows(r->feeding.data, split_of(d)), batch = r->feeding.from.batch;
+  int status = evaluate_rows(r->s.handle, &r->feeding.feed,
+                             d->asked ? 0 : (UNASKED_ROWS + batch - 1) / batch, &rows, &v);
   if (status)
     session_error(&r->s, status, "%s", bigs_model_error(r->s.handle));
   else
     put_scores(r, &v);
-  if (!status && rows.task.kind == OF_CLASSES && rows.n == data_rows(r->feeding.data, split_of(d)))
+  if (!status && rows.task.kind == OF_CLASSES && rows.n < all)
+    html_note(r->f, "These are the first of %lld rows: --data PATH... takes all.", (long long)all);
+  if (!status && rows.task.kind == OF_CLASSES && rows.n <= all)
     status = put_wrong_rows(r, d, &rows);
   eval_rows_free(&rows);
   return status;
