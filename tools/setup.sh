@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo; elsewhere it says
 # what to install, and `configure` tells what is missing.
-#   sh tools/setup.sh [text] [study] [tests] [fuzz]
+#   sh tools/setup.sh [text] [study] [tests] [browser] [fuzz]
 #     text       also the English text that the quick start trains on (package dict-gcide)
 #     study      also the texts of tools/study.sh
 #     tests      also what only tests use: valgrind, a C++ compiler, clang-format, numpy, small texts
+#     browser    also chromium, in which a test opens a page of `bigsc report`
 #     fuzz       also clang with libFuzzer and ThreadSanitizer
 set -eu
 
@@ -15,9 +16,10 @@ for extra in "$@"; do
     text) packages="$packages dict-gcide" ;;
     study) packages="$packages dict-gcide wordnet-base bible-kjv linux-doc" ;;
     tests) packages="$packages valgrind g++ clang-format-19 python3-numpy dict-gcide wordnet-base bible-kjv" ;;
+    browser) packages="$packages chromium" ;;
     fuzz) packages="$packages clang-19 libclang-rt-19-dev" ;;
     *)
-      echo "usage: sh tools/setup.sh [text] [study] [tests] [fuzz]" >&2
+      echo "usage: sh tools/setup.sh [text] [study] [tests] [browser] [fuzz]" >&2
       exit 2
       ;;
   esac
