@@ -98,7 +98,13 @@ int bigs_model_load(bigs_model *m, const char *path);
 // Parameter number `index`, dense and row-major in its declared order, as its dtype (f32, or f64;
 // complex as pairs), or its gradient, or its moments: nothing but the layout changes.  A gradient
 // is there after bigs_model_grad or step.
-typedef enum { BIGS_THE_WEIGHT, BIGS_THE_GRADIENT, BIGS_THE_MOMENT1, BIGS_THE_MOMENT2 } bigs_what;
+typedef enum {
+  BIGS_THE_WEIGHT,
+  BIGS_THE_GRADIENT,
+  BIGS_THE_MOMENT1,
+  BIGS_THE_MOMENT2,
+  BIGS_THE_AVERAGE // of the weights, where the train block has `ema`
+} bigs_what;
 int bigs_model_parameter(const BigsModule *module, const char *name); // its number, or -1
 int bigs_model_get(bigs_model *m, bigs_what what, int index, void *dense);
 int bigs_model_set(bigs_model *m, bigs_what what, int index, const void *dense);

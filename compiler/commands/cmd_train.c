@@ -169,17 +169,24 @@ static int tokenizer(Session *s, Feeding *f, TrainOptions *to) {
   return status ? status : keep_tokenizer(s, path, f->tokens, to);
 }
 
-static void print_best(const TrainResult *r, const TrainOptions *to) {
+// What was judged: the average of the parameters, where there is one.
+static const char *best_folder(Session *s, const TrainOptions *to) {
+  const char *ema = session_text(s, "%s/best/ema", to->out);
+  return folder_has_run(ema) ? ema : session_text(s, "%s/best", to->out);
+}
+
+static void print_best(Session *s, const TrainResult *r, const TrainOptions *to) {
   if (r->early)
     printf("ended early: of the last %lld evaluations none was better\n", (long long)to->patience);
   if (to->best_by && r->best_step >= 0)
-    printf("best by %s at step %lld, %.4f: %s/best\n", to->best_by, (long long)r->best_step,
-           r->best, to->out);
+    printf("best by %s at step %lld, %.4f: %s\n", to->best_by, (long long)r->best_step, r->best,
+           best_folder(s, to));
 }
 
-static void print_result(const TrainResult *r, const Feeding *f, const TrainOptions *to) {
+static void print_result(Session *s, const TrainResult *r, const Feeding *f,
+                         const TrainOptions *to) {
   if (r->first_step == r->step && r->early) {
-    print_best(r, to);
+    print_best(s, r, to);
     return;
   }
   if (r->first_step == r->step) {
@@ -193,7 +200,7 @@ static void print_result(const TrainResult *r, const Feeding *f, const TrainOpti
     return;
   printf("held-out ");
   feeding_print_result(f, &r->held_out);
-  print_best(r, to);
+  print_best(s, r, to);
 }
 
 // The draws go on from the seed that the run began with, and the parameters from where they are.
@@ -416,7 +423,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   if (status)
     session_error(s, status, "%s", bigs_model_error(s->handle));
   else if (!o->quiet)
-    print_result(&result, f, &to);
+    print_result(s, &result, f, &to);
   return status;
 }
 

@@ -180,6 +180,8 @@ static void print_run(Session *s, const TrainState *st, const char *train, const
   if (st->pieces > 1)
     printf(" in %lld pieces", (long long)st->pieces);
   printf("\n");
+  if (st->average)
+    printf("  the parameters are averages over its steps\n");
   if (tail->version[0])
     printf("  by bigsc %s on %s\n", inspect_shown(s, tail->version), inspect_shown(s, tail->cpu));
   log_line(tail, 0, &n);

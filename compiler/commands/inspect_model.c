@@ -71,6 +71,8 @@ static void print_recipe(Session *s, const Recipe *r) {
     printf("    masked %s\n", schedule_text(s, masked(r), &r->masking));
   if (r->growth.n)
     printf("    batch %s\n", schedule_text(s, (double)r->batch, &r->growth));
+  if (r->ema > 0)
+    printf("    averaged, ema %.10g\n", r->ema);
   printf("    decay %g, clip %g, batch %lld", r->decay, r->clip, (long long)r->batch);
   if (r->pieces > 1)
     printf(" in %lld pieces", (long long)r->pieces);
@@ -246,6 +248,7 @@ static void json_recipes(JsonText *t, const Model *m) {
     record_number(&o, "rate", r[i]->has_rate ? r[i]->rate : NAN); // null
     record_number(&o, "decay", r[i]->decay);
     record_number(&o, "clip", r[i]->clip);
+    record_number(&o, "ema", r[i]->ema);
     record_int(&o, "batch", r[i]->batch);
     record_int(&o, "pieces", r[i]->pieces > 1 ? r[i]->pieces : 1);
     record_int(&o, "steps", r[i]->steps);

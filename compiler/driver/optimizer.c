@@ -9,8 +9,8 @@ typedef struct Update {
   Axis *axis;
   Node *p, *grad; // values before
   Node *rate, *decay, *scale;
-  Output out[3]; // the parameter, and moments
-  Node *was[3];  // before
+  Output out[4]; // the parameter, moments, the average
+  Node *was[4];  // before
   int nout;
 } Update;
 
@@ -50,7 +50,7 @@ static void result(Update *u, const char *name, Node *was, Node *n) {
   u->out[u->nout++] = output(u, name, n);
 }
 
-// A moment that the optimizer keeps between steps: "#m" or "#v".
+// What the optimizer keeps between steps: "#m", "#v", or "#e".
 static Node *moment(Update *u, const char *name) {
   return vector(u, name);
 }
@@ -138,6 +138,12 @@ static void or_as_before(Update *u) {
     u->out[i].node = g_select(u->g, go, u->out[i].node, u->was[i]);
 }
 
+// The exponential moving average of the parameters, "#e": e + (1 - ema) (p - e), which stays where it is once it is p.
+static void keep_average(Update *u, Node *p, double ema) {
+  Node *was = moment(u, "#e"), *gap = g_binary(u->g, OP_SUB, p, was);
+  result(u, "#e", was, add(u, was, mul(u, gap, number(u, 1 - ema))));
+}
+
 void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   Graph *g = b->graph;
   // A run-time dim of its own, behind the model's: `elements` cannot meet a dim of the file, whose
@@ -152,9 +158,11 @@ void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   Node *step = emit[r->optimizer.kind](&u, &r->optimizer);
   u.out[0] = output(&u, "#p", g_binary(g, OP_SUB, u.p, mul(&u, step, u.rate)));
   u.was[0] = u.p;
+  if (r->ema > 0)
+    keep_average(&u, u.out[0].node, r->ema);
   if (b->options.gpu)
     or_as_before(&u);
-  Node *roots[3];
+  Node *roots[4];
   for (int i = 0; i < u.nout; i++)
     roots[i] = u.out[i].node;
   graph_rewrite(g, RULES_SIMPLIFY, roots, u.nout, &b->stats);

@@ -67,6 +67,7 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .rate = r->has_rate ? r->rate : -1,
                  .decay = r->decay,
                  .clip = r->clip,
+                 .ema = r->ema,
                  .batch = r->batch,
                  .pieces = r->pieces,
                  .steps = r->steps,

@@ -193,11 +193,12 @@ typedef struct Recipe {
   VEC(TrainField) fields; // in the order written
   bool has_loss, has_optimizer, has_rate;
   Optimizer optimizer;
-  double rate;                          // the factor before the schedule
-  Schedule schedule;                    // of the rate
-  Schedule masking;                     // of the source's rate of masked tokens, which is in args
-  Schedule growth;                      // of the batch, in whole multiples of it
-  double decay, clip;                   // 0: none
+  double rate;        // the factor before the schedule
+  Schedule schedule;  // of the rate
+  Schedule masking;   // of the source's rate of masked tokens, which is in args
+  Schedule growth;    // of the batch, in whole multiples of it
+  double decay, clip; // 0: none
+  double ema;         // what stays of the average of the parameters in a step; 0: none is kept
   int64_t batch, pieces, steps, epochs; // 0: not given
   VEC(TagGroup) groups;
   Span span;

@@ -232,9 +232,19 @@ static void set_batch(Sema *s, const Expr *e, Recipe *r) {
     r->batch = (int64_t)x;
 }
 
+static void set_ema(Sema *s, const Expr *e, Recipe *r) {
+  double x = 0.5;
+  below_one(s, e, "`ema`", &x);
+  if (x <= 0)
+    sema_error(s, ERR_BAD_SETTING, e->span,
+               "`ema` is more than 0: the average would be the parameters");
+  else
+    r->ema = x;
+}
+
 static void setting(Sema *s, const Setting *st, Recipe *r) {
-  static const char *const names[] = {"loss",  "optimizer", "rate", "decay", "batch",
-                                      "steps", "epochs",    "clip", "pieces"};
+  static const char *const names[] = {"loss",  "optimizer", "rate", "decay",  "batch",
+                                      "steps", "epochs",    "clip", "pieces", "ema"};
   int k = 0;
   while (k < COUNT(names) && strcmp(names[k], st->name.s))
     k++;
@@ -256,10 +266,11 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
   case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
   case 7: f32_of(s, st->value, "`clip`", FLT_MAX, false, &r->clip); break;
   case 8: whole_of(s, st->value, "`pieces`", &r->pieces); break;
+  case 9: set_ema(s, st->value, r); break;
   default: {
     Diag *g = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
                          "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "
-                         "pieces, steps, epochs and clip",
+                         "pieces, steps, epochs, clip and ema",
                          st->name.s);
     suggest_list(s, g, st->name.s, names, COUNT(names));
   }

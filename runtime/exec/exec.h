@@ -33,6 +33,8 @@ int region_put(bigs_model *m, Region *r);
 int region_sharable(bigs_model *m, Region *r);
 void region_share(const Region *r, Region *out);
 int region_own(bigs_model *m, Region *r, const char *what);
+// *to, which has nothing, becomes memory with the same contents, of its own.
+int region_copy(bigs_model *m, Region *from, Region *to, const char *what);
 // The region of weights, gradients or moments that an address lies in, or NULL.
 const Region *region_at(const bigs_model *m, const void *p);
 // malloc'd and zeroed; NULL with the error set.
@@ -106,9 +108,11 @@ typedef struct Binding {
 // gradient there are at most so many: the number of masked places is seldom the same twice.
 enum { BINDINGS_OF_GRADIENT = 4, BINDINGS_MEMORY = 64 << 20 };
 enum { PIECE_LEVELS = 32 }; // of sums of pieces: pieces.h
-enum { OPTIM_PLACES = 8 };  // in Recording.at, of the optimizer's
+enum { OPTIM_PLACES = 9 };  // in Recording.at, of the optimizer's
 
 // Memory that is asked for: of its own, and at least so much of what all share.
+// What an optimizer keeps between steps: two moments, and the average of the parameters.
+enum { MOMENT_AVERAGE = 2, MOMENTS };
 typedef struct Needs {
   int64_t bytes, arena, scratch;
 } Needs;
@@ -144,7 +148,7 @@ struct bigs_model {
   uint64_t weights_version; // grows whenever parameters change; starts at 1
   uint64_t clock;
   int64_t allocated; // bytes of regions and tables
-  Region param, grad, moment[2], arena, scratch;
+  Region param, grad, moment[MOMENTS], arena, scratch;
   Region piece_sum[PIECE_LEVELS]; // sums of gradients
   int64_t piece, pieces;          // of the step under way, 0 of 0: it has none
   StepSize asked_step;

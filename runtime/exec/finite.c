@@ -51,10 +51,11 @@ static int64_t bad_element(bigs_model *m, const BigsParam *p, const char *arena)
 }
 
 static const char *contents_of(const bigs_model *m, const Region *r) {
-  return r == &m->grad        ? "the gradient of "
-         : r == &m->moment[0] ? "the first moment of "
-         : r == &m->moment[1] ? "the second moment of "
-                              : "";
+  return r == &m->grad                     ? "the gradient of "
+         : r == &m->moment[0]              ? "the first moment of "
+         : r == &m->moment[1]              ? "the second moment of "
+         : r == &m->moment[MOMENT_AVERAGE] ? "the average of "
+                                           : "";
 }
 
 int exec_check_finite(bigs_model *m, Region *r) {
@@ -75,7 +76,7 @@ int exec_check_finite(bigs_model *m, Region *r) {
 
 int exec_check_state(bigs_model *m) {
   int err = exec_check_finite(m, &m->param);
-  for (int i = 0; i < 2 && !err; i++)
+  for (int i = 0; i < MOMENTS && !err; i++)
     err = exec_check_finite(m, &m->moment[i]);
   return err;
 }

@@ -122,7 +122,7 @@ static int64_t info_memory(const bigs_info *info, int program, const int64_t *di
     if (m->train[t].program == program && m->train[t].update >= 0)
       for (int i = 0; i < m->program[m->train[t].update].ninput; i++) {
         const char *name = m->input[m->program[m->train[t].update].input[i]].name;
-        moments += !strcmp(name, "#m") || !strcmp(name, "#v");
+        moments += !strcmp(name, "#m") || !strcmp(name, "#v") || !strcmp(name, "#e");
       }
   return arena + kept + (p->kind == BIGS_GRADIENT ? (1 + moments) * m->param_bytes : 0);
 }

@@ -138,7 +138,8 @@ static int region_of(bigs_model *m, bigs_what what, int index, bool write, Regio
                      char **arena) {
   if (index < 0 || index >= m->module->nparam)
     return bigs_fail(&m->error, BIGS_EUSAGE, "there is no parameter %d", index);
-  Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1]};
+  Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1],
+                            &m->moment[MOMENT_AVERAGE]};
   if ((int)what < 0 || (int)what >= COUNT(region) || !region[what]->p)
     return bigs_fail(&m->error, BIGS_EUSAGE, "parameter %s has no such values yet",
                      m->module->param[index].name);

@@ -176,6 +176,7 @@ static void *flat_value(const Flat *f, const char *name) {
                {"#g", f->g},
                {"#m", f->m},
                {"#v", f->v},
+               {"#e", f->e},
                {"#rate", f->rate},
                {"#decay", f->decay},
                {"#scale", f->scale},
@@ -229,6 +230,16 @@ int flat_run(bigs_model *m, int program, const OptRange *range, const Flat *f) {
   return exec_run(m, program, dims, in, out, (RunFlags){.seed = m->seed, .step = m->step});
 }
 
+bool optim_swap_average(bigs_model *m) {
+  Region param = m->param;
+  if (!m->moment[MOMENT_AVERAGE].p)
+    return false;
+  m->param = m->moment[MOMENT_AVERAGE];
+  m->moment[MOMENT_AVERAGE] = param;
+  m->weights_version++;
+  return true;
+}
+
 // The sum of the squares of a range's values in an arena.
 static int sum_squares(bigs_model *m, int train, const OptRange *range, const Region *arena,
                        double *sum) {
@@ -263,7 +274,7 @@ static bool has_input(const BigsModule *module, int program, const char *name) {
   return false;
 }
 
-static const char *const moment_name[2] = {"#m", "#v"};
+static const char *const moment_name[MOMENTS] = {"#m", "#v", "#e"};
 
 // Of the moments.
 static int64_t moment_bytes(const bigs_model *m, int train) {
@@ -271,7 +282,7 @@ static int64_t moment_bytes(const bigs_model *m, int train) {
   int64_t bytes = 0;
   if (m->moment_train == train || update < 0 || update >= m->module->nprogram)
     return 0;
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < MOMENTS; i++)
     if (has_input(m->module, update, moment_name[i]))
       bytes += m->module->param_bytes - (int64_t)m->moment[i].bytes;
   return bytes;
@@ -292,18 +303,24 @@ int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out) {
   return err;
 }
 
+// A moment begins as zero, the average as the parameters.
+static int begin_moment(bigs_model *m, int i) {
+  if (i != MOMENT_AVERAGE)
+    return region_set(m, &m->moment[i], (size_t)m->module->param_bytes, "moments of the optimizer");
+  region_free(m, &m->moment[i]);
+  return region_copy(m, &m->param, &m->moment[i], "an average of the parameters");
+}
+
 int optim_ready(bigs_model *m, int train) {
   int update = m->module->train[train].update;
   if (update < 0 || update >= m->module->nprogram)
     return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
   bool same = m->moment_train == train;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < MOMENTS; i++) {
     bool wanted = has_input(m->module, update, moment_name[i]);
     if (!wanted)
       region_free(m, &m->moment[i]);
-    else if ((!m->moment[i].p || !same) &&
-             region_set(m, &m->moment[i], (size_t)m->module->param_bytes,
-                        "moments of the optimizer"))
+    else if ((!m->moment[i].p || !same) && begin_moment(m, i))
       return m->error.status;
   }
   if (!same)
@@ -319,6 +336,7 @@ static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars
             .g = flat_at(&m->grad, r),
             .m = flat_at(&m->moment[0], r),
             .v = flat_at(&m->moment[1], r),
+            .e = flat_at(&m->moment[MOMENT_AVERAGE], r),
             .rate = &rate,
             .decay = &decay,
             .scale = &s->scale,

@@ -61,8 +61,10 @@ bool optim_at_once(const bigs_model *m, int train);
 int optim_whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *dims,
                 const void *const *inputs, float *loss, OptReport *report);
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
-// block.
+// block; and the average of the parameters, which begins as they are.
 int optim_ready(bigs_model *m, int train);
+// The average of the parameters takes their place, and they its, until it is called again.  False: there is none, and nothing changes.
+bool optim_swap_average(bigs_model *m);
 // What a step will ask for besides the gradients: on a device with room for so much only, its own numbers too.
 int optim_needs(bigs_model *m, int train, const TrainRecipe *r, Needs *out);
 

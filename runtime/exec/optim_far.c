@@ -80,6 +80,7 @@ static Flat values_of(const bigs_model *m, const FarOptim *x, int which, int i) 
                 .g = flat_at(&m->grad, r),
                 .m = flat_at(&m->moment[0], r),
                 .v = flat_at(&m->moment[1], r),
+                .e = flat_at(&m->moment[MOMENT_AVERAGE], r),
                 .rate = word_at(x, own + RATE),
                 .decay = word_at(x, own + DECAY),
                 .scale = verdict_at(x, VERDICT_SCALE),
@@ -206,8 +207,15 @@ static int update_steps(bigs_model *m, void *ctx) {
 
 // Where all of that lies.
 static void put_places(const bigs_model *m, const FarOptim *x, void **at) {
-  void *const places[OPTIM_PLACES] = {m->arena.p,     m->scratch.p,   m->param.p, m->grad.p,
-                                      m->moment[0].p, m->moment[1].p, x->block.p, (void *)x->made};
+  void *const places[OPTIM_PLACES] = {m->arena.p,
+                                      m->scratch.p,
+                                      m->param.p,
+                                      m->grad.p,
+                                      m->moment[0].p,
+                                      m->moment[1].p,
+                                      m->moment[MOMENT_AVERAGE].p,
+                                      x->block.p,
+                                      (void *)x->made};
   memcpy(at, places, sizeof places);
 }
 

@@ -6,7 +6,7 @@
 // Addresses of the values that the inputs and outputs of a program over a flat axis take, by name: on
 // the handle's device, or the host's.
 typedef struct Flat {
-  void *p, *g, *m, *v;
+  void *p, *g, *m, *v, *e;
   void *rate, *decay, *scale, *correct1, *correct2; // float
   void *go;                                         // bool
   void *a, *weight, *leaf; // of a sum of pieces: the other one; float; bool

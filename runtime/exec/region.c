@@ -60,7 +60,7 @@ void region_share(const Region *r, Region *out) {
     atomic_add(&r->shares->n, 1);
 }
 
-static int copy_region(bigs_model *m, Region *from, Region *to, const char *what) {
+int region_copy(bigs_model *m, Region *from, Region *to, const char *what) {
   const char *data = region_look(m, from);
   if (!data || region_set(m, to, from->bytes, what) || region_sharable(m, to))
     return m->error.status;
@@ -75,7 +75,7 @@ int region_own(bigs_model *m, Region *r, const char *what) {
   Region own = {0};
   if (!r->constant && (!r->shares || atomic_get(&r->shares->n) == 1))
     return 0;
-  int err = copy_region(m, r, &own, what);
+  int err = region_copy(m, r, &own, what);
   region_free(m, err ? &own : r);
   if (!err)
     *r = own;
@@ -95,7 +95,8 @@ int region_put(bigs_model *m, Region *r) {
 }
 
 const Region *region_at(const bigs_model *m, const void *p) {
-  const Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1]};
+  const Region *const region[] = {&m->param, &m->grad, &m->moment[0], &m->moment[1],
+                                  &m->moment[MOMENT_AVERAGE]};
   const char *at = (const char *)p;
   for (int i = 0; i < COUNT(region); i++)
     if (region[i]->p && at >= region[i]->p && at < region[i]->p + region[i]->bytes)

@@ -240,14 +240,14 @@ int folder_create(const char *dir, const BigsModule *module, const Labels *label
 // ---- saving
 // Parameters, or moments.
 static int save_set(bigs_model *m, StWriter *w, int which, const uint8_t *skip) {
-  static const char *const suffix[2] = {".m", ".v"};
+  static const char *const suffix[MOMENTS] = {".m", ".v", ".ema"};
   int err = which == MODEL ? weights_declare(m->module, w, -1, "", skip, &m->error) : 0;
-  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
+  for (int i = 0; i < MOMENTS && which == OPTIMIZER && !err; i++)
     if (m->moment[i].p)
       err = weights_declare(m->module, w, -1, suffix[i], NULL, &m->error);
   if (which == MODEL && !err)
     err = weights_write(m, w, -1, skip, &m->param);
-  for (int i = 0; i < 2 && which == OPTIMIZER && !err; i++)
+  for (int i = 0; i < MOMENTS && which == OPTIMIZER && !err; i++)
     if (m->moment[i].p)
       err = weights_write(m, w, -1, NULL, &m->moment[i]);
   return err;
@@ -309,6 +309,8 @@ static int save_state(bigs_model *m, const char *dir, int train, const TrainStat
   record_int(&t, "seed", (int64_t)m->seed);
   record_int(&t, "tokens", s->tokens);
   record_number(&t, "seconds", s->seconds);
+  if (s->average)
+    record_int(&t, "average", 1);
   if (s->best_step >= 0) {
     record_number(&t, "best", s->best);
     record_int(&t, "best_step", s->best_step);
@@ -325,9 +327,14 @@ static int save_state(bigs_model *m, const char *dir, int train, const TrainStat
   return err;
 }
 
-static int finish_set(const char *dir, BigsError *e) {
+// Of an average there is the model alone.
+static int sets_of(const TrainState *s) {
+  return s->average ? OPTIMIZER : OPTIMIZER + 1;
+}
+
+static int finish_set(const char *dir, int sets, BigsError *e) {
   int err = 0;
-  for (int which = 0; which < 2 && !err; which++) {
+  for (int which = 0; which < sets && !err; which++) {
     char *from = set_path(dir, which, true, e), *to = set_path(dir, which, false, e);
     if (!from || !to)
       err = e->status;
@@ -347,13 +354,13 @@ int checkpoint_save(bigs_model *m, const char *dir, int train, const TrainState 
   if (optim_ready(m, train) || weights_skip(m, -1, train, &skip))
     return m->error.status;
   int err = save_next(m, dir, MODEL, m->step, skip);
-  err = err ? err : save_next(m, dir, OPTIMIZER, m->step, NULL);
+  err = err || s->average ? err : save_next(m, dir, OPTIMIZER, m->step, NULL);
   free(skip);
   if (err)
     drop_next(dir);
   // From here on the new files may be the ones that count, even when an error is reported.
   err = err ? err : save_state(m, dir, train, s, feed);
-  return err ? err : finish_set(dir, &m->error);
+  return err ? err : finish_set(dir, sets_of(s), &m->error);
 }
 
 // ---- loading
@@ -379,6 +386,8 @@ static bool parse_state(const JsonValue *root, TrainState *s) {
     s->pieces = 1; // of a version that had none
   else if (!int_of(r, "pieces", &s->pieces) || s->pieces < 1)
     return false;
+  int64_t average = 0;
+  s->average = int_of(root, "average", &average) && average;
   s->seed = (uint64_t)seed;
   s->cursor = json_get(root, "cursor");
   if (!number_of(root, "best", &s->best) || !int_of(root, "best_step", &s->best_step))
@@ -446,7 +455,7 @@ static int open_set(const char *dir, int which, int64_t step, bool repair, StFil
 static int check_sets(const char *dir, bool repair, BigsError *e) {
   TrainState s;
   int err = state_read(dir, &s, NULL, 0, e);
-  for (int which = 0; which < 2 && !err; which++) {
+  for (int which = 0; which < sets_of(&s) && !err; which++) {
     StFile *f = NULL;
     err = open_set(dir, which, s.step, repair, &f, e);
     st_close(f);
@@ -472,14 +481,14 @@ int checkpoint_repair(const char *dir, BigsError *e) {
 }
 
 static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
-  static const char *const suffix[2] = {".m", ".v"};
+  static const char *const suffix[MOMENTS] = {".m", ".v", ".ema"};
   StFile *f = NULL;
   int err = open_set(dir, MODEL, s->step, true, &f, &m->error);
   err = err ? err : weights_read(m, f, "", true, &m->param);
   st_close(f);
   f = NULL;
   err = err ? err : open_set(dir, OPTIMIZER, s->step, true, &f, &m->error);
-  for (int i = 0; i < 2 && !err; i++)
+  for (int i = 0; i < MOMENTS && !err; i++)
     if (m->moment[i].p)
       err = weights_read(m, f, suffix[i], false, &m->moment[i]);
   st_close(f);
@@ -505,6 +514,12 @@ static int load(bigs_model *m, const char *dir, int train, bool values, TrainSta
   if (strcmp(name, m->module->train[train].name))
     err = bigs_fail(&m->error, BIGS_EUSAGE, "%s was trained by the block %s, not %s", dir, name,
                     m->module->train[train].name);
+  if (!err && out->average)
+    err = bigs_fail(
+        &m->error, BIGS_EUSAGE,
+        "%s has the average of a run's parameters: resume the run itself, or start another "
+        "from these --weights",
+        dir);
   err = err ? err : check_optimizer(&m->module->train[train], dir, out, &m->error);
   err = err ? err : optim_ready(m, train);
   err = err || !values ? err : read_set(m, dir, out);

@@ -25,7 +25,8 @@ typedef struct TrainState {
       best; // least held-out loss so far, or greatest value of a metric, at best_step; best_step -1: none yet
   int64_t best_step;
   char best_by[16]; // the metric; "loss" where it is none
-  JsonDoc *doc;     // of a state that was read: holds `cursor`
+  bool average; // the folder has the average of a run's parameters, and no moments: it cannot go on
+  JsonDoc *doc; // of a state that was read: holds `cursor`
   const JsonValue *cursor;
 } TrainState;
 void state_free(TrainState *s);

@@ -99,7 +99,7 @@ static void begin_from_nothing(TrainRun *r) {
 static int share_state(bigs_model *m, bool moments) {
   int err = region_own(m, &m->param, "parameters");
   err = err ? err : team_share(m, &m->param);
-  for (int i = 0; i < 2 && !err && moments; i++)
+  for (int i = 0; i < MOMENTS && !err && moments; i++)
     err = team_share(m, &m->moment[i]);
   m->weights_version++;
   return err;

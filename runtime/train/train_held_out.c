@@ -76,13 +76,26 @@ int train_find_held_out(TrainRun *r) {
 }
 
 static int write_best(TrainRun *r, const char *dir) {
-  bigs_model *m = r->m;
-  const TrainOptions *o = r->o;
-  if (!folder_has_run(dir) &&
-      (folder_make(dir, m->module, o->file, o->nfile, &m->error) ||
-       folder_create(dir, m->module, o->labels, o->file, o->nfile, &m->error)))
-    return m->error.status;
-  return train_write(r, dir, "best");
+  int err = train_folder_in(r, dir);
+  return err ? err : train_write(r, dir, "best");
+}
+
+// By the average of the parameters, where there is one.
+static int evaluate_average(TrainRun *r, int64_t batches, EvalResult *v) {
+  int err = team_gather(r->m, &r->m->moment[MOMENT_AVERAGE]);
+  bool swapped = !err && optim_swap_average(r->m);
+  err = err ? err : evaluate(r->m, r->feed, batches, v);
+  if (swapped)
+    optim_swap_average(r->m);
+  return err;
+}
+
+static int explain_average(TrainRun *r, int64_t batches) {
+  bool swapped = optim_swap_average(r->m);
+  int status = evaluate_explain(r->m, r->feed, batches);
+  if (swapped)
+    optim_swap_average(r->m);
+  return status;
 }
 
 static int save_best(TrainRun *r) {
@@ -119,7 +132,7 @@ static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
   char said[64];
   snprintf(said, sizeof said, "the held-out loss is %g", bigs_shown(loss));
   train_clear_error(r->m);
-  return train_end_numeric(r, r->m->step, said, true, evaluate_explain(r->m, r->feed, batches));
+  return train_end_numeric(r, r->m->step, said, true, explain_average(r, batches));
 }
 
 static void say_held_out(TrainRun *r, const EvalResult *v) {
@@ -140,7 +153,7 @@ int train_held_out(TrainRun *r) {
   int64_t batches = r->m->step == r->recipe.steps || r->o->best_by ? 0 : EVAL_BATCHES * r->pieces;
   if (!r->can_evaluate)
     return 0;
-  int err = evaluate(r->m, r->feed, batches, &v);
+  int err = evaluate_average(r, batches, &v);
   if (err || !isfinite(v.loss))
     return err ? err : spoilt_evaluation(r, batches, v.loss);
   r->result->evaluated = true;

@@ -57,6 +57,8 @@ int train_begin_folder(TrainRun *r);
 int train_check_start(bigs_model *m);
 // Goes on from the folder's checkpoint: parameters, moments, the log, and the place in the data.
 int train_load(TrainRun *r);
+// Makes a folder within that of the run, where it is not there yet.
+int train_folder_in(TrainRun *r, const char *dir);
 // Each rank of a team has its own slices of the moments: gathers them to the first one.
 int train_gather(TrainRun *r);
 // Writes a checkpoint into `dir`, by the first rank alone, and the record of it.

@@ -6,15 +6,13 @@
 #include <stdlib.h>
 
 // What an earlier run left would be taken for this one's.
-static int best_is_there(TrainRun *r) {
-  char *dir = file_join(r->o->out, "best", &r->m->error);
+static int refuse_left(TrainRun *r, const char *name) {
+  char *dir = file_join(r->o->out, name, &r->m->error);
   if (!dir)
     return r->m->error.status;
   int err = !folder_has_run(dir) ? 0
                                  : bigs_fail(&r->m->error, BIGS_EUSAGE,
-                                             "%s holds the best of another run: choose another "
-                                             "folder",
-                                             dir);
+                                             "%s is of another run: choose another folder", dir);
   free(dir);
   return err;
 }
@@ -23,7 +21,9 @@ static int best_is_there(TrainRun *r) {
 int train_begin_folder(TrainRun *r) {
   bigs_model *m = r->m;
   const char *dir = r->o->out;
-  if (!r->o->resume && r->o->best_by && best_is_there(r))
+  if (!r->o->resume && r->o->best_by && refuse_left(r, "best"))
+    return m->error.status;
+  if (!r->o->resume && m->module->train[r->plan->train].ema > 0 && refuse_left(r, "ema"))
     return m->error.status;
   if (!r->o->resume && folder_make(dir, m->module, r->o->file, r->o->nfile, &m->error))
     return m->error.status;
@@ -56,12 +56,45 @@ int train_load(TrainRun *r) {
                                : r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error);
 }
 
+int train_folder_in(TrainRun *r, const char *dir) {
+  bigs_model *m = r->m;
+  const TrainOptions *o = r->o;
+  return !folder_has_run(dir) &&
+                 (folder_make(dir, m->module, o->file, o->nfile, &m->error) ||
+                  folder_create(dir, m->module, o->labels, o->file, o->nfile, &m->error))
+             ? m->error.status
+             : 0;
+}
+
+static int write_average(TrainRun *r, const char *dir) {
+  bigs_model *m = r->m;
+  TrainState s = r->state;
+  s.average = true;
+  int err = train_folder_in(r, dir);
+  if (err || !optim_swap_average(m))
+    return err;
+  err = checkpoint_save(m, dir, r->plan->train, &s, r->feed);
+  optim_swap_average(m);
+  return err;
+}
+
+// dir/ema has the average of the parameters, where there is one.
+static int write_averages(TrainRun *r, const char *dir) {
+  bigs_model *m = r->m;
+  if (!m->moment[MOMENT_AVERAGE].p)
+    return 0;
+  char *ema = file_join(dir, "ema", &m->error);
+  int err = ema ? write_average(r, ema) : m->error.status;
+  free(ema);
+  return err;
+}
+
 int train_write(TrainRun *r, const char *dir, const char *event) {
   r->state.recipe = r->recipe;
   r->state.batch = r->plan->batch;
   r->state.pieces = r->pieces;
   r->state.length = r->plan->length;
-  if (checkpoint_save(r->m, dir, r->plan->train, &r->state, r->feed)) {
+  if (checkpoint_save(r->m, dir, r->plan->train, &r->state, r->feed) || write_averages(r, dir)) {
     bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
     return r->m->error.status;
   }
@@ -73,7 +106,7 @@ int train_write(TrainRun *r, const char *dir, const char *event) {
 int train_gather(TrainRun *r) {
   int err = r->m->team ? optim_ready(r->m, r->plan->train) : 0;
   err = team_agree(r->m, err, NULL);
-  for (int i = 0; i < 2 && !err; i++)
+  for (int i = 0; i < MOMENTS && !err; i++)
     err = team_gather(r->m, &r->m->moment[i]);
   return err;
 }

@@ -1,4 +1,4 @@
-// Optimizers of compiled models against their formulas in float64: values of parameters and moments after some steps, by the JIT
+// Optimizers of compiled models against their formulas in float64: values of parameters, moments and averages after some steps, by the JIT
 // at -O0 and -O2 and in a library.
 #include "base/rng.h"
 #include "compiler/driver/session.h"
@@ -7,6 +7,7 @@
 #include "tests/unit/suites.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SIZE = 37, STEPS = 7 };
 static const double decay = 0.1, clip = 3, rate = 0.02;
@@ -17,10 +18,10 @@ static const char text[] =
     "model Plain(x : [N]) {\n  w : [N] ~ normal(1)\n  entry y : [N] = w * x\n}\n"
     "train t {\n  loss = sum[N](w * x)\n  optimizer = %s\n"
     "  rate = 0.02 * (warmup(3) then linear(to: 0.5))\n"
-    "  decay = 0.1; clip = 3; steps = 7; batch = 1\n}\n";
+    "  decay = 0.1; clip = 3; steps = 7; batch = 1; ema = 0.75\n}\n";
 
 typedef struct Plain { // in float64; t: steps done, with this one
-  double p, m, v, g, rate;
+  double p, m, v, g, rate, average;
   int t;
 } Plain;
 
@@ -123,18 +124,39 @@ static void step_plain(bigs_model *m, Plain *w, int which, int t, bool *cut) {
     w[i].rate = rate * factor;
     w[i].t = t;
     cases[which].step(&w[i]);
+    w[i].average = 0.75 * w[i].average + 0.25 * w[i].p;
   }
 }
 
 static void same_plain(bigs_model *m, const Plain *w) {
-  float p[SIZE], mean[SIZE];
+  float p[SIZE], mean[SIZE], average[SIZE];
   ck_assert_int_eq(bigs_model_get(m, BIGS_THE_WEIGHT, 0, p), 0);
   ck_assert_int_eq(bigs_model_get(m, BIGS_THE_MOMENT1, 0, mean), 0);
+  ck_assert_int_eq(bigs_model_get(m, BIGS_THE_AVERAGE, 0, average), 0);
   for (int i = 0; i < SIZE; i++) {
+    ck_assert_double_eq_tol((double)average[i], w[i].average, 4e-6);
     ck_assert_double_eq_tol((double)p[i], w[i].p, 4e-6);
     ck_assert_double_eq_tol((double)mean[i], w[i].m, 4e-6);
   }
 }
+
+// Gradients, moments and the average are counted.
+START_TEST(memory_of_a_step_is_counted) {
+  Arena *a = arena_new();
+  Session s;
+  Options o;
+  const int64_t none[MAX_SYMS] = {0};
+  open_plain(&s, &o, a, write_plain(a, cases[_i].text, false), "-O0");
+  bigs_info *info = bigs_info_new(s.module);
+  int64_t got = info->memory(info, s.module->train[0].program, none);
+  int regions = strstr(cases[_i].text, "adam") ? 4 : 3;
+  ck_assert_int_eq(got,
+                   (regions + 1) * s.module->param_bytes); // and the products that are summed up
+  bigs_info_free(info);
+  session_close(&s);
+  arena_free(a);
+}
+END_TEST
 
 START_TEST(steps_are_the_formulas) {
   static char *const levels[] = {"-O0", "-O2", NULL};
@@ -149,7 +171,7 @@ START_TEST(steps_are_the_formulas) {
   open_plain(&s, &o, a, write_plain(a, cases[which].text, !level), level);
   ck_assert_int_eq(bigs_model_get(s.handle, BIGS_THE_WEIGHT, 0, p), 0);
   for (int i = 0; i < SIZE; i++)
-    w[i].p = (double)p[i];
+    w[i].p = w[i].average = (double)p[i];
   for (int t = 1; t <= STEPS; t++)
     step_plain(s.handle, w, which, t, &cut);
   ck_assert(cut);
@@ -166,6 +188,7 @@ Suite *optimizers_suite(void) {
   tcase_add_checked_fixture(t, set_up, tear_down);
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, steps_are_the_formulas, 0, 3 * COUNT(cases));
+  tcase_add_loop_test(t, memory_of_a_step_is_counted, 0, COUNT(cases));
   suite_add_tcase(s, t);
   return s;
 }
