@@ -5,9 +5,12 @@
 #include "compiler/commands/texts.h"
 #include "compiler/commands/trained.h"
 #include "base/alloc.h"
+#include "runtime/files/file.h"
+#include "runtime/files/json.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CHUNK_TEXTS = 4096, CHUNK_BYTES = 4 << 20 };
 
@@ -65,13 +68,22 @@ static void print_object(const Classifying *c, const float *p, int64_t best) {
   free(t.s);
 }
 
+// A label stays one field of one line.
+static void put_label(const char *name) {
+  for (; *name; name++)
+    if ((unsigned char)*name < ' ' || *name == 0x7f)
+      printf("\\x%02x", (unsigned char)*name);
+    else
+      putchar(*name);
+}
+
 static void print_class(const Classifying *c, float *scores) {
   char number[32];
   int64_t best = probabilities(scores, c->texts.width);
   if (c->s.o->json)
     print_object(c, scores, best);
   else
-    printf("%s\t%.6f\n", label_name(c, best, number), (double)scores[best]);
+    put_label(label_name(c, best, number)), printf("\t%.6f\n", (double)scores[best]);
 }
 
 static int classify_chunk(Classifying *c) {
@@ -107,14 +119,39 @@ static int classify_lines(Classifying *c) {
   return status ? status : classify_chunk(c);
 }
 
+// Shares of classes are made of scores that compete.
+static int check_problem(Classifying *c, const char *folder) {
+  char *path = folder ? file_join(folder, "config.json", &c->s.error) : NULL;
+  JsonDoc *doc = path && !access(path, F_OK) ? json_read_python(path, &c->s.error) : NULL;
+  const JsonValue *v = doc ? json_get(json_root(doc), "problem_type") : NULL;
+  int status = c->s.error.status ? session_fail(&c->s, &c->s.error) : 0;
+  if (v && v->kind != JSON_NULL && !json_equals(v, "single_label_classification"))
+    status = session_error(&c->s, EXIT_FILE,
+                           "%s: problem_type is %.60s: a text has not one class of these; `bigsc "
+                           "run --entry scores` gives the scores",
+                           path, v->kind == JSON_STRING ? v->text : json_kind_name(v->kind));
+  json_free(doc);
+  free(path);
+  if (!status && c->texts.width < 2)
+    status = session_error(&c->s, EXIT_MODEL,
+                           "entry `scores` of %s is one number a text, and no classes: `bigsc run "
+                           "--entry scores` gives it",
+                           c->s.module->model);
+  return status;
+}
+
 static int find_labels(Classifying *c, const char *dir) {
   const char *folder = trained_folder(&c->s, dir);
+  int status = check_problem(c, folder);
+  if (status)
+    return status;
   if (folder && labels_of_folder(folder, &c->labels, &c->s.error))
     return session_fail(&c->s, &c->s.error);
-  if (c->labels.n > c->texts.width)
+  if (c->labels.n && c->labels.n != c->texts.width)
     return session_error(&c->s, EXIT_FILE,
-                         "%s/config.json names %d labels (id2label), and %s has %lld classes",
-                         folder, c->labels.n, c->s.module->model, (long long)c->texts.width);
+                         "%s/config.json names %d label%s (id2label), and %s has %lld classes",
+                         folder, c->labels.n, c->labels.n == 1 ? "" : "s", c->s.module->model,
+                         (long long)c->texts.width);
   c->scores = MALLOC_N(float, CHUNK_TEXTS * c->texts.width);
   return c->scores ? 0 : session_error(&c->s, EXIT_MODEL, "out of memory");
 }

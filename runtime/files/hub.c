@@ -247,8 +247,8 @@ const JsonValue *hub_config(const Hub *h) {
 }
 const JsonValue *hub_config_value(const JsonValue *config, const char *key, HubNumber *room) {
   const JsonValue *v = json_get(config, key);
-  const JsonValue *labels = v || strcmp(key, "num_labels") ? NULL : json_get(config, "id2label");
-  if (!labels || labels->kind != JSON_OBJECT)
+  const JsonValue *labels = strcmp(key, "num_labels") ? NULL : json_get(config, "id2label");
+  if (!labels || labels->kind != JSON_OBJECT || !labels->count)
     return v;
   int n = snprintf(room->text, sizeof room->text, "%d", labels->count);
   room->value = *labels;

@@ -27,8 +27,8 @@ int hub_open(const char *path, const HubReaders *readers, Hub **out, BigsError *
 void hub_close(Hub *h); // NULL is allowed
 const char *hub_path(const Hub *h);
 const JsonValue *hub_config(const Hub *h); // an object, or NULL: no config.json
-// What a config.json says under a key, NULL: nothing.  "num_labels" of one that lists the labels alone (id2label), as transformers
-// writes it, is their number, made in *room.
+// What a config.json says under a key, NULL: nothing.  "num_labels" of one that lists the labels (id2label), as transformers
+// writes it, is their number, made in *room, whatever else it says: so transformers read it.
 typedef struct HubNumber {
   JsonValue value;
   char text[16];
