@@ -326,6 +326,20 @@ static int64_t pieces_for(Session *s, const BigsTrain *t, const Ranks *ranks, co
   return n > plan->batch ? 0 : n;
 }
 
+// A batch that grows is taken in no more pieces than it has rows at first.
+static int too_little(Session *s, const BigsTrain *t, const TrainPlan *plan) {
+  int64_t most = train_most_rows(t, plan->batch);
+  return most == plan->batch
+             ? session_error(s, EXIT_MODEL,
+                             "--memory %s is less than a step of %s takes a row at a time",
+                             s->o->memory, t->name)
+             : session_error(
+                   s, EXIT_MODEL,
+                   "--memory %s is less than a step of %s takes whose batch has grown to %lld "
+                   "rows, in the %lld pieces that the first one has rows for",
+                   s->o->memory, t->name, (long long)most, (long long)plan->batch);
+}
+
 static int fewest_pieces(Session *s, const BigsTrain *t, const Ranks *ranks, TrainPlan *plan) {
   int64_t dims[MAX_SYMS];
   bigs_model *m = s->handle;
@@ -335,9 +349,7 @@ static int fewest_pieces(Session *s, const BigsTrain *t, const Ranks *ranks, Tra
   if (n < 0)
     return session_error(s, m->error.status, "--memory %s: %s", s->o->memory, bigs_model_error(m));
   if (!n)
-    return session_error(s, EXIT_MODEL,
-                         "--memory %s is less than a step of %s takes a row at a time",
-                         s->o->memory, t->name);
+    return too_little(s, t, plan);
   plan->pieces = n;
   return 0;
 }
