@@ -12,14 +12,18 @@ void range_take(RangeFinder *f, double x) {
   f->any = true;
 }
 
-// Far enough apart for steps between them that double tells apart.
+// Numbers beside which others are as good as 0: what is divided by less may be infinite.
+static const double least = 1e-280;
+
+// Too near for steps between them that double tells apart?
 static bool is_narrow(const AxisRange *r) {
-  return r->hi - r->lo <= 1e-9 * fmax(fabs(r->lo), fabs(r->hi));
+  double most = fmax(fabs(r->lo), fabs(r->hi));
+  return r->hi - r->lo <= 1e-9 * most || (!r->log && most < least);
 }
 
 bool range_done(RangeFinder *f) {
   AxisRange *r = &f->range;
-  double room = r->lo ? 0.05 * fabs(r->lo) : 1;
+  double room = r->log || fabs(r->lo) > least ? 0.05 * fabs(r->lo) : 1;
   if (!f->any || !is_narrow(r))
     return f->any;
   *r = (AxisRange){r->lo - room, r->hi + room, r->log};

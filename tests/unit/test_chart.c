@@ -75,6 +75,12 @@ START_TEST(ranges_of_odd_values) {
   ck_assert(!range_done(&none));
   range_take(&one, 7);
   ck_assert(range_done(&one) && one.range.lo < 7 && one.range.hi > 7);
+  RangeFinder tiny = {0}, near = {.range.log = true};
+  range_take(&tiny, 5e-324);
+  range_take(&tiny, -1e-310);
+  ck_assert(range_done(&tiny) && tiny.range.lo < -0.5 && tiny.range.hi > 0.5);
+  range_take(&near, 2e-300);
+  ck_assert(range_done(&near) && near.range.lo > 0 && near.range.hi > near.range.lo);
 }
 END_TEST
 
