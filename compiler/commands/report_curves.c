@@ -26,13 +26,23 @@ static bool in_table(const History *h, int m) {
   return false;
 }
 
+// What is not there, or no number, is a dash.
+static void put_number(Report *r, double x, int decimals) {
+  if (!isfinite(x))
+    html_cell(r->f, "\u2013");
+  else if (fabs(x) < (decimals ? 1e6 : 1e15))
+    html_cell(r->f, "%.*f", decimals, x);
+  else
+    html_cell(r->f, "%.5g", x);
+}
+
 static void put_evaluation(Report *r, const Moment *m, const bool *shown) {
   fprintf(r->f, "<tr>");
   html_cell(r->f, "%lld", (long long)m->step);
-  html_cell(r->f, "%.0f", m->tokens);
+  put_number(r, m->tokens, 0);
   for (int k = 0; k < MEASURES; k++)
     if (shown[k])
-      html_cell(r->f, "%.4f", m->value[k]);
+      put_number(r, m->value[k], 4);
   fprintf(r->f, "</tr>\n");
 }
 
