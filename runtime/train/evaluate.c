@@ -60,7 +60,7 @@ static void task_of_places(const FeedField *at, const FeedField *label, Task *ou
 static void task_of_words(const FeedBatch *batch, const FeedField *at, const FeedField *target,
                           Task *out) {
   task_of_places(at, target, out);
-  out->entry = "scores";
+  out->entry = "tags";
   out->rows = true;
   out->kind = OF_TAGS;
   out->part = batch->part;

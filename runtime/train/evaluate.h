@@ -38,7 +38,7 @@ void eval_rows_free(EvalRows *r);
 // Runs an entry over the held-out batches (at most max_batches; 0: all), dropout off.  What is
 // predicted follows from the fields:
 //   at, labels   entry `logits` [B, L, V] at the rows `at` of (B, L)      (masked language model)
-//   at, target   entry `scores` [B, L, C] at the rows `at` of (B, L)     (tags of words)
+//   at, target   entry `tags` [B, L, C]   at the rows `at` of (B, L)     (tags of words)
 //   start, end   entry `spans` [B, L, 2]                                (answers in a text)
 //   ids_a, ids_b entry `embed` [B, H] of each of them                    (two texts)
 //   target [B], ids [B, C, L]   entry `scores` [B, C]                      (several choices)
