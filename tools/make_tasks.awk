@@ -396,6 +396,150 @@ function make_referents(part,    many, they, subject, object, what, asked) {
   }
 }
 
+# ---- rows of other kinds
+# A file that is no table.
+function put_line(path, line) {
+  path = out "/" path
+  print line >path
+}
+
+# Of CoNLL: the words of a gloss, of which those of what its synset is a kind of are tagged with the class.
+function make_genus(    i, k, n, id, part, text, kind, word, tag) {
+  shuffle(nsynset)
+  for (i = 0; i < nsynset && !full("genus"); i++) {
+    id = synset[order[i]]
+    part = part_of(order[i])
+    if (!(class_of[id] in class_name) || !room("genus", part))
+      continue
+    text = gloss[id]
+    gsub(/[^a-zA-Z0-9 -]/, " & ", text)
+    text = " " text " "
+    gsub(/ +/, " ", text)
+    kind = name[up(id, 1)]
+    if (!index(text, " " kind " "))
+      kind = name[up(id, 2)]
+    k = index(text, " " kind " ")
+    if (!k || kind == name[id])
+      continue
+    tag = "\tB-" class_name[class_of[id]]
+    n = split(substr(text, 2, length(text) - 2), word, " ")
+    for (k = split(substr(text, 1, k), list_of, " ") + 1; kind != ""; k++) {
+      word[k] = word[k] tag
+      tag = "\tI-" class_name[class_of[id]]
+      if (!sub(/^[^ ]* /, "", kind))
+        kind = ""
+    }
+    for (k = 1; k <= n; k++)
+      put_line("genus/" part ".conll", part == "test" ? bare(word[k]) : word[k] (word[k] ~ /\t/ ? "" : "\tO"))
+    put_line("genus/" part ".conll", "")
+    count["genus", part]++
+  }
+}
+
+function bare(text) {
+  sub(/\t.*/, "", text)
+  return text
+}
+
+function statement(id) {
+  return some_noun(name[id]) " is " gloss[id] "."
+}
+
+function some_noun(word) {
+  return (word ~ /^[aeiou]/ ? "an " : "a ") word
+}
+
+function is_short(id) {
+  return length(gloss[id]) <= 60 && gloss[id] !~ /["\\]/
+}
+
+function another_short(id,    x, n) {
+  for (n = 0; n < 1000; n++) {
+    x = synset[below(nsynset)]
+    if (is_short(x) && name[x] != name[id])
+      break
+  }
+  return x
+}
+
+# Of SQuAD's second version: what is said of a thing, among what is said of others; of every fifth one nothing is.
+function make_answers(    i, k, id, part, n, at, context, asked, other, row) {
+  shuffle(nsynset)
+  for (i = 0; i < nsynset && !full("answers"); i++) {
+    id = synset[order[i]]
+    part = part_of(order[i])
+    if (!is_short(id) || !room("answers", part))
+      continue
+    asked = below(5) > 0
+    n = 2 + below(2)
+    at = asked ? below(n) : -1
+    context = ""
+    for (k = 0; k < n; k++) {
+      if (k)
+        context = context " "
+      if (k == at) {
+        other = id
+        at = -2 - length(context some_noun(name[id]) " is ")
+      } else
+        other = another_short(id)
+      context = context statement(other)
+    }
+    row = "{\"id\": \"" part serial("answers", part) "\", \"question\": \"what is " some_noun(name[id]) " ?\""
+    if (part != "test")
+      row = row ", \"is_impossible\": " (asked ? "false" : "true") ", \"answers\": [" \
+        (asked ? "{\"text\": \"" gloss[id] "\", \"answer_start\": " (-2 - at) "}" : "") "]"
+    else
+      row = row ", \"is_impossible\": null"
+    put_line("answers/" part ".json", (count["answers", part] ? "," : "{\"version\": \"v2.0\", \"data\": [{\"title\": \"nouns\", \"paragraphs\": [") \
+      "{\"context\": \"" context "\", \"qas\": [" row "}]}")
+    count["answers", part]++
+  }
+  for (i = 1; i <= split("train dev test", list_of, " "); i++)
+    if (count["answers", list_of[i]])
+      put_line("answers/" list_of[i] ".json", "]}]}")
+}
+
+# The definitions that two dictionaries give of a word: which of the second go with which of the first?
+function make_partners(    i, id, part, nwords, list) {
+  for (i = 0; i < nsynset; i++)
+    if (senses[name[synset[i]]] == 1 && name[synset[i]] in definition)
+      list[nwords++] = synset[i]
+  shuffle(nwords)
+  for (i = 0; i < nwords && !full("partners"); i++) {
+    id = list[order[i]]
+    part = part_of(order[i])
+    if (room("partners", part)) {
+      put("partners/" part, "anchor\tpositive", gloss[id] "\t" definition[name[id]])
+      count["partners", part]++
+    }
+  }
+}
+
+function of_another_class(id,    x, n) {
+  for (n = 0; n < 1000; n++) {
+    x = synset[below(nsynset)]
+    if (class_of[x] != class_of[id])
+      break
+  }
+  return x
+}
+
+# Of SWAG: which of four glosses is that of a kind of something?  The others are of other classes.
+function make_fitting(    i, k, id, part, right, row) {
+  shuffle(nsynset)
+  for (i = 0; i < nsynset && !full("fitting"); i++) {
+    id = synset[order[i]]
+    part = part_of(order[i])
+    if (!(parent[id] in gloss) || !room("fitting", part))
+      continue
+    right = below(4)
+    row = some_noun(name[id]) " is a kind of " name[parent[id]]
+    for (k = 0; k < 4; k++)
+      row = row "\t" gloss[k == right ? id : of_another_class(id)]
+    put_row("fitting", part, "context\tending0\tending1\tending2\tending3", row, "label", right)
+  }
+}
+
 END {
   flush_entry()
   state = 20240229
@@ -425,4 +569,8 @@ END {
     make_agreement(list_of[i])
     make_referents(list_of[i])
   }
+  make_genus()
+  make_answers()
+  make_partners()
+  make_fitting()
 }

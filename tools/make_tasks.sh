@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes small tasks in the layouts of GLUE from dictionaries: Debian's wordnet-base and dict-gcide.  The same files every time.
+# Makes small tasks in the layouts of GLUE, CoNLL, SQuAD and SWAG from dictionaries: Debian's wordnet-base and dict-gcide.  The same files every time.
 #   sh tools/make_tasks.sh DIR [ROWS]
 # DIR: a folder, to be made.  ROWS: rows of a training file (2000); a dev file and a test file, without labels, have a fifth.
 # WORDNET, GCIDE: where the dictionaries lie.  docs/tasks.md says what the tasks are.
@@ -24,7 +24,7 @@ done
 [ -r "$gcide" ] || fail 3 "$gcide: cannot be read; Debian's package dict-gcide has it"
 [ ! -e "$1" ] || fail 2 "$1 is there already: choose another folder"
 
-for task in agreement classes senses similarity definitions kinds glosses entailment referents; do
+for task in agreement classes senses similarity definitions kinds glosses entailment referents genus answers partners fitting; do
   mkdir -p "$1/$task"
 done
 gzip -dc <"$gcide" >"$1/gcide.text"

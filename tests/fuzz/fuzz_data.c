@@ -39,18 +39,29 @@ static void write_file(char path[64], int how, const uint8_t *data, size_t size)
 
 // Batches are of the shape that they say, and hold tokens, labels and places of theirs.
 static void check_batch(const DataBatch *b, DataKind kind) {
-  int64_t n = b->B * b->L, used = 0;
+  int64_t n = b->B * b->L * (b->C ? b->C : 1), used = 0;
   for (int64_t i = 0; i < n; i++) {
     must(b->ids[i] >= 0 && b->ids[i] < tok_size(tokenizer()));
     used += b->mask[i];
   }
+  for (int64_t i = 0; b->ids_b && i < n; i++) {
+    must(b->ids_b[i] >= 0 && b->ids_b[i] < tok_size(tokenizer()));
+    used += b->mask_b[i];
+  }
   must(used == b->tokens);
+  for (int64_t i = 0; b->start && i < b->B; i++) {
+    int64_t row = i * b->L;
+    must(b->start[i] >= 0 && b->start[i] <= b->end[i] && b->end[i] < b->L);
+    must(!b->end[i] || (b->context[row + b->start[i]] && b->context[row + b->end[i]]));
+  }
   for (int64_t i = 0; kind == DATA_MLM && i < b->M; i++) {
     must(b->at[i] >= 0 && b->at[i] < n && (!i || b->at[i] > b->at[i - 1]) && b->mask[b->at[i]]);
     must(b->labels[i] >= 0 && b->labels[i] < tok_size(tokenizer()));
   }
   for (int64_t i = 0; kind == DATA_LM && i < n; i++)
     must(b->target[i] >= 0 && b->target[i] < tok_size(tokenizer()));
+  for (int64_t i = 0; kind == DATA_CHOICES && i < b->B; i++)
+    must(b->target[i] >= 0 && b->target[i] < b->C);
   for (int64_t i = 0; kind == DATA_TSV && i < b->B; i++)
     must(b->target[i] >= 0 && b->target[i] < 3);
   for (int64_t i = 0; kind == DATA_TAGS && i < b->M; i++) {
