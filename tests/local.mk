@@ -129,6 +129,7 @@ test_sources = \
 	%D%/unit/test_safetensors.c \
 	%D%/unit/test_scatter.c \
 	%D%/unit/test_sema.c \
+	%D%/unit/test_sentences.c \
 	%D%/unit/test_shim.c \
 	%D%/unit/test_team.c \
 	%D%/unit/test_pieces.c \

@@ -109,6 +109,9 @@ static int check_options(const Data *d, BigsError *e) {
   if (!(o->mask_rate > 0 && o->mask_rate <= 1))
     return bigs_fail(e, BIGS_EUSAGE, "a mask rate of %g: must lie above 0 and not above 1",
                      o->mask_rate);
+  if (!(o->short_share >= 0 && o->short_share < 1) || o->most < 0)
+    return bigs_fail(e, BIGS_EUSAGE, "a share of short rows of %g, at most %lld predictions a row",
+                     o->short_share, (long long)o->most);
   int size = tok_size(d->tok);
   if (o->table > 0 && size > o->table)
     return bigs_fail(
@@ -200,6 +203,8 @@ void data_free(Data *d) {
     return;
   free_buffer(&d->buf);
   tokens_free(&d->text);
+  sentence_rows_free(&d->sentences);
+  data_free_words(&d->words);
   free(d->narrow);
   free(d->wide);
   free(d->start);
@@ -266,6 +271,8 @@ uint64_t data_fingerprint(const Data *d) {
   h = mix(h, (uint64_t)d->o.length);
   if (!d->o.hold_out) // other rows are trained on
     h = mix(h, 1);
+  if (d->o.rows == DATA_ROWS_SENTENCES)
+    h = mix(mix(h, 2), (uint64_t)(d->o.short_share * 1e9));
   h = d->text.n ? mix(h, tokens_hash(&d->text)) : h;
   for (int64_t i = 0; i < d->ntoken; i++)
     h = mix(h, (uint64_t)data_token(d, i));

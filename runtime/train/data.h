@@ -4,6 +4,8 @@
 // the documents one after another, [SEP] behind each.  Rows are cut from the stream:
 //   mlm_text  [CLS], length - 2 tokens, [SEP]; the last row may be short, and is padded with [PAD]
 //             (mask false); a rest without an ordinary token is left out
+//             DATA_ROWS_SENTENCES: whole lines of one document, as many as fit, and of `short_share` of the rows as many as fit into
+//             a length drawn evenly from 2 to length - 2 (at least one line); a line that is longer than a row is cut; the rest is [PAD].
 //   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
 //   tensors   rows of the arrays in files, which stay there: data_tensors.c
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
@@ -42,6 +44,8 @@ bool data_is_task(DataKind kind); // every row is scored: it has a target, or it
 // Are its rows texts, cut into tokens?  Of others there is no length, and no tokenizer.
 bool data_of_tokens(DataKind kind);
 
+typedef enum DataRows { DATA_ROWS_STREAM, DATA_ROWS_SENTENCES } DataRows;
+
 typedef struct DataOptions {
   DataKind kind;
   int64_t length;       // L: mlm_text at least 3, lm_text 1, tsv 4; where rows are no tokens 1
@@ -53,6 +57,11 @@ typedef struct DataOptions {
   bool unlabelled;      // tsv: files without a label are read, too: target -1, value NaN
   bool skip_bad;        // tsv: lines with another number of fields than the header are left out
   double mask_rate;     // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
+  DataRows rows;        // mlm_text
+  double
+      short_share; // rows of sentences: the share of them that want fewer tokens than there is room for
+  int64_t most; // mlm_text: predictions in a row; 0: as many as mask_rate says
+  bool words;   // mlm_text: whole words are masked
   uint64_t seed;
   const struct BigsModule *module; // tensors: whose inputs are read,
   const struct BigsTrain *train;   // those of this block's loss, and of the entry `scores`
@@ -134,7 +143,9 @@ const char *data_word(const Data *d, int64_t i, size_t *n, int32_t *sentence);
 // The next B training rows at the cursor, which moves on; epochs follow one another without a gap.
 // mlm_text: of a row's ordinary tokens max(1, round(mask_rate * count)) are chosen; each becomes
 // [MASK] with probability 0.8, an ordinary token drawn evenly with 0.1, and stays with 0.1.  A row
-// of special tokens alone has one of those chosen.
+// of special tokens alone has one of those chosen.  `most` bounds their number; with `words` whole words are chosen, in an order that is
+// drawn, of which one that would be too many is passed over.  Words are told by the mark of pieces that most of the vocabulary has:
+// "##" of those that go on, or a space (U+0120, U+2581) of those that begin.
 int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e);
 // The same, of which rows from, ..., from + rows - 1 are made: at least one.
 int data_next_part(Data *d, int64_t B, int64_t from, int64_t rows, DataBatch *out, BigsError *e);

@@ -3,11 +3,13 @@
 #define BIGSC_RUNTIME_DATA_INTERNAL_H
 #include "runtime/train/data.h"
 #include "runtime/train/order.h"
+#include "runtime/train/sentences.h"
 #include "runtime/train/tokenize.h"
 
 // Sites of random draws (rng.h).
 #define SITE_SHUFFLE 0x656c6666756873u // "shuffle"
 #define SITE_MASK 0x6b73616du          // "mask"
+#define SITE_SHORT 0x74726f6873u       // "short": lengths of rows, that depend on no seed either
 #define SITE_EVAL 0x6c617665u          // "eval": masks that depend on no seed
 
 typedef struct DataBuffer { // of one batch
@@ -18,13 +20,25 @@ typedef struct DataBuffer { // of one batch
   int64_t cells, rows; // room: B * L, B
 } DataBuffer;
 
+typedef struct RowWord {
+  uint32_t draw;
+  int32_t from, n; // tokens in the row
+} RowWord;
+typedef struct RowWords { // of masking by whole words; NULLs where single tokens are masked
+  bool *joins;            // of each id: it goes on with the word before it
+  bool *taken;            // [length] of a row
+  RowWord *word;          // [length]
+} RowWords;
+
 struct Data {
   DataOptions o;
   const Tokenizer *tok;
   int32_t special[TOK_SPECIALS]; // their ids, ascending, each once
   int nspecial;
   int32_t pad; // what stands behind a row: the tokenizer's own, or 0, which no mask lets through
-  TokenStream text; // the stream
+  TokenStream text;       // the stream
+  SentenceRows sentences; // where its rows begin, if they are not of equal length
+  RowWords words;
   // TSV: the rows' tokens one after another, a's then b's
   uint16_t *narrow; // one of the two, by the size of the vocabulary
   int32_t *wide;
@@ -60,6 +74,13 @@ struct Data {
 static inline int32_t data_token(const Data *d, int64_t i) {
   return d->narrow ? d->narrow[i] : d->wide[i];
 }
+static inline bool data_ordinary(const Data *d, int32_t token) {
+  return !tok_is_special(d->tok, token);
+}
+// Masks some of the n cells from `cell` of the batch's ids on: see data_next.
+void data_choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2], DataBatch *out);
+int data_find_words(Data *d, BigsError *e); // for masking by whole words
+void data_free_words(RowWords *w);
 int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
 // A file begins with row (of tags: word) `first`.
 int data_push_file(Data *d, const char *path, int64_t first, BigsError *e);

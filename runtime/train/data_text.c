@@ -6,14 +6,10 @@
 
 // ---- reading
 
-static bool ordinary(const Data *d, int32_t token) {
-  return !tok_is_special(d->tok, token);
-}
-
 // Is there an ordinary token from `i` on?
 static bool any_ordinary(const Data *d, int64_t i) {
   for (; i < d->text.n; i++)
-    if (ordinary(d, tokens_at(&d->text, i)))
+    if (data_ordinary(d, tokens_at(&d->text, i)))
       return true;
   return false;
 }
@@ -62,57 +58,38 @@ int64_t data_lm_length(const Data *d, int64_t row) {
 
 // ---- masked rows
 
-// An ordinary token, evenly: a draw over as many ids as are ordinary, moved past the special ones.
-static int32_t random_ordinary(const Data *d, uint32_t r) {
-  int32_t id = (int32_t)rng_below(r, (uint32_t)(tok_size(d->tok) - d->nspecial));
-  for (int i = 0; i < d->nspecial; i++)
-    id += id >= d->special[i];
-  return id;
-}
-
-static void choose_token(Data *d, int64_t cell, const uint32_t draw[4], DataBatch *out) {
-  int32_t *ids = d->buf.ids;
-  d->buf.at[out->M] = (int32_t)cell;
-  d->buf.labels[out->M++] = ids[cell];
-  uint32_t kind = rng_below(draw[1], 10);
-  if (kind < 8)
-    ids[cell] = tok_special(d->tok, TOK_MASK);
-  else if (kind == 8)
-    ids[cell] = random_ordinary(d, draw[2]);
-}
-
-// Chooses among the n cells from `cell` on.  Selection sampling (Knuth, TAOCP 2, 3.4.2, algorithm
-// S): each candidate is taken with probability wanted / left, so exactly `wanted` are, in order.
-static void choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2], DataBatch *out) {
-  const int32_t *ids = d->buf.ids;
-  int64_t left = 0;
-  for (int64_t i = 0; i < n; i++)
-    left += ordinary(d, ids[cell + i]);
-  bool any = left == 0;
-  left = any ? n : left;
-  int64_t wanted = any ? 1 : (int64_t)(d->masking * (double)left + 0.5);
-  wanted = wanted < 1 ? 1 : wanted > left ? left : wanted;
-  for (int64_t i = 0; i < n && wanted; i++) {
-    if (!any && !ordinary(d, ids[cell + i]))
-      continue;
-    uint32_t draw[4];
-    philox4x32((uint32_t[4]){(uint32_t)i, 0, 0, 0}, key, draw);
-    if (rng_below(draw[0], (uint32_t)left--) < (uint32_t)wanted) {
-      choose_token(d, cell + i, draw, out);
-      wanted--;
-    }
-  }
+static int join_sentences(Data *d, BigsError *e) {
+  int64_t room = d->o.length - 2;
+  if (room > SENTENCE_ROOM)
+    return bigs_fail(e, BIGS_EUSAGE, "rows of whole sentences have at most %d tokens",
+                     SENTENCE_ROOM + 2);
+  int status = sentence_rows(&d->text, room, d->o.short_share, &d->sentences, e);
+  d->rows = d->sentences.n;
+  return status;
 }
 
 int data_mlm_read(Data *d, const char *const *paths, int n, BigsError *e) {
   int64_t step = d->o.length - 2;
-  int status = read_text(d, paths, n, step, 0, e);
-  d->rows += !status && any_ordinary(d, d->rows * step);
-  return status;
+  bool sentences = d->o.rows == DATA_ROWS_SENTENCES;
+  int status = read_text(d, paths, n, sentences ? 1 : step, 0, e);
+  if (!status && sentences)
+    status = join_sentences(d, e);
+  else if (!status)
+    d->rows += any_ordinary(d, d->rows * step);
+  return status || !d->o.words ? status : data_find_words(d, e);
+}
+
+// The first token of a row in the text, and how many there are of it.
+static int64_t row_tokens(const Data *d, int64_t row, int64_t *n) {
+  int64_t step = d->o.length - 2, from = row * step;
+  if (d->o.rows == DATA_ROWS_SENTENCES)
+    return sentence_row(&d->sentences, &d->text, tok_special(d->tok, TOK_SEP), row, n);
+  *n = d->text.n - from < step ? d->text.n - from : step;
+  return from;
 }
 
 void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out) {
-  int64_t L = out->L, from = row * (L - 2), n = d->text.n - from < L - 2 ? d->text.n - from : L - 2;
+  int64_t L = out->L, n, from = row_tokens(d, row, &n);
   int32_t *ids = d->buf.ids + b * L;
   ids[0] = tok_special(d->tok, TOK_CLS);
   for (int64_t i = 0; i < n; i++)
@@ -124,7 +101,7 @@ void data_mlm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBa
     d->buf.mask[b * L + i] = i < n + 2;
   memset(d->buf.types + b * L, 0, sizeof *ids * (size_t)L);
   out->tokens += n + 2;
-  choose_tokens(d, b * L + 1, n, key, out);
+  data_choose_tokens(d, b * L + 1, n, key, out);
 }
 
 // ---- rows of next tokens
@@ -149,14 +126,15 @@ void data_lm_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBat
 // ---- statistics
 
 int64_t data_mlm_count(const Data *d, int64_t *count) {
-  int64_t step = d->o.length - 2, total = 0;
-  for (int64_t k = 0; k < split_count(&d->split, false); k++)
-    for (int64_t row = split_row(&d->split, false, k), at = row * step;
-         at < (row + 1) * step && at < d->text.n; at++)
-      if (ordinary(d, tokens_at(&d->text, at))) {
+  int64_t total = 0;
+  for (int64_t k = 0; k < split_count(&d->split, false); k++) {
+    int64_t n, from = row_tokens(d, split_row(&d->split, false, k), &n);
+    for (int64_t at = from; at < from + n; at++)
+      if (data_ordinary(d, tokens_at(&d->text, at))) {
         count[tokens_at(&d->text, at)]++;
         total++;
       }
+  }
   return total;
 }
 

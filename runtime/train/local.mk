@@ -42,6 +42,7 @@ train_sources = \
 	%D%/list.h \
 	%D%/log.c \
 	%D%/log.h \
+	%D%/masking.c \
 	%D%/metrics.c \
 	%D%/metrics.def \
 	%D%/metrics.h \
@@ -49,6 +50,8 @@ train_sources = \
 	%D%/npy.h \
 	%D%/order.c \
 	%D%/order.h \
+	%D%/sentences.c \
+	%D%/sentences.h \
 	%D%/tensor_files.c \
 	%D%/spans.c \
 	%D%/spans.h \

@@ -20,7 +20,7 @@ typedef struct TokenChunk {
 } TokenChunk;
 
 struct TokenCache;
-typedef struct Tokens {
+typedef struct TokenStream {
   bool narrow; // ids are below 2^16
   int shift;   // a chunk has 2^shift tokens, the last one perhaps fewer
   int64_t n;
