@@ -3,6 +3,7 @@ base_sources = \
 	%D%/alloc.h \
 	%D%/arena.c \
 	%D%/arena.h \
+	%D%/arguments.def \
 	%D%/asan.h \
 	%D%/atomic.h \
 	%D%/bug.c \

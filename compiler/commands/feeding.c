@@ -229,6 +229,13 @@ static void note_rows(Session *s, const Feeding *f, const Data *d) {
             (long long)(data_rows(d, DATA_TRAIN) + data_rows(d, DATA_HELD_OUT)));
 }
 
+double feeding_argument(const BigsTrain *t, const char *name, double otherwise) {
+  for (int i = 0; i < t->nargument; i++)
+    if (!strcmp(t->argument[i].name, name))
+      return t->argument[i].value;
+  return otherwise;
+}
+
 static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) {
   const BigsTensor *target = target_input(s->module, train);
   return (DataOptions){.kind = f->kind,
@@ -241,6 +248,10 @@ static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) 
                        .unlabelled = s->o->predictions != NULL,
                        .skip_bad = s->o->skip_bad,
                        .mask_rate = train->mask_rate,
+                       .rows = (DataRows)feeding_argument(train, "rows", 0),
+                       .short_share = feeding_argument(train, "short", 0),
+                       .most = (int64_t)feeding_argument(train, "most", 0),
+                       .words = feeding_argument(train, "words", 0) != 0,
                        .module = s->module,
                        .train = train,
                        .pad = s->module->pad_to > 0 || fixed_length(s->module),

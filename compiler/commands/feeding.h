@@ -46,6 +46,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
 // Evaluates by all rows of other files, with the labels of those that are trained on, instead of what is held out of them.
 int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                      int npaths, int64_t batch);
+// What the block's data line says to its source by this name (base/arguments.def).
+double feeding_argument(const BigsTrain *t, const char *name, double otherwise);
 // A line for people: of a task its metrics; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);

@@ -51,6 +51,15 @@ static uint32_t unpicked(const BigsModule *m, const Recipe *r) {
   return bits;
 }
 
+static const BigsArgument *arguments(Arena *a, const Recipe *r, int32_t *n) {
+  BigsArgument *out = NEWN(a, BigsArgument, r->args.n + 1);
+  *n = 0;
+  for (int i = 0; i < r->args.n; i++)
+    if (r->args.v[i].name)
+      out[(*n)++] = (BigsArgument){r->args.v[i].name, r->args.v[i].num};
+  return out;
+}
+
 static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, TrainPrograms p) {
   BigsTrain t = {.name = r->name,
                  .program = p.gradient,
@@ -81,6 +90,7 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .batch_piece = schedule_pieces(b->arena, &r->growth),
                  .group = groups(b->arena, m, r),
                  .from = r->from};
+  t.argument = arguments(b->arena, r, &t.nargument);
   for (int i = 0; i < r->args.n; i++) {
     const SourceArg *s = &r->args.v[i];
     if (s->text && !t.path)

@@ -1,6 +1,7 @@
 // The data line of a train block: sources of data and the fields that the block picks.
 #include "compiler/sema/sema_check.h"
 #include "compiler/sema/sema_eval.h"
+#include <math.h>
 #include <string.h>
 
 // ---- sources and their fields
@@ -17,12 +18,31 @@ static const char *const sources[] = {
 #define FIELD(ID, FIELD, name, dtype, shape)
 #include "base/sources.def"
 #undef SOURCE
-};
-static const char *const arguments[] = {
-#define SOURCE(ID, id, name, least, argument) argument,
-#include "base/sources.def"
-#undef SOURCE
 #undef FIELD
+};
+typedef enum ArgumentKind { ARG_RATE, ARG_SHARE, ARG_COUNT, ARG_TRUTH, ARG_CHOICE } ArgumentKind;
+typedef struct ArgumentSpec {
+  SourceId source;
+  const char *name, *what;
+  ArgumentKind kind;
+} ArgumentSpec;
+static const ArgumentSpec argument_specs[] = {
+#define ARGUMENT(SOURCE, name, kind, what) {SOURCE_##SOURCE, #name, what, ARG_##kind},
+#define CHOICE(SOURCE, argument, ID, name)
+#include "base/arguments.def"
+#undef ARGUMENT
+#undef CHOICE
+};
+typedef struct ArgumentChoice {
+  SourceId source;
+  const char *argument, *name;
+} ArgumentChoice;
+static const ArgumentChoice argument_choices[] = {
+#define ARGUMENT(SOURCE, name, kind, what)
+#define CHOICE(SOURCE, argument, ID, name) {SOURCE_##SOURCE, #argument, name},
+#include "base/arguments.def"
+#undef ARGUMENT
+#undef CHOICE
 };
 typedef struct FieldSpec {
   SourceId source;
@@ -219,60 +239,126 @@ static void bind_field(Sema *s, const Field *f, const Ty *t) {
     b->is_formal = true;
 }
 
-// What the source takes by name, beside the path; NULL: nothing.
-static const char *argument_of(const Recipe *r) {
-  for (int i = 0; i < COUNT(sources); i++)
-    if (!strcmp(sources[i], r->source))
-      return arguments[i];
+static bool takes(const ArgumentSpec *p, const Recipe *r) {
+  return !strcmp(sources[p->source], r->source);
+}
+
+static const ArgumentSpec *argument_spec(const Recipe *r, const char *name) {
+  for (int i = 0; i < COUNT(argument_specs); i++)
+    if (takes(&argument_specs[i], r) && !strcmp(argument_specs[i].name, name))
+      return &argument_specs[i];
   return NULL;
 }
 
 static void unknown_argument(Sema *s, const Arg *a, const Recipe *r) {
-  const char *known = argument_of(r);
+  const char *known[COUNT(argument_specs)];
+  int n = 0;
   Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`", r->source,
                        a->name.s);
-  if (known)
-    suggest_list(s, g, a->name.s, &known, 1);
+  for (int i = 0; i < COUNT(argument_specs); i++)
+    if (takes(&argument_specs[i], r))
+      known[n++] = argument_specs[i].name;
+  suggest_list(s, g, a->name.s, known, n);
 }
 
-// mlm_text's rate of masked tokens, at each moment between 0 and 1.
-static bool masked_rate(Sema *s, const Arg *a, double *out, Recipe *r) {
+// A number times a schedule, at each moment between 0 and 1.
+static bool masked_rate(Sema *s, const Arg *a, const char *what, double *out, Recipe *r) {
   if (!sema_schedule(s, a->value, "a rate of masked tokens", out, &r->masking))
     return false;
   if (*out > 0 && *out * schedule_most(&r->masking) < 1 && schedule_least(&r->masking) > 0)
     return true;
-  sema_error(s, ERR_BAD_SETTING, a->span, "the rate of masked tokens lies between 0 and 1");
+  sema_error(s, ERR_BAD_SETTING, a->span, "%s lies between 0 and 1", what);
+  return false;
+}
+
+static bool whole_count(Sema *s, const Expr *e, const char *what, double *out) {
+  if (!sema_number(s, e, what, 1, INFINITY, out))
+    return false;
+  if (*out == floor(*out) && *out <= INT32_MAX)
+    return true;
+  sema_error(s, ERR_BAD_SETTING, e->span, "%s is a whole number", what);
+  return false;
+}
+
+static bool truth_of(Sema *s, const Expr *e, const char *what, double *out) {
+  Value *v = sema_constant(s, e, what);
+  if (is_poison(v))
+    return false;
+  if (is_number(v))
+    sema_error(s, ERR_BAD_SETTING, e->span, "%s is true or false", what);
+  else
+    *out = v->truth;
+  return !is_number(v);
+}
+
+// The place of the name among the argument's choices.
+static bool choice_of(Sema *s, const Expr *e, const ArgumentSpec *p, double *out) {
+  const char *known[COUNT(argument_choices)];
+  int n = 0;
+  for (int i = 0; i < COUNT(argument_choices); i++)
+    if (argument_choices[i].source == p->source && !strcmp(argument_choices[i].argument, p->name))
+      known[n++] = argument_choices[i].name;
+  for (int i = 0; i < n; i++)
+    if (e->kind == EX_NAME && !strcmp(e->name.s, known[i])) {
+      *out = i;
+      return true;
+    }
+  Diag *g = sema_error(s, ERR_BAD_SETTING, e->span, "`%s` says %s: there are %s", p->name, p->what,
+                       suggest_text(s, known, n));
+  if (e->kind == EX_NAME)
+    suggest_list(s, g, e->name.s, known, n);
+  return false;
+}
+
+static bool argument_value(Sema *s, const Arg *a, const ArgumentSpec *p, double *out, Recipe *r) {
+  if (a->value->kind == EX_STR) {
+    sema_error(s, ERR_BAD_SETTING, a->value->span, "%s is no text", p->what);
+    return false;
+  }
+  switch (p->kind) {
+  case ARG_RATE: return masked_rate(s, a, p->what, out, r);
+  case ARG_SHARE: return sema_number(s, a->value, p->what, 0, 1, out);
+  case ARG_COUNT: return whole_count(s, a->value, p->what, out);
+  case ARG_TRUTH: return truth_of(s, a->value, p->what, out);
+  case ARG_CHOICE: return choice_of(s, a->value, p, out);
+  }
   return false;
 }
 
 static void source_arg(Sema *s, const Arg *a, bool first, Recipe *r) {
-  const char *known = r->source_known ? argument_of(r) : NULL;
   SourceArg arg = {.name = a->name.s};
-  if (r->source_known && a->name.s && !(known && !strcmp(known, a->name.s))) {
+  const ArgumentSpec *spec = r->source_known && a->name.s ? argument_spec(r, a->name.s) : NULL;
+  if (!r->source_known)
+    return;
+  if (a->name.s && !spec) {
     unknown_argument(s, a, r);
     return;
   }
-  if (r->source_known && !a->name.s && (!first || a->value->kind != EX_STR)) {
+  if (!spec && (!first || a->value->kind != EX_STR)) {
     sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes a path, then arguments by name",
                r->source);
     return;
   }
-  if (known && a->name.s && a->value->kind != EX_STR) {
-    if (masked_rate(s, a, &arg.num, r))
-      vec_push(s->a, &r->args, arg);
+  if (spec && !argument_value(s, a, spec, &arg.num, r))
     return;
-  }
-  Value *v =
-      a->value->kind == EX_STR ? NULL : sema_constant(s, a->value, "an argument of a source");
-  if (v && is_poison(v))
-    return;
-  if (v)
-    arg.num = is_number(v) ? v->num->re : v->truth;
-  else
-    arg.text = a->value->str.s;
-  if (known && a->name.s && !(arg.num > 0 && arg.num < 1))
-    sema_error(s, ERR_BAD_SETTING, a->span, "the rate of masked tokens lies between 0 and 1");
+  arg.text = spec ? NULL : a->value->str.s;
   vec_push(s->a, &r->args, arg);
+}
+
+static const SourceArg *given(const Recipe *r, const char *name) {
+  for (int i = 0; i < r->args.n; i++)
+    if (r->args.v[i].name && !strcmp(r->args.v[i].name, name))
+      return &r->args.v[i];
+  return NULL;
+}
+
+// What is said of rows that are none of this recipe's would be passed over.
+static void check_short(Sema *s, const Expr *source, const Recipe *r) {
+  const SourceArg *rows = given(r, "rows");
+  for (int i = 0; given(r, "short") && !(rows && rows->num > 0) && i < source->args.n; i++)
+    if (source->args.v[i].name.s && !strcmp(source->args.v[i].name.s, "short"))
+      sema_error(s, ERR_BAD_SETTING, source->args.v[i].name.span,
+                 "`short` is of rows of whole sentences: `rows: sentences`");
 }
 
 static void check_source(Sema *s, const TrItem *it, Recipe *r) {
@@ -293,6 +379,8 @@ static void check_source(Sema *s, const TrItem *it, Recipe *r) {
   sema_args_once(s, e, r->source);
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
     source_arg(s, &e->args.v[i], i == 0, r);
+  if (e->kind == EX_CALL)
+    check_short(s, e, r);
 }
 
 static bool picked(const Recipe *r, const char *name) {

@@ -109,7 +109,7 @@ static int check_options(const Data *d, BigsError *e) {
   if (!(o->mask_rate > 0 && o->mask_rate <= 1))
     return bigs_fail(e, BIGS_EUSAGE, "a mask rate of %g: must lie above 0 and not above 1",
                      o->mask_rate);
-  if (!(o->short_share >= 0 && o->short_share < 1) || o->most < 0)
+  if (!(o->short_share >= 0 && o->short_share <= 1) || o->most < 0)
     return bigs_fail(e, BIGS_EUSAGE, "a share of short rows of %g, at most %lld predictions a row",
                      o->short_share, (long long)o->most);
   int size = tok_size(d->tok);

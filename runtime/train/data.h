@@ -44,7 +44,15 @@ bool data_is_task(DataKind kind); // every row is scored: it has a target, or it
 // Are its rows texts, cut into tokens?  Of others there is no length, and no tokenizer.
 bool data_of_tokens(DataKind kind);
 
-typedef enum DataRows { DATA_ROWS_STREAM, DATA_ROWS_SENTENCES } DataRows;
+typedef enum DataRows {
+#define ARGUMENT(SOURCE, name, kind, what)
+#define CHOICE_rows(ID) DATA_ROWS_##ID,
+#define CHOICE(SOURCE, argument, ID, name) CHOICE_##argument(ID)
+#include "base/arguments.def"
+#undef ARGUMENT
+#undef CHOICE
+#undef CHOICE_rows
+} DataRows;
 
 typedef struct DataOptions {
   DataKind kind;

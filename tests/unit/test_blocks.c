@@ -260,8 +260,10 @@ START_TEST(recipe_of_bigs) {
   const Recipe *r = model_train(l.m, "pretrain"), *c = model_train(l.m, "classify");
   ck_assert(r && c && !model_train(l.m, "other"));
   ck_assert(r->has_loss && r->source_known && !strcmp(r->source, "mlm_text") && !r->from);
-  ck_assert(r->args.n == 2 && !strcmp(r->args.v[0].text, "corpus/*.txt") &&
+  ck_assert(r->args.n == 5 && !strcmp(r->args.v[0].text, "corpus/*.txt") &&
             r->args.v[1].num == 0.15);
+  ck_assert(!strcmp(r->args.v[2].name, "rows") && r->args.v[2].num == 1); // sentences
+  ck_assert(r->args.v[3].num == 0.1 && r->args.v[4].num == 20);
   ck_assert_int_eq(r->fields.n, 4);
   ck_assert(r->fields.v[0].kind == FIELD_IDS && r->fields.v[0].is_input);
   ck_assert(r->fields.v[2].kind == FIELD_AT && !r->fields.v[2].is_input);

@@ -124,6 +124,11 @@ START_TEST(names_are_listed) {
 #include "base/sources.def"
 #undef SOURCE
 #undef FIELD
+#define ARGUMENT(SOURCE, name, kind, what) #name,
+#define CHOICE(SOURCE, argument, ID, name) name,
+#include "base/arguments.def"
+#undef ARGUMENT
+#undef CHOICE
 #define OPTIMIZER(ID, name, arguments, beta2) #name,
 #include "base/optimizers.def"
 #undef OPTIMIZER

@@ -262,7 +262,7 @@ END_TEST
 
 START_TEST(row_options_that_cannot_be) {
   const char *path = put_lines(9);
-  static const DataOptions bad[] = {{.short_share = -0.5}, {.short_share = 1}, {.most = -1}};
+  static const DataOptions bad[] = {{.short_share = -0.5}, {.short_share = 1.5}, {.most = -1}};
   DataOptions o = bad[_i];
   BigsError e = {0};
   Data *d;
