@@ -182,13 +182,8 @@ static int open_vectors(Embedding *e, const char *dir) {
   if (t && t->rank != (e->pool ? 3 : 2))
     status = session_error(s, EXIT_MODEL, "entry `%s` is not %s", e->entry,
                            e->pool ? "[B, L, H]" : "[B, H]");
-  if (!status && e->lower && !tok_lower(e->texts.tokens))
-    status =
-        session_error(s, EXIT_FILE,
-                      "%s/sentence_bert_config.json lowers texts before they are cut "
-                      "(do_lower_case), and its tokenizer keeps case: lower the lines yourself, "
-                      "and say `false` there",
-                      trained_folder(s, dir));
+  if (!status && e->lower)
+    status = texts_lower_first(&e->texts);
   if (status)
     return status;
   e->line = ALLOC_N(char *, CHUNK_TEXTS);

@@ -67,6 +67,14 @@ int texts_open(Session *s, Texts *t, const char *entry, const char *dir, int64_t
   return t->encoder ? 0 : session_fail(s, &s->error);
 }
 
+int texts_lower_first(Texts *t) {
+  tok_encoder_free(t->encoder);
+  t->encoder = NULL;
+  if (!tok_lower_first(t->tokens, &t->s->error))
+    t->encoder = tok_encoder_new(t->tokens, &t->s->error);
+  return t->encoder ? 0 : session_fail(t->s, &t->s->error);
+}
+
 void texts_close(Texts *t) {
   text_rows_free(&t->rows);
   free(t->out);

@@ -19,6 +19,7 @@ typedef struct Texts {
 
 // Takes an entry with a row a text, of f32 and at least two axes.  longest 0: what the model bounds.  texts_close in any case.
 int texts_open(Session *s, Texts *t, const char *entry, const char *dir, int64_t longest);
+int texts_lower_first(Texts *t); // see tok_lower_first; before the first text
 void texts_close(Texts *t);
 // One text, or two: a row of the tokens of both, or as much as may be.
 int texts_add(Texts *t, const char *const *text, int n);

@@ -6,6 +6,7 @@ text_sources = \
 	%D%/pattern.h \
 	%D%/tok_added.c \
 	%D%/tok_bpe.c \
+	%D%/tok_class.c \
 	%D%/tok_file.c \
 	%D%/tok_file.h \
 	%D%/tok_internal.h \

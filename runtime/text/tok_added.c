@@ -55,18 +55,17 @@ static int read_added_one(TokReading *r, const JsonValue *v, TokAdded *a) {
 }
 
 // Enters token i where it is looked for; a normalized one as its text becomes.
-static int look_for(TokReading *r, int i, TokWork *w) {
-  TokFile *t = r->t;
+static int look_for(TokFile *t, int i, TokWork *w) {
   const TokAdded *a = &t->added[i];
   Trie *trie = &t->look[a->normalized];
   int32_t end;
   w->text.n = 0;
-  int status = bytes_add(&w->text, a->text, a->size, r->e);
+  int status = bytes_add(&w->text, a->text, a->size, w->e);
   if (!status && a->normalized)
     status = normalize(t, w);
   if (status || !w->text.n)
     return status;
-  status = trie_insert(trie, 0, w->text.s, w->text.n, &end, r->e);
+  status = trie_insert(trie, 0, w->text.s, w->text.n, &end, w->e);
   if (!status)
     trie->id[end] = i;
   t->starts[a->normalized][(unsigned char)w->text.s[0]] = true;
@@ -81,24 +80,34 @@ static void work_free(TokWork *w) {
   free(w->parts.v);
 }
 
+int look_for_added(TokFile *t, BigsError *e) {
+  TokWork w;
+  int status = 0;
+  memset(&w, 0, sizeof w);
+  w.e = e;
+  for (int i = 0; i < 2 && !status; i++) {
+    trie_free(&t->look[i]);
+    memset(&t->look[i], 0, sizeof t->look[i]);
+    status = trie_root(&t->look[i], e);
+  }
+  memset(t->starts, 0, sizeof t->starts);
+  for (int i = 0; i < t->nadded && !status; i++)
+    status = look_for(t, i, &w);
+  work_free(&w);
+  return status;
+}
+
 int read_added(TokReading *r, const JsonValue *list) {
   TokFile *t = r->t;
-  TokWork w;
-  memset(&w, 0, sizeof w);
-  w.e = r->e;
   if (!list || list->kind == JSON_NULL)
     return 0;
   if (list->kind != JSON_ARRAY)
     return read_fail(r, list, "\"added_tokens\" is %s, not a list", json_kind_name(list->kind));
   t->added = ALLOC_N(TokAdded, list->count + 1);
-  int status = t->added ? trie_root(&t->look[0], r->e) : bigs_fail_memory(r->e, r->path);
-  status = status ? status : trie_root(&t->look[1], r->e);
-  for (const JsonValue *x = list->child; x && !status; x = x->next) {
+  int status = t->added ? 0 : bigs_fail_memory(r->e, r->path);
+  for (const JsonValue *x = list->child; x && !status; x = x->next)
     status = read_added_one(r, x, &t->added[t->nadded++]);
-    status = status ? status : look_for(r, t->nadded - 1, &w);
-  }
-  work_free(&w);
-  return status;
+  return status ? status : look_for_added(t, r->e);
 }
 
 // ---- post_processor

@@ -151,6 +151,9 @@ int read_wraps(TokReading *r, const JsonValue *v);
 // A vocab.json, of n bytes of text, with the merges.txt beside it as a tokenizer.json.
 int tok_merges_join(const JsonValue *vocab, const char *text, size_t n, const char *path,
                     JsonText *out, BigsError *e);
+int look_for_added(TokFile *t, BigsError *e); // when normalizers change, too
+// The normalizer as the class has it that tokenizer_config.json beside `path` names.
+int tok_follow_class(TokFile *t, const char *path, BigsError *e);
 int read_vocab(TokReading *r, const JsonValue *object); // {"token": id}
 const TokPart *find_part(TokStage stage, const char *type);
 int refuse_part(const TokReading *r, const JsonValue *v, TokStage stage);

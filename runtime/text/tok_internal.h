@@ -40,6 +40,7 @@ typedef struct TokFunctions {
   // Writes the token behind what is before it, `first`: nothing.  Returns its bytes: at most one more than the token has.
   size_t (*join)(const Tokenizer *t, int32_t id, bool first, char *out);
   int (*folder)(const char *folder, bool lower, BigsError *e); // see tok_folder_check
+  int (*lower_first)(Tokenizer *t, BigsError *e);              // see tok_lower_first
 } TokFunctions;
 #define TOKENIZER(ID, name, file, arguments)                                                       \
   Tokenizer *tok_##name##_new(void);                                                               \
@@ -50,7 +51,8 @@ typedef struct TokFunctions {
   void tok_##name##_encoder_free(TokEncoder *c);                                                   \
   int tok_##name##_encode(TokEncoder *c, const char *text, size_t n, bool specials);               \
   size_t tok_##name##_join(const Tokenizer *t, int32_t id, bool first, char *out);                 \
-  int tok_##name##_folder(const char *folder, bool lower, BigsError *e);
+  int tok_##name##_folder(const char *folder, bool lower, BigsError *e);                           \
+  int tok_##name##_lower_first(Tokenizer *t, BigsError *e);
 #include "base/tokenizers.def"
 #undef TOKENIZER
 

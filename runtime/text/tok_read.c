@@ -211,11 +211,16 @@ int check_part_keys(const TokReading *r, const JsonValue *v, const char *keys) {
   return 0;
 }
 
-static int add_part(TokReading *r, const JsonValue *v, TokStage stage, TokSteps *out) {
-  const TokPart *part = NULL;
+const TokPart *find_part(TokStage stage, const char *type) {
   for (size_t i = 0; i < sizeof part_table / sizeof *part_table; i++)
-    if (part_table[i].stage == stage && json_equals(json_get(v, "type"), part_table[i].type))
-      part = &part_table[i];
+    if (part_table[i].stage == stage && !strcmp(type, part_table[i].type))
+      return &part_table[i];
+  return NULL;
+}
+
+static int add_part(TokReading *r, const JsonValue *v, TokStage stage, TokSteps *out) {
+  const JsonValue *type = json_get(v, "type");
+  const TokPart *part = type && type->kind == JSON_STRING ? find_part(stage, type->text) : NULL;
   if (!part)
     return refuse_part(r, v, stage);
   TokStep *grown = REALLOC_N(TokStep, out->v, out->n + 1);

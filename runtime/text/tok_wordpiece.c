@@ -14,6 +14,7 @@ enum { WHOLE = 0, INSIDE = 1 };
 typedef struct WordPiece {
   Tokenizer tok; // first
   char *text;    // the file, each line NUL-terminated
+  bool lower_first;
   Trie trie;
 } WordPiece;
 
@@ -108,6 +109,11 @@ int32_t tok_wordpiece_find(const Tokenizer *tok, const char *token, size_t n) {
   return trie_find(&((const WordPiece *)tok)->trie, WHOLE, token, n);
 }
 
+int tok_wordpiece_lower_first(Tokenizer *t, BigsError *e) {
+  ((WordPiece *)t)->lower_first = true;
+  return (void)e, 0;
+}
+
 // ---- encoding
 
 static int encode_word(void *ctx, const char *word, size_t n, size_t chars) {
@@ -131,7 +137,8 @@ static int encode_word(void *ctx, const char *word, size_t n, size_t chars) {
 
 TokEncoder *tok_wordpiece_encoder(const Tokenizer *t, BigsError *e) {
   PieceEncoder *c = ALLOC(PieceEncoder);
-  if (c && (c->words = words_new(t->lower, e)))
+  bool first = ((const WordPiece *)t)->lower_first;
+  if (c && (c->words = words_new(t->lower ? WORDS_PLAIN : first ? WORDS_LOWERED : WORDS_KEPT, e)))
     return &c->enc;
   free(c);
   return NULL;

@@ -10,9 +10,9 @@ enum { MAX_VOCAB_FILE = 256 << 20 };
 
 static const TokFunctions kinds[TOKENIZER_COUNT] = {
 #define TOKENIZER(ID, name, file, arguments)                                                       \
-  {tok_##name##_new,    tok_##name##_read,    tok_##name##_free,                                   \
-   tok_##name##_find,   tok_##name##_encoder, tok_##name##_encoder_free,                           \
-   tok_##name##_encode, tok_##name##_join,    tok_##name##_folder},
+  {tok_##name##_new,     tok_##name##_read,         tok_##name##_free,   tok_##name##_find,        \
+   tok_##name##_encoder, tok_##name##_encoder_free, tok_##name##_encode, tok_##name##_join,        \
+   tok_##name##_folder,  tok_##name##_lower_first},
 #include "base/tokenizers.def"
 #undef TOKENIZER
 };
@@ -26,6 +26,11 @@ int tok_kind(const char *name) {
 
 int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsError *e) {
   return kinds[kind].folder(folder, lower, e);
+}
+
+int tok_lower_first(Tokenizer *t, BigsError *e) {
+  t->hash = hash_mix(t->hash, 1);
+  return kinds[t->kind].lower_first(t, e);
 }
 
 // ---- loading

@@ -40,6 +40,9 @@ int tok_open(const char *path, bool lower, Tokenizer **out, BigsError *e);
 // Fails, with status BIGS_EFILE, the file and its key, where what the files of a folder say of its tokenizer differs from what this
 // kind does with this `lower`.  What they do not say changes nothing.
 int tok_folder_check(TokenizerKind kind, const char *folder, bool lower, BigsError *e);
+// Lowers text before all else, character by character, but no special tokens in it: what sentence-transformers do where
+// sentence_bert_config.json says do_lower_case.  Before the first encoder is made.
+int tok_lower_first(Tokenizer *t, BigsError *e);
 void tok_free(Tokenizer *t); // NULL is allowed
 TokenizerKind tok_kind_of(const Tokenizer *t);
 int tok_size(const Tokenizer *t);

@@ -9,7 +9,8 @@
 // held as characters, since decomposition and the order of marks look at neighbours, and is cut at
 // punctuation when it ends.
 struct Words {
-  bool lower, marks; // marks: the chunk holds something that is not ASCII
+  WordsCase to;
+  bool marks; // the chunk holds something that is not ASCII
   Chars chunk;
   char *bytes; // the UTF-8 of one word; room for 4 bytes a character of the chunk
   size_t room; // characters that this is for
@@ -20,13 +21,13 @@ struct Words {
 
 typedef enum WordClass { WORD_KEEP, WORD_DROP, WORD_SPACE, WORD_IDEOGRAPH } WordClass;
 
-Words *words_new(bool lower, BigsError *e) {
+Words *words_new(WordsCase to, BigsError *e) {
   Words *w = ALLOC(Words);
   if (!w) {
     bigs_fail_memory(e, "the tokenizer");
     return NULL;
   }
-  w->lower = lower;
+  w->to = to;
   return w;
 }
 
@@ -82,12 +83,17 @@ bool is_symbol_char(int32_t c) {
 
 // ---- the chunk
 
-// Lower case, character by character (no rule for a final sigma), then canonical decomposition.
+// Lower case, character by character (no rule for a final sigma; I with a dot keeps it), and then perhaps canonical decomposition.
 static int push_lowered(Words *w, int32_t c) {
+  enum { DOTTED_I = 0x130, DOT = 0x307 };
+  bool plain = w->to == WORDS_PLAIN;
   if (c < 0x80)
     return chars_push(&w->chunk, c >= 'A' && c <= 'Z' ? c + 32 : c, w->e);
-  w->marks = true;
-  return chars_push_decomposed(&w->chunk, unicode_lower(c), false, w->e);
+  w->marks |= plain;
+  if (plain)
+    return chars_push_decomposed(&w->chunk, unicode_lower(c), false, w->e);
+  int status = chars_push(&w->chunk, unicode_lower(c), w->e);
+  return status || c != DOTTED_I ? status : chars_push(&w->chunk, DOT, w->e);
 }
 
 static void drop_marks(Chars *t) {
@@ -149,7 +155,7 @@ static int take_char(Words *w, int32_t c) {
   int status = k == WORD_KEEP ? 0 : flush_words(w);
   if (status || k == WORD_SPACE)
     return status;
-  status = w->lower ? push_lowered(w, c) : chars_push(&w->chunk, c, w->e);
+  status = w->to == WORDS_KEPT ? chars_push(&w->chunk, c, w->e) : push_lowered(w, c);
   return status || k == WORD_KEEP ? status : flush_words(w);
 }
 

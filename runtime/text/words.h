@@ -25,7 +25,12 @@ bool is_symbol_char(int32_t c); // is isolated as punctuation
 typedef int WordFn(void *ctx, const char *word, size_t n, size_t chars);
 
 typedef struct Words Words; // buffers, reusable from call to call, by one thread at a time
-Words *words_new(bool lower, BigsError *e);
+typedef enum WordsCase {
+  WORDS_KEPT,
+  WORDS_LOWERED, // but with their marks
+  WORDS_PLAIN    // lower, without marks: the fourth step
+} WordsCase;
+Words *words_new(WordsCase to, BigsError *e);
 void words_free(Words *w); // NULL is allowed
 // Bad UTF-8 is an error of status BIGS_EMODEL that tells the byte's offset in `text`.
 int words_split(Words *w, const char *text, size_t n, WordFn *fn, void *ctx, BigsError *e);

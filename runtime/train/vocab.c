@@ -139,7 +139,7 @@ static int vocab_count(const char *const *paths, int npaths, const VocabOptions 
                        int64_t *total, BigsError *e) {
   Counter c = {.e = e};
   TextReader *r = text_open(paths, npaths, e);
-  Words *w = r ? words_new(o->lower, e) : NULL;
+  Words *w = r ? words_new(o->lower ? WORDS_PLAIN : WORDS_KEPT, e) : NULL;
   int status = !r ? bigs_status(e, BIGS_EFILE) : !w ? BIGS_EMODEL : count_text(r, w, o, &c, e);
   if (!status && c.seen.n == 0)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no words in the text", paths[0]);

@@ -95,7 +95,7 @@ static const struct {
 START_TEST(words_of_text) {
   for (int lower = 0; lower < 2; lower++) {
     BigsError e = {0};
-    Words *w = words_new(lower, &e);
+    Words *w = words_new(lower ? WORDS_PLAIN : WORDS_KEPT, &e);
     char out[256] = "";
     ck_assert_int_eq(
         words_split(w, word_cases[_i].text, strlen(word_cases[_i].text), join_word, out, &e), 0);
@@ -108,7 +108,7 @@ END_TEST
 
 START_TEST(words_nul_and_bad_utf8) {
   BigsError e = {0};
-  Words *w = words_new(true, &e);
+  Words *w = words_new(WORDS_PLAIN, &e);
   char out[64] = "";
   ck_assert_int_eq(words_split(w, "a\0b", 3, join_word, out, &e), 0);
   ck_assert_str_eq(out, "ab|");
@@ -124,7 +124,7 @@ static int stop_early(void *ctx, const char *word, size_t n, size_t chars) {
 }
 
 START_TEST(words_callback_stops) {
-  Words *w = words_new(true, NULL);
+  Words *w = words_new(WORDS_PLAIN, NULL);
   int calls = 0;
   ck_assert_int_eq(words_split(w, "a b c", 5, stop_early, &calls, NULL), 42);
   ck_assert_int_eq(calls, 2);

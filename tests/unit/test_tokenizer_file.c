@@ -187,6 +187,43 @@ static void expect_ids(const char *json, const char *text, bool specials, const 
   tok_free(t);
 }
 
+// ---- text that is lowered before all else: ids of the library with a Lowercase before the file's normalizer
+
+static const struct {
+  const char *path, *text, *ids;
+} lowered[] = {
+    {"wordpiece_cased.json", "THE Cats [MASK] OF", "2 88 846 832 71 843 831 842 4 83 830 3"},
+    {"wordpiece_cased.json", "\xC4\xB0STANBUL \xC3\x89T\xC3\x89 \xCE\xA3\xCE\x8A\xCE\xA3",
+     "2 77 1274 842 831 843 833 852 847 844 113 831 901 260 1238 867 3"},
+    {"pattern.json", "THE Cats [MASK] OF", "1 549 273 286 87 4 328 2"},
+    {"pattern.json", "\xC4\xB0STANBUL \xC3\x89T\xC3\x89 \xCE\xA3\xCE\x8A\xCE\xA3",
+     "1 702 350 88 350 225 567 143 112 567 2"},
+    {"vocab.txt", "THE Cats [MASK] OF", "2 62 642 634 45 631 646 629 4 57 627 3"},
+    {"vocab.txt", "\xC4\xB0STANBUL \xC3\x89T\xC3\x89 \xCE\xA3\xCE\x8A\xCE\xA3", "2 1 1 1 3"},
+    {"vocab.txt",
+     "A\xE4\xB8\xAD"
+     "B\xC3\x80 1\xE2\x85\xA8",
+     "2 43 477 1 1 3"},
+};
+
+START_TEST(text_is_lowered_first) {
+  BigsError e = {0};
+  Tokenizer *t;
+  const char *path = fixture(lowered[_i].path, "");
+  TokenizerKind kind = strstr(path, ".json") ? TOKENIZER_FILE : TOKENIZER_WORDPIECE;
+  char want[256], *at = want;
+  snprintf(want, sizeof want, "%s\n", lowered[_i].ids);
+  ck_assert_msg(!tok_load(kind, path, false, &t, &e), "%s", e.text);
+  uint64_t hash = tok_hash(t);
+  ck_assert_int_eq(tok_lower_first(t, &e), 0);
+  ck_assert(tok_hash(t) != hash);
+  TokEncoder *c = tok_encoder_new(t, &e);
+  expect_line(c, &lowered[_i].text, 1, 0, &at);
+  tok_encoder_free(c);
+  tok_free(t);
+}
+END_TEST
+
 #define SPACES ",\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}"
 #define ADDED(more) ",\"added_tokens\":[{\"id\":4,\"content\":\"<m>\",\"special\":true" more "}]}"
 
@@ -424,6 +461,7 @@ Suite *tokenizer_file_suite(void) {
   TCase *t = tcase_create("fixtures");
   tcase_add_loop_test(t, the_ids_are_the_library_s, 0, N(kinds));
   tcase_add_test(t, texts_come_back);
+  tcase_add_loop_test(t, text_is_lowered_first, 0, N(lowered));
   suite_add_tcase(s, t);
   t = tcase_create("files");
   tcase_add_loop_test(t, what_is_not_known_is_refused, 0, N(refused));

@@ -1,0 +1,73 @@
+// What transformers' classes of BERT's kind do to a tokenizer.json: its normalizer follows tokenizer_config.json, and what that does not say
+// is as the class has it, whatever the file's own settings are.
+#include "runtime/text/tok_file.h"
+#include "base/hash.h"
+#include "runtime/files/file.h"
+#include "base/alloc.h"
+#include <string.h>
+#include <unistd.h>
+
+// Each with and without "Fast".
+static const char *const bert_classes[] = {
+    "BertTokenizer",     "DistilBertTokenizer", "ElectraTokenizer",  "MPNetTokenizer",
+    "ConvBertTokenizer", "FunnelTokenizer",     "LayoutLMTokenizer", "LxmertTokenizer",
+    "RealmTokenizer",    "SqueezeBertTokenizer"};
+
+static bool is_bert_class(const JsonValue *v) {
+  for (size_t i = 0; i < sizeof bert_classes / sizeof *bert_classes; i++) {
+    size_t n = strlen(bert_classes[i]);
+    if (v && v->kind == JSON_STRING && !strncmp(v->text, bert_classes[i], n) &&
+        (!v->text[n] || !strcmp(v->text + n, "Fast")))
+      return true;
+  }
+  return false;
+}
+
+static int follow_config(TokReading *r, TokStep *s, const JsonValue *config) {
+  s->lower = s->ideographs = true;
+  int status = read_bool(r, config, "do_lower_case", &s->lower);
+  status = status ? status : read_bool(r, config, "tokenize_chinese_chars", &s->ideographs);
+  s->strip = s->lower;
+  return status ? status : read_bool(r, config, "strip_accents", &s->strip);
+}
+
+int tok_follow_class(TokFile *t, const char *path, BigsError *e) {
+  TokStep *s = t->normalizers.v;
+  const char *slash = strrchr(path, '/');
+  if (t->normalizers.n != 1 || strcmp(s->part->type, "BertNormalizer") != 0)
+    return 0;
+  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  char *config = folder ? file_join(folder, "tokenizer_config.json", e) : NULL;
+  bool there = config && !access(config, F_OK);
+  TokReading r = {t, config, e};
+  JsonDoc *doc = there ? json_read_python(config, e) : NULL;
+  int status = !folder         ? bigs_fail_memory(e, path)
+               : !config       ? BIGS_EMODEL
+               : there && !doc ? bigs_status(e, BIGS_EFILE)
+               : doc && is_bert_class(json_get(json_root(doc), "tokenizer_class"))
+                   ? follow_config(&r, s, json_root(doc))
+                   : 0;
+  const bool now[] = {s->lower, s->ideographs, s->strip};
+  t->tok.hash = hash_words(t->tok.hash, now, sizeof now);
+  json_free(doc);
+  free(config);
+  free(folder);
+  return status ? status : look_for_added(t, e);
+}
+
+int tok_file_lower_first(Tokenizer *tok, BigsError *e) {
+  TokFile *t = (TokFile *)tok;
+  TokSteps *all = &t->normalizers;
+  const TokPart *lower = find_part(STAGE_NORMALIZER, "Lowercase");
+  for (int i = 0; i < all->n; i++)
+    if (all->v[i].part == lower)
+      return 0;
+  TokStep *grown = REALLOC_N(TokStep, all->v, all->n + 1);
+  if (!grown)
+    return bigs_fail_memory(e, "the tokenizer");
+  all->v = grown;
+  memmove(grown + 1, grown, sizeof *grown * (size_t)all->n++);
+  memset(grown, 0, sizeof *grown);
+  grown->part = lower;
+  return look_for_added(t, e);
+}
