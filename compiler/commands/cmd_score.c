@@ -261,6 +261,13 @@ static int read_pair(Scoring *c, char *const *field, int n) {
   return status;
 }
 
+static int take_line(Scoring *c, char *copy, char **field, bool header) {
+  if (memchr(c->line.s, 0, c->line.n))
+    return pair_error(c, "not text: it holds a zero byte");
+  int n = split(&c->line, copy, field);
+  return header ? read_columns(c, field, n) : read_pair(c, field, n);
+}
+
 static int read_pairs(Scoring *c, TextReader *r) {
   char *copy = arena_alloc(c->s.arena, TEXT_MAX_LINE + 1), *field[SCORE_COLUMNS];
   const char *path = NULL;
@@ -270,8 +277,7 @@ static int read_pairs(Scoring *c, TextReader *r) {
       return session_fail(&c->s, &c->s.error);
     if (!c->line.s)
       return score_chunk(c);
-    int n = split(&c->line, copy, field);
-    status = c->line.path != path ? read_columns(c, field, n) : read_pair(c, field, n);
+    status = take_line(c, copy, field, c->line.path != path);
     path = c->line.path;
   }
   return status;
