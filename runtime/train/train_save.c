@@ -44,18 +44,6 @@ int train_check_start(bigs_model *m) {
   return err;
 }
 
-int train_load(TrainRun *r) {
-  bigs_model *m = r->m;
-  const char *dir = r->o->out;
-  int train = r->plan->train;
-  int err = team_first(m) ? checkpoint_load(m, dir, train, &r->state)
-                          : checkpoint_join(m, dir, train, &r->state);
-  err = err || !team_first(m) ? err : train_check_start(m);
-  err = err || !r->log ? err : log_cut(r->log, m->step, &m->error);
-  return err || !r->feed->seek ? err
-                               : r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error);
-}
-
 int train_folder_in(TrainRun *r, const char *dir) {
   bigs_model *m = r->m;
   const TrainOptions *o = r->o;
@@ -87,6 +75,31 @@ static int write_averages(TrainRun *r, const char *dir) {
   int err = ema ? write_average(r, ema) : m->error.status;
   free(ema);
   return err;
+}
+
+// A save that was killed behind the checkpoint left an older average, or a half of one.
+static int finish_averages(TrainRun *r) {
+  BigsError none = {0};
+  TrainState s = {.step = -1};
+  char *ema = file_join(r->o->out, "ema", &r->m->error);
+  if (ema && !checkpoint_repair(ema, &none) && !state_read(ema, &s, NULL, 0, &none))
+    state_free(&s);
+  int err = !ema ? r->m->error.status : s.step == r->m->step ? 0 : write_averages(r, r->o->out);
+  free(ema);
+  return err;
+}
+
+int train_load(TrainRun *r) {
+  bigs_model *m = r->m;
+  const char *dir = r->o->out;
+  int train = r->plan->train;
+  int err = team_first(m) ? checkpoint_load(m, dir, train, &r->state)
+                          : checkpoint_join(m, dir, train, &r->state);
+  err = err || !team_first(m) ? err : train_check_start(m);
+  err = err || !team_first(m) ? err : finish_averages(r);
+  err = err || !r->log ? err : log_cut(r->log, m->step, &m->error);
+  return err || !r->feed->seek ? err
+                               : r->feed->seek(r->feed->ctx, r->state.cursor, m->step, &m->error);
 }
 
 int train_write(TrainRun *r, const char *dir, const char *event) {
