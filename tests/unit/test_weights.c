@@ -1,6 +1,7 @@
 // Files of weights for a handle: both spellings of names, what does not fit, what a file lacks, config.json.
 #include "runtime/exec/weights.h"
 #include "runtime/exec/match.h"
+#include "tests/unit/foreign_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include "tests/unit/toy_bed.h"
@@ -207,7 +208,8 @@ static void write_short(int block, int param, int64_t rows) {
 static bigs_model *open_longer(const char *extend, int want, const char *said) {
   char error[512];
   int status = 0;
-  bigs_options o = {.size = sizeof o, .extend = extend, .status = &status};
+  bigs_options o = {
+      .size = sizeof o, .extend = extend, .readers = &foreign_readers, .status = &status};
   bigs_model *m =
       bigs_model_open_with(&toy_module, in_dir("short.safetensors"), &o, error, sizeof error);
   ck_assert_msg(status == want && !m == (want != 0), "status %d: %s", status, error);
@@ -260,6 +262,35 @@ START_TEST(tables_get_longer) {
 }
 END_TEST
 
+// Of the forms of other programs, too: two rows of six numbers; all else is one number.
+START_TEST(tables_get_longer_from_torch_files) {
+  static const MadeTensor stored[TOY_NPARAM] = {
+      {"FloatStorage", "0", 12, 0, 2, {2, 6}, {6, 1}},
+      {"FloatStorage", "0", 12, 0, 2, {6, 3}, {0, 0}},
+      {"FloatStorage", "0", 12, 0, 3, {6, 2, 2}, {0, 0, 0}},
+      {"FloatStorage", "0", 12, 0, 2, {3, 2}, {0, 0}},
+      {"FloatStorage", "0", 12, 0, 1, {7}, {0}},
+      {"FloatStorage", "0", 12, 0, 1, {1}, {0}}};
+  const char *names[TOY_NPARAM];
+  float got[TOY_V * TOY_H];
+  MadeFile pickle = {0};
+  for (int i = 0; i < TOY_NPARAM; i++)
+    names[i] = toy_module.param[i].name;
+  pickle_start(&pickle);
+  pickle_state_dict(&pickle, names, stored, TOY_NPARAM);
+  grow_text(&pickle, ".");
+  MadeFile f = made_archive_of(&pickle, false, false);
+  grow_write(&f, in_dir("short.safetensors"));
+  bigs_model *m = open_longer("table=tile", 0, "");
+  ck_assert_int_eq(bigs_model_get(m, BIGS_THE_WEIGHT, TOY_TABLE, got), 0);
+  for (int i = 0; i < TOY_V * TOY_H; i++)
+    ck_assert_float_eq(got[i], made_floats[i % 12]);
+  bigs_model_close(m);
+  grow_free(&pickle);
+  grow_free(&f);
+}
+END_TEST
+
 START_TEST(tables_that_cannot_get_longer) {
   write_short(-1, TOY_TABLE, 3);
   open_longer(
@@ -294,6 +325,7 @@ Suite *weights_suite(void) {
   tcase_add_test(t, what_a_file_lacked_is_not_saved);
   tcase_add_test(t, config_must_agree);
   tcase_add_test(t, tables_get_longer);
+  tcase_add_test(t, tables_get_longer_from_torch_files);
   tcase_add_test(t, tables_that_cannot_get_longer);
   tcase_add_test(t, patterns_of_names);
   suite_add_tcase(s, t);
