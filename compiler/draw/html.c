@@ -16,7 +16,9 @@ static const char style[] =
     ".row{display:flex;flex-wrap:wrap;gap:1em}.gap{border:1px solid #222;padding:0 "
     ".3em;font-weight:bold}"
     ".text{font-size:1.05em;margin:1em 0 .3em}.note{color:#666}.wrong{color:#b04a00}"
-    "@media print{body{margin:0;max-width:none}section,figure,.example{break-inside:avoid}"
+    "@media "
+    "print{body{margin:0;max-width:none;font-size:12px}figure,pre,tr,.example{break-inside:avoid}"
+    "h2,.note{break-after:avoid}.row figure{width:47%}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
 
 static void put_escaped(FILE *f, const char *fmt, va_list ap) {
