@@ -171,7 +171,8 @@ int cmd_FILL(const Options *given) {
   Filling f = {0};
   const char *dir, *entry = "logits";
   if (o.args.n < 2) {
-    fprintf(stderr, "bigsc fill: give one DIR and a text with [MASK]; see `bigsc fill --help`\n");
+    fprintf(stderr, "bigsc fill: give one FOLDER, RUN or MODEL and a text with [MASK]; see `bigsc "
+                    "fill --help`\n");
     return EXIT_USAGE;
   }
   if (o.top > FILL_TOP) {

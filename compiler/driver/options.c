@@ -352,6 +352,28 @@ static int unknown_command(Arena *a, const char *word) {
   return usage("there is no command and no file `%s`; see `bigsc --help`", word);
 }
 
+static void print_all_help(void) {
+  print_help(stdout);
+  printf("\n");
+  print_verb_help(stdout, VERB_COMPILE);
+}
+
+// `bigsc help`, and `bigsc help VERB`, unless there is such a file.
+static bool asks_for_help(int argc, char **argv) {
+  return argc <= 3 && !strcmp(argv[1], "help") && no_command(argv[1]);
+}
+
+static int help_of(Arena *a, const char *verb) {
+  Verb v = verb ? verb_named(verb) : VERB_COMPILE;
+  if (!v && verb && strcmp(verb, verb_rows[VERB_COMPILE].name) != 0)
+    return unknown_command(a, verb);
+  if (verb)
+    print_verb_help(stdout, v);
+  else
+    print_all_help();
+  return 0;
+}
+
 int options_parse(Arena *a, Options *o, int argc, char **argv) {
   *o = (Options){.opt = 2,
                  .steps = -1,
@@ -368,6 +390,8 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
     print_help(stderr);
     return EXIT_USAGE;
   }
+  if (asks_for_help(argc, argv))
+    return help_of(a, argc == 3 ? argv[2] : NULL);
   int verb_at = find_verb(argc, argv);
   if (verb_at)
     o->verb = verb_named(argv[verb_at]);
@@ -382,11 +406,10 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
     } else if (rest || !is_option(argv[i])) {
       vec_push(a, &o->args, argv[i]);
     } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-      o->verb ? print_verb_help(stdout, o->verb) : print_help(stdout);
-      if (!o->verb) {
-        printf("\n");
-        print_verb_help(stdout, VERB_COMPILE);
-      }
+      if (o->verb)
+        print_verb_help(stdout, o->verb);
+      else
+        print_all_help();
       return 0;
     } else if (!strcmp(argv[i], "--manual") || !strncmp(argv[i], "--completion=", 13)) {
       return manual_print(argv[i] + (argv[i][2] == 'm' ? 2 : 13));
