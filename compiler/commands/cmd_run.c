@@ -70,6 +70,8 @@ int cmd_RUN(const Options *o) {
   }
   status = status ? status : session_compile_trained(&s, o->args.v[0], &want);
   int program = status ? -1 : session_entry(&s, o->entry);
+  s.unnoted = !o->verbose; // as in trained_compile
+  s.lacking = "left out";
   if (!status)
     status = program < 0 ? EXIT_MODEL : session_open(&s);
   if (!status)

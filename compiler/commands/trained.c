@@ -23,6 +23,8 @@ int trained_load(Session *s, Options *o, Arena *a, const char **dir, const char 
 
 int trained_compile(Session *s, const char *path, const BuildWant *want) {
   int status = session_compile_trained(s, path, want);
+  s->unnoted = !s->o->verbose; // what is computed reaches no such part, or is refused
+  s->lacking = "left out";
   status = status ? status : session_open(s);
   return status ? status : session_check_finite(s);
 }
