@@ -1,6 +1,7 @@
 // Standard input as a model's text, or as a file of tensors: see session.h.  However much comes, no
 // more of it is held than can be of use.
 #include "compiler/driver/session.h"
+#include "compiler/driver/shipped.h"
 #include "compiler/syntax/lex.h"
 #include "runtime/files/safetensors.h"
 #include <errno.h>
@@ -42,6 +43,24 @@ static int read_text(Session *s, const char **text) {
   return 0;
 }
 
+// The model of this name that is installed, for those who are not in a folder with models/.
+static const char *installed_one(Session *s, const char *path) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path,
+             *dot = strstr(name, ".mdl");
+  return dot && !dot[4]
+             ? shipped_file(s->arena, arena_strndup(s->arena, name, (size_t)(dot - name)))
+             : NULL;
+}
+
+static int no_source(Session *s, const char *path) {
+  int why = errno;
+  const char *other = why == ENOENT ? installed_one(s, path) : NULL;
+  errno = why;
+  bigs_fail_errno(&s->error, "open", path);
+  return other ? session_error(s, s->error.status, "%s; bigsc has %s", s->error.text, other)
+               : session_fail(s, &s->error);
+}
+
 int session_source(Session *s, const char *path, const char **text) {
   struct stat st;
   *text = NULL;
@@ -50,8 +69,7 @@ int session_source(Session *s, const char *path, const char **text) {
   errno = !stat(path, &st) && S_ISDIR(st.st_mode) ? EISDIR : 0;
   if (!errno && !access(path, R_OK))
     return 0;
-  bigs_fail_errno(&s->error, "open", path);
-  return session_fail(s, &s->error);
+  return no_source(s, path);
 }
 
 // ---- a file without a name
