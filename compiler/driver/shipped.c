@@ -94,12 +94,18 @@ static bool is_folder(const char *path) {
   return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+// One of sentence-transformers is compiled for its vectors; such a model has the other entries, too.
+static bool wants_vectors(Arena *a, const Options *o, const char *folder) {
+  return o->verb == VERB_EMBED || (o->entry && !strcmp(o->entry, "embed")) ||
+         (o->verb == VERB_COMPILE && !access(arena_printf(a, "%s/modules.json", folder), R_OK));
+}
+
 // NULL, and no error: the folder says nothing, and the command will.
 static int model_of_folder(Arena *a, const Options *o, const char *folder, const char **path,
                            BigsError *e) {
   const char *config = arena_printf(a, "%s/config.json", folder),
              *own = arena_printf(a, "%s/model.mdl", folder);
-  bool embed = o->verb == VERB_EMBED || (o->entry && !strcmp(o->entry, "embed"));
+  bool embed = wants_vectors(a, o, folder);
   *path = access(own, R_OK) ? NULL : own;
   if (*path || access(config, R_OK))
     return 0;
