@@ -28,8 +28,11 @@ typedef struct Filled {
 
 // The table may have more rows than the vocabulary.
 static const char *word_text(const Filling *f, int32_t id) {
-  const char *word = tok_text(f->tokens, id);
-  return word ? word : "?";
+  BigsError none = {0};
+  char *word = tok_text(f->tokens, id) ? tok_spelled(f->tokens, id, &none) : NULL;
+  const char *text = word ? arena_strdup(f->s.arena, word) : "?";
+  free(word);
+  return text;
 }
 
 // By how much gap i is less sure of its word without the token there; false: it is none of the others.
@@ -52,7 +55,7 @@ static void print_why(const Filling *f, const Filled *v, int i) {
 static void print_gaps(const Filling *f, const Filled *v) {
   for (int i = 0; i < v->n; i++) {
     if (v->n > 1)
-      printf("  [MASK] %d:", i + 1);
+      printf("  %s %d:", word_text(f, tok_special(f->tokens, TOK_MASK)), i + 1);
     for (int k = 0; k < v->gap[i].n; k++)
       printf("  %s %.1f %%", word_text(f, v->gap[i].word[k].id),
              100 * v->gap[i].word[k].probability);

@@ -1,5 +1,6 @@
 // What tokenizers of all kinds have in common: see tokenizer.h.
 #include "runtime/text/tokenizer.h"
+#include "base/utf8.h"
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "runtime/files/file.h"
@@ -245,5 +246,18 @@ char *tok_decode(const Tokenizer *t, const int32_t *ids, size_t n, bool skip_spe
       o += kinds[t->kind].join(t, ids[i], o == out, o);
   if (out)
     *o = 0;
+  return out;
+}
+
+// What a token with bytes or signs in its name stands for is not its name, wherever it stands.
+char *tok_spelled(const Tokenizer *t, int32_t id, BigsError *e) {
+  char *out = tok_decode(t, &id, 1, false, e);
+  const char *token = out ? tok_text(t, id) : NULL;
+  if (!token || !strcmp(out, token))
+    return out;
+  size_t n = kinds[t->kind].join(t, id, false, out);
+  if (utf8_valid(out, n) < n)
+    n = strlen(strcpy(out, token));
+  out[n] = 0;
   return out;
 }

@@ -100,4 +100,7 @@ int tok_whole(TokEncoder *c, const char *const *text, const size_t *size, int te
 // The text of tokens (WordPiece: joined by spaces, pieces with "##" joined to what is before them);
 // [PAD], [CLS], [SEP] are left out with skip_special.  Malloc'd; ids outside the vocabulary are an error (NULL).
 char *tok_decode(const Tokenizer *t, const int32_t *ids, size_t n, bool skip_special, BigsError *e);
+// A token for people: "##ing" is "##ing", and where characters stand for bytes, or one for a blank, these: " the" for "\u0120the".  Its
+// name where that is no UTF-8 alone.  Malloc'd; NULL: as above.
+char *tok_spelled(const Tokenizer *t, int32_t id, BigsError *e);
 #endif

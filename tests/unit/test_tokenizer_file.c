@@ -296,6 +296,32 @@ START_TEST(texts_come_back) {
 }
 END_TEST
 
+// What a token stands for, for people; its name, where it is a part of a character.
+START_TEST(tokens_are_spelled) {
+  static const struct {
+    const char *file, *token, *spelled;
+  } cases[] = {{"bpe.json", "\u0120the", " the"},
+               {"bpe.json", "the", "the"},
+               {"bpe.json", "\u00f0\u0141\u0131", "\u00f0\u0141\u0131"},
+               {"bpe.json", "\u00e2\u0122\u012f", "\u200d"},
+               {"unigram.json", "\u2581the", " the"},
+               {"unigram.json", "the", "the"},
+               {"wordpiece.json", "##\u0441", "##\u0441"},
+               {"wordpiece.json", "[MASK]", "[MASK]"}};
+  BigsError e = {0};
+  for (int i = 0; i < N(cases); i++) {
+    Tokenizer *t = open_or_fail(fixture(cases[i].file, ""));
+    int32_t id = tok_find(t, cases[i].token, strlen(cases[i].token));
+    char *text = tok_spelled(t, id, &e);
+    ck_assert_msg(text && !strcmp(text, cases[i].spelled), "%s: %s", cases[i].token,
+                  text ? text : e.text);
+    free(text);
+    ck_assert_ptr_null(tok_spelled(t, -1, &e));
+    tok_free(t);
+  }
+}
+END_TEST
+
 // ---- which tokens are special
 
 static void put(const char *name, const char *text) {
@@ -462,6 +488,7 @@ Suite *tokenizer_file_suite(void) {
   tcase_add_loop_test(t, the_ids_are_the_library_s, 0, N(kinds));
   tcase_add_test(t, texts_come_back);
   tcase_add_loop_test(t, text_is_lowered_first, 0, N(lowered));
+  tcase_add_test(t, tokens_are_spelled);
   suite_add_tcase(s, t);
   t = tcase_create("files");
   tcase_add_loop_test(t, what_is_not_known_is_refused, 0, N(refused));
