@@ -101,7 +101,7 @@ static int add_line(Classifying *c, Lines *in) {
     return lines_error(in, EXIT_MODEL, "more than two texts: a line is a text, or two by a tab");
   if (tab)
     *tab = 0;
-  return texts_add(&c->texts, (const char *[]){in->line, tab ? tab + 1 : NULL}, tab ? 2 : 1);
+  return texts_add(&c->texts, in, (const char *[]){in->line, tab ? tab + 1 : NULL}, tab ? 2 : 1);
 }
 
 static int classify_lines(Classifying *c) {

@@ -152,7 +152,7 @@ static int add_text(Embedding *e, const Lines *in) {
     return session_error(&e->s, EXIT_MODEL, "out of memory");
   memcpy(copy, e->prompt, n);
   memcpy(copy + n, in->line, in->n + 1);
-  int status = texts_add(&e->texts, (const char *[]){copy}, 1);
+  int status = texts_add(&e->texts, in, (const char *[]){copy}, 1);
   memmove(copy, copy + n, in->n + 1); // the line alone is what is shown
   return status;
 }

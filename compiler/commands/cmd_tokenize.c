@@ -53,6 +53,9 @@ static int tokenize_line(Tokenizing *t, const char *s, size_t n) {
                : tok_whole(t->encoder, text, size, tab ? 2 : 1,
                            t->o->length > 0 ? (size_t)t->o->length : 0, &t->ids, NULL, &cut, t->e);
   t->cut += cut;
+  if (cut && options_whole(t->o))
+    status = bigs_fail(t->e, BIGS_EMODEL, "more than %lld tokens (--long cut, the default, cuts)",
+                       (long long)t->o->length);
   if (status)
     bigs_error_prefix(t->e, "line %ld", t->line);
   return status ? status : print_ids(t);

@@ -210,7 +210,7 @@ int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed) {
 }
 
 // What of a task's rows is not as the files have it.
-static void note_rows(Session *s, const Feeding *f, const Data *d) {
+static int note_rows(Session *s, const Feeding *f, const Data *d) {
   const char *first;
   long long skipped = data_skipped(d, &first), cut = data_cut(d);
   if (skipped)
@@ -223,10 +223,16 @@ static void note_rows(Session *s, const Feeding *f, const Data *d) {
             "bigsc: note: contexts that do not fit into %lld tokens, and are in several rows: of "
             "%lld questions\n",
             (long long)f->length, (long long)data_longer(d));
+  long long rows = data_rows(d, DATA_TRAIN) + data_rows(d, DATA_HELD_OUT);
+  if (cut && options_whole(s->o))
+    return session_error(
+        s, EXIT_MODEL,
+        "of %lld rows %lld have texts of more than %lld tokens (--long cut, the default, cuts)",
+        rows, cut, (long long)f->length);
   if (cut && !s->o->quiet)
     fprintf(stderr, "bigsc: note: texts that are cut to %lld tokens: %lld of %lld rows\n",
-            (long long)f->length, cut,
-            (long long)(data_rows(d, DATA_TRAIN) + data_rows(d, DATA_HELD_OUT)));
+            (long long)f->length, cut, rows);
+  return 0;
 }
 
 double feeding_argument(const BigsTrain *t, const char *name, double otherwise) {
@@ -247,6 +253,7 @@ static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) 
                        .numbers = target && target->dtype == DT_F32,
                        .unlabelled = s->o->predictions != NULL,
                        .skip_bad = s->o->skip_bad,
+                       .whole = options_whole(s->o),
                        .mask_rate = train->mask_rate,
                        .rows = (DataRows)feeding_argument(train, "rows", 0),
                        .short_share = feeding_argument(train, "short", 0),
@@ -325,9 +332,9 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   o.hold_out = hold_out;
   choose_cache(s, &o);
   status = open_rows(s, f, paths, npaths, &o, &f->data);
+  status = status ? status : note_rows(s, f, f->data);
   if (status)
     return status;
-  note_rows(s, f, f->data);
   feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
                  &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
@@ -345,9 +352,9 @@ int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char 
   o.labels = data_labels(f->data);
   o.labels_fixed = true;
   int status = open_rows(s, f, paths, npaths, &o, &f->dev);
+  status = status ? status : note_rows(s, f, f->dev);
   if (status)
     return status;
-  note_rows(s, f, f->dev);
   long long rows = data_rows(f->dev, DATA_TRAIN);
   if (f->from.whole && rows % batch)
     return session_error(s, EXIT_MODEL,

@@ -83,12 +83,16 @@ void texts_close(Texts *t) {
 }
 
 // ---- rows
-int texts_add(Texts *t, const char *const *text, int n) {
+int texts_add(Texts *t, const Lines *in, const char *const *text, int n) {
   bool cut = false;
   if (text_rows_add(&t->rows, t->encoder, text, n, &cut, &t->s->error))
     return session_fail(t->s, &t->s->error);
   t->cut += cut;
-  return 0;
+  if (!cut || !options_whole(t->s->o))
+    return 0;
+  return lines_error(in, EXIT_MODEL,
+                     session_text(t->s, "more than %lld tokens (--long cut, the default, cuts)",
+                                  (long long)t->rows.takes.longest));
 }
 
 int texts_add_ids(Texts *t, const int32_t *ids, int64_t n) {

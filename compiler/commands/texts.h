@@ -2,6 +2,7 @@
 // they came (runtime/serve/text_rows.h).
 #ifndef BIGSC_TEXTS_H
 #define BIGSC_TEXTS_H
+#include "compiler/commands/lines.h"
 #include "compiler/driver/session.h"
 #include "runtime/serve/text_rows.h"
 
@@ -21,8 +22,8 @@ typedef struct Texts {
 int texts_open(Session *s, Texts *t, const char *entry, const char *dir, int64_t longest);
 int texts_lower_first(Texts *t); // see tok_lower_first; before the first text
 void texts_close(Texts *t);
-// One text, or two: a row of the tokens of both, or as much as may be.
-int texts_add(Texts *t, const char *const *text, int n);
+// One text, or two, of a line: a row of the tokens of both, or as much as may be; with --long error all, or an error.
+int texts_add(Texts *t, const Lines *in, const char *const *text, int n);
 // The same of tokens that are ready, of type 0.
 int texts_add_ids(Texts *t, const int32_t *ids, int64_t n);
 // Runs all that was added, and forgets it.  take: row's output, of `values` numbers; what it returns other than 0 ends the run.

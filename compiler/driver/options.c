@@ -237,6 +237,7 @@ static const struct {
      {"tokens", "ast", "graph", "fused", "loops", "cuda", "llvm", "asm"}},
     {"--target", offsetof(Options, target), {"cpu", "cuda"}},
     {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
+    {"--long", offsetof(Options, too_long), {"cut", "error"}},
     {"--team", offsetof(Options, team), {"nccl", "none"}},
     {"--x", offsetof(Options, x), {"steps", "tokens", "hours"}},
     {"--log", offsetof(Options, log_axes), {"x", "y", "xy", "yx"}},
@@ -277,6 +278,10 @@ static bool is_for_gpu(const Options *o) {
 
 bool options_bf16(const Options *o) {
   return is_for_gpu(o) && !is(o->precision, "f32");
+}
+
+bool options_whole(const Options *o) {
+  return is(o->too_long, "error");
 }
 
 static int check_precision(const Options *o) {

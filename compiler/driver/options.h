@@ -38,7 +38,7 @@ typedef struct Options {
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
-      *normalize, *predictions, *best, *x, *y, *log_axes;
+      *normalize, *predictions, *best, *x, *y, *log_axes, *too_long;
   const char *cache;
   Defines defs, sets, extends;
   Strings data, dev;
@@ -56,8 +56,9 @@ typedef struct Options {
 int options_parse(Arena *a, Options *o, int argc, char **argv);
 // Where a command says what it did: standard output, unless its result goes there.
 FILE *options_log(const Options *o);
-bool options_bf16(const Options *o); // --precision, or its default
-const char *bigsc_version(void);     // "0.1.0"
+bool options_bf16(const Options *o);  // --precision, or its default
+bool options_whole(const Options *o); // --long error: texts lose no tokens
+const char *bigsc_version(void);      // "0.1.0"
 bool options_color(const Options *o);
 DiagFormat options_format(const Options *o);
 #endif

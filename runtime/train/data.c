@@ -238,10 +238,7 @@ int64_t data_skipped(const Data *d, const char **at) {
   return d->skipped;
 }
 int64_t data_cut(const Data *d) {
-  int64_t n = d->ncut, room = d->start ? d->o.length - tok_around(d->tok, d->pair ? 2 : 1) : 0;
-  for (int64_t i = 0; d->o.kind == DATA_TSV && i < d->rows; i++)
-    n += d->start[i + 1] - d->start[i] > room;
-  return n;
+  return d->ncut;
 }
 uint64_t data_cursor(const Data *d) {
   return d->cursor;

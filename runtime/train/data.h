@@ -63,9 +63,10 @@ typedef struct DataOptions {
   bool labels_fixed;    // and no others, nor words where there are none
   bool numbers;         // tsv: targets are numbers
   bool unlabelled;      // tsv: files without a label are read, too: target -1, value NaN
-  bool skip_bad;        // tsv: lines with another number of fields than the header are left out
-  double mask_rate;     // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
-  DataRows rows;        // mlm_text
+  bool whole;       // of a task: a text that does not fit is an error; else it is cut, and counted
+  bool skip_bad;    // tsv: lines with another number of fields than the header are left out
+  double mask_rate; // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
+  DataRows rows;    // mlm_text
   double
       short_share; // rows of sentences: the share of them that want fewer tokens than there is room for
   int64_t most; // mlm_text: predictions in a row; 0: as many as mask_rate says

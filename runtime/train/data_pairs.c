@@ -17,10 +17,7 @@ static DataText text_of(const Data *d, int64_t row, int side) {
 }
 
 int data_pairs_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  int status = data_tsv_read(d, paths, n, e);
-  for (int64_t i = 0; i < d->rows && !status; i++)
-    d->ncut += d->first[i] > room_of(d) || d->start[i + 1] - d->start[i] - d->first[i] > room_of(d);
-  return status;
+  return data_tsv_read(d, paths, n, e);
 }
 
 int64_t data_pairs_length(const Data *d, int64_t row) {

@@ -109,6 +109,24 @@ static int skip_row(Data *d, const TextLine *l) {
   return 0;
 }
 
+// Tokens that the row under way has room for: of both texts, or of each where each has a row of its own.
+static int check_room(Data *d, const TextLine *l, int64_t a, int64_t b, BigsError *e) {
+  bool apart = d->o.kind == DATA_PAIRS;
+  int64_t need = !apart  ? a + b
+                 : a > b ? a
+                         : b,
+          around = tok_around(d->tok, d->pair && !apart ? 2 : 1);
+  if (need + around <= d->o.length)
+    return 0;
+  d->ncut++;
+  return d->o.whole
+             ? bigs_fail(e, BIGS_EMODEL,
+                         "%s:%zu: %lld tokens, special ones included, and a row has room for %lld "
+                         "(--long cut, the default, cuts)",
+                         l->path, l->line, (long long)(need + around), (long long)d->o.length)
+             : 0;
+}
+
 static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsError *e) {
   Data *d = t->d;
   TsvField field[MAX_COLUMNS];
@@ -124,7 +142,8 @@ static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsErr
   d->first[d->rows] = (int32_t)(d->ntoken - d->start[d->rows]);
   status = col->b >= 0 ? push_text(d, t->encoder, field[col->b], &t->ids, e) : 0;
   d->start[++d->rows] = d->ntoken;
-  return status;
+  int64_t a = d->first[d->rows - 1], all = d->ntoken - d->start[d->rows - 1];
+  return status ? status : check_room(d, l, a, all - a, e);
 }
 
 static int read_all(TsvReader *t, BigsError *e) {
