@@ -52,7 +52,7 @@ static void print_optimizer(const Optimizer *o) {
 static double masked(const Recipe *r) {
   double rate = 0;
   for (int i = 0; i < r->args.n; i++)
-    rate = r->args.v[i].name ? r->args.v[i].num : rate;
+    rate = r->args.v[i].name && !strcmp(r->args.v[i].name, "rate") ? r->args.v[i].num : rate;
   return rate;
 }
 
