@@ -125,6 +125,7 @@ test_sources = \
 	%D%/unit/test_repl.c \
 	%D%/unit/test_resume.c \
 	%D%/unit/test_rng.c \
+	%D%/unit/test_rows.c \
 	%D%/unit/test_rules.c \
 	%D%/unit/test_safetensors.c \
 	%D%/unit/test_scatter.c \
