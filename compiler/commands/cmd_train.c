@@ -295,13 +295,19 @@ static int step_dims_of_arrays(Session *s, const BigsTrain *t, const TrainPlan *
   return 0;
 }
 
+// Of the tokens of a row those that may be predicted: all, where they are words with a tag each.
+static double share_of_places(const BigsTrain *t) {
+  bool words = t->source && data_has_field(t->source, "at") && !data_has_field(t->source, "labels");
+  double masked = train_most_masked(t);
+  return words ? 1 : masked > 0 ? masked : 0.15;
+}
+
 // Of the whole step, the largest of the run; as many labels as its rows may have.
 static int step_dims(Session *s, const BigsTrain *t, const TrainPlan *plan, int64_t *dims) {
   const BigsModule *m = s->module;
   int64_t L = plan->length > 0 ? plan->length : model_longest(m);
   int64_t rows = train_most_rows(t, plan->batch);
-  double masked = train_most_masked(t),
-         labels = floor((masked > 0 ? masked : 0.15) * (double)(L - 2) + 0.5);
+  double labels = floor(share_of_places(t) * (double)(L - 2) + 0.5);
   int batch = exec_batch_dim(m, &m->program[t->program]);
   for (int i = 0; i < MAX_SYMS; i++)
     dims[i] = i >= m->ndim                           ? 1
@@ -309,6 +315,9 @@ static int step_dims(Session *s, const BigsTrain *t, const TrainPlan *plan, int6
               : !strcmp(m->dim[i].name, "L")         ? L
               : m->program[t->program].syms >> i & 1 ? rows * (int64_t)fmax(labels, 1)
                                                      : 1;
+  if (open_choices(m))
+    return session_error(s, EXIT_USAGE, "how many choices has a row? Give -D %s=N",
+                         open_choices(m));
   return L > 0 ? 0 : session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
 }
 

@@ -34,6 +34,11 @@ int64_t fixed_length(const BigsModule *m) {
   return fixed_axis(m, -1);
 }
 
+const char *open_choices(const BigsModule *m) {
+  const BigsTensor *t = ids_input(m);
+  return t && t->rank == 3 && !fixed_axis(m, 1) ? t->axis[1] : NULL;
+}
+
 // Bound of the length of `ids`; 0: none.
 int64_t model_longest(const BigsModule *m) {
   const BigsTensor *t = ids_input(m);

@@ -51,7 +51,9 @@ double feeding_argument(const BigsTrain *t, const char *name, double otherwise);
 // A line for people: of a task its metrics; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);
-int64_t fixed_length(const BigsModule *m);  // of `ids`, known when compiled; 0: not
-int64_t fixed_batch(const BigsModule *m);   // the same of its rows
+int64_t fixed_length(const BigsModule *m); // of `ids`, known when compiled; 0: not
+int64_t fixed_batch(const BigsModule *m);  // the same of its rows
+const char *open_choices(
+    const BigsModule *m); // the dim of the choices of a row, known when it runs; NULL: none
 int64_t model_longest(const BigsModule *m); // bound of the length of `ids`; 0: none
 #endif
