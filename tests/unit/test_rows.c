@@ -36,18 +36,22 @@ static void teardown(void) {
   tok_free(tok);
 }
 
-static Data *open_text(const char *text, DataOptions o) {
-  BigsError e = {0};
-  Data *d;
+static int try_text(const char *text, DataOptions o, Data **d, BigsError *e) {
   char path[] = "/tmp/bigs-rows-XXXXXX";
   const char *paths[] = {path};
   int fd = mkstemp(path);
   FILE *f = fdopen(fd, "w");
   fputs(text, f);
   fclose(f);
-  int status = data_open(paths, 1, tok, &o, &d, &e);
+  int status = data_open(paths, 1, tok, &o, d, e);
   remove(path);
-  ck_assert_msg(!status, "%s", e.text);
+  return status;
+}
+
+static Data *open_text(const char *text, DataOptions o) {
+  BigsError e = {0};
+  Data *d;
+  ck_assert_msg(!try_text(text, o, &d, &e), "%s", e.text);
   return d;
 }
 
@@ -190,6 +194,65 @@ START_TEST(choices_as_others_have_them) {
 }
 END_TEST
 
+// What is wrong is told with its place: behind the name of the file.
+static const struct {
+  DataKind kind;
+  const char *text;
+  int status;
+  const char *message;
+} wrong[] = {
+    {DATA_TAGS, "a NN x\nb y\n", 1, ":2: 2 columns where the lines before have 3"},
+    {DATA_TAGS, "-DOCSTART-\n\n", 1, ": no words in it"},
+    {DATA_TAGS, "a\n", 1, ":1: a word without a tag"},
+    {DATA_TAGS, "a x\nb 1\n", 1, ":2: label \"1\" is a number, and others are words"},
+    {DATA_PAIRS, "text\tscore\na\t1\n", 1, ":1: the header has no two columns of texts"},
+    {DATA_PAIRS, "text_a\ttext_b\tscore\na\tb\tgood\n", 1, ":2: label \"good\" is not a number"},
+    {DATA_PAIRS, "text_a\ttext_b\n", 1, ": no rows behind the header"},
+    {DATA_SPANS, "question\tcontext\n", 1, ":1: the header has no column \"answer\""},
+    {DATA_SPANS, "question\tanswer\n", 1, ":1: the header has no column \"context\""},
+    {DATA_SPANS, "question\tcontext\tanswer\n", 1, ": no questions in it"},
+    {DATA_SPANS, "question\tcontext\tanswer\nwho\tanna\tben\n", 1,
+     ":2: the answer \"ben\" is not in its context"},
+    {DATA_SPANS, "question\tcontext\tanswer\tstart\nwho\tanna anna\tanna\t4\n", 1,
+     ":2: the answer \"anna\" is not in its context where it is said to begin"},
+    {DATA_SPANS, "question\tcontext\tanswer\tstart\nwho\tanna anna\tanna\tx\n", 1,
+     ":2: start \"x\" is not a whole number"},
+    {DATA_SPANS, "question\tcontext\tanswer\nwho\tanna\n", 1,
+     ":2: 2 fields where the header has 3"},
+    {DATA_SPANS, "question\tcontext\tanswer\nwho\t\t\n", 1, ":2: the context is empty"},
+    {DATA_SPANS, "{\"data\": [{\"paragraphs\": [{\"context\": \"anna\"}]}]}", 1,
+     ": byte 26: no \"qas\" here"},
+    {DATA_SPANS, "{\"data\": 1}", 1, ": byte 0: no \"data\" here"},
+    {DATA_CHOICES, "context\tending0\tlabel\n", 1,
+     ":1: no choices: they are called choice0, choice1"},
+    {DATA_CHOICES, "context\tending0\tending2\tlabel\n", 1, ":1: no choices"},
+    {DATA_CHOICES, "context\tending0\tending1\n", 1, ":1: the header has no column \"label\""},
+    {DATA_CHOICES, "context\tending0\tending1\tlabel\n", 1, ": no rows behind the header"},
+    {DATA_CHOICES, "context\tending0\tending1\tlabel\nanna\ta\tb\t2\n", 1,
+     ":2: label \"2\", but there are 2 choices: it is 0 to 1, or A to B"},
+    {DATA_CHOICES, "context\tending0\tending1\tlabel\nanna\ta\tb\tC\n", 1, ":2: label \"C\""},
+    {DATA_CHOICES, "context\tending0\tending1\tlabel\nanna\ta\tb\n", 1,
+     ":2: 3 fields where the header has 4"},
+    {DATA_CHOICES,
+     "{\"premise\": \"a\", \"choice1\": \"b\", \"choice2\": \"c\", \"label\": 0}\n{\"choice0\": "
+     "\"b\", \"choice1\": \"c\", \"choice2\": \"d\", \"label\": 0}\n",
+     1, ":2: 3 choices where the rows before have 2"},
+    {DATA_CHOICES, "{\"premise\": \"a\", \"choice1\": \"b\", \"choice2\": \"c\"}\n", 1,
+     ":1: label \"\""},
+    {DATA_CHOICES, "{\"premise\": \"a\",", 3, ":1: byte 16"},
+    {DATA_SPANS, "{\"data\": [", 3, ": byte 10"}};
+
+START_TEST(files_that_are_refused) {
+  Data *d;
+  BigsError e = {0};
+  int status =
+      try_text(wrong[_i].text, (DataOptions){.kind = wrong[_i].kind, .length = 16}, &d, &e);
+  ck_assert_ptr_null(d);
+  ck_assert_msg(status == wrong[_i].status && strstr(e.text, wrong[_i].message), "%d: %s", status,
+                e.text);
+}
+END_TEST
+
 Suite *rows_suite(void) {
   Suite *s = suite_create("rows");
   TCase *t = tcase_create("pieces"), *u = tcase_create("bytes");
@@ -201,6 +264,7 @@ Suite *rows_suite(void) {
   tcase_add_test(t, two_texts_are_rows_of_one_length);
   tcase_add_test(t, choices_are_rows_of_a_row);
   tcase_add_loop_test(t, choices_as_others_have_them, 0, 3);
+  tcase_add_loop_test(t, files_that_are_refused, 0, COUNT(wrong));
   tcase_add_test(u, words_are_cut_as_in_a_text);
   tcase_add_loop_test(u, answers_are_parts_of_the_text, 1, 2);
   suite_add_tcase(s, t);
