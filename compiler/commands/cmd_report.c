@@ -20,8 +20,14 @@ static bool is_folder(const char *path) {
 }
 
 // ---- the model, where there is a checkpoint
+// By name the entries that data is compared with, else the first one.
 static const char *judged_by(const Model *m) {
-  return model_entry(m, "logits") ? "logits" : model_entry(m, "scores") ? "scores" : NULL;
+  static const char *const names[] = {"logits", "scores", "tags", "spans", "embed"};
+  const ModelValue *entry;
+  for (int i = 0; i < COUNT(names); i++)
+    if (model_entry(m, names[i]))
+      return names[i];
+  return model_entries(m, &entry) ? entry[0].name : NULL;
 }
 
 static int read_state(Report *r) {
@@ -31,17 +37,17 @@ static int read_state(Report *r) {
   return 0;
 }
 
-static bool scores_are_judged(Report *r) {
+// Does it predict masked words, by `logits` alone?
+static bool is_masked(const Report *r) {
   const Recipe *t = model_train(r->s.model, r->train);
-  return t && t->source && data_kind(t->source) >= 0 &&
-         data_is_task((DataKind)data_kind(t->source)) && model_entry(r->s.model, "scores");
+  return t && t->source && data_has_field(t->source, "labels") && model_entry(r->s.model, "logits");
 }
 
 static int compile(Report *r, const char *path) {
   const char *train = r->train;
-  r->entry = scores_are_judged(r) ? "scores" : judged_by(r->s.model);
+  r->entry = judged_by(r->s.model);
   BuildWant want = {
-      .entries = &r->entry, .nentries = r->entry ? 1 : 0, .trains = &train, .ntrains = 1};
+      .entries = &r->entry, .nentries = is_masked(r) ? 1 : -1, .trains = &train, .ntrains = 1};
   return trained_compile(&r->s, path, &want);
 }
 

@@ -14,7 +14,7 @@ typedef struct Report {
   bool saved; // there is a checkpoint, and the model is open with it; else nothing below is known
   TrainState st;
   char train[128];   // the block
-  const char *entry; // by which it is judged: "logits", "scores"; NULL: neither
+  const char *entry; // by which it is judged, or the first one; NULL: the model has none
   Feeding feeding;
 } Report;
 

@@ -262,22 +262,29 @@ static const char *said(Report *r, const EvalRows *rows, double x) {
   return l->name[(int)x];
 }
 
-// The texts of a row, with a bar between two.
-static int put_text(Report *r, const ReportData *d, int64_t row) {
-  DataBatch b = {0};
+// The texts of L tokens, with a bar between two.
+static void put_texts(Report *r, const int32_t *ids, const bool *mask, int64_t L) {
   int32_t sep = tok_special(r->feeding.tokens, TOK_SEP);
-  if (data_at(r->feeding.data, split_of(d), row, 1, &b, &r->s.error))
-    return session_fail(&r->s, &r->s.error);
-  fprintf(r->f, "<td>");
-  for (int64_t from = 0, to, shown = 0; from < b.L && b.mask[from]; from = to + 1) {
-    for (to = from; to < b.L && b.mask[to] && b.ids[to] != sep; to++)
+  int shown = 0;
+  for (int64_t from = 0, to; from < L && mask[from]; from = to + 1) {
+    for (to = from; to < L && mask[to] && ids[to] != sep; to++)
       ;
-    char *text =
-        tok_decode(r->feeding.tokens, b.ids + from, (size_t)(to - from), true, &r->s.error);
+    char *text = tok_decode(r->feeding.tokens, ids + from, (size_t)(to - from), true, NULL);
     fprintf(r->f, text && *text && shown++ ? " | " : "");
     xml_text(r->f, text ? text : "?");
     free(text);
   }
+}
+
+// Of several choices with the right one.
+static int put_text(Report *r, const ReportData *d, int64_t row, double target) {
+  DataBatch b = {0};
+  if (data_at(r->feeding.data, split_of(d), row, 1, &b, &r->s.error))
+    return session_fail(&r->s, &r->s.error);
+  int64_t at = target >= 0 && target < (double)b.C ? (int64_t)target * b.L : 0;
+  fprintf(r->f, "<td>");
+  if (b.ids && b.mask)
+    put_texts(r, b.ids + at, b.mask + at, b.L);
   fprintf(r->f, "</td>");
   return 0;
 }
@@ -303,7 +310,7 @@ static int put_wrong(Report *r, const ReportData *d, const EvalRows *rows, int64
   const EvalRow *w = &rows->v[i];
   fprintf(r->f, "<tr>");
   html_cell(r->f, "%lld", (long long)i + 1);
-  int status = put_text(r, d, i);
+  int status = put_text(r, d, i, w->target);
   html_cell(r->f, "%s", said(r, rows, w->target));
   html_cell(r->f, "%s", said(r, rows, w->said));
   if (rows->task.numbers)
@@ -343,20 +350,29 @@ static void put_scores(Report *r, const EvalResult *v) {
   html_close(r->f, "table");
 }
 
+// Is there one of these for each row of the data, which is right or wrong?
+static bool of_rows(const EvalRows *rows) {
+  return rows->task.kind == OF_CLASSES || rows->task.kind == OF_CHOICES;
+}
+
+static int put_rows(Report *r, const ReportData *d, const EvalRows *rows, const EvalResult *v) {
+  int64_t all = data_rows(r->feeding.data, split_of(d));
+  put_scores(r, v);
+  if (!of_rows(rows))
+    return 0;
+  if (rows->n < all)
+    html_note(r->f, "These are the first of %lld rows: --data PATH... takes all.", (long long)all);
+  return put_wrong_rows(r, d, rows);
+}
+
 static int put_task(Report *r, const ReportData *d) {
   EvalRows rows = {0};
   EvalResult v;
-  int64_t all = data_rows(r->feeding.data, split_of(d)), batch = r->feeding.from.batch;
-  int status = evaluate_rows(r->s.handle, &r->feeding.feed,
-                             d->asked ? 0 : (UNASKED_ROWS + batch - 1) / batch, &rows, &v);
-  if (status)
-    session_error(&r->s, status, "%s", bigs_model_error(r->s.handle));
-  else
-    put_scores(r, &v);
-  if (!status && rows.task.kind == OF_CLASSES && rows.n < all)
-    html_note(r->f, "These are the first of %lld rows: --data PATH... takes all.", (long long)all);
-  if (!status && rows.task.kind == OF_CLASSES && rows.n <= all)
-    status = put_wrong_rows(r, d, &rows);
+  int64_t batch = r->feeding.from.batch;
+  int64_t batches = d->asked ? 0 : (UNASKED_ROWS + batch - 1) / batch;
+  int status = evaluate_rows(r->s.handle, &r->feeding.feed, batches, &rows, &v);
+  status = status ? session_error(&r->s, status, "%s", bigs_model_error(r->s.handle))
+                  : put_rows(r, d, &rows, &v);
   eval_rows_free(&rows);
   return status;
 }
