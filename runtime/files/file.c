@@ -70,6 +70,22 @@ static char *read_open(int fd, const char *path, size_t limit, size_t *size, Big
   }
 }
 
+int file_fail_lfs(const char *path, BigsError *e) {
+  return bigs_fail(
+      e, BIGS_EFILE,
+      "%s: stands for a file that git-lfs keeps, which was not fetched: `git lfs pull` "
+      "brings it",
+      path);
+}
+
+static char *refuse_lfs(char *text, const char *path, BigsError *e) {
+  if (!text || strncmp(text, FILE_LFS, sizeof FILE_LFS - 1) != 0)
+    return text;
+  file_fail_lfs(path, e);
+  free(text);
+  return NULL;
+}
+
 char *file_read(const char *path, size_t limit, size_t *size, BigsError *e) {
   int fd = file_open(path, O_RDONLY);
   if (fd < 0) {
@@ -78,7 +94,7 @@ char *file_read(const char *path, size_t limit, size_t *size, BigsError *e) {
   }
   char *text = read_open(fd, path, limit, size, e);
   close(fd);
-  return text;
+  return refuse_lfs(text, path, e);
 }
 
 static int fail(FileOut *f, const char *doing, BigsError *e) {

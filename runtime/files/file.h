@@ -14,8 +14,13 @@ enum { FILE_MAX_IO = 1 << 30 }; // bytes that one read(2) or write(2) may be ask
 // closed those, what it prints must not land in a file of ours.  -1 with errno.
 int file_open(const char *path, int flags);
 
+// Of a repository that was cloned without its large files: what stands in the place of one begins with these bytes, which no file
+// of weights or tokens does.
+#define FILE_LFS "version https://git-lfs.github.com/spec/"
+int file_fail_lfs(const char *path, BigsError *e); // says so
+
 // The whole file in malloc'd memory with a NUL added behind its *size bytes; the caller frees it.
-// Files over `limit` bytes are refused.  NULL on failure, status BIGS_EFILE.
+// Files over `limit` bytes are refused, and those that begin with FILE_LFS.  NULL on failure, status BIGS_EFILE.
 char *file_read(const char *path, size_t limit, size_t *size, BigsError *e);
 
 // A file being written without a name, or under a temporary one, in the same directory.  The first

@@ -297,6 +297,13 @@ static int parse_header(StFile *f, char *text, size_t n, BigsError *e) {
   return f->header ? read_tensors(f, e) : bigs_status(e, BIGS_EFILE);
 }
 
+static bool is_lfs(const StFile *f) {
+  char start[sizeof FILE_LFS - 1];
+  BigsError none = {0};
+  return f->size >= sizeof start && !read_bytes(f, 0, start, sizeof start, &none) &&
+         !memcmp(start, FILE_LFS, sizeof start);
+}
+
 static int read_header(StFile *f, BigsError *e) {
   uint8_t length[8];
   uint64_t n = 0;
@@ -307,6 +314,8 @@ static int read_header(StFile *f, BigsError *e) {
     return BIGS_EFILE;
   for (int i = 8; i-- > 0;)
     n = n << 8 | length[i];
+  if (n > ST_MAX_HEADER && is_lfs(f))
+    return file_fail_lfs(f->path, e);
   if (n > ST_MAX_HEADER)
     return bigs_fail(
         e, BIGS_EFILE,
@@ -328,7 +337,7 @@ static int read_header(StFile *f, BigsError *e) {
 // The file is never mapped: one that another process cuts would kill this one.
 static int open_file(StFile *f, BigsError *e) {
   struct stat st;
-  f->fd = file_open(f->path, O_RDONLY);
+  f->fd = file_open(f->path, O_RDONLY | O_NONBLOCK); // a pipe has nobody who writes into it
   if (f->fd < 0)
     return bigs_fail_errno(e, "open", f->path);
   if (fstat(f->fd, &st) != 0)
