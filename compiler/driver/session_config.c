@@ -24,7 +24,20 @@ static bool is_dim(const Model *m, const char *name) {
 // `file` says v under `key`; the model calls it `name`.
 typedef struct ConfigKey {
   const char *file, *key, *name;
+  const char *const *when; // NULL, or two words that the key may say: see CkptConfig
 } ConfigKey;
+
+static const char *word_value(const ConfigKey *k, const JsonValue *v) {
+  return json_equals(v, k->when[0]) ? "false" : json_equals(v, k->when[1]) ? "true" : NULL;
+}
+
+static int no_word(Session *s, const ConfigKey *k, const JsonValue *v) {
+  return session_error(s, EXIT_FILE,
+                       "%s/%s: %s is %s%.60s%s, and the model can follow \"%s\" or \"%s\"",
+                       s->weights, k->file, k->key, v->kind == JSON_STRING ? "\"" : "",
+                       v->kind == JSON_STRING ? v->text : json_kind_name(v->kind),
+                       v->kind == JSON_STRING ? "\"" : "", k->when[1], k->when[0]);
+}
 
 static int add_config(Session *s, const Model *m, const Defines *own, Defines *defs, ConfigKey k,
                       const JsonValue *v) {
@@ -32,10 +45,13 @@ static int add_config(Session *s, const Model *m, const Defines *own, Defines *d
   int64_t whole;
   if (!v || v->kind == JSON_NULL || define_value(own, name) || define_value(defs, name))
     return 0;
-  const char *text = v->kind == JSON_NUMBER  ? arena_strdup(s->arena, v->text)
-                     : v->kind == JSON_TRUE  ? "true"
-                     : v->kind == JSON_FALSE ? "false"
-                                             : NULL;
+  const char *text = k.when                   ? word_value(&k, v)
+                     : v->kind == JSON_NUMBER ? arena_strdup(s->arena, v->text)
+                     : v->kind == JSON_TRUE   ? "true"
+                     : v->kind == JSON_FALSE  ? "false"
+                                              : NULL;
+  if (!text && k.when)
+    return no_word(s, &k, v);
   if (!text)
     return session_error(s, EXIT_FILE, "%s/%s: %s is %s, not a number", s->weights, k.file, key,
                          json_kind_name(v->kind));
@@ -186,7 +202,8 @@ static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own
                          : doc             ? json_get(json_root(doc), c->key)
                                            : NULL;
     if (c->name && !status)
-      status = add_config(s, m, own, defs, (ConfigKey){c->file, c->key, c->name}, v);
+      status = add_config(s, m, own, defs,
+                          (ConfigKey){c->file, c->key, c->name, c->when[1] ? c->when : NULL}, v);
     else if (!in_main_config(c) && !status)
       status = check_config(s, c, v);
   }
@@ -211,11 +228,13 @@ static int folder_defines(Session *s, Model *m, const JsonValue *constants, cons
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
   for (int i = 0; i < nd && !status; i++)
     if (dims[i].fixed || s->o->resume || session_keeps(s, dims[i].name))
-      status = add_config(s, m, own, defs, (ConfigKey){"config.json", dims[i].name, dims[i].name},
-                          json_get(constants, dims[i].name));
+      status =
+          add_config(s, m, own, defs, (ConfigKey){"config.json", dims[i].name, dims[i].name, NULL},
+                     json_get(constants, dims[i].name));
   for (int i = 0; i < nl && !status; i++)
-    status = add_config(s, m, own, defs, (ConfigKey){"config.json", lets[i].name, lets[i].name},
-                        json_get(constants, lets[i].name));
+    status =
+        add_config(s, m, own, defs, (ConfigKey){"config.json", lets[i].name, lets[i].name, NULL},
+                   json_get(constants, lets[i].name));
   return status;
 }
 

@@ -158,10 +158,11 @@ BigsCheckpoint checkpoint_table(Arena *a, const Model *model, const CkptTable *c
     const CkptConfig *k = &c->config.v[i];
     if (strcmp(k->file, "config.json")) // no other is read beside weights later
       continue;
+    double number = k->name ? value_of(model, k->name) : k->num;
     config[nconfig++] = (BigsConfig){.key = k->key,
                                      .name = k->name,
-                                     .number = k->name ? value_of(model, k->name) : k->num,
-                                     .text = k->is_text ? k->text : NULL,
+                                     .number = number,
+                                     .text = k->is_text ? k->text : k->when[number != 0],
                                      .is_bool = k->is_bool};
   }
   return (BigsCheckpoint){.name = c->name,

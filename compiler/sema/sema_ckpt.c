@@ -462,6 +462,14 @@ static void map_params(Sema *s, const Decl *d, const Expansion *e, Layout layout
 }
 
 // ---- config, layout, alias, ignore
+static void check_words(Sema *s, const ConfigItem *c) {
+  if (c->when[1].s && names_get(&s->m->dim_table, c->name.s))
+    sema_error(
+        s, ERR_BAD_CONFIG, c->name.span,
+        "`%s` is a dim, and whether a key says one word or another is true or false: that is a let",
+        c->name.s);
+}
+
 static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
   for (int i = 0; i < it->config.n; i++) {
     const ConfigItem *c = &it->config.v[i];
@@ -469,6 +477,9 @@ static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
     if (!c->check) {
       out.name = c->name.s;
       out.key = c->key.s;
+      out.when[0] = c->when[0].s;
+      out.when[1] = c->when[1].s;
+      check_words(s, c);
       if (!names_get(&s->m->dim_table, c->name.s) && !names_get(&s->m->let_table, c->name.s)) {
         Diag *g = sema_error(s, ERR_BAD_CONFIG, c->name.span, "the file has no dim and no let `%s`",
                              c->name.s);

@@ -237,11 +237,13 @@ struct CkRule { // segs <-> "to" ["or" "init"] [{ rules }]
   bool or_init;
   CkRules rules;
 };
-typedef struct ConfigItem { // NAME = NAME | NAME == sum
+typedef struct ConfigItem { // NAME = NAME ["==" STRING "or" STRING] | NAME == sum
   Span span;
   Name name; // the dim or let; with `check` a key of the file
   bool check;
-  Name key;    // !check
+  Name key; // !check
+  Str when
+      [2]; // likewise: what the key says where the let is false, and where it is true; s NULL: its value
   Expr *value; // check
 } ConfigItem;
 typedef struct AliasPair {

@@ -380,6 +380,8 @@ static void config(AstPrinter *p, const CkItem *c) {
       expr(p, x->value);
     else
       out(p, "%s", x->key.s);
+    if (x->when[1].s)
+      out(p, " == \"%s\" or \"%s\"", x->when[1].s, x->when[0].s);
   }
   p->indent--;
 }

@@ -73,7 +73,18 @@ static Name config_key(Parser *p) {
   return (Name){intern(p->names, s.s), s.span};
 }
 
-// NAME ("=" (NAME | STRING) | "==" sum)
+// "==" STRING "or" STRING: where a let is true, and where it is false
+static void config_words(Parser *p, ConfigItem *x) {
+  if (!accept(p, T_EQ))
+    return;
+  x->when[1] = expect_string(p);
+  if (!is_word(p, "or"))
+    fail_expected(p, "`or`, and what the key says where the let is false", "");
+  p->at++;
+  x->when[0] = expect_string(p);
+}
+
+// NAME ("=" (NAME | STRING) ["==" STRING "or" STRING] | "==" sum)
 static void config_item(Parser *p, void *out, bool failed) {
   CkItem *c = out;
   if (failed) {
@@ -90,6 +101,7 @@ static void config_item(Parser *p, void *out, bool failed) {
       fail_expected(p, "`=` or `==`", "");
     accept(p, T_SET);
     x.key = config_key(p);
+    config_words(p, &x);
   }
   x.span = since(p, first);
   vec_push(p->arena, &c->config, x);
@@ -123,7 +135,7 @@ static void ignores(Parser *p, CkItem *c) {
   } while (accept(p, T_COMMA));
 }
 
-// ckitem = "layout" NAME | "config" STRING "{" {NAME ("=" (NAME | STRING) | "==" sum) EOL} "}"
+// ckitem = "layout" NAME | "config" STRING "{" {NAME ("=" (NAME | STRING) ["==" STRING "or" STRING] | "==" sum) EOL} "}"
 //        | "alias" STRING "=" STRING {"," STRING "=" STRING} | "ignore" ignored {"," ignored} | rule
 void parse_ckitem(Parser *p, void *decl, bool failed) {
   Decl *d = decl;

@@ -165,7 +165,8 @@ END_TEST
 
 START_TEST(blocks) {
   const File *f = file(
-      "checkpoint hf {\n  layout torch\n  config \"c.json\" { V = vocab; act == \"gelu\" }\n"
+      "checkpoint hf {\n  layout torch\n  config \"c.json\" { V = vocab; act == \"gelu\"; k = m == "
+      "\"x\" or \"y\" }\n"
       "  layer.{i}.(q, k) <-> \"l.{i}.*\" or init {\n    a <-> \"b\"; c <-> \"d\"\n  }\n"
       "  layout <-> \"x\"\n  alias \"a\" = \"b\", \"\" = \"c\"\n  ignore \"x*\", \"y\" = p.q\n}\n"
       "train t {\n  from \"run\"\n  data ids, at : i32[M] = src(\"f\")\n  rate *= 2; data = 3\n"
@@ -176,7 +177,10 @@ START_TEST(blocks) {
   ck_assert_int_eq(c->checkpoint.n, COUNT(kinds));
   for (int i = 0; i < COUNT(kinds); i++)
     ck_assert_int_eq(c->checkpoint.v[i].kind, kinds[i]);
-  ck_assert(c->checkpoint.v[1].config.n == 2 && c->checkpoint.v[1].config.v[1].check);
+  const ConfigItem *item = c->checkpoint.v[1].config.v;
+  ck_assert(c->checkpoint.v[1].config.n == 3 && item[1].check && !item[2].check);
+  ck_assert(!item[0].when[1].s && !strcmp(item[2].when[1].s, "x") &&
+            !strcmp(item[2].when[0].s, "y"));
   const CkRule *r = c->checkpoint.v[2].rule;
   ck_assert(r->segs.n == 3 && r->segs.v[1].kind == SEG_INDEX && r->segs.v[2].kind == SEG_GROUP &&
             r->or_init);
@@ -198,7 +202,7 @@ typedef struct Bad {
   int n;
   struct {
     int code, line, col;
-  } want[6];
+  } want[7];
 } Bad;
 
 START_TEST(errors_and_recovery) {
@@ -220,10 +224,17 @@ START_TEST(errors_and_recovery) {
        "x\n w = ) }\n  x\n}\n",
        5,
        {{110, 2, 7}, {110, 3, 9}, {117, 4, 8}, {110, 5, 23}, {108, 6, 6}}},
-      {"checkpoint c {\n  layout\n  a <-> b\n  config \"x\" { A = 1; B == 2 }\n  d <-> \"e\" or "
+      {"checkpoint c {\n  layout\n  a <-> b\n  config \"x\" { A = 1; B == 2; C = c == \"x\"; D = d }\n  d "
+       "<-> \"e\" or "
        "x\n}\ntrain t {\n  rate\n  a ~ 2\n}\n",
-       6,
-       {{110, 2, 9}, {110, 3, 9}, {110, 4, 20}, {110, 5, 16}, {110, 8, 7}, {110, 9, 5}}},
+       7,
+       {{110, 2, 9},
+        {110, 3, 9},
+        {110, 4, 20},
+        {110, 4, 43},
+        {110, 5, 16},
+        {110, 8, 7},
+        {110, 9, 5}}},
       // a broken header costs one error, and so does a body behind it
       {"module P x : [H] -> [H] {\n  x = =\n}\nfn f(x) = )\n", 2, {{110, 1, 10}, {108, 4, 11}}},
       {"modul P(x : [H]) -> [H] {\n  x\n}\nlet a = 1\n", 1, {{120, 1, 1}}},
