@@ -319,6 +319,24 @@ static const char *weights_folder(Session *s) {
   return slash ? arena_strndup(s->arena, s->weights, (size_t)(slash - s->weights) + 1) : ".";
 }
 
+// Files beside it do not go into a library.  NULL: it says all that they do.
+static const char *why_not_alone(Session *s, const TokPlace *p, const char *text) {
+  BigsError e = {0};
+  Tokenizer *beside = NULL, *alone = NULL;
+  bool read = !tok_load(p->kind, p->path, p->lower, &beside, &e) &&
+              !tok_parse(p->kind, text, strlen(text), p->path, p->lower, &alone, &e);
+  const char *why = !read ? arena_strdup(s->arena, e.text)
+                    : tok_hash(beside) == tok_hash(alone)
+                        ? NULL
+                        : session_text(s,
+                                       "the files beside %s say of special tokens, or of case, "
+                                       "what it does not say itself",
+                                       p->path);
+  tok_free(beside);
+  tok_free(alone);
+  return why;
+}
+
 static int embed_text(Session *s, BigsModule *m, const TokPlace *place) {
   const char *slash = strrchr(place->path, '/');
   size_t n;
@@ -328,11 +346,12 @@ static int embed_text(Session *s, BigsModule *m, const TokPlace *place) {
   char *text = file_read(place->path, VOCABULARY_MAX, &n, &s->error);
   if (!text)
     return session_fail(s, &s->error);
-  m->vocab_text = arena_strdup(s->arena, text);
+  const char *why = why_not_alone(s, place, text);
+  m->vocab_text = why ? NULL : arena_strdup(s->arena, text);
   m->vocab_kind = (int32_t)place->kind;
   m->vocab_lower = place->lower;
   free(text);
-  return 0;
+  return why ? no_vocabulary(s, why) : 0;
 }
 
 // The vocabulary beside the weights, for a model that has a tokenizer.

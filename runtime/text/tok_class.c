@@ -38,7 +38,7 @@ int tok_follow_class(TokFile *t, const char *path, BigsError *e) {
     return 0;
   char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
   char *config = folder ? file_join(folder, "tokenizer_config.json", e) : NULL;
-  bool there = config && !access(config, F_OK);
+  bool there = config && !t->tok.alone && !access(config, F_OK);
   TokReading r = {t, config, e};
   JsonDoc *doc = there ? json_read_python(config, e) : NULL;
   int status = !folder         ? bigs_fail_memory(e, path)

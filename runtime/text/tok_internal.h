@@ -13,6 +13,7 @@ typedef struct TokWrap {
 struct Tokenizer {
   TokenizerKind kind;
   bool lower, beside; // beside: its vocabulary is not all in one file
+  bool alone;         // it comes from memory: there are no files beside it
   int size;
   uint64_t hash;                 // of the texts that it was read from
   const char **token;            // [size] text of each

@@ -66,9 +66,11 @@ int tok_find_specials(Tokenizer *t, const char *path, BigsError *e) {
   char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
   for (int i = 0; i < TOK_SPECIALS; i++)
     t->special[i] = -1;
-  int status =
-      folder ? take_file(t, folder, "special_tokens_map.json", e) : bigs_fail_memory(e, path);
-  status = status ? status : take_file(t, folder, "tokenizer_config.json", e);
+  int status = folder ? 0 : bigs_fail_memory(e, path);
+  if (!status && !t->alone)
+    status = take_file(t, folder, "special_tokens_map.json", e);
+  if (!status && !t->alone)
+    status = take_file(t, folder, "tokenizer_config.json", e);
   free(folder);
   take_usual(t);
   return status;

@@ -36,14 +36,15 @@ int tok_lower_first(Tokenizer *t, BigsError *e) {
 
 // ---- loading
 
-int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, bool lower,
-              Tokenizer **out, BigsError *e) {
+static int make_tokenizer(TokenizerKind kind, const char *text, size_t n, const char *path,
+                          bool lower, bool alone, Tokenizer **out, BigsError *e) {
   *out = NULL;
   Tokenizer *t = kinds[kind].make();
   if (!t)
     return bigs_fail_memory(e, path);
   t->kind = kind;
   t->lower = lower;
+  t->alone = alone;
   t->hash = hash_words((uint64_t)kind * 2 + lower, text, n);
   int status = kinds[kind].read(t, text, n, path, e);
   if (status)
@@ -53,11 +54,17 @@ int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, 
   return status;
 }
 
+int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, bool lower,
+              Tokenizer **out, BigsError *e) {
+  return make_tokenizer(kind, text, n, path, lower, true, out, e);
+}
+
 int tok_load(TokenizerKind kind, const char *path, bool lower, Tokenizer **out, BigsError *e) {
   size_t n;
   *out = NULL;
   char *text = file_read(path, MAX_VOCAB_FILE, &n, e);
-  int status = text ? tok_parse(kind, text, n, path, lower, out, e) : bigs_status(e, BIGS_EFILE);
+  int status =
+      text ? make_tokenizer(kind, text, n, path, lower, false, out, e) : bigs_status(e, BIGS_EFILE);
   free(text);
   return status;
 }

@@ -21,6 +21,7 @@ typedef struct Tokenizer Tokenizer;
 // Reads a vocabulary.  WordPiece's vocab.txt: a token a line, its id the line's number from 0; LF or CRLF.  Errors (status
 // BIGS_EFILE) name the line: an empty line, bad UTF-8, a token twice; or a special token that is
 // missing.  lower: fold case and strip accents before looking up, as for "uncased" models.
+// tok_parse has it in memory, `path` is what messages call it, and no file is read.
 int tok_load(TokenizerKind kind, const char *path, bool lower, Tokenizer **out, BigsError *e);
 int tok_parse(TokenizerKind kind, const char *text, size_t n, const char *path, bool lower,
               Tokenizer **out, BigsError *e);

@@ -224,7 +224,8 @@ START_TEST(errors_and_recovery) {
        "x\n w = ) }\n  x\n}\n",
        5,
        {{110, 2, 7}, {110, 3, 9}, {117, 4, 8}, {110, 5, 23}, {108, 6, 6}}},
-      {"checkpoint c {\n  layout\n  a <-> b\n  config \"x\" { A = 1; B == 2; C = c == \"x\"; D = d }\n  d "
+      {"checkpoint c {\n  layout\n  a <-> b\n  config \"x\" { A = 1; B == 2; C = c == \"x\"; D = d "
+       "}\n  d "
        "<-> \"e\" or "
        "x\n}\ntrain t {\n  rate\n  a ~ 2\n}\n",
        7,
