@@ -110,6 +110,7 @@ test_sources = \
 	%D%/unit/test_loop.c \
 	%D%/unit/test_metrics.c \
 	%D%/unit/test_npy.c \
+	%D%/unit/test_mix.c \
 	%D%/unit/test_models.c \
 	%D%/unit/test_ops.c \
 	%D%/unit/test_optim.c \

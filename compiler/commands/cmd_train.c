@@ -54,8 +54,8 @@ static int changes_of(Session *s, TrainChanges *c) {
 
 // What the train block names, beside the model's file, where no option does.
 static void block_defaults(Session *s, Options *o, const BigsTrain *t) {
-  if (!o->data.n && t->path && *t->path)
-    vec_push(s->arena, &o->data, t->path);
+  for (int i = 0, given = o->data.n; !given && t->path && *t->path && i <= t->nmore; i++)
+    vec_push(s->arena, &o->data, i ? t->more[i - 1] : t->path);
   if (!o->weights && t->from && *t->from)
     s->weights = o->weights = t->from;
 }

@@ -60,6 +60,16 @@ static const BigsArgument *arguments(Arena *a, const Recipe *r, int32_t *n) {
   return out;
 }
 
+static const char *const *more_paths(Arena *a, const Recipe *r, int32_t *n) {
+  const char **out = NEWN(a, const char *, r->args.n + 1);
+  *n = -1;
+  for (int i = 0; i < r->args.n; i++)
+    if (r->args.v[i].text && ++*n > 0)
+      out[*n - 1] = r->args.v[i].text;
+  *n = *n < 0 ? 0 : *n;
+  return out;
+}
+
 static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, TrainPrograms p) {
   BigsTrain t = {.name = r->name,
                  .program = p.gradient,
@@ -91,6 +101,7 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .group = groups(b->arena, m, r),
                  .from = r->from};
   t.argument = arguments(b->arena, r, &t.nargument);
+  t.more = more_paths(b->arena, r, &t.nmore);
   for (int i = 0; i < r->args.n; i++) {
     const SourceArg *s = &r->args.v[i];
     if (s->text && !t.path)

@@ -325,7 +325,13 @@ static bool argument_value(Sema *s, const Arg *a, const ArgumentSpec *p, double 
   return false;
 }
 
-static void source_arg(Sema *s, const Arg *a, bool first, Recipe *r) {
+// Paths come first.
+static bool is_path(const Arg *a, const Recipe *r) {
+  bool first = !r->args.n || !r->args.v[r->args.n - 1].name;
+  return first && a->value->kind == EX_STR;
+}
+
+static void source_arg(Sema *s, const Arg *a, Recipe *r) {
   SourceArg arg = {.name = a->name.s};
   const ArgumentSpec *spec = r->source_known && a->name.s ? argument_spec(r, a->name.s) : NULL;
   if (!r->source_known)
@@ -334,8 +340,8 @@ static void source_arg(Sema *s, const Arg *a, bool first, Recipe *r) {
     unknown_argument(s, a, r);
     return;
   }
-  if (!spec && (!first || a->value->kind != EX_STR)) {
-    sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes a path, then arguments by name",
+  if (!spec && !is_path(a, r)) {
+    sema_error(s, ERR_WRONG_ARGUMENTS, a->span, "`%s` takes paths, then arguments by name",
                r->source);
     return;
   }
@@ -378,7 +384,7 @@ static void check_source(Sema *s, const TrItem *it, Recipe *r) {
   }
   sema_args_once(s, e, r->source);
   for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
-    source_arg(s, &e->args.v[i], i == 0, r);
+    source_arg(s, &e->args.v[i], r);
   if (e->kind == EX_CALL)
     check_short(s, e, r);
 }

@@ -87,15 +87,6 @@ int data_push(Data *d, int32_t token, BigsError *e) {
   return 0;
 }
 
-// ---- the order of rows
-
-static int64_t sample_row(const Data *d, uint64_t sample) {
-  uint32_t key[2];
-  uint64_t n = (uint64_t)data_rows(d, DATA_TRAIN);
-  rng_site_keys(d->o.seed, sample / n, SITE_SHUFFLE, key);
-  return split_row(&d->split, false, (int64_t)permuted(key, sample % n, n));
-}
-
 // ---- opening
 
 static int check_options(const Data *d, BigsError *e) {
@@ -170,7 +161,9 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
     d->o.mask_rate = 0.15;
   d->mask_rate = d->o.mask_rate;
   int status = data_of_tokens(d->o.kind) ? check_tokens(d, e) : 0;
-  if (!status)
+  bool mixed = false;
+  status = status ? status : data_open_parts(d, paths, npaths, &mixed, e);
+  if (!status && !mixed)
     status = source_of(d)->read(d, paths, npaths, e);
   d->split = row_split(d->rows, o->hold_out);
   if (status)
@@ -202,6 +195,7 @@ void data_free(Data *d) {
   if (!d)
     return;
   free_buffer(&d->buf);
+  data_free_parts(d);
   tokens_free(&d->text);
   sentence_rows_free(&d->sentences);
   data_free_words(&d->words);
@@ -221,10 +215,16 @@ void data_free(Data *d) {
 }
 
 int64_t data_rows(const Data *d, DataSplit s) {
-  return split_count(&d->split, s == DATA_HELD_OUT);
+  int64_t n = split_count(&d->split, s == DATA_HELD_OUT);
+  for (int i = 0; i < d->parts; i++)
+    n += data_rows(d->part[i], s);
+  return n;
 }
 int64_t data_tokens(const Data *d) {
-  return d->ntoken + d->text.n;
+  int64_t n = d->ntoken + d->text.n;
+  for (int i = 0; i < d->parts; i++)
+    n += data_tokens(d->part[i]);
+  return n;
 }
 const Labels *data_labels(const Data *d) {
   return &d->labels;
@@ -277,6 +277,8 @@ uint64_t data_fingerprint(const Data *d) {
     h = mix(h, mix(target_bits(d, i), mix((uint64_t)d->first[i], (uint64_t)d->start[i])));
   for (int64_t i = 0; i < d->nnote; i++)
     h = mix(h, (uint64_t)d->notes[i]);
+  for (int i = 0; i < d->parts; i++)
+    h = mix(mix(h, (uint64_t)d->share[i]), data_fingerprint(d->part[i]));
   return mix(h, (uint64_t)d->rows);
 }
 
@@ -350,7 +352,9 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
                       DataBatch *out, BigsError *e) {
   int64_t L = d->o.length, longest = 0;
   for (int64_t b = 0; b < B; b++) {
-    int64_t n = source_of(d)->length(d, row[b]);
+    int64_t at = row[b];
+    const Data *part = data_part(d, &at);
+    int64_t n = source_of(d)->length(part, at);
     longest = n > longest ? n : longest;
   }
   if (!d->o.pad)
@@ -364,12 +368,16 @@ static int make_batch(Data *d, const int64_t *row, const uint64_t *draw, bool ev
     return status;
   d->masking = eval ? d->o.mask_rate : d->mask_rate;
   d->late.status = 0;
+  data_lend_buffer(d, true);
   for (int64_t b = 0; b < B; b++) {
     uint32_t key[2];
+    int64_t at = row[b];
+    Data *part = data_part(d, &at);
     rng_site_keys(eval ? 0 : d->o.seed, draw[b], eval ? SITE_EVAL : SITE_MASK, key);
     d->buf.row[b] = row[b];
-    source_of(d)->row(d, row[b], b, key, out);
+    source_of(d)->row(part, at, b, key, out);
   }
+  data_lend_buffer(d, false);
   return d->late.status ? bigs_fail(e, d->late.status, "%s", d->late.text) : 0;
 }
 
@@ -392,13 +400,13 @@ static int make_chosen(Data *d, int64_t B,
 
 static int64_t choose_sample(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
   *draw = from + (uint64_t)b;
-  return sample_row(d, *draw);
+  return data_sample_row(d, *draw);
 }
 static int64_t choose_train(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
-  return (int64_t)(*draw = (uint64_t)split_row(&d->split, false, (int64_t)from + b));
+  return (int64_t)(*draw = (uint64_t)data_split_row(d, false, (int64_t)from + b));
 }
 static int64_t choose_held(Data *d, uint64_t from, int64_t b, uint64_t *draw) {
-  return (int64_t)(*draw = (uint64_t)split_row(&d->split, true, (int64_t)from + b));
+  return (int64_t)(*draw = (uint64_t)data_split_row(d, true, (int64_t)from + b));
 }
 
 int data_next(Data *d, int64_t B, DataBatch *out, BigsError *e) {
@@ -443,6 +451,13 @@ static int count_targets(Data *d, int64_t *count, int64_t *total, BigsError *e) 
   return 0;
 }
 
+static int64_t count_train(const Data *d, int64_t *count) {
+  int64_t total = d->parts ? 0 : source_of(d)->count(d, count);
+  for (int i = 0; i < d->parts; i++)
+    total += count_train(d->part[i], count);
+  return total;
+}
+
 static void cross_entropy(const int64_t *train, int64_t total, const int64_t *held, size_t V,
                           DataUnigram *out) {
   for (size_t v = 0; v < V; v++)
@@ -460,7 +475,7 @@ int data_unigram(Data *d, DataUnigram *out, BigsError *e) {
   size_t V = (size_t)tok_size(d->tok);
   int64_t *train = calloc(V, sizeof *train), *held = calloc(V, sizeof *held), total = 0;
   int status = train && held ? 0 : bigs_fail_memory(e, "counts");
-  if (!status && (!data_rows(d, DATA_HELD_OUT) || (total = source_of(d)->count(d, train)) < 0))
+  if (!status && (!data_rows(d, DATA_HELD_OUT) || (total = count_train(d, train)) < 0))
     status = bigs_fail(e, BIGS_EUSAGE, "no tokens are held out to predict");
   status = status ? status : count_targets(d, held, &out->targets, e);
   if (!status)

@@ -88,7 +88,7 @@ typedef struct DataOptions {
 } DataOptions;
 
 typedef struct Data Data;
-// `paths` as in corpus.h.  The tokenizer must outlive the data; NULL where rows are no tokens.  Errors: status BIGS_EMODEL for what
+// `paths` as in corpus.h; those of text may all have weights (mix.h): then each is a source of its own, of which rows are held out.  The tokenizer must outlive the data; NULL where rows are no tokens.  Errors: status BIGS_EMODEL for what
 // the data says (empty; smaller than one row; a vocabulary larger than the table; a TSV line with
 // the wrong number of fields or a bad label, with file and line), BIGS_EFILE for files.
 int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,

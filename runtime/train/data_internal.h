@@ -2,6 +2,7 @@
 #ifndef BIGSC_RUNTIME_DATA_INTERNAL_H
 #define BIGSC_RUNTIME_DATA_INTERNAL_H
 #include "runtime/train/data.h"
+#include "runtime/train/mix.h"
 #include "runtime/train/order.h"
 #include "runtime/train/sentences.h"
 #include "runtime/train/tokenize.h"
@@ -10,6 +11,7 @@
 #define SITE_SHUFFLE 0x656c6666756873u // "shuffle"
 #define SITE_MASK 0x6b73616du          // "mask"
 #define SITE_SHORT 0x74726f6873u       // "short": lengths of rows, that depend on no seed either
+#define SITE_MIX 0x78696du             // "mix"
 #define SITE_EVAL 0x6c617665u          // "eval": masks that depend on no seed
 
 typedef struct DataBuffer { // of one batch
@@ -39,6 +41,10 @@ struct Data {
   TokenStream text;       // the stream
   SentenceRows sentences; // where its rows begin, if they are not of equal length
   RowWords words;
+  // Of several sources with weights: each is data of its own, and this has rows of none.
+  Data **part;
+  int parts;
+  int32_t *share; // of MIX_BLOCK samples
   // TSV: the rows' tokens one after another, a's then b's
   uint16_t *narrow; // one of the two, by the size of the vocabulary
   int32_t *wide;
@@ -77,6 +83,15 @@ static inline int32_t data_token(const Data *d, int64_t i) {
 static inline bool data_ordinary(const Data *d, int32_t token) {
   return !tok_is_special(d->tok, token);
 }
+// Where the paths have weights (mix.h) each is opened as a part; *mixed: they have.
+int data_open_parts(Data *d, const char *const *paths, int n, bool *mixed, BigsError *e);
+void data_free_parts(Data *d);
+// Rows of all parts are numbered one after another: whose one is, and *row becomes its number there.  Without parts it is d's.
+Data *data_part(Data *d, int64_t *row);
+int64_t data_split_row(const Data *d, bool held, int64_t i); // as split_row, over all parts
+int64_t data_sample_row(const Data *d,
+                        uint64_t sample); // what training sees as its sample number so
+void data_lend_buffer(Data *d, bool lend);
 // Masks some of the n cells from `cell` of the batch's ids on: see data_next.
 void data_choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2], DataBatch *out);
 int data_find_words(Data *d, BigsError *e); // for masking by whole words

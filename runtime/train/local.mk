@@ -46,6 +46,8 @@ train_sources = \
 	%D%/metrics.c \
 	%D%/metrics.def \
 	%D%/metrics.h \
+	%D%/mix.c \
+	%D%/mix.h \
 	%D%/npy.c \
 	%D%/npy.h \
 	%D%/order.c \
