@@ -7,14 +7,14 @@
 // ---- sources and their fields
 typedef enum SettingShape { SHAPE_BL, SHAPE_BCL, SHAPE_B, SHAPE_M } SettingShape;
 typedef enum SourceId {
-#define SOURCE(ID, id, name, least, argument) SOURCE_##ID,
+#define SOURCE(ID, id, name, least) SOURCE_##ID,
 #define FIELD(ID, FIELD, name, dtype, shape)
 #include "base/sources.def"
 #undef SOURCE
 #undef FIELD
 } SourceId;
 static const char *const sources[] = {
-#define SOURCE(ID, id, name, least, argument) name,
+#define SOURCE(ID, id, name, least) name,
 #define FIELD(ID, FIELD, name, dtype, shape)
 #include "base/sources.def"
 #undef SOURCE
@@ -52,7 +52,7 @@ typedef struct FieldSpec {
   SettingShape shape;
 } FieldSpec;
 static const FieldSpec field_specs[] = {
-#define SOURCE(ID, id, name, least, argument)
+#define SOURCE(ID, id, name, least)
 #define FIELD(ID, FIELD, name, dtype, shape)                                                       \
   {SOURCE_##ID, name, FIELD_##FIELD, DT_##dtype, SHAPE_##shape},
 #include "base/sources.def"

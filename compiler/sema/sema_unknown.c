@@ -47,8 +47,7 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
   {#name, "an optimizer: `optimizer = " #name "(...)` in a train block"},
 #include "base/optimizers.def"
 #undef OPTIMIZER
-#define SOURCE(ID, id, name, least, argument)                                                      \
-  {name, "a source of data, on the `data` line of a train block"},
+#define SOURCE(ID, id, name, least) {name, "a source of data, on the `data` line of a train block"},
 #define FIELD(ID, FIELD, name, dtype, shape)
 #include "base/sources.def"
 #undef SOURCE

@@ -15,7 +15,7 @@ static const struct {
   int64_t least;
   DataSource does;
 } sources[DATA_KINDS] = {
-#define SOURCE(ID, id, name, least, argument)                                                      \
+#define SOURCE(ID, id, name, least)                                                                \
   {name, least, {data_##id##_read, data_##id##_length, data_##id##_row, data_##id##_count}},
 #include "base/sources.def"
 #undef SOURCE
@@ -29,7 +29,7 @@ static FieldShape field_shape(DataKind kind, const char *name) {
     FieldShape shape;
     const char *name;
   } fields[] = {
-#define SOURCE(ID, id, name, least, argument)
+#define SOURCE(ID, id, name, least)
 #define FIELD(ID, FIELD, name, dtype, shape) {DATA_##ID, FIELD_##shape, name},
 #include "base/sources.def"
 #undef SOURCE

@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 typedef enum DataKind {
-#define SOURCE(ID, id, name, least, argument) DATA_##ID,
+#define SOURCE(ID, id, name, least) DATA_##ID,
 #define FIELD(ID, FIELD, name, dtype, shape)
 #include "base/sources.def"
 #undef SOURCE

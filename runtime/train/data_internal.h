@@ -133,7 +133,7 @@ typedef struct DataSource {
   // Counts the tokens of the training rows that could be targets, by id; how many there are.  -1: this source predicts no tokens.
   int64_t (*count)(const Data *d, int64_t *count);
 } DataSource;
-#define SOURCE(ID, id, name, least, argument)                                                      \
+#define SOURCE(ID, id, name, least)                                                                \
   int data_##id##_read(Data *d, const char *const *paths, int n, BigsError *e);                    \
   int64_t data_##id##_length(const Data *d, int64_t row);                                          \
   void data_##id##_row(Data *d, int64_t row, int64_t b, const uint32_t key[2], DataBatch *out);    \

@@ -119,7 +119,7 @@ START_TEST(names_are_listed) {
 #undef PRIM
 #define INITIALIZER(ID, name) name,
 #include "compiler/sema/initializers.def"
-#define SOURCE(ID, id, name, least, argument) name,
+#define SOURCE(ID, id, name, least) name,
 #define FIELD(ID, FIELD, name, dtype, shape) name,
 #include "base/sources.def"
 #undef SOURCE
