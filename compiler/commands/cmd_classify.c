@@ -5,7 +5,6 @@
 #include "compiler/commands/texts.h"
 #include "compiler/commands/trained.h"
 #include "base/alloc.h"
-#include "runtime/files/file.h"
 #include "runtime/files/json.h"
 #include <math.h>
 #include <stdlib.h>
@@ -14,10 +13,18 @@
 
 enum { CHUNK_TEXTS = 4096, CHUNK_BYTES = 4 << 20 };
 
+// What the scores of a text are.
+typedef enum ScoreKind {
+  SCORE_CLASS,  // one class of several
+  SCORE_LABELS, // any number of labels, each by itself
+  SCORE_NUMBER  // one number, as it is
+} ScoreKind;
+
 typedef struct Classifying {
   Session s;
   Texts texts;
   Labels labels;
+  ScoreKind kind;
   float *scores; // of a chunk, by text
 } Classifying;
 
@@ -30,18 +37,25 @@ static int take_scores(void *ctx, const TextRow *row, const float *out, int64_t 
   return 0;
 }
 
-// Softmax, in place of the scores.
-static int64_t probabilities(float *score, int64_t n) {
+static int64_t likeliest(const float *score, int64_t n) {
   int64_t best = 0;
-  double sum = 0;
   for (int64_t i = 1; i < n; i++)
     best = score[i] > score[best] ? i : best;
-  const double most = score[best];
+  return best;
+}
+
+// Probabilities in the place of scores.
+static void softmax(float *score, int64_t n, double most) {
+  double sum = 0;
   for (int64_t i = 0; i < n; i++)
     sum += exp(score[i] - most);
   for (int64_t i = 0; i < n; i++)
     score[i] = (float)(exp(score[i] - most) / sum);
-  return best;
+}
+
+static void sigmoid(float *score, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    score[i] = (float)(1 / (1 + exp(-(double)score[i])));
 }
 
 // Classes without a name are called by their number.
@@ -79,18 +93,32 @@ static void put_label(const char *name) {
 
 static void print_class(const Classifying *c, float *scores) {
   char number[32];
-  int64_t best = probabilities(scores, c->texts.width);
+  int64_t n = c->texts.width, best = likeliest(scores, n);
+  if (c->kind == SCORE_LABELS)
+    sigmoid(scores, n);
+  else
+    softmax(scores, n, scores[best]);
   if (c->s.o->json)
     print_object(c, scores, best);
   else
     put_label(label_name(c, best, number)), printf("\t%.6f\n", (double)scores[best]);
 }
 
+static void print_number(const Classifying *c, float score) {
+  JsonText t = {0};
+  json_put_double(&t, score);
+  printf(c->s.o->json ? "{\"score\": %s}\n" : "%s\n", t.s ? t.s : "");
+  free(t.s);
+}
+
 static int classify_chunk(Classifying *c) {
   int64_t n = c->texts.rows.n;
   int status = texts_run(&c->texts, take_scores, c);
   for (int64_t i = 0; i < n && !status; i++)
-    print_class(c, c->scores + i * c->texts.width);
+    if (c->kind == SCORE_NUMBER)
+      print_number(c, c->scores[i]);
+    else
+      print_class(c, c->scores + i * c->texts.width);
   fflush(stdout);
   return status;
 }
@@ -119,30 +147,37 @@ static int classify_lines(Classifying *c) {
   return status ? status : classify_chunk(c);
 }
 
-// Shares of classes are made of scores that compete.
-static int check_problem(Classifying *c, const char *folder) {
-  char *path = folder ? file_join(folder, "config.json", &c->s.error) : NULL;
+static bool kind_named(const Classifying *c, const JsonValue *v) {
+  return !v || v->kind == JSON_NULL || c->kind == SCORE_LABELS ||
+         json_equals(v, "single_label_classification") ||
+         (c->kind == SCORE_NUMBER && json_equals(v, "regression"));
+}
+
+// What a folder of transformers says that its head was trained for: v, of the file at `path`, or NULL.
+static int take_kind(Classifying *c, const JsonValue *v, const char *path) {
+  c->kind = json_equals(v, "multi_label_classification") ? SCORE_LABELS
+            : c->texts.width == 1                        ? SCORE_NUMBER
+                                                         : SCORE_CLASS;
+  if (kind_named(c, v))
+    return 0;
+  return session_error(&c->s, EXIT_FILE,
+                       "%s: problem_type is %.60s: a text has no class of these; `bigsc run "
+                       "--entry scores` gives the scores",
+                       path, v->kind == JSON_STRING ? v->text : json_kind_name(v->kind));
+}
+
+static int find_kind(Classifying *c, const char *folder) {
+  const char *path = folder ? session_text(&c->s, "%s/config.json", folder) : NULL;
   JsonDoc *doc = path && !access(path, F_OK) ? json_read_python(path, &c->s.error) : NULL;
   const JsonValue *v = doc ? json_get(json_root(doc), "problem_type") : NULL;
-  int status = c->s.error.status ? session_fail(&c->s, &c->s.error) : 0;
-  if (v && v->kind != JSON_NULL && !json_equals(v, "single_label_classification"))
-    status = session_error(&c->s, EXIT_FILE,
-                           "%s: problem_type is %.60s: a text has not one class of these; `bigsc "
-                           "run --entry scores` gives the scores",
-                           path, v->kind == JSON_STRING ? v->text : json_kind_name(v->kind));
+  int status = c->s.error.status ? session_fail(&c->s, &c->s.error) : take_kind(c, v, path);
   json_free(doc);
-  free(path);
-  if (!status && c->texts.width < 2)
-    status = session_error(&c->s, EXIT_MODEL,
-                           "entry `scores` of %s is one number a text, and no classes: `bigsc run "
-                           "--entry scores` gives it",
-                           c->s.module->model);
   return status;
 }
 
 static int find_labels(Classifying *c, const char *dir) {
   const char *folder = trained_folder(&c->s, dir);
-  int status = check_problem(c, folder);
+  int status = find_kind(c, folder);
   if (status)
     return status;
   if (folder && labels_of_folder(folder, &c->labels, &c->s.error))
