@@ -55,8 +55,9 @@ static int chosen(Session *s, const char *option, const char *value, const char 
 static int choose_entry(Embedding *e, int pool, int unit, const SentenceRules *r) {
   Session *s = &e->s;
   bool hidden = has_entry(s, "hidden"), embed = has_entry(s, "embed");
-  if (embed && !pool && !unit && (!r->said || s->sentence)) {
+  if (embed && !pool && (!r->said || s->sentence)) {
     e->entry = "embed";
+    e->normalize = unit == 1; // what is not said is as the entry has it
     return 0;
   }
   if (!hidden)
