@@ -192,7 +192,9 @@ static void print_run(Session *s, const TrainState *st, const char *train, const
   if (tail->held_out_step >= 0)
     printf("  held out at step %lld: loss %.4f", (long long)tail->held_out_step, tail->held_out);
   if (tail->held_out_step >= 0 && st->best_step >= 0)
-    printf(", least %.4f at step %lld", st->best, (long long)st->best_step);
+    printf(", %s %.4f at step %lld",
+           strcmp(st->best_by, "loss") != 0 ? session_text(s, "best %s", st->best_by) : "least",
+           st->best, (long long)st->best_step);
   if (tail->held_out_step >= 0)
     printf("\n");
 }
