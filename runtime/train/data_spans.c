@@ -141,20 +141,31 @@ static void text_said(const Data *d, const SpanRow *r, const SpanSaid *said, Spa
   out->n = (size_t)(to->to - from->from);
 }
 
-// The best of all right answers counts.
-static int judge(const Spans *s, const SpanQuestion *q, SpanAnswer *a, BigsError *e) {
-  a->known = q->known;
-  int64_t n = q->answers ? q->answers : q->known;
-  for (int64_t i = 0; i < n; i++) {
-    const SpanText *t = q->answers ? &s->answer.v[q->answer + i] : NULL;
-    double exact, f1;
-    if (span_compare(a->text, a->n, t ? s->text.v + t->text : "", t ? (size_t)t->size : 0, &exact,
-                     &f1, e))
-      return BIGS_EMODEL;
-    a->exact = exact > a->exact ? exact : a->exact;
-    a->f1 = f1 > a->f1 ? f1 : a->f1;
-  }
+static int compare_with(SpanAnswer *a, const char *right, size_t n, BigsError *e) {
+  double exact, f1;
+  if (span_compare(a->text, a->n, right, n, &exact, &f1, e))
+    return BIGS_EMODEL;
+  a->exact = exact > a->exact ? exact : a->exact;
+  a->f1 = f1 > a->f1 ? f1 : a->f1;
   return 0;
+}
+
+// The best of all right answers counts, those of articles and punctuation alone left out; without any, none is right.
+static int judge(const Spans *s, const SpanQuestion *q, SpanAnswer *a, BigsError *e) {
+  int64_t compared = 0;
+  int status = 0;
+  a->known = q->known;
+  for (int64_t i = 0; i < q->answers && !status; i++) {
+    const SpanText *t = &s->answer.v[q->answer + i];
+    const char *right = s->text.v + t->text;
+    double blank, f1;
+    status = span_compare(right, (size_t)t->size, "", 0, &blank, &f1, e);
+    if (status || blank > 0)
+      continue;
+    compared++;
+    status = compare_with(a, right, (size_t)t->size, e);
+  }
+  return status || compared || !q->known ? status : compare_with(a, "", 0, e);
 }
 
 // Of one question's rows.  That there is no answer is said where no part of any row is better.

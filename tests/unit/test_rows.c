@@ -145,6 +145,23 @@ START_TEST(answers_are_parts_of_the_text) {
 }
 END_TEST
 
+// As SQuAD's script has it: an article is no answer where there is another one.
+START_TEST(articles_are_no_answers) {
+  static const char *const answers[] = {
+      "{\"text\": \"a\", \"answer_start\": 0}, {\"text\": \"b c\", \"answer_start\": 2}",
+      "{\"text\": \"a\", \"answer_start\": 0}"};
+  char text[512];
+  snprintf(text, sizeof text,
+           "{\"data\": [{\"paragraphs\": [{\"context\": \"a b c\", \"qas\": [{\"id\": \"x\", "
+           "\"question\": \"c\", \"answers\": [%s]}]}]}]}",
+           answers[_i]);
+  Data *d = open_text(text, (DataOptions){.kind = DATA_SPANS, .length = 20});
+  expect_answer(d, (SpanSaid){.start = 3, .end = 3}, "a", _i);
+  expect_answer(d, (SpanSaid){.start = 4, .end = 5}, "b c", !_i);
+  data_free(d);
+}
+END_TEST
+
 START_TEST(two_texts_are_rows_of_one_length) {
   static const int32_t a[] = {CLS, A, SEP, PAD}, second[] = {CLS, B, C, SEP};
   Data *d = open_text("text_a\ttext_b\tlabel\na\tb c a\tx\n",
@@ -261,6 +278,7 @@ Suite *rows_suite(void) {
   tcase_add_test(t, words_go_on_in_the_next_row);
   tcase_add_test(t, contexts_have_several_rows);
   tcase_add_loop_test(t, answers_are_parts_of_the_text, 0, 1);
+  tcase_add_loop_test(t, articles_are_no_answers, 0, 2);
   tcase_add_test(t, two_texts_are_rows_of_one_length);
   tcase_add_test(t, choices_are_rows_of_a_row);
   tcase_add_loop_test(t, choices_as_others_have_them, 0, 3);
