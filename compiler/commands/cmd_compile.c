@@ -113,6 +113,7 @@ static int build(Session *s, int last) {
   if (lacking)
     return lacking;
   BuildOptions b = session_build_options(o);
+  b.lower_first = s->lower_first;
   b.gpu = for_gpu(o);
   if (last >= PASS_target && session_needs_code(s, b.gpu))
     return EXIT_FILE;

@@ -183,7 +183,7 @@ static int open_vectors(Embedding *e, const char *dir) {
   if (t && t->rank != (e->pool ? 3 : 2))
     status = session_error(s, EXIT_MODEL, "entry `%s` is not %s", e->entry,
                            e->pool ? "[B, L, H]" : "[B, H]");
-  if (!status && e->lower)
+  if (!status && (e->lower || e->s.module->lower_first))
     status = texts_lower_first(&e->texts);
   if (status)
     return status;

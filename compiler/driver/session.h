@@ -31,6 +31,7 @@ typedef struct Session {
   const char *stdin_path; // that it can be opened by; messages say <stdin>
   bool fresh;             // parts that the weights lack may be used with fresh values
   bool sentence;          // the entry `embed` is as a folder of sentence-transformers says
+  bool lower_first;       // and puts texts in lower case before its tokenizer
   bool unnoted;           // parts that they lack go without a word: what reaches one is refused
   bool unset;             // parameters without weights stay zero
   const char

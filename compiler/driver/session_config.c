@@ -180,6 +180,7 @@ static int sentence_config(Session *s, const CkptTable *t, const Defines *own, S
     r->longest = 0;
   if (err && strict)
     return session_fail(s, &e);
+  s->lower_first = strict && r->lower;
   note_prompt(s, r);
   return 0;
 }

@@ -117,6 +117,7 @@ static int tokenizer_load(bigs_model *m, Tokenizer **out) {
   bool inside = !m->vocab && m->module->vocab_text && !m->files;
   int err = inside ? vocab_inside(m, out) : vocab_beside(m, out);
   err = err ? err : check_token_table(m, *out);
+  err = err || !m->module->lower_first ? err : tok_lower_first(*out, &m->error);
   if (err) {
     tok_free(*out);
     *out = NULL;
