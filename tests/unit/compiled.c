@@ -90,7 +90,10 @@ Node **loss_gradients(Arena *a, Graph *g, Node *loss) {
 static void bind_input(Eval *e, Arena *a, const Input *in, const BigsModule *m, const int64_t *dim,
                        void *const *data) {
   for (int k = 0; k < m->ninput; k++)
-    if (*in->name != '#' && !strcmp(m->input[k].name, in->name)) // of the optimizer
+    if (*in->name != '#' &&
+        !strcmp(m->input[k].name,
+                in->name) && // # is of the optimizer; one name may be of two types
+        m->input[k].dtype == in->node->dtype)
       eval_bind(e, in->node,
                 widened(a, data[k], m->input[k].dtype, tensor_elements(&m->input[k], dim)));
 }

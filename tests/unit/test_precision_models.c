@@ -25,7 +25,6 @@ typedef struct Narrow {
 } Narrow;
 
 static bool open_model(Narrow *m, int i) {
-  static const BuildWant want = {.nentries = -1, .ntrains = -1, .update = true, .init = true};
   static const BuildOptions o = {.opt = 2, .gpu = true, .bf16 = true};
   Arena *a = m->z.arena = arena_new();
   Diags *d = NEW(a, Diags);
@@ -35,7 +34,8 @@ static bool open_model(Narrow *m, int i) {
   Model *model[2]; // a graph takes a model's parameters
   for (int k = 0; k < 2; k++)
     model[k] = zoo_model(a, models[i].folder, models[i].file, names, d);
-  ck_assert_msg(build_module(b, a, names, d, model[0], &want, &o), "%s",
+  zoo_want(&m->z, a, model[0], false);
+  ck_assert_msg(build_module(b, a, names, d, model[0], &m->z.want, &o), "%s",
                 diags_string(a, d, DIAG_TEXT, false));
   BigsKernel **code = NEWN(a, BigsKernel *, b->nkernels + 1);
   bool made = cuda.code.make(&cuda.code, b->module, b->kernels, b->nkernels, code);

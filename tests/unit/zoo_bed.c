@@ -132,11 +132,25 @@ Model *zoo_model(Arena *a, const char *folder, const char *file, Intern *names, 
   return m;
 }
 
+void zoo_want(Zoo *z, Arena *a, const Model *model, bool all) {
+  const Recipe *const *trains;
+  int n = model_trains(model, &trains);
+  const char **first = NEWN(a, const char *, 1);
+  first[0] = n ? trains[0]->name : NULL;
+  z->want = (BuildWant){.nentries = -1, .ntrains = -1, .update = true, .init = true};
+  if (!all && n) {
+    z->want.trains = first;
+    z->want.ntrains = 1;
+  }
+}
+
 void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model) {
-  static const BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
+  BuildWant *want = NEW(z->arena, BuildWant);
+  *want = z->want;
+  want->update = false;
   BuildOptions o = {.opt = 0};
   Build *b = &z->reference;
-  ck_assert(build_until(b, z->arena, names, diags, model, &want, &o, PASS_unroll));
+  ck_assert(build_until(b, z->arena, names, diags, model, want, &o, PASS_unroll));
   z->grad = NEWN(z->arena, Node **, b->losses.n + 1);
   for (int i = 0; i < b->losses.n; i++)
     z->grad[i] = loss_gradients(z->arena, b->graph, b->losses.v[i]);

@@ -12,6 +12,7 @@ typedef struct Zoo {
   uint64_t seed;   // of the handle
   Build reference; // scans unrolled
   Node ***grad;    // by loss and parameter
+  BuildWant want;  // of the reference, and of the module
 } Zoo;
 
 // Names of the .mdl files in a folder of the sources, sorted, malloced; at most ZOO_FILES.
@@ -20,7 +21,9 @@ int zoo_files(const char *folder, char **name);
 Model *zoo_model(Arena *a, const char *folder, const char *file, Intern *names, Diags *d);
 bool zoo_again(const char *file); // one of models/ whose kernels are those of others
 int zoo_sized(void);              // how many files have such sizes
-// Fills z->reference and z->grad.
+// Fills z->want: everything, or of the train blocks the first one alone.
+void zoo_want(Zoo *z, Arena *a, const Model *model, bool all);
+// Fills z->reference and z->grad, by z->want.
 void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model);
 
 typedef struct ZooBatch {
