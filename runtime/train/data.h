@@ -141,7 +141,7 @@ bool data_doubt(const Data *d, char *text, size_t size);
 int64_t data_choices(const Data *d);
 // spans: questions whose contexts have several rows.
 int64_t data_longer(const Data *d);
-// spans: the answers to the questions that these rows, n of ascending numbers, are of: malloc'd, *answers of them.
+// spans: the answers to the questions that these rows, n of ascending numbers, are of: malloc'd, *answers of them; NULL on failure.
 int data_answers(const Data *d, const SpanSaid *said, int64_t n, SpanAnswer **out, int64_t *answers,
                  BigsError *e);
 const char *data_question_id(const Data *d, int64_t question,

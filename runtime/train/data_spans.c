@@ -200,8 +200,10 @@ int data_answers(const Data *d, const SpanSaid *said, int64_t n, SpanAnswer **ou
       end++;
     status = answer_question(d, said + i, end - i, &(*out)[(*answers)++], e);
   }
-  if (status)
+  if (status) {
     free(*out);
+    *out = NULL;
+  }
   return status;
 }
 
