@@ -37,6 +37,7 @@ typedef enum StDType {
 const char *st_dtype_name(StDType t); // "F32", as in the file
 int st_dtype_size(StDType t);         // bytes of one element; 0: less than one byte
 bool st_is_float(StDType t);          // one that st_copy makes floating-point numbers of
+bool st_is_whole(StDType t);          // one that st_copy makes I32 or I64 of
 
 enum { ST_MAX_HEADER = 100000000, ST_MAX_RANK = 32 };
 

@@ -45,6 +45,9 @@ static bool is_signed(StDType t) {
 static bool is_unsigned(StDType t) {
   return t == ST_U8 || t == ST_U16 || t == ST_U32 || t == ST_U64;
 }
+bool st_is_whole(StDType t) {
+  return is_signed(t) || is_unsigned(t);
+}
 
 // A piece of a tensor: n elements from number `first` on, as they are in the file.
 typedef struct CopyPiece {
@@ -124,7 +127,7 @@ int st_copy(const StTensor *t, StDType to, void *out, BigsError *e) {
     return st_read(t, 0, out, t->nbytes, e);
   if (st_is_float(t->dtype) && (to == ST_F32 || to == ST_F64))
     return convert(t, to, out, floats, e);
-  if ((is_signed(t->dtype) || is_unsigned(t->dtype)) && (to == ST_I32 || to == ST_I64))
+  if (st_is_whole(t->dtype) && (to == ST_I32 || to == ST_I64))
     return convert(t, to, out, integers, e);
   return bigs_fail(e, BIGS_EFILE, "%s: tensor \"%s\" is %s where %s is needed", st_path(t->file),
                    t->name, st_dtype_name(t->dtype), st_dtype_name(to));

@@ -168,15 +168,10 @@ static int lacks(const Shard *s, const char *name, BigsError *e) {
                    names_in(s->file, names, sizeof names));
 }
 
-static bool is_whole(StDType t) {
-  return !st_is_float(t) && t != ST_BOOL && t != ST_C64 && st_dtype_size(t) > 0 &&
-         (t < ST_F4 || t > ST_F8_E4M3FNUZ);
-}
-
 static bool converts(StDType from, int to) {
   return to == DT_BOOL  ? from == ST_BOOL || from == ST_U8
-         : to == DT_I32 ? is_whole(from)
-                        : is_whole(from) || st_is_float(from);
+         : to == DT_I32 ? st_is_whole(from)
+                        : st_is_whole(from) || st_is_float(from);
 }
 
 static int check_tensor(const TensorInput *in, const StTensor *t, const Shard *s, BigsError *e) {
