@@ -3,11 +3,11 @@
 #include "base/bug.h"
 #include <string.h>
 
-int cut_fields(const TextLine *l, TsvField *field) {
+int cut_fields(const TextLine *l, TextField *field) {
   const char *s = l->s, *end = l->s + l->n;
   for (int n = 0; n < MAX_COLUMNS; n++) {
     const char *tab = memchr(s, '\t', (size_t)(end - s));
-    field[n] = (TsvField){s, (size_t)((tab ? tab : end) - s)};
+    field[n] = (TextField){s, (size_t)((tab ? tab : end) - s)};
     if (!tab)
       return n + 1;
     s = tab + 1;
@@ -44,11 +44,11 @@ static const char *const labels[] = {
 #undef LABEL
 
 typedef struct TsvHeader {
-  const TsvField *field;
+  const TextField *field;
   int n;
 } TsvHeader;
 
-static bool is_text(const TsvField *f, const char *text) {
+static bool is_text(const TextField *f, const char *text) {
   return f->n == strlen(text) && !memcmp(f->s, text, f->n);
 }
 
@@ -97,7 +97,7 @@ static int no_texts(const TextLine *l, const TsvHeader *h, BigsError *e) {
 }
 
 int columns_read(const TextLine *l, bool need_label, Columns *out, BigsError *e) {
-  TsvField field[MAX_COLUMNS];
+  TextField field[MAX_COLUMNS];
   TsvHeader h = {field, cut_fields(l, field)};
   *out = (Columns){.count = h.n};
   if (h.n > MAX_COLUMNS)

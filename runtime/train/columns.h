@@ -4,12 +4,12 @@
 #include "runtime/train/corpus.h"
 
 enum { MAX_COLUMNS = 256 };
-typedef struct TsvField { // between tabs: no quoting
+typedef struct TextField { // of a line, or of JSON
   const char *s;
   size_t n;
-} TsvField;
-// field: room for MAX_COLUMNS.  MAX_COLUMNS + 1: there are more.
-int cut_fields(const TextLine *l, TsvField *field);
+} TextField;
+// Between tabs: no quoting.  field: room for MAX_COLUMNS.  MAX_COLUMNS + 1: there are more.
+int cut_fields(const TextLine *l, TextField *field);
 
 typedef struct Columns {
   int count, a, b, label; // b -1: single texts; label -1: none

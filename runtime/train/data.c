@@ -201,6 +201,7 @@ void data_free(Data *d) {
   data_free_words(&d->words);
   free(d->narrow);
   free(d->wide);
+  free(d->ids.v);
   free(d->start);
   free(d->first);
   free(d->label);

@@ -3,7 +3,6 @@
 // Files have a header of columns between tabs, or commas with quotes around (SWAG), or are JSON: an object a line (COPA), or a whole
 // file of one with lists of questions, options and answers (RACE).  columns_of says what columns and members are called.
 #include "runtime/train/data_choices.h"
-#include "runtime/train/columns.h"
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "runtime/files/json.h"
@@ -13,13 +12,9 @@
 enum { MOST_CHOICES = 26 };
 
 // ---- a row as files have it
-typedef struct RawField {
-  const char *s;
-  size_t n;
-} RawField;
 typedef struct RawRow {
-  RawField context, before, label; // before: what each choice begins with
-  RawField choice[MOST_CHOICES];
+  TextField context, before, label; // before: what each choice begins with
+  TextField choice[MOST_CHOICES];
   uint32_t has; // bits of choices
 } RawRow;
 
@@ -28,10 +23,9 @@ typedef struct ChoicesReader {
   Choices *c;
   TextReader *from;
   TokEncoder *encoder;
-  TokIds ids;
   const char *path;
   size_t line;
-  RawField name[MAX_COLUMNS]; // of the header, in `header`
+  TextField name[MAX_COLUMNS]; // of the header, in `header`
   int columns;
   char *header, *cells; // cells: room for the fields of a line
   bool commas, json;
@@ -65,7 +59,7 @@ static int number_of(const char *s, size_t n) {
 }
 
 // What a column holds; of a choice also which one, as it is counted there, from 0 or 1.
-static ChoiceColumn column_of(RawField name, int *number) {
+static ChoiceColumn column_of(TextField name, int *number) {
   for (int i = 0; i < COUNT(columns_of); i++) {
     size_t n = strlen(columns_of[i].name);
     if (name.n < n || memcmp(name.s, columns_of[i].name, n) != 0)
@@ -80,7 +74,7 @@ static ChoiceColumn column_of(RawField name, int *number) {
 }
 
 // Choices may be counted from 1: choice[n] is at bit n.
-static void put_field(RawRow *row, RawField name, RawField text) {
+static void put_field(RawRow *row, TextField name, TextField text) {
   int number = 0;
   switch (column_of(name, &number)) {
   case CHOICE_CONTEXT: row->context = text; break;
@@ -109,14 +103,8 @@ static int count_choices(RawRow *row) {
 }
 
 // ---- tokens
-static int push_text(ChoicesReader *r, RawField f, DataText *out, BigsError *e) {
-  *out = (DataText){r->d->ntoken, 0};
-  r->ids.n = 0;
-  int status = tok_encode(r->encoder, f.s, f.n, false, &r->ids, e);
-  for (size_t i = 0; i < r->ids.n && !status; i++)
-    status = data_push(r->d, r->ids.v[i], e);
-  out->n = (int64_t)r->ids.n;
-  return status;
+static int push_text(ChoicesReader *r, TextField f, DataText *out, BigsError *e) {
+  return data_push_text(r->d, r->encoder, f, false, out, e);
 }
 
 static int add_bytes(ChoicesReader *r, const char *s, size_t n, BigsError *e) {
@@ -129,7 +117,7 @@ static int add_bytes(ChoicesReader *r, const char *s, size_t n, BigsError *e) {
 }
 
 // A choice stands behind what is before it, or in the place of a `_` there, as RACE has it.
-static int push_choice(ChoicesReader *r, RawField before, RawField choice, BigsError *e) {
+static int push_choice(ChoicesReader *r, TextField before, TextField choice, BigsError *e) {
   DataText text;
   const char *gap = before.n ? memchr(before.s, '_', before.n) : NULL;
   size_t left = gap ? (size_t)(gap - before.s) : before.n;
@@ -141,12 +129,12 @@ static int push_choice(ChoicesReader *r, RawField before, RawField choice, BigsE
     left++;
   if (!status && gap)
     status = add_bytes(r, gap, before.n - left, e);
-  status = status ? status : push_text(r, (RawField){r->text.v, (size_t)r->text.n}, &text, e);
+  status = status ? status : push_text(r, (TextField){r->text.v, (size_t)r->text.n}, &text, e);
   return status ? status : LIST_ADD(&r->c->text, text, e);
 }
 
 // A number from 0, or a letter from A; -1, and an error, where it is none of n.
-static int read_label(const ChoicesReader *r, RawField f, int n, int32_t *out, BigsError *e) {
+static int read_label(const ChoicesReader *r, TextField f, int n, int32_t *out, BigsError *e) {
   int64_t x = f.n ? 0 : -1;
   for (size_t i = 0; i < f.n && x >= 0; i++)
     x = f.s[i] >= '0' && f.s[i] <= '9' && i < 9 ? x * 10 + (f.s[i] - '0') : -1;
@@ -198,7 +186,7 @@ static const char *cut_quoted(const char *s, const char *end, char **to) {
 }
 
 // Between commas, into `to`, which may be the line itself.
-static int cut_commas(const TextLine *l, char *to, RawField *field) {
+static int cut_commas(const TextLine *l, char *to, TextField *field) {
   const char *s = l->s, *end = l->s + l->n;
   for (int n = 0; n < MAX_COLUMNS; n++) {
     char *from = to;
@@ -206,21 +194,15 @@ static int cut_commas(const TextLine *l, char *to, RawField *field) {
       s = cut_quoted(s + 1, end, &to);
     while (s < end && *s != ',')
       *to++ = *s++;
-    field[n] = (RawField){from, (size_t)(to - from)};
+    field[n] = (TextField){from, (size_t)(to - from)};
     if (s++ == end)
       return n + 1;
   }
   return MAX_COLUMNS + 1;
 }
 
-static int cut_line(const ChoicesReader *r, const TextLine *l, char *room, RawField *field) {
-  TsvField tab[MAX_COLUMNS];
-  if (r->commas)
-    return cut_commas(l, room, field);
-  int n = cut_fields(l, tab);
-  for (int i = 0; i < n && i < MAX_COLUMNS; i++)
-    field[i] = (RawField){tab[i].s, tab[i].n};
-  return n;
+static int cut_line(const ChoicesReader *r, const TextLine *l, char *room, TextField *field) {
+  return r->commas ? cut_commas(l, room, field) : cut_fields(l, field);
 }
 
 // The names are kept: the line goes.
@@ -246,7 +228,7 @@ static int read_header(ChoicesReader *r, const TextLine *l, BigsError *e) {
   bool label = false;
   for (int i = 0; i < r->columns && !status; i++) {
     int number;
-    put_field(&row, r->name[i], (RawField){"", 0});
+    put_field(&row, r->name[i], (TextField){"", 0});
     label |= column_of(r->name[i], &number) == CHOICE_LABEL;
   }
   status = status ? status : check_choices(r, count_choices(&row), e);
@@ -255,32 +237,21 @@ static int read_header(ChoicesReader *r, const TextLine *l, BigsError *e) {
   return status;
 }
 
-static int skip_line(ChoicesReader *r) {
-  if (!r->d->skipped++)
-    snprintf(r->d->first_skipped, sizeof r->d->first_skipped, "%.250s", r->where);
-  return 0;
-}
-
 static int read_columns(ChoicesReader *r, const TextLine *l, BigsError *e) {
-  RawField field[MAX_COLUMNS];
+  TextField field[MAX_COLUMNS];
   RawRow row = {0};
   int n = cut_line(r, l, r->cells, field);
-  if (n != r->columns && r->d->o.skip_bad)
-    return skip_line(r);
   if (n != r->columns)
-    return bigs_fail(
-        e, BIGS_EMODEL,
-        "%s: %d fields where the header has %d (--skip-bad-rows leaves such lines out)", r->where,
-        n, r->columns);
+    return data_other_fields(r->d, l, n, r->columns, e);
   for (int i = 0; i < n; i++)
     put_field(&row, r->name[i], field[i]);
   return push_row(r, &row, e);
 }
 
 // ---- JSON
-static RawField json_field(const JsonValue *v) {
+static TextField json_field(const JsonValue *v) {
   bool text = v && (v->kind == JSON_STRING || v->kind == JSON_NUMBER);
-  return text ? (RawField){v->text, v->size} : (RawField){"", 0};
+  return text ? (TextField){v->text, v->size} : (TextField){"", 0};
 }
 
 static const JsonValue *item_of(const JsonValue *list, int i) {
@@ -319,7 +290,7 @@ static int push_object(ChoicesReader *r, const JsonValue *v, BigsError *e) {
   }
   put_options(&row, item_of(json_get(v, "options"), 0));
   for (const JsonValue *x = v->child; x; x = x->next)
-    put_field(&row, (RawField){x->key, x->key_size}, json_field(x));
+    put_field(&row, (TextField){x->key, x->key_size}, json_field(x));
   return push_row(r, &row, e);
 }
 
@@ -391,7 +362,6 @@ int choices_read(Data *d, Choices *c, const char *const *paths, int n, BigsError
                             : read_all(&r, e);
   if (!status && !r.c->row.n)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(r.from, 0));
-  free(r.ids.v);
   free(r.text.v);
   free(r.object.v);
   free(r.header);

@@ -1,6 +1,7 @@
 // Between the sources of batches (text, TSV) and what they share.
 #ifndef BIGSC_RUNTIME_DATA_INTERNAL_H
 #define BIGSC_RUNTIME_DATA_INTERNAL_H
+#include "runtime/train/columns.h"
 #include "runtime/train/data.h"
 #include "runtime/train/mix.h"
 #include "runtime/train/order.h"
@@ -49,6 +50,7 @@ struct Data {
   uint16_t *narrow; // one of the two, by the size of the vocabulary
   int32_t *wide;
   int64_t ntoken, token_cap;
+  TokIds ids; // of the text under way
   // TSV
   int64_t *start; // [rows + 1] in the stream
   int32_t *first; // [rows] tokens of a
@@ -77,6 +79,11 @@ struct Data {
   BigsError late; // of a row of the batch under way that cannot be made
 };
 
+// A text of a row: n tokens of the stream.
+typedef struct DataText {
+  int64_t from, n;
+} DataText;
+
 static inline int32_t data_token(const Data *d, int64_t i) {
   return d->narrow ? d->narrow[i] : d->wide[i];
 }
@@ -97,6 +104,10 @@ void data_choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2],
 int data_find_words(Data *d, BigsError *e); // for masking by whole words
 void data_free_words(RowWords *w);
 int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
+// A text as tokens onto the stream, *out being where they are; specials: as tok_encode has them.
+int data_push_text(Data *d, TokEncoder *c, TextField f, bool specials, DataText *out, BigsError *e);
+// A line of n fields where the header has another `count`: an error, or, with skip_bad, left out and counted.
+int data_other_fields(Data *d, const TextLine *l, int n, int count, BigsError *e);
 // A file begins with row (of tags: word) `first`.
 int data_push_file(Data *d, const char *path, int64_t first, BigsError *e);
 // The classes of words, which label[n] numbers: they become classes, and their names d->labels.
@@ -104,17 +115,11 @@ int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, Bi
 // Every 4096th line: the progress.  Other than 0: interrupted.
 int data_read_progress(Data *d, const TextReader *r, int64_t line, BigsError *e);
 
-// A text of a row: n tokens of the stream.
-typedef struct DataText {
-  int64_t from, n;
-} DataText;
 // Row b of a batch: one text or two, with what the tokenizer puts around them, which has room, and what pads it.  at[i]: where text i
 // begins in the row, -1: the tokenizer leaves it out.  Adds to out->tokens.
 void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
                     int64_t at[2]);
 
-// Begins a batch of rows that are no tokens.
-int data_tensors_start(Data *d, int64_t B, DataBatch *out, BigsError *e);
 // The same, `ids`, `types` and `mask` being those of the row alone.
 typedef struct DataSide {
   int32_t *ids, *types;
@@ -122,6 +127,9 @@ typedef struct DataSide {
 } DataSide;
 void data_put_side(Data *d, const DataText *text, int texts, DataSide to, DataBatch *out,
                    int64_t at[2]);
+
+// Begins a batch of rows that are no tokens.
+int data_tensors_start(Data *d, int64_t B, DataBatch *out, BigsError *e);
 
 // What a source does.  The functions of source `id` are data_id_read, data_id_length, ...: one that is missing is an error of the linker.
 typedef struct DataSource {

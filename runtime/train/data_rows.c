@@ -1,6 +1,7 @@
 // What sources of rows that are scored share: files, classes, texts with what stands around them.
 #include "runtime/train/data_internal.h"
 #include "base/alloc.h"
+#include <stdio.h>
 #include <string.h>
 
 int data_push_file(Data *d, const char *path, int64_t first, BigsError *e) {
@@ -10,6 +11,28 @@ int data_push_file(Data *d, const char *path, int64_t first, BigsError *e) {
   if (!name)
     return bigs_fail_memory(e, "the files of the data");
   d->file[d->nfile++] = (DataFile){name, first};
+  return 0;
+}
+
+int data_push_text(Data *d, TokEncoder *c, TextField f, bool specials, DataText *out,
+                   BigsError *e) {
+  *out = (DataText){.from = d->ntoken};
+  d->ids.n = 0;
+  int status = tok_encode(c, f.s, f.n, specials, &d->ids, e);
+  for (size_t i = 0; i < d->ids.n && !status; i++)
+    status = data_push(d, d->ids.v[i], e);
+  out->n = (int64_t)d->ids.n;
+  return status;
+}
+
+int data_other_fields(Data *d, const TextLine *l, int n, int count, BigsError *e) {
+  if (!d->o.skip_bad)
+    return bigs_fail(
+        e, BIGS_EMODEL,
+        "%s:%zu: %d fields where the header has %d (--skip-bad-rows leaves such lines out)",
+        l->path, l->line, n, count);
+  if (!d->skipped++)
+    snprintf(d->first_skipped, sizeof d->first_skipped, "%s:%zu", l->path, l->line);
   return 0;
 }
 

@@ -1,6 +1,5 @@
 // Files of questions: SQuAD's JSON, and lines of columns.  See data_spans.h.
 #include "runtime/train/data_spans.h"
-#include "runtime/train/columns.h"
 #include "base/utf8.h"
 #include "runtime/files/json.h"
 #include "runtime/text/unicode.h"
@@ -13,7 +12,6 @@ typedef struct SpansReader {
   Spans *s;
   TextReader *from;
   TokEncoder *encoder;
-  TokIds ids;
   const char *path;
   LIST(char) json; // of the file under way; n 0: it has columns
   int column[5], columns;
@@ -21,17 +19,13 @@ typedef struct SpansReader {
 } SpansReader;
 
 // What is said of a question, before it is cut into tokens.
-typedef struct RawText {
-  const char *s;
-  size_t n;
-} RawText;
 typedef struct RawAnswer {
-  RawText text;
+  TextField text;
   int64_t at; // its first character in the context, from 0; -1: where it stands first
 } RawAnswer;
 
 // ---- texts
-static int keep_text(Spans *s, RawText text, SpanText *out, BigsError *e) {
+static int keep_text(Spans *s, TextField text, SpanText *out, BigsError *e) {
   if (LIST_ROOM(&s->text, (int64_t)text.n, e))
     return BIGS_EMODEL;
   *out = (SpanText){s->text.n, (int64_t)text.n};
@@ -39,15 +33,6 @@ static int keep_text(Spans *s, RawText text, SpanText *out, BigsError *e) {
     memcpy(s->text.v + s->text.n, text.s, text.n);
   s->text.n += (int64_t)text.n;
   return 0;
-}
-
-static int push_tokens(SpansReader *r, RawText text, int64_t *n, BigsError *e) {
-  r->ids.n = 0;
-  int status = tok_encode(r->encoder, text.s, text.n, false, &r->ids, e);
-  for (size_t i = 0; i < r->ids.n && !status; i++)
-    status = data_push(r->d, r->ids.v[i], e);
-  *n = (int64_t)r->ids.n;
-  return status;
 }
 
 static bool is_blank_char(int32_t c) {
@@ -70,23 +55,25 @@ static const char *unit_end(const char *at, const char *end) {
 }
 
 // A blank before it belongs to what is cut: some tokenizers tell by it where a word begins.
-static int push_unit(SpansReader *r, RawText context, const char *at, const char *end, bool blank,
+static int push_unit(SpansReader *r, TextField context, const char *at, const char *end, bool blank,
                      BigsError *e) {
-  SpanUnit u = {(int32_t)(at - context.s), (int32_t)(end - context.s), r->d->ntoken, 0};
+  SpanUnit u = {.from = (int32_t)(at - context.s), .to = (int32_t)(end - context.s)};
+  DataText cut;
   char text[4096];
   size_t size = (size_t)(end - at);
-  int64_t n = 0;
   bool spaced = blank && size + 1 < sizeof text;
   if (spaced) {
     *text = ' ';
     memcpy(text + 1, at, size);
   }
-  int status = push_tokens(r, spaced ? (RawText){text, size + 1} : (RawText){at, size}, &n, e);
-  u.n = (int32_t)n;
+  TextField whole = spaced ? (TextField){text, size + 1} : (TextField){at, size};
+  int status = data_push_text(r->d, r->encoder, whole, false, &cut, e);
+  u.token = cut.from;
+  u.n = (int32_t)cut.n;
   return status ? status : LIST_ADD(&r->s->unit, u, e);
 }
 
-static int cut_units(SpansReader *r, RawText context, BigsError *e) {
+static int cut_units(SpansReader *r, TextField context, BigsError *e) {
   int status = 0;
   bool blank = false;
   for (const char *at = context.s, *end = at + context.n; at < end && !status;) {
@@ -104,7 +91,7 @@ static int cut_units(SpansReader *r, RawText context, BigsError *e) {
   return status;
 }
 
-static int push_context(SpansReader *r, RawText text, BigsError *e) {
+static int push_context(SpansReader *r, TextField text, BigsError *e) {
   Spans *s = r->s;
   SpanText kept;
   SpanContext c = {.unit = s->unit.n, .token = r->d->ntoken};
@@ -123,14 +110,14 @@ static int push_context(SpansReader *r, RawText text, BigsError *e) {
 
 // ---- answers
 // The byte of a character; -1: the text is not so long.
-static int64_t byte_of(RawText text, int64_t character) {
+static int64_t byte_of(TextField text, int64_t character) {
   const char *at = text.s, *end = text.s + text.n;
   for (; at < end && character > 0; character--)
     utf8_next(&at);
   return character ? -1 : at - text.s;
 }
 
-static int64_t find_text(RawText context, RawText text) {
+static int64_t find_text(TextField context, TextField text) {
   for (size_t i = 0; i + text.n <= context.n; i++)
     if (!memcmp(context.s + i, text.s, text.n))
       return (int64_t)i;
@@ -138,7 +125,7 @@ static int64_t find_text(RawText context, RawText text) {
 }
 
 // Where an answer begins in its context, or -1: it is not what stands there.
-static int64_t place_of(RawText context, const RawAnswer *a) {
+static int64_t place_of(TextField context, const RawAnswer *a) {
   int64_t at = a->at < 0 ? find_text(context, a->text) : byte_of(context, a->at);
   bool there = at >= 0 && (size_t)at + a->text.n <= context.n &&
                !memcmp(context.s + at, a->text.s, a->text.n);
@@ -159,7 +146,7 @@ static void mark_answer(const Spans *s, const SpanContext *c, int64_t from, int6
 }
 
 // what: "line 3", or of which question.
-static int push_answer(SpansReader *r, SpanQuestion *q, RawText context, const RawAnswer *a,
+static int push_answer(SpansReader *r, SpanQuestion *q, TextField context, const RawAnswer *a,
                        const char *what, BigsError *e) {
   SpanText kept;
   int64_t at = place_of(context, a);
@@ -181,7 +168,7 @@ static const char *const columns[] = {"question", "context", "answer", "start", 
 enum { COLUMN_QUESTION, COLUMN_CONTEXT, COLUMN_ANSWER, COLUMN_START, COLUMN_ID, COLUMNS };
 
 static int read_header(SpansReader *r, const TextLine *l, BigsError *e) {
-  TsvField field[MAX_COLUMNS];
+  TextField field[MAX_COLUMNS];
   r->columns = cut_fields(l, field);
   if (r->columns > MAX_COLUMNS)
     return bigs_fail(e, BIGS_EMODEL, "%s:%zu: more than %d columns", l->path, l->line, MAX_COLUMNS);
@@ -200,12 +187,11 @@ static int read_header(SpansReader *r, const TextLine *l, BigsError *e) {
   return 0;
 }
 
-static RawText field_text(const SpansReader *r, const TsvField *field, int column) {
-  const TsvField *f = r->column[column] < 0 ? NULL : &field[r->column[column]];
-  return f ? (RawText){f->s, f->n} : (RawText){"", 0};
+static TextField field_text(const SpansReader *r, const TextField *field, int column) {
+  return r->column[column] < 0 ? (TextField){"", 0} : field[r->column[column]];
 }
 
-static int read_start(const TextLine *l, RawText text, int64_t *out, BigsError *e) {
+static int read_start(const TextLine *l, TextField text, int64_t *out, BigsError *e) {
   int64_t at = 0;
   for (size_t i = 0; i < text.n; i++)
     if (text.s[i] < '0' || text.s[i] > '9' || text.n > 12)
@@ -218,7 +204,7 @@ static int read_start(const TextLine *l, RawText text, int64_t *out, BigsError *
 }
 
 // An empty answer is none.
-static int read_line_answer(SpansReader *r, const TextLine *l, const TsvField *field,
+static int read_line_answer(SpansReader *r, const TextLine *l, const TextField *field,
                             SpanQuestion *q, BigsError *e) {
   char what[512];
   RawAnswer a = {.text = field_text(r, field, COLUMN_ANSWER)};
@@ -234,32 +220,20 @@ static int no_context(const char *what, const SpanContext *c, BigsError *e) {
   return c->tokens ? 0 : bigs_fail(e, BIGS_EMODEL, "%s: the context is empty", what);
 }
 
-static int push_question(SpansReader *r, RawText text, SpanQuestion *q, BigsError *e) {
+static int push_question(SpansReader *r, TextField text, SpanQuestion *q, BigsError *e) {
   q->context = r->s->context.n - 1;
-  q->words.from = r->d->ntoken;
   q->answer = r->s->answer.n;
   q->start = q->end = -1;
-  return push_tokens(r, text, &q->words.n, e);
-}
-
-static int skip_line(Data *d, const TextLine *l) {
-  if (!d->skipped++)
-    snprintf(d->first_skipped, sizeof d->first_skipped, "%s:%zu", l->path, l->line);
-  return 0;
+  return data_push_text(r->d, r->encoder, text, false, &q->words, e);
 }
 
 static int read_columns(SpansReader *r, const TextLine *l, BigsError *e) {
-  TsvField field[MAX_COLUMNS];
+  TextField field[MAX_COLUMNS];
   char what[512];
   SpanQuestion q = {0};
   int n = cut_fields(l, field);
-  if (n != r->columns && r->d->o.skip_bad)
-    return skip_line(r->d, l);
   if (n != r->columns)
-    return bigs_fail(e, BIGS_EMODEL,
-                     "%s:%zu: %d fields where the header has %d (--skip-bad-rows leaves such lines "
-                     "out)",
-                     l->path, l->line, n, r->columns);
+    return data_other_fields(r->d, l, n, r->columns, e);
   snprintf(what, sizeof what, "%s:%zu", l->path, l->line);
   int status = push_context(r, field_text(r, field, COLUMN_CONTEXT), e);
   status = status ? status : no_context(what, &r->s->context.v[r->s->context.n - 1], e);
@@ -285,7 +259,7 @@ static int lacks(const SpansReader *r, const JsonValue *v, const char *key, Bigs
                    r->path, v->offset, key);
 }
 
-static int read_json_answers(SpansReader *r, const JsonValue *v, RawText context, SpanQuestion *q,
+static int read_json_answers(SpansReader *r, const JsonValue *v, TextField context, SpanQuestion *q,
                              BigsError *e) {
   char what[512];
   const JsonValue *id = member_text(v, "id");
@@ -306,7 +280,7 @@ static int read_json_answers(SpansReader *r, const JsonValue *v, RawText context
 }
 
 // A question without a list of answers is one of a test.
-static int read_json_question(SpansReader *r, const JsonValue *v, RawText context, BigsError *e) {
+static int read_json_question(SpansReader *r, const JsonValue *v, TextField context, BigsError *e) {
   const JsonValue *text = member_text(v, "question"), *id = member_text(v, "id"),
                   *lack = json_get(v, "is_impossible");
   SpanQuestion q = {.known = json_get(v, "answers") != NULL};
@@ -315,8 +289,8 @@ static int read_json_question(SpansReader *r, const JsonValue *v, RawText contex
   r->s->may_lack |= lack != NULL;
   if (!q.known && !r->d->o.unlabelled)
     return lacks(r, v, "answers", e);
-  int status = push_question(r, (RawText){text->text, text->size}, &q, e);
-  status = status ? status : keep_text(r->s, (RawText){id->text, id->size}, &q.id, e);
+  int status = push_question(r, (TextField){text->text, text->size}, &q, e);
+  status = status ? status : keep_text(r->s, (TextField){id->text, id->size}, &q.id, e);
   if (!status && !(lack && lack->kind == JSON_TRUE))
     status = read_json_answers(r, v, context, &q, e);
   if (!status && q.known && !q.answers && !lack)
@@ -330,7 +304,7 @@ static int read_paragraph(SpansReader *r, const JsonValue *v, BigsError *e) {
   const JsonValue *context = member_text(v, "context"), *list = json_get(v, "qas");
   if (!context || !list || list->kind != JSON_ARRAY)
     return lacks(r, v, context ? "qas" : "context", e);
-  RawText text = {context->text, context->size};
+  TextField text = {context->text, context->size};
   snprintf(what, sizeof what, "%s: byte %zu", r->path, v->offset);
   int status = push_context(r, text, e);
   status = status ? status : no_context(what, &r->s->context.v[r->s->context.n - 1], e);
@@ -409,7 +383,6 @@ int spans_read(Data *d, Spans *s, const char *const *paths, int n, BigsError *e)
   int status = !r.from ? bigs_status(e, BIGS_EFILE) : !r.encoder ? BIGS_EMODEL : read_all(&r, e);
   if (!status && !s->question.n)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no questions in it", text_file(r.from, 0));
-  free(r.ids.v);
   free(r.json.v);
   tok_encoder_free(r.encoder);
   text_close(r.from);

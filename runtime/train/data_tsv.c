@@ -2,11 +2,9 @@
 //
 // The first line names the columns: see columns.def.  Labels are whole numbers from 0, or words, which are classes in the order of
 // their bytes, or any numbers where the model's target is one.
-#include "runtime/train/columns.h"
 #include "runtime/train/data_internal.h"
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,24 +51,14 @@ static int grow_rows(Data *d, BigsError *e) {
   return 0;
 }
 
-// As the same text becomes tokens where the model is used: tok_whole.
-static int push_text(Data *d, TokEncoder *c, TsvField f, TokIds *ids, BigsError *e) {
-  ids->n = 0;
-  int status = tok_encode(c, f.s, f.n, true, ids, e);
-  for (size_t i = 0; i < ids->n && !status; i++)
-    status = data_push(d, ids->v[i], e);
-  return status;
-}
-
 typedef struct TsvReader {
   Data *d;
   TextReader *from;
   TokEncoder *encoder;
-  TokIds ids;
   LabelWords words; // d->label holds their numbers, until all are known
 } TsvReader;
 
-static int read_number(const TextLine *l, const TsvField *f, float *out, BigsError *e) {
+static int read_number(const TextLine *l, const TextField *f, float *out, BigsError *e) {
   char text[64] = "", *end = text;
   if (f->n < sizeof text)
     memcpy(text, f->s, f->n);
@@ -83,7 +71,7 @@ static int read_number(const TextLine *l, const TsvField *f, float *out, BigsErr
 }
 
 // f NULL: it is not known.
-static int read_target(TsvReader *t, const TextLine *l, const TsvField *f, BigsError *e) {
+static int read_target(TsvReader *t, const TextLine *l, const TextField *f, BigsError *e) {
   Data *d = t->d;
   d->label[d->rows] = -1;
   d->value[d->rows] = NAN;
@@ -95,55 +83,44 @@ static int read_target(TsvReader *t, const TextLine *l, const TsvField *f, BigsE
                          &d->label[d->rows], e);
 }
 
-static int bad_row(const TextLine *l, int n, int count, BigsError *e) {
-  return bigs_fail(
-      e, BIGS_EMODEL,
-      "%s:%zu: %d fields where the header has %d (--skip-bad-rows leaves such lines out)", l->path,
-      l->line, n, count);
-}
-
-// The first one is told.
-static int skip_row(Data *d, const TextLine *l) {
-  if (!d->skipped++)
-    snprintf(d->first_skipped, sizeof d->first_skipped, "%s:%zu", l->path, l->line);
-  return 0;
-}
-
 // Tokens that the row under way has room for: of both texts, or of each where each has a row of its own.
 static int check_room(Data *d, const TextLine *l, int64_t a, int64_t b, BigsError *e) {
   bool apart = d->o.kind == DATA_PAIRS;
-  int64_t need = !apart  ? a + b
-                 : a > b ? a
-                         : b,
-          around = tok_around(d->tok, d->pair && !apart ? 2 : 1);
-  if (need + around <= d->o.length)
+  int64_t need = apart ? (a > b ? a : b) : a + b;
+  need += tok_around(d->tok, d->pair && !apart ? 2 : 1);
+  if (need <= d->o.length)
     return 0;
   d->ncut++;
-  return d->o.whole
-             ? bigs_fail(e, BIGS_EMODEL,
-                         "%s:%zu: %lld tokens, special ones included, and a row has room for %lld "
-                         "(--long cut, the default, cuts)",
-                         l->path, l->line, (long long)(need + around), (long long)d->o.length)
-             : 0;
+  if (!d->o.whole)
+    return 0;
+  return bigs_fail(e, BIGS_EMODEL,
+                   "%s:%zu: %lld tokens, special ones included, and a row has room for %lld "
+                   "(--long cut, the default, cuts)",
+                   l->path, l->line, (long long)need, (long long)d->o.length);
+}
+
+// As the same text becomes tokens where the model is used: tok_whole.
+static int push_text(TsvReader *t, TextField f, DataText *out, BigsError *e) {
+  return data_push_text(t->d, t->encoder, f, true, out, e);
 }
 
 static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsError *e) {
   Data *d = t->d;
-  TsvField field[MAX_COLUMNS];
-  int n = cut_fields(l, field), status = grow_rows(d, e);
-  if (!status && n != col->count && d->o.skip_bad)
-    return skip_row(d, l);
-  if (!status && n != col->count)
-    status = bad_row(l, n, col->count, e);
+  TextField field[MAX_COLUMNS];
+  DataText a, b = {0};
+  int n = cut_fields(l, field);
+  if (n != col->count)
+    return data_other_fields(d, l, n, col->count, e);
+  int status = grow_rows(d, e);
   status = status ? status : read_target(t, l, col->label < 0 ? NULL : &field[col->label], e);
-  status = status ? status : push_text(d, t->encoder, field[col->a], &t->ids, e);
+  status = status ? status : push_text(t, field[col->a], &a, e);
+  if (!status && col->b >= 0)
+    status = push_text(t, field[col->b], &b, e);
   if (status)
     return status;
-  d->first[d->rows] = (int32_t)(d->ntoken - d->start[d->rows]);
-  status = col->b >= 0 ? push_text(d, t->encoder, field[col->b], &t->ids, e) : 0;
+  d->first[d->rows] = (int32_t)a.n;
   d->start[++d->rows] = d->ntoken;
-  int64_t a = d->first[d->rows - 1], all = d->ntoken - d->start[d->rows - 1];
-  return status ? status : check_room(d, l, a, all - a, e);
+  return check_room(d, l, a.n, b.n, e);
 }
 
 static int read_all(TsvReader *t, BigsError *e) {
@@ -183,7 +160,6 @@ int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
     status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(t.from, 0));
   if (!status)
     status = data_classes(d, &t.words, d->label, d->o.numbers ? 0 : d->rows, e);
-  free(t.ids.v);
   label_words_free(&t.words);
   tok_encoder_free(t.encoder);
   text_close(t.from);
