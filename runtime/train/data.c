@@ -174,21 +174,10 @@ int data_open(const char *const *paths, int npaths, const Tokenizer *t, const Da
 }
 
 static void free_buffer(DataBuffer *b) {
-  free(b->ids);
-  free(b->types);
-  free(b->at);
-  free(b->labels);
-  free(b->target);
-  free(b->part);
-  free(b->start);
-  free(b->end);
-  free(b->context);
-  free(b->row);
-  free(b->ids_b);
-  free(b->types_b);
-  free(b->mask_b);
-  free(b->value);
-  free(b->mask);
+#define ARRAY(type, name) free(b->name)
+  DATA_ARRAYS(ARRAY, ARRAY)
+#undef ARRAY
+  *b = (DataBuffer){0};
 }
 
 void data_free(Data *d) {
@@ -290,35 +279,28 @@ static int64_t choices_of(const Data *d) {
   return d->choices ? d->choices : 1;
 }
 
+// One of them more than there is room for: a batch may have none.
+static bool allocate(DataBuffer *b) {
+  size_t cells = (size_t)b->cells + 1, rows = (size_t)b->rows + 1;
+  bool ok = true;
+#define CELLS(type, name) ok &= (b->name = malloc(sizeof(type) * cells)) != NULL
+#define ROWS(type, name) ok &= (b->name = malloc(sizeof(type) * rows)) != NULL
+  DATA_ARRAYS(CELLS, ROWS)
+#undef CELLS
+#undef ROWS
+  return ok;
+}
+
 static int make_room(Data *d, int64_t B, int64_t L, BigsError *e) {
   DataBuffer *b = &d->buf;
   int64_t cells = B * L * choices_of(d); // checked by make_chosen
   if (cells <= b->cells && B <= b->rows)
     return 0;
   free_buffer(b);
-  size_t n = (size_t)cells + 1;
-  *b = (DataBuffer){.ids = malloc(4 * n),
-                    .types = malloc(4 * n),
-                    .at = malloc(4 * n),
-                    .labels = malloc(4 * n),
-                    .target = malloc(4 * n),
-                    .part = malloc(4 * (size_t)(B + 1)),
-                    .start = malloc(4 * (size_t)(B + 1)),
-                    .end = malloc(4 * (size_t)(B + 1)),
-                    .context = malloc(n),
-                    .ids_b = malloc(4 * n),
-                    .types_b = malloc(4 * n),
-                    .mask_b = malloc(n),
-                    .row = malloc(sizeof(int64_t) * (size_t)(B + 1)),
-                    .value = malloc(sizeof(float) * (size_t)(B + 1)),
-                    .mask = malloc(n),
-                    .cells = cells,
-                    .rows = B};
-  if (b->ids && b->types && b->at && b->labels && b->target && b->part && b->value && b->mask &&
-      b->start && b->end && b->context && b->row && b->ids_b && b->types_b && b->mask_b)
+  *b = (DataBuffer){.cells = cells, .rows = B};
+  if (allocate(b))
     return 0;
   free_buffer(b);
-  *b = (DataBuffer){0};
   return bigs_fail_memory(e, "a batch");
 }
 
@@ -329,9 +311,8 @@ static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
       .B = B, .C = d->choices, .L = L, .ids = b->ids, .types = b->types, .mask = b->mask};
   out->at = field_shape(d->o.kind, "at") ? b->at : NULL;
   out->labels = field_shape(d->o.kind, "labels") ? b->labels : NULL;
-  out->target = target && !d->o.numbers && d->o.kind != DATA_PAIRS
-                    ? b->target
-                    : NULL; // pairs have numbers or nothing
+  bool classes = !d->o.numbers && d->o.kind != DATA_PAIRS; // pairs have numbers or nothing
+  out->target = target && classes ? b->target : NULL;
   out->value = target && d->o.numbers ? b->value : NULL;
   out->target_rank = target == FIELD_BL ? 2 : 1;
   out->part = target == FIELD_M ? b->part : NULL;

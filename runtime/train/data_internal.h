@@ -15,12 +15,28 @@
 #define SITE_MIX 0x78696du             // "mix"
 #define SITE_EVAL 0x6c617665u          // "eval": masks that depend on no seed
 
+// What a batch may have: of each place, and of each row.
+#define DATA_ARRAYS(CELLS, ROWS)                                                                   \
+  CELLS(int32_t, ids);                                                                             \
+  CELLS(int32_t, types);                                                                           \
+  CELLS(bool, mask);                                                                               \
+  CELLS(bool, context);                                                                            \
+  CELLS(int32_t, ids_b);                                                                           \
+  CELLS(int32_t, types_b);                                                                         \
+  CELLS(bool, mask_b);                                                                             \
+  CELLS(int32_t, at);                                                                              \
+  CELLS(int32_t, labels);                                                                          \
+  CELLS(int32_t, target);                                                                          \
+  ROWS(float, value);                                                                              \
+  ROWS(int32_t, part);                                                                             \
+  ROWS(int32_t, start);                                                                            \
+  ROWS(int32_t, end);                                                                              \
+  ROWS(int64_t, row);
 typedef struct DataBuffer { // of one batch
-  int32_t *ids, *types, *at, *labels, *target, *part, *start, *end, *ids_b, *types_b;
-  int64_t *row;
-  float *value;
-  bool *mask, *context, *mask_b;
-  int64_t cells, rows; // room: B * L, B
+#define ARRAY(type, name) type *name
+  DATA_ARRAYS(ARRAY, ARRAY)
+#undef ARRAY
+  int64_t cells, rows; // room: B * L, or B * C * L, and B
 } DataBuffer;
 
 typedef struct RowWord {
