@@ -292,26 +292,35 @@ typedef struct KeptText {
   int64_t bytes;
 } KeptText;
 
-// The one that was not asked for the longest, besides `mine`; *all: bytes of all.
-static bool find_oldest(const TokenCache *c, KeptText *oldest, int64_t *all) {
+static bool is_older(const KeptText *a, const KeptText *b) {
+  return a->asked.tv_sec != b->asked.tv_sec ? a->asked.tv_sec < b->asked.tv_sec
+                                            : a->asked.tv_nsec < b->asked.tv_nsec;
+}
+
+// Is this the folder of a text, by its name?
+static bool look_at_text(const char *folder, const char *name, KeptText *out) {
   char index[ROOM + 8];
+  struct stat st;
+  if (strlen(name) != 32 || strspn(name, "0123456789abcdef") != 32 ||
+      snprintf(out->path, sizeof out->path, "%s/%s", folder, name) >= ROOM)
+    return false;
+  snprintf(index, sizeof index, "%s/index", out->path);
+  out->asked = stat(index, &st) ? (struct timespec){0} : st.st_mtim;
+  out->bytes = folder_bytes(out->path);
+  return true;
+}
+
+// The one that was not asked for the longest, besides that of `c`; *all: bytes of all.
+static bool find_oldest(const TokenCache *c, KeptText *oldest, int64_t *all) {
   bool found = false;
   DIR *d = opendir(c->place.folder);
   *all = 0;
   for (struct dirent *f; d && (f = readdir(d));) {
-    KeptText k = {0};
-    struct stat st;
-    if (strlen(f->d_name) != 32 || strspn(f->d_name, "0123456789abcdef") != 32 ||
-        snprintf(k.path, sizeof k.path, "%s/%s", c->place.folder, f->d_name) >= ROOM)
+    KeptText k;
+    if (!look_at_text(c->place.folder, f->d_name, &k))
       continue;
-    snprintf(index, sizeof index, "%s/index", k.path);
-    k.asked = stat(index, &st) ? (struct timespec){0} : st.st_mtim;
-    k.bytes = folder_bytes(k.path);
     *all += k.bytes;
-    bool older =
-        !found || k.asked.tv_sec < oldest->asked.tv_sec ||
-        (k.asked.tv_sec == oldest->asked.tv_sec && k.asked.tv_nsec < oldest->asked.tv_nsec);
-    if (strcmp(k.path, c->path) && older) {
+    if (strcmp(k.path, c->path) && (!found || is_older(&k, oldest))) {
       *oldest = k;
       found = true;
     }
