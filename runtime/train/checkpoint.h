@@ -21,8 +21,8 @@ typedef struct TrainState {
   int64_t length;        // of the data; 0: the model's longest
   int64_t tokens;        // seen so far
   double seconds;        // of training so far
-  double
-      best; // least held-out loss so far, or greatest value of a metric, at best_step; best_step -1: none yet
+  // Least held-out loss so far, or greatest value of a metric, at best_step; best_step -1: none yet.
+  double best;
   int64_t best_step;
   char best_by[16]; // the metric; "loss" where it is none
   bool average; // the folder has the average of a run's parameters, and no moments: it cannot go on

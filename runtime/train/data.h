@@ -67,10 +67,9 @@ typedef struct DataOptions {
   bool skip_bad;    // tsv: lines with another number of fields than the header are left out
   double mask_rate; // mlm_text: share of the ordinary tokens to predict; 0 means 0.15
   DataRows rows;    // mlm_text
-  double
-      short_share; // rows of sentences: the share of them that want fewer tokens than there is room for
-  int64_t most; // mlm_text: predictions in a row; 0: as many as mask_rate says
-  bool words;   // mlm_text: whole words are masked
+  double short_share; // of rows of sentences those that want fewer tokens than there is room for
+  int64_t most;       // mlm_text: predictions in a row; 0: as many as mask_rate says
+  bool words;         // mlm_text: whole words are masked
   uint64_t seed;
   const struct BigsModule *module; // tensors: whose inputs are read,
   const struct BigsTrain *train;   // those of this block's loss, and of the entry `scores`
@@ -88,9 +87,10 @@ typedef struct DataOptions {
 } DataOptions;
 
 typedef struct Data Data;
-// `paths` as in corpus.h; those of text may all have weights (mix.h): then each is a source of its own, of which rows are held out.  The tokenizer must outlive the data; NULL where rows are no tokens.  Errors: status BIGS_EMODEL for what
-// the data says (empty; smaller than one row; a vocabulary larger than the table; a TSV line with
-// the wrong number of fields or a bad label, with file and line), BIGS_EFILE for files.
+// `paths` as in corpus.h; those of text may all have weights (mix.h): then each is a source of its own, of which rows are held out.
+// The tokenizer must outlive the data; NULL where rows are no tokens.  Errors: status BIGS_EMODEL for what the data says (empty;
+// smaller than one row; a vocabulary larger than the table; a TSV line with the wrong number of fields or a bad label, with file and
+// line), BIGS_EFILE for files.
 int data_open(const char *const *paths, int npaths, const Tokenizer *t, const DataOptions *o,
               Data **out, BigsError *e);
 void data_free(Data *d); // NULL is allowed
@@ -117,8 +117,7 @@ typedef struct DataBatch {
   int64_t B, C, L, M; // C: choices of a row, 0: none; then ids, types and mask are [B, C, L]
   const int32_t *ids, *types; // [B, L]
   const bool *mask;           // [B, L]: false on padding
-  const int32_t
-      *at; // [M] mlm_text: chosen positions in B * L, ascending; M >= B; tags: those of words
+  const int32_t *at;     // [M] mlm_text: chosen places in B * L, ascending; M >= B; tags: of words
   const int32_t *labels; // [M]: the tokens that stood there
   const int32_t *target; // lm_text [B, L]; tsv [B]; tags [M]
   const float *value;    // [B]: tsv with `numbers`, and pairs, instead of target
@@ -126,11 +125,11 @@ typedef struct DataBatch {
   const struct FeedField *field; // tensors: all that there is, and nothing of the above
   int nfield;
   const int32_t *part;        // [B]: tags: the sentence that a row is of, from 0
-  const int32_t *start, *end; // [B]: spans: places in the row, the last one included; -1: not known
+  const int32_t *start, *end; // [B]: spans: places in the row, the last included; -1: not known
   const bool *context;        // [B, L]: spans: where an answer may lie
   const int64_t *row;         // [B]: the number of each row
-  const int32_t *ids_b,
-      *types_b; // [B, L]: pairs: of the second text; ids, types and mask are the first one's
+  // pairs: [B, L] of the second text; ids, types and mask are the first one's.
+  const int32_t *ids_b, *types_b;
   const bool *mask_b;
   int64_t tokens; // positions with mask true; tensors: rows
 } DataBatch;
@@ -144,8 +143,8 @@ int64_t data_longer(const Data *d);
 // spans: the answers to the questions that these rows, n of ascending numbers, are of: malloc'd, *answers of them; NULL on failure.
 int data_answers(const Data *d, const SpanSaid *said, int64_t n, SpanAnswer **out, int64_t *answers,
                  BigsError *e);
-const char *data_question_id(const Data *d, int64_t question,
-                             size_t *n); // as JSON has it; n 0: none
+// spans: the id of a question, n bytes, as JSON has it; n 0: none.
+const char *data_question_id(const Data *d, int64_t question, size_t *n);
 // tags: word i of all, n bytes, and the sentence that it is of.
 const char *data_word(const Data *d, int64_t i, size_t *n, int32_t *sentence);
 

@@ -1,4 +1,4 @@
-// Between the sources of batches (text, TSV) and what they share.
+// What the sources of batches, data_*.c, mix.c and masking.c share.
 #ifndef BIGSC_RUNTIME_DATA_INTERNAL_H
 #define BIGSC_RUNTIME_DATA_INTERNAL_H
 #include "runtime/train/columns.h"
@@ -106,20 +106,28 @@ static inline int32_t data_token(const Data *d, int64_t i) {
 static inline bool data_ordinary(const Data *d, int32_t token) {
   return !tok_is_special(d->tok, token);
 }
+
+// ---- mix.c
 // Where the paths have weights (mix.h) each is opened as a part; *mixed: they have.
 int data_open_parts(Data *d, const char *const *paths, int n, bool *mixed, BigsError *e);
 void data_free_parts(Data *d);
 // Rows of all parts are numbered one after another: whose one is, and *row becomes its number there.  Without parts it is d's.
 Data *data_part(Data *d, int64_t *row);
 int64_t data_split_row(const Data *d, bool held, int64_t i); // as split_row, over all parts
-int64_t data_sample_row(const Data *d,
-                        uint64_t sample); // what training sees as its sample number so
+int64_t data_sample_row(const Data *d, uint64_t sample);     // of a sample of training
+// While it makes rows, a part writes into the buffer of the whole.
 void data_lend_buffer(Data *d, bool lend);
+
+// ---- masking.c
 // Masks some of the n cells from `cell` of the batch's ids on: see data_next.
 void data_choose_tokens(Data *d, int64_t cell, int64_t n, const uint32_t key[2], DataBatch *out);
 int data_find_words(Data *d, BigsError *e); // for masking by whole words
 void data_free_words(RowWords *w);
+
+// ---- data.c
 int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
+
+// ---- data_rows.c
 // A text as tokens onto the stream, *out being where they are; specials: as tok_encode has them.
 int data_push_text(Data *d, TokEncoder *c, TextField f, bool specials, DataText *out, BigsError *e);
 // A line of n fields where the header has another `count`: an error, or, with skip_bad, left out and counted.
@@ -135,18 +143,19 @@ int data_read_progress(Data *d, const TextReader *r, int64_t line, BigsError *e)
 // begins in the row, -1: the tokenizer leaves it out.  Adds to out->tokens.
 void data_put_texts(Data *d, const DataText *text, int texts, int64_t b, DataBatch *out,
                     int64_t at[2]);
-
-// The same, `ids`, `types` and `mask` being those of the row alone.
-typedef struct DataSide {
+typedef struct DataSide { // where a row goes
   int32_t *ids, *types;
   bool *mask;
 } DataSide;
+// The same into a row of any buffer.
 void data_put_side(Data *d, const DataText *text, int texts, DataSide to, DataBatch *out,
                    int64_t at[2]);
 
+// ---- data_tensors.c
 // Begins a batch of rows that are no tokens.
 int data_tensors_start(Data *d, int64_t B, DataBatch *out, BigsError *e);
 
+// ---- the sources
 // What a source does.  The functions of source `id` are data_id_read, data_id_length, ...: one that is missing is an error of the linker.
 typedef struct DataSource {
   // Reads everything into d and sets d->rows.

@@ -24,8 +24,7 @@ typedef struct SpanQuestion {
   SpanText id;             // of JSON; size 0: none
   int64_t answer, answers; // right ones; none, and `known`: there is no answer
   bool known;
-  int64_t start,
-      end; // the first right one's tokens in the stream, the last included; start -1: none
+  int64_t start, end; // the first right one's tokens, the last included; start -1: none
 } SpanQuestion;
 typedef struct SpanRow {
   int64_t question;

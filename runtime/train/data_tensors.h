@@ -31,9 +31,8 @@ typedef struct Tensors {
   Shard *shard;
   TensorInput input[FEED_INPUTS];
   FeedField field[FEED_INPUTS];
-  int64_t
-      *scratch; // whole numbers of a row, or TENSORS_CHUNK of them, on their way to another dtype
-  int64_t *of;  // numbers of the rows of the batch made last
+  int64_t *scratch; // whole numbers of a row, or TENSORS_CHUNK, on their way to another dtype
+  int64_t *of;      // numbers of the rows of the batch made last
   int64_t nof, room;
   int32_t print[2]; // of what the files hold: notes of the data
 } Tensors;

@@ -17,9 +17,9 @@ typedef struct EvalResult {
 
 // What was said of each row of a task, in the order of the data.
 typedef struct EvalRow {
-  double target, said,
-      loss; // a class or a number; NaN: target and loss where it is not known, said where a score is not finite
-  double part; // of a word: its text
+  double target, said; // a class or a number; NaN: not known, or, said, a score is not finite
+  double loss;         // NaN where the target is not known
+  double part;         // of a word: its text
 } EvalRow;
 typedef struct EvalRows {
   EvalRow *v; // malloc'd

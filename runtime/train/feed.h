@@ -19,7 +19,7 @@ int dims_from_shapes(const BigsModule *module, int program, const InputShape *sh
 
 typedef struct FeedField {
   const char *name; // of an input: "ids"
-  int dtype;        // DType: DT_I32, DT_BOOL, DT_F32
+  int dtype;        // DType: DT_I32, DT_BOOL, DT_F32, DT_F64
   int rank;
   int64_t shape[BIGS_MAX_RANK];
   const void *data; // dense, row-major

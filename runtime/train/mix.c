@@ -154,7 +154,6 @@ int64_t data_sample_row(const Data *d, uint64_t sample) {
   return first + split_row(&p->split, false, (int64_t)permuted(key, sample % n, n));
 }
 
-// While it makes rows, a part writes into the buffer of the whole.
 void data_lend_buffer(Data *d, bool lend) {
   for (int i = 0; i < d->parts; i++) {
     d->part[i]->buf = lend ? d->buf : (DataBuffer){0};

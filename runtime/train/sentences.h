@@ -7,8 +7,8 @@
 typedef struct SentenceRows {
   int64_t n;
   int64_t *base; // of each 64 rows, in the stream
-  uint32_t *
-      from; // of each row, and behind the last one, from there: twice that, and 1 more where a separator stands before it
+  // Of each row, and behind the last one, from there: twice that, and 1 more where a separator stands before it.
+  uint32_t *from;
   int64_t room;
 } SentenceRows;
 enum { SENTENCE_ROOM = 1 << 24 }; // tokens that a row may have

@@ -11,11 +11,11 @@ enum { SPAN_MOST = 30 }; // places of an answer
 // What a model says of one row, in places of the row.
 typedef struct SpanSaid {
   int64_t row; // its number
-  int64_t start,
-      end; // the best part of the context: start <= end, at most SPAN_MOST places; -1: the row has no context
-  double loss; // NaN: not known
-  double score,
-      none; // the sum of its two scores, and that of the first place, which means that there is no answer here
+  // The best part of the context: start <= end, at most SPAN_MOST places; -1: the row has no context.
+  int64_t start, end;
+  double loss;  // NaN: not known
+  double score; // the sum of its two scores
+  double none;  // that of the first place, which means that there is no answer here
 } SpanSaid;
 // scores: [L, 2], of being the start and the end; context: [L], where an answer may lie.
 SpanSaid span_best(const float *scores, const bool *context, int64_t L);

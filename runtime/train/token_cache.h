@@ -13,8 +13,7 @@
 typedef struct TokenPlace {
   const char *folder; // CACHE; made where it is missing.  NULL: nothing is kept
   int64_t least;      // texts of fewer bytes are not kept: they are read as fast
-  int64_t
-      most; // bytes in the folder, of which what was not asked for the longest goes; 0: TOKEN_CACHE_MOST
+  int64_t most; // bytes in the folder: what was not asked for the longest goes; 0: TOKEN_CACHE_MOST
   BigsProgress *progress;
   void (*say)(void *ctx, const char *text); // a line for people; may be NULL, as progress
   void *ctx;                                // of both

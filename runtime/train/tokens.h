@@ -10,12 +10,12 @@ enum { TOKENS_SHIFT = 24 }; // 16 Mi tokens in a chunk
 
 typedef struct TokenChunk {
   void *ids; // uint16_t or int32_t
-  unsigned char *
-      mark; // of each line that ends here its tokens, of each document 0: in groups of 7 bits, the lowest first,
-  int64_t tokens; // with bit 7 where more follow
-  size_t marks;   // bytes
-  uint64_t hash;  // of all this, once the next chunk has begun or the text has ended
-  void *map;      // the file that ids and mark lie in, of so many bytes; NULL: they are malloc'd
+  // Of each line that ends here its tokens, of each document 0: in groups of 7 bits, the lowest first, with bit 7 where more follow.
+  unsigned char *mark;
+  int64_t tokens;
+  size_t marks;  // bytes
+  uint64_t hash; // of all this, once the next chunk has begun or the text has ended
+  void *map;     // the file that ids and mark lie in, of so many bytes; NULL: they are malloc'd
   size_t mapped;
 } TokenChunk;
 

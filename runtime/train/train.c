@@ -1,5 +1,6 @@
 // The training loop: see train.h.  What it calls stands in train_plan.c (what a run is going to be), train_step.c (a step, its
-// pieces), train_held_out.c (evaluation, the best, patience), train_pace.c (schedules of the data), train_save.c (folder, checkpoints) and train_log.c (log, progress).
+// pieces), train_held_out.c (evaluation, the best, patience), train_pace.c (schedules of the data), train_save.c (folder,
+// checkpoints) and train_log.c (log, progress).
 #include "runtime/train/train.h"
 #include "base/clock.h"
 #include "runtime/exec/team.h"

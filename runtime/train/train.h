@@ -52,8 +52,7 @@ typedef struct TrainOptions {
   // Keeps the model that was best in an evaluation, by the "loss" or a metric, as a training folder `best` in `out`; evaluations are
   // of all that is held out then.  NULL: none is kept.
   const char *best_by;
-  int64_t
-      patience; // evaluations in a row without a better one that end the run; 0: it goes to its end
+  int64_t patience;  // evaluations in a row without a better one that end the run; 0: none do
   int64_t log_every; // between records of the log; 0: 10
   Progress progress; // `every` 0: a thirtieth of the run
   // set by a signal handler: save and return BIGS_EINTERRUPT.  May be NULL
