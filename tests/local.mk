@@ -60,6 +60,8 @@ test_sources = \
 	%D%/unit/plan_bed.c \
 	%D%/unit/plan_bed.h \
 	%D%/unit/plan_nodes.h \
+	%D%/unit/rows_bed.c \
+	%D%/unit/rows_bed.h \
 	%D%/unit/runner.c \
 	%D%/unit/sema_test.h \
 	%D%/unit/small_bert.c \
@@ -109,8 +111,8 @@ test_sources = \
 	%D%/unit/test_llvm.c \
 	%D%/unit/test_loop.c \
 	%D%/unit/test_metrics.c \
-	%D%/unit/test_npy.c \
 	%D%/unit/test_mix.c \
+	%D%/unit/test_npy.c \
 	%D%/unit/test_models.c \
 	%D%/unit/test_ops.c \
 	%D%/unit/test_optim.c \
@@ -141,6 +143,7 @@ test_sources = \
 	%D%/unit/test_tokenizer_file.c \
 	%D%/unit/test_train.c \
 	%D%/unit/test_torch.c \
+	%D%/unit/test_tsv.c \
 	%D%/unit/test_unicode.c \
 	%D%/unit/test_values.c \
 	%D%/unit/test_vocab.c \

@@ -2,6 +2,7 @@
 #include "base/rng.h"
 #include "runtime/train/order.h"
 #include "runtime/train/tokenize.h"
+#include "tests/unit/rows_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <signal.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
-enum { SHIFT = 11, VOCAB = 100 }; // w5 ... w99 are the ordinary tokens
+enum { SHIFT = 11 };
 
 // As the rows of a table that is filled group by group.
 static void check_split(int64_t n) {
@@ -83,10 +84,7 @@ static Tokenizer *tok;
 static void setup(void) {
   make_dir();
   snprintf(cache, sizeof cache, "%s/cache", dir);
-  char text[2048] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-  for (int i = 5; i < VOCAB; i++)
-    sprintf(text + strlen(text), "w%d\n", i);
-  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, text, strlen(text), "v", true, &tok, NULL), 0);
+  tok = rows_tokenizer();
 }
 static void teardown(void) {
   tok_free(tok);

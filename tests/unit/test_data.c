@@ -1,74 +1,26 @@
-// Batches: rows of text and TSV, masks, order, hold-out, resuming, statistics.
+// Batches of text: rows, masks, order, hold-out, resuming, statistics.
 #include "runtime/train/feed_data.h"
+#include "tests/unit/rows_bed.h"
 #include "tests/unit/suites.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define N(a) ((int)(sizeof(a) / sizeof *(a)))
-enum { PAD, UNK, CLS, SEP, MASK, WORDS = 95, VOCAB = 100 }; // w5 ... w99 are the ordinary tokens
-
-static char dir[64];
-static Tokenizer *tok;
-
-static void setup(void) {
-  strcpy(dir, "/tmp/bigs-data-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(dir));
-  char text[2048] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-  for (int i = 5; i < VOCAB; i++)
-    sprintf(text + strlen(text), "w%d\n", i);
-  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, text, strlen(text), "v", true, &tok, NULL), 0);
-}
-static void teardown(void) {
-  tok_free(tok);
-  char cmd[128];
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
-  ck_assert_int_eq(system(cmd), 0);
-}
-static const char *put(const char *name, const char *text) {
-  static char path[2][128];
-  static int turn;
-  turn ^= 1;
-  snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
-  FILE *f = fopen(path[turn], "w");
-  fputs(text, f);
-  fclose(f);
-  return path[turn];
-}
-
-// `n` words in documents of 37, word i being w(5 + hash of i).
-static int32_t word_at(int i) {
-  return 5 + (int32_t)((unsigned)i * 2654435761u >> 8) % WORDS;
-}
+// `n` words in documents of 37.
 static const char *put_words(const char *name, int n) {
   char *text = malloc((size_t)n * 5 + 16), *p = text;
   *p = 0;
   for (int i = 0; i < n; i++)
-    p += sprintf(p, "w%d%s", word_at(i), i % 37 == 36 ? "\n\n" : i % 7 ? " " : "\n");
-  const char *path = put(name, text);
+    p += sprintf(p, "w%d%s", rows_word(i), i % 37 == 36 ? "\n\n" : i % 7 ? " " : "\n");
+  const char *path = rows_put(name, text);
   free(text);
   return path;
 }
 // The stream that put_words becomes: a separator behind every 37 words and at the end.
 static int32_t stream_at(int i, int words) {
   int doc = i / 38, at = i % 38, w = doc * 37 + at;
-  return at == 37 || w >= words ? SEP : word_at(w);
-}
-
-static Data *open_data(const char *path, DataOptions o) {
-  BigsError e = {0};
-  Data *d;
-  ck_assert_msg(data_open(&path, 1, tok, &o, &d, &e) == 0, "%s", e.text);
-  return d;
-}
-static void expect_error(const char *path, DataOptions o, int status, const char *text) {
-  BigsError e = {0};
-  Data *d;
-  ck_assert_int_eq(data_open(&path, 1, tok, &o, &d, &e), status);
-  ck_assert_ptr_null(d);
-  ck_assert_int_eq(e.status, status);
-  ck_assert_msg(strstr(e.text, text), "%s", e.text);
+  return at == 37 || w >= words ? SEP : rows_word(w);
 }
 
 typedef struct Copy { // of a batch
@@ -148,7 +100,7 @@ static int find_row(const DataBatch *b, int64_t r, int rows, int words, int stre
 START_TEST(mlm_rows) {
   enum { WORDS_IN = 3700, STREAM = 3800, L = 32, ROWS = (STREAM + L - 3) / (L - 2) };
   Data *d =
-      open_data(put_words("t", WORDS_IN), (DataOptions){.kind = DATA_MLM, .length = L, .seed = 5});
+      rows_open(put_words("t", WORDS_IN), (DataOptions){.kind = DATA_MLM, .length = L, .seed = 5});
   ck_assert_int_eq(data_tokens(d), STREAM);
   ck_assert_int_eq(data_rows(d, DATA_TRAIN), ROWS);
   ck_assert_int_eq(data_rows(d, DATA_HELD_OUT), 0);
@@ -179,7 +131,7 @@ END_TEST
 
 // A short last row: [CLS], what is left, [SEP], padding.
 START_TEST(mlm_short_row) {
-  Data *d = open_data(put_words("t", 20), (DataOptions){.kind = DATA_MLM, .length = 16});
+  Data *d = rows_open(put_words("t", 20), (DataOptions){.kind = DATA_MLM, .length = 16});
   ck_assert_int_eq(data_rows(d, DATA_TRAIN), 2); // 21 tokens: 14 and 7
   DataBatch b;
   ck_assert_int_eq(data_at(d, DATA_TRAIN, 1, 5, &b, NULL), 0);
@@ -191,7 +143,7 @@ START_TEST(mlm_short_row) {
   ck_assert_int_eq(data_at(d, DATA_TRAIN, 2, 5, &b, NULL), 0);
   ck_assert_int_eq(b.B, 0);
   data_free(d);
-  d = open_data(put_words("t", 14), (DataOptions){.kind = DATA_MLM, .length = 16});
+  d = rows_open(put_words("t", 14), (DataOptions){.kind = DATA_MLM, .length = 16});
   ck_assert_int_eq(data_rows(d, DATA_TRAIN), 1); // the rest is a separator: no row of its own
   data_free(d);
 }
@@ -199,7 +151,7 @@ END_TEST
 
 START_TEST(mlm_positions_uniform) {
   Data *d =
-      open_data(put_words("t", 36000), (DataOptions){.kind = DATA_MLM, .length = 38, .seed = 1});
+      rows_open(put_words("t", 36000), (DataOptions){.kind = DATA_MLM, .length = 38, .seed = 1});
   int count[40] = {0}, total = 0;
   DataBatch b;
   for (int i = 0; i < 100; i++) {
@@ -220,7 +172,7 @@ END_TEST
 START_TEST(parts_of_a_batch_are_its_rows) {
   const char *path = put_words("t", 2000);
   DataOptions o = {.kind = DATA_MLM, .length = 32, .seed = 9};
-  Data *d = open_data(path, o), *f = open_data(path, o);
+  Data *d = rows_open(path, o), *f = rows_open(path, o);
   DataBatch b, c;
   ck_assert_int_eq(data_next(d, 7, &b, NULL), 0);
   int64_t at = 0;
@@ -248,7 +200,7 @@ END_TEST
 // The rate of training rows may change from draw to draw; what is held out is masked as ever.
 START_TEST(mask_rates_change) {
   const char *path = put_words("t", 2000);
-  Data *d = open_data(path, (DataOptions){.kind = DATA_MLM, .length = 42, .hold_out = true});
+  Data *d = rows_open(path, (DataOptions){.kind = DATA_MLM, .length = 42, .hold_out = true});
   DataBatch b;
   ck_assert_int_eq(data_at(d, DATA_HELD_OUT, 0, 1, &b, NULL), 0);
   Copy held = copy(&b);
@@ -277,7 +229,7 @@ static const FeedField *field_of(const FeedBatch *b, const char *name) {
 
 // As many times the rows of a batch, whole or in pieces, and as many masked tokens as the pace says.
 START_TEST(a_feed_keeps_the_pace) {
-  Data *d = open_data(put_words("t", 3000), (DataOptions){.kind = DATA_MLM, .length = 22});
+  Data *d = rows_open(put_words("t", 3000), (DataOptions){.kind = DATA_MLM, .length = 22});
   DataFeed from;
   Feed feed;
   FeedBatch b;
@@ -305,7 +257,7 @@ END_TEST
 START_TEST(resumes_and_ignores_batch_size) {
   const char *path = put_words("t", 2000);
   DataOptions o = {.kind = DATA_MLM, .length = 32, .seed = 9, .hold_out = true};
-  Data *d = open_data(path, o), *f = open_data(path, o);
+  Data *d = rows_open(path, o), *f = rows_open(path, o);
   DataBatch b, c;
   for (int i = 0; i < 40; i++) // over the end of an epoch
     ck_assert_int_eq(data_next(d, 3, &b, NULL), 0);
@@ -321,7 +273,7 @@ START_TEST(resumes_and_ignores_batch_size) {
   drop(&before);
   data_free(f);
   o.seed = 10;
-  f = open_data(path, o);
+  f = rows_open(path, o);
   data_seek(f, 117);
   ck_assert_int_eq(data_next(f, 3, &c, NULL), 0);
   ck_assert(memcmp(b.ids, c.ids, 4 * 96) != 0);
@@ -339,11 +291,11 @@ END_TEST
 
 START_TEST(fingerprints_differ) {
   DataOptions o = {.kind = DATA_MLM, .length = 32};
-  Data *d = open_data(put_words("a", 500), o), *f = open_data(put_words("b", 501), o);
+  Data *d = rows_open(put_words("a", 500), o), *f = rows_open(put_words("b", 501), o);
   ck_assert_uint_ne(data_fingerprint(d), data_fingerprint(f));
   data_free(f);
   o.length = 31;
-  f = open_data(put_words("a", 500), o);
+  f = rows_open(put_words("a", 500), o);
   ck_assert_uint_ne(data_fingerprint(d), data_fingerprint(f));
   data_free(f);
   data_free(d);
@@ -351,10 +303,10 @@ START_TEST(fingerprints_differ) {
 END_TEST
 
 static int held_rows(int words) {
-  Data *d = open_data(put_words("t", words),
+  Data *d = rows_open(put_words("t", words),
                       (DataOptions){.kind = DATA_MLM, .length = 12, .hold_out = true});
   int64_t held = data_rows(d, DATA_HELD_OUT), train = data_rows(d, DATA_TRAIN);
-  Data *all = open_data(put_words("t", words), (DataOptions){.kind = DATA_MLM, .length = 12});
+  Data *all = rows_open(put_words("t", words), (DataOptions){.kind = DATA_MLM, .length = 12});
   ck_assert_int_eq(held + train, data_rows(all, DATA_TRAIN));
   // Every row is in one of the two: equal to the same row of the unsplit data.
   DataBatch b, c;
@@ -389,7 +341,7 @@ END_TEST
 // ---- next-token rows
 
 START_TEST(lm_rows) {
-  Data *d = open_data(put_words("t", 100), (DataOptions){.kind = DATA_LM, .length = 10});
+  Data *d = rows_open(put_words("t", 100), (DataOptions){.kind = DATA_LM, .length = 10});
   ck_assert_int_eq(data_rows(d, DATA_TRAIN), 10); // 103 tokens, one of them only a target
   DataBatch b;
   ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 20, &b, NULL), 0);
@@ -403,253 +355,25 @@ START_TEST(lm_rows) {
 }
 END_TEST
 
-// ---- TSV
-
-START_TEST(tsv_single) {
-  const char *path = put(
-      "t.tsv", "id\tsentence\tlabel\r\n1\tw5 w6\t0\r\n2\tw7 W8 w9 w10 w11 w12\t2\r\n\n3\t\t1\n");
-  Data *d = open_data(path, (DataOptions){.kind = DATA_TSV, .length = 6, .classes = 3});
-  DataBatch b;
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 3, &b, NULL), 0);
-  static const int32_t want[18] = {CLS, 5,  6,   SEP, PAD, PAD, CLS, 7,   8,
-                                   9,   10, SEP, CLS, SEP, PAD, PAD, PAD, PAD};
-  ck_assert(b.B == 3 && b.L == 6 && b.tokens == 4 + 6 + 2 && !b.at);
-  ck_assert_mem_eq(b.ids, want, sizeof want);
-  ck_assert(b.target[0] == 0 && b.target[1] == 2 && b.target[2] == 1);
-  ck_assert(b.mask[3] && !b.mask[4] && b.mask[11] && !b.mask[14]);
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 2, 3, &b, NULL), 0);
-  ck_assert_int_eq(b.L, 2); // as long as the longest
-  data_free(d);
-  d = open_data(path, (DataOptions){.kind = DATA_TSV, .length = 6, .pad = true});
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 2, 3, &b, NULL), 0);
-  ck_assert_int_eq(b.L, 6);
-  int count[3] = {0};
-  for (int i = 0; i < 6; i++) {
-    ck_assert_int_eq(data_next(d, 2, &b, NULL), 0);
-    count[b.target[0]]++;
-    count[b.target[1]]++;
-  }
-  ck_assert(count[0] == 4 && count[1] == 4 && count[2] == 4);
-  data_free(d);
-}
-END_TEST
-
-START_TEST(tsv_pairs) {
-  Data *d = open_data(put("t.tsv", "label\ttext_b\ttext_a\n"
-                                   "0\tw6\tw5\n"
-                                   "1\tw20 w21 w22 w23\tw10 w11 w12 w13\n"
-                                   "1\tw20\tw10 w11 w12 w13 w14 w15\n"
-                                   "1\tw20 w21 w22 w23 w24 w25\tw10\n"),
-                      (DataOptions){.kind = DATA_TSV, .length = 8, .pad = true});
-  DataBatch b;
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 4, &b, NULL), 0);
-  static const int32_t ids[32] = {CLS, 5,   SEP, 6,  SEP, PAD, PAD, PAD, CLS, 10, 11,
-                                  SEP, 20,  21,  22, SEP, CLS, 10,  11,  12,  13, SEP,
-                                  20,  SEP, CLS, 10, SEP, 20,  21,  22,  23,  SEP};
-  static const int32_t types[32] = {0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1,
-                                    0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1};
-  ck_assert_mem_eq(b.ids, ids, sizeof ids);
-  ck_assert_mem_eq(b.types, types, sizeof types);
-  data_free(d);
-}
-END_TEST
-
-// Texts of a and b words, as the column or the text of a caller.
-static void words_of_pair(int a, int b, char text[2][64]) {
-  for (int side = 0; side < 2; side++) {
-    text[side][0] = 0;
-    for (int i = 0; i < (side ? b : a); i++)
-      sprintf(text[side] + strlen(text[side]), "w%d ", (side ? 50 : 10) + i);
-  }
-}
-
-// Training, and all that takes texts from a caller, cut a pair at the same place.
-static void check_pair_cut(TokEncoder *c, int a, int b, int length) {
-  char text[2][64], file[192];
-  words_of_pair(a, b, text);
-  snprintf(file, sizeof file, "label\ttext_a\ttext_b\n0\t%s\t%s\n", text[0], text[1]);
-  Data *d = open_data(put("t.tsv", file), (DataOptions){.kind = DATA_TSV, .length = length});
-  DataBatch batch;
-  TokIds ids = {0}, types = {0};
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 1, &batch, NULL), 0);
-  ck_assert_int_eq(tok_whole(c, (const char *const[]){text[0], text[1]},
-                             (size_t[]){strlen(text[0]), strlen(text[1])}, 2, (size_t)length, &ids,
-                             &types, NULL, NULL),
-                   0);
-  ck_assert_msg((size_t)batch.L == ids.n, "%d and %d in %d: %d tokens, %d", a, b, length,
-                (int)batch.L, (int)ids.n);
-  ck_assert_mem_eq(batch.ids, ids.v, ids.n * sizeof *ids.v);
-  ck_assert_mem_eq(batch.types, types.v, ids.n * sizeof *types.v);
-  free(ids.v);
-  free(types.v);
-  data_free(d);
-}
-
-START_TEST(tsv_pairs_are_cut_as_texts_are) {
-  TokEncoder *c = tok_encoder_new(tok, NULL);
-  for (int a = 0; a < 6; a++)
-    for (int b = 0; b < 6; b++)
-      for (int length = 4; length < 12; length++)
-        check_pair_cut(c, a, b, length);
-  tok_encoder_free(c);
-}
-END_TEST
-
-// Rows of 1 to 12 letters, the second text with one less.
-static const char *put_letters(bool pair) {
-  char file[1024];
-  int n = sprintf(file, pair ? "label\ttext_a\ttext_b\n" : "label\ttext\n");
-  for (int letters = 1; letters <= 12; letters++) {
-    n += sprintf(file + n, "0\t%.*s", 2 * letters, "a b c d e f g h i j k l ");
-    n += sprintf(file + n, pair ? "\t%.*s\n" : "\n", 2 * letters - 2, "a b c d e f g h i j k l ");
-  }
-  return put("t.tsv", file);
-}
-
-static int64_t cut_rows(TokEncoder *c, bool pair, size_t max) {
-  static const char all[] = "a b c d e f g h i j k l ";
-  const char *const text[2] = {all, all};
-  int64_t rows = 0;
-  for (size_t letters = 1; letters <= 12; letters++) {
-    TokIds ids = {0};
-    bool cut;
-    ck_assert_int_eq(tok_whole(c, text, (size_t[]){2 * letters, 2 * letters - 2}, pair ? 2 : 1, max,
-                               &ids, NULL, &cut, NULL),
-                     0);
-    rows += cut;
-    free(ids.v);
-  }
-  return rows;
-}
-
-// What stands around a text is the tokenizer's: nothing, or four tokens around two.
-START_TEST(tsv_cut_rows_are_counted) {
-  static const char *const name[] = {"gpt2.json", "bpe.json", "wordpiece.json"};
-  char path[512];
-  const char *root = getenv("srcdir");
-  snprintf(path, sizeof path, "%s/tests/fixtures/tokenizers/%s", root ? root : ".", name[_i]);
-  tok_free(tok);
-  ck_assert_int_eq(tok_open(path, true, &tok, NULL), 0);
-  TokEncoder *c = tok_encoder_new(tok, NULL);
-  for (int pair = 0; pair < 2; pair++)
-    for (int length = 8; length < 24; length++) {
-      Data *d = open_data(put_letters(pair), (DataOptions){.kind = DATA_TSV, .length = length});
-      ck_assert_int_eq(data_cut(d), cut_rows(c, pair, (size_t)length));
-      data_free(d);
-    }
-  tok_encoder_free(c);
-}
-END_TEST
-
-// Whatever the columns are called: w5 of label 1, and of a pair w6 behind it.
-static const struct {
-  const char *text;
-  bool pair;
-} columns[] = {
-    {"a\t1\t\tw5\na\t1\t*\tw5\n", false}, // no header
-    {"sentence\tlabel\nw5\t1\n", false},
-    {"\357\273\277Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t2\t3\tw5\tw6\n", true},
-    {"id\tquestion2\tquestion1\tis_duplicate\n0\tw6\tw5\t1\n", true},
-    {"label\tsentence\tquestion\n1\tw6\tw5\n", true},
-    {"sentence1\tsentence2\tlabel1\tgold_label\nw5\tw6\t0\t1\n", true},
-    {"score\tsentence2\tsentence1\n1\tw6\tw5\n", true},
-    {"premise\thypothesis\ttext\tscore\tlabel\nw5\tw6\tw7\t0\t1\n", true},
-};
-
-START_TEST(tsv_columns) {
-  static const int32_t want[] = {CLS, 5, SEP, 6, SEP};
-  Data *d = open_data(put("t.tsv", columns[_i].text),
-                      (DataOptions){.kind = DATA_TSV, .length = 8, .classes = 2});
-  DataBatch b;
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 1, &b, NULL), 0);
-  ck_assert_int_eq(b.L, columns[_i].pair ? 5 : 3);
-  ck_assert_mem_eq(b.ids, want, sizeof *want * (size_t)b.L);
-  ck_assert_int_eq(b.target[0], 1);
-  data_free(d);
-}
-END_TEST
-
-static const struct {
-  const char *text, *error;
-} bad_tsv[] = {
-    {"text\tlabel\nw5\t0\nw5\n", "t.tsv:3: 1 fields where the header has 2"},
-    {"text\tlabel\nw5\t1\nw6\t2.5\n", "t.tsv:3: label \"2.5\" is not a whole number from 0"},
-    {"text\tlabel\nw5\t1\nw6\tx\n", "t.tsv:3: label \"x\" is not a whole number from 0"},
-    {"text\tlabel\nw5\tx\nw6\t1\n", "t.tsv:3: label \"1\" is a number, and others are words"},
-    {"text\tlabel\nw5\td\nw5\tc\nw5\td\nw5\tb\nw5\ta\n",
-     "t.tsv:6: label \"a\" is one of 4, but the model has 3 classes"},
-    {"text\tlabel\nw5\t-1\n", "label \"-1\""},
-    {"text\tlabel\nw5\t\n", "label \"\""},
-    {"text\tlabel\nw5\t99999999999\n", "label \"99999999999\""},
-    {"text\tlabel\nw5\t3\n", "t.tsv:2: label 3, but the model has 3 classes, 0 to 2"},
-    {"text\nw5\n", "t.tsv:1: the header has no column \"label\""},
-    {"words\tlabel\nw5\t0\n", "no column \"text\" or \"sentence\""},
-    {"text_a\tlabel\nw5\t0\n", "one of text_a and text_b, not both"},
-    {"question1\tlabel\nw5\t0\n", "one of question1 and question2, not both"},
-    {"text\tlabel\n", "no rows behind the header"},
-    {"", "no rows behind the header"},
-    {"text\tlabel\nw5 \xff\t0\n", "t.tsv: byte 14 (line 2): not UTF-8"},
-};
-
-START_TEST(tsv_errors) {
-  expect_error(put("t.tsv", bad_tsv[_i].text),
-               (DataOptions){.kind = DATA_TSV, .length = 8, .classes = 3}, BIGS_EMODEL,
-               bad_tsv[_i].error);
-}
-END_TEST
-
-// Words are classes in the order of their bytes, or as the model names them.
-static void expect_classes(const char *rows, const Labels *known, bool fixed, const int *want) {
-  Data *d = open_data(
-      put("t.tsv", rows),
-      (DataOptions){
-          .kind = DATA_TSV, .length = 8, .classes = 3, .labels = known, .labels_fixed = fixed});
-  DataBatch b;
-  ck_assert_int_eq(data_at(d, DATA_TRAIN, 0, 4, &b, NULL), 0);
-  for (int i = 0; i < 4; i++)
-    ck_assert_int_eq(b.target[i], want[i]);
-  data_free(d);
-}
-
-START_TEST(tsv_words) {
-  static const char rows[] = "text\tlabel\nw5\tno\nw6\tyes\nw7\tmay be\nw8\tyes\n",
-                    numbers[] = "text\tlabel\nw5\t2\nw6\t1\nw7\t0\nw8\t1\n";
-  char *name[] = {"yes", "may be", "no"}, *digits[] = {"2", "0", "1"};
-  const Labels known = {3, name}, figures = {3, digits};
-  expect_classes(rows, NULL, false, (int[]){1, 2, 0, 2});
-  expect_classes(rows, &known, true, (int[]){2, 0, 1, 0});
-  expect_classes(rows, &figures, false, (int[]){1, 2, 0, 2});
-  expect_classes(numbers, &known, true, (int[]){2, 1, 0, 1});
-  expect_classes(numbers, &figures, true, (int[]){0, 2, 1, 2});
-  expect_error(
-      put("t.tsv", rows),
-      (DataOptions){.kind = DATA_TSV, .length = 8, .labels = &figures, .labels_fixed = true},
-      BIGS_EMODEL, "t.tsv:2: label \"no\" is none of those that the model was trained with");
-  expect_error(put("t.tsv", rows),
-               (DataOptions){.kind = DATA_TSV, .length = 8, .labels_fixed = true}, BIGS_EMODEL,
-               "names no labels");
-}
-END_TEST
-
 // ---- what cannot be
 
 START_TEST(open_errors) {
   DataOptions o = {.kind = DATA_MLM, .length = 32};
-  expect_error(put("t", ""), o, BIGS_EMODEL, "the text is empty");
-  expect_error(put("t", "\n \n\n"), o, BIGS_EMODEL, "the text is empty");
-  expect_error(put("t", "what is this"), o, BIGS_EMODEL, "no words of the vocabulary");
-  expect_error(put_words("t", 20), o, BIGS_EMODEL,
+  rows_refused(rows_put("t", ""), o, BIGS_EMODEL, "the text is empty");
+  rows_refused(rows_put("t", "\n \n\n"), o, BIGS_EMODEL, "the text is empty");
+  rows_refused(rows_put("t", "what is this"), o, BIGS_EMODEL, "no words of the vocabulary");
+  rows_refused(put_words("t", 20), o, BIGS_EMODEL,
                "21 tokens of text are fewer than one row of 32");
-  expect_error("/no/such", o, BIGS_EFILE, "/no/such: cannot open");
+  rows_refused("/no/such", o, BIGS_EFILE, "/no/such: cannot open");
   o.table = 99;
-  expect_error(put_words("t", 100), o, BIGS_EMODEL,
+  rows_refused(put_words("t", 100), o, BIGS_EMODEL,
                "100 tokens, the model's table 99 rows: token id 99 (\"w99\") lies outside");
   o = (DataOptions){.kind = DATA_MLM, .length = 2};
-  expect_error(put_words("t", 100), o, BIGS_EUSAGE, "at least 3");
+  rows_refused(put_words("t", 100), o, BIGS_EUSAGE, "at least 3");
   o = (DataOptions){.kind = DATA_MLM, .length = 8, .mask_rate = 1.5};
-  expect_error(put_words("t", 100), o, BIGS_EUSAGE, "mask rate of 1.5");
+  rows_refused(put_words("t", 100), o, BIGS_EUSAGE, "mask rate of 1.5");
   o = (DataOptions){.kind = DATA_LM, .length = 20};
-  expect_error(put_words("t", 19), o, BIGS_EMODEL, "fewer than one row");
+  rows_refused(put_words("t", 19), o, BIGS_EMODEL, "fewer than one row");
   ck_assert_int_eq(data_kind("mlm_text"), DATA_MLM);
   ck_assert_int_eq(data_kind("tsv"), DATA_TSV);
   ck_assert_int_eq(data_kind("csv"), -1);
@@ -657,7 +381,7 @@ START_TEST(open_errors) {
 END_TEST
 
 START_TEST(batch_errors) {
-  Data *d = open_data(put_words("t", 100), (DataOptions){.kind = DATA_MLM, .length = 16});
+  Data *d = rows_open(put_words("t", 100), (DataOptions){.kind = DATA_MLM, .length = 16});
   DataBatch b;
   BigsError e = {0};
   ck_assert_int_eq(data_next(d, 0, &b, &e), BIGS_EUSAGE);
@@ -675,7 +399,7 @@ END_TEST
 START_TEST(unigram_cost) {
   DataKind kind = _i ? DATA_LM : DATA_MLM;
   Data *d =
-      open_data(put_words("t", 3000), (DataOptions){.kind = kind, .length = 20, .hold_out = true});
+      rows_open(put_words("t", 3000), (DataOptions){.kind = kind, .length = 20, .hold_out = true});
   double train[VOCAB] = {0}, held[VOCAB] = {0}, n = 0, m = 0;
   DataBatch b;
   for (int64_t r = 0; r < data_rows(d, DATA_TRAIN); r++) {
@@ -712,7 +436,7 @@ Suite *data_suite(void) {
   Suite *s = suite_create("data");
   TCase *t = tcase_create("data");
   tcase_set_timeout(t, 60);
-  tcase_add_checked_fixture(t, setup, teardown);
+  tcase_add_checked_fixture(t, rows_setup, rows_teardown);
   tcase_add_test(t, mlm_rows);
   tcase_add_test(t, mlm_short_row);
   tcase_add_test(t, mlm_positions_uniform);
@@ -723,13 +447,6 @@ Suite *data_suite(void) {
   tcase_add_test(t, fingerprints_differ);
   tcase_add_test(t, holds_out_rows);
   tcase_add_test(t, lm_rows);
-  tcase_add_test(t, tsv_single);
-  tcase_add_test(t, tsv_pairs);
-  tcase_add_test(t, tsv_pairs_are_cut_as_texts_are);
-  tcase_add_loop_test(t, tsv_cut_rows_are_counted, 0, 3);
-  tcase_add_loop_test(t, tsv_columns, 0, N(columns));
-  tcase_add_test(t, tsv_words);
-  tcase_add_loop_test(t, tsv_errors, 0, N(bad_tsv));
   tcase_add_test(t, open_errors);
   tcase_add_test(t, batch_errors);
   tcase_add_loop_test(t, unigram_cost, 0, 2);

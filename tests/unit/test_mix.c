@@ -1,23 +1,20 @@
 // Several sources of text, of which each gives its share of the samples.
 #include "runtime/train/mix.h"
-#include "runtime/train/data.h"
+#include "tests/unit/rows_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <math.h>
 #include <unistd.h>
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
-enum { VOCAB = 100, MIDDLE = 50, L = 16 };
+enum { MIDDLE = 50, L = 16 };
 
 static Tokenizer *tok;
 
 static void setup(void) {
   make_dir();
   ck_assert_int_eq(chdir(dir), 0);
-  char words[2048] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-  for (int i = 5; i < VOCAB; i++)
-    sprintf(words + strlen(words), "w%d\n", i);
-  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, words, strlen(words), "v", true, &tok, NULL), 0);
+  tok = rows_tokenizer();
 }
 static void teardown(void) {
   tok_free(tok);

@@ -1,37 +1,29 @@
 // Rows of whole lines of one document, and masking by whole words.
-#include "runtime/train/data.h"
+#include "tests/unit/rows_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <math.h>
 
-enum { PAD, UNK, CLS, SEP, MASK, WORDS = 95, VOCAB = 100, L = 32, ROOM = L - 2 };
-enum { LINES = 3000 };
+enum { L = 32, ROOM = L - 2, LINES = 3000 };
 
 static Tokenizer *tok;
 static int line_words[LINES], line_document[LINES], lines;
 
-static Tokenizer *learn(const char *words, bool lower) {
+static Tokenizer *learn(const char *words) {
   Tokenizer *t;
   char text[4096] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
   strcat(text, words);
-  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, text, strlen(text), "v", lower, &t, NULL), 0);
+  ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, text, strlen(text), "v", false, &t, NULL), 0);
   return t;
 }
 
 static void setup(void) {
   make_dir();
-  char words[2048] = "";
-  for (int i = 5; i < VOCAB; i++)
-    sprintf(words + strlen(words), "w%d\n", i);
-  tok = learn(words, true);
+  tok = rows_tokenizer();
 }
 static void teardown(void) {
   tok_free(tok);
   remove_dir();
-}
-
-static int32_t word_at(int i) {
-  return 5 + (int32_t)((unsigned)i * 2654435761u >> 8) % WORDS;
 }
 
 // Documents of 1 to 12 lines of 1 to `longest` words.
@@ -43,7 +35,7 @@ static const char *put_lines(int longest) {
     line_words[lines] = 1 + (int)((unsigned)lines * 40503u >> 4) % longest;
     line_document[lines] = document;
     for (int k = 0; k < line_words[lines]; k++)
-      fprintf(f, "%sw%d", k ? " " : "", word_at(word++));
+      fprintf(f, "%sw%d", k ? " " : "", rows_word(word++));
     fputs(--left ? "\n" : "\n\n", f);
     document += !left;
     left = left ? left : 1 + (lines * 7 + 3) % 12;
@@ -87,7 +79,7 @@ static int check_rows(Data *d, double share) {
     ck_assert_int_eq(data_at(d, DATA_TRAIN, row, 1, &b, NULL), 0);
     int n = words_of(&b, have), document = line_document[line], taken = 0;
     for (int i = 0; i < n; i++)
-      ck_assert_int_eq(have[i], word_at(word++));
+      ck_assert_int_eq(have[i], rows_word(word++));
     for (; taken < n; line++) {
       ck_assert_int_eq(line_document[line], document);
       taken += line_words[line];
@@ -123,7 +115,7 @@ START_TEST(long_lines_are_cut) {
   const char *path = in_dir("text");
   FILE *f = fopen(path, "w");
   for (int i = 0; i < 112; i++)
-    fprintf(f, "w%d%s", word_at(i), i == 99 ? "\n" : " ");
+    fprintf(f, "w%d%s", rows_word(i), i == 99 ? "\n" : " ");
   fclose(f);
   Data *d = open_rows(path, (DataOptions){0});
   static const int want[] = {30, 30, 30, 22};
@@ -136,7 +128,7 @@ START_TEST(long_lines_are_cut) {
     int n = words_of(&b, have);
     ck_assert_int_eq(n, want[row]);
     for (int i = 0; i < n; i++)
-      ck_assert_int_eq(have[i], word_at(word++));
+      ck_assert_int_eq(have[i], rows_word(word++));
   }
   data_free(d);
 }
@@ -217,7 +209,7 @@ static int list_pieces(int word[L]) {
 
 START_TEST(words_are_masked_whole) {
   tok_free(tok);
-  tok = learn(conventions[_i].vocabulary, false);
+  tok = learn(conventions[_i].vocabulary);
   Data *d = open_rows(put_words(_i, 12), (DataOptions){.mask_rate = 0.3, .words = true});
   int word[L], n = list_pieces(word), chosen[12] = {0}, total = 0;
   ck_assert_int_eq(data_rows(d, DATA_TRAIN), 1);
@@ -247,7 +239,7 @@ END_TEST
 // A word that is longer than what may be predicted is predicted in part.
 START_TEST(words_longer_than_the_bound) {
   tok_free(tok);
-  tok = learn("a\n##d\n", false);
+  tok = learn("a\n##d\n");
   const char *path = in_dir("text");
   FILE *f = fopen(path, "w");
   fputs("adddddddd\n", f);
