@@ -1,6 +1,7 @@
 // What was said of the rows of a task, and its measures: see evaluate.h.
 #include "runtime/train/evaluate_internal.h"
 #include "base/alloc.h"
+#include "runtime/train/list.h"
 #include <math.h>
 
 int64_t eval_best_class(const float *scores, int64_t n, int64_t step, int64_t label, double *loss) {
@@ -26,16 +27,7 @@ void eval_rows_free(EvalRows *r) {
 }
 
 int eval_rows_add(EvalRows *r, EvalRow row, BigsError *e) {
-  if (r->n == r->cap) {
-    int64_t cap = r->cap * 2 + 1024;
-    EvalRow *v = REALLOC_N(EvalRow, r->v, cap);
-    if (!v)
-      return bigs_fail_memory(e, "predictions");
-    r->v = v;
-    r->cap = cap;
-  }
-  r->v[r->n++] = row;
-  return 0;
+  return LIST_ADD(r, row, e);
 }
 
 // The metrics of n rows whose target is known: x, then what was said, then what each is a part of.

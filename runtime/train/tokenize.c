@@ -1,21 +1,22 @@
-// See tokenize.h.  Text is read into batches of lines; threads cut a batch each, and the tokens follow one another in the order of the batches.
+// See tokenize.h.  Text is read into batches of lines; threads cut a batch each, and the tokens follow one another in the order of the
+// batches.
 #include "runtime/train/tokenize.h"
 #include "base/alloc.h"
+#include "runtime/train/list.h"
 #include <pthread.h>
 #include <string.h>
 
 enum { BATCH_TEXT = 1 << 18, MOST_THREADS = 64 };
 
 typedef struct BatchLine {
-  size_t from, n, tokens;
+  int64_t from; // in the batch's text
+  size_t n, tokens;
   bool new_document;
 } BatchLine;
 
 typedef struct LineBatch {
-  char *text;
-  size_t n, room;
-  BatchLine *line;
-  size_t lines, line_room;
+  LIST(char) text;
+  LIST(BatchLine) line;
   TokEncoder *encoder;
   TokIds ids;
   int status;
@@ -34,38 +35,24 @@ typedef struct TextCutter {
 
 // ---- reading
 
-static int batch_room(LineBatch *b, size_t n, BigsError *e) {
-  if (b->n + n > b->room) {
-    size_t room = b->n + n + BATCH_TEXT;
-    char *text = realloc(b->text, room);
-    if (!text)
-      return bigs_fail_memory(e, "lines of text");
-    b->text = text;
-    b->room = room;
-  }
-  if (b->lines == b->line_room) {
-    size_t room = b->line_room * 2 + 1024;
-    BatchLine *line = REALLOC_N(BatchLine, b->line, room);
-    if (!line)
-      return bigs_fail_memory(e, "lines of text");
-    b->line = line;
-    b->line_room = room;
-  }
+static int add_line(LineBatch *b, const TextLine *l, BigsError *e) {
+  BatchLine line = {.from = b->text.n, .n = l->n, .new_document = l->new_document};
+  if (LIST_ROOM(&b->text, (int64_t)l->n, e) || LIST_ADD(&b->line, line, e))
+    return BIGS_EMODEL;
+  memcpy(b->text.v + b->text.n, l->s, l->n);
+  b->text.n += (int64_t)l->n;
   return 0;
 }
 
 static int fill_batch(TextCutter *c, LineBatch *b, BigsError *e) {
   TextLine l;
-  b->n = b->lines = 0;
-  while (b->n < BATCH_TEXT && !c->end) {
+  b->text.n = b->line.n = 0;
+  while (b->text.n < BATCH_TEXT && !c->end) {
     int status = text_next(c->from, &l, e);
     c->end = !status && !l.s;
-    status = status || c->end ? status : batch_room(b, l.n, e);
-    if (status || c->end)
+    status = status || c->end ? status : add_line(b, &l, e);
+    if (status)
       return status;
-    memcpy(b->text + b->n, l.s, l.n);
-    b->line[b->lines++] = (BatchLine){.from = b->n, .n = l.n, .new_document = l.new_document};
-    b->n += l.n;
   }
   return 0;
 }
@@ -76,10 +63,10 @@ static void *cut_batch(void *arg) {
   LineBatch *b = arg;
   b->status = 0;
   b->ids.n = 0;
-  for (size_t i = 0; i < b->lines && !b->status; i++) {
-    BatchLine *l = &b->line[i];
+  for (int64_t i = 0; i < b->line.n && !b->status; i++) {
+    BatchLine *l = &b->line.v[i];
     size_t before = b->ids.n;
-    b->status = tok_encode(b->encoder, b->text + l->from, l->n, false, &b->ids, &b->e);
+    b->status = tok_encode(b->encoder, b->text.v + l->from, l->n, false, &b->ids, &b->e);
     l->tokens = b->ids.n - before;
   }
   return NULL;
@@ -90,7 +77,7 @@ static void cut_all(TextCutter *c) {
   pthread_t thread[MOST_THREADS];
   bool started[MOST_THREADS] = {false};
   for (int i = 1; i < c->batches; i++)
-    started[i] = c->batch[i].lines && !pthread_create(&thread[i], NULL, cut_batch, &c->batch[i]);
+    started[i] = c->batch[i].line.n && !pthread_create(&thread[i], NULL, cut_batch, &c->batch[i]);
   for (int i = 0; i < c->batches; i++)
     if (!started[i])
       cut_batch(&c->batch[i]);
@@ -111,8 +98,8 @@ static int push_batch(TextCutter *c, const LineBatch *b, BigsError *e) {
   int status = 0;
   if (b->status && e)
     *e = b->e;
-  for (size_t i = 0; i < b->lines && !b->status && !status; i++) {
-    const BatchLine *l = &b->line[i];
+  for (int64_t i = 0; i < b->line.n && !b->status && !status; i++) {
+    const BatchLine *l = &b->line.v[i];
     status = l->new_document ? end_document(c, e) : 0;
     for (size_t k = 0; k < l->tokens && !status; k++)
       status = tokens_push(c->out, *id++, e);
@@ -152,8 +139,8 @@ static int start_cutting(TextCutter *c, BigsError *e) {
 
 static void end_cutting(TextCutter *c) {
   for (int i = 0; i < c->batches; i++) {
-    free(c->batch[i].text);
-    free(c->batch[i].line);
+    free(c->batch[i].text.v);
+    free(c->batch[i].line.v);
     free(c->batch[i].ids.v);
     tok_encoder_free(c->batch[i].encoder);
   }
