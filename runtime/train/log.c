@@ -235,12 +235,11 @@ static int columns(FILE *f) {
   return ioctl(fileno(f), TIOCGWINSZ, &w) == 0 && w.ws_col > 1 ? w.ws_col : INT_MAX;
 }
 
-void progress_show(Progress *p, const ProgressNow *v, double now, bool force) {
-  if (!p->to)
-    return;
-  bool due = p->terminal ? now >= p->next : p->every > 0 && v->step % p->every == 0;
-  if (!due && !force)
-    return;
+bool progress_due(const Progress *p, int64_t step, double now) {
+  return p->to && (p->terminal ? now >= p->next : p->every > 0 && step % p->every == 0);
+}
+
+void progress_show(Progress *p, const ProgressNow *v, double now) {
   char line[200], left[32], speed[32];
   duration(v->seconds_left, left, sizeof left);
   count(v->tokens_per_second, speed, sizeof speed);

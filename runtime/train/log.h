@@ -43,8 +43,9 @@ typedef struct ProgressNow {
   double loss, rate, tokens_per_second, seconds_left;
   int64_t memory; // bytes
 } ProgressNow;
-// `now`: seconds on any steady clock.  force: show it whatever the time.
-void progress_show(Progress *p, const ProgressNow *v, double now, bool force);
+// Is a line due?  `now`: seconds on any steady clock.
+bool progress_due(const Progress *p, int64_t step, double now);
+void progress_show(Progress *p, const ProgressNow *v, double now);
 // A line of its own, above the progress.
 void progress_say(Progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void progress_end(Progress *p);

@@ -24,7 +24,7 @@ static int one_step(TrainRun *r) {
   r->nsum++;
   r->rate = report.rate;
   r->norm = report.norm;
-  train_show(r, loss, now, false);
+  train_show(r, loss, now);
   bool last = m->step == r->recipe.steps;
   return m->step % r->log_every == 0 || last ? train_log_steps(r) : 0;
 }

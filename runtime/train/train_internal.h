@@ -43,8 +43,8 @@ int train_log_start(TrainRun *r);
 int train_log_steps(TrainRun *r);
 // Tokens a second, of the steps alone: saving and evaluating apart.
 double train_speed(const TrainRun *r);
-// A line of progress where one is due at time `now` (of clock_seconds), or forced.
-void train_show(TrainRun *r, double loss, double now, bool force);
+// A line of progress where one is due at time `now` (of clock_seconds).
+void train_show(TrainRun *r, double loss, double now);
 void train_clear_error(bigs_model *m);
 // Ends the run: what was `said` of step `step`, and what is saved.  looked: the work was repeated with a look at every op's
 // results, and ended with `status`.

@@ -82,20 +82,18 @@ int train_log_steps(TrainRun *r) {
   return train_put(r, &r->m->error);
 }
 
-void train_show(TrainRun *r, double loss, double now, bool force) {
+void train_show(TrainRun *r, double loss, double now) {
   int64_t done = r->m->step - r->first_step, left = r->recipe.steps - r->m->step;
+  if (!progress_due(&r->progress, r->m->step, now))
+    return;
   ProgressNow v = {.step = r->m->step,
                    .steps = r->recipe.steps,
                    .loss = loss,
                    .rate = r->rate,
                    .tokens_per_second = train_speed(r),
-                   .seconds_left = done > 0 ? (now - r->begin) / (double)done * (double)left : 0};
-  bool due = force ||
-             (r->progress.terminal ? now >= r->progress.next : r->m->step % r->progress.every == 0);
-  if (r->progress.to && due) {
-    v.memory = process_bytes();
-    progress_show(&r->progress, &v, now, true);
-  }
+                   .seconds_left = done > 0 ? (now - r->begin) / (double)done * (double)left : 0,
+                   .memory = process_bytes()};
+  progress_show(&r->progress, &v, now);
 }
 
 void train_clear_error(bigs_model *m) {
