@@ -238,13 +238,15 @@ int folder_create(const char *dir, const BigsModule *module, const Labels *label
 }
 
 // ---- saving
+// What is behind a parameter's name, where it is a moment.
+static const char *const moment_suffix[MOMENTS] = {".m", ".v", ".ema"};
+
 // Parameters, or moments.
 static int save_set(bigs_model *m, StWriter *w, int which, const uint8_t *skip) {
-  static const char *const suffix[MOMENTS] = {".m", ".v", ".ema"};
   int err = which == MODEL ? weights_declare(m->module, w, -1, "", skip, &m->error) : 0;
   for (int i = 0; i < MOMENTS && which == OPTIMIZER && !err; i++)
     if (m->moment[i].p)
-      err = weights_declare(m->module, w, -1, suffix[i], NULL, &m->error);
+      err = weights_declare(m->module, w, -1, moment_suffix[i], NULL, &m->error);
   if (which == MODEL && !err)
     err = weights_write(m, w, -1, skip, &m->param);
   for (int i = 0; i < MOMENTS && which == OPTIMIZER && !err; i++)
@@ -481,7 +483,6 @@ int checkpoint_repair(const char *dir, BigsError *e) {
 }
 
 static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
-  static const char *const suffix[MOMENTS] = {".m", ".v", ".ema"};
   StFile *f = NULL;
   int err = open_set(dir, MODEL, s->step, true, &f, &m->error);
   err = err ? err : weights_read(m, f, "", true, &m->param);
@@ -490,7 +491,7 @@ static int read_set(bigs_model *m, const char *dir, const TrainState *s) {
   err = err ? err : open_set(dir, OPTIMIZER, s->step, true, &f, &m->error);
   for (int i = 0; i < MOMENTS && !err; i++)
     if (m->moment[i].p)
-      err = weights_read(m, f, suffix[i], false, &m->moment[i]);
+      err = weights_read(m, f, moment_suffix[i], false, &m->moment[i]);
   st_close(f);
   return err;
 }
