@@ -340,8 +340,7 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   status = status ? status : note_rows(s, f, f->data);
   if (status)
     return status;
-  feed_from_data(&f->from, f->data, f->kind, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
-                 &f->feed);
+  feed_from_data(&f->from, f->data, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN, &f->feed);
   feed_leave_unpicked(&f->from, s->module, train->unpicked);
   f->from.pieces = rows.pieces;
   f->from.whole = fixed > 0;

@@ -157,9 +157,8 @@ static int answers_of(void *ctx, const SpanSaid *said, int64_t n, SpanAnswer **o
   return data_answers(d->dev ? d->dev : d->data, said, n, out, answers, e);
 }
 
-void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
-                    Feed *out) {
-  *d = (DataFeed){.data = data, .kind = kind, .batch = batch, .times = 1, .evaluated = evaluated};
+void feed_from_data(DataFeed *d, Data *data, int64_t batch, DataSplit evaluated, Feed *out) {
+  *d = (DataFeed){.data = data, .batch = batch, .times = 1, .evaluated = evaluated};
   *out = (Feed){.ctx = d,
                 .train = next_batch,
                 .again = step_again,

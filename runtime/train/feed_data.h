@@ -7,7 +7,6 @@
 enum { DATA_FIELDS = 12 };
 typedef struct DataFeed {
   Data *data;
-  DataKind kind;
   int64_t batch;       // rows; of a step in pieces those of a piece
   int64_t pieces;      // of a step; 0: one
   int64_t times;       // of this step: as many times the rows
@@ -22,8 +21,7 @@ typedef struct DataFeed {
 } DataFeed;
 // `out` uses *d and data until it is no longer used.  A resume on other data than the cursor's is
 // refused.
-void feed_from_data(DataFeed *d, Data *data, DataKind kind, int64_t batch, DataSplit evaluated,
-                    Feed *out);
+void feed_from_data(DataFeed *d, Data *data, int64_t batch, DataSplit evaluated, Feed *out);
 // Evaluates by all rows of `dev` from now on; it must outlive the feed.
 void feed_evaluate_by(DataFeed *d, Data *dev, Feed *feed);
 // Inputs that the train block's data line does not pick take their defaults, whatever the data has:

@@ -233,7 +233,7 @@ START_TEST(a_feed_keeps_the_pace) {
   DataFeed from;
   Feed feed;
   FeedBatch b;
-  feed_from_data(&from, d, DATA_MLM, 3, DATA_TRAIN, &feed);
+  feed_from_data(&from, d, 3, DATA_TRAIN, &feed);
   ck_assert_int_eq(feed.epoch_rows, data_rows(d, DATA_TRAIN));
   from.pieces = _i ? 2 : 1;
   uint64_t seen = 0;

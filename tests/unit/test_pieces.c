@@ -83,7 +83,7 @@ static void open_bed(PieceBed *b, const PieceCode *c, const BigsDevice *device, 
       error, sizeof error);
   ck_assert_msg(b->m != NULL, "%s", error);
   ck_assert_msg(!data_open(&text_path, 1, tok, &o, &b->data, &e), "%s", e.text);
-  feed_from_data(&b->from, b->data, DATA_MLM, ROWS / pieces, DATA_HELD_OUT, &b->feed);
+  feed_from_data(&b->from, b->data, ROWS / pieces, DATA_HELD_OUT, &b->feed);
   b->from.pieces = pieces;
 }
 

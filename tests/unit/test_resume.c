@@ -57,7 +57,7 @@ START_TEST(text_data_resumes_to_the_same_bits) {
     const char *text = run_path("text.txt", "");
     DataOptions o = {.kind = DATA_MLM, .length = 8, .table = TOY_V, .seed = 5, .hold_out = true};
     ck_assert_msg(data_open(&text, 1, tok, &o, &data, &e) == 0, "%s", e.text);
-    feed_from_data(&df, data, DATA_MLM, plan.batch, DATA_HELD_OUT, &feed);
+    feed_from_data(&df, data, plan.batch, DATA_HELD_OUT, &feed);
     ck_assert_int_ge(feed.epoch_steps, 20);
     plan.recipe.steps = part == 1 ? 9 : 20;
     plan.recipe.rate = 0.01;

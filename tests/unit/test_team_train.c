@@ -90,7 +90,7 @@ static int open_data(RankRun *r, int k) {
   int err = data_open(&text_path, 1, tok, &o, &r->data, &e);
   if (err)
     return err;
-  feed_from_data(&r->from, r->data, DATA_MLM, BATCH, DATA_HELD_OUT, &r->feed);
+  feed_from_data(&r->from, r->data, BATCH, DATA_HELD_OUT, &r->feed);
   r->from.rank = k;
   r->from.ranks = r->run->ranks;
   return 0;
