@@ -1,9 +1,9 @@
 // What a run is going to be: the block's recipe, what was saved, and what `--set` and other options change.
 #include "runtime/train/train_internal.h"
-#include <errno.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,41 +15,53 @@ static int bad_value(BigsError *e, const char *assignment, const char *want) {
   return bigs_fail(e, BIGS_EUSAGE, "--set %s: %s", assignment, want);
 }
 
+typedef struct Settable {
+  const char *name;
+  double *number; // one of the two
+  int64_t *whole;
+  bool positive;
+} Settable;
+
+// What is wrong with the value; NULL: nothing.
+static const char *set_fault(const Settable *s, double x) {
+  if (!isfinite(x) || x < 0)
+    return "must be a number, 0 or more";
+  if (s->whole && (x != floor(x) || x < 1 || x > 1e15))
+    return "must be a whole number, at least 1";
+  if (s->positive && x == 0)
+    return "must be more than 0; a very large one clips nothing";
+  if (s->number && x != 0 && !(x >= FLT_MIN && x <= FLT_MAX))
+    return "must be a number that f32 holds: 1.18e-38 to 3.4e38";
+  return NULL;
+}
+
+static int set_value(const Settable *s, const char *assignment, BigsError *e) {
+  char *end = NULL;
+  size_t n = strlen(s->name);
+  const char *value = assignment + n + (assignment[n] == '=');
+  double x = strtod(value, &end);
+  const char *fault = set_fault(s, end == value || *end ? NAN : x);
+  if (fault)
+    return bad_value(e, assignment, fault);
+  if (s->whole)
+    *s->whole = (int64_t)x;
+  else
+    *s->number = x;
+  return 0;
+}
+
 int train_change(TrainChanges *c, const char *assignment, BigsError *e) {
-  const struct {
-    const char *name;
-    double *number;
-    int64_t *whole;
-    bool positive;
-  } known[] = {{.name = "rate", .number = &c->rate},
-               {.name = "decay", .number = &c->decay},
-               {.name = "clip", .number = &c->clip, .positive = true},
-               {.name = "steps", .whole = &c->steps},
-               {.name = "batch", .whole = &c->batch},
-               {.name = "length", .whole = &c->length},
-               {.name = "pieces", .whole = &c->pieces}};
+  const Settable known[] = {{.name = "rate", .number = &c->rate},
+                            {.name = "decay", .number = &c->decay},
+                            {.name = "clip", .number = &c->clip, .positive = true},
+                            {.name = "steps", .whole = &c->steps},
+                            {.name = "batch", .whole = &c->batch},
+                            {.name = "length", .whole = &c->length},
+                            {.name = "pieces", .whole = &c->pieces}};
   size_t n = strcspn(assignment, "=");
-  for (int i = 0; i < COUNT(known); i++) {
-    if (strlen(known[i].name) != n || memcmp(known[i].name, assignment, n))
-      continue;
-    char *end = NULL;
-    const char *value = assignment + n + (assignment[n] == '=');
-    errno = 0;
-    double x = strtod(value, &end);
-    if (end == value || *end || !isfinite(x) || x < 0)
-      return bad_value(e, assignment, "must be a number, 0 or more");
-    if (known[i].whole && (x != floor(x) || x < 1 || x > 1e15))
-      return bad_value(e, assignment, "must be a whole number, at least 1");
-    if (known[i].positive && x == 0)
-      return bad_value(e, assignment, "must be more than 0; a very large one clips nothing");
-    if (known[i].number && x != 0 && !(x >= FLT_MIN && x <= FLT_MAX))
-      return bad_value(e, assignment, "must be a number that f32 holds: 1.18e-38 to 3.4e38");
-    if (known[i].whole)
-      *known[i].whole = (int64_t)x;
-    else
-      *known[i].number = x;
-    return 0;
-  }
+  for (int i = 0; i < COUNT(known); i++)
+    if (strlen(known[i].name) == n && !memcmp(known[i].name, assignment, n))
+      return set_value(&known[i], assignment, e);
   return bad_value(e, assignment,
                    "only rate, decay, clip, steps, batch, length and pieces can be set; the rest "
                    "is compiled in");
@@ -71,24 +83,23 @@ static int refuse_pieces(const BigsTrain *t, const TrainPlan *p, BigsError *e) {
                    t->name, p->batch, p->pieces, below, more);
 }
 
-int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint64_t seed,
-               const char *dir, TrainPlan *out, BigsError *e) {
-  const BigsTrain *t = &module->train[train];
+// What the folder says that is resumed.
+static int saved_plan(const char *dir, int train, TrainPlan *out, BigsError *e) {
   TrainState s = {0};
-  *out = (TrainPlan){
-      .train = train, .recipe = recipe_of(t), .batch = t->batch, .pieces = t->pieces, .seed = seed};
-  if (dir) {
-    int err = state_read(dir, &s, NULL, 0, e);
-    if (err)
-      return err;
-    *out = (TrainPlan){.train = train,
-                       .recipe = s.recipe,
-                       .batch = s.batch,
-                       .length = s.length,
-                       .pieces = s.pieces,
-                       .seed = s.seed};
-    state_free(&s);
-  }
+  int err = state_read(dir, &s, NULL, 0, e);
+  if (err)
+    return err;
+  *out = (TrainPlan){.train = train,
+                     .recipe = s.recipe,
+                     .batch = s.batch,
+                     .length = s.length,
+                     .pieces = s.pieces,
+                     .seed = s.seed};
+  state_free(&s);
+  return 0;
+}
+
+static void change_plan(const TrainChanges *c, TrainPlan *out) {
   if (!isnan(c->rate))
     out->recipe.rate = c->rate;
   if (!isnan(c->decay))
@@ -106,6 +117,17 @@ int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint6
   out->pieces = at_least_one(out->pieces);
   if (c->length > 0)
     out->length = c->length;
+}
+
+int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint64_t seed,
+               const char *dir, TrainPlan *out, BigsError *e) {
+  const BigsTrain *t = &module->train[train];
+  *out = (TrainPlan){
+      .train = train, .recipe = recipe_of(t), .batch = t->batch, .pieces = t->pieces, .seed = seed};
+  int err = dir ? saved_plan(dir, train, out, e) : 0;
+  if (err)
+    return err;
+  change_plan(c, out);
   if (recipe_check(t, &out->recipe, e))
     return bigs_status(e, BIGS_EMODEL);
   if (out->batch <= 0)
