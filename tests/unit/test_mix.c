@@ -104,42 +104,46 @@ static int source_of_row(const DataBatch *b, int64_t row) {
   return second > first; // one of ten masked tokens becomes any
 }
 
-START_TEST(each_source_has_its_share_and_its_epochs) {
-  DataKind kind = _i ? DATA_LM : DATA_MLM;
-  put_words("a", 1400, 5);
-  put_words("b", 700, MIDDLE);
-  Data *d =
-      open_two("a:3", "b:1", (DataOptions){.kind = kind, .seed = 4, .hold_out = true}, 0, NULL);
+static void expect_shares(Data *d) {
   int count[2] = {0};
-  DataBatch b;
   for (int i = 0; i < 64; i++) {
+    DataBatch b;
     ck_assert_int_eq(data_next(d, 64, &b, NULL), 0);
     for (int64_t r = 0; r < 64; r++)
       count[source_of_row(&b, r)]++;
   }
   ck_assert_int_eq(count[0], 3072);
   ck_assert_int_eq(count[1], 1024);
-  Data *one[2];
+}
+
+// Of a split the rows of one source behind those of the other.
+static void expect_rows(Data *d, Data *one[2], DataSplit s, DataKind kind) {
+  int64_t row = 0;
+  for (int i = 0; i < 2; i++)
+    for (int64_t k = 0; k < data_rows(one[i], s); k++) {
+      DataBatch b, want;
+      ck_assert_int_eq(data_at(d, s, row++, 1, &b, NULL), 0);
+      ck_assert_int_eq(data_at(one[i], s, k, 1, &want, NULL), 0);
+      ck_assert(b.B == 1 && b.L == want.L && source_of_row(&b, 0) == i);
+      if (kind == DATA_LM)
+        ck_assert_mem_eq(b.ids, want.ids, L * sizeof *b.ids);
+    }
+  ck_assert_int_eq(data_rows(d, s), row);
+}
+
+START_TEST(each_source_has_its_share_and_its_epochs) {
+  DataOptions o = {.kind = _i ? DATA_LM : DATA_MLM, .length = L, .seed = 4, .hold_out = true};
+  put_words("a", 1400, 5);
+  put_words("b", 700, MIDDLE);
+  Data *d = open_two("a:3", "b:1", o, 0, NULL), *one[2];
+  expect_shares(d);
   for (int i = 0; i < 2; i++) {
     const char *path = i ? "b" : "a";
-    DataOptions o = {.kind = kind, .length = L, .hold_out = true};
     ck_assert_int_eq(data_open(&path, 1, tok, &o, &one[i], NULL), 0);
   }
   ck_assert_int_eq(data_tokens(d), data_tokens(one[0]) + data_tokens(one[1]));
-  int64_t row = 0; // what is held out of each, and what is not, in order
-  for (int s = 0; s < 2; s++, row = 0)
-    for (int i = 0; i < 2; i++)
-      for (int64_t k = 0; k < data_rows(one[i], (DataSplit)s); k++) {
-        DataBatch want;
-        ck_assert_int_eq(data_at(d, (DataSplit)s, row++, 1, &b, NULL), 0);
-        ck_assert_int_eq(data_at(one[i], (DataSplit)s, k, 1, &want, NULL), 0);
-        ck_assert(b.L == want.L && source_of_row(&b, 0) == i);
-        if (kind == DATA_LM)
-          ck_assert_mem_eq(b.ids, want.ids, L * sizeof *b.ids);
-      }
-
-  ck_assert_int_eq(data_rows(d, DATA_HELD_OUT),
-                   data_rows(one[0], DATA_HELD_OUT) + data_rows(one[1], DATA_HELD_OUT));
+  expect_rows(d, one, DATA_TRAIN, o.kind);
+  expect_rows(d, one, DATA_HELD_OUT, o.kind);
   DataUnigram u;
   ck_assert_int_eq(data_unigram(d, &u, NULL), 0);
   ck_assert(u.targets > 0 && u.cross > u.entropy);

@@ -149,9 +149,8 @@ START_TEST(memory_of_a_step_is_counted) {
   open_plain(&s, &o, a, write_plain(a, cases[_i].text, false), "-O0");
   bigs_info *info = bigs_info_new(s.module);
   int64_t got = info->memory(info, s.module->train[0].program, none);
-  int regions = strstr(cases[_i].text, "adam") ? 4 : 3;
-  ck_assert_int_eq(got,
-                   (regions + 1) * s.module->param_bytes); // and the products that are summed up
+  int regions = strstr(cases[_i].text, "adam") ? 4 : 3; // and the products that are summed up
+  ck_assert_int_eq(got, (regions + 1) * s.module->param_bytes);
   bigs_info_free(info);
   session_close(&s);
   arena_free(a);
@@ -181,7 +180,6 @@ START_TEST(steps_are_the_formulas) {
 }
 END_TEST
 
-Suite *optimizers_suite(void);
 Suite *optimizers_suite(void) {
   Suite *s = suite_create("optimizers");
   TCase *t = tcase_create("optimizers");

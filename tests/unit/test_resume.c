@@ -39,42 +39,51 @@ START_TEST(changes_are_kept_by_a_resume) {
 }
 END_TEST
 
+static void put_text(void) {
+  FILE *f = fopen(run_path("text.txt", ""), "w");
+  ck_assert_ptr_nonnull(f);
+  for (uint32_t i = 0; i < 3000; i++)
+    fprintf(f, "%s%s", rng_mix(i) % 3 ? "a" : "b", i % 17 == 16 ? "\n" : " ");
+  ck_assert_int_eq(fclose(f), 0);
+}
+
+// The schedule depends on the length of the run: a constant one here.
+static void train_on(Data *data, const TrainPlan *plan, const char *folder, bool resume) {
+  BigsTrain train = toy_module.train[0];
+  BigsModule module = toy_module;
+  DataFeed from;
+  Feed feed;
+  TrainResult r;
+  feed_from_data(&from, data, plan->batch, DATA_HELD_OUT, &feed);
+  ck_assert_int_ge(feed.epoch_steps, 20);
+  bigs_model *m = bigs_model_open_with(
+      &toy_module, NULL, &(bigs_options){.size = sizeof(bigs_options), .seed = 5, .threads = 1},
+      NULL, 0);
+  train.npiece = 0;
+  module.train = &train;
+  m->module = &module;
+  TrainOptions to = {.out = run_path(folder, ""), .resume = resume};
+  ck_assert_msg(train_run(m, plan, &feed, &to, &r) == 0, "%s", bigs_model_error(m));
+  ck_assert(r.evaluated && r.held_out.count > 0);
+  bigs_model_close(m);
+}
+
 START_TEST(text_data_resumes_to_the_same_bits) {
   static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n";
   BigsError e = {0};
   Tokenizer *tok;
   ck_assert_int_eq(tok_parse(TOKENIZER_WORDPIECE, vocab, sizeof vocab - 1, "vocab", true, &tok, &e),
                    0);
-  FILE *f = fopen(run_path("text.txt", ""), "w");
-  for (uint32_t i = 0; i < 3000; i++)
-    fprintf(f, "%s%s", rng_mix(i) % 3 ? "a" : "b", i % 17 == 16 ? "\n" : " ");
-  fclose(f);
+  put_text();
+  DataOptions o = {.kind = DATA_MLM, .length = 8, .table = TOY_V, .seed = 5, .hold_out = true};
   TrainPlan plan = {.recipe = recipe_of(&toy_module.train[0]), .batch = 4, .length = 8, .seed = 5};
+  plan.recipe.rate = 0.01;
   for (int part = 0; part < 3; part++) { // all at once; to step 9; from there
     Data *data;
-    DataFeed df;
-    Feed feed;
     const char *text = run_path("text.txt", "");
-    DataOptions o = {.kind = DATA_MLM, .length = 8, .table = TOY_V, .seed = 5, .hold_out = true};
     ck_assert_msg(data_open(&text, 1, tok, &o, &data, &e) == 0, "%s", e.text);
-    feed_from_data(&df, data, plan.batch, DATA_HELD_OUT, &feed);
-    ck_assert_int_ge(feed.epoch_steps, 20);
     plan.recipe.steps = part == 1 ? 9 : 20;
-    plan.recipe.rate = 0.01;
-    bigs_model *m = bigs_model_open_with(
-        &toy_module, NULL, &(bigs_options){.size = sizeof(bigs_options), .seed = 5, .threads = 1},
-        NULL, 0);
-    TrainOptions to = {.out = run_path(part ? "parts" : "whole", ""), .resume = part == 2};
-    TrainResult r;
-    // The schedule depends on the length of the run: a constant one here.
-    BigsTrain train = toy_module.train[0];
-    train.npiece = 0;
-    BigsModule module = toy_module;
-    module.train = &train;
-    m->module = &module;
-    ck_assert_msg(train_run(m, &plan, &feed, &to, &r) == 0, "%s", bigs_model_error(m));
-    ck_assert(r.evaluated && r.held_out.count > 0);
-    bigs_model_close(m);
+    train_on(data, &plan, part ? "parts" : "whole", part == 2);
     data_free(data);
   }
   run_same_file(run_path("whole", "model.safetensors"), run_path("parts", "model.safetensors"));
