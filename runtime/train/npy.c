@@ -144,7 +144,7 @@ static int read_header(NpyHeader *h) {
       return damaged(h, "no end of it");
   }
   h->at += strspn(h->at, " \n");
-  return *h->at ? damaged(h, "text behind it") : h->seen != 7 ? damaged(h, "a key lacks") : 0;
+  return *h->at ? damaged(h, "text behind it") : h->seen != 7 ? damaged(h, "a key is missing") : 0;
 }
 
 // ---- the file

@@ -79,7 +79,7 @@ static const struct {
     {1, "{'descr': '<i2', 'fortran_order': False, 'shape': (3, 4), }\n", 23, "end behind the file"},
     {1, "{'descr': '<i2', 'fortran_order': False, 'shape': (3, 4), }\n", 25,
      "1 bytes behind the array"},
-    {1, "{'descr': '<i2', 'fortran_order': False, }\n", 2, "a key lacks"},
+    {1, "{'descr': '<i2', 'fortran_order': False, }\n", 2, "a key is missing"},
     {1, "{'descr': '<i2', 'descr': '<i2', 'fortran_order': False, 'shape': (1,)}", 2,
      "there twice"},
     {1, "{'descr': '<i2', 'fortran_order': False, 'shape': (-1,)}", 2, "no extent of an axis"},
