@@ -50,6 +50,16 @@ silent() {
   [ ! -s "$1" ] || { echo "$1 is not empty:" && cat "$1" && return 1; }
 }
 
+# member NAME: of the line of JSON in `out`; nothing where it has none.  about NAME VALUE: it is that, to 6 digits.
+member() {
+  sed -n "s/.*\"$1\": \([^,}]*\).*/\1/p" out
+}
+
+about() {
+  awk -v a="$(member "$1")" -v b="$2" 'BEGIN { exit !(a != "" && a - b < 1e-6 && b - a < 1e-6) }' ||
+    fail "$1 is not $2: $(cat out)"
+}
+
 exists() {
   for f; do [ -s "$f" ] || fail "no file $f, or an empty one" || return 1; done
 }
