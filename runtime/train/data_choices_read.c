@@ -329,7 +329,8 @@ static int begin_file(ChoicesReader *r, const TextLine *l, BigsError *e) {
   return status || r->json ? status : read_header(r, l, e);
 }
 
-static int take_line(ChoicesReader *r, const TextLine *l, BigsError *e) {
+static int take_line(void *reader, const TextLine *l, BigsError *e) {
+  ChoicesReader *r = reader;
   bool first = l->path != r->path;
   snprintf(r->where, sizeof r->where, "%s:%zu", l->path, l->line);
   int status = first ? begin_file(r, l, e) : 0;
@@ -340,16 +341,8 @@ static int take_line(ChoicesReader *r, const TextLine *l, BigsError *e) {
 }
 
 static int read_all(ChoicesReader *r, BigsError *e) {
-  TextLine l;
-  for (int64_t i = 0;; i++) {
-    int status = text_next(r->from, &l, e);
-    if (!status && !l.s)
-      return end_json(r, e);
-    status = status ? status : take_line(r, &l, e);
-    status = status ? status : data_read_progress(r->d, r->from, i, e);
-    if (status)
-      return status;
-  }
+  int status = data_each_line(r->d, r->from, take_line, r, e);
+  return status ? status : end_json(r, e);
 }
 
 int choices_read(Data *d, Choices *c, const char *const *paths, int n, BigsError *e) {

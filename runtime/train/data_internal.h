@@ -136,8 +136,9 @@ int data_other_fields(Data *d, const TextLine *l, int n, int count, BigsError *e
 int data_push_file(Data *d, const char *path, int64_t first, BigsError *e);
 // The classes of words, which label[n] numbers: they become classes, and their names d->labels.
 int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, BigsError *e);
-// Every 4096th line: the progress.  Other than 0: interrupted.
-int data_read_progress(Data *d, const TextReader *r, int64_t line, BigsError *e);
+// Gives each line to `take`, as long as that returns 0, and tells the progress now and then.
+typedef int DataTakeLine(void *reader, const TextLine *l, BigsError *e);
+int data_each_line(const Data *d, TextReader *r, DataTakeLine *take, void *reader, BigsError *e);
 
 // Row b of a batch: one text or two, with what the tokenizer puts around them, which has room, and what pads it.  at[i]: where text i
 // begins in the row, -1: the tokenizer leaves it out.  Adds to out->tokens.

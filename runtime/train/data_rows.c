@@ -36,10 +36,23 @@ int data_other_fields(Data *d, const TextLine *l, int n, int count, BigsError *e
   return 0;
 }
 
-int data_read_progress(Data *d, const TextReader *r, int64_t line, BigsError *e) {
+static int read_progress(const Data *d, const TextReader *r, int64_t line, BigsError *e) {
   bool stop =
       line % 4096 == 0 && d->o.progress && d->o.progress(d->o.ctx, "reading rows", text_share(r));
   return stop ? bigs_fail(e, BIGS_EINTERRUPT, "interrupted") : 0;
+}
+
+int data_each_line(const Data *d, TextReader *r, DataTakeLine *take, void *reader, BigsError *e) {
+  TextLine l;
+  for (int64_t i = 0;; i++) {
+    int status = text_next(r, &l, e);
+    if (status || !l.s)
+      return status;
+    status = take(reader, &l, e);
+    status = status ? status : read_progress(d, r, i, e);
+    if (status)
+      return status;
+  }
 }
 
 int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, BigsError *e) {

@@ -350,7 +350,8 @@ static int keep_json(SpansReader *r, const TextLine *l, BigsError *e) {
   return 0;
 }
 
-static int take_line(SpansReader *r, const TextLine *l, BigsError *e) {
+static int take_line(void *reader, const TextLine *l, BigsError *e) {
+  SpansReader *r = reader;
   bool first = l->path != r->path;
   int status = first && r->json.n ? read_json(r, e) : 0;
   status = status || !first ? status : begin_file(r, l, e);
@@ -365,16 +366,8 @@ static int take_line(SpansReader *r, const TextLine *l, BigsError *e) {
 }
 
 static int read_all(SpansReader *r, BigsError *e) {
-  TextLine l;
-  for (int64_t i = 0;; i++) {
-    int status = text_next(r->from, &l, e);
-    if (!status && !l.s)
-      return r->json.n ? read_json(r, e) : 0;
-    status = status ? status : take_line(r, &l, e);
-    status = status ? status : data_read_progress(r->d, r->from, i, e);
-    if (status)
-      return status;
-  }
+  int status = data_each_line(r->d, r->from, take_line, r, e);
+  return status || !r->json.n ? status : read_json(r, e);
 }
 
 int spans_read(Data *d, Spans *s, const char *const *paths, int n, BigsError *e) {

@@ -43,6 +43,7 @@ typedef struct TagsReader {
   int columns;    // of the file
   int64_t filled; // tokens of the row under way, the last one
   int32_t sentence;
+  bool begins; // the next word begins a sentence
 } TagsReader;
 
 typedef struct TagLine {
@@ -163,34 +164,21 @@ static bool is_start_of_document(const TextLine *l) {
   return l->n >= strlen(mark) && !memcmp(l->s, mark, strlen(mark));
 }
 
-static int read_line(TagsReader *t, const TextLine *l, bool *begins, BigsError *e) {
+static int take_line(void *reader, const TextLine *l, BigsError *e) {
+  TagsReader *t = reader;
   int status = l->path != t->path ? begin_file(t, l, e) : 0;
   if (!status && l->line == t->line)
     return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l->path, l->line,
                      TEXT_MAX_LINE);
-  *begins |= l->new_document;
+  t->begins |= l->new_document;
   t->line = l->line;
   if (status || is_start_of_document(l)) {
-    *begins = true;
+    t->begins = true;
     return status;
   }
-  status = read_word(t, l, *begins, e);
-  *begins = false;
+  status = read_word(t, l, t->begins, e);
+  t->begins = false;
   return status;
-}
-
-static int read_all(TagsReader *t, BigsError *e) {
-  TextLine l;
-  bool begins = true;
-  for (int64_t i = 0;; i++) {
-    int status = text_next(t->from, &l, e);
-    if (!status && !l.s)
-      return 0;
-    status = status ? status : read_line(t, &l, &begins, e);
-    status = status ? status : data_read_progress(t->d, t->from, i, e);
-    if (status)
-      return status;
-  }
 }
 
 // What stands behind the last word and the last row.
@@ -206,14 +194,16 @@ static int end_lists(TagsReader *t, BigsError *e) {
 }
 
 int data_tags_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  TagsReader t = {.d = d, .tags = ALLOC(Tags), .sentence = -1};
+  TagsReader t = {.d = d, .tags = ALLOC(Tags), .sentence = -1, .begins = true};
   if (!t.tags)
     return bigs_fail_memory(e, "the words of the data");
   d->own = t.tags;
   d->own_free = tags_free;
   t.from = text_open(paths, n, e);
   t.encoder = t.from ? tok_encoder_new(d->tok, e) : NULL;
-  int status = !t.from ? bigs_status(e, BIGS_EFILE) : !t.encoder ? BIGS_EMODEL : read_all(&t, e);
+  int status = !t.from      ? bigs_status(e, BIGS_EFILE)
+               : !t.encoder ? BIGS_EMODEL
+                            : data_each_line(d, t.from, take_line, &t, e);
   status = status ? status : end_lists(&t, e);
   status = status ? status : data_classes(d, &t.words, t.tags->label.v, t.tags->label.n, e);
   free(t.ids.v);

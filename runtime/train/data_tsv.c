@@ -56,6 +56,9 @@ typedef struct TsvReader {
   TextReader *from;
   TokEncoder *encoder;
   LabelWords words; // d->label holds their numbers, until all are known
+  Columns columns;  // of the file
+  const char *path;
+  size_t line; // the one before
 } TsvReader;
 
 static int read_number(const TextLine *l, const TextField *f, float *out, BigsError *e) {
@@ -104,8 +107,9 @@ static int push_text(TsvReader *t, TextField f, DataText *out, BigsError *e) {
   return data_push_text(t->d, t->encoder, f, true, out, e);
 }
 
-static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsError *e) {
+static int read_row(TsvReader *t, const TextLine *l, BigsError *e) {
   Data *d = t->d;
+  const Columns *col = &t->columns;
   TextField field[MAX_COLUMNS];
   DataText a, b = {0};
   int n = cut_fields(l, field);
@@ -123,39 +127,26 @@ static int read_row(TsvReader *t, const TextLine *l, const Columns *col, BigsErr
   return check_room(d, l, a.n, b.n, e);
 }
 
-static int read_all(TsvReader *t, BigsError *e) {
-  Data *d = t->d;
-  Columns col = {0};
-  const char *path = NULL;
-  size_t last_line = 0;
-  TextLine l;
-  for (int64_t i = 0;; i++) {
-    int status = text_next(t->from, &l, e);
-    if (status || !l.s)
-      return status;
-    if (l.path == path && l.line == last_line)
-      return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l.path, l.line,
-                       TEXT_MAX_LINE);
-    bool first = l.path != path;
-    status = first ? read_header(d, &l, &col, e) : 0;
-    if (!status && first)
-      status = data_push_file(d, l.path, d->rows, e);
-    if (!status && (!first || col.headless))
-      status = read_row(t, &l, &col, e);
-    if (status)
-      return status;
-    path = l.path;
-    last_line = l.line;
-    status = data_read_progress(d, t->from, i, e);
-    if (status)
-      return status;
-  }
+static int take_line(void *reader, const TextLine *l, BigsError *e) {
+  TsvReader *t = reader;
+  bool first = l->path != t->path;
+  if (!first && l->line == t->line)
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l->path, l->line,
+                     TEXT_MAX_LINE);
+  t->path = l->path;
+  t->line = l->line;
+  int status = first ? read_header(t->d, l, &t->columns, e) : 0;
+  if (!status && first)
+    status = data_push_file(t->d, l->path, t->d->rows, e);
+  return status || (first && !t->columns.headless) ? status : read_row(t, l, e);
 }
 
 int data_tsv_read(Data *d, const char *const *paths, int n, BigsError *e) {
   TsvReader t = {.d = d, .from = text_open(paths, n, e)};
   t.encoder = t.from ? tok_encoder_new(d->tok, e) : NULL;
-  int status = !t.from ? bigs_status(e, BIGS_EFILE) : !t.encoder ? BIGS_EMODEL : read_all(&t, e);
+  int status = !t.from      ? bigs_status(e, BIGS_EFILE)
+               : !t.encoder ? BIGS_EMODEL
+                            : data_each_line(d, t.from, take_line, &t, e);
   if (!status && d->rows == 0)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no rows behind the header", text_file(t.from, 0));
   if (!status)
