@@ -1,6 +1,5 @@
 // Rows of several choices, one of them right: see data_choices.h.
 #include "runtime/train/data_choices.h"
-#include "base/alloc.h"
 
 static void choices_free(void *own) {
   Choices *c = own;
@@ -39,12 +38,8 @@ static void count_cut(Data *d) {
 }
 
 int data_choices_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  Choices *c = ALLOC(Choices);
-  if (!c)
-    return bigs_fail_memory(e, "the rows of the data");
-  d->own = c;
-  d->own_free = choices_free;
-  int status = choices_read(d, c, paths, n, e);
+  Choices *c = data_own(d, sizeof *c, choices_free, e);
+  int status = c ? choices_read(d, c, paths, n, e) : BIGS_EMODEL;
   if (status)
     return status;
   d->rows = c->row.n;

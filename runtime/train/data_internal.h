@@ -128,6 +128,8 @@ void data_free_words(RowWords *w);
 int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
 
 // ---- data_rows.c
+// d->own, of zeros, which data_free gives to `own_free`; NULL: no memory.
+void *data_own(Data *d, size_t size, void (*own_free)(void *own), BigsError *e);
 // A text as tokens onto the stream, *out being where they are; specials: as tok_encode has them.
 int data_push_text(Data *d, TokEncoder *c, TextField f, bool specials, DataText *out, BigsError *e);
 // A line of n fields where the header has another `count`: an error, or, with skip_bad, left out and counted.

@@ -4,6 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+void *data_own(Data *d, size_t size, void (*own_free)(void *own), BigsError *e) {
+  d->own = calloc(1, size);
+  d->own_free = own_free;
+  if (!d->own)
+    bigs_fail_memory(e, "the rows of the data");
+  return d->own;
+}
+
 int data_push_file(Data *d, const char *path, int64_t first, BigsError *e) {
   DataFile *f = REALLOC_N(DataFile, d->file, d->nfile + 1);
   d->file = f ? f : d->file;

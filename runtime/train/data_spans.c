@@ -58,11 +58,9 @@ static int note_answers(Spans *s, BigsError *e) {
 }
 
 int data_spans_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  Spans *s = ALLOC(Spans);
+  Spans *s = data_own(d, sizeof *s, spans_free, e);
   if (!s)
-    return bigs_fail_memory(e, "the questions of the data");
-  d->own = s;
-  d->own_free = spans_free;
+    return BIGS_EMODEL;
   int status = spans_read(d, s, paths, n, e);
   for (int64_t i = 0; i < s->question.n && !status; i++)
     status = cut_rows(d, s, i, e);

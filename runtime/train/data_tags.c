@@ -194,11 +194,10 @@ static int end_lists(TagsReader *t, BigsError *e) {
 }
 
 int data_tags_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  TagsReader t = {.d = d, .tags = ALLOC(Tags), .sentence = -1, .begins = true};
+  TagsReader t = {.d = d, .sentence = -1, .begins = true};
+  t.tags = data_own(d, sizeof *t.tags, tags_free, e);
   if (!t.tags)
-    return bigs_fail_memory(e, "the words of the data");
-  d->own = t.tags;
-  d->own_free = tags_free;
+    return BIGS_EMODEL;
   t.from = text_open(paths, n, e);
   t.encoder = t.from ? tok_encoder_new(d->tok, e) : NULL;
   int status = !t.from      ? bigs_status(e, BIGS_EFILE)

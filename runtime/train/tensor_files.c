@@ -283,11 +283,9 @@ static int check_shard(Data *d, Shard *s, BigsError *e) {
 }
 
 int data_tensors_read(Data *d, const char *const *paths, int n, BigsError *e) {
-  Tensors *t = ALLOC(Tensors);
+  Tensors *t = data_own(d, sizeof *t, tensors_free, e);
   if (!t)
-    return bigs_fail_memory(e, "the data");
-  d->own = t;
-  d->own_free = tensors_free;
+    return BIGS_EMODEL;
   d->o.length = 1;
   int status = want_all(t, &d->o, d->o.train->program, e);
   status = status ? status : want_all(t, &d->o, scores_of(d->o.module), e);
