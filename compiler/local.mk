@@ -136,6 +136,8 @@ compiler_sources = \
 	%D%/sema/sema_check.h \
 	%D%/sema/sema_child.c \
 	%D%/sema/sema_ckpt.c \
+	%D%/sema/sema_ckpt.h \
+	%D%/sema/sema_ckpt_rules.c \
 	%D%/sema/sema_data.c \
 	%D%/sema/sema_decl.c \
 	%D%/sema/sema_describe.c \
