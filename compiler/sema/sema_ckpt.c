@@ -200,10 +200,7 @@ static void add_config(Sema *s, const CkItem *it, CkptTable *t) {
 static void unknown_layout(Sema *s, const Name *name, const char *const *names) {
   Diag *g = sema_error(s, ERR_BAD_LAYOUT, name->span,
                        "unknown layout `%s`: there are torch, flat and plain", name->s);
-  Suggest best = {.wanted = name->s};
-  for (int i = 0; i < LAYOUTS; i++)
-    suggest_add(&best, names[i]);
-  suggest_help(s, g, &best);
+  suggest_list(s, g, name->s, names, LAYOUTS);
 }
 
 static void set_layout(Sema *s, const CkItem *it, const CkItem **last, Layout *out) {
@@ -212,9 +209,7 @@ static void set_layout(Sema *s, const CkItem *it, const CkItem **last, Layout *o
   if (*last)
     sema_error(s, ERR_BAD_LAYOUT, it->span, "`layout` is given twice");
   *last = it;
-  int i = 0;
-  while (i < LAYOUTS && strcmp(it->layout.s, names[i]))
-    i++;
+  int i = name_place(names, LAYOUTS, it->layout.s);
   if (i < LAYOUTS)
     *out = (Layout)i;
   else

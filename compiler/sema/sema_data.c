@@ -298,11 +298,10 @@ static bool choice_of(Sema *s, const Expr *e, const ArgumentSpec *p, double *out
   for (int i = 0; i < COUNT(argument_choices); i++)
     if (argument_choices[i].source == p->source && !strcmp(argument_choices[i].argument, p->name))
       known[n++] = argument_choices[i].name;
-  for (int i = 0; i < n; i++)
-    if (e->kind == EX_NAME && !strcmp(e->name.s, known[i])) {
-      *out = i;
-      return true;
-    }
+  int place = e->kind == EX_NAME ? name_place(known, n, e->name.s) : n;
+  *out = place;
+  if (place < n)
+    return true;
   Diag *g = sema_error(s, ERR_BAD_SETTING, e->span, "`%s` says %s: there are %s", p->name, p->what,
                        suggest_text(s, known, n));
   if (e->kind == EX_NAME)

@@ -125,11 +125,15 @@ void suggest_help(Sema *s, Diag *d, const Suggest *g) {
     diag_help(s->d, d, "did you mean `%s%s`?", g->sigil ? g->sigil : "", g->best);
 }
 
+int name_place(const char *const *v, int n, const char *name) {
+  int i = 0;
+  while (i < n && strcmp(v[i], name))
+    i++;
+  return i;
+}
+
 bool name_listed(const char *const *v, int n, const char *name) {
-  for (int i = 0; i < n; i++)
-    if (!strcmp(v[i], name))
-      return true;
-  return false;
+  return name_place(v, n, name) < n;
 }
 
 const char *suggest_text(Sema *s, const char *const *v, int n) {

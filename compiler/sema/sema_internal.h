@@ -140,6 +140,7 @@ typedef struct Suggest {
 void suggest_add(Suggest *g, const char *name);
 void suggest_table(Suggest *g, const Map *t);
 void suggest_help(Sema *s, Diag *d, const Suggest *g);
+int name_place(const char *const *v, int n, const char *name); // n: it is not there
 bool name_listed(const char *const *v, int n, const char *name);
 const char *suggest_text(Sema *s, const char *const *v, int n); // "adamw, adam and sgd"
 // Refuses a named argument of a source, an optimizer, ... that is given twice.

@@ -53,19 +53,12 @@ static bool piece_args(Sema *s, const Expr *e, bool falls, SchedulePiece *p) {
   return ok;
 }
 
-static ScheduleKind kind_of(const char *name) {
-  int i = 0;
-  while (strcmp(schedule_names[i], name))
-    i++;
-  return (ScheduleKind)i;
-}
-
 static void add_piece(Sema *s, const Expr *e, bool last, Schedule *v) {
   if (!is_piece(e)) {
     unknown_schedule(s, e);
     return;
   }
-  SchedulePiece p = {.kind = kind_of(e->a->name.s)};
+  SchedulePiece p = {.kind = (ScheduleKind)name_place(schedule_names, SCHED_COUNT, e->a->name.s)};
   bool falls = schedule_falls[p.kind];
   p.to = !falls;
   if (!piece_args(s, e, falls, &p))

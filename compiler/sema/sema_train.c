@@ -90,13 +90,6 @@ static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
     sema_error(s, ERR_BAD_SETTING, e->span, "%s is whole, not %g", what, x);
 }
 
-static int find_name(const char *const *names, int n, const char *name) {
-  int i = 0;
-  while (i < n && strcmp(names[i], name))
-    i++;
-  return i;
-}
-
 static void unknown_optimizer(Sema *s, const Expr *callee) {
   const char *name = callee->kind == EX_NAME ? callee->name.s : "";
   Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown optimizer `%s`: there are %s",
@@ -128,7 +121,7 @@ static void optimizer_argument(Sema *s, const Arg *a, Optimizer *o) {
       suggest_list(s, g, a->name.s, taken, n);
     return;
   }
-  switch (find_name(known, COUNT(known), a->name.s)) {
+  switch (name_place(known, COUNT(known), a->name.s)) {
   case 0: set_beta(s, a->value, o); break;
   case 1: f32_of(s, a->value, "`eps`", 1, false, &o->eps); break;
   default: below_one(s, a->value, "`momentum`", &o->momentum);
@@ -138,7 +131,7 @@ static void optimizer_argument(Sema *s, const Arg *a, Optimizer *o) {
 static void set_optimizer(Sema *s, const Expr *e, Recipe *r) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
   int kind =
-      callee->kind == EX_NAME ? find_name(optimizer_names, OPT_COUNT, callee->name.s) : OPT_COUNT;
+      callee->kind == EX_NAME ? name_place(optimizer_names, OPT_COUNT, callee->name.s) : OPT_COUNT;
   if (kind == OPT_COUNT) {
     unknown_optimizer(s, callee);
     return;
@@ -245,9 +238,7 @@ static void set_ema(Sema *s, const Expr *e, Recipe *r) {
 static void setting(Sema *s, const Setting *st, Recipe *r) {
   static const char *const names[] = {"loss",  "optimizer", "rate", "decay",  "batch",
                                       "steps", "epochs",    "clip", "pieces", "ema"};
-  int k = 0;
-  while (k < COUNT(names) && strcmp(names[k], st->name.s))
-    k++;
+  int k = name_place(names, COUNT(names), st->name.s);
   if (st->times && k < COUNT(names)) {
     sema_error(s, ERR_UNKNOWN_SETTING, st->span, "`*=` is for the `rate` of a group");
     return;
