@@ -155,8 +155,8 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
     const Setting *st = &it->settings.v[i];
     if (!name_listed(names, COUNT(names), st->name.s)) {
       Diag *d = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
-                           "unknown setting `%s` of a group: there are rate, decay and frozen",
-                           st->name.s);
+                           "unknown setting `%s` of a group: there are %s", st->name.s,
+                           suggest_text(s, names, COUNT(names)));
       suggest_list(s, d, st->name.s, names, COUNT(names));
     } else if (!strcmp(st->name.s, "rate") && sema_is_schedule(s, st->value)) {
       sema_error(s, ERR_BAD_SETTING, st->value->span,
@@ -236,8 +236,8 @@ static void set_ema(Sema *s, const Expr *e, Recipe *r) {
 }
 
 static void setting(Sema *s, const Setting *st, Recipe *r) {
-  static const char *const names[] = {"loss",  "optimizer", "rate", "decay",  "batch",
-                                      "steps", "epochs",    "clip", "pieces", "ema"};
+  static const char *const names[] = {"loss",   "optimizer", "rate",   "decay", "batch",
+                                      "pieces", "steps",     "epochs", "clip",  "ema"};
   int k = name_place(names, COUNT(names), st->name.s);
   if (st->times && k < COUNT(names)) {
     sema_error(s, ERR_UNKNOWN_SETTING, st->span, "`*=` is for the `rate` of a group");
@@ -253,16 +253,15 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     break;
   case 3: f32_of(s, st->value, "`decay`", FLT_MAX, true, &r->decay); break;
   case 4: set_batch(s, st->value, r); break;
-  case 5: whole_of(s, st->value, "`steps`", &r->steps); break;
-  case 6: whole_of(s, st->value, "`epochs`", &r->epochs); break;
-  case 7: f32_of(s, st->value, "`clip`", FLT_MAX, false, &r->clip); break;
-  case 8: whole_of(s, st->value, "`pieces`", &r->pieces); break;
+  case 5: whole_of(s, st->value, "`pieces`", &r->pieces); break;
+  case 6: whole_of(s, st->value, "`steps`", &r->steps); break;
+  case 7: whole_of(s, st->value, "`epochs`", &r->epochs); break;
+  case 8: f32_of(s, st->value, "`clip`", FLT_MAX, false, &r->clip); break;
   case 9: set_ema(s, st->value, r); break;
   default: {
-    Diag *g = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
-                         "unknown setting `%s`: there are loss, optimizer, rate, decay, batch, "
-                         "pieces, steps, epochs, clip and ema",
-                         st->name.s);
+    Diag *g =
+        sema_error(s, ERR_UNKNOWN_SETTING, st->name.span, "unknown setting `%s`: there are %s",
+                   st->name.s, suggest_text(s, names, COUNT(names)));
     suggest_list(s, g, st->name.s, names, COUNT(names));
   }
   }
