@@ -47,8 +47,7 @@ static bool make_folder(char *path) {
     *p = '/';
   }
   mkdir(path, 0700);
-  struct stat st;
-  return !stat(path, &st) && S_ISDIR(st.st_mode);
+  return file_is_folder(path);
 }
 
 // A relative one is ignored, as the convention of XDG_CACHE_HOME has it.

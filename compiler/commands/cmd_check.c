@@ -3,6 +3,7 @@
 #include "compiler/commands/check.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/driver/sample.h"
+#include "runtime/files/file.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -11,11 +12,6 @@ typedef struct Check {
   Options o; // with small values for the run-time dims
   const char *path;
 } Check;
-
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
-}
 
 // A first, silent look at the model tells which dims need a value.
 static void fix_dims(Check *c, Arena *a) {
@@ -139,7 +135,7 @@ static int check(Check *c) {
 
 int cmd_CHECK(const Options *o) {
   Check c = {.o = *o};
-  if (o->args.n != 1 || ends_with(o->args.v[0], ".so")) {
+  if (o->args.n != 1 || file_has_suffix(o->args.v[0], ".so")) {
     fprintf(stderr, "bigsc check: %s; see `bigsc check --help`\n",
             !o->args.n      ? "which model?"
             : o->args.n > 1 ? "too many arguments"

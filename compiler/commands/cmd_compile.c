@@ -313,9 +313,8 @@ static int no_vocabulary(const Session *s, const char *why) {
 }
 
 static const char *weights_folder(Session *s) {
-  struct stat st;
   const char *slash = strrchr(s->weights, '/');
-  if (!stat(s->weights, &st) && S_ISDIR(st.st_mode))
+  if (file_is_folder(s->weights))
     return s->weights;
   return slash ? arena_strndup(s->arena, s->weights, (size_t)(slash - s->weights) + 1) : ".";
 }

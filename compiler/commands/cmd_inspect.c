@@ -73,11 +73,6 @@ void inspect_item(JsonText *items, JsonText *value) {
   free(value->s);
 }
 
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
-}
-
 static int without_model(Session *s, const Options *o, const char *path, bool folder) {
   int status = session_start(s, o);
   if (status)
@@ -133,7 +128,7 @@ int cmd_INSPECT(const Options *o) {
     fprintf(stderr, "bigsc: %s: %s\n", path, strerror(errno));
     return EXIT_FILE;
   }
-  bool model = ends_with(path, ".mdl") || ends_with(path, ".so");
+  bool model = file_has_suffix(path, ".mdl") || file_has_suffix(path, ".so");
   int status = pipe    ? inspect_stdin(&s, &own)
                : model ? with_model(&s, o, path)
                        : without_model(&s, o, path, S_ISDIR(st.st_mode));

@@ -3,6 +3,7 @@
 #include "compiler/commands/curves.h"
 #include "compiler/commands/drawing.h"
 #include "compiler/driver/session.h"
+#include "runtime/files/file.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ static int take_options(const Options *o, CurveOptions *c) {
   *c = (CurveOptions){.smooth = o->smooth > 0 ? o->smooth : 0};
   if (!o->args.n)
     return usage("which run?");
-  if (o->out && strcmp(o->out, OUT_STDOUT) && !drawing_suffix(o->out, ".svg"))
+  if (o->out && strcmp(o->out, OUT_STDOUT) && !file_has_suffix(o->out, ".svg"))
     return usage("-o takes a file.svg, or - for standard output");
   c->x = !o->x || !strcmp(o->x, "steps") ? CURVE_STEPS
          : !strcmp(o->x, "tokens")       ? CURVE_TOKENS

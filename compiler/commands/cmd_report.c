@@ -5,18 +5,13 @@
 #include "compiler/commands/trained.h"
 #include "compiler/draw/html.h"
 #include "base/alloc.h"
+#include "runtime/files/file.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static int usage(const char *what) {
   fprintf(stderr, "bigsc report: %s; see `bigsc report --help`\n", what);
   return EXIT_USAGE;
-}
-
-static bool is_folder(const char *path) {
-  struct stat st;
-  return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 // ---- the model, where there is a checkpoint
@@ -93,7 +88,7 @@ static int report(Report *r, Arena *a, const char *run) {
   BigsError e = {0};
   const char *out = r->o.out;
   int status = history_read(a, run, &r->h, &e);
-  bool folder = is_folder(run) && folder_has_run(run);
+  bool folder = file_is_folder(run) && folder_has_run(run);
   if (status) {
     session_start(&r->s, &r->o);
     return session_fail(&r->s, &e);
@@ -110,7 +105,7 @@ static int report(Report *r, Arena *a, const char *run) {
 int cmd_REPORT(const Options *given) {
   if (given->args.n != 1)
     return usage(given->args.n ? "one run at a time" : "which run?");
-  if (given->out && strcmp(given->out, OUT_STDOUT) && !drawing_suffix(given->out, ".html"))
+  if (given->out && strcmp(given->out, OUT_STDOUT) && !file_has_suffix(given->out, ".html"))
     return usage("-o takes a file.html, or - for standard output");
   Report *r = ALLOC(Report);
   Arena *a = arena_new();

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop;
@@ -106,11 +105,6 @@ static int keep_case(Session *s, TokenizerKind kind, const Tokenizer *t, TrainOp
   return said ? 0 : keep_text(s, "tokenizer_config.json", text, strlen(text), to);
 }
 
-static bool is_folder(const char *path) {
-  struct stat st;
-  return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
 static int keep_named(Session *s, const char *path, const Tokenizer *t, TrainOptions *to) {
   const char *slash = strrchr(path, '/');
   const char *folder = slash ? arena_strndup(s->arena, path, (size_t)(slash - path) + 1) : ".";
@@ -124,8 +118,8 @@ static int keep_tokenizer(Session *s, const char *path, const Tokenizer *t, Trai
   const BigsModule *m = s->module;
   int status =
       !path ? keep_text(s, tokenizer_files[m->vocab_kind], m->vocab_text, strlen(m->vocab_text), to)
-      : is_folder(path) ? keep_folder(s, path, true, true, to)
-                        : keep_named(s, path, t, to);
+      : file_is_folder(path) ? keep_folder(s, path, true, true, to)
+                             : keep_named(s, path, t, to);
   return status ? status : keep_case(s, tok_kind_of(t), t, to);
 }
 

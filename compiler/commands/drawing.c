@@ -38,11 +38,6 @@ void drawing_drop(Drawing *d) {
   free(d->text);
 }
 
-bool drawing_suffix(const char *path, const char *suffix) {
-  size_t n = strlen(path), k = strlen(suffix);
-  return n > k && !strcmp(path + n - k, suffix);
-}
-
 int drawing_check(Session *s, const char *out, const char *in) {
   struct stat a, b;
   if (!out || stat(out, &a) || stat(in, &b) || !S_ISREG(a.st_mode) || a.st_dev != b.st_dev ||

@@ -1,10 +1,10 @@
 // See feeding.h.
 #include "compiler/commands/feeding.h"
 #include "codegen/cuda/cache.h"
+#include "runtime/files/file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEPT_TEXT = 8 << 20 }; // bytes of text from which tokens are kept without being asked
@@ -114,16 +114,11 @@ int feeding_kind(Session *s, const char *dir, TokenizerKind *kind) {
                        s->module->model, name, known);
 }
 
-static bool is_folder(const char *path) {
-  struct stat st;
-  return path && !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
 // The folder whose files say how text is cut: the run's, or that of the weights, where it has any.  They are asked before the model: a
 // tokenizer.json has tokens that the vocab.txt beside it lacks, and a folder tells whether its words keep their case.
 static const char *folder_of_tokens(Session *s, const char *dir) {
   const char *folder = dir ? dir : s->o->weights;
-  return is_folder(folder) && tok_in_folder(folder) ? folder : NULL;
+  return folder && file_is_folder(folder) && tok_in_folder(folder) ? folder : NULL;
 }
 
 // The vocabulary that a library carries.

@@ -112,11 +112,6 @@ static void date(const Moments *train, Moment *m) {
 }
 
 // ---- names
-static bool is_dir(const char *path) {
-  struct stat st;
-  return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
 static const char *name_of(Arena *a, const char *path, bool folder) {
   size_t n = strlen(path);
   while (n > 1 && path[n - 1] == '/')
@@ -124,13 +119,13 @@ static const char *name_of(Arena *a, const char *path, bool folder) {
   size_t from = n;
   while (from && path[from - 1] != '/')
     from--;
-  if (!folder && n - from > 6 && !strncmp(path + n - 6, ".jsonl", 6))
+  if (!folder && n - from > 6 && file_has_suffix(path, ".jsonl"))
     n -= 6;
   return n > from ? arena_strndup(a, path + from, n - from) : path;
 }
 
 int history_read(Arena *a, const char *path, History *h, BigsError *e) {
-  bool folder = is_dir(path);
+  bool folder = file_is_folder(path);
   size_t size = 0;
   struct stat st;
   *h = (History){.path = folder ? arena_printf(a, "%s/log.jsonl", path) : path,

@@ -84,15 +84,10 @@ static int write_row(FileOut *out, int64_t i, const Data *data, const EvalRows *
   return status ? status : write_said(out, &rows->v[i], rows, data_labels(data), e);
 }
 
-static bool is_json(const char *path) {
-  size_t n = strlen(path);
-  return n > 5 && !strcmp(path + n - 5, ".json");
-}
-
 static int write_all(FileOut *out, const Data *data, const EvalRows *rows, const char *path,
                      BigsError *e) {
   const char *head = rows->task.kind == OF_SPANS ? "id\tprediction\n" : "index\tprediction\n";
-  if (rows->task.kind == OF_SPANS && is_json(path))
+  if (rows->task.kind == OF_SPANS && file_has_suffix(path, ".json"))
     return write_json(out, data, rows, e);
   int status = rows->task.kind == OF_TAGS ? 0 : file_write(out, head, strlen(head), e);
   for (int64_t i = 0; i < rows->n && !status; i++)

@@ -6,6 +6,7 @@
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
 #include "runtime/exec/match.h"
+#include "runtime/files/file.h"
 #include "runtime/foreign/foreign.h"
 #include <errno.h>
 #include <math.h>
@@ -52,11 +53,6 @@ int session_diags(Session *s, int status) {
     diags_print(stderr, s->diags, options_format(s->o), s->color);
   *s->diags = (Diags){.arena = s->arena}; // in place: the model goes on reporting to it
   return errors ? status : 0;
-}
-
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
 }
 
 static Model *load(Session *s, const char *path, const char *text, const Defines *defs,
@@ -178,7 +174,7 @@ int session_load(Session *s, const Options *o, const char *path, bool fix) {
   int status = session_start(s, o);
   if (status)
     return status;
-  return ends_with(path, ".so") ? load_so(s, path) : load_text(s, path, fix);
+  return file_has_suffix(path, ".so") ? load_so(s, path) : load_text(s, path, fix);
 }
 
 const BigsBuiltinOps *const *session_builtins(void) {

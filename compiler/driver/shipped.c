@@ -4,7 +4,6 @@
 #include "runtime/files/file.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct {
@@ -89,11 +88,6 @@ static bool takes_a_model(Verb v) {
          takes_a_run(v) || v == VERB_BENCH || v == VERB_CHECK || v == VERB_REPL;
 }
 
-static bool is_folder(const char *path) {
-  struct stat st;
-  return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
 // One of sentence-transformers is compiled for its vectors; such a model has the other entries, too.
 static bool wants_vectors(Arena *a, const Options *o, const char *folder) {
   return o->verb == VERB_EMBED || (o->entry && !strcmp(o->entry, "embed")) ||
@@ -117,7 +111,7 @@ static int model_of_folder(Arena *a, const Options *o, const char *folder, const
 
 int shipped_folder(Arena *a, Options *o, BigsError *e) {
   const char *path;
-  if (!o->args.n || !takes_a_model(o->verb) || !is_folder(o->args.v[0]))
+  if (!o->args.n || !takes_a_model(o->verb) || !file_is_folder(o->args.v[0]))
     return 0;
   int status = model_of_folder(a, o, o->args.v[0], &path, e);
   bool trains = path && !strcmp(path + strlen(path) - strlen("model.mdl"), "model.mdl");

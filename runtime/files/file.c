@@ -361,6 +361,16 @@ char *file_join(const char *dir, const char *name, BigsError *e) {
   return s;
 }
 
+bool file_is_folder(const char *path) {
+  struct stat st;
+  return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+bool file_has_suffix(const char *path, const char *suffix) {
+  size_t n = strlen(path), m = strlen(suffix);
+  return n >= m && !strcmp(path + n - m, suffix);
+}
+
 size_t bom_length(const char *s, size_t n) {
   return n >= 3 && !memcmp(s, "\xEF\xBB\xBF", 3) ? 3 : 0;
 }

@@ -191,18 +191,13 @@ static int open_folder(Hub *h, const char *path, BigsError *e) {
   return status;
 }
 
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), m = strlen(end);
-  return n >= m && !strcmp(s + n - m, end);
-}
-
 static int open_any(Hub *h, const char *path, BigsError *e) {
   struct stat st;
   if (stat(path, &st) != 0)
     return bigs_fail_errno(e, "open", path);
   if (S_ISDIR(st.st_mode))
     return open_folder(h, path, e);
-  if (!ends_with(path, ".index.json"))
+  if (!file_has_suffix(path, ".index.json"))
     return add_shard(h, path, e);
   const char *slash = strrchr(path, '/');
   char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
