@@ -141,8 +141,29 @@ static int score(Session *s, Feeding *f, EvalRows *rows) {
 }
 
 // Of text the rows that training holds out, of a task all.  What is not given is as the model was trained: the block, the batch, the length.
-static int eval(Session *s, const char *dir, Feeding *f) {
+static int check_predictions(Session *s, const BigsTrain *t) {
+  if (s->o->predictions && !feeding_is_task(s->module, t))
+    return session_error(
+        s, EXIT_USAGE,
+        "--predictions is for tasks, whose rows have a target each, and `%s` is none", t->name);
+  return session_check_output(s, s->o->predictions);
+}
+
+// dir: a run's, or NULL; st: what it says of its batches.
+static int open_data(Session *s, const char *dir, const BigsTrain *t, const TrainState *st,
+                     Feeding *f) {
   const Options *o = s->o;
+  int status = feeding_of_tokens(t) ? feeding_tokenizer(s, dir, &f->tokens) : 0;
+  status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
+  if (!status)
+    status =
+        feeding_open(s, f, t, o->data.v, o->data.n,
+                     (FeedingRows){o->batch > 0 ? o->batch : st->batch / st->pieces, 1},
+                     o->length > 0 ? o->length : st->length, 0, !feeding_is_task(s->module, t));
+  return status ? status : check_batches(s, f);
+}
+
+static int eval(Session *s, const char *dir, Feeding *f) {
   TrainState st = {.batch = 16, .pieces = 1};
   char name[128] = "";
   if (dir && folder_has_run(dir)) {
@@ -150,26 +171,13 @@ static int eval(Session *s, const char *dir, Feeding *f) {
       return session_fail(s, &s->error);
     state_free(&st); // of what it says the numbers stay
   }
-  const char *train = o->train ? o->train : *name ? name : NULL;
+  const char *train = s->o->train ? s->o->train : *name ? name : NULL;
   int index = session_train(s, train);
   if (index < 0)
     return train ? EXIT_MODEL : EXIT_USAGE;
   const BigsTrain *t = &s->module->train[index];
-  bool task = feeding_is_task(s->module, t);
-  int status = 0;
-  if (o->predictions && !task)
-    status = session_error(
-        s, EXIT_USAGE,
-        "--predictions is for tasks, whose rows have a target each, and `%s` is none", t->name);
-  status = status ? status : session_check_output(s, o->predictions);
-  if (!status && feeding_of_tokens(t))
-    status = feeding_tokenizer(s, dir, &f->tokens);
-  status = status ? status : feeding_labels(s, f, dir ? dir : s->weights, true);
-  if (!status)
-    status = feeding_open(s, f, t, o->data.v, o->data.n,
-                          (FeedingRows){o->batch > 0 ? o->batch : st.batch / st.pieces, 1},
-                          o->length > 0 ? o->length : st.length, 0, !task);
-  status = status ? status : check_batches(s, f);
+  int status = check_predictions(s, t);
+  status = status ? status : open_data(s, dir, t, &st, f);
   if (status)
     return status;
   EvalRows rows = {0};
