@@ -366,7 +366,20 @@ static int keep_to_memory(Session *s, const BigsTrain *t, const TrainChanges *c,
   return fewest_pieces(s, t, ranks, plan);
 }
 
-// A batch that grows ends as large as its block says: is there room for it, and does the model take it?
+static int no_room(Session *s, const TrainPlan *plan, int64_t most, int64_t pieces) {
+  if (!pieces)
+    return session_error(s, EXIT_MODEL,
+                         "the batch grows to %lld rows, for which there is no memory, even in the "
+                         "%lld pieces that the first one has rows for",
+                         (long long)most, (long long)plan->batch);
+  return session_error(s, EXIT_MODEL,
+                       "the batch grows to %lld rows, for which there is no memory: "
+                       "--pieces %lld takes it in pieces of %lld",
+                       (long long)most, (long long)pieces, (long long)(most / pieces));
+}
+
+// A batch that grows ends as large as its block says: is there room for it, and does the model take it?  What cannot be told here the
+// step itself will.
 static int check_growth(Session *s, const BigsTrain *t, const Ranks *ranks, const TrainPlan *plan) {
   int64_t dims[MAX_SYMS], most = train_most_rows(t, plan->batch);
   if (most == plan->batch)
@@ -382,12 +395,7 @@ static int check_growth(Session *s, const BigsTrain *t, const Ranks *ranks, cons
   if (step_dims(s, t, plan, dims))
     return EXIT_USAGE;
   int64_t n = pieces_for(s, t, ranks, plan, dims);
-  return n <= plan->pieces
-             ? 0
-             : session_error(s, EXIT_MODEL,
-                             "the batch grows to %lld rows, for which there is no memory: "
-                             "--pieces %lld takes it in pieces of %lld",
-                             (long long)most, (long long)n, (long long)(most / n));
+  return n && n <= plan->pieces ? 0 : no_room(s, plan, most, n);
 }
 
 static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
