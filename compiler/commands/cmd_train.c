@@ -398,54 +398,76 @@ static int check_growth(Session *s, const BigsTrain *t, const Ranks *ranks, cons
   return n && n <= plan->pieces ? 0 : no_room(s, plan, most, n);
 }
 
-static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
+// What the run does, and its pieces.
+static int make_plan(Session *s, const Options *given, int index, const Ranks *ranks,
+                     TrainPlan *plan) {
   const Options *o = s->o;
   const BigsTrain *t = &s->module->train[index];
   TrainChanges changes;
-  TrainPlan plan;
-  TrainResult result = {0};
   int status = changes_of(s, &changes);
   if (!status && !o->data.n)
     status = session_error(s, EXIT_USAGE, "what data? --data PATH...");
   if (status)
     return status;
-  if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, &plan,
+  if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, plan,
                  &s->error))
     return session_fail(s, &s->error);
-  note_unused(s, given, &plan);
-  status = keep_to_memory(s, t, &changes, ranks, &plan);
-  status = status ? status : check_growth(s, t, ranks, &plan);
-  if (status)
-    return status;
-  TrainOptions to = {.out = o->out, .resume = o->resume, .flags = o->line, .stop = &stop};
-  to.best_by = best_by(s);
-  to.patience = o->patience > 0 ? o->patience : 0;
-  to.eval_every = o->eval_every > 0 ? o->eval_every : 0;
-  to.progress = (Progress){.to = o->quiet ? NULL : stderr, .terminal = isatty(2)};
-  to.progress.unit = feeding_of_tokens(t) ? "tokens" : "rows";
-  status = feeding_of_tokens(t) ? tokenizer(s, f, &to) : 0;
+  note_unused(s, given, plan);
+  status = keep_to_memory(s, t, &changes, ranks, plan);
+  return status ? status : check_growth(s, t, ranks, plan);
+}
+
+static TrainOptions train_options(Session *s, const BigsTrain *t) {
+  const Options *o = s->o;
+  return (TrainOptions){.out = o->out,
+                        .resume = o->resume,
+                        .flags = o->line,
+                        .stop = &stop,
+                        .best_by = best_by(s),
+                        .patience = o->patience > 0 ? o->patience : 0,
+                        .eval_every = o->eval_every > 0 ? o->eval_every : 0,
+                        .progress = {.to = o->quiet ? NULL : stderr,
+                                     .terminal = isatty(2),
+                                     .unit = feeding_of_tokens(t) ? "tokens" : "rows"}};
+}
+
+static int open_data(Session *s, const BigsTrain *t, const TrainPlan *plan, const Ranks *ranks,
+                     Feeding *f, TrainOptions *to) {
+  const Options *o = s->o;
+  int status = feeding_of_tokens(t) ? tokenizer(s, f, to) : 0;
   status = status ? status : feeding_labels(s, f, o->resume ? o->out : s->weights, o->resume);
-  status = status ? status : check_shares(s, ranks, plan.batch, plan.pieces);
-  status = status
-               ? status
-               : feeding_open(s, f, t, o->data.v, o->data.n, (FeedingRows){plan.batch, plan.pieces},
-                              plan.length, plan.seed, !o->dev.n);
+  status = status ? status : check_shares(s, ranks, plan->batch, plan->pieces);
+  if (!status)
+    status = feeding_open(s, f, t, o->data.v, o->data.n, (FeedingRows){plan->batch, plan->pieces},
+                          plan->length, plan->seed, !o->dev.n);
   if (!status && o->dev.n)
-    status = feeding_open_dev(s, f, t, o->dev.v, o->dev.n, plan.batch / plan.pieces);
+    status = feeding_open_dev(s, f, t, o->dev.v, o->dev.n, plan->batch / plan->pieces);
   if (status)
     return status;
-  say_rows(s, f, &plan);
-  to.labels = data_labels(f->data);
+  to->labels = data_labels(f->data);
   f->from.rank = ranks->place.rank;
   f->from.ranks = ranks->place.ranks;
-  status = ranks_meet(s, ranks, &to.team);
+  return 0;
+}
+
+static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
+  const BigsTrain *t = &s->module->train[index];
+  TrainPlan plan;
+  TrainResult result = {0};
+  int status = make_plan(s, given, index, ranks, &plan);
   if (status)
+    return status;
+  TrainOptions to = train_options(s, t);
+  if ((status = open_data(s, t, &plan, ranks, f, &to)))
+    return status;
+  say_rows(s, f, &plan);
+  if ((status = ranks_meet(s, ranks, &to.team)))
     return status;
   catch_interrupts();
   status = train_run(s->handle, &plan, &f->feed, &to, &result);
   if (status)
     session_error(s, status, "%s", bigs_model_error(s->handle));
-  else if (!o->quiet)
+  else if (!s->o->quiet)
     print_result(s, &result, f, &to);
   return status;
 }
