@@ -62,6 +62,8 @@ compiler_sources = \
 	%D%/commands/tensors.h \
 	%D%/commands/texts.c \
 	%D%/commands/texts.h \
+	%D%/commands/train_tokenizer.c \
+	%D%/commands/train_tokenizer.h \
 	%D%/commands/trained.c \
 	%D%/commands/trained.h \
 	%D%/draw/chart.c \
