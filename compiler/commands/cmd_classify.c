@@ -204,10 +204,8 @@ int cmd_CLASSIFY(const Options *given) {
   Classifying c = {0};
   const char *dir, *entry = "scores";
   if (o.args.n != 1) {
-    fprintf(
-        stderr,
-        "bigsc classify: give one FOLDER, RUN or MODEL, and texts on standard input; see `bigsc "
-        "classify --help`\n");
+    fprintf(stderr, "bigsc classify: give one FOLDER, RUN or MODEL, and texts on standard input; "
+                    "see `bigsc classify --help`\n");
     return EXIT_USAGE;
   }
   Arena *a = arena_new();

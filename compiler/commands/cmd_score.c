@@ -333,9 +333,8 @@ int cmd_SCORE(const Options *given) {
   Scoring *c = ALLOC(Scoring);
   const char *dir, *entry = "logits";
   if (!c || o.args.n != 2) {
-    fprintf(
-        stderr,
-        "bigsc score: give one FOLDER, RUN or MODEL and one PAIRS.tsv; see `bigsc score --help`\n");
+    fprintf(stderr, "bigsc score: give one FOLDER, RUN or MODEL and one PAIRS.tsv; "
+                    "see `bigsc score --help`\n");
     free(c);
     return EXIT_USAGE;
   }

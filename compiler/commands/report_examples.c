@@ -11,10 +11,7 @@
 #include <sys/stat.h>
 
 enum { EXAMPLES = 4, EXAMPLE_TOKENS = 64, SHOWN_WORDS = 3, SHOWN_GAPS = 8, WRONG_ROWS = 10 };
-enum {
-  UNASKED_BYTES = 64 << 20,
-  UNASKED_ROWS = 1024
-}; // of data that is read without being asked to
+enum { UNASKED_BYTES = 64 << 20, UNASKED_ROWS = 1024 }; // of data that nobody asked to be read
 
 // ---- data
 typedef struct ReportData {

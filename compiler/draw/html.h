@@ -7,8 +7,8 @@
 // The head, its style for screens and for paper, and the title.
 void html_begin(FILE *f, const char *title);
 void html_end(FILE *f);
-void html_section(FILE *f, const char *id,
-                  const char *heading); // ends with html_close(f, "section")
+// Ends with html_close(f, "section").
+void html_section(FILE *f, const char *id, const char *heading);
 void html_close(FILE *f, const char *tag);
 void html_note(FILE *f, const char *fmt, ...) PRINTF_LIKE(2, 3); // a paragraph, escaped
 // A table of names and values: rows between.

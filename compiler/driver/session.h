@@ -33,10 +33,9 @@ typedef struct Session {
   bool sentence;          // the entry `embed` is as a folder of sentence-transformers says
   bool lower_first;       // and puts texts in lower case before its tokenizer
   bool unnoted;           // parts that they lack go without a word: what reaches one is refused
+  const char *lacking;    // what becomes of them, for the note; NULL: they get fresh values
   bool unset;             // parameters without weights stay zero
-  const char
-      *lacking; // what becomes of parts that they lack, for the note; NULL: they get fresh values
-  const char *weights; // o->weights, or stdin_path
+  const char *weights;    // o->weights, or stdin_path
   BigsError error;
 } Session;
 
@@ -44,10 +43,10 @@ typedef struct Session {
 // `path` is a .mdl or a .so.  With `fix`, -D of a run-time dim fixes it at compile time, else it
 // becomes s->given, as with a .so, whose dims are what they are.
 int session_start(Session *s, const Options *o); // an empty session
+int session_load(Session *s, const Options *o, const char *path, bool fix);
 // Adds to `defs` what the files in the folder of weights say of the dims and lets of `m`, but of those that `own` gives.
 int session_config(Session *s, Model *m, const Defines *own, Defines *defs);
 bool session_keeps(const Session *s, const char *dim); // whether it stays as the folder has it
-int session_load(Session *s, const Options *o, const char *path, bool fix);
 // *text: what standard input holds, when path is "-", of which no more than SOURCE_MAX bytes and one
 // are read; else NULL, once path is seen to be a readable file.
 int session_source(Session *s, const char *path, const char **text);

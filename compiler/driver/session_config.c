@@ -157,11 +157,10 @@ static bool makes_vectors(const Options *o) {
 
 static void note_prompt(const Session *s, const SentenceRules *r) {
   if (s->o->verb == VERB_COMPILE && *r->prompt && !s->o->quiet)
-    fprintf(
-        stderr,
-        "bigsc: note: %s puts \"%s\" in front of every text; in front of the library's texts its "
-        "caller does\n",
-        s->weights, r->prompt);
+    fprintf(stderr,
+            "bigsc: note: %s puts \"%s\" in front of every text; "
+            "in front of the library's texts its caller does\n",
+            s->weights, r->prompt);
 }
 
 static int sentence_config(Session *s, const CkptTable *t, const Defines *own, SentenceRules *r) {

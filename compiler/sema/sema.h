@@ -219,9 +219,8 @@ typedef struct StoredParam {
 typedef struct CkptConfig {
   const char *file; // "config.json"
   const char *key;
-  const char *name; // the dim or let that the key sets; NULL: a check
-  const char *when
-      [2]; // of a let that is false, or true, where the key says this; NULL: it has the key's value
+  const char *name;    // the dim or let that the key sets; NULL: a check
+  const char *when[2]; // of a let that is false, or true, where the key says this; NULL: its value
   bool is_text, is_bool; // of a check
   const char *text;
   double num;

@@ -242,8 +242,8 @@ typedef struct ConfigItem { // NAME = NAME ["==" STRING "or" STRING] | NAME == s
   Name name; // the dim or let; with `check` a key of the file
   bool check;
   Name key; // !check
-  Str when
-      [2]; // likewise: what the key says where the let is false, and where it is true; s NULL: its value
+  // Likewise: what the key says where the let is false, and where it is true; s NULL: the let has the key's value.
+  Str when[2];
   Expr *value; // check
 } ConfigItem;
 typedef struct AliasPair {
