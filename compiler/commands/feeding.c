@@ -235,11 +235,12 @@ static int note_rows(Session *s, const Feeding *f, const Data *d) {
   return 0;
 }
 
-double feeding_argument(const BigsTrain *t, const char *name, double otherwise) {
+// What the block's data line says to its source by this name (base/arguments.def); 0: nothing.
+static double argument(const BigsTrain *t, const char *name) {
   for (int i = 0; i < t->nargument; i++)
     if (!strcmp(t->argument[i].name, name))
       return t->argument[i].value;
-  return otherwise;
+  return 0;
 }
 
 static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) {
@@ -255,10 +256,10 @@ static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) 
                        .skip_bad = s->o->skip_bad,
                        .whole = options_whole(s->o),
                        .mask_rate = train->mask_rate,
-                       .rows = (DataRows)feeding_argument(train, "rows", 0),
-                       .short_share = feeding_argument(train, "short", 0),
-                       .most = (int64_t)feeding_argument(train, "most", 0),
-                       .words = feeding_argument(train, "words", 0) != 0,
+                       .rows = (DataRows)argument(train, "rows"),
+                       .short_share = argument(train, "short"),
+                       .most = (int64_t)argument(train, "most"),
+                       .words = argument(train, "words") != 0,
                        .module = s->module,
                        .train = train,
                        .pad = s->module->pad_to > 0 || fixed_length(s->module),

@@ -46,14 +46,12 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
 // Evaluates by all rows of other files, with the labels of those that are trained on, instead of what is held out of them.
 int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                      int npaths, int64_t batch);
-// What the block's data line says to its source by this name (base/arguments.def).
-double feeding_argument(const BigsTrain *t, const char *name, double otherwise);
 // A line for people: of a task its metrics; for text, one more with the unigram entropy.
 void feeding_print_result(const Feeding *f, const EvalResult *r);
 void feeding_close(Feeding *f);
 int64_t fixed_length(const BigsModule *m); // of `ids`, known when compiled; 0: not
 int64_t fixed_batch(const BigsModule *m);  // the same of its rows
-const char *open_choices(
-    const BigsModule *m); // the dim of the choices of a row, known when it runs; NULL: none
+// The dim of the choices of a row, known when it runs; NULL: none.
+const char *open_choices(const BigsModule *m);
 int64_t model_longest(const BigsModule *m); // bound of the length of `ids`; 0: none
 #endif
