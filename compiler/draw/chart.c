@@ -2,6 +2,10 @@
 #include "compiler/draw/chart.h"
 #include <math.h>
 
+bool frame_shows(const ChartFrame *f, const ChartPoint *p) {
+  return range_shows(&f->x, p->x) && range_shows(&f->y, p->y);
+}
+
 static void take_series(const Series *s, RangeFinder *x, RangeFinder *y) {
   for (int i = 0; i < s->n; i++)
     if (range_shows(&x->range, s->point[i].x) && range_shows(&y->range, s->point[i].y)) {

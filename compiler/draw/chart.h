@@ -38,6 +38,7 @@ typedef struct ChartFrame {
 } ChartFrame;
 // What the axes show.  False: no series has a point that can stand there.
 bool chart_frame(const Chart *c, ChartFrame *f);
+bool frame_shows(const ChartFrame *f, const ChartPoint *p); // can the axes show such a point?
 
 // ---- points
 // The mean of `window` points around each (fewer at the ends, as many on both sides), of those that are numbers; a point that is

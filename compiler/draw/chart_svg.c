@@ -62,15 +62,12 @@ static void draw_y(const Paper *p) {
 }
 
 // ---- curves
-static bool shows(const Paper *p, const ChartPoint *at) {
-  return range_shows(&p->frame.x, at->x) && range_shows(&p->frame.y, at->y);
-}
-
 // "M1,2 3,4 M5,6 7,8": a point alone between gaps gets a line of no length, which round caps show.
 static void put_path(const Paper *p, const ChartPoint *v, int n) {
   for (int i = 0; i < n; i++) {
-    bool first = !i || !shows(p, &v[i - 1]), last = i + 1 == n || !shows(p, &v[i + 1]);
-    if (!shows(p, &v[i]))
+    bool first = !i || !frame_shows(&p->frame, &v[i - 1]),
+         last = i + 1 == n || !frame_shows(&p->frame, &v[i + 1]);
+    if (!frame_shows(&p->frame, &v[i]))
       continue;
     double x = place_x(p, v[i].x), y = place_y(p, v[i].y);
     fprintf(p->f, "%s%.1f,%.1f", first ? "M" : " ", x, y);
@@ -111,7 +108,7 @@ static void draw_series(const Paper *p, const Series *s) {
   put_path(p, v, n);
   fprintf(p->f, "\"/>\n");
   for (int i = 0; i < n && s->drawn == DRAWN_POINTS; i++)
-    if (shows(p, &v[i]))
+    if (frame_shows(&p->frame, &v[i]))
       draw_shape(p->f, m, place_x(p, v[i].x), place_y(p, v[i].y));
   fprintf(p->f, "</g>\n");
 }

@@ -54,21 +54,17 @@ static void line(Canvas *v, const ChartPoint *from, const ChartPoint *to, int st
     dot(v, x + dx * i / n, y + dy * i / n, style);
 }
 
-static bool shows(const Canvas *v, const ChartPoint *p) {
-  return range_shows(&v->frame.x, p->x) && range_shows(&v->frame.y, p->y);
-}
-
 static void draw_line(Canvas *v, const Series *s) {
   const ChartPoint *p;
   int n = points_thin(v->arena, s->point, s->n, &v->frame.x, v->columns * DOTS_X, &p);
   for (int i = 0; i < n; i++)
-    if (shows(v, &p[i]))
-      line(v, i && shows(v, &p[i - 1]) ? &p[i - 1] : &p[i], &p[i], s->style);
+    if (frame_shows(&v->frame, &p[i]))
+      line(v, i && frame_shows(&v->frame, &p[i - 1]) ? &p[i - 1] : &p[i], &p[i], s->style);
 }
 
 static void draw_points(Canvas *v, const Series *s) {
   for (int i = 0; i < s->n; i++)
-    if (shows(v, &s->point[i])) {
+    if (frame_shows(&v->frame, &s->point[i])) {
       Cell *c = cell_at(v, dot_x(v, s->point[i].x), dot_y(v, s->point[i].y));
       c->point = true;
       c->style = s->style;
