@@ -153,7 +153,7 @@ void history_free(History *h) {
   h->start = NULL;
 }
 
-static bool any(const Moments *v, LogMeasure m) {
+bool moments_have(const Moments *v, LogMeasure m) {
   for (int i = 0; i < v->n; i++)
     if (isfinite(v->v[i].value[m]))
       return true;
@@ -161,7 +161,7 @@ static bool any(const Moments *v, LogMeasure m) {
 }
 
 bool history_has(const History *h, LogMeasure m) {
-  return any(&h->train, m) || any(&h->held, m);
+  return moments_have(&h->train, m) || moments_have(&h->held, m);
 }
 
 static const JsonValue *started(const History *h, const char *key) {

@@ -41,6 +41,7 @@ typedef struct History {
 // there is no log, 1 where it has no step, nor an evaluation.
 int history_read(Arena *a, const char *path, History *h, BigsError *e);
 void history_free(History *h);
+bool moments_have(const Moments *v, LogMeasure m); // is it a number at one of them?
 bool history_has(const History *h, LogMeasure m);
 // NULL: it is not there.
 const char *history_text(const History *h, const char *key);

@@ -19,13 +19,6 @@ static void put_curve(Report *r, LogMeasure y, SvgSize size) {
 }
 
 // ---- evaluations
-static bool in_table(const History *h, int m) {
-  for (int i = 0; i < h->held.n; i++)
-    if (isfinite(h->held.v[i].value[m]))
-      return true;
-  return false;
-}
-
 // What is not there, or no number, is a dash.
 static void put_number(Report *r, double x, int decimals) {
   if (!isfinite(x))
@@ -52,7 +45,7 @@ static void put_evaluations(Report *r) {
   bool shown[MEASURES];
   int n = 2, held = r->h.held.n, skip = 1 + held / EVALUATIONS;
   for (int k = 0; k < MEASURES; k++)
-    if ((shown[k] = in_table(&r->h, k)))
+    if ((shown[k] = moments_have(&r->h.held, (LogMeasure)k)))
       name[n++] = k == MEASURE_loss ? "held-out loss" : measure_names[k];
   html_head(r->f, name, n);
   for (int i = 0; i < held; i++)
