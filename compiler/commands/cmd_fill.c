@@ -26,13 +26,8 @@ typedef struct Filled {
   double *change; // see fill_why; NULL: not asked for
 } Filled;
 
-// The table may have more rows than the vocabulary.
 static const char *word_text(const Filling *f, int32_t id) {
-  BigsError none = {0};
-  char *word = tok_text(f->tokens, id) ? tok_spelled(f->tokens, id, &none) : NULL;
-  const char *text = word ? arena_strdup(f->s.arena, word) : "?";
-  free(word);
-  return text;
+  return feeding_word(&f->s, f->tokens, id);
 }
 
 // By how much gap i is less sure of its word without the token there; false: it is none of the others.

@@ -155,6 +155,14 @@ int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out) {
   return status ? status : feeding_cut_by(s, path, out);
 }
 
+const char *feeding_word(const Session *s, const Tokenizer *t, int32_t id) {
+  BigsError none = {0};
+  char *word = tok_text(t, id) ? tok_spelled(t, id, &none) : NULL;
+  const char *text = word ? arena_strdup(s->arena, word) : "?";
+  free(word);
+  return text;
+}
+
 static int show(void *ctx, const char *what, double share) {
   Feeding *f = ctx;
   if (!f->o->quiet && isatty(2))

@@ -36,6 +36,8 @@ int feeding_vocab(Session *s, const char *dir, const char **path);
 int feeding_cut_by(Session *s, const char *path, Tokenizer **out);
 // Both.
 int feeding_tokenizer(Session *s, const char *dir, Tokenizer **out);
+// A token for people, as tok_spelled has it, in the session's arena; "?": the table has more rows than the vocabulary.
+const char *feeding_word(const Session *s, const Tokenizer *t, int32_t id);
 // The names that folder/config.json has for classes; of a training folder or a model to be evaluated no others are allowed.
 int feeding_labels(Session *s, Feeding *f, const char *folder, bool fixed);
 // Opens the source of train block `train` (or, with kind given by `source`) over `paths`. hold_out:

@@ -84,6 +84,11 @@ static DataSplit split_of(const ReportData *d) {
   return d->hold_out ? DATA_HELD_OUT : DATA_TRAIN;
 }
 
+static const char *word(const Report *r, int32_t id) {
+  return feeding_word(&r->s, r->feeding.tokens, id);
+}
+
+// As the vocabulary has it.
 static const char *token(const Report *r, int32_t id) {
   const char *text = tok_text(r->feeding.tokens, id);
   return text ? text : "?";
@@ -151,9 +156,10 @@ static bool marks_words(const Report *r) {
   return false;
 }
 
-// A token as it stands in a text.
-static void put_word(const Report *r, const char *text, bool marked) {
-  size_t mark = marked ? word_mark(text) : strncmp(text, "##", 2) ? 0 : 2;
+// A token as it stands in a text, behind the blank.
+static void put_word(const Report *r, int32_t id, bool marked) {
+  const char *text = word(r, id);
+  size_t mark = *text == ' ' ? 1 : marked ? word_mark(text) : strncmp(text, "##", 2) ? 0 : 2;
   xml_text(r->f, text + mark);
 }
 
@@ -164,15 +170,14 @@ static bool begins_word(const char *text, bool marked) {
 // A token with its share of why the first mask is filled so: blue where the word is less likely without it, else orange.
 static void put_token(const Report *r, const Example *x, int64_t i, double most, bool marked) {
   double change = x->change[i];
-  const char *text = token(r, x->ids[i]);
-  if (i && begins_word(text, marked))
+  if (i && begins_word(token(r, x->ids[i]), marked))
     fputc(' ', r->f);
   if (isnan(change))
     fprintf(r->f, "<span>");
   else
     fprintf(r->f, "<span title=\"%.3f nats\" style=\"background:rgba(%s,%.2f)\">", change,
             change > 0 ? "0,114,178" : "213,94,0", most > 0 ? 0.6 * fabs(change) / most : 0);
-  put_word(r, text, marked);
+  put_word(r, x->ids[i], marked);
   fprintf(r->f, "</span>");
 }
 
@@ -199,11 +204,11 @@ static void put_gap(const Report *r, const FillGap *g, int number, int32_t truth
       p = g->word[k].probability;
     if (k < SHOWN_WORDS && n < sizeof words)
       n += (size_t)snprintf(words + n, sizeof words - n, "%s%s %.1f %%", k ? ", " : "",
-                            token(r, g->word[k].id), 100 * g->word[k].probability);
+                            word(r, g->word[k].id), 100 * g->word[k].probability);
   }
   fprintf(r->f, "<tr%s>", g->word[0].id == truth ? "" : " class=\"wrong\"");
   html_cell(r->f, "%d", number);
-  html_cell(r->f, "%s", token(r, truth));
+  html_cell(r->f, "%s", word(r, truth));
   if (isnan(p))
     html_cell(r->f, "below %.2g %%", 100 * g->word[g->n - 1].probability);
   else
