@@ -21,8 +21,7 @@ static const Moment *last(const Moments *v) {
   return v->n ? &v->v[v->n - 1] : NULL;
 }
 
-static void put_progress(Report *r) {
-  const Moment *m = last(&r->h.train), *held = last(&r->h.held);
+static void put_reached(Report *r, const Moment *m) {
   double steps = history_number(&r->h, "steps");
   if (m && !isnan(steps))
     html_pair(r->f, "reached", "step %lld of %.0f", (long long)m->step, steps);
@@ -32,6 +31,9 @@ static void put_progress(Report *r) {
     html_pair(r->f, "seen", "%.0f tokens in %.4g %s", m->tokens,
               m->seconds < 600 ? m->seconds : m->seconds / 3600,
               m->seconds < 600 ? "seconds" : "hours");
+}
+
+static void put_losses(Report *r, const Moment *m, const Moment *held) {
   if (m && isfinite(m->value[MEASURE_loss]))
     html_pair(r->f, "training loss", "%.4f", m->value[MEASURE_loss]);
   if (held && isfinite(held->value[MEASURE_loss]))
@@ -40,6 +42,12 @@ static void put_progress(Report *r) {
   if (r->saved && r->st.best_step >= 0)
     html_pair(r->f, "best", "%s %.4f at step %lld", r->st.best_by, r->st.best,
               (long long)r->st.best_step);
+}
+
+static void put_progress(Report *r) {
+  const Moment *m = last(&r->h.train);
+  put_reached(r, m);
+  put_losses(r, m, last(&r->h.held));
   if (r->h.resumed)
     html_pair(r->f, "went on", "%lld times", (long long)r->h.resumed);
 }
