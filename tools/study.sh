@@ -125,6 +125,20 @@ cell_dims() {
     bigs) echo "gated true I = $((8 * width / 3 / 8 * 8))" ;;
   esac
 }
+write_tuning() { # NAME TARGET LOSS: the block that fine-tunes
+  cat <<END
+
+train $1 {
+  data ids, types, mask, target : $2 = tsv("train.tsv")
+  loss      = $3
+  optimizer = adamw(beta: (0.9, 0.98), eps: 1e-6)
+  rate      = 1e-3 * (warmup(10%) then linear(to: 0))
+  decay = 0.01; clip = 1; batch = 32; steps = 600
+  group @bias, @gain { decay = 0 }
+  group @ssm { rate *= 0.1; decay = 0 }
+}
+END
+}
 write_cell() { # one recipe for all: what differs are the layers, and the rate
   # shellcheck disable=SC2046  # words
   set -- "$1" $(cell_dims "$1")
@@ -144,27 +158,9 @@ train study {
   group @bias, @gain { decay = 0 }
   group @ssm { rate *= 0.1; decay = 0 }
 }
-
-train task {
-  data ids, types, mask, target : i32[B] = tsv("train.tsv")
-  loss      = mean(cross_entropy[Labels](scores, target))
-  optimizer = adamw(beta: (0.9, 0.98), eps: 1e-6)
-  rate      = 1e-3 * (warmup(10%) then linear(to: 0))
-  decay = 0.01; clip = 1; batch = 32; steps = 600
-  group @bias, @gain { decay = 0 }
-  group @ssm { rate *= 0.1; decay = 0 }
-}
-
-train number {
-  data ids, types, mask, target : f32[B] = tsv("train.tsv")
-  loss      = mean((scores[Labels = 0] - target)^2)
-  optimizer = adamw(beta: (0.9, 0.98), eps: 1e-6)
-  rate      = 1e-3 * (warmup(10%) then linear(to: 0))
-  decay = 0.01; clip = 1; batch = 32; steps = 600
-  group @bias, @gain { decay = 0 }
-  group @ssm { rate *= 0.1; decay = 0 }
-}
 END
+  write_tuning task "i32[B]" "mean(cross_entropy[Labels](scores, target))" >>"$dir/$1.mdl"
+  write_tuning number "f32[B]" "mean((scores[Labels = 0] - target)^2)" >>"$dir/$1.mdl"
 }
 
 # ---- measurements
