@@ -320,6 +320,20 @@ static int check_length(Session *s, const Feeding *f, int64_t batch, int64_t pie
   return 0;
 }
 
+// whole: every batch has as many rows.
+static void start_feed(Feeding *f, const BigsTrain *train, FeedingRows rows, bool whole,
+                       bool hold_out) {
+  int64_t batch = rows.step / rows.pieces;
+  feed_from_data(&f->from, f->data, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
+                 &f->feed);
+  feed_leave_unpicked(&f->from, f->module, train->unpicked);
+  f->from.pieces = rows.pieces;
+  f->from.whole = whole;
+  if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (whole ? batch : 1))
+    f->feed.held_out = NULL;
+  f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + rows.step - 1) / rows.step;
+}
+
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, FeedingRows rows, int64_t length, uint64_t seed, bool hold_out) {
   int64_t batch = rows.step / rows.pieces;
@@ -342,16 +356,9 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
   choose_cache(s, &o);
   status = open_rows(s, f, paths, npaths, &o, &f->data);
   status = status ? status : note_rows(s, f, f->data);
-  if (status)
-    return status;
-  feed_from_data(&f->from, f->data, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN, &f->feed);
-  feed_leave_unpicked(&f->from, s->module, train->unpicked);
-  f->from.pieces = rows.pieces;
-  f->from.whole = fixed > 0;
-  if (hold_out && data_rows(f->data, DATA_HELD_OUT) < (f->from.whole ? batch : 1))
-    f->feed.held_out = NULL;
-  f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + rows.step - 1) / rows.step;
-  return 0;
+  if (!status)
+    start_feed(f, train, rows, fixed > 0, hold_out);
+  return status;
 }
 
 int feeding_open_dev(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
