@@ -136,18 +136,29 @@ static void put_row(Canvas *v, int row) {
   fputc('\n', v->f);
 }
 
-// The axis, and below it the numbers of its ticks.
-static void put_x(Canvas *v) {
-  Ticks t = ticks_of(&v->frame.x, v->columns / 10);
-  char *labels = NEWN(v->arena, char, v->columns + 64), text[32];
+static int column_of(const Canvas *v, double x) {
+  return (int)dot_x(v, x) / DOTS_X;
+}
+
+static void put_axis(Canvas *v, const Ticks *t) {
   bool *at = NEWN(v->arena, bool, v->columns + 1);
+  for (int i = 0; i < t->n; i++)
+    at[column_of(v, t->at[i])] = true;
+  fprintf(v->f, "%*s %s", v->gutter, "", v->screen.utf8 ? "\u2514" : "+");
+  for (int i = 0; i < v->columns; i++)
+    fputs(v->screen.utf8 ? at[i] ? "\u252C" : "\u2500" : at[i] ? "+" : "-", v->f);
+  fputc('\n', v->f);
+}
+
+// Below the axis, as many as there is room for.
+static void put_numbers(Canvas *v, const Ticks *t) {
+  char *labels = NEWN(v->arena, char, v->columns + 64), text[32];
   int end = 0;
   memset(labels, ' ', (size_t)v->columns + 40);
-  for (int i = 0; i < t.n; i++) {
-    tick_text(&t, t.at[i], text, sizeof text);
-    int x = (int)dot_x(v, t.at[i]) / DOTS_X, n = (int)strlen(text);
+  for (int i = 0; i < t->n; i++) {
+    tick_text(t, t->at[i], text, sizeof text);
+    int x = column_of(v, t->at[i]), n = (int)strlen(text);
     int from = x - n / 2 > v->columns - n ? v->columns - n : x - n / 2;
-    at[x] = true;
     if (from < (end ? end + 1 : -v->gutter)) // no room beside the one before
       continue;
     from = from < 0 ? 0 : from;
@@ -155,10 +166,13 @@ static void put_x(Canvas *v) {
     end = from + n;
   }
   labels[end] = 0;
-  fprintf(v->f, "%*s %s", v->gutter, "", v->screen.utf8 ? "\u2514" : "+");
-  for (int i = 0; i < v->columns; i++)
-    fputs(v->screen.utf8 ? at[i] ? "\u252C" : "\u2500" : at[i] ? "+" : "-", v->f);
-  fprintf(v->f, "\n%*s  %s\n", v->gutter, "", labels);
+  fprintf(v->f, "%*s  %s\n", v->gutter, "", labels);
+}
+
+static void put_x(Canvas *v) {
+  Ticks t = ticks_of(&v->frame.x, v->columns / 10);
+  put_axis(v, &t);
+  put_numbers(v, &t);
 }
 
 static bool in_legend(const Series *s) {
