@@ -45,14 +45,15 @@ static bool open_model(Zoo *z, int i, int opt) {
   Intern *names = intern_new(a);
   d->arena = a;
   Model *m = zoo_model(a, i < nmodels ? "models" : "tests/zoo", file[i], names, d);
-  zoo_want(z, a, m, is_full() || i >= nmodels || !strcmp(file[i], "bert.mdl"));
-  ck_assert_msg(build_module(b, a, names, d, m, &z->want, &o), "%s",
+  const BuildWant *want =
+      zoo_want(a, m, is_full() || i >= nmodels || !strcmp(file[i], "bert.mdl"));
+  ck_assert_msg(build_module(b, a, names, d, m, want, &o), "%s",
                 diags_string(a, d, DIAG_TEXT, false));
   z->c.module = b->module;
   z->seed = (uint64_t)i;
   bool made = build_code(b, &cuda);
   if (made)
-    zoo_reference(z, names, d, m);
+    zoo_reference(z, names, d, m, want);
   return made;
 }
 

@@ -34,8 +34,8 @@ static bool open_model(Narrow *m, int i) {
   Model *model[2]; // a graph takes a model's parameters
   for (int k = 0; k < 2; k++)
     model[k] = zoo_model(a, models[i].folder, models[i].file, names, d);
-  zoo_want(&m->z, a, model[0], false);
-  ck_assert_msg(build_module(b, a, names, d, model[0], &m->z.want, &o), "%s",
+  const BuildWant *want = zoo_want(a, model[0], false);
+  ck_assert_msg(build_module(b, a, names, d, model[0], want, &o), "%s",
                 diags_string(a, d, DIAG_TEXT, false));
   BigsKernel **code = NEWN(a, BigsKernel *, b->nkernels + 1);
   bool made = cuda.code.make(&cuda.code, b->module, b->kernels, b->nkernels, code);
@@ -46,7 +46,7 @@ static bool open_model(Narrow *m, int i) {
   m->z.c.module = b->module;
   m->z.seed = (uint64_t)i;
   if (made)
-    zoo_reference(&m->z, names, d, model[1]);
+    zoo_reference(&m->z, names, d, model[1], want);
   return made;
 }
 

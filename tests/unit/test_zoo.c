@@ -26,8 +26,7 @@ static void open_zoo(Zoo *z, Session *s, const char *name, char *const *mode) {
   ck_assert_int_eq(session_open(s), 0);
   z->c = (Compiled){s->handle, s->module};
   z->seed = (uint64_t)options.seed;
-  zoo_want(z, z->arena, s->model, true);
-  zoo_reference(z, s->names, s->diags, s->model);
+  zoo_reference(z, s->names, s->diags, s->model, &want);
 }
 
 static void check_size(const Zoo *z, const int64_t *size, bool defaults) {

@@ -132,22 +132,21 @@ Model *zoo_model(Arena *a, const char *folder, const char *file, Intern *names, 
   return m;
 }
 
-void zoo_want(Zoo *z, Arena *a, const Model *model, bool all) {
+const BuildWant *zoo_want(Arena *a, const Model *model, bool all) {
   const Recipe *const *trains;
   int n = model_trains(model, &trains);
-  const char **first = NEWN(a, const char *, 1);
-  first[0] = n ? trains[0]->name : NULL;
-  z->want = (BuildWant){.nentries = -1, .ntrains = -1, .update = true, .init = true};
+  BuildWant *want = NEW(a, BuildWant);
+  *want = (BuildWant){.nentries = -1, .ntrains = -1, .update = true, .init = true};
   if (!all && n) {
-    z->want.trains = first;
-    z->want.ntrains = 1;
+    const char **first = NEWN(a, const char *, 1);
+    first[0] = trains[0]->name;
+    want->trains = first;
+    want->ntrains = 1;
   }
+  return want;
 }
 
-void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model) {
-  BuildWant *want = NEW(z->arena, BuildWant);
-  *want = z->want;
-  want->update = false;
+void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model, const BuildWant *want) {
   BuildOptions o = {.opt = 0};
   Build *b = &z->reference;
   ck_assert(build_until(b, z->arena, names, diags, model, want, &o, PASS_unroll));

@@ -12,7 +12,6 @@ typedef struct Zoo {
   uint64_t seed;   // of the handle
   Build reference; // scans unrolled
   Node ***grad;    // by loss and parameter
-  BuildWant want;  // of the reference, and of the module
 } Zoo;
 
 // Names of the .mdl files in a folder of the sources, sorted, malloced; at most ZOO_FILES.
@@ -21,10 +20,10 @@ int zoo_files(const char *folder, char **name);
 Model *zoo_model(Arena *a, const char *folder, const char *file, Intern *names, Diags *d);
 bool zoo_again(const char *file); // one of models/ whose kernels are those of others
 int zoo_sized(void);              // how many files have such sizes
-// Fills z->want: everything, or of the train blocks the first one alone.
-void zoo_want(Zoo *z, Arena *a, const Model *model, bool all);
-// Fills z->reference and z->grad, by z->want.
-void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model);
+// All that a model has, or of its train blocks the first one alone.
+const BuildWant *zoo_want(Arena *a, const Model *model, bool all);
+// Fills z->reference and z->grad; want: what z->c.module was built of, which lasts as long as z.
+void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model, const BuildWant *want);
 
 typedef struct ZooBatch {
   int64_t dim[MAX_SYMS];
