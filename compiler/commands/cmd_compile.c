@@ -113,12 +113,13 @@ static int build(Session *s, int last) {
   if (lacking)
     return lacking;
   BuildOptions b = session_build_options(o);
-  b.lower_first = s->lower_first;
   b.gpu = for_gpu(o);
   if (last >= PASS_target && session_needs_code(s, b.gpu))
     return EXIT_FILE;
   bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);
   int status = session_diags(s, EXIT_MODEL);
+  if (ok && s->build.module)
+    s->build.module->lower_first = s->lower_first;
   return ok ? status : EXIT_MODEL;
 }
 

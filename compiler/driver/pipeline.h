@@ -40,7 +40,6 @@ typedef struct BuildOptions {
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL
   FILE *dump_to;       // where --dump-ir goes
-  bool lower_first;    // BigsModule.lower_first
   bool verify;         // run the verifier after every pass
 } BuildOptions;
 

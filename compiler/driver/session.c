@@ -257,7 +257,6 @@ BuildOptions session_build_options(const Options *o) {
 // Rows that weights lack may have to be drawn.
 static bool build(Session *s, const BuildWant *want) {
   BuildOptions b = session_build_options(s->o);
-  b.lower_first = s->lower_first;
   BuildWant w = *want;
   w.init |= s->o->extends.n > 0;
   return build_module(&s->build, s->arena, s->names, s->diags, s->model, &w, &b);

@@ -245,7 +245,6 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   m->tokenizer = t->given ? tokenizer_names[t->kind] : NULL;
   m->vocab = t->vocab;
   m->lower = t->lower;
-  m->lower_first = b->options.lower_first;
   m->pad_to = t->pad_to;
   m->mdl = model_text(b->model);
 }
