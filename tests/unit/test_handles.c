@@ -143,7 +143,8 @@ START_TEST(names_and_numbers_that_are_not_there) {
   toy_fails(m, bigs_model_step(m, 1, DIMS(2, 4, 3), NULL, x), 2, "no train block 1");
   toy_fails(m, bigs_model_get(m, BIGS_THE_WEIGHT, TOY_NPARAM, x), 2, "no parameter 6");
   toy_fails(m, bigs_model_set(m, BIGS_THE_WEIGHT, -1, x), 2, "no parameter -1");
-  toy_fails(m, bigs_model_get(m, (bigs_what)4, TOY_BIAS, x), 2, "bias has no such values");
+  toy_fails(m, bigs_model_get(m, (bigs_what)(BIGS_THE_AVERAGE + 1), TOY_BIAS, x), 2,
+            "bias has no such values");
   toy_fails(m, bigs_model_get(m, (bigs_what)-1, TOY_BIAS, x), 2, "bias has no such values");
   toy_fails(m, bigs_model_save(m, NULL, NULL), 2, "no path to save to");
   toy_fails(m, bigs_model_load(m, NULL), 2, "no path to load from");
