@@ -181,27 +181,44 @@ static float short_value(int64_t row, int64_t element) {
   return (float)(row * 100 + element * element);
 }
 
+typedef struct ShortTable {
+  StoredShape s;
+  int64_t n, rows;
+  bool last; // its rows are the last axis: it is transposed
+} ShortTable;
+
+// rows 0: as many as the parameter has.
+static ShortTable short_table(int block, int param, int64_t rows) {
+  const BigsParam *p = &toy_module.param[param];
+  int64_t all = p->rank ? p->extent[0] : 1;
+  ShortTable t = {.s = stored_shape(&toy_module, block, param), .n = 1, .rows = rows ? rows : all};
+  t.last = block >= 0 && p->rank && t.s.rank == 2 && t.s.shape[1] == all;
+  if (rows)
+    t.s.shape[t.last] = rows;
+  for (int a = 0; a < t.s.rank; a++)
+    t.n *= t.s.shape[a];
+  return t;
+}
+
+static void write_table(StWriter *w, const ShortTable *t, bool zero) {
+  int64_t inner = t->n / t->rows;
+  for (int64_t k = 0; k < t->n; k++) {
+    float v = zero      ? 0
+              : t->last ? short_value(k % t->rows, k / t->rows)
+                        : short_value(k / inner, k % inner);
+    ck_assert_int_eq(st_write(w, &v, sizeof v, NULL), 0);
+  }
+}
+
 static void write_short(int block, int param, int64_t rows) {
   StWriter *w = st_create(in_dir("short.safetensors"), NULL);
-  float zero = 0;
-  for (int pass = 0; pass < 2; pass++)
-    for (int i = 0; i < TOY_NPARAM; i++) {
-      const BigsParam *p = &toy_module.param[i];
-      StoredShape s = stored_shape(&toy_module, block, i);
-      int64_t n = 1, of = i == param ? rows : p->rank ? p->extent[0] : 1, first = of, inner = 1;
-      int axis = block >= 0 && s.rank == 2 && s.shape[1] == (p->rank ? p->extent[0] : 0);
-      s.shape[axis] = i == param ? rows : s.shape[axis];
-      for (int a = 0; a < s.rank; a++)
-        n *= s.shape[a];
-      inner = n / first;
-      if (!pass)
-        ck_assert_int_eq(st_declare(w, s.name, ST_F32, s.rank, s.shape, NULL), 0);
-      for (int64_t k = 0; pass && k < n; k++) { // row and element of a table that may be transposed
-        int64_t row = axis ? k % first : k / inner, element = axis ? k / first : k % inner;
-        float v = i == param ? short_value(row, element) : zero;
-        ck_assert_int_eq(st_write(w, &v, sizeof v, NULL), 0);
-      }
-    }
+  ShortTable t[TOY_NPARAM];
+  for (int i = 0; i < TOY_NPARAM; i++) {
+    t[i] = short_table(block, i, i == param ? rows : 0);
+    ck_assert_int_eq(st_declare(w, t[i].s.name, ST_F32, t[i].s.rank, t[i].s.shape, NULL), 0);
+  }
+  for (int i = 0; i < TOY_NPARAM; i++)
+    write_table(w, &t[i], i != param);
   ck_assert_int_eq(st_finish(w, NULL), 0);
 }
 
