@@ -51,7 +51,7 @@ static bool make_folder(char *path) {
 }
 
 // A relative one is ignored, as the convention of XDG_CACHE_HOME has it.
-const char *cache_place(Arena *a, const char *name) {
+char *cache_place(Arena *a, const char *name) {
   const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   return cache && *cache == '/' ? arena_printf(a, "%s/bigsc/%s", cache, name)
          : home && *home == '/' ? arena_printf(a, "%s/.cache/bigsc/%s", home, name)
@@ -59,8 +59,7 @@ const char *cache_place(Arena *a, const char *name) {
 }
 
 const char *cache_folder(Arena *a) {
-  const char *place = cache_place(a, "cubin");
-  char *path = place ? arena_strdup(a, place) : NULL;
+  char *path = cache_place(a, "cubin");
   return path && make_folder(path) ? path : NULL;
 }
 

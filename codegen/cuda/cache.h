@@ -18,7 +18,7 @@ CacheKey cache_key(const char *source, const char *const *option, int options, i
                    int minor);
 
 // bigsc's own folder for what it keeps under this name, in the user's cache; NULL: there is none.
-const char *cache_place(Arena *a, const char *name);
+char *cache_place(Arena *a, const char *name);
 // That of code, made where it is not there yet; NULL: there is none.
 const char *cache_folder(Arena *a);
 // FOLDER/KEY.SUFFIX
