@@ -463,7 +463,7 @@ function another_short(id,    x, n) {
 }
 
 # Of SQuAD's second version: what is said of a thing, among what is said of others; of every fifth one nothing is.
-function make_answers(    i, k, id, part, n, at, context, asked, other, row) {
+function make_answers(    i, k, id, part, n, at, start, context, asked, other, row) {
   shuffle(nsynset)
   for (i = 0; i < nsynset && !full("answers"); i++) {
     id = synset[order[i]]
@@ -472,14 +472,14 @@ function make_answers(    i, k, id, part, n, at, context, asked, other, row) {
       continue
     asked = below(5) > 0
     n = 2 + below(2)
-    at = asked ? below(n) : -1
+    at = asked ? below(n) : -1 # the place of what is asked for; start: the first character of its answer
     context = ""
     for (k = 0; k < n; k++) {
       if (k)
         context = context " "
       if (k == at) {
         other = id
-        at = -2 - length(context some_noun(name[id]) " is ")
+        start = length(context some_noun(name[id]) " is ")
       } else
         other = another_short(id)
       context = context statement(other)
@@ -487,7 +487,7 @@ function make_answers(    i, k, id, part, n, at, context, asked, other, row) {
     row = "{\"id\": \"" part serial("answers", part) "\", \"question\": \"what is " some_noun(name[id]) " ?\""
     if (part != "test")
       row = row ", \"is_impossible\": " (asked ? "false" : "true") ", \"answers\": [" \
-        (asked ? "{\"text\": \"" gloss[id] "\", \"answer_start\": " (-2 - at) "}" : "") "]"
+        (asked ? "{\"text\": \"" gloss[id] "\", \"answer_start\": " start "}" : "") "]"
     else
       row = row ", \"is_impossible\": null"
     put_line("answers/" part ".json", (count["answers", part] ? "," : "{\"version\": \"v2.0\", \"data\": [{\"title\": \"nouns\", \"paragraphs\": [") \
