@@ -110,9 +110,9 @@ enum { BINDINGS_OF_GRADIENT = 4, BINDINGS_MEMORY = 64 << 20 };
 enum { PIECE_LEVELS = 32 }; // of sums of pieces: pieces.h
 enum { OPTIM_PLACES = 9 };  // in Recording.at, of the optimizer's
 
-// Memory that is asked for: of its own, and at least so much of what all share.
 // What an optimizer keeps between steps: two moments, and the average of the parameters.
 enum { MOMENT_AVERAGE = 2, MOMENTS };
+// Memory that is asked for: of its own, and at least so much of what all share.
 typedef struct Needs {
   int64_t bytes, arena, scratch;
 } Needs;

@@ -1,5 +1,5 @@
 // What a module says of itself in public: see bigs_info in bigs.h.
-#include "runtime/exec/exec.h"
+#include "runtime/exec/optim.h"
 #include "base/dtype.h"
 #include "base/alloc.h"
 #include <stdlib.h>
@@ -119,11 +119,8 @@ static int64_t info_memory(const bigs_info *info, int program, const int64_t *di
     return -1;
   int64_t moments = 0;
   for (int t = 0; t < m->ntrain; t++)
-    if (m->train[t].program == program && m->train[t].update >= 0)
-      for (int i = 0; i < m->program[m->train[t].update].ninput; i++) {
-        const char *name = m->input[m->program[m->train[t].update].input[i]].name;
-        moments += !strcmp(name, "#m") || !strcmp(name, "#v") || !strcmp(name, "#e");
-      }
+    if (m->train[t].program == program)
+      moments += optim_kept(m, m->train[t].update);
   return arena + kept + (p->kind == BIGS_GRADIENT ? (1 + moments) * m->param_bytes : 0);
 }
 

@@ -262,15 +262,11 @@ void bigs_model_close(bigs_model *m) {
     return;
   bindings_free(m);
   optim_far_free(m);
-  Region *const region[] = {&m->param,
-                            &m->grad,
-                            &m->moment[0],
-                            &m->moment[1],
-                            &m->arena,
-                            &m->scratch,
-                            &m->moment[MOMENT_AVERAGE]};
+  Region *const region[] = {&m->param, &m->grad, &m->arena, &m->scratch};
   for (int i = 0; i < COUNT(region); i++)
     region_free(m, region[i]);
+  for (int i = 0; i < MOMENTS; i++)
+    region_free(m, &m->moment[i]);
   for (int i = 0; i < PIECE_LEVELS; i++)
     region_free(m, &m->piece_sum[i]);
   m->device->close(m);

@@ -276,6 +276,13 @@ static bool has_input(const BigsModule *module, int program, const char *name) {
 
 static const char *const moment_name[MOMENTS] = {"#m", "#v", "#e"};
 
+int optim_kept(const BigsModule *module, int update) {
+  int n = 0;
+  for (int i = 0; i < MOMENTS && update >= 0; i++)
+    n += has_input(module, update, moment_name[i]);
+  return n;
+}
+
 // Of the moments.
 static int64_t moment_bytes(const bigs_model *m, int train) {
   int update = m->module->train[train].update;

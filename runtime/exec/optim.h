@@ -63,6 +63,8 @@ int optim_whole(bigs_model *m, int train, const TrainRecipe *r, const int64_t *d
 // Memory of the moments that the block's optimizer has, zero when it is new or belonged to another
 // block; and the average of the parameters, which begins as they are.
 int optim_ready(bigs_model *m, int train);
+// How much the optimizer keeps between steps, in sizes of all parameters; update: its program, -1: none.
+int optim_kept(const BigsModule *module, int update);
 // The average of the parameters takes their place, and they its, until it is called again.  False: there is none, and nothing changes.
 bool optim_swap_average(bigs_model *m);
 // What a step will ask for besides the gradients: on a device with room for so much only, its own numbers too.
