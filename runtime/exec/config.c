@@ -44,17 +44,11 @@ static int longer_table(const BigsModule *m, const BigsConfig *c, const JsonValu
   return found;
 }
 
-// " (`--extend position=...` ...)" where that would do.
+// Where a longer table would do.
 static const char *config_hint(const BigsModule *m, const BigsConfig *c, const JsonValue *v,
                                char *buf, size_t size) {
-  char name[160];
   int param = longer_table(m, c, v, NULL);
-  if (param < 0)
-    return "";
-  extend_name(m, param, name, sizeof name);
-  snprintf(buf, size, " (`--extend %s=tile`, `=interpolate` or `=fresh` makes the table longer)",
-           name);
-  return buf;
+  return param < 0 ? "" : extend_hint(m, param, buf, size);
 }
 
 static int contradiction(const BigsModule *m, const BigsConfig *c, const JsonValue *v,

@@ -46,13 +46,16 @@ int extend_read(const BigsModule *module, const char *text, uint8_t *how, BigsEr
   return err;
 }
 
-void extend_name(const BigsModule *module, int param, char *buf, size_t size) {
+// What --extend calls a parameter is its name, without the last segment where no other parameter's begins so.
+const char *extend_hint(const BigsModule *module, int param, char *buf, size_t size) {
   const char *name = module->param[param].name, *dot = strrchr(name, '.');
   size_t n = dot ? (size_t)(dot - name) : strlen(name);
   int of = 0;
   for (int i = 0; i < module->nparam; i++)
     of += begins_with(module->param[i].name, name, n);
-  snprintf(buf, size, "%.*s", of == 1 ? (int)n : (int)strlen(name), name);
+  snprintf(buf, size, " (`--extend %.*s=tile`, `=interpolate` or `=fresh` makes the table longer)",
+           of == 1 ? (int)n : (int)strlen(name), name);
+  return buf;
 }
 
 // ---- rows

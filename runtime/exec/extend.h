@@ -16,6 +16,6 @@ int extend_read(const BigsModule *module, const char *text, uint8_t *how, BigsEr
 bool extend_fits(const BigsParam *p, const StoredShape *s, const StTensor *t, TableGrowth *out);
 // All rows, `to`, from those of the file; elem: bytes of an element, 4 (f32) or 8 (f64).  EXTEND_FRESH: the others are there already.
 void extend_fill(const TableGrowth *g, ExtendHow how, int elem, const void *from, void *to);
-// What --extend calls a parameter: its name, without the last segment where no other parameter's begins so.
-void extend_name(const BigsModule *module, int param, char *buf, size_t size);
+// What to do about a file that has fewer rows of a parameter, behind a message that says so.  Returns buf.
+const char *extend_hint(const BigsModule *module, int param, char *buf, size_t size);
 #endif

@@ -200,16 +200,6 @@ static void check_ignored(Match *x, const StTensor *t) {
   }
 }
 
-// What to do about a table that is shorter in the file.
-static const char *extend_hint(Match *x, int param, char *buf, size_t size) {
-  char name[160];
-  extend_name(x->module, param, name, sizeof name);
-  snprintf(buf, size, " (`--extend %s=tile`, `=interpolate` or `=fresh` makes the table longer)",
-           name);
-  x->told_extend = true;
-  return buf;
-}
-
 // What to do about a parameter of another size, once.
 static const char *size_hint(Match *x, int param, const StTensor *t, char *buf, size_t size) {
   StoredShape s = stored_shape(x->module, x->block, param);
@@ -220,10 +210,10 @@ static const char *size_hint(Match *x, int param, const StTensor *t, char *buf, 
   x->told |= fresh;
   if (fresh)
     return " (`train --fresh-head` starts this part fresh)";
-  return !x->told_extend && st_is_float(t->dtype) &&
-                 extend_fits(&x->module->param[param], &s, t, &g)
-             ? extend_hint(x, param, buf, size)
-             : "";
+  if (x->told_extend || !st_is_float(t->dtype) || !extend_fits(&x->module->param[param], &s, t, &g))
+    return "";
+  x->told_extend = true;
+  return extend_hint(x->module, param, buf, size);
 }
 
 // Is it a table that is asked to grow, and can?
