@@ -21,8 +21,8 @@ typedef struct NameMap {
 } NameMap;
 // What of a file may be otherwise than the model has it.
 typedef struct NameAsk {
-  bool
-      fresh_heads; // a part that the file may lack (`or init`), and that has another size there, counts as lacking
+  // A part that the file may lack (`or init`), and that has another size there, counts as lacking.
+  bool fresh_heads;
   const uint8_t *extend; // per parameter, an ExtendHow: its table may be shorter there; NULL: none
 } NameAsk;
 // The names that the file is written in: a checkpoint block, or -1, the native ones.

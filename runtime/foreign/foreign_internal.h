@@ -20,9 +20,8 @@ struct Foreign {
   pthread_mutex_t lock;
   const StTensor *held; // the last one that was made, in `dense`
   char *dense;
-  const void *
-      unpacked_of; // what `make` unpacked last and may need again, in `unpacked`, which is malloc'd
-  char *unpacked;
+  const void *unpacked_of; // what `make` unpacked last, and may need again
+  char *unpacked;          // its bytes, malloc'd
 };
 // Opens the file; `list` adds its tensors.
 int foreign_open(const char *path, int (*list)(Foreign *x), ForeignMake *make, StFile **out,

@@ -9,8 +9,8 @@ enum { TEXT_GROUP_TOKENS = 1024 }; // what a group usually has together
 // What the model takes.
 typedef struct TextTakes {
   int64_t longest; // tokens of a row at most; 0: any number
-  int64_t
-      pad; // rows have this length always, and longest is no more; 0: that of the longest of their group
+  // The length of all rows, which longest is no more than; 0: that of the longest of their group.
+  int64_t pad;
   int64_t batch;  // rows of a group, no more and no less; 0: any number
   int64_t tokens; // of a group at most, with padding; a row alone may have more
   bool masked;    // it is told what is padding: lengths may differ in a group
