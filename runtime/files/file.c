@@ -105,16 +105,18 @@ static int fail(FileOut *f, const char *doing, BigsError *e) {
   return f->failed.status;
 }
 
-// The directory of the file: "." or a prefix of its path that ends in '/'.
-static char *directory(const char *path) {
+char *file_folder(const char *path, BigsError *e) {
   const char *slash = strrchr(path, '/');
-  return strndup(slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+  char *folder = strndup(slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+  if (!folder)
+    bigs_fail_memory(e, path);
+  return folder;
 }
 
 // A file without a name, which vanishes with the process however that ends; it gets one when it is
 // whole.  Not every filesystem has them.
 static int open_unnamed(FileOut *f) {
-  char link[32], *dir = directory(f->path);
+  char link[32], *dir = file_folder(f->path, NULL);
   f->fd = dir ? file_open(dir, O_WRONLY | O_TMPFILE) : -1;
   free(dir);
   snprintf(link, sizeof link, PROC_FD, f->fd);
@@ -295,7 +297,7 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e) {
 
 // A folder that may not be opened is synced with all else.
 int file_sync_folder(const char *path) {
-  char *dir = directory(path);
+  char *dir = file_folder(path, NULL);
   int fd = dir ? file_open(dir, O_RDONLY | O_DIRECTORY) : -1, status = 0;
   free(dir);
   if (fd < 0)

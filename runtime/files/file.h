@@ -45,6 +45,8 @@ char *file_target(const char *path, bool *in_place, BigsError *e);
 
 // dir + "/" + name, malloc'd; NULL when out of memory (reported).
 char *file_join(const char *dir, const char *name, BigsError *e);
+// The folder of a file, malloc'd: "." or a prefix of its path that ends in '/'.  NULL when out of memory (reported).
+char *file_folder(const char *path, BigsError *e);
 // Makes the folder where it is missing, and those that it lies in.
 int file_make_folders(const char *dir, BigsError *e);
 bool file_is_folder(const char *path);                      // or a link to one

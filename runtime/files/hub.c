@@ -180,8 +180,8 @@ static int when_there(Hub *h, const char *folder, const char *name, Opener open,
 static int open_folder(Hub *h, const char *path, BigsError *e) {
   int status = when_there(h, path, "config.json", open_config, e);
   status = status ? status : when_there(h, path, "state.json", need_config, e);
-  for (int i = TOKENIZER_COUNT - 1; i >= 0 && !status && !h->vocab;
-       i--) // a tokenizer.json says more than a vocab.txt
+  // A tokenizer.json, the last of the table, says more than a vocab.txt.
+  for (int i = TOKENIZER_COUNT - 1; i >= 0 && !status && !h->vocab; i--)
     status = when_there(h, path, tokenizer_files[i], open_vocab, e);
   for (int i = 0; i < HUB_FORMS && !status && !h->nshard; i++) {
     status = when_there(h, path, hub_forms[i].file, open_single, e);
@@ -199,9 +199,8 @@ static int open_any(Hub *h, const char *path, BigsError *e) {
     return open_folder(h, path, e);
   if (!file_has_suffix(path, ".index.json"))
     return add_shard(h, path, e);
-  const char *slash = strrchr(path, '/');
-  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-  int status = folder ? open_index(h, path, folder, e) : bigs_fail_memory(e, path);
+  char *folder = file_folder(path, e);
+  int status = folder ? open_index(h, path, folder, e) : BIGS_EMODEL;
   free(folder);
   return status;
 }

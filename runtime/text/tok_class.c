@@ -33,16 +33,14 @@ static int follow_config(TokReading *r, TokStep *s, const JsonValue *config) {
 
 int tok_follow_class(TokFile *t, const char *path, BigsError *e) {
   TokStep *s = t->normalizers.v;
-  const char *slash = strrchr(path, '/');
   if (t->normalizers.n != 1 || strcmp(s->part->type, "BertNormalizer") != 0)
     return 0;
-  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  char *folder = file_folder(path, e);
   char *config = folder ? file_join(folder, "tokenizer_config.json", e) : NULL;
   bool there = config && !t->tok.alone && !access(config, F_OK);
   TokReading r = {t, config, e};
   JsonDoc *doc = there ? json_read_python(config, e) : NULL;
-  int status = !folder         ? bigs_fail_memory(e, path)
-               : !config       ? BIGS_EMODEL
+  int status = !config         ? BIGS_EMODEL
                : there && !doc ? bigs_status(e, BIGS_EFILE)
                : doc && is_bert_class(json_get(json_root(doc), "tokenizer_class"))
                    ? follow_config(&r, s, json_root(doc))

@@ -8,12 +8,9 @@
 enum { MERGES_MAX = 256 << 20 };
 
 static char *read_beside(const char *path, const char *name, size_t *n, BigsError *e) {
-  const char *slash = strrchr(path, '/');
-  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  char *folder = file_folder(path, e);
   char *other = folder ? file_join(folder, name, e) : NULL;
   char *text = other ? file_read(other, MERGES_MAX, n, e) : NULL;
-  if (!folder)
-    bigs_fail_memory(e, path);
   free(folder);
   free(other);
   return text;

@@ -67,10 +67,9 @@ static int locate_in(const char *folder, bool lower, TokPlace *out, BigsError *e
 }
 
 static int locate_file(const char *path, bool lower, TokPlace *out, BigsError *e) {
-  const char *slash = strrchr(path, '/');
   size_t n = strlen(path);
   bool json = n > 5 && !strcmp(path + n - 5, ".json");
-  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  char *folder = file_folder(path, e);
   out->path = strdup(path);
   int status = folder && out->path
                    ? locate_as(json ? TOKENIZER_FILE : TOKENIZER_WORDPIECE, folder, lower, out, e)

@@ -62,11 +62,10 @@ static void take_usual(Tokenizer *t) {
 }
 
 int tok_find_specials(Tokenizer *t, const char *path, BigsError *e) {
-  const char *slash = strrchr(path, '/');
-  char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  char *folder = file_folder(path, e);
   for (int i = 0; i < TOK_SPECIALS; i++)
     t->special[i] = -1;
-  int status = folder ? 0 : bigs_fail_memory(e, path);
+  int status = folder ? 0 : BIGS_EMODEL;
   if (!status && !t->alone)
     status = take_file(t, folder, "special_tokens_map.json", e);
   if (!status && !t->alone)
