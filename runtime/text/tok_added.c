@@ -107,7 +107,7 @@ int read_added(TokReading *r, const JsonValue *list) {
   int status = t->added ? 0 : bigs_fail_memory(r->e, r->path);
   for (const JsonValue *x = list->child; x && !status; x = x->next)
     status = read_added_one(r, x, &t->added[t->nadded++]);
-  return status ? status : look_for_added(t, r->e);
+  return status;
 }
 
 // ---- post_processor

@@ -31,26 +31,30 @@ static int follow_config(TokReading *r, TokStep *s, const JsonValue *config) {
   return status ? status : read_bool(r, config, "strip_accents", &s->strip);
 }
 
+static int follow_file(TokFile *t, const char *path, BigsError *e) {
+  TokReading r = {t, path, e};
+  JsonDoc *doc = json_read_python(path, e);
+  int status = doc ? 0 : bigs_status(e, BIGS_EFILE);
+  if (doc && is_bert_class(json_get(json_root(doc), "tokenizer_class")))
+    status = follow_config(&r, t->normalizers.v, json_root(doc));
+  json_free(doc);
+  return status;
+}
+
 int tok_follow_class(TokFile *t, const char *path, BigsError *e) {
-  TokStep *s = t->normalizers.v;
+  const TokStep *s = t->normalizers.v;
   if (t->normalizers.n != 1 || strcmp(s->part->type, "BertNormalizer") != 0)
     return 0;
   char *folder = file_folder(path, e);
   char *config = folder ? file_join(folder, "tokenizer_config.json", e) : NULL;
-  bool there = config && !t->tok.alone && !access(config, F_OK);
-  TokReading r = {t, config, e};
-  JsonDoc *doc = there ? json_read_python(config, e) : NULL;
-  int status = !config         ? BIGS_EMODEL
-               : there && !doc ? bigs_status(e, BIGS_EFILE)
-               : doc && is_bert_class(json_get(json_root(doc), "tokenizer_class"))
-                   ? follow_config(&r, s, json_root(doc))
-                   : 0;
+  int status = config ? 0 : BIGS_EMODEL;
+  if (config && !t->tok.alone && !access(config, F_OK))
+    status = follow_file(t, config, e);
   const bool now[] = {s->lower, s->ideographs, s->strip};
   t->tok.hash = hash_words(t->tok.hash, now, sizeof now);
-  json_free(doc);
   free(config);
   free(folder);
-  return status ? status : look_for_added(t, e);
+  return status;
 }
 
 int tok_file_lower_first(Tokenizer *tok, BigsError *e) {

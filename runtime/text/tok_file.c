@@ -85,6 +85,7 @@ static int read_text_of(TokFile *t, const char *text, size_t n, const char *path
 int tok_file_read(Tokenizer *tok, const char *text, size_t n, const char *path, BigsError *e) {
   int status = read_text_of((TokFile *)tok, text, n, path, false, e);
   status = status ? status : tok_follow_class((TokFile *)tok, path, e);
+  status = status ? status : look_for_added((TokFile *)tok, e);
   return status ? status : tok_find_specials(tok, path, e);
 }
 

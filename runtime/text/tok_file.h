@@ -151,7 +151,7 @@ int read_wraps(TokReading *r, const JsonValue *v);
 // A vocab.json, of n bytes of text, with the merges.txt beside it as a tokenizer.json.
 int tok_merges_join(const JsonValue *vocab, const char *text, size_t n, const char *path,
                     JsonText *out, BigsError *e);
-int look_for_added(TokFile *t, BigsError *e); // when normalizers change, too
+int look_for_added(TokFile *t, BigsError *e); // once normalizers are known, and when they change
 // The normalizer as the class has it that tokenizer_config.json beside `path` names.
 int tok_follow_class(TokFile *t, const char *path, BigsError *e);
 int read_vocab(TokReading *r, const JsonValue *object); // {"token": id}
@@ -164,8 +164,7 @@ int32_t vocab_find(const TokFile *t, const char *s, size_t n);
 int vocab_add(TokReading *r, int32_t id, const char *s, size_t n, const JsonValue *v);
 int vocab_reserve(TokReading *r, int size, size_t bytes); // before any is added
 bool is_word_char(int32_t c);                             // \w of regular expressions, in brackets
-bool is_within_word(
-    int32_t c); // of what is between words' ends: the two joiners (U+200C, U+200D) too
+bool is_within_word(int32_t c);              // the same, and the two joiners (U+200C, U+200D)
 int normalize(const TokFile *t, TokWork *w); // w->text
 int char_byte(
     const char *
