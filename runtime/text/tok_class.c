@@ -56,20 +56,3 @@ int tok_follow_class(TokFile *t, const char *path, BigsError *e) {
   free(folder);
   return status;
 }
-
-int tok_file_lower_first(Tokenizer *tok, BigsError *e) {
-  TokFile *t = (TokFile *)tok;
-  TokSteps *all = &t->normalizers;
-  const TokPart *lower = find_part(STAGE_NORMALIZER, "Lowercase");
-  for (int i = 0; i < all->n; i++)
-    if (all->v[i].part == lower)
-      return 0;
-  TokStep *grown = REALLOC_N(TokStep, all->v, all->n + 1);
-  if (!grown)
-    return bigs_fail_memory(e, "the tokenizer");
-  all->v = grown;
-  memmove(grown + 1, grown, sizeof *grown * (size_t)all->n++);
-  memset(grown, 0, sizeof *grown);
-  grown->part = lower;
-  return look_for_added(t, e);
-}
