@@ -324,8 +324,7 @@ static int check_length(Session *s, const Feeding *f, int64_t batch, int64_t pie
 static void start_feed(Feeding *f, const BigsTrain *train, FeedingRows rows, bool whole,
                        bool hold_out) {
   int64_t batch = rows.step / rows.pieces;
-  feed_from_data(&f->from, f->data, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN,
-                 &f->feed);
+  feed_from_data(&f->from, f->data, batch, hold_out ? DATA_HELD_OUT : DATA_TRAIN, &f->feed);
   feed_leave_unpicked(&f->from, f->module, train->unpicked);
   f->from.pieces = rows.pieces;
   f->from.whole = whole;

@@ -45,8 +45,7 @@ static bool open_model(Zoo *z, int i, int opt) {
   Intern *names = intern_new(a);
   d->arena = a;
   Model *m = zoo_model(a, i < nmodels ? "models" : "tests/zoo", file[i], names, d);
-  const BuildWant *want =
-      zoo_want(a, m, is_full() || i >= nmodels || !strcmp(file[i], "bert.mdl"));
+  const BuildWant *want = zoo_want(a, m, is_full() || i >= nmodels || !strcmp(file[i], "bert.mdl"));
   ck_assert_msg(build_module(b, a, names, d, m, want, &o), "%s",
                 diags_string(a, d, DIAG_TEXT, false));
   z->c.module = b->module;
