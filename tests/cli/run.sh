@@ -44,6 +44,7 @@ run_test() {
 [ $# != 0 ] || set -- "$here"/*.test
 for file; do
   case $file in /*) ;; *) file=$PWD/$file ;; esac
+  began=$(date +%s) before=$passed
   # shellcheck disable=SC2013  # names hold no blanks
   for name in $(sed -n 's/^\(test_[a-z0-9_]*\)() .*/\1/p' "$file"); do
     run_test "$file" "$name"
@@ -60,6 +61,7 @@ for file; do
     chmod -R u+w "$work/$name" 2>/dev/null
     rm -rf "${work:?}/$name"
   done
+  printf '%-12s %s passed, %s s\n' "$(basename "$file" .test)" $((passed - before)) $(($(date +%s) - began))
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
