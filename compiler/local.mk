@@ -58,6 +58,8 @@ compiler_sources = \
 	%D%/commands/report_examples.c \
 	%D%/commands/report_kernels.c \
 	%D%/commands/report_recipe.c \
+	%D%/commands/table_chart.c \
+	%D%/commands/table_chart.h \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
 	%D%/commands/texts.c \
