@@ -1,5 +1,5 @@
 # The text of a study: reads the logs of tools/study.sh, a line a measurement, and writes Markdown.  Means over seeds, with the
-# standard deviation of the samples where there are several.
+# standard deviation of the samples where there are several.  Beside it, in `folder`, what is drawn of it: tables of means.
 BEGIN {
   ncell = split("bert stack gated bigs", cell)
   head["bert"] = "BERT: stack, attention"
@@ -57,6 +57,10 @@ function put(table, name, x) {
 {
   kind = text("kind")
   size = text("size")
+  if (text("cpu") != "" && !(text("cpu") in cpus)) {
+    cpus[text("cpu")] = 1
+    machines = machines (machines == "" ? "" : ", ") text("cpu")
+  }
   seconds[kind] += number("seconds")
   if (!(kind in command)) command[kind] = $0
 }
@@ -81,6 +85,7 @@ kind == "agree" {
   s = part("\"share\": [")
   budget = number("budget")
   for (nouns = 0; match(s, /"share": [.0-9]+/); nouns++) {
+    if (budget > longest) longest = budget
     share = substr(s, RSTART + 9, RLENGTH - 9)
     s = substr(s, RSTART + RLENGTH)
     put("agree", budget ", " nouns, 100 * share)
@@ -113,6 +118,36 @@ function table(name, first, form,   i, j, line) {
     line = "| " rows[name, j]
     for (i = 1; i <= ncell; i++) line = line " | " shown(name SUBSEP rows[name, j] SUBSEP cell[i], form)
     print line " |"
+  }
+}
+# The rows of a table whose names begin with `lead`, for a drawing.
+function draw(t, lead, name, first, title,   i, j, line, file, key) {
+  if (!nrow[t]) return
+  file = folder "/" name ".tsv"
+  line = first
+  for (i = 1; i <= ncell; i++) line = line "\t" head[cell[i]]
+  print line >file
+  for (j = 1; j <= nrow[t]; j++) {
+    if (index(rows[t, j], lead) != 1) continue
+    line = substr(rows[t, j], length(lead) + 1)
+    for (i = 1; i <= ncell; i++) {
+      key = t SUBSEP rows[t, j] SUBSEP cell[i]
+      line = line "\t" (key in n ? sprintf("%.6g", mean(key)) : "")
+    }
+    print line >file
+  }
+  close(file)
+  picture(name, title)
+}
+function picture(name, title) { print "\n![" title "](study/" name ".svg)" }
+function picture_there(name, title,   first) {
+  if ((getline first <(folder "/" name ".svg")) > 0) picture(name, title)
+}
+# What a place takes from others in a layer, as trained: the state space read as a convolution.
+function kernels(cell,   i) {
+  for (i = 1; (getline line <(folder "/kernels-" cell "-" i ".svg")) > 0; i++) {
+    if (i == 1) print "\nThe kernels of " head[cell] ", longest run of the first seed, a layer a picture:"
+    picture("kernels-" cell "-" i, "Kernels of layer " i)
   }
 }
 function section(kind, title, about) {
@@ -154,17 +189,22 @@ END {
   print "# A study: BERT's questions to BiGS on two cores\n"
   print "Written by `sh tools/study.sh " size " DIR` from its logs: a file of JSON a measurement, each with the commands that made it."
   print "Numbers are means over seeds, ± the standard deviation of the samples. All cells see the same text for as many tokens, by one recipe;"
-  print "the rate is each cell's own, and pooling is the mean in all."
+  print "the rate is each cell's own, and pooling is the mean in all. Processors: " machines "."
   section("cell", "The cells", "Of equal layers: the widths inside them differ.")
   table("cells", "", "%.0f")
   section("rate", "Rates", "Held-out loss in nats after budget 1, of a seed that is used nowhere else. The least one gives the cell its rate.")
   table("rates", "rate", "%.3f")
-  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget. `curves.svg` draws the\nlongest runs of the first seed.")
+  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget.")
   table("losses", "budget", "%.3f")
+  picture_there("losses", "Losses of the longest runs of the first seed, by tokens")
   section("agree", "Agreement", "How often, in percent, the verb that agrees with its subject is likelier than the other one, by the number of nouns of random\nnumber between them; chance is 50. Nothing is fine-tuned.")
   table("agree", "budget, nouns", "%.1f")
+  draw("agree", longest ", ", "agreement", "nouns between subject and verb", "Agreement by nouns between, of the largest budget")
   section("why", "What a masked word depends on", "How many nats the likeliest word gains or loses when the word at that distance is masked, too; glosses, budget " most ".")
   table("why", "distance", "%.3f")
+  draw("why", "", "dependence", "distance", "What a masked word depends on, by distance")
+  kernels("stack")
+  kernels("bigs")
   section("task", "Tasks", "The best of the run, on the dev file that chose it.")
   table("tasks", "task, measure", "%.3f")
   table("average", "mean of the measures", "%.3f")
@@ -177,7 +217,8 @@ END {
   section("time", "Arithmetic and time by length", "Two layers, 4,096 tokens in rows of that length: MFLOP a token as a model counts them (a convolution counts 0), and measured\nmicroseconds a token.")
   table("flop", "MFLOP at length", "%.2f")
   table("time", "µs at length", "%.1f")
-  print "\n## Commands\n\nOf the first measurement of each kind; `logs/` has those of all.\n\n```sh"
+  draw("time", "", "times", "length", "Microseconds a token, by length")
+  print "\n## Commands\n\nOf the first measurement of each kind; `study/` has those of all.\n\n```sh"
   for (i = split("rate pretrain agree why task long which time", kinds); i; i--) commands_of(kinds[9 - i])
   print "```\n\n## Time it took\n\n| measurements | seconds |\n|---|---|"
   for (i = 1; i <= 8; i++) if (kinds[i] in seconds) printf "| %s | %d |\n", kinds[i], seconds[kinds[i]]

@@ -4,9 +4,12 @@
 # as many tokens, each with its own tuned rate, and fine-tuned on the tasks of tools/make_tasks.sh.
 #   sh tools/study.sh [tiny|small|full] DIR
 # tiny: a minute, it shows nothing.  small: one budget, some tasks.  full: three seeds, three budgets, all tasks, long texts.
-# DIR: made if it is not there.  Every measurement is one file of DIR/logs with its numbers and commands; what is there is not made
+# DIR: made if it is not there.  Every measurement is one file of DIR/study with its numbers and commands; what is there is not made
 # again, so a study that was stopped goes on, within a training run too.  At the end DIR/study.md is written from the logs.
-# BIGSC: the bigsc to use (bigsc).  ONLY: a pattern of names of measurements, to make these alone ("pretrain-bigs-*").
+# What is timed comes first and has the machine for itself.  Then the cells are made side by side: a model as small as these trains
+# more tokens as four processes than as one of several threads.
+# BIGSC: the bigsc to use (bigsc).  ONLY: a pattern of names of measurements, to make these alone ("pretrain-bigs-*").  CELL: one of
+# the cells, to make its measurements alone, and no text about them.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -15,6 +18,8 @@ models=$(cd "$here/../models" && pwd)
 bigsc=${BIGSC:-bigsc}
 only=${ONLY:-*}
 cells="bert stack gated bigs"
+processors=$(nproc 2>/dev/null || echo 4)
+cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
 
 fail() {
   echo "study.sh: $2" >&2
@@ -42,12 +47,17 @@ case $size in
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   full)
-    width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=1500 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
-    task_steps=600 tasks=$every lengths="512 4096" long_steps=300 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
+    width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=1000 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
+    task_steps=400 tasks=$every lengths="512 4096" long_steps=200 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   *) fail 2 "$size: sizes are tiny, small and full" ;;
+esac
+
+case ${CELL-} in
+  '' | bert | stack | gated | bigs) ;;
+  *) fail 2 "$CELL: cells are $cells" ;;
 esac
 
 # ---- text and tasks
@@ -167,8 +177,8 @@ END
 
 # Runs a command of bigsc's, and keeps it for the log.
 run() {
-  printf '"bigsc %s",\n' "$*" | sed "s,$dir/,,g" >>"$dir/commands"
-  "$bigsc" "$@" 2>"$dir/errors" || { status=$? && cat "$dir/errors" >&2 && exit $status; }
+  printf '"bigsc %s",\n' "$*" | sed "s,$dir/,,g; s,$models/,models/,g" >>"$work/commands"
+  "$bigsc" "$@" --threads "$threads" 2>"$work/errors" || { status=$? && cat "$work/errors" >&2 && exit $status; }
 }
 # A training run in FOLDER, which goes on where it was stopped.
 train() { # FOLDER ARGUMENTS...
@@ -178,22 +188,22 @@ train() { # FOLDER ARGUMENTS...
   run train "$@" --out "$folder" -q >/dev/null
 }
 
-# Makes DIR/logs/NAME.json: FIELDS, and what FUNCTION prints, pairs of JSON.
+# Makes DIR/study/NAME.json: FIELDS, and what FUNCTION prints, pairs of JSON.
 measure() { # NAME FIELDS FUNCTION ARGUMENTS...
   job=$1 fields=$2 && shift 2
   # shellcheck disable=SC2254  # a pattern
   case $job in $only) ;; *) return 0 ;; esac
-  [ ! -s "$dir/logs/$job.json" ] || return 0
+  [ ! -s "$dir/study/$job.json" ] || return 0
   began=$(date +%s)
-  : >"$dir/commands"
+  : >"$work/commands"
   echo "$job"
-  "$@" >"$dir/result"
+  "$@" >"$work/result"
   {
-    printf '{"name": "%s", "size": "%s", %s, "seconds": %s, ' "$job" "$size" "$fields" "$(($(date +%s) - began))"
-    printf '"commands": [%s], ' "$(tr -d '\n' <"$dir/commands" | sed 's/,$//')"
-    printf '%s}\n' "$(tr -d '\n' <"$dir/result")"
-  } >"$dir/logs/new"
-  mv "$dir/logs/new" "$dir/logs/$job.json"
+    printf '{"name": "%s", "size": "%s", %s, "seconds": %s, "cpu": "%s", ' "$job" "$size" "$fields" "$(($(date +%s) - began))" "$cpu"
+    printf '"commands": [%s], ' "$(tr -d '\n' <"$work/commands" | sed 's/,$//')"
+    printf '%s}\n' "$(tr -d '\n' <"$work/result")"
+  } >"$work/log"
+  mv "$work/log" "$dir/study/$job.json"
 }
 number() { # FILE KEY: the number behind the key that comes first
   sed -n "s/.*\"$2\": \([-+.0-9e]*\).*/\1/p" "$1" | head -n 1
@@ -207,7 +217,7 @@ pretrained() { # NAME CELL STEPS RATE SEED
 }
 best_rate() { # CELL
   for rate in $rates; do
-    echo "$(number "$dir/logs/rate-$1-$rate.json" loss) $rate"
+    echo "$(number "$dir/study/rate-$1-$rate.json" loss) $rate"
   done | sort -g | awk 'NR == 1 { print $2 }'
 }
 
@@ -217,23 +227,21 @@ tune() { # CELL: at budget 1, with a seed that no other run has
   done
 }
 parameters() { # CELL
-  run inspect "$dir/$1.mdl" --json >"$dir/inspected"
-  printf '"parameters": %s' "$(number "$dir/inspected" parameter_count)"
+  run inspect "$dir/$1.mdl" --json >"$work/inspected"
+  printf '"parameters": %s' "$(number "$work/inspected" parameter_count)"
 }
 describe() { # CELL
   measure "cell-$1" "\"kind\": \"cell\", \"cell\": \"$1\"" parameters "$1"
 }
-pretrain() { # CELL
-  for rate in $rates; do [ -s "$dir/logs/rate-$1-$rate.json" ] || return 0; done
+pretrain() { # CELL SEED
+  for rate in $rates; do [ -s "$dir/study/rate-$1-$rate.json" ] || return 0; done
   rate=$(best_rate "$1")
   for budget in $budgets; do
-    for seed in $seeds; do
-      name=$1-$budget-$seed
-      measure "pretrain-$name" "\"kind\": \"pretrain\", \"cell\": \"$1\", \"budget\": $budget, \"seed\": $seed, \"rate\": $rate" \
-        pretrained "pretrain-$name" "$1" "$(awk "BEGIN { print int($steps * $budget) }")" "$rate" "$seed"
-      measure "agree-$name" "\"kind\": \"agree\", \"cell\": \"$1\", \"budget\": $budget, \"seed\": $seed" agreement "$dir/runs/pretrain-$name"
-      measure "why-$name" "\"kind\": \"why\", \"cell\": \"$1\", \"budget\": $budget, \"seed\": $seed" dependence "$dir/runs/pretrain-$name"
-    done
+    name=$1-$budget-$2 about="\"cell\": \"$1\", \"budget\": $budget, \"seed\": $2"
+    measure "pretrain-$name" "\"kind\": \"pretrain\", $about, \"rate\": $rate" \
+      pretrained "pretrain-$name" "$1" "$(awk "BEGIN { print int($steps * $budget) }")" "$rate" "$2"
+    measure "agree-$name" "\"kind\": \"agree\", $about" agreement "$dir/runs/pretrain-$name"
+    measure "why-$name" "\"kind\": \"why\", $about" dependence "$dir/runs/pretrain-$name"
   done
 }
 
@@ -243,10 +251,10 @@ agreement() { # RUN
   comma=
   for nouns in 0 1 2 3; do
     awk -F '\t' -v n=$nouns 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "attractors") at = i } NR == 1 || $at == n' \
-      "$dir/tasks/agreement/pairs.tsv" >"$dir/pairs-$nouns.tsv"
+      "$dir/tasks/agreement/pairs.tsv" >"$work/pairs-$nouns.tsv"
     printf '%s' "$comma"
     comma=", "
-    run score "$1" "$dir/pairs-$nouns.tsv" --json
+    run score "$1" "$work/pairs-$nouns.tsv" --json
   done
   printf ']'
 }
@@ -266,25 +274,22 @@ tuned() { # RUN CELL SEED TASK CLASSES MEASURE
   esac
   rm -rf "$out"
 }
-fine_tune() { # CELL: what was pretrained longest
-  most=${budgets##* }
-  for seed in $seeds; do
-    for task in $tasks; do
-      measure_of=${task##*:} rest=${task%:*}
-      measure "task-${task%%:*}-$1-$seed" \
-        "\"kind\": \"task\", \"cell\": \"$1\", \"task\": \"${task%%:*}\", \"seed\": $seed, \"measure\": \"$measure_of\"" \
-        tuned "$dir/runs/pretrain-$1-$most-$seed" "$1" "$seed" "${task%%:*}" "${rest#*:}" "$measure_of"
-    done
+fine_tune() { # CELL SEED: what was pretrained longest
+  for task in $tasks; do
+    measure_of=${task##*:} rest=${task%:*}
+    measure "task-${task%%:*}-$1-$2" \
+      "\"kind\": \"task\", \"cell\": \"$1\", \"task\": \"${task%%:*}\", \"seed\": $2, \"measure\": \"$measure_of\"" \
+      tuned "$dir/runs/pretrain-$1-${budgets##* }-$2" "$1" "$2" "${task%%:*}" "${rest#*:}" "$measure_of"
   done
 }
 
 # How much the likeliest word for a mask in the middle of a gloss loses without each word around it, by distance.
 dependence() { # RUN
   awk -F '\t' -v n="$why_texts" 'NR > 1 && (k = split($3, w, " ")) >= 12 && k <= 40 && done++ < n { w[int(k / 2)] = "[MASK]"
-    for (i = 1; i <= k; i++) printf "%s%s", w[i], i < k ? " " : "\n" }' "$dir/tasks/glosses/train.tsv" >"$dir/masked.txt"
-  run fill "$1" - --why --json <"$dir/masked.txt" >"$dir/why.json"
+    for (i = 1; i <= k; i++) printf "%s%s", w[i], i < k ? " " : "\n" }' "$dir/tasks/glosses/train.tsv" >"$work/masked.txt"
+  run fill "$1" - --why --json <"$work/masked.txt" >"$work/why.json"
   printf '"change": ['
-  sed 's/{"token"/\n&/g' "$dir/why.json" | sed -n 's/.*"change": \([-+.0-9e]*\), "distance": \(-*[0-9]*\).*/\1 \2/p' |
+  sed 's/{"token"/\n&/g' "$work/why.json" | sed -n 's/.*"change": \([-+.0-9e]*\), "distance": \(-*[0-9]*\).*/\1 \2/p' |
     awk '{ by[$2] += $1 < 0 ? -$1 : $1; n[$2]++ } END { for (d = -8; d <= 8; d++) if (n[d])
       printf "%s{\"distance\": %d, \"nats\": %.6f}", comma, d, by[d] / n[d], comma = ", " }'
   printf ']'
@@ -299,7 +304,7 @@ longer() { # NAME CELL FROM LENGTH SEED
   printf '"held_out": '
   run eval "$dir/runs/$1" --data "$dir/long.txt" --json
 }
-which() { # RUN CELL LENGTH SET CLASSES SEED
+located() { # RUN CELL LENGTH SET CLASSES SEED
   out=$dir/tuned/$2-$4-$3-$6
   train "$out" "$dir/$2.mdl" --train task -D "P=$3" -D "Labels=$5" --weights "$1" --fresh-head --data "$dir/long/$4-$3/train.tsv" \
     --length "$3" --batch $((8192 / $3)) --dev "$dir/long/$4-$3/dev.tsv" --best accuracy --eval-every "$long_steps" --steps "$long_steps" \
@@ -308,19 +313,16 @@ which() { # RUN CELL LENGTH SET CLASSES SEED
   run eval "$out/best" --data "$dir/long/$4-$3/dev.tsv" --json
   rm -rf "$out"
 }
-lengthen() { # CELL
-  most=${budgets##* }
-  for seed in $seeds; do
-    from=pretrain-$1-$most-$seed
-    for length in $lengths; do
-      about="\"cell\": \"$1\", \"length\": $length, \"seed\": $seed"
-      measure "long-$length-$1-$seed" "\"kind\": \"long\", $about" longer "long-$length-$1-$seed" "$1" "$from" "$length" "$seed"
-      from=long-$length-$1-$seed
-      for set in $sets; do
-        classes=$(wc -l <"$dir/long/$set-$length/classes")
-        measure "which-$set-$length-$1-$seed" "\"kind\": \"which\", \"set\": \"$set\", \"classes\": $classes, $about" \
-          which "$dir/runs/$from" "$1" "$length" "$set" "$classes" "$seed"
-      done
+lengthen() { # CELL SEED
+  from=pretrain-$1-${budgets##* }-$2
+  for length in $lengths; do
+    about="\"cell\": \"$1\", \"length\": $length, \"seed\": $2"
+    measure "long-$length-$1-$2" "\"kind\": \"long\", $about" longer "long-$length-$1-$2" "$1" "$from" "$length" "$2"
+    from=long-$length-$1-$2
+    for set in $sets; do
+      classes=$(wc -l <"$dir/long/$set-$length/classes")
+      measure "which-$set-$length-$1-$2" "\"kind\": \"which\", \"set\": \"$set\", \"classes\": $classes, $about" \
+        located "$dir/runs/$from" "$1" "$length" "$set" "$classes" "$2"
     done
   done
 }
@@ -340,14 +342,71 @@ time_lengths() { # CELL
   done
 }
 
-# Losses of the longest runs of the first seed.
-draw_curves() {
+# ---- pictures: losses of the longest runs of the first seed, their SSM kernels, and tables that study.awk wrote
+
+longest_run() { echo "$dir/runs/pretrain-$1-${budgets##* }-${seeds%% *}"; } # CELL
+draw_losses() {
   set --
   for cell in $cells; do
-    run=$dir/runs/pretrain-$cell-${budgets##* }-${seeds%% *}
+    run=$(longest_run "$cell")
     [ ! -e "$run/state.json" ] || set -- "$@" "$run"
   done
-  [ $# = 0 ] || "$bigsc" plot "$@" -o "$dir/curves.svg" -q
+  [ $# = 0 ] || "$bigsc" plot "$@" --x tokens -o "$dir/study/losses.svg" -q
+}
+draw_kernels() { # of a page about the run the drawings, as files of their own
+  for cell in stack bigs; do
+    run=$(longest_run "$cell")
+    [ -e "$run/state.json" ] || continue
+    "$bigsc" report "$run" -o "$dir/page.html" -q
+    awk -v name="$dir/study/kernels-$cell" '/<figure class="kernels">/ { n++ } !n { next }
+      sub(/<svg /, "<svg xmlns=\"http://www.w3.org/2000/svg\" ") { inside = 1 } inside { print >(name "-" n ".svg") } /<\/svg>/ { inside = 0 }' "$dir/page.html"
+    rm "$dir/page.html"
+  done
+}
+draw_table() { # NAME Y ARGUMENTS...
+  name=$1 y=$2 && shift 2
+  [ ! -s "$dir/study/$name.tsv" ] || "$bigsc" plot "$dir/study/$name.tsv" --y "$y" "$@" -o "$dir/study/$name.svg" -q
+}
+
+# ---- the order of things
+
+working_folder() { # NAME
+  work=$dir/work-$1
+  rm -rf "$work"
+  mkdir "$work"
+}
+# Seeds one after the other, so that a study that is not finished says something of every question.
+make_cell() { # CELL
+  working_folder "$1"
+  write_cell "$1"
+  threads=$(((processors + 3) / 4))
+  tune "$1"
+  for seed in $seeds; do
+    pretrain "$1" "$seed"
+    fine_tune "$1" "$seed"
+    lengthen "$1" "$seed"
+  done
+  rm -r "$work"
+}
+make_alone() { # what has the machine for itself
+  working_folder alone
+  threads=$processors
+  for cell in $cells; do
+    write_cell "$cell"
+    describe "$cell"
+    time_lengths "$cell"
+  done
+  rm -r "$work"
+}
+write_study() {
+  draw_losses
+  draw_kernels
+  find "$dir/study" -name '*.json' | sort -V | xargs cat | awk -v folder="$dir/study" -f "$here/study.awk" >"$dir/study.new"
+  draw_table agreement "percent right"
+  draw_table dependence "nats"
+  draw_table times "microseconds a token" --log x
+  mv "$dir/study.new" "$dir/study.md"
+  echo "$dir/study.md"
 }
 
 for package in wordnet-base:/usr/share/wordnet/data.noun dict-gcide:/usr/share/dictd/gcide.dict.dz bible-kjv:/usr/bin/bible; do
@@ -355,17 +414,16 @@ for package in wordnet-base:/usr/share/wordnet/data.noun dict-gcide:/usr/share/d
 done
 case $sets in *linux*) [ -n "$(linux_files)" ] || fail 3 "the kernel's documentation is missing; Debian's package linux-doc has it" ;; esac
 "$bigsc" --version >/dev/null || fail 3 "$bigsc does not run: BIGSC names the bigsc to use"
-mkdir -p "$dir/logs" "$dir/runs" "$dir/tuned"
+mkdir -p "$dir/study" "$dir/runs" "$dir/tuned"
 dir=$(cd "$dir" && pwd)
 [ -s "$dir/text.txt" ] || make_text
 [ -d "$dir/tasks" ] || sh "$here/make_tasks.sh" "$dir/tasks" "$rows"
 [ -d "$dir/long" ] || { rm -rf "$dir/long.new" && make_long_tasks; }
-for cell in $cells; do write_cell "$cell"; done
-for part in describe time_lengths tune pretrain fine_tune lengthen; do
-  for cell in $cells; do $part "$cell"; done
-done
-rm -f "$dir/commands" "$dir/result" "$dir/errors" "$dir/inspected" "$dir"/pairs-?.tsv "$dir/masked.txt" "$dir/why.json"
-draw_curves
-cat "$dir"/logs/*.json | awk -f "$here/study.awk" >"$dir/study.new"
-mv "$dir/study.new" "$dir/study.md"
-echo "$dir/study.md"
+if [ -n "${CELL-}" ]; then
+  make_cell "$CELL"
+  exit
+fi
+make_alone
+echo "$cells" | tr ' ' '\n' | xargs -I '{}' -P 4 env BIGSC="$bigsc" ONLY="$only" CELL='{}' sh "$here/study.sh" "$size" "$dir" ||
+  fail 1 "what was measured is kept, and the same command goes on"
+write_study
