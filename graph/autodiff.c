@@ -86,16 +86,14 @@ void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
   CHECK(dtype_is_float((DType)loss->dtype));
   bool *needed = NEWN(g->arena, bool, count);
   Node **acc = NEWN(g->arena, Node *, count);
-  Span span = g->span;
-  const char *fn = g->fn;
+  GraphMark mark = graph_mark(g);
   mark_needed(g, wrt, n, needed, count);
   acc[loss->id] = g_const(g, (DType)loss->dtype, 1);
   for (int id = loss->id; id >= 0; id--) {
     Grad r = {g, g->nodes.v[id], acc[id], acc, needed};
     if (!acc[id] || !needed[id])
       continue;
-    g->span = r.n->span;
-    g->fn = r.n->fn;
+    graph_from(g, r.n);
     if (rules[r.n->op])
       rules[r.n->op](&r);
     else if (r.n->nin)
@@ -105,8 +103,8 @@ void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
     Node *x = wrt[i], *d = x->id < count ? acc[x->id] : NULL;
     g->span = x->span;
     g->fn = NULL;
+    g->origin = NULL;
     grad[i] = d ? g_expand(g, d, x->ax, x->nax) : g_full(g, (DType)x->dtype, 0, x->ax, x->nax);
   }
-  g->span = span;
-  g->fn = fn;
+  graph_mark_set(g, mark);
 }

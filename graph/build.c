@@ -274,6 +274,7 @@ static Node *new_node(Graph *g, const Shape *s, uint64_t hash) {
               .nax = s->nax,
               .span = g->span,
               .fn = g->fn,
+              .origin = g->origin,
               .hash = hash};
   n->in = (Node **)(n + 1);
   if (s->nin)

@@ -58,6 +58,16 @@ typedef struct Sym { // a run-time dim
 typedef struct Node Node;
 typedef struct Scan Scan;
 
+// One run of a module's body, from which nodes come.
+typedef struct Origin {
+  const struct Origin *up;    // in whose body it was called; NULL: the model's own
+  const struct Origin *first; // of a repeat's turns the first one; else itself
+  const char *path;           // of the instance: "layer.3.attention"
+  const char *module;         // "SelfAttention"
+  bool prelude;               // the module is of the prelude
+  int64_t turn, turns;        // of a repeat: 0 to turns - 1; else 0 of 1
+} Origin;
+
 // Attributes; an op uses those its comment in ops.def names, the rest are zero.
 typedef struct Attr {
   Axis *axis, *axis2;
@@ -84,8 +94,9 @@ struct Node {
   int nax;
   Axis **ax;
   Attr attr;
-  Span span;      // source of the expression that first made it
-  const char *fn; // the prelude fn or module it came from ("softmax", "LayerNorm"), or NULL
+  Span span;            // source of the expression that first made it
+  const char *fn;       // the prelude fn or module it came from ("softmax", "LayerNorm"), or NULL
+  const Origin *origin; // NULL: the model's own body, a train block, or nobody's
   uint64_t hash;
 };
 
@@ -155,10 +166,32 @@ typedef struct Graph {
   VEC(Node *) nodes;
   VEC(Param *) params;
   VEC(Input *) inputs;
-  Map by_hash;    // nodes
-  Span span;      // given to new nodes
-  const char *fn; // given to new nodes
+  Map by_hash;          // nodes
+  Span span;            // given to new nodes
+  const char *fn;       // given to new nodes
+  const Origin *origin; // given to new nodes
 } Graph;
+
+// New nodes come from where n does.
+static inline void graph_from(Graph *g, const Node *n) {
+  g->span = n->span;
+  g->fn = n->fn;
+  g->origin = n->origin;
+}
+// What new nodes are given, to be put back.
+typedef struct GraphMark {
+  Span span;
+  const char *fn;
+  const Origin *origin;
+} GraphMark;
+static inline GraphMark graph_mark(const Graph *g) {
+  return (GraphMark){g->span, g->fn, g->origin};
+}
+static inline void graph_mark_set(Graph *g, GraphMark m) {
+  g->span = m.span;
+  g->fn = m.fn;
+  g->origin = m.origin;
+}
 
 Graph *graph_new(Arena *a, Intern *t);
 // index; the same name gives the same symbol

@@ -68,8 +68,7 @@ static Node *rebuild_scan(Graph *g, const Node *n, Node *const *in, Node *const 
 }
 
 Node *graph_rebuild(Graph *g, const Node *n, Node *const *in, Node *const *map) {
-  g->span = n->span;
-  g->fn = n->fn;
+  graph_from(g, n);
   if (n->op == OP_SCAN)
     return rebuild_scan(g, n, in, map);
   if (!n->nin || !memcmp(in, n->in, (size_t)n->nin * sizeof *in))
@@ -79,8 +78,7 @@ Node *graph_rebuild(Graph *g, const Node *n, Node *const *in, Node *const *map) 
 
 void graph_map(Graph *g, Node **roots, int n, GraphVisit *visit, void *ctx) {
   int m, widest = 1;
-  Span span = g->span;
-  const char *fn = g->fn;
+  GraphMark mark = graph_mark(g);
   Node **nodes = graph_reachable(g, roots, n, &m), **map = NEWN(g->arena, Node *, g->nodes.n);
   for (int i = 0; i < m; i++)
     widest = nodes[i]->nin > widest ? nodes[i]->nin : widest;
@@ -89,14 +87,12 @@ void graph_map(Graph *g, Node **roots, int n, GraphVisit *visit, void *ctx) {
     Node *x = nodes[i];
     for (int k = 0; k < x->nin; k++)
       in[k] = map[x->in[k]->id];
-    g->span = x->span;
-    g->fn = x->fn;
+    graph_from(g, x);
     Node *seen = x->op == OP_SCAN ? graph_rebuild(g, x, in, map) : x;
     Node *instead = visit(ctx, g, seen, in);
     map[x->id] = instead ? instead : seen != x ? seen : graph_rebuild(g, x, in, map);
   }
   for (int i = 0; i < n; i++)
     roots[i] = map[roots[i]->id];
-  g->span = span;
-  g->fn = fn;
+  graph_mark_set(g, mark);
 }

@@ -185,8 +185,7 @@ Node *graph_unroll_scan(Graph *g, Node *scan) {
   int n;
   if (!poly_is_const(&c->axis->extent, &steps) || steps < 1 || steps > INT32_MAX)
     return NULL;
-  Span span = g->span;
-  const char *fn = g->fn;
+  GraphMark mark = graph_mark(g);
   Axis *one = graph_axis(g, "one", -1, poly_const(1));
   Node **body = scan_body(g, g->arena, c, true, &n), **map = NEWN(g->arena, Node *, g->nodes.n);
   Node **now = NEWN(g->arena, Node *, c->nstate), **results = NEWN(g->arena, Node *, steps);
@@ -207,11 +206,9 @@ Node *graph_unroll_scan(Graph *g, Node *scan) {
     Node *result = g_expand(g, mapped(map, c->result), c->result->ax, c->result->nax);
     results[l] = g_expand(g, result, &one, 1);
   }
-  g->span = scan->span;
-  g->fn = scan->fn;
+  graph_from(g, scan);
   Node *all = g_concat(g, results, from, (int)steps, c->axis);
-  g->span = span;
-  g->fn = fn;
+  graph_mark_set(g, mark);
   return all;
 }
 

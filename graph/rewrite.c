@@ -75,8 +75,7 @@ static Node *rebuild(Graph *g, Node *n, Node **map) {
   }
   if (!changed)
     return n;
-  g->span = n->span;
-  g->fn = n->fn;
+  graph_from(g, n);
   return g_node(g, n->op, n->dtype, ops, n->nin, &n->attr);
 }
 
@@ -84,8 +83,7 @@ static Node *apply_local(Rewrite *r, unsigned mask, Node *n, RewriteStats *stats
   for (int i = 0; i < COUNT(rules); i++) {
     if (!rules[i].local || !(rules[i].set & mask))
       continue;
-    r->g->span = n->span;
-    r->g->fn = n->fn;
+    graph_from(r->g, n);
     Node *m = rules[i].local(r, n);
     if (!m || m == n)
       continue;
@@ -136,8 +134,7 @@ static Node *remap(Remap *m, Node *n) {
       changed |= ops[k] != n->in[k];
     }
     if (changed) {
-      g->span = n->span;
-      g->fn = n->fn;
+      graph_from(g, n);
       to = g_node(g, n->op, n->dtype, ops, n->nin, &n->attr);
     }
   }
@@ -173,8 +170,7 @@ static bool run_global(Rewrite *r, unsigned mask, RewriteStats *stats) {
 void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *stats) {
   RewriteStats own = {0};
   Rewrite r = {.g = g, .roots = roots, .nroots = n};
-  Span span = g->span;
-  const char *fn = g->fn;
+  GraphMark mark = graph_mark(g);
   if (!stats)
     stats = &own;
   for (int round = 0; round < MAX_ROUNDS; round++) {
@@ -183,6 +179,5 @@ void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *s
     if (!run_local(&r, mask, stats) && !run_global(&r, mask, stats))
       break;
   }
-  g->span = span;
-  g->fn = fn;
+  graph_mark_set(g, mark);
 }

@@ -184,7 +184,7 @@ int rule_claim_attention(Rewrite *r) {
   Trained trained = {.n = r->g->nodes.n, .of = find_trained(r)};
   for (int i = 0; i < r->nlive; i++) {
     Node *n = r->live[i];
-    r->g->span = n->span;
+    graph_from(r->g, n);
     r->g->fn = "attention";
     Node *m = claim(r->g, n, &trained);
     if (m) {

@@ -304,8 +304,7 @@ int rule_stack_linear(Rewrite *r) {
     Group *s = gs.v[i];
     if (s->dropped)
       continue;
-    g->span = s->layer[0].contract->span;
-    g->fn = s->layer[0].contract->fn;
+    graph_from(g, s->layer[0].contract);
     Param *w = s->layer[0].weight->stack;
     if (!w)
       w = new_stack(g, s, false, graph_fresh_axis(g, "stack", poly_const(total_columns(s))));
@@ -397,8 +396,7 @@ int rule_map_over_slices(Rewrite *r) {
     Node *in[3];
     for (int j = 0; j < c[i]->nin; j++)
       in[j] = (Node *)source(c[i]->in[j]);
-    g->span = c[i]->span;
-    g->fn = c[i]->fn;
+    graph_from(g, c[i]);
     Node *y = g_node(g, c[i]->op, c[i]->dtype, in, c[i]->nin, &c[i]->attr);
     for (int j = 0; j < k; j++) {
       const Attr *at = &slice[found[j]]->attr;

@@ -234,8 +234,7 @@ static Node *rebuild_rename(Canon *c, const Node *n) {
 static Node *rebuild(Canon *c, Node *n) {
   if (n->op == OP_EXTENT || n->op == OP_STATE || n->op == OP_SCAN)
     return n;
-  c->g->span = n->span;
-  c->g->fn = n->fn;
+  graph_from(c->g, n);
   if (is_leaf(n))
     return renamed(c, n, n->ax, names(c, n, n->ax, n->nax), n->nax);
   if (n->op == OP_RENAME)

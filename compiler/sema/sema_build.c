@@ -60,6 +60,7 @@ static void register_param(Sema *s, const ParamDecl *d) {
                .span = d->info.span};
   s->g->span = d->info.span;
   s->g->fn = NULL;
+  s->g->origin = NULL;
   g_param(s->g, p);
 }
 
@@ -107,6 +108,7 @@ Value *sema_input(Sema *s, const Formal *f, const Ty *t) {
     ax[t->ax.n] = pair_axis(s->g);
   s->g->span = f->span;
   s->g->fn = NULL;
+  s->g->origin = NULL;
   Node *n = g_input(s->g, f->name.s, dtype_real(t->dtype), ax, t->ax.n + cx);
   Value *v = v_tensor(s, t->dtype, t->ax);
   if (cx)
@@ -201,6 +203,7 @@ bool model_build_entry(Model *m, Graph *g, const char *entry, bool dropout, Outp
     order[ax.n] = pair_axis(g);
   s.g->span = st->value->span;
   s.g->fn = NULL;
+  s.g->origin = NULL;
   *out = (Output){.name = st->names.v[0].s,
                   .node = cx ? pair_join(&s, v->re, v->im) : v->re,
                   .nax = ax.n + cx,

@@ -186,9 +186,29 @@ static void inner_axes(Sema *s, const ModuleInst *inst, const Child *c, const Ty
       }
 }
 
-static Value *run_instance(Sema *s, const Child *c, ModuleInst *inst, Operand *got, AxList rest,
-                           Span at) {
+// One run of a child, of the turns that a repeat has.
+typedef struct Turn {
+  ModuleInst *inst;
+  Origin *origin;
+} Turn;
+
+static Turn turn_make(Sema *s, const Child *c, int64_t i, const Origin *first) {
+  const Frame *f = frame_owner(s->frame);
+  ModuleInst *inst = c->inst[c->stmt->repeat == REPEAT_REPEAT ? i : 0];
+  Origin *o = NEW(s->g->arena, Origin);
+  *o = (Origin){.up = f ? f->origin : NULL,
+                .first = first ? first : o,
+                .path = inst->path,
+                .module = c->mod->name,
+                .prelude = c->mod->prelude,
+                .turn = i,
+                .turns = c->count};
+  return (Turn){inst, o};
+}
+
+static Value *run_instance(Sema *s, const Child *c, Turn turn, Operand *got, AxList rest, Span at) {
   const Decl *d = c->mod->decl;
+  ModuleInst *inst = turn.inst;
   uint64_t key = activation_key(s, inst);
   AxList outer, inner;
   Saved old = frame_save(s);
@@ -196,6 +216,7 @@ static Value *run_instance(Sema *s, const Child *c, ModuleInst *inst, Operand *g
                           c->mod->generics, c->mod->ngenerics, inst->inner, at);
   f->mod = c->mod;
   f->inst = inst;
+  f->origin = turn.origin;
   f->depth = inst->depth;
   f->key = key;
   f->rest = rest;
@@ -289,8 +310,10 @@ static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, 
   if (checking(s))
     return v_tensor(s, result.dtype, result.ax);
   Value *r = NULL;
+  Turn turn = {0};
   for (int64_t i = 0; i < c->count && !s->stopped; i++) {
-    r = run_instance(s, c, c->inst[c->stmt->repeat == REPEAT_REPEAT ? i : 0], got, inner->rest, at);
+    turn = turn_make(s, c, i, i ? turn.origin->first : NULL);
+    r = run_instance(s, c, turn, got, inner->rest, at);
     if (is_poison(r))
       break;
     got[0].v = r;

@@ -7,7 +7,9 @@ void sema_mark(Sema *s, Span at) {
   if (!s->g)
     return;
   const Frame *f = s->frame;
+  const Frame *owner = frame_owner(s->frame);
   s->g->fn = f && f->prelude && f->kind != FR_INIT ? f->name : NULL;
+  s->g->origin = owner ? owner->origin : NULL;
   for (; f && f->prelude && f->caller; f = f->caller)
     at = f->call;
   s->g->span = at;

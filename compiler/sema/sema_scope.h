@@ -56,7 +56,8 @@ struct Frame {
   VEC(Ax *) locals;
   Module *mod;
   Fn *fn;
-  ModuleInst *inst; // build mode
+  ModuleInst *inst;     // build mode
+  const Origin *origin; // of the nodes that its body makes
   int depth;
   uint64_t key;             // identifies this activation for random draws
   int stmt, ncalls, ndraws; // of the statement being evaluated

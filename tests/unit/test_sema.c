@@ -322,6 +322,39 @@ START_TEST(prelude_names) {
 }
 END_TEST
 
+static const Origin *origin_of_op(Graph *g, Node *root, int op, const char *path) {
+  int n;
+  Node **v = graph_reachable(g, &root, 1, &n);
+  for (int i = 0; i < n; i++)
+    if (v[i]->op == op && v[i]->origin && !strcmp(v[i]->origin->path, path))
+      return v[i]->origin;
+  return NULL;
+}
+
+// Nodes know the instance whose body made them, also where a fn made them for it, and after a rewrite.
+START_TEST(module_origins) {
+  Loaded l = must_load("dim H = 4, Depth = 3, Two = 2\nfn twice(x) = exp(x) + exp(x)\n"
+                       "module Q(x : [H]) -> [H] { twice(x) }\n"
+                       "module P(x : [H]) -> [H] {\n  q : Q\n  tanh(q(x)) + sin(x) - sin(x)\n}\n"
+                       "model M(x : [H]) {\n  p : repeat Depth P\n  s : share Two Q\n"
+                       "  entry y : [H] = cos(x |> p |> s)\n}\n",
+                       NULL);
+  Graph *g = graph_new(l.a, l.names);
+  Output y;
+  ck_assert(model_build_entry(l.m, g, "y", false, &y));
+  ck_assert_ptr_null(y.node->origin);
+  graph_rewrite(g, RULES_SIMPLIFY, &y.node, 1, NULL);
+  const Origin *inner = origin_of_op(g, y.node, OP_EXP, "p.1.q"), *outer = inner ? inner->up : NULL,
+               *shared = origin_of_op(g, y.node, OP_EXP, "s");
+  ck_assert(outer && shared && !outer->up && !shared->up);
+  ck_assert_str_eq(inner->module, "Q");
+  ck_assert_str_eq(outer->path, "p.1");
+  ck_assert(inner->first == inner && outer->first == origin_of_op(g, y.node, OP_TANH, "p.0"));
+  ck_assert(outer->turn == 1 && outer->turns == 3 && shared->turns == 2 && inner->turns == 1);
+  unload(&l);
+}
+END_TEST
+
 // ---- several files
 START_TEST(used_files) {
   char dir[] = "/tmp/bigsc-sema-XXXXXX", path[64], cmd[64];
@@ -556,6 +589,7 @@ Suite *sema_suite(void) {
   tcase_add_test(t, dropout_sites);
   tcase_add_test(t, shared_dropout);
   tcase_add_test(t, prelude_names);
+  tcase_add_test(t, module_origins);
   tcase_add_test(t, used_files);
   tcase_add_test(t, extended_model);
   tcase_add_test(t, limits);
