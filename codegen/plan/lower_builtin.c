@@ -260,8 +260,11 @@ void lower_builtin(Prog *g, Inst *k) {
   Node *n = k->root;
   if (!info_of(g, n)->needed)
     return;
-  BigsStep s = {
-      .kind = BIGS_BUILTIN, .narg = 3, .label = inst_label(g, k), .source = inst_source(g, k)};
+  BigsStep s = {.kind = BIGS_BUILTIN,
+                .narg = 3,
+                .label = inst_label(g, k),
+                .source = inst_source(g, k),
+                .module = inst_module(k)};
   int32_t *arg = NEWN(g->a, int32_t, 3);
   BigsScalar *v = NEWN(g->a, BigsScalar, 10);
   for (int i = 0; i < 3; i++)

@@ -282,6 +282,10 @@ const char *node_source(Arena *a, const Node *n) {
   return arena_printf(a, "%s:%d", n->span.src->path, line);
 }
 
+const char *inst_module(const Inst *k) {
+  return k->root->origin ? k->root->origin->path : NULL;
+}
+
 const char *inst_source(Prog *g, const Inst *k) {
   return node_source(g->a, k->root);
 }
@@ -338,5 +342,6 @@ void lower_finish(Lower *c, Poly flops) {
   s.work = (uint8_t)inst_work(c->inst);
   s.label = inst_label(g, c->inst);
   s.source = inst_source(g, c->inst);
+  s.module = inst_module(c->inst);
   vec_push(g->a, &g->step, s);
 }

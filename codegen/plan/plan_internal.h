@@ -374,6 +374,7 @@ Poly plan_traffic(const Lower *c);
 Poly plan_traffic_of(const Prog *g, const int32_t *arg, int n);
 BigsWork inst_work(const Inst *inst);
 const char *inst_label(Prog *g, const Inst *inst);
+const char *inst_module(const Inst *inst);        // see BigsStep.module
 const char *node_source(Arena *a, const Node *n); // "bert.mdl:28", or NULL
 const char *inst_source(Prog *g, const Inst *inst);
 

@@ -175,6 +175,7 @@ static void put_steps(const Profile *p, const ProfileTable *x, JsonText *t) {
     record_text(t, "kind", work_name(s->work));
     record_text(t, "label", s->label);
     record_text(t, "source", s->source);
+    record_text(t, "module", s->module ? s->module : "");
     record_line(t, &x->line[i]);
     record_end(t);
   }
