@@ -129,6 +129,9 @@ compiler_sources = \
 	%D%/repl/repl_state.c \
 	%D%/sema/blas.c \
 	%D%/sema/blas.h \
+	%D%/sema/functions.c \
+	%D%/sema/functions.def \
+	%D%/sema/functions.h \
 	%D%/sema/initializers.def \
 	%D%/sema/prims.def \
 	%D%/sema/sema.h \

@@ -1,4 +1,4 @@
-// k0  <prelude>:26
+// k0  <prelude>:37
 struct k0_frame {
   long long tasks, stride;
   char *scratch;
@@ -219,7 +219,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
   }
 }
 
-// k5  <prelude>:39
+// k5  <prelude>:52
 struct k5_frame {
   long long tasks, stride;
   char *scratch;
@@ -296,7 +296,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k7(const k7_frame f) {
   }
 }
 
-// k8  <prelude>:26
+// k8  <prelude>:37
 struct k8_frame {
   long long tasks, stride;
   char *scratch;
