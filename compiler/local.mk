@@ -191,6 +191,7 @@ compiler_sources = \
 	%D%/syntax/parse_checkpoint.c \
 	%D%/syntax/parse_decl.c \
 	%D%/syntax/parse_expr.c \
+	%D%/syntax/parse_literal.c \
 	%D%/syntax/parse_internal.h \
 	%D%/syntax/parse_stmt.c \
 	%D%/syntax/tokens.def

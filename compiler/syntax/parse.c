@@ -260,6 +260,10 @@ static bool repl_decl(const Parser *p) {
   return at_decl(p);
 }
 
+static bool is_call(const Stmt *s) {
+  return s && (s->kind == ST_EXPR || s->kind == ST_BIND) && s->value->kind == EX_CALL;
+}
+
 ReplInput *parse_repl(Arena *a, Intern *names, Diags *diags, const Source *src) {
   ReplInput *in = NEW(a, ReplInput);
   const Tokens *t = lex(a, names, diags, src, true);
@@ -275,8 +279,12 @@ ReplInput *parse_repl(Arena *a, Intern *names, Diags *diags, const Source *src) 
     ReplItem item = {0};
     if (repl_decl(&p))
       item.decl = parse_decl(&p);
+    else if (at_literal(&p))
+      item.literal = parse_literal(&p);
     else
       item.stmt = parse_stmt(&p, NEW(a, Stmt));
+    if ((item.literal || is_call(item.stmt)) && accept(&p, T_COLON))
+      item.type = parse_type(&p);
     end_of_item(&p);
     if (p.panic)
       recover(&p, 0);

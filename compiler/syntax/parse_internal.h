@@ -71,6 +71,10 @@ Stmt *parse_stmt(Parser *p, Stmt *s);
 void parse_ckitem(Parser *p, void *decl, bool failed);
 void parse_tritem(Parser *p, void *decl, bool failed);
 
+// ---- parse_literal.c
+bool at_literal(const Parser *p);
+Literal *parse_literal(Parser *p);
+
 // ---- parse_expr.c
 Expr *parse_expr(Parser *p);
 Expr *parse_sum(Parser *p);
