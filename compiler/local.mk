@@ -119,7 +119,11 @@ compiler_sources = \
 	%D%/repl/repl_commands.def \
 	%D%/repl/repl_complete.c \
 	%D%/repl/repl_decl.c \
+	%D%/repl/repl_doc.c \
 	%D%/repl/repl_eval.c \
+	%D%/repl/repl_given.c \
+	%D%/repl/repl_param.c \
+	%D%/repl/repl_paths.c \
 	%D%/repl/repl_interpret.c \
 	%D%/repl/repl_line.c \
 	%D%/repl/repl_line.h \

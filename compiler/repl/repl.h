@@ -31,6 +31,7 @@ double array_number(const Array *a, int64_t i);
 void array_set(Array *a, int64_t i, double v);
 // "[B = 2, L = 5] f32", "f32"
 char *array_type(Arena *a, DType dtype, const TypedAxis *axis, int rank);
+int64_t array_bytes(const Array *a); // of its numbers
 void array_print(FILE *f, Arena *scratch,
                  const Array *x); // its type, then its elements, long ones abbreviated
 
@@ -69,6 +70,12 @@ typedef struct DimNow {
   bool open; // known at run time only
 } DimNow;
 
+// A path of a parameter in the input under way, and the name that stands for it: see repl_paths.c.
+typedef struct Alias {
+  const char *name, *path;
+  bool assigned; // it stands on the left of `=`
+} Alias;
+
 typedef struct Repl {
   const Options *o;
   FILE *out, *err;
@@ -77,9 +84,11 @@ typedef struct Repl {
   Intern *names;
   const char *source; // name of the text in diagnostics
   int line;           // of the input that is being read
+  const char *above;  // lines of comment right before it; NULL: none
   VEC(Known) decls;
   VEC(Item *) items;
   VEC(Weight *) weights;
+  VEC(Alias *) aliases;
   Defines sets; // -D and :set
   VEC(DimNow) dims;
   Target *target;
@@ -105,6 +114,7 @@ void repl_script(Repl *r, FILE *f);
 int repl_complete(void *ctx, const char *start, const char **out, int max);
 
 // ---- parts
+#define PLAIN_AXIS "axis" // the axes of a tensor that nobody named: axis0, axis1, ...
 void repl_fail(Repl *r, const char *fmt, ...)
     PRINTF_LIKE(2, 3); // an error without a place; counted
 void repl_note(Repl *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -120,11 +130,45 @@ bool repl_set(Repl *r, const char *name,
 bool repl_load(Repl *r, const char *path);             // a .mdl file; false: refused, reported
 const char *repl_child_text(Arena *a, const Item *it); // "repeat Depth Block[H]", as it was written
 void repl_command(Repl *r, const char *text);
-Source *repl_source(Repl *r, const char *text); // with the line numbers of the input
+bool repl_command_doc(Repl *r,
+                      const char *name); // prints what a command does; false: there is none
+// Keeps x, which it takes over, under the name, or stores it in the parameter that the name stands for.  tell: its type, else
+// all of it is shown.
+void repl_keep(Repl *r, Name name, Array *x, bool tell);
+Expr *repl_zero(Repl *r, Span at);
+void repl_describe_child(Repl *r, Item *it); // what it is, and its parameters
+const char *repl_decl_name(const Decl *d);   // of one dim, let, fn, module; NULL: it has none
+const Decl *repl_own_decl(const Repl *r, const char *name); // NULL: none of this name
+Source *repl_source(Repl *r, const char *text);             // with the line numbers of the input
 bool repl_model(Repl *r,
                 const Decl *model); // its inputs, children and entries become names at the prompt
 bool repl_train(Repl *r, const Decl *train);      // so do its fields, and its own name for its loss
 void repl_value(Repl *r, Item *it, Array *value); // takes the array over
+
+// repl_doc.c
+void repl_doc(Repl *r, const char *name);
+void repl_info(Repl *r, const char *name);
+
+// repl_given.c: what a list or load(...) gives, kept as repl_keep does.
+void repl_literal(Repl *r, const Literal *l, const Type *t);
+bool is_load(const Repl *r, const Stmt *s);
+void repl_load_tensor(Repl *r, const Stmt *s, const Type *type);
+
+// repl_param.c: parameters by their native names.
+Array *repl_param(Repl *r,
+                  const char *path); // a copy, to be freed; NULL: there is none, or it was reported
+bool repl_has_param(Repl *r, const char *path);
+bool repl_assign(Repl *r, const char *path, const Array *x); // false: refused, reported
+
+// repl_paths.c: the text with names in the place of paths, NULL: refused, reported; these mean something between begin and end.
+const char *repl_paths(Repl *r, const char *text);
+bool repl_paths_begin(Repl *r);                   // false: there is no such parameter, reported
+void repl_paths_again(Repl *r, const char *path); // the parameter has other numbers now
+void repl_paths_end(Repl *r);
+bool repl_is_alias(const Repl *r, const char *name);
+const char *
+repl_assigned(const Repl *r,
+              const char *name); // the path that a name on the left stands for; NULL: none
 
 // repl_names.c: every name that stands in a piece of syntax, as often as it stands there
 typedef void NameVisit(void *ctx, const char *name);

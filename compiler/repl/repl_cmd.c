@@ -27,7 +27,7 @@ static Expr *argument(Repl *r, const char *text) {
   return e;
 }
 
-static void run_shape(Repl *r, char *text) {
+static void run_type(Repl *r, char *text) {
   Expr *x = argument(r, text);
   Ready e;
   if (!x)
@@ -35,6 +35,18 @@ static void run_shape(Repl *r, char *text) {
   if (ready_elaborate(&e, r, x, NULL))
     fprintf(r->out, "%s\n", array_type(e.arena, e.dtype, e.axes, e.nax));
   ready_free(&e);
+}
+
+static void run_shape(Repl *r, char *text) {
+  run_type(r, text);
+}
+
+static void run_doc(Repl *r, char *text) {
+  repl_doc(r, text);
+}
+
+static void run_info(Repl *r, char *text) {
+  repl_info(r, text);
 }
 
 // ---- gradients
@@ -287,33 +299,60 @@ static void run_quit(Repl *r, char *text) {
   r->quit = true;
 }
 
-void repl_command(Repl *r, const char *text) {
-  static void (*const run[])(Repl *, char *) = {
+static void (*const run[])(Repl *, char *) = {
 #define COMMAND(id, name, args, help) run_##id,
 #include "compiler/repl/repl_commands.def"
 #undef COMMAND
-  };
-  size_t n = 0, end = strlen(text);
-  while (end > 1 && isspace((unsigned char)text[end - 1]))
-    end--;
-  while (isalpha((unsigned char)text[1 + n]))
-    n++;
-  int found = -1, many = 0;
-  for (int i = 0; i < COUNT(commands); i++)
-    if (n && !strncmp(commands[i].name, text + 1, n)) {
-      many = commands[i].name[n] ? many + 1 : 1;
-      found = i;
+};
+
+// How many commands a name or its start may mean; *which: one of them.
+static int find_command(const char *name, size_t n, int *which) {
+  int many = 0;
+  for (int i = 0; n && i < COUNT(commands); i++)
+    if (!strncmp(commands[i].name, name, n)) {
+      *which = i;
       if (!commands[i].name[n])
-        break;
+        return 1;
+      many++;
     }
-  const char *argument_text = text + 1 + n;
-  while (argument_text < text + end && isspace((unsigned char)*argument_text))
-    argument_text++;
-  if (many != 1)
-    repl_fail(r, "there is no command `%.*s`; see :help", (int)(n + 1), text);
+  return many;
+}
+
+bool repl_command_doc(Repl *r, const char *name) {
+  int i = -1;
+  name += *name == ':';
+  if (find_command(name, strlen(name), &i) != 1)
+    return false;
+  fprintf(r->out, ":%s %s\n  %s\n", commands[i].name, commands[i].args, commands[i].help);
+  return true;
+}
+
+static void no_command(Repl *r, const char *name, size_t n, int many) {
+  const char *some = "";
+  for (int i = 0; many && i < COUNT(commands); i++)
+    if (!strncmp(commands[i].name, name, n))
+      some = arena_printf(r->arena, "%s%s:%s", some, *some ? ", " : "", commands[i].name);
+  if (many)
+    repl_fail(r, "`:%.*s` may be %s", (int)n, name, some);
   else
-    run[found](
-        r, arena_strndup(r->arena, argument_text,
-                         (size_t)(text + end > argument_text ? text + end - argument_text : 0)));
+    repl_fail(r, "there is no command `:%.*s`; see :help", (int)n, name);
+}
+
+void repl_command(Repl *r, const char *text) {
+  const char *name = text + 1;
+  size_t n = 0, end = strlen(name);
+  int found = -1;
+  while (end && isspace((unsigned char)name[end - 1]))
+    end--;
+  while (isalpha((unsigned char)name[n]))
+    n++;
+  size_t at = n;
+  while (at < end && isspace((unsigned char)name[at]))
+    at++;
+  int many = find_command(name, n, &found);
+  if (many == 1)
+    run[found](r, arena_strndup(r->arena, name + at, end > at ? end - at : 0));
+  else
+    no_command(r, name, n, many);
   fflush(r->out);
 }

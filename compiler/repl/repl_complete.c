@@ -1,5 +1,6 @@
 // Completion of names at the prompt.
 #include "compiler/repl/repl.h"
+#include "compiler/sema/functions.h"
 #include <string.h>
 
 static bool starts(const char *name, const char *start) {
@@ -14,21 +15,11 @@ static void add(const char *name, const char *start, const char **out, int *n, i
     out[(*n)++] = name;
 }
 
-static const char *decl_name(const Decl *d) {
-  return d->dims.n ? d->dims.v[0].name.s : d->lets.n ? d->lets.v[0].name.s : d->name.s;
-}
-
-// The prelude's names, read once.
 static void add_prelude(Repl *r, const char *start, const char **out, int *n, int max) {
-  Diags d = {.arena = r->arena};
-  if (!r->prelude) {
-    const char *text = prelude_text();
-    r->prelude =
-        parse_file(r->arena, r->names, &d, source_new(r->arena, "<prelude>", text, strlen(text)));
-  }
-  for (int i = 0; i < r->prelude->decls.n; i++)
-    if (decl_name(r->prelude->decls.v[i]))
-      add(decl_name(r->prelude->decls.v[i]), start, out, n, max);
+  const File *f = prelude_file(r->arena, r->names, &r->prelude);
+  for (int i = 0; i < f->decls.n; i++)
+    if (repl_decl_name(f->decls.v[i]))
+      add(repl_decl_name(f->decls.v[i]), start, out, n, max);
 }
 
 int repl_complete(void *ctx, const char *start, const char **out, int max) {
@@ -52,8 +43,8 @@ int repl_complete(void *ctx, const char *start, const char **out, int max) {
   for (int i = 0; i < r->items.n; i++)
     add(r->items.v[i]->name, start, out, &n, max);
   for (int i = 0; i < r->decls.n; i++)
-    if (decl_name(r->decls.v[i].decl))
-      add(decl_name(r->decls.v[i].decl), start, out, &n, max);
+    if (repl_decl_name(r->decls.v[i].decl))
+      add(repl_decl_name(r->decls.v[i].decl), start, out, &n, max);
   add_prelude(r, start, out, &n, max);
   for (int i = 0; i < COUNT(words); i++)
     add(words[i], start, out, &n, max);

@@ -4,13 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Lines before it in the session are empty lines of the text, so that places are right.
+static int count_lines(const char *text) {
+  int n = 0;
+  for (; *text; text++)
+    n += *text == '\n';
+  return n;
+}
+
+// Lines before it in the session are empty lines of the text, so that places are right, but for the comment right above.
 Source *repl_source(Repl *r, const char *text) {
-  size_t n = strlen(text), before = (size_t)(r->line - 1);
-  char *all = arena_alloc(r->arena, before + n + 1);
-  memset(all, '\n', before);
-  memcpy(all + before, text, n);
-  return source_new(r->arena, r->source, all, before + n);
+  const char *above = r->above ? r->above : "";
+  size_t before = (size_t)(r->line - 1 - count_lines(above));
+  char *blank = arena_alloc(r->arena, before + 1);
+  memset(blank, '\n', before);
+  blank[before] = 0;
+  const char *all = arena_printf(r->arena, "%s%s%s", blank, above, text);
+  return source_new(r->arena, r->source, all, strlen(all));
+}
+
+// An input that is a comment is that of the declaration in the next one.
+static void keep_comment(Repl *r, const char *text) {
+  bool comment =
+      text[strspn(text, " \t")] == '#' && text[strlen(text) - 1] == '\n' && count_lines(text) == 1;
+  r->above = !comment   ? NULL
+             : r->above ? arena_printf(r->arena, "%s%s", r->above, text)
+                        : arena_strdup(r->arena, text);
 }
 
 static void tell_type(Repl *r, const char *name, const Ready *e) {
@@ -29,16 +47,28 @@ static void show(Repl *r, const Array *x) {
   arena_free(a);
 }
 
+void repl_keep(Repl *r, Name name, Array *x, bool tell) {
+  const char *path = repl_assigned(r, name.s);
+  Arena *a = arena_new();
+  if (path) {
+    if (repl_assign(r, path, x))
+      repl_paths_again(r, path);
+    array_free(x);
+  } else {
+    repl_value(r, repl_put(r, name.s, ITEM_VALUE, name.span), x);
+    if (!tell)
+      array_print(r->out, a, x);
+    else if (!r->o->quiet)
+      fprintf(r->out, "%s : %s\n", name.s, array_type(a, x->dtype, x->axis, x->rank));
+  }
+  arena_free(a);
+}
+
 static void bind_value(Repl *r, Name name, Expr *value, bool tell) {
   Ready e;
   Array *x = compute(&e, r, value);
-  if (x) {
-    repl_value(r, repl_put(r, name.s, ITEM_VALUE, name.span), x);
-    if (tell)
-      tell_type(r, name.s, &e);
-    else
-      show(r, x);
-  }
+  if (x)
+    repl_keep(r, name, x, tell);
   ready_free(&e);
 }
 
@@ -50,7 +80,7 @@ static Expr *name_expr(Repl *r, Name name) {
   return e;
 }
 
-static Expr *zero_expr(Repl *r, Span at) {
+Expr *repl_zero(Repl *r, Span at) {
   Expr *e = NEW(r->arena, Expr);
   *e = (Expr){
       .kind = EX_NUM, .span = at, .op = at, .height = 1, .num = {.kind = NUM_WHOLE, .exact = true}};
@@ -94,7 +124,7 @@ static void put_later(Repl *r, const Stmt *s, int i, ItemKind kind) {
   vec_push(r->arena, &one->names, name);
   it->stmt = one;
   bool child = kind == ITEM_CHILD;
-  bool ok = ready_elaborate(&e, r, child ? zero_expr(r, name.span) : name_expr(r, name),
+  bool ok = ready_elaborate(&e, r, child ? repl_zero(r, name.span) : name_expr(r, name),
                             child ? it : NULL);
   if (ok) {
     array_free(kept.value);
@@ -144,11 +174,11 @@ static void put_whole_numbers(Repl *r, const Stmt *s, int i) {
 }
 
 // A child by itself: what it is, and its parameters.
-static void describe_child(Repl *r, Item *it) {
+void repl_describe_child(Repl *r, Item *it) {
   Ready e;
   const ModelParam *p;
   size_t len = strlen(it->name);
-  if (ready_elaborate(&e, r, zero_expr(r, it->span), it)) {
+  if (ready_elaborate(&e, r, repl_zero(r, it->span), it)) {
     tell_child(r, it, &e);
     for (int i = 0, n = model_params(e.model, &p); i < n; i++) {
       const char *axes = "";
@@ -174,45 +204,34 @@ static const char *param_path(Repl *r, const Expr *e) {
   return *in ? arena_printf(r->arena, "%s.%s", in, e->name.s) : "";
 }
 
-static bool has_axis_twice(const Ready *e, const char *path) {
-  const ModelParam *p;
-  bool twice = false;
-  for (int i = 0, n = model_params(e->model, &p); i < n; i++)
-    for (int k = 0; k < p[i].nax && !strcmp(p[i].path, path); k++)
-      for (int j = 0; j < k; j++)
-        twice |= !strcmp(p[i].axes[j], p[i].axes[k]);
-  return twice;
-}
-
-static void show_param(Ready *e, const char *path) {
-  for (int i = 0; i < e->graph->params.n; i++) {
-    const Param *p = e->graph->params.v[i];
-    Weight *w = strcmp(p->path, path) ? NULL : weight_find(e, p);
-    Array *x = w ? array_like_param(e, p->node, true) : NULL;
-    if (x)
-      memcpy(x->data, w->value->data, (size_t)w->value->n * (size_t)dtype_size(w->value->dtype));
-    if (x)
-      show(e->r, x);
-    array_free(x);
-  }
+static bool has_axis_twice(const Array *x) {
+  for (int i = 0; i < x->rank; i++)
+    for (int k = 0; k < i; k++)
+      if (x->axis[i].name == x->axis[k].name)
+        return true;
+  return false;
 }
 
 // A square parameter is no value of the language, which has no axis twice, but can be looked at.
 static bool shown_as_stored(Repl *r, const Expr *value) {
   const char *path = value->kind == EX_DOT ? param_path(r, value) : "";
-  const Expr *root = value;
-  Ready e;
-  if (!*path)
-    return false;
-  while (root->kind == EX_DOT)
-    root = root->a;
   int before = r->failures;
-  bool ok = ready_elaborate(&e, r, zero_expr(r, value->span), repl_item(r, root->name.s)),
-       twice = ok && has_axis_twice(&e, path);
-  if (twice && ready_build(&e, false))
-    show_param(&e, path);
-  ready_free(&e);
+  Array *x = *path && repl_has_param(r, path) ? repl_param(r, path) : NULL;
+  bool twice = x && has_axis_twice(x);
+  if (twice)
+    show(r, x);
+  array_free(x);
   return twice || r->failures > before;
+}
+
+// `layer.0.weight` alone: see repl_paths.c.
+static bool shown_by_path(Repl *r, const Stmt *s) {
+  Item *it =
+      s->kind == ST_EXPR && s->value->kind == EX_NAME ? repl_item(r, s->value->name.s) : NULL;
+  if (!it || !it->value || !repl_is_alias(r, it->name) || !has_axis_twice(it->value))
+    return false;
+  show(r, it->value);
+  return true;
 }
 
 static void repl_statement(Repl *r, Stmt *s) {
@@ -221,10 +240,10 @@ static void repl_statement(Repl *r, Stmt *s) {
   Item *named =
       s->kind == ST_EXPR && s->value->kind == EX_NAME ? repl_item(r, s->value->name.s) : NULL;
   if (named && named->kind == ITEM_CHILD) {
-    describe_child(r, named);
+    repl_describe_child(r, named);
     return;
   }
-  if (s->kind == ST_EXPR && shown_as_stored(r, s->value))
+  if (shown_by_path(r, s) || (s->kind == ST_EXPR && shown_as_stored(r, s->value)))
     return;
   switch (s->kind) {
   case ST_EXPR: bind_value(r, it, s->value, false); return;
@@ -275,6 +294,20 @@ static void declare_model(Repl *r, Decl *d) {
     repl_diags(r, &diags);
 }
 
+static void run_item(Repl *r, const ReplItem *item) {
+  if (item->decl)
+    declare_model(r, item->decl);
+  else if (item->literal)
+    repl_literal(r, item->literal, item->type);
+  else if (is_load(r, item->stmt))
+    repl_load_tensor(r, item->stmt, item->type);
+  else if (item->type)
+    repl_fail(r,
+              "a type stands behind a list of numbers or `load(...)`; a value has the type it has");
+  else
+    repl_statement(r, item->stmt);
+}
+
 static void run_items(Repl *r, const ReplInput *in) {
   int before = r->failures;
   for (int i = 0; i < in->items.n && r->failures == before;) {
@@ -285,40 +318,49 @@ static void run_items(Repl *r, const ReplInput *in) {
       repl_declare(r, decls.v, decls.n);
       continue;
     }
-    if (in->items.v[i].decl)
-      declare_model(r, in->items.v[i].decl);
-    else
-      repl_statement(r, in->items.v[i].stmt);
-    i++;
+    run_item(r, &in->items.v[i++]);
   }
 }
 
-static int count_lines(const char *text) {
-  int n = 0;
-  for (; *text; text++)
-    n += *text == '\n';
-  return n;
+// Other programs' words for :quit, where they mean nothing else.
+static bool is_farewell(const Repl *r, const char *start) {
+  static const char *const words[] = {"exit", "quit"};
+  for (int i = 0; i < COUNT(words); i++) {
+    size_t n = strlen(words[i]);
+    if (!strncmp(start, words[i], n) && !start[n + strspn(start + n, " \t\n()")])
+      return !repl_item(r, intern(r->names, words[i]));
+  }
+  return false;
+}
+
+// False: it is incomplete.
+static bool run_text(Repl *r, const char *text, bool last) {
+  Diags d = {.arena = r->arena};
+  const char *own = repl_paths(r, text);
+  ReplInput *in = own ? parse_repl(r->arena, r->names, &d, repl_source(r, own)) : NULL;
+  if (in && in->incomplete && !last)
+    return false;
+  if (in && in->incomplete)
+    repl_fail(r, "the input ends inside a bracket, or after an operator");
+  else if (in && (in->bad || d.errors))
+    repl_diags(r, &d);
+  else if (in && repl_paths_begin(r))
+    run_items(r, in);
+  repl_paths_end(r);
+  return true;
 }
 
 bool repl_input(Repl *r, const char *text, bool last) {
   const char *start = text;
   while (isspace((unsigned char)*start))
     start++;
-  if (*start == ':') {
+  if (is_farewell(r, start))
+    r->quit = true;
+  else if (*start == ':')
     repl_command(r, start);
-    r->line += count_lines(text);
-    return true;
-  }
-  Diags d = {.arena = r->arena};
-  ReplInput *in = parse_repl(r->arena, r->names, &d, repl_source(r, text));
-  if (in->incomplete && !last)
+  else if (!run_text(r, text, last))
     return false;
-  if (in->incomplete)
-    repl_fail(r, "the input ends inside a bracket, or after an operator");
-  else if (in->bad || d.errors)
-    repl_diags(r, &d);
-  else
-    run_items(r, in);
+  keep_comment(r, text);
   r->line += count_lines(text);
   fflush(r->out);
   return true;

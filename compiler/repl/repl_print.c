@@ -37,6 +37,10 @@ void array_free(Array *a) {
   free(a);
 }
 
+int64_t array_bytes(const Array *a) {
+  return a->n * dtype_size(array_real(a->dtype));
+}
+
 double array_number(const Array *a, int64_t i) {
   return dtype_get(array_real(a->dtype), a->data, i);
 }

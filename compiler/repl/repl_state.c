@@ -115,3 +115,18 @@ const DimNow *repl_dim(const Repl *r, const char *name) {
       return &r->dims.v[i];
   return NULL;
 }
+
+// ---- declarations
+
+const char *repl_decl_name(const Decl *d) {
+  return d->dims.n ? d->dims.v[0].name.s : d->lets.n ? d->lets.v[0].name.s : d->name.s;
+}
+
+const Decl *repl_own_decl(const Repl *r, const char *name) {
+  for (int i = r->decls.n; i-- > 0;) {
+    const char *known = repl_decl_name(r->decls.v[i].decl);
+    if (known && !strcmp(known, name))
+      return r->decls.v[i].decl;
+  }
+  return NULL;
+}
