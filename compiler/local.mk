@@ -15,6 +15,7 @@ compiler_sources = \
 	%D%/commands/cmd_embed.c \
 	%D%/commands/cmd_eval.c \
 	%D%/commands/cmd_fill.c \
+	%D%/commands/cmd_fmt.c \
 	%D%/commands/cmd_inspect.c \
 	%D%/commands/cmd_plot.c \
 	%D%/commands/cmd_report.c \
@@ -185,6 +186,11 @@ compiler_sources = \
 	%D%/syntax/diag_render.c \
 	%D%/syntax/diag_render.h \
 	%D%/syntax/errors.def \
+	%D%/syntax/fmt.c \
+	%D%/syntax/fmt.h \
+	%D%/syntax/fmt_blank.c \
+	%D%/syntax/fmt_columns.c \
+	%D%/syntax/fmt_internal.h \
 	%D%/syntax/habits.c \
 	%D%/syntax/habits.h \
 	%D%/syntax/lex.c \

@@ -100,6 +100,7 @@ test_sources = \
 	%D%/unit/test_fft.c \
 	%D%/unit/test_fill.c \
 	%D%/unit/test_flax.c \
+	%D%/unit/test_fmt.c \
 	%D%/unit/test_foreign.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
