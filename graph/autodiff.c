@@ -61,7 +61,7 @@ Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n) {
   return g_contract(g, a, b, both, m);
 }
 
-// needed[id]: a float value that depends on one of wrt.
+// needed[id]: a float value that depends on one of wrt, other than through STOP.
 static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, int count) {
   for (int i = 0; i < n; i++)
     if (wrt[i]->id < count)
@@ -77,7 +77,7 @@ static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, i
       for (int i = 0; i < s->nstate && !any; i++)
         any = needed[s->next[i]->id];
     }
-    needed[id] = any && dtype_is_float((DType)x->dtype);
+    needed[id] = any && x->op != OP_STOP && dtype_is_float((DType)x->dtype);
   }
 }
 

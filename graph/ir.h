@@ -298,6 +298,8 @@ typedef struct EvalInput {
 typedef struct Eval Eval;
 Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uint64_t step);
 void eval_bind(Eval *e, const Node *leaf, const double *data); // data is kept, not copied
+// From now on n, which has not been computed, has this value, row-major in its own axis order; data is kept, not copied.
+void eval_set(Eval *e, const Node *n, const double *data);
 // once it is not 0, evaluation fails with "interrupted"
 void eval_cancel(Eval *e, const volatile sig_atomic_t *flag);
 // From now on results are rounded to their dtype: they overflow and lose digits as in compiled code, up to the order of sums.

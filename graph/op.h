@@ -49,7 +49,6 @@ double eval_uniform(const uint32_t key[2], int64_t element);
 const double *eval_value(Eval *e, Node *n); // computed once; NULL on an error
 // Computes n (again) into a buffer that stays n's; false on an error.
 bool eval_compute(Eval *e, Node *n);
-void eval_set(Eval *e, const Node *n, const double *value);
 Node **eval_body(Eval *e, const Scan *s, int *count); // scan_body(s, nested: false), found once
 
 // Nested loops over axes with a linear offset per operand:

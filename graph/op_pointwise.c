@@ -36,6 +36,12 @@ static void floats_shape(Shape *s) {
     shape_fail(s, "%s operand", dtype_name((DType)s->dtype));
 }
 
+static void integers_shape(Shape *s) {
+  any_shape(s);
+  if (s->dtype != DT_I32)
+    shape_fail(s, "%s operand", dtype_name((DType)s->dtype));
+}
+
 static void bools_shape(Shape *s) {
   any_shape(s);
   if (s->dtype != DT_BOOL)
@@ -178,6 +184,35 @@ void COS_grad(Grad *r) {
   grad_broadcast(r, 0, neg(r, mul(r, r->dy, g_unary(r->g, OP_SIN, r->n->in[0]))));
 }
 
+// Halves to the even neighbour.  The gradient is 0 everywhere, that is none.
+VALUE(ROUND, nearbyint(a))
+void ROUND_grad(Grad *r) {
+  (void)r;
+}
+VALUE(FLOOR, floor(a))
+void FLOOR_grad(Grad *r) {
+  (void)r;
+}
+VALUE(CEIL, ceil(a))
+void CEIL_grad(Grad *r) {
+  (void)r;
+}
+
+VALUE(LOG1P, log1p(a))
+void LOG1P_grad(Grad *r) {
+  Node *one = number(r, 1);
+  grad_broadcast(r, 0, div_(r, r->dy, g_binary(r->g, OP_ADD, r->n->in[0], one)));
+}
+
+// By exp(x), which has its digits where expm1(x) + 1 has lost them.
+VALUE(EXPM1, expm1(a))
+void EXPM1_grad(Grad *r) {
+  grad_broadcast(r, 0, mul(r, r->dy, g_unary(r->g, OP_EXP, r->n->in[0])));
+}
+
+// x, which is a constant where gradients are taken: autodiff.c.
+VALUE(STOP, a)
+
 VALUE(CAST, a)
 VALUE(CAST_to_bool, a != 0)
 // Towards zero; what does not fit goes to the nearest end, and NaN to 0.
@@ -258,6 +293,14 @@ static void grad_of_choice(Grad *r, bool greatest) {
     grad_broadcast(r, i, zero_where(r, loses, share));
   }
 }
+
+// Towards the lower neighbour, as Python's `//`, and what is left, of the divisor's sign.  By 0 the quotient is 0, so that
+// a = b quotient + rest always.  The double quotient of two i32 is right beside a whole number, too.
+static double floor_quotient(double a, double b) {
+  return b == 0 ? 0 : floor(a / b);
+}
+VALUE(FLOORDIV, floor_quotient(a, b))
+VALUE(FLOORMOD, a - b * floor_quotient(a, b))
 
 VALUE(MIN, a < b || isnan(a) ? a : b)
 void MIN_grad(Grad *r) {

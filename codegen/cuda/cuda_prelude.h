@@ -85,6 +85,15 @@ BG_FN int bg_int(double x) {
 BG_FN int bg_abs(int x) {
   return x < 0 ? bg_sub(0, x) : x;
 }
+// To the lower neighbour, and the rest; by 0 the quotient is 0.  Division by -1 may leave the range.
+BG_FN int bg_div(int a, int b) {
+  if (b == 0 || b == -1)
+    return b ? bg_sub(0, a) : 0;
+  return a / b - (a % b != 0 && (a ^ b) < 0);
+}
+BG_FN int bg_mod(int a, int b) {
+  return bg_sub(a, bg_mul(b, bg_div(a, b)));
+}
 
 BG_FN float bg_abs(float x) {
   return fabsf(x);
@@ -113,6 +122,21 @@ BG_FN float bg_cos(float x) {
 BG_FN float bg_pow(float x, float y) {
   return powf(x, y);
 }
+BG_FN float bg_round(float x) {
+  return rintf(x);
+}
+BG_FN float bg_floor(float x) {
+  return floorf(x);
+}
+BG_FN float bg_ceil(float x) {
+  return ceilf(x);
+}
+BG_FN float bg_log1p(float x) {
+  return log1pf(x);
+}
+BG_FN float bg_expm1(float x) {
+  return expm1f(x);
+}
 BG_FN double bg_abs(double x) {
   return fabs(x);
 }
@@ -139,6 +163,21 @@ BG_FN double bg_cos(double x) {
 }
 BG_FN double bg_pow(double x, double y) {
   return pow(x, y);
+}
+BG_FN double bg_round(double x) {
+  return rint(x);
+}
+BG_FN double bg_floor(double x) {
+  return floor(x);
+}
+BG_FN double bg_ceil(double x) {
+  return ceil(x);
+}
+BG_FN double bg_log1p(double x) {
+  return log1p(x);
+}
+BG_FN double bg_expm1(double x) {
+  return expm1(x);
 }
 
 // What is no number wins.

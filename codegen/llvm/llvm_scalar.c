@@ -93,11 +93,39 @@ static Val compare(LlvmUnit *u, LOp op, DType t, Val a, Val b) {
   return LLVMBuildICmp(u->b, p[i].i, a, b, "");
 }
 
+// ---- whole numbers
+
+// The quotient of two i32 by f64, which is exact enough beside a whole number and traps nowhere: towards the lower
+// neighbour, 0 for b = 0.  *rest: a - b times it.
+static Val floor_division(LlvmUnit *u, Val a, Val b, Val *rest) {
+  LLVMBuilderRef at = u->b;
+  LLVMTypeRef t = LLVMTypeOf(a), real = same_width(u->f64, a);
+  Val zero = LLVMConstNull(t), minus = LLVMConstAllOnes(t), one = LLVMBuildNeg(at, minus, "");
+  Val none = LLVMBuildICmp(at, LLVMIntEQ, b, zero, ""),
+      negates = LLVMBuildICmp(at, LLVMIntEQ, b, minus, "");
+  Val by = LLVMBuildSelect(at, LLVMBuildOr(at, none, negates, ""), one, b, "");
+  Val x = LLVMBuildSIToFP(at, a, real, ""), y = LLVMBuildSIToFP(at, by, real, "");
+  Val q = LLVMBuildFPToSI(at, LLVMBuildFDiv(at, x, y, ""), t, "");
+  Val r = LLVMBuildSub(at, a, LLVMBuildMul(at, q, by, ""), "");
+  Val other = LLVMBuildICmp(at, LLVMIntSLT, LLVMBuildXor(at, r, by, ""), zero, "");
+  Val lower = LLVMBuildAnd(at, LLVMBuildICmp(at, LLVMIntNE, r, zero, ""), other, "");
+  q = LLVMBuildSub(at, q, LLVMBuildZExt(at, lower, t, ""), "");
+  q = LLVMBuildSelect(at, negates, LLVMBuildNeg(at, a, ""), q, "");
+  q = LLVMBuildSelect(at, none, zero, q, "");
+  *rest = LLVMBuildSub(at, a, LLVMBuildMul(at, q, b, ""), "");
+  return q;
+}
+
+static Val floor_part(LlvmUnit *u, Val a, Val b, bool quotient) {
+  Val rest, q = floor_division(u, a, b, &rest);
+  return quotient ? q : rest;
+}
+
 // ---- a function for each row: of operands a, b, c, the first of dtype `from`, to a result of dtype t
 
 #define EMIT(ID, value)                                                                            \
   static Val ID##_emit(LlvmUnit *u, DType t, DType from, Val a, Val b, Val c) {                    \
-    (void)t, (void)from, (void)b, (void)c;                                                         \
+    (void)u, (void)t, (void)from, (void)b, (void)c;                                                \
     return value;                                                                                  \
   }
 // Of i32, and of a float.
@@ -112,6 +140,12 @@ EMIT(TANH, vm_tanh(&u->vm, a))
 EMIT(ERF, vm_erf(&u->vm, a))
 EMIT(SIN, vm_sin(&u->vm, a))
 EMIT(COS, vm_cos(&u->vm, a))
+EMIT(ROUND, vm_round(&u->vm, a))
+EMIT(FLOOR, vm_floor(&u->vm, a))
+EMIT(CEIL, vm_ceil(&u->vm, a))
+EMIT(LOG1P, vm_log1p(&u->vm, a))
+EMIT(EXPM1, vm_expm1(&u->vm, a))
+EMIT(STOP, a)
 EMIT(CAST, cast(u, from, t, a))
 EMIT(NOT, LLVMBuildNot(u->b, a, ""))
 EMIT2(ADD, LLVMBuildAdd(u->b, a, b, ""), LLVMBuildFAdd(u->b, a, b, ""))
@@ -119,6 +153,8 @@ EMIT2(SUB, LLVMBuildSub(u->b, a, b, ""), LLVMBuildFSub(u->b, a, b, ""))
 EMIT2(MUL, LLVMBuildMul(u->b, a, b, ""), LLVMBuildFMul(u->b, a, b, ""))
 EMIT(DIV, LLVMBuildFDiv(u->b, a, b, ""))
 EMIT(POW, vm_pow(&u->vm, a, b))
+EMIT(FLOORDIV, floor_part(u, a, b, true))
+EMIT(FLOORMOD, floor_part(u, a, b, false))
 EMIT(MIN, pick(u, false, t, a, b))
 EMIT(MAX, pick(u, true, t, a, b))
 EMIT(LT, compare(u, L_LT, from, a, b))
@@ -131,7 +167,7 @@ EMIT(SELECT, LLVMBuildSelect(u->b, a, b, c, ""))
 
 // The result is an operand, or was rounded already.
 static bool rounds_nothing(LOp op) {
-  return op == L_MIN || op == L_MAX || op == L_SELECT || op == L_CAST;
+  return op == L_MIN || op == L_MAX || op == L_SELECT || op == L_CAST || op == L_STOP;
 }
 
 Val emit_scalar(LlvmUnit *u, LOp op, DType t, DType from, const Val x[3]) {

@@ -199,8 +199,8 @@ static V clamp(const VecMath *m, V x, double lo, double hi) {
   return vmx_selectk(m, vmx_cmpk(m, LLVMRealOLT, x, lo), lo, x);
 }
 
-// exp(x + lo) = 2^n * p: returns p and sets *n.
-static V exp_reduced(const VecMath *m, V x, V lo, V *n) {
+// exp(x + lo) = 2^n * (1 + p): returns p and sets *n.
+static V exp_less(const VecMath *m, V x, V lo, V *n) {
   VmFormat f = vmx_format(m, LLVMTypeOf(x));
   const double *ln2 = f.f64 ? VMC_LN2_64 : VMC_LN2_32;
   Rounded k = round_scaled(m, x, 0x1.71547652b82fep+0);
@@ -209,9 +209,13 @@ static V exp_reduced(const VecMath *m, V x, V lo, V *n) {
   if (lo)
     r = LLVMBuildFAdd(m->b, r, lo, "");
   V p = f.f64 ? HORNER(m, r, VMC_EXP64) : HORNER(m, r, VMC_EXP32);
-  p = vm_fma(m, p, LLVMBuildFMul(m->b, r, r, ""), r);
   *n = k.bits;
-  return vmx_addk(m, p, 1);
+  return vm_fma(m, p, LLVMBuildFMul(m->b, r, r, ""), r);
+}
+
+// exp(x + lo) = 2^n * p: returns p and sets *n.
+static V exp_reduced(const VecMath *m, V x, V lo, V *n) {
+  return vmx_addk(m, exp_less(m, x, lo, n), 1);
 }
 
 V vmx_exp_pair(const VecMath *m, V hi, V lo) {
@@ -295,6 +299,58 @@ static V log64(const VecMath *m, V x) {
 
 V vm_log(const VecMath *m, V x) {
   return vmx_log_specials(m, x, vmx_format(m, LLVMTypeOf(x)).f64 ? log64(m, x) : log32(m, x));
+}
+
+// ---- log(1 + x) = log(u) + (x - (u - 1)) / u with u = 1 + x rounded: what the sum lost comes back
+V vm_log1p(const VecMath *m, V x) {
+  V u = vmx_addk(m, x, 1), log_u = vm_log(m, u);
+  V lost = LLVMBuildFSub(m->b, x, vmx_addk(m, u, -1), "");
+  V sum = LLVMBuildFAdd(m->b, log_u, LLVMBuildFDiv(m->b, lost, u, ""), "");
+  V inside =
+      LLVMBuildAnd(m->b, vmx_cmpk(m, LLVMRealOGT, u, 0), vmx_cmpk(m, LLVMRealOLT, x, 0x1p60), "");
+  return vm_copysign(m, vmx_select(m, inside, sum, log_u), x);
+}
+
+// ---- exp(x) - 1 = 2^n p + (2^n - 1), where exp(x) = 2^n (1 + p)
+V vm_expm1(const VecMath *m, V x) {
+  VmFormat f = vmx_format(m, LLVMTypeOf(x));
+  V n, c = clamp(m, x, -40, 40), p = exp_less(m, c, NULL, &n);
+  V biased = LLVMBuildAdd(m->b, n, vmx_iconst(f.ity, (uint64_t)f.bias), "");
+  V two_n = power_of_two(m, &f, biased);
+  V near = vm_fma(m, two_n, p, vmx_addk(m, two_n, -1));
+  V tiny = vmx_cmpk(m, LLVMRealOLT, vm_abs(m, x), ldexp(1, -f.mant - 3));
+  V y = vmx_select(m, vmx_cmpk(m, LLVMRealOGT, x, 40), vm_exp(m, x), near);
+  return vmx_select(m, tiny, x, y);
+}
+
+// ---- to whole numbers.  Plain SSE2 has no such instruction: 2^mant has none behind its point.
+static V whole(const VecMath *m, const char *intrinsic, V x) {
+  return vmx_intrinsic(m, intrinsic, LLVMTypeOf(x), &x, 1);
+}
+
+static V nearest(const VecMath *m, V x) {
+  double big = ldexp(1, vmx_format(m, LLVMTypeOf(x)).mant);
+  V a = vm_abs(m, x), r = vmx_addk(m, vmx_addk(m, a, big), -big);
+  return vm_copysign(m, vmx_select(m, vmx_cmpk(m, LLVMRealOLT, a, big), r, a), x);
+}
+
+// One step from the nearest where that is on the wrong side.
+static V beside(const VecMath *m, V x, LLVMRealPredicate wrong, double step) {
+  V r = nearest(m, x),
+    to = vmx_selectk(m, LLVMBuildFCmp(m->b, wrong, r, x, ""), step, vm_splat(m, LLVMTypeOf(x), 0));
+  return vm_copysign(m, LLVMBuildFAdd(m->b, r, to, ""), x);
+}
+
+V vm_round(const VecMath *m, V x) {
+  return m->has_fma ? whole(m, "llvm.rint", x) : nearest(m, x);
+}
+
+V vm_floor(const VecMath *m, V x) {
+  return m->has_fma ? whole(m, "llvm.floor", x) : beside(m, x, LLVMRealOGT, -1);
+}
+
+V vm_ceil(const VecMath *m, V x) {
+  return m->has_fma ? whole(m, "llvm.ceil", x) : beside(m, x, LLVMRealOLT, 1);
 }
 
 // ---- tanh: x + x^3 P(x^2) below 0.625, 1 - 2 / (exp(2 |x|) + 1) above

@@ -37,6 +37,12 @@ LLVMValueRef vm_abs(const VecMath *m, LLVMValueRef x);
 
 LLVMValueRef vm_exp(const VecMath *m, LLVMValueRef x);
 LLVMValueRef vm_log(const VecMath *m, LLVMValueRef x);
+LLVMValueRef vm_log1p(const VecMath *m, LLVMValueRef x); // log(1 + x), with all digits for small x
+LLVMValueRef vm_expm1(const VecMath *m, LLVMValueRef x); // exp(x) - 1, likewise
+// To a whole number, exactly: the nearest (of two the even one), the next lower, the next higher.
+LLVMValueRef vm_round(const VecMath *m, LLVMValueRef x);
+LLVMValueRef vm_floor(const VecMath *m, LLVMValueRef x);
+LLVMValueRef vm_ceil(const VecMath *m, LLVMValueRef x);
 LLVMValueRef vm_tanh(const VecMath *m, LLVMValueRef x);
 LLVMValueRef vm_erf(const VecMath *m, LLVMValueRef x);
 LLVMValueRef vm_sin(const VecMath *m, LLVMValueRef x);

@@ -94,6 +94,11 @@ static void equality_check(Verify *v, const LExpr *e) {
   want(v, e, DT_BOOL, "comparison");
 }
 
+static void integers_check(Verify *v, const LExpr *e) {
+  want(v, e->a, DT_I32, "first operand");
+  want(v, e->b, DT_I32, "second operand");
+}
+
 static void order_check(Verify *v, const LExpr *e) {
   equality_check(v, e); // bool has an order too: false < true
 }

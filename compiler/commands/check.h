@@ -52,6 +52,10 @@ bool check_is_large(const CheckModel *c, const Node *n);
 typedef struct Shift { // parameters moved by h along `along` (per parameter; NULL: not moved)
   double h;
   const double *const *along;
+  // Values that stay what they are (stop_gradient's), of nodes of the subject's `computed`.
+  Node *const *frozen;
+  const double *const *value;
+  int nfrozen;
 } Shift;
 int check_loss(CheckModel *c, const CheckData *d, const Subject *j, Shift shift, double *loss);
 // Numbers computed by an evaluation of the roots, and the memory it takes.

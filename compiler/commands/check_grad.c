@@ -23,12 +23,15 @@ typedef struct Trial { // one loss under test
   int *index;            // in Data.params
   double **along;        // per parameter of the model: the direction, or NULL
   const double **moving; // the same for the evaluation under way
+  Node **frozen;         // stop_gradient's, as they are computed, and their values
+  const double **kept;
+  int nfrozen;
 } Trial;
 
 // d(loss)/dh along the parameters that move, by differences with step h.
 static int difference(Trial *w, double h, double *out) {
   double up = 0, down = 0;
-  Shift shift = {.h = h, .along = w->moving};
+  Shift shift = {h, w->moving, w->frozen, w->kept, w->nfrozen};
   int status = check_loss(w->c, w->d, w->j, shift, &up);
   shift.h = -h;
   if (!status)
@@ -91,6 +94,21 @@ static void make_direction(Trial *w, Arena *a, int param) {
     w->along[param][k] = scale * sample_normal(seed, (uint64_t)k);
 }
 
+// What stop_gradient lets through is a constant to the differences as it is to the gradient.
+static int freeze(Trial *w, Arena *a) {
+  int count;
+  Node **live = graph_reachable(w->c->graph, &w->j->computed, 1, &count);
+  Output *out = NEWN(a, Output, count + 1);
+  w->frozen = NEWN(a, Node *, count + 1);
+  w->kept = NEWN(a, const double *, count + 1);
+  for (int i = 0; i < count; i++)
+    if (node_is(live[i], OP_STOP)) {
+      out[w->nfrozen] = (Output){.node = live[i], .nax = live[i]->nax, .ax = live[i]->ax};
+      w->frozen[w->nfrozen++] = live[i];
+    }
+  return check_values(w->c, w->d, a, out, w->nfrozen, w->kept);
+}
+
 static int prepare(Trial *w, Arena *a) {
   const Subject *j = w->j;
   Session *s = w->c->s;
@@ -107,6 +125,7 @@ static int prepare(Trial *w, Arena *a) {
                            bigs_shown(w->loss));
   check_progress(s, "%s: gradients of %d parameters", j->name, j->n);
   status = status ? status : check_values(w->c, w->d, a, j->grad, j->n, w->grad);
+  status = status ? status : freeze(w, a);
   for (int i = 0; i < j->n && !status; i++) {
     w->index[i] = j->param[i]->index;
     make_direction(w, a, w->index[i]);

@@ -308,7 +308,9 @@ int check_loss(CheckModel *c, const CheckData *d, const Subject *j, Shift shift,
     if (along)
       eval_bind(e, c->graph->params.v[i]->node, moved);
   }
-  const double *v = eval_node(e, j->loss, &error);
+  for (int i = 0; i < shift.nfrozen; i++)
+    eval_set(e, shift.frozen[i], shift.value[i]);
+  const double *v = eval_node(e, shift.nfrozen ? j->computed : j->loss, &error);
   int status = v ? 0 : session_error(c->s, EXIT_MODEL, "%s", error);
   if (v)
     *loss = v[0];

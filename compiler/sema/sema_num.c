@@ -295,6 +295,14 @@ Value *number_part(Sema *s, bool imag, const Number *a) {
   return runtime(s, false, false, (NodePair){imag ? a->nim : a->nre, NULL});
 }
 
+bool op_makes_whole(Op op) {
+  return op == OP_ROUND || op == OP_FLOOR || op == OP_CEIL;
+}
+
+bool op_keeps_whole(Op op) {
+  return op == OP_ABS || op_makes_whole(op);
+}
+
 static Value *runtime_fn(Sema *s, Span at, Op op, const Number *a) {
   NodePair p = {0};
   if (!checking(s)) {
@@ -302,7 +310,7 @@ static Value *runtime_fn(Sema *s, Span at, Op op, const Number *a) {
     p = runtime_pair(s, a);
     p = op == OP_EXP ? pair_exp(s->g, p) : (NodePair){g_unary(s->g, op, p.re), NULL};
   }
-  return runtime(s, op == OP_ABS && a->whole, a->is_complex, p);
+  return runtime(s, op_makes_whole(op) || (op == OP_ABS && a->whole), a->is_complex, p);
 }
 
 Value *number_fn(Sema *s, Span at, Op op, const Number *a) {
@@ -310,12 +318,46 @@ Value *number_fn(Sema *s, Span at, Op op, const Number *a) {
     return sema_fail(s, ERR_NOT_COMPLEX, at, "`%s` of a complex number", op_name(op));
   if (!number_const(a))
     return runtime_fn(s, at, op, a);
+  if (op_makes_whole(op) && a->whole)
+    return v_number(s, *a);
   if (op == OP_ABS)
     return a->re < 0 ? number_neg(s, a) : v_number(s, *a);
   Number r = number_real(op_value(op, DT_F64, a->re, 0, 0));
+  if (op_makes_whole(op) && fabs(r.re) < 0x1p53)
+    r = number_ratio((int64_t)r.re, 1, true);
   if (a->is_complex)
     r = number_complex(r.re * cos(a->im), r.re * sin(a->im));
   if (!isfinite(r.re) || !isfinite(r.im))
     return sema_fail(s, ERR_OUT_OF_RANGE, at, "`%s` of %g is no finite number", op_name(op), a->re);
   return v_number(s, r);
+}
+
+// Towards the lower neighbour; by 0 the quotient is 0, as of i32.
+static Number floor_division(Op op, int64_t a, int64_t b) {
+  Wide q = b ? (Wide)a / b : 0;
+  if (b && (Wide)a % b && (a < 0) != (b < 0))
+    q--;
+  return ratio(op == OP_FLOORDIV ? q : (Wide)a - q * b, 1, true);
+}
+
+static Node *runtime_division(Sema *s, Op op, Node *a, Node *b) {
+  Node *zero = g_const(s->g, DT_F64, 0), *q = g_unary(s->g, OP_FLOOR, g_binary(s->g, OP_DIV, a, b));
+  q = g_select(s->g, g_binary(s->g, OP_EQ, b, zero), zero, q);
+  return op == OP_FLOORDIV ? q : g_binary(s->g, OP_SUB, a, g_binary(s->g, OP_MUL, q, b));
+}
+
+Value *number_divide(Sema *s, Span at, Op op, const Number *a, const Number *b) {
+  int64_t x, y;
+  if (number_is_whole(a, &x) && number_is_whole(b, &y))
+    return v_number(s, floor_division(op, x, y));
+  if (!a->whole || !b->whole)
+    return sema_fail(s, ERR_OTHER_DTYPE, at, "`%s` divides whole numbers",
+                     op == OP_FLOORDIV ? "div" : "mod");
+  NodePair p = {0};
+  if (!checking(s)) {
+    sema_mark(s, at);
+    NodePair n = runtime_pair(s, a), d = runtime_pair(s, b);
+    p.re = runtime_division(s, op, n.re, d.re);
+  }
+  return runtime(s, true, false, p);
 }

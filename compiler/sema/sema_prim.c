@@ -109,13 +109,36 @@ static Value *maths(Sema *s, PrimCall *c) {
     return sema_fail(s, ERR_OTHER_DTYPE, c->at, "`%s` of bool: it needs numbers", c->name);
   if (dtype_is_complex(x->dtype) && c->op != OP_EXP)
     return sema_fail(s, ERR_NOT_COMPLEX, c->at, "`%s` of a complex value", c->name);
-  DType t = x->dtype == DT_I32 ? DT_F32 : x->dtype;
+  bool whole = x->dtype == DT_I32;
+  if (whole && op_makes_whole(c->op))
+    return x;
+  DType t = whole && !op_keeps_whole(c->op) ? DT_F32 : x->dtype;
   Value *v = v_tensor(s, t, x->ax);
   if (!checking(s)) {
     sema_mark(s, c->whole);
     NodePair p = pair_of(s, x, t);
     pair_set(s, v,
              c->op == OP_EXP ? pair_exp(s->g, p) : (NodePair){g_unary(s->g, c->op, p.re), NULL});
+  }
+  return v;
+}
+
+static Node *stop_node(Graph *g, Node *x, void *ctx) {
+  (void)ctx;
+  return g_unary(g, OP_STOP, x);
+}
+
+// What has no gradient anyhow is itself.
+static Value *STOP_call(Sema *s, PrimCall *c) {
+  if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
+    return v_poison(s);
+  Value *x = c->x[0].v;
+  if (is_number(x) || x->dtype == DT_BOOL || x->dtype == DT_I32)
+    return x;
+  Value *v = v_tensor(s, x->dtype, x->ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    pair_map(s, v, x, stop_node, NULL);
   }
   return v;
 }
@@ -240,6 +263,41 @@ static Value *extreme(Sema *s, PrimCall *c, Op op) {
     v->re = g_binary(s->g, op, x, y);
   }
   return v;
+}
+
+static bool is_whole(Sema *s, PrimCall *c, const Operand *x) {
+  if (is_number(x->v) ? x->v->num->whole : x->v->dtype == DT_I32)
+    return true;
+  Diag *g = sema_error(s, ERR_OTHER_DTYPE, x->span, "`%s` divides whole numbers, and this is %s",
+                       c->name, v_type_str(s, x->v));
+  diag_help(s->d, g, "`i32(x)` cuts, and `floor(x / y)` divides other numbers");
+  return false;
+}
+
+static Value *divide_whole(Sema *s, PrimCall *c, Op op) {
+  AxList ax;
+  if (!take_args(s, c, 2, false) || !take_axes(s, c, 0, 0) || !is_whole(s, c, &c->x[0]) ||
+      !is_whole(s, c, &c->x[1]))
+    return v_poison(s);
+  if (is_number(c->x[0].v) && is_number(c->x[1].v))
+    return number_divide(s, c->at, op, c->x[0].v->num, c->x[1].v->num);
+  if (!ax_union(s, c->name, c->at, c->x, 2, &ax))
+    return v_poison(s);
+  Value *v = v_tensor(s, DT_I32, ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    Node *a = pair_of(s, c->x[0].v, DT_I32).re, *b = pair_of(s, c->x[1].v, DT_I32).re;
+    v->re = g_binary(s->g, op, a, b);
+  }
+  return v;
+}
+
+static Value *FLOORDIV_call(Sema *s, PrimCall *c) {
+  return divide_whole(s, c, OP_FLOORDIV);
+}
+
+static Value *FLOORMOD_call(Sema *s, PrimCall *c) {
+  return divide_whole(s, c, OP_FLOORMOD);
 }
 
 // ---- reductions

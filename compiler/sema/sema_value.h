@@ -93,7 +93,11 @@ bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value
 Value *number_neg(Sema *s, const Number *a);
 Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b); // comparisons too
 Value *number_fn(Sema *s, Span at, Op op, const Number *a); // op: of a MATHS row of prims.def
-Value *number_part(Sema *s, bool imag, const Number *a);    // real(a) or imag(a)
+bool op_makes_whole(Op op); // round, floor, ceil: their values are whole numbers
+bool op_keeps_whole(Op op); // of i32 those and abs make i32, without a detour over f32
+// FLOORDIV or FLOORMOD of whole numbers; reported when they are none.
+Value *number_divide(Sema *s, Span at, Op op, const Number *a, const Number *b);
+Value *number_part(Sema *s, bool imag, const Number *a); // real(a) or imag(a)
 
 // ---- pairs: complex arithmetic on nodes (sema_pair.c).  im NULL: zero.  Build mode only.
 typedef struct NodePair {

@@ -65,7 +65,8 @@ static DType operand_dtype(const OpCase *c, int i) {
     return cast_from[c->variant];
   if (op == OP_NOT || op == OP_AND || op == OP_OR || (op == OP_SELECT && i == 0))
     return DT_BOOL;
-  return op == OP_EQ || op == OP_NE ? DT_I32 : c->real;
+  bool whole = op == OP_EQ || op == OP_NE || op == OP_FLOORDIV || op == OP_FLOORMOD;
+  return whole ? DT_I32 : c->real;
 }
 
 static Node *make_pointwise(OpCase *c) {

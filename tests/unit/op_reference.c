@@ -219,6 +219,10 @@ static double cast(const Node *n, double x) {
   return n->dtype == DT_BOOL ? x != 0 : n->dtype == DT_I32 ? (double)(int32_t)x : x;
 }
 
+static double floor_division(int64_t a, int64_t b) {
+  return b ? (double)((a - (a % b + b) % b) / b) : 0;
+}
+
 static double pointwise(Bed *b, const Node *n, RefPlace p) {
   double x[3] = {0};
   for (int i = 0; i < n->nin; i++)
@@ -234,12 +238,20 @@ static double pointwise(Bed *b, const Node *n, RefPlace p) {
   case OP_ERF: return 1 - erfc(x[0]);
   case OP_SIN: return sin(x[0]);
   case OP_COS: return cos(x[0]);
+  case OP_ROUND: return x[0] - remainder(x[0], 1);
+  case OP_FLOOR: return -ceil(-x[0]);
+  case OP_CEIL: return -floor(-x[0]);
+  case OP_LOG1P: return log(1 + x[0]);
+  case OP_EXPM1: return exp(x[0]) - 1;
+  case OP_STOP: return x[0];
   case OP_CAST: return cast(n, x[0]);
   case OP_NOT: return x[0] == 0;
   case OP_ADD: return x[0] + x[1];
   case OP_SUB: return x[0] - x[1];
   case OP_MUL: return x[0] * x[1];
   case OP_DIV: return x[0] / x[1];
+  case OP_FLOORDIV: return floor_division((int64_t)x[0], (int64_t)x[1]);
+  case OP_FLOORMOD: return x[0] - x[1] * floor_division((int64_t)x[0], (int64_t)x[1]);
   case OP_POW: return pow(x[0], x[1]);
   case OP_MIN: return fmin(x[0], x[1]);
   case OP_MAX: return fmax(x[0], x[1]);

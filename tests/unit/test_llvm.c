@@ -20,6 +20,7 @@ static void run(KernelRun *r, const LKernel *k) {
 enum {
   takes_floats = 1 << DT_F32 | 1 << DT_F64 | 1 << DT_BF16,
   takes_numbers = takes_floats | 1 << DT_I32,
+  takes_integers = 1 << DT_I32,
   takes_bools = 1 << DT_BOOL,
   takes_order = takes_numbers | takes_bools,
   takes_equality = takes_order,

@@ -107,6 +107,47 @@ START_TEST(integers_wrap_and_casts_saturate) {
 }
 END_TEST
 
+START_TEST(division_of_whole_numbers_goes_down) {
+  static const int32_t cases[][4] = {{7, 2, 3, 1},
+                                     {-7, 2, -4, 1},
+                                     {7, -2, -4, -1},
+                                     {-7, -2, 3, -1},
+                                     {6, -3, -2, 0},
+                                     {5, 0, 0, 5},
+                                     {0, 0, 0, 0},
+                                     {INT32_MIN, 0, 0, INT32_MIN},
+                                     {INT32_MIN, -1, INT32_MIN, 0},
+                                     {INT32_MAX, -1, -INT32_MAX, 0},
+                                     {INT32_MAX, INT32_MIN, -1, -1},
+                                     {INT32_MIN, 3, -715827883, 1}};
+  Bed b = bed_new(1);
+  Graph *g = b.g;
+  for (int i = 0; i < COUNT(cases); i++) {
+    Node *x = g_const(g, DT_I32, cases[i][0]), *y = g_const(g, DT_I32, cases[i][1]);
+    ck_assert_double_eq(scalar(&b, g_binary(g, OP_FLOORDIV, x, y)), cases[i][2]);
+    ck_assert_double_eq(scalar(&b, g_binary(g, OP_FLOORMOD, x, y)), cases[i][3]);
+  }
+  bed_free(&b);
+}
+END_TEST
+
+// x + stop(x^2): the gradient sees x alone.
+START_TEST(stopped_values_are_constants_to_gradients) {
+  Bed b = bed_new(1);
+  Graph *g = b.g;
+  Axis *a = bed_axis(&b, "A", 4);
+  Node *x = bed_leaf(&b, DT_F64, &a, 1, 1, 2), *grad[1];
+  Node *stopped = g_unary(g, OP_STOP, g_binary(g, OP_MUL, x, x));
+  graph_grad(g, g_reduce(g, OP_SUM, g_binary(g, OP_MUL, x, stopped), &a, 1), &x, 1, grad);
+  for (int i = 0; i < 4; i++)
+    ck_assert_double_eq(bed_value(&b, grad[0])[i], bed_value(&b, stopped)[i]);
+  graph_grad(g, g_reduce(g, OP_SUM, stopped, &a, 1), &x, 1, grad);
+  for (int i = 0; i < 4; i++)
+    ck_assert_double_eq(bed_value(&b, grad[0])[i], 0);
+  bed_free(&b);
+}
+END_TEST
+
 START_TEST(argmax_takes_the_first_of_equals) {
   Bed b = bed_new(1);
   static const double v[4] = {1, 3, 3, 2};
@@ -209,6 +250,8 @@ Suite *ops_suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, op_matches_its_definition, 0, OP_COUNT);
   tcase_add_test(t, integers_wrap_and_casts_saturate);
+  tcase_add_test(t, division_of_whole_numbers_goes_down);
+  tcase_add_test(t, stopped_values_are_constants_to_gradients);
   tcase_add_test(t, argmax_takes_the_first_of_equals);
   tcase_add_test(t, ties_share_the_gradient);
   tcase_add_test(t, power_of_a_negative_base);

@@ -26,15 +26,20 @@ typedef enum Func {
   F_ERF,
   F_SIN,
   F_COS,
+  F_LOG1P,
+  F_EXPM1,
   F_SQRT,
+  F_ROUND,
+  F_FLOOR,
+  F_CEIL,
   F_POW,
   F_POWK,
   F_COUNT = F_POWK + 8
 } Func;
 static const double baked[] = {-2, -1, 0, 0.5, 1, 2, 3, 4};
-static const char *const func_name[] = {"exp",  "log", "tanh", "erf",  "sin", "cos",
-                                        "sqrt", "pow", "x^-2", "x^-1", "x^0", "x^.5",
-                                        "x^1",  "x^2", "x^3",  "x^4"};
+static const char *const func_name[] = {"exp",   "log",  "tanh",  "erf",   "sin",  "cos", "log1p",
+                                        "expm1", "sqrt", "round", "floor", "ceil", "pow", "x^-2",
+                                        "x^-1",  "x^0",  "x^.5",  "x^1",   "x^2",  "x^3", "x^4"};
 
 static double ref_f32(Func f, double x, double y) {
   switch (f) {
@@ -45,6 +50,11 @@ static double ref_f32(Func f, double x, double y) {
   case F_SIN: return sin(x);
   case F_COS: return cos(x);
   case F_SQRT: return sqrt(x);
+  case F_LOG1P: return log1p(x);
+  case F_EXPM1: return expm1(x);
+  case F_ROUND: return rint(x);
+  case F_FLOOR: return floor(x);
+  case F_CEIL: return ceil(x);
   case F_POW: return pow(x, y);
   default: return pow(x, baked[f - F_POWK]);
   }
@@ -59,6 +69,11 @@ static long double ref_f64(Func f, long double x, long double y) {
   case F_SIN: return sinl(x);
   case F_COS: return cosl(x);
   case F_SQRT: return sqrtl(x);
+  case F_LOG1P: return log1pl(x);
+  case F_EXPM1: return expm1l(x);
+  case F_ROUND: return rintl(x);
+  case F_FLOOR: return floorl(x);
+  case F_CEIL: return ceill(x);
   case F_POW: return powl(x, y);
   default: return powl(x, (long double)baked[f - F_POWK]);
   }
@@ -73,6 +88,11 @@ static LLVMValueRef emit(const VecMath *m, Func f, LLVMValueRef x, LLVMValueRef 
   case F_SIN: return vm_sin(m, x);
   case F_COS: return vm_cos(m, x);
   case F_SQRT: return vm_sqrt(m, x);
+  case F_LOG1P: return vm_log1p(m, x);
+  case F_EXPM1: return vm_expm1(m, x);
+  case F_ROUND: return vm_round(m, x);
+  case F_FLOOR: return vm_floor(m, x);
+  case F_CEIL: return vm_ceil(m, x);
   case F_POW: return vm_pow(m, x, y);
   default: return vm_pow(m, x, vm_splat(m, LLVMTypeOf(x), baked[f - F_POWK]));
   }
