@@ -78,6 +78,8 @@ compiler_sources = \
 	%D%/draw/marks.c \
 	%D%/draw/marks.def \
 	%D%/draw/marks.h \
+	%D%/draw/spark.c \
+	%D%/draw/spark.h \
 	%D%/draw/svg.c \
 	%D%/draw/svg.h \
 	%D%/draw/ticks.c \

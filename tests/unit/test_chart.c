@@ -1,5 +1,6 @@
 // Charts: their ticks, what is left of long curves, and texts in SVG.
 #include "compiler/draw/chart.h"
+#include "compiler/draw/spark.h"
 #include "compiler/draw/svg.h"
 #include "base/bug.h"
 #include "base/rng.h"
@@ -147,6 +148,20 @@ START_TEST(texts_are_escaped) {
 END_TEST
 
 // Points beyond a gap are not joined, and one between two gaps is still seen.
+START_TEST(rows_as_characters) {
+  static const double up[] = {0, 1, 2, 3, 4, 5, 6, 7}, odd[] = {1, NAN, 3, INFINITY};
+  Arena *a = arena_new();
+  ck_assert_str_eq(spark_text(a, up, 8, 20, true),
+                   "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588");
+  ck_assert_str_eq(spark_text(a, up, 8, 2, false), "_#");
+  ck_assert_str_eq(spark_text(a, odd, 4, 20, false), "_ # ");
+  ck_assert_str_eq(spark_text(a, odd, 1, 20, false), "_"); // all are the same
+  ck_assert_str_eq(spark_text(a, odd + 1, 1, 20, false), "");
+  ck_assert_str_eq(spark_text(a, up, 0, 20, false), "");
+  arena_free(a);
+}
+END_TEST
+
 START_TEST(curves_have_gaps) {
   const ChartPoint p[] = {{0, 1}, {1, 2}, {2, NAN}, {3, 4}, {4, INFINITY}, {5, 6}, {6, 1}};
   const Series s = {.name = "a<b", .point = p, .n = COUNT(p)};
@@ -203,6 +218,7 @@ Suite *chart_suite(void) {
   tcase_add_test(t, thinning_keeps_what_is_seen);
   tcase_add_test(t, smoothing_is_a_mean);
   tcase_add_loop_test(t, texts_are_escaped, 0, COUNT(texts));
+  tcase_add_test(t, rows_as_characters);
   tcase_add_test(t, curves_have_gaps);
   tcase_add_test(t, terminals_get_what_they_show);
   suite_add_tcase(s, t);
