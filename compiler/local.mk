@@ -121,6 +121,7 @@ compiler_sources = \
 	%D%/repl/repl_cmd.c \
 	%D%/repl/repl_commands.def \
 	%D%/repl/repl_complete.c \
+	%D%/repl/repl_cost.c \
 	%D%/repl/repl_decl.c \
 	%D%/repl/repl_doc.c \
 	%D%/repl/repl_eval.c \
@@ -131,9 +132,11 @@ compiler_sources = \
 	%D%/repl/repl_line.c \
 	%D%/repl/repl_line.h \
 	%D%/repl/repl_names.c \
+	%D%/repl/repl_plot.c \
 	%D%/repl/repl_print.c \
 	%D%/repl/repl_run.c \
 	%D%/repl/repl_state.c \
+	%D%/repl/repl_why.c \
 	%D%/sema/blas.c \
 	%D%/sema/blas.h \
 	%D%/sema/functions.c \

@@ -29,6 +29,8 @@ test_sources = \
 	%D%/fuzz/fuzz_graph.h \
 	%D%/unit/command.c \
 	%D%/unit/command.h \
+	%D%/unit/repl_bed.c \
+	%D%/unit/repl_bed.h \
 	%D%/unit/compiled.c \
 	%D%/unit/compiled.h \
 	%D%/unit/cuda_bed.c \
@@ -127,6 +129,7 @@ test_sources = \
 	%D%/unit/test_precision.c \
 	%D%/unit/test_precision_models.c \
 	%D%/unit/test_repl.c \
+	%D%/unit/test_repl_tools.c \
 	%D%/unit/test_resume.c \
 	%D%/unit/test_rng.c \
 	%D%/unit/test_rows.c \

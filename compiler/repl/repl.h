@@ -31,6 +31,7 @@ double array_number(const Array *a, int64_t i);
 void array_set(Array *a, int64_t i, double v);
 // "[B = 2, L = 5] f32", "f32"
 char *array_type(Arena *a, DType dtype, const TypedAxis *axis, int rank);
+Array *array_copy(const Array *a);
 int64_t array_bytes(const Array *a); // of its numbers
 void array_print(FILE *f, Arena *scratch,
                  const Array *x); // its type, then its elements, long ones abbreviated
@@ -52,6 +53,9 @@ typedef struct Item {
   Formal *formal; // INPUT
   Array *value;   // VALUE, INPUT
   bool sampled;   // INPUT: the value is random, because none was given
+  bool loss;      // LATER: the loss of a train block
+  Expr *origin;   // VALUE: what it was computed from; NULL: something else
+  uint64_t stamp; // when it got its value
   uint64_t draw;  // PARAM, CHILD: how often the name was declared before; other numbers each time
 } Item;
 typedef struct Weight {
@@ -93,7 +97,9 @@ typedef struct Repl {
   VEC(DimNow) dims;
   Target *target;
   Jit *jit;
-  uint64_t draws;
+  uint64_t draws, stamps;
+  bool unfold; // values are computed again from what they came from, as far as that is as it was
+  const Item *kept;                    // but for this one
   const volatile sig_atomic_t *cancel; // may be NULL
   File *prelude;                       // for completion; NULL until it is needed
   int failures;
@@ -136,8 +142,15 @@ bool repl_command_doc(Repl *r,
 // all of it is shown.
 void repl_keep(Repl *r, Name name, Array *x, bool tell);
 Expr *repl_zero(Repl *r, Span at);
-void repl_describe_child(Repl *r, Item *it); // what it is, and its parameters
-const char *repl_decl_name(const Decl *d);   // of one dim, let, fn, module; NULL: it has none
+Expr *repl_name(Repl *r, Name name);
+Array *repl_compute(Repl *r, Expr *value);      // NULL: reported
+Expr *repl_argument(Repl *r, const char *text); // of a command; NULL: reported
+const char *repl_trailing_name(char *text); // `EXPR NAME`: cuts the name off; NULL: there is none
+const char *repl_duration(Arena *a, double seconds); // "1.234 ms"
+bool repl_unfolds(const Repl *r, const Item *it);    // with r->unfold: by its origin
+void repl_forget(Repl *r, const char *name);         // the item goes; interned
+void repl_describe_child(Repl *r, Item *it);         // what it is, and its parameters
+const char *repl_decl_name(const Decl *d); // of one dim, let, fn, module; NULL: it has none
 const Decl *repl_own_decl(const Repl *r, const char *name); // NULL: none of this name
 Source *repl_source(Repl *r, const char *text);             // with the line numbers of the input
 bool repl_model(Repl *r,
@@ -148,6 +161,12 @@ void repl_value(Repl *r, Item *it, Array *value); // takes the array over
 // repl_doc.c
 void repl_doc(Repl *r, const char *name);
 void repl_info(Repl *r, const char *name);
+
+// repl_cost.c, repl_plot.c, repl_why.c: the commands, by what stands behind them.
+void repl_cost(Repl *r, const char *text);
+void repl_compare(Repl *r, char *text);
+void repl_plot(Repl *r, char *text);
+void repl_why(Repl *r, char *text);
 
 // repl_given.c: what a list or load(...) gives, kept as repl_keep does.
 void repl_literal(Repl *r, const Literal *l, const Type *t);

@@ -17,7 +17,7 @@ static Expr *parse_argument(Repl *r, const char *text, Diags *d) {
 }
 
 // The expression; NULL when reported.
-static Expr *argument(Repl *r, const char *text) {
+Expr *repl_argument(Repl *r, const char *text) {
   Diags d;
   Expr *e = parse_argument(r, text, &d);
   if (!e || d.errors) {
@@ -28,7 +28,7 @@ static Expr *argument(Repl *r, const char *text) {
 }
 
 static void run_type(Repl *r, char *text) {
-  Expr *x = argument(r, text);
+  Expr *x = repl_argument(r, text);
   Ready e;
   if (!x)
     return;
@@ -52,7 +52,7 @@ static void run_info(Repl *r, char *text) {
 // ---- gradients
 
 // `EXPR NAME`: cuts the name off.  NULL: there is none.
-static const char *trailing_name(char *text) {
+const char *repl_trailing_name(char *text) {
   char *end = text + strlen(text), *start = end;
   while (start > text &&
          (isalnum((unsigned char)start[-1]) || start[-1] == '_' || start[-1] == '.'))
@@ -106,7 +106,7 @@ static void run_grad(Repl *r, char *text) {
   Diags d;
   const char *name = NULL;
   Expr *x = parse_argument(r, text, &d);
-  if ((!x || d.errors) && (name = trailing_name(text)))
+  if ((!x || d.errors) && (name = repl_trailing_name(text)))
     x = parse_argument(r, text, &d);
   if (!x || d.errors) {
     repl_diags(r, &d);
@@ -132,7 +132,7 @@ static int compare(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static const char *duration(Arena *a, double s) {
+const char *repl_duration(Arena *a, double s) {
   return s >= 1      ? arena_printf(a, "%.3f s", s)
          : s >= 1e-3 ? arena_printf(a, "%.3f ms", s * 1e3)
                      : arena_printf(a, "%.2f us", s * 1e6);
@@ -141,8 +141,8 @@ static const char *duration(Arena *a, double s) {
 static void report_time(Repl *r, Ready *e, double *t, int n) {
   double flops = ready_flops(e);
   qsort(t, (size_t)n, sizeof *t, compare);
-  fprintf(r->out, "%s median, %s least of %d runs", duration(e->arena, t[n / 2]),
-          duration(e->arena, t[0]), n);
+  fprintf(r->out, "%s median, %s least of %d runs", repl_duration(e->arena, t[n / 2]),
+          repl_duration(e->arena, t[0]), n);
   if (flops > 0)
     fprintf(r->out, ", %.1f GFLOP/s", flops / t[n / 2] / 1e9);
   fprintf(r->out, "%s\n", e->handle ? "" : " (interpreted)");
@@ -166,7 +166,7 @@ static void measure(Repl *r, Ready *e) {
 }
 
 static void run_time(Repl *r, char *text) {
-  Expr *x = argument(r, text);
+  Expr *x = repl_argument(r, text);
   Ready e;
   if (!x)
     return;
@@ -176,6 +176,22 @@ static void run_time(Repl *r, char *text) {
 }
 
 // ---- the others
+
+static void run_cost(Repl *r, char *text) {
+  repl_cost(r, text);
+}
+
+static void run_compare(Repl *r, char *text) {
+  repl_compare(r, text);
+}
+
+static void run_why(Repl *r, char *text) {
+  repl_why(r, text);
+}
+
+static void run_plot(Repl *r, char *text) {
+  repl_plot(r, text);
+}
 
 static void run_load(Repl *r, char *text) {
   size_t n = strlen(text);

@@ -297,7 +297,9 @@ bool repl_train(Repl *r, const Decl *train) {
     Stmt *s = NEW(r->arena, Stmt);
     *s = (Stmt){.kind = ST_BIND, .span = t->setting.span, .value = t->setting.value};
     vec_push(r->arena, &s->names, train->name);
-    repl_put(r, train->name.s, ITEM_LATER, train->name.span)->stmt = s;
+    Item *it = repl_put(r, train->name.s, ITEM_LATER, train->name.span);
+    it->stmt = s;
+    it->loss = true;
   }
   return true;
 }

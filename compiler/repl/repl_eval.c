@@ -41,6 +41,13 @@ static Array *compute(Ready *e, Repl *r, Expr *value) {
   return ok ? ready_take(e, 0) : NULL;
 }
 
+Array *repl_compute(Repl *r, Expr *value) {
+  Ready e;
+  Array *x = compute(&e, r, value);
+  ready_free(&e);
+  return x;
+}
+
 static void show(Repl *r, const Array *x) {
   Arena *a = arena_new();
   array_print(r->out, a, x);
@@ -69,12 +76,15 @@ static void bind_value(Repl *r, Name name, Expr *value, bool tell) {
   Array *x = compute(&e, r, value);
   if (x)
     repl_keep(r, name, x, tell);
+  Item *it = x && !e.draws.n && !r->aliases.n ? repl_item(r, name.s) : NULL;
+  if (it)
+    it->origin = value;
   ready_free(&e);
 }
 
 // ---- what is elaborated later
 
-static Expr *name_expr(Repl *r, Name name) {
+Expr *repl_name(Repl *r, Name name) {
   Expr *e = NEW(r->arena, Expr);
   *e = (Expr){.kind = EX_NAME, .span = name.span, .op = name.span, .height = 1, .name = name};
   return e;
@@ -124,7 +134,7 @@ static void put_later(Repl *r, const Stmt *s, int i, ItemKind kind) {
   vec_push(r->arena, &one->names, name);
   it->stmt = one;
   bool child = kind == ITEM_CHILD;
-  bool ok = ready_elaborate(&e, r, child ? repl_zero(r, name.span) : name_expr(r, name),
+  bool ok = ready_elaborate(&e, r, child ? repl_zero(r, name.span) : repl_name(r, name),
                             child ? it : NULL);
   if (ok) {
     array_free(kept.value);

@@ -124,19 +124,9 @@ void repl_paths_again(Repl *r, const char *path) {
       put_value(r, r->aliases.v[i]);
 }
 
-static void remove_item(Repl *r, const char *name) {
-  int n = 0;
-  for (int i = 0; i < r->items.n; i++)
-    if (r->items.v[i]->name == name)
-      array_free(r->items.v[i]->value);
-    else
-      r->items.v[n++] = r->items.v[i];
-  r->items.n = n;
-}
-
 void repl_paths_end(Repl *r) {
   for (int i = 0; i < r->aliases.n; i++)
-    remove_item(r, r->aliases.v[i]->name);
+    repl_forget(r, r->aliases.v[i]->name);
   r->aliases.n = 0;
 }
 

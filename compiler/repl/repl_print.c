@@ -37,6 +37,13 @@ void array_free(Array *a) {
   free(a);
 }
 
+Array *array_copy(const Array *a) {
+  Array *x = array_new(a->dtype, a->axis, a->rank);
+  if (x)
+    memcpy(x->data, a->data, (size_t)array_bytes(a));
+  return x;
+}
+
 int64_t array_bytes(const Array *a) {
   return a->n * dtype_size(array_real(a->dtype));
 }

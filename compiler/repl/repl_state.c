@@ -86,14 +86,47 @@ Item *repl_put(Repl *r, const char *name, ItemKind kind, Span span) {
     vec_push(r->arena, &r->items, it);
   }
   array_free(it->value);
-  *it = (Item){.name = name, .kind = kind, .span = span, .draw = draw};
+  *it = (Item){.name = name, .kind = kind, .span = span, .draw = draw, .stamp = ++r->stamps};
   return it;
 }
 
 void repl_value(Repl *r, Item *it, Array *value) {
-  (void)r;
   array_free(it->value);
   it->value = value;
+  it->stamp = ++r->stamps;
+}
+
+void repl_forget(Repl *r, const char *name) {
+  int n = 0;
+  for (int i = 0; i < r->items.n; i++)
+    if (r->items.v[i]->name == name)
+      array_free(r->items.v[i]->value);
+    else
+      r->items.v[n++] = r->items.v[i];
+  r->items.n = n;
+}
+
+// ---- where values came from
+
+typedef struct Older {
+  const Repl *r;
+  uint64_t stamp;
+  bool all;
+} Older;
+
+static void must_be_older(void *ctx, const char *name) {
+  Older *o = ctx;
+  const Item *it = repl_item(o->r, name);
+  o->all &= !it || it->stamp < o->stamp;
+}
+
+// Not one of random numbers, which would be others, nor of a name that means something else by now.
+bool repl_unfolds(const Repl *r, const Item *it) {
+  Older o = {.r = r, .stamp = it->stamp, .all = true};
+  if (!r->unfold || it == r->kept || !it->value || !it->origin)
+    return false;
+  names_of_expr(it->origin, must_be_older, &o);
+  return o.all;
 }
 
 void repl_drop_weights(Repl *r, const char *root) {

@@ -1,7 +1,7 @@
 // The REPL: scripts, and what they print.
 #include "compiler/repl/repl.h"
 #include "compiler/repl/repl_line.h"
-#include "compiler/sema/functions.h"
+#include "tests/unit/repl_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <fcntl.h>
@@ -14,54 +14,6 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
-
-typedef struct ReplRun {
-  char *text; // values and diagnostics together
-  size_t size;
-  int failures;
-} ReplRun;
-
-static ReplRun run(const char *script) {
-  ReplRun out = {0};
-  Options o;
-  char *argv[] = {"bigsc", "repl", "--threads", "2", NULL};
-  const char *error = NULL;
-  Arena *a = arena_new();
-  ck_assert_int_eq(options_parse(a, &o, 4, argv), -1);
-  FILE *to = open_memstream(&out.text, &out.size);
-  FILE *from = fmemopen((void *)(uintptr_t)script, strlen(script), "r");
-  ck_assert(to && from);
-  Repl *r = repl_new(&o, to, to, "<test>", &error);
-  ck_assert_msg(r != NULL, "%s", error);
-  repl_script(r, from);
-  out.failures = r->failures;
-  repl_free(r);
-  fclose(from);
-  fclose(to);
-  arena_free(a);
-  return out;
-}
-
-// The script prints exactly this.
-static void prints(const char *script, const char *want) {
-  ReplRun r = run(script);
-  ck_assert_msg(!strcmp(r.text, want), "%s\nprints\n%s\nnot\n%s", script, r.text, want);
-  free(r.text);
-}
-
-static void succeeds_with(const char *script, const char *part) {
-  ReplRun r = run(script);
-  ck_assert_msg(r.failures == 0 && strstr(r.text, part), "%s\nprints\n%s\nwithout `%s`", script,
-                r.text, part);
-  free(r.text);
-}
-
-static void fails_with(const char *script, int failures, const char *part) {
-  ReplRun r = run(script);
-  ck_assert_msg(r.failures == failures && strstr(r.text, part),
-                "%s\nprints\n%s\n(%d failures)\nwithout `%s`", script, r.text, r.failures, part);
-  free(r.text);
-}
 
 START_TEST(values) {
   prints("1 + 2\n", "3  i32\n");
@@ -211,164 +163,6 @@ START_TEST(commands) {
   fails_with(":bogus\n:shape\n:set\n", 2, "there is no command `:bogus`");
   succeeds_with("dim H = 3, B\nlet k = 2\nfn f(x) = x\nx = iota[H]\nl : Linear[H -> H]\n:vars\n",
                 "  l : Linear[H -> H]\n");
-}
-END_TEST
-
-START_TEST(words_that_leave) {
-  prints("1\nexit\n2\n", "1  i32\n");
-  prints("quit()\n2\n", "");
-  prints("exit = 3\nexit\n", "exit : i32\n3  i32\n"); // a name of one's own
-}
-END_TEST
-
-START_TEST(commands_by_their_start) {
-  fails_with(":t 1\n", 1, "`:t` may be :type, :time");
-  prints(":ty 1 + 1\n", "i32\n");
-}
-END_TEST
-
-START_TEST(docs_of_names) {
-  prints(":doc gelu\n",
-         "gelu(x)\n  x times the share of the normal distribution below x, exactly (by erf)\n");
-  succeeds_with(":doc Linear\n",
-                "Linear[In... -> Out...](x : [.., In...]) -> [.., Out...]\n  a linear layer");
-  succeeds_with(":doc gather\n", "gather[V](x, i)\n");
-  succeeds_with(":doc scan\n", "scan[L](");
-  succeeds_with(":doc :grad\n", ":grad EXPR [NAME]\n");
-  succeeds_with(":doc E0204\n", "E0204: ");
-  fails_with(":doc sofmax\n", 1, "did you mean `softmax`?");
-  fails_with(":doc\n", 1, "of what?");
-  // One's own, by the comment above it, in the place of the prelude's.
-  prints("# as Hinton has it,\n# twice\nfn gelu(x, k = 2) = k * x\n\n:doc gelu\n",
-         "gelu(x, k = 2)\n  as Hinton has it,\n  twice\n");
-}
-END_TEST
-
-// What the language has can be asked for: each function, initializer and name of the prelude.
-START_TEST(every_function_is_documented) {
-  static const char *const names[] = {
-#define PRIM(id, name) name,
-#include "compiler/sema/prims.def"
-#undef PRIM
-#define INITIALIZER(id, name) name,
-#include "compiler/sema/initializers.def"
-  };
-  Arena *a = arena_new();
-  File *prelude = NULL;
-  for (int i = 0; i < COUNT(names); i++)
-    ck_assert_msg(function_doc(names[i]) != NULL, "functions.def has no row for %s", names[i]);
-  prelude_file(a, intern_new(a), &prelude);
-  ck_assert_int_gt(prelude->decls.n, 10);
-  for (int i = 0; i < prelude->decls.n; i++) {
-    FunctionDoc doc = decl_doc(a, prelude->decls.v[i]);
-    ck_assert_msg(*doc.text, "prelude.mdl has no comment above %s", doc.name);
-  }
-  arena_free(a);
-}
-END_TEST
-
-START_TEST(what_a_name_is) {
-  static const char some[] = "dim B, H = 2\nx = [3, -1] : [H]\nl : Linear[H -> H]\n";
-  char s[512];
-  snprintf(s, sizeof s, "%s:info x\n", some);
-  succeeds_with(s, "  2 elements, 8 bytes\n  least -1, largest 3, mean 1, standard deviation 2\n");
-  snprintf(s, sizeof s, "%s:info l\n", some);
-  succeeds_with(s, "  l.bias : [H = 2] f32\n");
-  snprintf(s, sizeof s, "%s:info l.bias\n", some);
-  succeeds_with(s, "l.bias : [H = 2] f32, a parameter\n  2 elements");
-  snprintf(s, sizeof s, "%s:info B\n", some);
-  succeeds_with(s, "dim B = 2 here, known at run time; :set changes it\n");
-  prints("fn f(x) = x\n:info f\n", "fn f(x) = x\n");
-  succeeds_with(":info relu\n", "fn relu(x) = select(x <= 0, 0, x)\n");
-  succeeds_with("dim H = 2\nx = 1 / f32(iota[H])\n:info x\n",
-                "least 1, largest 1, mean 1, standard deviation 0\n  not finite: 1 of 2\n");
-  fails_with(":info l.weight\n", 1, "nothing here is called `l.weight`");
-}
-END_TEST
-
-START_TEST(lists_of_numbers) {
-  prints("dim A = 2\nx = [[1, 2.5],\n  [-3, 4e1],] : [A, S]\nx\nsum[S](x)\n",
-         "x : [A = 2, S = 2] f32\n[A = 2, S = 2] f32\n[[ 1.0000  2.5000]\n [-3.0000 40.0000]]\n"
-         "[A = 2] f32\n[ 3.5000 37.0000]\n");
-  prints("[1, -2] : i32[S]\nit + 1\n", "[S = 2] i32\n[ 1 -2]\n[S = 2] i32\n[ 2 -1]\n");
-  prints("[true, false] : bool[S]\n", "[S = 2] bool\n[ true false]\n");
-  fails_with("x = [1, 2]\n", 1, "which axes has it? Write the list as `x = [...] : [A]`");
-  fails_with("[[1, 2], [3]] : [A, B]\n", 1, "a list of 1, the ones before have 2 elements");
-  fails_with("[[1, 2], 3] : [A, B]\n", 1, "a number in 1 brackets");
-  fails_with("[] : [A]\n", 1, "an axis has at least one");
-  fails_with("[1.5] : i32[A]\n", 1, "`1.5` is not whole: it fits no i32");
-  fails_with("[3000000000] : i32[A]\n", 1, "`3000000000` is too large");
-  fails_with("[true] : [A]\n", 1, "write `: bool[...]`");
-  fails_with("[1i] : c64[A]\n", 1, "a list holds real numbers");
-  fails_with("[[1]] : [A, A]\n", 1, "a value has no axis twice");
-  fails_with("[[1]] : [.., A]\n", 1, "a name of its own");
-  fails_with("[1] : [A, B]\n", 1, "it has 1 axis, `[A, B]` names 2");
-  fails_with("dim H = 3\n[1, 2] : [H]\n", 1,
-             "H is 3 here, and this axis has 2 elements: another name");
-  fails_with("dim B\n[1, 2, 3] : [B]\n:set B=3\n[1, 2, 3] : [B]\n", 1,
-             "`:set B=3`, or another name");
-  fails_with("x = 1 : [A]\nf(1) : [A]\n", 2, "a type stands behind a list of numbers");
-}
-END_TEST
-
-static const char layers[] = "dim H = 2, F = 3, Depth = 2\n"
-                             "module Block(x : [H]) -> [H] {\n"
-                             "  up : Linear[H -> F]\n"
-                             "  own : Linear[H -> H]\n"
-                             "  down : Linear[F -> H]\n"
-                             "  x + down(up(own(x)))\n"
-                             "}\n"
-                             "layer : repeat Depth Block\n"
-                             "b : Block\n"
-                             "x = [1, 2] : [H]\n";
-
-static void with_layers(const char *more, char *script, size_t size) {
-  snprintf(script, size, "%s%s", layers, more);
-}
-
-START_TEST(parameters_by_their_paths) {
-  char s[2048];
-  with_layers("layer.1.up.weight = [[1, 2, 3], [4, 5, 6]] : [H, F]\nlayer.1.up.weight\n"
-              "sum(layer.1.up.weight) + layer.0.down.bias[H = 0]\n",
-              s, sizeof s);
-  succeeds_with(
-      s, "layer.1.up.weight : [H = 2, F = 3] f32\n[H = 2, F = 3] f32\n[[1.0000 2.0000 3.0000]\n "
-         "[4.0000 5.0000 6.0000]]\n21.0000  f32\n");
-  // By names of axes, whatever their order; an axis that the value lacks it is constant along.
-  with_layers(
-      "b.up.weight = [[1, 2], [3, 4], [5, 6]] : [F, H]\nb.up.weight[F = 1]\nb.up.weight = x\n"
-      "b.up.weight[F = 2]\nb.up.weight = 0.5; max(abs(b.up.weight - 0.5))\n",
-      s, sizeof s);
-  succeeds_with(s,
-                "[3.0000 4.0000]\nb.up.weight : [H = 2, F = 3] f32\n[H = 2] f32\n[1.0000 2.0000]\n"
-                "b.up.weight : [H = 2, F = 3] f32\n0.0000  f32\n");
-  // A square one, which no value can be, by order.
-  with_layers("layer.0.own.weight = [[1, 2], [3, 4]]\nlayer.0.own.weight\n", s, sizeof s);
-  succeeds_with(s, "[H = 2, H = 2] f32\n[[1.0000 2.0000]\n [3.0000 4.0000]]\n");
-  // What is assigned is what computes.
-  with_layers("b.down.weight = 0\nb.down.bias = [10, 20]\nb(x)\n", s, sizeof s);
-  succeeds_with(s, "[11.0000 22.0000]\n");
-  with_layers("layer.0.down.bias = layer.0.down.bias + 1; y = layer.0.down.bias\ny\n", s, sizeof s);
-  succeeds_with(s, "y : [H = 2] f32\n[H = 2] f32\n[1.0000 1.0000]\n");
-}
-END_TEST
-
-START_TEST(wrong_parameters) {
-  char s[2048];
-  with_layers("layer.2.up.bias\n", s, sizeof s);
-  fails_with(s, 1, "there is no parameter `layer.2.up.bias`; `:info layer` lists what there is");
-  with_layers("layer.0.up.none = 1\n", s, sizeof s);
-  fails_with(s, 1, "there is no parameter `layer.0.up.none`");
-  with_layers("b.up.bias = x\n", s, sizeof s);
-  fails_with(s, 1, "`b.up.bias` is [F = 3] f32, and the value [H = 2] f32");
-  with_layers("b.up.bias = [1, 2]\n", s, sizeof s);
-  fails_with(s, 1, "`b.up.bias` is [F = 3] f32, and the value [axis0 = 2] f32");
-  with_layers("b.up.bias = true\n", s, sizeof s);
-  fails_with(s, 1, "and the value bool");
-  with_layers("layer_0_up_bias = 3\nlayer.0.up.bias\nlayer_0_up_bias\n", s, sizeof s);
-  fails_with(s, 1, "3  i32\n");
-  with_layers("b.up == 1\n\"layer.0.up.bias\"\n", s, sizeof s); // neither an assignment nor a path
-  fails_with(s, 2, "a string has no meaning here");
 }
 END_TEST
 
@@ -613,19 +407,12 @@ Suite *repl_suite(void) {
   tcase_add_test(t, random_values);
   tcase_add_test(t, gradients);
   tcase_add_test(t, commands);
-  tcase_add_test(t, words_that_leave);
-  tcase_add_test(t, commands_by_their_start);
-  tcase_add_test(t, docs_of_names);
-  tcase_add_test(t, every_function_is_documented);
-  tcase_add_test(t, what_a_name_is);
-  tcase_add_test(t, lists_of_numbers);
-  tcase_add_test(t, parameters_by_their_paths);
-  tcase_add_test(t, wrong_parameters);
   tcase_add_test(t, scans);
   tcase_add_test(t, errors_have_places);
   tcase_add_test(t, loaded_models);
   tcase_add_test(t, completion);
   suite_add_tcase(s, t);
+  suite_add_tcase(s, repl_tools());
   suite_add_tcase(s, lines());
   return s;
 }

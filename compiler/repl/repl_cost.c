@@ -1,0 +1,227 @@
+// :cost and :compare: what computing a value takes.
+#include "base/clock.h"
+#include "base/error.h"
+#include "compiler/repl/repl.h"
+#include "runtime/exec/exec.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_TIMES = 50 };
+static const double CHEAP = 0.3; // seconds: a value that takes longer is computed twice only
+
+typedef struct Cost {
+  const char *of, *type;
+  const char *interpreted; // why; NULL: it is compiled
+  double parameters, flops, bytes, memory, seconds, value;
+  bool scalar; // has one value
+} Cost;
+
+// ---- counting
+
+static double parameters_of(const Ready *e) {
+  int n;
+  double sum = 0;
+  Node **live = graph_reachable(e->graph, &e->outs.v[0].node, 1, &n);
+  for (int i = 0; i < n; i++) {
+    double own = live[i]->op == OP_PARAM;
+    for (int k = 0; k < live[i]->nax; k++)
+      own *= (double)poly_eval(&live[i]->ax[k]->extent, NULL);
+    sum += own;
+  }
+  return sum;
+}
+
+static void count_steps(const Ready *e, Cost *c) {
+  const BigsProgram *p = &e->module->program[0];
+  for (int i = 0; i < p->nstep; i++) {
+    c->flops += (double)poly_eval(module_poly(e->module, p->step[i].flops), NULL);
+    c->bytes += (double)poly_eval(module_poly(e->module, p->step[i].bytes), NULL);
+  }
+  c->memory = (double)model_peak_bytes(e->handle);
+}
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+// The first run binds to sizes: it does not count.  false: failed, reported.
+static bool time_runs(Ready *e, Cost *c) {
+  double t[MOST_TIMES], start = clock_seconds();
+  int n = 0;
+  if (!ready_run(e))
+    return false;
+  c->seconds = clock_seconds() - start;
+  start = clock_seconds();
+  while (e->handle && n < MOST_TIMES && (!n || clock_seconds() - start < CHEAP)) {
+    double begin = clock_seconds();
+    if (!ready_run(e))
+      return false;
+    t[n++] = clock_seconds() - begin;
+  }
+  qsort(t, (size_t)n, sizeof *t, ascending);
+  c->seconds = n ? t[n / 2] : c->seconds;
+  return true;
+}
+
+static bool cost_of(Repl *r, Expr *x, const char *text, Cost *c) {
+  Ready e;
+  *c = (Cost){.of = text};
+  bool ok = ready_elaborate(&e, r, x, NULL) && ready_build(&e, false) && time_runs(&e, c);
+  if (ok) {
+    c->type = arena_strdup(r->arena, array_type(e.arena, e.dtype, e.axes, e.nax));
+    c->parameters = parameters_of(&e);
+    c->interpreted = e.handle ? NULL : arena_strdup(r->arena, e.why);
+    c->scalar = !e.nax && !dtype_is_complex(e.dtype);
+    c->value = array_number(e.results[0], 0);
+    if (e.handle)
+      count_steps(&e, c);
+  }
+  ready_free(&e);
+  return ok;
+}
+
+// ---- in words
+
+static const char *scaled(Arena *a, double x, double base, const char *const *unit, int n) {
+  int i = 0;
+  while (x >= base && i < n - 1) {
+    x /= base;
+    i++;
+  }
+  return arena_printf(a, i ? "%.3g %s" : "%.0f %s", x, unit[i]);
+}
+
+static const char *flops_text(Arena *a, double x) {
+  static const char *const unit[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"};
+  return scaled(a, x, 1000, unit, COUNT(unit));
+}
+
+static const char *bytes_text(Arena *a, double x) {
+  static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB"};
+  return scaled(a, x, 1024, unit, COUNT(unit));
+}
+
+static const char *cost_line(Arena *a, const Cost *c, int row) {
+  switch (row) {
+  case 0: return arena_printf(a, "%.0f", c->parameters);
+  case 1: return c->interpreted ? "" : flops_text(a, c->flops);
+  case 2: return c->interpreted ? "" : bytes_text(a, c->bytes);
+  case 3: return c->interpreted ? "" : bytes_text(a, c->memory);
+  case 4:
+    return arena_printf(a, "%s%s", repl_duration(a, c->seconds),
+                        c->interpreted ? " (interpreted)" : "");
+  default: return c->scalar ? arena_printf(a, "%.6g", bigs_shown(c->value)) : "";
+  }
+}
+
+static const char *const row_names[] = {"parameters", "arithmetic", "reads and writes",
+                                        "memory",     "time",       "value"};
+
+static void print_cost(Repl *r, Arena *a, const Cost *c) {
+  fprintf(r->out, "%s : %s\n", c->of, c->type);
+  for (int i = 0; i < COUNT(row_names) - 1; i++)
+    if (*cost_line(a, c, i))
+      fprintf(r->out, "  %-17s %s\n", row_names[i], cost_line(a, c, i));
+  if (c->flops > 0)
+    fprintf(r->out, "  %-17s %.1f GFLOP/s\n", "speed", c->flops / c->seconds / 1e9);
+}
+
+void repl_cost(Repl *r, const char *text) {
+  Cost c;
+  Expr *x = repl_argument(r, text);
+  if (x && cost_of(r, x, text, &c))
+    print_cost(r, r->arena, &c);
+}
+
+// ---- :compare
+
+static int wider(int width, const char *text) {
+  int n = (int)strlen(text);
+  return n > width ? n : width;
+}
+
+static void print_both(Repl *r, const Cost *a, const Cost *b) {
+  Arena *m = r->arena;
+  int width = wider(8, a->of);
+  for (int i = 0; i < COUNT(row_names); i++)
+    width = wider(width, cost_line(m, a, i));
+  fprintf(r->out, "  %-17s %-*s  %s\n", "", width, a->of, b->of);
+  for (int i = 0; i < COUNT(row_names); i++)
+    if (*cost_line(m, a, i) || *cost_line(m, b, i))
+      fprintf(r->out, "  %-17s %-*s  %s\n", row_names[i], width, cost_line(m, a, i),
+              cost_line(m, b, i));
+}
+
+static bool is_model_file(const char *text) {
+  size_t n = strlen(text);
+  return n > 4 && !strcmp(text + n - 4, ".mdl");
+}
+
+// The value of a model that is looked at: the loss of its only train block, else its first entry.
+static const char *value_of_model(const Repl *r) {
+  for (int i = 0; i < r->items.n; i++)
+    if (r->items.v[i]->loss)
+      return r->items.v[i]->name;
+  for (int i = 0; i < r->items.n; i++)
+    if (r->items.v[i]->stmt && r->items.v[i]->stmt->kind == ST_ENTRY)
+      return r->items.v[i]->name;
+  return NULL;
+}
+
+// In a prompt of its own.  Inputs that nobody gives are random by their names, and so the same in both.
+static bool cost_of_file(Repl *r, const char *path, Cost *c) {
+  const char *error = NULL;
+  Repl *own = repl_new(r->o, r->out, r->err, path, &error);
+  bool ok = own && repl_load(own, path);
+  const char *name = ok ? value_of_model(own) : NULL;
+  Expr *x = name ? repl_argument(own, name) : NULL;
+  if (own)
+    own->cancel = r->cancel;
+  if (ok && !name)
+    repl_fail(own, "%s: a model without an entry and without a loss", path);
+  ok = x && cost_of(own, x, name, c);
+  if (ok) {
+    c->of = arena_printf(r->arena, "%s: %s", path, name);
+    c->type = NULL;
+  }
+  r->failures += own ? own->failures : 1;
+  repl_free(own);
+  return ok;
+}
+
+static bool cost_of_one(Repl *r, const char *text, Cost *c) {
+  if (is_model_file(text))
+    return cost_of_file(r, text, c);
+  Expr *x = repl_argument(r, text);
+  return x && cost_of(r, x, text, c);
+}
+
+// Cuts "A, B" or, where neither has a blank, "A B".  NULL: it is one.
+static char *second_of(char *text) {
+  int depth = 0;
+  for (char *s = text; *s; s++) {
+    depth += (*s == '(' || *s == '[') - (*s == ')' || *s == ']');
+    if (*s == ',' && !depth) {
+      *s++ = 0;
+      return s + strspn(s, " \t\n");
+    }
+  }
+  char *blank = text + strcspn(text, " \t\n"), *second = blank + strspn(blank, " \t\n");
+  if (!*second || second[strcspn(second, " \t\n")])
+    return NULL;
+  *blank = 0;
+  return second;
+}
+
+void repl_compare(Repl *r, char *text) {
+  Cost a, b;
+  char *second = second_of(text);
+  if (!second || !*second || !*text)
+    repl_fail(r,
+              "which two? `:compare a(x), b(x)`, two losses, or two files: `:compare a.mdl b.mdl`");
+  else if (cost_of_one(r, text, &a) && cost_of_one(r, second, &b))
+    print_both(r, &a, &b);
+}
