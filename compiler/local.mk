@@ -17,6 +17,7 @@ compiler_sources = \
 	%D%/commands/cmd_fill.c \
 	%D%/commands/cmd_fmt.c \
 	%D%/commands/cmd_inspect.c \
+	%D%/commands/cmd_new.c \
 	%D%/commands/cmd_plot.c \
 	%D%/commands/cmd_report.c \
 	%D%/commands/cmd_run.c \
@@ -61,6 +62,7 @@ compiler_sources = \
 	%D%/commands/report_recipe.c \
 	%D%/commands/table_chart.c \
 	%D%/commands/table_chart.h \
+	%D%/commands/start.def \
 	%D%/commands/tensors.c \
 	%D%/commands/tensors.h \
 	%D%/commands/texts.c \
@@ -211,9 +213,25 @@ compiler_sources = \
 	%D%/syntax/parse_stmt.c \
 	%D%/syntax/tokens.def
 
-nodist_compiler_sources = %D%/sema/prelude_text.c
+nodist_compiler_sources = %D%/sema/prelude_text.c $(start_texts)
 %D%/sema/prelude_text.c: %D%/sema/prelude.mdl tools/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) %D%/sema && sh $(srcdir)/tools/embed.sh prelude_text $(srcdir)/%D%/sema/prelude.mdl > $@.tmp && mv $@.tmp $@
+
+# What `bigsc new` makes a folder of: the models, and their text.
+start_texts = \
+	%D%/commands/start_bag.c \
+	%D%/commands/start_bert.c \
+	%D%/commands/start_bigs.c \
+	%D%/commands/start_text.c
+start_embed = $(AM_V_GEN)$(MKDIR_P) %D%/commands && sh $(srcdir)/tools/embed.sh
+%D%/commands/start_bag.c: %D%/commands/start/bag.mdl tools/embed.sh
+	$(start_embed) start_bag $(srcdir)/%D%/commands/start/bag.mdl > $@.tmp && mv $@.tmp $@
+%D%/commands/start_bert.c: %D%/commands/start/bert.mdl tools/embed.sh
+	$(start_embed) start_bert $(srcdir)/%D%/commands/start/bert.mdl > $@.tmp && mv $@.tmp $@
+%D%/commands/start_bigs.c: %D%/commands/start/bigs.mdl tools/embed.sh
+	$(start_embed) start_bigs $(srcdir)/%D%/commands/start/bigs.mdl > $@.tmp && mv $@.tmp $@
+%D%/commands/start_text.c: %D%/commands/start/text.txt tools/embed.sh
+	$(start_embed) start_text $(srcdir)/%D%/commands/start/text.txt > $@.tmp && mv $@.tmp $@
 
 # It holds what configure tells.
 %D%/driver/options.$(OBJEXT): Makefile

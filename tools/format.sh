@@ -19,7 +19,7 @@ if [ $# = 0 ]; then
   cd "$root"
   # Not the texts that the build turns into C.
   files=$(find base codegen compiler docs graph runtime tests tools -name '*.[ch]' ! -name prelude_text.c ! -name info_text.c ! -name options_text.c \
-    ! -name cuda_text.c ! -name runtime_text.c)
+    ! -name cuda_text.c ! -name runtime_text.c ! -name 'start_*.c')
   # shellcheck disable=SC2086  # names hold no blanks
   set -- $files
 fi

@@ -346,6 +346,17 @@ static int open_data(Session *s, const BigsTrain *t, const TrainPlan *plan, cons
   return 0;
 }
 
+// Who says little is told more.
+static void say_next(const Session *s, const Options *given, const BigsTrain *t) {
+  const char *out = s->o->out;
+  if (s->o->quiet || given->out || stop)
+    return;
+  printf("next: bigsc eval %s --data %s; bigsc plot %s", out, s->o->data.v[0], out);
+  if (t->source && !strcmp(t->source, "mlm_text"))
+    printf("; bigsc fill %s \"a text with a [MASK]\"", out);
+  printf("\n");
+}
+
 static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
   const BigsTrain *t = &s->module->train[index];
   TrainPlan plan;
@@ -365,6 +376,8 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
     session_error(s, status, "%s", bigs_model_error(s->handle));
   else if (!s->o->quiet)
     print_result(s, &result, f, &to);
+  if (!status)
+    say_next(s, given, t);
   return status;
 }
 
@@ -392,7 +405,7 @@ static int resume_options(Options *o, const Ranks *r, Arena *a) {
 }
 
 static int usage_of_train(void) {
-  fprintf(stderr, "bigsc train: give one MODEL and --out DIR; see `bigsc train --help`\n");
+  fprintf(stderr, "bigsc train: give one MODEL, or --resume; see `bigsc train --help`\n");
   return EXIT_USAGE;
 }
 
@@ -440,8 +453,8 @@ int cmd_TRAIN(const Options *given) {
   Ranks ranks;
   int status = ranks_find(given, &ranks);
   rank_options(&o, &ranks);
-  if (!status && !o.out)
-    status = usage_of_train();
+  if (!o.out)
+    o.out = "run";
   status = status ? status : resume_options(&o, &ranks, a);
   if (!status && o.args.n != 1)
     status = usage_of_train();

@@ -38,7 +38,7 @@ typedef struct Options {
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
-      *normalize, *predictions, *best, *x, *y, *log_axes, *too_long;
+      *normalize, *predictions, *best, *x, *y, *log_axes, *too_long, *like;
   const char *cache;
   Defines defs, sets, extends;
   Strings data, dev;
