@@ -177,6 +177,8 @@ compiler_sources = \
 	%D%/sema/sema_text.c \
 	%D%/sema/sema_use.c \
 	%D%/sema/sema_extend.c \
+	%D%/sema/sema_habits.c \
+	%D%/sema/sema_habits.h \
 	%D%/sema/sema_tokenizer.c \
 	%D%/sema/sema_train.c \
 	%D%/sema/sema_tree.c \
@@ -199,6 +201,7 @@ compiler_sources = \
 	%D%/syntax/fmt_columns.c \
 	%D%/syntax/fmt_internal.h \
 	%D%/syntax/habits.c \
+	%D%/syntax/habits.def \
 	%D%/syntax/habits.h \
 	%D%/syntax/lex.c \
 	%D%/syntax/lex.h \

@@ -106,6 +106,7 @@ test_sources = \
 	%D%/unit/test_foreign.c \
 	%D%/unit/test_frame.c \
 	%D%/unit/test_graph.c \
+	%D%/unit/test_habits.c \
 	%D%/unit/test_handles.c \
 	%D%/unit/test_json.c \
 	%D%/unit/test_lengths.c \

@@ -1,5 +1,5 @@
 // Calls: fns, children, and what the graph gets from them.
-#include "compiler/sema/sema_eval.h"
+#include "compiler/sema/sema_habits.h"
 #include "base/hash.h"
 #include <string.h>
 
@@ -16,9 +16,13 @@ static bool fn_axes(Sema *s, const Fn *f, const Expr *axes, const CallArgs *args
   for (int i = 0; i < f->ngenerics; i++)
     f->generics[i].pack ? packs++ : fixed++;
   if (given.n < fixed || (!packs && given.n > fixed)) {
-    sema_error(s, ERR_WRONG_GENERICS, axes ? axes->op : at,
-               "`%s` needs %d dimension%s in `[ ]`, and here are %d", f->name, fixed,
-               fixed == 1 ? "" : "s", given.n);
+    Diag *g = sema_error(s, ERR_WRONG_GENERICS, axes ? axes->op : at,
+                         "`%s` needs %d dimension%s in `[ ]`, and here %s %d", f->name, fixed,
+                         fixed == 1 ? "" : "s", given.n == 1 ? "is" : "are", given.n);
+    if (args->n && is_tensor(args->v[0].x.v))
+      sema_label_type(s, g, args->v[0].x.span, args->v[0].x.v);
+    if (!axes && fixed == 1)
+      sema_axes_help(s, g, f->name, args);
     return false;
   }
   for (int i = 0, k = 0; i < f->ngenerics; i++) {

@@ -1,5 +1,5 @@
 // Children: a module's dimensions, counts and constants where it is used, and its parts by name.
-#include "compiler/sema/sema_eval.h"
+#include "compiler/sema/sema_habits.h"
 
 static void check_needs(Sema *s, const Module *m, const AxList *map, Span at) {
   bool fits;
@@ -82,6 +82,13 @@ AxList *child_axes(Sema *s, const Stmt *st, const Module *m) {
                    m->ngenerics ? "`%s` needs its dimensions: `%s%s`" : "`%s` takes no dimensions",
                    m->name, m->name, generics_str(s, m));
     sema_label(s, d, m->decl->name.span, "declared here");
+    if (!g)
+      sema_module_help(s, d, m, &st->args, true);
+    else if (arrow && m->ngenerics == 2 && g->in.n == 2)
+      diag_help(
+          s->d, d,
+          "write `%s[%s -> %s]`: in front of the arrow what it takes, behind it what it makes",
+          m->name, g->in.v[0].name.s, g->in.v[1].name.s);
     return NULL;
   }
   if (!map_side(s, m, 0, m->nleft, &g->in, g->span, map) ||
@@ -195,6 +202,8 @@ static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner)
   Module *m = module_find(s, st->module.s);
   if (!m) {
     Diag *g = sema_error(s, ERR_UNKNOWN_NAME, st->module.span, "unknown module `%s`", st->module.s);
+    if (sema_foreign_module(s, g, st))
+      return NULL;
     Suggest best = {.wanted = st->module.s};
     if (!s->frame->prelude)
       suggest_table(&best, &s->m->user_mods);
@@ -209,7 +218,8 @@ static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner)
   c->mod = m;
   c->map = child_axes(s, st, m);
   c->count = child_count(s, st);
-  child_args(s, st, c);
+  if (c->map || st->generics) // else `Linear(H, F)`: told of its dimensions
+    child_args(s, st, c);
   if (!c->map || !usable || !c->count)
     return NULL;
   if (checking(s)) {

@@ -104,7 +104,7 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {
 
 // Capitals alone are the nearest slip.  Of equally near names the first in the alphabet: tables have no order of their own.
 void suggest_add(Suggest *g, const char *name) {
-  int limit = strlen(g->wanted) <= 3 ? 1 : 2; // of a short name two letters are most of it
+  int limit = strlen(g->wanted) <= 4 ? 1 : 2; // of a short name two letters are most of it
   int d = strcasecmp(g->wanted, name) ? edit_distance(g->wanted, name, limit) : 0;
   if (d > limit || d >= (int)strlen(g->wanted))
     return;

@@ -4,8 +4,9 @@
 #include "compiler/sema/sema_internal.h"
 
 // ---- evaluation
-LetInfo *let_find(Sema *s, const char *name);     // of the file above this line, or of the prelude
-Value *sema_unknown_name(Sema *s, const Expr *e); // reports it
+LetInfo *let_find(Sema *s, const char *name); // of the file above this line, or of the prelude
+// Reports it; `called` NULL: it is not called.
+Value *sema_unknown_name(Sema *s, const Expr *e, struct Called *called, bool callee);
 Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
 Value *sema_index(Sema *s, const Expr *e);
 Value *sema_scan(Sema *s, const Expr *e);

@@ -1,11 +1,11 @@
 // Expressions: names, operators, contractions.  One evaluator for both modes; in build mode values
 // carry nodes.
-#include "compiler/sema/sema_eval.h"
-#include "compiler/syntax/habits.h"
+#include "compiler/sema/sema_habits.h"
 #include <string.h>
 
 static Value *sema_eval(Sema *s, const Expr *e); // any value, callables included
 static Value *sema_callee(Sema *s, const Expr *e);
+static Called *sema_called(Sema *s);
 
 const char *prim_name(Prim p) {
   static const char *const name[] = {
@@ -143,6 +143,7 @@ static Value *fn_value(Sema *s, const char *name) {
 // A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be
 // called counts.
 static Value *eval_name(Sema *s, const Expr *e, bool callee) {
+  Called *called = callee ? sema_called(s) : NULL;
   Bound *b = NULL;
   Value *v = lookup(s, s->scope, e->name.s, &b), *f;
   if (v && (!callee || (!is_tensor(v) && !is_number(v))))
@@ -164,7 +165,7 @@ static Value *eval_name(Sema *s, const Expr *e, bool callee) {
   if (found)
     return dim_value(s, e, &l);
   f = fn_value(s, e->name.s);
-  return f ? f : sema_unknown_name(s, e);
+  return f ? f : sema_unknown_name(s, e, called, callee);
 }
 
 // ---- iota
@@ -392,19 +393,25 @@ static Value *contract_expr(Sema *s, const Expr *e) {
 }
 
 // ---- calls
+// What the callee that is looked up is given; by the first who asks.
+static Called *sema_called(Sema *s) {
+  Called *c = s->called;
+  s->called = NULL;
+  return c;
+}
+
 static Value *eval_dot(Sema *s, const Expr *e) {
-  Value *v = sema_eval(s, e->a);
+  Called *called = sema_called(s);
+  Value *v = sema_foreign_package(s, e, called);
+  v = v ? v : sema_eval(s, e->a);
   if (is_poison(v))
     return v;
   if (v->kind != V_CHILD || v->axes) {
-    Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, e->span,
-                         "`.%s` needs a child in front of it, and this is %s", e->name.s,
-                         v_type_str(s, v));
-    if (fn_value(s, e->name.s))
-      diag_help(s->d, g, "a function stands in front, or behind a pipe: `x |> %s`", e->name.s);
-    else if (habit_method(e->name.s))
-      diag_help(s->d, g, "%s", habit_method(e->name.s));
-    return v_poison(s);
+    Value *foreign = sema_foreign_part(s, e, v, called);
+    return foreign ? foreign
+                   : sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span,
+                               "`.%s` needs a child in front of it, and this is %s", e->name.s,
+                               v_type_str(s, v));
   }
   Value *part = child_part(s, v->child, e->name);
   return is_tensor(part) ? seen_in(s, s->scope, part) : part;
@@ -437,6 +444,13 @@ static void add_args(Sema *s, const Args *args, CallArgs *out) {
   }
 }
 
+static Value *callee_of(Sema *s, const Expr *e, Called *called) {
+  s->called = called;
+  Value *f = sema_callee(s, e);
+  s->called = NULL;
+  return f;
+}
+
 static Value *eval_call(Sema *s, const Expr *e) {
   if (s->frame->kind == FR_INIT) {
     Value *v = sema_call_init(s, e);
@@ -444,7 +458,10 @@ static Value *eval_call(Sema *s, const Expr *e) {
       return v;
   }
   CallArgs args = {0};
-  Value *f = sema_callee(s, e->a);
+  Called called = {NULL, &e->args, false};
+  Value *f = callee_of(s, e->a, &called);
+  if (called.told)
+    return f;
   add_args(s, &e->args, &args);
   return sema_call(s, f, &args, e->span, e->a->span);
 }
@@ -453,7 +470,10 @@ static Value *eval_pipe(Sema *s, const Expr *e) {
   CallArgs args = {0};
   const Expr *stage = e->b->kind == EX_CALL ? e->b->a : e->b;
   vec_push(s->a, &args, (CallArg){.x = {sema_value(s, e->a), e->a->span}, .expr = e->a});
-  Value *f = sema_callee(s, stage);
+  Called called = {e->a, e->b->kind == EX_CALL ? &e->b->args : NULL, false};
+  Value *f = callee_of(s, stage, &called);
+  if (called.told)
+    return f;
   if (e->b->kind == EX_CALL)
     add_args(s, &e->b->args, &args);
   return sema_call(s, f, &args, e->b->span, stage->span);

@@ -117,6 +117,7 @@ struct Sema {
   Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
                 // type itself
   const char *type_of;
+  struct Called *called; // the call whose callee is being looked up; NULL: none
 };
 
 static inline bool checking(const Sema *s) {

@@ -1,6 +1,6 @@
 // The functions that no prelude text defines: maths, reductions, select, gather, flip, causal_conv,
 // dropout, conversions.
-#include "compiler/sema/sema_eval.h"
+#include "compiler/sema/sema_habits.h"
 #include "base/hash.h"
 #include <math.h>
 #include <string.h>
@@ -37,8 +37,9 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
     } else if (where && !strcmp(a->name.s, "where") && !c->where.v)
       c->where = a->x;
     else {
-      sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`", c->name,
-                 a->name.s);
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`",
+                           c->name, a->name.s);
+      sema_argument_help(s, g, c->name, c->args, a->name.s);
       return false;
     }
   }
@@ -49,8 +50,11 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
                "`%s` takes 1 argument, or 2 without `[ ]`, and this call has %d", c->name, c->n);
     return false;
   }
-  sema_error(s, ERR_WRONG_ARGUMENTS, c->at, "`%s` takes %d argument%s, and this call has %d",
-             c->name, want, want == 1 ? "" : "s", c->n);
+  Diag *g =
+      sema_error(s, ERR_WRONG_ARGUMENTS, c->at, "`%s` takes %d argument%s, and this call has %d",
+                 c->name, want, want == 1 ? "" : "s", c->n);
+  if (where && c->n > want && !c->axes)
+    sema_axes_help(s, g, c->name, c->args);
   return false;
 }
 
@@ -66,9 +70,15 @@ static bool take_axes(Sema *s, PrimCall *c, int lo, int hi) {
   if (!hi)
     sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` takes no axes", c->name);
   else if (lo == 1 && hi == 1)
-    sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` takes one axis: `%s[L](...)`", c->name, c->name);
+    sema_axes_help(s,
+                   sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` takes one axis: `%s[L](...)`",
+                              c->name, c->name),
+                   c->name, c->args);
   else
-    sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` names its axes: `%s[L](...)`", c->name, c->name);
+    sema_axes_help(s,
+                   sema_error(s, ERR_AXES_MISPLACED, c->at, "`%s` names its axes: `%s[L](...)`",
+                              c->name, c->name),
+                   c->name, c->args);
   return false;
 }
 

@@ -1,5 +1,5 @@
 // A name that nothing here is called: what it may have been meant to be.
-#include "compiler/sema/sema_eval.h"
+#include "compiler/sema/sema_habits.h"
 #include <string.h>
 
 // A name of this body, used above its line.
@@ -65,39 +65,70 @@ static bool elsewhere(Sema *s, Diag *g, const char *name) {
   return false;
 }
 
-Value *sema_unknown_name(Sema *s, const Expr *e) {
-  if (module_find(s, e->name.s)) {
-    Diag *g =
-        sema_error(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a module, not a value", e->name.s);
-    diag_help(s->d, g, "declare a child `name : %s` and call it", e->name.s);
-    return v_poison(s);
-  }
-  Diag *g = sema_error(s, ERR_UNKNOWN_NAME, e->span, "unknown name `%s`", e->name.s);
-  LetInfo *l = names_get(&s->m->let_table, e->name.s);
-  DimInfo *d = names_get(&s->m->dim_table, e->name.s);
-  if ((l || d) && !s->frame->prelude) {
-    diag_note(s->d, g, l ? l->span : d->pub.span,
-              "`%s` is declared here: it is seen from its line on", e->name.s);
-    return v_poison(s);
-  }
-  if (bound_later(s, g, e->name.s) || declared_later(s, g, e) || elsewhere(s, g, e->name.s))
-    return v_poison(s);
-  Suggest best = {.wanted = e->name.s};
+// ---- names that are nearly right: what is called is a function or a child, what is not is a value
+static void near_values(Sema *s, Suggest *best) {
+  for (const Scope *sc = s->scope; sc; sc = sc->up)
+    suggest_table(best, &sc->table);
+  for (int i = 0; i < s->frame->ngenerics; i++)
+    suggest_add(best, s->frame->generics[i].name.s);
+  if (s->frame->prelude)
+    return;
+  suggest_table(best, &s->m->let_table);
+  suggest_table(best, &s->m->dim_table);
+}
+
+static void near_children(Sema *s, Suggest *best) {
+  for (const Scope *sc = s->scope; sc; sc = sc->up)
+    for (int i = 0; i < sc->list.n; i++)
+      if (!sc->list.v[i]->value || sc->list.v[i]->value->kind == V_CHILD)
+        suggest_add(best, sc->list.v[i]->name);
+}
+
+static void near_functions(Sema *s, Suggest *best) {
+  if (!s->frame->prelude)
+    suggest_table(best, &s->m->user_fns);
+  suggest_table(best, &s->m->prelude_fns);
+  for (int i = 0; i < PRIM_COUNT; i++)
+    suggest_add(best, prim_name((Prim)i));
+}
+
+static void suggest_near(Sema *s, Diag *g, const char *name, bool callee) {
+  Suggest best = {.wanted = name};
   if (s->frame->kind == FR_INIT)
     for (int i = 0; initializer_name(i); i++)
       suggest_add(&best, initializer_name(i));
-  for (const Scope *sc = s->scope; sc; sc = sc->up)
-    suggest_table(&best, &sc->table);
-  for (int i = 0; i < s->frame->ngenerics; i++)
-    suggest_add(&best, s->frame->generics[i].name.s);
-  if (!s->frame->prelude) {
-    suggest_table(&best, &s->m->let_table);
-    suggest_table(&best, &s->m->dim_table);
-    suggest_table(&best, &s->m->user_fns);
-  }
-  suggest_table(&best, &s->m->prelude_fns);
-  for (int i = 0; i < PRIM_COUNT; i++)
-    suggest_add(&best, prim_name((Prim)i));
+  if (callee)
+    near_children(s, &best);
+  else
+    near_values(s, &best);
+  if (callee || !best.best)
+    near_functions(s, &best);
   suggest_help(s, g, &best);
+}
+
+static Value *no_value(Sema *s, const Expr *e, const Called *called) {
+  Diag *g =
+      sema_error(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a module, not a value", e->name.s);
+  sema_module_help(s, g, module_find(s, e->name.s), called ? called->args : NULL, false);
+  return v_poison(s);
+}
+
+static bool seen_below(Sema *s, Diag *g, const char *name) {
+  LetInfo *l = names_get(&s->m->let_table, name);
+  DimInfo *d = names_get(&s->m->dim_table, name);
+  if ((!l && !d) || s->frame->prelude)
+    return false;
+  diag_note(s->d, g, l ? l->span : d->pub.span,
+            "`%s` is declared here: it is seen from its line on", name);
+  return true;
+}
+
+Value *sema_unknown_name(Sema *s, const Expr *e, Called *called, bool callee) {
+  if (module_find(s, e->name.s))
+    return no_value(s, e, called);
+  Diag *g = sema_error(s, ERR_UNKNOWN_NAME, e->span, "unknown name `%s`", e->name.s);
+  if (!seen_below(s, g, e->name.s) && !bound_later(s, g, e->name.s) && !declared_later(s, g, e) &&
+      !sema_foreign_name(s, g, e, called) && !elsewhere(s, g, e->name.s))
+    suggest_near(s, g, e->name.s, callee);
   return v_poison(s);
 }

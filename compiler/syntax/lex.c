@@ -304,7 +304,7 @@ static void stray(Lexer *l) {
     hi += (c == '&' || c == '|') && peek(l, 1) == (char)c; // `&&`, `||`
     Diag *g =
         error(l, ERR_STRAY_CHARACTER, lo, hi, arena_printf(l->arena, "stray character `%c`", c));
-    const char *help = habit_sign(arena_printf(l->arena, "%c", c));
+    const char *help = habit_why(HABIT_SIGN, arena_printf(l->arena, "%c", c));
     if (help)
       diag_help(l->diags, g, "%s", help);
   }

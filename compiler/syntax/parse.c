@@ -161,8 +161,8 @@ static const char *stray_help(const Token *t) {
 // `return x`, `a and b`: the first word is a name of its own, and then the line should end.
 static const char *word_help(const Parser *p) {
   const Token *t = peek(p, 0), *before = &p->tok[p->at - (p->at > p->item)];
-  const char *help = t->kind == T_NAME ? habit_word(t->s) : NULL;
-  return help || before->kind != T_NAME ? help : habit_word(before->s);
+  const char *help = t->kind == T_NAME ? habit_why(HABIT_WORD, t->s) : NULL;
+  return help || before->kind != T_NAME ? help : habit_why(HABIT_WORD, before->s);
 }
 
 static void end_of_item(Parser *p) {

@@ -270,18 +270,19 @@ static void no_decl(Parser *p, Decl *d) {
   const Token *t = peek(p, 0), *next = peek(p, 1);
   if (t->kind != T_NAME && t->kind != T_ENTRY && t->kind != T_SCAN) {
     Diag *g = fail_expected(p, "a declaration", "");
-    const char *help = next->lo == t->hi
-                           ? habit_operator(arena_printf(p->arena, "%.*s", (int)(next->hi - t->lo),
-                                                         p->src->text + t->lo))
-                           : NULL;
+    const char *help =
+        next->lo == t->hi
+            ? habit_why(HABIT_OPERATOR, arena_printf(p->arena, "%.*s", (int)(next->hi - t->lo),
+                                                     p->src->text + t->lo))
+            : NULL;
     if (help)
       diag_help(p->diags, g, "%s", help);
     return;
   }
   Diag *g = fail(p, ERR_NOT_DECLARATION, t, "`%s` does not start a declaration", t->s);
-  const char *meant = habit_decl(t->s);
+  const Habit *meant = habit_find(HABIT_DECL, t->s, NULL, NULL);
   if (meant)
-    diag_help(p->diags, g, "it is `%s` here", meant);
+    diag_help(p->diags, g, "it is `%s` here", meant->line);
   for (int i = 0; i < COUNT(decls) && !meant; i++)
     if (edit_distance(t->s, decls[i].word, 2) <= 2 && next->kind == T_NAME) {
       diag_help(p->diags, g, "did you mean `%s`?", decls[i].word);

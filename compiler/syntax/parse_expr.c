@@ -223,8 +223,8 @@ static const char *operators_help(const Parser *p) {
   const Token *t = peek(p, 0), *before = t - (p->at > 0);
   if (before->hi != t->lo || p->panic)
     return NULL;
-  return habit_operator(
-      arena_printf(p->arena, "%.*s", (int)(t->hi - before->lo), p->src->text + before->lo));
+  return habit_why(HABIT_OPERATOR, arena_printf(p->arena, "%.*s", (int)(t->hi - before->lo),
+                                                p->src->text + before->lo));
 }
 
 static Expr *no_expr(Parser *p) {
