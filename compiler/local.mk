@@ -117,6 +117,8 @@ compiler_sources = \
 	%D%/driver/stdin.c \
 	%D%/driver/tables.c \
 	%D%/driver/verbs.def \
+	%D%/driver/words.c \
+	%D%/driver/words.h \
 	%D%/repl/cmd_repl.c \
 	%D%/repl/repl.h \
 	%D%/repl/repl_build.c \

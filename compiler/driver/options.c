@@ -1,6 +1,7 @@
 // Parsing the command line: see options.def and verbs.def.
 #include "compiler/driver/options_table.h"
 #include "compiler/driver/manual.h"
+#include "compiler/driver/words.h"
 #include "base/edit.h"
 #include "runtime/exec/pool.h"
 #include <errno.h>
@@ -418,6 +419,8 @@ int options_parse(Arena *a, Options *o, int argc, char **argv) {
       return 0;
     } else if (!strcmp(argv[i], "--manual") || !strncmp(argv[i], "--completion=", 13)) {
       return manual_print(argv[i] + (argv[i][2] == 'm' ? 2 : 13));
+    } else if (!strncmp(argv[i], "--words=", 8)) {
+      return words_print(argv[i] + 8);
     } else if (!strcmp(argv[i], "--version")) {
       printf("bigsc %s (%s%s)\n", bigsc_version(), WITH_LLVM, with_fftw);
       return 0;

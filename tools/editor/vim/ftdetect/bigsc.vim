@@ -1,0 +1,1 @@
+au BufNewFile,BufRead *.mdl set filetype=bigsc
