@@ -174,6 +174,7 @@ compiler_sources = \
 	%D%/sema/sema_num.c \
 	%D%/sema/sema_pair.c \
 	%D%/sema/sema_prim.c \
+	%D%/sema/sema_results.c \
 	%D%/sema/sema_scope.h \
 	%D%/sema/sema_schedule.c \
 	%D%/sema/sema_text.c \

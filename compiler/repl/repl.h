@@ -153,6 +153,8 @@ void repl_describe_child(Repl *r, Item *it);         // what it is, and its para
 const char *repl_decl_name(const Decl *d); // of one dim, let, fn, module; NULL: it has none
 const Decl *repl_own_decl(const Repl *r, const char *name); // NULL: none of this name
 Source *repl_source(Repl *r, const char *text);             // with the line numbers of the input
+// The statement with one of its names alone: of several results the others are `_`.
+Stmt *repl_alone(Repl *r, const Stmt *s, int i);
 bool repl_model(Repl *r,
                 const Decl *model); // its inputs, children and entries become names at the prompt
 bool repl_train(Repl *r, const Decl *train);      // so do its fields, and its own name for its loss

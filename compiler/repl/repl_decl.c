@@ -251,11 +251,15 @@ bool repl_set(Repl *r, const char *name, const char *value) {
 
 // ---- models
 
-static Stmt *stmt_of_name(Repl *r, const Stmt *s, int i) {
+Stmt *repl_alone(Repl *r, const Stmt *s, int i) {
   Stmt *one = NEW(r->arena, Stmt);
   *one = *s;
   memset(&one->names, 0, sizeof one->names);
-  vec_push(r->arena, &one->names, s->names.v[i]);
+  for (int k = 0; k < s->names.n; k++)
+    if (k == i)
+      vec_push(r->arena, &one->names, s->names.v[k]);
+    else if (s->kind == ST_BIND)
+      vec_push(r->arena, &one->names, (Name){intern(r->names, "_"), s->names.v[k].span});
   return one;
 }
 
@@ -263,12 +267,14 @@ static void put_stmts(Repl *r, const Stmts *l) {
   for (int i = 0; i < l->n; i++)
     for (int k = 0; k < l->v[i]->names.n; k++) {
       const Stmt *s = l->v[i];
+      if (is_no_name(s, k))
+        continue;
       ItemKind kind = s->kind == ST_PARAM   ? ITEM_PARAM
                       : s->kind == ST_CHILD ? ITEM_CHILD
                                             : ITEM_LATER;
       Item *it = repl_put(r, s->names.v[k].s, kind, s->names.v[k].span);
       it->draw = 0; // as `bigsc init` draws them
-      it->stmt = stmt_of_name(r, s, k);
+      it->stmt = repl_alone(r, s, k);
       repl_drop_weights(r, it->name);
     }
 }

@@ -82,8 +82,6 @@ static void bind_value(Repl *r, Name name, Expr *value, bool tell) {
   ready_free(&e);
 }
 
-// ---- what is elaborated later
-
 Expr *repl_name(Repl *r, Name name) {
   Expr *e = NEW(r->arena, Expr);
   *e = (Expr){.kind = EX_NAME, .span = name.span, .op = name.span, .height = 1, .name = name};
@@ -96,6 +94,43 @@ Expr *repl_zero(Repl *r, Span at) {
       .kind = EX_NUM, .span = at, .op = at, .height = 1, .num = {.kind = NUM_WHOLE, .exact = true}};
   return e;
 }
+
+// ---- y, aux = m(x)
+
+// The result that no name has yet: what the value says is said of the old ones.
+static Expr *result_expr(Repl *r, const Stmt *s, int i) {
+  Stmt *one = repl_alone(r, s, i);
+  Name name = {intern(r->names, "(a result)"), s->names.v[i].span};
+  one->names.v[i] = name;
+  repl_put(r, name.s, ITEM_LATER, name.span)->stmt = one;
+  return repl_name(r, name);
+}
+
+static Array *compute_result(Repl *r, const Stmt *s, int i) {
+  int before = r->items.n;
+  Ready e;
+  Array *x = compute(&e, r, result_expr(r, s, i));
+  r->items.n = before;
+  ready_free(&e);
+  return x;
+}
+
+static void bind_results(Repl *r, const Stmt *s) {
+  Array **x = NEWN(r->arena, Array *, s->names.n);
+  uint64_t draws = r->draws;
+  bool ok = true;
+  for (int i = 0; i < s->names.n && ok; i++) {
+    r->draws = draws; // all are of the same numbers
+    ok = is_no_name(s, i) || (x[i] = compute_result(r, s, i));
+  }
+  for (int i = 0; i < s->names.n; i++)
+    if (!ok)
+      array_free(x[i]);
+    else if (x[i])
+      repl_keep(r, s->names.v[i], x[i], true);
+}
+
+// ---- what is elaborated later
 
 const char *repl_child_text(Arena *a, const Item *it) {
   const Span s = it->stmt->span;
@@ -128,11 +163,7 @@ static void put_later(Repl *r, const Stmt *s, int i, ItemKind kind) {
   if (old)
     old->value = NULL; // not freed: it may come back
   Item *it = repl_put(r, name.s, kind, name.span);
-  Stmt *one = NEW(r->arena, Stmt);
-  *one = *s;
-  memset(&one->names, 0, sizeof one->names);
-  vec_push(r->arena, &one->names, name);
-  it->stmt = one;
+  it->stmt = repl_alone(r, s, i);
   bool child = kind == ITEM_CHILD;
   bool ok = ready_elaborate(&e, r, child ? repl_zero(r, name.span) : repl_name(r, name),
                             child ? it : NULL);
@@ -257,7 +288,12 @@ static void repl_statement(Repl *r, Stmt *s) {
     return;
   switch (s->kind) {
   case ST_EXPR: bind_value(r, it, s->value, false); return;
-  case ST_BIND: bind_value(r, s->names.v[0], s->value, true); return;
+  case ST_BIND:
+    if (s->names.n == 1)
+      bind_value(r, s->names.v[0], s->value, true);
+    else
+      bind_results(r, s);
+    return;
   case ST_BAD: return;
   default: break;
   }

@@ -115,7 +115,20 @@ static bool rebind(Sema *s, const Stmt *st, Bound *b, Value *v) {
   return ok;
 }
 
+// y, aux = m(x)
+static void run_bind_several(Sema *s, const Stmt *st) {
+  Value *v = sema_results(s, st->value);
+  bool fits = results_count(s, st->value->span, v, st->names.n, (Span){0}, "the right side");
+  for (int i = 0; i < st->names.n; i++)
+    if (!is_no_name(st, i))
+      define(s, st->names.v[i], fits && v->kind == V_TUPLE ? v->item[i] : v_poison(s));
+}
+
 static void run_bind(Sema *s, const Stmt *st) {
+  if (st->names.n > 1) {
+    run_bind_several(s, st);
+    return;
+  }
   Value *v = sema_value(s, st->value);
   Bound *b = scope_find(s->scope, st->names.v[0].s);
   if (b && b->is_state)
@@ -218,7 +231,8 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
       s->frame->stmt = i;
       s->frame->ncalls = s->frame->ndraws = 0;
     }
-    Value *v = sema_value(s, st->value);
+    bool results = last && !model && !s->scope->strip;
+    Value *v = results ? sema_results(s, st->value) : sema_value(s, st->value);
     if (model && !is_poison(v))
       sema_error(s, ERR_STMT_MISPLACED, st->span,
                  "a model has entries, no result: nothing uses this value");

@@ -130,7 +130,7 @@ static void bind_lazily(Sema *s, const Decl *d) {
   for (int i = 0; i < d->body->stmts.n; i++) {
     const Stmt *st = d->body->stmts.v[i];
     for (int k = 0; k < st->names.n; k++) {
-      Bound *b = scope_bind(s, st->names.v[k], NULL);
+      Bound *b = is_no_name(st, k) ? NULL : scope_bind(s, st->names.v[k], NULL);
       if (b) {
         b->stmt = st;
         b->index = i;

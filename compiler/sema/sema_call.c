@@ -50,25 +50,27 @@ static Frame *callee_frame(Sema *s, FrameKind kind, const char *name, int seq, b
   return f;
 }
 
+static bool holds_local(Sema *s, const Fn *f, const Value *r, Span at) {
+  for (int i = 0; i < r->nitems; i++)
+    if (holds_local(s, f, r->item[i], at))
+      return true;
+  for (int i = 0; is_tensor(r) && i < r->ax.n; i++)
+    for (int k = 0; k < s->frame->locals.n; k++)
+      if (r->ax.v[i] == s->frame->locals.v[k]) {
+        Diag *g = sema_error(s, ERR_LOCAL_ESCAPES, at,
+                             "the result of `%s` would hold its local axis `%s`", f->name,
+                             r->ax.v[i]->name);
+        sema_label_type(s, g, at, r);
+        return true;
+      }
+  return false;
+}
+
 static void fn_result(Sema *s, const Fn *f, Value *r) {
   const Stmts *st = &f->decl->body->stmts;
   Span at = st->n ? st->v[st->n - 1]->span : f->decl->span;
-  if (is_tensor(r))
-    for (int i = 0; i < r->ax.n; i++)
-      for (int k = 0; k < s->frame->locals.n; k++)
-        if (r->ax.v[i] == s->frame->locals.v[k]) {
-          Diag *g = sema_error(s, ERR_LOCAL_ESCAPES, at,
-                               "the result of `%s` would hold its local axis `%s`", f->name,
-                               r->ax.v[i]->name);
-          sema_label_type(s, g, at, r);
-          r->kind = V_POISON;
-          return;
-        }
-  if (!f->decl->type || is_poison(r))
-    return;
-  Ty want = ty_eval(s, f->decl->type, true);
-  if (!ty_same(s, at, r, &want, arena_printf(s->a, "the result of `%s`", f->name),
-               f->decl->type->span))
+  bool ok = !is_poison(r) && !holds_local(s, f, r, at);
+  if (!ok || (f->decl->type && !results_same(s, at, r, f->decl, f->name)))
     r->kind = V_POISON;
 }
 
@@ -236,11 +238,28 @@ static Value *run_instance(Sema *s, const Child *c, Turn turn, Operand *got, AxL
     scope_bind(s, d->formals.v[i].name, v);
   }
   Value *r = sema_body(s, d->body, d->name.span, c->mod->name);
-  inner_axes(s, inst, c, d->type, &outer, &inner);
+  int n = decl_nresults(d);
+  Value **item = NEWN(s->a, Value *, n);
   sema_mark(s, at);
-  r = v_rename(s, r, &inner, &outer);
+  for (int i = 0; i < n && !is_poison(r); i++) {
+    inner_axes(s, inst, c, decl_result(d, i), &outer, &inner);
+    item[i] = v_rename(s, n > 1 ? r->item[i] : r, &inner, &outer);
+  }
   frame_restore(s, old);
-  return r;
+  return is_poison(r) ? r : v_tuple(s, item, n);
+}
+
+// Further results of a repeat are collected along its count; false: they have it already (reported).
+static bool collects(Sema *s, const Child *c, const Ty *t, int n, Span at) {
+  for (int i = 1; c->along && i < n; i++)
+    if (ax_in(&t[i].ax, c->along)) {
+      Diag *g = sema_error(s, ERR_DIM_TWICE, at,
+                           "result %d of `%s` is %s, and would be collected along `%s`", i + 1,
+                           c->mod->name, dtype_axes_str(s, t[i].dtype, &t[i].ax), c->along->name);
+      sema_label(s, g, c->stmt->count.span, "the count");
+      return false;
+    }
+  return true;
 }
 
 static bool repeat_fits(Sema *s, const Child *c, const Ty *first, const Ty *result, Span at) {
@@ -264,6 +283,20 @@ static void note_use(Sema *s, Child *c) {
     vec_push(s->a, &c->root->parts, arena_printf(s->a, "%s.", c->dotted));
   else
     c->root->called = true;
+}
+
+static Value *run_all(Sema *s, const Child *c, Operand *got, AxList rest, Span at) {
+  Value **r = NEWN(s->a, Value *, c->count);
+  Turn turn = {0};
+  for (int64_t i = 0; i < c->count && !s->stopped; i++) {
+    turn = turn_make(s, c, i, i ? turn.origin->first : NULL);
+    r[i] = run_instance(s, c, turn, got, rest, at);
+    if (is_poison(r[i]))
+      return r[i];
+    got[0].v = r[i]->kind == V_TUPLE ? r[i]->item[0] : r[i];
+  }
+  sema_mark(s, at);
+  return s->stopped ? v_poison(s) : results_collect(s, r, c->count, c->along);
 }
 
 static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee) {
@@ -304,25 +337,20 @@ static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, 
   s->scope = scope;
   s->type_at = callee;
   s->type_of = arena_printf(s->a, "the result of `%s`", c->name);
-  Ty result = ty_eval(s, d->type, true), first = {.bad = true};
+  int n = decl_nresults(d);
+  Ty *result = NEWN(s->a, Ty, n), first = {.bad = true};
+  bool bad = false;
+  for (int i = 0; i < n; i++) {
+    result[i] = ty_eval(s, decl_result(d, i), true);
+    bad |= result[i].bad;
+  }
   if (d->formals.n && d->formals.v[0].type)
     first = ty_eval(s, d->formals.v[0].type, true);
   s->type_at = (Span){0};
   frame_restore(s, old);
-  if (result.bad || !repeat_fits(s, c, &first, &result, callee))
+  if (bad || !repeat_fits(s, c, &first, result, callee) || !collects(s, c, result, n, callee))
     return v_poison(s);
-  if (checking(s))
-    return v_tensor(s, result.dtype, result.ax);
-  Value *r = NULL;
-  Turn turn = {0};
-  for (int64_t i = 0; i < c->count && !s->stopped; i++) {
-    turn = turn_make(s, c, i, i ? turn.origin->first : NULL);
-    r = run_instance(s, c, turn, got, inner->rest, at);
-    if (is_poison(r))
-      break;
-    got[0].v = r;
-  }
-  return r ? r : v_poison(s);
+  return checking(s) ? results_opaque(s, result, n, c->along) : run_all(s, c, got, inner->rest, at);
 }
 
 Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) {

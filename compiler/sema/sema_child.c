@@ -121,11 +121,11 @@ static void check_static(Sema *s, const Stmt *st, const Module *m, const AxList 
   }
 }
 
-static int64_t child_count(Sema *s, const Stmt *st) {
+static int64_t child_count(Sema *s, const Stmt *st, Ax **along) {
   int64_t n;
   if (st->repeat == REPEAT_NONE)
     return 1;
-  Ax *a = ax_ref(s, st->count, NULL);
+  Ax *a = *along = ax_ref(s, st->count, NULL);
   if (!a)
     return 0;
   if (a->kind == AX_GENERIC && checking(s)) {
@@ -217,7 +217,7 @@ static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner)
   c->stmt = st;
   c->mod = m;
   c->map = child_axes(s, st, m);
-  c->count = child_count(s, st);
+  c->count = child_count(s, st, &c->along);
   if (c->map || st->generics) // else `Linear(H, F)`: told of its dimensions
     child_args(s, st, c);
   if (!c->map || !usable || !c->count)

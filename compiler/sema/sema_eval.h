@@ -8,6 +8,8 @@ LetInfo *let_find(Sema *s, const char *name); // of the file above this line, or
 // Reports it; `called` NULL: it is not called.
 Value *sema_unknown_name(Sema *s, const Expr *e, struct Called *called, bool callee);
 Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
+Value *sema_results(Sema *s,
+                    const Expr *e); // the same, or the several results of a call or in `( )`
 Value *sema_index(Sema *s, const Expr *e);
 Value *sema_scan(Sema *s, const Expr *e);
 Value *sema_constant(Sema *s, const Expr *e,
@@ -40,6 +42,16 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
 Value *sema_body(Sema *s, const Body *b, Span header,
                  const char *what); // the result; NULL for a model
 void sema_stmt(Sema *s, const Stmt *st, int index);
+// ---- results (sema_results.c)
+int decl_nresults(const Decl *d);
+const Type *decl_result(const Decl *d, int i);
+// v has as many results as `n`; reported.  what: "`m`".  Poison has any.
+bool results_count(Sema *s, Span at, const Value *v, int n, Span declared, const char *what);
+// ty_same for each of `v`; false when one did not.
+bool results_same(Sema *s, Span at, const Value *v, const Decl *d, const char *name);
+Value *results_opaque(Sema *s, const Ty *t, int n, Ax *count); // check mode: of a call
+// Build mode: of the instances of a repeat.  The first result is the last one's, the others lie along the count.
+Value *results_collect(Sema *s, Value *const *v, int64_t n, Ax *count);
 Value *sema_param(Sema *s, const ParamDecl *p); // build mode
 Node *sema_param_init(Sema *s, const ParamDecl *p);
 Value *sema_scan_see(Sema *s, Scope *sc,

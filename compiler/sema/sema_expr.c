@@ -208,8 +208,14 @@ static Value *iota_value(Sema *s, const Value *f, Span at) {
   return v;
 }
 
-Value *sema_value(Sema *s, const Expr *e) {
-  Value *v = sema_eval(s, e);
+static Value *several(Sema *s, const Expr *e, const Value *v) {
+  Diag *g =
+      sema_error(s, ERR_SEVERAL_NAMES, e->span, "%d results, where one value is wanted", v->nitems);
+  diag_help(s->d, g, "give them names first: `y, %s = ...`", v->nitems == 2 ? "aux" : "a, b");
+  return v_poison(s);
+}
+
+static Value *as_value(Sema *s, const Expr *e, Value *v) {
   switch (v->kind) {
   case V_POISON:
   case V_NUMBER:
@@ -225,8 +231,24 @@ Value *sema_value(Sema *s, const Expr *e) {
   case V_FN:
     return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a function, not a value: call it",
                      v->fn->name);
+  case V_TUPLE: return several(s, e, v);
   default: return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span, "a dtype is not a value");
   }
+}
+
+Value *sema_value(Sema *s, const Expr *e) {
+  return as_value(s, e, sema_eval(s, e));
+}
+
+Value *sema_results(Sema *s, const Expr *e) {
+  if (e->kind != EX_TUPLE) {
+    Value *v = sema_eval(s, e);
+    return v->kind == V_TUPLE ? v : as_value(s, e, v);
+  }
+  Value **item = NEWN(s->a, Value *, e->items.n);
+  for (int i = 0; i < e->items.n; i++)
+    item[i] = sema_value(s, e->items.v[i]);
+  return v_tuple(s, item, e->items.n);
 }
 
 // ---- operators
@@ -506,9 +528,9 @@ static Value *eval_kind(Sema *s, const Expr *e) {
   case EX_CONTRACT: return contract_expr(s, e);
   case EX_PIPE: return eval_pipe(s, e);
   case EX_TUPLE:
-    return sema_fail(
-        s, ERR_FUNCTION_OR_VALUE, e->span,
-        "a list in `( )` is no value: only the pair of `beta` in a train block is written so");
+    return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span,
+                     "a list in `( )` is no value: the results of a module are written so, and "
+                     "`beta` in a train block");
   case EX_THEN:
     return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span,
                      "`then` joins the pieces of a schedule, in the `rate` of a train block");

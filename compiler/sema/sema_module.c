@@ -159,13 +159,12 @@ static void check_body(Sema *s, Module *m) {
     else
       m->sig_bad = true;
   }
-  Ty want = ty_eval(s, d->type, true);
-  m->sig_bad |= want.bad;
+  for (int i = 0; i < decl_nresults(d); i++)
+    m->sig_bad |= ty_eval(s, decl_result(d, i), true).bad;
   Value *r = sema_body(s, d->body, d->name.span, m->name);
   const Stmts *st = &d->body->stmts;
   if (st->n)
-    ty_same(s, st->v[st->n - 1]->span, r, &want, arena_printf(s->a, "the result of `%s`", m->name),
-            d->type->span);
+    results_same(s, st->v[st->n - 1]->span, r, d, m->name);
   m->scope = s->scope;
   if (!d->bad) // what did not parse may have used it
     sema_check_unused(s, m->name, false);
@@ -229,10 +228,8 @@ static void check_fn_body(Sema *s, Fn *f) {
     else
       f->bad = true;
   }
-  if (d->type) {
-    Ty t = ty_eval(s, d->type, true);
-    f->bad |= t.bad;
-  }
+  for (int i = 0; d->type && i < decl_nresults(d); i++)
+    f->bad |= ty_eval(s, decl_result(d, i), true).bad;
   int errors = s->d->errors;
   sema_body(s, d->body, d->name.span, f->name);
   if (!d->bad)

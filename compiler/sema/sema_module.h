@@ -48,6 +48,7 @@ struct Child {
   Module *mod;
   AxList *map;       // per generic of mod, in the terms of the body that sees the child
   int64_t count;     // of repeat and share; 1
+  Ax *along;         // the count as an axis, in the same terms; NULL: not repeated
   Value **args;      // per formal of mod, from the declaration; NULL: not given
   ModuleInst **inst; // build mode: one, or `count` of a repeat
   Bound *root;       // the child's binding, and the dotted path from it

@@ -116,6 +116,7 @@ const char *v_type_str(Sema *s, const Value *v) {
   case V_TENSOR: return dtype_axes_str(s, v->dtype, &v->ax);
   case V_CHILD: return "a module";
   case V_POISON: return "an unknown value";
+  case V_TUPLE: return arena_printf(s->a, "%d results", v->nitems);
   default: return "a function";
   }
 }
@@ -452,6 +453,16 @@ bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType 
 }
 
 // ---- values
+Value *v_tuple(Sema *s, Value **item, int n) {
+  if (n == 1)
+    return item[0];
+  Value *v = v_poison(s);
+  v->kind = V_TUPLE;
+  v->item = item;
+  v->nitems = n;
+  return v;
+}
+
 Value *v_poison(Sema *s) {
   Value *v = NEW(s->a, Value);
   v->formal = -1;

@@ -33,7 +33,16 @@ const char *prim_name(Prim p);
 int prim_by_name(const char *name); // -1
 
 // ---- values
-typedef enum ValueKind { V_POISON, V_NUMBER, V_TENSOR, V_FN, V_PRIM, V_DTYPE, V_CHILD } ValueKind;
+typedef enum ValueKind {
+  V_POISON,
+  V_NUMBER,
+  V_TENSOR,
+  V_FN,
+  V_PRIM,
+  V_DTYPE,
+  V_CHILD,
+  V_TUPLE
+} ValueKind;
 struct Value {
   ValueKind kind;
   DType dtype; // V_TENSOR, V_DTYPE
@@ -46,6 +55,8 @@ struct Value {
   Fn *fn;
   Prim prim;
   Child *child;
+  Value **item; // V_TUPLE: results of one call, in order
+  int nitems;
   const Expr *axes; // callables: the EX_AXES that was applied to it, or NULL
 };
 
@@ -55,6 +66,7 @@ Value *v_number(Sema *s, Number n);
 Value *v_tensor(Sema *s, DType t, AxList ax);
 Value *v_bool(Sema *s, bool truth);
 Value *v_copy(Sema *s, const Value *v);
+Value *v_tuple(Sema *s, Value **item, int n); // of one: the item itself
 static inline bool is_poison(const Value *v) {
   return v->kind == V_POISON;
 }

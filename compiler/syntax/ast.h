@@ -9,6 +9,7 @@
 #include "base/dtype.h"
 #include "base/vec.h"
 #include "compiler/syntax/diag.h"
+#include <string.h>
 
 // No expression is higher than this (leaf: 1; a scan counts its body), so recursion over a tree is
 // safe.  The parser reports what is higher.  Brackets, blocks, unary minus and `^` nest at most
@@ -93,11 +94,11 @@ typedef enum ExprKind {
   EX_NEG,      // - a
   EX_BIN,      // a bin b
   EX_CONTRACT, // a @[axes] b; axes may be empty
-  EX_PIPE,  // a |> b: b is a stage, made of EX_NAME or EX_DTYPE, EX_DOT, one EX_AXES at most, one
-            // EX_CALL at most
-  EX_TUPLE, // (items[0], items[1], ...), two or more
-  EX_THEN,  // (items[0] then items[1] ...), two or more
-  EX_SCAN,  // scan
+  EX_PIPE, // a |> b: b is a stage, made of EX_NAME or EX_DTYPE, EX_DOT, one EX_AXES at most, one
+           // EX_CALL at most
+  EX_TUPLE, // (items[0], items[1], ...), two or more: results of a module or a fn, or a pair of numbers
+  EX_THEN, // (items[0] then items[1] ...), two or more
+  EX_SCAN, // scan
   EX_KIND_COUNT
 } ExprKind;
 
@@ -187,7 +188,7 @@ struct Expr {
 typedef enum StmtKind {
   ST_PARAM, // names : type [~ init] tags
   ST_CHILD, // names : [repeat N | share N] Module [generics] [(args)]
-  ST_BIND,  // names[0] = value
+  ST_BIND,  // names = value: one, or one a result of a call; `_` of several is no name
   ST_ENTRY, // entry names[0] : type = value
   ST_FORMS, // forms names[0] : type { forms }
   ST_EXPR,  // value
@@ -220,6 +221,11 @@ struct Stmt {
   struct Stmt *other; // ST_CHILD: what it is where the let is false
   Binds forms;        // ST_FORMS
 };
+
+// `_` beside other names: a result that nothing needs.
+static inline bool is_no_name(const Stmt *st, int i) {
+  return st->kind == ST_BIND && st->names.n > 1 && !strcmp(st->names.v[i].s, "_");
+}
 
 // ---- checkpoint blocks
 typedef enum SegKind { SEG_NAME, SEG_INDEX, SEG_GROUP } SegKind;
@@ -325,7 +331,8 @@ typedef struct Decl {
   Expr *value;
   Generics *generics; // NULL: none
   Formals formals;
-  Type *type; // result; NULL: not written (fn, model)
+  Type *type;       // result; NULL: not written (fn, model)
+  VEC(Type *) more; // the results behind the first
   Body *body;
   bool short_form; // fn f(x) = expr
   VEC(CkItem) checkpoint;

@@ -473,6 +473,16 @@ static void inside(AstPrinter *p, const Decl *d) {
     tritem(p, &d->train.v[i]);
 }
 
+static void results(AstPrinter *p, const Decl *d) {
+  out(p, d->more.n ? " -> (" : " -> ");
+  type(p, d->type);
+  for (int i = 0; i < d->more.n; i++) {
+    out(p, ", ");
+    type(p, d->more.v[i]);
+  }
+  out(p, d->more.n ? ")" : "");
+}
+
 static void decl(AstPrinter *p, const Decl *d) {
   static const char *const kinds[] = {"use ",        "dim ",   "let ",    "init",
                                       "tokenizer",   "fn ",    "module ", "model ",
@@ -496,10 +506,8 @@ static void decl(AstPrinter *p, const Decl *d) {
   if (d->from.s)
     out(p, " from %s", d->from.s);
   generics(p, d->generics);
-  if (d->type) {
-    out(p, " -> ");
-    type(p, d->type);
-  }
+  if (d->type)
+    results(p, d);
   place(p, d->span);
   if (d->value)
     tree(p, d->value);

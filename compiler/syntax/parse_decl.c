@@ -185,13 +185,27 @@ static Body *short_body(Parser *p) {
   return b;
 }
 
-// "fn" NAME [generics] formals ["->" type] ("=" expr | body)
+// results = type | "(" type {"," type} ")"
+static void results(Parser *p, Decl *d) {
+  if (!accept(p, T_LPAREN)) {
+    d->type = parse_type(p);
+    return;
+  }
+  d->type = parse_type(p);
+  while (accept(p, T_COMMA)) {
+    Type *t = parse_type(p);
+    vec_push(p->arena, &d->more, t);
+  }
+  expect(p, T_RPAREN, "");
+}
+
+// "fn" NAME [generics] formals ["->" results] ("=" expr | body)
 static void fn(Parser *p, Decl *d) {
   name_of(p, d, "the name of a function");
   d->generics = parse_generics(p);
   parse_formals(p, &d->formals);
   if (accept(p, T_ARROW))
-    d->type = parse_type(p);
+    results(p, d);
   if ((d->short_form = accept(p, T_SET)))
     d->body = short_body(p);
   else if (is(p, T_LBRACE))
@@ -204,13 +218,13 @@ static void fn(Parser *p, Decl *d) {
   }
 }
 
-// "module" NAME [generics] formals "->" type body
+// "module" NAME [generics] formals "->" results body
 static void module(Parser *p, Decl *d) {
   name_of(p, d, "the name of a module");
   d->generics = parse_generics(p);
   parse_formals(p, &d->formals);
   expect(p, T_ARROW, " and the type of the result");
-  d->type = parse_type(p);
+  results(p, d);
   d->body = parse_body(p);
 }
 

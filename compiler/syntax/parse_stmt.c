@@ -67,7 +67,7 @@ static void param(Parser *p, Stmt *s) {
     vec_push(p->arena, &s->tags, (Name){t->s, tok_span(p, t)});
 }
 
-// names ":" (param | child) | bind, behind what tells them from an expression
+// names ":" (param | child) | names "=" expr, behind what tells them from an expression
 static void named(Parser *p, Stmt *s) {
   parse_names(p, &s->names, "a name");
   if (accept(p, T_COLON)) {
@@ -76,11 +76,6 @@ static void named(Parser *p, Stmt *s) {
     else
       child(p, s);
     return;
-  }
-  if (is(p, T_SET) && s->names.n > 1) {
-    Diag *g = fail(p, ERR_SEVERAL_NAMES, peek(p, 0), "one name on the left of `=`");
-    diag_help(p->diags, g,
-              "`,` between names declares parameters or children: `a, b : Linear[H -> H]`");
   }
   if (!is(p, T_SET))
     fail_expected(p, "`=` or `:`", "");
@@ -136,7 +131,7 @@ static bool starts_with_operator(Parser *p) {
   return true;
 }
 
-// stmt = names ":" (param | child) | bind | entry | forms | expr
+// stmt = names ":" (param | child) | names "=" expr | entry | forms | expr
 Stmt *parse_stmt(Parser *p, Stmt *s) {
   int first = p->at;
   const Token *t = peek(p, 0), *next = peek(p, 1);

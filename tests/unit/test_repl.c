@@ -36,6 +36,20 @@ START_TEST(names_keep_values) {
 }
 END_TEST
 
+START_TEST(several_results_are_several_names) {
+  prints(
+      "dim H = 2, N = 3\nmodule Up(x : [H]) -> ([H], f32) { (x + 1, sum(x)) }\nup : repeat N Up\n"
+      "x = 1.0 * iota[H]\nx, sums = up(x)\nx\nsums\n_, sums = x |> up\nsums\n",
+      "up : repeat N Up, 0 numbers in 0 parameters\nx : [H = 2] f32\n"
+      "x : [H = 2] f32\nsums : [N = 3] f32\n[H = 2] f32\n[3.0000 4.0000]\n[N = 3] f32\n[1.0000 "
+      "3.0000 5.0000]\n"
+      "sums : [N = 3] f32\n[N = 3] f32\n[ 7.0000  9.0000 11.0000]\n");
+  prints("dim H = 9\nfn two(x) = (x, sum(x))\na, b = two(normal[H](1))\nsum(a) == b\n",
+         "a : [H = 9] f32\nb : f32\ntrue  bool\n");
+  fails_with("fn two(x) = (x, x)\na, b, c = two(1)\n", 1, "gives 2 results, and the names are 3");
+}
+END_TEST
+
 START_TEST(lines_that_go_on) {
   prints("(1\n  + 2)\n", "3  i32\n");
   prints("fn f(x) {\n  y = x * 2\n  y + 1\n}\nf(3)\n", "7  i32\n");
@@ -398,6 +412,7 @@ Suite *repl_suite(void) {
   tcase_set_timeout(t, 120);
   tcase_add_test(t, values);
   tcase_add_test(t, names_keep_values);
+  tcase_add_test(t, several_results_are_several_names);
   tcase_add_test(t, lines_that_go_on);
   tcase_add_test(t, axes_beyond_dims);
   tcase_add_test(t, run_time_dims);
