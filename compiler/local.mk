@@ -129,6 +129,7 @@ compiler_sources = \
 	%D%/repl/repl_decl.c \
 	%D%/repl/repl_doc.c \
 	%D%/repl/repl_eval.c \
+	%D%/repl/repl_files.c \
 	%D%/repl/repl_given.c \
 	%D%/repl/repl_param.c \
 	%D%/repl/repl_paths.c \
@@ -140,6 +141,7 @@ compiler_sources = \
 	%D%/repl/repl_print.c \
 	%D%/repl/repl_run.c \
 	%D%/repl/repl_state.c \
+	%D%/repl/repl_train.c \
 	%D%/repl/repl_why.c \
 	%D%/sema/blas.c \
 	%D%/sema/blas.h \

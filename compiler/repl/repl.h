@@ -80,6 +80,8 @@ typedef struct Alias {
   bool assigned; // it stands on the left of `=`
 } Alias;
 
+typedef struct ReplTrainer ReplTrainer;
+
 typedef struct Repl {
   const Options *o;
   FILE *out, *err;
@@ -97,7 +99,14 @@ typedef struct Repl {
   VEC(DimNow) dims;
   Target *target;
   Jit *jit;
+  const Decl *model; // loaded, of the trains below; NULL: none
+  VEC(const Decl *) trains;
+  const char *loaded;     // path of the last file; NULL: none
+  VEC(const char *) data; // what train blocks learn from
+  const char *vocab;      // of :data; NULL: none was named
+  ReplTrainer *trainer;   // NULL: nothing is being trained
   uint64_t draws, stamps;
+  uint64_t changes; // of declarations, dims, data and parameters
   bool unfold; // values are computed again from what they came from, as far as that is as it was
   const Item *kept;                    // but for this one
   const volatile sig_atomic_t *cancel; // may be NULL
@@ -170,6 +179,16 @@ void repl_compare(Repl *r, char *text);
 void repl_plot(Repl *r, char *text);
 void repl_why(Repl *r, char *text);
 
+// repl_train.c
+void repl_train_steps(Repl *r, char *text);
+void repl_data(Repl *r, char *text);
+void repl_train_end(Repl *r); // forgets the optimizer's state
+
+// repl_files.c
+void repl_save(Repl *r, const char *path);
+void repl_reload(Repl *r);
+void repl_load_weights(Repl *r, const char *path);
+
 // repl_given.c: what a list or load(...) gives, kept as repl_keep does.
 void repl_literal(Repl *r, const Literal *l, const Type *t);
 bool is_load(const Repl *r, const Stmt *s);
@@ -216,8 +235,9 @@ typedef struct Ready {
   int nax;
   VEC(Item *) used;
   Stmts draws;
-  Outputs outs;    // the value, then gradients, as elaborated
-  VEC(Node *) wrt; // of gradients: the values and parameters
+  const Decl *train; // instead of a value: the block that is built
+  Outputs outs;      // the value, then gradients, as elaborated
+  VEC(Node *) wrt;   // of gradients: the values and parameters
   BigsModule *module;
   CudaDevice gpu;     // with --target=cuda, where the handle is
   bigs_model *handle; // NULL while it is not compiled
@@ -230,9 +250,20 @@ bool ready_graph(Ready *e, bool gradients); // fills graph, outs, names; part of
 // Checks, and finds the type.  `also`: an item that is to be part of the model, or NULL.
 bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also);
 bool ready_build(Ready *e, bool gradients); // to compiled code where there is a way
-bool ready_run(Ready *e);                   // computes e->results
-double ready_flops(const Ready *e);         // model FLOPs of one run; negative: not known
-Array *ready_take(Ready *e, int i);         // a result, for the caller to free
+// Instead of the three: a train block, for steps.  Files give its data where it has a `data` line, else values of the prompt.
+bool ready_train(Ready *e, Repl *r, const Decl *block);
+bool ready_train_model(Ready *e, Repl *r, const Decl *block); // its first part: checked
+Expr *train_loss(const Decl *block);                          // NULL: it has none
+bool train_has_data(const Decl *block);
+bool ready_is_fed(const Ready *e, const Item *it); // files give it
+int ready_train_inputs(Ready *e, const void **inputs,
+                       int most); // a status, with the handle's error
+void ready_keep_params(Ready *e); // the handle's parameters are the prompt's
+Weight *ready_weight(const Ready *e, const char *path);
+bool ready_store(Ready *e, const Param *p, const Array *x, bool tell); // see repl_assign
+bool ready_run(Ready *e);                                              // computes e->results
+double ready_flops(const Ready *e); // model FLOPs of one run; negative: not known
+Array *ready_take(Ready *e, int i); // a result, for the caller to free
 void ready_free(Ready *e);
 // repl_interpret.c: parameters that have no value yet, and the values of `outs`.
 Weight *weight_find(const Ready *e, const Param *p); // NULL: none of this path, shape and draw

@@ -75,7 +75,39 @@ static void add_origin(Ready *e, Decl *model, const Item *it) {
   vec_push(e->arena, &model->body->stmts, s);
 }
 
+// ---- train blocks
+
+bool train_has_data(const Decl *block) {
+  for (int i = 0; i < block->train.n; i++)
+    if (block->train.v[i].kind == TR_DATA)
+      return true;
+  return false;
+}
+
+// A field with a type is the block's own.
+static bool is_field(const Decl *block, const char *name) {
+  for (int i = 0; i < block->train.n; i++)
+    for (int k = 0; k < block->train.v[i].fields.n; k++)
+      if (block->train.v[i].fields.v[k].type && block->train.v[i].fields.v[k].name.s == name)
+        return true;
+  return false;
+}
+
+static bool is_formal(const Decl *model, const char *name) {
+  for (int i = 0; model && i < model->formals.n; i++)
+    if (model->formals.v[i].name.s == name)
+      return true;
+  return false;
+}
+
+bool ready_is_fed(const Ready *e, const Item *it) {
+  return e->train && train_has_data(e->train) &&
+         (is_field(e->train, it->name) || is_formal(e->r->model, it->name));
+}
+
 static void add_item(Ready *e, Decl *model, Draws *draws, const Item *it) {
+  if (ready_is_fed(e, it))
+    return;
   if (repl_unfolds(e->r, it)) {
     add_origin(e, model, it);
     return;
@@ -108,6 +140,9 @@ static Decl *model_around(Ready *e, Expr *value, bool everything) {
   d->body->span = value->span;
   *entry = (Stmt){.kind = ST_ENTRY, .span = value->span, .value = draws_extract(&draws, value)};
   vec_push(e->arena, &entry->names, name);
+  if (e->train && train_has_data(e->train) && r->model)
+    for (int i = 0; i < r->model->formals.n; i++)
+      vec_push(e->arena, &d->formals, r->model->formals.v[i]);
   for (int i = 0; i < r->items.n; i++)
     if (everything || is_used(e, r->items.v[i]))
       add_item(e, d, &draws, r->items.v[i]);
@@ -122,12 +157,14 @@ static Decl *model_around(Ready *e, Expr *value, bool everything) {
   return d;
 }
 
+// Dims that are known at run time only stay so where files give the data.
 static void add_defines(Ready *e, const File *f, Defines *out) {
   const Repl *r = e->r;
+  bool open = e->train && train_has_data(e->train);
   for (int i = 0; i < f->decls.n; i++)
     for (int k = 0; k < f->decls.v[i]->dims.n; k++) {
       const DimNow *d = repl_dim(r, f->decls.v[i]->dims.v[k].name.s);
-      if (d && d->open)
+      if (d && d->open && !open)
         vec_push(e->arena, out,
                  (Define){d->name, arena_printf(e->arena, "%lld", (long long)d->extent)});
     }
@@ -148,7 +185,10 @@ static Model *load(Ready *e, Expr *value, bool everything, Diags *diags) {
     if (wanted(e, &r->decls.v[i], value))
       vec_push(e->arena, &f->decls, r->decls.v[i].decl);
   add_defines(e, f, &defs);
-  vec_push(e->arena, &f->decls, model_around(e, value, everything));
+  vec_push(e->arena, &f->decls,
+           model_around(e, e->train ? repl_zero(r, value->span) : value, everything));
+  if (e->train)
+    vec_push(e->arena, &f->decls, (Decl *)e->train);
   *opt = (ModelOptions){.defs = defs.v, .ndefs = defs.n, .draft = true};
   diags->arena = e->arena;
   return model_load_tree(e->arena, r->names, diags, f, opt);
@@ -241,6 +281,33 @@ bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also) {
   for (int i = 0; i < e->nax; i++) // names of local axes outlive the model's arena
     e->axes[i].name = intern(r->names, e->axes[i].name);
   return true;
+}
+
+// The loss; NULL: it has none.
+Expr *train_loss(const Decl *block) {
+  for (int i = 0; i < block->train.n; i++)
+    if (block->train.v[i].kind == TR_SETTING && !strcmp(block->train.v[i].setting.name.s, "loss"))
+      return block->train.v[i].setting.value;
+  return NULL;
+}
+
+bool ready_train_model(Ready *e, Repl *r, const Decl *block) {
+  Expr *loss = train_loss(block);
+  *e = (Ready){.r = r, .arena = arena_new(), .train = block};
+  if (!loss) {
+    repl_fail(r, "the block `%s` has no loss", block->name.s);
+    return false;
+  }
+  names_of_expr(loss, use_name, e);
+  for (int i = 0; i < block->train.n; i++)
+    for (int k = 0; k < block->train.v[i].fields.n; k++)
+      use_name(e, block->train.v[i].fields.v[k].name.s);
+  if (!train_has_data(block) && !arrays_fit(e))
+    return false;
+  e->model = load(e, loss, false, &e->diags);
+  if (!model_ok(e->model))
+    repl_diags(r, &e->diags);
+  return model_ok(e->model);
 }
 
 // ---- the graph

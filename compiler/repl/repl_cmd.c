@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "compiler/repl/repl.h"
 #include "base/clock.h"
+#include "runtime/files/file.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -189,20 +190,54 @@ static void run_why(Repl *r, char *text) {
   repl_why(r, text);
 }
 
+static void run_data(Repl *r, char *text) {
+  repl_data(r, text);
+}
+
+static void run_train(Repl *r, char *text) {
+  repl_train_steps(r, text);
+}
+
+static void run_reload(Repl *r, char *text) {
+  (void)text;
+  repl_reload(r);
+}
+
 static void run_plot(Repl *r, char *text) {
   repl_plot(r, text);
 }
 
-static void run_load(Repl *r, char *text) {
+// A path may stand in quotes.
+static char *unquoted(char *text) {
   size_t n = strlen(text);
-  if (n > 1 && *text == '"' && text[n - 1] == '"') {
-    text[n - 1] = 0;
-    text++;
-  }
-  if (!*text)
+  if (n < 2 || *text != '"' || text[n - 1] != '"')
+    return text;
+  text[n - 1] = 0;
+  return text + 1;
+}
+
+// Weights by what they are called as: a model is a text.
+static bool is_weights(const char *path) {
+  static const char *const suffixes[] = {".safetensors", ".bin",     ".pt",
+                                         ".pth",         ".msgpack", ".index.json"};
+  for (int i = 0; i < COUNT(suffixes); i++)
+    if (file_has_suffix(path, suffixes[i]))
+      return true;
+  return false;
+}
+
+static void run_load(Repl *r, char *text) {
+  char *path = unquoted(text);
+  if (!*path)
     repl_fail(r, "which file? `:load model.mdl`");
+  else if (is_weights(path))
+    repl_load_weights(r, path);
   else
-    repl_load(r, text);
+    repl_load(r, path);
+}
+
+static void run_save(Repl *r, char *text) {
+  repl_save(r, unquoted(text));
 }
 
 static void show_dims(Repl *r) {

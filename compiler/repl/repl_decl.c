@@ -138,6 +138,7 @@ static void take(Repl *r, const Decls *l, const Model *m) {
   r->decls.n = 0;
   for (int i = 0; i < l->n; i++)
     vec_push(r->arena, &r->decls, l->v[i]);
+  r->changes++;
 }
 
 // Takes `l` over when it checks, perhaps without older declarations.  Else the errors are in *d, in
@@ -241,6 +242,7 @@ bool repl_set(Repl *r, const char *name, const char *value) {
   for (int i = 0; i < l.n; i++)
     ((Decl **)all.v)[i] = l.v[i].decl;
   bool ok = settle(r, &l, all, &sets, &a, &d);
+  r->changes += ok;
   if (ok)
     memcpy(&r->sets, &sets, sizeof sets);
   else if (a)
@@ -289,10 +291,23 @@ bool repl_model(Repl *r, const Decl *model) {
   for (int i = 0; i < model->formals.n; i++)
     put_input(r, model->formals.v[i].name, model->formals.v[i].type, model->formals.v[i].preset);
   put_stmts(r, &model->body->stmts);
+  r->model = model;
   return true;
 }
 
+// Again: in the place of the one of its name.
+static void put_train(Repl *r, const Decl *train) {
+  for (int i = 0; i < r->trains.n; i++)
+    if (r->trains.v[i]->name.s == train->name.s) {
+      r->trains.v[i] = train;
+      return;
+    }
+  vec_push(r->arena, &r->trains, train);
+}
+
 bool repl_train(Repl *r, const Decl *train) {
+  put_train(r, train);
+  r->changes++;
   for (int i = 0; i < train->train.n; i++) {
     const TrItem *t = &train->train.v[i];
     for (int k = 0; t->kind == TR_DATA && k < t->fields.n; k++)
@@ -364,6 +379,8 @@ bool repl_load(Repl *r, const char *path) {
       vec_push(r->arena, &decls, f->decls.v[i]);
   if (!repl_declare(r, decls.v, decls.n))
     return false;
+  r->loaded = arena_strdup(r->arena, path);
+  r->trains.n = 0;
   for (int i = 0; i < f->decls.n; i++)
     if (f->decls.v[i]->kind == DECL_MODEL)
       repl_model(r, f->decls.v[i]);

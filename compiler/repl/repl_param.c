@@ -115,7 +115,12 @@ static bool numbers_fit(const Array *to, const Array *from) {
   return from->dtype != DT_BOOL && (dtype_is_complex(to->dtype) || !dtype_is_complex(from->dtype));
 }
 
-static bool store(Ready *e, const Param *p, const char *path, const Array *x) {
+Weight *ready_weight(const Ready *e, const char *path) {
+  const Param *p = param_of(e, path);
+  return p ? weight_find(e, p) : NULL;
+}
+
+bool ready_store(Ready *e, const Param *p, const Array *x, bool tell) {
   Weight *w = weight_find(e, p);
   Array *to = array_like_param(e, p->node, true);
   AxisMap m;
@@ -123,10 +128,11 @@ static bool store(Ready *e, const Param *p, const char *path, const Array *x) {
   if (ok) {
     copy_elements(to, x, &m);
     memcpy(w->value->data, to->data, (size_t)array_bytes(to));
-    if (!e->r->o->quiet)
-      fprintf(e->r->out, "%s : %s\n", path, array_type(e->arena, to->dtype, to->axis, to->rank));
+    e->r->changes++;
+    if (tell && !e->r->o->quiet)
+      fprintf(e->r->out, "%s : %s\n", p->path, array_type(e->arena, to->dtype, to->axis, to->rank));
   } else if (to)
-    repl_fail(e->r, "`%s` is %s, and the value %s", path,
+    repl_fail(e->r, "`%s` is %s, and the value %s", p->path,
               array_type(e->arena, to->dtype, to->axis, to->rank),
               array_type(e->arena, x->dtype, x->axis, x->rank));
   array_free(to);
@@ -138,7 +144,7 @@ bool repl_assign(Repl *r, const char *path, const Array *x) {
   bool ready = ready_holder(&e, r, path), ok = false;
   const Param *p = ready ? param_of(&e, path) : NULL;
   if (p)
-    ok = store(&e, p, path, x);
+    ok = ready_store(&e, p, x, true);
   else if (ready)
     repl_fail(r, "there is no parameter `%s`; `:info %.*s` lists what there is", path,
               (int)strcspn(path, "."), path);

@@ -45,22 +45,27 @@ static bool gpu_kernels(Ready *e, const Build *b) {
   return done;
 }
 
-static bool compile(Ready *e, Param **fresh, int nfresh) {
+static bool compile_wanted(Ready *e, const BuildWant *want) {
   Repl *r = e->r;
   Build b;
   Diags diags = {.arena = e->arena};
+  BuildOptions o = session_build_options(r->o);
+  o.target = r->target;
+  if (!build_module(&b, e->arena, r->names, &diags, e->model, want, &o))
+    return refused(e, &diags);
+  e->module = b.module;
+  e->graph = b.graph;
+  return o.gpu ? gpu_kernels(e, &b) : session_code(&b, r->jit, &e->why);
+}
+
+static bool compile(Ready *e, Param **fresh, int nfresh) {
   BuildWant want = {.graph = e->graph,
                     .value = e->outs.v,
                     .nvalue = e->outs.n,
                     .fresh = fresh,
                     .nfresh = nfresh,
                     .init = nfresh > 0};
-  BuildOptions o = session_build_options(r->o);
-  o.target = r->target;
-  if (!build_module(&b, e->arena, r->names, &diags, e->model, &want, &o))
-    return refused(e, &diags);
-  e->module = b.module;
-  return o.gpu ? gpu_kernels(e, &b) : session_code(&b, r->jit, &e->why);
+  return compile_wanted(e, &want);
 }
 
 // ---- values in a handle
@@ -170,6 +175,76 @@ bool ready_build(Ready *e, bool gradients) {
     return open_handle(e, fresh, nfresh);
   repl_note(e->r, "interpreted: %s", e->why);
   return interpret_fresh(e, fresh, nfresh);
+}
+
+// ---- train blocks
+
+// Values of the prompt are what the block learns from: are they there, and is the loss one number?
+static bool check_loss(Repl *r, Expr *loss) {
+  Ready e;
+  bool ok = ready_elaborate(&e, r, loss, NULL), one = ok && !e.nax && dtype_is_float(e.dtype);
+  if (ok && e.draws.n)
+    repl_fail(
+        r, "random numbers within the loss would be trained: bind them first, `x = normal[B](1)`");
+  else if (ok && !one)
+    repl_fail(r, "a loss is one number; this is %s: sum or average it",
+              array_type(e.arena, e.dtype, e.axes, e.nax));
+  ok = one && !e.draws.n && ready_graph(&e, false) && ready_inputs(&e);
+  ready_free(&e);
+  return ok;
+}
+
+static bool train_code(Ready *e) {
+  BuildWant want = {
+      .trains = &e->train->name.s, .ntrains = 1, .dropout = true, .update = true, .init = true};
+  if (compile_wanted(e, &want))
+    return true;
+  repl_fail(e->r, "it cannot be trained: %s", e->why);
+  return false;
+}
+
+static bool has_params(const Ready *e) {
+  const ModelParam *p;
+  if (model_params(e->model, &p))
+    return true;
+  repl_fail(e->r, "the loss depends on no parameter: there is nothing to train");
+  return false;
+}
+
+bool ready_train(Ready *e, Repl *r, const Decl *block) {
+  Expr *loss = train_loss(block);
+  bool fed = train_has_data(block);
+  *e = (Ready){0};
+  if ((!fed && loss && !check_loss(r, loss)) || !ready_train_model(e, r, block) || !has_params(e) ||
+      !train_code(e))
+    return false;
+  Param **fresh = NEWN(e->arena, Param *, e->graph->params.n + 1);
+  return open_handle(e, fresh, fresh_params(e, fresh));
+}
+
+int ready_train_inputs(Ready *e, const void **inputs, int most) {
+  const BigsProgram *p = &e->module->program[e->module->train[0].program];
+  BigsError *error = &e->handle->error;
+  if (p->ninput > most)
+    return bigs_fail(error, BIGS_EMODEL, "the loss has more than %d inputs", most);
+  for (int i = 0; i < p->ninput; i++) {
+    const BigsTensor *t = &e->module->input[p->input[i]];
+    const Item *it = repl_item(e->r, intern(e->r->names, t->name));
+    inputs[i] = it && it->value ? it->value->data : NULL;
+    if (!inputs[i] && !t->optional)
+      return bigs_fail(error, BIGS_EMODEL, "`%s` has no value", t->name);
+  }
+  return 0;
+}
+
+void ready_keep_params(Ready *e) {
+  for (int i = 0; i < e->graph->params.n; i++) {
+    const Param *p = e->graph->params.v[i];
+    int index = p->is_stack ? -1 : bigs_model_parameter(e->module, p->path);
+    Weight *w = index < 0 ? NULL : weight_find(e, p);
+    if (w && bigs_model_get(e->handle, BIGS_THE_WEIGHT, index, w->value->data))
+      repl_fail(e->r, "%s", bigs_model_error(e->handle));
+  }
 }
 
 // ---- running

@@ -29,6 +29,7 @@ Repl *repl_new(const Options *o, FILE *out, FILE *err, const char *source, const
 void repl_free(Repl *r) {
   if (!r)
     return;
+  repl_train_end(r);
   for (int i = 0; i < r->items.n; i++)
     array_free(r->items.v[i]->value);
   for (int i = 0; i < r->weights.n; i++)

@@ -1,11 +1,14 @@
 // The REPL: scripts, and what they print.
+#include "compiler/commands/cmd.h"
 #include "compiler/repl/repl.h"
 #include "compiler/repl/repl_line.h"
 #include "tests/unit/repl_bed.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/tmpdir.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,6 +398,65 @@ START_TEST(control_c_ends_a_line) {
 }
 END_TEST
 
+// ---- a whole session, typed line by line: each when the prompt stands there
+
+typedef struct Talk {
+  const char *const *line; // up to NULL; "^C" is a signal, once a loss is shown
+  char seen[1 << 16];
+  size_t n, from; // from: where what the next line waits for may begin
+  bool failed;
+} Talk;
+
+static bool see(Talk *t, const char *what) {
+  char *at;
+  while (!(at = strstr(t->seen + t->from, what))) {
+    struct pollfd p = {.fd = keyboard, .events = POLLIN};
+    ssize_t got =
+        poll(&p, 1, 20000) > 0 ? read(keyboard, t->seen + t->n, sizeof t->seen - 1 - t->n) : 0;
+    if (got <= 0)
+      return false;
+    t->n += (size_t)got;
+  }
+  t->from = (size_t)(at - t->seen) + strlen(what);
+  return true;
+}
+
+static void *talk(void *ctx) {
+  Talk *t = ctx;
+  for (int i = 0; t->line[i] && !t->failed; i++) {
+    char keys[256];
+    bool signal = !strcmp(t->line[i], "^C");
+    snprintf(keys, sizeof keys, "%s\r", t->line[i]);
+    t->failed = !see(t, signal ? "loss " : "bigs> ") ||
+                (signal ? kill(getpid(), SIGINT) != 0
+                        : write(keyboard, keys, strlen(keys)) != (ssize_t)strlen(keys));
+  }
+  return NULL;
+}
+
+START_TEST(a_session_at_a_terminal) {
+  static const char *const line[] = {
+      "dim H = 3", "x = [1, 2, 3] : [H]",   "w : [H] ~ 0.5", ":train 100000000 sum((w - x)^2)",
+      "^C",        "max(abs(w - x)) < 2.5", ":doc gelu",     "exit",
+      NULL};
+  static Talk t = {.line = line};
+  char *argv[] = {"bigsc", "repl", "--threads", "2", NULL};
+  pthread_t user;
+  Options o;
+  Arena *a = arena_new();
+  setenv("TERM", "dumb", 1);
+  ck_assert_int_eq(options_parse(a, &o, 4, argv), -1);
+  ck_assert_int_eq(pthread_create(&user, NULL, talk, &t), 0);
+  ck_assert_int_eq(cmd_REPL(&o), 0);
+  fflush(stdout);
+  ck_assert_int_eq(pthread_join(user, NULL), 0);
+  ck_assert_msg(!t.failed, "%s", t.seen);
+  ck_assert_msg(strstr(t.seen, "steps 1 to ") && strstr(t.seen, "true  bool"), "%s", t.seen);
+  ck_assert_msg(strstr(t.seen, "exactly (by erf)") != NULL, "%s", t.seen);
+  arena_free(a);
+}
+END_TEST
+
 static TCase *lines(void) {
   TCase *t = tcase_create("lines");
   tcase_set_timeout(t, 60);
@@ -403,6 +465,7 @@ static TCase *lines(void) {
   tcase_add_test(t, tab_completes_names);
   tcase_add_test(t, history_is_walked_and_kept);
   tcase_add_test(t, control_c_ends_a_line);
+  tcase_add_test(t, a_session_at_a_terminal);
   return t;
 }
 

@@ -251,6 +251,59 @@ START_TEST(curves_at_the_prompt) {
 }
 END_TEST
 
+// ---- training
+
+static const char net[] = "dim B = 16, H = 2, F = 8\n"
+                          "x = normal[B, H](1)\n"
+                          "y = x[H = 0] - 2 * x[H = 1]\n"
+                          "module Net(x : [B, H]) -> [B] {\n"
+                          "  up : Linear[H -> F]\n"
+                          "  down : Linear[F -> H]\n"
+                          "  sum[H](x |> up |> gelu |> down)\n"
+                          "}\n"
+                          "f : Net\n";
+
+static void with_net(const char *more, char *script, size_t size) {
+  snprintf(script, size, "%s%s", net, more);
+}
+
+START_TEST(any_loss_is_trained) {
+  char s[2048];
+  with_net("before = mean((f(x) - y)^2)\n:train 100 mean((f(x) - y)^2) rate=1e-2\nl = mean((f(x) - "
+           "y)^2)\nl < before / 4\n"
+           ":train 50 mean((f(x) - y)^2)\n:train 10 l\nmean((f(x) - y)^2) < l\n",
+           s, sizeof s);
+  succeeds_with(s, "true  bool\nsteps 101 to 150 in ");
+  succeeds_with(s, "steps 1 to 10 in ");
+  succeeds_with(s, "true  bool\n");
+  with_net(":train 3 mean(f(x)^2)\nf.up.bias = 1\n:train 3 mean(f(x)^2)\n", s, sizeof s);
+  succeeds_with(s, "note: something changed: the optimizer starts anew");
+  // One step of AdamW moves each number that matters by the rate.
+  succeeds_with("dim H = 2\nw : [H] ~ 3\n:train 1 sum(w * w) rate=0.5\nabs(w - 2.5) < 1e-4\n",
+                "[true true]\n");
+}
+END_TEST
+
+START_TEST(what_cannot_be_trained) {
+  char s[2048];
+  with_net(":train\n:train 0 1\n:train x\n:train 1e9 1\n", s, sizeof s);
+  fails_with(s, 4, "how many steps? `:train 100`");
+  with_net(":train 5\n", s, sizeof s);
+  fails_with(s, 1, "train what? `:train 100 LOSS`");
+  with_net(":train 5 f(x)\n", s, sizeof s);
+  fails_with(s, 1, "a loss is one number; this is [B = 16] f32");
+  with_net(":train 5 mean(x)\n", s, sizeof s);
+  fails_with(s, 1, "the loss depends on no parameter");
+  with_net(":train 5 mean(f(normal[B, H](1)))\n", s, sizeof s);
+  fails_with(s, 1, "random numbers within the loss");
+  with_net(":train 5 mean(f(x)) rate=x\n:train 5 mean(f(x)) speed=1\n", s, sizeof s);
+  fails_with(s, 2, "rate=x: must be a number");
+  // What was reached stays, and what is not finite changes nothing.
+  with_net("a = f(x)\n:train 5 log(mean(f(x)) * 0 - 1)\nmax(abs(f(x) - a))\n", s, sizeof s);
+  fails_with(s, 1, "0.0000  f32\n");
+}
+END_TEST
+
 TCase *repl_tools(void) {
   TCase *t = tcase_create("tools");
   tcase_set_timeout(t, 120);
@@ -266,5 +319,7 @@ TCase *repl_tools(void) {
   tcase_add_test(t, models_are_compared);
   tcase_add_test(t, what_a_value_depends_on);
   tcase_add_test(t, curves_at_the_prompt);
+  tcase_add_test(t, any_loss_is_trained);
+  tcase_add_test(t, what_cannot_be_trained);
   return t;
 }
