@@ -77,6 +77,11 @@ compiler_sources = \
 	%D%/draw/chart_text.c \
 	%D%/draw/html.c \
 	%D%/draw/html.h \
+	%D%/draw/layers.c \
+	%D%/draw/layers.h \
+	%D%/draw/layers_columns.c \
+	%D%/draw/layers_internal.h \
+	%D%/draw/layers_order.c \
 	%D%/draw/marks.c \
 	%D%/draw/marks.def \
 	%D%/draw/marks.h \

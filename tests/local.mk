@@ -109,6 +109,7 @@ test_sources = \
 	%D%/unit/test_habits.c \
 	%D%/unit/test_handles.c \
 	%D%/unit/test_json.c \
+	%D%/unit/test_layers.c \
 	%D%/unit/test_lengths.c \
 	%D%/unit/test_lex.c \
 	%D%/unit/test_limits.c \
