@@ -49,6 +49,15 @@ compiler_sources = \
 	%D%/commands/peak.c \
 	%D%/commands/predictions.c \
 	%D%/commands/predictions.h \
+	%D%/commands/picture.c \
+	%D%/commands/picture.h \
+	%D%/commands/picture_boxes.c \
+	%D%/commands/picture_graph.c \
+	%D%/commands/picture_internal.h \
+	%D%/commands/picture_levels.c \
+	%D%/commands/picture_merge.c \
+	%D%/commands/picture_page.c \
+	%D%/commands/picture_texts.c \
 	%D%/commands/profile.c \
 	%D%/commands/gpus.def \
 	%D%/commands/profile.h \
@@ -71,6 +80,10 @@ compiler_sources = \
 	%D%/commands/train_tokenizer.h \
 	%D%/commands/trained.c \
 	%D%/commands/trained.h \
+	%D%/draw/boxes.c \
+	%D%/draw/boxes.h \
+	%D%/draw/boxes_page.c \
+	%D%/draw/boxes_svg.c \
 	%D%/draw/chart.c \
 	%D%/draw/chart.h \
 	%D%/draw/chart_svg.c \

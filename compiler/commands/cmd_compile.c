@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/outputs.h"
+#include "compiler/commands/picture.h"
 #include "compiler/syntax/lex.h"
 #include "compiler/syntax/parse.h"
 #include "compiler/driver/gpu.h"
@@ -13,12 +14,9 @@
 #include "runtime/exec/exec.h"
 #include "runtime/files/file.h"
 #include "runtime/text/tokenizer.h"
-#include <errno.h>
 #include <stdlib.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 static const char *suffix(const char *path) {
   const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
@@ -203,8 +201,7 @@ static int emit(Session *s, const char *path, const char *what) {
   return status;
 }
 
-static int write_dot(Session *s, const char *path,
-                     int (*write)(Session *, const char *, const char *, size_t)) {
+static int write_dot(Session *s, const char *path) {
   char *text = NULL;
   size_t n = 0;
   int status = build(s, PASS_simplify);
@@ -215,48 +212,9 @@ static int write_dot(Session *s, const char *path,
     print_graph(s, f, true);
     if (fclose(f))
       out_of_memory();
-    status = write(s, path, text, n);
+    status = write_text(s, path, text, n);
     free(text);
   }
-  return status;
-}
-
-// Graphviz from one file without a name to another.
-static bool run_dot(int from, int to) {
-  posix_spawn_file_actions_t io;
-  char *const argv[] = {"dot", "-Tsvg", NULL};
-  pid_t child;
-  int code = 0;
-  posix_spawn_file_actions_init(&io);
-  posix_spawn_file_actions_adddup2(&io, from, 0);
-  posix_spawn_file_actions_adddup2(&io, to, 1);
-  bool ran = !posix_spawnp(&child, "dot", &io, NULL, argv, environ);
-  posix_spawn_file_actions_destroy(&io);
-  while (ran && waitpid(child, &code, 0) < 0)
-    ran = errno == EINTR;
-  return ran && !code;
-}
-
-// .svg: the .dot drawn by Graphviz.
-static int write_svg(Session *s, const char *path, const char *text, size_t n) {
-  FILE *in = tmpfile(), *out = tmpfile();
-  char *svg = NULL;
-  int status = EXIT_FILE;
-  if (in && out && fwrite(text, 1, n, in) == n && !fflush(in) && !fseek(in, 0, SEEK_SET) &&
-      run_dot(fileno(in), fileno(out))) {
-    svg = file_read(session_text(s, "/proc/self/fd/%d", fileno(out)), SIZE_MAX / 4, &n, &s->error);
-    status = svg ? write_text(s, path, svg, n) : session_fail(s, &s->error);
-  } else {
-    session_error(s, status,
-                  "%s is not written: Graphviz (`dot`, package graphviz) is missing or failed; "
-                  ".dot needs nothing",
-                  path);
-  }
-  free(svg);
-  if (in)
-    fclose(in);
-  if (out)
-    fclose(out);
   return status;
 }
 
@@ -450,13 +408,14 @@ static int write_output(Session *s, const char *path) {
   if (status)
     return status;
   if (!strcmp(end, ".dot"))
-    return write_dot(s, path, write_text);
-  if (!strcmp(end, ".svg"))
-    return write_dot(s, path, write_svg);
+    return write_dot(s, path);
+  if (!strcmp(end, ".svg") || !strcmp(end, ".html"))
+    return picture_write(s, path);
   bool header = !strcmp(end, ".h"), source = !strcmp(end, ".cu");
   if (kind == AOT_UNKNOWN && !header && !source)
     return session_error(
-        s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .cu .dot or .svg", path);
+        s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .cu .dot .svg or .html",
+        path);
   bool library = source || kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
   status = library ? session_check_output(s, header_of(s, path)) : 0;
   status = status ? status : check_embedding(s, kind);
