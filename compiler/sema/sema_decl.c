@@ -105,7 +105,7 @@ static bool taken(Sema *s, Name name) {
 static const char *names_text(Sema *s, const Expr *e, const char *text) {
   if (e->kind == EX_BIN)
     return names_text(s, e->b, names_text(s, e->a, text));
-  if (e->kind == EX_NEG)
+  if (e->kind == EX_NEG || e->kind == EX_NOT)
     return names_text(s, e->a, text);
   if (e->kind != EX_NAME)
     return text;

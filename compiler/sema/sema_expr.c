@@ -289,6 +289,51 @@ static Value *complex_power(Sema *s, const Expr *e, Operand a, Operand b, DType 
   return v;
 }
 
+// ---- and, or, not
+static bool is_bool(Sema *s, const char *op, const Operand *x) {
+  if (is_tensor(x->v) && x->v->dtype == DT_BOOL)
+    return true;
+  if (is_poison(x->v))
+    return false;
+  Diag *g = sema_error(s, ERR_OTHER_DTYPE, x->span,
+                       "`%s` takes what is true or false, and this is %s", op, v_type_str(s, x->v));
+  diag_help(s->d, g, "a comparison is: `x > 0`, `i != 0`");
+  return false;
+}
+
+static Value *eval_logic(Sema *s, const Expr *e) {
+  Operand x[2] = {{sema_value(s, e->a), e->a->span}, {sema_value(s, e->b), e->b->span}};
+  const char *op = bin_op_name(e->bin);
+  AxList ax;
+  if (!is_bool(s, op, &x[0]) || !is_bool(s, op, &x[1]))
+    return v_poison(s);
+  if (x[0].v->known && x[1].v->known)
+    return v_bool(s, e->bin == BIN_AND ? x[0].v->truth && x[1].v->truth
+                                       : x[0].v->truth || x[1].v->truth);
+  if (!ax_union(s, op, e->op, x, 2, &ax))
+    return v_poison(s);
+  Value *v = v_tensor(s, DT_BOOL, ax);
+  if (!checking(s)) {
+    sema_mark(s, e->span);
+    v->re = g_binary(s->g, e->bin == BIN_AND ? OP_AND : OP_OR, x[0].v->re, x[1].v->re);
+  }
+  return v;
+}
+
+static Value *eval_not(Sema *s, const Expr *e) {
+  Operand x = {sema_value(s, e->a), e->a->span};
+  if (!is_bool(s, "not", &x))
+    return v_poison(s);
+  if (x.v->known)
+    return v_bool(s, !x.v->truth);
+  Value *v = v_copy(s, x.v);
+  if (!checking(s)) {
+    sema_mark(s, e->span);
+    v->re = g_unary(s->g, OP_NOT, x.v->re);
+  }
+  return v;
+}
+
 static Value *eval_bin(Sema *s, const Expr *e) {
   Operand a = {sema_value(s, e->a), e->a->span}, b = {sema_value(s, e->b), e->b->span};
   const char *op = bin_op_name(e->bin);
@@ -524,7 +569,8 @@ static Value *eval_kind(Sema *s, const Expr *e) {
   case EX_OPS: return sema_index(s, e);
   case EX_CALL: return eval_call(s, e);
   case EX_NEG: return eval_neg(s, e);
-  case EX_BIN: return eval_bin(s, e);
+  case EX_NOT: return eval_not(s, e);
+  case EX_BIN: return e->bin >= BIN_AND ? eval_logic(s, e) : eval_bin(s, e);
   case EX_CONTRACT: return contract_expr(s, e);
   case EX_PIPE: return eval_pipe(s, e);
   case EX_TUPLE:

@@ -375,9 +375,10 @@ bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxLis
     if (is_tensor(ops[i].v))
       sema_label_type(s, g, ops[i].span, ops[i].v);
   sema_note_axes(s, g, all.v, all.n);
-  diag_help(
-      s->d, g,
-      "rename an axis with `[A as B]` so that they meet, or write `a @[] b` for an outer product");
+  bool product = strcmp(op, "and") != 0 && strcmp(op, "or") != 0;
+  diag_help(s->d, g, "rename an axis with `[A as B]` so that they meet, or %s",
+            product ? "write `a @[] b` for an outer product"
+                    : "`select` by one after the other: `select(b, select(a, x, 0), 0)`");
   return false;
 }
 

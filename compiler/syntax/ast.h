@@ -92,6 +92,7 @@ typedef enum ExprKind {
   EX_OPS,      // a [op, op, ...], never empty
   EX_CALL,     // a (args)
   EX_NEG,      // - a
+  EX_NOT,      // not a
   EX_BIN,      // a bin b
   EX_CONTRACT, // a @[axes] b; axes may be empty
   EX_PIPE, // a |> b: b is a stage, made of EX_NAME or EX_DTYPE, EX_DOT, one EX_AXES at most, one
@@ -114,6 +115,8 @@ typedef enum BinOp {
   BIN_LE,
   BIN_GT,
   BIN_GE,
+  BIN_AND,
+  BIN_OR,
   BIN_COUNT
 } BinOp;
 const char *bin_op_name(BinOp op); // "+", "<=", ...
@@ -163,10 +166,11 @@ typedef struct ScanExpr {
 
 struct Expr {
   ExprKind kind;
-  Span span;   // the whole expression, with its parentheses
-  Span op;     // EX_NEG, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_CALL: the
-               // brackets with their inside; EX_SCAN: the word `scan`; others: as `span`
-  bool parens; // written in parentheses of its own
+  Span span; // the whole expression, with its parentheses
+  Span
+      op; // EX_NEG, EX_NOT, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_CALL: the
+          // brackets with their inside; EX_SCAN: the word `scan`; others: as `span`
+  bool parens;     // written in parentheses of its own
   uint16_t height; // 1 for a leaf
   Expr *a, *b;
   union {

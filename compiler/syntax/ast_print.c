@@ -178,6 +178,8 @@ static void tail(AstPrinter *p, const Expr *e) {
 static void oper(AstPrinter *p, const Expr *e) {
   if (e->kind == EX_NEG)
     out(p, "-");
+  else if (e->kind == EX_NOT)
+    out(p, "not ");
   else if (e->kind == EX_PIPE)
     out(p, "|>");
   else if (e->kind == EX_BIN)
@@ -192,7 +194,7 @@ static void oper(AstPrinter *p, const Expr *e) {
 static void expr(AstPrinter *p, const Expr *e) {
   bool infix = e->kind == EX_BIN || e->kind == EX_CONTRACT || e->kind == EX_PIPE;
   out(p, e->parens ? "(" : "");
-  if (e->kind == EX_NEG)
+  if (e->kind == EX_NEG || e->kind == EX_NOT)
     oper(p, e);
   if (e->a)
     expr(p, e->a);
@@ -244,8 +246,8 @@ static void args_tree(AstPrinter *p, const Args *a) {
 
 static void node(AstPrinter *p, const Expr *e) {
   static const char *const kinds[EX_KIND_COUNT] = {
-      "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ",
-      "call",    "negate",  "",      "",      "pipe",   "tuple", "then",  "scan "};
+      "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ", "call",
+      "negate",  "not",     "",      "",      "pipe",   "tuple", "then",  "scan "};
   out(p, "%s", kinds[e->kind]);
   if (e->kind == EX_BIN || e->kind == EX_CONTRACT)
     oper(p, e);

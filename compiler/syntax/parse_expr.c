@@ -288,11 +288,12 @@ static Expr *postfix(Parser *p) {
 }
 
 // ---- operators
-enum { LEVEL_CMP = 1, LEVEL_SUM, LEVEL_PROD };
-static const struct {
+enum { LEVEL_OR = 1, LEVEL_AND, LEVEL_NOT, LEVEL_CMP, LEVEL_SUM, LEVEL_PROD };
+typedef struct Binary {
   uint8_t level; // 0: no binary operator
   BinOp op;
-} binary[T_KIND_COUNT] = {
+} Binary;
+static const Binary binary[T_KIND_COUNT] = {
     [T_EQ] = {LEVEL_CMP, BIN_EQ},     [T_NE] = {LEVEL_CMP, BIN_NE},
     [T_LT] = {LEVEL_CMP, BIN_LT},     [T_LE] = {LEVEL_CMP, BIN_LE},
     [T_GT] = {LEVEL_CMP, BIN_GT},     [T_GE] = {LEVEL_CMP, BIN_GE},
@@ -303,7 +304,7 @@ static const struct {
 
 const char *bin_op_name(BinOp op) {
   static const char *const names[BIN_COUNT] = {
-      "+", "-", "*", "/", "^", "==", "!=", "<", "<=", ">", ">="};
+      "+", "-", "*", "/", "^", "==", "!=", "<", "<=", ">", ">=", "and", "or"};
   return names[op];
 }
 
@@ -353,18 +354,69 @@ static void contracted(Parser *p) {
   diag_help(p->diags, g, "`a @[H] b` sums the products along `H`, whichever place it has");
 }
 
+// `and` and `or` are names where no operator can stand.
+static Binary operator_here(const Parser *p) {
+  if (is_word(p, "and"))
+    return (Binary){LEVEL_AND, BIN_AND};
+  if (is_word(p, "or"))
+    return (Binary){LEVEL_OR, BIN_OR};
+  return binary[peek(p, 0)->kind];
+}
+
+// A line that ends with one goes on, as with the other operators.
+static void skip_line_end(Parser *p) {
+  const Token *t = peek(p, 0);
+  if (t->kind == T_EOL && !(t->hi > t->lo && p->src->text[t->lo] == ';'))
+    advance(p);
+}
+
+// `not` is a name, too, but in front of what an expression starts with.
+static bool is_not(const Parser *p) {
+  static const bool starts[T_KIND_COUNT] = {
+      [T_NAME] = true,  [T_NUM] = true,  [T_STR] = true,    [T_DTYPE] = true, [T_TRUE] = true,
+      [T_FALSE] = true, [T_SCAN] = true, [T_LPAREN] = true, [T_MINUS] = false};
+  const Token *next = peek(p, 1);
+  bool joins = next->kind == T_NAME && (!strcmp(next->s, "and") || !strcmp(next->s, "or"));
+  return is_word(p, "not") && starts[next->kind] && !joins;
+}
+
+static Expr *operators(Parser *p, int level);
+
+// The operand of `not` may be another one: each is a level of nesting.
+static Expr *parse_not(Parser *p) {
+  int first = p->at;
+  Expr *e = p->poison;
+  Span at = tok_span(p, advance(p));
+  if (deeper(p)) {
+    Expr *a = operators(p, LEVEL_NOT);
+    e = node(p, EX_NOT, first, NULL, NULL);
+    e->a = a;
+    raise(p, e, a->height);
+    e->op = at;
+  }
+  p->nesting--;
+  return e;
+}
+
+// or   = and {"or" and}
+// and  = not {"and" not}
+// not  = "not" not | cmp
 // cmp  = sum [("==" | "!=" | "<" | "<=" | ">" | ">=") sum]
 // sum  = prod {("+" | "-") prod}
 // prod = unary {("*" | "/" | "@" "[" [axes] "]") unary}
 static Expr *operators(Parser *p, int level) {
   int first = p->at;
-  Expr *e = parse_unary(p);
+  bool compared = false;
+  Expr *e = level <= LEVEL_NOT && is_not(p) ? parse_not(p) : parse_unary(p);
   for (;;) {
     const Token *t = peek(p, 0);
-    int now = binary[t->kind].level;
-    if (!now || now < level)
+    Binary op = operator_here(p);
+    int now = op.level;
+    if (!now || now < level || (compared && now >= LEVEL_CMP))
       break;
     advance(p);
+    if (now <= LEVEL_AND)
+      skip_line_end(p);
     AxisNames axes = {0};
     if (t->kind == T_AT) {
       contracted(p);
@@ -378,9 +430,8 @@ static Expr *operators(Parser *p, int level) {
     if (t->kind == T_AT)
       e->axes = axes;
     else
-      e->bin = binary[t->kind].op;
-    if (now == LEVEL_CMP)
-      break;
+      e->bin = op.op;
+    compared = now == LEVEL_CMP;
   }
   no_tag(p);
   return e;
@@ -415,10 +466,10 @@ static Expr *stage(Parser *p) {
   return e;
 }
 
-// expr = cmp {"|>" stage}
+// expr = or {"|>" stage}
 Expr *parse_expr(Parser *p) {
   int first = p->at;
-  Expr *e = operators(p, LEVEL_CMP);
+  Expr *e = operators(p, LEVEL_OR);
   for (const Token *t = peek(p, 0); accept(p, T_PIPE); t = peek(p, 0)) {
     Expr *b = stage(p);
     e = node(p, EX_PIPE, first, e, b);

@@ -235,6 +235,16 @@ static const struct {
     {"[H]", "round(x - 1.5)", {0, 0, 2, 2}},
     {"[H]", "floor(x / 2 - 2)", {-2, -1, -1, 0}},
     {"[H]", "ceil(x / 2 - 2)", {-1, -1, 0, 0}},
+    // and, or, not
+    {"[H]", "f32(x > 1 and x < 4 or x == 1)", {1, 1, 1, 0}},
+    {"[H]", "f32(x == 1 or x > 1 and x < 3)", {1, 1, 0, 0}},
+    {"[H]", "f32(not x == 1 and not (x > 2))", {0, 1, 0, 0}},
+    {"[H]", "f32(not not x > 2)", {0, 0, 1, 1}},
+    {"[H]", "f32(x > 2 and true or false)", {0, 0, 1, 1}},
+    {"[H]", "(x > 1 and not (x > 3)) |> f32", {0, 1, 1, 0}},
+    {"[H]", "f32(L == 3 and x > 3 or L > 3 and x < 2)", {0, 0, 0, 1}},
+    {"f32", "select(true and not false, x[H = 0], x[H = 1])", {1}},
+    {"f32", "select(1 > 2 or 1 > 3, x[H = 0], x[H = 1])", {2}},
     // functions of the prelude
     {"[H]", "1e9 * log1p(1e-9 * x)", {1 - 5e-10, 2 - 2e-9, 3 - 4.5e-9, 4 - 8e-9}},
     {"[H]", "1e9 * expm1(1e-9 * x)", {1 + 5e-10, 2 + 2e-9, 3 + 4.5e-9, 4 + 8e-9}},
