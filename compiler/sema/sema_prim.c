@@ -1,26 +1,12 @@
-// The functions that no prelude text defines: maths, reductions, select, gather, flip, causal_conv,
-// dropout, conversions.
+// The functions that no prelude text defines: their arguments, maths, choices, whole quotients, reductions, conversions.
+// Those that move along axes are in sema_prim_axes.c.
 #include "compiler/sema/sema_habits.h"
-#include "base/hash.h"
+#include "compiler/sema/sema_prim.h"
 #include <math.h>
 #include <string.h>
 
-typedef struct PrimCall {
-  const char *name;
-  Op op; // of maths and reductions; of a mean OP_SUM
-  bool mean;
-  Span at;    // the function's name and axes, where errors are shown
-  Span whole; // with the arguments
-  const CallArgs *args;
-  const Expr *axes;
-  AxList ax;
-  Operand x[3];
-  int n;
-  Operand where; // .v NULL: not given
-} PrimCall;
-
 // ---- arguments
-static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
+bool prim_take_args(Sema *s, PrimCall *c, int want, bool where) {
   bool ok = true;
   for (int i = 0; i < c->args->n; i++) {
     const CallArg *a = &c->args->v[i];
@@ -58,7 +44,7 @@ static bool take_args(Sema *s, PrimCall *c, int want, bool where) {
   return false;
 }
 
-static bool take_axes(Sema *s, PrimCall *c, int lo, int hi) {
+bool prim_take_axes(Sema *s, PrimCall *c, int lo, int hi) {
   const Value **near = NEWN(s->a, const Value *, c->args->n + 1);
   for (int i = 0; i < c->args->n; i++)
     near[i] = c->args->v[i].x.v;
@@ -82,7 +68,7 @@ static bool take_axes(Sema *s, PrimCall *c, int lo, int hi) {
   return false;
 }
 
-static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
+bool prim_has_axes(Sema *s, const PrimCall *c, const Operand *x) {
   for (int i = 0; i < c->ax.n; i++) {
     if (ax_in(&x->v->ax, c->ax.v[i]))
       continue;
@@ -100,7 +86,7 @@ static bool has_axes(Sema *s, const PrimCall *c, const Operand *x) {
   return true;
 }
 
-static bool tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
+bool prim_tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
   if (is_tensor(x->v))
     return true;
   sema_error(s, ERR_OTHER_DTYPE, x->span, "`%s` needs a tensor here, and this is a number",
@@ -110,7 +96,7 @@ static bool tensor_arg(Sema *s, const PrimCall *c, const Operand *x) {
 
 // ---- maths
 static Value *maths(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
+  if (!prim_take_args(s, c, 1, false) || !prim_take_axes(s, c, 0, 0))
     return v_poison(s);
   Value *x = c->x[0].v;
   if (is_number(x))
@@ -139,8 +125,8 @@ static Node *stop_node(Graph *g, Node *x, void *ctx) {
 }
 
 // What has no gradient anyhow is itself.
-static Value *STOP_call(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
+Value *STOP_call(Sema *s, PrimCall *c) {
+  if (!prim_take_args(s, c, 1, false) || !prim_take_axes(s, c, 0, 0))
     return v_poison(s);
   Value *x = c->x[0].v;
   if (is_number(x) || x->dtype == DT_BOOL || x->dtype == DT_I32)
@@ -154,7 +140,7 @@ static Value *STOP_call(Sema *s, PrimCall *c) {
 }
 
 static Value *complex_part(Sema *s, PrimCall *c, bool imag) {
-  if (!take_args(s, c, 1, false) || !take_axes(s, c, 0, 0))
+  if (!prim_take_args(s, c, 1, false) || !prim_take_axes(s, c, 0, 0))
     return v_poison(s);
   Value *x = c->x[0].v;
   if (is_number(x) && x->num->is_complex)
@@ -171,17 +157,17 @@ static Value *complex_part(Sema *s, PrimCall *c, bool imag) {
   return v;
 }
 
-static Value *REAL_call(Sema *s, PrimCall *c) {
+Value *REAL_call(Sema *s, PrimCall *c) {
   return complex_part(s, c, false);
 }
 
-static Value *IMAG_call(Sema *s, PrimCall *c) {
+Value *IMAG_call(Sema *s, PrimCall *c) {
   return complex_part(s, c, true);
 }
 
 Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
   PrimCall c = {.name = dtype_name(t), .at = at, .args = args};
-  if (!take_args(s, &c, 1, false))
+  if (!prim_take_args(s, &c, 1, false))
     return v_poison(s);
   Value *x = c.x[0].v;
   bool cx = is_number(x) ? x->num->is_complex : dtype_is_complex(x->dtype);
@@ -206,10 +192,10 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at) {
 }
 
 // ---- select, min, max
-static Value *SELECT_call(Sema *s, PrimCall *c) {
+Value *SELECT_call(Sema *s, PrimCall *c) {
   DType t = DT_BOOL;
   AxList ax;
-  if (!take_args(s, c, 3, false) || !take_axes(s, c, 0, 0))
+  if (!prim_take_args(s, c, 3, false) || !prim_take_axes(s, c, 0, 0))
     return v_poison(s);
   Operand *a = &c->x[1], *b = &c->x[2];
   if (!is_tensor(c->x[0].v) || c->x[0].v->dtype != DT_BOOL)
@@ -257,7 +243,7 @@ static Value *number_extreme(Sema *s, PrimCall *c, Op op) {
 static Value *extreme(Sema *s, PrimCall *c, Op op) {
   DType t;
   AxList ax;
-  if (!take_args(s, c, 2, false))
+  if (!prim_take_args(s, c, 2, false))
     return v_poison(s);
   if (is_number(c->x[0].v) && is_number(c->x[1].v))
     return number_extreme(s, c, op);
@@ -286,7 +272,7 @@ static bool is_whole(Sema *s, PrimCall *c, const Operand *x) {
 
 static Value *divide_whole(Sema *s, PrimCall *c, Op op) {
   AxList ax;
-  if (!take_args(s, c, 2, false) || !take_axes(s, c, 0, 0) || !is_whole(s, c, &c->x[0]) ||
+  if (!prim_take_args(s, c, 2, false) || !prim_take_axes(s, c, 0, 0) || !is_whole(s, c, &c->x[0]) ||
       !is_whole(s, c, &c->x[1]))
     return v_poison(s);
   if (is_number(c->x[0].v) && is_number(c->x[1].v))
@@ -302,11 +288,11 @@ static Value *divide_whole(Sema *s, PrimCall *c, Op op) {
   return v;
 }
 
-static Value *FLOORDIV_call(Sema *s, PrimCall *c) {
+Value *FLOORDIV_call(Sema *s, PrimCall *c) {
   return divide_whole(s, c, OP_FLOORDIV);
 }
 
-static Value *FLOORMOD_call(Sema *s, PrimCall *c) {
+Value *FLOORMOD_call(Sema *s, PrimCall *c) {
   return divide_whole(s, c, OP_FLOORMOD);
 }
 
@@ -372,11 +358,11 @@ static bool where_fits(Sema *s, const PrimCall *c) {
 }
 
 static Value *reduction(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 1, true) ||
-      !take_axes(s, c, c->op == OP_ARGMAX, c->op == OP_ARGMAX ? 1 : MAX_AXES))
+  if (!prim_take_args(s, c, 1, true) ||
+      !prim_take_axes(s, c, c->op == OP_ARGMAX, c->op == OP_ARGMAX ? 1 : MAX_AXES))
     return v_poison(s);
   Value *x = c->x[0].v;
-  if (!tensor_arg(s, c, &c->x[0]) || !has_axes(s, c, &c->x[0]) || !where_fits(s, c))
+  if (!prim_tensor_arg(s, c, &c->x[0]) || !prim_has_axes(s, c, &c->x[0]) || !where_fits(s, c))
     return v_poison(s);
   if (!c->axes)
     c->ax = x->ax;
@@ -404,17 +390,17 @@ static Value *reduction(Sema *s, PrimCall *c) {
   return v;
 }
 
-static Value *SUM_call(Sema *s, PrimCall *c) {
+Value *SUM_call(Sema *s, PrimCall *c) {
   c->op = OP_SUM;
   return reduction(s, c);
 }
 
-static Value *MEAN_call(Sema *s, PrimCall *c) {
+Value *MEAN_call(Sema *s, PrimCall *c) {
   c->mean = true;
   return SUM_call(s, c);
 }
 
-static Value *ARGMAX_call(Sema *s, PrimCall *c) {
+Value *ARGMAX_call(Sema *s, PrimCall *c) {
   c->op = OP_ARGMAX;
   return reduction(s, c);
 }
@@ -430,167 +416,20 @@ static Value *extreme_or_reduction(Sema *s, PrimCall *c, Op pair, Op reduce) {
   return reduction(s, c);
 }
 
-static Value *MAX_call(Sema *s, PrimCall *c) {
+Value *MAX_call(Sema *s, PrimCall *c) {
   return extreme_or_reduction(s, c, OP_MAX, OP_RMAX);
 }
 
-static Value *MIN_call(Sema *s, PrimCall *c) {
+Value *MIN_call(Sema *s, PrimCall *c) {
   return extreme_or_reduction(s, c, OP_MIN, OP_RMIN);
 }
 
-// ---- gather, flip, causal_conv, dropout
-typedef struct GatherCtx {
-  Node *index;
-  Axis *axis;
-} GatherCtx;
-
-static Node *gather_node(Graph *g, Node *x, void *ctx) {
-  GatherCtx *c = ctx;
-  return g_gather(g, x, c->index, c->axis);
-}
-
-// A place that is known lies within the axis, if its length is known, too.
-static bool place_exists(Sema *s, PrimCall *c, const Value *index, const Ax *a) {
-  int64_t n;
-  double at;
-  if (checking(s) || !node_is_const(index->re, &at) || !ax_const(a, &n) ||
-      (at >= 0 && at < (double)n))
-    return true;
-  sema_error(s, ERR_BAD_INDEX, c->x[1].span,
-             "the index %.0f is outside of `%s`, which has %lld elements", at, a->name,
-             (long long)n);
-  return false;
-}
-
-static Value *GATHER_call(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1) || !tensor_arg(s, c, &c->x[0]) ||
-      !has_axes(s, c, &c->x[0]))
-    return v_poison(s);
-  Value *x = c->x[0].v, *i = c->x[1].v;
-  if (!is_tensor(i) || i->dtype != DT_I32)
-    return sema_fail(s, ERR_OTHER_DTYPE, c->x[1].span, "`gather` needs i32 indices, and this is %s",
-                     v_type_str(s, i));
-  Ax *a = c->ax.v[0];
-  sema_rows_need(s, i, &a->size, a->name, c->x[1].span, arena_printf(s->a, "`%s`", a->name));
-  if (!place_exists(s, c, i, a))
-    return v_poison(s);
-  AxList keep = {NEWN(s->a, Ax *, x->ax.n), 0};
-  for (int k = 0; k < x->ax.n; k++)
-    if (x->ax.v[k] != a)
-      keep.v[keep.n++] = x->ax.v[k];
-  AxList out = ax_join(s, i->ax, keep);
-  if (out.n > MAX_AXES - 4)
-    return sema_fail(s, ERR_TOO_MANY_DIMS, c->at, "a tensor has at most %d dimensions",
-                     MAX_AXES - 4);
-  Value *v = v_tensor(s, x->dtype, out);
-  if (!checking(s)) {
-    sema_mark(s, c->whole);
-    pair_map(s, v, x, gather_node, &(GatherCtx){i->re, ax_graph(s, a)});
-  }
-  return v;
-}
-
-typedef struct FlipCtx {
-  Axis *ax[MAX_AXES];
-  int n;
-} FlipCtx;
-
-static Node *flip_node(Graph *g, Node *x, void *ctx) {
-  FlipCtx *c = ctx;
-  return g_flip(g, x, c->ax, c->n);
-}
-
-static Value *FLIP_call(Sema *s, PrimCall *c) {
-  if (!take_args(s, c, 1, false) || !take_axes(s, c, 1, MAX_AXES) || !tensor_arg(s, c, &c->x[0]) ||
-      !has_axes(s, c, &c->x[0]))
-    return v_poison(s);
-  Value *v = v_copy(s, c->x[0].v);
-  FlipCtx f = {.n = c->ax.n};
-  if (!checking(s)) {
-    ax_graphs(s, &c->ax, f.ax);
-    sema_mark(s, c->whole);
-    pair_map(s, v, c->x[0].v, flip_node, &f);
-  }
-  return v;
-}
-
-static Node *conv_nodes(Sema *s, const Value *v, Node *u, Node *k, Ax *a) {
-  Axis *ax[MAX_AXES];
-  if (!u || !k)
-    return NULL;
-  ax_graphs(s, &v->ax, ax);
-  for (int i = 0; i < k->nax; i++)
-    if (!node_has(u, k->ax[i]))
-      u = g_expand(s->g, u, ax, v->ax.n);
-  return g_conv(s->g, u, k, ax_graph(s, a), false);
-}
-
-static Value *CAUSAL_CONV_call(Sema *s, PrimCall *c) {
-  DType t;
-  AxList ax;
-  if (!take_args(s, c, 2, false) || !take_axes(s, c, 1, 1))
-    return v_poison(s);
-  for (int i = 0; i < 2; i++)
-    if (!tensor_arg(s, c, &c->x[i]) || !has_axes(s, c, &c->x[i]))
-      return v_poison(s);
-  if (!sema_promote(s, c->name, c->at, c->x[0], c->x[1], &t) ||
-      !ax_union(s, c->name, c->at, c->x, 2, &ax))
-    return v_poison(s);
-  if (t == DT_I32)
-    return sema_fail(s, ERR_OTHER_DTYPE, c->at,
-                     "`causal_conv` needs floating-point operands: convert with `f32(x)`");
-  Value *v = v_tensor(s, t, ax);
-  if (checking(s))
-    return v;
-  sema_mark(s, c->whole);
-  NodePair u = pair_of(s, c->x[0].v, t), k = pair_of(s, c->x[1].v, t);
-  Ax *a = c->ax.v[0];
-  Node *rr = conv_nodes(s, v, u.re, k.re, a), *ii = conv_nodes(s, v, u.im, k.im, a),
-       *ri = conv_nodes(s, v, u.re, k.im, a), *ir = conv_nodes(s, v, u.im, k.re, a);
-  pair_set(s, v,
-           (NodePair){ii ? g_binary(s->g, OP_SUB, rr, ii) : rr, ri && ir
-                                                                    ? g_binary(s->g, OP_ADD, ri, ir)
-                                                                : ri ? ri
-                                                                     : ir});
-  return v;
-}
-
-// Kept with probability 1 - rate, then scaled: numbered within the activation of an instance.
-static Value *DROPOUT_call(Sema *s, PrimCall *c) {
-  double rate;
-  if (!take_args(s, c, 2, false) || !take_axes(s, c, 0, 0) || !tensor_arg(s, c, &c->x[0]))
-    return v_poison(s);
-  Value *x = c->x[0].v;
-  if (!v_const(c->x[1].v, &rate))
-    return sema_fail(s, ERR_RUN_TIME_ONLY, c->x[1].span, "the rate of `dropout` is a constant");
-  if (!(rate >= 0 && rate < 1))
-    return sema_fail(s, ERR_OUT_OF_RANGE, c->x[1].span,
-                     "the rate of `dropout` is at least 0 and below 1, not %g", rate);
-  if (x->dtype == DT_BOOL || x->dtype == DT_I32)
-    return sema_fail(s, ERR_OTHER_DTYPE, c->x[0].span,
-                     "`dropout` needs a floating-point value, not %s", dtype_name(x->dtype));
-  Frame *f = frame_owner(s->frame);
-  uint64_t site =
-      hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
-  Value *v = v_copy(s, x);
-  if (checking(s) || !s->dropout || rate == 0)
-    return v;
-  Graph *g = s->g;
-  DType r = dtype_real(x->dtype);
-  sema_mark(s, c->whole);
-  Node *keep = g_binary(g, OP_LE, g_const(g, DT_F32, rate), sema_random(s, site, &x->ax));
-  Node *scale = g_const(g, r, 1 / (1 - rate)), *zero = g_const(g, r, 0);
-  v->re = g_select(g, keep, g_binary(g, OP_MUL, x->re, scale), zero);
-  v->im = x->im ? g_select(g, keep, g_binary(g, OP_MUL, x->im, scale), zero) : NULL;
-  return v;
-}
-
-static Value *IOTA_call(Sema *s, PrimCall *c) {
+Value *IOTA_call(Sema *s, PrimCall *c) {
   return sema_fail(s, ERR_WRONG_ARGUMENTS, c->at, "`iota[L]` is a value and takes no arguments");
 }
 
 #define MATHS(id, name)                                                                            \
-  static Value *id##_call(Sema *s, PrimCall *c) {                                                  \
+  Value *id##_call(Sema *s, PrimCall *c) {                                                         \
     c->op = OP_##id;                                                                               \
     return maths(s, c);                                                                            \
   }
