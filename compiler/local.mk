@@ -176,6 +176,7 @@ compiler_sources = \
 	%D%/sema/sema_call.c \
 	%D%/sema/sema_check.h \
 	%D%/sema/sema_child.c \
+	%D%/sema/sema_choice.c \
 	%D%/sema/sema_ckpt.c \
 	%D%/sema/sema_ckpt.h \
 	%D%/sema/sema_ckpt_rules.c \
@@ -189,6 +190,7 @@ compiler_sources = \
 	%D%/sema/sema_index.c \
 	%D%/sema/sema_init.c \
 	%D%/sema/sema_internal.h \
+	%D%/sema/sema_layer.c \
 	%D%/sema/sema_module.c \
 	%D%/sema/sema_module.h \
 	%D%/sema/sema_num.c \

@@ -73,8 +73,13 @@ static void walk_expr(const NameWalk *w, const Expr *e) {
 }
 
 static void walk_stmt(const NameWalk *w, const Stmt *s) {
+  if (!s)
+    return;
   walk_type(w, s->type);
   walk_expr(w, s->value);
+  walk_expr(w, s->cond);
+  walk_expr(w, s->absent);
+  walk_stmt(w, s->other);
   walk_name(w, &s->count);
   walk_name(w, &s->module);
   if (s->generics) {

@@ -54,6 +54,16 @@ static void bind_poison(Sema *s, const Stmt *st) {
       scope_bind(s, st->names.v[i], v_poison(s));
 }
 
+static Value *param_value(Sema *s, const Stmt *st, Name name) {
+  const ParamDecl *p = names_get(&s->frame->inst->params, name.s);
+  sema_mark(s, name.span);
+  if (p)
+    return sema_param(s, p);
+  Ty t = ty_eval(s, st->type, false);
+  Value *v = t.bad ? NULL : param_absent(s, st, &t);
+  return v ? v : v_poison(s);
+}
+
 static void run_param(Sema *s, const Stmt *st) {
   Ty t = {.bad = true};
   if (checking(s)) {
@@ -71,13 +81,12 @@ static void run_param(Sema *s, const Stmt *st) {
       t.bad = true;
     }
     sema_check_init(s, st, &t);
+    param_check_choice(s, st, &t);
   }
   for (int i = 0; i < st->names.n; i++) {
     Value *v = checking(s) ? ty_value(s, &t) : NULL;
-    if (!v) {
-      sema_mark(s, st->names.v[i].span);
-      v = sema_param(s, names_get(&s->frame->inst->params, st->names.v[i].s));
-    }
+    if (!v)
+      v = param_value(s, st, st->names.v[i]);
     Bound *b = define(s, st->names.v[i], v);
     if (b)
       b->is_param = true;

@@ -79,7 +79,7 @@ static void register_inits(Sema *s, const ModuleInst *inst) {
     for (int k = 0; k < st->v[i]->names.n; k++) {
       const ParamDecl *p = names_get(&inst->params, st->v[i]->names.v[k].s);
       const InstChild *c = names_get(&inst->children, st->v[i]->names.v[k].s);
-      if (st->v[i]->kind == ST_PARAM)
+      if (p)
         s->g->params.v[p->index]->init = sema_param_init(s, p);
       for (int j = 0; st->v[i]->kind == ST_CHILD && j < c->n; j++) {
         register_inits(s, c->inst[j]);

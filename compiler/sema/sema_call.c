@@ -198,17 +198,24 @@ typedef struct Turn {
   Origin *origin;
 } Turn;
 
+static const Origin *first_turn(const Child *c) {
+  bool same = c->first && *c->first && !strcmp((*c->first)->module, c->mod->name);
+  return same ? *c->first : NULL;
+}
+
 static Turn turn_make(Sema *s, const Child *c, int64_t i, const Origin *first) {
   const Frame *f = frame_owner(s->frame);
-  ModuleInst *inst = c->inst[c->stmt->repeat == REPEAT_REPEAT ? i : 0];
+  ModuleInst *inst = c->inst[c->repeat == REPEAT_REPEAT ? i : 0];
   Origin *o = NEW(s->g->arena, Origin);
   *o = (Origin){.up = f ? f->origin : NULL,
                 .first = first ? first : o,
                 .path = inst->path,
                 .module = c->mod->name,
                 .prelude = c->mod->prelude,
-                .turn = i,
-                .turns = c->count};
+                .turn = c->turns ? c->turn : i,
+                .turns = c->turns ? c->turns : c->count};
+  if (c->first && !*c->first)
+    *c->first = o;
   return (Turn){inst, o};
 }
 
@@ -235,7 +242,8 @@ static Value *run_instance(Sema *s, const Child *c, Turn turn, Operand *got, AxL
       v = v_rename(s, v, &outer, &inner);
       v->iota = NULL;
     }
-    scope_bind(s, d->formals.v[i].name, v);
+    Bound *b = scope_bind(s, d->formals.v[i].name, v);
+    b->is_formal = true;
   }
   Value *r = sema_body(s, d->body, d->name.span, c->mod->name);
   int n = decl_nresults(d);
@@ -249,21 +257,8 @@ static Value *run_instance(Sema *s, const Child *c, Turn turn, Operand *got, AxL
   return is_poison(r) ? r : v_tuple(s, item, n);
 }
 
-// Further results of a repeat are collected along its count; false: they have it already (reported).
-static bool collects(Sema *s, const Child *c, const Ty *t, int n, Span at) {
-  for (int i = 1; c->along && i < n; i++)
-    if (ax_in(&t[i].ax, c->along)) {
-      Diag *g = sema_error(s, ERR_DIM_TWICE, at,
-                           "result %d of `%s` is %s, and would be collected along `%s`", i + 1,
-                           c->mod->name, dtype_axes_str(s, t[i].dtype, &t[i].ax), c->along->name);
-      sema_label(s, g, c->stmt->count.span, "the count");
-      return false;
-    }
-  return true;
-}
-
 static bool repeat_fits(Sema *s, const Child *c, const Ty *first, const Ty *result, Span at) {
-  if (c->stmt->repeat == REPEAT_NONE || first->bad || result->bad)
+  if ((c->repeat == REPEAT_NONE && !c->turns) || first->bad || result->bad)
     return true;
   const char *word = c->stmt->repeat == REPEAT_SHARE ? "share" : "repeat";
   if (ax_same_set(&first->ax, &result->ax) && first->dtype == result->dtype)
@@ -289,21 +284,37 @@ static Value *run_all(Sema *s, const Child *c, Operand *got, AxList rest, Span a
   Value **r = NEWN(s->a, Value *, c->count);
   Turn turn = {0};
   for (int64_t i = 0; i < c->count && !s->stopped; i++) {
-    turn = turn_make(s, c, i, i ? turn.origin->first : NULL);
+    turn = turn_make(s, c, i, i ? turn.origin->first : first_turn(c));
     r[i] = run_instance(s, c, turn, got, rest, at);
     if (is_poison(r[i]))
       return r[i];
     got[0].v = r[i]->kind == V_TUPLE ? r[i]->item[0] : r[i];
   }
   sema_mark(s, at);
-  return s->stopped ? v_poison(s) : results_collect(s, r, c->count, c->along);
+  return s->stopped ? v_poison(s) : results_collect(s, r, c->count, c->along, c->all);
 }
 
-static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee) {
+// A number that an `if` of the module depends on is no argument of a call: the parameters are laid out by then.
+static bool decided_late(Sema *s, const Child *c, const Operand *got) {
+  const Formals *f = &c->mod->decl->formals;
+  for (int i = 0; i < f->n; i++)
+    if (c->mod->deciding[i] && got[i].v) {
+      const char *name = f->v[i].name.s;
+      Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, got[i].span,
+                           "`%s` decides what `%s` is made of: it is given where `%s` is declared",
+                           name, c->mod->name, c->name);
+      diag_help(s->d, g, "`%s : %s(%s: ...)`", c->name, c->mod->name, name);
+      return true;
+    }
+  return false;
+}
+
+Value *child_call_one(Sema *s, Child *c, const CallArgs *args, Span at, Span callee) {
   const Decl *d = c->mod->decl;
   Operand *got = NEWN(s->a, Operand, d->formals.n);
-  note_use(s, c);
   if (c->mod->sig_bad || !c->map || !sema_bind_args(s, &d->formals, args, at, c->name, got))
+    return v_poison(s);
+  if (decided_late(s, c, got))
     return v_poison(s);
   for (int i = 0; i < d->formals.n; i++)
     if (c->args[i] && got[i].v)
@@ -348,9 +359,19 @@ static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, 
     first = ty_eval(s, d->formals.v[0].type, true);
   s->type_at = (Span){0};
   frame_restore(s, old);
-  if (bad || !repeat_fits(s, c, &first, result, callee) || !collects(s, c, result, n, callee))
+  if (bad || !repeat_fits(s, c, &first, result, callee) ||
+      !results_fit_count(s, c, result, n, callee))
     return v_poison(s);
-  return checking(s) ? results_opaque(s, result, n, c->along) : run_all(s, c, got, inner->rest, at);
+  return checking(s) ? results_opaque(s, result, n, c->along, c->all)
+                     : run_all(s, c, got, inner->rest, at);
+}
+
+static Value *sema_call_child(Sema *s, Child *c, const CallArgs *args, Span at, Span callee) {
+  note_use(s, c);
+  if (c->layer)
+    return call_layers(s, c, args, at, callee);
+  Value *v = child_call_one(s, c, args, at, callee);
+  return checking(s) ? call_others(s, c, v, args, at, callee) : v;
 }
 
 Value *sema_call(Sema *s, Value *f, const CallArgs *args, Span at, Span callee) {

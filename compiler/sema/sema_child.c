@@ -1,5 +1,6 @@
 // Children: a module's dimensions, counts and constants where it is used, and its parts by name.
 #include "compiler/sema/sema_habits.h"
+#include <string.h>
 
 static void check_needs(Sema *s, const Module *m, const AxList *map, Span at) {
   bool fits;
@@ -142,7 +143,22 @@ static int64_t child_count(Sema *s, const Stmt *st, Ax **along) {
   return 0;
 }
 
-static void child_args(Sema *s, const Stmt *st, Child *c) {
+// Numbers that an `if` of the module depends on are known without the body's values.
+static void decide_arg(Sema *s, const Stmt *st, const Child *c, int k, const Expr *e, int64_t i) {
+  bool varies = false;
+  if (checking(s) && c->mod->deciding[k] && !is_poison(c->args[k]))
+    sema_decide(s, st, e, i, &varies);
+}
+
+static void give_arg(Sema *s, const Stmt *st, Child *c, int k, const Expr *e, int64_t i) {
+  Saved old = frame_save(s);
+  sema_bind_index(s, st, i);
+  c->args[k] = sema_constant(s, e, "an argument where a child is declared");
+  frame_restore(s, old);
+  decide_arg(s, st, c, k, e, i);
+}
+
+static void child_args(Sema *s, const Stmt *st, Child *c, int64_t layer) {
   const Formals *f = &c->mod->decl->formals;
   c->args = NEWN(s->a, Value *, f->n + 1);
   for (int i = 0; i < st->args.n; i++) {
@@ -165,40 +181,11 @@ static void child_args(Sema *s, const Stmt *st, Child *c) {
     } else if (c->args[k])
       sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` is given twice", a->name.s);
     else
-      c->args[k] = sema_constant(s, a->value, "an argument where a child is declared");
+      give_arg(s, st, c, k, a->value, layer);
   }
 }
 
-static bool is_truth(const LetInfo *l) {
-  return l && is_tensor(l->value) && l->value->dtype == DT_BOOL && l->value->known;
-}
-
-static void no_choice(Sema *s, Name cond, const LetInfo *l) {
-  const LetInfo *below = l ? NULL : names_get(&s->m->let_table, cond.s);
-  Diag *g = sema_error(s, ERR_UNKNOWN_NAME, cond.span,
-                       "a child is chosen by a `let` that is true or false, and `%s` is %s", cond.s,
-                       l ? "a number" : "none");
-  if (below)
-    sema_label(s, g, below->span, "declared here: it is seen from its line on");
-  Suggest best = {.wanted = cond.s};
-  for (int i = 0; i < s->m->lets.n && !l && !below; i++)
-    if (is_truth(s->m->lets.v[i]))
-      suggest_add(&best, s->m->lets.v[i]->name);
-  suggest_help(s, g, &best);
-}
-
-const Stmt *child_chosen(Sema *s, const Stmt *st) {
-  if (!st->other)
-    return st;
-  const LetInfo *l = let_find(s, st->cond.s);
-  if (is_truth(l))
-    return l->value->truth ? st : child_chosen(s, st->other);
-  if (checking(s) && !(l && is_poison(l->value)))
-    no_choice(s, st->cond, l);
-  return st;
-}
-
-static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) {
+Child *child_declared(Sema *s, const Stmt *st, const char *name, int64_t layer) {
   Module *m = module_find(s, st->module.s);
   if (!m) {
     Diag *g = sema_error(s, ERR_UNKNOWN_NAME, st->module.span, "unknown module `%s`", st->module.s);
@@ -217,9 +204,10 @@ static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner)
   c->stmt = st;
   c->mod = m;
   c->map = child_axes(s, st, m);
+  c->repeat = st->repeat;
   c->count = child_count(s, st, &c->along);
   if (c->map || st->generics) // else `Linear(H, F)`: told of its dimensions
-    child_args(s, st, c);
+    child_args(s, st, c, layer);
   if (!c->map || !usable || !c->count)
     return NULL;
   if (checking(s)) {
@@ -230,20 +218,30 @@ static Child *make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner)
     for (int i = 0; f && f->mod && i < s->m->dims.n; i++)
       f->mod->uses[i] |= m->uses[i];
   }
-  if (owner) {
-    InstChild *ic = names_get(&owner->children, name);
-    CHECK(ic);
-    c->inst = ic->inst;
-  }
   return c;
 }
 
+static void index_is_new(Sema *s, const Stmt *st) {
+  const Bound *b = checking(s) ? scope_find(s->scope, st->index.s) : NULL;
+  if (b && b->stmt != st)
+    sema_label(s, sema_error(s, ERR_NAME_TWICE, st->index.span, "`%s` is bound twice", st->index.s),
+               b->span, "first here");
+}
+
 Child *child_make(Sema *s, const Stmt *st, const char *name, ModuleInst *owner) {
-  const Stmt *chosen = child_chosen(s, st);
-  for (const Stmt *one = st; checking(s) && one; one = one->other)
-    if (one != chosen)
-      make(s, one, name, NULL); // its errors
-  return make(s, chosen, name, owner);
+  const InstChild *inst = owner ? names_get(&owner->children, name) : NULL;
+  CHECK(!owner || inst);
+  if (st->index.s) {
+    index_is_new(s, st);
+    return layers_make(s, st, name, inst);
+  }
+  bool varies = false;
+  Child *c = child_declared(s, child_chosen(s, st, 0, &varies), name, 0);
+  if (c && inst)
+    c->inst = inst->inst;
+  if (c && checking(s))
+    child_alternatives(s, st, name, c, varies);
+  return c;
 }
 
 // ---- child.weight, child.part
@@ -293,10 +291,19 @@ static Value *part_param(Sema *s, const Child *c, Name part, const Stmt *st, con
   return v_rename(s, x, &from, &to);
 }
 
+static Value *no_single_part(Sema *s, const Child *c, Name part) {
+  Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, part.span,
+                       "`%s` is repeated: its parts have no single name", c->name);
+  diag_help(s->d, g, "`%s[0].%s` is that of the first layer", c->name, part.s);
+  return v_poison(s);
+}
+
 Value *child_part(Sema *s, Child *c, Name part) {
-  if (c->stmt->repeat == REPEAT_REPEAT)
-    return sema_fail(s, ERR_FUNCTION_OR_VALUE, part.span,
-                     "`%s` is repeated: its parts have no single name", c->name);
+  bool every = c->repeat != REPEAT_NONE && !strcmp(part.s, "all");
+  if (every && (c->repeat == REPEAT_REPEAT || !find_part(c->mod, part.s)))
+    return child_all(s, c);
+  if (c->repeat == REPEAT_REPEAT)
+    return no_single_part(s, c, part);
   const Stmt *st = find_part(c->mod, part.s);
   if (!st)
     return c->mod->decl->body->bad ? v_poison(s) : unknown_part(s, c, part);
@@ -310,6 +317,7 @@ Value *child_part(Sema *s, Child *c, Name part) {
   f->ngenerics = c->mod->ngenerics;
   f->map = c->map;
   f->depth = depth;
+  sema_bind_numbers(s, c->mod, c->args);
   if (st->kind == ST_CHILD) {
     Child *sub = child_make(s, st, part.s, s->g ? c->inst[0] : NULL);
     frame_restore(s, old);
@@ -326,9 +334,11 @@ Value *child_part(Sema *s, Child *c, Name part) {
   s->type_of = arena_printf(s->a, "`%s.%s`", c->name, part.s);
   Ty t = ty_eval(s, st->type, false);
   s->type_at = (Span){0};
+  bool absent = s->g && !t.bad && !names_get(&c->inst[0]->params, part.s);
+  Value *v = absent ? param_absent(s, st, &t) : NULL;
   frame_restore(s, old);
-  if (t.bad)
-    return v_poison(s);
+  if (t.bad || v)
+    return v ? v : v_poison(s);
   if (checking(s) && c->root)
     vec_push(s->a, &c->root->parts, dotted);
   return part_param(s, c, part, st, &t);

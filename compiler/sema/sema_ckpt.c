@@ -20,6 +20,40 @@ static int rules_of(Sema *s, const Expansion *e, const char *path, const Mapping
   }
 }
 
+static size_t number_length(const char *p) {
+  return strspn(p, "0123456789");
+}
+
+// The same but for the numbers of layers.
+static bool same_in_layers(const char *a, const char *b) {
+  for (; *a && *b; a++, b++) {
+    size_t n = number_length(a), m = number_length(b);
+    if (!n != !m || (!n && *a != *b))
+      return false;
+    a += n ? n - 1 : 0;
+    b += m ? m - 1 : 0;
+  }
+  return *a == *b;
+}
+
+static bool is_absent(const Model *m, const char *path) {
+  for (int i = 0; i < m->absent.n; i++)
+    if (!strcmp(m->absent.v[i], path))
+      return true;
+  return false;
+}
+
+// An `if` leaves out what the rule is about, here or in this layer: another one has it.
+static bool left_out(Sema *s, const Expansion *e, const Mapping *m) {
+  bool out = is_absent(s->m, m->left);
+  for (int i = 0; m->counted && i < e->out.n && !out; i++) {
+    const Mapping *o = e->out.v[i];
+    out = o->rule == m->rule && same_in_layers(o->left, m->left) &&
+          (o->used || is_absent(s->m, o->left));
+  }
+  return out;
+}
+
 static bool rules_without_parameters(Sema *s, const Expansion *e) {
   VEC(const CkRule *) told = {0}; // a rule leads to several paths and is reported once
   for (int i = 0; i < e->out.n; i++) {
@@ -27,7 +61,7 @@ static bool rules_without_parameters(Sema *s, const Expansion *e) {
     int k = 0;
     while (k < told.n && told.v[k] != rule)
       k++;
-    if (e->out.v[i]->used || k < told.n)
+    if (e->out.v[i]->used || k < told.n || left_out(s, e, e->out.v[i]))
       continue;
     vec_push(s->a, &told, rule);
     ckpt_no_parameter(s, rule->span, e->out.v[i]->left);

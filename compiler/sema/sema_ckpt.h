@@ -9,6 +9,7 @@ typedef struct Mapping { // one left path after expansion
   int group;            // `or init` group, or -1
   struct Mapping *same; // another one of the same left path
   bool used;
+  bool counted; // one of the layers that a `{i}` stands for
 } Mapping;
 typedef struct Expansion {
   Sema *s;

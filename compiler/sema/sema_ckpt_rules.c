@@ -193,7 +193,7 @@ static void add_mapping(Expansion *e, const char *left, const char *right, const
                         int group) {
   Mapping *m = NEW(e->s->a, Mapping);
   left = intern(e->s->m->names, left);
-  *m = (Mapping){left, right, rule, group, names_get(&e->by_left, left), false};
+  *m = (Mapping){left, right, rule, group, names_get(&e->by_left, left), false, e->index.n > 0};
   names_put(e->s->a, &e->by_left, left, m);
   vec_push(e->s->a, &e->out, m);
 }

@@ -226,6 +226,7 @@ static void declare_fn(Sema *s, const Decl *d, bool prelude) {
 static Module *new_module(Sema *s, const Decl *d, bool prelude) {
   Module *m = NEW(s->a, Module);
   *m = (Module){.decl = d, .name = d->name.s, .prelude = prelude, .seq = s->m->seq++};
+  m->deciding = NEWN(s->a, bool, d->formals.n + 1);
   sema_generics(s, d->generics, &m->generics, &m->ngenerics, &m->nleft);
   return m;
 }

@@ -49,9 +49,15 @@ const Type *decl_result(const Decl *d, int i);
 bool results_count(Sema *s, Span at, const Value *v, int n, Span declared, const char *what);
 // ty_same for each of `v`; false when one did not.
 bool results_same(Sema *s, Span at, const Value *v, const Decl *d, const char *name);
-Value *results_opaque(Sema *s, const Ty *t, int n, Ax *count); // check mode: of a call
-// Build mode: of the instances of a repeat.  The first result is the last one's, the others lie along the count.
-Value *results_collect(Sema *s, Value *const *v, int64_t n, Ax *count);
+// Further results of a repeat, with `all` the first too, are collected along its count; false: they have it already (reported).
+bool results_fit_count(Sema *s, const Child *c, const Ty *t, int n, Span at);
+Value *results_opaque(Sema *s, const Ty *t, int n, Ax *count, bool all); // check mode: of a call
+// Build mode: of the instances of a repeat.  The first result is the last one's, the others (all: it too) lie along the count.
+Value *results_collect(Sema *s, Value *const *v, int64_t n, Ax *count, bool all);
+// ---- calls of children (sema_call.c, sema_layer.c)
+Value *child_call_one(Sema *s, Child *c, const CallArgs *args, Span at, Span callee);
+Value *call_others(Sema *s, const Child *c, Value *v, const CallArgs *args, Span at, Span callee);
+Value *call_layers(Sema *s, const Child *c, const CallArgs *args, Span at, Span callee);
 Value *sema_param(Sema *s, const ParamDecl *p); // build mode
 Node *sema_param_init(Sema *s, const ParamDecl *p);
 Value *sema_scan_see(Sema *s, Scope *sc,

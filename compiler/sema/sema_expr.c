@@ -488,6 +488,9 @@ static Value *eval_axes(Sema *s, const Expr *e) {
   Value *f = sema_callee(s, e->a);
   if (is_poison(f))
     return f;
+  if (f->kind == V_CHILD && f->child->repeat == REPEAT_REPEAT && e->axes.n == 1 &&
+      !e->axes.v[0].pack)
+    return layer_by_name(s, e, f->child);
   if (is_tensor(f) || is_number(f)) {
     Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, e->span,
                          "`[%s]` names axes for a function, and this is %s", e->axes.v[0].name.s,
@@ -581,6 +584,7 @@ static Value *eval_kind(Sema *s, const Expr *e) {
     return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span,
                      "`then` joins the pieces of a schedule, in the `rate` of a train block");
   case EX_SCAN: return sema_scan(s, e);
+  case EX_AT: return layer_at(s, e, sema_callee(s, e->a));
   default: BUG("expression of kind %d", e->kind);
   }
 }

@@ -88,6 +88,7 @@ struct Model {
   TokenizerDecl tokenizer;
   ModuleInst *root;
   VEC(ParamDecl *) params;
+  VEC(const char *) absent; // paths of parameters that an `if` leaves out
   VEC(ModelDim) pub_dims;
   VEC(ModelLet) pub_lets;
   VEC(ModelValue) inputs, entries;
@@ -113,6 +114,7 @@ struct Sema {
   int64_t work;
   int depth, nested;       // of expressions; of definitions being checked
   bool stopped;            // a limit was passed and reported
+  bool deciding;           // within what an `if` depends on
   struct ScanBuild *scans; // build mode: the scans being evaluated, innermost first
   Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
                 // type itself

@@ -40,10 +40,22 @@ bool results_same(Sema *s, Span at, const Value *v, const Decl *d, const char *n
   return same;
 }
 
-Value *results_opaque(Sema *s, const Ty *t, int n, Ax *count) {
+bool results_fit_count(Sema *s, const Child *c, const Ty *t, int n, Span at) {
+  for (int i = !c->all; c->along && i < n; i++)
+    if (ax_in(&t[i].ax, c->along)) {
+      Diag *g = sema_error(s, ERR_DIM_TWICE, at,
+                           "result %d of `%s` is %s, and would be collected along `%s`", i + 1,
+                           c->mod->name, dtype_axes_str(s, t[i].dtype, &t[i].ax), c->along->name);
+      sema_label(s, g, c->stmt->count.span, "the count");
+      return false;
+    }
+  return true;
+}
+
+Value *results_opaque(Sema *s, const Ty *t, int n, Ax *count, bool all) {
   Value **item = NEWN(s->a, Value *, n);
   for (int i = 0; i < n; i++) {
-    AxList ax = i && count ? ax_join(s, (AxList){&count, 1}, t[i].ax) : t[i].ax;
+    AxList ax = (i || all) && count ? ax_join(s, (AxList){&count, 1}, t[i].ax) : t[i].ax;
     item[i] = v_tensor(s, t[i].dtype, ax);
   }
   return v_tuple(s, item, n);
@@ -77,16 +89,21 @@ static Value *along(Sema *s, Value *const *v, int64_t n, Ax *count) {
   return r;
 }
 
-Value *results_collect(Sema *s, Value *const *v, int64_t n, Ax *count) {
-  const Value *last = v[n - 1];
-  if (last->kind != V_TUPLE || !count)
-    return v[n - 1];
-  Value **item = NEWN(s->a, Value *, last->nitems), **each = NEWN(s->a, Value *, n);
-  item[0] = last->item[0];
-  for (int k = 1; k < last->nitems; k++) {
+static Value *item(Value *v, int k) {
+  return v->kind == V_TUPLE ? v->item[k] : v;
+}
+
+Value *results_collect(Sema *s, Value *const *v, int64_t n, Ax *count, bool all) {
+  Value *last = v[n - 1];
+  int m = last->kind == V_TUPLE ? last->nitems : 1;
+  if (!count)
+    return last;
+  Value **out = NEWN(s->a, Value *, m), **each = NEWN(s->a, Value *, n);
+  out[0] = item(last, 0);
+  for (int k = !all; k < m; k++) {
     for (int64_t i = 0; i < n; i++)
-      each[i] = v[i]->item[k];
-    item[k] = along(s, each, n, count);
+      each[i] = item(v[i], k);
+    out[k] = along(s, each, n, count);
   }
-  return v_tuple(s, item, last->nitems);
+  return v_tuple(s, out, m);
 }

@@ -80,7 +80,15 @@ static const char **tag_names(Sema *s, const Stmt *st) {
   return tags;
 }
 
+static const char *path_in(Sema *s, const ModuleInst *inst, const char *name) {
+  return inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name) : name;
+}
+
 static void add_param(Sema *s, ModuleInst *inst, const Stmt *st, Name name) {
+  if (!param_is_there(s, st)) {
+    vec_push(s->a, &s->m->absent, path_in(s, inst, name.s));
+    return;
+  }
   ParamAxes ax = param_axes(s, inst, st->type);
   if (ax.outer.n > MAX_PARAM_AXES) {
     sema_error(s, ERR_TOO_MANY_DIMS, name.span, "a parameter has at most %d dimensions",
@@ -95,18 +103,17 @@ static void add_param(Sema *s, ModuleInst *inst, const Stmt *st, Name name) {
     names[i] = ax.outer.v[i]->name;
     CHECK(ax_const(ax.outer.v[i], &extent[i]));
   }
-  p->info =
-      (ModelParam){.path = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name.s) : name.s,
-                   .dtype = st->type->dtype,
-                   .nax = ax.outer.n,
-                   .axes = names,
-                   .extent = extent,
-                   .tags = tag_names(s, st),
-                   .ntags = st->tags.n,
-                   .side = ax.side,
-                   .group = ax.group,
-                   .out_first = is_out_first(inst->mod, st->type),
-                   .span = name.span};
+  p->info = (ModelParam){.path = path_in(s, inst, name.s),
+                         .dtype = st->type->dtype,
+                         .nax = ax.outer.n,
+                         .axes = names,
+                         .extent = extent,
+                         .tags = tag_names(s, st),
+                         .ntags = st->tags.n,
+                         .side = ax.side,
+                         .group = ax.group,
+                         .out_first = is_out_first(inst->mod, st->type),
+                         .span = name.span};
   p->stmt = st;
   p->ax = ax.inner;
   p->index = s->m->params.n;
@@ -116,41 +123,68 @@ static void add_param(Sema *s, ModuleInst *inst, const Stmt *st, Name name) {
   vec_push(s->a, &s->m->params, p);
 }
 
-static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer);
+static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer,
+                              Value *const *args);
 
-static void add_children(Sema *s, ModuleInst *inst, const Stmt *st) {
-  const Names *names = &st->names;
-  st = child_chosen(s, st);
+// Of what is given at the declaration, what decides how the module is made.
+static Value **deciding_args(Sema *s, const Stmt *st, const Module *m, int64_t layer) {
+  const Formals *f = &m->decl->formals;
+  Value **args = NEWN(s->a, Value *, f->n + 1);
+  bool varies = false;
+  for (int i = 0; i < st->args.n; i++)
+    for (int k = 0; k < f->n; k++)
+      if (m->deciding[k] && f->v[k].name.s == st->args.v[i].name.s)
+        args[k] = sema_decide(s, st, st->args.v[i].value, layer, &varies);
+  return args;
+}
+
+static ModuleInst *add_child(Sema *s, ModuleInst *inst, const Stmt *st, const char *path,
+                             int64_t i) {
+  bool varies = false;
+  st = child_chosen(s, st, i, &varies);
   Module *m = module_find(s, st->module.s);
   AxList *map = m ? child_axes(s, st, m) : NULL;
+  return map ? build_inst(s, m, path, inst->depth + 1, map, deciding_args(s, st, m, i)) : NULL;
+}
+
+static int64_t instances(Sema *s, const Stmt *st) {
   bool found;
   int64_t count = 1;
-  if (!map)
-    return;
-  if (st->repeat == REPEAT_REPEAT) {
-    AxList l = ax_lookup(s, st->count, &found);
-    CHECK(found && l.n == 1 && ax_const(l.v[0], &count));
-  }
-  for (int i = 0; i < names->n && !s->stopped; i++) {
+  if (st->repeat != REPEAT_REPEAT)
+    return 1;
+  AxList l = ax_lookup(s, st->count, &found);
+  CHECK(found && l.n == 1 && ax_const(l.v[0], &count));
+  if (count <= MAX_WORK)
+    return count;
+  s->work = MAX_WORK;
+  sema_step(s, st->span);
+  return 0;
+}
+
+// Which of two statements it is, with a `repeat` of its own or without, is chosen once; of layers each by itself.
+static void add_children(Sema *s, ModuleInst *inst, const Stmt *st) {
+  const Names *names = &st->names;
+  bool varies = false;
+  if (!st->index.s)
+    st = child_chosen(s, st, 0, &varies);
+  int64_t count = instances(s, st);
+  for (int i = 0; i < names->n && count && !s->stopped; i++) {
     InstChild *c = NEW(s->a, InstChild);
     const char *name = names->v[i].s,
                *base = inst->path[0] ? arena_printf(s->a, "%s.%s", inst->path, name) : name;
-    if (count > MAX_WORK) {
-      s->work = MAX_WORK;
-      sema_step(s, st->span);
-      return;
-    }
-    *c = (InstChild){name, NEWN(s->a, ModuleInst *, count), (int)count};
+    *c =
+        (InstChild){name, NEWN(s->a, ModuleInst *, count), (int)count, st->repeat == REPEAT_REPEAT};
     for (int64_t k = 0; k < count && !s->stopped; k++) {
-      const char *p =
-          st->repeat == REPEAT_REPEAT ? arena_printf(s->a, "%s.%lld", base, (long long)k) : base;
-      c->inst[k] = build_inst(s, m, p, inst->depth + 1, map);
+      const char *p = c->repeated ? arena_printf(s->a, "%s.%lld", base, (long long)k) : base;
+      if (!(c->inst[k] = add_child(s, inst, st, p, k)))
+        return;
     }
     names_put(s->a, &inst->children, name, c);
   }
 }
 
-static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer) {
+static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, AxList *outer,
+                              Value *const *args) {
   ModuleInst *inst = NEW(s->a, ModuleInst);
   *inst = (ModuleInst){.mod = m,
                        .path = path,
@@ -166,6 +200,8 @@ static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, A
   f->generics = m->generics;
   f->ngenerics = m->ngenerics;
   f->map = outer;
+  f->mod = m;
+  sema_bind_numbers(s, m, args);
   const Stmts *st = &m->decl->body->stmts;
   for (int i = 0; i < st->n && !s->stopped; i++) {
     if (!sema_step(s, st->v[i]->span))
@@ -181,7 +217,7 @@ static ModuleInst *build_inst(Sema *s, Module *m, const char *path, int depth, A
 }
 
 void sema_tree(Sema *s) {
-  s->m->root = build_inst(s, s->m->model, "", 1, NULL);
+  s->m->root = build_inst(s, s->m->model, "", 1, NULL, NULL);
 }
 
 // ---- which parameters entries and losses reach
@@ -207,6 +243,19 @@ static void parts_under(Sema *s, const Parts *p, const char *name, Parts *out, b
   }
 }
 
+static void reach(Sema *s, const ModuleInst *inst, bool called, const Parts *parts, bool *reached);
+
+// `layer` reaches every layer, `layer[3]` one: its parts start with the number.
+static void reach_all(Sema *s, const InstChild *c, bool called, const Parts *parts, bool *reached) {
+  for (int j = 0; j < c->n; j++) {
+    Parts sub = {0};
+    bool this_one = called;
+    if (c->repeated)
+      parts_under(s, parts, arena_printf(s->a, "%d", j), &sub, &this_one);
+    reach(s, c->inst[j], this_one, c->repeated ? &sub : parts, reached);
+  }
+}
+
 static void reach(Sema *s, const ModuleInst *inst, bool called, const Parts *parts, bool *reached) {
   const Stmts *st = &inst->mod->decl->body->stmts;
   for (int i = 0; i < st->n; i++)
@@ -215,7 +264,8 @@ static void reach(Sema *s, const ModuleInst *inst, bool called, const Parts *par
       const Bound *b = scope_find(inst->mod->scope, name);
       if (st->v[i]->kind == ST_PARAM) {
         const ParamDecl *p = names_get(&inst->params, name);
-        reached[p->index] |= (called && b->used) || in_parts(parts, name);
+        if (p)
+          reached[p->index] |= (called && b->used) || in_parts(parts, name);
       } else if (st->v[i]->kind == ST_CHILD) {
         const InstChild *c = names_get(&inst->children, name);
         bool child_called = called && b->called;
@@ -223,8 +273,7 @@ static void reach(Sema *s, const ModuleInst *inst, bool called, const Parts *par
         for (int j = 0; called && j < b->parts.n; j++)
           vec_push(s->a, &sub, b->parts.v[j]);
         parts_under(s, parts, name, &sub, &child_called);
-        for (int j = 0; j < c->n; j++)
-          reach(s, c->inst[j], child_called, &sub, reached);
+        reach_all(s, c, child_called, &sub, reached);
       }
     }
 }

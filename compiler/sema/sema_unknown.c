@@ -127,6 +127,11 @@ Value *sema_unknown_name(Sema *s, const Expr *e, Called *called, bool callee) {
   if (module_find(s, e->name.s))
     return no_value(s, e, called);
   Diag *g = sema_error(s, ERR_UNKNOWN_NAME, e->span, "unknown name `%s`", e->name.s);
+  if (s->deciding && s->frame->kind != FR_FN)
+    diag_note(s->d, g, (Span){0},
+              "an `if`, and a number that one depends on, see dims, lets, numbers of the module "
+              "and the `i` of "
+              "`repeat N as i`");
   if (!seen_below(s, g, e->name.s) && !bound_later(s, g, e->name.s) && !declared_later(s, g, e) &&
       !sema_foreign_name(s, g, e, called) && !elsewhere(s, g, e->name.s))
     suggest_near(s, g, e->name.s, callee);

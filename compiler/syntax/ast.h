@@ -100,6 +100,7 @@ typedef enum ExprKind {
   EX_TUPLE, // (items[0], items[1], ...), two or more: results of a module or a fn, or a pair of numbers
   EX_THEN, // (items[0] then items[1] ...), two or more
   EX_SCAN, // scan
+  EX_AT,   // a [b]: one child of a repeat
   EX_KIND_COUNT
 } ExprKind;
 
@@ -168,8 +169,8 @@ struct Expr {
   ExprKind kind;
   Span span; // the whole expression, with its parentheses
   Span
-      op; // EX_NEG, EX_NOT, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_CALL: the
-          // brackets with their inside; EX_SCAN: the word `scan`; others: as `span`
+      op; // EX_NEG, EX_NOT, EX_BIN, EX_CONTRACT, EX_PIPE: the operator; EX_AXES, EX_OPS, EX_AT, EX_CALL: the
+  // brackets with their inside; EX_SCAN: the word `scan`; others: as `span`
   bool parens;     // written in parentheses of its own
   uint16_t height; // 1 for a leaf
   Expr *a, *b;
@@ -190,8 +191,8 @@ struct Expr {
 
 // ---- statements of a body
 typedef enum StmtKind {
-  ST_PARAM, // names : type [~ init] tags
-  ST_CHILD, // names : [repeat N | share N] Module [generics] [(args)]
+  ST_PARAM, // names : type [~ init] tags [if cond [or absent]]
+  ST_CHILD, // names : [(repeat | share) N [as i]] Module [generics] [(args)] [if cond or other]
   ST_BIND,  // names = value: one, or one a result of a call; `_` of several is no name
   ST_ENTRY, // entry names[0] : type = value
   ST_FORMS, // forms names[0] : type { forms }
@@ -217,13 +218,16 @@ struct Stmt {
   Names tags;         // ST_PARAM: without the `@`; their spans include it
   Repeat repeat;      // ST_CHILD
   Name count;         // ST_CHILD: the dim of `repeat` and `share`; count.s NULL without
+  Name index;         // ST_CHILD: a layer's number in args and conditions; index.s NULL without
   Name module;        // ST_CHILD
   Generics *generics; // ST_CHILD; NULL: none written
   bool has_args;      // ST_CHILD: `( )` was written
   Args args;          // ST_CHILD
-  Name cond;          // ST_CHILD: the let that chooses between it and `other`; cond.s NULL without
-  struct Stmt *other; // ST_CHILD: what it is where the let is false
-  Binds forms;        // ST_FORMS
+  Expr *cond; // ST_CHILD: chooses between it and `other`; ST_PARAM: is it there?  NULL without
+  struct Stmt *
+      other; // ST_CHILD: what it is where the condition is false; with an index a layer, with the same repeat
+  Expr *absent; // ST_PARAM: the value where the condition is false; NULL: that of `value`
+  Binds forms;  // ST_FORMS
 };
 
 // `_` beside other names: a result that nothing needs.

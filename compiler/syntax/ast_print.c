@@ -167,6 +167,11 @@ static void tail(AstPrinter *p, const Expr *e) {
     }
     out(p, "]");
     break;
+  case EX_AT:
+    out(p, "[");
+    expr(p, e->b);
+    out(p, "]");
+    break;
   case EX_CALL: args(p, &e->args); break;
   case EX_TUPLE: items(p, &e->items, ", "); break;
   case EX_THEN: items(p, &e->items, " then "); break;
@@ -246,14 +251,14 @@ static void args_tree(AstPrinter *p, const Args *a) {
 
 static void node(AstPrinter *p, const Expr *e) {
   static const char *const kinds[EX_KIND_COUNT] = {
-      "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ", "call",
-      "negate",  "not",     "",      "",      "pipe",   "tuple", "then",  "scan "};
+      "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ",  "call",
+      "negate",  "not",     "",      "",      "pipe",   "tuple", "then",  "scan ", "at"};
   out(p, "%s", kinds[e->kind]);
   if (e->kind == EX_BIN || e->kind == EX_CONTRACT)
     oper(p, e);
   else if (e->kind == EX_SCAN)
     out(p, "%s", e->scan->axis.s);
-  else if (e->kind != EX_CALL && e->kind != EX_TUPLE && e->kind != EX_THEN)
+  else if (e->kind != EX_CALL && e->kind != EX_TUPLE && e->kind != EX_THEN && e->kind != EX_AT)
     tail(p, e);
   place(p, e->span);
 }
@@ -287,17 +292,30 @@ static void value(AstPrinter *p, const Expr *e, bool as_tree) {
     expr(p, e);
 }
 
+static void one_child(AstPrinter *p, const Stmt *s);
+
 static void child(AstPrinter *p, const Stmt *s) {
   if (s->repeat != REPEAT_NONE)
     out(p, "%s %s ", s->repeat == REPEAT_REPEAT ? "repeat" : "share", s->count.s);
+  if (s->index.s)
+    out(p, "as %s ", s->index.s);
+  one_child(p, s);
+}
+
+static void one_child(AstPrinter *p, const Stmt *s) {
   out(p, "%s", s->module.s);
   generics(p, s->generics);
   if (s->has_args)
     args(p, &s->args);
   if (!s->other)
     return;
-  out(p, " if %s or ", s->cond.s);
-  child(p, s->other);
+  out(p, " if ");
+  expr(p, s->cond);
+  out(p, " or ");
+  if (s->index.s)
+    one_child(p, s->other);
+  else
+    child(p, s->other);
 }
 
 static void param(AstPrinter *p, const Stmt *s, bool as_tree) {
@@ -308,6 +326,14 @@ static void param(AstPrinter *p, const Stmt *s, bool as_tree) {
   }
   for (int i = 0; i < s->tags.n; i++)
     out(p, "  @%s", s->tags.v[i].s);
+  if (s->cond) {
+    out(p, " if ");
+    expr(p, s->cond);
+  }
+  if (s->absent) {
+    out(p, " or ");
+    expr(p, s->absent);
+  }
   if (as_tree && s->value)
     tree(p, s->value);
 }

@@ -40,6 +40,7 @@ static int body_height(const Body *b) {
     h = height_of(s->value) > h ? height_of(s->value) : h;
     for (int k = 0; k < s->forms.n; k++)
       h = height_of(s->forms.v[k].value) > h ? height_of(s->forms.v[k].value) : h;
+    h = height_of(s->cond) > h ? height_of(s->cond) : h;
     for (int k = 0; k < s->args.n; k++)
       h = height_of(s->args.v[k].value) > h ? height_of(s->args.v[k].value) : h;
   }
@@ -103,12 +104,30 @@ static bool op_follows(const Parser *p) {
   return is(p, T_LPAREN) || next->kind == T_SET || (next->kind == T_NAME && !strcmp(next->s, "as"));
 }
 
-// "[" (axes | op {"," op}) "]" after an expression
+// `3`, `Depth - 1`: what no axis is.
+static bool place_follows(const Parser *p) {
+  TokKind t = peek(p, 1)->kind;
+  bool goes_on = t == T_PLUS || t == T_MINUS || t == T_STAR || t == T_SLASH;
+  return is(p, T_NUM) || (is(p, T_NAME) && goes_on);
+}
+
+// "[" sum "]" after a child that is repeated
+static Expr *layer_at(Parser *p, int first, int open, Expr *a) {
+  Expr *b = parse_sum(p), *e = node(p, EX_AT, first, a, b);
+  expect(p, T_RBRACKET, "");
+  e->op = since(p, open);
+  e->span = span_join(a->span, e->op);
+  return e;
+}
+
+// "[" (axes | op {"," op} | sum) "]" after an expression
 static Expr *brackets(Parser *p, int first, Expr *a) {
   int open = p->at;
   advance(p);
   const Token *t = peek(p, 0);
-  if (t->kind == T_NUM || t->kind == T_STR || t->kind == T_COLON) {
+  if (place_follows(p))
+    return layer_at(p, first, open, a);
+  if (t->kind == T_STR || t->kind == T_COLON) {
     Diag *g = fail(p, ERR_AXIS_IS_NAME, t, "`[ ]` takes names of axes, not %s", found(p, t));
     diag_help(p->diags, g, "`x[L = 0]` takes the first element along `L`");
   }
@@ -271,7 +290,7 @@ static Expr *primary(Parser *p) {
   return e;
 }
 
-// postfix = primary {"." NAME | "[" (axes | op {"," op}) "]" | "(" args ")"}
+// postfix = primary {"." NAME | "[" (axes | op {"," op} | sum) "]" | "(" args ")"}
 static Expr *postfix(Parser *p) {
   int first = p->at;
   Expr *e = primary(p);
@@ -340,8 +359,9 @@ static Expr *parse_unary(Parser *p) {
 // A tag where a factor could go on: `x @H z`.
 static void no_tag(Parser *p) {
   const Token *t = peek(p, 0), *next = peek(p, 1);
-  if (t->kind != T_TAG || next->kind == T_TAG || next->kind == T_EOL || next->kind == T_RBRACE ||
-      next->kind == T_LBRACE)
+  bool choice = next->kind == T_NAME && !strcmp(next->s, "if");
+  if (t->kind != T_TAG || choice || next->kind == T_TAG || next->kind == T_EOL ||
+      next->kind == T_RBRACE || next->kind == T_LBRACE)
     return;
   fail(p, ERR_TAG_OR_CONTRACTION, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
 }
@@ -437,11 +457,15 @@ static Expr *operators(Parser *p, int level) {
   return e;
 }
 
+Expr *parse_and(Parser *p) {
+  return operators(p, LEVEL_AND);
+}
+
 Expr *parse_sum(Parser *p) {
   return operators(p, LEVEL_SUM);
 }
 
-// stage = (NAME | DTYPE) {"." NAME} ["[" axes "]"] ["(" args ")"]
+// stage = (NAME | DTYPE) {"." NAME} ["[" (axes | sum) "]"] ["(" args ")"]
 static Expr *stage(Parser *p) {
   int first = p->at;
   Expr *e = p->poison;

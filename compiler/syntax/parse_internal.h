@@ -78,6 +78,7 @@ Literal *parse_literal(Parser *p);
 // ---- parse_expr.c
 Expr *parse_expr(Parser *p);
 Expr *parse_sum(Parser *p);
+Expr *parse_and(Parser *p);
 void parse_axes(Parser *p, AxisNames *out, const char *what);
 void parse_args(Parser *p, Args *out);
 #endif

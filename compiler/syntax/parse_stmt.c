@@ -13,21 +13,30 @@ static bool bracketed_args(Parser *p, Args *out) {
 
 static void child(Parser *p, Stmt *s);
 
-// "if" NAME "or" child
+// Of layers each is one or the other, so the whole stands behind one `repeat`.
+static void other_layer(const Stmt *s, Stmt *other) {
+  other->repeat = s->repeat;
+  other->count = s->count;
+  other->index = s->index;
+}
+
+// "if" and "or" child
 static void other_child(Parser *p, Stmt *s) {
   advance(p);
-  s->cond = expect_name(p, "a let that is true or false");
+  s->cond = parse_and(p);
   if (!is_word(p, "or"))
     fail_expected(p, "`or`", " and what it is otherwise");
   advance(p);
   int first = p->at;
   s->other = NEW(p->arena, Stmt);
   s->other->names = s->names;
+  if (s->index.s)
+    other_layer(s, s->other);
   child(p, s->other);
   s->other->span = since(p, first);
 }
 
-// child = [("repeat" | "share") NAME] NAME [generics] ["(" args ")"] ["if" NAME "or" child]
+// child = [("repeat" | "share") NAME ["as" NAME]] NAME [generics] ["(" args ")"] ["if" and "or" child]
 static void child(Parser *p, Stmt *s) {
   s->kind = ST_CHILD;
   const Token *t = peek(p, 0), *next = peek(p, 1);
@@ -38,10 +47,19 @@ static void child(Parser *p, Stmt *s) {
               (int)(next->hi - next->lo < 40 ? next->hi - next->lo : 40), p->src->text + next->lo,
               t->s);
   }
-  if ((repeat || share) && next->kind == T_NAME) {
+  if ((repeat || share) && next->kind == T_NAME && s->index.s) {
+    Diag *g = fail(p, ERR_EXPECTED, t, "`%s` within `%s`", t->s, repeat ? "repeat" : "share");
+    diag_help(p->diags, g,
+              "with `as %s` each layer is chosen for itself: `repeat N as %s A if %s == 0 or B`",
+              s->index.s, s->index.s, s->index.s);
+  } else if ((repeat || share) && next->kind == T_NAME) {
     s->repeat = repeat ? REPEAT_REPEAT : REPEAT_SHARE;
     advance(p);
     s->count = expect_name(p, "a dim");
+    if (is_word(p, "as") && next_is(p, T_NAME)) {
+      advance(p);
+      s->index = expect_name(p, "a name for the number of a layer");
+    }
   }
   s->module = expect_name(p, "a type or a module");
   s->generics = parse_generics(p);
@@ -50,7 +68,7 @@ static void child(Parser *p, Stmt *s) {
     other_child(p, s);
 }
 
-// param = type ["~" expr] {TAG}
+// param = type ["~" expr] {TAG} ["if" and ["or" and]]
 static void param(Parser *p, Stmt *s) {
   s->kind = ST_PARAM;
   s->type = parse_type(p);
@@ -65,6 +83,14 @@ static void param(Parser *p, Stmt *s) {
   }
   for (const Token *t = peek(p, 0); accept(p, T_TAG); t = peek(p, 0))
     vec_push(p->arena, &s->tags, (Name){t->s, tok_span(p, t)});
+  if (!is_word(p, "if"))
+    return;
+  advance(p);
+  s->cond = parse_and(p);
+  if (!is_word(p, "or"))
+    return;
+  advance(p);
+  s->absent = parse_and(p);
 }
 
 // names ":" (param | child) | names "=" expr, behind what tells them from an expression
