@@ -125,8 +125,8 @@ bool repl_input(Repl *r, const char *text, bool last);
 // Lines of f until its end or :quit, as from a pipe.
 void repl_script(Repl *r, FILE *f);
 
-// Names that start with `start`: at most `max` into `out`; how many.  ctx is the Repl.
-int repl_complete(void *ctx, const char *start, const char **out, int max);
+// What the last word of the line, up to the cursor, may become: see Complete of repl_line.h.  ctx is the Repl.
+int repl_complete(void *ctx, const char *line, size_t *start, const char **out, int max);
 
 // ---- parts
 #define PLAIN_AXIS "axis" // the axes of a tensor that nobody named: axis0, axis1, ...

@@ -59,45 +59,49 @@ static int read_character(EditLine *el, wchar_t *out) {
 
 // ---- completion
 
-static bool name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static unsigned char complete(EditLine *el, int key) {
-  Editor *e = editor_of(el);
-  const LineInfo *line = el_line(el);
-  const char *start = line->cursor, *names[CHOICES];
-  char text[128];
-  (void)key;
-  while (start > line->buffer && name_character(start[-1]))
-    start--;
-  if (start == line->buffer + 1 && start[-1] == ':')
-    start--;
-  size_t n = (size_t)(line->cursor - start), common;
-  if (n >= sizeof text)
-    return CC_ERROR;
-  memcpy(text, start, n);
-  text[n] = 0;
-  int count = e->names(e->ctx, text, names, CHOICES);
-  if (!count || !n)
-    return CC_ERROR;
-  common = strlen(names[0]);
+// How much all have alike.
+static size_t common_length(const char *const *names, int count) {
+  size_t common = strlen(names[0]);
   for (int i = 1; i < count; i++)
     for (size_t k = 0; k < common; k++)
       if (names[i][k] != names[0][k])
         common = k;
-  if (common > n) {
-    snprintf(text, sizeof text, "%.*s", (int)(common - n), names[0] + n);
-    el_insertstr(el, text);
-    return CC_REFRESH;
-  }
-  if (count == 1)
-    return CC_ERROR;
+  return common;
+}
+
+static void list_names(Editor *e, const char *const *names, int count) {
   fprintf(e->out, "\n");
   for (int i = 0; i < count; i++)
     fprintf(e->out, "%s%s", names[i], i + 1 < count ? "  " : "\n");
   fflush(e->out);
+}
+
+static unsigned char complete_text(EditLine *el, const char *text) {
+  Editor *e = editor_of(el);
+  const char *names[CHOICES];
+  size_t start = 0, n = strlen(text);
+  int count = e->names(e->ctx, text, &start, names, CHOICES);
+  size_t have = n - start, common = count ? common_length(names, count) : 0;
+  if (!count || (count == 1 && common == have))
+    return CC_ERROR;
+  if (common > have) {
+    char *more = strndup(names[0] + have, common - have);
+    if (more)
+      el_insertstr(el, more);
+    free(more);
+    return CC_REFRESH;
+  }
+  list_names(e, names, count);
   return CC_REDISPLAY;
+}
+
+static unsigned char complete(EditLine *el, int key) {
+  const LineInfo *line = el_line(el);
+  char *text = strndup(line->buffer, (size_t)(line->cursor - line->buffer));
+  unsigned char what = text ? complete_text(el, text) : CC_ERROR;
+  (void)key;
+  free(text);
+  return what;
 }
 
 // ---- history

@@ -1,4 +1,4 @@
-// Lines from a terminal: editing, history, completion of names, by libedit.
+// Lines from a terminal: editing, history, completion, by libedit.
 #ifndef BIGSC_REPL_LINE_H
 #define BIGSC_REPL_LINE_H
 #include "base/arena.h"
@@ -6,8 +6,9 @@
 #include <stdio.h>
 
 typedef struct Editor Editor;
-// Names that start with `start`: at most `max` into `out`; how many.
-typedef int Complete(void *ctx, const char *start, const char **out, int max);
+// line: what stands before the cursor.  What its last word, from *start on, may become: at most `max` into `out`, which stay
+// valid until the next call; how many.
+typedef int Complete(void *ctx, const char *line, size_t *start, const char **out, int max);
 // *cancel: set by the handler of SIGINT, which must not restart reads.  The history comes from and
 // goes to the file `history` (NULL: none is kept).  NULL when the terminal cannot be used.
 Editor *editor_new(FILE *out, const volatile sig_atomic_t *cancel, Complete *names, void *ctx,

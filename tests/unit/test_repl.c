@@ -240,20 +240,71 @@ START_TEST(loaded_models) {
 }
 END_TEST
 
+// The choices, joined; *start: where the word begins.
+static const char *choices(Repl *r, const char *line, size_t *start) {
+  static char text[4096];
+  const char *out[50];
+  int n = repl_complete(r, line, start, out, 50);
+  *text = 0;
+  for (int i = 0; i < n; i++)
+    strcat(strcat(text, i ? " " : ""), out[i]);
+  return text;
+}
+
 START_TEST(completion) {
   Options o = {.opt = 2};
-  const char *error = NULL, *out[50];
+  const char *error = NULL;
+  size_t at;
   Repl *r = repl_new(&o, stdout, stderr, "<test>", &error);
   ck_assert_ptr_nonnull(r);
   o.quiet = true;
-  repl_input(r, "dim Heads = 2\nheat = 1\n", false);
-  ck_assert_int_eq(repl_complete(r, "hea", out, 50), 1);
-  ck_assert_str_eq(out[0], "heat");
-  ck_assert_int_eq(repl_complete(r, "Hea", out, 50), 1);
-  ck_assert_int_eq(repl_complete(r, "gel", out, 50), 2); // gelu, gelu_tanh
-  ck_assert_int_eq(repl_complete(r, ":gr", out, 50), 1);
-  ck_assert_int_eq(repl_complete(r, "zzz", out, 50), 0);
+  repl_input(r,
+             "dim Heads = 2, Depth = 2\nheat = 1\nmodule M(x : [Heads]) -> [Heads] { up, out : "
+             "Linear[Heads -> Heads]\n x |> up |> out }\n"
+             "layer : repeat Depth M\n",
+             false);
+  ck_assert_str_eq(choices(r, "1 + hea", &at), "heat");
+  ck_assert_int_eq(at, 4);
+  ck_assert_str_eq(choices(r, "Hea", &at), "Heads");
+  ck_assert_str_eq(choices(r, "x = gel", &at), "gelu gelu_tanh");
+  ck_assert_str_eq(choices(r, "zzz", &at), "");
+  ck_assert_str_eq(choices(r, "", &at), "");
+  // commands
+  ck_assert_str_eq(choices(r, ":gr", &at), ":grad");
+  ck_assert_int_eq(at, 0);
+  ck_assert_str_eq(choices(r, ":doc :gr", &at), ":grad");
+  ck_assert_str_eq(choices(r, ":grad hea", &at), "heat");
+  // parts of a child
+  ck_assert_str_eq(choices(r, "sum(layer.", &at), "layer.0 layer.1");
+  ck_assert_int_eq(at, 4);
+  ck_assert_str_eq(choices(r, ":info layer.0.", &at), "layer.0.up layer.0.out");
+  ck_assert_str_eq(choices(r, "layer.0.up.w", &at), "layer.0.up.weight");
+  ck_assert_str_eq(choices(r, "heat.", &at), "");
   repl_free(r);
+}
+END_TEST
+
+START_TEST(completion_of_paths) {
+  Options o = {.opt = 2};
+  const char *error = NULL;
+  char line[512];
+  size_t at;
+  Repl *r = repl_new(&o, stdout, stderr, "<test>", &error);
+  make_dir();
+  ck_assert(r && !mkdir(in_dir("folder"), 0700));
+  write_file(in_dir("folder/a.mdl"), "");
+  write_file(in_dir("folder/.hidden"), "");
+  snprintf(line, sizeof line, ":load %s/fo", dir);
+  ck_assert(strstr(choices(r, line, &at), "/folder/") && at == 6);
+  snprintf(line, sizeof line, ":load %s/folder/", dir);
+  ck_assert_str_eq(choices(r, line, &at), in_dir("folder/a.mdl"));
+  snprintf(line, sizeof line, "x = load(\"%s/folder/.", dir);
+  ck_assert_str_eq(choices(r, line, &at), in_dir("folder/.hidden"));
+  ck_assert_int_eq(at, 10);
+  snprintf(line, sizeof line, ":save %s/none/", dir);
+  ck_assert_str_eq(choices(r, line, &at), "");
+  repl_free(r);
+  remove_dir();
 }
 END_TEST
 
@@ -283,10 +334,12 @@ static void terminal(void) {
   close(fd);
 }
 
-static int three_names(void *ctx, const char *start, const char **out, int max) {
+static int three_names(void *ctx, const char *line, size_t *at, const char **out, int max) {
   static const char *const all[] = {"alpha", "alphabet", "beta"};
+  const char *blank = strrchr(line, ' '), *start = blank ? blank + 1 : line;
   int n = 0;
   (void)ctx;
+  *at = (size_t)(start - line);
   for (int i = 0; i < 3 && n < max; i++)
     if (!strncmp(all[i], start, strlen(start)))
       out[n++] = all[i];
@@ -489,6 +542,7 @@ Suite *repl_suite(void) {
   tcase_add_test(t, errors_have_places);
   tcase_add_test(t, loaded_models);
   tcase_add_test(t, completion);
+  tcase_add_test(t, completion_of_paths);
   suite_add_tcase(s, t);
   suite_add_tcase(s, repl_tools());
   suite_add_tcase(s, lines());
