@@ -25,22 +25,32 @@ ReplRun repl_run(const char *script) {
   return out;
 }
 
-void prints(const char *script, const char *want) {
-  ReplRun r = repl_run(script);
-  ck_assert_msg(!strcmp(r.text, want), "%s\nprints\n%s\nnot\n%s", script, r.text, want);
+// A script that was just run is not run again, so that several parts of what it prints can be asked for.
+static const ReplRun *run_once(const char *script) {
+  static char *last;
+  static ReplRun r;
+  if (last && !strcmp(last, script))
+    return &r;
+  free(last);
   free(r.text);
+  last = strdup(script);
+  r = repl_run(script);
+  return &r;
+}
+
+void prints(const char *script, const char *want) {
+  const ReplRun *r = run_once(script);
+  ck_assert_msg(!strcmp(r->text, want), "%s\nprints\n%s\nnot\n%s", script, r->text, want);
 }
 
 void succeeds_with(const char *script, const char *part) {
-  ReplRun r = repl_run(script);
-  ck_assert_msg(r.failures == 0 && strstr(r.text, part), "%s\nprints\n%s\nwithout `%s`", script,
-                r.text, part);
-  free(r.text);
+  const ReplRun *r = run_once(script);
+  ck_assert_msg(r->failures == 0 && strstr(r->text, part), "%s\nprints\n%s\nwithout `%s`", script,
+                r->text, part);
 }
 
 void fails_with(const char *script, int failures, const char *part) {
-  ReplRun r = repl_run(script);
-  ck_assert_msg(r.failures == failures && strstr(r.text, part),
-                "%s\nprints\n%s\n(%d failures)\nwithout `%s`", script, r.text, r.failures, part);
-  free(r.text);
+  const ReplRun *r = run_once(script);
+  ck_assert_msg(r->failures == failures && strstr(r->text, part),
+                "%s\nprints\n%s\n(%d failures)\nwithout `%s`", script, r->text, r->failures, part);
 }

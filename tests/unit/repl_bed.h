@@ -10,6 +10,7 @@ typedef struct ReplRun {
   int failures;
 } ReplRun;
 ReplRun repl_run(const char *script); // text: to be freed
+// These run a script once where they get the same one in a row.
 // The script prints exactly this.
 void prints(const char *script, const char *want);
 // It does not fail, or so often, and this is part of what it prints.
