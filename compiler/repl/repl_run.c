@@ -70,9 +70,25 @@ static bool compile(Ready *e, Param **fresh, int nfresh) {
 
 // ---- values in a handle
 
-static bool get_fresh(Ready *e, Param **fresh, int n) {
+// First values of those whose draw is that of number i; they stay in the handle until the next ones are drawn.
+static bool draw_fresh(Ready *e, Param **fresh, Weight **w, int n, int i) {
   bigs_model *m = e->handle;
+  m->seed = weight_seed(e->r, w[i]->draw);
+  if (exec_init(m, NULL)) {
+    repl_fail(e->r, "%s", bigs_model_error(m));
+    return false;
+  }
+  for (int k = i; k < n; k++)
+    if (w[k]->draw == w[i]->draw)
+      bigs_model_get(m, BIGS_THE_WEIGHT, bigs_model_parameter(e->module, fresh[k]->path),
+                     w[k]->value->data);
+  return true;
+}
+
+// *draws: how many different ones there were.
+static bool get_fresh(Ready *e, Param **fresh, int n, int *draws) {
   Weight **w = NEWN(e->arena, Weight *, n + 1);
+  *draws = 0;
   for (int i = 0; i < n; i++)
     if (!(w[i] = weight_add(e, fresh[i])))
       return false;
@@ -80,25 +96,26 @@ static bool get_fresh(Ready *e, Param **fresh, int n) {
     bool done = false; // with an earlier one of the same seed
     for (int k = 0; k < i; k++)
       done |= w[k]->draw == w[i]->draw;
-    if (done)
-      continue;
-    m->seed = weight_seed(e->r, w[i]->draw);
-    if (exec_init(m, NULL)) {
-      repl_fail(e->r, "%s", bigs_model_error(m));
+    if (!done && !draw_fresh(e, fresh, w, n, i))
       return false;
-    }
-    for (int k = i; k < n; k++)
-      if (w[k]->draw == w[i]->draw)
-        bigs_model_get(m, BIGS_THE_WEIGHT, bigs_model_parameter(e->module, fresh[k]->path),
-                       w[k]->value->data);
+    *draws += !done;
   }
   return true;
 }
 
-static bool set_params(Ready *e) {
+static bool is_among(const Param *p, Param **list, int n) {
+  for (int i = 0; i < n; i++)
+    if (list[i] == p)
+      return true;
+  return false;
+}
+
+// All but those n.
+static bool set_params(Ready *e, Param **there, int n) {
   for (int i = 0; i < e->graph->params.n; i++) {
     Param *p = e->graph->params.v[i];
-    int index = p->is_stack ? -1 : bigs_model_parameter(e->module, p->path);
+    int index =
+        p->is_stack || is_among(p, there, n) ? -1 : bigs_model_parameter(e->module, p->path);
     Weight *w = index < 0 ? NULL : weight_find(e, p);
     if (w && bigs_model_set(e->handle, BIGS_THE_WEIGHT, index, w->value->data)) {
       repl_fail(e->r, "%s", bigs_model_error(e->handle));
@@ -121,7 +138,10 @@ static bool open_handle(Ready *e, Param **fresh, int nfresh) {
     return false;
   }
   e->handle->cancel = e->r->cancel;
-  return get_fresh(e, fresh, nfresh) && set_params(e);
+  int draws;
+  if (!get_fresh(e, fresh, nfresh, &draws))
+    return false;
+  return set_params(e, fresh, draws == 1 ? nfresh : 0); // of one draw they are in the handle
 }
 
 // ---- inputs
