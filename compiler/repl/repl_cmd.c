@@ -328,17 +328,22 @@ static const struct {
 
 static void run_help(Repl *r, char *text) {
   (void)text;
-  fprintf(r->out,
-          "Declarations (dim, let, fn, module, ...), statements and expressions of the language:\n"
-          "  dim B, L, H = 4                      dims; those known at run time only have a value "
-          "here: :set\n"
-          "  x = normal[B, L, H](1)               a value; also trunc_normal[..](std), "
-          "uniform[..](a, b)\n"
-          "  ids = i32(uniform[B, L](0, 100))     whole numbers\n"
-          "  l : Linear[H -> H]                   a child: parameters with fresh values\n"
-          "  x |> l |> gelu                       its value is shown, and named `it`\n"
-          "Declaring a name again replaces it; parameters keep their values while path and shape "
-          "stay.\nCommands:\n");
+  fprintf(
+      r->out,
+      "Declarations (dim, let, fn, module, ...), statements and expressions of the language:\n"
+      "  dim B, L, H = 4                      dims; those known at run time only have a value "
+      "here: :set\n"
+      "  x = normal[B, L, H](1)               a value; also trunc_normal[..](std), "
+      "uniform[..](a, b)\n"
+      "  ids = i32(uniform[B, L](0, 100))     whole numbers\n"
+      "  x = [[1, 2], [3, 4.5]] : [A, B]      numbers that are written down\n"
+      "  w = load(\"x.npy\") : [V, H]         a tensor of a file; of several: "
+      "load(\"x.safetensors\", \"w\")\n"
+      "  l : Linear[H -> H]                   a child: parameters with fresh values\n"
+      "  layer.0.up.weight = 0                a parameter by its name: shown alone, assigned so\n"
+      "  x |> l |> gelu                       its value is shown, and named `it`\n"
+      "Declaring a name again replaces it; parameters keep their values while path and shape "
+      "stay.\nCommands:\n");
   for (int i = 0; i < COUNT(commands); i++) {
     int n = fprintf(r->out, "  :%s %s", commands[i].name, commands[i].args);
     fprintf(r->out, "%*s%s\n", n < 39 ? 39 - n : 1, "", commands[i].help);

@@ -195,7 +195,7 @@ static bool by_gradient(Repl *r, Ready *e, Array *direction, const char *name, A
 }
 
 static bool why_numbers(Repl *r, Expr *value, const Array *x, const char *name, Arena *a) {
-  Ready e;
+  Ready e = {0};
   Item *dir = repl_put(r, intern(r->names, DIRECTION), ITEM_VALUE, value->span);
   dir->value = array_new(DT_F32, x->axis, x->rank);
   bool ok =
