@@ -54,7 +54,7 @@ typedef struct Item {
   Array *value;   // VALUE, INPUT
   bool sampled;   // INPUT: the value is random, because none was given
   bool loss;      // LATER: the loss of a train block
-  Expr *origin;   // VALUE: what it was computed from; NULL: something else
+  Stmt *origin; // VALUE: the statement that computed it, with its name alone; NULL: something else
   uint64_t stamp; // when it got its value
   uint64_t draw;  // PARAM, CHILD: how often the name was declared before; other numbers each time
 } Item;

@@ -20,7 +20,7 @@ static void use_name(void *ctx, const char *name) {
     return;
   vec_push(e->arena, &e->used, it);
   if (repl_unfolds(e->r, it))
-    names_of_expr(it->origin, use_name, e);
+    names_of_expr(it->origin->value, use_name, e);
   if (it->stmt)
     names_of_stmt(it->stmt, use_name, e);
 }
@@ -67,14 +67,6 @@ static Type *type_of(Ready *e, const Array *x, Span at) {
   return t;
 }
 
-// A value by what it came from.
-static void add_origin(Ready *e, Decl *model, const Item *it) {
-  Stmt *s = NEW(e->arena, Stmt);
-  *s = (Stmt){.kind = ST_BIND, .span = it->span, .value = it->origin};
-  vec_push(e->arena, &s->names, ((Name){it->name, it->span}));
-  vec_push(e->arena, &model->body->stmts, s);
-}
-
 // ---- train blocks
 
 bool train_has_data(const Decl *block) {
@@ -109,7 +101,7 @@ static void add_item(Ready *e, Decl *model, Draws *draws, const Item *it) {
   if (ready_is_fed(e, it))
     return;
   if (repl_unfolds(e->r, it)) {
-    add_origin(e, model, it);
+    vec_push(e->arena, &model->body->stmts, it->origin);
     return;
   }
   if (it->value || it->kind == ITEM_INPUT) {

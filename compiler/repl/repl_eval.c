@@ -71,14 +71,27 @@ void repl_keep(Repl *r, Name name, Array *x, bool tell) {
   arena_free(a);
 }
 
+static Stmt *binding(Repl *r, Name name, Expr *value) {
+  Stmt *s = NEW(r->arena, Stmt);
+  *s = (Stmt){.kind = ST_BIND, .span = value->span, .value = value};
+  vec_push(r->arena, &s->names, name);
+  return s;
+}
+
+// What a value was computed from, where that is no random number and no name that means something in this input alone.
+static void keep_origin(Repl *r, const char *name, bool drawn, Stmt *s) {
+  Item *it = drawn || r->aliases.n ? NULL : repl_item(r, name);
+  if (it)
+    it->origin = s;
+}
+
 static void bind_value(Repl *r, Name name, Expr *value, bool tell) {
   Ready e;
   Array *x = compute(&e, r, value);
-  if (x)
+  if (x) {
     repl_keep(r, name, x, tell);
-  Item *it = x && !e.draws.n && !r->aliases.n ? repl_item(r, name.s) : NULL;
-  if (it)
-    it->origin = value;
+    keep_origin(r, name.s, e.draws.n > 0, binding(r, name, value));
+  }
   ready_free(&e);
 }
 
@@ -126,8 +139,10 @@ static void bind_results(Repl *r, const Stmt *s) {
   for (int i = 0; i < s->names.n; i++)
     if (!ok)
       array_free(x[i]);
-    else if (x[i])
+    else if (x[i]) {
       repl_keep(r, s->names.v[i], x[i], true);
+      keep_origin(r, s->names.v[i].s, r->draws != draws, repl_alone(r, s, i));
+    }
 }
 
 // ---- what is elaborated later

@@ -126,7 +126,7 @@ bool repl_unfolds(const Repl *r, const Item *it) {
   Older o = {.r = r, .stamp = it->stamp, .all = true};
   if (!r->unfold || it == r->kept || !it->value || !it->origin)
     return false;
-  names_of_expr(it->origin, must_be_older, &o);
+  names_of_expr(it->origin->value, must_be_older, &o);
   return o.all;
 }
 

@@ -83,7 +83,7 @@ static const char *block_names(const Repl *r) {
 // A value's name alone stands for what it was computed from: the value is a number by now.
 static Expr *origin_of(const Repl *r, Expr *loss) {
   const Item *it = loss->kind == EX_NAME ? repl_item(r, loss->name.s) : NULL;
-  return it && it->value && it->origin ? it->origin : loss;
+  return it && it->value && it->origin && it->origin->names.n == 1 ? it->origin->value : loss;
 }
 
 // NULL: reported.

@@ -74,7 +74,7 @@ static void follow(void *ctx, const char *name) {
     return;
   c->step[c->n++] = it;
   if (repl_unfolds(c->r, it))
-    names_of_expr(it->origin, follow, c);
+    names_of_expr(it->origin->value, follow, c);
   else if (it->stmt)
     names_of_stmt(it->stmt, follow, c);
   c->n -= !c->found;
@@ -293,6 +293,12 @@ static bool has_derivative(Repl *r, const Array *x) {
   return false;
 }
 
+// A value whose origin is not known, or no longer so.
+static bool is_bare(const Repl *r, const Expr *value) {
+  const Item *it = value->kind == EX_NAME ? repl_item(r, value->name.s) : NULL;
+  return it && it->value && !repl_unfolds(r, it);
+}
+
 static void why(Repl *r, Expr *value, const char *text, const Array *x, const char *name,
                 const Array *y) {
   Item *it = repl_item(r, intern(r->names, name));
@@ -304,7 +310,10 @@ static void why(Repl *r, Expr *value, const char *text, const Array *x, const ch
               (long long)y->n);
   else if (is_whole(it) ? !why_ids(r, value, it, a)
                         : has_derivative(r, x) && !why_numbers(r, value, x, name, a))
-    fprintf(r->out, "  does not depend on %s\n", name);
+    fprintf(r->out, "  does not depend on %s%s\n", name,
+            is_bare(r, value)
+                ? ": it is a value by itself, given or computed from what has changed since"
+                : "");
   arena_free(a);
 }
 

@@ -218,6 +218,10 @@ START_TEST(what_a_value_depends_on) {
   snprintf(s, sizeof s, "%s:why sum(l(x)) l.bias\n:why y l.bias\n", some);
   succeeds_with(s, "norm of the derivative: 1.414 in all\n");
   succeeds_with(s, "  axes: only the first H; only the second K\n  does not depend on l.bias\n");
+  succeeds_with("dim H = 3\nmodule M(x : [H]) -> ([H], f32) {\n  w : [H] ~ 1\n  (x * w, sum(w * "
+                "w))\n}\nm : M\nx = [1, 2, 3] : [H]\n"
+                "y, aux = m(x)\n:why aux m.w\n",
+                "  by way of aux\n  norm of the derivative: 3.464 in all\n");
   // Ids and masks, by changing each.
   succeeds_with("dim V = 5, B = 3\nids = [0, 4, 2] : i32[B]\nt = [1, 2, 3, 4, 8] : [V]\ny = "
                 "gather[V](t, ids)[B = 1]\n"
