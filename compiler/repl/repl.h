@@ -182,6 +182,8 @@ void repl_why(Repl *r, char *text);
 // repl_train.c
 void repl_train_steps(Repl *r, char *text);
 void repl_data(Repl *r, char *text);
+// The loss of the only train block on some batches of :data, dropout off; false: failed, reported, or there is no such data.
+bool repl_data_loss(Repl *r, double *loss);
 void repl_train_end(Repl *r); // forgets the optimizer's state
 
 // repl_files.c
@@ -251,7 +253,7 @@ bool ready_graph(Ready *e, bool gradients); // fills graph, outs, names; part of
 bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also);
 bool ready_build(Ready *e, bool gradients); // to compiled code where there is a way
 // Instead of the three: a train block, for steps.  Files give its data where it has a `data` line, else values of the prompt.
-bool ready_train(Ready *e, Repl *r, const Decl *block);
+bool ready_train(Ready *e, Repl *r, const Decl *block, bool dropout);
 bool ready_train_model(Ready *e, Repl *r, const Decl *block); // its first part: checked
 Expr *train_loss(const Decl *block);                          // NULL: it has none
 bool train_has_data(const Decl *block);

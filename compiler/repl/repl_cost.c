@@ -3,10 +3,11 @@
 #include "base/error.h"
 #include "compiler/repl/repl.h"
 #include "runtime/exec/exec.h"
-#include <ctype.h>
+#include "runtime/files/file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_TIMES = 50 };
 static const double CHEAP = 0.3; // seconds: a value that takes longer is computed twice only
@@ -14,8 +15,9 @@ static const double CHEAP = 0.3; // seconds: a value that takes longer is comput
 typedef struct Cost {
   const char *of, *type;
   const char *interpreted; // why; NULL: it is compiled
-  double parameters, flops, bytes, memory, seconds, value;
+  double parameters, flops, bytes, memory, seconds, value, loss;
   bool scalar; // has one value
+  bool loses;  // `loss` is one on data
 } Cost;
 
 // ---- counting
@@ -113,16 +115,17 @@ static const char *cost_line(Arena *a, const Cost *c, int row) {
   case 4:
     return arena_printf(a, "%s%s", repl_duration(a, c->seconds),
                         c->interpreted ? " (interpreted)" : "");
-  default: return c->scalar ? arena_printf(a, "%.6g", bigs_shown(c->value)) : "";
+  case 5: return c->scalar && !c->loses ? arena_printf(a, "%.6g", bigs_shown(c->value)) : "";
+  default: return c->loses ? arena_printf(a, "%.6g", bigs_shown(c->loss)) : "";
   }
 }
 
-static const char *const row_names[] = {"parameters", "arithmetic", "reads and writes",
-                                        "memory",     "time",       "value"};
+static const char *const row_names[] = {"parameters", "arithmetic", "reads and writes", "memory",
+                                        "time",       "value",      "loss on data"};
 
 static void print_cost(Repl *r, Arena *a, const Cost *c) {
   fprintf(r->out, "%s : %s\n", c->of, c->type);
-  for (int i = 0; i < COUNT(row_names) - 1; i++)
+  for (int i = 0; i < COUNT(row_names) - 2; i++)
     if (*cost_line(a, c, i))
       fprintf(r->out, "  %-17s %s\n", row_names[i], cost_line(a, c, i));
   if (c->flops > 0)
@@ -155,9 +158,10 @@ static void print_both(Repl *r, const Cost *a, const Cost *b) {
               cost_line(m, b, i));
 }
 
-static bool is_model_file(const char *text) {
-  size_t n = strlen(text);
-  return n > 4 && !strcmp(text + n - 4, ".mdl");
+// "a.mdl", or the text in a training folder; NULL: an expression.
+static const char *model_file(Repl *r, const char *text) {
+  const char *inside = arena_printf(r->arena, "%s/model.mdl", text);
+  return file_has_suffix(text, ".mdl") ? text : !access(inside, R_OK) ? inside : NULL;
 }
 
 // The value of a model that is looked at: the loss of its only train block, else its first entry.
@@ -171,30 +175,61 @@ static const char *value_of_model(const Repl *r) {
   return NULL;
 }
 
-// In a prompt of its own.  Inputs that nobody gives are random by their names, and so the same in both.
-static bool cost_of_file(Repl *r, const char *path, Cost *c) {
+// A prompt of its own: NULL, reported.
+static Repl *prompt_of(Repl *r, const char *path, const char *folder) {
   const char *error = NULL;
-  Repl *own = repl_new(r->o, r->out, r->err, path, &error);
-  bool ok = own && repl_load(own, path);
-  const char *name = ok ? value_of_model(own) : NULL;
+  Options *o = NEW(r->arena, Options);
+  *o = *r->o;
+  o->weights = folder;
+  Repl *own = repl_new(o, r->out, r->err, path, &error);
+  if (!own) {
+    repl_fail(r, "%s", error);
+    return NULL;
+  }
+  own->cancel = r->cancel;
+  own->vocab = r->vocab;
+  for (int i = 0; i < r->data.n; i++)
+    vec_push(own->arena, &own->data, r->data.v[i]);
+  return own;
+}
+
+static bool load_model(Repl *own, const char *path, const char *folder) {
+  if (!repl_load(own, path))
+    return false;
+  if (folder)
+    repl_load_weights(own, arena_printf(own->arena, "%s/model.safetensors", folder));
+  return !own->failures;
+}
+
+// Inputs that nobody gives are random by their names, and so the same in both; so are rows of the same data.
+static bool cost_of_model(Repl *own, const char *text, Cost *c) {
+  const char *name = value_of_model(own);
   Expr *x = name ? repl_argument(own, name) : NULL;
-  if (own)
-    own->cancel = r->cancel;
-  if (ok && !name)
-    repl_fail(own, "%s: a model without an entry and without a loss", path);
-  ok = x && cost_of(own, x, name, c);
+  if (!name)
+    repl_fail(own, "%s: a model without an entry and without a loss", text);
+  if (!x || !cost_of(own, x, name, c))
+    return false;
+  c->loses = repl_data_loss(own, &c->loss);
+  return !own->failures;
+}
+
+static bool cost_of_file(Repl *r, const char *text, const char *path, Cost *c) {
+  const char *folder = path == text ? NULL : text;
+  Repl *own = prompt_of(r, path, folder);
+  bool ok = own && load_model(own, path, folder) && cost_of_model(own, text, c);
   if (ok) {
-    c->of = arena_printf(r->arena, "%s: %s", path, name);
+    c->of = arena_printf(r->arena, "%s: %s", text, c->of);
     c->type = NULL;
   }
-  r->failures += own ? own->failures : 1;
+  r->failures += own ? own->failures : 0;
   repl_free(own);
   return ok;
 }
 
 static bool cost_of_one(Repl *r, const char *text, Cost *c) {
-  if (is_model_file(text))
-    return cost_of_file(r, text, c);
+  const char *path = model_file(r, text);
+  if (path)
+    return cost_of_file(r, text, path, c);
   Expr *x = repl_argument(r, text);
   return x && cost_of(r, x, text, c);
 }

@@ -214,9 +214,9 @@ static bool check_loss(Repl *r, Expr *loss) {
   return ok;
 }
 
-static bool train_code(Ready *e) {
+static bool train_code(Ready *e, bool dropout) {
   BuildWant want = {
-      .trains = &e->train->name.s, .ntrains = 1, .dropout = true, .update = true, .init = true};
+      .trains = &e->train->name.s, .ntrains = 1, .dropout = dropout, .update = true, .init = true};
   if (compile_wanted(e, &want))
     return true;
   repl_fail(e->r, "it cannot be trained: %s", e->why);
@@ -231,12 +231,12 @@ static bool has_params(const Ready *e) {
   return false;
 }
 
-bool ready_train(Ready *e, Repl *r, const Decl *block) {
+bool ready_train(Ready *e, Repl *r, const Decl *block, bool dropout) {
   Expr *loss = train_loss(block);
   bool fed = train_has_data(block);
   *e = (Ready){0};
   if ((!fed && loss && !check_loss(r, loss)) || !ready_train_model(e, r, block) || !has_params(e) ||
-      !train_code(e))
+      !train_code(e, dropout))
     return false;
   Param **fresh = NEWN(e->arena, Param *, e->graph->params.n + 1);
   return open_handle(e, fresh, fresh_params(e, fresh));

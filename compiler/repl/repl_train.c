@@ -141,14 +141,15 @@ static bool make_plan(ReplTrainer *t, const TrainChanges *changes) {
   return false;
 }
 
-static bool begin(Repl *r, const char *of, const Decl *block, const TrainChanges *changes) {
+static bool begin(Repl *r, const char *of, const Decl *block, const TrainChanges *changes,
+                  bool dropout) {
   ReplTrainer *t = NEW(r->arena, ReplTrainer);
   bool again = r->trainer && r->trainer->done && !strcmp(r->trainer->of, of);
   repl_train_end(r);
   r->trainer = t;
   t->fed = train_has_data(block);
   t->of = arena_strdup(r->arena, of);
-  bool ok = ready_train(&t->e, r, block) && make_plan(t, changes);
+  bool ok = ready_train(&t->e, r, block, dropout) && make_plan(t, changes);
   if (ok) {
     t->s = session_of(t, r);
     t->e.handle->cancel = NULL; // between steps alone: half a step would be in the parameters
@@ -188,6 +189,33 @@ static int one_step(ReplTrainer *t, double *loss) {
                                &report);
   *loss = x;
   return status;
+}
+
+// ---- a loss to compare
+
+enum { LOSS_BATCHES = 8, LOSS_ROWS = 8 };
+
+bool repl_data_loss(Repl *r, double *loss) {
+  TrainChanges changes = train_no_changes();
+  changes.batch = LOSS_ROWS; // whatever the block has: the same rows for all
+  *loss = 0;
+  if (r->trains.n != 1 || !train_has_data(r->trains.v[0]) || !r->data.n ||
+      !begin(r, "", r->trains.v[0], &changes, false))
+    return false;
+  ReplTrainer *t = r->trainer;
+  int status = 0;
+  for (int i = 0; i < LOSS_BATCHES && !status; i++) {
+    FeedArgs args = {0};
+    int64_t count;
+    float x = NAN;
+    status = next_batch(t, &args, &count);
+    status = status ? status : model_gradient(t->e.handle, 0, args.dims, args.input, &x, false);
+    *loss += (double)x / LOSS_BATCHES;
+  }
+  if (status)
+    repl_fail(r, "%s", bigs_model_error(t->e.handle));
+  repl_train_end(r);
+  return !status;
 }
 
 // ---- what is shown
@@ -312,7 +340,7 @@ void repl_train_steps(Repl *r, char *text) {
     change_recipe(r->trainer, &changes);
   else {
     const Decl *block = choose_block(r, rest);
-    if (!block || !begin(r, rest, block, &changes))
+    if (!block || !begin(r, rest, block, &changes, true))
       return;
   }
   run_steps(r, n);

@@ -27,6 +27,15 @@ static const char *names_within(Arena *a, const Array *x, const Array *y, bool b
   return text;
 }
 
+// Axes of one name that are none.
+static void tell_extents(Repl *r, const Array *x, const Array *y) {
+  for (int i = 0; i < x->rank; i++)
+    for (int k = 0; k < y->rank; k++)
+      if (x->axis[i].name == y->axis[k].name && x->axis[i].extent != y->axis[k].extent)
+        fprintf(r->out, "  %s is %lld in the first and %lld in the second: they cannot meet\n",
+                x->axis[i].name, (long long)x->axis[i].extent, (long long)y->axis[k].extent);
+}
+
 static void tell_axes(Repl *r, Arena *a, const Array *x, const char *xname, const Array *y,
                       const char *yname) {
   const char *both = names_within(a, x, y, true), *mine = names_within(a, x, y, false),
@@ -43,6 +52,7 @@ static void tell_axes(Repl *r, Arena *a, const Array *x, const char *xname, cons
   if (*other)
     fprintf(r->out, "%sonly the second %s", sep, other);
   fprintf(r->out, "\n");
+  tell_extents(r, x, y);
 }
 
 // ---- the names between

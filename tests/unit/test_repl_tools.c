@@ -222,6 +222,9 @@ START_TEST(what_a_value_depends_on) {
                 "w))\n}\nm : M\nx = [1, 2, 3] : [H]\n"
                 "y, aux = m(x)\n:why aux m.w\n",
                 "  by way of aux\n  norm of the derivative: 3.464 in all\n");
+  succeeds_with("a = [1, 2] : [S]\nb = [1, 2, 3] : [S]\n:why a b\n",
+                "  axes: both S\n  S is 2 in the first and 3 in the second: they cannot meet\n  "
+                "does not depend on b: it is a value by itself");
   // Ids and masks, by changing each.
   succeeds_with("dim V = 5, B = 3\nids = [0, 4, 2] : i32[B]\nt = [1, 2, 3, 4, 8] : [V]\ny = "
                 "gather[V](t, ids)[B = 1]\n"
