@@ -207,6 +207,7 @@ const char *repl_paths(Repl *r, const char *text);
 bool repl_paths_begin(Repl *r);                   // false: there is no such parameter, reported
 void repl_paths_again(Repl *r, const char *path); // the parameter has other numbers now
 void repl_paths_end(Repl *r);
+const char *repl_native_path(Repl *r, const char *text, size_t n); // "layer[0].w" is "layer.0.w"
 bool repl_is_alias(const Repl *r, const char *name);
 const char *
 repl_assigned(const Repl *r,

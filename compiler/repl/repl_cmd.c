@@ -55,10 +55,10 @@ static void run_info(Repl *r, char *text) {
 // `EXPR NAME`: cuts the name off.  NULL: there is none.
 const char *repl_trailing_name(char *text) {
   char *end = text + strlen(text), *start = end;
-  while (start > text &&
-         (isalnum((unsigned char)start[-1]) || start[-1] == '_' || start[-1] == '.'))
+  while (start > text && (isalnum((unsigned char)start[-1]) || strchr("_.[]", start[-1])))
     start--;
-  if (start == end || start == text || !isspace((unsigned char)start[-1]))
+  if (start == end || start == text || !isspace((unsigned char)start[-1]) ||
+      !isalpha((unsigned char)*start))
     return NULL;
   start[-1] = 0;
   return start;
@@ -116,7 +116,7 @@ static void run_grad(Repl *r, char *text) {
   Ready e;
   if (ready_elaborate(&e, r, x, NULL) && ready_build(&e, true) && ready_run(&e)) {
     if (name)
-      grad_one(r, &e, name);
+      grad_one(r, &e, repl_native_path(r, name, strlen(name)));
     else
       grad_all(r, &e);
   }

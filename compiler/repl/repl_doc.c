@@ -186,7 +186,8 @@ static void info_of_decl(Repl *r, const Decl *d) {
   fprintf(r->out, "%.*s\n", (int)(d->span.hi - d->span.lo), d->span.src->text + d->span.lo);
 }
 
-void repl_info(Repl *r, const char *name) {
+void repl_info(Repl *r, const char *text) {
+  const char *name = repl_native_path(r, text, strlen(text));
   Item *it = repl_item(r, intern(r->names, name));
   const DimNow *dim = repl_dim(r, name);
   const Decl *d = any_decl(r, name);

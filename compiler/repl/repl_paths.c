@@ -1,5 +1,5 @@
 // Paths of parameters in the text of an input.  `layer.0.up.weight` is no expression of the language, where a number names no
-// part, and `layer.up.weight = e` is no statement: both become names of the same length before the text is parsed, so that
+// part, a square `layer[0].up.weight` no value, and `layer.up.weight = e` no statement: both become names of the same length before the text is parsed, so that
 // places in messages stay, and mean their parameter while the input runs.
 #include "compiler/repl/repl.h"
 #include <ctype.h>
@@ -9,20 +9,35 @@ static bool name_character(char c) {
   return isalnum((unsigned char)c) || c == '_';
 }
 
-// "layer.0.up.weight": how long it is; 0: no path stands here.
-static size_t path_length(const char *s, bool *numbered) {
-  size_t n = 0, parts = 0;
-  *numbered = false;
-  for (;; n++, parts++) {
+// "[12]": how long it is; 0: something else.
+static size_t index_length(const char *s) {
+  size_t n = 1;
+  while (*s == '[' && isdigit((unsigned char)s[n]))
+    n++;
+  return *s == '[' && n > 1 && s[n] == ']' ? n + 1 : 0;
+}
+
+typedef struct PathSeen {
+  size_t length;
+  bool numbered, bracket; // a part is a number: layer.0.up, layer[0].up
+} PathSeen;
+
+// "layer.0.up.weight", "layer[0].up.weight": length 0: no path stands here.
+static PathSeen path_at(const char *s) {
+  PathSeen p = {0};
+  for (size_t n = 0, parts = 0;; n++, parts++) {
     size_t k = 0;
     while (name_character(s[n + k]))
       k++;
     if (!k)
-      return 0;
-    *numbered |= parts && isdigit((unsigned char)s[n]);
+      return (PathSeen){0};
+    p.numbered |= parts && isdigit((unsigned char)s[n]);
     n += k;
+    p.bracket |= index_length(s + n) > 0;
+    n += index_length(s + n);
+    p.length = parts ? n : 0;
     if (s[n] != '.' || !name_character(s[n + 1]))
-      return parts ? n : 0;
+      return p;
   }
 }
 
@@ -31,11 +46,27 @@ static bool is_assigned(const char *behind) {
   return *behind == '=' && behind[1] != '=';
 }
 
+// Up to the end of its statement nothing else stands there.
+static bool is_alone(const char *behind) {
+  behind += strspn(behind, " \t\r");
+  return !*behind || strchr("\n;#", *behind);
+}
+
+const char *repl_native_path(Repl *r, const char *text, size_t n) {
+  char *path = arena_alloc(r->arena, n + 1);
+  size_t k = 0;
+  for (size_t i = 0; i < n; i++)
+    if (text[i] != ']')
+      path[k++] = text[i] == '[' ? '.' : text[i];
+  path[k] = 0;
+  return path;
+}
+
 static void put_alias(Repl *r, char *at, size_t n, bool assigned) {
   Alias *x = NEW(r->arena, Alias);
-  *x = (Alias){.path = arena_strndup(r->arena, at, n), .assigned = assigned};
+  *x = (Alias){.path = repl_native_path(r, at, n), .assigned = assigned};
   for (size_t i = 0; i < n; i++)
-    at[i] = at[i] == '.' ? '_' : at[i];
+    at[i] = strchr(".[]", at[i]) ? '_' : at[i];
   x->name = intern_n(r->names, at, n);
   vec_push(r->arena, &r->aliases, x);
 }
@@ -52,16 +83,23 @@ static char *skip_text(char *s) {
 }
 
 static bool of_child(const Repl *r, const char *path) {
-  const Item *it = repl_item(r, intern_n(r->names, path, strcspn(path, ".")));
+  const Item *it = repl_item(r, intern_n(r->names, path, strcspn(path, ".[")));
   return it && it->kind == ITEM_CHILD;
 }
 
+// `layer[0].up.weight` within an expression is the language's own, which knows what it depends on.
+static bool needs_name(const PathSeen *p, const char *s, bool starts) {
+  bool assigned = starts && is_assigned(s + p->length);
+  return p->length && (assigned || (p->bracket ? starts && is_alone(s + p->length) : p->numbered));
+}
+
 static char *walk_word(Repl *r, char *s, bool starts) {
-  bool numbered;
-  size_t n = path_length(s, &numbered), word = 0;
-  bool assigned = n && starts && is_assigned(s + n);
-  if (n && (numbered || assigned) && of_child(r, s))
-    put_alias(r, s, n, assigned);
+  PathSeen p = path_at(s);
+  size_t word = 0;
+  if (needs_name(&p, s, starts) && of_child(r, s)) {
+    put_alias(r, s, p.length, starts && is_assigned(s + p.length));
+    return s + p.length;
+  }
   while (name_character(s[word]) || s[word] == '.')
     word++;
   return s + word;

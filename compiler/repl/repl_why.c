@@ -332,6 +332,7 @@ void repl_why(Repl *r, char *text) {
   Expr *value = name ? repl_argument(r, text) : NULL;
   if (!name)
     repl_fail(r, "why of what? `:why A B`: what A depends on in B, a value or a parameter");
+  name = name ? repl_native_path(r, name, strlen(name)) : NULL;
   r->unfold = true; // also through values that were computed from others
   Array *y = value ? second_value(r, name) : NULL;
   r->kept = y ? repl_item(r, intern(r->names, name)) : NULL;

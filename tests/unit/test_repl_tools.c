@@ -137,6 +137,17 @@ START_TEST(parameters_by_their_paths) {
   // A square one, which no value can be, by order.
   with_layers("layer.0.own.weight = [[1, 2], [3, 4]]\nlayer.0.own.weight\n", s, sizeof s);
   succeeds_with(s, "[H = 2, H = 2] f32\n[[1.0000 2.0000]\n [3.0000 4.0000]]\n");
+  // As the language calls a layer.
+  with_layers("layer[0].own.weight = [[1, 2], [3, 4]]\nlayer[0].own.weight\nlayer[1].up.bias = "
+              "2\nsum(layer[1].up.bias)\n"
+              ":info layer[1].up.bias\n:grad sum(layer(x)) layer[1].down.bias\n",
+              s, sizeof s);
+  succeeds_with(
+      s,
+      "layer.0.own.weight : [H = 2, H = 2] f32\n[H = 2, H = 2] f32\n[[1.0000 2.0000]\n [3.0000 "
+      "4.0000]]\n"
+      "layer.1.up.bias : [F = 3] f32\n6.0000  f32\nlayer.1.up.bias : [F = 3] f32, a parameter\n");
+  succeeds_with(s, "[H = 2] f32\n[1.0000 1.0000]\n");
   // What is assigned is what computes.
   with_layers("b.down.weight = 0\nb.down.bias = [10, 20]\nb(x)\n", s, sizeof s);
   succeeds_with(s, "[11.0000 22.0000]\n");
