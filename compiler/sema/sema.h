@@ -29,6 +29,10 @@ typedef struct ModelOptions {
   // A model that is being tried out: nothing of it need be used, and an entry without a written type
   // has that of its value.
   bool draft;
+  // For editors: told of names in the text that stand for values, as the check meets them, with their types: "[B, L, H] with
+  // H = 768".  A name in a fn is met at every call.  NULL: nobody asks.
+  void (*see)(void *ctx, Span at, const char *type);
+  void *see_ctx;
 } ModelOptions;
 
 // Parses `text` (NULL: reads the file at `path`), resolves `use`, checks everything, and lays out

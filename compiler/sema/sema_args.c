@@ -58,6 +58,7 @@ Bound *scope_bind(Sema *s, Name name, Value *v) {
   b->value = v;
   names_put(s->a, &s->scope->table, name.s, b);
   vec_push(s->a, &s->scope->list, b);
+  sema_see(s, name.span, v);
   return b;
 }
 

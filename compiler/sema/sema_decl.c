@@ -415,7 +415,9 @@ static ModelOptions copy_options(Arena *a, const ModelOptions *opt) {
   return (ModelOptions){.defs = defs,
                         .ndefs = opt->ndefs,
                         .form = opt->form ? arena_strdup(a, opt->form) : NULL,
-                        .draft = opt->draft};
+                        .draft = opt->draft,
+                        .see = opt->see,
+                        .see_ctx = opt->see_ctx};
 }
 
 static Model *new_model(Arena *a, Intern *names, Diags *diags, const char *path,

@@ -71,15 +71,24 @@ static const char *sema_place(Arena *a, Span at) {
   return arena_printf(a, "%s:%d", at.src->path, line);
 }
 
-// "[B, L, H] with H = 768" under a value.
-void sema_label_type(Sema *s, Diag *g, Span at, const Value *v) {
+// "[B, L, H] with H = 768"
+static const char *sized_type(Sema *s, const Value *v) {
   const char *with = "";
   int64_t n;
   for (int i = 0; i < v->ax.n; i++)
     if (ax_const(v->ax.v[i], &n))
       with = arena_printf(s->a, "%s%s%s = %lld", with, *with ? ", " : " with ", v->ax.v[i]->name,
                           (long long)n);
-  sema_label(s, g, at, "%s%s", v_type_str(s, v), with);
+  return arena_printf(s->a, "%s%s", v_type_str(s, v), with);
+}
+
+void sema_label_type(Sema *s, Diag *g, Span at, const Value *v) {
+  sema_label(s, g, at, "%s", sized_type(s, v));
+}
+
+void sema_see(Sema *s, Span at, const Value *v) {
+  if (s->m->opt.see && checking(s) && v && (is_tensor(v) || is_number(v)))
+    s->m->opt.see(s->m->opt.see_ctx, at, sized_type(s, v));
 }
 
 void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {

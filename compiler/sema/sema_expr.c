@@ -142,7 +142,7 @@ static Value *fn_value(Sema *s, const char *name) {
 
 // A local value comes before a generic, a let, a dim, a fn; in front of a call only what can be
 // called counts.
-static Value *eval_name(Sema *s, const Expr *e, bool callee) {
+static Value *named_value(Sema *s, const Expr *e, bool callee) {
   Called *called = callee ? sema_called(s) : NULL;
   Bound *b = NULL;
   Value *v = lookup(s, s->scope, e->name.s, &b), *f;
@@ -166,6 +166,12 @@ static Value *eval_name(Sema *s, const Expr *e, bool callee) {
     return dim_value(s, e, &l);
   f = fn_value(s, e->name.s);
   return f ? f : sema_unknown_name(s, e, called, callee);
+}
+
+static Value *eval_name(Sema *s, const Expr *e, bool callee) {
+  Value *v = named_value(s, e, callee);
+  sema_see(s, e->name.span, v);
+  return v;
 }
 
 // ---- iota

@@ -134,6 +134,7 @@ Value *sema_fail(Sema *s, int code, Span at, const char *fmt, ...)
     PRINTF_LIKE(4, 5); // the same; gives poison
 void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void sema_label_type(Sema *s, Diag *g, Span at, const Value *v);
+void sema_see(Sema *s, Span at, const Value *v);            // for editors: ModelOptions.see
 void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are declared
 // The nearest of the names added, within edit distance 2; NULL: none
 typedef struct Suggest {
