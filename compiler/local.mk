@@ -17,6 +17,7 @@ compiler_sources = \
 	%D%/commands/cmd_fill.c \
 	%D%/commands/cmd_fmt.c \
 	%D%/commands/cmd_inspect.c \
+	%D%/commands/cmd_lsp.c \
 	%D%/commands/cmd_new.c \
 	%D%/commands/cmd_plot.c \
 	%D%/commands/cmd_report.c \
@@ -137,6 +138,14 @@ compiler_sources = \
 	%D%/driver/verbs.def \
 	%D%/driver/words.c \
 	%D%/driver/words.h \
+	%D%/editor/lsp.c \
+	%D%/editor/lsp.h \
+	%D%/editor/lsp_answers.c \
+	%D%/editor/lsp_doc.c \
+	%D%/editor/lsp_internal.h \
+	%D%/editor/lsp_names.c \
+	%D%/editor/lsp_place.c \
+	%D%/editor/lsp_wire.c \
 	%D%/repl/cmd_repl.c \
 	%D%/repl/repl.h \
 	%D%/repl/repl_build.c \

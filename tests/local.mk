@@ -118,6 +118,7 @@ test_sources = \
 	%D%/unit/test_metrics.c \
 	%D%/unit/test_mix.c \
 	%D%/unit/test_npy.c \
+	%D%/unit/test_lsp.c \
 	%D%/unit/test_models.c \
 	%D%/unit/test_ops.c \
 	%D%/unit/test_optim.c \
