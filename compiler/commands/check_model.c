@@ -75,7 +75,8 @@ double check_work(const CheckModel *c, Node *const *roots, int n, double *bytes)
 
 // ---- elaboration
 
-// sum(entry * r), r a new input of random numbers; of one number entry * r.
+// sum(entry * r), r a new input of random numbers, in the declared order of axes: so it is the same for every form, however its
+// value lies; of one number entry * r.
 static Node *projection(CheckModel *c, const Output *out, const Node **random) {
   Graph *g = c->graph;
   Node *x = out->node;
@@ -83,7 +84,7 @@ static Node *projection(CheckModel *c, const Output *out, const Node **random) {
     return NULL;
   x = g_expand(g, x, out->ax, out->nax);
   char *name = arena_printf(c->s->arena, "%s times random numbers", out->name);
-  Node *r = g_input(g, name, (DType)x->dtype, x->ax, x->nax);
+  Node *r = g_input(g, name, (DType)x->dtype, out->ax, out->nax);
   Node *y = g_binary(g, OP_MUL, x, r);
   *random = r;
   return x->nax ? g_reduce(g, OP_SUM, y, x->ax, x->nax) : y;
