@@ -18,7 +18,8 @@ static int nblocks;
 static const char *const files[] = {
     "docs/language.md", "docs/adding-an-op.md", "docs/architecture.md",
     "docs/cli.md",      "docs/c-interface.md",  "docs/tasks.md",
-    "README.md"};
+    "README.md",        "docs/tutorial.md",     "docs/from-pytorch.md",
+    "docs/cookbook.md"};
 
 static char *read_text(const char *name) {
   char path[MAX_PATH];
