@@ -68,9 +68,9 @@ bool fmt_blank(const Fmt *f, int i) {
   case T_RPAREN:
   case T_RBRACKET:
   case T_COMMA:
-  case T_DOT:
   case T_CARET:
   case T_ELLIPSIS: return false;
+  case T_DOT: return token(f, f->last)->kind == T_NUM; // `2 .x` is no number with a fraction
   case T_COLON: return !in_arguments(f);
   case T_RBRACE: return closes_block(f) && token(f, f->last)->kind != T_LBRACE;
   case T_LPAREN:

@@ -1,5 +1,6 @@
 // libFuzzer target: any bytes as a file, as a line of the REPL and as one expression; every tree
-// and diagnostic is printed.
+// and diagnostic is printed, every file formatted.
+#include "compiler/syntax/fmt.h"
 #include "compiler/syntax/lex.h"
 #include "compiler/syntax/parse.h"
 #include <stdlib.h>
@@ -23,6 +24,17 @@ static void check_tokens(const Tokens *t) {
   CHECK(depth == 0 || t->incomplete);
 }
 
+// What parses has a canonical form, whose own is itself; that no token is lost in it fmt_text looks at.
+static void check_format(Arena *a, Intern *names, const Source *s, bool bad) {
+  Diags d = {.arena = a};
+  const char *text = fmt_text(a, names, &d, s), *again;
+  CHECK((text == NULL) == bad);
+  if (text) {
+    again = fmt_text(a, names, &d, source_new(a, "formatted.mdl", text, strlen(text)));
+    CHECK(again && !strcmp(again, text));
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Arena *a = arena_new();
   Intern *names = intern_new(a);
@@ -33,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const File *f = parse_file(a, names, &d[0], s);
   CHECK(f->bad == (d[0].errors > 0));
   ast_print(a, f);
+  check_format(a, names, s, f->bad);
   const ReplInput *in = parse_repl(a, names, &d[1], s);
   CHECK(in->bad == (d[1].errors > 0) && !(in->incomplete && in->bad));
   const Expr *e = parse_expr_text(a, names, &d[2], s);

@@ -29,6 +29,7 @@ static const struct {
      "fn f(x : [.., H], n = -1) -> [.., H] = x * -n^-2\n"},
     {"fn g(x) = f(x ,n :2)[L=0 :4] @ [H](x) @[]- x",
      "fn g(x) = f(x, n: 2)[L = 0 : 4] @[H] (x) @[] -x\n"},
+    {"fn f(x) = 2 .x", "fn f(x) = 2 .x\n"},
     {"fn h(x) = x[H as(A,D) ][ (A,D)as H]|>f (n: 1)",
      "fn h(x) = x[H as (A, D)][(A, D) as H] |> f(n: 1)\n"},
     {"model M(x:[H]){entry y:[H]=x;;entry z:[H]=x;}",
