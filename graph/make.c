@@ -117,6 +117,10 @@ Node *g_argmax(Graph *g, Node *x, Axis *a) {
   return make1(g, OP_ARGMAX, x, &(Attr){.axis = a});
 }
 
+Node *g_cumsum(Graph *g, Node *x, Axis *a, bool reverse) {
+  return make1(g, OP_CUMSUM, x, &(Attr){.axis = a, .reverse = reverse});
+}
+
 Node *g_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int nax) {
   return g_node(g, OP_CONTRACT, (DType)a->dtype, (Node *[]){a, b}, 2,
                 &(Attr){.axes = nax ? (Axis **)ax : NULL, .naxes = nax});

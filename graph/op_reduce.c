@@ -117,3 +117,35 @@ void ARGMAX_eval(EvalOp *o) {
       *out++ = (double)best;
     }
 }
+
+void CUMSUM_shape(Shape *s) {
+  s->dtype = s->in[0]->dtype;
+  if (s->dtype == DT_BOOL)
+    shape_fail(s, "bool operand");
+  if (!node_has(s->in[0], s->attr->axis))
+    shape_fail(s, "the operand has no axis %s", s->attr->axis->name);
+  shape_union(s, s->in[0]);
+}
+
+// Each place: itself and the sum of the place before.
+static void add_before(EvalOp *o, int64_t n, int64_t stride) {
+  int64_t step = o->n->attr.reverse ? -stride : stride;
+  for (int64_t i = 0; i < o->size; i++) {
+    int64_t k = o->n->attr.reverse ? o->size - 1 - i : i, at = k / stride % n;
+    double sum = o->in[0][k];
+    if (at != (o->n->attr.reverse ? n - 1 : 0))
+      sum += o->out[k - step];
+    o->out[k] = o->n->dtype == DT_I32 ? (double)(int32_t)(uint32_t)(int64_t)sum : sum;
+  }
+}
+
+void CUMSUM_eval(EvalOp *o) {
+  const Axis *a = o->n->attr.axis;
+  add_before(o, eval_extent(o->e, a), eval_stride(o->e, o->n, a));
+}
+
+// What a place adds to are those behind it.
+void CUMSUM_grad(Grad *r) {
+  Axis *a = r->n->attr.axis;
+  grad_add(r, 0, g_cumsum(r->g, g_expand(r->g, r->dy, &a, 1), a, !r->n->attr.reverse));
+}

@@ -90,6 +90,7 @@ static bool is_kept(const Node *n, int i, const Axis *a) {
   case OP_CONTRACT:
   case OP_MERGE: return !axis_in(t->axes, t->naxes, a);
   case OP_FLIP:
+  case OP_CUMSUM:
   case OP_CAUSAL_CONV:
   case OP_SCATTER: return true;
   case OP_RENAME: return !axis_in(t->from, t->nmap, a);
@@ -177,6 +178,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
   case OP_CONST:
   case OP_RANDOM: t.axes = names(c, n, t.axes, t.naxes); break;
   case OP_TABLE:
+  case OP_CUMSUM:
   case OP_CAUSAL_CONV:
   case OP_IOTA: t.axis = name(c, n, t.axis); break;
   case OP_SUM:

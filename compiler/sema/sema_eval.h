@@ -27,6 +27,11 @@ Value *sema_call_dtype(Sema *s, DType t, const CallArgs *args, Span at);
 const char *initializer_name(int i); // NULL past the last
 Value *sema_call_init(Sema *s,
                       const Expr *e); // FR_INIT: an initializer by name; NULL: none of that name
+// Draws as graphs over uniform numbers in (0, 1) of f32; what is wrong with their numbers, or NULL.
+Node *draw_normal(Graph *g, Node *const *uniform, const double *std); // of two
+Node *draw_uniform(Graph *g, Node *const *uniform, const double *range);
+const char *draw_normal_fault(const double *std);
+const char *draw_uniform_fault(const double *range);
 // Matches arguments to formals: out[i] per formal, .v NULL when not given.  False when reported.
 bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what,
                     Operand *out);

@@ -38,11 +38,14 @@ static Node *add(Graph *g, Node *a, Node *b) {
 }
 
 // Box and Muller: sqrt(-2 log u) cos(2 pi v)
+Node *draw_normal(Graph *g, Node *const *uniform, const double *std) {
+  Node *r = g_unary(g, OP_SQRT, mul(g, num(g, -2), g_unary(g, OP_LOG, uniform[0])));
+  return mul(g, num(g, *std), mul(g, r, g_unary(g, OP_COS, mul(g, num(g, 2 * pi), uniform[1]))));
+}
+
 static Node *NORMAL_draw(Sema *s, const double *std) {
-  Graph *g = s->g;
   Node *u = uniform01(s), *v = uniform01(s);
-  Node *r = g_unary(g, OP_SQRT, mul(g, num(g, -2), g_unary(g, OP_LOG, u)));
-  return mul(g, num(g, *std), mul(g, r, g_unary(g, OP_COS, mul(g, num(g, 2 * pi), v))));
+  return draw_normal(s->g, (Node *[]){u, v}, std);
 }
 
 // A normal distribution cut at two standard deviations, by its inverse: x = sqrt(2) erfinv(y) with
@@ -68,20 +71,31 @@ static Node *TRUNC_NORMAL_draw(Sema *s, const double *std) {
   return mul(g, num(g, sqrt(2) * *std), t);
 }
 
-static Node *UNIFORM_draw(Sema *s, const double *range) {
-  Graph *g = s->g;
-  return add(g, num(g, range[0]), mul(g, num(g, range[1] - range[0]), uniform01(s)));
+Node *draw_uniform(Graph *g, Node *const *uniform, const double *range) {
+  return add(g, num(g, range[0]), mul(g, num(g, range[1] - range[0]), *uniform));
 }
 
-static const char *NORMAL_fault(const double *std) {
+static Node *UNIFORM_draw(Sema *s, const double *range) {
+  return draw_uniform(s->g, (Node *[]){uniform01(s)}, range);
+}
+
+const char *draw_normal_fault(const double *std) {
   return *std < 0 ? "a standard deviation is not negative" : NULL;
 }
 
-static const char *TRUNC_NORMAL_fault(const double *std) {
-  return NORMAL_fault(std);
+static const char *NORMAL_fault(const double *std) {
+  return draw_normal_fault(std);
 }
 
 static const char *UNIFORM_fault(const double *range) {
+  return draw_uniform_fault(range);
+}
+
+static const char *TRUNC_NORMAL_fault(const double *std) {
+  return draw_normal_fault(std);
+}
+
+const char *draw_uniform_fault(const double *range) {
   return range[0] > range[1] ? "an empty range" : NULL;
 }
 

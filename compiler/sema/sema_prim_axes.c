@@ -119,7 +119,64 @@ Value *CAUSAL_CONV_call(Sema *s, PrimCall *c) {
   return v;
 }
 
-// Kept with probability 1 - rate, then scaled: numbered within the activation of an instance.
+// ---- sums up to each place, one-hot
+typedef struct CumsumCtx {
+  Axis *axis;
+  DType dtype;
+} CumsumCtx;
+
+static Node *cumsum_node(Graph *g, Node *x, void *ctx) {
+  const CumsumCtx *c = ctx;
+  return g_cumsum(g, g_cast(g, x, c->dtype), c->axis, false);
+}
+
+Value *CUMSUM_call(Sema *s, PrimCall *c) {
+  if (!prim_take_args(s, c, 1, false) || !prim_take_axes(s, c, 1, 1) ||
+      !prim_tensor_arg(s, c, &c->x[0]) || !prim_has_axes(s, c, &c->x[0]))
+    return v_poison(s);
+  const Value *x = c->x[0].v;
+  Value *v = v_tensor(s, x->dtype == DT_BOOL ? DT_I32 : x->dtype, x->ax);
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    pair_map(s, v, x, cumsum_node, &(CumsumCtx){ax_graph(s, c->ax.v[0]), dtype_real(v->dtype)});
+  }
+  return v;
+}
+
+// Does x lack the axis that is to be added?
+static bool lacks_axis(Sema *s, const PrimCall *c, const Operand *x, const Ax *a) {
+  if (!ax_in(&x->v->ax, a))
+    return true;
+  Diag *g =
+      sema_error(s, ERR_DIM_TWICE, c->at, "`%s` would stand twice in one tensor", ax_str(s, a));
+  sema_label_type(s, g, x->span, x->v);
+  return false;
+}
+
+Value *ONE_HOT_call(Sema *s, PrimCall *c) {
+  if (!prim_take_args(s, c, 1, false) || !prim_take_axes(s, c, 1, 1) ||
+      !prim_tensor_arg(s, c, &c->x[0]) || !lacks_axis(s, c, &c->x[0], c->ax.v[0]))
+    return v_poison(s);
+  const Value *i = c->x[0].v;
+  if (i->dtype != DT_I32)
+    return sema_fail(s, ERR_OTHER_DTYPE, c->x[0].span,
+                     "`one_hot` needs i32 indices, and this is %s", v_type_str(s, i));
+  Value *v = v_tensor(s, DT_F32, ax_join(s, i->ax, c->ax));
+  if (!checking(s)) {
+    sema_mark(s, c->whole);
+    Node *here = g_binary(s->g, OP_EQ, i->re, g_iota(s->g, ax_graph(s, c->ax.v[0])));
+    v->re = g_cast(s->g, here, DT_F32);
+  }
+  return v;
+}
+
+// ---- draws: numbered within the activation of an instance
+static uint64_t next_site(Sema *s) {
+  Frame *f = frame_owner(s->frame);
+  return hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
+}
+
+// Kept with probability 1 - rate, then scaled.
 Value *DROPOUT_call(Sema *s, PrimCall *c) {
   double rate;
   if (!prim_take_args(s, c, 2, false) || !prim_take_axes(s, c, 0, 0) ||
@@ -134,9 +191,7 @@ Value *DROPOUT_call(Sema *s, PrimCall *c) {
   if (x->dtype == DT_BOOL || x->dtype == DT_I32)
     return sema_fail(s, ERR_OTHER_DTYPE, c->x[0].span,
                      "`dropout` needs a floating-point value, not %s", dtype_name(x->dtype));
-  Frame *f = frame_owner(s->frame);
-  uint64_t site =
-      hash_mix(hash_mix(hash_mix(f->key, 0xd409), (uint64_t)f->stmt), (uint64_t)f->ndraws++);
+  uint64_t site = next_site(s);
   Value *v = v_copy(s, x);
   if (checking(s) || !s->dropout || rate == 0)
     return v;
@@ -148,4 +203,61 @@ Value *DROPOUT_call(Sema *s, PrimCall *c) {
   v->re = g_select(g, keep, g_binary(g, OP_MUL, x->re, scale), zero);
   v->im = x->im ? g_select(g, keep, g_binary(g, OP_MUL, x->im, scale), zero) : NULL;
   return v;
+}
+
+// A constant argument; false when reported.
+static bool draw_arg(Sema *s, const PrimCall *c, int i, double *x) {
+  if (v_const(c->x[i].v, x))
+    return true;
+  sema_error(s, ERR_RUN_TIME_ONLY, c->x[i].span,
+             "what `%s` draws from is said by constants: scale the draw", c->name);
+  return false;
+}
+
+// Axes of a draw are there already: dims, generics.
+static bool draw_axes(Sema *s, const PrimCall *c) {
+  for (int i = 0; i < c->ax.n; i++)
+    if (c->ax.v[i]->kind == AX_LOCAL || c->ax.v[i]->kind == AX_SLICE) {
+      sema_error(s, ERR_LOCAL_ESCAPES, c->at,
+                 "`%s` is a local axis: draw along a declared dimension, and rename it",
+                 ax_str(s, c->ax.v[i]));
+      return false;
+    }
+  return true;
+}
+
+typedef Node *DrawRule(Graph *g, Node *const *uniform, const double *x);
+
+// `n` numbers say what it is, and so many uniform ones are made into one.
+static Value *draw(Sema *s, PrimCall *c, int n, int uniforms, const char *(*fault)(const double *),
+                   DrawRule *made) {
+  double x[2] = {0, 0};
+  if (!prim_take_args(s, c, n, false) || !prim_take_axes(s, c, 1, MAX_AXES - 4) || !draw_axes(s, c))
+    return v_poison(s);
+  if (s->frame->kind == FR_INIT)
+    return sema_fail(s, ERR_BAD_INITIALIZER, c->at,
+                     "where a parameter starts is drawn along its own axes: `~ %s(...)`", c->name);
+  for (int i = 0; i < n; i++)
+    if (!draw_arg(s, c, i, &x[i]))
+      return v_poison(s);
+  if (fault(x))
+    return sema_fail(s, ERR_OUT_OF_RANGE, c->whole, "%s", fault(x));
+  Node *uniform[2];
+  uint64_t site[2] = {next_site(s), next_site(s)};
+  Value *v = v_tensor(s, DT_F32, c->ax);
+  if (checking(s))
+    return v;
+  sema_mark(s, c->whole);
+  for (int i = 0; i < uniforms; i++)
+    uniform[i] = sema_random(s, site[i], &c->ax);
+  v->re = made(s->g, uniform, x);
+  return v;
+}
+
+Value *NORMAL_call(Sema *s, PrimCall *c) {
+  return draw(s, c, 1, 2, draw_normal_fault, draw_normal);
+}
+
+Value *UNIFORM_call(Sema *s, PrimCall *c) {
+  return draw(s, c, 2, 1, draw_uniform_fault, draw_uniform);
 }

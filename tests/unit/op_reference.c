@@ -66,6 +66,17 @@ static double argmax(Bed *b, const Node *n, RefPlace p) {
   return (double)best;
 }
 
+static double cumsum(Bed *b, const Node *n, RefPlace p) {
+  int axis = n->attr.axis->id;
+  int64_t here = p.at[axis], last = size_of(b, n->attr.axis) - 1;
+  double sum = 0;
+  for (int64_t i = n->attr.reverse ? here : 0; i <= (n->attr.reverse ? last : here); i++) {
+    p.at[axis] = i;
+    sum += reference_value(b, n->in[0], p);
+  }
+  return sum;
+}
+
 static double contract(Bed *b, const Node *n, RefPlace p) {
   double sum = 0;
   p = from_zero(p, n->attr.axes, n->attr.naxes);
@@ -281,6 +292,7 @@ double reference_value(Bed *b, const Node *n, RefPlace p) {
   case OP_RANDOM: return uniform(b, at->site, at->axes, at->naxes, &p);
   case OP_SUM: case OP_RMAX: case OP_RMIN: return reduce(b, n, p);
   case OP_ARGMAX: return argmax(b, n, p);
+  case OP_CUMSUM: return cumsum(b, n, p);
   case OP_CONTRACT: return contract(b, n, p);
   case OP_GATHER: return gather(b, n, p);
   case OP_SCATTER: return scatter(b, n, p);

@@ -245,6 +245,16 @@ static const struct {
     {"[H]", "f32(L == 3 and x > 3 or L > 3 and x < 2)", {0, 0, 0, 1}},
     {"f32", "select(true and not false, x[H = 0], x[H = 1])", {1}},
     {"f32", "select(1 > 2 or 1 > 3, x[H = 0], x[H = 1])", {2}},
+    // sums up to each place
+    {"[H]", "cumsum[H](x)", {1, 3, 6, 10}},
+    {"[H]", "flip[H](cumsum[H](flip[H](x)))", {10, 9, 7, 4}},
+    {"i32[H]", "cumsum[H](x > 2)", {0, 0, 1, 2}},
+    {"i32[H]", "cumsum[H](iota[H] * 2000000000)", {0, 2000000000, 1705032704, -884901888}},
+    {"[H]", "imag(cumsum[H](x * 1i))", {1, 3, 6, 10}},
+    {"[H]",
+     "sum[P](cumsum[P](x[H as (P, Q)]))[Q as S] @[S] one_hot[H](iota[Q])[Q as S]",
+     {5, 8, 0, 0}},
+    {"[H]", "sum[P](one_hot[H](5 * iota[P] - 1))", {0, 0, 0, 0}},
     // functions of the prelude
     {"[H]", "1e9 * log1p(1e-9 * x)", {1 - 5e-10, 2 - 2e-9, 3 - 4.5e-9, 4 - 8e-9}},
     {"[H]", "1e9 * expm1(1e-9 * x)", {1 + 5e-10, 2 + 2e-9, 3 + 4.5e-9, 4 + 8e-9}},
