@@ -96,6 +96,16 @@ static void slice_rooms(Planner *p, Rooms *rooms, const Node *n) {
             arena_printf(p->a, "`%s` is too short for what is taken of it", n->attr.axis->name), n);
 }
 
+// A slice whose length is known when it is called only has an element, too.
+static void length_rooms(Planner *p, Rooms *rooms, const Node *n) {
+  Poly room = n->op == OP_SLICE
+                  ? poly_sub(n->attr.axis2->extent, poly_const(1))
+                  : poly_sub(poly_sub(n->attr.axis2->extent, n->attr.lo), n->attr.axis->extent);
+  const char *text = n->op == OP_SLICE ? "nothing is left of `%s` for a slice"
+                                       : "`%s` is too long for what it is put into";
+  need_room(p, rooms, &room, arena_printf(p->a, text, n->attr.axis->name), n);
+}
+
 // ---- counts and positions in i32
 
 static bool times(Poly *most, const Poly *n) {
@@ -216,6 +226,8 @@ void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
       need_room(p, &rooms, &room, text, n);
     if (n->op == OP_INDEX || n->op == OP_SLICE)
       slice_rooms(p, &rooms, n);
+    if (n->op == OP_SLICE || n->op == OP_PAD)
+      length_rooms(p, &rooms, n);
     if (n->op == OP_SCATTER && p->o.on->sorts)
       scatter_rooms(p, &rooms, n);
   }

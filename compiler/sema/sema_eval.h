@@ -11,6 +11,13 @@ Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] beco
 Value *sema_results(Sema *s,
                     const Expr *e); // the same, or the several results of a call or in `( )`
 Value *sema_index(Sema *s, const Expr *e);
+// The axis of that name and size: one that is there, whose size must fit, or a new local one; NULL when reported.  source: what
+// becomes it, in words; poison: the size is not known, because of an error.
+Ax *sema_target(Sema *s, Name name, const Poly *size, bool poison, const char *source);
+// A whole number or a size; false when reported.
+bool sema_position(Sema *s, const Operand *x, const char *what, Poly *out);
+// p < size (or p <= size): as far as it is known here; with run-time sizes the rest is checked when the model runs.
+bool sema_within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, const char *text);
 Value *sema_scan(Sema *s, const Expr *e);
 Value *sema_constant(Sema *s, const Expr *e,
                      const char *what); // a number or a bool constant; else reported

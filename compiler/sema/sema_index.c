@@ -51,8 +51,7 @@ static Ax *new_local(Sema *s, Name name, Poly size, bool poison) {
   return a;
 }
 
-// The axis that a rename, a merge or a split leads to; NULL when reported.
-static Ax *target(Sema *s, Name name, const Poly *size, bool poison, const char *source) {
+Ax *sema_target(Sema *s, Name name, const Poly *size, bool poison, const char *source) {
   bool found;
   AxList l = ax_lookup(s, name, &found);
   if (!found)
@@ -129,7 +128,7 @@ static bool do_rename(Sema *s, const Value *t, Change *c) {
   Poly size = is_poison(t) || !c->nfrom ? poly_const(1) : c->from[0]->size;
   Name to = c->op->to.v[0];
   bool same = c->nfrom && c->from[0]->name == to.s && c->from[0]->kind != AX_SLICE;
-  Ax *a = same ? c->from[0] : target(s, to, &size, is_poison(t), c->op->from.v[0].s);
+  Ax *a = same ? c->from[0] : sema_target(s, to, &size, is_poison(t), c->op->from.v[0].s);
   if (a)
     c->to[c->nto++] = a;
   return a != NULL;
@@ -202,8 +201,8 @@ static bool do_merge(Sema *s, const Value *t, Change *c) {
   Poly size = poly_const(1);
   if (!is_poison(t) && !product(s, c->from, c->nfrom, c->op->span, &size))
     return false;
-  Ax *a = target(s, c->op->to.v[0], &size, is_poison(t),
-                 arena_printf(s->a, "(%s)", names_product(s, &c->op->from)));
+  Ax *a = sema_target(s, c->op->to.v[0], &size, is_poison(t),
+                      arena_printf(s->a, "(%s)", names_product(s, &c->op->from)));
   if (a)
     c->to[c->nto++] = a;
   return a != NULL;
@@ -211,7 +210,12 @@ static bool do_merge(Sema *s, const Value *t, Change *c) {
 
 // ---- positions
 static bool position(Sema *s, const Expr *e, const char *what, Poly *out) {
-  Value *v = sema_value(s, e);
+  Operand x = {sema_value(s, e), e->span};
+  return sema_position(s, &x, what, out);
+}
+
+bool sema_position(Sema *s, const Operand *x, const char *what, Poly *out) {
+  const Value *v = x->v;
   int64_t n;
   if (is_poison(v))
     return false;
@@ -223,16 +227,14 @@ static bool position(Sema *s, const Expr *e, const char *what, Poly *out) {
     *out = poly_const(n);
     return true;
   }
-  Diag *g = sema_error(s, ERR_BAD_INDEX, e->span, "%s is a whole constant, not %s", what,
+  Diag *g = sema_error(s, ERR_BAD_INDEX, x->span, "%s is a whole constant, not %s", what,
                        is_number(v) ? "a fraction" : v_type_str(s, v));
   if (is_tensor(v))
     diag_help(s->d, g, "use `gather` to index by a tensor");
   return false;
 }
 
-// p < size (or p <= size): as far as it is known here; with run-time sizes the rest is checked when
-// the model runs.
-static bool within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, const char *text) {
+bool sema_within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, const char *text) {
   int64_t n;
   if (p.n + size->n <= POLY_TERMS) {
     Poly d = poly_sub(*size, p);
@@ -260,8 +262,8 @@ static bool do_index(Sema *s, const Value *t, Change *c) {
     diag_help(s->d, g, "to count from the end write `[%s = %s - %lld]`", name, name, (long long)-n);
     return false;
   }
-  if (is_poison(t) || within(s, c->lo, &c->from[0]->size, false, c->op->span,
-                             arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
+  if (is_poison(t) || sema_within(s, c->lo, &c->from[0]->size, false, c->op->span,
+                                  arena_printf(s->a, "`[%s = %s]`", name, size_str(s, &c->lo))))
     return true;
   Diag *g =
       sema_error(s, ERR_BAD_INDEX, c->op->lo->span, "index %s is past the end of `%s`, which is %s",
@@ -281,18 +283,17 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
   if (c->lo.n + c->hi.n > POLY_TERMS)
     return false;
   Poly d = poly_sub(c->hi, c->lo);
-  if (!poly_is_const(&d, &len)) {
+  bool empty = poly_is_const(&d, &len)
+                   ? len < 1
+                   : !sema_within(s, c->lo, &c->hi, false, c->op->span,
+                                  arena_printf(s->a, "the slice of `%s`", from->name));
+  if ((poly_is_const(&c->lo, &n) && n < 0) || empty) {
     sema_error(s, ERR_BAD_INDEX, c->op->span,
-               "a slice has a constant length, and %s is known only at run time", size_str(s, &d));
+               empty ? "an empty slice" : "a slice starts at 0 or later");
     return false;
   }
-  if ((poly_is_const(&c->lo, &n) && n < 0) || len < 1) {
-    sema_error(s, ERR_BAD_INDEX, c->op->span,
-               len < 1 ? "an empty slice" : "a slice starts at 0 or later");
-    return false;
-  }
-  if (!within(s, c->hi, &from->size, true, c->op->span,
-              arena_printf(s->a, "the slice of `%s`", from->name))) {
+  if (!sema_within(s, c->hi, &from->size, true, c->op->span,
+                   arena_printf(s->a, "the slice of `%s`", from->name))) {
     sema_error(s, ERR_BAD_INDEX, c->op->hi->span,
                "the slice ends at %s, past the end of `%s`, which is %s", size_str(s, &c->hi),
                from->name, size_words(s, &from->size));
