@@ -82,6 +82,7 @@ codegen_sources = \
 	%D%/plan/lower_reduce.c \
 	%D%/plan/lower_row.c \
 	%D%/plan/lower_cumsum.c \
+	%D%/plan/lower_sort.c \
 	%D%/plan/lower_scatter.c \
 	%D%/plan/lower_util.h \
 	%D%/plan/materialise.c \

@@ -209,6 +209,7 @@ compiler_sources = \
 	%D%/sema/sema_prim.h \
 	%D%/sema/sema_prim_axes.c \
 	%D%/sema/sema_join.c \
+	%D%/sema/sema_sort.c \
 	%D%/sema/sema_scope.h \
 	%D%/sema/sema_schedule.c \
 	%D%/sema/sema_text.c \

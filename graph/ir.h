@@ -78,8 +78,8 @@ typedef struct Attr {
   double num, num2; // CONST value; ATTENTION scale and dropout rate
   // RANDOM, ATTENTION dropout: hash of the instance's path and the draw's number in it
   uint64_t site;
-  int64_t i0;         // small integers: which output, parameter index
-  bool reverse;       // CAUSAL_CONV, CONV_GRAD: anticausal; CUMSUM: from the end
+  int64_t i0;   // small integers: which output, parameter index
+  bool reverse; // CAUSAL_CONV, CONV_GRAD: anticausal; CUMSUM: from the end; ARGSORT: greatest first
   const char *name;   // INPUT, PARAM
   const double *data; // TABLE: extent(axis) values
   Scan *scan;
@@ -240,6 +240,8 @@ Node *g_select(Graph *g, Node *cond, Node *a, Node *b);
 Node *g_cast(Graph *g, Node *x, DType t);                           // x itself when it is t already
 Node *g_reduce(Graph *g, Op op, Node *x, Axis *const *ax, int nax); // SUM, RMAX, RMIN: axes of x
 Node *g_argmax(Graph *g, Node *x, Axis *a);                         // i32, first of equals
+// i32: the first extent(to) of a's places in order; `to` may be a itself
+Node *g_argsort(Graph *g, Node *x, Axis *a, Axis *to, bool greatest_first);
 Node *g_cumsum(Graph *g, Node *x, Axis *a, bool reverse); // sums up to each place, it included
 Node *g_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int nax); // nax 0: outer product
 Node *g_gather(Graph *g, Node *x, Node *i, Axis *a);

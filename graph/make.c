@@ -117,6 +117,11 @@ Node *g_argmax(Graph *g, Node *x, Axis *a) {
   return make1(g, OP_ARGMAX, x, &(Attr){.axis = a});
 }
 
+Node *g_argsort(Graph *g, Node *x, Axis *a, Axis *to, bool greatest_first) {
+  return g_node(g, OP_ARGSORT, DT_I32, &x, 1,
+                &(Attr){.axis = a, .axis2 = to, .reverse = greatest_first});
+}
+
 Node *g_cumsum(Graph *g, Node *x, Axis *a, bool reverse) {
   return make1(g, OP_CUMSUM, x, &(Attr){.axis = a, .reverse = reverse});
 }

@@ -149,3 +149,57 @@ void CUMSUM_grad(Grad *r) {
   Axis *a = r->n->attr.axis;
   grad_add(r, 0, g_cumsum(r->g, g_expand(r->g, r->dy, &a, 1), a, !r->n->attr.reverse));
 }
+
+// ---- order
+
+void ARGSORT_shape(Shape *s) {
+  const Attr *at = s->attr;
+  const Node *x = s->in[0];
+  int64_t all, some;
+  s->dtype = DT_I32;
+  if (x->dtype == DT_BOOL)
+    shape_fail(s, "bool operand");
+  if (!node_has(x, at->axis))
+    shape_fail(s, "the operand has no axis %s", at->axis->name);
+  if (poly_is_const(&at->axis->extent, &all) && poly_is_const(&at->axis2->extent, &some) &&
+      some > all)
+    shape_fail(s, "%s has fewer elements than %s", at->axis->name, at->axis2->name);
+  for (int i = 0; i < x->nax; i++)
+    shape_put(s, x->ax[i] == at->axis ? at->axis2 : x->ax[i]);
+}
+
+// Does value b stand before a?  A NaN is greater than any number.
+static bool stands_before(double b, double a, bool greatest_first) {
+  if (greatest_first)
+    return a < b || (isnan(b) && !isnan(a));
+  return b < a || (isnan(a) && !isnan(b));
+}
+
+// How many stand before place i: its own place in the result.
+static int64_t place_of(const double *x, int64_t n, int64_t step, int64_t i, bool greatest_first) {
+  int64_t rank = 0;
+  for (int64_t k = 0; k < n; k++)
+    rank += k < i ? !stands_before(x[i * step], x[k * step], greatest_first)
+                  : stands_before(x[k * step], x[i * step], greatest_first);
+  return rank;
+}
+
+void ARGSORT_eval(EvalOp *o) {
+  const Attr *at = &o->n->attr;
+  int64_t n = eval_extent(o->e, at->axis), some = eval_extent(o->e, at->axis2),
+          from = eval_stride(o->e, o->n->in[0], at->axis), to = eval_stride(o->e, o->n, at->axis2);
+  if (some > n) {
+    eval_fail(o->e, o->n, "%s has fewer elements than %s", at->axis->name, at->axis2->name);
+    return;
+  }
+  // Outer and inner axes are the same on both sides.
+  for (int64_t r = 0; r < o->size / some; r++) {
+    const double *x = o->in[0] + r / from * from * n + r % from;
+    double *out = o->out + r / to * to * some + r % to;
+    for (int64_t i = 0; i < n; i++) {
+      int64_t place = place_of(x, n, from, i, at->reverse);
+      if (place < some)
+        out[place * to] = (double)i;
+    }
+  }
+}

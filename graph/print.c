@@ -110,6 +110,8 @@ static char *attr_text(GraphPrinter *p, const Node *n) {
   case OP_INDEX: return arena_printf(a, "[%s = %s]", axis, size_text(p, &at->lo));
   case OP_PAD: return arena_printf(a, "[%s from %s as %s]", axis, size_text(p, &at->lo), axis2);
   case OP_CONCAT: return arena_printf(a, "[(%s) as %s]", list_text(p, at->from, at->nmap), axis);
+  case OP_ARGSORT:
+    return arena_printf(a, "[%s as %s]%s", axis, axis2, at->reverse ? " reverse" : "");
   case OP_CUMSUM:
   case OP_CAUSAL_CONV: return arena_printf(a, "[%s]%s", axis, at->reverse ? " reverse" : "");
   case OP_CONV_GRAD:

@@ -204,6 +204,7 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
   case OP_GATHER:
   case OP_INDEX: t.axis = inner(c, n, 0, same[0], t.axis); break;
   case OP_SLICE:
+  case OP_ARGSORT:
   case OP_PAD:
     t.axis = inner(c, n, 0, same[0], t.axis);
     t.axis2 = name(c, n, t.axis2);

@@ -407,7 +407,7 @@ static void start_other(Prog *g, Node *n) {
     return;
   }
   Inst *k;
-  if (n->op == OP_ARGMAX || n->op == OP_CUMSUM) {
+  if (n->op == OP_ARGMAX || n->op == OP_ARGSORT || n->op == OP_CUMSUM) {
     k = inst_new(g, IK_LOOPS, n);
     f->place = f->dest ? f->dest : place_new(g, n, NULL, 0, k->prologue);
   } else if (n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD || n->op == OP_SCATTER) {

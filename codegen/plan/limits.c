@@ -106,6 +106,15 @@ static void length_rooms(Planner *p, Rooms *rooms, const Node *n) {
   need_room(p, rooms, &room, arena_printf(p->a, text, n->attr.axis->name), n);
 }
 
+// No more are taken of an order than there are.
+static void order_rooms(Planner *p, Rooms *rooms, const Node *n) {
+  Poly room = poly_sub(n->attr.axis->extent, n->attr.axis2->extent);
+  need_room(p, rooms, &room,
+            arena_printf(p->a, "`%s` has fewer elements than `%s`", n->attr.axis->name,
+                         n->attr.axis2->name),
+            n);
+}
+
 // ---- counts and positions in i32
 
 static bool times(Poly *most, const Poly *n) {
@@ -178,6 +187,7 @@ static const Axis *axis_of_positions(const Node *n) {
   switch (n->op) {
   case OP_IOTA:
   case OP_ARGMAX:
+  case OP_ARGSORT:
   case OP_CONCAT:
   case OP_SCATTER: return n->attr.axis;
   case OP_PAD: return n->attr.axis2;
@@ -228,6 +238,8 @@ void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
       slice_rooms(p, &rooms, n);
     if (n->op == OP_SLICE || n->op == OP_PAD)
       length_rooms(p, &rooms, n);
+    if (n->op == OP_ARGSORT)
+      order_rooms(p, &rooms, n);
     if (n->op == OP_SCATTER && p->o.on->sorts)
       scatter_rooms(p, &rooms, n);
   }

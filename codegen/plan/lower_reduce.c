@@ -276,6 +276,7 @@ void lower_loops(Prog *g, Inst *k) {
   Lower *c = lower_new(g, k, inst_label(g, k));
   switch (n->op) {
   case OP_ARGMAX: loop_argmax(c, n, dst); break;
+  case OP_ARGSORT: lower_argsort(c, k, n, dst); break;
   case OP_CUMSUM: lower_cumsum(c, n, dst); break;
   case OP_CAUSAL_CONV: lower_conv(c, n, dst); break;
   case OP_CONV_GRAD: lower_conv_grad(c, n, dst); break;

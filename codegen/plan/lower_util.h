@@ -25,6 +25,9 @@ int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LS
 void lower_conv(Lower *c, Node *n, const Place *dst);
 void lower_conv_grad(Lower *c, Node *n, const Place *dst);
 
+// ---- lower_sort.c
+void lower_argsort(Lower *c, const Inst *k, Node *n, const Place *dst);
+
 // ---- lower_cumsum.c
 void lower_cumsum(Lower *c, Node *n, const Place *dst);
 

@@ -130,6 +130,7 @@ static void mark_operands(Prog *g, Node *n) {
       if (!node_is_const(n->in[i], NULL) && !(i == 3 && mask_is_derived(g, n)))
         must(g, view_base(n->in[i]));
     return;
+  case OP_ARGSORT: // its elements are compared many times
   case OP_GATHER: {
     Node *x = view_base(n->in[0]);
     if (!(op_flags(x->op) & F_LEAF))

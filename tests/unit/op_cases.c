@@ -117,6 +117,8 @@ static Node *make_reduce(OpCase *c) {
     return NULL;
   List l = list(c, over[c->variant]);
   Node *x = values(c, "ALBC");
+  if (c->op == OP_ARGSORT) // all of them, or the first two
+    return g_argsort(c->b.g, x, l.v[0], c->variant % 2 ? axis(c, 'X') : l.v[0], c->variant % 2);
   if (c->op == OP_CUMSUM)
     return g_cumsum(c->b.g, x, l.v[0], c->variant % 2);
   return c->op == OP_ARGMAX ? g_argmax(c->b.g, x, l.v[0])

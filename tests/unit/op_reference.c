@@ -66,6 +66,25 @@ static double argmax(Bed *b, const Node *n, RefPlace p) {
   return (double)best;
 }
 
+// The place that as many stand before as p says.
+static double argsort(Bed *b, const Node *n, RefPlace p) {
+  int axis = n->attr.axis->id;
+  int64_t rank = p.at[n->attr.axis2->id];
+  for (int64_t i = 0; i < size_of(b, n->attr.axis); i++) {
+    int64_t before = 0;
+    p.at[axis] = i;
+    double x = reference_value(b, n->in[0], p);
+    for (int64_t k = 0; k < size_of(b, n->attr.axis); k++) {
+      p.at[axis] = k;
+      double y = reference_value(b, n->in[0], p);
+      before += y == x ? k < i : n->attr.reverse ? y > x : y < x;
+    }
+    if (before == rank)
+      return (double)i;
+  }
+  ck_abort_msg("no place has this rank");
+}
+
 static double cumsum(Bed *b, const Node *n, RefPlace p) {
   int axis = n->attr.axis->id;
   int64_t here = p.at[axis], last = size_of(b, n->attr.axis) - 1;
@@ -292,6 +311,7 @@ double reference_value(Bed *b, const Node *n, RefPlace p) {
   case OP_RANDOM: return uniform(b, at->site, at->axes, at->naxes, &p);
   case OP_SUM: case OP_RMAX: case OP_RMIN: return reduce(b, n, p);
   case OP_ARGMAX: return argmax(b, n, p);
+  case OP_ARGSORT: return argsort(b, n, p);
   case OP_CUMSUM: return cumsum(b, n, p);
   case OP_CONTRACT: return contract(b, n, p);
   case OP_GATHER: return gather(b, n, p);

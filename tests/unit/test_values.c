@@ -255,6 +255,15 @@ static const struct {
      "sum[P](cumsum[P](x[H as (P, Q)]))[Q as S] @[S] one_hot[H](iota[Q])[Q as S]",
      {5, 8, 0, 0}},
     {"[H]", "sum[P](one_hot[H](5 * iota[P] - 1))", {0, 0, 0, 0}},
+    // order
+    {"[H]", "sort[H](select(x > 3, 0, -x))", {-3, -2, -1, 0}},
+    {"i32[H]", "argsort[H](select(x > 3, 0, -x))", {2, 1, 0, 3}},
+    {"i32[H]", "argsort[H](mod(iota[H], 2))", {0, 2, 1, 3}},
+    {"i32[P]", "arg_top_k[H, P](mod(iota[H], 2))", {1, 3}},
+    {"[P]", "top_k[H, P](x)", {4, 3}},
+    {"[H]", "sort[H](log(x - 2))[H = 1] + 0 * x", {0, 0, 0, 0}},
+    {"i32[H]", "argsort[H](sqrt(x - 3))", {2, 3, 0, 1}},
+    {"i32[P]", "arg_top_k[H, P](sqrt(x - 3))", {0, 1}},
     // functions of the prelude
     {"[H]", "1e9 * log1p(1e-9 * x)", {1 - 5e-10, 2 - 2e-9, 3 - 4.5e-9, 4 - 8e-9}},
     {"[H]", "1e9 * expm1(1e-9 * x)", {1 + 5e-10, 2 + 2e-9, 3 + 4.5e-9, 4 + 8e-9}},
