@@ -210,6 +210,24 @@ START_TEST(keeps_programs) {
 }
 END_TEST
 
+// The blocks ```mdl of a document.
+static int see_document(const char *name) {
+  int n = 0;
+  for (char *at = read_text("docs", name); (at = strstr(at, "\n```mdl\n")); n++) {
+    char *end = strstr(at + 8, "\n```");
+    ck_assert_ptr_nonnull(end);
+    keeps_all(arena_strndup(arena, at + 8, (size_t)(end + 1 - (at + 8))));
+    at = end;
+  }
+  return n;
+}
+
+START_TEST(keeps_examples) {
+  ck_assert_int_gt(see_document("language.md"), 20);
+  ck_assert_int_gt(see_document("tasks.md"), 2);
+}
+END_TEST
+
 START_TEST(models_are_formatted) {
   ck_assert_int_gt(each_text("models", see_model), 15);
   fresh();
@@ -242,6 +260,7 @@ Suite *fmt_suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, looks_so, 0, COUNT(looks));
   tcase_add_test(t, keeps_programs);
+  tcase_add_test(t, keeps_examples);
   tcase_add_test(t, models_are_formatted);
   tcase_add_test(t, some_mutations_are_good);
   tcase_add_test(t, long_names_stand_out);
