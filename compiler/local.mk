@@ -215,6 +215,7 @@ compiler_sources = \
 	%D%/sema/sema_text.c \
 	%D%/sema/sema_use.c \
 	%D%/sema/sema_extend.c \
+	%D%/sema/sema_foreign.c \
 	%D%/sema/sema_habits.c \
 	%D%/sema/sema_habits.h \
 	%D%/sema/sema_tokenizer.c \
@@ -249,6 +250,7 @@ compiler_sources = \
 	%D%/syntax/parse_checkpoint.c \
 	%D%/syntax/parse_decl.c \
 	%D%/syntax/parse_expr.c \
+	%D%/syntax/parse_foreign.c \
 	%D%/syntax/parse_literal.c \
 	%D%/syntax/parse_internal.h \
 	%D%/syntax/parse_stmt.c \

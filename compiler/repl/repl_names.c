@@ -63,6 +63,10 @@ static void walk_expr(const NameWalk *w, const Expr *e) {
     for (int i = 0; i < e->items.n; i++)
       walk_expr(w, e->items.v[i]);
     break;
+  case EX_FOREIGN:
+    for (int i = 0; i < e->foreign->items.n; i++)
+      walk_expr(w, e->foreign->items.v[i]);
+    break;
   case EX_SCAN:
     walk_name(w, &e->scan->axis);
     walk_formals(w, &e->scan->states);

@@ -172,6 +172,9 @@ static void run_entry(Sema *s, const Stmt *st) {
     reserved_entry(s, st->names.v[0]);
   Value *v = sema_value(s, st->value);
   Ty want = sema_entry_type(s, st, &v);
+  if (st->diag && is_tensor(v))
+    diag_help_instead(s->d, st->diag, "write `entry %s : %s = ...`", st->names.v[0].s,
+                      v_type_str(s, v));
   if (st->type && !ty_same(s, st->value->span, v, &want,
                            arena_printf(s->a, "entry `%s`", st->names.v[0].s), st->type->span))
     v = want.bad || !checking(s) ? v_poison(s) : ty_value(s, &want);

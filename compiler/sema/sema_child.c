@@ -82,7 +82,8 @@ AxList *child_axes(Sema *s, const Stmt *st, const Module *m) {
         sema_error(s, ERR_WRONG_GENERICS, g ? g->span : st->module.span,
                    m->ngenerics ? "`%s` needs its dimensions: `%s%s`" : "`%s` takes no dimensions",
                    m->name, m->name, generics_str(s, m));
-    sema_label(s, d, m->decl->name.span, "declared here");
+    if (!m->prelude)
+      sema_label(s, d, m->decl->name.span, "declared here");
     if (!g)
       sema_module_help(s, d, m, &st->args, true);
     else if (arrow && m->ngenerics == 2 && g->in.n == 2)

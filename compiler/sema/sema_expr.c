@@ -539,6 +539,8 @@ static Value *eval_call(Sema *s, const Expr *e) {
   if (called.told)
     return f;
   add_args(s, &e->args, &args);
+  if (sema_foreign_args(s, f, &e->args, &args))
+    return v_poison(s);
   return sema_call(s, f, &args, e->span, e->a->span);
 }
 
@@ -552,6 +554,8 @@ static Value *eval_pipe(Sema *s, const Expr *e) {
     return f;
   if (e->b->kind == EX_CALL)
     add_args(s, &e->b->args, &args);
+  if (e->b->kind == EX_CALL && sema_foreign_args(s, f, &e->b->args, &args))
+    return v_poison(s);
   return sema_call(s, f, &args, e->b->span, stage->span);
 }
 
@@ -591,6 +595,7 @@ static Value *eval_kind(Sema *s, const Expr *e) {
                      "`then` joins the pieces of a schedule, in the `rate` of a train block");
   case EX_SCAN: return sema_scan(s, e);
   case EX_AT: return layer_at(s, e, sema_callee(s, e->a));
+  case EX_FOREIGN: return sema_foreign(s, e);
   default: BUG("expression of kind %d", e->kind);
   }
 }

@@ -44,6 +44,13 @@ static bool is_value_text(const Expr *e) {
 }
 
 static void say(Said *x, const char *name, const Expr *e, Value *v) {
+  bool list = e->kind == EX_FOREIGN && e->foreign->kind == FOREIGN_LIST;
+  for (int i = 0; list && i < e->foreign->items.n; i++)
+    say(x, NULL, e->foreign->items.v[i], NULL);
+  if (list) {
+    diag_drop(x->s->d, e->foreign->diag); // the answer to the call says it
+    return;
+  }
   SaidArg a = {name, e, v ? v : is_value_text(e) ? sema_value(x->s, e) : v_poison(x->s)};
   if (name && habit_find(HABIT_AXIS, name, NULL, NULL))
     x->axis = strncmp(name, "keep", 4) ? a : x->axis;
@@ -57,8 +64,10 @@ static Said said(Sema *s, const Expr *of, Value *v, const Called *c) {
     say(&x, NULL, of, v);
   if (c && c->first)
     say(&x, NULL, c->first, NULL);
-  for (int i = 0; c && c->args && i < c->args->n; i++)
+  for (int i = 0; c && c->args && i < c->args->n; i++) {
+    diag_drop(s->d, c->args->v[i].diag); // likewise
     say(&x, c->args->v[i].name.s, c->args->v[i].value, NULL);
+  }
   return x;
 }
 
@@ -145,7 +154,7 @@ static Ax *before_axis(const Said *x) {
   return of ? axis_at(&of->ax, -2) : NULL;
 }
 
-static Ax *shared_axis(const Value *a, const Value *b) {
+Ax *habit_shared_axis(const Value *a, const Value *b) {
   for (int i = a && b ? a->ax.n - 1 : -1; i >= 0; i--)
     if (ax_in(&b->ax, a->ax.v[i]) && single(a->ax.v[i]))
       return a->ax.v[i];
@@ -156,16 +165,15 @@ static const char *name_or(const Ax *a, const char *letter) {
   return a ? a->name : letter;
 }
 
-static const char *product_type(const Said *x) {
-  const Value *a = tensor(x, 0), *b = tensor(x, 1);
-  Ax *sum = shared_axis(a, b);
+const char *habit_product(Sema *s, const Value *a, const Value *b) {
+  Ax *sum = habit_shared_axis(a, b);
   if (!sum)
     return "what both have is kept once";
-  AxList all = ax_join(x->s, a->ax, b->ax), out = {NEWN(x->s->a, Ax *, all.n), 0};
+  AxList all = ax_join(s, a->ax, b->ax), out = {NEWN(s->a, Ax *, all.n), 0};
   for (int i = 0; i < all.n; i++)
     if (all.v[i] != sum)
       out.v[out.n++] = all.v[i];
-  return dtype_axes_str(x->s, dtype_promote(a->dtype, b->dtype), &out);
+  return dtype_axes_str(s, dtype_promote(a->dtype, b->dtype), &out);
 }
 
 // ---- changes of axes: `x.view(B, L, Heads, D)`
@@ -253,7 +261,7 @@ static const char *dtype_said(const Said *x) {
 }
 
 // The name on the left of the `=` or the `:` that this stands behind.
-static const char *name_bound(const Sema *s) {
+const char *habit_name_bound(const Sema *s) {
   const Body *b = s->scope ? s->scope->body : NULL;
   int i = s->frame->stmt;
   bool known = b && s->frame->kind != FR_FN && !s->scope->strip && i < b->stmts.n;
@@ -272,13 +280,13 @@ static const char *field(void *context, char c, bool alone) {
   case 'A': return name_or(meant_axis(x), "H");
   case 'P': return name_or(before_axis(x), "L");
   case 'R': return (a = said_axis(x)) ? arena_printf(x->s->a, "[%s]", a->name) : "";
-  case 'c': return name_or(shared_axis(tensor(x, 0), tensor(x, 1)), "H");
-  case 'r': return product_type(x);
+  case 'c': return name_or(habit_shared_axis(tensor(x, 0), tensor(x, 1)), "H");
+  case 'r': return habit_product(x->s, tensor(x, 0), tensor(x, 1));
   case 'v': return changed(x);
   case 'q': return squeezed(x);
   case 'n': return length(x);
   case 't': return dtype_said(x);
-  case 'f': return name_bound(x->s);
+  case 'f': return habit_name_bound(x->s);
   default: BUG("field $%c of a habit", c);
   }
 }
@@ -350,6 +358,33 @@ void sema_argument_help(Sema *s, Diag *g, const char *fn, const CallArgs *args, 
             own_line(&x, fn));
 }
 
+static bool takes_argument(const Value *f, const char *name) {
+  const Formals *of = f->kind == V_FN      ? &f->fn->decl->formals
+                      : f->kind == V_CHILD ? &f->child->mod->decl->formals
+                                           : NULL;
+  for (int i = 0; of && i < of->n; i++)
+    if (of->v[i].name.s == name)
+      return true;
+  return !of && f->kind == V_PRIM && !strcmp(name, "where");
+}
+
+bool sema_foreign_args(Sema *s, const Value *f, const Args *args, const CallArgs *values) {
+  const char *fn = f->kind == V_FN ? f->fn->name : f->kind == V_PRIM ? prim_name(f->prim) : NULL;
+  Diag *g = NULL;
+  for (int i = 0; fn && i < args->n && !g; i++)
+    if (args->v[i].diag && !takes_argument(f, args->v[i].name.s))
+      g = args->v[i].diag;
+  if (!g)
+    return false;
+  Said x = {.s = s};
+  for (int i = 0; i < values->n; i++)
+    say(&x, values->v[i].name.s, values->v[i].expr, values->v[i].x.v);
+  for (int i = 0; i < x.n; i++)
+    x.arg[i].name = x.arg[i].name && is_formal(s, fn, x.arg[i].name) ? x.arg[i].name : NULL;
+  diag_help_instead(s->d, g, "write `%s`", own_line(&x, fn));
+  return true;
+}
+
 // ---- what is said
 static void help(Sema *s, Diag *g, const char *line, const char *why) {
   if (*line && *why)
@@ -412,7 +447,7 @@ static void undeclared_dim(Sema *s, Diag *g, const Module *m, const Args *args) 
 }
 
 void sema_module_help(Sema *s, Diag *g, const Module *m, const Args *args, bool declared) {
-  const char *name = name_bound(s),
+  const char *name = habit_name_bound(s),
              *line = arena_printf(s->a, "%s : %s%s%s", name, m->name, module_dims(s, m, args),
                                   module_args(s, m, args));
   diag_help(s->d, g,
@@ -472,6 +507,9 @@ static void help_part(Said *x, Diag *g, const char *name) {
   const char *other = in_other_capitals(s, name);
   LetInfo *let = let_find(s, name);
   Module *m = module_find(s, name);
+  const Habit *h = habit_find(HABIT_CALL, name, has_fn, s);
+  if (h && !strcmp(h->needs, name) && help_by_row(x, g, name))
+    return;
   if (m)
     sema_module_help(s, g, m, x->args, false);
   else if (sema_names_fn(s, name))

@@ -23,5 +23,13 @@ void sema_axes_help(Sema *s, Diag *g, const char *name, const CallArgs *args);
 void sema_module_help(Sema *s, Diag *g, const Module *m, const Args *args, bool declared);
 // A module that there is elsewhere; false: none of these.
 bool sema_foreign_module(Sema *s, Diag *g, const Stmt *st);
+// What was reported by the parser: its own errors, and a help that knows the values.
+Value *sema_foreign(Sema *s, const Expr *e);
+// An argument `dim=1` or `p=0.1` that the callee does not take so: true, and told what to write.
+bool sema_foreign_args(Sema *s, const Value *f, const Args *written, const CallArgs *args);
+Ax *habit_shared_axis(const Value *a, const Value *b); // the last one that both have; NULL: none
+const char *habit_product(Sema *s, const Value *a,
+                          const Value *b);     // the type of their product along that axis
+const char *habit_name_bound(const Sema *s);   // what stands left of this statement's `=` or `:`
 bool sema_names_fn(Sema *s, const char *name); // a function of the language, or of the file
 #endif

@@ -1,6 +1,7 @@
 // Train blocks: the loss, and the settings that make a recipe.
 #include "compiler/sema/sema_check.h"
 #include "compiler/sema/sema_eval.h"
+#include "compiler/syntax/habits.h"
 #include "base/hash.h"
 #include <float.h>
 #include <math.h>
@@ -262,7 +263,11 @@ static void setting(Sema *s, const Setting *st, Recipe *r) {
     Diag *g =
         sema_error(s, ERR_UNKNOWN_SETTING, st->name.span, "unknown setting `%s`: there are %s",
                    st->name.s, suggest_text(s, names, COUNT(names)));
-    suggest_list(s, g, st->name.s, names, COUNT(names));
+    const Habit *h = habit_find(HABIT_SETTING, st->name.s, NULL, NULL);
+    if (h)
+      diag_help(s->d, g, "write `%s`%s", h->line, h->why);
+    else
+      suggest_list(s, g, st->name.s, names, COUNT(names));
   }
   }
 }

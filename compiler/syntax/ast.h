@@ -101,6 +101,7 @@ typedef enum ExprKind {
   EX_THEN, // (items[0] then items[1] ...), two or more
   EX_SCAN, // scan
   EX_AT,   // a [b]: one child of a repeat
+  EX_FOREIGN, // foreign: no expression of the language, already reported; what is meant is clear
   EX_KIND_COUNT
 } ExprKind;
 
@@ -136,9 +137,30 @@ typedef struct DimOp {
   Expr *lo, *hi;
 } DimOp;
 
+// What another language writes, and the error that it got: who knows more may give it a better help.
+typedef enum ForeignKind {
+  FOREIGN_PLACES,  // a [places]: `x[:, 0]`
+  FOREIGN_LIST,    // [items]
+  FOREIGN_MODULE,  // a [in -> out]: a module where a value is wanted
+  FOREIGN_PRODUCT, // a @ b, without axes
+  FOREIGN_OTHER    // items
+} ForeignKind;
+typedef struct ForeignPlace { // one of `x[:, 0, 1:3, ..., None]`
+  enum { PLACE_ALL, PLACE_ONE, PLACE_PART, PLACE_REST, PLACE_NEW } kind;
+  Expr *lo, *hi; // PLACE_ONE: lo; PLACE_PART: either may be NULL
+} ForeignPlace;
+typedef struct ForeignExpr {
+  ForeignKind kind;
+  Diag *diag;  // NULL: not shown, others came before it
+  Exprs items; // all of its expressions but the one in front
+  VEC(ForeignPlace) places;
+  Generics *generics;
+} ForeignExpr;
+
 typedef struct Arg { // [NAME ":"] expr
   Span span;
-  Name name; // name.s NULL: by position
+  Name name;  // name.s NULL: by position
+  Diag *diag; // it was written `NAME = expr`; else NULL
   Expr *value;
 } Arg;
 typedef VEC(Arg) Args;
@@ -180,12 +202,13 @@ struct Expr {
     bool truth;
     DType dtype;
     BinOp bin;
-    Name name;      // EX_NAME, EX_DOT
-    AxisNames axes; // EX_AXES, EX_CONTRACT
-    VEC(DimOp) ops; // EX_OPS
-    Args args;      // EX_CALL
-    Exprs items;    // EX_TUPLE, EX_THEN
-    ScanExpr *scan; // EX_SCAN
+    Name name;            // EX_NAME, EX_DOT
+    AxisNames axes;       // EX_AXES, EX_CONTRACT
+    VEC(DimOp) ops;       // EX_OPS
+    Args args;            // EX_CALL
+    Exprs items;          // EX_TUPLE, EX_THEN
+    ScanExpr *scan;       // EX_SCAN
+    ForeignExpr *foreign; // EX_FOREIGN
   };
 };
 
@@ -228,6 +251,7 @@ struct Stmt {
       other; // ST_CHILD: what it is where the condition is false; with an index a layer, with the same repeat
   Expr *absent; // ST_PARAM: the value where the condition is false; NULL: that of `value`
   Binds forms;  // ST_FORMS
+  Diag *diag;   // ST_ENTRY without its type: the error that was reported; else NULL
 };
 
 // `_` beside other names: a result that nothing needs.

@@ -176,6 +176,9 @@ static void tail(AstPrinter *p, const Expr *e) {
   case EX_TUPLE: items(p, &e->items, ", "); break;
   case EX_THEN: items(p, &e->items, " then "); break;
   case EX_SCAN: scan(p, e->scan); break;
+  case EX_FOREIGN:
+    out(p, "%.*s", (int)(e->span.hi - e->span.lo), e->span.src->text + e->span.lo);
+    break;
   default: break;
   }
 }
@@ -201,7 +204,7 @@ static void expr(AstPrinter *p, const Expr *e) {
   out(p, e->parens ? "(" : "");
   if (e->kind == EX_NEG || e->kind == EX_NOT)
     oper(p, e);
-  if (e->a)
+  if (e->a && e->kind != EX_FOREIGN)
     expr(p, e->a);
   if (infix) {
     bool tight = e->kind == EX_BIN && e->bin == BIN_POW;
@@ -252,7 +255,7 @@ static void args_tree(AstPrinter *p, const Args *a) {
 static void node(AstPrinter *p, const Expr *e) {
   static const char *const kinds[EX_KIND_COUNT] = {
       "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ",  "call",
-      "negate",  "not",     "",      "",      "pipe",   "tuple", "then",  "scan ", "at"};
+      "negate",  "not",     "",      "",      "pipe",   "tuple", "then",  "scan ", "at", "foreign "};
   out(p, "%s", kinds[e->kind]);
   if (e->kind == EX_BIN || e->kind == EX_CONTRACT)
     oper(p, e);

@@ -99,6 +99,34 @@ Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) {
   return g;
 }
 
+static void drop_help(Diag *g) {
+  int n = 0;
+  for (int i = 0; i < g->parts.n; i++)
+    if (g->parts.v[i].kind != SEV_HELP)
+      g->parts.v[n++] = g->parts.v[i];
+  g->parts.n = n;
+}
+
+Diag *diag_help_instead(Diags *d, Diag *g, const char *fmt, ...) {
+  va_list ap;
+  if (g)
+    drop_help(g);
+  va_start(ap, fmt);
+  add_part(d, g, SEV_HELP, (Span){0}, fmt, ap);
+  va_end(ap);
+  return g;
+}
+
+void diag_drop(Diags *d, Diag *g) {
+  int i = 0;
+  while (i < d->list.n && d->list.v[i] != g)
+    i++;
+  if (!g || i == d->list.n)
+    return;
+  d->errors -= g->severity == SEV_ERROR;
+  memmove(d->list.v + i, d->list.v + i + 1, (size_t)(--d->list.n - i) * sizeof *d->list.v);
+}
+
 // ---- order: those without a place, then file by file as first met, by place, then as they were
 // found
 typedef struct Keyed {

@@ -48,6 +48,10 @@ Diag *diag_note(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4,
 Diag *diag_note_label(Diags *d, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
 // What to do about it:
 Diag *diag_help(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// Instead of the help that it has, by who knows more:
+Diag *diag_help_instead(Diags *d, Diag *g, const char *fmt, ...) PRINTF_LIKE(3, 4);
+// Takes an error back, which another one about the same text says better; NULL: nothing.
+void diag_drop(Diags *d, Diag *g);
 typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON } DiagFormat;
 // Sorted by place; one line of JSON per diagnostic in DIAG_JSON.
 void diags_print(FILE *f, const Diags *d, DiagFormat format, bool color);

@@ -332,9 +332,76 @@ static void operator_or_bracket(Lexer *l) {
   stray(l);
 }
 
+// ---- comments of other languages: skipped, so that what follows is read
+// Nothing but blanks before it on its line.
+static bool at_line_start(const Lexer *l) {
+  uint32_t i = l->at;
+  while (i > 0 && (l->s[i - 1] == ' ' || l->s[i - 1] == '\t'))
+    i--;
+  return i == 0 || l->s[i - 1] == '\n';
+}
+
+// Words behind one another are no expression.  `s` ends with NUL.
+static bool is_prose(const char *s) {
+  while (*s == ' ')
+    s++;
+  while (is_alpha(*s))
+    s++;
+  return *s == ' ' && is_alpha(s[1]);
+}
+
+static uint32_t line_rest(const Lexer *l, uint32_t at) {
+  uint32_t i = at;
+  while (i < l->size && l->s[i] != '\n')
+    i++;
+  return i - at;
+}
+
+// `// text`, `-- text`
+static uint32_t line_comment(const Lexer *l, bool minus) {
+  bool first = at_line_start(l), prose = is_prose(l->s + l->at + 2),
+       apart = l->at > 1 && l->s[l->at - 1] == ' ' && l->s[l->at - 2] == ' ';
+  return (minus ? first && prose : first || apart || prose) ? line_rest(l, l->at) : 0;
+}
+
+// Up to the closing sign; of what is never closed up to the end.
+static uint32_t long_comment(const Lexer *l, const char *open, const char *close) {
+  const char *s = l->s + l->at, *end = strstr(s + strlen(open), close);
+  return end ? (uint32_t)(end + strlen(close) - s) : l->size - l->at;
+}
+
+// How long the comment is; 0: none starts here.
+static uint32_t foreign_comment(const Lexer *l) {
+  char a = peek(l, 0), b = peek(l, 1);
+  if ((a == '/' || a == '-') && b == a)
+    return line_comment(l, a == '-');
+  if (a == '/' && b == '*')
+    return long_comment(l, "/*", "*/");
+  bool quoted = a == '"' && b == a && peek(l, 2) == a && at_line_start(l);
+  return quoted ? long_comment(l, "\"\"\"", "\"\"\"") : 0;
+}
+
+static void skip_comment(Lexer *l, uint32_t n) {
+  uint32_t mark = l->s[l->at] == '"' ? 3 : 2, shown = line_rest(l, l->at + mark), blank = 0;
+  Diag *g = error(l, ERR_STRAY_CHARACTER, l->at, l->at + mark,
+                  arena_printf(l->arena, "`%.*s` starts no comment here", (int)mark, l->s + l->at));
+  shown = shown < n - mark ? shown : n - mark;
+  while (blank < shown && l->s[l->at + mark + blank] == ' ')
+    blank++;
+  bool short_line = shown == n - mark && shown < 60 && l->s[l->at] != '"' && peek(l, 1) != '*';
+  diag_help(l->diags, g,
+            short_line ? "a comment starts with `#`: `# %.*s`"
+                       : "a comment starts with `#`, on each of its lines",
+            (int)(shown - blank), l->s + l->at + mark + blank);
+  l->at += n;
+}
+
 static void token(Lexer *l) {
   char c = peek(l, 0);
-  if (c == ';')
+  uint32_t comment = c == '/' || c == '-' || c == '"' ? foreign_comment(l) : 0;
+  if (comment)
+    skip_comment(l, comment);
+  else if (c == ';')
     semicolon(l);
   else if (c == '"')
     string(l);

@@ -63,7 +63,7 @@ Diag *fail(Parser *p, int code, const Token *t, const char *fmt, ...) {
   if (p->panic)
     return NULL;
   p->panic = p->bad = true;
-  if (item_reported(p, t)) // which may well have caused this one
+  if (p->told == p->item || item_reported(p, t)) // which may well have caused this one
     return NULL;
   va_list ap;
   va_start(ap, fmt);
@@ -173,6 +173,7 @@ static void end_of_item(Parser *p) {
     fail(p, ERR_EXPECTED, t, "`{` does not belong here: it stands at the end of its header's line");
   else {
     const char *help = word_help(p);
+    help = help ? help : item_end_help(p, t - (p->at > p->item));
     Diag *g =
         fail(p, ERR_EXPECTED, t, "expected end of line, found %s%s", found(p, t), stray_help(t));
     if (help)
@@ -213,6 +214,7 @@ static Parser parser_new(Arena *a, Intern *names, Diags *diags, const Source *sr
   Parser p = {
       .arena = a, .names = names, .diags = diags, .src = src, .tok = t->list.v, .ntok = t->list.n};
   p.bad = t->bad;
+  p.told = -1;
   p.poison = NEW(a, Expr);
   p.poison->kind = EX_BOOL;
   p.poison->height = 1;

@@ -64,7 +64,10 @@ Type *parse_type(Parser *p) {
   Type *t = NEW(p->arena, Type);
   t->dtype = DT_F32;
   const Token *d = peek(p, 0);
-  if ((t->has_dtype = accept(p, T_DTYPE))) {
+  if (dtype_lacks(p)) {
+    t->has_dtype = true;
+    t->dtype = foreign_dtype(p);
+  } else if ((t->has_dtype = accept(p, T_DTYPE))) {
     t->dtype = d->dtype;
     t->dtype_span = tok_span(p, d);
   }
@@ -296,7 +299,10 @@ static void no_decl(Parser *p, Decl *d) {
   Diag *g = fail(p, ERR_NOT_DECLARATION, t, "`%s` does not start a declaration", t->s);
   const Habit *meant = habit_find(HABIT_DECL, t->s, NULL, NULL);
   if (meant)
-    diag_help(p->diags, g, "it is `%s` here", meant->line);
+    foreign_decl_help(p, g, meant, next);
+  else if (next->kind == T_SET)
+    diag_help(p->diags, g, "write `dim %s = ...` for a size, or `let %s = ...` for another number",
+              t->s, t->s);
   for (int i = 0; i < COUNT(decls) && !meant; i++)
     if (edit_distance(t->s, decls[i].word, 2) <= 2 && next->kind == T_NAME) {
       diag_help(p->diags, g, "did you mean `%s`?", decls[i].word);

@@ -10,7 +10,7 @@ static int height_of(const Expr *e) {
 }
 
 // Makes room in `e` for a child of this height.
-static void raise(Parser *p, Expr *e, int child) {
+void expr_raise(Parser *p, Expr *e, int child) {
   if (child < e->height)
     return;
   if (child < AST_MAX_HEIGHT)
@@ -21,15 +21,15 @@ static void raise(Parser *p, Expr *e, int child) {
          AST_MAX_HEIGHT);
 }
 
-static Expr *node(Parser *p, ExprKind kind, int first, Expr *a, Expr *b) {
+Expr *expr_node(Parser *p, ExprKind kind, int first, Expr *a, Expr *b) {
   Expr *e = NEW(p->arena, Expr);
   e->kind = kind;
   e->span = e->op = a ? span_join(a->span, since(p, first)) : since(p, first);
   e->height = 1;
   e->a = a;
   e->b = b;
-  raise(p, e, height_of(a));
-  raise(p, e, height_of(b));
+  expr_raise(p, e, height_of(a));
+  expr_raise(p, e, height_of(b));
   return e;
 }
 
@@ -113,7 +113,7 @@ static bool place_follows(const Parser *p) {
 
 // "[" sum "]" after a child that is repeated
 static Expr *layer_at(Parser *p, int first, int open, Expr *a) {
-  Expr *b = parse_sum(p), *e = node(p, EX_AT, first, a, b);
+  Expr *b = parse_sum(p), *e = expr_node(p, EX_AT, first, a, b);
   expect(p, T_RBRACKET, "");
   e->op = since(p, open);
   e->span = span_join(a->span, e->op);
@@ -123,25 +123,24 @@ static Expr *layer_at(Parser *p, int first, int open, Expr *a) {
 // "[" (axes | op {"," op} | sum) "]" after an expression
 static Expr *brackets(Parser *p, int first, Expr *a) {
   int open = p->at;
+  if (places_follow(p))
+    return foreign_places(p, first, a);
   advance(p);
-  const Token *t = peek(p, 0);
   if (place_follows(p))
     return layer_at(p, first, open, a);
-  if (t->kind == T_STR || t->kind == T_COLON) {
-    Diag *g = fail(p, ERR_AXIS_IS_NAME, t, "`[ ]` takes names of axes, not %s", found(p, t));
-    diag_help(p->diags, g, "`x[L = 0]` takes the first element along `L`");
-  }
-  Expr *e = node(p, op_follows(p) ? EX_OPS : EX_AXES, first, a, NULL);
+  Expr *e = expr_node(p, op_follows(p) ? EX_OPS : EX_AXES, first, a, NULL);
   if (e->kind == EX_AXES) {
     parse_axes(p, &e->axes, "an axis");
+    if (is(p, T_ARROW) && a->kind == EX_NAME)
+      return foreign_module(p, first, e);
     if (is(p, T_SET) || is_word(p, "as"))
       fail(p, ERR_AXES_AND_OPS, peek(p, 0),
            "names of axes and operations on axes do not mix in one `[ ]`");
   } else {
     do {
       DimOp op = dim_op(p);
-      raise(p, e, height_of(op.lo));
-      raise(p, e, height_of(op.hi));
+      expr_raise(p, e, height_of(op.lo));
+      expr_raise(p, e, height_of(op.hi));
       vec_push(p->arena, &e->ops, op);
     } while (accept(p, T_COMMA));
   }
@@ -158,11 +157,14 @@ void parse_args(Parser *p, Args *out) {
   do {
     int first = p->at;
     Arg arg = {0};
-    if (next_is(p, T_COLON)) {
+    bool other = foreign_arg_follows(p);
+    if (other) {
+      foreign_arg(p, &arg);
+    } else if (next_is(p, T_COLON)) {
       arg.name = expect_name(p, "the name of an argument");
       accept(p, T_COLON);
     }
-    arg.value = parse_expr(p);
+    arg.value = other ? arg.value : parse_expr(p);
     arg.span = since(p, first);
     vec_push(p->arena, out, arg);
   } while (accept(p, T_COMMA));
@@ -171,10 +173,10 @@ void parse_args(Parser *p, Args *out) {
 static Expr *call(Parser *p, int first, Expr *a) {
   int open = p->at;
   advance(p);
-  Expr *e = node(p, EX_CALL, first, a, NULL);
+  Expr *e = expr_node(p, EX_CALL, first, a, NULL);
   parse_args(p, &e->args);
   for (int i = 0; i < e->args.n; i++)
-    raise(p, e, e->args.v[i].value->height);
+    expr_raise(p, e, e->args.v[i].value->height);
   expect(p, T_RPAREN, "");
   e->op = since(p, open);
   e->span = span_join(a->span, e->op);
@@ -184,7 +186,7 @@ static Expr *call(Parser *p, int first, Expr *a) {
 static Expr *dot(Parser *p, int first, Expr *a) {
   advance(p);
   Name n = expect_name(p, "a name");
-  Expr *e = node(p, EX_DOT, first, a, NULL);
+  Expr *e = expr_node(p, EX_DOT, first, a, NULL);
   e->name = n;
   return e;
 }
@@ -200,12 +202,12 @@ static Expr *scan(Parser *p) {
   expect(p, T_RBRACKET, "");
   parse_formals(p, &s->states);
   s->body = parse_body(p);
-  Expr *e = node(p, EX_SCAN, first, NULL, NULL);
+  Expr *e = expr_node(p, EX_SCAN, first, NULL, NULL);
   e->op = word;
   e->scan = s;
-  raise(p, e, body_height(s->body));
+  expr_raise(p, e, body_height(s->body));
   for (int i = 0; i < s->states.n; i++)
-    raise(p, e, height_of(s->states.v[i].preset));
+    expr_raise(p, e, height_of(s->states.v[i].preset));
   return e;
 }
 
@@ -214,6 +216,8 @@ static Expr *parenthesis(Parser *p) {
   int first = p->at;
   advance(p);
   Expr *one = parse_expr(p);
+  if (equality_follows(p))
+    one = foreign_equality(p, first + 1, one);
   bool then = is_word(p, "then");
   if (!then && !is(p, T_COMMA)) {
     expect(p, T_RPAREN, "");
@@ -230,10 +234,10 @@ static Expr *parenthesis(Parser *p) {
     vec_push(p->arena, &items, parse_expr(p));
   }
   expect(p, T_RPAREN, "");
-  Expr *e = node(p, then ? EX_THEN : EX_TUPLE, first, NULL, NULL);
+  Expr *e = expr_node(p, then ? EX_THEN : EX_TUPLE, first, NULL, NULL);
   e->items = items;
   for (int i = 0; i < items.n; i++)
-    raise(p, e, items.v[i]->height);
+    expr_raise(p, e, items.v[i]->height);
   return e;
 }
 
@@ -273,10 +277,14 @@ static Expr *primary(Parser *p) {
     return scan(p);
   if (t->kind == T_LPAREN)
     return parenthesis(p);
+  if (t->kind == T_LBRACKET)
+    return foreign_list(p);
+  if (if_follows(p))
+    return foreign_if(p);
   if (!leaf[t->kind])
     return no_expr(p);
   advance(p);
-  Expr *e = node(p, (ExprKind)(leaf[t->kind] - 1), first, NULL, NULL);
+  Expr *e = expr_node(p, (ExprKind)(leaf[t->kind] - 1), first, NULL, NULL);
   if (t->kind == T_NUM)
     e->num = *t->num;
   else if (t->kind == T_STR)
@@ -338,16 +346,20 @@ static Expr *parse_unary(Parser *p) {
   const Token *t = peek(p, 0);
   if (accept(p, T_MINUS)) {
     Expr *a = parse_unary(p);
-    e = node(p, EX_NEG, first, NULL, NULL);
+    e = expr_node(p, EX_NEG, first, NULL, NULL);
     e->a = a;
-    raise(p, e, a->height);
+    expr_raise(p, e, a->height);
     e->op = tok_span(p, t);
   } else {
     e = postfix(p);
     t = peek(p, 0);
-    if (accept(p, T_CARET)) {
+    if (power_follows(p)) {
+      advance(p);
+      Span op = span_join(tok_span(p, t), tok_span(p, advance(p)));
+      e = foreign_power(p, e, parse_unary(p), op);
+    } else if (accept(p, T_CARET)) {
       Expr *b = parse_unary(p);
-      e = node(p, EX_BIN, first, e, b);
+      e = expr_node(p, EX_BIN, first, e, b);
       e->bin = BIN_POW;
       e->op = tok_span(p, t);
     }
@@ -364,14 +376,6 @@ static void no_tag(Parser *p) {
       next->kind == T_RBRACE || next->kind == T_LBRACE)
     return;
   fail(p, ERR_TAG_OR_CONTRACTION, t, "`@%s` is a tag: write `@[%s]` to contract", t->s, t->s);
-}
-
-// The `[` of `@[`.
-static void contracted(Parser *p) {
-  if (accept(p, T_LBRACKET))
-    return;
-  Diag *g = fail_expected(p, "`[`", " after `@`");
-  diag_help(p->diags, g, "`a @[H] b` sums the products along `H`, whichever place it has");
 }
 
 // `and` and `or` are names where no operator can stand.
@@ -409,9 +413,9 @@ static Expr *parse_not(Parser *p) {
   Span at = tok_span(p, advance(p));
   if (deeper(p)) {
     Expr *a = operators(p, LEVEL_NOT);
-    e = node(p, EX_NOT, first, NULL, NULL);
+    e = expr_node(p, EX_NOT, first, NULL, NULL);
     e->a = a;
-    raise(p, e, a->height);
+    expr_raise(p, e, a->height);
     e->op = at;
   }
   p->nesting--;
@@ -438,14 +442,18 @@ static Expr *operators(Parser *p, int level) {
     if (now <= LEVEL_AND)
       skip_line_end(p);
     AxisNames axes = {0};
-    if (t->kind == T_AT) {
-      contracted(p);
+    bool bare = t->kind == T_AT && !accept(p, T_LBRACKET);
+    if (t->kind == T_AT && !bare) {
       if (!is(p, T_RBRACKET))
         parse_axes(p, &axes, "an axis");
       expect(p, T_RBRACKET, "");
     }
     Expr *b = operators(p, now + 1);
-    e = node(p, t->kind == T_AT ? EX_CONTRACT : EX_BIN, first, e, b);
+    if (bare) {
+      e = foreign_product(p, first, e, b, tok_span(p, t));
+      continue;
+    }
+    e = expr_node(p, t->kind == T_AT ? EX_CONTRACT : EX_BIN, first, e, b);
     e->op = tok_span(p, t);
     if (t->kind == T_AT)
       e->axes = axes;
@@ -494,9 +502,11 @@ static Expr *stage(Parser *p) {
 Expr *parse_expr(Parser *p) {
   int first = p->at;
   Expr *e = operators(p, LEVEL_OR);
+  if (choice_follows(p))
+    e = foreign_choice(p, first, e);
   for (const Token *t = peek(p, 0); accept(p, T_PIPE); t = peek(p, 0)) {
     Expr *b = stage(p);
-    e = node(p, EX_PIPE, first, e, b);
+    e = expr_node(p, EX_PIPE, first, e, b);
     e->op = tok_span(p, t);
   }
   return e;

@@ -16,6 +16,7 @@ typedef struct Parser {
   int at, ntok;
   int item;    // the first token of the item that recovery would drop
   int nesting; // brackets, unary operators, blocks and rules around this place
+  int told; // the item, by its first token, that complain() was about; what follows from it is not told
   bool panic, bad;
   Expr *poison; // what stands for an expression that did not parse
   Type *no_type;
@@ -81,4 +82,46 @@ Expr *parse_sum(Parser *p);
 Expr *parse_and(Parser *p);
 void parse_axes(Parser *p, AxisNames *out, const char *what);
 void parse_args(Parser *p, Args *out);
+Expr *expr_node(Parser *p, ExprKind kind, int first, Expr *a, Expr *b);
+void expr_raise(Parser *p, Expr *e, int child); // makes room for a child of this height
+
+// ---- parse_foreign.c
+// An error that the parser goes on behind, as what is meant is clear.  May return NULL.
+Diag *complain(Parser *p, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
+const char *written(const Parser *p, Span at,
+                    const char *letter); // the text, or `letter` where it is long
+bool places_follow(const Parser *p);
+Expr *foreign_places(Parser *p, int first, Expr *a);
+Expr *foreign_list(Parser *p);
+Expr *foreign_module(Parser *p, int first, Expr *axes);
+Expr *foreign_product(Parser *p, int first, Expr *a, Expr *b, Span op);
+bool choice_follows(const Parser *p);
+Expr *foreign_choice(Parser *p, int first, Expr *yes);
+bool if_follows(const Parser *p);
+Expr *foreign_if(Parser *p);
+bool foreign_arg_follows(const Parser *p);
+void foreign_arg(Parser *p, Arg *arg);
+void bound_module(Parser *p, Stmt *s); // `f = Linear[H -> F]`: makes it the child that is meant
+bool power_follows(const Parser *p);   // `**`
+Expr *foreign_power(Parser *p, Expr *a, Expr *b, Span op);
+bool equality_follows(const Parser *p); // `(a = b)`, at the sign
+Expr *foreign_equality(Parser *p, int first, Expr *a);
+bool dtype_lacks(const Parser *p); // `float32`
+DType foreign_dtype(Parser *p);
+void foreign_package(Parser *p, Stmt *s); // `nn.` before a module
+void foreign_walrus(Parser *p, Stmt *s);  // `:=`, at the `=`
+bool value_with_type(Parser *p,
+                     Stmt *s); // `a : [H] = e`, at the `=`; true: a parameter that starts there
+void foreign_entry(Parser *p, Stmt *s); // without a type
+struct Habit;
+void foreign_decl_help(Parser *p, Diag *g, const struct Habit *h, const Token *next);
+const char *item_end_help(Parser *p, const Token *before); // `exp x`, `2 x`; NULL: none
+bool colon_lacks(const Parser *p);
+void colon_told(Parser *p, Span names, Span whole);
+bool update_follows(const Parser *p);
+void foreign_update(Parser *p, Stmt *s);
+bool binding_follows(const Parser *p);
+void foreign_binding(Parser *p, Stmt *s);
+bool return_follows(const Parser *p);
+void foreign_return(Parser *p, Stmt *s);
 #endif

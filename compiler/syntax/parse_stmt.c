@@ -62,6 +62,8 @@ static void child(Parser *p, Stmt *s) {
     }
   }
   s->module = expect_name(p, "a type or a module");
+  if (is(p, T_DOT))
+    foreign_package(p, s);
   s->generics = parse_generics(p);
   s->has_args = bracketed_args(p, &s->args);
   if (is_word(p, "if"))
@@ -74,12 +76,8 @@ static void param(Parser *p, Stmt *s) {
   s->type = parse_type(p);
   if (accept(p, T_TILDE)) {
     s->value = parse_expr(p);
-  } else if (is(p, T_SET)) {
-    Diag *g =
-        fail(p, ERR_PARAM_AND_VALUE, peek(p, 0), "a parameter starts with `~`; a value has no `:`");
-    diag_help(p->diags, g,
-              "write `~ ...` for a parameter that is trained, or `%s = ...` for a value",
-              s->names.v[0].s);
+  } else if (is(p, T_SET) && !value_with_type(p, s)) {
+    return;
   }
   for (const Token *t = peek(p, 0); accept(p, T_TAG); t = peek(p, 0))
     vec_push(p->arena, &s->tags, (Name){t->s, tok_span(p, t)});
@@ -97,8 +95,10 @@ static void param(Parser *p, Stmt *s) {
 static void named(Parser *p, Stmt *s) {
   parse_names(p, &s->names, "a name");
   if (accept(p, T_COLON)) {
-    if (is(p, T_DTYPE) || is(p, T_LBRACKET))
+    if (is(p, T_DTYPE) || is(p, T_LBRACKET) || dtype_lacks(p))
       param(p, s);
+    else if (is(p, T_SET))
+      foreign_walrus(p, s);
     else
       child(p, s);
     return;
@@ -108,6 +108,17 @@ static void named(Parser *p, Stmt *s) {
   accept(p, T_SET);
   s->kind = ST_BIND;
   s->value = parse_expr(p);
+  if (s->value->kind == EX_FOREIGN && s->value->foreign->kind == FOREIGN_MODULE)
+    bound_module(p, s);
+}
+
+// `f Linear[H -> F]`: as if it had its colon.
+static void child_without_colon(Parser *p, Stmt *s) {
+  int first = p->at;
+  Name n = expect_name(p, "a name");
+  vec_push(p->arena, &s->names, n);
+  child(p, s);
+  colon_told(p, n.span, since(p, first));
 }
 
 static void name_and_type(Parser *p, Stmt *s, const char *what) {
@@ -115,6 +126,8 @@ static void name_and_type(Parser *p, Stmt *s, const char *what) {
   Name n = expect_name(p, what);
   if (n.s)
     vec_push(p->arena, &s->names, n);
+  if (s->kind == ST_ENTRY && is(p, T_SET))
+    return;
   expect(p, T_COLON, " and a type");
   s->type = parse_type(p);
 }
@@ -123,6 +136,10 @@ static void name_and_type(Parser *p, Stmt *s, const char *what) {
 static void entry(Parser *p, Stmt *s) {
   s->kind = ST_ENTRY;
   name_and_type(p, s, "the name of an entry");
+  if (!s->type && is(p, T_SET)) {
+    foreign_entry(p, s);
+    return;
+  }
   expect(p, T_SET, "");
   s->value = parse_expr(p);
 }
@@ -162,7 +179,15 @@ Stmt *parse_stmt(Parser *p, Stmt *s) {
   int first = p->at;
   const Token *t = peek(p, 0), *next = peek(p, 1);
   bool name_first = next->kind == T_COMMA || next->kind == T_COLON || next->kind == T_SET;
-  if (t->kind == T_ENTRY) {
+  if (update_follows(p)) {
+    foreign_update(p, s);
+  } else if (binding_follows(p)) {
+    foreign_binding(p, s);
+  } else if (return_follows(p)) {
+    foreign_return(p, s);
+  } else if (colon_lacks(p)) {
+    child_without_colon(p, s);
+  } else if (t->kind == T_ENTRY) {
     entry(p, s);
   } else if (is_word(p, "forms") && next->kind == T_NAME) {
     forms(p, s);

@@ -249,7 +249,7 @@ static const Bad broken[] = {
     {"fn f(x) {\n  y = x\n  - 1\n  |> g\n  + 2\n  z = y\n  @[H] x\n  y\n}\n",
      2,
      {{112, 3, 3}, {112, 7, 3}}},
-    {"fn f(x) = x @H y\nfn g(x) = x @ y\n", 2, {{114, 1, 13}, {110, 2, 15}}},
+    {"fn f(x) = x @H y\nfn g(x) = x @ y\n", 2, {{114, 1, 13}, {110, 2, 13}}},
     {"module P(x : [H]) -> [H] {\n  b : [H] = 0\n  a, b = x\n  c, d\n}\nlet a, b = 1\n",
      3,
      {{115, 2, 11}, {110, 4, 7}, {116, 6, 6}}},
