@@ -224,6 +224,7 @@ compiler_sources = \
 	%D%/sema/sema_types.c \
 	%D%/sema/sema_unknown.c \
 	%D%/sema/sema_value.h \
+	%D%/sema/sema_why.c \
 	%D%/syntax/ast.h \
 	%D%/syntax/ast_print.c \
 	%D%/syntax/char_width.c \

@@ -56,6 +56,8 @@ Bound *scope_bind(Sema *s, Name name, Value *v) {
   b->span = name.span;
   b->index = -1;
   b->value = v;
+  if (v && !v->at.src)
+    v->at = name.span;
   names_put(s->a, &s->scope->table, name.s, b);
   vec_push(s->a, &s->scope->list, b);
   sema_see(s, name.span, v);
@@ -194,6 +196,7 @@ static void lacks_axis(Sema *s, Operand v, Ax *a, const Formal *f, const char *c
     if (v.v->ax.v[i]->name == a->name)
       diag_note(s->d, g, (Span){0}, "its `%s` is another axis, of extent %s", a->name,
                 size_str(s, &v.v->ax.v[i]->size));
+  sema_why_lost(s, g, v.v, a, v.span);
   const char *child = producer(s, a);
   if (child && strcmp(child, callee))
     diag_help(s->d, g, "`%s` produces `%s`", child, a->name);
@@ -254,6 +257,7 @@ Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *c
                          v_type_str(s, v.v));
     if (v.span.lo != at.lo)
       sema_label_type(s, g, v.span, v.v);
+    sema_why_held(s, g, v.v, left.v[0], v.span);
     sema_note_axes(s, g, left.v, left.n);
     return NULL;
   }
@@ -261,6 +265,9 @@ Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *c
     Diag *g = sema_error(s, ERR_OTHER_DTYPE, v.span, "`%s` of `%s` is %s, and this is %s",
                          f->name.s, callee, dtype_name(want.dtype), dtype_name(v.v->dtype));
     sema_label_type(s, g, v.span, v.v);
+    sema_why_dtype(s, g, v.v, v.span);
+    if (!dtype_is_complex(v.v->dtype) || dtype_is_complex(want.dtype))
+      diag_help(s->d, g, "convert with `%s(...)`", dtype_name(want.dtype));
     return NULL;
   }
   return has_rest && !bind_rest(s, inner, v, &left, f, callee) ? NULL : v.v;
@@ -298,6 +305,7 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
     g = sema_error(s, ERR_OTHER_DIMS, at, "%s is %s, declared %s", what, v_type_str(s, v),
                    dtype_axes_str(s, want->dtype, &want->ax));
     AxList all = ax_join(s, v->ax, want->ax);
+    sema_why_axes(s, g, v, &want->ax, at);
     sema_note_axes(s, g, all.v, all.n);
     for (int i = 0; i < v->ax.n; i++)
       if (v->ax.v[i]->kind == AX_LOCAL)
@@ -309,6 +317,7 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
   } else if (v->dtype != want->dtype) {
     g = sema_error(s, ERR_OTHER_DTYPE, at, "%s is %s, declared %s", what, dtype_name(v->dtype),
                    dtype_name(want->dtype));
+    sema_why_dtype(s, g, v, at);
     bool part = dtype_is_complex(v->dtype) && !dtype_is_complex(want->dtype);
     diag_help(s->d, g, part ? "take its real part: `%s(real(...))`" : "convert with `%s(...)`",
               dtype_name(want->dtype));

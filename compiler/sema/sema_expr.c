@@ -416,6 +416,7 @@ static bool both_have(Sema *s, Span at, Operand a, Operand b, const AxList *ax) 
                            ax_str(s, x));
       sema_label_type(s, g, o.span, o.v);
       sema_label_type(s, g, other.span, other.v);
+      sema_why_lost(s, g, o.v, x, o.span);
       AxList all = ax_join(s, (AxList){&x, 1}, o.v->ax);
       sema_note_axes(s, g, all.v, all.n);
       return false;
@@ -497,14 +498,8 @@ static Value *eval_axes(Sema *s, const Expr *e) {
   if (f->kind == V_CHILD && f->child->repeat == REPEAT_REPEAT && e->axes.n == 1 &&
       !e->axes.v[0].pack)
     return layer_by_name(s, e, f->child);
-  if (is_tensor(f) || is_number(f)) {
-    Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, e->span,
-                         "`[%s]` names axes for a function, and this is %s", e->axes.v[0].name.s,
-                         v_type_str(s, f));
-    diag_help(s->d, g, "a tensor is indexed by `[%s = 0]`, renamed by `[%s as S]`",
-              e->axes.v[0].name.s, e->axes.v[0].name.s);
-    return v_poison(s);
-  }
+  if (is_tensor(f) || is_number(f))
+    return sema_axes_of_value(s, e, f);
   if (f->axes)
     return sema_fail(s, ERR_AXES_MISPLACED, e->op, "axes are given once");
   Value *v = NEW(s->a, Value);
@@ -594,7 +589,10 @@ static Value *eval_kind(Sema *s, const Expr *e) {
     return sema_fail(s, ERR_FUNCTION_OR_VALUE, e->span,
                      "`then` joins the pieces of a schedule, in the `rate` of a train block");
   case EX_SCAN: return sema_scan(s, e);
-  case EX_AT: return layer_at(s, e, sema_callee(s, e->a));
+  case EX_AT: {
+    Value *v = sema_shape_at(s, e);
+    return v ? v : layer_at(s, e, sema_callee(s, e->a));
+  }
   case EX_FOREIGN: return sema_foreign(s, e);
   default: BUG("expression of kind %d", e->kind);
   }
@@ -616,8 +614,11 @@ static bool enter(Sema *s, Span at) {
 static Value *sema_eval(Sema *s, const Expr *e) {
   if (!enter(s, e->span))
     return v_poison(s);
+  int first = s->seen.n;
   Value *v = eval_kind(s, e);
   s->depth--;
+  if (checking(s))
+    sema_made(s, v, e, first);
   return v;
 }
 

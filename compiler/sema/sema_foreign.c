@@ -59,19 +59,23 @@ static const char *place_ops(Sema *s, const ForeignExpr *f, const AxList *ax) {
 }
 
 // `x[mask]`, `x[ids == 0]`, `table[ids]`: by a tensor.
+static void by_value(Sema *s, Diag *g, const Value *x, const Value *i, const char *name,
+                     const char *index) {
+  if (i->dtype == DT_BOOL)
+    diag_help_instead(
+        s->d, g,
+        "write `select(%s, %s, 0)`: no place is left out, as lengths are known before values",
+        index, name);
+  else
+    diag_help_instead(s->d, g, "write `gather[%s](%s, %s)`", x->ax.v[0]->name, name, index);
+}
+
 static bool by_tensor(Sema *s, const ForeignExpr *f, const Value *x, const char *name) {
   const Expr *e = f->places.n == 1 && f->places.v[0].kind == PLACE_ONE ? f->places.v[0].lo : NULL;
   Value *i = e ? sema_value(s, e) : NULL;
   if (!i || !is_tensor(i) || !x->ax.n)
     return false;
-  if (i->dtype == DT_BOOL)
-    diag_help_instead(
-        s->d, f->diag,
-        "write `select(%s, %s, 0)`: no place is left out, as lengths are known before values",
-        text(s, e->span), name);
-  else
-    diag_help_instead(s->d, f->diag, "write `gather[%s](%s, %s)`", x->ax.v[0]->name, name,
-                      text(s, e->span));
+  by_value(s, f->diag, x, i, name, text(s, e->span));
   return true;
 }
 
@@ -86,6 +90,40 @@ static void places(Sema *s, const Expr *e, const Value *x) {
     diag_help_instead(
         s->d, f->diag,
         "write `%s`: a value is constant along the axes that it lacks, so none are added", name);
+}
+
+void sema_place_help(Sema *s, Diag *g, const Expr *e, const Value *x) {
+  const Ax *a = is_tensor(x) && x->ax.n ? x->ax.v[0] : NULL;
+  if (a && !a->pack && a->kind != AX_REST)
+    diag_help(s->d, g, "write `%s[%s = %s]`: %s is %s", text(s, e->a->span), a->name,
+              text(s, e->b->span), text(s, e->a->span), v_type_str(s, x));
+  else
+    diag_help(s->d, g, "`x[L = 0]` takes the first element along `L`");
+}
+
+// `table[ids]`: what stands for an axis is a value.
+static bool index_help(Sema *s, Diag *g, const Expr *e, const Value *x) {
+  Name n = e->axes.v[0].name;
+  const Value *i = NULL;
+  for (const Scope *sc = s->scope; sc && !i; sc = sc->up) {
+    Bound *b = scope_find(sc, n.s);
+    i = b ? b->value : NULL;
+    if (b)
+      b->used = true;
+  }
+  if (!i || !is_tensor(i) || !is_tensor(x) || !x->ax.n)
+    return false;
+  by_value(s, g, x, i, text(s, e->a->span), n.s);
+  return true;
+}
+
+Value *sema_axes_of_value(Sema *s, const Expr *e, const Value *x) {
+  const char *name = e->axes.v[0].name.s;
+  Diag *g = sema_error(s, ERR_FUNCTION_OR_VALUE, e->span,
+                       "`[%s]` names axes for a function, and this is %s", name, v_type_str(s, x));
+  if (!index_help(s, g, e, x))
+    diag_help(s->d, g, "a tensor is indexed by `[%s = 0]`, renamed by `[%s as S]`", name, name);
+  return v_poison(s);
 }
 
 // ---- `[1, 2, 3]`
@@ -171,27 +209,33 @@ static void module(Sema *s, const Expr *e) {
 }
 
 // ---- `x.shape[1]`: the index belongs to the habit of the name
-static bool is_shape(const Expr *e) {
-  const Expr *a = e->a;
-  return e->foreign->kind == FOREIGN_PLACES && a->kind == EX_DOT && !strcmp(a->name.s, "shape");
+static bool is_shape(const Expr *a) {
+  return a && a->kind == EX_DOT && !strcmp(a->name.s, "shape");
 }
 
-static Value *shape(Sema *s, const Expr *e) {
-  const ForeignPlace *x = &e->foreign->places.v[0];
+static Value *shape(Sema *s, const Expr *a, Expr *place) {
   Args args = {0};
-  if (e->foreign->places.n == 1 && x->kind == PLACE_ONE)
-    vec_push(s->a, &args, (Arg){.value = x->lo});
-  Value *v = sema_value(s, e->a->a);
+  if (place)
+    vec_push(s->a, &args, (Arg){.value = place});
   Called called = {NULL, &args, false};
-  diag_drop(s->d, e->foreign->diag);
-  Value *told = sema_foreign_part(s, e->a, v, &called);
+  Value *told = sema_foreign_part(s, a, sema_value(s, a->a), &called);
   return told ? told : v_poison(s);
+}
+
+Value *sema_shape_at(Sema *s, const Expr *e) {
+  return is_shape(e->a) ? shape(s, e->a, e->b) : NULL;
+}
+
+static Value *shape_places(Sema *s, const Expr *e) {
+  const ForeignPlace *x = &e->foreign->places.v[0];
+  diag_drop(s->d, e->foreign->diag);
+  return shape(s, e->a, e->foreign->places.n == 1 && x->kind == PLACE_ONE ? x->lo : NULL);
 }
 
 Value *sema_foreign(Sema *s, const Expr *e) {
   const ForeignExpr *f = e->foreign;
-  if (is_shape(e))
-    return shape(s, e);
+  if (f->kind == FOREIGN_PLACES && is_shape(e->a))
+    return shape_places(s, e);
   Value *a = e->a && f->kind != FOREIGN_MODULE ? sema_value(s, e->a) : v_poison(s);
   if (f->kind == FOREIGN_PLACES)
     places(s, e, a);

@@ -27,6 +27,10 @@ bool sema_foreign_module(Sema *s, Diag *g, const Stmt *st);
 Value *sema_foreign(Sema *s, const Expr *e);
 // An argument `dim=1` or `p=0.1` that the callee does not take so: true, and told what to write.
 bool sema_foreign_args(Sema *s, const Value *f, const Args *written, const CallArgs *args);
+Value *sema_shape_at(Sema *s, const Expr *e); // `x.shape[1]`, of EX_AT: reports it; NULL: none
+void sema_place_help(Sema *s, Diag *g, const Expr *e, const Value *x); // `x[0]`, of EX_AT
+Value *sema_axes_of_value(Sema *s, const Expr *e,
+                          const Value *x);             // `x[L]`, `table[ids]`: reports it
 Ax *habit_shared_axis(const Value *a, const Value *b); // the last one that both have; NULL: none
 const char *habit_product(Sema *s, const Value *a,
                           const Value *b);     // the type of their product along that axis

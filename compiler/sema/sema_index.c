@@ -94,6 +94,7 @@ static bool find_sources(Sema *s, const Value *t, Change *c) {
     if (a && !ax_in(&t->ax, a)) {
       Diag *g = sema_error(s, ERR_MISSING_DIM, name.span, "%s has no dimension `%s`",
                            v_type_str(s, t), name.s);
+      sema_why_lost(s, g, t, a, name.span);
       sema_note_axes(s, g, &a, 1);
       a = NULL;
     }

@@ -119,6 +119,8 @@ struct Sema {
   Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
                 // type itself
   const char *type_of;
+  VEC(Value *)
+  seen; // check mode: the tensors evaluated so far of the expressions around, innermost last
   struct Called *called; // the call whose callee is being looked up; NULL: none
 };
 
@@ -136,6 +138,13 @@ void sema_label(Sema *s, Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(4, 
 void sema_label_type(Sema *s, Diag *g, Span at, const Value *v);
 void sema_see(Sema *s, Span at, const Value *v);            // for editors: ModelOptions.see
 void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are declared
+// ---- why a value is as it is (sema_why.c): a label where it became so.  `shown`: where the error stands.
+void sema_made(Sema *s, Value *v, const Expr *e,
+               int first); // v is e's value, of what stands in s->seen from `first` on
+void sema_why_dtype(Sema *s, Diag *g, const Value *v, Span shown);
+void sema_why_lost(Sema *s, Diag *g, const Value *v, const Ax *a, Span shown); // it lacks the axis
+void sema_why_held(Sema *s, Diag *g, const Value *v, const Ax *a, Span shown); // it has it
+void sema_why_axes(Sema *s, Diag *g, const Value *v, const AxList *want, Span shown);
 // The nearest of the names added, within edit distance 2; NULL: none
 typedef struct Suggest {
   const char *wanted, *best, *sigil; // sigil: what stands before the name

@@ -1,5 +1,5 @@
 // Layers: the children of a repeat one by one.
-#include "compiler/sema/sema_eval.h"
+#include "compiler/sema/sema_habits.h"
 #include <string.h>
 
 // ---- layer[3], layer.all
@@ -64,7 +64,7 @@ Value *layer_at(Sema *s, const Expr *e, Value *f) {
   if (f->kind == V_CHILD && !f->axes)
     return child_layer(s, f->child, sema_value(s, e->b), e->b->span);
   Diag *g = sema_error(s, ERR_AXIS_IS_NAME, e->b->span, "`[ ]` takes names of axes, not a place");
-  diag_help(s->d, g, "`x[L = 0]` takes the first element along `L`");
+  sema_place_help(s, g, e, f);
   return v_poison(s);
 }
 

@@ -76,6 +76,7 @@ bool prim_has_axes(Sema *s, const PrimCall *c, const Operand *x) {
         sema_error(s, ERR_MISSING_DIM, c->at, "`%s` acts along `%s`, but %s has no dimension `%s`",
                    c->name, ax_str(s, c->ax.v[i]), v_type_str(s, x->v), ax_str(s, c->ax.v[i]));
     sema_label_type(s, g, x->span, x->v);
+    sema_why_lost(s, g, x->v, c->ax.v[i], x->span);
     sema_note_axes(s, g, &c->ax.v[i], 1);
     for (const Scope *sc = s->scope; sc; sc = sc->up)
       if (sc->strip == c->ax.v[i])

@@ -437,6 +437,7 @@ bool sema_promote(Sema *s, const char *op, Span at, Operand a, Operand b, DType 
                                   : "`%s` on bool: use `select`, or convert with `f32(x)`",
                            op);
       sema_label(s, g, o[i]->span, "%s", v_type_str(s, o[i]->v));
+      sema_why_dtype(s, g, o[i]->v, o[i]->span);
       return false;
     }
   }
@@ -508,6 +509,9 @@ Value *v_copy(Sema *s, const Value *v) {
   c->iota = NULL;
   c->formal = -1;
   c->known = false;
+  c->made = NULL;
+  c->nfrom = 0;
+  c->at = (Span){0};
   return c;
 }
 

@@ -58,6 +58,11 @@ struct Value {
   Value **item; // V_TUPLE: results of one call, in order
   int nitems;
   const Expr *axes; // callables: the EX_AXES that was applied to it, or NULL
+  // Check mode, of tensors, for errors (sema_why.c):
+  const Expr *made; // whose value it is; NULL: of a declaration
+  Value **from;     // the tensors that it was made of
+  int nfrom;
+  Span at; // the name that it was bound to first; src NULL: none
 };
 
 // ---- values

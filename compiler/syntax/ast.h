@@ -98,9 +98,9 @@ typedef enum ExprKind {
   EX_PIPE, // a |> b: b is a stage, made of EX_NAME or EX_DTYPE, EX_DOT, one EX_AXES at most, one
            // EX_CALL at most
   EX_TUPLE, // (items[0], items[1], ...), two or more: results of a module or a fn, or a pair of numbers
-  EX_THEN, // (items[0] then items[1] ...), two or more
-  EX_SCAN, // scan
-  EX_AT,   // a [b]: one child of a repeat
+  EX_THEN,    // (items[0] then items[1] ...), two or more
+  EX_SCAN,    // scan
+  EX_AT,      // a [b]: one child of a repeat
   EX_FOREIGN, // foreign: no expression of the language, already reported; what is meant is clear
   EX_KIND_COUNT
 } ExprKind;

@@ -254,8 +254,9 @@ static void args_tree(AstPrinter *p, const Args *a) {
 
 static void node(AstPrinter *p, const Expr *e) {
   static const char *const kinds[EX_KIND_COUNT] = {
-      "number ", "string ", "name ", "bool ", "dtype ", "dot ",  "axes ", "ops ",  "call",
-      "negate",  "not",     "",      "",      "pipe",   "tuple", "then",  "scan ", "at", "foreign "};
+      "number ", "string ", "name ",  "bool ", "dtype ",  "dot ", "axes ",
+      "ops ",    "call",    "negate", "not",   "",        "",     "pipe",
+      "tuple",   "then",    "scan ",  "at",    "foreign "};
   out(p, "%s", kinds[e->kind]);
   if (e->kind == EX_BIN || e->kind == EX_CONTRACT)
     oper(p, e);

@@ -68,8 +68,7 @@ bool places_follow(const Parser *p) {
     return several(p);
   if (starts_place(t))
     return true;
-  if (t->kind != T_NAME || next->kind == T_SET || next->kind == T_ARROW ||
-      next->kind == T_ELLIPSIS)
+  if (t->kind != T_NAME || next->kind == T_SET || next->kind == T_ARROW || next->kind == T_ELLIPSIS)
     return false;
   if (next->kind == T_COMMA)
     return starts_place(peek(p, 3));
