@@ -235,6 +235,10 @@ compiler_sources = \
 	%D%/syntax/diag_render.c \
 	%D%/syntax/diag_render.h \
 	%D%/syntax/errors.def \
+	%D%/syntax/examples.def \
+	%D%/syntax/examples_names.def \
+	%D%/syntax/examples_syntax.def \
+	%D%/syntax/explain.c \
 	%D%/syntax/fmt.c \
 	%D%/syntax/fmt.h \
 	%D%/syntax/fmt_blank.c \

@@ -96,6 +96,7 @@ test_sources = \
 	%D%/unit/test_diag.c \
 	%D%/unit/test_docs.c \
 	%D%/unit/test_exec.c \
+	%D%/unit/test_explain.c \
 	%D%/unit/test_faults.c \
 	%D%/unit/test_faults_files.c \
 	%D%/unit/test_faults_models.c \

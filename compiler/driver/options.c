@@ -103,11 +103,12 @@ static int usage(const char *fmt, const char *x) {
 static int explain(const char *code) {
   char *end;
   long n = strtol(code[0] == 'E' || code[0] == 'e' ? code + 1 : code, &end, 10);
-  const char *text = *end ? NULL : diag_explain((int)n);
-  if (!text)
-    return usage("no error has the code `%s`", code);
-  printf("%s\n", text);
-  return 0;
+  Arena *a = arena_new();
+  const char *text = *end ? NULL : diag_explain(a, (int)n);
+  if (text)
+    printf("%s\n", text);
+  arena_free(a);
+  return text ? 0 : usage("no error has the code `%s`", code);
 }
 
 // Where an argument spells an option; *value is what follows `=`, or for -D, -O the rest of it,

@@ -67,9 +67,11 @@ static bool doc_of_code(Repl *r, const char *name) {
   const char *digits = name + (*name == 'E' || *name == 'e');
   char *end;
   long n = strtol(digits, &end, 10);
-  const char *text = isdigit((unsigned char)*digits) && !*end ? diag_explain((int)n) : NULL;
+  Arena *a = arena_new();
+  const char *text = isdigit((unsigned char)*digits) && !*end ? diag_explain(a, (int)n) : NULL;
   if (text)
     fputs(text, r->out);
+  arena_free(a);
   return text != NULL;
 }
 

@@ -267,18 +267,3 @@ char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color) {
   free(text);
   return out;
 }
-
-const char *diag_explain(int code) {
-  static const struct {
-    int number;
-    const char *text;
-  } known[] = {
-#define ERROR(name, number, title, text) {number, "E0" #number ": " title "\n\n" text "\n"},
-#include "compiler/syntax/errors.def"
-#undef ERROR
-  };
-  for (int i = 0; i < COUNT(known); i++)
-    if (known[i].number == code)
-      return known[i].text;
-  return NULL;
-}

@@ -56,5 +56,12 @@ typedef enum DiagFormat { DIAG_TEXT, DIAG_JSON } DiagFormat;
 // Sorted by place; one line of JSON per diagnostic in DIAG_JSON.
 void diags_print(FILE *f, const Diags *d, DiagFormat format, bool color);
 char *diags_string(Arena *a, const Diags *d, DiagFormat format, bool color);
-const char *diag_explain(int code); // the long text of --explain, NULL for an unknown code
+// The long text of --explain, with an example; NULL for an unknown code.
+const char *diag_explain(Arena *a, int code);
+typedef struct DiagExample {
+  int code;
+  bool session;               // lines of a shell behind `$ `, else a model
+  const char *wrong, *mended; // lines, each with its end
+} DiagExample;
+const DiagExample *diag_example(int code); // NULL for an unknown code
 #endif

@@ -252,8 +252,9 @@ START_TEST(color) {
 END_TEST
 
 START_TEST(explain) {
-  ck_assert_ptr_null(diag_explain(99999));
-  ck_assert_int_eq(strncmp(diag_explain(107), "E0107: a bracket is never closed\n\n", 34), 0);
+  ck_assert_ptr_null(diag_explain(arena, 99999));
+  ck_assert_int_eq(strncmp(diag_explain(arena, 107), "E0107: a bracket is never closed\n\n", 34),
+                   0);
   int last = 0;
 #define ERROR(name, number, title, text)                                                           \
   ck_assert_int_gt(number, last);                                                                  \
