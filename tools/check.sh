@@ -101,11 +101,11 @@ all_faults() {
   runner "$build/plain" faults
 }
 
-# More sizes and forms of CUDA's kernels, and what nvcc says of all.
-all_cuda() {
-  BIGSC_CUDA_FULL=1
-  export BIGSC_CUDA_FULL
-  { runner "$build/plain" cuda cuda_attention cuda_models; BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/cuda.test" "$src/tests/cli/gpu.test"; } |
+# What there is too much of for every day: dtypes, sizes, forms of CUDA's kernels, and what nvcc says of all.
+all_of_many() {
+  BIGSC_FULL=1
+  export BIGSC_FULL
+  { runner "$build/plain" code cuda cuda_attention cuda_mma cuda_models precision_models; BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/cuda.test" "$src/tests/cli/gpu.test"; } |
     awk '{ print } /^[0-9]+ passed, [0-9]+ failed$/ { good += $1; bad += $3 } END { print good " passed, " bad " failed"; exit bad > 0 }'
 }
 
@@ -123,8 +123,8 @@ full_suites() {
   # shellcheck disable=SC2086
   tests threads runner "$build/threads" $threaded
   totals threads
-  tests cuda all_cuda
-  totals cuda
+  tests many all_of_many
+  totals many
   tests without without_llvm
   totals without
   tests real env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/real/minilm.test"

@@ -23,6 +23,10 @@ static const struct {
 #undef LLVM_SUITE
 };
 
+bool suites_full(void) {
+  return getenv("BIGSC_FULL") != NULL;
+}
+
 static int chosen(const char *name, int argc, char **argv) {
   for (int i = 1; i < argc; i++)
     if (!strcmp(argv[i], name))

@@ -344,7 +344,7 @@ Suite *cuda_suite(void) {
   tcase_add_loop_test(t, kernels_by_hand, 0, hand_count);
   tcase_add_loop_test(t, a_step_is_decided_as_by_the_host, 0, COUNT(deciding));
   // each is a compilation of its own
-  bool full = getenv("BIGSC_CUDA_FULL") != NULL;
+  bool full = suites_full();
   tcase_add_loop_test(t, a_barrier_too_few_is_noticed, full ? 0 : BARRIERS - 1, BARRIERS + 1);
   tcase_add_loop_test(t, a_barrier_too_few_in_a_sum_is_noticed, 0, full ? ROW_BARRIERS : 1);
   tcase_add_loop_test(t, a_barrier_too_few_before_diagonals_is_noticed, 0, full ? BARRIERS : 1);

@@ -10,10 +10,6 @@
 
 static CudaBed cuda;
 
-static bool is_full(void) { // else a part of what is many
-  return getenv("BIGSC_CUDA_FULL") != NULL;
-}
-
 typedef enum See {
   SEE_ALL,
   SEE_SOME,
@@ -419,7 +415,7 @@ static const char *mistaken(Arena *a, int i) {
 }
 
 static bool is_tried(int i) {
-  return i % 8 == 2 || is_full();
+  return i % 8 == 2 || suites_full();
 }
 
 static void collect_mistake(int i) {
@@ -482,10 +478,10 @@ Suite *cuda_attention_suite(void) {
   tcase_set_timeout(t, 120);
   tcase_add_loop_test(t, attention_in_blocks, 0, COUNT(sizes));
   for (int i = 0; i < COUNT(shapes) * COUNT(lengths); i++)
-    if (i % 2 || is_full())
+    if (i % 2 || suites_full())
       tcase_add_loop_test(t, attention_on_tensor_cores, i, i + 1);
   for (int i = 0; i < PAST_FORMS; i++)
-    if (i / 6 % 2 == i % 2 || is_full())
+    if (i / 6 % 2 == i % 2 || suites_full())
       tcase_add_loop_test(t, blocks_that_nobody_sees_change_no_bit, i, i + 1);
   for (int i = 0; i < COUNT(mistakes); i++)
     if (is_tried(i))

@@ -402,7 +402,7 @@ static const MmaMistake mistakes[] = {
     {"bg_tma_walk(", "bg_mbarrier_wait(ring->full + at.stage, at.parity)", "(void)0", 19},
     {"bg_tma_copy(", "at.parity ^ 1", "at.parity", 19},
     {"bg_tma_copy(", "bg_tma_ring::BYTES", "bg_tma_ring::BYTES / 2", 19},
-    // only with BIGSC_CUDA_FULL=1
+    // only with BIGSC_FULL=1
     {"bg_tma_walk(", "at.parity)", "at.parity ^ 1)", 19},
     {"bg_tma_walk(", "bg_wgmma_wait<1>", "bg_wgmma_wait<2>", 20},
     {"bg_tma_walk(", "bg_wgmma_wait<0>()", "(void)0", 19},
@@ -428,7 +428,7 @@ enum { MISTAKES_OF_FULL = 19 };
 
 // Of the table.
 static int mistakes_made(void) {
-  return COUNT(mistakes) - (getenv("BIGSC_CUDA_FULL") ? 0 : MISTAKES_OF_FULL);
+  return COUNT(mistakes) - (suites_full() ? 0 : MISTAKES_OF_FULL);
 }
 
 static void suffix_of(int i, char suffix[16]) {

@@ -1,6 +1,6 @@
 // Whole models as CUDA C++ on the shim: every kernel of all models of models/ and tests/zoo, small and of odd sizes.  First
 // values, entries, losses, gradients and a step of the optimizer against the interpreter, with equal bits in all orders of
-// threads; random graphs.  BIGSC_CUDA_FULL=1: more sizes, kernels that are not fused, more graphs, and the
+// threads; random graphs.  BIGSC_FULL=1: more sizes, kernels that are not fused, more graphs, and the
 // train blocks that models have besides their first, as BERT's show anyway.
 #include "runtime/exec/device.h"
 #include "tests/fuzz/fuzz_graph.h"
@@ -19,10 +19,6 @@ static const int64_t sizes[][3] = {{2, 7, 3}, {1, 1, 1}, {3, 13, 5}, {1, 129, 7}
 
 static char *file[2 * ZOO_FILES]; // those of the zoo behind those of models
 static int nlisted, nmodels, nfiles;
-
-static bool is_full(void) {
-  return getenv("BIGSC_CUDA_FULL") != NULL;
-}
 
 // ---- a model
 
@@ -45,7 +41,8 @@ static bool open_model(Zoo *z, int i, int opt) {
   Intern *names = intern_new(a);
   d->arena = a;
   Model *m = zoo_model(a, i < nmodels ? "models" : "tests/zoo", file[i], names, d);
-  const BuildWant *want = zoo_want(a, m, is_full() || i >= nmodels || !strcmp(file[i], "bert.mdl"));
+  const BuildWant *want =
+      zoo_want(a, m, suites_full() || i >= nmodels || !strcmp(file[i], "bert.mdl"));
   ck_assert_msg(build_module(b, a, names, d, m, want, &o), "%s",
                 diags_string(a, d, DIAG_TEXT, false));
   z->c.module = b->module;
@@ -98,7 +95,8 @@ static bool is_base(const char *name) {
 
 // Of those all orders at the first sizes, else one after the other, so that a model's sizes go through all.
 static bool in_order(int i, int size, int order) {
-  return is_full() || (!size && is_base(file[i])) || order == 1 + (i + size) % (cuda.code.runs - 1);
+  return suites_full() || (!size && is_base(file[i])) ||
+         order == 1 + (i + size) % (cuda.code.runs - 1);
 }
 
 static void check_model(int i, int opt) {
@@ -129,7 +127,7 @@ static int sized_models(void) {
   int n = 0;
   nlisted = zoo_files("models", file);
   for (int i = 0; i < nlisted; i++)
-    if (is_full() || !zoo_again(file[i]))
+    if (suites_full() || !zoo_again(file[i]))
       file[n++] = file[i];
   return n;
 }
@@ -143,7 +141,7 @@ END_TEST
 // ---- all kernels in one compilation
 
 static int graphs(void) {
-  return is_full() ? MORE_GRAPHS : GRAPHS;
+  return suites_full() ? MORE_GRAPHS : GRAPHS;
 }
 
 static void collect_model(int i, int opt) {
@@ -155,7 +153,7 @@ static void collect_model(int i, int opt) {
 static void compile_all(void) {
   cuda_bed_collect(&cuda);
   for (int i = 0; i < nfiles * LEVELS; i++)
-    if (i % LEVELS == 0 || is_full())
+    if (i % LEVELS == 0 || suites_full())
       collect_model(i / LEVELS, i % LEVELS ? 0 : 2);
   for (int i = 0; i < graphs(); i++)
     fuzz_graph_one((uint64_t)i, &cuda.code);
@@ -234,7 +232,7 @@ Suite *cuda_models_suite(void) {
   tcase_set_timeout(t, 300);
   tcase_add_test(t, there_are_models);
   for (int i = 0; i < nfiles * LEVELS; i++)
-    if (i % LEVELS == 0 || is_full())
+    if (i % LEVELS == 0 || suites_full())
       tcase_add_loop_test(t, model_on_the_shim, i, i + 1);
   tcase_add_loop_test(t, random_graphs_on_the_shim, 0, graphs());
   return s;
