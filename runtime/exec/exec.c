@@ -405,6 +405,7 @@ static int run_steps(bigs_model *m, Binding *b, int from, int to, RunFlags flags
       return exec_interrupted(m);
     if (flags.check)
       err = check_clear(m, b, s);
+    m->at_step = s;
     err = err ? err : run_step(m, b, s, n);
     if (!err && flags.check)
       err = check_after(m, b, s);

@@ -172,6 +172,7 @@ struct bigs_model {
   uint8_t *extend;   // per parameter: an ExtendHow (extend.h); NULL: none is to grow
   // When set and not 0, a run ends between two steps with status 130.
   const volatile sig_atomic_t *cancel;
+  int at_step;      // of the program under way
   int64_t *step_ns; // when set: time of each step of a run is added to step_ns[step]
   Team *team;       // NULL: the handle trains alone
   TeamPiece *team_piece;

@@ -36,6 +36,8 @@ struct Pool {
   PoolFn fn;      // the job: written while `state` is closed and empty
   void *ctx;
   int64_t ntasks;
+  PoolWatch watch; // NULL: nobody asks
+  void *watcher;
   alignas(LINE) ATOMIC(int64_t) next;
   alignas(LINE) ATOMIC(unsigned) generation;
   alignas(LINE) ATOMIC(unsigned) state; // OPEN | number of workers inside the job
@@ -78,10 +80,19 @@ static bool is_empty(Pool *p, unsigned unused) {
   return atomic_get(&p->state) == 0;
 }
 
+static int64_t watch_begin(const Pool *p) {
+  return p->watch ? clock_ns() : 0;
+}
+static void watch_end(const Pool *p, int thread, int64_t begin, int64_t tasks) {
+  if (p->watch && tasks)
+    p->watch(p->watcher, thread, begin, clock_ns());
+}
+
 static void work(Pool *p, int thread) {
-  int64_t ntasks = p->ntasks;
-  for (int64_t i; (i = atomic_add_relaxed(&p->next, 1)) < ntasks;)
+  int64_t ntasks = p->ntasks, done = 0, begin = watch_begin(p);
+  for (int64_t i; (i = atomic_add_relaxed(&p->next, 1)) < ntasks; done++)
     p->fn(p->ctx, i, thread);
+  watch_end(p, thread, begin, done);
 }
 
 static bool join(Pool *p) {
@@ -182,8 +193,10 @@ static void wake_workers(Pool *p, int64_t wanted) {
 
 static void run_tasks(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
   if (p->threads == 1 || ntasks <= 1 || p->owner != getpid()) {
+    int64_t begin = watch_begin(p);
     for (int64_t i = 0; i < ntasks; i++)
       fn(ctx, i, 0);
+    watch_end(p, 0, begin, ntasks);
     return;
   }
   p->fn = fn;
@@ -202,6 +215,11 @@ void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
   FloatMode old = float_default();
   run_tasks(p, ntasks, fn, ctx);
   float_restore(old);
+}
+
+void pool_watch(Pool *p, PoolWatch watch, void *ctx) {
+  p->watch = watch;
+  p->watcher = ctx;
 }
 
 int pool_threads(const Pool *p) {

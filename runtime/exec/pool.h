@@ -27,6 +27,11 @@ int pool_threads(const Pool *p);
 // rounding to nearest); the caller's comes back at the end.
 void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx);
 
+// From now on `watch` is told of every pool_run of more than no tasks, by each thread that did some, when it has done them: times of
+// clock_ns().  NULL: no longer.  Not while pool_run is under way.
+typedef void (*PoolWatch)(void *ctx, int thread, int64_t begin, int64_t end);
+void pool_watch(Pool *p, PoolWatch watch, void *ctx);
+
 // Threads worth starting in this process: the affinity mask, no more than the CPU quota of its
 // control groups.
 int pool_default_threads(void);

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <fenv.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,42 @@ static double cpu_seconds(void) {
   return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
          1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
+
+typedef struct Watched {
+  int spans[4];
+  int64_t last[4];
+  bool backwards;
+} Watched;
+
+static void note_span(void *ctx, int thread, int64_t begin, int64_t end) {
+  Watched *w = ctx;
+  w->backwards |= begin < w->last[thread] || end < begin;
+  w->last[thread] = end;
+  w->spans[thread]++;
+}
+
+// Who worked tells when; who came too late for a task, or where there is none, does not.
+START_TEST(threads_are_watched) {
+  static const int threads[] = {1, 3};
+  BigsError e = {0};
+  Watched w = {0};
+  Pool *p = pool_new(threads[_i], &e);
+  ck_assert_ptr_nonnull(p);
+  pool_watch(p, note_span, &w);
+  for (int i = 0; i < 20; i++)
+    run_counted(p, i % 5 * 10);
+  int all = 0;
+  for (int i = 0; i < threads[_i]; i++)
+    all += w.spans[i];
+  ck_assert(!w.backwards && all >= 16 && all <= 16 * threads[_i]);
+  pool_watch(p, NULL, NULL);
+  run_counted(p, 10);
+  for (int i = 0; i < threads[_i]; i++)
+    all -= w.spans[i];
+  ck_assert_int_eq(all, 0);
+  pool_free(p);
+}
+END_TEST
 
 START_TEST(idle_threads_sleep) {
   Pool *p = pool_new(2, NULL);
@@ -258,6 +295,7 @@ Suite *pool_suite(void) {
 #ifdef __x86_64__
   tcase_add_loop_test(t, denormal_numbers_stay, 0, 2);
 #endif
+  tcase_add_loop_test(t, threads_are_watched, 0, 2);
   tcase_add_test(t, refuses_bad_sizes);
   tcase_add_test(t, quotas_of_control_groups);
   suite_add_tcase(s, t);
