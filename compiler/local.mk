@@ -77,6 +77,8 @@ compiler_sources = \
 	%D%/commands/tensors.h \
 	%D%/commands/texts.c \
 	%D%/commands/texts.h \
+	%D%/commands/trace.c \
+	%D%/commands/trace.h \
 	%D%/commands/train_tokenizer.c \
 	%D%/commands/train_tokenizer.h \
 	%D%/commands/trained.c \

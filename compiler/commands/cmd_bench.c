@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/fftw.h"
+#include "compiler/commands/outputs.h"
 #include "compiler/commands/peak.h"
 #include "compiler/commands/profile.h"
+#include "compiler/commands/trace.h"
 #include "compiler/driver/session.h"
 #include "runtime/builtin.h"
 #include "runtime/exec/exec.h"
@@ -401,6 +403,32 @@ static int profile(Bench *b, double peak, Profile *p) {
   return status;
 }
 
+// --trace: calls in which every thread says what it does when.
+static int trace_calls(Bench *b, Trace *t) {
+  int64_t calls = b->s.o->repeat > 0 ? b->s.o->repeat : 1;
+  int status = 0;
+  trace_begin(t);
+  for (int64_t i = 0; i < calls && !status; i++) {
+    trace_call(t, (int)i);
+    status = timed_call(b);
+    trace_called(t);
+  }
+  trace_end(t);
+  return status;
+}
+
+static int trace(Bench *b) {
+  Trace t = {.s = &b->s,
+             .program = b->p,
+             .dims = b->dims,
+             .name = session_text(&b->s, "%s.%s", b->s.module->model, b->p->name)};
+  int status = trace_open(&t);
+  status = status ? status : trace_calls(b, &t);
+  status = status ? status : trace_write(&t, b->s.o->trace);
+  trace_free(&t);
+  return status;
+}
+
 // NAN: of a GPU, it is not measured.  What other programs leave goes to b->got.
 static double peak_of(Bench *b) {
   double got = 1, peak = b->s.device ? NAN : peak_gflops(b->s.handle->threads, &got);
@@ -418,6 +446,8 @@ static int measure_all(Bench *b, double before) {
   BenchResult r = result_of(b, peak, before);
   if (b->s.o->profile)
     status = profile(b, peak, &p);
+  if (!status && b->s.o->trace)
+    status = trace(b);
   return status ? status : report(b, &r, b->s.o->profile ? &p : NULL);
 }
 
@@ -430,10 +460,13 @@ static int run_bench(Bench *b) {
   if (b->program < 0)
     return EXIT_MODEL;
   b->p = &b->s.module->program[b->program];
+  int status = o->trace ? session_check_output(&b->s, o->trace) : 0;
+  if (status)
+    return status;
   double before = peak_mib();
   b->s.fresh = true; // times do not depend on values
   b->got = 1;
-  int status = session_open(&b->s);
+  status = session_open(&b->s);
   status = status ? status : prepare(b);
   if (status)
     return status;
@@ -499,6 +532,8 @@ int cmd_BENCH(const Options *given) {
   Options o = *given;
   if (o.args.n != 1 || (!o.entry && !o.train) || (o.entry && o.train))
     return bench_usage("give one MODEL, and --entry or --train; see `bigsc bench --help`");
+  if (o.trace && o.pieces > 1)
+    return bench_usage("--trace is of a step in one piece");
   if (o.pieces > 1 && !o.train)
     return bench_usage("--pieces is of a training step: give --train");
   Bench *b = calloc(1, sizeof *b);
