@@ -1,5 +1,6 @@
 # Text to graphs, the driver, the commands.  main.c is the program alone.
 compiler_sources = \
+	%D%/commands/bench.h \
 	%D%/commands/check.h \
 	%D%/commands/check_compiled.c \
 	%D%/commands/check_far.c \

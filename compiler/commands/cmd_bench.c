@@ -3,6 +3,7 @@
 #include "compiler/sema/blas.h"
 #include "base/hash.h"
 #include "base/clock.h"
+#include "compiler/commands/bench.h"
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/fftw.h"
 #include "compiler/commands/outputs.h"
@@ -525,6 +526,47 @@ static int bench_model(Bench *b, const Options *o) {
   status = status ? status : run_bench(b);
   free(b->output);
   session_close(&b->s);
+  return status;
+}
+
+// ---- for pictures
+static int open_entry(Bench *b) {
+  b->train = -1;
+  b->program = session_entry(&b->s, b->s.o->entry);
+  if (b->program < 0)
+    return EXIT_MODEL;
+  b->p = &b->s.module->program[b->program];
+  b->s.fresh = true;
+  int status = session_open(&b->s);
+  status = status ? status : prepare(b);
+  return status ? status : measure(b, 0.2, 0);
+}
+
+static int copy_times(Bench *b, Arena *a, StepTime **time, int *n) {
+  double *ms = NEWN(a, double, b->p->nstep + 1);
+  int status = time_steps(b, ms);
+  *n = status ? 0 : b->p->nstep;
+  *time = NEWN(a, StepTime, *n + 1);
+  for (int i = 0; i < *n; i++) {
+    const char *module = b->p->step[i].module;
+    (*time)[i] = (StepTime){module ? arena_strdup(a, module) : NULL, ms[i]};
+  }
+  return status;
+}
+
+int bench_steps(const Options *o, Arena *a, StepTime **time, int *n) {
+  BuildWant want = {.entries = &o->entry, .nentries = 1, .init = true};
+  Bench *b = calloc(1, sizeof *b);
+  if (!b)
+    out_of_memory();
+  b->pieces = 1;
+  int status = session_load(&b->s, o, o->args.v[0], true);
+  status = status ? status : session_compile(&b->s, &want);
+  status = status ? status : open_entry(b);
+  status = status ? status : copy_times(b, a, time, n);
+  free(b->output);
+  session_close(&b->s);
+  free(b);
   return status;
 }
 

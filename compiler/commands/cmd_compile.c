@@ -399,17 +399,30 @@ static int check_names(Session *s) {
                : 0;
 }
 
+static bool is_picture(const char *path) {
+  const char *end = suffix(path);
+  return !strcmp(end, ".svg") || !strcmp(end, ".html");
+}
+
+static int check_picture(Session *s, const char *path) {
+  return (s->o->entry || s->o->time) && !is_picture(path)
+             ? session_error(s, EXIT_USAGE, "%s is for pictures: -o NAME.svg or -o NAME.html",
+                             s->o->entry ? "--entry" : "--time")
+             : 0;
+}
+
 static int write_output(Session *s, const char *path) {
   const char *end = suffix(path), *error = NULL;
   AotKind kind = aot_kind(path);
   if (!strcmp(path, "-"))
     return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
   int status = session_check_output(s, path);
+  status = status ? status : check_picture(s, path);
   if (status)
     return status;
   if (!strcmp(end, ".dot"))
     return write_dot(s, path);
-  if (!strcmp(end, ".svg") || !strcmp(end, ".html"))
+  if (is_picture(path))
     return picture_write(s, path);
   bool header = !strcmp(end, ".h"), source = !strcmp(end, ".cu");
   if (kind == AOT_UNKNOWN && !header && !source)

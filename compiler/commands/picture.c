@@ -116,12 +116,36 @@ static int choose_entry(Session *s, const char **entry) {
              : session_error(s, EXIT_MODEL, "no entry `%s`; it has: %s", *entry, entry_names(s));
 }
 
+// ---- time: the entry runs at the sizes of the picture
+static void add_size(Session *s, Options *o, const ModelDim *d) {
+  const char *size = session_text(s, "%lld", (long long)usual_size(d));
+  vec_push(s->arena, &o->defs, ((Define){d->name, size}));
+}
+
+static int measure(Session *s, PictureWant *want) {
+  Options o = *s->o;
+  const ModelDim *dim;
+  StepTime *time;
+  Defines own = {0};
+  for (int i = 0; i < o.defs.n; i++)
+    vec_push(s->arena, &own, o.defs.v[i]);
+  o.defs = own;
+  o.entry = want->entry;
+  for (int i = 0, n = model_dims(s->model, &dim); i < n; i++)
+    if (!dim[i].fixed)
+      add_size(s, &o, &dim[i]);
+  int status = bench_steps(&o, s->arena, &time, &want->ntime);
+  want->time = status ? NULL : time;
+  return status;
+}
+
 int picture_write(Session *s, const char *path) {
   PictureWant want = {.folds = file_has_suffix(path, ".html")};
   ModelPicture made;
   Drawing d;
   int status = session_needs_model(s);
   status = status ? status : choose_entry(s, &want.entry);
+  status = status || !s->o->time ? status : measure(s, &want);
   status = status ? status : picture_make(s, &want, &made);
   status = status ? status : drawing_begin(s, &d);
   if (status)

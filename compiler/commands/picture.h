@@ -2,16 +2,13 @@
 // costs.
 #ifndef BIGSC_PICTURE_H
 #define BIGSC_PICTURE_H
+#include "compiler/commands/bench.h"
 #include "compiler/draw/boxes.h"
 #include "compiler/driver/session.h"
 
-typedef struct PictureTime { // of a step of the compiled entry
-  const char *module;        // whose body it begins with; NULL: the model's own
-  double ms;
-} PictureTime;
 typedef struct PictureWant {
   const char *entry;
-  const PictureTime *time; // NULL: not measured
+  const StepTime *time; // NULL: not measured
   int ntime;
   bool folds; // what is drawn can be folded: only its width is bounded
 } PictureWant;

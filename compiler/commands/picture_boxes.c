@@ -30,7 +30,7 @@ static void add_facts(Picture *p, DrawBox *b, const PicModule *m) {
   if (m->elements > 0)
     add_line(p, b, arena_printf(p->a, "%s%s", pic_amount(p->a, m->elements, " parameters"), many));
   add_flops(p, b, m);
-  if (p->want->time)
+  if (m->ms > 0)
     add_line(p, b, arena_printf(p->a, "%.3g ms%s", m->ms, each(m)));
 }
 

@@ -139,7 +139,7 @@ static void add_parameter(Picture *p, const Node *n) {
       p->modules.v[i]->elements += elements;
 }
 
-static void add_time(Picture *p, const PictureTime *t) {
+static void add_time(Picture *p, const StepTime *t) {
   for (int i = 0; i < p->modules.n; i++)
     if (pic_is_of(t->module ? t->module : "", path_of(p->modules.v[i])))
       p->modules.v[i]->ms += t->ms;
@@ -168,6 +168,8 @@ static uint64_t sign_of(const Picture *p, const PicModule *m) {
     own[id] = n->op == OP_PARAM && pic_is_of(n->attr.name, path_of(m));
     for (int i = 0; i < n->nin; i++)
       own[id] |= own[n->in[i]->id];
+    own[id] &=
+        !x->data || (x->module && is_in(x->module, m)); // a turn before may share the parameters
     if (!x->live || !x->data || !own[id] || !x->module || !is_in(x->module, m))
       continue;
     h = hash_mix(hash_mix(h, n->op), (uint64_t)n->nax);

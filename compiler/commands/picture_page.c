@@ -33,7 +33,8 @@ static const char *whence(Session *s, const BigsStep *step) {
   return step->module ? session_text(s, "%s, %s", step->module, source) : source;
 }
 
-static void put_step(Session *s, FILE *f, const BigsStep *step, const int64_t *dims) {
+static void put_step(Session *s, FILE *f, const BigsStep *step, const int64_t *dims,
+                     const double *ms) {
   const BigsModule *m = s->build.module;
   const char *kernel = step->kind == BIGS_KERNEL ? s->build.kernels[step->index]->name : "library";
   fputs("<tr data-path=\"", f);
@@ -47,11 +48,13 @@ static void put_step(Session *s, FILE *f, const BigsStep *step, const int64_t *d
   fputs("</small></td>", f);
   put_number(s, f, size_at(m, step->flops, dims), "FLOP");
   put_number(s, f, size_at(m, step->bytes, dims), "B");
+  if (ms)
+    fprintf(f, "<td class=\"n\">%.3g</td>", *ms);
   fputs("</tr>\n", f);
 }
 
-static void put_kernels(Session *s, FILE *f, const ModelPicture *made) {
-  static const char *const head[] = {"kernel", "what is fused in it", "FLOP", "bytes"};
+static void put_kernels(Session *s, FILE *f, const PictureWant *want, const ModelPicture *made) {
+  static const char *const head[] = {"kernel", "what is fused in it", "FLOP", "bytes", "ms"};
   const BigsProgram *p = &s->build.module->program[0];
   int64_t dims[MAX_SYMS];
   dims_of(s, made, dims);
@@ -61,9 +64,10 @@ static void put_kernels(Session *s, FILE *f, const ModelPicture *made) {
         "<p id=\"none\" hidden>No kernel begins here: what it does is fused into kernels of "
         "others.</p>\n",
         f);
-  html_head(f, head, COUNT(head));
+  bool timed = want->time && want->ntime == p->nstep;
+  html_head(f, head, COUNT(head) - !timed);
   for (int i = 0; i < p->nstep; i++)
-    put_step(s, f, &p->step[i], dims);
+    put_step(s, f, &p->step[i], dims, timed ? &want->time[i].ms : NULL);
   html_close(f, "table");
 }
 
@@ -77,7 +81,7 @@ int picture_page(Session *s, FILE *f, const PictureWant *want, const ModelPictur
   boxes_page_begin(f, made->title);
   boxes_svg(f, &(BoxPicture){made->root, made->title, made->note, 2, true});
   boxes_page_aside(f);
-  put_kernels(s, f, made);
+  put_kernels(s, f, want, made);
   boxes_page_end(f);
   return 0;
 }
