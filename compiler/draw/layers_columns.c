@@ -158,13 +158,20 @@ static int straight_run(const LayerPlan *p, const int *way, int n, Room *room) {
   return i;
 }
 
-static void straighten(LayerPlan *p, const int *way, int n) {
+// Below where the edge leaves, if it can; else where they are on the average.
+static double run_x(const LayerPlan *p, const LayerEdge *e, const int *way, int n,
+                    const Room *room) {
+  double x = 0, leaves = p->cell.v[e->from].x + e->out;
+  for (int j = 0; j < n; j++)
+    x += p->cell.v[way[j]].x / n;
+  return leaves >= room->lo && leaves <= room->hi ? leaves : x;
+}
+
+static void straighten(LayerPlan *p, const LayerEdge *e, const int *way, int n) {
   for (int i = 0, k; i < n; i += k) {
     Room room;
-    double x = 0;
     k = straight_run(p, way + i, n - i, &room);
-    for (int j = i; j < i + k; j++)
-      x += p->cell.v[way[j]].x / k;
+    double x = run_x(p, e, way + i, k, &room);
     for (int j = i; j < i + k; j++)
       p->cell.v[way[j]].x = fmin(fmax(x, room.lo), room.hi);
   }
@@ -173,9 +180,10 @@ static void straighten(LayerPlan *p, const int *way, int n) {
 static void straighten_all(LayerPlan *p) {
   for (int turn = 0; turn < 2; turn++)
     for (int i = 0; i < p->l->nedge; i++) {
-      int n = p->l->node[p->l->edge[i].to].row - p->l->node[p->l->edge[i].from].row;
-      if (n > 2)
-        straighten(p, p->way[i] + 1, n - 1);
+      const LayerEdge *e = &p->l->edge[i];
+      int n = p->l->node[e->to].row - p->l->node[e->from].row;
+      if (n > 1)
+        straighten(p, e, p->way[i] + 1, n - 1);
     }
 }
 
