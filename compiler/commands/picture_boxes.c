@@ -30,6 +30,8 @@ static void add_facts(Picture *p, DrawBox *b, const PicModule *m) {
   if (m->elements > 0)
     add_line(p, b, arena_printf(p->a, "%s%s", pic_amount(p->a, m->elements, " parameters"), many));
   add_flops(p, b, m);
+  if (m->varied)
+    add_line(p, b, "numbers differ by layer");
   if (m->ms > 0)
     add_line(p, b, arena_printf(p->a, "%.3g ms%s", m->ms, each(m)));
 }
@@ -162,10 +164,12 @@ static int depth_of(const PicModule *m) {
 
 static DrawBox *inner_box(Picture *p, PicModule *m) {
   DrawBox *b = module_box(p, m);
+  bool again = m->origin->turns > 1 && !p->want->folds;
   if (!m->closed && !is_plain(m) && m->as)
     b->as = title_of(p, m->as);
-  if (p->brief && b->as)
-    b->what = arena_printf(p->a, "%s, as %s", b->what, b->as);
+  if ((p->brief || again) && b->as)
+    b->what = arena_printf(p->a, "%s, as %s%s", b->what, b->as,
+                           m->exact == m->as->exact ? "" : " with other numbers");
   else if (!m->closed && !is_plain(m) && depth_of(m) <= p->deepest)
     put_level(p, m, b);
   else if (m->work && (m->closed || is_plain(m)))

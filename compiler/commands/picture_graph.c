@@ -156,35 +156,57 @@ static bool is_fixed(const Picture *p, const Node *n) {
   return !p->of[n->id].data && !p->of[n->id].param;
 }
 
+static uint64_t sign_node(const Picture *p, const PicModule *m, const Node *n, uint64_t h) {
+  h = hash_mix(hash_mix(h, n->op), (uint64_t)n->nax);
+  h = hash_mix(h, hash_str(path_of(p->of[n->id].module) + strlen(path_of(m))));
+  return hash_mix(h, n->fn ? hash_str(n->fn) : 0);
+}
+
+// Equal constants are one node.
+static uint64_t sign_constants(const Picture *p, const Node *n, uint64_t h) {
+  for (int i = 0; i < n->nin; i++)
+    h = is_fixed(p, n->in[i]) ? hash_mix(h, (uint64_t)n->in[i]->id) : h;
+  return h;
+}
+
 // Of the nodes of a module, those that depend on an input and on its own parameters: others may stand in another turn, as equal
 // nodes are one.
-static uint64_t sign_of(const Picture *p, const PicModule *m) {
+static void sign(const Picture *p, PicModule *m) {
   int last = p->out.node->id;
-  uint64_t h = 1;
   bool *own = NEWN(p->a, bool, last + 1);
   for (int id = 0; id <= last; id++) {
     const Node *n = p->g->nodes.v[id];
     const PicNode *x = &p->of[id];
+    bool inside = x->module && is_in(x->module, m);
     own[id] = n->op == OP_PARAM && pic_is_of(n->attr.name, path_of(m));
     for (int i = 0; i < n->nin; i++)
       own[id] |= own[n->in[i]->id];
-    own[id] &=
-        !x->data || (x->module && is_in(x->module, m)); // a turn before may share the parameters
-    if (!x->live || !x->data || !own[id] || !x->module || !is_in(x->module, m))
+    own[id] &= !x->data || inside; // a turn before may share the parameters
+    if (!x->live || !x->data || !own[id] || !inside)
       continue;
-    h = hash_mix(hash_mix(h, n->op), (uint64_t)n->nax);
-    h = hash_mix(h, hash_str(path_of(x->module) + strlen(path_of(m))));
-    h = hash_mix(h, n->fn ? hash_str(n->fn) : 0);
-    for (int i = 0; i < n->nin; i++) // equal constants are one node
-      h = is_fixed(p, n->in[i]) ? hash_mix(h, (uint64_t)n->in[i]->id) : h;
+    m->sign = sign_node(p, m, n, m->sign);
+    m->exact = sign_constants(p, n, sign_node(p, m, n, m->exact));
   }
-  return h;
 }
 
-static PicModule *turn_before(const Picture *p, const PicModule *m) {
-  for (int i = 1; i < p->modules.n && m->origin->turn; i++) {
+// "layer" of `layer.3`; of a share, whose turns have one path, all of it.
+static size_t name_size(const char *path) {
+  const char *dot = strrchr(path, '.');
+  return dot && dot[1] >= '0' && dot[1] <= '9' ? (size_t)(dot - path) : strlen(path);
+}
+
+static bool is_one_repeat(const Origin *a, const Origin *b) {
+  size_t n = name_size(a->path);
+  return a->up == b->up && a->turns == b->turns && n == name_size(b->path) &&
+         !strncmp(a->path, b->path, n);
+}
+
+// The nearest one: a repeat may be called more than once.
+static PicModule *turn_before(const Picture *p, int module) {
+  const Origin *o = p->modules.v[module]->origin;
+  for (int i = module - 1; i > 0 && o->turn; i--) {
     PicModule *x = p->modules.v[i];
-    if (x->origin->first == m->origin->first && x->origin->turn == m->origin->turn - 1)
+    if (x->origin->turn == o->turn - 1 && is_one_repeat(x->origin, o))
       return x;
   }
   return NULL;
@@ -192,11 +214,12 @@ static PicModule *turn_before(const Picture *p, const PicModule *m) {
 
 static void join_turns(Picture *p) {
   for (int i = 1; i < p->modules.n; i++) {
-    PicModule *m = p->modules.v[i], *before = turn_before(p, m);
+    PicModule *m = p->modules.v[i], *before = turn_before(p, i);
     if (!before || before->sign != m->sign)
       continue;
     m->shown = before->shown;
     m->shown->stands++;
+    m->shown->varied |= m->exact != before->exact;
     m->shown->shared = !strcmp(path_of(m), path_of(before));
   }
 }
@@ -225,7 +248,7 @@ void picture_modules(Picture *p) {
   for (int i = 0; i < p->want->ntime; i++)
     add_time(p, &p->want->time[i]);
   for (int i = 1; i < p->modules.n; i++)
-    p->modules.v[i]->sign = sign_of(p, p->modules.v[i]);
+    sign(p, p->modules.v[i]);
   join_turns(p);
   find_alike(p);
 }

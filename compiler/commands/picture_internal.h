@@ -33,12 +33,13 @@ typedef struct PicEdge {
 struct PicModule {
   const Origin *origin; // NULL: the model
   PicModule *up;
-  PicModule *shown;    // the turn of a repeat that stands for it; mostly itself
-  const PicModule *as; // in the same body, and alike; NULL: there is none before it
-  int stands;          // turns that it stands for
-  bool shared;         // which have one set of parameters
-  bool closed;         // of the prelude, with no module in it
-  uint64_t sign;
+  PicModule *shown;     // the turn of a repeat that stands for it; mostly itself
+  const PicModule *as;  // in the same body, and alike; NULL: there is none before it
+  int stands;           // turns that it stands for
+  bool shared;          // which have one set of parameters
+  bool closed;          // of the prelude, with no module in it
+  uint64_t sign, exact; // what its operations are; with the constants in them
+  bool varied;          // turns that it stands for have other constants
   double flops, elements, ms;
   unsigned work; // bits of what its ops are
   PicElem *elem; // in the level of `up`

@@ -119,5 +119,5 @@ const char *pic_amount(Arena *a, double x, const char *unit) {
   for (; x >= 999.5 && i + 1 < COUNT(scale); i++)
     x /= 1000;
   int digits = x >= 100 || (!i && x == floor(x)) ? 0 : x >= 10 ? 1 : 2;
-  return arena_printf(a, "%.*f %s%s", digits, x, scale[i], unit);
+  return arena_printf(a, "%.*f %s%s", digits, x, scale[i], i || *unit != ' ' ? unit : unit + 1);
 }
