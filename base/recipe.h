@@ -31,4 +31,6 @@ extern const bool schedule_falls[SCHED_COUNT]; // does it take the level that it
 extern const char *const tokenizer_names[TOKENIZER_COUNT];
 extern const char *const tokenizer_files[TOKENIZER_COUNT];     // of the vocabulary, in a folder
 extern const char *const tokenizer_arguments[TOKENIZER_COUNT]; // words of "lower pad_to"
+// The decay of a group of states in a module's tables; any other is at least 0.
+#define STATE_DECAY (-1)
 #endif

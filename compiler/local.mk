@@ -214,6 +214,7 @@ compiler_sources = \
 	%D%/sema/sema_join.c \
 	%D%/sema/sema_sort.c \
 	%D%/sema/sema_scope.h \
+	%D%/sema/sema_state.c \
 	%D%/sema/sema_schedule.c \
 	%D%/sema/sema_text.c \
 	%D%/sema/sema_use.c \

@@ -2,6 +2,7 @@
 // is done alike to all slices of a value is done to the value.  The gradient then is one
 // contraction too.
 #include "graph/rewrite.h"
+#include <string.h>
 
 enum { MAX_STACK = 16 };
 
@@ -28,8 +29,16 @@ static Param *param_of(const Graph *g, const Node *n) {
   return n->op == OP_PARAM ? g->params.v[n->attr.i0] : NULL;
 }
 
+// States stand by themselves: no optimizer moves them.
+static bool stands_alone(const Param *p) {
+  for (int i = 0; i < p->ntags; i++)
+    if (!strcmp(p->tags[i], "state"))
+      return true;
+  return false;
+}
+
 static bool plain(const Param *p) {
-  return p && !p->stack && !p->is_stack && !p->pair && p->dtype == DT_F32;
+  return p && !p->stack && !p->is_stack && !p->pair && p->dtype == DT_F32 && !stands_alone(p);
 }
 
 static bool contracted(const Node *c, const Axis *a) {

@@ -123,7 +123,8 @@ static int differentiate(CheckModel *c, Subject *j) {
   j->param = NEWN(a, Param *, count);
   j->grad = NEWN(a, Output, count);
   for (int i = 0; i < count; i++)
-    if (live[i]->op == OP_PARAM) {
+    if (live[i]->op == OP_PARAM &&
+        (j->is_entry || !param_is_state(g->params.v[live[i]->attr.i0]))) {
       j->param[j->n] = g->params.v[live[i]->attr.i0];
       wrt[j->n++] = live[i];
     }

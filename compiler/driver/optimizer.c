@@ -138,6 +138,14 @@ static void or_as_before(Update *u) {
     u->out[i].node = g_select(u->g, go, u->out[i].node, u->was[i]);
 }
 
+// A range of states has a decay below 0: what stands in place of its gradient is what it becomes.
+static void keep_states(Update *u) {
+  Node *state = g_binary(u->g, OP_LT, u->decay, number(u, 0));
+  u->out[0].node = g_select(u->g, state, mul(u, u->grad, u->scale), u->out[0].node);
+  for (int i = 1; i < u->nout; i++)
+    u->out[i].node = g_select(u->g, state, u->was[i], u->out[i].node);
+}
+
 // The exponential moving average of the parameters, "#e": e + (1 - ema) (p - e), which stays where it is once it is p.
 static void keep_average(Update *u, Node *p, double ema) {
   Node *was = moment(u, "#e"), *gap = g_binary(u->g, OP_SUB, p, was);
@@ -158,6 +166,8 @@ void optimizer_programs(Build *b, const Recipe *r, int *update, int *norm) {
   Node *step = emit[r->optimizer.kind](&u, &r->optimizer);
   u.out[0] = output(&u, "#p", g_binary(g, OP_SUB, u.p, mul(&u, step, u.rate)));
   u.was[0] = u.p;
+  if (model_has_states(b->model))
+    keep_states(&u);
   if (r->ema > 0)
     keep_average(&u, u.out[0].node, r->ema);
   if (b->options.gpu)

@@ -42,6 +42,8 @@ static bool wanted(const char *name, const char *const *list, int n) {
 
 static int count_roots(const Build *b) {
   int n = b->entries.n + b->losses.n;
+  for (int i = 0; i < b->states.n; i++)
+    n += b->states.v[i].n;
   for (int i = 0; b->grads && i < b->losses.n; i++)
     n += b->grads[i].n;
   return n;
@@ -54,6 +56,9 @@ static void each_root(Build *b, void (*visit)(void *ctx, Node **root, const char
     visit(ctx, &b->entries.v[i].node, b->entries.v[i].name);
   for (int i = 0; i < b->losses.n; i++)
     visit(ctx, &b->losses.v[i], b->trains.v[i]->name);
+  for (int i = 0; i < b->states.n; i++)
+    for (int k = 0; k < b->states.v[i].n; k++)
+      visit(ctx, &b->states.v[i].v[k].next, b->states.v[i].v[k].param->path);
   for (int i = 0; b->grads && i < b->losses.n; i++)
     for (int k = 0; k < b->grads[i].n; k++)
       visit(ctx, &b->grads[i].v[k].node, b->grads[i].v[k].name);
@@ -116,6 +121,31 @@ static void note_reached(Build *b, Node *root) {
   vec_push(b->arena, &b->reached, reached);
 }
 
+// What a step reads to make states, too, and they themselves.
+static void note_states(Build *b, const StateNexts *states, uint8_t *reached) {
+  for (int i = 0; i < states->n; i++) {
+    int n;
+    Node *root = states->v[i].next, **live = graph_reachable(b->graph, &root, 1, &n);
+    reached[states->v[i].param->node->attr.i0] = 1;
+    for (int k = 0; k < n; k++)
+      if (live[k]->op == OP_PARAM)
+        reached[live[k]->attr.i0] = 1;
+  }
+}
+
+static bool build_states(Build *b, const Recipe *r) {
+  StateNexts states = {0};
+  if (!model_build_states(b->model, b->graph, r->name, b->want->dropout, &states))
+    return false;
+  vec_push(b->arena, &b->states, states);
+  if (!b->options.gpu || !b->want->update || !model_has_states(b->model))
+    return true;
+  diag_error(b->diags, ERR_NOT_COMPILED, r->span,
+             "`%s` has parameters with the tag `@state`, and a GPU does not update those yet",
+             r->name);
+  return false;
+}
+
 static bool run_build(Build *b) {
   const ModelValue *entries;
   const Recipe *const *trains;
@@ -139,11 +169,15 @@ static bool run_build(Build *b) {
       return false;
     vec_push(b->arena, &b->trains, trains[i]);
     vec_push(b->arena, &b->losses, loss);
+    if (!build_states(b, trains[i]))
+      return false;
   }
   for (int i = 0; i < b->entries.n; i++)
     note_reached(b, b->entries.v[i].node);
   for (int i = 0; i < b->losses.n; i++)
     note_reached(b, b->losses.v[i]);
+  for (int i = 0; i < b->states.n; i++)
+    note_states(b, &b->states.v[i], b->reached.v[b->entries.n + i]);
   return true;
 }
 
@@ -189,30 +223,60 @@ static bool run_structure(Build *b) {
   return true;
 }
 
-static bool run_differentiate(Build *b) {
+static Output of_param(Param *p, Node *value) {
+  return (Output){
+      .name = p->path, .node = value, .nax = p->node->nax, .ax = p->node->ax, .param = p};
+}
+
+// Parameters that a loss depends on, in the order of the graph: those of an optimizer, or states.
+static Node **reached_leaves(Build *b, Node **loss, bool states, int *n) {
   Graph *g = b->graph;
-  b->grads = NEWN(b->arena, Outputs, b->losses.n + 1);
-  for (int i = 0; i < b->losses.n; i++) {
-    VEC(Node *) wrt = {0};
-    VEC(Param *) params = {0};
-    int n;
-    Node **live = graph_reachable(g, &b->losses.v[i], 1, &n);
-    for (int k = 0; k < n; k++)
-      if (live[k]->op == OP_PARAM) {
-        vec_push(b->arena, &wrt, live[k]);
-        vec_push(b->arena, &params, g->params.v[live[k]->attr.i0]);
-      }
-    Node **grad = NEWN(b->arena, Node *, wrt.n + 1);
-    graph_grad(g, b->losses.v[i], wrt.v, wrt.n, grad);
-    vec_push(b->arena, &b->grads[i], (Output){.name = "loss", .node = b->losses.v[i]});
-    for (int k = 0; k < wrt.n; k++)
-      vec_push(b->arena, &b->grads[i],
-               (Output){.name = params.v[k]->path,
-                        .node = grad[k],
-                        .nax = wrt.v[k]->nax,
-                        .ax = wrt.v[k]->ax,
-                        .param = params.v[k]});
+  int count;
+  Node **live = graph_reachable(g, loss, 1, &count), **out = NEWN(b->arena, Node *, count + 1);
+  *n = 0;
+  for (int k = 0; k < count; k++)
+    if (live[k]->op == OP_PARAM && param_is_state(g->params.v[live[k]->attr.i0]) == states)
+      out[(*n)++] = live[k];
+  return out;
+}
+
+static bool has_next(const StateNexts *s, const Param *p) {
+  for (int i = 0; s && i < s->n; i++)
+    if (s->v[i].param == p)
+      return true;
+  return false;
+}
+
+// In place of gradients: what `next` says, and of other states what they are.
+static void add_states(Build *b, int i) {
+  const StateNexts *s = i < b->states.n ? &b->states.v[i] : NULL;
+  int n;
+  Node **live = reached_leaves(b, &b->losses.v[i], true, &n);
+  for (int k = 0; s && k < s->n; k++)
+    vec_push(b->arena, &b->grads[i], of_param(s->v[k].param, s->v[k].next));
+  for (int k = 0; k < n; k++) {
+    Param *p = b->graph->params.v[live[k]->attr.i0];
+    if (!has_next(s, p))
+      vec_push(b->arena, &b->grads[i], of_param(p, live[k]));
   }
+}
+
+static void differentiate(Build *b, int i) {
+  Graph *g = b->graph;
+  int n;
+  Node **wrt = reached_leaves(b, &b->losses.v[i], false, &n),
+       **grad = NEWN(b->arena, Node *, n + 1);
+  graph_grad(g, b->losses.v[i], wrt, n, grad);
+  vec_push(b->arena, &b->grads[i], (Output){.name = "loss", .node = b->losses.v[i]});
+  for (int k = 0; k < n; k++)
+    vec_push(b->arena, &b->grads[i], of_param(g->params.v[wrt[k]->attr.i0], grad[k]));
+  add_states(b, i);
+}
+
+static bool run_differentiate(Build *b) {
+  b->grads = NEWN(b->arena, Outputs, b->losses.n + 1);
+  for (int i = 0; i < b->losses.n; i++)
+    differentiate(b, i);
   return true;
 }
 

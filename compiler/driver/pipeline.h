@@ -63,6 +63,7 @@ typedef struct Build {
   Outputs entries;            // one an entry
   VEC(const Recipe *) trains; // those with a loss
   VEC(Node *) losses;         // one each
+  VEC(StateNexts) states;     // one list each
   VEC(uint8_t *) reached; // an entry, a loss: 1 per parameter that it depends on as it is written
   Outputs *grads;         // per loss: the loss, then the gradients
   RewriteStats stats;

@@ -23,7 +23,7 @@ const BigsPiece *schedule_pieces(Arena *a, const Schedule *of) {
 }
 
 static const BigsGroup *groups(Arena *a, const BigsModule *m, const Recipe *r) {
-  BigsGroup *g = NEWN(a, BigsGroup, r->groups.n + 1);
+  BigsGroup *g = NEWN(a, BigsGroup, r->groups.n + 2);
   for (int i = 0; i < r->groups.n; i++) {
     const TagGroup *t = &r->groups.v[i];
     g[i] = (BigsGroup){.tags = tag_bits(m, t->tags, t->ntags),
@@ -35,6 +35,10 @@ static const BigsGroup *groups(Arena *a, const BigsModule *m, const Recipe *r) {
                        .has_frozen = t->has_frozen,
                        .frozen = t->frozen};
   }
+  g[r->groups.n] = (BigsGroup){.tags = tag_bits(m, (const char *const[]){"state"}, 1),
+                               .has_decay = true,
+                               .decay = STATE_DECAY,
+                               .has_frozen = true};
   return g;
 }
 
@@ -94,7 +98,7 @@ static BigsTrain train_table(Build *b, const BigsModule *m, const Recipe *r, Tra
                  .npiece = r->schedule.n,
                  .nmask_piece = r->masking.n,
                  .nbatch_piece = r->growth.n,
-                 .ngroup = r->groups.n,
+                 .ngroup = r->groups.n + model_has_states(b->model),
                  .piece = schedule_pieces(b->arena, &r->schedule),
                  .mask_piece = schedule_pieces(b->arena, &r->masking),
                  .batch_piece = schedule_pieces(b->arena, &r->growth),

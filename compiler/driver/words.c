@@ -13,9 +13,9 @@ typedef struct WordKinds { // by how they are coloured
 } WordKinds;
 
 // WordKinds that mean themselves only where the grammar expects them.
-static const char *const in_places[] = {"alias",  "as",    "config", "data",     "forms",  "from",
-                                        "group",  "if",    "ignore", "init",     "layout", "or",
-                                        "repeat", "share", "then",   "tokenizer"};
+static const char *const in_places[] = {"alias", "as",     "config", "data", "forms",    "from",
+                                        "group", "if",     "ignore", "init", "layout",   "next",
+                                        "or",    "repeat", "share",  "then", "tokenizer"};
 
 // Of tables that only say names.
 static const char *const named[] = {

@@ -140,6 +140,17 @@ bool model_build_entry(Model *m, Graph *g, const char *entry, bool dropout, Outp
 // The scalar f32 loss of a train block.  NULL when it has none or elaboration failed (reported).
 Node *model_build_loss(Model *m, Graph *g, const char *train, bool dropout);
 
+// ---- parameters with the tag `@state`: no optimizer moves them, `next` of a train block says what they are after a step
+bool param_is_state(const Param *p);
+bool model_has_states(const Model *m);
+typedef struct StateNext {
+  Param *param;
+  Node *next; // with the axes of the parameter
+} StateNext;
+typedef VEC(StateNext) StateNexts;
+// Of a train block, into the graph of its loss.  False: reported.
+bool model_build_states(Model *m, Graph *g, const char *train, bool dropout, StateNexts *out);
+
 // ---- train blocks
 typedef enum FieldKind {
   FIELD_IDS,

@@ -87,6 +87,7 @@ static void run_param(Sema *s, const Stmt *st) {
     Value *v = checking(s) ? ty_value(s, &t) : NULL;
     if (!v)
       v = param_value(s, st, st->names.v[i]);
+    v->param = st;
     Bound *b = define(s, st->names.v[i], v);
     if (b)
       b->is_param = true;

@@ -166,7 +166,7 @@ static GraphBuild *sema_session(Sema *s, Graph *g, bool dropout) {
   return ss;
 }
 
-static bool start(Sema *s, Model *m, Graph *g, bool dropout) {
+bool sema_build_start(Sema *s, Model *m, Graph *g, bool dropout) {
   sema_start(s, m, g);
   if (!m->ok || !m->model)
     return false;
@@ -188,7 +188,7 @@ static const Stmt *entry_stmt(const Model *m, const char *name) {
 bool model_build_entry(Model *m, Graph *g, const char *entry, bool dropout, Output *out) {
   Sema s;
   const Stmt *st = m->ok && m->model ? entry_stmt(m, entry) : NULL;
-  if (!st || !start(&s, m, g, dropout))
+  if (!st || !sema_build_start(&s, m, g, dropout))
     return false;
   Expr name = {.kind = EX_NAME, .span = st->names.v[0].span, .name = st->names.v[0]};
   Value *v = sema_value(&s, &name);
@@ -218,7 +218,7 @@ Node *model_build_loss(Model *m, Graph *g, const char *train, bool dropout) {
     if (!strcmp(m->trains.v[i]->name.s, train))
       d = m->trains.v[i];
   const Expr *loss = d ? sema_train_loss(d) : NULL;
-  if (!loss || !start(&s, m, g, dropout))
+  if (!loss || !sema_build_start(&s, m, g, dropout))
     return NULL;
   sema_train_frame(&s, d);
   Value *v = sema_value(&s, loss);

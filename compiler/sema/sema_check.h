@@ -18,6 +18,8 @@ void sema_check_tokenizer(Sema *s, const Expr *e);
 void sema_check_file_init(Sema *s);
 void sema_check_train(Sema *s, const Decl *d);
 void sema_check_tags(Sema *s);
+bool sema_build_start(Sema *s, Model *m, Graph *g, bool dropout); // in the model's own body
+void sema_check_next(Sema *s, const Decl *d, int i);              // item i of a train block
 void sema_check_checkpoint(Sema *s, const Decl *d);
 void sema_check_init(Sema *s, const Stmt *st, const Ty *t);
 void sema_model_value(Sema *s, Name name, const Ty *t, ModelValue *out);

@@ -342,5 +342,7 @@ Value *child_part(Sema *s, Child *c, Name part) {
     return v ? v : v_poison(s);
   if (checking(s) && c->root)
     vec_push(s->a, &c->root->parts, dotted);
-  return part_param(s, c, part, st, &t);
+  v = part_param(s, c, part, st, &t);
+  v->param = st;
+  return v;
 }

@@ -343,7 +343,9 @@ void sema_check_train(Sema *s, const Decl *d) {
     if (it->kind == TR_FROM) {
       once(s, it->span, "`from`", &from);
       r->from = it->from.s;
-    } else if (it->kind == TR_GROUP)
+    } else if (it->kind == TR_NEXT)
+      sema_check_next(s, d, i);
+    else if (it->kind == TR_GROUP)
       add_group(s, it, r);
     else if (it->kind == TR_SETTING) {
       for (int k = 0; k < i && !it->setting.times; k++)

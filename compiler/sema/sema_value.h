@@ -51,6 +51,7 @@ struct Value {
   Number *num;       // V_NUMBER
   bool known, truth; // a bool constant
   Ax *iota;          // it is iota[this axis], unchanged
+  const Stmt *param; // it is a parameter that this declares, unchanged
   int formal;        // check mode: it is the formal of this index, unchanged; -1: not
   Fn *fn;
   Prim prim;

@@ -315,7 +315,7 @@ typedef struct Setting { // NAME ("=" | "*=") expr
   bool times; // `*=`
   Expr *value;
 } Setting;
-typedef enum TrKind { TR_FROM, TR_DATA, TR_SETTING, TR_GROUP } TrKind;
+typedef enum TrKind { TR_FROM, TR_DATA, TR_SETTING, TR_GROUP, TR_NEXT } TrKind;
 typedef struct TrItem {
   TrKind kind;
   Span span;
@@ -325,6 +325,7 @@ typedef struct TrItem {
   Setting setting;       // TR_SETTING
   Names tags;            // TR_GROUP, without the `@`
   VEC(Setting) settings; // TR_GROUP
+  Expr *state, *next;    // TR_NEXT: the parameter, and its value after the step
 } TrItem;
 
 // ---- declarations

@@ -455,7 +455,11 @@ static void tritem(AstPrinter *p, const TrItem *x) {
     return;
   }
   line(p);
-  if (x->kind == TR_FROM) {
+  if (x->kind == TR_NEXT) {
+    out(p, "next ");
+    expr(p, x->state);
+    tree(p, x->next);
+  } else if (x->kind == TR_FROM) {
     out(p, "from \"%s\"", x->from.s);
   } else if (x->kind == TR_DATA) {
     out(p, "data");

@@ -223,7 +223,15 @@ static void data(Parser *p, TrItem *x) {
   x->source = parse_expr(p);
 }
 
-// tritem = "from" STRING | "data" field {"," field} "=" expr | setting | group
+// "next" sum "=" expr
+static void next_state(Parser *p, TrItem *x) {
+  x->kind = TR_NEXT;
+  x->state = parse_sum(p);
+  expect(p, T_SET, " and the value after a step");
+  x->next = parse_expr(p);
+}
+
+// tritem = "from" STRING | "data" field {"," field} "=" expr | setting | group | "next" sum "=" expr
 void parse_tritem(Parser *p, void *decl, bool failed) {
   Decl *d = decl;
   if (failed) {
@@ -243,6 +251,9 @@ void parse_tritem(Parser *p, void *decl, bool failed) {
   } else if (word && is_word(p, "group")) {
     advance(p);
     group(p, &x);
+  } else if (word && is_word(p, "next")) {
+    advance(p);
+    next_state(p, &x);
   } else {
     x.setting = setting(p);
   }

@@ -167,6 +167,11 @@ int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out,
   return 0;
 }
 
+// Of states, which `next` of the train block makes: no part of the norm, nor clipped.
+static bool is_state(const OptRange *r) {
+  return r->decay < 0;
+}
+
 // ---- programs over a flat axis; their values' names start with `#`, as no name of a model does
 static void *flat_value(const Flat *f, const char *name) {
   const struct {
@@ -255,6 +260,8 @@ static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n,
   if (!err && n && optim_is_far(m))
     err = far_norms(m, train, range, n, &sums);
   for (int i = 0; i < n && !err; i++) {
+    if (is_state(&range[i]))
+      continue;
     if (sums)
       part = sums[i];
     else
@@ -346,7 +353,7 @@ static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars
             .e = flat_at(&m->moment[MOMENT_AVERAGE], r),
             .rate = &rate,
             .decay = &decay,
-            .scale = &s->scale,
+            .scale = is_state(r) ? &s->unit : &s->scale,
             .correct1 = &s->correct1,
             .correct2 = &s->correct2,
             .go = &go};
@@ -451,6 +458,7 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptShare share, 
   FlatScalars f = flat_scalars(m, &m->module->train[train], r);
   double cut = r->clip > 0 && norm > r->clip ? r->clip / norm : 1;
   f.scale = (float)(cut * share.unit);
+  f.unit = (float)share.unit;
   if (!err) {
     const double *sum = NULL;
     err = update_ranges(m, train, range, n, &f, &sum);

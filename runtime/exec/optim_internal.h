@@ -23,6 +23,7 @@ void *flat_at(const Region *r, const OptRange *range);
 // What an update takes besides the rates, which are another in each range.
 typedef struct FlatScalars {
   float scale, correct1, correct2;
+  float unit;    // `scale` before clipping
   double factor; // of the rates
   double clip;   // from which a device makes `scale` where it decides
 } FlatScalars;
