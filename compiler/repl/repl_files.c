@@ -103,7 +103,10 @@ void repl_load_weights(Repl *r, const char *path) {
       ok = take_tensors(r, r->items.v[i], h, &taken);
   int others = hub_count(h) - taken;
   if (ok && !taken)
-    repl_fail(r, "none of the %d tensors of %s is a parameter here; `load(\"%s\")` lists them",
+    repl_fail(r,
+              "none of the %d tensors of %s is a parameter here: `load(\"%s\")` lists them; the "
+              "names of a "
+              "checkpoint block are read by `bigsc repl MODEL --weights`",
               others, path, path);
   else if (ok)
     repl_note(r, "%d parameter%s from %s%s", taken, taken == 1 ? "" : "s", path,

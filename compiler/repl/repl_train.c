@@ -362,11 +362,24 @@ static bool is_there(Repl *r, const char *path) {
   return false;
 }
 
+// The next word, which may stand in quotes, as `"a b.txt"` or `vocab="a b.txt"`; NULL: there is none.
+static char *next_word(char **text) {
+  char *word = *text + strspn(*text, " \t\n"), *to = word, *from = word;
+  bool quoted = false;
+  for (; *from && (quoted || !isspace((unsigned char)*from)); from++)
+    if (*from == '"')
+      quoted = !quoted;
+    else
+      *to++ = *from;
+  *text = from + (*from != 0);
+  *to = 0;
+  return from > word ? word : NULL;
+}
+
 void repl_data(Repl *r, char *text) {
-  char *save = NULL;
   const char *vocab = NULL;
   VEC(const char *) paths = {0};
-  for (char *word = strtok_r(text, " \t\n", &save); word; word = strtok_r(NULL, " \t\n", &save)) {
+  for (char *word; (word = next_word(&text));) {
     bool is_vocab = !strncmp(word, "vocab=", 6);
     if (!is_there(r, is_vocab ? word + 6 : word))
       return;
