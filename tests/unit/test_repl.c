@@ -490,7 +490,7 @@ static void *talk(void *ctx) {
 START_TEST(a_session_at_a_terminal) {
   static const char *const line[] = {
       "dim H = 3", "x = [1, 2, 3] : [H]",   "w : [H] ~ 0.5", ":train 100000000 sum((w - x)^2)",
-      "^C",        "max(abs(w - x)) < 2.5", ":doc gel\t",    "exit",
+      "^C",        "max(abs(w - x)) < 2.5", ":doc gelu",     "exit",
       NULL};
   static Talk t = {.line = line};
   char *argv[] = {"bigsc", "repl", "--threads", "2", NULL};
