@@ -203,13 +203,10 @@ bool ready_build(Ready *e, bool gradients) {
 static bool check_loss(Repl *r, Expr *loss) {
   Ready e;
   bool ok = ready_elaborate(&e, r, loss, NULL), one = ok && !e.nax && dtype_is_float(e.dtype);
-  if (ok && e.draws.n)
-    repl_fail(
-        r, "random numbers within the loss would be trained: bind them first, `x = normal[B](1)`");
-  else if (ok && !one)
+  if (ok && !one)
     repl_fail(r, "a loss is one number; this is %s: sum or average it",
               array_type(e.arena, e.dtype, e.axes, e.nax));
-  ok = one && !e.draws.n && ready_graph(&e, false) && ready_inputs(&e);
+  ok = one && ready_graph(&e, false) && ready_inputs(&e);
   ready_free(&e);
   return ok;
 }
