@@ -5,7 +5,7 @@
 // ---- models
 static bool binds(const Stmt *st, const char *name) {
   for (int i = 0; i < st->names.n; i++)
-    if (st->names.v[i].s == name)
+    if (st->names.v[i].s == name && !is_no_name(st, i))
       return true;
   return false;
 }
@@ -17,6 +17,21 @@ static bool bind_alike(const Stmt *a, const Stmt *b) {
   return false;
 }
 
+// Results keep their places: one that is said again is called `_`.
+static bool leave_out(Sema *s, const Stmt *st, const Stmt *again, Stmt *left) {
+  bool any = false;
+  for (int i = 0; i < st->names.n; i++) {
+    Name name = st->names.v[i];
+    bool out = is_no_name(st, i) || binds(again, name.s);
+    any |= !out;
+    if (st->kind == ST_BIND && out)
+      name.s = intern(s->m->names, "_");
+    if (st->kind == ST_BIND || !out)
+      vec_push(s->a, &left->names, name);
+  }
+  return any;
+}
+
 // The statement without the names that `again` binds; NULL: nothing is left of it.
 static Stmt *without(Sema *s, Stmt *st, const Stmt *again) {
   if (!bind_alike(st, again))
@@ -24,10 +39,7 @@ static Stmt *without(Sema *s, Stmt *st, const Stmt *again) {
   Stmt *left = NEW(s->a, Stmt);
   *left = *st;
   left->names = (Names){0};
-  for (int i = 0; i < st->names.n; i++)
-    if (!binds(again, st->names.v[i].s))
-      vec_push(s->a, &left->names, st->names.v[i]);
-  return left->names.n ? left : NULL;
+  return leave_out(s, st, again, left) ? left : NULL;
 }
 
 // `more` stands in place of the first statement of `base` that binds a name of its last one.

@@ -22,22 +22,24 @@ static void span(TextWriter *w, Span s) {
 }
 
 // ---- statements: some of the names on the left may be bound elsewhere by now
-static size_t past_names(const Source *src, size_t at) {
-  for (bool comment = false; src->text[at] != ':' || comment; at++)
+static size_t past_names(const Source *src, size_t at, char stop) {
+  for (bool comment = false; src->text[at] != stop || comment; at++)
     comment = src->text[at] == '#' || (comment && src->text[at] != '\n');
   return at;
 }
 
 static void statement(TextWriter *w, const Stmt *st) {
   Span rest = st->span;
-  bool named = st->kind == ST_PARAM || st->kind == ST_CHILD;
+  bool results = st->kind == ST_BIND && st->names.n > 1;
+  bool named = st->kind == ST_PARAM || st->kind == ST_CHILD || results;
   word(w, "\n  ");
   for (int i = 0; named && i < st->names.n; i++) {
     word(w, i ? ", " : "");
     word(w, st->names.v[i].s);
   }
   if (named)
-    rest.lo = (uint32_t)past_names(rest.src, st->names.v[st->names.n - 1].span.hi);
+    rest.lo =
+        (uint32_t)past_names(rest.src, st->names.v[st->names.n - 1].span.hi, results ? '=' : ':');
   word(w, named ? " " : "");
   span(w, rest);
 }
