@@ -125,13 +125,22 @@ static bool rebind(Sema *s, const Stmt *st, Bound *b, Value *v) {
   return ok;
 }
 
+// A name gets its value, a state of a scan the next one.
+static void bind_name(Sema *s, const Stmt *st, Name name, Value *v) {
+  Bound *b = scope_find(s->scope, name.s);
+  if (b && b->is_state)
+    rebind(s, st, b, v);
+  else
+    define(s, name, v);
+}
+
 // y, aux = m(x)
 static void run_bind_several(Sema *s, const Stmt *st) {
   Value *v = sema_results(s, st->value);
   bool fits = results_count(s, st->value->span, v, st->names.n, (Span){0}, "the right side");
   for (int i = 0; i < st->names.n; i++)
     if (!is_no_name(st, i))
-      define(s, st->names.v[i], fits && v->kind == V_TUPLE ? v->item[i] : v_poison(s));
+      bind_name(s, st, st->names.v[i], fits && v->kind == V_TUPLE ? v->item[i] : v_poison(s));
 }
 
 static void run_bind(Sema *s, const Stmt *st) {
@@ -139,12 +148,7 @@ static void run_bind(Sema *s, const Stmt *st) {
     run_bind_several(s, st);
     return;
   }
-  Value *v = sema_value(s, st->value);
-  Bound *b = scope_find(s->scope, st->names.v[0].s);
-  if (b && b->is_state)
-    rebind(s, st, b, v);
-  else
-    define(s, st->names.v[0], v);
+  bind_name(s, st, st->names.v[0], sema_value(s, st->value));
 }
 
 static void reserved_entry(Sema *s, Name name) {
