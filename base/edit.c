@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 int edit_distance(const char *a, const char *b, int limit) {
   int na = (int)strlen(a), nb = (int)strlen(b),
@@ -23,4 +24,15 @@ int edit_distance(const char *a, const char *b, int limit) {
     }
   }
   return row[na % 3][nb] > limit ? limit + 1 : row[na % 3][nb];
+}
+
+void nearest_add(Nearest *n, const char *name) {
+  int limit = strlen(n->wanted) <= 4 ? 1 : 2; // of a short name two letters are most of it
+  int d = strcasecmp(n->wanted, name) ? edit_distance(n->wanted, name, limit) : 0;
+  if (d > limit || d >= (int)strlen(n->wanted))
+    return;
+  if (!n->best || d < n->distance || (d == n->distance && strcmp(name, n->best) < 0)) {
+    n->best = name;
+    n->distance = d;
+  }
 }

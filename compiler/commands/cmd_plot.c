@@ -1,5 +1,6 @@
 // bigsc plot: curves of what runs did, or of a table, as SVG or on the terminal.
 #include "compiler/commands/cmd.h"
+#include "base/edit.h"
 #include "compiler/commands/curves.h"
 #include "compiler/commands/drawing.h"
 #include "compiler/commands/table_chart.h"
@@ -21,9 +22,12 @@ static int take_y(const char *name, CurveOptions *c) {
   if (i >= 0)
     return 0;
   fprintf(stderr, "bigsc plot: --y does not know `%s`; it takes ", name);
-  for (i = 0; i < MEASURES; i++)
+  Nearest near = {.wanted = name};
+  for (i = 0; i < MEASURES; i++) {
     fprintf(stderr, "%s%s", i ? ", " : "", measure_names[i]);
-  fprintf(stderr, "\n");
+    nearest_add(&near, measure_names[i]);
+  }
+  fprintf(stderr, near.best ? "; did you mean %s?\n" : "\n", near.best);
   return EXIT_USAGE;
 }
 

@@ -2,6 +2,7 @@
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/outputs.h"
 #include "compiler/driver/session.h"
+#include "base/edit.h"
 #include "compiler/commands/tensors.h"
 #include <stdlib.h>
 #include <string.h>
@@ -60,14 +61,8 @@ int cmd_RUN(const Options *o) {
   BuildWant want = {.entries = &o->entry, .nentries = 1, .init = !o->weights};
   status = load(&s, o);
   status = status ? status : session_needs_model(&s);
-  if (!status && s.model && !model_entry(s.model, o->entry)) {
-    const ModelValue *e;
-    const char *all = "";
-    for (int i = 0, n = model_entries(s.model, &e); i < n; i++)
-      all = session_text(&s, "%s%s%s", all, i ? ", " : "", e[i].name);
-    status = session_error(&s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", o->args.v[0],
-                           o->entry, all);
-  }
+  if (!status && s.model && !model_entry(s.model, o->entry))
+    status = session_no_entry(&s, o->args.v[0], o->entry);
   status = status ? status : session_compile_trained(&s, o->args.v[0], &want);
   int program = status ? -1 : session_entry(&s, o->entry);
   s.unnoted = !o->verbose; // as in trained_compile
@@ -82,6 +77,19 @@ int cmd_RUN(const Options *o) {
 
 // ---- gradients
 
+static int no_block(Session *s, const char *name) {
+  Nearest near = {.wanted = name};
+  const char *list = "native";
+  nearest_add(&near, list);
+  for (int i = 0; i < s->module->ncheckpoint; i++) {
+    nearest_add(&near, s->module->checkpoint[i].name);
+    list = session_text(s, "%s, %s", list, s->module->checkpoint[i].name);
+  }
+  return session_error(s, EXIT_MODEL, "%s has no checkpoint block `%s`; there are: %s%s",
+                       s->module->model, name, list,
+                       near.best ? session_text(s, "; did you mean `%s`?", near.best) : "");
+}
+
 static const BigsCheckpoint *names_block(Session *s, int *status) {
   const char *name = s->o->names;
   *status = 0;
@@ -89,8 +97,7 @@ static const BigsCheckpoint *names_block(Session *s, int *status) {
     if (!strcmp(s->module->checkpoint[i].name, name))
       return &s->module->checkpoint[i];
   if (name && strcmp(name, "native"))
-    *status =
-        session_error(s, EXIT_MODEL, "%s has no checkpoint block `%s`", s->module->model, name);
+    *status = no_block(s, name);
   return NULL;
 }
 

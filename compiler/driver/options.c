@@ -186,15 +186,19 @@ static bool is_option(const char *s) {
   return s[0] == '-' && s[1];
 }
 
-// The option of a command that a misspelt one was meant for, or NULL; what follows `=` is no part of it.
+// The option of a command that a misspelt one was meant for, or NULL; what follows `=` is no part of it.  `-entry` is `--entry`.
 static const char *nearest_option(Arena *a, const char *arg, int verb) {
-  const char *word = arena_strndup(a, arg, strcspn(arg, "="));
-  for (int limit = 1; limit <= 2 && !strncmp(arg, "--", 2); limit++)
-    for (int i = 0; i < option_count; i++)
-      if (option_listed(&option_rows[i], verb) &&
-          edit_distance(word, option_rows[i].spelling, limit) <= limit)
-        return option_rows[i].spelling;
-  return NULL;
+  static const char *const always[] = {"--help", "--version", "--explain"};
+  bool one = strncmp(arg, "--", 2) != 0;
+  Nearest near = {.wanted = arena_printf(a, "%s%.*s", one ? "-" : "", (int)strcspn(arg, "="), arg)};
+  if (strlen(near.wanted) < 5)
+    return NULL;
+  for (int i = 0; i < option_count; i++)
+    if (option_listed(&option_rows[i], verb))
+      nearest_add(&near, option_rows[i].spelling);
+  for (int i = 0; i < COUNT(always); i++)
+    nearest_add(&near, always[i]);
+  return near.best;
 }
 
 static int unknown_option(Arena *a, const char *arg, int verb) {
@@ -257,14 +261,15 @@ static const struct {
 
 static int check_choice(const char *name, const char *value, const char *const *choice) {
   const char *const *c = choice;
-  while (*c && strcmp(*c, value))
-    c++;
+  Nearest near = {.wanted = value};
+  for (; *c && strcmp(*c, value); c++)
+    nearest_add(&near, *c);
   if (*c)
     return -1;
   fprintf(stderr, "bigsc: %s does not know `%s`; it takes ", name, value);
   for (c = choice; *c; c++)
     fprintf(stderr, "%s%s", c == choice ? "" : ", ", *c);
-  fprintf(stderr, "\n");
+  fprintf(stderr, near.best ? "; did you mean %s?\n" : "\n", near.best);
   return EXIT_USAGE;
 }
 
@@ -351,12 +356,19 @@ static bool no_command(const char *word) {
 }
 
 static int unknown_command(Arena *a, const char *word) {
-  for (int limit = 1; limit <= 2; limit++)
-    for (int v = 1; v < VERB_COUNT; v++)
-      if (edit_distance(word, verb_rows[v].name, limit) <= limit)
-        return usage("there is no command and no file `%s",
-                     arena_printf(a, "%s`; did you mean `%s`?", word, verb_rows[v].name));
-  return usage("there is no command and no file `%s`; see `bigsc --help`", word);
+  static const char *const compiles[] = {"compile", "build", "make"};
+  Nearest near = {.wanted = word};
+  for (int i = 0; i < COUNT(compiles); i++)
+    if (!strcmp(word, compiles[i]))
+      return usage(
+          "there is no command and no file `%s`; compiling needs no word: bigsc MODEL.mdl -o OUT",
+          word);
+  for (int v = 1; v < VERB_COUNT; v++)
+    nearest_add(&near, verb_rows[v].name);
+  if (!near.best)
+    return usage("there is no command and no file `%s`; see `bigsc --help`", word);
+  return usage("there is no command and no file `%s",
+               arena_printf(a, "%s`; did you mean `%s`?", word, near.best));
 }
 
 static void print_all_help(void) {

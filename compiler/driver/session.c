@@ -1,5 +1,6 @@
 // Making a model ready to run: see session.h.
 #include "compiler/driver/session.h"
+#include "base/edit.h"
 #include "codegen/llvm/jit.h"
 #include "compiler/driver/gpu.h"
 #include "compiler/driver/so.h"
@@ -372,12 +373,28 @@ static const char *list_names(Session *s, int kind) {
   return *text ? text : "none";
 }
 
+// "; did you mean `hidden`?" of a list with commas; "" where none is near.
+static const char *near_name(Session *s, const char *wanted, const char *list) {
+  Nearest near = {.wanted = wanted};
+  for (const char *p = list; *p; p += strspn(p, ", ")) {
+    size_t n = strcspn(p, ",");
+    nearest_add(&near, session_text(s, "%.*s", (int)n, p));
+    p += n;
+  }
+  return near.best ? session_text(s, "; did you mean `%s`?", near.best) : "";
+}
+
+int session_no_entry(Session *s, const char *model, const char *name) {
+  const char *list = list_names(s, BIGS_ENTRY);
+  return session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s%s", model, name, list,
+                       near_name(s, name, list));
+}
+
 int session_entry(Session *s, const char *name) {
   for (int i = 0; i < s->module->nprogram; i++)
     if (s->module->program[i].kind == BIGS_ENTRY && !strcmp(s->module->program[i].name, name))
       return i;
-  session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s", s->module->model, name,
-                list_names(s, BIGS_ENTRY));
+  session_no_entry(s, s->module->model, name);
   return -1;
 }
 
@@ -387,13 +404,13 @@ int session_train(Session *s, const char *name) {
   for (int i = 0; name && i < s->module->ntrain; i++)
     if (!strcmp(s->module->train[i].name, name))
       return i;
+  const char *list = list_names(s, BIGS_GRADIENT);
   if (name && s->model && model_name(s->model) && model_train(s->model, name))
     session_error(s, EXIT_MODEL, "train block `%s` has no loss: there is nothing to train", name);
   else if (name)
-    session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s", s->module->model, name,
-                  list_names(s, BIGS_GRADIENT));
+    session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s%s", s->module->model, name,
+                  list, near_name(s, name, list));
   else
-    session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s",
-                  list_names(s, BIGS_GRADIENT));
+    session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s", list);
   return -1;
 }

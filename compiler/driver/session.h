@@ -85,6 +85,8 @@ int session_diags(Session *s, int status);
 
 // Number of the program of an entry or of the train block named (NULL: the only one); -1 with the
 // error printed.
+int session_no_entry(Session *s, const char *model,
+                     const char *name); // says so, with what there is; the status
 int session_entry(Session *s, const char *name);
 int session_train(Session *s, const char *name); // index in module->train
 

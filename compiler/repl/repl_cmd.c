@@ -1,6 +1,7 @@
 // Commands of the REPL, which start with a colon: see repl_commands.def.
 #include "base/error.h"
 #include "compiler/repl/repl.h"
+#include "base/edit.h"
 #include "base/clock.h"
 #include "runtime/files/file.h"
 #include <ctype.h>
@@ -385,11 +386,16 @@ bool repl_command_doc(Repl *r, const char *name) {
 
 static void no_command(Repl *r, const char *name, size_t n, int many) {
   const char *some = "";
+  Nearest near = {.wanted = arena_strndup(r->arena, name, n)};
+  for (int i = 0; n && i < COUNT(commands); i++)
+    nearest_add(&near, commands[i].name);
   for (int i = 0; many && i < COUNT(commands); i++)
     if (!strncmp(commands[i].name, name, n))
       some = arena_printf(r->arena, "%s%s:%s", some, *some ? ", " : "", commands[i].name);
   if (many)
     repl_fail(r, "`:%.*s` may be %s", (int)n, name, some);
+  else if (near.best)
+    repl_fail(r, "there is no command `:%.*s`; did you mean `:%s`?", (int)n, name, near.best);
   else
     repl_fail(r, "there is no command `:%.*s`; see :help", (int)n, name);
 }

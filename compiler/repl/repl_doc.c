@@ -15,21 +15,13 @@ static const Decl *any_decl(Repl *r, const char *name) {
   return own ? own : prelude_decl(r->arena, r->names, &r->prelude, name);
 }
 
-typedef struct Nearest {
-  const char *to, *name;
-  int distance;
-} Nearest;
-
 static void consider(Nearest *n, const char *name) {
-  int d = name ? edit_distance(n->to, name, 2) : 3;
-  if (d < n->distance) {
-    n->distance = d;
-    n->name = name;
-  }
+  if (name)
+    nearest_add(n, name);
 }
 
 static void unknown(Repl *r, const char *name) {
-  Nearest n = {.to = name, .distance = strlen(name) < 3 ? 2 : 3};
+  Nearest n = {.wanted = name};
   for (int i = 0; i < r->items.n; i++)
     consider(&n, r->items.v[i]->name);
   for (int i = 0; i < r->decls.n; i++)
@@ -39,8 +31,8 @@ static void unknown(Repl *r, const char *name) {
   const File *f = prelude_file(r->arena, r->names, &r->prelude);
   for (int i = 0; i < f->decls.n; i++)
     consider(&n, repl_decl_name(f->decls.v[i]));
-  if (n.name)
-    repl_fail(r, "nothing here is called `%s`; did you mean `%s`?", name, n.name);
+  if (n.best)
+    repl_fail(r, "nothing here is called `%s`; did you mean `%s`?", name, n.best);
   else
     repl_fail(r, "nothing here is called `%s`; :vars lists what has a name, :help the commands",
               name);

@@ -4,7 +4,6 @@
 #include "base/edit.h"
 #include "base/hash.h"
 #include <string.h>
-#include <strings.h>
 
 // The call in a module (or in the model) that led to the body of a fn, or `at` itself outside of
 // calls.
@@ -111,16 +110,12 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n) {
   }
 }
 
-// Capitals alone are the nearest slip.  Of equally near names the first in the alphabet: tables have no order of their own.
+// Tables have no order of their own.
 void suggest_add(Suggest *g, const char *name) {
-  int limit = strlen(g->wanted) <= 4 ? 1 : 2; // of a short name two letters are most of it
-  int d = strcasecmp(g->wanted, name) ? edit_distance(g->wanted, name, limit) : 0;
-  if (d > limit || d >= (int)strlen(g->wanted))
-    return;
-  if (!g->best || d < g->distance || (d == g->distance && strcmp(name, g->best) < 0)) {
-    g->best = name;
-    g->distance = d;
-  }
+  Nearest n = {g->wanted, g->best, g->distance};
+  nearest_add(&n, name);
+  g->best = n.best;
+  g->distance = n.distance;
 }
 
 void suggest_table(Suggest *g, const Map *t) {

@@ -178,6 +178,7 @@ START_TEST(commands) {
   prints("1\n:quit\n2\n", "1  i32\n");
   prints(":q\n2\n", "");
   fails_with(":bogus\n:shape\n:set\n", 2, "there is no command `:bogus`");
+  fails_with(":sahpe x\n", 1, "did you mean `:shape`?");
   succeeds_with("dim H = 3, B\nlet k = 2\nfn f(x) = x\nx = iota[H]\nl : Linear[H -> H]\n:vars\n",
                 "  l : Linear[H -> H]\n");
 }
