@@ -117,7 +117,7 @@ static DrawBox *ops_box(Picture *p, const PicModule *m, PicElem *e) {
   else if (e->data)
     add_ops(p, b, m, e);
   else
-    add_line(p, b, of_parameters(p, e) ? "of parameters" : "of places");
+    add_line(p, b, e->random ? "random" : of_parameters(p, e) ? "of parameters" : "of places");
   return b;
 }
 

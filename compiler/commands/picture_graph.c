@@ -47,9 +47,11 @@ static void mark_data(Picture *p) {
     PicNode *x = &p->of[id];
     x->data = n->op == OP_INPUT || n->op == OP_STATE;
     x->param = n->op == OP_PARAM;
+    x->random = n->op == OP_RANDOM;
     for (int i = 0; i < n->nin; i++) {
       x->data |= p->of[n->in[i]->id].data;
       x->param |= p->of[n->in[i]->id].param;
+      x->random |= p->of[n->in[i]->id].random;
     }
   }
 }

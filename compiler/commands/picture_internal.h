@@ -21,6 +21,7 @@ struct PicElem {
   PicElem *into;     // what it was merged with; NULL: nothing
   VEC(const Node *) nodes;
   bool data;    // depends on inputs
+  bool random;  // and on none of these, but on a draw
   bool dropped; // small, and of no input: not drawn
   int key;      // order of making: operands first
   int mark, number;
@@ -49,7 +50,7 @@ struct PicModule {
 typedef enum PicWork { WORK_TABLE = 1, WORK_PRODUCT = 2, WORK_MIX = 4 } PicWork;
 
 typedef struct PicNode {
-  bool live, data, param;
+  bool live, data, param, random; // it depends on an input, on a parameter, on a draw
   PicModule *module;
   PicElem *elem;
 } PicNode;

@@ -42,6 +42,7 @@ static Spot place_of(Picture *p, const Node *n) {
   if (!x->elem) {
     x->elem = new_elem(p, m, n->op == OP_INPUT ? ELEM_INPUT : ELEM_OPS, n);
     x->elem->data = x->data;
+    x->elem->random = x->random && !x->data;
     vec_push(p->a, &x->elem->nodes, n);
   }
   return (Spot){x->elem, m};
@@ -146,6 +147,7 @@ static Spot own_place(Picture *p, const Node *s, PicModule *level) {
   if (!e->nodes.n)
     add_cone(p, e, s);
   e->data = false;
+  e->random = p->of[s->id].random;
   return (Spot){e, level};
 }
 

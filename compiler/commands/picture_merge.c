@@ -41,6 +41,7 @@ static void join(Picture *p, PicElem *u, PicElem *v, bool stray) {
   for (int i = 0; i < v->nodes.n; i++)
     vec_push(p->a, &u->nodes, v->nodes.v[i]);
   u->data |= v->data;
+  u->random |= v->random;
   v->into = u;
 }
 
@@ -53,7 +54,7 @@ static bool is_one_call(const Picture *p, const PicModule *m, const PicElem *u, 
 
 static bool is_constant(const Picture *p, const PicModule *m, const PicElem *u, const PicElem *v) {
   (void)p, (void)m;
-  return !u->data && !v->data;
+  return !u->data && !v->data && u->random == v->random;
 }
 
 static bool counts(const PicElem *e) {
@@ -120,11 +121,11 @@ static bool is_source(const PicModule *m, const PicElem *e) {
 }
 
 // What depends on no input, nor on what another module makes of its parameters, is one box.
-static void join_sources(Picture *p, PicModule *m) {
+static void join_sources(Picture *p, PicModule *m, bool random) {
   PicElem *first = NULL;
   for (int i = 0; i < m->elems.n; i++) {
     PicElem *e = m->elems.v[i];
-    if (!is_source(m, e))
+    if (!is_source(m, e) || e->random != random)
       continue;
     if (first)
       join(p, first, e, false);
@@ -136,7 +137,7 @@ static void join_sources(Picture *p, PicModule *m) {
 static void drop_small(PicModule *m) {
   for (int i = 0; i < m->elems.n; i++) {
     PicElem *e = m->elems.v[i];
-    e->dropped = is_op(e) && !e->into && !e->data && e->nodes.n <= FEW_NODES;
+    e->dropped = is_op(e) && !e->into && !e->data && !e->random && e->nodes.n <= FEW_NODES;
   }
 }
 
@@ -151,7 +152,8 @@ void picture_merge(Picture *p, PicModule *m) {
   join_by(p, m, is_one_call);
   join_by(p, m, is_stray);
   join_by(p, m, is_constant);
-  join_sources(p, m);
+  join_sources(p, m, false);
+  join_sources(p, m, true);
   drop_small(m);
   join_by(p, m, is_chain);
   if (count_ops(m) > MANY_OPS)
