@@ -283,6 +283,18 @@ Expr *train_loss(const Decl *block) {
   return NULL;
 }
 
+// What the loss, the data and the states of the block name.
+static void use_block(Ready *e, const Decl *block) {
+  names_of_expr(train_loss(block), use_name, e);
+  for (int i = 0; i < block->train.n; i++) {
+    const TrItem *t = &block->train.v[i];
+    for (int k = 0; k < t->fields.n; k++)
+      use_name(e, t->fields.v[k].name.s);
+    names_of_expr(t->state, use_name, e);
+    names_of_expr(t->next, use_name, e);
+  }
+}
+
 bool ready_train_model(Ready *e, Repl *r, const Decl *block) {
   Expr *loss = train_loss(block);
   *e = (Ready){.r = r, .arena = arena_new(), .train = block};
@@ -290,10 +302,7 @@ bool ready_train_model(Ready *e, Repl *r, const Decl *block) {
     repl_fail(r, "the block `%s` has no loss", block->name.s);
     return false;
   }
-  names_of_expr(loss, use_name, e);
-  for (int i = 0; i < block->train.n; i++)
-    for (int k = 0; k < block->train.v[i].fields.n; k++)
-      use_name(e, block->train.v[i].fields.v[k].name.s);
+  use_block(e, block);
   if (!train_has_data(block) && !arrays_fit(e))
     return false;
   e->model = load(e, loss, false, &e->diags);

@@ -306,6 +306,18 @@ START_TEST(any_loss_is_trained) {
 }
 END_TEST
 
+START_TEST(a_block_and_its_states) {
+  static const char s[] =
+      "dim B, H = 2\nmodel M(x : [B, H]) {\n  w : [H] ~ 1\n  seen : f32 ~ 0 @state\n  entry y : "
+      "[B, H] = x * w\n"
+      "  entry n : f32 = seen\n}\ntrain t {\n  loss = mean(y^2)\n  optimizer = adamw(beta: (0.9, "
+      "0.999), eps: 1e-8)\n"
+      "  rate = 1e-2; batch = 1\n  next seen = seen + 1\n}\n:train 5\n:train 2\nseen\n";
+  succeeds_with(s, "steps 6 to 7 in ");
+  succeeds_with(s, "\n7.0000  f32\n");
+}
+END_TEST
+
 START_TEST(what_cannot_be_trained) {
   char s[2048];
   with_net(":train\n:train 0 1\n:train x\n:train 1e9 1\n", s, sizeof s);
@@ -340,6 +352,7 @@ TCase *repl_tools(void) {
   tcase_add_test(t, what_a_value_depends_on);
   tcase_add_test(t, curves_at_the_prompt);
   tcase_add_test(t, any_loss_is_trained);
+  tcase_add_test(t, a_block_and_its_states);
   tcase_add_test(t, what_cannot_be_trained);
   return t;
 }
