@@ -71,3 +71,9 @@ void op_code_check(int op, DType real, bool with_gradients, const PlanBed *like)
   while (run_instance(op, variant, real, with_gradients, like))
     variant++;
 }
+
+void op_code_check_turn(int op, int turn, DType real, bool with_gradients, const PlanBed *like) {
+  int instances = op_flags(op) & F_POINTWISE ? 7 : 4;
+  bool there = run_instance(op, turn % instances, real, with_gradients, like);
+  ck_assert_msg(there, "%s has no instance %d", op_name(op), turn % instances);
+}
