@@ -61,6 +61,20 @@ Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n) {
   return g_contract(g, a, b, both, m);
 }
 
+// Is n the first of its loop's values that there are?  *any: one of them has a gradient so far.
+static bool loop_is_first(const Grad *r, bool *any) {
+  const Node *n = r->n;
+  for (int id = 0; id < r->count; id++) {
+    const Node *x = r->g->nodes.v[id];
+    if (!loop_same(x, n))
+      continue;
+    if (id < n->id)
+      return false;
+    *any |= r->acc[id] != NULL;
+  }
+  return true;
+}
+
 // needed[id]: a float value that depends on one of wrt, other than through STOP.
 static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, int count) {
   for (int i = 0; i < n; i++)
@@ -81,17 +95,20 @@ static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, i
   }
 }
 
-void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
-  int count = loss->id + 1;
-  CHECK(dtype_is_float((DType)loss->dtype));
-  bool *needed = NEWN(g->arena, bool, count);
-  Node **acc = NEWN(g->arena, Node *, count);
+// A loop's values are done together, where all their gradients are known: at the first one.
+static bool is_turn(const Grad *r) {
+  bool any = r->acc[r->n->id] != NULL;
+  if (r->n->op == OP_LOOP)
+    return loop_is_first(r, &any) && any;
+  return any;
+}
+
+// From acc of the highest nodes to that of all below.
+static void sweep(Graph *g, Node **acc, const bool *needed, int count) {
   GraphMark mark = graph_mark(g);
-  mark_needed(g, wrt, n, needed, count);
-  acc[loss->id] = g_const(g, (DType)loss->dtype, 1);
-  for (int id = loss->id; id >= 0; id--) {
-    Grad r = {g, g->nodes.v[id], acc[id], acc, needed};
-    if (!acc[id] || !needed[id])
+  for (int id = count - 1; id >= 0; id--) {
+    Grad r = {g, g->nodes.v[id], acc[id], acc, needed, count};
+    if (!needed[id] || !is_turn(&r))
       continue;
     graph_from(g, r.n);
     if (rules[r.n->op])
@@ -99,12 +116,38 @@ void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
     else if (r.n->nin)
       BUG("%s has no gradient", op_name(r.n->op));
   }
+  graph_mark_set(g, mark);
+}
+
+void graph_pull_back(Graph *g, Node *const *out, Node *const *seed, int nout, Node *const *wrt,
+                     int n, Node **grad) {
+  int count = 0;
+  for (int i = 0; i < nout; i++)
+    count = out[i]->id >= count ? out[i]->id + 1 : count;
+  bool *needed = NEWN(g->arena, bool, count + 1);
+  Node **acc = NEWN(g->arena, Node *, count + 1);
+  mark_needed(g, wrt, n, needed, count);
+  for (int i = 0; i < nout; i++) {
+    Node **to = &acc[out[i]->id];
+    *to = *to ? g_binary(g, OP_ADD, *to, seed[i]) : seed[i];
+  }
+  sweep(g, acc, needed, count);
+  for (int i = 0; i < n; i++)
+    grad[i] = wrt[i]->id < count ? acc[wrt[i]->id] : NULL;
+}
+
+void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad) {
+  GraphMark mark = graph_mark(g);
+  CHECK(dtype_is_float((DType)loss->dtype));
+  Node *one = g_const(g, (DType)loss->dtype, 1);
+  graph_pull_back(g, &loss, &one, 1, wrt, n, grad);
   for (int i = 0; i < n; i++) {
-    Node *x = wrt[i], *d = x->id < count ? acc[x->id] : NULL;
+    Node *x = wrt[i];
     g->span = x->span;
     g->fn = NULL;
     g->origin = NULL;
-    grad[i] = d ? g_expand(g, d, x->ax, x->nax) : g_full(g, (DType)x->dtype, 0, x->ax, x->nax);
+    grad[i] = grad[i] ? g_expand(g, grad[i], x->ax, x->nax)
+                      : g_full(g, (DType)x->dtype, 0, x->ax, x->nax);
   }
   graph_mark_set(g, mark);
 }

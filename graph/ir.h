@@ -111,6 +111,13 @@ struct Scan {
   // outside values that have the axis, and the leaves that stand for their slices
   Node **seen, **seen_leaf;
   Node *result; // inside; the scan's value is this with the axis added
+  // Of a LOOP, whose region names nothing outside: all that it reads are leaves, and the operands of
+  // the node are what they stand for, first values, seen and held ones (constant along the axis) in
+  // this order; `first`, `seen` and `result` are not used.  Several nodes over equal operands are
+  // values of one loop: i0 >= 0 is out[i0] with the axis added, -1 - i the last value of state i.
+  int nheld, nout;
+  Node **held_leaf, **out;
+  bool reverse; // from the axis's end to its start
 };
 
 // ---- parameters.  `axes` is the declared order, `dtype` may be complex: then the PARAM node is
@@ -264,7 +271,8 @@ Node *g_attention(Graph *g, Node *const in[5], Axis *axis, Axis *axis2, double s
 Node *g_attention_lse(Graph *g, const Node *attention);
 // A leaf of a scan's body, equal to no other node: a state, or an outside value seen at l.
 Node *g_state(Graph *g, DType t, const char *name, Axis *const *ax, int nax);
-Node *g_scan(Graph *g, const Scan *s); // *s is copied, arrays too
+Node *g_scan(Graph *g, const Scan *s);                    // *s is copied, arrays too
+Node *g_loop(Graph *g, Scan *s, Node *const *in, int i0); // *s is kept
 // x with at least the axes `ax`: adds a zero of those axes where x lacks any (the one way to make a
 // broadcast real).
 Node *g_expand(Graph *g, Node *x, Axis *const *ax, int n);
@@ -283,6 +291,9 @@ Node *graph_unroll_scan(Graph *g, Node *scan);
 // Unrolls every scan that the roots reach.  False, with the roots unchanged, when one has a
 // run-time extent or more than `limit` steps; *at is then that scan.
 bool graph_unroll_scans(Graph *g, Node **roots, int n, int64_t limit, Node **at);
+// Every scan that the roots reach becomes a loop, whatever its length; what does not depend on a
+// state and is no mere pointwise work is computed outside, for all steps at once.
+void graph_close_scans(Graph *g, Node **roots, int n);
 
 // ---- printing and checking
 void graph_print(FILE *f, const Graph *g, Node *const *roots, const char *const *names, int n);
@@ -318,7 +329,7 @@ const double *eval_in_order(Eval *e, Node *n, Axis *const *ax, int nax, const ch
 
 // ---- reverse-mode differentiation, graph to graph.  grad[i] has the axes of wrt[i] exactly (zeros
 // where unreached) and its dtype. A loss with axes stands for its sum.  Scans must have been
-// unrolled; attention has no second derivative.
+// closed or unrolled; attention has no second derivative.
 void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad);
 
 // ---- rewrites: rules.def lists them

@@ -4,6 +4,10 @@ graph_sources = \
 	%D%/build.c \
 	%D%/eval.c \
 	%D%/ir.h \
+	%D%/loop.c \
+	%D%/loop_close.c \
+	%D%/loop_grad.c \
+	%D%/loop_hoist.c \
 	%D%/make.c \
 	%D%/map.c \
 	%D%/op.h \
@@ -13,6 +17,7 @@ graph_sources = \
 	%D%/op_gather.c \
 	%D%/op_index.c \
 	%D%/op_leaf.c \
+	%D%/op_loop.c \
 	%D%/op_pointwise.c \
 	%D%/op_reduce.c \
 	%D%/op_scan.c \

@@ -242,6 +242,12 @@ Node *g_scan(Graph *g, const Scan *scan) {
   return g_node(g, OP_SCAN, (DType)s->result->dtype, in, s->nstate + s->nseen, &(Attr){.scan = s});
 }
 
+Node *g_loop(Graph *g, Scan *s, Node *const *in, int i0) {
+  const Node *value = i0 < 0 ? s->state[-1 - i0] : s->out[i0];
+  return g_node(g, OP_LOOP, (DType)value->dtype, in, s->nstate + s->nseen + s->nheld,
+                &(Attr){.scan = s, .i0 = i0});
+}
+
 // ---- helpers
 
 Node *g_expand(Graph *g, Node *x, Axis *const *ax, int n) {

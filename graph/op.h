@@ -49,7 +49,8 @@ double eval_uniform(const uint32_t key[2], int64_t element);
 const double *eval_value(Eval *e, Node *n); // computed once; NULL on an error
 // Computes n (again) into a buffer that stays n's; false on an error.
 bool eval_compute(Eval *e, Node *n);
-Node **eval_body(Eval *e, const Scan *s, int *count); // scan_body(s, nested: false), found once
+Node **eval_body(Eval *e, const Scan *s,
+                 int *count); // scan_body(s, nested: false) or loop_region(s), found once
 
 // Nested loops over axes with a linear offset per operand:
 //   for (walk_start(&w); w.more; walk_row(&w)) for (i < w.inner) ... x[w.off[k] + i * w.step[k]]
@@ -77,6 +78,7 @@ typedef struct Grad {
   Node *n, *dy;       // dy may lack axes of n: constant along them
   Node **acc;         // by id: sum of the contributions so far
   const bool *needed; // by id: depends on something asked for
+  int count;          // of those
 } Grad;
 bool grad_wants(const Grad *r, int i);
 int grad_axes_beyond(const Node *a, const Node *b,
@@ -94,6 +96,36 @@ Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n);
 Node **scan_body(const Graph *g, Arena *a, const Scan *s, bool nested, int *count);
 // graph_reachable with its result in another arena
 Node **reachable(const Graph *g, Arena *a, Node *const *roots, int n, int *count);
+// Gradients of sum over i of seed[i] * out[i], where seeds have the axes of their outs or fewer; NULL
+// where a wrt is not reached, else perhaps without axes along which the gradient is constant.
+void graph_pull_back(Graph *g, Node *const *out, Node *const *seed, int nout, Node *const *wrt,
+                     int n, Node **grad);
+
+// ---- loops
+typedef struct LoopLeaf { // what a leaf of a region stands for
+  Node *outside, *leaf;
+} LoopLeaf;
+typedef VEC(LoopLeaf) LoopLeaves;
+typedef struct LoopBuild {
+  Graph *g;
+  Axis *axis;
+  bool reverse;
+  LoopLeaves state, seen, held; // state: the first value and the leaf
+  VEC(Node *) next;             // by state
+  VEC(Node *) out;
+} LoopBuild;
+// A loop with the outs' values, out[i] the node of b->out[i] and last[i] of state i's last value (both
+// may be NULL), where last[i] is not NULL before.  What none of them needs is left out.
+void loop_build(LoopBuild *b, Node **out, Node **last);
+void loop_hoist(LoopBuild *b); // a part of it
+// One more value of the loop that n is a value of: that of x, a node of its region.
+Node *loop_more(Graph *g, const Node *n, Node *x);
+bool loop_same(const Node *a, const Node *b); // values of one loop?
+// Is n one of the leaves that need no operand: equal everywhere?
+bool loop_is_constant(const Node *n);
+// Nodes of a loop's region but its leaves, operands first.
+Node **loop_region(const Graph *g, Arena *a, const Scan *c, int *count);
+
 // n with other operands; for a SCAN with the body mapped by id through `map`.
 Node *graph_rebuild(Graph *g, const Node *n, Node *const *in, Node *const *map);
 

@@ -62,6 +62,22 @@ static char *scan_text(GraphPrinter *p, const Scan *c) {
   return arena_printf(p->arena, "%s, result %%%d", s, c->result->id);
 }
 
+static char *loop_text(GraphPrinter *p, const Node *n) {
+  const Scan *c = n->attr.scan;
+  int k = 0;
+  char *s = arena_printf(p->arena, "[%s%s]", c->reverse ? "reverse " : "", p->axis[c->axis->id]);
+  for (int i = 0; i < c->nstate; i++, k++)
+    s = arena_printf(p->arena, "%s, %%%d = %%%d then %%%d", s, c->state[i]->id, n->in[k]->id,
+                     c->next[i]->id);
+  for (int i = 0; i < c->nseen; i++, k++)
+    s = arena_printf(p->arena, "%s, %%%d at %%%d", s, c->seen_leaf[i]->id, n->in[k]->id);
+  for (int i = 0; i < c->nheld; i++, k++)
+    s = arena_printf(p->arena, "%s, %%%d is %%%d", s, c->held_leaf[i]->id, n->in[k]->id);
+  int64_t i0 = n->attr.i0;
+  return i0 < 0 ? arena_printf(p->arena, "%s, last %%%d", s, c->state[-1 - i0]->id)
+                : arena_printf(p->arena, "%s, result %%%d", s, c->out[i0]->id);
+}
+
 static char *attention_text(GraphPrinter *p, const Node *n) {
   const Attr *at = &n->attr;
   static const char *const which[] = {" dq", " dk", " dv", " dbias"};
@@ -120,6 +136,7 @@ static char *attr_text(GraphPrinter *p, const Node *n) {
   case OP_ATTENTION_LSE:
   case OP_ATTENTION_GRAD: return attention_text(p, n);
   case OP_SCAN: return scan_text(p, at->scan);
+  case OP_LOOP: return loop_text(p, n);
   default: return "";
   }
 }

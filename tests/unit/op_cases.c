@@ -275,6 +275,13 @@ static Node *make_scan(OpCase *c) {
                            .result = g_binary(g, OP_MUL, next, w)});
 }
 
+static Node *make_loop(OpCase *c) {
+  Node *y = make_scan(c);
+  if (y)
+    graph_close_scans(c->b.g, &y, 1);
+  return y;
+}
+
 Node *op_case_make(OpCase *c) {
 #define OP(id, name, arity, flags, family) [OP_##id] = make_##family,
   static Node *(*const of[OP_COUNT])(OpCase *) = {

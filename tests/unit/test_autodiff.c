@@ -326,6 +326,27 @@ START_TEST(unrolled_scans_keep_values_and_have_gradients) {
 }
 END_TEST
 
+// All of the loop's values go through one node, and what has no state is outside of it.
+START_TEST(closed_scans_keep_values_and_have_gradients) {
+  enum { LENGTHS = 4 };
+  static const int length[LENGTHS] = {1, 2, 7, 33};
+  for (int i = 0; i < LENGTHS; i++) {
+    Bed b = bed_new(26);
+    Graph *g = b.g;
+    Axis *l = bed_run_axis(&b, "L", length[i]), *n = bed_axis(&b, "N", 3);
+    Node *u = LEAF(&b, l), *w = LEAF(&b, n), *y = two_state_scan(&b, u, w, l, n), *loop = y;
+    graph_close_scans(g, &loop, 1);
+    int m;
+    Node **nodes = graph_reachable(g, &loop, 1, &m);
+    for (int k = 0; k < m; k++)
+      ck_assert(nodes[k]->op != OP_SCAN && nodes[k]->op != OP_STATE);
+    bed_same(&b, loop, y, 1e-14, "closed");
+    bed_check_grads(&b, total(g, mul(g, loop, loop)), "loop");
+    bed_free(&b);
+  }
+}
+END_TEST
+
 START_TEST(scans_of_run_time_length_are_not_unrolled) {
   Bed b = bed_new(25);
   Axis *l = bed_run_axis(&b, "L", 4), *n = bed_axis(&b, "N", 3);
@@ -353,6 +374,7 @@ Suite *autodiff_suite(void) {
   tcase_add_test(t, no_gradient_flows_through_integers_and_conditions);
   tcase_add_test(t, scans_step_through_their_axis);
   tcase_add_test(t, unrolled_scans_keep_values_and_have_gradients);
+  tcase_add_test(t, closed_scans_keep_values_and_have_gradients);
   tcase_add_test(t, scans_of_run_time_length_are_not_unrolled);
   suite_add_tcase(s, t);
   return s;
