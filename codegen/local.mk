@@ -78,7 +78,10 @@ codegen_sources = \
 	%D%/plan/lower_contract.c \
 	%D%/plan/lower_conv.c \
 	%D%/plan/lower_index.c \
+	%D%/plan/loop_axes.c \
 	%D%/plan/lower_lanes.c \
+	%D%/plan/lower_loop.c \
+	%D%/plan/lower_loop.h \
 	%D%/plan/lower_reduce.c \
 	%D%/plan/lower_row.c \
 	%D%/plan/lower_cumsum.c \

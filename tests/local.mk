@@ -139,6 +139,7 @@ test_sources = \
 	%D%/unit/test_rows.c \
 	%D%/unit/test_rules.c \
 	%D%/unit/test_safetensors.c \
+	%D%/unit/test_scans.c \
 	%D%/unit/test_scatter.c \
 	%D%/unit/test_sema.c \
 	%D%/unit/test_sentences.c \

@@ -65,7 +65,7 @@ static bool is_leaf(const Node *n) {
 static bool is_library(const Node *n) {
   return n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD ||
          (n->op == OP_SCATTER && !is_one_hot(n)) || n->op == OP_ATTENTION ||
-         n->op == OP_ATTENTION_LSE || n->op == OP_ATTENTION_GRAD;
+         n->op == OP_ATTENTION_LSE || n->op == OP_ATTENTION_GRAD || n->op == OP_LOOP;
 }
 
 // A convolution that is a product may go on in an epilogue: it has its result's names.
@@ -79,7 +79,7 @@ static int slot(const Canon *c, const Node *n, const Axis *a) {
 }
 
 // Axis a of operand i is the result's axis of that name.
-static bool is_kept(const Node *n, int i, const Axis *a) {
+bool axis_is_kept(const Node *n, int i, const Axis *a) {
   const Attr *t = &n->attr;
   if ((op_flags(n->op) & F_POINTWISE) || (n->op == OP_GATHER && i == 1))
     return true;
@@ -104,7 +104,7 @@ static void unite_kept(Canon *c, const Node *n, bool contractions, bool leaves) 
     return;
   for (int i = 0; i < n->nin; i++)
     for (int k = 0; k < n->in[i]->nax && is_leaf(n->in[i]) == leaves; k++)
-      if (is_kept(n, i, n->in[i]->ax[k]))
+      if (axis_is_kept(n, i, n->in[i]->ax[k]))
         unite(c, slot(c, n->in[i], n->in[i]->ax[k]), slot(c, n, n->in[i]->ax[k]));
 }
 
@@ -156,12 +156,12 @@ static Node *operand(Canon *c, const Node *n, int i, bool own, bool *same) {
   *same = !own && !(n->op == OP_CONTRACT && n->attr.naxes);
   for (int k = 0; k < x->nax; k++) {
     now[k] = name(c, x, x->ax[k]);
-    want[k] = !own && is_kept(n, i, x->ax[k]) ? name(c, n, x->ax[k]) : x->ax[k];
+    want[k] = !own && axis_is_kept(n, i, x->ax[k]) ? name(c, n, x->ax[k]) : x->ax[k];
     if (want[k] != x->ax[k] && want[k] != now[k])
       *same = false;
   }
   for (int k = 0; k < x->nax && *same; k++)
-    if (!is_kept(n, i, x->ax[k]))
+    if (!axis_is_kept(n, i, x->ax[k]))
       want[k] = now[k];
   return renamed(c, c->map[x->id], now, want, x->nax);
 }

@@ -406,6 +406,12 @@ static void start_other(Prog *g, Node *n) {
     attention_plan(g, n);
     return;
   }
+  if (n->op == OP_LOOP) {
+    Deps read = {0};
+    deps_of(g, n, &read);
+    note_loads(g, loop_plan(g, n), &read);
+    return;
+  }
   Inst *k;
   if (n->op == OP_ARGMAX || n->op == OP_ARGSORT || n->op == OP_CUMSUM) {
     k = inst_new(g, IK_LOOPS, n);

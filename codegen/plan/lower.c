@@ -119,7 +119,7 @@ static int max2(int a, int b) {
   return a > b ? a : b;
 }
 
-static int depth_of(const Lower *c, const LExpr *e) {
+int lower_depth(const Lower *c, const LExpr *e) {
   if (!e)
     return 0;
   if (e->op == L_VAR)
@@ -128,7 +128,7 @@ static int depth_of(const Lower *c, const LExpr *e) {
     return e->inum < c->reg_depth.n ? c->reg_depth.v[e->inum] : 0;
   if (e->op == L_ACC)
     return c->scope.n - 1;
-  return max2(depth_of(c, e->a), max2(depth_of(c, e->b), depth_of(c, e->c)));
+  return max2(lower_depth(c, e->a), max2(lower_depth(c, e->b), lower_depth(c, e->c)));
 }
 
 Lower *lower_new(Prog *g, Inst *inst, const char *name) {
@@ -222,7 +222,7 @@ static LowerVal constant(Lower *c, DType t, double v) {
 static LowerVal of_index(Lower *c, DType t, LExpr *i) {
   if (i->op == L_INT)
     return constant(c, t, (double)i->inum);
-  return (LowerVal){lx_from_int(c->a, t, i), depth_of(c, i), 1};
+  return (LowerVal){lx_from_int(c->a, t, i), lower_depth(c, i), 1};
 }
 
 static LowerVal op2(Lower *c, LOp op, DType t, LowerVal x, LowerVal y) {
@@ -272,7 +272,7 @@ static LowerVal random_value(Lower *c, Node *n, const Coords *at) {
   }
   LExpr *element = llinear(c, v, step, n->nax, poly_const(0));
   int slot = lower_scalar(c, 1, n->attr.site, (Poly){0});
-  return (LowerVal){lx_random(c->a, slot, element), depth_of(c, element), 8};
+  return (LowerVal){lx_random(c->a, slot, element), lower_depth(c, element), 8};
 }
 
 static LowerVal table_value(Lower *c, Node *n, const Coords *at) {
@@ -284,7 +284,7 @@ static LowerVal table_value(Lower *c, Node *n, const Coords *at) {
     buf = table_buffer(c->g, n);
   Place *pl = place_dense(c->g, buf, (DType)n->dtype, n->ax, n->nax);
   LExpr *e = lower_load(c, pl, at);
-  return (LowerVal){e, depth_of(c, e->a), 1};
+  return (LowerVal){e, lower_depth(c, e->a), 1};
 }
 
 static LowerVal compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
@@ -408,7 +408,7 @@ static LowerVal mapped(Lower *c, Node *n, const Coords *at) {
 
 static LowerVal loaded(Lower *c, Node *n, const Place *pl, const Coords *at) {
   LExpr *e = lower_load(c, pl, at);
-  LowerVal v = {e, depth_of(c, e->a), 1};
+  LowerVal v = {e, lower_depth(c, e->a), 1};
   if (e->dtype != computed_dtype(n))
     v.e = lx_op(c->a, L_CAST, computed_dtype(n), e, NULL, NULL);
   return v;
@@ -439,6 +439,9 @@ static LowerVal derived(Lower *c, Node *n, const Coords *at) {
 
 static LowerVal compute(Lower *c, Node *n, const Coords *at) {
   Info *f = info_of(c->g, n);
+  LowerVal of_loop;
+  if (c->loop && lower_loop_value(c, n, at, &of_loop))
+    return of_loop;
   if (c->inst->bias_place && n == c->inst->bias)
     return loaded(c, n, c->inst->bias_place, at);
   for (int i = 0; i < COUNT(c->inst->operand); i++)

@@ -171,12 +171,12 @@ static LExpr *takes_over(Lower *c, LExpr *value, LExpr *old) {
   return lx_op(c->a, L_OR, DT_BOOL, more, lx_op(c->a, L_AND, DT_BOOL, nan, kept, NULL), NULL);
 }
 
-// The first of the largest.
-static void loop_argmax(Lower *c, Node *n, const Place *dst) {
+// The first of the largest of n's elements at these coordinates.
+LExpr *lower_argmax(Lower *c, Node *n, const Coords *at) {
   Node *x = n->in[0];
   Axis *a = n->attr.axis;
   DType t = computed_dtype(x);
-  Coords at = lower_elements(c, n), in = at;
+  Coords in = *at;
   coords_set(&in, a, li(c, 0));
   int best = lower_reg(c, t, lower_value(c, x, &in).e),
       arg = lower_reg(c, DT_I32, lx_const(c->a, DT_I32, 0));
@@ -191,7 +191,12 @@ static void loop_argmax(Lower *c, Node *n, const Place *dst) {
              ls_set(c->a, arg, lx_op(c->a, L_SELECT, DT_I32, cond, i, lx_reg(c->a, DT_I32, arg))));
   lower_emit(c, ls_set(c->a, best, lx_op(c->a, L_SELECT, t, cond, value, old)));
   lower_end(c, f);
-  lower_store(c, dst, &at, lx_reg(c->a, DT_I32, arg), false);
+  return lx_reg(c->a, DT_I32, arg);
+}
+
+static void loop_argmax(Lower *c, Node *n, const Place *dst) {
+  Coords at = lower_elements(c, n);
+  lower_store(c, dst, &at, lower_argmax(c, n, &at), false);
 }
 
 int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,

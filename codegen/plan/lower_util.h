@@ -17,6 +17,7 @@ LExpr *lower_cast(Lower *c, DType t, LExpr *e);
 DType lower_wide(DType t); // what a sum of many values of dtype t is taken in
 // A task for each element of n: its coordinates.
 Coords lower_elements(Lower *c, Node *n);
+LExpr *lower_argmax(Lower *c, Node *n, const Coords *at); // where the first of the largest is
 // Opens loops over the axes of x and y that n lacks, but one; their number.
 int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LStmt **open,
                  const Axis *but);

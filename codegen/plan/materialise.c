@@ -2,6 +2,7 @@
 // reductions), what a contraction's epilogue should end in, and, once the kernels are known, what
 // would be derived too often.
 #include "codegen/plan/contract.h"
+#include "codegen/plan/lower_loop.h"
 #include <string.h>
 
 static bool is_pointwise(const Node *n) {
@@ -34,6 +35,29 @@ static void root_by_root(Prog *g, Node *const *roots) {
   for (int i = 0; i < g->nnode; i++)
     order[at[root[g->node[i]->id]]++] = g->node[i];
   g->node = order;
+}
+
+// Nodes of loops' regions are no nodes of the program, and have no list of users: what lowering asks of
+// them is how many there are.
+static void note_use(Prog *g, const Node *n) {
+  Info *f = info_of(g, n);
+  f->nuse += !f->use;
+}
+
+static void note_region(Prog *g, const Scan *s) {
+  int n;
+  Node **nodes = loop_nodes(g->g, s, &n);
+  for (int i = 0; i < n; i++)
+    if (!info_of(g, nodes[i]))
+      g->info[nodes[i]->id] = NEW(g->a, Info);
+  for (int i = 0; i < n; i++) {
+    for (int k = 0; k < nodes[i]->nin; k++)
+      note_use(g, nodes[i]->in[k]);
+    if (nodes[i]->op == OP_LOOP)
+      note_region(g, nodes[i]->attr.scan);
+  }
+  for (int i = 0; i < s->nstate; i++)
+    note_use(g, s->next[i]);
 }
 
 void mat_reach(Prog *g) {
@@ -71,6 +95,9 @@ void mat_reach(Prog *g) {
       Info *f = info_of(g, g->node[i]->in[k]);
       f->use[f->nuse++] = g->node[i];
     }
+  for (int i = 0; i < g->nnode; i++)
+    if (g->node[i]->op == OP_LOOP)
+      note_region(g, g->node[i]->attr.scan);
 }
 
 static void must(Prog *g, Node *n) {
@@ -122,6 +149,11 @@ static void mark_operands(Prog *g, Node *n) {
       return; // light_mark does it
     must(g, view_base(n->in[0]));
     must(g, view_base(n->in[1]));
+    return;
+  case OP_LOOP:
+    for (int i = 0; i < n->nin; i++)
+      if (!(op_flags(view_base(n->in[i])->op) & F_LEAF))
+        must(g, view_base(n->in[i]));
     return;
   case OP_ATTENTION:
   case OP_ATTENTION_LSE:

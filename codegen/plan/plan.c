@@ -1,6 +1,7 @@
 // The planner's outside: programs are recorded, then planned together, since parameters have one
 // layout for all of them.
 #include "codegen/plan/contract.h"
+#include "codegen/plan/lower_loop.h"
 #include <string.h>
 
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
@@ -122,8 +123,11 @@ static bool can_plan(Prog *g) {
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = g->node[i];
     check_counts(g, n);
+    const Node *bad = n->op == OP_LOOP ? loop_unsupported(g->g, n->attr.scan) : NULL;
     if (n->op == OP_SCAN)
-      plan_error(g->p, n->span, "a scan over a run-time length is not compiled yet");
+      BUG("a scan that was not closed");
+    else if (bad)
+      plan_error(g->p, n->span, "%s in a `scan` is not compiled yet", op_name(bad->op));
     else if (!countable(n))
       plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet",
                  POLY_FACTORS);
@@ -151,6 +155,7 @@ static void lower_inst(Prog *g, Inst *k) {
   case IK_BUILTIN: lower_builtin(g, k); break;
   case IK_SCATTER: lower_scatter(g, k); break;
   case IK_ATTENTION: lower_attention(g, k); break;
+  case IK_LOOP: lower_loop(g, k); break;
   case IK_JOIN: break;
   }
 }

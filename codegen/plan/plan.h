@@ -1,6 +1,6 @@
 // The planner: graph -> programs of loop-IR kernels.
 //
-// Requires: verified graphs without scans (graph_unroll_scans first; one that is left is an error).
+// Requires: verified graphs without scans (graph_close_scans first).
 // Maintains: the graph is never changed; every kernel passes loop_verify; equal
 // kernels of all programs are one.
 //

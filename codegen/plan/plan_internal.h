@@ -63,6 +63,7 @@ typedef enum InstKind {
   IK_BUILTIN,   // library code
   IK_SCATTER,   // a scatter by sorted ids, as several kernels: lower_scatter.c
   IK_ATTENTION, // attention, forward or backward, as one kernel
+  IK_LOOP,      // the steps of a scan as one kernel: lower_loop.h
   IK_JOIN,      // nothing to do: the parts of a stored concatenation are complete
 } InstKind;
 
@@ -216,6 +217,8 @@ void deps_below(Prog *g, Node *n, Deps *out); // the same with n itself when it 
 // ---- canon.c: replaces the outputs' nodes by equal ones under names that make most renames
 // nothing
 void canon_names(Planner *p);
+bool axis_is_kept(const Node *n, int i,
+                  const Axis *a); // axis a of operand i is the result's axis of that name
 
 // ---- materialise.c: which nodes are stored
 void mat_reach(Prog *g);  // reached, uses, steady
@@ -308,9 +311,10 @@ struct Lower {
   Map memo; // values so far, a list by node; dropped as scopes close
   VEC(struct LowerArg) arg;
   VEC(BigsScalar) scalar;
-  Map ints;        // interned integer expressions, by hash: equal ones are one pointer
-  const Node *acc; // the contraction that L_ACC stands for
-  const Node *own; // derived even if it is stored elsewhere
+  Map ints;               // interned integer expressions, by hash: equal ones are one pointer
+  const Node *acc;        // the contraction that L_ACC stands for
+  const Node *own;        // derived even if it is stored elsewhere
+  struct LoopLower *loop; // LOOP: the region that is being written
 };
 Lower *lower_new(Prog *g, Inst *inst, const char *name);
 int lower_mem(Lower *c, int buf, Poly base,
@@ -338,6 +342,9 @@ void coords_set(Coords *co, Axis *a, LExpr *at);
 LExpr *coords_get(const Coords *co, const Axis *a);
 LExpr *place_index(Lower *c, const Place *pl, const Coords *at);
 LowerVal lower_value(Lower *c, Node *n, const Coords *at);
+int lower_depth(const Lower *c, const LExpr *e); // scopes that it needs
+// A value of a loop's region that is in scratch or stands for one outside.
+bool lower_loop_value(Lower *c, Node *n, const Coords *at, LowerVal *v);
 // e, n's value, as it is stored, where that is rounded.
 LExpr *lower_rounded(Lower *c, const Node *n, LExpr *e);
 // The pointwise op n of its operands' values x.
@@ -368,6 +375,7 @@ void lower_loops(Prog *g, Inst *inst);
 void lower_builtin(Prog *g, Inst *inst);
 void lower_scatter(Prog *g, Inst *inst);
 void lower_attention(Prog *g, Inst *inst);
+void lower_loop(Prog *g, Inst *inst);
 void lower_attention_bias(Lower *c, Node *n, const Place *dst);
 // traffic.c: bytes that a step of the kernel reads and writes, and one of library code with these arguments
 Poly plan_traffic(const Lower *c);
@@ -386,6 +394,8 @@ Inst *contract_plan(Prog *g, Node *n);
 Inst *builtin_plan(Prog *g, Node *n);
 // Can lower_scatter do it?  Then how many ids it sorts, and among how many rows.
 bool scatter_counts(const Node *n, Poly *ids, Poly *rows);
+// A loop: starts an instance, or finds the one of the loop's other values.
+Inst *loop_plan(Prog *g, Node *n);
 // Attention and its gradients: starts an instance, or finds the one of the other results of the
 // same attention.  NULL with an error recorded when no kernel does it.
 Inst *attention_plan(Prog *g, Node *n);

@@ -149,7 +149,7 @@ const BuildWant *zoo_want(Arena *a, const Model *model, bool all) {
 void zoo_reference(Zoo *z, Intern *names, Diags *diags, Model *model, const BuildWant *want) {
   BuildOptions o = {.opt = 0};
   Build *b = &z->reference;
-  ck_assert(build_until(b, z->arena, names, diags, model, want, &o, PASS_unroll));
+  ck_assert(build_until(b, z->arena, names, diags, model, want, &o, PASS_loops));
   z->grad = NEWN(z->arena, Node **, b->losses.n + 1);
   for (int i = 0; i < b->losses.n; i++)
     z->grad[i] = loss_gradients(z->arena, b->graph, b->losses.v[i]);

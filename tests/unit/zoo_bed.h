@@ -10,7 +10,7 @@ typedef struct Zoo {
   Arena *arena;
   Compiled c;      // handle: as many threads as wanted; module: all that the model has
   uint64_t seed;   // of the handle
-  Build reference; // scans unrolled
+  Build reference; // scans as loops
   Node ***grad;    // by loss and parameter
 } Zoo;
 

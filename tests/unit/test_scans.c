@@ -1,0 +1,149 @@
+// Scans as loops: values and gradients of compiled code against the interpreter, at several lengths.
+#include "compiler/driver/pipeline.h"
+#include "tests/unit/plan_bed.h"
+#include "tests/unit/suites.h"
+
+typedef struct ScanCase {
+  const char *name, *text;
+} ScanCase;
+
+static const ScanCase cases[] = {
+    {"pointwise", "model M(u : [B, L, H]) { a : [H] ~ uniform(0.2, 0.9)\n"
+                  " entry y : [B, L, H] = scan[L](s : [B, H] = 0.5) { s = a * s + u\n s * s } }"},
+    {"decay that is seen",
+     "model M(u : [B, L, H], v : [B, L, H]) {\n"
+     " a = 1 / (1 + exp(v))\n"
+     " entry y : [B, L, H] = scan[L](s : [B, H] = 0) { s = a * s + (1 - a) * u\n s } }"},
+    {"lstm", "model M(x : [B, L, I]) { wi, wf, wo, wc : Linear[I -> H]\n ui, uf, uo, uc : [H, G]\n"
+             " pi = wi(x)\n pf = wf(x)\n po = wo(x)\n pc = wc(x)\n"
+             " entry y : [B, L, H] = scan[L](h : [B, H] = 0, c : [B, H] = 0) {\n"
+             "  c2 = sigmoid(pf + (h @[H] uf)[G as H]) * c + sigmoid(pi + (h @[H] ui)[G as H]) * "
+             "tanh(pc + (h @[H] uc)[G as H])\n"
+             "  o = sigmoid(po + (h @[H] uo)[G as H])\n"
+             "  c = c2\n  h = o * tanh(c)\n  h } }"},
+    {"products in the step", "model M(x : [B, L, I]) { w : [I, H]\n u : [H, G]\n"
+                             " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
+                             "  h = tanh(x @[I] w + (h @[H] u)[G as H])\n  h } }"},
+    {"gated linear recurrence",
+     "model M(q : [B, L, N], k : [B, L, N], v : [B, L, H]) { a : [N] ~ uniform(0.5, 0.9)\n"
+     " entry y : [B, L, H] = scan[L](s : [B, N, H] = 0) { s = a * s + k @[] v\n q @[N] s } }"},
+    {"diagonal, complex",
+     "model M(u : [B, L, H]) { re : [H, N] ~ uniform(0.1, 1)\n im : [N]\n C : c64[H, N]\n"
+     " A = exp(-re + 1i * im)\n"
+     " entry y : [B, L, H] = real(scan[L](s : c64[B, H, N] = 0) { s = A * s + c64(u)\n sum[N](C * "
+     "s) }) }"},
+    {"complex result", "model M(u : [B, L, H]) { C : c64[H]\n"
+                       " s = scan[L](s : c64[B, H] = 0) { s = 0.5i * s + C * u\n s }\n"
+                       " entry y : [B, L, H] = real(s) * imag(s) }"},
+    {"f64", "model M(x : f64[B, L, I]) { w : f64[I, H]\n u : f64[H, G]\n"
+            " entry y : f64[B, L, H] = scan[L](h : f64[B, H] = 0) {\n"
+            "  h = tanh(x @[I] w + (h @[H] u)[G as H])\n  h } }"},
+    {"states that swap", "model M(x : [B, L, H]) { w : [H]\n"
+                         " entry y : [B, L, H] = scan[L](a : [B, H] = 1, b : [B, H] = 0) {\n"
+                         "  t = a\n  a = b + x * w\n  b = t\n  a - b * w } }"},
+    {"no batch",
+     "model M(x : [L, H]) { w : [H, G]\n"
+     " entry y : [L, H] = scan[L](h : [H] = 0) { h = tanh(x + (h @[H] w)[G as H])\n h } }"},
+    {"one number", "model M(x : [L]) { w : f32\n"
+                   " entry y : [L] = scan[L](h : f32 = 0) { h = tanh(x + h * w)\n h } }"},
+    {"integers", "model M(x : [B, L, H]) { w : [H, G]\n"
+                 " entry y : [B, L, H] = scan[L](h : [B, H] = 0, n : i32[B] = 0) {\n"
+                 "  h = h * 0.5 + x * gather[G](w, n)\n  n = argmax[H](h)\n  h } }"},
+    {"softmax in the step",
+     "model M(x : [B, L, H]) { w : [H, G]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
+     "  p = exp(h + x - max[H](h + x))\n  h = (p / sum[H](p)) + 0.1 * (h @[H] w)[G as H]\n  h } }"},
+    {"a scan in a scan", "model M(x : [B, L, H]) { w : [H]\n"
+                         " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
+                         "  c = scan[H](s : [B] = 0) { s = 0.5 * s + tanh(h) * w + x\n s }\n  h = "
+                         "0.3 * h + c\n  h * w } }"},
+    {"first values that come from outside",
+     "model M(x : [B, L, H], h0 : [B, H]) { w : [H]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H] = h0 * w) { h = 0.7 * h + x\n tanh(h) } }"},
+    {"every step's number", "model M(x : [B, L, H]) { w : [H]\n"
+                            " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
+                            "  h = select(iota[L] > 1, h + x * w, h - x)\n  h } }"},
+};
+static const int64_t lengths[] = {1, 2, 7, 33};
+
+static void leaves_of(Graph *g, Node **root, Arena *a, Node ***wrt, int *n) {
+  int m;
+  Node **live = graph_reachable(g, root, 1, &m);
+  *wrt = NEWN(a, Node *, m + 1);
+  *n = 0;
+  for (int i = 0; i < m; i++)
+    if ((live[i]->op == OP_PARAM || live[i]->op == OP_INPUT) &&
+        dtype_is_float((DType)live[i]->dtype))
+      (*wrt)[(*n)++] = live[i];
+}
+
+static Node *loss_of(Graph *g, Node *y) {
+  Node *x = g_binary(g, OP_ADD, g_binary(g, OP_MUL, y, y), y);
+  return x->nax ? g_reduce(g, OP_SUM, x, x->ax, x->nax) : x;
+}
+
+// The value and all gradients, as outputs of one program.
+static void check_all(PlanBed *t, const Output *y, const char *what) {
+  Graph *g = t->b.g;
+  Node *loss = loss_of(g, y->node), **wrt;
+  int n;
+  leaves_of(g, &loss, t->b.arena, &wrt, &n);
+  Node **grad = NEWN(t->b.arena, Node *, n + 1);
+  Output *out = NEWN(t->b.arena, Output, n + 1);
+  graph_grad(g, loss, wrt, n, grad);
+  graph_rewrite(g, RULES_SIMPLIFY, grad, n, NULL);
+  const char *wrong = graph_verify(g, grad, n);
+  ck_assert_msg(!wrong, "%s: %s", what, wrong);
+  for (int i = 0; i < n; i++)
+    out[i] =
+        (Output){.name = wrt[i]->attr.name, .node = grad[i], .nax = wrt[i]->nax, .ax = wrt[i]->ax};
+  out[n] = *y;
+  plan_bed_check(t, BIGS_ENTRY, out, n + 1, what);
+}
+
+static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
+  const char *whole = arena_printf(
+      a, "dim H = 20, I = 7, G = H, N = 6\ndim B, L <= 64\ninit normal(0.3)\n%s\n", text);
+  Model *m = model_load(a, names, d, "scan.mdl", whole, &(ModelOptions){0});
+  ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
+  return m;
+}
+
+static void run_case(const ScanCase *c, int64_t length, bool fuse) {
+  PlanBed t = plan_bed_new(5);
+  Arena *a = t.b.arena;
+  Diags d = {.arena = a};
+  Build b;
+  BuildWant want = {.nentries = -1, .ntrains = -1};
+  BuildOptions o = {.opt = 2, .verify = true};
+  Intern *names = intern_new(a);
+  Model *m = model_of(a, names, &d, c->text);
+  ck_assert(build_until(&b, a, names, &d, m, &want, &o, PASS_structure));
+  t.b.g = b.graph;
+  t.no_fuse = !fuse;
+  t.tolerance = 5e-5;
+  for (int i = 0; i < b.graph->syms.n; i++)
+    t.b.syms[i] = i == graph_sym(b.graph, "L", 64) ? length : 3;
+  for (int i = 0; i < b.graph->inputs.n; i++)
+    bed_fill(&t.b, b.graph->inputs.v[i]->node, -1, 1);
+  for (int i = 0; i < b.graph->params.n; i++)
+    bed_fill(&t.b, b.graph->params.v[i]->node, 0.1, 0.5);
+  const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)length);
+  check_all(&t, &b.entries.v[0], what);
+  plan_bed_free(&t);
+}
+
+START_TEST(values_and_gradients) {
+  run_case(&cases[_i], lengths[_i % COUNT(lengths)], true);
+  run_case(&cases[_i], lengths[(_i + 2) % COUNT(lengths)], false);
+}
+END_TEST
+
+Suite *scans_suite(void) {
+  Suite *s = suite_create("scans");
+  TCase *t = tcase_create("scans");
+  tcase_set_timeout(t, 60);
+  tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
+  suite_add_tcase(s, t);
+  return s;
+}
