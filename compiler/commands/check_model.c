@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_STEPS = 4096 };
-
 const char *check_place(Session *s, Span at) {
   int line, col;
   if (!at.src)
@@ -110,12 +108,9 @@ static const char *input_name(const Graph *g, const Node *n) {
 static int differentiate(CheckModel *c, Subject *j) {
   Graph *g = c->graph;
   Arena *a = c->s->arena;
-  Node *at = NULL, *loss = j->loss;
+  Node *loss = j->loss;
   int count;
-  if (!graph_unroll_scans(g, &loss, 1, MAX_STEPS, &at))
-    return session_error(c->s, EXIT_MODEL,
-                         "%s: the `scan` has more than %d steps: shorten it with -D",
-                         check_place(c->s, at->span), MAX_STEPS);
+  graph_close_scans(g, &loss, 1);
   graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);
   j->computed = loss;
   Node **live = graph_reachable(g, &loss, 1, &count);

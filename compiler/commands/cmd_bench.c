@@ -522,7 +522,7 @@ static int bench_model(Bench *b, const Options *o) {
                     .pieces = b->pieces > 1,
                     .init = !o->weights};
   int status = session_load(&b->s, o, o->args.v[0], true);
-  status = status ? status : session_compile_trained(&b->s, o->args.v[0], &want);
+  status = status ? status : session_compile(&b->s, &want);
   status = status ? status : run_bench(b);
   free(b->output);
   session_close(&b->s);

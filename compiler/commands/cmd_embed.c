@@ -228,7 +228,7 @@ int cmd_EMBED(const Options *given) {
   int status = trained_load(&e.s, &o, a, &dir, &path);
   status = status ? status : choose(&e, dir);
   BuildWant want = {.entries = &e.entry, .nentries = 1};
-  status = status ? status : trained_compile(&e.s, path, &want);
+  status = status ? status : trained_compile(&e.s, &want);
   status = status ? status : open_vectors(&e, dir);
   status = status ? status : embed(&e);
   close_embedding(&e);

@@ -38,12 +38,12 @@ static bool is_masked(const Report *r) {
   return t && t->source && data_has_field(t->source, "labels") && model_entry(r->s.model, "logits");
 }
 
-static int compile(Report *r, const char *path) {
+static int compile(Report *r) {
   const char *train = r->train;
   r->entry = judged_by(r->s.model);
   BuildWant want = {
       .entries = &r->entry, .nentries = is_masked(r) ? 1 : -1, .trains = &train, .ntrains = 1};
-  return trained_compile(&r->s, path, &want);
+  return trained_compile(&r->s, &want);
 }
 
 static int open_model(Report *r, Arena *a) {
@@ -51,7 +51,7 @@ static int open_model(Report *r, Arena *a) {
   int status = trained_load(&r->s, &r->o, a, &r->dir, &path);
   status = status ? status : session_needs_model(&r->s);
   status = status ? status : read_state(r);
-  status = status ? status : compile(r, path);
+  status = status ? status : compile(r);
   r->saved = !status;
   return status;
 }

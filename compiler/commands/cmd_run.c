@@ -63,7 +63,7 @@ int cmd_RUN(const Options *o) {
   status = status ? status : session_needs_model(&s);
   if (!status && s.model && !model_entry(s.model, o->entry))
     status = session_no_entry(&s, o->args.v[0], o->entry);
-  status = status ? status : session_compile_trained(&s, o->args.v[0], &want);
+  status = status ? status : session_compile(&s, &want);
   int program = status ? -1 : session_entry(&s, o->entry);
   s.unnoted = !o->verbose; // as in trained_compile
   s.lacking = "left out";
@@ -188,9 +188,7 @@ int cmd_GRAD(const Options *o) {
   BuildWant want = {
       .trains = o->train ? &o->train : NULL, .ntrains = o->train ? 1 : -1, .init = !o->weights};
   status = load(&s, o);
-  status = status ? status
-           : s.so ? without_dropout(&s, &want)
-                  : session_compile_trained(&s, o->args.v[0], &want);
+  status = status ? status : s.so ? without_dropout(&s, &want) : session_compile(&s, &want);
   int train = status ? -1 : session_train(&s, o->train);
   if (!status)
     status = train < 0 ? EXIT_MODEL : session_open(&s);
@@ -219,7 +217,7 @@ static int parameters(const Options *o, const char *verb) {
     return status;
   BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
   status = load(&s, o);
-  status = status ? status : session_compile_trained(&s, o->args.v[0], &want);
+  status = status ? status : session_compile(&s, &want);
   s.lacking = "left out";
   status = status ? status : session_open(&s);
   status = status ? status : save(&s);

@@ -278,12 +278,11 @@ static void set_dims(Kernelling *k) {
 
 static bool build(Kernelling *k, Node **root) {
   Output out = {0};
-  Node *at;
   k->g = graph_new(k->s->arena, k->s->names);
   model_register_params(k->s->model, k->g);
-  if (!model_build_entry(k->s->model, k->g, k->r->entry, false, &out) ||
-      !graph_unroll_scans(k->g, &out.node, 1, MAX_UNROLL, &at))
+  if (!model_build_entry(k->s->model, k->g, k->r->entry, false, &out))
     return false;
+  graph_close_scans(k->g, &out.node, 1);
   *root = out.node;
   return true;
 }

@@ -21,8 +21,8 @@ int trained_load(Session *s, Options *o, Arena *a, const char **dir, const char 
   return session_load(s, o, path, true);
 }
 
-int trained_compile(Session *s, const char *path, const BuildWant *want) {
-  int status = session_compile_trained(s, path, want);
+int trained_compile(Session *s, const BuildWant *want) {
+  int status = session_compile(s, want);
   s->unnoted = !s->o->verbose; // what is computed reaches no such part, or is refused
   s->lacking = "left out";
   status = status ? status : session_open(s);
@@ -32,7 +32,7 @@ int trained_compile(Session *s, const char *path, const BuildWant *want) {
 int trained_open(Session *s, Options *o, Arena *a, const BuildWant *want, const char **dir) {
   const char *path;
   int status = trained_load(s, o, a, dir, &path);
-  return status ? status : trained_compile(s, path, want);
+  return status ? status : trained_compile(s, want);
 }
 
 int64_t trained_length(const char *dir) {

@@ -8,7 +8,7 @@
 int trained_open(Session *s, Options *o, Arena *a, const BuildWant *want, const char **dir);
 // The same in two steps, between which the session has its model, or its module, and no code yet.  *path: of the model.
 int trained_load(Session *s, Options *o, Arena *a, const char **dir, const char **path);
-int trained_compile(Session *s, const char *path, const BuildWant *want);
+int trained_compile(Session *s, const BuildWant *want);
 // The length that texts are padded to: the only one that the model takes, or as it was trained, where it says that padding matters;
 // 0: none.
 int64_t trained_pad(Session *s, const char *dir);

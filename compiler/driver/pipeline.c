@@ -181,34 +181,9 @@ static bool run_build(Build *b) {
   return true;
 }
 
-static bool has_symbol(const Poly *p, int sym) {
-  for (int i = 0; i < p->n; i++)
-    for (int k = 0; k < POLY_FACTORS; k++)
-      if (p->t[i].sym[k] == sym)
-        return true;
-  return false;
-}
-
-// The run-time dim of the file that an extent depends on, or NULL.
-static const char *dim_of(const Model *m, const Poly *extent) {
-  const ModelDim *dims;
-  for (int i = 0, n = m ? model_dims(m, &dims) : 0; i < n; i++)
-    if (!dims[i].fixed && has_symbol(extent, dims[i].sym))
-      return dims[i].name;
-  return NULL;
-}
-
-static bool run_unroll(Build *b) {
+static bool run_loops(Build *b) {
   RootList l = roots_of(b);
-  Node *at = NULL;
-  if (!graph_unroll_scans(b->graph, l.node, l.n, MAX_UNROLL, &at)) {
-    b->unbound = dim_of(b->model, &at->attr.scan->axis->extent);
-    Diag *d =
-        diag_error(b->diags, ERR_NOT_COMPILED, at->span, "this `scan` cannot be compiled yet");
-    diag_primary(b->diags, d, "its length is known at run time, or above %d", MAX_UNROLL);
-    diag_help(b->diags, d, "fix the length with -D, or give the value another form in `forms`");
-    return false;
-  }
+  graph_close_scans(b->graph, l.node, l.n);
   put_roots(b, l);
   return true;
 }

@@ -7,8 +7,6 @@
 #include "compiler/sema/sema.h"
 #include "runtime/abi.h"
 
-enum { MAX_UNROLL = 4096 }; // steps of a scan that are unrolled, and so compiled
-
 // What to put in the module.  A count of -1: all the model has.
 typedef struct BuildWant {
   const char *const *entries;
@@ -67,7 +65,6 @@ typedef struct Build {
   VEC(uint8_t *) reached; // an entry, a loss: 1 per parameter that it depends on as it is written
   Outputs *grads;         // per loss: the loss, then the gradients
   RewriteStats stats;
-  const char *unbound; // the run-time dim of a scan that cannot be compiled for it; else NULL
   Planner *plan;
   BigsModule *module;
   LKernel **kernels;

@@ -293,23 +293,6 @@ int session_compile(Session *s, const BuildWant *want) {
   return lacking || !s->model ? lacking : finish(s, build(s, want));
 }
 
-int session_compile_trained(Session *s, const char *path, const BuildWant *want) {
-  int status = needs_model_and_code(s);
-  if (status || !s->model)
-    return status;
-  bool built = build(s, want);
-  while (!built && s->build.unbound && !session_keeps(s, s->build.unbound)) {
-    vec_push(s->arena, &s->kept, s->build.unbound);
-    *s->diags = (Diags){.arena = s->arena};
-    s->fixed.n = 0;
-    status = load_text(s, path, true);
-    if (status)
-      return status;
-    built = build(s, want);
-  }
-  return finish(s, built);
-}
-
 int session_recompile(Session *s, const BuildWant *want) {
   const BigsModule *m = s->module;
   Defines defs = {0};

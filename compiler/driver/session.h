@@ -25,7 +25,6 @@ typedef struct Session {
   bigs_model *handle;      // opened by session_weights
   int64_t given[MAX_SYMS]; // -D of dims that stay run-time; 0: not given
   VEC(ModelDim) fixed; // run-time dims of the text that are fixed here, by -D or by a resumed run
-  VEC(const char *) kept; // of those, what session_compile_trained took from the run's record
   bool color;
   FILE *stdin_copy;       // a file without a name, with what standard input held
   const char *stdin_path; // that it can be opened by; messages say <stdin>
@@ -46,7 +45,6 @@ int session_start(Session *s, const Options *o); // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
 // Adds to `defs` what the files in the folder of weights say of the dims and lets of `m`, but of those that `own` gives.
 int session_config(Session *s, Model *m, const Defines *own, Defines *defs);
-bool session_keeps(const Session *s, const char *dim); // whether it stays as the folder has it
 // *text: what standard input holds, when path is "-", of which no more than SOURCE_MAX bytes and one
 // are read; else NULL, once path is seen to be a readable file.
 int session_source(Session *s, const char *path, const char **text);
@@ -60,9 +58,6 @@ int session_needs_model(Session *s); // 0, or an error: the .mdl declares none
 // 0, or status 3: this bigsc makes no code for processors.
 int session_needs_code(Session *s, bool gpu);
 int session_compile(Session *s, const BuildWant *want); // .mdl: builds and jits; .so: nothing
-// The same where --weights may be a training folder.  Where a `scan` cannot be compiled without a run-time dim that the run had
-// fixed, the file at `path` is loaded again with that dim fixed as there; the other dims stay free.
-int session_compile_trained(Session *s, const char *path, const BuildWant *want);
 // A .so again from the source text that it carries, at the same dims and lets: for what was not
 // compiled into it.
 int session_recompile(Session *s, const BuildWant *want);

@@ -211,23 +211,16 @@ static int config_defines(Session *s, Model *m, const Hub *h, const Defines *own
   return status;
 }
 
-bool session_keeps(const Session *s, const char *dim) {
-  for (int i = 0; i < s->kept.n; i++)
-    if (!strcmp(s->kept.v[i], dim))
-      return true;
-  return false;
-}
-
 // A training folder says the dims and lets that it was made with under their own names.  What -D
 // fixed of the run-time dims stays fixed when the run goes on; for other uses the weights fit any
-// size, unless a scan needs it.
+// size.
 static int folder_defines(Session *s, Model *m, const JsonValue *constants, const Defines *own,
                           Defines *defs) {
   const ModelDim *dims;
   const ModelLet *lets;
   int nd = model_dims(m, &dims), nl = model_lets(m, &lets), status = 0;
   for (int i = 0; i < nd && !status; i++)
-    if (dims[i].fixed || s->o->resume || session_keeps(s, dims[i].name))
+    if (dims[i].fixed || s->o->resume)
       status =
           add_config(s, m, own, defs, (ConfigKey){"config.json", dims[i].name, dims[i].name, NULL},
                      json_get(constants, dims[i].name));

@@ -316,12 +316,8 @@ bool ready_train_model(Ready *e, Repl *r, const Decl *block) {
 static bool add_gradients(Ready *e) {
   Graph *g = e->graph;
   int n;
-  Node *loss = e->outs.v[0].node, *at;
-  if (!graph_unroll_scans(g, &loss, 1, MAX_UNROLL, &at)) {
-    repl_fail(e->r, "a `scan` of more than %d steps cannot be differentiated: shorten it with :set",
-              MAX_UNROLL);
-    return false;
-  }
+  Node *loss = e->outs.v[0].node;
+  graph_close_scans(g, &loss, 1);
   graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);
   e->outs.v[0].node = loss;
   Node **live = graph_reachable(g, &loss, 1, &n);
