@@ -5,13 +5,13 @@
 typedef struct Slot { // a value in scratch
   const Node *node;
   int mem, nax;
-  Axis **ax;           // without those of tasks; the last one has stride 1, but for lanes
-  const Axis *along;   // of a nested loop's values: its axis, which is among them
-  struct Region *home; // where it is computed
+  Axis **ax;               // without those of tasks; the last one has stride 1, but for lanes
+  const Axis *along;       // of a nested loop's values: its axis, which is among them
+  struct LoopRegion *home; // where it is computed
 } Slot;
 
-typedef struct Region { // one loop, perhaps in another one
-  struct Region *up;
+typedef struct LoopRegion { // one loop, perhaps in another one
+  struct LoopRegion *up;
   const Scan *s;
   Node *const *in;
   Node **node;
@@ -19,7 +19,7 @@ typedef struct Region { // one loop, perhaps in another one
   bool *live;       // by id
   LExpr *step;
   int *now, *next; // by state: scratch
-} Region;
+} LoopRegion;
 
 struct LoopLower {
   Lower *c;
@@ -30,7 +30,7 @@ struct LoopLower {
   int64_t width;            // its elements
   Coords at;                // places of the task
   VEC(Slot) slot;
-  Region *region; // the innermost
+  LoopRegion *region; // the innermost
 };
 typedef struct LoopLower LoopLower;
 
@@ -91,7 +91,7 @@ static const Slot *slot_of(const LoopLower *x, const Node *n) {
   return NULL;
 }
 
-static Slot state_slot(const LoopLower *x, const Region *r, int i, int mem) {
+static Slot state_slot(const LoopLower *x, const LoopRegion *r, int i, int mem) {
   Slot s = {.node = r->s->state[i], .mem = mem, .ax = NEWN(x->c->a, Axis *, MAX_AXES)};
   s.nax = own_axes(x, r->s->state[i]->ax, r->s->state[i]->nax, s.ax);
   return s;
@@ -100,7 +100,7 @@ static Slot state_slot(const LoopLower *x, const Region *r, int i, int mem) {
 // ---- values of leaves
 
 // A value that is written in a step does not leave it.
-static LowerVal in_step(const LoopLower *x, const Region *r, LExpr *e) {
+static LowerVal in_step(const LoopLower *x, const LoopRegion *r, LExpr *e) {
   int depth = lower_depth(x->c, e->a);
   return (LowerVal){e, depth > r->depth ? depth : r->depth, 1};
 }
@@ -112,7 +112,7 @@ static int index_of(Node *const *v, int n, const Node *x) {
   return i < n ? i : -1;
 }
 
-static bool leaf_value(LoopLower *x, const Region *r, Node *n, const Coords *at, LowerVal *v) {
+static bool leaf_value(LoopLower *x, const LoopRegion *r, Node *n, const Coords *at, LowerVal *v) {
   const Scan *s = r->s;
   int i = index_of(s->state, s->nstate, n);
   if (i >= 0) {
@@ -138,7 +138,7 @@ bool lower_loop_value(Lower *c, Node *n, const Coords *at, LowerVal *v) {
     *v = in_step(x, s->home, slot_load(x, s, at));
     return true;
   }
-  for (const Region *r = x->region; r && n->op == OP_STATE; r = r->up)
+  for (const LoopRegion *r = x->region; r && n->op == OP_STATE; r = r->up)
     if (leaf_value(x, r, n, at, v))
       return true;
   return false;
@@ -215,17 +215,79 @@ static void finish_sum(LoopLower *x, const Slot *s, Node *n, const Nest *t, DTyp
   slot_store(x, s, &t->at, lower_rounded(c, n, v));
 }
 
-// Lanes are the result's, or, where that has none, places of what is summed.
+static int unit_in_place(const Place *pl, const Axis *a) {
+  int i = pl ? place_axis(pl, a) : -1;
+  int64_t s;
+  if (i < 0)
+    return 0;
+  return pl->nstep[i] == 1 || (!pl->nstep[i] && poly_is_const(&pl->stride[i], &s) && s == 1) ? 2
+                                                                                             : -2;
+}
+
+static int unit_of_leaf(const LoopLower *x, const Node *n, const Axis *a) {
+  for (const LoopRegion *r = x->region; r; r = r->up) {
+    const Scan *s = r->s;
+    int i = index_of(s->seen_leaf, s->nseen, n), k = index_of(s->held_leaf, s->nheld, n);
+    if (i < 0 && k < 0)
+      continue;
+    Node *outside = r->in[i >= 0 ? s->nstate + i : s->nstate + s->nseen + k];
+    return r->up ? 0 : unit_in_place(place_view(x->c->g, outside), a);
+  }
+  return 0;
+}
+
+// More the better it is to have a's places as lanes, as n lies in memory; 0 where that says nothing.
+static int unit_along(const LoopLower *x, const Node *n, const Axis *a) {
+  while (n->op == OP_RENAME) {
+    for (int i = 0; i < n->attr.nmap; i++)
+      if (n->attr.to[i] == a) {
+        a = n->attr.from[i];
+        break;
+      }
+    n = n->in[0];
+  }
+  return unit_of_leaf(x, n, a);
+}
+
+// The axis, of the result's (first) or of those that are summed, whose places are lanes of a sum.
+static Axis *lanes_of_sum(const LoopLower *x, const Slot *s, const Node *n) {
+  Axis *best = s->nax ? vector_of(s->ax, s->nax) : vector_of(n->attr.axes, n->attr.naxes);
+  int most = -100;
+  for (int i = s->nax + n->attr.naxes - 1; i >= 0; i--) {
+    Axis *a = i < s->nax ? s->ax[i] : n->attr.axes[i - s->nax];
+    int votes = 2 * (a == best) + (i < s->nax);
+    int64_t e;
+    for (int k = 0; k < n->nin; k++)
+      votes += 2 * unit_along(x, n->in[k], a);
+    if (votes > most && extent_is(a, &e) && e >= 4) {
+      most = votes;
+      best = a;
+    }
+  }
+  return best;
+}
+
+// Loops over a sum's result, `vec` of them as a vector where it is the result's.
+static Nest open_sums(LoopLower *x, const Slot *s, Axis *vec) {
+  Nest t = {.at = x->at};
+  open_axes(x, &t, s->ax, s->nax, vec);
+  if (vec && (vec == x->lane || axis_in(s->ax, s->nax, vec)))
+    open_axis(x, &t, vec, 4);
+  return t;
+}
+
+// Lanes are the tasks', the result's, or places of what is summed.
 static void reduce_nest(LoopLower *x, const Slot *s, Node *n) {
   Lower *c = x->c;
-  Nest t = open_nest(x, s->ax, s->nax, true), in;
-  Axis **ax = n->attr.axes, *vec = !x->lane && !s->nax ? vector_of(ax, n->attr.naxes) : NULL;
+  Axis **ax = n->attr.axes, *vec = x->lane ? x->lane : lanes_of_sum(x, s, n);
+  Nest t = open_sums(x, s, vec), in;
   DType sum = sum_dtype(n);
+  vec = vec && axis_in(ax, n->attr.naxes, vec) ? vec : NULL;
   int reg = lower_reg(c, sum, lx_const(c->a, sum, reduce_identity(n)));
   in = (Nest){.at = t.at};
   open_axes(x, &in, ax, n->attr.naxes, vec);
   if (vec)
-    open_axis(x, &in, vec, x->vec);
+    open_axis(x, &in, vec, 4);
   LExpr *v = reduce_operand(c, n, &in.at);
   lower_emit(c, ls_reduce(c->a, reg, reduce_kind(n), lower_cast(c, sum, v)));
   close_nest(x, &in);
@@ -300,7 +362,7 @@ static void store_value(LoopLower *x, Node *n) {
 }
 
 // Pointwise work that a reduction would do again for each element of an axis that it lacks.
-static bool is_repeated(const LoopLower *x, const Region *r, const Node *n) {
+static bool is_repeated(const LoopLower *x, const LoopRegion *r, const Node *n) {
   if (n->op == OP_STATE || (op_flags(n->op) & F_LEAF) || is_computed_apart(n))
     return false;
   if (op_flags(n->op) & F_INDEX)
@@ -324,7 +386,7 @@ static bool is_repeated(const LoopLower *x, const Region *r, const Node *n) {
   return false;
 }
 
-static void store_values(LoopLower *x, Region *r) {
+static void store_values(LoopLower *x, LoopRegion *r) {
   for (int i = 0; i < r->nnode; i++) {
     Node *n = r->node[i];
     if (r->live[n->id] && !slot_of(x, n) && (is_computed_apart(n) || is_repeated(x, r, n)))
@@ -342,7 +404,8 @@ typedef struct Result { // what a step gives: a value, and where it goes
 } Result;
 typedef VEC(Result) Results;
 
-static void put_result(LoopLower *x, const Region *r, const Result *t, const Coords *at, LExpr *v) {
+static void put_result(LoopLower *x, const LoopRegion *r, const Result *t, const Coords *at,
+                       LExpr *v) {
   Coords to = *at;
   if (t->stepped)
     coords_set(&to, r->s->axis, r->step);
@@ -357,7 +420,8 @@ static bool same_axes(const Node *a, const Node *b) {
 }
 
 // Results over the same axes share a nest, and what they have in common.
-static void result_nest(LoopLower *x, const Region *r, const Results *all, bool *done, int first) {
+static void result_nest(LoopLower *x, const LoopRegion *r, const Results *all, bool *done,
+                        int first) {
   const Node *n = all->v[first].node;
   Axis *ax[MAX_AXES];
   int nax = own_axes(x, n->ax, n->nax, ax);
@@ -374,7 +438,7 @@ static void result_nest(LoopLower *x, const Region *r, const Results *all, bool 
   close_nest(x, &t);
 }
 
-static void put_results(LoopLower *x, const Region *r, const Results *all) {
+static void put_results(LoopLower *x, const LoopRegion *r, const Results *all) {
   bool *done = NEWN(x->c->a, bool, all->n + 1);
   for (int i = 0; i < all->n; i++)
     if (!done[i])
@@ -383,7 +447,7 @@ static void put_results(LoopLower *x, const Region *r, const Results *all) {
 
 // ---- states
 
-static void first_states(LoopLower *x, Region *r) {
+static void first_states(LoopLower *x, LoopRegion *r) {
   for (int i = 0; i < r->s->nstate; i++) {
     if (!r->live[r->s->state[i]->id])
       continue;
@@ -399,7 +463,7 @@ static void first_states(LoopLower *x, Region *r) {
   }
 }
 
-static void next_states(LoopLower *x, const Region *r) {
+static void next_states(LoopLower *x, const LoopRegion *r) {
   for (int i = 0; i < r->s->nstate; i++) {
     if (!r->live[r->s->state[i]->id])
       continue;
@@ -411,7 +475,7 @@ static void next_states(LoopLower *x, const Region *r) {
 }
 
 // A state's next value may lack axes of the state: the nest has all of them.
-static void next_results(LoopLower *x, const Region *r) {
+static void next_results(LoopLower *x, const LoopRegion *r) {
   Results all = {0};
   for (int i = 0; i < r->s->nstate; i++) {
     Node *n = r->s->next[i];
@@ -432,7 +496,8 @@ static void next_results(LoopLower *x, const Region *r) {
 
 // ---- a loop
 
-static void find_live(LoopLower *x, Region *r, const Results *out, Node *const *last, int nlast) {
+static void find_live(LoopLower *x, LoopRegion *r, const Results *out, Node *const *last,
+                      int nlast) {
   Graph *g = x->c->g->g;
   r->node = loop_nodes(g, r->s, &r->nnode);
   r->live = NEWN(x->c->a, bool, g->nodes.n + 1);
@@ -444,14 +509,14 @@ static void find_live(LoopLower *x, Region *r, const Results *out, Node *const *
   loop_live(r->s, r->node, r->nnode, r->live);
 }
 
-static void give_last(LoopLower *x, const Region *r, int i, const Result *to) {
+static void give_last(LoopLower *x, const LoopRegion *r, int i, const Result *to) {
   Slot now = state_slot(x, r, i, r->now[i]);
   Nest t = open_nest(x, now.ax, now.nax, true);
   put_result(x, r, to, &t.at, settled(x->c, slot_load(x, &now, &t.at)));
   close_nest(x, &t);
 }
 
-static LExpr *step_of(LoopLower *x, const Region *r, int var) {
+static LExpr *step_of(LoopLower *x, const LoopRegion *r, int var) {
   Lower *c = x->c;
   LExpr *v = lvar(c, var);
   Poly minus = poly_const(-1);
@@ -460,7 +525,7 @@ static LExpr *step_of(LoopLower *x, const Region *r, int var) {
   return llinear(c, &v, &minus, 1, poly_sub(r->s->axis->extent, poly_const(1)));
 }
 
-static void run_steps(LoopLower *x, Region *r, const Results *out) {
+static void run_steps(LoopLower *x, LoopRegion *r, const Results *out) {
   Lower *c = x->c;
   int slots = x->slot.n;
   LStmt *f = lower_for(c, li(c, 0), lpoly(c, r->s->axis->extent), r->s->axis->extent, 0);
@@ -478,7 +543,7 @@ static void run_steps(LoopLower *x, Region *r, const Results *out) {
 static void emit_loop(LoopLower *x, const Scan *s, Node *const *in, const Results *out,
                       const Results *last, const int *state) {
   Lower *c = x->c;
-  Region r = {.up = x->region, .s = s, .in = in, .depth = c->scope.n - 1};
+  LoopRegion r = {.up = x->region, .s = s, .in = in, .depth = c->scope.n - 1};
   Node **wanted = NEWN(c->a, Node *, s->nstate + 1);
   for (int i = 0; i < last->n; i++)
     wanted[state[i]] = s->state[state[i]];
@@ -498,7 +563,7 @@ static void emit_loop(LoopLower *x, const Scan *s, Node *const *in, const Result
 
 static void loop_nest(LoopLower *x, Node *n) {
   Lower *c = x->c;
-  Region *r = x->region;
+  LoopRegion *r = x->region;
   Results out = {0}, last = {0};
   int *state = NEWN(c->a, int, n->attr.scan->nstate + 1);
   for (int i = 0; i < r->nnode; i++) {
@@ -524,13 +589,6 @@ static void loop_nest(LoopLower *x, Node *n) {
 
 // ---- tasks
 
-static bool unit_along(Prog *g, Node *n, const Axis *a) {
-  Place *pl = place_view(g, n);
-  int i = pl ? place_axis(pl, a) : -1;
-  int64_t s;
-  return i >= 0 && !pl->width && poly_is_const(&pl->stride[i], &s) && s == 1;
-}
-
 // The axis of tasks that most of what is read has at stride 1.
 static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
   Axis *best = NULL;
@@ -540,7 +598,7 @@ static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
     int64_t e;
     for (int k = 0; k < n->nin; k++)
       if (node_has(n->in[k], ax[i]))
-        votes += unit_along(g, n->in[k], ax[i]) ? 2 : place_view(g, n->in[k]) ? -1 : 0;
+        votes += unit_in_place(place_view(g, n->in[k]), ax[i]);
     if (votes > most && extent_is(ax[i], &e) && e > 1) {
       most = votes;
       best = ax[i];
