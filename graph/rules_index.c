@@ -141,6 +141,43 @@ Node *rule_slices(Rewrite *r, Node *n) {
   return NULL;
 }
 
+// The loop's own name of the axis that the rename `n` calls `a`.
+static Axis *name_before(const Node *n, Axis *a) {
+  int k = n->op == OP_RENAME ? find_axis(n->attr.to, n->attr.nmap, a) : -1;
+  return k < 0 ? a : n->attr.from[k];
+}
+
+// The state whose next value is out[i0], or -1.
+static int state_of_value(const Scan *c, int64_t i0) {
+  for (int i = 0; i0 >= 0 && i < c->nstate; i++)
+    if (c->next[i] == c->out[i0] && same_axes(c->next[i], c->state[i]))
+      return i;
+  return -1;
+}
+
+static bool is_last_step(const Scan *c, const Poly *at) {
+  Poly last = c->reverse ? (Poly){0} : poly_sub(c->axis->extent, poly_const(1));
+  return poly_eq(at, &last);
+}
+
+Node *rule_last_of_loop(Rewrite *r, Node *n) {
+  Node *x = n->op == OP_INDEX ? n->in[0] : NULL, *loop = x && x->op == OP_RENAME ? x->in[0] : x;
+  if (!loop || loop->op != OP_LOOP)
+    return NULL;
+  const Scan *c = loop->attr.scan;
+  int state = state_of_value(c, loop->attr.i0), m = 0;
+  if (state < 0 || name_before(x, n->attr.axis) != c->axis || !is_last_step(c, &n->attr.lo))
+    return NULL;
+  Node *last = g_loop(r->g, loop->attr.scan, loop->in, -1 - state);
+  Axis **from = NEWN(r->g->arena, Axis *, MAX_AXES), **to = NEWN(r->g->arena, Axis *, MAX_AXES);
+  for (int i = 0; x != loop && i < x->attr.nmap; i++)
+    if (x->attr.from[i] != c->axis) {
+      from[m] = x->attr.from[i];
+      to[m++] = x->attr.to[i];
+    }
+  return g_rename(r->g, last, from, to, m);
+}
+
 Node *rule_flip_twice(Rewrite *r, Node *n) {
   Node *x = n->nin ? n->in[0] : NULL;
   (void)r;

@@ -248,7 +248,7 @@ Value *sema_body(Sema *s, const Body *body, Span header, const char *what) {
       s->frame->stmt = i;
       s->frame->ncalls = s->frame->ndraws = 0;
     }
-    bool results = last && !model && !s->scope->strip;
+    bool results = last && !model;
     Value *v = results ? sema_results(s, st->value) : sema_value(s, st->value);
     if (model && !is_poison(v))
       sema_error(s, ERR_STMT_MISPLACED, st->span,
@@ -397,7 +397,7 @@ static Node *or_zero(Sema *s, Node *x, const Node *like) {
   return x ? x : g_full(s->g, (DType)like->dtype, 0, like->ax, like->nax);
 }
 
-static Value *scan_node(Sema *s, const States *st, ScanBuild *sb, Value *r, Value *out) {
+static void scan_node(Sema *s, const States *st, ScanBuild *sb, const Value *r, Value *out) {
   Scan sc = {.axis = sb->axis};
   int cap = 2 * st->n;
   sc.first = NEWN(s->a, Node *, cap);
@@ -423,7 +423,6 @@ static Value *scan_node(Sema *s, const States *st, ScanBuild *sb, Value *r, Valu
     sc.result = r->im;
     out->im = g_scan(s->g, &sc);
   }
-  return out;
 }
 
 static bool states_change(Sema *s, const States *st, Span at) {
@@ -439,6 +438,34 @@ static bool states_change(Sema *s, const States *st, Span at) {
   }
   (void)at;
   return ok;
+}
+
+// What the body gives at each step, or one of several such.
+static bool step_fits(Sema *s, const Expr *e, const Value *r, const Ax *ax) {
+  bool all = true;
+  for (int i = 0; r->kind == V_TUPLE && i < r->nitems; i++)
+    all &= step_fits(s, e, r->item[i], ax);
+  if (is_number(r))
+    sema_error(s, ERR_NO_SCAN, e->op, "the result of a scan is a tensor, not a number");
+  else if (is_tensor(r) && ax_in(&r->ax, ax))
+    sema_error(s, ERR_NO_SCAN, e->op, "the result of one step has no `%s`: the scan adds it",
+               ax->name);
+  else
+    return all && (is_tensor(r) || r->kind == V_TUPLE);
+  return false;
+}
+
+static Value *scan_value(Sema *s, const States *st, ScanBuild *sb, const Value *r) {
+  if (r->kind == V_TUPLE) {
+    Value **item = NEWN(s->a, Value *, r->nitems);
+    for (int i = 0; i < r->nitems; i++)
+      item[i] = scan_value(s, st, sb, r->item[i]);
+    return v_tuple(s, item, r->nitems);
+  }
+  Value *out = v_tensor(s, r->dtype, ax_join(s, r->ax, (AxList){&sb->ax, 1}));
+  if (!checking(s))
+    scan_node(s, st, sb, r, out);
+  return out;
 }
 
 Value *sema_scan(Sema *s, const Expr *e) {
@@ -460,21 +487,10 @@ Value *sema_scan(Sema *s, const Expr *e) {
   ok &= sc->body->bad || states_change(s, &st, e->op);
   if (checking(s) && !sc->body->bad)
     sema_check_unused(s, "scan", false);
-  if (ok && is_number(r)) {
-    sema_error(s, ERR_NO_SCAN, e->op, "the result of a scan is a tensor, not a number");
-    ok = false;
-  }
-  if (ok && is_tensor(r) && ax_in(&r->ax, ax)) {
-    sema_error(s, ERR_NO_SCAN, e->op, "the result of one step has no `%s`: the scan adds it",
-               ax->name);
-    ok = false;
-  }
   Value *out = v_poison(s);
-  if (ok && is_tensor(r)) {
-    out = v_tensor(s, r->dtype, ax_join(s, r->ax, (AxList){&ax, 1}));
+  if (ok && step_fits(s, e, r, ax)) {
     sema_mark(s, e->span);
-    if (!checking(s))
-      scan_node(s, &st, &sb, r, out);
+    out = scan_value(s, &st, &sb, r);
   }
   s->scope = outer;
   s->scans = sb.up;

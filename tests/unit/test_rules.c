@@ -230,6 +230,22 @@ MAKE(slices) {
 MAKE(flip_twice) {
   return g_flip(G, g_flip(G, f->x, AX(f->B), 1), AX(f->B), 1);
 }
+// s = 3 s + u, from z on, and the last of them.
+MAKE(last_of_loop) {
+  Node *s = g_state(G, DT_F32, "s", AX(f->A), 1), *at = g_state(G, DT_F32, "u", AX(f->A), 1);
+  Node *next = g_binary(G, OP_ADD, g_binary(G, OP_MUL, s, f->c3), at);
+  Node *y = g_scan(G, &(Scan){.axis = f->L,
+                              .nstate = 1,
+                              .nseen = 1,
+                              .first = &f->z,
+                              .state = &s,
+                              .next = &next,
+                              .seen = &f->u,
+                              .seen_leaf = &at,
+                              .result = next});
+  graph_close_scans(G, &y, 1);
+  return g_index(G, y, f->L, poly_sub(f->L->extent, poly_const(1)));
+}
 MAKE(gather_of_iota) {
   return g_gather(G,
                   g_rename(G, g_merge(G, g_binary(G, OP_MUL, f->x, f->y), AX(f->A, f->B), 2, f->AB),

@@ -60,6 +60,11 @@ static const ScanCase cases[] = {
     {"first values that come from outside",
      "model M(x : [B, L, H], h0 : [B, H]) { w : [H]\n"
      " entry y : [B, L, H] = scan[L](h : [B, H] = h0 * w) { h = 0.7 * h + x\n tanh(h) } }"},
+    {"several results, and last states",
+     "model M(x : [B, L, H], h0 : [B, H]) { w : [H, G]\n"
+     " hs, cs = scan[L](h : [B, H] = h0, c : [B, H] = 0) {\n"
+     "  c2 = 0.5 * c + x\n  h2 = tanh((c2 @[H] w)[G as H] + h)\n  c = c2\n  h = h2\n  (h2, c2) }\n"
+     " entry y : [B, L, H] = hs * cs[L = L - 1] + hs[L = L - 1] }"},
     {"every step's number", "model M(x : [B, L, H]) { w : [H]\n"
                             " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
                             "  h = select(iota[L] > 1, h + x * w, h - x)\n  h } }"},
