@@ -2,398 +2,6 @@
 #include "codegen/plan/lower_loop.h"
 #include <string.h>
 
-typedef struct Slot { // a value in scratch
-  const Node *node;
-  int mem, nax;
-  Axis **ax;               // without those of tasks; the last one has stride 1, but for lanes
-  const Axis *along;       // of a nested loop's values: its axis, which is among them
-  struct LoopRegion *home; // where it is computed
-} Slot;
-
-typedef struct LoopRegion { // one loop, perhaps in another one
-  struct LoopRegion *up;
-  const Scan *s;
-  Node *const *in;
-  Node **node;
-  int nnode, depth; // depth: the scope of a step
-  bool *live;       // by id
-  LExpr *step;
-  int *now, *next; // by state: scratch
-} LoopRegion;
-
-struct LoopLower {
-  Lower *c;
-  Inst *k;
-  Axis *task[MAX_AXES], *lane;
-  int ntask, vec;
-  LExpr *lane_lo, *lane_hi; // the block of lanes
-  int64_t width;            // its elements
-  Coords at;                // places of the task
-  VEC(Slot) slot;
-  LoopRegion *region; // the innermost
-};
-typedef struct LoopLower LoopLower;
-
-// ---- scratch
-
-static bool is_task_axis(const LoopLower *x, const Axis *a) {
-  return axis_in(x->task, x->ntask, a) || a == x->lane;
-}
-
-static int own_axes(const LoopLower *x, Axis *const *ax, int n, Axis **out) {
-  int m = 0;
-  for (int i = 0; i < n; i++)
-    if (!is_task_axis(x, ax[i]))
-      out[m++] = ax[i];
-  return m;
-}
-
-static Slot scratch_slot(LoopLower *x, const Node *n, Axis *const *ax, int nax, const char *name) {
-  Lower *c = x->c;
-  Slot s = {.node = n, .home = x->region, .ax = NEWN(c->a, Axis *, nax + 1)};
-  s.nax = own_axes(x, ax, nax, s.ax);
-  Poly size = poly_mul(extents(s.ax, s.nax), poly_const(x->lane ? x->width : 1));
-  s.mem = loop_scratch(c->a, c->k, name, computed_dtype(n), size);
-  return s;
-}
-
-static LExpr *slot_index(LoopLower *x, const Slot *s, const Coords *at) {
-  Lower *c = x->c;
-  LExpr *v[MAX_AXES + 2];
-  Poly step[MAX_AXES + 2], stride = poly_const(x->lane ? x->width : 1);
-  int n = 0;
-  for (int i = s->nax - 1; i >= 0; i--) {
-    v[n] = coords_get(at, s->ax[i]);
-    step[n++] = stride;
-    stride = poly_mul(stride, s->ax[i]->extent);
-  }
-  if (x->lane) {
-    v[n] = coords_get(at, x->lane);
-    step[n++] = poly_const(1);
-    v[n] = x->lane_lo;
-    step[n++] = poly_const(-1);
-  }
-  return llinear(c, v, step, n, poly_const(0));
-}
-
-static LExpr *slot_load(LoopLower *x, const Slot *s, const Coords *at) {
-  return lx_load(x->c->a, x->c->k, s->mem, slot_index(x, s, at));
-}
-
-static void slot_store(LoopLower *x, const Slot *s, const Coords *at, LExpr *v) {
-  lower_emit(x->c, ls_store(x->c->a, s->mem, slot_index(x, s, at), v));
-}
-
-static const Slot *slot_of(const LoopLower *x, const Node *n) {
-  for (int i = x->slot.n - 1; i >= 0; i--)
-    if (x->slot.v[i].node == n)
-      return &x->slot.v[i];
-  return NULL;
-}
-
-static Slot state_slot(const LoopLower *x, const LoopRegion *r, int i, int mem) {
-  Slot s = {.node = r->s->state[i], .mem = mem, .ax = NEWN(x->c->a, Axis *, MAX_AXES)};
-  s.nax = own_axes(x, r->s->state[i]->ax, r->s->state[i]->nax, s.ax);
-  return s;
-}
-
-// ---- values of leaves
-
-// A value that is written in a step does not leave it.
-static LowerVal in_step(const LoopLower *x, const LoopRegion *r, LExpr *e) {
-  int depth = lower_depth(x->c, e->a);
-  return (LowerVal){e, depth > r->depth ? depth : r->depth, 1};
-}
-
-static int index_of(Node *const *v, int n, const Node *x) {
-  int i = 0;
-  while (i < n && v[i] != x)
-    i++;
-  return i < n ? i : -1;
-}
-
-static bool leaf_value(LoopLower *x, const LoopRegion *r, Node *n, const Coords *at, LowerVal *v) {
-  const Scan *s = r->s;
-  int i = index_of(s->state, s->nstate, n);
-  if (i >= 0) {
-    Slot now = state_slot(x, r, i, r->now[i]);
-    *v = in_step(x, r, slot_load(x, &now, at));
-    return true;
-  }
-  Coords in = *at;
-  i = index_of(s->seen_leaf, s->nseen, n);
-  if (i >= 0)
-    coords_set(&in, s->axis, r->step);
-  int k = i >= 0 ? s->nstate + i : index_of(s->held_leaf, s->nheld, n);
-  if (k < 0)
-    return false;
-  *v = lower_value(x->c, r->in[i >= 0 ? k : s->nstate + s->nseen + k], &in);
-  return true;
-}
-
-bool lower_loop_value(Lower *c, Node *n, const Coords *at, LowerVal *v) {
-  LoopLower *x = c->loop;
-  const Slot *s = slot_of(x, n);
-  if (s) {
-    *v = in_step(x, s->home, slot_load(x, s, at));
-    return true;
-  }
-  for (const LoopRegion *r = x->region; r && n->op == OP_STATE; r = r->up)
-    if (leaf_value(x, r, n, at, v))
-      return true;
-  return false;
-}
-
-// ---- nests of loops
-
-typedef struct Nest {
-  LStmt *open[2 * MAX_AXES];
-  int n;
-  Coords at;
-} Nest;
-
-static void open_axis(LoopLower *x, Nest *t, Axis *a, int vec) {
-  Lower *c = x->c;
-  bool lane = a == x->lane;
-  LExpr *lo = lane ? x->lane_lo : li(c, 0), *hi = lane ? x->lane_hi : lpoly(c, a->extent);
-  t->open[t->n] = lower_for(c, lo, hi, a->extent, vec);
-  coords_set(&t->at, a, lvar(c, t->open[t->n++]->var));
-}
-
-static void open_axes(LoopLower *x, Nest *t, Axis *const *ax, int n, const Axis *but) {
-  for (int i = 0; i < n; i++)
-    if (ax[i] != but)
-      open_axis(x, t, ax[i], 0);
-}
-
-static void close_nest(LoopLower *x, Nest *t) {
-  while (t->n)
-    lower_end(x->c, t->open[--t->n]);
-}
-
-// The axis of a nest whose elements are lanes where no task axis gives them: the last one that is long.
-static Axis *vector_of(Axis *const *ax, int n) {
-  int64_t e;
-  for (int i = n - 1; i >= 0; i--)
-    if (extent_is(ax[i], &e) && e >= 4)
-      return ax[i];
-  return n ? ax[n - 1] : NULL;
-}
-
-// Loops over axes that are no tasks', one of them or the lanes as a vector.
-static Nest open_nest(LoopLower *x, Axis *const *ax, int n, bool vector) {
-  Nest t = {.at = x->at};
-  Axis *vec = x->lane ? x->lane : vector_of(ax, n);
-  open_axes(x, &t, ax, n, vec);
-  if (vec)
-    open_axis(x, &t, vec, vector ? x->vec : 0);
-  return t;
-}
-
-static LExpr *settled(Lower *c, LExpr *e) {
-  if (e->op == L_REG || e->op == L_CONST)
-    return e;
-  return lx_reg(c->a, e->dtype, lower_reg(c, e->dtype, e));
-}
-
-// ---- values in scratch
-
-// A sum in more steps than this is taken in float64.
-enum { SHORT_SUM = 1024 };
-
-static DType sum_dtype(const Node *n) {
-  Poly p = extents(n->attr.axes, n->attr.naxes);
-  int64_t count;
-  bool is_short = poly_is_const(&p, &count) && count <= SHORT_SUM;
-  DType t = computed_dtype(n);
-  return is_short || reduce_kind(n) != LR_SUM ? t : lower_wide(t);
-}
-
-static void finish_sum(LoopLower *x, const Slot *s, Node *n, const Nest *t, DType sum, int reg) {
-  Lower *c = x->c;
-  LExpr *v = lower_cast(c, computed_dtype(n), lx_reg(c->a, sum, reg));
-  slot_store(x, s, &t->at, lower_rounded(c, n, v));
-}
-
-static int unit_in_place(const Place *pl, const Axis *a) {
-  int i = pl ? place_axis(pl, a) : -1;
-  int64_t s;
-  if (i < 0)
-    return 0;
-  return pl->nstep[i] == 1 || (!pl->nstep[i] && poly_is_const(&pl->stride[i], &s) && s == 1) ? 2
-                                                                                             : -2;
-}
-
-static int unit_of_leaf(const LoopLower *x, const Node *n, const Axis *a) {
-  for (const LoopRegion *r = x->region; r; r = r->up) {
-    const Scan *s = r->s;
-    int i = index_of(s->seen_leaf, s->nseen, n), k = index_of(s->held_leaf, s->nheld, n);
-    if (i < 0 && k < 0)
-      continue;
-    Node *outside = r->in[i >= 0 ? s->nstate + i : s->nstate + s->nseen + k];
-    return r->up ? 0 : unit_in_place(place_view(x->c->g, outside), a);
-  }
-  return 0;
-}
-
-// More the better it is to have a's places as lanes, as n lies in memory; 0 where that says nothing.
-static int unit_along(const LoopLower *x, const Node *n, const Axis *a) {
-  while (n->op == OP_RENAME) {
-    for (int i = 0; i < n->attr.nmap; i++)
-      if (n->attr.to[i] == a) {
-        a = n->attr.from[i];
-        break;
-      }
-    n = n->in[0];
-  }
-  return unit_of_leaf(x, n, a);
-}
-
-// The axis, of the result's (first) or of those that are summed, whose places are lanes of a sum.
-static Axis *lanes_of_sum(const LoopLower *x, const Slot *s, const Node *n) {
-  Axis *best = s->nax ? vector_of(s->ax, s->nax) : vector_of(n->attr.axes, n->attr.naxes);
-  int most = -100;
-  for (int i = s->nax + n->attr.naxes - 1; i >= 0; i--) {
-    Axis *a = i < s->nax ? s->ax[i] : n->attr.axes[i - s->nax];
-    int votes = 2 * (a == best) + (i < s->nax);
-    int64_t e;
-    for (int k = 0; k < n->nin; k++)
-      votes += 2 * unit_along(x, n->in[k], a);
-    if (votes > most && extent_is(a, &e) && e >= 4) {
-      most = votes;
-      best = a;
-    }
-  }
-  return best;
-}
-
-// Loops over a sum's result, `vec` of them as a vector where it is the result's.
-static Nest open_sums(LoopLower *x, const Slot *s, Axis *vec) {
-  Nest t = {.at = x->at};
-  open_axes(x, &t, s->ax, s->nax, vec);
-  if (vec && (vec == x->lane || axis_in(s->ax, s->nax, vec)))
-    open_axis(x, &t, vec, 4);
-  return t;
-}
-
-// Lanes are the tasks', the result's, or places of what is summed.
-static void reduce_nest(LoopLower *x, const Slot *s, Node *n) {
-  Lower *c = x->c;
-  Axis **ax = n->attr.axes, *vec = x->lane ? x->lane : lanes_of_sum(x, s, n);
-  Nest t = open_sums(x, s, vec), in;
-  DType sum = sum_dtype(n);
-  vec = vec && axis_in(ax, n->attr.naxes, vec) ? vec : NULL;
-  int reg = lower_reg(c, sum, lx_const(c->a, sum, reduce_identity(n)));
-  in = (Nest){.at = t.at};
-  open_axes(x, &in, ax, n->attr.naxes, vec);
-  if (vec)
-    open_axis(x, &in, vec, 4);
-  LExpr *v = reduce_operand(c, n, &in.at);
-  lower_emit(c, ls_reduce(c->a, reg, reduce_kind(n), lower_cast(c, sum, v)));
-  close_nest(x, &in);
-  finish_sum(x, s, n, &t, sum, reg);
-  close_nest(x, &t);
-}
-
-static void argmax_nest(LoopLower *x, const Slot *s, Node *n) {
-  Nest t = open_nest(x, s->ax, s->nax, false);
-  slot_store(x, s, &t.at, lower_argmax(x->c, n, &t.at));
-  close_nest(x, &t);
-}
-
-static void map_nest(LoopLower *x, const Slot *s, Node *n) {
-  Nest t = open_nest(x, s->ax, s->nax, true);
-  LExpr *v = settled(x->c, lower_value(x->c, n, &t.at).e);
-  slot_store(x, s, &t.at, v);
-  close_nest(x, &t);
-}
-
-static LExpr *scatter_place(Lower *c, const Node *n, const Coords *at) {
-  LExpr *id = lower_value(c, n->in[0], at).e;
-  int reg = lower_reg(c, DT_I32, id);
-  LExpr *i = lint(c, lx_to_int(c->a, lx_reg(c->a, DT_I32, reg)));
-  LExpr *last = lpoly(c, poly_sub(n->attr.axis->extent, poly_const(1)));
-  return liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last);
-}
-
-static void scatter_nest(LoopLower *x, const Slot *s, Node *n) {
-  Lower *c = x->c;
-  Nest zero = open_nest(x, s->ax, s->nax, true), t = {.at = x->at};
-  slot_store(x, s, &zero.at, lx_const(c->a, computed_dtype(n), 0));
-  close_nest(x, &zero);
-  for (int b = 0; b < 2; b++)
-    for (int i = 0; i < n->in[b]->nax; i++)
-      if (!coords_get(&t.at, n->in[b]->ax[i]))
-        open_axis(x, &t, n->in[b]->ax[i], 0);
-  for (int i = 0; i < n->attr.naxes; i++)
-    if (!coords_get(&t.at, n->attr.axes[i]))
-      open_axis(x, &t, n->attr.axes[i], 0);
-  Coords out = t.at;
-  coords_set(&out, n->attr.axis, scatter_place(c, n, &t.at));
-  LExpr *v = settled(c, lower_value(c, n->in[1], &t.at).e);
-  LStmt *add = ls_store(c->a, s->mem, slot_index(x, s, &out), v);
-  add->add = true;
-  lower_emit(c, add);
-  close_nest(x, &t);
-}
-
-static void loop_nest(LoopLower *x, Node *n);
-
-static bool is_computed_apart(const Node *n) {
-  return is_reduction(n) || (n->op == OP_CONTRACT && n->attr.naxes) || n->op == OP_ARGMAX ||
-         n->op == OP_LOOP || (n->op == OP_SCATTER && !is_one_hot(n));
-}
-
-static void store_value(LoopLower *x, Node *n) {
-  if (n->op == OP_LOOP) {
-    loop_nest(x, n);
-    return;
-  }
-  Slot s = scratch_slot(x, n, n->ax, n->nax, op_name(n->op));
-  if (n->op == OP_ARGMAX)
-    argmax_nest(x, &s, n);
-  else if (n->op == OP_SCATTER && !is_one_hot(n))
-    scatter_nest(x, &s, n);
-  else if (is_computed_apart(n))
-    reduce_nest(x, &s, n);
-  else
-    map_nest(x, &s, n);
-  vec_push(x->c->a, &x->slot, s);
-}
-
-// Pointwise work that a reduction would do again for each element of an axis that it lacks.
-static bool is_repeated(const LoopLower *x, const LoopRegion *r, const Node *n) {
-  if (n->op == OP_STATE || (op_flags(n->op) & F_LEAF) || is_computed_apart(n))
-    return false;
-  if (op_flags(n->op) & F_INDEX)
-    return false;
-  for (int i = 0; i < r->nnode; i++) {
-    const Node *u = r->node[i];
-    bool reads = false;
-    for (int k = 0; k < u->nin; k++)
-      reads |= view_base(u->in[k]) == n;
-    if (!reads || !r->live[u->id] || u->op == OP_LOOP)
-      continue;
-    bool sums = u->op == OP_CONTRACT && u->attr.naxes;
-    if (sums && u->nax + u->attr.naxes > n->nax)
-      return true;
-    if (u->op == OP_GATHER || u->op == OP_SCATTER)
-      return true;
-    if ((op_flags(u->op) & F_POINTWISE) && u->nax > n->nax && op_flops(n) >= 8)
-      return true;
-  }
-  (void)x;
-  return false;
-}
-
-static void store_values(LoopLower *x, LoopRegion *r) {
-  for (int i = 0; i < r->nnode; i++) {
-    Node *n = r->node[i];
-    if (r->live[n->id] && !slot_of(x, n) && (is_computed_apart(n) || is_repeated(x, r, n)))
-      store_value(x, n);
-  }
-}
-
 // ---- a step's results
 
 typedef struct Result { // what a step gives: a value, and where it goes
@@ -401,6 +9,7 @@ typedef struct Result { // what a step gives: a value, and where it goes
   Slot slot;          // scratch, where place is NULL
   const Place *place; // memory
   bool stepped;       // has the loop's axis
+  bool next;          // is a state's next value
 } Result;
 typedef VEC(Result) Results;
 
@@ -412,11 +21,18 @@ static void put_result(LoopLower *x, const LoopRegion *r, const Result *t, const
   if (t->place)
     lower_store(x->c, t->place, &to, v, false);
   else
-    slot_store(x, &t->slot, &to, v);
+    loop_slot_store(x, &t->slot, &to, v);
 }
 
 static bool same_axes(const Node *a, const Node *b) {
   return axes_equal_sets(a->ax, a->nax, b->ax, b->nax);
+}
+
+static bool gives_state(const Results *all, const bool *done, int first) {
+  for (int i = first; i < all->n; i++)
+    if (!done[i] && all->v[i].next && same_axes(all->v[i].node, all->v[first].node))
+      return true;
+  return false;
 }
 
 // Results over the same axes share a nest, and what they have in common.
@@ -424,74 +40,139 @@ static void result_nest(LoopLower *x, const LoopRegion *r, const Results *all, b
                         int first) {
   const Node *n = all->v[first].node;
   Axis *ax[MAX_AXES];
-  int nax = own_axes(x, n->ax, n->nax, ax);
-  Nest t = open_nest(x, ax, nax, true);
+  int nax = loop_own_axes(x, n->ax, n->nax, ax);
+  Nest t = loop_open_nest(x, ax, nax, true);
   LExpr **v = NEWN(x->c->a, LExpr *, all->n);
   for (int i = first; i < all->n; i++)
     if (!done[i] && same_axes(all->v[i].node, n))
-      v[i] = settled(x->c, lower_value(x->c, all->v[i].node, &t.at).e);
+      v[i] = loop_settled(x->c, lower_value(x->c, all->v[i].node, &t.at).e);
   for (int i = first; i < all->n; i++)
     if (v[i]) {
       put_result(x, r, &all->v[i], &t.at, v[i]);
       done[i] = true;
     }
-  close_nest(x, &t);
+  loop_close_nest(x, &t);
 }
 
+// Those that give a state come last: it may be put where it was.
 static void put_results(LoopLower *x, const LoopRegion *r, const Results *all) {
   bool *done = NEWN(x->c->a, bool, all->n + 1);
-  for (int i = 0; i < all->n; i++)
-    if (!done[i])
-      result_nest(x, r, all, done, i);
+  for (int states = 0; states < 2; states++)
+    for (int i = 0; i < all->n; i++)
+      if (!done[i] && (states || !gives_state(all, done, i)))
+        result_nest(x, r, all, done, i);
 }
 
 // ---- states
 
+static bool is_state_of(const LoopRegion *r, const Node *n) {
+  for (int i = 0; i < r->s->nstate; i++)
+    if (r->s->state[i] == n)
+      return true;
+  return false;
+}
+
+// Does n, which is derived in the last nest, read a state at other places than its own?  `seen` by id: 1, 2 were visited.
+static bool reads_elsewhere(const LoopLower *x, const LoopRegion *r, const Node *n, bool mapped,
+                            uint8_t *seen) {
+  uint8_t bit = (uint8_t)(mapped ? 2 : 1);
+  if (is_state_of(r, n))
+    return mapped;
+  if (seen[n->id] & bit || loop_slot_of(x, n))
+    return false;
+  seen[n->id] |= bit;
+  mapped |= !(op_flags(n->op) & F_POINTWISE) && !is_outer(n);
+  for (int i = 0; i < n->nin; i++)
+    if (reads_elsewhere(x, r, n->in[i], mapped, seen))
+      return true;
+  return false;
+}
+
+// May all next states be put where the states are, in one nest?  What is in scratch was computed before.
+static bool fits_in_place(const LoopLower *x, const LoopRegion *r) {
+  const Scan *s = r->s;
+  const Node *some = NULL;
+  uint8_t *seen = NEWN(x->c->a, uint8_t, x->c->g->g->nodes.n + 1);
+  for (int i = 0; i < s->nstate; i++) {
+    if (!r->live[s->state[i]->id])
+      continue;
+    some = some ? some : s->state[i];
+    if (!same_axes(some, s->state[i]) || !same_axes(some, s->next[i]) ||
+        reads_elsewhere(x, r, s->next[i], false, seen))
+      return false;
+  }
+  return true;
+}
+
+// Results of the same nest may read the states as well.
+static bool others_fit(const LoopLower *x, const LoopRegion *r, const Results *out) {
+  uint8_t *seen = NEWN(x->c->a, uint8_t, x->c->g->g->nodes.n + 1);
+  for (int i = 0; i < out->n; i++)
+    if (reads_elsewhere(x, r, out->v[i].node, false, seen))
+      return false;
+  return true;
+}
+
+static int like_memory(LoopLower *x, int mem) {
+  const LMem *m = &x->c->k->mem.v[mem];
+  return loop_scratch(x->c->a, x->c->k, "next", m->dtype, m->size);
+}
+
 static void first_states(LoopLower *x, LoopRegion *r) {
   for (int i = 0; i < r->s->nstate; i++) {
-    if (!r->live[r->s->state[i]->id])
+    const Node *n = r->s->state[i];
+    if (!r->live[n->id])
       continue;
-    Slot s = scratch_slot(x, r->s->state[i], r->s->state[i]->ax, r->s->state[i]->nax,
-                          r->s->state[i]->attr.name);
+    Slot s = loop_scratch_slot(x, n, n->ax, n->nax, n->attr.name);
     r->now[i] = s.mem;
-    s.mem = r->next[i] = loop_scratch(x->c->a, x->c->k, "next", x->c->k->mem.v[s.mem].dtype,
-                                      x->c->k->mem.v[s.mem].size);
-    s.mem = r->now[i];
-    Nest t = open_nest(x, s.ax, s.nax, true);
-    slot_store(x, &s, &t.at, settled(x->c, lower_value(x->c, r->in[i], &t.at).e));
-    close_nest(x, &t);
+    Nest t = loop_open_nest(x, s.ax, s.nax, true);
+    loop_slot_store(x, &s, &t.at, loop_settled(x->c, lower_value(x->c, r->in[i], &t.at).e));
+    loop_close_nest(x, &t);
   }
 }
 
-static void next_states(LoopLower *x, const LoopRegion *r) {
-  for (int i = 0; i < r->s->nstate; i++) {
-    if (!r->live[r->s->state[i]->id])
-      continue;
-    Slot now = state_slot(x, r, i, r->now[i]), next = state_slot(x, r, i, r->next[i]);
-    Nest t = open_nest(x, now.ax, now.nax, true);
-    slot_store(x, &now, &t.at, slot_load(x, &next, &t.at));
-    close_nest(x, &t);
-  }
+static void copy_state(LoopLower *x, const LoopRegion *r, int i) {
+  Slot now = loop_state_slot(x, r, i, r->now[i]), next = loop_state_slot(x, r, i, r->next[i]);
+  Nest t = loop_open_nest(x, now.ax, now.nax, true);
+  loop_slot_store(x, &now, &t.at, loop_slot_load(x, &next, &t.at));
+  loop_close_nest(x, &t);
 }
 
-// A state's next value may lack axes of the state: the nest has all of them.
-static void next_results(LoopLower *x, const LoopRegion *r) {
-  Results all = {0};
+// A next value that lacks axes of its state.
+static void spread_state(LoopLower *x, const Slot *s, Node *n) {
+  Nest t = loop_open_nest(x, s->ax, s->nax, true);
+  loop_slot_store(x, s, &t.at, loop_settled(x->c, lower_value(x->c, n, &t.at).e));
+  loop_close_nest(x, &t);
+}
+
+// Adds the next states to what a step gives.
+static void add_states(LoopLower *x, LoopRegion *r, bool in_place, Results *all) {
   for (int i = 0; i < r->s->nstate; i++) {
     Node *n = r->s->next[i];
     if (!r->live[r->s->state[i]->id])
       continue;
-    Slot s = state_slot(x, r, i, r->next[i]);
+    r->next[i] = in_place ? r->now[i] : like_memory(x, r->now[i]);
+    Slot s = loop_state_slot(x, r, i, r->next[i]);
     if (same_axes(n, r->s->state[i])) {
-      Result t = {.node = n, .slot = s};
-      vec_push(x->c->a, &all, t);
-      continue;
+      Result t = {.node = n, .slot = s, .next = true};
+      vec_push(x->c->a, all, t);
+    } else {
+      spread_state(x, &s, n);
     }
-    Nest t = open_nest(x, s.ax, s.nax, true);
-    slot_store(x, &s, &t.at, settled(x->c, lower_value(x->c, n, &t.at).e));
-    close_nest(x, &t);
   }
+}
+
+// What a step gives, and the states as the next one finds them.
+static void end_step(LoopLower *x, LoopRegion *r, const Results *out) {
+  Results all = {0};
+  bool in_place = fits_in_place(x, r) && others_fit(x, r, out);
+  for (int i = 0; i < out->n; i++)
+    vec_push(x->c->a, &all, out->v[i]);
+  add_states(x, r, in_place, &all);
   put_results(x, r, &all);
+  for (int i = 0; i < r->s->nstate && !in_place; i++)
+    if (r->live[r->s->state[i]->id])
+      copy_state(x, r, i);
 }
 
 // ---- a loop
@@ -510,10 +191,10 @@ static void find_live(LoopLower *x, LoopRegion *r, const Results *out, Node *con
 }
 
 static void give_last(LoopLower *x, const LoopRegion *r, int i, const Result *to) {
-  Slot now = state_slot(x, r, i, r->now[i]);
-  Nest t = open_nest(x, now.ax, now.nax, true);
-  put_result(x, r, to, &t.at, settled(x->c, slot_load(x, &now, &t.at)));
-  close_nest(x, &t);
+  Slot now = loop_state_slot(x, r, i, r->now[i]);
+  Nest t = loop_open_nest(x, now.ax, now.nax, true);
+  put_result(x, r, to, &t.at, loop_settled(x->c, loop_slot_load(x, &now, &t.at)));
+  loop_close_nest(x, &t);
 }
 
 static LExpr *step_of(LoopLower *x, const LoopRegion *r, int var) {
@@ -531,10 +212,8 @@ static void run_steps(LoopLower *x, LoopRegion *r, const Results *out) {
   LStmt *f = lower_for(c, li(c, 0), lpoly(c, r->s->axis->extent), r->s->axis->extent, 0);
   r->depth = c->scope.n - 1;
   r->step = step_of(x, r, f->var);
-  store_values(x, r);
-  put_results(x, r, out);
-  next_results(x, r);
-  next_states(x, r);
+  loop_store_values(x, r);
+  end_step(x, r, out);
   lower_end(c, f);
   x->slot.n = slots;
 }
@@ -561,7 +240,7 @@ static void emit_loop(LoopLower *x, const Scan *s, Node *const *in, const Result
 
 // ---- a loop in a loop: all its values, into scratch
 
-static void loop_nest(LoopLower *x, Node *n) {
+void loop_nest(LoopLower *x, Node *n) {
   Lower *c = x->c;
   LoopRegion *r = x->region;
   Results out = {0}, last = {0};
@@ -571,7 +250,7 @@ static void loop_nest(LoopLower *x, Node *n) {
     if (!r->live[m->id] || !loop_equals(m, n))
       continue;
     int64_t i0 = m->attr.i0;
-    Slot s = scratch_slot(x, m, m->ax, m->nax, "loop");
+    Slot s = loop_scratch_slot(x, m, m->ax, m->nax, "loop");
     Result t = {.node = i0 < 0 ? m : m->attr.scan->out[i0], .slot = s, .stepped = i0 >= 0};
     if (i0 < 0) {
       state[last.n] = (int)(-1 - i0);
@@ -598,7 +277,7 @@ static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
     int64_t e;
     for (int k = 0; k < n->nin; k++)
       if (node_has(n->in[k], ax[i]))
-        votes += unit_in_place(place_view(g, n->in[k]), ax[i]);
+        votes += loop_unit_in_place(place_view(g, n->in[k]), ax[i]);
     if (votes > most && extent_is(ax[i], &e) && e > 1) {
       most = votes;
       best = ax[i];
@@ -660,43 +339,78 @@ static void name_operands(Lower *c, const Node *n) {
     name_tables(c, nodes[i], seen);
 }
 
+// The values that somebody reads, and what they are of the region; state: of which the lasts are.
+typedef struct Wanted {
+  Results out, last;
+  int *state;
+  bool *live; // by id
+} Wanted;
+
+static void want_value(Prog *g, Wanted *w, const Member *m) {
+  const Scan *s = m->node->attr.scan;
+  int64_t i0 = m->node->attr.i0;
+  Result t = {.node = i0 < 0 ? m->node : s->out[i0], .place = m->place, .stepped = i0 >= 0};
+  w->live[i0 < 0 ? s->state[-1 - i0]->id : s->out[i0]->id] = true;
+  if (i0 >= 0) {
+    vec_push(g->a, &w->out, t);
+    return;
+  }
+  w->state[w->last.n] = (int)(-1 - i0);
+  vec_push(g->a, &w->last, t);
+}
+
+static Wanted wanted_values(Prog *g, const Inst *k) {
+  const Scan *s = k->root->attr.scan;
+  Wanted w = {.state = NEWN(g->a, int, s->nstate + 1), .live = NEWN(g->a, bool, g->g->nodes.n + 1)};
+  int n;
+  Node **nodes = loop_nodes(g->g, s, &n);
+  for (int i = 0; i < k->m.n; i++)
+    if (info_of(g, k->m.v[i].node)->needed)
+      want_value(g, &w, &k->m.v[i]);
+  loop_live(s, nodes, n, w.live);
+  return w;
+}
+
+static void name_results(Lower *c, const Results *v) {
+  for (int i = 0; i < v->n; i++)
+    lower_mem(c, v->v[i].place->buf, v->v[i].place->base, true);
+}
+
+// Of the products of a step, all steps together; not counted where that is no polynomial.
+static Poly loop_flops(Prog *g, const Scan *s, const bool *live) {
+  Poly sum = {0};
+  int n;
+  Node **nodes = loop_nodes(g->g, s, &n);
+  for (int i = 0; i < n; i++) {
+    const Node *x = nodes[i];
+    Poly p = poly_scale(s->axis->extent, 2);
+    bool fits = x->op == OP_CONTRACT && x->attr.naxes && live[x->id];
+    for (int k = 0; fits && k < x->nax + x->attr.naxes; k++) {
+      const Axis *a = k < x->nax ? x->ax[k] : x->attr.axes[k - x->nax];
+      fits = poly_mul_fits(&p, &a->extent);
+      p = fits ? poly_mul(p, a->extent) : p;
+    }
+    if (fits && sum.n + p.n <= POLY_TERMS)
+      sum = poly_add(sum, p);
+  }
+  return sum;
+}
+
 void lower_loop(Prog *g, Inst *k) {
   Node *n = k->root;
-  const Scan *s = n->attr.scan;
-  Results out = {0}, last = {0};
-  int *state = NEWN(g->a, int, s->nstate + 1);
+  Wanted w = wanted_values(g, k);
   LoopLower x = {.k = k};
   Axis *ax[MAX_AXES];
-  bool *live = NEWN(g->a, bool, g->g->nodes.n + 1);
-  x.c = lower_new(g, k, inst_label(g, k));
-  for (int i = 0; i < k->m.n; i++) {
-    Member *m = &k->m.v[i];
-    int64_t i0 = m->node->attr.i0;
-    Result t = {.node = i0 < 0 ? m->node : s->out[i0], .place = m->place, .stepped = i0 >= 0};
-    if (!info_of(g, m->node)->needed)
-      continue;
-    live[i0 < 0 ? s->state[-1 - i0]->id : s->out[i0]->id] = true;
-    if (i0 < 0)
-      state[last.n] = (int)(-1 - i0);
-    if (i0 < 0)
-      vec_push(g->a, &last, t);
-    else
-      vec_push(g->a, &out, t);
-  }
-  if (!out.n && !last.n)
+  if (!w.out.n && !w.last.n)
     return;
-  int nodes;
-  Node **node = loop_nodes(g->g, s, &nodes);
-  loop_live(s, node, nodes, live);
+  x.c = lower_new(g, k, inst_label(g, k));
   name_operands(x.c, n);
-  for (int i = 0; i < out.n + last.n; i++) {
-    const Place *pl = i < out.n ? out.v[i].place : last.v[i - out.n].place;
-    lower_mem(x.c, pl->buf, pl->base, true);
-  }
-  open_tasks(&x, ax, loop_tasks(g->g, s, live, ax));
+  name_results(x.c, &w.out);
+  name_results(x.c, &w.last);
+  open_tasks(&x, ax, loop_tasks(g->g, n->attr.scan, w.live, ax));
   x.c->loop = &x;
-  emit_loop(&x, s, n->in, &out, &last, state);
-  lower_finish(x.c, poly_const(0));
+  emit_loop(&x, n->attr.scan, n->in, &w.out, &w.last, w.state);
+  lower_finish(x.c, loop_flops(g, n->attr.scan, w.live));
 }
 
 // ---- planning

@@ -15,4 +15,62 @@ void loop_live(const Scan *s, Node *const *nodes, int n, bool *live);
 const Node *loop_unsupported(Graph *g, const Scan *s); // NULL: it can be compiled
 // The axes that tasks have places of; `live` by id.
 int loop_tasks(Graph *g, const Scan *s, const bool *live, Axis **out);
+
+typedef struct Slot { // a value in scratch
+  const Node *node;
+  int mem, nax;
+  Axis **ax;               // without those of tasks; the last one has stride 1, but for lanes
+  struct LoopRegion *home; // where it is computed
+} Slot;
+
+typedef struct LoopRegion { // one loop, perhaps in another one
+  struct LoopRegion *up;
+  const Scan *s;
+  Node *const *in;
+  Node **node;
+  int nnode, depth; // depth: the scope of a step
+  bool *live;       // by id
+  LExpr *step;
+  int *now, *next; // by state: scratch
+} LoopRegion;
+
+struct LoopLower {
+  Lower *c;
+  Inst *k;
+  Axis *task[MAX_AXES], *lane;
+  int ntask, vec;
+  LExpr *lane_lo, *lane_hi; // the block of lanes
+  int64_t width;            // its elements
+  Coords at;                // places of the task
+  VEC(Slot) slot;
+  LoopRegion *region; // the innermost
+};
+typedef struct LoopLower LoopLower;
+
+typedef struct Nest { // loops, open
+  LStmt *open[2 * MAX_AXES];
+  int n;
+  Coords at;
+} Nest;
+
+// ---- loop_values.c
+int loop_own_axes(const LoopLower *x, Axis *const *ax, int n,
+                  Axis **out); // those that are no tasks'
+Slot loop_scratch_slot(LoopLower *x, const Node *n, Axis *const *ax, int nax, const char *name);
+Slot loop_state_slot(const LoopLower *x, const LoopRegion *r, int i,
+                     int mem); // of state i, in `mem`
+LExpr *loop_slot_load(LoopLower *x, const Slot *s, const Coords *at);
+void loop_slot_store(LoopLower *x, const Slot *s, const Coords *at, LExpr *v);
+const Slot *loop_slot_of(const LoopLower *x, const Node *n); // NULL: n is not in scratch
+// Loops over axes that are no tasks', one of them or the lanes as a vector.
+Nest loop_open_nest(LoopLower *x, Axis *const *ax, int n, bool vector);
+void loop_close_nest(LoopLower *x, Nest *t);
+LExpr *loop_settled(Lower *c, LExpr *e); // in a register
+int loop_unit_in_place(const Place *pl,
+                       const Axis *a); // 2: a's places lie side by side, -2: apart, 0: neither
+// Computes what of the region is summed or read at many places, into scratch.
+void loop_store_values(LoopLower *x, LoopRegion *r);
+
+// ---- lower_loop.c
+void loop_nest(LoopLower *x, Node *n); // all values of a loop in a loop, into scratch
 #endif
