@@ -65,6 +65,16 @@ static const ScanCase cases[] = {
      " hs, cs = scan[L](h : [B, H] = h0, c : [B, H] = 0) {\n"
      "  c2 = 0.5 * c + x\n  h2 = tanh((c2 @[H] w)[G as H] + h)\n  c = c2\n  h = h2\n  (h2, c2) }\n"
      " entry y : [B, L, H] = hs * cs[L = L - 1] + hs[L = L - 1] }"},
+    {"modules in the body", "module Cell(x : [B, I], h : [B, H]) -> [B, H] { a : Linear[I -> H]\n "
+                            "b : Linear[H -> H]\n tanh(a(x) + b(h)) }\n"
+                            "model M(x : [B, L, I]) { cell : Cell\n entry y : [B, L, H] = "
+                            "scan[L](h : [B, H] = 0) { h = cell(x, h)\n h } }"},
+    {"delta rule", "model M(k : [B, L, N], v : [B, L, H], b : [B, L]) { w : [H]\n entry y : [B, L, "
+                   "H] = scan[L](s : [B, N, H] = 0) { e = v - k @[N] s\n s = s + (0.1 * b * k) @[] "
+                   "e\n (k @[N] s) * w } }"},
+    {"gather of weights",
+     "model M(x : [B, L, H], i : i32[B, L]) { w : [H, G]\n entry y : [B, L, G] = scan[L](h : [B, "
+     "G] = 0) { h = 0.5 * h + gather[H](w, i) * h + 1\n h } }"},
     {"every step's number", "model M(x : [B, L, H]) { w : [H]\n"
                             " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
                             "  h = select(iota[L] > 1, h + x * w, h - x)\n  h } }"},
@@ -130,7 +140,8 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse) {
   for (int i = 0; i < b.graph->syms.n; i++)
     t.b.syms[i] = i == graph_sym(b.graph, "L", 64) ? length : 3;
   for (int i = 0; i < b.graph->inputs.n; i++)
-    bed_fill(&t.b, b.graph->inputs.v[i]->node, -1, 1);
+    bed_fill(&t.b, b.graph->inputs.v[i]->node, b.graph->inputs.v[i]->dtype == DT_I32 ? 0 : -1,
+             b.graph->inputs.v[i]->dtype == DT_I32 ? 5 : 1);
   for (int i = 0; i < b.graph->params.n; i++)
     bed_fill(&t.b, b.graph->params.v[i]->node, 0.1, 0.5);
   const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)length);
