@@ -17,6 +17,8 @@ typedef struct Back {
   VEC(Node *) wrt; // leaves of the forward region
   Node **grad;     // by wrt
   int *state;      // by state of c: its number in b, -1: it has no adjoint
+  int nadjoint;    // of b's states; behind them sums
+  VEC(Node *) sum; // of which
   Node **value, **last;
 } Back;
 
@@ -117,6 +119,7 @@ static void differentiate(Back *k) {
   add_wanted(k, c->held_leaf, c->nheld, c->nstate + c->nseen);
   k->grad = NEWN(k->g->arena, Node *, k->wrt.n + 1);
   graph_pull_back(k->g, k->from.v, k->seed.v, k->from.n, k->wrt.v, k->wrt.n, k->grad);
+  k->nadjoint = k->b.state.n;
   for (int i = 0; i < c->nstate; i++) {
     Node *s = c->state[i], *d = grad_of(k, s);
     if (k->state[i] < 0)
@@ -157,10 +160,67 @@ static Node *all_steps(Back *k, Node *x) {
   return NULL;
 }
 
+// Is x for all steps a value that there is without another one of the loop?
+static bool is_there(const Back *k, const Node *x) {
+  return loop_is_constant(x) || outside_of(&k->b.held, x) || outside_of(&k->b.seen, x);
+}
+
+// Axes that all adjoints have are tasks of the loop, if a sum that it keeps has them, too.
+static bool has_tasks(const Back *k, const Node *x) {
+  const Node *d = k->nadjoint ? k->b.state.v[0].leaf : x;
+  for (int i = 0; i < d->nax; i++) {
+    bool all = true;
+    for (int j = 1; j < k->nadjoint; j++)
+      all &= node_has(k->b.state.v[j].leaf, d->ax[i]);
+    if (all && !node_has(x, d->ax[i]))
+      return false;
+  }
+  return true;
+}
+
+static Node *float64(Back *k, Node *x) {
+  return g_cast(k->g, x, DT_F64);
+}
+
+// The sum of x over the steps as one more state, in float64.
+static void keep_sum(Back *k, Node *x) {
+  Graph *g = k->g;
+  LoopLeaf l = {g_full(g, DT_F64, 0, x->ax, x->nax), g_state(g, DT_F64, "sum", x->ax, x->nax)};
+  for (int i = 0; i < k->sum.n; i++)
+    if (k->sum.v[i] == x)
+      return;
+  vec_push(g->arena, &k->sum, x);
+  vec_push(g->arena, &k->b.state, l);
+  vec_push(g->arena, &k->b.next, g_binary(g, OP_ADD, l.leaf, float64(k, x)));
+}
+
+// The sum of x over the steps and these axes, kept by the loop.  Before it is made: NULL.
+static Node *kept_sum(Back *k, Node *x, Axis *const *ax, int nax) {
+  if (!k->value) {
+    keep_sum(k, x);
+    return NULL;
+  }
+  int i = 0;
+  while (k->sum.v[i] != x)
+    i++;
+  return g_cast(k->g, g_sum_over(k->g, k->last[k->nadjoint + i], ax, nax), (DType)x->dtype);
+}
+
+// A product with no more elements than an operand, which is no value for all steps yet, costs less as a sum that
+// the loop keeps than as a sequence.
+static Node *product_to_keep(Back *k, const Node *n) {
+  Node *a = n->in[0], *b = n->in[1], *x = g_binary(k->g, OP_MUL, a, b);
+  bool covered = x->nax == a->nax || x->nax == b->nax;
+  return covered && !(is_there(k, a) && is_there(k, b)) && has_tasks(k, x) ? x : NULL;
+}
+
 static Node *sum_over_steps(Back *k, Node *x);
 
 static Node *product_over_steps(Back *k, const Node *n, Axis *const *ax, int nax) {
   Axis *all[MAX_AXES + 1];
+  Node *kept = product_to_keep(k, n);
+  if (kept)
+    return kept_sum(k, kept, ax, nax);
   Node *a = all_steps(k, n->in[0]), *b = all_steps(k, n->in[1]);
   if (!k->value)
     return NULL;
@@ -172,6 +232,8 @@ static Node *product_over_steps(Back *k, const Node *n, Axis *const *ax, int nax
 
 static Node *plain_sum(Back *k, Node *x, Axis *const *ax, int nax) {
   Axis *all[MAX_AXES + 1];
+  if (!is_there(k, x) && has_tasks(k, x))
+    return kept_sum(k, x, ax, nax);
   Node *v = all_steps(k, x);
   if (!k->value)
     return NULL;
@@ -285,6 +347,8 @@ void LOOP_grad(Grad *r) {
   for (int i = 0; i < c->nstate; i++)
     if (k.state[i] >= 0 && grad_wants(r, i))
       k.last[k.state[i]] = c->state[i];
+  for (int i = k.nadjoint; i < k.b.state.n; i++)
+    k.last[i] = k.b.state.v[i].leaf;
   for (int i = 0; i < k.b.out.n; i++)
     asked[i] = k.b.out.v[i];
   LoopBuild made = k.b; // making it rewrites the lists of nodes
