@@ -69,12 +69,38 @@ static bool is_costly(const Node *n) {
          n->op == OP_ERF;
 }
 
+static bool sums(const Node *n) {
+  return n->op == OP_SUM || n->op == OP_RMAX || n->op == OP_RMIN ||
+         (n->op == OP_CONTRACT && n->attr.naxes);
+}
+
+// Is some value that depends on a state summed over the axis, so that it is no task's?
+static bool is_mixed(const Hoist *h, const Axis *a) {
+  for (int i = 0; i < h->n; i++)
+    if (h->on[h->node[i]->id] & OF_STATE && sums(h->node[i]) &&
+        axis_in(h->node[i]->attr.axes, h->node[i]->attr.naxes, a))
+      return true;
+  return false;
+}
+
+// A sum of what would have to be stored for all steps, and be read once: in the loop it costs no memory, nor a task.
+static bool is_cheap_inside(const Hoist *h, const Node *x) {
+  bool whole = false;
+  for (int i = 0; sums(x) && i < x->nin; i++)
+    whole |= x->in[i]->nin && x->in[i]->nax == x->nax + x->attr.naxes;
+  for (int i = 0; whole && i < x->attr.naxes; i++)
+    whole = is_mixed(h, x->attr.axes[i]);
+  return whole;
+}
+
 // Should x, which `user` reads, be computed outside?
 static bool worth(const Hoist *h, const Node *x, const Node *user) {
   if (!x->nin || h->on[x->id] & (OF_STATE | FIXED))
     return false;
   if (!(h->on[x->id] & OF_STEP)) // once, not at each step
     return true;
+  if (is_cheap_inside(h, x))
+    return false;
   return h->heavy[x->id] || (user && is_costly(x) && has_more_axes(user, x));
 }
 
