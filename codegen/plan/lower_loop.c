@@ -340,13 +340,13 @@ static void name_operands(Lower *c, const Node *n) {
 }
 
 // The values that somebody reads, and what they are of the region; state: of which the lasts are.
-typedef struct Wanted {
+typedef struct LoopWanted {
   Results out, last;
   int *state;
   bool *live; // by id
-} Wanted;
+} LoopWanted;
 
-static void want_value(Prog *g, Wanted *w, const Member *m) {
+static void want_value(Prog *g, LoopWanted *w, const Member *m) {
   const Scan *s = m->node->attr.scan;
   int64_t i0 = m->node->attr.i0;
   Result t = {.node = i0 < 0 ? m->node : s->out[i0], .place = m->place, .stepped = i0 >= 0};
@@ -359,9 +359,10 @@ static void want_value(Prog *g, Wanted *w, const Member *m) {
   vec_push(g->a, &w->last, t);
 }
 
-static Wanted wanted_values(Prog *g, const Inst *k) {
+static LoopWanted wanted_values(Prog *g, const Inst *k) {
   const Scan *s = k->root->attr.scan;
-  Wanted w = {.state = NEWN(g->a, int, s->nstate + 1), .live = NEWN(g->a, bool, g->g->nodes.n + 1)};
+  LoopWanted w = {.state = NEWN(g->a, int, s->nstate + 1),
+                  .live = NEWN(g->a, bool, g->g->nodes.n + 1)};
   int n;
   Node **nodes = loop_nodes(g->g, s, &n);
   for (int i = 0; i < k->m.n; i++)
@@ -398,7 +399,7 @@ static Poly loop_flops(Prog *g, const Scan *s, const bool *live) {
 
 void lower_loop(Prog *g, Inst *k) {
   Node *n = k->root;
-  Wanted w = wanted_values(g, k);
+  LoopWanted w = wanted_values(g, k);
   LoopLower x = {.k = k};
   Axis *ax[MAX_AXES];
   if (!w.out.n && !w.last.n)
