@@ -45,12 +45,16 @@ void loop_live(const Scan *s, Node *const *nodes, int n, bool *live) {
 
 static bool is_supported(const Node *n) {
   switch (n->op) {
-  case OP_CAUSAL_CONV:
-  case OP_CONV_GRAD:
-  case OP_ATTENTION:
-  case OP_ATTENTION_LSE:
-  case OP_ATTENTION_GRAD: return false;
-  default: return true;
+  case OP_GATHER:
+  case OP_SCATTER:
+  case OP_SUM:
+  case OP_RMAX:
+  case OP_RMIN:
+  case OP_ARGMAX:
+  case OP_CUMSUM:
+  case OP_CONTRACT:
+  case OP_LOOP: return true;
+  default: return op_flags(n->op) & (F_LEAF | F_POINTWISE | F_INDEX);
   }
 }
 
@@ -79,6 +83,8 @@ static bool keeps(Graph *g, const Node *n, int i, const Axis *a) {
     return n->attr.scan->axis != a && !mixes(g, n->attr.scan, a);
   if (n->op == OP_SLICE || n->op == OP_PAD)
     return n->attr.axis != a && n->attr.axis2 != a;
+  if (n->op == OP_CUMSUM)
+    return n->attr.axis != a;
   if (n->op == OP_FLIP)
     return !axis_in(n->attr.axes, n->attr.naxes, a);
   return axis_is_kept(n, i, a);

@@ -268,6 +268,34 @@ static void map_nest(LoopLower *x, const Slot *s, Node *n) {
   loop_close_nest(x, &t);
 }
 
+static int axes_but(const Slot *s, const Axis *but, Axis **out) {
+  int n = 0;
+  for (int i = 0; i < s->nax; i++)
+    if (s->ax[i] != but)
+      out[n++] = s->ax[i];
+  return n;
+}
+
+static void cumsum_nest(LoopLower *x, const Slot *s, Node *n) {
+  Lower *c = x->c;
+  Axis *ax[MAX_AXES], *a = n->attr.axis;
+  Nest t = loop_open_nest(x, ax, axes_but(s, a, ax), true);
+  DType sum = lower_wide(computed_dtype(n));
+  int reg = lower_reg(c, sum, lx_const(c->a, sum, 0));
+  LStmt *f = lower_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
+  LExpr *v = lvar(c, f->var), *old = lx_reg(c->a, sum, reg);
+  Poly minus = poly_const(-1);
+  if (n->attr.reverse)
+    v = llinear(c, &v, &minus, 1, poly_sub(a->extent, poly_const(1)));
+  coords_set(&t.at, a, v);
+  v = lower_cast(c, sum, lower_value(c, n->in[0], &t.at).e);
+  lower_emit(c, ls_set(c->a, reg, lx_op(c->a, L_ADD, sum, old, v, NULL)));
+  v = lower_cast(c, computed_dtype(n), old);
+  loop_slot_store(x, s, &t.at, lower_rounded(c, n, v));
+  lower_end(c, f);
+  loop_close_nest(x, &t);
+}
+
 static LExpr *scatter_place(Lower *c, const Node *n, const Coords *at) {
   LExpr *id = lower_value(c, n->in[0], at).e;
   int reg = lower_reg(c, DT_I32, id);
@@ -299,7 +327,7 @@ static void scatter_nest(LoopLower *x, const Slot *s, Node *n) {
 
 static bool is_computed_apart(const Node *n) {
   return is_reduction(n) || (n->op == OP_CONTRACT && n->attr.naxes) || n->op == OP_ARGMAX ||
-         n->op == OP_LOOP || (n->op == OP_SCATTER && !is_one_hot(n));
+         n->op == OP_CUMSUM || n->op == OP_LOOP || (n->op == OP_SCATTER && !is_one_hot(n));
 }
 
 static void store_value(LoopLower *x, Node *n) {
@@ -310,6 +338,8 @@ static void store_value(LoopLower *x, Node *n) {
   Slot s = loop_scratch_slot(x, n, n->ax, n->nax, op_name(n->op));
   if (n->op == OP_ARGMAX)
     argmax_nest(x, &s, n);
+  else if (n->op == OP_CUMSUM)
+    cumsum_nest(x, &s, n);
   else if (n->op == OP_SCATTER && !is_one_hot(n))
     scatter_nest(x, &s, n);
   else if (is_computed_apart(n))

@@ -75,6 +75,9 @@ static const ScanCase cases[] = {
     {"gather of weights",
      "model M(x : [B, L, H], i : i32[B, L]) { w : [H, G]\n entry y : [B, L, G] = scan[L](h : [B, "
      "G] = 0) { h = 0.5 * h + gather[H](w, i) * h + 1\n h } }"},
+    {"running sums in the step",
+     "model M(x : [B, L, H]) { w : [H]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H] = 0) { h = 0.1 * cumsum[H](h * w) + x\n h } }"},
     {"every step's number", "model M(x : [B, L, H]) { w : [H]\n"
                             " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
                             "  h = select(iota[L] > 1, h + x * w, h - x)\n  h } }"},
