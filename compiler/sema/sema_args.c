@@ -49,6 +49,8 @@ Bound *scope_bind(Sema *s, Name name, Value *v) {
     Diag *g = sema_error(s, ERR_NAME_TWICE, name.span, "`%s` is bound twice%s", name.s,
                          old->rebound ? ": a state has one new value a step" : "");
     sema_label(s, g, old->rebound ? old->stmt->names.v[0].span : old->span, "first here");
+    if (!old->rebound && !old->is_formal && !old->is_entry && !old->is_param && !old->is_child)
+      diag_help(s->d, g, "give the new value a name of its own, `%s2`", name.s);
     return NULL;
   }
   Bound *b = NEW(s->a, Bound);

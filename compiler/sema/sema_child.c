@@ -178,6 +178,8 @@ static void child_args(Sema *s, const Stmt *st, Child *c, int64_t layer) {
       Suggest best = {.wanted = a->name.s};
       for (int j = 0; j < f->n; j++)
         suggest_add(&best, f->v[j].name.s);
+      if (!best.best && !strcmp(a->name.s, "bias"))
+        diag_help(s->d, g, "a layer without a bias is a product, `x @[H] w` with `w : [H, F]`");
       suggest_help(s, g, &best);
     } else if (c->args[k])
       sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` is given twice", a->name.s);

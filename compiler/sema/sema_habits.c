@@ -483,6 +483,8 @@ static const char *in_other_capitals(Sema *s, const char *name) {
 
 static bool help_by_row(Said *x, Diag *g, const char *name) {
   const Habit *h = habit_find(HABIT_CALL, name, has_fn, x->s);
+  bool text = h && x->n && x->arg[0].expr->kind == EX_STR; // `float("inf")`
+  h = text && !strcmp(name, "float") ? habit_find(HABIT_VALUE, "inf", NULL, NULL) : h;
   h = h ? h : habit_find(HABIT_VALUE, name, NULL, NULL);
   h = h ? h : habit_find(HABIT_MODULE, name, NULL, NULL);
   if (h)

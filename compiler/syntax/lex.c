@@ -211,6 +211,20 @@ static void string(Lexer *l) {
   l->at = hi + closed;
 }
 
+// `2x`, `1.`, `1.0f`
+static void number_help(Lexer *l, Diag *g, const char *s, int n) {
+  int digits = (int)strspn(s, "0123456789.");
+  digits = digits < n ? digits : n;
+  bool suffix = n - digits == 1 && strchr("fFdDlLuU", s[digits]);
+  if (digits == n && s[n - 1] == '.')
+    diag_help(l->diags, g, "write `%.*s0`", n, s);
+  else if (suffix && s[digits - 1] != '.')
+    diag_help(l->diags, g, "write `%.*s`: numbers take the dtype of what they meet", digits, s);
+  else if (is_alpha(s[digits]) && s[digits] != 'e' && s[0] != '0' && s[digits - 1] != '.')
+    diag_help(l->diags, g, "write `%.*s * %.*s`: a product has its sign", digits, s, n - digits,
+              s + digits);
+}
+
 static void number(Lexer *l) {
   Num *num = NEW(l->arena, Num);
   NumberFault fault;
@@ -220,6 +234,7 @@ static void number(Lexer *l) {
     Diag *g = error(l, fault.code, lo, lo + n,
                     arena_printf(l->arena, "bad number `%.*s`", shown, l->s + lo));
     diag_primary(l->diags, g, "%s", fault.why);
+    number_help(l, g, l->s + lo, shown);
   }
   Token *t = emit(l, T_NUM, lo, lo + n);
   t->reported = fault.code != 0;
@@ -281,6 +296,42 @@ static const char *meant(int32_t c) {
   return NULL;
 }
 
+// 'text': taken for the string that it is.
+static bool quoted(Lexer *l) {
+  uint32_t lo = l->at, hi = lo + 1;
+  while (hi < l->size && l->s[hi] != '\'' && l->s[hi] != '\n' && l->s[hi] != '"')
+    hi++;
+  if (hi >= l->size || l->s[hi] != '\'')
+    return false;
+  const char *text = arena_strndup(l->arena, l->s + lo + 1, hi - lo - 1);
+  Diag *g = error(l, ERR_STRAY_CHARACTER, lo, hi + 1, "stray character `'`");
+  diag_help(l->diags, g, "write `\"%.40s\"`: a string stands in `\"`", text);
+  emit(l, T_STR, lo, hi + 1)->s = text;
+  l->at = hi + 1;
+  return true;
+}
+
+// The name that a blank or nothing parts from here; "" where none does.
+static const char *name_at(Lexer *l, uint32_t at) {
+  while (at < l->size && l->s[at] == ' ')
+    at++;
+  uint32_t end = at;
+  while (end < l->size && is_word(l->s[end]))
+    end++;
+  return is_alpha(l->s[at]) ? arena_strndup(l->arena, l->s + at, end - at) : "";
+}
+
+// `a && b`, `!a` with the names around the sign; NULL: there are none.
+static const char *sign_line(Lexer *l, char c, uint32_t behind) {
+  const Token *before = l->out->list.n ? &l->out->list.v[l->out->list.n - 1] : NULL;
+  const char *b = name_at(l, behind), *word = c == '&' ? "and" : c == '|' ? "or" : NULL;
+  if (c == '!' && *b)
+    return arena_printf(l->arena, "not %s", b);
+  if (!word || !*b || !before || before->kind != T_NAME || (c == '|' && behind == l->at + 1))
+    return NULL;
+  return arena_printf(l->arena, "%s %s %s", before->s, word, b);
+}
+
 static void stray(Lexer *l) {
   uint32_t lo = l->at, hi = lo + 1;
   unsigned char c = (unsigned char)l->s[lo];
@@ -301,11 +352,16 @@ static void stray(Lexer *l) {
   } else if (c < 0x20 || c == 0x7f) {
     error(l, ERR_STRAY_CHARACTER, lo, hi, arena_printf(l->arena, "stray character 0x%02x", c));
   } else {
+    if (c == '\'' && quoted(l))
+      return;
     hi += (c == '&' || c == '|') && peek(l, 1) == (char)c; // `&&`, `||`
     Diag *g =
         error(l, ERR_STRAY_CHARACTER, lo, hi, arena_printf(l->arena, "stray character `%c`", c));
-    const char *help = habit_why(HABIT_SIGN, arena_printf(l->arena, "%c", c));
-    if (help)
+    const char *help = habit_why(HABIT_SIGN, arena_printf(l->arena, "%c", c)),
+               *line = sign_line(l, (char)c, hi);
+    if (line)
+      diag_help(l->diags, g, "write `%s`", line);
+    else if (help)
       diag_help(l->diags, g, "%s", help);
   }
   emit_bad(l, lo, hi);

@@ -165,6 +165,11 @@ static const char *word_help(const Parser *p) {
   return help || before->kind != T_NAME ? help : habit_why(HABIT_WORD, before->s);
 }
 
+static const char *compared_help(const Token *t) {
+  bool order = t->kind == T_LT || t->kind == T_LE || t->kind == T_GT || t->kind == T_GE;
+  return order ? "write `a < b and b < c`" : NULL;
+}
+
 static void end_of_item(Parser *p) {
   if (is(p, T_RBRACE) || is(p, T_EOF) || accept(p, T_EOL) || p->panic)
     return;
@@ -174,6 +179,7 @@ static void end_of_item(Parser *p) {
   else {
     const char *help = word_help(p);
     help = help ? help : item_end_help(p, t - (p->at > p->item));
+    help = help || !*stray_help(t) ? help : compared_help(t);
     Diag *g =
         fail(p, ERR_EXPECTED, t, "expected end of line, found %s%s", found(p, t), stray_help(t));
     if (help)

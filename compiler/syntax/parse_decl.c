@@ -226,7 +226,11 @@ static void module(Parser *p, Decl *d) {
   name_of(p, d, "the name of a module");
   d->generics = parse_generics(p);
   parse_formals(p, &d->formals);
-  expect(p, T_ARROW, " and the type of the result");
+  if (!is(p, T_ARROW))
+    diag_help(p->diags, fail_expected(p, "`->`", " and the type of the result"),
+              "write `module %s(...) -> [.., H] {`, with the axes that it makes",
+              d->name.s ? d->name.s : "NAME");
+  accept(p, T_ARROW);
   results(p, d);
   d->body = parse_body(p);
 }

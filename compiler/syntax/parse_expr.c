@@ -252,15 +252,15 @@ static const char *operators_help(const Parser *p) {
 
 static Expr *no_expr(Parser *p) {
   const Token *t = peek(p, 0);
-  const char *help = operators_help(p);
+  const char *help = operators_help(p), *written_so = no_expr_help(p);
   TokClass c = token_class(t->kind);
   if (c == WORD || c == DECL) {
     fail(p, ERR_RESERVED, t, "`%s` is a reserved word, not a value", t->s);
   } else {
     Diag *g = fail_expected(p, "an expression", "");
-    if (t->kind == T_DOT && next_is(p, T_NUM))
-      diag_help(p->diags, g, "digits stand on both sides of a point: `0.5`");
-    if (help)
+    if (written_so)
+      diag_help(p->diags, g, "%s", written_so);
+    else if (help)
       diag_help(p->diags, g, "%s", help);
   }
   return p->poison;

@@ -247,6 +247,18 @@ Expr *foreign_power(Parser *p, Expr *a, Expr *b, Span op) {
   return a;
 }
 
+// Where an expression should start.
+const char *no_expr_help(Parser *p) {
+  const Token *t = peek(p, 0), *next = peek(p, 1);
+  const char *text = written(p, tok_span(p, next), "x");
+  if (t->kind == T_DOT && next->kind == T_NUM)
+    return arena_printf(p->arena, "write `0.%s`: digits stand on both sides of a point", text);
+  if (t->kind == T_TILDE && next->kind == T_NAME)
+    return arena_printf(p->arena, "write `not %s`; behind `~` stands where a parameter starts",
+                        text);
+  return NULL;
+}
+
 // `(a = b)`: nothing is bound within an expression.
 bool equality_follows(const Parser *p) {
   return is(p, T_SET);

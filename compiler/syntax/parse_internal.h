@@ -102,6 +102,7 @@ Expr *foreign_if(Parser *p);
 bool foreign_arg_follows(const Parser *p);
 void foreign_arg(Parser *p, Arg *arg);
 void bound_module(Parser *p, Stmt *s); // `f = Linear[H -> F]`: makes it the child that is meant
+const char *no_expr_help(Parser *p);   // `.5`, `~mask`, `===`: NULL: none
 bool power_follows(const Parser *p);   // `**`
 Expr *foreign_power(Parser *p, Expr *a, Expr *b, Span op);
 bool equality_follows(const Parser *p); // `(a = b)`, at the sign

@@ -61,6 +61,9 @@ static void child(Parser *p, Stmt *s) {
       s->index = expect_name(p, "a name for the number of a layer");
     }
   }
+  if (is(p, T_NUM)) // `4 * Linear[H -> H]`
+    diag_help(p->diags, fail_expected(p, "a type or a module", ""),
+              "`repeat Depth Linear[H -> H]` makes several, with `dim Depth = 4`");
   s->module = expect_name(p, "a type or a module");
   if (is(p, T_DOT))
     foreign_package(p, s);

@@ -63,7 +63,7 @@ END_TEST
 
 START_TEST(found_habits) {
   ck_assert_ptr_nonnull(model_head);
-  ck_assert_int_ge(nhabits, 70);
+  ck_assert_int_ge(nhabits, 150);
 }
 END_TEST
 
