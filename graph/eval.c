@@ -139,8 +139,7 @@ Node **eval_body(Eval *e, const Scan *s, int *count) {
     i++;
   if (i == e->bodies.n) {
     ScanBody b = {.scan = s};
-    b.nodes = s->result ? scan_body(e->g, e->arena, s, false, &b.n)
-                        : loop_region(e->g, e->arena, s, &b.n);
+    b.nodes = s->result ? scan_body(e->g, e->arena, s, &b.n) : loop_region(e->g, e->arena, s, &b.n);
     vec_push(e->arena, &e->bodies, b);
   }
   *count = e->bodies.v[i].n;

@@ -285,12 +285,6 @@ Node *g_sum_over(Graph *g, Node *x, Axis *const *ax, int n);
 // A SCAN comes with its body rebuilt already.  New nodes get n's span and fn.
 typedef Node *GraphVisit(void *ctx, Graph *g, Node *n, Node **new_in);
 void graph_map(Graph *g, Node **roots, int n, GraphVisit *visit, void *ctx);
-// The value of a scan as a graph without it: the body once a step, then a CONCAT.  NULL when the
-// extent is not constant.
-Node *graph_unroll_scan(Graph *g, Node *scan);
-// Unrolls every scan that the roots reach.  False, with the roots unchanged, when one has a
-// run-time extent or more than `limit` steps; *at is then that scan.
-bool graph_unroll_scans(Graph *g, Node **roots, int n, int64_t limit, Node **at);
 // Every scan that the roots reach becomes a loop, whatever its length; what does not depend on a
 // state and is no mere pointwise work is computed outside, for all steps at once.
 void graph_close_scans(Graph *g, Node **roots, int n);
@@ -329,7 +323,7 @@ const double *eval_in_order(Eval *e, Node *n, Axis *const *ax, int nax, const ch
 
 // ---- reverse-mode differentiation, graph to graph.  grad[i] has the axes of wrt[i] exactly (zeros
 // where unreached) and its dtype. A loss with axes stands for its sum.  Scans must have been
-// closed or unrolled; attention has no second derivative.
+// closed; attention has no second derivative.
 void graph_grad(Graph *g, Node *loss, Node *const *wrt, int n, Node **grad);
 
 // ---- rewrites: rules.def lists them

@@ -50,7 +50,7 @@ const double *eval_value(Eval *e, Node *n); // computed once; NULL on an error
 // Computes n (again) into a buffer that stays n's; false on an error.
 bool eval_compute(Eval *e, Node *n);
 Node **eval_body(Eval *e, const Scan *s,
-                 int *count); // scan_body(s, nested: false) or loop_region(s), found once
+                 int *count); // scan_body(s) or loop_region(s), found once
 
 // Nested loops over axes with a linear offset per operand:
 //   for (walk_start(&w); w.more; walk_row(&w)) for (i < w.inner) ... x[w.off[k] + i * w.step[k]]
@@ -91,9 +91,9 @@ void grad_broadcast(
 Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n);
 
 // ---- scans
-// Nodes of the body that change from step to step, ascending ids; those that change within a nested
-// scan only when `nested`.
-Node **scan_body(const Graph *g, Arena *a, const Scan *s, bool nested, int *count);
+// Nodes of the body that change from step to step, ascending ids, but those that change within a nested
+// scan.
+Node **scan_body(const Graph *g, Arena *a, const Scan *s, int *count);
 // graph_reachable with its result in another arena
 Node **reachable(const Graph *g, Arena *a, Node *const *roots, int n, int *count);
 // Gradients of sum over i of seed[i] * out[i], where seeds have the axes of their outs or fewer; NULL

@@ -1,4 +1,4 @@
-// scan: a body that is applied along an axis; and its unrolling.
+// scan: a body that is applied along an axis.
 #include "graph/op.h"
 
 static bool subset(const Node *a, const Node *b) {
@@ -51,7 +51,7 @@ static Node **body_roots(Arena *a, const Scan *c, int *n) {
 
 // Bit 0: changes with the scan itself; bit i: with the i-th nested one, whose SCAN node takes its
 // bit away.
-Node **scan_body(const Graph *g, Arena *a, const Scan *c, bool nested, int *count) {
+Node **scan_body(const Graph *g, Arena *a, const Scan *c, int *count) {
   int nroots, n, m = 0, scans = 1;
   Node **roots = body_roots(a, c, &nroots), **nodes = reachable(g, a, roots, nroots, &n);
   uint64_t *mask = NEWN(a, uint64_t, g->nodes.n);
@@ -75,7 +75,7 @@ Node **scan_body(const Graph *g, Arena *a, const Scan *c, bool nested, int *coun
         in_body |= mask[inner->next[k]->id];
       *to |= in_body & ~((uint64_t)1 << bit[i]);
     }
-    if ((*to & 1) && (nested || *to == 1) && !node_is(nodes[i], OP_STATE))
+    if (*to == 1 && !node_is(nodes[i], OP_STATE))
       nodes[m++] = nodes[i];
   }
   *count = m;
@@ -163,73 +163,5 @@ void SCAN_eval(EvalOp *o) {
 }
 
 void SCAN_grad(Grad *r) {
-  BUG("the gradient of a scan along %s, which was not unrolled", r->n->attr.scan->axis->name);
-}
-
-// ---- unrolling
-
-static Node *mapped(Node *const *map, Node *n) {
-  return map[n->id] ? map[n->id] : n;
-}
-
-static Node **operands_of(Graph *g, const Node *n, Node *const *map) {
-  Node **in = NEWN(g->arena, Node *, n->nin);
-  for (int i = 0; i < n->nin; i++)
-    in[i] = mapped(map, n->in[i]);
-  return in;
-}
-
-Node *graph_unroll_scan(Graph *g, Node *scan) {
-  const Scan *c = scan->attr.scan;
-  int64_t steps;
-  int n;
-  if (!poly_is_const(&c->axis->extent, &steps) || steps < 1 || steps > INT32_MAX)
-    return NULL;
-  GraphMark mark = graph_mark(g);
-  Axis *one = graph_axis(g, "one", -1, poly_const(1));
-  Node **body = scan_body(g, g->arena, c, true, &n), **map = NEWN(g->arena, Node *, g->nodes.n);
-  Node **now = NEWN(g->arena, Node *, c->nstate), **results = NEWN(g->arena, Node *, steps);
-  Axis **from = NEWN(g->arena, Axis *, steps);
-  for (int i = 0; i < c->nstate; i++)
-    now[i] = c->first[i];
-  for (int64_t l = 0; l < steps; l++) {
-    for (int i = 0; i < c->nstate; i++)
-      map[c->state[i]->id] = g_expand(g, now[i], c->state[i]->ax, c->state[i]->nax);
-    for (int i = 0; i < c->nseen; i++)
-      map[c->seen_leaf[i]->id] = g_index(g, c->seen[i], c->axis, poly_const(l));
-    for (int i = 0; i < n; i++)
-      map[body[i]->id] = graph_rebuild(g, body[i], operands_of(g, body[i], map), map);
-    for (int i = 0; i < c->nstate; i++)
-      now[i] = mapped(map, c->next[i]);
-    from[l] = one;
-    // With all of the result's axes, also where the first steps' states lack some.
-    Node *result = g_expand(g, mapped(map, c->result), c->result->ax, c->result->nax);
-    results[l] = g_expand(g, result, &one, 1);
-  }
-  graph_from(g, scan);
-  Node *all = g_concat(g, results, from, (int)steps, c->axis);
-  graph_mark_set(g, mark);
-  return all;
-}
-
-static Node *unroll_visit(void *ctx, Graph *g, Node *n, Node **new_in) {
-  (void)ctx, (void)new_in;
-  return node_is(n, OP_SCAN) ? graph_unroll_scan(g, n) : NULL;
-}
-
-bool graph_unroll_scans(Graph *g, Node **roots, int n, int64_t limit, Node **at) {
-  int m;
-  int64_t steps;
-  bool any = false;
-  Node **nodes = graph_reachable(g, roots, n, &m);
-  for (int i = 0; i < m; i++)
-    if (node_is(nodes[i], OP_SCAN)) {
-      any = true;
-      *at = nodes[i];
-      if (!poly_is_const(&nodes[i]->attr.scan->axis->extent, &steps) || steps < 1 || steps > limit)
-        return false;
-    }
-  if (any)
-    graph_map(g, roots, n, unroll_visit, NULL);
-  return true;
+  BUG("the gradient of a scan along %s, which was not closed", r->n->attr.scan->axis->name);
 }

@@ -307,25 +307,6 @@ START_TEST(scans_step_through_their_axis) {
 }
 END_TEST
 
-START_TEST(unrolled_scans_keep_values_and_have_gradients) {
-  Bed b = bed_new(24);
-  Graph *g = b.g;
-  Axis *l = bed_axis(&b, "L", 4), *n = bed_axis(&b, "N", 3);
-  Node *u = LEAF(&b, l), *w = LEAF(&b, n), *y = two_state_scan(&b, u, w, l, n), *flat = y,
-       *at = NULL;
-  ck_assert(!graph_unroll_scans(g, &flat, 1, 3, &at));
-  ck_assert(flat == y && at && at->op == OP_SCAN);
-  ck_assert(graph_unroll_scans(g, &flat, 1, 4, &at));
-  int m;
-  Node **nodes = graph_reachable(g, &flat, 1, &m);
-  for (int i = 0; i < m; i++)
-    ck_assert(nodes[i]->op != OP_SCAN && nodes[i]->op != OP_STATE);
-  bed_same(&b, flat, y, 1e-14, "unrolled");
-  bed_check_grads(&b, total(g, mul(g, flat, flat)), "scan");
-  bed_free(&b);
-}
-END_TEST
-
 // All of the loop's values go through one node, and what has no state is outside of it.
 START_TEST(closed_scans_keep_values_and_have_gradients) {
   enum { LENGTHS = 4 };
@@ -347,17 +328,6 @@ START_TEST(closed_scans_keep_values_and_have_gradients) {
 }
 END_TEST
 
-START_TEST(scans_of_run_time_length_are_not_unrolled) {
-  Bed b = bed_new(25);
-  Axis *l = bed_run_axis(&b, "L", 4), *n = bed_axis(&b, "N", 3);
-  Node *y = two_state_scan(&b, LEAF(&b, l), LEAF(&b, n), l, n), *at, *flat = y;
-  ck_assert(!graph_unroll_scans(b.g, &flat, 1, 1 << 20, &at));
-  ck_assert_ptr_eq(at, y);
-  ck_assert_ptr_null(graph_unroll_scan(b.g, y));
-  bed_free(&b);
-}
-END_TEST
-
 Suite *autodiff_suite(void) {
   Suite *s = suite_create("autodiff");
   TCase *t = tcase_create("autodiff");
@@ -373,9 +343,7 @@ Suite *autodiff_suite(void) {
   tcase_add_test(t, gradients_of_inner_values);
   tcase_add_test(t, no_gradient_flows_through_integers_and_conditions);
   tcase_add_test(t, scans_step_through_their_axis);
-  tcase_add_test(t, unrolled_scans_keep_values_and_have_gradients);
   tcase_add_test(t, closed_scans_keep_values_and_have_gradients);
-  tcase_add_test(t, scans_of_run_time_length_are_not_unrolled);
   suite_add_tcase(s, t);
   return s;
 }
