@@ -250,6 +250,8 @@ typedef struct Ready {
 } Ready;
 // Each false when it failed and that was reported; ready_free in any case.
 bool ready_graph(Ready *e, bool gradients); // fills graph, outs, names; part of ready_build
+// Shows the errors of a value that did not parse but is clear, with what the checker adds to them.
+void ready_explain(Repl *r, Expr *value, Diags *d);
 // Checks, and finds the type.  `also`: an item that is to be part of the model, or NULL.
 bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also);
 bool ready_build(Ready *e, bool gradients); // to compiled code where there is a way

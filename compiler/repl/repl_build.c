@@ -254,6 +254,28 @@ static void report(Ready *e, Expr *value) {
   repl_diags(e->r, all.errors ? &all : &e->diags);
 }
 
+static bool all_dropped(const Diags *d) {
+  for (int i = 0; i < d->list.n; i++)
+    if (!d->list.v[i]->dropped)
+      return false;
+  return true;
+}
+
+void ready_explain(Repl *r, Expr *value, Diags *d) {
+  Ready e = {.r = r, .arena = arena_new()};
+  Diags all = {0};
+  names_of_expr(value, use_name, &e);
+  for (int i = 0; i < r->items.n; i++)
+    if (!is_used(&e, r->items.v[i]))
+      vec_push(e.arena, &e.used, r->items.v[i]);
+  load(&e, value, true, &all);
+  if (!all_dropped(d))
+    repl_diags(r, d);
+  if (all.errors)
+    repl_diags(r, &all);
+  ready_free(&e);
+}
+
 bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also) {
   *e = (Ready){.r = r, .arena = arena_new()};
   if (also)

@@ -394,6 +394,15 @@ static bool is_farewell(const Repl *r, const char *start) {
   return false;
 }
 
+// `x @ w` was read as what it means: the checker knows its axes.
+static void explain_text(Repl *r, const ReplInput *in, Diags *d) {
+  Stmt *s = in->items.n == 1 ? in->items.v[0].stmt : NULL;
+  if (s && s->kind != ST_BAD && s->value)
+    ready_explain(r, s->value, d);
+  else
+    repl_diags(r, d);
+}
+
 // False: it is incomplete.
 static bool run_text(Repl *r, const char *text, bool last) {
   Diags d = {.arena = r->arena};
@@ -404,7 +413,7 @@ static bool run_text(Repl *r, const char *text, bool last) {
   if (in && in->incomplete)
     repl_fail(r, "the input ends inside a bracket, or after an operator");
   else if (in && (in->bad || d.errors))
-    repl_diags(r, &d);
+    explain_text(r, in, &d);
   else if (in && repl_paths_begin(r))
     run_items(r, in);
   repl_paths_end(r);

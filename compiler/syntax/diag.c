@@ -121,6 +121,8 @@ void diag_drop(Diags *d, Diag *g) {
   int i = 0;
   while (i < d->list.n && d->list.v[i] != g)
     i++;
+  if (g)
+    g->dropped = true;
   if (!g || i == d->list.n)
     return;
   d->errors -= g->severity == SEV_ERROR;
@@ -245,6 +247,8 @@ void diags_print(FILE *f, const Diags *d, DiagFormat format, bool color) {
   Arena *scratch = arena_new();
   const Diag **order = sorted(scratch, d);
   for (int i = 0; i < d->list.n; i++) {
+    if (order[i]->dropped)
+      continue;
     if (format == DIAG_JSON)
       json_diag(f, order[i]);
     else

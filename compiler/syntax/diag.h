@@ -29,6 +29,7 @@ typedef struct Diag {
   const char *label; // under the carets; may be NULL
   const char *text;
   VEC(DiagPart) parts;
+  bool dropped; // another error says it better: not shown
 } Diag;
 typedef struct Diags {
   Arena *arena;

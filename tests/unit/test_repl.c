@@ -179,6 +179,8 @@ START_TEST(commands) {
   prints(":q\n2\n", "");
   fails_with(":bogus\n:shape\n:set\n", 2, "there is no command `:bogus`");
   fails_with(":sahpe x\n", 1, "did you mean `:shape`?");
+  fails_with("dim K = 4\nx = normal[K](1)\nx @ x\n", 1, "write `x @[K] x`");
+  fails_with("dim K = 4\nx = normal[K](1)\nx.mean(dim=0)\n", 1, "write `mean[K](x)`");
   succeeds_with("dim H = 3, B\nlet k = 2\nfn f(x) = x\nx = iota[H]\nl : Linear[H -> H]\n:vars\n",
                 "  l : Linear[H -> H]\n");
 }
