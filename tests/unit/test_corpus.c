@@ -213,7 +213,10 @@ static void damage(const char *command) {
   ck_assert_int_eq(system(cmd), 0);
 }
 
-#define FLIP(at, file) "printf '\\377' | dd bs=1 conv=notrunc status=none seek=" at " of=" file
+// The complement of a byte: a fixed one would now and then be what stands there.
+#define FLIP(at, file)                                                                             \
+  "b=$(od -An -tu1 -j" at " -N1 " file ") && printf \"\\\\$(printf %o $((255 - b)))\" | "          \
+  "dd bs=1 conv=notrunc status=none seek=" at " of=" file
 static const struct {
   const char *command, *said;
 } damages[] = {
