@@ -192,6 +192,7 @@ compiler_sources = \
 	%D%/sema/sema_ckpt.c \
 	%D%/sema/sema_ckpt.h \
 	%D%/sema/sema_ckpt_rules.c \
+	%D%/sema/sema_contract.c \
 	%D%/sema/sema_data.c \
 	%D%/sema/sema_decl.c \
 	%D%/sema/sema_describe.c \

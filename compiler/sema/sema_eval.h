@@ -7,7 +7,8 @@
 LetInfo *let_find(Sema *s, const char *name); // of the file above this line, or of the prelude
 // Reports it; `called` NULL: it is not called.
 Value *sema_unknown_name(Sema *s, const Expr *e, struct Called *called, bool callee);
-Value *sema_value(Sema *s, const Expr *e); // a number or a tensor; iota[L] becomes its values
+Value *sema_contraction(Sema *s, const Expr *e); // a @[D] b
+Value *sema_value(Sema *s, const Expr *e);       // a number or a tensor; iota[L] becomes its values
 Value *sema_results(Sema *s,
                     const Expr *e); // the same, or the several results of a call or in `( )`
 Value *sema_index(Sema *s, const Expr *e);
