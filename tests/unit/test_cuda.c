@@ -15,10 +15,10 @@ static CudaBed cuda;
 // ---- the op table
 
 // Which axes the operands of a pointwise op have makes no difference to its text: each op and dtype has another of these
-// instances, and all of them with BIGSC_CUDA_FULL=1.  So have long loops, which take long to compile.
+// instances, and all of them with BIGSC_FULL=1.  So have long loops, which take long to compile.
 static bool takes_turns(int op) {
   bool pointwise = (op_flags(op) & F_POINTWISE) && op != OP_CAST && op != OP_SELECT;
-  return (pointwise || op == OP_ARGSORT || op == OP_CUMSUM) && !getenv("BIGSC_CUDA_FULL");
+  return (pointwise || op == OP_ARGSORT || op == OP_CUMSUM) && !suites_full();
 }
 
 static void check_op(int op) {
