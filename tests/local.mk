@@ -154,6 +154,7 @@ test_sources = \
 	%D%/unit/test_torch.c \
 	%D%/unit/test_tsv.c \
 	%D%/unit/test_unicode.c \
+	%D%/unit/test_uses.c \
 	%D%/unit/test_values.c \
 	%D%/unit/test_vocab.c \
 	%D%/unit/test_weights.c \
