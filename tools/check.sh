@@ -105,7 +105,11 @@ all_faults() {
 all_of_many() {
   BIGSC_FULL=1
   export BIGSC_FULL
-  { runner "$build/plain" code cuda cuda_attention cuda_mma cuda_models precision_models; BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/cuda.test" "$src/tests/cli/gpu.test"; } |
+  {
+    runner "$build/plain" code cuda cuda_attention cuda_mma cuda_models precision_models
+    BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/cuda.test" \
+      "$src/tests/cli/nvrtc.test" "$src/tests/cli/gpu.test"
+  } |
     awk '{ print } /^[0-9]+ passed, [0-9]+ failed$/ { good += $1; bad += $3 } END { print good " passed, " bad " failed"; exit bad > 0 }'
 }
 
