@@ -61,7 +61,7 @@ function put(table, name, x) {
     cpus[text("cpu")] = 1
     machines = machines (machines == "" ? "" : ", ") text("cpu")
   }
-  seconds[kind] += number("seconds")
+  seconds[kind] += number("processor_seconds")
   if (!(kind in command)) command[kind] = $0
 }
 kind == "cell" { put("cells", "parameters", number("parameters")) }
@@ -220,6 +220,6 @@ END {
   draw("time", "", "times", "length", "Microseconds a token, by length")
   print "\n## Commands\n\nOf the first measurement of each kind; `study/` has those of all.\n\n```sh"
   for (i = split("rate pretrain agree why task long which time", kinds); i; i--) commands_of(kinds[9 - i])
-  print "```\n\n## Time it took\n\n| measurements | seconds |\n|---|---|"
-  for (i = 1; i <= 8; i++) if (kinds[i] in seconds) printf "| %s | %d |\n", kinds[i], seconds[kinds[i]]
+  print "```\n\n## Time it took\n\n| measurements | hours of a processor |\n|---|---|"
+  for (i = 1; i <= 8; i++) if (kinds[i] in seconds) printf "| %s | %.2f |\n", kinds[i], seconds[kinds[i]] / 3600
 }

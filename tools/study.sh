@@ -188,18 +188,26 @@ train() { # FOLDER ARGUMENTS...
   run train "$@" --out "$folder" -q >/dev/null
 }
 
+# Seconds that processors have spent on this shell's commands, however long those waited.
+processor_seconds() {
+  times >"$work/times"
+  awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, at, "m"); sum += 60 * at[1] + at[2] } printf "%.1f\n", sum }' "$work/times"
+}
+
 # Makes DIR/study/NAME.json: FIELDS, and what FUNCTION prints, pairs of JSON.
 measure() { # NAME FIELDS FUNCTION ARGUMENTS...
   job=$1 fields=$2 && shift 2
   # shellcheck disable=SC2254  # a pattern
   case $job in $only) ;; *) return 0 ;; esac
   [ ! -s "$dir/study/$job.json" ] || return 0
-  began=$(date +%s)
+  processor_seconds >"$work/began"
   : >"$work/commands"
   echo "$job"
   "$@" >"$work/result"
+  processor_seconds >"$work/ended"
+  spent=$(paste "$work/began" "$work/ended" | awk '{ printf "%.1f", $2 - $1 }')
   {
-    printf '{"name": "%s", "size": "%s", %s, "seconds": %s, "cpu": "%s", ' "$job" "$size" "$fields" "$(($(date +%s) - began))" "$cpu"
+    printf '{"name": "%s", "size": "%s", %s, "processor_seconds": %s, "cpu": "%s", ' "$job" "$size" "$fields" "$spent" "$cpu"
     printf '"commands": [%s], ' "$(tr -d '\n' <"$work/commands" | sed 's/,$//')"
     printf '%s}\n' "$(tr -d '\n' <"$work/result")"
   } >"$work/log"
