@@ -38,7 +38,9 @@ static EvalResult tally_result(const Tally *t) {
 
 // What of a batch is predicted: labels, and the row of the entry's output that each is about.
 typedef struct Task {
-  const char *entry;
+  const char *entry, *like; // and what that is to hold
+  const int64_t *shape;     // of its rows: the axes before the last one; NULL: any
+  int rank;
   const int32_t *row; // NULL: prediction i is about row i
   const int32_t *label;
   const float *value; // instead of labels
@@ -46,25 +48,34 @@ typedef struct Task {
   bool rows; // one target a row, or a word: metrics are computed
   MetricKind kind;
   const int32_t *part; // OF_TAGS: [B], the text that a row is of
-  int64_t length;      // and its places
 } Task;
+
+static const char words_like[] = "[B, L, V], the scores of the words at each place";
 
 static bool same_shape(const FeedField *a, const FeedField *b) {
   return a && b && a->rank == 1 && b->rank == 1 && a->shape[0] == b->shape[0];
 }
 
-static void task_of_places(const FeedField *at, const FeedField *label, Task *out) {
-  *out = (Task){.entry = "logits", .row = at->data, .label = label->data, .n = label->shape[0]};
+static void task_of_places(const FeedBatch *batch, const FeedField *at, const FeedField *label,
+                           Task *out) {
+  const FeedField *ids = feed_find(batch, "ids");
+  *out = (Task){.entry = "logits",
+                .like = words_like,
+                .shape = ids && ids->rank == 2 ? ids->shape : NULL,
+                .rank = 2,
+                .row = at->data,
+                .label = label->data,
+                .n = label->shape[0]};
 }
 
 static void task_of_words(const FeedBatch *batch, const FeedField *at, const FeedField *target,
                           Task *out) {
-  task_of_places(at, target, out);
+  task_of_places(batch, at, target, out);
   out->entry = "tags";
+  out->like = "[B, L, C], the scores of the tags at each place";
   out->rows = true;
   out->kind = OF_TAGS;
   out->part = batch->part;
-  out->length = feed_find(batch, "ids")->shape[1];
 }
 
 static bool task_of_rows(const FeedField *target, Task *out) {
@@ -72,7 +83,12 @@ static bool task_of_rows(const FeedField *target, Task *out) {
   if (target->rank < 1 || target->rank > 2 || (numbers ? !rows : target->dtype != DT_I32))
     return false;
   int64_t n = target->shape[0] * (rows ? 1 : target->shape[1]);
-  *out = (Task){.entry = rows ? "scores" : "logits", .n = n, .rows = rows};
+  *out = (Task){.entry = rows ? "scores" : "logits",
+                .like = rows ? "[B, C], the scores of a row's classes" : words_like,
+                .shape = target->shape,
+                .rank = target->rank,
+                .n = n,
+                .rows = rows};
   if (numbers)
     out->value = target->data;
   else
@@ -80,16 +96,37 @@ static bool task_of_rows(const FeedField *target, Task *out) {
   return true;
 }
 
+static void task_of_spans(const FeedField *context, Task *out) {
+  *out = (Task){.entry = "spans",
+                .like = "[B, L, 2], the scores of being an answer's start and end",
+                .shape = context->shape,
+                .rank = 2,
+                .n = context->shape[0],
+                .rows = true,
+                .kind = OF_SPANS};
+}
+
+static void task_of_pairs(const FeedField *ids, Task *out) {
+  *out = (Task){.entry = "embed",
+                .like = "a vector a row, [B, H]",
+                .shape = ids->shape,
+                .rank = 1,
+                .n = ids->shape[0],
+                .rows = true,
+                .kind = OF_PAIRS};
+}
+
 static bool task_of(const FeedBatch *batch, Task *out) {
   const FeedField *at = feed_find(batch, "at"), *labels = feed_find(batch, "labels"),
-                  *target = feed_find(batch, "target");
+                  *target = feed_find(batch, "target"), *context = feed_find(batch, "context"),
+                  *ids_a = feed_find(batch, "ids_a");
   *out = (Task){0};
-  if (feed_find(batch, "start") && feed_find(batch, "context"))
-    *out = (Task){.entry = "spans", .n = batch->field->shape[0], .rows = true, .kind = OF_SPANS};
-  else if (feed_find(batch, "ids_a") && feed_find(batch, "ids_b"))
-    *out = (Task){.entry = "embed", .n = batch->field->shape[0], .rows = true, .kind = OF_PAIRS};
+  if (feed_find(batch, "start") && context)
+    task_of_spans(context, out);
+  else if (ids_a && feed_find(batch, "ids_b"))
+    task_of_pairs(ids_a, out);
   else if (same_shape(at, labels))
-    task_of_places(at, labels, out);
+    task_of_places(batch, at, labels, out);
   else if (batch->part && same_shape(at, target))
     task_of_words(batch, at, target, out);
   else if (!target || !task_of_rows(target, out))
@@ -118,6 +155,54 @@ static int output_size(bigs_model *m, const BigsProgram *p, const int64_t *dims,
     *classes = extent;
   }
   return 0;
+}
+
+// ---- does the entry's output fit what is predicted?
+// Targets are numbers: one for each row.
+static int check_numbers(bigs_model *m, const Task *task, const char *entry, int64_t scores) {
+  if (scores == task->n)
+    return 0;
+  return bigs_fail(&m->error, BIGS_EMODEL,
+                   "entry %s has %" PRId64 " numbers for %" PRId64
+                   " rows: where targets are numbers it has one a row, as [B] or [B, 1]",
+                   entry, scores, task->n);
+}
+
+// A batch's rows as the axes before the last one, in their order.
+static bool has_shape(const Task *task, const BigsTensor *t, const int64_t *dims, int64_t classes) {
+  int64_t extent;
+  bool same = !task->shape || t->rank == task->rank + 1;
+  for (int a = 0; a < task->rank && task->shape && same; a++)
+    same = poly_size(&t->extent[a], dims, &extent) && extent == task->shape[a];
+  return same && (task->kind != OF_SPANS || classes == 2);
+}
+
+static int check_labels(bigs_model *m, const Task *task, const char *entry, int64_t rows,
+                        int64_t classes) {
+  for (int64_t i = 0; i < task->n && task->label; i++) {
+    int64_t row = task->row ? task->row[i] : i;
+    if (row < 0 || row >= rows || task->label[i] >= classes)
+      return bigs_fail(&m->error, BIGS_EMODEL,
+                       "entry %s has no row %" PRId64 " of class %" PRId32 ": it holds %" PRId64
+                       " rows of %" PRId64 " classes",
+                       entry, row, task->label[i], rows, classes);
+  }
+  return 0;
+}
+
+// Rows and classes of an entry's output for given dims.
+static int task_size(bigs_model *m, const Task *task, const BigsProgram *p, const int64_t *dims,
+                     int64_t *rows, int64_t *classes) {
+  if (output_size(m, p, dims, rows, classes))
+    return m->error.status;
+  if (task->value)
+    return check_numbers(m, task, p->name, *rows * *classes);
+  if (!has_shape(task, &p->output[0], dims, *classes))
+    return bigs_fail(&m->error, BIGS_EMODEL,
+                     "entry %s is not %s, by which what is held out is judged: give it that shape, "
+                     "or another name",
+                     p->name, task->like);
+  return check_labels(m, task, p->name, *rows, *classes);
 }
 
 typedef struct Scores {
@@ -158,16 +243,6 @@ static int add_class(Evaluation *v, const float *scores, int64_t n, int64_t labe
   return eval_rows_add(v->rows, row, &v->m->error);
 }
 
-// Targets are numbers: one for each row.
-static int check_numbers(bigs_model *m, const Task *task, const char *entry, int64_t scores) {
-  if (!task->value || scores == task->n)
-    return 0;
-  return bigs_fail(&m->error, BIGS_EMODEL,
-                   "entry %s has %" PRId64 " numbers for %" PRId64
-                   " rows: where targets are numbers it has one a row, as [B] or [B, 1]",
-                   entry, scores, task->n);
-}
-
 static int add_numbers(Evaluation *v, const Task *task) {
   int err = 0;
   v->rows->task = (MetricTask){.numbers = true};
@@ -184,64 +259,49 @@ static MetricTask classes_of(const Feed *feed, MetricKind kind, int64_t scores) 
                       .names = feed->labels};
 }
 
-static int add_labels(Evaluation *v, const Task *task, const char *entry, int64_t rows,
-                      int64_t classes) {
+static int add_labels(Evaluation *v, const Task *task, int64_t classes) {
   int err = 0;
   v->rows->task = classes_of(v->feed, task->kind, classes);
   for (int64_t i = 0; i < task->n && !err; i++) {
     int64_t row = task->row ? task->row[i] : i;
-    if (row < 0 || row >= rows || task->label[i] >= classes)
-      return bigs_fail(&v->m->error, BIGS_EMODEL,
-                       "entry %s has no row %" PRId64 " of class %" PRId32, entry, row,
-                       task->label[i]);
     if (task->rows)
       err = add_class(v, v->scores.v + row * classes, classes, task->label[i],
-                      task->part ? task->part[row / task->length] : 0);
+                      task->part ? task->part[row / task->shape[1]] : 0);
     else
       tally_add(&v->tally, v->scores.v + row * classes, classes, task->label[i]);
   }
   return err;
 }
 
-static int add_spans(Evaluation *v, const FeedBatch *batch, const BigsProgram *p, int64_t places,
-                     int64_t scores) {
-  const FeedField *f = feed_find(batch, "context");
+static int add_spans(Evaluation *v, const FeedBatch *batch) {
   v->rows->task = (MetricTask){.kind = OF_SPANS};
-  if (p->output[0].rank != 3 || scores != 2 || places != f->shape[0] * f->shape[1])
-    return bigs_fail(&v->m->error, BIGS_EMODEL,
-                     "entry %s is not [B, L, 2], the scores of being an answer's start and end",
-                     p->name);
   return eval_spans_add(v->rows, batch, v->scores.v, &v->m->error);
 }
 
 // Its scores are v->scores.
-static int run_entry(Evaluation *v, int entry, const FeedBatch *batch, int64_t *rows,
+static int run_entry(Evaluation *v, const Task *task, int entry, const FeedBatch *batch,
                      int64_t *classes) {
   bigs_model *m = v->m;
   FeedArgs args;
+  int64_t rows;
   if (feed_args(m->module, entry, batch, &args, &m->error) ||
-      output_size(m, &m->module->program[entry], args.dims, rows, classes) ||
-      reserve(m, &v->scores, *rows * *classes))
+      task_size(m, task, &m->module->program[entry], args.dims, &rows, classes) ||
+      reserve(m, &v->scores, rows * *classes))
     return m->error.status;
   exec_run(m, entry, args.dims, args.input, (void *[]){v->scores.v},
            (RunFlags){.check = v->check, .seed = m->seed});
   return m->error.status;
 }
 
-static int add_pairs(Evaluation *v, int entry, const FeedBatch *batch) {
-  const BigsProgram *p = &v->m->module->program[entry];
+static int add_pairs(Evaluation *v, const Task *task, int entry, const FeedBatch *batch) {
   FeedField field[EVAL_SIDE_FIELDS];
   FeedBatch text;
-  int64_t rows, width;
+  int64_t width;
   v->rows->task = (MetricTask){.kind = OF_PAIRS};
   for (int side = 0; side < 2; side++) {
     eval_side(batch, side, field, &text);
-    if (run_entry(v, entry, &text, &rows, &width))
-      return v->m->error.status;
-    if (p->output[0].rank != 2 || rows != batch->field->shape[0])
-      return bigs_fail(&v->m->error, BIGS_EMODEL, "entry %s is not a vector a row, [B, H]",
-                       p->name);
-    if (eval_pairs_add(v->rows, batch, side, v->scores.v, width, &v->m->error))
+    if (run_entry(v, task, entry, &text, &width) ||
+        eval_pairs_add(v->rows, batch, side, v->scores.v, width, &v->m->error))
       return v->m->error.status;
   }
   return 0;
@@ -250,21 +310,18 @@ static int add_pairs(Evaluation *v, int entry, const FeedBatch *batch) {
 static int evaluate_batch(Evaluation *v, const FeedBatch *batch) {
   bigs_model *m = v->m;
   Task task;
-  int64_t rows, classes;
+  int64_t classes;
   int entry = task_of(batch, &task) ? bigs_model_entry(m->module, task.entry) : -1;
   if (entry < 0)
     return bigs_fail(&m->error, BIGS_EMODEL, "the model has no entry `%s` to be evaluated",
                      task.entry ? task.entry : "scores");
   if (task.kind == OF_PAIRS)
-    return add_pairs(v, entry, batch);
-  const BigsProgram *p = &m->module->program[entry];
-  if (run_entry(v, entry, batch, &rows, &classes))
+    return add_pairs(v, &task, entry, batch);
+  if (run_entry(v, &task, entry, batch, &classes))
     return m->error.status;
   if (task.kind == OF_SPANS)
-    return add_spans(v, batch, p, rows, classes);
-  if (check_numbers(m, &task, p->name, rows * classes))
-    return m->error.status;
-  return task.value ? add_numbers(v, &task) : add_labels(v, &task, p->name, rows, classes);
+    return add_spans(v, batch);
+  return task.value ? add_numbers(v, &task) : add_labels(v, &task, classes);
 }
 
 int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
@@ -276,14 +333,10 @@ int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
   int entry = task_of(batch, &task) ? bigs_model_entry(m->module, task.entry) : -1;
   if (entry < 0)
     return 0;
-  const BigsProgram *p = &m->module->program[entry];
   if (task.kind == OF_PAIRS)
     eval_side(batch, 0, field, &text);
   int err = feed_args(m->module, entry, task.kind == OF_PAIRS ? &text : batch, &args, &m->error);
-  if (!err && task.value && task.kind != OF_PAIRS) {
-    err = output_size(m, p, args.dims, &rows, &classes);
-    err = err ? err : check_numbers(m, &task, p->name, rows * classes);
-  }
+  err = err ? err : task_size(m, &task, &m->module->program[entry], args.dims, &rows, &classes);
   return err ? err : exec_reserve(m, entry, args.dims);
 }
 
