@@ -147,25 +147,26 @@ Value *v_full(Sema *s, const Value *v, DType t, const AxList *ax) {
   return r;
 }
 
-// It has no axes of its own and fills any: a number, `true`, `false`.
-static bool is_constant(const Value *v) {
-  return is_number(v) || (is_tensor(v) && v->known);
+static Value *other_kind(Sema *s, Operand v, const Ty *t, const char *callee, const Formal *f) {
+  const Number *n = is_number(v.v) ? v.v->num : NULL;
+  Diag *g = sema_error(s, ERR_OTHER_DTYPE, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s,
+                       callee, dtype_name(t->dtype),
+                       !n              ? "bool"
+                       : n->is_complex ? "a complex number"
+                       : n->whole      ? "a number"
+                                       : "no whole number");
+  if (!n || t->dtype == DT_BOOL)
+    diag_help(s->d, g, n ? "write `true` or `false`" : "write a number: `1` or `0`");
+  return NULL;
 }
 
-static Value *fit_number(Sema *s, Operand v, const Ty *t, const char *callee, const Formal *f) {
-  const Number *n = v.v->num;
-  if (t->dtype == DT_BOOL || (t->dtype == DT_I32 && !n->whole) ||
-      (n->is_complex && !dtype_is_complex(t->dtype))) {
-    sema_error(s, ERR_OTHER_DTYPE, v.span, "`%s` of `%s` is %s, and this is %s", f->name.s, callee,
-               dtype_name(t->dtype),
-               n->is_complex ? "a complex number"
-               : n->whole    ? "a number"
-                             : "no whole number");
-    return NULL;
-  }
-  if (!sema_number_fits(s, v.span, n, t->dtype))
-    return NULL;
-  return v_full(s, v.v, t->dtype, &t->ax);
+static Value *fit_constant(Sema *s, Operand v, const Ty *t, const char *callee, const Formal *f) {
+  const Number *n = is_number(v.v) ? v.v->num : NULL;
+  bool other = !n != (t->dtype == DT_BOOL) || (n && t->dtype == DT_I32 && !n->whole) ||
+               (n && n->is_complex && !dtype_is_complex(t->dtype));
+  if (other)
+    return other_kind(s, v, t, callee, f);
+  return !n || sema_number_fits(s, v.span, n, t->dtype) ? v_full(s, v.v, t->dtype, &t->ax) : NULL;
 }
 
 // A child in reach whose result has the axis, for the hint.
@@ -239,10 +240,8 @@ Value *sema_fit(Sema *s, Frame *inner, Operand v, const Formal *f, const char *c
   frame_restore(s, old);
   if (want.bad || is_poison(v.v))
     return NULL;
-  if (is_number(v.v))
-    return fit_number(s, v, &want, callee, f);
-  if (v.v->known && want.dtype == DT_BOOL)
-    return v_full(s, v.v, DT_BOOL, &want.ax);
+  if (is_constant(v.v))
+    return fit_constant(s, v, &want, callee, f);
   for (int i = 0; i < want.ax.n; i++)
     if (!ax_in(&v.v->ax, want.ax.v[i])) {
       lacks_axis(s, v, want.ax.v[i], f, callee, at);

@@ -356,7 +356,7 @@ static bool scan_states(Sema *s, const ScanExpr *e, Ax *ax, States *st) {
       sema_error(s, ERR_NO_SCAN, f->type->span, "the state has no `%s`: it is one step's value",
                  ax->name);
       ok = false;
-    } else if (is_number(v)) {
+    } else if (is_constant(v)) {
       Value *full =
           sema_fit(s, s->frame, (Operand){v, f->preset->span}, f, "scan", f->preset->span);
       ok &= full != NULL;
@@ -425,7 +425,7 @@ static void scan_node(Sema *s, const States *st, ScanBuild *sb, const Value *r, 
   }
 }
 
-static bool states_change(Sema *s, const States *st, Span at) {
+static bool states_change(Sema *s, const States *st) {
   bool ok = true;
   for (int i = 0; i < st->n; i++) {
     Bound *b = scope_find(s->scope, st->formal[i].name.s);
@@ -436,7 +436,6 @@ static bool states_change(Sema *s, const States *st, Span at) {
     diag_help(s->d, g, "bind it once in the body: `%s = ...`", st->formal[i].name.s);
     ok = false;
   }
-  (void)at;
   return ok;
 }
 
@@ -484,7 +483,7 @@ Value *sema_scan(Sema *s, const Expr *e) {
   }
   bind_states(s, &st);
   Value *r = sema_body(s, sc->body, e->op, "scan");
-  ok &= sc->body->bad || states_change(s, &st, e->op);
+  ok &= sc->body->bad || states_change(s, &st);
   if (checking(s) && !sc->body->bad)
     sema_check_unused(s, "scan", false);
   Value *out = v_poison(s);

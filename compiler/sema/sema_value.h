@@ -82,12 +82,16 @@ static inline bool is_number(const Value *v) {
 static inline bool is_tensor(const Value *v) {
   return v->kind == V_TENSOR;
 }
+// It has no axes of its own and fills any: a number, `true`, `false`.
+static inline bool is_constant(const Value *v) {
+  return is_number(v) || (is_tensor(v) && v->known);
+}
 bool v_const(const Value *v, double *x);  // a constant real number
 bool v_whole(const Value *v, int64_t *x); // a constant whole number
 Node *pair_join(Sema *s, Node *re,
                 Node *im); // a complex value as one real node with the axis `pair`
 Value *v_full(Sema *s, const Value *v, DType t,
-              const AxList *ax); // a number as a tensor with these axes
+              const AxList *ax); // of is_constant: a tensor with these axes
 
 // The axes of a pointwise result, by the rule that nothing grows by accident; false when it was
 // broken (reported).

@@ -49,6 +49,9 @@ static const ScanCase cases[] = {
     {"integers", "model M(x : [B, L, H]) { w : [H, G]\n"
                  " entry y : [B, L, H] = scan[L](h : [B, H] = 0, n : i32[B] = 0) {\n"
                  "  h = h * 0.5 + x * gather[G](w, n)\n  n = argmax[H](h)\n  h } }"},
+    {"a flag", "model M(x : [B, L, H]) { w : [H]\n"
+               " entry y : [B, L, H] = scan[L](h : [B, H] = 0, odd : bool[B, H] = true) {\n"
+               "  h = select(odd, h * 0.5 + x * w, h + w)\n  odd = not odd or x > 0.5\n  h } }"},
     {"softmax in the step",
      "model M(x : [B, L, H]) { w : [H, G]\n"
      " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"

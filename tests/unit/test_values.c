@@ -181,6 +181,8 @@ static const struct {
     {"[H]", "scan[H](s : f32 = 1) { s = 2 * s + x; s - 1 }", {2, 7, 18, 41}},
     {"[H]", "real(scan[H](s : c64 = 0) { s = 1i * s + x; s })", {1, 2, 2, 2}},
     {"i32[H]", "scan[H](s : i32 = 0) { s = s + iota[H]; s }", {0, 1, 3, 6}},
+    {"bool[H]", "scan[P](s : bool[H] = true) { s = s and x > 2; s }[P = 1]", {0, 0, 1, 1}},
+    {"bool[H]", "scan[P](s : bool[H] = H == 5) { s = s or x == 3; s }[P = 1]", {0, 0, 1, 0}},
     {"f32", "L * 2 / (L - 1) + x[H = 0] * 0", {3}},
     {"f32", "min(L, 2) + max(L / 2, 1) + sqrt(L * L) + x[H = 0] * 0", {6.5}},
     {"[H]", "select(x >= 3, x, select(x == 1, 7, -x))", {7, -2, 3, 4}},
