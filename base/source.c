@@ -18,6 +18,20 @@ Source *source_new(Arena *a, const char *path, const char *text, size_t size) {
   return s;
 }
 
+enum { TEXT_MAX = 60 };
+
+const char *span_text(Arena *a, Span at, const char *letter) {
+  size_t n = at.hi - at.lo;
+  const char *text = at.src ? at.src->text + at.lo : "";
+  bool shown = at.src && n <= TEXT_MAX && !memchr(text, '\n', n) && !memchr(text, '#', n);
+  return shown ? arena_strndup(a, text, n) : letter;
+}
+
+bool span_same_text(Span a, Span b) {
+  size_t n = a.hi - a.lo;
+  return n == b.hi - b.lo && !memcmp(a.src->text + a.lo, b.src->text + b.lo, n);
+}
+
 // The last line that starts at or before `at`, from 0.
 static int line_of(const Source *s, uint32_t at) {
   int lo = 0, hi = s->nlines;

@@ -2,6 +2,7 @@
 #ifndef BIGSC_SOURCE_H
 #define BIGSC_SOURCE_H
 #include "base/arena.h"
+#include <stdbool.h>
 
 typedef struct Source {
   const char *path; // as the user wrote it; "<prelude>" for the embedded one
@@ -19,5 +20,8 @@ static inline Span span_join(Span a, Span b) {
 }
 // In the arena, with a copy of text[0, size).
 Source *source_new(Arena *a, const char *path, const char *text, size_t size);
+// As it stands in the file, in the arena; `letter` where that is longer than a message holds, of several lines, with a comment, or no place.
+const char *span_text(Arena *a, Span at, const char *letter);
+bool span_same_text(Span a, Span b);        // both have a place
 void span_pos(Span s, int *line, int *col); // from 1; col counts characters (UTF-8), not bytes
 #endif

@@ -190,17 +190,12 @@ static void extend_checkpoint(Sema *s, Decl *out, const Decl *d, const Decl *u) 
 }
 
 // ---- train blocks
-static bool same_words(Span a, Span b) {
-  size_t n = a.hi - a.lo;
-  return n == b.hi - b.lo && !memcmp(a.src->text + a.lo, b.src->text + b.lo, n);
-}
-
 static bool is_said_again(const TrItem *it, const Decl *d) {
   for (int i = 0; i < d->train.n; i++) {
     const TrItem *again = &d->train.v[i];
     if (it->kind == again->kind && it->kind != TR_GROUP &&
         (it->kind != TR_SETTING || it->setting.name.s == again->setting.name.s) &&
-        (it->kind != TR_NEXT || same_words(it->state->span, again->state->span)))
+        (it->kind != TR_NEXT || span_same_text(it->state->span, again->state->span)))
       return true;
   }
   return false;

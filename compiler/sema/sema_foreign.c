@@ -2,11 +2,8 @@
 #include "compiler/sema/sema_habits.h"
 #include <string.h>
 
-// As it stands in the file; "x" where that is long.
 static const char *text(Sema *s, Span at) {
-  int n = (int)(at.hi - at.lo);
-  const char *t = at.src->text + at.lo;
-  return n > 48 || memchr(t, '\n', (size_t)n) ? "x" : arena_strndup(s->a, t, (size_t)n);
+  return span_text(s->a, at, "x");
 }
 
 static void values(Sema *s, const Exprs *v) {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_SAID = 8, TEXT_MAX = 48 };
+enum { MAX_SAID = 8 };
 
 // A call of another language, as far as its arguments say something here.
 typedef struct SaidArg {
@@ -74,14 +74,11 @@ static Said said(Sema *s, const Expr *of, Value *v, const Called *c) {
 // ---- texts
 // As it stands in the file, or a letter for it.
 static const char *text_of(Sema *s, const SaidArg *a, const char *letter, bool alone) {
-  Span at = a->expr->span;
-  int n = (int)(at.hi - at.lo);
   ExprKind k = a->expr->kind;
   bool binds = k != EX_BIN && k != EX_NEG && k != EX_PIPE && k != EX_CONTRACT;
-  const char *text = arena_strndup(s->a, at.src->text + at.lo, (size_t)n);
-  if (n > TEXT_MAX || strpbrk(text, "\n#"))
-    return letter;
-  return alone || binds || a->expr->parens ? text : arena_printf(s->a, "(%s)", text);
+  const char *text = span_text(s->a, a->expr->span, letter);
+  return alone || binds || a->expr->parens || text == letter ? text
+                                                             : arena_printf(s->a, "(%s)", text);
 }
 
 static const char *arg_text(const Said *x, int i, bool alone) {

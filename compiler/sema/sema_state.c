@@ -43,15 +43,10 @@ static bool is_state(Sema *s, const Expr *e, const Value *v) {
   return false;
 }
 
-static bool same_words(Span a, Span b) {
-  size_t n = a.hi - a.lo;
-  return n == b.hi - b.lo && !memcmp(a.src->text + a.lo, b.src->text + b.lo, n);
-}
-
 static void said_once(Sema *s, const Decl *d, int i) {
   const Expr *e = d->train.v[i].state;
   for (int k = 0; k < i; k++)
-    if (d->train.v[k].kind == TR_NEXT && same_words(d->train.v[k].state->span, e->span))
+    if (d->train.v[k].kind == TR_NEXT && span_same_text(d->train.v[k].state->span, e->span))
       sema_label(
           s,
           sema_error(s, ERR_UNKNOWN_SETTING, e->span, "the next value of a state is given twice"),

@@ -4,8 +4,6 @@
 #include "compiler/syntax/parse_internal.h"
 #include <string.h>
 
-enum { TEXT_MAX = 60 };
-
 Diag *complain(Parser *p, int code, Span at, const char *fmt, ...) {
   va_list ap;
   p->bad = true;
@@ -19,11 +17,7 @@ Diag *complain(Parser *p, int code, Span at, const char *fmt, ...) {
 }
 
 const char *written(const Parser *p, Span at, const char *letter) {
-  int n = (int)(at.hi - at.lo);
-  const char *text = p->src->text + at.lo;
-  return n > TEXT_MAX || memchr(text, '\n', (size_t)n) || memchr(text, '#', (size_t)n)
-             ? letter
-             : arena_strndup(p->arena, text, (size_t)n);
+  return span_text(p->arena, at, letter);
 }
 
 static Expr *foreign(Parser *p, ForeignKind kind, int first, Expr *a, Diag *g) {

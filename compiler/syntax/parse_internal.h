@@ -88,8 +88,7 @@ void expr_raise(Parser *p, Expr *e, int child); // makes room for a child of thi
 // ---- parse_foreign.c
 // An error that the parser goes on behind, as what is meant is clear.  May return NULL.
 Diag *complain(Parser *p, int code, Span at, const char *fmt, ...) PRINTF_LIKE(4, 5);
-const char *written(const Parser *p, Span at,
-                    const char *letter); // the text, or `letter` where it is long
+const char *written(const Parser *p, Span at, const char *letter); // span_text
 bool places_follow(const Parser *p);
 Expr *foreign_places(Parser *p, int first, Expr *a);
 Expr *foreign_list(Parser *p);
