@@ -118,6 +118,13 @@ static void check_counts(Prog *g, const Node *n) {
     error_of_size(g->p, n->span, text);
 }
 
+// As its own text says: `top_k[H, K](x)` and others are made of nodes of other names.
+static void error_in_scan(Prog *g, const Node *bad, const Node *loop) {
+  const char *text = span_text(g->a, bad->span, op_name(bad->op));
+  plan_error(g->p, bad->span.src ? bad->span : loop->span, "`%s` in a `scan` is not compiled yet",
+             text);
+}
+
 static bool can_plan(Prog *g) {
   int before = g->p->errors.n;
   for (int i = 0; i < g->nnode; i++) {
@@ -127,7 +134,7 @@ static bool can_plan(Prog *g) {
     if (n->op == OP_SCAN)
       BUG("a scan that was not closed");
     else if (bad)
-      plan_error(g->p, n->span, "%s in a `scan` is not compiled yet", op_name(bad->op));
+      error_in_scan(g, bad, n);
     else if (!countable(n))
       plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet",
                  POLY_FACTORS);
