@@ -98,15 +98,21 @@ static void draw(Repl *r, const Array *x, const char *title, const char *path) {
   arena_free(a);
 }
 
-// `EXPR FILE.svg`: cuts the file off.  NULL: there is none.
+static bool is_picture(const char *name) {
+  static const char *const endings[] = {".svg", ".png", ".jpg", ".jpeg", ".gif", ".pdf", ".html"};
+  const char *dot = strrchr(name, '.');
+  for (int i = 0; i < COUNT(endings) && dot; i++)
+    if (!strcmp(dot, endings[i]))
+      return true;
+  return false;
+}
+
+// `EXPR FILE.svg`: cuts the file off, or that of another kind.  NULL: there is none.
 static const char *trailing_file(char *text) {
-  size_t n = strlen(text);
-  if (n < 6 || strcmp(text + n - 4, ".svg") != 0)
-    return NULL;
-  char *start = text + n;
+  char *start = text + strlen(text);
   while (start > text && !isspace((unsigned char)start[-1]))
     start--;
-  if (start == text)
+  if (start == text || !is_picture(start))
     return NULL;
   start[-1] = 0;
   return start;
@@ -114,6 +120,10 @@ static const char *trailing_file(char *text) {
 
 void repl_plot(Repl *r, char *text) {
   const char *path = trailing_file(text);
+  if (path && !file_has_suffix(path, ".svg")) {
+    repl_fail(r, "%s: curves are written as FILE.svg alone", path);
+    return;
+  }
   Expr *value = repl_argument(r, text);
   Array *x = value ? repl_compute(r, value) : NULL;
   if (x && can_be_drawn(r, x))

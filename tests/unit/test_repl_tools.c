@@ -259,6 +259,7 @@ START_TEST(curves_at_the_prompt) {
                 "the first 8 curves; 1 more are left out");
   fails_with("dim H = 5\n:plot 1\n:plot iota[H] / 0.0 * 0\n:plot normal[H](1) /none/x.svg\n:plot\n",
              4, "one number is no curve");
+  fails_with("dim H = 5\n:plot iota[H] x.png\n", 1, "x.png: curves are written as FILE.svg alone");
   make_dir();
   snprintf(s, sizeof s, "dim H = 5\n:plot iota[H] %s\n", in_dir("x.svg"));
   succeeds_with(s, "x.svg written");
