@@ -84,8 +84,8 @@ static void print_result(Session *s, const TrainResult *r, const Feeding *f,
            (long long)r->step);
     return;
   }
-  printf("step %lld: training loss %.4f, %.0f %s/s\n", (long long)r->step, r->loss,
-         r->tokens_per_second, f->tokens ? "tokens" : "rows");
+  printf("step %lld: training loss %.4f, %.0f %s/s\n", (long long)r->step,
+         r->loss, r->tokens_per_second, f->tokens ? "tokens" : "rows");
   if (!r->evaluated)
     return;
   printf("held-out ");
@@ -409,6 +409,17 @@ static int usage_of_train(void) {
   return EXIT_USAGE;
 }
 
+// A run stands in --out, whether it is begun or gone on with.
+static int refuse_runs(const Options *o) {
+  for (int i = 0; i < o->args.n; i++)
+    if (folder_has_run(o->args.v[i])) {
+      fprintf(stderr, "bigsc train: %s is a run: `bigsc train --resume --out %s` goes on with it\n",
+              o->args.v[i], o->args.v[i]);
+      return EXIT_USAGE;
+    }
+  return 0;
+}
+
 // Which GPU a rank has; and the first one alone says how it goes.
 static void rank_options(Options *o, const Ranks *r) {
   o->gpu = r->place.local;
@@ -455,6 +466,7 @@ int cmd_TRAIN(const Options *given) {
   rank_options(&o, &ranks);
   if (!o.out)
     o.out = "run";
+  status = status ? status : refuse_runs(given);
   status = status ? status : resume_options(&o, &ranks, a);
   if (!status && o.args.n != 1)
     status = usage_of_train();
