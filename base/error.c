@@ -71,6 +71,13 @@ char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size) {
 }
 
 // What follows from the room of a GPU is seen in its hundredths of a GiB.
+BigsNumber bigs_number(double x, int places) {
+  BigsNumber n;
+  snprintf(n.text, sizeof n.text, fabs(x) < 1e9 ? "%.*f" : "%.*g", fabs(x) < 1e9 ? places : 4,
+           bigs_shown(x));
+  return n;
+}
+
 BigsBytes bigs_bytes(double bytes) {
   static const struct {
     const char *name;

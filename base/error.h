@@ -41,6 +41,11 @@ char *bigs_shape_text(const int64_t *shape, int rank, char *buf, size_t size);
 static inline double bigs_shown(double x) {
   return isnan(x) ? fabs(x) : x;
 }
+// "5.5423", as many places as said; from 1e9 on "1.234e+15": for a message.
+typedef struct BigsNumber {
+  char text[32];
+} BigsNumber;
+BigsNumber bigs_number(double x, int places);
 // "640 bytes", "1.5 KiB", "71.0 MiB", "148.74 GiB": for a message.
 typedef struct BigsBytes {
   char text[32];

@@ -84,8 +84,8 @@ static void print_result(Session *s, const TrainResult *r, const Feeding *f,
            (long long)r->step);
     return;
   }
-  printf("step %lld: training loss %.4f, %.0f %s/s\n", (long long)r->step,
-         r->loss, r->tokens_per_second, f->tokens ? "tokens" : "rows");
+  printf("step %lld: training loss %s, %.0f %s/s\n", (long long)r->step,
+         bigs_number(r->loss, 4).text, r->tokens_per_second, f->tokens ? "tokens" : "rows");
   if (!r->evaluated)
     return;
   printf("held-out ");

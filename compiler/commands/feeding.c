@@ -390,12 +390,12 @@ static void print_metrics(const EvalResult *r) {
     printf("%lld rows without labels\n", (long long)r->rows);
     return;
   }
-  printf("loss %.4f", r->loss);
+  printf("loss %s", bigs_number(r->loss, 4).text);
   for (int i = 0; i < METRICS; i++)
     if (metric_fits((MetricId)i, &r->task) && i == METRIC_accuracy)
       printf(", accuracy %.1f %%", 100 * r->accuracy);
     else if (metric_fits((MetricId)i, &r->task))
-      printf(", %s %.4f", metric_names[i], r->metric[i]);
+      printf(", %s %s", metric_names[i], bigs_number(r->metric[i], 4).text);
   printf(" of %lld %s\n", (long long)r->rows, row_words[r->task.kind]);
 }
 
@@ -406,8 +406,9 @@ void feeding_print_result(const Feeding *f, const EvalResult *r) {
     print_metrics(r);
     return;
   }
-  printf("loss %.4f nats, perplexity %.2f, accuracy %.1f %% of %lld predictions\n", r->loss,
-         r->perplexity, 100 * r->accuracy, (long long)r->count);
+  printf("loss %s nats, perplexity %s, accuracy %.1f %% of %lld predictions\n",
+         bigs_number(r->loss, 4).text, bigs_number(r->perplexity, 2).text, 100 * r->accuracy,
+         (long long)r->count);
   if (!data_unigram(f->data, &u, &none))
     printf("unigram entropy of the same tokens %.4f nats: the model is %.4f nats %s\n", u.cross,
            fabs(u.cross - r->loss), r->loss <= u.cross ? "below" : "above");

@@ -243,9 +243,9 @@ void progress_show(Progress *p, const ProgressNow *v, double now) {
   char line[200], left[32], speed[32];
   duration(v->seconds_left, left, sizeof left);
   count(v->tokens_per_second, speed, sizeof speed);
-  int n = snprintf(line, sizeof line, "step %lld/%lld  loss %.4f  rate %.2e  %s %s/s  %s  ETA %s",
-                   (long long)v->step, (long long)v->steps, v->loss, v->rate, speed,
-                   p->unit ? p->unit : "tokens", bigs_bytes((double)v->memory).text, left);
+  int n = snprintf(line, sizeof line, "step %lld/%lld  loss %s  rate %.2e  %s %s/s  %s  ETA %s",
+                   (long long)v->step, (long long)v->steps, bigs_number(v->loss, 4).text, v->rate,
+                   speed, p->unit ? p->unit : "tokens", bigs_bytes((double)v->memory).text, left);
   if (p->terminal && n >= columns(p->to)) // a line that wraps could not be rewritten
     n = columns(p->to) - 1;
   if (p->terminal)

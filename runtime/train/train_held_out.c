@@ -137,14 +137,16 @@ static int spoilt_evaluation(TrainRun *r, int64_t batches, double loss) {
 
 static void say_held_out(TrainRun *r, const EvalResult *v) {
   char text[256];
-  size_t n = (size_t)snprintf(text, sizeof text, "held-out loss %.4f", v->loss);
+  size_t n = (size_t)snprintf(text, sizeof text, "held-out loss %s", bigs_number(v->loss, 4).text);
   if (!isnan(v->perplexity))
-    n += (size_t)snprintf(text + n, sizeof text - n, "  perplexity %.2f", v->perplexity);
+    n += (size_t)snprintf(text + n, sizeof text - n, "  perplexity %s",
+                          bigs_number(v->perplexity, 2).text);
   if (!v->rows || metric_fits(METRIC_accuracy, &v->task))
     n += (size_t)snprintf(text + n, sizeof text - n, "  accuracy %.1f %%", 100 * v->accuracy);
   for (int i = 0; i < METRICS && v->rows && n < sizeof text; i++)
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &v->task))
-      n += (size_t)snprintf(text + n, sizeof text - n, "  %s %.4f", metric_names[i], v->metric[i]);
+      n += (size_t)snprintf(text + n, sizeof text - n, "  %s %s", metric_names[i],
+                            bigs_number(v->metric[i], 4).text);
   progress_say(&r->progress, "step %" PRId64 "  %s", r->m->step, text);
 }
 
