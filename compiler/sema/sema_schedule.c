@@ -9,8 +9,29 @@ static bool is_piece(const Expr *e) {
          name_listed(schedule_names, SCHED_COUNT, e->a->name.s);
 }
 
+// Its name alone, which nothing else has.
+static bool is_bare_piece(Sema *s, const Expr *e) {
+  return e->kind == EX_NAME && name_listed(schedule_names, SCHED_COUNT, e->name.s) &&
+         !let_find(s, e->name.s);
+}
+
+// With the arguments that it often has.
+static const char *whole_piece(Sema *s, const char *name) {
+  bool falls = schedule_falls[name_place(schedule_names, SCHED_COUNT, name)];
+  return arena_printf(s->a, "%s(%s)", name, falls ? "to: 0" : "10%");
+}
+
+static void bare_piece(Sema *s, const Expr *e) {
+  Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, e->span, "a piece of a schedule is a call");
+  diag_help(s->d, g, "write `%s`", whole_piece(s, e->name.s));
+}
+
 static void unknown_schedule(Sema *s, const Expr *e) {
   const Expr *callee = e->kind == EX_CALL ? e->a : e;
+  if (is_bare_piece(s, e)) {
+    bare_piece(s, e);
+    return;
+  }
   if (callee->kind != EX_NAME) {
     sema_error(s, ERR_UNKNOWN_SOURCE, e->span, "a piece of a schedule is a call: there are %s",
                suggest_text(s, schedule_names, SCHED_COUNT));
@@ -21,12 +42,15 @@ static void unknown_schedule(Sema *s, const Expr *e) {
   suggest_list(s, g, callee->name.s, schedule_names, SCHED_COUNT);
 }
 
+static bool in_percent(const Expr *e) {
+  return e->span.src && e->span.src->text[e->span.hi - 1] == '%';
+}
+
 // Steps, or below 1 a share of the run: 150 % are no steps, nor is 1.5.
 static bool length_of(Sema *s, const Expr *e, double *out) {
-  bool percent = e->span.src && e->span.src->text[e->span.hi - 1] == '%';
   if (!sema_number(s, e, "a length", 0, 1e15, out))
     return false;
-  if (*out < 1 || (!percent && *out == floor(*out)))
+  if (*out < 1 || (!in_percent(e) && *out == floor(*out)))
     return true;
   sema_error(s, ERR_BAD_SETTING, e->span,
              "a length is a whole number of steps, or a share of the run below 100 %%");
@@ -82,16 +106,17 @@ static void check_shares(Sema *s, const Expr *e, const Schedule *v) {
                100 * sum);
 }
 
-// A call that stands for a piece: of one, or of a name that nothing else has.
-static bool is_call_of_piece(Sema *s, const Expr *e) {
-  return is_piece(e) || (e->kind == EX_CALL && e->a->kind == EX_NAME &&
-                         prim_by_name(e->a->name.s) < 0 && !fn_find(s, e->a->name.s));
+// One piece: its name with arguments or alone, or a call of a name that nothing else has.
+static bool is_one_piece(Sema *s, const Expr *e) {
+  return is_piece(e) || is_bare_piece(s, e) ||
+         (e->kind == EX_CALL && e->a->kind == EX_NAME && prim_by_name(e->a->name.s) < 0 &&
+          !fn_find(s, e->a->name.s));
 }
 
 bool sema_is_schedule(Sema *s, const Expr *e) {
   if (e->kind == EX_BIN)
     return sema_is_schedule(s, e->a) || sema_is_schedule(s, e->b);
-  return e->kind == EX_THEN || is_call_of_piece(s, e);
+  return e->kind == EX_THEN || is_one_piece(s, e);
 }
 
 static void add_pieces(Sema *s, const Expr *e, Schedule *v) {
@@ -104,7 +129,7 @@ static void read_factor(Sema *s, const Expr *e, const char *what, double *number
   double x;
   if (e->kind == EX_THEN) {
     add_pieces(s, e, v);
-  } else if (is_call_of_piece(s, e)) {
+  } else if (is_one_piece(s, e)) {
     add_piece(s, e, true, v);
   } else if (e->kind == EX_BIN && e->bin == BIN_DIV) {
     read_factor(s, e->a, what, number, v);
@@ -123,10 +148,36 @@ static void read_factor(Sema *s, const Expr *e, const char *what, double *number
     *number *= x;
 }
 
+static bool says_number(Sema *s, const Expr *e) {
+  return e->kind == EX_BIN ? says_number(s, e->a) || says_number(s, e->b) : !sema_is_schedule(s, e);
+}
+
+// `cosine(1e-3)`: what stands where its length would be is the number that is meant.
+static const Expr *number_inside(const Expr *e) {
+  const Expr *x = is_piece(e) && e->args.n == 1 ? e->args.v[0].value : NULL;
+  return x && !e->args.v[0].name.s && x->kind == EX_NUM && x->num.value < 1 && !in_percent(x)
+             ? x
+             : NULL;
+}
+
+static void no_number(Sema *s, const Expr *e, const char *what) {
+  const Expr *meant = number_inside(e);
+  Diag *g = sema_error(s, ERR_BAD_SETTING, e->span,
+                       "%s is a number times a schedule, and this is the schedule alone", what);
+  if (meant)
+    diag_help(s->d, g, "write `%s * %s`", span_text(s->a, meant->span, "1e-3"),
+              whole_piece(s, e->a->name.s));
+  else
+    diag_help(s->d, g, "put the number in front: `... * %s`",
+              span_text(s->a, e->span, "cosine(to: 0)"));
+}
+
 bool sema_schedule(Sema *s, const Expr *e, const char *what, double *number, Schedule *v) {
   int before = s->d->errors;
   *number = 1;
   read_factor(s, e, what, number, v);
+  if (s->d->errors == before && !says_number(s, e))
+    no_number(s, e, what);
   return s->d->errors == before;
 }
 
