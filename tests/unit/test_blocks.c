@@ -349,8 +349,8 @@ START_TEST(schedules) {
       {"0.5", {0.5, 0.5, 0.5, 0.5}},
       {"2 * linear(to: 0)", {2, 1.52, 1, 0.02}},
       {"(warmup(25) then constant(25) then linear(to: 0.5)) / 2", {0.02, 0.5, 0.5, 0.255}},
-      {"(warmup(50%) then constant())", {0.02, 0.5, 1, 1}},
-      {"(cosine(50, to: 0.5) then linear(to: 0))", {1, 0.765699, 0.5, 0.01}},
+      {"1 * (warmup(50%) then constant())", {0.02, 0.5, 1, 1}},
+      {"(cosine(50, to: 0.5) then linear(to: 0)) * 1", {1, 0.765699, 0.5, 0.01}},
   };
   char text[512];
   snprintf(
