@@ -192,6 +192,14 @@ static Expr *dot(Parser *p, int first, Expr *a) {
 }
 
 // ---- primaries
+static Body *scan_body(Parser *p, const Formals *states) {
+  const Formals *around = p->states;
+  p->states = states;
+  Body *b = parse_body(p);
+  p->states = around;
+  return b;
+}
+
 // scan = "scan" "[" NAME "]" formals body
 static Expr *scan(Parser *p) {
   int first = p->at;
@@ -201,7 +209,7 @@ static Expr *scan(Parser *p) {
   s->axis = expect_name(p, "an axis");
   expect(p, T_RBRACKET, "");
   parse_formals(p, &s->states);
-  s->body = parse_body(p);
+  s->body = scan_body(p, &s->states);
   Expr *e = expr_node(p, EX_SCAN, first, NULL, NULL);
   e->op = word;
   e->scan = s;

@@ -1,5 +1,6 @@
 // What other languages write and nothing else can be meant by: reported, and taken for what it means, so that the checker can tell what to
 // write with the axes and types of the values at hand.
+#include "base/bug.h"
 #include "compiler/syntax/habits.h"
 #include "compiler/syntax/parse_internal.h"
 #include <string.h>
@@ -387,17 +388,71 @@ bool update_follows(const Parser *p) {
   return is(p, T_NAME) && (sign->kind == T_TIMES_SET || two);
 }
 
+static const struct {
+  char sign;
+  BinOp op;
+} updates[] = {{'+', BIN_ADD}, {'-', BIN_SUB}, {'*', BIN_MUL}, {'/', BIN_DIV}};
+
+static BinOp update_op(const Parser *p, const Token *sign) {
+  for (int i = 0; i < COUNT(updates); i++)
+    if (updates[i].sign == p->src->text[sign->lo])
+      return updates[i].op;
+  BUG("no update starts with this sign");
+}
+
+// All of `e` is the right operand: what binds less gets parentheses.
+static const char *operand(Parser *p, const Expr *e, BinOp op) {
+  const char *text = written(p, e->span, "...");
+  bool sum = e->kind == EX_BIN && op == BIN_ADD && e->bin < BIN_EQ;
+  bool bare = e->parens || sum || (e->kind == EX_BIN && e->bin == BIN_POW) ||
+              (e->kind != EX_BIN && e->kind != EX_CONTRACT && e->kind != EX_PIPE);
+  return bare ? text : arena_printf(p->arena, "(%s)", text);
+}
+
+static bool is_state(const Parser *p, const char *name) {
+  for (int i = 0; p->states && i < p->states->n; i++)
+    if (p->states->v[i].name.s == name)
+      return true;
+  return false;
+}
+
+static Expr *updated(Parser *p, Name n, BinOp op, Span at, Expr *add) {
+  Expr *old = expr_node(p, EX_NAME, p->at, NULL, NULL);
+  old->name = n;
+  old->span = old->op = n.span;
+  Expr *e = expr_node(p, EX_BIN, p->at, old, add);
+  e->bin = op;
+  e->span = span_join(n.span, add->span);
+  e->op = at;
+  return e;
+}
+
+// It is taken for `s = s + x`, which a scan writes.
+static void update_state(Parser *p, Stmt *s, Name n, BinOp op, Span at) {
+  Diag *g = complain(p, ERR_EXPECTED, at, "the new value of a state is bound by `=`");
+  Expr *add = parse_expr(p);
+  diag_help(p->diags, g, "write `%s = %s %s %s`", n.s, n.s, bin_op_name(op), operand(p, add, op));
+  s->kind = ST_BIND;
+  s->value = updated(p, n, op, at, add);
+  vec_push(p->arena, &s->names, n);
+}
+
 // The new value is read, for its own errors; the name keeps the old one.
 void foreign_update(Parser *p, Stmt *s) {
   Name n = expect_name(p, "a name");
   const Token *sign = advance(p);
   bool times = sign->kind == T_TIMES_SET;
   Span at = times ? tok_span(p, sign) : span_join(tok_span(p, sign), tok_span(p, advance(p)));
+  BinOp op = update_op(p, sign);
+  if (is_state(p, n.s)) {
+    update_state(p, s, n, op, at);
+    return;
+  }
   Diag *g = complain(p, ERR_NAME_TWICE, at, "a name is bound once: `%s` keeps its value", n.s);
   s->kind = ST_BAD;
   s->value = parse_expr(p);
-  diag_help(p->diags, g, "write `%s2 = %s %c %s`, and `%s2` from there on", n.s, n.s,
-            p->src->text[sign->lo], written(p, s->value->span, "..."), n.s);
+  diag_help(p->diags, g, "write `%s2 = %s %s %s`, and `%s2` from there on", n.s, n.s,
+            bin_op_name(op), operand(p, s->value, op), n.s);
 }
 
 // `let a = e`, `const a = e`, `let mut a = e` in a body, at the first word

@@ -17,6 +17,7 @@ typedef struct Parser {
   int item;    // the first token of the item that recovery would drop
   int nesting; // brackets, unary operators, blocks and rules around this place
   int told; // the item, by its first token, that complain() was about; what follows from it is not told
+  const Formals *states; // of the scan whose body is being read; NULL: none
   bool panic, bad;
   Expr *poison; // what stands for an expression that did not parse
   Type *no_type;
