@@ -167,6 +167,7 @@ compiler_sources = \
 	%D%/repl/repl_line.c \
 	%D%/repl/repl_line.h \
 	%D%/repl/repl_names.c \
+	%D%/repl/repl_order.c \
 	%D%/repl/repl_plot.c \
 	%D%/repl/repl_print.c \
 	%D%/repl/repl_run.c \

@@ -68,6 +68,8 @@ typedef struct Known { // a declaration; dims and lets one by one
   Decl *decl;
   bool broken; // no longer fits the others: left out until it is used or redefined
 } Known;
+typedef VEC(Known) DeclList;
+typedef VEC(Item *) ItemList;
 typedef struct DimNow {
   const char *name;
   int64_t extent, bound;
@@ -91,8 +93,8 @@ typedef struct Repl {
   const char *source; // name of the text in diagnostics
   int line;           // of the input that is being read
   const char *above;  // lines of comment right before it; NULL: none
-  VEC(Known) decls;
-  VEC(Item *) items;
+  DeclList decls;
+  ItemList items;
   VEC(Weight *) weights;
   VEC(Alias *) aliases;
   Defines sets; // -D and :set
@@ -138,8 +140,8 @@ Item *repl_item(const Repl *r, const char *name); // NULL: none
 Item *repl_put(Repl *r, const char *name, ItemKind kind, Span span); // new, or cleared in place
 void repl_drop_weights(Repl *r, const char *root);       // those of a child or parameter
 const DimNow *repl_dim(const Repl *r, const char *name); // NULL: none
-// Declarations, all or none.  False: refused, reported.
-bool repl_declare(Repl *r, Decl *const *decl, int n);
+// Declarations, all or none.  typed: they stood at the prompt, so what `:set` said of them before is over.  False: refused, reported.
+bool repl_declare(Repl *r, Decl *const *decl, int n, bool typed);
 bool repl_set(Repl *r, const char *name,
               const char *value);                      // a dim or a let; false: refused, reported
 bool repl_load(Repl *r, const char *path);             // a .mdl file; false: refused, reported
@@ -217,6 +219,12 @@ repl_assigned(const Repl *r,
 typedef void NameVisit(void *ctx, const char *name);
 void names_of_expr(const Expr *e, NameVisit *visit, void *ctx);
 void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx);
+void names_of_decl(const Decl *d, NameVisit *visit, void *ctx);
+
+// repl_order.c: all of them, each behind what it is made of, else as they were.
+DeclList decls_in_order(Repl *r, const DeclList *all);
+ItemList items_in_order(Arena *a, Repl *r);
+
 // A copy of e in which normal[B, L](std), trunc_normal[..](std) and uniform[..](a, b) are names of
 // parameters that start so; these are added to *params.  e itself when it has none.
 typedef struct Draws {
@@ -236,7 +244,7 @@ typedef struct Ready {
   DType dtype;
   TypedAxis *axes;
   int nax;
-  VEC(Item *) used;
+  ItemList used;
   Stmts draws;
   const Decl *train; // instead of a value: the block that is built
   Outputs outs;      // the value, then gradients, as elaborated

@@ -135,9 +135,10 @@ static Decl *model_around(Ready *e, Expr *value, bool everything) {
   if (e->train && train_has_data(e->train) && r->model)
     for (int i = 0; i < r->model->formals.n; i++)
       vec_push(e->arena, &d->formals, r->model->formals.v[i]);
-  for (int i = 0; i < r->items.n; i++)
-    if (everything || is_used(e, r->items.v[i]))
-      add_item(e, d, &draws, r->items.v[i]);
+  ItemList items = items_in_order(e->arena, r);
+  for (int i = 0; i < items.n; i++)
+    if (everything || is_used(e, items.v[i]))
+      add_item(e, d, &draws, items.v[i]);
   e->draws = draws.params;
   Stmts rest = d->body->stmts;
   d->body->stmts = (Stmts){0};

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef VEC(Known) Decls;
 typedef struct Fresh { // the declarations that are being added
   Decl *const *v;
   int n;
@@ -27,33 +26,29 @@ static DeclKind decl_class(const Decl *d) {
   return d->kind == DECL_LET ? DECL_DIM : d->kind;
 }
 
-static int find_decl(const Decls *l, const Decl *d) {
+static int find_decl(const DeclList *l, const Decl *d) {
   for (int i = 0; i < l->n; i++)
     if (decl_class(l->v[i].decl) == decl_class(d) && !strcmp(decl_key(l->v[i].decl), decl_key(d)))
       return i;
   return -1;
 }
 
-static void put_decl(Repl *r, Decls *l, Decl *d, bool last) {
+static void put_decl(Repl *r, DeclList *l, Decl *d) {
   int i = find_decl(l, d);
-  if (i >= 0 && !last) {
+  if (i >= 0)
     l->v[i] = (Known){.decl = d};
-    return;
-  }
-  for (int k = i; k >= 0 && k + 1 < l->n; k++)
-    l->v[k] = l->v[k + 1];
-  l->n -= i >= 0;
-  vec_push(r->arena, l, (Known){.decl = d});
+  else
+    vec_push(r->arena, l, (Known){.decl = d});
 }
 
-static bool is_constant(const Decls *l, const char *name) {
+static bool is_constant(const DeclList *l, const char *name) {
   for (int i = 0; i < l->n; i++)
     if (decl_class(l->v[i].decl) == DECL_DIM && !strcmp(decl_key(l->v[i].decl), name))
       return true;
   return false;
 }
 
-static Model *check(Repl *r, Arena *a, const Decls *l, const Defines *sets, Diags *diags) {
+static Model *check(Repl *r, Arena *a, const DeclList *l, const Defines *sets, Diags *diags) {
   File *f = NEW(a, File);
   Defines defs = {0};
   ModelOptions *opt = NEW(a, ModelOptions);
@@ -70,7 +65,7 @@ static Model *check(Repl *r, Arena *a, const Decls *l, const Defines *sets, Diag
 }
 
 // The older declaration that a diagnostic is about; -1: it is about something else.
-static int culprit(const Decls *l, const Diag *g, Fresh fresh) {
+static int culprit(const DeclList *l, const Diag *g, Fresh fresh) {
   for (int i = 0; i < l->n; i++) {
     const Decl *d = l->v[i].decl;
     if (d->span.src != g->span.src || g->span.lo < d->span.lo || g->span.lo >= d->span.hi)
@@ -92,7 +87,7 @@ static bool was_broken(const Repl *r, const Decl *d) {
 
 // Errors in older declarations: these are left out from now on.  False: an error is about something
 // else.
-static bool leave_out(Repl *r, Decls *l, Diags *d, Fresh fresh) {
+static bool leave_out(Repl *r, DeclList *l, Diags *d, Fresh fresh) {
   Diags news = {.arena = d->arena};
   const char *names = "";
   for (int i = 0; i < d->list.n; i++) {
@@ -117,24 +112,34 @@ static bool leave_out(Repl *r, Decls *l, Diags *d, Fresh fresh) {
   return true;
 }
 
-static bool open_dim(const Decls *l, const char *name) {
+static bool open_dim(const DeclList *l, const char *name) {
   for (int i = 0; i < l->n; i++)
     if (l->v[i].decl->kind == DECL_DIM && l->v[i].decl->dims.v[0].name.s == name)
       return l->v[i].decl->dims.v[0].bind != DIM_EQUAL;
   return false;
 }
 
-static void take(Repl *r, const Decls *l, const Model *m) {
+// One that was here keeps its extent, wherever it stands now.
+static int64_t open_extent(const Repl *r, const ModelDim *dim, int index) {
+  const DimNow *old = repl_dim(r, dim->name);
+  bool fits = old && old->open && (!dim->bound || old->extent <= dim->bound);
+  return fits ? old->extent : sample_extent(index, dim->bound);
+}
+
+static void take(Repl *r, const DeclList *l, const Model *m) {
   const ModelDim *dims;
+  VEC(DimNow) now = {0};
   int n = model_dims(m, &dims), open = 0;
-  r->dims.n = 0;
   for (int i = 0; i < n; i++) {
     DimNow d = {dims[i].name, dims[i].extent, dims[i].bound, open_dim(l, dims[i].name)};
     if (d.open && !dims[i].fixed)
-      d.extent = sample_extent(open, d.bound);
+      d.extent = open_extent(r, &dims[i], open);
     open += d.open;
-    vec_push(r->arena, &r->dims, d);
+    vec_push(r->arena, &now, d);
   }
+  r->dims.n = 0;
+  for (int i = 0; i < n; i++)
+    vec_push(r->arena, &r->dims, now.v[i]);
   r->decls.n = 0;
   for (int i = 0; i < l->n; i++)
     vec_push(r->arena, &r->decls, l->v[i]);
@@ -143,7 +148,7 @@ static void take(Repl *r, const Decls *l, const Model *m) {
 
 // Takes `l` over when it checks, perhaps without older declarations.  Else the errors are in *d, in
 // the arena *a.
-static bool settle(Repl *r, Decls *l, Fresh fresh, const Defines *sets, Arena **a, Diags *d) {
+static bool settle(Repl *r, DeclList *l, Fresh fresh, const Defines *sets, Arena **a, Diags *d) {
   for (int i = 0; i < l->n; i++)
     l->v[i].broken = false;
   for (int round = 0; round <= l->n; round++) {
@@ -160,13 +165,13 @@ static bool settle(Repl *r, Decls *l, Fresh fresh, const Defines *sets, Arena **
   return false;
 }
 
-static Decls edited(Repl *r, Fresh fresh, bool last) {
-  Decls l = {0};
+static DeclList edited(Repl *r, Fresh fresh) {
+  DeclList l = {0};
   for (int i = 0; i < r->decls.n; i++)
     vec_push(r->arena, &l, r->decls.v[i]);
   for (int i = 0; i < fresh.n; i++)
-    put_decl(r, &l, fresh.v[i], last);
-  return l;
+    put_decl(r, &l, fresh.v[i]);
+  return decls_in_order(r, &l);
 }
 
 // One dim or let a declaration, so that each can be replaced by itself.
@@ -205,22 +210,38 @@ static void tell_dims(Repl *r, Fresh fresh) {
     repl_note(r, "%s for now; :set changes them", text);
 }
 
-bool repl_declare(Repl *r, Decl *const *decl, int n) {
-  Fresh fresh = split(r, decl, n);
-  Arena *a = NULL, *b = NULL;
-  Diags d, e;
-  Decls l = edited(r, fresh, false);
-  bool ok = settle(r, &l, fresh, &r->sets, &a, &d);
-  if (!ok) { // it may need what was declared after its place
-    l = edited(r, fresh, true);
-    ok = settle(r, &l, fresh, &r->sets, &b, &e);
+// A number that was declared: a dim without one keeps what it was set to.
+static bool says_number(Fresh fresh, const char *name) {
+  for (int i = 0; i < fresh.n; i++) {
+    const Decl *d = fresh.v[i];
+    bool number = d->kind == DECL_LET || (d->kind == DECL_DIM && d->dims.v[0].bind == DIM_EQUAL);
+    if (number && !strcmp(decl_key(d), name))
+      return true;
   }
-  if (ok)
+  return false;
+}
+
+static Defines kept_sets(Repl *r, Fresh fresh) {
+  Defines sets = {0};
+  for (int i = 0; i < r->sets.n; i++)
+    if (!says_number(fresh, r->sets.v[i].name))
+      vec_push(r->arena, &sets, r->sets.v[i]);
+  return sets;
+}
+
+bool repl_declare(Repl *r, Decl *const *decl, int n, bool typed) {
+  Fresh fresh = split(r, decl, n);
+  Arena *a = NULL;
+  Diags d;
+  DeclList l = edited(r, fresh);
+  Defines sets = typed ? kept_sets(r, fresh) : r->sets;
+  bool ok = settle(r, &l, fresh, &sets, &a, &d);
+  if (ok) {
+    r->sets = sets;
     tell_dims(r, fresh);
-  else
+  } else
     repl_diags(r, &d);
   arena_free(a);
-  arena_free(b);
   return ok;
 }
 
@@ -228,7 +249,7 @@ bool repl_set(Repl *r, const char *name, const char *value) {
   Defines sets = {0};
   Arena *a = NULL;
   Diags d;
-  Decls l = edited(r, (Fresh){0}, false);
+  DeclList l = edited(r, (Fresh){0});
   if (!is_constant(&l, name)) {
     repl_fail(r, "there is no dim and no let `%s`", name);
     return false;
@@ -244,7 +265,7 @@ bool repl_set(Repl *r, const char *name, const char *value) {
   bool ok = settle(r, &l, all, &sets, &a, &d);
   r->changes += ok;
   if (ok)
-    memcpy(&r->sets, &sets, sizeof sets);
+    r->sets = sets;
   else if (a)
     repl_diags(r, &d);
   arena_free(a);
@@ -350,7 +371,7 @@ static bool file_checks(Repl *r, File *f) {
   Arena *a = arena_new();
   Diags d = {.arena = a};
   Defines defs = {0};
-  Decls own = {0};
+  DeclList own = {0};
   for (int i = 0; i < f->decls.n; i++) {
     Fresh parts = split(r, &f->decls.v[i], 1);
     for (int k = 0; k < parts.n; k++)
@@ -377,7 +398,7 @@ bool repl_load(Repl *r, const char *path) {
   for (int i = 0; i < f->decls.n; i++)
     if (f->decls.v[i]->kind < DECL_MODEL)
       vec_push(r->arena, &decls, f->decls.v[i]);
-  if (!repl_declare(r, decls.v, decls.n))
+  if (!repl_declare(r, decls.v, decls.n, false))
     return false;
   r->loaded = arena_strdup(r->arena, path);
   r->trains.n = 0;

@@ -376,7 +376,7 @@ static void run_items(Repl *r, const ReplInput *in) {
     while (i < in->items.n && in->items.v[i].decl && in->items.v[i].decl->kind < DECL_MODEL)
       vec_push(r->arena, &decls, in->items.v[i++].decl);
     if (decls.n) {
-      repl_declare(r, decls.v, decls.n);
+      repl_declare(r, decls.v, decls.n, true);
       continue;
     }
     run_item(r, &in->items.v[i++]);

@@ -76,9 +76,23 @@ static void walk_expr(const NameWalk *w, const Expr *e) {
   }
 }
 
-static void walk_stmt(const NameWalk *w, const Stmt *s) {
+// The number of a layer is a name of its own.
+typedef struct Outside {
+  const NameWalk *around;
+  const char *index;
+} Outside;
+
+static void visit_outside(void *ctx, const char *name) {
+  const Outside *o = ctx;
+  if (name != o->index)
+    o->around->visit(o->around->ctx, name);
+}
+
+static void walk_stmt(const NameWalk *around, const Stmt *s) {
   if (!s)
     return;
+  Outside outside = {around, s->index.s};
+  const NameWalk mine = {visit_outside, &outside}, *w = s->index.s ? &mine : around;
   walk_type(w, s->type);
   walk_expr(w, s->value);
   walk_expr(w, s->cond);
@@ -101,12 +115,29 @@ static void walk_body(const NameWalk *w, const Body *b) {
     walk_stmt(w, b->stmts.v[i]);
 }
 
+// But not what is declared.
+static void walk_decl(const NameWalk *w, const Decl *d) {
+  for (int i = 0; i < d->dims.n; i++)
+    walk_expr(w, d->dims.v[i].value);
+  for (int i = 0; i < d->lets.n; i++)
+    walk_expr(w, d->lets.v[i].value);
+  walk_formals(w, &d->formals);
+  walk_type(w, d->type);
+  for (int i = 0; i < d->more.n; i++)
+    walk_type(w, d->more.v[i]);
+  walk_body(w, d->body);
+}
+
 void names_of_expr(const Expr *e, NameVisit *visit, void *ctx) {
   walk_expr(&(NameWalk){visit, ctx}, e);
 }
 
 void names_of_stmt(const Stmt *s, NameVisit *visit, void *ctx) {
   walk_stmt(&(NameWalk){visit, ctx}, s);
+}
+
+void names_of_decl(const Decl *d, NameVisit *visit, void *ctx) {
+  walk_decl(&(NameWalk){visit, ctx}, d);
 }
 
 // ---- draws
