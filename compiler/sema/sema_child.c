@@ -224,8 +224,10 @@ Child *child_declared(Sema *s, const Stmt *st, const char *name, int64_t layer) 
   return c;
 }
 
+// The names of a draft came one after the other, and none has to know of all the others.
 static void index_is_new(Sema *s, const Stmt *st) {
-  const Bound *b = checking(s) ? scope_find(s->scope, st->index.s) : NULL;
+  bool matters = checking(s) && !s->m->opt.draft;
+  const Bound *b = matters ? scope_find(s->scope, st->index.s) : NULL;
   if (b && b->stmt != st)
     sema_label(s, sema_error(s, ERR_NAME_TWICE, st->index.span, "`%s` is bound twice", st->index.s),
                b->span, "first here");

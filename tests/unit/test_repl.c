@@ -142,6 +142,19 @@ END_TEST
 START_TEST(dims_declared_later) {
   prints("dim H = 4\ndim F = 2 * H\ndim H = 3\n:shape iota[F]\n", "[F = 6] i32\n");
   prints("dim H = 4\ndim F = 8\ndim H = F\n:shape iota[H]\n", "[H = 8] i32\n");
+  prints("let a = 2\nlet b = a + 1\nlet c = 5\nlet a = c\nb\n", "6  i32\n");
+  prints("let k = 2\nfn f(x) = x + k\nlet n = 5\nfn g(k) = k * n\nlet k = g(2)\nf(1)\n",
+         "11  i32\n");
+}
+END_TEST
+
+// What is typed last counts; a dim without a number says nothing about what it was set to.
+START_TEST(declared_after_set) {
+  prints("dim H = 4\n:set H=3\nH\ndim H = 6\nH\nlet k = 1\n:set k=2\nlet k = 3\nk\n",
+         "3  i32\n6  i32\n3  i32\n");
+  succeeds_with("dim B, L\n:set B=4\ndim B\n:type iota[B]\n", "[B = 4] i32\n");
+  succeeds_with("dim B, L\ndim B = 3\n:type iota[L]\n", "[L = 5] i32\n"); // as it was
+  fails_with("dim H = 4\n:set H=3\ndim H = Unknown\nH\n", 1, "3  i32\n");
 }
 END_TEST
 
@@ -237,6 +250,37 @@ START_TEST(loaded_models) {
   fails_with(s, 2, "unknown name `foo`");
   unlink(path);
   fails_with(":load /nonexistent/x.mdl\n1\n", 1, "1  i32");
+}
+END_TEST
+
+// In the second file what the first one had is made of what is new.
+START_TEST(files_in_another_order) {
+  char path[2][32] = {"/tmp/bigsc-repl-XXXXXX", "/tmp/bigsc-repl-XXXXXX"}, s[256];
+  for (int i = 0; i < 2; i++)
+    close(mkstemp(path[i]));
+  write_file(path[0], "dim H = 2\nlet a = 1\nfn f(x) = x\n"
+                      "model M(x : [H] = 1) { v = x * a; entry y : [H] = f(v) }\n");
+  write_file(path[1], "let b = 3, a = b + 1\ndim G = 3, H = G\nfn g(x) = x * b\nfn f(x) = g(x)\n"
+                      "model M(x : [H] = 1) { u = x + a; v = u * a; entry y : [H] = f(v) }\n");
+  snprintf(s, sizeof s, ":load %s\ny\n:load %s\ny\n:load %s\ny\n", path[0], path[1], path[0]);
+  prints(s, "[H = 2] f32\n[1.0000 1.0000]\n[H = 3] f32\n[60.0000 60.0000 60.0000]\n[H = 2] f32\n"
+            "[1.0000 1.0000]\n");
+  unlink(path[0]);
+  unlink(path[1]);
+}
+END_TEST
+
+// `i` is a number of the layers' line, and a value beside it.
+START_TEST(layers_count_beside_a_value) {
+  static const char two[] = "dim K = 2, H = 2\nmodule A(x : [H], s = 1) -> [H] { x * s }\n";
+  char s[512];
+  snprintf(s, sizeof s,
+           "%si = 5.0\nl : repeat K as i A(s: i + 1)\nl(1.0 * iota[H] + i)\ni = 7.0\nl(1.0 * "
+           "iota[H] + i)\nl(y)\n",
+           two);
+  fails_with(s, 1, "[10.0000 12.0000]\n");
+  fails_with(s, 1, "[14.0000 16.0000]\n");
+  fails_with(s, 1, "unknown name `y`");
 }
 END_TEST
 
@@ -535,6 +579,9 @@ Suite *repl_suite(void) {
   tcase_add_test(t, parameters_survive_redefinition);
   tcase_add_test(t, redefinitions_that_break_others);
   tcase_add_test(t, dims_declared_later);
+  tcase_add_test(t, declared_after_set);
+  tcase_add_test(t, files_in_another_order);
+  tcase_add_test(t, layers_count_beside_a_value);
   tcase_add_test(t, random_values);
   tcase_add_test(t, gradients);
   tcase_add_test(t, commands);
