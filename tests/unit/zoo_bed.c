@@ -39,6 +39,7 @@ static const struct {
      {{"H", "39"}, {"I", "67"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"gau.mdl", {{"H", "35"}, {"E", "67"}, {"K", "6"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
     {"gpt.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
+    {"lstm.mdl", {{"H", "10"}, {"V", "67"}}},
     {"m2bert.mdl",
      {{"H", "36"}, {"F", "68"}, {"Order", "7"}, {"Depth", "2"}, {"V", "67"}, {"P", "150"}}},
     {"modernbert.mdl",
@@ -110,13 +111,12 @@ static const Define *defines_of(const char *folder, const char *file, int *n) {
 }
 
 bool zoo_again(const char *file) {
-  static const char *const again[] = {
-      "distilbert.mdl", "electra.mdl", "electra_small.mdl", "gated.mdl", "m2bert.mdl",
-      "modernbert.mdl", "roberta.mdl", "sentence.mdl",      "stack.mdl", "xlmr.mdl"};
-  for (int k = 0; k < COUNT(again); k++)
-    if (!strcmp(again[k], file))
-      return true;
-  return false;
+  static const char *const first[] = {"bert.mdl", "bigs.mdl", "conv.mdl",   "fnet.mdl",
+                                      "gau.mdl",  "gpt.mdl",  "rotary.mdl", "s4d.mdl"};
+  for (int k = 0; k < COUNT(first); k++)
+    if (!strcmp(first[k], file))
+      return false;
+  return true;
 }
 
 int zoo_sized(void) {
