@@ -215,7 +215,7 @@ static int parameters(const Options *o, const char *verb) {
   int status = need(o, verb, 1, "-o", o->out);
   if (status)
     return status;
-  BuildWant want = {.nentries = -1, .ntrains = -1, .init = true};
+  BuildWant want = {.nentries = -1, .ntrains = -1, .init = true, .init_runs_alone = true};
   status = load(&s, o);
   status = status ? status : session_compile(&s, &want);
   s.lacking = "left out";

@@ -17,6 +17,8 @@ typedef struct BuildWant {
   bool update;  // optimizer programs, for training
   bool pieces;  // what adds up the gradients of pieces of a step, too
   bool init;    // first values of the parameters
+  // no other program is run: none gets machine code
+  bool init_runs_alone;
   // Instead of entries and train blocks: one program "value" with the outputs `value`, elaborated
   // by the caller in `graph`, and with `init` one for the first values of `fresh`; they are the
   // module's programs 0 and 1.  With several outputs, of which the others are gradients by the

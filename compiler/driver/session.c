@@ -187,10 +187,30 @@ const BigsBuiltinOps *const *session_builtins(void) {
   return builtins;
 }
 
+// 1 per kernel that is to be run.
+static uint8_t *kernels_to_run(const Build *b) {
+  uint8_t *run = NEWN(b->arena, uint8_t, b->nkernels + 1);
+  for (int i = 0; i < b->module->nprogram; i++) {
+    const BigsProgram *p = &b->module->program[i];
+    for (int k = 0; k < p->nstep; k++)
+      if (p->step[k].kind == BIGS_KERNEL && (p->kind == BIGS_INIT || !b->want->init_runs_alone))
+        run[p->step[k].index] = 1;
+  }
+  return run;
+}
+
 bool session_code(Build *b, Jit *jit, const char **error) {
-  BigsKernel **code = NEWN(b->arena, BigsKernel *, b->nkernels + 1);
-  if (!jit_kernels(jit, b->arena, b->kernels, b->nkernels, 0, code, error))
+  const uint8_t *run = kernels_to_run(b);
+  VEC(LKernel *) list = {0};
+  BigsKernel **code = NEWN(b->arena, BigsKernel *, b->nkernels + 1), **made;
+  for (int i = 0; i < b->nkernels; i++)
+    if (run[i])
+      vec_push(b->arena, &list, b->kernels[i]);
+  made = NEWN(b->arena, BigsKernel *, list.n + 1);
+  if (!jit_kernels(jit, b->arena, list.v, list.n, 0, made, error))
     return false;
+  for (int i = 0; i < b->nkernels; i++)
+    code[i] = run[i] ? *made++ : NULL;
   b->module->kernel = code;
   b->module->builtin = session_builtins();
   return true;
@@ -258,9 +278,10 @@ BuildOptions session_build_options(const Options *o) {
 // Rows that weights lack may have to be drawn.
 static bool build(Session *s, const BuildWant *want) {
   BuildOptions b = session_build_options(s->o);
-  BuildWant w = *want;
-  w.init |= s->o->extends.n > 0;
-  return build_module(&s->build, s->arena, s->names, s->diags, s->model, &w, &b);
+  BuildWant *w = NEW(s->arena, BuildWant);
+  *w = *want;
+  w->init |= s->o->extends.n > 0;
+  return build_module(&s->build, s->arena, s->names, s->diags, s->model, w, &b);
 }
 
 static int finish(Session *s, bool built) {
