@@ -210,13 +210,13 @@ static void tell_dims(Repl *r, Fresh fresh) {
     repl_note(r, "%s for now; :set changes them", text);
 }
 
-// A number that was declared: a dim without one keeps what it was set to.
-static bool says_number(Fresh fresh, const char *name) {
+// A number declared again: a dim without one keeps what it was set to, and `-D` counts for the first.
+static bool says_number(const Repl *r, Fresh fresh, const char *name) {
   for (int i = 0; i < fresh.n; i++) {
     const Decl *d = fresh.v[i];
     bool number = d->kind == DECL_LET || (d->kind == DECL_DIM && d->dims.v[0].bind == DIM_EQUAL);
     if (number && !strcmp(decl_key(d), name))
-      return true;
+      return is_constant(&r->decls, name);
   }
   return false;
 }
@@ -224,7 +224,7 @@ static bool says_number(Fresh fresh, const char *name) {
 static Defines kept_sets(Repl *r, Fresh fresh) {
   Defines sets = {0};
   for (int i = 0; i < r->sets.n; i++)
-    if (!says_number(fresh, r->sets.v[i].name))
+    if (!says_number(r, fresh, r->sets.v[i].name))
       vec_push(r->arena, &sets, r->sets.v[i]);
   return sets;
 }
