@@ -86,19 +86,52 @@ static Expr *origin_of(const Repl *r, Expr *loss) {
   return it && it->value && it->origin && it->origin->names.n == 1 ? it->origin->value : loss;
 }
 
+static const Decl *with_data(Repl *r, const Decl *block) {
+  if (!train_has_data(block) || r->data.n)
+    return block;
+  repl_fail(r, "on what? `:data FILE` says which text or table `%s` learns from", block->name.s);
+  return NULL;
+}
+
+typedef struct Fed { // the block among the names that files feed
+  const Repl *r;
+  const Decl *block;
+} Fed;
+
+static void find_fed(void *ctx, const char *name) {
+  Fed *f = ctx;
+  const Item *it = repl_item(f->r, name);
+  const Decl *block = it && it->loss ? known_block(f->r, name) : NULL;
+  f->block = block && train_has_data(block) ? block : f->block;
+}
+
+// Part of another loss it would be that of the prompt's values, and `:data` nothing.
+static const Decl *block_around(Repl *r, Expr *loss) {
+  Fed fed = {.r = r};
+  if (loss->kind == EX_NAME && known_block(r, loss->name.s))
+    return with_data(r, known_block(r, loss->name.s));
+  names_of_expr(loss, find_fed, &fed);
+  if (!fed.block)
+    return block_of(r, loss);
+  const char *name = fed.block->name.s;
+  repl_fail(r,
+            "`%s` learns from files, alone: `:train 100 %s`; another loss on them is written into "
+            "the block, and `:reload` reads it",
+            name, name);
+  return NULL;
+}
+
 // NULL: reported.
 static const Decl *choose_block(Repl *r, const char *of) {
   const Decl *block = known_block(r, of);
-  if (!*of && r->trains.n > 1)
+  if (block && (*of || r->trains.n == 1))
+    return with_data(r, block);
+  if (block)
     repl_fail(r, "which block? `:train 100 NAME`, of %s", block_names(r));
-  else if (!*of && !block)
+  else if (!*of)
     repl_fail(r, "train what? `:train 100 LOSS`, a number, or load a model with a train block");
-  else if (block && train_has_data(block) && !r->data.n)
-    repl_fail(r, "on what? `:data FILE` says which text or table `%s` learns from", block->name.s);
-  else if (block)
-    return block;
-  Expr *loss = *of && !block ? repl_argument(r, of) : NULL;
-  return loss ? block_of(r, origin_of(r, loss)) : NULL;
+  Expr *loss = *of ? repl_argument(r, of) : NULL;
+  return loss ? block_around(r, origin_of(r, loss)) : NULL;
 }
 
 // ---- made ready
