@@ -461,7 +461,7 @@ static int run_bench(Bench *b) {
   if (b->program < 0)
     return EXIT_MODEL;
   b->p = &b->s.module->program[b->program];
-  int status = o->trace ? session_check_output(&b->s, o->trace) : 0;
+  int status = o->trace ? session_check_output(&b->s, o->trace, OUTPUT_TEXT) : 0;
   if (status)
     return status;
   double before = peak_mib();

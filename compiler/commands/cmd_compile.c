@@ -185,7 +185,7 @@ static int emit(Session *s, const char *path, const char *what) {
   bool file = out && strcmp(out, "-");
   char *text = NULL;
   size_t n = 0;
-  int status = file ? session_check_output(s, out) : 0;
+  int status = file ? session_check_output(s, out, OUTPUT_TEXT) : 0;
   FILE *to = status ? NULL : file ? open_memstream(&text, &n) : stdout;
   if (status)
     return status;
@@ -416,7 +416,7 @@ static int write_output(Session *s, const char *path) {
   AotKind kind = aot_kind(path);
   if (!strcmp(path, "-"))
     return session_error(s, EXIT_USAGE, "-o - writes nothing by itself: say --emit=WHAT");
-  int status = session_check_output(s, path);
+  int status = session_check_output(s, path, output_kind(path));
   status = status ? status : check_picture(s, path);
   if (status)
     return status;
@@ -430,7 +430,7 @@ static int write_output(Session *s, const char *path) {
         s, EXIT_USAGE, "what is %s to be? -o takes .so .h .o .a .s .ll .bc .cu .dot .svg or .html",
         path);
   bool library = source || kind == AOT_SHARED || kind == AOT_ARCHIVE || kind == AOT_OBJECT;
-  status = library ? session_check_output(s, header_of(s, path)) : 0;
+  status = library ? session_check_output(s, header_of(s, path), OUTPUT_TEXT) : 0;
   status = status ? status : check_embedding(s, kind);
   status = status ? status : build(s, PASS_plan);
   status = status || !(library || header) ? status : check_names(s);

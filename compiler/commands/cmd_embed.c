@@ -194,7 +194,7 @@ static int open_vectors(Embedding *e, const char *dir) {
 
 static int embed(Embedding *e) {
   const char *path = e->s.o->out ? e->s.o->out : OUT_STDOUT;
-  int status = session_check_output(&e->s, path);
+  int status = session_check_output(&e->s, path, vectors_kind(path, e->s.o->format));
   status = status ? status : vectors_create(&e->s, path, e->s.o->format, &e->out);
   e->began = clock_seconds();
   status = status ? status : embed_lines(e);

@@ -146,7 +146,7 @@ static int check_predictions(Session *s, const BigsTrain *t) {
     return session_error(
         s, EXIT_USAGE,
         "--predictions is for tasks, whose rows have a target each, and `%s` is none", t->name);
-  return session_check_output(s, s->o->predictions);
+  return session_check_output(s, s->o->predictions, OUTPUT_TEXT);
 }
 
 // dir: a run's, or NULL; st: what it says of its batches.

@@ -24,7 +24,7 @@ static int need(const Options *o, const char *verb, int nargs, const char *name,
 
 static int load(Session *s, const Options *o) {
   int status = session_load(s, o, o->args.v[0], true);
-  return status ? status : session_check_output(s, o->out);
+  return status ? status : session_check_output(s, o->out, OUTPUT_NUMBERS);
 }
 
 static int run_entry(Session *s, int program) {

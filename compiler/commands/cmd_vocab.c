@@ -34,7 +34,7 @@ static int write_file(const char *path, const char *text, size_t n, BigsError *e
 
 static int check_output(const Options *o) {
   Session s = {.o = o, .arena = arena_new(), .color = options_color(o)};
-  int status = session_check_output(&s, o->out);
+  int status = session_check_output(&s, o->out, OUTPUT_WORDS);
   arena_free(s.arena);
   return status;
 }

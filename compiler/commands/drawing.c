@@ -1,5 +1,6 @@
 // See drawing.h.
 #include "compiler/commands/drawing.h"
+#include "compiler/commands/outputs.h"
 #include "runtime/files/file.h"
 #include <langinfo.h>
 #include <locale.h>
@@ -42,7 +43,7 @@ int drawing_check(Session *s, const char *out, const char *in) {
   struct stat a, b;
   if (!out || stat(out, &a) || stat(in, &b) || !S_ISREG(a.st_mode) || a.st_dev != b.st_dev ||
       a.st_ino != b.st_ino)
-    return 0;
+    return session_check_kind(s, out, OUTPUT_DRAWING);
   return session_error(s, EXIT_USAGE, "%s is read, and would be overwritten: choose another output",
                        out);
 }

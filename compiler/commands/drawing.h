@@ -12,7 +12,7 @@ typedef struct Drawing {
 int drawing_begin(Session *s, Drawing *d);
 int drawing_write(Session *s, Drawing *d, const char *path); // ends it in any case
 void drawing_drop(Drawing *d);                               // ends it, and writes nothing
-// 0, or a usage error: `out` is the file at `in`, which is read.
+// 0, or a usage error: `out` is the file at `in`, which is read, or no drawing.
 int drawing_check(Session *s, const char *out, const char *in);
 // The terminal of standard output, or 80 columns of COLUMNS; braille where the locale's text is UTF-8.
 Screen drawing_screen(const Options *o);

@@ -114,6 +114,11 @@ static const VectorForm *form_of(const char *path, const char *format) {
   return format ? form_named(format) : f ? f : &forms[0];
 }
 
+OutputKind vectors_kind(const char *path, const char *format) {
+  const VectorForm *form = form_of(path, format);
+  return form && form->finish ? OUTPUT_NUMBERS : OUTPUT_TEXT;
+}
+
 int vectors_create(Session *s, const char *path, const char *format, VectorFile **out) {
   const VectorForm *form = form_of(path, format);
   if (!form)

@@ -1,6 +1,8 @@
 // See outputs.h.
 #include "compiler/commands/outputs.h"
+#include "runtime/files/file.h"
 #include "runtime/train/corpus.h"
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,7 +33,52 @@ static const char *among(Session *s, const char *const *paths, int n, const stru
   return found;
 }
 
-int session_check_output(Session *s, const char *out) {
+// ---- kinds
+
+enum { HEAD = 512 };
+
+OutputKind output_kind(const char *path) {
+  static const char *const numbers[] = {".so", ".o", ".a", ".bc", ".npy", ".safetensors"};
+  for (int i = 0; i < COUNT(numbers); i++)
+    if (file_has_suffix(path, numbers[i]))
+      return OUTPUT_NUMBERS;
+  bool drawing = file_has_suffix(path, ".svg") || file_has_suffix(path, ".html");
+  return drawing ? OUTPUT_DRAWING : OUTPUT_TEXT;
+}
+
+static OutputKind kind_of_head(const char *head, size_t n) {
+  if (memchr(head, 0, n))
+    return OUTPUT_NUMBERS;
+  if (head[0] == '<')
+    return OUTPUT_DRAWING;
+  return memchr(head, ' ', n) || memchr(head, '\t', n) ? OUTPUT_TEXT : OUTPUT_WORDS;
+}
+
+const char *output_in_the_way(const char *path, OutputKind kind) {
+  static const char *const names[] = {"no text", "a text", "a text", "a drawing"};
+  char head[HEAD];
+  struct stat st;
+  FILE *f = strcmp(path, "-") && is_file(path, &st) ? fopen(path, "rb") : NULL;
+  size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+  if (f)
+    fclose(f);
+  OutputKind there = n ? kind_of_head(head, n) : kind;
+  if (n && file_has_suffix(path, ".mdl"))
+    return "a model";
+  bool fits = there == kind || (there == OUTPUT_WORDS && kind == OUTPUT_TEXT);
+  return fits ? NULL : names[there];
+}
+
+int session_check_kind(Session *s, const char *out, OutputKind kind) {
+  const char *what = out ? output_in_the_way(out, kind) : NULL;
+  return what ? session_error(s, EXIT_USAGE,
+                              "%s is %s, and would be overwritten: choose another output, or "
+                              "remove it first",
+                              out, what)
+              : 0;
+}
+
+int session_check_output(Session *s, const char *out, OutputKind kind) {
   const Options *o = s->o;
   const char *const values[] = {o->in, o->weights}, *const *used = NULL;
   struct stat st;
@@ -44,7 +91,7 @@ int session_check_output(Session *s, const char *out) {
   in = in ? in : among(s, o->data.v, o->data.n, &st);
   in = in ? in : among(s, used, nused, &st);
   if (!in)
-    return 0;
+    return session_check_kind(s, out, kind);
   return session_error(s, EXIT_USAGE,
                        "%s%s%s is read, and would be overwritten: choose another output", out,
                        strcmp(in, out) ? " is the same file as " : "", strcmp(in, out) ? in : "");

@@ -10,6 +10,7 @@
 #define BIGSC_REPL_H
 #include "codegen/llvm/jit.h"
 #include "runtime/cuda/device_cuda.h"
+#include "compiler/commands/outputs.h"
 #include "compiler/driver/options.h"
 #include "compiler/syntax/parse.h"
 #include "compiler/driver/pipeline.h"
@@ -189,6 +190,7 @@ bool repl_data_loss(Repl *r, double *loss);
 void repl_train_end(Repl *r); // forgets the optimizer's state
 
 // repl_files.c
+bool repl_may_write(Repl *r, const char *path, OutputKind kind); // false: refused, reported
 void repl_save(Repl *r, const char *path);
 void repl_reload(Repl *r);
 void repl_load_weights(Repl *r, const char *path);

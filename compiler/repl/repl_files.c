@@ -33,11 +33,19 @@ static bool add_params(Repl *r, Item *it, WrittenList *out) {
   return ok;
 }
 
+bool repl_may_write(Repl *r, const char *path, OutputKind kind) {
+  const char *what = output_in_the_way(path, kind);
+  if (what)
+    repl_fail(r, "%s is %s, and would be overwritten: choose another output, or remove it first",
+              path, what);
+  return !what;
+}
+
 void repl_save(Repl *r, const char *path) {
   WrittenList all = {0};
   Session s = {.o = r->o, .arena = r->arena};
-  bool ok = *path != 0;
-  if (!ok)
+  bool ok = *path && repl_may_write(r, path, OUTPUT_NUMBERS);
+  if (!*path)
     repl_fail(r, "where to? `:save w.safetensors`");
   for (int i = 0; ok && i < r->items.n; i++)
     if (r->items.v[i]->kind == ITEM_CHILD || r->items.v[i]->kind == ITEM_PARAM)

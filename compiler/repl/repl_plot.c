@@ -124,6 +124,8 @@ void repl_plot(Repl *r, char *text) {
     repl_fail(r, "%s: curves are written as FILE.svg alone", path);
     return;
   }
+  if (path && !repl_may_write(r, path, OUTPUT_DRAWING))
+    return;
   Expr *value = repl_argument(r, text);
   Array *x = value ? repl_compute(r, value) : NULL;
   if (x && can_be_drawn(r, x))
