@@ -264,6 +264,16 @@ static Node *scattered(Back *k, const Node *n) {
   return g_scatter(k->g, ids, x, n->attr.axis, n->attr.axes, n->attr.naxes);
 }
 
+// Of a convolution's kernel, which is a sum over what it does not keep, the steps too.
+static Node *correlated(Back *k, const Node *n) {
+  Node *u = all_steps(k, n->in[0]), *dy = all_steps(k, n->in[1]);
+  Axis *step = k->c->axis;
+  if (!k->value)
+    return NULL;
+  return g_conv_grad(k->g, u, g_expand(k->g, dy, &step, 1), n->attr.axis, n->attr.axes,
+                     n->attr.naxes, n->attr.reverse);
+}
+
 // The sum over the steps of x, a node of the backward region.
 static Node *sum_over_steps(Back *k, Node *x) {
   switch (x->op) {
@@ -277,6 +287,7 @@ static Node *sum_over_steps(Back *k, Node *x) {
   case OP_FLIP:
   case OP_PAD: return linear(k, x, 0);
   case OP_SCATTER: return scattered(k, x);
+  case OP_CONV_GRAD: return correlated(k, x);
   case OP_CONTRACT: return product_over_steps(k, x, x->attr.axes, x->attr.naxes);
   case OP_MUL:
     for (int i = 0; i < 2; i++)

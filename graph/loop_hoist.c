@@ -22,7 +22,6 @@ typedef struct Hoist {
 static bool may_leave(const Node *n) {
   switch (n->op) {
   case OP_LOOP:
-  case OP_CONV_GRAD:
   case OP_ATTENTION:
   case OP_ATTENTION_LSE:
   case OP_ATTENTION_GRAD: return false;
@@ -131,7 +130,7 @@ static Node *rebuilt_outside(Hoist *h, const Node *n) {
   }
   for (int i = 0; i < n->nin && agrees(n); i++)
     in[i] = n->op == OP_CAUSAL_CONV && i ? in[i] : with_axis(h, in[i], any);
-  if (n->op == OP_SCATTER && any) {
+  if ((n->op == OP_SCATTER || n->op == OP_CONV_GRAD) && any) {
     at.axes = NEWN(g->arena, Axis *, at.naxes + 1);
     for (int i = 0; i < at.naxes; i++)
       at.axes[i] = n->attr.axes[i];

@@ -41,36 +41,6 @@ void loop_live(const Scan *s, Node *const *nodes, int n, bool *live) {
   }
 }
 
-// ---- what cannot be compiled
-
-static bool is_supported(const Node *n) {
-  switch (n->op) {
-  case OP_GATHER:
-  case OP_SCATTER:
-  case OP_SUM:
-  case OP_RMAX:
-  case OP_RMIN:
-  case OP_ARGMAX:
-  case OP_CUMSUM:
-  case OP_CONTRACT:
-  case OP_LOOP: return true;
-  default: return op_flags(n->op) & (F_LEAF | F_POINTWISE | F_INDEX);
-  }
-}
-
-const Node *loop_unsupported(Graph *g, const Scan *s) {
-  int n;
-  Node **nodes = loop_nodes(g, s, &n);
-  for (int i = 0; i < n; i++) {
-    const Node *bad = nodes[i]->op == OP_LOOP  ? loop_unsupported(g, nodes[i]->attr.scan)
-                      : is_supported(nodes[i]) ? NULL
-                                               : nodes[i];
-    if (bad)
-      return bad;
-  }
-  return NULL;
-}
-
 // ---- axes that nothing mixes
 
 static bool mixes(Graph *g, const Scan *s, const Axis *a);
@@ -83,8 +53,10 @@ static bool keeps(Graph *g, const Node *n, int i, const Axis *a) {
     return n->attr.scan->axis != a && !mixes(g, n->attr.scan, a);
   if (n->op == OP_SLICE || n->op == OP_PAD)
     return n->attr.axis != a && n->attr.axis2 != a;
-  if (n->op == OP_CUMSUM)
+  if (n->op == OP_CUMSUM || n->op == OP_CAUSAL_CONV)
     return n->attr.axis != a;
+  if (n->op == OP_CONV_GRAD)
+    return n->attr.axis != a && axis_in(n->attr.axes, n->attr.naxes, a);
   if (n->op == OP_FLIP)
     return !axis_in(n->attr.axes, n->attr.naxes, a);
   return axis_is_kept(n, i, a);

@@ -268,7 +268,7 @@ static void map_nest(LoopLower *x, const Slot *s, Node *n) {
   loop_close_nest(x, &t);
 }
 
-static int axes_but(const Slot *s, const Axis *but, Axis **out) {
+int loop_axes_but(const Slot *s, const Axis *but, Axis **out) {
   int n = 0;
   for (int i = 0; i < s->nax; i++)
     if (s->ax[i] != but)
@@ -279,7 +279,7 @@ static int axes_but(const Slot *s, const Axis *but, Axis **out) {
 static void cumsum_nest(LoopLower *x, const Slot *s, Node *n) {
   Lower *c = x->c;
   Axis *ax[MAX_AXES], *a = n->attr.axis;
-  Nest t = loop_open_nest(x, ax, axes_but(s, a, ax), true);
+  Nest t = loop_open_nest(x, ax, loop_axes_but(s, a, ax), true);
   DType sum = lower_wide(computed_dtype(n));
   int reg = lower_reg(c, sum, lx_const(c->a, sum, 0));
   LStmt *f = lower_for(c, li(c, 0), lpoly(c, a->extent), a->extent, 0);
@@ -325,9 +325,24 @@ static void scatter_nest(LoopLower *x, const Slot *s, Node *n) {
   loop_close_nest(x, &t);
 }
 
+typedef void NestOf(LoopLower *x, const Slot *s, Node *n);
+
+// What computes n into scratch; NULL: it is derived where it is read.
+static NestOf *nest_of(const Node *n) {
+  switch (n->op) {
+  case OP_ARGMAX: return argmax_nest;
+  case OP_ARGSORT: return loop_sort_nest;
+  case OP_CUMSUM: return cumsum_nest;
+  case OP_CAUSAL_CONV:
+  case OP_CONV_GRAD: return loop_conv_nest;
+  case OP_SCATTER: return is_one_hot(n) ? NULL : scatter_nest;
+  case OP_CONTRACT: return n->attr.naxes ? reduce_nest : NULL;
+  default: return is_reduction(n) ? reduce_nest : NULL;
+  }
+}
+
 static bool is_computed_apart(const Node *n) {
-  return is_reduction(n) || (n->op == OP_CONTRACT && n->attr.naxes) || n->op == OP_ARGMAX ||
-         n->op == OP_CUMSUM || n->op == OP_LOOP || (n->op == OP_SCATTER && !is_one_hot(n));
+  return n->op == OP_LOOP || nest_of(n);
 }
 
 static void store_value(LoopLower *x, Node *n) {
@@ -335,18 +350,16 @@ static void store_value(LoopLower *x, Node *n) {
     loop_nest(x, n);
     return;
   }
+  NestOf *nest = nest_of(n);
   Slot s = loop_scratch_slot(x, n, n->ax, n->nax, op_name(n->op));
-  if (n->op == OP_ARGMAX)
-    argmax_nest(x, &s, n);
-  else if (n->op == OP_CUMSUM)
-    cumsum_nest(x, &s, n);
-  else if (n->op == OP_SCATTER && !is_one_hot(n))
-    scatter_nest(x, &s, n);
-  else if (is_computed_apart(n))
-    reduce_nest(x, &s, n);
-  else
-    map_nest(x, &s, n);
+  (nest ? nest : map_nest)(x, &s, n);
   vec_push(x->c->a, &x->slot, s);
+}
+
+// Reads elements of its operands at many places, one or several for each of its own.
+static bool reads_about(const Node *n) {
+  return n->op == OP_GATHER || n->op == OP_SCATTER || n->op == OP_ARGSORT ||
+         n->op == OP_CAUSAL_CONV || n->op == OP_CONV_GRAD;
 }
 
 // Pointwise work that a reduction would do again for each element of an axis that it lacks.
@@ -365,7 +378,7 @@ static bool is_repeated(const LoopLower *x, const LoopRegion *r, const Node *n) 
     bool sums = u->op == OP_CONTRACT && u->attr.naxes;
     if (sums && u->nax + u->attr.naxes > n->nax)
       return true;
-    if (u->op == OP_GATHER || u->op == OP_SCATTER)
+    if (reads_about(u))
       return true;
     if ((op_flags(u->op) & F_POINTWISE) && u->nax > n->nax && op_flops(n) >= 8)
       return true;

@@ -54,9 +54,13 @@ static int lanes(const Lower *c) {
   return c->g->p->o.on->builtins ? 0 : 2;
 }
 
+LExpr *lower_conv_value(Lower *c, Node *n, const Coords *at, int vec) {
+  return conv_sum(c, n, at, conv_terms(c, n, at), vec, false);
+}
+
 void lower_conv(Lower *c, Node *n, const Place *dst) {
   Coords at = lower_elements(c, n);
-  lower_store(c, dst, &at, conv_sum(c, n, &at, conv_terms(c, n, &at), lanes(c), false), false);
+  lower_store(c, dst, &at, lower_conv_value(c, n, &at, lanes(c)), false);
 }
 
 void lower_toeplitz_sum(Lower *c, Node *n, const Coords *at) {
@@ -70,16 +74,16 @@ void lower_toeplitz_sum(Lower *c, Node *n, const Coords *at) {
 }
 
 // dk[j] = sum over l and the axes not kept of dy[l] u[l - j]; reversed: dy[l] u[l + j]
-void lower_conv_grad(Lower *c, Node *n, const Place *dst) {
+LExpr *lower_conv_grad_value(Lower *c, Node *n, const Coords *at, int vec) {
   Axis *a = n->attr.axis;
   DType t = computed_dtype(n);
-  Coords at = lower_elements(c, n), u = at, y = at;
-  LExpr *j = coords_get(&at, a), *L = lpoly(c, a->extent);
+  Coords u = *at, y;
+  LExpr *j = coords_get(at, a), *L = lpoly(c, a->extent);
   LStmt *open[2 * MAX_AXES];
   int acc = sum_begin(c, t), k = lower_summed(c, n, n->in[0], n->in[1], &u, open, a);
   bool back = n->attr.reverse;
   LStmt *f = lower_for(c, back ? li(c, 0) : j, back ? minus(c, L, j) : L, a->extent, 0);
-  (k ? open[k - 1] : f)->vec = lanes(c);
+  (k ? open[k - 1] : f)->vec = vec;
   LExpr *l = lvar(c, f->var);
   y = u;
   coords_set(&y, a, l);
@@ -90,5 +94,10 @@ void lower_conv_grad(Lower *c, Node *n, const Place *dst) {
   lower_end(c, f);
   while (k > 0)
     lower_end(c, open[--k]);
-  lower_store(c, dst, &at, sum_end(c, acc, t), false);
+  return sum_end(c, acc, t);
+}
+
+void lower_conv_grad(Lower *c, Node *n, const Place *dst) {
+  Coords at = lower_elements(c, n);
+  lower_store(c, dst, &at, lower_conv_grad_value(c, n, &at, lanes(c)), false);
 }

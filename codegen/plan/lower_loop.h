@@ -12,7 +12,6 @@
 bool loop_equals(const Node *a, const Node *b); // values of one loop?
 Node **loop_nodes(Graph *g, const Scan *s, int *n);
 void loop_live(const Scan *s, Node *const *nodes, int n, bool *live);
-const Node *loop_unsupported(Graph *g, const Scan *s); // NULL: it can be compiled
 // The axes that tasks have places of; `live` by id.
 int loop_tasks(Graph *g, const Scan *s, const bool *live, Axis **out);
 
@@ -68,8 +67,13 @@ void loop_close_nest(LoopLower *x, Nest *t);
 LExpr *loop_settled(Lower *c, LExpr *e); // in a register
 int loop_unit_in_place(const Place *pl,
                        const Axis *a); // 2: a's places lie side by side, -2: apart, 0: neither
+int loop_axes_but(const Slot *s, const Axis *but, Axis **out); // the slot's axes without one
 // Computes what of the region is summed or read at many places, into scratch.
 void loop_store_values(LoopLower *x, LoopRegion *r);
+
+// ---- loop_mixed.c
+void loop_conv_nest(LoopLower *x, const Slot *s, Node *n); // also of a kernel's gradient
+void loop_sort_nest(LoopLower *x, const Slot *s, Node *n);
 
 // ---- lower_loop.c
 void loop_nest(LoopLower *x, Node *n); // all values of a loop in a loop, into scratch

@@ -5,10 +5,9 @@
 typedef struct Sort {
   Lower *c;
   Node *n;
-  Coords at;           // of the row
-  LExpr *row, *rows;   // its number, and how many there are
-  LExpr *count, *size; // the places of a row, as an integer and as i32
-  int mem;
+  Coords at; // of the row
+  SortBuffer buf;
+  LExpr *count, *size;       // the places of a row, as an integer and as i32
   int half, width;           // i32: where the places are; the length of the runs that are merged
   int left, mid, right, end; // i32: the next of both runs, and where they end
 } Sort;
@@ -39,10 +38,14 @@ static LExpr *as_int(const Sort *s, LExpr *x) {
 }
 
 // Where place k of a half of the row lies in the buffer.
-static LExpr *slot(const Sort *s, LExpr *half, LExpr *k) {
-  Lower *c = s->c;
-  LExpr *row = liop(c, L_IADD, liop(c, L_IMUL, as_int(s, half), s->rows), s->row);
-  return liop(c, L_IADD, liop(c, L_IMUL, row, s->count), k);
+static LExpr *slot(Lower *c, const Node *n, SortBuffer b, LExpr *half, LExpr *k) {
+  half = lint(c, lx_to_int(c->a, half));
+  LExpr *row = liop(c, L_IADD, liop(c, L_IMUL, half, b.rows), b.row);
+  return liop(c, L_IADD, liop(c, L_IMUL, row, lpoly(c, n->attr.axis->extent)), k);
+}
+
+LExpr *lower_sorted(Lower *c, Node *n, SortBuffer b, LExpr *half, LExpr *k) {
+  return lx_load(c->a, c->k, b.mem, slot(c, n, b, half, k));
 }
 
 static LStmt *each_place(const Sort *s, LExpr *to) {
@@ -50,7 +53,7 @@ static LStmt *each_place(const Sort *s, LExpr *to) {
 }
 
 static void put(const Sort *s, LExpr *half, LExpr *k, LExpr *place) {
-  lower_emit(s->c, ls_store(s->c->a, s->mem, slot(s, half, k), place));
+  lower_emit(s->c, ls_store(s->c->a, s->buf.mem, slot(s->c, s->n, s->buf, half, k), place));
 }
 
 // A register with the place that stands at index r of the present half, or at the last one.
@@ -59,7 +62,7 @@ static int take(const Sort *s, int r) {
   LExpr *last = op(s, L_SUB, s->size, num(s, 1));
   int near = lower_reg(c, DT_I32, op(s, L_MIN, reg(s, r), last));
   return lower_reg(c, DT_I32,
-                   lx_load(c->a, c->k, s->mem, slot(s, reg(s, s->half), as_int(s, reg(s, near)))));
+                   lower_sorted(c, s->n, s->buf, reg(s, s->half), as_int(s, reg(s, near))));
 }
 
 static LExpr *value_at(const Sort *s, int place) {
@@ -132,37 +135,34 @@ static void registers(Sort *s) {
   s->width = lower_reg(s->c, DT_I32, num(s, 1));
 }
 
-static void result(const Sort *s, const Place *dst) {
-  Lower *c = s->c;
-  Axis *to = s->n->attr.axis2;
-  Coords out = s->at;
-  LStmt *f = lower_for(c, li(c, 0), lpoly(c, to->extent), to->extent, 0);
-  coords_set(&out, to, lvar(c, f->var));
-  lower_store(c, dst, &out, lx_load(c->a, c->k, s->mem, slot(s, reg(s, s->half), lvar(c, f->var))),
-              false);
-  lower_end(c, f);
-}
-
-void lower_argsort(Lower *c, const Inst *k, Node *n, const Place *dst) {
-  Sort s = {.c = c, .n = n};
-  Axis *rows[MAX_AXES], *a = n->attr.axis;
-  int nrows = 0;
-  for (int i = 0; i < n->in[0]->nax; i++)
-    if (n->in[0]->ax[i] != a)
-      rows[nrows++] = n->in[0]->ax[i];
-  Poly many = extents(rows, nrows);
-  s.row = lvar(c, lower_grid(c, many, 1));
-  s.rows = lpoly(c, many);
-  s.count = lpoly(c, a->extent);
+LExpr *lower_sort_row(Lower *c, Node *n, const Coords *at, SortBuffer b) {
+  Sort s = {.c = c, .n = n, .at = *at, .buf = b};
+  s.count = lpoly(c, n->attr.axis->extent);
   s.size = lx_from_int(c->a, DT_I32, s.count);
-  lower_unflatten(c, s.row, rows, nrows, &s.at);
-  int buf = buf_add(c->g, k->prologue ? BIGS_KEPT : BIGS_ARENA, DT_I32,
-                    poly_scale(poly_mul(many, a->extent), 2), "order");
-  s.mem = lower_mem(c, buf, poly_const(0), true);
   registers(&s);
   LStmt *f = each_place(&s, s.count);
   put(&s, num(&s, 0), lvar(c, f->var), lx_from_int(c->a, DT_I32, lvar(c, f->var)));
   lower_end(c, f);
   passes(&s);
-  result(&s, dst);
+  return reg(&s, s.half);
+}
+
+void lower_argsort(Lower *c, const Inst *k, Node *n, const Place *dst) {
+  Axis *rows[MAX_AXES], *a = n->attr.axis, *to = n->attr.axis2;
+  int nrows = 0;
+  for (int i = 0; i < n->in[0]->nax; i++)
+    if (n->in[0]->ax[i] != a)
+      rows[nrows++] = n->in[0]->ax[i];
+  Poly many = extents(rows, nrows);
+  SortBuffer b = {.row = lvar(c, lower_grid(c, many, 1)), .rows = lpoly(c, many)};
+  Coords at = {0};
+  lower_unflatten(c, b.row, rows, nrows, &at);
+  int buf = buf_add(c->g, k->prologue ? BIGS_KEPT : BIGS_ARENA, DT_I32,
+                    poly_scale(poly_mul(many, a->extent), 2), "order");
+  b.mem = lower_mem(c, buf, poly_const(0), true);
+  LExpr *half = lower_sort_row(c, n, &at, b);
+  LStmt *f = lower_for(c, li(c, 0), lpoly(c, to->extent), to->extent, 0);
+  coords_set(&at, to, lvar(c, f->var));
+  lower_store(c, dst, &at, lower_sorted(c, n, b, half, lvar(c, f->var)), false);
+  lower_end(c, f);
 }

@@ -25,9 +25,20 @@ int lower_summed(Lower *c, Node *n, const Node *x, const Node *y, Coords *at, LS
 // ---- lower_conv.c
 void lower_conv(Lower *c, Node *n, const Place *dst);
 void lower_conv_grad(Lower *c, Node *n, const Place *dst);
+// An element; vec: lanes that share out its terms, 0 where it is computed by one lane.
+LExpr *lower_conv_value(Lower *c, Node *n, const Coords *at, int vec);
+LExpr *lower_conv_grad_value(Lower *c, Node *n, const Coords *at, int vec);
 
 // ---- lower_sort.c
 void lower_argsort(Lower *c, const Inst *k, Node *n, const Place *dst);
+typedef struct SortBuffer { // two orders of each row's places
+  int mem;
+  LExpr *row, *rows; // the number of the row, and how many there are
+} SortBuffer;
+// Sorts n's row at these coordinates; gives the half of the buffer that has the order, for lower_sorted.
+LExpr *lower_sort_row(Lower *c, Node *n, const Coords *at, SortBuffer b);
+LExpr *lower_sorted(Lower *c, Node *n, SortBuffer b, LExpr *half,
+                    LExpr *k); // the place that is k-th
 
 // ---- lower_cumsum.c
 void lower_cumsum(Lower *c, Node *n, const Place *dst);

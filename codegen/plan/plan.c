@@ -1,7 +1,6 @@
 // The planner's outside: programs are recorded, then planned together, since parameters have one
 // layout for all of them.
 #include "codegen/plan/contract.h"
-#include "codegen/plan/lower_loop.h"
 #include <string.h>
 
 Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt) {
@@ -118,23 +117,13 @@ static void check_counts(Prog *g, const Node *n) {
     error_of_size(g->p, n->span, text);
 }
 
-// As its own text says: `top_k[H, K](x)` and others are made of nodes of other names.
-static void error_in_scan(Prog *g, const Node *bad, const Node *loop) {
-  const char *text = span_text(g->a, bad->span, op_name(bad->op));
-  plan_error(g->p, bad->span.src ? bad->span : loop->span, "`%s` in a `scan` is not compiled yet",
-             text);
-}
-
 static bool can_plan(Prog *g) {
   int before = g->p->errors.n;
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = g->node[i];
     check_counts(g, n);
-    const Node *bad = n->op == OP_LOOP ? loop_unsupported(g->g, n->attr.scan) : NULL;
     if (n->op == OP_SCAN)
       BUG("a scan that was not closed");
-    else if (bad)
-      error_in_scan(g, bad, n);
     else if (!countable(n))
       plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet",
                  POLY_FACTORS);

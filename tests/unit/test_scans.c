@@ -81,6 +81,24 @@ static const ScanCase cases[] = {
     {"running sums in the step",
      "model M(x : [B, L, H]) { w : [H]\n"
      " entry y : [B, L, H] = scan[L](h : [B, H] = 0) { h = 0.1 * cumsum[H](h * w) + x\n h } }"},
+    {"a convolution of the state",
+     "model M(x : [B, L, H]) { k : [H]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H] = 0) { h = 0.1 * causal_conv[H](h, k) + x\n h } }"},
+    {"a convolution between lanes", "model M(x : [B, L, S, H], k : [S, H]) {\n"
+                                    " entry y : [B, L, S, H] = scan[L](h : [B, S, H] = 0) {\n"
+                                    "  h = tanh(causal_conv[S](h, k)) + x\n  h * h } }"},
+    {"kernels that the state is",
+     "model M(x : [B, L, H], z : [B, L, H]) { w : [H]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H] = 0.1) {\n"
+     "  h = 0.1 * causal_conv[H](x * w, tanh(h)) + h\n  causal_conv[H](z, h) } }"},
+    {"a sorted state", "model M(x : [B, L, H]) { w : [H]\n"
+                       " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
+                       "  h = 0.5 * sort[H](h * w) + x\n  h } }"},
+    {"the best of a state",
+     "model M(x : [B, L, S, H]) { w : [H]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, S, H] = 0) {\n"
+     "  best = top_k[S, T](tanh(h) * w + x)\n  h = 0.5 * h + best[T = 0] * x\n"
+     "  best[T = 1] + f32(arg_top_k[S, T](x + h)[T = 1]) } }"},
     {"every step's number", "model M(x : [B, L, H]) { w : [H]\n"
                             " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
                             "  h = select(iota[L] > 1, h + x * w, h - x)\n  h } }"},
@@ -124,7 +142,7 @@ static void check_all(PlanBed *t, const Output *y, const char *what) {
 
 static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
   const char *whole = arena_printf(
-      a, "dim H = 20, I = 7, G = H, N = 6\ndim B, L <= 64\ninit normal(0.3)\n%s\n", text);
+      a, "dim H = 20, I = 7, G = H, N = 6, T = 2\ndim B, L <= 64, S\ninit normal(0.3)\n%s\n", text);
   Model *m = model_load(a, names, d, "scan.mdl", whole, &(ModelOptions){0});
   ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
   return m;
