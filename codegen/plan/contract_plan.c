@@ -147,6 +147,31 @@ static void classify(const Node *c, int side, Tile *t) {
       push(&t->n, b->ax[i]);
 }
 
+// Do a's lines of memory hold values of several products of the batch, for each of its indices k or m?
+static bool batch_inside(const Tile *t) {
+  if (!t->batch.n)
+    return false;
+  const Axis *in = t->batch.ax[t->batch.n - 1];
+  const AxisList *l[2] = {&t->k, &t->m};
+  double batch = distance(t->a, in);
+  for (int i = 0; i < 2; i++)
+    if (l[i]->n && distance(t->a, l[i]->ax[l[i]->n - 1]) <= batch)
+      return false;
+  return batch > 0 && is_feature(in);
+}
+
+static bool known_sum(const Tile *t) {
+  for (int i = 0; i < t->k.n; i++)
+    if (!is_feature(t->k.ax[i]))
+      return false;
+  return true;
+}
+
+// A long sum would go over all of those lines for each of the batch.
+static bool far_apart(const Prog *g, const Tile *t) {
+  return g->p->o.on->tile_work && !known_sum(t) && batch_inside(t);
+}
+
 static bool reads_rows(const Tile *t, const Place *a) {
   return is_plain(a) && merged_tail(a, t->k.ax, t->k.n) == t->k.n;
 }
@@ -187,7 +212,7 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
     if (!reads_rows(t, t->a) || transposable(t, t->b) != STAGE_TRANSPOSE)
       t->k = k;
   }
-  t->stage_a = t->a && reads_rows(t, t->a) ? STAGE_NONE : STAGE_COPY;
+  t->stage_a = t->a && reads_rows(t, t->a) && !far_apart(g, t) ? STAGE_NONE : STAGE_COPY;
   if (t->a && t->stage_a == STAGE_NONE)
     contract_sort_axes(t->a, t->m.ax, t->m.n);
   *cost = stage_cost(g, c->in[1 - side], t->stage_a) + stage_cost(g, c->in[side], t->stage_b) +
@@ -262,7 +287,35 @@ static Place *stage_transpose(Prog *g, Node *x, Tile *t) {
   return dst;
 }
 
-// The operand's values in the order `batch, outer, inner`, dense.
+static Axis **list_of(Prog *g, const AxisList *a, const AxisList *b, int *n) {
+  Axis **ax = NEWN(g->a, Axis *, a->n + b->n + 1);
+  memcpy(ax, a->ax, sizeof *ax * (size_t)a->n);
+  memcpy(ax + a->n, b->ax, sizeof *ax * (size_t)b->n);
+  *n = a->n + b->n;
+  return ax;
+}
+
+// Of each of the batch as many elements as `inner` has, and a line more: the same element of all of the batch then falls into
+// all sets of a cache.
+static Place *batch_place(Prog *g, DType dtype, bool kept, const AxisList *batch,
+                          Axis *const *inner, int n) {
+  Axis *ax[2 * MAX_AXES];
+  memcpy(ax, batch->ax, sizeof *ax * (size_t)batch->n);
+  memcpy(ax + batch->n, inner, sizeof *ax * (size_t)n);
+  Poly s = extents(inner, n);
+  if (batch->n)
+    s = poly_add(s, poly_const(g->p->o.on->row_line / dtype_size(dtype)));
+  Poly size = poly_mul(s, extents(batch->ax, batch->n));
+  Place *pl = place_dense(g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, dtype, size, "reordered"),
+                          dtype, ax, batch->n + n);
+  for (int i = batch->n - 1; i >= 0; i--) {
+    pl->stride[i] = s;
+    s = poly_mul(s, batch->ax[i]->extent);
+  }
+  return pl;
+}
+
+// The operand's values in the order `batch, outer, inner`.
 static Place *stage_copy(Prog *g, Node *x, const Place *src, Tile *t, const AxisList *outer,
                          const AxisList *inner) {
   DType dtype = src ? src->dtype : DT_F32;
@@ -271,17 +324,9 @@ static Place *stage_copy(Prog *g, Node *x, const Place *src, Tile *t, const Axis
   if (dst)
     return dst;
   bool kept = steady_in_entry(g, x);
-  Axis *order[2 * MAX_AXES];
-  int n = 0;
-  for (int i = 0; i < t->batch.n; i++)
-    order[n++] = t->batch.ax[i];
-  for (int i = 0; i < outer->n; i++)
-    order[n++] = outer->ax[i];
-  for (int i = 0; i < inner->n; i++)
-    order[n++] = inner->ax[i];
-  dst = place_dense(
-      g, buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, dtype, extents(order, n), "reordered"), dtype,
-      order, n);
+  int n;
+  Axis **order = list_of(g, outer, inner, &n);
+  dst = batch_place(g, dtype, kept, &t->batch, order, n);
   fuse_copy(g, x, dst, kept);
   vec_push(g->a, &g->staged, (Staged){x, dst, g->inst.v[g->inst.n - 1], key});
   return dst;
@@ -294,14 +339,6 @@ void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer) {
     push(outer, l->ax[i]);
   memmove(l->ax, l->ax + head, sizeof *l->ax * (size_t)tail);
   l->n = tail;
-}
-
-static Axis **list_of(Prog *g, const AxisList *a, const AxisList *b, int *n) {
-  Axis **ax = NEWN(g->a, Axis *, a->n + b->n + 1);
-  memcpy(ax, a->ax, sizeof *ax * (size_t)a->n);
-  memcpy(ax + a->n, b->ax, sizeof *ax * (size_t)b->n);
-  *n = a->n + b->n;
-  return ax;
 }
 
 Inst *contract_plan(Prog *g, Node *c) {
@@ -323,7 +360,8 @@ Inst *contract_plan(Prog *g, Node *c) {
     b->b = stage_copy(g, bn, b->b, b, &b->k, &b->n);
   }
   if (b->stage_a == STAGE_COPY)
-    b->a = stage_copy(g, an, b->a, b, &b->m, &b->k);
+    b->a = b->a && far_apart(g, b) ? stage_copy(g, an, b->a, b, &b->k, &b->m)
+                                   : stage_copy(g, an, b->a, b, &b->m, &b->k);
   if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;
@@ -341,6 +379,9 @@ Inst *contract_plan(Prog *g, Node *c) {
   k->row = list_of(g, &b->outer, &b->m, &k->nrow);
   k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);
   task_size(g, b);
+  if (g->p->o.on->tile_work && known_sum(b) &&
+      batch_inside(b)) // few, so that those lines stay in the nearest cache
+    b->rows = g->p->o.mr;
   k->slot_block = task_rows(&g->p->o, b);
   Deps d = {0};
   deps_of(g, c, &d);

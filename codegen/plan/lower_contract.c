@@ -185,6 +185,66 @@ static Poly flops_of(const Tile *t) {
   return p;
 }
 
+static bool sums_columns(const Inst *k) {
+  for (int i = 0; i < k->m.n; i++)
+    if (k->m.v[i].role == ROLE_COLUMN)
+      return true;
+  return false;
+}
+
+static int64_t at_most(Poly p, int64_t most) {
+  int64_t v;
+  return poly_is_const(&p, &v) && v < most ? v : most;
+}
+
+// Outer indices of one task: small products are several a task, so that what a task costs by itself does not count, and what
+// lies beside each other in a row is read by one.
+static int64_t outer_block(const ContractEmit *e, int64_t rows, int64_t columns) {
+  int64_t sum, most = e->c->g->p->o.on->tile_work;
+  Poly k = extents(e->t->k.ax, e->t->k.n);
+  if (sums_columns(e->k) || e->t->toeplitz || !poly_is_const(&k, &sum))
+    return 1;
+  int64_t each = sum * at_most(extents(e->t->m.ax, e->t->m.n), rows) * at_most(e->N, columns);
+  return each && most / each > 1 ? most / each : 1;
+}
+
+// Rows and columns of the task's tile.
+static void grid_tile(ContractEmit *e, int64_t rows, int64_t columns) {
+  Lower *c = e->c;
+  e->col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e->N, columns)), li(c, columns));
+  e->row0 = li(c, 0);
+  e->rows = li(c, 1);
+  if (e->t->m.n) {
+    Poly M = extents(e->t->m.ax, e->t->m.n);
+    e->rowblock = lvar(c, lower_grid(c, M, rows));
+    e->row0 = liop(c, L_IMUL, e->rowblock, li(c, rows));
+    e->rows = rest(c, e->row0, M, rows);
+  }
+  e->cols = rest(c, e->col0, e->N, columns);
+}
+
+// The tile, for each of `block` outer indices from `first` on.
+static void emit_tiles(ContractEmit *e, LExpr *first, int64_t block) {
+  Lower *c = e->c;
+  const AxisList *outer = &e->t->outer;
+  LStmt *f = NULL;
+  if (block > 1) {
+    LExpr *from = liop(c, L_IMUL, first, li(c, block));
+    int v = lower_var(c, extents(outer->ax, outer->n), c->scope.n);
+    f = ls_for(c->a, v, from,
+               liop(c, L_IADD, from, rest(c, from, extents(outer->ax, outer->n), block)), 0);
+    lower_push(c, &f->body);
+    first = lvar(c, v);
+  }
+  if (outer->n)
+    lower_unflatten(c, first, outer->ax, outer->n, &e->outer);
+  emit_tile(e);
+  if (!f)
+    return;
+  lower_pop(c);
+  lower_emit(c, f);
+}
+
 void lower_tile(Prog *g, Inst *k) {
   bool any = false;
   for (int i = 0; i < k->m.n; i++)
@@ -196,21 +256,13 @@ void lower_tile(Prog *g, Inst *k) {
   ContractEmit e = {
       .c = c, .k = k, .t = t, .N = extents(t->n.ax, t->n.n), .panel = stored_panels(g, k)};
   int64_t rows = task_rows(&g->p->o, t),
-          columns = task_columns(&g->p->o, t, e.panel ? e.panel : t->b->width);
+          columns = task_columns(&g->p->o, t, e.panel ? e.panel : t->b->width),
+          block = t->outer.n ? outer_block(&e, rows, columns) : 1;
+  LExpr *first = NULL;
   if (t->outer.n)
-    lower_unflatten(c, lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), 1)), t->outer.ax,
-                    t->outer.n, &e.outer);
-  e.col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e.N, columns)), li(c, columns));
-  e.row0 = li(c, 0);
-  e.rows = li(c, 1);
-  if (t->m.n) {
-    Poly M = extents(t->m.ax, t->m.n);
-    e.rowblock = lvar(c, lower_grid(c, M, rows));
-    e.row0 = liop(c, L_IMUL, e.rowblock, li(c, rows));
-    e.rows = rest(c, e.row0, M, rows);
-  }
-  e.cols = rest(c, e.col0, e.N, columns);
-  emit_tile(&e);
+    first = lvar(c, lower_grid(c, extents(t->outer.ax, t->outer.n), block));
+  grid_tile(&e, rows, columns);
+  emit_tiles(&e, first, block);
   lower_finish(c, flops_of(t));
 }
 
