@@ -82,6 +82,12 @@ static int formal_index(const Formals *f, const char *name) {
   return -1;
 }
 
+bool sema_too_many(Sema *s, int most, int given, Span at, const char *what) {
+  sema_error(s, ERR_WRONG_ARGUMENTS, at, "`%s` takes %d argument%s, and this call has %d", what,
+             most, most == 1 ? "" : "s", given);
+  return true;
+}
+
 bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what,
                     Operand *out) {
   bool named = false, ok = true;
@@ -92,9 +98,7 @@ bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, co
       sema_error(s, ERR_WRONG_ARGUMENTS, a->x.span, "an argument by position after one by name");
       ok = false;
     } else if (!a->name.s && i >= f->n) {
-      sema_error(s, ERR_WRONG_ARGUMENTS, at, "`%s` takes %d argument%s, and this call has %d", what,
-                 f->n, f->n == 1 ? "" : "s", args->n);
-      ok = false;
+      ok = !sema_too_many(s, f->n, args->n, at, what);
     } else if (k < 0) {
       Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`", what,
                            a->name.s);

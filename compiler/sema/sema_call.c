@@ -294,6 +294,17 @@ static Value *run_all(Sema *s, const Child *c, Operand *got, AxList rest, Span a
   return s->stopped ? v_poison(s) : results_collect(s, r, c->count, c->along, c->all);
 }
 
+// A value behind the last argument of a call is one too many, though a number that an `if` depends on has that place.
+static bool one_too_many(Sema *s, const Child *c, const CallArgs *args, Span at) {
+  int most = 0;
+  while (most < args->n && !c->mod->deciding[most])
+    most++;
+  if (most == args->n || args->v[most].name.s || args->v[most].x.v->kind != V_TENSOR ||
+      args->v[most].x.v->known)
+    return false;
+  return sema_too_many(s, most, args->n, at, c->name);
+}
+
 // A number that an `if` of the module depends on is no argument of a call: the parameters are laid out by then.
 static bool decided_late(Sema *s, const Child *c, const Operand *got) {
   const Formals *f = &c->mod->decl->formals;
@@ -314,7 +325,7 @@ Value *child_call_one(Sema *s, Child *c, const CallArgs *args, Span at, Span cal
   Operand *got = NEWN(s->a, Operand, d->formals.n);
   if (c->mod->sig_bad || !c->map || !sema_bind_args(s, &d->formals, args, at, c->name, got))
     return v_poison(s);
-  if (decided_late(s, c, got))
+  if (one_too_many(s, c, args, at) || decided_late(s, c, got))
     return v_poison(s);
   for (int i = 0; i < d->formals.n; i++)
     if (c->args[i] && got[i].v)

@@ -176,10 +176,11 @@ static void child_args(Sema *s, const Stmt *st, Child *c, int64_t layer) {
       Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`",
                            c->mod->name, a->name.s);
       Suggest best = {.wanted = a->name.s};
-      for (int j = 0; j < f->n; j++)
+      for (int j = 0; j < f->n; j++) {
         suggest_add(&best, f->v[j].name.s);
-      if (!best.best && !strcmp(a->name.s, "bias"))
-        diag_help(s->d, g, "a layer without a bias is a product, `x @[H] w` with `w : [H, F]`");
+        if (!strcmp(a->name.s, "bias") && !strcmp(f->v[j].name.s, "biased"))
+          best.best = "biased";
+      }
       suggest_help(s, g, &best);
     } else if (c->args[k])
       sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` is given twice", a->name.s);

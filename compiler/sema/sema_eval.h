@@ -40,6 +40,7 @@ Node *draw_normal(Graph *g, Node *const *uniform, const double *std); // of two
 Node *draw_uniform(Graph *g, Node *const *uniform, const double *range);
 const char *draw_normal_fault(const double *std);
 const char *draw_uniform_fault(const double *range);
+bool sema_too_many(Sema *s, int most, int given, Span at, const char *what); // an error, so true
 // Matches arguments to formals: out[i] per formal, .v NULL when not given.  False when reported.
 bool sema_bind_args(Sema *s, const Formals *f, const CallArgs *args, Span at, const char *what,
                     Operand *out);

@@ -23,7 +23,8 @@ START_TEST(docs_of_names) {
   prints(":doc gelu\n",
          "gelu(x)\n  x times the share of the normal distribution below x, exactly (by erf)\n");
   succeeds_with(":doc Linear\n",
-                "Linear[In... -> Out...](x : [.., In...]) -> [.., Out...]\n  a linear layer");
+                "Linear[In... -> Out...](x : [.., In...], biased = true) -> [.., Out...]\n"
+                "  a linear layer");
   succeeds_with(":doc gather\n", "gather[V](x, i)\n");
   succeeds_with(":doc scan\n", "scan[L](");
   succeeds_with(":doc :grad\n", ":grad EXPR [NAME]\n");
