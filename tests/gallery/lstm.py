@@ -1,4 +1,4 @@
-"""Zaremba et al. (2014), equation 3 and below, without dropout: gates in the order of input, forget, output, candidate."""
+"""Zaremba et al. (2014), without dropout: gates in the order of input, forget, output, candidate."""
 
 import numpy as np
 

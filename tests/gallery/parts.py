@@ -26,11 +26,9 @@ def softmax(x):
     return e / e.sum(-1, keepdims=True)
 
 
-def linear(w, x):
-    """Over the last axes of x that meet the first ones of the weight."""
-    kept = w.weight.ndim - getattr(w, "bias", w.weight[0]).ndim
-    y = np.tensordot(x, w.weight, kept)
-    return y + w.bias if hasattr(w, "bias") else y
+def linear(w, x, axes=1):
+    """Over the last axes of x, which are the first ones of the weight."""
+    return np.tensordot(x, w.weight, axes) + getattr(w, "bias", 0)
 
 
 def layer_norm(w, x, eps=1e-12):
@@ -40,3 +38,19 @@ def layer_norm(w, x, eps=1e-12):
 
 def rms_norm(x, weight=1.0, eps=1e-6):
     return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * weight
+
+
+def before(x, n=1):
+    """x of [B, L, ...] moved n places along L, zeros in front."""
+    y = np.zeros(x.shape)
+    y[:, n:] = x[:, : max(x.shape[1] - n, 0)]
+    return y
+
+
+def short_conv(w, x):
+    return sum(before(x, n) * tap for n, tap in enumerate(w.weight)) + w.bias
+
+
+def convolved(x, k):
+    """y[l] = sum over j of k[j] x[l - j], x of [B, L, H] and k of [L, H], or [L]."""
+    return sum(before(x, j) * k[j] for j in range(x.shape[1]))
