@@ -161,6 +161,13 @@ static void built_in(void) {
     row(function_row(i));
 }
 
+static void of_blocks(void) {
+  printf("\n## Words of models and blocks\n\nThey mean this where they stand, and nothing "
+         "elsewhere.\n\n| | |\n|---|---|\n");
+  for (int i = 0; word_row(i); i++)
+    row(word_row(i));
+}
+
 static void of_prelude(const WordKinds *w) {
   File *cache = NULL;
   const File *f = prelude_file(w->arena, intern_new(w->arena), &cache);
@@ -178,6 +185,7 @@ static void markdown(const WordKinds *w) {
          "[language.md](language.md) is the reference, which says more of each.\n\n");
   built_in();
   of_prelude(w);
+  of_blocks();
 }
 
 int words_print(const char *form) {

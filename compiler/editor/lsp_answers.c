@@ -178,6 +178,8 @@ static int kind_of(const LspName *n) {
 }
 
 static void words(Items *x) {
+  for (int i = 0; word_row(i); i++)
+    item(x, word_row(i)->name, KIND_KEYWORD, word_row(i)->signature);
   for (int i = 0; function_row(i); i++)
     item(x, function_row(i)->name, KIND_FUNCTION, function_row(i)->signature);
   for (int k = 0; k < T_KIND_COUNT; k++)

@@ -28,6 +28,8 @@ static void unknown(Repl *r, const char *name) {
     consider(&n, repl_decl_name(r->decls.v[i].decl));
   for (int i = 0; function_row(i); i++)
     consider(&n, function_row(i)->name);
+  for (int i = 0; word_row(i); i++)
+    consider(&n, word_row(i)->name);
   const File *f = prelude_file(r->arena, r->names, &r->prelude);
   for (int i = 0; i < f->decls.n; i++)
     consider(&n, repl_decl_name(f->decls.v[i]));

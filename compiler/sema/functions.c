@@ -4,21 +4,41 @@
 #include "compiler/syntax/parse.h"
 #include <string.h>
 
+#define NO_ROW(name, signature, text)
+#define ROW(name, signature, text) {name, signature, text},
 static const FunctionDoc rows[] = {
-#define FUNCTION(name, signature, text) {name, signature, text},
+#define FUNCTION ROW
+#define WORD NO_ROW
 #include "compiler/sema/functions.def"
 #undef FUNCTION
+#undef WORD
+};
+static const FunctionDoc words[] = {
+#define FUNCTION NO_ROW
+#define WORD ROW
+#include "compiler/sema/functions.def"
+#undef FUNCTION
+#undef WORD
 };
 
 const FunctionDoc *function_row(int i) {
   return i < COUNT(rows) ? &rows[i] : NULL;
 }
 
-const FunctionDoc *function_doc(const char *name) {
-  for (int i = 0; i < COUNT(rows); i++)
-    if (!strcmp(rows[i].name, name))
-      return &rows[i];
+const FunctionDoc *word_row(int i) {
+  return i < COUNT(words) ? &words[i] : NULL;
+}
+
+static const FunctionDoc *row_of(const FunctionDoc *list, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (!strcmp(list[i].name, name))
+      return &list[i];
   return NULL;
+}
+
+const FunctionDoc *function_doc(const char *name) {
+  const FunctionDoc *f = row_of(rows, COUNT(rows), name);
+  return f ? f : row_of(words, COUNT(words), name);
 }
 
 File *prelude_file(Arena *a, Intern *names, File **cache) {

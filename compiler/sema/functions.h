@@ -11,7 +11,9 @@ typedef struct FunctionDoc {
 } FunctionDoc;
 // Row i of functions.def; NULL behind the last.
 const FunctionDoc *function_row(int i);
-// That of a name of the language; NULL: no row.
+// Likewise, of what nobody calls: the words of models, checkpoint and train blocks.
+const FunctionDoc *word_row(int i);
+// That of a name of the language, of either kind; NULL: no row.
 const FunctionDoc *function_doc(const char *name);
 // Of a dim, let, fn or module: its header, and what the comment above it or, without one, at the end of its first line says.
 FunctionDoc decl_doc(Arena *a, const Decl *d);

@@ -136,6 +136,7 @@ START_TEST(answers) {
   ask_at(&t, "definition", "file:///a%20b/m.mdl", 7, 12);
   ask_at(&t, "completion", "file:///a%20b/m.mdl", 11, 36);
   ask_at(&t, "formatting", "file:///a%20b/m.mdl", 0, 0);
+  ask_at(&t, "hover", "file:///a%20b/m.mdl", 11, 4);
   hear_all(&t);
   in_heard(&t, "\"version\":1,\"diagnostics\":[]");
   in_heard(&t, "wide : [B, F] with F = 8");
@@ -150,7 +151,8 @@ START_TEST(answers) {
   in_heard(&t, "\"id\":8,\"result\":[{\"label\":\"up\",\"kind\":5,\"detail\":\"up : Linear[H -> "
                "F]\"},{\"label\":\"down\"");
   in_heard(&t, "  body : Wide\\n");
-  in_heard(&t, "\"id\":10,\"result\":null");
+  in_heard(&t, "\"id\":11,\"result\":null");
+  in_heard(&t, "entry y : [B, H] = expr\\n```\\nwhat a model computes");
   talk_end(&t);
 }
 END_TEST

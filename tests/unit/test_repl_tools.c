@@ -1,5 +1,6 @@
 // What the prompt is asked about: docs, costs, causes, curves; values that are written down, parameters by their paths.
 #include "compiler/sema/functions.h"
+#include "compiler/syntax/lex.h"
 #include "tests/unit/repl_bed.h"
 #include "tests/unit/tmpdir.h"
 #include <stdio.h>
@@ -29,6 +30,8 @@ START_TEST(docs_of_names) {
   succeeds_with(":doc scan\n", "scan[L](");
   succeeds_with(":doc :grad\n", ":grad EXPR [NAME]\n");
   succeeds_with(":doc E0204\n", "E0204: ");
+  succeeds_with(":doc rate\n", "rate = 1e-3 * (");
+  succeeds_with(":doc entry\n", "entry y : [B, H] = expr\n  what a model computes");
   fails_with(":doc sofmax\n", 1, "did you mean `softmax`?");
   fails_with(":doc\n", 1, "of what?");
   // One's own, by the comment above it, in the place of the prelude's.
@@ -45,11 +48,24 @@ START_TEST(every_function_is_documented) {
 #undef PRIM
 #define INITIALIZER(id, name) name,
 #include "compiler/sema/initializers.def"
+#define OPTIMIZER(ID, name, arguments, beta2) #name,
+#include "base/optimizers.def"
+#undef OPTIMIZER
+#define SCHEDULE(ID, name, falls) #name,
+#include "base/schedules.def"
+#undef SCHEDULE
+      "loss",  "optimizer", "rate", "decay", "batch", "pieces", "steps",  "epochs",
+      "clip",  "ema",       "data", "group", "next",  "frozen", "repeat", "share",
+      "alias", "ignore",    "then", "as",    "if",    "config", "layout", "forms",
   };
   Arena *a = arena_new();
   File *prelude = NULL;
   for (int i = 0; i < COUNT(names); i++)
     ck_assert_msg(function_doc(names[i]) != NULL, "functions.def has no row for %s", names[i]);
+  for (int k = 0; k < T_KIND_COUNT; k++)
+    if (token_class((TokKind)k) == DECL || k == T_ENTRY)
+      ck_assert_msg(function_doc(token_text((TokKind)k)) != NULL, "functions.def has no row for %s",
+                    token_text((TokKind)k));
   prelude_file(a, intern_new(a), &prelude);
   ck_assert_int_gt(prelude->decls.n, 10);
   for (int i = 0; i < prelude->decls.n; i++) {
