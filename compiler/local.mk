@@ -117,6 +117,7 @@ compiler_sources = \
 	%D%/driver/manual.h \
 	%D%/driver/optimizer.c \
 	%D%/driver/options.c \
+	%D%/driver/option_habits.def \
 	%D%/driver/options.def \
 	%D%/driver/options.h \
 	%D%/driver/options_table.h \

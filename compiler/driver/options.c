@@ -201,8 +201,29 @@ static const char *nearest_option(Arena *a, const char *arg, int verb) {
   return near.best;
 }
 
+// What says here what other trainers call so; NULL: nothing.
+static const char *said_here(const char *arg, int verb) {
+  static const struct {
+    const char *written;
+    unsigned verbs;
+    const char *line;
+  } habits[] = {
+#define OPTION_HABIT(written, verbs, line) {written, verbs, line},
+#include "compiler/driver/option_habits.def"
+#undef OPTION_HABIT
+  };
+  size_t n = strcspn(arg, "=");
+  for (int i = 0; i < COUNT(habits); i++)
+    if (habits[i].verbs >> verb & 1 && strlen(habits[i].written) == n &&
+        !strncmp(habits[i].written, arg, n))
+      return habits[i].line;
+  return NULL;
+}
+
 static int unknown_option(Arena *a, const char *arg, int verb) {
-  const char *near = nearest_option(a, arg, verb);
+  const char *near = nearest_option(a, arg, verb), *here = said_here(arg, verb);
+  if (here)
+    return usage("unknown option %s", arena_printf(a, "%s; here it is %s", arg, here));
   return usage("unknown option %s",
                near ? arena_printf(a, "%s; did you mean %s?", arg, near) : arg);
 }

@@ -55,31 +55,57 @@ static const char *place_ops(Sema *s, const ForeignExpr *f, const AxList *ax) {
   return rest < 0 ? NULL : t;
 }
 
+// The first axis that the indices lack: the others meet theirs by name.
+static const char *gathered(const Value *x, const Value *i) {
+  for (int k = 0; k < x->ax.n; k++)
+    if (!ax_in(&i->ax, x->ax.v[k]))
+      return x->ax.v[k]->name;
+  return x->ax.v[0]->name;
+}
+
+static bool is_call(const Expr *e, const char *name) {
+  const Expr *f = e->kind != EX_CALL ? NULL : e->a->kind == EX_AXES ? e->a->a : e->a;
+  return f && f->kind == EX_NAME && !strcmp(f->name.s, name) && e->args.n == 1;
+}
+
+// `log(softmax[V](x))[i]`: what the softmax is of; NULL: it is something else.
+static const Expr *inside_log_softmax(const Expr *e) {
+  const Expr *soft = is_call(e, "log") ? e->args.v[0].value : NULL;
+  return soft && is_call(soft, "softmax") ? soft->args.v[0].value : NULL;
+}
+
 // `x[mask]`, `x[ids == 0]`, `table[ids]`: by a tensor.
-static void by_value(Sema *s, Diag *g, const Value *x, const Value *i, const char *name,
+static void by_value(Sema *s, Diag *g, const Value *x, const Value *i, const Expr *of,
                      const char *index) {
+  const char *name = text(s, of->span);
+  const Expr *logits = inside_log_softmax(of);
   if (i->dtype == DT_BOOL)
     diag_help_instead(
         s->d, g,
         "write `select(%s, %s, 0)`: no place is left out, as lengths are known before values",
         index, name);
+  else if (logits)
+    diag_help_instead(s->d, g,
+                      "write `-cross_entropy[%s](%s, %s)`, which does not overflow; a loss is its "
+                      "mean, `mean(cross_entropy[%s](...))`",
+                      gathered(x, i), text(s, logits->span), index, gathered(x, i));
   else
-    diag_help_instead(s->d, g, "write `gather[%s](%s, %s)`", x->ax.v[0]->name, name, index);
+    diag_help_instead(s->d, g, "write `gather[%s](%s, %s)`", gathered(x, i), name, index);
 }
 
-static bool by_tensor(Sema *s, const ForeignExpr *f, const Value *x, const char *name) {
+static bool by_tensor(Sema *s, const ForeignExpr *f, const Value *x, const Expr *of) {
   const Expr *e = f->places.n == 1 && f->places.v[0].kind == PLACE_ONE ? f->places.v[0].lo : NULL;
   Value *i = e ? sema_value(s, e) : NULL;
   if (!i || !is_tensor(i) || !x->ax.n)
     return false;
-  by_value(s, f->diag, x, i, name, text(s, e->span));
+  by_value(s, f->diag, x, i, of, text(s, e->span));
   return true;
 }
 
 static void places(Sema *s, const Expr *e, const Value *x) {
   const ForeignExpr *f = e->foreign;
   const char *name = text(s, e->a->span), *ops;
-  if (!is_tensor(x) || by_tensor(s, f, x, name) || !(ops = place_ops(s, f, &x->ax)))
+  if (!is_tensor(x) || by_tensor(s, f, x, e->a) || !(ops = place_ops(s, f, &x->ax)))
     return;
   if (*ops)
     diag_help_instead(s->d, f->diag, "write `%s[%s]`: %s is %s", name, ops, name, v_type_str(s, x));
@@ -110,7 +136,7 @@ static bool index_help(Sema *s, Diag *g, const Expr *e, const Value *x) {
   }
   if (!i || !is_tensor(i) || !is_tensor(x) || !x->ax.n)
     return false;
-  by_value(s, g, x, i, text(s, e->a->span), n.s);
+  by_value(s, g, x, i, e->a, n.s);
   return true;
 }
 

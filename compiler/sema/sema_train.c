@@ -107,6 +107,21 @@ static void set_beta(Sema *s, const Expr *e, Optimizer *o) {
   below_one(s, e->items.v[1], "`beta`", &o->beta2);
 }
 
+// `adamw(lr: 1e-3)`: what is no argument of it may be a setting of the block.
+static bool setting_help(Sema *s, Diag *g, const Arg *a) {
+  static const char *const beside[] = {"rate", "decay", "clip"};
+  const Habit *h = habit_find(HABIT_SETTING, a->name.s, NULL, NULL);
+  const char *line = h ? h->line : name_listed(beside, COUNT(beside), a->name.s) ? a->name.s : NULL;
+  if (!line)
+    return false;
+  if (strchr(line, '='))
+    diag_help(s->d, g, "write `%s`", line);
+  else
+    diag_help(s->d, g, "write `%s = %s` on a line of the block, beside `optimizer`", line,
+              span_text(s->a, a->value->span, "..."));
+  return true;
+}
+
 static void optimizer_argument(Sema *s, const Arg *a, Optimizer *o) {
   static const char *const known[] = {"beta", "eps", "momentum"};
   const char *taken[COUNT(known)];
@@ -118,7 +133,7 @@ static void optimizer_argument(Sema *s, const Arg *a, Optimizer *o) {
     Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->span,
                          a->name.s ? "`%s` has no argument `%s`" : "arguments of `%s` are named",
                          optimizer_names[o->kind], a->name.s ? a->name.s : "");
-    if (a->name.s)
+    if (a->name.s && !setting_help(s, g, a))
       suggest_list(s, g, a->name.s, taken, n);
     return;
   }

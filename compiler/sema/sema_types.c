@@ -346,6 +346,33 @@ static bool many(const AxList *l) {
   return l->n > 1 || (l->n == 1 && l->v[0]->pack);
 }
 
+// `best == iota[X]`: the axis that is counted; NULL: it is something else.
+static const char *counted(Sema *s, const Operand *x) {
+  const char *t = span_text(s->a, x->span, "");
+  bool one = x->v->dtype == DT_I32 && x->v->ax.n == 1;
+  return one && !strncmp(t, "iota[", 5) && !strcmp(strchr(t, ']'), "]") ? x->v->ax.v[0]->name
+                                                                        : NULL;
+}
+
+static bool one_hot_help(Sema *s, Diag *g, const char *op, const Operand *x) {
+  const char *right = counted(s, &x[1]), *left = counted(s, &x[0]);
+  const Operand *i = right ? &x[0] : &x[1];
+  if (strcmp(op, "==") || !(right || left) || i->v->dtype != DT_I32)
+    return false;
+  diag_help(s->d, g, "write `one_hot[%s](%s)`, which is 1 where they are equal and else 0",
+            right ? right : left, span_text(s->a, i->span, "i"));
+  return true;
+}
+
+static void grows_help(Sema *s, Diag *g, const char *op, const Operand *x, int n) {
+  bool product = strcmp(op, "and") != 0 && strcmp(op, "or") != 0;
+  if (n == 2 && one_hot_help(s, g, op, x))
+    return;
+  diag_help(s->d, g, "rename an axis with `[A as B]` so that they meet, or %s",
+            product ? "write `a @[] b` for an outer product"
+                    : "`select` by one after the other: `select(b, select(a, x, 0), 0)`");
+}
+
 bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxList *out) {
   AxList all = {0};
   bool big = false, single = false;
@@ -375,10 +402,7 @@ bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxLis
     if (is_tensor(ops[i].v))
       sema_label_type(s, g, ops[i].span, ops[i].v);
   sema_note_axes(s, g, all.v, all.n);
-  bool product = strcmp(op, "and") != 0 && strcmp(op, "or") != 0;
-  diag_help(s->d, g, "rename an axis with `[A as B]` so that they meet, or %s",
-            product ? "write `a @[] b` for an outer product"
-                    : "`select` by one after the other: `select(b, select(a, x, 0), 0)`");
+  grows_help(s, g, op, ops, n);
   return false;
 }
 

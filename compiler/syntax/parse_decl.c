@@ -27,20 +27,44 @@ Bind parse_bind(Parser *p) {
 
 // ---- types
 // What is written where an axis belongs: `4`, `H * 2`.
+static bool is_operator(TokKind k) {
+  return k == T_PLUS || k == T_MINUS || k == T_STAR || k == T_SLASH || k == T_CARET;
+}
+
+// `4 * H`: its text, from token `first` to what ends an axis.
+static const char *sum_text(Parser *p, int first) {
+  int end = first;
+  for (uint32_t depth = p->tok[first].depth; end + 1 < p->ntok; end++) {
+    const Token *t = &p->tok[end + 1];
+    bool ends = t->kind == T_COMMA || t->kind == T_ARROW || t->kind == T_RBRACKET;
+    if (t->kind == T_EOL || t->depth < depth || (ends && t->depth == depth))
+      break;
+  }
+  return written(p, span_join(tok_span(p, &p->tok[first]), tok_span(p, &p->tok[end])), "...");
+}
+
 static void no_axis(Parser *p) {
   const Token *t = peek(p, 0);
+  bool sum = is_operator(t->kind), before = sum && p->at && t[-1].kind == T_NAME;
   Diag *g;
-  if (t->kind == T_NUM) {
+  if (sum || (t->kind == T_NUM && is_operator(peek(p, 1)->kind))) {
+    const char *text = sum_text(p, p->at - before);
+    g = fail(p, ERR_AXIS_IS_NAME, t, "an axis is a name, not an expression");
+    diag_help(p->diags, g, "declare `dim F = %s` above, and write `F`", text);
+  } else if (t->kind == T_NUM) {
     g = fail(p, ERR_AXIS_IS_NAME, t, "an axis is a name; %s needs one", found(p, t));
     diag_help(p->diags, g, "declare `dim NAME = %.*s`",
               (int)(t->hi - t->lo < 40 ? t->hi - t->lo : 40), p->src->text + t->lo);
-  } else if (t->kind == T_PLUS || t->kind == T_MINUS || t->kind == T_STAR || t->kind == T_SLASH ||
-             t->kind == T_CARET) {
-    g = fail(p, ERR_AXIS_IS_NAME, t, "an axis is a name, not an expression");
-    diag_help(p->diags, g, "declare `dim NAME = ...` and use its name");
   } else if (t->kind == T_ELLIPSIS) {
     g = fail(p, ERR_AXIS_IS_NAME, t, "`...` follows a name; all other axes are `..`");
   }
+}
+
+// Of generic axes and those that are given for them.
+static void named_axes(Parser *p, AxisNames *out) {
+  no_axis(p);
+  parse_axes(p, out, "an axis");
+  no_axis(p);
 }
 
 // tdim = ".." | NAME ["..."]
@@ -93,11 +117,10 @@ Generics *parse_generics(Parser *p) {
   if (!accept(p, T_LBRACKET))
     return NULL;
   Generics *g = NEW(p->arena, Generics);
-  no_axis(p);
-  parse_axes(p, &g->in, "an axis");
+  named_axes(p, &g->in);
   g->arrow = accept(p, T_ARROW);
   if (g->arrow)
-    parse_axes(p, &g->out, "an axis");
+    named_axes(p, &g->out);
   expect(p, T_RBRACKET, "");
   g->span = since(p, first);
   return g;

@@ -136,6 +136,11 @@ Expr *foreign_list(Parser *p) {
 }
 
 // ---- `Linear[H -> F]` where a value is wanted, at the arrow
+// As it is written, where all of it was read.
+static const char *module_text(Parser *p, Span at) {
+  return p->panic ? "Linear[In -> Out]" : written(p, at, "Linear[In -> Out]");
+}
+
 Expr *foreign_module(Parser *p, int first, Expr *axes) {
   Expr *a = axes->a;
   Diag *g = complain(p, ERR_FUNCTION_OR_VALUE, a->span, "`%s` is a module, not a value",
@@ -150,14 +155,14 @@ Expr *foreign_module(Parser *p, int first, Expr *axes) {
   e->span = span_join(a->span, since(p, first));
   e->foreign->generics = of;
   diag_help(p->diags, g, "declare `f : %s` on a line of its own, and call `f(...)`",
-            written(p, e->span, "Linear[In -> Out]"));
+            module_text(p, e->span));
   return e;
 }
 
 void bound_module(Parser *p, Stmt *s) {
   Expr *e = s->value;
   diag_help_instead(p->diags, e->foreign->diag, "write `%s : %s`", s->names.v[0].s,
-                    written(p, e->span, "Linear[In -> Out]"));
+                    module_text(p, e->span));
   s->kind = ST_CHILD;
   s->module = e->a->name;
   s->generics = e->foreign->generics;
@@ -510,8 +515,26 @@ void foreign_decl_help(Parser *p, Diag *g, const Habit *h, const Token *next) {
     diag_help(p->diags, g, "%s", h->why);
 }
 
+// `rate = 1e-3 * warmup(10%) then cosine`, at the `then`: the pieces in parentheses; NULL: it is something else.
+static const char *pieces_help(Parser *p) {
+  int star = p->at - 1, end = p->at;
+  while (star > p->item && p->tok[star].kind != T_STAR && p->tok[star].kind != T_SET)
+    star--;
+  while (end + 2 < p->ntok && p->tok[end + 1].kind != T_EOL && p->tok[end + 1].kind != T_RBRACE)
+    end++;
+  if (!is_word(p, "then") || star == p->item || star == p->at - 1 || end == p->at)
+    return NULL;
+  Span pieces = {p->src, p->tok[star + 1].lo, p->tok[end].hi};
+  return arena_printf(p->arena, "pieces stand in parentheses: write `%s(%s)`",
+                      p->tok[star].kind == T_SET ? "1e-3 * " : "... * ",
+                      written(p, pieces, "warmup(10%) then cosine(to: 0)"));
+}
+
 const char *item_end_help(Parser *p, const Token *before) {
   const Token *t = peek(p, 0);
+  const char *pieces = pieces_help(p);
+  if (pieces)
+    return pieces;
   const char *a = written(p, tok_span(p, before), "f"), *b = written(p, tok_span(p, t), "x");
   bool value = t->kind == T_NAME || t->kind == T_NUM;
   if (before->kind == T_NUM && t->kind == T_NAME)
