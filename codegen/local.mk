@@ -62,6 +62,7 @@ codegen_sources = \
 	%D%/plan/canon.c \
 	%D%/plan/contract.h \
 	%D%/plan/causal.c \
+	%D%/plan/sight.c \
 	%D%/plan/contract_plan.c \
 	%D%/plan/deps.c \
 	%D%/plan/facts.c \

@@ -140,6 +140,7 @@ test_sources = \
 	%D%/unit/test_rules.c \
 	%D%/unit/test_safetensors.c \
 	%D%/unit/test_scans.c \
+	%D%/unit/test_sights.c \
 	%D%/unit/test_scatter.c \
 	%D%/unit/test_sema.c \
 	%D%/unit/test_sentences.c \

@@ -20,6 +20,7 @@ typedef struct AttentionBuild {
   LKernel *k;
   const AttentionShape *s;
   LExpr *s0, *ns;    // the block of keys
+  LExpr *staged;     // the first key of the staged panels
   LExpr *r0, *nrows; // the block of rows
   int kt, vt, p, ds, acc, max, sum, delta;
   int64_t acc_row;
@@ -89,8 +90,7 @@ static int64_t panels(const AttentionBuild *b, int64_t n) {
 }
 
 // The block's rows of x [keys x cols], transposed into panels of nr keys.
-static void stage(const AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols,
-                  int dst) {
+static void stage(AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols, int dst) {
   LStmt *t = NEW(b->a, LStmt);
   t->kind = LS_TRANSPOSE;
   t->tr.src = x->mem;
@@ -103,6 +103,7 @@ static void stage(const AttentionBuild *b, LBody *body, const AttentionMatrix *x
   t->tr.dpanel = ints(b, cols * b->s->nr);
   t->tr.dcol = ints(b, b->s->nr);
   t->tr.dwidth = b->s->nr;
+  b->staged = b->s0;
   put(b, body, t);
 }
 
@@ -116,15 +117,16 @@ static LTile *tile(const AttentionBuild *b, LBody *body, LExpr *m, LExpr *n, LEx
   return t->tile;
 }
 
-// rows of x (row block) times the staged panels of a block of keys
+// rows of x (row block) times the staged panels of a block of keys, which begins at a panel
 static void against_panels(const AttentionBuild *b, LTile *t, const AttentionMatrix *x, int64_t k,
                            int staged) {
+  LExpr *past = b->s0 == b->staged ? ints(b, 0) : lx_iop(b->a, L_ISUB, b->s0, b->staged);
   t->prod[t->nprod++] = (LProduct){.amem = x->mem,
                                    .abase = at(b, x, b->r0),
                                    .am = x->row,
                                    .ak = ints(b, 1),
                                    .bmem = staged,
-                                   .bbase = ints(b, 0),
+                                   .bbase = lx_mul(b->a, past, ints(b, k)),
                                    .bk = ints(b, b->s->nr),
                                    .bwidth = b->s->nr,
                                    .bpanel = ints(b, k * b->s->nr),
@@ -189,6 +191,97 @@ static LExpr *rd(const AttentionBuild *b, int r) {
   return lx_reg(b->a, DT_F32, r);
 }
 
+// ---- keys that a mask leaves
+
+static LExpr *whole(const AttentionBuild *b, int64_t v) {
+  return lx_const(b->a, DT_I32, (double)v);
+}
+
+static LExpr *whole_op(const AttentionBuild *b, LOp op, LExpr *x, LExpr *y) {
+  return lx_op(b->a, op, DT_I32, x, y, NULL);
+}
+
+static LExpr *is(const AttentionBuild *b, LOp op, LExpr *x, LExpr *y) {
+  return lx_op(b->a, op, DT_BOOL, x, y, NULL);
+}
+
+static LExpr *choose(const AttentionBuild *b, LExpr *c, LExpr *x, LExpr *y) {
+  return lx_op(b->a, L_SELECT, DT_I32, c, x, y);
+}
+
+static LExpr *declared(const AttentionBuild *b, LBody *body, LExpr *first) {
+  int r = loop_reg(b->k);
+  put(b, body, ls_reg(b->a, r, first->dtype, first));
+  return lx_reg(b->a, first->dtype, r);
+}
+
+static void set(const AttentionBuild *b, LBody *body, const LExpr *reg, LExpr *value) {
+  put(b, body, ls_set(b->a, (int)reg->inum, value));
+}
+
+// Whether the block sees any of keys [key, key + keys), or takes `all` in any case.
+static LExpr *taken(const AttentionBuild *b, LBody *body, LExpr *key, LExpr *keys, LExpr *all) {
+  const PairBlock block = {b->r0, b->nrows, key, keys};
+  return declared(b, body, is(b, L_OR, all, b->s->sees(b->s->ctx, body, &block)));
+}
+
+// Runs of keys of `count` from `first` on that the block's rows may see, at most KEYS long, begin and end at multiples of
+// this.
+static int64_t stride(const AttentionBuild *b) {
+  return panels(b, 32);
+}
+
+typedef struct
+    KeyRuns { // over pieces of keys: pieces of the current run, and whether the next one is taken
+  LExpr *run, *taken, *piece, *pieces;
+} KeyRuns;
+
+// A run ends at a piece that is not taken, where it is long enough, and with the last one; then it has this many pieces,
+// else 0.
+static LExpr *ended(const AttentionBuild *b, LBody *body, const KeyRuns *r) {
+  LExpr *next = whole_op(b, L_ADD, lx_from_int(b->a, DT_I32, r->piece), whole(b, 1));
+  LExpr *last = is(b, L_LE, lx_from_int(b->a, DT_I32, r->pieces), next),
+        *full = is(b, L_LE, whole(b, KEYS / stride(b)), r->run),
+        *gap = lx_op(b->a, L_NOT, DT_BOOL, r->taken, NULL, NULL);
+  LExpr *end = is(b, L_OR, gap, is(b, L_OR, full, last));
+  return declared(b, body, choose(b, end, r->run, whole(b, 0)));
+}
+
+// Sets b->s0 and b->ns; the body of each run.
+static LBody *key_runs(AttentionBuild *b, LBody *body, LExpr *first, LExpr *count, LExpr *all) {
+  LExpr *width = ints(b, stride(b)), *once;
+  KeyRuns r = {.run = declared(b, body, whole(b, 0))};
+  r.pieces = lx_iop(b->a, L_IDIV, lx_add(b->a, count, ints(b, stride(b) - 1)), width);
+  LBody *in = &loop(b, body, r.pieces, 0, &r.piece)->body;
+  LExpr *from = lx_mul(b->a, r.piece, width);
+  LExpr *left = lx_iop(b->a, L_IMIN, width, lx_iop(b->a, L_ISUB, count, from));
+  r.taken = taken(b, in, lx_add(b->a, first, from), left, all);
+  LExpr *one = choose(b, r.taken, whole(b, 1), whole(b, 0));
+  set(b, in, r.run, whole_op(b, L_ADD, r.run, one));
+  LExpr *take = ended(b, in, &r),
+        *end = whole_op(b, L_ADD, lx_from_int(b->a, DT_I32, r.piece), one);
+  LExpr *start = declared(b, in, whole_op(b, L_SUB, end, take));
+  set(b, in, r.run, whole_op(b, L_SUB, r.run, take));
+  LStmt *f = loop(b, in, lx_iop(b->a, L_IMIN, ints(b, 1), lx_to_int(b->a, take)), 0, &once);
+  from = lx_mul(b->a, lx_to_int(b->a, start), width);
+  left = lx_iop(b->a, L_IMIN, lx_mul(b->a, lx_to_int(b->a, take), width),
+                lx_iop(b->a, L_ISUB, count, from));
+  b->s0 = lx_add(b->a, first, from);
+  b->ns = lx_iop(b->a, L_IMIN, ints(b, KEYS), left);
+  return &f->body;
+}
+
+// Is there a row in the block that has seen nothing, by its largest score or by lse?  Then x(row) is below any score.
+static LExpr *any_lost(const AttentionBuild *b, LBody *body, int mem, const AttentionMatrix *m) {
+  LExpr *i, *lost = declared(b, body, whole(b, 0));
+  LStmt *rows = loop(b, body, b->nrows, 1, &i);
+  LExpr *index = m ? at(b, m, lx_add(b->a, b->r0, i)) : i;
+  LExpr *below = is(b, L_LT, load(b, mem, index), num(b, -5e8));
+  put(b, &rows->body,
+      ls_reduce(b->a, (int)lost->inum, LR_MAX, choose(b, below, whole(b, 1), whole(b, 0))));
+  return lost;
+}
+
 // ---- forward
 
 static void clear_state(const AttentionBuild *b, LBody *body) {
@@ -241,6 +334,24 @@ static void finish_rows(const AttentionBuild *b, LBody *body) {
           op2(b, L_ADD, load(b, b->max, i), op1(b, L_LOG, load(b, b->sum, i))), false);
 }
 
+// Twice over the keys: those that may be seen, and all where that leaves a row with nothing.
+static LBody *seen_keys(AttentionBuild *b, LBody *body) {
+  LExpr *pass, *once, *i;
+  LStmt *rows = loop(b, body, b->nrows, 0, &i);
+  store(b, &rows->body, b->max, i, num(b, -3e38), false);
+  LBody *in = &loop(b, body, ints(b, 2), 0, &pass)->body;
+  LExpr *lost = any_lost(b, in, b->max, NULL);
+  in = &loop(b, in, lx_to_int(b->a, lost), 0, &once)->body;
+  clear_state(b, in);
+  LExpr *all = is(b, L_LT, whole(b, 0), lx_from_int(b->a, DT_I32, pass));
+  return key_runs(b, in, ints(b, 0), b->s->keys, declared(b, in, all));
+}
+
+static LBody *all_keys(AttentionBuild *b, LBody *body) {
+  clear_state(b, body);
+  return key_blocks(b, body);
+}
+
 void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0,
                        LExpr *nrows) {
   AttentionBuild b = {.a = a, .k = k, .s = s, .r0 = row0, .nrows = nrows};
@@ -251,8 +362,7 @@ void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *
   b.acc = scratch(&b, "acc", ATTENTION_ROWS * b.acc_row);
   b.max = scratch(&b, "max", ATTENTION_ROWS);
   b.sum = scratch(&b, "sum", ATTENTION_ROWS);
-  clear_state(&b, body);
-  LBody *keys = key_blocks(&b, body);
+  LBody *keys = (s->sees ? seen_keys : all_keys)(&b, body);
   stage(&b, keys, &s->k, s->d, b.kt);
   LTile *t = tile(&b, keys, nrows, b.ns, &i, &j);
   against_panels(&b, t, &s->q, s->d, b.kt);
@@ -336,6 +446,23 @@ static void accumulate(const AttentionBuild *b, LBody *body, int scores, bool tr
         true);
 }
 
+// What a block of rows may see of the keys that are staged, or all of them for the sake of rows that see nothing.
+static LBody *seen_of_block(AttentionBuild *b, LBody *body) {
+  if (!b->s->sees)
+    return body;
+  LExpr *lost = any_lost(b, body, b->s->lse.mem, &b->s->lse);
+  return key_runs(b, body, b->s0, b->ns, declared(b, body, is(b, L_LT, whole(b, 0), lost)));
+}
+
+static void add_gradients(AttentionBuild *b, LBody *body) {
+  const AttentionShape *s = b->s;
+  probabilities(b, body);
+  score_gradients(b, body);
+  accumulate(b, body, b->ds, false, &s->k, b->s0, b->ns, &s->dq, b->r0, b->nrows, s->d);
+  accumulate(b, body, b->p, true, &s->dout, b->r0, b->nrows, &s->dv_, b->s0, b->ns, s->dv);
+  accumulate(b, body, b->ds, true, &s->q, b->r0, b->nrows, &s->dk, b->s0, b->ns, s->d);
+}
+
 void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s) {
   AttentionBuild b = {.a = a, .k = k, .s = s};
   LExpr *v;
@@ -356,9 +483,5 @@ void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape 
   LStmt *rows = loop(&b, keys, blocks, 0, &v);
   b.r0 = lx_mul(a, v, ints(&b, BACK_ROWS));
   b.nrows = lx_iop(a, L_IMIN, ints(&b, BACK_ROWS), lx_iop(a, L_ISUB, s->rows, b.r0));
-  probabilities(&b, &rows->body);
-  score_gradients(&b, &rows->body);
-  accumulate(&b, &rows->body, b.ds, false, &s->k, b.s0, b.ns, &s->dq, b.r0, b.nrows, s->d);
-  accumulate(&b, &rows->body, b.p, true, &s->dout, b.r0, b.nrows, &s->dv_, b.s0, b.ns, s->dv);
-  accumulate(&b, &rows->body, b.ds, true, &s->q, b.r0, b.nrows, &s->dk, b.s0, b.ns, s->d);
+  add_gradients(&b, seen_of_block(&b, &rows->body));
 }

@@ -7,6 +7,9 @@
 #include "codegen/loop/loop.h"
 
 typedef LMatrix AttentionMatrix; // f32 or, where it is not added to, bf16
+typedef struct PairBlock { // rows [row, row + rows), keys [key, key + keys), none of them empty
+  LExpr *row, *rows, *key, *keys;
+} PairBlock;
 typedef struct AttentionShape {
   LExpr *rows, *keys; // L (queries), S (keys and values)
   Poly rows_size;     // L
@@ -25,6 +28,9 @@ typedef struct AttentionShape {
   LExpr *(*mask)(void *ctx, LBody *body, LExpr *row, LExpr *key);
   LExpr *(*bias)(void *ctx, LBody *body, LExpr *row, LExpr *key);
   LExpr *(*random)(void *ctx, LBody *body, LExpr *row, LExpr *key);
+  // May a row of the block see a key of it?  NULL: all do.  What no row sees is not computed, unless a row sees nothing at
+  // all, which averages all keys.
+  LExpr *(*sees)(void *ctx, LBody *body, const PairBlock *block);
   void *ctx;
 } AttentionShape;
 

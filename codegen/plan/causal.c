@@ -79,6 +79,8 @@ static double flops_of_places(const Node *n) {
 
 bool mask_is_derived(const Prog *g, const Node *attention) {
   enum { FLOPS = 8 }; // where it takes no more than a load does
-  return g->p->o.on->attention_columns && attention_is_statement(g, attention) &&
-         flops_of_places(attention->in[3]) <= FLOPS;
+  const Node *mask = attention->in[3];
+  if (attention_is_statement(g, attention))
+    return flops_of_places(mask) <= FLOPS;
+  return mask_is_bounded(mask, attention_rows(attention), attention->attr.axis);
 }

@@ -6,7 +6,7 @@
 
 enum { Q, K, V, MASK, BIAS, OUT, LSE, DOUT };
 
-static Axis *rows_axis(const Node *n) {
+Axis *attention_rows(const Node *n) {
   for (int i = 0; i < n->attr.naxes; i++) {
     Axis *a = n->attr.axes[i];
     if (a != n->attr.axis && !node_has(n->in[K], a) && !node_has(n->in[V], a))
@@ -29,7 +29,7 @@ static Axis *value_axis(const Node *n) {
 static int batch_axes(const Node *n, Axis **out) {
   int k = 0;
   for (int i = 0; i < n->attr.naxes; i++)
-    if (n->attr.axes[i] != n->attr.axis && n->attr.axes[i] != rows_axis(n))
+    if (n->attr.axes[i] != n->attr.axis && n->attr.axes[i] != attention_rows(n))
       out[k++] = n->attr.axes[i];
   return k;
 }
@@ -39,7 +39,7 @@ static const char *unsupported(const Node *n) {
   Axis *batch[MAX_AXES];
   int64_t e;
   int nb = batch_axes(n, batch);
-  if (!rows_axis(n) || !value_axis(n) || n->dtype != DT_F32 || !extent_is(n->attr.axis2, &e) ||
+  if (!attention_rows(n) || !value_axis(n) || n->dtype != DT_F32 || !extent_is(n->attr.axis2, &e) ||
       !extent_is(value_axis(n), &e))
     return "attention over these axes is not compiled yet";
   if (n->op != OP_ATTENTION_GRAD)
@@ -172,7 +172,7 @@ static Coords enter(Context *x, LBody *body, LExpr *row, LExpr *key) {
   c->scope.n = 0;
   map_clear(&c->memo);
   lower_push(c, body);
-  coords_set(&at, rows_axis(x->n), lint_deep(c, row));
+  coords_set(&at, attention_rows(x->n), lint_deep(c, row));
   coords_set(&at, x->n->attr.axis, lint_deep(c, key));
   return at;
 }
@@ -181,6 +181,13 @@ static LExpr *mask_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
   Context *x = ctx;
   Coords at = enter(x, body, row, key);
   return lower_value(x->c, x->n->in[MASK], &at).e;
+}
+
+static LExpr *sees_value(void *ctx, LBody *body, const PairBlock *block) {
+  Context *x = ctx;
+  enter(x, body, block->row, block->key);
+  return mask_may_see(x->c, x->n->in[MASK], &x->batch, attention_rows(x->n), x->n->attr.axis,
+                      block);
 }
 
 static LExpr *bias_value(void *ctx, LBody *body, LExpr *row, LExpr *key) {
@@ -256,7 +263,7 @@ static Poly attention_flops(const Node *n, Axis *const *batch, int nb) {
   Axis *all[MAX_AXES + 2];
   memcpy(all, batch, sizeof *all * (size_t)nb);
   all[nb] = n->attr.axis;
-  all[nb + 1] = rows_axis(n);
+  all[nb + 1] = attention_rows(n);
   for (int i = 0; i < nb + 2; i++) {
     if (!poly_mul_fits(&p, &all[i]->extent))
       return poly_const(0);
@@ -286,8 +293,12 @@ typedef struct AttentionPart {
 static void start_part(AttentionPart *p, Prog *g, Inst *k) {
   Node *n = primary(k);
   Lower *c = lower_new(g, k, inst_label(g, k));
-  *p = (AttentionPart){
-      .g = g, .k = k, .n = n, .x = {.c = c, .n = n}, .rows = rows_axis(n), .keys = n->attr.axis};
+  *p = (AttentionPart){.g = g,
+                       .k = k,
+                       .n = n,
+                       .x = {.c = c, .n = n},
+                       .rows = attention_rows(n),
+                       .keys = n->attr.axis};
   p->nb = batch_axes(n, p->batch);
   LExpr *flat = lvar(c, lower_grid(c, extents(p->batch, p->nb), 1));
   lower_unflatten(c, flat, p->batch, p->nb, &p->x.batch);
@@ -310,7 +321,7 @@ static void add_operands(AttentionPart *p) {
   s->k = at_place(&p->x, p->k->arg[K], p->keys, false);
   s->v = at_place(&p->x, p->k->arg[V], p->keys, false);
   if (!node_is_const(n->in[MASK], &constant) || !constant)
-    s->mask = mask_value;
+    s->mask = mask_value, s->sees = sees_value;
   s->causal = mask_is_causal(n->in[MASK], p->rows, p->keys, &s->ahead);
   if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
     s->bias = bias_value;

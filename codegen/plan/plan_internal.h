@@ -1,6 +1,7 @@
 // Private to the planner: what its files share.  Read plan.h first.
 #ifndef BIGSC_PLAN_INTERNAL_H
 #define BIGSC_PLAN_INTERNAL_H
+#include "codegen/plan/attention.h"
 #include "codegen/plan/plan.h"
 
 typedef struct Prog Prog;
@@ -399,10 +400,18 @@ Inst *loop_plan(Prog *g, Node *n);
 // Attention and its gradients: starts an instance, or finds the one of the other results of the
 // same attention.  NULL with an error recorded when no kernel does it.
 Inst *attention_plan(Prog *g, Node *n);
+// Its axis of queries; NULL: none.
+Axis *attention_rows(const Node *n);
 // Is it one statement of the loop IR, which writes its results once?
 bool attention_is_statement(const Prog *g, const Node *n);
 // causal.c: are keys beyond row + *ahead never seen?
 bool mask_is_causal(const Node *mask, const Axis *row, const Axis *key, int64_t *ahead);
+// sight.c: may a row of the block see a key of it?  A condition, of statements in the innermost scope; `at` has the axes of
+// the weights but rows and keys.
+LExpr *mask_may_see(Lower *c, Node *mask, const Coords *at, Axis *row, Axis *key,
+                    const PairBlock *block);
+// Is it made of places and conditions on rows and keys, cheaply enough to be derived in the kernel?
+bool mask_is_bounded(const Node *mask, const Axis *row, const Axis *key);
 // Is its mask so cheap to derive from rows and keys that it is not stored?
 bool mask_is_derived(const Prog *g, const Node *attention);
 // n as a view in which `inner` has stride 1 and the other axes any strides; copied when it is not

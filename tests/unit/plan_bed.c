@@ -336,3 +336,37 @@ void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const c
   Output o = {.name = "y", .node = n, .nax = nax, .ax = (Axis **)ax};
   plan_bed_check(t, BIGS_ENTRY, &o, 1, what);
 }
+
+static void leaves_of(Graph *g, Node **root, Arena *a, Node ***wrt, int *n) {
+  int m;
+  Node **live = graph_reachable(g, root, 1, &m);
+  *wrt = NEWN(a, Node *, m + 1);
+  *n = 0;
+  for (int i = 0; i < m; i++)
+    if ((live[i]->op == OP_PARAM || live[i]->op == OP_INPUT) &&
+        dtype_is_float((DType)live[i]->dtype))
+      (*wrt)[(*n)++] = live[i];
+}
+
+static Node *loss_of(Graph *g, Node *y) {
+  Node *x = g_binary(g, OP_ADD, g_binary(g, OP_MUL, y, y), y);
+  return x->nax ? g_reduce(g, OP_SUM, x, x->ax, x->nax) : x;
+}
+
+void plan_bed_check_gradients(PlanBed *t, const Output *y, const char *what) {
+  Graph *g = t->b.g;
+  Node *loss = loss_of(g, y->node), **wrt;
+  int n;
+  leaves_of(g, &loss, t->b.arena, &wrt, &n);
+  Node **grad = NEWN(t->b.arena, Node *, n + 1);
+  Output *out = NEWN(t->b.arena, Output, n + 1);
+  graph_grad(g, loss, wrt, n, grad);
+  graph_rewrite(g, RULES_SIMPLIFY, grad, n, NULL);
+  const char *wrong = graph_verify(g, grad, n);
+  ck_assert_msg(!wrong, "%s: %s", what, wrong);
+  for (int i = 0; i < n; i++)
+    out[i] =
+        (Output){.name = wrt[i]->attr.name, .node = grad[i], .nax = wrt[i]->nax, .ax = wrt[i]->ax};
+  out[n] = *y;
+  plan_bed_check(t, BIGS_ENTRY, out, n + 1, what);
+}

@@ -17,10 +17,12 @@ typedef struct AttentionCase {
   int rows, keys;
   bool mask;
   double rate;
+  int reach; // rows see keys so near; 0: all
 } AttentionCase;
-static const AttentionCase cases[] = {
-    {1, 1, false, 0},   {7, 5, true, 0},     {96, 256, false, 0.25}, {97, 257, true, 0.25},
-    {50, 300, true, 0}, {200, 33, false, 0}, {48, 520, true, 0.5}};
+static const AttentionCase cases[] = {{1, 1, false, 0, 0},       {7, 5, true, 0, 0},
+                                      {96, 256, false, 0.25, 0}, {97, 257, true, 0.25, 0},
+                                      {50, 300, true, 0, 0},     {200, 33, false, 0, 0},
+                                      {48, 520, true, 0.5, 0},   {300, 520, false, 0.5, 20}};
 typedef struct Fix {
   const AttentionCase *c;
   Arena *a;
@@ -29,9 +31,29 @@ typedef struct Fix {
   LExpr *batch;
 } Fix;
 
+static LExpr *compared(const Fix *f, LExpr *x, LExpr *y) { // x <= y, of integers
+  return lx_op(f->a, L_LE, DT_BOOL, lx_from_int(f->a, DT_F64, x), lx_from_int(f->a, DT_F64, y),
+               NULL);
+}
+
+// Do [row, row_end] and [key, key_end] come as near as the case wants?
+static LExpr *are_near(const Fix *f, LExpr *row, LExpr *row_end, LExpr *key, LExpr *key_end) {
+  LExpr *reach = lx_int(f->a, f->c->reach);
+  return lx_op(f->a, L_AND, DT_BOOL, compared(f, row, lx_add(f->a, key_end, reach)),
+               compared(f, key, lx_add(f->a, row_end, reach)), NULL);
+}
+
+static LExpr *sees_at(void *ctx, LBody *body, const PairBlock *b) {
+  Fix *f = ctx;
+  (void)body;
+  return are_near(f, b->row, lx_add(f->a, b->row, b->rows), b->key, lx_add(f->a, b->key, b->keys));
+}
+
 static LExpr *mask_at(void *ctx, LBody *body, LExpr *row, LExpr *key) {
   Fix *f = ctx;
-  (void)body, (void)row;
+  (void)body;
+  if (f->c->reach)
+    return are_near(f, row, row, key, key);
   return lx_load(f->a, f->k, f->mem[MASK],
                  lx_add(f->a, lx_mul(f->a, f->batch, lx_int(f->a, f->c->keys)), key));
 }
@@ -80,7 +102,8 @@ static LKernel *make(Fix *f, bool backward, int nr) {
                       .dq = matrix(f, DQ, c->rows, ROW),
                       .dk = matrix(f, DK, c->keys, ROW),
                       .dv_ = matrix(f, DV_, c->keys, ROW),
-                      .mask = c->mask ? mask_at : NULL,
+                      .mask = c->mask || c->reach ? mask_at : NULL,
+                      .sees = c->reach ? sees_at : NULL,
                       .random = random_at,
                       .ctx = f};
   if (backward) {
@@ -107,6 +130,10 @@ static double keep_factor(const AttentionCase *c, int b, int i, int j) {
   return c->rate == 0 ? 1 : c->rate <= ((r >> 8) + 0.5) / (1 << 24) ? 1 / (1 - c->rate) : 0;
 }
 
+static bool is_masked(const AttentionCase *c, const unsigned char *mask, int b, int i, int j) {
+  return (c->mask && !mask[b * c->keys + j]) || (c->reach && abs(i - j) > c->reach);
+}
+
 static void reference(Arena *a, const AttentionCase *c, float *const *m, const unsigned char *mask,
                       Reference *r) {
   int L = c->rows, S = c->keys;
@@ -122,7 +149,7 @@ static void reference(Arena *a, const AttentionCase *c, float *const *m, const u
         p[j] = 0;
         for (int d = 0; d < D; d++)
           p[j] += (double)q[d] * m[K][(b * S + j) * ROW + d];
-        p[j] = c->mask && !mask[b * S + j] ? -1e9 : p[j] * 0.3;
+        p[j] = is_masked(c, mask, b, i, j) ? -1e9 : p[j] * 0.3;
         most = fmax(most, p[j]);
       }
       for (int j = 0; j < S; j++)
@@ -132,6 +159,8 @@ static void reference(Arena *a, const AttentionCase *c, float *const *m, const u
         double keep = keep_factor(c, b, i, j);
         p[j] /= sum;
         dp[j] = 0;
+        if (p[j] == 0) // what is never seen may be no number
+          continue;
         for (int d = 0; d < DV; d++) {
           double v = m[V][(b * S + j) * ROW + d];
           r->out[(b * L + i) * DV + d] += p[j] * keep * v;
@@ -141,7 +170,9 @@ static void reference(Arena *a, const AttentionCase *c, float *const *m, const u
         delta += p[j] * dp[j];
       }
       for (int j = 0; j < S; j++) {
-        double ds = c->mask && !mask[b * S + j] ? 0 : p[j] * (dp[j] - delta) * 0.3;
+        if (is_masked(c, mask, b, i, j))
+          continue;
+        double ds = p[j] * (dp[j] - delta) * 0.3;
         for (int d = 0; d < D; d++) {
           r->dq[(b * L + i) * D + d] += ds * m[K][(b * S + j) * ROW + d];
           r->dk[(b * S + j) * D + d] += ds * q[d];
@@ -203,6 +234,10 @@ START_TEST(attention_equals_plain_sums) {
   for (int k = 0; k < NB * c->keys; k++)
     mask[k] = k < c->keys ? hash_mix(3, (uint64_t)k) % 3 != 0 : c->keys > 20 && k % 29 == 0;
   mask[0] = 1;
+  // Not in reach of any row, nor in a block that is: what is not looked at may be anything.
+  for (int k = 0; k < NB && c->reach; k++)
+    for (int i = (k * c->keys + c->rows + 60) * ROW; i < (k + 1) * c->keys * ROW; i++)
+      m[K][i] = m[V][i] = NAN;
   Reference r;
   run(code[0], m, mask, NB * ((c->rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS),
       poly_eval((Poly[]){loop_scratch_bytes(kernels[0])}, NULL));

@@ -105,41 +105,6 @@ static const ScanCase cases[] = {
 };
 static const int64_t lengths[] = {1, 2, 7, 33};
 
-static void leaves_of(Graph *g, Node **root, Arena *a, Node ***wrt, int *n) {
-  int m;
-  Node **live = graph_reachable(g, root, 1, &m);
-  *wrt = NEWN(a, Node *, m + 1);
-  *n = 0;
-  for (int i = 0; i < m; i++)
-    if ((live[i]->op == OP_PARAM || live[i]->op == OP_INPUT) &&
-        dtype_is_float((DType)live[i]->dtype))
-      (*wrt)[(*n)++] = live[i];
-}
-
-static Node *loss_of(Graph *g, Node *y) {
-  Node *x = g_binary(g, OP_ADD, g_binary(g, OP_MUL, y, y), y);
-  return x->nax ? g_reduce(g, OP_SUM, x, x->ax, x->nax) : x;
-}
-
-// The value and all gradients, as outputs of one program.
-static void check_all(PlanBed *t, const Output *y, const char *what) {
-  Graph *g = t->b.g;
-  Node *loss = loss_of(g, y->node), **wrt;
-  int n;
-  leaves_of(g, &loss, t->b.arena, &wrt, &n);
-  Node **grad = NEWN(t->b.arena, Node *, n + 1);
-  Output *out = NEWN(t->b.arena, Output, n + 1);
-  graph_grad(g, loss, wrt, n, grad);
-  graph_rewrite(g, RULES_SIMPLIFY, grad, n, NULL);
-  const char *wrong = graph_verify(g, grad, n);
-  ck_assert_msg(!wrong, "%s: %s", what, wrong);
-  for (int i = 0; i < n; i++)
-    out[i] =
-        (Output){.name = wrt[i]->attr.name, .node = grad[i], .nax = wrt[i]->nax, .ax = wrt[i]->ax};
-  out[n] = *y;
-  plan_bed_check(t, BIGS_ENTRY, out, n + 1, what);
-}
-
 static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
   const char *whole = arena_printf(
       a, "dim H = 20, I = 7, G = H, N = 6, T = 2\ndim B, L <= 64, S\ninit normal(0.3)\n%s\n", text);
@@ -169,7 +134,7 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse) {
   for (int i = 0; i < b.graph->params.n; i++)
     bed_fill(&t.b, b.graph->params.v[i]->node, 0.1, 0.5);
   const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)length);
-  check_all(&t, &b.entries.v[0], what);
+  plan_bed_check_gradients(&t, &b.entries.v[0], what);
   plan_bed_free(&t);
 }
 
