@@ -1,6 +1,6 @@
-// Scans as loops: values and gradients of compiled code against the interpreter, at several lengths.
+// Scans as loops: values and gradients of compiled code against the interpreter, at several lengths; as CUDA C++ on the shim.
 #include "compiler/driver/pipeline.h"
-#include "tests/unit/plan_bed.h"
+#include "tests/unit/cuda_bed.h"
 #include "tests/unit/suites.h"
 
 typedef struct ScanCase {
@@ -113,7 +113,7 @@ static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
   return m;
 }
 
-static void run_case(const ScanCase *c, int64_t length, bool fuse) {
+static void run_case(const ScanCase *c, int64_t length, bool fuse, PlanCode *code) {
   PlanBed t = plan_bed_new(5);
   Arena *a = t.b.arena;
   Diags d = {.arena = a};
@@ -125,6 +125,7 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse) {
   ck_assert(build_until(&b, a, names, &d, m, &want, &o, PASS_structure));
   t.b.g = b.graph;
   t.no_fuse = !fuse;
+  t.code = code;
   t.tolerance = 5e-5;
   for (int i = 0; i < b.graph->syms.n; i++)
     t.b.syms[i] = i == graph_sym(b.graph, "L", 64) ? length : 3;
@@ -139,10 +140,46 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse) {
 }
 
 START_TEST(values_and_gradients) {
-  run_case(&cases[_i], lengths[_i % COUNT(lengths)], true);
-  run_case(&cases[_i], lengths[(_i + 2) % COUNT(lengths)], false);
+  run_case(&cases[_i], lengths[_i % COUNT(lengths)], true, NULL);
+  run_case(&cases[_i], lengths[(_i + 2) % COUNT(lengths)], false, NULL);
 }
 END_TEST
+
+// ---- as CUDA C++
+
+// The last ones have what no model of the zoo has; BIGSC_FULL=1: all.
+enum { OF_THEIR_OWN = 7 };
+static CudaBed cuda;
+
+static int first_on_the_shim(void) {
+  return suites_full() ? 0 : COUNT(cases) - OF_THEIR_OWN;
+}
+
+static void compile_all(void) {
+  cuda_bed_collect(&cuda);
+  for (int i = first_on_the_shim(); i < COUNT(cases); i++)
+    run_case(&cases[i], 1, true, &cuda.code);
+  cuda_bed_compile(&cuda);
+}
+
+static void remove_all(void) {
+  cuda_bed_free(&cuda);
+}
+
+START_TEST(on_the_shim) {
+  run_case(&cases[_i], lengths[(_i + 1) % COUNT(lengths)], true, &cuda.code);
+}
+END_TEST
+
+static void add_shim(Suite *s) {
+  TCase *t = tcase_create("cuda");
+  if (!cuda_bed_possible("scans"))
+    return;
+  tcase_add_unchecked_fixture(t, compile_all, remove_all);
+  tcase_set_timeout(t, 60);
+  tcase_add_loop_test(t, on_the_shim, first_on_the_shim(), COUNT(cases));
+  suite_add_tcase(s, t);
+}
 
 Suite *scans_suite(void) {
   Suite *s = suite_create("scans");
@@ -150,5 +187,6 @@ Suite *scans_suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
   suite_add_tcase(s, t);
+  add_shim(s);
   return s;
 }
