@@ -138,12 +138,7 @@ static bool build_states(Build *b, const Recipe *r) {
   if (!model_build_states(b->model, b->graph, r->name, b->want->dropout, &states))
     return false;
   vec_push(b->arena, &b->states, states);
-  if (!b->options.gpu || !b->want->update || !model_has_states(b->model))
-    return true;
-  diag_error(b->diags, ERR_NOT_COMPILED, r->span,
-             "`%s` has parameters with the tag `@state`, and a GPU does not update those yet",
-             r->name);
-  return false;
+  return true;
 }
 
 static bool run_build(Build *b) {

@@ -167,11 +167,6 @@ int optim_ranges(bigs_model *m, int train, const TrainRecipe *r, OptRange **out,
   return 0;
 }
 
-// Of states, which `next` of the train block makes: no part of the norm, nor clipped.
-static bool is_state(const OptRange *r) {
-  return r->decay < 0;
-}
-
 // ---- programs over a flat axis; their values' names start with `#`, as no name of a model does
 static void *flat_value(const Flat *f, const char *name) {
   const struct {
@@ -260,7 +255,7 @@ static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n,
   if (!err && n && optim_is_far(m))
     err = far_norms(m, train, range, n, &sums);
   for (int i = 0; i < n && !err; i++) {
-    if (is_state(&range[i]))
+    if (optim_is_state(&range[i]))
       continue;
     if (sums)
       part = sums[i];
@@ -353,7 +348,7 @@ static int update_range(bigs_model *m, int train, const OptRange *r, FlatScalars
             .e = flat_at(&m->moment[MOMENT_AVERAGE], r),
             .rate = &rate,
             .decay = &decay,
-            .scale = is_state(r) ? &s->unit : &s->scale,
+            .scale = optim_is_state(r) ? &s->unit : &s->scale,
             .correct1 = &s->correct1,
             .correct2 = &s->correct2,
             .go = &go};
@@ -433,6 +428,7 @@ static FlatScalars flat_scalars(const bigs_model *m, const BigsTrain *t, const T
   double done = (double)(m->moment_steps + 1);
   return (FlatScalars){.correct1 = (float)(1 / (1 - pow(t->beta1, done))),
                        .correct2 = (float)(1 / (1 - pow(t->beta2, done))),
+                       .unit = 1,
                        .factor = schedule_factor(t->piece, t->npiece, m->step, r->steps),
                        .clip = r->clip};
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CORRECT1, CORRECT2, CLIP, GLOBALS }; // words of the block, then a range's:
+enum { CORRECT1, CORRECT2, CLIP, UNIT, GLOBALS }; // words of the block, then a range's:
 enum { RATE, DECAY, EACH };
 enum { NORM, UPDATE, CHECK, PROGRAMS }; // of each range: of its gradient, of it, of its parameters
 
@@ -83,7 +83,7 @@ static Flat values_of(const bigs_model *m, const FarOptim *x, int which, int i) 
                 .e = flat_at(&m->moment[MOMENT_AVERAGE], r),
                 .rate = word_at(x, own + RATE),
                 .decay = word_at(x, own + DECAY),
-                .scale = verdict_at(x, VERDICT_SCALE),
+                .scale = optim_is_state(r) ? word_at(x, UNIT) : verdict_at(x, VERDICT_SCALE),
                 .correct1 = word_at(x, CORRECT1),
                 .correct2 = word_at(x, CORRECT2),
                 .go = verdict_at(x, VERDICT_GO)};
@@ -190,10 +190,12 @@ static int far_ready(bigs_model *m, int train, const OptRange *range, int n) {
 }
 
 // ---- run
+// The sum of what stands for the gradient of a state stays the 0 that the block began with.
 static int do_range(bigs_model *m, const FarOptim *x, int which) {
   int err = 0;
   for (int i = 0; i < x->n && !err; i++)
-    err = exec_steps(m, x->binding[PROGRAMS * i + which]);
+    if (which != NORM || !optim_is_state(&x->range[i]))
+      err = exec_steps(m, x->binding[PROGRAMS * i + which]);
   return err;
 }
 
@@ -246,6 +248,7 @@ static int fill_words(FarOptim *x, const OptRange *range, int n, const FlatScala
   x->word[CORRECT1] = float_word(f->correct1);
   x->word[CORRECT2] = float_word(f->correct2);
   memcpy(&x->word[CLIP], &f->clip, sizeof f->clip);
+  x->word[UNIT] = float_word(f->unit);
   for (int i = 0; i < n; i++, w += EACH) {
     w[RATE] = float_word((float)(range[i].rate * f->factor));
     w[DECAY] = float_word((float)range[i].decay);

@@ -20,6 +20,11 @@ int flat_run(bigs_model *m, int program, const OptRange *range, const Flat *f);
 // Of an arena, at a range.
 void *flat_at(const Region *r, const OptRange *range);
 
+// Of states, which `next` of the train block makes: no part of the norm, nor clipped.
+static inline bool optim_is_state(const OptRange *r) {
+  return r->decay < 0;
+}
+
 // What an update takes besides the rates, which are another in each range.
 typedef struct FlatScalars {
   float scale, correct1, correct2;
