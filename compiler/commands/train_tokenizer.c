@@ -71,11 +71,18 @@ static int keep_tokenizer(Session *s, const char *path, const Tokenizer *t, Trai
 
 // ---- which one
 static int no_vocabulary(Session *s, const char *path) {
-  return session_error(
-      s, EXIT_FILE,
-      "%s: cannot open: there is no vocabulary of this name; --vocab FILE names one, "
-      "`bigsc vocab TEXT -o FILE` learns one",
-      path);
+  return session_error(s, EXIT_FILE,
+                       "%s: cannot open: there is no vocabulary of this name; %s names one, "
+                       "`bigsc vocab TEXT -o FILE` learns one",
+                       path, s->beside ? "`:data vocab=FILE`" : "--vocab FILE");
+}
+
+// The prompt's file may lie elsewhere, with what belongs to it.
+static const char *own_or_beside(Session *s, const char *path) {
+  const char *slash = s->beside && *path != '/' ? strrchr(s->beside, '/') : NULL;
+  const char *other =
+      slash ? session_text(s, "%.*s%s", (int)(slash - s->beside + 1), s->beside, path) : path;
+  return access(path, F_OK) && !access(other, F_OK) ? other : path;
 }
 
 // As for a model that is used; where neither folders nor the model name one, the current folder's file of the usual name.
@@ -87,9 +94,8 @@ static int find_vocabulary(Session *s, const char *run, const char **path) {
   int status = feeding_kind(s, run, &kind);
   if (status || o->vocab || m->vocab_text || (folder && tok_in_folder(folder)))
     return status ? status : feeding_vocab(s, run, path);
-  *path = run        ? session_text(s, "%s/%s", run, tokenizer_files[kind])
-          : m->vocab ? m->vocab
-                     : tokenizer_files[kind];
+  *path = run ? session_text(s, "%s/%s", run, tokenizer_files[kind])
+              : own_or_beside(s, m->vocab ? m->vocab : tokenizer_files[kind]);
   return access(*path, F_OK) ? no_vocabulary(s, *path) : 0;
 }
 

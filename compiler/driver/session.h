@@ -35,6 +35,8 @@ typedef struct Session {
   const char *lacking;    // what becomes of them, for the note; NULL: they get fresh values
   bool unset;             // parameters without weights stay zero
   const char *weights;    // o->weights, or stdin_path
+  const char *
+      beside; // of the prompt: the file it has, "" for none; what the current folder lacks is looked for beside it
   BigsError error;
 } Session;
 

@@ -40,6 +40,16 @@ static bool take_weight(Repl *r, bigs_model *m, const BigsModule *module, int i)
   return true;
 }
 
+static void set_again(Repl *r, const char *name, int64_t extent) {
+  Define d = {arena_strdup(r->arena, name), arena_printf(r->arena, "%lld", (long long)extent)};
+  for (int i = 0; i < r->sets.n; i++)
+    if (!strcmp(r->sets.v[i].name, name)) {
+      r->sets.v[i] = d;
+      return;
+    }
+  vec_push(r->arena, &r->sets, d);
+}
+
 // Dims that the weights' config.json set are set here, too.
 static void take_dims(Repl *r, Session *s, const char *path) {
   const ModelDim *now, *plain;
@@ -49,9 +59,7 @@ static void take_dims(Repl *r, Session *s, const char *path) {
   int n = model_dims(s->model, &now), k = model_ok(m) ? model_dims(m, &plain) : 0;
   for (int i = 0; i < n && i < k; i++)
     if (now[i].fixed && (!plain[i].fixed || plain[i].extent != now[i].extent))
-      vec_push(r->arena, &r->sets,
-               (Define){arena_strdup(r->arena, now[i].name),
-                        arena_printf(r->arena, "%lld", (long long)now[i].extent)});
+      set_again(r, now[i].name, now[i].extent);
 }
 
 static int read_weights(Repl *r, const char *path) {
@@ -70,8 +78,7 @@ static int read_weights(Repl *r, const char *path) {
   return status;
 }
 
-// MODEL and --weights of the command line; an exit status.
-static int repl_open(Repl *r, const char *path, const char *weights) {
+int repl_open(Repl *r, const char *path, const char *weights) {
   VEC(Weight *) read = {0};
   if (access(path, R_OK)) {
     repl_fail(r, "%s: cannot read it", path);
@@ -139,16 +146,6 @@ static int at_terminal(Repl *r) {
   return 0;
 }
 
-// A training folder is its model with its weights.
-static const char *model_path(Repl *r, Options *o) {
-  const char *path = o->args.v[0], *mdl = arena_printf(r->arena, "%s/model.mdl", path);
-  if (access(mdl, R_OK))
-    return path;
-  if (!o->weights)
-    o->weights = path;
-  return mdl;
-}
-
 int cmd_REPL(const Options *given) {
   const char *error = NULL;
   Options own = *given, *o = &own;
@@ -167,8 +164,7 @@ int cmd_REPL(const Options *given) {
   r->color = options_color(o);
   r->cancel = &interrupts;
   catch_interrupts();
-  const char *path = o->args.n ? model_path(r, o) : NULL;
-  int status = path ? repl_open(r, path, o->weights) : 0;
+  int status = o->args.n ? repl_open(r, o->args.v[0], o->weights) : 0;
   if (!status && terminal)
     status = at_terminal(r);
   else if (!status)

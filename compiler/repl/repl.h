@@ -144,8 +144,10 @@ const DimNow *repl_dim(const Repl *r, const char *name); // NULL: none
 // Declarations, all or none.  typed: they stood at the prompt, so what `:set` said of them before is over.  False: refused, reported.
 bool repl_declare(Repl *r, Decl *const *decl, int n, bool typed);
 bool repl_set(Repl *r, const char *name,
-              const char *value);                      // a dim or a let; false: refused, reported
-bool repl_load(Repl *r, const char *path);             // a .mdl file; false: refused, reported
+              const char *value);          // a dim or a let; false: refused, reported
+bool repl_load(Repl *r, const char *path); // a .mdl file; false: refused, reported
+// A .mdl file, with weights if not NULL; an exit status.
+int repl_open(Repl *r, const char *path, const char *weights);
 const char *repl_child_text(Arena *a, const Item *it); // "repeat Depth Block[H]", as it was written
 void repl_command(Repl *r, const char *text);
 bool repl_command_doc(Repl *r,

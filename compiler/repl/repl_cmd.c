@@ -1,6 +1,7 @@
 // Commands of the REPL, which start with a colon: see repl_commands.def.
 #include "base/error.h"
 #include "compiler/repl/repl.h"
+#include "compiler/driver/shipped.h"
 #include "base/edit.h"
 #include "base/clock.h"
 #include "runtime/files/file.h"
@@ -227,10 +228,34 @@ static bool is_weights(const char *path) {
   return false;
 }
 
+// A run, or a folder of the hub: its model with its weights, as for `bigsc repl FOLDER`.
+static void load_folder(Repl *r, const char *path) {
+  const Options *before = r->o;
+  Options *own = NEW(r->arena, Options);
+  BigsError e = {0};
+  *own = *before;
+  memset(&own->args, 0, sizeof own->args);
+  vec_push(r->arena, &own->args, path);
+  own->weights = NULL;
+  int status = shipped_folder(r->arena, own, &e);
+  if (status)
+    repl_fail(r, "%s", e.text);
+  else if (!own->weights)
+    repl_fail(r, "%s: a folder without a model: it has no model.mdl and no config.json", path);
+  int failures = r->failures;
+  r->o = status || !own->weights ? before : own;
+  if (r->o == own && repl_open(r, own->args.v[0], own->weights)) {
+    r->o = before;
+    r->failures += r->failures == failures;
+  }
+}
+
 static void run_load(Repl *r, char *text) {
   char *path = unquoted(text);
   if (!*path)
     repl_fail(r, "which file? `:load model.mdl`");
+  else if (file_is_folder(path))
+    load_folder(r, path);
   else if (is_weights(path))
     repl_load_weights(r, path);
   else

@@ -147,6 +147,7 @@ static Session session_of(ReplTrainer *t, Repl *r) {
                    .module = t->e.module,
                    .handle = t->e.handle,
                    .weights = r->o->weights,
+                   .beside = r->loaded ? r->loaded : "",
                    .color = r->color};
 }
 
@@ -164,10 +165,21 @@ static bool open_feeding(ReplTrainer *t) {
   return !status;
 }
 
+static bool has_batch(const ReplTrainer *t, const TrainChanges *changes) {
+  const BigsTrain *block = &t->e.module->train[0];
+  if (block->batch > 0 || changes->batch > 0)
+    return true;
+  repl_fail(t->e.r, "`%s` has no batch size: `batch = 32` in the block, or `:train 100 batch=32`",
+            block->name);
+  return false;
+}
+
 static bool make_plan(ReplTrainer *t, const TrainChanges *changes) {
   BigsError e = {0};
   TrainChanges whole = *changes;
   whole.pieces = 1;
+  if (!has_batch(t, changes))
+    return false;
   if (!train_plan(t->e.module, 0, &whole, (uint64_t)t->e.r->o->seed, NULL, &t->plan, &e))
     return true;
   repl_fail(t->e.r, "%s", e.text);

@@ -78,7 +78,9 @@ static int choose_lengths(TrainRun *r) {
   else if (!r->recipe.steps && t->epochs > 0 && r->feed->epoch_steps > 0)
     r->recipe.steps = at_least_one((int64_t)(t->epochs * (double)r->feed->epoch_steps + 0.5));
   if (!r->recipe.steps)
-    return bigs_fail(&r->m->error, BIGS_EUSAGE, "%s does not say how long to train: give --steps",
+    return bigs_fail(&r->m->error, BIGS_EUSAGE,
+                     "%s does not say how long to train: `steps = 1000` or `epochs = 3` in the "
+                     "train block, or --steps 1000",
                      t->name);
   int64_t tenth = at_least_one(r->recipe.steps / 10);
   r->save_every = r->o->save_every > 0 ? r->o->save_every : tenth < 1000 ? tenth : 1000;

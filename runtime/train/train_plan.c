@@ -131,6 +131,8 @@ int train_plan(const BigsModule *module, int train, const TrainChanges *c, uint6
   if (recipe_check(t, &out->recipe, e))
     return bigs_status(e, BIGS_EMODEL);
   if (out->batch <= 0)
-    return bigs_fail(e, BIGS_EMODEL, "%s sets no batch size: give --batch", t->name);
+    return bigs_fail(e, BIGS_EMODEL,
+                     "%s has no batch size: `batch = 32` in the train block, or --batch 32",
+                     t->name);
   return out->batch % out->pieces ? refuse_pieces(t, out, e) : 0;
 }
