@@ -278,6 +278,12 @@ static const struct {
     {"[H]", "rsqrt(x * x)", {1, 0.5, 0.33333333333, 0.25}},
     {"[H]", "clamp(x, 2, 3)", {2, 2, 3, 3}},
     {"[H]", "stop_gradient(x)", {1, 2, 3, 4}},
+    {"[H]", "depthwise_conv1d[H, P](x, x[H = 0 : 2][H as P], pad: 1)", {2, 5, 8, 11}},
+    {"[P]", "conv1d[P, H, Q](x[H as (P, Q)], f32(iota[H] @[] iota[Q]), pad: 1)", {10, 4}},
+    {"[H]",
+     "conv1d_to[P, H, W, Q](x[H as (P, Q)], f32(iota[W] @[] iota[Q]), pad: 2)",
+     {4, 10, 4, 0}},
+    {"[P]", "sum[Q](window_to[H, P, Q](x, stride: 2, pad: 1) * (iota[Q] + 1))", {2, 8}},
     {"[H]", "imag(stop_gradient(x * 1i))", {1, 2, 3, 4}},
     // complex operands
     {"i32", "sum(x + 1i != 2 + 1i)", {3}},
@@ -295,7 +301,7 @@ static const struct {
 START_TEST(values_of_expressions) {
   char text[512];
   snprintf(text, sizeof text,
-           "dim H = 4, P = 2, Q = 2\ndim L\nmodel M(x : [H]) {\n  entry y : %s = %s\n}\n",
+           "dim H = 4, P = 2, Q = 2, W = 3\ndim L\nmodel M(x : [H]) {\n  entry y : %s = %s\n}\n",
            values[_i].type, values[_i].expr);
   Loaded l = must_load(text, NULL);
   int n;
@@ -307,12 +313,114 @@ START_TEST(values_of_expressions) {
 }
 END_TEST
 
+// ---- windows over rows and columns, by plain loops
+
+typedef struct Windows {
+  int rows, cols, r2, c2, k, k2, stride, pad;
+} Windows;
+static const Windows windows[] = {
+    {7, 6, 4, 3, 3, 2, 2, 1}, // as many as fit
+    {4, 5, 2, 2, 2, 2, 2, 0}, // even, and a column is left
+    {9, 8, 3, 3, 2, 1, 3, 0}, // a stride beyond the kernel
+    {3, 2, 8, 7, 2, 2, 1, 3}, // windows of padding alone
+    {3, 3, 4, 5, 3, 3, 2, 1}, // more windows than fit
+    {1, 1, 1, 1, 1, 1, 1, 0},
+};
+enum { CHANNELS = 2 }; // into as many
+
+static double pixel(const Windows *w, int r, int c, int i) {
+  return 1 + i + CHANNELS * (c + w->cols * r);
+}
+static bool is_inside(const Windows *w, int r, int c) {
+  return r >= 0 && r < w->rows && c >= 0 && c < w->cols;
+}
+static double weight_of(const Windows *w, int k, int k2, int i, int o) {
+  return 1 + o + CHANNELS * (i + CHANNELS * (k2 + w->k2 * k));
+}
+
+// Element (o) of the window whose first place is (r, c).
+typedef double WindowFn(const Windows *w, int r, int c, int o);
+
+static double convolved(const Windows *w, int r, int c, int o) {
+  double sum = 0;
+  for (int k = 0; k < w->k; k++)
+    for (int k2 = 0; k2 < w->k2; k2++)
+      for (int i = 0; i < CHANNELS && is_inside(w, r + k, c + k2); i++)
+        sum += pixel(w, r + k, c + k2, i) * weight_of(w, k, k2, i, o);
+  return sum;
+}
+static double own_convolved(const Windows *w, int r, int c, int o) {
+  double sum = 0;
+  for (int k = 0; k < w->k; k++)
+    for (int k2 = 0; k2 < w->k2; k2++)
+      if (is_inside(w, r + k, c + k2))
+        sum += pixel(w, r + k, c + k2, o) * (1 + o + CHANNELS * (k2 + w->k2 * k));
+  return sum;
+}
+static double average(const Windows *w, int r, int c, int o) {
+  double sum = 0;
+  for (int k = 0; k < w->k; k++)
+    for (int k2 = 0; k2 < w->k2; k2++)
+      sum += is_inside(w, r + k, c + k2) ? pixel(w, r + k, c + k2, o) : 0;
+  return sum / (w->k * w->k2);
+}
+static int nearest(int at, int n) {
+  return at < 0 ? 0 : at < n ? at : n - 1;
+}
+// Pixels grow along both axes, so that the largest is the last; of windows outside it is the nearest.
+static double largest(const Windows *w, int r, int c, int o) {
+  return pixel(w, nearest(r + w->k - 1, w->rows), nearest(c + w->k2 - 1, w->cols), o);
+}
+
+static const struct {
+  const char *axes, *param, *expr;
+  bool to; // windows of a stride, for other axes
+  WindowFn *want;
+} over_windows[] = {
+    {"R2, C2", "w : [K, K2, In, Out]",
+     "conv2d_to[Rows, Cols, R2, C2, K, K2, In](x, w, stride: S, pad: P)", true, convolved},
+    {"Rows, Cols", "w : [K, K2, In, Out]", "conv2d[Rows, Cols, K, K2, In](x, w, pad: P)", false,
+     convolved},
+    {"Rows, Cols", "w : [K, K2, In]", "depthwise_conv2d[Rows, Cols, K, K2](x, w, pad: P)", false,
+     own_convolved},
+    {"R2, C2", "", "avg_pool2d[Rows, Cols, R2, C2, K, K2](x, stride: S, pad: P)", true, average},
+    {"R2, C2", "", "max_pool2d[Rows, Cols, R2, C2, K, K2](x, stride: S, pad: P)", true, largest},
+};
+
+START_TEST(windows_are_plain_loops) {
+  const Windows *w = &windows[_i / COUNT(over_windows)];
+  int kind = _i % COUNT(over_windows), n, at = 0;
+  char text[700];
+  snprintf(text, sizeof text,
+           "dim Rows = %d, Cols = %d, R2 = %d, C2 = %d, K = %d, K2 = %d, In = 2, Out = 2\nlet S = "
+           "%d, P = %d\n"
+           "model M(x : [Rows, Cols, In]) {\n  %s\n  entry y : [%s, %s] = %s\n}\n",
+           w->rows, w->cols, w->r2, w->c2, w->k, w->k2, w->stride, w->pad, over_windows[kind].param,
+           over_windows[kind].axes, over_windows[kind].want == convolved ? "Out" : "In",
+           over_windows[kind].expr);
+  Loaded l = must_load(text, NULL);
+  double *y = run_entry(&l, &n);
+  bool to = over_windows[kind].to;
+  int step = to ? w->stride : 1;
+  for (int r = 0; r < (to ? w->r2 : w->rows); r++)
+    for (int c = 0; c < (to ? w->c2 : w->cols); c++)
+      for (int o = 0; o < CHANNELS; o++, at++) {
+        double want = over_windows[kind].want(w, r * step - w->pad, c * step - w->pad, o);
+        ck_assert_msg(fabs(y[at] - want) < 1e-9, "%s of windows %d: (%d, %d, %d) is %g, not %g",
+                      over_windows[kind].expr, _i / COUNT(over_windows), r, c, o, y[at], want);
+      }
+  ck_assert_int_eq(at, n);
+  unload(&l);
+}
+END_TEST
+
 Suite *values_suite(void) {
   Suite *s = suite_create("values");
   TCase *t = tcase_create("values");
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_of_the_interpreter, 0, COUNT(fixtures));
   tcase_add_loop_test(t, values_of_expressions, 0, COUNT(values));
+  tcase_add_loop_test(t, windows_are_plain_loops, 0, COUNT(windows) * COUNT(over_windows));
   suite_add_tcase(s, t);
   return s;
 }
