@@ -127,7 +127,7 @@ static DrawBox *end_box(Picture *p, const PicElem *e) {
                  .title = e->kind == ELEM_INPUT ? e->node->attr.name : p->want->entry,
                  .look = ""};
   if (e->kind == ELEM_OUTPUT)
-    b->what = pic_axes(p->a, e->node);
+    b->what = pic_axes(p, e->node);
   return b;
 }
 
@@ -282,7 +282,7 @@ static bool is_new(Picture *p, const PicModule *m, const PicElem *from, const ch
   for (int i = 0; i < m->edges.n; i++)
     if (elem_find(m->edges.v[i].to) == from && is_drawn(elem_find(m->edges.v[i].from))) {
       any = true;
-      other |= strcmp(pic_axes(p->a, m->edges.v[i].value), text) != 0;
+      other |= strcmp(pic_axes(p, m->edges.v[i].value), text) != 0;
     }
   return other || !any;
 }
@@ -295,7 +295,7 @@ static void put_axes(Picture *p, const PicModule *m) {
         to->kind == ELEM_OUTPUT || from->kind == ELEM_ENTER || !from->data)
       continue;
     const DrawBox *leave = leave_of(from, e->leave);
-    const char *text = pic_axes(p->a, e->value);
+    const char *text = pic_axes(p, e->value);
     if (!has_text(from->box, leave) && is_new(p, m, from, text))
       vec_push(p->a, &from->box->leaving, (DrawText){leave, text});
   }

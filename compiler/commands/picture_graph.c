@@ -32,12 +32,29 @@ static bool reads(const Node *n, const Node *in) {
   return !x || x == in;
 }
 
+static Node **scan_body(const Picture *p, const Scan *s, int *n) {
+  Node **root = NEWN(p->a, Node *, s->nstate + 1);
+  memcpy(root, s->next, sizeof *root * (size_t)s->nstate);
+  root[s->nstate] = s->result;
+  return graph_reachable(p->g, root, s->nstate + 1, n);
+}
+
+// A step reads parameters as they are; what it computes stands for itself in the scan's box.
+static void mark_params_of(Picture *p, const Scan *s) {
+  int n;
+  Node **body = scan_body(p, s, &n);
+  for (int i = 0; i < n; i++)
+    p->of[body[i]->id].live |= body[i]->op == OP_PARAM;
+}
+
 static void mark_live(Picture *p) {
   p->of[p->out.node->id].live = true;
   for (int id = p->out.node->id; id >= 0; id--) {
     const Node *n = p->g->nodes.v[id];
     for (int i = 0; p->of[id].live && i < n->nin; i++)
       p->of[n->in[i]->id].live |= reads(n, n->in[i]);
+    if (p->of[id].live && n->op == OP_SCAN)
+      mark_params_of(p, n->attr.scan);
   }
 }
 
@@ -67,10 +84,7 @@ static double extents_of(const Picture *p, Axis *const *ax, int n) {
 static double scan_flops(const Picture *p, const Scan *s) {
   int n;
   double sum = 0;
-  Node **root = NEWN(p->a, Node *, s->nstate + 1);
-  memcpy(root, s->next, sizeof *root * (size_t)s->nstate);
-  root[s->nstate] = s->result;
-  Node **body = graph_reachable(p->g, root, s->nstate + 1, &n);
+  Node **body = scan_body(p, s, &n);
   for (int i = 0; i < n; i++)
     sum += pic_flops(p, body[i]);
   return sum * extents_of(p, &s->axis, 1);

@@ -82,7 +82,7 @@ PicElem *elem_find(PicElem *e);
 void picture_merge(Picture *p, PicModule *m);
 // ---- picture_texts.c
 const char *axis_word(const Axis *a); // "H" of `In.H`
-const char *pic_axes(Arena *a, const Node *n);
+const char *pic_axes(const Picture *p, const Node *n);
 const char *pic_op(const Picture *p, const Node *n);
 // The function whose call made n, of the prelude or of the language: "gelu", "mean"; NULL: none, or the module itself.
 const char *pic_call(const Picture *p, const PicModule *m, const Node *n);

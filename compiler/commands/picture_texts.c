@@ -15,9 +15,47 @@ static const char *axis_list(Arena *a, Axis *const *ax, int n) {
   return s;
 }
 
-const char *pic_axes(Arena *a, const Node *n) {
+// The places of the node's axes in a type; false: it lacks one of them.
+static bool places_in(const Node *n, Axis *const *ax, int nax, int *place) {
+  for (int i = 0; i < n->nax; i++) {
+    place[i] = 0;
+    while (place[i] < nax && ax[place[i]] != n->ax[i])
+      place[i]++;
+    if (place[i] == nax)
+      return false;
+  }
+  return true;
+}
+
+// In the order of the entry's type, or of an input's, where one has them all; in the graph the order is by how a value was made.
+static bool declared_places(const Picture *p, const Node *n, int *place) {
+  if (places_in(n, p->out.ax, p->out.nax, place))
+    return true;
+  for (int i = 0; i < p->g->inputs.n; i++)
+    if (places_in(n, p->g->inputs.v[i]->ax, p->g->inputs.v[i]->nax, place))
+      return true;
+  return false;
+}
+
+static void declared_order(const Picture *p, const Node *n, Axis **ax) {
+  int place[MAX_AXES], sorted = declared_places(p, n, place) ? n->nax : 0;
+  memcpy(ax, n->ax, sizeof *ax * (size_t)n->nax);
+  for (int i = 1; i < sorted; i++)
+    for (int j = i; j && place[j] < place[j - 1]; j--) {
+      Axis *other = ax[j];
+      int at = place[j];
+      ax[j] = ax[j - 1];
+      ax[j - 1] = other;
+      place[j] = place[j - 1];
+      place[j - 1] = at;
+    }
+}
+
+const char *pic_axes(const Picture *p, const Node *n) {
   const char *type = n->dtype == DT_F32 ? "" : dtype_name((DType)n->dtype);
-  return n->nax  ? arena_printf(a, "%s[%s]", type, axis_list(a, n->ax, n->nax))
+  Axis *ax[MAX_AXES];
+  declared_order(p, n, ax);
+  return n->nax  ? arena_printf(p->a, "%s[%s]", type, axis_list(p->a, ax, n->nax))
          : *type ? type
                  : "f32";
 }
@@ -60,8 +98,8 @@ static size_t word_at(const char *s, const char *end) {
   return n;
 }
 
-// The name, where the text is a call and nothing else: `mean[L](x, where: mask)`.
-static const char *called_in(Arena *a, Span at) {
+// The name, where the text is a call and nothing else: `mean[L](x, where: mask)`.  stage: or the name alone, behind `|>`.
+static const char *called_in(Arena *a, Span at, bool stage) {
   if (!at.src || at.hi > at.src->size || at.lo >= at.hi)
     return NULL;
   const char *s = at.src->text + at.lo, *end = at.src->text + at.hi;
@@ -69,15 +107,21 @@ static const char *called_in(Arena *a, Span at) {
   const char *rest = s + n;
   if (n && rest < end && *rest == '[')
     rest = close_of(rest, end, '[', ']');
+  if (n && stage && rest == end)
+    return arena_strndup(a, s, n);
   if (!n || rest >= end || *rest != '(')
     return NULL;
   return close_of(rest, end, '(', ')') == end ? arena_strndup(a, s, n) : NULL;
 }
 
+// What the text calls, of which others may be made: `silu` of `sigmoid`.  Within a module of the prelude that is the module.
 const char *pic_call(const Picture *p, const PicModule *m, const Node *n) {
   if (!n->fn)
-    return called_in(p->a, n->span);
-  return m->origin && !strcmp(n->fn, m->origin->module) ? NULL : n->fn;
+    return called_in(p->a, n->span, false);
+  if (m->origin && !strcmp(n->fn, m->origin->module))
+    return NULL;
+  const char *name = m->origin && m->origin->prelude ? NULL : called_in(p->a, n->span, true);
+  return name ? name : n->fn;
 }
 
 bool pic_one_call(const Picture *p, const PicModule *m, const Node *a, const Node *b) {
