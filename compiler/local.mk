@@ -149,6 +149,7 @@ compiler_sources = \
 	%D%/editor/lsp_internal.h \
 	%D%/editor/lsp_names.c \
 	%D%/editor/lsp_place.c \
+	%D%/editor/lsp_uses.c \
 	%D%/editor/lsp_wire.c \
 	%D%/repl/cmd_repl.c \
 	%D%/repl/repl.h \

@@ -49,6 +49,7 @@ static void initialize(Lsp *l, const Message *m, JsonText *t) {
            "true,\"change\":2},"
            "\"hoverProvider\":true,\"definitionProvider\":true,\"completionProvider\":{"
            "\"triggerCharacters\":[\".\"]},"
+           "\"referencesProvider\":true,\"renameProvider\":true,\"documentSymbolProvider\":true,"
            "\"documentFormattingProvider\":true},\"serverInfo\":{\"name\":\"bigsc\",\"version\":");
   lsp_put_text(t, l->version);
   json_raw(t, "}}");
@@ -98,6 +99,30 @@ static void formatting(Lsp *l, const Message *m, JsonText *t) {
     json_raw(t, "null");
 }
 
+static void references(Lsp *l, const Message *m, JsonText *t) {
+  ask(l, m, t, lsp_references);
+}
+
+static void renaming(Lsp *l, const Message *m, JsonText *t) {
+  LspDoc *d = doc_of(l, m);
+  const JsonValue *at = d ? json_get(m->params, "position") : NULL;
+  const char *name = text_member(m->params, "newName");
+  if (at && name)
+    lsp_rename(
+        d, lsp_offset(d->text, d->size, number_member(at, "line"), number_member(at, "character")),
+        name, t);
+  else
+    json_raw(t, "null");
+}
+
+static void symbols(Lsp *l, const Message *m, JsonText *t) {
+  LspDoc *d = doc_of(l, m);
+  if (d)
+    lsp_symbols(d, t);
+  else
+    json_raw(t, "null");
+}
+
 static const struct {
   const char *method;
   void (*answer)(Lsp *l, const Message *m, JsonText *result);
@@ -108,6 +133,9 @@ static const struct {
     {"textDocument/definition", definition},
     {"textDocument/completion", completion},
     {"textDocument/formatting", formatting},
+    {"textDocument/references", references},
+    {"textDocument/rename", renaming},
+    {"textDocument/documentSymbol", symbols},
 };
 
 static void request(Lsp *l, const Message *m) {

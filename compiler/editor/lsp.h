@@ -1,4 +1,5 @@
-// The language server protocol (3.17) for models: diagnostics, hover, definition, completion, formatting.
+// The language server protocol (3.17) for models: diagnostics, hover, definition, references, renaming, symbols,
+// completion, formatting.
 #ifndef BIGSC_LSP_H
 #define BIGSC_LSP_H
 #include <stdio.h>

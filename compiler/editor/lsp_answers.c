@@ -3,8 +3,7 @@
 #include "compiler/syntax/fmt.h"
 #include <string.h>
 
-// The token that the place lies in, or ends; -1: none.
-static int token_at(const LspDoc *d, size_t at) {
+int lsp_token_at(const LspDoc *d, size_t at) {
   int found = -1;
   for (int i = 0; i < d->tokens->list.n; i++) {
     const Token *t = &d->tokens->list.v[i];
@@ -89,7 +88,7 @@ static bool describe(LspDoc *d, int i, const char **code, const char **text) {
 }
 
 void lsp_hover(LspDoc *d, size_t at, JsonText *t) {
-  int i = token_at(d, at);
+  int i = lsp_token_at(d, at);
   const char *code, *text;
   if (i < 0 || !describe(d, i, &code, &text)) {
     json_raw(t, "null");
@@ -104,7 +103,7 @@ void lsp_hover(LspDoc *d, size_t at, JsonText *t) {
 }
 
 // ---- definition
-static void put_location(JsonText *t, Span at) {
+void lsp_put_location(JsonText *t, Span at) {
   json_raw(t, "{\"uri\":");
   lsp_put_uri(t, at.src->path);
   json_raw(t, ",\"range\":");
@@ -123,13 +122,13 @@ static const File *file_at(LspDoc *d, size_t at) {
 }
 
 void lsp_definition(LspDoc *d, size_t at, JsonText *t) {
-  int i = token_at(d, at);
+  int i = lsp_token_at(d, at);
   const File *f = file_at(d, at);
   LspName n;
   if (f)
-    put_location(t, (Span){f->src, 0, 0});
+    lsp_put_location(t, (Span){f->src, 0, 0});
   else if (i >= 0 && lsp_find(d, i, &n) && n.span.src && n.span.src->path[0] != '<')
-    put_location(t, n.span);
+    lsp_put_location(t, n.span);
   else
     json_raw(t, "null");
 }

@@ -79,4 +79,11 @@ void lsp_hover(LspDoc *d, size_t at, JsonText *t);
 void lsp_definition(LspDoc *d, size_t at, JsonText *t);
 void lsp_complete(LspDoc *d, size_t at, JsonText *t);
 void lsp_format(LspDoc *d, JsonText *t);
+int lsp_token_at(const LspDoc *d, size_t at); // that the place lies in, or ends; -1: none
+void lsp_put_location(JsonText *t, Span at);
+// lsp_uses.c: likewise.
+void lsp_references(LspDoc *d, size_t at, JsonText *t);
+// null where that cannot be: the name is of another file, or the new one is none or is used already.
+void lsp_rename(LspDoc *d, size_t at, const char *name, JsonText *t);
+void lsp_symbols(LspDoc *d, JsonText *t);
 #endif

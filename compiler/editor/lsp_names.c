@@ -165,8 +165,7 @@ static int before_dot(const LspDoc *d, int dot) {
   return dot - 1;
 }
 
-void lsp_parts(LspDoc *d, int dot, LspNames *out) {
-  int base = before_dot(d, dot);
+static void parts_of(LspDoc *d, int base, LspNames *out) {
   LspName child;
   Sight v = {d, 0, out};
   if (base < 0 || !lsp_find(d, base, &child) || !child.stmt || child.stmt->kind != ST_CHILD ||
@@ -181,13 +180,65 @@ void lsp_parts(LspDoc *d, int dot, LspNames *out) {
   }
 }
 
+void lsp_parts(LspDoc *d, int dot, LspNames *out) {
+  parts_of(d, before_dot(d, dot), out);
+}
+
+// ---- rules within rules of a checkpoint block: their names are parts of what the rule around them is about
+static const CkRule *rule_around(const CkRules *l, uint32_t at, const CkRule *around) {
+  for (int i = 0; i < l->n; i++)
+    if (covers(l->v[i]->span, at))
+      return rule_around(&l->v[i]->rules, at,
+                         l->v[i]->rules.n && at > l->v[i]->to.span.hi ? l->v[i] : around);
+  return around;
+}
+
+static const CkItem *rules_at(const LspDoc *d, uint32_t at) {
+  for (int i = 0; i < d->file->decls.n; i++)
+    for (int k = 0; k < d->file->decls.v[i]->checkpoint.n; k++) {
+      const CkItem *x = &d->file->decls.v[i]->checkpoint.v[k];
+      if (x->kind == CK_RULE && covers(x->span, at))
+        return x;
+    }
+  return NULL;
+}
+
+static const CkRule *rule_at(const LspDoc *d, uint32_t at) {
+  const CkItem *x = rules_at(d, at);
+  return x ? rule_around(&(CkRules){.v = (CkRule **)&x->rule, .n = 1}, at, NULL) : NULL;
+}
+
+// The token of the last name in front of `<->`; -1: there is none.
+static int subject_of(const LspDoc *d, const CkRule *r) {
+  int found = -1;
+  for (int k = 0; k < r->segs.n; k++)
+    for (int i = 0; r->segs.v[k].kind == SEG_NAME && i < d->tokens->list.n; i++)
+      found = d->tokens->list.v[i].lo == r->segs.v[k].names.v[0].span.lo ? i : found;
+  return found;
+}
+
+// The `.` before token i, or before the group that it stands in: `attention.(query, key)`; -1: there is none.
+static int dot_of(const LspDoc *d, int i, bool rule) {
+  const Token *t = d->tokens->list.v;
+  int k = i - 1;
+  while (rule && k > 0 && (t[k].kind == T_COMMA || t[k].kind == T_NAME))
+    k--;
+  k = rule && k > 0 && t[k].kind == T_LPAREN ? k - 1 : i - 1;
+  return k >= 0 && t[k].kind == T_DOT ? k : -1;
+}
+
 bool lsp_find(LspDoc *d, int i, LspName *out) {
   const Token *t = &d->tokens->list.v[i];
   LspNames all = {0};
   if (t->kind != T_NAME)
     return false;
-  if (i && t[-1].kind == T_DOT)
-    lsp_parts(d, i - 1, &all);
+  bool rule = rules_at(d, t->lo) != NULL;
+  const CkRule *around = rule_at(d, t->lo);
+  int dot = dot_of(d, i, rule);
+  if (dot >= 0)
+    lsp_parts(d, dot, &all);
+  else if (around)
+    parts_of(d, subject_of(d, around), &all);
   else
     lsp_visible(d, t->lo, &all);
   const LspName *n = among(&all, t->s);

@@ -234,6 +234,64 @@ START_TEST(names_of_used_files) {
 }
 END_TEST
 
+// ---- uses, renaming, symbols, rules within rules
+static const char folder_model[] = "dim H = 4, Depth = 2\n"
+                                   "module Two(x : [H], k = 2) -> [H] {\n"
+                                   "  up, down : Linear[H -> H]\n"
+                                   "  up(x) + down(x) * k\n"
+                                   "}\n"
+                                   "module Block(x : [H]) -> [H] {\n"
+                                   "  two : Two(k: 3)\n"
+                                   "  two(x)\n"
+                                   "}\n"
+                                   "model M(x : [H]) {\n"
+                                   "  layer : repeat Depth Block\n"
+                                   "  entry y : [H] = layer(x)\n"
+                                   "}\n"
+                                   "checkpoint hf {\n"
+                                   "  layer.{i} <-> \"enc.{i}\" {\n"
+                                   "    two <-> \"t\" {\n"
+                                   "      up.weight <-> \"u.w\"\n"
+                                   "    }\n"
+                                   "    two.(up, down) <-> \"*\"\n"
+                                   "  }\n"
+                                   "}\n";
+
+static void ask_rename(Conversation *t, const char *uri, int line, int unit, const char *name) {
+  ask(t, "textDocument/rename",
+      arena_printf(t->a,
+                   "{\"textDocument\":{\"uri\":\"%s\"},\"position\":{\"line\":%d,\"character\":%d},"
+                   "\"newName\":\"%s\"}",
+                   uri, line, unit, name));
+}
+
+START_TEST(uses) {
+  Conversation t;
+  const char *uri = "file:///m.mdl";
+  talk_start(&t);
+  begin(&t);
+  open_text(&t, uri, folder_model);
+  ask_at(&t, "definition", uri, 16, 7);  // `up` within two rules
+  ask_at(&t, "definition", uri, 18, 14); // `down` in a group
+  ask_at(&t, "references", uri, 2, 2);
+  ask_rename(&t, uri, 6, 2, "pair");
+  ask_rename(&t, uri, 6, 2, "layer");  // is used
+  ask_rename(&t, uri, 1, 21, "times"); // a call names it
+  ask_at(&t, "documentSymbol", uri, 0, 0);
+  hear_all(&t);
+  in_heard(&t, "\"id\":2,\"result\":{\"uri\":\"file:///m.mdl\",\"range\":{\"start\":{\"line\":2,"
+               "\"character\":2}");
+  in_heard(&t, "\"id\":3,\"result\":{\"uri\":\"file:///m.mdl\",\"range\":{\"start\":{\"line\":2,"
+               "\"character\":6}");
+  ck_assert_int_eq(count_heard(&t, "\"newText\":\"pair\""), 4);
+  in_heard(&t, "\"id\":6,\"result\":null");
+  in_heard(&t, "\"id\":7,\"result\":null");
+  in_heard(&t, "{\"name\":\"Depth\",\"kind\":14,");
+  in_heard(&t, "{\"name\":\"y\",\"kind\":6,");
+  talk_end(&t);
+}
+END_TEST
+
 // ---- what nobody should send
 START_TEST(odd_messages) {
   Conversation t;
@@ -242,7 +300,7 @@ START_TEST(odd_messages) {
   say(&t, "{\"jsonrpc\":\"2.0\",");
   say(&t, "[1, 2]");
   begin(&t);
-  ask(&t, "textDocument/rename", "{}");
+  ask(&t, "textDocument/implementation", "{}");
   tell(&t, "$/cancelRequest", "{\"id\":1}");
   tell(&t, "textDocument/didOpen", "{\"textDocument\":{\"uri\":7,\"text\":null}}");
   tell(&t, "textDocument/didChange", "{\"textDocument\":\"x\",\"contentChanges\":{}}");
@@ -333,6 +391,7 @@ Suite *lsp_suite(void) {
   tcase_add_test(c, diagnostics);
   tcase_add_test(c, places_in_utf16);
   tcase_add_test(c, names_of_used_files);
+  tcase_add_test(c, uses);
   tcase_add_test(c, odd_messages);
   tcase_add_test(c, ends_that_are_none);
   tcase_add_loop_test(c, random_edits, 0, 4);
