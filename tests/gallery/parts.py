@@ -48,7 +48,8 @@ def before(x, n=1):
 
 
 def short_conv(w, x):
-    return sum(before(x, n) * tap for n, tap in enumerate(w.weight)) + w.bias
+    """The last tap is for the place itself."""
+    return sum(before(x, n) * tap for n, tap in enumerate(w.weight[::-1])) + w.bias
 
 
 def convolved(x, k):
