@@ -2,40 +2,22 @@
 
 Such a file has a function for each entry that is compared, `logits(w, ids)`, which takes the parameters in float64 and the inputs by
 name, and follows the paper's formulas one step after another.  Where inputs are more than ids, its `inputs(random, w, B, L)`
-makes them.  The parameters are those of a run, moved at random: biases and gains that start as 0 and 1 would hide what they do.
+makes them.  What it calls _NAME is for references alone, and a reference that takes an entry's name is given what the model says that is:
+of draws, which follow no formula.  The parameters are those of a run, moved at random: biases and gains that start as 0 and 1 would
+hide what they do.
 """
 
 import importlib
-import json
+import inspect
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 
 import bigsc
+from files import read, write
 
 TOLERANCE = 2e-5  # of float32, as a share of the largest value
-DTYPES = {"F32": np.float32, "F64": np.float64}
-
-
-def read(path):
-    raw = open(path, "rb").read()
-    start = 8 + int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8:start])
-    header.pop("__metadata__", None)
-    for name, t in header.items():
-        first, behind = t["data_offsets"]
-        yield name, np.frombuffer(raw[start + first : start + behind], DTYPES[t["dtype"]]).reshape(t["shape"])
-
-
-def write(path, tensors):
-    header, at = {}, 0
-    for name, x in tensors.items():
-        header[name] = {"dtype": {4: "F32", 8: "F64"}[x.itemsize], "shape": x.shape, "data_offsets": [at, at + x.nbytes]}
-        at += x.nbytes
-    text = json.dumps(header).encode()
-    with open(path, "wb") as f:
-        f.write(len(text).to_bytes(8, "little") + text + b"".join(x.tobytes() for x in tensors.values()))
 
 
 def moved(random, x):
@@ -64,6 +46,17 @@ def compare(name, entry, got, want):
         sys.exit(f"{name}: {entry} differs by {error:.1e} of its largest value")
 
 
+def asked(model, reference, entry, given):
+    """What the model says an entry is, and the arguments of its reference."""
+
+    def said(entry, names):
+        return getattr(model, entry)(**{n: given[n] for n in names if n in given and n[0] != "_"})
+
+    names = list(inspect.signature(getattr(reference, entry)).parameters)[1:]
+    known = {n: given[n] if n in given else said(n, names) for n in names}
+    return said(entry, names), known
+
+
 def main(name, library, weights, *lengths):
     random = np.random.default_rng(7)
     reference = importlib.import_module(name)
@@ -77,7 +70,8 @@ def main(name, library, weights, *lengths):
     for B, L in enumerate(map(int, lengths), 2):
         given = getattr(reference, "inputs", ids_alone)(random, w, B, L)
         for entry in entries:
-            compare(name, f"{entry} at B = {B}, L = {L}", getattr(model, entry)(**given), getattr(reference, entry)(w, **given))
+            got, known = asked(model, reference, entry, given)
+            compare(name, f"{entry} at B = {B}, L = {L}", got, getattr(reference, entry)(w, **known))
 
 
 main(*sys.argv[1:])

@@ -16,7 +16,7 @@ static CudaBed cuda;
 static const struct {
   const char *folder, *file;
 } models[] = {{"models", "bert.mdl"}, {"models", "bigs.mdl"},     {"tests/zoo", "unet.mdl"},
-              {"models", "gpt.mdl"},  {"tests/zoo", "llama.mdl"}, {"tests/zoo", "moe.mdl"}};
+              {"models", "gpt.mdl"},  {"tests/zoo", "llama.mdl"}, {"models", "moe.mdl"}};
 enum { FIRST_MODELS = 3 }; // the others with BIGSC_FULL=1: each is seconds of a C++ compiler
 static int count_models(void) {
   return suites_full() ? COUNT(models) : FIRST_MODELS;

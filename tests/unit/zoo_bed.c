@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDICES = 11, DEFINES = 10 };
+enum { INDICES = 11, DEFINES = 14 };
 
 // Sizes for the models of models/; where there is none, the file's own.
 static const struct {
@@ -87,6 +87,40 @@ static const struct {
       {"V", "67"},
       {"P", "260"},
       {"Types", "2"}}},
+    {"alibi.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}}},
+    {"clip.mdl",
+     {{"Rows", "12"},
+      {"Cols", "8"},
+      {"Patch", "4"},
+      {"H", "39"},
+      {"Heads", "3"},
+      {"Depth", "1"},
+      {"V", "67"},
+      {"P", "150"},
+      {"W", "15"},
+      {"TextHeads", "3"},
+      {"TextDepth", "1"},
+      {"E", "7"}}},
+    {"decode.mdl", {{"H", "39"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "900"}}},
+    {"mega.mdl", {{"H", "35"}, {"N", "3"}, {"Z", "5"}, {"Depth", "1"}, {"V", "67"}, {"P", "150"}}},
+    {"moe.mdl",
+     {{"H", "39"},
+      {"F", "35"},
+      {"X", "5"},
+      {"Heads", "3"},
+      {"Depth", "2"},
+      {"V", "67"},
+      {"P", "150"}}},
+    {"t5.mdl", {{"H", "35"}, {"F", "67"}, {"Heads", "3"}, {"D", "5"}, {"Depth", "1"}, {"V", "67"}}},
+    {"vae.mdl", {{"X", "67"}, {"H", "35"}, {"Z", "3"}}},
+    {"vit.mdl",
+     {{"Rows", "12"},
+      {"Cols", "20"},
+      {"Patch", "4"},
+      {"H", "39"},
+      {"Heads", "3"},
+      {"Depth", "2"},
+      {"Classes", "5"}}},
 };
 
 static int by_name(const void *a, const void *b) {
