@@ -35,15 +35,7 @@ static const char *default_output(Session *s, const char *path) {
 }
 
 static int write_text(Session *s, const char *path, const char *text, size_t n) {
-  BigsError *e = &s->error;
-  FileOut *f = file_create(path, e);
-  if (!f)
-    return session_fail(s, e);
-  if (file_write(f, text, n, e)) {
-    file_abort(f);
-    return session_fail(s, e);
-  }
-  return file_commit(f, e) ? session_fail(s, e) : 0;
+  return file_put(path, text, n, &s->error) ? session_fail(s, &s->error) : 0;
 }
 
 // ---- the front end alone

@@ -21,14 +21,7 @@ static int read_source(Session *s, const char *path, const Source **src) {
 }
 
 static int replace(Session *s, const char *path, const char *text) {
-  FileOut *f = file_create(path, &s->error);
-  if (!f)
-    return session_fail(s, &s->error);
-  if (file_write(f, text, strlen(text), &s->error)) {
-    file_abort(f);
-    return session_fail(s, &s->error);
-  }
-  return file_commit(f, &s->error) ? session_fail(s, &s->error) : 0;
+  return file_put(path, text, strlen(text), &s->error) ? session_fail(s, &s->error) : 0;
 }
 
 static bool is_formatted(const Source *src, const char *text) {

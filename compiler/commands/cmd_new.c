@@ -49,14 +49,7 @@ static int start_named(const char *like) {
 }
 
 static int put(Session *s, const char *folder, const char *name, const char *text, size_t n) {
-  FileOut *f = file_create(session_text(s, "%s/%s", folder, name), &s->error);
-  if (!f)
-    return s->error.status;
-  if (file_write(f, text, n, &s->error)) {
-    file_abort(f);
-    return s->error.status;
-  }
-  return file_commit(f, &s->error);
+  return file_put(session_text(s, "%s/%s", folder, name), text, n, &s->error);
 }
 
 static int put_vocabulary(Session *s, const char *folder) {

@@ -21,17 +21,6 @@ static int progress(void *ctx, const char *what, double share) {
   return interrupted;
 }
 
-static int write_file(const char *path, const char *text, size_t n, BigsError *e) {
-  FileOut *f = file_create(path, e);
-  if (!f)
-    return e->status;
-  if (file_write(f, text, n, e)) {
-    file_abort(f);
-    return e->status;
-  }
-  return file_commit(f, e);
-}
-
 static int check_output(const Options *o) {
   Session s = {.o = o, .arena = arena_new(), .color = options_color(o)};
   int status = session_check_output(&s, o->out, OUTPUT_WORDS);
@@ -62,7 +51,7 @@ int cmd_VOCAB(const Options *o) {
   if (!o->quiet && isatty(2))
     fprintf(stderr, "\r\033[K");
   if (!status) {
-    status = write_file(o->out, v.text, v.n, &e);
+    status = file_put(o->out, v.text, v.n, &e);
     if (!status && !o->quiet)
       fprintf(options_log(o), "%d pieces from %lld words (%lld different) in %s\n", v.size,
               (long long)v.words, (long long)v.distinct, o->out);

@@ -19,11 +19,7 @@ int drawing_begin(Session *s, Drawing *d) {
 }
 
 static int write_text(Session *s, const Drawing *d, const char *path) {
-  FileOut *to = file_create(path, &s->error);
-  if (!to)
-    return session_fail(s, &s->error);
-  file_write(to, d->text, d->n, &s->error); // a failure sticks
-  return file_commit(to, &s->error) ? session_fail(s, &s->error) : 0;
+  return file_put(path, d->text, d->n, &s->error) ? session_fail(s, &s->error) : 0;
 }
 
 int drawing_write(Session *s, Drawing *d, const char *path) {

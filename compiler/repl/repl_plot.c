@@ -54,14 +54,6 @@ static bool can_be_drawn(Repl *r, const Array *x) {
   return !why;
 }
 
-// Whole or not at all.
-static bool write_file(const char *path, const char *text, size_t n, BigsError *e) {
-  FileOut *to = file_create(path, e);
-  if (to)
-    file_write(to, text, n, e); // a failure sticks
-  return to && !file_commit(to, e);
-}
-
 static void write_svg(Repl *r, const Chart *c, const char *path) {
   BigsError e = {0};
   char *text = NULL;
@@ -71,10 +63,10 @@ static void write_svg(Repl *r, const Chart *c, const char *path) {
     out_of_memory();
   chart_svg(f, c, (SvgSize){.width = WIDTH, .height = HEIGHT});
   fclose(f);
-  if (write_file(path, text, n, &e))
-    repl_note(r, "%s written", path);
-  else
+  if (file_put(path, text, n, &e))
     repl_fail(r, "%s", e.text);
+  else
+    repl_note(r, "%s written", path);
   free(text);
 }
 

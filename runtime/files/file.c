@@ -349,6 +349,18 @@ void file_abort(FileOut *f) {
   free(f);
 }
 
+int file_put(const char *path, const void *data, size_t size, BigsError *e) {
+  FileOut *f = file_create(path, e);
+  if (!f)
+    return bigs_status(e, BIGS_EFILE);
+  file_write(f, data, size, e); // a failure sticks
+  return file_commit(f, e);
+}
+
+void file_touch(const char *path) {
+  utimensat(AT_FDCWD, path, NULL, 0);
+}
+
 char *file_join(const char *dir, const char *name, BigsError *e) {
   size_t n = strlen(dir), m = strlen(name);
   char *s = MALLOC_N(char, n + m + 2);

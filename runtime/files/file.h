@@ -35,6 +35,10 @@ int file_write(FileOut *f, const void *data, size_t size, BigsError *e);
 int file_commit(FileOut *f, BigsError *e);
 // Removes the temporary and frees f; NULL is allowed.
 void file_abort(FileOut *f);
+// A whole file at once, by the three.
+int file_put(const char *path, const void *data, size_t size, BigsError *e);
+void file_touch(
+    const char *path); // it was written now, as its time says; nothing, where that cannot be
 // Makes the names in the folder of `path` last: without it a rename may be lost when the power fails.
 // -1 with errno.  A filesystem that cannot sync a folder says EINVAL, and has nothing to be synced.
 int file_sync_folder(const char *path);

@@ -34,12 +34,10 @@ static char *meet_path(const Meeting *m, int rank) {
 
 static int say_text(const Meeting *m) {
   char *path = meet_path(m, m->rank);
-  FileOut *f = path ? file_create(path, m->e) : NULL;
+  int status =
+      path ? file_put(path, m->text, strlen(m->text), m->e) : bigs_status(m->e, BIGS_EFILE);
   free(path);
-  if (!f)
-    return bigs_status(m->e, BIGS_EFILE);
-  file_write(f, m->text, strlen(m->text), m->e); // a failure sticks
-  return file_commit(f, m->e);
+  return status;
 }
 
 // What that rank says, malloc'd; NULL: nothing so far.

@@ -62,15 +62,9 @@ static int write_text(const char *dir, const char *name, const char *text, size_
   char *path = file_join(dir, name, e);
   if (!path)
     return e->status;
-  FileOut *f = file_create(path, e);
+  int status = file_put(path, text, size, e);
   free(path);
-  if (!f)
-    return e->status;
-  if (file_write(f, text, size, e)) {
-    file_abort(f);
-    return e->status;
-  }
-  return file_commit(f, e);
+  return status;
 }
 
 bool folder_has_run(const char *dir) {

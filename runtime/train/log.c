@@ -150,11 +150,7 @@ static size_t keep_until(char *text, size_t n, int64_t step) {
 }
 
 static int replace_log(RunLog *log, const char *text, size_t n, BigsError *e) {
-  FileOut *f = file_create(log->path, e);
-  if (!f)
-    return e->status;
-  file_write(f, text, n, e); // a failure sticks
-  int old = log->fd, err = file_commit(f, e);
+  int old = log->fd, err = file_put(log->path, text, n, e);
   if (err)
     return err;
   err = open_log(log, e); // the lock of the old file lasts until the new one's is held
