@@ -47,8 +47,8 @@ case $size in
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   full)
-    width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=1000 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
-    task_steps=400 tasks=$every lengths="512 4096" long_steps=200 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
+    width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=600 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
+    task_steps=250 tasks=$every lengths="512 4096" long_steps=120 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
@@ -200,6 +200,7 @@ measure() { # NAME FIELDS FUNCTION ARGUMENTS...
   # shellcheck disable=SC2254  # a pattern
   case $job in $only) ;; *) return 0 ;; esac
   [ ! -s "$dir/study/$job.json" ] || return 0
+  [ -z "${asking-}" ] || { echo "$job" && return; }
   processor_seconds >"$work/began"
   : >"$work/commands"
   echo "$job"
@@ -383,6 +384,17 @@ working_folder() { # NAME
   rm -rf "$work"
   mkdir "$work"
 }
+of_seed() { # CELL SEED
+  pretrain "$1" "$2"
+  fine_tune "$1" "$2"
+  lengthen "$1" "$2"
+}
+# Logs may be all that is left of an earlier study: where something is missing, the runs that it may go on from are made again.
+without_runs() { # CELL SEED
+  for log in "$dir/study/pretrain-$1-"*"-$2.json" "$dir/study/long-"*"-$1-$2.json"; do
+    [ -e "$dir/runs/$(basename "$log" .json)/state.json" ] || rm -f "$log"
+  done
+}
 # Seeds one after the other, so that a study that is not finished says something of every question.
 make_cell() { # CELL
   working_folder "$1"
@@ -390,9 +402,9 @@ make_cell() { # CELL
   threads=$(((processors + 3) / 4))
   tune "$1"
   for seed in $seeds; do
-    pretrain "$1" "$seed"
-    fine_tune "$1" "$seed"
-    lengthen "$1" "$seed"
+    [ -n "$(asking=yes && of_seed "$1" "$seed")" ] || continue
+    without_runs "$1" "$seed"
+    of_seed "$1" "$seed"
   done
   rm -r "$work"
 }
