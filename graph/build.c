@@ -28,6 +28,11 @@ int op_arity(int op) {
 int op_flags(int op) {
   return ops[op].flags;
 }
+Axis *const *node_filled(const Node *n, int *count) {
+  const Attr *t = &n->attr;
+  *count = !(op_flags(n->op) & F_FILLED) ? 0 : t->axis ? 1 : t->naxes;
+  return t->axis ? (Axis *const *)&t->axis : (Axis *const *)t->axes;
+}
 
 // ---- graph, symbols, axes
 

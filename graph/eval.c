@@ -221,6 +221,15 @@ static bool sizes_fit(Eval *e, const Node *n, int64_t *size) {
   return true;
 }
 
+static bool is_filled(Eval *e, const Node *n) {
+  int count;
+  Axis *const *ax = node_filled(n, &count);
+  for (int i = 0; i < count; i++)
+    if (eval_extent(e, ax[i]) < 1)
+      eval_fail(e, n, "%s has no elements", ax[i]->name);
+  return !e->error;
+}
+
 void eval_set(Eval *e, const Node *n, const double *value) {
   make_room(e, n->id);
   e->value[n->id] = value;
@@ -256,7 +265,7 @@ bool eval_compute(Eval *e, Node *n) {
   for (int i = 0; i < n->nin; i++)
     if (!(in[i] = operand_value(e, n, i)))
       return false;
-  if (!sizes_fit(e, n, &o.size))
+  if (!sizes_fit(e, n, &o.size) || !is_filled(e, n))
     return false;
   double **buffer = &e->buffer[n->id];
   if (!*buffer)

@@ -40,6 +40,7 @@ enum OpFlags {
   F_COMPARE = 32,  // result is bool whatever the operands' dtype
   F_POSITIVE = 64, // tests take the first operand positive, ...
   F_NONZERO = 128, // ... the second one away from 0: outside, the op or its gradient is not defined
+  F_FILLED = 256,  // has no value along an axis without elements: its axis, or its axes
 };
 
 // ---- axes and symbols
@@ -213,6 +214,7 @@ int64_t graph_bound(const Graph *g, const Poly *p);
 const char *op_name(int op);
 int op_arity(int op); // -1: any number
 int op_flags(int op);
+Axis *const *node_filled(const Node *n, int *count); // the axes that have to have elements for n
 // The value of a pointwise op with a result of dtype t, of operands' elements a, b, c (those it lacks are 0), which are values
 // of their dtypes: computed in float64 by the definition that the interpreter has, and rounded to t; i32 wraps around.
 double op_value(int op, DType t, double a, double b, double c);

@@ -108,6 +108,11 @@ static int64_t row_stride(const Planner *p, int64_t extent, DType t) {
   return (lines | 1) * per_line;
 }
 
+// Of an axis without elements one may be read all the same: see in_slice.
+static Poly room_along(const Axis *a) {
+  return may_be_empty(a) ? poly_add(a->extent, poly_const(1)) : a->extent;
+}
+
 Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int ninner, bool kept) {
   Axis *order[MAX_AXES];
   choose_order(n, inner, ninner, order);
@@ -118,13 +123,14 @@ Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int nin
     extent_is(order[--i], &e);
     block *= e;
   }
-  Poly s = poly_const(i ? row_stride(g->p, block, t) : block);
+  Poly s = poly_const(i ? row_stride(g->p, block, t) : block), size = s;
   while (i > 0) {
     i--;
     pl->stride[i] = s;
     s = poly_mul(s, order[i]->extent);
+    size = poly_mul(size, room_along(order[i]));
   }
-  pl->buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, t, s, n->fn ? n->fn : op_name(n->op));
+  pl->buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, t, size, n->fn ? n->fn : op_name(n->op));
   return pl;
 }
 

@@ -96,14 +96,29 @@ static void slice_rooms(Planner *p, Rooms *rooms, const Node *n) {
             arena_printf(p->a, "`%s` is too short for what is taken of it", n->attr.axis->name), n);
 }
 
-// A slice whose length is known when it is called only has an element, too.
+// A slice whose length is known when it is called only may have no element, but not fewer.
 static void length_rooms(Planner *p, Rooms *rooms, const Node *n) {
   Poly room = n->op == OP_SLICE
-                  ? poly_sub(n->attr.axis2->extent, poly_const(1))
+                  ? n->attr.axis2->extent
                   : poly_sub(poly_sub(n->attr.axis2->extent, n->attr.lo), n->attr.axis->extent);
-  const char *text = n->op == OP_SLICE ? "nothing is left of `%s` for a slice"
+  const char *text = n->op == OP_SLICE ? "`%s` is too short for what is taken of it"
                                        : "`%s` is too long for what it is put into";
   need_room(p, rooms, &room, arena_printf(p->a, text, n->attr.axis->name), n);
+}
+
+bool may_be_empty(const Axis *a) {
+  Poly rest = poly_sub(a->extent, poly_const(1));
+  return !never_negative(&rest);
+}
+
+// What has no value for nothing.
+static void filled_rooms(Planner *p, Rooms *rooms, const Node *n) {
+  int count;
+  Axis *const *ax = node_filled(n, &count);
+  for (int i = 0; i < count; i++) {
+    Poly room = poly_sub(ax[i]->extent, poly_const(1));
+    need_room(p, rooms, &room, arena_printf(p->a, "nothing is left of `%s`", ax[i]->name), n);
+  }
 }
 
 // No more are taken of an order than there are.
@@ -240,6 +255,7 @@ void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
       length_rooms(p, &rooms, n);
     if (n->op == OP_ARGSORT)
       order_rooms(p, &rooms, n);
+    filled_rooms(p, &rooms, n);
     if (n->op == OP_SCATTER && p->o.on->sorts)
       scatter_rooms(p, &rooms, n);
   }

@@ -293,8 +293,18 @@ static LowerVal compare(Lower *c, LOp op, LExpr *i, LExpr *j) {
 
 static LowerVal clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
   LExpr *last = lpoly(c, poly_sub(extent, poly_const(1)));
-  *out = liop(c, L_IMIN, liop(c, L_IMAX, i, li(c, 0)), last);
+  *out = liop(c, L_IMAX, liop(c, L_IMIN, i, last), li(c, 0));
   return (LowerVal){0};
+}
+
+// A slice may have no element; who reads one of it all the same, and leaves it, has made a place of 0 by clamp_index.  That
+// is to be one of the axis.
+static LExpr *in_slice(Lower *c, const Node *n, LExpr *at) {
+  const Poly one = poly_const(1);
+  LExpr *in = llinear(c, &at, &one, 1, n->attr.lo);
+  if (at->op != L_IMAX || !may_be_empty(n->attr.axis2))
+    return in;
+  return liop(c, L_IMIN, in, lpoly(c, poly_sub(n->attr.axis->extent, poly_const(1))));
 }
 
 // What stands for an element that is not there.
@@ -388,10 +398,7 @@ static LowerVal mapped(Lower *c, Node *n, const Coords *at) {
     coords_set(&in, t->axis, llinear(c, v, step, t->naxes, poly_const(0)));
     break;
   case OP_MERGE: lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in); break;
-  case OP_SLICE:
-    v[0] = coords_get(at, t->axis2);
-    coords_set(&in, t->axis, llinear(c, v, &s, 1, t->lo));
-    break;
+  case OP_SLICE: coords_set(&in, t->axis, in_slice(c, n, coords_get(at, t->axis2))); break;
   case OP_INDEX: coords_set(&in, t->axis, lpoly(c, t->lo)); break;
   case OP_FLIP:
     for (int i = 0; i < t->naxes; i++) {

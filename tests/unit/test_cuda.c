@@ -82,6 +82,24 @@ static void products(PlanBed *t, Axis *l, Axis *h) {
   plan_bed_check1(t, g_contract(g, x, z, &h, 1), "L by L");
 }
 
+// Slices that are empty where L is 1, as they are read and as they are stored.
+static void shifts(PlanBed *t, Axis *l, Axis *h) {
+  Graph *g = t->b.g;
+  Poly one = poly_const(1), zero = poly_const(0);
+  Axis *n = bed_axis(&t->b, "N", 65), *rest = graph_axis(g, "S", 1, poly_sub(l->extent, one)),
+       *first = graph_axis(g, "F", 1, one);
+  Node *x = bed_leaf(&t->b, DT_F32, (Axis *[]){l, h}, 2, -2, 2);
+  Node *w = bed_leaf(&t->b, DT_F32, (Axis *[]){h, n}, 2, -2, 2);
+  Node *behind = g_slice(g, x, l, one, l->extent, rest), *product = g_contract(g, behind, w, &h, 1);
+  plan_bed_check1(t, g_pad(g, g_slice(g, x, l, zero, rest->extent, rest), rest, one, l), "a shift");
+  plan_bed_check1(t,
+                  g_concat(g, (Node *[]){behind, g_slice(g, x, l, zero, one, first)},
+                           (Axis *[]){rest, first}, 2, l),
+                  "a rotation");
+  plan_bed_check1(t, g_pad(g, g_unary(g, OP_TANH, product), rest, one, l), "rows of a slice");
+  plan_bed_check1(t, g_reduce(g, OP_SUM, product, &rest, 1), "sums of a slice");
+}
+
 // Of bf16, which a tile reads as it is: behind names and conversions, beside f32, and with a result of bf16.
 static void products_of_bf16(PlanBed *t, Axis *l, Axis *h) {
   Graph *g = t->b.g;
@@ -145,7 +163,7 @@ static void long_rows(PlanBed *t, Axis *l, Axis *h) {
 }
 
 static void (*const sized[])(PlanBed *, Axis *, Axis *) = {
-    softmax, sums, products, products_of_bf16, long_products, norms, long_rows};
+    softmax, sums, products, products_of_bf16, long_products, norms, shifts, long_rows};
 static const int64_t sizes[] = {1, 7, 33, 65, 129};
 
 START_TEST(sizes_that_no_warp_divides) {
