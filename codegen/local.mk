@@ -61,7 +61,7 @@ codegen_sources = \
 	%D%/plan/attention_block.c \
 	%D%/plan/canon.c \
 	%D%/plan/contract.h \
-	%D%/plan/causal.c \
+	%D%/plan/reach.c \
 	%D%/plan/sight.c \
 	%D%/plan/contract_plan.c \
 	%D%/plan/deps.c \

@@ -257,19 +257,36 @@ static AttentionMatrix gradient_matrix(Context *x, Inst *k, int64_t i0, Node *li
   return m;
 }
 
-static Poly attention_flops(const Node *n, Axis *const *batch, int nb) {
-  Poly p = poly_const(2 * (constant_extent(n->attr.axis2) + constant_extent(value_axis(n))) *
+static bool times(Poly *p, Poly by) {
+  if (!poly_mul_fits(p, &by))
+    return false;
+  *p = poly_mul(*p, by);
+  return true;
+}
+
+// Where a row sees so many keys, in halves.
+static Poly attention_flops(const Node *n, Axis *const *batch, int nb, Poly halves) {
+  Poly p = poly_const((constant_extent(n->attr.axis2) + constant_extent(value_axis(n))) *
                       (n->op == OP_ATTENTION_GRAD ? 2 : 1));
-  Axis *all[MAX_AXES + 2];
-  memcpy(all, batch, sizeof *all * (size_t)nb);
-  all[nb] = n->attr.axis;
-  all[nb + 1] = attention_rows(n);
-  for (int i = 0; i < nb + 2; i++) {
-    if (!poly_mul_fits(&p, &all[i]->extent))
-      return poly_const(0);
-    p = poly_mul(p, all[i]->extent);
-  }
-  return p;
+  bool fits = times(&p, attention_rows(n)->extent) && times(&p, halves);
+  for (int i = 0; i < nb && fits; i++)
+    fits = times(&p, batch[i]->extent);
+  return fits ? p : poly_const(0);
+}
+
+// Of keys that a row sees by the mask's places, on average, in halves; false: that bounds nothing.  Of a triangle a row sees
+// half, and half of its own place.
+static bool seen_halves(const Node *n, Poly *halves) {
+  const Axis *rows = attention_rows(n), *keys = n->attr.axis;
+  Reach r = mask_reach(n->in[MASK], rows, keys);
+  int64_t beyond = r.ahead < r.behind ? r.ahead : r.behind;
+  if (reach_is_bound(r.keys))
+    *halves = poly_const(2 * r.keys);
+  else if (reach_is_bound(beyond) && beyond >= -1 && poly_eq(&rows->extent, &keys->extent))
+    *halves = poly_add(rows->extent, poly_const(2 * beyond + 1));
+  else
+    return false;
+  return true;
 }
 
 static Node *primary(Inst *k) {
@@ -322,7 +339,8 @@ static void add_operands(AttentionPart *p) {
   s->v = at_place(&p->x, p->k->arg[V], p->keys, false);
   if (!node_is_const(n->in[MASK], &constant) || !constant)
     s->mask = mask_value, s->sees = sees_value;
-  s->causal = mask_is_causal(n->in[MASK], p->rows, p->keys, &s->ahead);
+  s->ahead = mask_reach(n->in[MASK], p->rows, p->keys).ahead;
+  s->causal = reach_is_bound(s->ahead);
   if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
     s->bias = bias_value;
   if (s->rate > 0)
@@ -342,7 +360,11 @@ static void add_results(AttentionPart *p) {
 }
 
 static void finish_part(AttentionPart *p) {
-  lower_finish(p->x.c, attention_flops(p->n, p->batch, p->nb));
+  Poly halves, all = poly_scale(p->keys->extent, 2);
+  lower_finish(p->x.c, attention_flops(p->n, p->batch, p->nb, all));
+  BigsStep *step = &p->g->step.v[p->g->step.n - 1];
+  if (seen_halves(p->n, &halves))
+    step->seen = 1 + plan_size(p->g->p, attention_flops(p->n, p->batch, p->nb, halves));
 }
 
 // ---- as loops

@@ -404,8 +404,13 @@ Inst *attention_plan(Prog *g, Node *n);
 Axis *attention_rows(const Node *n);
 // Is it one statement of the loop IR, which writes its results once?
 bool attention_is_statement(const Prog *g, const Node *n);
-// causal.c: are keys beyond row + *ahead never seen?
-bool mask_is_causal(const Node *mask, const Axis *row, const Axis *key, int64_t *ahead);
+// reach.c: rows see no keys but those of places [row - behind, row + ahead], and no more than `keys` of them, as far as these
+// bound anything.
+typedef struct Reach {
+  int64_t behind, ahead, keys;
+} Reach;
+Reach mask_reach(const Node *mask, const Axis *row, const Axis *key);
+bool reach_is_bound(int64_t places);
 // sight.c: may a row of the block see a key of it?  A condition, of statements in the innermost scope; `at` has the axes of
 // the weights but rows and keys.
 LExpr *mask_may_see(Lower *c, Node *mask, const Coords *at, Axis *row, Axis *key,

@@ -3,6 +3,7 @@
 #include "compiler/commands/drawing.h"
 #include "compiler/draw/html.h"
 #include "compiler/draw/svg.h"
+#include "runtime/exec/exec.h"
 #include <string.h>
 
 // The dims of the module by the sizes of the picture.
@@ -46,7 +47,7 @@ static void put_step(Session *s, FILE *f, const BigsStep *step, const int64_t *d
   fputs("<br><small>", f);
   xml_text(f, whence(s, step));
   fputs("</small></td>", f);
-  put_number(s, f, size_at(m, step->flops, dims), "FLOP");
+  put_number(s, f, step_flops(m, step, dims), "FLOP");
   put_number(s, f, size_at(m, step->bytes, dims), "B");
   if (ms)
     fprintf(f, "<td class=\"n\">%.3g</td>", *ms);

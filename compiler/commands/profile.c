@@ -4,6 +4,7 @@
 #include "base/bug.h"
 #include "base/dtype.h"
 #include "compiler/commands/peak.h"
+#include "runtime/exec/exec.h"
 #include "runtime/train/log.h"
 #include <math.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static ProfileLine line_of(const Profile *p, int step) {
                    .steps = 1,
                    .ms = p->ms[step],
                    .bytes = size_of(p, s->bytes),
-                   .flops = size_of(p, s->flops)};
+                   .flops = step_flops(p->module, s, p->dims)};
   double moves = x.bytes / p->roof.bytes_s, adds = x.flops / p->roof.flops_s[multiplies_bf16(p, s)];
   x.least = 1e3 * (moves > adds || isnan(moves) ? moves : adds);
   return x;

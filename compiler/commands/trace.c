@@ -98,7 +98,7 @@ static void put_args(const Trace *t, const TraceSpan *x, JsonText *j) {
   record_int(j, "step", x->step);
   record_text(j, "module", s->module ? s->module : "");
   record_text(j, "source", s->source ? s->source : "");
-  record_number(j, "flop", size_of(t, s->flops));
+  record_number(j, "flop", step_flops(t->s->handle->module, s, t->dims));
   record_number(j, "bytes", size_of(t, s->bytes));
   record_end(j);
 }

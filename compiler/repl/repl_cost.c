@@ -39,7 +39,7 @@ static double parameters_of(const Ready *e) {
 static void count_steps(const Ready *e, Cost *c) {
   const BigsProgram *p = &e->module->program[0];
   for (int i = 0; i < p->nstep; i++) {
-    c->flops += (double)poly_eval(module_poly(e->module, p->step[i].flops), NULL);
+    c->flops += step_flops(e->module, &p->step[i], (const int64_t[MAX_SYMS]){0});
     c->bytes += (double)poly_eval(module_poly(e->module, p->step[i].bytes), NULL);
   }
   c->memory = (double)model_peak_bytes(e->handle);

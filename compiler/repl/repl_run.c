@@ -308,7 +308,7 @@ double ready_flops(const Ready *e) {
   const BigsProgram *p = e->handle ? &e->module->program[0] : NULL;
   double sum = 0;
   for (int i = 0; p && i < p->nstep; i++)
-    sum += (double)poly_eval(module_poly(e->module, p->step[i].flops), NULL);
+    sum += step_flops(e->module, &p->step[i], (const int64_t[MAX_SYMS]){0});
   return p ? sum : -1;
 }
 

@@ -187,6 +187,8 @@ int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dim
               BigsError *e);
 #define NO_SIZE INT64_MIN
 // p's value; false when it overflows or is negative.
+double step_flops(const BigsModule *m, const BigsStep *s,
+                  const int64_t *sym); // of the model; negative: they do not fit
 bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym);

@@ -99,14 +99,23 @@ static const BigsProgram *measured(const bigs_info *info, int program, const int
   return &m->program[program];
 }
 
+double step_flops(const BigsModule *m, const BigsStep *s, const int64_t *sym) {
+  int64_t all, seen;
+  if (!poly_size(module_poly(m, s->flops), sym, &all))
+    return -1;
+  bool bound = s->seen && poly_size(module_poly(m, s->seen - 1), sym, &seen) && seen < all;
+  return (double)(bound ? seen : all);
+}
+
 static double info_flops(const bigs_info *info, int program, const int64_t *dims) {
-  int64_t sym[MAX_SYMS], n;
+  int64_t sym[MAX_SYMS];
   const BigsProgram *p = measured(info, program, dims, sym);
   double sum = 0;
   for (int s = 0; p && s < p->nstep; s++) {
-    if (!poly_size(module_poly((const BigsModule *)info->module, p->step[s].flops), sym, &n))
+    double flops = step_flops((const BigsModule *)info->module, &p->step[s], sym);
+    if (flops < 0)
       return -1;
-    sum += (double)n;
+    sum += flops;
   }
   return p ? sum : -1;
 }
