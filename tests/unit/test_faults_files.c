@@ -53,7 +53,6 @@ static void check_error(const Outcome *o, int way, const char *file) {
 // ---- files
 
 enum { FILES = 2 };
-static const char old_text[] = "an old file\n";
 
 typedef struct Product {
   const char *words[FAULT_WORDS];
@@ -89,10 +88,20 @@ static bool holds(const char *path, const char *s, size_t n) {
   return same;
 }
 
+// Of the kind of what takes its place: others are not replaced.
+static Text old_of(const char *path) {
+  static char numbers[] = "\177ELF\0an old file", words[] = "an\nold\nfile\n";
+  return file_has_suffix(path, ".txt") || file_has_suffix(path, ".h")
+             ? (Text){words, sizeof words - 1}
+             : (Text){numbers, sizeof numbers - 1};
+}
+
 static void put_old(const Product *c) {
   fault_drop("made*");
-  for (int i = 0; i < FILES && c->file[i] && !c->fresh; i++)
-    fault_put_file(c->file[i], old_text);
+  for (int i = 0; i < FILES && c->file[i] && !c->fresh; i++) {
+    Text old = old_of(c->file[i]);
+    ck_assert_int_eq(file_put(c->file[i], old.s, old.n, NULL), 0);
+  }
 }
 
 static bool is_new(const char *path, const Text *made) {
@@ -100,7 +109,8 @@ static bool is_new(const char *path, const Text *made) {
 }
 
 static bool is_old(const Product *c, const char *path) {
-  return c->fresh ? holds(path, NULL, 0) : holds(path, old_text, sizeof old_text - 1);
+  Text old = old_of(path);
+  return c->fresh ? holds(path, NULL, 0) : holds(path, old.s, old.n);
 }
 
 static void check_files(const Product *c, const Outcome *o, const Text *made) {
