@@ -108,7 +108,7 @@ static int64_t row_stride(const Planner *p, int64_t extent, DType t) {
   return (lines | 1) * per_line;
 }
 
-// Of an axis without elements one may be read all the same: see in_slice.
+// Of an axis without elements one may be read all the same: see still_there.
 static Poly room_along(const Axis *a) {
   return may_be_empty(a) ? poly_add(a->extent, poly_const(1)) : a->extent;
 }

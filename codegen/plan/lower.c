@@ -297,14 +297,35 @@ static LowerVal clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
   return (LowerVal){0};
 }
 
-// A slice may have no element; who reads one of it all the same, and leaves it, has made a place of 0 by clamp_index.  That
-// is to be one of the axis.
-static LExpr *in_slice(Lower *c, const Node *n, LExpr *at) {
+// An axis may have no element; who reads one of it all the same, and leaves it, has made a place of 0 by clamp_index.  So
+// what that is on an axis below, `in`, is to be one of its.
+static LExpr *still_there(Lower *c, const Axis *a, const LExpr *at, LExpr *in, const Axis *below) {
+  if (at->op == L_IMAX && may_be_empty(a))
+    clamp_index(c, in, below->extent, &in);
+  return in;
+}
+
+static LExpr *in_slice(Lower *c, const Attr *t, LExpr *at) {
   const Poly one = poly_const(1);
-  LExpr *in = llinear(c, &at, &one, 1, n->attr.lo);
-  if (at->op != L_IMAX || !may_be_empty(n->attr.axis2))
-    return in;
-  return liop(c, L_IMIN, in, lpoly(c, poly_sub(n->attr.axis->extent, poly_const(1))));
+  return still_there(c, t->axis2, at, llinear(c, &at, &one, 1, t->lo), t->axis);
+}
+
+// Nothing is divided by the length of an axis without elements.
+static void in_parts(Lower *c, const Attr *t, LExpr *at, Coords *in) {
+  if (at->op != L_IMAX || !may_be_empty(t->axis)) {
+    lower_unflatten(c, at, t->axes, t->naxes, in);
+    return;
+  }
+  for (int i = t->naxes - 1; i >= 0; i--) {
+    LExpr *by = liop(c, L_IMAX, lpoly(c, t->axes[i]->extent), li(c, 1));
+    coords_set(in, t->axes[i], liop(c, L_IMAX, liop(c, L_IMOD, at, by), li(c, 0)));
+    at = liop(c, L_IDIV, at, by);
+  }
+}
+
+static LExpr *in_flip(Lower *c, const Axis *a, LExpr *at) {
+  const Poly minus = poly_const(-1);
+  return still_there(c, a, at, llinear(c, &at, &minus, 1, poly_sub(a->extent, poly_const(1))), a);
 }
 
 // What stands for an element that is not there.
@@ -397,16 +418,12 @@ static LowerVal mapped(Lower *c, Node *n, const Coords *at) {
     }
     coords_set(&in, t->axis, llinear(c, v, step, t->naxes, poly_const(0)));
     break;
-  case OP_MERGE: lower_unflatten(c, coords_get(at, t->axis), t->axes, t->naxes, &in); break;
-  case OP_SLICE: coords_set(&in, t->axis, in_slice(c, n, coords_get(at, t->axis2))); break;
+  case OP_MERGE: in_parts(c, t, coords_get(at, t->axis), &in); break;
+  case OP_SLICE: coords_set(&in, t->axis, in_slice(c, t, coords_get(at, t->axis2))); break;
   case OP_INDEX: coords_set(&in, t->axis, lpoly(c, t->lo)); break;
   case OP_FLIP:
-    for (int i = 0; i < t->naxes; i++) {
-      v[0] = coords_get(at, t->axes[i]);
-      step[0] = poly_const(-1);
-      coords_set(&in, t->axes[i],
-                 llinear(c, v, step, 1, poly_sub(t->axes[i]->extent, poly_const(1))));
-    }
+    for (int i = 0; i < t->naxes; i++)
+      coords_set(&in, t->axes[i], in_flip(c, t->axes[i], coords_get(at, t->axes[i])));
     break;
   default: BUG("no index map");
   }
