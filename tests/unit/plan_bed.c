@@ -348,14 +348,14 @@ static void leaves_of(Graph *g, Node **root, Arena *a, Node ***wrt, int *n) {
       (*wrt)[(*n)++] = live[i];
 }
 
-static Node *loss_of(Graph *g, Node *y) {
+Node *plan_bed_loss(Graph *g, Node *y) {
   Node *x = g_binary(g, OP_ADD, g_binary(g, OP_MUL, y, y), y);
   return x->nax ? g_reduce(g, OP_SUM, x, x->ax, x->nax) : x;
 }
 
 void plan_bed_check_gradients(PlanBed *t, const Output *y, const char *what) {
   Graph *g = t->b.g;
-  Node *loss = loss_of(g, y->node), **wrt;
+  Node *loss = plan_bed_loss(g, y->node), **wrt;
   int n;
   leaves_of(g, &loss, t->b.arena, &wrt, &n);
   Node **grad = NEWN(t->b.arena, Node *, n + 1);

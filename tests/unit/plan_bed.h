@@ -41,6 +41,7 @@ Output plan_bed_output(PlanBed *t, Node *n);
 void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, const char *what);
 void plan_bed_check1(PlanBed *t, Node *n, const char *what); // one entry
 void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const char *what);
-// y and the gradients of a loss of it with respect to all leaves of floats, as outputs of one program.
+Node *plan_bed_loss(Graph *g, Node *y); // the sum of y y + y
+// y and the gradients of that loss of it with respect to all leaves of floats, as outputs of one program.
 void plan_bed_check_gradients(PlanBed *t, const Output *y, const char *what);
 #endif
