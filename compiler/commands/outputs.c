@@ -3,6 +3,7 @@
 #include "runtime/files/file.h"
 #include "runtime/train/corpus.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -54,11 +55,18 @@ static OutputKind kind_of_head(const char *head, size_t n) {
   return memchr(head, ' ', n) || memchr(head, '\t', n) ? OUTPUT_TEXT : OUTPUT_WORDS;
 }
 
+// Not an open file, as /dev/stdout, which is written to where it stands.
+static bool is_replaced(const char *path) {
+  bool in_place = true;
+  struct stat st;
+  free(strcmp(path, "-") && is_file(path, &st) ? file_target(path, &in_place, NULL) : NULL);
+  return !in_place;
+}
+
 const char *output_in_the_way(const char *path, OutputKind kind) {
   static const char *const names[] = {"no text", "a text", "a text", "a drawing"};
   char head[HEAD];
-  struct stat st;
-  FILE *f = strcmp(path, "-") && is_file(path, &st) ? fopen(path, "rb") : NULL;
+  FILE *f = is_replaced(path) ? fopen(path, "rb") : NULL;
   size_t n = f ? fread(head, 1, sizeof head, f) : 0;
   if (f)
     fclose(f);
