@@ -50,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
       __syncwarp();
       float r0_lane = 0.0f;
       for (long long i2 = lane; i2 < 24; i2 += 32) {
-        float r2 = word_weight_1[i2 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
+        float r2 = word_weight_1[i2 + (bg_most(bg_least((long long)r1, 10), 0) * 24)];
         r0_lane = r2 + r0_lane;
       }
       r0 = bg_warp_sum(r0_lane) + r0;
@@ -60,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
       __syncwarp();
       float r3_lane = 0.0f;
       for (long long i3 = lane; i3 < 24; i3 += 32) {
-        float r4 = word_weight_1[i3 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
+        float r4 = word_weight_1[i3 + (bg_most(bg_least((long long)r1, 10), 0) * 24)];
         float r6 = r4 - r5;
         r3_lane = __fmaf_rn(r6, r6, r3_lane);
       }
@@ -72,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
       float r12 = 1.0f / r11;
       __syncwarp();
       for (long long i4 = lane; i4 < 24; i4 += 32) {
-        float r7 = word_weight_1[i4 + (bg_least(bg_most((long long)r1, 0), 10) * 24)];
+        float r7 = word_weight_1[i4 + (bg_most(bg_least((long long)r1, 10), 0) * 24)];
         float r8 = r7 - r5;
         float r13 = bg_bf16(__fmaf_rn(r8 * r12, norm_weight_2[i4], norm_bias_3[i4]));
         LayerNorm_4[(i1 * 24) + i4] = bg_to_bf16(bg_bf16(r13));
@@ -132,7 +132,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k3(const k3_frame f) {
       __syncwarp();
       float r0_lane = -bg_infinity();
       for (long long i2 = lane; i2 < 24; i2 += 32) {
-        r0_lane = bg_max(word_weight_1[i2 + (bg_least(bg_most((long long)r1, 0), 10) * 24)], r0_lane);
+        r0_lane = bg_max(word_weight_1[i2 + (bg_most(bg_least((long long)r1, 10), 0) * 24)], r0_lane);
       }
       r0 = bg_max(bg_warp_max(r0_lane), r0);
       __syncwarp();
@@ -219,7 +219,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
   }
 }
 
-// k5  <prelude>:52
+// k5  <prelude>:58
 struct k5_frame {
   long long tasks, stride;
   char *scratch;
