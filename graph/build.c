@@ -51,8 +51,41 @@ int graph_sym(Graph *g, const char *name, int64_t bound) {
       return i;
   if (g->syms.n == MAX_SYMS)
     BUG("more than %d run-time sizes", MAX_SYMS);
-  vec_push(g->arena, &g->syms, (Sym){name, bound});
+  vec_push(g->arena, &g->syms, (Sym){.name = name, .bound = bound});
   return g->syms.n - 1;
+}
+
+static int64_t rounded_up(int64_t n, int64_t by) {
+  return n / by + (n % by != 0);
+}
+
+static int pieces_sym(Graph *g, int of, int64_t by) {
+  Sym s = g->syms.v[of];
+  int before = g->syms.n, i = graph_sym(g, arena_printf(g->arena, "#%s/%d", s.name, (int)by), 0);
+  if (i == before)
+    g->syms.v[i] = (Sym){g->syms.v[i].name, rounded_up(s.bound, by), of, by};
+  return i;
+}
+
+// Names of symbols that are counted start with #, as do those of the optimizer: nobody is asked for them.
+bool graph_pieces(Graph *g, const Poly *p, int64_t by, Poly *count) {
+  int64_t n;
+  Poly one = poly_const(by);
+  if (poly_is_const(p, &n))
+    return *count = poly_const(rounded_up(n, by)), true;
+  if (poly_div(p, &one, count))
+    return true;
+  const PolyTerm *t = &p->t[0];
+  if (p->n != 1 || t->coef != 1 || t->sym[1] >= 0 || g->syms.v[t->sym[0]].by ||
+      g->syms.n > MAX_SYMS - 2) // one is the optimizer's
+    return false;
+  return *count = poly_sym(pieces_sym(g, t->sym[0], by)), true;
+}
+
+void graph_count_pieces(const Graph *g, int64_t *syms) {
+  for (int i = 0; i < g->syms.n; i++)
+    if (g->syms.v[i].by)
+      syms[i] = rounded_up(syms[g->syms.v[i].of], g->syms.v[i].by);
 }
 
 Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent) {

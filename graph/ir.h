@@ -54,6 +54,9 @@ typedef struct Axis { // interned per graph: equal axes are one pointer
 typedef struct Sym { // a run-time dim
   const char *name;
   int64_t bound; // 0: none
+  // A count of pieces: the value of symbol `of`, divided by `by` and rounded up.  0: a dim that is given.
+  int of;
+  int64_t by;
 } Sym;
 
 typedef struct Node Node;
@@ -204,6 +207,10 @@ static inline void graph_mark_set(Graph *g, GraphMark m) {
 Graph *graph_new(Arena *a, Intern *t);
 // index; the same name gives the same symbol
 int graph_sym(Graph *g, const char *name, int64_t bound);
+// The number of pieces of `by` that p has, the last one perhaps not whole; false when no polynomial says it.
+bool graph_pieces(Graph *g, const Poly *p, int64_t by, Poly *count);
+// The values of counts of pieces from those of the other symbols.
+void graph_count_pieces(const Graph *g, int64_t *syms);
 Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent); // interned
 // equal to no other; its depth is negative
 Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent);
@@ -333,8 +340,8 @@ typedef struct Rule Rule;
 typedef struct RewriteStats {
   int fired[64]; // by rule, in rules.def's order
 } RewriteStats;
-// algebra; flips, D into K, stacking; attention
-enum RuleSet { RULES_SIMPLIFY = 1, RULES_STRUCTURAL = 2, RULES_CLAIM = 4 };
+// algebra; flips, D into K, stacking; attention; what pays for losses only, since a gradient follows
+enum RuleSet { RULES_SIMPLIFY = 1, RULES_STRUCTURAL = 2, RULES_CLAIM = 4, RULES_TRAIN = 8 };
 // Replaces roots[i] by equal nodes; rules of the sets in `mask`, to a fixed point.
 void graph_rewrite(Graph *g, unsigned mask, Node **roots, int n, RewriteStats *stats);
 const char *rule_name(int i); // NULL past the last

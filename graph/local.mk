@@ -27,6 +27,7 @@ graph_sources = \
 	%D%/rewrite.h \
 	%D%/rules.def \
 	%D%/rules_attention.c \
+	%D%/rules_chunk.c \
 	%D%/rules_index.c \
 	%D%/rules_simplify.c \
 	%D%/rules_stable.c \

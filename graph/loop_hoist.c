@@ -18,8 +18,7 @@ typedef struct Hoist {
   Node **instead; // by id: what stands for it inside
 } Hoist;
 
-// Ops that may have one more axis than in the region.
-static bool may_leave(const Node *n) {
+bool loop_may_leave(const Node *n) {
   switch (n->op) {
   case OP_LOOP:
   case OP_ATTENTION:
@@ -42,7 +41,7 @@ static void survey(Hoist *h) {
       h->heavy[x->id] |= h->heavy[x->in[k]->id];
     }
     h->heavy[x->id] |= is_heavy(x);
-    if (!may_leave(x))
+    if (!loop_may_leave(x))
       h->on[x->id] |= FIXED;
   }
 }
@@ -110,8 +109,8 @@ static void visit(Hoist *h, Node *x, const Node *user) {
     h->in[x->id] = true;
 }
 
-static Node *with_axis(Hoist *h, Node *x, bool any) {
-  return any ? g_expand(h->g, x, &h->b->axis, 1) : x;
+static Node *with_axis(Graph *g, Node *x, Axis *axis, bool any) {
+  return any ? g_expand(g, x, &axis, 1) : x;
 }
 
 // Do operands have to agree on the axis that is new?
@@ -119,22 +118,21 @@ static bool agrees(const Node *n) {
   return n->op == OP_CONCAT || n->op == OP_CAUSAL_CONV;
 }
 
-static Node *rebuilt_outside(Hoist *h, const Node *n) {
-  Graph *g = h->g;
+Node *loop_outside(Graph *g, const Node *n, Axis *axis, Node *const *outside) {
   Node **in = NEWN(g->arena, Node *, n->nin + 1);
   Attr at = n->attr;
   bool any = false;
   for (int i = 0; i < n->nin; i++) {
-    in[i] = h->outside[n->in[i]->id] ? h->outside[n->in[i]->id] : n->in[i];
-    any |= node_has(in[i], h->b->axis);
+    in[i] = outside[n->in[i]->id] ? outside[n->in[i]->id] : n->in[i];
+    any |= node_has(in[i], axis);
   }
   for (int i = 0; i < n->nin && agrees(n); i++)
-    in[i] = n->op == OP_CAUSAL_CONV && i ? in[i] : with_axis(h, in[i], any);
+    in[i] = n->op == OP_CAUSAL_CONV && i ? in[i] : with_axis(g, in[i], axis, any);
   if ((n->op == OP_SCATTER || n->op == OP_CONV_GRAD) && any) {
     at.axes = NEWN(g->arena, Axis *, at.naxes + 1);
     for (int i = 0; i < at.naxes; i++)
       at.axes[i] = n->attr.axes[i];
-    at.axes[at.naxes++] = h->b->axis;
+    at.axes[at.naxes++] = axis;
   }
   graph_from(g, n);
   return g_node(g, n->op, (DType)n->dtype, in, n->nin, &at);
@@ -151,7 +149,7 @@ static void compute_outside(Hoist *h) {
   }
   for (int i = 0; i < h->n; i++)
     if (wanted[h->node[i]->id] && h->node[i]->nin)
-      h->outside[h->node[i]->id] = rebuilt_outside(h, h->node[i]);
+      h->outside[h->node[i]->id] = loop_outside(h->g, h->node[i], h->b->axis, h->outside);
 }
 
 static Node *frontier_leaf(Hoist *h, Node *x) {

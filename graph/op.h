@@ -118,6 +118,10 @@ typedef struct LoopBuild {
 // may be NULL), where last[i] is not NULL before.  What none of them needs is left out.
 void loop_build(LoopBuild *b, Node **out, Node **last);
 void loop_hoist(LoopBuild *b); // a part of it
+// May n, of a region, be computed for all steps at once, with one more axis?
+bool loop_may_leave(const Node *n);
+// n for all steps of `axis`, of what stands outside for its operands, by id.
+Node *loop_outside(Graph *g, const Node *n, Axis *axis, Node *const *outside);
 // One more value of the loop that n is a value of: that of x, a node of its region.
 Node *loop_more(Graph *g, const Node *n, Node *x);
 bool loop_same(const Node *a, const Node *b); // values of one loop?

@@ -36,7 +36,10 @@ static void fill_dims(Planner *p, BigsModule *m) {
   Graph *g = p->g;
   BigsDim *d = NEWN(p->a, BigsDim, g->syms.n + 1);
   for (int i = 0; i < g->syms.n; i++)
-    d[i] = (BigsDim){g->syms.v[i].name, g->syms.v[i].bound};
+    d[i] = (BigsDim){.name = g->syms.v[i].name,
+                     .bound = g->syms.v[i].bound,
+                     .of = g->syms.v[i].of,
+                     .by = g->syms.v[i].by};
   m->dim = d;
   m->ndim = g->syms.n;
 }
@@ -110,6 +113,14 @@ static uint32_t syms_of(const Poly *p) {
   return bits;
 }
 
+// Counts of pieces are no arguments; what they count is.
+static uint32_t given(const Graph *g, uint32_t bits) {
+  for (int i = 0; i < g->syms.n; i++)
+    if (g->syms.v[i].by && bits >> i & 1)
+      bits = (bits & ~(1u << i)) | 1u << g->syms.v[i].of;
+  return bits;
+}
+
 static uint32_t program_syms(const Prog *g) {
   uint32_t bits = 0;
   for (int i = 0; i < g->nnode; i++) {
@@ -123,7 +134,7 @@ static uint32_t program_syms(const Prog *g) {
   for (int i = 0; i < g->nout; i++)
     for (int k = 0; k < g->outs[i].nax; k++)
       bits |= syms_of(&g->outs[i].ax[k]->extent);
-  return bits;
+  return given(g->g, bits);
 }
 
 // A parameter is used when its leaf is reached, or the stack that it is part of.

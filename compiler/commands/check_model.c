@@ -111,7 +111,7 @@ static int differentiate(CheckModel *c, Subject *j) {
   Node *loss = j->loss;
   int count;
   graph_close_scans(g, &loss, 1);
-  graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);
+  graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM | RULES_TRAIN, &loss, 1, NULL);
   j->computed = loss;
   Node **live = graph_reachable(g, &loss, 1, &count);
   Node **wrt = NEWN(a, Node *, count), **grad = NEWN(a, Node *, count);

@@ -121,6 +121,7 @@ static int prepare(Bench *b) {
   int status = choose_dims(b);
   if (status)
     return status;
+  count_pieces(b->s.module, b->dims);
   b->inputs = NEWN(b->s.arena, const void *, b->p->ninput + 1);
   for (int i = 0; i < b->p->ninput && !status; i++)
     status = fill_input(b, i);

@@ -234,6 +234,7 @@ static void add_states(Build *b, int i) {
 static void differentiate(Build *b, int i) {
   Graph *g = b->graph;
   int n;
+  graph_rewrite(g, RULES_TRAIN | RULES_SIMPLIFY, &b->losses.v[i], 1, &b->stats);
   Node **wrt = reached_leaves(b, &b->losses.v[i], false, &n),
        **grad = NEWN(b->arena, Node *, n + 1);
   graph_grad(g, b->losses.v[i], wrt, n, grad);

@@ -341,7 +341,7 @@ static bool add_gradients(Ready *e) {
   int n;
   Node *loss = e->outs.v[0].node;
   graph_close_scans(g, &loss, 1);
-  graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM, &loss, 1, NULL);
+  graph_rewrite(g, RULES_SIMPLIFY | RULES_CLAIM | RULES_TRAIN, &loss, 1, NULL);
   e->outs.v[0].node = loss;
   Node **live = graph_reachable(g, &loss, 1, &n);
   for (int i = 0; i < n; i++)

@@ -32,6 +32,14 @@ int64_t poly_elements(const BigsTensor *t, const int64_t *sym) {
   return n;
 }
 
+void count_pieces(const BigsModule *module, int64_t *sym) {
+  for (int i = 0; i < module->ndim; i++) {
+    const BigsDim *d = &module->dim[i];
+    if (d->by)
+      sym[i] = sym[d->of] / d->by + (sym[d->of] % d->by != 0);
+  }
+}
+
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
               BigsError *e) {
   for (int i = 0; i < MAX_SYMS; i++)
@@ -49,6 +57,7 @@ int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dim
                        d->name, dims[i], d->bound);
     sym[i] = dims[i];
   }
+  count_pieces(module, sym);
   int64_t room;
   for (int i = 0; i < p->nroom; i++)
     if (!poly_size(&p->room[i].room, sym, &room))

@@ -95,6 +95,7 @@ static void resize(const bigs_model *m, const Binding *b, int dim, int64_t value
     if (rows >= 0 && !has_dim(&m->module->input[p->input[0]], rows))
       sym[rows] = 1 + (int64_t)(share * (double)(b->sym[rows] - 1));
   }
+  count_pieces(m->module, sym);
 }
 
 static bool fits_with(bigs_model *m, const Binding *b, int dim, int64_t value, int64_t room) {

@@ -337,7 +337,7 @@ void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const c
   plan_bed_check(t, BIGS_ENTRY, &o, 1, what);
 }
 
-static void leaves_of(Graph *g, Node **root, Arena *a, Node ***wrt, int *n) {
+void plan_bed_leaves(Graph *g, Node **root, Arena *a, Node ***wrt, int *n) {
   int m;
   Node **live = graph_reachable(g, root, 1, &m);
   *wrt = NEWN(a, Node *, m + 1);
@@ -355,9 +355,11 @@ Node *plan_bed_loss(Graph *g, Node *y) {
 
 void plan_bed_check_gradients(PlanBed *t, const Output *y, const char *what) {
   Graph *g = t->b.g;
-  Node *loss = plan_bed_loss(g, y->node), **wrt;
+  Node *root[] = {y->node, plan_bed_loss(g, y->node)}, **wrt;
   int n;
-  leaves_of(g, &loss, t->b.arena, &wrt, &n);
+  graph_rewrite(g, RULES_TRAIN, root, 2, NULL);
+  Node *loss = root[1];
+  plan_bed_leaves(g, &loss, t->b.arena, &wrt, &n);
   Node **grad = NEWN(t->b.arena, Node *, n + 1);
   Output *out = NEWN(t->b.arena, Output, n + 1);
   graph_grad(g, loss, wrt, n, grad);
@@ -368,5 +370,6 @@ void plan_bed_check_gradients(PlanBed *t, const Output *y, const char *what) {
     out[i] =
         (Output){.name = wrt[i]->attr.name, .node = grad[i], .nax = wrt[i]->nax, .ax = wrt[i]->ax};
   out[n] = *y;
+  out[n].node = root[0];
   plan_bed_check(t, BIGS_ENTRY, out, n + 1, what);
 }

@@ -42,6 +42,8 @@ void plan_bed_check(PlanBed *t, BigsProgramKind kind, const Output *outs, int n,
 void plan_bed_check1(PlanBed *t, Node *n, const char *what); // one entry
 void plan_bed_check_order(PlanBed *t, Node *n, Axis *const *ax, int nax, const char *what);
 Node *plan_bed_loss(Graph *g, Node *y); // the sum of y y + y
-// y and the gradients of that loss of it with respect to all leaves of floats, as outputs of one program.
+void plan_bed_leaves(Graph *g, Node **root, Arena *a, Node ***wrt,
+                     int *n); // those of floats that a root depends on
+// y and the gradients of that loss of it with respect to all leaves of floats, as outputs of one program, rewritten as a loss is.
 void plan_bed_check_gradients(PlanBed *t, const Output *y, const char *what);
 #endif

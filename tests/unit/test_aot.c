@@ -83,7 +83,7 @@ static AotInput toy(Arena *a) {
   BigsTensor *in = NEWN(a, BigsTensor, 2), *out = NEW(a, BigsTensor);
   BigsProgram *p = NEW(a, BigsProgram);
   BigsNamedValue *value = NEW(a, BigsNamedValue);
-  *dim = (BigsDim){"N", 1000};
+  *dim = (BigsDim){.name = "N", .bound = 1000};
   *value = (BigsNamedValue){"WIDTH", 4};
   in[0] = tensor("x", false, 0);
   in[1] = tensor("bias", true, 0.5);

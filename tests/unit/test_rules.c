@@ -246,6 +246,27 @@ MAKE(last_of_loop) {
   graph_close_scans(G, &y, 1);
   return g_index(G, y, f->L, poly_sub(f->L->extent, poly_const(1)));
 }
+// s = z s + k v, where [AB] is N and [T] are v's own.
+MAKE(chunk_recurrence) {
+  Axis *wide = graph_axis(G, "wide", 0, poly_const(30)), *over[] = {f->AB};
+  Node *k = g_input(G, "key", DT_F32, AX(f->L, f->AB), 2),
+       *v = g_input(G, "v", DT_F32, AX(f->L, wide), 2);
+  Node *s = g_state(G, DT_F32, "s", AX(f->A, f->AB, wide), 3), *first = g_const(G, DT_F32, 0.5);
+  Node *at[] = {g_state(G, DT_F32, "k", over, 1), g_state(G, DT_F32, "v", &wide, 1)};
+  Node *next =
+      g_binary(G, OP_ADD, g_binary(G, OP_MUL, s, f->z), g_contract(G, at[0], at[1], NULL, 0));
+  Node *y = g_scan(G, &(Scan){.axis = f->L,
+                              .nstate = 1,
+                              .nseen = 2,
+                              .first = &first,
+                              .state = &s,
+                              .next = &next,
+                              .seen = (Node *[]){k, v},
+                              .seen_leaf = at,
+                              .result = g_contract(G, next, at[0], over, 1)});
+  graph_close_scans(G, &y, 1);
+  return y;
+}
 MAKE(gather_of_iota) {
   return g_gather(G,
                   g_rename(G, g_merge(G, g_binary(G, OP_MUL, f->x, f->y), AX(f->A, f->B), 2, f->AB),
@@ -330,7 +351,8 @@ START_TEST(rule_fires_and_preserves_values_and_gradients) {
   setup(&f);
   ck_assert_str_eq(cases[_i].rule, rule_name(_i));
   Node *before = cases[_i].make(&f), *after = before;
-  graph_rewrite(f.g, RULES_SIMPLIFY | RULES_STRUCTURAL | RULES_CLAIM, &after, 1, &stats);
+  graph_rewrite(f.g, RULES_SIMPLIFY | RULES_STRUCTURAL | RULES_CLAIM | RULES_TRAIN, &after, 1,
+                &stats);
   ck_assert_msg(stats.fired[_i] > 0, "%s did not fire", rule_name(_i));
   const char *wrong = graph_verify(f.g, &after, 1);
   ck_assert_msg(!wrong, "%s: %s", rule_name(_i), wrong);
@@ -338,7 +360,8 @@ START_TEST(rule_fires_and_preserves_values_and_gradients) {
   same_gradients(&f, rule_name(_i), before, after);
   // A fixed point: nothing fires again.
   RewriteStats again = {0};
-  graph_rewrite(f.g, RULES_SIMPLIFY | RULES_STRUCTURAL | RULES_CLAIM, &after, 1, &again);
+  graph_rewrite(f.g, RULES_SIMPLIFY | RULES_STRUCTURAL | RULES_CLAIM | RULES_TRAIN, &after, 1,
+                &again);
   for (int i = 0; rule_name(i); i++)
     ck_assert_msg(!again.fired[i], "%s fires again after %s", rule_name(i), rule_name(_i));
   arena_free(f.arena);

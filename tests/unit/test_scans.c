@@ -2,6 +2,7 @@
 #include "compiler/driver/pipeline.h"
 #include "tests/unit/cuda_bed.h"
 #include "tests/unit/suites.h"
+#include <string.h>
 
 typedef struct ScanCase {
   const char *name, *text;
@@ -72,6 +73,16 @@ static const ScanCase cases[] = {
                             "b : Linear[H -> H]\n tanh(a(x) + b(h)) }\n"
                             "model M(x : [B, L, I]) { cell : Cell\n entry y : [B, L, H] = "
                             "scan[L](h : [B, H] = 0) { h = cell(x, h)\n h } }"},
+    {"decay of a head, in pieces",
+     "model M(q : [B, L, K], k : [B, L, K], v : [B, L, T, P], x : [B, L, T]) {\n"
+     " a = sigmoid(4 * x) * select(iota[L] == 5, 0, 1)\n w : [T, P]\n"
+     " o = scan[L](s : [B, T, K, P] = 0.1) { s = a * s + (x @[] k) @[] v\n q @[K] s + w * v }\n"
+     " entry y : [B, L, T, P] = o * o }"},
+    {"decay of a head, the last state, and that before",
+     "model M(q : [B, L, K], k : [B, L, K], v : [B, L, T, P], x : [B, L, T]) {\n"
+     " a : [T] ~ uniform(0.3, 0.9)\n"
+     " o, z = scan[L](s : [B, T, K, P] = 0) { o = q @[K] s\n s = s * a + k @[] v / 2\n (o, s) }\n"
+     " entry y : [B, L, T, P] = o + sum[K](z[L = L - 1]) }"},
     {"delta rule", "model M(k : [B, L, N], v : [B, L, H], b : [B, L]) { w : [H]\n entry y : [B, L, "
                    "H] = scan[L](s : [B, N, H] = 0) { e = v - k @[N] s\n s = s + (0.1 * b * k) @[] "
                    "e\n (k @[N] s) * w } }"},
@@ -106,11 +117,25 @@ static const ScanCase cases[] = {
 static const int64_t lengths[] = {1, 2, 7, 33};
 
 static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
-  const char *whole = arena_printf(
-      a, "dim H = 20, I = 7, G = H, N = 6, T = 2\ndim B, L <= 64, S\ninit normal(0.3)\n%s\n", text);
+  const char *whole = arena_printf(a,
+                                   "dim H = 20, I = 7, G = H, N = 6, T = 2, K = 9, P = 31\ndim B, "
+                                   "L <= 64, S\ninit normal(0.3)\n%s\n",
+                                   text);
   Model *m = model_load(a, names, d, "scan.mdl", whole, &(ModelOptions){0});
   ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
   return m;
+}
+
+static void fill_bed(Bed *t, Graph *g, int64_t length) {
+  t->g = g;
+  for (int i = 0; i < g->syms.n; i++)
+    t->syms[i] = i == graph_sym(g, "L", 64) ? length : 3;
+  for (int i = 0; i < g->inputs.n; i++) {
+    bool whole = g->inputs.v[i]->dtype == DT_I32;
+    bed_fill(t, g->inputs.v[i]->node, whole ? 0 : -1, whole ? 5 : 1);
+  }
+  for (int i = 0; i < g->params.n; i++)
+    bed_fill(t, g->params.v[i]->node, 0.1, 0.5);
 }
 
 static void run_case(const ScanCase *c, int64_t length, bool fuse, PlanCode *code) {
@@ -123,17 +148,10 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse, PlanCode *cod
   Intern *names = intern_new(a);
   Model *m = model_of(a, names, &d, c->text);
   ck_assert(build_until(&b, a, names, &d, m, &want, &o, PASS_structure));
-  t.b.g = b.graph;
   t.no_fuse = !fuse;
   t.code = code;
   t.tolerance = 5e-5;
-  for (int i = 0; i < b.graph->syms.n; i++)
-    t.b.syms[i] = i == graph_sym(b.graph, "L", 64) ? length : 3;
-  for (int i = 0; i < b.graph->inputs.n; i++)
-    bed_fill(&t.b, b.graph->inputs.v[i]->node, b.graph->inputs.v[i]->dtype == DT_I32 ? 0 : -1,
-             b.graph->inputs.v[i]->dtype == DT_I32 ? 5 : 1);
-  for (int i = 0; i < b.graph->params.n; i++)
-    bed_fill(&t.b, b.graph->params.v[i]->node, 0.1, 0.5);
+  fill_bed(&t.b, b.graph, length);
   const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)length);
   plan_bed_check_gradients(&t, &b.entries.v[0], what);
   plan_bed_free(&t);
@@ -181,11 +199,79 @@ static void add_shim(Suite *s) {
   suite_add_tcase(s, t);
 }
 
+// ---- linear recurrences in pieces, against the plain loop, by the interpreter in f64; constants
+// are exact in f32, to which folding rounds them
+
+static const char *const linear[] = {
+    // decays of 0, and of 30 orders of magnitude
+    "model M(q : [B, L, K], k : [B, L, K], v : [B, L, T, P], x : [B, L, T]) {\n"
+    " a = select(iota[L] == 17, 0, exp(-70 * x * x))\n"
+    " entry y : [B, L, T, P] = scan[L](s : [B, T, K, P] = 0.125) { s = a * s + k @[] v\n q @[K] s "
+    "} "
+    "}",
+    // negative ones and ones that grow; the state before its step, and the last one
+    "model M(q : [B, L, K], k : [B, L, K], v : [B, L, P], x : [B, L], s0 : [B, K, P]) {\n"
+    " w : [P]\n"
+    " o, z = scan[L](s : [B, K, P] = s0) {\n"
+    "  e = q @[K] s\n s = (s - k @[] v) * (8 * x) / 4 + s / 8\n (e * v + sum[K](s * k), s) }\n"
+    " entry y : [B, L, P] = o * w + sum[K](z[L = L - 1]) }",
+    // keys of a head, one decay for all steps
+    "model M(q : [L, T, K], k : [L, T, K], v : [L, T, P]) { a : [T]\n"
+    " entry y : [L, T, P] = scan[L](s : [T, K, P] = 0) { s = a * s + k @[] (0.5 * v)\n "
+    "q @[K] s } }",
+};
+static const int64_t piece_lengths[] = {1, 15, 16, 17, 40};
+
+static int fired(const RewriteStats *s, const char *rule) {
+  for (int i = 0; rule_name(i); i++)
+    if (!strcmp(rule_name(i), rule))
+      return s->fired[i];
+  return 0;
+}
+
+static void same_in_pieces(Bed *t, Node *loss, const char *what) {
+  Graph *g = t->g;
+  RewriteStats stats = {0};
+  Node *in_pieces = loss, **wrt;
+  int n;
+  graph_rewrite(g, RULES_TRAIN | RULES_SIMPLIFY, &in_pieces, 1, &stats);
+  ck_assert_msg(fired(&stats, "chunk_recurrence") == 1, "%s is not taken in pieces", what);
+  plan_bed_leaves(g, &loss, t->arena, &wrt, &n);
+  Node **plain = NEWN(t->arena, Node *, n + 1), **grad = NEWN(t->arena, Node *, n + 1);
+  graph_grad(g, loss, wrt, n, plain);
+  graph_grad(g, in_pieces, wrt, n, grad);
+  bed_same(t, loss, in_pieces, 1e-11, what);
+  for (int i = 0; i < n; i++)
+    bed_same(t, plain[i], grad[i], 1e-11, what);
+}
+
+static void run_linear(const char *text, int64_t length) {
+  Bed t = bed_new(7);
+  Diags d = {.arena = t.arena};
+  Build b;
+  BuildWant want = {.nentries = -1, .ntrains = -1};
+  BuildOptions o = {.opt = 2, .verify = true};
+  Intern *names = intern_new(t.arena);
+  Model *m = model_of(t.arena, names, &d, text);
+  ck_assert(build_until(&b, t.arena, names, &d, m, &want, &o, PASS_loops));
+  fill_bed(&t, b.graph, length);
+  same_in_pieces(&t, plan_bed_loss(b.graph, b.entries.v[0].node),
+                 arena_printf(t.arena, "%s, %lld steps", text, (long long)length));
+  bed_free(&t);
+}
+
+START_TEST(pieces_are_the_plain_loop) {
+  for (int i = 0; i < COUNT(linear); i++)
+    run_linear(linear[i], piece_lengths[_i]);
+}
+END_TEST
+
 Suite *scans_suite(void) {
   Suite *s = suite_create("scans");
   TCase *t = tcase_create("scans");
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
+  tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
   suite_add_tcase(s, t);
   add_shim(s);
   return s;

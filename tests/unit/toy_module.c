@@ -161,7 +161,7 @@ static BigsKernel *const kernels[] = {triple,        multiply,       add_mask,  
                                       logits,        sum_of_pieces};
 
 // ---- tables
-static const BigsDim dims[] = {{"B", 0}, {"L", 8}, {"M", 0}, {"#n", 0}};
+static const BigsDim dims[] = {{"B", 0, 0, 0}, {"L", 8, 0, 0}, {"M", 0, 0, 0}, {"#n", 0, 0, 0}};
 // clang-format off
 #define BL .rank = 2, .extent = {SYM(TOY_B), SYM(TOY_L)}, .axis = {"B", "L"}
 #define FLAT(n) {.name = n, .dtype = DT_F32, .rank = 1, .extent = {SYM(TOY_N)}, .axis = {"#n"}}
