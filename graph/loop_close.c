@@ -145,9 +145,10 @@ void graph_close_scans(Graph *g, Node **roots, int n) {
     graph_from(g, nodes[i]);
     if (c.map[nodes[i]->id])
       continue;
-    if (nodes[i]->op == OP_SCAN)
-      close_scans(&c, scan, of_body(g, nodes + i, m - i, &scan));
-    else
+    if (nodes[i]->op == OP_SCAN) {
+      int same = of_body(g, nodes + i, m - i, &scan);
+      close_scans(&c, scan, same);
+    } else
       rebuild_outside(&c, nodes[i]);
   }
   for (int i = 0; i < n; i++)
