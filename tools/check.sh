@@ -67,7 +67,7 @@ runner() {
 
 # Under sanitizers these take minutes and show little: their time goes into code that is made at run time and is not
 # instrumented (CUDA kernels on fibers, too), and smaller tests go through the same passes.
-slow="pieces vecmath conv code scans tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan plan_gpu precision_models models oracle lengths
+slow="pieces vecmath conv code scans sights tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan plan_gpu precision_models models oracle lengths
 zoo fuzz_graph"
 
 sanitized_suites() {
@@ -80,6 +80,16 @@ sanitized() { # SUITES...
   for suite; do runner "$build/sanitized" "$suite" || true; done |
     awk -v suites=$# '/^[0-9]+ passed, [0-9]+ failed$/ { good += $1; bad += $3; ended++; next } { print }
       END { bad += suites - ended; print good + 0 " passed, " bad + 0 " failed"; exit bad > 0 }'
+}
+
+# Tests of the command line in two rows that run beside each other and take about as long: those of compiled code, and the others.
+code="compile cuda gallery nvrtc team"
+command_line() { # code|other
+  for file in "$src"/tests/cli/*.test; do
+    case " $code " in *" $(basename "$file" .test) "*) row=code ;; *) row=other ;; esac
+    [ "$row" != "$1" ] || echo "$file"
+  done >"$build/$1.files"
+  xargs env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" <"$build/$1.files"
 }
 
 # Suites in which threads meet.
@@ -159,9 +169,11 @@ if [ "$suites" != none ]; then
   tests sanitized sanitized $(sanitized_suites)
 fi
 tests plain runner "$build/plain"
-tests cli env BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh"
+tests cli command_line other
+tests code command_line code
 totals plain
 totals cli
+totals code
 [ "$suites" = none ] || totals sanitized
 [ "${1-}" != full ] || full_suites
 finish
