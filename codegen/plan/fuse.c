@@ -203,40 +203,6 @@ static void note_loads(Prog *g, Inst *k, const Deps *d) {
       vec_push(g->a, &k->loads, d->v.v[i].node);
 }
 
-static int place_in(Axis *const *ax, int n, const Axis *a) {
-  int i = 0;
-  while (i < n && ax[i] != a)
-    i++;
-  return i < n ? i + 1 : 0;
-}
-
-// Do nothing but products read n, perhaps under other names?  Then sum[i] is the place of axis i, from 1 on, in the sum of one
-// that sums over axis `vec` and others, 0 if it does not sum over it.
-static bool only_products(const Prog *g, const Node *n, int vec, int *sum) {
-  for (int i = 0; i < info_of(g, n)->nuse; i++) {
-    const Node *c = info_of(g, n)->use[i];
-    if (c->op == OP_RENAME ? !only_products(g, c, vec, sum) : !contract_fits_tile(g, c))
-      return false;
-    if (c->op == OP_RENAME || !axis_in(c->attr.axes, c->attr.naxes, n->ax[vec]))
-      continue;
-    for (int k = 0; k < n->nax; k++)
-      sum[k] = is_feature(n->ax[k]) ? place_in(c->attr.axes, c->attr.naxes, n->ax[k]) : 0;
-  }
-  return true;
-}
-
-// Axes that a product sums over lie together, in its order, vec last: they are one index of it then, and no copy is made for it.
-static int innermost(const Prog *g, const Node *n, int vec, Axis **out) {
-  int sum[MAX_AXES] = {0}, k = 0;
-  bool only = only_products(g, n, vec, sum);
-  for (int at = 1; only && at <= MAX_AXES; at++)
-    for (int i = 0; i < n->nax; i++)
-      if (i != vec && sum[i] == at)
-        out[k++] = n->ax[i];
-  out[k++] = n->ax[vec];
-  return k;
-}
-
 // Axes of a temporary that stay innermost: the vector axis of the instance that writes it.
 static Place *new_place(Prog *g, Inst *k, Node *n, Role role) {
   Info *f = info_of(g, n);
@@ -250,7 +216,7 @@ static Place *new_place(Prog *g, Inst *k, Node *n, Role role) {
           : role == ROLE_FULL   ? k->col[k->ncol - 1]
                                 : NULL;
   Axis *inner[MAX_AXES];
-  int ninner = vec && node_has(n, vec) ? innermost(g, n, node_axis_index(n, vec), inner) : 0;
+  int ninner = vec && node_has(n, vec) ? place_innermost(g, n, node_axis_index(n, vec), inner) : 0;
   return place_new(g, n, inner, ninner, k->prologue);
 }
 

@@ -1,5 +1,6 @@
 // Where stored tensors lie: axis orders and strides of temporaries, and index maps as views of what
 // is stored.  Parameters are in layout_params.c.
+#include "codegen/plan/contract.h"
 #include "codegen/plan/plan_internal.h"
 #include <string.h>
 
@@ -136,6 +137,39 @@ Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int nin
 
 Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner, bool kept) {
   return place_new_of(g, n, stored_dtype(g, n), inner, ninner, kept);
+}
+
+static int place_in(Axis *const *ax, int n, const Axis *a) {
+  int i = 0;
+  while (i < n && ax[i] != a)
+    i++;
+  return i < n ? i + 1 : 0;
+}
+
+// Do nothing but products read n, perhaps under other names?  Then sum[i] is the place of axis i, from 1 on, in the sum of one
+// that sums over axis `vec` and others, 0 if it does not sum over it.
+static bool only_products(const Prog *g, const Node *n, int vec, int *sum) {
+  for (int i = 0; i < info_of(g, n)->nuse; i++) {
+    const Node *c = info_of(g, n)->use[i];
+    if (c->op == OP_RENAME ? !only_products(g, c, vec, sum) : !contract_fits_tile(g, c))
+      return false;
+    if (c->op == OP_RENAME || !axis_in(c->attr.axes, c->attr.naxes, n->ax[vec]))
+      continue;
+    for (int k = 0; k < n->nax; k++)
+      sum[k] = is_feature(n->ax[k]) ? place_in(c->attr.axes, c->attr.naxes, n->ax[k]) : 0;
+  }
+  return true;
+}
+
+int place_innermost(const Prog *g, const Node *n, int vec, Axis **out) {
+  int sum[MAX_AXES] = {0}, k = 0;
+  bool only = only_products(g, n, vec, sum);
+  for (int at = 1; only && at <= MAX_AXES; at++)
+    for (int i = 0; i < n->nax; i++)
+      if (i != vec && sum[i] == at)
+        out[k++] = n->ax[i];
+  out[k++] = n->ax[vec];
+  return k;
 }
 
 // ---- views

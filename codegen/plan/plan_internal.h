@@ -243,6 +243,9 @@ Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it la
 Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order
 Place *place_new(Prog *g, const Node *n, Axis *const *inner, int ninner,
                  bool kept); // a temporary; `inner` innermost
+// The axes of n that lie innermost where its number `vec` is the innermost of all: that one, and before it those which the
+// products that read n sum over together with it, in their order, so that they are one index and no copy is made.  How many.
+int place_innermost(const Prog *g, const Node *n, int vec, Axis **out);
 // The same with elements of dtype t.
 Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int ninner, bool kept);
 Place *place_view(Prog *g,
