@@ -284,6 +284,11 @@ static bool build(Session *s, const BuildWant *want) {
   return build_module(&s->build, s->arena, s->names, s->diags, s->model, w, &b);
 }
 
+static int kernels_made(const Session *s) {
+  JitStats made = s->jit ? jit_stats(s->jit) : (JitStats){.compiled = s->build.nkernels};
+  return made.compiled + made.reused;
+}
+
 static int finish(Session *s, bool built) {
   const Options *o = s->o;
   if (!built)
@@ -294,7 +299,7 @@ static int finish(Session *s, bool built) {
     report_times(s);
   if (!status && o->verbose)
     fprintf(stderr, "compiled %s for %s at -O%d: %d programs, %d kernels\n", model_name(s->model),
-            s->build.target->cpu, (int)o->opt, s->module->nprogram, s->build.nkernels);
+            s->build.target->cpu, (int)o->opt, s->module->nprogram, kernels_made(s));
   return status;
 }
 
