@@ -85,7 +85,7 @@ char *cache_get(Arena *a, const char *folder, CacheKey key, size_t *size) {
     *size -= sizeof(CacheHead);
     code = arena_alloc(a, *size + 1);
     memcpy(code, text + sizeof(CacheHead), *size);
-    file_touch(path); // asked for now
+    file_touch(path); // the oldest use goes first
   }
   free(text);
   return code;

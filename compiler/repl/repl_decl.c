@@ -197,7 +197,7 @@ static Fresh split(Repl *r, Decl *const *decl, int n) {
   return (Fresh){out.v, out.n};
 }
 
-// What the dims that are new and known at run time only are for now.
+// Extents of the dims that are new and known at run time only, until :set changes them.
 static void tell_dims(Repl *r, Fresh fresh) {
   const char *text = "";
   for (int i = 0; i < fresh.n; i++) {

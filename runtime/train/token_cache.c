@@ -168,7 +168,7 @@ static bool read_index(const TokenCache *c, TokenHead *h, size_t *n) {
     memcpy(h, text, *n < sizeof *h ? *n : sizeof *h);
   free(text);
   if (text)
-    file_touch(path); // asked for now
+    file_touch(path); // the oldest use goes first
   return text != NULL;
 }
 

@@ -98,6 +98,10 @@ static void shifts(PlanBed *t, Axis *l, Axis *h) {
                   "a rotation");
   plan_bed_check1(t, g_pad(g, g_unary(g, OP_TANH, product), rest, one, l), "rows of a slice");
   plan_bed_check1(t, g_reduce(g, OP_SUM, product, &rest, 1), "sums of a slice");
+  Poly count = poly_mul(h->extent, rest->extent);
+  Axis *flat = graph_axis(g, "R", 1, count), *more = graph_axis(g, "W", 1, poly_add(count, one));
+  Node *merged = g_merge(g, behind, (Axis *[]){h, rest}, 2, flat);
+  plan_bed_check1(t, g_pad(g, g_flip(g, merged, &flat, 1), flat, one, more), "a merged slice");
 }
 
 // Of bf16, which a tile reads as it is: behind names and conversions, beside f32, and with a result of bf16.
