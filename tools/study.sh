@@ -47,7 +47,7 @@ case $size in
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   full)
-    width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=600 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
+    width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=1000 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
     task_steps=250 tasks=$every lengths="512 4096" long_steps=120 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
     long_rows=200 long_bytes=99999999 why_texts=100
@@ -175,17 +175,18 @@ END
 
 # ---- measurements
 
-# Runs a command of bigsc's, and keeps it for the log.
+# Runs a command of bigsc's, and keeps it for the log.  What goes on gives the bits of the whole command, which is what is kept.
+going_on=
 run() {
   printf '"bigsc %s",\n' "$*" | sed "s,$dir/,,g; s,$models/,models/,g" >>"$work/commands"
-  "$bigsc" "$@" --threads "$threads" 2>"$work/errors" || { status=$? && cat "$work/errors" >&2 && exit $status; }
+  "$bigsc" "$@" $going_on --threads "$threads" 2>"$work/errors" || { status=$? && cat "$work/errors" >&2 && exit $status; }
 }
 # A training run in FOLDER, which goes on where it was stopped.
 train() { # FOLDER ARGUMENTS...
   folder=$1 && shift
-  if [ -e "$folder/state.json" ]; then run train --resume --out "$folder" -q >/dev/null && return; fi
-  rm -rf "$folder"
+  if [ -e "$folder/state.json" ]; then going_on=--resume; else rm -rf "$folder"; fi
   run train "$@" --out "$folder" -q >/dev/null
+  going_on=
 }
 
 # Seconds that processors have spent on this shell's commands, however long those waited.
