@@ -33,12 +33,14 @@ static bool is_heavy(const Node *n) {
          n->op != OP_RENAME;
 }
 
+// What pointwise work makes of heavy operands that all have fewer axes is left to the loop: outside it would be stored, larger
+// than they are.
 static void survey(Hoist *h) {
   for (int i = 0; i < h->n; i++) {
     const Node *x = h->node[i];
     for (int k = 0; k < x->nin; k++) {
       h->on[x->id] |= h->on[x->in[k]->id];
-      h->heavy[x->id] |= h->heavy[x->in[k]->id];
+      h->heavy[x->id] |= h->heavy[x->in[k]->id] && x->in[k]->nax >= x->nax;
     }
     h->heavy[x->id] |= is_heavy(x);
     if (!loop_may_leave(x))

@@ -86,6 +86,11 @@ static const ScanCase cases[] = {
     {"delta rule", "model M(k : [B, L, N], v : [B, L, H], b : [B, L]) { w : [H]\n entry y : [B, L, "
                    "H] = scan[L](s : [B, N, H] = 0) { e = v - k @[N] s\n s = s + (0.1 * b * k) @[] "
                    "e\n (k @[N] s) * w } }"},
+    {"selective",
+     "model M(x : [B, L, H]) { A : [H, N]\n toB, toC : Linear[H -> N]\n d : Linear[H -> H]\n"
+     " t = exp(0.3 * d(x))\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H, N] = 0) {\n"
+     "  h = exp(-t @[] A) * h + (t * x) @[] toB(x)\n  h @[N] toC(x) } }"},
     {"gather of weights",
      "model M(x : [B, L, H], i : i32[B, L]) { w : [H, G]\n entry y : [B, L, G] = scan[L](h : [B, "
      "G] = 0) { h = 0.5 * h + gather[H](w, i) * h + 1\n h } }"},
@@ -156,6 +161,33 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse, PlanCode *cod
   plan_bed_check_gradients(&t, &b.entries.v[0], what);
   plan_bed_free(&t);
 }
+
+static const ScanCase *case_of(const char *name) {
+  int i = 0;
+  while (strcmp(cases[i].name, name))
+    i++;
+  return &cases[i];
+}
+
+// What a product outside gives is stored for all steps, and not what it is multiplied out to.
+START_TEST(outer_products_stay_in_the_step) {
+  Bed t = bed_new(7);
+  Diags d = {.arena = t.arena};
+  Build b;
+  BuildWant want = {.nentries = -1, .ntrains = -1};
+  BuildOptions o = {.opt = 2, .verify = true};
+  Intern *names = intern_new(t.arena);
+  Model *m = model_of(t.arena, names, &d, case_of("selective")->text);
+  ck_assert(build_until(&b, t.arena, names, &d, m, &want, &o, PASS_loops));
+  int n, loops = 0;
+  Node **nodes = graph_reachable(b.graph, &b.entries.v[0].node, 1, &n);
+  for (int i = 0; i < n; i++)
+    for (int k = 0; nodes[i]->op == OP_LOOP && k < nodes[i]->nin; k++, loops++)
+      ck_assert_int_lt(k < nodes[i]->attr.scan->nstate ? 0 : nodes[i]->in[k]->nax, 4);
+  ck_assert(loops);
+  bed_free(&t);
+}
+END_TEST
 
 START_TEST(values_and_gradients) {
   run_case(&cases[_i], lengths[_i % COUNT(lengths)], true, NULL);
@@ -271,6 +303,7 @@ Suite *scans_suite(void) {
   TCase *t = tcase_create("scans");
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
+  tcase_add_test(t, outer_products_stay_in_the_step);
   tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
   suite_add_tcase(s, t);
   add_shim(s);
