@@ -130,6 +130,7 @@ compiler_sources = \
 	%D%/driver/sentence.h \
 	%D%/driver/session.c \
 	%D%/driver/session_config.c \
+	%D%/driver/session_forms.c \
 	%D%/driver/session_open.c \
 	%D%/driver/session.h \
 	%D%/driver/shipped.c \

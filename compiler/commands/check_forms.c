@@ -1,5 +1,5 @@
 // Members of `forms`: the model elaborated with each of them must give the same values and the same
-// gradients as with the first.
+// gradients as with the one that is taken.
 #include "base/error.h"
 #include "compiler/commands/check.h"
 #include <math.h>
@@ -68,20 +68,21 @@ static int compare(CheckModel *x, CheckModel *y, const CheckData *d, Difference 
 
 // ---- names of members
 
-static const Bind *member(const Stmt *f, const char *name) {
-  for (int i = 1; i < f->forms.n; i++)
-    if (!strcmp(f->forms.v[i].name.s, name))
+// Of that name, and not the one that is taken; NULL: none.
+static const Bind *other_member(const CheckModel *c, const Stmt *f, const char *name) {
+  for (int i = 0; i < f->forms.n; i++)
+    if (!strcmp(f->forms.v[i].name.s, name) && &f->forms.v[i] != model_form(c->model, f))
       return &f->forms.v[i];
   return NULL;
 }
 
-// The names that are no first member anywhere they stand: those that nothing else picks.
+// Of the members that are not taken, each once.
 static int member_names(CheckModel *c, const char ***out) {
   const Stmt *const *forms;
   VEC(const char *) names = {0};
   for (int i = 0, n = model_forms(c->model, &forms); i < n; i++)
-    for (int k = 1; k < forms[i]->forms.n; k++) {
-      bool known = false;
+    for (int k = 0; k < forms[i]->forms.n; k++) {
+      bool known = &forms[i]->forms.v[k] == model_form(c->model, forms[i]);
       for (int j = 0; j < names.n; j++)
         known |= !strcmp(names.v[j], forms[i]->forms.v[k].name.s);
       if (!known)
@@ -100,10 +101,10 @@ static void report(CheckModel *c, const char *name, const Difference *f, bool wr
   const Stmt *const *forms;
   Session *s = c->s;
   for (int i = 0, n = model_forms(c->model, &forms); i < n; i++) {
-    const Bind *m = member(forms[i], name);
+    const Bind *m = other_member(c, forms[i], name);
     if (m)
       printf("%s: `%s` of forms `%s`, against `%s`\n", check_place(s, m->span), name,
-             forms[i]->names.v[0].s, forms[i]->forms.v[0].name.s);
+             forms[i]->names.v[0].s, model_form(c->model, forms[i])->name.s);
   }
   printf("  values differ by %.1e, gradients by %.1e%s\n", bigs_shown(f->value),
          bigs_shown(f->gradient), wrong ? "  WRONG" : "");

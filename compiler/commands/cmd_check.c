@@ -30,7 +30,12 @@ static void fix_dims(Check *c, Arena *a) {
 static int reload(void *ctx, const char *form, CheckModel *out) {
   Check *c = ctx;
   Session *s = &c->s;
-  ModelOptions opt = {.defs = c->o.defs.v, .ndefs = c->o.defs.n, .form = form};
+  Defines forms = {0};
+  for (int i = 0; i < s->forms.n; i++)
+    vec_push(s->arena, &forms, s->forms.v[i]);
+  vec_push(s->arena, &forms, ((Define){NULL, form}));
+  ModelOptions opt = {
+      .defs = c->o.defs.v, .ndefs = c->o.defs.n, .forms = forms.v, .nforms = forms.n};
   Model *m = model_load(s->arena, s->names, s->diags, c->path, c->o.text, &opt);
   int status = session_diags(s, EXIT_MODEL);
   return status ? status : check_build(out, s, m);

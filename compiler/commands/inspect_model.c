@@ -209,6 +209,26 @@ static void json_values(JsonText *t, const char *key, const ModelValue *v, int n
   inspect_list(t, key, &list);
 }
 
+static void json_forms(JsonText *t, const Model *m) {
+  const Stmt *const *f;
+  JsonText list = {0};
+  for (int i = 0, n = model_forms(m, &f); i < n; i++) {
+    JsonText o = {0}, members = {0}, name;
+    for (int k = 0; k < f[i]->forms.n; k++) {
+      name = (JsonText){0};
+      json_put_string(&name, f[i]->forms.v[k].name.s, strlen(f[i]->forms.v[k].name.s));
+      inspect_item(&members, &name);
+    }
+    record_begin(&o);
+    record_text(&o, "name", f[i]->names.v[0].s);
+    inspect_list(&o, "members", &members);
+    record_text(&o, "taken", model_form(m, f[i])->name.s);
+    record_end(&o);
+    inspect_item(&list, &o);
+  }
+  inspect_list(t, "forms", &list);
+}
+
 static void json_params(JsonText *t, const Model *m) {
   const ModelParam *p;
   JsonText list = {0};
@@ -272,6 +292,7 @@ static int model_json(Session *s, const char *path) {
   json_values(&t, "inputs", v, n);
   n = model_entries(s->model, &v);
   json_values(&t, "entries", v, n);
+  json_forms(&t, s->model);
   json_params(&t, s->model);
   json_recipes(&t, s->model);
   n = model_checkpoints(s->model, &tables);

@@ -148,7 +148,7 @@ static int set_number(const OptionRow *o, void *field, const char *text) {
 static int set_pair(Arena *a, const OptionRow *o, Defines *list, const char *text) {
   const char *eq = strchr(text, '=');
   if (!eq || eq == text) {
-    fprintf(stderr, "bigsc: %s takes NAME=VALUE, not `%s`\n", o->spelling, text);
+    fprintf(stderr, "bigsc: %s takes %s, not `%s`\n", o->spelling, o->meta, text);
     return EXIT_USAGE;
   }
   vec_push(a, list, (Define){arena_strndup(a, text, (size_t)(eq - text)), eq + 1});

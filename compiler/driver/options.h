@@ -40,7 +40,7 @@ typedef struct Options {
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
       *normalize, *predictions, *best, *x, *y, *log_axes, *too_long, *like;
   const char *cache, *trace;
-  Defines defs, sets, extends;
+  Defines defs, sets, extends, forms;
   Strings data, dev;
   const char *text; // the model's, once it was read from standard input
   int64_t opt, steps, patience, eval_every, batch, pieces, length, size, top, smooth, repeat,

@@ -58,7 +58,7 @@ int session_diags(Session *s, int status) {
 
 static Model *load(Session *s, const char *path, const char *text, const Defines *defs,
                    Diags *diags) {
-  ModelOptions opt = {.defs = defs->v, .ndefs = defs->n};
+  ModelOptions opt = {.defs = defs->v, .ndefs = defs->n, .forms = s->forms.v, .nforms = s->forms.n};
   return model_load(s->arena, s->names, diags, strcmp(path, "-") ? path : "<stdin>", text, &opt);
 }
 
@@ -114,6 +114,8 @@ static int load_text(Session *s, const char *path, bool fix) {
   if (status)
     return status;
   Model *plain = load(s, path, text, &none, quiet);
+  if (!s->o->resume)
+    s->forms = s->o->forms;
   status = split_defines(s, plain, fix, &own);
   if (!status)
     status = session_config(s, plain, &own, &defs);
@@ -123,7 +125,8 @@ static int load_text(Session *s, const char *path, bool fix) {
     vec_push(s->arena, &defs, own.v[i]);
   s->model = load(s, path, text, &defs, s->diags);
   note_fixed(s, plain);
-  return session_diags(s, EXIT_MODEL);
+  status = session_diags(s, EXIT_MODEL);
+  return status ? status : session_forms(s);
 }
 
 // Code of a library is what it is.
@@ -136,6 +139,10 @@ static int so_runs_here(Session *s, const char *path) {
                          "%s is compiled for CUDA, for programs that link with it: give the .mdl, "
                          "and --target=cuda",
                          path);
+  if (s->o->forms.n)
+    return session_error(s, EXIT_USAGE,
+                         "--form %s=%s: %s is compiled, with the members that were taken then",
+                         s->o->forms.v[0].name, s->o->forms.v[0].value, path);
   return 0;
 }
 
@@ -325,6 +332,8 @@ int session_recompile(Session *s, const BuildWant *want) {
   for (int i = 0; i < m->nconst; i++)
     vec_push(s->arena, &defs,
              (Define){m->constant[i].name, session_text(s, "%.17g", m->constant[i].value)});
+  for (int i = 0; i < m->nform; i++)
+    vec_push(s->arena, &s->forms, ((Define){m->form[i].value, m->form[i].member}));
   s->model = load(s, session_text(s, "%s.mdl", m->model), m->mdl, &defs, s->diags);
   int status = session_diags(s, EXIT_MODEL);
   if (status)
@@ -382,8 +391,7 @@ static const char *list_names(Session *s, int kind) {
   return *text ? text : "none";
 }
 
-// "; did you mean `hidden`?" of a list with commas; "" where none is near.
-static const char *near_name(Session *s, const char *wanted, const char *list) {
+const char *session_near(Session *s, const char *wanted, const char *list) {
   Nearest near = {.wanted = wanted};
   for (const char *p = list; *p; p += strspn(p, ", ")) {
     size_t n = strcspn(p, ",");
@@ -396,7 +404,7 @@ static const char *near_name(Session *s, const char *wanted, const char *list) {
 int session_no_entry(Session *s, const char *model, const char *name) {
   const char *list = list_names(s, BIGS_ENTRY);
   return session_error(s, EXIT_MODEL, "%s has no entry `%s`; it has: %s%s", model, name, list,
-                       near_name(s, name, list));
+                       session_near(s, name, list));
 }
 
 int session_entry(Session *s, const char *name) {
@@ -418,7 +426,7 @@ int session_train(Session *s, const char *name) {
     session_error(s, EXIT_MODEL, "train block `%s` has no loss: there is nothing to train", name);
   else if (name)
     session_error(s, EXIT_MODEL, "%s has no train block `%s`; it has: %s%s", s->module->model, name,
-                  list, near_name(s, name, list));
+                  list, session_near(s, name, list));
   else
     session_error(s, EXIT_USAGE, "which train block? --train NAME; there are: %s", list);
   return -1;

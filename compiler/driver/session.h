@@ -7,6 +7,7 @@
 #include "runtime/bigs.h"
 #include "runtime/cuda/device_cuda.h"
 #include "base/error.h"
+#include "runtime/files/json.h"
 
 typedef struct Jit Jit;
 typedef struct Session {
@@ -25,6 +26,7 @@ typedef struct Session {
   bigs_model *handle;      // opened by session_weights
   int64_t given[MAX_SYMS]; // -D of dims that stay run-time; 0: not given
   VEC(ModelDim) fixed; // run-time dims of the text that are fixed here, by -D or by a resumed run
+  Defines forms;       // members to take: what a resumed run was begun with, or --form
   bool color;
   FILE *stdin_copy;       // a file without a name, with what standard input held
   const char *stdin_path; // that it can be opened by; messages say <stdin>
@@ -47,6 +49,9 @@ int session_start(Session *s, const Options *o); // an empty session
 int session_load(Session *s, const Options *o, const char *path, bool fix);
 // Adds to `defs` what the files in the folder of weights say of the dims and lets of `m`, but of those that `own` gives.
 int session_config(Session *s, Model *m, const Defines *own, Defines *defs);
+// Those of a run that goes on, as its config.json says (NULL: it names none): --form names no others.
+int session_forms_again(Session *s, const JsonValue *forms);
+int session_forms(Session *s); // 0, or status 2: --form names what the model does not have
 // *text: what standard input holds, when path is "-", of which no more than SOURCE_MAX bytes and one
 // are read; else NULL, once path is seen to be a readable file.
 int session_source(Session *s, const char *path, const char **text);
@@ -82,6 +87,8 @@ int session_diags(Session *s, int status);
 
 // Number of the program of an entry or of the train block named (NULL: the only one); -1 with the
 // error printed.
+// "; did you mean `hidden`?" of a list with commas; "" where none is near.
+const char *session_near(Session *s, const char *wanted, const char *list);
 int session_no_entry(Session *s, const char *model,
                      const char *name); // says so, with what there is; the status
 int session_entry(Session *s, const char *name);

@@ -237,11 +237,13 @@ int session_config(Session *s, Model *m, const Defines *own, Defines *defs) {
     return 0;
   if (hub_open(s->weights, &foreign_readers, &h, &s->error))
     return session_fail(s, &s->error);
-  const JsonValue *constants =
-      hub_config(h) ? json_get(json_get(hub_config(h), "bigsc"), "constants") : NULL;
+  const JsonValue *bigsc = json_get(hub_config(h), "bigsc"),
+                  *constants = json_get(bigsc, "constants");
   int status = constants       ? folder_defines(s, m, constants, own, defs)
                : hub_config(h) ? config_defines(s, m, h, own, defs)
                                : 0;
+  if (!status && s->o->resume)
+    status = session_forms_again(s, json_get(bigsc, "forms"));
   hub_close(h);
   return status;
 }

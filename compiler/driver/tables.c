@@ -204,6 +204,16 @@ static void constants(Build *b, BigsModule *m) {
   m->nconst = n;
 }
 
+static void asked_forms(Build *b, BigsModule *m) {
+  const Define *f;
+  int n = model_forms_asked(b->model, &f);
+  BigsForm *v = NEWN(b->arena, BigsForm, n + 1);
+  for (int i = 0; i < n; i++)
+    v[i] = (BigsForm){f[i].name, f[i].value};
+  m->form = v;
+  m->nform = n;
+}
+
 // The planner calls axes by the names that are the same everywhere; at the boundary they are called
 // as the entry declares them.
 static void declared_axes(Build *b, BigsModule *m) {
@@ -234,6 +244,7 @@ void fill_tables(Build *b, BigsModule *m, const TrainPrograms *programs) {
   m->target = b->target->cpu;
   m->features = b->target->features;
   constants(b, m);
+  asked_forms(b, m);
   declared_axes(b, m);
   reached_params(b, m, programs);
   BigsTrain *train = NEWN(a, BigsTrain, b->trains.n + 1);

@@ -78,13 +78,21 @@ static int read_weights(Repl *r, const char *path) {
   return status;
 }
 
+// --form names members of this file.
+static int check_forms_asked(Repl *r, const char *path) {
+  Session s;
+  int status = session_load(&s, r->o, path, false);
+  session_close(&s);
+  return status;
+}
+
 int repl_open(Repl *r, const char *path, const char *weights) {
   VEC(Weight *) read = {0};
   if (access(path, R_OK)) {
     repl_fail(r, "%s: cannot read it", path);
     return EXIT_FILE;
   }
-  int status = weights ? read_weights(r, path) : 0;
+  int status = weights ? read_weights(r, path) : r->o->forms.n ? check_forms_asked(r, path) : 0;
   for (int i = 0; i < r->weights.n; i++)
     vec_push(r->arena, &read, r->weights.v[i]);
   r->weights.n = 0; // put back below: loading a file forgets those of its names

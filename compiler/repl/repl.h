@@ -121,6 +121,7 @@ typedef struct Repl {
 Repl *repl_new(const Options *o, FILE *out, FILE *err, const char *source,
                const char **error); // NULL: *error says why
 void repl_free(Repl *r);
+ModelOptions repl_options(const Repl *r, const Defines *defs, bool draft); // with --form
 
 // One input: statements, declarations, or a command that starts with `:`.  False: it is incomplete,
 // ask for more (unless `last`).  What goes wrong is printed and counted in r->failures.

@@ -182,7 +182,7 @@ static Model *load(Ready *e, Expr *value, bool everything, Diags *diags) {
            model_around(e, e->train ? repl_zero(r, value->span) : value, everything));
   if (e->train)
     vec_push(e->arena, &f->decls, (Decl *)e->train);
-  *opt = (ModelOptions){.defs = defs.v, .ndefs = defs.n, .draft = true};
+  *opt = repl_options(r, &defs, true);
   diags->arena = e->arena;
   return model_load_tree(e->arena, r->names, diags, f, opt);
 }

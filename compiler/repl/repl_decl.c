@@ -59,7 +59,7 @@ static Model *check(Repl *r, Arena *a, const DeclList *l, const Defines *sets, D
   for (int i = 0; i < sets->n; i++)
     if (is_constant(l, sets->v[i].name))
       vec_push(a, &defs, sets->v[i]);
-  *opt = (ModelOptions){.defs = defs.v, .ndefs = defs.n, .draft = true};
+  *opt = repl_options(r, &defs, true);
   *diags = (Diags){.arena = a};
   return model_load_tree(a, r->names, diags, f, opt);
 }
@@ -380,7 +380,7 @@ static bool file_checks(Repl *r, File *f) {
   for (int i = 0; i < r->sets.n; i++)
     if (is_constant(&own, r->sets.v[i].name))
       vec_push(a, &defs, r->sets.v[i]);
-  ModelOptions opt = {.defs = defs.v, .ndefs = defs.n};
+  ModelOptions opt = repl_options(r, &defs, false);
   bool ok = model_ok(model_load_tree(a, r->names, &d, f, &opt));
   if (d.list.n)
     repl_diags(r, &d);

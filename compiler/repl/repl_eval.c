@@ -348,7 +348,7 @@ static void declare_model(Repl *r, Decl *d) {
   for (int i = 0; i < r->sets.n; i++)
     if (repl_dim(r, r->sets.v[i].name))
       vec_push(r->arena, &defs, r->sets.v[i]);
-  ModelOptions opt = {.defs = defs.v, .ndefs = defs.n};
+  ModelOptions opt = repl_options(r, &defs, false);
   if (model_ok(model_load_tree(r->arena, r->names, &diags, f, &opt)))
     repl_model(r, d);
   else

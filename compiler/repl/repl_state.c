@@ -107,6 +107,14 @@ void repl_forget(Repl *r, const char *name) {
   r->items.n = n;
 }
 
+ModelOptions repl_options(const Repl *r, const Defines *defs, bool draft) {
+  return (ModelOptions){.defs = defs->v,
+                        .ndefs = defs->n,
+                        .forms = r->o->forms.v,
+                        .nforms = r->o->forms.n,
+                        .draft = draft};
+}
+
 // ---- where values came from
 
 typedef struct Older {

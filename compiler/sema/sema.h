@@ -24,8 +24,10 @@ typedef struct Define {
 typedef struct ModelOptions {
   const Define *defs;
   int ndefs;
-  const char *form; // of every `forms` that has a member of this name take that one; else (and
-                    // NULL) the first
+  // Which members are taken: name, of a value that `forms` gives (NULL: of each), value, the member.  The last one that fits
+  // a `forms` counts; where none does, its first member is taken.
+  const Define *forms;
+  int nforms;
   // A model that is being tried out: nothing of it need be used, and an entry without a written type
   // has that of its value.
   bool draft;
@@ -126,6 +128,8 @@ bool model_entry_type(Arena *a, const Model *m, const char *entry, DType *dtype,
 
 // Every `forms` of the model and of the modules and fns that it sees, in order of declaration.
 int model_forms(const Model *m, const Stmt *const **forms);
+const Bind *model_form(const Model *m, const Stmt *forms);   // the member of it that is taken
+int model_forms_asked(const Model *m, const Define **forms); // ModelOptions.forms
 
 // ---- graphs.  `g` must be a graph of this model alone (made by graph_new and given only to
 // functions of this file): its run-time symbols are the model's in order.  Several values may be

@@ -188,14 +188,6 @@ static void run_entry(Sema *s, const Stmt *st) {
     b->is_entry = true;
 }
 
-static const Bind *picked_form(const Sema *s, const Stmt *st) {
-  const char *form = s->m->opt.form;
-  for (int i = 0; form && i < st->forms.n; i++)
-    if (!strcmp(st->forms.v[i].name.s, form))
-      return &st->forms.v[i];
-  return &st->forms.v[0];
-}
-
 static void run_forms(Sema *s, const Stmt *st) {
   Value *v = v_poison(s);
   if (!st->forms.n) {
@@ -212,7 +204,7 @@ static void run_forms(Sema *s, const Stmt *st) {
     }
     v = ty_value(s, &want);
   } else
-    v = sema_value(s, picked_form(s, st)->value);
+    v = sema_value(s, model_form(s->m, st)->value);
   define(s, st->names.v[0], v);
 }
 

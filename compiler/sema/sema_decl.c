@@ -405,16 +405,21 @@ static void check_tree(Sema *s) {
     sema_check_checkpoint(s, s->m->checkpoints.v[i]);
 }
 
+static const Define *copy_defines(Arena *a, const Define *of, int n) {
+  Define *v = NEWN(a, Define, n + 1);
+  for (int i = 0; i < n; i++)
+    v[i] = (Define){of[i].name ? arena_strdup(a, of[i].name) : NULL, arena_strdup(a, of[i].value)};
+  return v;
+}
+
 // A model is built from long after it was loaded: it owns its options.
 static ModelOptions copy_options(Arena *a, const ModelOptions *opt) {
   if (!opt)
     return (ModelOptions){0};
-  Define *defs = NEWN(a, Define, opt->ndefs + 1);
-  for (int i = 0; i < opt->ndefs; i++)
-    defs[i] = (Define){arena_strdup(a, opt->defs[i].name), arena_strdup(a, opt->defs[i].value)};
-  return (ModelOptions){.defs = defs,
+  return (ModelOptions){.defs = copy_defines(a, opt->defs, opt->ndefs),
                         .ndefs = opt->ndefs,
-                        .form = opt->form ? arena_strdup(a, opt->form) : NULL,
+                        .forms = copy_defines(a, opt->forms, opt->nforms),
+                        .nforms = opt->nforms,
                         .draft = opt->draft,
                         .see = opt->see,
                         .see_ctx = opt->see_ctx};

@@ -136,6 +136,29 @@ int model_forms(const Model *m, const Stmt *const **forms) {
   return m->forms.n;
 }
 
+static const Bind *member_of(const Stmt *forms, const char *name) {
+  for (int i = 0; i < forms->forms.n; i++)
+    if (!strcmp(forms->forms.v[i].name.s, name))
+      return &forms->forms.v[i];
+  return NULL;
+}
+
+const Bind *model_form(const Model *m, const Stmt *forms) {
+  for (int i = m->opt.nforms; i-- > 0;) {
+    const Define *f = &m->opt.forms[i];
+    bool named = !f->name || !strcmp(f->name, forms->names.v[0].s);
+    const Bind *member = named ? member_of(forms, f->value) : NULL;
+    if (member)
+      return member;
+  }
+  return &forms->forms.v[0];
+}
+
+int model_forms_asked(const Model *m, const Define **forms) {
+  *forms = m->opt.forms;
+  return m->opt.nforms;
+}
+
 const TokenizerDecl *model_tokenizer(const Model *m) {
   return &m->tokenizer;
 }
@@ -210,6 +233,18 @@ static void put_dims(Description *t, const Model *m) {
   }
 }
 
+// "  forms y: conv, recur (taken)"
+static void put_forms(Description *t, const Model *m) {
+  for (int i = 0; i < m->forms.n; i++) {
+    const Stmt *f = m->forms.v[i];
+    put(t, "  forms %s:", f->names.v[0].s);
+    for (int k = 0; k < f->forms.n; k++)
+      put(t, "%s%s%s", k ? ", " : " ", f->forms.v[k].name.s,
+          model_form(m, f) == &f->forms.v[k] ? " (taken)" : "");
+    put(t, "\n");
+  }
+}
+
 static void put_params(Description *t, const Model *m) {
   int64_t total = 0;
   int width = 0;
@@ -246,6 +281,7 @@ char *model_describe(Arena *a, const Model *m) {
     const ModelValue *v = &m->entries.v[i];
     put(&t, "  entry %s : %s\n", v->name, names_str(a, v->dtype, v->axes, v->nax));
   }
+  put_forms(&t, m);
   put_params(&t, m);
   for (int i = 0; i < m->tables.n; i++)
     put(&t, "  checkpoint %s\n", m->tables.v[i]->name);

@@ -122,6 +122,21 @@ static void put_block(JsonText *t, const BigsModule *m, int block) {
   }
 }
 
+// [["y", "recur"]]: what a run that goes on takes again.
+static void put_forms(JsonText *t, const BigsModule *m) {
+  if (!m->nform)
+    return;
+  put_key(t, "    ", "forms");
+  for (int i = 0; i < m->nform; i++) {
+    json_raw(t, i ? ", [" : "[[");
+    json_put_string(t, m->form[i].value, strlen(m->form[i].value));
+    json_raw(t, ", ");
+    json_put_string(t, m->form[i].member, strlen(m->form[i].member));
+    json_raw(t, "]");
+  }
+  json_raw(t, "],\n");
+}
+
 char *config_text(const BigsModule *m, const char *members) {
   JsonText t = {0};
   json_raw(&t, "{\n");
@@ -135,6 +150,7 @@ char *config_text(const BigsModule *m, const char *members) {
   put_key(&t, "    ", "model");
   json_put_string(&t, m->model, strlen(m->model));
   json_raw(&t, ",\n");
+  put_forms(&t, m);
   put_key(&t, "    ", "constants");
   json_raw(&t, "{");
   for (int i = 0; i < m->nconst; i++) {

@@ -14,17 +14,18 @@ Loaded load_text(const char *text, const char *defs) {
   l.names = intern_new(l.a);
   l.d.arena = l.a;
   ModelOptions *opt = NEW(l.a, ModelOptions);
-  Define *d = NEWN(l.a, Define, 16);
+  Define *d = NEWN(l.a, Define, 16), *form = NEW(l.a, Define);
   char *copy = arena_strdup(l.a, defs ? defs : "");
   for (char *s = strtok(copy, " "); s; s = strtok(NULL, " ")) {
     char *eq = strchr(s, '=');
     *eq = 0;
     if (!strcmp(s, "form"))
-      opt->form = eq + 1;
+      form->value = eq + 1, opt->nforms = 1;
     else
       d[opt->ndefs++] = (Define){s, eq + 1};
   }
   opt->defs = d;
+  opt->forms = form;
   const char *dir = getenv("srcdir");
   const char *path =
       strchr(text, '\n') ? "test.mdl" : arena_printf(l.a, "%s/%s", dir ? dir : ".", text);
