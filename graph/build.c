@@ -96,7 +96,7 @@ Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent) {
       return a;
   }
   Axis *a = NEW(g->arena, Axis);
-  *a = (Axis){name, depth, extent, g->axes.n, false};
+  *a = (Axis){.name = name, .depth = depth, .extent = extent, .id = g->axes.n};
   vec_push(g->arena, &g->axes, a);
   return a;
 }
@@ -106,21 +106,43 @@ Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent) {
   return graph_axis(g, name, -2 - g->axes.n, extent);
 }
 
-// Symbols are at least 1 and at most their bounds, so a term is largest where its coefficient's
-// sign says.
-int64_t graph_bound(const Graph *g, const Poly *p) {
-  int64_t sum = 0;
-  for (int i = 0; i < p->n; i++) {
-    int64_t x = p->t[i].coef;
-    for (int k = 0; k < POLY_FACTORS && p->t[i].sym[k] >= 0; k++) {
-      int64_t bound = g->syms.v[p->t[i].sym[k]].bound;
-      if (p->t[i].coef > 0 && (!bound || __builtin_mul_overflow(x, bound, &x)))
-        return -1;
-    }
-    if (__builtin_add_overflow(sum, x, &sum))
-      return -1;
+// The largest value of a term, by its coefficient's sign: symbols are at most their bounds and at least 1, or 0 where the
+// table lacks them.  False: nothing bounds it.
+static bool largest_term(const Syms *t, const PolyTerm *x, int64_t *out) {
+  *out = x->coef;
+  for (int k = 0; k < POLY_FACTORS && x->sym[k] >= 0; k++) {
+    bool known = x->sym[k] < t->n;
+    int64_t bound = known ? t->v[x->sym[k]].bound : 0;
+    if (x->coef > 0 && (!bound || __builtin_mul_overflow(*out, bound, out)))
+      return false;
+    if (x->coef < 0 && !known)
+      *out = 0;
   }
+  return true;
+}
+
+int64_t size_bound(const Syms *t, const Poly *p) {
+  int64_t sum = 0, x;
+  for (int i = 0; i < p->n; i++)
+    if (!largest_term(t, &p->t[i], &x) || __builtin_add_overflow(sum, x, &sum))
+      return -1;
   return sum;
+}
+
+int64_t graph_bound(const Graph *g, const Poly *p) {
+  return size_bound(&g->syms, p);
+}
+
+int axis_least(const Axis *a) {
+  return a->dim ? 1 : 0;
+}
+
+const char *axis_need(Arena *arena, const Graph *g, const Axis *a) {
+  const char *syms[MAX_SYMS];
+  for (int i = 0; i < g->syms.n; i++)
+    syms[i] = g->syms.v[i].name;
+  return arena_printf(arena, "`%s` = %s has to be at least %d", a->dim ? a->dim : a->name,
+                      poly_str(arena, &a->extent, syms), axis_least(a));
 }
 
 // ---- facts

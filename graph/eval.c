@@ -212,8 +212,8 @@ static bool sizes_fit(Eval *e, const Node *n, int64_t *size) {
   *size = 1;
   for (int i = 0; i < n->nax; i++) {
     int64_t extent = eval_extent(e, n->ax[i]);
-    if (extent < 0)
-      eval_fail(e, n, "%s has %" PRId64 " elements", n->ax[i]->name, extent);
+    if (extent < axis_least(n->ax[i]))
+      eval_fail(e, n, "%s", axis_need(e->arena, e->g, n->ax[i]));
     else if (__builtin_mul_overflow(*size, extent, size) || *size > MAX_ELEMENTS)
       eval_fail(e, n, "too large for the interpreter");
     if (e->error)

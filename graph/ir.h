@@ -50,6 +50,8 @@ typedef struct Axis { // interned per graph: equal axes are one pointer
   Poly extent;
   int id;    // creation order
   bool open; // made of declared run-time dims, though its extent may be known: rows, no features
+  const char
+      *dim; // the declared dim that it is: has an element, or the call is refused; NULL: none
 } Axis;
 typedef struct Sym { // a run-time dim
   const char *name;
@@ -58,6 +60,7 @@ typedef struct Sym { // a run-time dim
   int of;
   int64_t by;
 } Sym;
+typedef VEC(Sym) Syms;
 
 typedef struct Node Node;
 typedef struct Scan Scan;
@@ -172,7 +175,7 @@ typedef struct Output { // a value to be computed into memory in the order `ax`
 typedef struct Graph {
   Arena *arena;
   Intern *intern;
-  VEC(Sym) syms;
+  Syms syms;
   VEC(Axis *) axes;
   VEC(Node *) nodes;
   VEC(Param *) params;
@@ -214,8 +217,12 @@ void graph_count_pieces(const Graph *g, int64_t *syms);
 Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent); // interned
 // equal to no other; its depth is negative
 Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent);
-// Largest possible value of a size given the symbols' bounds, or -1 when unbounded.
+// Largest possible value of a size given the symbols' bounds, or -1 when unbounded.  A symbol that the table lacks has none.
+int64_t size_bound(const Syms *t, const Poly *p);
 int64_t graph_bound(const Graph *g, const Poly *p);
+// How many elements it has at least, or the call is refused; and what is said then, "`S` = L - 2 has to be at least 1".
+int axis_least(const Axis *a);
+const char *axis_need(Arena *arena, const Graph *g, const Axis *a);
 
 // ---- facts
 const char *op_name(int op);

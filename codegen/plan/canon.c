@@ -120,6 +120,7 @@ static Axis *name(Canon *c, const Node *n, const Axis *a) {
   if (!c->axis[s])
     c->axis[s] = graph_fresh_axis(c->g, a->name, a->extent);
   c->axis[s]->open |= a->open;
+  c->axis[s]->dim = a->dim ? a->dim : c->axis[s]->dim;
   return c->axis[s];
 }
 

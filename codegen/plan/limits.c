@@ -87,6 +87,28 @@ static void need_room(Planner *p, Rooms *rooms, const Poly *room, const char *te
     vec_push(p->a, rooms, (BigsRoom){*room, text, node_source(p->a, n)});
 }
 
+// What an axis has at least: none has fewer elements than none.
+static void axis_rooms(Planner *p, Rooms *rooms, bool *seen, Axis *const *ax, int n,
+                       const Node *at) {
+  for (int i = 0; i < n; i++) {
+    const Axis *a = ax[i];
+    if (seen[a->id])
+      continue;
+    seen[a->id] = true;
+    Poly room = poly_sub(a->extent, poly_const(axis_least(a)));
+    if (!never_negative(&room))
+      need_room(p, rooms, &room, axis_need(p->a, p->g, a), at);
+  }
+}
+
+static void all_axes(Planner *p, Rooms *rooms, const Prog *g) {
+  bool *seen = NEWN(p->a, bool, p->g->axes.n + 1);
+  for (int i = 0; i < g->nout; i++)
+    axis_rooms(p, rooms, seen, g->outs[i].ax, g->outs[i].nax, g->outs[i].node);
+  for (int i = 0; i < g->nnode; i++)
+    axis_rooms(p, rooms, seen, g->node[i]->ax, g->node[i]->nax, g->node[i]);
+}
+
 // An INDEX or SLICE of an axis whose length is known when it is called only.
 static void slice_rooms(Planner *p, Rooms *rooms, const Node *n) {
   Poly end = n->op == OP_INDEX ? poly_add(n->attr.lo, poly_const(1)) : n->attr.hi;
@@ -243,6 +265,7 @@ static void scatter_rooms(Planner *p, Rooms *rooms, const Node *n) {
 
 void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
   Rooms rooms = {0};
+  all_axes(p, &rooms, g);
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = g->node[i];
     Poly room;

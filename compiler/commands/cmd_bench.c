@@ -117,11 +117,19 @@ static int choose_dims(Bench *b) {
   return masked < 0 ? 0 : choose_masked(b, masked);
 }
 
+static int complete_dims(Bench *b) {
+  int64_t sym[MAX_SYMS];
+  if (bind_dims(b->s.module, b->p, b->dims, sym, &b->s.error))
+    return session_fail(&b->s, &b->s.error);
+  memcpy(b->dims, sym, sizeof sym);
+  return 0;
+}
+
 static int prepare(Bench *b) {
   int status = choose_dims(b);
+  status = status ? status : complete_dims(b);
   if (status)
     return status;
-  count_pieces(b->s.module, b->dims);
   b->inputs = NEWN(b->s.arena, const void *, b->p->ninput + 1);
   for (int i = 0; i < b->p->ninput && !status; i++)
     status = fill_input(b, i);

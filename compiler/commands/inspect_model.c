@@ -185,6 +185,8 @@ static void json_dims(JsonText *t, const Model *m) {
     record_text(&d, "name", dims[i].name);
     if (dims[i].fixed)
       record_int(&d, "extent", dims[i].extent);
+    else if (dims[i].formula)
+      record_text(&d, "formula", dims[i].formula);
     else if (dims[i].bound)
       record_int(&d, "bound", dims[i].bound);
     record_end(&d);

@@ -39,12 +39,12 @@ static const char *set_dims(Picture *p) {
   const char *text = "";
   int n = model_dims(p->s->model, &dim);
   for (int i = 0; i < n; i++)
-    if (!dim[i].fixed)
+    if (dim_is_given(&dim[i]))
       p->sym[dim[i].sym] = usual_size(&dim[i]);
   for (int i = 0; i < p->s->fixed.n; i++)
     text = dim_text(p, text, p->s->fixed.v[i].name, p->s->fixed.v[i].extent);
   for (int i = 0; i < n; i++)
-    if (!dim[i].fixed && is_reached(p, dim[i].sym))
+    if (dim_is_given(&dim[i]) && is_reached(p, dim[i].sym))
       text = dim_text(p, text, dim[i].name, p->sym[dim[i].sym]);
   return text;
 }
@@ -132,7 +132,7 @@ static int measure(Session *s, PictureWant *want) {
   o.defs = own;
   o.entry = want->entry;
   for (int i = 0, n = model_dims(s->model, &dim); i < n; i++)
-    if (!dim[i].fixed)
+    if (dim_is_given(&dim[i]))
       add_size(s, &o, &dim[i]);
   int status = bench_steps(&o, s->arena, &time, &want->ntime);
   want->time = status ? NULL : time;

@@ -15,7 +15,7 @@ static void dims_of(Session *s, const ModelPicture *made, int64_t *dims) {
     dims[k] = 1;
   for (int k = 0; k < m->ndim; k++)
     for (int i = 0; i < n; i++)
-      if (!dim[i].fixed && !strcmp(dim[i].name, m->dim[k].name))
+      if (dim_is_given(&dim[i]) && !strcmp(dim[i].name, m->dim[k].name))
         dims[k] = made->dims[dim[i].sym];
   count_pieces(m, dims);
 }

@@ -268,7 +268,7 @@ static void put_kernels(const Kernelling *k) {
 static void set_dims(Kernelling *k) {
   const ModelDim *dim;
   for (int i = 0, n = model_dims(k->s->model, &dim); i < n; i++)
-    if (!dim[i].fixed) {
+    if (dim_is_given(&dim[i])) {
       int64_t length = k->r->st.length > 0 ? k->r->st.length : dim[i].bound;
       k->sym[dim[i].sym] = length < 1                              ? 1
                            : dim[i].bound && length > dim[i].bound ? dim[i].bound

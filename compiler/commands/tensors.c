@@ -108,11 +108,15 @@ static int read_data(Session *s, const BigsTensor *t, const StTensor *in, const 
   return 0;
 }
 
-static int check_dims(Session *s, const BigsProgram *p, const int64_t *dims) {
+static int check_dims(Session *s, const BigsProgram *p, int64_t *dims) {
+  int64_t sym[MAX_SYMS];
   for (int k = 0; k < s->module->ndim; k++)
     if ((p->syms >> k & 1) && !dims[k])
       return session_error(s, EXIT_MODEL, "no input carries `%s`: give it with -D %s=N",
                            s->module->dim[k].name, s->module->dim[k].name);
+  if (bind_dims(s->module, p, dims, sym, &s->error))
+    return session_fail(s, &s->error);
+  memcpy(dims, sym, sizeof sym);
   return 0;
 }
 
@@ -138,8 +142,6 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
     if (!status && !pass)
       status = check_dims(s, p, dims);
   }
-  for (int k = 0; k < MAX_SYMS; k++)
-    dims[k] = dims[k] ? dims[k] : 1;
   return status;
 }
 

@@ -13,7 +13,7 @@ void sample_defines(Arena *a, const Model *m, Defines *out) {
   const ModelDim *dims;
   int n = model_dims(m, &dims);
   for (int i = 0, k = 0; i < n; i++)
-    if (!dims[i].fixed) {
+    if (dim_is_given(&dims[i])) {
       char *value = arena_printf(a, "%lld", (long long)sample_extent(k++, dims[i].bound));
       vec_push(a, out, (Define){arena_strdup(a, dims[i].name), value});
     }

@@ -80,7 +80,7 @@ static int split_defines(Session *s, const Model *m, bool fix, Defines *defs) {
   for (int i = 0; i < s->o->defs.n; i++) {
     const Define *d = &s->o->defs.v[i];
     int k = 0;
-    while (k < n && (strcmp(dims[k].name, d->name) || dims[k].fixed))
+    while (k < n && (strcmp(dims[k].name, d->name) || !dim_is_given(&dims[k])))
       k++;
     if (fix || k == n) {
       vec_push(s->arena, defs, *d);
@@ -99,7 +99,7 @@ static void note_fixed(Session *s, const Model *plain) {
   if (n)
     model_dims(s->model, &now);
   for (int i = 0; i < n; i++)
-    if (now[i].fixed && !was[i].fixed)
+    if (now[i].fixed && dim_is_given(&was[i]))
       vec_push(s->arena, &s->fixed, now[i]);
 }
 

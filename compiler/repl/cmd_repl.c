@@ -58,7 +58,8 @@ static void take_dims(Repl *r, Session *s, const char *path) {
   Model *m = model_load(s->arena, s->names, &quiet, path, NULL, &none);
   int n = model_dims(s->model, &now), k = model_ok(m) ? model_dims(m, &plain) : 0;
   for (int i = 0; i < n && i < k; i++)
-    if (now[i].fixed && (!plain[i].fixed || plain[i].extent != now[i].extent))
+    if (now[i].fixed &&
+        (dim_is_given(&plain[i]) || (plain[i].fixed && plain[i].extent != now[i].extent)))
       set_again(r, now[i].name, now[i].extent);
 }
 

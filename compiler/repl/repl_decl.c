@@ -129,11 +129,14 @@ static int64_t open_extent(const Repl *r, const ModelDim *dim, int index) {
 static void take(Repl *r, const DeclList *l, const Model *m) {
   const ModelDim *dims;
   VEC(DimNow) now = {0};
+  int64_t sym[MAX_SYMS] = {0};
   int n = model_dims(m, &dims), open = 0;
   for (int i = 0; i < n; i++) {
     DimNow d = {dims[i].name, dims[i].extent, dims[i].bound, open_dim(l, dims[i].name)};
-    if (d.open && !dims[i].fixed)
-      d.extent = open_extent(r, &dims[i], open);
+    if (dim_is_given(&dims[i]))
+      sym[dims[i].sym] = d.extent = open_extent(r, &dims[i], open);
+    else if (dims[i].formula)
+      d.extent = poly_eval(&dims[i].size, sym);
     open += d.open;
     vec_push(r->arena, &now, d);
   }

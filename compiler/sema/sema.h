@@ -57,11 +57,16 @@ typedef struct ModelDim {
   const char *name;
   bool fixed;     // known at compile time
   int64_t extent; // when fixed
-  int64_t bound;  // of a run-time dim; 0: none
-  int sym;        // of a run-time dim: its index in every graph of this model; else -1
+  int64_t bound;  // of one that each call brings; 0: none
+  int sym;        // of one that each call brings: its index in every graph of this model; else -1
+  Poly size;      // in those
+  const char *formula; // of one that is made of those: "P + L"; else NULL
   Span span;
 } ModelDim;
 int model_dims(const Model *m, const ModelDim **dims); // in order of declaration
+static inline bool dim_is_given(const ModelDim *d) {   // by each call
+  return d->sym >= 0;
+}
 
 typedef struct ModelLet {
   const char *name;

@@ -33,11 +33,9 @@ Value *sema_param(Sema *s, const ParamDecl *p) {
 
 // ---- parameters
 static void register_syms(Model *m, Graph *g) {
-  for (int i = 0; i < m->dims.n; i++) {
-    const ModelDim *d = &m->dims.v[i]->pub;
-    if (!d->fixed && graph_sym(g, d->name, d->bound) != d->sym)
+  for (int i = 0; i < m->syms.n; i++)
+    if (graph_sym(g, m->syms.v[i].name, m->syms.v[i].bound) != i)
       BUG("the graph has run-time dims of its own");
-  }
 }
 
 static Axis **graph_axes(Sema *s, const AxList *l) {

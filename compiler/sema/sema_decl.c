@@ -112,7 +112,7 @@ static const char *names_text(Sema *s, const Expr *e, const char *text) {
   const DimInfo *d = names_get(&s->m->dim_table, e->name.s);
   const LetInfo *l = names_get(&s->m->let_table, e->name.s);
   double x = d ? (double)d->pub.extent : 0;
-  if (!d && !(l && v_const(l->value, &x)))
+  if (d ? !d->pub.fixed : !(l && v_const(l->value, &x)))
     return text;
   const char *one = arena_printf(s->a, "%s = %.10g", e->name.s, x);
   return strstr(text, one) ? text : arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", one);
@@ -144,17 +144,64 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, con
   return 1;
 }
 
-static void add_sym(Sema *s, DimInfo *info) {
-  if (s->m->nsyms == MAX_SYMS) {
+static void fix_dim(ModelDim *d, int64_t extent) {
+  d->fixed = true;
+  d->extent = extent;
+  d->size = poly_const(extent);
+}
+
+static void add_sym(Sema *s, ModelDim *d) {
+  if (s->m->syms.n == MAX_SYMS) {
     if (!s->m->too_many_syms)
-      sema_error(s, ERR_TOO_MANY_DIMS, info->pub.span, "a file has at most %d run-time dims",
-                 MAX_SYMS);
+      sema_error(s, ERR_TOO_MANY_DIMS, d->span, "a file has at most %d run-time dims", MAX_SYMS);
     s->m->too_many_syms = true;
-    info->pub.fixed = true;
-    info->pub.extent = 1;
+    fix_dim(d, 1);
     return;
   }
-  info->pub.sym = s->m->nsyms++;
+  d->sym = s->m->syms.n;
+  d->size = poly_sym(d->sym);
+  vec_push(s->a, &s->m->syms, (Sym){.name = d->name, .bound = d->bound});
+}
+
+static bool is_size(const Value *v) {
+  return is_number(v) && v->num->kind == NUMBER_SIZE;
+}
+
+static void define_dim(Sema *s, const Define *def, ModelDim *d) {
+  fix_dim(d, extent_of(s, d->name, d->span, define_value(s, def), NULL));
+  if (d->bound && d->extent > d->bound)
+    sema_error(s, ERR_OUT_OF_RANGE, d->span, "-D %s=%lld passes its bound %lld", d->name,
+               (long long)d->extent, (long long)d->bound);
+}
+
+// NAME = sum: a constant, or made of the run-time dims above.
+static void equal_dim(Sema *s, const Dim *d, ModelDim *out) {
+  Value *v = d->value ? sema_extent(s, d->value) : v_poison(s);
+  if (!is_size(v)) {
+    fix_dim(out, extent_of(s, out->name, d->value ? d->value->span : d->span, v, d->value));
+    return;
+  }
+  Span at = d->value->span;
+  out->size = *v->num->size;
+  out->formula = arena_strndup(s->a, at.src->text + at.lo, at.hi - at.lo);
+}
+
+static void open_dim(Sema *s, const Define *def, ModelDim *d) {
+  if (def)
+    define_dim(s, def, d);
+  else
+    add_sym(s, d);
+}
+
+// Is it made of a dim that the text leaves open, though -D may say it here?
+static bool names_open(Sema *s, const Expr *e) {
+  const DimInfo *d = e && e->kind == EX_NAME ? names_get(&s->m->dim_table, e->name.s) : NULL;
+  bool open = d && d->ax->open;
+  if (e && e->kind == EX_BIN)
+    open = names_open(s, e->b);
+  for (int i = 0; e && e->kind == EX_CALL && i < e->args.n; i++)
+    open |= names_open(s, e->args.v[i].value);
+  return open || (e && (e->kind == EX_BIN || e->kind == EX_NEG) && names_open(s, e->a));
 }
 
 static void declare_dim(Sema *s, const Dim *d) {
@@ -166,27 +213,18 @@ static void declare_dim(Sema *s, const Dim *d) {
   DimInfo *info = NEW(s->a, DimInfo);
   info->pub = (ModelDim){.name = d->name.s, .span = d->name.span, .sym = -1};
   info->seq = s->m->seq++;
-  Value *v = d->value && !(def && d->bind == DIM_EQUAL)
-                 ? sema_constant(s, d->value, d->bind == DIM_EQUAL ? "a dim" : "a bound")
-                 : NULL;
   if (d->bind == DIM_AT_MOST)
-    info->pub.bound = extent_of(s, d->name.s, d->value->span, v, d->value);
-  if (def) {
-    v = define_value(s, def);
-    info->pub.extent = extent_of(s, d->name.s, d->name.span, v, NULL);
-    if (info->pub.bound && info->pub.extent > info->pub.bound)
-      sema_error(s, ERR_OUT_OF_RANGE, d->name.span, "-D %s=%lld passes its bound %lld", d->name.s,
-                 (long long)info->pub.extent, (long long)info->pub.bound);
-  } else if (d->bind == DIM_EQUAL)
-    info->pub.extent =
-        extent_of(s, d->name.s, d->value ? d->value->span : d->span, v ? v : v_poison(s), d->value);
-  info->pub.fixed = def || d->bind == DIM_EQUAL;
-  if (!info->pub.fixed)
-    add_sym(s, info);
-  Poly size = info->pub.fixed ? poly_const(info->pub.extent) : poly_sym(info->pub.sym);
-  info->ax = ax_new(s, AX_DIM, d->name.s, size, d->name.span);
+    info->pub.bound =
+        extent_of(s, d->name.s, d->value->span, sema_constant(s, d->value, "a bound"), d->value);
+  if (d->bind != DIM_EQUAL)
+    open_dim(s, def, &info->pub);
+  else if (def)
+    define_dim(s, def, &info->pub);
+  else
+    equal_dim(s, d, &info->pub);
+  info->ax = ax_new(s, AX_DIM, d->name.s, info->pub.size, d->name.span);
   info->ax->dim = s->m->dims.n;
-  info->ax->open = d->bind != DIM_EQUAL;
+  info->ax->open = d->bind != DIM_EQUAL || names_open(s, d->value);
   info->ax->poison = s->d->errors > errors;
   vec_push(s->a, &s->m->dims, info);
   names_put(s->a, &s->m->dim_table, d->name.s, info);

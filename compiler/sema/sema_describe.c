@@ -225,6 +225,8 @@ static void put_dims(Description *t, const Model *m) {
       put(t, "%s%s", n++ ? ", " : run_time ? "  at run time: " : "  dims: ", d->name);
       if (d->fixed)
         put(t, " = %lld", (long long)d->extent);
+      else if (d->formula)
+        put(t, " = %s", d->formula);
       else if (d->bound)
         put(t, " <= %lld", (long long)d->bound);
     }

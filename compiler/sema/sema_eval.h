@@ -21,7 +21,8 @@ bool sema_position(Sema *s, const Operand *x, const char *what, Poly *out);
 bool sema_within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, const char *text);
 Value *sema_scan(Sema *s, const Expr *e);
 Value *sema_constant(Sema *s, const Expr *e,
-                     const char *what); // a number or a bool constant; else reported
+                     const char *what);     // a number or a bool constant; else reported
+Value *sema_extent(Sema *s, const Expr *e); // a constant, or a size in run-time dims; else reported
 
 typedef struct CallArg {
   Name name;

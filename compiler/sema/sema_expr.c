@@ -543,13 +543,32 @@ static Value *sema_callee(Sema *s, const Expr *e) {
   return e->kind == EX_NAME ? eval_name(s, e, true) : sema_eval(s, e);
 }
 
+static bool is_known(const Value *v) {
+  return is_poison(v) || (is_number(v) && number_const(v->num)) || (is_tensor(v) && v->known);
+}
+
 Value *sema_constant(Sema *s, const Expr *e, const char *what) {
   Value *v = sema_value(s, e);
-  if (is_poison(v) || (is_number(v) && number_const(v->num)) || (is_tensor(v) && v->known))
+  if (is_known(v))
     return v;
   if (is_number(v))
     return sema_fail(s, ERR_RUN_TIME_ONLY, e->span,
                      "%s is a constant, and this is known only at run time", what);
   return sema_fail(s, ERR_OUT_OF_RANGE, e->span, "%s is a constant, not %s", what,
                    v_type_str(s, v));
+}
+
+Value *sema_extent(Sema *s, const Expr *e) {
+  Value *v = sema_value(s, e);
+  if (is_known(v) || (is_number(v) && v->num->kind == NUMBER_SIZE))
+    return v;
+  if (!is_number(v))
+    return sema_fail(s, ERR_OUT_OF_RANGE, e->span, "a dim is a whole number, not %s",
+                     v_type_str(s, v));
+  Diag *g = sema_error(s, ERR_RUN_TIME_ONLY, e->span,
+                       "no size: a dim is made of run-time dims by +, - and *, as a sum of at most "
+                       "%d terms",
+                       POLY_TERMS);
+  diag_help(s->d, g, "as in `dim S = P + L, T = S - K + 1`");
+  return v_poison(s);
 }

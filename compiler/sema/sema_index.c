@@ -70,9 +70,8 @@ Ax *sema_target(Sema *s, Name name, const Poly *size, bool poison, const char *s
   const char *want = size_str(s, size), *text = arena_printf(s->a, "`%s as %s`", source, name.s);
   if (sizes_equal(s, &a->size, size, name.span, text))
     return a;
-  int64_t n;
-  const char *have =
-      ax_const(a, &n) || a->kind != AX_DIM ? size_str(s, &a->size) : "known only at run time";
+  bool given = a->kind == AX_DIM && dim_is_given(&s->m->dims.v[a->dim]->pub);
+  const char *have = given ? "known only at run time" : size_str(s, &a->size);
   Diag *g = sema_error(s, ERR_SIZES_DIFFER, name.span, "`%s` is %s%s, not %s", name.s, have,
                        a->kind == AX_LOCAL ? " in this body" : "", want);
   if (a->kind == AX_LOCAL)

@@ -76,8 +76,8 @@ struct Model {
   VEC(LetInfo *) lets;
   VEC(Fn *) fns;
   VEC(Module *) mods;
-  Module *model; // the model's body, as a module
-  int nsyms;
+  Module *model;    // the model's body, as a module
+  Syms syms;        // in every graph of this model the first
   const Expr *init; // the file's `init`
   int init_seq;
   VEC(const Decl *) checkpoints, trains;

@@ -69,24 +69,6 @@ static bool has_generic(const Poly *p) {
   return false;
 }
 
-static int64_t upper_bound(Sema *s, const Poly *p) {
-  int64_t v, sum = 0;
-  if (poly_is_const(p, &v))
-    return v;
-  for (int i = 0; i < p->n; i++) {
-    int64_t x = p->t[i].coef;
-    for (int k = 0; k < POLY_FACTORS && p->t[i].sym[k] >= 0; k++) {
-      Ax a = {.size = poly_sym(p->t[i].sym[k])};
-      int64_t b = ax_bound(s, &a);
-      if (b < 0 || x < 0)
-        return -1;
-      x *= b;
-    }
-    sum += x;
-  }
-  return sum;
-}
-
 bool size_need(Sema *s, const Module *m, const AxList *map, const Need *need) {
   bool fa, fb;
   int64_t n;
@@ -106,7 +88,7 @@ bool size_need(Sema *s, const Module *m, const AxList *map, const Need *need) {
     return false;
   if (!poly_is_const(&b, &n))
     return true; // left to run time
-  int64_t top = upper_bound(s, &a);
+  int64_t top = size_bound(&s->m->syms, &a);
   return top >= 0 && (need->kind == NEED_LESS ? top < n : top <= n);
 }
 

@@ -53,6 +53,7 @@ Axis *ax_graph(Sema *s, Ax *a) {
     a->graph = s->g;
     a->axis = graph_axis(s->g, a->name, a->depth, a->size);
     a->axis->open |= a->open;
+    a->axis->dim = a->kind == AX_DIM ? a->name : a->axis->dim;
   }
   return a->axis;
 }
@@ -63,18 +64,7 @@ void ax_graphs(Sema *s, const AxList *l, Axis **out) {
 }
 
 int64_t ax_bound(Sema *s, const Ax *a) {
-  int64_t v;
-  if (ax_const(a, &v))
-    return v;
-  if (a->pack || a->poison || a->size.n != 1 || a->size.t[0].sym[1] >= 0 ||
-      a->size.t[0].sym[0] >= s->m->nsyms)
-    return -1;
-  for (int i = 0; i < s->m->dims.n; i++) {
-    const ModelDim *d = &s->m->dims.v[i]->pub;
-    if (d->sym == a->size.t[0].sym[0])
-      return d->bound ? d->bound * a->size.t[0].coef : -1;
-  }
-  return -1;
+  return a->pack || a->poison ? -1 : size_bound(&s->m->syms, &a->size);
 }
 
 // ---- text
@@ -95,9 +85,8 @@ const char *size_str(Sema *s, const Poly *p) {
   const char *name[SYM_GENERIC + MAX_GENERICS];
   for (int i = 0; i < COUNT(name); i++)
     name[i] = "?";
-  for (int i = 0; i < s->m->dims.n; i++)
-    if (s->m->dims.v[i]->pub.sym >= 0)
-      name[s->m->dims.v[i]->pub.sym] = s->m->dims.v[i]->pub.name;
+  for (int i = 0; i < s->m->syms.n; i++)
+    name[i] = s->m->syms.v[i].name;
   const Frame *f = s->frame;
   for (int i = 0; f && i < f->ngenerics; i++)
     name[SYM_GENERIC + i] = f->generics[i].name.s;

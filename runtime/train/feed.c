@@ -57,6 +57,14 @@ static int check_extents(const BigsModule *m, const BigsTensor *t, const InputSh
   return 0;
 }
 
+static int complete_dims(const BigsModule *m, const BigsProgram *p, int64_t *dims, BigsError *e) {
+  int64_t sym[MAX_SYMS];
+  int err = bind_dims(m, p, dims, sym, e);
+  if (!err)
+    memcpy(dims, sym, sizeof sym);
+  return err;
+}
+
 int dims_from_shapes(const BigsModule *m, int program, const InputShape *shape, int64_t *dims,
                      BigsError *e) {
   const BigsProgram *p = &m->program[program];
@@ -69,6 +77,7 @@ int dims_from_shapes(const BigsModule *m, int program, const InputShape *shape, 
     if ((p->syms >> i & 1) && !dims[i])
       err = bigs_fail(e, BIGS_EUSAGE, "%s needs %s, and no input tells it: give -D %s=N", p->name,
                       m->dim[i].name, m->dim[i].name);
+  err = err ? err : complete_dims(m, p, dims, e);
   for (int i = 0; i < p->ninput && !err; i++)
     if (shape[i].rank >= 0)
       err = check_extents(m, &m->input[p->input[i]], &shape[i], dims, e);
