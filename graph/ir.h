@@ -305,6 +305,14 @@ void graph_map(Graph *g, Node **roots, int n, GraphVisit *visit, void *ctx);
 // state and is no mere pointwise work is computed outside, for all steps at once.
 void graph_close_scans(Graph *g, Node **roots, int n);
 
+// What a loop has of its states at a step, and what it sees and gives besides: elements, with 64 for every run-time dim.
+typedef struct LoopSizes {
+  double states, others;
+  bool
+      many; // so many states that they are better computed again for the gradient than stored for all steps
+} LoopSizes;
+LoopSizes graph_loop_sizes(const Scan *c);
+
 // ---- printing and checking
 void graph_print(FILE *f, const Graph *g, Node *const *roots, const char *const *names, int n);
 void graph_dot(FILE *f, const Graph *g, Node *const *roots, const char *const *names, int n);

@@ -2,6 +2,9 @@
 #include "graph/op.h"
 #include <string.h>
 
+// States are many where they are so many times all else of a step, or more.
+enum { MANY = 2 };
+
 bool loop_is_constant(const Node *n) {
   return n->op == OP_CONST || n->op == OP_TABLE || n->op == OP_IOTA || n->op == OP_EXTENT;
 }
@@ -39,6 +42,30 @@ Node *loop_more(Graph *g, const Node *n, Node *x) {
     c->out = out;
   }
   return g_loop(g, c, n->in, i);
+}
+
+// ---- sizes
+
+static double size_of(const Node *n) {
+  int64_t sym[MAX_SYMS];
+  double size = 1;
+  for (int i = 0; i < MAX_SYMS; i++)
+    sym[i] = 64;
+  for (int i = 0; i < n->nax; i++)
+    size *= (double)poly_eval(&n->ax[i]->extent, sym);
+  return size;
+}
+
+LoopSizes graph_loop_sizes(const Scan *c) {
+  LoopSizes s = {0};
+  for (int i = 0; i < c->nstate; i++)
+    s.states += size_of(c->state[i]);
+  for (int i = 0; i < c->nseen; i++)
+    s.others += size_of(c->seen_leaf[i]);
+  for (int i = 0; i < c->nout; i++)
+    s.others += c->out[i]->op == OP_STATE ? 0 : size_of(c->out[i]);
+  s.many = s.states >= MANY * s.others;
+  return s;
 }
 
 // ---- what is needed

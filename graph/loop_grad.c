@@ -33,11 +33,13 @@ static Node *operand(const Back *k, int i) {
 
 // ---- what the backward loop reads
 
+// Where states are many, nothing outside reads them, so that they need not be stored for all steps (loop_pieces.c of the planner).
 static void add_operands(Back *k) {
   const Scan *c = k->c;
   Arena *a = k->g->arena;
   for (int i = 0; i < c->nstate; i++)
     put(a, &k->b.seen, loop_more(k->g, k->r->n, c->state[i]), c->state[i]);
+  k->b.stay = graph_loop_sizes(c).many ? c->nstate : 0;
   for (int i = 0; i < c->nseen; i++)
     put(a, &k->b.seen, operand(k, c->nstate + i), c->seen_leaf[i]);
   for (int i = 0; i < c->nheld; i++)

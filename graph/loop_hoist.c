@@ -56,6 +56,12 @@ static void mark_leaf_kind(Hoist *h, const LoopLeaves *v, int kind) {
     }
 }
 
+static void fix_leaves(Hoist *h) {
+  for (int i = 0; i < h->b->stay; i++)
+    if (h->b->seen.v[i].leaf->id < h->count)
+      h->on[h->b->seen.v[i].leaf->id] |= FIXED;
+}
+
 static bool has_more_axes(const Node *a, const Node *b) {
   for (int i = 0; i < a->nax; i++)
     if (!node_has(b, a->ax[i]))
@@ -220,6 +226,7 @@ void loop_hoist(LoopBuild *b) {
   mark_leaf_kind(&h, &b->state, OF_STATE);
   mark_leaf_kind(&h, &b->seen, OF_STEP);
   mark_leaf_kind(&h, &b->held, OF_HELD);
+  fix_leaves(&h);
   survey(&h);
   each_root(&h, false);
   for (int i = h.n - 1; i >= 0; i--)

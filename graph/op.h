@@ -111,6 +111,7 @@ typedef struct LoopBuild {
   Axis *axis;
   bool reverse;
   LoopLeaves state, seen, held; // state: the first value and the leaf
+  int stay;                     // seen leaves, the first ones, of which nothing is computed outside
   VEC(Node *) next;             // by state
   VEC(Node *) out;
 } LoopBuild;

@@ -175,9 +175,12 @@ static void finish_sum(LoopLower *x, const Slot *s, Node *n, const Nest *t, DTyp
   loop_slot_store(x, s, &t->at, lower_rounded(c, n, v));
 }
 
-int loop_unit_in_place(const Place *pl, const Axis *a) {
+int loop_unit_along(Prog *g, Node *n, const Axis *a) {
+  const Place *pl = place_view(g, n);
   int i = pl ? place_axis(pl, a) : -1;
   int64_t s;
+  if (loop_is_replayed(g, n) && node_has(n, a))
+    return a == loop_value_inner(g, n) ? 2 : -2;
   if (i < 0)
     return 0;
   return pl->nstep[i] == 1 || (!pl->nstep[i] && poly_is_const(&pl->stride[i], &s) && s == 1) ? 2
@@ -191,7 +194,7 @@ static int unit_of_leaf(const LoopLower *x, const Node *n, const Axis *a) {
     if (i < 0 && k < 0)
       continue;
     Node *outside = r->in[i >= 0 ? s->nstate + i : s->nstate + s->nseen + k];
-    return r->up ? 0 : loop_unit_in_place(place_view(x->c->g, outside), a);
+    return r->up ? 0 : loop_unit_along(x->c->g, outside, a);
   }
   return 0;
 }
@@ -227,6 +230,16 @@ static Axis *lanes_of_sum(const LoopLower *x, const Slot *s, const Node *n) {
   return best;
 }
 
+// The states of a piece are the same values as before, to the bit, if sums are taken in the same order.
+static Axis *lanes_of(const LoopLower *x, const Slot *s, const Node *n) {
+  if (x->lane)
+    return x->lane;
+  Axis *before = x->again ? x->back->lane : NULL;
+  if (before)
+    return axis_in(s->ax, s->nax, before) ? before : NULL;
+  return lanes_of_sum(x, s, n);
+}
+
 // Loops over a sum's result, `vec` of them as a vector where it is the result's.
 static Nest open_sums(LoopLower *x, const Slot *s, Axis *vec) {
   Nest t = {.at = x->at};
@@ -239,7 +252,7 @@ static Nest open_sums(LoopLower *x, const Slot *s, Axis *vec) {
 // Lanes are the tasks', the result's, or places of what is summed.
 static void reduce_nest(LoopLower *x, const Slot *s, Node *n) {
   Lower *c = x->c;
-  Axis **ax = n->attr.axes, *vec = x->lane ? x->lane : lanes_of_sum(x, s, n);
+  Axis **ax = n->attr.axes, *vec = lanes_of(x, s, n);
   Nest t = open_sums(x, s, vec), in;
   DType sum = sum_dtype(n);
   vec = vec && axis_in(ax, n->attr.naxes, vec) ? vec : NULL;

@@ -4,15 +4,6 @@
 
 // ---- a step's results
 
-typedef struct Result { // what a step gives: a value, and where it goes
-  Node *node;
-  Slot slot;          // scratch, where place is NULL
-  const Place *place; // memory
-  bool stepped;       // has the loop's axis
-  bool next;          // is a state's next value
-} Result;
-typedef VEC(Result) Results;
-
 static void put_result(LoopLower *x, const LoopRegion *r, const Result *t, const Coords *at,
                        LExpr *v) {
   Coords to = *at;
@@ -197,25 +188,36 @@ static void give_last(LoopLower *x, const LoopRegion *r, int i, const Result *to
   loop_close_nest(x, &t);
 }
 
-static LExpr *step_of(LoopLower *x, const LoopRegion *r, int var) {
-  Lower *c = x->c;
-  LExpr *v = lvar(c, var);
+static LExpr *step_of(LoopLower *x, const LoopRegion *r, LExpr *count) {
   Poly minus = poly_const(-1);
   if (!r->s->reverse)
-    return v;
-  return llinear(c, &v, &minus, 1, poly_sub(r->s->axis->extent, poly_const(1)));
+    return count;
+  return llinear(x->c, &count, &minus, 1, poly_sub(r->s->axis->extent, poly_const(1)));
+}
+
+void loop_step(LoopLower *x, LoopRegion *r, LExpr *count, const Results *out) {
+  int slots = x->slot.n;
+  r->depth = x->c->scope.n - 1;
+  r->step = step_of(x, r, count);
+  loop_store_values(x, r);
+  end_step(x, r, out);
+  x->slot.n = slots;
+}
+
+static void run_all(LoopLower *x, LoopRegion *r, const Results *out) {
+  Lower *c = x->c;
+  LStmt *f = lower_for(c, li(c, 0), lpoly(c, r->s->axis->extent), r->s->axis->extent, 0);
+  loop_step(x, r, lvar(c, f->var), out);
+  lower_end(c, f);
 }
 
 static void run_steps(LoopLower *x, LoopRegion *r, const Results *out) {
-  Lower *c = x->c;
-  int slots = x->slot.n;
-  LStmt *f = lower_for(c, li(c, 0), lpoly(c, r->s->axis->extent), r->s->axis->extent, 0);
-  r->depth = c->scope.n - 1;
-  r->step = step_of(x, r, f->var);
-  loop_store_values(x, r);
-  end_step(x, r, out);
-  lower_end(c, f);
-  x->slot.n = slots;
+  if (x->forward && !r->up)
+    loop_run_forward(x, r, out);
+  else if (x->back && !r->up)
+    loop_run_back(x, r, out);
+  else
+    run_all(x, r, out);
 }
 
 // Runs the loop of s over operands `in`; last[i]: where state i's last value goes, or NULL.
@@ -226,6 +228,8 @@ static void emit_loop(LoopLower *x, const Scan *s, Node *const *in, const Result
   Node **wanted = NEWN(c->a, Node *, s->nstate + 1);
   for (int i = 0; i < last->n; i++)
     wanted[state[i]] = s->state[state[i]];
+  for (int i = 0; x->forward && !r.up && i < s->nstate; i++)
+    wanted[i] = x->forward->kept[i] ? s->state[i] : wanted[i];
   find_live(x, &r, out, wanted, s->nstate);
   r.now = NEWN(c->a, int, s->nstate + 1);
   r.next = NEWN(c->a, int, s->nstate + 1);
@@ -277,7 +281,7 @@ static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
     int64_t e;
     for (int k = 0; k < n->nin; k++)
       if (node_has(n->in[k], ax[i]))
-        votes += loop_unit_in_place(place_view(g, n->in[k]), ax[i]);
+        votes += loop_unit_along(g, n->in[k], ax[i]);
     if (votes > most && extent_is(ax[i], &e) && e > 1) {
       most = votes;
       best = ax[i];
@@ -288,7 +292,7 @@ static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
 
 static void open_tasks(LoopLower *x, Axis *const *ax, int n) {
   Lower *c = x->c;
-  x->lane = lane_axis(c->g, x->k->root, ax, n);
+  x->lane = x->back && !x->back->lane ? NULL : lane_axis(c->g, x->k->root, ax, n);
   x->vec = 2;
   for (int i = 0; i < n; i++)
     if (ax[i] != x->lane)
@@ -368,6 +372,9 @@ static LoopWanted wanted_values(Prog *g, const Inst *k) {
   for (int i = 0; i < k->m.n; i++)
     if (info_of(g, k->m.v[i].node)->needed)
       want_value(g, &w, &k->m.v[i]);
+  const LoopPieces *p = loop_pieces_of(g, k->root);
+  for (int i = 0; p && i < s->nstate; i++)
+    w.live[s->state[i]->id] |= p->kept[i];
   loop_live(s, nodes, n, w.live);
   return w;
 }
@@ -375,6 +382,10 @@ static LoopWanted wanted_values(Prog *g, const Inst *k) {
 static void name_results(Lower *c, const Results *v) {
   for (int i = 0; i < v->n; i++)
     lower_mem(c, v->v[i].place->buf, v->v[i].place->base, true);
+}
+
+static Poly plus(Poly a, Poly b) {
+  return a.n + b.n <= POLY_TERMS ? poly_add(a, b) : a;
 }
 
 // Of the products of a step, all steps together; not counted where that is no polynomial.
@@ -391,8 +402,7 @@ static Poly loop_flops(Prog *g, const Scan *s, const bool *live) {
       fits = poly_mul_fits(&p, &a->extent);
       p = fits ? poly_mul(p, a->extent) : p;
     }
-    if (fits && sum.n + p.n <= POLY_TERMS)
-      sum = poly_add(sum, p);
+    sum = fits ? plus(sum, p) : sum;
   }
   return sum;
 }
@@ -400,27 +410,36 @@ static Poly loop_flops(Prog *g, const Scan *s, const bool *live) {
 void lower_loop(Prog *g, Inst *k) {
   Node *n = k->root;
   LoopWanted w = wanted_values(g, k);
-  LoopLower x = {.k = k};
+  LoopLower x = {.k = k, .forward = loop_pieces_of(g, n), .back = loop_pieces_behind(g, n)};
   Axis *ax[MAX_AXES];
-  if (!w.out.n && !w.last.n)
+  if (!w.out.n && !w.last.n && !x.forward)
     return;
   x.c = lower_new(g, k, inst_label(g, k));
   name_operands(x.c, n);
   name_results(x.c, &w.out);
   name_results(x.c, &w.last);
-  open_tasks(&x, ax, loop_tasks(g->g, n->attr.scan, w.live, ax));
+  loop_pieces_name(&x);
+  int tasks = loop_pieces_tasks(&x, ax, loop_tasks(g->g, n->attr.scan, w.live, ax));
+  open_tasks(&x, ax, tasks);
+  loop_pieces_place(&x);
   x.c->loop = &x;
   emit_loop(&x, n->attr.scan, n->in, &w.out, &w.last, w.state);
-  lower_finish(x.c, loop_flops(g, n->attr.scan, w.live));
+  Poly flops = loop_flops(g, n->attr.scan, w.live);
+  if (x.back)
+    flops = plus(flops, loop_flops(g, x.back->loop->attr.scan, loop_pieces_live(g, x.back)));
+  lower_finish(x.c, flops);
 }
 
 // ---- planning
 
+Axis *loop_value_inner(Prog *g, Node *n) {
+  Axis *inner = n->nax ? vector_axis(g, n, NULL) : NULL;
+  return inner == n->attr.scan->axis ? NULL : inner;
+}
+
 static void add_value(Prog *g, Inst *k, Node *n) {
   Info *f = info_of(g, n);
-  Axis *inner = n->nax && !f->dest ? vector_axis(g, n, NULL) : NULL;
-  if (inner == n->attr.scan->axis)
-    inner = NULL;
+  Axis *inner = f->dest ? NULL : loop_value_inner(g, n);
   f->inst = k;
   f->place = f->dest ? f->dest : place_new(g, n, &inner, inner != NULL, k->prologue);
   vec_push(g->a, &k->m, (Member){.node = n, .role = ROLE_FULL, .place = f->place});

@@ -33,6 +33,15 @@ typedef struct LoopRegion { // one loop, perhaps in another one
   int *now, *next; // by state: scratch
 } LoopRegion;
 
+typedef struct Result { // what a step gives: a value, and where it goes
+  Node *node;
+  Slot slot;          // scratch, where place is NULL
+  const Place *place; // memory
+  bool stepped;       // has the loop's axis
+  bool next;          // is a state's next value
+} Result;
+typedef VEC(Result) Results;
+
 struct LoopLower {
   Lower *c;
   Inst *k;
@@ -43,6 +52,11 @@ struct LoopLower {
   Coords at;                // places of the task
   VEC(Slot) slot;
   LoopRegion *region; // the innermost
+  // The outermost loop stores first states of pieces, or goes back through those of another one.
+  LoopPieces *forward;
+  const LoopPieces *back;
+  Axis *within; // the place in a piece
+  bool again;   // the states of one are being computed
 };
 typedef struct LoopLower LoopLower;
 
@@ -65,8 +79,8 @@ const Slot *loop_slot_of(const LoopLower *x, const Node *n); // NULL: n is not i
 Nest loop_open_nest(LoopLower *x, Axis *const *ax, int n, bool vector);
 void loop_close_nest(LoopLower *x, Nest *t);
 LExpr *loop_settled(Lower *c, LExpr *e); // in a register
-int loop_unit_in_place(const Place *pl,
-                       const Axis *a); // 2: a's places lie side by side, -2: apart, 0: neither
+// 2: the places of n along a lie side by side, -2: apart, 0: it is not in memory, or lacks a.
+int loop_unit_along(Prog *g, Node *n, const Axis *a);
 int loop_axes_but(const Slot *s, const Axis *but, Axis **out); // the slot's axes without one
 // Computes what of the region is summed or read at many places, into scratch.
 void loop_store_values(LoopLower *x, LoopRegion *r);
@@ -75,6 +89,20 @@ void loop_store_values(LoopLower *x, LoopRegion *r);
 void loop_conv_nest(LoopLower *x, const Slot *s, Node *n); // also of a kernel's gradient
 void loop_sort_nest(LoopLower *x, const Slot *s, Node *n);
 
+// ---- loop_pieces.c
+// States that the loop needs to go on from the start of a piece, and what of its region that takes; by id.
+bool *loop_pieces_live(Prog *g, const LoopPieces *p);
+void loop_pieces_place(LoopLower *x);
+void loop_pieces_name(LoopLower *x);
+int loop_pieces_tasks(LoopLower *x, Axis **ax, int n);
+void loop_run_forward(LoopLower *x, LoopRegion *r, const Results *out);
+void loop_run_back(LoopLower *x, LoopRegion *r, const Results *out);
+
 // ---- lower_loop.c
+Axis *loop_value_inner(
+    Prog *g,
+    Node *n); // the axis along which the elements of a step's value lie side by side; NULL: any
+// The step that comes after `count` others.
+void loop_step(LoopLower *x, LoopRegion *r, LExpr *count, const Results *out);
 void loop_nest(LoopLower *x, Node *n); // all values of a loop in a loop, into scratch
 #endif

@@ -152,7 +152,7 @@ static void mark_operands(Prog *g, Node *n) {
     return;
   case OP_LOOP:
     for (int i = 0; i < n->nin; i++)
-      if (!(op_flags(view_base(n->in[i])->op) & F_LEAF))
+      if (!(op_flags(view_base(n->in[i])->op) & F_LEAF) && !loop_is_replayed(g, n->in[i]))
         must(g, view_base(n->in[i]));
     return;
   case OP_ATTENTION:
@@ -176,7 +176,7 @@ static void mark_operands(Prog *g, Node *n) {
 static void mark_node(Prog *g, Node *n) {
   Info *f = info_of(g, n);
   int flags = op_flags(n->op);
-  if (flags & F_LEAF)
+  if (flags & F_LEAF || loop_is_replayed(g, n))
     return;
   if (!is_map(n) || n->op == OP_CONCAT)
     f->must = true;

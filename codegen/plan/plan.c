@@ -185,6 +185,7 @@ bool plan_finish(Planner *p, BigsModule *m) {
   canon_names(p);
   for (int i = 0; i < p->progs.n; i++) {
     mat_reach(p->progs.v[i]);
+    loop_pieces_mark(p->progs.v[i]);
     precision_mark(p->progs.v[i]);
     can_plan(p->progs.v[i]);
   }

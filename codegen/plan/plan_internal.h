@@ -101,6 +101,17 @@ typedef struct Staged { // a transposed copy
   uint64_t key;
 } Staged;
 
+typedef struct
+    LoopPieces { // a loop of whose states some are stored for the starts of pieces alone: loop_pieces.c
+  Node *loop;    // one of its values
+  int64_t steps; // of a piece
+  // by state: loops that go back see it, and compute it again; for that it is stored; where
+  bool *kept;
+  Node **seen; // its value for all steps; NULL: it is not seen
+  Place **place;
+  Axis *lane; // whose elements were lanes
+} LoopPieces;
+
 // What the planner knows about a node within one program.
 typedef struct Info {
   bool steady;           // depends on parameters and sizes only
@@ -143,6 +154,7 @@ struct Prog {
   VEC(Buf) buf;
   VEC(Inst *) inst;
   VEC(Staged) staged;
+  VEC(LoopPieces *) pieces;
   Place **outplace; // by output
   int stamp;
   // results
@@ -400,6 +412,13 @@ Inst *builtin_plan(Prog *g, Node *n);
 bool scatter_counts(const Node *n, Poly *ids, Poly *rows);
 // A loop: starts an instance, or finds the one of the loop's other values.
 Inst *loop_plan(Prog *g, Node *n);
+// loop_pieces.c: which loops are taken in pieces; after mat_reach.
+void loop_pieces_mark(Prog *g);
+LoopPieces *loop_pieces_of(const Prog *g, const Node *n); // of the loop that n is a value of; NULL
+// That whose states the loop of n goes back through; NULL
+const LoopPieces *loop_pieces_behind(const Prog *g, const Node *n);
+bool loop_is_replayed(const Prog *g,
+                      const Node *n); // a loop's states that are not stored for all steps
 // Attention and its gradients: starts an instance, or finds the one of the other results of the
 // same attention.  NULL with an error recorded when no kernel does it.
 Inst *attention_plan(Prog *g, Node *n);

@@ -55,7 +55,7 @@ void precision_mark(Prog *g) {
   for (int i = 0; i < g->nnode; i++) {
     Info *f = info_of(g, g->node[i]);
     f->statistic = is_statistic(g, g->node[i]);
-    f->exact = is_exact(g, g->node[i]);
+    f->exact = loop_is_replayed(g, g->node[i]) || is_exact(g, g->node[i]);
   }
 }
 

@@ -91,6 +91,14 @@ static bool make_code(PlanBed *t, const BigsModule *m, Target *target, LKernel *
   return true;
 }
 
+static void count_replays(PlanBed *t, Planner *p) {
+  int n;
+  const PlanRemark *r = plan_remarks(p, &n);
+  t->replays = 0;
+  for (int i = 0; i < n; i++)
+    t->replays += !strncmp(r[i].text, "states of the scan are stored every", 35);
+}
+
 // NULL: there is nothing to run.
 static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, Jit **jit) {
   Arena *a = t->b.arena;
@@ -101,7 +109,8 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
                    .nr = target->nr,
                    .mr = target->mr,
                    .vector_floats = target->vector_floats,
-                   .fuse = !t->no_fuse};
+                   .fuse = !t->no_fuse,
+                   .scan_steps = t->scan_steps};
   Planner *p = plan_new(a, t->b.g, &o);
   BigsModule *m = NEW(a, BigsModule);
   plan_program(p, "test", kind, outs, n);
@@ -109,6 +118,7 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
     const PlanError *e = plan_errors(p, &n);
     ck_abort_msg("%s", e[0].text);
   }
+  count_replays(t, p);
   LKernel **k = plan_kernels(p, &t->kernels);
   t->steps = m->program[0].nstep;
   t->bytes = 0;

@@ -21,6 +21,7 @@ typedef struct PlanBed {
   Bed b;
   const char *march; // NULL: native
   bool no_fuse;
+  int scan_steps;   // see PlanOptions
   int threads;      // 0: 2
   double tolerance; // of the largest absolute value of an output; 0: 2e-5
   double least;     // an output's largest absolute value counts as at least this; 0: 1e-3
@@ -28,6 +29,7 @@ typedef struct PlanBed {
   bool print;       // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;
+  int replays;   // scans whose states are computed again from the starts of pieces
   int64_t bytes; // that the steps say they read and write
   uint64_t bits; // hash of all outputs
 } PlanBed;

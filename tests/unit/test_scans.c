@@ -86,11 +86,6 @@ static const ScanCase cases[] = {
     {"delta rule", "model M(k : [B, L, N], v : [B, L, H], b : [B, L]) { w : [H]\n entry y : [B, L, "
                    "H] = scan[L](s : [B, N, H] = 0) { e = v - k @[N] s\n s = s + (0.1 * b * k) @[] "
                    "e\n (k @[N] s) * w } }"},
-    {"selective",
-     "model M(x : [B, L, H]) { A : [H, N]\n toB, toC : Linear[H -> N]\n d : Linear[H -> H]\n"
-     " t = exp(0.3 * d(x))\n"
-     " entry y : [B, L, H] = scan[L](h : [B, H, N] = 0) {\n"
-     "  h = exp(-t @[] A) * h + (t * x) @[] toB(x)\n  h @[N] toC(x) } }"},
     {"gather of weights",
      "model M(x : [B, L, H], i : i32[B, L]) { w : [H, G]\n entry y : [B, L, G] = scan[L](h : [B, "
      "G] = 0) { h = 0.5 * h + gather[H](w, i) * h + 1\n h } }"},
@@ -118,6 +113,11 @@ static const ScanCase cases[] = {
     {"every step's number", "model M(x : [B, L, H]) { w : [H]\n"
                             " entry y : [B, L, H] = scan[L](h : [B, H] = 0) {\n"
                             "  h = select(iota[L] > 1, h + x * w, h - x)\n  h } }"},
+    {"selective",
+     "model M(x : [B, L, H]) { A : [H, N]\n toB, toC : Linear[H -> N]\n d : Linear[H -> H]\n"
+     " t = exp(0.3 * d(x))\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H, N] = 0) {\n"
+     "  h = exp(-t @[] A) * h + (t * x) @[] toB(x)\n  h @[N] toC(x) } }"},
 };
 static const int64_t lengths[] = {1, 2, 7, 33};
 
@@ -143,7 +143,15 @@ static void fill_bed(Bed *t, Graph *g, int64_t length) {
     bed_fill(t, g->params.v[i]->node, 0.1, 0.5);
 }
 
-static void run_case(const ScanCase *c, int64_t length, bool fuse, PlanCode *code) {
+typedef struct ScanRun {
+  int64_t length;
+  bool no_fuse;
+  int steps; // PlanOptions.scan_steps
+  PlanCode *code;
+} ScanRun;
+
+// The bits of values and gradients, and in *replays how many scans compute their states again.
+static uint64_t run_case(const ScanCase *c, ScanRun r, int *replays) {
   PlanBed t = plan_bed_new(5);
   Arena *a = t.b.arena;
   Diags d = {.arena = a};
@@ -153,13 +161,18 @@ static void run_case(const ScanCase *c, int64_t length, bool fuse, PlanCode *cod
   Intern *names = intern_new(a);
   Model *m = model_of(a, names, &d, c->text);
   ck_assert(build_until(&b, a, names, &d, m, &want, &o, PASS_structure));
-  t.no_fuse = !fuse;
-  t.code = code;
+  t.no_fuse = r.no_fuse;
+  t.code = r.code;
+  t.scan_steps = r.steps;
   t.tolerance = 5e-5;
-  fill_bed(&t.b, b.graph, length);
-  const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)length);
+  fill_bed(&t.b, b.graph, r.length);
+  const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)r.length);
   plan_bed_check_gradients(&t, &b.entries.v[0], what);
+  uint64_t bits = t.bits;
+  if (replays)
+    *replays = t.replays;
   plan_bed_free(&t);
+  return bits;
 }
 
 static const ScanCase *case_of(const char *name) {
@@ -190,15 +203,33 @@ START_TEST(outer_products_stay_in_the_step) {
 END_TEST
 
 START_TEST(values_and_gradients) {
-  run_case(&cases[_i], lengths[_i % COUNT(lengths)], true, NULL);
-  run_case(&cases[_i], lengths[(_i + 2) % COUNT(lengths)], false, NULL);
+  run_case(&cases[_i], (ScanRun){.length = lengths[_i % COUNT(lengths)]}, NULL);
+  run_case(&cases[_i], (ScanRun){.length = lengths[(_i + 2) % COUNT(lengths)], .no_fuse = true},
+           NULL);
+}
+END_TEST
+
+// States that are computed again from the first one of a piece are those of before.
+static const char *const replayed[] = {
+    "decay that is seen", "diagonal, complex",        "a flag",   "a scan in a scan",
+    "delta rule",         "running sums in the step", "selective"};
+
+START_TEST(gradients_in_pieces) {
+  const ScanCase *c = case_of(replayed[_i]);
+  int64_t length = lengths[_i % COUNT(lengths)];
+  int none, some;
+  uint64_t all = run_case(c, (ScanRun){.length = length, .steps = -1}, &none),
+           again = run_case(c, (ScanRun){.length = length, .steps = 3}, &some);
+  ck_assert_int_eq(none, 0);
+  ck_assert_int_gt(some, 0);
+  ck_assert_msg(all == again, "%s, %d steps: other bits", c->name, (int)length);
 }
 END_TEST
 
 // ---- as CUDA C++
 
 // The last ones have what no model of the zoo has; BIGSC_FULL=1: all.
-enum { OF_THEIR_OWN = 7 };
+enum { OF_THEIR_OWN = 8 };
 static CudaBed cuda;
 
 static int first_on_the_shim(void) {
@@ -208,7 +239,7 @@ static int first_on_the_shim(void) {
 static void compile_all(void) {
   cuda_bed_collect(&cuda);
   for (int i = first_on_the_shim(); i < COUNT(cases); i++)
-    run_case(&cases[i], 1, true, &cuda.code);
+    run_case(&cases[i], (ScanRun){.length = 1, .steps = 3, .code = &cuda.code}, NULL);
   cuda_bed_compile(&cuda);
 }
 
@@ -217,7 +248,8 @@ static void remove_all(void) {
 }
 
 START_TEST(on_the_shim) {
-  run_case(&cases[_i], lengths[(_i + 1) % COUNT(lengths)], true, &cuda.code);
+  ScanRun r = {.length = lengths[(_i + 1) % COUNT(lengths)], .steps = 3, .code = &cuda.code};
+  run_case(&cases[_i], r, NULL);
 }
 END_TEST
 
@@ -304,6 +336,7 @@ Suite *scans_suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
   tcase_add_test(t, outer_products_stay_in_the_step);
+  tcase_add_loop_test(t, gradients_in_pieces, 0, COUNT(replayed));
   tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
   suite_add_tcase(s, t);
   add_shim(s);
