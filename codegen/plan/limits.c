@@ -87,7 +87,7 @@ static void need_room(Planner *p, Rooms *rooms, const Poly *room, const char *te
     vec_push(p->a, rooms, (BigsRoom){*room, text, node_source(p->a, n)});
 }
 
-// What an axis has at least: none has fewer elements than none.
+// What an axis has at least: declared dims an element, others not fewer than none.
 static void axis_rooms(Planner *p, Rooms *rooms, bool *seen, Axis *const *ax, int n,
                        const Node *at) {
   for (int i = 0; i < n; i++) {
@@ -101,8 +101,10 @@ static void axis_rooms(Planner *p, Rooms *rooms, bool *seen, Axis *const *ax, in
   }
 }
 
-static void all_axes(Planner *p, Rooms *rooms, const Prog *g) {
+static void all_axes(Planner *p, Rooms *rooms, const Prog *g, bool declared) {
   bool *seen = NEWN(p->a, bool, p->g->axes.n + 1);
+  for (int i = 0; i < p->g->axes.n; i++)
+    seen[i] = (p->g->axes.v[i]->dim != NULL) != declared;
   for (int i = 0; i < g->nout; i++)
     axis_rooms(p, rooms, seen, g->outs[i].ax, g->outs[i].nax, g->outs[i].node);
   for (int i = 0; i < g->nnode; i++)
@@ -265,7 +267,7 @@ static void scatter_rooms(Planner *p, Rooms *rooms, const Node *n) {
 
 void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
   Rooms rooms = {0};
-  all_axes(p, &rooms, g);
+  all_axes(p, &rooms, g, true);
   for (int i = 0; i < g->nnode; i++) {
     const Node *n = g->node[i];
     Poly room;
@@ -282,6 +284,7 @@ void program_rooms(Planner *p, const Prog *g, BigsProgram *out) {
     if (n->op == OP_SCATTER && p->o.on->sorts)
       scatter_rooms(p, &rooms, n);
   }
+  all_axes(p, &rooms, g, false); // last: what made one says more
   out->room = rooms.v;
   out->nroom = rooms.n;
 }
