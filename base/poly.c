@@ -105,7 +105,18 @@ static bool multiply(const Poly *a, const Poly *b, Poly *out) {
 
 bool poly_mul_fits(const Poly *a, const Poly *b) {
   Poly p;
-  return multiply(a, b, &p);
+  return multiply(a, b, &p) && p.n <= POLY_FITS;
+}
+
+bool poly_add_fits(const Poly *a, const Poly *b) {
+  int n = b->n;
+  for (int i = 0; i < a->n; i++) {
+    int k = 0;
+    while (k < b->n && compare_terms(&a->t[i], &b->t[k]))
+      k++;
+    n += k == b->n;
+  }
+  return n <= POLY_FITS;
 }
 
 Poly poly_mul(Poly a, Poly b) {

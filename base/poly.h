@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { POLY_TERMS = 6, POLY_FACTORS = 8, MAX_SYMS = 16 };
+// POLY_FITS: terms of a size that is asked for; one more is for a constant that is added where nobody asks.
+enum { POLY_TERMS = 7, POLY_FITS = POLY_TERMS - 1, POLY_FACTORS = 8, MAX_SYMS = 24 };
 typedef struct PolyTerm {
   int64_t coef;
   int8_t sym[POLY_FACTORS]; // ascending indices of symbols, then -1
@@ -26,6 +27,7 @@ Poly poly_add(Poly a, Poly b);
 Poly poly_sub(Poly a, Poly b);
 Poly poly_mul(Poly a, Poly b);
 bool poly_mul_fits(const Poly *a, const Poly *b);
+bool poly_add_fits(const Poly *a, const Poly *b); // and a - b
 Poly poly_scale(Poly a, int64_t c);
 bool poly_eq(const Poly *a, const Poly *b);
 bool poly_is_const(const Poly *a, int64_t *value); // value may be NULL

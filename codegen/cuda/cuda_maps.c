@@ -22,7 +22,7 @@ static bool is_zero(const Poly *p) {
 }
 
 static bool add_poly(Poly *to, const Poly *p, int sign) {
-  if (to->n + p->n > POLY_TERMS)
+  if (!poly_add_fits(to, p))
     return false;
   *to = sign > 0 ? poly_add(*to, *p) : poly_sub(*to, *p);
   return true;

@@ -51,7 +51,7 @@ static LExpr *fold_sizes(Arena *a, LOp op, const LExpr *x, const LExpr *y) {
     return NULL;
   if (op == L_IMUL)
     return poly_mul_fits(&p, &q) ? lx_poly(a, poly_mul(p, q)) : NULL;
-  if (p.n + q.n > POLY_TERMS)
+  if (!poly_add_fits(&p, &q))
     return NULL;
   if (op == L_IADD)
     return lx_poly(a, poly_add(p, q));

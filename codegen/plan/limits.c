@@ -186,7 +186,7 @@ static bool product_of_counts(const Node *n, int depth, Poly *most) {
 static bool sum_of_counts(const Node *n, int depth, Poly *most) {
   Poly other;
   if (constants(n) || !largest_count(n->in[0], depth, most) ||
-      !largest_count(n->in[1], depth, &other) || most->n + other.n > POLY_TERMS)
+      !largest_count(n->in[1], depth, &other) || !poly_add_fits(most, &other))
     return false;
   *most = poly_add(*most, other);
   return true;
@@ -243,8 +243,6 @@ const char *i32_room(Arena *a, const Node *n, Poly *room) {
     return NULL;
   if (ax)
     most = ax->extent;
-  if (most.n == POLY_TERMS) // no term left for the limit's own
-    return NULL;
   *room = poly_sub(poly_const(INT32_MAX), most);
   return ax ? arena_printf(a, "`%s` has more than 2147483647 elements, and positions are i32",
                            ax->name)

@@ -84,15 +84,17 @@ typedef struct Sum {
 } Sum;
 
 static void add_base(Sum *s, const Poly *p, const Poly *step) {
-  if (!poly_mul_fits(p, step) || s->base.n + p->n * step->n > POLY_TERMS)
-    s->full = true;
+  bool fits = poly_mul_fits(p, step);
+  Poly x = fits ? poly_mul(*p, *step) : s->base;
+  if (fits && poly_add_fits(&s->base, &x))
+    s->base = poly_add(s->base, x);
   else
-    s->base = poly_add(s->base, poly_mul(*p, *step));
+    s->full = true;
 }
 
 static void add_term(Sum *s, LExpr *at, Poly step) {
   for (int i = 0; i < s->n; i++)
-    if (s->at[i] == at && s->step[i].n + step.n <= POLY_TERMS) {
+    if (s->at[i] == at && poly_add_fits(&s->step[i], &step)) {
       s->step[i] = poly_add(s->step[i], step);
       return;
     }

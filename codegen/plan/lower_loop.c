@@ -385,7 +385,7 @@ static void name_results(Lower *c, const Results *v) {
 }
 
 static Poly plus(Poly a, Poly b) {
-  return a.n + b.n <= POLY_TERMS ? poly_add(a, b) : a;
+  return poly_add_fits(&a, &b) ? poly_add(a, b) : a;
 }
 
 // Of the products of a step, all steps together; not counted where that is no polynomial.

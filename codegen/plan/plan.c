@@ -125,8 +125,10 @@ static bool can_plan(Prog *g) {
     if (n->op == OP_SCAN)
       BUG("a scan that was not closed");
     else if (!countable(n))
-      plan_error(g->p, n->span, "a value over more than %d run-time dims is not compiled yet",
-                 POLY_FACTORS);
+      plan_error(g->p, n->span,
+                 "a value over more than %d run-time dims, or sums of them that make more than %d "
+                 "terms, is not compiled yet",
+                 POLY_FACTORS, POLY_FITS);
     else if ((n->op == OP_PARAM || n->op == OP_INPUT) && n->nax > BIGS_MAX_RANK)
       plan_error(g->p, n->span, "a parameter or an input of more than %d axes is not compiled yet",
                  BIGS_MAX_RANK);

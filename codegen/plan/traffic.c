@@ -154,7 +154,7 @@ static Trips trips_of(Traffic *t, const LExpr *lo, const LExpr *hi) {
     if (v & t->task[d] && t->c->k->grid[d].block > 1)
       x.grid = d;
   Poly from;
-  x.known = size_of(hi, &x.n) && size_of(lo, &from) && from.n + x.n.n <= POLY_TERMS;
+  x.known = size_of(hi, &x.n) && size_of(lo, &from) && poly_add_fits(&x.n, &from);
   if (x.known)
     x.n = poly_sub(x.n, from);
   return x;
@@ -229,7 +229,7 @@ static void walk(Traffic *t, const LBody *b) {
 
 // Their sum; of more terms than fit, the largest.
 static Poly plus(Poly all, Poly x) {
-  if (all.n + x.n <= POLY_TERMS)
+  if (poly_add_fits(&all, &x))
     return poly_add(all, x);
   return estimate(&all) > estimate(&x) ? all : x;
 }

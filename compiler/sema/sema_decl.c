@@ -151,9 +151,9 @@ static void fix_dim(ModelDim *d, int64_t extent) {
 }
 
 static void add_sym(Sema *s, ModelDim *d) {
-  if (s->m->syms.n == MAX_SYMS) {
+  if (s->m->syms.n == MAX_DIMS) {
     if (!s->m->too_many_syms)
-      sema_error(s, ERR_TOO_MANY_DIMS, d->span, "a file has at most %d run-time dims", MAX_SYMS);
+      sema_error(s, ERR_TOO_MANY_DIMS, d->span, "a file has at most %d run-time dims", MAX_DIMS);
     s->m->too_many_syms = true;
     fix_dim(d, 1);
     return;

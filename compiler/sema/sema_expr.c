@@ -568,7 +568,7 @@ Value *sema_extent(Sema *s, const Expr *e) {
   Diag *g = sema_error(s, ERR_RUN_TIME_ONLY, e->span,
                        "no size: a dim is made of run-time dims by +, - and *, as a sum of at most "
                        "%d terms",
-                       POLY_TERMS);
+                       POLY_FITS);
   diag_help(s->d, g, "as in `dim S = P + L, T = S - K + 1`");
   return v_poison(s);
 }

@@ -236,7 +236,7 @@ bool sema_position(Sema *s, const Operand *x, const char *what, Poly *out) {
 
 bool sema_within(Sema *s, Poly p, const Poly *size, bool equal_too, Span at, const char *text) {
   int64_t n;
-  if (p.n + size->n <= POLY_TERMS) {
+  if (poly_add_fits(&p, size)) {
     Poly d = poly_sub(*size, p);
     if (poly_is_const(&d, &n))
       return n > 0 || (n == 0 && equal_too);
@@ -280,8 +280,10 @@ static bool do_slice(Sema *s, const Value *t, Change *c) {
   if (is_poison(t))
     return true;
   const Ax *from = c->from[0];
-  if (c->lo.n + c->hi.n > POLY_TERMS)
+  if (!poly_add_fits(&c->lo, &c->hi)) {
+    sema_error(s, ERR_TOO_MANY_DIMS, c->op->span, "the length of this slice is too complicated");
     return false;
+  }
   Poly d = poly_sub(c->hi, c->lo);
   bool empty = poly_is_const(&d, &len)
                    ? len < 1

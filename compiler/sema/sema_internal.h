@@ -6,6 +6,7 @@
 // ---- limits
 enum {
   SYM_GENERIC = MAX_SYMS,
+  MAX_DIMS = 16, // that each call brings
   MAX_GENERICS = 64,
   MAX_DEPTH = 200,
   MAX_EVAL = 3000,

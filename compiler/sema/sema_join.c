@@ -104,7 +104,7 @@ static bool joined_axis(Sema *s, Name name, Parts *p) {
   Poly size = poly_const(0);
   bool open = false;
   for (int i = 0; i < p->n; i++) {
-    if (size.n + p->ax[i]->size.n > POLY_TERMS) {
+    if (!poly_add_fits(&size, &p->ax[i]->size)) {
       sema_error(s, ERR_TOO_MANY_DIMS, name.span, "the sum of these lengths is too complicated");
       return false;
     }
@@ -191,7 +191,7 @@ static Ax *padded_axis(Sema *s, Name name) {
 
 static bool pad_fits(Sema *s, const PrimCall *c, const Ax *from, const Ax *to, Poly before) {
   int64_t n;
-  bool fits = before.n + from->size.n <= POLY_TERMS && !(poly_is_const(&before, &n) && n < 0);
+  bool fits = poly_add_fits(&before, &from->size) && !(poly_is_const(&before, &n) && n < 0);
   if (fits && sema_within(s, poly_add(before, from->size), &to->size, true, c->at,
                           arena_printf(s->a, "`pad` to `%s`", to->name)))
     return true;

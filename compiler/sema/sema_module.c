@@ -53,7 +53,7 @@ Poly size_subst(Sema *s, const Poly *p, const AxList *map, bool *fits) {
       if (*fits)
         term = poly_mul(term, x);
     }
-    *fits &= sum.n + term.n <= POLY_TERMS;
+    *fits &= poly_add_fits(&sum, &term);
     if (*fits)
       sum = poly_add(sum, term);
   }

@@ -110,7 +110,7 @@ static bool poly_arith(BinOp op, const Number *a, const Number *b, Poly *out) {
   Poly x, y;
   if (!as_poly(a, &x) || !as_poly(b, &y) || !small_terms(&x) || !small_terms(&y))
     return false;
-  if ((op == BIN_ADD || op == BIN_SUB) && x.n + y.n <= POLY_TERMS)
+  if ((op == BIN_ADD || op == BIN_SUB) && poly_add_fits(&x, &y))
     *out = op == BIN_ADD ? poly_add(x, y) : poly_sub(x, y);
   else if (op == BIN_MUL && poly_mul_fits(&x, &y))
     *out = poly_mul(x, y);
