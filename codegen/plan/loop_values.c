@@ -281,6 +281,23 @@ static void map_nest(LoopLower *x, const Slot *s, Node *n) {
   loop_close_nest(x, &t);
 }
 
+// Each operand into its part.
+static void concat_nest(LoopLower *x, const Slot *s, Node *n) {
+  Poly from = poly_const(0), one = poly_const(1);
+  for (int i = 0; i < n->nin; i++) {
+    Axis *ax[MAX_AXES], *part = n->attr.from[i];
+    for (int k = 0; k < s->nax; k++)
+      ax[k] = s->ax[k] == n->attr.axis ? part : s->ax[k];
+    Nest t = loop_open_nest(x, ax, s->nax, true);
+    LExpr *v = loop_settled(x->c, lower_value(x->c, n->in[i], &t.at).e),
+          *at = coords_get(&t.at, part);
+    coords_set(&t.at, n->attr.axis, llinear(x->c, &at, &one, 1, from));
+    loop_slot_store(x, s, &t.at, v);
+    loop_close_nest(x, &t);
+    from = poly_add(from, part->extent);
+  }
+}
+
 int loop_axes_but(const Slot *s, const Axis *but, Axis **out) {
   int n = 0;
   for (int i = 0; i < s->nax; i++)
@@ -363,7 +380,7 @@ static void store_value(LoopLower *x, Node *n) {
     loop_nest(x, n);
     return;
   }
-  NestOf *nest = nest_of(n);
+  NestOf *nest = n->op == OP_CONCAT ? concat_nest : nest_of(n);
   Slot s = loop_scratch_slot(x, n, n->ax, n->nax, op_name(n->op));
   (nest ? nest : map_nest)(x, &s, n);
   vec_push(x->c->a, &x->slot, s);
@@ -376,10 +393,10 @@ static bool reads_about(const Node *n) {
 }
 
 // Pointwise work that a reduction would do again for each element of an axis that it lacks.
-static bool is_repeated(const LoopLower *x, const LoopRegion *r, const Node *n) {
+static bool is_repeated(const LoopRegion *r, Node *n) {
   if (n->op == OP_STATE || (op_flags(n->op) & F_LEAF) || is_computed_apart(n))
     return false;
-  if (op_flags(n->op) & F_INDEX)
+  if (view_base(n) != n)
     return false;
   for (int i = 0; i < r->nnode; i++) {
     const Node *u = r->node[i];
@@ -396,14 +413,13 @@ static bool is_repeated(const LoopLower *x, const LoopRegion *r, const Node *n) 
     if ((op_flags(u->op) & F_POINTWISE) && u->nax > n->nax && op_flops(n) >= 8)
       return true;
   }
-  (void)x;
   return false;
 }
 
 void loop_store_values(LoopLower *x, LoopRegion *r) {
   for (int i = 0; i < r->nnode; i++) {
     Node *n = r->node[i];
-    if (r->live[n->id] && !loop_slot_of(x, n) && (is_computed_apart(n) || is_repeated(x, r, n)))
+    if (r->live[n->id] && !loop_slot_of(x, n) && (is_computed_apart(n) || is_repeated(r, n)))
       store_value(x, n);
   }
 }

@@ -36,6 +36,11 @@ static const ScanCase cases[] = {
     {"complex result", "model M(u : [B, L, H]) { C : c64[H]\n"
                        " s = scan[L](s : c64[B, H] = 0) { s = 0.5i * s + C * u\n s }\n"
                        " entry y : [B, L, H] = real(s) * imag(s) }"},
+    {"gates in one product",
+     "model M(x : [B, L, T, H]) { u : [H, T, G]\n"
+     " entry y : [B, L, H] = scan[L](h : [B, H] = 0, c : [B, G] = 0) {\n"
+     "  a = x[H as G] + 0.1 * h @[H] u\n  c = 0.5 * tanh(a[T = 0]) * c + a[T = 1]\n  h "
+     "= tanh(c)[G as H]\n  h } }"},
     {"f64", "model M(x : f64[B, L, I]) { w : f64[I, H]\n u : f64[H, G]\n"
             " entry y : f64[B, L, H] = scan[L](h : f64[B, H] = 0) {\n"
             "  h = tanh(x @[I] w + (h @[H] u)[G as H])\n  h } }"},
