@@ -122,7 +122,10 @@ llvm_sources = \
 	%D%/llvm/llvm_int.c \
 	%D%/llvm/llvm_internal.h \
 	%D%/llvm/llvm_mem.c \
+	%D%/llvm/llvm_amx.c \
 	%D%/llvm/llvm_micro.c \
+	%D%/llvm/llvm_pairs.c \
+	%D%/llvm/llvm_pair_tile.c \
 	%D%/llvm/llvm_scalar.c \
 	%D%/llvm/llvm_stmt.c \
 	%D%/llvm/llvm_tile.c \

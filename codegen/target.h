@@ -7,6 +7,13 @@
 #define BIGSC_TARGET_H
 #include "base/arena.h"
 
+// How products of pairs of bf16 are taken.
+typedef enum PairUnit {
+  PAIRS_WIDENED, // as f32
+  PAIRS_DOT,     // by dot products: avx512bf16
+  PAIRS_TILES,   // by AMX
+} PairUnit;
+
 typedef struct Target {
   const char *triple;
   const char *cpu;  // whose instructions are used: "x86-64-v3"
@@ -20,11 +27,15 @@ typedef struct Target {
   bool has_masks; // masked loads and stores of 32-bit lanes are instructions
   // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
   int mr, nr;
+  PairUnit pairs;
+  const char *extra; // of features, what `cpu` lacks; NULL: nothing
 } Target;
 
 // march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
 // failure NULL, and *error says why (in the arena).
 Target *target_new(Arena *a, const char *march, int opt, const char **error);
+// From here on code uses what the CPU has for bf16, too: features and pairs tell.
+void target_take_bf16(Arena *a, Target *t, const char *march);
 // NULL; or why there is no code for processors here, a sentence, and target_new gives none: a build --without-llvm.
 const char *target_missing(void);
 // Once in a process, before anything else: failed is called with LLVM's reason where it would end the process, no_memory where it

@@ -37,8 +37,8 @@ static bool is_for_blocks(const LBody *b) {
   for (int i = 0; i < b->n; i++) {
     const LStmt *s = b->v[i];
     bool rounds = s->kind == LS_REDUCE && s->value->dtype == DT_BF16 && s->reduce == LR_SUM;
-    if (rounds || s->kind == LS_TILE || s->kind == LS_TRANSPOSE || s->kind == LS_ATTENTION ||
-        !is_for_blocks(&s->body))
+    if (rounds || s->kind == LS_TILE || s->kind == LS_TRANSPOSE || s->kind == LS_PAIRS ||
+        s->kind == LS_ATTENTION || !is_for_blocks(&s->body))
       return false;
   }
   return true;

@@ -93,6 +93,8 @@ static void attribute(LlvmUnit *u, Val fn, const char *key, const char *value) {
 void emit_attributes(LlvmUnit *u, Val fn) {
   attribute(u, fn, "target-cpu", u->target->cpu);
   attribute(u, fn, "tune-cpu", u->target->tune);
+  if (u->target->extra)
+    attribute(u, fn, "target-features", u->target->extra);
   attribute(u, fn, "no-builtins", "");
   if (u->target->vector_floats == 16) {
     attribute(u, fn, "prefer-vector-width", "512");

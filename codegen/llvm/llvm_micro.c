@@ -59,6 +59,11 @@ static Val at(const Gen *g, Val p, Val index) {
   return LLVMBuildGEP2(g->b, g->u->f32, p, &index, 1, "");
 }
 
+// Of pairs am and ak count halves.
+static Val at_a(const Gen *g, Val p, Val index) {
+  return LLVMBuildGEP2(g->b, g->key->pairs ? g->u->i16 : g->u->f32, p, &index, 1, "");
+}
+
 static Val scaled(const Gen *g, Val stride, int64_t n) {
   return LLVMBuildMul(g->b, stride, i64c(g, n), "");
 }
@@ -99,10 +104,17 @@ static void copy_b(const Gen *g, const Val *bv, int s) {
   }
 }
 
+// A of row r, in all lanes.
+static Val broadcast_a(const Gen *g, Val a, int r) {
+  Val x = LLVMBuildLoad2(g->b, g->u->f32, at_a(g, a, g->row[r]), "");
+  LLVMSetAlignment(x, g->key->pairs ? 2 : 4);
+  return emit_splat(g->u, x, g->u->target->vector_floats);
+}
+
 // One value of k: `s` steps past the running pointers.
 static void one_k(const Gen *g, Val a, Val b, int s) {
   Val bv[NV_MAX];
-  a = at(g, a, scaled(g, g->ak, s));
+  a = at_a(g, a, scaled(g, g->ak, s));
   b = at(g, b, scaled(g, g->bk, s));
   if (g->key->prefetch)
     prefetch(g, b);
@@ -111,13 +123,11 @@ static void one_k(const Gen *g, Val a, Val b, int s) {
   if (g->key->copy_b)
     copy_b(g, bv, s);
   for (int r = 0; r < g->key->rows; r++) {
-    Val x = LLVMBuildLoad2(g->b, g->u->f32, at(g, a, g->row[r]), "");
-    LLVMSetAlignment(x, 4);
-    x = emit_splat(g->u, x, g->u->target->vector_floats);
+    Val x = broadcast_a(g, a, r);
     for (int j = 0; j < g->key->nv; j++) {
-      Val slot = g->acc[r * g->key->nv + j];
-      LLVMBuildStore(g->b, vm_fma(&g->u->vm, x, bv[j], LLVMBuildLoad2(g->b, g->vec, slot, "")),
-                     slot);
+      Val slot = g->acc[r * g->key->nv + j], sum = LLVMBuildLoad2(g->b, g->vec, slot, "");
+      sum = g->key->pairs ? pair_add(g->u, x, bv[j], sum) : vm_fma(&g->u->vm, x, bv[j], sum);
+      LLVMBuildStore(g->b, sum, slot);
     }
   }
 }
@@ -136,7 +146,7 @@ static void k_loop(const Gen *g, Val count_slot, Val end, int step) {
       b = LLVMBuildLoad2(g->b, g->u->ptr, g->b_slot, "");
   for (int s = 0; s < step; s++)
     one_k(g, a, b, s);
-  LLVMBuildStore(g->b, at(g, a, scaled(g, g->ak, step)), g->a);
+  LLVMBuildStore(g->b, at_a(g, a, scaled(g, g->ak, step)), g->a);
   LLVMBuildStore(g->b, at(g, b, scaled(g, g->bk, step)), g->b_slot);
   if (g->key->copy_b) {
     Val to = LLVMBuildLoad2(g->b, g->u->ptr, g->pack, "");
@@ -273,7 +283,8 @@ static void define(LlvmUnit *u, const Micro *m) {
 static bool same_key(const MicroKey *x, const MicroKey *y) {
   return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows &&
          x->nv == y->nv && x->first == y->first && x->cut == y->cut && x->masked == y->masked &&
-         x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch;
+         x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch &&
+         x->pairs == y->pairs;
 }
 
 static const Micro *micro(LlvmUnit *u, const MicroKey *key) {

@@ -266,6 +266,7 @@ void emit_body(Emit *e, const LBody *b) {
       break;
     case LS_TILE: emit_tile(e, s->tile); break;
     case LS_TRANSPOSE: emit_transpose(e, s); break;
+    case LS_PAIRS: emit_pairs(e, s); break;
     case LS_ATTENTION: BUG("attention is planned as loops for CPUs");
     }
   }

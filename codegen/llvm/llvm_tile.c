@@ -126,7 +126,8 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool c
                     .first = first,
                     .cut = cut,
                     .clamped = rows > 2,
-                    .prefetch = true};
+                    .prefetch = true,
+                    .pairs = p->pairs};
     LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL,
                       no = yes ? new_block(e, "more") : NULL;
     if (yes) {
@@ -143,7 +144,7 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool c
   LLVMPositionBuilderAtEnd(e->b, done);
 }
 
-static void multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first, bool few) {
+void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first, bool few) {
   int64_t most = loop_upper_bound(p->K);
   MicroKey key = {.am = known_or(a->am, MICRO_RUNTIME),
                   .ak = known_or(a->ak, MICRO_RUNTIME),
@@ -152,8 +153,9 @@ static void multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool firs
                   .rows = c->mr,
                   .nv = c->nv,
                   .first = first,
-                  .cut = most < 0 || most > TILE_UNCUT_K,
-                  .prefetch = p->bwidth > 0};
+                  .cut = !p->pairs && (most < 0 || most > TILE_UNCUT_K),
+                  .prefetch = p->bwidth > 0,
+                  .pairs = p->pairs};
   if (few)
     few_rows(c, p, a, key.cut, first);
   else
@@ -176,7 +178,7 @@ static void long_product(TileCx *c, const LProduct *p, const MicroArgs *args, bo
   a.a = elem_ptr(e, e->u->f32, args->a, LLVMBuildMul(e->b, l.i, args->ak, ""));
   a.b = elem_ptr(e, e->u->f32, args->b, LLVMBuildMul(e->b, l.i, args->bk, ""));
   a.K = imin(e, LLVMBuildSub(e->b, args->K, l.i, ""), iconst(e, TILE_LONG_K));
-  multiply(c, p, &a, true, few);
+  tile_multiply(c, p, &a, true, few);
   tile_add_total(e, total, c->tile, n, c->vector);
   loop_end(e, &l);
   tile_take_total(e, total, c->tile, n, c->vector);
@@ -200,7 +202,7 @@ static void emit_product(TileCx *c, const LProduct *p, bool first, bool few) {
   a.run = tile_run(e, a.K);
   int64_t most = loop_upper_bound(p->K);
   if (most >= 0 && most <= TILE_LONG_K) {
-    multiply(c, p, &a, first, few);
+    tile_multiply(c, p, &a, first, few);
     return;
   }
   LLVMBasicBlockRef usual = new_block(e, "usual"), many = new_block(e, "long"),
@@ -208,7 +210,7 @@ static void emit_product(TileCx *c, const LProduct *p, bool first, bool few) {
   Val is_long = LLVMBuildICmp(e->b, LLVMIntSGT, a.K, iconst(e, TILE_LONG_K), "");
   LLVMBuildCondBr(e->b, is_long, many, usual);
   LLVMPositionBuilderAtEnd(e->b, usual);
-  multiply(c, p, &a, first, few);
+  tile_multiply(c, p, &a, first, few);
   LLVMBuildBr(e->b, done);
   LLVMPositionBuilderAtEnd(e->b, many);
   emit_forget(e);
@@ -278,7 +280,7 @@ void tile_epilogue(TileCx *c) {
 
 static void products(TileCx *c, bool few) {
   for (int i = 0; i < c->t->nprod; i++)
-    emit_product(c, &c->t->prod[i], i == 0, few);
+    (c->t->prod[i].pairs ? tile_pairs : emit_product)(c, &c->t->prod[i], i == 0, few);
 }
 
 static void sum_tile(TileCx *c) {
@@ -341,14 +343,23 @@ void tile_panels(TileCx *c, TileFn *f) {
 
 // ---- the statement
 
+static bool all_pairs(const LTile *t) {
+  bool all = true;
+  for (int i = 0; i < t->nprod; i++)
+    all &= t->prod[i].pairs;
+  return all;
+}
+
 static void shape(TileCx *c) {
   const Target *t = c->e->u->target;
+  c->amx = t->pairs == PAIRS_TILES && all_pairs(c->t);
   int width = t->vector_floats;
   for (int i = 0; i < c->t->nprod; i++)
     *(c->t->prod[i].bwidth ? &c->panels : &c->rows) = true;
-  c->mr = c->Mc >= 0 && c->Mc < t->mr ? (int)c->Mc : t->mr;
+  int mr = c->amx ? 2 * LOOP_PAIR_ROWS : t->mr;
+  c->mr = c->Mc >= 0 && c->Mc < mr ? (int)c->Mc : mr;
   c->nv = t->nr / width;
-  if (c->Nc >= 0 && c->Nc < t->nr) {
+  if (!c->amx && c->Nc >= 0 && c->Nc < t->nr) {
     c->nv = 1; // a power of two: the lanes of the epilogue
     while (c->nv * width < c->Nc)
       c->nv *= 2;
@@ -371,6 +382,8 @@ void emit_tile(Emit *e, const LTile *t) {
   shape(&c);
   c.lane = (LaneCx){
       .lanes = lanes_of(e->arena, e->k, t->nvar, &t->body), .width = c.nr, .base_multiple = c.nr};
+  if (c.amx)
+    amx_begin(&c);
   partials_begin(e, &t->body, c.nr);
   if (loop_tile_workspace(t)) {
     tile_blocked(&c);
@@ -379,6 +392,8 @@ void emit_tile(Emit *e, const LTile *t) {
     c.tile = entry_alloca(e, LLVMArrayType(e->u->f32, (unsigned)((c.mr + 1) * c.nr)), 64);
     tile_panels(&c, panel);
   }
+  if (c.amx)
+    amx_end(&c);
   partials_end(e, &t->body);
   emit_forget(e);
 }

@@ -7,7 +7,7 @@
 // element by element.
 #include "codegen/llvm/llvm_internal.h"
 
-enum { BLOCK_MAX = 8 }; // wider blocks need more registers than there are
+enum { BLOCK_MAX = 8, SQUARE_MAX = 16 }; // wider blocks need more registers than there are
 
 typedef struct Trans {
   Emit *e;
@@ -45,16 +45,22 @@ static void store_at(const Trans *t, Val c, Val r, Val v) {
 }
 
 // Exchanges the off-diagonal halves of a and b, at distance d: stage d of a transpose.
-static void exchange(const Trans *t, Val *a, Val *b, int d) {
-  Emit *e = t->e;
-  Val low[BLOCK_MAX], high[BLOCK_MAX];
-  for (int j = 0; j < t->w; j++) {
-    low[j] = LLVMConstInt(e->u->i32, (unsigned long long)(j & d ? t->w + j - d : j), false);
-    high[j] = LLVMConstInt(e->u->i32, (unsigned long long)(j & d ? t->w + j : j + d), false);
+static void exchange(Emit *e, Val *a, Val *b, int d, int w) {
+  Val low[SQUARE_MAX], high[SQUARE_MAX];
+  for (int j = 0; j < w; j++) {
+    low[j] = LLVMConstInt(e->u->i32, (unsigned long long)(j & d ? w + j - d : j), false);
+    high[j] = LLVMConstInt(e->u->i32, (unsigned long long)(j & d ? w + j : j + d), false);
   }
-  Val x = LLVMBuildShuffleVector(e->b, *a, *b, LLVMConstVector(low, (unsigned)t->w), "");
-  *b = LLVMBuildShuffleVector(e->b, *a, *b, LLVMConstVector(high, (unsigned)t->w), "");
+  Val x = LLVMBuildShuffleVector(e->b, *a, *b, LLVMConstVector(low, (unsigned)w), "");
+  *b = LLVMBuildShuffleVector(e->b, *a, *b, LLVMConstVector(high, (unsigned)w), "");
   *a = x;
+}
+
+void emit_square(Emit *e, Val *v, int n) {
+  for (int d = 1; d < n; d *= 2)
+    for (int i = 0; i < n; i++)
+      if (!(i & d))
+        exchange(e, &v[i], &v[i + d], d, n);
 }
 
 static void block(const Trans *t, Val r, Val c) {
@@ -62,10 +68,7 @@ static void block(const Trans *t, Val r, Val c) {
   Val v[BLOCK_MAX];
   for (int i = 0; i < t->w; i++)
     v[i] = load_row(t, LLVMBuildAdd(e->b, r, iconst(e, i), ""), c, t->w);
-  for (int d = 1; d < t->w; d *= 2)
-    for (int i = 0; i < t->w; i++)
-      if (!(i & d))
-        exchange(t, &v[i], &v[i + d], d);
+  emit_square(e, v, t->w);
   for (int i = 0; i < t->w; i++)
     store_at(t, LLVMBuildAdd(e->b, c, iconst(e, i), ""), r, v[i]);
 }

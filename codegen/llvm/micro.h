@@ -20,6 +20,7 @@ struct MicroKey {
   bool clamped;
   bool copy_b;   // B's rows are also written to `pack`, contiguous
   bool prefetch; // B comes from memory once: ask for it 8 KB ahead
+  bool pairs;    // a k is two values of bf16, 32 bits; am and ak count values
 };
 
 typedef struct MicroArgs {
@@ -29,6 +30,8 @@ typedef struct MicroArgs {
   Val run;           // i64, a multiple of MICRO_UNROLL; NULL unless cut
   Val pack;          // pointer; NULL unless copy_b
 } MicroArgs;
+// sum + x[0] y[0] + x[1] y[1] in each lane, of pairs of bf16.
+Val pair_add(LlvmUnit *u, Val x, Val y, Val sum);
 // Calls the function of that key at the builder's position, emitting it first if the unit has none.
 void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args);
 #endif

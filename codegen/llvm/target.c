@@ -74,6 +74,42 @@ static const Level *choose_x86(Arena *a, Target *t, const char *march, bool nati
   return &x86_levels[level - 1];
 }
 
+#define DOT "+avx512bf16"
+#define AMX "+amx-tile,+amx-bf16"
+static const struct {
+  const char *name;
+  bool tiles;
+} cpus_with_bf16[] = {{"cooperlake", false},    {"znver4", false},       {"znver5", false},
+                      {"sapphirerapids", true}, {"emeraldrapids", true}, {"graniterapids", true},
+                      {"graniterapids-d", true}};
+
+// Of a CPU by name.
+static PairUnit unit_of(const char *march) {
+  for (int i = 0; i < COUNT(cpus_with_bf16); i++)
+    if (!strcmp(march, cpus_with_bf16[i].name))
+      return cpus_with_bf16[i].tiles ? PAIRS_TILES : PAIRS_DOT;
+  return PAIRS_WIDENED;
+}
+
+static PairUnit unit_of_host(void) {
+  char *have = LLVMGetHostCPUFeatures();
+  PairUnit unit = !isa_has_all(have, DOT)  ? PAIRS_WIDENED
+                  : isa_has_all(have, AMX) ? PAIRS_TILES
+                                           : PAIRS_DOT;
+  LLVMDisposeMessage(have);
+  return unit;
+}
+
+void target_take_bf16(Arena *a, Target *t, const char *march) {
+  bool native = !march || !strcmp(march, "native");
+  if (t->vector_floats == 16)
+    t->pairs = native ? unit_of_host() : unit_of(march);
+  if (t->pairs == PAIRS_WIDENED)
+    return;
+  t->extra = t->pairs == PAIRS_TILES ? DOT "," AMX : DOT;
+  t->features = arena_printf(a, "%s,%s", t->features, t->extra);
+}
+
 const char *target_missing(void) {
   return NULL;
 }

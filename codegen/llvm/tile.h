@@ -18,6 +18,7 @@ typedef struct TileCx {
   int64_t Mc, Nc;    // when known, else -1
   bool panels, rows; // are there products of either kind of B?
   bool shift;        // ragged columns by a moved tile
+  bool amx;          // products of pairs, by AMX
   Val tile;          // where the current tile's sums are: mr x nr floats
   Val n, ns;         // first column of the panel, and of the moved tile
   Val m, ms;         // the same for rows
@@ -33,6 +34,14 @@ void tile_rows(TileCx *c, TileFn *f);
 Val tile_a(TileCx *c, const LProduct *p);
 Val tile_b(TileCx *c, const LProduct *p);
 void tile_epilogue(TileCx *c);
+// One product's sums: `first` sets them, else they are added; `few`: there are fewer rows than the tile has.
+void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first, bool few);
+// The same by AMX, between the two that set its tiles for the statement and give them back.
+void amx_multiply(TileCx *c, const MicroArgs *a, bool first, bool few);
+void amx_begin(TileCx *c);
+void amx_end(TileCx *c);
+// All of a product of pairs.
+void tile_pairs(TileCx *c, const LProduct *p, bool first, bool few);
 // Totals in float64 of n sums, a multiple of width: cleared; sums added; put where the sums are.
 void tile_clear_total(Emit *e, Val total, Val n, int width);
 void tile_add_total(Emit *e, Val total, Val sums, Val n, int width);

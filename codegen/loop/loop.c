@@ -412,13 +412,13 @@ static bool same_expr(Map *m, const LExpr *a, const LExpr *b) {
 
 // The parts of a statement, listed once for both walks.  Unused parts are NULL or zero in both
 // statements.
-enum { STMT_EXPRS = 11, STMT_INTS = 12, PROD_EXPRS = 10, PROD_INTS = 3 };
+enum { STMT_EXPRS = 12, STMT_INTS = 12, PROD_EXPRS = 10, PROD_INTS = 4 };
 
 static void stmt_parts(const LStmt *s, const LExpr *e[STMT_EXPRS], int64_t n[STMT_INTS]) {
   const LTile *t = s->tile;
   const LExpr *pe[STMT_EXPRS] = {s->lo,       s->hi,        s->index,    s->value,
                                  s->tr.rows,  s->tr.cols,   s->tr.sbase, s->tr.srow,
-                                 s->tr.dbase, s->tr.dpanel, s->tr.dcol};
+                                 s->tr.dbase, s->tr.dpanel, s->tr.dcol,  s->tr.scol};
   int64_t pn[STMT_INTS] = {
       s->kind,   s->var,    s->vec,       s->reg,
       s->dtype,  s->reduce, s->mem,       s->add + 2 * s->apart + 4 * s->diagonal,
@@ -430,7 +430,7 @@ static void stmt_parts(const LStmt *s, const LExpr *e[STMT_EXPRS], int64_t n[STM
 static void product_parts(const LProduct *p, const LExpr *e[PROD_EXPRS], int64_t n[PROD_INTS]) {
   const LExpr *pe[PROD_EXPRS] = {p->abase, p->am,     p->ak, p->bbase,  p->bk,
                                  p->bn,    p->bpanel, p->K,  p->afirst, p->bfirst};
-  int64_t pn[PROD_INTS] = {p->amem, p->bmem, p->bwidth};
+  int64_t pn[PROD_INTS] = {p->amem, p->bmem, p->bwidth, p->pairs};
   memcpy(e, pe, sizeof pe);
   memcpy(n, pn, sizeof pn);
 }

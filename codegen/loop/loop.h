@@ -35,7 +35,7 @@ typedef struct LExpr {
 
 // clang-format off
 typedef enum LStmtKind {
-  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE, LS_ATTENTION
+  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE, LS_PAIRS, LS_ATTENTION
 } LStmtKind;
 // clang-format on
 typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
@@ -55,6 +55,9 @@ typedef struct LProduct {
   int64_t bwidth;
   LExpr *bpanel;
   LExpr *K;
+  // Of bf16, each k beside the next: B in panels that PAIRS made, from bbase on, and A in rows of step 1 (ak, bk say nothing).  On
+  // CPUs, which multiply bf16 in no other form.
+  bool pairs;
   // What takes the place of an element as it is loaded, of L_ACC, that element: f32, then rounded to its memory's dtype.
   // NULL: the element does.  Not on CPUs.
   LExpr *afirst, *bfirst;
@@ -123,11 +126,14 @@ struct LStmt {
   LTile *tile;
   LAttention *attention; // alone in its kernel
   // TRANSPOSE: for r < rows, c < cols: dst[dbase + (r / dwidth)*dpanel + c*dcol + r % dwidth] =
-  // src[sbase + r*srow + c]; rows up to the next multiple of dwidth are filled with zeros.  f32, src
-  // perhaps bf16.
+  // src[sbase + r*srow + c]; rows up to the next multiple of dwidth are filled with zeros.  f32,
+  // src perhaps bf16.
+  // PAIRS: with k = c, each beside the next, dst[dbase + (r / dwidth)*dpanel + (c / 2)*2*dwidth + (r % dwidth)*2 + c % 2] =
+  // src[sbase + r*srow + c*scol], where srow or scol is 1; of bf16, src perhaps f32.  Zeros follow up to multiples of
+  // LOOP_PAIR_K and LOOP_PAIR_ROWS; dwidth is a multiple of LOOP_PAIR_ROWS, or 1: rows of k, of which as many are written.
   struct {
     int src, dst;
-    LExpr *rows, *cols, *sbase, *srow, *dbase, *dpanel, *dcol;
+    LExpr *rows, *cols, *sbase, *srow, *scol, *dbase, *dpanel, *dcol;
     int64_t dwidth;
   } tr;
 };
@@ -145,6 +151,7 @@ typedef struct LGrid {
   int var;       // its task variable: 0 .. count-1
 } LGrid;
 enum { GRID_MAX = 4 };
+enum { LOOP_PAIR_K = 32, LOOP_PAIR_ROWS = 16 };
 typedef struct LKernel {
   const char *name; // for symbols, dumps and profiles; not hashed
   const char *from; // which .mdl lines it came from, for dumps; not hashed

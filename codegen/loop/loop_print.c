@@ -126,6 +126,8 @@ static void put_product(const Out *o, const LTile *t, const LProduct *p) {
     put(o, ", of the first %", p->afirst);
   if (p->bfirst)
     put(o, ", of the second %", p->bfirst);
+  if (p->pairs)
+    fputs(", in pairs", o->f);
   fputc('\n', o->f);
 }
 
@@ -149,6 +151,17 @@ static void put_transpose(const Out *o, const LStmt *s) {
   put(o, "% + c*%", s->tr.dpanel, s->tr.dcol);
   fprintf(o->f, " + r%%%d] = %s[", (int)s->tr.dwidth, mem_name(o, s->tr.src));
   put(o, "% + r*% + c], r < %, c < %\n", s->tr.sbase, s->tr.srow, s->tr.rows, s->tr.cols);
+}
+
+static void put_pairs(const Out *o, const LStmt *s) {
+  fprintf(o->f, "pairs %s[", mem_name(o, s->tr.dst));
+  put(o, "%", s->tr.dbase);
+  fprintf(o->f, " + r/%d*", (int)s->tr.dwidth);
+  put(o, "%", s->tr.dpanel);
+  fprintf(o->f, " + c/2*%d + r%%%d*2 + c%%2] = %s[", 2 * (int)s->tr.dwidth, (int)s->tr.dwidth,
+          mem_name(o, s->tr.src));
+  put(o, "% + r*% + c*%], r < %, c < %\n", s->tr.sbase, s->tr.srow, s->tr.scol, s->tr.rows,
+      s->tr.cols);
 }
 
 static void put_for(const Out *o, const LStmt *s, int depth) {
@@ -208,6 +221,7 @@ static void put_stmt(const Out *o, const LStmt *s, int depth) {
   case LS_FOR: put_for(o, s, depth); return;
   case LS_TILE: put_tile(o, s->tile, depth); return;
   case LS_TRANSPOSE: put_transpose(o, s); return;
+  case LS_PAIRS: put_pairs(o, s); return;
   case LS_ATTENTION: put_attention(o, s, depth); return;
   case LS_REG:
     fprintf(o->f, "r%d : %s = ", s->reg, dtype_name(s->dtype));

@@ -299,6 +299,9 @@ static void check_product(Verify *v, const LTile *t, const LProduct *p) {
     check_size(v, p->bn, "bn");
   if (p->bwidth && p->bn)
     fail(v, "a step of columns in panels");
+  if (p->pairs && (!p->bwidth || v->k->mem.v[p->amem].dtype != DT_BF16 ||
+                   v->k->mem.v[p->bmem].dtype != DT_BF16))
+    fail(v, "pairs of other than bf16, or without panels");
   check_first(v, p->afirst, p->amem);
   check_first(v, p->bfirst, p->bmem);
 }
@@ -328,9 +331,14 @@ static void check_tile(Verify *v, const LTile *t) {
   v->var[t->mvar] = v->var[t->nvar] = false;
 }
 
-static void check_transpose(Verify *v, const LStmt *s) {
+static bool is_one(const LExpr *x) {
+  return x->op == L_INT && x->inum == 1;
+}
+
+// Into panels, one of whose steps is `step`.
+static void check_panels(Verify *v, const LStmt *s, const LExpr *step) {
   const LExpr *size[] = {s->tr.rows,  s->tr.cols,   s->tr.sbase, s->tr.srow,
-                         s->tr.dbase, s->tr.dpanel, s->tr.dcol};
+                         s->tr.dbase, s->tr.dpanel, step};
   check_mem(v, s->tr.src);
   check_mem(v, s->tr.dst);
   for (int i = 0; i < COUNT(size); i++)
@@ -341,8 +349,25 @@ static void check_transpose(Verify *v, const LStmt *s) {
     fail(v, "a transpose inside of a vector loop");
   if (s->tr.dwidth < 1 || s->tr.src == s->tr.dst || !v->k->mem.v[s->tr.dst].written)
     fail(v, "a transpose needs a width and a destination of its own");
-  if (!is_factor(v, s->tr.src) || v->k->mem.v[s->tr.dst].dtype != DT_F32)
+  if (!is_factor(v, s->tr.src))
     fail(v, "a transpose of other than f32");
+}
+
+static void check_transpose(Verify *v, const LStmt *s) {
+  check_panels(v, s, s->tr.dcol);
+  if (!v->error && v->k->mem.v[s->tr.dst].dtype != DT_F32)
+    fail(v, "a transpose to other than f32");
+}
+
+static void check_pairs(Verify *v, const LStmt *s) {
+  check_panels(v, s, s->tr.scol);
+  if (v->error)
+    return;
+  if (v->k->mem.v[s->tr.dst].dtype != DT_BF16 ||
+      (s->tr.dwidth > 1 && s->tr.dwidth % LOOP_PAIR_ROWS))
+    fail(v, "pairs of other than bf16, or of another width");
+  if (!is_one(s->tr.srow) && !is_one(s->tr.scol))
+    fail(v, "pairs of what lies in no row");
 }
 
 static void check_matrix(Verify *v, const LAttention *t, int i) {
@@ -513,6 +538,7 @@ static void check_body(Verify *v, const LBody *b) {
     case LS_COLSUM: check_colsum(v, s); break;
     case LS_TILE: check_tile(v, s->tile); break;
     case LS_TRANSPOSE: check_transpose(v, s); break;
+    case LS_PAIRS: check_pairs(v, s); break;
     case LS_ATTENTION: check_attention(v, s); break;
     default: fail(v, "a statement of unknown kind"); break;
     }

@@ -5,6 +5,11 @@
 #include <string.h>
 
 #if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 // The builtin wants literal names; it also knows whether the system saves the wide registers.
 // clang-format off
 #define FEATURES(X)                                                                                \
@@ -13,7 +18,28 @@
   X("avx512vbmi") X("avx512vbmi2") X("avx512vnni") X("avx512bitalg") X("avx512vpopcntdq")          \
   X("avx512bf16") X("avx512vp2intersect")
 // clang-format on
+#if defined(__x86_64__) && defined(__linux__)
+// Linux gives the tiles of AMX, whose state is large, to processes that ask: see the kernel's documentation, x86/xstate.rst.
+static bool may_use_tiles(void) {
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA);
+}
+#else
+static bool may_use_tiles(void) {
+  return false;
+}
+#endif
+
+static bool has_amx(void) {
+  enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+  unsigned a, b, c, d = 0;
+  bool known = __get_cpuid_count(7, 0, &a, &b, &c, &d);
+  return known && (d & AMX_BF16) && (d & AMX_TILE) && may_use_tiles();
+}
+
 static bool lacks(const char *name, size_t n) {
+  if (n > 4 && !memcmp(name, "amx-", 4))
+    return !has_amx();
   __builtin_cpu_init();
 #define TEST(feature)                                                                              \
   if (n == sizeof feature - 1 && !memcmp(name, feature, n))                                        \
