@@ -99,6 +99,7 @@ codegen_sources = \
 	%D%/plan/plan.c \
 	%D%/plan/plan.h \
 	%D%/plan/plan_internal.h \
+	%D%/plan/pairs.c \
 	%D%/plan/precision.c \
 	%D%/plan/plan_target.c \
 	%D%/plan/plan_targets.def \

@@ -11,9 +11,11 @@
 // under dropout:
 //   p = exp(x - lse);  dp = dout V' (dropped out alike);  ds = p (dp - delta);
 //   dq += ds K scale;  dk += ds' q scale;  dv += p' dout (p dropped out).
+// Products of pairs of bf16 take what they multiply in panels and rows of pairs, which are made of a block of keys once, of rows
+// and of their probabilities in each block of rows.
 #include "codegen/plan/attention.h"
 
-enum { KEYS = 256, SCORE_ROW = KEYS + 16, BACK_ROWS = 48 };
+enum { KEYS = 256, SCORE_ROW = KEYS + 16, BACK_ROWS = 48, BACK_PAIRS = 64 };
 
 typedef struct AttentionBuild {
   Arena *a;
@@ -23,6 +25,9 @@ typedef struct AttentionBuild {
   LExpr *staged;     // the first key of the staged panels
   LExpr *r0, *nrows; // the block of rows
   int kt, vt, p, ds, acc, max, sum, delta;
+  int narrow_p, narrow_ds, turned; // of pairs: scores as bf16, and those of a key in a row
+  int kn, vn,
+      rows_n; // of pairs: panels whose columns are features, of k, v, and of a block of rows
   int64_t acc_row;
 } AttentionBuild;
 
@@ -90,7 +95,8 @@ static int64_t panels(const AttentionBuild *b, int64_t n) {
 }
 
 // The block's rows of x [keys x cols], transposed into panels of nr keys.
-static void stage(AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols, int dst) {
+static void stage(const AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols,
+                  int dst) {
   LStmt *t = NEW(b->a, LStmt);
   t->kind = LS_TRANSPOSE;
   t->tr.src = x->mem;
@@ -103,8 +109,52 @@ static void stage(AttentionBuild *b, LBody *body, const AttentionMatrix *x, int6
   t->tr.dpanel = ints(b, cols * b->s->nr);
   t->tr.dcol = ints(b, b->s->nr);
   t->tr.dwidth = b->s->nr;
-  b->staged = b->s0;
   put(b, body, t);
+}
+
+static int64_t whole_pairs(int64_t n) {
+  return (n + LOOP_PAIR_K - 1) / LOOP_PAIR_K * LOOP_PAIR_K;
+}
+
+static int narrow_scratch(const AttentionBuild *b, const char *name, int64_t n) {
+  return loop_scratch(b->a, b->k, name, DT_BF16, poly_const(n));
+}
+
+// Elements of mem from base on, `srow` from row to row and `scol` from k to k, as panels or, of width 1, rows of `room` values of k.
+static void make_pairs(const AttentionBuild *b, LBody *body, int mem, LExpr *base, LExpr *rows,
+                       LExpr *cols, LExpr *srow, LExpr *scol, int dst, int64_t width,
+                       int64_t room) {
+  LStmt *t = NEW(b->a, LStmt);
+  t->kind = LS_PAIRS;
+  t->tr.src = mem;
+  t->tr.dst = dst;
+  t->tr.rows = rows;
+  t->tr.cols = cols;
+  t->tr.sbase = base;
+  t->tr.srow = srow;
+  t->tr.scol = scol;
+  t->tr.dbase = ints(b, 0);
+  t->tr.dpanel = ints(b, width * room);
+  t->tr.dwidth = width;
+  put(b, body, t);
+}
+
+// Panels whose columns are the features of n rows of x from `first` on.
+static void stage_features(const AttentionBuild *b, LBody *body, const AttentionMatrix *x,
+                           LExpr *first, LExpr *n, int64_t cols, int dst, int64_t room) {
+  make_pairs(b, body, x->mem, at(b, x, first), ints(b, cols), n, ints(b, 1), x->row, dst, b->s->nr,
+             room);
+}
+
+// Panels whose columns are the block's keys.
+static void stage_keys(AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols,
+                       int dst) {
+  if (b->s->pairs)
+    make_pairs(b, body, x->mem, at(b, x, b->s0), b->ns, ints(b, cols), x->row, ints(b, 1), dst,
+               b->s->nr, whole_pairs(cols));
+  else
+    stage(b, body, x, cols, dst);
+  b->staged = b->s0;
 }
 
 static LTile *tile(const AttentionBuild *b, LBody *body, LExpr *m, LExpr *n, LExpr **mv,
@@ -117,20 +167,42 @@ static LTile *tile(const AttentionBuild *b, LBody *body, LExpr *m, LExpr *n, LEx
   return t->tile;
 }
 
+// Keys of the staged ones that lie before the block's.
+static LExpr *past_keys(const AttentionBuild *b) {
+  return b->s0 == b->staged ? ints(b, 0) : lx_iop(b->a, L_ISUB, b->s0, b->staged);
+}
+
 // rows of x (row block) times the staged panels of a block of keys, which begins at a panel
 static void against_panels(const AttentionBuild *b, LTile *t, const AttentionMatrix *x, int64_t k,
                            int staged) {
-  LExpr *past = b->s0 == b->staged ? ints(b, 0) : lx_iop(b->a, L_ISUB, b->s0, b->staged);
+  int64_t column = b->s->pairs ? whole_pairs(k) : k;
   t->prod[t->nprod++] = (LProduct){.amem = x->mem,
                                    .abase = at(b, x, b->r0),
                                    .am = x->row,
                                    .ak = ints(b, 1),
                                    .bmem = staged,
-                                   .bbase = lx_mul(b->a, past, ints(b, k)),
+                                   .bbase = lx_mul(b->a, past_keys(b), ints(b, column)),
                                    .bk = ints(b, b->s->nr),
                                    .bwidth = b->s->nr,
-                                   .bpanel = ints(b, k * b->s->nr),
-                                   .K = ints(b, k)};
+                                   .bpanel = ints(b, column * b->s->nr),
+                                   .K = ints(b, k),
+                                   .pairs = b->s->pairs};
+}
+
+// Rows of k values each, `row` apart, times panels that have room for `room` of them, from `first` on.
+static void pairs_times(const AttentionBuild *b, LTile *t, int rows, int64_t row, int panels,
+                        int64_t room, LExpr *first, LExpr *k) {
+  t->prod[t->nprod++] = (LProduct){.amem = rows,
+                                   .abase = ints(b, 0),
+                                   .am = ints(b, row),
+                                   .ak = ints(b, 1),
+                                   .bmem = panels,
+                                   .bbase = lx_mul(b->a, first, ints(b, b->s->nr)),
+                                   .bk = ints(b, b->s->nr),
+                                   .bwidth = b->s->nr,
+                                   .bpanel = ints(b, room * b->s->nr),
+                                   .K = k,
+                                   .pairs = true};
 }
 
 // scores (or their transpose) in scratch times rows of x in place
@@ -309,7 +381,7 @@ static void softmax_block(const AttentionBuild *b, LBody *body) {
   LExpr *value = rd(b, e);
   if (b->s->rate > 0)
     value = dropped(b, kept(b, &exps->body, i, j), value);
-  store(b, &exps->body, b->p, score_index(b, i, j), value, false);
+  store(b, &exps->body, b->s->pairs ? b->narrow_p : b->p, score_index(b, i, j), value, false);
   int c = reg(b, r, op1(b, L_EXP, op2(b, L_SUB, rd(b, before), rd(b, m))));
   store(b, r, b->max, i, rd(b, m), false);
   store(b, r, b->sum, i, op2(b, L_ADD, op2(b, L_MUL, load(b, b->sum, i), rd(b, c)), rd(b, sum)),
@@ -352,24 +424,39 @@ static LBody *all_keys(AttentionBuild *b, LBody *body) {
   return key_blocks(b, body);
 }
 
+static void scratch_of_forward(AttentionBuild *b) {
+  const AttentionShape *s = b->s;
+  b->kt =
+      s->pairs ? narrow_scratch(b, "kt", KEYS * whole_pairs(s->d)) : scratch(b, "kt", KEYS * s->d);
+  b->p = scratch(b, "p", ATTENTION_ROWS * SCORE_ROW);
+  b->acc = scratch(b, "acc", ATTENTION_ROWS * b->acc_row);
+  b->max = scratch(b, "max", ATTENTION_ROWS);
+  b->sum = scratch(b, "sum", ATTENTION_ROWS);
+  if (!s->pairs)
+    return;
+  b->vn = narrow_scratch(b, "vn", panels(b, s->dv) * KEYS);
+  b->narrow_p = narrow_scratch(b, "narrow p", ATTENTION_ROWS * SCORE_ROW);
+}
+
 void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s, LExpr *row0,
                        LExpr *nrows) {
   AttentionBuild b = {.a = a, .k = k, .s = s, .r0 = row0, .nrows = nrows};
   LExpr *i, *j;
   b.acc_row = panels(&b, s->dv) + 16;
-  b.kt = scratch(&b, "kt", KEYS * s->d);
-  b.p = scratch(&b, "p", ATTENTION_ROWS * SCORE_ROW);
-  b.acc = scratch(&b, "acc", ATTENTION_ROWS * b.acc_row);
-  b.max = scratch(&b, "max", ATTENTION_ROWS);
-  b.sum = scratch(&b, "sum", ATTENTION_ROWS);
+  scratch_of_forward(&b);
   LBody *keys = (s->sees ? seen_keys : all_keys)(&b, body);
-  stage(&b, keys, &s->k, s->d, b.kt);
+  stage_keys(&b, keys, &s->k, s->d, b.kt);
+  if (s->pairs)
+    stage_features(&b, keys, &s->v, b.s0, b.ns, s->dv, b.vn, KEYS);
   LTile *t = tile(&b, keys, nrows, b.ns, &i, &j);
   against_panels(&b, t, &s->q, s->d, b.kt);
   store(&b, &t->body, b.p, score_index(&b, i, j), scored(&b, &t->body, i, j), false);
   softmax_block(&b, keys);
   t = tile(&b, keys, nrows, ints(&b, s->dv), &i, &j);
-  scores_times(&b, t, b.p, false, &s->v, b.s0, b.ns);
+  if (s->pairs)
+    pairs_times(&b, t, b.narrow_p, SCORE_ROW, b.vn, KEYS, ints(&b, 0), b.ns);
+  else
+    scores_times(&b, t, b.p, false, &s->v, b.s0, b.ns);
   store(&b, &t->body, b.acc, lx_add(a, lx_mul(a, i, ints(&b, b.acc_row)), j), lx_acc(a), true);
   finish_rows(&b, body);
 }
@@ -430,9 +517,10 @@ static void score_gradients(const AttentionBuild *b, LBody *body) {
   ds = op2(b, L_MUL, ds, num(b, s->scale));
   if (s->mask)
     ds = select3(b, s->mask(s->ctx, e, row, lx_add(b->a, b->s0, j)), ds, num(b, 0));
-  store(b, e, b->ds, place, ds, false);
-  if (keep)
-    store(b, e, b->p, place, dropped(b, keep, rd(b, p)), false);
+  store(b, e, s->pairs ? b->narrow_ds : b->ds, place, ds, false);
+  if (keep || s->pairs)
+    store(b, e, s->pairs ? b->narrow_p : b->p, place, keep ? dropped(b, keep, rd(b, p)) : rd(b, p),
+          false);
 }
 
 // dst (from row `first` on) += scores (or their transpose) times x
@@ -444,6 +532,33 @@ static void accumulate(const AttentionBuild *b, LBody *body, int scores, bool tr
   scores_times(b, t, scores, transposed, x, xrow, k);
   store(b, &t->body, dst->mem, lx_add(b->a, at(b, dst, lx_add(b->a, first, i)), j), lx_acc(b->a),
         true);
+}
+
+// The same of pairs.
+static void add_to(const AttentionBuild *b, LBody *body, const AttentionMatrix *dst, LExpr *row,
+                   LExpr *j) {
+  store(b, body, dst->mem, lx_add(b->a, at(b, dst, row), j), lx_acc(b->a), true);
+}
+
+static void accumulate_rows(const AttentionBuild *b, LBody *body) {
+  LExpr *i, *j;
+  LTile *t = tile(b, body, b->nrows, ints(b, b->s->d), &i, &j);
+  pairs_times(b, t, b->narrow_ds, SCORE_ROW, b->kn, KEYS, past_keys(b), b->ns);
+  add_to(b, &t->body, &b->s->dq, lx_add(b->a, b->r0, i), j);
+}
+
+// dst += the transpose of scores, whose zeros reach up to whole pieces of rows, times the block's rows of x.
+static void accumulate_keys(const AttentionBuild *b, LBody *body, int scores,
+                            const AttentionMatrix *x, const AttentionMatrix *dst, int64_t cols) {
+  LExpr *i, *j, *piece = ints(b, LOOP_PAIR_K);
+  LExpr *k = lx_iop(b->a, L_IDIV, lx_add(b->a, b->nrows, ints(b, LOOP_PAIR_K - 1)), piece);
+  make_pairs(b, body, scores, ints(b, 0), b->ns, b->nrows, ints(b, 1), ints(b, SCORE_ROW),
+             b->turned, 1, BACK_PAIRS);
+  stage_features(b, body, x, b->r0, b->nrows, cols, b->rows_n, BACK_PAIRS);
+  LTile *t = tile(b, body, b->ns, ints(b, cols), &i, &j);
+  pairs_times(b, t, b->turned, BACK_PAIRS, b->rows_n, BACK_PAIRS, ints(b, 0),
+              lx_mul(b->a, k, piece));
+  add_to(b, &t->body, dst, lx_add(b->a, b->s0, i), j);
 }
 
 // What a block of rows may see of the keys that are staged, or all of them for the sake of rows that see nothing.
@@ -458,26 +573,50 @@ static void add_gradients(AttentionBuild *b, LBody *body) {
   const AttentionShape *s = b->s;
   probabilities(b, body);
   score_gradients(b, body);
+  if (s->pairs) {
+    accumulate_rows(b, body);
+    accumulate_keys(b, body, b->narrow_p, &s->dout, &s->dv_, s->dv);
+    accumulate_keys(b, body, b->narrow_ds, &s->q, &s->dk, s->d);
+    return;
+  }
   accumulate(b, body, b->ds, false, &s->k, b->s0, b->ns, &s->dq, b->r0, b->nrows, s->d);
   accumulate(b, body, b->p, true, &s->dout, b->r0, b->nrows, &s->dv_, b->s0, b->ns, s->dv);
   accumulate(b, body, b->ds, true, &s->q, b->r0, b->nrows, &s->dk, b->s0, b->ns, s->d);
 }
 
+static void scratch_of_backward(AttentionBuild *b) {
+  const AttentionShape *s = b->s;
+  b->p = scratch(b, "p", BACK_ROWS * SCORE_ROW);
+  if (!s->pairs) {
+    b->kt = scratch(b, "kt", KEYS * s->d);
+    b->vt = scratch(b, "vt", KEYS * s->dv);
+    b->ds = scratch(b, "ds", BACK_ROWS * SCORE_ROW);
+    return;
+  }
+  int64_t most = s->d > s->dv ? s->d : s->dv;
+  b->kt = narrow_scratch(b, "kt", KEYS * whole_pairs(s->d));
+  b->vt = narrow_scratch(b, "vt", KEYS * whole_pairs(s->dv));
+  b->kn = narrow_scratch(b, "kn", panels(b, s->d) * KEYS);
+  b->rows_n = narrow_scratch(b, "rows", panels(b, most) * BACK_PAIRS);
+  b->narrow_p = narrow_scratch(b, "narrow p", BACK_ROWS * SCORE_ROW);
+  b->narrow_ds = narrow_scratch(b, "narrow ds", BACK_ROWS * SCORE_ROW);
+  b->turned = narrow_scratch(b, "turned", (KEYS + LOOP_PAIR_ROWS) * BACK_PAIRS);
+}
+
 void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape *s) {
   AttentionBuild b = {.a = a, .k = k, .s = s};
   LExpr *v;
-  b.kt = scratch(&b, "kt", KEYS * s->d);
-  b.vt = scratch(&b, "vt", KEYS * s->dv);
-  b.p = scratch(&b, "p", BACK_ROWS * SCORE_ROW);
-  b.ds = scratch(&b, "ds", BACK_ROWS * SCORE_ROW);
+  scratch_of_backward(&b);
   b.delta = loop_scratch(a, k, "delta", DT_F32, s->rows_size);
   clear_matrix(&b, body, &s->dq, s->rows, s->d);
   clear_matrix(&b, body, &s->dk, s->keys, s->d);
   clear_matrix(&b, body, &s->dv_, s->keys, s->dv);
   row_deltas(&b, body);
   LBody *keys = key_blocks(&b, body);
-  stage(&b, keys, &s->k, s->d, b.kt);
-  stage(&b, keys, &s->v, s->dv, b.vt);
+  stage_keys(&b, keys, &s->k, s->d, b.kt);
+  stage_keys(&b, keys, &s->v, s->dv, b.vt);
+  if (s->pairs)
+    stage_features(&b, keys, &s->k, b.s0, b.ns, s->d, b.kn, KEYS);
   LExpr *blocks =
       lx_iop(a, L_IDIV, lx_add(a, s->rows, ints(&b, BACK_ROWS - 1)), ints(&b, BACK_ROWS));
   LStmt *rows = loop(&b, keys, blocks, 0, &v);

@@ -12,6 +12,7 @@ typedef enum StageKind {
   STAGE_TRANSPOSE, // rows of the summed index at stride 1 -> panels
   STAGE_PANELS,    // a parameter's panels -> panels of the other axis
   STAGE_COPY,      // any order -> dense rows, element by element
+  STAGE_PAIRS,     // -> panels or rows of pairs of bf16
 } StageKind;
 // Of a convolution with one kernel for all channels, y[l] = sum of A[l, j] u[j]: A's rows are the kernel, shifted.
 typedef enum Toeplitz {
@@ -28,6 +29,7 @@ struct Tile {
   StageKind stage_a, stage_b;
   int64_t staged_width; // b is a staged copy in panels of this width
   Toeplitz toeplitz;    // then a is the kernel behind TOEPLITZ_SIDE zeros, and k is m
+  bool pairs;           // of bf16: see pairs.c
   int rows, columns;    // of a task, at most; 0: as of any contraction
   Node *light_a,
       *light_b; // what the tile derives of the elements of a and b as it loads them; NULL: it takes those
@@ -53,6 +55,17 @@ bool place_merges(const Place *pl, Axis *const *ax, int n);
 void contract_sort_axes(const Place *pl, Axis **ax, int n);
 // Axes that do not merge with the last one in pl go from l to outer.
 void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer);
+
+// ---- pairs.c: products of pairs of bf16
+bool pairs_here(const Prog *g); // are there any in the program?
+bool pairs_fit(const Prog *g, const Node *c);
+// Can PAIRS read pl, `rows` being t's m or n?  Are these panels of k?  Can a tile read it as A?
+bool pairs_read(const Place *pl, const Tile *t, const AxisList *rows);
+bool pairs_panels_of_k(const Place *pl, const Tile *t);
+bool pairs_read_rows(const Place *pl, const Tile *t);
+Poly pairs_padded(const Tile *t); // values of k, of a row or a column, in what PAIRS makes
+// Starts PAIRS of x, which lies in src: panels of t's columns, or its rows.
+Inst *pairs_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, bool kept);
 
 // ---- toeplitz.c: convolutions with one kernel for all channels
 bool toeplitz_fits(const Prog *g, const Node *conv);

@@ -169,7 +169,7 @@ static bool known_sum(const Tile *t) {
 
 // A long sum would go over all of those lines for each of the batch.
 static bool far_apart(const Prog *g, const Tile *t) {
-  return g->p->o.on->tile_work && !known_sum(t) && batch_inside(t);
+  return !t->pairs && g->p->o.on->tile_work && !known_sum(t) && batch_inside(t);
 }
 
 static bool reads_rows(const Tile *t, const Place *a) {
@@ -183,11 +183,34 @@ static Place *operand_place(Prog *g, const Node *c, Node *x) {
   return pl && (pl->dtype == DT_F32 || g->p->o.on->bf16_products) ? pl : NULL;
 }
 
+// The order of k is A's where a tile can read A.
+static bool try_pairs(Prog *g, Node *c, int side, Tile *t, double *cost) {
+  Node *a = c->in[1 - side], *b = c->in[side];
+  t->pairs = true;
+  t->a = place_view(g, a);
+  t->b = place_view(g, b);
+  const Place *first = is_plain(t->a) || !t->b ? t->a : t->b;
+  if (first)
+    contract_sort_axes(first, t->k.ax, t->k.n);
+  if (t->a)
+    contract_sort_axes(t->a, t->m.ax, t->m.n);
+  if (t->b)
+    contract_sort_axes(t->b, t->n.ax, t->n.n);
+  t->stage_a = pairs_read_rows(t->a, t)     ? STAGE_NONE
+               : pairs_read(t->a, t, &t->m) ? STAGE_PAIRS
+                                            : STAGE_COPY;
+  t->stage_b = pairs_read(t->b, t, &t->n) ? STAGE_PAIRS : STAGE_COPY;
+  *cost = stage_cost(g, a, t->stage_a) + stage_cost(g, b, t->stage_b) + output_cost(g, t, c);
+  return true;
+}
+
 // Fills in everything but the places of staged copies; false when `side` has no columns.
 static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   classify(c, side, t);
   if (!t->n.n)
     return false;
+  if (pairs_fit(g, c))
+    return try_pairs(g, c, side, t, cost);
   t->a = operand_place(g, c, c->in[1 - side]);
   t->b = operand_place(g, c, c->in[side]);
   if (t->b)
@@ -318,7 +341,7 @@ static Place *batch_place(Prog *g, DType dtype, bool kept, const AxisList *batch
 // The operand's values in the order `batch, outer, inner`.
 static Place *stage_copy(Prog *g, Node *x, const Place *src, Tile *t, const AxisList *outer,
                          const AxisList *inner) {
-  DType dtype = src ? src->dtype : DT_F32;
+  DType dtype = t->pairs ? DT_BF16 : src ? src->dtype : DT_F32;
   uint64_t key = stage_key(inner, outer, dtype == DT_F32 ? 2 : 3);
   Place *dst = find_staged(g, x, key);
   if (dst)
@@ -330,6 +353,26 @@ static Place *stage_copy(Prog *g, Node *x, const Place *src, Tile *t, const Axis
   fuse_copy(g, x, dst, kept);
   vec_push(g->a, &g->staged, (Staged){x, dst, g->inst.v[g->inst.n - 1], key});
   return dst;
+}
+
+// x, which lies in src where it is in memory, as panels of columns, or as rows.
+static Place *stage_pairs(Prog *g, Node *x, Place *src, const Tile *t, bool columns) {
+  uint64_t key = stage_key(columns ? &t->n : &t->m, &t->k, columns ? 4 : 5);
+  Place *dst = find_staged(g, x, key);
+  if (dst)
+    return dst;
+  Inst *k = pairs_stage(g, x, src, t, columns, steady_in_entry(g, x));
+  vec_push(g->a, &k->loads, view_base(x));
+  vec_push(g->a, &g->staged, (Staged){x, k->dst, k, key});
+  return k->dst;
+}
+
+// B of pairs: what is derived, or lies in no order that PAIRS reads, is copied to rows first.
+static void stage_pairs_of_b(Prog *g, Node *bn, Tile *t) {
+  if (t->stage_b == STAGE_COPY)
+    t->b = stage_copy(g, bn, t->b, t, &t->k, &t->n);
+  t->b = stage_pairs(g, bn, t->b, t, true);
+  t->staged_width = g->p->o.nr;
 }
 
 // Rows and columns that do not merge into one index are walked outside of the tile.
@@ -351,7 +394,9 @@ Inst *contract_plan(Prog *g, Node *c) {
     return NULL;
   Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
   Node *an = c->in[1 - b->side], *bn = c->in[b->side];
-  if (b->stage_b == STAGE_TRANSPOSE || b->stage_b == STAGE_PANELS) {
+  if (b->pairs) {
+    stage_pairs_of_b(g, bn, b);
+  } else if (b->stage_b == STAGE_TRANSPOSE || b->stage_b == STAGE_PANELS) {
     Tile *copy = NEW(g->a, Tile);
     *copy = *b;
     b->staged_width = g->p->o.nr;
@@ -359,6 +404,8 @@ Inst *contract_plan(Prog *g, Node *c) {
   } else if (b->stage_b == STAGE_COPY) {
     b->b = stage_copy(g, bn, b->b, b, &b->k, &b->n);
   }
+  if (b->stage_a == STAGE_PAIRS)
+    b->a = stage_pairs(g, an, b->a, b, false);
   if (b->stage_a == STAGE_COPY)
     b->a = b->a && far_apart(g, b) ? stage_copy(g, an, b->a, b, &b->k, &b->m)
                                    : stage_copy(g, an, b->a, b, &b->m, &b->k);

@@ -1,5 +1,6 @@
 // Attention nodes as steps: which matrices attention.h's builders read and write, and how they get
 // the mask, the bias and the dropout's numbers.
+#include "codegen/plan/contract.h"
 #include "codegen/plan/attention.h"
 #include "codegen/plan/plan_internal.h"
 #include <string.h>
@@ -62,8 +63,16 @@ static bool same_attention(const Node *a, const Node *b) {
   return !memcmp(a->attr.axes, b->attr.axes, sizeof *a->attr.axes * (size_t)a->attr.naxes);
 }
 
+// What a tile multiplies.
+static DType factor_dtype(Prog *g, const Node *n, Node *x) {
+  if (g->p->o.on->bf16_products)
+    return copied_dtype(g, x);
+  return pairs_here(g) && !info_of(g, n)->exact ? DT_BF16 : DT_F32;
+}
+
 // A view with `feature` at stride 1.
-static Place *matrix(Prog *g, Node *x, Axis *feature) {
+static Place *matrix(Prog *g, const Node *attention, Node *x, Axis *feature) {
+  DType t = factor_dtype(g, attention, x);
   Axis *order[MAX_AXES];
   int n = 0;
   for (int i = 0; i < x->nax; i++)
@@ -73,9 +82,9 @@ static Place *matrix(Prog *g, Node *x, Axis *feature) {
   Place *pl = place_view(g, x);
   int k = pl ? place_axis(pl, feature) : -1;
   int64_t s;
-  if (k >= 0 && !pl->width && poly_is_const(&pl->stride[k], &s) && s == 1)
+  if (k >= 0 && !pl->width && pl->dtype == t && poly_is_const(&pl->stride[k], &s) && s == 1)
     return pl;
-  return staged_rows(g, x, order, n, 1);
+  return staged_rows_of(g, x, t, order, n, 1);
 }
 
 static Axis *feature_of(const Node *n) {
@@ -126,9 +135,9 @@ Inst *attention_plan(Prog *g, Node *n) {
   Place *arg[8] = {0};
   for (int i = 0; i < n->nin; i++)
     if (i == Q || i == K)
-      arg[i] = matrix(g, n->in[i], n->attr.axis2);
+      arg[i] = matrix(g, n, n->in[i], n->attr.axis2);
     else if (i == V || i == OUT || i == DOUT)
-      arg[i] = matrix(g, n->in[i], value_axis(n));
+      arg[i] = matrix(g, n, n->in[i], value_axis(n));
     else if (i == LSE)
       arg[i] = place_view(g, n->in[i]);
   Inst *k = inst_new(g, IK_ATTENTION, n);
@@ -327,6 +336,7 @@ static void start_part(AttentionPart *p, Prog *g, Inst *k) {
                           .scale = n->attr.num,
                           .rate = n->attr.num2,
                           .nr = g->p->o.nr,
+                          .pairs = !g->p->o.on->bf16_products && k->arg[Q]->dtype == DT_BF16,
                           .ctx = &p->x};
 }
 

@@ -32,20 +32,23 @@ static bool all_there(const Place *pl, Axis *const *ax, int n) {
 }
 
 Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner) {
+  return staged_rows_of(g, n, copied_dtype(g, n), order, norder, ninner);
+}
+
+Place *staged_rows_of(Prog *g, Node *n, DType t, Axis *const *order, int norder, int ninner) {
   Place *pl = place_view(g, n);
-  if (pl && !pl->width && all_there(pl, order, norder) &&
+  if (pl && !pl->width && pl->dtype == t && all_there(pl, order, norder) &&
       unit_inner(pl, order + norder - ninner, ninner) && merges(pl, order, norder - ninner - 1))
     return pl;
   bool kept = g->prologue && info_of(g, n)->steady;
   for (int i = 0; i < g->staged.n; i++) {
     const Staged *s = &g->staged.v[i];
-    if (s->node == n && s->place->nax == norder &&
+    if (s->node == n && s->place->nax == norder && s->place->dtype == t &&
         !memcmp(s->place->ax, order, sizeof *order * (size_t)norder))
       return s->place;
   }
-  DType dtype = copied_dtype(g, n);
-  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, dtype, extents(order, norder), "reordered");
-  pl = place_dense(g, buf, dtype, order, norder);
+  int buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, t, extents(order, norder), "reordered");
+  pl = place_dense(g, buf, t, order, norder);
   fuse_copy(g, n, pl, kept);
   vec_push(g->a, &g->staged, (Staged){n, pl, g->inst.v[g->inst.n - 1], 0});
   return pl;
@@ -119,16 +122,16 @@ static Inst *plan_conv(Prog *g, Node *n) {
     if (!node_has(u, kax[i]))
       return loops(g, n);
   int norder = u->nax;
-  Place *pu = staged_rows(g, u, v.order, norder, v.nchan), *po;
+  Place *pu = staged_rows_of(g, u, DT_F32, v.order, norder, v.nchan), *po;
   if (grad) {
-    po = staged_rows(g, other, v.order, norder, v.nchan);
+    po = staged_rows_of(g, other, DT_F32, v.order, norder, v.nchan);
   } else {
     Axis **korder = NEWN(g->a, Axis *, nk);
     int m = 0;
     korder[m++] = n->attr.axis;
     for (int i = 0; i < v.nchan && nk > 1; i++)
       korder[m++] = v.order[v.nbatch + 1 + i];
-    po = staged_rows(g, other, korder, nk, nk - 1);
+    po = staged_rows_of(g, other, DT_F32, korder, nk, nk - 1);
   }
   Info *f = info_of(g, n);
   Inst *k = inst_new(g, IK_BUILTIN, n);
@@ -189,8 +192,8 @@ static Inst *plan_scatter(Prog *g, Node *n) {
   // staged_rows lets the last axis before the columns have its own stride; here all rows are one
   // index
   Place *psrc = place_view(g, src);
-  if (!psrc || psrc->width || !all_there(psrc, all, rows + nk) || !unit_inner(psrc, kept, nk) ||
-      !merges(psrc, order, rows)) {
+  if (!psrc || psrc->width || psrc->dtype != DT_F32 || !all_there(psrc, all, rows + nk) ||
+      !unit_inner(psrc, kept, nk) || !merges(psrc, order, rows)) {
     bool life = g->prologue && info_of(g, src)->steady;
     psrc = place_dense(
         g, buf_add(g, life ? BIGS_KEPT : BIGS_ARENA, DT_F32, extents(all, rows + nk), "reordered"),

@@ -44,6 +44,8 @@ static LExpr *base_index(ContractEmit *e, const Place *pl, LExpr *x, Poly step) 
 
 // Distance of a staged or stored operand's panels.
 static Poly panel_step(const Tile *t) {
+  if (t->pairs)
+    return poly_scale(pairs_padded(t), t->b->width);
   if (t->staged_width)
     return poly_scale(extents(t->k.ax, t->k.n), t->b->width);
   return poly_const(t->b->panel);
@@ -74,6 +76,7 @@ static LProduct product(ContractEmit *e) {
   p.K = lpoly(c, extents(t->k.ax, t->k.n));
   p.abase = base_index(e, t->a, e->row0, last_stride(t->a, &t->m));
   p.bwidth = t->b->width;
+  p.pairs = t->pairs;
   if (!p.bwidth) {
     p.bn = c->g->p->o.on->any_columns ? lpoly(c, last_stride(t->b, &t->n)) : NULL;
     p.bbase = base_index(e, t->b, e->col0, last_stride(t->b, &t->n));
@@ -309,7 +312,68 @@ static void transpose_rows(Lower *c, Inst *k, LStmt *s) {
   s->tr.dbase = base_index(&e, dst, b, poly_scale(K, rows));
 }
 
+// ---- pairs of bf16
+
+static LExpr *pairs_at(ContractEmit *e, const Place *dst, LExpr *n0) {
+  if (!dst->width)
+    return base_index(e, dst, n0, pairs_padded(e->t));
+  Poly panel = poly_scale(pairs_padded(e->t), dst->width);
+  return base_index(e, dst, ldiv_(e->c, n0, poly_const(dst->width)), panel);
+}
+
+// A task takes one panel of a parameter's columns, or rows, or of its k.
+static void pairs_of_panels(ContractEmit *e, const AxisList *rows, LStmt *s) {
+  Lower *c = e->c;
+  const Place *src = e->k->src, *dst = e->k->dst;
+  bool of_k = pairs_panels_of_k(src, e->t);
+  Poly K = extents(e->t->k.ax, e->t->k.n), N = extents(rows->ax, rows->n), along = of_k ? K : N;
+  LExpr *p = lvar(c, lower_grid(c, along, src->width)),
+        *first = liop(c, L_IMUL, p, li(c, src->width));
+  s->tr.rows = of_k ? lpoly(c, N) : rest(c, first, N, src->width);
+  s->tr.cols = of_k ? rest(c, first, K, src->width) : lpoly(c, K);
+  s->tr.srow = of_k ? lpoly(c, last_stride(src, rows)) : li(c, 1);
+  s->tr.scol = of_k ? li(c, 1) : lpoly(c, last_stride(src, &e->t->k));
+  s->tr.sbase = liop(c, L_IMUL, p, li(c, src->panel));
+  s->tr.dbase =
+      of_k ? liop(c, L_IMUL, first, li(c, dst->width ? dst->width : 1)) : pairs_at(e, dst, first);
+}
+
+static void pairs_of_rows(ContractEmit *e, const AxisList *rows, LStmt *s) {
+  Lower *c = e->c;
+  const Place *src = e->k->src;
+  Poly N = extents(rows->ax, rows->n);
+  if (e->t->batch.n)
+    lower_unflatten(c, lvar(c, lower_grid(c, extents(e->t->batch.ax, e->t->batch.n), 1)),
+                    e->t->batch.ax, e->t->batch.n, &e->outer);
+  LExpr *n0 = liop(c, L_IMUL, lvar(c, lower_grid(c, N, TRANSPOSE_ROWS)), li(c, TRANSPOSE_ROWS));
+  s->tr.rows = rest(c, n0, N, TRANSPOSE_ROWS);
+  s->tr.cols = lpoly(c, extents(e->t->k.ax, e->t->k.n));
+  s->tr.srow = lpoly(c, last_stride(src, rows));
+  s->tr.scol = lpoly(c, last_stride(src, &e->t->k));
+  s->tr.sbase = base_index(e, src, n0, last_stride(src, rows));
+  s->tr.dbase = pairs_at(e, e->k->dst, n0);
+}
+
+static void lower_pairs(Prog *g, Inst *k) {
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  const Place *dst = k->dst;
+  ContractEmit e = {.c = c, .k = k, .t = k->tile};
+  const AxisList *rows = dst->width ? &k->tile->n : &k->tile->m;
+  LStmt *s = transpose_stmt(c, lower_mem(c, k->src->buf, k->src->base, false),
+                            lower_mem(c, dst->buf, dst->base, true));
+  s->kind = LS_PAIRS;
+  s->tr.dwidth = dst->width ? dst->width : 1;
+  s->tr.dpanel = lpoly(c, poly_scale(pairs_padded(k->tile), s->tr.dwidth));
+  (k->src->width ? pairs_of_panels : pairs_of_rows)(&e, rows, s);
+  lower_emit(c, s);
+  lower_finish(c, poly_const(0));
+}
+
 void lower_transpose(Prog *g, Inst *k) {
+  if (k->tile->pairs) {
+    lower_pairs(g, k);
+    return;
+  }
   Lower *c = lower_new(g, k, inst_label(g, k));
   int src = lower_mem(c, k->src->buf, k->src->base, false),
       dst = lower_mem(c, k->dst->buf, k->dst->base, true);

@@ -444,6 +444,8 @@ bool mask_is_derived(const Prog *g, const Node *attention);
 // n as a view in which `inner` has stride 1 and the other axes any strides; copied when it is not
 // stored that way.
 Place *staged_rows(Prog *g, Node *n, Axis *const *order, int norder, int ninner);
+// The same, of elements of dtype t.
+Place *staged_rows_of(Prog *g, Node *n, DType t, Axis *const *order, int norder, int ninner);
 
 // ---- memplan.c, module.c
 void memplan(Prog *g);

@@ -59,9 +59,15 @@ void precision_mark(Prog *g) {
   }
 }
 
+// Does code that is not generated write it?
+static bool is_of_library(const Prog *g, const Node *n) {
+  return g->p->o.on->builtins && (n->op == OP_CAUSAL_CONV || n->op == OP_SCATTER);
+}
+
 DType stored_dtype(const Prog *g, const Node *n) {
   bool narrow = g->p->o.bf16 && (g->kind == BIGS_ENTRY || g->kind == BIGS_GRADIENT);
   bool summed = n->op == OP_ATTENTION_GRAD && !attention_is_statement(g, n); // where it lies
+  summed |= is_of_library(g, n);
   return narrow && n->dtype == DT_F32 && !summed && !info_of(g, n)->exact ? DT_BF16
                                                                           : (DType)n->dtype;
 }

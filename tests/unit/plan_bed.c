@@ -105,10 +105,13 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
   const char *error = NULL;
   Target *target = t->code ? cuda_target(a, 2) : target_new(a, t->march, 2, &error);
   ck_assert_msg(target != NULL, "%s", error);
+  if (t->bf16 && !t->code)
+    target_take_bf16(a, target, t->march);
   PlanOptions o = {.on = t->code ? &plan_on_gpu : &plan_on_cpu,
                    .nr = target->nr,
                    .mr = target->mr,
                    .vector_floats = target->vector_floats,
+                   .bf16 = t->bf16,
                    .fuse = !t->no_fuse,
                    .scan_steps = t->scan_steps};
   Planner *p = plan_new(a, t->b.g, &o);
