@@ -305,19 +305,11 @@ static bool is_for_gpu(const Options *o) {
 }
 
 bool options_bf16(const Options *o) {
-  return is_for_gpu(o) && !is(o->precision, "f32");
+  return is_for_gpu(o) ? !is(o->precision, "f32") : is(o->precision, "bf16");
 }
 
 bool options_whole(const Options *o) {
   return is(o->too_long, "error");
-}
-
-static int check_precision(const Options *o) {
-  bool makes_code = (V(COMPILE) | V_GPU) & 1u << o->verb;
-  if (!is(o->precision, "bf16") || is_for_gpu(o) || !makes_code)
-    return -1;
-  return usage("--precision=bf16 is for %s: processors store what they compute, f32",
-               "--target=cuda");
 }
 
 static int check_values(const Options *o) {
@@ -327,8 +319,6 @@ static int check_values(const Options *o) {
     if (status >= 0)
       return status;
   }
-  if (check_precision(o) >= 0)
-    return EXIT_USAGE;
   if (o->threads > POOL_MAX_THREADS) {
     fprintf(stderr, "bigsc: --threads takes at most %d\n", POOL_MAX_THREADS);
     return EXIT_USAGE;

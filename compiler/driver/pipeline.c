@@ -260,7 +260,10 @@ static bool run_simplify(Build *b) {
 
 static Target *cpu_target(Build *b, const char **error) {
   const BuildOptions *o = &b->options;
-  return o->target ? o->target : target_new(b->arena, o->march, o->opt, error);
+  Target *t = o->target ? o->target : target_new(b->arena, o->march, o->opt, error);
+  if (t && o->bf16 && !o->target)
+    target_take_bf16(b->arena, t, o->march);
+  return t;
 }
 
 // A CPU says nothing to a GPU's code, but has to be one, where LLVM is there to know it.
