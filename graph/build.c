@@ -55,39 +55,6 @@ int graph_sym(Graph *g, const char *name, int64_t bound) {
   return g->syms.n - 1;
 }
 
-static int64_t rounded_up(int64_t n, int64_t by) {
-  return n / by + (n % by != 0);
-}
-
-static int pieces_sym(Graph *g, int of, int64_t by) {
-  Sym s = g->syms.v[of];
-  int before = g->syms.n, i = graph_sym(g, arena_printf(g->arena, "#%s/%d", s.name, (int)by), 0);
-  if (i == before)
-    g->syms.v[i] = (Sym){g->syms.v[i].name, rounded_up(s.bound, by), of, by};
-  return i;
-}
-
-// Names of symbols that are counted start with #, as do those of the optimizer: nobody is asked for them.
-bool graph_pieces(Graph *g, const Poly *p, int64_t by, Poly *count) {
-  int64_t n;
-  Poly one = poly_const(by);
-  if (poly_is_const(p, &n))
-    return *count = poly_const(rounded_up(n, by)), true;
-  if (poly_div(p, &one, count))
-    return true;
-  const PolyTerm *t = &p->t[0];
-  if (p->n != 1 || t->coef != 1 || t->sym[1] >= 0 || g->syms.v[t->sym[0]].by ||
-      g->syms.n > MAX_SYMS - 2) // one is the optimizer's
-    return false;
-  return *count = poly_sym(pieces_sym(g, t->sym[0], by)), true;
-}
-
-void graph_count_pieces(const Graph *g, int64_t *syms) {
-  for (int i = 0; i < g->syms.n; i++)
-    if (g->syms.v[i].by)
-      syms[i] = rounded_up(syms[g->syms.v[i].of], g->syms.v[i].by);
-}
-
 Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent) {
   name = intern(g->intern, name);
   for (int i = 0; i < g->axes.n; i++) {
@@ -104,45 +71,6 @@ Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent) {
 // Depth -1 is left to axes that passes intern themselves.
 Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent) {
   return graph_axis(g, name, -2 - g->axes.n, extent);
-}
-
-// The largest value of a term, by its coefficient's sign: symbols are at most their bounds and at least 1, or 0 where the
-// table lacks them.  False: nothing bounds it.
-static bool largest_term(const Syms *t, const PolyTerm *x, int64_t *out) {
-  *out = x->coef;
-  for (int k = 0; k < POLY_FACTORS && x->sym[k] >= 0; k++) {
-    bool known = x->sym[k] < t->n;
-    int64_t bound = known ? t->v[x->sym[k]].bound : 0;
-    if (x->coef > 0 && (!bound || __builtin_mul_overflow(*out, bound, out)))
-      return false;
-    if (x->coef < 0 && !known)
-      *out = 0;
-  }
-  return true;
-}
-
-int64_t size_bound(const Syms *t, const Poly *p) {
-  int64_t sum = 0, x;
-  for (int i = 0; i < p->n; i++)
-    if (!largest_term(t, &p->t[i], &x) || __builtin_add_overflow(sum, x, &sum))
-      return -1;
-  return sum;
-}
-
-int64_t graph_bound(const Graph *g, const Poly *p) {
-  return size_bound(&g->syms, p);
-}
-
-int axis_least(const Axis *a) {
-  return a->dim ? 1 : 0;
-}
-
-const char *axis_need(Arena *arena, const Graph *g, const Axis *a) {
-  const char *syms[MAX_SYMS];
-  for (int i = 0; i < g->syms.n; i++)
-    syms[i] = g->syms.v[i].name;
-  return arena_printf(arena, "`%s` = %s has to be at least %d", a->dim ? a->dim : a->name,
-                      poly_str(arena, &a->extent, syms), axis_least(a));
 }
 
 // ---- facts

@@ -43,7 +43,7 @@ Eval *eval_new(Arena *a, const Graph *g, const int64_t *syms, uint64_t seed, uin
   e->step = step;
   if (syms && g->syms.n) // first values of parameters need none
     memcpy(e->syms, syms, (size_t)g->syms.n * sizeof *syms);
-  graph_count_pieces(g, e->syms);
+  sizes_complete(&g->syms, e->syms);
   return e;
 }
 

@@ -53,11 +53,11 @@ typedef struct Axis { // interned per graph: equal axes are one pointer
   const char
       *dim; // the declared dim that it is: has an element, or the call is refused; NULL: none
 } Axis;
-typedef struct Sym { // a run-time dim
-  const char *name;
-  int64_t bound; // 0: none
-  // A count of pieces: the value of symbol `of`, divided by `by` and rounded up.  0: a dim that is given.
-  int of;
+typedef struct Sym { // a run-time size
+  const char *name;  // "L", or "div(L + 1, 2)"
+  int64_t bound;     // 0: none
+  // by > 0: it is `of` / `by`, rounded down, where `of` has symbols before it, and no coefficient below 0; 0: calls bring it
+  Poly of;
   int64_t by;
 } Sym;
 typedef VEC(Sym) Syms;
@@ -210,15 +210,21 @@ static inline void graph_mark_set(Graph *g, GraphMark m) {
 Graph *graph_new(Arena *a, Intern *t);
 // index; the same name gives the same symbol
 int graph_sym(Graph *g, const char *name, int64_t bound);
-// The number of pieces of `by` that p has, the last one perhaps not whole; false when no polynomial says it.
+// p / by, rounded down, by > 0: a polynomial, perhaps with a symbol that becomes the table's.  Equal quotients are equal
+// polynomials: of (L + 2) / 2 it is that of L / 2, and 1.  False: the table has `room` symbols already.
+bool size_quotient(Syms *t, Arena *a, Intern *names, const Poly *p, int64_t by, int room,
+                   Poly *out);
+// The number of pieces of `by` that p has, the last one perhaps not whole.
 bool graph_pieces(Graph *g, const Poly *p, int64_t by, Poly *count);
-// The values of counts of pieces from those of the other symbols.
-void graph_count_pieces(const Graph *g, int64_t *syms);
+// The values of quotients from those of the other symbols.
+void sizes_complete(const Syms *t, int64_t *values);
 Axis *graph_axis(Graph *g, const char *name, int depth, Poly extent); // interned
 // equal to no other; its depth is negative
 Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent);
-// Largest possible value of a size given the symbols' bounds, or -1 when unbounded.  A symbol that the table lacks has none.
+// Largest possible value of a size given the symbols' bounds, or -1 when unbounded; the least one, INT64_MIN where nothing
+// is known.  What calls bring is at least 1; a symbol that the table lacks, a generic size, 0 or more.
 int64_t size_bound(const Syms *t, const Poly *p);
+int64_t size_least(const Syms *t, const Poly *p);
 int64_t graph_bound(const Graph *g, const Poly *p);
 // How many elements it has at least, or the call is refused; and what is said then, "`S` = L - 2 has to be at least 1".
 int axis_least(const Axis *a);

@@ -33,4 +33,5 @@ graph_sources = \
 	%D%/rules_stable.c \
 	%D%/rules_stack.c \
 	%D%/rules_structural.c \
+	%D%/sizes.c \
 	%D%/verify.c

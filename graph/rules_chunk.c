@@ -255,7 +255,8 @@ static Axis *fresh(Recurrence *c, const char *name, Poly extent) {
 
 static bool make_axes(Recurrence *c, int64_t steps) {
   Poly count;
-  if (!steps || !graph_pieces(c->g, &c->along->extent, steps, &count))
+  if (!steps || size_least(&c->g->syms, &c->along->extent) < 1 ||
+      !graph_pieces(c->g, &c->along->extent, steps, &count))
     return false;
   c->piece = fresh(c, "piece", count);
   c->piece->open = c->along->open;

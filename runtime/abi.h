@@ -4,7 +4,7 @@
 #define BIGSC_ABI_H
 #include "base/poly.h"
 
-enum { BIGS_ABI_VERSION = 16, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 17, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied
@@ -93,6 +93,11 @@ static inline int bigs_map_word(int plain) {
 }
 static inline int bigs_frame_words(int plain, int maps) {
   return maps ? bigs_map_word(plain) + maps * BIGS_MAP_WORDS : plain;
+}
+
+// Do calls say how large it is?  Quotients follow from others, and names of the optimizer's own start with #.
+static inline bool dim_is_brought(const BigsDim *d) {
+  return !d->by && d->name[0] != '#';
 }
 
 // The polynomial of a size.

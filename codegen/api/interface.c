@@ -29,7 +29,7 @@ static void put_structs(const Facts *x) {
 
 static void put_dims(const Facts *x) {
   for (int i = 0; i < x->m->ndim; i++)
-    if (x->m->dim[i].name[0] != '#') // not the optimizer's own
+    if (dim_is_brought(&x->m->dim[i]))
       fprintf(x->f, "\ndim %s %" PRId64, x->m->dim[i].name, x->m->dim[i].bound);
   for (int i = 0; i < x->m->nconst; i++)
     if (api_in_header(&x->m->constant[i]))

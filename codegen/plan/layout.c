@@ -110,8 +110,8 @@ static int64_t row_stride(const Planner *p, int64_t extent, DType t) {
 }
 
 // Of an axis without elements one may be read all the same: see still_there.
-static Poly room_along(const Axis *a) {
-  return may_be_empty(a) ? poly_add(a->extent, poly_const(1)) : a->extent;
+static Poly room_along(const Graph *g, const Axis *a) {
+  return may_be_empty(g, a) ? poly_add(a->extent, poly_const(1)) : a->extent;
 }
 
 Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int ninner, bool kept) {
@@ -129,7 +129,7 @@ Place *place_new_of(Prog *g, const Node *n, DType t, Axis *const *inner, int nin
     i--;
     pl->stride[i] = s;
     s = poly_mul(s, order[i]->extent);
-    size = poly_mul(size, room_along(order[i]));
+    size = poly_mul(size, room_along(g->g, order[i]));
   }
   pl->buf = buf_add(g, kept ? BIGS_KEPT : BIGS_ARENA, t, size, n->fn ? n->fn : op_name(n->op));
   return pl;

@@ -61,17 +61,6 @@ void program_limits(Planner *p, const Prog *g, BigsProgram *out) {
 
 // ---- sizes
 
-// Whether p >= 0 for all sizes of at least 1.
-static bool never_negative(const Poly *p) {
-  int64_t least = 0;
-  for (int i = 0; i < p->n; i++) {
-    if (p->t[i].coef < 0 && p->t[i].sym[0] >= 0)
-      return false;
-    least += p->t[i].coef;
-  }
-  return least >= 0;
-}
-
 static const char *room_text(Arena *a, const Axis *ax, const Poly *needs) {
   int64_t c;
   return poly_is_const(needs, &c)
@@ -83,7 +72,7 @@ static const char *room_text(Arena *a, const Axis *ax, const Poly *needs) {
 typedef VEC(BigsRoom) Rooms;
 
 static void need_room(Planner *p, Rooms *rooms, const Poly *room, const char *text, const Node *n) {
-  if (!never_negative(room))
+  if (size_least(&p->g->syms, room) < 0)
     vec_push(p->a, rooms, (BigsRoom){*room, text, node_source(p->a, n)});
 }
 
@@ -96,7 +85,7 @@ static void axis_rooms(Planner *p, Rooms *rooms, bool *seen, Axis *const *ax, in
       continue;
     seen[a->id] = true;
     Poly room = poly_sub(a->extent, poly_const(axis_least(a)));
-    if (!never_negative(&room))
+    if (size_least(&p->g->syms, &room) < 0)
       need_room(p, rooms, &room, axis_need(p->a, p->g, a), at);
   }
 }
@@ -130,9 +119,8 @@ static void length_rooms(Planner *p, Rooms *rooms, const Node *n) {
   need_room(p, rooms, &room, arena_printf(p->a, text, n->attr.axis->name), n);
 }
 
-bool may_be_empty(const Axis *a) {
-  Poly rest = poly_sub(a->extent, poly_const(1));
-  return !never_negative(&rest);
+bool may_be_empty(const Graph *g, const Axis *a) {
+  return size_least(&g->syms, &a->extent) < 1;
 }
 
 // What has no value for nothing.

@@ -300,7 +300,7 @@ static LowerVal clamp_index(Lower *c, LExpr *i, Poly extent, LExpr **out) {
 // An axis may have no element; who reads one of it all the same, and leaves it, has made a place of 0 by clamp_index.  So
 // what that is on an axis below, `in`, is to be one of its.
 static LExpr *still_there(Lower *c, const Axis *a, const LExpr *at, LExpr *in, const Axis *below) {
-  if (at->op == L_IMAX && may_be_empty(a))
+  if (at->op == L_IMAX && may_be_empty(c->g->g, a))
     clamp_index(c, in, below->extent, &in);
   return in;
 }
@@ -312,7 +312,7 @@ static LExpr *in_slice(Lower *c, const Attr *t, LExpr *at) {
 
 // Nothing is divided by the length of an axis without elements.
 static void in_parts(Lower *c, const Attr *t, LExpr *at, Coords *in) {
-  if (at->op != L_IMAX || !may_be_empty(t->axis)) {
+  if (at->op != L_IMAX || !may_be_empty(c->g->g, t->axis)) {
     lower_unflatten(c, at, t->axes, t->naxes, in);
     return;
   }

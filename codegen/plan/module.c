@@ -113,11 +113,11 @@ static uint32_t syms_of(const Poly *p) {
   return bits;
 }
 
-// Counts of pieces are no arguments; what they count is.
+// Quotients are no arguments; what they are of is.
 static uint32_t given(const Graph *g, uint32_t bits) {
-  for (int i = 0; i < g->syms.n; i++)
+  for (int i = g->syms.n - 1; i >= 0; i--)
     if (g->syms.v[i].by && bits >> i & 1)
-      bits = (bits & ~(1u << i)) | 1u << g->syms.v[i].of;
+      bits = (bits & ~(1u << i)) | syms_of(&g->syms.v[i].of);
   return bits;
 }
 

@@ -452,7 +452,7 @@ void memplan(Prog *g);
 void module_fill(Planner *p, BigsModule *m);
 void input_limits(const Planner *p, BigsTensor *input); // limits.c: fills BigsTensor.limit
 void program_limits(Planner *p, const Prog *g, BigsProgram *out);
-bool may_be_empty(const Axis *a); // for some sizes
+bool may_be_empty(const Graph *g, const Axis *a); // for some sizes
 // Are n's values computed, so that nobody has checked them as places on an axis?
 bool index_is_computed(const Node *n);
 // What is wrong where *room is negative: n is a count or a position that i32 has to hold, and cannot.

@@ -41,6 +41,7 @@ static const char *set_dims(Picture *p) {
   for (int i = 0; i < n; i++)
     if (dim_is_given(&dim[i]))
       p->sym[dim[i].sym] = usual_size(&dim[i]);
+  model_complete_sizes(p->s->model, p->sym);
   for (int i = 0; i < p->s->fixed.n; i++)
     text = dim_text(p, text, p->s->fixed.v[i].name, p->s->fixed.v[i].extent);
   for (int i = 0; i < n; i++)

@@ -17,7 +17,7 @@ static void dims_of(Session *s, const ModelPicture *made, int64_t *dims) {
     for (int i = 0; i < n; i++)
       if (dim_is_given(&dim[i]) && !strcmp(dim[i].name, m->dim[k].name))
         dims[k] = made->dims[dim[i].sym];
-  count_pieces(m, dims);
+  complete_sizes(m, dims);
 }
 
 static double size_at(const BigsModule *m, BigsSize size, const int64_t *dims) {

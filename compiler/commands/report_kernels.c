@@ -274,6 +274,7 @@ static void set_dims(Kernelling *k) {
                            : dim[i].bound && length > dim[i].bound ? dim[i].bound
                                                                    : length;
     }
+  model_complete_sizes(k->s->model, k->sym);
 }
 
 static bool build(Kernelling *k, Node **root) {

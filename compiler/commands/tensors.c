@@ -27,13 +27,6 @@ int64_t tensor_elements(const BigsTensor *t, const int64_t *dims) {
   return n <= INT64_MAX / 32 ? n : -1; // bytes of any dtype can be counted, too
 }
 
-// The symbol that a size is, or -1.
-static int lone_symbol(const Poly *p) {
-  return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[0] >= 0 && p->t[0].sym[1] < 0
-             ? p->t[0].sym[0]
-             : -1;
-}
-
 static bool converts(const StTensor *t, int dtype) {
   StDType from = t->dtype;
   switch (dtype) {
@@ -61,7 +54,7 @@ static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_
   if (in->rank != t->rank)
     return wrong_rank(s, t, in);
   for (int i = 0; i < t->rank; i++) {
-    int k = lone_symbol(&t->extent[i]);
+    int k = dim_of_size(m, &t->extent[i]);
     if (k < 0)
       continue;
     if (!in->shape[i])

@@ -155,7 +155,8 @@ static int load_so(Session *s, const char *path) {
   for (int i = 0; i < s->o->defs.n; i++) {
     const Define *d = &s->o->defs.v[i];
     int k = 0;
-    while (k < s->module->ndim && strcmp(s->module->dim[k].name, d->name))
+    while (k < s->module->ndim &&
+           (strcmp(s->module->dim[k].name, d->name) || !dim_is_brought(&s->module->dim[k])))
       k++;
     if (k == s->module->ndim)
       return session_error(

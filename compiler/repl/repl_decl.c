@@ -135,8 +135,10 @@ static void take(Repl *r, const DeclList *l, const Model *m) {
     DimNow d = {dims[i].name, dims[i].extent, dims[i].bound, open_dim(l, dims[i].name)};
     if (dim_is_given(&dims[i]))
       sym[dims[i].sym] = d.extent = open_extent(r, &dims[i], open);
-    else if (dims[i].formula)
+    else if (dims[i].formula) {
+      model_complete_sizes(m, sym);
       d.extent = poly_eval(&dims[i].size, sym);
+    }
     open += d.open;
     vec_push(r->arena, &now, d);
   }

@@ -64,7 +64,9 @@ typedef struct ModelDim {
   Span span;
 } ModelDim;
 int model_dims(const Model *m, const ModelDim **dims); // in order of declaration
-static inline bool dim_is_given(const ModelDim *d) {   // by each call
+// Puts what follows from the sizes that calls bring among these, by symbol: MAX_SYMS.
+void model_complete_sizes(const Model *m, int64_t *syms);
+static inline bool dim_is_given(const ModelDim *d) { // by each call
   return d->sym >= 0;
 }
 

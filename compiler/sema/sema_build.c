@@ -33,9 +33,11 @@ Value *sema_param(Sema *s, const ParamDecl *p) {
 
 // ---- parameters
 static void register_syms(Model *m, Graph *g) {
-  for (int i = 0; i < m->syms.n; i++)
+  for (int i = 0; i < m->syms.n; i++) {
     if (graph_sym(g, m->syms.v[i].name, m->syms.v[i].bound) != i)
       BUG("the graph has run-time dims of its own");
+    g->syms.v[i] = m->syms.v[i];
+  }
 }
 
 static Axis **graph_axes(Sema *s, const AxList *l) {

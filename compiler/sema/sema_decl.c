@@ -151,7 +151,7 @@ static void fix_dim(ModelDim *d, int64_t extent) {
 }
 
 static void add_sym(Sema *s, ModelDim *d) {
-  if (s->m->syms.n == MAX_DIMS) {
+  if (s->m->syms.n - sema_quotients(s->m) == MAX_DIMS) {
     if (!s->m->too_many_syms)
       sema_error(s, ERR_TOO_MANY_DIMS, d->span, "a file has at most %d run-time dims", MAX_DIMS);
     s->m->too_many_syms = true;
@@ -228,6 +228,41 @@ static void declare_dim(Sema *s, const Dim *d) {
   info->ax->poison = s->d->errors > errors;
   vec_push(s->a, &s->m->dims, info);
   names_put(s->a, &s->m->dim_table, d->name.s, info);
+}
+
+static Poly renumbered(const Poly *p, const int *now) {
+  Poly out = poly_const(0);
+  for (int i = 0; i < p->n; i++) {
+    Poly term = poly_const(p->t[i].coef);
+    for (int k = 0; k < POLY_FACTORS && p->t[i].sym[k] >= 0; k++)
+      term = poly_mul(term, poly_sym(now[p->t[i].sym[k]]));
+    out = poly_add(out, term);
+  }
+  return out;
+}
+
+static void renumber(Model *m, const int *now) {
+  for (int i = 0; i < m->syms.n; i++)
+    m->syms.v[i].of = renumbered(&m->syms.v[i].of, now);
+  for (int i = 0; i < m->dims.n; i++) {
+    DimInfo *d = m->dims.v[i];
+    d->pub.size = d->ax->size = renumbered(&d->pub.size, now);
+    d->pub.sym = dim_is_given(&d->pub) ? now[d->pub.sym] : -1;
+  }
+}
+
+// What calls bring stands before what follows from it: a compiled model's dims are its first symbols.
+static void order_symbols(Model *m) {
+  int now[MAX_SYMS], n = 0;
+  Syms old = m->syms;
+  m->syms = (Syms){0};
+  for (int follows = 0; follows < 2; follows++)
+    for (int i = 0; i < old.n; i++)
+      if ((old.v[i].by != 0) == follows) {
+        vec_push(m->a, &m->syms, old.v[i]);
+        now[i] = n++;
+      }
+  renumber(m, now);
 }
 
 static void declare_let(Sema *s, const Bind *b, bool prelude) {
@@ -485,6 +520,7 @@ static Model *check_file(Model *m, int before) {
   sema_use_files(&s);
   if (!declare_file(&s, m->file, false))
     return m;
+  order_symbols(m);
   unknown_defines(&s);
   check_all(&s);
   if (m->model && diags->errors == before)

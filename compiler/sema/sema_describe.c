@@ -99,6 +99,10 @@ int model_dims(const Model *m, const ModelDim **dims) {
   return m->pub_dims.n;
 }
 
+void model_complete_sizes(const Model *m, int64_t *syms) {
+  sizes_complete(&m->syms, syms);
+}
+
 int model_files(const Model *m, const char *const **path) {
   *path = m->used_files.v;
   return m->used_files.n;

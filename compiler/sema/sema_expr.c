@@ -559,16 +559,18 @@ Value *sema_constant(Sema *s, const Expr *e, const char *what) {
 }
 
 Value *sema_extent(Sema *s, const Expr *e) {
+  s->sizing = true;
   Value *v = sema_value(s, e);
+  s->sizing = false;
   if (is_known(v) || (is_number(v) && v->num->kind == NUMBER_SIZE))
     return v;
   if (!is_number(v))
     return sema_fail(s, ERR_OUT_OF_RANGE, e->span, "a dim is a whole number, not %s",
                      v_type_str(s, v));
   Diag *g = sema_error(s, ERR_RUN_TIME_ONLY, e->span,
-                       "no size: a dim is made of run-time dims by +, - and *, as a sum of at most "
-                       "%d terms",
-                       POLY_FITS);
-  diag_help(s->d, g, "as in `dim S = P + L, T = S - K + 1`");
+                       "no size: a dim is made of run-time dims by +, -, * and by div and mod by a "
+                       "constant, as a sum of at most %d terms, of at most %d quotients in a file",
+                       POLY_FITS, MAX_QUOTIENTS);
+  diag_help(s->d, g, "as in `dim S = P + L, T = div(S - K, 2) + 1`");
   return v_poison(s);
 }

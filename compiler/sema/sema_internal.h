@@ -6,7 +6,8 @@
 // ---- limits
 enum {
   SYM_GENERIC = MAX_SYMS,
-  MAX_DIMS = 16, // that each call brings
+  MAX_DIMS = 16,                           // that each call brings
+  MAX_QUOTIENTS = MAX_SYMS - 2 - MAX_DIMS, // in the sizes of dims; two are left to passes
   MAX_GENERICS = 64,
   MAX_DEPTH = 200,
   MAX_EVAL = 3000,
@@ -116,6 +117,7 @@ struct Sema {
   int depth, nested;       // of expressions; of definitions being checked
   bool stopped;            // a limit was passed and reported
   bool deciding;           // within what an `if` depends on
+  bool sizing;             // within the size of a dim, which may have quotients
   struct ScanBuild *scans; // build mode: the scans being evaluated, innermost first
   Span type_at; // where type_eval reports an axis that stands twice, with what; src NULL: in the
                 // type itself

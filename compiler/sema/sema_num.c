@@ -346,6 +346,30 @@ static Node *runtime_division(Sema *s, Op op, Node *a, Node *b) {
   return op == OP_FLOORDIV ? q : g_binary(s->g, OP_SUB, a, g_binary(s->g, OP_MUL, q, b));
 }
 
+int sema_quotients(const Model *m) {
+  int n = 0;
+  for (int i = 0; i < m->syms.n; i++)
+    n += m->syms.v[i].by != 0;
+  return n;
+}
+
+// div(a, b) and mod(a, b) in the size of a dim, as polynomials.
+static bool size_division(Sema *s, Op op, const Number *a, const Number *b, Poly *out) {
+  Poly x, q;
+  int64_t by;
+  if (!s->sizing || a->kind != NUMBER_SIZE || !number_is_whole(b, &by) || by < 1 ||
+      !as_poly(a, &x) || !small_terms(&x) ||
+      !size_quotient(&s->m->syms, s->a, s->m->names, &x, by,
+                     s->m->syms.n - sema_quotients(s->m) + MAX_QUOTIENTS, &q))
+    return false;
+  *out = op == OP_FLOORDIV ? q : poly_scale(q, -by);
+  if (op == OP_FLOORMOD && poly_add_fits(&x, out))
+    *out = poly_add(x, *out);
+  else if (op == OP_FLOORMOD)
+    return false;
+  return true;
+}
+
 Value *number_divide(Sema *s, Span at, Op op, const Number *a, const Number *b) {
   int64_t x, y;
   if (number_is_whole(a, &x) && number_is_whole(b, &y))
@@ -354,6 +378,9 @@ Value *number_divide(Sema *s, Span at, Op op, const Number *a, const Number *b) 
     return sema_fail(s, ERR_OTHER_DTYPE, at, "`%s` divides whole numbers",
                      op == OP_FLOORDIV ? "div" : "mod");
   NodePair p = {0};
+  Poly size;
+  if (size_division(s, op, a, b, &size))
+    return v_number(s, number_size(s, size));
   if (!checking(s)) {
     sema_mark(s, at);
     NodePair n = runtime_pair(s, a), d = runtime_pair(s, b);

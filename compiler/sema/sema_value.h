@@ -109,6 +109,7 @@ DType dtype_real(DType t);           // c64 -> f32, c128 -> f64, else itself
 
 // ---- numbers (sema_num.c)
 Number number_size(Sema *s, Poly p);
+int sema_quotients(const Model *m); // among its symbols
 Number number_literal(const Num *n);
 bool number_const(const Number *n);
 bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value

@@ -32,11 +32,19 @@ int64_t poly_elements(const BigsTensor *t, const int64_t *sym) {
   return n;
 }
 
-void count_pieces(const BigsModule *module, int64_t *sym) {
+int dim_of_size(const BigsModule *module, const Poly *p) {
+  bool alone = p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[0] >= 0 && p->t[0].sym[1] < 0;
+  int sym = alone && p->t[0].sym[0] < module->ndim ? p->t[0].sym[0] : -1;
+  return sym >= 0 && dim_is_brought(&module->dim[sym]) ? sym : -1;
+}
+
+// One that cannot be counted is too large for everything that is made of it.
+void complete_sizes(const BigsModule *module, int64_t *sym) {
+  int64_t of;
   for (int i = 0; i < module->ndim; i++) {
     const BigsDim *d = &module->dim[i];
     if (d->by)
-      sym[i] = sym[d->of] / d->by + (sym[d->of] % d->by != 0);
+      sym[i] = poly_size(&d->of, sym, &of) ? of / d->by : INT64_MAX;
   }
 }
 
@@ -57,7 +65,7 @@ int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dim
                        d->name, dims[i], d->bound);
     sym[i] = dims[i];
   }
-  count_pieces(module, sym);
+  complete_sizes(module, sym);
   int64_t room;
   for (int i = 0; i < p->nroom; i++)
     if (!poly_size(&p->room[i].room, sym, &room))

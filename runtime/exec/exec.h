@@ -181,8 +181,10 @@ struct bigs_model {
   char *team_room; // for what they say
 };
 
-// Puts the counts of pieces among the dims that are given.
-void count_pieces(const BigsModule *module, int64_t *sym);
+// The dim that a caller brings and that this size is, -1: it is none alone.
+int dim_of_size(const BigsModule *module, const Poly *p);
+// Puts the quotients among the sizes that callers bring.
+void complete_sizes(const BigsModule *module, int64_t *sym);
 // The dims as they will be bound: checks bounds.  `sym` gets MAX_SYMS values, 1 where the program
 // does not use one.
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,

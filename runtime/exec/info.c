@@ -133,10 +133,10 @@ static int64_t info_memory(const bigs_info *info, int program, const int64_t *di
   return arena + kept + (p->kind == BIGS_GRADIENT ? (1 + moments) * m->param_bytes : 0);
 }
 
-// Dims of the optimizer's own come behind the model's, and their names start with #.
+// The others come behind those that callers bring.
 static int public_dims(const BigsModule *m) {
   int n = m->ndim;
-  while (n > 0 && m->dim[n - 1].name[0] == '#')
+  while (n > 0 && !dim_is_brought(&m->dim[n - 1]))
     n--;
   return n;
 }

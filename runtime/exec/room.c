@@ -61,14 +61,10 @@ static int64_t needed(const bigs_model *m, const Binding *b, int64_t *freed) {
 }
 
 // ---- other sizes
-// The dim that an input's rows are, -1: they are none alone.  (`#n` is the optimizer's.)
+// The dim that an input's rows are, -1: they are none alone.
 static int rows_of(const BigsModule *m, const BigsProgram *p, int input) {
   const BigsTensor *t = input < p->ninput ? &m->input[p->input[input]] : NULL;
-  const Poly *rows = t && t->rank ? &t->extent[0] : NULL;
-  bool alone = rows && rows->n == 1 && rows->t[0].coef == 1 && rows->t[0].sym[0] >= 0 &&
-               rows->t[0].sym[1] < 0;
-  int dim = alone && rows->t[0].sym[0] < m->ndim ? rows->t[0].sym[0] : -1;
-  return dim >= 0 && *m->dim[dim].name == '#' ? -1 : dim;
+  return t && t->rank ? dim_of_size(m, &t->extent[0]) : -1;
 }
 
 int exec_batch_dim(const BigsModule *m, const BigsProgram *p) {
@@ -95,7 +91,7 @@ static void resize(const bigs_model *m, const Binding *b, int dim, int64_t value
     if (rows >= 0 && !has_dim(&m->module->input[p->input[0]], rows))
       sym[rows] = 1 + (int64_t)(share * (double)(b->sym[rows] - 1));
   }
-  count_pieces(m->module, sym);
+  complete_sizes(m->module, sym);
 }
 
 static bool fits_with(bigs_model *m, const Binding *b, int dim, int64_t value, int64_t room) {

@@ -90,9 +90,9 @@ class _Options(C.Structure):  # of bigs_options the first fields: `size` says ho
 
 
 def _shape(tensor, dims):
-    """Sizes of the axes; an extent is a polynomial in the dims: 768, B, 2*L + 1."""
+    """Sizes of the axes; an extent is a polynomial in the dims and quotients of those: 768, B, 2*L + 1, div(L, 2)."""
     return tuple(
-        tensor.size[a] or eval(tensor.extent[a].decode().replace("^", "**"), {"__builtins__": {}}, dims) for a in range(tensor.rank)
+        tensor.size[a] or eval(tensor.extent[a].decode(), {"__builtins__": {}, "div": operator.floordiv}, dims) for a in range(tensor.rank)
     )
 
 
@@ -220,7 +220,7 @@ class Model:
     def _call(self, name, entry, positional, named):
         tensors, arrays = self._arrays(name, entry, positional, named)
         dims = self._dims(name, entry, tensors, arrays)
-        out = np.empty(_shape(entry.output, dims), _DTYPES[entry.output.dtype.decode()])
+        out = np.empty([max(n, 0) for n in _shape(entry.output, dims)], _DTYPES[entry.output.dtype.decode()])
         pointers = [C.c_void_p(None if x is None else x.ctypes.data) for x in arrays + [out]]
         sizes = [C.c_int64(dims[n]) for n in self._names(entry)]
         self._do(name, C.c_int, *sizes, *pointers)

@@ -1,14 +1,8 @@
 // See text_entry.h.
 #include "runtime/serve/text_entry.h"
+#include "runtime/exec/exec.h"
 #include "base/dtype.h"
 #include <string.h>
-
-// The dim that an extent is, or -1.
-static int dim_of(const BigsModule *m, const Poly *extent) {
-  bool alone = extent->n == 1 && extent->t[0].coef == 1 && extent->t[0].sym[0] >= 0 &&
-               extent->t[0].sym[1] < 0;
-  return alone && extent->t[0].sym[0] < m->ndim ? extent->t[0].sym[0] : -1;
-}
 
 static int argument_named(const BigsModule *m, const BigsProgram *p, const char *name) {
   int i = p->ninput - 1;
@@ -20,13 +14,13 @@ static int argument_named(const BigsModule *m, const BigsProgram *p, const char 
 static bool is_rows(const BigsModule *m, const BigsProgram *p, int argument, DType dtype,
                     const TextEntry *x) {
   const BigsTensor *t = argument < 0 ? NULL : &m->input[p->input[argument]];
-  return !t || (t->dtype == dtype && t->rank == 2 && dim_of(m, &t->extent[0]) == x->batch &&
-                dim_of(m, &t->extent[1]) == x->length);
+  return !t || (t->dtype == dtype && t->rank == 2 && dim_of_size(m, &t->extent[0]) == x->batch &&
+                dim_of_size(m, &t->extent[1]) == x->length);
 }
 
 static bool is_row_a_text(const BigsModule *m, const BigsTensor *t, const TextEntry *x) {
   int64_t n;
-  bool rows = t->dtype == DT_F32 && t->rank >= 1 && dim_of(m, &t->extent[0]) == x->batch;
+  bool rows = t->dtype == DT_F32 && t->rank >= 1 && dim_of_size(m, &t->extent[0]) == x->batch;
   for (int a = 1; a < t->rank; a++)
     rows = rows && poly_is_const(&t->extent[a], &n);
   return rows;
@@ -39,8 +33,8 @@ bool text_entry(const BigsModule *m, const BigsProgram *p, TextEntry *out) {
   if (p->kind != BIGS_ENTRY || x.ids < 0 || m->input[p->input[x.ids]].rank != 2)
     return false;
   const BigsTensor *ids = &m->input[p->input[x.ids]];
-  x.batch = dim_of(m, &ids->extent[0]);
-  x.length = dim_of(m, &ids->extent[1]);
+  x.batch = dim_of_size(m, &ids->extent[0]);
+  x.length = dim_of_size(m, &ids->extent[1]);
   *out = x;
   return x.batch >= 0 && x.length >= 0 && x.batch != x.length &&
          p->syms == (1u << x.batch | 1u << x.length) &&

@@ -5,13 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-// The only symbol of a size that is nothing else, or -1.
-static int lone_symbol(const Poly *p) {
-  return p->n == 1 && p->t[0].coef == 1 && p->t[0].sym[0] >= 0 && p->t[0].sym[1] < 0
-             ? p->t[0].sym[0]
-             : -1;
-}
-
 static char *axes_text(const BigsTensor *t, char *buf, size_t size) {
   size_t n = (size_t)snprintf(buf, size, "[");
   for (int a = 0; a < t->rank && n < size; a++)
@@ -30,7 +23,7 @@ static int learn_dims(const BigsModule *m, const BigsTensor *t, const InputShape
                      bigs_shape_text(s->shape, s->rank, have, sizeof have),
                      axes_text(t, want, sizeof want));
   for (int a = 0; a < t->rank; a++) {
-    int sym = lone_symbol(&t->extent[a]);
+    int sym = dim_of_size(m, &t->extent[a]);
     if (sym < 0)
       continue;
     if (dims[sym] && dims[sym] != s->shape[a])

@@ -18,7 +18,7 @@ enum { B, L, C = 5, ROWS = 4 };
 
 // y1 = conv(u, k), y2 = reversed conv(u, k), dk = conv_grad(u, y1); out[ids[b]] += u[b][0] (as rows
 // of C)
-static const BigsDim dims[] = {{"B", 0, 0, 0}, {"L", 4096, 0, 0}};
+static const BigsDim dims[] = {{.name = "B"}, {.name = "L", .bound = 4096}};
 static const BigsTensor inputs[] = {
     {.name = "u", .dtype = DT_F32, .rank = 3, .extent = {SYM(1, B), SYM(1, L), CONST(C)}},
     {.name = "k", .dtype = DT_F32, .rank = 1, .extent = {SYM(1, L)}},

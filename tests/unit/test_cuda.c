@@ -98,6 +98,12 @@ static void shifts(PlanBed *t, Axis *l, Axis *h) {
                   "a rotation");
   plan_bed_check1(t, g_pad(g, g_unary(g, OP_TANH, product), rest, one, l), "rows of a slice");
   plan_bed_check1(t, g_reduce(g, OP_SUM, product, &rest, 1), "sums of a slice");
+  Poly half, up = poly_add(l->extent, one);
+  ck_assert(size_quotient(&g->syms, g->arena, g->intern, &up, 2, MAX_SYMS, &half));
+  sizes_complete(&g->syms, t->b.syms);
+  Axis *halved = graph_axis(g, "Half", 0, half);
+  plan_bed_check1(t, g_contract(g, g_slice(g, x, l, zero, half, halved), w, &h, 1),
+                  "half of the rows");
   Poly count = poly_mul(h->extent, rest->extent);
   Axis *flat = graph_axis(g, "R", 1, count), *more = graph_axis(g, "W", 1, poly_add(count, one));
   Node *merged = g_merge(g, behind, (Axis *[]){h, rest}, 2, flat);

@@ -34,6 +34,51 @@ START_TEST(sizes_have_bounds) {
 }
 END_TEST
 
+// a L + b M + c, divided: at all small sizes what C computes, rounded down, and within its bounds, as far as there are some.
+static void check_quotient(Graph *g, const int64_t *coef, int64_t by) {
+  Poly l = poly_scale(poly_sym(graph_sym(g, "L", 5)), coef[0]),
+       m = poly_scale(poly_sym(graph_sym(g, "M", 4)), coef[1]), q,
+       p = poly_add(poly_add(l, m), poly_const(coef[2]));
+  ck_assert(size_quotient(&g->syms, g->arena, g->intern, &p, by, MAX_SYMS, &q));
+  int64_t sym[MAX_SYMS], most = graph_bound(g, &q), least = size_least(&g->syms, &q);
+  for (sym[0] = 1; sym[0] <= 5; sym[0]++)
+    for (sym[1] = 1; sym[1] <= 4; sym[1]++) {
+      int64_t of = coef[0] * sym[0] + coef[1] * sym[1] + coef[2];
+      sizes_complete(&g->syms, sym);
+      ck_assert_int_eq(poly_eval(&q, sym), of / by - (of % by < 0));
+      ck_assert((most < 0 || poly_eval(&q, sym) <= most) && poly_eval(&q, sym) >= least);
+    }
+}
+
+START_TEST(quotients_are_rounded_down) {
+  for (int64_t by = 1; by <= 6; by++)
+    for (int i = 0; i < 7 * 7 * 7; i++) {
+      Bed b = bed_new(1);
+      check_quotient(b.g, (int64_t[]){i % 7 - 3, i / 7 % 7 - 3, i / 49 - 3}, by);
+      bed_free(&b);
+    }
+}
+END_TEST
+
+// By a new symbol at most; one that is there serves again, whatever is whole beside it.
+START_TEST(equal_quotients_are_one) {
+  Bed b = bed_new(1);
+  Graph *g = b.g;
+  Poly l = poly_sym(graph_sym(g, "L", 0)), half, other, two = poly_add(l, poly_const(2)),
+       four = poly_add(poly_scale(l, 2), poly_const(5)), none;
+  ck_assert(size_quotient(&g->syms, g->arena, g->intern, &l, 2, 2, &half));
+  ck_assert(size_quotient(&g->syms, g->arena, g->intern, &two, 2, 2, &other));
+  other = poly_sub(other, poly_const(1));
+  ck_assert(poly_eq(&half, &other));
+  ck_assert(size_quotient(&g->syms, g->arena, g->intern, &four, 4, 2, &other));
+  other = poly_sub(poly_sub(other, half), poly_const(1));
+  ck_assert_int_eq(other.n, 0);
+  ck_assert_int_eq(g->syms.n, 2);
+  ck_assert(!size_quotient(&g->syms, g->arena, g->intern, &l, 3, 2, &none));
+  bed_free(&b);
+}
+END_TEST
+
 START_TEST(equal_nodes_are_one) {
   Bed b = bed_new(1);
   Graph *g = b.g;
@@ -365,6 +410,8 @@ Suite *graph_suite(void) {
   TCase *t = tcase_create("graph");
   tcase_add_test(t, axes_are_interned);
   tcase_add_test(t, sizes_have_bounds);
+  tcase_add_test(t, quotients_are_rounded_down);
+  tcase_add_test(t, equal_quotients_are_one);
   tcase_add_test(t, equal_nodes_are_one);
   tcase_add_test(t, operands_swap_only_where_axes_stay);
   tcase_add_test(t, first_maker_names_the_place);

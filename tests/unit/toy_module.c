@@ -161,7 +161,8 @@ static BigsKernel *const kernels[] = {triple,        multiply,       add_mask,  
                                       logits,        sum_of_pieces};
 
 // ---- tables
-static const BigsDim dims[] = {{"B", 0, 0, 0}, {"L", 8, 0, 0}, {"M", 0, 0, 0}, {"#n", 0, 0, 0}};
+static const BigsDim dims[] = {
+    {.name = "B"}, {.name = "L", .bound = 8}, {.name = "M"}, {.name = "#n"}};
 // clang-format off
 #define BL .rank = 2, .extent = {SYM(TOY_B), SYM(TOY_L)}, .axis = {"B", "L"}
 #define FLAT(n) {.name = n, .dtype = DT_F32, .rank = 1, .extent = {SYM(TOY_N)}, .axis = {"#n"}}

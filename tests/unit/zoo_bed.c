@@ -224,6 +224,7 @@ static void within_bounds(const Zoo *z, const int64_t *from, int64_t *dim) {
   for (int i = 0; i < g->syms.n; i++)
     if (g->syms.v[i].bound && dim[i] > g->syms.v[i].bound)
       dim[i] = g->syms.v[i].bound;
+  sizes_complete(&g->syms, dim);
 }
 
 static void fill_input(const BigsTensor *t, ZooBatch *x, int i, Arena *a, uint64_t *state) {
