@@ -51,6 +51,12 @@ int library_product(const Lower *c);
 // Are the axes one axis in pl, with the stride of the last?
 bool place_merges(const Place *pl, Axis *const *ax, int n);
 
+// Fills in t's lists of axes for a contraction c whose operand `side` is the vector side.
+void contract_classify(const Node *c, int side, Tile *t);
+// Puts t's columns and sums into the order of t->b, where x lies, or of a copy of it, made here, that a tile can read.
+void contract_columns(Prog *g, Node *x, Tile *t);
+Poly contract_panel_step(const Tile *t); // distance of the panels of a staged or stored b
+
 // Sorts by descending distance in pl; equal ones keep their order.
 void contract_sort_axes(const Place *pl, Axis **ax, int n);
 // Axes that do not merge with the last one in pl go from l to outer.

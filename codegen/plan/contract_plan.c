@@ -134,7 +134,7 @@ static void push(AxisList *l, Axis *a) {
   l->ax[l->n++] = a;
 }
 
-static void classify(const Node *c, int side, Tile *t) {
+void contract_classify(const Node *c, int side, Tile *t) {
   const Node *b = c->in[side], *a = c->in[1 - side];
   t->side = side;
   for (int i = 0; i < c->attr.naxes; i++)
@@ -204,15 +204,7 @@ static bool try_pairs(Prog *g, Node *c, int side, Tile *t, double *cost) {
   return true;
 }
 
-// Fills in everything but the places of staged copies; false when `side` has no columns.
-static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
-  classify(c, side, t);
-  if (!t->n.n)
-    return false;
-  if (pairs_fit(g, c))
-    return try_pairs(g, c, side, t, cost);
-  t->a = operand_place(g, c, c->in[1 - side]);
-  t->b = operand_place(g, c, c->in[side]);
+static void order_columns(const Prog *g, Tile *t) {
   if (t->b)
     contract_sort_axes(t->b, t->n.ax, t->n.n);
   if (t->b && columns_direct(g->p, t, t->b)) {
@@ -226,6 +218,18 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
       t->stage_b = transposable(t, t->b);
     }
   }
+}
+
+// Fills in everything but the places of staged copies; false when `side` has no columns.
+static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
+  contract_classify(c, side, t);
+  if (!t->n.n)
+    return false;
+  if (pairs_fit(g, c))
+    return try_pairs(g, c, side, t, cost);
+  t->a = operand_place(g, c, c->in[1 - side]);
+  t->b = operand_place(g, c, c->in[side]);
+  order_columns(g, t);
   if (t->stage_b == STAGE_COPY && t->a)
     contract_sort_axes(t->a, t->k.ax, t->k.n);
   if (t->a && t->b && t->stage_b == STAGE_TRANSPOSE &&
@@ -375,6 +379,22 @@ static void stage_pairs_of_b(Prog *g, Node *bn, Tile *t) {
   t->staged_width = g->p->o.nr;
 }
 
+static void stage_columns(Prog *g, Node *x, Tile *t) {
+  if (t->stage_b == STAGE_TRANSPOSE || t->stage_b == STAGE_PANELS) {
+    Tile *copy = NEW(g->a, Tile);
+    *copy = *t;
+    t->staged_width = g->p->o.nr;
+    t->b = stage_transpose(g, x, copy);
+  } else if (t->stage_b == STAGE_COPY) {
+    t->b = stage_copy(g, x, t->b, t, &t->k, &t->n);
+  }
+}
+
+void contract_columns(Prog *g, Node *x, Tile *t) {
+  order_columns(g, t);
+  stage_columns(g, x, t);
+}
+
 // Rows and columns that do not merge into one index are walked outside of the tile.
 void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer) {
   int tail = merged_tail(pl, l->ax, l->n), head = l->n - tail;
@@ -394,16 +414,10 @@ Inst *contract_plan(Prog *g, Node *c) {
     return NULL;
   Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
   Node *an = c->in[1 - b->side], *bn = c->in[b->side];
-  if (b->pairs) {
+  if (b->pairs)
     stage_pairs_of_b(g, bn, b);
-  } else if (b->stage_b == STAGE_TRANSPOSE || b->stage_b == STAGE_PANELS) {
-    Tile *copy = NEW(g->a, Tile);
-    *copy = *b;
-    b->staged_width = g->p->o.nr;
-    b->b = stage_transpose(g, bn, copy);
-  } else if (b->stage_b == STAGE_COPY) {
-    b->b = stage_copy(g, bn, b->b, b, &b->k, &b->n);
-  }
+  else
+    stage_columns(g, bn, b);
   if (b->stage_a == STAGE_PAIRS)
     b->a = stage_pairs(g, an, b->a, b, false);
   if (b->stage_a == STAGE_COPY)

@@ -7,32 +7,51 @@ static bool is_task_axis(const LoopLower *x, const Axis *a) {
   return axis_in(x->task, x->ntask, a) || a == x->lane;
 }
 
+// The rows first.
 int loop_own_axes(const LoopLower *x, Axis *const *ax, int n, Axis **out) {
   int m = 0;
+  if (x->rows && axis_in(ax, n, x->rows))
+    out[m++] = x->rows;
   for (int i = 0; i < n; i++)
-    if (!is_task_axis(x, ax[i]))
+    if (!is_task_axis(x, ax[i]) && ax[i] != x->rows)
       out[m++] = ax[i];
   return m;
+}
+
+// A task's places along it.
+static Poly own_extent(const LoopLower *x, const Axis *a) {
+  return a == x->rows ? poly_const(x->nrows) : a->extent;
+}
+
+static Poly own_extents(const LoopLower *x, Axis *const *ax, int n) {
+  Poly p = poly_const(1);
+  for (int i = 0; i < n; i++)
+    p = poly_mul(p, own_extent(x, ax[i]));
+  return p;
 }
 
 Slot loop_scratch_slot(LoopLower *x, const Node *n, Axis *const *ax, int nax, const char *name) {
   Lower *c = x->c;
   Slot s = {.node = n, .home = x->region, .ax = NEWN(c->a, Axis *, nax + 1)};
   s.nax = loop_own_axes(x, ax, nax, s.ax);
-  Poly size = poly_mul(extents(s.ax, s.nax), poly_const(x->lane ? x->width : 1));
+  Poly size = poly_mul(own_extents(x, s.ax, s.nax), poly_const(x->lane ? x->width : 1));
   s.mem = loop_scratch(c->a, c->k, name, computed_dtype(n), size);
   return s;
 }
 
 static LExpr *slot_index(LoopLower *x, const Slot *s, const Coords *at) {
   Lower *c = x->c;
-  LExpr *v[MAX_AXES + 2];
-  Poly step[MAX_AXES + 2], stride = poly_const(x->lane ? x->width : 1);
+  LExpr *v[MAX_AXES + 3];
+  Poly step[MAX_AXES + 3], stride = poly_const(x->lane ? x->width : 1);
   int n = 0;
   for (int i = s->nax - 1; i >= 0; i--) {
     v[n] = coords_get(at, s->ax[i]);
     step[n++] = stride;
-    stride = poly_mul(stride, s->ax[i]->extent);
+    if (s->ax[i] == x->rows) {
+      v[n] = x->rows_lo;
+      step[n++] = poly_scale(stride, -1);
+    }
+    stride = poly_mul(stride, own_extent(x, s->ax[i]));
   }
   if (x->lane) {
     v[n] = coords_get(at, x->lane);
@@ -115,8 +134,12 @@ bool lower_loop_value(Lower *c, Node *n, const Coords *at, LowerVal *v) {
 
 static void open_axis(LoopLower *x, Nest *t, Axis *a, int vec) {
   Lower *c = x->c;
-  bool lane = a == x->lane;
-  LExpr *lo = lane ? x->lane_lo : li(c, 0), *hi = lane ? x->lane_hi : lpoly(c, a->extent);
+  LExpr *lo = a == x->lane   ? x->lane_lo
+              : a == x->rows ? x->rows_lo
+                             : li(c, 0),
+        *hi = a == x->lane   ? x->lane_hi
+              : a == x->rows ? x->rows_hi
+                             : lpoly(c, a->extent);
   t->open[t->n] = lower_for(c, lo, hi, a->extent, vec);
   coords_set(&t->at, a, lvar(c, t->open[t->n++]->var));
 }
@@ -133,17 +156,17 @@ void loop_close_nest(LoopLower *x, Nest *t) {
 }
 
 // The axis of a nest whose elements are lanes where no task axis gives them: the last one that is long.
-static Axis *vector_of(Axis *const *ax, int n) {
+static Axis *vector_of(const LoopLower *x, Axis *const *ax, int n) {
   int64_t e;
   for (int i = n - 1; i >= 0; i--)
-    if (extent_is(ax[i], &e) && e >= 4)
+    if (ax[i] != x->rows && extent_is(ax[i], &e) && e >= 4)
       return ax[i];
-  return n ? ax[n - 1] : NULL;
+  return n && ax[n - 1] != x->rows ? ax[n - 1] : NULL;
 }
 
 Nest loop_open_nest(LoopLower *x, Axis *const *ax, int n, bool vector) {
   Nest t = {.at = x->at};
-  Axis *vec = x->lane ? x->lane : vector_of(ax, n);
+  Axis *vec = x->lane ? x->lane : vector_of(x, ax, n);
   open_axes(x, &t, ax, n, vec);
   if (vec)
     open_axis(x, &t, vec, vector ? x->vec : 0);
@@ -214,7 +237,7 @@ static int unit_along(const LoopLower *x, const Node *n, const Axis *a) {
 
 // The axis, of the result's (first) or of those that are summed, whose places are lanes of a sum.
 static Axis *lanes_of_sum(const LoopLower *x, const Slot *s, const Node *n) {
-  Axis *best = s->nax ? vector_of(s->ax, s->nax) : vector_of(n->attr.axes, n->attr.naxes);
+  Axis *best = s->nax ? vector_of(x, s->ax, s->nax) : vector_of(x, n->attr.axes, n->attr.naxes);
   int most = -100;
   for (int i = s->nax + n->attr.naxes - 1; i >= 0; i--) {
     Axis *a = i < s->nax ? s->ax[i] : n->attr.axes[i - s->nax];
@@ -222,7 +245,7 @@ static Axis *lanes_of_sum(const LoopLower *x, const Slot *s, const Node *n) {
     int64_t e;
     for (int k = 0; k < n->nin; k++)
       votes += 2 * unit_along(x, n->in[k], a);
-    if (votes > most && extent_is(a, &e) && e >= 4) {
+    if (a != x->rows && votes > most && extent_is(a, &e) && e >= 4) {
       most = votes;
       best = a;
     }
@@ -252,6 +275,8 @@ static Nest open_sums(LoopLower *x, const Slot *s, Axis *vec) {
 // Lanes are the tasks', the result's, or places of what is summed.
 static void reduce_nest(LoopLower *x, const Slot *s, Node *n) {
   Lower *c = x->c;
+  if (loop_rows_product(x, s, n))
+    return;
   Axis **ax = n->attr.axes, *vec = lanes_of(x, s, n);
   Nest t = open_sums(x, s, vec), in;
   DType sum = sum_dtype(n);
@@ -381,7 +406,8 @@ static void store_value(LoopLower *x, Node *n) {
     return;
   }
   NestOf *nest = n->op == OP_CONCAT ? concat_nest : nest_of(n);
-  Slot s = loop_scratch_slot(x, n, n->ax, n->nax, op_name(n->op));
+  Axis *ax[MAX_AXES];
+  Slot s = loop_scratch_slot(x, n, ax, loop_slot_order(x, n, ax), op_name(n->op));
   (nest ? nest : map_nest)(x, &s, n);
   vec_push(x->c->a, &x->slot, s);
 }

@@ -43,7 +43,7 @@ static LExpr *base_index(ContractEmit *e, const Place *pl, LExpr *x, Poly step) 
 }
 
 // Distance of a staged or stored operand's panels.
-static Poly panel_step(const Tile *t) {
+Poly contract_panel_step(const Tile *t) {
   if (t->pairs)
     return poly_scale(pairs_padded(t), t->b->width);
   if (t->staged_width)
@@ -85,8 +85,8 @@ static LProduct product(ContractEmit *e) {
       toeplitz_product(e, &p);
     return p;
   }
-  p.bpanel = lpoly(c, panel_step(t));
-  p.bbase = base_index(e, t->b, ldiv_(c, e->col0, poly_const(t->b->width)), panel_step(t));
+  p.bpanel = lpoly(c, contract_panel_step(t));
+  p.bbase = base_index(e, t->b, ldiv_(c, e->col0, poly_const(t->b->width)), contract_panel_step(t));
   return p;
 }
 

@@ -292,10 +292,12 @@ static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
 
 static void open_tasks(LoopLower *x, Axis *const *ax, int n) {
   Lower *c = x->c;
-  x->lane = x->back && !x->back->lane ? NULL : lane_axis(c->g, x->k->root, ax, n);
+  loop_rows_open(x, ax, n);
+  bool none = x->rows || (x->back && !x->back->lane);
+  x->lane = none ? NULL : lane_axis(c->g, x->k->root, ax, n);
   x->vec = 2;
   for (int i = 0; i < n; i++)
-    if (ax[i] != x->lane)
+    if (ax[i] != x->lane && ax[i] != x->rows)
       x->task[x->ntask++] = ax[i];
   lower_unflatten(c, lvar(c, lower_grid(c, extents(x->task, x->ntask), 1)), x->task, x->ntask,
                   &x->at);
@@ -419,6 +421,7 @@ void lower_loop(Prog *g, Inst *k) {
   name_results(x.c, &w.out);
   name_results(x.c, &w.last);
   loop_pieces_name(&x);
+  loop_rows_name(&x);
   int tasks = loop_pieces_tasks(&x, ax, loop_tasks(g->g, n->attr.scan, w.live, ax));
   open_tasks(&x, ax, tasks);
   loop_pieces_place(&x);
@@ -451,7 +454,9 @@ Inst *loop_plan(Prog *g, Node *n) {
       add_value(g, g->inst.v[i], n);
       return g->inst.v[i];
     }
+  LoopRows rows = loop_rows_plan(g, n);
   Inst *k = inst_new(g, IK_LOOP, n);
+  k->rows = rows;
   add_value(g, k, n);
   return k;
 }

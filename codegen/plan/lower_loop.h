@@ -6,6 +6,7 @@
 // states.  A state is in memory as scratch only.
 #ifndef BIGSC_LOWER_LOOP_H
 #define BIGSC_LOWER_LOOP_H
+#include "codegen/plan/contract.h"
 #include "codegen/plan/lower_util.h"
 
 // ---- loop_axes.c
@@ -49,7 +50,10 @@ struct LoopLower {
   int ntask, vec;
   LExpr *lane_lo, *lane_hi; // the block of lanes
   int64_t width;            // its elements
-  Coords at;                // places of the task
+  Axis *rows;               // or a block of rows, an axis of what is in scratch
+  LExpr *rows_lo, *rows_hi;
+  int64_t nrows;
+  Coords at; // places of the task
   VEC(Slot) slot;
   LoopRegion *region; // the innermost
   // The outermost loop stores first states of pieces, or goes back through those of another one.
@@ -97,6 +101,16 @@ void loop_pieces_name(LoopLower *x);
 int loop_pieces_tasks(LoopLower *x, Axis **ax, int n);
 void loop_run_forward(LoopLower *x, LoopRegion *r, const Results *out);
 void loop_run_back(LoopLower *x, LoopRegion *r, const Results *out);
+
+// ---- loop_rows.c
+// Which products with weights are tiles; their operands are put into panels by instances of their own.
+LoopRows loop_rows_plan(Prog *g, Node *n);
+void loop_rows_name(LoopLower *x);
+void loop_rows_open(LoopLower *x, Axis *const *task, int n); // the block, where a task has one
+int loop_slot_order(const LoopLower *x, const Node *n,
+                    Axis **out); // the axes of n in the order that its slot has
+bool loop_rows_product(LoopLower *x, const Slot *s,
+                       Node *n); // n into its slot; false: it is no such product
 
 // ---- lower_loop.c
 Axis *loop_value_inner(

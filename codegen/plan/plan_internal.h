@@ -69,6 +69,15 @@ typedef enum InstKind {
 } InstKind;
 
 typedef struct Tile Tile;
+typedef struct
+    LoopProduct { // of a loop's region, rows by weights that are held, as a tile: its n, k, batch and b
+  Node *node;
+  Tile *tile;
+} LoopProduct;
+typedef struct LoopRows { // loop_rows.c
+  Axis *rows;             // of which a task takes several; NULL: one
+  VEC(LoopProduct) product;
+} LoopRows;
 struct Inst {
   InstKind kind;
   int index; // in the program's list: the order of execution
@@ -80,6 +89,7 @@ struct Inst {
   VEC(Member) m;
   VEC(Node *) loads; // what the members read from memory
   Tile *tile;
+  LoopRows rows;    // LOOP
   Place *src, *dst; // TRANSPOSE
   const Inst *of;   // FINISH: whose slots
   Place *arg[8];    // BUILTIN, ATTENTION: operands as they are read

@@ -136,10 +136,12 @@ static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
   return m;
 }
 
-static void fill_bed(Bed *t, Graph *g, int64_t length) {
+static void fill_bed(Bed *t, Graph *g, int64_t length, int64_t batch) {
   t->g = g;
   for (int i = 0; i < g->syms.n; i++)
-    t->syms[i] = i == graph_sym(g, "L", 64) ? length : 3;
+    t->syms[i] = i == graph_sym(g, "L", 64)           ? length
+                 : i == graph_sym(g, "B", 0) && batch ? batch
+                                                      : 3;
   for (int i = 0; i < g->inputs.n; i++) {
     bool whole = g->inputs.v[i]->dtype == DT_I32;
     bed_fill(t, g->inputs.v[i]->node, whole ? 0 : -1, whole ? 5 : 1);
@@ -149,7 +151,8 @@ static void fill_bed(Bed *t, Graph *g, int64_t length) {
 }
 
 typedef struct ScanRun {
-  int64_t length;
+  int64_t length, batch; // batch 0: 3
+  int threads;           // 0: 2
   bool no_fuse;
   int steps; // PlanOptions.scan_steps
   PlanCode *code;
@@ -170,7 +173,8 @@ static uint64_t run_case(const ScanCase *c, ScanRun r, int *replays) {
   t.code = r.code;
   t.scan_steps = r.steps;
   t.tolerance = 5e-5;
-  fill_bed(&t.b, b.graph, r.length);
+  t.threads = r.threads;
+  fill_bed(&t.b, b.graph, r.length, r.batch);
   const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)r.length);
   plan_bed_check_gradients(&t, &b.entries.v[0], what);
   uint64_t bits = t.bits;
@@ -228,6 +232,19 @@ START_TEST(gradients_in_pieces) {
   ck_assert_int_eq(none, 0);
   ck_assert_int_gt(some, 0);
   ck_assert_msg(all == again, "%s, %d steps: other bits", c->name, (int)length);
+}
+END_TEST
+
+// Products with weights take blocks of 8 rows, or fewer: the last one is not whole.
+static const char *const in_blocks[] = {"lstm", "gates in one product", "products in the step",
+                                        "modules in the body"};
+
+START_TEST(rows_in_blocks) {
+  const ScanCase *c = case_of(in_blocks[_i]);
+  ScanRun r = {.length = 3, .batch = 11, .threads = 1};
+  uint64_t one = run_case(c, r, NULL);
+  r.threads = 3;
+  ck_assert(run_case(c, r, NULL) == one);
 }
 END_TEST
 
@@ -323,7 +340,7 @@ static void run_linear(const char *text, int64_t length) {
   Intern *names = intern_new(t.arena);
   Model *m = model_of(t.arena, names, &d, text);
   ck_assert(build_until(&b, t.arena, names, &d, m, &want, &o, PASS_loops));
-  fill_bed(&t, b.graph, length);
+  fill_bed(&t, b.graph, length, 0);
   same_in_pieces(&t, plan_bed_loss(b.graph, b.entries.v[0].node),
                  arena_printf(t.arena, "%s, %lld steps", text, (long long)length));
   bed_free(&t);
@@ -341,6 +358,7 @@ Suite *scans_suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
   tcase_add_test(t, outer_products_stay_in_the_step);
+  tcase_add_loop_test(t, rows_in_blocks, 0, COUNT(in_blocks));
   tcase_add_loop_test(t, gradients_in_pieces, 0, COUNT(replayed));
   tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
   suite_add_tcase(s, t);
