@@ -28,6 +28,7 @@ typedef struct Target {
   // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
   int mr, nr;
   PairUnit pairs;
+  int pair_rows;     // mr of products of pairs
   const char *extra; // of features, what `cpu` lacks; NULL: nothing
 } Target;
 

@@ -356,7 +356,7 @@ static void shape(TileCx *c) {
   int width = t->vector_floats;
   for (int i = 0; i < c->t->nprod; i++)
     *(c->t->prod[i].bwidth ? &c->panels : &c->rows) = true;
-  int mr = c->amx ? 2 * LOOP_PAIR_ROWS : t->mr;
+  int mr = c->amx ? t->pair_rows : t->mr;
   c->mr = c->Mc >= 0 && c->Mc < mr ? (int)c->Mc : mr;
   c->nv = t->nr / width;
   if (!c->amx && c->Nc >= 0 && c->Nc < t->nr) {

@@ -1,6 +1,7 @@
 // Targets by name: see target.h.
 #include "codegen/target.h"
 #include "codegen/llvm/isa.h"
+#include "codegen/loop/loop.h"
 #include "base/edit.h"
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
@@ -104,6 +105,7 @@ void target_take_bf16(Arena *a, Target *t, const char *march) {
   bool native = !march || !strcmp(march, "native");
   if (t->vector_floats == 16)
     t->pairs = native ? unit_of_host() : unit_of(march);
+  t->pair_rows = t->pairs == PAIRS_TILES ? 2 * LOOP_PAIR_ROWS : t->mr;
   if (t->pairs == PAIRS_WIDENED)
     return;
   t->extra = t->pairs == PAIRS_TILES ? DOT "," AMX : DOT;

@@ -149,7 +149,7 @@ static void stage_features(const AttentionBuild *b, LBody *body, const Attention
 // Panels whose columns are the block's keys.
 static void stage_keys(AttentionBuild *b, LBody *body, const AttentionMatrix *x, int64_t cols,
                        int dst) {
-  if (b->s->pairs)
+  if (b->s->pair_rows)
     make_pairs(b, body, x->mem, at(b, x, b->s0), b->ns, ints(b, cols), x->row, ints(b, 1), dst,
                b->s->nr, whole_pairs(cols));
   else
@@ -175,7 +175,7 @@ static LExpr *past_keys(const AttentionBuild *b) {
 // rows of x (row block) times the staged panels of a block of keys, which begins at a panel
 static void against_panels(const AttentionBuild *b, LTile *t, const AttentionMatrix *x, int64_t k,
                            int staged) {
-  int64_t column = b->s->pairs ? whole_pairs(k) : k;
+  int64_t column = b->s->pair_rows ? whole_pairs(k) : k;
   t->prod[t->nprod++] = (LProduct){.amem = x->mem,
                                    .abase = at(b, x, b->r0),
                                    .am = x->row,
@@ -186,7 +186,7 @@ static void against_panels(const AttentionBuild *b, LTile *t, const AttentionMat
                                    .bwidth = b->s->nr,
                                    .bpanel = ints(b, column * b->s->nr),
                                    .K = ints(b, k),
-                                   .pairs = b->s->pairs};
+                                   .pairs = b->s->pair_rows > 0};
 }
 
 // Rows of k values each, `row` apart, times panels that have room for `room` of them, from `first` on.
@@ -381,7 +381,7 @@ static void softmax_block(const AttentionBuild *b, LBody *body) {
   LExpr *value = rd(b, e);
   if (b->s->rate > 0)
     value = dropped(b, kept(b, &exps->body, i, j), value);
-  store(b, &exps->body, b->s->pairs ? b->narrow_p : b->p, score_index(b, i, j), value, false);
+  store(b, &exps->body, b->s->pair_rows ? b->narrow_p : b->p, score_index(b, i, j), value, false);
   int c = reg(b, r, op1(b, L_EXP, op2(b, L_SUB, rd(b, before), rd(b, m))));
   store(b, r, b->max, i, rd(b, m), false);
   store(b, r, b->sum, i, op2(b, L_ADD, op2(b, L_MUL, load(b, b->sum, i), rd(b, c)), rd(b, sum)),
@@ -426,13 +426,13 @@ static LBody *all_keys(AttentionBuild *b, LBody *body) {
 
 static void scratch_of_forward(AttentionBuild *b) {
   const AttentionShape *s = b->s;
-  b->kt =
-      s->pairs ? narrow_scratch(b, "kt", KEYS * whole_pairs(s->d)) : scratch(b, "kt", KEYS * s->d);
+  b->kt = s->pair_rows ? narrow_scratch(b, "kt", KEYS * whole_pairs(s->d))
+                       : scratch(b, "kt", KEYS * s->d);
   b->p = scratch(b, "p", ATTENTION_ROWS * SCORE_ROW);
   b->acc = scratch(b, "acc", ATTENTION_ROWS * b->acc_row);
   b->max = scratch(b, "max", ATTENTION_ROWS);
   b->sum = scratch(b, "sum", ATTENTION_ROWS);
-  if (!s->pairs)
+  if (!s->pair_rows)
     return;
   b->vn = narrow_scratch(b, "vn", panels(b, s->dv) * KEYS);
   b->narrow_p = narrow_scratch(b, "narrow p", ATTENTION_ROWS * SCORE_ROW);
@@ -446,14 +446,14 @@ void attention_forward(Arena *a, LKernel *k, LBody *body, const AttentionShape *
   scratch_of_forward(&b);
   LBody *keys = (s->sees ? seen_keys : all_keys)(&b, body);
   stage_keys(&b, keys, &s->k, s->d, b.kt);
-  if (s->pairs)
+  if (s->pair_rows)
     stage_features(&b, keys, &s->v, b.s0, b.ns, s->dv, b.vn, KEYS);
   LTile *t = tile(&b, keys, nrows, b.ns, &i, &j);
   against_panels(&b, t, &s->q, s->d, b.kt);
   store(&b, &t->body, b.p, score_index(&b, i, j), scored(&b, &t->body, i, j), false);
   softmax_block(&b, keys);
   t = tile(&b, keys, nrows, ints(&b, s->dv), &i, &j);
-  if (s->pairs)
+  if (s->pair_rows)
     pairs_times(&b, t, b.narrow_p, SCORE_ROW, b.vn, KEYS, ints(&b, 0), b.ns);
   else
     scores_times(&b, t, b.p, false, &s->v, b.s0, b.ns);
@@ -517,10 +517,10 @@ static void score_gradients(const AttentionBuild *b, LBody *body) {
   ds = op2(b, L_MUL, ds, num(b, s->scale));
   if (s->mask)
     ds = select3(b, s->mask(s->ctx, e, row, lx_add(b->a, b->s0, j)), ds, num(b, 0));
-  store(b, e, s->pairs ? b->narrow_ds : b->ds, place, ds, false);
-  if (keep || s->pairs)
-    store(b, e, s->pairs ? b->narrow_p : b->p, place, keep ? dropped(b, keep, rd(b, p)) : rd(b, p),
-          false);
+  store(b, e, s->pair_rows ? b->narrow_ds : b->ds, place, ds, false);
+  if (keep || s->pair_rows)
+    store(b, e, s->pair_rows ? b->narrow_p : b->p, place,
+          keep ? dropped(b, keep, rd(b, p)) : rd(b, p), false);
 }
 
 // dst (from row `first` on) += scores (or their transpose) times x
@@ -573,7 +573,7 @@ static void add_gradients(AttentionBuild *b, LBody *body) {
   const AttentionShape *s = b->s;
   probabilities(b, body);
   score_gradients(b, body);
-  if (s->pairs) {
+  if (s->pair_rows) {
     accumulate_rows(b, body);
     accumulate_keys(b, body, b->narrow_p, &s->dout, &s->dv_, s->dv);
     accumulate_keys(b, body, b->narrow_ds, &s->q, &s->dk, s->d);
@@ -584,10 +584,15 @@ static void add_gradients(AttentionBuild *b, LBody *body) {
   accumulate(b, body, b->ds, true, &s->q, b->r0, b->nrows, &s->dk, b->s0, b->ns, s->d);
 }
 
+// Rows of a block: whole tiles.
+static int64_t back_rows(const AttentionShape *s) {
+  return s->pair_rows ? BACK_PAIRS / s->pair_rows * s->pair_rows : BACK_ROWS;
+}
+
 static void scratch_of_backward(AttentionBuild *b) {
   const AttentionShape *s = b->s;
-  b->p = scratch(b, "p", BACK_ROWS * SCORE_ROW);
-  if (!s->pairs) {
+  b->p = scratch(b, "p", back_rows(s) * SCORE_ROW);
+  if (!s->pair_rows) {
     b->kt = scratch(b, "kt", KEYS * s->d);
     b->vt = scratch(b, "vt", KEYS * s->dv);
     b->ds = scratch(b, "ds", BACK_ROWS * SCORE_ROW);
@@ -598,8 +603,8 @@ static void scratch_of_backward(AttentionBuild *b) {
   b->vt = narrow_scratch(b, "vt", KEYS * whole_pairs(s->dv));
   b->kn = narrow_scratch(b, "kn", panels(b, s->d) * KEYS);
   b->rows_n = narrow_scratch(b, "rows", panels(b, most) * BACK_PAIRS);
-  b->narrow_p = narrow_scratch(b, "narrow p", BACK_ROWS * SCORE_ROW);
-  b->narrow_ds = narrow_scratch(b, "narrow ds", BACK_ROWS * SCORE_ROW);
+  b->narrow_p = narrow_scratch(b, "narrow p", BACK_PAIRS * SCORE_ROW);
+  b->narrow_ds = narrow_scratch(b, "narrow ds", BACK_PAIRS * SCORE_ROW);
   b->turned = narrow_scratch(b, "turned", (KEYS + LOOP_PAIR_ROWS) * BACK_PAIRS);
 }
 
@@ -615,12 +620,12 @@ void attention_backward(Arena *a, LKernel *k, LBody *body, const AttentionShape 
   LBody *keys = key_blocks(&b, body);
   stage_keys(&b, keys, &s->k, s->d, b.kt);
   stage_keys(&b, keys, &s->v, s->dv, b.vt);
-  if (s->pairs)
+  if (s->pair_rows)
     stage_features(&b, keys, &s->k, b.s0, b.ns, s->d, b.kn, KEYS);
-  LExpr *blocks =
-      lx_iop(a, L_IDIV, lx_add(a, s->rows, ints(&b, BACK_ROWS - 1)), ints(&b, BACK_ROWS));
+  int64_t most = back_rows(s);
+  LExpr *blocks = lx_iop(a, L_IDIV, lx_add(a, s->rows, ints(&b, most - 1)), ints(&b, most));
   LStmt *rows = loop(&b, keys, blocks, 0, &v);
-  b.r0 = lx_mul(a, v, ints(&b, BACK_ROWS));
-  b.nrows = lx_iop(a, L_IMIN, ints(&b, BACK_ROWS), lx_iop(a, L_ISUB, s->rows, b.r0));
+  b.r0 = lx_mul(a, v, ints(&b, most));
+  b.nrows = lx_iop(a, L_IMIN, ints(&b, most), lx_iop(a, L_ISUB, s->rows, b.r0));
   add_gradients(&b, seen_of_block(&b, &rows->body));
 }

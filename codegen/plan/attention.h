@@ -17,8 +17,8 @@ typedef struct AttentionShape {
   double scale, rate; // rate of dropout, 0: none
   bool causal;        // keys beyond row + ahead are masked
   int64_t ahead;
-  int nr;                            // width of the target's panels
-  bool pairs;                        // products are of pairs of bf16, which q, k, v and dout are
+  int nr;        // width of the target's panels
+  int pair_rows; // 0, or products are of pairs of bf16, which q, k, v and dout are: rows of their tiles
   AttentionMatrix q, k, v, out;      // rows x d, keys x d, keys x dv, rows x dv
   AttentionMatrix lse;               // rows x 1 (row: distance of rows); forward: may be absent
   AttentionMatrix dout, dq, dk, dv_; // backward

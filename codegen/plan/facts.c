@@ -91,8 +91,10 @@ double size_estimate(Axis *const *ax, int n) {
 // ---- tasks of a contraction
 
 int task_rows(const PlanOptions *o, const Tile *t) {
-  int most = t && t->rows ? t->rows : o->on->tile_rows;
-  return o->mr > most ? o->mr : most / o->mr * o->mr;
+  bool pairs = t && t->pairs && o->pair_rows;
+  int mr = pairs ? o->pair_rows : o->mr;
+  int most = t && t->rows ? t->rows : pairs ? o->on->pair_tile_rows : o->on->tile_rows;
+  return mr > most ? mr : most / mr * mr;
 }
 
 int task_columns(const PlanOptions *o, const Tile *t, int64_t width) {

@@ -336,7 +336,7 @@ static void start_part(AttentionPart *p, Prog *g, Inst *k) {
                           .scale = n->attr.num,
                           .rate = n->attr.num2,
                           .nr = g->p->o.nr,
-                          .pairs = !g->p->o.on->bf16_products && k->arg[Q]->dtype == DT_BF16,
+                          .pair_rows = k->arg[Q]->dtype == DT_BF16 ? g->p->o.pair_rows : 0,
                           .ctx = &p->x};
 }
 

@@ -25,6 +25,7 @@ typedef struct PlanOptions {
   const PlanTarget *on; // NULL: plan_on_cpu
   int nr; // columns of a register tile: the width of parameter panels; a multiple of vector_floats
   int mr; // rows of a register tile
+  int pair_rows;     // the same of products of pairs of bf16
   int vector_floats; // f32 lanes of one native vector
   bool bf16;         // activations and their gradients lie in memory as bf16 (precision.c)
   bool fuse;         // false (-O0): every node that computes something is stored

@@ -285,6 +285,7 @@ static bool run_target(Build *b) {
   PlanOptions o = {.on = b->options.gpu ? &plan_on_gpu : &plan_on_cpu,
                    .nr = b->target->nr,
                    .mr = b->target->mr,
+                   .pair_rows = b->target->pair_rows,
                    .vector_floats = b->target->vector_floats,
                    .bf16 = b->options.bf16,
                    .fuse = b->options.opt > 0};
