@@ -19,7 +19,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static const double BUSY = 0.8; // below that share of the processors' time, times mean little
 enum {
@@ -197,12 +196,6 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
   return 0;
 }
 
-static double peak_mib(void) {
-  struct rusage u;
-  getrusage(RUSAGE_SELF, &u);
-  return (double)u.ru_maxrss / 1024;
-}
-
 // OpenBLAS on the same threads, for scale: the product of a feed-forward layer.  0: it is not
 // there.
 static double baseline(int threads) {
@@ -327,8 +320,9 @@ static void print_rate(const BenchResult *r) {
 }
 
 static void print_share(const Bench *b, const BenchResult *r) {
-  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f\n", r->flops / 1e9, r->rate,
-         100 * r->rate / r->peak, r->peak);
+  printf("  %.2f GFLOP, %.1f GFLOP/s: %.1f %% of this machine's %.1f%s\n", r->flops / 1e9, r->rate,
+         100 * r->rate / r->peak, r->peak,
+         peak_unit(b->s.module->features) == PEAK_F32 ? "" : " in bf16");
   // Where other programs share the processors, time on them tells more than the clock on the wall.
   printf("  %.3f ms of processor time a call: %.1f GFLOP/s a thread\n", b->cpu_ms,
          r->flops / b->cpu_ms / 1e6);
@@ -401,6 +395,10 @@ static int time_steps(Bench *b, double *ms) {
   return status;
 }
 
+static PeakUnit unit_of(const Bench *b) {
+  return peak_unit(b->s.module->features);
+}
+
 static int profile(Bench *b, double peak, Profile *p) {
   double *ms = NEWN(b->s.arena, double, b->p->nstep + 1);
   int status = time_steps(b, ms);
@@ -409,7 +407,7 @@ static int profile(Bench *b, double peak, Profile *p) {
                  .dims = b->dims,
                  .ms = ms,
                  .roof = b->s.device ? roof_of_gpu(b->s.gpu_name)
-                                     : roof_of_cpu(b->s.handle->threads, peak)};
+                                     : roof_of_cpu(b->s.handle->threads, unit_of(b), peak)};
   return status;
 }
 
@@ -441,7 +439,7 @@ static int trace(Bench *b) {
 
 // NAN: of a GPU, it is not measured.  What other programs leave goes to b->got.
 static double peak_of(Bench *b) {
-  double got = 1, peak = b->s.device ? NAN : peak_gflops(b->s.handle->threads, &got);
+  double got = 1, peak = b->s.device ? NAN : peak_gflops(unit_of(b), b->s.handle->threads, &got);
   b->got = fmin(b->got, got);
   return peak;
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { CHAINS = 12, LENGTH = 2000000, RUNS = 5 };
 
@@ -45,19 +46,63 @@ enum { CHAINS = 12, LENGTH = 2000000, RUNS = 5 };
 static inline __m128 multiply_add(__m128 a, __m128 x, __m128 y) {
   return _mm_add_ps(_mm_mul_ps(a, x), y);
 }
+#define DOT(a, x, y) _mm512_dpbf16_ps(a, (__m512bh)(x), (__m512bh)(y))
+#define DECLARE_Dots(k) DECLARE___m512(k)
+#define STEP_Dots(k) STEP(k, DOT, "+v")
+#define SUM_Dots(k) SUM___m512(k)
+typedef __m512 Dots;
+CHAIN_FUNCTION(chain_dot, "avx512f,avx512bf16", 32, Dots, _mm512_set1_ps)
 CHAIN_FUNCTION(chain_v4, "avx512f", 16, __m512, _mm512_set1_ps)
 CHAIN_FUNCTION(chain_v3, "avx2,fma", 8, __m256, _mm256_set1_ps)
 CHAIN_FUNCTION(chain_v1, "sse2", 4, __m128, _mm_set1_ps)
 #endif
 
-static double chains(float *sink) {
+// AMX: four tiles of sums, 16 x 16 x 32 multiplications each.
 #if defined(__x86_64__)
+__attribute__((target("amx-tile,amx-bf16"))) static double chain_tiles(void) {
+  struct {
+    unsigned char palette, start, none[14];
+    unsigned short row_bytes[16];
+    unsigned char rows[16];
+  } config = {.palette = 1};
+  for (int i = 0; i < 6; i++)
+    config.row_bytes[i] = 64, config.rows[i] = 16;
+  __asm__ volatile("" : : "r"(&config) : "memory"); // some compilers take the table for unread
+  _tile_loadconfig(&config);
+  _tile_zero(4);
+  _tile_zero(5);
+  for (long n = 0; n < LENGTH / 4; n++) {
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+  _tile_release();
+  return 2.0 * 16 * 16 * 32 * LENGTH;
+}
+#endif
+
+PeakUnit peak_unit(const char *features) {
+  if (!features)
+    return PEAK_F32;
+  return strstr(features, "amx-bf16")     ? PEAK_TILES
+         : strstr(features, "avx512bf16") ? PEAK_DOT
+                                          : PEAK_F32;
+}
+
+static double chains(PeakUnit unit, float *sink) {
+#if defined(__x86_64__)
+  if (unit == PEAK_TILES)
+    return chain_tiles();
+  if (unit == PEAK_DOT)
+    return chain_dot(sink);
   if (__builtin_cpu_supports("avx512f"))
     return chain_v4(sink);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return chain_v3(sink);
   return chain_v1(sink);
 #else
+  (void)unit;
   float acc[CHAINS] = {0};
   for (long n = 0; n < LENGTH; n++)
     for (int k = 0; k < CHAINS; k++)
@@ -69,22 +114,25 @@ static double chains(float *sink) {
 }
 
 typedef struct PeakJob {
+  PeakUnit unit;
   double flops;
   float sink;
 } PeakJob;
 
 static void *job(void *p) {
   PeakJob *j = p;
-  j->flops = chains(&j->sink);
+  j->flops = chains(j->unit, &j->sink);
   return NULL;
 }
 
-double peak_gflops(int threads, double *got) {
+double peak_gflops(PeakUnit unit, int threads, double *got) {
   pthread_t *t = calloc((size_t)threads, sizeof *t);
   PeakJob *jobs = calloc((size_t)threads, sizeof *jobs);
   double best = 0, wall = 0, cpu = clock_cpu_seconds();
   if (!t || !jobs)
     out_of_memory();
+  for (int i = 0; i < threads; i++)
+    jobs[i].unit = unit;
   for (int run = 0; run < RUNS; run++) {
     double start = clock_seconds(), flops = 0;
     int n = 0;
@@ -105,6 +153,12 @@ double peak_gflops(int threads, double *got) {
 }
 
 // ---- memory
+
+double peak_mib(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)u.ru_maxrss / 1024;
+}
 
 enum { COPY_BYTES = 48 << 20 }; // a thread: more than its share of any cache
 

@@ -3,7 +3,6 @@
 #include "base/arena.h"
 #include "base/bug.h"
 #include "base/dtype.h"
-#include "compiler/commands/peak.h"
 #include "runtime/exec/exec.h"
 #include "runtime/train/log.h"
 #include <math.h>
@@ -28,9 +27,9 @@ Roof roof_of_gpu(const char *name) {
   return (Roof){NAN, {NAN, NAN}, false};
 }
 
-// bf16 is computed as float32 there.
-Roof roof_of_cpu(int threads, double gflop_s) {
-  return (Roof){copy_gbytes(threads) * 1e9, {gflop_s * 1e9, gflop_s * 1e9}, true};
+Roof roof_of_cpu(int threads, PeakUnit unit, double gflop_s) {
+  double got, f32 = unit == PEAK_F32 ? gflop_s : peak_gflops(PEAK_F32, threads, &got);
+  return (Roof){copy_gbytes(threads) * 1e9, {f32 * 1e9, gflop_s * 1e9}, true};
 }
 
 // ---- lines

@@ -1,6 +1,7 @@
 // bench --profile: what each step of a program took, against what it moves and multiplies.
 #ifndef BIGSC_PROFILE_H
 #define BIGSC_PROFILE_H
+#include "compiler/commands/peak.h"
 #include "runtime/abi.h"
 #include "runtime/files/json.h"
 
@@ -10,8 +11,9 @@ typedef struct Roof {
   double flops_s[2]; // with float32 operands, and with bf16
   bool measured;     // on this machine, else what its maker says
 } Roof;
-Roof roof_of_gpu(const char *name);            // as the driver calls it
-Roof roof_of_cpu(int threads, double gflop_s); // measures its memory
+Roof roof_of_gpu(const char *name); // as the driver calls it
+// Of a module's products, of which the peak is known; measures the rest.
+Roof roof_of_cpu(int threads, PeakUnit unit, double gflop_s);
 
 typedef struct Profile {
   const BigsModule *module;
