@@ -157,7 +157,10 @@ void sema_rows_need(Sema *s, const Value *index, const Poly *rows, const char *a
   Diag *g = sema_error(s, ERR_INDEX_PAST_TABLE, at, "`iota[%s]` %s, but %s has %s rows", a->name,
                        top, what, size_str(s, rows));
   sema_note_axes(s, g, &a, 1);
-  if (!ax_const(a, &n))
+  bool follows = a->kind == AX_DIM && !dim_is_given(&s->m->dims.v[a->dim]->pub);
+  if (!ax_const(a, &n) && follows)
+    diag_help(s->d, g, "`%s` is %s: give those lower bounds", a->name, size_str(s, &a->size));
+  else if (!ax_const(a, &n))
     diag_help(s->d, g, "declare `dim %s <= %s`", a->name, size_str(s, rows));
 }
 

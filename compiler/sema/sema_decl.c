@@ -107,6 +107,8 @@ static const char *names_text(Sema *s, const Expr *e, const char *text) {
     return names_text(s, e->b, names_text(s, e->a, text));
   if (e->kind == EX_NEG || e->kind == EX_NOT)
     return names_text(s, e->a, text);
+  for (int i = 0; e->kind == EX_CALL && i < e->args.n; i++)
+    text = names_text(s, e->args.v[i].value, text);
   if (e->kind != EX_NAME)
     return text;
   const DimInfo *d = names_get(&s->m->dim_table, e->name.s);
