@@ -69,6 +69,16 @@ static int take_dims(Session *s, const BigsTensor *t, const StTensor *in, int64_
   return 0;
 }
 
+// What the sizes that are made of dims say of those that stand nowhere alone.
+static void take_more_dims(Session *s, StFile *f, const BigsProgram *p, int64_t *dims) {
+  for (int i = 0; i < p->ninput; i++) {
+    const BigsTensor *t = &s->module->input[p->input[i]];
+    const StTensor *in = st_find(f, t->name);
+    for (int k = 0; in && k < t->rank; k++)
+      dim_from_size(s->module, &t->extent[k], in->shape[k], dims);
+  }
+}
+
 static int check_shape(Session *s, const BigsTensor *t, const StTensor *in, const int64_t *dims) {
   for (int i = 0; i < t->rank; i++) {
     int64_t want = poly_eval(&t->extent[i], dims);
@@ -132,8 +142,10 @@ static int read_open(Session *s, StFile *f, const BigsProgram *p, int64_t *dims,
       else if (in && !(status = check_shape(s, t, in, dims)))
         status = read_data(s, t, in, &inputs[i]);
     }
-    if (!status && !pass)
+    if (!status && !pass) {
+      take_more_dims(s, f, p, dims);
       status = check_dims(s, p, dims);
+    }
   }
   return status;
 }

@@ -38,6 +38,41 @@ int dim_of_size(const BigsModule *module, const Poly *p) {
   return sym >= 0 && dim_is_brought(&module->dim[sym]) ? sym : -1;
 }
 
+// A term as `factor` times a dim that is not known, *dim, or as a number, -1; false: as neither.
+static bool take_term(const BigsModule *module, const PolyTerm *t, const int64_t *dims, int *dim,
+                      int64_t *factor) {
+  *dim = -1;
+  *factor = t->coef;
+  for (int k = 0; k < POLY_FACTORS && t->sym[k] >= 0; k++) {
+    int i = t->sym[k];
+    bool known = dims[i] > 0;
+    if (!dim_is_brought(&module->dim[i]) || (!known && *dim >= 0) ||
+        (known && __builtin_mul_overflow(*factor, dims[i], factor)))
+      return false;
+    *dim = known ? *dim : i;
+  }
+  return true;
+}
+
+// size = slope * dim + rest, for the one dim that is not known.
+bool dim_from_size(const BigsModule *module, const Poly *p, int64_t size, int64_t *dims) {
+  int64_t factor, slope = 0, rest = 0;
+  int dim, unknown = -1;
+  for (int i = 0; i < p->n; i++) {
+    bool fits = take_term(module, &p->t[i], dims, &dim, &factor) &&
+                (dim < 0 || unknown < 0 || dim == unknown);
+    int64_t *sum = dim < 0 ? &rest : &slope;
+    if (!fits || __builtin_add_overflow(*sum, factor, sum))
+      return false;
+    unknown = dim < 0 ? unknown : dim;
+  }
+  if (!slope || __builtin_sub_overflow(size, rest, &rest) || rest == INT64_MIN || rest % slope ||
+      rest / slope < 1)
+    return false;
+  dims[unknown] = rest / slope;
+  return true;
+}
+
 // One that cannot be counted is too large for everything that is made of it.
 void complete_sizes(const BigsModule *module, int64_t *sym) {
   int64_t of;

@@ -183,6 +183,9 @@ struct bigs_model {
 
 // The dim that a caller brings and that this size is, -1: it is none alone.
 int dim_of_size(const BigsModule *module, const Poly *p);
+// Where the only dim of a size that is not known yet, 0, follows from how large that is, it becomes known: L of L + P, not of a
+// quotient.  False: it does not.
+bool dim_from_size(const BigsModule *module, const Poly *p, int64_t size, int64_t *dims);
 // Puts the quotients among the sizes that callers bring.
 void complete_sizes(const BigsModule *module, int64_t *sym);
 // The dims as they will be bound: checks bounds.  `sym` gets MAX_SYMS values, 1 where the program

@@ -15,6 +15,7 @@ built: this file can be copied beside a program.
 import ctypes as C
 import operator
 import os
+import re
 import threading
 
 import numpy as np
@@ -94,6 +95,10 @@ def _shape(tensor, dims):
     return tuple(
         tensor.size[a] or eval(tensor.extent[a].decode(), {"__builtins__": {}, "div": operator.floordiv}, dims) for a in range(tensor.rank)
     )
+
+
+def _names_in(extent):
+    return re.findall(r"[A-Za-z_]\w*", extent)
 
 
 def _fits(given, dtype):
@@ -209,6 +214,7 @@ class Model:
                 extent = tensor.extent[a].decode()
                 if extent in known and dims.setdefault(extent, x.shape[a]) != x.shape[a]:
                     raise ValueError(f"{name}: {extent} is {dims[extent]}, and {x.shape[a]} in {tensor.name.decode()}")
+        self._solve(tensors, arrays, known, dims)
         missing = [d for d in known if d not in dims]
         if missing:
             raise ValueError(f"{name}: no input says what {missing[0]} is")
@@ -216,6 +222,18 @@ class Model:
             if x is not None and x.shape != _shape(tensor, dims):
                 raise ValueError(f"{name}: {tensor.name.decode()} is {x.shape}, not {_shape(tensor, dims)}")
         return dims
+
+    @staticmethod
+    def _solve(tensors, arrays, known, dims):
+        """A dim that stands nowhere alone, from a size that is linear in it; whether it is right the shapes tell."""
+        for tensor, x in zip(tensors, arrays):
+            for a in range(tensor.rank if x is not None else 0):
+                missing = [d for d in known if d not in dims and d in _names_in(tensor.extent[a].decode())]
+                if len(missing) == 1:
+                    at = [_shape(tensor, {**dict.fromkeys(known, 1), **dims, missing[0]: n})[a] for n in (0, 1)]
+                    rest, slope = x.shape[a] - at[0], at[1] - at[0]
+                    if slope and rest % slope == 0 and rest // slope > 0:
+                        dims[missing[0]] = rest // slope
 
     def _call(self, name, entry, positional, named):
         tensors, arrays = self._arrays(name, entry, positional, named)

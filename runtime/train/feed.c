@@ -37,6 +37,13 @@ static int learn_dims(const BigsModule *m, const BigsTensor *t, const InputShape
   return 0;
 }
 
+// What the sizes that are made of dims say of those that stand nowhere alone.
+static void learn_more(const BigsModule *m, const BigsTensor *t, const InputShape *s,
+                       int64_t *dims) {
+  for (int a = 0; a < t->rank; a++)
+    dim_from_size(m, &t->extent[a], s->shape[a], dims);
+}
+
 static int check_extents(const BigsModule *m, const BigsTensor *t, const InputShape *s,
                          const int64_t *dims, BigsError *e) {
   char have[96];
@@ -66,6 +73,9 @@ int dims_from_shapes(const BigsModule *m, int program, const InputShape *shape, 
   for (int i = 0; i < p->ninput && !err; i++)
     if (shape[i].rank >= 0)
       err = learn_dims(m, &m->input[p->input[i]], &shape[i], dims, origin, e);
+  for (int i = 0; i < p->ninput && !err; i++)
+    if (shape[i].rank >= 0)
+      learn_more(m, &m->input[p->input[i]], &shape[i], dims);
   for (int i = 0; i < m->ndim && !err; i++)
     if ((p->syms >> i & 1) && !dims[i])
       err = bigs_fail(e, BIGS_EUSAGE, "%s needs %s, and no input tells it: give -D %s=N", p->name,

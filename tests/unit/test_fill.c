@@ -73,11 +73,30 @@ START_TEST(dims_come_from_shapes) {
 }
 END_TEST
 
+// 2L + BL - 3 is a size that says L once B is known.
+START_TEST(dims_come_from_sizes_that_are_made_of_them) {
+  Poly b = poly_sym(TOY_B), l = poly_sym(TOY_L), three = poly_const(3),
+       p = poly_sub(poly_add(poly_scale(l, 2), poly_mul(b, l)), three), square = poly_mul(l, l),
+       less = poly_sub(three, l);
+  int64_t dims[MAX_SYMS] = {0};
+  ck_assert(!dim_from_size(&toy_module, &p, 22, dims) && !dims[TOY_B] && !dims[TOY_L]);
+  dims[TOY_B] = 3;
+  ck_assert(!dim_from_size(&toy_module, &p, 21, dims) && !dims[TOY_L]); // no whole number
+  ck_assert(!dim_from_size(&toy_module, &p, -3, dims) && !dims[TOY_L]); // 0
+  ck_assert(!dim_from_size(&toy_module, &square, 25, dims) && !dims[TOY_L]);
+  ck_assert(dim_from_size(&toy_module, &p, 22, dims) && dims[TOY_L] == 5);
+  ck_assert(!dim_from_size(&toy_module, &p, 17, dims) && dims[TOY_L] == 5); // it is known
+  dims[TOY_L] = 0;
+  ck_assert(dim_from_size(&toy_module, &less, 1, dims) && dims[TOY_L] == 2);
+}
+END_TEST
+
 Suite *fill_suite(void) {
   Suite *s = suite_create("fill");
   TCase *t = tcase_create("fill");
   tcase_add_test(t, gaps_get_the_best_words);
   tcase_add_test(t, dims_come_from_shapes);
+  tcase_add_test(t, dims_come_from_sizes_that_are_made_of_them);
   suite_add_tcase(s, t);
   return s;
 }
