@@ -442,10 +442,15 @@ static bool is_repeated(const LoopRegion *r, Node *n) {
   return false;
 }
 
+bool loop_is_stored(const LoopRegion *r, Node *n) {
+  return is_computed_apart(n) || is_repeated(r, n);
+}
+
 void loop_store_values(LoopLower *x, LoopRegion *r) {
+  loop_find_shared(x, r);
   for (int i = 0; i < r->nnode; i++) {
     Node *n = r->node[i];
-    if (r->live[n->id] && !loop_slot_of(x, n) && (is_computed_apart(n) || is_repeated(r, n)))
+    if (r->live[n->id] && !loop_slot_of(x, n) && (r->shared[n->id] || loop_is_stored(r, n)))
       store_value(x, n);
   }
 }

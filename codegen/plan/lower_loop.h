@@ -30,6 +30,7 @@ typedef struct LoopRegion { // one loop, perhaps in another one
   Node **node;
   int nnode, depth; // depth: the scope of a step
   bool *live;       // by id
+  bool *shared;     // by id: goes into scratch since several nests derive it
   LExpr *step;
   int *now, *next; // by state: scratch
 } LoopRegion;
@@ -88,6 +89,11 @@ int loop_unit_along(Prog *g, Node *n, const Axis *a);
 int loop_axes_but(const Slot *s, const Axis *but, Axis **out); // the slot's axes without one
 // Computes what of the region is summed or read at many places, into scratch.
 void loop_store_values(LoopLower *x, LoopRegion *r);
+
+bool loop_is_stored(const LoopRegion *r, Node *n); // in any case
+
+// ---- loop_shared.c
+void loop_find_shared(LoopLower *x, LoopRegion *r);
 
 // ---- loop_mixed.c
 void loop_conv_nest(LoopLower *x, const Slot *s, Node *n); // also of a kernel's gradient
