@@ -111,9 +111,9 @@ static int run_compiler(NvrtcProgram p, const char *folder) {
   put_words(f, p->source);
   fclose(f);
   snprintf(command, sizeof command,
-           "g++ -std=c++17 -O1 -w -ffp-contract=off -include '%s' -x c++ '%s' -shared -fPIC -o "
+           "g++ -std=c++17 %s -w -ffp-contract=off -include '%s' -x c++ '%s' -shared -fPIC -o "
            "'%s/x.so' >&2",
-           SHIM, path, folder);
+           getenv("BIGSC_FULL") ? "-O1" : "-O0", SHIM, path, folder);
   int wrong = system(command);
   snprintf(path, sizeof path, "%s/x.so", folder);
   if (!wrong)
