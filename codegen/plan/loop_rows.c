@@ -83,9 +83,11 @@ static void plan_product(RowPlan *p, Node *c, int side) {
   vec_push(p->g->a, &p->out->product, ((LoopProduct){c, t}));
 }
 
+// One row alone is no block: it would be slower.
 static Axis *rows_of(const RowPlan *p) {
+  int64_t e;
   for (int i = 0; i < p->ntask; i++)
-    if (!is_feature(p->task[i]))
+    if (!is_feature(p->task[i]) && !(extent_is(p->task[i], &e) && e == 1))
       return p->task[i];
   return NULL;
 }
