@@ -64,9 +64,9 @@ Node *grad_contract(Graph *g, Node *a, Node *b, Axis *const *ax, int n) {
 // Is n the first of its loop's values that there are?  *any: one of them has a gradient so far.
 static bool loop_is_first(const Grad *r, bool *any) {
   const Node *n = r->n;
-  for (int id = 0; id < r->count; id++) {
-    const Node *x = r->g->nodes.v[id];
-    if (!loop_same(x, n))
+  for (int i = 0; i < r->nloop; i++) {
+    int id = r->loop[i];
+    if (!loop_same(r->g->nodes.v[id], n))
       continue;
     if (id < n->id)
       return false;
@@ -103,11 +103,22 @@ static bool is_turn(const Grad *r) {
   return any;
 }
 
+// A large graph has few of them, which are looked for at each.
+static int *loops_below(const Graph *g, int count, int *n) {
+  VEC(int) ids = {0};
+  for (int id = 0; id < count; id++)
+    if (g->nodes.v[id]->op == OP_LOOP)
+      vec_push(g->arena, &ids, id);
+  *n = ids.n;
+  return ids.v;
+}
+
 // From acc of the highest nodes to that of all below.
 static void sweep(Graph *g, Node **acc, const bool *needed, int count) {
   GraphMark mark = graph_mark(g);
+  int nloop, *loop = loops_below(g, count, &nloop);
   for (int id = count - 1; id >= 0; id--) {
-    Grad r = {g, g->nodes.v[id], acc[id], acc, needed, count};
+    Grad r = {g, g->nodes.v[id], acc[id], acc, needed, count, loop, nloop};
     if (!needed[id] || !is_turn(&r))
       continue;
     graph_from(g, r.n);

@@ -85,10 +85,10 @@ static void add_state(Back *k, int i, Node *last) {
 // Adjoints of the loop's values: seeds, and first values of the adjoints of states.
 static void add_adjoints(Back *k) {
   Node **last = NEWN(k->g->arena, Node *, k->c->nstate + 1);
-  for (int id = k->r->n->id; id < k->r->count; id++) {
-    const Node *x = k->g->nodes.v[id];
-    Node *dy = k->r->acc[id];
-    if (!dy || !loop_same(x, k->r->n))
+  for (int l = 0; l < k->r->nloop; l++) {
+    const Node *x = k->g->nodes.v[k->r->loop[l]];
+    Node *dy = k->r->acc[x->id];
+    if (!dy || x->id < k->r->n->id || !loop_same(x, k->r->n))
       continue;
     if (x->attr.i0 < 0)
       last[-1 - x->attr.i0] = dy;

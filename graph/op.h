@@ -79,6 +79,8 @@ typedef struct Grad {
   Node **acc;         // by id: sum of the contributions so far
   const bool *needed; // by id: depends on something asked for
   int count;          // of those
+  const int *loop;    // the ids below count that are values of loops, ascending
+  int nloop;
 } Grad;
 bool grad_wants(const Grad *r, int i);
 int grad_axes_beyond(const Node *a, const Node *b,
