@@ -107,7 +107,10 @@ codegen_sources = \
 	%D%/plan/plan_targets.def \
 	%D%/plan/recompute.c \
 	%D%/plan/toeplitz.c \
-	%D%/plan/traffic.c
+	%D%/plan/traffic.c \
+	%D%/plan/work.c \
+	%D%/plan/work.h \
+	%D%/plan/costs.def
 
 # Machine code for processors, by LLVM or not at all.
 if HAVE_LLVM

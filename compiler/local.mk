@@ -224,6 +224,7 @@ compiler_sources = \
 	%D%/sema/sema_text.c \
 	%D%/sema/sema_use.c \
 	%D%/sema/sema_extend.c \
+	%D%/sema/sema_forms.c \
 	%D%/sema/sema_foreign.c \
 	%D%/sema/sema_habits.c \
 	%D%/sema/sema_habits.h \

@@ -4,7 +4,7 @@
 #define BIGSC_ABI_H
 #include "base/poly.h"
 
-enum { BIGS_ABI_VERSION = 17, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 18, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied
@@ -67,6 +67,7 @@ typedef enum BigsProgramKind {
 } BigsProgramKind;
 
 // ---- the structs of abi.def
+typedef struct BigsProgram BigsProgram; // it has others of its kind
 // clang-format off
 #define STRUCT(T) typedef struct T {
 #define VALUE(type, field) type field;

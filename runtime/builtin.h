@@ -12,6 +12,10 @@ typedef enum BigsBuiltin {
 } BigsBuiltin;
 // clang-format on
 
+enum {
+  BIGS_CONV_SHORT = 64
+}; // convolutions of fewer places are summed as they are written, not transformed
+
 // One builtin's code.  A module names those that it uses (BigsModule.builtin), so that a model
 // without convolution is not linked with it.  In `f`, arg is NULL except in run().
 #include "runtime/abi.h"

@@ -45,6 +45,7 @@ runtime_sources = \
 	%D%/cuda/nvtx.c \
 	%D%/cuda/nvtx.h \
 	%D%/exec/bind.c \
+	%D%/exec/choose.c \
 	%D%/exec/config.c \
 	%D%/exec/cpu.c \
 	%D%/exec/cpu.h \

@@ -111,6 +111,7 @@ test_sources = \
 	%D%/unit/test_handles.c \
 	%D%/unit/test_json.c \
 	%D%/unit/test_layers.c \
+	%D%/unit/test_choice.c \
 	%D%/unit/test_lengths.c \
 	%D%/unit/test_lex.c \
 	%D%/unit/test_limits.c \
@@ -177,7 +178,9 @@ test_sources = \
 
 # `make fuzz` builds the libFuzzer targets: configure with CC=clang, --enable-sanitizers and CFLAGS="-O1 -g -fsanitize=fuzzer-no-link".
 fuzz_targets = %D%/fuzz/fuzz_data %D%/fuzz/fuzz_flax %D%/fuzz/fuzz_folder %D%/fuzz/fuzz_json %D%/fuzz/fuzz_model %D%/fuzz/fuzz_parse %D%/fuzz/fuzz_plan %D%/fuzz/fuzz_safetensors %D%/fuzz/fuzz_tokenizer %D%/fuzz/fuzz_tokenizer_file %D%/fuzz/fuzz_torch
-EXTRA_PROGRAMS = $(fuzz_targets)
+EXTRA_PROGRAMS = $(fuzz_targets) %D%/bench_costs
+%C%_bench_costs_SOURCES = %D%/bench_costs.c
+%C%_bench_costs_LDADD = $(all_libs)
 fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_data_SOURCES = %D%/fuzz/fuzz_data.c %D%/fuzz/fuzz.h
 %C%_fuzz_fuzz_flax_SOURCES = %D%/fuzz/fuzz_flax.c %D%/fuzz/fuzz_foreign.h %D%/fuzz/fuzz.h
@@ -212,7 +215,7 @@ fuzz_flags = $(AM_LDFLAGS) -fsanitize=fuzzer
 %C%_fuzz_fuzz_tokenizer_LDADD = $(all_libs)
 %C%_fuzz_fuzz_tokenizer_file_LDADD = $(all_libs)
 %C%_fuzz_fuzz_torch_LDADD = $(all_libs)
-CLEANFILES += $(fuzz_targets)
+CLEANFILES += $(fuzz_targets) %D%/bench_costs
 .PHONY: fuzz fuzz-objects
 fuzz: $(fuzz_targets)
 # Whatever the compiler: they follow what they call.
@@ -225,5 +228,5 @@ check-local:
 
 # The folder of the tests is also one that is built in: what was built is no part of a tarball.
 dist-hook:
-	cd $(distdir) && rm -f tests/runner $(fuzz_targets) && find tests -name .deps -prune -exec rm -rf {} + && \
+	cd $(distdir) && rm -f tests/runner tests/bench_costs $(fuzz_targets) && find tests -name .deps -prune -exec rm -rf {} + && \
 	  find tests \( -name .dirstamp -o -name '*.o' -o -name '*.log' -o -name '*.trs' \) -exec rm -f {} +

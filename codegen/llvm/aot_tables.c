@@ -58,6 +58,16 @@ static LLVMValueRef kernels_of(Writer *w) {
   return constant(w, all, "kernels", 8);
 }
 
+static bool note_builtins(const BigsProgram *p, bool *used) {
+  bool any = false;
+  for (int i = 0; i < p->nstep; i++)
+    if (p->step[i].kind == BIGS_BUILTIN)
+      any = used[p->step[i].index] = true;
+  for (int i = 0; i < p->nother; i++)
+    any |= note_builtins(&p->other[i], used);
+  return any;
+}
+
 static LLVMValueRef builtins_of(Writer *w) {
   static const char *const symbol[BIGS_BUILTIN_COUNT] = {
 #define BUILTIN(id, name) [BIGS_##id] = "bigs_builtin_" #name,
@@ -67,9 +77,7 @@ static LLVMValueRef builtins_of(Writer *w) {
   LLVMValueRef v[BIGS_BUILTIN_COUNT];
   bool used[BIGS_BUILTIN_COUNT] = {false}, any = false;
   for (int i = 0; i < w->m->nprogram; i++)
-    for (int j = 0; j < w->m->program[i].nstep; j++)
-      if (w->m->program[i].step[j].kind == BIGS_BUILTIN)
-        any = used[w->m->program[i].step[j].index] = true;
+    any |= note_builtins(&w->m->program[i], used);
   for (int i = 0; i < BIGS_BUILTIN_COUNT; i++) {
     v[i] = LLVMConstNull(w->ptr);
     if (used[i])

@@ -493,9 +493,9 @@ static void place_leaf(Prog *g, Node *n) {
       if (g->g->params.v[i]->node == n)
         f->place = place_param(g, g->g->params.v[i], false);
   } else if (n->op == OP_INPUT) {
-    int i = 0, number = 0; // among those that the program reaches
+    int i = 0, number = 0; // among those that the program reads
     for (; i < g->g->inputs.n && g->g->inputs.v[i]->node != n; i++)
-      number += info_of(g, g->g->inputs.v[i]->node) != NULL;
+      number += g->reads[i];
     if (i == g->g->inputs.n)
       BUG("input %s is not in the graph's list", n->attr.name);
     const Input *in = g->g->inputs.v[i];

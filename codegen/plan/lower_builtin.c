@@ -259,6 +259,15 @@ static Poly last_stride(const Place *pl, Axis *const *ax, int n) {
   return n ? place_stride(pl, ax[n - 1]) : poly_const(0);
 }
 
+static void count_work(Prog *g, const Inst *k, const Poly *bytes) {
+  const Node *n = k->root, *kernels = n->op == OP_CONV_GRAD ? n : n->in[1];
+  if (n->op == OP_SCATTER)
+    work_scatter(g, extents(k->row, k->nrow), extents(k->col, k->ncol), bytes);
+  else
+    work_conv(g, n, extents(n->in[0]->ax, n->in[0]->nax), extents(kernels->ax, kernels->nax),
+              bytes);
+}
+
 void lower_builtin(Prog *g, Inst *k) {
   Node *n = k->root;
   if (!info_of(g, n)->needed)
@@ -302,7 +311,10 @@ void lower_builtin(Prog *g, Inst *k) {
   s.arg = arg;
   s.scalar = v;
   s.nscalar = c;
-  s.bytes = plan_size(g->p, plan_traffic_of(g, arg, 3));
+  Poly bytes = plan_traffic_of(g, arg, 3);
+  s.bytes = plan_size(g->p, bytes);
+  if (is_counted(g) && !k->prologue)
+    count_work(g, k, &bytes);
   s.work = (uint8_t)inst_work(k);
   vec_push(g->a, &g->step, s);
 }

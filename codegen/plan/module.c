@@ -160,7 +160,7 @@ static void fill_program(Planner *p, Prog *g) {
   g->out.kind = (uint8_t)g->kind;
   g->out.syms = program_syms(g);
   for (int i = 0; i < p->g->inputs.n; i++)
-    if (info_of(g, p->g->inputs.v[i]->node))
+    if (g->reads[i])
       input[g->out.ninput++] = i;
   g->out.input = input;
   for (int i = 0; i < g->nout; i++) {
@@ -173,21 +173,47 @@ static void fill_program(Planner *p, Prog *g) {
   }
   g->out.output = out;
   g->out.param_used = used_params(p, g);
+  g->out.forms = g->forms;
+  g->out.cost = work_table(g, &g->out.ncost);
   program_rooms(p, g, &g->out);
   program_limits(p, g, &g->out);
 }
 
+// Of those that compute the same, which are the last ones: what one of them takes as an argument or depends on, all do.
+static void share(BigsProgram *p, const Prog *g, int nparam) {
+  BigsProgram *other = NEWN(g->a, BigsProgram, p->nother + 1);
+  uint8_t *used = (uint8_t *)(uintptr_t)p->param_used;
+  if (p->nother)
+    memcpy(other, p->other, sizeof *other * (size_t)p->nother);
+  other[p->nother++] = g->out;
+  p->other = other;
+  p->syms |= g->out.syms;
+  for (int i = 0; i < nparam; i++)
+    used[i] |= g->out.param_used[i];
+}
+
+static void fill_others(Planner *p, BigsProgram *progs, int nparam) {
+  for (int i = 0; i < p->progs.n; i++) {
+    Prog *g = p->progs.v[i];
+    for (int k = 0; g->of && k < i; k++)
+      if (p->progs.v[k] == g->of && !g->uncounted && !g->of->uncounted)
+        share(&progs[k], g, nparam);
+  }
+}
+
 void module_fill(Planner *p, BigsModule *m) {
   BigsProgram *progs = NEWN(p->a, BigsProgram, p->progs.n + 1);
+  m->nprogram = 0;
   fill_dims(p, m);
   fill_inputs(p, m);
   fill_params(p, m);
   for (int i = 0; i < p->progs.n; i++) {
     fill_program(p, p->progs.v[i]);
     progs[i] = p->progs.v[i]->out;
+    m->nprogram += !p->progs.v[i]->of;
   }
+  fill_others(p, progs, m->nparam);
   m->program = progs;
-  m->nprogram = p->progs.n;
   m->nkernel = p->kernels.n;
   m->poly = p->polys.v;
   m->npoly = p->polys.n;
@@ -255,6 +281,17 @@ static void print_step(const Print *o, const BigsProgram *p, int i) {
   fprintf(f, "  # %s%s%s\n", s->label, s->source ? "  " : "", s->source ? s->source : "");
 }
 
+static void print_program(const Print *o, const BigsProgram *g) {
+  fprintf(o->f, "program %s%s%s: %d steps, %d of them once\n", g->name, g->forms ? ", " : "",
+          g->forms ? g->forms : "", g->nstep, g->nprologue);
+  for (int k = 0; k < g->nstep; k++)
+    print_step(o, g, k);
+  for (int k = 0; k < g->nbuffer; k++)
+    print_buffer(o, &g->buffer[k], k);
+  for (int k = 0; k < g->nother; k++)
+    print_program(o, &g->other[k]);
+}
+
 void plan_print(FILE *f, Planner *p, const BigsModule *m) {
   Print o = {.f = f, .p = p, .m = m};
   for (int i = 0; i < MAX_SYMS; i++)
@@ -265,12 +302,6 @@ void plan_print(FILE *f, Planner *p, const BigsModule *m) {
             x->width ? "panels of " : "plain");
     fprintf(f, x->width ? "%" PRId64 "\n" : "\n", x->width);
   }
-  for (int i = 0; i < m->nprogram; i++) {
-    const BigsProgram *g = &m->program[i];
-    fprintf(f, "program %s: %d steps, %d of them once\n", g->name, g->nstep, g->nprologue);
-    for (int k = 0; k < g->nstep; k++)
-      print_step(&o, g, k);
-    for (int k = 0; k < g->nbuffer; k++)
-      print_buffer(&o, &g->buffer[k], k);
-  }
+  for (int i = 0; i < m->nprogram; i++)
+    print_program(&o, &m->program[i]);
 }

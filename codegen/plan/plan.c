@@ -52,6 +52,16 @@ int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Outpu
   return p->progs.n - 1;
 }
 
+void plan_other(Planner *p, int of, const char *first, const char *forms, const Output *outs,
+                int n) {
+  Prog *main = p->progs.v[of];
+  int index = plan_program(p, main->name, main->kind, outs, n);
+  Prog *g = p->progs.v[index];
+  main->forms = arena_strdup(p->a, first);
+  g->forms = arena_strdup(p->a, forms);
+  g->of = main;
+}
+
 typedef struct WantedThing {
   const Planner *p;
   const void *thing; // LKernel or Poly
@@ -183,11 +193,19 @@ static void plan_one(Prog *g) {
   memplan(g);
 }
 
+static void note_inputs(Prog *g) {
+  Graph *of = g->g;
+  g->reads = g->of ? g->of->reads : NEWN(g->a, uint8_t, of->inputs.n + 1);
+  for (int i = 0; i < of->inputs.n; i++)
+    g->reads[i] |= info_of(g, of->inputs.v[i]->node) != NULL;
+}
+
 bool plan_finish(Planner *p, BigsModule *m) {
   canon_names(p);
   for (int i = 0; i < p->progs.n; i++) {
     mat_reach(p->progs.v[i]);
     loop_pieces_mark(p->progs.v[i]);
+    note_inputs(p->progs.v[i]);
     precision_mark(p->progs.v[i]);
     can_plan(p->progs.v[i]);
   }
@@ -342,7 +360,10 @@ void lower_finish(Lower *c, Poly flops) {
   s.scratch = plan_size(g->p, loop_scratch_bytes(c->k));
   s.flops = plan_size(g->p, flops);
   s.gemm = c->inst->kind == IK_TILE ? library_product(c) : 0;
-  s.bytes = plan_size(g->p, plan_traffic(c));
+  Poly bytes = plan_traffic(c);
+  s.bytes = plan_size(g->p, bytes);
+  if (is_counted(g) && !c->inst->prologue)
+    work_kernel(g, c->k, &bytes);
   s.work = (uint8_t)inst_work(c->inst);
   s.label = inst_label(g, c->inst);
   s.source = inst_source(g, c->inst);

@@ -30,7 +30,8 @@ typedef struct PlanOptions {
   bool bf16;         // activations and their gradients lie in memory as bf16 (precision.c)
   bool fuse;         // false (-O0): every node that computes something is stored
   int scan_steps; // of a piece at whose start a scan's states are stored for its gradient; 0: by its sizes, -1: store all
-  const char *prefix; // of kernel names; NULL: "k"
+  const char *prefix;  // of kernel names; NULL: "k"
+  const double *costs; // of costs.def, by CostKind; NULL: its own
 } PlanOptions;
 
 typedef struct Planner Planner; // of one module
@@ -42,6 +43,11 @@ Planner *plan_new(Arena *a, Graph *g, const PlanOptions *opt);
 // parameter arena), and is not among the module's BigsProgram.output.  Gradients that are wanted of
 // one program are all given here.
 int plan_program(Planner *p, const char *name, BigsProgramKind kind, const Output *outs, int n);
+
+// Records another way to compute what the program `of` does, with the same outputs: in its BigsProgram.other, and not counted
+// among the module's programs, which are recorded before.  The texts are BigsProgram.forms of that one and of this.
+void plan_other(Planner *p, int of, const char *first, const char *forms, const Output *outs,
+                int n);
 
 // Of a finished plan, for tests: a program's outputs, whose nodes have other names by now; does n take its operand
 // rounded to bf16?  -1: is n itself, of f32, stored so?

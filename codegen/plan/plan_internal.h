@@ -3,6 +3,7 @@
 #define BIGSC_PLAN_INTERNAL_H
 #include "codegen/plan/attention.h"
 #include "codegen/plan/plan.h"
+#include "codegen/plan/work.h"
 
 typedef struct Prog Prog;
 typedef struct Lower Lower;
@@ -156,8 +157,11 @@ struct Prog {
   BigsProgramKind kind;
   Output *outs;
   int nout;
-  bool prologue; // steady work is done once
-  Node **node;   // reached, ascending ids
+  Prog *of;          // of one more way: the program that it does the work of
+  const char *forms; // BigsProgram.forms
+  uint8_t *reads;    // by input: 1 when it, or another way, reaches it
+  bool prologue;     // steady work is done once
+  Node **node;       // reached, ascending ids
   int nnode;
   Info **info; // by node id; NULL where not reached
   int ninfo;
@@ -170,7 +174,9 @@ struct Prog {
   // results
   VEC(BigsStep) step;
   VEC(BigsGemm) gemm;
-  VEC(int) input; // graph->inputs indices reached
+  VEC(WorkTerm) work;
+  VEC(BigsCost) conv;
+  bool uncounted; // work that is no polynomial of few terms
   BigsProgram out;
 };
 
@@ -381,6 +387,17 @@ LExpr *lower_load(Lower *c, const Place *pl, const Coords *at);
 void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool add);
 void lower_finish(Lower *c, Poly flops); // verifies, shares the kernel, adds the step
 int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly);
+
+// ---- work.c: the account of a program's work, where there is something to choose
+static inline bool is_counted(const Prog *g) {
+  return g->forms || g->p->o.costs;
+}
+void work_kernel(Prog *g, const LKernel *k,
+                 const Poly *bytes); // a step of it, and what that reads and writes
+void work_conv(Prog *g, const Node *n, Poly all, Poly kernels,
+               const Poly *bytes); // elements of its operand and of its kernels
+void work_scatter(Prog *g, Poly rows, Poly width, const Poly *bytes);
+const BigsCost *work_table(Prog *g, int32_t *n);
 
 // ---- lower_*.c: one step an instance
 void lower_rows(Prog *g, Inst *inst);

@@ -129,6 +129,7 @@ static int prepare(Bench *b) {
   status = status ? status : complete_dims(b);
   if (status)
     return status;
+  b->p = program_at(b->s.module, b->program, b->dims);
   b->inputs = NEWN(b->s.arena, const void *, b->p->ninput + 1);
   for (int i = 0; i < b->p->ninput && !status; i++)
     status = fill_input(b, i);
@@ -280,6 +281,8 @@ static void put_json(const Bench *b, const BenchResult *r, const Profile *p, Jso
   record_begin(t);
   record_text(t, "model", b->s.module->model);
   record_text(t, "what", b->p->name);
+  if (b->p->forms)
+    record_text(t, "forms", b->p->forms);
   each_dim(b, record_dim, t);
   if (b->pieces > 1)
     record_int(t, "pieces", b->pieces);
@@ -331,6 +334,8 @@ static void print_share(const Bench *b, const BenchResult *r) {
 static void print_text(const Bench *b, const BenchResult *r) {
   printf("%s.%s", b->s.module->model, b->p->name);
   each_dim(b, print_dim, NULL);
+  if (b->p->forms)
+    printf("  %s", b->p->forms);
   if (b->pieces > 1)
     printf("  in %lld pieces", (long long)b->pieces);
   if (b->s.device)

@@ -2,6 +2,7 @@
 // costs.
 #include "compiler/commands/inspect.h"
 #include "codegen/target.h"
+#include "runtime/exec/exec.h"
 #include <math.h>
 #include <string.h>
 
@@ -124,13 +125,15 @@ void inspect_costs(Session *s, const BigsModule *m, JsonText *json) {
       continue;
     double flops = info->flops(info, e->program, s->given);
     int64_t bytes = info->memory(info, e->program, s->given);
+    const char *forms = program_for(m, e->program, s->given)->forms;
     if (!json) {
       printf("  %s%s%s%s: ", e->name, e->trains ? " (a step)" : "", e->ndim ? " at " : "",
              dims_text(s, m, e, s->given));
       if (flops < 0 || bytes < 0)
         printf("a dim is out of bounds, or too large\n");
       else
-        printf("%.4g GFLOP, %s besides the parameters\n", flops / 1e9, inspect_bytes(s, bytes));
+        printf("%.4g GFLOP, %s besides the parameters%s%s\n", flops / 1e9, inspect_bytes(s, bytes),
+               forms ? ", " : "", forms ? forms : "");
       continue;
     }
     JsonText cost = {0};
@@ -138,6 +141,7 @@ void inspect_costs(Session *s, const BigsModule *m, JsonText *json) {
     record_text(&cost, "name", e->name);
     record_number(&cost, "gflop", flops < 0 ? NAN : flops / 1e9);
     record_number(&cost, "memory_mib", bytes < 0 ? NAN : (double)bytes / (1 << 20));
+    record_text(&cost, "forms", forms);
     record_end(&cost);
     inspect_item(&costs, &cost);
   }
@@ -224,7 +228,9 @@ static void json_forms(JsonText *t, const Model *m) {
     record_begin(&o);
     record_text(&o, "name", f[i]->names.v[0].s);
     inspect_list(&o, "members", &members);
-    record_text(&o, "taken", model_form(m, f[i])->name.s);
+    const Bind *taken = model_form_asked(m, f[i]);
+    record_text(&o, "taken",
+                taken ? taken->name.s : NULL); // null: the one that is fastest at the sizes
     record_end(&o);
     inspect_item(&list, &o);
   }

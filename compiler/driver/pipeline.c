@@ -4,6 +4,7 @@
 #include "compiler/driver/pipeline.h"
 #include "base/hash.h"
 #include "base/clock.h"
+#include "runtime/exec/exec.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,22 +47,41 @@ static int count_roots(const Build *b) {
     n += b->states.v[i].n;
   for (int i = 0; b->grads && i < b->losses.n; i++)
     n += b->grads[i].n;
+  for (int i = 0; i < b->others.n; i++)
+    n += 1 + b->others.v[i].states.n + b->others.v[i].grads.n;
   return n;
 }
 
+typedef void VisitRoot(void *ctx, Node **root, const char *name);
+
+static void each_state(StateNexts *s, VisitRoot *visit, void *ctx) {
+  for (int i = 0; i < s->n; i++)
+    visit(ctx, &s->v[i].next, s->v[i].param->path);
+}
+
+static void each_gradient(Outputs *o, VisitRoot *visit, void *ctx) {
+  for (int i = 0; i < o->n; i++)
+    visit(ctx, &o->v[i].node, o->v[i].name);
+}
+
+static void each_other(BuildOther *o, VisitRoot *visit, void *ctx) {
+  visit(ctx, o->loss ? &o->loss : &o->entry.node, o->forms);
+  each_state(&o->states, visit, ctx);
+  each_gradient(&o->grads, visit, ctx);
+}
+
 // Calls visit on the place of every root.
-static void each_root(Build *b, void (*visit)(void *ctx, Node **root, const char *name),
-                      void *ctx) {
+static void each_root(Build *b, VisitRoot *visit, void *ctx) {
   for (int i = 0; i < b->entries.n; i++)
     visit(ctx, &b->entries.v[i].node, b->entries.v[i].name);
   for (int i = 0; i < b->losses.n; i++)
     visit(ctx, &b->losses.v[i], b->trains.v[i]->name);
   for (int i = 0; i < b->states.n; i++)
-    for (int k = 0; k < b->states.v[i].n; k++)
-      visit(ctx, &b->states.v[i].v[k].next, b->states.v[i].v[k].param->path);
+    each_state(&b->states.v[i], visit, ctx);
   for (int i = 0; b->grads && i < b->losses.n; i++)
-    for (int k = 0; k < b->grads[i].n; k++)
-      visit(ctx, &b->grads[i].v[k].node, b->grads[i].v[k].name);
+    each_gradient(&b->grads[i], visit, ctx);
+  for (int i = 0; i < b->others.n; i++)
+    each_other(&b->others.v[i], visit, ctx);
 }
 
 typedef struct RootList {
@@ -111,43 +131,41 @@ static bool take_value(Build *b) {
 }
 
 // Before layers of several entries become one product, which each of these computes whole.
-static void note_reached(Build *b, Node *root) {
+static void note_reached(Build *b, Node *root, uint8_t *reached) {
   int n;
   Node **live = graph_reachable(b->graph, &root, 1, &n);
-  uint8_t *reached = NEWN(b->arena, uint8_t, b->graph->params.n + 1);
   for (int i = 0; i < n; i++)
     if (live[i]->op == OP_PARAM)
       reached[live[i]->attr.i0] = 1;
-  vec_push(b->arena, &b->reached, reached);
 }
 
 // What a step reads to make states, too, and they themselves.
 static void note_states(Build *b, const StateNexts *states, uint8_t *reached) {
   for (int i = 0; i < states->n; i++) {
-    int n;
-    Node *root = states->v[i].next, **live = graph_reachable(b->graph, &root, 1, &n);
     reached[states->v[i].param->node->attr.i0] = 1;
-    for (int k = 0; k < n; k++)
-      if (live[k]->op == OP_PARAM)
-        reached[live[k]->attr.i0] = 1;
+    note_reached(b, states->v[i].next, reached);
   }
 }
 
-static bool build_states(Build *b, const Recipe *r) {
-  StateNexts states = {0};
-  if (!model_build_states(b->model, b->graph, r->name, b->want->dropout, &states))
-    return false;
-  vec_push(b->arena, &b->states, states);
-  return true;
+static void note_all_reached(Build *b) {
+  int n = b->entries.n + b->losses.n;
+  for (int i = 0; i < n; i++) {
+    uint8_t *reached = NEWN(b->arena, uint8_t, b->graph->params.n + 1);
+    vec_push(b->arena, &b->reached, reached);
+    note_reached(b, i < b->entries.n ? b->entries.v[i].node : b->losses.v[i - b->entries.n],
+                 reached);
+  }
+  for (int i = 0; i < b->states.n; i++)
+    note_states(b, &b->states.v[i], b->reached.v[b->entries.n + i]);
+  for (int i = 0; i < b->others.n; i++) {
+    const BuildOther *o = &b->others.v[i];
+    note_reached(b, o->loss ? o->loss : o->entry.node, b->reached.v[o->of]);
+    note_states(b, &o->states, b->reached.v[o->of]);
+  }
 }
 
-static bool run_build(Build *b) {
+static bool build_entries(Build *b) {
   const ModelValue *entries;
-  const Recipe *const *trains;
-  if (b->want->graph)
-    return take_value(b);
-  b->graph = graph_new(b->arena, b->names);
-  model_register_params(b->model, b->graph);
   for (int i = 0, n = model_entries(b->model, &entries); i < n; i++) {
     Output out = {0};
     if (!wanted(entries[i].name, b->want->entries, b->want->nentries))
@@ -156,23 +174,78 @@ static bool run_build(Build *b) {
       return false;
     vec_push(b->arena, &b->entries, out);
   }
+  return true;
+}
+
+static bool build_loss(Build *b, const Recipe *r, Node **loss, StateNexts *states) {
+  bool dropout = b->want->dropout;
+  *loss = model_build_loss(b->model, b->graph, r->name, dropout);
+  return *loss && model_build_states(b->model, b->graph, r->name, dropout, states);
+}
+
+static bool build_losses(Build *b) {
+  const Recipe *const *trains;
   for (int i = 0, n = model_trains(b->model, &trains); i < n; i++) {
+    StateNexts states = {0};
+    Node *loss;
     if (!trains[i]->has_loss || !wanted(trains[i]->name, b->want->trains, b->want->ntrains))
       continue;
-    Node *loss = model_build_loss(b->model, b->graph, trains[i]->name, b->want->dropout);
-    if (!loss)
+    if (!build_loss(b, trains[i], &loss, &states))
       return false;
     vec_push(b->arena, &b->trains, trains[i]);
     vec_push(b->arena, &b->losses, loss);
-    if (!build_states(b, trains[i]))
-      return false;
+    vec_push(b->arena, &b->states, states);
   }
-  for (int i = 0; i < b->entries.n; i++)
-    note_reached(b, b->entries.v[i].node);
-  for (int i = 0; i < b->losses.n; i++)
-    note_reached(b, b->losses.v[i]);
-  for (int i = 0; i < b->states.n; i++)
-    note_states(b, &b->states.v[i], b->reached.v[b->entries.n + i]);
+  return true;
+}
+
+// ---- the same by other members of `forms`
+
+static Node *root_of(const Build *b, int of) {
+  return of < b->entries.n ? b->entries.v[of].node : b->losses.v[of - b->entries.n];
+}
+
+static bool is_new_root(const Build *b, int of, const Node *root) {
+  bool known = root_of(b, of) == root;
+  for (int i = 0; i < b->others.n && !known; i++) {
+    const BuildOther *o = &b->others.v[i];
+    known = o->of == of && (o->loss ? o->loss : o->entry.node) == root;
+  }
+  return !known;
+}
+
+static bool build_other(Build *b, int of) {
+  BuildOther o = {.of = of, .forms = model_choice_text(b->arena, b->model)};
+  bool built = of < b->entries.n
+                   ? model_build_entry(b->model, b->graph, b->entries.v[of].name, false, &o.entry)
+                   : build_loss(b, b->trains.v[of - b->entries.n], &o.loss, &o.states);
+  if (built && is_new_root(b, of, o.loss ? o.loss : o.entry.node))
+    vec_push(b->arena, &b->others, o);
+  return built;
+}
+
+// On processors alone: no GPU's costs are known.
+static bool build_others(Build *b) {
+  int choices = b->options.gpu ? 1 : model_choices(b->model);
+  bool built = true;
+  b->forms = model_choice_text(b->arena, b->model);
+  for (int c = 1; c < choices && built; c++) {
+    model_choose(b->model, c);
+    for (int i = 0; i < b->entries.n + b->losses.n && built; i++)
+      built = build_other(b, i);
+  }
+  model_choose(b->model, 0);
+  return built;
+}
+
+static bool run_build(Build *b) {
+  if (b->want->graph)
+    return take_value(b);
+  b->graph = graph_new(b->arena, b->names);
+  model_register_params(b->model, b->graph);
+  if (!build_entries(b) || !build_losses(b) || !build_others(b))
+    return false;
+  note_all_reached(b);
   return true;
 }
 
@@ -211,43 +284,46 @@ static Node **reached_leaves(Build *b, Node **loss, bool states, int *n) {
 }
 
 static bool has_next(const StateNexts *s, const Param *p) {
-  for (int i = 0; s && i < s->n; i++)
+  for (int i = 0; i < s->n; i++)
     if (s->v[i].param == p)
       return true;
   return false;
 }
 
 // In place of gradients: what `next` says, and of other states what they are.
-static void add_states(Build *b, int i) {
-  const StateNexts *s = i < b->states.n ? &b->states.v[i] : NULL;
+static void add_states(Build *b, Node *loss, const StateNexts *s, Outputs *out) {
   int n;
-  Node **live = reached_leaves(b, &b->losses.v[i], true, &n);
-  for (int k = 0; s && k < s->n; k++)
-    vec_push(b->arena, &b->grads[i], of_param(s->v[k].param, s->v[k].next));
+  Node **live = reached_leaves(b, &loss, true, &n);
+  for (int k = 0; k < s->n; k++)
+    vec_push(b->arena, out, of_param(s->v[k].param, s->v[k].next));
   for (int k = 0; k < n; k++) {
     Param *p = b->graph->params.v[live[k]->attr.i0];
     if (!has_next(s, p))
-      vec_push(b->arena, &b->grads[i], of_param(p, live[k]));
+      vec_push(b->arena, out, of_param(p, live[k]));
   }
 }
 
-static void differentiate(Build *b, int i) {
+static void differentiate(Build *b, Node **loss, const StateNexts *states, Outputs *out) {
   Graph *g = b->graph;
   int n;
-  graph_rewrite(g, RULES_TRAIN | RULES_SIMPLIFY, &b->losses.v[i], 1, &b->stats);
-  Node **wrt = reached_leaves(b, &b->losses.v[i], false, &n),
-       **grad = NEWN(b->arena, Node *, n + 1);
-  graph_grad(g, b->losses.v[i], wrt, n, grad);
-  vec_push(b->arena, &b->grads[i], (Output){.name = "loss", .node = b->losses.v[i]});
+  graph_rewrite(g, RULES_TRAIN | RULES_SIMPLIFY, loss, 1, &b->stats);
+  Node **wrt = reached_leaves(b, loss, false, &n), **grad = NEWN(b->arena, Node *, n + 1);
+  graph_grad(g, *loss, wrt, n, grad);
+  vec_push(b->arena, out, (Output){.name = "loss", .node = *loss});
   for (int k = 0; k < n; k++)
-    vec_push(b->arena, &b->grads[i], of_param(g->params.v[wrt[k]->attr.i0], grad[k]));
-  add_states(b, i);
+    vec_push(b->arena, out, of_param(g->params.v[wrt[k]->attr.i0], grad[k]));
+  add_states(b, *loss, states, out);
 }
 
 static bool run_differentiate(Build *b) {
   b->grads = NEWN(b->arena, Outputs, b->losses.n + 1);
   for (int i = 0; i < b->losses.n; i++)
-    differentiate(b, i);
+    differentiate(b, &b->losses.v[i], &b->states.v[i], &b->grads[i]);
+  for (int i = 0; i < b->others.n; i++) {
+    BuildOther *o = &b->others.v[i];
+    if (o->loss)
+      differentiate(b, &o->loss, &o->states, &o->grads);
+  }
   return true;
 }
 
@@ -288,6 +364,7 @@ static bool run_target(Build *b) {
                    .pair_rows = b->target->pair_rows,
                    .vector_floats = b->target->vector_floats,
                    .bf16 = b->options.bf16,
+                   .costs = b->options.costs,
                    .fuse = b->options.opt > 0};
   b->plan = plan_new(b->arena, b->graph, &o);
   b->module = NEW(b->arena, BigsModule);
@@ -337,7 +414,42 @@ static TrainPrograms *record_programs(Build *b) {
   }
   if (b->want->init)
     init_program(b);
+  for (int i = 0; i < b->others.n; i++) {
+    const BuildOther *o = &b->others.v[i];
+    if (o->loss)
+      plan_other(b->plan, t[o->of - b->entries.n].gradient, b->forms, o->forms, o->grads.v,
+                 o->grads.n);
+    else
+      plan_other(b->plan, o->of, b->forms, o->forms, &o->entry, 1);
+  }
   return t;
+}
+
+static bool is_fixed(const BigsModule *m, const BigsProgram *p) {
+  bool fixed = true;
+  for (int i = 0; i < p->ncost; i++)
+    fixed &= poly_is_const(module_poly(m, p->cost[i].size), NULL) &&
+             poly_is_const(module_poly(m, p->cost[i].length), NULL);
+  return fixed;
+}
+
+// Where sizes are known, so is which program is run, and the others are no part of the module.
+static void choose_fixed(Build *b) {
+  static const int64_t none[MAX_SYMS] = {0};
+  BigsModule *m = b->module;
+  for (int i = 0; i < m->nprogram; i++) {
+    BigsProgram *p = (BigsProgram *)(uintptr_t)&m->program[i];
+    bool fixed = p->nother && is_fixed(m, p);
+    for (int k = 0; k < p->nother; k++)
+      fixed &= is_fixed(m, &p->other[k]);
+    if (!fixed)
+      continue;
+    const BigsProgram all = *p;
+    *p = *program_at(m, i, none);
+    p->nother = 0;
+    p->syms = all.syms;
+    p->param_used = all.param_used;
+  }
 }
 
 static bool run_plan(Build *b) {
@@ -350,6 +462,7 @@ static bool run_plan(Build *b) {
                  e[i].text);
     return false;
   }
+  choose_fixed(b);
   b->kernels = plan_kernels(b->plan, &b->nkernels);
   fill_tables(b, b->module, t);
   if (b->options.gpu)

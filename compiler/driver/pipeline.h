@@ -37,6 +37,7 @@ typedef struct BuildOptions {
   bool gpu;            // planned for a GPU, whatever `march`
   int gpu_number;      // which of those there are: modulo their number
   bool bf16;           // PlanOptions.bf16
+  const double *costs; // PlanOptions.costs
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL
   FILE *dump_to;       // where --dump-ir goes
@@ -51,6 +52,15 @@ enum {
 };
 
 typedef VEC(Output) Outputs;
+// An entry or a loss once more, by other members of `forms`.
+typedef struct BuildOther {
+  int of;            // in Build.entries, or behind them in losses
+  const char *forms; // "y = recur"
+  Output entry;      // node NULL: of a loss
+  Node *loss;
+  StateNexts states;
+  Outputs grads;
+} BuildOther;
 typedef struct Build {
   Arena *arena;
   Intern *names;
@@ -66,6 +76,8 @@ typedef struct Build {
   VEC(StateNexts) states;     // one list each
   VEC(uint8_t *) reached; // an entry, a loss: 1 per parameter that it depends on as it is written
   Outputs *grads;         // per loss: the loss, then the gradients
+  VEC(BuildOther) others;
+  const char *forms; // of entries and losses themselves; NULL: there is nothing to choose
   RewriteStats stats;
   Planner *plan;
   BigsModule *module;

@@ -195,15 +195,19 @@ const BigsBuiltinOps *const *session_builtins(void) {
   return builtins;
 }
 
+static void note_kernels(const Build *b, const BigsProgram *p, uint8_t *run) {
+  for (int k = 0; k < p->nstep; k++)
+    if (p->step[k].kind == BIGS_KERNEL && (p->kind == BIGS_INIT || !b->want->init_runs_alone))
+      run[p->step[k].index] = 1;
+  for (int i = 0; i < p->nother; i++)
+    note_kernels(b, &p->other[i], run);
+}
+
 // 1 per kernel that is to be run.
 static uint8_t *kernels_to_run(const Build *b) {
   uint8_t *run = NEWN(b->arena, uint8_t, b->nkernels + 1);
-  for (int i = 0; i < b->module->nprogram; i++) {
-    const BigsProgram *p = &b->module->program[i];
-    for (int k = 0; k < p->nstep; k++)
-      if (p->step[k].kind == BIGS_KERNEL && (p->kind == BIGS_INIT || !b->want->init_runs_alone))
-        run[p->step[k].index] = 1;
-  }
+  for (int i = 0; i < b->module->nprogram; i++)
+    note_kernels(b, &b->module->program[i], run);
   return run;
 }
 

@@ -135,8 +135,17 @@ bool model_entry_type(Arena *a, const Model *m, const char *entry, DType *dtype,
 
 // Every `forms` of the model and of the modules and fns that it sees, in order of declaration.
 int model_forms(const Model *m, const Stmt *const **forms);
-const Bind *model_form(const Model *m, const Stmt *forms);   // the member of it that is taken
 int model_forms_asked(const Model *m, const Define **forms); // ModelOptions.forms
+const Bind *model_form_asked(const Model *m,
+                             const Stmt *forms); // the member that these take; NULL: none
+// Ways to take one member of each `forms` that is not asked for, in order of declaration: at most MODEL_CHOICES, which later ones
+// beyond that have no part in.  Way 0, the first member of each, holds until another is chosen.
+enum { MODEL_CHOICES = 8 };
+int model_choices(const Model *m);
+void model_choose(Model *m, int choice);                   // for what is built from here on
+const Bind *model_form(const Model *m, const Stmt *forms); // the member that is taken
+// "y = dual": those chosen of the `forms` that have a part in it; NULL: none has.
+const char *model_choice_text(Arena *a, const Model *m);
 
 // ---- graphs.  `g` must be a graph of this model alone (made by graph_new and given only to
 // functions of this file): its run-time symbols are the model's in order.  Several values may be

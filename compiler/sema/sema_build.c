@@ -143,7 +143,8 @@ static void bind_lazily(Sema *s, const Decl *d) {
 static GraphBuild *sema_session(Sema *s, Graph *g, bool dropout) {
   Model *m = s->m;
   for (int i = 0; i < m->sessions.n; i++)
-    if (m->sessions.v[i]->g == g && m->sessions.v[i]->dropout == dropout)
+    if (m->sessions.v[i]->g == g && m->sessions.v[i]->dropout == dropout &&
+        m->sessions.v[i]->choice == m->choice)
       return m->sessions.v[i];
   model_register_params(m, g);
   register_syms(m, g);
@@ -156,7 +157,8 @@ static GraphBuild *sema_session(Sema *s, Graph *g, bool dropout) {
   f->inst = m->root;
   f->depth = 1;
   f->key = hash_str("model");
-  *ss = (GraphBuild){.g = g, .dropout = dropout, .frame = f, .scope = s->scope};
+  *ss =
+      (GraphBuild){.g = g, .dropout = dropout, .choice = m->choice, .frame = f, .scope = s->scope};
   for (int i = 0; i < d->formals.n; i++) {
     Ty t = ty_eval(s, d->formals.v[i].type, false);
     scope_bind(s, d->formals.v[i].name, sema_input(s, &d->formals.v[i], &t));

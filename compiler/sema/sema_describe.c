@@ -135,34 +135,6 @@ int model_params(const Model *m, const ModelParam **params) {
   return m->pub_params.n;
 }
 
-int model_forms(const Model *m, const Stmt *const **forms) {
-  *forms = (const Stmt *const *)m->forms.v;
-  return m->forms.n;
-}
-
-static const Bind *member_of(const Stmt *forms, const char *name) {
-  for (int i = 0; i < forms->forms.n; i++)
-    if (!strcmp(forms->forms.v[i].name.s, name))
-      return &forms->forms.v[i];
-  return NULL;
-}
-
-const Bind *model_form(const Model *m, const Stmt *forms) {
-  for (int i = m->opt.nforms; i-- > 0;) {
-    const Define *f = &m->opt.forms[i];
-    bool named = !f->name || !strcmp(f->name, forms->names.v[0].s);
-    const Bind *member = named ? member_of(forms, f->value) : NULL;
-    if (member)
-      return member;
-  }
-  return &forms->forms.v[0];
-}
-
-int model_forms_asked(const Model *m, const Define **forms) {
-  *forms = m->opt.forms;
-  return m->opt.nforms;
-}
-
 const TokenizerDecl *model_tokenizer(const Model *m) {
   return &m->tokenizer;
 }
@@ -246,7 +218,7 @@ static void put_forms(Description *t, const Model *m) {
     put(t, "  forms %s:", f->names.v[0].s);
     for (int k = 0; k < f->forms.n; k++)
       put(t, "%s%s%s", k ? ", " : " ", f->forms.v[k].name.s,
-          model_form(m, f) == &f->forms.v[k] ? " (taken)" : "");
+          model_form_asked(m, f) == &f->forms.v[k] ? " (taken)" : "");
     put(t, "\n");
   }
 }

@@ -34,6 +34,7 @@ typedef struct LetInfo {
 typedef struct GraphBuild {
   Graph *g;
   bool dropout;
+  int choice; // of members of `forms`
   Frame *frame;
   Scope *scope;
 } GraphBuild;
@@ -98,6 +99,7 @@ struct Model {
   VEC(Recipe *) recipes;
   VEC(CkptTable *) tables;
   VEC(const Stmt *) forms;
+  int choice; // see model_choose
   CkptTable *native;
   VEC(Hippo) hippo; // tables so far
   VEC(GraphBuild *) sessions;

@@ -1,10 +1,8 @@
 // Sizes, twiddle factors, the order of frequencies, and the choice of instruction set.
+#include "runtime/builtin.h"
 #include "runtime/builtin/conv_internal.h"
 #include <math.h>
 #include <stdlib.h>
-
-// Below this the Toeplitz tile is faster (tests/bench_conv.c).
-enum { DIRECT_BELOW = 64 };
 
 static const ConvKernels *choose(ConvIsa isa) {
 #if defined(__x86_64__)
@@ -88,7 +86,8 @@ ConvPlan *conv_plan_new(int64_t L, ConvIsa isa) {
     return NULL;
   p->L = L;
   p->kernels = k;
-  if (L >= DIRECT_BELOW && !prepare(p)) {
+  if (L >= BIGS_CONV_SHORT &&
+      !prepare(p)) { // below the Toeplitz tile is faster: tests/bench_conv.c
     conv_plan_free(p);
     return NULL;
   }

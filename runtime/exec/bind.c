@@ -443,7 +443,7 @@ static void *table(bigs_model *m, Binding *b, size_t n, size_t size) {
 }
 #define TABLE(T, n) ((T *)table(m, b, (size_t)(n), sizeof(T)))
 
-static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
+static Binding *binding_new(bigs_model *m, int index, const BigsProgram *p) {
   size_t nscalar = 0, narg = 0, nbuffer = (size_t)p->nbuffer;
   int nkey = 0;
   for (int s = 0; s < p->nstep; s++) {
@@ -457,6 +457,7 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
   if (!b)
     return NULL;
   b->program = p;
+  b->index = index;
   b->nkey = nkey;
   b->table_bytes = m->device->record ? (int64_t)p->nstep * BYTES_OF_LAUNCH : 0;
   for (int s = 0; m->device->frame && s < p->nstep; s++)
@@ -479,7 +480,7 @@ static Binding *binding_new(bigs_model *m, const BigsProgram *p) {
 }
 
 Binding *bind_new(bigs_model *m, int program, const int64_t *sym) {
-  Binding *b = binding_new(m, &m->module->program[program]);
+  Binding *b = binding_new(m, program, program_at(m->module, program, sym));
   if (b && !rebind(m, b, sym))
     return b;
   binding_free(m, b);
@@ -503,7 +504,7 @@ static void take_out(Binding **list, Binding *b) {
 }
 
 static void drop(bigs_model *m, Binding *b) {
-  take_out(&m->binding[b->program - m->module->program], b);
+  take_out(&m->binding[b->index], b);
   binding_free(m, b);
 }
 
@@ -547,14 +548,16 @@ static Binding *oldest_of(Binding *b, int *n) {
 }
 
 // One to bind anew, in the list: of a gradient perhaps one that is there.
-static Binding *one_more(bigs_model *m, int program) {
-  const BigsProgram *p = &m->module->program[program];
+static Binding *one_more(bigs_model *m, int program, const BigsProgram *p) {
   int n;
   Binding **list = &m->binding[program], *b = oldest_of(*list, &n);
-  if (p->kind != BIGS_GRADIENT || n < BINDINGS_OF_GRADIENT)
-    b = binding_new(m, p);
-  else
+  bool full = p->kind == BIGS_GRADIENT && n >= BINDINGS_OF_GRADIENT;
+  if (full && b->program != p)
+    drop(m, b);
+  if (full && b->program == p)
     take_out(list, b);
+  else
+    b = binding_new(m, program, p);
   if (b) {
     b->next = *list;
     *list = b;
@@ -570,7 +573,7 @@ static Binding *find_bound(Binding *b, const int64_t *sym) {
 
 // In front, where it is found at once.
 static void use(bigs_model *m, Binding *b) {
-  Binding **list = &m->binding[b->program - m->module->program];
+  Binding **list = &m->binding[b->index];
   take_out(list, b);
   b->next = *list;
   *list = b;
@@ -580,7 +583,7 @@ static void use(bigs_model *m, Binding *b) {
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
   Binding *b = find_bound(m->binding[program], sym);
   bool found = b != NULL;
-  if (!found && !(b = one_more(m, program)))
+  if (!found && !(b = one_more(m, program, program_at(m->module, program, sym))))
     return NULL;
   use(m, b);
   if (!found && rebind(m, b, sym)) {
@@ -595,7 +598,7 @@ Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
 int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
                  int64_t *kept_bytes, BigsError *e) {
   bigs_model m = {.module = module, .device = &device_cpu, .threads = 1};
-  Binding *b = binding_new(&m, &module->program[program]);
+  Binding *b = binding_new(&m, program, program_at(module, program, sym));
   if (b && !rebind(&m, b, sym)) {
     *arena_bytes = b->arena_bytes;
     *kept_bytes = b->kept_bytes;

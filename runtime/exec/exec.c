@@ -227,12 +227,10 @@ static int ready_memory(bigs_model *m, Binding *b) {
     return m->error.status;
   if (ready_keys(m, b) || ready_frames(m, b))
     return m->error.status;
-  return b->program->kind == BIGS_GRADIENT
-             ? exec_ready_gradients(m, (int)(b->program - m->module->program))
-             : 0;
+  return b->program->kind == BIGS_GRADIENT ? exec_ready_gradients(m, b->program) : 0;
 }
 
-int exec_ready_gradients(bigs_model *m, int program) {
+int exec_ready_gradients(bigs_model *m, const BigsProgram *program) {
   if (!m->grad.p && region_set(m, &m->grad, (size_t)m->module->param_bytes, "gradients"))
     return m->error.status;
   if (m->grad_program != program && m->grad.p && m->device->clear(m, m->grad.p, m->grad.bytes))

@@ -67,12 +67,13 @@ typedef struct Recording {
   void *made; // of the device; NULL: not yet
 } Recording;
 typedef struct Binding {
-  const BigsProgram *program;
-  struct Binding *next;  // of the same program
-  int64_t sym[MAX_SYMS]; // 1 where the program does not use it
-  uint64_t used;         // handle's clock at its last use
-  int64_t table_bytes;   // of the arrays below
-  int64_t *size;         // of the module's polynomials, NO_SIZE: too large to count
+  const BigsProgram *program; // the one that these sizes choose
+  int index;                  // in the module, of the first of them
+  struct Binding *next;       // of the same program
+  int64_t sym[MAX_SYMS];      // 1 where the program does not use it
+  uint64_t used;              // handle's clock at its last use
+  int64_t table_bytes;        // of the arrays below
+  int64_t *size;              // of the module's polynomials, NO_SIZE: too large to count
   BoundBuffer *buffer;
   BoundStep *step;
   uint64_t *scalar;
@@ -152,14 +153,14 @@ struct bigs_model {
   Region piece_sum[PIECE_LEVELS]; // sums of gradients
   int64_t piece, pieces;          // of the step under way, 0 of 0: it has none
   StepSize asked_step;
-  int64_t memory_limit;       // that training keeps to, in all; 0: what there is
-  Needs later;                // of the call under way, after the program that runs: the optimizer's
-  int64_t arena_used;         // most bytes of the arena that a binding asked for
-  int grad_program;           // program whose gradients `grad` holds, or -1
-  int moment_train;           // train block whose moments `moment` holds, or -1
-  int64_t moment_steps;       // updates they have seen
-  struct FarOptim *far_optim; // of optim_far.c
-  Binding **binding;          // a list for each program
+  int64_t memory_limit; // that training keeps to, in all; 0: what there is
+  Needs later;          // of the call under way, after the program that runs: the optimizer's
+  int64_t arena_used;   // most bytes of the arena that a binding asked for
+  const BigsProgram *grad_program; // whose gradients `grad` holds, or NULL
+  int moment_train;                // train block whose moments `moment` holds, or -1
+  int64_t moment_steps;            // updates they have seen
+  struct FarOptim *far_optim;      // of optim_far.c
+  Binding **binding;               // a list for each program
   char *notes;
   char remark[256]; // what the device does otherwise than it could, and why; "": nothing
   bool fresh;       // of bigs_options
@@ -198,6 +199,11 @@ double step_flops(const BigsModule *m, const BigsStep *s,
                   const int64_t *sym); // of the model; negative: they do not fit
 bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
+// choose.c: nanoseconds that p takes for these sizes on one thread, as its costs say, -1 where it has no room for them; of a
+// module's program and its others the one that takes least, the first where costs are equal; the same for dims as callers give them.
+double program_cost(const BigsModule *m, const BigsProgram *p, const int64_t *sym);
+const BigsProgram *program_at(const BigsModule *m, int program, const int64_t *sym);
+const BigsProgram *program_for(const BigsModule *m, int program, const int64_t *dims);
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym);
 void binding_free(bigs_model *m, Binding *b);
 void bindings_free(bigs_model *m);       // of all programs
@@ -252,7 +258,7 @@ int exec_frames(bigs_model *m, Binding *b);               // after the addresses
 int exec_keys(bigs_model *m, Binding *b, RunFlags flags); // of what it draws
 int exec_steps(bigs_model *m, Binding *b);
 // Gradient memory, cleared when it held another program's.
-int exec_ready_gradients(bigs_model *m, int program);
+int exec_ready_gradients(bigs_model *m, const BigsProgram *program);
 // First values of the parameters from m->seed; zeros without a BIGS_INIT program.  wanted: 1 per parameter that needs one; the
 // others' are not defined.  NULL: all do.
 int exec_init(bigs_model *m, const uint8_t *wanted);

@@ -96,7 +96,7 @@ static const BigsProgram *measured(const bigs_info *info, int program, const int
   const BigsModule *m = (const BigsModule *)info->module;
   if (program < 0 || program >= m->nprogram || bind_dims(m, &m->program[program], dims, sym, NULL))
     return NULL;
-  return &m->program[program];
+  return program_at(m, program, sym);
 }
 
 double step_flops(const BigsModule *m, const BigsStep *s, const int64_t *sym) {

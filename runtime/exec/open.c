@@ -150,7 +150,6 @@ static bigs_model *new_model(const BigsModule *module, const bigs_options *o, Bi
                     .ctx = o->ctx,
                     .seed = o->seed,
                     .weights_version = 1,
-                    .grad_program = -1,
                     .moment_train = -1,
                     .fresh = o->fresh != 0,
                     .asked = *o};

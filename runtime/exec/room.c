@@ -98,7 +98,7 @@ static bool fits_with(bigs_model *m, const Binding *b, int dim, int64_t value, i
   BigsError before = m->error;
   int64_t sym[MAX_SYMS], freed;
   resize(m, b, dim, value, sym);
-  Binding *other = bind_new(m, (int)(b->program - m->module->program), sym);
+  Binding *other = bind_new(m, b->index, sym);
   bool fits = other && needed(m, other, &freed) - freed <= room;
   binding_free(m, other);
   m->error = before;

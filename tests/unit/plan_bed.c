@@ -280,7 +280,7 @@ static void run(PlanBed *t, bigs_model *m, const Output *outs, int n, const char
     nout++;
   }
   if (g->kind == BIGS_GRADIENT)
-    ck_assert_int_eq(exec_ready_gradients(m, 0), 0);
+    ck_assert_int_eq(exec_ready_gradients(m, &m->module->program[0]), 0);
   for (int times = 0; times < 2; times++) { // the second finds kept values
     int status = exec_run(m, 0, t->b.syms, input_data(t, g, m->module), out,
                           (RunFlags){.seed = t->b.seed, .step = (int64_t)t->b.step});
