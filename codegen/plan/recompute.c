@@ -11,6 +11,14 @@ static bool is_view(const Node *n) {
          n->op == OP_INDEX || n->op == OP_FLIP;
 }
 
+// A copy in another layout, of an operand, looks for n where it is when all is planned.
+static bool is_copied(const Prog *g, Node *n) {
+  for (int i = 0; i < g->staged.n; i++)
+    if (g->staged.v[i].inst->kind != IK_TRANSPOSE && view_base(g->staged.v[i].node) == n)
+      return true;
+  return false;
+}
+
 // Whoever was scheduled before has its place of n written down: only steps that read it as an
 // operand do.
 static bool read_as_operand(Prog *g, const Node *n, int before) {
@@ -57,7 +65,8 @@ static bool worth_it(Prog *g, Node *n, const Node *reader, const Deps *d) {
   if (!f->inst || !f->place || f->dest || f->alias || !(op_flags(n->op) & F_POINTWISE) ||
       f->inst->index + g->p->o.on->recompute_near > g->inst.n)
     return false;
-  if (cone_flops(g, n, n) > g->p->o.on->recompute_flops || !read_as_operand(g, n, reader->id))
+  if (cone_flops(g, n, n) > g->p->o.on->recompute_flops || !read_as_operand(g, n, reader->id) ||
+      is_copied(g, n))
     return false;
   int whole = 0;
   for (int i = 0; i < d->v.n; i++) {
