@@ -66,6 +66,7 @@ function put(table, name, x) {
 }
 kind == "cell" { put("cells", "parameters", number("parameters")) }
 kind == "rate" { put("rates", sprintf("%g", number("rate")), number("loss", "\"held_out\": ")) }
+kind == "task_rate" { put("task rates", sprintf("%g", number("rate")), number("accuracy", "\"dev\": ")) }
 kind == "pretrain" {
   put("losses", number("budget"), number("loss", "\"held_out\": "))
   put("chosen", "rate", number("rate"))
@@ -205,6 +206,8 @@ END {
   draw("why", "", "dependence", "distance", "What a masked word depends on, by distance")
   kernels("stack")
   kernels("bigs")
+  section("task_rate", "Rates of tasks", "Accuracy after fine-tuning on one of the tasks below from budget 1, of that seed. The best one gives the cell its rate for all tasks.")
+  table("task rates", "rate", "%.3f")
   section("task", "Tasks", "The best of the run, on the dev file that chose it.")
   table("tasks", "task, measure", "%.3f")
   table("average", "mean of the measures", "%.3f")

@@ -31,24 +31,24 @@ size=small
 [ $# = 1 ] || { size=$1 && shift; }
 dir=$1
 
-# steps: of budget 1.  rates: tried.  tasks: NAME:classes:measure.  lengths: pretraining goes on at.  probe: lengths that are timed.
+# steps: of budget 1.  rates, task_rates: tried; the latter on the task tried_on, where there are several.  tasks: NAME:classes:measure.  lengths: pretraining goes on at.  probe: lengths that are timed.
 every="agreement:2:matthews classes:6:accuracy senses:2:f1 similarity:1:pearson definitions:2:f1 kinds:3:accuracy \
 glosses:2:accuracy entailment:2:accuracy referents:2:accuracy"
 case $size in
   tiny)
     width=16 heads=2 modes=4 depth=1 pieces=300 seeds=0 budgets=1 steps=10 rates="2e-3 4e-3" rows=50 task_steps=10
-    tasks=glosses:2:accuracy lengths=128 long_steps=4 probe=128 probe_width=16 repeat=2 text_lines=4000 sources=wordnet sets=bible
+    tasks=glosses:2:accuracy task_rates="1e-3 2e-3" tried_on=glosses:2:accuracy lengths=128 long_steps=4 probe=128 probe_width=16 repeat=2 text_lines=4000 sources=wordnet sets=bible
     long_rows=5 long_bytes=2000 why_texts=3
     ;;
   small)
     width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets=1 steps=600 rates="4e-3" rows=1000 task_steps=150
-    tasks="glosses:2:accuracy kinds:3:accuracy" lengths=512 long_steps=40 probe="128 512 2048" probe_width=768 repeat=9
+    tasks="glosses:2:accuracy kinds:3:accuracy" task_rates="1e-3 4e-3" tried_on=kinds:3:accuracy lengths=512 long_steps=40 probe="128 512 2048" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
   full)
     width=128 heads=4 modes=32 depth=2 pieces=6000 seeds="0 1 2" budgets="1 2.6 9" steps=1000 rates="1e-3 2e-3 4e-3 8e-3" rows=2000
-    task_steps=250 tasks=$every lengths="512 4096" long_steps=120 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
+    task_steps=250 tasks=$every task_rates="5e-4 1e-3 2e-3 4e-3" tried_on=kinds:3:accuracy lengths="512 4096" long_steps=120 probe="128 256 512 1024 2048 4096" probe_width=768 repeat=9
     text_lines=99999999 sources="wordnet gcide bible" sets="bible linux"
     long_rows=200 long_bytes=99999999 why_texts=100
     ;;
@@ -236,6 +236,28 @@ tune() { # CELL: at budget 1, with a seed that no other run has
     measure "rate-$1-$rate" "\"kind\": \"rate\", \"cell\": \"$1\", \"rate\": $rate" pretrained "rate-$1-$rate" "$1" "$steps" "$rate" 100
   done
 }
+# The rate at which a cell learns tasks, from the best of those runs.
+tune_tasks() { # CELL
+  from=rate-$1-$(best_rate "$1")
+  for rate in $task_rates; do
+    measure "task-rate-$1-$rate" "\"kind\": \"task_rate\", \"cell\": \"$1\", \"task\": \"${tried_on%%:*}\", \"rate\": $rate" \
+      tried "$from" "$1" "$rate"
+  done
+}
+tried() { # FROM CELL RATE: what it goes on from may be gone
+  [ -e "$dir/runs/$1/state.json" ] || pretrained "$1" "$2" "$steps" "${1#rate-*-}" 100 >/dev/null
+  : >"$work/commands"
+  of=${tried_on#*:}
+  tuned "$dir/runs/$1" "$2" 100 "${tried_on%%:*}" "${of%%:*}" "${of#*:}" "$3"
+}
+has_task_rates() { # CELL
+  for rate in $task_rates; do [ -s "$dir/study/task-rate-$1-$rate.json" ] || return 1; done
+}
+best_task_rate() { # CELL
+  for rate in $task_rates; do
+    echo "$(number "$dir/study/task-rate-$1-$rate.json" "${tried_on##*:}") $rate"
+  done | sort -k1,1gr -k2,2g | awk 'NR == 1 { print $2 }'
+}
 parameters() { # CELL
   run inspect "$dir/$1.mdl" --json >"$work/inspected"
   printf '"parameters": %s' "$(number "$work/inspected" parameter_count)"
@@ -269,13 +291,13 @@ agreement() { # RUN
   printf ']'
 }
 
-tuned() { # RUN CELL SEED TASK CLASSES MEASURE
+tuned() { # RUN CELL SEED TASK CLASSES MEASURE RATE
   block=task dev=dev
   [ "$6" != pearson ] || block=number
   [ "$4" != kinds ] || dev=dev_matched
   out=$dir/tuned/$2-$3-$4
   train "$out" "$dir/$2.mdl" --train $block -D "Labels=$5" --weights "$1" --fresh-head --data "$dir/tasks/$4/train.tsv" --length 64 \
-    --dev "$dir/tasks/$4/$dev.tsv" --best "$6" --eval-every $((task_steps / 5)) --steps "$task_steps" --seed "$3"
+    --dev "$dir/tasks/$4/$dev.tsv" --best "$6" --eval-every $((task_steps / 5)) --steps "$task_steps" --seed "$3" --set "rate=$7"
   printf '"dev": '
   run eval "$out/best" --data "$dir/tasks/$4/$dev.tsv" --json
   case $4 in
@@ -285,11 +307,13 @@ tuned() { # RUN CELL SEED TASK CLASSES MEASURE
   rm -rf "$out"
 }
 fine_tune() { # CELL SEED: what was pretrained longest
+  has_task_rates "$1" || return 0
+  rate=$(best_task_rate "$1")
   for task in $tasks; do
     measure_of=${task##*:} rest=${task%:*}
     measure "task-${task%%:*}-$1-$2" \
-      "\"kind\": \"task\", \"cell\": \"$1\", \"task\": \"${task%%:*}\", \"seed\": $2, \"measure\": \"$measure_of\"" \
-      tuned "$dir/runs/pretrain-$1-${budgets##* }-$2" "$1" "$2" "${task%%:*}" "${rest#*:}" "$measure_of"
+      "\"kind\": \"task\", \"cell\": \"$1\", \"task\": \"${task%%:*}\", \"seed\": $2, \"measure\": \"$measure_of\", \"rate\": $rate" \
+      tuned "$dir/runs/pretrain-$1-${budgets##* }-$2" "$1" "$2" "${task%%:*}" "${rest#*:}" "$measure_of" "$rate"
   done
 }
 
@@ -314,11 +338,11 @@ longer() { # NAME CELL FROM LENGTH SEED
   printf '"held_out": '
   run eval "$dir/runs/$1" --data "$dir/long.txt" --json
 }
-located() { # RUN CELL LENGTH SET CLASSES SEED
+located() { # RUN CELL LENGTH SET CLASSES SEED RATE
   out=$dir/tuned/$2-$4-$3-$6
   train "$out" "$dir/$2.mdl" --train task -D "P=$3" -D "Labels=$5" --weights "$1" --fresh-head --data "$dir/long/$4-$3/train.tsv" \
     --length "$3" --batch $((8192 / $3)) --dev "$dir/long/$4-$3/dev.tsv" --best accuracy --eval-every "$long_steps" --steps "$long_steps" \
-    --seed "$6"
+    --seed "$6" --set "rate=$7"
   printf '"dev": '
   run eval "$out/best" --data "$dir/long/$4-$3/dev.tsv" --json
   rm -rf "$out"
@@ -329,10 +353,11 @@ lengthen() { # CELL SEED
     about="\"cell\": \"$1\", \"length\": $length, \"seed\": $2"
     measure "long-$length-$1-$2" "\"kind\": \"long\", $about" longer "long-$length-$1-$2" "$1" "$from" "$length" "$2"
     from=long-$length-$1-$2
+    has_task_rates "$1" || continue
     for set in $sets; do
       classes=$(wc -l <"$dir/long/$set-$length/classes")
       measure "which-$set-$length-$1-$2" "\"kind\": \"which\", \"set\": \"$set\", \"classes\": $classes, $about" \
-        located "$dir/runs/$from" "$1" "$length" "$set" "$classes" "$2"
+        located "$dir/runs/$from" "$1" "$length" "$set" "$classes" "$2" "$(best_task_rate "$1")"
     done
   done
 }
@@ -402,6 +427,7 @@ make_cell() { # CELL
   write_cell "$1"
   threads=$(((processors + 3) / 4))
   tune "$1"
+  tune_tasks "$1"
   for seed in $seeds; do
     [ -n "$(asking=yes && of_seed "$1" "$seed")" ] || continue
     without_runs "$1" "$seed"
