@@ -552,9 +552,10 @@ static Binding *one_more(bigs_model *m, int program, const BigsProgram *p) {
   int n;
   Binding **list = &m->binding[program], *b = oldest_of(*list, &n);
   bool full = p->kind == BIGS_GRADIENT && n >= BINDINGS_OF_GRADIENT;
-  if (full && b->program != p)
+  bool again = full && b->program == p;
+  if (full && !again)
     drop(m, b);
-  if (full && b->program == p)
+  if (again)
     take_out(list, b);
   else
     b = binding_new(m, program, p);
