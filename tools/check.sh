@@ -67,7 +67,8 @@ runner() {
 
 # Under sanitizers these take minutes and show little: their time goes into code that is made at run time and is not
 # instrumented (CUDA kernels on fibers, too), and smaller tests go through the same passes.
-slow="pieces vecmath conv code pairs scans sights tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan plan_gpu precision_models models oracle lengths
+slow="pieces vecmath conv code llvm pairs scans sights tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan plan_gpu
+precision_models models oracle lengths
 zoo fuzz_graph"
 
 sanitized_suites() {
