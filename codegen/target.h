@@ -33,10 +33,8 @@ typedef struct Target {
 } Target;
 
 // march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
-// failure NULL, and *error says why (in the arena).
-Target *target_new(Arena *a, const char *march, int opt, const char **error);
-// From here on code uses what the CPU has for bf16, too: features and pairs tell.
-void target_take_bf16(Arena *a, Target *t, const char *march);
+// failure NULL, and *error says why (in the arena).  bf16: code uses what the CPU has for bf16, too: features and pairs tell.
+Target *target_new(Arena *a, const char *march, int opt, bool bf16, const char **error);
 // NULL; or why there is no code for processors here, a sentence, and target_new gives none: a build --without-llvm.
 const char *target_missing(void);
 // Once in a process, before anything else: failed is called with LLVM's reason where it would end the process, no_memory where it

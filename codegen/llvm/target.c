@@ -15,10 +15,13 @@ static const Level unknown = {"", "", 4, 16, false, false, 4, 8};
 static const struct {
   const char *name;
   int level;
+  PairUnit pairs;
 } cpus[] = {
-#define CPU(name, level) {name, level},
+#define CPU(name, level) {name, level, PAIRS_WIDENED},
+#define CPU16(name, level, unit) {name, level, unit},
 #include "codegen/llvm/target_cpus.def"
 #undef CPU
+#undef CPU16
 };
 
 static int cpu_level(const char *name) {
@@ -77,18 +80,12 @@ static const Level *choose_x86(Arena *a, Target *t, const char *march, bool nati
 
 #define DOT "+avx512bf16"
 #define AMX "+amx-tile,+amx-bf16"
-static const struct {
-  const char *name;
-  bool tiles;
-} cpus_with_bf16[] = {{"cooperlake", false},    {"znver4", false},       {"znver5", false},
-                      {"sapphirerapids", true}, {"emeraldrapids", true}, {"graniterapids", true},
-                      {"graniterapids-d", true}};
 
 // Of a CPU by name.
-static PairUnit unit_of(const char *march) {
-  for (int i = 0; i < COUNT(cpus_with_bf16); i++)
-    if (!strcmp(march, cpus_with_bf16[i].name))
-      return cpus_with_bf16[i].tiles ? PAIRS_TILES : PAIRS_DOT;
+static PairUnit unit_of(const char *name) {
+  for (int i = 0; i < COUNT(cpus); i++)
+    if (!strcmp(cpus[i].name, name))
+      return cpus[i].pairs;
   return PAIRS_WIDENED;
 }
 
@@ -101,13 +98,12 @@ static PairUnit unit_of_host(void) {
   return unit;
 }
 
-void target_take_bf16(Arena *a, Target *t, const char *march) {
-  bool native = !march || !strcmp(march, "native");
+static void take_bf16(Arena *a, Target *t, const char *march, bool native) {
   if (t->vector_floats == 16)
     t->pairs = native ? unit_of_host() : unit_of(march);
-  t->pair_rows = t->pairs == PAIRS_TILES ? 2 * LOOP_PAIR_ROWS : t->mr;
   if (t->pairs == PAIRS_WIDENED)
     return;
+  t->pair_rows = t->pairs == PAIRS_TILES ? 2 * LOOP_PAIR_ROWS : t->mr;
   t->extra = t->pairs == PAIRS_TILES ? DOT "," AMX : DOT;
   t->features = arena_printf(a, "%s,%s", t->features, t->extra);
 }
@@ -116,7 +112,7 @@ const char *target_missing(void) {
   return NULL;
 }
 
-Target *target_new(Arena *a, const char *march, int opt, const char **error) {
+Target *target_new(Arena *a, const char *march, int opt, bool bf16, const char **error) {
   Target *t = NEW(a, Target);
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
@@ -140,7 +136,9 @@ Target *target_new(Arena *a, const char *march, int opt, const char **error) {
   t->registers = l->registers;
   t->has_fma = l->has_fma;
   t->has_masks = l->has_masks;
-  t->mr = l->mr;
+  t->mr = t->pair_rows = l->mr;
   t->nr = l->nr;
+  if (bf16)
+    take_bf16(a, t, march, native);
   return t;
 }

@@ -336,16 +336,13 @@ static bool run_simplify(Build *b) {
 
 static Target *cpu_target(Build *b, const char **error) {
   const BuildOptions *o = &b->options;
-  Target *t = o->target ? o->target : target_new(b->arena, o->march, o->opt, error);
-  if (t && o->bf16 && !o->target)
-    target_take_bf16(b->arena, t, o->march);
-  return t;
+  return o->target ? o->target : target_new(b->arena, o->march, o->opt, o->bf16, error);
 }
 
 // A CPU says nothing to a GPU's code, but has to be one, where LLVM is there to know it.
 static Target *gpu_target(Build *b, const char **error) {
   const BuildOptions *o = &b->options;
-  if (!o->march || target_missing() || target_new(b->arena, o->march, o->opt, error))
+  if (!o->march || target_missing() || target_new(b->arena, o->march, o->opt, false, error))
     return cuda_target(b->arena, o->opt);
   *error = arena_printf(b->arena, "%s (a GPU is named to nvcc, by its -gencode)", *error);
   return NULL;

@@ -103,10 +103,8 @@ static void count_replays(PlanBed *t, Planner *p) {
 static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, Jit **jit) {
   Arena *a = t->b.arena;
   const char *error = NULL;
-  Target *target = t->code ? cuda_target(a, 2) : target_new(a, t->march, 2, &error);
+  Target *target = t->code ? cuda_target(a, 2) : target_new(a, t->march, 2, t->bf16, &error);
   ck_assert_msg(target != NULL, "%s", error);
-  if (t->bf16 && !t->code)
-    target_take_bf16(a, target, t->march);
   PlanOptions o = {.on = t->code ? &plan_on_gpu : &plan_on_cpu,
                    .nr = target->nr,
                    .mr = target->mr,

@@ -191,7 +191,7 @@ START_TEST(contraction) {
   for (int m = 0; m < COUNT(two_targets); m++) {
     Arena *ar = arena_new();
     const char *error;
-    Target *t = target_new(ar, two_targets[m], 2, &error);
+    Target *t = target_new(ar, two_targets[m], 2, false, &error);
     LKernel *k = loop_kernel(ar, "contraction");
     LExpr *at = lx_int(ar, 0), *x[3];
     for (int i = 0; i < 3; i++)
@@ -366,7 +366,7 @@ START_TEST(sum_order) {
     for (int vec = 1; vec <= 4; vec *= 2) {
       Arena *ar = arena_new();
       const char *error;
-      Target *t = target_new(ar, run_targets[m], 2, &error);
+      Target *t = target_new(ar, run_targets[m], 2, false, &error);
       LKernel *k = loop_kernel(ar, "sum");
       int xm = loop_arg(ar, k, "x", DT_F32, false), ym = loop_arg(ar, k, "y", DT_F32, true);
       int v = loop_var(k), acc = loop_reg(k);
@@ -534,7 +534,7 @@ END_TEST
 START_TEST(jit_cache) {
   Arena *ar = arena_new();
   const char *error = NULL;
-  Target *t = target_new(ar, NULL, 2, &error);
+  Target *t = target_new(ar, NULL, 2, false, &error);
   Jit *j = jit_new(ar, t, &error);
   ck_assert_msg(j != NULL, "%s", error);
   LKernel *k[4] = {op_kernel(ar, &ops[0], DT_F32, 1), op_kernel(ar, &ops[0], DT_F32, 1),
