@@ -58,6 +58,10 @@ codegen_sources = \
 	%D%/loop/loop_verify.c \
 	%D%/plan/attention.c \
 	%D%/plan/attention.h \
+	%D%/plan/attention_backward.c \
+	%D%/plan/attention_build.h \
+	%D%/plan/attention_keys.c \
+	%D%/plan/attention_tiles.c \
 	%D%/plan/attention_block.c \
 	%D%/plan/canon.c \
 	%D%/plan/contract.h \
