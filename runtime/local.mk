@@ -78,6 +78,7 @@ runtime_sources = \
 	%D%/exec/pool.h \
 	%D%/exec/record.c \
 	%D%/exec/region.c \
+	%D%/exec/sizes.c \
 	%D%/exec/room.c \
 	%D%/exec/team.c \
 	%D%/exec/team.h \

@@ -182,6 +182,7 @@ struct bigs_model {
   char *team_room; // for what they say
 };
 
+// ---- sizes.c
 // The dim that a caller brings and that this size is, -1: it is none alone.
 int dim_of_size(const BigsModule *module, const Poly *p);
 // Where the only dim of a size that is not known yet, 0, follows from how large that is, it becomes known: L of L + P, not of a
@@ -194,16 +195,19 @@ void complete_sizes(const BigsModule *module, int64_t *sym);
 int bind_dims(const BigsModule *module, const BigsProgram *p, const int64_t *dims, int64_t *sym,
               BigsError *e);
 #define NO_SIZE INT64_MIN
-// p's value; false when it overflows or is negative.
+// p's value, which may be negative, as a stride is; false when it overflows.  A size: false when it is negative, too.
+bool poly_value(const Poly *p, const int64_t *sym, int64_t *out);
+bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
+// Elements of a tensor, -1: negative or too many.
+int64_t poly_elements(const BigsTensor *t, const int64_t *sym);
 double step_flops(const BigsModule *m, const BigsStep *s,
                   const int64_t *sym); // of the model; negative: they do not fit
-bool poly_size(const Poly *p, const int64_t *sym, int64_t *out);
-// The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
 // choose.c: nanoseconds that p takes for these sizes on one thread, as its costs say, -1 where it has no room for them; of a
 // module's program and its others the one that takes least, the first where costs are equal; the same for dims as callers give them.
 double program_cost(const BigsModule *m, const BigsProgram *p, const int64_t *sym);
 const BigsProgram *program_at(const BigsModule *m, int program, const int64_t *sym);
 const BigsProgram *program_for(const BigsModule *m, int program, const int64_t *dims);
+// The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym);
 void binding_free(bigs_model *m, Binding *b);
 void bindings_free(bigs_model *m);       // of all programs
@@ -214,8 +218,6 @@ Binding *bind_new(bigs_model *m, int program, const int64_t *sym);
 int bind_measure(const BigsModule *module, int program, const int64_t *sym, int64_t *arena_bytes,
                  int64_t *kept_bytes, BigsError *e);
 
-// Elements of a tensor, -1: negative or too many.
-int64_t poly_elements(const BigsTensor *t, const int64_t *sym);
 // What this binding needs besides its tensors; *freed: what it gives back first.
 void needs_add(const Binding *b, Needs *n, int64_t *freed);
 // Of the computer, or what its control groups leave of that.
