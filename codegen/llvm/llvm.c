@@ -105,6 +105,13 @@ void emit_attributes(LlvmUnit *u, Val fn) {
                           LLVMCreateEnumAttribute(u->cx, nounwind, 0));
 }
 
+Val emit_function(LlvmUnit *u, const char *name, LLVMTypeRef type) {
+  Val fn = LLVMAddFunction(u->module, name, type);
+  LLVMSetLinkage(fn, LLVMInternalLinkage);
+  emit_attributes(u, fn);
+  return fn;
+}
+
 // ---- kernels
 
 static Val load_pointer(Emit *e, Val base, int slot) {

@@ -117,9 +117,7 @@ static Val sums_of(LlvmUnit *u, int halves, bool first, LLVMTypeRef type) {
   Val fn = LLVMGetNamedFunction(u->module, name);
   if (fn)
     return fn;
-  fn = LLVMAddFunction(u->module, name, type);
-  LLVMSetLinkage(fn, LLVMInternalLinkage);
-  emit_attributes(u, fn);
+  fn = emit_function(u, name, type);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
   define(u, fn, halves, first);
   LLVMPositionBuilderAtEnd(u->b, here);

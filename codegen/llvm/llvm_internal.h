@@ -74,6 +74,8 @@ typedef struct Emit {
 
 // llvm.c
 void emit_attributes(LlvmUnit *u, Val fn);
+Val emit_function(LlvmUnit *u, const char *name,
+                  LLVMTypeRef type); // that kernels share, without a body yet
 
 // llvm_int.c
 Val emit_int(Emit *e, const LExpr *x);       // i64; varying ones: of lane 0

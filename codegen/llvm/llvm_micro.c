@@ -296,9 +296,7 @@ static const Micro *micro(LlvmUnit *u, const MicroKey *key) {
   Micro *m = NEW(u->arena, Micro);
   m->key = *key;
   m->type = LLVMFunctionType(u->none, params, ARG_COUNT, false);
-  m->fn = LLVMAddFunction(u->module, "tile", m->type);
-  LLVMSetLinkage(m->fn, LLVMInternalLinkage);
-  emit_attributes(u, m->fn);
+  m->fn = emit_function(u, "tile", m->type);
   m->next = u->micros;
   u->micros = m;
   LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);

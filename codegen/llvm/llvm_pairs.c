@@ -110,9 +110,7 @@ static Val function(const Square *s, LLVMTypeRef type) {
   Val fn = LLVMGetNamedFunction(u->module, name);
   if (fn)
     return fn;
-  fn = LLVMAddFunction(u->module, name, type);
-  LLVMSetLinkage(fn, LLVMInternalLinkage);
-  emit_attributes(u, fn);
+  fn = emit_function(u, name, type);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
   define(s, fn);
   LLVMPositionBuilderAtEnd(u->b, here);
