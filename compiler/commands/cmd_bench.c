@@ -1,6 +1,5 @@
 // bigsc bench: times an entry or a whole training step, as a share of the multiply-add peak that
 // the same run measures.
-#include "compiler/sema/blas.h"
 #include "base/hash.h"
 #include "base/clock.h"
 #include "compiler/commands/bench.h"
@@ -197,14 +196,6 @@ static int measure(Bench *b, double seconds, int64_t repeat) {
   return 0;
 }
 
-// OpenBLAS on the same threads, for scale: the product of a feed-forward layer.  0: it is not
-// there.
-static double baseline(int threads) {
-  Blas blas;
-  const char *why;
-  return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
-}
-
 // Those that are the whole step's.
 static bool is_shared(const char *dim) {
   return !strcmp(dim, "B") || !strcmp(dim, "M");
@@ -272,7 +263,7 @@ static BenchResult result_of(const Bench *b, double peak, double before_mib) {
       .before = before_mib};
   bigs_info_free(info);
   r.rate = r.flops / r.ms / 1e6;
-  r.blas = b->s.device ? 0 : baseline(b->s.handle->threads);
+  r.blas = b->s.device ? 0 : blas_gflops_here(b->s.handle->threads);
   r.fftw = conv_baseline(b, &r.length, &r.channels);
   return r;
 }

@@ -3,6 +3,7 @@
 #include "compiler/commands/peak.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "compiler/sema/blas.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -150,6 +151,12 @@ double peak_gflops(PeakUnit unit, int threads, double *got) {
   free(t);
   free(jobs);
   return best;
+}
+
+double blas_gflops_here(int threads) {
+  Blas blas;
+  const char *why;
+  return blas_load(&blas, threads, &why) ? blas_gflops(&blas, 1024, 768, 768) : 0;
 }
 
 // ---- memory

@@ -8,6 +8,8 @@ PeakUnit peak_unit(const char *features);
 // GFLOP/s on `threads` threads together, best of a few short runs (about 0.2 s in all).  *got: the share of the processors'
 // time that the threads had, 1 on an idle machine.
 double peak_gflops(PeakUnit unit, int threads, double *got);
+// GFLOP/s of OpenBLAS on so many threads, of the product of a feed-forward layer, 1024 x 768 x 768; 0: it is not there.
+double blas_gflops_here(int threads);
 // GB/s read and written by `threads` threads that copy, best of a few runs (about 0.1 s in all).
 double copy_gbytes(int threads);
 // MiB that the process had in memory at most so far.
