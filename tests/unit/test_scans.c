@@ -191,18 +191,24 @@ static const ScanCase *case_of(const char *name) {
   return &cases[i];
 }
 
+// A model's graph, of loops.
+static Graph *loops_of(Bed *t, Build *b, const char *text) {
+  Diags d = {.arena = t->arena};
+  BuildWant want = {.nentries = -1, .ntrains = -1};
+  BuildOptions o = {.opt = 2, .verify = true};
+  Intern *names = intern_new(t->arena);
+  Model *m = model_of(t->arena, names, &d, text);
+  ck_assert(build_until(b, t->arena, names, &d, m, &want, &o, PASS_loops));
+  return b->graph;
+}
+
 // What a product outside gives is stored for all steps, and not what it is multiplied out to.
 START_TEST(outer_products_stay_in_the_step) {
   Bed t = bed_new(7);
-  Diags d = {.arena = t.arena};
   Build b;
-  BuildWant want = {.nentries = -1, .ntrains = -1};
-  BuildOptions o = {.opt = 2, .verify = true};
-  Intern *names = intern_new(t.arena);
-  Model *m = model_of(t.arena, names, &d, case_of("selective")->text);
-  ck_assert(build_until(&b, t.arena, names, &d, m, &want, &o, PASS_loops));
   int n, loops = 0;
-  Node **nodes = graph_reachable(b.graph, &b.entries.v[0].node, 1, &n);
+  Graph *g = loops_of(&t, &b, case_of("selective")->text);
+  Node **nodes = graph_reachable(g, &b.entries.v[0].node, 1, &n);
   for (int i = 0; i < n; i++)
     for (int k = 0; nodes[i]->op == OP_LOOP && k < nodes[i]->nin; k++, loops++)
       ck_assert_int_lt(k < nodes[i]->attr.scan->nstate ? 0 : nodes[i]->in[k]->nax, 4);
@@ -333,15 +339,10 @@ static void same_in_pieces(Bed *t, Node *loss, const char *what) {
 
 static void run_linear(const char *text, int64_t length) {
   Bed t = bed_new(7);
-  Diags d = {.arena = t.arena};
   Build b;
-  BuildWant want = {.nentries = -1, .ntrains = -1};
-  BuildOptions o = {.opt = 2, .verify = true};
-  Intern *names = intern_new(t.arena);
-  Model *m = model_of(t.arena, names, &d, text);
-  ck_assert(build_until(&b, t.arena, names, &d, m, &want, &o, PASS_loops));
-  fill_bed(&t, b.graph, length, 0);
-  same_in_pieces(&t, plan_bed_loss(b.graph, b.entries.v[0].node),
+  Graph *g = loops_of(&t, &b, text);
+  fill_bed(&t, g, length, 0);
+  same_in_pieces(&t, plan_bed_loss(g, b.entries.v[0].node),
                  arena_printf(t.arena, "%s, %lld steps", text, (long long)length));
   bed_free(&t);
 }
