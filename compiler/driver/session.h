@@ -85,10 +85,10 @@ int session_error(const Session *s, int status, const char *fmt, ...) PRINTF_LIK
 // Prints and empties the diagnostics; status if there were errors, else 0.
 int session_diags(Session *s, int status);
 
-// Number of the program of an entry or of the train block named (NULL: the only one); -1 with the
-// error printed.
 // "; did you mean `hidden`?" of a list with commas; "" where none is near.
 const char *session_near(Session *s, const char *wanted, const char *list);
+// Number of the program of an entry or of the train block named (NULL: the only one); -1 with the
+// error printed.
 int session_no_entry(Session *s, const char *model,
                      const char *name); // says so, with what there is; the status
 int session_entry(Session *s, const char *name);
