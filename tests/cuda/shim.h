@@ -17,6 +17,10 @@
 #ifndef SHIM_H
 #define SHIM_H
 #define BG_SHIM 1
+#ifdef SHIM_OPTIMIZED // at -O0, where kernels run for longer than it takes to compile the shim with more
+#pragma GCC push_options
+#pragma GCC optimize("O1")
+#endif
 #include "shim_fiber.h"
 #include "shim_meet.h"
 #include "shim_cuda.h"
@@ -25,4 +29,7 @@
 #include "shim_bulk.h"
 #include "shim_wgmma.h"
 #include "shim_launch.h"
+#ifdef SHIM_OPTIMIZED
+#pragma GCC pop_options
+#endif
 #endif
