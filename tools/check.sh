@@ -75,6 +75,12 @@ sanitized_suites() {
   (cd "$build/sanitized" && ./tests/runner -l) | grep -v -x -F "$(echo "$slow" | tr ' ' '\n')"
 }
 
+# Suites in two rows that run beside each other and take about as long: those whose kernels run on the shim, and the others.
+suites_of() { # shim|other
+  (cd "$build/plain" && ./tests/runner -l) |
+    awk -v row="$1" '(/^(shim|cuda|precision)/ ? "shim" : "other") == row'
+}
+
 # Each in a process of its own: behind every test the search for leaks goes through all that its process ever had, and with all suites
 # in one that took three times as long as the tests.
 sanitized() { # SUITES...
@@ -169,10 +175,14 @@ if [ "$suites" != none ]; then
   # shellcheck disable=SC2046
   tests sanitized sanitized $(sanitized_suites)
 fi
-tests plain runner "$build/plain"
+# shellcheck disable=SC2046
+tests plain runner "$build/plain" $(suites_of other)
+# shellcheck disable=SC2046
+tests shim runner "$build/plain" $(suites_of shim)
 tests cli command_line other
 tests code command_line code
 totals plain
+totals shim
 totals cli
 totals code
 [ "$suites" = none ] || totals sanitized
