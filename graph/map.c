@@ -1,39 +1,67 @@
 // Walking and rebuilding what roots reach.
 #include "graph/op.h"
+#include "base/alloc.h"
 #include <string.h>
 
-static void mark_all(bool *mark, Node *const *v, int n) {
-  for (int i = 0; i < n; i++)
-    mark[v[i]->id] = true;
+// The ids that were reached, a bit each.
+typedef struct Reached {
+  uint64_t *word;
+  int low, count; // no bit is set below word `low`
+} Reached;
+
+enum { WORD = 64 };
+
+static void reach_all(Reached *r, Node *const *v, int n) {
+  for (int i = 0; i < n; i++) {
+    int w = v[i]->id / WORD;
+    r->word[w] |= 1ull << v[i]->id % WORD;
+    r->low = w < r->low ? w : r->low;
+  }
 }
 
-// Operands have smaller ids, and so have the nodes of a scan's body: one sweep down marks
-// everything.
-Node **reachable(const Graph *g, Arena *a, Node *const *roots, int n, int *count) {
-  bool *mark = NEWN(a, bool, g->nodes.n + 1);
-  int top = -1, m = 0;
-  mark_all(mark, roots, n);
-  for (int i = 0; i < n; i++)
-    top = roots[i]->id > top ? roots[i]->id : top;
-  for (int id = top; id >= 0; id--) {
-    const Node *x = g->nodes.v[id];
-    if (!mark[id])
-      continue;
-    m++;
-    mark_all(mark, x->in, x->nin);
-    if (x->op == OP_SCAN) {
-      const Scan *s = x->attr.scan;
-      mark_all(mark, s->state, s->nstate);
-      mark_all(mark, s->next, s->nstate);
-      mark_all(mark, s->seen_leaf, s->nseen);
-      mark_all(mark, &s->result, 1);
-    }
+static void reach_below(Reached *r, const Node *x) {
+  reach_all(r, x->in, x->nin);
+  if (x->op == OP_SCAN) {
+    const Scan *s = x->attr.scan;
+    reach_all(r, s->state, s->nstate);
+    reach_all(r, s->next, s->nstate);
+    reach_all(r, s->seen_leaf, s->nseen);
+    reach_all(r, &s->result, 1);
   }
-  Node **nodes = NEWN(a, Node *, m);
-  for (int id = 0, k = 0; id <= top; id++)
-    if (mark[id])
-      nodes[k++] = g->nodes.v[id];
-  *count = m;
+}
+
+// What is reached from word w's nodes, the highest first.
+static void sweep_word(Reached *r, const Graph *g, int w) {
+  uint64_t open, done = 0;
+  while ((open = r->word[w] & ~done)) {
+    int bit = WORD - 1 - __builtin_clzll(open);
+    done |= 1ull << bit;
+    r->count++;
+    reach_below(r, g->nodes.v[w * WORD + bit]);
+  }
+}
+
+static Node **nodes_of(const Reached *r, const Graph *g, Arena *a, int top) {
+  Node **nodes = NEWN(a, Node *, r->count);
+  for (int w = r->low, k = 0; w <= top; w++)
+    for (uint64_t open = r->word[w]; open; open &= open - 1)
+      nodes[k++] = g->nodes.v[w * WORD + __builtin_ctzll(open)];
+  return nodes;
+}
+
+// Operands have smaller ids, and so have the nodes of a scan's body: one sweep down reaches everything.  It is asked for small
+// regions of large graphs, too, so nothing but the bits is as long as the graph, and they are given back.
+Node **reachable(const Graph *g, Arena *a, Node *const *roots, int n, int *count) {
+  int top = g->nodes.n / WORD;
+  Reached r = {.word = ALLOC_N(uint64_t, top + 1), .low = top};
+  if (!r.word)
+    out_of_memory();
+  reach_all(&r, roots, n);
+  for (int w = top; w >= r.low; w--)
+    sweep_word(&r, g, w);
+  Node **nodes = nodes_of(&r, g, a, top);
+  free(r.word);
+  *count = r.count;
   return nodes;
 }
 
