@@ -1,11 +1,13 @@
-// Chunks of 64 KiB and more, each filled from its start: see arena.h.
+// Chunks, each filled from its start: see arena.h.
 #include "base/arena.h"
 #include "base/alloc.h"
 #include "base/asan.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 typedef struct Chunk {
   struct Chunk *next;
@@ -15,14 +17,38 @@ struct Arena {
   Chunk *head;
   jmp_buf *oom;
 };
+// From PAGES_MIN on a chunk is fresh pages of the system, of which those that nobody touches cost nothing: what is as long as a
+// large graph, by its nodes, is often asked about a few of them.  Leaks behind such pages are no sanitizer's to see.
 // AddressSanitizer sees each block at the size that was asked for, with a gap behind it, and none of
 // a chunk's unused room.
 #ifdef BIGSC_ASAN
 enum { RED_ZONE = 16 };
+static const size_t PAGES_MIN = SIZE_MAX;
 #else
 enum { RED_ZONE = 0 };
+static const size_t PAGES_MIN = (size_t)1 << 18;
 #endif
-enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 16 };
+enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 11, CHUNK_MAX = 1 << 16 };
+
+static bool is_pages(size_t bytes) {
+  return bytes >= PAGES_MIN;
+}
+
+// Zeroed; NULL when memory is out.
+static Chunk *chunk_memory(size_t bytes) {
+  if (!is_pages(bytes))
+    return (Chunk *)calloc(1, bytes);
+  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? NULL : (Chunk *)p;
+}
+
+static void chunk_free(Chunk *c) {
+  size_t bytes = CHUNK_HEADER + c->size;
+  if (is_pages(bytes))
+    munmap(c, bytes);
+  else
+    free(c);
+}
 
 Arena *arena_try_new(void) {
   return ALLOC(Arena);
@@ -41,9 +67,19 @@ void arena_free(Arena *a) {
   for (Chunk *c = a->head, *next; c; c = next) {
     next = c->next;
     ASAN_UNPOISON_MEMORY_REGION((char *)c + CHUNK_HEADER, c->size);
-    free(c);
+    chunk_free(c);
   }
   free(a);
+}
+
+void arena_join(Arena *to, Arena *from) {
+  Chunk **end = &from->head;
+  while (*end)
+    end = &(*end)->next;
+  Chunk **at = to->head ? &to->head->next : &to->head;
+  *end = *at;
+  *at = from->head;
+  free(from);
 }
 
 void arena_on_oom(Arena *a, jmp_buf *oom) {
@@ -57,7 +93,7 @@ void arena_exhausted(const Arena *a) {
 }
 
 static Chunk *new_chunk(Arena *a, size_t room, size_t size) {
-  Chunk *c = (Chunk *)calloc(1, CHUNK_HEADER + size);
+  Chunk *c = chunk_memory(CHUNK_HEADER + size);
   if (!c)
     arena_exhausted(a);
   c->size = size;
@@ -68,13 +104,23 @@ static Chunk *new_chunk(Arena *a, size_t room, size_t size) {
   return *at = c;
 }
 
+// Twice the last one, as many arenas live shortly and hold little; what is large has a chunk of its own.
+static size_t chunk_size(const Arena *a, size_t room) {
+  size_t size = a->head ? 2 * a->head->size : CHUNK_MIN;
+  if (room > CHUNK_MAX / 4)
+    return room;
+  while (size / 4 < room)
+    size *= 2;
+  return size < CHUNK_MAX ? size : CHUNK_MAX;
+}
+
 void *arena_alloc(Arena *a, size_t bytes) {
   if (bytes > SIZE_MAX / 2)
     arena_exhausted(a);
   size_t room = (bytes + RED_ZONE + 15) / 16 * 16;
   Chunk *c = a->head;
   if (!c || c->size - c->used < room)
-    c = new_chunk(a, room, room > CHUNK_MIN / 4 ? room : CHUNK_MIN);
+    c = new_chunk(a, room, chunk_size(a, room));
   void *p = (char *)c + CHUNK_HEADER + c->used;
   c->used += room;
   ASAN_UNPOISON_MEMORY_REGION(p, bytes);

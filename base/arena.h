@@ -10,6 +10,7 @@ typedef struct Arena Arena;
 Arena *arena_new(void);     // ends the process, as arena_alloc() does, when memory is out
 Arena *arena_try_new(void); // NULL when memory is out
 void arena_free(Arena *a);
+void arena_join(Arena *to, Arena *from); // what `from` has is `to`'s, and `from` is no more
 // When memory is out arena_alloc() longjmps to *oom with value 1 when set; else the process ends by
 // out_of_memory().
 void arena_on_oom(Arena *a, jmp_buf *oom);

@@ -76,11 +76,11 @@ static bool loop_is_first(const Grad *r, bool *any) {
 }
 
 // needed[id]: a float value that depends on one of wrt, other than through STOP.
-static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, int count) {
+static void mark_needed(const Graph *g, Node *const *wrt, int n, bool *needed, int low, int count) {
   for (int i = 0; i < n; i++)
     if (wrt[i]->id < count)
       needed[wrt[i]->id] = true;
-  for (int id = 0; id < count; id++) {
+  for (int id = low; id < count; id++) {
     const Node *x = g->nodes.v[id];
     bool any = needed[id];
     for (int i = 0; i < x->nin && !any; i++)
@@ -104,20 +104,20 @@ static bool is_turn(const Grad *r) {
 }
 
 // A large graph has few of them, which are looked for at each.
-static int *loops_below(const Graph *g, int count, int *n) {
+static int *loops_between(const Graph *g, int low, int count, int *n) {
   VEC(int) ids = {0};
-  for (int id = 0; id < count; id++)
+  for (int id = low; id < count; id++)
     if (g->nodes.v[id]->op == OP_LOOP)
       vec_push(g->arena, &ids, id);
   *n = ids.n;
   return ids.v;
 }
 
-// From acc of the highest nodes to that of all below.
-static void sweep(Graph *g, Node **acc, const bool *needed, int count) {
+// From acc of the highest nodes to that of all below, down to the lowest that is needed.
+static void sweep(Graph *g, Node **acc, const bool *needed, int low, int count) {
   GraphMark mark = graph_mark(g);
-  int nloop, *loop = loops_below(g, count, &nloop);
-  for (int id = count - 1; id >= 0; id--) {
+  int nloop, *loop = loops_between(g, low, count, &nloop);
+  for (int id = count - 1; id >= low; id--) {
     Grad r = {g, g->nodes.v[id], acc[id], acc, needed, count, loop, nloop};
     if (!needed[id] || !is_turn(&r))
       continue;
@@ -132,17 +132,19 @@ static void sweep(Graph *g, Node **acc, const bool *needed, int count) {
 
 void graph_pull_back(Graph *g, Node *const *out, Node *const *seed, int nout, Node *const *wrt,
                      int n, Node **grad) {
-  int count = 0;
+  int count = 0, low = g->nodes.n;
   for (int i = 0; i < nout; i++)
     count = out[i]->id >= count ? out[i]->id + 1 : count;
+  for (int i = 0; i < n; i++)
+    low = wrt[i]->id < low ? wrt[i]->id : low;
   bool *needed = NEWN(g->arena, bool, count + 1);
   Node **acc = NEWN(g->arena, Node *, count + 1);
-  mark_needed(g, wrt, n, needed, count);
+  mark_needed(g, wrt, n, needed, low, count);
   for (int i = 0; i < nout; i++) {
     Node **to = &acc[out[i]->id];
     *to = *to ? g_binary(g, OP_ADD, *to, seed[i]) : seed[i];
   }
-  sweep(g, acc, needed, count);
+  sweep(g, acc, needed, low, count);
   for (int i = 0; i < n; i++)
     grad[i] = wrt[i]->id < count ? acc[wrt[i]->id] : NULL;
 }
