@@ -72,9 +72,14 @@ static bool mixes(Graph *g, const Scan *s, const Axis *a) {
   return false;
 }
 
+// By id; NULL: all are.
+static bool is_live(const bool *live, const Node *n) {
+  return !live || live[n->id];
+}
+
 static bool all_have(Node *const *v, int n, const bool *live, const Axis *a) {
   for (int i = 0; i < n; i++)
-    if (live[v[i]->id] && !node_has(v[i], a))
+    if (is_live(live, v[i]) && !node_has(v[i], a))
       return false;
   return true;
 }
@@ -83,9 +88,9 @@ int loop_tasks(Graph *g, const Scan *s, const bool *live, Axis **out) {
   const Node *some = NULL;
   int n = 0;
   for (int i = 0; i < s->nstate && !some; i++)
-    some = live[s->state[i]->id] ? s->state[i] : NULL;
+    some = is_live(live, s->state[i]) ? s->state[i] : NULL;
   for (int i = 0; i < s->nout && !some; i++)
-    some = live[s->out[i]->id] ? s->out[i] : NULL;
+    some = is_live(live, s->out[i]) ? s->out[i] : NULL;
   for (int i = 0; some && i < some->nax; i++) {
     Axis *a = some->ax[i];
     if (all_have(s->state, s->nstate, live, a) && all_have(s->next, s->nstate, live, a) &&

@@ -92,20 +92,13 @@ static Axis *rows_of(const RowPlan *p) {
   return NULL;
 }
 
-static bool *all_live(Prog *g) {
-  bool *live = NEWN(g->a, bool, g->g->nodes.n + 1);
-  for (int i = 0; i < g->g->nodes.n; i++)
-    live[i] = true;
-  return live;
-}
-
 LoopRows loop_rows_plan(Prog *g, Node *n) {
   LoopRows out = {0};
   RowPlan p = {.g = g, .n = n, .out = &out};
   int count;
   if (!g->p->o.on->scan_rows || !g->p->o.fuse || loop_pieces_of(g, n) || loop_pieces_behind(g, n))
     return out;
-  p.ntask = loop_tasks(g->g, n->attr.scan, all_live(g), p.task);
+  p.ntask = loop_tasks(g->g, n->attr.scan, NULL, p.task);
   out.rows = rows_of(&p);
   Node **nodes = loop_nodes(g->g, n->attr.scan, &count);
   for (int i = 0; i < count && out.rows; i++)

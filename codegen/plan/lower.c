@@ -132,11 +132,12 @@ int lower_depth(const Lower *c, const LExpr *e) {
 }
 
 Lower *lower_new(Prog *g, Inst *inst, const char *name) {
-  Lower *c = NEW(g->a, Lower);
+  Arena *a = arena_new();
+  Lower *c = NEW(a, Lower);
   c->g = g;
   c->inst = inst;
-  c->a = c->memo.arena = c->ints.arena = g->a;
-  c->k = loop_kernel(g->a, name);
+  c->a = c->memo.arena = c->ints.arena = a;
+  c->k = loop_kernel(a, name);
   lower_push(c, &c->k->body);
   return c;
 }

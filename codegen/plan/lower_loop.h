@@ -13,7 +13,7 @@
 bool loop_equals(const Node *a, const Node *b); // values of one loop?
 Node **loop_nodes(Graph *g, const Scan *s, int *n);
 void loop_live(const Scan *s, Node *const *nodes, int n, bool *live);
-// The axes that tasks have places of; `live` by id.
+// The axes that tasks have places of; `live` by id, NULL: all are.
 int loop_tasks(Graph *g, const Scan *s, const bool *live, Axis **out);
 
 typedef struct Slot { // a value in scratch

@@ -335,26 +335,46 @@ static BigsGrid grid_row(Planner *p, const LGrid *x) {
   return (BigsGrid){plan_size(p, x->extent), (int32_t)x->block};
 }
 
+// What the buffer of an argument is to a step: of a part of one, that part.
+static int32_t arg_buffer(Prog *g, const struct LowerArg *x) {
+  if (!x->base.n)
+    return x->buf;
+  int part =
+      buf_add(g, BIGS_PIECE, g->buf.v[x->buf].dtype, g->buf.v[x->buf].size, g->buf.v[x->buf].name);
+  g->buf.v[part].index = x->buf;
+  g->buf.v[part].offset = x->base;
+  return part;
+}
+
+static void put_arguments(const Lower *c, BigsStep *s) {
+  int32_t *arg = NEWN(c->g->a, int32_t, c->arg.n + 1);
+  BigsScalar *scalar = NEWN(c->g->a, BigsScalar, c->scalar.n + 1);
+  for (int i = 0; i < c->arg.n; i++)
+    arg[i] = arg_buffer(c->g, &c->arg.v[i]);
+  for (int i = 0; i < c->scalar.n; i++)
+    scalar[i] = c->scalar.v[i];
+  s->narg = c->arg.n;
+  s->nscalar = c->scalar.n;
+  s->arg = arg;
+  s->scalar = scalar;
+}
+
+// Most kernels are known, as layers are alike: what was written of such a one is dropped.
+static void close_lower(Lower *c, bool is_new) {
+  if (is_new)
+    arena_join(c->g->a, c->a);
+  else
+    arena_free(c->a);
+}
+
 void lower_finish(Lower *c, Poly flops) {
   Prog *g = c->g;
-  c->k->name = arena_printf(g->a, "%s%d", g->p->o.prefix ? g->p->o.prefix : "k", g->p->kernels.n);
+  int known = g->p->kernels.n;
+  c->k->name = arena_printf(g->a, "%s%d", g->p->o.prefix ? g->p->o.prefix : "k", known);
   c->k->from = inst_source(g, c->inst);
-  BigsStep s = {
-      .kind = BIGS_KERNEL, .ngrid = (uint8_t)c->k->ngrid, .narg = c->arg.n, .nscalar = c->scalar.n};
+  BigsStep s = {.kind = BIGS_KERNEL, .ngrid = (uint8_t)c->k->ngrid};
   s.index = plan_kernel(g->p, c->k);
-  int32_t *arg = NEWN(g->a, int32_t, c->arg.n + 1);
-  for (int i = 0; i < c->arg.n; i++) {
-    const struct LowerArg *x = &c->arg.v[i];
-    arg[i] = x->buf;
-    if (!x->base.n)
-      continue;
-    arg[i] = buf_add(g, BIGS_PIECE, g->buf.v[x->buf].dtype, g->buf.v[x->buf].size,
-                     g->buf.v[x->buf].name);
-    g->buf.v[arg[i]].index = x->buf;
-    g->buf.v[arg[i]].offset = x->base;
-  }
-  s.arg = arg;
-  s.scalar = c->scalar.v;
+  put_arguments(c, &s);
   for (int i = 0; i < c->k->ngrid; i++)
     s.grid[i] = grid_row(g->p, &c->k->grid[i]);
   s.scratch = plan_size(g->p, loop_scratch_bytes(c->k));
@@ -363,10 +383,11 @@ void lower_finish(Lower *c, Poly flops) {
   Poly bytes = plan_traffic(c);
   s.bytes = plan_size(g->p, bytes);
   if (is_counted(g) && !c->inst->prologue)
-    work_kernel(g, c->k, &bytes);
+    work_kernel(g, c, &bytes);
   s.work = (uint8_t)inst_work(c->inst);
   s.label = inst_label(g, c->inst);
   s.source = inst_source(g, c->inst);
   s.module = inst_module(c->inst);
   vec_push(g->a, &g->step, s);
+  close_lower(c, s.index == known);
 }

@@ -392,7 +392,7 @@ int lower_scalar(Lower *c, uint8_t kind, uint64_t value, Poly poly);
 static inline bool is_counted(const Prog *g) {
   return g->forms || g->p->o.costs;
 }
-void work_kernel(Prog *g, const LKernel *k,
+void work_kernel(Prog *g, const Lower *c,
                  const Poly *bytes); // a step of it, and what that reads and writes
 void work_conv(Prog *g, const Node *n, Poly all, Poly kernels,
                const Poly *bytes); // elements of its operand and of its kernels

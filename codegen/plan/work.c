@@ -106,6 +106,7 @@ typedef struct Walk {
   Prog *g;
   const LKernel *k;
   Real *mean; // of each variable
+  Map seen;   // expressions of the current statement
 } Walk;
 
 static Real mean_of(const Walk *w, const LExpr *x);
@@ -201,10 +202,10 @@ static void walk_for(Walk *w, const LStmt *s, const Real *n) {
 }
 
 static void walk_value(Walk *w, const LStmt *s, const Real *n) {
-  Map seen = {.arena = w->g->a};
   bool stores = s->kind == LS_STORE || s->kind == LS_COLSUM;
   Ops sum = {.loads = stores + s->add};
-  add_ops(&seen, s->value, &sum);
+  map_clear(&w->seen);
+  add_ops(&w->seen, s->value, &sum);
   put(w->g, COST_FUNCTION, n, sum.functions);
   put(w->g, COST_LOAD, n, sum.loads);
 }
@@ -227,8 +228,8 @@ static void walk(Walk *w, const LBody *b, const Real *n) {
     }
 }
 
-static void put_kernel(Prog *g, const LKernel *k) {
-  Walk w = {g, k, NEWN(g->a, Real, k->nvars + 1)};
+static void put_kernel(Prog *g, Arena *a, const LKernel *k) {
+  Walk w = {g, k, NEWN(a, Real, k->nvars + 1), {.arena = a}};
   Real n = real(1), tasks = real(1);
   for (int i = 0; i < k->ngrid; i++) {
     Real extent = real_poly(&k->grid[i].extent), none = {0},
@@ -248,9 +249,9 @@ static void put_step(Prog *g, const Poly *bytes) {
   put(g, COST_BYTE, &all, 1);
 }
 
-void work_kernel(Prog *g, const LKernel *k, const Poly *bytes) {
+void work_kernel(Prog *g, const Lower *c, const Poly *bytes) {
   put_step(g, bytes);
-  put_kernel(g, k);
+  put_kernel(g, c->a, c->k);
 }
 
 // ---- library code
