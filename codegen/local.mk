@@ -1,5 +1,7 @@
 # The planner (no target), loop IR, and the backends.
 codegen_sources = \
+	%D%/cache.c \
+	%D%/cache.h \
 	%D%/made.c \
 	%D%/made.h \
 	%D%/target.h \
@@ -11,8 +13,6 @@ codegen_sources = \
 	%D%/api/names.c \
 	%D%/api/tables.c \
 	%D%/api/tables.h \
-	%D%/cuda/cache.c \
-	%D%/cuda/cache.h \
 	%D%/cuda/cuda.h \
 	%D%/cuda/cuda_attention.c \
 	%D%/cuda/cuda_attention.h \

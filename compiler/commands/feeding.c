@@ -1,6 +1,6 @@
 // See feeding.h.
 #include "compiler/commands/feeding.h"
-#include "codegen/cuda/cache.h"
+#include "codegen/cache.h"
 #include "runtime/files/file.h"
 #include <math.h>
 #include <stdlib.h>

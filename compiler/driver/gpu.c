@@ -1,6 +1,6 @@
 // See gpu.h.
 #include "compiler/driver/gpu.h"
-#include "codegen/cuda/cache.h"
+#include "codegen/cache.h"
 #include "codegen/cuda/cuda.h"
 #include "codegen/cuda/nvrtc.h"
 #include "base/clock.h"
@@ -97,8 +97,8 @@ typedef struct Compiling {
   const Build *build;
   const CudaGpu *gpu;
   const Nvrtc *nvrtc;
-  const char *folder; // of the cache
-  const char *name;   // of the text, in messages
+  Cache cache;
+  const char *name; // of the text, in messages
   const char *const *option;
   int options;
   GpuUnit *unit;
@@ -110,7 +110,7 @@ static int does_not_compile(const Compiling *c, const GpuUnit *u, BigsError *e) 
   int line;
   const char *wrong = first_error(c->arena, u->log, c->name, &line);
   const char *kernel = kernel_at(c->arena, u->source, line);
-  const char *kept = cache_keep_source(c->arena, c->folder, u->key, u->source);
+  const char *kept = cache_keep_source(c->arena, &c->cache, u->key, u->source);
   return bigs_fail(
       e, BIGS_EBUG, "NVRTC %d.%d does not take %s%s of %s: %s; this is a bug in bigsc%s%s",
       c->nvrtc->major, c->nvrtc->minor, kernel ? "kernel " : "the code", kernel ? kernel : "",
@@ -138,8 +138,8 @@ static int keep_units(const Compiling *c, BigsError *e) {
     }
   }
   for (int i = 0; i < c->missing.n; i++)
-    cache_put(c->arena, c->folder, c->missing.v[i]->key, c->missing.v[i]->code,
-              c->missing.v[i]->size, CACHE_MOST);
+    cache_put(c->arena, &c->cache, c->missing.v[i]->key, c->missing.v[i]->code,
+              c->missing.v[i]->size);
   return 0;
 }
 
@@ -161,7 +161,7 @@ static void find_units(Compiling *c, int each) {
     int left = b->nkernels - i * each;
     u->source = source_of(b, i * each, left < each ? left : each);
     u->key = cache_key(u->source, c->option, c->options, c->nvrtc->major, c->nvrtc->minor);
-    u->code = cache_get(c->arena, c->folder, u->key, &u->size);
+    u->code = cache_get(c->arena, &c->cache, u->key, &u->size);
     u->arena = u->code ? NULL : arena_new();
     if (!u->code)
       vec_push(c->arena, &c->missing, u);
@@ -193,7 +193,7 @@ static int with_nvrtc(const Build *b, const CudaGpu *gpu, const Nvrtc *n, int th
   Compiling c = {.arena = b->arena, .build = b, .gpu = gpu, .nvrtc = n};
   int each = unit_kernels(b);
   c.option = nvrtc_options(b->arena, gpu->capability, &c.options);
-  c.folder = cache_folder(b->arena);
+  c.cache = cache_open(b->arena, "cubin");
   c.name = arena_printf(b->arena, "%s.cu", b->module->model);
   find_units(&c, each);
   how->cached = !c.missing.n;
@@ -204,7 +204,7 @@ static int with_nvrtc(const Build *b, const CudaGpu *gpu, const Nvrtc *n, int th
   out->unit = image;
   out->units = c.units;
   out->each = each;
-  out->record = c.folder;
+  out->record = c.cache.folder;
   drop_units(&c);
   return err;
 }

@@ -1,5 +1,5 @@
 // See cache.h.  A file is a head and the code; the head tells a whole file from any other.
-#include "codegen/cuda/cache.h"
+#include "codegen/cache.h"
 #include "base/hash.h"
 #include "base/vec.h"
 #include "runtime/files/file.h"
@@ -16,7 +16,7 @@ typedef struct CacheHead {
   CacheKey key;
   uint64_t size, hash; // of the code
 } CacheHead;
-static const char cache_mark[16] = "bigsc cubin 1";
+static const char cache_mark[16] = "bigsc code 1";
 enum { KEY_DIGITS = 32 };
 
 // ---- names
@@ -34,8 +34,10 @@ CacheKey cache_key(const char *source, const char *const *option, int options, i
                      hash_of(2, source, option, options, major, minor)}};
 }
 
-const char *cache_path(Arena *a, const char *folder, CacheKey key, const char *suffix) {
-  return arena_printf(a, "%s/%016" PRIx64 "%016" PRIx64 ".%s", folder, key.word[0], key.word[1],
+static const char *path_of(Arena *a, const Cache *c, CacheKey key, const char *suffix) {
+  if (!c->folder)
+    return NULL;
+  return arena_printf(a, "%s/%016" PRIx64 "%016" PRIx64 ".%s", c->folder, key.word[0], key.word[1],
                       suffix);
 }
 
@@ -58,9 +60,9 @@ char *cache_place(Arena *a, const char *name) {
                                 : NULL;
 }
 
-const char *cache_folder(Arena *a) {
-  char *path = cache_place(a, "cubin");
-  return path && make_folder(path) ? path : NULL;
+Cache cache_open(Arena *a, const char *name) {
+  char *path = cache_place(a, name);
+  return (Cache){path && make_folder(path) ? path : NULL, name};
 }
 
 // ---- reading
@@ -78,8 +80,8 @@ static bool is_file(const char *path) {
   return !lstat(path, &st) && S_ISREG(st.st_mode);
 }
 
-char *cache_get(Arena *a, const char *folder, CacheKey key, size_t *size) {
-  const char *path = folder ? cache_path(a, folder, key, "cubin") : NULL;
+char *cache_get(Arena *a, const Cache *c, CacheKey key, size_t *size) {
+  const char *path = path_of(a, c, key, c->name);
   char *text = path && is_file(path) ? file_read(path, CACHE_MOST, size, NULL) : NULL, *code = NULL;
   if (text && is_whole(text, *size, key)) {
     *size -= sizeof(CacheHead);
@@ -111,17 +113,19 @@ typedef struct Kept {
 } Kept;
 typedef VEC(Kept) KeptList;
 
-static bool is_ours(const char *name) {
-  return strspn(name, "0123456789abcdef") == KEY_DIGITS &&
-         (!strcmp(name + KEY_DIGITS, ".cubin") || !strcmp(name + KEY_DIGITS, ".cu"));
+static bool is_ours(const Cache *c, const char *name) {
+  const char *suffix = name + KEY_DIGITS + 1;
+  return strspn(name, "0123456789abcdef") == KEY_DIGITS && name[KEY_DIGITS] == '.' &&
+         (!strcmp(suffix, c->name) || !strcmp(suffix, "cu"));
 }
 
-static int64_t list_kept(Arena *a, const char *folder, KeptList *list) {
-  DIR *d = opendir(folder);
+static int64_t list_kept(Arena *a, const Cache *c, KeptList *list) {
+  DIR *d = opendir(c->folder);
   struct stat st;
   int64_t all = 0;
   for (struct dirent *e; d && (e = readdir(d));) {
-    const char *path = is_ours(e->d_name) ? arena_printf(a, "%s/%s", folder, e->d_name) : NULL;
+    const char *path =
+        is_ours(c, e->d_name) ? arena_printf(a, "%s/%s", c->folder, e->d_name) : NULL;
     if (!path || lstat(path, &st) || !S_ISREG(st.st_mode))
       continue;
     vec_push(a, list, (Kept){path, st.st_mtim, st.st_size});
@@ -138,26 +142,26 @@ static int older(const void *a, const void *b) {
                                 : (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-static void trim(Arena *a, const char *folder, int64_t most) {
+static void trim(Arena *a, const Cache *c) {
   KeptList list = {0};
-  int64_t all = list_kept(a, folder, &list);
-  if (all <= most)
+  int64_t all = list_kept(a, c, &list);
+  if (all <= CACHE_MOST)
     return;
   qsort(list.v, (size_t)list.n, sizeof *list.v, older);
-  for (int i = 0; i < list.n && all > most; i++)
+  for (int i = 0; i < list.n && all > CACHE_MOST; i++)
     if (!unlink(list.v[i].path))
       all -= list.v[i].bytes;
 }
 
-void cache_put(Arena *a, const char *folder, CacheKey key, const char *code, size_t size,
-               int64_t most) {
+void cache_put(Arena *a, const Cache *c, CacheKey key, const char *code, size_t size) {
+  const char *path = path_of(a, c, key, c->name);
   CacheHead h = {.key = key, .size = size, .hash = hash_bytes(0, code, size)};
   memcpy(h.mark, cache_mark, sizeof h.mark);
-  if (folder && write_file(cache_path(a, folder, key, "cubin"), &h, sizeof h, code, size))
-    trim(a, folder, most);
+  if (path && write_file(path, &h, sizeof h, code, size))
+    trim(a, c);
 }
 
-const char *cache_keep_source(Arena *a, const char *folder, CacheKey key, const char *source) {
-  const char *path = folder ? cache_path(a, folder, key, "cu") : NULL;
+const char *cache_keep_source(Arena *a, const Cache *c, CacheKey key, const char *source) {
+  const char *path = path_of(a, c, key, "cu");
   return path && write_file(path, NULL, 0, source, strlen(source)) ? path : NULL;
 }
