@@ -141,6 +141,8 @@ llvm_sources = \
 	%D%/llvm/llvm_tile.c \
 	%D%/llvm/llvm_transpose.c \
 	%D%/llvm/micro.h \
+	%D%/llvm/objects.c \
+	%D%/llvm/objects.h \
 	%D%/llvm/start.c \
 	%D%/llvm/target.c \
 	%D%/llvm/target_cpus.def \

@@ -3,6 +3,7 @@
 #include "codegen/llvm/jit.h"
 #include "base/clock.h"
 #include "codegen/llvm/llvm.h"
+#include "codegen/llvm/objects.h"
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 enum { JIT_THREADS_MAX = 8 };
+// Seconds: what takes less is not worth a file, as what is typed at the prompt.
+static const double WORTH_KEEPING = 0.02;
 
 typedef struct JitEntry {
   uint64_t hash;
@@ -20,13 +23,15 @@ struct Jit {
   Arena *arena;
   const Target *target;
   LLVMOrcLLJITRef orc;
-  VEC(JitEntry) cache;
+  VEC(JitEntry) known;
+  Cache objects; // of earlier processes
   JitStats stats;
   int serial; // of kernels, for their symbols
 };
 // One thread's share.
 typedef struct JitUnit {
   const Target *target;
+  const Cache *objects;
   Arena *arena;
   VEC(LKernel *) kernels;
   VEC(const char *) symbols;
@@ -57,6 +62,7 @@ Jit *jit_new(Arena *a, const Target *t, const char **error) {
   Jit *j = NEW(a, Jit);
   j->arena = arena_new();
   j->target = t;
+  j->objects = objects_open(j->arena);
   LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
   LLVMOrcJITTargetMachineBuilderRef machine =
       LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(llvm_machine(t, true));
@@ -88,10 +94,7 @@ JitStats jit_stats(const Jit *j) {
 
 // ---- one unit
 
-static void *compile_unit(void *arg) {
-  JitUnit *x = arg;
-  if (!x->kernels.n)
-    return NULL;
+static void compile_unit(JitUnit *x) {
   LLVMContextRef cx = LLVMContextCreate();
   LLVMTargetMachineRef machine = llvm_machine(x->target, true);
   double t0 = clock_seconds();
@@ -104,31 +107,60 @@ static void *compile_unit(void *arg) {
   if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &x->error, &x->object))
     x->object = NULL;
   double t3 = clock_seconds();
-  x->stats = (JitStats){.build = t1 - t0, .passes = t2 - t1, .code = t3 - t2};
+  x->stats.build = t1 - t0;
+  x->stats.passes = t2 - t1;
+  x->stats.code = t3 - t2;
   LLVMDisposeModule(module);
   LLVMDisposeTargetMachine(machine);
   LLVMContextDispose(cx);
+}
+
+static LLVMMemoryBufferRef kept_object(const JitUnit *x, CacheKey key) {
+  size_t n;
+  const char *code = cache_get(x->arena, x->objects, key, &n);
+  return code ? LLVMCreateMemoryBufferWithMemoryRangeCopy(code, n, "kept") : NULL;
+}
+
+static void keep_object(const JitUnit *x, CacheKey key) {
+  const JitStats *s = &x->stats;
+  if (x->object && s->build + s->passes + s->code >= WORTH_KEEPING)
+    cache_put(x->arena, x->objects, key, LLVMGetBufferStart(x->object),
+              LLVMGetBufferSize(x->object));
+}
+
+static void *make_unit(void *arg) {
+  JitUnit *x = arg;
+  if (!x->kernels.n)
+    return NULL;
+  CacheKey key = objects_key(x->target, x->kernels.v, x->symbols.v, x->kernels.n);
+  if ((x->object = kept_object(x, key))) {
+    x->stats.kept = x->kernels.n;
+    return NULL;
+  }
+  x->stats.compiled = x->kernels.n;
+  compile_unit(x);
+  keep_object(x, key);
   return NULL;
 }
 
-static void compile_units(JitUnit *units, int n) {
+static void make_units(JitUnit *units, int n) {
   pthread_t thread[JIT_THREADS_MAX];
   bool started[JIT_THREADS_MAX] = {false};
   for (int i = 1; i < n; i++)
-    started[i] = units[i].kernels.n && !pthread_create(&thread[i], NULL, compile_unit, &units[i]);
+    started[i] = units[i].kernels.n && !pthread_create(&thread[i], NULL, make_unit, &units[i]);
   for (int i = 0; i < n; i++)
     if (!started[i])
-      compile_unit(&units[i]);
+      make_unit(&units[i]);
   for (int i = 1; i < n; i++)
     if (started[i])
       pthread_join(thread[i], NULL);
 }
 
-// ---- the cache
+// ---- kernels of this process
 
-static BigsKernel *cached(const Jit *j, const LKernel *k, uint64_t hash) {
-  for (int i = 0; i < j->cache.n; i++) {
-    const JitEntry *c = &j->cache.v[i];
+static BigsKernel *known_code(const Jit *j, const LKernel *k, uint64_t hash) {
+  for (int i = 0; i < j->known.n; i++) {
+    const JitEntry *c = &j->known.v[i];
     if (c->hash == hash && c->nargs == k->nargs && c->nvars == k->nvars && c->nregs == k->nregs)
       return c->code;
   }
@@ -163,24 +195,25 @@ static bool link_unit(Jit *j, Arena *a, JitUnit *x, const char **error) {
     const LKernel *k = x->kernels.v[i];
     if (!failed)
       vec_push(
-          j->arena, &j->cache,
+          j->arena, &j->known,
           (JitEntry){loop_hash(k), k->nargs, k->nvars, k->nregs, (BigsKernel *)(uintptr_t)address});
   }
   if (failed)
     *error = arena_printf(a, "the JIT cannot link: %s", take_error(a, failed));
-  j->stats.compiled += x->kernels.n;
+  j->stats.compiled += x->stats.compiled;
+  j->stats.kept += x->stats.kept;
   j->stats.build += x->stats.build;
   j->stats.passes += x->stats.passes;
   j->stats.code += x->stats.code;
   return !failed;
 }
 
-// Kernels not yet in the cache, each to the lightest unit so far.
+// Kernels that are not known yet, each to the lightest unit so far.
 static void share_out(Jit *j, LKernel *const *kernels, int n, JitUnit *units, int nunits) {
   int load[JIT_THREADS_MAX] = {0};
   uint64_t *hash = NEWN(units[0].arena, uint64_t, n);
   for (int i = 0; i < n; i++) {
-    bool known = cached(j, kernels[i], hash[i] = loop_hash(kernels[i])) != NULL;
+    bool known = known_code(j, kernels[i], hash[i] = loop_hash(kernels[i])) != NULL;
     for (int b = 0; b < i && !known; b++)
       known = hash[b] == hash[i];
     j->stats.reused += known;
@@ -206,10 +239,11 @@ bool jit_kernels(Jit *j, Arena *a, LKernel *const *kernels, int n, int threads, 
   bool ok = true;
   for (int i = 0; i < nunits; i++) {
     units[i].target = j->target;
+    units[i].objects = &j->objects;
     units[i].arena = arena_new();
   }
   share_out(j, kernels, n, units, nunits);
-  compile_units(units, nunits);
+  make_units(units, nunits);
   for (int i = 0; i < nunits; i++) {
     ok = ok && link_unit(j, a, &units[i], error);
     if (units[i].error)
@@ -217,6 +251,6 @@ bool jit_kernels(Jit *j, Arena *a, LKernel *const *kernels, int n, int threads, 
     arena_free(units[i].arena);
   }
   for (int i = 0; ok && i < n; i++)
-    ok = (out[i] = cached(j, kernels[i], loop_hash(kernels[i]))) != NULL;
+    ok = (out[i] = known_code(j, kernels[i], loop_hash(kernels[i]))) != NULL;
   return ok;
 }

@@ -9,7 +9,8 @@
 
 typedef struct Jit Jit;
 typedef struct JitStats {
-  int compiled, reused;       // kernels so far
+  int compiled, reused;       // kernels so far; the latter of this process
+  int kept;                   // of an earlier one, whose objects lie in the user's cache
   double build, passes, code; // seconds of all threads together: emission, IR passes, machine code
 } JitStats;
 

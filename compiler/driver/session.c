@@ -263,9 +263,9 @@ static void report_times(const Session *s) {
   if (s->jit)
     fprintf(stderr,
             "%-14s %8.1f ms   %d kernels: emission %.1f, passes %.1f, machine code %.1f (of all "
-            "threads)\n",
+            "threads); %d from the cache\n",
             "llvm", (j.build + j.passes + j.code) * 1e3, j.compiled, j.build * 1e3, j.passes * 1e3,
-            j.code * 1e3);
+            j.code * 1e3, j.kept);
   fprintf(stderr, "%-14s %8.1f ms\n", "passes", total * 1e3);
 }
 
@@ -298,7 +298,7 @@ static bool build(Session *s, const BuildWant *want) {
 
 static int kernels_made(const Session *s) {
   JitStats made = s->jit ? jit_stats(s->jit) : (JitStats){.compiled = s->build.nkernels};
-  return made.compiled + made.reused;
+  return made.compiled + made.reused + made.kept;
 }
 
 static int finish(Session *s, bool built) {

@@ -26,6 +26,8 @@ if [ ! -x "$BIGSC" ]; then
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/bigsc-cli.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
+XDG_CACHE_HOME=$work/cache
+export XDG_CACHE_HOME
 trap 'exit 130' INT TERM
 
 run_test() {

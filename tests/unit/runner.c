@@ -46,6 +46,7 @@ const char *__lsan_default_suppressions(void) {
 int main(int argc, char **argv) {
   int passed = 0, failed = 0;
   setvbuf(stdout, NULL, _IOLBF, 0);
+  setenv("XDG_CACHE_HOME", "/dev/null/none", 1); // a test compiles what it tests
   for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
     if (argc == 2 && !strcmp(argv[1], "-l")) {
       puts(suites[i].name);
