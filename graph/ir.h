@@ -224,6 +224,8 @@ Axis *graph_fresh_axis(Graph *g, const char *name, Poly extent);
 // Largest possible value of a size given the symbols' bounds, or -1 when unbounded; the least one, INT64_MIN where nothing
 // is known.  What calls bring is at least 1; a symbol that the table lacks, a generic size, 0 or more.
 int64_t size_bound(const Syms *t, const Poly *p);
+bool size_most(const Syms *t, const Poly *p,
+               int64_t *most); // the same of what may be negative; false: unbounded
 int64_t size_least(const Syms *t, const Poly *p);
 int64_t graph_bound(const Graph *g, const Poly *p);
 // How many elements it has at least, or the call is refused; and what is said then, "`S` = L - 2 has to be at least 1".

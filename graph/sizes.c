@@ -123,12 +123,18 @@ static bool largest_term(const Syms *t, const PolyTerm *x, int64_t *out) {
   return true;
 }
 
-int64_t size_bound(const Syms *t, const Poly *p) {
-  int64_t sum = 0, x;
+bool size_most(const Syms *t, const Poly *p, int64_t *most) {
+  int64_t x;
+  *most = 0;
   for (int i = 0; i < p->n; i++)
-    if (!largest_term(t, &p->t[i], &x) || __builtin_add_overflow(sum, x, &sum))
-      return -1;
-  return sum;
+    if (!largest_term(t, &p->t[i], &x) || __builtin_add_overflow(*most, x, most))
+      return false;
+  return true;
+}
+
+int64_t size_bound(const Syms *t, const Poly *p) {
+  int64_t most;
+  return size_most(t, p, &most) ? most : -1;
 }
 
 int64_t graph_bound(const Graph *g, const Poly *p) {

@@ -176,6 +176,16 @@ static void define_dim(Sema *s, const Define *def, ModelDim *d) {
                (long long)d->extent, (long long)d->bound);
 }
 
+// Refuses what no sizes make a dimension, as far as bounds of its terms say so.
+static void must_be_possible(Sema *s, const ModelDim *d, Span at) {
+  int64_t most;
+  if (!size_most(&s->m->syms, &d->size, &most) || most >= 1)
+    return;
+  Diag *g =
+      sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` = %s is never a dimension", d->name, d->formula);
+  diag_primary(s->d, g, "%lld at most, and a dimension is at least 1", (long long)most);
+}
+
 // NAME = sum: a constant, or made of the run-time dims above.
 static void equal_dim(Sema *s, const Dim *d, ModelDim *out) {
   Value *v = d->value ? sema_extent(s, d->value) : v_poison(s);
@@ -186,6 +196,7 @@ static void equal_dim(Sema *s, const Dim *d, ModelDim *out) {
   Span at = d->value->span;
   out->size = *v->num->size;
   out->formula = arena_strndup(s->a, at.src->text + at.lo, at.hi - at.lo);
+  must_be_possible(s, out, at);
 }
 
 static void open_dim(Sema *s, const Define *def, ModelDim *d) {
