@@ -95,9 +95,22 @@ static void need_states(Prog *g, LoopPieces *p) {
 
 // ---- how many steps
 
+static int64_t most_steps(const Prog *g, const LoopPieces *p) {
+  return graph_bound(g->g, &p->loop->attr.scan->axis->extent);
+}
+
+// Are all steps one piece, whose first states are numbers?  Then none is stored.
+static bool is_whole(const Prog *g, const LoopPieces *p) {
+  int64_t steps = most_steps(g, p);
+  bool whole = steps >= 0 && steps <= MOST_STEPS;
+  for (int i = 0; i < p->loop->attr.scan->nstate; i++)
+    whole &= !p->kept[i] || node_is_const(p->loop->in[i], NULL);
+  return whole;
+}
+
 static bool is_short(const Prog *g, const LoopPieces *p) {
   const Scan *s = p->loop->attr.scan;
-  int64_t steps = graph_bound(g->g, &s->axis->extent), bytes = 0;
+  int64_t steps = most_steps(g, p), bytes = 0;
   bool known = steps >= 0;
   for (int i = 0; i < s->nstate; i++) {
     Poly size = p->kept[i] ? extents(s->state[i]->ax, s->state[i]->nax) : poly_const(0);
@@ -105,7 +118,15 @@ static bool is_short(const Prog *g, const LoopPieces *p) {
     known &= most >= 0;
     bytes += most * dtype_size((DType)s->state[i]->dtype);
   }
-  return (steps >= 0 && steps <= 2 * p->steps) || (known && bytes * steps <= FEW_BYTES);
+  return (steps >= 0 && steps <= 2 * p->steps && !p->whole) ||
+         (known && bytes * steps <= FEW_BYTES);
+}
+
+static int64_t steps_by_size(const LoopSizes *size) {
+  int64_t steps = LEAST_STEPS;
+  while (steps < MOST_STEPS && (double)steps * size->others < size->states)
+    steps *= 2;
+  return steps;
 }
 
 // By PlanOptions, or by the sizes; 0: all states are stored.
@@ -113,9 +134,8 @@ static int64_t steps_of(const Prog *g, LoopPieces *p) {
   LoopSizes size = graph_loop_sizes(p->loop->attr.scan);
   if (g->p->o.scan_steps)
     return g->p->o.scan_steps < 0 ? 0 : g->p->o.scan_steps;
-  p->steps = LEAST_STEPS;
-  while (p->steps < MOST_STEPS && (double)p->steps * size.others < size.states)
-    p->steps *= 2;
+  p->whole = is_whole(g, p);
+  p->steps = p->whole ? most_steps(g, p) : steps_by_size(&size);
   return !size.many || is_short(g, p) ? 0 : p->steps;
 }
 
@@ -196,7 +216,7 @@ void loop_pieces_place(LoopLower *x) {
   if (p)
     p->lane = x->lane;
   for (int i = 0; p && i < s->nstate; i++) {
-    if (!p->kept[i])
+    if (!p->kept[i] || p->whole)
       continue;
     p->place[i] = first_states(x->c->g, p, s->state[i], x->lane);
     lower_mem(x->c, p->place[i]->buf, p->place[i]->base, true);
@@ -206,7 +226,7 @@ void loop_pieces_place(LoopLower *x) {
 void loop_pieces_name(LoopLower *x) {
   const LoopPieces *p = x->back;
   for (int i = 0; p && i < p->loop->attr.scan->nstate; i++)
-    if (p->kept[i])
+    if (p->place[i])
       lower_mem(x->c, p->place[i]->buf, p->place[i]->base, false);
 }
 
@@ -270,7 +290,7 @@ void loop_run_forward(LoopLower *x, LoopRegion *r, const Results *out) {
   LStmt *pieces = lower_for(c, li(c, 0), lower_slots(c, steps, p->steps), (Poly){0}, 0);
   r->depth = c->scope.n - 1;
   for (int i = 0; i < r->s->nstate; i++)
-    if (p->kept[i])
+    if (p->place[i])
       store_first(x, r, i, lvar(c, pieces->var));
   LStmt *f = lower_block(c, pieces->var, p->steps, steps, 0);
   loop_step(x, r, lvar(c, f->var), out);
@@ -299,15 +319,22 @@ static void again_slot(LoopLower *x, LoopRegion *r, int i, Slot *out) {
   out->home = r;
 }
 
+static LExpr *first_value(LoopLower *x, const LoopPieces *p, int i, const Coords *at,
+                          LExpr *piece) {
+  Coords from = *at;
+  if (!p->place[i])
+    return lower_value(x->c, p->loop->in[i], at).e;
+  coords_set(&from, p->loop->attr.scan->axis, piece);
+  return lower_load(x->c, p->place[i], &from);
+}
+
 static void load_first(LoopLower *x, LoopRegion *f, const PieceAgain *t, int i, LExpr *piece) {
   const LoopPieces *p = x->back;
   const Node *state = f->s->state[i];
   Slot now = loop_scratch_slot(x, state, state->ax, state->nax, state->attr.name);
   f->now[i] = now.mem;
   Nest nest = loop_open_nest(x, now.ax, now.nax, true);
-  Coords from = nest.at;
-  coords_set(&from, f->s->axis, piece);
-  LExpr *v = loop_settled(x->c, lower_load(x->c, p->place[i], &from));
+  LExpr *v = loop_settled(x->c, first_value(x, p, i, &nest.at, piece));
   loop_slot_store(x, &now, &nest.at, v);
   if (p->seen[i])
     loop_slot_store(x, &t->slot[i], &nest.at, v);

@@ -116,6 +116,7 @@ typedef struct
     LoopPieces { // a loop of whose states some are stored for the starts of pieces alone: loop_pieces.c
   Node *loop;    // one of its values
   int64_t steps; // of a piece
+  bool whole;    // all steps are one, whose first states are numbers: they have no place
   // by state: loops that go back see it, and compute it again; for that it is stored; where
   bool *kept;
   Node **seen; // its value for all steps; NULL: it is not seen
