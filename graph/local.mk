@@ -28,6 +28,9 @@ graph_sources = \
 	%D%/rules.def \
 	%D%/rules_attention.c \
 	%D%/rules_chunk.c \
+	%D%/rules_chunk_internal.h \
+	%D%/rules_chunk_match.c \
+	%D%/rules_chunk_pieces.c \
 	%D%/rules_index.c \
 	%D%/rules_simplify.c \
 	%D%/rules_stable.c \

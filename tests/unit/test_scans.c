@@ -28,6 +28,11 @@ static const ScanCase cases[] = {
     {"gated linear recurrence",
      "model M(q : [B, L, N], k : [B, L, N], v : [B, L, H]) { a : [N] ~ uniform(0.5, 0.9)\n"
      " entry y : [B, L, H] = scan[L](s : [B, N, H] = 0) { s = a * s + k @[] v\n q @[N] s } }"},
+    {"decay of a key, in pieces",
+     "model M(q : [B, L, K], k : [B, L, K], v : [B, L, T, Q], x : [B, L, T, K]) {\n"
+     " u : [K]\n a = sigmoid(3 * x)\n"
+     " entry y : [B, L, T, Q] = scan[L](s : [B, T, K, Q] = 0.1) {\n"
+     "  o = q @[K] (s + (u * k) @[] v)\n  s = a * s + k @[] v\n  o } }"},
     {"diagonal, complex",
      "model M(u : [B, L, H]) { re : [H, N] ~ uniform(0.1, 1)\n im : [N]\n C : c64[H, N]\n"
      " A = exp(-re + 1i * im)\n"
@@ -127,10 +132,11 @@ static const ScanCase cases[] = {
 static const int64_t lengths[] = {1, 2, 7, 33};
 
 static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
-  const char *whole = arena_printf(a,
-                                   "dim H = 20, I = 7, G = H, N = 6, T = 2, K = 9, P = 31\ndim B, "
-                                   "L <= 64, S\ninit normal(0.3)\n%s\n",
-                                   text);
+  const char *whole =
+      arena_printf(a,
+                   "dim H = 20, I = 7, G = H, N = 6, T = 2, K = 9, P = 31, Q = 64\ndim B, "
+                   "L <= 64, S\ninit normal(0.3)\n%s\n",
+                   text);
   Model *m = model_load(a, names, d, "scan.mdl", whole, &(ModelOptions){0});
   ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
   return m;
@@ -314,6 +320,25 @@ static const char *const linear[] = {
 };
 static const int64_t piece_lengths[] = {1, 15, 16, 17, 40};
 
+// decays that differ along the keys
+static const char *const keyed[] = {
+    // of all orders of magnitude, 0, negative; the state behind its step; one vector for all heads
+    "model M(q : [B, L, T, K], k : [B, L, T, K], v : [B, L, T, Q], x : [B, L, K]) {\n"
+    " a = select(iota[L] == 17, 0, 2 * x * exp(-40 * x * x * x * x))\n"
+    " o = scan[L](s : [B, Q, K, T] = 0.125) { s = a * s + k @[] v\n q @[K] s }\n"
+    " entry y : [B, L, T, Q] = o[L = L - 1] * o }",
+    // that of all steps, a bonus for the present key, a first state and the last one, both ways to read
+    "model M(q : [B, L, K], k : [B, L, K], v : [B, L, Q], s0 : [B, K, Q]) { a, u : [K]\n w : [Q]\n"
+    " o, z = scan[L](s : [B, K, Q] = s0) {\n"
+    "  e = (w * s + (u * k) @[] v) @[K] q\n  s = s - a * s + k @[] v\n  (e + s @[K] q / 2, s) }\n"
+    " entry y : [B, L, Q] = o * o + sum[K](z[L = L - 1]) }",
+    // above 1; from the end to the start
+    "model M(q : [L, K], k : [L, K], v : [L, Q], x : [L, K]) {\n"
+    " kr = flip[L](k)\n vr = flip[L](v)\n qr = flip[L](q)\n a = 1.5 * flip[L](x)\n"
+    " entry y : [L, Q] = flip[L](scan[L](s : [K, Q] = 0) { s = a * s + kr @[] vr\n qr @[K] s }) }",
+};
+static const int64_t keyed_lengths[] = {1, 31, 32, 33, 67};
+
 static int fired(const RewriteStats *s, const char *rule) {
   for (int i = 0; rule_name(i); i++)
     if (!strcmp(rule_name(i), rule))
@@ -353,6 +378,29 @@ START_TEST(pieces_are_the_plain_loop) {
 }
 END_TEST
 
+START_TEST(pieces_of_keys_are_the_plain_loop) {
+  for (int i = 0; i < COUNT(keyed); i++)
+    run_linear(keyed[i], keyed_lengths[_i]);
+}
+END_TEST
+
+// What the gradient needs of a short loop that starts with numbers is not stored at all.
+START_TEST(weights_of_keys_are_computed_again) {
+  int replays;
+  run_case(case_of("decay of a key, in pieces"), (ScanRun){.length = 33}, &replays);
+  ck_assert_int_eq(replays, 1);
+}
+END_TEST
+
+static void add_pieces(Suite *s) {
+  TCase *t = tcase_create("pieces");
+  tcase_set_timeout(t, 60);
+  tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
+  tcase_add_loop_test(t, pieces_of_keys_are_the_plain_loop, 0, COUNT(keyed_lengths));
+  tcase_add_test(t, weights_of_keys_are_computed_again);
+  suite_add_tcase(s, t);
+}
+
 Suite *scans_suite(void) {
   Suite *s = suite_create("scans");
   TCase *t = tcase_create("scans");
@@ -361,8 +409,8 @@ Suite *scans_suite(void) {
   tcase_add_test(t, outer_products_stay_in_the_step);
   tcase_add_loop_test(t, rows_in_blocks, 0, COUNT(in_blocks));
   tcase_add_loop_test(t, gradients_in_pieces, 0, COUNT(replayed));
-  tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
   suite_add_tcase(s, t);
+  add_pieces(s);
   add_shim(s);
   return s;
 }
