@@ -17,8 +17,9 @@ struct Arena {
   Chunk *head;
   jmp_buf *oom;
 };
-// From PAGES_MIN on a chunk is fresh pages of the system, of which those that nobody touches cost nothing: what is as long as a
-// large graph, by its nodes, is often asked about a few of them.  Leaks behind such pages are no sanitizer's to see.
+// From PAGES_MIN on a chunk is fresh pages of the system.  Of a large block those that nobody touches cost nothing: what is as
+// long as a large graph, by its nodes, is often asked about a few of them.  A chunk that is to be filled has all at once.  Leaks
+// behind such pages are no sanitizer's to see.
 // AddressSanitizer sees each block at the size that was asked for, with a gap behind it, and none of
 // a chunk's unused room.
 #ifdef BIGSC_ASAN
@@ -26,19 +27,25 @@ enum { RED_ZONE = 16 };
 static const size_t PAGES_MIN = SIZE_MAX;
 #else
 enum { RED_ZONE = 0 };
-static const size_t PAGES_MIN = (size_t)1 << 18;
+static const size_t PAGES_MIN = (size_t)1 << 17;
 #endif
-enum { CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16, CHUNK_MIN = 1 << 11, CHUNK_MAX = 1 << 16 };
+enum {
+  CHUNK_HEADER = (sizeof(Chunk) + 15) / 16 * 16,
+  CHUNK_MIN = 1 << 11,
+  CHUNK_MAX = 1 << 20,
+  OWN_CHUNK = 1 << 15
+};
 
 static bool is_pages(size_t bytes) {
   return bytes >= PAGES_MIN;
 }
 
 // Zeroed; NULL when memory is out.
-static Chunk *chunk_memory(size_t bytes) {
+static Chunk *chunk_memory(size_t bytes, bool filled) {
   if (!is_pages(bytes))
     return (Chunk *)calloc(1, bytes);
-  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | (filled ? MAP_POPULATE : 0);
+  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   return p == MAP_FAILED ? NULL : (Chunk *)p;
 }
 
@@ -93,7 +100,7 @@ void arena_exhausted(const Arena *a) {
 }
 
 static Chunk *new_chunk(Arena *a, size_t room, size_t size) {
-  Chunk *c = chunk_memory(CHUNK_HEADER + size);
+  Chunk *c = chunk_memory(CHUNK_HEADER + size, size > room);
   if (!c)
     arena_exhausted(a);
   c->size = size;
@@ -107,7 +114,7 @@ static Chunk *new_chunk(Arena *a, size_t room, size_t size) {
 // Twice the last one, as many arenas live shortly and hold little; what is large has a chunk of its own.
 static size_t chunk_size(const Arena *a, size_t room) {
   size_t size = a->head ? 2 * a->head->size : CHUNK_MIN;
-  if (room > CHUNK_MAX / 4)
+  if (room > OWN_CHUNK)
     return room;
   while (size / 4 < room)
     size *= 2;
