@@ -55,13 +55,13 @@ LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMach
 #endif
 
 // mem2reg and a common-subexpression pass do nearly all that generated kernels need: integers are
-// hoisted as they are emitted, and vectors are explicit.
+// hoisted as they are emitted, and vectors are explicit.  Kernels that differ in a register only are equal by then: one is left.
 static const char *passes(int opt) {
   static const char *const list[4] = {
       "function(mem2reg)",
-      "function(mem2reg,early-cse,dce)",
-      "function(mem2reg,early-cse,dce)",
-      "function(mem2reg,early-cse," COMBINE ",loop-mssa(licm),early-cse,dce)",
+      "function(mem2reg,early-cse,dce),mergefunc",
+      "function(mem2reg,early-cse,dce),mergefunc",
+      "function(mem2reg,early-cse," COMBINE ",loop-mssa(licm),early-cse,dce),mergefunc",
   };
   return list[opt];
 }
@@ -184,6 +184,7 @@ LLVMValueRef llvm_kernel(LlvmUnit *u, const LKernel *k, const char *symbol, bool
   LLVMTypeRef params[3] = {u->ptr, u->i64, u->ptr};
   Val fn = LLVMAddFunction(u->module, symbol, LLVMFunctionType(u->none, params, 3, false));
   LLVMSetLinkage(fn, exported ? LLVMExternalLinkage : LLVMInternalLinkage);
+  LLVMSetUnnamedAddress(fn, LLVMGlobalUnnamedAddr);
   emit_attributes(u, fn);
   Arena *scratch = arena_new();
   Emit e = emission(u, scratch, k, fn);
