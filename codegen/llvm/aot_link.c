@@ -61,6 +61,11 @@ static bool tool(const Link *k, const char *name, const char *otherwise, const c
   return made_run(k->arena, &t, args, n, k->log, k->error);
 }
 
+// A shared object is stripped at last: then lines of the runtime are not carried through all steps.
+static bool drops_debug(const Link *k) {
+  return k->kind == AOT_SHARED && !k->in->debug;
+}
+
 // One object of the model and what it needs of the runtime, in which nothing but the interface is
 // global: several models, and a program's own functions, do not meet.  The interface loses its mark
 // when all else has become local, so that `model Hub` may have a hub_open as the runtime does.
@@ -76,8 +81,9 @@ static const char *whole(const Link *k, const char *lib, const char *object) {
              *keep = place(k, "keep.txt"), *rename = place(k, "rename.txt"),
              *keep_option = arena_printf(a, "--keep-global-symbols=%s", keep),
              *rename_option = arena_printf(a, "--redefine-syms=%s", rename);
+  const char *join[] = {"-r", "-o", out, object, lib, "--strip-debug"};
   bool ok = write_text(a, keep, marked, k->error) && write_text(a, rename, renamed, k->error) &&
-            tool(k, "LD", "ld", (const char *[]){"-r", "-o", out, object, lib}, 5) &&
+            tool(k, "LD", "ld", join, COUNT(join) - !drops_debug(k)) &&
             tool(k, "OBJCOPY", "objcopy", (const char *[]){keep_option, out}, 2) &&
             tool(k, "OBJCOPY", "objcopy", (const char *[]){rename_option, out}, 2);
   return ok ? out : NULL;
