@@ -195,7 +195,7 @@ END {
   print "# A study: BERT's questions to BiGS on two cores\n"
   print "Written by `sh tools/study.sh " size " DIR` from its logs: a file of JSON a measurement, each with the commands that made it."
   print "Numbers are means over seeds, ± the standard deviation of the samples. All cells see the same text for as many tokens, by one recipe;"
-  print "the rate is each cell's own, and pooling is the mean in all. Seeds: " named ". Processors: " machines "."
+  print "the rate is each cell's own. Tasks see the mean of the hidden states, each of equal length, in all. Seeds: " named ". Processors: " machines "."
   section("cell", "The cells", "Of equal layers: the widths inside them differ.")
   table("cells", "", "%.0f")
   section("rate", "Rates", "Held-out loss in nats after budget 1, of a seed that is used nowhere else. The least one gives the cell its rate.")

@@ -149,6 +149,18 @@ train $1 {
 }
 END
 }
+# A gated stack has no norm at its end, as it was published: what comes out may be as large as it will, and a tanh of it learns nothing.
+# So tasks see hidden states of length sqrt(H) in all cells; those of a stack with norms are about as long anyway.
+write_model() { # FILE: stack|gated
+  base=Stack
+  [ "$1" = stack ] || base=Gated
+  cat <<END
+
+model Cell from $base {
+  entry pooled : [B, H] = mean[L](hidden / sqrt(mean[H](hidden^2) + 1e-6), where: mask) |> pooler |> tanh
+}
+END
+}
 write_cell() { # one recipe for all: what differs are the layers, and the rate
   # shellcheck disable=SC2046  # words
   set -- "$1" $(cell_dims "$1")
@@ -158,6 +170,7 @@ dim V = $pieces, P = 64, Labels = 2
 dim H = $width, Heads = $heads, N = $modes, Depth = $depth, $4 = $6
 let ssm = $3, std = 1 / sqrt($width)
 tokenizer wordpiece("vocab.txt", lower: true, pad_to: P)
+$(write_model "$2")
 
 train study {
   data ids, mask, at : i32[M], labels : i32[M] = mlm_text("text.txt", rate: 0.15)
