@@ -19,20 +19,19 @@ int dtype_size(DType t) {
   return dtypes[t].size;
 }
 
-uint16_t bf16_of(double v) {
-  float f = (float)v;
+uint16_t bf16_of_float(float v) {
   uint32_t bits;
-  memcpy(&bits, &f, sizeof bits);
-  if (f != f)
+  memcpy(&bits, &v, sizeof bits);
+  if (v != v)
     return (uint16_t)(bits >> 16 | 0x40);
   return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-double bf16_value(uint16_t b) {
+float bf16_to_float(uint16_t b) {
   uint32_t bits = (uint32_t)b << 16;
   float f;
   memcpy(&f, &bits, sizeof f);
-  return (double)f;
+  return f;
 }
 
 double dtype_get(DType t, const void *array, int64_t i) {

@@ -73,6 +73,7 @@ codegen_sources = \
 	%D%/plan/fuse.c \
 	%D%/plan/lags.c \
 	%D%/plan/layout.c \
+	%D%/plan/layout_pairs.c \
 	%D%/plan/layout_params.c \
 	%D%/plan/light.c \
 	%D%/plan/limits.c \

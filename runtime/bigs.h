@@ -96,8 +96,9 @@ int bigs_model_save(bigs_model *m, const char *path, const char *names);
 int bigs_model_load(bigs_model *m, const char *path);
 
 // Parameter number `index`, dense and row-major in its declared order, as its dtype (f32, or f64;
-// complex as pairs), or its gradient, or its moments: nothing but the layout changes.  A gradient
-// is there after bigs_model_grad or step.
+// complex as pairs), or its gradient, or its moments: nothing but the layout changes.  A weight that
+// the module stores as bf16 (entries alone, compiled with --precision=bf16) is rounded when it is set.
+// A gradient is there after bigs_model_grad or step.
 typedef enum {
   BIGS_THE_WEIGHT,
   BIGS_THE_GRADIENT,

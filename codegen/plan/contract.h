@@ -70,6 +70,7 @@ bool pairs_read(const Place *pl, const Tile *t, const AxisList *rows);
 bool pairs_panels_of_k(const Place *pl, const Tile *t);
 bool pairs_read_rows(const Place *pl, const Tile *t);
 Poly pairs_padded(const Tile *t); // values of k, of a row or a column, in what PAIRS makes
+int64_t pairs_padded_to(int64_t k);
 // Starts PAIRS of x, which lies in src: panels of t's columns, or its rows.
 Inst *pairs_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, bool kept);
 

@@ -60,6 +60,7 @@ static Place *place_copy(Prog *g, const Place *from, int nax) {
   pl->width = from->width;
   pl->panel = from->panel;
   pl->nlo = from->nlo;
+  pl->pairs = from->pairs;
   pl->base = from->base;
   return pl;
 }

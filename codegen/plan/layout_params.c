@@ -1,6 +1,6 @@
 // Storage of parameters, decided once over all programs: panels [N / width][K][width] where
 // contractions take the parameter as their vector side, else plain.
-#include "codegen/plan/plan_internal.h"
+#include "codegen/plan/contract.h"
 #include <string.h>
 
 static ParamPlace *place_of(Planner *p, const Param *x) {
@@ -11,19 +11,26 @@ static int position(const Node *n, const Axis *a) {
   return node_axis_index(n, a);
 }
 
-// What the operand calls the parameter's axes; false when it is no mere renaming of it.
-static bool renamed_axes(const Node *operand, const Node *w, Axis **axis) {
-  if (operand == w)
+bool param_names(const Node *operand, const Node *w, Axis **names) {
+  if (operand == w) {
+    memcpy(names, w->ax, sizeof *names * (size_t)w->nax);
     return true;
-  if (operand->op != OP_RENAME || !renamed_axes(operand->in[0], w, axis))
+  }
+  if (operand->op != OP_RENAME || !param_names(operand->in[0], w, names))
     return false;
-  Axis *old[BIGS_MAX_RANK];
-  memcpy(old, axis, sizeof *old * (size_t)w->nax);
-  for (int i = 0; i < w->nax; i++)
+  for (int i = 0; i < w->nax; i++) {
+    const Axis *old = names[i];
     for (int k = 0; k < operand->attr.nmap; k++)
-      if (operand->attr.from[k] == old[i])
-        axis[i] = operand->attr.to[k];
+      if (operand->attr.from[k] == old)
+        names[i] = operand->attr.to[k];
+  }
   return true;
+}
+
+static int *copied(Arena *a, const int *v, int n) {
+  int *out = NEWN(a, int, n + 1);
+  memcpy(out, v, sizeof *v * (size_t)n);
+  return out;
 }
 
 // Sorts x's axes into reduced ones and the rest if n is a contraction of the parameter itself;
@@ -32,9 +39,7 @@ static bool note_use(Planner *p, Param *x, const Node *n, const Node *operand, c
   ParamPlace *s = place_of(p, x);
   const Node *w = x->node;
   Axis *axis[BIGS_MAX_RANK];
-  for (int i = 0; i < w->nax; i++)
-    axis[i] = w->ax[i];
-  if (!renamed_axes(operand, w, axis))
+  if (!param_names(operand, w, axis))
     return false;
   int kax[BIGS_MAX_RANK], nax[BIGS_MAX_RANK], nk = 0, nn = 0;
   for (int i = 0; i < w->nax; i++) {
@@ -54,10 +59,8 @@ static bool note_use(Planner *p, Param *x, const Node *n, const Node *operand, c
   s->panels = true;
   s->nk = nk;
   s->nn = nn;
-  s->kax = NEWN(p->a, int, nk);
-  s->nax = NEWN(p->a, int, nn);
-  memcpy(s->kax, kax, sizeof(int) * (size_t)nk);
-  memcpy(s->nax, nax, sizeof(int) * (size_t)nn);
+  s->kax = copied(p->a, kax, nk);
+  s->nax = copied(p->a, nax, nn);
   return true;
 }
 
@@ -130,7 +133,7 @@ static void panel_layout(ParamPlace *s, const Node *w, int64_t width) {
     n *= extent_at(w, s->nax[i]);
   }
   s->width = s->kstride = width;
-  s->panel = k * width;
+  s->panel = (s->pairs ? pairs_padded_to(k) : k) * width;
   s->bytes = (n + width - 1) / width * s->panel;
 }
 
@@ -141,22 +144,27 @@ static int64_t count_columns(const ParamPlace *s, const Node *w) {
   return n;
 }
 
+int param_elem_bytes(const ParamPlace *s, const Node *w) {
+  return dtype_size(s->pairs ? DT_BF16 : (DType)w->dtype);
+}
+
+// Elements become bytes, of whole lines.
+static void measure(Planner *p, ParamPlace *s, const Node *w) {
+  s->bytes = (s->bytes * param_elem_bytes(s, w) + 63) / 64 * 64;
+  p->storage.v[s->storage] =
+      (BigsStorage){.bytes = s->bytes, .dtype = s->pairs ? DT_BF16 : (uint8_t)w->dtype};
+}
+
 static void own_layout(Planner *p, Param *x) {
   ParamPlace *s = place_of(p, x);
   const Node *w = x->node;
-  int elem = x->dtype == DT_F64 || x->dtype == DT_C128 ? 8 : 4;
   if (p->o.on->panels && s->panels && count_columns(s, w) >= p->o.nr)
     panel_layout(s, w, p->o.nr);
   else
     plain_layout(p, s, w);
-  s->bytes = (s->bytes * elem + 63) / 64 * 64;
-  s->offset = p->storage.n
-                  ? p->storage.v[p->storage.n - 1].offset + p->storage.v[p->storage.n - 1].bytes
-                  : 0;
   s->storage = p->storage.n;
-  vec_push(
-      p->a, &p->storage,
-      (BigsStorage){.offset = s->offset, .bytes = s->bytes, .dtype = elem == 8 ? DT_F64 : DT_F32});
+  vec_push(p->a, &p->storage, (BigsStorage){0});
+  measure(p, s, w);
 }
 
 // x is columns of a stack: its axes that are axes of the stack lie as these do, the others together
@@ -168,11 +176,11 @@ static void stacked_layout(Planner *p, Param *x) {
   int column = position(sw, x->stack->ax[x->stack->nax - 1]);
   *s = (ParamPlace){.decided = true,
                     .panels = t->panels,
+                    .pairs = t->pairs,
                     .width = t->width,
                     .kstride = t->kstride,
                     .panel = t->panel,
                     .storage = t->storage,
-                    .offset = t->offset,
                     .bytes = t->bytes};
   int64_t columns = 1;
   for (int i = w->nax - 1; i >= 0; i--) {
@@ -202,15 +210,42 @@ void layout_params(Planner *p) {
   for (int i = 0; i < g->params.n; i++)
     if (g->params.v[i]->stack)
       stacked_layout(p, g->params.v[i]);
+  layout_storages(p);
+}
+
+void layout_storages(Planner *p) {
+  int64_t at = 0;
+  for (int i = 0; i < p->storage.n; i++) {
+    p->storage.v[i].offset = at;
+    at += p->storage.v[i].bytes;
+  }
+}
+
+void layout_as_pairs(Planner *p, const Param *x, const int *kax, int nk, const int *nax, int nn) {
+  ParamPlace *s = place_of(p, x);
+  *s = (ParamPlace){.decided = true,
+                    .panels = true,
+                    .pairs = true,
+                    .nk = nk,
+                    .nn = nn,
+                    .kax = copied(p->a, kax, nk),
+                    .nax = copied(p->a, nax, nn),
+                    .storage = s->storage};
+  panel_layout(s, x->node, p->o.nr);
+  measure(p, s, x->node);
+  for (int i = 0; i < p->g->params.n; i++)
+    if (p->g->params.v[i]->stack == x)
+      stacked_layout(p, p->g->params.v[i]);
 }
 
 // As a place: strides of the k side are in elements.
 Place *place_param(Prog *g, const Param *x, bool grad) {
   const ParamPlace *s = &g->p->param[x->index];
   const Node *w = x->node;
-  int elem = dtype_size((DType)w->dtype);
+  int elem = param_elem_bytes(s, w);
   Place *pl = NEW(g->a, Place);
-  pl->dtype = (DType)w->dtype;
+  pl->dtype = s->pairs ? DT_BF16 : (DType)w->dtype;
+  pl->pairs = s->pairs;
   pl->nax = w->nax;
   pl->ax = w->ax;
   pl->stride = NEWN(g->a, Poly, w->nax + 1);
@@ -224,10 +259,10 @@ Place *place_param(Prog *g, const Param *x, bool grad) {
   pl->nlo = s->nlo;
   if (s->width && s->nlo % s->width == 0)
     pl->nlo = 0;
-  int64_t at =
-      s->offset + (s->shift + (s->nlo - pl->nlo) / (s->width ? s->width : 1) * s->panel) * elem;
+  int64_t at = (s->shift + (s->nlo - pl->nlo) / (s->width ? s->width : 1) * s->panel) * elem;
   pl->buf =
       buf_add(g, grad ? BIGS_GRAD : BIGS_PARAM, pl->dtype, poly_const(s->bytes / elem), x->path);
+  g->buf.v[pl->buf].storage = s->storage;
   g->buf.v[pl->buf].offset = poly_const(at);
   return pl;
 }

@@ -192,9 +192,11 @@ LExpr *place_index(Lower *c, const Place *pl, const Coords *at) {
     column = liop(c, L_IADD, column, lint(c, lx_scalar_int(c->a, slot)));
   }
   Poly w = poly_const(pl->width);
-  LExpr *terms[3] = {ldiv_(c, column, w), lmod(c, column, w), index};
-  Poly steps[3] = {poly_const(pl->panel), poly_const(1), poly_const(1)};
-  return llinear(c, terms, steps, 3, poly_const(0));
+  LExpr *odd = pl->pairs ? lmod(c, ldiv_(c, index, w), poly_const(2)) : li(c, 0);
+  LExpr *terms[4] = {ldiv_(c, column, w), lmod(c, column, w), index, odd};
+  Poly steps[4] = {poly_const(pl->panel), poly_const(pl->pairs ? 2 : 1), poly_const(1),
+                   poly_const(1 - pl->width)};
+  return llinear(c, terms, steps, 4, poly_const(0));
 }
 
 LExpr *lower_load(Lower *c, const Place *pl, const Coords *at) {

@@ -209,11 +209,39 @@ static bool same_life(Prog *g, const Node *n, const Place *dest) {
   return (g->prologue && info_of(g, n)->steady) == (g->buf.v[dest->buf].where == BIGS_KEPT);
 }
 
+// Passes its operands on, element by element.
+static bool is_arrangement(const Node *n) {
+  return n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_CONCAT;
+}
+
+// Is it the first value of one parameter, or of a part of it, and nothing else?
+static bool is_first_value(const Prog *g, const Node *n) {
+  const Info *f = info_of(g, n);
+  int is = 0;
+  for (int i = 0; i < g->nout; i++)
+    is += g->outs[i].node == n;
+  if (!is && f->nuse == 1 && is_arrangement(f->use[0]))
+    return is_first_value(g, f->use[0]);
+  return g->kind == BIGS_INIT && is == 1 && !f->nuse;
+}
+
+// May a first value be rounded as it is computed?  In pairs a part has columns of its own, and no k.
+static bool may_be_rounded(const Prog *g, const Node *n, const Place *dest) {
+  if (dest->dtype != DT_BF16 || n->dtype != DT_F32 || !is_first_value(g, n))
+    return false;
+  return n->op == OP_CONCAT ? dest->nstep[place_axis(dest, n->attr.axis)] != 0
+                            : is_pointwise(n) || is_arrangement(n);
+}
+
+static bool may_be_stored_at(const Prog *g, const Node *n, const Place *dest) {
+  return dest->dtype == n->dtype || dest->dtype == stored_dtype(g, n) || may_be_rounded(g, n, dest);
+}
+
 // Lets n be computed at dest; false when it has another place already, or is not computed at all.
 static bool assign_dest(Prog *g, Node *n, Place *dest) {
   Info *f = info_of(g, n);
-  if ((op_flags(n->op) & F_LEAF) || f->dest || f->alias ||
-      (dest->dtype != n->dtype && dest->dtype != stored_dtype(g, n)) || !same_life(g, n, dest))
+  if ((op_flags(n->op) & F_LEAF) || f->dest || f->alias || !may_be_stored_at(g, n, dest) ||
+      !same_life(g, n, dest))
     return false;
   if (n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE) {
     Place *inner = place_through(g, n, dest);
@@ -287,7 +315,7 @@ static Node *sole_scatter(Prog *g, Node *n, Place **pl) {
 // x + scatter(..): the scatter adds to what x left in the same place.
 static void mark_scatter(Prog *g, Node *n) {
   Info *f = info_of(g, n);
-  if (n->op != OP_ADD || !g->p->o.fuse || f->alias)
+  if (n->op != OP_ADD || !g->p->o.fuse || f->alias || (f->dest && f->dest->dtype != n->dtype))
     return;
   for (int i = 0; i < 2; i++) {
     Node *x = n->in[1 - i];

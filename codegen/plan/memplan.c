@@ -24,12 +24,17 @@ static void touch(Prog *g, int b, int step) {
     touch(g, x->index, step);
 }
 
+static Poly offset_of(const Planner *p, const Buf *x) {
+  bool stored = x->where == BIGS_PARAM || x->where == BIGS_GRAD;
+  return stored ? poly_add(x->offset, poly_const(p->storage.v[x->storage].offset)) : x->offset;
+}
+
 static BigsBuffer finished(const Prog *g, const Buf *x) {
   BigsBuffer b = {.where = (uint8_t)x->where,
                   .dtype = (uint8_t)x->dtype,
                   .index = x->index,
                   .size = plan_size(g->p, x->size),
-                  .offset = plan_size(g->p, x->offset),
+                  .offset = plan_size(g->p, offset_of(g->p, x)),
                   .first = x->first,
                   .last = x->last,
                   .data = x->data};

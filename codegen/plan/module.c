@@ -66,6 +66,7 @@ static BigsParam param_row(Planner *p, const Param *x) {
                  .dtype = w->dtype,
                  .rank = (uint8_t)w->nax,
                  .is_complex = x->pair != NULL,
+                 .pairs = s->pairs,
                  .storage = s->storage};
   for (int i = 0; i < w->nax; i++) {
     extent_is(w->ax[i], &r.extent[i]);
@@ -77,7 +78,7 @@ static BigsParam param_row(Planner *p, const Param *x) {
   r.panel = s->panel;
   r.kstride = s->kstride;
   r.nlo = s->nlo;
-  r.offset = s->offset / (w->dtype == DT_F64 ? 8 : 4) + s->shift;
+  r.offset = p->storage.v[s->storage].offset / param_elem_bytes(s, w) + s->shift;
   return r;
 }
 
@@ -300,7 +301,9 @@ void plan_print(FILE *f, Planner *p, const BigsModule *m) {
     const BigsParam *x = &m->param[i];
     fprintf(f, "param %s: storage %d at %" PRId64 ", %s", x->name, x->storage, x->offset,
             x->width ? "panels of " : "plain");
-    fprintf(f, x->width ? "%" PRId64 "\n" : "\n", x->width);
+    if (x->width)
+      fprintf(f, "%" PRId64, x->width);
+    fprintf(f, x->pairs ? ", pairs of bf16\n" : "\n");
   }
   for (int i = 0; i < m->nprogram; i++)
     print_program(&o, &m->program[i]);

@@ -54,12 +54,16 @@ bool pairs_read_rows(const Place *pl, const Tile *t) {
          steps_by_one(pl, &t->k);
 }
 
+int64_t pairs_padded_to(int64_t k) {
+  return (k + LOOP_PAIR_K - 1) / LOOP_PAIR_K * LOOP_PAIR_K;
+}
+
 // Values of k with the zeros behind them.
 Poly pairs_padded(const Tile *t) {
   int64_t n;
   Poly K = extents(t->k.ax, t->k.n);
   if (poly_is_const(&K, &n))
-    return poly_const((n + LOOP_PAIR_K - 1) / LOOP_PAIR_K * LOOP_PAIR_K);
+    return poly_const(pairs_padded_to(n));
   return poly_add(K, poly_const(LOOP_PAIR_K - 1));
 }
 

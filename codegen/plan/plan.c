@@ -178,7 +178,7 @@ static void lower_program(Prog *g) {
   }
 }
 
-static void plan_one(Prog *g) {
+static void schedule_program(Prog *g) {
   int errors = g->p->errors.n, remarks = g->p->remarks.n;
   mat_mark(g);
   fuse_schedule(g);
@@ -186,11 +186,26 @@ static void plan_one(Prog *g) {
     g->p->remarks.n = remarks;
     fuse_schedule(g);
   }
-  if (g->p->errors.n > errors)
-    return;
+}
+
+static void finish_program(Prog *g) {
   fuse_needed(g);
   lower_program(g);
   memplan(g);
+}
+
+// First values are written where parameters lie, which the programs that read them decide.
+static void plan_programs(Planner *p) {
+  for (int i = 0; i < p->progs.n; i++)
+    if (p->progs.v[i]->kind != BIGS_INIT)
+      schedule_program(p->progs.v[i]);
+  if (!p->errors.n)
+    layout_pairs(p);
+  for (int i = 0; i < p->progs.n; i++)
+    if (p->progs.v[i]->kind == BIGS_INIT)
+      schedule_program(p->progs.v[i]);
+  for (int i = 0; i < p->progs.n && !p->errors.n; i++)
+    finish_program(p->progs.v[i]);
 }
 
 static void note_inputs(Prog *g) {
@@ -212,8 +227,7 @@ bool plan_finish(Planner *p, BigsModule *m) {
   if (p->errors.n)
     return false;
   layout_params(p);
-  for (int i = 0; i < p->progs.n; i++)
-    plan_one(p->progs.v[i]);
+  plan_programs(p);
   if (p->errors.n)
     return false;
   module_fill(p, m);

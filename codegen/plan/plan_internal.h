@@ -12,7 +12,8 @@ typedef struct Inst Inst;
 // Where a tensor's elements lie in a buffer: element (i_a) is at
 //   base + sum i_a * stride[a] + (n / width) * panel + n % width,  n = nlo + sum i_a * nstep[a]
 // with the last two terms for width > 0 only (a parameter in panels).  An axis lacking is one that
-// the value is constant along.
+// the value is constant along.  In panels of pairs (a parameter of layout_pairs.c) the first sum is k * width, and the element at
+//   (n / width) * panel + (k - k % 2) * width + n % width * 2 + k % 2
 typedef struct Place {
   int buf;
   DType dtype;
@@ -20,12 +21,14 @@ typedef struct Place {
   Axis **ax;
   Poly *stride;
   int64_t *nstep, width, panel, nlo;
+  bool pairs;
   Poly base;
 } Place;
 
 typedef struct Buf {
   BigsWhere where;
-  int index; // INPUT, OUTPUT: the tensor; PIECE: the buffer
+  int index;   // INPUT, OUTPUT: the tensor; PIECE: the buffer
+  int storage; // PARAM, GRAD: the storage object, from whose start `offset` counts
   DType dtype;
   Poly size, rows;
   int64_t block;
@@ -183,13 +186,14 @@ struct Prog {
 
 typedef struct ParamPlace {
   bool decided, panels;
+  bool pairs; // it is stored as bf16: layout_pairs.c
   int nk, nn;
   int *kax, *nax;                                     // positions in the parameter's node axes
   int64_t kstep[BIGS_MAX_RANK], nstep[BIGS_MAX_RANK]; // by axis
   int64_t width, kstride, panel, nlo,
       shift; // shift: elements from the storage's start (stacked ones)
   int storage;
-  int64_t offset, bytes;
+  int64_t bytes;
 } ParamPlace;
 
 struct Planner {
@@ -267,6 +271,15 @@ bool is_rounded(const Prog *g, const Node *n);
 
 // ---- layout.c: where they are stored
 void layout_params(Planner *p);
+int param_elem_bytes(const ParamPlace *s,
+                     const Node *w); // of the parameter with the node w, as it is stored
+// What the operand calls w's axes, of which there are at most BIGS_MAX_RANK; false when it is no mere renaming of w.
+bool param_names(const Node *operand, const Node *w, Axis **names);
+// x, and what is stacked in it, becomes panels of pairs; layout_storages then says anew where all storage objects lie.
+void layout_as_pairs(Planner *p, const Param *x, const int *kax, int nk, const int *nax, int nn);
+void layout_storages(Planner *p);
+void layout_pairs(
+    Planner *p); // layout_pairs.c: after the products' plans, before those of first values
 int place_axis(const Place *pl, const Axis *a);    // -1
 Poly place_stride(const Place *pl, const Axis *a); // 0 along an axis that it lacks
 Place *place_dense(Prog *g, int buf, DType t, Axis *const *ax, int nax); // row-major in that order

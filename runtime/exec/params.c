@@ -14,6 +14,11 @@ int param_elem(const BigsParam *p) {
   return p->dtype == DT_F64 || p->dtype == DT_C128 ? 8 : 4;
 }
 
+// As it is stored.
+static int arena_elem(const BigsParam *p) {
+  return p->pairs ? dtype_size(DT_BF16) : param_elem(p);
+}
+
 static void dense_strides(const BigsParam *p, int64_t *stride) {
   int64_t s = 1;
   for (int a = p->rank - 1; a >= 0; a--) {
@@ -22,9 +27,17 @@ static void dense_strides(const BigsParam *p, int64_t *stride) {
   }
 }
 
+// Of the columns of a panel.
+static int64_t column_of(const BigsParam *p, int64_t n) {
+  return p->offset + n / p->width * p->panel + n % p->width * (p->pairs ? 2 : 1);
+}
+
+static int64_t row_of(const BigsParam *p, int64_t k) {
+  return p->pairs ? (k - k % 2) * p->kstride + k % 2 : k * p->kstride;
+}
+
 static int64_t place_of(const BigsParam *p, int64_t k, int64_t n) {
-  return p->width > 0 ? p->offset + k * p->kstride + n / p->width * p->panel + n % p->width
-                      : p->offset + k;
+  return p->width > 0 ? column_of(p, n) + row_of(p, k) : p->offset + k;
 }
 
 // Calls move for every element, as runs along the last axis: place(i) in the arena, i * stride in
@@ -45,6 +58,29 @@ static void copy_strided(char *to, int64_t to_step, const char *from, int64_t fr
   else
     for (int64_t i = 0; i < n; i++)
       memcpy(to + i * to_step, from + i * from_step, 8);
+}
+
+static void move_rounded(bool to_arena, uint16_t *s, float *d) {
+  if (to_arena)
+    *s = bf16_of_float(*d);
+  else
+    *d = bf16_to_float(*s);
+}
+
+// A row of what is stored as pairs of bf16: an axis has steps along k or along the columns.
+static void move_pairs(const ParamWalk *w, int64_t k, int64_t n, int64_t at) {
+  const BigsParam *p = w->p;
+  int a = p->rank - 1;
+  uint16_t *arena = (uint16_t *)(void *)w->arena;
+  float *d = (float *)(void *)w->dense + at;
+  int64_t column = column_of(p, n), row = row_of(p, k);
+  for (int64_t i = 0; i < p->extent[a]; i++, d += w->stride[a]) {
+    if (p->kstep[a])
+      row = row_of(p, k + i * p->kstep[a]);
+    else
+      column = column_of(p, n + i * p->nstep[a]);
+    move_rounded(w->to_arena, &arena[row + column], d);
+  }
 }
 
 static void move_row(const ParamWalk *w, int64_t k, int64_t n, int64_t at) {
@@ -77,7 +113,7 @@ static void move_row(const ParamWalk *w, int64_t k, int64_t n, int64_t at) {
 static void walk(const ParamWalk *w, int axis, int64_t k, int64_t n, int64_t at) {
   const BigsParam *p = w->p;
   if (axis >= p->rank - 1) {
-    move_row(w, k, n, at);
+    (p->pairs ? move_pairs : move_row)(w, k, n, at);
     return;
   }
   for (int64_t i = 0; i < p->extent[axis]; i++)
@@ -117,13 +153,15 @@ static bool lies_within(const BigsModule *module, const BigsParam *p) {
   if (p->storage < 0 || p->storage >= module->nstorage || p->rank > BIGS_MAX_RANK)
     return false;
   const BigsStorage *s = &module->storage[p->storage];
-  int64_t k = 0, n = p->nlo, elem = param_elem(p);
+  int64_t k = 0, n = p->nlo, elem = arena_elem(p);
   for (int a = 0; a < p->rank; a++) {
     if (p->extent[a] < 1 || p->kstep[a] < 0 || p->nstep[a] < 0)
       return false;
     k += (p->extent[a] - 1) * p->kstep[a];
     n += (p->extent[a] - 1) * p->nstep[a];
   }
+  if (p->pairs && (p->width <= 0 || !p->rank || p->dtype != DT_F32))
+    return false;
   // Within a panel columns ascend to width - 1: the last panel's end bounds them all.
   int64_t last =
       p->width > 0 ? place_of(p, k, n / p->width * p->width + p->width - 1) : place_of(p, k, n);

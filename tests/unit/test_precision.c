@@ -1,7 +1,11 @@
 // What lies in memory as bf16 with --precision=bf16, by the planner's policy (codegen/plan/precision.c).
 #include "codegen/plan/plan_internal.h"
+#include "runtime/exec/exec.h"
+#include "runtime/files/safetensors.h"
 #include "tests/unit/plan_bed.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/tmpdir.h"
+#include <stdlib.h>
 #include <string.h>
 
 // What values are made of: B texts of L tokens, states of H, F features, an axis of two.
@@ -250,6 +254,191 @@ START_TEST(no_shadow_where_none_is_read) {
 }
 END_TEST
 
+// ---- parameters that lie as products of pairs read them
+
+typedef struct PairReader {
+  const char *what;
+  Node *(*make)(Kinds *k, Node *w);
+  BigsProgramKind kind;
+  bool pairs; // is w, [H, F], stored so?
+} PairReader;
+
+static Node *multiplied(Kinds *k, Node *w) {
+  return g_contract(k->g, of_input(k), w, &k->H, 1);
+}
+static Node *multiplied_twice(Kinds *k, Node *w) {
+  return g_binary(k->g, OP_MUL, multiplied(k, w), g_contract(k->g, embedding(k), w, &k->H, 1));
+}
+static Node *there_and_back(Kinds *k, Node *w) {
+  return g_contract(k->g, multiplied(k, w), w, &k->F, 1);
+}
+static Node *multiplied_and_added(Kinds *k, Node *w) {
+  return g_binary(k->g, OP_ADD, multiplied(k, w), g_index(k->g, w, k->H, poly_const(3)));
+}
+static Node *of_a_part(Kinds *k, Node *w) {
+  Axis *half = bed_axis(&k->t.b, "half", 16);
+  return g_contract(k->g, of_input(k), g_slice(k->g, w, k->F, poly_const(16), poly_const(32), half),
+                    &k->H, 1);
+}
+static Node *not_multiplied(Kinds *k, Node *w) {
+  return g_binary(k->g, OP_MUL, of_input(k), w);
+}
+
+static const PairReader pair_reader[] = {
+    {"of a product", multiplied, BIGS_ENTRY, true},
+    {"of two products", multiplied_twice, BIGS_ENTRY, true},
+    {"of a gradient program", multiplied, BIGS_GRADIENT, false},
+    {"whose rows and columns are summed over", there_and_back, BIGS_ENTRY, false},
+    {"that is added, too", multiplied_and_added, BIGS_ENTRY, false},
+    {"of which a part is multiplied", of_a_part, BIGS_ENTRY, false},
+    {"that no product reads", not_multiplied, BIGS_ENTRY, false},
+};
+
+static const PlanOptions on_cpu = {
+    .on = &plan_on_cpu, .nr = 32, .mr = 8, .vector_floats = 16, .bf16 = true, .fuse = true};
+
+// A module of programs of one output each.
+static BigsModule *plan_outputs_of(Kinds *k, const Output *out, const BigsProgramKind *kind,
+                                   int n) {
+  Planner *p = plan_new(k->t.b.arena, k->g, &on_cpu);
+  BigsModule *m = NEW(k->t.b.arena, BigsModule);
+  for (int i = 0; i < n; i++)
+    plan_program(p, "value", kind[i], &out[i], 1);
+  ck_assert(plan_finish(p, m));
+  ck_assert_ptr_null(params_verify(m));
+  return m;
+}
+
+static int64_t kept_bytes(const BigsModule *m) {
+  int64_t bytes = 0;
+  for (int i = 0; i < m->program[0].nbuffer; i++) {
+    const BigsBuffer *b = &m->program[0].buffer[i];
+    if (b->where == BIGS_KEPT)
+      bytes +=
+          dtype_size((DType)b->dtype) * poly_eval(module_poly(m, b->size), (int64_t[MAX_SYMS]){0});
+  }
+  return bytes;
+}
+
+static const BigsParam *parameter(const BigsModule *m, const char *name) {
+  int i = 0;
+  while (strcmp(m->param[i].name, name) != 0)
+    ck_assert_int_lt(++i, m->nparam);
+  return &m->param[i];
+}
+
+// There is one copy of it, or the float32 and what is made of them.
+START_TEST(parameters_of_pairs) {
+  const PairReader *row = &pair_reader[_i];
+  Kinds k = kinds_new();
+  Output out = plan_bed_output(&k.t, row->make(&k, k.weight));
+  const BigsModule *m = plan_outputs_of(&k, &out, &row->kind, 1);
+  const BigsParam *p = parameter(m, "weight");
+  ck_assert_msg(p->pairs == row->pairs, "a parameter %s: pairs %d", row->what, p->pairs);
+  ck_assert_int_eq(m->storage[p->storage].bytes, row->pairs ? 2 * 32 * 32 : 4 * 24 * 32);
+  ck_assert_int_eq(m->storage[p->storage].dtype, row->pairs ? DT_BF16 : DT_F32);
+  if (row->pairs)
+    ck_assert_int_eq(kept_bytes(m), 0);
+  plan_bed_free(&k.t);
+}
+END_TEST
+
+// Another entry that returns it, and one that trains it, want float32.
+START_TEST(parameters_of_other_programs) {
+  static const BigsProgramKind kind[][2] = {{BIGS_ENTRY, BIGS_ENTRY}, {BIGS_ENTRY, BIGS_GRADIENT}};
+  Kinds k = kinds_new();
+  Output out[] = {plan_bed_output(&k.t, multiplied(&k, k.weight)),
+                  plan_bed_output(&k.t, _i ? total(&k) : k.weight)};
+  ck_assert(!parameter(plan_outputs_of(&k, out, kind[_i], 2), "weight")->pairs);
+  plan_bed_free(&k.t);
+}
+END_TEST
+
+// A module of a product that sums over two axes, of an odd number, into columns that fill no panel; without code.
+static BigsModule *odd_module(Kinds *k) {
+  Axis *a = bed_axis(&k->t.b, "a", 5), *b = bed_axis(&k->t.b, "b", 7),
+       *c = bed_axis(&k->t.b, "c", 13), *d = bed_axis(&k->t.b, "d", 3);
+  Node *x = bed_leaf(&k->t.b, DT_F32, AX(k->B, a, b), -1, 1);
+  Node *w = plan_bed_param(&k->t, "odd", AX(c, a, d, b), -1, 1)->node;
+  Output out = plan_bed_output(&k->t, g_contract(k->g, x, w, AX(a, b)));
+  BigsModule *m = plan_outputs_of(k, &out, &(BigsProgramKind){BIGS_ENTRY}, 1);
+  ck_assert(parameter(m, "odd")->pairs);
+  m->abi = BIGS_ABI_VERSION;
+  m->model = "Test";
+  m->version = m->features = "";
+  return m;
+}
+
+// Numbers that f32 holds, and bf16 not.
+static float *some_values(Kinds *k, int64_t n) {
+  float *v = NEWN(k->t.b.arena, float, n);
+  for (int64_t i = 0; i < n; i++)
+    v[i] = (float)(1 + (double)i) / 3.0f * (i % 2 ? -1 : 1);
+  return v;
+}
+
+static void holds(Kinds *k, bigs_model *m, int param, const float *want) {
+  const BigsParam *p = &m->module->param[param];
+  float *got = NEWN(k->t.b.arena, float, param_count(p));
+  ck_assert_int_eq(bigs_model_get(m, BIGS_THE_WEIGHT, param, got), 0);
+  for (int64_t i = 0; i < param_count(p); i++) {
+    float rounded = p->pairs ? bf16_to_float(bf16_of_float(want[i])) : want[i];
+    ck_assert_msg(!memcmp(&got[i], &rounded, sizeof rounded), "%s, element %d: %.9g, not %.9g",
+                  p->name, (int)i, (double)got[i], (double)rounded);
+  }
+}
+
+// All parameters, as bf16.
+static void write_narrow(Kinds *k, const BigsModule *m, const char *path) {
+  StWriter *w = st_create(path, NULL);
+  for (int i = 0; i < m->nparam; i++)
+    ck_assert_int_eq(
+        st_declare(w, m->param[i].name, ST_BF16, m->param[i].rank, m->param[i].extent, NULL), 0);
+  for (int i = 0; i < m->nparam; i++) {
+    float *v = some_values(k, param_count(&m->param[i]));
+    for (int64_t e = 0; e < param_count(&m->param[i]); e++) {
+      uint16_t x = bf16_of_float(v[e]);
+      ck_assert_int_eq(st_write(w, &x, sizeof x, NULL), 0);
+    }
+  }
+  ck_assert_int_eq(st_finish(w, NULL), 0);
+}
+
+static void holds_all(Kinds *k, bigs_model *m) {
+  for (int i = 0; i < m->module->nparam; i++) {
+    float *v = some_values(k, param_count(&m->module->param[i]));
+    for (int64_t e = 0; e < param_count(&m->module->param[i]); e++)
+      v[e] = bf16_to_float(bf16_of_float(v[e]));
+    holds(k, m, i, v);
+  }
+}
+
+// What is set is rounded once; a file of bf16 comes in, and as float32 goes out and in again, as it is.
+START_TEST(values_of_pairs) {
+  Kinds k = kinds_new();
+  BigsModule *module = odd_module(&k);
+  bigs_options o = {.size = sizeof o, .threads = 1, .unset = 1};
+  char error[256];
+  bigs_model *m = bigs_model_open_with(module, NULL, &o, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  for (int i = 0; i < module->nparam; i++) {
+    float *v = some_values(&k, param_count(&module->param[i]));
+    ck_assert_int_eq(bigs_model_set(m, BIGS_THE_WEIGHT, i, v), 0);
+    holds(&k, m, i, v);
+  }
+  write_narrow(&k, module, in_dir("narrow.safetensors"));
+  ck_assert_msg(!bigs_model_load(m, in_dir("narrow.safetensors")), "%s", bigs_model_error(m));
+  holds_all(&k, m);
+  ck_assert_int_eq(bigs_model_save(m, in_dir("wide.safetensors"), NULL), 0);
+  bigs_model_close(m);
+  m = bigs_model_open_with(module, in_dir("wide.safetensors"), &o, error, sizeof error);
+  ck_assert_msg(m != NULL, "%s", error);
+  holds_all(&k, m);
+  bigs_model_close(m);
+  plan_bed_free(&k.t);
+}
+END_TEST
+
 Suite *precision_suite(void) {
   Suite *s = suite_create("precision");
   TCase *t = tcase_create("precision");
@@ -258,5 +447,11 @@ Suite *precision_suite(void) {
   tcase_add_test(t, values_as_they_are);
   tcase_add_test(t, shadows_of_parameters);
   tcase_add_test(t, no_shadow_where_none_is_read);
+  tcase_add_loop_test(t, parameters_of_pairs, 0, COUNT(pair_reader));
+  tcase_add_loop_test(t, parameters_of_other_programs, 0, 2);
+  TCase *files = tcase_create("parameters of pairs in files");
+  tcase_add_checked_fixture(files, make_dir, remove_dir);
+  tcase_add_test(files, values_of_pairs);
+  suite_add_tcase(s, files);
   return s;
 }
