@@ -11,6 +11,14 @@
 // Where a lacks N, d leaves the sum over N, which is a product then.  Where it has N (keyed), the sum is taken step by
 // step by a loop whose state is w[j] = k[j] d[i, j], of C times N in the place of the N times that v has: no product, but
 // all pieces at once and on states that are smaller.
+//
+// Where what is written depends on a read, as in the delta rule,
+//   s[l] = a[l] s[l-1] + k[l] x[l],   x[l] = v[l] + g[l] r[l],   r[l] = sum[N](q[l] s[l-1]),   where a and g are numbers,
+// the x of a piece solve a system that is unit lower triangular, since a step reads what earlier ones wrote:
+//   x[i] = v[i] + g[i] (sum_j sum[N](q[i] k[j]) d[i-1, j] x[j] + p[i-1] sum[N](q[i] S))
+// The inverse m of 1 - (g sum[N](q k) d) is found by substitution, which divides by nothing, before S is known; then
+//   x = m v + sum[N](w S),   w = m (g p q)
+// takes the place of v, and S of the next piece gains sum_j u[j] k[j] x[j] as before.
 #include "graph/rules_chunk_internal.h"
 
 static bool can_leave(const Recurrence *c, const Node *n) {

@@ -34,11 +34,14 @@ typedef struct Recurrence {
   VEC(Read) read;
   bool old;   // one of them is of the state before its step
   bool keyed; // a has N
-  // a, k, v for all steps, then by piece; k and v along `from`
-  Node *a, *k, *v;
+  // What is written is v + gain sum[N](q s), of this read of the state before its step; NULL: v alone.
+  const Read *inner;
+  // a, k, v, gain for all steps, then by piece; k and v along `from`
+  Node *a, *k, *v, *gain;
   Axis *along, *piece, *step, *from;
   Node *decay[2], *since[2]; // d and p, not where keyed; [1]: of one step earlier
   Node *weighted, *fade;     // k d[C-1], and p[C-1]
+  Node *known;               // w, where v + sum[N](w S) is written; NULL: v alone
   Node *before, *last;       // S, and that behind the last piece
 } Recurrence;
 
@@ -50,7 +53,9 @@ static inline Node *chunk_times(Graph *g, Node *x, Node *y) {
 }
 
 // ---- rules_chunk_match.c: whether a loop is one
-bool chunk_match(Recurrence *c); // fills in sum, read, old, keyed, and a, k, v for all steps
+
+// Fills in sum, read, old, keyed, inner, and a, k, v, gain for all steps.
+bool chunk_match(Recurrence *c);
 int64_t chunk_steps(const Recurrence *c); // of a piece; 0: it does not pay
 
 // ---- rules_chunk_pieces.c

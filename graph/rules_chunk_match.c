@@ -3,11 +3,13 @@
 
 // What has to be there, by how the decays are: sizes at which a training step got clearly shorter.
 enum { LEAST_SUM = 8, LEAST_STATE = 256, LEAST_OWN = 64, LEAST_STEPS = 16, MOST_STEPS = 64 };
+// Where pieces are solved, N x v's own: 64 x 64 got longer, 128 x 64 hardly shorter.
+enum { LEAST_SOLVED_SUM = 64, LEAST_SOLVED_OWN = 128 };
 
-// ---- a s + b
+// ---- a s + b + c r, where r is the inner read
 
 typedef struct Affine {
-  Node *a, *b; // NULL: none
+  Node *a, *b, *c; // NULL: none
   bool ok;
 } Affine;
 
@@ -25,8 +27,11 @@ static Affine affine_sum(Recurrence *c, Node *n) {
   Affine x = affine(c, n->in[0]), y = affine(c, n->in[1]);
   if (!x.ok || !y.ok)
     return (Affine){0};
-  Node *a = plus(c->g, (Op)n->op, x.a, y.a), *b = plus(c->g, (Op)n->op, x.b, y.b);
-  return (Affine){a, b, true};
+  Affine f = {.ok = true};
+  f.a = plus(c->g, (Op)n->op, x.a, y.a);
+  f.b = plus(c->g, (Op)n->op, x.b, y.b);
+  f.c = plus(c->g, (Op)n->op, x.c, y.c);
+  return f;
 }
 
 static Node *scaled(Graph *g, Op op, Node *x, Node *by) {
@@ -39,13 +44,18 @@ static Affine affine_product(Recurrence *c, Node *x, Op op, Node *by) {
   Affine f = affine(c, x);
   if (!factor || !f.ok)
     return (Affine){0};
-  Node *a = scaled(c->g, op, f.a, factor), *b = scaled(c->g, op, f.b, factor);
-  return (Affine){a, b, true};
+  f.a = scaled(c->g, op, f.a, factor);
+  f.b = scaled(c->g, op, f.b, factor);
+  f.c = scaled(c->g, op, f.c, factor);
+  return f;
 }
 
 static Affine affine_negated(Recurrence *c, Node *n) {
   Affine f = affine(c, n->in[0]);
-  return f.ok ? (Affine){plus(c->g, OP_SUB, NULL, f.a), plus(c->g, OP_SUB, NULL, f.b), true} : f;
+  f.a = plus(c->g, OP_SUB, NULL, f.a);
+  f.b = plus(c->g, OP_SUB, NULL, f.b);
+  f.c = plus(c->g, OP_SUB, NULL, f.c);
+  return f;
 }
 
 static bool is_product(const Node *n) {
@@ -56,9 +66,11 @@ static bool is_product(const Node *n) {
 // written as a short formula is none of ours.
 static Affine affine(Recurrence *c, Node *n) {
   if (chunk_outside(c, n))
-    return (Affine){NULL, chunk_outside(c, n), true};
+    return (Affine){.b = chunk_outside(c, n), .ok = true};
   if (n == c->atom)
-    return (Affine){g_const(c->g, (DType)n->dtype, 1), NULL, true};
+    return (Affine){.a = g_const(c->g, (DType)n->dtype, 1), .ok = true};
+  if (c->inner && n == c->inner->of)
+    return (Affine){.c = g_const(c->g, (DType)n->dtype, 1), .ok = true};
   if (n->op == OP_ADD || n->op == OP_SUB)
     return affine_sum(c, n);
   if (is_product(n)) {
@@ -218,10 +230,49 @@ static bool only_reads(Recurrence *c) {
 
 // ---- the step
 
+// The axes of v alone, which each make one more use of sum[N](q k).
+static int own_axes(const Recurrence *c, Axis **out) {
+  int n = 0;
+  for (int i = 0; i < c->v->nax; i++)
+    if (!node_has(c->k, c->v->ax[i]) && !node_has(c->a, c->v->ax[i]) && c->v->ax[i] != c->along &&
+        node_has(c->c->state[0], c->v->ax[i]))
+      out[n++] = c->v->ax[i];
+  return n;
+}
+
+// The state behind a step.  Where it is no formula in the state before alone, one read of that may be in it.
+static Affine next_state(Recurrence *c) {
+  Node *next = c->c->next[0], *state = c->c->state[0];
+  Affine f = affine_in(c, next, state);
+  for (int i = 0; !f.ok && i < c->read.n; i++) {
+    c->inner = c->read.v[i].old ? &c->read.v[i] : NULL;
+    f = affine_in(c, next, state);
+  }
+  return f;
+}
+
+// Does n differ along axes of v alone?
+static bool has_own(const Recurrence *c, const Node *n) {
+  Axis *ax[MAX_AXES];
+  return has_any(n, ax, own_axes(c, ax));
+}
+
+// The inner read, f sum[N](q s) + r, has to be written to the keys that v is written to, and with numbers that are the
+// same for all of v's own elements: else each of these had a system to solve of its own.
+static bool match_inner(Recurrence *c, const Affine *f) {
+  const Read *r = c->inner;
+  if (!f->c || c->keyed)
+    return !r;
+  Factors by = factors_of(c, f->c);
+  c->gain = chunk_times(c->g, by.other, r->factor);
+  c->v = plus(c->g, OP_ADD, c->v, scaled(c->g, OP_MUL, r->rest, by.other));
+  return by.summed == c->k && !has_own(c, c->gain) && !has_own(c, r->q);
+}
+
 bool chunk_match(Recurrence *c) {
   if (!only_reads(c))
     return false;
-  Affine f = affine_in(c, c->c->next[0], c->c->state[0]);
+  Affine f = next_state(c);
   if (!f.ok || !f.a || !f.b)
     return false;
   Factors kv = factors_of(c, f.b);
@@ -229,7 +280,7 @@ bool chunk_match(Recurrence *c) {
   c->keyed = has_sum(c, f.a);
   c->k = kv.summed;
   c->v = kv.other;
-  return c->k && c->v && node_covers(c->k, c->sum, c->nsum);
+  return c->k && c->v && node_covers(c->k, c->sum, c->nsum) && match_inner(c, &f);
 }
 
 // ---- whether it pays
@@ -240,16 +291,6 @@ static int64_t size_of(Axis *const *ax, int n) {
   for (int i = 0; i < n; i++)
     size *= poly_is_const(&ax[i]->extent, &extent) ? extent : 0;
   return size;
-}
-
-// The axes of v alone, which each make one more use of sum[N](q k).
-static int own_axes(const Recurrence *c, Axis **out) {
-  int n = 0;
-  for (int i = 0; i < c->v->nax; i++)
-    if (!node_has(c->k, c->v->ax[i]) && !node_has(c->a, c->v->ax[i]) && c->v->ax[i] != c->along &&
-        node_has(c->c->state[0], c->v->ax[i]))
-      out[n++] = c->v->ax[i];
-  return n;
 }
 
 // Steps of a piece: the nearest power of two to the root of the state's size, where the products within a piece, the
@@ -269,9 +310,16 @@ static int64_t steps_of_keys(int64_t sum, int64_t own) {
   return sum < LEAST_SUM || own < LEAST_OWN ? 0 : steps;
 }
 
+// The loop over pieces has a product with the state in its step, of N times N: there should be few pieces.
+static int64_t steps_of_solved(int64_t sum, int64_t own) {
+  return sum < LEAST_SOLVED_SUM || own < LEAST_SOLVED_OWN ? 0 : MOST_STEPS;
+}
+
 int64_t chunk_steps(const Recurrence *c) {
   Axis *ax[MAX_AXES];
   int n = own_axes(c, ax);
   int64_t sum = size_of(c->sum, c->nsum), own = n ? size_of(ax, n) : 0;
+  if (c->inner)
+    return steps_of_solved(sum, own);
   return c->keyed ? steps_of_keys(sum, own) : steps_of_products(sum, own);
 }

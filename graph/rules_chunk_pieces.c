@@ -1,6 +1,5 @@
 // Recurrences of outer products in pieces: see rules_chunk.c.
 #include "graph/rules_chunk_internal.h"
-#include <string.h>
 
 // ---- steps in pieces
 
@@ -93,11 +92,11 @@ static void push_node(LoopBuild *b, bool out, Node *x) {
     vec_push(b->g->arena, &b->next, x);
 }
 
-// A state of `from` and x's axes, which is 0 at first.  Where it is a row for each place along `from`, that comes first.
-static Node *state_from(Recurrence *c, LoopBuild *b, const Node *x, bool rows) {
+// A state of x's axes and one more, at place `at` of them, which is 0 at first.
+static Node *zero_state(Recurrence *c, LoopBuild *b, const Node *x, int at, Axis *more) {
   Axis *ax[MAX_AXES];
-  memcpy(ax + rows, x->ax, (size_t)x->nax * sizeof *ax);
-  ax[rows ? 0 : x->nax] = c->from;
+  for (int i = 0; i <= x->nax; i++)
+    ax[i] = i == at ? more : x->ax[i - (i > at)];
   return state_for(b, g_const(c->g, (DType)x->dtype, 0), ax, x->nax + 1);
 }
 
@@ -126,7 +125,7 @@ static Node *at_end(Recurrence *c, Node *x) {
 static void multiply_within(Recurrence *c) {
   LoopBuild b = {.g = c->g, .axis = c->step};
   Node *a = leaf_for(&b, c->a), *one = g_const(c->g, (DType)a->dtype, 1);
-  Node *d = state_from(c, &b, a, false), *own = own_step(c, &b);
+  Node *d = zero_state(c, &b, a, a->nax, c->from), *own = own_step(c, &b);
   Node *next = g_select(c->g, own, one, g_binary(c->g, OP_MUL, d, a));
   push_node(&b, false, next);
   push_node(&b, true, next);
@@ -157,7 +156,7 @@ typedef struct KeyedStep {
 static KeyedStep keyed_step(Recurrence *c, LoopBuild *b, Node *key) {
   Graph *g = c->g;
   KeyedStep s = {.a = leaf_for(b, c->a), .k = leaf_for(b, key), .own = own_step(c, b)};
-  s.w = state_from(c, b, g_binary(g, OP_MUL, s.k, s.a), true);
+  s.w = zero_state(c, b, g_binary(g, OP_MUL, s.k, s.a), 0, c->from); // a row for each key
   s.p = state_for(b, g_const(g, (DType)s.a->dtype, 1), s.a->ax, s.a->nax);
   push_node(b, false, g_select(g, s.own, s.k, g_binary(g, OP_MUL, s.w, s.a)));
   push_node(b, false, g_binary(g, OP_MUL, s.p, s.a));
@@ -190,6 +189,48 @@ static void scores_by_steps(Recurrence *c, Node *key) {
   c->fade = last[1];
 }
 
+// ---- values that depend on a read: the equations are in rules_chunk.c
+
+// m: its row i is row i of 1 and the sum over j < i of (g scores)[i, j] times row j.  Rows of later steps are still 0.
+static Node *inverse(Recurrence *c, Node *gains, Axis *col) {
+  Graph *g = c->g;
+  LoopBuild b = {.g = g, .axis = c->step};
+  Node *at = leaf_for(&b, gains), *own = own_step(c, &b), *m;
+  Node *rows = zero_state(c, &b, at, at->nax, col);
+  Node *one = g_cast(g, g_rename(g, own, &c->from, &col, 1), (DType)at->dtype);
+  Node *row = g_binary(g, OP_ADD, one, g_contract(g, at, rows, &c->from, 1));
+  push_node(&b, false, g_select(g, own, row, rows));
+  push_node(&b, true, row);
+  loop_build(&b, &m, NULL);
+  return g_rename(g, m, &c->step, &c->from, 1);
+}
+
+// v becomes m v, beside which m g p q is what the state before the piece is multiplied by.
+static void solve(Recurrence *c) {
+  Graph *g = c->g;
+  const Read *r = c->inner;
+  Axis *col = fresh(c, "col", c->step->extent);
+  Node *gain = in_pieces(c, along_all(c, c->gain));
+  Node *m = inverse(c, g_binary(g, OP_MUL, gain, r->scores), col);
+  Node *p = g_binary(g, OP_MUL, g_binary(g, OP_MUL, gain, c->since[1]), r->q);
+  c->known = g_contract(g, m, g_rename(g, p, &c->step, &col, 1), &col, 1);
+  c->v = g_contract(g, m, g_rename(g, c->v, &c->from, &col, 1), &col, 1);
+}
+
+// sum_j u[j] k[j] sum[N](w[j] S), where N is called N' in w and S.  u k w is one matrix of N times N' a piece, made for
+// all pieces at once, so that the step has one product.
+static Node *of_state(Recurrence *c, LoopBuild *b, Node *state) {
+  Graph *g = c->g;
+  Axis **other = NEWN(g->arena, Axis *, c->nsum);
+  for (int i = 0; i < c->nsum; i++)
+    other[i] = fresh(c, "other", c->sum[i]->extent);
+  Node *known = g_rename(g, c->known, c->sum, other, c->nsum);
+  Node *turn = leaf_for(b, g_contract(g, c->weighted, known, &c->from, 1));
+  return g_contract(g, turn, g_rename(g, state, c->sum, other, c->nsum), other, c->nsum);
+}
+
+// ---- the states before pieces
+
 static void carry_states(Recurrence *c) {
   Graph *g = c->g;
   LoopBuild b = {.g = g, .axis = c->piece};
@@ -198,10 +239,18 @@ static void carry_states(Recurrence *c) {
   Node *fade = leaf_for(&b, c->fade);
   Node *state = state_for(&b, c->loop->in[0], s->ax, s->nax);
   Node *next = g_binary(g, OP_ADD, g_binary(g, OP_MUL, state, fade), more);
+  if (c->known)
+    next = g_binary(g, OP_ADD, next, of_state(c, &b, state));
   push_node(&b, false, next);
   push_node(&b, true, state);
   c->last = c->wants_last ? state : NULL;
   loop_build(&b, &c->before, &c->last);
+}
+
+// v becomes all that is written.
+static void add_known(Recurrence *c) {
+  Node *known = g_contract(c->g, c->known, c->before, c->sum, c->nsum);
+  c->v = g_binary(c->g, OP_ADD, c->v, known);
 }
 
 void chunk_build(Recurrence *c) {
@@ -215,7 +264,11 @@ void chunk_build(Recurrence *c) {
     scores_by_steps(c, key);
   else
     scores_of_products(c);
+  if (c->inner)
+    solve(c);
   carry_states(c);
+  if (c->known)
+    add_known(c);
 }
 
 // ---- reads

@@ -96,6 +96,11 @@ static const ScanCase cases[] = {
     {"delta rule", "model M(k : [B, L, N], v : [B, L, H], b : [B, L]) { w : [H]\n entry y : [B, L, "
                    "H] = scan[L](s : [B, N, H] = 0) { e = v - k @[N] s\n s = s + (0.1 * b * k) @[] "
                    "e\n (k @[N] s) * w } }"},
+    {"delta rule, in pieces",
+     "dim W = 67\nmodel M(k : [W, J], v : [W, T, R], x : [W, T]) { w : [J]\n"
+     " a = sigmoid(4 * x)\n p = w * k / 4\n"
+     " entry y : [W, T, R] = scan[W](s : [T, J, R] = 0.1) {\n"
+     "  s = a * s + (x * p) @[] (v - p @[J] s)\n k @[J] s } }"},
     {"gather of weights",
      "model M(x : [B, L, H], i : i32[B, L]) { w : [H, G]\n entry y : [B, L, G] = scan[L](h : [B, "
      "G] = 0) { h = 0.5 * h + gather[H](w, i) * h + 1\n h } }"},
@@ -132,11 +137,11 @@ static const ScanCase cases[] = {
 static const int64_t lengths[] = {1, 2, 7, 33};
 
 static Model *model_of(Arena *a, Intern *names, Diags *d, const char *text) {
-  const char *whole =
-      arena_printf(a,
-                   "dim H = 20, I = 7, G = H, N = 6, T = 2, K = 9, P = 31, Q = 64\ndim B, "
-                   "L <= 64, S\ninit normal(0.3)\n%s\n",
-                   text);
+  const char *whole = arena_printf(
+      a,
+      "dim H = 20, I = 7, G = H, N = 6, T = 2, K = 9, P = 31, Q = 64, J = 64, R = 128\ndim B, "
+      "L <= 64, S\ninit normal(0.3)\n%s\n",
+      text);
   Model *m = model_load(a, names, d, "scan.mdl", whole, &(ModelOptions){0});
   ck_assert_msg(!d->errors, "%s", diags_string(a, d, DIAG_TEXT, false));
   return m;
@@ -337,7 +342,21 @@ static const char *const keyed[] = {
     " kr = flip[L](k)\n vr = flip[L](v)\n qr = flip[L](q)\n a = 1.5 * flip[L](x)\n"
     " entry y : [L, Q] = flip[L](scan[L](s : [K, Q] = 0) { s = a * s + kr @[] vr\n qr @[K] s }) }",
 };
-static const int64_t keyed_lengths[] = {1, 31, 32, 33, 67};
+// states that are read for what is written: the delta rule
+static const char *const solved[] = {
+    // as it is written, with decays of 0, and negative, and rates above 1; a first state and the last one
+    "model M(q : [B, L, H], k : [B, L, J], v : [B, L, R], x : [B, L], s0 : [B, J, R]) { w : [H, "
+    "J]\n"
+    " b = x / 8\n a = select(iota[L] == 17, 0, 1.5 * x * x - 0.5)\n p = q @[H] w\n"
+    " o, z = scan[L](s : [B, J, R] = s0) {\n"
+    "  d = a * s\n s = d + (b * k) @[] (v - k @[J] d)\n (p @[J] s, s) }\n"
+    " entry y : [B, L, R] = o * o + sum[J](z[L = L - 1]) }",
+    // without decay, for heads; what was read is a value, too
+    "model M(k : [L, T, J], v : [L, T, R], b : [L, T]) {\n"
+    " entry y : [L, T, R] = scan[L](s : [T, J, R] = 0) {\n"
+    "  e = v - (k @[J] s) / 4\n  s = s - b / 8 * k @[] e\n  e * v } }",
+};
+static const int64_t keyed_lengths[] = {1, 31, 32, 33, 67}, solved_lengths[] = {1, 63, 64, 65, 131};
 
 static int fired(const RewriteStats *s, const char *rule) {
   for (int i = 0; rule_name(i); i++)
@@ -384,6 +403,12 @@ START_TEST(pieces_of_keys_are_the_plain_loop) {
 }
 END_TEST
 
+START_TEST(pieces_that_are_solved_are_the_plain_loop) {
+  for (int i = 0; i < COUNT(solved); i++)
+    run_linear(solved[i], solved_lengths[_i]);
+}
+END_TEST
+
 // What the gradient needs of a short loop that starts with numbers is not stored at all.
 START_TEST(weights_of_keys_are_computed_again) {
   int replays;
@@ -397,6 +422,7 @@ static void add_pieces(Suite *s) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, pieces_are_the_plain_loop, 0, COUNT(piece_lengths));
   tcase_add_loop_test(t, pieces_of_keys_are_the_plain_loop, 0, COUNT(keyed_lengths));
+  tcase_add_loop_test(t, pieces_that_are_solved_are_the_plain_loop, 0, COUNT(solved_lengths));
   tcase_add_test(t, weights_of_keys_are_computed_again);
   suite_add_tcase(s, t);
 }
