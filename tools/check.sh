@@ -75,10 +75,10 @@ sanitized_suites() {
   (cd "$build/sanitized" && ./tests/runner -l) | grep -v -x -F "$(echo "$slow" | tr ' ' '\n')"
 }
 
-# Suites in two rows that run beside each other and take about as long: those whose kernels run on the shim, and the others.
-suites_of() { # shim|other
+# Suites in two rows that run beside each other and take about as long: of kernels, most of which run on the shim, and the others.
+suites_of() { # kernels|other
   (cd "$build/plain" && ./tests/runner -l) |
-    awk -v row="$1" '(/^(shim|cuda|precision)/ ? "shim" : "other") == row'
+    awk -v row="$1" '(/^(shim|cuda|precision|code|tile)/ ? "kernels" : "other") == row'
 }
 
 # Each in a process of its own: behind every test the search for leaks goes through all that its process ever had, and with all suites
@@ -178,11 +178,11 @@ fi
 # shellcheck disable=SC2046
 tests plain runner "$build/plain" $(suites_of other)
 # shellcheck disable=SC2046
-tests shim runner "$build/plain" $(suites_of shim)
+tests kernels runner "$build/plain" $(suites_of kernels)
 tests cli command_line other
 tests code command_line code
 totals plain
-totals shim
+totals kernels
 totals cli
 totals code
 [ "$suites" = none ] || totals sanitized
