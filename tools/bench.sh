@@ -18,11 +18,11 @@ torch=${TORCH_PYTHON:-$python}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-bert="" bigs="-D H=768 -D I=3072 -D Depth=12 -D P=512" hidden="8,128 2,512 1,128 1,16" steps="8,128 2,512" small=
+bert="" bigs="-D H=768 -D I=3072 -D Depth=12 -D P=512" hidden="8,128 2,512 1,128 1,16" steps="8,128 2,512" small= repeat=
 sizes_are="BERT is BERT-base, BiGS has 12 layers of 768, 3,072 inside."
 if [ -n "${SMALL-}" ]; then
   bert="-D V=100 -D P=64 -D H=64 -D F=256 -D Heads=2 -D Depth=2" bigs="-D V=100 -D P=64 -D H=64 -D I=256 -D Depth=2"
-  hidden=2,32 steps=2,32 small=--small
+  hidden=2,32 steps=2,32 small=--small repeat="--repeat 1"
   sizes_are="Both models have two layers of 64."
 fi
 
@@ -39,7 +39,7 @@ ours() { # TABLE MODEL WHAT PRECISION SHAPE...
   eval "sizes=\$$model"
   for shape; do
     # shellcheck disable=SC2086  # words
-    line=$("$bigsc" bench "$root/models/$model.mdl" $sizes $what -D "B=${shape%,*}" -D "L=${shape#*,}" --precision="$precision" \
+    line=$("$bigsc" bench "$root/models/$model.mdl" $sizes $what $repeat -D "B=${shape%,*}" -D "L=${shape#*,}" --precision="$precision" \
       --threads "$threads" --json 2>>"$work/notes")
     at="$table $model ${shape%,*} ${shape#*,}"
     echo "$at bigsc-$precision $(field ms "$line")"
@@ -52,7 +52,7 @@ ours() { # TABLE MODEL WHAT PRECISION SHAPE...
 peer() { # TABLE MODEL COLUMN PYTHON ARGUMENTS...
   at="$1 $2" column=$3 with=$4
   shift 4
-  if "$with" "$root/tools/peers/peers.py" --threads "$threads" $small "$@" >"$work/rows" 2>"$work/said"; then
+  if "$with" "$root/tools/peers/peers.py" --threads "$threads" $repeat $small "$@" >"$work/rows" 2>"$work/said"; then
     awk -v at="$at" -v column="$column" '{ print at, $1, $2, column, $3 }' "$work/rows" >>"$work/cells"
   else
     say "no $column: $(tail -n 1 "$work/said")"
