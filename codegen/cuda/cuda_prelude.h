@@ -49,7 +49,7 @@ BG_FN double bg_f64(unsigned long long bits) {
 // bf16: the upper half of a float, rounded to nearest even; what is no number stays so.
 BG_FN float bg_bf16(float x) {
   unsigned u = __float_as_uint(x);
-  return x != x ? x : __uint_as_float((u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u);
+  return __uint_as_float(x != x ? u | 0x400000u : (u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u);
 }
 BG_FN float bg_from_bf16(unsigned short x) {
   return __uint_as_float((unsigned)x << 16);

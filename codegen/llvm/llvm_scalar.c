@@ -25,7 +25,9 @@ Val emit_bf16_round(LlvmUnit *u, Val x) {
   Val up = LLVMBuildAdd(u->b, LLVMBuildAdd(u->b, i, uconst(u, x, 0x7fff), ""), odd, "");
   Val cut = LLVMBuildBitCast(u->b, LLVMBuildAnd(u->b, up, uconst(u, x, 0xffff0000u), ""),
                              LLVMTypeOf(x), "");
-  return LLVMBuildSelect(u->b, LLVMBuildFCmp(u->b, LLVMRealUNO, x, x, ""), x, cut, "");
+  Val quiet =
+      LLVMBuildBitCast(u->b, LLVMBuildOr(u->b, i, uconst(u, x, 0x400000), ""), LLVMTypeOf(x), "");
+  return LLVMBuildSelect(u->b, LLVMBuildFCmp(u->b, LLVMRealUNO, x, x, ""), quiet, cut, "");
 }
 
 static Val from_bool(LlvmUnit *u, DType to, Val x) {

@@ -180,6 +180,30 @@ START_TEST(casts) {
 }
 END_TEST
 
+// One whose payload lies in the half that bf16 cuts off.
+START_TEST(nan_as_bf16) {
+  for (int vec = 0; vec < 3; vec++) {
+    Arena *ar = arena_new();
+    uint32_t a[N];
+    uint16_t y[N];
+    for (int j = 0; j < N; j++)
+      a[j] = 0x7f800001u | (uint32_t)j << 31;
+    LKernel *k = loop_kernel(ar, "cast");
+    int x = loop_arg(ar, k, "x", DT_F32, false), out = loop_arg(ar, k, "y", DT_BF16, true),
+        i = loop_var(k);
+    LStmt *f = ls_for(ar, i, lx_int(ar, 0), lx_int(ar, N), vec);
+    LExpr *v = lx_op(ar, L_CAST, DT_BF16, lx_load(ar, k, x, lx_var(ar, i)), NULL, NULL);
+    vec_push(ar, &f->body, ls_store(ar, out, lx_var(ar, i), v));
+    vec_push(ar, &k->body, f);
+    KernelRun r = {.arena = ar, .arg = {a, y}};
+    run(&r, k);
+    for (int j = 0; j < N; j++)
+      ck_assert_msg(isnan(from_bf16(y[j])), "element %d is 0x%x", j, y[j]);
+    arena_free(ar);
+  }
+}
+END_TEST
+
 // Products are contracted by the form of the expression, and only where the target has the
 // instruction.
 START_TEST(contraction) {
@@ -557,6 +581,7 @@ Suite *llvm_suite(void) {
   for (int i = 0; i < COUNT(ops); i++)
     if (ops[i].op == L_CAST)
       tcase_add_loop_test(t, casts, 0, COUNT(dtypes));
+  tcase_add_test(t, nan_as_bf16);
   tcase_add_loop_test(t, scalar_ops, 0, COUNT(ops));
   tcase_add_test(t, contraction);
   tcase_add_loop_test(t, gathers, 0, PATTERN_COUNT);
