@@ -28,13 +28,6 @@ static bool reaches(const Prog *g, const Node *n) {
   return n->id < g->ninfo && info_of(g, n);
 }
 
-static bool is_output(const Prog *g, const Node *n) {
-  for (int i = 0; i < g->nout; i++)
-    if (g->outs[i].node == n)
-      return true;
-  return false;
-}
-
 // PAIRS of columns of a parameter as it lies.
 static bool copies_param(const Prog *g, const Inst *k) {
   return k->kind == IK_TRANSPOSE && k->prologue && k->tile->pairs && !k->tile->batch.n &&
@@ -79,7 +72,7 @@ static bool agrees(const Node *w, Node *n, const Inst *copy, PairOrder *o) {
 // Do only such products read n, which is w, perhaps under other names?
 static bool only_products(const Prog *g, const Node *w, Node *n, PairOrder *o) {
   const Info *f = info_of(g, n);
-  bool only = !is_output(g, n) && !f->inst;
+  bool only = !outputs_of(g, n) && !f->inst;
   for (int i = 0; i < f->nuse && only; i++)
     only = f->use[i]->op == OP_RENAME ? only_products(g, w, f->use[i], o)
                                       : agrees(w, n, copy_for(g, f->use[i], n), o);

@@ -57,19 +57,12 @@ static bool sees_back(const Prog *g, const Node *u, const Node *x) {
   return true;
 }
 
-static bool is_output(const Prog *g, const Node *n) {
-  for (int i = 0; i < g->nout; i++)
-    if (g->outs[i].node == n)
-      return true;
-  return false;
-}
-
 static bool only_seen_back(const Prog *g, const Node *n) {
   const Info *f = info_of(g, n);
   for (int i = 0; i < f->nuse; i++)
     if (!sees_back(g, f->use[i], n))
       return false;
-  return !is_output(g, n);
+  return !outputs_of(g, n);
 }
 
 static bool keep_axes(const Scan *s, const bool *live) {

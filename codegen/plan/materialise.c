@@ -209,6 +209,13 @@ static bool same_life(Prog *g, const Node *n, const Place *dest) {
   return (g->prologue && info_of(g, n)->steady) == (g->buf.v[dest->buf].where == BIGS_KEPT);
 }
 
+int outputs_of(const Prog *g, const Node *n) {
+  int count = 0;
+  for (int i = 0; i < g->nout; i++)
+    count += g->outs[i].node == n;
+  return count;
+}
+
 // Passes its operands on, element by element.
 static bool is_arrangement(const Node *n) {
   return n->op == OP_RENAME || n->op == OP_SPLIT || n->op == OP_MERGE || n->op == OP_CONCAT;
@@ -217,9 +224,7 @@ static bool is_arrangement(const Node *n) {
 // Is it the first value of one parameter, or of a part of it, and nothing else?
 static bool is_first_value(const Prog *g, const Node *n) {
   const Info *f = info_of(g, n);
-  int is = 0;
-  for (int i = 0; i < g->nout; i++)
-    is += g->outs[i].node == n;
+  int is = outputs_of(g, n);
   if (!is && f->nuse == 1 && is_arrangement(f->use[0]))
     return is_first_value(g, f->use[0]);
   return g->kind == BIGS_INIT && is == 1 && !f->nuse;

@@ -258,6 +258,7 @@ bool axis_is_kept(const Node *n, int i,
 void mat_reach(Prog *g);  // reached, uses, steady
 void mat_mark(Prog *g);   // must, want, dest
 bool mat_refine(Prog *g); // after a schedule: more to store; false when nothing changed
+int outputs_of(const Prog *g, const Node *n); // how many of the program's outputs n is
 
 // ---- precision.c: as what they are stored
 void precision_mark(Prog *g);                     // after mat_reach
