@@ -19,6 +19,7 @@ base_sources = \
 	%D%/error.h \
 	%D%/hash.c \
 	%D%/hash.h \
+	%D%/int8.h \
 	%D%/intern.c \
 	%D%/intern.h \
 	%D%/library.c \

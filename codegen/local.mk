@@ -107,6 +107,7 @@ codegen_sources = \
 	%D%/plan/plan.h \
 	%D%/plan/plan_internal.h \
 	%D%/plan/pairs.c \
+	%D%/plan/quads.c \
 	%D%/plan/precision.c \
 	%D%/plan/plan_target.c \
 	%D%/plan/plan_targets.def \
@@ -137,6 +138,8 @@ llvm_sources = \
 	%D%/llvm/llvm_micro.c \
 	%D%/llvm/llvm_pairs.c \
 	%D%/llvm/llvm_pair_tile.c \
+	%D%/llvm/llvm_quads.c \
+	%D%/llvm/llvm_quad_tile.c \
 	%D%/llvm/llvm_scalar.c \
 	%D%/llvm/llvm_stmt.c \
 	%D%/llvm/llvm_tile.c \

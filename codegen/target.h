@@ -14,6 +14,13 @@ typedef enum PairUnit {
   PAIRS_TILES,   // by AMX
 } PairUnit;
 
+// How products of quads of int8 are taken.
+typedef enum QuadUnit {
+  QUADS_WIDENED, // as 16 bits, or 32
+  QUADS_DOT,     // by dot products of unsigned and signed bytes: avx512vnni, avxvnni
+  QUADS_TILES,   // by AMX
+} QuadUnit;
+
 typedef struct Target {
   const char *triple;
   const char *cpu;  // whose instructions are used: "x86-64-v3"
@@ -28,13 +35,16 @@ typedef struct Target {
   // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
   int mr, nr;
   PairUnit pairs;
-  int pair_rows;     // mr of products of pairs
+  QuadUnit quads;
+  int pair_rows;     // mr of products of pairs, and of quads
   const char *extra; // of features, what `cpu` lacks; NULL: nothing
 } Target;
 
 // march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
-// failure NULL, and *error says why (in the arena).  bf16: code uses what the CPU has for bf16, too: features and pairs tell.
-Target *target_new(Arena *a, const char *march, int opt, bool bf16, const char **error);
+// failure NULL, and *error says why (in the arena).  use: code has what the CPU has for products of these, too: features, pairs and
+// quads tell.
+enum { TARGET_BF16 = 1, TARGET_INT8 = 2 };
+Target *target_new(Arena *a, const char *march, int opt, unsigned use, const char **error);
 // NULL; or why there is no code for processors here, a sentence, and target_new gives none: a build --without-llvm.
 const char *target_missing(void);
 // Once in a process, before anything else: failed is called with LLVM's reason where it would end the process, no_memory where it

@@ -31,7 +31,7 @@ struct Eval {
   const char *error;
   const volatile sig_atomic_t *cancel;
   bool narrow;
-  bool (*store)(void *ctx, const Node *n, int operand); // NULL: nothing is stored narrower
+  EvalStore *store; // NULL: nothing is stored narrower
   void *stored;
 };
 
@@ -72,7 +72,7 @@ void eval_narrow(Eval *e) {
   e->narrow = true;
 }
 
-void eval_store(Eval *e, bool (*store)(void *ctx, const Node *n, int operand), void *ctx) {
+void eval_store(Eval *e, EvalStore *store, void *ctx) {
   e->store = store;
   e->stored = ctx;
 }
@@ -241,18 +241,22 @@ static void narrow(DType t, double *v, int64_t n) {
     v[i] = dtype_round(t, v[i]);
 }
 
-static bool stored_narrow(const Eval *e, const Node *n, int operand) {
-  return e->store && e->store(e->stored, n, operand);
+static EvalForm stored_form(const Eval *e, const Node *n, int operand) {
+  return e->store ? e->store(e->stored, n, operand) : EVAL_WHOLE;
 }
 
 static const double *operand_value(Eval *e, const Node *n, int i) {
   const double *v = eval_value(e, n->in[i]);
-  if (!v || !stored_narrow(e, n, i))
+  EvalForm form = v ? stored_form(e, n, i) : EVAL_WHOLE;
+  if (form == EVAL_WHOLE)
     return v;
   int64_t size = eval_size(e, n->in[i]->ax, n->in[i]->nax);
   double *rounded = NEWN(e->arena, double, size);
   memcpy(rounded, v, (size_t)size * sizeof *v);
-  narrow(DT_BF16, rounded, size);
+  if (form == EVAL_INT8)
+    eval_int8(e, n, i, rounded);
+  else
+    narrow(DT_BF16, rounded, size);
   return rounded;
 }
 
@@ -279,7 +283,7 @@ bool eval_compute(Eval *e, Node *n) {
     return false;
   if (e->narrow)
     narrow((DType)n->dtype, o.out, o.size);
-  if (stored_narrow(e, n, -1))
+  if (stored_form(e, n, -1) == EVAL_BF16)
     narrow(DT_BF16, o.out, o.size);
   e->value[n->id] = o.out;
   return true;

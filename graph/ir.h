@@ -344,9 +344,11 @@ void eval_set(Eval *e, const Node *n, const double *data);
 void eval_cancel(Eval *e, const volatile sig_atomic_t *flag);
 // From now on results are rounded to their dtype: they overflow and lose digits as in compiled code, up to the order of sums.
 void eval_narrow(Eval *e);
-// From now on results that `narrow` names are rounded to bf16, as by code that stores them so, and n's operands where n
-// reads them; operand -1: n's own result.
-void eval_store(Eval *e, bool (*narrow)(void *ctx, const Node *n, int operand), void *ctx);
+// From now on results that `form` names are rounded, as by code that stores them so, and n's operands where n reads them; operand
+// -1: n's own result.  As int8 are a contraction's operands alone, with a scale for all that one element sums up.
+typedef enum EvalForm { EVAL_WHOLE, EVAL_BF16, EVAL_INT8 } EvalForm;
+typedef EvalForm EvalStore(void *ctx, const Node *n, int operand);
+void eval_store(Eval *e, EvalStore *form, void *ctx);
 // Row-major values in the node's own axis order, memoized; NULL with *error set on a user's error
 // (index out of range, unbound leaf).
 const double *eval_node(Eval *e, Node *n, const char **error);

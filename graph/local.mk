@@ -3,6 +3,7 @@ graph_sources = \
 	%D%/autodiff.c \
 	%D%/build.c \
 	%D%/eval.c \
+	%D%/eval_int8.c \
 	%D%/ir.h \
 	%D%/loop.c \
 	%D%/loop_close.c \

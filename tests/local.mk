@@ -129,6 +129,7 @@ test_sources = \
 	%D%/unit/test_parse.c \
 	%D%/unit/test_place.c \
 	%D%/unit/test_pairs.c \
+	%D%/unit/test_quads.c \
 	%D%/unit/test_plan.c \
 	%D%/unit/test_plan_gpu.c \
 	%D%/unit/test_pool.c \

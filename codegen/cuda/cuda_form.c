@@ -38,7 +38,7 @@ static bool is_for_blocks(const LBody *b) {
     const LStmt *s = b->v[i];
     bool rounds = s->kind == LS_REDUCE && s->value->dtype == DT_BF16 && s->reduce == LR_SUM;
     if (rounds || s->kind == LS_TILE || s->kind == LS_TRANSPOSE || s->kind == LS_PAIRS ||
-        s->kind == LS_ATTENTION || !is_for_blocks(&s->body))
+        s->kind == LS_QUADS || s->kind == LS_ATTENTION || !is_for_blocks(&s->body))
       return false;
   }
   return true;

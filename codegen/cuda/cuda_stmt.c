@@ -334,7 +334,8 @@ static void put_statement(CudaCx *c, const LStmt *s) {
   case LS_COLSUM: put_colsum(c, s); break;
   case LS_TILE: put_tile(c, s->tile); break;
   case LS_TRANSPOSE: put_transpose(c, s); break;
-  case LS_PAIRS: BUG("pairs of bf16 on a GPU");
+  case LS_PAIRS:
+  case LS_QUADS: BUG("pairs of bf16, or quads, on a GPU");
   case LS_ATTENTION: cuda_put_attention(c, s); break;
   }
 }

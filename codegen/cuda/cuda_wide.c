@@ -318,7 +318,8 @@ CudaRow *cuda_row(CudaCx *c, const LBody *b) {
 
 static bool stores(const LStmt *s) {
   bool any = s->kind == LS_STORE || s->kind == LS_COLSUM || s->kind == LS_TILE ||
-             s->kind == LS_TRANSPOSE || s->kind == LS_PAIRS || s->kind == LS_ATTENTION;
+             s->kind == LS_TRANSPOSE || s->kind == LS_PAIRS || s->kind == LS_QUADS ||
+             s->kind == LS_ATTENTION;
   for (int i = 0; i < s->body.n && !any; i++)
     any = stores(s->body.v[i]);
   return any;

@@ -1,4 +1,4 @@
-// Products of pairs of bf16 by AMX: tiles of 32 rows and 32 columns, as two by two of the unit's, which has eight of 16 rows of 64
+// Products of pairs of bf16, and of quads of int8, by AMX: tiles of 32 rows and 32 columns, as two by two of the unit's, which has eight of 16 rows of 64
 // bytes.  A's are 4 and 5, B's 6 and 7, the sums 0 to 3.
 //
 // The rows of the unit's tiles are set once for a TILE statement: where it has fewer than 32 those are not read.
@@ -27,6 +27,7 @@ typedef struct Amx {
   LlvmUnit *u;
   Val fn, a, b, c, am; // am: bytes from row to row
   int halves;          // of rows: 1, 2
+  bool quads;
 } Amx;
 enum { ARG_A, ARG_B, ARG_C, ARG_N, ARG_AM, ARG_COUNT };
 
@@ -53,7 +54,7 @@ static void one_piece(const Amx *x, Val a, Val b) {
     load_tile(x, B_TILES + j, bytes_at(u, b, j * ROW_BYTES), row);
   for (int i = 0; i < x->halves; i++)
     for (int j = 0; j < 2; j++)
-      unit(u, "llvm.x86.tdpbf16ps",
+      unit(u, x->quads ? "llvm.x86.tdpbssd" : "llvm.x86.tdpbf16ps",
            (Val[]){byte(u, 2 * i + j), byte(u, A_TILES + i), byte(u, B_TILES + j)}, 3);
 }
 
@@ -96,14 +97,15 @@ static void pieces(const Amx *x) {
   LLVMPositionBuilderAtEnd(u->b, done);
 }
 
-static void define(LlvmUnit *u, Val fn, int halves, bool first) {
+static void define(LlvmUnit *u, Val fn, int halves, bool first, bool quads) {
   Amx x = {.u = u,
            .fn = fn,
            .a = LLVMGetParam(fn, ARG_A),
            .b = LLVMGetParam(fn, ARG_B),
            .c = LLVMGetParam(fn, ARG_C),
            .am = LLVMGetParam(fn, ARG_AM),
-           .halves = halves};
+           .halves = halves,
+           .quads = quads};
   LLVMPositionBuilderAtEnd(u->b, LLVMAppendBasicBlockInContext(u->cx, fn, "entry"));
   start_sums(&x, first);
   pieces(&x);
@@ -111,15 +113,16 @@ static void define(LlvmUnit *u, Val fn, int halves, bool first) {
   LLVMBuildRetVoid(u->b);
 }
 
-static Val sums_of(LlvmUnit *u, int halves, bool first, LLVMTypeRef type) {
+static Val sums_of(LlvmUnit *u, int halves, bool first, bool quads, LLVMTypeRef type) {
   char name[32];
-  snprintf(name, sizeof name, "amx%d%s", SIDE * halves, first ? "" : "_add");
+  snprintf(name, sizeof name, "amx%d%s%s", SIDE * halves, quads ? "_int8" : "",
+           first ? "" : "_add");
   Val fn = LLVMGetNamedFunction(u->module, name);
   if (fn)
     return fn;
   fn = emit_function(u, name, type);
   LLVMBasicBlockRef here = LLVMGetInsertBlock(u->b);
-  define(u, fn, halves, first);
+  define(u, fn, halves, first, quads);
   LLVMPositionBuilderAtEnd(u->b, here);
   return fn;
 }
@@ -129,9 +132,10 @@ static void call(TileCx *c, const MicroArgs *a, int halves, bool first) {
   LlvmUnit *u = e->u;
   LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64};
   LLVMTypeRef type = LLVMFunctionType(u->none, params, ARG_COUNT, false);
+  bool quads = c->t->prod[0].quads;
   Val args[ARG_COUNT] = {a->a, a->b, a->c, LLVMBuildLShr(e->b, a->K, iconst(e, 4), ""),
-                         LLVMBuildMul(e->b, a->am, iconst(e, 2), "")};
-  LLVMBuildCall2(e->b, type, sums_of(u, halves, first, type), args, ARG_COUNT, "");
+                         LLVMBuildMul(e->b, a->am, iconst(e, quads ? 4 : 2), "")};
+  LLVMBuildCall2(e->b, type, sums_of(u, halves, first, quads, type), args, ARG_COUNT, "");
 }
 
 // Of no more than 16 rows the second tiles have none.

@@ -136,9 +136,10 @@ void partials_begin(Emit *e, const LBody *body, int width);
 void partials_end(Emit *e, const LBody *body);
 Val lane_mask(Emit *e, Val base, Val hi, int width); // lanes l with base + l < hi
 
-// llvm_tile.c, llvm_micro.c, llvm_transpose.c, llvm_pairs.c
+// llvm_tile.c, llvm_micro.c, llvm_transpose.c, llvm_pairs.c, llvm_quads.c
 void emit_tile(Emit *e, const LTile *t);
 void emit_transpose(Emit *e, const LStmt *s);
 void emit_square(Emit *e, Val *v, int n); // transposes n vectors of n 32-bit lanes
 void emit_pairs(Emit *e, const LStmt *s);
+void emit_quads(Emit *e, const LStmt *s);
 #endif

@@ -111,6 +111,12 @@ static Val broadcast_a(const Gen *g, Val a, int r) {
   return emit_splat(g->u, x, g->u->target->vector_floats);
 }
 
+static Val multiplied(const Gen *g, Val x, Val y, Val sum) {
+  return g->key->pairs   ? pair_add(g->u, x, y, sum)
+         : g->key->quads ? quad_add(g->u, x, y, sum)
+                         : vm_fma(&g->u->vm, x, y, sum);
+}
+
 // One value of k: `s` steps past the running pointers.
 static void one_k(const Gen *g, Val a, Val b, int s) {
   Val bv[NV_MAX];
@@ -126,8 +132,7 @@ static void one_k(const Gen *g, Val a, Val b, int s) {
     Val x = broadcast_a(g, a, r);
     for (int j = 0; j < g->key->nv; j++) {
       Val slot = g->acc[r * g->key->nv + j], sum = LLVMBuildLoad2(g->b, g->vec, slot, "");
-      sum = g->key->pairs ? pair_add(g->u, x, bv[j], sum) : vm_fma(&g->u->vm, x, bv[j], sum);
-      LLVMBuildStore(g->b, sum, slot);
+      LLVMBuildStore(g->b, multiplied(g, x, bv[j], sum), slot);
     }
   }
 }
@@ -284,7 +289,7 @@ static bool same_key(const MicroKey *x, const MicroKey *y) {
   return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows &&
          x->nv == y->nv && x->first == y->first && x->cut == y->cut && x->masked == y->masked &&
          x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch &&
-         x->pairs == y->pairs;
+         x->pairs == y->pairs && x->quads == y->quads;
 }
 
 static const Micro *micro(LlvmUnit *u, const MicroKey *key) {

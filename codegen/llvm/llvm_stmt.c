@@ -267,6 +267,7 @@ void emit_body(Emit *e, const LBody *b) {
     case LS_TILE: emit_tile(e, s->tile); break;
     case LS_TRANSPOSE: emit_transpose(e, s); break;
     case LS_PAIRS: emit_pairs(e, s); break;
+    case LS_QUADS: emit_quads(e, s); break;
     case LS_ATTENTION: BUG("attention is planned as loops for CPUs");
     }
   }

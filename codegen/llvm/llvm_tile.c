@@ -127,7 +127,8 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool c
                     .cut = cut,
                     .clamped = rows > 2,
                     .prefetch = true,
-                    .pairs = p->pairs};
+                    .pairs = p->pairs,
+                    .quads = p->quads};
     LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL,
                       no = yes ? new_block(e, "more") : NULL;
     if (yes) {
@@ -153,9 +154,10 @@ void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first,
                   .rows = c->mr,
                   .nv = c->nv,
                   .first = first,
-                  .cut = !p->pairs && (most < 0 || most > TILE_UNCUT_K),
+                  .cut = !p->pairs && !p->quads && (most < 0 || most > TILE_UNCUT_K),
                   .prefetch = p->bwidth > 0,
-                  .pairs = p->pairs};
+                  .pairs = p->pairs,
+                  .quads = p->quads};
   if (few)
     few_rows(c, p, a, key.cut, first);
   else
@@ -233,6 +235,8 @@ static void emit_row(TileCx *c, Val r, Val mask) {
   c->lane.acc =
       LLVMBuildLoad2(e->b, wide(e->u->f32, c->nr), elem_ptr(e, e->u->f32, c->tile, at), "");
   LLVMSetAlignment(c->lane.acc, 4);
+  if (t->prod[0].quads)
+    c->lane.acc = tile_scaled(c, &t->prod[0], r, c->lane.acc);
   e->lane = &c->lane;
   emit_body(e, &t->body);
   e->lane = NULL;
@@ -279,8 +283,10 @@ void tile_epilogue(TileCx *c) {
 // ---- loops over panels and row tiles
 
 static void products(TileCx *c, bool few) {
-  for (int i = 0; i < c->t->nprod; i++)
-    (c->t->prod[i].pairs ? tile_pairs : emit_product)(c, &c->t->prod[i], i == 0, few);
+  for (int i = 0; i < c->t->nprod; i++) {
+    const LProduct *p = &c->t->prod[i];
+    (p->pairs ? tile_pairs : p->quads ? tile_quads : emit_product)(c, p, i == 0, few);
+  }
 }
 
 static void sum_tile(TileCx *c) {
@@ -352,7 +358,8 @@ static bool all_pairs(const LTile *t) {
 
 static void shape(TileCx *c) {
   const Target *t = c->e->u->target;
-  c->amx = t->pairs == PAIRS_TILES && all_pairs(c->t);
+  c->amx =
+      c->t->prod[0].quads ? t->quads == QUADS_TILES : t->pairs == PAIRS_TILES && all_pairs(c->t);
   int width = t->vector_floats;
   for (int i = 0; i < c->t->nprod; i++)
     *(c->t->prod[i].bwidth ? &c->panels : &c->rows) = true;

@@ -21,6 +21,7 @@ struct MicroKey {
   bool copy_b;   // B's rows are also written to `pack`, contiguous
   bool prefetch; // B comes from memory once: ask for it 8 KB ahead
   bool pairs;    // a k is two values of bf16, 32 bits; am and ak count values
+  bool quads;    // a k is four of int8, 32 bits, as are sums
 };
 
 typedef struct MicroArgs {
@@ -32,6 +33,8 @@ typedef struct MicroArgs {
 } MicroArgs;
 // sum + x[0] y[0] + x[1] y[1] in each lane, of pairs of bf16.
 Val pair_add(LlvmUnit *u, Val x, Val y, Val sum);
+// The same of quads: all are words in lanes of floats.
+Val quad_add(LlvmUnit *u, Val x, Val y, Val sum);
 // Calls the function of that key at the builder's position, emitting it first if the unit has none.
 void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args);
 #endif

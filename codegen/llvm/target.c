@@ -16,11 +16,14 @@ static const struct {
   const char *name;
   int level;
   PairUnit pairs;
+  QuadUnit quads;
 } cpus[] = {
-#define CPU(name, level) {name, level, PAIRS_WIDENED},
-#define CPU16(name, level, unit) {name, level, unit},
+#define CPU(name, level) {name, level, PAIRS_WIDENED, QUADS_WIDENED},
+#define CPU8(name, level, quads) {name, level, PAIRS_WIDENED, quads},
+#define CPU16(name, level, pairs, quads) {name, level, pairs, quads},
 #include "codegen/llvm/target_cpus.def"
 #undef CPU
+#undef CPU8
 #undef CPU16
 };
 
@@ -78,33 +81,67 @@ static const Level *choose_x86(Arena *a, Target *t, const char *march, bool nati
   return &x86_levels[level - 1];
 }
 
-#define DOT "+avx512bf16"
-#define AMX "+amx-tile,+amx-bf16"
+// What code of a unit needs besides the level, of vectors of 16 floats and of 8.
+static const char *const pair_features[] = {"", "+avx512bf16", "+avx512bf16,+amx-tile,+amx-bf16"};
+static const char *const quad_features[] = {"", "+avx512vnni", "+amx-tile,+amx-int8"};
+static const char *const narrow_quad_features[] = {"", "+avxvnni", ""};
 
-// Of a CPU by name.
-static PairUnit unit_of(const char *name) {
-  for (int i = 0; i < COUNT(cpus); i++)
-    if (!strcmp(cpus[i].name, name))
-      return cpus[i].pairs;
-  return PAIRS_WIDENED;
+static int cpu_named(const char *name) {
+  int i = 0;
+  while (i < COUNT(cpus) && strcmp(cpus[i].name, name))
+    i++;
+  return i;
 }
 
-static PairUnit unit_of_host(void) {
+// The last unit whose features the list has.
+static int unit_of_host(const char *have, const char *const *features, int n) {
+  while (n-- > 1)
+    if (*features[n] && isa_has_all(have, features[n]))
+      return n;
+  return 0;
+}
+
+static void units_of_host(Target *t) {
   char *have = LLVMGetHostCPUFeatures();
-  PairUnit unit = !isa_has_all(have, DOT)  ? PAIRS_WIDENED
-                  : isa_has_all(have, AMX) ? PAIRS_TILES
-                                           : PAIRS_DOT;
+  bool broad = t->vector_floats == 16;
+  t->pairs = (PairUnit)unit_of_host(have, pair_features, COUNT(pair_features));
+  t->quads = (QuadUnit)unit_of_host(have, broad ? quad_features : narrow_quad_features,
+                                    COUNT(quad_features));
   LLVMDisposeMessage(have);
-  return unit;
 }
 
-static void take_bf16(Arena *a, Target *t, const char *march, bool native) {
-  if (t->vector_floats == 16)
-    t->pairs = native ? unit_of_host() : unit_of(march);
-  if (t->pairs == PAIRS_WIDENED)
+static void units_of(Target *t, const char *name) {
+  int i = cpu_named(name);
+  t->pairs = i < COUNT(cpus) ? cpus[i].pairs : PAIRS_WIDENED;
+  t->quads = i < COUNT(cpus) ? cpus[i].quads : QUADS_WIDENED;
+}
+
+// Those words of `more` that `list` has not, behind it.
+static const char *joined(Arena *a, const char *list, const char *more) {
+  while (*more) {
+    int n = (int)strcspn(more, ",");
+    const char *word = arena_printf(a, "%.*s", n, more);
+    if (!isa_has_all(list, word))
+      list = arena_printf(a, "%s%s%s", list, *list ? "," : "", word);
+    more += n + (more[n] == ',');
+  }
+  return list;
+}
+
+static void take_units(Arena *a, Target *t, const char *march, bool native, unsigned use) {
+  bool broad = t->vector_floats == 16;
+  if (t->vector_floats < 8)
     return;
-  t->pair_rows = t->pairs == PAIRS_TILES ? 2 * LOOP_PAIR_ROWS : t->mr;
-  t->extra = t->pairs == PAIRS_TILES ? DOT "," AMX : DOT;
+  native ? units_of_host(t) : units_of(t, march);
+  t->pairs = use & TARGET_BF16 && broad ? t->pairs : PAIRS_WIDENED;
+  t->quads = use & TARGET_INT8 ? t->quads : QUADS_WIDENED;
+  const char *extra =
+      joined(a, pair_features[t->pairs], (broad ? quad_features : narrow_quad_features)[t->quads]);
+  if (!*extra)
+    return;
+  if (t->pairs == PAIRS_TILES || t->quads == QUADS_TILES)
+    t->pair_rows = 2 * LOOP_PAIR_ROWS;
+  t->extra = extra;
   t->features = arena_printf(a, "%s,%s", t->features, t->extra);
 }
 
@@ -112,7 +149,7 @@ const char *target_missing(void) {
   return NULL;
 }
 
-Target *target_new(Arena *a, const char *march, int opt, bool bf16, const char **error) {
+Target *target_new(Arena *a, const char *march, int opt, unsigned use, const char **error) {
   Target *t = NEW(a, Target);
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
@@ -138,7 +175,7 @@ Target *target_new(Arena *a, const char *march, int opt, bool bf16, const char *
   t->has_masks = l->has_masks;
   t->mr = t->pair_rows = l->mr;
   t->nr = l->nr;
-  if (bf16)
-    take_bf16(a, t, march, native);
+  if (!strncmp(t->triple, "x86_64", 6))
+    take_units(a, t, march, native, use);
   return t;
 }

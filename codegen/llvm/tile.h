@@ -18,7 +18,7 @@ typedef struct TileCx {
   int64_t Mc, Nc;    // when known, else -1
   bool panels, rows; // are there products of either kind of B?
   bool shift;        // ragged columns by a moved tile
-  bool amx;          // products of pairs, by AMX
+  bool amx;          // products of pairs, or of quads, by AMX
   Val tile;          // where the current tile's sums are: mr x nr floats
   Val n, ns;         // first column of the panel, and of the moved tile
   Val m, ms;         // the same for rows
@@ -40,8 +40,11 @@ void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first,
 void amx_multiply(TileCx *c, const MicroArgs *a, bool first, bool few);
 void amx_begin(TileCx *c);
 void amx_end(TileCx *c);
-// All of a product of pairs.
+// All of a product of pairs, or of quads.
 void tile_pairs(TileCx *c, const LProduct *p, bool first, bool few);
+void tile_quads(TileCx *c, const LProduct *p, bool first, bool few);
+// A row's sums of quads, which are words, as floats.
+Val tile_scaled(TileCx *c, const LProduct *p, Val row, Val sums);
 // Totals in float64 of n sums, a multiple of width: cleared; sums added; put where the sums are.
 void tile_clear_total(Emit *e, Val total, Val n, int width);
 void tile_add_total(Emit *e, Val total, Val sums, Val n, int width);

@@ -13,8 +13,8 @@ void target_start(void (*failed)(const char *reason), void (*no_memory)(void)) {
   (void)failed, (void)no_memory;
 }
 
-Target *target_new(Arena *a, const char *march, int opt, bool bf16, const char **error) {
-  (void)a, (void)march, (void)opt, (void)bf16;
+Target *target_new(Arena *a, const char *march, int opt, unsigned use, const char **error) {
+  (void)a, (void)march, (void)opt, (void)use;
   *error = target_missing();
   return NULL;
 }

@@ -412,7 +412,7 @@ static bool same_expr(Map *m, const LExpr *a, const LExpr *b) {
 
 // The parts of a statement, listed once for both walks.  Unused parts are NULL or zero in both
 // statements.
-enum { STMT_EXPRS = 12, STMT_INTS = 12, PROD_EXPRS = 10, PROD_INTS = 4 };
+enum { STMT_EXPRS = 12, STMT_INTS = 12, PROD_EXPRS = 10, PROD_INTS = 5 };
 
 static void stmt_parts(const LStmt *s, const LExpr *e[STMT_EXPRS], int64_t n[STMT_INTS]) {
   const LTile *t = s->tile;
@@ -430,7 +430,7 @@ static void stmt_parts(const LStmt *s, const LExpr *e[STMT_EXPRS], int64_t n[STM
 static void product_parts(const LProduct *p, const LExpr *e[PROD_EXPRS], int64_t n[PROD_INTS]) {
   const LExpr *pe[PROD_EXPRS] = {p->abase, p->am,     p->ak, p->bbase,  p->bk,
                                  p->bn,    p->bpanel, p->K,  p->afirst, p->bfirst};
-  int64_t pn[PROD_INTS] = {p->amem, p->bmem, p->bwidth, p->pairs};
+  int64_t pn[PROD_INTS] = {p->amem, p->bmem, p->bwidth, p->pairs, p->quads};
   memcpy(e, pe, sizeof pe);
   memcpy(n, pn, sizeof pn);
 }

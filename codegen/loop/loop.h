@@ -35,7 +35,7 @@ typedef struct LExpr {
 
 // clang-format off
 typedef enum LStmtKind {
-  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE, LS_PAIRS, LS_ATTENTION
+  LS_FOR, LS_REG, LS_SET, LS_REDUCE, LS_STORE, LS_COLSUM, LS_TILE, LS_TRANSPOSE, LS_PAIRS, LS_QUADS, LS_ATTENTION
 } LStmtKind;
 // clang-format on
 typedef enum LReduce { LR_SUM, LR_MAX, LR_MIN } LReduce;
@@ -58,6 +58,9 @@ typedef struct LProduct {
   // Of bf16, each k beside the next: B in panels that PAIRS made, from bbase on, and A in rows of step 1 (ak, bk say nothing).  On
   // CPUs, which multiply bf16 in no other form.
   bool pairs;
+  // Of int8, alone in its TILE, in words of four k: A in rows and B in panels that QUADS made, am and bpanel apart, from abase and bbase
+  // on.  K counts words; ak, bk say nothing.  L_ACC is the exact sum as f32, times the row's scale, times the column's.
+  bool quads;
   // What takes the place of an element as it is loaded, of L_ACC, that element: f32, then rounded to its memory's dtype.
   // NULL: the element does.  Not on CPUs.
   LExpr *afirst, *bfirst;
@@ -131,6 +134,10 @@ struct LStmt {
   // PAIRS: with k = c, each beside the next, dst[dbase + (r / dwidth)*dpanel + (c / 2)*2*dwidth + (r % dwidth)*2 + c % 2] =
   // src[sbase + r*srow + c*scol], where srow or scol is 1; of bf16, src perhaps f32.  Zeros follow up to multiples of
   // LOOP_PAIR_K and LOOP_PAIR_ROWS; dwidth is a multiple of LOOP_PAIR_ROWS, or 1: rows of k, of which as many are written.
+  // QUADS: the same elements as int8 with a scale a row (base/int8.h), four of k = c in a word of dst, an i32.  dwidth 1, scol 1: row r
+  // from dbase + r*dpanel on, the scale as f32, at LOOP_QUAD_HEAD the words.  Else srow is 1 and a panel of dwidth rows from
+  // dbase + r/dwidth*dpanel on: their scales, dwidth words for whoever multiplies, then for each four of k a word of each.  Zeros
+  // follow up to multiples of LOOP_QUAD_K and dwidth.  What lies there but for the scales is the target's.
   struct {
     int src, dst;
     LExpr *rows, *cols, *sbase, *srow, *scol, *dbase, *dpanel, *dcol;
@@ -152,6 +159,8 @@ typedef struct LGrid {
 } LGrid;
 enum { GRID_MAX = 4 };
 enum { LOOP_PAIR_K = 32, LOOP_PAIR_ROWS = 16 };
+// Values of k that words of QUADS are filled up to, and words before those of a row.
+enum { LOOP_QUAD_K = 64, LOOP_QUAD_HEAD = 16 };
 typedef struct LKernel {
   const char *name; // for symbols, dumps and profiles; not hashed
   const char *from; // which .mdl lines it came from, for dumps; not hashed

@@ -128,6 +128,8 @@ static void put_product(const Out *o, const LTile *t, const LProduct *p) {
     put(o, ", of the second %", p->bfirst);
   if (p->pairs)
     fputs(", in pairs", o->f);
+  if (p->quads)
+    fputs(", in quads", o->f);
   fputc('\n', o->f);
 }
 
@@ -160,6 +162,16 @@ static void put_pairs(const Out *o, const LStmt *s) {
   put(o, "%", s->tr.dpanel);
   fprintf(o->f, " + c/2*%d + r%%%d*2 + c%%2] = %s[", 2 * (int)s->tr.dwidth, (int)s->tr.dwidth,
           mem_name(o, s->tr.src));
+  put(o, "% + r*% + c*%], r < %, c < %\n", s->tr.sbase, s->tr.srow, s->tr.scol, s->tr.rows,
+      s->tr.cols);
+}
+
+static void put_quads(const Out *o, const LStmt *s) {
+  fprintf(o->f, "quads %s[", mem_name(o, s->tr.dst));
+  put(o, "%", s->tr.dbase);
+  fprintf(o->f, " + r/%d*", (int)s->tr.dwidth);
+  put(o, "%] = ", s->tr.dpanel);
+  fprintf(o->f, "%s[", mem_name(o, s->tr.src));
   put(o, "% + r*% + c*%], r < %, c < %\n", s->tr.sbase, s->tr.srow, s->tr.scol, s->tr.rows,
       s->tr.cols);
 }
@@ -222,6 +234,7 @@ static void put_stmt(const Out *o, const LStmt *s, int depth) {
   case LS_TILE: put_tile(o, s->tile, depth); return;
   case LS_TRANSPOSE: put_transpose(o, s); return;
   case LS_PAIRS: put_pairs(o, s); return;
+  case LS_QUADS: put_quads(o, s); return;
   case LS_ATTENTION: put_attention(o, s, depth); return;
   case LS_REG:
     fprintf(o->f, "r%d : %s = ", s->reg, dtype_name(s->dtype));

@@ -260,11 +260,11 @@ static bool is_factor(const Verify *v, int mem) {
   return t == DT_F32 || t == DT_BF16;
 }
 
-static void check_operand(Verify *v, const LTile *t, int mem) {
+static void check_operand(Verify *v, const LTile *t, int mem, bool quads) {
   check_mem(v, mem);
   if (v->error)
     return;
-  if (!is_factor(v, mem))
+  if (!quads && !is_factor(v, mem))
     fail(v, "a product of %s", dtype_name(v->k->mem.v[mem].dtype));
   if (stores_to(&t->body, mem))
     fail(v, "an epilogue writes an operand of its product");
@@ -283,8 +283,8 @@ static void check_first(Verify *v, const LExpr *x, int mem) {
 }
 
 static void check_product(Verify *v, const LTile *t, const LProduct *p) {
-  check_operand(v, t, p->amem);
-  check_operand(v, t, p->bmem);
+  check_operand(v, t, p->amem, p->quads);
+  check_operand(v, t, p->bmem, p->quads);
   check_size(v, p->abase, "abase");
   check_size(v, p->am, "am");
   check_size(v, p->ak, "ak");
@@ -302,6 +302,9 @@ static void check_product(Verify *v, const LTile *t, const LProduct *p) {
   if (p->pairs && (!p->bwidth || v->k->mem.v[p->amem].dtype != DT_BF16 ||
                    v->k->mem.v[p->bmem].dtype != DT_BF16))
     fail(v, "pairs of other than bf16, or without panels");
+  if (p->quads && (!p->bwidth || t->nprod > 1 || v->k->mem.v[p->amem].dtype != DT_I32 ||
+                   v->k->mem.v[p->bmem].dtype != DT_I32))
+    fail(v, "quads that are no words, or without panels, or beside another product");
   check_first(v, p->afirst, p->amem);
   check_first(v, p->bfirst, p->bmem);
 }
@@ -368,6 +371,16 @@ static void check_pairs(Verify *v, const LStmt *s) {
     fail(v, "pairs of other than bf16, or of another width");
   if (!is_one(s->tr.srow) && !is_one(s->tr.scol))
     fail(v, "pairs of what lies in no row");
+}
+
+static void check_quads(Verify *v, const LStmt *s) {
+  check_panels(v, s, s->tr.scol);
+  if (v->error)
+    return;
+  if (v->k->mem.v[s->tr.dst].dtype != DT_I32)
+    fail(v, "quads that are no words");
+  if (!is_one(s->tr.dwidth > 1 ? s->tr.srow : s->tr.scol))
+    fail(v, "quads of what lies in no row");
 }
 
 static void check_matrix(Verify *v, const LAttention *t, int i) {
@@ -539,6 +552,7 @@ static void check_body(Verify *v, const LBody *b) {
     case LS_TILE: check_tile(v, s->tile); break;
     case LS_TRANSPOSE: check_transpose(v, s); break;
     case LS_PAIRS: check_pairs(v, s); break;
+    case LS_QUADS: check_quads(v, s); break;
     case LS_ATTENTION: check_attention(v, s); break;
     default: fail(v, "a statement of unknown kind"); break;
     }

@@ -13,6 +13,7 @@ typedef enum StageKind {
   STAGE_PANELS,    // a parameter's panels -> panels of the other axis
   STAGE_COPY,      // any order -> dense rows, element by element
   STAGE_PAIRS,     // -> panels or rows of pairs of bf16
+  STAGE_QUADS,     // -> panels or rows of quads of int8
 } StageKind;
 // Of a convolution with one kernel for all channels, y[l] = sum of A[l, j] u[j]: A's rows are the kernel, shifted.
 typedef enum Toeplitz {
@@ -30,6 +31,7 @@ struct Tile {
   int64_t staged_width; // b is a staged copy in panels of this width
   Toeplitz toeplitz;    // then a is the kernel behind TOEPLITZ_SIDE zeros, and k is m
   bool pairs;           // of bf16: see pairs.c
+  bool quads;           // of int8: see quads.c
   int rows, columns;    // of a task, at most; 0: as of any contraction
   Node *light_a,
       *light_b; // what the tile derives of the elements of a and b as it loads them; NULL: it takes those
@@ -57,6 +59,9 @@ void contract_classify(const Node *c, int side, Tile *t);
 void contract_columns(Prog *g, Node *x, Tile *t);
 Poly contract_panel_step(const Tile *t); // distance of the panels of a staged or stored b
 
+// Is the last axis at step 1?  Are these axes the columns of pl's panels, all of them, and no others, or the other way round?
+bool contract_steps_by_one(const Place *pl, const AxisList *l);
+bool contract_panels_of(const Place *pl, const AxisList *in);
 // Sorts by descending distance in pl; equal ones keep their order.
 void contract_sort_axes(const Place *pl, Axis **ax, int n);
 // Axes that do not merge with the last one in pl go from l to outer.
@@ -73,6 +78,16 @@ Poly pairs_padded(const Tile *t); // values of k, of a row or a column, in what 
 int64_t pairs_padded_to(int64_t k);
 // Starts PAIRS of x, which lies in src: panels of t's columns, or its rows.
 Inst *pairs_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, bool kept);
+
+// ---- quads.c: products of quads of int8
+// The operand of c that is a parameter as int8; -1: c is no such product.
+int quads_side(const Prog *g, const Node *c);
+Poly quads_words(const Tile *t); // of k
+Poly quads_step(const Tile *t,
+                int64_t width); // words from panel to panel; of width 0 from row to row
+// Can QUADS read pl, t's columns or rows?  Starts it, of x, which lies in src.
+bool quads_read(const Place *pl, const Tile *t, bool columns);
+Inst *quads_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, bool kept);
 
 // ---- toeplitz.c: convolutions with one kernel for all channels
 bool toeplitz_fits(const Prog *g, const Node *conv);

@@ -169,7 +169,7 @@ static bool known_sum(const Tile *t) {
 
 // A long sum would go over all of those lines for each of the batch.
 static bool far_apart(const Prog *g, const Tile *t) {
-  return !t->pairs && g->p->o.on->tile_work && !known_sum(t) && batch_inside(t);
+  return !t->pairs && !t->quads && g->p->o.on->tile_work && !known_sum(t) && batch_inside(t);
 }
 
 static bool reads_rows(const Tile *t, const Place *a) {
@@ -204,6 +204,24 @@ static bool try_pairs(Prog *g, Node *c, int side, Tile *t, double *cost) {
   return true;
 }
 
+// Of quads the parameter is the vector side.
+static bool try_quads(Prog *g, Node *c, int side, Tile *t, double *cost) {
+  Node *a = c->in[1 - side], *b = c->in[side];
+  t->quads = true;
+  t->a = place_view(g, a);
+  t->b = place_view(g, b);
+  if (t->a || t->b)
+    contract_sort_axes(t->a ? t->a : t->b, t->k.ax, t->k.n);
+  if (t->a)
+    contract_sort_axes(t->a, t->m.ax, t->m.n);
+  if (t->b)
+    contract_sort_axes(t->b, t->n.ax, t->n.n);
+  t->stage_a = quads_read(t->a, t, false) ? STAGE_QUADS : STAGE_COPY;
+  t->stage_b = quads_read(t->b, t, true) ? STAGE_QUADS : STAGE_COPY;
+  *cost = output_cost(g, t, c);
+  return true;
+}
+
 static void order_columns(const Prog *g, Tile *t) {
   if (t->b)
     contract_sort_axes(t->b, t->n.ax, t->n.n);
@@ -223,8 +241,11 @@ static void order_columns(const Prog *g, Tile *t) {
 // Fills in everything but the places of staged copies; false when `side` has no columns.
 static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
   contract_classify(c, side, t);
-  if (!t->n.n)
+  int quads = quads_side(g, c);
+  if (!t->n.n || (quads >= 0 && quads != side))
     return false;
+  if (quads >= 0)
+    return try_quads(g, c, side, t, cost);
   if (pairs_fit(g, c))
     return try_pairs(g, c, side, t, cost);
   t->a = operand_place(g, c, c->in[1 - side]);
@@ -379,6 +400,28 @@ static void stage_pairs_of_b(Prog *g, Node *bn, Tile *t) {
   t->staged_width = g->p->o.nr;
 }
 
+// x as words of int8, once for all products that take the same.
+static Place *stage_quads(Prog *g, Node *x, Place *src, const Tile *t, bool columns) {
+  uint64_t key = stage_key(columns ? &t->n : &t->m, &t->k, columns ? 6 : 7);
+  Place *dst = find_staged(g, x, key);
+  if (dst)
+    return dst;
+  Inst *k = quads_stage(g, x, src, t, columns, steady_in_entry(g, x));
+  vec_push(g->a, &k->loads, view_base(x));
+  vec_push(g->a, &g->staged, (Staged){x, k->dst, k, key});
+  return k->dst;
+}
+
+static void stage_both_quads(Prog *g, Node *an, Node *bn, Tile *t) {
+  if (t->stage_b == STAGE_COPY)
+    t->b = stage_copy(g, bn, t->b, t, &t->k, &t->n);
+  if (t->stage_a == STAGE_COPY)
+    t->a = stage_copy(g, an, t->a, t, &t->m, &t->k);
+  t->b = stage_quads(g, bn, t->b, t, true);
+  t->a = stage_quads(g, an, t->a, t, false);
+  t->staged_width = g->p->o.nr;
+}
+
 static void stage_columns(Prog *g, Node *x, Tile *t) {
   if (t->stage_b == STAGE_TRANSPOSE || t->stage_b == STAGE_PANELS) {
     Tile *copy = NEW(g->a, Tile);
@@ -404,6 +447,18 @@ void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer) {
   l->n = tail;
 }
 
+static void stage_both(Prog *g, Node *an, Node *bn, Tile *t) {
+  if (t->pairs)
+    stage_pairs_of_b(g, bn, t);
+  else
+    stage_columns(g, bn, t);
+  if (t->stage_a == STAGE_PAIRS)
+    t->a = stage_pairs(g, an, t->a, t, false);
+  if (t->stage_a == STAGE_COPY)
+    t->a = t->a && far_apart(g, t) ? stage_copy(g, an, t->a, t, &t->k, &t->m)
+                                   : stage_copy(g, an, t->a, t, &t->m, &t->k);
+}
+
 Inst *contract_plan(Prog *g, Node *c) {
   if (!contract_fits_tile(g, c))
     return NULL;
@@ -414,15 +469,10 @@ Inst *contract_plan(Prog *g, Node *c) {
     return NULL;
   Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
   Node *an = c->in[1 - b->side], *bn = c->in[b->side];
-  if (b->pairs)
-    stage_pairs_of_b(g, bn, b);
+  if (b->quads)
+    stage_both_quads(g, an, bn, b);
   else
-    stage_columns(g, bn, b);
-  if (b->stage_a == STAGE_PAIRS)
-    b->a = stage_pairs(g, an, b->a, b, false);
-  if (b->stage_a == STAGE_COPY)
-    b->a = b->a && far_apart(g, b) ? stage_copy(g, an, b->a, b, &b->k, &b->m)
-                                   : stage_copy(g, an, b->a, b, &b->m, &b->k);
+    stage_both(g, an, bn, b);
   if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;

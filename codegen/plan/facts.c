@@ -91,7 +91,7 @@ double size_estimate(Axis *const *ax, int n) {
 // ---- tasks of a contraction
 
 int task_rows(const PlanOptions *o, const Tile *t) {
-  bool pairs = t && t->pairs && o->pair_rows;
+  bool pairs = t && (t->pairs || t->quads) && o->pair_rows;
   int mr = pairs ? o->pair_rows : o->mr;
   int most = t && t->rows ? t->rows : pairs ? o->on->pair_tile_rows : o->on->tile_rows;
   return mr > most ? mr : most / mr * mr;

@@ -46,6 +46,8 @@ static LExpr *base_index(ContractEmit *e, const Place *pl, LExpr *x, Poly step) 
 Poly contract_panel_step(const Tile *t) {
   if (t->pairs)
     return poly_scale(pairs_padded(t), t->b->width);
+  if (t->quads)
+    return quads_step(t, t->b->width);
   if (t->staged_width)
     return poly_scale(extents(t->k.ax, t->k.n), t->b->width);
   return poly_const(t->b->panel);
@@ -73,10 +75,11 @@ static LProduct product(ContractEmit *e) {
   p.am = lpoly(c, last_stride(t->a, &t->m));
   p.ak = lpoly(c, last_stride(t->a, &t->k));
   p.bk = lpoly(c, last_stride(t->b, &t->k));
-  p.K = lpoly(c, extents(t->k.ax, t->k.n));
+  p.K = lpoly(c, t->quads ? quads_words(t) : extents(t->k.ax, t->k.n));
   p.abase = base_index(e, t->a, e->row0, last_stride(t->a, &t->m));
   p.bwidth = t->b->width;
   p.pairs = t->pairs;
+  p.quads = t->quads;
   if (!p.bwidth) {
     p.bn = c->g->p->o.on->any_columns ? lpoly(c, last_stride(t->b, &t->n)) : NULL;
     p.bbase = base_index(e, t->b, e->col0, last_stride(t->b, &t->n));
@@ -369,7 +372,43 @@ static void lower_pairs(Prog *g, Inst *k) {
   lower_finish(c, poly_const(0));
 }
 
+// ---- quads of int8
+
+enum { QUAD_ROWS = 8 };
+
+// A task takes a panel of columns, or a few rows.
+static void quads_at(Lower *c, Inst *k, LStmt *s) {
+  const Place *src = k->src, *dst = k->dst;
+  const AxisList *rows = dst->width ? &k->tile->n : &k->tile->m;
+  int64_t block = dst->width ? dst->width : QUAD_ROWS;
+  Poly N = extents(rows->ax, rows->n), step = quads_step(k->tile, dst->width);
+  LExpr *task = lvar(c, lower_grid(c, N, block)), *first = liop(c, L_IMUL, task, li(c, block));
+  s->tr.dwidth = dst->width ? dst->width : 1;
+  s->tr.rows = rest(c, first, N, block);
+  s->tr.cols = lpoly(c, extents(k->tile->k.ax, k->tile->k.n));
+  s->tr.srow = src->width ? li(c, 1) : lpoly(c, last_stride(src, rows));
+  s->tr.scol = lpoly(c, last_stride(src, &k->tile->k));
+  s->tr.sbase =
+      src->width ? liop(c, L_IMUL, task, li(c, src->panel)) : liop(c, L_IMUL, first, s->tr.srow);
+  s->tr.dpanel = lpoly(c, step);
+  s->tr.dbase = liop(c, L_IMUL, dst->width ? task : first, s->tr.dpanel);
+}
+
+static void lower_quads(Prog *g, Inst *k) {
+  Lower *c = lower_new(g, k, inst_label(g, k));
+  LStmt *s = transpose_stmt(c, lower_mem(c, k->src->buf, k->src->base, false),
+                            lower_mem(c, k->dst->buf, k->dst->base, true));
+  s->kind = LS_QUADS;
+  quads_at(c, k, s);
+  lower_emit(c, s);
+  lower_finish(c, poly_const(0));
+}
+
 void lower_transpose(Prog *g, Inst *k) {
+  if (k->tile->quads) {
+    lower_quads(g, k);
+    return;
+  }
   if (k->tile->pairs) {
     lower_pairs(g, k);
     return;

@@ -20,14 +20,14 @@ bool pairs_fit(const Prog *g, const Node *c) {
          c->in[1]->dtype == DT_F32 && is_narrow(g, c, c->in[0]) && is_narrow(g, c, c->in[1]);
 }
 
-static bool steps_by_one(const Place *pl, const AxisList *l) {
+bool contract_steps_by_one(const Place *pl, const AxisList *l) {
   int64_t v;
   Poly s = l->n ? place_stride(pl, l->ax[l->n - 1]) : poly_const(0);
   return poly_is_const(&s, &v) && v == 1;
 }
 
 // Are these axes the columns of pl's panels, all of them, and k none, or the other way round?
-static bool panels_of(const Place *pl, const AxisList *in) {
+bool contract_panels_of(const Place *pl, const AxisList *in) {
   for (int i = 0; i < pl->nax; i++)
     if ((pl->nstep[i] != 0) != axis_in(in->ax, in->n, pl->ax[i]))
       return false;
@@ -36,7 +36,7 @@ static bool panels_of(const Place *pl, const AxisList *in) {
 }
 
 bool pairs_panels_of_k(const Place *pl, const Tile *t) {
-  return pl->width % LOOP_PAIR_K == 0 && panels_of(pl, &t->k);
+  return pl->width % LOOP_PAIR_K == 0 && contract_panels_of(pl, &t->k);
 }
 
 // Can PAIRS read pl, as rows of these axes, or k, at step 1?
@@ -44,14 +44,14 @@ bool pairs_read(const Place *pl, const Tile *t, const AxisList *rows) {
   if (!pl || !place_merges(pl, t->k.ax, t->k.n) || !place_merges(pl, rows->ax, rows->n))
     return false;
   if (!pl->width)
-    return steps_by_one(pl, &t->k) || steps_by_one(pl, rows);
-  return !pl->nlo && !t->batch.n && (panels_of(pl, rows) || pairs_panels_of_k(pl, t));
+    return contract_steps_by_one(pl, &t->k) || contract_steps_by_one(pl, rows);
+  return !pl->nlo && !t->batch.n && (contract_panels_of(pl, rows) || pairs_panels_of_k(pl, t));
 }
 
 // Can a tile read A there?
 bool pairs_read_rows(const Place *pl, const Tile *t) {
   return pl && !pl->width && pl->dtype == DT_BF16 && place_merges(pl, t->k.ax, t->k.n) &&
-         steps_by_one(pl, &t->k);
+         contract_steps_by_one(pl, &t->k);
 }
 
 int64_t pairs_padded_to(int64_t k) {

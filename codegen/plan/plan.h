@@ -25,9 +25,10 @@ typedef struct PlanOptions {
   const PlanTarget *on; // NULL: plan_on_cpu
   int nr; // columns of a register tile: the width of parameter panels; a multiple of vector_floats
   int mr; // rows of a register tile
-  int pair_rows;     // the same of products of pairs of bf16
+  int pair_rows;     // the same of products of pairs of bf16, and of quads of int8
   int vector_floats; // f32 lanes of one native vector
   bool bf16;         // activations and their gradients lie in memory as bf16 (precision.c)
+  bool int8;         // products of activations with parameters are of int8 in entries (quads.c)
   bool fuse;         // false (-O0): every node that computes something is stored
   int scan_steps; // of a piece at whose start a scan's states are stored for its gradient; 0: by its sizes, -1: store all
   const char *prefix;  // of kernel names; NULL: "k"

@@ -220,6 +220,7 @@ static void walk(Traffic *t, const LBody *b) {
     case LS_TILE: walk_tile(t, s->tile); break;
     case LS_TRANSPOSE:
     case LS_PAIRS:
+    case LS_QUADS:
       note(t, s->tr.src, 0, poly_const(1), false, false);
       note(t, s->tr.dst, 0, poly_const(1), false, true);
       break;

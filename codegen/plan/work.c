@@ -222,7 +222,8 @@ static void walk(Walk *w, const LBody *b, const Real *n) {
     case LS_FOR: walk_for(w, b->v[i], n); break;
     case LS_TILE: walk_tile(w, b->v[i]->tile, n); break;
     case LS_TRANSPOSE:
-    case LS_PAIRS: walk_transpose(w, b->v[i], n); break;
+    case LS_PAIRS:
+    case LS_QUADS: walk_transpose(w, b->v[i], n); break;
     case LS_ATTENTION: w->g->uncounted = true; break;
     default: walk_value(w, b->v[i], n);
     }

@@ -6,11 +6,13 @@
 // Of the largest number.  float32 keeps seven digits, and sums lose some; bf16 keeps less than three.
 // A gradient smaller than `least` of the largest one is compared with that much: it is what larger terms that
 // cancel leave, as in the bias of attention's keys, and rounding leaves more.
-enum { IN_FLOAT, IN_BF16, CHECKED_PRECISIONS };
+enum { IN_FLOAT, IN_INT8, IN_BF16, CHECKED_PRECISIONS };
 static const struct CheckedPrecision {
   const char *name;
   double value, gradient, least;
-} precisions[] = {[IN_FLOAT] = {"", 1e-4, 1e-3, 1e-3}, [IN_BF16] = {" with bf16", 0.05, 0.2, 0.02}};
+} precisions[] = {[IN_FLOAT] = {"", 1e-4, 1e-3, 1e-3},
+                  [IN_INT8] = {" with int8", 0.1, 1e-3, 1e-3},
+                  [IN_BF16] = {" with bf16", 0.05, 0.2, 0.02}};
 
 typedef struct CheckedCode {
   CheckModel *c;
@@ -101,14 +103,14 @@ static const void **inputs_of(CheckedCode *x, const BigsProgram *p) {
 
 // ---- comparing
 
-// Is any number in bf16 that this one is made of?
-static int precision_of(const CheckedCode *x, Node *n) {
+// Is any number in bf16 that this one is made of?  `products`: as what an entry takes them.
+static int precision_of(const CheckedCode *x, Node *n, int products) {
   int count;
   Node **live = graph_reachable(x->c->graph, &n, 1, &count);
   bool narrow = x->s->build.options.bf16;
   for (int i = 0; i < count; i++)
     narrow = narrow || live[i]->dtype == DT_BF16;
-  return narrow ? IN_BF16 : IN_FLOAT;
+  return narrow ? IN_BF16 : products;
 }
 
 // Whole numbers and truths are equal or not; where bf16 is in play a comparison of near numbers may go either way.
@@ -136,7 +138,7 @@ static int compare_entry(CheckedCode *x, const Output *e) {
   if (program < 0)
     return 0;
   const double *want;
-  x->precision = precision_of(x, e->node);
+  x->precision = precision_of(x, e->node, x->s->build.options.int8 ? IN_INT8 : IN_FLOAT);
   int64_t n = check_elements(e->ax, e->nax);
   void *out = arena_alloc(x->arena, (size_t)n * (size_t)dtype_size(t) + 16);
   const int64_t dims[MAX_SYMS] = {0};
@@ -183,7 +185,7 @@ static int compare_loss(CheckedCode *x, const Subject *j) {
   double got, want = 0;
   if (train < 0)
     return 0;
-  x->precision = precision_of(x, j->loss);
+  x->precision = precision_of(x, j->loss, IN_FLOAT);
   const BigsProgram *p = &x->s->module->program[x->s->module->train[train].program];
   int status = bigs_model_grad(x->s->handle, train, dims, inputs_of(x, p), &loss);
   if (status)

@@ -263,7 +263,7 @@ static const struct {
      offsetof(Options, emit),
      {"tokens", "ast", "graph", "fused", "loops", "cuda", "llvm", "asm"}},
     {"--target", offsetof(Options, target), {"cpu", "cuda"}},
-    {"--precision", offsetof(Options, precision), {"f32", "bf16"}},
+    {"--precision", offsetof(Options, precision), {"f32", "bf16", "int8"}},
     {"--long", offsetof(Options, too_long), {"cut", "error"}},
     {"--team", offsetof(Options, team), {"nccl", "none"}},
     {"--x", offsetof(Options, x), {"steps", "tokens", "hours"}},
@@ -308,8 +308,22 @@ bool options_bf16(const Options *o) {
   return is_for_gpu(o) ? !is(o->precision, "f32") : is(o->precision, "bf16");
 }
 
+bool options_int8(const Options *o) {
+  return !is_for_gpu(o) && is(o->precision, "int8");
+}
+
 bool options_whole(const Options *o) {
   return is(o->too_long, "error");
+}
+
+// Nothing trains in int8, and GPUs multiply none.
+static int check_int8(const Options *o) {
+  bool trains = o->verb == VERB_TRAIN || o->verb == VERB_GRAD;
+  if (!is(o->precision, "int8") || (!trains && !is_for_gpu(o)))
+    return -1;
+  fprintf(stderr, "bigsc: --precision=int8 is for entries on processors%s\n",
+          trains ? ": what trains is f32, or bf16" : ", not for --target=cuda");
+  return EXIT_USAGE;
 }
 
 static int check_values(const Options *o) {
@@ -319,6 +333,9 @@ static int check_values(const Options *o) {
     if (status >= 0)
       return status;
   }
+  int int8 = check_int8(o);
+  if (int8 >= 0)
+    return int8;
   if (o->threads > POOL_MAX_THREADS) {
     fprintf(stderr, "bigsc: --threads takes at most %d\n", POOL_MAX_THREADS);
     return EXIT_USAGE;

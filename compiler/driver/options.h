@@ -56,7 +56,8 @@ typedef struct Options {
 int options_parse(Arena *a, Options *o, int argc, char **argv);
 // Where a command says what it did: standard output, unless its result goes there.
 FILE *options_log(const Options *o);
-bool options_bf16(const Options *o);  // --precision, or its default
+bool options_bf16(const Options *o); // --precision, or its default
+bool options_int8(const Options *o);
 bool options_whole(const Options *o); // --long error: texts lose no tokens
 const char *bigsc_version(void);      // "0.1.0"
 bool options_color(const Options *o);

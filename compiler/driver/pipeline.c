@@ -336,13 +336,14 @@ static bool run_simplify(Build *b) {
 
 static Target *cpu_target(Build *b, const char **error) {
   const BuildOptions *o = &b->options;
-  return o->target ? o->target : target_new(b->arena, o->march, o->opt, o->bf16, error);
+  unsigned use = (o->bf16 ? TARGET_BF16 : 0) | (o->int8 ? TARGET_INT8 : 0);
+  return o->target ? o->target : target_new(b->arena, o->march, o->opt, use, error);
 }
 
 // A CPU says nothing to a GPU's code, but has to be one, where LLVM is there to know it.
 static Target *gpu_target(Build *b, const char **error) {
   const BuildOptions *o = &b->options;
-  if (!o->march || target_missing() || target_new(b->arena, o->march, o->opt, false, error))
+  if (!o->march || target_missing() || target_new(b->arena, o->march, o->opt, 0, error))
     return cuda_target(b->arena, o->opt);
   *error = arena_printf(b->arena, "%s (a GPU is named to nvcc, by its -gencode)", *error);
   return NULL;
@@ -361,6 +362,7 @@ static bool run_target(Build *b) {
                    .pair_rows = b->target->pair_rows,
                    .vector_floats = b->target->vector_floats,
                    .bf16 = b->options.bf16,
+                   .int8 = b->options.int8,
                    .costs = b->options.costs,
                    .fuse = b->options.opt > 0};
   b->plan = plan_new(b->arena, b->graph, &o);

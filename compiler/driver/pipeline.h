@@ -36,7 +36,7 @@ typedef struct BuildOptions {
   const char *name;    // of the model in the module; NULL: as the file says
   bool gpu;            // planned for a GPU, whatever `march`
   int gpu_number;      // which of those there are: modulo their number
-  bool bf16;           // PlanOptions.bf16
+  bool bf16, int8;     // of PlanOptions
   const double *costs; // PlanOptions.costs
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL

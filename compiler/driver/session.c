@@ -281,6 +281,7 @@ BuildOptions session_build_options(const Options *o) {
                         .gpu = o->target && !strcmp(o->target, "cuda"),
                         .gpu_number = o->gpu,
                         .bf16 = options_bf16(o),
+                        .int8 = options_int8(o),
                         .opt = (int)o->opt,
                         .dump_ir = o->dump_ir,
                         .dump_to = stderr,

@@ -13,7 +13,7 @@ Repl *repl_new(const Options *o, FILE *out, FILE *err, const char *source, const
               .names = intern_new(a),
               .source = source,
               .line = 1};
-  r->target = target_new(a, o->march, (int)o->opt, options_bf16(o), error);
+  r->target = target_new(a, o->march, (int)o->opt, options_bf16(o) ? TARGET_BF16 : 0, error);
   r->jit = r->target ? jit_new(a, r->target, error) : NULL;
   for (int i = 0; i < o->defs.n; i++)
     vec_push(a, &r->sets, o->defs.v[i]);

@@ -30,17 +30,28 @@ static bool may_use_tiles(void) {
 }
 #endif
 
-static bool has_amx(void) {
-  enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+// Of leaf 7, sub-leaf 0.
+static bool has_amx(bool int8) {
+  enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
   unsigned a, b, c, d = 0;
   bool known = __get_cpuid_count(7, 0, &a, &b, &c, &d);
-  return known && (d & AMX_BF16) && (d & AMX_TILE) && may_use_tiles();
+  return known && (d & (int8 ? AMX_INT8 : AMX_BF16)) && (d & AMX_TILE) && may_use_tiles();
+}
+
+// On 256 bits, without AVX-512: of leaf 7, sub-leaf 1.
+static bool has_avx_vnni(void) {
+  enum { AVX_VNNI = 1 << 4 };
+  unsigned a = 0, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVX_VNNI) &&
+         __builtin_cpu_supports("avx2");
 }
 
 static bool lacks(const char *name, size_t n) {
   if (n > 4 && !memcmp(name, "amx-", 4))
-    return !has_amx();
+    return !has_amx(n == 8 && !memcmp(name, "amx-int8", n));
   __builtin_cpu_init();
+  if (n == 7 && !memcmp(name, "avxvnni", n))
+    return !has_avx_vnni();
 #define TEST(feature)                                                                              \
   if (n == sizeof feature - 1 && !memcmp(name, feature, n))                                        \
     return !__builtin_cpu_supports(feature);

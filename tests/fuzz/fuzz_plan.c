@@ -24,7 +24,7 @@ static void plan(Arena *a, Intern *names, Diags *d, Model *m, int opt) {
   const char *error = NULL;
   BuildWant want = {.nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
   BuildOptions o = {
-      .opt = opt, .verify = true, .target = target_new(a, "x86-64-v3", opt, false, &error)};
+      .opt = opt, .verify = true, .target = target_new(a, "x86-64-v3", opt, 0, &error)};
   Build b;
   must(o.target != NULL);
   bool ok = build_module(&b, a, names, d, m, &want, &o);

@@ -57,6 +57,8 @@ static Eval *evaluator(Bed *b, Arena *a) {
   Eval *e = eval_new(a, b->g, b->syms, b->seed, b->step);
   for (int k = 0; k < b->n; k++)
     eval_bind(e, b->leaf[k], b->data[k]);
+  if (b->store)
+    eval_store(e, b->store, b);
   return e;
 }
 

@@ -12,6 +12,7 @@ typedef struct Bed {
   int64_t syms[MAX_SYMS];
   uint64_t seed, step; // of RANDOM nodes
   uint64_t state;      // of the leaves' values
+  EvalStore *store;    // what the interpreter rounds; NULL: nothing
   int n;
   Node *leaf[BED_LEAVES];
   double *data[BED_LEAVES]; // may be written by a test

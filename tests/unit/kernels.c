@@ -45,9 +45,9 @@ bool run_kernel(KernelRun *r, const LKernel *k) {
   r->skipped = false;
   if ((r->error = loop_verify(r->arena, k)))
     return false;
-  Target *host = target_new(r->arena, "native", 2, false, &r->error);
-  Target *t = target_new(r->arena, r->march ? r->march : "native", r->opt ? r->opt - 1 : 2, false,
-                         &r->error);
+  Target *host = target_new(r->arena, "native", 2, 0, &r->error);
+  Target *t =
+      target_new(r->arena, r->march ? r->march : "native", r->opt ? r->opt - 1 : 2, 0, &r->error);
   if (!host || !t)
     return false;
   if ((r->skipped = t->vector_floats > host->vector_floats))

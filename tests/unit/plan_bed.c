@@ -103,7 +103,8 @@ static void count_replays(PlanBed *t, Planner *p) {
 static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs, int n, Jit **jit) {
   Arena *a = t->b.arena;
   const char *error = NULL;
-  Target *target = t->code ? cuda_target(a, 2) : target_new(a, t->march, 2, t->bf16, &error);
+  unsigned use = (t->bf16 ? TARGET_BF16 : 0) | (t->int8 ? TARGET_INT8 : 0);
+  Target *target = t->code ? cuda_target(a, 2) : target_new(a, t->march, 2, use, &error);
   ck_assert_msg(target != NULL, "%s", error);
   PlanOptions o = {.on = t->code ? &plan_on_gpu : &plan_on_cpu,
                    .nr = target->nr,
@@ -111,6 +112,7 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
                    .pair_rows = target->pair_rows,
                    .vector_floats = target->vector_floats,
                    .bf16 = t->bf16,
+                   .int8 = t->int8,
                    .fuse = !t->no_fuse,
                    .scan_steps = t->scan_steps};
   Planner *p = plan_new(a, t->b.g, &o);

@@ -20,7 +20,7 @@ struct PlanCode {
 typedef struct PlanBed {
   Bed b;
   const char *march; // NULL: native
-  bool no_fuse, bf16;
+  bool no_fuse, bf16, int8;
   int scan_steps;   // see PlanOptions
   int threads;      // 0: 2
   double tolerance; // of the largest absolute value of an output; 0: 2e-5

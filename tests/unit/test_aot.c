@@ -117,7 +117,7 @@ static AotInput toy(Arena *a) {
   LKernel **k = NEW(a, LKernel *);
   const char *error;
   k[0] = scaled(a);
-  return (AotInput){.module = m, .kernels = k, .target = target_new(a, NULL, 2, false, &error)};
+  return (AotInput){.module = m, .kernels = k, .target = target_new(a, NULL, 2, 0, &error)};
 }
 
 // ---- a folder that disappears

@@ -213,7 +213,7 @@ START_TEST(attention_equals_plain_sums) {
   const char *error = NULL;
   Fix f = {.c = &cases[_i], .a = a};
   const AttentionCase *c = f.c;
-  Target *t = target_new(a, NULL, 2, false, &error);
+  Target *t = target_new(a, NULL, 2, 0, &error);
   Jit *jit = jit_new(a, t, &error);
   ck_assert_msg(jit != NULL, "%s", error);
   LKernel *kernels[2];

@@ -130,14 +130,14 @@ END_TEST
 START_TEST(targets) {
   Arena *ar = arena_new();
   const char *error = NULL;
-  ck_assert(!target_new(ar, "znver9", 2, false, &error) && strstr(error, "znver"));
-  ck_assert(!target_new(ar, "quantum", 2, false, &error) && strstr(error, "unknown CPU"));
-  Target *v3 = target_new(ar, "haswell", 2, false, &error),
-         *v4 = target_new(ar, "skylake-avx512", 9, false, &error);
+  ck_assert(!target_new(ar, "znver9", 2, 0, &error) && strstr(error, "znver"));
+  ck_assert(!target_new(ar, "quantum", 2, 0, &error) && strstr(error, "unknown CPU"));
+  Target *v3 = target_new(ar, "haswell", 2, 0, &error),
+         *v4 = target_new(ar, "skylake-avx512", 9, 0, &error);
   ck_assert(v3->vector_floats == 8 && v3->has_fma && v3->nr == 16 && strstr(v3->features, "+avx2"));
   ck_assert(v4->vector_floats == 16 && v4->nr == 32 && v4->opt == 3 &&
             strstr(v4->features, "+avx512f"));
-  ck_assert(!*target_new(ar, "x86-64", 2, false, &error)->features);
+  ck_assert(!*target_new(ar, "x86-64", 2, 0, &error)->features);
   arena_free(ar);
 }
 END_TEST

@@ -215,7 +215,7 @@ START_TEST(contraction) {
   for (int m = 0; m < COUNT(two_targets); m++) {
     Arena *ar = arena_new();
     const char *error;
-    Target *t = target_new(ar, two_targets[m], 2, false, &error);
+    Target *t = target_new(ar, two_targets[m], 2, 0, &error);
     LKernel *k = loop_kernel(ar, "contraction");
     LExpr *at = lx_int(ar, 0), *x[3];
     for (int i = 0; i < 3; i++)
@@ -390,7 +390,7 @@ START_TEST(sum_order) {
     for (int vec = 1; vec <= 4; vec *= 2) {
       Arena *ar = arena_new();
       const char *error;
-      Target *t = target_new(ar, run_targets[m], 2, false, &error);
+      Target *t = target_new(ar, run_targets[m], 2, 0, &error);
       LKernel *k = loop_kernel(ar, "sum");
       int xm = loop_arg(ar, k, "x", DT_F32, false), ym = loop_arg(ar, k, "y", DT_F32, true);
       int v = loop_var(k), acc = loop_reg(k);
@@ -558,7 +558,7 @@ END_TEST
 START_TEST(jit_cache) {
   Arena *ar = arena_new();
   const char *error = NULL;
-  Target *t = target_new(ar, NULL, 2, false, &error);
+  Target *t = target_new(ar, NULL, 2, 0, &error);
   Jit *j = jit_new(ar, t, &error);
   ck_assert_msg(j != NULL, "%s", error);
   LKernel *k[4] = {op_kernel(ar, &ops[0], DT_F32, 1), op_kernel(ar, &ops[0], DT_F32, 1),

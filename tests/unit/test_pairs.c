@@ -19,7 +19,7 @@ static bool is_here(int march) {
   Arena *a = arena_new();
   const char *error = NULL;
   char missing[64];
-  Target *t = target_new(a, marches[march], 2, true, &error);
+  Target *t = target_new(a, marches[march], 2, TARGET_BF16, &error);
   bool here = t && cpu_has(t->features, missing, sizeof missing);
   ck_assert(!here || t->pairs == units[march]);
   arena_free(a);

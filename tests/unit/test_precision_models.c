@@ -66,9 +66,11 @@ typedef struct Stored {
   const Node *other; // is rounded where it should not be, and the other way round
 } Stored;
 
-static bool stored(void *ctx, const Node *n, int operand) {
+static EvalForm stored(void *ctx, const Node *n, int operand) {
   const Stored *s = ctx;
-  return plan_rounds(s->build->plan, s->program, n, operand) != (operand < 0 && n == s->other);
+  bool narrow =
+      plan_rounds(s->build->plan, s->program, n, operand) != (operand < 0 && n == s->other);
+  return narrow ? EVAL_BF16 : EVAL_WHOLE;
 }
 
 // Root mean square of the differences, as a share of that of what is wanted.

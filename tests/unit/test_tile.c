@@ -29,7 +29,7 @@ typedef struct TileCase {
 
 static int64_t panel_width(Arena *a, const char *march) {
   const char *error;
-  return target_new(a, march, 2, false, &error)->nr;
+  return target_new(a, march, 2, 0, &error)->nr;
 }
 
 static int64_t round_up(int64_t n, int64_t to) {
