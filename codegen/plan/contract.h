@@ -82,7 +82,8 @@ Inst *pairs_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, boo
 // ---- quads.c: products of quads of int8
 // The operand of c that is a parameter as int8; -1: c is no such product.
 int quads_side(const Prog *g, const Node *c);
-Poly quads_words(const Tile *t); // of k
+int64_t quads_panel(int64_t k, int64_t width); // words of a panel
+Poly quads_words(const Tile *t);               // of k
 Poly quads_step(const Tile *t,
                 int64_t width); // words from panel to panel; of width 0 from row to row
 // Can QUADS read pl, t's columns or rows?  Starts it, of x, which lies in src.

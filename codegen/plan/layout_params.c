@@ -133,7 +133,7 @@ static void panel_layout(ParamPlace *s, const Node *w, int64_t width) {
     n *= extent_at(w, s->nax[i]);
   }
   s->width = s->kstride = width;
-  s->panel = (s->pairs ? pairs_padded_to(k) : k) * width;
+  s->panel = s->quads ? quads_panel(k, width) : (s->pairs ? pairs_padded_to(k) : k) * width;
   s->bytes = (n + width - 1) / width * s->panel;
 }
 
@@ -144,15 +144,18 @@ static int64_t count_columns(const ParamPlace *s, const Node *w) {
   return n;
 }
 
+static DType stored_as(const ParamPlace *s, const Node *w) {
+  return s->pairs ? DT_BF16 : s->quads ? DT_I32 : (DType)w->dtype;
+}
+
 int param_elem_bytes(const ParamPlace *s, const Node *w) {
-  return dtype_size(s->pairs ? DT_BF16 : (DType)w->dtype);
+  return dtype_size(stored_as(s, w));
 }
 
 // Elements become bytes, of whole lines.
 static void measure(Planner *p, ParamPlace *s, const Node *w) {
   s->bytes = (s->bytes * param_elem_bytes(s, w) + 63) / 64 * 64;
-  p->storage.v[s->storage] =
-      (BigsStorage){.bytes = s->bytes, .dtype = s->pairs ? DT_BF16 : (uint8_t)w->dtype};
+  p->storage.v[s->storage] = (BigsStorage){.bytes = s->bytes, .dtype = (uint8_t)stored_as(s, w)};
 }
 
 static void own_layout(Planner *p, Param *x) {
@@ -177,6 +180,7 @@ static void stacked_layout(Planner *p, Param *x) {
   *s = (ParamPlace){.decided = true,
                     .panels = t->panels,
                     .pairs = t->pairs,
+                    .quads = t->quads,
                     .width = t->width,
                     .kstride = t->kstride,
                     .panel = t->panel,
@@ -221,11 +225,13 @@ void layout_storages(Planner *p) {
   }
 }
 
-void layout_as_pairs(Planner *p, const Param *x, const int *kax, int nk, const int *nax, int nn) {
+void layout_as_pairs(Planner *p, const Param *x, bool quads, const int *kax, int nk, const int *nax,
+                     int nn) {
   ParamPlace *s = place_of(p, x);
   *s = (ParamPlace){.decided = true,
                     .panels = true,
-                    .pairs = true,
+                    .pairs = !quads,
+                    .quads = quads,
                     .nk = nk,
                     .nn = nn,
                     .kax = copied(p->a, kax, nk),
@@ -244,7 +250,7 @@ Place *place_param(Prog *g, const Param *x, bool grad) {
   const Node *w = x->node;
   int elem = param_elem_bytes(s, w);
   Place *pl = NEW(g->a, Place);
-  pl->dtype = s->pairs ? DT_BF16 : (DType)w->dtype;
+  pl->dtype = stored_as(s, w);
   pl->pairs = s->pairs;
   pl->nax = w->nax;
   pl->ax = w->ax;

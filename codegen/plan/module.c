@@ -67,6 +67,7 @@ static BigsParam param_row(Planner *p, const Param *x) {
                  .rank = (uint8_t)w->nax,
                  .is_complex = x->pair != NULL,
                  .pairs = s->pairs,
+                 .quads = s->quads,
                  .storage = s->storage};
   for (int i = 0; i < w->nax; i++) {
     extent_is(w->ax[i], &r.extent[i]);
@@ -303,7 +304,7 @@ void plan_print(FILE *f, Planner *p, const BigsModule *m) {
             x->width ? "panels of " : "plain");
     if (x->width)
       fprintf(f, "%" PRId64, x->width);
-    fprintf(f, x->pairs ? ", pairs of bf16\n" : "\n");
+    fputs(x->pairs ? ", pairs of bf16\n" : x->quads ? ", quads of int8\n" : "\n", f);
   }
   for (int i = 0; i < m->nprogram; i++)
     print_program(&o, &m->program[i]);

@@ -186,7 +186,7 @@ struct Prog {
 
 typedef struct ParamPlace {
   bool decided, panels;
-  bool pairs; // it is stored as bf16: layout_pairs.c
+  bool pairs, quads; // it is stored as bf16, as int8: layout_pairs.c
   int nk, nn;
   int *kax, *nax;                                     // positions in the parameter's node axes
   int64_t kstep[BIGS_MAX_RANK], nstep[BIGS_MAX_RANK]; // by axis
@@ -276,8 +276,9 @@ int param_elem_bytes(const ParamPlace *s,
                      const Node *w); // of the parameter with the node w, as it is stored
 // What the operand calls w's axes, of which there are at most BIGS_MAX_RANK; false when it is no mere renaming of w.
 bool param_names(const Node *operand, const Node *w, Axis **names);
-// x, and what is stacked in it, becomes panels of pairs; layout_storages then says anew where all storage objects lie.
-void layout_as_pairs(Planner *p, const Param *x, const int *kax, int nk, const int *nax, int nn);
+// x, and what is stacked in it, becomes panels of pairs, or of quads; layout_storages then says anew where all storage objects lie.
+void layout_as_pairs(Planner *p, const Param *x, bool quads, const int *kax, int nk, const int *nax,
+                     int nn);
 void layout_storages(Planner *p);
 void layout_pairs(
     Planner *p); // layout_pairs.c: after the products' plans, before those of first values

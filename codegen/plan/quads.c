@@ -36,12 +36,20 @@ int quads_side(const Prog *g, const Node *c) {
   return -1;
 }
 
+static int64_t words_of(int64_t k) {
+  return (k + LOOP_QUAD_K - 1) / LOOP_QUAD_K * LOOP_QUAD_K / 4;
+}
+
 // Words of a row's k, and of a column's, filled up.
 Poly quads_words(const Tile *t) {
   int64_t n = 0;
   Poly K = extents(t->k.ax, t->k.n);
   CHECK(poly_is_const(&K, &n));
-  return poly_const((n + LOOP_QUAD_K - 1) / LOOP_QUAD_K * LOOP_QUAD_K / 4);
+  return poly_const(words_of(n));
+}
+
+int64_t quads_panel(int64_t k, int64_t width) {
+  return (words_of(k) + 2) * width;
 }
 
 // Of a panel of `width` columns, or of a row.

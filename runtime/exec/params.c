@@ -1,6 +1,7 @@
 // Parameters between their place in the arena and dense row-major arrays.
 #include "runtime/exec/exec.h"
 #include "base/dtype.h"
+#include "base/int8.h"
 #include <string.h>
 
 int64_t param_count(const BigsParam *p) {
@@ -110,6 +111,88 @@ static void move_row(const ParamWalk *w, int64_t k, int64_t n, int64_t at) {
   }
 }
 
+// ---- quads of int8
+
+enum { QUAD_WORDS = 4 }; // bytes of a word
+
+// Where a column's words are.
+typedef struct QuadColumn {
+  char *scale, *sum, *bytes;
+} QuadColumn;
+
+static QuadColumn quad_column(const BigsParam *p, char *arena, int64_t n) {
+  char *panel = arena + (p->offset + n / p->width * p->panel) * QUAD_WORDS;
+  int64_t in = n % p->width * QUAD_WORDS, row = p->width * QUAD_WORDS;
+  return (QuadColumn){panel + in, panel + row + in, panel + 2 * row + in};
+}
+
+static int8_t *quad_byte(const BigsParam *p, const QuadColumn *c, int64_t k) {
+  return (int8_t *)c->bytes + k / 4 * p->width * QUAD_WORDS + k % 4;
+}
+
+// What is done with every k of a column, x being its number.
+typedef struct QuadWork {
+  QuadColumn at;
+  uint32_t most;
+  int32_t sum;
+  float factor; // the scale, or 1 / it
+} QuadWork;
+typedef void QuadFn(const BigsParam *p, QuadWork *q, int64_t k, float *x);
+
+static void look(const BigsParam *p, QuadWork *q, int64_t k, float *x) {
+  (void)p, (void)k;
+  uint32_t is = int8_magnitude(*x);
+  q->most = is > q->most ? is : q->most;
+}
+
+static void put(const BigsParam *p, QuadWork *q, int64_t k, float *x) {
+  int8_t is = int8_round(*x, q->factor);
+  *quad_byte(p, &q->at, k) = is;
+  q->sum += is;
+}
+
+static void get(const BigsParam *p, QuadWork *q, int64_t k, float *x) {
+  *x = (float)*quad_byte(p, &q->at, k) * q->factor;
+}
+
+static void each_k(const ParamWalk *w, QuadWork *q, QuadFn *f, int axis, int64_t k, float *x) {
+  const BigsParam *p = w->p;
+  if (axis == p->rank) {
+    f(p, q, k, x);
+    return;
+  }
+  int64_t count = p->nstep[axis] ? 1 : p->extent[axis];
+  for (int64_t i = 0; i < count; i++)
+    each_k(w, q, f, axis + 1, k + i * p->kstep[axis], x + i * w->stride[axis]);
+}
+
+static void move_column(const ParamWalk *w, int64_t n, float *x) {
+  QuadWork q = {.at = quad_column(w->p, w->arena, n)};
+  if (!w->to_arena) {
+    memcpy(&q.factor, q.at.scale, sizeof q.factor);
+    each_k(w, &q, get, 0, 0, x);
+    return;
+  }
+  each_k(w, &q, look, 0, 0, x);
+  float scale = int8_scale(q.most);
+  q.factor = int8_inverse(q.most);
+  each_k(w, &q, put, 0, 0, x);
+  q.sum *= INT8_MIN;
+  memcpy(q.at.scale, &scale, sizeof scale);
+  memcpy(q.at.sum, &q.sum, sizeof q.sum);
+}
+
+static void move_columns(const ParamWalk *w, int axis, int64_t n, float *x) {
+  const BigsParam *p = w->p;
+  if (axis == p->rank) {
+    move_column(w, n, x);
+    return;
+  }
+  int64_t count = p->nstep[axis] ? p->extent[axis] : 1;
+  for (int64_t i = 0; i < count; i++)
+    move_columns(w, axis + 1, n + i * p->nstep[axis], x + i * w->stride[axis]);
+}
+
 static void walk(const ParamWalk *w, int axis, int64_t k, int64_t n, int64_t at) {
   const BigsParam *p = w->p;
   if (axis >= p->rank - 1) {
@@ -128,7 +211,10 @@ static void move(const BigsParam *p, char *arena, char *dense, const int64_t *st
                  .stride = stride,
                  .to_arena = to_arena,
                  .elem = param_elem(p)};
-  walk(&w, 0, 0, p->nlo, 0);
+  if (p->quads)
+    move_columns(&w, 0, p->nlo, (float *)(void *)dense);
+  else
+    walk(&w, 0, 0, p->nlo, 0);
 }
 
 // The arena is only read here, and the dense side below: `move` has one form for both directions.
@@ -149,6 +235,14 @@ void param_set(const BigsParam *p, char *arena, const void *dense) {
   param_set_strided(p, arena, dense, stride);
 }
 
+static bool quads_within(const BigsModule *module, const BigsParam *p, int64_t k, int64_t n) {
+  const BigsStorage *s = &module->storage[p->storage];
+  int64_t first = p->offset * QUAD_WORDS, panels = n / p->width + 1;
+  return p->panel >= (k / 4 + 3) * p->width && first >= s->offset && s->offset >= 0 &&
+         first + panels * p->panel * QUAD_WORDS <= s->offset + s->bytes &&
+         s->offset <= module->param_bytes - s->bytes;
+}
+
 static bool lies_within(const BigsModule *module, const BigsParam *p) {
   if (p->storage < 0 || p->storage >= module->nstorage || p->rank > BIGS_MAX_RANK)
     return false;
@@ -160,8 +254,10 @@ static bool lies_within(const BigsModule *module, const BigsParam *p) {
     k += (p->extent[a] - 1) * p->kstep[a];
     n += (p->extent[a] - 1) * p->nstep[a];
   }
-  if (p->pairs && (p->width <= 0 || !p->rank || p->dtype != DT_F32))
+  if ((p->pairs || p->quads) && (p->width <= 0 || !p->rank || p->dtype != DT_F32))
     return false;
+  if (p->quads)
+    return quads_within(module, p, k, n);
   // Within a panel columns ascend to width - 1: the last panel's end bounds them all.
   int64_t last =
       p->width > 0 ? place_of(p, k, n / p->width * p->width + p->width - 1) : place_of(p, k, n);
