@@ -148,6 +148,25 @@ static void command(Arena *a, Words *out, const char *name, const char *otherwis
   }
 }
 
+static const char *replaced(Arena *a, const char *s, char from, char to) {
+  char *copy = arena_strdup(a, s);
+  for (char *p = copy; *p; p++)
+    *p = *p == from ? to : *p;
+  return copy;
+}
+
+Tool made_tool(Arena *a, const char *arch, const char *variable, const char *program,
+               const char *what) {
+  if (!arch)
+    return (Tool){variable, program, what};
+  if (!strcmp(program, "cc"))
+    program = "gcc";
+  return (Tool){arena_printf(a, "CROSS_%s", variable),
+                arena_printf(a, "%s-linux-gnu-%s", arch, program),
+                arena_printf(a, "%s for %s and comes with Debian's gcc-%s-linux-gnu", what, arch,
+                             replaced(a, arch, '_', '-'))};
+}
+
 static char *contents(Arena *a, const char *path, size_t limit) {
   char *text = NEWN(a, char, limit + 1);
   FILE *f = fopen(path, "r");

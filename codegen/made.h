@@ -23,6 +23,10 @@ typedef struct Tool {
   const char *otherwise; // the program, where it is not set
   const char *what;      // "makes libraries from objects", for messages
 } Tool;
+// A tool of binutils or a compiler that makes files for Linux on `arch`; NULL: for this machine.  There variable CC and program
+// cc are CROSS_CC and aarch64-linux-gnu-gcc.
+Tool made_tool(Arena *a, const char *arch, const char *variable, const char *program,
+               const char *what);
 // Runs the program; a message quotes what it said, which goes to the file `log`.
 bool made_run(Arena *a, const Tool *t, const char *const *args, int n, const char *log,
               const char **error);

@@ -1,8 +1,8 @@
 // What code is generated for: the ISA, its vectors, and the shape of its register tiles.
 //
-// On x86-64 the code of a CPU uses exactly the features of its micro-architecture level (x86-64,
-// v2: SSE4.2, v3: AVX2 and FMA, v4: AVX-512) and is scheduled for the CPU itself, so that one short
-// list of features says where a compiled model runs.
+// The code of a CPU uses exactly the features of its level and is scheduled for the CPU itself, so that one short list of
+// features says where a compiled model runs.  Levels are those of x86-64 (v2: SSE4.2, v3: AVX2 and FMA, v4: AVX-512), and
+// on aarch64 NEON, which all have, and SVE of 256 bits.
 #ifndef BIGSC_TARGET_H
 #define BIGSC_TARGET_H
 #include "base/arena.h"
@@ -23,6 +23,8 @@ typedef enum QuadUnit {
 
 typedef struct Target {
   const char *triple;
+  const char *arch; // of the triple: "x86_64", "aarch64"
+  bool cross;       // another than this machine's: the code runs elsewhere
   const char *cpu;  // whose instructions are used: "x86-64-v3"
   const char *tune; // whose latencies: "znver3"
   // what `cpu` needs, as the module's table says it: "+avx2,+fma"; "" for the baseline
@@ -31,6 +33,7 @@ typedef struct Target {
   int vector_floats; // f32 lanes of a native vector: 16, 8, 4
   int registers;     // native vector registers
   bool has_fma;
+  int vscale;     // of SVE: the vectors are at least so many times 128 bits wide; 0: another set
   bool has_masks; // masked loads and stores of 32-bit lanes are instructions
   // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
   int mr, nr;
@@ -40,9 +43,9 @@ typedef struct Target {
   const char *extra; // of features, what `cpu` lacks; NULL: nothing
 } Target;
 
-// march: "native", a level ("x86-64-v3"), or a CPU that LLVM knows ("znver4"); NULL is "native". On
-// failure NULL, and *error says why (in the arena).  use: code has what the CPU has for products of these, too: features, pairs and
-// quads tell.
+// march: "native", a level ("x86-64-v3", "armv8-a"), or a CPU that LLVM knows ("znver4", "neoverse-n1"), of this machine's
+// architecture or another; NULL is "native". On failure NULL, and *error says why (in the arena).  use: code has what the CPU has for
+// products of these, too: features, pairs and quads tell.
 enum { TARGET_BF16 = 1, TARGET_INT8 = 2 };
 Target *target_new(Arena *a, const char *march, int opt, unsigned use, const char **error);
 // NULL; or why there is no code for processors here, a sentence, and target_new gives none: a build --without-llvm.

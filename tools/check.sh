@@ -107,9 +107,9 @@ quick="base data json pool rng safetensors tokenizer vocab lex parse diag sema g
 # The two with clang, which warns of other things, and whose order of evaluation and padding differ.
 clang_builds() {
   step "set-up of clang" sh "$root/tools/setup.sh" fuzz
-  step "build by clang" build_in "$build/clang" "all tests/runner" CC=clang-19 --enable-werror
-  step "build under ThreadSanitizer" build_in "$build/threads" tests/runner CC=clang-19 CFLAGS="-O1 -g -fsanitize=thread" \
-    LDFLAGS=-fsanitize=thread
+  step "build by clang" build_in "$build/clang" "all tests/runner" CC=clang-19 --enable-werror --without-cross
+  step "build under ThreadSanitizer" build_in "$build/threads" tests/runner --without-cross CC=clang-19 \
+    CFLAGS="-O1 -g -fsanitize=thread" LDFLAGS=-fsanitize=thread
 }
 
 all_faults() {
@@ -170,7 +170,7 @@ full) suites= ;;
 esac
 [ "${1-}" != full ] || clang_builds
 if [ "$suites" != none ]; then
-  step "build under sanitizers" build_in "$build/sanitized" "all tests/runner" --enable-sanitizers CFLAGS="-O1 -g"
+  step "build under sanitizers" build_in "$build/sanitized" "all tests/runner" --enable-sanitizers --without-cross CFLAGS="-O1 -g"
   [ -n "$suites" ] || slow=
   # shellcheck disable=SC2046
   tests sanitized sanitized $(sanitized_suites)

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the build and the tests need, where it is missing.  Debian and its kin, as root or with sudo; elsewhere it says
 # what to install, and `configure` tells what is missing.
-#   sh tools/setup.sh [text] [study] [tests] [browser] [fuzz]
+#   sh tools/setup.sh [text] [study] [tests] [browser] [fuzz] [cross]
 #     text       also the English text that the quick start trains on (package dict-gcide)
 #     study      also the texts of tools/study.sh
-#     tests      also what only tests use: valgrind, a C++ compiler, clang-format, numpy, small texts
+#     tests      also what only tests use: valgrind, a C++ compiler, a C compiler for aarch64 and qemu, clang-format, numpy, small texts
 #     browser    also chromium, in which a test opens a page of `bigsc report`
 #     fuzz       also clang with libFuzzer and ThreadSanitizer
+#     cross      also a C compiler for aarch64, for which models can then be compiled
 set -eu
 
 packages="gcc make autoconf automake pkg-config libc6-dev llvm-19-dev libopenblas-dev libfftw3-dev check libutf8proc-dev
@@ -15,11 +16,12 @@ for extra in "$@"; do
   case $extra in
     text) packages="$packages dict-gcide" ;;
     study) packages="$packages dict-gcide wordnet-base bible-kjv linux-doc" ;;
-    tests) packages="$packages valgrind g++ clang-format-19 python3-numpy dict-gcide wordnet-base bible-kjv" ;;
+    tests) packages="$packages valgrind g++ gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang-format-19 python3-numpy dict-gcide wordnet-base bible-kjv" ;;
     browser) packages="$packages chromium" ;;
+    cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
     fuzz) packages="$packages clang-19 libclang-rt-19-dev" ;;
     *)
-      echo "usage: sh tools/setup.sh [text] [study] [tests] [browser] [fuzz]" >&2
+      echo "usage: sh tools/setup.sh [text] [study] [tests] [browser] [fuzz] [cross]" >&2
       exit 2
       ;;
   esac

@@ -21,8 +21,9 @@ static const char *source_text(Arena *a, const BigsModule *m, const char *bytes)
                       symbol, symbol, symbol, symbol, m->param_bytes, symbol, bytes);
 }
 
-const char *embed_object(Arena *a, const BigsModule *m, const char *folder, const char **error) {
-  static const Tool cc = {"CC", "cc", "makes an object of the weights"};
+const char *embed_object(Arena *a, const BigsModule *m, const char *arch, const char *folder,
+                         const char **error) {
+  Tool cc = made_tool(a, arch, "CC", "cc", "makes an object of the weights");
   const char *bytes = arena_printf(a, "%s/weights.bin", folder),
              *source = arena_printf(a, "%s/weights.s", folder),
              *object = arena_printf(a, "%s/weights.o", folder), *text = source_text(a, m, bytes);

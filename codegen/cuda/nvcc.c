@@ -46,7 +46,7 @@ static const char *make(void *ctx, Arena *a, const char *folder, const char **er
       NULL};
   int count = COUNT(args) - 1 - (strchr(n->path, ',') ? 2 : 0);
   const BigsModule *m = n->in->module;
-  const char *weights = m->weights ? embed_object(a, m, folder, error) : NULL;
+  const char *weights = m->weights ? embed_object(a, m, NULL, folder, error) : NULL;
   if (weights)
     args[count++] = weights;
   bool ok = !weights == !m->weights && write_source(n, a, source, error) &&

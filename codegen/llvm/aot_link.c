@@ -14,8 +14,8 @@ static bool has_runtime(Arena *a, const char *dir) {
 }
 
 // The folder of libbigsrt.a: environment BIGSC_RUNTIME_DIR, the folder of this program (a build
-// folder), the installed one. NULL: none has it.
-static const char *aot_runtime_dir(Arena *a) {
+// folder), the installed one; for another architecture, the folder of its name in one of these.  NULL: none has it.
+static const char *aot_runtime_dir(Arena *a, const char *within) {
   const char *own = made_own_dir(a);
   const char *dirs[] = {getenv("BIGSC_RUNTIME_DIR"), own,
                         // libtool's and the tests' place below it
@@ -25,11 +25,12 @@ static const char *aot_runtime_dir(Arena *a) {
                         BIGSC_PKGLIBDIR,
 #endif
                         NULL};
-  if (dirs[0] && *dirs[0]) // said: no other will do
-    return has_runtime(a, dirs[0]) ? arena_strdup(a, dirs[0]) : NULL;
-  for (int i = 1; i < COUNT(dirs); i++)
-    if (has_runtime(a, dirs[i]))
-      return dirs[i];
+  bool said = dirs[0] && *dirs[0]; // no other will do
+  for (int i = !said; i < (said ? 1 : COUNT(dirs)); i++) {
+    const char *dir = dirs[i] ? arena_printf(a, "%s%s", dirs[i], within) : NULL;
+    if (has_runtime(a, dir))
+      return dir;
+  }
   return NULL;
 }
 
@@ -55,9 +56,14 @@ static const char *place(const Link *k, const char *name) {
   return arena_printf(k->arena, "%s/%s", k->folder, name);
 }
 
+// NULL: this machine's.
+static const char *other_arch(const AotInput *in) {
+  return in->target->cross ? in->target->arch : NULL;
+}
+
 static bool tool(const Link *k, const char *name, const char *otherwise, const char *const *args,
                  int n) {
-  Tool t = {name, otherwise, "makes libraries from objects"};
+  Tool t = made_tool(k->arena, other_arch(k->in), name, otherwise, "makes libraries from objects");
   return made_run(k->arena, &t, args, n, k->log, k->error);
 }
 
@@ -111,21 +117,37 @@ static const char *archive(const Link *k, const char *object, const char *weight
 
 static const char *link_all(const Link *k, const char *object) {
   const char *weights =
-      k->in->module->weights ? embed_object(k->arena, k->in->module, k->folder, k->error) : NULL;
+      k->in->module->weights
+          ? embed_object(k->arena, k->in->module, other_arch(k->in), k->folder, k->error)
+          : NULL;
   if (k->in->module->weights && !weights)
     return NULL;
   return k->kind == AOT_SHARED ? shared(k, object, weights) : archive(k, object, weights);
 }
 
+static const char *no_runtime(Arena *a, const char *arch) {
+  const char *said = getenv("BIGSC_RUNTIME_DIR"), *within = arch ? arch : "",
+             *slash = arch ? "/" : "";
+  if (said && *said)
+    return arena_printf(a, "no %s%slibbigsrt.a in `%s` (BIGSC_RUNTIME_DIR)", within, slash, said);
+  const char *what = arena_printf(a,
+                                  "%s%slibbigsrt.a, which compiled models carry, is neither "
+                                  "installed nor beside bigsc: ",
+                                  within, slash);
+  return arch ? arena_printf(a,
+                             "%sbuild bigsc where %s-linux-gnu-gcc is, or name the folder that has "
+                             "it in the environment variable BIGSC_RUNTIME_DIR",
+                             what, arch)
+              : arena_printf(a, "%sname its folder in the environment variable BIGSC_RUNTIME_DIR",
+                             what);
+}
+
 const char *aot_link(Arena *a, const AotInput *in, AotKind kind, const char *object,
                      const char *folder, const char *path, const char **error) {
-  const char *dir = in->runtime_dir ? in->runtime_dir : aot_runtime_dir(a);
+  const char *arch = other_arch(in), *within = arch ? arena_printf(a, "/%s", arch) : "",
+             *dir = in->runtime_dir ? in->runtime_dir : aot_runtime_dir(a, within);
   if (!dir) {
-    const char *said = getenv("BIGSC_RUNTIME_DIR");
-    *error = said && *said ? arena_printf(a, "no libbigsrt.a in `%s` (BIGSC_RUNTIME_DIR)", said)
-                           : "libbigsrt.a, which compiled models carry, is neither installed nor "
-                             "beside bigsc: name its folder "
-                             "in the environment variable BIGSC_RUNTIME_DIR";
+    *error = no_runtime(a, arch);
     return NULL;
   }
   Link k = {.arena = a, .in = in, .kind = kind, .folder = folder, .path = path, .error = error};

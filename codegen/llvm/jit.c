@@ -59,6 +59,12 @@ static LLVMErrorRef search_process(LLVMOrcLLJITRef orc) {
 }
 
 Jit *jit_new(Arena *a, const Target *t, const char **error) {
+  if (t->cross) {
+    *error = arena_printf(
+        a, "code for %s does not run on this machine: `bigsc MODEL -march=%s -o FILE` compiles it",
+        t->arch, strcmp(t->tune, "generic") ? t->tune : "CPU");
+    return NULL;
+  }
   Jit *j = NEW(a, Jit);
   j->arena = arena_new();
   j->target = t;

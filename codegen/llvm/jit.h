@@ -14,7 +14,7 @@ typedef struct JitStats {
   double build, passes, code; // seconds of all threads together: emission, IR passes, machine code
 } JitStats;
 
-// The target must be able to run here; it is kept by pointer.  On failure NULL, and *error says why
+// The target is kept by pointer; one of another architecture is refused.  On failure NULL, and *error says why
 // (in the arena).
 Jit *jit_new(Arena *a, const Target *t, const char **error);
 void jit_free(Jit *j); // NULL is allowed

@@ -90,7 +90,14 @@ static void attribute(LlvmUnit *u, Val fn, const char *key, const char *value) {
   LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, a);
 }
 
+static void enum_attribute(LlvmUnit *u, Val fn, const char *name, uint64_t value) {
+  unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+  LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex,
+                          LLVMCreateEnumAttribute(u->cx, kind, value));
+}
+
 void emit_attributes(LlvmUnit *u, Val fn) {
+  enum { VSCALE_MOST = 16 };
   attribute(u, fn, "target-cpu", u->target->cpu);
   attribute(u, fn, "tune-cpu", u->target->tune);
   if (u->target->extra)
@@ -100,9 +107,9 @@ void emit_attributes(LlvmUnit *u, Val fn) {
     attribute(u, fn, "prefer-vector-width", "512");
     attribute(u, fn, "min-legal-vector-width", "512");
   }
-  unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-  LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex,
-                          LLVMCreateEnumAttribute(u->cx, nounwind, 0));
+  if (u->target->vscale)
+    enum_attribute(u, fn, "vscale_range", (uint64_t)u->target->vscale << 32 | VSCALE_MOST);
+  enum_attribute(u, fn, "nounwind", 0);
 }
 
 Val emit_function(LlvmUnit *u, const char *name, LLVMTypeRef type) {

@@ -2,6 +2,7 @@
 #include "codegen/target.h"
 #include "codegen/llvm/isa.h"
 #include "codegen/loop/loop.h"
+#include "runtime/exec/cpu.h"
 #include "base/edit.h"
 #include <llvm-c/Core.h>
 #include <llvm-c/Target.h>
@@ -9,38 +10,47 @@
 #include <llvm/Config/llvm-config.h>
 #include <string.h>
 
-static const Level aarch64 = {"generic", "", 4, 32, true, false, 8, 8};
-static const Level unknown = {"", "", 4, 16, false, false, 4, 8};
+static const Level unknown = {"", "", "", "", NULL, 4, 16, false, false, 4, 8, 0};
 
-static const struct {
+typedef struct Cpu {
   const char *name;
-  int level;
+  LevelId level;
   PairUnit pairs;
   QuadUnit quads;
-} cpus[] = {
-#define CPU(name, level) {name, level, PAIRS_WIDENED, QUADS_WIDENED},
-#define CPU8(name, level, quads) {name, level, PAIRS_WIDENED, quads},
-#define CPU16(name, level, pairs, quads) {name, level, pairs, quads},
+} Cpu;
+
+static const Cpu cpus[] = {
+#define CPU(name, level) {name, LEVEL_##level, PAIRS_WIDENED, QUADS_WIDENED},
+#define CPU8(name, level, quads) {name, LEVEL_##level, PAIRS_WIDENED, quads},
+#define CPU16(name, level, pairs, quads) {name, LEVEL_##level, pairs, quads},
 #include "codegen/llvm/target_cpus.def"
 #undef CPU
 #undef CPU8
 #undef CPU16
 };
 
-static int cpu_level(const char *name) {
+static const Cpu *cpu_named(const char *name) {
   for (int i = 0; i < COUNT(cpus); i++)
     if (!strcmp(cpus[i].name, name))
-      return cpus[i].level;
-  return 0;
+      return &cpus[i];
+  return NULL;
 }
 
-static int host_level(void) {
+static bool host_has(const char *have, const Level *l) {
+  char missing[64];
+  return isa_has_all(have, l->extra ? l->extra : l->features) &&
+         cpu_has(l->features, missing, sizeof missing);
+}
+
+// The most that this machine has; of an architecture without levels, what any has.
+static const Level *host_level(const char *arch) {
   char *have = LLVMGetHostCPUFeatures();
-  int level = X86_LEVELS;
-  while (level > 1 && !isa_has_all(have, x86_levels[level - 1].features))
-    level--;
+  const Level *best = NULL;
+  for (int i = 0; i < LEVEL_COUNT; i++)
+    if (!strcmp(isa_levels[i].arch, arch) && (!best || host_has(have, &isa_levels[i])))
+      best = &isa_levels[i];
   LLVMDisposeMessage(have);
-  return level;
+  return best ? best : &unknown;
 }
 
 static const char *host_cpu(Arena *a) {
@@ -63,35 +73,24 @@ static const char *nearest(const char *name) {
   return best;
 }
 
-static const Level *choose_x86(Arena *a, Target *t, const char *march, bool native,
-                               const char **error) {
-  int level = native ? host_level() : cpu_level(march);
-  if (!level) {
-    const char *near = nearest(march);
-    *error =
-        near ? arena_printf(a, "unknown CPU `%s`; did you mean `%s`?", march, near)
-             : arena_printf(
-                   a,
-                   "unknown CPU `%s`: native, x86-64-v2, x86-64-v3, x86-64-v4 or a name that LLVM "
-                   "knows, such as znver3",
-                   march);
-    return NULL;
-  }
-  t->tune = native ? host_cpu(a) : strncmp(march, "x86-64", 6) ? march : "generic";
-  return &x86_levels[level - 1];
+static const Level *level_named(Arena *a, const char *march, const char **error) {
+  const Cpu *cpu = cpu_named(march);
+  if (cpu)
+    return &isa_levels[cpu->level];
+  const char *near = nearest(march);
+  *error =
+      near ? arena_printf(a, "unknown CPU `%s`; did you mean `%s`?", march, near)
+           : arena_printf(a,
+                          "unknown CPU `%s`: native, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a or a "
+                          "name that LLVM knows, such as znver3 or neoverse-n1",
+                          march);
+  return NULL;
 }
 
 // What code of a unit needs besides the level, of vectors of 16 floats and of 8.
 static const char *const pair_features[] = {"", "+avx512bf16", "+avx512bf16,+amx-tile,+amx-bf16"};
 static const char *const quad_features[] = {"", "+avx512vnni", "+amx-tile,+amx-int8"};
 static const char *const narrow_quad_features[] = {"", "+avxvnni", ""};
-
-static int cpu_named(const char *name) {
-  int i = 0;
-  while (i < COUNT(cpus) && strcmp(cpus[i].name, name))
-    i++;
-  return i;
-}
 
 // The last unit whose features the list has.
 static int unit_of_host(const char *have, const char *const *features, int n) {
@@ -110,12 +109,6 @@ static void units_of_host(Target *t) {
   LLVMDisposeMessage(have);
 }
 
-static void units_of(Target *t, const char *name) {
-  int i = cpu_named(name);
-  t->pairs = i < COUNT(cpus) ? cpus[i].pairs : PAIRS_WIDENED;
-  t->quads = i < COUNT(cpus) ? cpus[i].quads : QUADS_WIDENED;
-}
-
 // Those words of `more` that `list` has not, behind it.
 static const char *joined(Arena *a, const char *list, const char *more) {
   while (*more) {
@@ -128,11 +121,16 @@ static const char *joined(Arena *a, const char *list, const char *more) {
   return list;
 }
 
-static void take_units(Arena *a, Target *t, const char *march, bool native, unsigned use) {
+static void take_units(Arena *a, Target *t, const char *march, unsigned use) {
   bool broad = t->vector_floats == 16;
   if (t->vector_floats < 8)
     return;
-  native ? units_of_host(t) : units_of(t, march);
+  if (march) {
+    t->pairs = cpu_named(march)->pairs;
+    t->quads = cpu_named(march)->quads;
+  } else {
+    units_of_host(t);
+  }
   t->pairs = use & TARGET_BF16 && broad ? t->pairs : PAIRS_WIDENED;
   t->quads = use & TARGET_INT8 ? t->quads : QUADS_WIDENED;
   const char *extra =
@@ -149,33 +147,100 @@ const char *target_missing(void) {
   return NULL;
 }
 
-Target *target_new(Arena *a, const char *march, int opt, unsigned use, const char **error) {
-  Target *t = NEW(a, Target);
+// ---- LLVM's backends: this machine's, and by name those of the architectures that have levels
+
+static void start_native(void) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
   LLVMInitializeNativeAsmParser();
-  char *triple = LLVMGetDefaultTargetTriple();
-  t->triple = arena_strdup(a, triple);
-  LLVMDisposeMessage(triple);
-  bool native = !march || !strcmp(march, "native");
-  const Level *l = &unknown;
-  if (!strncmp(t->triple, "x86_64", 6))
-    l = choose_x86(a, t, march, native, error);
-  else if (!strncmp(t->triple, "aarch64", 7))
-    l = &aarch64;
-  if (!l)
-    return NULL;
-  t->cpu = *l->cpu ? l->cpu : native ? host_cpu(a) : march;
-  t->tune = t->tune ? t->tune : native ? host_cpu(a) : march;
+}
+
+#define START(id, backend)                                                                         \
+  static void start_##id(void) {                                                                   \
+    LLVMInitialize##backend##TargetInfo();                                                         \
+    LLVMInitialize##backend##Target();                                                             \
+    LLVMInitialize##backend##TargetMC();                                                           \
+    LLVMInitialize##backend##AsmPrinter();                                                         \
+  }
+#if LLVM_HAS_X86_TARGET
+START(x86_64, X86)
+#endif
+#if LLVM_HAS_AARCH64_TARGET
+START(aarch64, AArch64)
+#endif
+
+typedef struct Backend {
+  const char *arch;
+  void (*start)(void);
+} Backend;
+
+static bool start_for(const char *arch) {
+  static const Backend backends[] = {
+#if LLVM_HAS_X86_TARGET
+      {"x86_64", start_x86_64},
+#endif
+#if LLVM_HAS_AARCH64_TARGET
+      {"aarch64", start_aarch64},
+#endif
+      {NULL, NULL}};
+  const Backend *b = backends;
+  while (b->arch && strcmp(b->arch, arch) != 0)
+    b++;
+  if (b->arch)
+    b->start();
+  return b->arch != NULL;
+}
+
+// ---- the target
+
+static void take_level(Arena *a, Target *t, const Level *l, const char *march) {
+  t->cpu = *l->cpu ? l->cpu : host_cpu(a);
+  t->tune = !march ? host_cpu(a) : !strcmp(march, l->name) ? "generic" : march;
   t->features = l->features;
-  t->opt = opt < 0 ? 0 : opt > 3 ? 3 : opt;
+  t->extra = l->extra;
   t->vector_floats = l->vector_floats;
   t->registers = l->registers;
   t->has_fma = l->has_fma;
   t->has_masks = l->has_masks;
+  t->vscale = l->vscale;
   t->mr = t->pair_rows = l->mr;
   t->nr = l->nr;
-  if (!strncmp(t->triple, "x86_64", 6))
-    take_units(a, t, march, native, use);
+}
+
+static const char *host_triple(Arena *a) {
+  char *triple = LLVMGetDefaultTargetTriple();
+  const char *copy = arena_strdup(a, triple);
+  LLVMDisposeMessage(triple);
+  return copy;
+}
+
+// Where the code runs: here, or on a Linux of another architecture.
+static bool take_place(Arena *a, Target *t, const Level *l, const char *host, const char **error) {
+  t->triple = host_triple(a);
+  t->arch = host;
+  if (!*l->arch || !strcmp(l->arch, host)) {
+    start_native();
+    return true;
+  }
+  t->cross = true;
+  t->arch = l->arch;
+  t->triple = arena_printf(a, "%s-unknown-linux-gnu", l->arch);
+  if (start_for(l->arch))
+    return true;
+  *error = arena_printf(a, "the LLVM in this bigsc makes no code for %s", l->arch);
+  return false;
+}
+
+Target *target_new(Arena *a, const char *march, int opt, unsigned use, const char **error) {
+  Target *t = NEW(a, Target);
+  const char *triple = host_triple(a), *host = arena_strndup(a, triple, strcspn(triple, "-"));
+  if (march && !strcmp(march, "native"))
+    march = NULL;
+  const Level *l = march ? level_named(a, march, error) : host_level(host);
+  if (!l || !take_place(a, t, l, host, error))
+    return NULL;
+  take_level(a, t, l, march);
+  t->opt = opt < 0 ? 0 : opt > 3 ? 3 : opt;
+  take_units(a, t, march, use);
   return t;
 }

@@ -48,11 +48,12 @@ static const char *info_among(const Elf64_Sym *sym, size_t n, const char *string
   return NULL;
 }
 
-static const char *find_info(const Library *l) {
+static const char *find_info(const Library *l, int *machine) {
   const Elf64_Ehdr *h = bytes(l, 0, sizeof *h);
   if (!h || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64 ||
       h->e_shentsize != sizeof(Elf64_Shdr))
     return NULL;
+  *machine = h->e_machine;
   const Elf64_Shdr *s = bytes(l, h->e_shoff, h->e_shnum * sizeof *s);
   const char *found = NULL;
   for (int i = 0; s && i < h->e_shnum && !found; i++) {
@@ -67,6 +68,18 @@ static const char *find_info(const Library *l) {
   return found;
 }
 
+// Of another architecture the loader says only that there is no such file.
+static const char *elsewhere(int machine) {
+#if defined(__x86_64__)
+  return machine == EM_AARCH64 ? "aarch64" : NULL;
+#elif defined(__aarch64__)
+  return machine == EM_X86_64 ? "x86_64" : NULL;
+#else
+  (void)machine;
+  return NULL;
+#endif
+}
+
 static int info_name(Arena *a, const char *path, const char **name, BigsError *e) {
   struct stat st;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -75,8 +88,12 @@ static int info_name(Arena *a, const char *path, const char **name, BigsError *e
       close(fd);
     return bigs_fail_errno(e, "open", path);
   }
-  *name = find_info(&(Library){a, fd, (size_t)st.st_size});
+  int machine = EM_NONE;
+  *name = find_info(&(Library){a, fd, (size_t)st.st_size}, &machine);
   close(fd);
+  if (*name && elsewhere(machine))
+    return bigs_fail(e, BIGS_EFILE, "%s is code for %s, which does not run on this machine", path,
+                     elsewhere(machine));
   return *name ? 0 : bigs_fail(e, BIGS_EFILE, "%s is no model compiled by bigsc", path);
 }
 

@@ -1,4 +1,4 @@
-// Instruction sets by cpuid: see cpu.h.
+// Instruction sets by cpuid, or by asking the system: see cpu.h.
 #include "runtime/exec/cpu.h"
 #include <stdbool.h>
 #include <stdio.h>
@@ -57,6 +57,14 @@ static bool lacks(const char *name, size_t n) {
     return !__builtin_cpu_supports(feature);
   FEATURES(TEST)
   return false;
+}
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/prctl.h>
+// SVE, and of how many bytes: the system says it of each process.
+static bool lacks(const char *name, size_t n) {
+  enum { SVE256_BYTES = 32 };
+  int length = n == 6 && !memcmp(name, "sve256", n) ? prctl(PR_SVE_GET_VL) : PR_SVE_VL_LEN_MASK;
+  return length < 0 || (length & PR_SVE_VL_LEN_MASK) < SVE256_BYTES;
 }
 #else
 static bool lacks(const char *name, size_t n) {

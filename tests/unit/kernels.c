@@ -50,7 +50,7 @@ bool run_kernel(KernelRun *r, const LKernel *k) {
       target_new(r->arena, r->march ? r->march : "native", r->opt ? r->opt - 1 : 2, 0, &r->error);
   if (!host || !t)
     return false;
-  if ((r->skipped = t->vector_floats > host->vector_floats))
+  if ((r->skipped = t->cross || t->vector_floats > host->vector_floats))
     return true;
   Jit *j = jit_new(r->arena, t, &r->error);
   BigsKernel *code = NULL;

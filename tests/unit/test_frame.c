@@ -138,6 +138,13 @@ START_TEST(targets) {
   ck_assert(v4->vector_floats == 16 && v4->nr == 32 && v4->opt == 3 &&
             strstr(v4->features, "+avx512f"));
   ck_assert(!*target_new(ar, "x86-64", 2, 0, &error)->features);
+  Target *neon = target_new(ar, "neoverse-n1", 2, TARGET_BF16, &error),
+         *sve = target_new(ar, "neoverse-v1", 2, 0, &error);
+  ck_assert(!strcmp(neon->arch, "aarch64") && neon->vector_floats == 4 && neon->has_fma &&
+            !*neon->features && neon->pairs == PAIRS_WIDENED && !strcmp(neon->cpu, "generic"));
+  ck_assert(sve->vector_floats == 8 && sve->vscale == 2 && !strcmp(sve->features, "+sve256") &&
+            !strcmp(sve->tune, "neoverse-v1"));
+  ck_assert(sve->cross != v3->cross && !target_new(ar, NULL, 2, 0, &error)->cross);
   arena_free(ar);
 }
 END_TEST
