@@ -33,11 +33,46 @@ void SCAN_shape(Shape *s) {
 
 // ---- the body
 
-static void mark_leaves(const Scan *c, uint64_t *mask, uint64_t bit) {
-  for (int i = 0; i < c->nstate; i++)
-    mask[c->state[i]->id] |= bit;
-  for (int i = 0; i < c->nseen; i++)
-    mask[c->seen_leaf[i]->id] |= bit;
+// What each node changes with, a bit each: 0 the scan itself, i the i-th nested one, whose SCAN node takes its bit away.
+typedef struct Changes {
+  uint64_t *bits; // `words` of them a node, by its id
+  int words;
+} Changes;
+
+static uint64_t *changes_of(const Changes *c, const Node *n) {
+  return c->bits + (size_t)n->id * (size_t)c->words;
+}
+
+static void mark(const Changes *c, const Node *leaf, int bit) {
+  changes_of(c, leaf)[bit / 64] |= (uint64_t)1 << bit % 64;
+}
+
+static void mark_leaves(const Changes *c, const Scan *s, int bit) {
+  for (int i = 0; i < s->nstate; i++)
+    mark(c, s->state[i], bit);
+  for (int i = 0; i < s->nseen; i++)
+    mark(c, s->seen_leaf[i], bit);
+}
+
+static void follow(const Changes *c, const Node *n, const Node *of) {
+  for (int w = 0; w < c->words; w++)
+    changes_of(c, n)[w] |= changes_of(c, of)[w];
+}
+
+static void follow_nested(const Changes *c, const Node *n, int bit) {
+  const Scan *s = n->attr.scan;
+  follow(c, n, s->result);
+  for (int i = 0; i < s->nstate; i++)
+    follow(c, n, s->next[i]);
+  changes_of(c, n)[bit / 64] &= ~((uint64_t)1 << bit % 64);
+}
+
+static bool in_this_alone(const Changes *c, const Node *n) {
+  const uint64_t *bits = changes_of(c, n);
+  for (int w = 1; w < c->words; w++)
+    if (bits[w])
+      return false;
+  return bits[0] == 1;
 }
 
 static Node **body_roots(Arena *a, const Scan *c, int *n) {
@@ -49,33 +84,31 @@ static Node **body_roots(Arena *a, const Scan *c, int *n) {
   return roots;
 }
 
-// Bit 0: changes with the scan itself; bit i: with the i-th nested one, whose SCAN node takes its
-// bit away.
-Node **scan_body(const Graph *g, Arena *a, const Scan *c, int *count) {
-  int nroots, n, m = 0, scans = 1;
-  Node **roots = body_roots(a, c, &nroots), **nodes = reachable(g, a, roots, nroots, &n);
-  uint64_t *mask = NEWN(a, uint64_t, g->nodes.n);
-  int *bit = NEWN(a, int, n);
-  mark_leaves(c, mask, 1);
+// The number of each nested scan, by the place of its node.
+static int *number_scans(Arena *a, Node *const *nodes, int n, int *scans) {
+  int *number = NEWN(a, int, n + 1);
+  *scans = 1;
   for (int i = 0; i < n; i++)
-    if (node_is(nodes[i], OP_SCAN)) {
-      if (scans == 64)
-        BUG("more than 63 scans in one scan");
-      bit[i] = scans++;
-      mark_leaves(nodes[i]->attr.scan, mask, (uint64_t)1 << bit[i]);
-    }
+    if (node_is(nodes[i], OP_SCAN))
+      number[i] = (*scans)++;
+  return number;
+}
+
+Node **scan_body(const Graph *g, Arena *a, const Scan *s, int *count) {
+  int nroots, n, m = 0, scans;
+  Node **roots = body_roots(a, s, &nroots), **nodes = reachable(g, a, roots, nroots, &n);
+  int *number = number_scans(a, nodes, n, &scans), words = (scans + 63) / 64;
+  Changes c = {NEWN(a, uint64_t, (size_t)g->nodes.n *(size_t)words), words};
+  mark_leaves(&c, s, 0);
+  for (int i = 0; i < n; i++)
+    if (number[i])
+      mark_leaves(&c, nodes[i]->attr.scan, number[i]);
   for (int i = 0; i < n; i++) {
-    uint64_t *to = &mask[nodes[i]->id];
     for (int k = 0; k < nodes[i]->nin; k++)
-      *to |= mask[nodes[i]->in[k]->id];
-    if (node_is(nodes[i], OP_SCAN)) {
-      const Scan *inner = nodes[i]->attr.scan;
-      uint64_t in_body = mask[inner->result->id];
-      for (int k = 0; k < inner->nstate; k++)
-        in_body |= mask[inner->next[k]->id];
-      *to |= in_body & ~((uint64_t)1 << bit[i]);
-    }
-    if (*to == 1 && !node_is(nodes[i], OP_STATE))
+      follow(&c, nodes[i], nodes[i]->in[k]);
+    if (number[i])
+      follow_nested(&c, nodes[i], number[i]);
+    if (in_this_alone(&c, nodes[i]) && !node_is(nodes[i], OP_STATE))
       nodes[m++] = nodes[i];
   }
   *count = m;

@@ -235,6 +235,26 @@ START_TEST(values_and_gradients) {
 }
 END_TEST
 
+// More than the bits of a word.
+START_TEST(many_scans_in_a_scan) {
+  enum { MANY = 66 };
+  Arena *a = arena_new();
+  const char *inner = "", *sum = "x";
+  for (int i = 0; i < MANY; i++) {
+    inner = arena_printf(a, "%sa%d = scan[T](t : f32 = 0) { t = 0.5 * t + 0.01 * s * %d\n t }\n",
+                         inner, i, i);
+    sum = arena_printf(a, "%s + a%d[T = 1]", sum, i);
+  }
+  ScanCase c = {"many scans in a scan",
+                arena_printf(a,
+                             "model M(x : [L]) {\n entry y : [L] = scan[L](s : f32 = 0) {\n"
+                             " %s s = tanh(%s)\n s } }",
+                             inner, sum)};
+  run_case(&c, (ScanRun){.length = 2}, NULL);
+  arena_free(a);
+}
+END_TEST
+
 // States that are computed again from the first one of a piece are those of before.
 static const char *const replayed[] = {
     "decay that is seen", "diagonal, complex",        "a flag",   "a scan in a scan",
@@ -433,6 +453,7 @@ Suite *scans_suite(void) {
   tcase_set_timeout(t, 60);
   tcase_add_loop_test(t, values_and_gradients, 0, COUNT(cases));
   tcase_add_test(t, outer_products_stay_in_the_step);
+  tcase_add_test(t, many_scans_in_a_scan);
   tcase_add_loop_test(t, rows_in_blocks, 0, COUNT(in_blocks));
   tcase_add_loop_test(t, gradients_in_pieces, 0, COUNT(replayed));
   suite_add_tcase(s, t);
