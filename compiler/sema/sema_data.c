@@ -395,6 +395,16 @@ static bool picked(const Recipe *r, const char *name) {
   return false;
 }
 
+// The block would mean the field by the name of a value, a child or a parameter of the model.
+static void check_hiding(Sema *s, const Field *f) {
+  const Bound *b = scope_find(s->m->model->scope, f->name.s);
+  if (!b)
+    return;
+  Diag *g = sema_error(s, ERR_NAME_TWICE, f->name.span,
+                       "a field `%s` would hide what the model calls so", f->name.s);
+  sema_label(s, g, b->span, "first here");
+}
+
 // A field that is wrong is bound all the same, to what raises no errors of its own.
 static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
   const Formal *input = input_formal(s->m, f->name.s);
@@ -409,6 +419,8 @@ static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
                f->name.s);
   if (r && input && picked(r, f->name.s)) // of another field the binding tells
     sema_error(s, ERR_BAD_FIELD, f->span, "`%s` is picked twice", f->name.s);
+  if (r && !input)
+    check_hiding(s, f);
   const FieldSpec *spec = source ? field_spec(source, f->name.s) : NULL;
   if (!type && (spec || !source || has_any_field(source)))
     missing_type(s, f, spec);
@@ -422,10 +434,21 @@ static void run_field(Sema *s, const Field *f, Recipe *r, Ax **rows) {
   }
 }
 
+static void count_inputs(Sema *s, const TrItem *it, const Recipe *r) {
+  int inputs = s->m->model->decl->formals.n, n = inputs;
+  for (int i = 0; i < r->fields.n; i++)
+    n += !r->fields.v[i].is_input;
+  if (n > MAX_INPUTS && inputs <= MAX_INPUTS)
+    sema_error(s, ERR_TOO_LARGE, it->span,
+               "inputs of the model and new fields are %d together, and at most %d", n, MAX_INPUTS);
+}
+
 void sema_train_data(Sema *s, const TrItem *it, Recipe *r) {
   Ax *rows = NULL;
   if (r)
     check_source(s, it, r);
   for (int i = 0; i < it->fields.n; i++)
     run_field(s, &it->fields.v[i], r, &rows);
+  if (r)
+    count_inputs(s, it, r);
 }

@@ -399,6 +399,9 @@ static bool declare_file(Sema *s, const File *f, bool prelude) {
 
 // ---- the model's own body
 static void check_inputs(Sema *s, const Decl *d) {
+  if (d->formals.n > MAX_INPUTS)
+    sema_error(s, ERR_TOO_LARGE, d->formals.v[MAX_INPUTS].span, "a model has at most %d inputs",
+               MAX_INPUTS);
   for (int i = 0; i < d->formals.n; i++) {
     const Formal *f = &d->formals.v[i];
     Value *v = v_poison(s);

@@ -12,7 +12,9 @@ enum {
   MAX_DEPTH = 200,
   MAX_EVAL = 3000,
   MAX_WORK = 10000000,
-  FRAME_COST = 10 // a call or an instance takes as much memory as some nodes
+  MAX_INPUTS = 32, // of a model, with the fields of a train block: a bit each in compiled models
+  MAX_TAGS = 32,   // of a model
+  FRAME_COST = 10  // a call or an instance takes as much memory as some nodes
 
 };
 

@@ -92,9 +92,15 @@ static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
 }
 
 static void unknown_optimizer(Sema *s, const Expr *callee) {
-  const char *name = callee->kind == EX_NAME ? callee->name.s : "";
+  const char *known = suggest_text(s, optimizer_names, OPT_COUNT);
+  if (callee->kind != EX_NAME) {
+    sema_error(s, ERR_UNKNOWN_SOURCE, callee->span,
+               "an optimizer is named, as in `adamw(eps: 1e-8)`: there are %s", known);
+    return;
+  }
+  const char *name = callee->name.s;
   Diag *g = sema_error(s, ERR_UNKNOWN_SOURCE, callee->span, "unknown optimizer `%s`: there are %s",
-                       name, suggest_text(s, optimizer_names, OPT_COUNT));
+                       name, known);
   suggest_list(s, g, name, optimizer_names, OPT_COUNT);
 }
 
@@ -169,6 +175,9 @@ static void add_group(Sema *s, const TrItem *it, Recipe *r) {
     tags[i] = it->tags.v[i].s;
   for (int i = 0; i < it->settings.n; i++) {
     const Setting *st = &it->settings.v[i];
+    for (int k = 0; k < i; k++)
+      if (it->settings.v[k].name.s == st->name.s)
+        sema_error(s, ERR_UNKNOWN_SETTING, st->span, "`%s` is given twice", st->name.s);
     if (!name_listed(names, COUNT(names), st->name.s)) {
       Diag *d = sema_error(s, ERR_UNKNOWN_SETTING, st->name.span,
                            "unknown setting `%s` of a group: there are %s", st->name.s,
@@ -323,8 +332,35 @@ static void check_tag(Sema *s, Name tag) {
       &best);
 }
 
+// Their names are collected until there are too many.
+static void count_tags(Sema *s) {
+  const char *seen[MAX_TAGS];
+  int n = 0;
+  for (int i = 0; i < s->m->params.n; i++) {
+    const ModelParam *p = &s->m->params.v[i]->info;
+    for (int k = 0; k < p->ntags; k++)
+      if (!name_listed(seen, n, p->tags[k])) {
+        if (n == MAX_TAGS) {
+          sema_error(s, ERR_TOO_LARGE, p->span,
+                     "a model has at most %d tags, and `@%s` is one more", MAX_TAGS, p->tags[k]);
+          return;
+        }
+        seen[n++] = p->tags[k];
+      }
+  }
+}
+
+static void check_has_loss(Sema *s, const Decl *d) {
+  if (!sema_train_loss(d))
+    diag_warning(s->d, ERR_NO_LOSS, d->name.span, "`%s` has no `loss`: nothing is trained by it",
+                 d->name.s);
+}
+
 // Once the parameters are known.
 void sema_check_tags(Sema *s) {
+  count_tags(s);
+  for (int i = 0; i < s->m->trains.n; i++)
+    check_has_loss(s, s->m->trains.v[i]);
   for (int i = 0; i < s->m->trains.n; i++)
     for (int k = 0; k < s->m->trains.v[i]->train.n; k++) {
       const TrItem *it = &s->m->trains.v[i]->train.v[k];
