@@ -188,6 +188,14 @@ static const char *producer(Sema *s, const Ax *a) {
   return NULL;
 }
 
+// A parameter or a number may be meant to be the same for each row of a batch.
+static void along_help(Sema *s, Diag *g, const Value *v, Span at, const Ax *a) {
+  int64_t n;
+  if (!ax_const(a, &n) && !sema_was_lost(v, a))
+    diag_help(s->d, g, "`along[%s](%s)` is the same at each place of `%s`", a->name,
+              span_text(s->a, at, "x"), a->name);
+}
+
 static void lacks_axis(Sema *s, Operand v, Ax *a, const Formal *f, const char *callee, Span at) {
   int64_t n;
   Diag *g = sema_error(s, ERR_MISSING_DIM, at,
@@ -207,6 +215,8 @@ static void lacks_axis(Sema *s, Operand v, Ax *a, const Formal *f, const char *c
   const char *child = producer(s, a);
   if (child && strcmp(child, callee))
     diag_help(s->d, g, "`%s` produces `%s`", child, a->name);
+  else if (all.n == v.v->ax.n + 1 && f->type->dims.n == all.n)
+    along_help(s, g, v.v, v.span, a);
 }
 
 static bool bind_rest(Sema *s, Frame *inner, Operand v, const AxList *left, const Formal *f,
@@ -299,6 +309,15 @@ bool sema_fit_all(Sema *s, Frame *inner, const Formals *f, Operand *got, const c
   return ok;
 }
 
+// The one axis that v lacks of those that are wanted, if it has no other one.
+static const Ax *only_lacking(const Value *v, const AxList *want) {
+  const Ax *lacking = NULL;
+  for (int i = 0; i < want->n; i++)
+    if (!ax_in(&v->ax, want->v[i]))
+      lacking = want->v[i];
+  return lacking && want->n == v->ax.n + 1 ? lacking : NULL;
+}
+
 bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what, Span declared) {
   if (is_poison(v) || want->bad)
     return false;
@@ -306,12 +325,16 @@ bool ty_same(Sema *s, Span at, const Value *v, const Ty *want, const char *what,
   if (is_number(v)) {
     g = sema_error(s, ERR_OTHER_DIMS, at, "%s is a number, declared %s", what,
                    dtype_axes_str(s, want->dtype, &want->ax));
+    if (!want->ax.n && want->dtype != DT_BOOL)
+      diag_help(s->d, g, "convert with `%s(...)`", dtype_name(want->dtype));
   } else if (!ax_same_set(&v->ax, &want->ax)) {
     g = sema_error(s, ERR_OTHER_DIMS, at, "%s is %s, declared %s", what, v_type_str(s, v),
                    dtype_axes_str(s, want->dtype, &want->ax));
     AxList all = ax_join(s, v->ax, want->ax);
     sema_why_axes(s, g, v, &want->ax, at);
     sema_note_axes(s, g, all.v, all.n);
+    if (only_lacking(v, &want->ax))
+      along_help(s, g, v, at, only_lacking(v, &want->ax));
     for (int i = 0; i < v->ax.n; i++)
       if (v->ax.v[i]->kind == AX_LOCAL)
         diag_note(s->d, g, v->ax.v[i]->span, "`%s` is a local axis: it cannot stand in a type",

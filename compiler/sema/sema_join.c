@@ -71,6 +71,22 @@ static bool part_fits(Sema *s, const PrimCall *c, const Parts *p, int i) {
   return false;
 }
 
+// Of what part i has and the first one lacks, an axis that is known at run time alone, as a batch is.
+static bool lacks_batch(Sema *s, Diag *g, const Parts *p, int i) {
+  const Operand *x = &p->x[i ? 0 : 1], *with = &p->x[i];
+  int64_t n;
+  for (int k = 0; k < with->v->ax.n; k++) {
+    const Ax *a = with->v->ax.v[k];
+    if (ax_in(&x->v->ax, a) || ax_const(a, &n))
+      continue;
+    sema_label_type(s, g, x->span, x->v);
+    diag_help(s->d, g, "`along[%s](%s)` is the same at each place of `%s`", a->name,
+              span_text(s->a, x->span, "a"), a->name);
+    return true;
+  }
+  return false;
+}
+
 static bool find_parts(Sema *s, const PrimCall *c, Name name, Parts *p) {
   for (int i = 0; i < p->n; i++) {
     if ((p->ax[i] = part_axis(p, i, name.s)))
@@ -78,9 +94,10 @@ static bool find_parts(Sema *s, const PrimCall *c, Name name, Parts *p) {
     Diag *g = sema_error(s, ERR_MISSING_DIM, p->x[i].span,
                          "no dimension of %s is `%s`, or alone in being what the others lack",
                          v_type_str(s, p->x[i].v), name.s);
-    diag_help(s->d, g,
-              "rename the one that is joined in each value: `concat[%s](a[H as P], b[H as Q])`",
-              name.s);
+    if (!lacks_batch(s, g, p, i))
+      diag_help(s->d, g,
+                "rename the one that is joined in each value: `concat[%s](a[H as P], b[H as Q])`",
+                name.s);
     return false;
   }
   for (int i = 1; i < p->n; i++)

@@ -1,5 +1,6 @@
 // Axes, types and dtypes: how names of axes are found, how operands meet, how types are written.
 #include "compiler/sema/sema_check.h"
+#include "compiler/sema/sema_eval.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -165,6 +166,11 @@ static void unknown_axis(Sema *s, Name name, bool in_type) {
               name.s);
     return;
   }
+  if (let_find(s, name.s)) {
+    diag_help(s->d, g, "`%s` is a let, a number: a size is declared by `dim %s = ...`", name.s,
+              name.s);
+    return;
+  }
   Suggest best = {.wanted = name.s};
   for (int i = 0; i < s->frame->ngenerics; i++)
     suggest_add(&best, s->frame->generics[i].name.s);
@@ -267,6 +273,8 @@ static AxList tdim_axes(Sema *s, const TDim *d, bool allow_rest, Ty *out) {
     Diag *g = sema_error(s, ERR_LOCAL_ESCAPES, d->span,
                          "unknown dimension `%s`: a local axis cannot stand in a type", d->name.s);
     sema_label(s, g, l.v[0]->span, "`%s` is local to this body", d->name.s);
+    diag_help(s->d, g, "`dim %s = %s` at the top declares one of that size", d->name.s,
+              size_str(s, &l.v[0]->size));
     out->bad = true;
   } else if (!found) {
     unknown_axis(s, d->name, true);

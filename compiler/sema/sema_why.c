@@ -125,6 +125,11 @@ static const Value *lost_at(const Value *v, const Ax *a, int *steps) {
   return NULL;
 }
 
+bool sema_was_lost(const Value *v, const Ax *a) {
+  int steps = 0;
+  return is_tensor(v) && lost_at(v, a, &steps);
+}
+
 void sema_why_lost(Sema *s, Diag *g, const Value *v, const Ax *a, Span shown) {
   int steps = 0;
   const Value *at = is_tensor(v) ? lost_at(v, a, &steps) : NULL;

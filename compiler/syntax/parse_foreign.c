@@ -537,6 +537,8 @@ const char *item_end_help(Parser *p, const Token *before) {
     return pieces;
   const char *a = written(p, tok_span(p, before), "f"), *b = written(p, tok_span(p, t), "x");
   bool value = t->kind == T_NAME || t->kind == T_NUM;
+  if (is_word(p, "or"))
+    return "an `or` within the condition or the number of an `if` stands in parentheses";
   if (before->kind == T_NUM && t->kind == T_NAME)
     return arena_printf(p->arena, "write `%s * %s`: a product has its sign", a, b);
   if (before->kind == T_NAME && value && before->hi < t->lo)
