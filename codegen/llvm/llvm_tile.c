@@ -110,14 +110,9 @@ static void call(TileCx *c, const MicroKey *key, const MicroArgs *args, const LP
   LLVMPositionBuilderAtEnd(e->b, done);
 }
 
-// Fewer than mr rows: the smallest loop of 1, 2, 4, ... rows that holds them, strides at run time
-// so that kernels share it.
-static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool cut, bool first) {
-  Emit *e = c->e;
-  LLVMBasicBlockRef done = new_block(e, "done");
-  for (int rows = 1;; rows *= 2) {
-    rows = rows < c->mr ? rows : c->mr;
-    MicroKey key = {.am = MICRO_RUNTIME,
+// The inner loop of so many rows that kernels share: its strides are known at run time only.
+static MicroKey shared_loop(const TileCx *c, const LProduct *p, int rows, bool cut, bool first) {
+  return (MicroKey){.am = MICRO_RUNTIME,
                     .ak = MICRO_RUNTIME,
                     .bk = MICRO_RUNTIME,
                     .K = MICRO_RUNTIME,
@@ -129,6 +124,15 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool c
                     .prefetch = true,
                     .pairs = p->pairs,
                     .quads = p->quads};
+}
+
+// Fewer than mr rows: the smallest loop of 1, 2, 4, ... rows that holds them.
+static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool cut, bool first) {
+  Emit *e = c->e;
+  LLVMBasicBlockRef done = new_block(e, "done");
+  for (int rows = 1;; rows *= 2) {
+    rows = rows < c->mr ? rows : c->mr;
+    MicroKey key = shared_loop(c, p, rows, cut, first);
     LLVMBasicBlockRef yes = rows < c->mr ? new_block(e, "rows") : NULL,
                       no = yes ? new_block(e, "more") : NULL;
     if (yes) {
@@ -143,6 +147,13 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool c
     LLVMPositionBuilderAtEnd(e->b, no);
   }
   LLVMPositionBuilderAtEnd(e->b, done);
+}
+
+static void short_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool cut, bool first) {
+  MicroArgs a = *args;
+  MicroKey key = shared_loop(c, p, c->short_rows, cut, first);
+  a.last = iconst(c->e, c->short_rows - 1);
+  call(c, &key, &a, p);
 }
 
 void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first, bool few) {
@@ -160,6 +171,8 @@ void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first,
                   .quads = p->quads};
   if (few)
     few_rows(c, p, a, key.cut, first);
+  else if (c->is_short)
+    short_rows(c, p, a, key.cut, first);
   else
     call(c, &key, a, p);
 }
@@ -245,7 +258,7 @@ static void emit_row(TileCx *c, Val r, Val mask) {
 static void emit_rows(TileCx *c, Val mask) {
   Emit *e = c->e;
   LoopCx rows;
-  Val end = LLVMBuildAdd(e->b, c->m, iconst(e, c->mr), "");
+  Val end = LLVMBuildAdd(e->b, c->m, c->take, "");
   if (c->Mc < 0 || c->Mc % c->mr)
     end = imin(e, end, c->M);
   if (!loop_begin(e, &rows, c->m, end, 1))
@@ -289,10 +302,32 @@ static void products(TileCx *c, bool few) {
   }
 }
 
+// At least mr rows are there.
+static void sum_rows(TileCx *c) {
+  Emit *e = c->e;
+  if (!c->short_rows) {
+    products(c, false);
+    return;
+  }
+  LLVMBasicBlockRef less = new_block(e, "short"), all = new_block(e, "all"),
+                    done = new_block(e, "done");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, c->take, iconst(e, c->mr), ""), less, all);
+  LLVMPositionBuilderAtEnd(e->b, less);
+  c->is_short = true;
+  products(c, false);
+  c->is_short = false;
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, all);
+  emit_forget(e);
+  products(c, false);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
 static void sum_tile(TileCx *c) {
   Emit *e = c->e;
   if (c->Mc >= 0) {
-    products(c, false);
+    sum_rows(c);
     return;
   }
   LLVMBasicBlockRef few = new_block(e, "few"), many = new_block(e, "many"),
@@ -303,7 +338,7 @@ static void sum_tile(TileCx *c) {
   LLVMBuildBr(e->b, done);
   LLVMPositionBuilderAtEnd(e->b, many);
   emit_forget(e);
-  products(c, false);
+  sum_rows(c);
   LLVMBuildBr(e->b, done);
   LLVMPositionBuilderAtEnd(e->b, done);
 }
@@ -315,11 +350,24 @@ static void whole_tile(TileCx *c) {
 }
 
 // The start of a tile moved back so that it ends at `end`, but not below 0.
-static Val moved(Emit *e, Val start, Val end, int size) {
-  Val back = LLVMBuildSub(e->b, end, iconst(e, size), "");
+static Val moved(Emit *e, Val start, Val end, Val size) {
+  Val back = LLVMBuildSub(e->b, end, size, "");
   back = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, back, iconst(e, 0), ""), back,
                          iconst(e, 0), "");
   return imin(e, start, back);
+}
+
+// Of `left` rows the next tile takes mr, or short_rows where fewer of those, or no more, do for the rest: 16 rows are 8 and 8, not 12
+// and 12 of which 8 are the same.
+static Val next_rows(TileCx *c, Val left) {
+  Emit *e = c->e;
+  if (!c->short_rows)
+    return iconst(e, c->mr);
+  Val one = LLVMBuildICmp(e->b, LLVMIntSLE, left, iconst(e, c->short_rows), "");
+  Val two = LLVMBuildICmp(e->b, LLVMIntSLE, left, iconst(e, 2 * (int64_t)c->short_rows), "");
+  two = LLVMBuildAnd(e->b, two, LLVMBuildICmp(e->b, LLVMIntSGT, left, iconst(e, c->mr), ""), "");
+  return LLVMBuildSelect(e->b, LLVMBuildOr(e->b, one, two, ""), iconst(e, c->short_rows),
+                         iconst(e, c->mr), "");
 }
 
 void tile_rows(TileCx *c, TileFn *f) {
@@ -328,8 +376,9 @@ void tile_rows(TileCx *c, TileFn *f) {
   if (!loop_begin(e, &rows, iconst(e, 0), c->M, c->mr))
     return;
   c->m = c->ms = rows.i;
+  c->take = rows.step = next_rows(c, LLVMBuildSub(e->b, c->M, c->m, ""));
   if (c->Mc < 0 || c->Mc % c->mr)
-    c->ms = moved(e, c->m, c->M, c->mr);
+    c->ms = moved(e, c->m, c->M, c->take);
   f(c);
   loop_end(e, &rows);
 }
@@ -342,12 +391,23 @@ void tile_panels(TileCx *c, TileFn *f) {
   c->n = c->ns = panels.i;
   emit_set_var(e, c->t->nvar, c->n, c->nr);
   if (c->shift)
-    c->ns = moved(e, c->n, c->N, c->nr);
+    c->ns = moved(e, c->n, c->N, iconst(e, c->nr));
   f(c);
   loop_end(e, &panels);
 }
 
 // ---- the statement
+
+// The largest power of two below mr, where rows may be left over that it suits; products of bf16 have tiles of their own.
+static int short_of(const TileCx *c) {
+  int rows = 1;
+  bool whole = c->Mc >= 0 && (c->Mc <= c->mr || c->Mc % c->mr == 0);
+  for (int i = 0; i < c->t->nprod; i++)
+    whole |= c->t->prod[i].pairs || c->t->prod[i].quads;
+  while (2 * rows < c->mr)
+    rows *= 2;
+  return whole || loop_tile_workspace(c->t) || rows < 4 ? 0 : rows;
+}
 
 static bool all_pairs(const LTile *t) {
   bool all = true;
@@ -365,6 +425,7 @@ static void shape(TileCx *c) {
     *(c->t->prod[i].bwidth ? &c->panels : &c->rows) = true;
   int mr = c->amx ? t->pair_rows : t->mr;
   c->mr = c->Mc >= 0 && c->Mc < mr ? (int)c->Mc : mr;
+  c->short_rows = short_of(c);
   c->nv = t->nr / width;
   if (!c->amx && c->Nc >= 0 && c->Nc < t->nr) {
     c->nv = 1; // a power of two: the lanes of the epilogue

@@ -22,6 +22,9 @@ typedef struct TileCx {
   Val tile;          // where the current tile's sums are: mr x nr floats
   Val n, ns;         // first column of the panel, and of the moved tile
   Val m, ms;         // the same for rows
+  Val take;          // rows of the current row tile: mr, or short_rows
+  int short_rows;    // 0: all row tiles have mr rows
+  bool is_short;     // code for row tiles of short_rows is being emitted
   LaneCx lane;
 } TileCx;
 
