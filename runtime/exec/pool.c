@@ -2,9 +2,12 @@
 //
 // One run is a generation.  The caller publishes the job, adds 1 to `generation`, and works on it;
 // a worker that sees the new generation joins it by raising the count in `state` while the OPEN bit
-// is set, claims tasks until none is left, and leaves.  The caller returns when it has closed the
+// is set, does tasks until none is left, and leaves.  The caller returns when it has closed the
 // job and the count is 0.  So a worker that wakes too late finds the job closed and is not waited
 // for: small jobs cost little on a busy machine.
+//
+// Each thread has a share of neighbouring tasks, as they read and write neighbouring memory, which this thread's caches then hold and
+// its prefetches are for, in the next run over the same memory, too.  Who is done takes from the ends of others' shares.
 #include "runtime/exec/pool.h"
 #include "base/alloc.h"
 #include "base/atomic.h"
@@ -22,6 +25,11 @@
 enum { SPIN_NS = 50000, LINE = 64 };
 static const uint32_t OPEN = 1u << 31;
 
+// Tasks first .. end - 1 of a job, as one number, so that first or end change in one exchange.
+typedef struct Share {
+  alignas(LINE) ATOMIC(uint64_t) left; // end << 32 | first
+} Share;
+
 typedef struct Worker {
   Pool *pool;
   pthread_t handle;
@@ -35,10 +43,10 @@ struct Pool {
   Worker *worker; // threads - 1
   PoolFn fn;      // the job: written while `state` is closed and empty
   void *ctx;
-  int64_t ntasks;
+  int64_t first;   // of the tasks that shares count from
+  Share *share;    // threads
   PoolWatch watch; // NULL: nobody asks
   void *watcher;
-  alignas(LINE) ATOMIC(int64_t) next;
   alignas(LINE) ATOMIC(unsigned) generation;
   alignas(LINE) ATOMIC(unsigned) state; // OPEN | number of workers inside the job
   alignas(LINE) ATOMIC(int) sleepers;
@@ -88,10 +96,27 @@ static void watch_end(const Pool *p, int thread, int64_t begin, int64_t tasks) {
     p->watch(p->watcher, thread, begin, clock_ns());
 }
 
+static bool take_task(Share *s, bool own, uint32_t *task) {
+  uint64_t left = atomic_get(&s->left);
+  while ((uint32_t)left < (uint32_t)(left >> 32)) {
+    *task = own ? (uint32_t)left : (uint32_t)(left >> 32) - 1;
+    if (atomic_replace(&s->left, &left, own ? left + 1 : left - ((uint64_t)1 << 32)))
+      return true;
+  }
+  return false;
+}
+
+static bool claim(Pool *p, int thread, uint32_t *task) {
+  for (int i = 0; i < p->threads; i++)
+    if (take_task(&p->share[(thread + i) % p->threads], i == 0, task))
+      return true;
+  return false;
+}
+
 static void work(Pool *p, int thread) {
-  int64_t ntasks = p->ntasks, done = 0, begin = watch_begin(p);
-  for (int64_t i; (i = atomic_add_relaxed(&p->next, 1)) < ntasks; done++)
-    p->fn(p->ctx, i, thread);
+  int64_t done = 0, begin = watch_begin(p);
+  for (uint32_t task; claim(p, thread, &task); done++)
+    p->fn(p->ctx, p->first + task, thread);
   watch_end(p, thread, begin, done);
 }
 
@@ -191,24 +216,44 @@ static void wake_workers(Pool *p, int64_t wanted) {
   pthread_mutex_unlock(&p->lock);
 }
 
-static void run_tasks(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
-  if (p->threads == 1 || ntasks <= 1 || p->owner != getpid()) {
-    int64_t begin = watch_begin(p);
-    for (int64_t i = 0; i < ntasks; i++)
-      fn(ctx, i, 0);
-    watch_end(p, 0, begin, ntasks);
-    return;
+static void run_alone(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
+  int64_t begin = watch_begin(p);
+  for (int64_t i = 0; i < ntasks; i++)
+    fn(ctx, i, 0);
+  watch_end(p, 0, begin, ntasks);
+}
+
+static void share_out(Pool *p, uint32_t ntasks) {
+  uint64_t first = 0, threads = (uint64_t)p->threads;
+  for (uint64_t i = 0; i < threads; i++) {
+    uint64_t end = ntasks * (i + 1) / threads;
+    atomic_set(&p->share[i].left, end << 32 | first);
+    first = end;
   }
+}
+
+static void run_shared(Pool *p, int64_t first, uint32_t ntasks, PoolFn fn, void *ctx) {
   p->fn = fn;
   p->ctx = ctx;
-  p->ntasks = ntasks;
-  atomic_set(&p->next, 0);
+  p->first = first;
+  share_out(p, ntasks);
   atomic_set(&p->state, OPEN);
   atomic_add(&p->generation, 1);
   wake_workers(p, ntasks - 1);
   work(p, 0);
   atomic_and(&p->state, ~OPEN);
   wait_until_empty(p);
+}
+
+static void run_tasks(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
+  if (p->threads == 1 || ntasks <= 1 || p->owner != getpid()) {
+    run_alone(p, ntasks, fn, ctx);
+    return;
+  }
+  for (int64_t first = 0; first < ntasks; first += UINT32_MAX) {
+    int64_t left = ntasks - first;
+    run_shared(p, first, left < UINT32_MAX ? (uint32_t)left : UINT32_MAX, fn, ctx);
+  }
 }
 
 void pool_run(Pool *p, int64_t ntasks, PoolFn fn, void *ctx) {
@@ -265,9 +310,10 @@ Pool *pool_new(int threads, BigsError *e) {
   pthread_cond_init(&p->wake, NULL);
   pthread_cond_init(&p->done, NULL);
   p->worker = ALLOC_N(Worker, threads);
-  if (!p->worker)
+  p->share = (Share *)aligned_alloc(LINE, (size_t)threads * sizeof *p->share);
+  if (!p->worker || !p->share)
     bigs_fail_memory(e, "the thread pool");
-  if (!p->worker || start_workers(p, e)) {
+  if (!p->worker || !p->share || start_workers(p, e)) {
     pool_free(p);
     return NULL;
   }
@@ -294,5 +340,6 @@ void pool_free(Pool *p) {
   if (p->owner == getpid())
     end_workers(p);
   free(p->worker);
+  free(p->share);
   free(p);
 }

@@ -20,8 +20,8 @@ void pool_free(Pool *p);
 int pool_threads(const Pool *p);
 
 // Calls fn(ctx, task, thread) once for every task in [0, ntasks), in no order, and returns when all
-// calls have returned; what they wrote is then visible to the caller.  Tasks are claimed one at a
-// time from an atomic counter. One pool_run at a time per pool; fn must not call pool_run on the
+// calls have returned; what they wrote is then visible to the caller.  Each thread begins with a share
+// of neighbouring tasks, the same of as many tasks every time, and then takes others'. One pool_run at a time per pool; fn must not call pool_run on the
 // same pool.  Idle threads spin for about 50 microseconds and then sleep.  In a child of fork() the
 // caller does all tasks.  Tasks run in the default floating-point environment (denormal numbers,
 // rounding to nearest); the caller's comes back at the end.
