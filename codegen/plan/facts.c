@@ -98,7 +98,9 @@ int task_rows(const PlanOptions *o, const Tile *t) {
 }
 
 int task_columns(const PlanOptions *o, const Tile *t, int64_t width) {
-  int w = (int)(width ? width : o->nr), most = t && t->columns ? t->columns : o->on->tile_columns;
+  bool panels = t && t->b->width && o->on->panel_columns;
+  int w = (int)(width ? width : o->nr), most = panels ? o->on->panel_columns : o->on->tile_columns;
+  most = t && t->columns ? t->columns : most;
   return w > most ? w : most / w * w;
 }
 

@@ -214,10 +214,19 @@ static int64_t outer_block(const ContractEmit *e, int64_t rows, int64_t columns)
   return each && most / each > 1 ? most / each : 1;
 }
 
-// Rows and columns of the task's tile.
+// A part of a group of columns: `each` wide.
+static LExpr *grid_part(ContractEmit *e, int64_t group, int64_t each) {
+  int64_t n = at_most(e->N, group);
+  return liop(e->c, L_IMUL, lvar(e->c, lower_grid(e->c, poly_const(n), each)), li(e->c, each));
+}
+
+// Rows and columns of the task's tile.  Tasks run through the parts of a group of columns, then through rows, then groups: the
+// group's columns and the rows that come near each other in time stay in caches.
 static void grid_tile(ContractEmit *e, int64_t rows, int64_t columns) {
   Lower *c = e->c;
-  e->col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e->N, columns)), li(c, columns));
+  int64_t most = c->g->p->o.on->tile_columns,
+          group = most > columns ? most / columns * columns : columns;
+  e->col0 = liop(c, L_IMUL, lvar(c, lower_grid(c, e->N, group)), li(c, group));
   e->row0 = li(c, 0);
   e->rows = li(c, 1);
   if (e->t->m.n) {
@@ -226,6 +235,8 @@ static void grid_tile(ContractEmit *e, int64_t rows, int64_t columns) {
     e->row0 = liop(c, L_IMUL, e->rowblock, li(c, rows));
     e->rows = rest(c, e->row0, M, rows);
   }
+  if (at_most(e->N, group) > columns)
+    e->col0 = liop(c, L_IADD, e->col0, grid_part(e, group, columns));
   e->cols = rest(c, e->col0, e->N, columns);
 }
 
