@@ -19,10 +19,6 @@ typedef struct BlockCx {
   Val row_tiles;            // ceil(M / mr)
 } BlockCx;
 
-static Val count_of(Emit *e, Val x, int n) {
-  return LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, x, iconst(e, n - 1), ""), iconst(e, n), "");
-}
-
 static Val floats(Emit *e, Val p, Val n) {
   return elem_ptr(e, e->u->f32, p, n);
 }
@@ -260,8 +256,8 @@ static Val any_long(BlockCx *x) {
 // The sums have a panel's width of slack behind them, which the moved tile's last row may read.
 void tile_blocked(TileCx *c) {
   Emit *e = c->e;
-  BlockCx x = {.c = *c, .row_tiles = count_of(e, c->M, c->mr), .sums = e->workspace};
-  Val n = LLVMBuildMul(e->b, x.row_tiles, count_of(e, c->N, c->nr), "");
+  BlockCx x = {.c = *c, .row_tiles = tile_count(e, c->M, c->mr), .sums = e->workspace};
+  Val n = LLVMBuildMul(e->b, x.row_tiles, tile_count(e, c->N, c->nr), "");
   n = times(e, n, (int64_t)c->mr * c->nr);
   x.nsums = n;
   x.b_pack = floats(e, x.sums, LLVMBuildAdd(e->b, n, iconst(e, c->nr), ""));

@@ -24,6 +24,8 @@ enum {
   ARG_LAST,
   ARG_PACK,
   ARG_RUN,
+  ARG_AHEAD,
+  ARG_STEP,
   ARG_COUNT
 };
 
@@ -40,9 +42,9 @@ typedef struct Gen {
   const MicroKey *key;
   Val fn;
   LLVMTypeRef vec;
-  Val acc[ACC_MAX];    // slots
-  Val a, b_slot, pack; // slots of the running pointers
-  Val row[ROWS_MAX];   // offsets of A's rows
+  Val acc[ACC_MAX];           // slots
+  Val a, b_slot, pack, ahead; // slots of the running pointers
+  Val row[ROWS_MAX];          // offsets of A's rows
   Val am, ak, bk, K;
   Val mask[NV_MAX];
 } Gen;
@@ -85,14 +87,23 @@ static Val load_b(const Gen *g, Val p, int j) {
   return v;
 }
 
+static void ask_for(const Gen *g, Val p, unsigned locality) {
+  Val args[4] = {p, LLVMConstInt(g->u->i32, 0, false), LLVMConstInt(g->u->i32, locality, false),
+                 LLVMConstInt(g->u->i32, 1, false)};
+  call_intrinsic(g->u, "llvm.prefetch", &g->u->ptr, 1, args, 4);
+}
+
 static void prefetch(const Gen *g, Val p) {
   int row_bytes = g->key->nv * g->u->target->vector_floats * 4;
   p = at(g, p, scaled(g, g->bk, PREFETCH_BYTES / row_bytes));
-  for (int line = 0; line < row_bytes; line += LINE) {
-    Val args[4] = {at(g, p, i64c(g, line / 4)), LLVMConstInt(g->u->i32, 0, false),
-                   LLVMConstInt(g->u->i32, 3, false), LLVMConstInt(g->u->i32, 1, false)};
-    call_intrinsic(g->u, "llvm.prefetch", &g->u->ptr, 1, args, 4);
-  }
+  for (int line = 0; line < row_bytes; line += LINE)
+    ask_for(g, at(g, p, i64c(g, line / 4)), 3);
+}
+
+static void prefetch_ahead(const Gen *g) {
+  Val p = LLVMBuildLoad2(g->b, g->u->ptr, g->ahead, "");
+  ask_for(g, p, 2);
+  LLVMBuildStore(g->b, at(g, p, LLVMGetParam(g->fn, ARG_STEP)), g->ahead);
 }
 
 static void copy_b(const Gen *g, const Val *bv, int s) {
@@ -124,6 +135,8 @@ static void one_k(const Gen *g, Val a, Val b, int s) {
   b = at(g, b, scaled(g, g->bk, s));
   if (g->key->prefetch)
     prefetch(g, b);
+  if (g->key->ahead)
+    prefetch_ahead(g);
   for (int j = 0; j < g->key->nv; j++)
     bv[j] = load_b(g, b, j);
   if (g->key->copy_b)
@@ -270,6 +283,10 @@ static void slots(Gen *g) {
     g->pack = LLVMBuildAlloca(g->b, g->u->ptr, "");
     LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_PACK), g->pack);
   }
+  if (g->key->ahead) {
+    g->ahead = LLVMBuildAlloca(g->b, g->u->ptr, "");
+    LLVMBuildStore(g->b, LLVMGetParam(g->fn, ARG_AHEAD), g->ahead);
+  }
   for (int i = 0; i < g->key->rows * g->key->nv; i++)
     g->acc[i] = LLVMBuildAlloca(g->b, g->vec, "");
 }
@@ -289,15 +306,15 @@ static bool same_key(const MicroKey *x, const MicroKey *y) {
   return x->am == y->am && x->ak == y->ak && x->bk == y->bk && x->K == y->K && x->rows == y->rows &&
          x->nv == y->nv && x->first == y->first && x->cut == y->cut && x->masked == y->masked &&
          x->clamped == y->clamped && x->copy_b == y->copy_b && x->prefetch == y->prefetch &&
-         x->pairs == y->pairs && x->quads == y->quads;
+         x->pairs == y->pairs && x->quads == y->quads && x->ahead == y->ahead;
 }
 
 static const Micro *micro(LlvmUnit *u, const MicroKey *key) {
   for (Micro *m = u->micros; m; m = m->next)
     if (same_key(&m->key, key))
       return m;
-  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64, u->i64,
-                                   u->i64, u->i64, u->i64, u->ptr, u->i64};
+  LLVMTypeRef params[ARG_COUNT] = {u->ptr, u->ptr, u->ptr, u->i64, u->i64, u->i64, u->i64,
+                                   u->i64, u->i64, u->ptr, u->i64, u->ptr, u->i64};
   Micro *m = NEW(u->arena, Micro);
   m->key = *key;
   m->type = LLVMFunctionType(u->none, params, ARG_COUNT, false);
@@ -323,6 +340,8 @@ void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args) {
                       key->masked ? args->cols : unused,
                       key->clamped ? args->last : unused,
                       key->copy_b ? args->pack : LLVMGetPoison(u->ptr),
-                      key->cut ? args->run : unused};
+                      key->cut ? args->run : unused,
+                      key->ahead ? args->ahead : LLVMGetPoison(u->ptr),
+                      key->ahead ? args->step : unused};
   LLVMBuildCall2(u->b, m->type, m->fn, v, ARG_COUNT, "");
 }

@@ -58,6 +58,10 @@ void tile_take_total(Emit *e, Val total, Val sums, Val n, int width) {
 
 // ---- operands
 
+Val tile_count(Emit *e, Val x, int n) {
+  return LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, x, iconst(e, n - 1), ""), iconst(e, n), "");
+}
+
 static Val float_at(Emit *e, int mem, Val index) {
   return elem_ptr(e, e->u->f32, e->mem[mem], index);
 }
@@ -149,11 +153,37 @@ static void few_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool c
   LLVMPositionBuilderAtEnd(e->b, done);
 }
 
+static bool asks_ahead(const TileCx *c, const LProduct *p) {
+  return p->bwidth && !p->pairs && !p->quads && (c->Mc < 0 || c->Mc > c->mr);
+}
+
+// Row tiles go over one panel after the other, and each asks for its share of the next panel, which so comes from memory while all of
+// them compute.
+static MicroArgs with_ahead(TileCx *c, const LProduct *p, const MicroArgs *args) {
+  Emit *e = c->e;
+  MicroArgs a = *args;
+  Val tiles = tile_count(e, c->M, c->mr), at = tile_count(e, c->m, c->mr);
+  Val panel = LLVMBuildMul(e->b, a.K, iconst(e, p->bwidth), "");
+  at = LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, panel, at, ""), tiles, "");
+  a.ahead = elem_ptr(e, e->u->f32, a.b, LLVMBuildAdd(e->b, emit_int(e, p->bpanel), at, ""));
+  a.step = LLVMBuildUDiv(e->b, iconst(e, p->bwidth), tiles, "");
+  return a;
+}
+
+static void many_rows(TileCx *c, const LProduct *p, const MicroArgs *args, MicroKey *key) {
+  MicroArgs a = *args;
+  key->ahead = asks_ahead(c, p);
+  key->prefetch &= !key->ahead;
+  if (key->ahead)
+    a = with_ahead(c, p, args);
+  call(c, key, &a, p);
+}
+
 static void short_rows(TileCx *c, const LProduct *p, const MicroArgs *args, bool cut, bool first) {
   MicroArgs a = *args;
   MicroKey key = shared_loop(c, p, c->short_rows, cut, first);
   a.last = iconst(c->e, c->short_rows - 1);
-  call(c, &key, &a, p);
+  many_rows(c, p, &a, &key);
 }
 
 void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first, bool few) {
@@ -174,7 +204,7 @@ void tile_multiply(TileCx *c, const LProduct *p, const MicroArgs *a, bool first,
   else if (c->is_short)
     short_rows(c, p, a, key.cut, first);
   else
-    call(c, &key, a, p);
+    many_rows(c, p, a, &key);
 }
 
 // More than TILE_LONG_K values of k: as many at a time, whose sums are added up in float64.

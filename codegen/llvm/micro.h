@@ -20,6 +20,7 @@ struct MicroKey {
   bool clamped;
   bool copy_b;   // B's rows are also written to `pack`, contiguous
   bool prefetch; // B comes from memory once: ask for it 8 KB ahead
+  bool ahead;    // ask for what comes next from `ahead` on, `step` floats a value of k
   bool pairs;    // a k is two values of bf16, 32 bits; am and ak count values
   bool quads;    // a k is four of int8, 32 bits, as are sums
 };
@@ -30,6 +31,7 @@ typedef struct MicroArgs {
   Val cols, last;    // i64; NULL unless masked, clamped
   Val run;           // i64, a multiple of MICRO_UNROLL; NULL unless cut
   Val pack;          // pointer; NULL unless copy_b
+  Val ahead, step;   // pointer, i64; NULL unless ahead
 } MicroArgs;
 // sum + x[0] y[0] + x[1] y[1] in each lane, of pairs of bf16.
 Val pair_add(LlvmUnit *u, Val x, Val y, Val sum);

@@ -33,6 +33,7 @@ typedef void TileFn(TileCx *c);
 // Loops: `f` is called in their bodies, with n, ns (and m, ms) set.
 void tile_panels(TileCx *c, TileFn *f);
 void tile_rows(TileCx *c, TileFn *f);
+Val tile_count(Emit *e, Val x, int n); // ceil(x / n)
 // Pointers to A's first row of the tile at k = 0, and to B's first column.
 Val tile_a(TileCx *c, const LProduct *p);
 Val tile_b(TileCx *c, const LProduct *p);
