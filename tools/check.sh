@@ -125,7 +125,7 @@ all_of_many() {
   {
     runner "$build/plain" code cuda cuda_attention cuda_mma cuda_models precision_models
     BIGSC="$build/plain/bigsc" sh "$src/tests/cli/run.sh" "$src/tests/cli/cuda.test" \
-      "$src/tests/cli/nvrtc.test" "$src/tests/cli/gpu.test"
+      "$src/tests/cli/nvrtc.test" "$src/tests/cli/gpu.test" "$src/tests/cli/cross.test"
   } |
     awk '{ print } /^[0-9]+ passed, [0-9]+ failed$/ { good += $1; bad += $3 } END { print good " passed, " bad " failed"; exit bad > 0 }'
 }

@@ -160,6 +160,14 @@ static void gradient(const Values *x, int i) {
   free(dense);
 }
 
+// Optimizers are for parameters of float32.
+static bool steps(const Values *x, const BigsTrain *t) {
+  bool all = t->rate >= 0;
+  for (int i = 0; i < x->module->nparam; i++)
+    all &= x->module->param[i].dtype == DT_F32;
+  return all;
+}
+
 static void train(const Values *x, int train) {
   const BigsTrain *t = &x->module->train[train];
   const void *in[INPUTS];
@@ -169,7 +177,7 @@ static void train(const Values *x, int train) {
   put(x, t->name, &loss, DT_F32, 1, 3e-5, A_LOSS);
   for (int i = 0; i < x->module->nparam; i++)
     gradient(x, i);
-  for (int i = 0; i < STEPS && t->rate >= 0; i++) {
+  for (int i = 0; i < STEPS && steps(x, t); i++) {
     check(x, t->name, bigs_model_step(x->handle, train, x->dim, in, &loss));
     put(x, "step", &loss, DT_F32, 1, 3e-4, A_LOSS);
   }
