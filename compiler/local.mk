@@ -22,6 +22,7 @@ compiler_sources = \
 	%D%/commands/cmd_new.c \
 	%D%/commands/cmd_plot.c \
 	%D%/commands/cmd_report.c \
+	%D%/commands/cmd_quantize.c \
 	%D%/commands/cmd_run.c \
 	%D%/commands/cmd_score.c \
 	%D%/commands/cmd_tokenize.c \

@@ -96,6 +96,8 @@ runtime_sources = \
 	%D%/files/meet.h \
 	%D%/files/safetensors.c \
 	%D%/files/safetensors.h \
+	%D%/files/st_int8.c \
+	%D%/files/st_int8.h \
 	%D%/files/st_copy.c \
 	%D%/files/st_write.c
 

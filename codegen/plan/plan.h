@@ -29,7 +29,9 @@ typedef struct PlanOptions {
   int vector_floats; // f32 lanes of one native vector
   bool bf16;         // activations and their gradients lie in memory as bf16 (precision.c)
   bool int8;         // products of activations with parameters are of int8 in entries (quads.c)
-  bool fuse;         // false (-O0): every node that computes something is stored
+  const char
+      *int8_names; // of those parameters alone, by path, with blanks between them; NULL: of any
+  bool fuse;       // false (-O0): every node that computes something is stored
   int scan_steps; // of a piece at whose start a scan's states are stored for its gradient; 0: by its sizes, -1: store all
   const char *prefix;  // of kernel names; NULL: "k"
   const double *costs; // of costs.def, by CostKind; NULL: its own

@@ -5,6 +5,7 @@
 // enough columns that the work beside the product is little.
 #include "base/int8.h"
 #include "codegen/plan/contract.h"
+#include <string.h>
 
 enum { LEAST_K = 16, LEAST_COLUMNS = 8 };
 
@@ -14,11 +15,30 @@ static bool known_below(Axis *const *ax, int n, int64_t least, int64_t most) {
   return poly_is_const(&size, &v) && v >= least && v <= most;
 }
 
+static bool is_named(const char *names, const char *path) {
+  size_t n = strlen(path);
+  for (const char *at = names; (at = strstr(at, path)); at += n)
+    if ((at == names || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+      return true;
+  return false;
+}
+
+// Of a stack all parts have to be.
+static bool is_chosen(const Planner *p, const Node *w) {
+  bool chosen = p->o.int8;
+  for (int i = 0; i < p->g->params.n && chosen && p->o.int8_names; i++) {
+    const Param *x = p->g->params.v[i];
+    bool own = !x->is_stack && (x->node == w || (x->stack && x->stack->node == w));
+    chosen = !own || is_named(p->o.int8_names, x->path);
+  }
+  return chosen;
+}
+
 // Is n a parameter that may be int8, perhaps under other names?
 static bool is_weight(const Prog *g, Node *n) {
   Axis *names[BIGS_MAX_RANK];
   const Node *w = view_base(n);
-  return w->op == OP_PARAM && w->dtype == DT_F32 && param_names(n, w, names) && g->p->o.int8;
+  return w->op == OP_PARAM && w->dtype == DT_F32 && param_names(n, w, names) && is_chosen(g->p, w);
 }
 
 int quads_side(const Prog *g, const Node *c) {

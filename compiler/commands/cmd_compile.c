@@ -104,6 +104,7 @@ static int build(Session *s, int last) {
     return lacking;
   BuildOptions b = session_build_options(o);
   b.gpu = for_gpu(o);
+  session_take_int8(s, &b);
   if (last >= PASS_target && session_needs_code(s, b.gpu))
     return EXIT_FILE;
   bool ok = build_until(&s->build, s->arena, s->names, s->diags, s->model, &want, &b, last);

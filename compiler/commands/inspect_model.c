@@ -155,6 +155,7 @@ static int plan(Session *s) {
   BuildWant want = {.nentries = -1, .ntrains = -1, .update = true};
   BuildOptions b = session_build_options(s->o);
   b.gpu = b.gpu || target_missing(); // the plan for whatever code can be made
+  session_take_int8(s, &b);
   if (!build_module(&s->build, s->arena, s->names, s->diags, s->model, &want, &b))
     return session_diags(s, EXIT_MODEL);
   s->build.module->builtin = session_builtins();

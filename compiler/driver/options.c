@@ -22,14 +22,15 @@
 #define V_ALL (~0u)
 #define V_TEXTS (V(EMBED) | V(CLASSIFY) | V(SCORE))
 #define V_MODEL                                                                                    \
-  (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(TRAIN) | V(EVAL) | V(FILL) | V_TEXTS | \
-   V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL) | V(REPORT))
+  (V(COMPILE) | V(RUN) | V(GRAD) | V(INIT) | V(CONVERT) | V(QUANTIZE) | V(TRAIN) | V(EVAL) |       \
+   V(FILL) | V_TEXTS | V(BENCH) | V(CHECK) | V(INSPECT) | V(REPL) | V(REPORT))
 #define V_CODE (V_MODEL & ~V(CHECK)) // what is checked is interpreted
 #define V_BUILD (V_CODE & ~(V(REPL) | V(INSPECT)))
 #define V_GPU                                                                                      \
   (V(RUN) | V(GRAD) | V(TRAIN) | V(EVAL) | V(FILL) | V_TEXTS | V(BENCH) | V(CHECK) | V(REPL))
 #define V_WEIGHTS                                                                                  \
-  (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V_TEXTS | V(CONVERT) | V(TRAIN) | V(REPL))
+  (V(RUN) | V(GRAD) | V(BENCH) | V(EVAL) | V(FILL) | V_TEXTS | V(CONVERT) | V(QUANTIZE) |          \
+   V(TRAIN) | V(REPL))
 
 const OptionRow option_rows[] = {
 #define OPT(name, kind, spelling, verbs, meta, help)                                               \

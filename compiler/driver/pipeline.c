@@ -363,6 +363,7 @@ static bool run_target(Build *b) {
                    .vector_floats = b->target->vector_floats,
                    .bf16 = b->options.bf16,
                    .int8 = b->options.int8,
+                   .int8_names = b->options.int8_names,
                    .costs = b->options.costs,
                    .fuse = b->options.opt > 0};
   b->plan = plan_new(b->arena, b->graph, &o);

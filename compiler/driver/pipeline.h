@@ -31,12 +31,13 @@ typedef struct BuildWant {
 } BuildWant;
 
 typedef struct BuildOptions {
-  const char *march;   // NULL: native
-  Target *target;      // NULL: that of march
-  const char *name;    // of the model in the module; NULL: as the file says
-  bool gpu;            // planned for a GPU, whatever `march`
-  int gpu_number;      // which of those there are: modulo their number
-  bool bf16, int8;     // of PlanOptions
+  const char *march; // NULL: native
+  Target *target;    // NULL: that of march
+  const char *name;  // of the model in the module; NULL: as the file says
+  bool gpu;          // planned for a GPU, whatever `march`
+  int gpu_number;    // which of those there are: modulo their number
+  bool bf16, int8;   // of PlanOptions, as these
+  const char *int8_names;
   const double *costs; // PlanOptions.costs
   int opt;             // -O level
   const char *dump_ir; // pass name, "all", or NULL

@@ -288,11 +288,20 @@ BuildOptions session_build_options(const Options *o) {
                         .verify = o->verify_ir};
 }
 
+void session_take_int8(const Session *s, BuildOptions *b) {
+  bool told = s->o->precision && strcmp(s->o->precision, "bf16") != 0;
+  if (!s->int8 || told || b->gpu)
+    return;
+  b->int8 = true;
+  b->int8_names = s->int8;
+}
+
 // Rows that weights lack may have to be drawn.
 static bool build(Session *s, const BuildWant *want) {
   BuildOptions b = session_build_options(s->o);
   BuildWant *w = NEW(s->arena, BuildWant);
   *w = *want;
+  session_take_int8(s, &b);
   w->init |= s->o->extends.n > 0;
   return build_module(&s->build, s->arena, s->names, s->diags, s->model, w, &b);
 }

@@ -38,6 +38,8 @@ typedef struct Session {
   bool unset;             // parameters without weights stay zero
   const char *weights;    // o->weights, or stdin_path
   const char *
+      int8; // the parameters that these have as int8, by names with blanks between them; NULL: none
+  const char *
       beside; // of the prompt: the file it has, "" for none; what the current folder lacks is looked for beside it
   BigsError error;
 } Session;
@@ -61,6 +63,8 @@ int session_stdin(Session *s, const char **path);
 bool session_stdin_holds_tensors(const Session *s); // once session_stdin was there
 // What the options say of building, whatever is built.
 BuildOptions session_build_options(const Options *o);
+// Entries multiply what the weights have as int8, unless --precision says otherwise.
+void session_take_int8(const Session *s, BuildOptions *b);
 int session_needs_model(Session *s); // 0, or an error: the .mdl declares none
 // 0, or status 3: this bigsc makes no code for processors.
 int session_needs_code(Session *s, bool gpu);

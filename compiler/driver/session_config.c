@@ -2,6 +2,7 @@
 #include "compiler/driver/sentence.h"
 #include "compiler/driver/session.h"
 #include "runtime/exec/match.h"
+#include "runtime/files/st_int8.h"
 #include "runtime/foreign/foreign.h"
 #include <string.h>
 #include <unistd.h>
@@ -231,12 +232,19 @@ static int folder_defines(Session *s, Model *m, const JsonValue *constants, cons
   return status;
 }
 
+static const char *names_of_int8(Session *s, const Hub *h) {
+  const StFile *f = hub_count(h) ? hub_file(h, hub_at(h, 0)) : NULL;
+  const JsonValue *names = f && st_metadata(f) ? json_get(st_metadata(f), ST_INT8) : NULL;
+  return names ? session_text(s, "%s", names->text) : NULL;
+}
+
 int session_config(Session *s, Model *m, const Defines *own, Defines *defs) {
   Hub *h;
   if (!s->weights || !model_ok(m))
     return 0;
   if (hub_open(s->weights, &foreign_readers, &h, &s->error))
     return session_fail(s, &s->error);
+  s->int8 = names_of_int8(s, h);
   const JsonValue *bigsc = json_get(hub_config(h), "bigsc"),
                   *constants = json_get(bigsc, "constants");
   int status = constants       ? folder_defines(s, m, constants, own, defs)

@@ -85,7 +85,8 @@ static bool takes_a_run(Verb v) {
 
 static bool takes_a_model(Verb v) {
   return v == VERB_COMPILE || v == VERB_RUN || v == VERB_GRAD || v == VERB_CONVERT ||
-         takes_a_run(v) || v == VERB_BENCH || v == VERB_CHECK || v == VERB_REPL;
+         v == VERB_QUANTIZE || takes_a_run(v) || v == VERB_BENCH || v == VERB_CHECK ||
+         v == VERB_REPL;
 }
 
 // One of sentence-transformers is compiled for its vectors; such a model has the other entries, too.

@@ -2,6 +2,7 @@
 #include "runtime/files/safetensors.h"
 #include "runtime/files/file.h"
 #include "base/alloc.h"
+#include "runtime/files/st_int8.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -365,9 +366,20 @@ int st_start(const char *path, StFile **out, BigsError *e) {
   return status;
 }
 
+static int take_int8(StFile *f, BigsError *e) {
+  if (!f->metadata || !json_get(f->metadata, ST_INT8))
+    return 0;
+  int status = st_int8_make(f, f->tensor, &f->count, &f->own, e);
+  f->source = f->own ? &st_int8_source : NULL;
+  sort_names(f);
+  return status;
+}
+
 int st_open(const char *path, StFile **out, BigsError *e) {
   int status = st_start(path, out, e);
-  if (!status && (status = read_header(*out, e))) {
+  status = status ? status : read_header(*out, e);
+  status = status ? status : take_int8(*out, e);
+  if (status && *out) {
     st_close(*out);
     *out = NULL;
   }
