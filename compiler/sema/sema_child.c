@@ -193,7 +193,7 @@ Child *child_declared(Sema *s, const Stmt *st, const char *name, int64_t layer) 
   Module *m = module_find(s, st->module.s);
   if (!m) {
     Diag *g = sema_error(s, ERR_UNKNOWN_NAME, st->module.span, "unknown module `%s`", st->module.s);
-    if (sema_foreign_module(s, g, st))
+    if (sema_left_out(s, g, st->module.s) || sema_foreign_module(s, g, st))
       return NULL;
     Suggest best = {.wanted = st->module.s};
     if (!s->frame->prelude)

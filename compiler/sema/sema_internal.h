@@ -149,6 +149,7 @@ void sema_note_axes(Sema *s, Diag *g, Ax *const *v, int n); // where dims are de
 void sema_made(Sema *s, Value *v, const Expr *e,
                int first); // v is e's value, of what stands in s->seen from `first` on
 void sema_why_dtype(Sema *s, Diag *g, const Value *v, Span shown);
+bool sema_left_out(Sema *s, Diag *g, const char *name); // by a `use` of others: with a help
 bool sema_was_lost(const Value *v, const Ax *a); // a step before it had the axis, which it lacks
 void sema_why_lost(Sema *s, Diag *g, const Value *v, const Ax *a, Span shown); // it lacks the axis
 void sema_why_held(Sema *s, Diag *g, const Value *v, const Ax *a, Span shown); // it has it

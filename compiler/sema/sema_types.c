@@ -166,6 +166,8 @@ static void unknown_axis(Sema *s, Name name, bool in_type) {
               name.s);
     return;
   }
+  if (sema_left_out(s, g, name.s))
+    return;
   if (let_find(s, name.s)) {
     diag_help(s->d, g, "`%s` is a let, a number: a size is declared by `dim %s = ...`", name.s,
               name.s);

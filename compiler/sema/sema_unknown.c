@@ -133,7 +133,8 @@ Value *sema_unknown_name(Sema *s, const Expr *e, Called *called, bool callee) {
               "and the `i` of "
               "`repeat N as i`");
   if (!seen_below(s, g, e->name.s) && !bound_later(s, g, e->name.s) && !declared_later(s, g, e) &&
-      !sema_foreign_name(s, g, e, called) && !elsewhere(s, g, e->name.s))
+      !sema_left_out(s, g, e->name.s) && !sema_foreign_name(s, g, e, called) &&
+      !elsewhere(s, g, e->name.s))
     suggest_near(s, g, e->name.s, callee);
   return v_poison(s);
 }

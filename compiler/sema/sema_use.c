@@ -54,10 +54,45 @@ static bool can_be_named(const Decl *d) {
   return d->kind == DECL_DIM || d->kind == DECL_LET || d->kind == DECL_FN || d->kind == DECL_MODULE;
 }
 
+static const char *kind_word(DeclKind k) {
+  return k == DECL_MODEL ? "model" : k == DECL_TRAIN ? "train block" : "checkpoint block";
+}
+
 static bool among(const Names *n, const char *name) {
   for (int i = 0; i < n->n; i++)
     if (n->v[i].s == name)
       return true;
+  return false;
+}
+
+// A file that declares the name, and of which others were brought.
+bool sema_left_out(Sema *s, Diag *g, const char *name) {
+  for (int i = 0; i < s->m->used.n; i++) {
+    const UsedFile *u = s->m->used.v[i];
+    for (int k = 0; k < u->decls.n && !u->whole; k++) {
+      const Decl *d = u->decls.v[k].decl;
+      if (!can_be_named(d) || decl_name(d) != name)
+        continue;
+      diag_help(s->d, g,
+                "`%s` declares `%s`, and `use` brings what it names alone: `use %s, ... from`",
+                u->path, name, name);
+      return true;
+    }
+  }
+  return false;
+}
+
+// Of what a name that cannot be brought alone is.
+static bool is_of_the_whole(Sema *s, Diag *g, const Decl *use, const UsedFile *u,
+                            const char *name) {
+  for (int k = 0; k < u->decls.n; k++) {
+    const Decl *d = u->decls.v[k].decl;
+    if (can_be_named(d) || d->name.s != name)
+      continue;
+    diag_help(s->d, g, "`use \"%s\"` brings all of it, the %s `%s`, too", use->path.s,
+              kind_word(d->kind), name);
+    return true;
+  }
   return false;
 }
 
@@ -73,11 +108,12 @@ static void names_are_there(Sema *s, const Decl *use, const UsedFile *u) {
       suggest_add(&best, decl_name(d));
       found = decl_name(d) == name.s;
     }
-    if (!found)
-      suggest_help(s,
-                   sema_error(s, ERR_UNKNOWN_NAME, name.span,
-                              "`%s` has no dim, let, fn or module `%s`", u->path, name.s),
-                   &best);
+    if (found)
+      continue;
+    Diag *g = sema_error(s, ERR_UNKNOWN_NAME, name.span, "`%s` has no dim, let, fn or module `%s`",
+                         u->path, name.s);
+    if (!is_of_the_whole(s, g, use, u, name.s))
+      suggest_help(s, g, &best);
   }
 }
 
@@ -144,10 +180,6 @@ static void leave_behind(DeclaredList *l, const Decl *d) {
 }
 
 // ---- what goes on from something
-static const char *kind_word(DeclKind k) {
-  return k == DECL_MODEL ? "model" : k == DECL_TRAIN ? "train block" : "checkpoint block";
-}
-
 static void nothing_to_extend(Sema *s, const Decl *d, const DeclaredList *l) {
   Diag *g = sema_error(s, ERR_NOTHING_TO_EXTEND, d->from.span, "no file that is used has a %s `%s`",
                        kind_word(d->kind), d->from.s);
