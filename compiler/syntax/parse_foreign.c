@@ -530,6 +530,14 @@ static const char *pieces_help(Parser *p) {
                       written(p, pieces, "warmup(10%) then cosine(to: 0)"));
 }
 
+// Did this word stand in the item so far?
+static bool word_behind(const Parser *p, const char *word) {
+  for (int i = p->item; i < p->at; i++)
+    if (p->tok[i].kind == T_NAME && !strcmp(p->tok[i].s, word))
+      return true;
+  return false;
+}
+
 const char *item_end_help(Parser *p, const Token *before) {
   const Token *t = peek(p, 0);
   const char *pieces = pieces_help(p);
@@ -537,7 +545,7 @@ const char *item_end_help(Parser *p, const Token *before) {
     return pieces;
   const char *a = written(p, tok_span(p, before), "f"), *b = written(p, tok_span(p, t), "x");
   bool value = t->kind == T_NAME || t->kind == T_NUM;
-  if (is_word(p, "or"))
+  if (is_word(p, "or") && word_behind(p, "if"))
     return "an `or` within the condition or the number of an `if` stands in parentheses";
   if (before->kind == T_NUM && t->kind == T_NAME)
     return arena_printf(p->arena, "write `%s * %s`: a product has its sign", a, b);
