@@ -67,7 +67,7 @@ runner() {
 
 # Under sanitizers these take minutes and show little: their time goes into code that is made at run time and is not
 # instrumented (CUDA kernels on fibers, too), and smaller tests go through the same passes.
-slow="pieces vecmath conv code llvm pairs scans sights tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan plan_gpu
+slow="pieces vecmath conv code llvm pairs quads scans sights tile shim cuda cuda_scatter cuda_attention cuda_conv cuda_mma cuda_models plan plan_gpu
 precision_models models oracle lengths
 zoo fuzz_graph"
 
@@ -90,7 +90,7 @@ sanitized() { # SUITES...
 }
 
 # Tests of the command line in two rows that run beside each other and take about as long: those of compiled code, and the others.
-code="compile cuda gallery nvrtc team"
+code="compile cross cuda gallery nvrtc team"
 command_line() { # code|other
   for file in "$src"/tests/cli/*.test; do
     case " $code " in *" $(basename "$file" .test) "*) row=code ;; *) row=other ;; esac
