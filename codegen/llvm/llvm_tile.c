@@ -428,7 +428,8 @@ void tile_panels(TileCx *c, TileFn *f) {
 
 // ---- the statement
 
-// The largest power of two below mr, where rows may be left over that it suits; products of bf16 have tiles of their own.
+// The largest power of two below mr, where rows may be left over that it suits; AMX has tiles of its own, and what PAIRS or QUADS wrote is
+// read in whole tiles.
 static int short_of(const TileCx *c) {
   int rows = 1;
   bool whole = c->Mc >= 0 && (c->Mc <= c->mr || c->Mc % c->mr == 0);

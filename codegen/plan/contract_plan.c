@@ -380,45 +380,25 @@ static Place *stage_copy(Prog *g, Node *x, const Place *src, Tile *t, const Axis
   return dst;
 }
 
-// x, which lies in src where it is in memory, as panels of columns, or as rows.
-static Place *stage_pairs(Prog *g, Node *x, Place *src, const Tile *t, bool columns) {
-  uint64_t key = stage_key(columns ? &t->n : &t->m, &t->k, columns ? 4 : 5);
+// x, which lies in src where it is in memory, as pairs or quads in panels of columns, or in rows; once for all products that take the
+// same.
+static Place *stage_packed(Prog *g, Node *x, Place *src, const Tile *t, bool columns) {
+  int kind = (t->quads ? 6 : 4) + !columns;
+  uint64_t key = stage_key(columns ? &t->n : &t->m, &t->k, kind);
   Place *dst = find_staged(g, x, key);
   if (dst)
     return dst;
-  Inst *k = pairs_stage(g, x, src, t, columns, steady_in_entry(g, x));
+  Inst *k = (t->quads ? quads_stage : pairs_stage)(g, x, src, t, columns, steady_in_entry(g, x));
   vec_push(g->a, &k->loads, view_base(x));
   vec_push(g->a, &g->staged, (Staged){x, k->dst, k, key});
   return k->dst;
 }
 
-// B of pairs: what is derived, or lies in no order that PAIRS reads, is copied to rows first.
-static void stage_pairs_of_b(Prog *g, Node *bn, Tile *t) {
+// What is derived, or lies in no order that PAIRS, or QUADS, reads, is copied to rows first.
+static void stage_packed_b(Prog *g, Node *bn, Tile *t) {
   if (t->stage_b == STAGE_COPY)
     t->b = stage_copy(g, bn, t->b, t, &t->k, &t->n);
-  t->b = stage_pairs(g, bn, t->b, t, true);
-  t->staged_width = g->p->o.nr;
-}
-
-// x as words of int8, once for all products that take the same.
-static Place *stage_quads(Prog *g, Node *x, Place *src, const Tile *t, bool columns) {
-  uint64_t key = stage_key(columns ? &t->n : &t->m, &t->k, columns ? 6 : 7);
-  Place *dst = find_staged(g, x, key);
-  if (dst)
-    return dst;
-  Inst *k = quads_stage(g, x, src, t, columns, steady_in_entry(g, x));
-  vec_push(g->a, &k->loads, view_base(x));
-  vec_push(g->a, &g->staged, (Staged){x, k->dst, k, key});
-  return k->dst;
-}
-
-static void stage_both_quads(Prog *g, Node *an, Node *bn, Tile *t) {
-  if (t->stage_b == STAGE_COPY)
-    t->b = stage_copy(g, bn, t->b, t, &t->k, &t->n);
-  if (t->stage_a == STAGE_COPY)
-    t->a = stage_copy(g, an, t->a, t, &t->m, &t->k);
-  t->b = stage_quads(g, bn, t->b, t, true);
-  t->a = stage_quads(g, an, t->a, t, false);
+  t->b = stage_packed(g, bn, t->b, t, true);
   t->staged_width = g->p->o.nr;
 }
 
@@ -448,15 +428,12 @@ void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer) {
 }
 
 static void stage_both(Prog *g, Node *an, Node *bn, Tile *t) {
-  if (t->pairs)
-    stage_pairs_of_b(g, bn, t);
-  else
-    stage_columns(g, bn, t);
-  if (t->stage_a == STAGE_PAIRS)
-    t->a = stage_pairs(g, an, t->a, t, false);
+  (t->pairs || t->quads ? stage_packed_b : stage_columns)(g, bn, t);
   if (t->stage_a == STAGE_COPY)
-    t->a = t->a && far_apart(g, t) ? stage_copy(g, an, t->a, t, &t->k, &t->m)
-                                   : stage_copy(g, an, t->a, t, &t->m, &t->k);
+    t->a = !t->quads && t->a && far_apart(g, t) ? stage_copy(g, an, t->a, t, &t->k, &t->m)
+                                                : stage_copy(g, an, t->a, t, &t->m, &t->k);
+  if (t->quads || t->stage_a == STAGE_PAIRS)
+    t->a = stage_packed(g, an, t->a, t, false);
 }
 
 Inst *contract_plan(Prog *g, Node *c) {
@@ -469,10 +446,7 @@ Inst *contract_plan(Prog *g, Node *c) {
     return NULL;
   Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
   Node *an = c->in[1 - b->side], *bn = c->in[b->side];
-  if (b->quads)
-    stage_both_quads(g, an, bn, b);
-  else
-    stage_both(g, an, bn, b);
+  stage_both(g, an, bn, b);
   if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;
