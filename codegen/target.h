@@ -33,8 +33,7 @@ typedef struct Target {
   int vector_floats; // f32 lanes of a native vector: 16, 8, 4
   int registers;     // native vector registers
   bool has_fma;
-  int vscale;     // of SVE: the vectors are at least so many times 128 bits wide; 0: another set
-  bool has_masks; // masked loads and stores of 32-bit lanes are instructions
+  int vscale; // of SVE: the vectors are at least so many times 128 bits wide; 0: another set
   // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
   int mr, nr;
   PairUnit pairs;
