@@ -1,4 +1,5 @@
 #include "tests/unit/kernels.h"
+#include "runtime/exec/cpu.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,6 +40,13 @@ static bool run_tasks(KernelRun *r, const LKernel *k, BigsKernel *code) {
     code(&frame, t, scratch);
   free(scratch);
   return true;
+}
+
+const Target *target_here(Arena *a, const char *march, unsigned use) {
+  const char *error = NULL;
+  char missing[64];
+  const Target *t = target_new(a, march, 2, use, &error);
+  return t && cpu_has(t->features, missing, sizeof missing) ? t : NULL;
 }
 
 bool run_kernel(KernelRun *r, const LKernel *k) {

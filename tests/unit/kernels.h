@@ -16,6 +16,8 @@ typedef struct KernelRun {
 } KernelRun;
 // false: r->error.  A target that cannot run here counts as run.
 bool run_kernel(KernelRun *r, const LKernel *k);
+// That CPU as a target, with what it has for `use`; NULL: its code cannot run here.
+const Target *target_here(Arena *a, const char *march, unsigned use);
 // The targets that are worth testing here, with NULL at the end.
 extern const char *const run_targets[];
 

@@ -154,6 +154,16 @@ static double converted(double x, DType to) {
                          : x;
 }
 
+static LKernel *cast_kernel(Arena *ar, DType from, DType to, int vec) {
+  LKernel *k = loop_kernel(ar, "cast");
+  int x = loop_arg(ar, k, "x", from, false), out = loop_arg(ar, k, "y", to, true), i = loop_var(k);
+  LStmt *f = ls_for(ar, i, lx_int(ar, 0), lx_int(ar, N), vec);
+  LExpr *v = lx_op(ar, L_CAST, to, lx_load(ar, k, x, lx_var(ar, i)), NULL, NULL);
+  vec_push(ar, &f->body, ls_store(ar, out, lx_var(ar, i), v));
+  vec_push(ar, &k->body, f);
+  return k;
+}
+
 START_TEST(casts) {
   DType from = dtypes[_i];
   for (int t = 0; t < COUNT(dtypes); t++)
@@ -163,13 +173,7 @@ START_TEST(casts) {
       DType to = dtypes[t];
       double a[N], y[N];
       fill(a, from, &seed, 0);
-      LKernel *k = loop_kernel(ar, "cast");
-      int x = loop_arg(ar, k, "x", from, false), out = loop_arg(ar, k, "y", to, true),
-          i = loop_var(k);
-      LStmt *f = ls_for(ar, i, lx_int(ar, 0), lx_int(ar, N), vec);
-      LExpr *v = lx_op(ar, L_CAST, to, lx_load(ar, k, x, lx_var(ar, i)), NULL, NULL);
-      vec_push(ar, &f->body, ls_store(ar, out, lx_var(ar, i), v));
-      vec_push(ar, &k->body, f);
+      LKernel *k = cast_kernel(ar, from, to, vec);
       KernelRun r = {.arena = ar, .arg = {a, y}};
       run(&r, k);
       for (int j = 0; j < N; j++)
@@ -188,13 +192,7 @@ START_TEST(nan_as_bf16) {
     uint16_t y[N];
     for (int j = 0; j < N; j++)
       a[j] = 0x7f800001u | (uint32_t)j << 31;
-    LKernel *k = loop_kernel(ar, "cast");
-    int x = loop_arg(ar, k, "x", DT_F32, false), out = loop_arg(ar, k, "y", DT_BF16, true),
-        i = loop_var(k);
-    LStmt *f = ls_for(ar, i, lx_int(ar, 0), lx_int(ar, N), vec);
-    LExpr *v = lx_op(ar, L_CAST, DT_BF16, lx_load(ar, k, x, lx_var(ar, i)), NULL, NULL);
-    vec_push(ar, &f->body, ls_store(ar, out, lx_var(ar, i), v));
-    vec_push(ar, &k->body, f);
+    LKernel *k = cast_kernel(ar, DT_F32, DT_BF16, vec);
     KernelRun r = {.arena = ar, .arg = {a, y}};
     run(&r, k);
     for (int j = 0; j < N; j++)

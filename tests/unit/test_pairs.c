@@ -1,7 +1,6 @@
 // Products of pairs of bf16 by each unit that this processor has: operands in every order, sizes that are no multiple of anything.
 // All numbers are small and whole, so that nothing is rounded and results are equal.
-#include "codegen/target.h"
-#include "runtime/exec/cpu.h"
+#include "tests/unit/kernels.h"
 #include "tests/unit/plan_bed.h"
 #include "tests/unit/suites.h"
 
@@ -17,13 +16,10 @@ static int count_sizes(void) {
 
 static bool is_here(int march) {
   Arena *a = arena_new();
-  const char *error = NULL;
-  char missing[64];
-  Target *t = target_new(a, marches[march], 2, TARGET_BF16, &error);
-  bool here = t && cpu_has(t->features, missing, sizeof missing);
-  ck_assert(!here || t->pairs == units[march]);
+  const Target *t = target_here(a, marches[march], TARGET_BF16);
+  ck_assert(!t || t->pairs == units[march]);
   arena_free(a);
-  return here;
+  return t;
 }
 
 static void make_whole(Bed *b) {

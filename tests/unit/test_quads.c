@@ -1,8 +1,7 @@
 // Products of quads of int8 by each unit that this processor has, against the interpreter with operands rounded by the same rule,
 // and against each other: sums are whole numbers, so all units give the same bits.
 #include "base/int8.h"
-#include "codegen/target.h"
-#include "runtime/exec/cpu.h"
+#include "tests/unit/kernels.h"
 #include "tests/unit/plan_bed.h"
 #include "tests/unit/suites.h"
 #include <math.h>
@@ -22,13 +21,10 @@ static int count_sizes(void) {
 
 static bool is_here(int march) {
   Arena *a = arena_new();
-  const char *error = NULL;
-  char missing[64];
-  Target *t = target_new(a, marches[march], 2, TARGET_INT8, &error);
-  bool here = t && cpu_has(t->features, missing, sizeof missing);
-  ck_assert(!here || t->quads == units[march]);
+  const Target *t = target_here(a, marches[march], TARGET_INT8);
+  ck_assert(!t || t->quads == units[march]);
   arena_free(a);
-  return here;
+  return t;
 }
 
 // Of what has a parameter on one side, all products.
