@@ -17,6 +17,8 @@ python=${PYTHON:-python3}
 torch=${TORCH_PYTHON:-$python}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 bert="" bigs="-D H=768 -D I=3072 -D Depth=12 -D P=512" hidden="8,128 2,512 1,128 1,16" steps="8,128 2,512" small= repeat=
 sizes_are="BERT is BERT-base, BiGS has 12 layers of 768, 3,072 inside."
