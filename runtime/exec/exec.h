@@ -178,6 +178,7 @@ struct bigs_model {
   Team *team;       // NULL: the handle trains alone
   TeamPiece *team_piece;
   int team_pieces;
+  int team_shares; // 0: nothing is cut
   bool team_told;  // the error is that of all ranks
   char *team_room; // for what they say
 };

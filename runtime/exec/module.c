@@ -100,6 +100,7 @@ int model_step(bigs_model *m, int train, const TrainRecipe *r, const int64_t *di
                const void *const *inputs, int64_t count, float *loss, OptReport *report) {
   float value, *out = loss ? loss : &value;
   int err = recipe_check(&m->module->train[train], r, &m->error);
+  err = err ? err : team_cut(m, 1);
   err = err ? err : region_own(m, &m->param, "parameters");
   err = err ? err : optim_needs(m, train, r, &m->later);
   err = !err && optim_at_once(m, train)

@@ -261,6 +261,7 @@ void bigs_model_close(bigs_model *m) {
     return;
   bindings_free(m);
   optim_far_free(m);
+  team_leave(m);
   Region *const region[] = {&m->param, &m->grad, &m->arena, &m->scratch};
   for (int i = 0; i < COUNT(region); i++)
     region_free(m, region[i]);

@@ -247,22 +247,66 @@ static int sum_squares(bigs_model *m, int train, const OptRange *range, const Re
   return flat_run(m, m->module->train[train].norm, range, &f);
 }
 
+// Of n ranges, one after another; known: the sums of each, or NULL.
+static int squares_of(bigs_model *m, int train, const OptRange *range, int n, const double *known,
+                      double *sum) {
+  double part = 0;
+  int err = 0;
+  for (int i = 0; i < n && !err; i++) {
+    if (optim_is_state(&range[i]))
+      continue;
+    if (known)
+      part = known[i];
+    else
+      err = sum_squares(m, train, &range[i], &m->grad, &part);
+    *sum += part;
+  }
+  return err;
+}
+
+typedef struct NormTree {
+  bigs_model *m;
+  int train;
+  const OptRange *range;
+  int n;
+  OptRange *part; // room for those of a share
+} NormTree;
+
+// Shares are added in a binary tree, of which ranks have subtrees.
+static int tree_of_squares(NormTree *t, int share, int count, double *sum) {
+  double left = 0, right = 0;
+  if (count == 1) {
+    int n = team_share_of(t->m, t->range, t->n, share, t->part);
+    return squares_of(t->m, t->train, t->part, n, NULL, sum);
+  }
+  int err = tree_of_squares(t, share, count / 2, &left);
+  err = err ? err : tree_of_squares(t, share + count / 2, count - count / 2, &right);
+  *sum = left + right;
+  return err;
+}
+
+static int squares_by_shares(bigs_model *m, int train, const OptRange *range, int n, double *sum) {
+  TeamShares by = team_shares(m);
+  OptRange *part = MODEL_ALLOC(m, OptRange, n + 2 * m->team_pieces, "parts of parameter groups");
+  if (!part)
+    return m->error.status;
+  NormTree t = {m, train, range, n, part};
+  int err = tree_of_squares(&t, by.first, by.own, sum);
+  free(part);
+  return err;
+}
+
 // err: what this rank knows to have gone wrong.
 static int gradient_norm(bigs_model *m, int train, const OptRange *range, int n, int err,
                          double *norm) {
   const double *sums = NULL;
-  double sum = 0, part = 0;
+  double sum = 0;
   if (!err && n && optim_is_far(m))
     err = far_norms(m, train, range, n, &sums);
-  for (int i = 0; i < n && !err; i++) {
-    if (optim_is_state(&range[i]))
-      continue;
-    if (sums)
-      part = sums[i];
-    else
-      err = sum_squares(m, train, &range[i], &m->grad, &part);
-    sum += part;
-  }
+  if (!err && !sums && m->team_shares > 1)
+    err = squares_by_shares(m, train, range, n, &sum);
+  else if (!err)
+    err = squares_of(m, train, range, n, sums, &sum);
   err = team_together(m, err, &sum, 1);
   *norm = sqrt(sum);
   return err;

@@ -20,12 +20,28 @@ typedef struct PieceTree {
   PieceNode all;                // in the end
 } PieceTree;
 
-// Levels that are in use before the last piece: bits of the number of pieces before it.
-static int piece_levels(int64_t own) {
+// Bits of a number.
+static int bits_of(int64_t i) {
   int n = 0;
-  for (int64_t i = own - 1; i > 0; i >>= 1)
+  for (; i > 0; i >>= 1)
     n++;
   return n;
+}
+
+// The odd number of pieces that halving ends with: a block.
+static int64_t block_of(int64_t own) {
+  return own / (own & -own);
+}
+
+// Levels that are in use before the last piece: those within a block, and behind them those of whole blocks.
+static int piece_levels(int64_t own) {
+  int64_t block = block_of(own);
+  return bits_of(block - 1) + bits_of(own / block - 1);
+}
+
+// The ones at the end of a number, which 1 more turns into zeros.
+static int64_t carried(int64_t i) {
+  return i & ~(i + 1);
 }
 
 int64_t pieces_bytes(const BigsModule *module, int64_t own) {
@@ -72,12 +88,27 @@ static int add_levels(PieceTree *t, int64_t mask, PieceNode *now, const Region *
   return err;
 }
 
-// Number j of this rank's: it joins the levels of the ones at the end of j, and the last one joins all that are left.
+typedef struct PiecePlace {
+  int64_t mask; // levels that it joins
+  int level;    // that it makes
+} PiecePlace;
+
+// Number i of a block joins the levels of the ones at the end of i, and the last one all that are left; then the block joins
+// others as a piece does.
+static PiecePlace place_in_tree(int64_t own, int64_t j) {
+  int64_t block = block_of(own), i = j % block, whole = carried(j / block);
+  int inner = bits_of(block - 1);
+  return i + 1 < block ? (PiecePlace){carried(i), bits_of(carried(i))}
+                       : (PiecePlace){i | whole << inner, inner + bits_of(whole)};
+}
+
+// Number j of this rank's.
 static int add_piece(PieceTree *t, int64_t j, PieceNode now) {
   bigs_model *m = t->m;
   bool last = j + 1 == t->p->own;
-  int64_t mask = last ? j : j & ~(j + 1);
-  int level = piece_levels((j & ~(j + 1)) + 1);
+  PiecePlace at = place_in_tree(t->p->own, j);
+  int64_t mask = at.mask;
+  int level = at.level;
   Region *to = last ? &m->grad : &m->piece_sum[level];
   if (!to->p && region_set(m, to, (size_t)m->module->param_bytes, "sums of gradients"))
     return m->error.status;
@@ -136,6 +167,7 @@ static int step_begin(PieceTree *t, const TrainRecipe *r, Needs *later) {
   if (!err)
     t->n = optim_join(t->range, t->n);
   m->pieces = t->p->n;
+  err = err ? err : team_cut(m, pieces_shares(t->p->n));
   return team_agree(m, err, NULL);
 }
 

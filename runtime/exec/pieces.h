@@ -1,10 +1,10 @@
 // A training step whose batch is taken in pieces, one after another, so that it needs the memory of one: a piece's gradients,
 // each times what its loss is the mean of, are added up, and the optimizer sees their sum as a mean.
 //
-// They are added in a binary tree that the number of pieces alone decides, as 1 is added to a binary number: two sums of equally
-// many neighbours become one as soon as both are there, and at the end what is left is put together, the smallest first.  So sums
-// of log2(n) sizes are kept.  Neighbouring pieces whose number is a power of two, and divides that of the first one, are a subtree:
-// a rank that owns such has the same sums as one that owns all.
+// They are added in a binary tree that the number of pieces alone decides.  It is halved as long as it is even; an odd number of
+// neighbours is added as 1 is added to a binary number: two sums of equally many become one as soon as both are there, and at the
+// end what is left is put together, the smallest first.  So sums of log2(n) sizes are kept, and of any power of two of ranks that
+// divides the pieces each owns a subtree: the ranks' sums, added in a binary tree too, are those of one that owns all.
 #ifndef BIGSC_RUNTIME_PIECES_H
 #define BIGSC_RUNTIME_PIECES_H
 #include "runtime/exec/optim.h"
@@ -29,6 +29,12 @@ typedef struct StepPieces {
 // the handle's gradients are the sum, and not the mean.
 int pieces_step(bigs_model *m, int train, const TrainRecipe *r, const StepPieces *p, float *loss,
                 OptReport *report);
+// Of what the ranks share, which are sums too, there are as many parts: the most ranks that can have a subtree each.
+enum { SHARES_MOST = 1024 };
+static inline int pieces_shares(int64_t n) {
+  int64_t even = n < 1 ? 1 : n & -n;
+  return even < SHARES_MOST ? (int)even : SHARES_MOST;
+}
 // Memory that sums of so many pieces take, and what of it is still to be asked for.
 int64_t pieces_bytes(const BigsModule *module, int64_t own);
 int64_t pieces_missing(const bigs_model *m, int64_t own);

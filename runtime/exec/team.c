@@ -15,28 +15,34 @@ static int storage_before(const void *a, const void *b) {
 }
 
 // The bytes [from, to) of one dtype as pieces; out NULL: counts them.
-static int cut(int64_t from, int64_t to, int ranks, uint8_t dtype, TeamPiece *out) {
-  int64_t line = (int64_t)TEAM_LINE * ranks, most = TEAM_PIECE / line * line;
+static int cut(int64_t from, int64_t to, TeamShares by, uint8_t dtype, TeamPiece *out) {
+  int64_t line = (int64_t)TEAM_LINE * by.all, most = TEAM_PIECE / line * line;
   int n = 0;
   for (int64_t bytes; from < to; from += bytes, n++) {
     bytes = to - from < most || !most ? to - from : most;
-    int64_t slice = bytes / line * TEAM_LINE;
+    int64_t share = bytes / line * TEAM_LINE;
     if (out)
-      out[n] = (TeamPiece){from, slice, bytes - slice * ranks, dtype};
+      out[n] = (TeamPiece){from, share, share * by.own, bytes - share * by.all, dtype};
   }
   return n;
 }
 
 // Neighbours of one dtype are cut together: what lies between them is zero in all arenas.
-static int cut_all(const BigsStorage *s, int n, int ranks, TeamPiece *out) {
+static int cut_all(const BigsStorage *s, int n, TeamShares by, TeamPiece *out) {
   int count = 0;
   for (int i = 0, j; i < n; i = j) {
     for (j = i + 1; j < n && s[j].dtype == s[i].dtype;)
       j++;
-    count += cut(s[i].offset, s[j - 1].offset + s[j - 1].bytes, ranks, s[i].dtype,
+    count += cut(s[i].offset, s[j - 1].offset + s[j - 1].bytes, by, s[i].dtype,
                  out ? out + count : NULL);
   }
   return count;
+}
+
+TeamShares team_shares(const bigs_model *m) {
+  const Team *t = m->team;
+  int ranks = t ? t->ranks : 1, all = m->team_shares ? m->team_shares : ranks;
+  return (TeamShares){t ? all / ranks * t->rank : 0, all / ranks, all};
 }
 
 typedef struct TeamWord { // what one rank says
@@ -56,21 +62,38 @@ size_t team_most(int ranks) {
 }
 
 // Memory for what one rank says and what all do, so that no rank lacks it while others wait.
-static size_t room_for(int ranks) {
-  return ((size_t)ranks + 1) * team_most(ranks);
+static size_t room_for(int ranks, int shares) {
+  return ((size_t)ranks + 1) * team_most(shares);
 }
 
-static int make_pieces(bigs_model *m, const BigsStorage *sorted, int n, int ranks) {
-  m->team_pieces = cut_all(sorted, n, ranks, NULL);
-  m->team_piece = MODEL_ALLOC(m, TeamPiece, m->team_pieces, "the slices of a team");
-  m->team_room = MODEL_ALLOC(m, char, room_for(ranks), "what the ranks of a team say");
-  if (!m->team_piece || !m->team_room)
+static void forget_cut(bigs_model *m) {
+  free(m->team_piece);
+  free(m->team_room);
+  m->team_piece = NULL;
+  m->team_room = NULL;
+  m->team_pieces = m->team_shares = 0;
+}
+
+static int make_pieces(bigs_model *m, const BigsStorage *sorted, int n, int ranks, int shares) {
+  TeamShares by = {0, shares / ranks, shares};
+  int count = cut_all(sorted, n, by, NULL);
+  TeamPiece *piece = MODEL_ALLOC(m, TeamPiece, count, "the slices of a team");
+  char *room = MODEL_ALLOC(m, char, room_for(ranks, shares), "what the ranks of a team say");
+  if (!piece || !room) {
+    free(piece);
+    free(room);
     return m->error.status;
-  cut_all(sorted, n, ranks, m->team_piece);
+  }
+  forget_cut(m);
+  cut_all(sorted, n, by, piece);
+  m->team_piece = piece;
+  m->team_pieces = count;
+  m->team_room = room;
+  m->team_shares = shares;
   return 0;
 }
 
-static int start_pieces(bigs_model *m, int ranks) {
+static int start_pieces(bigs_model *m, int ranks, int shares) {
   int n = m->module->nstorage;
   BigsStorage *sorted = MODEL_ALLOC(m, BigsStorage, n, "the slices of a team");
   if (!sorted)
@@ -78,13 +101,24 @@ static int start_pieces(bigs_model *m, int ranks) {
   if (n)
     memcpy(sorted, m->module->storage, (size_t)n * sizeof *sorted);
   qsort(sorted, (size_t)n, sizeof *sorted, storage_before);
-  int err = make_pieces(m, sorted, n, ranks);
+  int err = make_pieces(m, sorted, n, ranks, shares);
   free(sorted);
   return err;
 }
 
+int team_cut(bigs_model *m, int shares) {
+  const Team *t = m->team;
+  if (t && (!t->tree || shares < t->ranks))
+    shares = t->ranks;
+  if (!t && shares == 1)
+    forget_cut(m);
+  return (!t && shares == 1) || shares == m->team_shares
+             ? 0
+             : start_pieces(m, t ? t->ranks : 1, shares);
+}
+
 int team_join(bigs_model *m, Team *t) {
-  int err = start_pieces(m, t->ranks);
+  int err = start_pieces(m, t->ranks, t->ranks);
   int32_t all = err;
   int lost = t->agree(t, m, &all, 1);
   if (!err && !lost && all)
@@ -99,11 +133,7 @@ int team_join(bigs_model *m, Team *t) {
 void team_leave(bigs_model *m) {
   m->team = NULL;
   m->team_told = false;
-  free(m->team_piece);
-  free(m->team_room);
-  m->team_piece = NULL;
-  m->team_room = NULL;
-  m->team_pieces = 0;
+  forget_cut(m);
 }
 
 // ---- what one rank alone knows
@@ -124,20 +154,28 @@ static int fail_together(bigs_model *m, int err) {
   return m->error.status;
 }
 
+// Rank 0 gets the sum of what all have said, neighbours first.
+static void add_words(TeamWord *all, int ranks) {
+  for (int d = 1; d < ranks; d *= 2)
+    for (int k = 0; k + d < ranks; k += 2 * d)
+      for (int i = 0; i < TEAM_NUMBERS; i++)
+        all[k].number[i] += all[k + d].number[i];
+}
+
 static int hear_all(bigs_model *m, int err, double *number, int n) {
   Team *t = m->team;
   TeamWord mine = {.status = err, .rank = t->rank}, *all = (TeamWord *)(void *)m->team_room;
   for (int i = 0; i < n; i++)
     mine.number[i] = number[i];
   int lost = t->exchange(t, m, &mine, all, sizeof mine), failed = 0;
-  for (int i = 0; i < n; i++)
-    number[i] = 0;
-  for (int k = 0; k < t->ranks && !lost; k++) {
+  if (lost)
+    return lost;
+  for (int k = 0; k < t->ranks; k++)
     failed |= all[k].status;
-    for (int i = 0; i < n; i++)
-      number[i] += all[k].number[i];
-  }
-  return lost ? lost : failed ? fail_together(m, err) : 0;
+  add_words(all, t->ranks);
+  for (int i = 0; i < n; i++)
+    number[i] = all[0].number[i];
+  return failed ? fail_together(m, err) : 0;
 }
 
 int team_together(bigs_model *m, int err, double *number, int n) {
@@ -220,17 +258,18 @@ void team_scale(void *x, int64_t n, int dtype, double weight) {
 static int reduce_rest(const TeamArena *a, const TeamPiece *p, double weight) {
   Team *t = a->team;
   int64_t n = p->rest / dtype_size((DType)p->dtype);
-  char *mine = a->m->team_room, *all = mine + TEAM_LINE * t->ranks;
+  char *mine = a->m->team_room, *all = mine + team_most(a->m->team_shares);
   int err = read_rest(a, p, mine);
   team_scale(mine, n, p->dtype, weight);
   int lost = t->exchange(t, a->m, mine, all, (size_t)p->rest);
-  for (int k = 1; k < t->ranks && !lost; k++)
-    team_add(all, all + k * p->rest, n, p->dtype);
+  for (int d = 1; d < t->ranks && !lost; d *= 2)
+    for (int k = 0; k + d < t->ranks; k += 2 * d)
+      team_add(all + k * p->rest, all + (k + d) * p->rest, n, p->dtype);
   return err || lost ? a->m->error.status : write_rest(a, p, all);
 }
 
 static int gather_rest(const TeamArena *a, const TeamPiece *p) {
-  char *mine = a->m->team_room, *all = mine + TEAM_LINE * a->team->ranks;
+  char *mine = a->m->team_room, *all = mine + team_most(a->m->team_shares);
   int err = read_rest(a, p, mine);
   int lost = a->team->exchange(a->team, a->m, mine, all, (size_t)p->rest);
   return err || lost ? a->m->error.status : write_rest(a, p, all);
@@ -314,26 +353,33 @@ static void add_common(const OptRange *r, int64_t from, int64_t to, OptRange *ou
   out[(*n)++].bytes = to - from;
 }
 
-static int own_parts(const bigs_model *m, const OptRange *range, int n, OptRange *out) {
-  int count = 0, rank = m->team->rank, ranks = m->team->ranks;
+// What of the ranges is of `count` shares.
+static int parts_of(const bigs_model *m, const OptRange *range, int n, int share, int count,
+                    OptRange *out) {
+  int parts = 0, all = m->team_shares;
   for (int i = 0; i < n; i++)
     for (int k = 0; k < m->team_pieces; k++) {
       const TeamPiece *p = &m->team_piece[k];
-      int64_t from = p->offset + p->slice * rank, rest = p->offset + p->slice * ranks;
-      add_common(&range[i], from, from + p->slice, out, &count);
-      if (rank == 0)
-        add_common(&range[i], rest, rest + p->rest, out, &count);
+      int64_t from = p->offset + p->share * share, rest = p->offset + p->share * all;
+      add_common(&range[i], from, from + p->share * count, out, &parts);
+      if (share == 0)
+        add_common(&range[i], rest, rest + p->rest, out, &parts);
     }
-  return count;
+  return parts;
+}
+
+int team_share_of(const bigs_model *m, const OptRange *range, int n, int share, OptRange *out) {
+  return parts_of(m, range, n, share, 1, out);
 }
 
 int team_own(bigs_model *m, OptRange **range, int *n) {
+  TeamShares by = team_shares(m);
   if (!m->team)
     return 0;
   OptRange *own = MODEL_ALLOC(m, OptRange, *n + 2 * m->team_pieces, "parameter groups");
   if (!own)
     return m->error.status;
-  *n = own_parts(m, *range, *n, own);
+  *n = parts_of(m, *range, *n, by.first, by.own, own);
   free(*range);
   *range = own;
   return 0;

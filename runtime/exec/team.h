@@ -4,7 +4,9 @@
 // A step: each rank computes the gradient of its rows of the batch.  The gradients, each times its rank's share of what the loss
 // is the mean of, are added up, and rank k gets the sums of slice k of the arena; it updates that slice of the parameters, and
 // gives it to the others.  The loss has to be a mean over the batch: what is a sum over its rows comes out as the ranks' mean.
-// Sums are in an order that the number of ranks decides, so two runs of equally many have the same bits.
+// Sums are in an order that the number of ranks decides, so two runs of equally many have the same bits.  Where a table adds in a
+// tree, and the step comes in pieces (pieces.h), it is the order of the pieces, and any number of ranks has the same bits: what else
+// ranks add up is cut into as many shares as pieces can be halved, whatever the ranks, and these are added in a tree, too.
 //
 // All ranks call the same functions in the same order.  What fails on one of them alone is told to all by team_together or
 // team_agree; until then this rank takes part in what the others do, and afterwards none calls the table any more.
@@ -17,6 +19,7 @@
 struct Team {
   const char *name; // "NCCL"
   int rank, ranks;  // 0, ..., ranks - 1
+  bool tree; // reduce_scatter adds in a binary tree, neighbours first; ranks is a power of two
   bool
       host; // `data` is memory of the host; else of the handle's device, and calls are in order with its other work
   // mine of all ranks into all[ranks * bytes], in order of ranks, on every rank.  Memory of the host; bytes are equal everywhere.
@@ -34,10 +37,20 @@ struct Team {
 enum { TEAM_FLAGS = 4 };
 // Most bytes that a rank gives in one exchange.
 size_t team_most(int ranks);
+// Cuts the arenas into so many shares, where the handle is alone or its team adds in a tree; else they are as many as its ranks.
+int team_cut(bigs_model *m, int shares);
+// Those that are this rank's, and how many there are in all; one, where nothing was cut.
+typedef struct TeamShares {
+  int first, own, all;
+} TeamShares;
+TeamShares team_shares(const bigs_model *m);
+// What of n ranges is of a share, n + 2 * m->team_pieces of them at most; returns how many.
+int team_share_of(const bigs_model *m, const OptRange *range, int n, int share, OptRange *out);
 
-// A piece of the arenas, of one dtype: `ranks` slices of equal size, and a rest of less than 64 bytes a rank, which is rank 0's.
+// A piece of the arenas, of one dtype: shares of equal size, of which each rank has equally many neighbours, a slice, and a rest of
+// less than 64 bytes a share, which belongs to the first one.
 struct TeamPiece {
-  int64_t offset, slice, rest; // bytes
+  int64_t offset, share, slice, rest; // bytes: of a share, of a rank's shares, behind all of them
   uint8_t dtype;
 };
 
@@ -47,7 +60,7 @@ void team_leave(bigs_model *m);
 
 // ---- each of these does nothing, and returns err or 0, where the handle is alone
 // Before this, ranks may have failed on their own: err of each.  Every rank returns the status of the first one that has, and
-// others' errors begin with its number.  number[n], n at most TEAM_NUMBERS: becomes the sum over ranks, added in their order.
+// others' errors begin with its number.  number[n], n at most TEAM_NUMBERS: becomes the sum over ranks, added in a tree.
 enum { TEAM_NUMBERS = 4 };
 int team_together(bigs_model *m, int err, double *number, int n);
 // The same without numbers.  *flag, where it is not NULL, becomes true when it is on one rank.

@@ -340,13 +340,11 @@ int evaluate_reserve(bigs_model *m, const FeedBatch *batch) {
   return err ? err : exec_reserve(m, entry, args.dims);
 }
 
-// Metrics look at all rows, so of a task every rank of a team goes through all batches; of a text they take them in turn.
-static int evaluate_batches(Evaluation *v, int64_t max_batches, bool shared) {
-  const Team *team = shared ? v->m->team : NULL;
+// Batches lane, lane + lanes, ... in order.
+static int evaluate_lane(Evaluation *v, int64_t max_batches, int64_t lane, int64_t lanes) {
   int err = 0;
-  for (int64_t i = team ? team->rank : 0;
-       (max_batches <= 0 || i < max_batches) && v->feed->held_out && !err;
-       i += team ? team->ranks : 1) {
+  for (int64_t i = lane; (max_batches <= 0 || i < max_batches) && v->feed->held_out && !err;
+       i += lanes) {
     FeedBatch batch = {0};
     err = v->feed->held_out(v->feed->ctx, i, &batch, &v->m->error);
     if (err || !batch.nfield)
@@ -354,6 +352,27 @@ static int evaluate_batches(Evaluation *v, int64_t max_batches, bool shared) {
     err = evaluate_batch(v, &batch);
   }
   return err;
+}
+
+// Lanes are added in a binary tree, of which ranks have subtrees.
+static int evaluate_lanes(Evaluation *v, int64_t max_batches, int64_t lane, TeamShares by) {
+  if (by.own == 1)
+    return evaluate_lane(v, max_batches, lane, by.all);
+  int left = by.own / 2, right = by.own - left;
+  int err = evaluate_lanes(v, max_batches, lane, (TeamShares){.own = left, .all = by.all});
+  Tally before = v->tally;
+  v->tally = (Tally){0};
+  if (!err)
+    err = evaluate_lanes(v, max_batches, lane + left, (TeamShares){.own = right, .all = by.all});
+  v->tally = (Tally){before.loss + v->tally.loss, before.right + v->tally.right,
+                     before.count + v->tally.count};
+  return err;
+}
+
+// Metrics look at all rows, so of a task every rank of a team goes through all batches; of a text they take them in turn.
+static int evaluate_batches(Evaluation *v, int64_t max_batches, bool shared) {
+  TeamShares by = shared ? team_shares(v->m) : (TeamShares){0, 1, 1};
+  return evaluate_lanes(v, max_batches, by.first, by);
 }
 
 static bool has_rows(const Feed *feed) {

@@ -132,11 +132,12 @@ static float *copy_of(PieceBed *b, Region *r) {
 }
 
 // ---- the sum, made once more
-// Of pieces lo, ..., lo + n - 1: the larger of two parts is the first 2^k, as many as there are below n.
+// Of pieces lo, ..., lo + n - 1: two halves, or, where n is odd, the first 2^k, as many as there are below n, and the others.
 static float tree(float *const *leaf, int64_t i, int lo, int n) {
   int p = 1;
   while (2 * p < n)
     p *= 2;
+  p = n % 2 ? p : n / 2;
   return n == 1 ? leaf[lo][i] : tree(leaf, i, lo, p) + tree(leaf, i, lo + p, n - p);
 }
 
@@ -287,6 +288,7 @@ static void run_rank(void *ctx, int k) {
   r->bed.from.ranks = run->ranks;
   TrainPlan plan = {
       .recipe = recipe(&r->bed), .batch = ROWS, .pieces = run->pieces, .length = LENGTH, .seed = 3};
+  plan.recipe.clip = 0.05;
   r->watched = (WatchedFeed){.of = r->bed.feed,
                              .m = r->bed.m,
                              .stop_at = run->stop_at,
@@ -358,17 +360,19 @@ START_TEST(pieces_have_the_same_bits_on_any_threads_and_after_a_resume) {
 }
 END_TEST
 
-// Each of two ranks has a half of the tree, and the draws of its pieces.
+// Each rank has a part of the tree, the draws of its pieces, and its shares of the norm and of what is held out.
 START_TEST(ranks_own_subtrees) {
-  PieceRun alone = {.code = &code, .out = lasting("alone"), .pieces = 4};
-  PieceRun two = {.code = &code, .out = lasting("two"), .pieces = 4, .ranks = 2};
+  static const int pieces[] = {4, 12, 6}, ranks[] = {2, 4, 2};
+  PieceRun alone = {.code = &code, .out = lasting("alone"), .pieces = pieces[_i]};
+  PieceRun team = {.code = &code, .out = lasting("team"), .pieces = pieces[_i], .ranks = ranks[_i]};
   run_ok(&alone);
-  run_ok(&two);
-  for (int k = 0; k < 2; k++)
-    ck_assert_mem_eq(alone.rank[0].param, two.rank[k].param, alone.rank[0].bed.m->param.bytes);
-  ck_assert_double_eq(alone.rank[0].result.loss, two.rank[0].result.loss);
+  run_ok(&team);
+  same_bits(&alone, &team);
+  for (int k = 1; k < ranks[_i]; k++)
+    ck_assert_mem_eq(alone.rank[0].param, team.rank[k].param, alone.rank[0].bed.m->param.bytes);
+  ck_assert_double_gt(alone.rank[0].result.held_out.loss, 0);
   run_end(&alone);
-  run_end(&two);
+  run_end(&team);
 }
 END_TEST
 
@@ -419,7 +423,7 @@ Suite *pieces_suite(void) {
   tcase_add_loop_test(c, a_step_in_pieces_is_that_of_the_whole_batch, 0, 2);
   tcase_add_test(c, pieces_have_draws_of_their_own);
   tcase_add_test(c, pieces_have_the_same_bits_on_any_threads_and_after_a_resume);
-  tcase_add_test(c, ranks_own_subtrees);
+  tcase_add_loop_test(c, ranks_own_subtrees, 0, 3);
   tcase_add_test(c, errors_say_which_piece);
   tcase_add_test(c, a_module_without_the_sum_says_so);
   suite_add_tcase(s, c);

@@ -84,15 +84,18 @@ static int thread_reduce_scatter(Team *t, bigs_model *m, void *data, int64_t n, 
                                  double weight) {
   TeamHub *h = come(t, data, weight);
   size_t bytes = (size_t)n * (size_t)dtype_size((DType)dtype);
-  char *sum = calloc(1, bytes), *part = malloc(bytes);
+  char *part = malloc(bytes * (size_t)t->ranks + 1);
   bool here = all_here(h);
   for (int k = 0; k < t->ranks && here; k++) {
-    memcpy(part, (const char *)h->said[k].data + (size_t)t->rank * bytes, bytes);
-    team_scale(part, n, dtype, h->said[k].weight);
-    team_add(sum, part, n, dtype);
+    char *to = part + (size_t)k * bytes;
+    memcpy(to, (const char *)h->said[k].data + (size_t)t->rank * bytes, bytes);
+    team_scale(to, n, dtype, h->said[k].weight);
   }
-  memcpy((char *)data + (size_t)t->rank * bytes, sum, bytes);
-  free(sum);
+  for (int d = 1; d < t->ranks; d *= 2)
+    for (int k = 0; k + d < t->ranks && here; k += 2 * d)
+      team_add(part + (size_t)k * bytes, part + (size_t)(k + d) * bytes, n, dtype);
+  if (here)
+    memcpy((char *)data + (size_t)t->rank * bytes, part, bytes);
   free(part);
   return here && all_here(h) ? 0 : lost(m);
 }
@@ -116,6 +119,7 @@ void hub_start(TeamHub *h, int ranks) {
                                      .rank = k,
                                      .ranks = ranks,
                                      .host = true,
+                                     .tree = !(ranks & (ranks - 1)),
                                      .exchange = thread_exchange,
                                      .agree = thread_agree,
                                      .share = thread_share,
