@@ -67,6 +67,8 @@ compiler_sources = \
 	%D%/commands/peak.h \
 	%D%/commands/ranks.c \
 	%D%/commands/ranks.h \
+	%D%/commands/ranks_internal.h \
+	%D%/commands/ranks_same.c \
 	%D%/commands/report.h \
 	%D%/commands/report_curves.c \
 	%D%/commands/report_examples.c \

@@ -4,7 +4,7 @@
 #   sh tools/setup.sh [text] [study] [tests] [browser] [fuzz] [cross]
 #     text       also the English text that the quick start trains on (package dict-gcide)
 #     study      also the texts of tools/study.sh
-#     tests      also what only tests use: valgrind, a C++ compiler, a C compiler for aarch64 and qemu, clang-format, numpy, small texts
+#     tests      also what only tests use: valgrind, a C++ compiler, a C compiler for aarch64 and qemu, clang-format, Open MPI, iproute2, numpy, small texts
 #     browser    also chromium, in which a test opens a page of `bigsc report`
 #     fuzz       also clang with libFuzzer and ThreadSanitizer
 #     cross      also a C compiler for aarch64, for which models can then be compiled
@@ -16,7 +16,7 @@ for extra in "$@"; do
   case $extra in
     text) packages="$packages dict-gcide" ;;
     study) packages="$packages dict-gcide wordnet-base bible-kjv linux-doc" ;;
-    tests) packages="$packages valgrind g++ gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang-format-19 python3-numpy dict-gcide wordnet-base bible-kjv" ;;
+    tests) packages="$packages valgrind g++ gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user clang-format-19 libopenmpi-dev openmpi-bin iproute2 python3-numpy dict-gcide wordnet-base bible-kjv" ;;
     browser) packages="$packages chromium" ;;
     cross) packages="$packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
     fuzz) packages="$packages clang-19 libclang-rt-19-dev" ;;

@@ -107,7 +107,12 @@ static void note_unused(Session *s, const Options *given, const TrainPlan *plan)
 }
 
 static int check_shares(Session *s, const Ranks *r, int64_t batch, int64_t pieces) {
-  if (pieces > 1 && pieces % r->place.ranks)
+  if (r->by_mpi && pieces == 1)
+    return session_error(s, EXIT_USAGE,
+                         "%s has started %d ranks, which share the pieces of a step: give --pieces "
+                         "%d, or more (equally many pieces give the same bits, whatever the ranks)",
+                         r->place.by, r->place.ranks, r->place.ranks);
+  if ((r->by_mpi || pieces > 1) && pieces % r->place.ranks)
     return session_error(s, EXIT_USAGE,
                          "%lld pieces cannot be shared by %d ranks: each has equally many",
                          (long long)pieces, r->place.ranks);
@@ -368,7 +373,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   if ((status = open_data(s, t, &plan, ranks, f, &to)))
     return status;
   say_rows(s, f, &plan);
-  if ((status = ranks_meet(s, ranks, &to.team)))
+  if ((status = ranks_meet(s, ranks, &plan, f, &to.team)))
     return status;
   catch_interrupts();
   status = train_run(s->handle, &plan, &f->feed, &to, &result);
@@ -462,7 +467,7 @@ int cmd_TRAIN(const Options *given) {
   Arena *a = arena_new();
   Options o = *given;
   Ranks ranks;
-  int status = ranks_find(given, &ranks);
+  int status = ranks_find(a, given, &ranks);
   rank_options(&o, &ranks);
   if (!o.out)
     o.out = "run";

@@ -5,8 +5,9 @@
 
 static const struct Launcher {
   const char *name, *rank, *ranks, *local;
+  bool mpi;
 } launchers[] = {
-#define LAUNCHER(name, rank, ranks, local) {name, rank, ranks, local},
+#define LAUNCHER(name, rank, ranks, local, mpi) {name, rank, ranks, local, mpi},
 #include "compiler/driver/launchers.def"
 #undef LAUNCHER
 };
@@ -29,6 +30,7 @@ static int variable(const char *launcher, const char *name, int least, int most,
 
 static int read_launcher(const struct Launcher *l, Launched *out, BigsError *e) {
   out->by = l->name;
+  out->mpi = l->mpi;
   int err = variable(l->name, l->ranks, 1, RANKS_MOST, &out->ranks, e);
   err = err || out->ranks == 1 ? err : variable(l->name, l->rank, 0, out->ranks - 1, &out->rank, e);
   return err || out->ranks == 1 ? err

@@ -266,7 +266,7 @@ static const struct {
     {"--target", offsetof(Options, target), {"cpu", "cuda"}},
     {"--precision", offsetof(Options, precision), {"f32", "bf16", "int8"}},
     {"--long", offsetof(Options, too_long), {"cut", "error"}},
-    {"--team", offsetof(Options, team), {"nccl", "none"}},
+    {"--team", offsetof(Options, team), {"mpi", "nccl", "none"}},
     {"--x", offsetof(Options, x), {"steps", "tokens", "hours"}},
     {"--log", offsetof(Options, log_axes), {"x", "y", "xy", "yx"}},
     {"-Rpass", offsetof(Options, rpass), {"fuse"}},

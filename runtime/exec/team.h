@@ -19,6 +19,7 @@
 struct Team {
   const char *name; // "NCCL"
   int rank, ranks;  // 0, ..., ranks - 1
+  int64_t sent;     // bytes to other ranks, where it counts them
   bool tree; // reduce_scatter adds in a binary tree, neighbours first; ranks is a power of two
   bool
       host; // `data` is memory of the host; else of the handle's device, and calls are in order with its other work

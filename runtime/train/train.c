@@ -167,6 +167,8 @@ int train_run(bigs_model *m, const TrainPlan *plan, const Feed *feed, const Trai
   progress_end(&r.progress);
   if (r.log && !err) {
     train_say(&r, "end");
+    if (m->team && m->team->sent)
+      record_int(&r.record, "sent", m->team->sent);
     err = log_write(r.log, &r.record, &m->error);
   }
   log_close(r.log);
