@@ -1,8 +1,10 @@
-// Numbers as int8 with one scale for a row of them: x is q * scale, -127 <= q <= 127.
+// Numbers as int8 with one scale for a row of them: x is q * scale.  Of a column of weights -127 <= q <= 127.  A row of activations
+// is seldom even about 0: of it q takes up to 255 steps, from its least number, or 0, to its largest, or 0.
 //
 // A scale has 17 significant bits, so that every q * scale is a float exactly and quantizing those again gives the same q and
 // scale: files, the interpreter, copies and stored weights hold the same numbers, whoever quantized them.  What is no number, or
-// is 2^127 or beyond, makes its row's scale NaN; a row below 2^-100 is zeros.
+// is 2^127 or beyond, makes its row's scale NaN; a row below 2^-100 is zeros.  Of a row of
+// activations half of what lies between its ends counts.
 #ifndef BIGSC_INT8_H
 #define BIGSC_INT8_H
 #include <stdbool.h>
@@ -17,7 +19,7 @@
 #define INT8_ROUNDER 0x4b400000u
 #define INT8_LARGEST 127.0f
 // A product of more numbers than this may not fit an int32.
-#define INT8_SUM 131072
+#define INT8_SUM 65536
 
 static inline uint32_t int8_bits(float x) {
   uint32_t u;
@@ -34,6 +36,11 @@ static inline float int8_float(uint32_t u) {
 // |x| as bits, which are ordered as the numbers are, with what is no number above them.
 static inline uint32_t int8_magnitude(float x) {
   return int8_bits(x) & 0x7fffffffu;
+}
+
+// The magnitude that a row of activations goes by, of its ends: what is above 0 and what is below it.
+static inline uint32_t int8_middle(uint32_t above, uint32_t below) {
+  return int8_magnitude(int8_float(above) * 0.5f + int8_float(below) * 0.5f);
 }
 
 static inline bool int8_usable(uint32_t most) {
@@ -54,8 +61,12 @@ static inline float int8_inverse(uint32_t most) {
 }
 
 // To the nearest, ties to even.
-static inline int8_t int8_round(float x, float inverse) {
+static inline int32_t int8_steps(float x, float inverse) {
   float scaled = x * inverse;
-  return inverse > 0 ? (int8_t)int8_bits(scaled + int8_float(INT8_ROUNDER)) : (int8_t)0;
+  return inverse > 0 ? (int32_t)(int8_bits(scaled + int8_float(INT8_ROUNDER)) - INT8_ROUNDER) : 0;
+}
+
+static inline int8_t int8_round(float x, float inverse) {
+  return (int8_t)int8_steps(x, inverse);
 }
 #endif

@@ -253,8 +253,8 @@ static const double *operand_value(Eval *e, const Node *n, int i) {
   int64_t size = eval_size(e, n->in[i]->ax, n->in[i]->nax);
   double *rounded = NEWN(e->arena, double, size);
   memcpy(rounded, v, (size_t)size * sizeof *v);
-  if (form == EVAL_INT8)
-    eval_int8(e, n, i, rounded);
+  if (form != EVAL_BF16)
+    eval_int8(e, n, i, form == EVAL_INT8_ROWS, rounded);
   else
     narrow(DT_BF16, rounded, size);
   return rounded;

@@ -2,15 +2,22 @@
 #include "base/int8.h"
 #include "graph/op.h"
 
-static void round_row(double *x, int64_t n) {
-  uint32_t most = 0;
+// The largest magnitude on that side of 0, what is no number above all.
+static uint32_t end_of(const double *x, int64_t n, float side) {
+  int32_t most = 0;
   for (int64_t i = 0; i < n; i++) {
-    uint32_t is = int8_magnitude((float)x[i]);
+    int32_t is = (int32_t)int8_bits((float)x[i] * side);
     most = is > most ? is : most;
   }
+  return (uint32_t)most;
+}
+
+static void round_row(double *x, int64_t n, bool row) {
+  uint32_t above = end_of(x, n, 1), below = end_of(x, n, -1), most = above > below ? above : below;
+  most = row ? int8_middle(above, below) : most;
   float scale = int8_scale(most), inverse = int8_inverse(most);
   for (int64_t i = 0; i < n; i++)
-    x[i] = (double)int8_round((float)x[i], inverse) * (double)scale;
+    x[i] = (double)int8_steps((float)x[i], inverse) * (double)scale;
 }
 
 // x's axes, those that n sums over last.
@@ -34,7 +41,7 @@ static void move(Eval *e, const Node *x, Axis *const *order, double *v, double *
     }
 }
 
-void eval_int8(Eval *e, const Node *n, int operand, double *v) {
+void eval_int8(Eval *e, const Node *n, int operand, bool row, double *v) {
   const Node *x = n->in[operand];
   Axis *order[MAX_AXES];
   rows_first(n, x, order);
@@ -42,6 +49,6 @@ void eval_int8(Eval *e, const Node *n, int operand, double *v) {
   double *rows = NEWN(eval_arena(e), double, size + 1);
   move(e, x, order, v, rows, false);
   for (int64_t i = 0; sum && i < size; i += sum)
-    round_row(rows + i, sum);
+    round_row(rows + i, sum, row);
   move(e, x, order, v, rows, true);
 }

@@ -346,7 +346,7 @@ void eval_cancel(Eval *e, const volatile sig_atomic_t *flag);
 void eval_narrow(Eval *e);
 // From now on results that `form` names are rounded, as by code that stores them so, and n's operands where n reads them; operand
 // -1: n's own result.  As int8 are a contraction's operands alone, with a scale for all that one element sums up.
-typedef enum EvalForm { EVAL_WHOLE, EVAL_BF16, EVAL_INT8 } EvalForm;
+typedef enum EvalForm { EVAL_WHOLE, EVAL_BF16, EVAL_INT8, EVAL_INT8_ROWS } EvalForm;
 typedef EvalForm EvalStore(void *ctx, const Node *n, int operand);
 void eval_store(Eval *e, EvalStore *form, void *ctx);
 // Row-major values in the node's own axis order, memoized; NULL with *error set on a user's error

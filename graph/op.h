@@ -41,8 +41,8 @@ int64_t eval_poly(const Eval *e, const Poly *p);
 int64_t eval_extent(const Eval *e, const Axis *a);
 int64_t eval_size(const Eval *e, Axis *const *ax, int nax);
 int64_t eval_stride(const Eval *e, const Node *n, const Axis *a); // row-major; 0 when n lacks a
-// Rounds v, the values of that operand of a contraction.
-void eval_int8(Eval *e, const Node *n, int operand, double *v);
+// Rounds v, the values of that operand of a contraction: rows of activations, or columns of weights.
+void eval_int8(Eval *e, const Node *n, int operand, bool rows, double *v);
 void eval_fail(Eval *e, const Node *n, const char *fmt, ...) PRINTF_LIKE(3, 4);
 Arena *eval_arena(Eval *e);
 const double *eval_leaf(const Eval *e, const Node *n); // what was bound, or NULL

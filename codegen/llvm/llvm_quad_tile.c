@@ -107,12 +107,12 @@ static Val load(TileCx *c, LLVMTypeRef scalar, Val p, int width) {
 Val tile_scaled(TileCx *c, const LProduct *p, Val row, Val sums) {
   Emit *e = c->e;
   LlvmUnit *u = e->u;
-  Val panel = panel_at(c, p), sum = words(u, sums);
-  if (u->target->quads == QUADS_DOT) {
-    Val start = elem_ptr(e, u->f32, panel, iconst(e, p->bwidth));
-    sum = LLVMBuildAdd(e->b, sum, load(c, u->i32, start, c->nr), "");
-  }
+  Val panel = panel_at(c, p), head = row_at(c, p, row);
+  Val added = load(c, u->i32, elem_ptr(e, u->f32, head, iconst(e, 1)), 0);
+  Val less = load(c, u->i32, elem_ptr(e, u->f32, panel, iconst(e, p->bwidth)), c->nr);
+  less = LLVMBuildMul(e->b, less, emit_splat(u, added, c->nr), "");
+  Val sum = LLVMBuildAdd(e->b, words(u, sums), less, "");
   Val x = LLVMBuildSIToFP(e->b, sum, wide(u->f32, c->nr), "");
-  x = LLVMBuildFMul(e->b, x, emit_splat(u, load(c, u->f32, row_at(c, p, row), 0), c->nr), "");
+  x = LLVMBuildFMul(e->b, x, emit_splat(u, load(c, u->f32, head, 0), c->nr), "");
   return LLVMBuildFMul(e->b, x, load(c, u->f32, panel, c->nr), "");
 }

@@ -1,12 +1,11 @@
 // QUADS: rows of floats as int8 with a scale each, four of k in a word (base/int8.h says how they are rounded).
 //
 // Rows of k take one row at a time, in vectors along k: its largest magnitude, then its bytes.  Panels take all columns of one at
-// a time, a vector of them.  Where products are of unsigned and signed bytes, rows have 128 added to each byte, and a panel has
-// -128 times the sum of each column, which takes that away again: in whole numbers, so exactly.
+// a time, a vector of them.  A row's numbers have something added, so that the least of them is the least byte, of unsigned ones
+// where products are of unsigned and signed bytes: it stands in the row's head, and a panel has the sum of each column, negated,
+// so that their product takes it away again: in whole numbers, so exactly.
 #include "base/int8.h"
 #include "codegen/llvm/llvm_internal.h"
-
-enum { FLIP = 0x80 };
 
 typedef struct Quads {
   Emit *e;
@@ -71,12 +70,16 @@ static Val load_part(const Quads *q, Val at, Val first, Val end) {
 
 // ---- base/int8.h
 
-static void note_largest(const Quads *q, Val slot, Val x) {
+static void keep_larger(const Quads *q, Val slot, Val bits) {
   Emit *e = q->e;
-  Val bits = as_words(e, x), most = LLVMBuildLoad2(e->b, LLVMTypeOf(bits), slot, "");
-  bits = LLVMBuildAnd(e->b, bits, uconst(e->u, bits, 0x7fffffffu), "");
-  Val is = LLVMBuildICmp(e->b, LLVMIntUGT, bits, most, "");
+  Val most = LLVMBuildLoad2(e->b, LLVMTypeOf(bits), slot, "");
+  Val is = LLVMBuildICmp(e->b, LLVMIntSGT, bits, most, "");
   LLVMBuildStore(e->b, LLVMBuildSelect(e->b, is, bits, most, ""), slot);
+}
+
+static Val magnitude(Emit *e, Val x) {
+  Val bits = as_words(e, x);
+  return LLVMBuildAnd(e->b, bits, same_words(e, bits, 0x7fffffffu), "");
 }
 
 typedef struct Scale {
@@ -104,7 +107,7 @@ static Scale scale_of(Emit *e, Val most) {
 
 // The bytes, one in each word.
 static Val rounded(Emit *e, const Scale *s, Val x) {
-  Val rounder = as_floats(e, uconst(e->u, as_words(e, x), INT8_ROUNDER));
+  Val rounder = as_floats(e, same_words(e, x, INT8_ROUNDER));
   x = LLVMBuildFMul(e->b, x, s->inverse, "");
   return LLVMBuildAnd(e->b, as_words(e, LLVMBuildFAdd(e->b, x, rounder, "")), s->bytes, "");
 }
@@ -124,9 +127,18 @@ static void pieces(const Quads *q, Val row, Val from, Val to, bool whole, PieceF
   loop_end(e, &l);
 }
 
+// Slots for what is above 0 and what is below it.
+typedef struct Ends {
+  Val above, below;
+} Ends;
+
 static void look(const Quads *q, Val row, Val k, Val x, void *ctx) {
+  Emit *e = q->e;
+  const Ends *ends = ctx;
   (void)row, (void)k;
-  note_largest(q, ctx, x);
+  Val bits = as_words(e, x);
+  keep_larger(q, ends->above, bits);
+  keep_larger(q, ends->below, LLVMBuildXor(e->b, bits, uconst(e->u, bits, 0x80000000u), ""));
 }
 
 static Val row_words(const Quads *q, Val row) {
@@ -134,12 +146,16 @@ static Val row_words(const Quads *q, Val row) {
   return word_at(q, q->dst, LLVMBuildMul(e->b, row, q->dpanel, ""));
 }
 
+typedef struct RowScale {
+  Scale s;
+  Val added; // to each byte
+} RowScale;
+
 static void put_bytes(const Quads *q, Val row, Val k, Val x, void *ctx) {
   Emit *e = q->e;
-  LLVMTypeRef bytes = wide(e->u->i8, q->width);
-  Val v = LLVMBuildTrunc(e->b, rounded(e, ctx, x), bytes, "");
-  if (e->u->target->quads == QUADS_DOT)
-    v = LLVMBuildXor(e->b, v, emit_splat(e->u, LLVMConstInt(e->u->i8, FLIP, false), q->width), "");
+  const RowScale *r = ctx;
+  Val v = LLVMBuildTrunc(e->b, rounded(e, &r->s, x), wide(e->u->i8, q->width), "");
+  v = LLVMBuildAdd(e->b, v, r->added, "");
   Val p = word_at(q, row_words(q, row), iconst(e, LOOP_QUAD_HEAD));
   put(q, v, elem_ptr(e, e->u->i8, p, k), 1);
 }
@@ -148,19 +164,39 @@ static Val largest_of_lanes(const Quads *q, Val slot) {
   Emit *e = q->e;
   LLVMTypeRef t = wide(e->u->i32, q->width);
   Val v = LLVMBuildLoad2(e->b, t, slot, "");
-  return call_intrinsic(e->u, "llvm.vector.reduce.umax", &t, 1, &v, 1);
+  return as_floats(e, call_intrinsic(e->u, "llvm.vector.reduce.smax", &t, 1, &v, 1));
 }
 
-static void row_of_k(const Quads *q, Val row, Val slot) {
+static Val middle(Emit *e, Val above, Val below) {
+  Val half = as_floats(e, LLVMConstInt(e->u->i32, 0x3f000000u, false));
+  above = LLVMBuildFMul(e->b, above, half, "");
+  return magnitude(e, LLVMBuildFAdd(e->b, above, LLVMBuildFMul(e->b, below, half, ""), ""));
+}
+
+// Writes the row's head.
+static RowScale row_scale(const Quads *q, Val row, const Ends *ends) {
   Emit *e = q->e;
-  Val zero = iconst(e, 0), whole = LLVMBuildAnd(e->b, q->cols, iconst(e, -(int64_t)q->width), "");
-  LLVMBuildStore(e->b, LLVMConstNull(wide(e->u->i32, q->width)), slot);
-  pieces(q, row, zero, whole, true, look, slot);
-  pieces(q, row, whole, q->cols, false, look, slot);
-  Scale s = scale_of(e, largest_of_lanes(q, slot));
+  Val above = largest_of_lanes(q, ends->above), below = largest_of_lanes(q, ends->below);
+  Scale s = scale_of(e, middle(e, above, below));
+  Val added = rounded(e, &s, below);
+  if (e->u->target->quads != QUADS_DOT)
+    added = LLVMBuildSub(e->b, added, LLVMConstInt(e->u->i32, 128, false), "");
   put(q, s.scale, row_words(q, row), 4);
+  put(q, added, word_at(q, row_words(q, row), iconst(e, 1)), 4);
   s.inverse = emit_splat(e->u, s.inverse, q->width);
   s.bytes = emit_splat(e->u, s.bytes, q->width);
+  added = LLVMBuildTrunc(e->b, added, e->u->i8, "");
+  return (RowScale){s, emit_splat(e->u, added, q->width)};
+}
+
+static void row_of_k(const Quads *q, Val row, Ends *ends) {
+  Emit *e = q->e;
+  Val zero = iconst(e, 0), whole = LLVMBuildAnd(e->b, q->cols, iconst(e, -(int64_t)q->width), "");
+  LLVMBuildStore(e->b, LLVMConstNull(wide(e->u->i32, q->width)), ends->above);
+  LLVMBuildStore(e->b, LLVMConstNull(wide(e->u->i32, q->width)), ends->below);
+  pieces(q, row, zero, whole, true, look, ends);
+  pieces(q, row, whole, q->cols, false, look, ends);
+  RowScale s = row_scale(q, row, ends);
   pieces(q, row, zero, whole, true, put_bytes, &s);
   pieces(q, row, whole, q->padded, false, put_bytes, &s);
 }
@@ -168,10 +204,11 @@ static void row_of_k(const Quads *q, Val row, Val slot) {
 static void rows_of_k(const Quads *q) {
   Emit *e = q->e;
   LoopCx r;
-  Val slot = entry_alloca(e, wide(e->u->i32, q->width), 64);
+  LLVMTypeRef t = wide(e->u->i32, q->width);
+  Ends ends = {.above = entry_alloca(e, t, 64), .below = entry_alloca(e, t, 64)};
   if (!loop_begin(e, &r, iconst(e, 0), q->rows, 1))
     return;
-  row_of_k(q, r.i, slot);
+  row_of_k(q, r.i, &ends);
   loop_end(e, &r);
 }
 
@@ -197,7 +234,7 @@ static void look_at_panel(const Quads *q, const Panel *p) {
   LLVMBuildStore(e->b, LLVMConstNull(wide(e->u->i32, q->width)), p->most);
   if (!loop_begin(e, &l, iconst(e, 0), q->cols, 1))
     return;
-  note_largest(q, p->most, row_of_columns(q, p, l.i));
+  keep_larger(q, p->most, magnitude(e, row_of_columns(q, p, l.i)));
   loop_end(e, &l);
 }
 
@@ -241,8 +278,7 @@ static void panel_of_columns(const Quads *q, const Panel *p) {
   put(q, s.scale, p->words, 4);
   put_words(q, p, &s);
   Val sum = LLVMBuildLoad2(e->b, wide(e->u->i32, q->width), p->sum, "");
-  sum = LLVMBuildMul(e->b, sum, uconst(e->u, sum, (uint32_t)-FLIP), "");
-  put(q, sum, word_at(q, p->words, iconst(e, q->width)), 4);
+  put(q, LLVMBuildNeg(e->b, sum, ""), word_at(q, p->words, iconst(e, q->width)), 4);
 }
 
 static void panels(const Quads *q) {

@@ -135,7 +135,7 @@ struct LStmt {
   // src[sbase + r*srow + c*scol], where srow or scol is 1; of bf16, src perhaps f32.  Zeros follow up to multiples of
   // LOOP_PAIR_K and LOOP_PAIR_ROWS; dwidth is a multiple of LOOP_PAIR_ROWS, or 1: rows of k, of which as many are written.
   // QUADS: the same elements as int8 with a scale a row (base/int8.h), four of k = c in a word of dst, an i32.  dwidth 1, scol 1: row r
-  // from dbase + r*dpanel on, the scale as f32, at LOOP_QUAD_HEAD the words.  Else srow is 1 and a panel of dwidth rows from
+  // from dbase + r*dpanel on, the scale as f32 and a word for whoever multiplies, at LOOP_QUAD_HEAD the words.  Else srow is 1 and a panel of dwidth rows from
   // dbase + r/dwidth*dpanel on: their scales, dwidth words for whoever multiplies, then for each four of k a word of each.  Zeros
   // follow up to multiples of LOOP_QUAD_K and dwidth.  What lies there but for the scales is the target's.
   struct {

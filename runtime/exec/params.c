@@ -177,7 +177,7 @@ static void move_column(const ParamWalk *w, int64_t n, float *x) {
   float scale = int8_scale(q.most);
   q.factor = int8_inverse(q.most);
   each_k(w, &q, put, 0, 0, x);
-  q.sum *= INT8_MIN;
+  q.sum = -q.sum;
   memcpy(q.at.scale, &scale, sizeof scale);
   memcpy(q.at.sum, &q.sum, sizeof q.sum);
 }

@@ -30,7 +30,9 @@ static bool is_here(int march) {
 // Of what has a parameter on one side, all products.
 static EvalForm rounded(void *ctx, const Node *n, int operand) {
   (void)ctx;
-  return n->op == OP_CONTRACT && operand >= 0 ? EVAL_INT8 : EVAL_WHOLE;
+  if (n->op != OP_CONTRACT || operand < 0)
+    return EVAL_WHOLE;
+  return n->in[operand]->op == OP_PARAM ? EVAL_INT8 : EVAL_INT8_ROWS;
 }
 
 typedef struct QuadSides {
@@ -117,6 +119,25 @@ START_TEST(rounded_once_and_for_all) {
 }
 END_TEST
 
+// From its least number to its largest a row of activations takes no more steps than a byte has.
+START_TEST(rows_take_a_byte) {
+  Bed b = bed_new(4);
+  for (int i = 0; i < 2000; i++) {
+    float above = (float)ldexp(bed_uniform(&b, 0, 1), i % 200 - 90),
+          below = (float)bed_uniform(&b, 0, 3) * above;
+    uint32_t most = int8_middle(int8_bits(above), int8_bits(below));
+    float inverse = int8_inverse(most), scale = int8_scale(most);
+    int32_t up = int8_steps(above, inverse), down = int8_steps(-below, inverse);
+    ck_assert(up - down >= 253 && up - down <= 255);
+    ck_assert(fabs((double)above - up * (double)scale) <= 0.50001 * (double)scale);
+    ck_assert(fabs((double)below + down * (double)scale) <= 0.50001 * (double)scale);
+  }
+  ck_assert(isnan(int8_scale(int8_middle(int8_bits(NAN), 0))));
+  ck_assert(isnan(int8_scale(int8_middle(int8_bits(INFINITY), int8_bits(INFINITY)))));
+  bed_free(&b);
+}
+END_TEST
+
 START_TEST(rows_that_have_no_scale) {
   ck_assert(int8_scale(0) == 0 && int8_inverse(0) == 0 && !int8_round(0, 0));
   ck_assert(int8_scale(INT8_LEAST - 1) == 0 && int8_scale(INT8_LEAST) > 0);
@@ -151,6 +172,7 @@ Suite *quads_suite(void) {
   TCase *t = tcase_create("quads");
   tcase_set_timeout(t, 120);
   tcase_add_test(t, rounded_once_and_for_all);
+  tcase_add_test(t, rows_take_a_byte);
   tcase_add_test(t, rows_that_have_no_scale);
   tcase_add_loop_test(t, units_agree, 0, count_sizes());
   tcase_add_loop_test(t, what_is_no_number_stays_in_its_row, 0, COUNT(marches));
