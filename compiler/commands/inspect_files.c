@@ -18,6 +18,13 @@ static const char *shape_text(Session *s, const StTensor *t) {
   return session_text(s, "%s]", text);
 }
 
+static const char *dtype_in_file(const StTensor *t, int64_t *bytes) {
+  size_t n;
+  StDType stored = st_stored(t, &n);
+  *bytes += (int64_t)n;
+  return st_dtype_name(stored);
+}
+
 static int wider(int width, const char *text) {
   int n = (int)strlen(text);
   return n > width ? n : width;
@@ -28,14 +35,13 @@ static void print_tensors(Session *s, const Hub *h) {
   int name = 0, dtype = 5;
   for (int i = 0; i < hub_count(h); i++) {
     name = wider(name, inspect_shown(s, hub_at(h, i)->name));
-    dtype = wider(dtype, st_dtype_name(hub_at(h, i)->dtype));
+    dtype = wider(dtype, dtype_in_file(hub_at(h, i), &bytes));
   }
   for (int i = 0; i < hub_count(h); i++) {
     const StTensor *t = hub_at(h, i);
     printf("  %-*s %-*s %-18s %14s\n", name, inspect_shown(s, t->name), dtype,
-           st_dtype_name(t->dtype), shape_text(s, t), inspect_grouped(s, t->elements));
+           dtype_in_file(t, &(int64_t){0}), shape_text(s, t), inspect_grouped(s, t->elements));
     total += t->elements;
-    bytes += (int64_t)t->nbytes;
   }
   printf("  %s numbers in %d tensor%s, %s\n", inspect_grouped(s, total), hub_count(h),
          hub_count(h) == 1 ? "" : "s", inspect_bytes(s, bytes));
@@ -49,7 +55,7 @@ static void json_tensors(JsonText *t, const Hub *h) {
     JsonText o = {0}, shape = {0};
     record_begin(&o);
     record_text(&o, "name", x->name);
-    record_text(&o, "dtype", st_dtype_name(x->dtype));
+    record_text(&o, "dtype", dtype_in_file(x, &bytes));
     for (int k = 0; k < x->rank; k++) {
       JsonText n = {0};
       json_put_int(&n, x->shape[k]);
@@ -59,7 +65,6 @@ static void json_tensors(JsonText *t, const Hub *h) {
     record_end(&o);
     inspect_item(&list, &o);
     total += x->elements;
-    bytes += (int64_t)x->nbytes;
   }
   inspect_list(t, "tensors", &list);
   record_int(t, "elements", total);

@@ -425,6 +425,12 @@ static int check_names_differ(const StFile *f, BigsError *e) {
   return 0;
 }
 
+StDType st_stored(const StTensor *t, size_t *bytes) {
+  bool packed = t->made && t->file->source == &st_int8_source;
+  *bytes = packed ? st_int8_bytes(t) : t->nbytes;
+  return packed ? ST_I8 : t->dtype;
+}
+
 int st_fill(StFile *f, const StSource *source, void *own, const StTensor *tensor, int count,
             BigsError *e) {
   int status = 0;

@@ -76,6 +76,9 @@ int st_same_floats(const StTensor *a, const StTensor *b, bool *same, BigsError *
 // Bytes [at, at + size) of t, which has them, to `out`.  Any threads may read at once.
 int st_read(const StTensor *t, size_t at, void *out, size_t size, BigsError *e);
 
+// How t's numbers lie in the file: I8 where they are read as F32 by scales (st_int8.h), which count as bytes of t then.
+StDType st_stored(const StTensor *t, size_t *bytes);
+
 // ---- a file of another form as one of these, by what knows the form (runtime/foreign)
 typedef struct StSource {
   int (*read)(void *own, const StTensor *t, size_t at, void *out, size_t size,

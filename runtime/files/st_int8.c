@@ -8,6 +8,7 @@
 typedef struct Int8Tensor {
   size_t offset; // of its bytes in the file
   float *scale;  // NULL: it is none
+  size_t nscale;
   int64_t step[ST_MAX_RANK];
   bool is_scale;
 } Int8Tensor;
@@ -64,6 +65,11 @@ static void close_int8(void *own) {
 
 const StSource st_int8_source = {read_floats, close_int8};
 
+size_t st_int8_bytes(const StTensor *t) {
+  const Int8Tensor *x = (const Int8Tensor *)t->made;
+  return (size_t)t->elements + x->nscale * sizeof *x->scale;
+}
+
 // ---- making
 
 static bool suits(const StTensor *t, const StTensor *scale) {
@@ -86,6 +92,7 @@ static int take_scales(Int8Tensor *x, const StTensor *t, const StTensor *scale, 
     step *= scale->shape[i];
   }
   x->offset = t->offset;
+  x->nscale = (size_t)scale->elements;
   x->scale = ALLOC_N(float, scale->elements + 1);
   return x->scale ? st_read(scale, 0, x->scale, scale->nbytes, e)
                   : bigs_fail_memory(e, st_path(t->file));

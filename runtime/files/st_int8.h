@@ -9,6 +9,8 @@
 #define ST_INT8_SCALE "_scale" // behind a tensor's name
 
 extern const StSource st_int8_source;
+size_t
+st_int8_bytes(const StTensor *t); // in the file, of the numbers and the scales, of what is made so
 // Of f's tensors, which are found by name until then, those of int8 become F32, and the scales go.  *own is st_int8_source's, and
 // is set on failure, too.
 int st_int8_make(StFile *f, StTensor *tensor, int *count, void **own, BigsError *e);
