@@ -66,6 +66,7 @@ measure() { # MODEL
   {
     ours hidden "$1" "--entry hidden" f32 $hidden
     ours hidden "$1" "--entry hidden" bf16 $hidden
+    ours hidden "$1" "--entry hidden" int8 $hidden
     ours step "$1" "--train pretrain" f32 $steps
     ours step "$1" "--train pretrain" bf16 $steps
     [ "${PEERS-}" != none ] || return 0
@@ -111,7 +112,7 @@ report() {
   done
   echo "Versions: $versions."
   echo
-  table hidden "hidden states, batch x length" bigsc-f32 share bigsc-bf16 torch torch-compiled onnxruntime-f32 onnxruntime-int8 openvino-f32 \
+  table hidden "hidden states, batch x length" bigsc-f32 share bigsc-bf16 bigsc-int8 torch torch-compiled onnxruntime-f32 onnxruntime-int8 openvino-f32 \
     openvino-bf16
   echo
   table step "a training step" bigsc-f32 share bigsc-bf16 torch torch-compiled torch-bf16 MiB-f32 MiB-bf16
