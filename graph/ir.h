@@ -81,11 +81,11 @@ typedef struct Attr {
   Axis **axes;       // a set or list of axes, meaning by op
   Axis **from, **to; // RENAME: from[i] becomes to[i]; CONCAT: from[i] is operand i's axis
   int naxes, nmap;
-  Poly lo, hi;      // SLICE, INDEX, PAD
+  Poly lo, hi;      // SLICE, INDEX, PAD, WINDOW
   double num, num2; // CONST value; ATTENTION scale and dropout rate
   // RANDOM, ATTENTION dropout: hash of the instance's path and the draw's number in it
   uint64_t site;
-  int64_t i0;   // small integers: which output, parameter index
+  int64_t i0;   // small integers: which output, parameter index, stride
   bool reverse; // CAUSAL_CONV, CONV_GRAD: anticausal; CUMSUM: from the end; ARGSORT: greatest first
   const char *name;   // INPUT, PARAM
   const double *data; // TABLE: extent(axis) values
@@ -286,6 +286,12 @@ Node *g_index(Graph *g, Node *x, Axis *a, Poly at);                    // a remo
 Node *g_flip(Graph *g, Node *x, Axis *const *ax, int n);
 // zeros around x; extent(to) >= before + extent(a)
 Node *g_pad(Graph *g, Node *x, Axis *a, Poly before, Axis *to);
+// What lies around each place: of x's place stride * o + step * k + first along a, o along `to`, k along `inner`; outside of x it is 0.
+typedef struct Window {
+  int64_t stride;
+  Poly step, first;
+} Window;
+Node *g_window(Graph *g, Node *x, Axis *a, Axis *to, Axis *inner, Window w);
 Node *g_concat(Graph *g, Node *const *in, Axis *const *from, int n, Axis *to);
 Node *g_conv(Graph *g, Node *u, Node *k, Axis *a, bool reverse);
 Node *g_conv_grad(Graph *g, Node *u, Node *dy, Axis *a, Axis *const *keep, int nkeep, bool reverse);

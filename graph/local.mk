@@ -37,5 +37,6 @@ graph_sources = \
 	%D%/rules_stable.c \
 	%D%/rules_stack.c \
 	%D%/rules_structural.c \
+	%D%/rules_window.c \
 	%D%/sizes.c \
 	%D%/verify.c

@@ -287,7 +287,8 @@ static Node *sum_over_steps(Back *k, Node *x) {
   case OP_MERGE:
   case OP_SLICE:
   case OP_FLIP:
-  case OP_PAD: return linear(k, x, 0);
+  case OP_PAD:
+  case OP_WINDOW: return linear(k, x, 0);
   case OP_SCATTER: return scattered(k, x);
   case OP_CONV_GRAD: return correlated(k, x);
   case OP_CONTRACT: return product_over_steps(k, x, x->attr.axes, x->attr.naxes);

@@ -183,6 +183,17 @@ Node *g_pad(Graph *g, Node *x, Axis *a, Poly before, Axis *to) {
   return make1(g, OP_PAD, x, &(Attr){.axis = a, .lo = before, .axis2 = to});
 }
 
+Node *g_window(Graph *g, Node *x, Axis *a, Axis *to, Axis *inner, Window w) {
+  return make1(g, OP_WINDOW, x,
+               &(Attr){.axis = a,
+                       .axis2 = to,
+                       .axes = &inner,
+                       .naxes = 1,
+                       .i0 = w.stride,
+                       .hi = w.step,
+                       .lo = w.first});
+}
+
 Node *g_concat(Graph *g, Node *const *in, Axis *const *from, int n, Axis *to) {
   CHECK(n > 0);
   return g_node(g, OP_CONCAT, (DType)in[0]->dtype, in, n,

@@ -267,6 +267,80 @@ void PAD_grad(Grad *r) {
     grad_add(r, 0, r->dy);
 }
 
+void WINDOW_shape(Shape *s) {
+  const Attr *at = s->attr;
+  if (at->naxes != 1 || at->axes[0] == at->axis || at->axes[0] == at->axis2) {
+    shape_fail(s, "a window has an axis of its own");
+    return;
+  }
+  replace_axis(s, at->axis, (Axis **)&at->axis2, 1);
+  if (!shape_has(s, at->axes[0]))
+    shape_put(s, at->axes[0]);
+}
+// A walk whose second operand is the place along the axis.
+static AxisWalk walk_places(EvalOp *o) {
+  const Attr *at = &o->n->attr;
+  AxisWalk w = walk_result(o);
+  walk_bind(&w, 0, at->axis, 0);
+  walk_operand(&w, o->n->in[0]);
+  for (int i = 0; i < w.n; i++)
+    walk_bind(&w, 1, w.ax[i], 0);
+  walk_bind(&w, 1, at->axis2, at->i0);
+  walk_bind(&w, 1, at->axes[0], eval_poly(o->e, &at->hi));
+  w.base[1] = eval_poly(o->e, &at->lo);
+  return w;
+}
+void WINDOW_eval(EvalOp *o) {
+  int64_t extent = eval_extent(o->e, o->n->attr.axis),
+          stride = eval_stride(o->e, o->n->in[0], o->n->attr.axis);
+  AxisWalk w = walk_places(o);
+  double *out = o->out;
+  for (walk_start(&w); w.more; walk_row(&w))
+    for (int64_t i = 0; i < w.inner; i++, out++) {
+      int64_t place = w.off[1] + i * w.step[1];
+      if (place >= 0 && place < extent)
+        *out = o->in[0][w.off[0] + i * w.step[0] + place * stride];
+    }
+}
+// The places that a window reads, inside of x or not.
+static Node *places_read(Graph *g, const Attr *at) {
+  Node *out = g_iota(g, at->axis2), *in = g_iota(g, at->axes[0]);
+  out = g_binary(g, OP_MUL, out, g_extent(g, DT_I32, poly_const(at->i0)));
+  in = g_binary(g, OP_MUL, in, g_extent(g, DT_I32, at->hi));
+  Node *sum = g_binary(g, OP_ADD, out, in), *lo = g_extent(g, DT_I32, at->lo);
+  return g_binary(g, OP_ADD, sum, lo);
+}
+// dx is dy scattered to where it was read.
+static Node *scattered_windows(Grad *r, Node *dy) {
+  Graph *g = r->g;
+  const Node *x = r->n->in[0];
+  const Attr *at = &r->n->attr;
+  Axis *keep[MAX_AXES];
+  int m = 0;
+  for (int i = 0; i < x->nax; i++)
+    if (x->ax[i] != at->axis && node_has(dy, x->ax[i]))
+      keep[m++] = x->ax[i];
+  Node *place = places_read(g, at), *zero = g_const(g, DT_I32, 0),
+       *size = g_extent(g, DT_I32, at->axis->extent), *some = g_binary(g, OP_LE, zero, place),
+       *none = g_const(g, (DType)dy->dtype, 0);
+  some = g_binary(g, OP_AND, some, g_binary(g, OP_LT, place, size));
+  dy = g_select(g, some, dy, none);
+  return g_scatter(g, g_select(g, some, place, zero), dy, at->axis, keep, m);
+}
+// Of stride 1, dx[a] = sum_k dy[a - hi k - lo, k], which is of windows of dy.
+void WINDOW_grad(Grad *r) {
+  const Attr *at = &r->n->attr;
+  Axis *both[2] = {at->axis2, at->axes[0]}, *inner = both[1];
+  Node *dy = expanded(r, both, 2);
+  if (at->i0 != 1) {
+    grad_add(r, 0, scattered_windows(r, dy));
+    return;
+  }
+  Node *d = g_window(r->g, dy, at->axis2, at->axis, inner,
+                     (Window){1, poly_scale(at->hi, -1), poly_scale(at->lo, -1)});
+  grad_add(r, 0, node_has(r->n->in[0], inner) ? d : g_reduce(r->g, OP_SUM, d, &inner, 1));
+}
+
 void CONCAT_shape(Shape *s) {
   const Attr *at = s->attr;
   Poly sum = poly_const(0);

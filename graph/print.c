@@ -125,6 +125,9 @@ static char *attr_text(GraphPrinter *p, const Node *n) {
                         size_text(p, &at->hi), axis2);
   case OP_INDEX: return arena_printf(a, "[%s = %s]", axis, size_text(p, &at->lo));
   case OP_PAD: return arena_printf(a, "[%s from %s as %s]", axis, size_text(p, &at->lo), axis2);
+  case OP_WINDOW:
+    return arena_printf(a, "[%s = %d %s + %s %s + %s]", axis, (int)at->i0, axis2,
+                        size_text(p, &at->hi), list, size_text(p, &at->lo));
   case OP_CONCAT: return arena_printf(a, "[(%s) as %s]", list_text(p, at->from, at->nmap), axis);
   case OP_ARGSORT:
     return arena_printf(a, "[%s as %s]%s", axis, axis2, at->reverse ? " reverse" : "");

@@ -210,6 +210,11 @@ static Attr attributes(Canon *c, const Node *n, const bool *same) {
     t.axis = inner(c, n, 0, same[0], t.axis);
     t.axis2 = name(c, n, t.axis2);
     break;
+  case OP_WINDOW:
+    t.axis = inner(c, n, 0, same[0], t.axis);
+    t.axis2 = name(c, n, t.axis2);
+    t.axes = names(c, n, t.axes, 1);
+    break;
   case OP_CONCAT:
     for (int i = 0; i < n->nin; i++)
       from[i] = inner(c, n, i, same[i], t.from[i]);

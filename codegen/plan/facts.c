@@ -37,7 +37,7 @@ double op_flops(const Node *n) {
 #define SCALAR(id, name, arity, domain, flags, cost) [OP_##id] = cost,
 #include "base/scalar.def"
 #undef SCALAR
-      [OP_RANDOM] = 8, [OP_GATHER] = 3, [OP_PAD] = 4};
+      [OP_RANDOM] = 8, [OP_GATHER] = 3, [OP_PAD] = 4, [OP_WINDOW] = 4};
   return is_outer(n) || is_one_hot(n) ? 1 : cost[n->op];
 }
 

@@ -217,9 +217,29 @@ static const Axis *axis_of_positions(const Node *n) {
   case OP_ARGSORT:
   case OP_CONCAT:
   case OP_SCATTER: return n->attr.axis;
+  case OP_WINDOW:
   case OP_PAD: return n->attr.axis2;
   default: return NULL;
   }
+}
+
+static Poly size_apart(Poly p) {
+  int64_t c;
+  return poly_is_const(&p, &c) && c < 0 ? poly_scale(p, -1) : p;
+}
+
+// How far from 0 the places are that a window reads.
+static bool window_most(const Node *n, Poly *most) {
+  const Attr *t = &n->attr;
+  Poly inner = size_apart(t->hi), first = size_apart(t->lo);
+  *most = poly_scale(t->axis2->extent, t->i0);
+  if (!times(&inner, &t->axes[0]->extent) || !poly_add_fits(most, &inner))
+    return false;
+  *most = poly_add(*most, inner);
+  if (!poly_add_fits(most, &first))
+    return false;
+  *most = poly_add(*most, first);
+  return true;
 }
 
 const char *i32_room(Arena *a, const Node *n, Poly *room) {
@@ -231,6 +251,8 @@ const char *i32_room(Arena *a, const Node *n, Poly *room) {
     return NULL;
   if (ax)
     most = ax->extent;
+  if (n->op == OP_WINDOW && !window_most(n, &most))
+    return NULL;
   *room = poly_sub(poly_const(INT32_MAX), most);
   return ax ? arena_printf(a, "`%s` has more than 2147483647 elements, and positions are i32",
                            ax->name)

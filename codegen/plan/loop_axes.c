@@ -51,7 +51,7 @@ static bool keeps(Graph *g, const Node *n, int i, const Axis *a) {
     return n->attr.axis != a && axis_in(n->attr.axes, n->attr.naxes, a);
   if (n->op == OP_LOOP)
     return n->attr.scan->axis != a && !mixes(g, n->attr.scan, a);
-  if (n->op == OP_SLICE || n->op == OP_PAD)
+  if (n->op == OP_SLICE || n->op == OP_PAD || n->op == OP_WINDOW)
     return n->attr.axis != a && n->attr.axis2 != a;
   if (n->op == OP_CUMSUM || n->op == OP_CAUSAL_CONV)
     return n->attr.axis != a;

@@ -380,6 +380,18 @@ static LowerVal padded(Lower *c, Node *n, const Coords *at) {
                       constant(c, computed_dtype(n), 0));
 }
 
+static LowerVal windowed(Lower *c, Node *n, const Coords *at) {
+  const Attr *t = &n->attr;
+  LExpr *v[2] = {coords_get(at, t->axis2), coords_get(at, t->axes[0])}, *near;
+  const Poly step[2] = {poly_const(t->i0), t->hi};
+  LExpr *place = llinear(c, v, step, 2, t->lo);
+  clamp_index(c, place, t->axis->extent, &near);
+  Coords inner = *at;
+  coords_set(&inner, t->axis, near);
+  return select_value(c, is_inside(c, place, t->axis->extent), lower_value(c, n->in[0], &inner),
+                      constant(c, computed_dtype(n), 0));
+}
+
 static LowerVal concatenated(Lower *c, Node *n, const Coords *at) {
   LExpr *out = coords_get(at, n->attr.axis);
   Poly end = n->attr.axis->extent, one = poly_const(1);
@@ -450,6 +462,7 @@ static LowerVal derived(Lower *c, Node *n, const Coords *at) {
   case OP_RANDOM: return random_value(c, n, at);
   case OP_GATHER: return gathered(c, n, at);
   case OP_PAD: return padded(c, n, at);
+  case OP_WINDOW: return windowed(c, n, at);
   case OP_CONCAT: return concatenated(c, n, at);
   case OP_SCATTER: return one_hot(c, n, at);
   default: break;

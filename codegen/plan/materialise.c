@@ -163,9 +163,10 @@ static void mark_operands(Prog *g, Node *n) {
         must(g, view_base(n->in[i]));
     return;
   case OP_ARGSORT: // its elements are compared many times
+  case OP_WINDOW:
   case OP_GATHER: {
     Node *x = view_base(n->in[0]);
-    if (!(op_flags(x->op) & F_LEAF))
+    if (!(op_flags(x->op) & F_LEAF) && x->op != OP_WINDOW)
       must(g, x);
     return;
   }

@@ -188,9 +188,28 @@ static Node *make_concat(OpCase *c) {
                   axis(c, 'C'));
 }
 
+// x along the first letter's axis, read along the second and third: in place, with strides, of an x that has the inner axis itself.
+static Node *make_window(OpCase *c) {
+  static const struct {
+    const char *x, *axes;
+    int stride, step, first;
+  } sets[] = {{"ALC", "LLB", 1, 1, -1},
+              {"CA", "CDB", 2, 1, -1},
+              {"ALB", "LMB", 1, -1, 1},
+              {"QSA", "SYQ", 2, -1, 0}};
+  if (c->variant >= COUNT(sets))
+    return NULL;
+  List l = list(c, sets[c->variant].axes);
+  Window w = {sets[c->variant].stride, poly_const(sets[c->variant].step),
+              poly_const(sets[c->variant].first)};
+  return g_window(c->b.g, values(c, sets[c->variant].x), l.v[0], l.v[1], l.v[2], w);
+}
+
 static Node *make_index(OpCase *c) {
   Graph *g = c->b.g;
   List parts = list(c, "PQ"), flips = list(c, c->variant ? "AL" : "B");
+  if (c->op == OP_WINDOW)
+    return make_window(c);
   if (c->variant > 1)
     return NULL;
   switch (c->op) {

@@ -167,6 +167,14 @@ static double moved(Bed *b, const Node *n, RefPlace p) {
   return reference_value(b, n->in[0], p);
 }
 
+static double window(Bed *b, const Node *n, RefPlace p) {
+  const Attr *at = &n->attr;
+  int64_t place = at->i0 * p.at[at->axis2->id] + poly_eval(&at->lo, b->syms);
+  place += poly_eval(&at->hi, b->syms) * p.at[at->axes[0]->id];
+  p.at[at->axis->id] = place;
+  return place < 0 || place >= size_of(b, at->axis) ? 0 : reference_value(b, n->in[0], p);
+}
+
 static double concat(Bed *b, const Node *n, RefPlace p) {
   int64_t k = p.at[n->attr.axis->id];
   for (int i = 0;; i++) {
@@ -319,6 +327,7 @@ double reference_value(Bed *b, const Node *n, RefPlace p) {
   case OP_RENAME: return renamed(b, n, p);
   case OP_MERGE: return merge(b, n, p);
   case OP_SPLIT: case OP_SLICE: case OP_INDEX: case OP_FLIP: case OP_PAD: return moved(b, n, p);
+  case OP_WINDOW: return window(b, n, p);
   case OP_CONCAT: return concat(b, n, p);
   case OP_CAUSAL_CONV: return conv(b, n, p);
   case OP_CONV_GRAD: return conv_grad(b, n, p);

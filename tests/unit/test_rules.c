@@ -279,6 +279,24 @@ MAKE(sum_of_pads) {
        *q = g_pad(G, f->y, f->B, poly_const(4), wide);
   return g_binary(G, OP_ADD, g_binary(G, OP_ADD, q, f->z), p);
 }
+MAKE(sum_of_windows) {
+  Node *w = g_input(G, "w", DT_F32, AX(f->A, f->E, f->D), 3),
+       *c = g_contract(G, f->u, w, AX(f->A), 1);
+  c = g_window(G, c, f->L, f->L, f->E, (Window){1, poly_const(-1), poly_const(1)});
+  return g_reduce(G, OP_SUM, c, AX(f->E), 1);
+}
+// Of u, every second place and the one before it.
+MAKE(claim_window) {
+  Node *zero = g_const(G, DT_I32, 0), *one = g_const(G, DT_I32, 1),
+       *size = g_extent(G, DT_I32, f->L->extent);
+  Node *p = g_binary(G, OP_MUL, g_iota(G, f->D), g_const(G, DT_I32, 2));
+  p = g_binary(G, OP_SUB, g_binary(G, OP_ADD, p, g_iota(G, f->E)), one);
+  Node *in = g_binary(G, OP_LE, zero, p),
+       *near = g_binary(G, OP_MIN, p, g_binary(G, OP_SUB, size, one));
+  in = g_binary(G, OP_AND, in, g_binary(G, OP_LT, p, size));
+  near = g_binary(G, OP_MAX, near, zero);
+  return g_select(G, in, g_gather(G, f->u, near, f->L), g_const(G, DT_F32, 0));
+}
 MAKE(flip_through_pointwise) {
   return g_binary(G, OP_MUL, g_flip(G, f->x, AX(f->B), 1), f->z);
 }
