@@ -113,6 +113,7 @@ codegen_sources = \
 	%D%/plan/plan_targets.def \
 	%D%/plan/recompute.c \
 	%D%/plan/toeplitz.c \
+	%D%/plan/windows.c \
 	%D%/plan/traffic.c \
 	%D%/plan/work.c \
 	%D%/plan/work.h \

@@ -14,6 +14,7 @@ typedef enum StageKind {
   STAGE_COPY,      // any order -> dense rows, element by element
   STAGE_PAIRS,     // -> panels or rows of pairs of bf16
   STAGE_QUADS,     // -> panels or rows of quads of int8
+  STAGE_ROWS,      // derived by each task, in scratch
 } StageKind;
 // Of a convolution with one kernel for all channels, y[l] = sum of A[l, j] u[j]: A's rows are the kernel, shifted.
 typedef enum Toeplitz {
@@ -26,7 +27,7 @@ struct Tile {
   int side;                // operand that is the vector side (B)
   AxisList batch, m, n, k; // each outermost first
   AxisList outer;          // batch, and axes of m and n that do not merge
-  Place *a, *b;            // as read by the tile
+  Place *a, *b;            // as read by the tile; a of STAGE_ROWS is in no buffer
   StageKind stage_a, stage_b;
   int64_t staged_width; // b is a staged copy in panels of this width
   Toeplitz toeplitz;    // then a is the kernel behind TOEPLITZ_SIDE zeros, and k is m
@@ -89,6 +90,12 @@ Poly quads_step(const Tile *t,
 // Can QUADS read pl, t's columns or rows?  Starts it, of x, which lies in src.
 bool quads_read(const Place *pl, const Tile *t, bool columns);
 Inst *quads_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, bool kept);
+
+// ---- windows.c: products of windows, whose rows are derived
+// Does c derive this operand, its rows, in scratch?  Those of a task, at most.
+Node *window_below(Node *x); // renames; NULL: it is none
+bool rows_derived(const Prog *g, const Node *c, int operand);
+int rows_of_block(const Prog *g, const Node *c);
 
 // ---- toeplitz.c: convolutions with one kernel for all channels
 bool toeplitz_fits(const Prog *g, const Node *conv);

@@ -104,6 +104,8 @@ static bool steady_in_entry(Prog *g, const Node *n) {
 static double stage_cost(Prog *g, const Node *x, StageKind s) {
   if (s == STAGE_NONE)
     return 0;
+  if (s == STAGE_ROWS)
+    return 0;
   return size_estimate(x->ax, x->nax) * (steady_in_entry(g, x) ? 0.05 : s == STAGE_COPY ? 4 : 1);
 }
 
@@ -260,7 +262,9 @@ static bool try_side(Prog *g, Node *c, int side, Tile *t, double *cost) {
     if (!reads_rows(t, t->a) || transposable(t, t->b) != STAGE_TRANSPOSE)
       t->k = k;
   }
-  t->stage_a = t->a && reads_rows(t, t->a) && !far_apart(g, t) ? STAGE_NONE : STAGE_COPY;
+  t->stage_a = !t->a && rows_derived(g, c, 1 - side)             ? STAGE_ROWS
+               : t->a && reads_rows(t, t->a) && !far_apart(g, t) ? STAGE_NONE
+                                                                 : STAGE_COPY;
   if (t->a && t->stage_a == STAGE_NONE)
     contract_sort_axes(t->a, t->m.ax, t->m.n);
   *cost = stage_cost(g, c->in[1 - side], t->stage_a) + stage_cost(g, c->in[side], t->stage_b) +
@@ -427,8 +431,19 @@ void contract_move_heads(const Place *pl, AxisList *l, AxisList *outer) {
   l->n = tail;
 }
 
-static void stage_both(Prog *g, Node *an, Node *bn, Tile *t) {
+// Rows as a task derives them, and as large a task: all columns that it can have, so that they are derived once.
+static void stage_rows(Prog *g, Node *c, Node *x, Tile *t) {
+  t->a = place_new_of(g, x, DT_F32, t->k.ax, t->k.n, false);
+  contract_sort_axes(t->a, t->m.ax, t->m.n);
+  t->rows = rows_of_block(g, c);
+  t->columns = g->p->o.on->tile_columns;
+}
+
+static void stage_both(Prog *g, Node *c, Tile *t) {
+  Node *an = c->in[1 - t->side], *bn = c->in[t->side];
   (t->pairs || t->quads ? stage_packed_b : stage_columns)(g, bn, t);
+  if (t->stage_a == STAGE_ROWS)
+    stage_rows(g, c, an, t);
   if (t->stage_a == STAGE_COPY)
     t->a = !t->quads && t->a && far_apart(g, t) ? stage_copy(g, an, t->a, t, &t->k, &t->m)
                                                 : stage_copy(g, an, t->a, t, &t->m, &t->k);
@@ -445,9 +460,8 @@ Inst *contract_plan(Prog *g, Node *c) {
   if (!ok[0] && !ok[1])
     return NULL;
   Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
-  Node *an = c->in[1 - b->side], *bn = c->in[b->side];
-  stage_both(g, an, bn, b);
-  if (b->stage_b != STAGE_NONE || b->stage_a != STAGE_NONE)
+  stage_both(g, c, b);
+  if (b->stage_b != STAGE_NONE || (b->stage_a != STAGE_NONE && b->stage_a != STAGE_ROWS))
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;
   contract_move_heads(b->a, &b->m, &b->outer);

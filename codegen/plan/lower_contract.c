@@ -70,13 +70,14 @@ static LProduct product(ContractEmit *e) {
   Lower *c = e->c;
   Tile *t = e->t;
   LProduct p = {0};
-  p.amem = lower_mem(c, t->a->buf, t->a->base, false);
+  bool derived = t->stage_a == STAGE_ROWS;
+  p.amem = derived ? -1 : lower_mem(c, t->a->buf, t->a->base, false);
   p.bmem = lower_mem(c, t->b->buf, t->b->base, false);
   p.am = lpoly(c, last_stride(t->a, &t->m));
   p.ak = lpoly(c, last_stride(t->a, &t->k));
   p.bk = lpoly(c, last_stride(t->b, &t->k));
   p.K = lpoly(c, t->quads ? quads_words(t) : extents(t->k.ax, t->k.n));
-  p.abase = base_index(e, t->a, e->row0, last_stride(t->a, &t->m));
+  p.abase = derived ? li(c, 0) : base_index(e, t->a, e->row0, last_stride(t->a, &t->m));
   p.bwidth = t->b->width;
   p.pairs = t->pairs;
   p.quads = t->quads;
@@ -140,6 +141,71 @@ static void epilogue(ContractEmit *e, const Coords *at) {
   }
 }
 
+// ---- rows that are derived
+
+static LStmt *open_for(Lower *c, LExpr *count, Poly range, int vec, LExpr **var) {
+  int v = lower_var(c, range, c->scope.n);
+  LStmt *f = ls_for(c->a, v, li(c, 0), count, vec);
+  *var = lvar(c, v);
+  lower_push(c, &f->body);
+  return f;
+}
+
+static void close_for(Lower *c, LStmt *f) {
+  lower_pop(c);
+  lower_emit(c, f);
+}
+
+// An element's place in its row.
+static LExpr *place_in_row(ContractEmit *e, LExpr *row, const Coords *at) {
+  const Tile *t = e->t;
+  LExpr *index[MAX_AXES + 1] = {row};
+  Poly step[MAX_AXES + 1] = {last_stride(t->a, &t->m)};
+  for (int k = 0; k < t->k.n; k++) {
+    index[k + 1] = coords_get(at, t->k.ax[k]);
+    step[k + 1] = place_stride(t->a, t->k.ax[k]);
+  }
+  return llinear(e->c, index, step, t->k.n + 1, poly_const(0));
+}
+
+// The elements of one row, whose coordinates are known but for those of k from number i on.  Arguments come before scratch, so that
+// is made when all are known.
+static void derive_row(ContractEmit *e, Node *x, LExpr *row, int i, Coords at, int *mem) {
+  Lower *c = e->c;
+  const Tile *t = e->t;
+  if (i == t->k.n) {
+    LExpr *to = place_in_row(e, row, &at), *v = lower_value(c, x, &at).e;
+    Poly size = poly_scale(last_stride(t->a, &t->m), task_rows(&c->g->p->o, t));
+    *mem = loop_scratch(c->a, c->k, "rows", DT_F32, size);
+    lower_emit(c, ls_store(c->a, *mem, to, v));
+    return;
+  }
+  enum { VECTORS = 4 };
+  Poly size = t->k.ax[i]->extent;
+  LExpr *v;
+  LStmt *f = open_for(c, lpoly(c, size), size, i == t->k.n - 1 ? VECTORS : 0, &v);
+  coords_set(&at, t->k.ax[i], v);
+  derive_row(e, x, row, i + 1, at, mem);
+  close_for(c, f);
+}
+
+// Where they are.
+static int derive_rows(ContractEmit *e) {
+  Lower *c = e->c;
+  Tile *t = e->t;
+  Node *x = e->k->root->in[1 - t->side];
+  int mem = -1;
+  LExpr *m;
+  LStmt *f = open_for(c, e->rows, poly_const(task_rows(&c->g->p->o, t)), 0, &m);
+  Coords at = e->outer;
+  lower_unflatten(c, liop(c, L_IADD, e->row0, m), t->m.ax, t->m.n, &at);
+  c->own = window_below(x); // where it is stored, too, that is done later
+  derive_row(e, x, m, 0, at, &mem);
+  c->own = NULL;
+  close_for(c, f);
+  return mem;
+}
+
 static void emit_tile(ContractEmit *e) {
   Lower *c = e->c;
   clear_slots(e);
@@ -160,6 +226,8 @@ static void emit_tile(ContractEmit *e) {
   epilogue(e, &at);
   lower_pop(c);
   c->acc = NULL;
+  if (e->t->stage_a == STAGE_ROWS)
+    s->tile->prod[0].amem = derive_rows(e);
   lower_emit(c, s);
 }
 

@@ -136,8 +136,9 @@ static void mark_operands(Prog *g, Node *n) {
   case OP_CONTRACT:
     if (!contract_fits_tile(g, n))
       return;
-    must(g, operand_base(g, n->in[0]));
-    must(g, operand_base(g, n->in[1]));
+    for (int i = 0; i < 2; i++)
+      if (!rows_derived(g, n, i))
+        must(g, operand_base(g, n->in[i]));
     return;
   case OP_SCATTER:
     if (is_one_hot(n))
@@ -395,6 +396,7 @@ void mat_mark(Prog *g) {
     mark_chain(g, g->node[i]);
   if (g->p->o.fuse)
     mark_costly(g);
+  windows_late(g);
 }
 
 // ---- after a schedule

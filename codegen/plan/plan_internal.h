@@ -260,6 +260,9 @@ void mat_mark(Prog *g);   // must, want, dest
 bool mat_refine(Prog *g); // after a schedule: more to store; false when nothing changed
 int outputs_of(const Prog *g, const Node *n); // how many of the program's outputs n is
 
+// ---- windows.c: puts windows that products derive, too, where something reads them from memory
+void windows_late(Prog *g);
+
 // ---- precision.c: as what they are stored
 void precision_mark(Prog *g);                     // after mat_reach
 DType stored_dtype(const Prog *g, const Node *n); // of n's elements in a temporary

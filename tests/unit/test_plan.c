@@ -324,6 +324,33 @@ START_TEST(contractions) {
 }
 END_TEST
 
+// Convolutions over a few places.  The windows are derived by the tasks of their product, and stored, for a gradient by the weights
+// alone, where that is.
+START_TEST(windows) {
+  PlanBed t = bed(_i);
+  Bed *b = &t.b;
+  Graph *g = b->g;
+  bool steps = _i / 2 % 2, wide = _i / 2 == 3;
+  Axis *B = bed_run_axis(b, "B", 2), *R = bed_run_axis(b, "R", 7), *C = bed_run_axis(b, "C", 9),
+       *R2 = bed_run_axis(b, "R2", steps ? 4 : 7);
+  Axis *K = bed_axis(b, "K", 3), *K2 = bed_axis(b, "K2", 2), *In = bed_axis(b, "In", 24),
+       *Out = bed_axis(b, "Out", wide ? 300 : 40);
+  Param *w = plan_bed_param(&t, "w", AX(K, K2, In, Out), -1, 1),
+        *up = plan_bed_param(&t, "up", AX(In), -1, 1);
+  Node *x = mul(&t, input(&t, AX(B, R, C, In)), up->node);
+  Node *u = g_window(g, x, R, R2, K, (Window){steps ? 2 : 1, poly_const(1), poly_const(-1)});
+  u = g_window(g, u, C, C, K2, (Window){1, poly_const(-2), poly_const(1)});
+  Node *y = g_contract(g, u, w->node, AX(K, K2, In));
+  plan_bed_check1(&t, gelu(&t, y), "convolution");
+  ck_assert(t.no_fuse || t.steps == 2);
+  Output both[2] = {plan_bed_output(&t, y), plan_bed_output(&t, mul(&t, u, u))};
+  plan_bed_check(&t, BIGS_ENTRY, both, 2, "windows that are read elsewhere, too");
+  t.tolerance = 1e-4;
+  check_gradients(&t, gelu(&t, y), (Param *[]){w, up}, 2, "convolution");
+  plan_bed_free(&t);
+}
+END_TEST
+
 START_TEST(tied_table) {
   PlanBed t = bed(_i);
   Bed *b = &t.b;
@@ -483,6 +510,7 @@ Suite *plan_suite(void) {
   tcase_add_loop_test(c, rows, 0, 2);
   tcase_add_loop_test(c, row_gradients, 0, 2);
   tcase_add_loop_test(c, contractions, 0, 8);
+  tcase_add_loop_test(c, windows, 0, 7);
   tcase_add_loop_test(c, tied_table, 0, 2);
   tcase_add_test(c, same_bits);
   tcase_add_loop_test(c, linear_gradients, 0, 2);
