@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 // ---- pieces
 enum { TEAM_LINE = 64, TEAM_PIECE = 32 << 20 };
@@ -293,6 +295,15 @@ static int gather_piece(const TeamArena *a, const TeamPiece *p, double weight) {
   return err ? err : rest;
 }
 
+static int collect_piece(const TeamArena *a, const TeamPiece *p, double weight) {
+  Team *t = a->team;
+  if (!t->collect)
+    return gather_piece(a, p, weight);
+  int err = p->slice ? t->collect(t, a->m, a->p + p->offset, (size_t)p->slice) : 0;
+  int rest = p->rest ? gather_rest(a, p) : 0;
+  return err ? err : rest;
+}
+
 static int each_piece(const TeamArena *a, TeamWork *work, double weight) {
   int err = 0;
   for (int i = 0; i < a->m->team_pieces; i++) {
@@ -331,6 +342,28 @@ int team_reduce(bigs_model *m, double weight) {
 
 int team_gather(bigs_model *m, Region *r) {
   return on_region(m, r, gather_piece, 1);
+}
+
+int team_collect(bigs_model *m, Region *r) {
+  return on_region(m, r, collect_piece, 1);
+}
+
+// Whole pages between two addresses.
+static void give_back(char *from, char *to) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  char *first = from + (page - (uintptr_t)from % page) % page, *last = to - (uintptr_t)to % page;
+  if (first < last)
+    madvise(first, (size_t)(last - first), MADV_DONTNEED);
+}
+
+void team_forget(bigs_model *m, Region *r) {
+  const Team *t = m->team;
+  for (int i = 0; i < m->team_pieces && t && r->p && m->device->host; i++) {
+    const TeamPiece *p = &m->team_piece[i];
+    char *own = r->p + p->offset + p->slice * t->rank;
+    give_back(r->p + p->offset, own);
+    give_back(own + p->slice, r->p + p->offset + p->slice * t->ranks);
+  }
 }
 
 int team_share(bigs_model *m, Region *r) {

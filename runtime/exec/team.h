@@ -34,6 +34,8 @@ struct Team {
   int (*reduce_scatter)(Team *t, bigs_model *m, void *data, int64_t n, int dtype, double weight);
   // data[ranks * bytes]: slice k of rank k to all others.
   int (*all_gather)(Team *t, bigs_model *m, void *data, size_t bytes);
+  // The same to rank 0 alone; NULL: all have to have it.
+  int (*collect)(Team *t, bigs_model *m, void *data, size_t bytes);
 };
 enum { TEAM_FLAGS = 4 };
 // Most bytes that a rank gives in one exchange.
@@ -72,8 +74,11 @@ int team_loss(bigs_model *m, int err, double count, float *loss, double *weight)
 int team_reduce(bigs_model *m, double weight); // the gradients
 // What of the ranges is this rank's, in place of them (malloc'd).
 int team_own(bigs_model *m, OptRange **range, int *n);
-int team_gather(bigs_model *m, Region *r); // whole again, from all ranks' slices
-int team_share(bigs_model *m, Region *r);  // as on rank 0
+int team_gather(bigs_model *m, Region *r);  // whole again, from all ranks' slices
+int team_collect(bigs_model *m, Region *r); // on the first rank; on others it may be
+// What is of others' slices need not take memory: as pages that nobody has touched, it reads as zeros.
+void team_forget(bigs_model *m, Region *r);
+int team_share(bigs_model *m, Region *r); // as on rank 0
 uint64_t
 team_seed(const bigs_model *m); // of random draws: each piece of a step has its own, or each rank
 // For tables: sum[n] += x[n], x[n] *= weight, of DT_F32 or DT_F64.

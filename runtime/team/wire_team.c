@@ -128,6 +128,18 @@ static int wire_agree(Team *team, bigs_model *m, int32_t *v, int n) {
   return err;
 }
 
+// One after another: it is rank 0's cable that they wait for.
+static int wire_collect(Team *team, bigs_model *m, void *data, size_t bytes) {
+  WireTeam *t = (WireTeam *)team;
+  char *p = data;
+  int err = 0;
+  if (team->rank)
+    return swap(t, m, 0, p + (size_t)team->rank * bytes, bytes, NULL, 0);
+  for (int k = 1; k < team->ranks && !err; k++)
+    err = swap(t, m, k, NULL, 0, p + (size_t)k * bytes, bytes);
+  return err;
+}
+
 // Before round d the ranks below d have it.
 static int wire_share(Team *team, bigs_model *m, void *data, size_t bytes) {
   int err = 0, rank = team->rank;
@@ -195,7 +207,8 @@ static void make_table(WireTeam *t) {
                    .agree = wire_agree,
                    .share = wire_share,
                    .reduce_scatter = wire_reduce_scatter,
-                   .all_gather = wire_all_gather};
+                   .all_gather = wire_all_gather,
+                   .collect = wire_collect};
 }
 
 WireTeam *wire_load(const char *path, double seconds, BigsError *e) {

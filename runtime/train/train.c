@@ -3,6 +3,7 @@
 // checkpoints) and train_log.c (log, progress).
 #include "runtime/train/train.h"
 #include "base/clock.h"
+#include "runtime/exec/pieces.h"
 #include "runtime/exec/team.h"
 #include "runtime/train/train_internal.h"
 #include <inttypes.h>
@@ -99,11 +100,15 @@ static void begin_from_nothing(TrainRun *r) {
 }
 
 // All ranks have what the first one has.
-static int share_state(bigs_model *m, bool moments) {
+static int share_state(TrainRun *r) {
+  bigs_model *m = r->m;
   int err = region_own(m, &m->param, "parameters");
+  err = err ? err : team_cut(m, pieces_shares(r->pieces));
+  err = team_agree(m, err, NULL);
   err = err ? err : team_share(m, &m->param);
-  for (int i = 0; i < MOMENTS && !err && moments; i++)
+  for (int i = 0; i < MOMENTS && !err && r->o->resume; i++)
     err = team_share(m, &m->moment[i]);
+  train_forget(r);
   m->weights_version++;
   return err;
 }
@@ -120,7 +125,7 @@ static int begin(TrainRun *r) {
     r->saved = m->step;
   } else if (!err)
     begin_from_nothing(r);
-  return err || !m->team ? err : share_state(m, r->o->resume);
+  return err || !m->team ? err : share_state(r);
 }
 
 static int start(TrainRun *r) {

@@ -103,6 +103,7 @@ static int save_best(TrainRun *r) {
   int err = team_agree(r->m, dir ? 0 : r->m->error.status, NULL);
   err = err ? err : train_gather(r);
   err = err || !team_first(r->m) ? err : write_best(r, dir);
+  train_forget(r);
   free(dir);
   return team_agree(r->m, err, NULL);
 }

@@ -59,8 +59,10 @@ int train_check_start(bigs_model *m);
 int train_load(TrainRun *r);
 // Makes a folder within that of the run, where it is not there yet.
 int train_folder_in(TrainRun *r, const char *dir);
-// Each rank of a team has its own slices of the moments: gathers them to the first one.
+// Each rank of a team has its own slices of the moments: gathers them to the first one; and, once they are saved, all give the memory
+// of others' slices back.
 int train_gather(TrainRun *r);
+void train_forget(TrainRun *r);
 // Writes a checkpoint into `dir`, by the first rank alone, and the record of it.
 int train_write(TrainRun *r, const char *dir, const char *event);
 // All ranks save; nothing is done when this step is saved already.

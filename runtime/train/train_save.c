@@ -115,12 +115,18 @@ int train_write(TrainRun *r, const char *dir, const char *event) {
   return train_put(r, &r->m->error);
 }
 
-// Each rank of a team has its own slices of the moments.
+// The average is not forgotten: all ranks evaluate it.
+void train_forget(TrainRun *r) {
+  for (int i = 0; i < MOMENTS; i++)
+    if (i != MOMENT_AVERAGE)
+      team_forget(r->m, &r->m->moment[i]);
+}
+
 int train_gather(TrainRun *r) {
   int err = r->m->team ? optim_ready(r->m, r->plan->train) : 0;
   err = team_agree(r->m, err, NULL);
   for (int i = 0; i < MOMENTS && !err; i++)
-    err = team_gather(r->m, &r->m->moment[i]);
+    err = team_collect(r->m, &r->m->moment[i]);
   return err;
 }
 
@@ -129,6 +135,7 @@ int train_save(TrainRun *r) {
     return 0;
   int err = train_gather(r);
   err = err || !team_first(r->m) ? err : train_write(r, r->o->out, "save");
+  train_forget(r);
   err = team_agree(r->m, err, NULL);
   if (!err)
     r->saved = r->m->step;

@@ -176,6 +176,54 @@ START_TEST(sums_are_those_of_all_ranks) {
 }
 END_TEST
 
+// ---- memory of others' slices
+enum { FORGET_BYTES = 8 << 20, FORGET_SLACK = 2 * 65536 }; // of pages that are shared by two slices
+static const BigsStorage forget_storage[] = {{.offset = 0, .bytes = FORGET_BYTES, .dtype = DT_F32}};
+static const BigsModule forget_module = {
+    .storage = forget_storage, .nstorage = 1, .param_bytes = FORGET_BYTES};
+
+typedef struct Forgets {
+  TeamHub hub;
+  int64_t own[TEAM_MOST], kept[TEAM_MOST], again[TEAM_MOST];
+} Forgets;
+
+static int64_t count_ones(const char *p, int64_t bytes) {
+  int64_t ones = 0;
+  for (int64_t i = 0; i < bytes; i++)
+    ones += p[i];
+  return ones;
+}
+
+static void forget_others(void *ctx, int k) {
+  Forgets *s = ctx;
+  bigs_model m = {.module = &forget_module, .device = &device_cpu};
+  Region r = {0};
+  int64_t slice = FORGET_BYTES / s->hub.ranks / 64 * 64;
+  if (region_set(&m, &r, FORGET_BYTES, "a test") || team_join(&m, &s->hub.seat[k].team))
+    return;
+  memset(r.p, 1, FORGET_BYTES);
+  team_forget(&m, &r);
+  s->own[k] = slice - count_ones(r.p + k * slice, slice);
+  s->kept[k] = count_ones(r.p, FORGET_BYTES);
+  s->again[k] = team_collect(&m, &r) ? 0 : count_ones(r.p, FORGET_BYTES);
+  team_leave(&m);
+  region_free(&m, &r);
+}
+
+START_TEST(slices_of_others_take_no_memory) {
+  Forgets s = {.own = {0}};
+  hub_start(&s.hub, _i);
+  hub_run(&s.hub, forget_others, &s);
+  for (int k = 0; k < _i; k++) {
+    ck_assert_int_eq(s.own[k], 0);
+    ck_assert_int_ge(s.kept[k], FORGET_BYTES / _i / 64 * 64);
+    ck_assert_int_le(s.kept[k], FORGET_BYTES / _i + FORGET_SLACK);
+    ck_assert_int_eq(s.again[k], FORGET_BYTES);
+  }
+  hub_end(&s.hub);
+}
+END_TEST
+
 // ---- a device that the host cannot reach, and a team that reaches the host only
 static void toy_step(void *ctx, int rank) {
   bigs_model *m = ctx;
@@ -317,6 +365,7 @@ Suite *team_suite(void) {
   TCase *c = tcase_create("team");
   tcase_add_loop_test(c, slices_of_all_ranks_are_the_whole, 1, TEAM_MOST + 1);
   tcase_add_loop_test(c, sums_are_those_of_all_ranks, 1, TEAM_MOST + 1);
+  tcase_add_loop_test(c, slices_of_others_take_no_memory, 1, TEAM_MOST + 1);
   tcase_add_test(c, a_team_of_the_host_serves_another_device);
   tcase_add_test(c, ranks_draw_for_themselves);
   tcase_add_test(c, ranks_meet_in_a_folder);
