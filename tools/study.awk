@@ -228,6 +228,6 @@ END {
   draw("time", "", "times", "length", "Microseconds a token, by length")
   print "\n## Commands\n\nOf the first measurement of each kind; `study/` has those of all.\n\n```sh"
   for (i = split("rate pretrain agree why task long which time", kinds); i; i--) commands_of(kinds[9 - i])
-  print "```\n\n## Time it took\n\nOf a measurement that was stopped and went on, what came last counts.\n\n| measurements | hours of a processor |\n|---|---|"
+  print "```\n\n## Time it took\n\nOf a measurement that was stopped and went on, what came last counts; where its log has `processor_seconds_of_last_steps`, the steps before those\ncount as long as a step of the other seeds.\n\n| measurements | hours of a processor |\n|---|---|"
   for (i = 1; i <= 8; i++) if (kinds[i] in seconds) printf "| %s | %.2f |\n", kinds[i], seconds[kinds[i]] / 3600
 }
