@@ -18,6 +18,10 @@ function text(key,   s) {
   s = substr(s, length(key) + 6)
   return substr(s, 1, index(s, "\"") - 1)
 }
+# What of the processors the timed runs had.
+function busy_text() {
+  return least == "" ? "" : sprintf("They had %d to %d %% of the processors' time, as others use the machine. ", 100 * least, 100 * greatest)
+}
 function number(key, from,   s, at) {
   s = part(from)
   at = index(s, "\"" key "\": ")
@@ -62,6 +66,11 @@ function put(table, name, x) {
     machines = machines (machines == "" ? "" : ", ") text("cpu")
   }
   seconds[kind] += number("processor_seconds")
+  if (kind == "time") {
+    share = number("processors")
+    if (least == "" || share < least) least = share
+    if (share > greatest) greatest = share
+  }
   seed = number("seed")
   if (kind == "pretrain" && !(seed in seeds)) {
     seeds[seed] = 1
@@ -71,10 +80,15 @@ function put(table, name, x) {
 }
 kind == "cell" { put("cells", "parameters", number("parameters")) }
 kind == "rate" { put("rates", sprintf("%g", number("rate")), number("loss", "\"held_out\": ")) }
-kind == "task_rate" { put("task rates", sprintf("%g", number("rate")), number("accuracy", "\"dev\": ")) }
+kind == "task_rate" {
+  tried = text("task")
+  second = index($0, "\"mismatched\": ")
+  put("task rates", sprintf("%g", number("rate")), number("accuracy", second ? "\"mismatched\": " : "\"dev\": "))
+}
 kind == "pretrain" {
   put("losses", number("budget"), number("loss", "\"held_out\": "))
   put("chosen", "rate", number("rate"))
+  if (number("budget") == 1 && match($0, /--steps [0-9]+/)) one = substr($0, RSTART + 8, RLENGTH - 8)
 }
 kind == "task" {
   name = text("task") ", " text("measure")
@@ -109,7 +123,7 @@ kind == "why" {
   }
 }
 kind == "long" { put("long", number("length"), number("loss", "\"held_out\": ")) }
-kind == "which" { put("which", text("set") ", " number("length") ", " number("classes"), 100 * number("accuracy", "\"dev\": ")) }
+kind == "which" { put("which", text("set") ", " number("length") ", " number("classes") ", " number("rows", "\"dev\": "), 100 * number("accuracy", "\"dev\": ")) }
 kind == "time" {
   put("flop", number("length"), number("gflop") / 4.096)
   put("time", number("length"), number("ms") * 1000 / 4096)
@@ -200,34 +214,34 @@ END {
   table("cells", "", "%.0f")
   section("rate", "Rates", "Held-out loss in nats after budget 1, of a seed that is used nowhere else. The least one gives the cell its rate.")
   table("rates", "rate", "%.3f")
-  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget.")
+  section("pretrain", "Pretraining", "Loss of masked words on held-out text, in nats, by budget; budget 1 is " one " steps.")
   table("losses", "budget", "%.3f")
   picture_there("losses", "Losses of the longest runs of the first seed, by tokens")
-  section("agree", "Agreement", "How often, in percent, the verb that agrees with its subject is likelier than the other one, by the number of nouns of random\nnumber between them; chance is 50. Nothing is fine-tuned.")
+  section("agree", "Agreement", "How often, in percent, the verb that agrees with its subject is likelier than the other one, by the number of nouns of random\nnumber between them. Nothing is fine-tuned. A model that always prefers one form has the share of the rows where that is right, which is not\n50 as the rows are few; where the spread is 0.0, all seeds are such models.")
   table("agree", "budget, nouns", "%.1f")
   draw("agree", longest ", ", "agreement", "nouns between subject and verb", "Agreement by nouns between, of the largest budget")
-  section("why", "What a masked word depends on", "How many nats the likeliest word gains or loses when the word at that distance is masked, too; glosses, budget " most ".")
+  section("why", "What a masked word depends on", "By how many nats, up or down, the likeliest word changes when the word at that distance is masked, too; glosses, budget " most ".")
   table("why", "distance", "%.3f")
   draw("why", "", "dependence", "distance", "What a masked word depends on, by distance")
   kernels("stack")
   kernels("bigs")
-  section("task_rate", "Rates of tasks", "Accuracy after fine-tuning on one of the tasks below from budget 1, of that seed. The best one gives the cell its rate for all tasks.")
+  section("task_rate", "Rates of tasks", "Accuracy after fine-tuning on `" tried "` from budget 1, of that seed" (second ? ", on its second dev file (mismatched), as the first one\nchooses the step of a run" : "") ". The best one gives the cell its rate for all tasks.")
   table("task rates", "rate", "%.3f")
-  section("task", "Tasks", "The best of the run, on the dev file that chose it.")
+  section("task", "Tasks", "The best of the run, on the dev file that chose it. An accuracy that no seed changes is that of a model which always gives the same answer.")
   table("tasks", "task, measure", "%.3f")
   table("average", "mean of the measures", "%.3f")
   if (nrow["adversarial"]) print "\nDoes a gloss belong to its word, when the gloss of another word stands before it? Accuracy of the same models:"
   table("adversarial", "glosses", "%.3f")
-  section("long", "Longer texts", "Pretraining goes on at more tokens a row; held-out loss in nats.")
+  section("long", "Longer texts", "Pretraining goes on at more tokens a row, on documents as long as that, so on another text than before; held-out loss in nats.")
   table("long", "length", "%.3f")
   if (nrow["which"]) print "\nWhich book a piece of it is of, which subsystem: accuracy in percent."
-  table("which", "text, length, classes", "%.1f")
-  section("time", "Arithmetic and time by length", "Two layers, 4,096 tokens in rows of that length: MFLOP a token as a model counts them, and measured\nmicroseconds a token. Long convolutions count 0 there: by Fourier transforms, 10 log2(2 L) + 6 operations a channel, they are\n0.3 MFLOP of the two layers at 128 and 0.4 at 4,096.")
+  table("which", "text, length, classes, rows", "%.1f")
+  section("time", "Arithmetic and time by length", "Two layers, 4,096 tokens in rows of that length: MFLOP a token as a model counts them, and measured\nmicroseconds a token. " busy_text() "Long convolutions count 0 there: by Fourier transforms, 10 log2(2 L) + 6 operations a channel, they are\n0.3 MFLOP of the two layers at 128 and 0.4 at 4,096.")
   table("flop", "MFLOP at length", "%.2f")
   table("time", "µs at length", "%.1f")
   draw("time", "", "times", "length", "Microseconds a token, by length")
-  print "\n## Commands\n\nOf the first measurement of each kind; `study/` has those of all.\n\n```sh"
-  for (i = split("rate pretrain agree why task long which time", kinds); i; i--) commands_of(kinds[9 - i])
+  print "\n## Commands\n\nOf the first measurement of each kind; `study/` has those of all. Where the file of a measurement is not there,\n`ONLY=NAME sh tools/study.sh " size " DIR` makes it again, and what it is made of.\n\n```sh"
+  for (i = split("rate pretrain agree why task_rate task long which time", kinds); i; i--) commands_of(kinds[10 - i])
   print "```\n\n## Time it took\n\nOf a measurement that was stopped and went on, what came last counts; where its log has `processor_seconds_of_last_steps`, the steps before those\ncount as long as a step of the other seeds.\n\n| measurements | hours of a processor |\n|---|---|"
-  for (i = 1; i <= 8; i++) if (kinds[i] in seconds) printf "| %s | %.2f |\n", kinds[i], seconds[kinds[i]] / 3600
+  for (i = 1; i <= 9; i++) if (kinds[i] in seconds) printf "| %s | %.2f |\n", kinds[i], seconds[kinds[i]] / 3600
 }

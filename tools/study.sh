@@ -228,7 +228,7 @@ measure() { # NAME FIELDS FUNCTION ARGUMENTS...
   } >"$work/log"
   mv "$work/log" "$dir/study/$job.json"
 }
-number() { # FILE KEY: the number behind the key that comes first
+number() { # FILE KEY: the number behind the key, the last of them: of a task with two dev files, of the second one
   sed -n "s/.*\"$2\": \([-+.0-9e]*\).*/\1/p" "$1" | head -n 1
 }
 
@@ -249,7 +249,7 @@ tune() { # CELL: at budget 1, with a seed that no other run has
     measure "rate-$1-$rate" "\"kind\": \"rate\", \"cell\": \"$1\", \"rate\": $rate" pretrained "rate-$1-$rate" "$1" "$steps" "$rate" 100
   done
 }
-# The rate at which a cell learns tasks, from the best of those runs.
+# The rate at which a cell learns tasks, from the best of those runs; where there is a second dev file, by that, as the first chooses steps.
 tune_tasks() { # CELL
   from=rate-$1-$(best_rate "$1")
   for rate in $task_rates; do
