@@ -131,8 +131,21 @@ static int put_cursor(void *ctx, JsonText *out, BigsError *e) {
   record_begin(out);
   record_int(out, "samples", (int64_t)data_cursor(d->data));
   record_int(out, "fingerprint", (int64_t)data_fingerprint(d->data));
+  if (d->dev)
+    record_int(out, "dev", (int64_t)data_fingerprint(d->dev));
   record_end(out);
   return 0;
+}
+
+// What chose the best step so far and what is going to.
+static int check_dev(const DataFeed *d, const JsonValue *cursor, BigsError *e) {
+  int64_t dev;
+  if (!d->dev || !json_int(json_get(cursor, "dev"), &dev) ||
+      (uint64_t)dev == data_fingerprint(d->dev))
+    return 0;
+  return bigs_fail(
+      e, BIGS_EMODEL,
+      "--dev is not what this run was evaluated by: the best of both would be compared");
 }
 
 static int seek_cursor(void *ctx, const JsonValue *cursor, int64_t step, BigsError *e) {
@@ -147,6 +160,9 @@ static int seek_cursor(void *ctx, const JsonValue *cursor, int64_t step, BigsErr
         e, BIGS_EMODEL,
         "the data, the vocabulary or the length is not what this run was trained on, or "
         "--dev was given to one of both");
+  int err = check_dev(d, cursor, e);
+  if (err)
+    return err;
   data_seek(d->data, (uint64_t)samples);
   return 0;
 }
