@@ -102,5 +102,6 @@ int session_check_output(Session *s, const char *out, OutputKind kind) {
     return session_check_kind(s, out, kind);
   return session_error(s, EXIT_USAGE,
                        "%s%s%s is read, and would be overwritten: choose another output", out,
-                       strcmp(in, out) ? " is the same file as " : "", strcmp(in, out) ? in : "");
+                       strcmp(in, out) ? " is the same file as " : "",
+                       strcmp(in, out) ? session_text(s, "%s, which", in) : "");
 }

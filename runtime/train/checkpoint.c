@@ -275,6 +275,8 @@ static void put_recipe(JsonText *t, const BigsTrain *train, const TrainState *s)
   record_int(&r, "steps", s->recipe.steps);
   record_int(&r, "batch", s->batch);
   record_int(&r, "pieces", s->pieces);
+  if (s->eval_every > 0)
+    record_int(&r, "eval_every", s->eval_every);
   record_int(&r, "length", s->length);
   record_end(&r);
   record_raw(t, "recipe", r.s ? r.s : "null");
@@ -382,6 +384,8 @@ static bool parse_state(const JsonValue *root, TrainState *s) {
     s->pieces = 1; // of a version that had none
   else if (!int_of(r, "pieces", &s->pieces) || s->pieces < 1)
     return false;
+  if (!int_of(r, "eval_every", &s->eval_every) || s->eval_every < 0)
+    s->eval_every = 0;
   int64_t average = 0;
   s->average = int_of(root, "average", &average) && average;
   s->seed = (uint64_t)seed;

@@ -85,7 +85,9 @@ static int choose_lengths(TrainRun *r) {
                      t->name);
   int64_t tenth = at_least_one(r->recipe.steps / 10);
   r->save_every = r->o->save_every > 0 ? r->o->save_every : tenth < 1000 ? tenth : 1000;
-  r->eval_every = r->o->eval_every ? r->o->eval_every : r->save_every;
+  r->eval_every = r->o->eval_every      ? r->o->eval_every
+                  : r->plan->eval_every ? r->plan->eval_every
+                                        : r->save_every;
   r->log_every = r->o->log_every > 0 ? r->o->log_every : 10;
   r->progress = r->o->progress;
   if (r->progress.every <= 0)

@@ -24,6 +24,7 @@ typedef struct TrainPlan {
   TrainRecipe recipe;    // steps 0: to be found from the block's epochs
   int64_t batch, length; // length 0: the model's longest
   int64_t pieces;        // of a step, each of batch / pieces rows; 0 is as 1
+  int64_t eval_every;    // of the run that goes on, as in TrainOptions; 0: as that says
   uint64_t seed;
 } TrainPlan;
 // Pieces that do not divide the batch are of status BIGS_EUSAGE.  A batch that is given alone is taken in one piece: the block's
@@ -47,7 +48,7 @@ typedef struct TrainOptions {
   int nfile;
   const Labels *labels; // names of classes, for the folder; NULL: none
   int64_t save_every;   // steps between checkpoints; 0: a tenth of the run, at most 1,000
-  // between held-out evaluations; 0: as save_every; -1: never, not even at the end
+  // between held-out evaluations; 0: as the run that goes on, or as save_every; -1: never, not even at the end
   int64_t eval_every;
   // Keeps the model that was best in an evaluation, by the "loss" or a metric, as a training folder `best` in `out`; evaluations are
   // of all that is held out then.  NULL: none is kept.

@@ -94,6 +94,7 @@ static int saved_plan(const char *dir, int train, TrainPlan *out, BigsError *e) 
                      .batch = s.batch,
                      .length = s.length,
                      .pieces = s.pieces,
+                     .eval_every = s.eval_every,
                      .seed = s.seed};
   state_free(&s);
   return 0;
