@@ -28,9 +28,9 @@ static int bits_of(int64_t i) {
   return n;
 }
 
-// The odd number of pieces that halving ends with: a block.
+// The odd number of pieces that halving ends with: a block.  Of none, as where a step is not taken in pieces, one.
 static int64_t block_of(int64_t own) {
-  return own / (own & -own);
+  return own < 1 ? 1 : own / (own & -own);
 }
 
 // Levels that are in use before the last piece: those within a block, and behind them those of whole blocks.
