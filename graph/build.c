@@ -82,6 +82,13 @@ bool axis_in(Axis *const *ax, int n, const Axis *a) {
   return false;
 }
 
+const Axis *axis_before(const Node *n, const Axis *a) {
+  for (int i = 0; n->op == OP_RENAME && i < n->attr.nmap; i++)
+    if (n->attr.to[i] == a)
+      return n->attr.from[i];
+  return a;
+}
+
 int node_axis_index(const Node *n, const Axis *a) {
   for (int i = 0; i < n->nax; i++)
     if (n->ax[i] == a)

@@ -243,6 +243,8 @@ double op_value(int op, DType t, double a, double b, double c);
 bool node_has(const Node *n, const Axis *a);
 bool axis_in(Axis *const *ax, int n, const Axis *a); // is it one of them?
 int node_axis_index(const Node *n, const Axis *a);   // -1
+// What n's axis a is called in the operand of n, if n is a rename; a if not.
+const Axis *axis_before(const Node *n, const Axis *a);
 bool axes_equal_sets(Axis *const *a, int na, Axis *const *b, int nb);
 static inline bool node_is(const Node *n, Op op) {
   return n->op == op;

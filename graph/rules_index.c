@@ -141,12 +141,6 @@ Node *rule_slices(Rewrite *r, Node *n) {
   return NULL;
 }
 
-// The loop's own name of the axis that the rename `n` calls `a`.
-static Axis *name_before(const Node *n, Axis *a) {
-  int k = n->op == OP_RENAME ? find_axis(n->attr.to, n->attr.nmap, a) : -1;
-  return k < 0 ? a : n->attr.from[k];
-}
-
 // The state whose next value is out[i0], or -1.
 static int state_of_value(const Scan *c, int64_t i0) {
   for (int i = 0; i0 >= 0 && i < c->nstate; i++)
@@ -166,7 +160,7 @@ Node *rule_last_of_loop(Rewrite *r, Node *n) {
     return NULL;
   const Scan *c = loop->attr.scan;
   int state = state_of_value(c, loop->attr.i0), m = 0;
-  if (state < 0 || name_before(x, n->attr.axis) != c->axis || !is_last_step(c, &n->attr.lo))
+  if (state < 0 || axis_before(x, n->attr.axis) != c->axis || !is_last_step(c, &n->attr.lo))
     return NULL;
   Node *last = g_loop(r->g, loop->attr.scan, loop->in, -1 - state);
   Axis **from = NEWN(r->g->arena, Axis *, MAX_AXES), **to = NEWN(r->g->arena, Axis *, MAX_AXES);

@@ -92,10 +92,10 @@ bool quads_read(const Place *pl, const Tile *t, bool columns);
 Inst *quads_stage(Prog *g, Node *x, Place *src, const Tile *t, bool columns, bool kept);
 
 // ---- windows.c: products of windows, whose rows are derived
-// Does c derive this operand, its rows, in scratch?  Those of a task, at most.
 Node *window_below(Node *x); // renames; NULL: it is none
-bool rows_derived(const Prog *g, const Node *c, int operand);
-int rows_of_block(const Prog *g, const Node *c);
+bool rows_derived(const Prog *g, const Node *c,
+                  int operand); // does c derive this operand, its rows, in scratch?
+int rows_of_block(const Prog *g, const Node *c); // those of a task, at most
 
 // ---- toeplitz.c: convolutions with one kernel for all channels
 bool toeplitz_fits(const Prog *g, const Node *conv);

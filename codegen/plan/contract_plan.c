@@ -101,10 +101,13 @@ static bool steady_in_entry(Prog *g, const Node *n) {
   return g->prologue && info_of(g, n)->steady;
 }
 
+// What a task derives is written nowhere.
+static bool is_copied(StageKind s) {
+  return s != STAGE_NONE && s != STAGE_ROWS;
+}
+
 static double stage_cost(Prog *g, const Node *x, StageKind s) {
-  if (s == STAGE_NONE)
-    return 0;
-  if (s == STAGE_ROWS)
+  if (!is_copied(s))
     return 0;
   return size_estimate(x->ax, x->nax) * (steady_in_entry(g, x) ? 0.05 : s == STAGE_COPY ? 4 : 1);
 }
@@ -461,7 +464,7 @@ Inst *contract_plan(Prog *g, Node *c) {
     return NULL;
   Tile *b = !ok[1] || (ok[0] && cost[0] < cost[1]) ? t[0] : t[1];
   stage_both(g, c, b);
-  if (b->stage_b != STAGE_NONE || (b->stage_a != STAGE_NONE && b->stage_a != STAGE_ROWS))
+  if (is_copied(b->stage_a) || is_copied(b->stage_b))
     plan_remark(g->p, false, c->span, "an operand of the product is transposed first");
   b->outer = b->batch;
   contract_move_heads(b->a, &b->m, &b->outer);

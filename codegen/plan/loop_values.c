@@ -224,14 +224,8 @@ static int unit_of_leaf(const LoopLower *x, const Node *n, const Axis *a) {
 
 // More the better it is to have a's places as lanes, as n lies in memory; 0 where that says nothing.
 static int unit_along(const LoopLower *x, const Node *n, const Axis *a) {
-  while (n->op == OP_RENAME) {
-    for (int i = 0; i < n->attr.nmap; i++)
-      if (n->attr.to[i] == a) {
-        a = n->attr.from[i];
-        break;
-      }
-    n = n->in[0];
-  }
+  for (; n->op == OP_RENAME; n = n->in[0])
+    a = axis_before(n, a);
   return unit_of_leaf(x, n, a);
 }
 

@@ -1,6 +1,7 @@
 // Contractions as loop IR: a grid of row blocks and column blocks, in each a TILE whose epilogue
 // computes and stores the instance's members; and the transposes that bring operands into panels.
 #include "codegen/plan/contract.h"
+#include "codegen/plan/lower_util.h"
 
 enum { TRANSPOSE_ROWS = 64 };
 
@@ -143,19 +144,6 @@ static void epilogue(ContractEmit *e, const Coords *at) {
 
 // ---- rows that are derived
 
-static LStmt *open_for(Lower *c, LExpr *count, Poly range, int vec, LExpr **var) {
-  int v = lower_var(c, range, c->scope.n);
-  LStmt *f = ls_for(c->a, v, li(c, 0), count, vec);
-  *var = lvar(c, v);
-  lower_push(c, &f->body);
-  return f;
-}
-
-static void close_for(Lower *c, LStmt *f) {
-  lower_pop(c);
-  lower_emit(c, f);
-}
-
 // An element's place in its row.
 static LExpr *place_in_row(ContractEmit *e, LExpr *row, const Coords *at) {
   const Tile *t = e->t;
@@ -182,11 +170,10 @@ static void derive_row(ContractEmit *e, Node *x, LExpr *row, int i, Coords at, i
   }
   enum { VECTORS = 4 };
   Poly size = t->k.ax[i]->extent;
-  LExpr *v;
-  LStmt *f = open_for(c, lpoly(c, size), size, i == t->k.n - 1 ? VECTORS : 0, &v);
-  coords_set(&at, t->k.ax[i], v);
+  LStmt *f = lower_for(c, li(c, 0), lpoly(c, size), size, i == t->k.n - 1 ? VECTORS : 0);
+  coords_set(&at, t->k.ax[i], lvar(c, f->var));
   derive_row(e, x, row, i + 1, at, mem);
-  close_for(c, f);
+  lower_end(c, f);
 }
 
 // Where they are.
@@ -195,14 +182,14 @@ static int derive_rows(ContractEmit *e) {
   Tile *t = e->t;
   Node *x = e->k->root->in[1 - t->side];
   int mem = -1;
-  LExpr *m;
-  LStmt *f = open_for(c, e->rows, poly_const(task_rows(&c->g->p->o, t)), 0, &m);
+  LStmt *f = lower_for(c, li(c, 0), e->rows, poly_const(task_rows(&c->g->p->o, t)), 0);
+  LExpr *m = lvar(c, f->var);
   Coords at = e->outer;
   lower_unflatten(c, liop(c, L_IADD, e->row0, m), t->m.ax, t->m.n, &at);
   c->own = window_below(x); // where it is stored, too, that is done later
   derive_row(e, x, m, 0, at, &mem);
   c->own = NULL;
-  close_for(c, f);
+  lower_end(c, f);
   return mem;
 }
 

@@ -165,7 +165,7 @@ struct Prog {
   const char *forms; // BigsProgram.forms
   uint8_t *reads;    // by input: 1 when it, or another way, reaches it
   bool prologue;     // steady work is done once
-  Node **node;       // reached, ascending ids
+  Node **node;       // reached, operands first
   int nnode;
   Info **info; // by node id; NULL where not reached
   int ninfo;

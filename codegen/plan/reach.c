@@ -12,12 +12,7 @@ typedef struct Pairing { // the names of the two axes, which renames change; NUL
 } Pairing;
 
 static const Axis *renamed(const Node *n, const Axis *a) {
-  if (!a || !node_has(n, a))
-    return NULL;
-  for (int i = 0; i < n->attr.nmap; i++)
-    if (n->attr.to[i] == a)
-      return n->attr.from[i];
-  return a;
+  return a && node_has(n, a) ? axis_before(n, a) : NULL;
 }
 
 static Pairing below(const Node *n, Pairing p) {

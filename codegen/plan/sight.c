@@ -203,12 +203,7 @@ static bool has_bounds(const Node *n) {
 }
 
 static const Axis *renamed_back(const Node *n, const Axis *a) {
-  if (!has(n, a))
-    return NULL;
-  for (int i = 0; i < n->attr.nmap; i++)
-    if (n->attr.to[i] == a)
-      return n->attr.from[i];
-  return a;
+  return has(n, a) ? axis_before(n, a) : NULL;
 }
 
 static MaskView below_rename(const Node *n, const MaskView *v) {

@@ -4,20 +4,12 @@
 
 enum { LEAST_RUN = 8 }; // elements beside each other in a row, or copying them costs too much
 
-// What is called a here is called so in the operand of the rename n.
-static const Axis *name_below(const Node *n, const Axis *a) {
-  for (int i = 0; i < n->attr.nmap; i++)
-    if (n->attr.to[i] == a)
-      return n->attr.from[i];
-  return a;
-}
-
 // Is a one of the axes along which windows that x is made of move, or that are within one?
 static bool is_of_window(const Node *x, const Axis *a) {
   for (; x->op == OP_WINDOW || x->op == OP_RENAME; x = x->in[0]) {
     if (x->op == OP_WINDOW && (x->attr.axes[0] == a || x->attr.axis2 == a))
       return true;
-    a = x->op == OP_RENAME ? name_below(x, a) : a;
+    a = axis_before(x, a);
   }
   return false;
 }
