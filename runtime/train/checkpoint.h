@@ -19,7 +19,7 @@ typedef struct TrainState {
   TrainRecipe recipe;
   int64_t batch, pieces; // rows of a step, and in how many pieces it takes them
   int64_t length;        // of the data; 0: the model's longest
-  int64_t eval_every;    // steps between evaluations; 0: not known
+  int64_t eval_every;    // steps between evaluations as options said; 0: nothing was said
   int64_t tokens;        // seen so far
   double seconds;        // of training so far
   // Least held-out loss so far, or greatest value of a metric, at best_step; best_step -1: none yet.

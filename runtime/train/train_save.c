@@ -107,7 +107,7 @@ int train_write(TrainRun *r, const char *dir, const char *event) {
   r->state.batch = r->plan->batch;
   r->state.pieces = r->pieces;
   r->state.length = r->plan->length;
-  r->state.eval_every = r->eval_every;
+  r->state.eval_every = r->o->eval_every ? r->o->eval_every : r->plan->eval_every;
   if (checkpoint_save(r->m, dir, r->plan->train, &r->state, r->feed) || write_averages(r, dir)) {
     bigs_error_prefix(&r->m->error, "step %" PRId64 " is not saved", r->m->step);
     return r->m->error.status;
