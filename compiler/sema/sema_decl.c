@@ -113,10 +113,11 @@ static const char *names_text(Sema *s, const Expr *e, const char *text) {
     return text;
   const DimInfo *d = names_get(&s->m->dim_table, e->name.s);
   const LetInfo *l = names_get(&s->m->let_table, e->name.s);
-  double x = d ? (double)d->pub.extent : 0;
+  double x;
   if (d ? !d->pub.fixed : !(l && v_const(l->value, &x)))
     return text;
-  const char *one = arena_printf(s->a, "%s = %.10g", e->name.s, x);
+  Number n = d ? number_size(s, poly_const(d->pub.extent)) : *l->value->num;
+  const char *one = arena_printf(s->a, "%s = %s", e->name.s, number_said(s->a, &n));
   return strstr(text, one) ? text : arena_printf(s->a, "%s%s%s", text, *text ? ", " : "", one);
 }
 
@@ -133,13 +134,14 @@ static int64_t extent_of(Sema *s, const char *name, Span at, const Value *v, con
   double x = v->num->re;
   int64_t n;
   bool whole = v_whole(v, &n);
+  const char *said = number_said(s->a, v->num);
   if (whole && x >= 1 && x <= top)
     return n;
-  Diag *g = x > top ? sema_error(s, ERR_OUT_OF_RANGE, at,
-                                 "`%s` = %.19g: a dimension is at most 2^40", name, x)
-            : whole ? sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` = %.19g: a dimension is at least 1",
-                                 name, x)
-                    : sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` is not whole: %.6g", name, x);
+  Diag *g = x > top ? sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` = %s: a dimension is at most 2^40",
+                                 name, said)
+            : whole ? sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` = %s: a dimension is at least 1",
+                                 name, said)
+                    : sema_error(s, ERR_OUT_OF_RANGE, at, "`%s` is not whole: %s", name, said);
   const char *names = e ? names_text(s, e, "") : "";
   if (*names)
     diag_primary(s->d, g, "%s", names);

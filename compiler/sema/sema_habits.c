@@ -436,9 +436,9 @@ static void undeclared_dim(Sema *s, Diag *g, const Module *m, const Args *args) 
     const Expr *e = args->v[i].value;
     if (args->v[i].name.s)
       continue;
-    if (e->kind == EX_NUM && !dim_of(s, e))
-      diag_help(s->d, g, "axes have names: `dim %s = %.0f` declares one", m->generics[k].name.s,
-                e->num.value);
+    if (e->kind == EX_NUM && e->num.kind == NUM_WHOLE && !dim_of(s, e))
+      diag_help(s->d, g, "axes have names: `dim %s = %lld` declares one", m->generics[k].name.s,
+                (long long)e->num.whole);
     k++;
   }
 }

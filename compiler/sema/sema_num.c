@@ -79,6 +79,21 @@ bool number_is_whole(const Number *n, int64_t *v) {
   return false;
 }
 
+char *double_said(Arena *a, double x) {
+  char *text = arena_printf(a, "%g", x);
+  for (int digits = 7; digits <= 17 && strtod(text, NULL) != x; digits++)
+    text = arena_printf(a, "%.*g", digits, x);
+  return text;
+}
+
+char *number_said(Arena *a, const Number *n) {
+  if (n->kind == NUMBER_RATIO && n->den == 1)
+    return arena_printf(a, "%lld", (long long)n->num);
+  if (n->kind == NUMBER_RATIO && fabs(n->re) >= 0x1p53)
+    return arena_printf(a, "%lld/%lld", (long long)n->num, (long long)n->den);
+  return double_said(a, n->re);
+}
+
 Number number_size(Sema *s, Poly p) {
   int64_t v;
   if (poly_is_const(&p, &v))

@@ -187,7 +187,8 @@ Value *DROPOUT_call(Sema *s, PrimCall *c) {
     return sema_fail(s, ERR_RUN_TIME_ONLY, c->x[1].span, "the rate of `dropout` is a constant");
   if (!(rate >= 0 && rate < 1))
     return sema_fail(s, ERR_OUT_OF_RANGE, c->x[1].span,
-                     "the rate of `dropout` is at least 0 and below 1, not %g", rate);
+                     "the rate of `dropout` is at least 0 and below 1, not %s",
+                     double_said(s->a, rate));
   if (x->dtype == DT_BOOL || x->dtype == DT_I32)
     return sema_fail(s, ERR_OTHER_DTYPE, c->x[0].span,
                      "`dropout` needs a floating-point value, not %s", dtype_name(x->dtype));

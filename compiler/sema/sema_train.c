@@ -43,10 +43,11 @@ bool sema_number(Sema *s, const Expr *e, const char *what, double lo, double hi,
   }
   if (!(x >= lo && x <= hi)) {
     if (isinf(hi))
-      sema_error(s, ERR_BAD_SETTING, e->span, "%s is at least %g, not %g", what, lo, x);
+      sema_error(s, ERR_BAD_SETTING, e->span, "%s is at least %g, not %s", what, lo,
+                 double_said(s->a, x));
     else
-      sema_error(s, ERR_BAD_SETTING, e->span, "%s lies between %g and %g, and this is %g", what, lo,
-                 hi, x);
+      sema_error(s, ERR_BAD_SETTING, e->span, "%s lies between %g and %g, and this is %s", what, lo,
+                 hi, double_said(s->a, x));
     return false;
   }
   *out = x;
@@ -88,7 +89,7 @@ static void whole_of(Sema *s, const Expr *e, const char *what, int64_t *out) {
   if (x == floor(x))
     *out = (int64_t)x;
   else
-    sema_error(s, ERR_BAD_SETTING, e->span, "%s is whole, not %g", what, x);
+    sema_error(s, ERR_BAD_SETTING, e->span, "%s is whole, not %s", what, double_said(s->a, x));
 }
 
 static void unknown_optimizer(Sema *s, const Expr *callee) {
@@ -245,7 +246,8 @@ static void set_batch(Sema *s, const Expr *e, Recipe *r) {
                "a batch grows from the number that stands there: without `warmup`, and `to` is at "
                "least 1");
   else if (!(x >= 1 && x == floor(x) && x * schedule_most(&r->growth) <= 1e15))
-    sema_error(s, ERR_BAD_SETTING, e->span, "`batch` is whole, at least 1, not %g", x);
+    sema_error(s, ERR_BAD_SETTING, e->span, "`batch` is whole, at least 1, not %s",
+               double_said(s->a, x));
   else
     r->batch = (int64_t)x;
 }

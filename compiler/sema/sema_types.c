@@ -444,7 +444,8 @@ bool sema_number_fits(Sema *s, Span at, const Number *n, DType t) {
                                 : true;
   if (!number_const(n) || fits)
     return true;
-  sema_error(s, ERR_OTHER_DTYPE, at, "%.12g does not fit %s", x, dtype_name(real));
+  const char *said = n->is_complex ? double_said(s->a, x) : number_said(s->a, n);
+  sema_error(s, ERR_OTHER_DTYPE, at, "%s does not fit %s", said, dtype_name(real));
   return false;
 }
 

@@ -113,6 +113,9 @@ int sema_quotients(const Model *m); // among its symbols
 Number number_literal(const Num *n);
 bool number_const(const Number *n);
 bool number_is_whole(const Number *n, int64_t *v); // a constant of whole value
+// As messages say them: a ratio without its rounding, a double by the fewest digits that read back.
+char *number_said(Arena *a, const Number *n); // of a constant real number
+char *double_said(Arena *a, double x);
 Value *number_neg(Sema *s, const Number *a);
 Value *number_bin(Sema *s, Span at, BinOp op, const Number *a, const Number *b); // comparisons too
 Value *number_fn(Sema *s, Span at, Op op, const Number *a); // op: of a MATHS row of prims.def
