@@ -206,10 +206,10 @@ static const char *size_hint(Match *x, int param, const StTensor *t, char *buf, 
   TableGrowth g;
   if (x->extend && x->extend[param])
     return " (--extend makes a table longer, along its first axis: no shorter, and along no other)";
-  bool fresh = !x->told && name_same_rule(&x->set, param, param);
+  bool fresh = name_same_rule(&x->set, param, param), told = x->told && fresh;
   x->told |= fresh;
   if (fresh)
-    return " (`train --fresh-head` starts this part fresh)";
+    return told ? "" : " (`train --fresh-head` starts this part fresh)";
   if (x->told_extend || !st_is_float(t->dtype) || !extend_fits(&x->module->param[param], &s, t, &g))
     return "";
   x->told_extend = true;
