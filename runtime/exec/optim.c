@@ -206,11 +206,23 @@ int flat_args(bigs_model *m, int program, const OptRange *range, const Flat *f,
   flat_dims(range, dims);
   for (int i = 0; i < p->ninput; i++) {
     const BigsTensor *t = &m->module->input[p->input[i]];
+// The parameter that begins a range.
+static const char *name_at(const BigsModule *module, const OptRange *range) {
+  for (int i = 0; i < module->nparam; i++)
+    if (module->storage[module->param[i].storage].offset == range->offset)
+      return module->param[i].name;
+  return "";
+}
+
+static int other_dtype(bigs_model *m, const OptRange *range, DType want) {
+  return bigs_fail(&m->error, BIGS_EMODEL,
+                   "parameter %s is %s, and cannot be trained: the optimizer is for %s",
+                   name_at(m->module, range), dtype_name((DType)range->dtype), dtype_name(want));
+}
+
     in[i] = flat_value(f, t->name);
     if (t->rank && t->dtype != range->dtype)
-      return bigs_fail(&m->error, BIGS_EMODEL,
-                       "%s parameters cannot be trained: the optimizer is for %s",
-                       dtype_name((DType)range->dtype), dtype_name((DType)t->dtype));
+      return other_dtype(m, range, (DType)t->dtype);
   }
   for (int i = 0; i < p->noutput; i++)
     out[i] = f->result ? f->result : flat_value(f, p->output[i].name);
