@@ -362,6 +362,19 @@ static void say_next(const Session *s, const Options *given, const BigsTrain *t)
   printf("\n");
 }
 
+// A rate that is still on its way up when the run ends trains little, whatever it is set to.
+static void warn_warmup(const Session *s, const BigsTrain *t, const TrainPlan *plan) {
+  int64_t steps = plan->recipe.steps, warm = schedule_warm(t->piece, t->npiece, steps);
+  if (s->o->quiet || steps < 1 || warm < steps + (steps == 1))
+    return;
+  fprintf(stderr,
+          "bigsc: warning: the rate warms up for %lld steps, and the run has %lld: it ends at %g "
+          "of %g; --steps N, or a share, `warmup(10%%)`, in the train block\n",
+          (long long)warm, (long long)steps,
+          plan->recipe.rate * schedule_factor(t->piece, t->npiece, steps - 1, steps),
+          plan->recipe.rate);
+}
+
 static int train(Session *s, const Options *given, int index, Ranks *ranks, Feeding *f) {
   const BigsTrain *t = &s->module->train[index];
   TrainPlan plan;
@@ -373,6 +386,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   if ((status = open_data(s, t, &plan, ranks, f, &to)))
     return status;
   say_rows(s, f, &plan);
+  warn_warmup(s, t, &plan);
   if ((status = ranks_meet(s, ranks, &plan, f, &to.team)))
     return status;
   catch_interrupts();

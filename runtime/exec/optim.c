@@ -67,6 +67,15 @@ double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t
   return now;
 }
 
+int64_t schedule_warm(const BigsPiece *piece, int npiece, int64_t total) {
+  int64_t used = 0, warm = 0;
+  for (int i = 0; i < npiece; i++) {
+    used += (int64_t)steps_of(&piece[i], used, total, i + 1 == npiece);
+    warm = piece[i].kind == SCHED_WARMUP ? used : warm;
+  }
+  return warm;
+}
+
 // ---- groups
 typedef struct OptimSetting {
   bool known, frozen;
@@ -197,15 +206,6 @@ static void flat_dims(const OptRange *range, int64_t dims[MAX_SYMS]) {
     dims[i] = range->bytes / dtype_size((DType)range->dtype);
 }
 
-int flat_args(bigs_model *m, int program, const OptRange *range, const Flat *f,
-              int64_t dims[MAX_SYMS], const void **in, void **out) {
-  const BigsProgram *p =
-      program >= 0 && program < m->module->nprogram ? &m->module->program[program] : NULL;
-  if (!p || p->ninput > FLAT_ARGS || p->noutput > FLAT_ARGS)
-    return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
-  flat_dims(range, dims);
-  for (int i = 0; i < p->ninput; i++) {
-    const BigsTensor *t = &m->module->input[p->input[i]];
 // The parameter that begins a range.
 static const char *name_at(const BigsModule *module, const OptRange *range) {
   for (int i = 0; i < module->nparam; i++)
@@ -220,6 +220,15 @@ static int other_dtype(bigs_model *m, const OptRange *range, DType want) {
                    name_at(m->module, range), dtype_name((DType)range->dtype), dtype_name(want));
 }
 
+int flat_args(bigs_model *m, int program, const OptRange *range, const Flat *f,
+              int64_t dims[MAX_SYMS], const void **in, void **out) {
+  const BigsProgram *p =
+      program >= 0 && program < m->module->nprogram ? &m->module->program[program] : NULL;
+  if (!p || p->ninput > FLAT_ARGS || p->noutput > FLAT_ARGS)
+    return bigs_fail(&m->error, BIGS_EBUG, "the module lacks its optimizer");
+  flat_dims(range, dims);
+  for (int i = 0; i < p->ninput; i++) {
+    const BigsTensor *t = &m->module->input[p->input[i]];
     in[i] = flat_value(f, t->name);
     if (t->rank && t->dtype != range->dtype)
       return other_dtype(m, range, (DType)t->dtype);

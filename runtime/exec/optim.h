@@ -22,6 +22,8 @@ int recipe_check(const BigsTrain *t, const TrainRecipe *r, BigsError *e);
 //   `to`       constant  stays
 // After the last piece its end factor holds.
 double schedule_factor(const BigsPiece *piece, int npiece, int64_t step, int64_t total);
+// The step that its last `warmup` ends at; 0: it has none.
+int64_t schedule_warm(const BigsPiece *piece, int npiece, int64_t total);
 
 typedef struct OptRange { // neighbours in the arenas that are updated alike
   int64_t offset, bytes;
