@@ -3,7 +3,7 @@
 // The first line names the columns: see columns.def.  Labels are whole numbers from 0, or words, which are classes in the order of
 // their bytes, or any numbers where the model's target is one.
 #include "runtime/train/data_internal.h"
-#include <ctype.h>
+#include "runtime/train/decimal.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,15 +62,14 @@ typedef struct TsvReader {
 } TsvReader;
 
 static int read_number(const TextLine *l, const TextField *f, float *out, BigsError *e) {
-  char text[64] = "", *end = text;
-  if (f->n < sizeof text)
-    memcpy(text, f->s, f->n);
-  double x = strtod(text, &end);
+  double x = NAN;
+  bool number = decimal_read(f->s, f->n, &x);
   *out = (float)x;
-  if (end != text && !*end && !isspace((unsigned char)*text) && isfinite(*out))
+  if (isfinite(*out))
     return 0;
-  return bigs_fail(e, BIGS_EMODEL, "%s:%zu: label \"%.*s\" is not a number", l->path, l->line,
-                   (int)(f->n < 40 ? f->n : 40), f->s);
+  return bigs_fail(e, BIGS_EMODEL, "%s:%zu: label \"%.*s\" is %s", l->path, l->line,
+                   (int)(f->n < 40 ? f->n : 40), f->s,
+                   number ? "more than f32 holds" : "not a number, as `3`, `-0.25` or `1e-3`");
 }
 
 // f NULL: it is not known.

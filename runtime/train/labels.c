@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "runtime/files/file.h"
+#include "runtime/train/decimal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,9 +166,8 @@ static bool whole_number(const char *s, int64_t *x) {
 }
 
 static bool any_number(const char *s) {
-  char *end;
-  strtod(s, &end);
-  return end != s && !*end;
+  double x;
+  return decimal_read(s, strlen(s), &x);
 }
 
 static int label_of_name(const Labels *l, const char *name) {

@@ -3,6 +3,8 @@ train_sources = \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \
 	%D%/columns.c \
+	%D%/decimal.c \
+	%D%/decimal.h \
 	%D%/columns.def \
 	%D%/columns.h \
 	%D%/corpus.c \

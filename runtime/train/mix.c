@@ -3,17 +3,16 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "runtime/train/data_internal.h"
+#include "runtime/train/decimal.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 double mix_weight(const char *path, int *n) {
   const char *colon = strrchr(path, ':');
-  char *end = NULL;
-  double w = colon ? strtod(colon + 1, &end) : 0;
-  bool number =
-      colon && colon > path && end > colon + 1 && !*end && strchr("0123456789.", colon[1]);
-  if (!number || !(w > 0 && isfinite(w)) || !access(path, F_OK))
+  double w = 0;
+  bool number = colon && colon > path && decimal_read(colon + 1, strlen(colon + 1), &w);
+  if (!number || colon[1] == '+' || !(w > 0 && isfinite(w)) || !access(path, F_OK))
     return -1;
   *n = (int)(colon - path);
   return w;

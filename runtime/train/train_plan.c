@@ -1,5 +1,6 @@
 // What a run is going to be: the block's recipe, what was saved, and what `--set` and other options change.
 #include "runtime/train/train_internal.h"
+#include "runtime/train/decimal.h"
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -36,11 +37,11 @@ static const char *set_fault(const Settable *s, double x) {
 }
 
 static int set_value(const Settable *s, const char *assignment, BigsError *e) {
-  char *end = NULL;
   size_t n = strlen(s->name);
   const char *value = assignment + n + (assignment[n] == '=');
-  double x = strtod(value, &end);
-  const char *fault = set_fault(s, end == value || *end ? NAN : x);
+  double x = NAN;
+  decimal_read(value, strlen(value), &x);
+  const char *fault = set_fault(s, x);
   if (fault)
     return bad_value(e, assignment, fault);
   if (s->whole)
