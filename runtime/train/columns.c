@@ -15,6 +15,14 @@ int cut_fields(const TextLine *l, TextField *field) {
   return MAX_COLUMNS + 1;
 }
 
+int column_once(const TextLine *l, const TextField *field, int n, int i, BigsError *e) {
+  for (int k = 0; k < n && i >= 0; k++)
+    if (k != i && field[k].n == field[i].n && !memcmp(field[k].s, field[i].s, field[i].n))
+      return bigs_fail(e, BIGS_EMODEL, "%s:%zu: the header has the column \"%.*s\" twice", l->path,
+                       l->line, (int)(field[i].n < 40 ? field[i].n : 40), field[i].s);
+  return 0;
+}
+
 #define PAIR(a, b)
 #define TEXT(a)
 #define LABEL(name)
@@ -96,6 +104,12 @@ static int no_texts(const TextLine *l, const TsvHeader *h, BigsError *e) {
                    l->path, l->line);
 }
 
+static int check_once(const TextLine *l, const TsvHeader *h, const Columns *c, BigsError *e) {
+  int err = column_once(l, h->field, h->n, c->a, e);
+  err = err ? err : column_once(l, h->field, h->n, c->b, e);
+  return err ? err : column_once(l, h->field, h->n, c->label, e);
+}
+
 int columns_read(const TextLine *l, bool need_label, Columns *out, BigsError *e) {
   TextField field[MAX_COLUMNS];
   TsvHeader h = {field, cut_fields(l, field)};
@@ -112,7 +126,7 @@ int columns_read(const TextLine *l, bool need_label, Columns *out, BigsError *e)
   if (out->a < 0)
     return no_texts(l, &h, e);
   if (out->label >= 0 || !need_label)
-    return 0;
+    return check_once(l, &h, out, e);
   return bigs_fail(
       e, BIGS_EMODEL,
       "%s:%zu: the header has no column \"label\" (nor another of those that tsv knows); "

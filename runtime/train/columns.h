@@ -11,6 +11,9 @@ typedef struct TextField { // of a line, or of JSON
 // Between tabs: no quoting.  field: room for MAX_COLUMNS.  MAX_COLUMNS + 1: there are more.
 int cut_fields(const TextLine *l, TextField *field);
 
+// Is no other of the n fields of a header called as field[i] is?  What it holds would be a guess; i -1: nothing is asked for.
+int column_once(const TextLine *l, const TextField *field, int n, int i, BigsError *e);
+
 typedef struct Columns {
   int count, a, b, label; // b -1: single texts; label -1: none
   bool headless;          // the line is a row already

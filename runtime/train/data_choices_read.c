@@ -221,6 +221,23 @@ static int keep_header(ChoicesReader *r, const TextLine *l, BigsError *e) {
              : bigs_fail(e, BIGS_EMODEL, "%s: more than %d columns", r->where, MAX_COLUMNS);
 }
 
+// Columns that hold the same: of one name, or of two.
+static bool same_column(TextField a, TextField b) {
+  int x = 0, y = 0;
+  ChoiceColumn is = column_of(a, &x);
+  return is != CHOICE_NONE && is == column_of(b, &y) && x == y;
+}
+
+static int check_twice(const ChoicesReader *r, BigsError *e) {
+  for (int i = 0; i < r->columns; i++)
+    for (int k = i + 1; k < r->columns; k++)
+      if (same_column(r->name[i], r->name[k]))
+        return bigs_fail(
+            e, BIGS_EMODEL, "%s: the columns \"%.*s\" and \"%.*s\" of the header hold the same",
+            r->where, (int)r->name[i].n, r->name[i].s, (int)r->name[k].n, r->name[k].s);
+  return 0;
+}
+
 // Its columns are those of a row.
 static int read_header(ChoicesReader *r, const TextLine *l, BigsError *e) {
   RawRow row = {0};
@@ -231,6 +248,7 @@ static int read_header(ChoicesReader *r, const TextLine *l, BigsError *e) {
     put_field(&row, r->name[i], (TextField){"", 0});
     label |= column_of(r->name[i], &number) == CHOICE_LABEL;
   }
+  status = status ? status : check_twice(r, e);
   status = status ? status : check_choices(r, count_choices(&row), e);
   if (!status && !label && !r->d->o.unlabelled)
     status = bigs_fail(e, BIGS_EMODEL, "%s: the header has no column \"label\"", r->where);

@@ -1,5 +1,7 @@
 // Files of questions: SQuAD's JSON, and lines of columns.  See data_spans.h.
 #include "runtime/train/data_spans.h"
+#include "base/hash.h"
+#include "base/map.h"
 #include "base/utf8.h"
 #include "runtime/files/json.h"
 #include "runtime/text/unicode.h"
@@ -14,6 +16,7 @@ typedef struct SpansReader {
   TokEncoder *encoder;
   const char *path;
   LIST(char) json; // of the file under way; n 0: it has columns
+  Map ids; // numbers of questions: of the file, or of all where answers are written, which are told apart by them
   int column[5], columns;
   size_t line;
 } SpansReader;
@@ -183,6 +186,8 @@ static int read_header(SpansReader *r, const TextLine *l, BigsError *e) {
           "%s:%zu: the header has no column \"%s\": there are to be question, context, "
           "answer, and perhaps start and id, or the file is SQuAD's JSON",
           l->path, l->line, columns[i]);
+    if (column_once(l, field, r->columns, r->column[i], e))
+      return BIGS_EMODEL;
   }
   return 0;
 }
@@ -220,6 +225,28 @@ static int no_context(const char *what, const SpanContext *c, BigsError *e) {
   return c->tokens ? 0 : bigs_fail(e, BIGS_EMODEL, "%s: the context is empty", what);
 }
 
+typedef struct WantedId {
+  const Spans *s;
+  TextField id;
+} WantedId;
+
+static bool is_wanted_id(const void *wanted, uint64_t value) {
+  const WantedId *w = wanted;
+  SpanText id = w->s->question.v[value].id;
+  return (size_t)id.size == w->id.n && !memcmp(w->s->text.v + id.text, w->id.s, w->id.n);
+}
+
+// Of the question that comes next.
+static int keep_id(SpansReader *r, TextField id, const char *what, SpanText *out, BigsError *e) {
+  uint64_t key = hash_bytes(0, id.s, id.n) | 1; // 0 is no key
+  if (id.n && map_find(&r->ids, key, is_wanted_id, &(WantedId){r->s, id}))
+    return bigs_fail(e, BIGS_EMODEL, "%s: another question has the id \"%.*s\" already", what,
+                     (int)(id.n < 60 ? id.n : 60), id.s);
+  if (id.n && !map_add(&r->ids, key, (uint64_t)r->s->question.n))
+    return bigs_fail_memory(e, "ids of questions");
+  return keep_text(r->s, id, out, e);
+}
+
 static int push_question(SpansReader *r, TextField text, SpanQuestion *q, BigsError *e) {
   q->context = r->s->context.n - 1;
   q->answer = r->s->answer.n;
@@ -238,7 +265,7 @@ static int read_columns(SpansReader *r, const TextLine *l, BigsError *e) {
   int status = push_context(r, field_text(r, field, COLUMN_CONTEXT), e);
   status = status ? status : no_context(what, &r->s->context.v[r->s->context.n - 1], e);
   status = status ? status : push_question(r, field_text(r, field, COLUMN_QUESTION), &q, e);
-  status = status ? status : keep_text(r->s, field_text(r, field, COLUMN_ID), &q.id, e);
+  status = status ? status : keep_id(r, field_text(r, field, COLUMN_ID), what, &q.id, e);
   status = status ? status : read_line_answer(r, l, field, &q, e);
   return status ? status : LIST_ADD(&r->s->question, q, e);
 }
@@ -284,13 +311,15 @@ static int read_json_question(SpansReader *r, const JsonValue *v, TextField cont
   const JsonValue *text = member_text(v, "question"), *id = member_text(v, "id"),
                   *lack = json_get(v, "is_impossible");
   SpanQuestion q = {.known = json_get(v, "answers") != NULL};
+  char what[512];
   if (!text || !id)
     return lacks(r, v, text ? "id" : "question", e);
+  snprintf(what, sizeof what, "%s: byte %zu", r->path, v->offset);
   r->s->may_lack |= lack != NULL;
   if (!q.known && !r->d->o.unlabelled)
     return lacks(r, v, "answers", e);
   int status = push_question(r, (TextField){text->text, text->size}, &q, e);
-  status = status ? status : keep_text(r->s, (TextField){id->text, id->size}, &q.id, e);
+  status = status ? status : keep_id(r, (TextField){id->text, id->size}, what, &q.id, e);
   if (!status && !(lack && lack->kind == JSON_TRUE))
     status = read_json_answers(r, v, context, &q, e);
   if (!status && q.known && !q.answers && !lack)
@@ -336,6 +365,8 @@ static int begin_file(SpansReader *r, const TextLine *l, BigsError *e) {
   r->path = l->path;
   r->line = 0;
   r->columns = 0;
+  if (!r->d->o.unlabelled)
+    map_clear(&r->ids);
   return data_push_file(r->d, l->path, r->s->question.n, e);
 }
 
@@ -377,6 +408,7 @@ int spans_read(Data *d, Spans *s, const char *const *paths, int n, BigsError *e)
   if (!status && !s->question.n)
     status = bigs_fail(e, BIGS_EMODEL, "%s: no questions in it", text_file(r.from, 0));
   free(r.json.v);
+  map_free(&r.ids);
   tok_encoder_free(r.encoder);
   text_close(r.from);
   return status;

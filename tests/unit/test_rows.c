@@ -248,10 +248,24 @@ static const struct {
     {DATA_SPANS, "question\tcontext\tanswer\nwho\t\t\n", 1, ":2: the context is empty"},
     {DATA_SPANS, "{\"data\": [{\"paragraphs\": [{\"context\": \"anna\"}]}]}", 1,
      ": byte 26: no \"qas\" here"},
+    {DATA_SPANS, "question\tcontext\tanswer\tcontext\nwho\tanna\tanna\tanna\n", 1,
+     ":1: the header has the column \"context\" twice"},
+    {DATA_SPANS,
+     "question\tcontext\tanswer\tid\nwho\tanna\tanna\ta\nwho\tben\tben\tb\nwho\tben\tben\ta\n", 1,
+     ":4: another question has the id \"a\" already"},
+    {DATA_SPANS,
+     "{\"data\": [{\"paragraphs\": [{\"context\": \"anna\", \"qas\": [{\"question\": \"who\", "
+     "\"id\": "
+     "\"a\", \"answers\": [{\"text\": \"anna\", \"answer_start\": 0}]}, {\"question\": \"who\", "
+     "\"id\": "
+     "\"a\", \"answers\": []}]}]}]}",
+     1, ": byte 136: another question has the id \"a\" already"},
     {DATA_SPANS, "{\"data\": 1}", 1, ": byte 0: no \"data\" here"},
     {DATA_CHOICES, "context\tending0\tlabel\n", 1,
      ":1: no choices: they are called choice0, choice1"},
     {DATA_CHOICES, "context\tending0\tending2\tlabel\n", 1, ":1: no choices"},
+    {DATA_CHOICES, "context\tending0\tchoice0\tending1\tlabel\n", 1,
+     ":1: the columns \"ending0\" and \"choice0\" of the header hold the same"},
     {DATA_CHOICES, "context\tending0\tending1\n", 1, ":1: the header has no column \"label\""},
     {DATA_CHOICES, "context\tending0\tending1\tlabel\n", 1, ": no rows behind the header"},
     {DATA_CHOICES, "context\tending0\tending1\tlabel\nanna\ta\tb\t2\n", 1,
