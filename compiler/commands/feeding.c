@@ -251,12 +251,25 @@ static double argument(const BigsTrain *t, const char *name) {
   return 0;
 }
 
+// What the outputs call an axis of so many classes; NULL: none has them.
+static const char *dim_of_classes(const BigsModule *m, int64_t classes) {
+  for (int i = 0; i < m->nprogram; i++)
+    for (int k = 0; k < m->program[i].noutput; k++) {
+      const BigsTensor *t = &m->program[i].output[k];
+      int64_t c;
+      if (t->rank && poly_is_const(&t->extent[t->rank - 1], &c) && c == classes)
+        return t->axis[t->rank - 1];
+    }
+  return NULL;
+}
+
 static DataOptions data_options(Session *s, Feeding *f, const BigsTrain *train) {
   const BigsTensor *target = target_input(s->module, train);
   return (DataOptions){.kind = f->kind,
                        .length = f->length,
                        .table = token_table(s->module),
                        .classes = limit_of(target),
+                       .dim = dim_of_classes(s->module, limit_of(target)),
                        .labels = &f->labels,
                        .labels_fixed = f->labels_fixed,
                        .numbers = target && target->dtype == DT_F32,

@@ -59,6 +59,7 @@ typedef struct DataOptions {
   int64_t length;       // L: mlm_text at least 3, lm_text 1, tsv 4; where rows are no tokens 1
   int64_t table;        // rows of the model's token table; 0: unknown
   int64_t classes;      // tsv: labels must lie below; 0: unknown
+  const char *dim;      // what the model calls the classes' dim, for messages; NULL: unknown
   const Labels *labels; // tsv: the names of the model's classes; NULL: none
   bool labels_fixed;    // and no others, nor words where there are none
   bool numbers;         // tsv: targets are numbers

@@ -64,7 +64,7 @@ int data_each_line(const Data *d, TextReader *r, DataTakeLine *take, void *reade
 }
 
 int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, BigsError *e) {
-  LabelRules rules = {d->o.labels, d->o.labels_fixed, d->o.classes};
+  LabelRules rules = {d->o.labels, d->o.labels_fixed, d->o.classes, d->o.dim};
   int32_t *class_of = MALLOC_N(int32_t, words->n + 1);
   if (!class_of)
     return bigs_fail_memory(e, "the labels of the data");

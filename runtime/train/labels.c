@@ -207,16 +207,24 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+// Each class has a name, so that what is trained can say it: the first word too many is blamed, or, of too few, the last one.
+static int other_count(const LabelWords *w, const LabelRules *r, BigsError *e) {
+  const LabelWord *at = &w->v[w->n > r->classes ? r->classes : w->n - 1];
+  char fix[128] = "";
+  if (r->dim)
+    snprintf(fix, sizeof fix, ": -D %.64s=%d", r->dim, w->n);
+  return bigs_fail(e, BIGS_EMODEL,
+                   "%s:%zu: label \"%.40s\" is one of %d, but the model has %lld classes%s",
+                   at->path, at->line, at->text, w->n, (long long)r->classes, fix);
+}
+
 static int names_of_words(const LabelWords *w, const LabelRules *r, int32_t *class_of,
                           Labels *names, BigsError *e) {
   for (int i = 0; i < w->n; i++)
     if (any_number(w->v[i].text))
       return label_at(&w->v[i], e, "is a number, and others are words");
-  if (r->classes > 0 && w->n > r->classes)
-    return bigs_fail(e, BIGS_EMODEL,
-                     "%s:%zu: label \"%.40s\" is one of %d, but the model has %lld classes",
-                     w->v[r->classes].path, w->v[r->classes].line, w->v[r->classes].text, w->n,
-                     (long long)r->classes);
+  if (r->classes > 0 && w->n > 0 && w->n != r->classes)
+    return other_count(w, r, e);
   int err = labels_room(names, w->n, e);
   for (int i = 0; i < w->n && !err; i++)
     err = labels_set(names, i, w->v[i].text, e);
@@ -240,6 +248,8 @@ int label_words_classes(const LabelWords *w, const LabelRules *r, int32_t *class
                         BigsError *e) {
   int64_t x;
   bool known = r->known && r->known->n, numbers = w->n && any_number(w->v[0].text);
+  if (known && !r->fixed && r->classes > 0 && r->known->n != r->classes)
+    known = false; // of a head that starts fresh
   const LabelWord *unknown = known ? known_classes(w, r->known, class_of) : NULL;
   if (known && !unknown)
     return labels_copy(r->known, names, e);

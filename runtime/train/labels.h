@@ -36,9 +36,10 @@ typedef struct LabelRules {
   const Labels *known; // names of the model's classes; NULL: none
   bool fixed;          // no other than the known ones, nor words where none are known
   int64_t classes;     // of the model; 0: unknown
+  const char *dim;     // that has as many, where it is known, for messages; NULL: none
 } LabelRules;
 // The class of each word.  Known names are taken where all words are among them; else words that are whole numbers are the classes
-// themselves, and others get theirs in the order of their bytes, as *names.  Status BIGS_EMODEL names the word and its line.
+// themselves, and others get theirs in the order of their bytes, as *names: as many as the model has classes.  Status BIGS_EMODEL names the word and its line.
 int label_words_classes(const LabelWords *w, const LabelRules *r, int32_t *class_of, Labels *names,
                         BigsError *e);
 #endif

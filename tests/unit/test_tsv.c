@@ -154,7 +154,7 @@ static const struct {
     {"label\tsentence\tquestion\n1\tw6\tw5\n", true},
     {"sentence1\tsentence2\tlabel1\tgold_label\nw5\tw6\t0\t1\n", true},
     {"score\tsentence2\tsentence1\n1\tw6\tw5\n", true},
-    {"premise\thypothesis\ttext\tscore\tlabel\nw5\tw6\tw7\t0\t1\n", true},
+    {"premise\thypothesis\ttext\tscore\tlabel\ttext\nw5\tw6\tw7\t0\t1\tw7\n", true},
 };
 
 START_TEST(tsv_columns) {
@@ -179,6 +179,10 @@ static const struct {
     {"text\tlabel\nw5\tx\nw6\t1\n", "t.tsv:3: label \"1\" is a number, and others are words"},
     {"text\tlabel\nw5\td\nw5\tc\nw5\td\nw5\tb\nw5\ta\n",
      "t.tsv:6: label \"a\" is one of 4, but the model has 3 classes"},
+    {"text\tlabel\nw5\tb\nw6\ta\n",
+     "t.tsv:3: label \"a\" is one of 2, but the model has 3 classes"},
+    {"text\tlabel\ttext\nw5\t1\tw6\n", "t.tsv:1: the header has the column \"text\" twice"},
+    {"label\ttext\tlabel\n1\tw5\t0\n", "t.tsv:1: the header has the column \"label\" twice"},
     {"text\tlabel\nw5\t-1\n", "label \"-1\""},
     {"text\tlabel\nw5\t\n", "label \"\""},
     {"text\tlabel\nw5\t99999999999\n", "label \"99999999999\""},
