@@ -4,6 +4,7 @@
 #include "compiler/driver/session.h"
 #include "base/edit.h"
 #include "compiler/commands/tensors.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,35 @@ static int load(Session *s, const Options *o) {
   return status ? status : session_check_output(s, o->out, OUTPUT_NUMBERS);
 }
 
+// "[1, 0]" of element i.
+static const char *place_text(Session *s, const Written *w, int64_t i) {
+  const char *text = "]";
+  for (int k = w->rank; k-- > 0; i /= w->shape[k])
+    text = session_text(s, "%s%lld%s", k ? ", " : "", (long long)(i % w->shape[k]), text);
+  return session_text(s, "[%s", text);
+}
+
+// Of a mean over no places, say: who reads the file may miss it.
+static void warn_of_nans(Session *s, const Written *w, int64_t n) {
+  int64_t nans = 0, first = 0;
+  for (int64_t i = dtype_is_float((DType)w->dtype) ? n : 0; i-- > 0;)
+    if (isnan(dtype_get((DType)w->dtype, w->data, i))) {
+      nans++;
+      first = i;
+    }
+  if (nans)
+    session_error(s, 0,
+                  "warning: %lld of the %lld elements of `%s` are not numbers, the first at %s",
+                  (long long)nans, (long long)n, w->name, place_text(s, w, first));
+}
+
+static int write_output(Session *s, const Written *w, int64_t n) {
+  int status = tensors_write(s, s->o->out, w, 1);
+  if (!status)
+    warn_of_nans(s, w, n);
+  return status;
+}
+
 static int run_entry(Session *s, int program) {
   const BigsProgram *p = &s->module->program[program];
   int64_t dims[MAX_SYMS], shape[BIGS_MAX_RANK];
@@ -46,7 +76,7 @@ static int run_entry(Session *s, int program) {
   if (status)
     session_error(s, status, "%s", bigs_model_error(s->handle));
   else
-    status = tensors_write(s, s->o->out, &(Written){p->name, t->dtype, t->rank, shape, out}, 1);
+    status = write_output(s, &(Written){p->name, t->dtype, t->rank, shape, out}, n);
   free(out);
   return status;
 }
