@@ -271,7 +271,7 @@ static void store_first(LoopLower *x, const LoopRegion *r, int i, LExpr *piece) 
   Nest t = loop_open_nest(x, now.ax, now.nax, true);
   Coords to = t.at;
   coords_set(&to, r->s->axis, piece);
-  lower_store(x->c, x->forward->place[i], &to, loop_settled(x->c, loop_slot_load(x, &now, &t.at)),
+  lower_store(x->c, x->forward->place[i], &to, lower_settled(x->c, loop_slot_load(x, &now, &t.at)),
               false);
   loop_close_nest(x, &t);
 }
@@ -327,7 +327,7 @@ static void load_first(LoopLower *x, LoopRegion *f, const PieceAgain *t, int i, 
   Slot now = loop_scratch_slot(x, state, state->ax, state->nax, state->attr.name);
   f->now[i] = now.mem;
   Nest nest = loop_open_nest(x, now.ax, now.nax, true);
-  LExpr *v = loop_settled(x->c, first_value(x, p, i, &nest.at, piece));
+  LExpr *v = lower_settled(x->c, first_value(x, p, i, &nest.at, piece));
   loop_slot_store(x, &now, &nest.at, v);
   if (p->seen[i])
     loop_slot_store(x, &t->slot[i], &nest.at, v);

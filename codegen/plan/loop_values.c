@@ -173,12 +173,6 @@ Nest loop_open_nest(LoopLower *x, Axis *const *ax, int n, bool vector) {
   return t;
 }
 
-LExpr *loop_settled(Lower *c, LExpr *e) {
-  if (e->op == L_REG || e->op == L_CONST)
-    return e;
-  return lx_reg(c->a, e->dtype, lower_reg(c, e->dtype, e));
-}
-
 // ---- values in scratch
 
 // A sum in more steps than this is taken in float64.
@@ -295,7 +289,7 @@ static void argmax_nest(LoopLower *x, const Slot *s, Node *n) {
 
 static void map_nest(LoopLower *x, const Slot *s, Node *n) {
   Nest t = loop_open_nest(x, s->ax, s->nax, true);
-  LExpr *v = loop_settled(x->c, lower_value(x->c, n, &t.at).e);
+  LExpr *v = lower_settled(x->c, lower_value(x->c, n, &t.at).e);
   loop_slot_store(x, s, &t.at, v);
   loop_close_nest(x, &t);
 }
@@ -308,7 +302,7 @@ static void concat_nest(LoopLower *x, const Slot *s, Node *n) {
     for (int k = 0; k < s->nax; k++)
       ax[k] = s->ax[k] == n->attr.axis ? part : s->ax[k];
     Nest t = loop_open_nest(x, ax, s->nax, true);
-    LExpr *v = loop_settled(x->c, lower_value(x->c, n->in[i], &t.at).e),
+    LExpr *v = lower_settled(x->c, lower_value(x->c, n->in[i], &t.at).e),
           *at = coords_get(&t.at, part);
     coords_set(&t.at, n->attr.axis, llinear(x->c, &at, &one, 1, from));
     loop_slot_store(x, s, &t.at, v);
@@ -367,7 +361,7 @@ static void scatter_nest(LoopLower *x, const Slot *s, Node *n) {
       open_axis(x, &t, n->attr.axes[i], 0);
   Coords out = t.at;
   coords_set(&out, n->attr.axis, scatter_place(c, n, &t.at));
-  LExpr *v = loop_settled(c, lower_value(c, n->in[1], &t.at).e);
+  LExpr *v = lower_settled(c, lower_value(c, n->in[1], &t.at).e);
   LStmt *add = ls_store(c->a, s->mem, slot_index(x, s, &out), v);
   add->add = true;
   lower_emit(c, add);

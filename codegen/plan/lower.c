@@ -109,10 +109,29 @@ static LExpr *reg_at(Lower *c, int depth, LExpr *first) {
   return lx_reg(c->a, first->dtype, r);
 }
 
+static bool is_widened(const LExpr *e) { // what bf16 holds, as f32
+  return e->op == L_CAST && e->dtype == DT_F32 && e->a->dtype == DT_BF16;
+}
+
+// A register that is written once.  Of what was rounded to bf16 it is that, so that a store need not round again.
+static LExpr *kept_at(Lower *c, int depth, LExpr *e) {
+  if (!is_widened(e))
+    return reg_at(c, depth, e);
+  return lx_op(c->a, L_CAST, DT_F32, reg_at(c, depth, e->a), NULL, NULL);
+}
+
+static bool is_kept(const LExpr *e) {
+  return e->op == L_REG || (is_widened(e) && e->a->op == L_REG);
+}
+
 int lower_reg(Lower *c, DType t, LExpr *first) {
   if (first->dtype != t)
     BUG("a register of another dtype");
   return (int)reg_at(c, c->scope.n - 1, first)->inum;
+}
+
+LExpr *lower_settled(Lower *c, LExpr *e) {
+  return is_kept(e) || e->op == L_CONST ? e : kept_at(c, c->scope.n - 1, e);
 }
 
 static int max2(int a, int b) {
@@ -204,14 +223,18 @@ LExpr *lower_load(Lower *c, const Place *pl, const Coords *at) {
   return lx_load(c->a, c->k, lower_mem(c, pl->buf, pl->base, false), index);
 }
 
+static LExpr *stored_as(Lower *c, DType t, LExpr *e) {
+  if (t == DT_BF16 && is_widened(e))
+    return e->a;
+  return e->dtype == t ? e : lx_op(c->a, L_CAST, t, e, NULL, NULL);
+}
+
 void lower_store(Lower *c, const Place *pl, const Coords *at, LExpr *value, bool add) {
   LExpr *index = place_index(c, pl, at);
   int mem = lower_mem(c, pl->buf, pl->base, true);
   if (add)
     c->k->mem.v[mem].read = true;
-  if (value->dtype != c->k->mem.v[mem].dtype)
-    value = lx_op(c->a, L_CAST, c->k->mem.v[mem].dtype, value, NULL, NULL);
-  LStmt *s = ls_store(c->a, mem, index, value);
+  LStmt *s = ls_store(c->a, mem, index, stored_as(c, c->k->mem.v[mem].dtype, value));
   s->add = add;
   lower_emit(c, s);
 }
@@ -508,9 +531,9 @@ LowerVal lower_value(Lower *c, Node *n, const Coords *at) {
   LowerVal v = compute(c, n, at);
   bool shared = info_of(c->g, n)->nuse > 1 && !(op_flags(n->op) & F_INDEX),
        outer = v.depth < c->scope.n - 1;
-  if (v.cost && (shared || outer) && v.e->op != L_REG)
-    v = (LowerVal){reg_at(c, v.depth, v.e), v.depth, 0};
-  if (v.e->op == L_REG)
+  if (v.cost && (shared || outer) && !is_kept(v.e))
+    v = (LowerVal){kept_at(c, v.depth, v.e), v.depth, 0};
+  if (is_kept(v.e))
     v.cost = 0;
   memo_add(c, n, key, v);
   return v;

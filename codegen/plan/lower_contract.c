@@ -119,12 +119,6 @@ static void clear_slots(ContractEmit *e) {
   }
 }
 
-static LExpr *in_register(Lower *c, LExpr *v) {
-  if (v->op == L_REG || v->op == L_CONST)
-    return v;
-  return lx_reg(c->a, v->dtype, lower_reg(c, v->dtype, v));
-}
-
 static void epilogue(ContractEmit *e, const Coords *at) {
   Lower *c = e->c;
   for (int i = 0; i < e->k->m.n; i++) {
@@ -135,7 +129,7 @@ static void epilogue(ContractEmit *e, const Coords *at) {
       lower_store(c, m->place, at, lower_member(c, m, at), false);
       continue;
     }
-    LExpr *v = in_register(c, lower_member(c, m, at));
+    LExpr *v = lower_settled(c, lower_member(c, m, at));
     int mem = lower_mem(c, m->place->buf, poly_const(0), true);
     c->k->mem.v[mem].read = true;
     lower_emit(c, ls_colsum(c->a, mem, slot_index(e, m->place, at), v));

@@ -36,7 +36,7 @@ static void result_nest(LoopLower *x, const LoopRegion *r, const Results *all, b
   LExpr **v = NEWN(x->c->a, LExpr *, all->n);
   for (int i = first; i < all->n; i++)
     if (!done[i] && same_axes(all->v[i].node, n))
-      v[i] = loop_settled(x->c, lower_value(x->c, all->v[i].node, &t.at).e);
+      v[i] = lower_settled(x->c, lower_value(x->c, all->v[i].node, &t.at).e);
   for (int i = first; i < all->n; i++)
     if (v[i]) {
       put_result(x, r, &all->v[i], &t.at, v[i]);
@@ -117,7 +117,7 @@ static void first_states(LoopLower *x, LoopRegion *r) {
     Slot s = loop_scratch_slot(x, n, n->ax, n->nax, n->attr.name);
     r->now[i] = s.mem;
     Nest t = loop_open_nest(x, s.ax, s.nax, true);
-    loop_slot_store(x, &s, &t.at, loop_settled(x->c, lower_value(x->c, r->in[i], &t.at).e));
+    loop_slot_store(x, &s, &t.at, lower_settled(x->c, lower_value(x->c, r->in[i], &t.at).e));
     loop_close_nest(x, &t);
   }
 }
@@ -132,7 +132,7 @@ static void copy_state(LoopLower *x, const LoopRegion *r, int i) {
 // A next value that lacks axes of its state.
 static void spread_state(LoopLower *x, const Slot *s, Node *n) {
   Nest t = loop_open_nest(x, s->ax, s->nax, true);
-  loop_slot_store(x, s, &t.at, loop_settled(x->c, lower_value(x->c, n, &t.at).e));
+  loop_slot_store(x, s, &t.at, lower_settled(x->c, lower_value(x->c, n, &t.at).e));
   loop_close_nest(x, &t);
 }
 
@@ -184,7 +184,7 @@ static void find_live(LoopLower *x, LoopRegion *r, const Results *out, Node *con
 static void give_last(LoopLower *x, const LoopRegion *r, int i, const Result *to) {
   Slot now = loop_state_slot(x, r, i, r->now[i]);
   Nest t = loop_open_nest(x, now.ax, now.nax, true);
-  put_result(x, r, to, &t.at, loop_settled(x->c, loop_slot_load(x, &now, &t.at)));
+  put_result(x, r, to, &t.at, lower_settled(x->c, loop_slot_load(x, &now, &t.at)));
   loop_close_nest(x, &t);
 }
 

@@ -83,7 +83,6 @@ const Slot *loop_slot_of(const LoopLower *x, const Node *n); // NULL: n is not i
 // Loops over axes that are no tasks', one of them or the lanes as a vector.
 Nest loop_open_nest(LoopLower *x, Axis *const *ax, int n, bool vector);
 void loop_close_nest(LoopLower *x, Nest *t);
-LExpr *loop_settled(Lower *c, LExpr *e); // in a register
 // 2: the places of n along a lie side by side, -2: apart, 0: it is not in memory, or lacks a.
 int loop_unit_along(Prog *g, Node *n, const Axis *a);
 int loop_axes_but(const Slot *s, const Axis *but, Axis **out); // the slot's axes without one

@@ -329,12 +329,6 @@ static void add_to_slot(Rows *s, const Member *m, LExpr *v, const Coords *at) {
 
 // A kernel may write what it reads (an optimizer in place), so all values of an element come before
 // all its stores.
-static LExpr *settled(Lower *c, LExpr *e) {
-  if (e->op == L_REG || e->op == L_CONST)
-    return e;
-  return lx_reg(c->a, e->dtype, lower_reg(c, e->dtype, e));
-}
-
 static void store_members(Rows *s, const Coords *at, bool per_row) {
   Lower *c = s->c;
   LExpr **v = NEWN(c->a, LExpr *, s->k->m.n + 1);
@@ -342,7 +336,7 @@ static void store_members(Rows *s, const Coords *at, bool per_row) {
     Member *m = &s->k->m.v[i];
     bool row = m->role == ROLE_ROW || m->role == ROLE_REDUCE;
     if (row == per_row && stored(c->g, m))
-      v[i] = settled(c, lower_member(c, m, at));
+      v[i] = lower_settled(c, lower_member(c, m, at));
   }
   for (int i = 0; i < s->k->m.n; i++) {
     Member *m = &s->k->m.v[i];

@@ -374,8 +374,11 @@ int lower_var(Lower *c, Poly range, int depth);
 int lower_grid(Lower *c, Poly extent, int64_t block);
 void lower_push(Lower *c, LBody *b);
 void lower_pop(Lower *c);
-void lower_emit(Lower *c, LStmt *s);                              // into the innermost scope
-int lower_reg(Lower *c, DType t, LExpr *first);                   // declared in the innermost scope
+void lower_emit(Lower *c, LStmt *s);            // into the innermost scope
+int lower_reg(Lower *c, DType t, LExpr *first); // declared in the innermost scope
+LExpr *
+lower_settled(Lower *c,
+              LExpr *e); // e's value now: a constant, or of a register that nothing else writes
 void lower_define(Lower *c, Node *n, const Coords *at, LExpr *e); // from here on n's value there
 LExpr *lint(Lower *c, LExpr *e);      // the one equal expression; operands are interned
 LExpr *lint_deep(Lower *c, LExpr *e); // the same for an expression from outside
