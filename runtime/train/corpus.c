@@ -226,7 +226,7 @@ static int give(TextReader *r, size_t n, bool whole, TextLine *out, BigsError *e
     r->blank |= whole && !r->inside;
     return 0;
   }
-  *out = (TextLine){s, n, r->blank, r->path[r->at], r->line, at + skip};
+  *out = (TextLine){s, n, r->blank, !whole || r->inside, r->path[r->at], r->line, at + skip};
   r->blank = false;
   return 0;
 }

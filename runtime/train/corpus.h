@@ -26,6 +26,7 @@ typedef struct TextLine {
   const char *s; // n bytes of valid UTF-8, without the end of line; NULL at the end of all files
   size_t n;
   bool new_document; // the first line of a document; a file starts one
+  bool part;         // of a line over TEXT_MAX_LINE bytes
   const char *path;
   size_t line;   // number in its file, from 1; parts of one line share it
   size_t offset; // of s in its (uncompressed) file

@@ -24,7 +24,6 @@ typedef struct ChoicesReader {
   TextReader *from;
   TokEncoder *encoder;
   const char *path;
-  size_t line;
   TextField name[MAX_COLUMNS]; // of the header, in `header`
   int columns;
   char *header, *cells; // cells: room for the fields of a line
@@ -341,7 +340,6 @@ static int end_json(ChoicesReader *r, BigsError *e) {
 static int begin_file(ChoicesReader *r, const TextLine *l, BigsError *e) {
   int status = end_json(r, e);
   r->path = l->path;
-  r->line = 0;
   r->json = l->s[strspn(l->s, " \t")] == '{';
   status = status ? status : data_push_file(r->d, l->path, r->c->row.n, e);
   return status || r->json ? status : read_header(r, l, e);
@@ -352,9 +350,8 @@ static int take_line(void *reader, const TextLine *l, BigsError *e) {
   bool first = l->path != r->path;
   snprintf(r->where, sizeof r->where, "%s:%zu", l->path, l->line);
   int status = first ? begin_file(r, l, e) : 0;
-  if (!status && !r->json && l->line == r->line)
-    status = bigs_fail(e, BIGS_EMODEL, "%s: a line of more than %d bytes", r->where, TEXT_MAX_LINE);
-  r->line = l->line;
+  if (!status && !r->json)
+    status = data_whole_line(l, e);
   return status ? status : r->json ? read_json(r, l, e) : first ? 0 : read_columns(r, l, e);
 }
 

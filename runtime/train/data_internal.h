@@ -132,6 +132,8 @@ int data_push(Data *d, int32_t token, BigsError *e); // onto the stream
 void *data_own(Data *d, size_t size, void (*own_free)(void *own), BigsError *e);
 // A text as tokens onto the stream, *out being where they are; specials: as tok_encode has them.
 int data_push_text(Data *d, TokEncoder *c, TextField f, bool specials, DataText *out, BigsError *e);
+// A line that comes in parts is an error: a row is a line.
+int data_whole_line(const TextLine *l, BigsError *e);
 // A line of n fields where the header has another `count`: an error, or, with skip_bad, left out and counted.
 int data_other_fields(Data *d, const TextLine *l, int n, int count, BigsError *e);
 // A file begins with row (of tags: word) `first`.

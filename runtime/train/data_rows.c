@@ -63,6 +63,12 @@ int data_each_line(const Data *d, TextReader *r, DataTakeLine *take, void *reade
   }
 }
 
+int data_whole_line(const TextLine *l, BigsError *e) {
+  return l->part ? bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l->path,
+                             l->line, TEXT_MAX_LINE)
+                 : 0;
+}
+
 int data_classes(Data *d, const LabelWords *words, int32_t *label, int64_t n, BigsError *e) {
   LabelRules rules = {d->o.labels, d->o.labels_fixed, d->o.classes, d->o.dim};
   int32_t *class_of = MALLOC_N(int32_t, words->n + 1);

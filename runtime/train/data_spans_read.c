@@ -387,9 +387,8 @@ static int take_line(void *reader, const TextLine *l, BigsError *e) {
   int status = first && r->json.n ? read_json(r, e) : 0;
   status = status || !first ? status : begin_file(r, l, e);
   bool json = r->json.n || (first && l->s[strspn(l->s, " \t")] == '{');
-  if (!status && !json && l->line == r->line)
-    status = bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l->path, l->line,
-                       TEXT_MAX_LINE);
+  if (!status && !json)
+    status = data_whole_line(l, e);
   if (!status)
     status = json ? keep_json(r, l, e) : first ? read_header(r, l, e) : read_columns(r, l, e);
   r->line = l->line;

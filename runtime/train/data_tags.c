@@ -39,7 +39,6 @@ typedef struct TagsReader {
   TokIds ids;
   LabelWords words;
   const char *path;
-  size_t line;    // the one before
   int columns;    // of the file
   int64_t filled; // tokens of the row under way, the last one
   int32_t sentence;
@@ -154,7 +153,6 @@ static int read_word(TagsReader *t, const TextLine *l, bool begins, BigsError *e
 
 static int begin_file(TagsReader *t, const TextLine *l, BigsError *e) {
   t->path = l->path;
-  t->line = 0;
   t->columns = 0;
   return data_push_file(t->d, l->path, t->tags->label.n, e);
 }
@@ -166,12 +164,10 @@ static bool is_start_of_document(const TextLine *l) {
 
 static int take_line(void *reader, const TextLine *l, BigsError *e) {
   TagsReader *t = reader;
-  int status = l->path != t->path ? begin_file(t, l, e) : 0;
-  if (!status && l->line == t->line)
-    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l->path, l->line,
-                     TEXT_MAX_LINE);
+  int status = data_whole_line(l, e);
+  if (!status && l->path != t->path)
+    status = begin_file(t, l, e);
   t->begins |= l->new_document;
-  t->line = l->line;
   if (status || is_start_of_document(l)) {
     t->begins = true;
     return status;

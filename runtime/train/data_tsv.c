@@ -58,7 +58,6 @@ typedef struct TsvReader {
   LabelWords words; // d->label holds their numbers, until all are known
   Columns columns;  // of the file
   const char *path;
-  size_t line; // the one before
 } TsvReader;
 
 static int read_number(const TextLine *l, const TextField *f, float *out, BigsError *e) {
@@ -129,12 +128,10 @@ static int read_row(TsvReader *t, const TextLine *l, BigsError *e) {
 static int take_line(void *reader, const TextLine *l, BigsError *e) {
   TsvReader *t = reader;
   bool first = l->path != t->path;
-  if (!first && l->line == t->line)
-    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a line of more than %d bytes", l->path, l->line,
-                     TEXT_MAX_LINE);
+  int status = data_whole_line(l, e);
   t->path = l->path;
-  t->line = l->line;
-  int status = first ? read_header(t->d, l, &t->columns, e) : 0;
+  if (!status && first)
+    status = read_header(t->d, l, &t->columns, e);
   if (!status && first)
     status = data_push_file(t->d, l->path, t->d->rows, e);
   return status || (first && !t->columns.headless) ? status : read_row(t, l, e);

@@ -138,6 +138,8 @@ static int label_words_grow(LabelWords *w, BigsError *e) {
 
 int label_words_add(LabelWords *w, const char *s, size_t n, LabelWord at, int32_t *number,
                     BigsError *e) {
+  if (n && memchr(s, 0, n))
+    return bigs_fail(e, BIGS_EMODEL, "%s:%zu: a label with a NUL byte", at.path, at.line);
   uint64_t key = hash_bytes(0, s, n) | 1; // 0 is no key
   const uint64_t *found = map_find(&w->map, key, is_wanted_label, &(WantedLabel){w, s, n});
   *number = found ? (int32_t)*found : w->n;

@@ -293,6 +293,33 @@ START_TEST(files_that_are_refused) {
 }
 END_TEST
 
+// A line that comes in parts is told as one from its first part on, which would else be a row with too few fields.
+static const struct {
+  DataKind kind;
+  const char *header;
+} long_rows[] = {{DATA_TSV, "text\tlabel\n"},
+                 {DATA_TAGS, "a x\n"},
+                 {DATA_SPANS, "question\tcontext\tanswer\n"},
+                 {DATA_CHOICES, "choice0\tchoice1\tlabel\n"}};
+
+START_TEST(lines_of_more_than_a_part_are_refused) {
+  enum { LONG = TEXT_MAX_LINE + 100 };
+  Data *d;
+  BigsError e = {0};
+  size_t n = strlen(long_rows[_i].header);
+  char *text = malloc(n + LONG + 8);
+  memcpy(text, long_rows[_i].header, n);
+  memset(text + n, 'a', LONG);
+  strcpy(text + n + LONG, "\tb\t0\n");
+  int status = try_text(
+      text, (DataOptions){.kind = long_rows[_i].kind, .length = 16, .skip_bad = true}, &d, &e);
+  free(text);
+  ck_assert_ptr_null(d);
+  ck_assert_msg(status == 1 && strstr(e.text, ":2: a line of more than 1048576 bytes"), "%d: %s",
+                status, e.text);
+}
+END_TEST
+
 Suite *rows_suite(void) {
   Suite *s = suite_create("rows");
   TCase *t = tcase_create("pieces"), *u = tcase_create("bytes");
@@ -306,6 +333,7 @@ Suite *rows_suite(void) {
   tcase_add_test(t, choices_are_rows_of_a_row);
   tcase_add_loop_test(t, choices_as_others_have_them, 0, 3);
   tcase_add_loop_test(t, files_that_are_refused, 0, COUNT(wrong));
+  tcase_add_loop_test(t, lines_of_more_than_a_part_are_refused, 0, COUNT(long_rows));
   tcase_add_test(u, words_are_cut_as_in_a_text);
   tcase_add_loop_test(u, answers_are_parts_of_the_text, 1, 2);
   suite_add_tcase(s, t);
