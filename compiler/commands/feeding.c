@@ -346,6 +346,21 @@ static void start_feed(Feeding *f, const BigsTrain *train, FeedingRows rows, boo
   f->feed.epoch_steps = (data_rows(f->data, DATA_TRAIN) + rows.step - 1) / rows.step;
 }
 
+// Files of rows are text to who reads text: their headers and labels would be learned, and judged, without a word.
+static void note_columns(const Feeding *f, const BigsTrain *train, const char *const *paths,
+                         int npaths) {
+  static const char *const of_rows[] = {".tsv", ".csv", ".conll", ".json", ".jsonl"};
+  for (int i = 0; i < npaths && !f->o->quiet; i++)
+    for (int k = 0; k < COUNT(of_rows); k++)
+      if (file_has_suffix(paths[i], of_rows[k])) {
+        fprintf(stderr,
+                "bigsc: warning: %s is read as running text, columns and all, by block `%s` "
+                "(%s): --train names a block that reads rows\n",
+                paths[i], train->name, train->source);
+        return;
+      }
+}
+
 int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *const *paths,
                  int npaths, FeedingRows rows, int64_t length, uint64_t seed, bool hold_out) {
   int64_t batch = rows.step / rows.pieces;
@@ -357,6 +372,8 @@ int feeding_open(Session *s, Feeding *f, const BigsTrain *train, const char *con
     return session_error(s, EXIT_MODEL, "train block `%s` has no data source that can be read here",
                          train->name);
   f->kind = (DataKind)kind;
+  if (data_of_tokens(f->kind) && !data_is_task(f->kind))
+    note_columns(f, train, paths, npaths);
   int64_t fixed = fixed_batch(s->module);
   int status = data_of_tokens(f->kind) ? check_length(s, f, batch, rows.pieces)
                                        : check_arrays(s, train, batch, rows.pieces, &fixed);
