@@ -13,16 +13,37 @@ typedef struct Check {
   const char *path;
 } Check;
 
-// A first, silent look at the model tells which dims need a value.
-static void fix_dims(Check *c, Arena *a) {
+static Model *look(const Check *c, Arena *a, const Defines *d) {
   Diags quiet = {.arena = a};
-  ModelOptions opt = {.defs = c->o.defs.v, .ndefs = c->o.defs.n};
-  Model *m = model_load(a, intern_new(a), &quiet, c->path, c->o.text, &opt);
+  ModelOptions opt = {.defs = d->v, .ndefs = d->n};
+  return model_load(a, intern_new(a), &quiet, c->path, c->o.text, &opt);
+}
+
+// The least size of one dim that the model takes.
+static bool find_size(const Check *c, Arena *a, Defines *d, int i) {
+  enum { MOST = 32 };
+  const char *was = d->v[i].value;
+  for (int size = 1; size <= MOST; size++) {
+    d->v[i].value = arena_printf(a, "%d", size);
+    if (model_ok(look(c, a, d)))
+      return true;
+  }
+  d->v[i].value = was;
+  return false;
+}
+
+// A first, silent look at the model tells which dims need a value.  Where it does not take the values of others (`x[L = 6]`, `dim S = 2 - B`),
+// one of them is changed; if that does not help, the message of the compilation says why.
+static void fix_dims(Check *c, Arena *a) {
+  Model *m = look(c, a, &c->o.defs);
   if (model_ok(m)) {
     Defines all = {0};
     for (int i = 0; i < c->o.defs.n; i++)
       vec_push(a, &all, c->o.defs.v[i]);
     sample_defines(a, m, &all);
+    bool fits = model_ok(look(c, a, &all));
+    for (int i = c->o.defs.n; i < all.n && !fits; i++)
+      fits = find_size(c, a, &all, i);
     c->o.defs = all;
   }
 }
