@@ -241,9 +241,13 @@ static int read_columns(Scoring *c, char *const *field, int n) {
   c->columns = n;
   for (int k = 0; k < 3; k++) {
     c->column[k] = -1;
-    for (int i = n - 1; i >= 0; i--)
-      if (!strcmp(field[i], name[k]))
+    for (int i = 0; i < n; i++)
+      if (!strcmp(field[i], name[k])) {
+        if (c->column[k] >= 0)
+          return pair_error(c,
+                            session_text(&c->s, "the header has the column \"%s\" twice", name[k]));
         c->column[k] = i;
+      }
   }
   if (c->column[1] >= 0 && c->column[2] >= 0)
     return 0;
@@ -264,6 +268,8 @@ static int read_pair(Scoring *c, char *const *field, int n) {
 static int take_line(Scoring *c, char *copy, char **field, bool header) {
   if (memchr(c->line.s, 0, c->line.n))
     return pair_error(c, "not text: it holds a zero byte");
+  if (c->line.part)
+    return pair_error(c, "the line is longer than 1 MiB");
   int n = split(&c->line, copy, field);
   return header ? read_columns(c, field, n) : read_pair(c, field, n);
 }
