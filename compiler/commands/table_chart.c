@@ -2,6 +2,7 @@
 #include "compiler/commands/table_chart.h"
 #include "base/vec.h"
 #include "runtime/files/file.h"
+#include "runtime/train/decimal.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +40,18 @@ static int take_names(Table *t, char *line, BigsError *e) {
       t->path);
 }
 
-static int take_number(const Table *t, int column, const char *cell, double *out, BigsError *e) {
+// What diverged is written as nan or inf, and is a gap.
+static bool number_of(const char *cell, double *out) {
   char *end;
-  *out = *cell ? strtod(cell, &end) : NAN;
-  if (!*cell ? column > 0 : !*end && (column || isfinite(*out)))
+  if (decimal_read(cell, strlen(cell), out))
+    return true;
+  *out = strtod(cell, &end);
+  return !isfinite(*out) && !*end && end != cell;
+}
+
+static int take_number(const Table *t, int column, const char *cell, double *out, BigsError *e) {
+  *out = NAN;
+  if (!*cell ? column > 0 : number_of(cell, out) && (column || isfinite(*out)))
     return 0;
   return bigs_fail(e, BIGS_EMODEL, "%s:%d: `%s`, of the column `%s`, is no number", t->path,
                    t->line, cell, t->names.v[column]);
