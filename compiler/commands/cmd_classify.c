@@ -26,13 +26,15 @@ typedef struct Classifying {
   Labels labels;
   ScoreKind kind;
   float *scores; // of a chunk, by text
+  int64_t done;  // texts before it
 } Classifying;
 
 static int take_scores(void *ctx, const TextRow *row, const float *out, int64_t n) {
   Classifying *c = ctx;
   for (int64_t i = 0; i < n; i++)
     if (!isfinite(out[i]))
-      return session_error(&c->s, EXIT_NUMERIC, "the scores of a text are not finite");
+      return session_error(&c->s, EXIT_NUMERIC, "the scores of text %lld are not finite",
+                           (long long)(c->done + row->number + 1));
   memcpy(c->scores + row->number * n, out, (size_t)n * sizeof *out);
   return 0;
 }
@@ -119,6 +121,7 @@ static int classify_chunk(Classifying *c) {
       print_number(c, c->scores[i]);
     else
       print_class(c, c->scores + i * c->texts.width);
+  c->done += n;
   fflush(stdout);
   return status;
 }
