@@ -362,6 +362,17 @@ static void say_next(const Session *s, const Options *given, const BigsTrain *t)
   printf("\n");
 }
 
+// Rows that are held out and stand in no whole batch, where the model has no other.
+static void note_left(const Session *s, const Feeding *f) {
+  int64_t batch = f->from.batch, rows = data_rows(f->data, DATA_HELD_OUT);
+  if (s->o->quiet || f->dev || !f->from.whole || rows % batch == 0)
+    return;
+  fprintf(stderr,
+          "bigsc: note: of %lld rows held out %lld are not evaluated: the model is compiled for "
+          "batches of %lld rows\n",
+          (long long)rows, (long long)(rows % batch), (long long)batch);
+}
+
 // A rate that is still on its way up when the run ends trains little, whatever it is set to.
 static void warn_warmup(const Session *s, const BigsTrain *t, const TrainPlan *plan) {
   int64_t steps = plan->recipe.steps, warm = schedule_warm(t->piece, t->npiece, steps);
@@ -386,6 +397,7 @@ static int train(Session *s, const Options *given, int index, Ranks *ranks, Feed
   if ((status = open_data(s, t, &plan, ranks, f, &to)))
     return status;
   say_rows(s, f, &plan);
+  note_left(s, f);
   warn_warmup(s, t, &plan);
   if ((status = ranks_meet(s, ranks, &plan, f, &to.team)))
     return status;
