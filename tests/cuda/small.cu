@@ -75,7 +75,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k1(const k1_frame f) {
         float r7 = word_weight_1[i4 + (bg_most(bg_least((long long)r1, 10), 0) * 24)];
         float r8 = r7 - r5;
         float r13 = bg_bf16(__fmaf_rn(r8 * r12, norm_weight_2[i4], norm_bias_3[i4]));
-        LayerNorm_4[(i1 * 24) + i4] = bg_to_bf16(bg_bf16(r13));
+        LayerNorm_4[(i1 * 24) + i4] = bg_to_bf16(r13);
       }
       __syncwarp();
     }
