@@ -353,43 +353,69 @@ V vm_ceil(const VecMath *m, V x) {
   return m->has_fma ? whole(m, "llvm.ceil", x) : beside(m, x, LLVMRealOLT, 1);
 }
 
-// ---- tanh: x + x^3 P(x^2) below 0.625, 1 - 2 / (exp(2 |x|) + 1) above
-V vm_tanh(const VecMath *m, V x) {
-  bool f64 = vmx_format(m, LLVMTypeOf(x)).f64;
-  double saturated = f64 ? 20 : 9.1; // tanh rounds to 1
-  V a = vm_abs(m, x), z = LLVMBuildFMul(m->b, a, a, "");
-  V p = f64 ? HORNER(m, z, VMC_TANH64) : HORNER(m, z, VMC_TANH32);
-  p = vm_fma(m, LLVMBuildFMul(m->b, p, z, ""), a, a);
-  V c = vmx_selectk(m, vmx_cmpk(m, LLVMRealOGT, a, saturated), saturated, a), n;
-  V e = exp_reduced(m, LLVMBuildFAdd(m->b, c, c, ""), NULL, &n);
-  e = vmx_addk(m, scale_normal(m, e, n), 1);
-  V two = vm_splat(m, LLVMTypeOf(x), 2), one = vm_splat(m, LLVMTypeOf(x), 1);
-  V q = LLVMBuildFSub(m->b, one, LLVMBuildFDiv(m->b, two, e, ""), "");
-  return vm_copysign(m, vmx_select(m, vmx_cmpk(m, LLVMRealOLT, a, 0.625), p, q), x);
+// ---- 1 - exp(-y), y >= 0, in float32: as exp(-y) = 2^n (1 + p), (1 - 2^n) - 2^n p, whose first
+// part is exact, so that no digits are lost where y is small
+typedef struct Rest {
+  V less, more; // 1 - exp(-y), 1 + exp(-y)
+} Rest;
+
+static Rest rest32(const VecMath *m, V minus_y) {
+  V n, p = exp_less(m, minus_y, NULL, &n), one = vm_splat(m, LLVMTypeOf(p), 1);
+  VmFormat f = vmx_format(m, LLVMTypeOf(p));
+  V two_n = power_of_two(m, &f, LLVMBuildAdd(m->b, n, vmx_iconst(f.ity, (uint64_t)f.bias), ""));
+  return (Rest){vmx_fnma(m, two_n, p, LLVMBuildFSub(m->b, one, two_n, "")),
+                vm_fma(m, two_n, p, LLVMBuildFAdd(m->b, one, two_n, ""))};
 }
 
-// ---- erf: x + x P(x^2) near zero; above, 1 - erfc from a fit of log erfc (float32) or of exp(x^2)
-// erfc(x) (float64)
-static V erfc_tail32(const VecMath *m, V a) {
-  a = vmx_selectk(m, vmx_cmpk(m, LLVMRealOGT, a, 4), 4, a); // erf rounds to 1
-  V n, p = HORNER(m, a, VMC_ERF32_TAIL);
-  V e = exp_reduced(m, LLVMBuildFNeg(m->b, vm_fma(m, p, a, a), ""), NULL, &n);
-  return scale_normal(m, e, n);
+static V at_most(const VecMath *m, V x, double most) { // NaN stays
+  return vmx_selectk(m, vmx_cmpk(m, LLVMRealOGT, x, most), most, x);
+}
+
+// ---- tanh: (1 - exp(-2 |x|)) / (1 + exp(-2 |x|)) in float32; in float64 x + x^3 P(x^2) below 0.625,
+// 1 - 2 / (exp(2 |x|) + 1) above
+static V tanh32(const VecMath *m, V a) {
+  Rest r = rest32(m, vmx_mulk(m, at_most(m, a, 9.1), -2)); // from there on tanh rounds to 1
+  return LLVMBuildFDiv(m->b, r.less, r.more, "");
+}
+
+static V tanh64(const VecMath *m, V a) {
+  V z = LLVMBuildFMul(m->b, a, a, ""), p = HORNER(m, z, VMC_TANH64);
+  p = vm_fma(m, LLVMBuildFMul(m->b, p, z, ""), a, a);
+  V c = at_most(m, a, 20), n;
+  V e = exp_reduced(m, LLVMBuildFAdd(m->b, c, c, ""), NULL, &n);
+  e = vmx_addk(m, scale_normal(m, e, n), 1);
+  V two = vm_splat(m, LLVMTypeOf(a), 2), one = vm_splat(m, LLVMTypeOf(a), 1);
+  V q = LLVMBuildFSub(m->b, one, LLVMBuildFDiv(m->b, two, e, ""), "");
+  return vmx_select(m, vmx_cmpk(m, LLVMRealOLT, a, 0.625), p, q);
+}
+
+V vm_tanh(const VecMath *m, V x) {
+  V a = vm_abs(m, x);
+  return vm_copysign(m, (vmx_format(m, LLVMTypeOf(x)).f64 ? tanh64 : tanh32)(m, a), x);
+}
+
+// ---- erf: 1 - erfc from a fit of log erfc in float32; in float64 x + x P(x^2) near zero, above from
+// one of exp(x^2) erfc(x)
+static V erf32(const VecMath *m, V a) {
+  a = at_most(m, a, 4); // erf rounds to 1
+  V y = vm_fma(m, HORNER(m, a, VMC_ERF32), a, a);
+  return rest32(m, LLVMBuildFNeg(m->b, y, "")).less;
 }
 
 static V erfc_tail64(const VecMath *m, V a) {
-  a = vmx_selectk(m, vmx_cmpk(m, LLVMRealOGT, a, 6), 6, a);
+  a = at_most(m, a, 6);
   V t = LLVMBuildFDiv(m->b, vmx_addk(m, a, -2), vmx_addk(m, a, 2), "");
   V n, e = exp_reduced(m, LLVMBuildFNeg(m->b, LLVMBuildFMul(m->b, a, a, ""), ""), NULL, &n);
   return LLVMBuildFMul(m->b, scale_normal(m, e, n), HORNER(m, t, VMC_ERF64_TAIL), "");
 }
 
+static V erf64(const VecMath *m, V a) {
+  V z = LLVMBuildFMul(m->b, a, a, ""), p = vm_fma(m, HORNER(m, z, VMC_ERF64), a, a);
+  V q = LLVMBuildFSub(m->b, vm_splat(m, LLVMTypeOf(a), 1), erfc_tail64(m, a), "");
+  return vmx_select(m, vmx_cmpk(m, LLVMRealOLT, a, 1), p, q);
+}
+
 V vm_erf(const VecMath *m, V x) {
-  bool f64 = vmx_format(m, LLVMTypeOf(x)).f64;
-  V a = vm_abs(m, x), z = LLVMBuildFMul(m->b, a, a, "");
-  V p = f64 ? HORNER(m, z, VMC_ERF64) : HORNER(m, z, VMC_ERF32);
-  p = vm_fma(m, p, a, a);
-  V c = f64 ? erfc_tail64(m, a) : erfc_tail32(m, a);
-  V q = LLVMBuildFSub(m->b, vm_splat(m, LLVMTypeOf(x), 1), c, "");
-  return vm_copysign(m, vmx_select(m, vmx_cmpk(m, LLVMRealOLT, a, f64 ? 1 : 0.921875), p, q), x);
+  V a = vm_abs(m, x);
+  return vm_copysign(m, (vmx_format(m, LLVMTypeOf(x)).f64 ? erf64 : erf32)(m, a), x);
 }

@@ -41,26 +41,17 @@ static const double VMC_LOG_DD[] = {
     0x1.9999999999996p-2, 0x1.2492492492f5p-2, 0x1.c71c71c596bd4p-3, 0x1.745d18293cdddp-3,
     0x1.3b1364d09c28cp-3, 0x1.11206e0cd2ad6p-3, 0x1.de3d9e9435aafp-4, 0x1.eac4436e31edep-4};
 // tanh(x) = x + x^3 P(x^2)
-// on [0, 0.625]: error 2^-27.7, 2^-27.8 before rounding
-static const double VMC_TANH32[] = {
-    -0x1.555532p-2, 0x1.1106f6p-3, -0x1.b835a4p-5, 0x1.51f8cep-6,
-    -0x1.750ce4p-8};
-// tanh(x) = x + x^3 P(x^2)
 // on [0, 0.625]: error 2^-56.4, 2^-56.4 before rounding
 static const double VMC_TANH64[] = {
     -0x1.55555555554ffp-2, 0x1.111111110ac94p-3, -0x1.ba1ba1b503b07p-5, 0x1.664f477a63d02p-6,
     -0x1.226e161fd3cedp-7, 0x1.d6cf2688247e3p-9, -0x1.7d68938ca9423p-10, 0x1.3365ac966c826p-11,
     -0x1.df523e83485ebp-13, 0x1.4389c7156c2d2p-14, -0x1.0d98c0fcf260ap-16};
-// erf(x) = x + x P(x^2)
-// on [0, 0.921875]: error 2^-25.9, 2^-25.9 before rounding
-static const double VMC_ERF32[] = {
-    0x1.06eba6p-3, -0x1.8126e8p-2, 0x1.ce1ab4p-4, -0x1.b68e66p-6,
-    0x1.474a0ep-8, -0x1.3a48e2p-11};
 // erf(x) = 1 - exp(-x - x P(x))
-// on [0.921875, 4]: error 2^-30.3, 2^-30.4 before rounding
-static const double VMC_ERF32_TAIL[] = {
-    0x1.07796cp-3, 0x1.4531fcp-1, 0x1.b32ceep-4, -0x1.856af6p-6,
-    0x1.ddcd06p-9, -0x1.533868p-12, 0x1.7b31d4p-17};
+// on [0, 4]: error 2^-27.8, 2^-27.9 before rounding
+static const double VMC_ERF32[] = {
+    0x1.06eba8p-3, 0x1.45f3p-1, 0x1.a4f8c4p-4, -0x1.39b7ccp-6,
+    -0x1.6374bep-13, 0x1.b74396p-10, -0x1.4e27acp-11, 0x1.f28572p-14,
+    -0x1.3afd54p-17};
 // erf(x) = x + x P(x^2)
 // on [0, 1]: error 2^-56.3, 2^-62.7 before rounding
 static const double VMC_ERF64[] = {
