@@ -327,6 +327,7 @@ static TrainOptions train_options(Session *s, const BigsTrain *t) {
                         .best_by = best_by(s),
                         .patience = o->patience > 0 ? o->patience : 0,
                         .eval_every = o->eval_every > 0 ? o->eval_every : 0,
+                        .log_every = o->log_every > 0 ? o->log_every : 0,
                         .progress = {.to = o->quiet ? NULL : stderr,
                                      .terminal = isatty(2),
                                      .unit = feeding_of_tokens(t) ? "tokens" : "rows"}};

@@ -43,8 +43,8 @@ typedef struct Options {
   Defines defs, sets, extends, forms;
   Strings data, dev;
   const char *text; // the model's, once it was read from standard input
-  int64_t opt, steps, patience, eval_every, batch, pieces, length, size, top, smooth, repeat,
-      threads, seed; // -1: not given (opt: 2, seed: 0, threads: 0)
+  int64_t opt, steps, patience, eval_every, log_every, batch, pieces, length, size, top, smooth,
+      repeat, threads, seed; // -1: not given (opt: 2, seed: 0, threads: 0)
   bool seed_given, debug, embed_weights, verify_ir, time_report, syntax_only, resume, fresh_head,
       cased, check, pair, profile, time, json, why, skip_bad, verbose, quiet;
   int gpu; // no option: which of the GPUs, counted on from the first when there are fewer

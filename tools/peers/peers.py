@@ -5,11 +5,14 @@
   peers.py export MODEL FILE.onnx                                          needs torch and onnx
   peers.py onnxruntime FILE.onnx {f32|int8} B,L...                         needs onnxruntime (int8: its dynamic quantization)
   peers.py openvino FILE.onnx {f32|bf16} B,L...                            needs openvino
-Before these words: --threads N, --repeat N, and --small, two layers of 64, which show that it works.
+  peers.py ddp MODEL RANKS B,L...                                          needs torch: DistributedDataParallel over gloo
+Before these words: --threads N, --repeat N, --dims H=256,Depth=4, and --small, two layers of 64, which show that it works.
 
 MODEL is bert (BERT-base) or bigs (12 layers of 768, 3072 inner).  For each shape a line: B, L and the median of milliseconds.  The first
-call of each shape is not counted.  A module that is missing is status 3.  torch uses OpenBLAS on some systems, which takes processors
-that it does not know for old ones: OPENBLAS_CORETYPE=SkylakeX has it use AVX-512.
+call of each shape is not counted.  ddp: RANKS processes of this machine with B / RANKS rows and a share of the threads each (one at
+least); a line has a fourth number, the bytes that a rank sends in a step: those of the loopback device, shared by the ranks, so nothing
+else should use it.  A module that is missing is status 3.  torch uses OpenBLAS on some systems, which takes processors that it does not
+know for old ones: OPENBLAS_CORETYPE=SkylakeX has it use AVX-512.
 """
 import argparse
 import math
@@ -19,10 +22,11 @@ import sys
 import time
 
 
-def dims(model, small):
+def dims(o):
     d = dict(V=30522, P=512, H=768, F=3072, Heads=12, N=64, Depth=12)
-    if small:
+    if o.small:
         d.update(V=100, P=64, H=64, F=256, Heads=2, Depth=2)
+    d.update(o.dims)
     return d
 
 
@@ -167,7 +171,7 @@ def time_torch(o):
 
     torch.set_num_threads(o.threads)
     torch.manual_seed(0)
-    d = dims(o.model, o.small)
+    d = dims(o)
     model = make(o.model, d)
     run = torch.compile(model) if o.compile else model
     loss = torch.compile(model.loss) if o.compile else model.loss
@@ -185,17 +189,83 @@ def time_torch(o):
             run(ids)
 
     for B, L in o.shapes:
-        ids = torch.randint(0, d["V"], (B, L))
-        masked = max(1, B * L * 15 // 100)
-        at, labels = torch.randperm(B * L)[:masked], torch.randint(0, d["V"], (masked,))
+        ids, at, labels = draw(torch, d, B, L)
         call = (lambda: hidden(ids)) if o.what == "hidden" else (lambda: step(ids, at, labels))
         print_row(B, L, median(call, o.repeat))
+
+
+def draw(torch, d, B, L):  # a batch of B rows, of whose places 15 % are masked
+    masked = max(1, B * L * 15 // 100)
+    return torch.randint(0, d["V"], (B, L)), torch.randperm(B * L)[:masked], torch.randint(0, d["V"], (masked,))
+
+
+def loopback():  # bytes that went over it since the machine started
+    with open("/proc/net/dev") as file:
+        return next(int(line.split()[9]) for line in file if line.strip().startswith("lo:"))
+
+
+def sent_by_all(torch):  # as no rank is sending
+    torch.distributed.barrier()
+    bytes = loopback()
+    torch.distributed.barrier()
+    return bytes
+
+
+def ddp_rank(rank, o):
+    import torch
+
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(o.port), GLOO_SOCKET_IFNAME="lo")
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=o.ranks)
+    torch.set_num_threads(max(1, o.threads // o.ranks))
+    torch.manual_seed(0)
+    d = dims(o)
+    model = make(o.model, d)
+
+    class Loss(torch.nn.Module):  # what DDP wraps has to be called by forward
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, *batch):
+            return self.model.loss(*batch)
+
+    run = torch.nn.parallel.DistributedDataParallel(Loss())
+    update = torch.optim.AdamW(run.parameters(), lr=1e-4)
+    for B, L in o.shapes:
+        batch = draw(torch, d, B // o.ranks, L)
+
+        def step():
+            update.zero_grad()
+            run(*batch).backward()
+            update.step()
+
+        for _ in range(2):  # in the second one its buckets are cut anew
+            step()
+        before = sent_by_all(torch)
+        ms = median(step, o.repeat)
+        sent = (sent_by_all(torch) - before) // (o.repeat + 1) // o.ranks
+        if rank == 0:
+            print(B, L, f"{ms:.2f}", sent, flush=True)
+    torch.distributed.destroy_process_group()
+
+
+def time_ddp(o):
+    import socket
+
+    import torch
+
+    if any(B % o.ranks for B, _ in o.shapes):
+        sys.exit("peers.py: the rows of a batch are shared by the ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        o.port = free.getsockname()[1]
+    torch.multiprocessing.spawn(ddp_rank, args=(o,), nprocs=o.ranks)
 
 
 def export(o):
     import torch
 
-    model = make(o.model, dims(o.model, o.small), as_matrix=True).eval()
+    model = make(o.model, dims(o), as_matrix=True).eval()
     old = {} if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 5) else {"dynamo": False}
     axes = {0: "B", 1: "L"}
     torch.onnx.export(model, (torch.zeros(2, 16, dtype=torch.long),), o.file, opset_version=17, input_names=["ids"],
@@ -237,11 +307,16 @@ def shape(text):
     return int(B), int(L)
 
 
+def sizes(text):
+    return {name: int(value) for name, value in (one.split("=") for one in text.split(","))}
+
+
 def main():
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--threads", type=int, default=os.cpu_count())
     top.add_argument("--repeat", type=int, default=7)
     top.add_argument("--small", action="store_true")
+    top.add_argument("--dims", type=sizes, default={})
     peer = top.add_subparsers(dest="peer", required=True)
     p = peer.add_parser("torch")
     p.add_argument("model", choices=["bert", "bigs"])
@@ -250,6 +325,11 @@ def main():
     p.add_argument("--compile", action="store_true")
     p.add_argument("shapes", nargs="+", type=shape)
     p.set_defaults(run=time_torch)
+    p = peer.add_parser("ddp")
+    p.add_argument("model", choices=["bert", "bigs"])
+    p.add_argument("ranks", type=int)
+    p.add_argument("shapes", nargs="+", type=shape)
+    p.set_defaults(run=time_ddp)
     p = peer.add_parser("export")
     p.add_argument("model", choices=["bert", "bigs"])
     p.add_argument("file")
@@ -268,4 +348,5 @@ def main():
         sys.exit(3)
 
 
-main()
+if __name__ == "__main__":  # processes that are spawned read this file again
+    main()
