@@ -7,10 +7,13 @@
 // values of k they are moved into totals in float64.
 #include "codegen/llvm/tile.h"
 
+enum { AHEAD = 16 }; // values of k that packing asks ahead
+
 typedef struct BlockCx {
   TileCx c; // first: the loops' callbacks get it
   const LProduct *p;
   Val k0, kn, last; // the block: k0 <= k < k0 + kn; is it the product's last?
+  Val k;            // one of it, from 0 on
   bool pack_a;
   Val sums, a_pack, b_pack; // parts of the workspace
   Val totals;               // another: as many doubles as sums
@@ -83,12 +86,21 @@ static void pack_step(BlockCx *x, Val a, Val to) {
 static void pack_strip(TileCx *c) {
   BlockCx *x = (BlockCx *)c;
   Emit *e = c->e;
+  Val ak = emit_int(e, x->p->ak);
+  Val at = LLVMBuildMul(e->b, LLVMBuildAdd(e->b, x->k0, x->k, ""), ak, "");
+  Val from = floats(e, tile_a(c, x->p), at);
+  micro_ask(e->u, floats(e, from, times(e, ak, AHEAD)), 3);
+  pack_step(x, from, floats(e, strip(x), times(e, x->k, c->mr)));
+}
+
+// Value after value of k, each of which is another page: what is in one is read at once.
+static void pack_rows(BlockCx *x) {
+  Emit *e = x->c.e;
   LoopCx l;
-  Val ak = emit_int(e, x->p->ak), to = strip(x);
-  Val a = floats(e, tile_a(c, x->p), LLVMBuildMul(e->b, x->k0, ak, ""));
   if (!loop_begin(e, &l, iconst(e, 0), x->kn, 1))
     return;
-  pack_step(x, floats(e, a, LLVMBuildMul(e->b, l.i, ak, "")), floats(e, to, times(e, l.i, c->mr)));
+  x->k = l.i;
+  tile_rows(&x->c, pack_strip);
   loop_end(e, &l);
 }
 
@@ -127,6 +139,7 @@ static void add_tile(TileCx *c, bool copy_b) {
                   .cut = true,
                   .clamped = !x->pack_a && c->Mc < c->mr,
                   .masked = copy_b && masks_b(x),
+                  .prefetch = copy_b,
                   .copy_b = copy_b};
   if (key.clamped)
     key.am = MICRO_RUNTIME;
@@ -231,7 +244,7 @@ static void add_product(BlockCx *x, const LProduct *p) {
   x->last = LLVMBuildICmp(e->b, LLVMIntSLE, left, iconst(e, LOOP_K_BLOCK), "");
   move_at(x);
   if (x->pack_a)
-    tile_rows(&x->c, pack_strip);
+    pack_rows(x);
   tile_panels(&x->c, add_panel);
   loop_end(e, &l);
 }

@@ -87,22 +87,23 @@ static Val load_b(const Gen *g, Val p, int j) {
   return v;
 }
 
-static void ask_for(const Gen *g, Val p, unsigned locality) {
-  Val args[4] = {p, LLVMConstInt(g->u->i32, 0, false), LLVMConstInt(g->u->i32, locality, false),
-                 LLVMConstInt(g->u->i32, 1, false)};
-  call_intrinsic(g->u, "llvm.prefetch", &g->u->ptr, 1, args, 4);
+void micro_ask(LlvmUnit *u, Val p, int locality) {
+  Val args[4] = {p, LLVMConstInt(u->i32, 0, false),
+                 LLVMConstInt(u->i32, (unsigned long long)locality, false),
+                 LLVMConstInt(u->i32, 1, false)};
+  call_intrinsic(u, "llvm.prefetch", &u->ptr, 1, args, 4);
 }
 
 static void prefetch(const Gen *g, Val p) {
   int row_bytes = g->key->nv * g->u->target->vector_floats * 4;
   p = at(g, p, scaled(g, g->bk, PREFETCH_BYTES / row_bytes));
   for (int line = 0; line < row_bytes; line += LINE)
-    ask_for(g, at(g, p, i64c(g, line / 4)), 3);
+    micro_ask(g->u, at(g, p, i64c(g, line / 4)), 3);
 }
 
 static void prefetch_ahead(const Gen *g) {
   Val p = LLVMBuildLoad2(g->b, g->u->ptr, g->ahead, "");
-  ask_for(g, p, 2);
+  micro_ask(g->u, p, 2);
   LLVMBuildStore(g->b, at(g, p, LLVMGetParam(g->fn, ARG_STEP)), g->ahead);
 }
 

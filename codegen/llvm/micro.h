@@ -37,6 +37,8 @@ typedef struct MicroArgs {
 Val pair_add(LlvmUnit *u, Val x, Val y, Val sum);
 // The same of quads: all are words in lanes of floats.
 Val quad_add(LlvmUnit *u, Val x, Val y, Val sum);
+// Asks for the line of memory at p: into the nearest cache (3), or the one behind it (2).
+void micro_ask(LlvmUnit *u, Val p, int locality);
 // Calls the function of that key at the builder's position, emitting it first if the unit has none.
 void micro_call(LlvmUnit *u, const MicroKey *key, const MicroArgs *args);
 #endif

@@ -43,6 +43,7 @@ bool contract_fits_tile(const Prog *g, const Node *c);
 int task_rows(const PlanOptions *o, const Tile *t);
 int task_columns(const PlanOptions *o, const Tile *t, int64_t width);
 void task_size(const Prog *g, Tile *t); // decides, once the operands' places are known
+bool sum_is_known(const Tile *t);       // have all of its axes k extents that the model fixes?
 // library.c: contractions for a library of matrix products.  Is c one by its size?
 bool library_wants(Prog *g, const Node *c);
 // The last of what follows c that the library adds to it; c itself where that is nothing.

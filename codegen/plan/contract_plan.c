@@ -165,16 +165,9 @@ static bool batch_inside(const Tile *t) {
   return batch > 0 && is_feature(in);
 }
 
-static bool known_sum(const Tile *t) {
-  for (int i = 0; i < t->k.n; i++)
-    if (!is_feature(t->k.ax[i]))
-      return false;
-  return true;
-}
-
 // A long sum would go over all of those lines for each of the batch.
 static bool far_apart(const Prog *g, const Tile *t) {
-  return !t->pairs && !t->quads && g->p->o.on->tile_work && !known_sum(t) && batch_inside(t);
+  return !t->pairs && !t->quads && g->p->o.on->tile_work && !sum_is_known(t) && batch_inside(t);
 }
 
 static bool reads_rows(const Tile *t, const Place *a) {
@@ -481,7 +474,7 @@ Inst *contract_plan(Prog *g, Node *c) {
   k->row = list_of(g, &b->outer, &b->m, &k->nrow);
   k->col = list_of(g, &b->n, &(AxisList){0}, &k->ncol);
   task_size(g, b);
-  if (g->p->o.on->tile_work && known_sum(b) &&
+  if (g->p->o.on->tile_work && sum_is_known(b) &&
       batch_inside(b)) // few, so that those lines stay in the nearest cache
     b->rows = g->p->o.mr;
   k->slot_block = task_rows(&g->p->o, b);

@@ -126,9 +126,29 @@ static bool may_be_wide(const PlanTarget *on, const Tile *t) {
   return is_bf16(t) || (poly_is_const(&sum, &k) && k <= on->wide_sum);
 }
 
+bool sum_is_known(const Tile *t) {
+  for (int i = 0; i < t->k.n; i++)
+    if (!is_feature(t->k.ax[i]))
+      return false;
+  return true;
+}
+
+static bool is_long(const Tile *t) {
+  return !t->pairs && !t->quads && !t->b->width && !t->rows && !sum_is_known(t);
+}
+
+// The more rows, the less often columns are copied; but there have to be tasks for all threads.
+static void long_size(const PlanTarget *on, Tile *t) {
+  for (int rows = on->long_rows; rows > on->tile_rows && !t->rows; rows /= 2)
+    if (tasks_of(t, rows, on->tile_columns) >= on->long_tasks)
+      t->rows = rows;
+}
+
 // Of f32 tasks are square.
 void task_size(const Prog *g, Tile *t) {
   const PlanTarget *on = g->p->o.on;
+  if (is_long(t))
+    long_size(on, t);
   if (!on->wide_side || !may_be_wide(on, t))
     return;
   t->rows = side_of(&t->m, on->wide_side);

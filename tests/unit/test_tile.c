@@ -301,7 +301,8 @@ START_TEST(blocked) {
       {50, 130, 500, false, true, 1, EP_STORE},    {48, 128, 800, false, false, 1, EP_BIAS_GELU},
       {61, 144, 390, false, true, 2, EP_RESIDUAL}, {53, 135, 770, true, true, 1, EP_STORE},
       {3, 5, 400, true, true, 1, EP_STORE},        {4, 150, 10, true, false, 2, EP_TWO},
-      {70, 7, 391, true, true, 1, EP_COLUMN_SUM},  {96, 160, 385, true, false, 3, EP_STORE}};
+      {70, 7, 391, true, true, 1, EP_COLUMN_SUM},  {96, 160, 385, true, false, 3, EP_STORE},
+      {191, 130, 385, true, true, 1, EP_BIAS_GELU}};
   uint64_t seed = 6;
   for (int march = 0; run_targets[march]; march += 2) {
     TileCase c = {run_targets[march], v[_i].M,   v[_i].N,         v[_i].K, v[_i].sym,
