@@ -89,6 +89,7 @@ codegen_sources = \
 	%D%/plan/loop_pieces.c \
 	%D%/plan/loop_rows.c \
 	%D%/plan/loop_shared.c \
+	%D%/plan/loop_sums.c \
 	%D%/plan/loop_values.c \
 	%D%/plan/lower_lanes.c \
 	%D%/plan/lower_loop.c \

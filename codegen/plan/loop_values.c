@@ -20,7 +20,7 @@ int loop_own_axes(const LoopLower *x, Axis *const *ax, int n, Axis **out) {
 
 // A task's places along it.
 static Poly own_extent(const LoopLower *x, const Axis *a) {
-  return a == x->rows ? poly_const(x->nrows) : a->extent;
+  return a == x->rows ? poly_const(x->nrows) : a == x->lane ? poly_const(x->width) : a->extent;
 }
 
 static Poly own_extents(const LoopLower *x, Axis *const *ax, int n) {
@@ -178,8 +178,8 @@ Nest loop_open_nest(LoopLower *x, Axis *const *ax, int n, bool vector) {
 // A sum in more steps than this is taken in float64.
 enum { SHORT_SUM = 1024 };
 
-static DType sum_dtype(const Node *n) {
-  Poly p = extents(n->attr.axes, n->attr.naxes);
+static DType sum_dtype(const LoopLower *x, const Node *n) {
+  Poly p = own_extents(x, n->attr.axes, n->attr.naxes);
   int64_t count;
   bool is_short = poly_is_const(&p, &count) && count <= SHORT_SUM;
   DType t = computed_dtype(n);
@@ -189,7 +189,10 @@ static DType sum_dtype(const Node *n) {
 static void finish_sum(LoopLower *x, const Slot *s, Node *n, const Nest *t, DType sum, int reg) {
   Lower *c = x->c;
   LExpr *v = lower_cast(c, computed_dtype(n), lx_reg(c->a, sum, reg));
-  loop_slot_store(x, s, &t->at, lower_rounded(c, n, v));
+  if (s->given)
+    loop_sums_store(x, s->given, &t->at, v);
+  else
+    loop_slot_store(x, s, &t->at, lower_rounded(c, n, v));
 }
 
 int loop_unit_along(Prog *g, Node *n, const Axis *a) {
@@ -255,7 +258,7 @@ static Axis *lanes_of(const LoopLower *x, const Slot *s, const Node *n) {
 static Nest open_sums(LoopLower *x, const Slot *s, Axis *vec) {
   Nest t = {.at = x->at};
   open_axes(x, &t, s->ax, s->nax, vec);
-  if (vec && (vec == x->lane || axis_in(s->ax, s->nax, vec)))
+  if (vec && !s->given && (vec == x->lane || axis_in(s->ax, s->nax, vec)))
     open_axis(x, &t, vec, 4);
   return t;
 }
@@ -267,7 +270,7 @@ static void reduce_nest(LoopLower *x, const Slot *s, Node *n) {
     return;
   Axis **ax = n->attr.axes, *vec = lanes_of(x, s, n);
   Nest t = open_sums(x, s, vec), in;
-  DType sum = sum_dtype(n);
+  DType sum = sum_dtype(x, n);
   vec = vec && axis_in(ax, n->attr.naxes, vec) ? vec : NULL;
   int reg = lower_reg(c, sum, lx_const(c->a, sum, reduce_identity(n)));
   in = (Nest){.at = t.at};
@@ -388,9 +391,16 @@ static bool is_computed_apart(const Node *n) {
   return n->op == OP_LOOP || nest_of(n);
 }
 
+static void give_sum(LoopLower *x, const Result *r, Node *n) {
+  Slot s = {.node = n, .home = x->region, .ax = NEWN(x->c->a, Axis *, n->nax + 1), .given = r};
+  s.nax = loop_own_axes(x, n->ax, n->nax, s.ax);
+  reduce_nest(x, &s, n);
+}
+
 static void store_value(LoopLower *x, Node *n) {
-  if (n->op == OP_LOOP) {
-    loop_nest(x, n);
+  const Result *given = loop_sums_given(x, n);
+  if (n->op == OP_LOOP || given) {
+    given ? give_sum(x, given, n) : loop_nest(x, n);
     return;
   }
   NestOf *nest = n->op == OP_CONCAT ? concat_nest : nest_of(n);

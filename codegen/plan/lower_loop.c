@@ -45,9 +45,11 @@ static void result_nest(LoopLower *x, const LoopRegion *r, const Results *all, b
   loop_close_nest(x, &t);
 }
 
-// Those that give a state come last: it may be put where it was.
+// Those that give a state come last: it may be put where it was.  Sums over lanes have been put.
 static void put_results(LoopLower *x, const LoopRegion *r, const Results *all) {
   bool *done = NEWN(x->c->a, bool, all->n + 1);
+  for (int i = 0; i < all->n; i++)
+    done[i] = all->v[i].slots != NULL;
   for (int states = 0; states < 2; states++)
     for (int i = 0; i < all->n; i++)
       if (!done[i] && (states || !gives_state(all, done, i)))
@@ -99,7 +101,7 @@ static bool fits_in_place(const LoopLower *x, const LoopRegion *r) {
 static bool others_fit(const LoopLower *x, const LoopRegion *r, const Results *out) {
   uint8_t *seen = NEWN(x->c->a, uint8_t, x->c->g->g->nodes.n + 1);
   for (int i = 0; i < out->n; i++)
-    if (reads_elsewhere(x, r, out->v[i].node, false, seen))
+    if (!out->v[i].slots && reads_elsewhere(x, r, out->v[i].node, false, seen))
       return false;
   return true;
 }
@@ -120,6 +122,48 @@ static void first_states(LoopLower *x, LoopRegion *r) {
     loop_slot_store(x, &s, &t.at, lower_settled(x->c, lower_value(x->c, r->in[i], &t.at).e));
     loop_close_nest(x, &t);
   }
+}
+
+// ---- what is held
+
+// More than this in scratch would be read from farther away than memory that many tasks share.
+enum { HELD_BYTES = 1 << 16 };
+
+// Do the elements that are lanes lie apart, so that a vector is gathered at every step?
+static bool is_strewn(LoopLower *x, Node *n) {
+  Axis *own[MAX_AXES];
+  Poly size = extents(own, loop_own_axes(x, n->ax, n->nax, own));
+  int64_t count;
+  return loop_unit_along(x->c->g, n, x->lane) < 0 && !loop_slot_of(x, n) &&
+         poly_is_const(&size, &count) &&
+         count * x->width * (int64_t)dtype_size(computed_dtype(n)) <= HELD_BYTES;
+}
+
+static void hold(LoopLower *x, Node *n) {
+  Slot s = loop_scratch_slot(x, n, n->ax, n->nax, "held");
+  Nest t = loop_open_nest(x, s.ax, s.nax, true);
+  loop_slot_store(x, &s, &t.at, lower_settled(x->c, lower_value(x->c, n, &t.at).e));
+  loop_close_nest(x, &t);
+  vec_push(x->c->a, &x->slot, s);
+}
+
+// Of the loop of n; `live` by id.
+static void hold_strewn(LoopLower *x, const Node *n, const bool *live) {
+  const Scan *s = n->attr.scan;
+  for (int i = 0; i < s->nheld; i++) {
+    Node *held = n->in[s->nstate + s->nseen + i];
+    if (live[s->held_leaf[i]->id] && node_has(held, x->lane) && is_strewn(x, held))
+      hold(x, held);
+  }
+}
+
+// Before the steps, the elements of lanes are put side by side.
+static void hold_values(LoopLower *x, const LoopRegion *r) {
+  if (!x->lane || r->up)
+    return;
+  hold_strewn(x, x->k->root, r->live);
+  if (x->back)
+    hold_strewn(x, x->back->loop, loop_pieces_live(x->c->g, x->back));
 }
 
 static void copy_state(LoopLower *x, const LoopRegion *r, int i) {
@@ -235,6 +279,7 @@ static void emit_loop(LoopLower *x, const Scan *s, Node *const *in, const Result
   r.next = NEWN(c->a, int, s->nstate + 1);
   first_states(x, &r);
   x->region = &r;
+  hold_values(x, &r);
   run_steps(x, &r, out);
   r.depth = c->scope.n - 1;
   for (int i = 0; i < last->n; i++)
@@ -272,8 +317,7 @@ void loop_nest(LoopLower *x, Node *n) {
 
 // ---- tasks
 
-// The axis of tasks that most of what is read has at stride 1.
-static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
+Axis *loop_lane(Prog *g, const Node *n, Axis *const *ax, int nax) {
   Axis *best = NULL;
   int most = 0;
   for (int i = 0; i < nax; i++) {
@@ -290,12 +334,19 @@ static Axis *lane_axis(Prog *g, const Node *n, Axis *const *ax, int nax) {
   return best;
 }
 
-static void open_tasks(LoopLower *x, Axis *const *ax, int n) {
+static void choose_lane(LoopLower *x, Axis *const *ax, int n, const bool *live) {
+  bool none = x->rows || (x->back && !x->back->lane);
+  x->width = x->c->g->p->o.vector_floats * 4;
+  x->vec = 2;
+  x->lane = none ? NULL : loop_lane(x->c->g, x->k->root, ax, n);
+  if (!none && !x->lane)
+    x->lane = loop_sums_lane(x, ax, n, live);
+}
+
+static void open_tasks(LoopLower *x, Axis *const *ax, int n, const bool *live) {
   Lower *c = x->c;
   loop_rows_open(x, ax, n);
-  bool none = x->rows || (x->back && !x->back->lane);
-  x->lane = none ? NULL : lane_axis(c->g, x->k->root, ax, n);
-  x->vec = 2;
+  choose_lane(x, ax, n, live);
   for (int i = 0; i < n; i++)
     if (ax[i] != x->lane && ax[i] != x->rows)
       x->task[x->ntask++] = ax[i];
@@ -303,8 +354,8 @@ static void open_tasks(LoopLower *x, Axis *const *ax, int n) {
                   &x->at);
   if (!x->lane)
     return;
-  x->width = c->g->p->o.vector_floats * 4;
-  x->lane_lo = liop(c, L_IMUL, lvar(c, lower_grid(c, x->lane->extent, x->width)), li(c, x->width));
+  x->block = lvar(c, lower_grid(c, x->lane->extent, x->width));
+  x->lane_lo = liop(c, L_IMUL, x->block, li(c, x->width));
   x->lane_hi =
       liop(c, L_IMIN, liop(c, L_IADD, x->lane_lo, li(c, x->width)), lpoly(c, x->lane->extent));
 }
@@ -355,7 +406,10 @@ typedef struct LoopWanted {
 static void want_value(Prog *g, LoopWanted *w, const Member *m) {
   const Scan *s = m->node->attr.scan;
   int64_t i0 = m->node->attr.i0;
-  Result t = {.node = i0 < 0 ? m->node : s->out[i0], .place = m->place, .stepped = i0 >= 0};
+  Result t = {.node = i0 < 0 ? m->node : s->out[i0],
+              .value = m->node,
+              .place = m->place,
+              .stepped = i0 >= 0};
   w->live[i0 < 0 ? s->state[-1 - i0]->id : s->out[i0]->id] = true;
   if (i0 >= 0) {
     vec_push(g->a, &w->out, t);
@@ -383,7 +437,10 @@ static LoopWanted wanted_values(Prog *g, const Inst *k) {
 
 static void name_results(Lower *c, const Results *v) {
   for (int i = 0; i < v->n; i++)
-    lower_mem(c, v->v[i].place->buf, v->v[i].place->base, true);
+    if (v->v[i].slots)
+      lower_mem(c, v->v[i].slots->buf, poly_const(0), true);
+    else
+      lower_mem(c, v->v[i].place->buf, v->v[i].place->base, true);
 }
 
 static Poly plus(Poly a, Poly b) {
@@ -418,12 +475,13 @@ void lower_loop(Prog *g, Inst *k) {
     return;
   x.c = lower_new(g, k, inst_label(g, k));
   name_operands(x.c, n);
-  name_results(x.c, &w.out);
-  name_results(x.c, &w.last);
   loop_pieces_name(&x);
   loop_rows_name(&x);
   int tasks = loop_pieces_tasks(&x, ax, loop_tasks(g->g, n->attr.scan, w.live, ax));
-  open_tasks(&x, ax, tasks);
+  open_tasks(&x, ax, tasks, w.live);
+  loop_sums_place(&x, &w.out);
+  name_results(x.c, &w.out);
+  name_results(x.c, &w.last);
   loop_pieces_place(&x);
   x.c->loop = &x;
   emit_loop(&x, n->attr.scan, n->in, &w.out, &w.last, w.state);
@@ -431,6 +489,7 @@ void lower_loop(Prog *g, Inst *k) {
   if (x.back)
     flops = plus(flops, loop_flops(g, x.back->loop->attr.scan, loop_pieces_live(g, x.back)));
   lower_finish(x.c, flops);
+  loop_sums_add(&x);
 }
 
 // ---- planning

@@ -15,12 +15,16 @@ Node **loop_nodes(Graph *g, const Scan *s, int *n);
 void loop_live(const Scan *s, Node *const *nodes, int n, bool *live);
 // The axes that tasks have places of; `live` by id, NULL: all are.
 int loop_tasks(Graph *g, const Scan *s, const bool *live, Axis **out);
+// The same, and axes that are mixed by nothing but sums over them that a step gives.
+int loop_summed_tasks(Graph *g, const Scan *s, const bool *live, Axis **out);
 
+typedef struct Result Result;
 typedef struct Slot { // a value in scratch
   const Node *node;
   int mem, nax;
   Axis **ax;               // without those of tasks; the last one has stride 1, but for lanes
   struct LoopRegion *home; // where it is computed
+  const Result *given;     // NULL, or in place of scratch: where a sum over lanes goes
 } Slot;
 
 typedef struct LoopRegion { // one loop, perhaps in another one
@@ -35,13 +39,14 @@ typedef struct LoopRegion { // one loop, perhaps in another one
   int *now, *next; // by state: scratch
 } LoopRegion;
 
-typedef struct Result { // what a step gives: a value, and where it goes
-  Node *node;
+struct Result {       // what a step gives: a value, and where it goes
+  Node *node, *value; // value: what the loop's node outside is
   Slot slot;          // scratch, where place is NULL
   const Place *place; // memory
+  Place *slots;       // of a sum over lanes' axis: a task's, which are added up afterwards
   bool stepped;       // has the loop's axis
   bool next;          // is a state's next value
-} Result;
+};
 typedef VEC(Result) Results;
 
 struct LoopLower {
@@ -51,6 +56,8 @@ struct LoopLower {
   int ntask, vec;
   LExpr *lane_lo, *lane_hi; // the block of lanes
   int64_t width;            // its elements
+  LExpr *block;             // its number
+  const Results *out;       // of the outermost loop
   Axis *rows;               // or a block of rows, an axis of what is in scratch
   LExpr *rows_lo, *rows_hi;
   int64_t nrows;
@@ -94,6 +101,14 @@ bool loop_is_stored(const LoopRegion *r, Node *n); // in any case
 // ---- loop_shared.c
 void loop_find_shared(LoopLower *x, LoopRegion *r);
 
+// ---- loop_sums.c
+// An axis for lanes, beside those n of tasks, that is summed over in what a step gives alone; `live` by id.
+Axis *loop_sums_lane(LoopLower *x, Axis *const *task, int n, const bool *live);
+void loop_sums_place(LoopLower *x, Results *out);
+const Result *loop_sums_given(const LoopLower *x, const Node *n); // NULL: n is no such sum
+void loop_sums_store(LoopLower *x, const Result *r, const Coords *at, LExpr *v);
+void loop_sums_add(LoopLower *x); // after the loop's kernel
+
 // ---- loop_mixed.c
 void loop_conv_nest(LoopLower *x, const Slot *s, Node *n); // also of a kernel's gradient
 void loop_sort_nest(LoopLower *x, const Slot *s, Node *n);
@@ -118,6 +133,8 @@ bool loop_rows_product(LoopLower *x, const Slot *s,
                        Node *n); // n into its slot; false: it is no such product
 
 // ---- lower_loop.c
+// The axis of tasks that most of what is read has at stride 1.
+Axis *loop_lane(Prog *g, const Node *n, Axis *const *ax, int nax);
 Axis *loop_value_inner(
     Prog *g,
     Node *n); // the axis along which the elements of a step's value lie side by side; NULL: any

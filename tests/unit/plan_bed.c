@@ -91,12 +91,14 @@ static bool make_code(PlanBed *t, const BigsModule *m, Target *target, LKernel *
   return true;
 }
 
-static void count_replays(PlanBed *t, Planner *p) {
+static void count_remarks(PlanBed *t, Planner *p) {
   int n;
   const PlanRemark *r = plan_remarks(p, &n);
-  t->replays = 0;
-  for (int i = 0; i < n; i++)
+  t->replays = t->blocks = 0;
+  for (int i = 0; i < n; i++) {
     t->replays += !strncmp(r[i].text, "states of the scan are stored every", 35);
+    t->blocks += !strncmp(r[i].text, "tasks of the scan have", 22);
+  }
 }
 
 // NULL: there is nothing to run.
@@ -122,7 +124,7 @@ static BigsModule *compile(PlanBed *t, BigsProgramKind kind, const Output *outs,
     const PlanError *e = plan_errors(p, &n);
     ck_abort_msg("%s", e[0].text);
   }
-  count_replays(t, p);
+  count_remarks(t, p);
   LKernel **k = plan_kernels(p, &t->kernels);
   t->steps = m->program[0].nstep;
   t->bytes = 0;

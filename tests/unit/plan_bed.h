@@ -29,6 +29,7 @@ typedef struct PlanBed {
   bool print;       // the plan and the loops, to standard error
   // of the last run
   int steps, kernels;
+  int blocks;    // scans whose tasks have a block of an axis that is summed over
   int replays;   // scans whose states are computed again from the starts of pieces
   int64_t bytes; // that the steps say they read and write
   uint64_t bits; // hash of all outputs

@@ -133,6 +133,11 @@ static const ScanCase cases[] = {
      " t = exp(0.3 * d(x))\n"
      " entry y : [B, L, H] = scan[L](h : [B, H, N] = 0) {\n"
      "  h = exp(-t @[] A) * h + (t * x) @[] toB(x)\n  h @[N] toC(x) } }"},
+    {"selective, of many features",
+     "dim E = 150\nmodel M(x : [B, L, E]) { A : [E, N]\n toB, toC : Linear[E -> N]\n d : [E]\n"
+     " t = exp(0.3 * d * x)\n"
+     " entry y : [B, L, E] = scan[L](h : [B, E, N] = 0) {\n"
+     "  h = exp(-t @[] A) * h + (t * x) @[] toB(x)\n  h @[N] toC(x) } }"},
 };
 static const int64_t lengths[] = {1, 2, 7, 33};
 
@@ -169,8 +174,13 @@ typedef struct ScanRun {
   PlanCode *code;
 } ScanRun;
 
-// The bits of values and gradients, and in *replays how many scans compute their states again.
-static uint64_t run_case(const ScanCase *c, ScanRun r, int *replays) {
+// What was planned.
+typedef struct ScanPlan {
+  int replays, blocks; // as those of a PlanBed
+} ScanPlan;
+
+// The bits of values and gradients.
+static uint64_t run_case(const ScanCase *c, ScanRun r, ScanPlan *plan) {
   PlanBed t = plan_bed_new(5);
   Arena *a = t.b.arena;
   Diags d = {.arena = a};
@@ -189,8 +199,8 @@ static uint64_t run_case(const ScanCase *c, ScanRun r, int *replays) {
   const char *what = arena_printf(a, "%s, %lld steps", c->name, (long long)r.length);
   plan_bed_check_gradients(&t, &b.entries.v[0], what);
   uint64_t bits = t.bits;
-  if (replays)
-    *replays = t.replays;
+  if (plan)
+    *plan = (ScanPlan){t.replays, t.blocks};
   plan_bed_free(&t);
   return bits;
 }
@@ -257,18 +267,32 @@ END_TEST
 
 // States that are computed again from the first one of a piece are those of before.
 static const char *const replayed[] = {
-    "decay that is seen", "diagonal, complex",        "a flag",   "a scan in a scan",
-    "delta rule",         "running sums in the step", "selective"};
+    "decay that is seen", "diagonal, complex",        "a flag",    "a scan in a scan",
+    "delta rule",         "running sums in the step", "selective", "selective, of many features"};
 
 START_TEST(gradients_in_pieces) {
   const ScanCase *c = case_of(replayed[_i]);
   int64_t length = lengths[_i % COUNT(lengths)];
-  int none, some;
+  ScanPlan none, some;
   uint64_t all = run_case(c, (ScanRun){.length = length, .steps = -1}, &none),
            again = run_case(c, (ScanRun){.length = length, .steps = 3}, &some);
-  ck_assert_int_eq(none, 0);
-  ck_assert_int_gt(some, 0);
+  ck_assert_int_eq(none.replays, 0);
+  ck_assert_int_gt(some.replays, 0);
   ck_assert_msg(all == again, "%s, %d steps: other bits", c->name, (int)length);
+}
+END_TEST
+
+// Gradients that are sums over features leave tasks blocks of these.
+START_TEST(features_in_blocks) {
+  ScanRun r = {.length = 7, .threads = 1};
+  ScanPlan plan;
+  const ScanCase *c = case_of("selective, of many features");
+  uint64_t one = run_case(c, r, &plan);
+  ck_assert_int_gt(plan.blocks, 0);
+  r.threads = 3;
+  ck_assert(run_case(c, r, NULL) == one);
+  run_case(case_of("selective"), r, &plan);
+  ck_assert_int_eq(plan.blocks, 0);
 }
 END_TEST
 
@@ -288,7 +312,7 @@ END_TEST
 // ---- as CUDA C++
 
 // The last ones have what no model of the zoo has; BIGSC_FULL=1: all.
-enum { OF_THEIR_OWN = 8 };
+enum { OF_THEIR_OWN = 9 };
 static CudaBed cuda;
 
 static int first_on_the_shim(void) {
@@ -431,9 +455,9 @@ END_TEST
 
 // What the gradient needs of a short loop that starts with numbers is not stored at all.
 START_TEST(weights_of_keys_are_computed_again) {
-  int replays;
-  run_case(case_of("decay of a key, in pieces"), (ScanRun){.length = 33}, &replays);
-  ck_assert_int_eq(replays, 1);
+  ScanPlan plan;
+  run_case(case_of("decay of a key, in pieces"), (ScanRun){.length = 33}, &plan);
+  ck_assert_int_eq(plan.replays, 1);
 }
 END_TEST
 
@@ -455,6 +479,7 @@ Suite *scans_suite(void) {
   tcase_add_test(t, outer_products_stay_in_the_step);
   tcase_add_test(t, many_scans_in_a_scan);
   tcase_add_loop_test(t, rows_in_blocks, 0, COUNT(in_blocks));
+  tcase_add_test(t, features_in_blocks);
   tcase_add_loop_test(t, gradients_in_pieces, 0, COUNT(replayed));
   suite_add_tcase(s, t);
   add_pieces(s);
