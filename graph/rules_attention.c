@@ -57,6 +57,12 @@ static const Node *match_quotient(const Node *p, const Node **sum) {
   return NULL;
 }
 
+// The largest of x along one axis, with a gradient or without.
+static const Node *match_largest(const Node *m, const Node *x) {
+  m = m->op == OP_STOP ? m->in[0] : m;
+  return m->op == OP_RMAX && m->in[0] == x && m->attr.naxes == 1 ? m : NULL;
+}
+
 // The softmax of x, with e = exp(x - max[S](x)): x, and S.
 static Node *match_softmax(const Node *p, Axis **s) {
   const Node *sum, *e = match_quotient(p, &sum);
@@ -64,10 +70,8 @@ static Node *match_softmax(const Node *p, Axis **s) {
     return NULL;
   const Node *d = e->in[0];
   *s = sum->attr.axes[0];
-  if (d->op != OP_SUB || d->in[1]->op != OP_RMAX || d->in[1]->in[0] != d->in[0] ||
-      d->in[1]->attr.naxes != 1 || d->in[1]->attr.axes[0] != *s)
-    return NULL;
-  return d->in[0];
+  const Node *m = d->op == OP_SUB ? match_largest(d->in[1], d->in[0]) : NULL;
+  return m && m->attr.axes[0] == *s ? d->in[0] : NULL;
 }
 
 static Node *scaled_product(Node *x, double *scale) {
