@@ -126,6 +126,7 @@ typedef struct FarOptim FarOptim;
 void optim_far_free(bigs_model *m);
 typedef struct Team Team;           // team.h
 typedef struct TeamPiece TeamPiece; // team.h
+enum { TEAM_BESIDES = 2 };
 
 // What a handle's tokenizer is to those who do not know it: runtime/serve.
 typedef struct ModelTextOps {
@@ -181,6 +182,9 @@ struct bigs_model {
   int team_shares; // 0: nothing is cut
   bool team_told;  // the error is that of all ranks
   char *team_room; // for what they say
+  // What a trainer has to say besides the loss of a step's gradient: becomes the sum over ranks.
+  double besides[TEAM_BESIDES];
+  int64_t team_apart; // pieces of a step between two looks at the other ranks, at least 1; 0: 1
 };
 
 // ---- sizes.c

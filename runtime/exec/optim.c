@@ -524,8 +524,8 @@ static int step(bigs_model *m, int train, const TrainRecipe *r, OptShare share, 
     const double *sum = NULL;
     err = update_ranges(m, train, range, n, &f, &sum);
     err = err ? err : check_update(m, train, range, n, cut * norm, sum);
-    err = team_agree(m, err, NULL);
-    err = err ? err : team_gather(m, &m->param);
+    int lost = team_gather(m, &m->param);
+    err = team_agree(m, err ? err : lost, NULL);
     m->weights_version++;
     if (report)
       report->spoilt = err == BIGS_ENUMERIC;

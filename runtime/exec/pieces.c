@@ -1,10 +1,12 @@
 // Steps in pieces: see pieces.h.
 #include "runtime/exec/pieces.h"
+#include "base/clock.h"
 #include "runtime/exec/optim_internal.h"
 #include "runtime/exec/team.h"
 #include "runtime/exec/weights.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct PieceNode { // sums over some pieces
   double loss, count;
@@ -142,16 +144,40 @@ static int one_piece(PieceTree *t, int64_t i, const Needs *optimizer, OptReport 
     PieceNode now = {(double)loss * (double)a.count, (double)a.count};
     err = add_piece(t, i - t->p->first, now);
   }
-  return team_agree(m, say_piece(t, i, err, report), NULL);
+  return say_piece(t, i, err, report);
 }
 
-static int all_pieces(PieceTree *t, const Needs *optimizer, float *loss, OptReport *report) {
-  int err = 0;
-  for (int64_t i = t->p->first; i < t->p->first + t->p->own && !err; i++)
-    err = one_piece(t, i, optimizer, report);
-  double sums[2] = {t->all.loss, t->all.count};
-  err = err ? err : team_together(t->m, 0, sums, 2);
+// Between two of its pieces, this one and the next?  What fails on one rank, and a signal to one, is known to all about a second later.
+static bool looks_behind(const PieceTree *t, int64_t j) {
+  int64_t apart = t->m->team_apart > 0 ? t->m->team_apart : 1;
+  return (j + 1) % apart == 0 && j + 1 < t->p->own;
+}
+
+int64_t pieces_apart(int64_t own, double seconds) {
+  return seconds * (double)own < 1 ? own : seconds < 1 ? (int64_t)(1 / seconds) : 1;
+}
+
+// A rank that has failed goes on to take part in what the others do.
+static int own_pieces(PieceTree *t, int err, const Needs *optimizer, OptReport *report) {
+  for (int64_t j = 0; j < t->p->own && !t->m->team_told; j++) {
+    err = err ? err : one_piece(t, t->p->first + j, optimizer, report);
+    if (looks_behind(t, j))
+      err = team_agree(t->m, err, NULL);
+  }
+  return err;
+}
+
+static int all_pieces(PieceTree *t, int err, const Needs *optimizer, float *loss,
+                      OptReport *report) {
+  bigs_model *m = t->m;
+  double begin = clock_seconds();
+  err = own_pieces(t, err, optimizer, report);
+  double sums[TEAM_NUMBERS] = {t->all.loss, t->all.count, clock_seconds() - begin};
+  memcpy(sums + 3, m->besides, sizeof m->besides);
+  err = team_together(m, err, sums, TEAM_NUMBERS);
+  memcpy(m->besides, sums + 3, sizeof m->besides);
   t->all.count = sums[1];
+  m->team_apart = pieces_apart(t->p->own, sums[2] / (double)t->p->n);
   if (!err)
     *loss = (float)(sums[0] / sums[1]);
   return err;
@@ -167,8 +193,7 @@ static int step_begin(PieceTree *t, const TrainRecipe *r, Needs *later) {
   if (!err)
     t->n = optim_join(t->range, t->n);
   m->pieces = t->p->n;
-  err = err ? err : team_cut(m, pieces_shares(t->p->n));
-  return team_agree(m, err, NULL);
+  return err ? err : team_cut(m, pieces_shares(t->p->n));
 }
 
 int pieces_step(bigs_model *m, int train, const TrainRecipe *r, const StepPieces *p, float *loss,
@@ -179,7 +204,7 @@ int pieces_step(bigs_model *m, int train, const TrainRecipe *r, const StepPieces
   *out = (OptReport){.piece = -1};
   float value = 0;
   int err = step_begin(&t, r, &later);
-  err = err ? err : all_pieces(&t, &later, &value, out);
+  err = all_pieces(&t, err, &later, &value, out);
   free(t.range);
   if (!err && loss)
     *loss = value;

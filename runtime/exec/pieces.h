@@ -35,6 +35,8 @@ static inline int pieces_shares(int64_t n) {
   int64_t even = n < 1 ? 1 : n & -n;
   return even < SHARES_MOST ? (int)even : SHARES_MOST;
 }
+// Of a rank's own pieces, which take so many seconds each, how many lie between two looks at the other ranks: the same on all of them.
+int64_t pieces_apart(int64_t own, double seconds);
 // Memory that sums of so many pieces take, and what of it is still to be asked for.
 int64_t pieces_bytes(const BigsModule *module, int64_t own);
 int64_t pieces_missing(const bigs_model *m, int64_t own);

@@ -122,6 +122,7 @@ int team_cut(bigs_model *m, int shares) {
 int team_join(bigs_model *m, Team *t) {
   int err = start_pieces(m, t->ranks, t->ranks);
   int32_t all = err;
+  m->team_apart = 0;
   int lost = t->agree(t, m, &all, 1);
   if (!err && !lost && all)
     err = bigs_fail(&m->error, all, "another rank of the team lacks memory");
@@ -198,11 +199,13 @@ int team_agree(bigs_model *m, int err, bool *flag) {
 }
 
 int team_loss(bigs_model *m, int err, double count, float *loss, double *weight) {
-  double number[2] = {err ? 0 : *loss * count, count};
+  double number[2 + TEAM_BESIDES] = {err ? 0 : *loss * count, count};
   *weight = 1;
   if (!m->team)
     return err;
-  err = team_together(m, err, number, 2);
+  memcpy(number + 2, m->besides, sizeof m->besides);
+  err = team_together(m, err, number, 2 + TEAM_BESIDES);
+  memcpy(m->besides, number + 2, sizeof m->besides);
   if (!err) {
     *loss = (float)(number[0] / number[1]);
     *weight = count / number[1];

@@ -9,7 +9,8 @@
 // ranks add up is cut into as many shares as pieces can be halved, whatever the ranks, and these are added in a tree, too.
 //
 // All ranks call the same functions in the same order.  What fails on one of them alone is told to all by team_together or
-// team_agree; until then this rank takes part in what the others do, and afterwards none calls the table any more.
+// team_agree; until then this rank takes part in what the others do, and afterwards none calls the table any more.  A step has three
+// places for that: behind the gradients, with their norm, and behind the update.
 #ifndef BIGSC_RUNTIME_TEAM_H
 #define BIGSC_RUNTIME_TEAM_H
 #include "runtime/exec/optim.h"
@@ -64,12 +65,12 @@ void team_leave(bigs_model *m);
 // ---- each of these does nothing, and returns err or 0, where the handle is alone
 // Before this, ranks may have failed on their own: err of each.  Every rank returns the status of the first one that has, and
 // others' errors begin with its number.  number[n], n at most TEAM_NUMBERS: becomes the sum over ranks, added in a tree.
-enum { TEAM_NUMBERS = 4 };
+enum { TEAM_NUMBERS = 3 + TEAM_BESIDES };
 int team_together(bigs_model *m, int err, double *number, int n);
 // The same without numbers.  *flag, where it is not NULL, becomes true when it is on one rank.
 int team_agree(bigs_model *m, int err, bool *flag);
-// As team_together at the end of a gradient: *loss becomes the mean of the ranks', each with `count` as its weight, and *weight
-// this rank's share.
+// As team_together at the end of a gradient, with m->besides: *loss becomes the mean of the ranks', each with `count` as its weight,
+// and *weight this rank's share.
 int team_loss(bigs_model *m, int err, double count, float *loss, double *weight);
 int team_reduce(bigs_model *m, double weight); // the gradients
 // What of the ranges is this rank's, in place of them (malloc'd).

@@ -27,7 +27,8 @@ static int one_step(TrainRun *r) {
   r->norm = report.norm;
   train_show(r, loss, now);
   bool last = m->step == r->recipe.steps;
-  return m->step % r->log_every == 0 || last ? train_log_steps(r) : 0;
+  bool due = m->step % r->log_every == 0 || last;
+  return due ? team_agree(m, train_log_steps(r), NULL) : 0;
 }
 
 static int steps_and_saves(TrainRun *r) {
@@ -49,14 +50,13 @@ static int stop_early(TrainRun *r) {
   return train_put(r, &r->m->error);
 }
 
-// A team stops when one of its ranks is to.
+// A team stops when one of its ranks is to.  Each part of a step tells all ranks how it went.
 static int loop(TrainRun *r) {
   bool stop = train_stopped(r);
   int err = team_agree(r->m, 0, &stop);
   while (r->m->step < r->recipe.steps && !stop && !err && !train_stalled(r)) {
     err = steps_and_saves(r);
-    stop = train_stopped(r) || r->cut;
-    err = team_agree(r->m, err, &stop);
+    stop = train_stops(r);
   }
   if (err)
     return err;

@@ -173,6 +173,6 @@ int train_held_out(TrainRun *r) {
     if (i != METRIC_accuracy && metric_fits((MetricId)i, &v.task))
       record_number(&r->record, metric_names[i], v.metric[i]);
   record_int(&r->record, "count", v.count);
-  err = train_put(r, &r->m->error);
+  err = team_agree(r->m, train_put(r, &r->m->error), NULL);
   return err || !better || !r->o->best_by ? err : save_best(r);
 }

@@ -20,7 +20,7 @@ typedef struct TrainRun {
   bool can_evaluate;
   int64_t pieces;      // of a step
   FeedArgs args;       // of the batch, or piece, under way
-  int64_t step_tokens; // of the pieces so far
+  int64_t step_tokens; // of all ranks
   int64_t rows;        // of this step
   double masked;       // share of its tokens; 0: as the source has it
   bool cut;            // the step under way is dropped: the run has to stop
@@ -91,6 +91,8 @@ void train_pace(TrainRun *r);
 // ---- train_step.c
 // Has the caller asked for the end of the run?
 bool train_stopped(const TrainRun *r);
+// Is the run to end after this step?  All ranks know the same.
+bool train_stops(const TrainRun *r);
 // One step, of all ranks.  A step that is stopped between its pieces is dropped: r->cut is set then, and 0 returned.
 int train_take_step(TrainRun *r, float *loss, OptReport *report);
 #endif

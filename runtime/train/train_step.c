@@ -4,6 +4,9 @@
 #include "runtime/exec/team.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { SAYS_TOKENS, SAYS_STOP }; // in bigs_model.besides
 
 // The same batch again, looking at every op's results.
 static int repeat_batch(TrainRun *r, const FeedArgs *args) {
@@ -58,6 +61,16 @@ bool train_stopped(const TrainRun *r) {
   return r->o->stop && *r->o->stop;
 }
 
+bool train_stops(const TrainRun *r) {
+  return r->cut || (r->m->team ? r->m->besides[SAYS_STOP] > 0 : train_stopped(r));
+}
+
+// All ranks hear of it at the end of the gradient.
+static void say_besides(TrainRun *r, const FeedBatch *batch) {
+  r->m->besides[SAYS_TOKENS] += (double)batch->tokens;
+  r->m->besides[SAYS_STOP] = train_stopped(r);
+}
+
 static int next_piece(void *ctx, int64_t i, PieceArgs *out) {
   TrainRun *r = ctx;
   FeedBatch batch = {0};
@@ -65,7 +78,7 @@ static int next_piece(void *ctx, int64_t i, PieceArgs *out) {
     return bigs_fail(&r->m->error, BIGS_EINTERRUPT, "interrupted");
   int err = next_args(r, r->m->step * r->pieces + i, &batch);
   *out = (PieceArgs){r->args.dims, r->args.input, at_least_one(batch.count)};
-  r->step_tokens += batch.tokens;
+  say_besides(r, &batch);
   return err;
 }
 
@@ -78,7 +91,7 @@ static int step_of_pieces(TrainRun *r, float *loss, OptReport *report) {
 static int step_at_once(TrainRun *r, float *loss, OptReport *report) {
   FeedBatch batch = {0};
   int err = team_agree(r->m, next_args(r, r->m->step, &batch), NULL);
-  r->step_tokens = batch.tokens;
+  say_besides(r, &batch);
   return err ? err
              : model_step(r->m, r->plan->train, &r->recipe, r->args.dims, r->args.input,
                           at_least_one(batch.count), loss, report);
@@ -93,15 +106,13 @@ static int drop_step(TrainRun *r) {
 }
 
 int train_take_step(TrainRun *r, float *loss, OptReport *report) {
-  r->step_tokens = 0;
+  memset(r->m->besides, 0, sizeof r->m->besides);
   train_pace(r);
   int err = r->pieces > 1 ? step_of_pieces(r, loss, report) : step_at_once(r, loss, report);
   if (err == BIGS_EINTERRUPT && r->pieces > 1)
     return drop_step(r);
   if (err == BIGS_ENUMERIC)
     return explain_numeric(r, report);
-  double tokens = (double)r->step_tokens;
-  err = err ? err : team_together(r->m, 0, &tokens, 1);
-  r->step_tokens = (int64_t)tokens;
+  r->step_tokens = (int64_t)r->m->besides[SAYS_TOKENS];
   return err;
 }

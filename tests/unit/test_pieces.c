@@ -394,6 +394,53 @@ START_TEST(errors_say_which_piece) {
 }
 END_TEST
 
+// ---- what ranks say to each other
+enum { TALK_PIECES = 12, TALK_RANKS = 2, TALK_OWN = TALK_PIECES / TALK_RANKS };
+typedef struct RankTalk {
+  TeamHub hub;
+  int64_t apart;
+  int calls, large; // of a step, and those that swap gradients and parameters
+} RankTalk;
+
+static void talk(void *ctx, int k) {
+  RankTalk *t = ctx;
+  PieceBed b;
+  open_bed(&b, &code, NULL, 1, TALK_PIECES);
+  b.from.rank = k;
+  b.from.ranks = TALK_RANKS;
+  StepPieces p = {
+      .n = TALK_PIECES, .first = k * TALK_OWN, .own = TALK_OWN, .ctx = &b, .next = bed_next};
+  TrainRecipe r = recipe(&b);
+  int err = team_join(b.m, &t->hub.seat[k].team), calls = t->hub.seat[k].calls;
+  b.m->team_apart = t->apart;
+  err = err ? err : pieces_step(b.m, 0, &r, &p, NULL, NULL);
+  ck_assert_msg(!err, "%s", bigs_model_error(b.m));
+  for (int i = 0; i < b.m->team_pieces && !k; i++)
+    t->large += 2 * ((b.m->team_piece[i].slice > 0) + (b.m->team_piece[i].rest > 0));
+  t->calls = k ? t->calls : t->hub.seat[k].calls - calls;
+  team_leave(b.m);
+  close_bed(&b);
+}
+
+// Three times a step, and between as many pieces as were asked for.
+START_TEST(ranks_talk_little) {
+  static const int64_t apart[] = {0, 2, 3, TALK_OWN};
+  static const int looks[] = {5, 2, 1, 0};
+  for (int i = 0; i < COUNT(apart); i++) {
+    RankTalk t = {.apart = apart[i]};
+    hub_start(&t.hub, TALK_RANKS);
+    hub_run(&t.hub, talk, &t);
+    hub_end(&t.hub);
+    ck_assert_int_gt(t.large, 0);
+    ck_assert_int_eq(t.calls, 3 + t.large + looks[i]);
+  }
+  ck_assert_int_eq(pieces_apart(16, 0.01), 16);
+  ck_assert_int_eq(pieces_apart(16, 0.25), 4);
+  ck_assert_int_eq(pieces_apart(16, 0.6), 1);
+  ck_assert_int_eq(pieces_apart(16, 60), 1);
+}
+END_TEST
+
 START_TEST(a_module_without_the_sum_says_so) {
   PieceBed b;
   open_bed(&b, &code, NULL, 1, 2);
@@ -425,6 +472,7 @@ Suite *pieces_suite(void) {
   tcase_add_test(c, pieces_have_the_same_bits_on_any_threads_and_after_a_resume);
   tcase_add_loop_test(c, ranks_own_subtrees, 0, 3);
   tcase_add_test(c, errors_say_which_piece);
+  tcase_add_test(c, ranks_talk_little);
   tcase_add_test(c, a_module_without_the_sum_says_so);
   suite_add_tcase(s, c);
   return s;
