@@ -31,7 +31,8 @@ static int mpi_swap(Wire *w, int other, const void *give, size_t ngive, void *ta
 }
 
 static int mpi_done(Wire *w) {
-  int done = 0, code = MPI_Testall(2, mpi.request, &done, MPI_STATUSES_IGNORE);
+  MPI_Status status[2];
+  int done = 0, code = MPI_Testall(2, mpi.request, &done, status);
   return code ? mpi_fail(w, code) : done;
 }
 
