@@ -15,7 +15,8 @@ typedef struct Rows {
   int nrow, ncol; // an undecided domain's last axis is its column
   Axis **row, **col;
   LExpr *task; // block of rows
-  int64_t block;
+  int64_t block,
+      lanes;     // rows of a task; elements along the last axis of rows, where these are lanes
   int64_t chunk; // columns of a task, where rows alone are too few tasks; 0: all
   int levels;
   int vec, reduce_vec; // native vectors at a time
@@ -154,9 +155,9 @@ static void open_rows(Rows *s, Coords *at) {
   if (!s->k->lanes)
     return;
   Axis *a = s->row[s->nrow - 1];
-  int64_t lanes = c->g->p->o.vector_floats * 2;
-  LExpr *lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, lanes)), li(c, lanes));
-  open_loop(s, a, lo, min_int(c, liop(c, L_IADD, lo, li(c, lanes)), a->extent), a->extent, 2, at);
+  LExpr *lo = liop(c, L_IMUL, lvar(c, lower_grid(c, a->extent, s->lanes)), li(c, s->lanes));
+  open_loop(s, a, lo, min_int(c, liop(c, L_IADD, lo, li(c, s->lanes)), a->extent), a->extent, 2,
+            at);
 }
 
 // ---- reductions
@@ -372,6 +373,19 @@ static int64_t rows_of_task(const Rows *s) {
   return n < 1 ? 1 : n > 64 ? 64 : n;
 }
 
+// Where a task has many rows of lanes, it has more lanes and fewer rows instead, down to this many, so that it reads what lies
+// side by side.
+static void widen_lanes(Rows *s) {
+  enum { ROWS = 4 };
+  int64_t most = s->k->lanes ? s->c->g->p->o.on->lane_chunk : 0, all;
+  if (s->k->lanes && extent_is(s->row[s->nrow - 1], &all) && all < most)
+    most = all;
+  while (2 * s->lanes <= most && s->block >= 2 * ROWS) {
+    s->block /= 2;
+    s->lanes *= 2;
+  }
+}
+
 // A long row of pointwise work is many tasks.
 static int64_t columns_of_task(const Rows *s) {
   enum { FEW = 16 };
@@ -400,6 +414,8 @@ void lower_rows(Prog *g, Inst *k) {
   s.vec = flops > 24 ? 1 : 2;
   s.reduce_vec = flops > 24 ? 2 : 4;
   s.block = rows_of_task(&s);
+  s.lanes = g->p->o.vector_floats * 2;
+  widen_lanes(&s);
   s.chunk = columns_of_task(&s);
   Coords rows = {0};
   open_grid(&s);
