@@ -146,8 +146,8 @@ static void put_call(CudaCx *c, const LAttention *t) {
   if (t->part != LA_OUT)
     cuda_put(c, "$, ", scale);
   cuda_put(c, "$, score, ", boost);
-  if (t->causal)
-    cuda_put(c, "bg_sees_past{%d});\n", (int)t->ahead);
+  if (t->near)
+    cuda_put(c, "bg_sees_near{%d, %d});\n", (int)t->behind, (int)t->ahead);
   else
     cuda_put(c, "bg_sees_all());\n");
 }

@@ -113,45 +113,58 @@ BG_FN float bg_scored(float acc, long long row, long long key, bool &seen, bool 
   return seen ? x : -1e9f;
 }
 
-// What rows may see: all keys, or those up to `ahead` behind the row.  Then blocks beyond are not computed, whose weights are 0
-// in any case: unless a row sees nothing, of which all keys have the same.
+// What rows may see: all keys, or those from `behind` before the row up to `ahead` after it.  Then blocks of others are not
+// computed, whose weights are 0 in any case: unless a row sees nothing, of which all keys have the same.
+struct bg_range {
+  long long from, to;
+};
 struct bg_sees_all {
   enum { SKIPS = 0 };
-  BG_FN long long keys(long long, long long keys) const { // that rows up to this one see
-    return keys;
+  BG_FN bg_range keys(long long, long long, long long keys) const { // that these rows see
+    return {0, keys};
   }
-  BG_FN long long row(long long) const { // the first that sees this key, or one behind it
-    return 0;
+  BG_FN bg_range rows(long long, long long, long long rows) const { // that see these keys
+    return {0, rows};
   }
 };
-struct bg_sees_past {
+struct bg_sees_near {
   enum { SKIPS = 1 };
-  long long ahead;
-  BG_FN long long keys(long long row, long long keys) const {
-    const long long last = bg_least(row + ahead + 1, keys);
-    return last > 0 ? last : keys;
+  long long behind, ahead;
+  BG_FN bg_range keys(long long first, long long last, long long keys) const {
+    const bg_range x = {bg_most(first - behind, 0), bg_least(last + ahead + 1, keys)};
+    return x.from < x.to ? x : bg_range{0, keys};
   }
-  BG_FN long long row(long long key) const {
-    return bg_most(key - ahead, 0);
+  BG_FN bg_range rows(long long first, long long last, long long rows) const {
+    return {bg_most(first - ahead, 0), bg_least(last + behind + 1, rows)};
   }
 };
+// From the start of a block.
+template <int OTHER> BG_FN bg_range bg_blocks(bg_range x) {
+  return {x.from / OTHER * OTHER, x.to};
+}
 // Is it not certain that a row has seen a key, by the largest score or by lse?
 BG_FN bool bg_sees_nothing(float most) {
   return !(most >= -5e8f);
 }
-// The first of the other side's rows that a block of keys takes, in whole blocks of them: for all threads.
+// The other side's rows that a block of keys takes, from the start of a block of them: for all threads.
 template <int OTHER, int THREADS, class Sight>
-BG_FN long long bg_first_row(Sight sight, bg_matrix<const float> lse, long long first,
-                             long long rows) {
-  long long from = 0;
+BG_FN bg_range bg_rows_of(Sight sight, bg_matrix<const float> lse, long long first, long long last,
+                          long long rows) {
+  bg_range x = {0, rows};
   if constexpr (Sight::SKIPS) {
     bool lost = false;
-    from = bg_least(sight.row(first), rows) / OTHER * OTHER;
-    for (long long row = threadIdx.x; row < from; row += THREADS)
-      lost |= bg_sees_nothing(lse.at[row * lse.row]);
-    from = __syncthreads_or(lost) ? 0 : from;
+    x = bg_blocks<OTHER>(sight.rows(first, last, rows));
+    for (long long row = threadIdx.x; row < rows; row += THREADS)
+      lost |= (row < x.from || row >= x.to) && bg_sees_nothing(lse.at[row * lse.row]);
+    x = __syncthreads_or(lost) ? bg_range{0, rows} : x;
   }
-  return from;
+  return x;
+}
+
+template <int C> BG_FN void bg_forget(float &most, float &total, float (&sum)[C]) {
+  most = -3e38f;
+  total = 0.0f;
+  BG_UNROLL for (int i = 0; i < C; i++) sum[i] = 0.0f;
 }
 
 // out and, unless it is absent, lse: see LS_ATTENTION.  Online softmax: `most` and `total` are the largest score and the
@@ -168,8 +181,8 @@ BG_FN void bg_attention_out(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_m
   BG_UNROLL for (int i = 0; i < M; i++) most[i] = -3e38f;
   __syncthreads(); // what was there has been used
   bg_bring<OWN, D>(qs, q, first, rows);
-  long long end = sight.keys(bg_least(first + OWN, rows) - 1, keys);
-  for (long long other = 0; other < end; other += OTHER) {
+  bg_range near = bg_blocks<OTHER>(sight.keys(first, bg_least(first + OWN, rows) - 1, keys));
+  for (long long other = near.from; other < near.to; other += OTHER) {
     float s[M][N];
     unsigned dropped = 0;
     __syncthreads();
@@ -201,11 +214,17 @@ BG_FN void bg_attention_out(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_m
     }
     bg_keep(ws, s);
     bg_weigh<E, OTHER>(sum, scale, ws, vs);
-    if (Sight::SKIPS && other + OTHER >= end && end < keys) {
+    if (Sight::SKIPS && other + OTHER >= near.to && (near.from || near.to < keys)) {
       bool lost = false;
       BG_UNROLL for (int i = 0; i < M; i++) lost |=
           first + bg_y() + 16 * i < rows && bg_sees_nothing(most[i]);
-      end = __syncthreads_or(lost) ? keys : end;
+      if (__syncthreads_or(lost)) {
+        if (near.from) { // again, from the first key
+          other = -OTHER;
+          BG_UNROLL for (int i = 0; i < M; i++) bg_forget(most[i], total[i], sum[i]);
+        }
+        near = {0, keys};
+      }
     }
   }
   BG_UNROLL for (int i = 0; i < M; i++) {
@@ -248,8 +267,9 @@ BG_FN void bg_attention_rows(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v, bg_
     if (row < rows && !bg_x())
       delta.at[row * delta.row] = mean[i];
   }
-  const long long end = dq.at ? sight.keys(bg_least(first + OWN, rows) - 1, keys) : 0;
-  for (long long other = 0; other < end; other += OTHER) {
+  bg_range near = bg_blocks<OTHER>(sight.keys(first, bg_least(first + OWN, rows) - 1, keys));
+  near.to = dq.at ? near.to : 0;
+  for (long long other = near.from; other < near.to; other += OTHER) {
     float s[M][N], g[M][N];
     __syncthreads();
     bg_bring<OTHER, D>(ks, k, other, keys);
@@ -291,8 +311,9 @@ BG_FN void bg_attention_keys(bg_matrix<Q> q, bg_matrix<K> k, bg_matrix<V> v,
   __syncthreads();
   bg_bring<OWN, D>(ks, k, first, keys);
   bg_bring<OWN, E>(vs, v, first, keys);
-  const long long begin = bg_first_row<OTHER, 256>(sight, lse, first, rows);
-  for (long long other = begin; other < rows; other += OTHER) {
+  const bg_range near =
+      bg_rows_of<OTHER, 256>(sight, lse, first, bg_least(first + OWN, keys) - 1, rows);
+  for (long long other = near.from; other < near.to; other += OTHER) {
     float s[M][N], g[M][N];
     __syncthreads();
     bg_bring<OTHER, D>(qs, q, other, rows);

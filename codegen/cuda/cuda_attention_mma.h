@@ -126,6 +126,12 @@ BG_FN void bg_mma_write(bg_matrix<T> m, const float (&x)[2 * bg_half_steps(D)][4
   }
 }
 
+// Of two stages from the start of shared memory on.
+template <int STAGE> BG_FN unsigned short *bg_other_stage(const unsigned short *stage) {
+  unsigned short *const first = (unsigned short *)bg_shared;
+  return stage == first ? first + STAGE : first;
+}
+
 template <int N, int D, int E, class O, class Score, class Sight>
 BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix<O> out,
                                 bg_matrix<float> lse, long long first, long long rows,
@@ -137,17 +143,17 @@ BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix
   bg_own<D> own;
   float most[2] = {-3e38f, -3e38f}, total[2] = {}, scale[2], sum[2 * bg_half_steps(E)][4] = {};
   own.bring(q, first, rows, nullptr);
-  bg_send<N, D>(stage, k, 0, keys);
-  bg_send<N, E>(stage + N * bg_half_row(D), v, 0, keys);
+  bg_range near = bg_blocks<N>(sight.keys(first, bg_least(first + 64, rows) - 1, keys));
+  bg_send<N, D>(stage, k, near.from, keys);
+  bg_send<N, E>(stage + N * bg_half_row(D), v, near.from, keys);
   bg_cp_async_commit();
-  long long end = sight.keys(bg_least(first + 64, rows) - 1, keys);
-  for (long long other = 0; other < end; other += N) {
-    unsigned short *const next = (unsigned short *)bg_shared + (other / N % 2 ? 0 : STAGE);
+  for (long long other = near.from; other < near.to; other += N) {
+    unsigned short *const next = bg_other_stage<STAGE>(stage);
     float s[N / 8][4], top[2] = {most[0], most[1]}, part[2] = {};
     unsigned dropped = 0;
     bg_cp_async_wait<0>();
     __syncthreads(); // this stage is there, and the next has been used
-    if (other + N < end) {
+    if (other + N < near.to) {
       bg_send<N, D>(next, k, other + N, keys);
       bg_send<N, E>(next + N * bg_half_row(D), v, other + N, keys);
     }
@@ -178,11 +184,16 @@ BG_FN void bg_attention_out_mma(bg_halves q, bg_halves k, bg_halves v, bg_matrix
         __fmaf_rn(total[h], scale[h], bg_quad_sum(part[h]));
     BG_UNROLL for (int i = 0; i < 8 * bg_half_steps(E); i++) sum[i / 4][i % 4] *= scale[i % 4 / 2];
     bg_mma_weigh<E, N>(sum, s, stage + N * bg_half_row(D));
-    if (Sight::SKIPS && other + N >= end && end < keys) {
+    if (Sight::SKIPS && other + N >= near.to && (near.from || near.to < keys)) {
       const bool lost = (line < rows && bg_sees_nothing(most[0])) ||
                         (line + 8 < rows && bg_sees_nothing(most[1]));
       if (__syncthreads_or(lost)) {
-        end = keys;
+        if (near.from) { // again, from the first key
+          other = -N;
+          BG_UNROLL for (int h = 0; h < 2; h++) most[h] = -3e38f, total[h] = 0.0f;
+          BG_UNROLL for (int i = 0; i < 8 * bg_half_steps(E); i++) sum[i / 4][i % 4] = 0.0f;
+        }
+        near = {0, keys};
         bg_send<N, D>(next, k, other + N, keys);
         bg_send<N, E>(next + N * bg_half_row(D), v, other + N, keys);
         bg_cp_async_commit();
@@ -207,7 +218,7 @@ BG_FN void bg_attention_rows_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
   constexpr int STAGE = N * (bg_half_row(D) + bg_half_row(E));
   const long long line = first + threadIdx.x / 32 * 16 + bg_lane() / 4;
   const int pair = bg_lane() % 4 * 2;
-  const long long end = dq.at ? sight.keys(bg_least(first + 64, rows) - 1, keys) : 0;
+  bg_range near = bg_blocks<N>(sight.keys(first, bg_least(first + 64, rows) - 1, keys));
   unsigned short *stage = (unsigned short *)bg_shared;
   bg_own<D> own;
   bg_own<E> grad;
@@ -224,15 +235,16 @@ BG_FN void bg_attention_rows_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
     if (row < rows && !pair)
       delta.at[row * delta.row] = mean[h];
   }
-  bg_send<N, D>(stage, k, 0, end);
-  bg_send<N, E>(stage + N * bg_half_row(D), v, 0, end);
+  near.to = dq.at ? near.to : 0;
+  bg_send<N, D>(stage, k, near.from, near.to);
+  bg_send<N, E>(stage + N * bg_half_row(D), v, near.from, near.to);
   bg_cp_async_commit();
-  for (long long other = 0; other < end; other += N) {
-    unsigned short *const next = (unsigned short *)bg_shared + (other / N % 2 ? 0 : STAGE);
+  for (long long other = near.from; other < near.to; other += N) {
+    unsigned short *const next = bg_other_stage<STAGE>(stage);
     float s[N / 8][4], g[N / 8][4];
     bg_cp_async_wait<0>();
     __syncthreads(); // this stage is there, and the next has been used
-    if (other + N < end) {
+    if (other + N < near.to) {
       bg_send<N, D>(next, k, other + N, keys);
       bg_send<N, E>(next + N * bg_half_row(D), v, other + N, keys);
     }
@@ -287,19 +299,18 @@ BG_FN void bg_attention_keys_mma(bg_halves q, bg_halves k, bg_halves v, bg_matri
   float sum[2 * bg_half_steps(D)][4] = {}, mean[2 * bg_half_steps(E)][4] = {};
   own.bring(k, first, keys, nullptr);
   value.bring(v, first, keys, stage + 2 * STAGE);
-  const long long begin = bg_first_row<N, 128>(sight, lse, first, rows);
-  bg_send<N, D>(stage, q, begin, rows);
-  bg_send<N, E>(stage + N * bg_half_row(D), dout, begin, rows);
-  bg_numbers<N>((float *)(stage + NUMBERS), lse, delta, begin, rows, keys);
+  const bg_range near = bg_rows_of<N, 128>(sight, lse, first, bg_least(first + 64, keys) - 1, rows);
+  bg_send<N, D>(stage, q, near.from, rows);
+  bg_send<N, E>(stage + N * bg_half_row(D), dout, near.from, rows);
+  bg_numbers<N>((float *)(stage + NUMBERS), lse, delta, near.from, rows, keys);
   bg_cp_async_commit();
-  for (long long other = begin; other < rows; other += N) {
-    unsigned short *const next =
-        (unsigned short *)bg_shared + ((other - begin) / N % 2 ? 0 : STAGE);
+  for (long long other = near.from; other < near.to; other += N) {
+    unsigned short *const next = bg_other_stage<STAGE>(stage);
     const float *const number = (const float *)(stage + NUMBERS);
     float s[N / 8][4], g[N / 8][4];
     bg_cp_async_wait<0>();
     __syncthreads(); // this stage is there, and the next has been used
-    if (other + N < rows) {
+    if (other + N < near.to) {
       bg_send<N, D>(next, q, other + N, rows);
       bg_send<N, E>(next + N * bg_half_row(D), dout, other + N, rows);
       bg_numbers<N>((float *)(next + NUMBERS), lse, delta, other + N, rows, keys);

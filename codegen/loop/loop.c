@@ -435,7 +435,7 @@ static void product_parts(const LProduct *p, const LExpr *e[PROD_EXPRS], int64_t
   memcpy(n, pn, sizeof pn);
 }
 
-enum { ATTENTION_EXPRS = 3 + 2 * LM_COUNT, ATTENTION_INTS = 12 + LM_COUNT };
+enum { ATTENTION_EXPRS = 3 + 2 * LM_COUNT, ATTENTION_INTS = 13 + LM_COUNT };
 
 static void attention_parts(const LAttention *t, const LExpr *e[ATTENTION_EXPRS],
                             int64_t n[ATTENTION_INTS]) {
@@ -444,9 +444,9 @@ static void attention_parts(const LAttention *t, const LExpr *e[ATTENTION_EXPRS]
   n[5] = t->score, n[6] = t->seen, n[7] = t->kept;
   memcpy(&n[8], &t->scale, 8);
   memcpy(&n[9], &t->rate, 8);
-  n[10] = t->causal, n[11] = t->ahead;
+  n[10] = t->near, n[11] = t->ahead, n[12] = t->behind;
   for (int i = 0; i < LM_COUNT; i++) {
-    n[12 + i] = t->m[i].mem;
+    n[13 + i] = t->m[i].mem;
     e[3 + 2 * i] = t->m[i].base;
     e[4 + 2 * i] = t->m[i].row;
   }

@@ -101,10 +101,10 @@ typedef struct LAttention {
   // For (row, key) the statement's body declares registers at its top: score (f32), which it makes of L_ACC, the sum of
   // q k; seen and kept (bool; -1: always).  It stores nothing; `key` is a vector variable in it.
   int row, key, score, seen, kept;
-  // causal: keys beyond row + ahead are not seen, so that code may leave out blocks of them.  A row that sees nothing averages
-  // all keys even then.
-  bool causal;
-  int64_t ahead;
+  // near: keys before row - behind and beyond row + ahead are not seen, so that code may leave out blocks of them.  A row that
+  // sees nothing averages all keys even then.
+  bool near;
+  int64_t behind, ahead;
 } LAttention;
 struct LStmt {
   LStmtKind kind;

@@ -214,8 +214,9 @@ static void put_attention(const Out *o, const LStmt *s, int depth) {
   put(o, "%", t->keys);
   fprintf(o->f, ", d = %" PRId64 ", dv = %" PRId64 ", scale %.9g, rate %.9g", t->d, t->dv, t->scale,
           t->rate);
-  if (t->causal)
-    fprintf(o->f, ", i%d <= i%d + %" PRId64, t->key, t->row, t->ahead);
+  if (t->near)
+    fprintf(o->f, ", i%d in [i%d - %" PRId64 ", i%d + %" PRId64 "]", t->key, t->row, t->behind,
+            t->row, t->ahead);
   fputs(" {\n", o->f);
   for (int i = 0; i < LM_COUNT; i++)
     put_matrix(o, t, i, depth + 1);

@@ -15,8 +15,8 @@ typedef struct AttentionShape {
   Poly rows_size;     // L
   int64_t d, dv;      // features of queries and keys; of values
   double scale, rate; // rate of dropout, 0: none
-  bool causal;        // keys beyond row + ahead are masked
-  int64_t ahead;
+  bool near;          // keys before row - behind and beyond row + ahead are masked
+  int64_t behind, ahead;
   int nr;        // width of the target's panels
   int pair_rows; // 0, or products are of pairs of bf16, which q, k, v and dout are: rows of their tiles
   AttentionMatrix q, k, v, out;      // rows x d, keys x d, keys x dv, rows x dv

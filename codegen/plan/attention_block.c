@@ -39,7 +39,8 @@ void attention_block(Arena *a, LKernel *k, LBody *body, const AttentionShape *s,
   t->dv = s->dv;
   t->scale = s->scale;
   t->rate = s->rate;
-  t->causal = s->causal;
+  t->near = s->near;
+  t->behind = s->behind;
   t->ahead = s->ahead;
   for (int i = 0; i < LM_COUNT; i++)
     if (loop_attention_use(part, i) != 'N')

@@ -349,8 +349,10 @@ static void add_operands(AttentionPart *p) {
   s->v = at_place(&p->x, p->k->arg[V], p->keys, false);
   if (!node_is_const(n->in[MASK], &constant) || !constant)
     s->mask = mask_value, s->sees = sees_value;
-  s->ahead = mask_reach(n->in[MASK], p->rows, p->keys).ahead;
-  s->causal = reach_is_bound(s->ahead);
+  Reach reach = mask_reach(n->in[MASK], p->rows, p->keys);
+  s->behind = reach.behind;
+  s->ahead = reach.ahead;
+  s->near = reach_is_bound(s->behind) || reach_is_bound(s->ahead);
   if (!node_is_const(n->in[BIAS], &constant) || constant != 0)
     s->bias = bias_value;
   if (s->rate > 0)

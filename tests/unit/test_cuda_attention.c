@@ -14,8 +14,8 @@ typedef enum See {
   SEE_ALL,
   SEE_SOME,
   SEE_ROWS,
-  SEE_PAST
-} See; // SOME: by key; ROWS: by row and key, of some rows nothing
+  SEE_NEAR
+} See; // SOME: by key; ROWS: by row and key, of some rows nothing; NEAR: a window before the row
 typedef struct Way {
   int d, dv;
   See see;
@@ -23,7 +23,7 @@ typedef struct Way {
   bool cross, bias;
 } Way;
 static const Way ways[] = {{8, 8, SEE_SOME, 0, false, false},
-                           {20, 12, SEE_PAST, 0.25, false, false},
+                           {20, 12, SEE_NEAR, 0.25, false, false},
                            {64, 64, SEE_ROWS, 0.1, false, false},
                            {16, 72, SEE_ALL, 0, true, true},
                            {128, 128, SEE_ROWS, 0, true, false}};
@@ -63,7 +63,9 @@ static Node *seen(AttentionFix *f) {
   Axis *all[] = {f->b, f->l, f->s}, *keys[] = {f->b, f->s};
   switch (f->w->see) {
   case SEE_SOME: return bed_leaf(&f->t.b, DT_BOOL, keys, 2, 0, 1);
-  case SEE_PAST: return g_binary(g, OP_LE, s, l);
+  case SEE_NEAR:
+    return g_binary(g, OP_AND, g_binary(g, OP_LE, s, l),
+                    g_binary(g, OP_LT, g_binary(g, OP_SUB, l, s), g_const(g, DT_I32, 40)));
   case SEE_ROWS:
     return g_binary(g, OP_AND, bed_leaf(&f->t.b, DT_BOOL, all, 3, 0, 1),
                     bed_leaf(&f->t.b, DT_BOOL, &f->l, 1, 0, 1));
@@ -128,10 +130,11 @@ typedef struct Memory {
   float m[LM_COUNT][SIZE];
   unsigned char seen[LONGEST * LONGEST];
 } Memory;
-typedef struct Past { // a mask of keys up to row + ahead
-  int ahead;
-  bool skips; // does the kernel know it?
-  bool gaps;  // are there rows that see nothing?
+typedef struct Past { // a mask of keys from row - behind up to row + ahead
+  int ahead, behind;
+  bool skips;  // does the kernel know it?
+  bool gaps;   // are there rows that see nothing?
+  bool spoils; // is the first key, to a block of keys the last row, no number?
 } Past;
 typedef struct PartShape {
   int d, dv;
@@ -199,8 +202,9 @@ static LKernel *part_kernel(Arena *a, LPart part, const PartShape *w, DType t) {
                       .random = part_random,
                       .ctx = &x};
   s.mask = w->mask ? part_mask : NULL;
-  s.causal = w->past && w->past->skips;
-  s.ahead = s.causal ? w->past->ahead : 0;
+  s.near = w->past && w->past->skips;
+  s.ahead = s.near ? w->past->ahead : 0;
+  s.behind = s.near ? w->past->behind : 0;
   s.q = m[LM_Q], s.k = m[LM_K], s.v = m[LM_V], s.out = m[LM_OUT], s.lse = m[LM_LSE];
   s.dout = m[LM_DOUT], s.delta = m[LM_DELTA], s.dq = m[LM_DQ], s.dk = m[LM_DK], s.dv_ = m[LM_DV];
   attention_block(a, k, &k->body, &s, part, lx_mul(a, block, lx_int(a, LOOP_ATTENTION_BLOCK)));
@@ -218,7 +222,7 @@ static float cut(float x) { // of numbers below 2^8 with 16 bits: cut to 8
 static void set_past(Memory *x, const Past *p, int rows, int keys) {
   for (int i = 0; i < rows; i++) {
     for (int k = 0; k < keys; k++)
-      x->seen[i * keys + k] = k <= i + p->ahead && !(p->gaps && i % 5 == 0);
+      x->seen[i * keys + k] = k <= i + p->ahead && k >= i - p->behind && !(p->gaps && i % 5 == 0);
     for (int h = 0; h < HEADS; h++)
       if (i + p->ahead < 0 || (p->gaps && i % 5 == 0))
         x->m[LM_LSE][h * rows + i] = -1e9f;
@@ -241,6 +245,15 @@ static Memory *part_memory(const PartShape *w, int rows, int keys) {
   return x;
 }
 
+static void spoil(Memory *x, LPart part, const PartShape *w, int rows) {
+  int row = part == LA_KEYS ? rows - 1 : 0;
+  for (int i = 0; i < 2; i++) {
+    int m = part == LA_KEYS ? (i ? LM_DOUT : LM_Q) : i ? LM_V : LM_K;
+    for (int k = 0; k < part_columns(w, m); k++)
+      x->m[m][row * part_columns(w, m) + k] = NAN;
+  }
+}
+
 static void to_halves(float *m, bool back) {
   uint16_t *half = (uint16_t *)m;
   for (int i = 0; i < SIZE && !back; i++)
@@ -257,6 +270,8 @@ static Memory *run_part(const char *suffix, LPart part, const PartShape *w, DTyp
   Arena *a = arena_new();
   KernelRun r = {.arena = a, .sym = {rows, keys}, .scalar = {0x1234567890abcdefu}};
   Memory *x = part_memory(w, rows, keys);
+  if (w->past && w->past->spoils)
+    spoil(x, part, w, rows);
   for (int i = 0; i < LM_COUNT; i++) {
     if (t == DT_BF16 && !is_number(i))
       to_halves(x->m[i], false);
@@ -310,7 +325,12 @@ END_TEST
 
 // ---- blocks of keys that no row sees
 
-static const Past past[] = {{0, true, false}, {0, true, true}, {-20, true, false}};
+enum { FAR = 1 << 30 };
+static const Past past[] = {{0, FAR, true, false, false},
+                            {0, FAR, true, true, false},
+                            {-20, FAR, true, false, false},
+                            {0, 20, true, true, false},
+                            {10, 25, true, false, false}};
 enum { PAST_ROWS = 129, PAST_FORMS = COUNT(past) * 3 * 2 };
 
 static PartShape past_shape(const Past *p) {
@@ -344,13 +364,29 @@ START_TEST(blocks_that_nobody_sees_change_no_bit) {
 }
 END_TEST
 
+// What lies beyond what a block's rows, or keys, see is not multiplied by 0, but left out: it may be no number.
+START_TEST(blocks_beside_a_window_are_left_out) {
+  Past p = past[COUNT(past) - 1];
+  p.spoils = true;
+  PartShape w = past_shape(&p);
+  LPart part = (LPart)(_i % 3);
+  Memory *got = run_part("", part, &w, _i / 3 ? DT_BF16 : DT_F32, PAST_ROWS, PAST_ROWS, 0);
+  int m = part == LA_OUT ? LM_OUT : part == LA_ROWS ? LM_DQ : LM_DK;
+  ck_assert_ptr_nonnull(got);
+  for (int i = 0; i < w.d; i++)
+    ck_assert(isfinite(got->m[m][(part == LA_KEYS ? 0 : PAST_ROWS - 1) * w.d + i]));
+  free(got);
+}
+END_TEST
+
 // ---- planted errors: a barrier too few, a wrong edge
 
 enum {
   ODD,
   WHOLE = 3,
-  BEFORE = COUNT(shapes)
-}; // shapes: of odd columns, or of pieces that are copied as they are, under a mask and dropout; of past[0]
+  BEFORE = COUNT(shapes),
+  BESIDE
+}; // shapes: of odd columns, or of pieces that are copied as they are, under a mask and dropout; of past[0], of past[4]
 static const struct {
   LPart part;
   DType t;
@@ -385,12 +421,16 @@ static const struct {
      " + number[N + at]", 0},
     {LA_ROWS, DT_BF16, WHOLE, "void bg_attention_rows_mma(", "seen ? ds : 0.0f", "ds", 0},
     {LA_KEYS, DT_BF16, WHOLE, "void bg_attention_keys_mma(", "kept ? p : 0.0f", "p", 0},
-    {LA_KEYS, DT_BF16, BEFORE, "struct bg_sees_past", "key - ahead", "key - ahead + 64", 0},
-    {LA_OUT, DT_F32, BEFORE, "struct bg_sees_past", "row + ahead + 1", "row + ahead - 40", 0}};
+    {LA_KEYS, DT_BF16, BEFORE, "struct bg_sees_near", "first - ahead", "first - ahead + 64", 0},
+    {LA_OUT, DT_F32, BEFORE, "struct bg_sees_near", "last + ahead + 1", "last + ahead - 40", 0},
+    {LA_OUT, DT_BF16, BESIDE, "struct bg_sees_near", "first - behind", "first - behind + 64", 0},
+    {LA_KEYS, DT_F32, BESIDE, "struct bg_sees_near", "last + behind + 1", "last + behind - 40", 0}};
 enum { MISTAKE_ROWS = 129 };
 
 static PartShape mistake_shape(int i) {
-  return mistakes[i].shape == BEFORE ? past_shape(&past[0]) : shapes[mistakes[i].shape];
+  return mistakes[i].shape == BEFORE   ? past_shape(&past[0])
+         : mistakes[i].shape == BESIDE ? past_shape(&past[4])
+                                       : shapes[mistakes[i].shape];
 }
 
 static Memory *run_mistake(int i, const char *suffix, int order) {
@@ -483,6 +523,7 @@ Suite *cuda_attention_suite(void) {
   for (int i = 0; i < PAST_FORMS; i++)
     if (i / 6 % 2 == i % 2 || suites_full())
       tcase_add_loop_test(t, blocks_that_nobody_sees_change_no_bit, i, i + 1);
+  tcase_add_loop_test(t, blocks_beside_a_window_are_left_out, 0, 6);
   for (int i = 0; i < COUNT(mistakes); i++)
     if (is_tried(i))
       tcase_add_loop_test(t, a_mistake_is_noticed, i, i + 1);
