@@ -3,6 +3,7 @@
 #include "compiler/commands/feeding.h"
 #include "compiler/commands/ranks.h"
 #include "compiler/commands/train_tokenizer.h"
+#include "runtime/exec/pool.h"
 #include "runtime/train/train.h"
 #include <math.h>
 #include <signal.h>
@@ -452,9 +453,11 @@ static int refuse_runs(const Options *o) {
   return 0;
 }
 
-// Which GPU a rank has; and the first one alone says how it goes.
+// Which GPU a rank has, or how many threads; and the first one alone says how it goes.
 static void rank_options(Options *o, const Ranks *r) {
   o->gpu = r->place.local;
+  if (!o->threads && r->by_mpi)
+    o->threads = pool_shared_threads(r->place.locals);
   o->quiet = o->quiet || r->place.rank > 0;
 }
 

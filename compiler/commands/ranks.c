@@ -68,7 +68,7 @@ static int ask_mpi(Ranks *r, BigsError *e) {
   if (open_mpi(r, e))
     return e->status;
   const Team *t = wire_team(r->mpi);
-  r->place = (Launched){.by = "MPI", .rank = t->rank, .ranks = t->ranks, .mpi = true};
+  r->place = (Launched){.by = "MPI", .rank = t->rank, .ranks = t->ranks, .locals = 1, .mpi = true};
   return 0;
 }
 
@@ -103,7 +103,7 @@ static int join_by_mpi(Ranks *r, BigsError *e) {
 int ranks_find(Arena *a, const Options *o, Ranks *r) {
   BigsError e = {0};
   bool cuda = is(o->target, "cuda"), mpi = is(o->team, "mpi");
-  *r = (Ranks){.place = {.ranks = 1}};
+  *r = (Ranks){.place = {.ranks = 1, .locals = 1}};
   if (is(o->team, "none"))
     return 0;
   int err = launcher_find(&r->place, &e);

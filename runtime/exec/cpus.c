@@ -36,6 +36,35 @@ static double quota_of(const char *dir) {
   return value[0] > 0 && value[1] > 0 ? value[0] / value[1] : 0;
 }
 
+// How many CPUs a list as "0-3,8" names.
+static double count_cpus(FILE *f) {
+  int first, last, c = ',';
+  double n = 0;
+  while (c == ',' && fscanf(f, "%d", &first) == 1) {
+    last = first;
+    c = fgetc(f);
+    if (c == '-' && fscanf(f, "%d", &last) == 1)
+      c = fgetc(f);
+    n += last - first + 1;
+  }
+  return n;
+}
+
+// The CPUs that DIR's set has, by cpuset.cpus.effective (v2) or cpuset.cpus (v1); 0: it has none of its own.
+static double set_of(const char *dir) {
+  const char *const name[2] = {"cpuset.cpus.effective", "cpuset.cpus"};
+  double n = 0;
+  for (int i = 0; i < 2 && n <= 0; i++) {
+    char path[PATH_SIZE + 32];
+    snprintf(path, sizeof path, "%s/%s", dir, name[i]);
+    FILE *f = fopen(path, "r");
+    n = f ? count_cpus(f) : 0;
+    if (f)
+      fclose(f);
+  }
+  return n;
+}
+
 // The bytes that DIR grants, by memory.max (v2) or memory.limit_in_bytes (v1); 0: it sets no limit.
 static double memory_of(const char *dir) {
   const char *const name[2] = {"memory.max", "memory.limit_in_bytes"};
@@ -117,7 +146,9 @@ static double group_limit(const GroupLimit *l, const char *proc_cgroup, const ch
 
 double pool_cgroup_cpus(const char *proc_cgroup, const char *root) {
   const GroupLimit cpu = {"cpu", {"/cpu", "/cpu,cpuacct"}, quota_of};
-  return group_limit(&cpu, proc_cgroup, root);
+  const GroupLimit set = {"cpuset", {"/cpuset", "/cpuset"}, set_of};
+  double quota = group_limit(&cpu, proc_cgroup, root), n = group_limit(&set, proc_cgroup, root);
+  return n > 0 && (quota <= 0 || n < quota) ? n : quota;
 }
 
 int64_t host_memory(void) {
@@ -141,10 +172,15 @@ static int affinity_cpus(void) {
   return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-int pool_default_threads(void) {
-  int n = affinity_cpus();
-  double quota = pool_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
-  if (quota > 0 && quota < n)
-    n = (int)(quota + 0.5); // 1.5 CPUs: 2 threads
+int pool_shared_threads(int processes) {
+  int n = affinity_cpus(), all = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  double group = pool_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
+  if (group > 0 && group < all)
+    all = (int)(group + 0.5); // 1.5 CPUs: 2 threads
+  n = all / processes < n ? all / processes : n;
   return n < 1 ? 1 : n > POOL_MAX_THREADS ? POOL_MAX_THREADS : n;
+}
+
+int pool_default_threads(void) {
+  return pool_shared_threads(1);
 }

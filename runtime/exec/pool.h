@@ -35,7 +35,9 @@ void pool_watch(Pool *p, PoolWatch watch, void *ctx);
 // Threads worth starting in this process: the affinity mask, no more than the CPU quota of its
 // control groups.
 int pool_default_threads(void);
-// CPUs granted by cgroup v1 or v2 quotas: proc_cgroup is the path of /proc/self/cgroup, root that
+// The same where so many processes share the computer: no more than their share of all that it lets programs have.
+int pool_shared_threads(int processes);
+// CPUs granted by cgroup v1 or v2, by a quota or a set: proc_cgroup is the path of /proc/self/cgroup, root that
 // of the mount (/sys/fs/cgroup).  The least quota on the way from the process's group to the root
 // counts.  0 when there is none.
 double pool_cgroup_cpus(const char *proc_cgroup, const char *root);

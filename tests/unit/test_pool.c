@@ -257,6 +257,19 @@ static void remove_tree(const char *dir) {
   ck_assert_int_eq(system(cmd), 0);
 }
 
+START_TEST(processes_share_processors) {
+  int all = pool_default_threads(), one = pool_shared_threads(1 << 20);
+  ck_assert_int_eq(pool_shared_threads(1), all);
+  ck_assert_int_eq(one, 1);
+  for (int n = 2; n < 6; n++) {
+    ck_assert_int_ge(pool_shared_threads(n), 1);
+    ck_assert_int_le(pool_shared_threads(n), all);
+    ck_assert(pool_shared_threads(n) * n <= sysconf(_SC_NPROCESSORS_ONLN) ||
+              pool_shared_threads(n) == 1);
+  }
+}
+END_TEST
+
 START_TEST(quotas_of_control_groups) {
   char dir[] = "/tmp/bigs-cgroup-XXXXXX";
   ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -278,6 +291,15 @@ START_TEST(quotas_of_control_groups) {
   put_file(dir, "cpu/cpu.cfs_quota_us", "300000\n");
   put_file(dir, "cpu/cpu.cfs_period_us", "100000\n");
   ck_assert_double_eq(cpus_of(dir), 3);
+  put_file(dir, "self", "0::/a/s\n");
+  put_file(dir, "a/cpu.max", "max 100000\n");
+  put_file(dir, "a/cpuset.cpus.effective", "0-3,8,10-11\n");
+  ck_assert_double_eq(cpus_of(dir), 7);
+  put_file(dir, "a/s/cpu.max", "150000 100000\n");
+  ck_assert_double_eq(cpus_of(dir), 1.5);
+  put_file(dir, "self", "3:cpuset:/s\n");
+  put_file(dir, "cpuset/s/cpuset.cpus", "5\n");
+  ck_assert_double_eq(cpus_of(dir), 1);
   remove_tree(dir);
 }
 END_TEST
@@ -297,6 +319,7 @@ Suite *pool_suite(void) {
 #endif
   tcase_add_loop_test(t, threads_are_watched, 0, 2);
   tcase_add_test(t, refuses_bad_sizes);
+  tcase_add_test(t, processes_share_processors);
   tcase_add_test(t, quotas_of_control_groups);
   suite_add_tcase(s, t);
   return s;

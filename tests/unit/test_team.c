@@ -1,6 +1,7 @@
 // What a team of ranks is made of, in threads: slices of parameters, sums, how processes find each other.
 #include "runtime/exec/team.h"
 #include "base/dtype.h"
+#include "compiler/driver/launcher.h"
 #include "runtime/files/file.h"
 #include "runtime/files/meet.h"
 #include "tests/unit/far_device.h"
@@ -346,6 +347,39 @@ START_TEST(who_does_not_come_is_named) {
 }
 END_TEST
 
+// ---- what launchers say
+static int ranks_here(const char *list, const char *node) {
+  Launched l;
+  BigsError e = {0};
+  setenv("SLURM_STEP_TASKS_PER_NODE", list, 1);
+  setenv("SLURM_NODEID", node, 1);
+  ck_assert_msg(!launcher_find(&l, &e), "%s", e.text);
+  ck_assert_str_eq(l.by, "Slurm");
+  ck_assert_int_eq(l.ranks, 8);
+  ck_assert_int_eq(l.rank, 6);
+  return l.locals;
+}
+
+START_TEST(ranks_of_this_computer_are_counted) {
+  setenv("SLURM_PROCID", "6", 1);
+  setenv("SLURM_STEP_NUM_TASKS", "8", 1);
+  setenv("SLURM_LOCALID", "0", 1);
+  ck_assert_int_eq(ranks_here("8", "0"), 8);
+  ck_assert_int_eq(ranks_here("3(x2),2", "0"), 3);
+  ck_assert_int_eq(ranks_here("3(x2),2", "1"), 3);
+  ck_assert_int_eq(ranks_here("3(x2),2", "2"), 2);
+  ck_assert_int_eq(ranks_here("1,7", "1"), 7);
+  ck_assert_int_eq(ranks_here("many", "0"), 1);
+  ck_assert_int_eq(ranks_here("-2", "0"), 1);
+  ck_assert_int_eq(ranks_here("99", "0"), 8);
+  unsetenv("SLURM_STEP_TASKS_PER_NODE");
+  Launched l;
+  ck_assert_int_eq(launcher_find(&l, NULL), 0);
+  ck_assert_int_eq(l.locals, 1);
+  unsetenv("SLURM_STEP_NUM_TASKS");
+}
+END_TEST
+
 // ---- draws
 START_TEST(ranks_draw_for_themselves) {
   TeamHub hub;
@@ -367,6 +401,7 @@ Suite *team_suite(void) {
   tcase_add_loop_test(c, sums_are_those_of_all_ranks, 1, TEAM_MOST + 1);
   tcase_add_loop_test(c, slices_of_others_take_no_memory, 1, TEAM_MOST + 1);
   tcase_add_test(c, a_team_of_the_host_serves_another_device);
+  tcase_add_test(c, ranks_of_this_computer_are_counted);
   tcase_add_test(c, ranks_draw_for_themselves);
   tcase_add_test(c, ranks_meet_in_a_folder);
   tcase_add_test(c, who_does_not_come_is_named);
