@@ -1,6 +1,8 @@
 # Text to graphs, the driver, the commands.  main.c is the program alone.
 compiler_sources = \
 	%D%/commands/bench.h \
+	%D%/commands/calibrate.c \
+	%D%/commands/calibrate.h \
 	%D%/commands/check.h \
 	%D%/commands/check_compiled.c \
 	%D%/commands/check_far.c \
@@ -38,9 +40,13 @@ compiler_sources = \
 	%D%/commands/feeding.h \
 	%D%/commands/fftw.c \
 	%D%/commands/fftw.h \
+	%D%/commands/fitted.c \
+	%D%/commands/fitted.h \
 	%D%/commands/history.c \
 	%D%/commands/history.h \
 	%D%/commands/inspect.h \
+	%D%/commands/int8_fit.c \
+	%D%/commands/int8_fit.h \
 	%D%/commands/inspect_files.c \
 	%D%/commands/inspect_model.c \
 	%D%/commands/inspect_module.c \

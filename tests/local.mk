@@ -109,6 +109,7 @@ test_sources = \
 	%D%/unit/test_graph.c \
 	%D%/unit/test_habits.c \
 	%D%/unit/test_handles.c \
+	%D%/unit/test_int8_fit.c \
 	%D%/unit/test_json.c \
 	%D%/unit/test_layers.c \
 	%D%/unit/test_choice.c \

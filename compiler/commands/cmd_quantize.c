@@ -2,6 +2,7 @@
 #include "base/dtype.h"
 #include "base/int8.h"
 #include "compiler/commands/cmd.h"
+#include "compiler/commands/fitted.h"
 #include "compiler/commands/outputs.h"
 #include "compiler/driver/session.h"
 #include "runtime/exec/exec.h"
@@ -10,6 +11,7 @@
 #include "runtime/files/st_int8.h"
 #include "runtime/foreign/foreign.h"
 #include <dirent.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +19,8 @@
 typedef struct Quantize {
   Session s;
   int block; // of names
+  Fitted fitted;
+  const char *names; // of what stays int8 of what was fitted; NULL: nothing was
   StWriter *w;
   int64_t kept, packed; // bytes that were written as they were, and as int8
 } Quantize;
@@ -172,6 +176,8 @@ static int write_tensor(Quantize *q, int param, BigsError *e) {
   DType t = param_elem(p) == 8 ? DT_F64 : DT_F32;
   if (!err && first_not_finite(dense, t, x.n) >= 0)
     err = exec_check_finite(q->s.handle, &q->s.handle->param);
+  if (!err && packed && q->names)
+    fitted_get(&q->fitted, p, param, dense);
   err = err ? bigs_fail(e, err, "%s", bigs_model_error(q->s.handle))
             : (packed ? write_packed : write_whole)(q, p, &x, dense, e);
   free(dense);
@@ -270,8 +276,7 @@ static int write_out(Quantize *q) {
   bool folder = file_is_folder(s->weights);
   if (folder && is_same_folder(s->weights, out))
     return session_error(s, EXIT_USAGE, "%s is what is read: give another folder to -o", out);
-  int err = choose_names(q, e);
-  err = err || !folder ? err : copy_folder(q, s->weights, out, 0, e);
+  int err = folder ? copy_folder(q, s->weights, out, 0, e) : 0;
   err = err ? err : write_all(q, folder ? session_text(s, "%s/model.safetensors", out) : out, e);
   if (err)
     return session_fail(s, e);
@@ -281,21 +286,67 @@ static int write_out(Quantize *q) {
   return 0;
 }
 
-static int open_weights(Quantize *q, const Options *o) {
+static int compile(Quantize *q) {
   BuildWant want = {.nentries = -1};
+  Session *s = &q->s;
+  int status = session_compile(s, &want);
+  s->lacking = "left out";
+  status = status ? status : session_open(s);
+  return status || !choose_names(q, &s->error) ? status : session_fail(s, &s->error);
+}
+
+static int open_weights(Quantize *q, const Options *o) {
   int status = session_load(&q->s, o, o->args.v[0], true);
   status = status ? status : session_needs_model(&q->s);
   if (!status && !q->s.model)
     return session_error(&q->s, EXIT_USAGE, "quantize takes a folder or a .mdl, not a .so");
   status = status ? status : session_check_output(&q->s, o->out, OUTPUT_NUMBERS);
-  status = status ? status : session_compile(&q->s, &want);
-  q->s.lacking = "left out";
-  return status ? status : session_open(&q->s);
+  return status ? status : compile(q);
+}
+
+// ---- by a text
+
+// Once more, with those as int8 that stay so: the others are read as they are.
+static int open_again(Quantize *q, Options *o) {
+  session_close(&q->s);
+  o->precision = NULL;
+  int status = session_load(&q->s, o, o->args.v[0], true);
+  q->s.int8 = q->names;
+  q->s.unnoted = true;
+  return status ? status : compile(q);
+}
+
+static int fit(Quantize *q, Options *o, double bound) {
+  const BigsModule *m = q->s.module;
+  CalibrateParam *of = NEWN(q->s.arena, CalibrateParam, m->nparam + 1);
+  InFile x;
+  for (int i = 0; i < m->nparam; i++)
+    of[i] = (CalibrateParam){!is_lacking(q, i) && as_int8(q, i, &x), is_lacking(q, i)};
+  int status = fitted_open(&q->fitted, &q->s, of, bound);
+  if (status)
+    return status;
+  if (!o->quiet)
+    fitted_print(&q->fitted, stdout);
+  q->names = fitted_names(&q->fitted);
+  return open_again(q, o);
+}
+
+// *bound: of --bound, 0: there is none.
+static int take_bound(const Options *o, double *bound) {
+  char *end = NULL;
+  *bound = o->bound ? strtod(o->bound, &end) : 0;
+  if (!o->bound || (o->data.n && end != o->bound && !*end && *bound > 0 && isfinite(*bound)))
+    return 0;
+  fprintf(stderr, "bigsc quantize: %s\n",
+          o->data.n ? "--bound is a share of a product's results, as 0.02"
+                    : "--bound needs --data: what a product is off by is seen on a text");
+  return EXIT_USAGE;
 }
 
 int cmd_QUANTIZE(const Options *o) {
   Quantize q = {.block = -1};
   Options as = *o;
+  double bound;
   as.precision = "int8";
   if (o->args.n != 1 || !o->out || !o->weights) {
     fprintf(stderr, "bigsc quantize: %s; see `bigsc quantize --help`\n",
@@ -304,8 +355,12 @@ int cmd_QUANTIZE(const Options *o) {
                            : "-o is missing");
     return EXIT_USAGE;
   }
+  if (take_bound(o, &bound))
+    return EXIT_USAGE;
   int status = open_weights(&q, &as);
+  status = status || !o->data.n ? status : fit(&q, &as, bound);
   status = status ? status : write_out(&q);
+  fitted_close(&q.fitted);
   session_close(&q.s);
   return status;
 }

@@ -4,7 +4,6 @@
 #include "compiler/commands/trained.h"
 #include "base/alloc.h"
 #include "base/dtype.h"
-#include "runtime/train/feed.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,24 +126,31 @@ static int64_t output_numbers(const Texts *t, const int64_t *dims) {
   return n;
 }
 
-// *values: of a row.
-static int compute_group(Texts *t, const TextGroup *g, int64_t *values) {
-  bigs_model *m = t->s->handle;
+static int group_args(Texts *t, const TextGroup *g, FeedArgs *args) {
   FeedField field[3] = {{.name = "ids", .dtype = DT_I32, .rank = 2, .data = g->ids},
                         {.name = "types", .dtype = DT_I32, .rank = 2, .data = g->types},
                         {.name = "mask", .dtype = DT_BOOL, .rank = 2, .data = g->mask}};
   for (int i = 0; i < COUNT(field); i++)
     field[i].shape[0] = g->B, field[i].shape[1] = g->L;
   FeedBatch batch = {.nfield = COUNT(field), .field = field};
+  return feed_args(t->s->module, t->program, &batch, args, &t->s->error)
+             ? session_fail(t->s, &t->s->error)
+             : 0;
+}
+
+// *values: of a row.
+static int compute_group(Texts *t, const TextGroup *g, int64_t *values) {
+  bigs_model *m = t->s->handle;
   FeedArgs args;
-  if (feed_args(m->module, t->program, &batch, &args, &t->s->error))
-    return session_fail(t->s, &t->s->error);
+  int status = group_args(t, g, &args);
+  if (status)
+    return status;
   int64_t n = output_numbers(t, args.dims);
   if (n < 0 || n % g->B)
     return session_error(t->s, EXIT_MODEL, "entry `%s` has no row a text",
                          m->module->program[t->program].name);
   *values = n / g->B;
-  int status = out_room(t, n);
+  status = out_room(t, n);
   if (status)
     return status;
   status = bigs_model_run(m, t->program, args.dims, args.input, (void *[]){t->out});
@@ -152,10 +158,25 @@ static int compute_group(Texts *t, const TextGroup *g, int64_t *values) {
 }
 
 static int run_group(Texts *t, const TextGroup *g, TakeRow *take, void *ctx) {
-  int64_t values;
+  int64_t values = 0;
   int status = compute_group(t, g, &values);
   for (int64_t i = 0; i < g->n && !status; i++)
     status = take(ctx, &g->row[i], t->out + i * values, values);
+  return status;
+}
+
+int texts_feed(Texts *t, TakeGroup *take, void *ctx) {
+  int status = 0;
+  TextGroup g;
+  FeedArgs args;
+  text_rows_sort(&t->rows);
+  for (int64_t i = 0; i < t->rows.n && !status; i += g.n) {
+    if (text_rows_group(&t->rows, i, &g, &t->s->error))
+      return session_fail(t->s, &t->s->error);
+    status = group_args(t, &g, &args);
+    status = status ? status : take(ctx, &args);
+  }
+  text_rows_clear(&t->rows);
   return status;
 }
 

@@ -5,6 +5,7 @@
 #include "compiler/commands/lines.h"
 #include "compiler/driver/session.h"
 #include "runtime/serve/text_rows.h"
+#include "runtime/train/feed.h"
 
 typedef struct Texts {
   Session *s;
@@ -29,6 +30,9 @@ int texts_add_ids(Texts *t, const int32_t *ids, int64_t n);
 // Runs all that was added, and forgets it.  take: row's output, of `values` numbers; what it returns other than 0 ends the run.
 typedef int TakeRow(void *ctx, const TextRow *row, const float *out, int64_t values);
 int texts_run(Texts *t, TakeRow *take, void *ctx);
+// The same, each group run by `take`, which gets what the program takes.
+typedef int TakeGroup(void *ctx, const FeedArgs *args);
+int texts_feed(Texts *t, TakeGroup *take, void *ctx);
 // What was cut, for people; -q: nothing.
 void texts_note_cut(const Texts *t);
 #endif

@@ -39,7 +39,7 @@ typedef struct Options {
   const char *line; // all of it, without the program's name
   const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
       *normalize, *predictions, *best, *x, *y, *log_axes, *too_long, *like;
-  const char *cache, *trace;
+  const char *cache, *trace, *bound;
   Defines defs, sets, extends, forms;
   Strings data, dev;
   const char *text; // the model's, once it was read from standard input
