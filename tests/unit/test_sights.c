@@ -22,6 +22,7 @@ static const SightCase cases[] = {
     {"numbers that wrap around", "i * 90_000_000 > j"},
     {"documents", "doc == doc[L as S]"},
     {"documents, and causal", "doc == doc[L as S] and i >= j"},
+    {"documents of each row", "packed == along[L](packed[L as S])"},
     {"padding", "there[L as S]"},
     {"padding in a window", "there[L as S]) |> masked[S](abs(i - j) <= 20"},
     {"any mask", "mod(at * at[L as S], 7) < 3 and abs(f32(i - j)) < 90"},
@@ -33,7 +34,7 @@ static const SightCase cases[] = {
 static const char text[] =
     "dim D = 3, E = 5\ndim B <= 4, L <= 700\ninit normal(0.3)\n"
     "model M(q : [B, L, D], k : [B, L, D], v : [B, L, E], doc : i32[L], at : i32[L],"
-    " there : bool[B, L]) {\n i = iota[L]\n j = iota[L][L as S]\n"
+    " there : bool[B, L], packed : i32[B, L]) {\n i = iota[L]\n j = iota[L][L as S]\n"
     " entry y : [B, L, E] = softmax[S](masked[S](q @[D] k[L as S] / sqrt(D), %s)) @[S] v[L as S]\n"
     " entry places : i32[L] = i + sum[S](j)\n}\n";
 
@@ -52,6 +53,8 @@ static void fill_documents(Bed *b, int64_t length) {
   int64_t n;
   for (int i = 0; input(b, "doc", &x, &n) && i < n; i++)
     x[i] = floor((double)(i % length) / 83);
+  for (int i = 0; input(b, "packed", &x, &n) && i < n; i++)
+    x[i] = floor((double)(i % length) / (i < length ? 83 : 61));
   for (int i = 0; input(b, "there", &x, &n) && i < n; i++)
     x[i] = i < length || i < 2 * length - 90;
   for (int i = 0; input(b, "at", &x, &n) && i < n; i++)
