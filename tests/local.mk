@@ -129,6 +129,7 @@ test_sources = \
 	%D%/unit/test_oracle.c \
 	%D%/unit/test_parse.c \
 	%D%/unit/test_place.c \
+	%D%/unit/test_packs.c \
 	%D%/unit/test_pairs.c \
 	%D%/unit/test_quads.c \
 	%D%/unit/test_plan.c \

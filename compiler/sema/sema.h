@@ -189,6 +189,8 @@ typedef enum FieldKind {
   FIELD_IDS_B,
   FIELD_TYPES_B,
   FIELD_MASK_B,
+  FIELD_DOC,
+  FIELD_PLACE,
   FIELD_COUNT
 } FieldKind;
 typedef struct TrainField {

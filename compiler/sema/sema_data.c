@@ -291,13 +291,20 @@ static bool truth_of(Sema *s, const Expr *e, const char *what, double *out) {
   return !is_number(v);
 }
 
+// The names of an argument's choices, in their order; how many.
+static int list_choices(SourceId source, const char *argument,
+                        const char *known[COUNT(argument_choices)]) {
+  int n = 0;
+  for (int i = 0; i < COUNT(argument_choices); i++)
+    if (argument_choices[i].source == source && !strcmp(argument_choices[i].argument, argument))
+      known[n++] = argument_choices[i].name;
+  return n;
+}
+
 // The place of the name among the argument's choices.
 static bool choice_of(Sema *s, const Expr *e, const ArgumentSpec *p, double *out) {
   const char *known[COUNT(argument_choices)];
-  int n = 0;
-  for (int i = 0; i < COUNT(argument_choices); i++)
-    if (argument_choices[i].source == p->source && !strcmp(argument_choices[i].argument, p->name))
-      known[n++] = argument_choices[i].name;
+  int n = list_choices(p->source, p->name, known);
   int place = e->kind == EX_NAME ? name_place(known, n, e->name.s) : n;
   *out = place;
   if (place < n)
@@ -357,10 +364,19 @@ static const SourceArg *given(const Recipe *r, const char *name) {
   return NULL;
 }
 
+// Does the recipe give its argument this choice?
+static bool chosen(const Recipe *r, const char *argument, const char *choice) {
+  const ArgumentSpec *p = argument_spec(r, argument);
+  const SourceArg *a = given(r, argument);
+  const char *known[COUNT(argument_choices)];
+  return a && p && (int)a->num < list_choices(p->source, argument, known) &&
+         !strcmp(known[(int)a->num], choice);
+}
+
 // What is said of rows that are none of this recipe's would be passed over.
 static void check_short(Sema *s, const Expr *source, const Recipe *r) {
-  const SourceArg *rows = given(r, "rows");
-  for (int i = 0; given(r, "short") && !(rows && rows->num > 0) && i < source->args.n; i++)
+  bool passed = given(r, "short") && !chosen(r, "rows", "sentences");
+  for (int i = 0; passed && i < source->args.n; i++)
     if (source->args.v[i].name.s && !strcmp(source->args.v[i].name.s, "short"))
       sema_error(s, ERR_BAD_SETTING, source->args.v[i].name.span,
                  "`short` is of rows of whole sentences: `rows: sentences`");

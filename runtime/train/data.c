@@ -187,6 +187,7 @@ void data_free(Data *d) {
   data_free_parts(d);
   tokens_free(&d->text);
   sentence_rows_free(&d->sentences);
+  packs_free(&d->packs);
   data_free_words(&d->words);
   free(d->narrow);
   free(d->wide);
@@ -260,6 +261,8 @@ uint64_t data_fingerprint(const Data *d) {
     h = mix(h, 1);
   if (d->o.rows == DATA_ROWS_SENTENCES)
     h = mix(mix(h, 2), (uint64_t)(d->o.short_share * 1e9));
+  if (d->o.rows == DATA_ROWS_PACKED)
+    h = mix(h, 3);
   h = d->text.n ? mix(h, tokens_hash(&d->text)) : h;
   for (int64_t i = 0; i < d->ntoken; i++)
     h = mix(h, (uint64_t)data_token(d, i));
@@ -317,6 +320,10 @@ static void start_batch(Data *d, int64_t B, int64_t L, DataBatch *out) {
   out->target_rank = target == FIELD_BL ? 2 : 1;
   out->part = target == FIELD_M ? b->part : NULL;
   out->row = b->row;
+  if (field_shape(d->o.kind, "doc")) {
+    out->doc = b->doc;
+    out->place = b->place;
+  }
   if (field_shape(d->o.kind, "ids_b")) {
     out->ids_b = b->ids_b;
     out->types_b = b->types_b;

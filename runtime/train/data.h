@@ -6,6 +6,7 @@
 //             (mask false); a rest without an ordinary token is left out
 //             DATA_ROWS_SENTENCES: whole lines of one document, as many as fit, and of `short_share` of the rows as many as fit into
 //             a length drawn evenly from 2 to length - 2 (at least one line); a line that is longer than a row is cut; the rest is [PAD].
+//             DATA_ROWS_PACKED: whole documents, [CLS], tokens, [SEP] each, as many as fit (packs.h)
 //   lm_text   `length` tokens, and as target each one's successor; a short rest is left out
 //   tensors   rows of the arrays in files, which stay there: data_tensors.c
 //   tsv       [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with types 0 and 1; texts too long are
@@ -128,7 +129,9 @@ typedef struct DataBatch {
   const int32_t *part;        // [B]: tags: the sentence that a row is of, from 0
   const int32_t *start, *end; // [B]: spans: places in the row, the last included; -1: not known
   const bool *context;        // [B, L]: spans: where an answer may lie
-  const int64_t *row;         // [B]: the number of each row
+  // text: [B, L]: the document in the row, and the place in it, both from 0; padding is a document of its own.
+  const int32_t *doc, *place;
+  const int64_t *row; // [B]: the number of each row
   // pairs: [B, L] of the second text; ids, types and mask are the first one's.
   const int32_t *ids_b, *types_b;
   const bool *mask_b;

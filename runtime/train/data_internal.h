@@ -5,6 +5,7 @@
 #include "runtime/train/data.h"
 #include "runtime/train/mix.h"
 #include "runtime/train/order.h"
+#include "runtime/train/packs.h"
 #include "runtime/train/sentences.h"
 #include "runtime/train/tokenize.h"
 
@@ -27,6 +28,8 @@
   CELLS(int32_t, at);                                                                              \
   CELLS(int32_t, labels);                                                                          \
   CELLS(int32_t, target);                                                                          \
+  CELLS(int32_t, doc);                                                                             \
+  CELLS(int32_t, place);                                                                           \
   ROWS(float, value);                                                                              \
   ROWS(int32_t, part);                                                                             \
   ROWS(int32_t, start);                                                                            \
@@ -57,6 +60,7 @@ struct Data {
   int32_t pad; // what stands behind a row: the tokenizer's own, or 0, which no mask lets through
   TokenStream text;       // the stream
   SentenceRows sentences; // where its rows begin, if they are not of equal length
+  Packs packs;            // what is in its rows, if they are packed
   RowWords words;
   // Of several sources with weights: each is data of its own, and this has rows of none.
   Data **part;

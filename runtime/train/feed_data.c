@@ -57,6 +57,8 @@ static void fill_batch(DataFeed *d, const DataBatch *b, FeedBatch *out) {
   add_field(d, out, "types_b", DT_I32, b->types_b, 2, b->B, b->L);
   add_field(d, out, "mask_b", DT_BOOL, b->mask_b, 2, b->B, b->L);
   add_field(d, out, "at", DT_I32, b->at, 1, b->M, 0);
+  add_field(d, out, "doc", DT_I32, b->doc, 2, b->B, b->L);
+  add_field(d, out, "place", DT_I32, b->place, 2, b->B, b->L);
   add_field(d, out, "context", DT_BOOL, b->context, 2, b->B, b->L);
   add_field(d, out, "start", DT_I32, b->start, 1, b->B, 0);
   add_field(d, out, "end", DT_I32, b->end, 1, b->B, 0);

@@ -54,6 +54,8 @@ train_sources = \
 	%D%/npy.h \
 	%D%/order.c \
 	%D%/order.h \
+	%D%/packs.c \
+	%D%/packs.h \
 	%D%/sentences.c \
 	%D%/sentences.h \
 	%D%/tensor_files.c \
