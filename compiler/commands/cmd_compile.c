@@ -97,7 +97,7 @@ static int check_target(Session *s) {
 
 static int build(Session *s, int last) {
   static const BuildWant want = {
-      .nentries = -1, .ntrains = -1, .dropout = true, .update = true, .init = true};
+      .nentries = -1, .ntrains = -1, .dropout = true, .update = true, .pieces = true, .init = true};
   const Options *o = s->o;
   int lacking = session_needs_model(s);
   if (lacking)
