@@ -146,6 +146,7 @@ llvm_sources = \
 	%D%/llvm/llvm_stmt.c \
 	%D%/llvm/llvm_tile.c \
 	%D%/llvm/llvm_transpose.c \
+	%D%/llvm/llvm_turned.c \
 	%D%/llvm/micro.h \
 	%D%/llvm/objects.c \
 	%D%/llvm/objects.h \

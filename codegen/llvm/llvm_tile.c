@@ -472,6 +472,29 @@ static void panel(TileCx *c) {
   tile_rows(c, whole_tile);
 }
 
+static void all_panels(TileCx *c) {
+  if (loop_tile_workspace(c->t))
+    tile_blocked(c);
+  else
+    tile_panels(c, panel);
+}
+
+// By the number of columns, where that is known at run time only.
+static void few_or_many(TileCx *c) {
+  Emit *e = c->e;
+  LLVMBasicBlockRef few = new_block(e, "turn"), many = new_block(e, "panels"),
+                    done = new_block(e, "tiled");
+  LLVMBuildCondBr(e->b, turned_wanted(c), few, many);
+  LLVMPositionBuilderAtEnd(e->b, few);
+  tile_turned(c);
+  emit_forget(e);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, many);
+  all_panels(c);
+  LLVMBuildBr(e->b, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
+}
+
 void emit_tile(Emit *e, const LTile *t) {
   TileCx c = {.e = e, .t = t, .M = emit_int(e, t->M), .N = emit_int(e, t->N)};
   c.Mc = known_or(c.M, -1);
@@ -484,13 +507,11 @@ void emit_tile(Emit *e, const LTile *t) {
   if (c.amx)
     amx_begin(&c);
   partials_begin(e, &t->body, c.nr);
-  if (loop_tile_workspace(t)) {
-    tile_blocked(&c);
-  } else {
-    // a row of slack: the moved tile's last columns are loaded as a whole vector
-    c.tile = entry_alloca(e, LLVMArrayType(e->u->f32, (unsigned)((c.mr + 1) * c.nr)), 64);
-    tile_panels(&c, panel);
-  }
+  // a row of slack: the moved tile's last columns are loaded as a whole vector
+  int rows = c.mr < c.vector ? c.vector : c.mr;
+  if (!loop_tile_workspace(t))
+    c.tile = entry_alloca(e, LLVMArrayType(e->u->f32, (unsigned)((rows + 1) * c.nr)), 64);
+  (turned_fits(&c) ? few_or_many : all_panels)(&c);
   if (c.amx)
     amx_end(&c);
   partials_end(e, &t->body);

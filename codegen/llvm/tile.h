@@ -8,6 +8,8 @@
 // float64: rounding errors grow with the runs, not with K, and where there are few runs longer ones
 // save time.  All is the same for all rows of a product, whatever inner loop computes them.
 enum { TILE_UNCUT_K = 1024, TILE_LONG_K = 8 * LOOP_K_BLOCK, TILE_LONG_RUN = 128 };
+// Columns, at most, of a product whose lanes may be its rows.
+enum { TILE_FEW_COLUMNS = 8 };
 
 typedef struct TileCx {
   Emit *e;
@@ -56,6 +58,10 @@ void tile_take_total(Emit *e, Val total, Val sums, Val n, int width);
 int64_t known_or(Val v, int64_t otherwise);
 // The length of a run, of K values of k in all.
 Val tile_run(Emit *e, Val K);
+// All of a TILE of few columns: may its number, known at run time, be so small?  Is it?
+bool turned_fits(const TileCx *c);
+Val turned_wanted(TileCx *c);
+void tile_turned(const TileCx *c);
 // All of a TILE whose k is cut into blocks: loop_tile_workspace says which.
 void tile_blocked(TileCx *c);
 #endif

@@ -229,7 +229,8 @@ static void compare(const TileCase *c, const Built *b, const TileData *d, const 
     ck_assert_msg(d->c[m * b->crow + c->N] == c0[m * b->crow + c->N], "row %d was overrun", (int)m);
 }
 
-static void check_case(const TileCase *c, uint64_t *seed) {
+// C, which remains.
+static const float *check_case(const TileCase *c, uint64_t *seed) {
   Arena *ar = arena_new();
   Built b = build(ar, c);
   TileData d = make_data(c, &b, seed);
@@ -250,6 +251,7 @@ static void check_case(const TileCase *c, uint64_t *seed) {
   if (!r.skipped)
     compare(c, &b, &d, c0, bias0);
   arena_free(ar);
+  return d.c;
 }
 
 START_TEST(sizes) {
@@ -309,6 +311,24 @@ START_TEST(blocked) {
                   v[_i].sym,          v[_i].sym, v[_i].a_columns, false,   v[_i].products,
                   v[_i].epilogue,     true};
     check_case(&c, &seed);
+  }
+}
+END_TEST
+
+// Few columns, of a number known at run time: rows are lanes then, and the sums the same to the bit.
+START_TEST(few_columns) {
+  static const int64_t shape[][3] = {{16, 1, 40},   {37, 2, 31},  {41, 3, 768}, {16, 5, 1100},
+                                     {60, 9, 1101}, {33, 8, 400}, {5, 4, 33}};
+  const int64_t *s = shape[_i];
+  for (int march = 0; run_targets[march]; march++) {
+    TileCase c = {run_targets[march],        s[0], s[1], s[2], true, true, false, false, true, 1,
+                  (Epilogue)(_i % EP_COUNT), false};
+    uint64_t seed = 8, same = 8;
+    const float *turned = check_case(&c, &seed);
+    c.m_sym = c.n_sym = false;
+    const float *tile = check_case(&c, &same);
+    ck_assert_msg(!memcmp(turned, tile, (size_t)(s[0] * (s[1] + 1)) * sizeof *tile), "%s, shape %d",
+                  c.march, _i);
   }
 }
 END_TEST
@@ -416,7 +436,8 @@ Suite *tile_suite(void) {
   tcase_add_loop_test(t, sizes, 0, 15);
   tcase_add_loop_test(t, layouts, 0, 4);
   tcase_add_loop_test(t, epilogues, 0, EP_COUNT);
-  tcase_add_loop_test(t, blocked, 0, 8);
+  tcase_add_loop_test(t, blocked, 0, 9);
+  tcase_add_loop_test(t, few_columns, 0, 7);
   tcase_add_test(t, run_time_extents);
   tcase_add_test(t, random_cases);
   tcase_add_loop_test(t, transposes, 0, 8);
