@@ -95,7 +95,7 @@ static int join_by_mpi(Ranks *r, BigsError *e) {
              ? 0
              : bigs_fail(e, BIGS_EUSAGE,
                          "%s says that this is rank %d of %d, and MPI that it is %d of %d: is %s "
-                         "of another MPI than the launcher?  (srun wants --mpi=pmix)",
+                         "of another MPI than the launcher?  (srun wants --mpi=pmix, or pmi2)",
                          p->by, p->rank, p->ranks, t->rank, t->ranks, r->plugin);
 }
 

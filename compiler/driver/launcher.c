@@ -65,10 +65,17 @@ static int read_launcher(const struct Launcher *l, Launched *out, BigsError *e) 
   return err ? err : variable(l->name, l->local, 0, out->ranks - 1, &out->local, e);
 }
 
-int launcher_find(Launched *out, BigsError *e) {
-  *out = (Launched){.ranks = 1, .locals = 1};
+// whole: one that says all of it.  Slurm says ranks as MPICH does, too, with --mpi=pmi2, but not those of a computer.
+static const struct Launcher *find(bool whole) {
   for (int i = 0; i < COUNT(launchers); i++)
-    if (getenv(launchers[i].ranks))
-      return read_launcher(&launchers[i], out, e);
-  return 0;
+    if (getenv(launchers[i].ranks) && (!whole || getenv(launchers[i].local)))
+      return &launchers[i];
+  return NULL;
+}
+
+int launcher_find(Launched *out, BigsError *e) {
+  const struct Launcher *l = find(true);
+  *out = (Launched){.ranks = 1, .locals = 1};
+  l = l ? l : find(false);
+  return l ? read_launcher(l, out, e) : 0;
 }

@@ -372,6 +372,11 @@ START_TEST(ranks_of_this_computer_are_counted) {
   ck_assert_int_eq(ranks_here("many", "0"), 1);
   ck_assert_int_eq(ranks_here("-2", "0"), 1);
   ck_assert_int_eq(ranks_here("99", "0"), 8);
+  // srun --mpi=pmi2
+  setenv("PMI_RANK", "6", 1);
+  setenv("PMI_SIZE", "8", 1);
+  ck_assert_int_eq(ranks_here("1,7", "1"), 7);
+  unsetenv("PMI_SIZE");
   unsetenv("SLURM_STEP_TASKS_PER_NODE");
   Launched l;
   ck_assert_int_eq(launcher_find(&l, NULL), 0);
