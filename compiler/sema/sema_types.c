@@ -363,9 +363,34 @@ static bool one_hot_help(Sema *s, Diag *g, const char *op, const Operand *x) {
   return true;
 }
 
+// The only dim of `with` that x has not, if it has a name that is known everywhere.
+static const char *only_dim(const Value *with, const Value *x) {
+  const Ax *only = NULL;
+  int n = 0;
+  for (int i = 0; i < with->ax.n; i++)
+    if (!ax_in(&x->ax, with->ax.v[i])) {
+      only = with->ax.v[i];
+      n++;
+    }
+  return n == 1 && only->kind == AX_DIM ? only->name : NULL;
+}
+
+// `doc == doc[L as S]`: each place of a row with each.
+static bool pairs_help(Sema *s, Diag *g, const char *op, const Operand *x) {
+  const char *right = only_dim(x[0].v, x[1].v), *left = only_dim(x[1].v, x[0].v);
+  const char *a = span_text(s->a, x[0].span, "a"), *b = span_text(s->a, x[1].span, "b");
+  if (!strchr("=!<>", *op) || !(right || left))
+    return false;
+  if (right)
+    diag_help(s->d, g, "each is compared with each by `%s %s along[%s](%s)`", a, op, right, b);
+  else
+    diag_help(s->d, g, "each is compared with each by `along[%s](%s) %s %s`", left, a, op, b);
+  return true;
+}
+
 static void grows_help(Sema *s, Diag *g, const char *op, const Operand *x, int n) {
   bool product = strcmp(op, "and") != 0 && strcmp(op, "or") != 0;
-  if (n == 2 && one_hot_help(s, g, op, x))
+  if (n == 2 && (one_hot_help(s, g, op, x) || pairs_help(s, g, op, x)))
     return;
   diag_help(s->d, g, "rename an axis with `[A as B]` so that they meet, or %s",
             product ? "write `a @[] b` for an outer product"
