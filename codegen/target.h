@@ -29,10 +29,10 @@ typedef struct Target {
   const char *tune; // whose latencies: "znver3"
   // what `cpu` needs, as the module's table says it: "+avx2,+fma"; "" for the baseline
   const char *features;
-  int opt;           // 0 .. 3
-  int vector_floats; // f32 lanes of a native vector: 16, 8, 4
-  int registers;     // native vector registers
-  bool has_fma;
+  int opt;                  // 0 .. 3
+  int vector_floats;        // f32 lanes of a native vector: 16, 8, 4
+  int registers;            // native vector registers
+  bool has_fma, has_scalef; // fused multiply-add; p * 2^n
   int vscale; // of SVE: the vectors are at least so many times 128 bits wide; 0: another set
   // register tile: rows (broadcast side) x columns (vector side); bwidth of panels is nr
   int mr, nr;

@@ -12,12 +12,16 @@
 // NEON is in every aarch64, and its code runs on all of them.  SVE is taken where it is wider: at 128 bits it does in one
 // instruction no more than NEON.  Its code asks for 256 bits at least and is right on wider ones, half of which idles.
 const Level isa_levels[LEVEL_COUNT] = {
-    [LEVEL_V1] = {"x86_64", "x86-64", "x86-64", "", NULL, 4, 16, false, 4, 8, 0},
-    [LEVEL_V2] = {"x86_64", "x86-64-v2", "x86-64-v2", FEATURES_V2, NULL, 4, 16, false, 4, 8, 0},
-    [LEVEL_V3] = {"x86_64", "x86-64-v3", "x86-64-v3", FEATURES_V3, NULL, 8, 16, true, 6, 16, 0},
-    [LEVEL_V4] = {"x86_64", "x86-64-v4", "x86-64-v4", FEATURES_V4, NULL, 16, 32, true, 12, 32, 0},
-    [LEVEL_ARMV8] = {"aarch64", "armv8-a", "generic", "", NULL, 4, 32, true, 6, 16, 0},
-    [LEVEL_SVE256] = {"aarch64", "sve256", "generic", "+sve256", "+sve", 8, 32, true, 6, 32, 2},
+    [LEVEL_V1] = {"x86_64", "x86-64", "x86-64", "", NULL, 4, 16, false, false, 4, 8, 0},
+    [LEVEL_V2] = {"x86_64", "x86-64-v2", "x86-64-v2", FEATURES_V2, NULL, 4, 16, false, false, 4, 8,
+                  0},
+    [LEVEL_V3] = {"x86_64", "x86-64-v3", "x86-64-v3", FEATURES_V3, NULL, 8, 16, true, false, 6, 16,
+                  0},
+    [LEVEL_V4] = {"x86_64", "x86-64-v4", "x86-64-v4", FEATURES_V4, NULL, 16, 32, true, true, 12, 32,
+                  0},
+    [LEVEL_ARMV8] = {"aarch64", "armv8-a", "generic", "", NULL, 4, 32, true, false, 6, 16, 0},
+    [LEVEL_SVE256] = {"aarch64", "sve256", "generic", "+sve256", "+sve", 8, 32, true, false, 6, 32,
+                      2},
 };
 bool isa_has_all(const char *have, const char *need) {
   while (*need) {

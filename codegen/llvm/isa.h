@@ -19,7 +19,7 @@ typedef struct Level {
   const char *features;    // what `open` looks for
   const char *extra;       // what LLVM is told that `cpu` lacks; NULL: nothing
   int vector_floats, registers;
-  bool has_fma;
+  bool has_fma, has_scalef;
   int mr, nr;
   int vscale; // of SVE: vectors are at least so many times 128 bits wide; 0: another set
 } Level;

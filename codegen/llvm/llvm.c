@@ -29,7 +29,8 @@ LlvmUnit *llvm_unit(Arena *a, const Target *t, LLVMContextRef cx, LLVMTargetMach
   u->cx = cx;
   u->module = LLVMModuleCreateWithNameInContext(name, cx);
   u->b = LLVMCreateBuilderInContext(cx);
-  u->vm = (VecMath){.cx = cx, .module = u->module, .b = u->b, .has_fma = t->has_fma};
+  u->vm = (VecMath){
+      .cx = cx, .module = u->module, .b = u->b, .has_fma = t->has_fma, .has_scalef = t->has_scalef};
   LLVMSetTarget(u->module, t->triple);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
   LLVMSetModuleDataLayout(u->module, layout);

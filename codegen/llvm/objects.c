@@ -62,7 +62,7 @@ static uint64_t hash_text(uint64_t h, const char *s) {
 
 static uint64_t hash_target(uint64_t h, const Target *t) {
   const char *const text[] = {t->triple, t->cpu, t->tune, t->features, t->extra};
-  const int number[] = {t->opt, t->vector_floats, t->registers,  t->has_fma,   t->mr,
+  const int number[] = {t->opt, t->vector_floats, t->registers,  t->has_fma,   t->has_scalef, t->mr,
                         t->nr,  (int)t->pairs,    (int)t->quads, t->pair_rows, t->vscale};
   for (size_t i = 0; i < sizeof text / sizeof *text; i++)
     h = hash_text(h, text[i]);

@@ -10,7 +10,7 @@
 #include <llvm/Config/llvm-config.h>
 #include <string.h>
 
-static const Level unknown = {"", "", "", "", NULL, 4, 16, false, 4, 8, 0};
+static const Level unknown = {"", "", "", "", NULL, 4, 16, false, false, 4, 8, 0};
 
 typedef struct Cpu {
   const char *name;
@@ -201,6 +201,7 @@ static void take_level(Arena *a, Target *t, const Level *l, const char *march) {
   t->vector_floats = l->vector_floats;
   t->registers = l->registers;
   t->has_fma = l->has_fma;
+  t->has_scalef = l->has_scalef;
   t->vscale = l->vscale;
   t->mr = t->pair_rows = l->mr;
   t->nr = l->nr;

@@ -59,9 +59,10 @@ V vmx_iconst(LLVMTypeRef ity, uint64_t v) {
 V vmx_intrinsic(const VecMath *m, const char *name, LLVMTypeRef overload, V *args, int n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
   CHECK(id);
-  V f = LLVMGetIntrinsicDeclaration(m->module, id, &overload, 1);
-  return LLVMBuildCall2(m->b, LLVMIntrinsicGetType(m->cx, id, &overload, 1), f, args, (unsigned)n,
-                        "");
+  size_t types = overload != NULL;
+  V f = LLVMGetIntrinsicDeclaration(m->module, id, &overload, types);
+  return LLVMBuildCall2(m->b, LLVMIntrinsicGetType(m->cx, id, &overload, types), f, args,
+                        (unsigned)n, "");
 }
 
 V vm_fma(const VecMath *m, V a, V b, V c) {
@@ -176,10 +177,49 @@ static V power_of_two(const VecMath *m, const VmFormat *f, V biased) {
   return vmx_float(m, f->ty, LLVMBuildShl(m->b, biased, vmx_iconst(f->ity, (uint64_t)f->mant), ""));
 }
 
-// p * 2^n in two exact-then-rounded steps, so that results may be denormal or overflow.
-static V scale(const VecMath *m, V p, V n) {
+// Lanes [first, first + n) of x followed by y.
+static V lanes_of(const VecMath *m, V x, V y, unsigned first, unsigned n) {
+  enum { MAX_LANES = 64 };
+  LLVMTypeRef i32 = LLVMInt32TypeInContext(m->cx);
+  V at[MAX_LANES];
+  CHECK(n <= MAX_LANES);
+  for (unsigned i = 0; i < n; i++)
+    at[i] = LLVMConstInt(i32, first + i, false);
+  return LLVMBuildShuffleVector(m->b, x, y, LLVMConstVector(at, n), "");
+}
+
+// p * 2^n of a native vector, rounded once.
+static V scalef(const VecMath *m, V p, V n, const VmFormat *f) {
+  enum { CURRENT_ROUNDING = 4 };
+  LLVMTypeRef mask = LLVMIntTypeInContext(m->cx, f->lanes), i32 = LLVMInt32TypeInContext(m->cx);
+  V args[] = {p, n, p, LLVMConstAllOnes(mask), LLVMConstInt(i32, CURRENT_ROUNDING, false)};
+  const char *name =
+      f->f64 ? "llvm.x86.avx512.mask.scalef.pd.512" : "llvm.x86.avx512.mask.scalef.ps.512";
+  return vmx_intrinsic(m, name, NULL, args, COUNT(args));
+}
+
+static V scalef_halves(const VecMath *m, V p, V n, unsigned native) {
   VmFormat f = vmx_format(m, LLVMTypeOf(p));
-  V sum = LLVMBuildAdd(m->b, n, vmx_iconst(f.ity, 2 * (uint64_t)f.bias), "");
+  if (f.lanes == native)
+    return scalef(m, p, n, &f);
+  V x[2];
+  for (unsigned i = 0, half = f.lanes / 2; i < 2; i++)
+    x[i] = scalef_halves(m, lanes_of(m, p, p, i * half, half), lanes_of(m, n, n, i * half, half),
+                         native);
+  return lanes_of(m, x[0], x[1], 0, f.lanes);
+}
+
+static bool is_times_two_to(unsigned lanes, unsigned native) {
+  return lanes && lanes % native == 0 && (lanes / native & (lanes / native - 1)) == 0;
+}
+
+// p * 2^n in two exact-then-rounded steps, so that results may be denormal or overflow; or in one.
+static V scale(const VecMath *m, V p, Rounded n) {
+  VmFormat f = vmx_format(m, LLVMTypeOf(p));
+  unsigned native = f.f64 ? 8 : 16;
+  if (m->has_scalef && is_times_two_to(f.lanes, native))
+    return scalef_halves(m, p, n.value, native);
+  V sum = LLVMBuildAdd(m->b, n.bits, vmx_iconst(f.ity, 2 * (uint64_t)f.bias), "");
   V half = LLVMBuildLShr(m->b, sum, vmx_iconst(f.ity, 1), "");
   V rest = LLVMBuildSub(m->b, sum, half, "");
   p = LLVMBuildFMul(m->b, p, power_of_two(m, &f, half), "");
@@ -200,7 +240,7 @@ static V clamp(const VecMath *m, V x, double lo, double hi) {
 }
 
 // exp(x + lo) = 2^n * (1 + p): returns p and sets *n.
-static V exp_less(const VecMath *m, V x, V lo, V *n) {
+static V exp_less(const VecMath *m, V x, V lo, Rounded *n) {
   VmFormat f = vmx_format(m, LLVMTypeOf(x));
   const double *ln2 = f.f64 ? VMC_LN2_64 : VMC_LN2_32;
   Rounded k = round_scaled(m, x, 0x1.71547652b82fep+0);
@@ -209,18 +249,19 @@ static V exp_less(const VecMath *m, V x, V lo, V *n) {
   if (lo)
     r = LLVMBuildFAdd(m->b, r, lo, "");
   V p = f.f64 ? HORNER(m, r, VMC_EXP64) : HORNER(m, r, VMC_EXP32);
-  *n = k.bits;
+  *n = k;
   return vm_fma(m, p, LLVMBuildFMul(m->b, r, r, ""), r);
 }
 
 // exp(x + lo) = 2^n * p: returns p and sets *n.
-static V exp_reduced(const VecMath *m, V x, V lo, V *n) {
+static V exp_reduced(const VecMath *m, V x, V lo, Rounded *n) {
   return vmx_addk(m, exp_less(m, x, lo, n), 1);
 }
 
 V vmx_exp_pair(const VecMath *m, V hi, V lo) {
   bool f64 = vmx_format(m, LLVMTypeOf(hi)).f64;
-  V n, p = exp_reduced(m, clamp(m, hi, f64 ? -746 : -104, f64 ? 710 : 89), lo, &n);
+  Rounded n;
+  V p = exp_reduced(m, clamp(m, hi, f64 ? -746 : -104, f64 ? 710 : 89), lo, &n);
   return scale(m, p, n);
 }
 
@@ -314,8 +355,9 @@ V vm_log1p(const VecMath *m, V x) {
 // ---- exp(x) - 1 = 2^n p + (2^n - 1), where exp(x) = 2^n (1 + p)
 V vm_expm1(const VecMath *m, V x) {
   VmFormat f = vmx_format(m, LLVMTypeOf(x));
-  V n, c = clamp(m, x, -40, 40), p = exp_less(m, c, NULL, &n);
-  V biased = LLVMBuildAdd(m->b, n, vmx_iconst(f.ity, (uint64_t)f.bias), "");
+  Rounded n;
+  V c = clamp(m, x, -40, 40), p = exp_less(m, c, NULL, &n);
+  V biased = LLVMBuildAdd(m->b, n.bits, vmx_iconst(f.ity, (uint64_t)f.bias), "");
   V two_n = power_of_two(m, &f, biased);
   V near = vm_fma(m, two_n, p, vmx_addk(m, two_n, -1));
   V tiny = vmx_cmpk(m, LLVMRealOLT, vm_abs(m, x), ldexp(1, -f.mant - 3));
@@ -360,9 +402,11 @@ typedef struct Rest {
 } Rest;
 
 static Rest rest32(const VecMath *m, V minus_y) {
-  V n, p = exp_less(m, minus_y, NULL, &n), one = vm_splat(m, LLVMTypeOf(p), 1);
+  Rounded n;
+  V p = exp_less(m, minus_y, NULL, &n), one = vm_splat(m, LLVMTypeOf(p), 1);
   VmFormat f = vmx_format(m, LLVMTypeOf(p));
-  V two_n = power_of_two(m, &f, LLVMBuildAdd(m->b, n, vmx_iconst(f.ity, (uint64_t)f.bias), ""));
+  V two_n =
+      power_of_two(m, &f, LLVMBuildAdd(m->b, n.bits, vmx_iconst(f.ity, (uint64_t)f.bias), ""));
   return (Rest){vmx_fnma(m, two_n, p, LLVMBuildFSub(m->b, one, two_n, "")),
                 vm_fma(m, two_n, p, LLVMBuildFAdd(m->b, one, two_n, ""))};
 }
@@ -381,9 +425,10 @@ static V tanh32(const VecMath *m, V a) {
 static V tanh64(const VecMath *m, V a) {
   V z = LLVMBuildFMul(m->b, a, a, ""), p = HORNER(m, z, VMC_TANH64);
   p = vm_fma(m, LLVMBuildFMul(m->b, p, z, ""), a, a);
-  V c = at_most(m, a, 20), n;
+  Rounded n;
+  V c = at_most(m, a, 20);
   V e = exp_reduced(m, LLVMBuildFAdd(m->b, c, c, ""), NULL, &n);
-  e = vmx_addk(m, scale_normal(m, e, n), 1);
+  e = vmx_addk(m, scale_normal(m, e, n.bits), 1);
   V two = vm_splat(m, LLVMTypeOf(a), 2), one = vm_splat(m, LLVMTypeOf(a), 1);
   V q = LLVMBuildFSub(m->b, one, LLVMBuildFDiv(m->b, two, e, ""), "");
   return vmx_select(m, vmx_cmpk(m, LLVMRealOLT, a, 0.625), p, q);
@@ -405,8 +450,9 @@ static V erf32(const VecMath *m, V a) {
 static V erfc_tail64(const VecMath *m, V a) {
   a = at_most(m, a, 6);
   V t = LLVMBuildFDiv(m->b, vmx_addk(m, a, -2), vmx_addk(m, a, 2), "");
-  V n, e = exp_reduced(m, LLVMBuildFNeg(m->b, LLVMBuildFMul(m->b, a, a, ""), ""), NULL, &n);
-  return LLVMBuildFMul(m->b, scale_normal(m, e, n), HORNER(m, t, VMC_ERF64_TAIL), "");
+  Rounded n;
+  V e = exp_reduced(m, LLVMBuildFNeg(m->b, LLVMBuildFMul(m->b, a, a, ""), ""), NULL, &n);
+  return LLVMBuildFMul(m->b, scale_normal(m, e, n.bits), HORNER(m, t, VMC_ERF64_TAIL), "");
 }
 
 static V erf64(const VecMath *m, V a) {

@@ -14,7 +14,7 @@
 //   - Special values are IEEE 754's: NaN in, NaN out; exp(-inf) = 0, log(0) = -inf, log(x < 0) =
 //   NaN, tanh and erf
 //     saturate and keep the sign of zero, sin(inf) = NaN, pow as in C99.
-//   - No fast-math flags are set, and the bits do not depend on W.  They do depend on has_fma.
+//   - No fast-math flags are set, and the bits do not depend on W, nor on has_scalef.  They do depend on has_fma.
 #ifndef BIGSC_VECMATH_H
 #define BIGSC_VECMATH_H
 #include <llvm-c/Core.h>
@@ -25,8 +25,9 @@ typedef struct VecMath {
   LLVMModuleRef module; // receives declarations of intrinsics, and of sin and cos when float64 code
                         // needs them
   LLVMBuilderRef b;
-  bool has_fma; // the target has fused multiply-add: emit llvm.fma, else a multiplication and an
-                // addition
+  bool has_fma;    // the target has fused multiply-add: emit llvm.fma, else a multiplication and an
+                   // addition
+  bool has_scalef; // it has AVX-512's p * 2^n in one instruction
 } VecMath;
 
 // The constant v in the type of `like`: a splat for vectors.

@@ -140,6 +140,13 @@ static bool host_has_fma(void) {
   return fma;
 }
 
+static bool host_has_scalef(void) {
+  char *features = LLVMGetHostCPUFeatures();
+  bool scalef = strstr(features, "+avx512f") != NULL;
+  LLVMDisposeMessage(features);
+  return scalef;
+}
+
 static bool calls_function(LLVMValueRef fn) {
   for (LLVMBasicBlockRef bb = LLVMGetFirstBasicBlock(fn); bb; bb = LLVMGetNextBasicBlock(bb))
     for (LLVMValueRef i = LLVMGetFirstInstruction(bb); i; i = LLVMGetNextInstruction(i))
@@ -178,7 +185,8 @@ static void build_open(MathBuild *b) {
   LLVMInitializeNativeAsmPrinter();
   LLVMOrcThreadSafeContextRef ts = LLVMOrcCreateNewThreadSafeContext();
   VecMath m = {.cx = LLVMOrcThreadSafeContextGetContext(ts),
-               .has_fma = !b->plain && host_has_fma()};
+               .has_fma = !b->plain && host_has_fma(),
+               .has_scalef = !b->plain && host_has_scalef()};
   m.module = LLVMModuleCreateWithNameInContext("vecmath", m.cx);
   m.b = LLVMCreateBuilderInContext(m.cx);
   for (int f = 0; f < F_COUNT; f++)
@@ -263,7 +271,7 @@ static double uniform(uint64_t *s, double lo, double hi) {
   return lo + (hi - lo) * (double)(next(s) >> 11) * 0x1p-53;
 }
 
-enum { MAXW = 16, STRIDE = 601 };
+enum { MAXW = 32, STRIDE = 601 };
 static uint64_t slow(void) { // 0: not asked for
   const char *s = getenv("BIGSC_TEST_SLOW");
   return s ? strtoull(s, NULL, 10) : 0;
@@ -403,7 +411,7 @@ START_TEST(f32_scalar) {
 END_TEST
 
 START_TEST(f32_wide) {
-  test_f32((MathBuild){.width = 16, .passes = "default<O2>"}, 10 * STRIDE);
+  test_f32((MathBuild){.width = 32, .passes = "default<O2>"}, 10 * STRIDE);
 }
 END_TEST
 
@@ -495,25 +503,25 @@ END_TEST
 
 // ---- the bits do not depend on the width
 START_TEST(same_bits) {
-  MathBuild one = {.f64 = _i, .width = 0}, many = {.f64 = _i, .width = 8};
+  MathBuild one = {.f64 = _i, .width = 0}, many = {.f64 = _i, .width = MAXW};
   build_open(&one);
   build_open(&many);
   uint64_t s = 7;
   for (int f = 0; f < F_COUNT; f++)
-    for (int k = 0; k < 5000; k++) {
-      double xd[8], yd[8], a[8], b[8];
-      float xf[8], yf[8];
-      for (int i = 0; i < 8; i++) {
-        xf[i] = (float)(xd[i] = near(&s, k));
+    for (int k = 0; k < 1250; k++) {
+      double xd[MAXW], yd[MAXW], a[MAXW], b[MAXW];
+      float xf[MAXW], yf[MAXW];
+      for (int i = 0; i < MAXW; i++) {
+        xf[i] = (float)(xd[i] = k % 2 ? near(&s, k) : moderate(&s, k) / (_i ? 1 : 7));
         yf[i] = (float)(yd[i] = uniform(&s, -3, 3));
       }
       size_t size = _i ? 8 : 4;
       const char *x = _i ? (const char *)xd : (const char *)xf,
                  *y = _i ? (const char *)yd : (const char *)yf;
       many.kernel[f](x, y, a);
-      for (size_t i = 0; i < 8; i++)
+      for (size_t i = 0; i < MAXW; i++)
         one.kernel[f](x + i * size, y + i * size, (char *)b + i * size);
-      for (size_t i = 0; i < 8; i++) {
+      for (size_t i = 0; i < MAXW; i++) {
         bool nan = _i ? isnan(a[i]) : isnan(((float *)a)[i]);
         ck_assert_msg(nan || !memcmp((char *)a + i * size, (char *)b + i * size, size), "%s at %g",
                       func_name[f], xd[i]);
