@@ -4,7 +4,7 @@
 #define BIGSC_ABI_H
 #include "base/poly.h"
 
-enum { BIGS_ABI_VERSION = 21, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
+enum { BIGS_ABI_VERSION = 22, BIGS_MAX_RANK = 8, BIGS_MAX_GRID = 4 };
 
 typedef struct BigsFrame {
   void *const *arg;   // base pointers of the step's arguments, offsets applied

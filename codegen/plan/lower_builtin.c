@@ -268,6 +268,9 @@ static void count_work(Prog *g, const Inst *k, const Poly *bytes) {
               bytes);
 }
 
+// All of them write their last argument.
+static const uint8_t written_by_builtin[] = {0, 0, 1};
+
 void lower_builtin(Prog *g, Inst *k) {
   Node *n = k->root;
   if (!info_of(g, n)->needed)
@@ -309,6 +312,7 @@ void lower_builtin(Prog *g, Inst *k) {
     v[c++] = size(g, poly_const(n->attr.reverse));
   }
   s.arg = arg;
+  s.written = written_by_builtin;
   s.scalar = v;
   s.nscalar = c;
   Poly bytes = plan_traffic_of(g, arg, 3);

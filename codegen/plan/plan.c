@@ -362,14 +362,18 @@ static int32_t arg_buffer(Prog *g, const struct LowerArg *x) {
 
 static void put_arguments(const Lower *c, BigsStep *s) {
   int32_t *arg = NEWN(c->g->a, int32_t, c->arg.n + 1);
+  uint8_t *written = NEWN(c->g->a, uint8_t, c->arg.n + 1);
   BigsScalar *scalar = NEWN(c->g->a, BigsScalar, c->scalar.n + 1);
-  for (int i = 0; i < c->arg.n; i++)
+  for (int i = 0; i < c->arg.n; i++) {
     arg[i] = arg_buffer(c->g, &c->arg.v[i]);
+    written[i] = c->k->mem.v[i].written;
+  }
   for (int i = 0; i < c->scalar.n; i++)
     scalar[i] = c->scalar.v[i];
   s->narg = c->arg.n;
   s->nscalar = c->scalar.n;
   s->arg = arg;
+  s->written = written;
   s->scalar = scalar;
 }
 

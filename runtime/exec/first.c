@@ -25,7 +25,7 @@ static bool holds_some(const BigsModule *module, const BoundBuffer *r, const uin
   return false;
 }
 
-// Which of the steps and buffers are needed; a step says not which of its buffers it writes, so that it needs all.
+// Which of the steps and buffers are needed; a step may add to what it writes, so that it needs all.
 typedef struct Needed {
   const Binding *b;
   uint8_t *step, *buffer;
