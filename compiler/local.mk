@@ -89,6 +89,10 @@ compiler_sources = \
 	%D%/commands/texts.h \
 	%D%/commands/trace.c \
 	%D%/commands/trace.h \
+	%D%/commands/recompute.c \
+	%D%/commands/recompute.h \
+	%D%/commands/train_memory.c \
+	%D%/commands/train_memory.h \
 	%D%/commands/train_tokenizer.c \
 	%D%/commands/train_tokenizer.h \
 	%D%/commands/trained.c \

@@ -44,6 +44,8 @@ runtime_sources = \
 	%D%/cuda/nccl.h \
 	%D%/cuda/nvtx.c \
 	%D%/cuda/nvtx.h \
+	%D%/exec/again.c \
+	%D%/exec/again.h \
 	%D%/exec/bind.c \
 	%D%/exec/choose.c \
 	%D%/exec/config.c \

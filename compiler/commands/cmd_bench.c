@@ -8,10 +8,11 @@
 #include "compiler/commands/outputs.h"
 #include "compiler/commands/peak.h"
 #include "compiler/commands/profile.h"
+#include "compiler/commands/recompute.h"
 #include "compiler/commands/trace.h"
 #include "compiler/driver/session.h"
 #include "runtime/builtin.h"
-#include "runtime/exec/exec.h"
+#include "runtime/exec/again.h"
 #include "runtime/exec/pieces.h"
 #include "runtime/train/log.h"
 #include <math.h>
@@ -123,12 +124,21 @@ static int complete_dims(Bench *b) {
   return 0;
 }
 
+// --recompute: the program that is run in the place of the module's own.
+static int recompute(Bench *b) {
+  int n, status = recompute_option(&b->s, &n);
+  if (!status && n >= 0 && b->train >= 0)
+    status = recompute_set(&b->s, b->program, b->dims, n);
+  b->p = again_program(b->s.handle, b->program, b->dims);
+  return status;
+}
+
 static int prepare(Bench *b) {
   int status = choose_dims(b);
   status = status ? status : complete_dims(b);
+  status = status ? status : recompute(b);
   if (status)
     return status;
-  b->p = program_at(b->s.module, b->program, b->dims);
   b->inputs = NEWN(b->s.arena, const void *, b->p->ninput + 1);
   for (int i = 0; i < b->p->ninput && !status; i++)
     status = fill_input(b, i);
@@ -268,6 +278,14 @@ static BenchResult result_of(const Bench *b, double peak, double before_mib) {
   return r;
 }
 
+static void put_again(const Again *a, JsonText *t) {
+  if (!a)
+    return;
+  record_int(t, "parts", a->parts);
+  record_int(t, "recomputed", a->n);
+  record_number(t, "recomputed_work", a->more);
+}
+
 static void put_json(const Bench *b, const BenchResult *r, const Profile *p, JsonText *t) {
   record_begin(t);
   record_text(t, "model", b->s.module->model);
@@ -277,6 +295,7 @@ static void put_json(const Bench *b, const BenchResult *r, const Profile *p, Jso
   each_dim(b, record_dim, t);
   if (b->pieces > 1)
     record_int(t, "pieces", b->pieces);
+  put_again(b->s.handle->again, t);
   record_number(t, "ms", r->ms);
   record_number(t, "ms_min", r->least);
   record_int(t, "calls", b->calls);
@@ -337,6 +356,8 @@ static void print_text(const Bench *b, const BenchResult *r) {
   b->s.device ? print_rate(r) : print_share(b, r);
   printf("  memory: planned %.1f MiB, process %.1f MiB (%.1f before the model was opened)\n",
          r->planned, r->used, r->before);
+  if (b->s.handle->again)
+    printf("  %s\n", recompute_text(b->s.arena, b->s.handle->again));
   if (r->blas > 0)
     printf("  for scale: OpenBLAS reaches %.1f GFLOP/s on a 1024 x 768 x 768 product\n", r->blas);
   if (r->fftw > 0)

@@ -2,6 +2,7 @@
 #include "compiler/commands/cmd.h"
 #include "compiler/commands/feeding.h"
 #include "compiler/commands/ranks.h"
+#include "compiler/commands/train_memory.h"
 #include "compiler/commands/train_tokenizer.h"
 #include "runtime/exec/pool.h"
 #include "runtime/train/train.h"
@@ -160,146 +161,6 @@ static const char *best_by(Session *s) {
   return by;
 }
 
-// 4G, 512M, 1.5G, or bytes.
-static int memory_of(Session *s, int64_t *out) {
-  static const char units[] = "KMGT";
-  const char *text = s->o->memory;
-  char *end = NULL;
-  double v = strtod(text, &end);
-  const char *unit = *end ? strchr(units, *end) : NULL;
-  for (; unit && unit >= units; unit--)
-    v *= 1024;
-  end += unit != NULL;
-  if (end == text || *end || !(v >= 1 && v < 1e18))
-    return session_error(s, EXIT_USAGE, "--memory %s: must be a size, as 4G, 512M or 1.5G", text);
-  *out = (int64_t)v;
-  return 0;
-}
-
-// Of a step of arrays, whose other axes only the files tell.
-static int step_dims_of_arrays(Session *s, const BigsTrain *t, const TrainPlan *plan,
-                               int64_t *dims) {
-  const BigsModule *m = s->module;
-  int batch = exec_batch_dim(m, &m->program[t->program]);
-  for (int i = 0; i < MAX_SYMS; i++) {
-    dims[i] = i == batch ? train_most_rows(t, plan->batch) : 1;
-    if (i < m->ndim && i != batch && (m->program[t->program].syms >> i & 1))
-      return session_error(
-          s, EXIT_USAGE, "--memory: how large %s is only the data tells: give --pieces, or -D %s=N",
-          m->dim[i].name, m->dim[i].name);
-  }
-  return 0;
-}
-
-// Of the tokens of a row those that may be predicted: all, where they are words with a tag each.
-static double share_of_places(const BigsTrain *t) {
-  bool words = t->source && data_has_field(t->source, "at") && !data_has_field(t->source, "labels");
-  double masked = train_most_masked(t);
-  return words ? 1 : masked > 0 ? masked : 0.15;
-}
-
-// Of the whole step, the largest of the run; as many labels as its rows may have.
-static int step_dims(Session *s, const BigsTrain *t, const TrainPlan *plan, int64_t *dims) {
-  const BigsModule *m = s->module;
-  int64_t L = plan->length > 0 ? plan->length : model_longest(m);
-  int64_t rows = train_most_rows(t, plan->batch);
-  double labels = floor(share_of_places(t) * (double)(L - 2) + 0.5);
-  int batch = exec_batch_dim(m, &m->program[t->program]);
-  for (int i = 0; i < MAX_SYMS; i++)
-    dims[i] = i >= m->ndim                           ? 1
-              : i == batch                           ? rows
-              : !strcmp(m->dim[i].name, "L")         ? L
-              : m->program[t->program].syms >> i & 1 ? rows * (int64_t)fmax(labels, 1)
-                                                     : 1;
-  if (open_choices(m))
-    return session_error(s, EXIT_USAGE, "how many choices has a row? Give -D %s=N",
-                         open_choices(m));
-  return L > 0 ? 0 : session_error(s, EXIT_USAGE, "the model bounds no length: give --length L");
-}
-
-// Pieces in which the largest step fits, 0: in none, -1: an error is set.  They divide the smallest batch, too.
-static int64_t pieces_for(Session *s, const BigsTrain *t, const Ranks *ranks, const TrainPlan *plan,
-                          const int64_t *dims) {
-  Needs later;
-  int64_t ranks_too = ranks->place.ranks;
-  StepSize size = {train_most_rows(t, plan->batch), 0, ranks_too};
-  if (optim_needs(s->handle, plan->train, &plan->recipe, &later))
-    return -1;
-  int64_t n = exec_pieces(s->handle, t->program, dims, size, later.bytes);
-  while (n > 0 && n <= plan->batch && (plan->batch % n || n % ranks_too))
-    n++;
-  return n > plan->batch ? 0 : n;
-}
-
-// A batch that grows is taken in no more pieces than it has rows at first.
-static int too_little(Session *s, const BigsTrain *t, const TrainPlan *plan) {
-  int64_t most = train_most_rows(t, plan->batch);
-  return most == plan->batch
-             ? session_error(s, EXIT_MODEL,
-                             "--memory %s is less than a step of %s takes a row at a time",
-                             s->o->memory, t->name)
-             : session_error(
-                   s, EXIT_MODEL,
-                   "--memory %s is less than a step of %s takes whose batch has grown to %lld "
-                   "rows, in the %lld pieces that the first one has rows for",
-                   s->o->memory, t->name, (long long)most, (long long)plan->batch);
-}
-
-static int fewest_pieces(Session *s, const BigsTrain *t, const Ranks *ranks, TrainPlan *plan) {
-  int64_t dims[MAX_SYMS];
-  bigs_model *m = s->handle;
-  if (feeding_of_tokens(t) ? step_dims(s, t, plan, dims) : step_dims_of_arrays(s, t, plan, dims))
-    return EXIT_USAGE;
-  int64_t n = pieces_for(s, t, ranks, plan, dims);
-  if (n < 0)
-    return session_error(s, m->error.status, "--memory %s: %s", s->o->memory, bigs_model_error(m));
-  if (!n)
-    return too_little(s, t, plan);
-  plan->pieces = n;
-  return 0;
-}
-
-// The pieces are the run's: one that goes on, or is told, keeps to them.
-static int keep_to_memory(Session *s, const BigsTrain *t, const TrainChanges *c, const Ranks *ranks,
-                          TrainPlan *plan) {
-  int status = s->o->memory ? memory_of(s, &s->handle->memory_limit) : 0;
-  if (status || !s->o->memory || s->o->resume || c->pieces > 0)
-    return status;
-  return fewest_pieces(s, t, ranks, plan);
-}
-
-static int no_room(Session *s, const TrainPlan *plan, int64_t most, int64_t pieces) {
-  if (!pieces)
-    return session_error(s, EXIT_MODEL,
-                         "the batch grows to %lld rows, for which there is no memory, even in the "
-                         "%lld pieces that the first one has rows for",
-                         (long long)most, (long long)plan->batch);
-  return session_error(s, EXIT_MODEL,
-                       "the batch grows to %lld rows, for which there is no memory: "
-                       "--pieces %lld takes it in pieces of %lld",
-                       (long long)most, (long long)pieces, (long long)(most / pieces));
-}
-
-// A batch that grows ends as large as its block says: is there room for it, and does the model take it?  What cannot be told here the
-// step itself will.
-static int check_growth(Session *s, const BigsTrain *t, const Ranks *ranks, const TrainPlan *plan) {
-  int64_t dims[MAX_SYMS], most = train_most_rows(t, plan->batch);
-  if (most == plan->batch)
-    return 0;
-  if (fixed_batch(s->module))
-    return session_error(
-        s, EXIT_MODEL,
-        "the batch grows from %lld to %lld, but the model is compiled for one: leave "
-        "the dim of the batch free",
-        (long long)plan->batch, (long long)most);
-  if (!feeding_of_tokens(t)) // how large their rows are is not known yet
-    return 0;
-  if (step_dims(s, t, plan, dims))
-    return EXIT_USAGE;
-  int64_t n = pieces_for(s, t, ranks, plan, dims);
-  return n && n <= plan->pieces ? 0 : no_room(s, plan, most, n);
-}
-
 // What the run does, and its pieces.
 static int make_plan(Session *s, const Options *given, int index, const Ranks *ranks,
                      TrainPlan *plan) {
@@ -315,8 +176,8 @@ static int make_plan(Session *s, const Options *given, int index, const Ranks *r
                  &s->error))
     return session_fail(s, &s->error);
   note_unused(s, given, plan);
-  status = keep_to_memory(s, t, &changes, ranks, plan);
-  return status ? status : check_growth(s, t, ranks, plan);
+  status = train_keep_to_memory(s, t, o->resume || changes.pieces > 0, ranks, plan);
+  return status ? status : train_check_growth(s, t, ranks, plan);
 }
 
 static TrainOptions train_options(Session *s, const BigsTrain *t) {

@@ -37,8 +37,8 @@ typedef struct Options {
   const char *out, *march, *target, *precision, *emit, *dump_ir, *rpass, *rpass_missed,
       *diag_format, *diag_color;
   const char *line; // all of it, without the program's name
-  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *format, *pool,
-      *normalize, *predictions, *best, *x, *y, *log_axes, *too_long, *like;
+  const char *name, *entry, *train, *in, *weights, *names, *vocab, *team, *memory, *recompute,
+      *format, *pool, *normalize, *predictions, *best, *x, *y, *log_axes, *too_long, *like;
   const char *cache, *trace, *bound;
   Defines defs, sets, extends, forms;
   Strings data, dev;

@@ -1,5 +1,5 @@
 // Bindings: the sizes of a program for given dims, and the places of its buffers.
-#include "runtime/exec/exec.h"
+#include "runtime/exec/again.h"
 #include "base/dtype.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -376,7 +376,7 @@ static Binding *binding_new(bigs_model *m, int index, const BigsProgram *p) {
 }
 
 Binding *bind_new(bigs_model *m, int program, const int64_t *sym) {
-  Binding *b = binding_new(m, program, program_at(m->module, program, sym));
+  Binding *b = binding_new(m, program, again_program(m, program, sym));
   if (b && !rebind(m, b, sym))
     return b;
   binding_free(m, b);
@@ -404,10 +404,14 @@ static void drop(bigs_model *m, Binding *b) {
   binding_free(m, b);
 }
 
+void bindings_drop(bigs_model *m, int program) {
+  while (m->binding[program])
+    drop(m, m->binding[program]);
+}
+
 void bindings_free(bigs_model *m) {
   for (int i = 0; m->binding && i < m->module->nprogram; i++)
-    while (m->binding[i])
-      drop(m, m->binding[i]);
+    bindings_drop(m, i);
   free(m->binding);
   m->binding = NULL;
 }
@@ -480,7 +484,7 @@ static void use(bigs_model *m, Binding *b) {
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym) {
   Binding *b = find_bound(m->binding[program], sym);
   bool found = b != NULL;
-  if (!found && !(b = one_more(m, program, program_at(m->module, program, sym))))
+  if (!found && !(b = one_more(m, program, again_program(m, program, sym))))
     return NULL;
   use(m, b);
   if (!found && rebind(m, b, sym)) {

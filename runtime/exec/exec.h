@@ -155,6 +155,7 @@ struct bigs_model {
   int64_t piece, pieces;          // of the step under way, 0 of 0: it has none
   StepSize asked_step;
   int64_t memory_limit; // that training keeps to, in all; 0: what there is
+  struct Again *again;  // what is computed again in training; NULL: again_set was not called
   Needs later;          // of the call under way, after the program that runs: the optimizer's
   int64_t arena_used;   // most bytes of the arena that a binding asked for
   const BigsProgram *grad_program; // whose gradients `grad` holds, or NULL
@@ -215,7 +216,8 @@ const BigsProgram *program_for(const BigsModule *m, int program, const int64_t *
 // The binding of `program` to sizes `sym`, made or found.  NULL with the error set.
 Binding *bind_program(bigs_model *m, int program, const int64_t *sym);
 void binding_free(bigs_model *m, Binding *b);
-void bindings_free(bigs_model *m);       // of all programs
+void bindings_free(bigs_model *m); // of all programs
+void bindings_drop(bigs_model *m, int program);
 int64_t binding_bytes(const Binding *b); // that it keeps
 // One that is the caller's own, and stays.
 Binding *bind_new(bigs_model *m, int program, const int64_t *sym);
@@ -230,6 +232,10 @@ int64_t host_memory(void);
 // The least number of pieces, equally many for each of s.ranks, in which a step of s.rows rows keeps to m->memory_limit, with
 // `later` bytes that are asked for besides.  dims: those of the whole step.  0: in none; -1: an error is set.
 int64_t exec_pieces(bigs_model *m, int program, const int64_t *dims, StepSize s, int64_t later);
+// The fewest parts of the forward pass to compute again (again.h) with which a step in s.pieces pieces keeps to it, which again_set
+// then has set; n >= 0: no others than these.  1, with what it takes in *takes; 0: none are enough, and *takes is the least; -1: an error is set.
+int exec_parts(bigs_model *m, int program, const int64_t *dims, StepSize s, int64_t later, int n,
+               int64_t *takes);
 // The dim that the rows of the program's first input are; -1: there is none.
 int exec_batch_dim(const BigsModule *module, const BigsProgram *p);
 // Has the device room for all that a call with this binding will ask for?  Else status 1 with what it

@@ -1,4 +1,5 @@
 // Handles of a compiled model, opened and closed.  See bigs.h.
+#include "runtime/exec/again.h"
 #include "runtime/exec/cpu.h"
 #include "runtime/exec/extend.h"
 #include "runtime/exec/optim.h"
@@ -260,6 +261,7 @@ void bigs_model_close(bigs_model *m) {
   if (!m)
     return;
   bindings_free(m);
+  again_free(m);
   optim_far_free(m);
   team_leave(m);
   Region *const region[] = {&m->param, &m->grad, &m->arena, &m->scratch};

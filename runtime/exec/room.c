@@ -1,6 +1,6 @@
 // Does a call fit into the device's memory?  Told before anything is allocated or launched for it, with
 // the largest batch that would.
-#include "runtime/exec/exec.h"
+#include "runtime/exec/again.h"
 #include "base/dtype.h"
 #include "runtime/exec/pieces.h"
 #include <inttypes.h>
@@ -184,6 +184,50 @@ int64_t exec_pieces(bigs_model *m, int program, const int64_t *dims, StepSize s,
   m->asked_step = (StepSize){0};
   binding_free(m, b);
   return n;
+}
+
+// The sizes of one of so many pieces of a step.
+static int piece_sizes(bigs_model *m, int program, const int64_t *dims, StepSize s, int64_t *sym) {
+  const BigsProgram *p = &m->module->program[program];
+  int dim = exec_batch_dim(m->module, p);
+  if (bind_dims(m->module, p, dims, sym, &m->error) || s.pieces <= 1 || dim < 0)
+    return m->error.status;
+  Binding *b = bind_new(m, program, sym);
+  if (b)
+    resize(m, b, dim, s.rows / s.pieces, sym);
+  binding_free(m, b);
+  return m->error.status;
+}
+
+// All that is asked for in a step of these sizes, with what there is; -1: an error is set.
+static int64_t taken(bigs_model *m, int program, const int64_t *sym, int64_t besides) {
+  int64_t freed, bytes = m->allocated;
+  Binding *b = bind_new(m, program, sym);
+  if (!b)
+    return -1;
+  add_bytes(&bytes, needed(m, b, &freed));
+  add_bytes(&bytes, besides);
+  binding_free(m, b);
+  return bytes - freed;
+}
+
+int exec_parts(bigs_model *m, int program, const int64_t *dims, StepSize s, int64_t later, int n,
+               int64_t *takes) {
+  int64_t sym[MAX_SYMS], besides = later + pieces_missing(m, s.pieces / s.ranks);
+  bool more = true, fits = false;
+  if (piece_sizes(m, program, dims, s, sym))
+    return -1;
+  *takes = INT64_MAX;
+  for (int i = n < 0 ? 0 : n; more && !fits; i++) {
+    int64_t bytes = again_set(m, program, sym, i) ? -1 : taken(m, program, sym, besides);
+    int64_t room = room_left(m);
+    if (bytes < 0)
+      return -1;
+    fits = room < 0 || bytes <= room + m->allocated;
+    *takes = fits || bytes < *takes ? bytes : *takes;
+    more = n < 0 && m->again->n == i;
+  }
+  return fits;
 }
 
 // On processors that of a training step alone, which can be taken in pieces: what a computer gives is not known to the byte.

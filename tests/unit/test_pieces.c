@@ -1,4 +1,5 @@
 // Steps in pieces: their sums against a tree made here, against the whole batch, on several devices and ranks.
+#include "runtime/exec/again.h"
 #include "runtime/exec/pieces.h"
 #include "runtime/exec/team.h"
 #include "base/rng.h"
@@ -11,6 +12,7 @@
 #include "tests/unit/thread_team.h"
 #include "tests/unit/tmpdir.h"
 #include "tests/unit/watched_feed.h"
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -441,6 +443,69 @@ START_TEST(ranks_talk_little) {
 }
 END_TEST
 
+// ---- values that are computed again
+static void compute_again(PieceBed *b, int n) {
+  PieceArgs a;
+  bed_next(b, 0, &a);
+  ck_assert_msg(!again_set(b->m, b->m->module->train[0].program, a.dims, n), "%s",
+                bigs_model_error(b->m));
+  ck_assert_int_eq(b->feed.again(&b->from, &b->m->error), 0);
+}
+
+static void expect_same(PieceBed *a, PieceBed *b, Region *of_a, Region *of_b) {
+  float *x = copy_of(a, of_a), *y = copy_of(b, of_b);
+  ck_assert(!memcmp(x, y, of_a->bytes));
+  free(x), free(y);
+}
+
+// With dropout, whose draws are those of the forward pass.
+static void expect_same_steps(int threads, int64_t pieces) {
+  PieceBed kept, again;
+  open_bed(&kept, &code, NULL, 1, pieces);
+  open_bed(&again, &code, NULL, threads, pieces);
+  compute_again(&again, INT_MAX);
+  const Again *x = again.m->again;
+  ck_assert_int_ge(x->n, 1);
+  ck_assert_int_eq(x->n, x->parts - 1);
+  ck_assert_int_gt(x->program.nstep, x->of->nstep);
+  ck_assert(x->more > 0 && x->more < 0.34);
+  for (int i = 0; i < 2; i++)
+    ck_assert(step_in_pieces(&kept) == step_in_pieces(&again));
+  expect_same(&kept, &again, &kept.m->param, &again.m->param);
+  expect_same(&kept, &again, &kept.m->moment[0], &again.m->moment[0]);
+  close_bed(&kept);
+  close_bed(&again);
+}
+
+START_TEST(values_computed_again_change_no_bit) {
+  expect_same_steps(3, 1);
+  expect_same_steps(1, 3);
+}
+END_TEST
+
+// What nobody is told to write is not known to be made again.
+START_TEST(without_what_steps_write_nothing_is_computed_again) {
+  PieceBed b;
+  open_bed(&b, &code, NULL, 1, 2);
+  BigsModule module = *b.m->module;
+  BigsProgram program[16];
+  BigsStep step[1024];
+  int at = module.train[0].program;
+  memcpy(program, module.program, sizeof *program * (size_t)module.nprogram);
+  memcpy(step, program[at].step, sizeof *step * (size_t)program[at].nstep);
+  for (int i = 0; i < program[at].nstep; i++)
+    step[i].written = NULL;
+  program[at].step = step;
+  module.program = program;
+  b.m->module = &module;
+  compute_again(&b, INT_MAX);
+  ck_assert_int_eq(b.m->again->program.nstep, program[at].nstep);
+  again_free(b.m);
+  b.m->module = code.s.module;
+  close_bed(&b);
+}
+END_TEST
+
 START_TEST(a_module_without_the_sum_says_so) {
   PieceBed b;
   open_bed(&b, &code, NULL, 1, 2);
@@ -473,6 +538,8 @@ Suite *pieces_suite(void) {
   tcase_add_loop_test(c, ranks_own_subtrees, 0, 3);
   tcase_add_test(c, errors_say_which_piece);
   tcase_add_test(c, ranks_talk_little);
+  tcase_add_test(c, values_computed_again_change_no_bit);
+  tcase_add_test(c, without_what_steps_write_nothing_is_computed_again);
   tcase_add_test(c, a_module_without_the_sum_says_so);
   suite_add_tcase(s, c);
   return s;

@@ -2,11 +2,13 @@
 #include "tests/unit/zoo_bed.h"
 #include "base/hash.h"
 #include "compiler/driver/session.h"
+#include "runtime/exec/again.h"
 #include "runtime/exec/optim.h"
 #include "tests/unit/command.h"
 #include "tests/unit/kernels.h"
 #include "tests/unit/suites.h"
 #include <dirent.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +359,24 @@ static void compare_gradients(const Zoo *z, Eval *e, const ZooBatch *x, int loss
     }
 }
 
+// All that can be computed again is: no bit of the loss, the gradients and the next states is another.
+static void check_again(const Zoo *z, Arena *a, const ZooBatch *x, int train, float loss) {
+  bigs_model *m = z->c.handle;
+  int program = m->module->train[train].program;
+  const void **in = train_inputs(z, a, x, train);
+  char *before = arena_alloc(a, m->grad.bytes);
+  float got = 0;
+  memcpy(before, region_look(m, &m->grad), m->grad.bytes);
+  ck_assert_int_eq(again_set(m, program, x->dim, INT_MAX), 0);
+  if (m->again->n) {
+    spoil(z, program, x);
+    ck_assert_msg(!bigs_model_grad(m, train, x->dim, in, &got), "%s", bigs_model_error(m));
+    ck_assert(!memcmp(&got, &loss, sizeof got));
+    ck_assert(!memcmp(before, region_look(m, &m->grad), m->grad.bytes));
+  }
+  ck_assert_int_eq(again_set(m, program, x->dim, 0), 0);
+}
+
 void zoo_check_gradients(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int loss,
                          uint64_t *bits) {
   double tolerance = has_bf16(z->reference.graph) ? 6e-2 : 3e-4;
@@ -369,6 +389,7 @@ void zoo_check_gradients(const Zoo *z, Arena *a, Eval *e, const ZooBatch *x, int
   add_bits(bits, &got, sizeof got);
   if (!e)
     return;
+  check_again(z, a, x, train, got);
   const double *value = interpreted(e, z->reference.losses.v[loss], NULL, 0);
   near(&(double){(double)got}, value, 1, tolerance / 10 * (1 + fabs(*value)),
        z->reference.trains.v[loss]->name, x->dim);
