@@ -345,7 +345,10 @@ static int feed_texts(Calibration *c, Texts *t) {
   int status = feed_lines(c, t, in);
   text_close(in);
   if (!status && !c->texts)
-    status = session_error(&c->s, EXIT_MODEL, "%s has no line of text", c->o.data.v[0]);
+    status = session_error(&c->s, EXIT_MODEL,
+                           c->first ? "%s cannot be read once more: give a file"
+                                    : "%s has no line of text",
+                           c->o.data.v[0]);
   return status;
 }
 
