@@ -112,7 +112,7 @@ static void add_item(Ready *e, Decl *model, Draws *draws, const Item *it) {
     return;
   }
   Stmt *s = it->stmt;
-  if (it->kind == ITEM_LATER && s->value) {
+  if (it->kind == ITEM_LATER && s->value && !e->train) { // steps draw anew each time
     s = NEW(e->arena, Stmt);
     *s = *it->stmt;
     s->value = draws_extract(draws, s->value);
@@ -150,7 +150,14 @@ static Decl *model_around(Ready *e, Expr *value, bool everything) {
   return d;
 }
 
-// Dims that are known at run time only stay so where files give the data.
+static bool is_given(const Repl *r, const char *name) {
+  for (int i = 0; i < r->o->defs.n; i++)
+    if (!strcmp(r->o->defs.v[i].name, name))
+      return true;
+  return false;
+}
+
+// Dims that are known at run time only stay so where files give the data, but for those of -D, as for `bigsc train`.
 static void add_defines(Ready *e, const File *f, Defines *out) {
   const Repl *r = e->r;
   bool open = e->train && train_has_data(e->train);
@@ -163,7 +170,7 @@ static void add_defines(Ready *e, const File *f, Defines *out) {
     }
   for (int i = 0; i < r->sets.n; i++) {
     const DimNow *d = repl_dim(r, intern(r->names, r->sets.v[i].name));
-    if (!d || !d->open)
+    if (!d || !d->open || (open && is_given(r, d->name)))
       vec_push(e->arena, out, r->sets.v[i]);
   }
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPARK_COLUMNS = 40, MOST_STEPS = 100000000 };
+enum { SPARK_COLUMNS = 40, MOST_STEPS = 100000000, LOSS_BATCHES = 8, LOSS_ROWS = 8 };
 static const double SHOWN_EVERY = 0.1; // seconds
 
 // What is being trained: compiled, with the optimizer's state, as long as nothing that it is made of changes.
@@ -174,11 +174,23 @@ static bool has_batch(const ReplTrainer *t, const TrainChanges *changes) {
   return false;
 }
 
+// Of a loss alone, whatever the block has: the same rows for all, but where -D says how many there are.
+static TrainChanges loss_rows(const BigsModule *m) {
+  const BigsProgram *p = &m->program[m->train[0].program];
+  const BigsTensor *t = p->ninput ? &m->input[p->input[0]] : NULL;
+  TrainChanges c = train_no_changes();
+  int64_t fixed;
+  c.batch = t && t->rank && poly_is_const(&t->extent[0], &fixed) ? fixed : LOSS_ROWS;
+  c.length = fixed_length(m) > 0 ? fixed_length(m) : c.length;
+  return c;
+}
+
+// changes NULL: a loss alone.
 static bool make_plan(ReplTrainer *t, const TrainChanges *changes) {
   BigsError e = {0};
-  TrainChanges whole = *changes;
+  TrainChanges whole = changes ? *changes : loss_rows(t->e.module);
   whole.pieces = 1;
-  if (!has_batch(t, changes))
+  if (!has_batch(t, &whole))
     return false;
   if (!train_plan(t->e.module, 0, &whole, (uint64_t)t->e.r->o->seed, NULL, &t->plan, &e))
     return true;
@@ -186,15 +198,14 @@ static bool make_plan(ReplTrainer *t, const TrainChanges *changes) {
   return false;
 }
 
-static bool begin(Repl *r, const char *of, const Decl *block, const TrainChanges *changes,
-                  bool dropout) {
+static bool begin(Repl *r, const char *of, const Decl *block, const TrainChanges *changes) {
   ReplTrainer *t = NEW(r->arena, ReplTrainer);
   bool again = r->trainer && r->trainer->done && !strcmp(r->trainer->of, of);
   repl_train_end(r);
   r->trainer = t;
   t->fed = train_has_data(block);
   t->of = arena_strdup(r->arena, of);
-  bool ok = ready_train(&t->e, r, block, dropout) && make_plan(t, changes);
+  bool ok = ready_train(&t->e, r, block, changes != NULL) && make_plan(t, changes);
   if (ok) {
     t->s = session_of(t, r);
     t->e.handle->cancel = NULL; // between steps alone: half a step would be in the parameters
@@ -238,14 +249,10 @@ static int one_step(ReplTrainer *t, double *loss) {
 
 // ---- a loss to compare
 
-enum { LOSS_BATCHES = 8, LOSS_ROWS = 8 };
-
 bool repl_data_loss(Repl *r, double *loss) {
-  TrainChanges changes = train_no_changes();
-  changes.batch = LOSS_ROWS; // whatever the block has: the same rows for all
   *loss = 0;
   if (r->trains.n != 1 || !train_has_data(r->trains.v[0]) || !r->data.n ||
-      !begin(r, "", r->trains.v[0], &changes, false))
+      !begin(r, "", r->trains.v[0], NULL))
     return false;
   ReplTrainer *t = r->trainer;
   int status = 0;
@@ -385,7 +392,7 @@ void repl_train_steps(Repl *r, char *text) {
     change_recipe(r->trainer, &changes);
   else {
     const Decl *block = choose_block(r, rest);
-    if (!block || !begin(r, rest, block, &changes, true))
+    if (!block || !begin(r, rest, block, &changes))
       return;
   }
   run_steps(r, n);
