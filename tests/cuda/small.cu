@@ -176,6 +176,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
       r0 = bg_max(bg_warp_max(r0_lane), r0);
       __syncwarp();
       double r2 = 0.0;
+      float r5 = r0;
       for (long long i3 = 0; i3 < (8191 + f.sym[1]) / 8192; i3++) {
         float r3 = 0.0f;
         const long long n3 = i3 * 8192;
@@ -189,8 +190,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
           BG_UNROLL for (int e = 0; e < 8; e++) {
             const bool within = j4 + bg_at<32, 4>(e) < m4;
             float r4 = v4[e];
-            float r5 = bg_exp(r4 - r0);
-            r3_lane = within ? (r5 + r3_lane) : r3_lane;
+            float r6 = bg_exp(r4 - r5);
+            r3_lane = within ? (r6 + r3_lane) : r3_lane;
           }
         }
         r3 = bg_warp_sum(r3_lane) + r3;
@@ -207,10 +208,10 @@ extern "C" __global__ void __launch_bounds__(256, 2) k4(const k4_frame f) {
         bg_take<32, 4, 2>(v5, p5, j5, m5);
         float v6[8] = {};
         BG_UNROLL for (int e = 0; e < 8; e++) {
-          float r6 = v5[e];
-          float r7 = bg_exp(r6 - r0);
-          float r8 = r7 / (float)r2;
-          v6[e] = r8;
+          float r7 = v5[e];
+          float r8 = bg_exp(r7 - r5);
+          float r9 = r8 / (float)r2;
+          v6[e] = r9;
         }
         bg_give<32, 4, 2>(p6, v6, j5, m5);
       }
