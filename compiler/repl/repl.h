@@ -158,7 +158,11 @@ bool repl_command_doc(Repl *r,
 void repl_keep(Repl *r, Name name, Array *x, bool tell);
 Expr *repl_zero(Repl *r, Span at);
 Expr *repl_name(Repl *r, Name name);
-Array *repl_compute(Repl *r, Expr *value);      // NULL: reported
+Array *repl_compute(Repl *r, Expr *value); // NULL: reported
+// A name that is computed where it is used counts as a value by itself, x, which stays the caller's, up to repl_unpin.  NULL: it
+// is none.
+Item *repl_pin(Repl *r, const char *name, Array *x);
+void repl_unpin(Item *it);                      // NULL is allowed
 Expr *repl_argument(Repl *r, const char *text); // of a command; NULL: reported
 const char *repl_trailing_name(char *text); // `EXPR NAME`: cuts the name off; NULL: there is none
 const char *repl_duration(Arena *a, double seconds); // "1.234 ms"
@@ -267,7 +271,8 @@ bool ready_graph(Ready *e, bool gradients); // fills graph, outs, names; part of
 void ready_explain(Repl *r, Expr *value, Diags *d);
 // Checks, and finds the type.  `also`: an item that is to be part of the model, or NULL.
 bool ready_elaborate(Ready *e, Repl *r, Expr *value, Item *also);
-bool ready_build(Ready *e, bool gradients); // to compiled code where there is a way
+bool ready_draws(const Ready *e, const Node *param); // is it a draw, and nobody's parameter?
+bool ready_build(Ready *e, bool gradients);          // to compiled code where there is a way
 // Instead of the three: a train block, for steps.  Files give its data where it has a `data` line, else values of the prompt.
 bool ready_train(Ready *e, Repl *r, const Decl *block, bool dropout);
 bool ready_train_model(Ready *e, Repl *r, const Decl *block); // its first part: checked

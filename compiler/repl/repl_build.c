@@ -343,6 +343,18 @@ bool ready_train_model(Ready *e, Repl *r, const Decl *block) {
 
 // ---- the graph
 
+bool ready_draws(const Ready *e, const Node *param) {
+  for (int i = 0; i < e->draws.n; i++)
+    if (!strcmp(e->draws.v[i]->names.v[0].s, param->attr.name))
+      return true;
+  return false;
+}
+
+static bool has_gradient(const Ready *e, const Node *n) {
+  return n->op == OP_PARAM ? !ready_draws(e, n)
+                           : n->op == OP_INPUT && dtype_is_float((DType)n->dtype);
+}
+
 static bool add_gradients(Ready *e) {
   Graph *g = e->graph;
   int n;
@@ -352,8 +364,7 @@ static bool add_gradients(Ready *e) {
   e->outs.v[0].node = loss;
   Node **live = graph_reachable(g, &loss, 1, &n);
   for (int i = 0; i < n; i++)
-    if (live[i]->op == OP_PARAM ||
-        (live[i]->op == OP_INPUT && dtype_is_float((DType)live[i]->dtype)))
+    if (has_gradient(e, live[i]))
       vec_push(e->arena, &e->wrt, live[i]);
   Node **grad = NEWN(e->arena, Node *, e->wrt.n + 1);
   graph_grad(g, loss, e->wrt.v, e->wrt.n, grad);

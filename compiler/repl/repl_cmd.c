@@ -105,6 +105,24 @@ static void grad_one(Repl *r, Ready *e, const char *name) {
             *text ? text : "nothing");
 }
 
+static void grad(Repl *r, Expr *x, const char *name) {
+  Ready e;
+  if (ready_elaborate(&e, r, x, NULL) && ready_build(&e, true) && ready_run(&e)) {
+    if (name)
+      grad_one(r, &e, name);
+    else
+      grad_all(r, &e);
+  }
+  ready_free(&e);
+}
+
+// Of a name that is computed where it is used; NULL: it is another, or that was reported.
+static Array *later_value(Repl *r, const char *name) {
+  const Item *it = repl_item(r, intern(r->names, name));
+  return it && it->kind == ITEM_LATER ? repl_compute(r, repl_name(r, (Name){it->name, it->span}))
+                                      : NULL;
+}
+
 static void run_grad(Repl *r, char *text) {
   Diags d;
   const char *name = NULL;
@@ -115,14 +133,12 @@ static void run_grad(Repl *r, char *text) {
     repl_diags(r, &d);
     return;
   }
-  Ready e;
-  if (ready_elaborate(&e, r, x, NULL) && ready_build(&e, true) && ready_run(&e)) {
-    if (name)
-      grad_one(r, &e, repl_native_path(r, name, strlen(name)));
-    else
-      grad_all(r, &e);
-  }
-  ready_free(&e);
+  name = name ? repl_native_path(r, name, strlen(name)) : NULL;
+  Array *at = name ? later_value(r, name) : NULL;
+  Item *pinned = at ? repl_pin(r, name, at) : NULL;
+  grad(r, x, name);
+  repl_unpin(pinned);
+  array_free(at);
 }
 
 // ---- time

@@ -28,7 +28,7 @@ static double parameters_of(const Ready *e) {
   double sum = 0;
   Node **live = graph_reachable(e->graph, &e->outs.v[0].node, 1, &n);
   for (int i = 0; i < n; i++) {
-    double own = live[i]->op == OP_PARAM;
+    double own = live[i]->op == OP_PARAM && !ready_draws(e, live[i]);
     for (int k = 0; k < live[i]->nax; k++)
       own *= (double)poly_eval(&live[i]->ax[k]->extent, NULL);
     sum += own;

@@ -97,6 +97,19 @@ void repl_value(Repl *r, Item *it, Array *value) {
   it->stamp = ++r->stamps;
 }
 
+Item *repl_pin(Repl *r, const char *name, Array *x) {
+  Item *it = repl_item(r, intern(r->names, name));
+  if (!it || it->kind != ITEM_LATER || it->value)
+    return NULL;
+  it->value = x;
+  return it;
+}
+
+void repl_unpin(Item *it) {
+  if (it)
+    it->value = NULL;
+}
+
 void repl_forget(Repl *r, const char *name) {
   int n = 0;
   for (int i = 0; i < r->items.n; i++)

@@ -121,12 +121,18 @@ static void tell_axis(Repl *r, Arena *a, const Effect *e, int axis, double all) 
 
 static void tell_effect(Repl *r, Arena *a, const Effect *e, const char *how) {
   double all = 0;
-  int64_t without = 0;
+  int64_t without = 0, lost = 0;
   for (int64_t i = 0; i < e->n; i++) {
     all += e->square[i];
     without += e->square[i] == 0;
+    lost += isnan(e->square[i]);
   }
-  if (!(all > 0)) {
+  if (lost) {
+    fprintf(r->out, "  %s: nan, it is no number for %lld of %lld elements\n", how, (long long)lost,
+            (long long)e->n);
+    return;
+  }
+  if (all == 0) {
     fprintf(r->out, "  %s: 0, its numbers have no effect here\n", how);
     return;
   }
@@ -229,10 +235,12 @@ static bool reaches(const Ready *e, const char *name, int64_t *limit) {
   return false;
 }
 
+// What is no number, or the same infinite one, in both has not changed.
 static double distance(const Array *x, const Array *y) {
   double sum = 0;
   for (int64_t i = 0; i < x->n; i++) {
-    double d = array_number(x, i) - array_number(y, i);
+    double a = array_number(x, i), b = array_number(y, i);
+    double d = a == b || (isnan(a) && isnan(b)) ? 0 : a - b;
     sum += d * d;
   }
   return sum;
@@ -336,9 +344,11 @@ void repl_why(Repl *r, char *text) {
   r->unfold = true; // also through values that were computed from others
   Array *y = value ? second_value(r, name) : NULL;
   r->kept = y ? repl_item(r, intern(r->names, name)) : NULL;
+  Item *pinned = y ? repl_pin(r, name, y) : NULL;
   Array *x = y ? repl_compute(r, value) : NULL;
   if (x)
     why(r, value, text, x, name, y);
+  repl_unpin(pinned);
   r->unfold = false;
   r->kept = NULL;
   array_free(x);

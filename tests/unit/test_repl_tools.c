@@ -253,6 +253,24 @@ START_TEST(what_a_value_depends_on) {
   succeeds_with("a = [1, 2] : [S]\nb = [1, 2, 3] : [S]\n:why a b\n",
                 "  axes: both S\n  S is 2 in the first and 3 in the second: they cannot meet\n  "
                 "does not depend on b: it is a value by itself");
+  // A name of a model in between, a draw too, as if it were given.
+  snprintf(s, sizeof s,
+           "%sentry t : [H] = normal[H](1)\nentry h : [H] = x * t\nentry u : [H] = 3 * h + 2 * "
+           "t\n:why sum(u) h\n"
+           ":grad sum(u) h\n:grad sum(u) l.bias\n",
+           some);
+  fails_with(s, 1, "does not depend on `l.bias`; it does on: x");
+  *strstr(s, ":grad sum(u) l.bias") = 0;
+  succeeds_with(s, "  by way of u\n  norm of the derivative: 6 in all\n");
+  succeeds_with(s, "[H = 4] f32\n[3.0000 3.0000 3.0000 3.0000]\n");
+  succeeds_with("dim H = 4\nentry t : [H] = normal[H](1)\n:why sum(5 * t) t\n:cost sum(t)\n",
+                "  norm of the derivative: 10 in all\n");
+  // What is no number is not 0.
+  succeeds_with("dim H = 2\nx = [0, 4] : [H]\n:why sum(sqrt(x - 1)) x\n",
+                "  norm of the derivative: nan, it is no number for 1 of 2 elements\n");
+  succeeds_with("dim V = 3, B = 2\nids = [0, 1] : i32[B]\nt = [0, 0, 2] : [V]\n"
+                ":why sum(log(gather[V](t, ids) - 1)) ids\n",
+                "the next number: 0, its numbers have no effect here\n");
   // Ids and masks, by changing each.
   succeeds_with("dim V = 5, B = 3\nids = [0, 4, 2] : i32[B]\nt = [1, 2, 3, 4, 8] : [V]\ny = "
                 "gather[V](t, ids)[B = 1]\n"
