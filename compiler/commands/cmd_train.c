@@ -5,6 +5,8 @@
 #include "compiler/commands/train_memory.h"
 #include "compiler/commands/train_tokenizer.h"
 #include "runtime/exec/pool.h"
+#include "runtime/files/file.h"
+#include "runtime/train/mix.h"
 #include "runtime/train/train.h"
 #include <math.h>
 #include <signal.h>
@@ -161,6 +163,27 @@ static const char *best_by(Session *s) {
   return by;
 }
 
+// A run's files would be read as data by the next one.
+static int refuse_out_in(Session *s, const char *const *path, int n, const char *option) {
+  for (int i = 0; i < n; i++) {
+    int used = (int)strlen(path[i]);
+    mix_weight(path[i], &used);
+    const char *dir = arena_strndup(s->arena, path[i], (size_t)used);
+    if (file_is_folder(dir) && file_lies_in(s->o->out, dir))
+      return session_error(s, EXIT_USAGE,
+                           "--out %s lies in the folder %s of %s, whose files are all read: choose "
+                           "another folder for the run",
+                           s->o->out, dir, option);
+  }
+  return 0;
+}
+
+static int refuse_out(Session *s) {
+  const Options *o = s->o;
+  int status = o->resume ? 0 : refuse_out_in(s, o->data.v, o->data.n, "--data");
+  return status || o->resume ? status : refuse_out_in(s, o->dev.v, o->dev.n, "--dev");
+}
+
 // What the run does, and its pieces.
 static int make_plan(Session *s, const Options *given, int index, const Ranks *ranks,
                      TrainPlan *plan) {
@@ -170,6 +193,7 @@ static int make_plan(Session *s, const Options *given, int index, const Ranks *r
   int status = changes_of(s, &changes);
   if (!status && !o->data.n)
     status = session_error(s, EXIT_USAGE, "what data? --data PATH...");
+  status = status ? status : refuse_out(s);
   if (status)
     return status;
   if (train_plan(s->module, index, &changes, (uint64_t)o->seed, o->resume ? o->out : NULL, plan,

@@ -380,6 +380,35 @@ bool file_is_folder(const char *path) {
   return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+// To the folder that the path lies in; it has room for ".".
+static void up(char *path) {
+  char *slash = strrchr(path, '/');
+  if (!slash)
+    strcpy(path, ".");
+  else
+    slash[slash == path] = 0;
+}
+
+// What of path is there, without links.
+static char *there_of(const char *path) {
+  char *p = MALLOC_N(char, strlen(path) + 2), *real = NULL;
+  if (p)
+    strcpy(p, path);
+  while (p && !(real = realpath(p, NULL)) && strcmp(p, ".") && strcmp(p, "/"))
+    up(p);
+  free(p);
+  return real;
+}
+
+bool file_lies_in(const char *path, const char *dir) {
+  char *in = realpath(dir, NULL), *real = there_of(path);
+  size_t n = in ? strlen(in) : 0;
+  bool lies = in && real && !strncmp(real, in, n) && (!real[n] || real[n] == '/' || n == 1);
+  free(in);
+  free(real);
+  return lies;
+}
+
 bool file_has_suffix(const char *path, const char *suffix) {
   size_t n = strlen(path), m = strlen(suffix);
   return n >= m && !strcmp(path + n - m, suffix);

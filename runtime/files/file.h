@@ -53,7 +53,9 @@ char *file_join(const char *dir, const char *name, BigsError *e);
 char *file_folder(const char *path, BigsError *e);
 // Makes the folder where it is missing, and those that it lies in.
 int file_make_folders(const char *dir, BigsError *e);
-bool file_is_folder(const char *path);                      // or a link to one
+bool file_is_folder(const char *path); // or a link to one
+// Is path, which need not be there yet, the folder dir, or in it?
+bool file_lies_in(const char *path, const char *dir);
 bool file_has_suffix(const char *path, const char *suffix); // ".so"
 // 3 where a text begins with a byte order mark, which some editors write, else 0.
 size_t bom_length(const char *s, size_t n);
