@@ -59,6 +59,8 @@ static const struct {
       {"V", "67"},
       {"P", "260"},
       {"window", "6"}}},
+    {"packed.mdl",
+     {{"H", "39"}, {"F", "70"}, {"Heads", "3"}, {"Depth", "2"}, {"V", "67"}, {"P", "260"}}},
     {"retnet.mdl", {{"H", "20"}, {"Depth", "1"}, {"V", "67"}}},
     {"roberta.mdl",
      {{"H", "39"},
