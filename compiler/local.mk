@@ -241,6 +241,10 @@ compiler_sources = \
 	%D%/sema/sema_foreign.c \
 	%D%/sema/sema_habits.c \
 	%D%/sema/sema_habits.h \
+	%D%/sema/sema_said.c \
+	%D%/sema/sema_said.h \
+	%D%/sema/sema_own.c \
+	%D%/sema/sema_einsum.c \
 	%D%/sema/sema_tokenizer.c \
 	%D%/sema/sema_train.c \
 	%D%/sema/sema_tree.c \

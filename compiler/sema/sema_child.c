@@ -85,7 +85,7 @@ AxList *child_axes(Sema *s, const Stmt *st, const Module *m) {
     if (!m->prelude)
       sema_label(s, d, m->decl->name.span, "declared here");
     if (!g)
-      sema_module_help(s, d, m, &st->args, true);
+      sema_declared_help(s, d, m, &st->args);
     else if (arrow && m->ngenerics == 2 && g->in.n == 2)
       diag_help(
           s->d, d,

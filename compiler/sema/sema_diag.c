@@ -86,7 +86,7 @@ void sema_label_type(Sema *s, Diag *g, Span at, const Value *v) {
 }
 
 void sema_see(Sema *s, Span at, const Value *v) {
-  if (s->m->opt.see && checking(s) && v && (is_tensor(v) || is_number(v)))
+  if (s->m->opt.see && checking(s) && !s->trying && v && (is_tensor(v) || is_number(v)))
     s->m->opt.see(s->m->opt.see_ctx, at, sized_type(s, v));
 }
 

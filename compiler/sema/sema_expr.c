@@ -408,8 +408,20 @@ static Value *eval_dot(Sema *s, const Expr *e) {
   return is_tensor(part) ? seen_in(s, s->scope, part) : part;
 }
 
-static Value *eval_axes(Sema *s, const Expr *e) {
+// The callee in front of axes, which a name of another language is told by.
+static Value *before_axes(Sema *s, const Expr *e) {
+  Called alone = {.axes = e};
+  if (s->called)
+    s->called->axes = e;
+  else if (e->a->kind == EX_NAME)
+    s->called = &alone;
   Value *f = sema_callee(s, e->a);
+  s->called = NULL;
+  return f;
+}
+
+static Value *eval_axes(Sema *s, const Expr *e) {
+  Value *f = before_axes(s, e);
   if (is_poison(f))
     return f;
   if (f->kind == V_CHILD && f->child->repeat == REPEAT_REPEAT && e->axes.n == 1 &&
@@ -446,7 +458,7 @@ static Value *eval_call(Sema *s, const Expr *e) {
       return v;
   }
   CallArgs args = {0};
-  Called called = {NULL, &e->args, false};
+  Called called = {.args = &e->args};
   Value *f = callee_of(s, e->a, &called);
   if (called.told)
     return f;
@@ -460,7 +472,7 @@ static Value *eval_pipe(Sema *s, const Expr *e) {
   CallArgs args = {0};
   const Expr *stage = e->b->kind == EX_CALL ? e->b->a : e->b;
   vec_push(s->a, &args, (CallArg){.x = {sema_value(s, e->a), e->a->span}, .expr = e->a});
-  Called called = {e->a, e->b->kind == EX_CALL ? &e->b->args : NULL, false};
+  Called called = {.first = e->a, .args = e->b->kind == EX_CALL ? &e->b->args : NULL};
   Value *f = callee_of(s, stage, &called);
   if (called.told)
     return f;

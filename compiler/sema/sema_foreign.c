@@ -240,7 +240,7 @@ static Value *shape(Sema *s, const Expr *a, Expr *place) {
   Args args = {0};
   if (place)
     vec_push(s->a, &args, (Arg){.value = place});
-  Called called = {NULL, &args, false};
+  Called called = {.args = &args};
   Value *told = sema_foreign_part(s, a, sema_value(s, a->a), &called);
   return told ? told : v_poison(s);
 }

@@ -7,6 +7,7 @@
 typedef struct Called {
   const Expr *first; // what a pipe gives it; NULL: no pipe
   const Args *args;  // not evaluated yet; NULL: it is not called, `x.T`
+  const Expr *axes;  // what stands in `[ ]` behind its name; NULL: nothing
   bool told;         // the callee was foreign and its arguments were evaluated
 } Called;
 
@@ -17,10 +18,12 @@ Value *sema_foreign_package(Sema *s, const Expr *e, Called *c);
 Value *sema_foreign_part(Sema *s, const Expr *e, Value *of, Called *c);
 // For a function of the language that was called without its axes, or with numbers for axes.
 // `dropout(x, p: 0.1)`, `mean(x, axis: 1)`: of a function that takes no argument of that name.
-void sema_argument_help(Sema *s, Diag *g, const char *fn, const CallArgs *args, const char *name);
+void sema_argument_help(Sema *s, Diag *g, const char *fn, const Expr *axes, const CallArgs *args,
+                        const char *name);
 void sema_axes_help(Sema *s, Diag *g, const char *name, const CallArgs *args);
 // `Linear(H, F)` where a child is declared, or where one would be: adds the line to the error.
-void sema_module_help(Sema *s, Diag *g, const Module *m, const Args *args, bool declared);
+void sema_module_help(Sema *s, Diag *g, const Module *m, const Called *c);
+void sema_declared_help(Sema *s, Diag *g, const Module *m, const Args *args);
 // A module that there is elsewhere; false: none of these.
 bool sema_foreign_module(Sema *s, Diag *g, const Stmt *st);
 // What was reported by the parser: its own errors, and a help that knows the values.

@@ -127,7 +127,8 @@ struct Sema {
                 // type itself
   const char *type_of;
   VEC(Value *)
-  seen; // check mode: the tensors evaluated so far of the expressions around, innermost last
+  seen;       // check mode: the tensors evaluated so far of the expressions around, innermost last
+  int trying; // lines that are to be advised: nothing is reported
   struct Called *called; // the call whose callee is being looked up; NULL: none
 };
 

@@ -25,7 +25,7 @@ bool prim_take_args(Sema *s, PrimCall *c, int want, bool where) {
     else {
       Diag *g = sema_error(s, ERR_WRONG_ARGUMENTS, a->name.span, "`%s` has no argument `%s`",
                            c->name, a->name.s);
-      sema_argument_help(s, g, c->name, c->args, a->name.s);
+      sema_argument_help(s, g, c->name, c->axes, c->args, a->name.s);
       return false;
     }
   }

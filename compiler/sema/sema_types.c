@@ -375,26 +375,28 @@ static const char *only_dim(const Value *with, const Value *x) {
   return n == 1 && only->kind == AX_DIM ? only->name : NULL;
 }
 
-// `doc == doc[L as S]`: each place of a row with each.
+// `doc == doc[L as S]`, `x - w`: each place of a row with each.
 static bool pairs_help(Sema *s, Diag *g, const char *op, const Operand *x) {
   const char *right = only_dim(x[0].v, x[1].v), *left = only_dim(x[1].v, x[0].v);
   const char *a = span_text(s->a, x[0].span, "a"), *b = span_text(s->a, x[1].span, "b");
-  if (!strchr("=!<>", *op) || !(right || left))
+  const char *text = strchr("=!<>", *op) ? "each is compared with each by" : "each meets each in";
+  if (!strchr("=!<>+-", *op) || !(right || left))
     return false;
   if (right)
-    diag_help(s->d, g, "each is compared with each by `%s %s along[%s](%s)`", a, op, right, b);
+    diag_help(s->d, g, "%s `%s %s along[%s](%s)`", text, a, op, right, b);
   else
-    diag_help(s->d, g, "each is compared with each by `along[%s](%s) %s %s`", left, a, op, b);
+    diag_help(s->d, g, "%s `along[%s](%s) %s %s`", text, left, a, op, b);
   return true;
 }
 
 static void grows_help(Sema *s, Diag *g, const char *op, const Operand *x, int n) {
-  bool product = strcmp(op, "and") != 0 && strcmp(op, "or") != 0;
+  bool logic = !strcmp(op, "and") || !strcmp(op, "or");
   if (n == 2 && (one_hot_help(s, g, op, x) || pairs_help(s, g, op, x)))
     return;
   diag_help(s->d, g, "rename an axis with `[A as B]` so that they meet, or %s",
-            product ? "write `a @[] b` for an outer product"
-                    : "`select` by one after the other: `select(b, select(a, x, 0), 0)`");
+            logic              ? "`select` by one after the other: `select(b, select(a, x, 0), 0)`"
+            : !strcmp(op, "*") ? "write `a @[] b` for an outer product"
+                               : "give one the axis that it lacks: `along[A](x)`");
 }
 
 bool ax_union(Sema *s, const char *op, Span at, const Operand *ops, int n, AxList *out) {

@@ -109,7 +109,7 @@ static void suggest_near(Sema *s, Diag *g, const char *name, bool callee) {
 static Value *no_value(Sema *s, const Expr *e, const Called *called) {
   Diag *g =
       sema_error(s, ERR_FUNCTION_OR_VALUE, e->span, "`%s` is a module, not a value", e->name.s);
-  sema_module_help(s, g, module_find(s, e->name.s), called ? called->args : NULL, false);
+  sema_module_help(s, g, module_find(s, e->name.s), called);
   return v_poison(s);
 }
 

@@ -15,6 +15,7 @@ typedef enum HabitKind {
   HABIT_TYPE,     // a dtype
   HABIT_PACKAGE,  // a name before a point: `torch.exp`
   HABIT_AXIS,     // the name of an argument that counts axes: `dim=1`
+  HABIT_IDLE,     // the name of an argument that nothing depends on here: `inplace=True`
   HABIT_SETTING   // of a train block
 } HabitKind;
 // Fields are never NULL; those that say nothing are "".
