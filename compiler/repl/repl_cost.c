@@ -19,6 +19,7 @@ typedef struct Cost {
   double parameters, flops, bytes, memory, seconds, value, loss;
   bool scalar; // has one value
   bool loses;  // `loss` is one on data
+  Array *all;  // else its values
 } Cost;
 
 // ---- counting
@@ -80,6 +81,7 @@ static bool cost_of(Repl *r, Expr *x, const char *text, Cost *c) {
     c->interpreted = e.handle ? NULL : arena_strdup(r->arena, e.why);
     c->scalar = !e.nax && !dtype_is_complex(e.dtype);
     c->value = array_number(e.results[0], 0);
+    c->all = c->scalar ? NULL : ready_take(&e, 0);
     if (e.handle)
       count_steps(&e, c);
   }
@@ -137,8 +139,10 @@ static void print_cost(Repl *r, Arena *a, const Cost *c) {
 void repl_cost(Repl *r, const char *text) {
   Cost c;
   Expr *x = repl_argument(r, text);
-  if (x && cost_of(r, x, text, &c))
+  if (x && cost_of(r, x, text, &c)) {
     print_cost(r, r->arena, &c);
+    array_free(c.all);
+  }
 }
 
 // ---- :compare
@@ -158,6 +162,95 @@ static void print_both(Repl *r, const Cost *a, const Cost *b) {
     if (*cost_line(m, a, i) || *cost_line(m, b, i))
       fprintf(r->out, "  %-17s %-*s  %s\n", row_names[i], width, cost_line(m, a, i),
               cost_line(m, b, i));
+}
+
+// ---- the values of two, element by element: axes meet by their names
+
+typedef struct Apart {
+  double most;
+  int64_t at, differ; // an element of the first; how many are not the same
+} Apart;
+
+static int axis_of(const Array *x, const char *name) {
+  for (int i = 0; i < x->rank; i++)
+    if (!strcmp(x->axis[i].name, name))
+      return i;
+  return -1;
+}
+
+static bool same_axes(const Array *x, const Array *y) {
+  bool same = x->rank == y->rank && dtype_is_complex(x->dtype) == dtype_is_complex(y->dtype);
+  for (int i = 0; same && i < x->rank; i++) {
+    int k = axis_of(y, x->axis[i].name);
+    same = k >= 0 && y->axis[k].extent == x->axis[i].extent;
+  }
+  return same;
+}
+
+// The element of y that is that of x.
+static int64_t meets(const Array *x, int64_t element, const Array *y) {
+  int64_t at = 0;
+  for (int i = x->rank - 1; i >= 0; i--) {
+    int64_t stride = 1, n = x->axis[i].extent;
+    for (int k = axis_of(y, x->axis[i].name) + 1; k < y->rank; k++)
+      stride *= y->axis[k].extent;
+    at += element % n * stride;
+    element /= n;
+  }
+  return at;
+}
+
+// What is no number, or the same infinite one, in both does not differ.
+static double apart(double a, double b) {
+  return a == b || (isnan(a) && isnan(b)) ? 0 : fabs(a - b);
+}
+
+static double elements_apart(const Array *x, int64_t i, const Array *y, int64_t k) {
+  if (!dtype_is_complex(x->dtype))
+    return apart(array_number(x, i), array_number(y, k));
+  return hypot(apart(array_number(x, 2 * i), array_number(y, 2 * k)),
+               apart(array_number(x, 2 * i + 1), array_number(y, 2 * k + 1)));
+}
+
+static int64_t elements(const Array *x) {
+  return dtype_is_complex(x->dtype) ? x->n / 2 : x->n;
+}
+
+static Apart difference(const Array *x, const Array *y) {
+  Apart d = {0};
+  for (int64_t i = 0; i < elements(x); i++) {
+    double now = elements_apart(x, i, y, meets(x, i, y));
+    d.differ += now != 0;
+    if (now > d.most || (isnan(now) && !isnan(d.most))) {
+      d.most = now;
+      d.at = i;
+    }
+  }
+  return d;
+}
+
+static const char *place_text(Arena *a, const Array *x, int64_t element) {
+  const char *text = "";
+  for (int i = x->rank - 1; i >= 0; i--) {
+    text = arena_printf(a, "%s = %lld%s%s", x->axis[i].name,
+                        (long long)(element % x->axis[i].extent), *text ? ", " : "", text);
+    element /= x->axis[i].extent;
+  }
+  return text;
+}
+
+static void print_difference(Repl *r, const Array *x, const Array *y) {
+  if (!same_axes(x, y)) {
+    fprintf(r->out, "  %-17s of other axes: they do not meet element by element\n", "values");
+    return;
+  }
+  Apart d = difference(x, y);
+  if (!d.differ)
+    fprintf(r->out, "  %-17s the same\n", "values");
+  else
+    fprintf(r->out, "  %-17s %lld of %lld differ, most by %.6g%s%s\n", "values",
+            (long long)d.differ, (long long)elements(x), bigs_shown(d.most), x->rank ? " at " : "",
+            place_text(r->arena, x, d.at));
 }
 
 // "a.mdl", or the text in a training folder; NULL: an expression.
@@ -215,6 +308,12 @@ static bool cost_of_model(Repl *own, const char *text, Cost *c) {
   return !own->failures;
 }
 
+// Those of the axes outlive the prompt that they are of.
+static void keep_names(Repl *r, Cost *c) {
+  for (int i = 0; c->all && i < c->all->rank; i++)
+    c->all->axis[i].name = intern(r->names, c->all->axis[i].name);
+}
+
 static bool cost_of_file(Repl *r, const char *text, const char *path, Cost *c) {
   const char *folder = path == text ? NULL : text;
   Repl *own = prompt_of(r, path, folder);
@@ -224,6 +323,7 @@ static bool cost_of_file(Repl *r, const char *text, const char *path, Cost *c) {
     c->type = NULL;
   }
   r->failures += own ? own->failures : 0;
+  keep_names(r, c);
   repl_free(own);
   return ok;
 }
@@ -254,11 +354,16 @@ static char *second_of(char *text) {
 }
 
 void repl_compare(Repl *r, char *text) {
-  Cost a, b;
+  Cost a = {0}, b = {0};
   char *second = second_of(text);
   if (!second || !*second || !*text)
     repl_fail(r,
               "which two? `:compare a(x), b(x)`, two losses, or two files: `:compare a.mdl b.mdl`");
-  else if (cost_of_one(r, text, &a) && cost_of_one(r, second, &b))
+  else if (cost_of_one(r, text, &a) && cost_of_one(r, second, &b)) {
     print_both(r, &a, &b);
+    if (a.all && b.all)
+      print_difference(r, a.all, b.all);
+  }
+  array_free(a.all);
+  array_free(b.all);
 }

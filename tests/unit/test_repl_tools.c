@@ -204,6 +204,17 @@ START_TEST(what_a_value_costs) {
   succeeds_with(s, "                    l(x)       m(x)\n  parameters        30         20\n"
                    "  arithmetic        384 FLOP   256 FLOP\n");
   succeeds_with(":compare 1 + 1, max(2, 7)\n", "  value             2         7\n");
+  // The values of tensors, whose axes meet by name.
+  succeeds_with(
+      "dim A = 2, B = 3\nx = [[1, 2, 3], [4, 5, 6]] : [A, B]\ny = [[1, 4], [2, 7], [3, 6]] "
+      ": [B, A]\n:compare x, y\n",
+      "  values            1 of 6 differ, most by 2 at A = 1, B = 1\n");
+  succeeds_with("dim A = 2\nx = [0, 4] : [A]\n:compare log(-1 - x), 0 * log(-1 - x)\n",
+                "  values            the same\n");
+  succeeds_with("dim A = 2\nx = [0, 4] : [A]\n:compare x + 1i * x, x + 3 + 1i * (x - 4)\n",
+                "  values            2 of 2 differ, most by 5 at A = 0\n");
+  succeeds_with("dim A = 2, B = 3\n:compare iota[A], iota[B]\n",
+                "  values            of other axes");
   fails_with(":compare 1\n:cost foo\n:compare 1 foo\n", 3, "which two?");
 }
 END_TEST
