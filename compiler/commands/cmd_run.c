@@ -4,6 +4,7 @@
 #include "compiler/driver/session.h"
 #include "base/edit.h"
 #include "compiler/commands/tensors.h"
+#include "runtime/files/file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,10 @@ static int need(const Options *o, const char *verb, int nargs, const char *name,
 
 static int load(Session *s, const Options *o) {
   int status = session_load(s, o, o->args.v[0], true);
+  if (!status && o->out && file_has_suffix(o->out, ".npy"))
+    return session_error(s, EXIT_USAGE,
+                         "--out %s: tensors are written as safetensors: name it .safetensors",
+                         o->out);
   return status ? status : session_check_output(s, o->out, OUTPUT_NUMBERS);
 }
 

@@ -298,11 +298,27 @@ static int parse_header(StFile *f, char *text, size_t n, BigsError *e) {
   return f->header ? read_tensors(f, e) : bigs_status(e, BIGS_EFILE);
 }
 
-static bool is_lfs(const StFile *f) {
-  char start[sizeof FILE_LFS - 1];
+static bool file_begins_with(const StFile *f, const char *what) {
+  char start[64];
+  size_t n = strlen(what);
   BigsError none = {0};
-  return f->size >= sizeof start && !read_bytes(f, 0, start, sizeof start, &none) &&
-         !memcmp(start, FILE_LFS, sizeof start);
+  return f->size >= n && n <= sizeof start && !read_bytes(f, 0, start, n, &none) &&
+         !memcmp(start, what, n);
+}
+
+// Another file, by how it begins.
+static int other_file(const StFile *f, uint64_t n, BigsError *e) {
+  if (file_begins_with(f, FILE_LFS))
+    return file_fail_lfs(f->path, e);
+  if (file_begins_with(f, "\x93NUMPY"))
+    return bigs_fail(e, BIGS_EFILE,
+                     "%s: a NumPy array, which has no name: tensors are read from safetensors "
+                     "files, where each has its own",
+                     f->path);
+  return bigs_fail(
+      e, BIGS_EFILE,
+      "%s: byte 0: header length %llu is over the limit of %d: not a safetensors file?", f->path,
+      (unsigned long long)n, ST_MAX_HEADER);
 }
 
 static int read_header(StFile *f, BigsError *e) {
@@ -315,13 +331,8 @@ static int read_header(StFile *f, BigsError *e) {
     return BIGS_EFILE;
   for (int i = 8; i-- > 0;)
     n = n << 8 | length[i];
-  if (n > ST_MAX_HEADER && is_lfs(f))
-    return file_fail_lfs(f->path, e);
   if (n > ST_MAX_HEADER)
-    return bigs_fail(
-        e, BIGS_EFILE,
-        "%s: byte 0: header length %llu is over the limit of %d: not a safetensors file?", f->path,
-        (unsigned long long)n, ST_MAX_HEADER);
+    return other_file(f, n, e);
   if (n > f->size - 8)
     return bigs_fail(e, BIGS_EFILE,
                      "%s: byte 0: header length %llu, but only %zu bytes follow: truncated?",
