@@ -460,7 +460,7 @@ static DType meet_number(DType t, const Number *n) {
   return t == DT_I32 && !n->whole ? DT_F32 : t;
 }
 
-// A constant is exact, so one that t cannot hold is an error, not an infinity.
+// A constant is exact, so one that t cannot hold is an error, not an infinity nor 0.
 bool sema_number_fits(Sema *s, Span at, const Number *n, DType t) {
   static const double bf16_max = 3.3895313892515355e38, i32_max = 2147483648.0;
   DType real = dtype_real(t);
@@ -469,10 +469,12 @@ bool sema_number_fits(Sema *s, Span at, const Number *n, DType t) {
               : real == DT_F32  ? fabs(x) <= (double)FLT_MAX
               : real == DT_BF16 ? fabs(x) <= bf16_max
                                 : true;
-  if (!number_const(n) || fits)
+  bool lost = (real == DT_F32 || real == DT_BF16) && x != 0 && (float)x == 0;
+  if (!number_const(n) || (fits && !lost))
     return true;
   const char *said = n->is_complex ? double_said(s->a, x) : number_said(s->a, n);
-  sema_error(s, ERR_OTHER_DTYPE, at, "%s does not fit %s", said, dtype_name(real));
+  sema_error(s, ERR_OTHER_DTYPE, at, "%s does not fit %s%s", said, dtype_name(real),
+             lost ? ", where it would be 0" : "");
   return false;
 }
 
